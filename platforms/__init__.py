@@ -1,0 +1,1 @@
+"""Platform specifications: one YAML file per machine."""

@@ -1,0 +1,137 @@
+"""Where a verb's result goes: a table for people, JSON or CSV for programs; to the terminal or whole into a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from roofline.errors import OptionError
+
+SCHEMA_VERSION = 1
+"""Version of the JSON that every verb writes; a field is only ever added without raising it."""
+
+
+class Format(str, Enum):
+    """How a result is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file instead of the terminal.")
+]
+
+Row = Mapping[str, Any]
+
+
+def emit(text: str, output: Path | None) -> None:
+    """Write a result to the terminal, or whole into a file (never half-written)."""
+    if not text.endswith("\n"):
+        text += "\n"
+    if output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    write_whole(output, text.encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file through a temporary neighbour, so that it is complete or unchanged.
+
+    Raises:
+        OptionError: The folder does not exist or cannot be written, or the disk is full.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OptionError(f"cannot write {path}: {error.strerror}", repair="Choose another file with -o") from error
+
+
+def as_json(document: Mapping[str, Any]) -> str:
+    """Return a document as JSON with its schema version first; numbers that are not finite become null."""
+    return json.dumps({"schema_version": SCHEMA_VERSION, **_finite(document)}, indent=2, ensure_ascii=False)
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """Return rows as CSV; the columns are those of the first row."""
+    buffer = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return buffer.getvalue()
+
+
+def as_table(rows: Sequence[Row], *, title: str = "", notes: Sequence[str] = ()) -> str:
+    """Return rows as aligned plain text: numbers right, words left; notes below.
+
+    Args:
+        rows: Already formatted cells, or plain numbers; the columns are those of the first row.
+        title: A line above the table.
+        notes: Lines below it (conventions, choices made).
+    """
+    lines = [title] if title else []
+    if rows:
+        header = list(rows[0])
+        body = [[_text(row.get(name)) for name in header] for row in rows]
+        numeric = [all(_is_number(row[i]) for row in body) for i in range(len(header))]
+        widths = [max(len(name), *(len(row[i]) for row in body)) for i, name in enumerate(header)]
+        for cells in (header, ["─" * width for width in widths], *body):
+            line = "  ".join(
+                cell.rjust(width) if right else cell.ljust(width)
+                for cell, width, right in zip(cells, widths, numeric, strict=True)
+            )
+            lines.append(line.rstrip())
+    lines += [f"  {note}" for note in notes]
+    return "\n".join(lines)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return str(value)
+
+
+def _is_number(text: str) -> bool:
+    return text in {"–", ""} or text.replace(",", "").rstrip("%x").lstrip("-+").replace(".", "", 1).replace("e", "", 1).replace("+", "", 1).replace("-", "", 1).isdigit()  # fmt: skip
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, (list, tuple, dict)) else value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _finite(entry) for name, entry in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124
+        return None
+    return value

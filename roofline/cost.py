@@ -1,0 +1,46 @@
+"""What a layer requires: a few integers that add."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Arithmetic and data of one or more layers, in operations and elements (never bytes)."""
+
+    macs: int = 0
+    """Multiply-accumulates, exact by the operator's definition."""
+    other_ops: int = 0
+    """Arithmetic outside the multiply-accumulates (additions, comparisons, exponentials, ...), in operations."""
+    weights: int = 0
+    """Elements of stored weights read."""
+    inputs: int = 0
+    """Elements of input-dependent tensors read."""
+    outputs: int = 0
+    """Elements written."""
+
+    @property
+    def ops(self) -> int:
+        """Operations: one multiply-accumulate is two."""
+        return 2 * self.macs + self.other_ops
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.macs + other.macs,
+            self.other_ops + other.other_ops,
+            self.weights + other.weights,
+            self.inputs + other.inputs,
+            self.outputs + other.outputs,
+        )
+
+    def __mul__(self, times: int) -> Cost:
+        return Cost(
+            self.macs * times,
+            self.other_ops * times,
+            self.weights * times,
+            self.inputs * times,
+            self.outputs * times,
+        )
+
+    __rmul__ = __mul__

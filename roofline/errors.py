@@ -1,0 +1,90 @@
+"""The family of errors a user can meet: each is one clear line and ends the program with exit code 2."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RooflineError(Exception):
+    """Base of every error that the input, and not the program, is to blame for.
+
+    Args:
+        message: What is wrong and where, in one line.
+        repair: How to mend it, in one line; appended after a full stop.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, repair: str = "") -> None:
+        self.message = _one_line(message)
+        self.repair = _one_line(repair)
+        super().__init__(f"{self.message}. {self.repair}" if self.repair else self.message)
+
+
+class ModelError(RooflineError):
+    """An ONNX file cannot be read, or breaks a rule of the format."""
+
+
+class DimensionError(ModelError):
+    """A dimension that the counts need has no value."""
+
+
+class UnsupportedOperatorError(ModelError):
+    """A graph holds an operator that is not counted, and the caller asked for strictness."""
+
+
+class NetworkError(RooflineError):
+    """A name is neither a file nor a network that is shipped."""
+
+
+class PlatformError(RooflineError):
+    """A platform file breaks the schema, or no platform has that name."""
+
+
+class UnitError(RooflineError):
+    """A unit is unknown, or measures something else."""
+
+
+class DatatypeError(RooflineError):
+    """A datatype is unknown, or a machine has no unit for it."""
+
+
+class CompressionError(RooflineError):
+    """A pruning or quantization request cannot be met exactly."""
+
+
+class MeasurementError(RooflineError):
+    """A measured run failed, or its result was wrong."""
+
+
+class StoreError(RooflineError):
+    """A file of recorded measurements cannot be read or written."""
+
+
+class TableError(RooflineError):
+    """A table of data has the wrong columns or values."""
+
+
+class OptionError(RooflineError):
+    """A flag or an argument has a value that is not allowed."""
+
+
+class MissingPackageError(RooflineError):
+    """An optional package is needed for what was asked."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed",
+            repair=f"Install it with: pip install 'roofline[{extra}]'",
+        )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``"Did you mean 'x'?"`` for the nearest known word, or an empty string."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"Did you mean {near[0]!r}?" if near else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).rstrip(".") if not text.endswith("?") else " ".join(text.split())

@@ -1,0 +1,98 @@
+"""The table of operators: what each costs, what shape its results have, and what value a small result has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from roofline.cost import Cost
+from roofline.node import Array, Node, Shape
+from roofline.precision import DataType
+from roofline.registry import Registry
+
+
+class Kind(Enum):
+    """What an operator does, for counting."""
+
+    COMPUTE = "compute"
+    """It does arithmetic, which is counted, and moves data."""
+    MOVE = "move"
+    """No arithmetic by design; it copies data (Transpose, Concat, Gather)."""
+    VIEW = "view"
+    """No arithmetic and no copy by design (Reshape, Identity, Shape)."""
+    CONTROL = "control"
+    """A container whose bodies are counted instead (If, Loop, Scan)."""
+    UNSUPPORTED = "unsupported"
+    """Not in this table: reported by name, never taken as zero."""
+
+
+TensorType = tuple[Shape | None, DataType | None]
+"""Shape and element type of one result."""
+
+CostFunction = Callable[[Node], Cost]
+"""Returns the macs and other_ops of one call; elements moved are added by the caller from the tensors."""
+ShapeFunction = Callable[[Node], Sequence[TensorType | None]]
+"""Returns the type of each result, from operand types, known values and attributes."""
+ValueFunction = Callable[[Node], Sequence[Array | None]]
+"""Returns the value of each result; called only when every operand it needs has a known value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One row of the table."""
+
+    op_type: str
+    domain: str
+    kind: Kind
+    cost: CostFunction | None = None
+    shape: ShapeFunction | None = None
+    value: ValueFunction | None = None
+    weights: tuple[int, ...] = ()
+    """Operand positions that hold parameters when constant; empty means every floating-point operand."""
+    quantizers: tuple[int, ...] = ()
+    """Operand positions that hold scales and zero points: they take bytes but are not parameters."""
+    settings: tuple[int, ...] = ()
+    """Operand positions that steer the operator (shapes, axes, bounds): neither parameters nor traffic."""
+
+
+operators: Registry[Operator] = Registry("operator", "roofline.ops", "roofline.operators")
+"""Every known operator, keyed ``domain::OpType`` (``::Conv``, ``com.microsoft::QAttention``)."""
+
+
+def key(op_type: str, domain: str = "") -> str:
+    """Return an operator's key in the table."""
+    return f"{'' if domain == 'ai.onnx' else domain}::{op_type}"
+
+
+def lookup(node: Node) -> Operator:
+    """Return the row of a node's operator; an unknown one has kind ``UNSUPPORTED``."""
+    found = operators.find(key(node.op_type, node.domain))
+    return found or Operator(node.op_type, node.domain, Kind.UNSUPPORTED)
+
+
+def define(
+    *op_types: str,
+    kind: Kind,
+    domain: str = "",
+    cost: CostFunction | None = None,
+    shape: ShapeFunction | None = None,
+    value: ValueFunction | None = None,
+    weights: tuple[int, ...] = (),
+    quantizers: tuple[int, ...] = (),
+    settings: tuple[int, ...] = (),
+) -> None:
+    """Add operators to the table.
+
+    Raises:
+        ValueError: An operator is defined twice.
+    """
+    row = Operator("", domain, kind, cost, shape, value, weights, quantizers, settings)
+    for op_type in op_types:
+        operators.add(key(op_type, domain), replace(row, op_type=op_type))
+
+
+def supported() -> Iterator[Operator]:
+    """Yield every row in sorted order."""
+    for name in operators:
+        yield operators.get(name)

@@ -1,0 +1,93 @@
+"""The one registry pattern: operators, networks, measurement backends, charts and transformations use it.
+
+Built-in entries live one to a module in a package and register themselves with a decorator when that package is first
+asked for. Third parties register the same way from a module named by an entry point of the registry's group.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from roofline.errors import RooflineError, did_you_mean
+
+T = TypeVar("T")
+F = TypeVar("F")
+
+
+class Registry(Generic[T]):
+    """Named entries, discovered on first use, listed in sorted order; a name can be taken once.
+
+    Args:
+        noun: What an entry is, for messages: ``"network"``.
+        package: The package whose modules register the built-in entries.
+        group: The entry-point group through which third parties register.
+        error: The error raised for an unknown name.
+    """
+
+    def __init__(self, noun: str, package: str, group: str, error: type[RooflineError] = RooflineError) -> None:
+        self._noun = noun
+        self._package = package
+        self._group = group
+        self._error = error
+        self._entries: dict[str, T] = {}
+        self._collected = False
+
+    def add(self, name: str, entry: T) -> None:
+        """Register an entry.
+
+        Raises:
+            ValueError: The name is taken; a registration never replaces another.
+        """
+        if name in self._entries:
+            raise ValueError(f"{self._noun} {name!r} is registered twice")
+        self._entries[name] = entry
+
+    def register(self, *names: str, wrap: Callable[[F], T]) -> Callable[[F], F]:
+        """Return a decorator that registers ``wrap(decorated)`` under each name."""
+
+        def decorate(decorated: F) -> F:
+            for name in names:
+                self.add(name, wrap(decorated))
+            return decorated
+
+        return decorate
+
+    def find(self, name: str) -> T | None:
+        """Return the entry of that name, or None."""
+        self._collect()
+        return self._entries.get(name)
+
+    def get(self, name: str) -> T:
+        """Return the entry of that name, or raise this registry's error with the nearest known name."""
+        entry = self.find(name)
+        if entry is None:
+            hint = did_you_mean(name, self._entries) or f"Known: {', '.join(self)}"
+            raise self._error(f"unknown {self._noun} {name!r}", repair=hint)
+        return entry
+
+    def __iter__(self) -> Iterator[str]:
+        self._collect()
+        return iter(sorted(self._entries))
+
+    def __len__(self) -> int:
+        self._collect()
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        self._collect()
+        return name in self._entries
+
+    def _collect(self) -> None:
+        if self._collected:
+            return
+        self._collected = True
+        package = importlib.import_module(self._package)
+        for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda found: found.name):
+            if not module.name.startswith("_"):
+                importlib.import_module(f"{self._package}.{module.name}")
+        for point in sorted(entry_points(group=self._group), key=lambda found: found.name):
+            point.load()

@@ -1,0 +1,139 @@
+"""The import direction of the architecture, and the few modules that may touch a heavy package."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {
+    "roofline": ROOT / "roofline",
+    "roofline.platforms": ROOT / "platforms",
+    "roofline.workloads": ROOT / "workloads",
+    "roofline.validate": ROOT / "validate",
+}
+
+# Lower may never import higher. A part is a module or a package; parts on one line may import each other.
+LAYERS = (
+    ("errors",),
+    ("registry", "units", "cost", "precision"),
+    ("node",),
+    ("ops", "spec", "platforms"),
+    ("layer",),
+    ("graph",),
+    ("workload",),
+    ("compress",),
+    ("model",),
+    ("sweep",),
+    ("chart", "report"),
+    ("workloads",),
+    ("validate",),
+    ("reproduce",),
+    ("cli",),
+)
+RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
+
+# Who may import what is expensive or optional; a prefix names a package with all that is in it.
+ALLOWED = {
+    "onnx": ("roofline.graph", "roofline.compress", "roofline.workloads", "roofline.validate"),
+    "onnxruntime": ("roofline.validate", "roofline.compress.quantize"),
+    "tvm": ("roofline.validate",),
+    "torch": ("roofline.workloads", "roofline.validate"),
+    "fvcore": ("roofline.workloads",),
+    "matplotlib": ("roofline.chart",),
+    "plotly": ("roofline.report", "roofline.chart"),
+}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package, folder in PACKAGES.items():
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(folder).with_suffix("").parts
+            name = ".".join([package, *(part for part in parts if part != "__init__")])
+            yield name, path
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield every imported module with its line, those for type checking alone left out."""
+    tree = ast.parse(path.read_text())
+    skipped: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            skipped.update(inner for statement in node.body for inner in ast.walk(statement))
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module, node.lineno
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", node.lineno
+
+
+def part_of(module: str) -> str | None:
+    pieces = module.split(".")
+    return pieces[1] if pieces[0] == "roofline" and len(pieces) > 1 and pieces[1] in RANK else None
+
+
+def test_every_part_has_a_place_in_the_order() -> None:
+    unplaced = {
+        name.split(".")[1] for name, _ in modules() if "." in name and name.split(".")[1] not in RANK
+    }
+    assert not unplaced
+
+
+def test_imports_point_downwards() -> None:
+    broken = [
+        f"{path.relative_to(ROOT)}:{line} imports {target}"
+        for name, path in modules()
+        if (here := part_of(name)) is not None
+        for target, line in imports(path)
+        if (there := part_of(target)) is not None and there != here and RANK[there] > RANK[here]
+    ]
+    assert not broken
+
+
+@pytest.mark.parametrize("package", sorted(ALLOWED))
+def test_heavy_packages_stay_where_they_belong(package: str) -> None:
+    broken = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for name, path in modules()
+        if not name.startswith(ALLOWED[package])
+        for target, line in imports(path)
+        if target == package or target.startswith(f"{package}.")
+    ]
+    assert not broken
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import roofline",
+        "from roofline.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
+        "import roofline.model, roofline.spec",
+    ],
+)
+def test_start_up_loads_nothing_heavy(code: str) -> None:
+    heavy = "{'pandas', 'matplotlib', 'onnx', 'torch', 'tvm', 'onnxruntime', 'plotly'}"
+    script = f"import sys\n{code}\nsys.stderr.write(' '.join({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["count", "mlp"], ["predict", "mlp", "-p", "h100-sxm", "-d", "fp16"]])
+def test_counting_and_predicting_load_no_framework(arguments: list[str]) -> None:
+    script = (
+        "import sys\nfrom roofline.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "sys.stderr.write(' '.join({'torch', 'tvm', 'onnxruntime', 'matplotlib', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -1,0 +1,182 @@
+"""The options by which every verb names a model: its path, its batch, and the dimensions and values it leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from roofline.errors import OptionError
+
+if TYPE_CHECKING:
+    from roofline.workload import Workload
+
+T = TypeVar("T")
+
+Value = bool | int | float | tuple[int, ...] | tuple[float, ...]
+"""What ``--value`` can give an input: one number or truth value, or a list of numbers."""
+
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="An .onnx file, or the name of a shipped network.")
+]
+BatchOption = Annotated[
+    int | None,
+    typer.Option(
+        "--batch", "-b", min=1, help="Items per inference; 1 where the model leaves it open."
+    ),
+]
+DimOption = Annotated[
+    list[str] | None,
+    typer.Option("--dim", metavar="NAME=N", help="Size of a symbolic dimension; repeatable."),
+]
+InputOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="NAME=1x3x224x224",
+        help="Shape of an input, empty for a scalar; repeatable.",
+    ),
+]
+ValueOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--value",
+        metavar="NAME=16000",
+        help="Value of an input that decides shapes or branches; repeatable.",
+    ),
+]
+
+
+def parse_dims(texts: Iterable[str] | None) -> dict[str, int]:
+    """Parse ``NAME=N`` options.
+
+    Returns:
+        The size of each named dimension.
+
+    Raises:
+        OptionError: A text has no name, a size is not a whole number of at least 0, or a name comes twice.
+
+    Example:
+        >>> parse_dims(["N=8", "sequence=128"])
+        {'N': 8, 'sequence': 128}
+    """
+    return _pairs("--dim", "N=8", texts, lambda text: _size("--dim", text))
+
+
+def parse_inputs(texts: Iterable[str] | None) -> dict[str, tuple[int, ...]]:
+    """Parse ``NAME=1x3x224x224`` options; an empty shape is a scalar's.
+
+    Returns:
+        The shape of each named input.
+
+    Raises:
+        OptionError: A text has no name, a shape is not sizes joined by ``x``, or a name comes twice.
+
+    Example:
+        >>> parse_inputs(["image=1x3x224x224", "sr="])
+        {'image': (1, 3, 224, 224), 'sr': ()}
+    """
+
+    def shape(text: str) -> tuple[int, ...]:
+        return tuple(_size("--input", size) for size in text.split("x")) if text else ()
+
+    return _pairs("--input", "image=1x3x224x224", texts, shape)
+
+
+def parse_values(texts: Iterable[str] | None) -> dict[str, Value]:
+    """Parse ``NAME=16000`` options; several numbers are joined by commas.
+
+    Returns:
+        The value of each named input.
+
+    Raises:
+        OptionError: A text has no name, a value is not numbers, or a name comes twice.
+
+    Example:
+        >>> parse_values(["sr=16000", "flag=true", "sizes=1,2"])
+        {'sr': 16000, 'flag': True, 'sizes': (1, 2)}
+    """
+    return _pairs("--value", "sr=16000", texts, _value)
+
+
+def load_model(
+    model: str,
+    *,
+    batch: int | None = None,
+    dim: Iterable[str] | None = None,
+    input_: Iterable[str] | None = None,
+    value: Iterable[str] | None = None,
+) -> Workload:
+    """Count the model a user named with the options of this module.
+
+    Args:
+        model: A path or the name of a shipped network.
+        batch: Items per inference.
+        dim: Texts of ``--dim``.
+        input_: Texts of ``--input``.
+        value: Texts of ``--value``.
+
+    Raises:
+        RooflineError: The options or the model cannot be read.
+    """
+    import roofline
+
+    if not model:
+        raise OptionError("the model's name is empty", repair="Give a path to an .onnx file")
+    return roofline.load(
+        Path(model) if model.endswith(".onnx") else model,
+        batch=batch,
+        dims=parse_dims(dim),
+        inputs=parse_inputs(input_),
+        values=parse_values(value),
+    )
+
+
+def _pairs(
+    flag: str, example: str, texts: Iterable[str] | None, parse: Callable[[str], T]
+) -> dict[str, T]:
+    pairs: dict[str, T] = {}
+    for text in texts or ():
+        # Names hold "=" more often than values do.
+        name, equals, written = text.rpartition("=")
+        if not equals or not name.strip():
+            raise OptionError(
+                f"{flag} {text!r} is not NAME=…", repair=f"Write it like {flag} {example}"
+            )
+        if name.strip() in pairs:
+            raise OptionError(f"{flag} names {name.strip()!r} twice", repair="Give each name once")
+        pairs[name.strip()] = parse(written.strip())
+    return pairs
+
+
+def _size(flag: str, text: str) -> int:
+    # Sizes beyond 64 bits cannot be written in ONNX; int() of a longer text may take long.
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise OptionError(
+            f"{flag}: {text!r} is not a size",
+            repair="Sizes are whole numbers, joined by x in a shape",
+        )
+    return int(text)
+
+
+def _value(text: str) -> Value:
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    try:
+        if "," in text:
+            parts = [part.strip() for part in text.split(",") if part.strip()]
+            try:
+                return tuple(int(part) for part in parts)
+            except ValueError:
+                return tuple(float(part) for part in parts)
+        try:
+            return int(text)
+        except ValueError:
+            return float(text)
+    except ValueError:
+        raise OptionError(
+            f"--value: {text!r} is not a number",
+            repair="Give a number, true or false, or numbers joined by commas",
+        ) from None

@@ -1,0 +1,351 @@
+"""One measured run with its whole protocol: what was asked, what happened, under which conditions.
+
+The same type holds runs of our own backends and runs imported from other tools. Times are in
+seconds, sizes in bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from roofline.errors import StoreError
+
+SCHEMA_VERSION = 1
+"""Version of the record's fields; raised only when a field changes its meaning or goes."""
+
+T = TypeVar("T")
+Scalar = str | int | float | bool
+
+DISTURBED_SHARE = 0.05
+"""Share of the machine's CPU time taken by others, above which a run is flagged as disturbed."""
+
+DRIFT_LIMIT = 0.1
+"""Relative difference between the medians of both halves of the samples that is flagged."""
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    """It could not be imported, compiled or run; the reason says where."""
+    WRONG = "wrong"
+    """It ran, but its outputs are not the reference's: it is not timed."""
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out-of-memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How a run is timed: warm-up runs are discarded, the median of the rest is reported."""
+
+    runs: int = 150
+    """Timed runs wanted; fewer are taken when the sampling time is up (never fewer than three)."""
+    warmup: int = 1
+    """Runs before the first timed one; the very first of them is kept as ``first_s``."""
+    sampling_s: float = 60.0
+    """Time after which no further run is started."""
+    time_limit_s: float = 900.0
+    """Time after which the process of a run (or of its compilation, tuning excluded) is ended."""
+    memory_limit_bytes: int = 0
+    """Resident memory at which the process is ended; 0 is 90 % of the machine's."""
+    seed: int = 0
+    """Seed of the random inputs, and of the random weights of networks shipped without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is asked for: a network, what was done to it, and how it is to be run."""
+
+    network: str
+    backend: str
+    model_sha256: str = ""
+    """Digest of the ONNX file's bytes before weights are filled in; empty for imported runs."""
+    variant: str = "dense"
+    """Pruning or other compression, in the words of `Workload.variant`."""
+    datatype: str = "fp32"
+    batch: int = 1
+    threads: int = 1
+    tuning: str = "none"
+    """``untuned``, ``tuned``, or ``none`` where the backend has nothing to tune."""
+    trials: int = 0
+    """Schedules tried per kernel when tuned."""
+    tuning_budget_s: float = 0.0
+    """Time the tuning may take; 0 is no limit."""
+    algorithm: str = "default"
+    """``direct``, ``gemm``, ``spatial_pack``, ``winograd``, or the backend's own choice."""
+    target: str = "local"
+    """Where it runs: ``local``, or the name of a remote board."""
+    options: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
+    """Options that only this backend knows."""
+    protocol: Protocol = field(default_factory=Protocol)
+
+    @property
+    def key(self) -> str:
+        """A digest of everything asked for; two jobs with one key are the same job."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How the outputs compare with the reference's on the same input."""
+
+    reference: str = ""
+    """What computed the reference; empty when there was none (``why`` says so)."""
+    max_abs_error: float | None = None
+    max_rel_error: float | None = None
+    """Largest absolute error of an output over the largest magnitude of its reference."""
+    tolerance: float | None = None
+    """The relative error allowed for this datatype."""
+    informative: bool = True
+    """False where the reference is constant or saturated: a wrong program could give it too."""
+    why: str = ""
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the error is within the tolerance; None when nothing was compared."""
+        if self.max_rel_error is None or self.tolerance is None:
+            return None
+        return self.max_rel_error <= self.tolerance
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The machine and the software, and what else was going on while the samples were taken."""
+
+    host: str = ""
+    cpu: str = ""
+    cores: int = 0
+    memory_bytes: int = 0
+    governor: str = ""
+    """Frequency governor, or empty where it cannot be read."""
+    frequency_hz: float | None = None
+    load_average: float | None = None
+    """One-minute load average before the first timed run."""
+    others_share: float | None = None
+    """Share of the machine's CPU time that other processes took while the samples were taken."""
+    stolen_share: float | None = None
+    """Share of the machine's CPU time that the hypervisor gave to others meanwhile."""
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Versions of Python, this program, the backend and its compiler."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Figures taken from elsewhere as they stand there, where the single samples are not known."""
+
+    source: str
+    latency_s: float | None = None
+    throughput_fps: float | None = None
+    power_w: float | None = None
+    accuracy: float | None = None
+    """Top-1 accuracy as a share."""
+    concurrency: int = 1
+    """Inferences in flight, where throughput is not the inverse of latency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One run: the job, how it ended, its samples, and what is needed to judge it later."""
+
+    job: Job
+    status: Status
+    reason: str = ""
+    """Why it is not ``ok``, in one line."""
+    machine: str = ""
+    """Key of the platform it ran on (``tx2:maxn``), or a name of this machine."""
+    executed: str = ""
+    """Datatype the arithmetic really ran in."""
+    compiled_for: str = ""
+    """The backend's own description of the target."""
+    samples_s: tuple[float, ...] = ()
+    """Every timed run, in the order taken."""
+    first_s: float | None = None
+    """The discarded first run."""
+    wall_s: float | None = None
+    """Elapsed time of all timed runs."""
+    cpu_s: float | None = None
+    """CPU time of the process over the same span, all its threads."""
+    peak_rss_bytes: int | None = None
+    """Largest resident set of the process that ran it (compiling happens in another)."""
+    compile_s: float | None = None
+    tune_s: float | None = None
+    kernels: int | None = None
+    untuned_kernels: tuple[str, ...] = ()
+    """Kernels that ran with no tuned schedule."""
+    check: Check = field(default_factory=Check)
+    environment: Environment = field(default_factory=Environment)
+    reported: Reported | None = None
+    notes: tuple[str, ...] = ()
+    timestamp: str = ""
+    """When it ended: ISO 8601, UTC."""
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended well; only such a run has a speed."""
+        return self.status is Status.OK
+
+    @property
+    def median_s(self) -> float | None:
+        """Median time of one inference of the whole batch, or the reported latency."""
+        if self.samples_s:
+            return statistics.median(self.samples_s)
+        return self.reported.latency_s if self.reported is not None else None
+
+    @property
+    def min_s(self) -> float | None:
+        """Shortest sample."""
+        return min(self.samples_s, default=None)
+
+    @property
+    def throughput_fps(self) -> float | None:
+        """Items per second: batch over the median time, or the figure as reported."""
+        if self.reported is not None and self.reported.throughput_fps is not None:
+            return self.reported.throughput_fps
+        median = self.median_s
+        return self.job.batch / median if median else None
+
+    @property
+    def cpu_per_wall(self) -> float | None:
+        """CPU seconds per elapsed second and thread: near 1 when undisturbed and all busy."""
+        if not self.wall_s or self.cpu_s is None:
+            return None
+        return self.cpu_s / self.wall_s / self.job.threads
+
+    @property
+    def drift(self) -> float | None:
+        """Median of the second half of the samples over that of the first, less one."""
+        half = len(self.samples_s) // 2
+        if half < 2:
+            return None
+        return (
+            statistics.median(self.samples_s[half:]) / statistics.median(self.samples_s[:half])
+            - 1.0
+        )
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What makes this run suspicious, each in a few words; empty when nothing does."""
+        found: list[str] = []
+        taken = (self.environment.others_share or 0.0) + (self.environment.stolen_share or 0.0)
+        # Idle cores can serve others at no cost to the run; only what exceeds them disturbs it.
+        spare = 1.0 - self.job.threads / self.environment.cores if self.environment.cores else 0.0
+        if taken > max(0.0, spare) + DISTURBED_SHARE:
+            found.append(f"disturbed: others took {taken:.0%} of the CPU time")
+        if self.job.threads == 1 and (self.cpu_per_wall or 1.0) < 0.9:
+            found.append(f"waited: {self.cpu_per_wall:.2f} CPU seconds per second")
+        if abs(self.drift or 0.0) > DRIFT_LIMIT:
+            found.append(f"drift: second half {self.drift:+.0%}")
+        if self.ok and self.job.tuning == "untuned":
+            found.append("untuned: says nothing about the machine")
+        if self.job.tuning == "tuned" and self.untuned_kernels:
+            found.append(f"{len(self.untuned_kernels)} kernels untuned")
+        if self.ok and self.reported is None and self.check.passed is None:
+            found.append("outputs not checked")
+        elif self.ok and not self.check.informative:
+            found.append("weak check: reference output is constant or saturated")
+        return tuple(found)
+
+    def quantile_s(self, share: float) -> float | None:
+        """Return a quantile of the samples, linearly interpolated.
+
+        Args:
+            share: 0 is the shortest sample, 0.5 the median, 1 the longest.
+        """
+        if not self.samples_s:
+            return None
+        ordered = sorted(self.samples_s)
+        position = share * (len(ordered) - 1)
+        low = math.floor(position)
+        high = min(low + 1, len(ordered) - 1)
+        return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain JSON values; `from_dict` reads it back."""
+        document = asdict(self)
+        document["status"] = self.status.value
+        return document
+
+    def to_row(self) -> dict[str, Any]:
+        """Return one flat row with the computed figures, for tables."""
+        return {
+            "network": self.job.network,
+            "variant": self.job.variant,
+            "datatype": self.job.datatype,
+            "executed": self.executed,
+            "batch": self.job.batch,
+            "threads": self.job.threads,
+            "backend": self.job.backend,
+            "tuning": self.job.tuning,
+            "algorithm": self.job.algorithm,
+            "machine": self.machine,
+            "status": self.status.value,
+            "reason": self.reason,
+            "measured_fps": self.throughput_fps if self.ok else None,
+            "median_ms": _milliseconds(self.median_s),
+            "min_ms": _milliseconds(self.min_s),
+            "p5_ms": _milliseconds(self.quantile_s(0.05)),
+            "p95_ms": _milliseconds(self.quantile_s(0.95)),
+            "samples": len(self.samples_s),
+            "cpu_per_wall": self.cpu_per_wall,
+            "peak_rss_mb": self.peak_rss_bytes / 1e6 if self.peak_rss_bytes else None,
+            "compile_s": self.compile_s,
+            "tune_s": self.tune_s,
+            "max_rel_error": self.check.max_rel_error,
+            "flags": "; ".join(self.flags),
+            "timestamp": self.timestamp,
+        }
+
+
+def from_dict(document: Mapping[str, Any]) -> Measurement:
+    """Return the record that `Measurement.to_dict` wrote.
+
+    Raises:
+        StoreError: A field is missing, unknown or of the wrong type, or the record is newer than
+            this program.
+    """
+    return _read(Measurement, document, "record")
+
+
+def job_from_dict(document: Mapping[str, Any]) -> Job:
+    """Return the job that ``dataclasses.asdict`` made plain.
+
+    Raises:
+        StoreError: A field is missing, unknown or of the wrong type.
+    """
+    return _read(Job, document, "job")
+
+
+def _read(kind: type[T], document: Mapping[str, Any], noun: str) -> T:
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    version = document.get("schema_version", SCHEMA_VERSION)
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise StoreError(
+            f"the {noun} has schema version {version}; this program knows {SCHEMA_VERSION}",
+            repair="Read it with a newer version of roofline",
+        )
+    for part in (Protocol, Job, Check, Environment, Reported, Measurement):
+        # Read by pydantic when it first meets the class; unknown fields are errors everywhere.
+        part.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
+    try:
+        return TypeAdapter(kind).validate_python(dict(document))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise StoreError(
+            f"the {noun} is damaged at {where or 'its top'}: {first['msg']}"
+        ) from error
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1e3

@@ -1,4 +1,4 @@
-"""The options by which every verb names a model: its path, its batch, and the dimensions and values it leaves open."""
+"""The options by which every verb names a model: path, batch, open dimensions and values."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def parse_dims(texts: Iterable[str] | None) -> dict[str, int]:
         The size of each named dimension.
 
     Raises:
-        OptionError: A text has no name, a size is not a whole number of at least 0, or a name comes twice.
+        OptionError: A text has no name, a size is not a whole number, or a name comes twice.
 
     Example:
         >>> parse_dims(["N=8", "sequence=128"])
@@ -72,7 +72,8 @@ def parse_inputs(texts: Iterable[str] | None) -> dict[str, tuple[int, ...]]:
         The shape of each named input.
 
     Raises:
-        OptionError: A text has no name, a shape is not sizes joined by ``x``, or a name comes twice.
+        OptionError: A text has no name, a shape is not sizes joined by ``x``, or a name comes
+            twice.
 
     Example:
         >>> parse_inputs(["image=1x3x224x224", "sr="])

@@ -1,0 +1,124 @@
+"""What can be read of the machine, and how busy it was meanwhile (Linux; elsewhere blank)."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from roofline.validate.record import Environment
+
+_IDLE_FIELDS = (3, 4)  # idle and iowait in /proc/stat
+_STEAL_FIELD = 7
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory_bytes() -> int:
+    """Return the machine's memory, or 0 where it cannot be read."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
+def cpu_name() -> str:
+    """Return the CPU's model name."""
+    for line in _read("/proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def package_version(name: str) -> str:
+    """Return an installed distribution's version, or an empty string."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """A reading of the machine's CPU time and of this process's, in seconds."""
+
+    total: float
+    idle: float
+    stolen: float
+    own: float
+
+    @classmethod
+    def now(cls) -> Busy | None:
+        """Take a reading, or return None where the machine does not tell."""
+        first = _read("/proc/stat").partition("\n")[0].split()
+        if len(first) <= _STEAL_FIELD + 1 or first[0] != "cpu":
+            return None
+        ticks = [int(field) for field in first[1:9]]
+        second = os.sysconf("SC_CLK_TCK")
+        own = sum(os.times()[:2])
+        idle = sum(ticks[field] for field in _IDLE_FIELDS)
+        return cls(sum(ticks) / second, idle / second, ticks[_STEAL_FIELD] / second, own)
+
+    def shares_since(self, start: Busy) -> tuple[float, float] | None:
+        """Return the shares of all CPU time that other processes and the hypervisor took since.
+
+        The kernel counts in hundredths of a second, so a span under half a second says nothing:
+        None.
+        """
+        total = self.total - start.total
+        if total < 0.5:
+            return None
+        stolen = self.stolen - start.stolen
+        used = total - (self.idle - start.idle) - stolen
+        others = max(0.0, used - (self.own - start.own))
+        return others / total, stolen / total
+
+
+def describe(
+    versions: Mapping[str, str], shares: tuple[float, float] | None, load: float | None
+) -> Environment:
+    """Return the record's account of this machine."""
+    cpufreq = "/sys/devices/system/cpu/cpu0/cpufreq"
+    frequency = _read(f"{cpufreq}/scaling_cur_freq").strip()
+    return Environment(
+        host=socket.gethostname(),
+        cpu=cpu_name(),
+        cores=available_cores(),
+        memory_bytes=memory_bytes(),
+        governor=_read(f"{cpufreq}/scaling_governor").strip(),
+        frequency_hz=float(frequency) * 1e3 if frequency.isdigit() else None,
+        load_average=load,
+        others_share=shares[0] if shares else None,
+        stolen_share=shares[1] if shares else None,
+        versions={
+            "python": platform.python_version(),
+            "roofline": package_version("roofline"),
+            "system": f"{platform.system()} {platform.release()}",
+            **versions,
+        },
+    )
+
+
+def load_average() -> float | None:
+    """Return the one-minute load average, or None where there is none."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return None
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:
+        return ""

@@ -1,0 +1,31 @@
+"""``roofline report``: the interactive page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roofline.cli._output import emit
+
+app = typer.Typer()
+
+
+@app.command()
+def report(
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="CSV, or JSON of predict, measure or validate.", show_default=False),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")] = Path(
+        "roofline.html"
+    ),
+    title: Annotated[str, typer.Option(help="The page's title.")] = "Roofline report",
+) -> None:
+    """Write one self-contained interactive HTML page of predictions and measured runs."""
+    from roofline.cli._report import gather
+    from roofline.report import render
+
+    emit(render(gather(data, title)), output)
+    typer.echo(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)", err=True)

@@ -1,0 +1,144 @@
+"use strict";
+// Each chart is a pure function of the selected rows: it returns traces and a layout, or null when it has no data.
+// A point's customdata is the index of its row, which links hovering across the charts and the table.
+const Charts = (() => {
+  const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c6d31", "#6a3d9a", "#b15928",
+    "#7f7f7f", "#1b9e77", "#e7298a", "#66a61e", "#a6761d", "#1f78b4", "#e31a1c", "#b2a400", "#17becf", "#bc80bd", "#4d4d4d"];
+  const RED = "#c1272d", ORANGE = "#f39c34", BLUE = "#0066cc";
+  const has = (row, ...names) => names.every(name => row[name] !== null && row[name] !== undefined);
+  const unique = values => [...new Set(values)];
+  const label = row => [row.platform, row.network, row.datatype, row.pruning].filter(Boolean).join(" · ");
+  const short = row => `${row.network} ${row.datatype}${row.pruning && row.pruning !== "dense" ? " " + row.pruning : ""}`;
+  const number = value => value === null || value === undefined ? "–" : Number(value).toLocaleString("en", { maximumSignificantDigits: 4 });
+  const hover = row => `<b>${label(row)}</b><br>batch ${row.batch ?? "–"}<br>predicted ${number(row.predicted_fps)} fps<br>` +
+    `measured ${number(row.measured_fps)} fps<br>latency ${number(row.latency_ms)} ms` +
+    (has(row, "accuracy") ? `<br>accuracy ${number(row.accuracy)} %` : "") + (row.flag ? `<br>flag: ${row.flag}` : "");
+  const points = (rows, x, y) => ({ x: rows.map(x), y: rows.map(y), customdata: rows.map(r => r.id), text: rows.map(hover), hovertemplate: "%{text}<extra></extra>" });
+
+  function bestPerConfiguration(rows) {
+    const best = new Map();
+    for (const row of rows) {
+      const key = label(row), held = best.get(key);
+      if (!held || (row.measured_fps ?? -1) > (held.measured_fps ?? -1)) best.set(key, row);
+    }
+    return [...best.values()];
+  }
+  function frontier(rows, x) {
+    const sorted = rows.filter(r => has(r, x, "accuracy")).sort((a, b) => b[x] - a[x] || b.accuracy - a.accuracy);
+    const kept = []; let top = -Infinity;
+    for (const row of sorted) if (row.accuracy > top) { kept.push(row); top = row.accuracy; }
+    return kept;
+  }
+
+  function roofline(rows, context) {
+    const platforms = unique(rows.map(r => r.platform)), datatypes = unique(rows.map(r => r.datatype));
+    const roofs = context.roofs.filter(r => platforms.includes(r.platform) && (datatypes.includes(r.datatype) || !datatypes.some(d => context.roofs.some(o => o.platform === r.platform && o.datatype === d))));
+    const needs = context.requirements.filter(q => rows.some(r => r.network === q.network && (!q.datatype || q.datatype === r.datatype) && (!q.pruning || q.pruning === r.pruning)));
+    if (!roofs.length) return null;
+    const knees = roofs.filter(r => r.bandwidth_b_s).map(r => r.peak_op_s / r.bandwidth_b_s);
+    const all = [...knees, ...needs.map(n => n.intensity)].filter(v => v > 0);
+    const low = Math.min(...all, 1) / 4, high = Math.max(...all, 100) * 8;
+    const traces = roofs.map(r => {
+      const knee = r.bandwidth_b_s ? r.peak_op_s / r.bandwidth_b_s : low;
+      return { type: "scatter", mode: "lines", name: `${r.platform} ${r.datatype}`, line: { color: context.colour(r.platform), dash: context.dash(r.datatype) },
+        x: [low, knee, high], y: [r.bandwidth_b_s ? low * r.bandwidth_b_s / 1e12 : r.peak_op_s / 1e12, r.peak_op_s / 1e12, r.peak_op_s / 1e12],
+        hovertemplate: `${r.platform} ${r.datatype}<br>%{y:.4g} TOP/s at %{x:.4g} OP/B<extra></extra>` };
+    });
+    const dots = rows.filter(r => has(r, "measured_fps")).map(r => {
+      const need = needs.find(q => q.network === r.network && (!q.datatype || q.datatype === r.datatype) && (!q.pruning || q.pruning === r.pruning));
+      return need ? { row: r, x: need.intensity, y: r.measured_fps * need.ops / 1e12 } : null;
+    }).filter(Boolean);
+    if (dots.length) traces.push({ type: "scatter", mode: "markers", name: "measured", marker: { symbol: "x", size: 7, color: dots.map(d => context.colour(d.row.platform)) },
+      x: dots.map(d => d.x), y: dots.map(d => d.y), customdata: dots.map(d => d.row.id), text: dots.map(d => hover(d.row)), hovertemplate: "%{text}<br>%{y:.4g} TOP/s<extra></extra>" });
+    const shapes = unique(needs.map(n => `${n.network} ${n.datatype ?? ""}|${n.intensity}`)).map(entry => ({ type: "line", x0: +entry.split("|")[1], x1: +entry.split("|")[1], yref: "paper", y0: 0, y1: 1, line: { width: .6, dash: "dot", color: "#888" } }));
+    return { traces, layout: { height: 520, shapes, xaxis: { type: "log", title: { text: "operational intensity (OP/B)" } }, yaxis: { type: "log", title: { text: "performance (TOP/s)" } } } };
+  }
+
+  function efficiency(rows, context) {
+    const best = bestPerConfiguration(rows.filter(r => has(r, "predicted_fps", "measured_fps"))).sort((a, b) => a.platform.localeCompare(b.platform) || a.network.localeCompare(b.network));
+    if (!best.length) return null;
+    const x = [best.map(r => r.platform), best.map(short)];
+    const bar = (name, colour, field) => ({ type: "bar", name, x, y: best.map(r => r[field]), customdata: best.map(r => r.id), marker: { color: colour }, hovertext: best.map(hover), hovertemplate: "%{hovertext}<extra></extra>" });
+    const measured = bar("measured", ORANGE, "measured_fps");
+    measured.text = best.map(r => `${(100 * r.measured_fps / r.predicted_fps).toFixed(r.measured_fps / r.predicted_fps < .1 ? 1 : 0)} %`);
+    measured.textposition = "outside"; measured.textangle = -90; measured.cliponaxis = false;
+    const traces = [bar("predicted (Equation 1)", RED, "predicted_fps"), measured];
+    if (best.some(r => has(r, "peak_fps"))) traces.push(bar("compute peak", BLUE, "peak_fps"));
+    return { traces, layout: { height: 560, width: Math.max(context.width, 26 * best.length + 160), barmode: "group", xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: { type: "log", title: { text: "throughput (fps)" } }, margin: { b: 190, t: 60 } } };
+  }
+
+  function heatmap(rows, context) {
+    const predicted = rows.filter(r => has(r, "predicted_fps"));
+    if (!predicted.length) return null;
+    const ys = unique(predicted.map(r => `${r.platform} ${r.datatype}`)).sort(), xs = unique(predicted.map(r => `${r.network}${r.pruning && r.pruning !== "dense" ? " " + r.pruning : ""}`)).sort();
+    const cell = new Map(predicted.map(r => [`${r.platform} ${r.datatype}|${r.network}${r.pruning && r.pruning !== "dense" ? " " + r.pruning : ""}`, r]));
+    const grid = ys.map(y => xs.map(x => cell.get(`${y}|${x}`)));
+    const logs = grid.flat().filter(Boolean).map(r => Math.log10(r.predicted_fps));
+    const low = Math.floor(Math.min(...logs)), high = Math.max(Math.ceil(Math.max(...logs)), low + 1);
+    const ticks = Array.from({ length: high - low + 1 }, (_, i) => low + i);
+    return { traces: [{ type: "heatmap", x: xs, y: ys, z: grid.map(line => line.map(r => r ? Math.log10(r.predicted_fps) : null)), zmin: low, zmax: high,
+      text: grid.map(line => line.map(r => r ? number(r.predicted_fps) : "")), texttemplate: "%{text}", customdata: grid.map(line => line.map(r => r ? r.id : null)), colorscale: "Viridis", xgap: 1, ygap: 1,
+      hovertemplate: "%{y}<br>%{x}<br>%{text} fps<extra></extra>", colorbar: { title: { text: "fps" }, tickvals: ticks, ticktext: ticks.map(t => number(10 ** t)) } }],
+      layout: { height: Math.max(320, 26 * ys.length + 160), width: Math.max(context.width, 56 * xs.length + 260), xaxis: { tickangle: -45, automargin: true }, yaxis: { automargin: true } } };
+  }
+
+  function pareto(rows, context) {
+    const best = bestPerConfiguration(rows.filter(r => has(r, "accuracy")));
+    const measured = best.filter(r => has(r, "measured_fps")), predicted = best.filter(r => has(r, "predicted_fps"));
+    if (!measured.length && !predicted.length) return null;
+    const colours = list => list.map(r => context.colour(r.platform));
+    const traces = [];
+    const side = (list, field, name, symbol, colour) => {
+      if (!list.length) return;
+      traces.push({ type: "scatter", mode: "markers", name, marker: { symbol, size: 9, color: colours(list), line: { width: 1.6, color: colours(list) } }, ...points(list, r => r[field], r => r.accuracy) });
+      const front = frontier(list, field);
+      traces.push({ type: "scatter", mode: "lines", name: `${name} frontier`, line: { color: colour, width: 2 }, hoverinfo: "skip", x: front.map(r => r[field]), y: front.map(r => r.accuracy) });
+    };
+    side(predicted, "predicted_fps", "predicted", "circle-open", ORANGE);
+    side(measured, "measured_fps", "measured", "x-thin-open", BLUE);
+    return { traces, layout: { height: 480, xaxis: { type: "log", title: { text: "throughput (fps)" } }, yaxis: { title: { text: "top-1 accuracy (%)" } } } };
+  }
+
+  function lines(rows, context) {
+    const usable = rows.filter(r => has(r, "latency_ms", "measured_fps"));
+    if (!usable.length) return null;
+    const groups = Map.groupBy ? Map.groupBy(usable, label) : usable.reduce((m, r) => m.set(label(r), [...(m.get(label(r)) ?? []), r]), new Map());
+    const traces = [...groups].sort(([a], [b]) => a.localeCompare(b)).map(([name, group]) => {
+      group.sort((a, b) => (a.batch ?? 0) - (b.batch ?? 0));
+      return { type: "scatter", mode: group.length > 1 ? "lines+markers" : "markers", name, line: { color: context.colour(group[0].platform), dash: context.dash(group[0].datatype), width: 1 }, marker: { size: 5 }, ...points(group, r => r.latency_ms, r => r.measured_fps) };
+    });
+    return { traces, layout: { height: 520, showlegend: traces.length <= 24, xaxis: { type: "log", title: { text: "latency (ms)" } }, yaxis: { type: "log", title: { text: "throughput (fps)" } } } };
+  }
+
+  const METRICS = { "throughput (fps)": r => r.measured_fps, "latency (ms)": r => r.latency_ms, "power (W)": r => r.power_w,
+    "throughput per watt (fps/W)": r => has(r, "measured_fps", "power_w") ? r.measured_fps / r.power_w : null,
+    "throughput (share of the compute peak)": r => has(r, "measured_fps", "peak_fps") ? r.measured_fps / r.peak_fps : null };
+  function boxes(rows, context) {
+    const metric = METRICS[context.metric] ?? METRICS["throughput (fps)"];
+    const usable = rows.filter(r => { const v = metric(r); return v !== null && v !== undefined && v > 0; });
+    if (!usable.length) return null;
+    const groups = unique(usable.map(r => r.pruning ?? "dense")).sort();
+    const traces = groups.map((pruning, i) => {
+      const mine = usable.filter(r => (r.pruning ?? "dense") === pruning).sort((a, b) => a.platform.localeCompare(b.platform));
+      return { type: "box", name: pruning, x: mine.map(r => `${r.platform} ${r.datatype}`), y: mine.map(metric), boxmean: true, boxpoints: "outliers", marker: { color: PALETTE[i % PALETTE.length], size: 3 }, customdata: mine.map(r => r.id), hovertext: mine.map(hover) };
+    });
+    return { traces, layout: { height: 520, boxmode: "group", width: Math.max(context.width, 70 * unique(usable.map(r => `${r.platform} ${r.datatype}`)).length + 160), xaxis: { tickangle: -45, automargin: true }, yaxis: { type: "log", title: { text: context.metric } } } };
+  }
+
+  function power(rows, context) {
+    const best = bestPerConfiguration(rows.filter(r => has(r, "power_w"))).sort((a, b) => a.platform.localeCompare(b.platform) || a.network.localeCompare(b.network));
+    if (!best.length) return null;
+    return { traces: [{ type: "bar", x: [best.map(r => r.platform), best.map(short)], y: best.map(r => r.power_w), customdata: best.map(r => r.id), marker: { color: best.map(r => context.colour(r.platform)) }, text: best.map(r => r.power_w.toFixed(1)), textposition: "outside", hovertext: best.map(hover), hovertemplate: "%{hovertext}<br>%{y:.1f} W<extra></extra>" }],
+      layout: { height: 480, width: Math.max(context.width, 20 * best.length + 160), xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: { title: { text: "power at load (W)" } }, margin: { b: 190 } } };
+  }
+
+  return { PALETTE, METRICS, label, list: [
+    { id: "roofline", title: "Rooflines", about: "Compute roofs and memory slopes; dotted lines are the networks' intensities, crosses measured runs.", draw: roofline },
+    { id: "efficiency", title: "Efficiency: measured against predicted", about: "Best measured throughput of each configuration; the percentage is measured / predicted.", draw: efficiency },
+    { id: "heatmap", title: "Predicted throughput", about: "Frames per second by Equation 1: an upper bound under the traffic assumption named below.", draw: heatmap },
+    { id: "pareto", title: "Accuracy against throughput", about: "Circles predicted, crosses measured, each with its Pareto frontier.", draw: pareto },
+    { id: "lines", title: "Latency against throughput", about: "One line per configuration, one point per batch, thread or stream count.", draw: lines },
+    { id: "boxes", title: "Spread over batches", about: "Quartiles, mean (dashed) and whiskers; one box per pruning factor.", draw: boxes, metric: true },
+    { id: "power", title: "Power", about: "At load, at the best throughput of each configuration.", draw: power },
+  ] };
+})();

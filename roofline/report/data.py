@@ -1,0 +1,207 @@
+"""The rows a report shows, read from what the other verbs write, and checked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from roofline.errors import TableError, did_you_mean
+
+Row = Mapping[str, Any]
+
+COLUMNS: Mapping[str, str] = {
+    "platform": "machine, with its mode after a colon",
+    "network": "network",
+    "datatype": "datatype of the arithmetic",
+    "pruning": "what was removed; 'dense' when nothing",
+    "batch": "items per inference",
+    "predicted_fps": "predicted throughput in frames per second",
+    "measured_fps": "measured throughput in frames per second",
+    "peak_fps": "throughput at the compute peak in frames per second",
+    "efficiency": "measured / predicted",
+    "latency_ms": "measured latency of the whole batch in milliseconds",
+    "power_w": "power at load in watts",
+    "accuracy": "top-1 accuracy in percent",
+    "bound": "what limits the prediction",
+    "intensity": "operational intensity in operations per byte",
+    "backend": "what ran it",
+    "flag": "why a row is doubtful",
+    "source": "where the row comes from",
+}
+"""The columns of a report's rows, in order; rows may lack any but platform and network."""
+
+_WORDS = frozenset(
+    {"platform", "network", "datatype", "pruning", "bound", "backend", "flag", "source"}
+)
+_NUMBERS = tuple(name for name in COLUMNS if name not in _WORDS)
+
+# A latency may differ from batch / throughput by this factor before the row is flagged: pipelines overlap items.
+_LATENCY_FACTOR = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """Everything one page shows."""
+
+    title: str
+    rows: tuple[Row, ...]
+    """One per configuration and batch; columns as in `COLUMNS`."""
+    roofs: tuple[Row, ...] = ()
+    """One per machine and datatype: platform, datatype, peak_op_s, bandwidth_b_s."""
+    requirements: tuple[Row, ...] = ()
+    """One per network (and pruning, and datatype): network, pruning, datatype, ops, weight_bytes, intensity."""
+    conventions: str = "One multiply-accumulate is two operations."
+
+
+def load_rows(path: Path) -> tuple[Row, ...]:
+    """Read rows from a CSV file or from the JSON that ``predict``, ``measure`` and ``validate`` write.
+
+    Args:
+        path: A ``.csv`` or ``.json`` file.
+
+    Returns:
+        Rows with the columns of `COLUMNS`, each checked; a row whose latency contradicts its throughput and batch
+        is kept and flagged.
+
+    Raises:
+        TableError: The file cannot be read, a column is unknown, or a value is out of its range.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise TableError(
+            f"cannot read {path}: {reason}", repair="Give a CSV or JSON file"
+        ) from error
+    if path.suffix.lower() == ".json":
+        return check_rows(_from_json(text, path), str(path))
+    return check_rows(list(csv.DictReader(text.splitlines())), str(path), strict_columns=True)
+
+
+def _from_json(text: str, path: Path) -> list[Row]:
+    try:
+        document: Any = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise TableError(
+            f"{path} line {error.lineno}: not valid JSON ({error.msg})",
+            repair="Write it with --format json",
+        ) from error
+    entries: Any = document
+    if isinstance(document, dict):
+        held = cast("dict[str, Any]", document)
+        for name in ("comparisons", "predictions", "measurements", "rows"):
+            if held.get(name):
+                entries = held[name]
+                break
+        else:
+            entries = held.get("comparisons", held.get("predictions", held.get("rows")))
+    if not isinstance(entries, list):
+        raise TableError(
+            f"{path}: no list of comparisons, predictions, measurements or rows",
+            repair="Write it with: roofline validate … --format json",
+        )
+    rows: list[Row] = []
+    for number, entry in enumerate(cast("list[Any]", entries), 1):
+        if not isinstance(entry, dict):
+            raise TableError(
+                f"{path}: entry {number} is not an object", repair="Write it with --format json"
+            )
+        rows.append(_renamed(cast("dict[str, Any]", entry)))
+    return rows
+
+
+def _renamed(entry: Mapping[str, Any]) -> Row:
+    """Map the field names of the other verbs onto the report's columns."""
+    row = dict(entry)
+    if "predicted_fps" not in row and "throughput_fps" in row:
+        row["predicted_fps"] = row["throughput_fps"]
+        row.pop("latency_ms", None)
+    return {name: row.get(name) for name in COLUMNS if row.get(name) is not None}
+
+
+def check_rows(
+    entries: Sequence[Mapping[str, Any]], where: str, *, strict_columns: bool = False
+) -> tuple[Row, ...]:
+    """Check and complete rows.
+
+    Args:
+        entries: Raw rows; numbers may be text.
+        where: Where they come from, for messages.
+        strict_columns: Refuse columns that are not in `COLUMNS` instead of leaving them out.
+
+    Raises:
+        TableError: A column or a value is not allowed.
+    """
+    if strict_columns and entries:
+        for name in entries[0]:
+            if name not in COLUMNS:
+                hint = did_you_mean(str(name), COLUMNS) or f"Columns: {', '.join(COLUMNS)}"
+                raise TableError(f"{where}: unknown column {name!r}", repair=hint)
+    rows = [_checked(entry, f"{where} row {number}") for number, entry in enumerate(entries, 1)]
+    return tuple(_flag_duplicates(rows))
+
+
+def _checked(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    for name in _WORDS:
+        value = entry.get(name)
+        row[name] = str(value) if value not in (None, "") else None
+    for name in _NUMBERS:
+        row[name] = _number(entry.get(name), name, where)
+    for name in ("platform", "network"):
+        if row[name] is None:
+            raise TableError(f"{where}: no {name}", repair=f"Fill the column {name!r}")
+    row["pruning"] = row["pruning"] or "dense"
+    if row["batch"] is not None and row["batch"] == int(row["batch"]):
+        row["batch"] = int(row["batch"])
+    if row["accuracy"] is not None and row["accuracy"] > 100:
+        raise TableError(
+            f"{where}: accuracy {row['accuracy']} is not within 0–100",
+            repair="Give accuracy in percent",
+        )
+    if row["efficiency"] is None and row["measured_fps"] and row["predicted_fps"]:
+        row["efficiency"] = row["measured_fps"] / row["predicted_fps"]
+    if row["latency_ms"] and row["measured_fps"] and row["batch"]:
+        implied = 1e3 * row["batch"] / row["latency_ms"]
+        ratio = max(implied / row["measured_fps"], row["measured_fps"] / implied)
+        if ratio > _LATENCY_FACTOR:
+            row["flag"] = _joined(row["flag"], f"latency and batch imply {implied:.4g} fps")
+    return row
+
+
+def _number(value: Any, name: str, where: str) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number) or number < 0:
+        raise TableError(
+            f"{where}: {name} is {value!r}, not a number of at least 0", repair="Mend or empty it"
+        )
+    return number
+
+
+def _flag_duplicates(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    seen: set[tuple[Any, ...]] = set()
+    kept: list[dict[str, Any]] = []
+    for row in rows:
+        identity = tuple(
+            row[name]
+            for name in ("platform", "network", "datatype", "pruning", "batch", "backend")
+        )
+        if identity in seen:
+            row["flag"] = _joined(row["flag"], "configuration given more than once")
+        seen.add(identity)
+        kept.append(row)
+    return kept
+
+
+def _joined(flag: str | None, reason: str) -> str:
+    return f"{flag}; {reason}" if flag else reason

@@ -1,0 +1,50 @@
+"""What resolving a graph gives: its executed nodes in order, with every tensor typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from roofline.node import Node, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedNode:
+    """One executed operator call. Value names are unique in the whole list, bodies and functions included."""
+
+    node: Node
+    """The call, operands and outputs typed; named uniquely, with the scope as prefix."""
+    repeats: int = 1
+    """How often it runs in one inference: the product of the trip counts around it."""
+    scope: tuple[str, ...] = ()
+    """The calls (If, Loop, Scan, function) it lives in, outermost first."""
+    dynamic: bool = True
+    """Whether a result depends on an input of the graph."""
+    note: str = ""
+    """What could not be resolved about it (trip count, size that depends on data)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedGraph:
+    """An ONNX graph with functions and taken branches inlined and every dimension a number.
+
+    A dimension that depends on data, and not on shapes, is None.
+    """
+
+    name: str
+    nodes: tuple[ResolvedNode, ...]
+    """Executed calls in execution order. A Loop or Scan follows its body, whose nodes carry ``repeats``;
+    an If precedes the branch that is taken, and the branch's results stand for its own."""
+    inputs: tuple[Tensor, ...]
+    """Inputs a caller feeds; initializers listed as inputs are not among them."""
+    outputs: tuple[Tensor, ...]
+    types: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor], repr=False)
+    """Every value of the top-level graph by its name in the file."""
+    notes: tuple[str, ...] = ()
+    """Choices made while resolving (default batch, branch not decided, ...)."""
+    initializers: tuple[Tensor, ...] = field(default=(), repr=False)
+    """Stored tensors of all graphs, subgraphs included, untaken branches too."""
+    nodes_in_file: int = 0
+    """Calls written in the file: all branches and function bodies."""
+    batch: int = 1
+    """The leading dimension of the first input that has one."""

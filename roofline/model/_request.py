@@ -1,0 +1,114 @@
+"""From what a caller asks to a case in which every choice is made and checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roofline.errors import DatatypeError
+from roofline.model._case import Case, check_batch, choose_unit, main_datatype
+from roofline.model._prediction import Prediction
+from roofline.model._registry import models
+from roofline.model._requirement import OPERATIONS, TRAFFIC, WEIGHTS_READ, known
+
+if TYPE_CHECKING:
+    from roofline.spec import Platform
+    from roofline.workload import Workload
+
+
+def make_case(
+    workload: Workload,
+    platform: Platform,
+    *,
+    datatype: str | None,
+    batch: int | None,
+    traffic: str,
+    operations: str,
+    weights_read: str,
+    emulate: bool,
+) -> Case:
+    """Return the case for a workload whose bytes are already those of the precision it runs at.
+
+    Raises:
+        DatatypeError: The machine has no unit for the datatype, or none was named and the workload has none.
+        OptionError: A name or the batch is not allowed.
+    """
+    known(traffic, TRAFFIC, "traffic assumption", "--traffic")
+    known(operations, OPERATIONS, "choice of operations", "--operations")
+    known(weights_read, WEIGHTS_READ, "choice of weight reads", "--weights-read")
+    asked = datatype or own_datatype(workload, platform)
+    unit, notes = choose_unit(platform, asked, emulate=emulate)
+    return Case(
+        workload, platform, asked, unit, check_batch(workload.batch if batch is None else batch),
+        traffic, operations, weights_read, notes,
+    )  # fmt: skip
+
+
+def own_datatype(workload: Workload, platform: Platform) -> str:
+    """Return the precision a workload runs at when nothing is asked: its own, else the machine's only one.
+
+    Raises:
+        DatatypeError: The workload names none, and the machine has several.
+    """
+    own = workload.precision or main_datatype(workload)
+    if own is not None:
+        return own
+    if len(platform.peaks) == 1:
+        return next(iter(platform.peaks))
+    raise DatatypeError(
+        f"{workload.name} names no datatype of its own, and {platform.key} has several: "
+        f"{', '.join(platform.peaks)}",
+        repair="Choose one with -d",
+    )
+
+
+def at_precision(workload: Workload, datatype: str) -> Workload:
+    """Return the workload with the bytes of a precision; one that is at it already is returned as it is."""
+    own = {layer.datatype for layer in workload.layers if layer.cost.macs}
+    if datatype == workload.precision or (workload.precision is None and own == {datatype}):
+        return workload
+    return workload.under(precision=datatype)
+
+
+def predict(
+    workload: Workload,
+    platform: Platform,
+    *,
+    datatype: str | None = None,
+    batch: int | None = None,
+    model: str = "equation1",
+    traffic: str | None = None,
+    operations: str | None = None,
+    weights_read: str = "per-batch",
+    emulate: bool = False,
+) -> Prediction:
+    """Predict how fast a network runs on a machine.
+
+    The workload is brought to the datatype first: its weights and activations take that datatype's bytes. Counts
+    scale with the batch: operations and activations grow with it, weights do not.
+
+    Args:
+        workload: The network.
+        platform: The machine.
+        datatype: The precision it runs at; by default the workload's own.
+        batch: Items per batch; by default the workload's.
+        model: Name of a prediction model.
+        traffic: One of `TRAFFIC`; by default the model's own.
+        operations: ``macs`` or ``all``; by default the model's own.
+        weights_read: ``per-batch``, or ``per-item`` for the papers' batch-1 intensity at any batch.
+        emulate: Whether the next wider unit may stand in for one that the machine lacks.
+
+    Raises:
+        DatatypeError: The machine has no unit for the datatype.
+        OptionError: A name or the batch is not allowed.
+    """
+    entry = models.get(model)
+    asked = datatype or own_datatype(workload, platform)
+    # The machine is asked before the workload is changed, so that a missing unit is reported first.
+    choose_unit(platform, asked, emulate=emulate)
+    return entry.run(
+        make_case(
+            workload if datatype is None else at_precision(workload, asked), platform, datatype=asked,
+            batch=batch, traffic=traffic or entry.traffic, operations=operations or entry.operations,
+            weights_read=weights_read, emulate=emulate,
+        )
+    )  # fmt: skip

@@ -1,0 +1,141 @@
+"""What a workload asks of a machine under a traffic assumption: operations and bytes per item, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from roofline.errors import OptionError, did_you_mean
+from roofline.model._core import Floats
+from roofline.ops import Kind
+from roofline.workload import TRAFFIC_ASSUMPTIONS, Layer, Workload
+
+if TYPE_CHECKING:
+    from roofline.spec import Platform
+
+TRAFFIC = (*TRAFFIC_ASSUMPTIONS, "resident")
+"""Every traffic assumption a prediction can be made under."""
+
+OPERATIONS = ("macs", "all")
+"""Which arithmetic counts: multiply-accumulates alone (the papers' convention), or everything."""
+
+WEIGHTS_READ = ("per-batch", "per-item")
+"""How often weights cross the memory interface; ``per-item`` keeps the papers' batch-1 intensity at any batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Operations and bytes of each layer; weights once, the rest per item. Arrays have one entry per layer."""
+
+    layers: tuple[Layer, ...]
+    ops: Floats
+    """Operations per item."""
+    weights: Floats
+    """Bytes of weights."""
+    activations: Floats
+    """Bytes of inputs, outputs and intermediate results per item."""
+
+
+def effective_ops(layer: Layer, platform: Platform | None = None) -> int:  # noqa: ARG001
+    """Return the operations a machine executes for a layer.
+
+    A machine whose units do not skip zeros executes every operation, also those on pruned weights.
+    """
+    return layer.cost.ops
+
+
+def requirement(
+    workload: Workload,
+    platform: Platform | None = None,
+    *,
+    traffic: str = "fused",
+    operations: str = "all",
+) -> Requirement:
+    """Return what each layer of a workload requires under a traffic assumption.
+
+    Args:
+        workload: The network, at the precision it is to run at.
+        platform: The machine, for what its units skip; None for a machine that skips nothing.
+        traffic: One of `TRAFFIC`; ``resident`` starts from ``fused``.
+        operations: One of `OPERATIONS`.
+
+    Raises:
+        OptionError: An assumption's name is not known.
+    """
+    known(traffic, TRAFFIC, "traffic assumption", "--traffic")
+    known(operations, OPERATIONS, "choice of operations", "--operations")
+    layers = workload.layers if traffic == "unfused" else workload.fused_layers or workload.layers
+    if operations == "macs" and not any(layer.cost.macs for layer in layers):
+        # A network without multiply-accumulates would be free; its other arithmetic is what it asks for.
+        operations = "all"
+    ops = [
+        effective_ops(layer, platform) - (layer.cost.other_ops if operations == "macs" else 0)
+        for layer in layers
+    ]
+    activations = {
+        "weights": lambda: [0] * len(layers),
+        "weights_io": lambda: _network_io(workload, layers),
+        "fused": lambda: [_moved(layer) for layer in layers],
+        "unfused": lambda: [_moved(layer) for layer in layers],
+        "resident": lambda: [_moved(layer) for layer in layers],
+    }[traffic]()
+    return Requirement(
+        tuple(layers),
+        np.asarray(ops, np.float64) / workload.batch,
+        np.asarray([layer.weight_bytes for layer in layers], np.float64),
+        np.asarray(activations, np.float64) / workload.batch,
+    )
+
+
+def total(workload: Workload, required: Requirement) -> Requirement:
+    """Return the requirement of the whole network as that of one layer; shared weights are read once."""
+    per_use = sum(layer.weight_bytes for layer in required.layers)
+    weights = min(workload.weight_bytes, per_use) if workload.weight_bytes else per_use
+    return Requirement(
+        (),
+        required.ops.sum(keepdims=True),
+        np.asarray([weights], np.float64),
+        required.activations.sum(keepdims=True),
+    )
+
+
+def io_bytes(workload: Workload) -> int:
+    """Return the bytes of the network's own inputs and outputs, for its batch; unknown sizes count nothing."""
+    return sum(tensor.bytes or 0 for tensor in (*workload.inputs, *workload.outputs))
+
+
+def _moved(layer: Layer) -> int:
+    return 0 if layer.kind is Kind.VIEW else layer.input_bytes + layer.output_bytes
+
+
+def _network_io(workload: Workload, layers: Sequence[Layer]) -> list[int]:
+    """Charge each network input to its first reader and each network output to its producer."""
+    charged = [0] * len(layers)
+    if not layers:
+        return charged
+    for tensors, side, order in (
+        (workload.inputs, "inputs", range(len(layers))),
+        (workload.outputs, "outputs", range(len(layers) - 1, -1, -1)),
+    ):
+        places: dict[str, int] = {}
+        for index in order:
+            for tensor in getattr(layers[index], side):
+                places.setdefault(tensor.name, index)
+        edge = 0 if side == "inputs" else len(layers) - 1
+        for tensor in tensors:
+            charged[places.get(tensor.name, edge)] += tensor.bytes or 0
+    return charged
+
+
+def known(name: str, allowed: Sequence[str], noun: str, flag: str) -> None:
+    """Check that a name is one of those allowed.
+
+    Raises:
+        OptionError: It is not.
+    """
+    if name not in allowed:
+        hint = did_you_mean(name, allowed) or f"Use {flag} with one of: {', '.join(allowed)}"
+        raise OptionError(f"unknown {noun} {name!r}", repair=hint)

@@ -1,0 +1,361 @@
+"""A small layer over onnx.helper in which a network's definition reads like the paper's table.
+
+Names and shapes are automatic. Beside its shape a value carries its power, the mean square its elements would have
+with random weights; a layer's random weights are drawn for that power, so that its results have about unit variance
+at any depth and behind any activation (the idea of He et al. 2015, https://arxiv.org/abs/1502.01852, kept up to date
+through gates, sums and pools).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import onnx
+from onnx import TensorProto, helper
+
+from roofline.workloads._weights import Draw, tensor
+
+OPSET = 17
+"""The operator set of every shipped network: the first with LayerNormalization, and one that every runtime reads."""
+
+IR_VERSION = 8
+
+Pair = int | tuple[int, int]
+Padding = Literal["half", "valid", "same"] | int
+"""``half``: k // 2 on each side; ``valid``: none; ``same``: TensorFlow's, the odd pixel at the end; or pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A result inside a network under construction."""
+
+    name: str
+    shape: tuple[int, ...]
+    """Dimensions without the batch."""
+    power: float = 1.0
+    """About the mean square of its elements with random weights."""
+
+
+class Builder:
+    """Collects the operators of one network.
+
+    Args:
+        name: The graph's name.
+        batch: Items per inference; None for the symbolic dimension ``N``.
+        seed: Of the random weights; None leaves weights declared without payload.
+    """
+
+    def __init__(self, name: str, *, batch: int | None = None, seed: int | None = None) -> None:
+        self._name = name
+        self._batch = batch
+        self._seed = seed
+        self._nodes: list[onnx.NodeProto] = []
+        self._stored: list[TensorProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._scope: tuple[str, ...] = ()
+        self._used: dict[str, int] = {}
+
+    # The frame: inputs, outputs, scopes, the finished model.
+
+    def input(self, *shape: int, name: str = "input", dtype: int = TensorProto.FLOAT) -> Value:
+        """Declare a graph input; the batch dimension comes first and is not given."""
+        self._inputs.append(self._info(name, dtype, shape))
+        return Value(name, shape)
+
+    def output(self, x: Value, name: str = "output") -> None:
+        """Make a value a graph output."""
+        producer = next(node for node in reversed(self._nodes) if x.name in node.output)
+        producer.output[0] = name
+        self._outputs.append(self._info(name, TensorProto.FLOAT, x.shape))
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Prefix the names of what is added inside: ``stage2/block1/conv1``."""
+        outer = self._scope
+        self._scope = (*outer, name)
+        try:
+            yield
+        finally:
+            self._scope = outer
+
+    def model(self, description: str) -> onnx.ModelProto:
+        """Return everything added so far as a model."""
+        graph = helper.make_graph(
+            self._nodes,
+            self._name,
+            self._inputs,
+            self._outputs,
+            self._stored,
+            doc_string=description,
+        )
+        return helper.make_model(
+            graph,
+            producer_name="roofline",
+            ir_version=IR_VERSION,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+        )
+
+    # Layers with weights.
+
+    def conv(
+        self, x: Value, channels: int, kernel: Pair, *, stride: int = 1, pad: Padding = "half", groups: int = 1,
+        bias: bool = False,
+    ) -> Value:  # fmt: skip
+        """Add a convolution over (channels, height, width)."""
+        size = (kernel, kernel) if isinstance(kernel, int) else kernel
+        pads, out = _window(x.shape[1:], size, stride, pad)
+        dims = (channels, x.shape[0] // groups, *size)
+        name = self._fresh("conv")
+        operands = [x.name, self._weight(f"{name}.weight", dims, x.power, math.prod(dims[1:]))]
+        if bias:
+            operands.append(self.stored(f"{name}.bias", (channels,), Draw.OFFSET))
+        attributes = {
+            "kernel_shape": size,
+            "strides": (stride, stride),
+            "pads": pads,
+            "group": groups,
+        }
+        return self.node("Conv", operands, (channels, *out), 1.0, name=name, **attributes)
+
+    def gemm(self, x: Value, features: int, *, bias: bool = True) -> Value:
+        """Add a fully connected layer over a flat value; the weights are stored output first, as ONNX's transB."""
+        (width,) = x.shape
+        name = self._fresh("fc")
+        operands = [x.name, self._weight(f"{name}.weight", (features, width), x.power, width)]
+        if bias:
+            operands.append(self.stored(f"{name}.bias", (features,), Draw.OFFSET))
+        return self.node("Gemm", operands, (features,), 1.0, name=name, transB=1)
+
+    def linear(self, x: Value, features: int, *, bias: bool = True) -> Value:
+        """Add a matrix product over the last dimension of a value of any rank, and a bias."""
+        width = x.shape[-1]
+        name = self._fresh("linear")
+        operands = [x.name, self._weight(f"{name}.weight", (width, features), x.power, width)]
+        y = self.node("MatMul", operands, (*x.shape[:-1], features), 1.0, name=name)
+        if not bias:
+            return y
+        offset = self.stored(f"{name}.bias", (features,), Draw.OFFSET)
+        return self.node("Add", [y.name, offset], y.shape, 1.0)
+
+    def batchnorm(self, x: Value, epsilon: float = 1e-5) -> Value:
+        """Add a batch normalization in inference form, not folded into the layer before it."""
+        name = self._fresh("bn")
+        channels = (x.shape[0],)
+        kinds = {
+            "scale": Draw.SCALE,
+            "bias": Draw.OFFSET,
+            "mean": Draw.OFFSET,
+            "var": Draw.VARIANCE,
+        }
+        stored = [self.stored(f"{name}.{part}", channels, kind) for part, kind in kinds.items()]
+        return self.node(
+            "BatchNormalization", [x.name, *stored], x.shape, x.power, name=name, epsilon=epsilon
+        )
+
+    def layernorm(self, x: Value, epsilon: float = 1e-5) -> Value:
+        """Add a layer normalization over the last dimension."""
+        name = self._fresh("ln")
+        width = (x.shape[-1],)
+        stored = [
+            self.stored(f"{name}.scale", width, Draw.SCALE),
+            self.stored(f"{name}.bias", width, Draw.OFFSET),
+        ]
+        return self.node(
+            "LayerNormalization",
+            [x.name, *stored],
+            x.shape,
+            1.0,
+            name=name,
+            axis=-1,
+            epsilon=epsilon,
+        )
+
+    # Activations and arithmetic.
+
+    def relu(self, x: Value) -> Value:
+        """Add max(x, 0)."""
+        return self.node("Relu", [x.name], x.shape, x.power / 2)
+
+    def relu6(self, x: Value) -> Value:
+        """Add min(max(x, 0), 6)."""
+        bounds = [self.constant("zero", 0.0), self.constant("six", 6.0)]
+        return self.node("Clip", [x.name, *bounds], x.shape, x.power / 2)
+
+    def sigmoid(self, x: Value) -> Value:
+        """Add 1 / (1 + exp(-x)); a gate with mean square near a quarter."""
+        return self.node("Sigmoid", [x.name], x.shape, 0.25 + 0.04 * min(x.power, 4.0))
+
+    def swish(self, x: Value) -> Value:
+        """Add x times its sigmoid (SiLU), as the two operators exporters write."""
+        gate = self.sigmoid(x)
+        return self.node("Mul", [x.name, gate.name], x.shape, 0.36 * x.power)
+
+    def hardswish(self, x: Value) -> Value:
+        """Add x min(max(x + 3, 0), 6) / 6."""
+        return self.node("HardSwish", [x.name], x.shape, 0.36 * x.power)
+
+    def hardsigmoid(self, x: Value) -> Value:
+        """Add min(max(x + 3, 0), 6) / 6."""
+        return self.node("HardSigmoid", [x.name], x.shape, 0.28, alpha=1 / 6, beta=0.5)
+
+    def gelu(self, x: Value) -> Value:
+        """Add x (1 + erf(x / √2)) / 2, spelled out as exporters below operator set 20 write it."""
+        scaled = self.node("Div", [x.name, self.constant("sqrt2", math.sqrt(2))], x.shape)
+        grown = self.node(
+            "Add",
+            [self.node("Erf", [scaled.name], x.shape).name, self.constant("one", 1.0)],
+            x.shape,
+        )
+        product = self.node("Mul", [x.name, grown.name], x.shape)
+        return self.node(
+            "Mul", [product.name, self.constant("half", 0.5)], x.shape, 0.43 * x.power
+        )
+
+    def softmax(self, x: Value) -> Value:
+        """Add a softmax over the last dimension."""
+        return self.node("Softmax", [x.name], x.shape, 1 / x.shape[-1] ** 2, axis=-1)
+
+    def add(self, x: Value, y: Value) -> Value:
+        """Add an elementwise sum of two values of one shape."""
+        return self.node("Add", [x.name, y.name], x.shape, x.power + y.power)
+
+    def mul(self, x: Value, y: Value) -> Value:
+        """Add an elementwise product; the second may have size 1 where the first is larger (a gate)."""
+        return self.node("Mul", [x.name, y.name], x.shape, x.power * y.power)
+
+    def matmul(self, x: Value, y: Value, *, power: float = 1.0) -> Value:
+        """Add a product of two input-dependent values over their last two dimensions."""
+        return self.node("MatMul", [x.name, y.name], (*x.shape[:-1], y.shape[-1]), power)
+
+    # Pools and rearrangements.
+
+    def maxpool(
+        self, x: Value, kernel: int, stride: int, *, pad: Padding = 0, ceil: bool = False
+    ) -> Value:
+        """Add a max pool; with ``ceil`` the last window may start inside and end outside (Caffe's rounding)."""
+        pads, out = _window(x.shape[1:], (kernel, kernel), stride, pad, ceil=ceil)
+        attributes = {
+            "kernel_shape": (kernel, kernel),
+            "strides": (stride, stride),
+            "pads": pads,
+            "ceil_mode": int(ceil),
+        }
+        return self.node("MaxPool", [x.name], (x.shape[0], *out), 2 * x.power, **attributes)
+
+    def avgpool(self, x: Value, kernel: int, stride: int) -> Value:
+        """Add an average pool without padding."""
+        pads, out = _window(x.shape[1:], (kernel, kernel), stride, 0)
+        attributes = {"kernel_shape": (kernel, kernel), "strides": (stride, stride), "pads": pads}
+        return self.node("AveragePool", [x.name], (x.shape[0], *out), x.power / 2, **attributes)
+
+    def global_avgpool(self, x: Value) -> Value:
+        """Add the mean over height and width, which stay as size 1."""
+        return self.node("GlobalAveragePool", [x.name], (x.shape[0], 1, 1), x.power / 2)
+
+    def lrn(self, x: Value, size: int, *, alpha: float, beta: float) -> Value:
+        """Add a local response normalization across channels."""
+        return self.node(
+            "LRN", [x.name], x.shape, x.power, size=size, alpha=alpha, beta=beta, bias=1.0
+        )
+
+    def concat(self, parts: Sequence[Value], axis: int = 0) -> Value:
+        """Join values along a dimension, counted without the batch."""
+        first = parts[0].shape
+        size = sum(part.shape[axis] for part in parts)
+        power = sum(part.power * part.shape[axis] for part in parts) / size
+        shape = (*first[:axis], size, *first[axis + 1 :])
+        return self.node("Concat", [part.name for part in parts], shape, power, axis=axis + 1)
+
+    def flatten(self, x: Value) -> Value:
+        """Join all dimensions but the batch."""
+        return self.node("Flatten", [x.name], (math.prod(x.shape),), x.power, axis=1)
+
+    def reshape(self, x: Value, *shape: int) -> Value:
+        """Give a value another shape, the batch untouched."""
+        name = self._fresh("reshape")
+        target = self.vector(f"{name}.shape", (0, *shape))
+        return self.node("Reshape", [x.name, target], shape, x.power, name=name)
+
+    def transpose(self, x: Value, *order: int) -> Value:
+        """Reorder dimensions, counted without the batch, which stays first."""
+        permutation = (0, *(axis + 1 for axis in order))
+        return self.node(
+            "Transpose",
+            [x.name],
+            tuple(x.shape[axis] for axis in order),
+            x.power,
+            perm=permutation,
+        )
+
+    # What the layers above are made of.
+
+    def node(
+        self, op_type: str, operands: Sequence[str], shape: tuple[int, ...], power: float = 1.0, *, name: str = "",
+        **attributes: Any,
+    ) -> Value:  # fmt: skip
+        """Add one operator with one result."""
+        name = name or self._fresh(op_type.lower())
+        result = f"{name}.out"
+        self._nodes.append(
+            helper.make_node(op_type, list(operands), [result], name=name, **attributes)
+        )
+        return Value(result, shape, power)
+
+    def stored(self, name: str, dims: tuple[int, ...], draw: Draw, spread: float = 1.0) -> str:
+        """Declare a stored float tensor and return its name."""
+        self._stored.append(tensor(name, dims, draw, spread, self._seed))
+        return name
+
+    def vector(self, name: str, values: Sequence[int]) -> str:
+        """Store whole numbers that steer an operator (a shape), and return their name."""
+        self._stored.append(
+            helper.make_tensor(name, TensorProto.INT64, [len(values)], list(values))
+        )
+        return name
+
+    def constant(self, name: str, value: float) -> str:
+        """Store one float that a formula needs, once per network, and return its name."""
+        if name not in self._used:
+            self._used[name] = 1
+            self._stored.append(helper.make_tensor(name, TensorProto.FLOAT, [], [value]))
+        return name
+
+    def _weight(self, name: str, dims: tuple[int, ...], power: float, fan_in: int) -> str:
+        return self.stored(name, dims, Draw.NORMAL, 1 / math.sqrt(fan_in * power))
+
+    def _fresh(self, kind: str) -> str:
+        stem = "/".join((*self._scope, kind))
+        count = self._used.get(stem, 0) + 1
+        self._used[stem] = count
+        return f"{stem}{count}"
+
+    def _info(self, name: str, dtype: int, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+        dims: list[int | str] = ["N" if self._batch is None else self._batch, *shape]
+        return helper.make_tensor_value_info(name, dtype, dims)
+
+
+def _window(
+    size: Sequence[int], kernel: tuple[int, int], stride: int, pad: Padding, *, ceil: bool = False
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the pads (begins, then ends) and the output size of a sliding window."""
+    begins: list[int] = []
+    ends: list[int] = []
+    out: list[int] = []
+    for extent, k in zip(size, kernel, strict=True):
+        if pad == "same":
+            count = -(-extent // stride)
+            total = max((count - 1) * stride + k - extent, 0)
+            begin, end = total // 2, total - total // 2
+        else:
+            begin = end = {"half": k // 2, "valid": 0}[pad] if isinstance(pad, str) else pad
+            room = extent + begin + end - k
+            count = (-(-room // stride) if ceil else room // stride) + 1
+        begins.append(begin)
+        ends.append(end)
+        out.append(count)
+    return (*begins, *ends), tuple(out)

@@ -1,0 +1,96 @@
+"""What a shipped network is, and the registry that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from roofline.errors import NetworkError, OptionError
+from roofline.registry import Registry
+
+if TYPE_CHECKING:
+    import onnx
+
+    from roofline.workloads._builder import Builder
+
+Weights = Literal["random"]
+"""How stored elements are filled; None leaves them declared, with dimensions and datatype and no payload."""
+
+Definition = Callable[["Builder"], None]
+"""Adds a network's inputs, operators and outputs to a builder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One network that is shipped: how it is built, and where its definition comes from."""
+
+    key: str
+    """Name on the command line, in snake case."""
+    title: str
+    """Name as the papers write it, with what tells it from its relatives."""
+    task: str
+    """What it does: ``image classification``, ``language encoder``."""
+    dataset: str
+    """The data set whose input size and classes it has."""
+    source: str
+    """The paper, and the public definition that was followed where the paper leaves a choice."""
+    define: Definition
+    """Adds the network to a builder."""
+    notes: str = ""
+    """Choices that change counts: stride placement, rounding of pools, number of classes."""
+
+    def build(
+        self, *, weights: Weights | None = None, seed: int = 0, batch: int | None = None
+    ) -> onnx.ModelProto:
+        """Return the network as an ONNX model.
+
+        Args:
+            weights: None declares every stored tensor with its dimensions and datatype and no payload, which is all
+                that counting needs; ``"random"`` fills them so that every layer's result has about unit variance.
+            seed: Of the random weights; each tensor depends on the seed and its own name only.
+            batch: Items per inference; None leaves the symbolic dimension ``N``.
+
+        Raises:
+            OptionError: The batch is not positive.
+        """
+        from roofline.workloads._builder import Builder
+
+        if batch is not None and batch < 1:
+            raise OptionError(f"batch {batch} is not positive", repair="Give 1 or more")
+        builder = Builder(self.key, batch=batch, seed=seed if weights == "random" else None)
+        self.define(builder)
+        return builder.model(f"{self.title}. {self.source}")
+
+
+networks: Registry[Network] = Registry(
+    "network", "roofline.workloads", "roofline.networks", NetworkError
+)
+"""Every shipped network, by key; third parties add theirs through the entry-point group ``roofline.networks``."""
+
+
+def network(
+    key: str,
+    title: str,
+    *,
+    source: str,
+    dataset: str,
+    task: str = "image classification",
+    notes: str = "",
+) -> Callable[[Definition], Definition]:
+    """Return a decorator that registers a definition as a network."""
+    return networks.register(
+        key, wrap=lambda define: Network(key, title, task, dataset, source, define, notes)
+    )
+
+
+def build(
+    key: str, *, weights: Weights | None = None, seed: int = 0, batch: int | None = None
+) -> onnx.ModelProto:
+    """Return a shipped network as an ONNX model; see `Network.build`.
+
+    Raises:
+        NetworkError: No network has that key.
+        OptionError: The batch is not positive.
+    """
+    return networks.get(key).build(weights=weights, seed=seed, batch=batch)

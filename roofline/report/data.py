@@ -17,6 +17,7 @@ Row = Mapping[str, Any]
 COLUMNS: Mapping[str, str] = {
     "platform": "machine, with its mode after a colon",
     "network": "network",
+    "task": "data set that the accuracy is of; accuracies compare within one",
     "datatype": "datatype of the arithmetic",
     "pruning": "what was removed; 'dense' when nothing",
     "batch": "items per inference",
@@ -36,7 +37,7 @@ COLUMNS: Mapping[str, str] = {
 """The columns of a report's rows, in order; rows may lack any but platform and network."""
 
 _WORDS = frozenset(
-    {"platform", "network", "datatype", "pruning", "bound", "backend", "flag", "source"}
+    {"platform", "network", "task", "datatype", "pruning", "bound", "backend", "flag", "source"}
 )
 _NUMBERS = tuple(name for name in COLUMNS if name not in _WORDS)
 

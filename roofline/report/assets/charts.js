@@ -5,6 +5,8 @@ const Charts = (() => {
   const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c6d31", "#6a3d9a", "#b15928",
     "#7f7f7f", "#1b9e77", "#e7298a", "#66a61e", "#a6761d", "#1f78b4", "#e31a1c", "#b2a400", "#17becf", "#bc80bd", "#4d4d4d"];
   const RED = "#c1272d", ORANGE = "#f39c34", BLUE = "#0066cc";
+  // Charts wider than the window scroll; their legend stays at the left end, in sight.
+  const TOP = { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" };
   const has = (row, ...names) => names.every(name => row[name] !== null && row[name] !== undefined);
   const unique = values => [...new Set(values)];
   const label = row => [row.platform, row.network, row.datatype, row.pruning].filter(Boolean).join(" · ");
@@ -61,10 +63,10 @@ const Charts = (() => {
     const bar = (name, colour, field) => ({ type: "bar", name, x, y: best.map(r => r[field]), customdata: best.map(r => r.id), marker: { color: colour }, hovertext: best.map(hover), hovertemplate: "%{hovertext}<extra></extra>" });
     const measured = bar("measured", ORANGE, "measured_fps");
     measured.text = best.map(r => `${(100 * r.measured_fps / r.predicted_fps).toFixed(r.measured_fps / r.predicted_fps < .1 ? 1 : 0)} %`);
-    measured.textposition = "outside"; measured.textangle = -90; measured.cliponaxis = false;
+    measured.textposition = "outside"; measured.textangle = -90; measured.cliponaxis = false; measured.constraintext = "none"; measured.textfont = { size: 10 };
     const traces = [bar("predicted (Equation 1)", RED, "predicted_fps"), measured];
     if (best.some(r => has(r, "peak_fps"))) traces.push(bar("compute peak", BLUE, "peak_fps"));
-    return { traces, layout: { height: 560, width: Math.max(context.width, 26 * best.length + 160), barmode: "group", xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: { type: "log", title: { text: "throughput (fps)" } }, margin: { b: 190, t: 60 } } };
+    return { traces, layout: { height: 560, width: Math.max(context.width, 26 * best.length + 160), barmode: "group", xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: { type: "log", title: { text: "throughput (fps)" } }, legend: TOP, margin: { b: 190, t: 60 } } };
   }
 
   function heatmap(rows, context) {
@@ -91,8 +93,11 @@ const Charts = (() => {
     const side = (list, field, name, symbol, colour) => {
       if (!list.length) return;
       traces.push({ type: "scatter", mode: "markers", name, marker: { symbol, size: 9, color: colours(list), line: { width: 1.6, color: colours(list) } }, ...points(list, r => r[field], r => r.accuracy) });
-      const front = frontier(list, field);
-      traces.push({ type: "scatter", mode: "lines", name: `${name} frontier`, line: { color: colour, width: 2 }, hoverinfo: "skip", x: front.map(r => r[field]), y: front.map(r => r.accuracy) });
+      // Accuracies of different tasks do not compare: each task has its own frontier.
+      for (const [i, task] of unique(list.map(r => r.task ?? null)).sort().entries()) {
+        const front = frontier(list.filter(r => (r.task ?? null) === task), field);
+        traces.push({ type: "scatter", mode: "lines", name: `${name} frontier`, legendgroup: name, showlegend: i === 0, line: { color: colour, width: 2 }, hoverinfo: "skip", x: front.map(r => r[field]), y: front.map(r => r.accuracy) });
+      }
     };
     side(predicted, "predicted_fps", "predicted", "circle-open", ORANGE);
     side(measured, "measured_fps", "measured", "x-thin-open", BLUE);
@@ -122,7 +127,7 @@ const Charts = (() => {
       const mine = usable.filter(r => (r.pruning ?? "dense") === pruning).sort((a, b) => a.platform.localeCompare(b.platform));
       return { type: "box", name: pruning, x: mine.map(r => `${r.platform} ${r.datatype}`), y: mine.map(metric), boxmean: true, boxpoints: "outliers", marker: { color: PALETTE[i % PALETTE.length], size: 3 }, customdata: mine.map(r => r.id), hovertext: mine.map(hover) };
     });
-    return { traces, layout: { height: 520, boxmode: "group", width: Math.max(context.width, 70 * unique(usable.map(r => `${r.platform} ${r.datatype}`)).length + 160), xaxis: { tickangle: -45, automargin: true }, yaxis: { type: "log", title: { text: context.metric } } } };
+    return { traces, layout: { height: 520, boxmode: "group", width: Math.max(context.width, 70 * unique(usable.map(r => `${r.platform} ${r.datatype}`)).length + 160), legend: TOP, xaxis: { tickangle: -45, automargin: true }, yaxis: { type: "log", title: { text: context.metric } } } };
   }
 
   function power(rows, context) {
@@ -136,7 +141,7 @@ const Charts = (() => {
     { id: "roofline", title: "Rooflines", about: "Compute roofs and memory slopes; dotted lines are the networks' intensities, crosses measured runs.", draw: roofline },
     { id: "efficiency", title: "Efficiency: measured against predicted", about: "Best measured throughput of each configuration; the percentage is measured / predicted.", draw: efficiency },
     { id: "heatmap", title: "Predicted throughput", about: "Frames per second by Equation 1: an upper bound under the traffic assumption named below.", draw: heatmap },
-    { id: "pareto", title: "Accuracy against throughput", about: "Circles predicted, crosses measured, each with its Pareto frontier.", draw: pareto },
+    { id: "pareto", title: "Accuracy against throughput", about: "Circles predicted, crosses measured, each with its Pareto frontier, one for each task.", draw: pareto },
     { id: "lines", title: "Latency against throughput", about: "One line per configuration, one point per batch, thread or stream count.", draw: lines },
     { id: "boxes", title: "Spread over batches", about: "Quartiles, mean (dashed) and whiskers; one box per pruning factor.", draw: boxes, metric: true },
     { id: "power", title: "Power", about: "At load, at the best throughput of each configuration.", draw: power },

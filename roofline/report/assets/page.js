@@ -3,7 +3,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   data.rows.forEach((row, id) => { row.id = id; });
-  const FACETS = [["platform", "Platform"], ["network", "Network"], ["datatype", "Datatype"], ["pruning", "Pruning"], ["batch", "Batch"]];
+  const FACETS = [["task", "Task"], ["platform", "Platform"], ["network", "Network"], ["datatype", "Datatype"], ["pruning", "Pruning"], ["batch", "Batch"]];
   const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
   const order = (a, b) => typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
   const valuesOf = facet => [...new Set(data.rows.map(row => row[facet]).filter(v => v !== null && v !== undefined))].sort(order);
@@ -124,7 +124,7 @@
       if (!drawn) { Plotly.purge(holder); holder.replaceChildren(element("p", { className: "empty", textContent: "no data in this selection" })); continue; }
       if (!holder.data) holder.replaceChildren();
       const axis = own => ({ gridcolor: line, linecolor: line, zerolinecolor: line, exponentformat: "power", ...own, title: { font: { size: 13 }, ...(own?.title ?? {}) } });
-      const layout = { width: context.width, margin: { l: 70, r: 20, t: 30, b: 60 }, hovermode: "closest", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink, size: 12 },
+      const layout = { width: context.width, margin: { l: 70, r: 20, t: 30, b: 60 }, hovermode: "closest", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink, size: 12 }, modebar: { bgcolor: "rgba(0,0,0,0)", color: ink, activecolor: ink },
         legend: { font: { size: 11 }, ...(context.width < 700 ? { orientation: "h", y: -0.25 } : {}) }, ...drawn.layout, xaxis: axis(drawn.layout.xaxis), yaxis: axis(drawn.layout.yaxis) };
       Plotly.react(holder, drawn.traces, layout, { displaylogo: false, responsive: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] });
       if (!holder.dataset.linked) {

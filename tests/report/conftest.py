@@ -1,0 +1,41 @@
+"""A small report with two tasks, sweeps over batch, a doubtful row and a name that must be escaped."""
+
+from __future__ import annotations
+
+import pytest
+
+from roofline.report import ReportData
+from roofline.report.data import check_rows
+
+NASTY = "net</script><script>document.title='broken'</script>"
+
+
+@pytest.fixture(scope="session")
+def report_data() -> ReportData:
+    rows = [
+        {
+            "platform": platform,
+            "network": network,
+            "task": task,
+            "datatype": "int8",
+            "pruning": pruning,
+            "batch": batch,
+            "predicted_fps": 1000.0 * scale,
+            "measured_fps": 300.0 * scale * batch / (batch + 1),
+            "peak_fps": 2000.0 * scale,
+            "latency_ms": 1e3 * (batch + 1) / (300.0 * scale),
+            "power_w": 5.0 + scale,
+            "accuracy": accuracy,
+            "intensity": 100.0,
+        }
+        for platform, scale in (("alpha", 1.0), ("beta:fast", 3.0))
+        for network, task, accuracy in (("one", "MNIST", 98.0), (NASTY, "ImageNet", 71.0))
+        for pruning in ("dense", "keep 0.5")
+        for batch in (1, 2, 4)
+    ]
+    roofs = (
+        {"platform": "alpha", "datatype": "int8", "peak_op_s": 1e12, "bandwidth_b_s": 1e10},
+        {"platform": "beta:fast", "datatype": "int8", "peak_op_s": 3e12, "bandwidth_b_s": 1e10},
+    )
+    requirements = ({"network": "one", "datatype": "int8", "ops": 1e9, "intensity": 100.0},)
+    return ReportData("A test", check_rows(rows, "rows"), roofs, requirements)

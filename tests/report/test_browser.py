@@ -1,0 +1,123 @@
+"""The page in a real browser: no error, no request, filters and links work, an empty selection says so."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roofline.report import ReportData, render
+
+pytestmark = pytest.mark.browser
+pytest.importorskip(
+    "selenium.webdriver.support.wait", reason="the browser tests drive Chromium with selenium"
+)
+webdriver = pytest.importorskip(
+    "selenium.webdriver", reason="the browser tests drive Chromium with selenium"
+)
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("chromium and chromedriver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+        "--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}",
+        "--window-size=1400,1000",
+    ):  # fmt: skip
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def url(report_data: ReportData, tmp_path: Path) -> str:
+    path = tmp_path / "report.html"
+    path.write_text(render(report_data), encoding="utf-8")
+    return path.as_uri()
+
+
+def shown(browser: Any) -> str:
+    return browser.find_element("id", "summary").text
+
+
+def points(browser: Any, chart: str) -> int:
+    return browser.execute_script(
+        "return (document.getElementById(arguments[0]).data ?? []).reduce((n, t) => n + (t.customdata ?? []).length, 0)",
+        f"chart-{chart}",
+    )
+
+
+def click(browser: Any, css: str) -> None:
+    browser.execute_script("document.querySelector(arguments[0]).click()", css)
+
+
+def test_page_draws_every_chart_without_error_or_request(browser: Any, url: str) -> None:
+    browser.get(url)
+    assert shown(browser) == "24 of 24 rows shown"
+    assert browser.title == "A test"
+    for chart in ("roofline", "efficiency", "heatmap", "pareto", "lines", "boxes", "power"):
+        assert points(browser, chart) > 0, chart
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    requests = [
+        entry["message"]
+        for entry in browser.get_log("performance")
+        if '"Network.requestWillBeSent"' in entry["message"]
+        # The browser's own pages make requests too; only those of this document count.
+        and f'"documentURL":"{url}' in entry["message"]
+        and not any(
+            f'"url":"{scheme}' in entry["message"] for scheme in ("file:", "data:", "blob:")
+        )
+    ]
+    assert requests == []
+
+
+def test_a_filter_changes_charts_table_and_link(browser: Any, url: str) -> None:
+    browser.get(url)
+    before = points(browser, "lines")
+    click(browser, 'input[name="platform"][value="alpha"]')
+    assert shown(browser) == "12 of 24 rows shown"
+    assert points(browser, "lines") == before // 2
+    assert len(browser.find_elements("css selector", "#table-rows tbody tr")) == 12
+    assert "platform=beta%3Afast" in browser.current_url
+
+
+def test_a_deep_link_restores_the_selection(browser: Any, url: str) -> None:
+    browser.get(f"{url}#platform=alpha&batch=1|2&theme=dark")
+    assert shown(browser) == "8 of 24 rows shown"
+    assert browser.execute_script("return document.documentElement.dataset.theme") == "dark"
+
+
+def test_an_empty_selection_says_so(browser: Any, url: str) -> None:
+    browser.get(f"{url}#network=none-of-them")
+    assert shown(browser) == "0 of 24 rows shown"
+    assert browser.find_element("id", "chart-efficiency").text == "no data in this selection"
+
+
+def test_sorting_and_linked_hover(browser: Any, url: str) -> None:
+    browser.get(url)
+    for _ in range(2):
+        browser.execute_script(
+            "[...document.querySelectorAll('#table-rows th button')].find(b => b.textContent.startsWith('measured_fps')).click()"
+        )
+    values = browser.execute_script(
+        "const names = [...document.querySelectorAll('#table-rows th')].map(h => h.textContent.split(' ')[0]);"
+        "return [...document.querySelectorAll('#table-rows tbody tr')].map(r => +r.children[names.indexOf('measured_fps')].textContent.replaceAll(',', ''))"
+    )
+    assert values == sorted(values, reverse=True)
+    point = browser.find_element("css selector", "#chart-lines .points path")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", point)
+    webdriver.ActionChains(browser).move_to_element(point).perform()
+    # Plotly throttles hovering, so the row lights up a moment later.
+    webdriver.support.wait.WebDriverWait(browser, 5).until(
+        lambda page: len(page.find_elements("css selector", "tr.linked")) == 1
+    )

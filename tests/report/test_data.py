@@ -1,0 +1,88 @@
+"""Rows are checked: what is wrong is refused with its place, what is doubtful is flagged, nothing is dropped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from roofline.errors import TableError
+from roofline.report import load_rows
+from roofline.report.data import check_rows
+
+GOOD = {"platform": "p", "network": "n", "batch": "2", "measured_fps": "100", "latency_ms": "20"}
+
+
+def test_numbers_given_as_text_become_numbers() -> None:
+    (row,) = check_rows([GOOD], "t")
+    assert (row["batch"], row["measured_fps"], row["pruning"]) == (2, 100.0, "dense")
+
+
+def test_consistent_latency_is_not_flagged() -> None:
+    # 2 items in 20 ms are 100 items a second.
+    assert check_rows([GOOD], "t")[0]["flag"] is None
+
+
+def test_latency_that_contradicts_throughput_is_flagged_with_what_it_implies() -> None:
+    (row,) = check_rows([{**GOOD, "latency_ms": "10"}], "t")
+    assert row["flag"] == "latency and batch imply 200 fps"
+
+
+def test_duplicates_are_kept_and_flagged() -> None:
+    rows = check_rows([GOOD, GOOD], "t")
+    assert [row["flag"] for row in rows] == [None, "configuration given more than once"]
+
+
+def test_efficiency_is_measured_over_predicted() -> None:
+    (row,) = check_rows([{**GOOD, "predicted_fps": 400}], "t")
+    assert row["efficiency"] == 100 / 400
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"accuracy": "101"}, "t row 1: accuracy 101.0 is not within 0–100"),
+        ({"measured_fps": "fast"}, "t row 1: measured_fps is 'fast'"),
+        ({"measured_fps": "nan"}, "t row 1: measured_fps is 'nan'"),
+        ({"latency_ms": "-1"}, "t row 1: latency_ms is '-1'"),
+        ({"platform": ""}, "t row 1: no platform"),
+    ],
+)
+def test_bad_values_are_refused_with_their_place(change: dict[str, str], message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        check_rows([{**GOOD, **change}], "t")
+
+
+def test_unknown_column_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text("platform,network,latency_s\np,n,1\n")
+    with pytest.raises(TableError, match="unknown column 'latency_s'. Did you mean 'latency_ms'?"):
+        load_rows(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.json", "{"), ("a.json", "{}"), ("a.json", "[1]"), ("missing.csv", None)],
+)
+def test_files_that_hold_no_rows_are_refused(tmp_path: Path, name: str, text: str | None) -> None:
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(TableError):
+        load_rows(path)
+
+
+def test_predictions_become_rows(tmp_path: Path) -> None:
+    path = tmp_path / "p.json"
+    entry = {
+        "network": "n",
+        "platform": "p",
+        "datatype": "int8",
+        "batch": 1,
+        "throughput_fps": 7.0,
+        "fits": True,
+    }
+    path.write_text(json.dumps({"schema_version": 1, "predictions": [entry]}))
+    (row,) = load_rows(path)
+    assert row["predicted_fps"] == 7.0

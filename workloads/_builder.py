@@ -9,35 +9,21 @@ through gates, sums and pools).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import onnx
 from onnx import TensorProto, helper
 
+from roofline.workloads._value import Padding, Pair, Value, window
 from roofline.workloads._weights import Draw, tensor
 
 OPSET = 17
 """The operator set of every shipped network: the first with LayerNormalization, and one that every runtime reads."""
 
 IR_VERSION = 8
-
-Pair = int | tuple[int, int]
-Padding = Literal["half", "valid", "same"] | int
-"""``half``: k // 2 on each side; ``valid``: none; ``same``: TensorFlow's, the odd pixel at the end; or pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A result inside a network under construction."""
-
-    name: str
-    shape: tuple[int, ...]
-    """Dimensions without the batch."""
-    power: float = 1.0
-    """About the mean square of its elements with random weights."""
 
 
 class Builder:
@@ -49,6 +35,9 @@ class Builder:
         seed: Of the random weights; None leaves weights declared without payload.
     """
 
+    INT64 = TensorProto.INT64
+    """The datatype of token numbers."""
+
     def __init__(self, name: str, *, batch: int | None = None, seed: int | None = None) -> None:
         self._name = name
         self._batch = batch
@@ -59,6 +48,7 @@ class Builder:
         self._outputs: list[onnx.ValueInfoProto] = []
         self._scope: tuple[str, ...] = ()
         self._used: dict[str, int] = {}
+        self._renamed: dict[str, str] = {}
 
     # The frame: inputs, outputs, scopes, the finished model.
 
@@ -69,12 +59,11 @@ class Builder:
 
     def output(self, x: Value, name: str = "output") -> None:
         """Make a value a graph output."""
-        producer = next(node for node in reversed(self._nodes) if x.name in node.output)
-        producer.output[0] = name
+        self._renamed[x.name] = name
         self._outputs.append(self._info(name, TensorProto.FLOAT, x.shape))
 
     @contextmanager
-    def scope(self, name: str) -> Iterator[None]:
+    def scope(self, name: str) -> Generator[None]:
         """Prefix the names of what is added inside: ``stage2/block1/conv1``."""
         outer = self._scope
         self._scope = (*outer, name)
@@ -85,6 +74,9 @@ class Builder:
 
     def model(self, description: str) -> onnx.ModelProto:
         """Return everything added so far as a model."""
+        for node in self._nodes:
+            node.input[:] = [self._renamed.get(operand, operand) for operand in node.input]
+            node.output[:] = [self._renamed.get(result, result) for result in node.output]
         graph = helper.make_graph(
             self._nodes,
             self._name,
@@ -108,13 +100,13 @@ class Builder:
     ) -> Value:  # fmt: skip
         """Add a convolution over (channels, height, width)."""
         size = (kernel, kernel) if isinstance(kernel, int) else kernel
-        pads, out = _window(x.shape[1:], size, stride, pad)
+        pads, out = window(x.shape[1:], size, stride, pad)
         dims = (channels, x.shape[0] // groups, *size)
         name = self._fresh("conv")
         operands = [x.name, self._weight(f"{name}.weight", dims, x.power, math.prod(dims[1:]))]
         if bias:
             operands.append(self.stored(f"{name}.bias", (channels,), Draw.OFFSET))
-        attributes = {
+        attributes: dict[str, Any] = {
             "kernel_shape": size,
             "strides": (stride, stride),
             "pads": pads,
@@ -179,7 +171,8 @@ class Builder:
 
     def relu(self, x: Value) -> Value:
         """Add max(x, 0)."""
-        return self.node("Relu", [x.name], x.shape, x.power / 2)
+        y = self.node("Relu", [x.name], x.shape, x.power if x.positive else x.power / 2)
+        return replace(y, positive=True)
 
     def relu6(self, x: Value) -> Value:
         """Add min(max(x, 0), 6)."""
@@ -222,7 +215,8 @@ class Builder:
 
     def add(self, x: Value, y: Value) -> Value:
         """Add an elementwise sum of two values of one shape."""
-        return self.node("Add", [x.name, y.name], x.shape, x.power + y.power)
+        total = self.node("Add", [x.name, y.name], x.shape, x.power + y.power)
+        return replace(total, positive=x.positive or y.positive)
 
     def mul(self, x: Value, y: Value) -> Value:
         """Add an elementwise product; the second may have size 1 where the first is larger (a gate)."""
@@ -238,19 +232,24 @@ class Builder:
         self, x: Value, kernel: int, stride: int, *, pad: Padding = 0, ceil: bool = False
     ) -> Value:
         """Add a max pool; with ``ceil`` the last window may start inside and end outside (Caffe's rounding)."""
-        pads, out = _window(x.shape[1:], (kernel, kernel), stride, pad, ceil=ceil)
-        attributes = {
+        pads, out = window(x.shape[1:], (kernel, kernel), stride, pad, ceil=ceil)
+        attributes: dict[str, Any] = {
             "kernel_shape": (kernel, kernel),
             "strides": (stride, stride),
             "pads": pads,
             "ceil_mode": int(ceil),
         }
-        return self.node("MaxPool", [x.name], (x.shape[0], *out), 2 * x.power, **attributes)
+        y = self.node("MaxPool", [x.name], (x.shape[0], *out), 2 * x.power, **attributes)
+        return replace(y, positive=x.positive)
 
     def avgpool(self, x: Value, kernel: int, stride: int) -> Value:
         """Add an average pool without padding."""
-        pads, out = _window(x.shape[1:], (kernel, kernel), stride, 0)
-        attributes = {"kernel_shape": (kernel, kernel), "strides": (stride, stride), "pads": pads}
+        pads, out = window(x.shape[1:], (kernel, kernel), stride, 0)
+        attributes: dict[str, Any] = {
+            "kernel_shape": (kernel, kernel),
+            "strides": (stride, stride),
+            "pads": pads,
+        }
         return self.node("AveragePool", [x.name], (x.shape[0], *out), x.power / 2, **attributes)
 
     def global_avgpool(self, x: Value) -> Value:
@@ -290,6 +289,43 @@ class Builder:
             tuple(x.shape[axis] for axis in order),
             x.power,
             perm=permutation,
+        )
+
+    # Tables of a transformer.
+
+    def embedding(self, ids: Value, count: int, width: int) -> Value:
+        """Look whole numbers below ``count`` up in a table of vectors."""
+        name = self._fresh("embedding")
+        table = self.stored(f"{name}.weight", (count, width), Draw.NORMAL)
+        return self.node("Gather", [table, ids.name], (*ids.shape, width), 1.0, name=name, axis=0)
+
+    def learned(self, count: int, width: int, *, rows: int | None = None) -> Value:
+        """Store a table of vectors that is the same for every item, and take its first rows."""
+        name = self._fresh("learned")
+        table = self.stored(f"{name}.weight", (count, width), Draw.NORMAL)
+        if rows is None or rows == count:
+            return Value(table, (count, width))
+        bounds = [
+            self.vector(f"{name}.{part}", [value]) for part, value in (("start", 0), ("end", rows))
+        ]
+        return self.node("Slice", [table, *bounds], (rows, width), 1.0, name=name)
+
+    def token(self, x: Value) -> Value:
+        """Store one vector of the last dimension's size, and repeat it for every item of the batch of ``x``."""
+        width = x.shape[-1]
+        name = self._fresh("token")
+        vector = self.stored(f"{name}.weight", (1, 1, width), Draw.NORMAL)
+        items = self.node("Shape", [x.name], (), name=f"{name}.batch", start=0, end=1)
+        tail = self.vector(f"{name}.tail", [1, width])
+        shape = self.node("Concat", [items.name, tail], (), name=f"{name}.shape", axis=0)
+        return self.node("Expand", [vector, shape.name], (1, width), 1.0, name=name)
+
+    def row(self, x: Value, index: int) -> Value:
+        """Take one row of a value of rows."""
+        name = self._fresh("row")
+        self._stored.append(helper.make_tensor(f"{name}.index", TensorProto.INT64, [], [index]))
+        return self.node(
+            "Gather", [x.name, f"{name}.index"], x.shape[1:], x.power, name=name, axis=1
         )
 
     # What the layers above are made of.
@@ -337,25 +373,3 @@ class Builder:
     def _info(self, name: str, dtype: int, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
         dims: list[int | str] = ["N" if self._batch is None else self._batch, *shape]
         return helper.make_tensor_value_info(name, dtype, dims)
-
-
-def _window(
-    size: Sequence[int], kernel: tuple[int, int], stride: int, pad: Padding, *, ceil: bool = False
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the pads (begins, then ends) and the output size of a sliding window."""
-    begins: list[int] = []
-    ends: list[int] = []
-    out: list[int] = []
-    for extent, k in zip(size, kernel, strict=True):
-        if pad == "same":
-            count = -(-extent // stride)
-            total = max((count - 1) * stride + k - extent, 0)
-            begin, end = total // 2, total - total // 2
-        else:
-            begin = end = {"half": k // 2, "valid": 0}[pad] if isinstance(pad, str) else pad
-            room = extent + begin + end - k
-            count = (-(-room // stride) if ceil else room // stride) + 1
-        begins.append(begin)
-        ends.append(end)
-        out.append(count)
-    return (*begins, *ends), tuple(out)

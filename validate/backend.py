@@ -1,7 +1,7 @@
 """The backend protocol: what a measurement backend implements, and the registry it joins.
 
 A backend is one module of this package (or a third party's, named by the entry-point group
-``roofline.backends``). Every method except `Backend.missing` and `Backend.environment` is called in
+``roofline.backends``). Every method but `Backend.missing` and `Backend.environment` is called in
 a process of its own, so a backend may import its runtime at will and may crash.
 """
 
@@ -12,14 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from roofline.errors import MeasurementError
+from roofline.node import Array
 from roofline.registry import Registry
 from roofline.validate.record import Job
 
-Array = NDArray[np.generic]
 Arrays = Mapping[str, Array]
 Report = Callable[[str, int, int], None]
 """Progress of long work: what is being done, how many steps are done, how many there are."""

@@ -101,6 +101,7 @@ class Check:
     reference: str = ""
     """What computed the reference; empty when there was none (``why`` says so)."""
     max_abs_error: float | None = None
+    """None where the outputs cannot be compared element by element (``why`` says so)."""
     max_rel_error: float | None = None
     """Largest absolute error of an output over the largest magnitude of its reference."""
     tolerance: float | None = None
@@ -112,9 +113,9 @@ class Check:
     @property
     def passed(self) -> bool | None:
         """Whether the error is within the tolerance; None when nothing was compared."""
-        if self.max_rel_error is None or self.tolerance is None:
+        if not self.reference or self.tolerance is None:
             return None
-        return self.max_rel_error <= self.tolerance
+        return self.max_rel_error is not None and self.max_rel_error <= self.tolerance
 
 
 @dataclass(frozen=True, slots=True)

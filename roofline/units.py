@@ -43,6 +43,7 @@ def _table() -> dict[str, Unit]:
     for name, factor in (("mJ", 1e-3), ("J", 1.0)):
         units.append(Unit(name, "energy", factor))
     units.append(Unit("USD", "price", 1.0))
+    units.append(Unit("1", "ratio", 1.0))
     return {unit.name: unit for unit in units}
 
 

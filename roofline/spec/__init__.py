@@ -1,0 +1,27 @@
+"""Machines: what their files say, with units and sources, and the accessors the prediction models use.
+
+``platform("tx2:maxn")`` finds a machine by key or file; the schema of the files is in `roofline.spec.schema`.
+"""
+
+from roofline.spec.finding import platform, platform_files, platform_keys
+from roofline.spec.loading import from_mapping, load
+from roofline.spec.machine import Platform, in_mode
+from roofline.spec.quantity import Quantity
+from roofline.spec.schema import Category, Memory, Peak, Profile, Source, Specification
+
+__all__ = [
+    "Category",
+    "Memory",
+    "Peak",
+    "Platform",
+    "Profile",
+    "Quantity",
+    "Source",
+    "Specification",
+    "from_mapping",
+    "in_mode",
+    "load",
+    "platform",
+    "platform_files",
+    "platform_keys",
+]

@@ -1,0 +1,162 @@
+"""Rules that no entry of a platform file can check alone: sources, datatypes, modes and memories against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, cast
+
+from roofline.errors import did_you_mean
+from roofline.spec._frozen import Strict
+from roofline.spec.problem import Problem
+from roofline.spec.quantity import Quantity
+
+if TYPE_CHECKING:
+    from roofline.spec.schema import Memory, Specification
+
+Path = tuple[str | int, ...]
+
+
+def quantities(value: object, path: Path = ()) -> Iterator[tuple[Path, Quantity]]:
+    """Yield every quantity below a value of a specification, with its path, in file order."""
+    if isinstance(value, Quantity):
+        yield path, value
+    if isinstance(value, Strict):
+        for name in type(value).model_fields:
+            yield from quantities(getattr(value, name), (*path, name))
+    elif isinstance(value, Mapping):
+        for name, entry in cast("Mapping[str, object]", value).items():
+            yield from quantities(entry, (*path, name))
+    elif isinstance(value, tuple):
+        for index, entry in enumerate(cast("tuple[object, ...]", value)):
+            yield from quantities(entry, (*path, index))
+
+
+def problems(spec: Specification) -> Iterator[Problem]:
+    """Yield every contradiction of a specification with itself."""
+    yield from _sources(spec)
+    yield from _peaks(spec)
+    yield from _modes(spec)
+    yield from _memories(spec.memories, ("memories",), needed=not _every_mode_has_memories(spec))
+    for name, mode in spec.modes.items():
+        yield from _memories(mode.memories, ("modes", name, "memories"), needed=False)
+    if spec.lanes is not None and spec.lanes.value != int(spec.lanes.value):
+        yield Problem(
+            ("lanes", "value"),
+            "must be a whole number",
+            "Count the cores that run an inference each",
+        )
+
+
+def _sources(spec: Specification) -> Iterator[Problem]:
+    used: set[str] = set()
+    for path, quantity in quantities(spec):
+        used.add(quantity.source)
+        source = spec.sources.get(quantity.source)
+        if source is None:
+            hint = (
+                did_you_mean(quantity.source, spec.sources)
+                or "Add it under sources, with at least a title"
+            )
+            yield Problem((*path, "source"), f"no source has the key {quantity.source!r}", hint)
+        elif quantity.kind == "datasheet" and source.url is None:
+            yield Problem(
+                (*path, "kind"),
+                f"a datasheet number needs a source with a url, and {quantity.source!r} has none",
+                "Add the url, or say kind: estimated",
+            )
+        if quantity.kind == "derived" and not quantity.note:
+            yield Problem(
+                (*path, "note"), "a derived number needs its arithmetic", "Write it as a note"
+            )
+    for key in spec.sources:
+        if key not in used:
+            yield Problem(
+                ("sources", key), "no number uses this source", "Remove it, or name it at a number"
+            )
+
+
+def _peaks(spec: Specification) -> Iterator[Problem]:
+    declared = [*spec.peaks, *(name for mode in spec.modes.values() for name in mode.peaks)]
+    if not declared:
+        yield Problem(
+            ("peaks",),
+            "the machine has no peak",
+            "Give at least one datatype its operations per second",
+        )
+    for index, name in enumerate(spec.absent):
+        if name in declared:
+            yield Problem(
+                ("absent", index), f"{name} has a peak and is absent too", "Remove one of the two"
+            )
+        if name in spec.absent[:index]:
+            yield Problem(("absent", index), f"{name} is listed twice", "Remove one of the two")
+    tables = [
+        (("peaks",), spec.peaks),
+        *((("modes", key, "peaks"), mode.peaks) for key, mode in spec.modes.items()),
+    ]
+    for path, peaks in tables:
+        for name, peak in peaks.items():
+            if peak.sparse is not None and peak.sparse.base < peak.base:
+                yield Problem(
+                    (*path, name, "sparse", "value"),
+                    "the sparse peak is below the dense one",
+                    "Datasheets often print only the sparse figure: the dense one is usually half of it",
+                )
+
+
+def _modes(spec: Specification) -> Iterator[Problem]:
+    if spec.default_mode is not None and spec.default_mode not in spec.modes:
+        hint = (
+            did_you_mean(spec.default_mode, spec.modes)
+            or f"Modes: {', '.join(spec.modes) or 'none'}"
+        )
+        yield Problem(("default_mode",), f"no mode is named {spec.default_mode!r}", hint)
+    for name, mode in spec.modes.items():
+        if not spec.peaks and not mode.peaks:
+            yield Problem(
+                ("modes", name, "peaks"), "the machine has no peak in this mode", "Give it one"
+            )
+        if ":" in name or not name or name != name.strip().lower() or " " in name:
+            yield Problem(
+                ("modes", name),
+                "is not a name for a mode",
+                "Use lower-case letters, digits and dashes",
+            )
+
+
+def _every_mode_has_memories(spec: Specification) -> bool:
+    return bool(spec.modes) and all(mode.memories for mode in spec.modes.values())
+
+
+def _memories(memories: tuple[Memory, ...], path: Path, *, needed: bool) -> Iterator[Problem]:
+    if not memories:
+        if needed:
+            yield Problem(
+                path,
+                "the machine has no memory",
+                "Give at least the outermost one, with its bandwidth",
+            )
+        return
+    if memories[0].bandwidth is None:
+        yield Problem(
+            (*path, 0, "bandwidth"), "the outermost memory needs a bandwidth", "Give it in GB/s"
+        )
+    outer = memories[0]
+    for index, memory in enumerate(memories[1:], start=1):
+        if memory.name in {other.name for other in memories[:index]}:
+            yield Problem(
+                (*path, index, "name"), f"two memories are named {memory.name!r}", "Rename one"
+            )
+        if memory.bandwidth and outer.bandwidth and memory.bandwidth.base < outer.bandwidth.base:
+            yield Problem(
+                (*path, index, "bandwidth", "value"),
+                "an inner memory is slower than the one outside it",
+                "List the memories outermost first",
+            )
+        if memory.capacity and outer.capacity and memory.capacity.base > outer.capacity.base:
+            yield Problem(
+                (*path, index, "capacity", "value"),
+                "an inner memory is larger than the one outside it",
+                "List the memories outermost first",
+            )
+        outer = memory

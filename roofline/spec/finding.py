@@ -1,0 +1,118 @@
+"""Finding a machine by its key or its file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import MappingProxyType
+
+from roofline.errors import PlatformError, did_you_mean
+from roofline.spec.loading import load
+from roofline.spec.machine import Platform, in_mode
+from roofline.spec.schema import Specification
+
+ENVIRONMENT = "ROOFLINE_PLATFORMS"
+"""Environment variable: folders with further platform files, separated as in PATH."""
+ENTRY_POINTS = "roofline.platforms"
+"""Entry-point group: packages that ship platform files; each entry names a package whose folder holds them."""
+
+
+def platform(name: str) -> Platform:
+    """Return the machine of that key or file.
+
+    Args:
+        name: A key (``h100-sxm``), a key and a mode (``tx2:maxn``), or the path of a user's own file, with or without a
+            mode (``boards/mine.yaml:fast``). A file with modes must be asked for one unless it has a default.
+
+    Raises:
+        PlatformError: No platform has that key or mode, or the file breaks a rule.
+
+    Example:
+        >>> platform("h100-sxm").bandwidth
+        3350000000000.0
+    """
+    path, mode = _as_file(name)
+    if path is not None:
+        return in_mode(load(path), mode)
+    key, colon, mode_name = name.partition(":")
+    return in_mode(_shipped(key), mode_name if colon else None)
+
+
+def platform_files() -> Mapping[str, Path]:
+    """Return the file of every machine that can be named by a key, in the order of the keys.
+
+    A folder named in the environment comes before an installed package's, and that before the shipped files, so that
+    a user can correct a shipped machine.
+    """
+    files: dict[str, Path] = {}
+    for folder in _folders():
+        for path in sorted(folder.glob("*.yaml")):
+            files.setdefault(path.stem, path)
+    return MappingProxyType(dict(sorted(files.items())))
+
+
+def platform_keys() -> tuple[str, ...]:
+    """Return every key that `platform` knows, with each mode of a machine that has modes."""
+    keys: list[str] = []
+    for key, path in platform_files().items():
+        modes = _load(path, path.stat().st_mtime_ns).modes
+        keys += [f"{key}:{mode}" for mode in modes] or [key]
+    return tuple(keys)
+
+
+def _as_file(name: str) -> tuple[Path | None, str | None]:
+    """Split a name that means a file into path and mode; the path is None where the name is a key."""
+    if name.endswith((".yaml", ".yml")):
+        return Path(name), None
+    front, colon, mode = name.rpartition(":")
+    if colon and front.endswith((".yaml", ".yml")):
+        return Path(front), mode
+    if os.sep in name or "\0" in name:
+        raise PlatformError(
+            f"{name!r} is no platform file", repair="A platform file ends in .yaml"
+        )
+    return None, None
+
+
+def _shipped(key: str) -> Specification:
+    files = platform_files()
+    path = files.get(key)
+    if path is None:
+        hint = did_you_mean(key, files) or "List them: roofline platforms list"
+        raise PlatformError(f"unknown platform {key!r}", repair=hint)
+    specification = _load(path, path.stat().st_mtime_ns)
+    if specification.key != key:
+        raise PlatformError(
+            f"{path}: key: {specification.key!r} is not the name of the file",
+            repair=f"Write key: {key}",
+        )
+    return specification
+
+
+@cache
+def _load(path: Path, _modified: int) -> Specification:
+    return load(path)
+
+
+def _folders() -> list[Path]:
+    folders: list[Path] = []
+    for text in os.environ.get(ENVIRONMENT, "").split(os.pathsep):
+        if text:
+            folder = Path(text)
+            if not folder.is_dir():
+                raise PlatformError(
+                    f"{ENVIRONMENT} names {text!r}, which is no folder",
+                    repair="Correct the variable",
+                )
+            folders.append(folder)
+    points = sorted(entry_points(group=ENTRY_POINTS), key=lambda found: found.name)
+    packages = [*(point.value for point in points), "roofline.platforms"]
+    return [*folders, *map(_package_folder, packages)]
+
+
+def _package_folder(package: str) -> Path:
+    return Path(str(resources.files(package)))

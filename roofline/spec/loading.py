@@ -1,0 +1,116 @@
+"""From a platform file to a `Specification`, with every problem told as file, line, place, rule and repair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from roofline.errors import PlatformError
+from roofline.spec.problem import Problem
+from roofline.spec.reading import Document, parse, read_text
+from roofline.spec.schema import Specification
+
+
+def load(path: FilePath) -> Specification:
+    """Read one platform file.
+
+    Raises:
+        PlatformError: The file cannot be read or breaks a rule; the message tells the first problem and how many more.
+    """
+    return specification(parse(read_text(path), str(path)), str(path))
+
+
+def specification(document: Document, name: str) -> Specification:
+    """Return what a document says.
+
+    Raises:
+        PlatformError: The document breaks a rule of the schema.
+    """
+    found, problems = examine(document)
+    if found is None:
+        first, more = problems[0], len(problems) - 1
+        rest = f" ({more} more: roofline platforms check {name})" if more else ""
+        place = f"line {first.line}: " if first.line else ""
+        where = f"{first.where}: " if first.path else ""
+        raise PlatformError(f"{name}: {place}{where}{first.rule}{rest}", repair=first.repair)
+    return found
+
+
+def examine(document: Document) -> tuple[Specification | None, tuple[Problem, ...]]:
+    """Return what a document says, or every problem that keeps it from saying it."""
+    unfilled = document.unfilled()
+    if unfilled:
+        return None, unfilled
+    try:
+        return Specification.model_validate(document.content), ()
+    except ValidationError as error:
+        return None, tuple(_problems(error, document))
+
+
+def from_mapping(content: Mapping[str, Any], name: str = "platform") -> Specification:
+    """Return the specification that plain values describe, checked like a file.
+
+    Raises:
+        PlatformError: The values break a rule of the schema.
+    """
+    return specification(Document(dict(content)), name)
+
+
+def _problems(error: ValidationError, document: Document) -> list[Problem]:
+    problems: list[Problem] = []
+    for detail in error.errors(include_url=False):
+        context = detail.get("ctx", {})
+        path = tuple(part for part in detail["loc"] if part != "[key]")
+        if detail["type"] == "broken_rules":
+            problems += context["problems"]
+            continue
+        path += tuple(context.get("at", ()))
+        problems.append(
+            Problem(path, *_rule(detail["type"], detail["msg"], detail["input"], context))
+        )
+    return [
+        Problem(
+            problem.path, problem.rule, problem.repair, problem.line or document.line(problem.path)
+        )
+        for problem in problems
+    ]
+
+
+def _rule(kind: str, message: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:
+    match kind:
+        case "broken_rule":
+            return message, str(context.get("repair", ""))
+        case "missing":
+            return "is missing", "Add it"
+        case "literal_error":
+            allowed = str(context.get("expected", ""))
+            return f"must be {allowed}, not {_shown(value)}", ""
+        case "string_type":
+            return f"must be text, not {_shown(value)}", "Put it in quotes"
+        case "model_type" | "model_attributes_type" | "dict_type" | "mapping_type":
+            return f"must be a mapping, not {_shown(value)}", _mapping_hint(value)
+        case "tuple_type":
+            return f"must be a list, not {_shown(value)}", "Start each entry with a dash"
+        case "string_pattern_mismatch":
+            return f"{_shown(value)} does not have the form {context.get('pattern')}", ""
+        case _:
+            return f"{message[:1].lower()}{message[1:]}, not {_shown(value)}", ""
+
+
+def _mapping_hint(value: Any) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f"Every number says where it comes from: {{value: {value}, unit: ..., kind: datasheet, source: ...}}"
+    return "Write keys and values"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "a list"
+    if value is None:
+        return "nothing"
+    return repr(cast("object", value))[:60]

@@ -1,0 +1,165 @@
+"""Numbers with a unit, a kind and a source: the only numbers a platform file can hold."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from roofline.errors import UnitError
+from roofline.spec._frozen import Strict
+from roofline.units import UNITS, to_base
+
+Kind = Literal["datasheet", "derived", "measured", "estimated"]
+"""How a number is known: printed by its source; computed from numbers the source prints (the arithmetic is in the
+note); measured on the machine; or a guess, which says that it is one."""
+
+
+def _number(value: Any) -> Any:
+    """Refuse what is not a number, and say why when YAML read a number as text."""
+    if isinstance(value, bool):
+        raise PydanticCustomError(
+            "broken_rule", "must be a number, not yes or no", {"repair": "Write a number"}
+        )
+    if isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            raise PydanticCustomError(
+                "broken_rule",
+                "must be a number, not the text {text}",
+                {"text": repr(value[:60]), "repair": "Write a number such as 19.2"},
+            ) from None
+        raise PydanticCustomError(
+            "broken_rule",
+            "{text} is text to YAML, not a number",
+            {
+                "text": repr(value[:60]),
+                "repair": f"Write {number:g} without quotes"
+                if abs(number) < 1e6
+                else "Write the exponent with a sign and without quotes (1.0e+12), or use a larger unit",
+            },
+        )
+    if isinstance(value, int):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+    return value
+
+
+def _positive(value: float) -> float:
+    if not math.isfinite(value) or value <= 0:
+        raise PydanticCustomError(
+            "broken_rule",
+            "must be a finite number above zero, not {value}",
+            {
+                "value": f"{value:g}",
+                "repair": "Leave the whole entry out if the number is not known",
+            },
+        )
+    return value
+
+
+Positive = Annotated[
+    float,
+    BeforeValidator(_number),
+    AfterValidator(_positive),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
+]
+"""A finite number above zero; text that looks like a number is refused with the way to write it."""
+
+
+class Quantity(Strict):
+    """A number with its unit, how it is known, and where it comes from."""
+
+    dimension: ClassVar[str] = ""
+
+    value: Positive
+    """The number, in `unit`."""
+    unit: str
+    """The unit, spelled as in the table of units."""
+    kind: Kind
+    """How the number is known: `datasheet`, `derived`, `measured` or `estimated`."""
+    source: str
+    """Key of an entry of `sources`."""
+    note: str | None = None
+    """The arithmetic of a derived number, or what a reader must know to use it."""
+
+    @model_validator(mode="after")
+    def _unit_fits(self) -> Quantity:
+        try:
+            base = to_base(self.value, self.unit, self.dimension) if self.dimension else self.base
+        except UnitError as error:
+            raise PydanticCustomError(
+                "broken_rule",
+                "{message}",
+                {"at": ("unit",), "message": error.message, "repair": error.repair},
+            ) from None
+        if not math.isfinite(base) or base <= 0:
+            raise PydanticCustomError(
+                "broken_rule",
+                "{value} {unit} is beyond every machine",
+                {
+                    "at": ("value",),
+                    "value": f"{self.value:g}",
+                    "unit": self.unit,
+                    "repair": "Check the value and its unit",
+                },
+            )
+        return self
+
+    @property
+    def base(self) -> float:
+        """The number in the base unit of its dimension (OP/s, B/s, B, s, W, USD, 1)."""
+        known = UNITS.get(self.unit)
+        if known is None:
+            return to_base(self.value, self.unit, self.dimension)
+        return self.value * known.factor
+
+
+class ComputeRate(Quantity):
+    """Operations per second; one multiply-accumulate is two operations."""
+
+    dimension: ClassVar[str] = "compute rate"
+
+
+class Bandwidth(Quantity):
+    """Bytes per second."""
+
+    dimension: ClassVar[str] = "bandwidth"
+
+
+class Capacity(Quantity):
+    """Bytes."""
+
+    dimension: ClassVar[str] = "capacity"
+
+
+class Power(Quantity):
+    """Watts."""
+
+    dimension: ClassVar[str] = "power"
+
+
+class Time(Quantity):
+    """Seconds."""
+
+    dimension: ClassVar[str] = "time"
+
+
+class Ratio(Quantity):
+    """A number without a dimension; its unit is written `1`."""
+
+    dimension: ClassVar[str] = "ratio"
+
+
+class Money(Quantity):
+    """US dollars, and the month they were asked."""
+
+    dimension: ClassVar[str] = "price"
+
+    date: Annotated[str, Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
+    """When that was the price: year, year-month or year-month-day."""

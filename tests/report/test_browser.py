@@ -52,7 +52,8 @@ def shown(browser: Any) -> str:
 
 def points(browser: Any, chart: str) -> int:
     return browser.execute_script(
-        "return (document.getElementById(arguments[0]).data ?? []).reduce((n, t) => n + (t.customdata ?? []).length, 0)",
+        "return (document.getElementById(arguments[0]).data ?? [])"
+        ".reduce((sum, trace) => sum + (trace.customdata ?? []).length, 0)",
         f"chart-{chart}",
     )
 
@@ -107,11 +108,13 @@ def test_sorting_and_linked_hover(browser: Any, url: str) -> None:
     browser.get(url)
     for _ in range(2):
         browser.execute_script(
-            "[...document.querySelectorAll('#table-rows th button')].find(b => b.textContent.startsWith('measured_fps')).click()"
+            "[...document.querySelectorAll('#table-rows th button')]"
+            ".find(button => button.textContent.startsWith('measured_fps')).click()"
         )
     values = browser.execute_script(
         "const names = [...document.querySelectorAll('#table-rows th')].map(h => h.textContent.split(' ')[0]);"
-        "return [...document.querySelectorAll('#table-rows tbody tr')].map(r => +r.children[names.indexOf('measured_fps')].textContent.replaceAll(',', ''))"
+        "const cell = row => row.children[names.indexOf('measured_fps')].textContent.replaceAll(',', '');"
+        "return [...document.querySelectorAll('#table-rows tbody tr')].map(row => +cell(row))"
     )
     assert values == sorted(values, reverse=True)
     point = browser.find_element("css selector", "#chart-lines .points path")

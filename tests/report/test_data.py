@@ -57,7 +57,7 @@ def test_bad_values_are_refused_with_their_place(change: dict[str, str], message
 def test_unknown_column_is_refused_with_the_nearest(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     path.write_text("platform,network,latency_s\np,n,1\n")
-    with pytest.raises(TableError, match="unknown column 'latency_s'. Did you mean 'latency_ms'?"):
+    with pytest.raises(TableError, match=r"unknown column 'latency_s'. Did you mean 'latency_ms'\?"):
         load_rows(path)
 
 

@@ -1,7 +1,8 @@
 """How fast a network can run on a machine: Equation 1 and its refinements, each by name."""
 
 from roofline.model._case import Case, choose_unit
-from roofline.model._core import attainable, layers_time, ridge, whole_network_time
+from roofline.model._core import attainable, layers_time, ridge, roof_times, whole_network_time
+from roofline.model._grid import Grid, predict_grid
 from roofline.model._prediction import Bound, LayerPrediction, Prediction
 from roofline.model._registry import Model, models
 from roofline.model._request import at_precision, predict
@@ -22,6 +23,7 @@ __all__ = [
     "WEIGHTS_READ",
     "Bound",
     "Case",
+    "Grid",
     "LayerPrediction",
     "Model",
     "Prediction",
@@ -35,7 +37,9 @@ __all__ = [
     "layerwise",
     "models",
     "predict",
+    "predict_grid",
     "requirement",
     "ridge",
+    "roof_times",
     "whole_network_time",
 ]

@@ -12,8 +12,8 @@ from roofline.errors import DatatypeError, OptionError
 from roofline.model._core import Floats, compute_time, memory_time
 from roofline.model._prediction import Bound, LayerPrediction, Prediction
 from roofline.model._requirement import Requirement, io_bytes
-from roofline.precision import precision
-from roofline.workload import Workload
+from roofline.precision import COMPUTE_DATATYPES, precision
+from roofline.workload import Layer, Workload
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -94,21 +94,29 @@ def choose_unit(
         return wanted, ()
     if not emulate:
         raise DatatypeError(
-            f"{platform.key} has no {wanted} unit; it has {', '.join(platform.peaks)}",
+            f"{platform.key} has no {wanted} unit; it has {', '.join(platform.datatypes)}",
             repair="Choose one of them with -d, or let --emulate run on the next wider one",
         )
     unit = platform.emulating(wanted)
     return unit, (f"{datatype} is emulated: it runs on the {unit} unit of {platform.key}",)
 
 
-def layer_units(case: Case, layers: Sequence[str | None]) -> list[str]:
-    """Return the unit of each layer from the layers' own datatypes: its own where the machine has it."""
-    own = main_datatype(case.workload)
-    has = {name: case.platform.has(precision(name).peak) for name in {*layers} if name is not None}
-    return [
-        case.unit if name is None or name == own or not has[name] else precision(name).peak
-        for name in layers
-    ]
+def layer_units(
+    workload: Workload, platform: Platform, unit: str, layers: Sequence[Layer]
+) -> list[str]:
+    """Return the unit of each layer: its own datatype's where that differs from the network's and the machine has it.
+
+    Args:
+        workload: The network the layers are of.
+        platform: The machine.
+        unit: The unit of the network's main datatype.
+        layers: Its layers, in the view that is predicted.
+    """
+    own = main_datatype(workload)
+    named = {layer.datatype for layer in layers if layer.datatype is not None}
+    units = {name: precision(name).peak for name in named - {own} if name in COMPUTE_DATATYPES}
+    units = {name: peak for name, peak in units.items() if platform.has(peak)}
+    return [units.get(layer.datatype or "", unit) for layer in layers]
 
 
 def evaluate(case: Case, required: Requirement, units: Sequence[str]) -> Times:
@@ -190,10 +198,10 @@ def _levels(case: Case, required: Requirement) -> tuple[Floats, Floats]:
     for level in reversed(case.platform.memories):
         if level.bandwidth is not None:
             rows.append(charged)
-            bandwidths.append(level.bandwidth)
+            bandwidths.append(level.bandwidth.base)
         if level.capacity is not None:
             charged = np.minimum(
-                charged, _through(case, required, level.capacity, weights, activations)
+                charged, _through(case, required, level.capacity.base, weights, activations)
             )
     return np.stack(rows[::-1]), np.asarray(bandwidths[::-1], np.float64)
 

@@ -60,6 +60,31 @@ def memory_time(data: ArrayLike, bandwidth: ArrayLike) -> Floats:
     return np.max(np.divide(data, bandwidth, dtype=np.float64), axis=0)
 
 
+def roof_times(
+    ops: ArrayLike,
+    weight_bytes: ArrayLike,
+    activation_bytes: ArrayLike,
+    *,
+    peak: ArrayLike,
+    bandwidth: ArrayLike,
+    batch: ArrayLike = 1,
+) -> tuple[Floats, Floats]:
+    """Return the seconds one batch takes at the compute roof and at the memory slope. All arguments broadcast.
+
+    Args:
+        ops: Operations per item.
+        weight_bytes: Bytes of weights, read once per batch.
+        activation_bytes: Bytes of inputs, outputs and intermediate results per item.
+        peak: OP/s.
+        bandwidth: B/s.
+        batch: Items per batch.
+    """
+    items = np.asarray(batch, np.float64)
+    moved = np.add(weight_bytes, np.multiply(activation_bytes, items))
+    compute = compute_time(np.multiply(ops, items), peak)
+    return compute, np.divide(moved, bandwidth, dtype=np.float64)
+
+
 def whole_network_time(
     ops: ArrayLike,
     weight_bytes: ArrayLike,
@@ -69,25 +94,19 @@ def whole_network_time(
     bandwidth: ArrayLike,
     batch: ArrayLike = 1,
 ) -> Floats:
-    """Return the seconds one batch takes at the roofline, with one intensity for the whole network.
+    """Return the seconds one batch takes with one intensity for the whole network.
 
-    The maximum of compute and memory time is Equation 1 solved for time. All arguments broadcast.
-
-    Args:
-        ops: Operations per item.
-        weight_bytes: Bytes of weights, read once per batch.
-        activation_bytes: Bytes of inputs, outputs and intermediate results per item.
-        peak: OP/s.
-        bandwidth: B/s.
-        batch: Items per batch.
+    The maximum of the two `roof_times`, which is Equation 1 solved for time.
 
     Example:
         >>> float(whole_network_time(8e9, 25e6, 0, peak=4e12, bandwidth=25e9))
         0.002
     """
-    items = np.asarray(batch, np.float64)
-    moved = np.add(weight_bytes, np.multiply(activation_bytes, items))
-    return np.maximum(compute_time(np.multiply(ops, items), peak), np.divide(moved, bandwidth))
+    return np.maximum(
+        *roof_times(
+            ops, weight_bytes, activation_bytes, peak=peak, bandwidth=bandwidth, batch=batch
+        )
+    )
 
 
 def layers_time(
@@ -101,21 +120,15 @@ def layers_time(
 ) -> Floats:
     """Return the seconds one batch takes when every layer runs at its own point of the roofline.
 
-    The maximum is taken per layer and then summed, so the result is never below `whole_network_time` of the
-    summed requirements.
+    Layers lie on the last axis of the broadcast arguments. The maximum of the two `roof_times` is taken per layer and
+    then summed over that axis, so the result is never below `whole_network_time` of the summed requirements.
 
-    Args:
-        ops: Operations per item; layers on the last axis, as for the next two.
-        weight_bytes: Bytes of weights, read once per batch.
-        activation_bytes: Bytes per item.
-        peak: OP/s; a last axis of one, or of layers.
-        bandwidth: B/s; likewise.
-        batch: Items per batch; likewise.
-
-    Returns:
-        Seconds, without the axis of layers.
+    Example:
+        >>> float(layers_time([8e9, 0], [0, 25e6], 0, peak=4e12, bandwidth=25e9))
+        0.003
     """
-    each = whole_network_time(
-        ops, weight_bytes, activation_bytes, peak=peak, bandwidth=bandwidth, batch=batch
-    )
-    return each.sum(axis=-1)
+    return np.maximum(
+        *roof_times(
+            ops, weight_bytes, activation_bytes, peak=peak, bandwidth=bandwidth, batch=batch
+        )
+    ).sum(axis=-1)

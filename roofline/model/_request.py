@@ -52,11 +52,11 @@ def own_datatype(workload: Workload, platform: Platform) -> str:
     own = workload.precision or main_datatype(workload)
     if own is not None:
         return own
-    if len(platform.peaks) == 1:
-        return next(iter(platform.peaks))
+    if len(platform.datatypes) == 1:
+        return platform.datatypes[0]
     raise DatatypeError(
         f"{workload.name} names no datatype of its own, and {platform.key} has several: "
-        f"{', '.join(platform.peaks)}",
+        f"{', '.join(platform.datatypes)}",
         repair="Choose one with -d",
     )
 

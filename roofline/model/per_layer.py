@@ -59,7 +59,7 @@ def _run(case: Case) -> Prediction:
     required = requirement(
         case.workload, case.platform, traffic=case.traffic, operations=case.operations
     )
-    units = layer_units(case, [layer.datatype for layer in required.layers])
+    units = layer_units(case.workload, case.platform, case.unit, required.layers)
     times = evaluate(case, required, units)
     layers = tuple(
         LayerPrediction(

@@ -1,0 +1,111 @@
+"""The ``--fail-if`` option: a condition on a result's rows that ends the program with exit code 1."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from roofline.errors import OptionError, did_you_mean
+
+FailIfOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail-if",
+        metavar="'fps<30'",
+        help="Exit with code 1 where a row meets this condition; repeatable.",
+    ),
+]
+
+_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt,
+}  # fmt: skip
+_CONDITION = re.compile(r"^\s*([a-z_][a-z0-9_]*)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*$")
+_SHORT = {"fps": "throughput_fps", "latency": "latency_ms", "energy": "energy_mj"}
+_TRUTH = {"true": True, "yes": True, "false": False, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A column, a comparison and a value: ``throughput_fps < 30``."""
+
+    text: str
+    column: str
+    comparison: str
+    value: float | bool | str
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Return whether a row meets the condition; an unknown (None) value never does."""
+        found = row[self.column]
+        if found is None:
+            return False
+        if isinstance(found, str) != isinstance(self.value, str):
+            raise OptionError(
+                f"--fail-if {self.text!r} compares {self.column} = {found!r} with {self.value!r}",
+                repair="Compare numbers with numbers and words with words",
+            )
+        return _COMPARE[self.comparison](found, self.value)
+
+
+def conditions(texts: Iterable[str] | None, columns: Sequence[str]) -> list[Condition]:
+    """Parse ``--fail-if`` options.
+
+    Args:
+        texts: What the user wrote: ``fps<30``, ``latency_ms >= 10``, ``bound==memory``, ``fits==no``.
+        columns: The columns of the result; ``fps``, ``latency`` and ``energy`` are short for the full names.
+
+    Raises:
+        OptionError: A text is no condition, or its column is not known.
+    """
+    parsed: list[Condition] = []
+    for text in texts or ():
+        match = _CONDITION.match(text)
+        if match is None:
+            raise OptionError(
+                f"--fail-if {text!r} is not a condition",
+                repair="Write it like --fail-if 'fps<30', with one of < <= > >= == !=",
+            )
+        column = _SHORT.get(match[1], match[1]) if match[1] not in columns else match[1]
+        if column not in columns:
+            hint = did_you_mean(match[1], [*columns, *_SHORT]) or f"Columns: {', '.join(columns)}"
+            raise OptionError(f"--fail-if {text!r} names no column of the result", repair=hint)
+        parsed.append(Condition(text, column, match[2], _value(match[3])))
+    return parsed
+
+
+def report_failures(
+    rows: Iterable[Mapping[str, Any]], checks: Sequence[Condition], name: Sequence[str]
+) -> None:
+    """Write each row that meets a condition on standard error, and exit with code 1 if there is one.
+
+    Args:
+        rows: The result.
+        checks: The conditions.
+        name: The columns that say which row it is.
+    """
+    failed = False
+    for row in rows:
+        for check in checks:
+            if check.holds(row):
+                failed = True
+                which = " ".join(str(row[column]) for column in name)
+                found = f"{check.column} = {row[check.column]}"
+                typer.echo(f"roofline: check failed: {which}: {found} ({check.text})", err=True)
+                    f"roofline: check failed: {which}: {check.column} = {row[check.column]} ({check.text})",
+                    err=True,
+                )
+    if failed:
+        raise typer.Exit(1)
+
+
+def _value(text: str) -> float | bool | str:
+    if text.lower() in _TRUTH:
+        return _TRUTH[text.lower()]
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -95,9 +95,6 @@ def report_failures(
                 which = " ".join(str(row[column]) for column in name)
                 found = f"{check.column} = {row[check.column]}"
                 typer.echo(f"roofline: check failed: {which}: {found} ({check.text})", err=True)
-                    f"roofline: check failed: {which}: {check.column} = {row[check.column]} ({check.text})",
-                    err=True,
-                )
     if failed:
         raise typer.Exit(1)
 

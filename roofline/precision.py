@@ -24,7 +24,7 @@ class DataType:
 _ROWS = (
     ("fp64", 64, "float"), ("fp32", 32, "float"), ("tf32", 32, "float"), ("bf16", 16, "float"),
     ("fp16", 16, "float"), ("fp8", 8, "float"), ("fp8_e4m3", 8, "float"), ("fp8_e5m2", 8, "float"),
-    ("fp8_e8m0", 8, "float"), ("fp4", 4, "float"),
+    ("fp8_e8m0", 8, "float"), ("fp6_e2m3", 6, "float"), ("fp6_e3m2", 6, "float"), ("fp4", 4, "float"),
     ("int64", 64, "int"), ("int32", 32, "int"), ("int16", 16, "int"), ("int8", 8, "int"),
     ("int4", 4, "int"), ("int2", 2, "int"), ("ternary", 2, "int"), ("binary", 1, "int"),
     ("uint64", 64, "uint"), ("uint32", 32, "uint"), ("uint16", 16, "uint"), ("uint8", 8, "uint"),

@@ -31,11 +31,17 @@ TensorType = tuple[Shape | None, DataType | None]
 """Shape and element type of one result."""
 
 CostFunction = Callable[[Node], Cost]
-"""Returns the macs and other_ops of one call; elements moved are added by the caller from the tensors."""
+"""Returns the macs and other_ops of one call; elements moved are added by the caller from the tensors.
+
+Needs the types of operands and results; raises DimensionError when a dimension it needs is unknown."""
 ShapeFunction = Callable[[Node], Sequence[TensorType | None]]
-"""Returns the type of each result, from operand types, known values and attributes."""
+"""Returns the type of each result, from operand types, known values and attributes; of ``outputs`` only how many.
+
+Unknown parts stay None. Raises ModelError when the node breaks a rule of its operator."""
 ValueFunction = Callable[[Node], Sequence[Array | None]]
-"""Returns the value of each result; called only when every operand it needs has a known value."""
+"""Returns the value of each result, or None for one that is unknown, not small, or not worth knowing.
+
+May be called with any operand values absent. An entry of an object array is None when it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,8 @@ class Operator:
     """Operand positions that hold scales and zero points: they take bytes but are not parameters."""
     settings: tuple[int, ...] = ()
     """Operand positions that steer the operator (shapes, axes, bounds): neither parameters nor traffic."""
+    statistics: tuple[int, ...] = ()
+    """Operand positions that hold running statistics: stored parameters, but not trainable ones."""
 
 
 operators: Registry[Operator] = Registry("operator", "roofline.ops", "roofline.operators")
@@ -81,13 +89,14 @@ def define(
     weights: tuple[int, ...] = (),
     quantizers: tuple[int, ...] = (),
     settings: tuple[int, ...] = (),
+    statistics: tuple[int, ...] = (),
 ) -> None:
     """Add operators to the table.
 
     Raises:
         ValueError: An operator is defined twice.
     """
-    row = Operator("", domain, kind, cost, shape, value, weights, quantizers, settings)
+    row = Operator("", domain, kind, cost, shape, value, weights, quantizers, settings, statistics)
     for op_type in op_types:
         operators.add(key(op_type, domain), replace(row, op_type=op_type))
 

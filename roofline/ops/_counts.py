@@ -1,0 +1,109 @@
+"""What cost functions share: element counts that are known, and the cost rules of simple families."""
+
+from __future__ import annotations
+
+import math
+
+from roofline.cost import Cost
+from roofline.errors import DimensionError
+from roofline.node import Node, Shape, Tensor
+from roofline.ops._attributes import malformed, operand
+from roofline.ops._registry import CostFunction
+
+FREE = Cost()
+
+
+def _unresolved(node: Node, tensor: Tensor) -> DimensionError:
+    return DimensionError(
+        f"{node.op_type} node {node.name!r}: the size of {tensor.name!r} is not known",
+        repair="Give the sizes of the inputs it depends on with --dim, --input or --value",
+    )
+
+
+def result(node: Node, position: int = 0) -> Tensor:
+    """Return a result that must be there."""
+    found = node.outputs[position] if position < len(node.outputs) else None
+    if found is None:
+        raise malformed(node, f"result {position} is missing")
+    return found
+
+
+def dims(node: Node, tensor: Tensor) -> tuple[int, ...]:
+    """Return a tensor's shape with every dimension known.
+
+    Raises:
+        DimensionError: One is not.
+    """
+    found: Shape | None = tensor.shape
+    if found is None:
+        raise _unresolved(node, tensor)
+    known = tuple(size for size in found if size is not None)
+    if len(known) != len(found):
+        raise _unresolved(node, tensor)
+    return known
+
+
+def count(node: Node, tensor: Tensor) -> int:
+    """Return how many elements a tensor has.
+
+    Raises:
+        DimensionError: A dimension is unknown.
+    """
+    return math.prod(dims(node, tensor))
+
+
+def in_dims(node: Node, position: int, rank: int | None = None) -> tuple[int, ...]:
+    """Return the known dimensions of an operand that must be there, of this rank when one is given."""
+    found = dims(node, operand(node, position))
+    if rank is not None and len(found) != rank:
+        raise malformed(
+            node, f"operand {position} must have rank {rank}, its shape is {list(found)}"
+        )
+    return found
+
+
+def in_count(node: Node, position: int) -> int:
+    """Return how many elements an operand has."""
+    return count(node, operand(node, position))
+
+
+def out_count(node: Node, position: int = 0) -> int:
+    """Return how many elements a result has; the first one that is used when the first is not."""
+    if position == 0 and (not node.outputs or node.outputs[0] is None):
+        for tensor in node.outputs:
+            if tensor is not None:
+                return count(node, tensor)
+    return count(node, result(node, position))
+
+
+def has(node: Node, position: int) -> bool:
+    """Return whether an operand is there."""
+    return node.operand(position) is not None
+
+
+def wants(node: Node, position: int) -> bool:
+    """Return whether a result is used."""
+    return position < len(node.outputs) and node.outputs[position] is not None
+
+
+def free(_: Node) -> Cost:
+    """Return no arithmetic."""
+    return FREE
+
+
+def per_output(ops: int) -> CostFunction:
+    """Return a cost of so many operations for each element of the first result."""
+
+    def cost(node: Node) -> Cost:
+        return Cost(other_ops=ops * out_count(node))
+
+    return cost
+
+
+def per_input(ops: int) -> CostFunction:
+    """Return a cost of so many operations for each element of the first operand."""
+
+    def cost(node: Node) -> Cost:
+        return Cost(other_ops=ops * in_count(node, 0))
+
+    return cost

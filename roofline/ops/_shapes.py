@@ -1,0 +1,157 @@
+"""What shape functions share: broadcasting, axes, and reading shapes that other tensors hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from roofline.node import Node, Shape, Tensor
+from roofline.ops._attributes import malformed, operand
+from roofline.ops._registry import TensorType
+from roofline.precision import DataType
+
+Dim = int | None
+
+
+def dtype(node: Node, position: int) -> DataType | None:
+    """Return the datatype of an operand; None when it is absent or unknown."""
+    tensor = node.operand(position)
+    return None if tensor is None else tensor.dtype
+
+
+def shape(node: Node, position: int) -> Shape | None:
+    """Return the shape of an operand that must be there; None when its rank is unknown."""
+    return operand(node, position).shape
+
+
+def ranked(node: Node, position: int, rank: int) -> Shape | None:
+    """Return an operand's shape, which must have this rank when it is known."""
+    found = operand(node, position).shape
+    if found is not None and len(found) != rank:
+        raise malformed(
+            node, f"operand {position} must have rank {rank}, its shape is {show(found)}"
+        )
+    return found
+
+
+def at_least(node: Node, position: int, rank: int) -> Shape | None:
+    """Return an operand's shape, which must have at least this rank when it is known."""
+    found = operand(node, position).shape
+    if found is not None and len(found) < rank:
+        raise malformed(
+            node, f"operand {position} must have rank {rank} or more, its shape is {show(found)}"
+        )
+    return found
+
+
+def show(found: Shape) -> str:
+    """Return a shape as text, with ``?`` for an unknown dimension."""
+    return "[" + ", ".join("?" if size is None else str(size) for size in found) + "]"
+
+
+def same(node: Node, *_: object) -> Sequence[TensorType | None]:
+    """Return the first operand's type for every result."""
+    first = operand(node, 0)
+    return ((first.shape, first.dtype),)
+
+
+def merge(node: Node, left: Dim, right: Dim, what: str) -> Dim:
+    """Return one dimension that two tensors must agree on."""
+    if left is None:
+        return right
+    if right is None or left == right:
+        return left
+    raise malformed(node, f"{what} must be equal, they are {left} and {right}")
+
+
+def broadcast(node: Node, shapes: Iterable[Shape | None]) -> Shape | None:
+    """Return the multidirectional broadcast of shapes; an unknown rank makes the result's unknown.
+
+    A dimension beside a known size other than 1 takes that size: nothing else would be valid.
+
+    Spec: https://onnx.ai/onnx/repo-docs/Broadcasting.html
+    """
+    known: list[Shape] = []
+    for found in shapes:
+        if found is None:
+            return None
+        known.append(found)
+    if len(known) == 1:
+        return known[0]
+    if len(known) == 2 and known[0] == known[1]:
+        return known[0]
+    rank = max(map(len, known), default=0)
+    result: list[Dim] = []
+    for axis in range(-rank, 0):
+        sizes = {found[axis] for found in known if len(found) >= -axis}
+        wide = [size for size in sizes if size is not None and size != 1]
+        if len(wide) > 1:
+            raise malformed(node, f"shapes {' and '.join(map(show, known))} do not broadcast")
+        result.append(wide[0] if wide else None if None in sizes else 1)
+    return tuple(result)
+
+
+def axis_of(
+    node: Node, axis: int, rank: int, *, name: str = "axis", inclusive: bool = False
+) -> int:
+    """Return an axis counted from the front; it must lie inside the rank (or just behind it when ``inclusive``)."""
+    high = rank if inclusive else rank - 1
+    if not -rank <= axis <= high:
+        # ONNX lets a scalar have axis 0 and -1 in the reductions and in Softmax.
+        if rank == 0 and axis in (0, -1):
+            return 0
+        raise malformed(node, f"{name} must lie in [{-rank}, {high}], it is {axis}")
+    return axis + rank if axis < 0 else axis
+
+
+def axes_of(node: Node, axes: Sequence[int], rank: int, *, name: str = "axes") -> tuple[int, ...]:
+    """Return axes counted from the front; none may come twice."""
+    found = tuple(axis_of(node, axis, rank, name=name) for axis in axes)
+    if len(set(found)) != len(found):
+        raise malformed(node, f"{name} must differ, they are {list(axes)}")
+    return found
+
+
+def unknown(rank: int) -> Shape:
+    """Return a shape of unknown dimensions."""
+    return (None,) * rank
+
+
+def product(sizes: Iterable[Dim]) -> Dim:
+    """Return the product of dimensions: None when one is unknown, unless another is zero."""
+    total = 1
+    lost = False
+    for size in sizes:
+        if size is None:
+            lost = True
+        else:
+            total *= size
+    return total if total == 0 or not lost else None
+
+
+def length(tensor: Tensor | None) -> Dim:
+    """Return how many entries a one-dimensional tensor has, or None when that is unknown."""
+    if tensor is None or tensor.shape is None:
+        return None
+    return 1 if not tensor.shape else tensor.shape[0]
+
+
+def divided(node: Node, size: Dim, by: int, what: str) -> Dim:
+    """Return a dimension divided exactly."""
+    if by <= 0:
+        raise malformed(node, f"the divisor of {what} must be positive, it is {by}")
+    if size is None:
+        return None
+    if size % by:
+        raise malformed(node, f"{what} must be a multiple of {by}, it is {size}")
+    return size // by
+
+
+def scaled(size: Dim, by: int) -> Dim:
+    """Return a dimension times a factor."""
+    return None if size is None else size * by
+
+
+def floor_times(size: int, scale: float) -> int:
+    """Return ``floor(size * scale)``, as Resize rounds; scales are single-precision numbers."""
+    return math.floor(size * scale)

@@ -1,0 +1,116 @@
+"""Activation functions: a fixed number of elementary operations per element.
+
+Each number below counts the comparisons, sums, products and functions (exponential, logarithm, tanh, erf: one each) in the
+operator's own formula; constants that can be folded beforehand are free.
+
+Spec: https://onnx.ai/onnx/operators/onnx__Sigmoid.html and its siblings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from roofline.cost import Cost
+from roofline.node import Array, Node
+from roofline.ops._attributes import operand
+from roofline.ops._counts import has, out_count, per_output
+from roofline.ops._registry import CostFunction, Kind, TensorType, define
+from roofline.ops._shapes import broadcast, divided, same
+from roofline.ops._values import arithmetic, one
+
+OPS_PER_ELEMENT: dict[str, int] = {
+    "Relu": 1,  # max(x, 0)
+    "LeakyRelu": 2,  # compare, multiply
+    "ThresholdedRelu": 1,  # compare
+    "Elu": 4,  # compare, exp, subtract, multiply
+    "Selu": 5,  # as Elu, and the scale
+    "Celu": 5,  # compare, divide, exp, subtract, multiply
+    "Sigmoid": 4,  # negate, exp, add, divide
+    "HardSigmoid": 4,  # multiply, add, max, min
+    "HardSwish": 5,  # as HardSigmoid, and the product with x
+    "Tanh": 1,
+    "Softplus": 3,  # exp, add, log
+    "Softsign": 3,  # abs, add, divide
+    "Mish": 5,  # softplus (3), tanh, multiply
+    "Swish": 6,  # scale, sigmoid (4), multiply
+    "Shrink": 3,  # two comparisons, add
+    "Gelu": 5,  # scale, erf, add, multiply, halve
+}
+"""Operations per element, by operator."""
+_CONTRIB_OPS_PER_ELEMENT: dict[str, int] = {
+    "Gelu": 5,
+    "QuickGelu": 6,  # as Swish
+}
+_TANH_GELU = 8  # cube (2), multiply, add, scale, tanh, add, and the product with x / 2
+
+
+@one
+def _relu(node: Node) -> Array | None:
+    return arithmetic(node, lambda array: np.maximum(array, array.dtype.type(0)))
+
+
+@one
+def _sigmoid(node: Node) -> Array | None:
+    return arithmetic(node, lambda array: (1 / (1 + np.exp(-array))).astype(array.dtype))
+
+
+@one
+def _tanh(node: Node) -> Array | None:
+    return arithmetic(node, np.tanh)
+
+
+_VALUES = {"Relu": _relu, "Sigmoid": _sigmoid, "Tanh": _tanh}
+
+for _name, _ops in OPS_PER_ELEMENT.items():
+    define(_name, kind=Kind.COMPUTE, cost=per_output(_ops), shape=same, value=_VALUES.get(_name))
+for _name, _ops in _CONTRIB_OPS_PER_ELEMENT.items():
+    define(_name, kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(_ops), shape=same)
+
+
+def _biased_type(node: Node) -> Sequence[TensorType | None]:
+    """Return the broadcast of the operand and its bias."""
+    first, bias = operand(node, 0), node.operand(1)
+    found = first.shape if bias is None else broadcast(node, (first.shape, bias.shape))
+    return ((found, first.dtype),)
+
+
+def _biased_cost(ops: int) -> CostFunction:
+    """Return a cost of so many operations per element, and one more when a bias is added."""
+
+    def cost(node: Node) -> Cost:
+        return Cost(other_ops=(ops + has(node, 1)) * out_count(node))
+
+    return cost
+
+
+def _glu_type(node: Node) -> Sequence[TensorType | None]:
+    """Return half the last dimension: the operand holds value and gate side by side."""
+    found = operand(node, 0).shape
+    if not found:
+        return ((found, operand(node, 0).dtype),)
+    return (
+        ((*found[:-1], divided(node, found[-1], 2, "the last dimension")), operand(node, 0).dtype),
+    )
+
+
+define("PRelu", kind=Kind.COMPUTE, cost=per_output(2), shape=same)  # compare, multiply
+define("SwiGLU", kind=Kind.COMPUTE, cost=per_output(7), shape=same)  # swish (6), multiply
+define(
+    "BiasGelu", kind=Kind.COMPUTE, domain="com.microsoft", cost=_biased_cost(5), shape=_biased_type
+)
+define(
+    "FastGelu",
+    kind=Kind.COMPUTE,
+    domain="com.microsoft",
+    cost=_biased_cost(_TANH_GELU),
+    shape=_biased_type,
+)
+define(
+    "BiasSplitGelu",
+    kind=Kind.COMPUTE,
+    domain="com.microsoft",
+    cost=_biased_cost(12),
+    shape=_glu_type,
+)

@@ -1,0 +1,285 @@
+"""Convolutions.
+
+MACs are the output's elements times the weights of one output channel (input channels of its group times kernel elements);
+a transposed convolution's are the operand's elements times the weights of one input channel. Products with padding are
+counted. A bias adds one operation per output element, and a quantized result three (scale, round, saturate).
+
+Spec: https://onnx.ai/onnx/operators/onnx__Conv.html, https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from roofline.cost import Cost
+from roofline.node import Node, Shape
+from roofline.ops._attributes import integer, integers, malformed, maybe_integers, text
+from roofline.ops._counts import has, in_count, in_dims, out_count
+from roofline.ops._datatypes import INT32
+from roofline.ops._registry import CostFunction, Kind, TensorType, define
+from roofline.ops._shapes import Dim, at_least, dtype, merge, ranked, scaled, show
+from roofline.ops._windows import Window, kernel, slide, window
+from roofline.ops.activation import OPS_PER_ELEMENT
+
+REQUANTIZE = 3
+"""Operations per element that bring an integer accumulator to a quantized result: scale, round, saturate."""
+
+
+def _groups(node: Node) -> int:
+    groups = integer(node, "group", 1)
+    if groups < 1:
+        raise malformed(node, f"attribute 'group' must be positive, it is {groups}")
+    return groups
+
+
+def _kernel_sizes(node: Node, weights: Shape | None, axes: int) -> tuple[Dim, ...]:
+    """Return the kernel's spatial sizes, from the weights or the attribute, which must agree."""
+    stated = maybe_integers(node, "kernel_shape")
+    if stated is not None:
+        kernel(node, axes, stated)
+    if weights is None:
+        return stated or (None,) * axes
+    found = weights[2:]
+    if stated is not None:
+        return tuple(
+            merge(node, a, b, "the weight's and attribute 'kernel_shape's sizes")
+            for a, b in zip(found, stated, strict=True)
+        )
+    return found
+
+
+def _paired(node: Node, x: int, w: int) -> tuple[Shape | None, Shape | None, int]:
+    """Return the operand's and the weight's shapes and the number of spatial axes; they must have one rank."""
+    data, weights = at_least(node, x, 3), at_least(node, w, 3)
+    if data is not None and weights is not None and len(data) != len(weights):
+        raise malformed(
+            node, f"operand {show(data)} and weight {show(weights)} must have the same rank"
+        )
+    rank = len(data) if data is not None else len(weights) if weights is not None else 0
+    return data, weights, rank - 2
+
+
+def conv_shape(node: Node, x: int = 0, w: int = 1) -> Shape | None:
+    """Return a convolution's output shape: operand at position ``x``, weight at ``w``."""
+    data, weights, axes = _paired(node, x, w)
+    groups = _groups(node)
+    if axes < 0:
+        return None
+    found = window(node, axes)
+    sizes = _kernel_sizes(node, weights, axes)
+    if data is None:
+        return (None, weights[0] if weights else None, *[None] * axes)
+    if weights is not None:
+        expected = scaled(weights[1], groups)
+        if data[1] is not None and expected is not None and data[1] != expected:
+            raise malformed(
+                node,
+                f"the operand has {data[1]} channels, but the weight {show(weights)} and group {groups} ask for {expected}",
+            )
+        if weights[0] is not None and weights[0] % groups:
+            raise malformed(
+                node,
+                f"the weight's {weights[0]} output channels must be a multiple of group {groups}",
+            )
+    return (data[0], weights[0] if weights else None, *slide(node, data[2:], sizes, found))
+
+
+def conv_macs(node: Node, w: int = 1) -> int:
+    """Return output elements times the weights of one output channel."""
+    return out_count(node) * prod(in_dims(node, w)[1:])
+
+
+def _conv_type(node: Node) -> Sequence[TensorType]:
+    return ((conv_shape(node), dtype(node, 0) or dtype(node, 1)),)
+
+
+def _conv_cost(node: Node) -> Cost:
+    """Count ``output elements x prod(W.shape[1:])`` MACs, and the bias."""
+    return Cost(conv_macs(node), has(node, 2) * out_count(node))
+
+
+def _fused_cost(node: Node) -> Cost:
+    """Count as Conv; a summed operand adds one operation per output element, the activation its own."""
+    per_element = (
+        has(node, 2) + has(node, 3) + OPS_PER_ELEMENT.get(text(node, "activation", ""), 0)
+    )
+    return Cost(conv_macs(node), per_element * out_count(node))
+
+
+def _integer_type(node: Node) -> Sequence[TensorType]:
+    return ((conv_shape(node), INT32),)
+
+
+def _integer_cost(node: Node) -> Cost:
+    """Count the MACs; zero points are folded into them."""
+    return Cost(conv_macs(node))
+
+
+def _quantized_type(node: Node) -> Sequence[TensorType]:
+    return ((_channels_last(node, 0, 3), dtype(node, 7) or dtype(node, 0)),)
+
+
+def _channels_last(node: Node, x: int, w: int) -> Shape | None:
+    """Return the output shape; com.microsoft's attribute ``channels_last`` moves the channels to the end."""
+    if not integer(node, "channels_last", 0):
+        return conv_shape(node, x, w)
+    return nhwc_shape(node, x, w)
+
+
+def nhwc_shape(node: Node, x: int = 0, w: int = 1) -> Shape | None:
+    """Return the output shape of a convolution over channels-last data with a channels-first weight."""
+    data, weights, axes = _paired(node, x, w)
+    if axes < 0:
+        return None
+    batch, spatial = (data[0], data[1:-1]) if data is not None else (None, (None,) * axes)
+    sizes = _kernel_sizes(node, weights, axes)
+    return (
+        batch,
+        *slide(node, spatial, sizes, window(node, axes)),
+        weights[0] if weights else None,
+    )
+
+
+def _nhwc_type(node: Node) -> Sequence[TensorType]:
+    return ((nhwc_shape(node), dtype(node, 0)),)
+
+
+def _quantized_cost(node: Node) -> Cost:
+    """Count the MACs, the bias, and three operations per output element to requantize."""
+    return Cost(conv_macs(node, 3), (has(node, 8) + REQUANTIZE) * out_count(node))
+
+
+def _transpose_shape(node: Node) -> Shape | None:
+    """Return ``stride (in - 1) + output_padding + dilation (k - 1) + 1 - pads``, or the stated output_shape."""
+    data, weights, axes = _paired(node, 0, 1)
+    groups = _groups(node)
+    if axes < 0:
+        return None
+    found = window(node, axes)
+    sizes = _kernel_sizes(node, weights, axes)
+    extra = integers(node, "output_padding", (0,) * axes)
+    stated = maybe_integers(node, "output_shape")
+    if len(extra) != axes:
+        raise malformed(
+            node, f"attribute 'output_padding' must hold {axes} integers, it is {list(extra)}"
+        )
+    if stated is not None and len(stated) == axes + 2:
+        stated = stated[2:]
+    if stated is not None and (len(stated) != axes or min(stated) < 1):
+        raise malformed(
+            node,
+            f"attribute 'output_shape' must hold {axes} positive integers, it is {list(stated)}",
+        )
+    channels = None if weights is None else scaled(weights[1], groups)
+    if data is None:
+        return (None, channels, *(stated or [None] * axes))
+    if weights is not None:
+        merge(node, data[1], weights[0], "the operand's channels and the weight's input channels")
+        if weights[0] is not None and weights[0] % groups:
+            raise malformed(
+                node,
+                f"the weight's {weights[0]} input channels must be a multiple of group {groups}",
+            )
+    spatial = stated or _spread(node, data[2:], sizes, found, extra)
+    return (data[0], channels, *spatial)
+
+
+def _spread(
+    node: Node,
+    spatial: tuple[Dim, ...],
+    sizes: tuple[Dim, ...],
+    found: Window,
+    extra: tuple[int, ...],
+) -> tuple[Dim, ...]:
+    results: list[Dim] = []
+    for axis, (size, extent) in enumerate(zip(spatial, sizes, strict=True)):
+        stride = found.strides[axis]
+        if size is not None and found.auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+            results.append(size * stride)
+            continue
+        if size is None or extent is None:
+            results.append(None)
+            continue
+        cut = (
+            0 if found.auto_pad == "VALID" else found.pads[axis] + found.pads[len(spatial) + axis]
+        )
+        wide = stride * (size - 1) + extra[axis] + found.dilations[axis] * (extent - 1) + 1 - cut
+        if wide < 0:
+            raise malformed(
+                node, f"the pads leave a negative size ({wide}) on spatial axis {axis}"
+            )
+        results.append(wide)
+    return tuple(results)
+
+
+def _transpose_type(node: Node) -> Sequence[TensorType]:
+    return ((_transpose_shape(node), dtype(node, 0) or dtype(node, 1)),)
+
+
+def _transpose_cost(node: Node) -> Cost:
+    """Count ``operand elements x prod(W.shape[1:])`` MACs, and the bias."""
+    return Cost(in_count(node, 0) * prod(in_dims(node, 1)[1:]), has(node, 2) * out_count(node))
+
+
+def _deform_cost(node: Node) -> Cost:
+    """Count Conv's MACs; a bilinear sample takes 8 operations per kernel element, group channel and position.
+
+    Each sample has two coordinate sums, four weights and their weighted sum, taken as 14 operations; a mask one more.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__DeformConv.html
+    """
+    weights = in_dims(node, 1)
+    batch, _, *spatial = in_dims(node, 2)
+    samples = in_dims(node, 0)[1] * prod(weights[2:]) * batch * prod(spatial)
+    return Cost(conv_macs(node), has(node, 3) * out_count(node) + (14 + has(node, 4)) * samples)
+
+
+def _causal_type(node: Node) -> Sequence[TensorType]:
+    """Return the operand's type, and the last ``k - 1`` positions as state.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__CausalConvWithState.html
+    """
+    data, weights = ranked(node, 0, 3), ranked(node, 1, 3)
+    kind = dtype(node, 0)
+    kept = None if weights is None or weights[2] is None else weights[2] - 1
+    state = None if data is None else (data[0], data[1], kept)
+    return ((data, kind), (state, kind))
+
+
+def _causal_cost(node: Node) -> Cost:
+    """Count ``output elements x k`` MACs, the bias, and six operations per element for SiLU."""
+    swish = text(node, "activation", "none") != "none"
+    return Cost(
+        conv_macs(node), (has(node, 2) + swish * OPS_PER_ELEMENT["Swish"]) * out_count(node)
+    )
+
+
+def _define(op_type: str, cost: CostFunction, domain: str = "", *, nhwc: bool = False) -> None:
+    shape = _nhwc_type if nhwc else _conv_type
+    define(op_type, kind=Kind.COMPUTE, domain=domain, cost=cost, shape=shape, weights=(1, 2))
+
+
+_define("Conv", _conv_cost)
+define(
+    "ConvTranspose", kind=Kind.COMPUTE, cost=_transpose_cost, shape=_transpose_type, weights=(1, 2)
+)
+define("DeformConv", kind=Kind.COMPUTE, cost=_deform_cost, shape=_conv_type, weights=(1, 3))
+define(
+    "CausalConvWithState", kind=Kind.COMPUTE, cost=_causal_cost, shape=_causal_type, weights=(1, 2)
+)
+_define("FusedConv", _fused_cost, "com.microsoft")
+_define("NhwcConv", _conv_cost, "com.microsoft", nhwc=True)
+_define("NhwcFusedConv", _fused_cost, "com.microsoft", nhwc=True)
+_define("Conv", _conv_cost, "com.ms.internal.nhwc", nhwc=True)
+_define("FusedConv", _fused_cost, "com.ms.internal.nhwc", nhwc=True)
+for _domain in ("", "com.microsoft"):
+    define(
+        "ConvInteger", kind=Kind.COMPUTE, domain=_domain, cost=_integer_cost, shape=_integer_type,
+        weights=(1,), quantizers=(2, 3),
+    )  # fmt: skip
+for _domain in ("", "com.microsoft"):
+    define(
+        "QLinearConv", kind=Kind.COMPUTE, domain=_domain, cost=_quantized_cost, shape=_quantized_type,
+        weights=(3, 8), quantizers=(1, 2, 4, 5, 6, 7),
+    )  # fmt: skip

@@ -1,0 +1,99 @@
+"""Comparisons, logic and selection: one operation per output element.
+
+Spec: https://onnx.ai/onnx/operators/onnx__Equal.html and its siblings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import numpy as np
+
+from roofline.node import Array, Node
+from roofline.ops._attributes import operand
+from roofline.ops._counts import per_output
+from roofline.ops._datatypes import BOOL
+from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._shapes import broadcast, dtype
+from roofline.ops._values import arithmetic, fits, one, settled
+from roofline.ops.elementwise import binary_type
+
+_COMPARISONS: dict[str, Callable[..., Array]] = {
+    "And": np.logical_and,
+    "Equal": np.equal,
+    "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal,
+    "Less": np.less,
+    "LessOrEqual": np.less_equal,
+    "Or": np.logical_or,
+    "Xor": np.logical_xor,
+}
+_TESTS: dict[str, Callable[..., Array]] = {"IsInf": np.isinf, "IsNaN": np.isnan, "Not": np.logical_not}
+
+
+def _comparison_type(node: Node) -> Sequence[TensorType | None]:
+    found = binary_type(node)[0][0]
+    return ((found, BOOL),)
+
+
+def _test_type(node: Node) -> Sequence[TensorType | None]:
+    return ((operand(node, 0).shape, BOOL),)
+
+
+def _computed(function: Callable[..., Array]) -> Callable[[Node], Sequence[Array | None]]:
+    return one(lambda node: arithmetic(node, function))
+
+
+@one
+def _is_inf(node: Node) -> Array | None:
+    """Test for infinity, of either sign unless an attribute leaves one out."""
+    low = node.attributes.get("detect_negative", 1) != 0
+    high = node.attributes.get("detect_positive", 1) != 0
+    return arithmetic(node, lambda array: (np.isposinf(array) & high) | (np.isneginf(array) & low))
+
+
+def _where_type(node: Node) -> Sequence[TensorType | None]:
+    """Return the broadcast of condition and choices.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__Where.html
+    """
+    found = broadcast(node, (operand(node, position).shape for position in range(3)))
+    return ((found, dtype(node, 1) or dtype(node, 2)),)
+
+
+@one
+def _where(node: Node) -> Array | None:
+    """Select; an entry of unknown condition is unknown unless both choices agree, and what is not chosen may be."""
+    condition, yes, no = node.value(0), node.value(1), node.value(2)
+    if condition is None or (yes is None and no is None):
+        return None
+    shapes = [operand(node, position).shape for position in range(3)]
+    sizes = [tuple(size for size in shape or (None,) if size is not None) for shape in shapes]
+    if any(shape is None or len(size) != len(shape) for shape, size in zip(shapes, sizes, strict=True)):
+        return None
+    if not fits(*sizes):
+        return None
+    blank: Array = np.full((), None, object)
+    choices = np.broadcast_arrays(
+        condition.astype(object), (blank if yes is None else yes).astype(object), (blank if no is None else no).astype(object),
+    )  # fmt: skip
+    wide = np.broadcast_shapes(*sizes)
+    flat = [cast("list[object]", np.broadcast_to(array, wide).ravel().tolist()) for array in choices]
+    picked = [
+        (b if a else c) if a is not None else (b if b is not None and b == c else None)
+        for a, b, c in zip(*flat, strict=True)
+    ]
+    result = np.empty(len(picked), object)
+    result[:] = picked
+    result = settled(result.reshape(wide))
+    kind = yes.dtype if yes is not None else no.dtype if no is not None else result.dtype
+    return result if result.dtype == object or kind == object else result.astype(kind)
+
+
+for _name, _function in _COMPARISONS.items():
+    define(_name, kind=Kind.COMPUTE, cost=per_output(1), shape=_comparison_type, value=_computed(_function))
+for _name, _function in _TESTS.items():
+    _value = _is_inf if _name == "IsInf" else _computed(_function)
+    define(_name, kind=Kind.COMPUTE, cost=per_output(1), shape=_test_type, value=_value)
+define("Where", kind=Kind.COMPUTE, cost=per_output(1), shape=_where_type, value=_where)

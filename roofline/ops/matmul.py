@@ -1,0 +1,278 @@
+"""Matrix products: output elements times the contracted dimension, in MACs.
+
+A Gemm's bias adds one operation per output element; ``alpha`` and ``beta`` other than 1 one product each. An integer
+result that is scaled or requantized takes the operations its docstring says.
+
+Spec: https://onnx.ai/onnx/operators/onnx__MatMul.html, https://onnx.ai/onnx/operators/onnx__Gemm.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from roofline.cost import Cost
+from roofline.node import Array, Node, Shape
+from roofline.ops._attributes import flag, malformed, number, operand, text
+from roofline.ops._counts import has, in_dims, out_count
+from roofline.ops._datatypes import INT32
+from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._shapes import Dim, at_least, broadcast, dtype, merge, ranked, show
+from roofline.ops._values import known, one
+from roofline.ops.activation import OPS_PER_ELEMENT
+from roofline.ops.convolution import REQUANTIZE
+
+
+def product_shape(node: Node, left: Shape | None, right: Shape | None) -> Shape | None:
+    """Return the shape of numpy's matmul of two shapes."""
+    if left is None or right is None:
+        return None
+    if not left or not right:
+        raise malformed(node, f"operands {show(left)} and {show(right)} must not be scalars")
+    inner = right[0] if len(right) == 1 else right[-2]
+    merge(node, left[-1], inner, f"the contracted dimensions of {show(left)} and {show(right)}")
+    batch = broadcast(node, (left[:-2], right[:-2]))
+    rows = left[-2:-1] if len(left) > 1 else ()
+    columns = right[-1:] if len(right) > 1 else ()
+    return (*(batch or ()), *rows, *columns)
+
+
+def _matmul_type(node: Node) -> Sequence[TensorType]:
+    shape = product_shape(node, operand(node, 0).shape, operand(node, 1).shape)
+    return ((shape, dtype(node, 0) or dtype(node, 1)),)
+
+
+def _integer_type(node: Node) -> Sequence[TensorType]:
+    return ((product_shape(node, operand(node, 0).shape, operand(node, 1).shape), INT32),)
+
+
+def matmul_macs(node: Node, left: int = 0) -> int:
+    """Return output elements times the last dimension of the left operand."""
+    dims = in_dims(node, left)
+    if not dims:
+        raise malformed(node, f"operand {left} must not be a scalar")
+    return out_count(node) * dims[-1]
+
+
+def _matmul_cost(node: Node) -> Cost:
+    """Count ``output elements x K`` MACs; zero points are folded into them."""
+    return Cost(matmul_macs(node))
+
+
+@one
+def _matmul(node: Node) -> Array | None:
+    left, right = known(node, 0), known(node, 1)
+    return None if left is None or right is None else np.asarray(np.matmul(left, right))
+
+
+def _flip(shape: Shape | None, *, turned: bool) -> Shape | None:
+    return (
+        shape
+        if shape is None or not turned or len(shape) < 2
+        else (*shape[:-2], shape[-1], shape[-2])
+    )
+
+
+def _gemm_shape(node: Node) -> Shape:
+    left = _flip(ranked(node, 0, 2), turned=flag(node, "transA")) or (None, None)
+    right = _flip(ranked(node, 1, 2), turned=flag(node, "transB")) or (None, None)
+    merge(node, left[1], right[0], f"the contracted dimensions of {show(left)} and {show(right)}")
+    return (left[0], right[1])
+
+
+def _gemm_type(node: Node) -> Sequence[TensorType]:
+    return ((_gemm_shape(node), dtype(node, 0) or dtype(node, 1)),)
+
+
+def _gemm_macs(node: Node) -> int:
+    rows, columns = in_dims(node, 0, 2)
+    return out_count(node) * (rows if flag(node, "transA") else columns)
+
+
+def _gemm_cost(node: Node) -> Cost:
+    """Count ``M x N x K`` MACs, the bias, and the products with alpha and beta."""
+    bias = has(node, 2)
+    factors = (number(node, "alpha", 1.0) != 1.0) + (
+        bias and number(node, "beta", 1.0) not in (0.0, 1.0)
+    )
+    activation = OPS_PER_ELEMENT.get(text(node, "activation", ""), 0)
+    return Cost(_gemm_macs(node), (bias + factors + activation) * out_count(node))
+
+
+def _fused_shape(node: Node) -> Shape | None:
+    left, right = operand(node, 0).shape, operand(node, 1).shape
+    left = _flip(_batch_last(left, moved=flag(node, "transBatchA")), turned=flag(node, "transA"))
+    right = _flip(_batch_last(right, moved=flag(node, "transBatchB")), turned=flag(node, "transB"))
+    return product_shape(node, left, right)
+
+
+def _batch_last(shape: Shape | None, *, moved: bool) -> Shape | None:
+    """Return a shape whose second-last axis was the first: com.microsoft's ``transBatch``."""
+    return (
+        shape
+        if shape is None or not moved or len(shape) < 3
+        else (*shape[1:-1], shape[0], shape[-1])
+    )
+
+
+def _fused_type(node: Node) -> Sequence[TensorType]:
+    return ((_fused_shape(node), dtype(node, 0)),)
+
+
+def _fused_cost(node: Node) -> Cost:
+    """Count the MACs at the transposed shapes, and the product with alpha."""
+    dims: Shape = in_dims(node, 0)
+    turned = _flip(_batch_last(dims, moved=flag(node, "transBatchA")), turned=flag(node, "transA"))
+    inner = turned[-1] if turned else None
+    scale = number(node, "alpha", 1.0) != 1.0
+    elements = out_count(node)
+    return Cost(elements * (inner or 0), scale * elements)
+
+
+def _quantized_matmul_type(node: Node) -> Sequence[TensorType]:
+    shape = product_shape(node, operand(node, 0).shape, operand(node, 3).shape)
+    return ((shape, dtype(node, 7) or dtype(node, 0)),)
+
+
+def _quantized_matmul_cost(node: Node) -> Cost:
+    """Count the MACs, and three operations per output element to requantize."""
+    return Cost(matmul_macs(node), REQUANTIZE * out_count(node))
+
+
+def _qgemm_type(node: Node) -> Sequence[TensorType]:
+    """Return the quantized result, or fp32 when no output scale is given."""
+    left = _flip(ranked(node, 0, 2), turned=flag(node, "transA")) or (None, None)
+    right = _flip(ranked(node, 3, 2), turned=flag(node, "transB")) or (None, None)
+    merge(node, left[1], right[0], "the contracted dimensions")
+    scaled = node.operand(7) is None
+    return (((left[0], right[1]), dtype(node, 1) if scaled else dtype(node, 8) or dtype(node, 0)),)
+
+
+def _qgemm_cost(node: Node) -> Cost:
+    """Count the MACs, the bias, and three operations per output element to requantize (one to scale only)."""
+    per_element = has(node, 6) + (REQUANTIZE if has(node, 7) else 1)
+    return Cost(_gemm_macs(node), per_element * out_count(node))
+
+
+def _float_result_type(node: Node) -> Sequence[TensorType]:
+    """Return the product as a floating-point tensor of the scale's type."""
+    scale = 1 if node.op_type == "DynamicQuantizeMatMul" else 2
+    shape = product_shape(node, operand(node, 0).shape, operand(node, 1).shape)
+    own = dtype(node, 0) if node.op_type == "DynamicQuantizeMatMul" else None
+    return ((shape, own or dtype(node, scale + 1) or dtype(node, scale)),)
+
+
+def _dynamic_cost(node: Node) -> Cost:
+    """Count the MACs; six operations per operand element quantize it, and two per result scale and add the bias."""
+    left = in_dims(node, 0)
+    elements = 1
+    for size in left:
+        elements *= size
+    return Cost(
+        matmul_macs(node), DYNAMIC_QUANTIZE * elements + (1 + has(node, 4)) * out_count(node)
+    )
+
+
+def _to_float_cost(node: Node) -> Cost:
+    """Count the MACs, and the scaling and the bias of each result."""
+    return Cost(matmul_macs(node), (1 + has(node, 6)) * out_count(node))
+
+
+DYNAMIC_QUANTIZE = 6
+"""Operations per element that find a tensor's range (2) and quantize it (divide, round, add, saturate)."""
+
+
+def _packed_type(node: Node) -> Sequence[TensorType]:
+    """Return ``[..., N]`` for a weight packed in blocks.
+
+    Spec: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBits
+    """
+    data = at_least(node, 0, 1)
+    inner, columns = packed_sizes(node)
+    if data is None:
+        return ((None, dtype(node, 0)),)
+    merge(node, data[-1], inner, "the operand's last dimension and attribute 'K'")
+    return (((*data[:-1], columns), dtype(node, 0)),)
+
+
+def packed_sizes(node: Node) -> tuple[int, int]:
+    """Return a packed weight's K and N, which only the attributes state."""
+    sizes: list[int] = []
+    for name in ("K", "N"):
+        size = node.attributes.get(name)
+        if not isinstance(size, int) or size < 1:
+            raise malformed(node, f"attribute {name!r} must be a positive integer, it is {size!r}")
+        sizes.append(size)
+    return sizes[0], sizes[1]
+
+
+def _packed_cost(node: Node) -> Cost:
+    """Count ``rows x K x N`` MACs, two operations per weight to dequantize it, and the bias."""
+    inner, columns = packed_sizes(node)
+    return Cost(out_count(node) * inner, 2 * inner * columns + has(node, 5) * out_count(node))
+
+
+def _left_dim(shape: Shape | None) -> Dim:
+    return None if not shape else shape[0]
+
+
+def _sparse_type(node: Node) -> Sequence[TensorType]:
+    left = operand(node, 0).shape
+    right = operand(node, 1).shape
+    columns = None if not right else right[-1]
+    return (
+        (
+            (_left_dim(left), columns)
+            if left is None or len(left) == 2
+            else (*left[:-1], columns),
+            dtype(node, 1),
+        ),
+    )
+
+
+define("MatMul", kind=Kind.COMPUTE, cost=_matmul_cost, shape=_matmul_type, value=_matmul)
+define("Gemm", kind=Kind.COMPUTE, cost=_gemm_cost, shape=_gemm_type)
+define(
+    "MatMulInteger",
+    kind=Kind.COMPUTE,
+    cost=_matmul_cost,
+    shape=_integer_type,
+    weights=(0, 1),
+    quantizers=(2, 3),
+)
+define(
+    "QLinearMatMul", kind=Kind.COMPUTE, cost=_quantized_matmul_cost, shape=_quantized_matmul_type,
+    weights=(0, 3), quantizers=(1, 2, 4, 5, 6, 7),
+)  # fmt: skip
+define("FusedGemm", kind=Kind.COMPUTE, domain="com.microsoft", cost=_gemm_cost, shape=_gemm_type)
+define(
+    "FusedMatMul", "TransposeMatMul", "FusedMatMulActivation", kind=Kind.COMPUTE, domain="com.microsoft",
+    cost=_fused_cost, shape=_fused_type,
+)  # fmt: skip
+define(
+    "SparseToDenseMatMul",
+    kind=Kind.COMPUTE,
+    domain="com.microsoft",
+    cost=_matmul_cost,
+    shape=_sparse_type,
+)
+define(
+    "MatMulInteger16", kind=Kind.COMPUTE, domain="com.microsoft", cost=_matmul_cost, shape=_integer_type, weights=(0, 1),
+)  # fmt: skip
+define(
+    "QGemm", kind=Kind.COMPUTE, domain="com.microsoft", cost=_qgemm_cost, shape=_qgemm_type,
+    weights=(0, 3, 6), quantizers=(1, 2, 4, 5, 7, 8),
+)  # fmt: skip
+define(
+    "DynamicQuantizeMatMul", kind=Kind.COMPUTE, domain="com.microsoft", cost=_dynamic_cost,
+    shape=_float_result_type, weights=(1, 4), quantizers=(2, 3),
+)  # fmt: skip
+define(
+    "MatMulIntegerToFloat", kind=Kind.COMPUTE, domain="com.microsoft", cost=_to_float_cost,
+    shape=_float_result_type, weights=(0, 1, 6), quantizers=(2, 3, 4, 5),
+)  # fmt: skip
+define(
+    "MatMulNBits", "MatMulFpQ4", "MatMulBnb4", kind=Kind.COMPUTE, domain="com.microsoft", cost=_packed_cost,
+    shape=_packed_type, weights=(1, 5), quantizers=(2, 3), settings=(4,),
+)  # fmt: skip

@@ -1,0 +1,167 @@
+"""Pooling: a window's elements are reduced.
+
+A maximum takes ``k - 1`` comparisons per output element of a window of k elements, an average ``k`` operations (the sum and
+the division), a p-norm ``2k`` (power, sum, root) and absolute values one more each. Windows that hang over the edge count whole.
+
+Spec: https://onnx.ai/onnx/operators/onnx__MaxPool.html, https://onnx.ai/onnx/operators/onnx__AveragePool.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+from roofline.cost import Cost
+from roofline.node import Node, Shape
+from roofline.ops._attributes import (
+    flag,
+    integer,
+    malformed,
+    required_integers,
+)
+from roofline.ops._counts import in_count, in_dims, out_count
+from roofline.ops._datatypes import INT64
+from roofline.ops._registry import CostFunction, Kind, TensorType, define
+from roofline.ops._shapes import Dim, at_least, dtype, ranked
+from roofline.ops._values import all_entries
+from roofline.ops._windows import kernel, slide, window
+from roofline.ops.convolution import REQUANTIZE
+
+
+def _pool_shape(node: Node, *, last: bool = False) -> Shape | None:
+    """Return a pooled shape; the channels are the last axis when ``last``."""
+    data = at_least(node, 0, 3)
+    sizes = required_integers(node, "kernel_shape")
+    if data is None:
+        return (None,) * (len(sizes) + 2)
+    axes = len(data) - 2
+    found = window(node, axes)
+    kernel(node, axes, sizes)
+    ceil = flag(node, "ceil_mode")
+    if last:
+        return (data[0], *slide(node, data[1:-1], sizes, found, ceil=ceil), data[-1])
+    return (*data[:2], *slide(node, data[2:], sizes, found, ceil=ceil))
+
+
+def _pool_type(node: Node) -> Sequence[TensorType]:
+    shape = _pool_shape(node)
+    return ((shape, dtype(node, 0)), (shape, INT64))
+
+
+def _nhwc_type(node: Node) -> Sequence[TensorType]:
+    return ((_pool_shape(node, last=True), dtype(node, 0)),)
+
+
+def _global_type(node: Node) -> Sequence[TensorType]:
+    data = at_least(node, 0, 2)
+    return ((None if data is None else (*data[:2], *[1] * (len(data) - 2)), dtype(node, 0)),)
+
+
+def _quantized_type(node: Node) -> Sequence[TensorType]:
+    last = bool(integer(node, "channels_last", 0))
+    if node.op_type == "QLinearGlobalAveragePool":
+        data = at_least(node, 0, 2)
+        ones = [1] * (len(data or ()) - 2)
+        shape = (
+            None if data is None else (data[0], *ones, data[-1]) if last else (*data[:2], *ones)
+        )
+    else:
+        shape = _pool_shape(node, last=last)
+    return ((shape, dtype(node, 4) or dtype(node, 0)),)
+
+
+def _windowed(ops: Callable[[int], int]) -> CostFunction:
+    """Return a cost of ``ops(k)`` operations per output element for a window of k elements."""
+
+    def cost(node: Node) -> Cost:
+        return Cost(other_ops=ops(prod(required_integers(node, "kernel_shape"))) * out_count(node))
+
+    return cost
+
+
+def _global(ops_per_input: int, *, less_outputs: bool = False) -> CostFunction:
+    """Return a cost per operand element, less one per result when the first element of each needs none."""
+
+    def cost(node: Node) -> Cost:
+        return Cost(other_ops=ops_per_input * in_count(node, 0) - less_outputs * out_count(node))
+
+    return cost
+
+
+def _quantized_cost(node: Node) -> Cost:
+    """Count the sum of each window, and three operations to requantize each result."""
+    if node.op_type == "QLinearGlobalAveragePool":
+        return Cost(other_ops=in_count(node, 0) + REQUANTIZE * out_count(node))
+    return Cost(
+        other_ops=(prod(required_integers(node, "kernel_shape")) + REQUANTIZE) * out_count(node)
+    )
+
+
+def _unpool_type(node: Node) -> Sequence[TensorType]:
+    """Return the shape that pooling started from, or the one operand 2 states.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__MaxUnpool.html
+    """
+    data = at_least(node, 0, 3)
+    kind = dtype(node, 0)
+    if node.operand(2) is not None:
+        stated = all_entries(node, 2)
+        return ((stated or (None if data is None else (None,) * len(data)), kind),)
+    sizes = required_integers(node, "kernel_shape")
+    if data is None:
+        return (((None,) * (len(sizes) + 2), kind),)
+    axes = len(data) - 2
+    kernel(node, axes, sizes)
+    found = window(node, axes)
+    spatial: list[Dim] = []
+    for axis, size in enumerate(data[2:]):
+        cut = found.pads[axis] + found.pads[axes + axis]
+        spatial.append(
+            None if size is None else (size - 1) * found.strides[axis] - cut + sizes[axis]
+        )
+    return (((*data[:2], *spatial), kind),)
+
+
+def _roi_type(node: Node) -> Sequence[TensorType]:
+    """Return one pooled map per region.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__MaxRoiPool.html
+    """
+    data, regions = ranked(node, 0, 4), ranked(node, 1, 2)
+    pooled = required_integers(node, "pooled_shape")
+    if len(pooled) != 2:
+        raise malformed(
+            node, f"attribute 'pooled_shape' must hold 2 integers, it is {list(pooled)}"
+        )
+    channels = None if data is None else data[1]
+    return (((None if regions is None else regions[0], channels, *pooled), dtype(node, 0)),)
+
+
+def _roi_cost(node: Node) -> Cost:
+    """Count one comparison per element of each region, at most the whole map: its size is data."""
+    _, channels, height, width = in_dims(node, 0, 4)
+    return Cost(other_ops=in_dims(node, 1, 2)[0] * channels * height * width)
+
+
+for _domain in ("", "com.microsoft", "com.ms.internal.nhwc"):
+    _internal = _domain == "com.ms.internal.nhwc"
+    _name = "NhwcMaxPool" if _domain == "com.microsoft" else "MaxPool"
+    define(
+        _name, kind=Kind.COMPUTE, domain=_domain, cost=_windowed(lambda k: k - 1),
+        shape=_nhwc_type if _domain else _pool_type,
+    )  # fmt: skip
+for _domain in ("", "com.ms.internal.nhwc"):
+    _shape = _nhwc_type if _domain else _pool_type
+    define(
+        "AveragePool", kind=Kind.COMPUTE, domain=_domain, cost=_windowed(lambda k: k), shape=_shape
+    )
+define("LpPool", kind=Kind.COMPUTE, cost=_windowed(lambda k: 2 * k), shape=_pool_type)
+define("GlobalAveragePool", kind=Kind.COMPUTE, cost=_global(1), shape=_global_type)
+define("GlobalMaxPool", kind=Kind.COMPUTE, cost=_global(1, less_outputs=True), shape=_global_type)
+define("GlobalLpPool", kind=Kind.COMPUTE, cost=_global(2), shape=_global_type)
+define("MaxUnpool", kind=Kind.MOVE, shape=_unpool_type, settings=(2,))
+define("MaxRoiPool", kind=Kind.COMPUTE, cost=_roi_cost, shape=_roi_type)
+define(
+    "QLinearAveragePool", "QLinearGlobalAveragePool", kind=Kind.COMPUTE, domain="com.microsoft",
+    cost=_quantized_cost, shape=_quantized_type, quantizers=(1, 2, 3, 4),
+)  # fmt: skip

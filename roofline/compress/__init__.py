@@ -1,1 +1,1 @@
-"""."""
+"""Compression: channel pruning, weight pruning and quantization as transformations of the graph."""

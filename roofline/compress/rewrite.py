@@ -1,0 +1,85 @@
+"""Writing a plan into a new model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.compress.changes import AttributeChange, Change
+from roofline.compress.tensors import inlined, keep_positions, replace_data, stored_tensors
+
+if TYPE_CHECKING:
+    import onnx
+
+    from roofline.compress.pruning import PruningPlan
+
+
+def apply(plan: PruningPlan, model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a new model that holds only the channels a plan keeps; the given model is unchanged.
+
+    Args:
+        plan: Made for this model, or for the same model with its weights dropped.
+        model: With weights, they are cut; without, their dimensions are.
+    """
+    from onnx import ModelProto
+
+    pruned = ModelProto()
+    pruned.CopyFrom(inlined(model))
+    stored = stored_tensors(pruned)
+    for name, axes in plan.kept.items():
+        if name in stored:
+            for axis, positions in axes.items():
+                keep_positions(stored[name], axis, positions)
+    for given in pruned.graph.input:
+        # Old models list initializers among the inputs; their declared sizes shrink too.
+        if given.name in stored:
+            for axis, positions in plan.kept.get(given.name, {}).items():
+                given.type.tensor_type.shape.dim[axis].dim_value = len(positions)
+    for change in plan.changes:
+        _change(pruned, change)
+    del pruned.graph.value_info[:]
+    return pruned
+
+
+def _change(model: onnx.ModelProto, change: Change) -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    node = model.graph.node[change.node]
+    if isinstance(change, AttributeChange):
+        _drop_attribute(node, change.name)
+        value = change.value if isinstance(change.value, int) else list(change.value)
+        node.attribute.append(helper.make_attribute(change.name, value))
+        return
+    # Split takes either its sizes or the number of equal parts.
+    _drop_attribute(node, "num_outputs")
+    while len(node.input) <= change.position:
+        node.input.append("")
+    old = node.input[change.position]
+    stored = stored_tensors(model).get(old)
+    integer = np.int32 if stored is not None and stored.data_type == TensorProto.INT32 else np.int64
+    values = np.array(change.values, integer)
+    uses = sum(list(user.input).count(old) for user in model.graph.node)
+    if stored is not None and uses == 1:
+        replace_data(stored, values)
+        _declare(model, old, values)
+        return
+    name = f"{node.output[0]}_kept_{change.position}"
+    model.graph.initializer.append(numpy_helper.from_array(values, name))
+    node.input[change.position] = name
+    if model.ir_version < 4:
+        # Until version 4 of the format every initializer is listed among the inputs.
+        datatype = helper.np_dtype_to_tensor_dtype(values.dtype)
+        model.graph.input.append(helper.make_tensor_value_info(name, datatype, values.shape))
+
+
+def _declare(model: onnx.ModelProto, name: str, values: NDArray[np.integer[Any]]) -> None:
+    for given in model.graph.input:
+        if given.name == name:
+            given.type.tensor_type.shape.dim[0].dim_value = len(values)
+
+
+def _drop_attribute(node: onnx.NodeProto, name: str) -> None:
+    for attribute in [a for a in node.attribute if a.name == name]:
+        node.attribute.remove(attribute)

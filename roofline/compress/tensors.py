@@ -1,0 +1,73 @@
+"""Stored tensors of an ONNX model: finding, reading and replacing them, with or without their data."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import onnx
+
+_PAYLOADS = (
+    "raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data",
+)  # fmt: skip
+
+
+def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with its local functions inlined, so that every call is in the graph."""
+    if not model.functions:
+        return model
+    from onnx.inliner import inline_local_functions
+
+    return inline_local_functions(model)
+
+
+def stored_tensors(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
+    """Return the initializers and the tensors of Constant nodes of the top-level graph, by name."""
+    found = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and not node.domain:
+            for attribute in node.attribute:
+                if attribute.name == "value":
+                    found[node.output[0]] = attribute.t
+    return found
+
+
+def has_data(tensor: onnx.TensorProto) -> bool:
+    """Whether a tensor's elements are at hand (not dropped while reading, nor in a file that is not loaded)."""
+    if not math.prod(tensor.dims):
+        return True
+    return any(len(getattr(tensor, name)) for name in _PAYLOADS)
+
+
+def to_array(tensor: onnx.TensorProto) -> NDArray[Any] | None:
+    """Return a tensor's elements, or None when they are not at hand."""
+    if not has_data(tensor):
+        return None
+    from onnx import numpy_helper
+
+    return numpy_helper.to_array(tensor)
+
+
+def replace_data(tensor: onnx.TensorProto, array: NDArray[Any]) -> None:
+    """Give a tensor new elements and dimensions; its name and datatype stay."""
+    from onnx import numpy_helper
+
+    name, datatype = tensor.name, tensor.data_type
+    # numpy_helper chooses the datatype from the array's; the array came from this tensor, so they agree.
+    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array), name))
+    tensor.data_type = datatype
+
+
+def keep_positions(tensor: onnx.TensorProto, axis: int, positions: tuple[int, ...]) -> None:
+    """Keep some positions of one axis of a tensor; without data only its dimensions change."""
+    array = to_array(tensor)
+    if array is None:
+        del tensor.external_data[:]
+        tensor.ClearField("data_location")
+        tensor.dims[axis] = len(positions)
+    else:
+        replace_data(tensor, np.take(array, positions, axis=axis))

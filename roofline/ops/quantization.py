@@ -1,9 +1,11 @@
-"""Quantizing and dequantizing: two to four operations per element.
+"""Quantizing, dequantizing, and elementwise operators on quantized tensors.
 
-QuantizeLinear divides, rounds, adds the zero point and saturates (4, or 3 without a zero point); DequantizeLinear subtracts
-the zero point and multiplies (2, or 1 without one); DynamicQuantizeLinear finds the range first (2 more).
+QuantizeLinear divides, rounds, adds the zero point and saturates (4 operations per element, 3 without a zero point);
+DequantizeLinear subtracts the zero point and multiplies (2, or 1 without one); DynamicQuantizeLinear finds the range as well
+(2 more). com.microsoft's QLinear operators count as dequantize, compute, quantize.
 
-Spec: https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html, https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html
+Spec: https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html, https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html,
+https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
 """
 
 from __future__ import annotations
@@ -11,11 +13,111 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from roofline.cost import Cost
-from roofline.node import Array, Node
-from roofline.ops._attributes import operand
-from roofline.ops._counts import has, in_count, out_count
-from roofline.ops._datatypes import FLOAT32, INT32, UINT8, target_or
-from roofline.ops._registry import CostFunction, Kind, TensorType, define
-from roofline.ops._shapes import broadcast, concat_axis, dtype, merge
-from roofline.ops._values import known, one
+from roofline.node import Node
+from roofline.ops._attributes import integer, malformed, operand, required_integer
+from roofline.ops._counts import has, out_count, per_output
+from roofline.ops._datatypes import FLOAT32, UINT8, target_or
+from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._shapes import axis_of, broadcast, dtype, scaled, shape
 from roofline.ops.activation import OPS_PER_ELEMENT
+from roofline.ops.layout import concat_shape
+from roofline.ops.matmul import DYNAMIC_QUANTIZE
+
+QUANTIZE = 4
+DEQUANTIZE = 2
+
+
+def _quantize_type(node: Node) -> Sequence[TensorType | None]:
+    kind = dtype(node, 2) if node.operand(2) is not None else target_or(node, "output_dtype", UINT8)
+    operand(node, 1)
+    return ((shape(node, 0), kind),)
+
+
+def _quantize_cost(node: Node) -> Cost:
+    """Count a division, a rounding and a saturation, and the zero point's sum when there is one."""
+    return Cost(other_ops=(QUANTIZE - 1 + has(node, 2)) * out_count(node))
+
+
+def _dequantize_type(node: Node) -> Sequence[TensorType | None]:
+    scale = operand(node, 1).dtype
+    return ((shape(node, 0), target_or(node, "output_dtype", scale)),)
+
+
+def _dequantize_cost(node: Node) -> Cost:
+    """Count a product, and the zero point's difference when there is one."""
+    return Cost(other_ops=(DEQUANTIZE - 1 + has(node, 2)) * out_count(node))
+
+
+def _dynamic_type(node: Node) -> Sequence[TensorType | None]:
+    """Return the quantized tensor, its scale and its zero point.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__DynamicQuantizeLinear.html
+    """
+    return ((shape(node, 0), UINT8), ((), FLOAT32), ((), UINT8))
+
+
+def _binary_type(node: Node) -> Sequence[TensorType | None]:
+    return ((broadcast(node, (shape(node, 0), shape(node, 3))), dtype(node, 7) or dtype(node, 0)),)
+
+
+def _unary_type(node: Node) -> Sequence[TensorType | None]:
+    return ((shape(node, 0), dtype(node, 4) or dtype(node, 0)),)
+
+
+def _concat_type(node: Node) -> Sequence[TensorType | None]:
+    """Return the operands at positions 2, 5, 8, ... joined; a scale and a zero point follow each."""
+    tensors = [operand(node, position) for position in range(2, len(node.operands), 3)]
+    found = concat_shape(node, [tensor.shape for tensor in tensors], required_integer(node, "axis"))
+    return ((found, dtype(node, 1) or (tensors[0].dtype if tensors else None)),)
+
+
+def _where_type(node: Node) -> Sequence[TensorType | None]:
+    found = broadcast(node, (shape(node, 0), shape(node, 1), shape(node, 4)))
+    return ((found, dtype(node, 8) or dtype(node, 1)),)
+
+
+def _gather_type(node: Node) -> Sequence[TensorType | None]:
+    """Return the gathered rows, dequantized; bytes that pack several elements widen the last dimension."""
+    data, indices = shape(node, 0), shape(node, 1)
+    if data is None or indices is None:
+        return ((None, dtype(node, 2)),)
+    axis = axis_of(node, integer(node, "gather_axis", 0), len(data))
+    bits = integer(node, "bits", 4)
+    if bits not in (2, 4, 8):
+        raise malformed(node, f"attribute 'bits' must be 2, 4 or 8, it is {bits}")
+    if dtype(node, 0) == UINT8 and data:
+        data = (*data[:-1], scaled(data[-1], 8 // bits))
+    return (((*data[:axis], *indices, *data[axis + 1 :]), dtype(node, 2)),)
+
+
+for _domain in ("", "com.microsoft"):
+    define(
+        "QuantizeLinear", kind=Kind.COMPUTE, domain=_domain, cost=_quantize_cost, shape=_quantize_type, quantizers=(1, 2),
+    )  # fmt: skip
+    define(
+        "DequantizeLinear", kind=Kind.COMPUTE, domain=_domain, cost=_dequantize_cost, shape=_dequantize_type,
+        weights=(0,), quantizers=(1, 2),
+    )  # fmt: skip
+define("DynamicQuantizeLinear", kind=Kind.COMPUTE, cost=per_output(DYNAMIC_QUANTIZE), shape=_dynamic_type)
+for _name in ("QLinearAdd", "QLinearMul"):
+    define(
+        _name, kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(2 * DEQUANTIZE + 1 + QUANTIZE),
+        shape=_binary_type, weights=(0, 3), quantizers=(1, 2, 4, 5, 6, 7),
+    )  # fmt: skip
+for _name in ("LeakyRelu", "Sigmoid"):
+    define(
+        f"QLinear{_name}", kind=Kind.COMPUTE, domain="com.microsoft",
+        cost=per_output(DEQUANTIZE + OPS_PER_ELEMENT[_name] + QUANTIZE), shape=_unary_type, quantizers=(1, 2, 3, 4),
+    )  # fmt: skip
+define(
+    "QLinearConcat", kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(DEQUANTIZE + QUANTIZE),
+    shape=_concat_type, quantizers=(0, 1, *(place for place in range(2, 1024) if place % 3 != 2)),
+)  # fmt: skip
+define(
+    "QLinearWhere", kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(2 * DEQUANTIZE + 1 + QUANTIZE),
+    shape=_where_type, weights=(1, 4), quantizers=(2, 3, 5, 6, 7, 8),
+)  # fmt: skip
+define(
+    "GatherBlockQuantized", kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(DEQUANTIZE), shape=_gather_type,
+    weights=(0,), quantizers=(2, 3), settings=(1,),
+)  # fmt: skip

@@ -87,6 +87,7 @@ def model(
     ir: int = 10,
     domains: Mapping[str, int] | None = None,
     element: int = FLOAT,
+    result: int | None = None,
 ) -> onnx.ModelProto:
     """A whole model; ``inputs`` maps a name to its dims, or to ``(element type, dims)``."""
     typed = [
@@ -99,7 +100,7 @@ def model(
         list(nodes),
         "g",
         typed,
-        [value_info(name, None, element) for name in outputs.split()],
+        [value_info(name, None, result or element) for name in outputs.split()],
         list(weights),
     )
     imports = {"": opset, **(domains or {})}

@@ -55,7 +55,7 @@ def qlinearconv() -> onnx.ModelProto:
     return model(
         [node("QLinearConv", "x xs xz w ws wz ys yz", "y", pads=[1, 1, 1, 1])],
         {"x": (TensorProto.UINT8, [1, 16, 14, 14])}, "y",
-        [weight("w", 32, 16, 3, 3, dtype=np.int8), *scales, *zeros],
+        [weight("w", 32, 16, 3, 3, dtype=np.int8), *scales, *zeros], result=TensorProto.UINT8,
     )  # fmt: skip
 
 
@@ -172,7 +172,7 @@ CASES = (
     Case("qlinearconv", qlinearconv, 14 * 14 * 32 * 16 * 9, 32 * 16 * 9, 32 * 16 * 9 * I8),
     Case("matmulinteger",
          lambda: model([node("MatMulInteger", "x w", "y")], {"x": (TensorProto.UINT8, [4, 256])}, "y",
-                       [weight("w", 256, 128, dtype=np.int8)]),
+                       [weight("w", 256, 128, dtype=np.int8)], result=TensorProto.INT32),
          4 * 256 * 128, 256 * 128, 256 * 128 * I8),
     Case("sparse90_conv", sparse, CONV, 64 * 32 * 9, 64 * 32 * 9 * F32),
     Case("shared_weight", shared, 2 * 14 * 14 * 16 * 16 * 9, 16 * 16 * 9, 16 * 16 * 9 * F32),

@@ -67,13 +67,14 @@ def qlinearconv_with_bias() -> onnx.ModelProto:
         [node("QLinearConv", "x s z w s wz s z b", "y")], {"x": (TensorProto.UINT8, [1, 4, 8, 8])}, "y",
         [weight("w", 6, 4, 3, 3, dtype=np.int8), weight("b", 6, dtype=np.int32),
          values("s", 0.1, np.float32), values("z", 0, np.uint8), values("wz", 0, np.int8)],
+        result=TensorProto.UINT8,
     )  # fmt: skip
 
 
 def convinteger() -> onnx.ModelProto:
     return model(
         [node("ConvInteger", "x w z", "y", strides=[2, 2])], {"x": (TensorProto.UINT8, [1, 4, 9, 9])}, "y",
-        [weight("w", 6, 4, 3, 3, dtype=np.int8), values("z", 0, np.uint8)],
+        [weight("w", 6, 4, 3, 3, dtype=np.int8), values("z", 0, np.uint8)], result=TensorProto.INT32,
     )  # fmt: skip
 
 
@@ -93,6 +94,7 @@ def qlinearmatmul() -> onnx.ModelProto:
     return model(
         [node("QLinearMatMul", "x s z w s z s z", "y")], {"x": (TensorProto.UINT8, [2, 64])}, "y",
         [weight("w", 64, 32, dtype=np.uint8), values("s", 0.1, np.float32), values("z", 0, np.uint8)],
+        result=TensorProto.UINT8,
     )  # fmt: skip
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any, cast
 
 from pydantic import ValidationError
 
 from roofline.errors import PlatformError
+from roofline.spec.consistency import problems as contradictions_of
 from roofline.spec.problem import Problem
 from roofline.spec.reading import Document, parse, read_text
 from roofline.spec.schema import Specification
@@ -45,9 +47,13 @@ def examine(document: Document) -> tuple[Specification | None, tuple[Problem, ..
     if unfilled:
         return None, unfilled
     try:
-        return Specification.model_validate(document.content), ()
+        found = Specification.model_validate(document.content)
     except ValidationError as error:
         return None, tuple(_problems(error, document))
+    contradictions = tuple(
+        replace(problem, line=document.line(problem.path)) for problem in contradictions_of(found)
+    )
+    return (None, contradictions) if contradictions else (found, ())
 
 
 def from_mapping(content: Mapping[str, Any], name: str = "platform") -> Specification:
@@ -64,19 +70,10 @@ def _problems(error: ValidationError, document: Document) -> list[Problem]:
     for detail in error.errors(include_url=False):
         context = detail.get("ctx", {})
         path = tuple(part for part in detail["loc"] if part != "[key]")
-        if detail["type"] == "broken_rules":
-            problems += context["problems"]
-            continue
         path += tuple(context.get("at", ()))
-        problems.append(
-            Problem(path, *_rule(detail["type"], detail["msg"], detail["input"], context))
-        )
-    return [
-        Problem(
-            problem.path, problem.rule, problem.repair, problem.line or document.line(problem.path)
-        )
-        for problem in problems
-    ]
+        rule, repair = _rule(detail["type"], detail["msg"], detail["input"], context)
+        problems.append(Problem(path, rule, repair, document.line(path)))
+    return problems
 
 
 def _rule(kind: str, message: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:

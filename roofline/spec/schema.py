@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from roofline.errors import did_you_mean
@@ -271,17 +271,6 @@ class Specification(Strict):
     @classmethod
     def _datatypes(cls, peaks: Any) -> Any:
         return _known_datatypes(peaks)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Specification:
-        from roofline.spec.consistency import problems
-
-        found = tuple(problems(self))
-        if found:
-            raise PydanticCustomError(
-                "broken_rules", "the file contradicts itself", {"problems": found}
-            )
-        return self
 
 
 MACHINE_KINDS: tuple[str, ...] = get_args(MachineKind)

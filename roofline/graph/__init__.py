@@ -2,6 +2,6 @@
 
 from roofline.graph.read import read
 from roofline.graph.resolve import resolve
-from roofline.graph.types import ResolvedGraph, ResolvedNode
+from roofline.graph.resolved import ResolvedGraph, ResolvedNode
 
 __all__ = ["ResolvedGraph", "ResolvedNode", "read", "resolve"]

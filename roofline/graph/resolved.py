@@ -44,6 +44,11 @@ class ResolvedGraph:
     """Choices made while resolving (default batch, branch not decided, ...)."""
     initializers: tuple[Tensor, ...] = field(default=(), repr=False)
     """Stored tensors of all graphs, subgraphs included, untaken branches too."""
+    constants: tuple[Tensor, ...] = field(default=(), repr=False)
+    """Tensors stored in Constant nodes of all graphs, untaken branches too."""
+    storage: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Flat name of a stored tensor to the name it is stored under, where they differ: several calls of a
+    function share one stored tensor."""
     nodes_in_file: int = 0
     """Calls written in the file: all branches and function bodies."""
     batch: int = 1

@@ -1,0 +1,158 @@
+"""Sequences and optionals: which tensors they hold, as far as the graph tells without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from roofline.node import Node, Shape, Tensor
+from roofline.ops._datatypes import BOOL, INT64
+
+SEQUENCE_OPERATORS = frozenset({
+    "SequenceConstruct", "SequenceEmpty", "SequenceInsert", "SequenceErase", "SequenceAt", "SequenceLength",
+    "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalGetElement", "OptionalHasElement",
+})  # fmt: skip
+"""Operators whose operands or results are sequences or optionals; Identity of one keeps its name's contents unknown."""
+
+Contents = tuple[Tensor, ...] | None
+"""The tensors of a sequence in order; None when their number is unknown."""
+
+
+@dataclass(slots=True)
+class Sequences:
+    """The contents of every sequence met so far, by the name of its value."""
+
+    _contents: dict[str, Contents] = field(default_factory=dict[str, Contents])
+
+    def contents(self, tensor: Tensor | None) -> Contents:
+        """Return what a sequence holds."""
+        return None if tensor is None else self._contents.get(tensor.name)
+
+    def alias(self, tensor: Tensor, name: str) -> None:
+        """Let another name stand for a sequence too."""
+        if tensor.name in self._contents:
+            self._contents[name] = self._contents[tensor.name]
+
+    def typed(self, node: Node) -> Node:
+        """Return a call on sequences with its results typed; a resulting sequence is remembered."""
+        output = node.outputs[0] if node.outputs else None
+        if output is None:
+            return node
+        return replace(node, outputs=(self._result(node, output),))
+
+    def _result(self, node: Node, output: Tensor) -> Tensor:
+        first = node.operand(0)
+        held = self.contents(first)
+        match node.op_type:
+            case "SequenceLength":
+                count = None if held is None else np.array(len(held), np.int64)
+                return replace(output, shape=(), dtype=INT64, value=count)
+            case "SequenceAt":
+                return self._element(output, held, _index(node, 1))
+            case "ConcatFromSequence":
+                return _joined(node, output, held)
+            case "OptionalHasElement":
+                known = None if first is None or first.shape is None else np.array(True)
+                return replace(
+                    output, shape=(), dtype=BOOL, value=np.array(False) if first is None else known
+                )
+            case "Optional" | "OptionalGetElement":
+                self._contents[output.name] = held
+                return output if first is None else replace(first, name=output.name, stored=False)
+            case _:
+                self._contents[output.name] = _changed(node, held)
+                return output
+
+    def _element(self, output: Tensor, held: Contents, index: int | None) -> Tensor:
+        if not held:
+            return output
+        if index is not None and -len(held) <= index < len(held):
+            return replace(held[index], name=output.name, constant=output.constant, stored=False)
+        alike = {(tensor.shape, tensor.dtype) for tensor in held}
+        if len(alike) == 1:
+            return replace(output, shape=held[0].shape, dtype=held[0].dtype)
+        return output
+
+
+def _index(node: Node, position: int) -> int | None:
+    value = node.value(position)
+    return (
+        None
+        if value is None or value.size != 1 or value.ravel()[0] is None
+        else int(value.ravel()[0])
+    )
+
+
+def _changed(node: Node, held: Contents) -> Contents:
+    match node.op_type:
+        case "SequenceConstruct":
+            return tuple(tensor for tensor in node.operands if tensor is not None)
+        case "SequenceEmpty":
+            return ()
+        case "SequenceInsert":
+            added = node.operand(1)
+            place = len(held or ()) if node.operand(2) is None else _index(node, 2)
+            if held is None or added is None or place is None:
+                return None
+            place = place + len(held) if place < 0 else place
+            return (*held[:place], added, *held[place:])
+        case "SequenceErase":
+            place = len(held or ()) - 1 if node.operand(1) is None else _index(node, 1)
+            if not held or place is None:
+                return None
+            place %= len(held)
+            return (*held[:place], *held[place + 1 :])
+        case "SplitToSequence":
+            return _split(node)
+        case _:
+            return None
+
+
+def _split(node: Node) -> Contents:
+    source, split = node.operand(0), node.value(1)
+    axis = int(node.attributes.get("axis", 0))
+    if (
+        source is None
+        or source.shape is None
+        or not -len(source.shape) <= axis < len(source.shape)
+    ):
+        return None
+    axis %= len(source.shape)
+    total = source.shape[axis]
+    if total is None or (node.operand(1) is not None and split is None):
+        return None
+    keep = bool(node.attributes.get("keepdims", 1)) or split is not None
+    sizes: Sequence[int]
+    if split is None:
+        sizes = [1] * total
+    elif split.ndim:
+        sizes = [int(size) for size in split.ravel()]
+    else:
+        step = int(split)
+        sizes = [min(step, total - start) for start in range(0, total, step)] if step > 0 else []
+    before, after = source.shape[:axis], source.shape[axis + 1 :]
+    return tuple(
+        Tensor(
+            f"{source.name}[{place}]", (*before, size, *after) if keep else (*before, *after), source.dtype,
+            constant=source.constant,
+        )
+        for place, size in enumerate(sizes)
+    )  # fmt: skip
+
+
+def _joined(node: Node, output: Tensor, held: Contents) -> Tensor:
+    if not held or held[0].shape is None:
+        return output
+    first: Shape = held[0].shape
+    stacked = bool(node.attributes.get("new_axis", 0))
+    rank = len(first) + int(stacked)
+    axis = int(node.attributes.get("axis", 0)) % max(rank, 1)
+    if stacked:
+        shape: Shape = (*first[:axis], len(held), *first[axis:])
+    else:
+        sizes = [None if tensor.shape is None else tensor.shape[axis] for tensor in held]
+        total = None if None in sizes else sum(size for size in sizes if size is not None)
+        shape = (*first[:axis], total, *first[axis + 1 :])
+    return replace(output, shape=shape, dtype=held[0].dtype)

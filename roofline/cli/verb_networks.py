@@ -1,0 +1,144 @@
+"""``roofline networks``: what is shipped, what each requires, and how to get one as a file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roofline.cli._output import (
+    Format,
+    FormatOption,
+    OutputOption,
+    as_csv,
+    as_json,
+    as_table,
+    emit,
+    write_whole,
+)
+
+if TYPE_CHECKING:
+    from roofline.workload import Workload
+    from roofline.workloads import Network
+
+app = typer.Typer(no_args_is_help=True)
+
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="A shipped network.")]
+CONVENTIONS = (
+    "one multiply-accumulate is two operations; parameters are stored elements; batch 1",
+)
+
+
+class Fill(StrEnum):
+    """What stored tensors of an exported network hold."""
+
+    NONE = "none"
+    RANDOM = "random"
+
+
+@app.command("list")
+def list_networks(form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
+    """List the shipped networks with what one inference requires."""
+    from roofline.workloads import networks
+
+    rows = [_summary(networks.get(key)) for key in networks]
+    if form is Format.JSON:
+        emit(as_json({"conventions": list(CONVENTIONS), "networks": rows}), output)
+    elif form is Format.CSV:
+        emit(as_csv(rows), output)
+    else:
+        cells = [
+            {
+                "network": row["network"],
+                "title": row["title"],
+                "for": row["dataset"],
+                "GMAC": f"{row['macs'] / 1e9:.3f}",
+                "Mparameters": f"{row['parameters'] / 1e6:.2f}",
+            }
+            for row in rows
+        ]
+        notes = (*CONVENTIONS, "more of one: roofline networks show KEY")
+        emit(as_table(cells, notes=notes), output)
+
+
+@app.command()
+def show(key: KeyArgument, form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
+    """Show where one network comes from and what it requires."""
+    from roofline.workloads import networks
+
+    network = networks.get(key)
+    row = {**_summary(network), **_details(network)}
+    if form is Format.JSON:
+        emit(as_json({"conventions": list(CONVENTIONS), "network": row}), output)
+    elif form is Format.CSV:
+        emit(as_csv([row]), output)
+    else:
+        pairs = [{"what": name.replace("_", " "), "value": _shown(row[name])} for name in row]
+        emit(
+            as_table(pairs, notes=(*CONVENTIONS, f"layers: roofline count {key} --layers")), output
+        )
+
+
+@app.command()
+def export(
+    key: KeyArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The ONNX file to write.")],
+    weights: Annotated[
+        Fill,
+        typer.Option(help="none: declared only, enough to count; random: runs in any runtime."),
+    ] = Fill.NONE,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random weights.")] = 0,
+    batch: Annotated[
+        int | None,
+        typer.Option("--batch", "-b", min=1, help="Items per inference; left open without it."),
+    ] = None,
+) -> None:
+    """Write one network as an ONNX file."""
+    from roofline.workloads import build
+
+    model = build(
+        key, weights="random" if weights is Fill.RANDOM else None, seed=seed, batch=batch
+    )
+    content = model.SerializeToString()
+    write_whole(output, content)
+    typer.echo(f"wrote {output} ({len(content) / 1e6:.1f} MB)", err=True)
+
+
+def _summary(network: Network) -> dict[str, Any]:
+    workload = _count(network)
+    return {
+        "network": network.key,
+        "title": network.title,
+        "task": network.task,
+        "dataset": network.dataset,
+        "inputs": {tensor.name: list(tensor.shape or ()) for tensor in workload.inputs},
+        "macs": workload.macs,
+        "ops": workload.ops,
+        "parameters": workload.parameters,
+        "weight_bytes": workload.weight_bytes,
+    }
+
+
+def _details(network: Network) -> dict[str, Any]:
+    workload = _count(network)
+    return {
+        "activation_bytes": workload.activation_bytes,
+        "peak_activation_bytes": workload.peak_activation_bytes,
+        "layers": len(workload.layers),
+        "source": network.source,
+        "notes": network.notes,
+    }
+
+
+def _count(network: Network) -> Workload:
+    import roofline
+
+    return roofline.load(network.key)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return f"{value:,}" if isinstance(value, int) else str(value)

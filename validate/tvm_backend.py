@@ -1,0 +1,223 @@
+"""Apache TVM: Relax import from ONNX, LLVM code for this CPU, MetaSchedule tuning.
+
+``untuned`` is TVM's default lowering: plain serial loops, tens of times slower than the machine allows,
+so it says nothing about the machine. ``tuned`` tries schedules for every kernel within a budget.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roofline.errors import MeasurementError
+from roofline.node import Array
+from roofline.validate import _tvm_setup as setup
+from roofline.validate._environment import package_version
+from roofline.validate.backend import Arrays, Artifact, Report, Request, Session, backends
+from roofline.validate.record import Job
+
+_DATATYPES = ("fp32", "fp64")
+_COMPILERS = ("g++", "clang++", "c++")
+
+
+class TvmSession:
+    """A compiled module in the Relax virtual machine."""
+
+    def __init__(self, executable: Any, names: Sequence[str]) -> None:
+        self._tvm: Any = importlib.import_module("tvm")
+        relax: Any = importlib.import_module("tvm.relax")
+        self._machine: Any = relax.VirtualMachine(executable, self._tvm.cpu())
+        self._names = list(names)
+
+    def bind(self, inputs: Arrays) -> None:
+        """Copy the inputs into TVM's tensors."""
+        from roofline.validate._tvm_import import by_position
+
+        arrays = by_position(inputs, self._names)
+        tensors = [self._tvm.runtime.tensor(array) for array in arrays]
+        self._machine.set_input("main", *tensors)
+
+    def step(self) -> None:
+        """Run once."""
+        self._machine.invoke_stateful("main")
+
+    def outputs(self) -> Sequence[Array]:
+        """Return the outputs of the last run."""
+        result = self._machine.get_outputs("main")
+        return [result.numpy()] if hasattr(result, "numpy") else [part.numpy() for part in result]
+
+
+class TvmBackend:
+    """Compiles and runs a model with Apache TVM on this machine's CPU."""
+
+    title = "Apache TVM"
+    tunings: tuple[str, ...] = ("tuned", "untuned")
+
+    def missing(self) -> str:
+        """Return ``apache-tvm`` when it is not installed."""
+        return "" if importlib.util.find_spec("tvm") else "apache-tvm"
+
+    def environment(self, job: Job) -> Mapping[str, str]:
+        """Return the thread count: TVM reads it once, when it is imported, and else takes half the cores."""
+        return {"TVM_NUM_THREADS": str(job.threads), "OMP_NUM_THREADS": str(job.threads)}
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the versions of TVM and of its ffi."""
+        return {name: package_version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
+
+    def prepare(self, request: Request, report: Report) -> Artifact:
+        """Import, tune when asked, compile, and keep the program by content."""
+        _check(request.job)
+        tvm = setup.load_tvm()
+        description = setup.local_target_description(tvm, request.job.threads)
+        folder = _folder(request, description)
+        kept = folder / f"{_variant(request.job)}.json"
+        if kept.exists() and not request.fresh:
+            return _artifact(json.loads(kept.read_text(encoding="utf-8")), folder)
+        made = _compile(tvm, request, description, folder, report)
+        document = {
+            "file": made.path.name,
+            "compiled_for": made.compiled_for,
+            "compile_s": made.compile_s,
+            "tune_s": made.tune_s,
+            "kernels": made.kernels,
+            "untuned_kernels": list(made.untuned_kernels),
+            "notes": list(made.notes),
+            "details": dict(made.details),
+        }
+        if made.details["complete"]:
+            kept.write_text(json.dumps(document), encoding="utf-8")
+        return made
+
+    def load(self, request: Request, artifact: Artifact) -> Session:
+        """Load the compiled program, or compile it here where no linker could keep it."""
+        tvm = setup.load_tvm()
+        details = artifact.details
+        if details["library"]:
+            return TvmSession(tvm.runtime.load_module(str(artifact.path)), details["inputs"])
+        built = _build(tvm, request, details["target"], artifact.path)
+        return TvmSession(built.executable, built.inputs)
+
+
+def _check(job: Job) -> None:
+    if job.datatype not in _DATATYPES:
+        raise MeasurementError(
+            f"the TVM backend runs {' and '.join(_DATATYPES)}, not {job.datatype}",
+            repair="Use --backend onnxruntime for it",
+        )
+    if job.algorithm not in {"default", "direct"}:
+        raise MeasurementError(
+            f"the TVM backend does not know the algorithm {job.algorithm!r}", repair="Use direct"
+        )
+
+
+def _folder(request: Request, description: Mapping[str, Any]) -> Path:
+    """Return where everything about this model, target and TVM version is kept."""
+    version = {name: package_version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
+    identity = json.dumps([request.model.parent.name, dict(description), version], sort_keys=True)
+    return request.folder / "tvm" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+
+
+def _variant(job: Job) -> str:
+    return f"tuned-{job.trials}" if job.tuning == "tuned" else "untuned"
+
+
+def _compile(
+    tvm: Any, request: Request, description: Mapping[str, Any], folder: Path, report: Report
+) -> Artifact:
+    from roofline.validate import _tvm_tune
+    from roofline.validate._tvm_import import import_model
+
+    job = request.job
+    folder.mkdir(parents=True, exist_ok=True)
+    database = folder / "schedules"
+    tuned = None
+    if job.tuning == "tuned":
+        if request.fresh:
+            shutil.rmtree(database, ignore_errors=True)
+        target = tvm.target.Target(dict(description))
+        report("importing into TVM", 0, 1)
+        module, _ = import_model(request.model, target)
+        tuned = _tvm_tune.tune(
+            module,
+            target,
+            database,
+            trials=job.trials,
+            budget_s=job.tuning_budget_s,
+            threads=job.threads,
+            report=report,
+        )
+        del module
+    report("compiling", 0, 1)
+    start = time.monotonic()
+    built = _build(tvm, request, description, database)
+    notes = built.rewrites
+    library = folder / f"{_variant(job)}.so"
+    linked = any(shutil.which(name) for name in _COMPILERS)
+    if linked:
+        built.executable.export_library(str(library))
+    else:
+        notes += (
+            "no C++ compiler: compiled again in the measured process, its peak memory included",
+        )
+    if tuned is not None and not tuned.finished:
+        notes += (f"the tuning budget ended after {tuned.trials} trials",)
+    return Artifact(
+        library if linked else database,
+        compiled_for=setup.describe(description),
+        compile_s=time.monotonic() - start,
+        tune_s=tuned.seconds if tuned is not None else None,
+        kernels=built.kernels,
+        untuned_kernels=built.untuned,
+        notes=notes,
+        details={
+            "library": linked,
+            "inputs": built.inputs,
+            "target": dict(description),
+            "complete": tuned is None or tuned.finished,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """A compiled module and what is to be said of it."""
+
+    executable: Any
+    kernels: int
+    untuned: tuple[str, ...]
+    rewrites: tuple[str, ...]
+    inputs: tuple[str, ...]
+
+
+def _build(tvm: Any, request: Request, description: Mapping[str, Any], database: Path) -> _Built:
+    from roofline.validate import _tvm_tune
+    from roofline.validate._tvm_import import import_model, input_names
+
+    target = tvm.target.Target(dict(description))
+    module, rewrites = import_model(request.model, target)
+    names = tuple(input_names(module))
+    kernels = len(_tvm_tune.unscheduled(module))
+    if request.job.tuning == "tuned":
+        module, untuned = _tvm_tune.apply(module, target, database)
+    else:
+        untuned = _tvm_tune.unscheduled(module)
+    return _Built(tvm.compile(module, target), kernels, untuned, rewrites, names)
+
+
+def _artifact(kept: Mapping[str, Any], folder: Path) -> Artifact:
+    fields = {name: value for name, value in kept.items() if name not in {"file", "path"}}
+    for name in ("untuned_kernels", "notes"):
+        fields[name] = tuple(fields[name])
+    return Artifact(folder / kept["file"], **fields)
+
+
+backends.add("tvm", TvmBackend())

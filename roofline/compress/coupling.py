@@ -314,8 +314,7 @@ def analyse(model: onnx.ModelProto, types: Mapping[str, Tensor]) -> Coupling:
         results = _run(call, f"{domain}::{node.op_type}", state, types)
         for position, name in enumerate(node.output):
             axes = results[position] if position < len(results) else None
-            axes = axes if axes is not None else call.output_axes(position) if name else None
-            if name and axes is not None:
+            if name and (axes := _agreed(call, axes, call.output_axes(position))) is not None:
                 values[name] = axes
     for output in model.graph.output:
         for labels in values.get(output.name, ()):
@@ -334,6 +333,21 @@ def _run(call: Call, key: str, state: State, types: Mapping[str, Tensor]) -> Res
     if any(name and name not in call._values for name in node.input):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return call.block("has an operand of unknown rank")
     return rule(call)
+
+
+def _agreed(call: Call, axes: Axes | None, shaped: Axes | None) -> Axes | None:
+    """Return a rule's labels where they fit the result's shape; an axis of unknown size stays."""
+    if axes is None or shaped is None:
+        return shaped if axes is None else axes
+    if len(axes) != len(shaped):
+        call.fix_all(axes, "its shape is not known")
+        return shaped
+    agreed: list[Labels] = []
+    for ours, size in zip(axes, shaped, strict=True):
+        if len(ours) != len(size):
+            call.fix(ours, "the size of its result is not known")
+        agreed.append(ours if len(ours) == len(size) else size)
+    return tuple(agreed)
 
 
 def _stored_axes(atoms: Atoms, tensor: Tensor | None) -> Axes:

@@ -6,7 +6,7 @@ import numpy as np
 
 from roofline.compress.coupling import Call, Labels, Results, couples
 
-_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1, "DynamicQuantizeLSTM": 4}
+_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
 @couples("LSTM", "GRU", "RNN")
@@ -39,12 +39,12 @@ def recurrent(call: Call) -> Results:
 
 @couples("DynamicQuantizeLSTM", domain="com.microsoft")
 def dynamic_quantize_lstm(call: Call) -> Results:
-    """Keep the layer whole: its quantized weights are transposed and scaled in a layout of its own.
+    """Keep the layer whole: the state it feeds back is quantized by the range of all its units.
 
     Spec: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.DynamicQuantizeLSTM
     """
     for position in range(len(call.node.input)):
-        call.fix_all(call.axes(position), "its quantized weights have a layout of their own")
+        call.fix_all(call.axes(position), "it quantizes its state by the range of all units, so removing some would change the others")
     return [call.output_axes(i) if name else None for i, name in enumerate(call.node.output)]
 
 

@@ -125,7 +125,9 @@ def gather(call: Call) -> Results:
             if other != axis:
                 call.produce(0, other)
     known = call.integers(1)
-    if known is None or len(positions) != 1 or not call.stored(1):
+    size = len(x[axis])
+    outside = known is not None and any(not -size <= position < size for position in known)
+    if known is None or outside or len(positions) != 1 or not call.stored(1):
         call.fix(x[axis], "its entries are picked by data")
         return [(*x[:axis], *(np.zeros(len(p), np.int64) for p in positions), *x[axis + 1 :])]
     picked = x[axis][np.array(known, np.int64)]

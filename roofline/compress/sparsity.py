@@ -1,0 +1,183 @@
+"""Weight pruning: what is asked, and the zeros written into a model's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.compress.coupling import layer_name
+from roofline.compress.formats import formats
+from roofline.compress.tensors import inlined, replace_data, stored_tensors, to_array
+from roofline.errors import CompressionError, did_you_mean
+
+if TYPE_CHECKING:
+    import onnx
+
+PATTERNS = ("unstructured", "2:4")
+"""Where zeros may lie: anywhere, or two in every four neighbours along the depth of a filter."""
+
+WEIGHT_OPERANDS: Mapping[str, tuple[int, ...]] = MappingProxyType({
+    "Conv": (1,), "ConvTranspose": (1,), "Gemm": (0, 1), "MatMul": (0, 1), "ConvInteger": (1,), "QLinearConv": (3,),
+    "MatMulInteger": (1,), "QLinearMatMul": (3,), "LSTM": (1, 2), "GRU": (1, 2), "RNN": (1, 2), "Einsum": (0, 1),
+})  # fmt: skip
+"""Operands of each operator that multiply: the weights that pruning may set to zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sparsity:
+    """A weight pruning request.
+
+    Example:
+        >>> Sparsity(0.9, format="csr").label
+        'sparsity=0.9,csr'
+    """
+
+    share: float | None = None
+    """Share of every layer's weights that are set to zero."""
+    layers: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """Shares by glob pattern on layer names; where several match, the last one counts."""
+    format: str = "dense"
+    """How the weights are stored; ``dense`` stores the zeros too."""
+    pattern: str = "unstructured"
+
+    def __post_init__(self) -> None:
+        formats.get(self.format)
+        if self.pattern not in PATTERNS:
+            raise CompressionError(f"unknown pattern of zeros {self.pattern!r}", repair=f"Known: {', '.join(PATTERNS)}")
+        for where, share in (("", self.share), *self.layers.items()):
+            if share is not None and not 0 <= share < 1:
+                raise CompressionError(
+                    f"the sparsity{where and f' of {where!r}'} is {share:g}, outside [0, 1)",
+                    repair="Give a share such as 0.9, not a percentage",
+                )
+            if self.format == "2:4" and share not in {None, 0, 0.5}:
+                raise CompressionError("the format 2:4 holds exactly half the weights", repair="Give the sparsity 0.5")
+
+    @property
+    def label(self) -> str:
+        """The request in one word, as on the command line; ``dense`` when it zeroes nothing."""
+        parts = [f"{self.share:g}"] if self.share else []
+        parts += [f"{pattern}={share:g}" for pattern, share in self.layers.items()]
+        if not parts:
+            return "dense"
+        if self.format != "dense" or self.pattern != "unstructured":
+            parts.append(self.format if self.format != "dense" else self.pattern)
+        return f"sparsity={','.join(parts)}"
+
+    def of(self, layer: str) -> float:
+        """Return the sparsity of a layer."""
+        share = self.share or 0.0
+        for pattern, own in self.layers.items():
+            if layer == pattern or fnmatchcase(layer, pattern):
+                share = own
+        return share
+
+    def check(self, layers: list[str]) -> None:
+        """Refuse a pattern that matches none of some layers.
+
+        Raises:
+            CompressionError: The pattern matches nothing.
+        """
+        for pattern in self.layers:
+            if not any(layer == pattern or fnmatchcase(layer, pattern) for layer in layers):
+                hint = did_you_mean(pattern, layers) or f"Layers: {', '.join(layers[:8])}"
+                raise CompressionError(f"the pattern {pattern!r} matches no layer with weights", repair=hint)
+
+
+def zero_count(elements: int, share: float) -> int:
+    """Return how many of some weights become zero: the share of them, halves rounded up.
+
+    Example:
+        >>> zero_count(9, 0.5), zero_count(100, 0.95)
+        (5, 95)
+    """
+    return int(Fraction(repr(float(share))) * elements + Fraction(1, 2))
+
+
+def zeroed(model: onnx.ModelProto, sparsity: Sparsity) -> onnx.ModelProto:
+    """Return a new model whose smallest weights are zero, layer by layer; the given model is unchanged.
+
+    Args:
+        model: With its weights.
+        sparsity: The request. A weight that several layers share follows the first.
+
+    Raises:
+        CompressionError: The weights are not at hand, or a pattern matches nothing.
+    """
+    from onnx import ModelProto
+
+    sparse = ModelProto()
+    sparse.CopyFrom(inlined(model))
+    weights = multiplying_weights(sparse)
+    sparsity.check(list(dict.fromkeys(weights.values())))
+    stored = stored_tensors(sparse)
+    for name, layer in weights.items():
+        share = sparsity.of(layer)
+        if not share:
+            continue
+        array = to_array(stored[name])
+        if array is None:
+            raise CompressionError(f"the weights of {layer} are not at hand, so the smallest cannot be found")
+        replace_data(stored[name], _pruned(array, share, sparsity.pattern))
+    return sparse
+
+
+def count_zeros(model: onnx.ModelProto) -> dict[str, int]:
+    """Return how many weights of each multiplying tensor are zero, by name; those without data are left out."""
+    stored = stored_tensors(model)
+    found: dict[str, int] = {}
+    for name in multiplying_weights(model):
+        array = to_array(stored[name])
+        if array is not None:
+            found[name] = int(array.size - np.count_nonzero(array))
+    return found
+
+
+def multiplying_weights(model: onnx.ModelProto) -> dict[str, str]:
+    """Return the stored tensors that multiply, with the layer each belongs to first.
+
+    A weight behind a constant Transpose, Reshape, Cast or DequantizeLinear is the stored tensor itself.
+    """
+    stored = stored_tensors(model)
+    makers = {output: node for node in model.graph.node for output in node.output}
+    found: dict[str, str] = {}
+    for node in model.graph.node:
+        for position in WEIGHT_OPERANDS.get(node.op_type, ()):
+            name = node.input[position] if position < len(node.input) else ""
+            while name not in stored and (maker := makers.get(name)) is not None and maker.op_type in _VIEWS:
+                name = maker.input[0]
+            if name in stored and len(stored[name].dims) > 1:
+                found.setdefault(name, layer_name(node))
+    return found
+
+
+_VIEWS = frozenset({"Transpose", "Reshape", "Cast", "DequantizeLinear", "Identity", "Unsqueeze", "Squeeze"})
+
+
+def _pruned(array: NDArray[Any], share: float, pattern: str) -> NDArray[Any]:
+    magnitude = np.abs(array.astype(np.float64))
+    if pattern == "2:4":
+        return _two_of_four(array, magnitude)
+    flat = array.reshape(-1).copy()
+    smallest = np.argsort(magnitude.reshape(-1), kind="stable")[: zero_count(flat.size, share)]
+    flat[smallest] = 0
+    return flat.reshape(array.shape)
+
+
+def _two_of_four(array: NDArray[Any], magnitude: NDArray[np.float64]) -> NDArray[Any]:
+    # The depth is the second axis of a convolution's filters, and of the rows of a matrix.
+    depth = array.shape[1]
+    if depth % 4:
+        return array
+    moved = np.moveaxis(array, 1, -1).copy()
+    groups = moved.reshape(-1, 4)
+    order = np.argsort(np.moveaxis(magnitude, 1, -1).reshape(-1, 4), axis=1, kind="stable")
+    np.put_along_axis(groups, order[:, :2], 0, axis=1)
+    return np.moveaxis(groups.reshape(moved.shape), -1, 1)

@@ -73,10 +73,8 @@ def settled(array: Array) -> Array:
     if not is_partial(array):
         return array
     entries = array.ravel().tolist()
-    if any(entry is None or isinstance(entry, (str, bytes)) for entry in entries):
+    if not entries or any(entry is None or isinstance(entry, (str, bytes)) for entry in entries):
         return array
-    if not entries:
-        return array.astype(np.int64)
     return np.array(entries).reshape(array.shape)
 
 

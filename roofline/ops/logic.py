@@ -29,7 +29,11 @@ _COMPARISONS: dict[str, Callable[..., Array]] = {
     "Or": np.logical_or,
     "Xor": np.logical_xor,
 }
-_TESTS: dict[str, Callable[..., Array]] = {"IsInf": np.isinf, "IsNaN": np.isnan, "Not": np.logical_not}
+_TESTS: dict[str, Callable[..., Array]] = {
+    "IsInf": np.isinf,
+    "IsNaN": np.isnan,
+    "Not": np.logical_not,
+}
 
 
 def _comparison_type(node: Node) -> Sequence[TensorType | None]:
@@ -70,7 +74,9 @@ def _where(node: Node) -> Array | None:
         return None
     shapes = [operand(node, position).shape for position in range(3)]
     sizes = [tuple(size for size in shape or (None,) if size is not None) for shape in shapes]
-    if any(shape is None or len(size) != len(shape) for shape, size in zip(shapes, sizes, strict=True)):
+    if any(
+        shape is None or len(size) != len(shape) for shape, size in zip(shapes, sizes, strict=True)
+    ):
         return None
     if not fits(*sizes):
         return None
@@ -79,7 +85,9 @@ def _where(node: Node) -> Array | None:
         condition.astype(object), (blank if yes is None else yes).astype(object), (blank if no is None else no).astype(object),
     )  # fmt: skip
     wide = np.broadcast_shapes(*sizes)
-    flat = [cast("list[object]", np.broadcast_to(array, wide).ravel().tolist()) for array in choices]
+    flat = [
+        cast("list[object]", np.broadcast_to(array, wide).ravel().tolist()) for array in choices
+    ]
     picked = [
         (b if a else c) if a is not None else (b if b is not None and b == c else None)
         for a, b, c in zip(*flat, strict=True)
@@ -92,7 +100,13 @@ def _where(node: Node) -> Array | None:
 
 
 for _name, _function in _COMPARISONS.items():
-    define(_name, kind=Kind.COMPUTE, cost=per_output(1), shape=_comparison_type, value=_computed(_function))
+    define(
+        _name,
+        kind=Kind.COMPUTE,
+        cost=per_output(1),
+        shape=_comparison_type,
+        value=_computed(_function),
+    )
 for _name, _function in _TESTS.items():
     _value = _is_inf if _name == "IsInf" else _computed(_function)
     define(_name, kind=Kind.COMPUTE, cost=per_output(1), shape=_test_type, value=_value)

@@ -28,7 +28,9 @@ DEQUANTIZE = 2
 
 
 def _quantize_type(node: Node) -> Sequence[TensorType | None]:
-    kind = dtype(node, 2) if node.operand(2) is not None else target_or(node, "output_dtype", UINT8)
+    kind = (
+        dtype(node, 2) if node.operand(2) is not None else target_or(node, "output_dtype", UINT8)
+    )
     operand(node, 1)
     return ((shape(node, 0), kind),)
 
@@ -67,7 +69,9 @@ def _unary_type(node: Node) -> Sequence[TensorType | None]:
 def _concat_type(node: Node) -> Sequence[TensorType | None]:
     """Return the operands at positions 2, 5, 8, ... joined; a scale and a zero point follow each."""
     tensors = [operand(node, position) for position in range(2, len(node.operands), 3)]
-    found = concat_shape(node, [tensor.shape for tensor in tensors], required_integer(node, "axis"))
+    found = concat_shape(
+        node, [tensor.shape for tensor in tensors], required_integer(node, "axis")
+    )
     return ((found, dtype(node, 1) or (tensors[0].dtype if tensors else None)),)
 
 
@@ -98,7 +102,12 @@ for _domain in ("", "com.microsoft"):
         "DequantizeLinear", kind=Kind.COMPUTE, domain=_domain, cost=_dequantize_cost, shape=_dequantize_type,
         weights=(0,), quantizers=(1, 2),
     )  # fmt: skip
-define("DynamicQuantizeLinear", kind=Kind.COMPUTE, cost=per_output(DYNAMIC_QUANTIZE), shape=_dynamic_type)
+define(
+    "DynamicQuantizeLinear",
+    kind=Kind.COMPUTE,
+    cost=per_output(DYNAMIC_QUANTIZE),
+    shape=_dynamic_type,
+)
 for _name in ("QLinearAdd", "QLinearMul"):
     define(
         _name, kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(2 * DEQUANTIZE + 1 + QUANTIZE),

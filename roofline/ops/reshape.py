@@ -260,7 +260,7 @@ def _dropout_type(node: Node) -> Sequence[TensorType | None]:
 @values
 def _dropout(node: Node) -> Sequence[Array | None]:
     training = node.value(2)
-    if training is not None and bool(np.any(training)):
+    if node.operand(2) is not None and (training is None or bool(np.any(training))):
         return NOTHING
     array = node.value(0)
     return (array, None if array is None else np.ones(array.shape, bool))

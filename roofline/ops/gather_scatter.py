@@ -1,0 +1,188 @@
+"""Looking up and writing elements by index: no arithmetic, but one operation per update where a scatter reduces.
+
+Spec: https://onnx.ai/onnx/operators/onnx__Gather.html and its siblings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from roofline.cost import Cost
+from roofline.node import Array, Node
+from roofline.ops._attributes import choice, integer, malformed
+from roofline.ops._counts import in_count
+from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._shapes import at_least, axis_of, dtype, shape, show, unknown
+from roofline.ops._values import known, one
+
+NodeTypes = Sequence[TensorType | None]
+
+
+def _gather_type(node: Node) -> NodeTypes:
+    """Return the operand's dimensions with the axis replaced by the indices' dimensions.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__Gather.html
+    """
+    data, indices = at_least(node, 0, 1), shape(node, 1)
+    if data is None or indices is None:
+        return ((None, dtype(node, 0)),)
+    axis = axis_of(node, integer(node, "axis", 0), len(data))
+    return (((*data[:axis], *indices, *data[axis + 1 :]), dtype(node, 0)),)
+
+
+@one
+def _gather(node: Node) -> Array | None:
+    array, indices = node.value(0), known(node, 1)
+    if array is None or indices is None:
+        return None
+    return np.asarray(np.take(array, indices, axis=integer(node, "axis", 0)))
+
+
+def _elements_type(node: Node) -> NodeTypes:
+    """Return the indices' dimensions.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__GatherElements.html
+    """
+    data, indices = at_least(node, 0, 1), at_least(node, 1, 1)
+    if data is not None:
+        axis_of(node, integer(node, "axis", 0), len(data))
+        if indices is not None and len(indices) != len(data):
+            raise malformed(
+                node, f"operand {show(data)} and indices {show(indices)} must have one rank"
+            )
+    if indices is None and data is not None:
+        indices = unknown(len(data))
+    return ((indices, dtype(node, 0)),)
+
+
+@one
+def _gather_elements(node: Node) -> Array | None:
+    array, indices = node.value(0), known(node, 1)
+    if array is None or indices is None:
+        return None
+    axis = integer(node, "axis", 0)
+    return np.take_along_axis(
+        array, np.where(indices < 0, indices + array.shape[axis], indices), axis
+    )
+
+
+def _nd_type(node: Node) -> NodeTypes:
+    """Return the indices' dimensions but the last, then the operand's that an index leaves.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__GatherND.html
+    """
+    data, indices = at_least(node, 0, 1), at_least(node, 1, 1)
+    batch = integer(node, "batch_dims", 0)
+    if data is None or indices is None:
+        return ((None, dtype(node, 0)),)
+    depth = indices[-1]
+    if depth is None:
+        return ((None, dtype(node, 0)),)
+    if batch < 0 or batch >= len(indices) or batch + depth > len(data):
+        raise malformed(
+            node,
+            f"indices {show(indices)} with batch_dims {batch} point deeper than the operand {show(data)}",
+        )
+    return (((*indices[:-1], *data[batch + depth :]), dtype(node, 0)),)
+
+
+@one
+def _gather_nd(node: Node) -> Array | None:
+    array, indices = node.value(0), known(node, 1)
+    if array is None or indices is None:
+        return None
+    batch = integer(node, "batch_dims", 0)
+    lead = array.shape[:batch]
+    flat = array.reshape(-1, *array.shape[batch:])
+    rows = indices.reshape(flat.shape[0], -1, indices.shape[-1])
+    picked = [item[tuple(row)] for item, table in zip(flat, rows, strict=True) for row in table]
+    inner = array.shape[batch + indices.shape[-1] :]
+    result = np.empty((len(picked), *inner), array.dtype)
+    for place, item in enumerate(picked):
+        result[place] = item
+    return result.reshape(*lead, *indices.shape[batch:-1], *inner)
+
+
+def _scatter_type(node: Node) -> NodeTypes:
+    """Return the operand's own type.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__ScatterND.html
+    """
+    data, indices = at_least(node, 0, 1), at_least(node, 1, 1)
+    if node.op_type == "ScatterND" and data is not None and indices is not None:
+        depth = indices[-1]
+        if depth is not None and depth > len(data):
+            raise malformed(
+                node, f"indices {show(indices)} point deeper than the operand {show(data)}"
+            )
+    return ((data, dtype(node, 0)),)
+
+
+def _reduction(node: Node) -> str:
+    return choice(node, "reduction", "none", ("none", "add", "mul", "max", "min"))
+
+
+def _scatter_cost(node: Node) -> Cost:
+    """Count one operation per update where the old and the new element are combined, else none."""
+    return Cost(other_ops=0 if _reduction(node) == "none" else in_count(node, 2))
+
+
+@one
+def _scatter_nd(node: Node) -> Array | None:
+    array, indices, updates = node.value(0), known(node, 1), node.value(2)
+    if array is None or indices is None or updates is None or _reduction(node) != "none":
+        return None
+    result = array.copy() if array.dtype == updates.dtype else array.astype(object)
+    for place in np.ndindex(indices.shape[:-1]):
+        result[tuple(indices[place])] = updates[place]
+    return result
+
+
+@one
+def _scatter_elements(node: Node) -> Array | None:
+    array, indices, updates = node.value(0), known(node, 1), node.value(2)
+    if array is None or indices is None or updates is None or _reduction(node) != "none":
+        return None
+    axis = integer(node, "axis", 0)
+    result = array.copy() if array.dtype == updates.dtype else array.astype(object)
+    for place in np.ndindex(indices.shape):
+        target = list(place)
+        target[axis] = int(indices[place])
+        result[tuple(target)] = updates[place]
+    return result
+
+
+def _cache_type(node: Node) -> NodeTypes:
+    """Return the cache's own type.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__TensorScatter.html
+    """
+    cache, update = at_least(node, 0, 2), at_least(node, 1, 2)
+    if cache is not None and update is not None and len(cache) != len(update):
+        raise malformed(node, f"cache {show(cache)} and update {show(update)} must have one rank")
+    return ((cache, dtype(node, 0)),)
+
+
+define("Gather", kind=Kind.MOVE, shape=_gather_type, value=_gather, weights=(0,))
+define(
+    "GatherElements", kind=Kind.MOVE, shape=_elements_type, value=_gather_elements, weights=(0,)
+)
+define("GatherND", kind=Kind.MOVE, shape=_nd_type, value=_gather_nd, weights=(0,))
+define(
+    "GatherND",
+    kind=Kind.MOVE,
+    domain="com.microsoft",
+    shape=_nd_type,
+    value=_gather_nd,
+    weights=(0,),
+)
+define(
+    "Scatter", "ScatterElements", kind=Kind.COMPUTE, cost=_scatter_cost, shape=_scatter_type, value=_scatter_elements,
+    weights=(0, 2),
+)  # fmt: skip
+define(
+    "ScatterND", kind=Kind.COMPUTE, cost=_scatter_cost, shape=_scatter_type, value=_scatter_nd, weights=(0, 2)
+)  # fmt: skip
+define("TensorScatter", kind=Kind.MOVE, shape=_cache_type, weights=(0, 1))

@@ -1,0 +1,200 @@
+"""Reductions and running sums.
+
+Reducing n elements to one takes ``n - 1`` operations; a mean and a log-sum one more for the division or logarithm, an absolute
+value or a square one more per element, a log-sum-exp four per element (max, subtract, exp, sum).
+
+Spec: https://onnx.ai/onnx/operators/onnx__ReduceSum.html and its siblings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from roofline.cost import Cost
+from roofline.node import Array, Node, Shape
+from roofline.ops._attributes import flag, integer
+from roofline.ops._counts import in_count, out_count, per_output
+from roofline.ops._datatypes import INT64
+from roofline.ops._registry import CostFunction, Kind, TensorType, define
+from roofline.ops._shapes import Dim, axes_of, axis_of, dtype, length, shape, unknown
+from roofline.ops._values import given, is_partial, known, listed, one, scalar
+
+_Reducer = Callable[..., Any]
+
+_REDUCTIONS: dict[str, tuple[int, int, _Reducer]] = {
+    # operations per operand element, per result, and the function
+    "ReduceL1": (2, -1, lambda array, **how: np.sum(np.abs(array), **how)),
+    "ReduceL2": (2, 0, lambda array, **how: np.sqrt(np.sum(np.square(array), **how))),
+    "ReduceLogSum": (1, 0, lambda array, **how: np.log(np.sum(array, **how))),
+    "ReduceLogSumExp": (4, 0, lambda array, **how: np.log(np.sum(np.exp(array), **how))),
+    "ReduceMax": (1, -1, np.max),
+    "ReduceMean": (1, 0, np.mean),
+    "ReduceMin": (1, -1, np.min),
+    "ReduceProd": (1, -1, np.prod),
+    "ReduceSum": (1, -1, np.sum),
+    "ReduceSumSquare": (2, -1, lambda array, **how: np.sum(np.square(array), **how)),
+}
+
+
+def _is_noop(node: Node) -> bool:
+    """Return whether there are no axes, and that means that nothing is reduced."""
+    if not flag(node, "noop_with_empty_axes"):
+        return False
+    return (
+        not given(node, "axes", 1) or listed(node, "axes", 1) == () or length(node.operand(1)) == 0
+    )
+
+
+def reduced(node: Node, data: Shape | None) -> Shape | None:
+    """Return the shape without the reduced axes, which stay with size 1 under ``keepdims``."""
+    if data is None or _is_noop(node):
+        return data
+    keep = flag(node, "keepdims", default=True)
+    axes = listed(node, "axes", 1)
+    if axes is None and given(node, "axes", 1):
+        count = length(node.operand(1))
+        if keep:
+            return unknown(len(data))
+        if count is None:
+            return None
+        return unknown(len(data) - count) if count else ()
+    gone = axes_of(node, axes, len(data)) if axes else tuple(range(len(data)))
+    if keep:
+        return tuple(1 if axis in gone else size for axis, size in enumerate(data))
+    return tuple(size for axis, size in enumerate(data) if axis not in gone)
+
+
+def _reduce_type(node: Node) -> Sequence[TensorType | None]:
+    return ((reduced(node, shape(node, 0)), dtype(node, 0)),)
+
+
+def _reduction(per_input: int, per_result: int) -> CostFunction:
+    def cost(node: Node) -> Cost:
+        if _is_noop(node) and node.op_type in (
+            "ReduceMax",
+            "ReduceMean",
+            "ReduceMin",
+            "ReduceProd",
+            "ReduceSum",
+        ):
+            return Cost()
+        return Cost(other_ops=max(0, per_input * in_count(node, 0) + per_result * out_count(node)))
+
+    return cost
+
+
+def _reducer(function: _Reducer) -> Callable[[Node], Sequence[Array | None]]:
+    def value(node: Node) -> Array | None:
+        array = known(node, 0)
+        if array is None or (is_partial(array) and array.size):
+            return None
+        axes = listed(node, "axes", 1)
+        if axes is None and given(node, "axes", 1):
+            return None
+        keep = flag(node, "keepdims", default=True)
+        if _is_noop(node):
+            # Without axes each element is a reduction of its own.
+            return np.asarray(function(array[None], axis=0)).astype(array.dtype)
+        found = axes_of(node, axes, array.ndim) if axes else None
+        return np.asarray(function(array, axis=found, keepdims=keep)).astype(array.dtype)
+
+    return one(value)
+
+
+def _arg_type(node: Node) -> Sequence[TensorType | None]:
+    """Return the operand's shape with the axis reduced.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__ArgMax.html
+    """
+    data = shape(node, 0)
+    if data is None:
+        return ((None, INT64),)
+    axis = axis_of(node, integer(node, "axis", 0), len(data))
+    kept: tuple[Dim, ...] = (1,) if flag(node, "keepdims", default=True) else ()
+    return (((*data[:axis], *kept, *data[axis + 1 :]), INT64),)
+
+
+@one
+def _arg(node: Node) -> Array | None:
+    array = known(node, 0)
+    if array is None:
+        return None
+    axis = axis_of(node, integer(node, "axis", 0), array.ndim)
+    pick = np.argmax if node.op_type == "ArgMax" else np.argmin
+    if flag(node, "select_last_index"):
+        found = array.shape[axis] - 1 - pick(np.flip(array, axis), axis=axis)
+    else:
+        found = pick(array, axis=axis)
+    found = np.asarray(found, np.int64)
+    return np.expand_dims(found, axis) if flag(node, "keepdims", default=True) else found
+
+
+def _running_type(node: Node) -> Sequence[TensorType | None]:
+    return ((shape(node, 0), dtype(node, 0)),)
+
+
+@one
+def _running(node: Node) -> Array | None:
+    """Sum or multiply along an axis; ``exclusive`` leaves each element's own part out.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__CumSum.html
+    """
+    array, axis = known(node, 0), scalar(node, 1)
+    if array is None or axis is None or array.dtype.kind not in "iuf":
+        return None
+    axis = axis_of(node, axis, array.ndim)
+    sums = node.op_type == "CumSum"
+    if flag(node, "reverse"):
+        array = np.flip(array, axis)
+    result = np.asarray((np.cumsum if sums else np.cumprod)(array, axis=axis)).astype(array.dtype)
+    if flag(node, "exclusive"):
+        first = np.full_like(result.take([0], axis), 0 if sums else 1)
+        result = np.concatenate([first, result.take(range(result.shape[axis] - 1), axis)], axis)
+    return np.flip(result, axis) if flag(node, "reverse") else result
+
+
+for _name, (_inputs, _results, _function) in _REDUCTIONS.items():
+    define(
+        _name, kind=Kind.COMPUTE, cost=_reduction(_inputs, _results), shape=_reduce_type, value=_reducer(_function),
+        settings=(1,),
+    )  # fmt: skip
+define("ArgMax", "ArgMin", kind=Kind.COMPUTE, cost=_reduction(1, -1), shape=_arg_type, value=_arg)
+define(
+    "CumSum",
+    "CumProd",
+    kind=Kind.COMPUTE,
+    cost=per_output(1),
+    shape=_running_type,
+    value=_running,
+    settings=(1,),
+)
+
+
+def _quantized_type(node: Node) -> Sequence[TensorType | None]:
+    """Return the reduced shape; com.microsoft's QLinearReduceMean holds its axes in an attribute."""
+    data = shape(node, 0)
+    axes = node.attributes.get("axes")
+    bare = Node(
+        node.op_type,
+        node.name,
+        node.operands[:1],
+        node.outputs,
+        node.attributes,
+        node.domain,
+        node.version,
+    )
+    return ((reduced(bare if axes is None else node, data), dtype(node, 4) or dtype(node, 0)),)
+
+
+def _quantized_cost(node: Node) -> Cost:
+    """Count the sums, and three operations to requantize each result."""
+    return Cost(other_ops=in_count(node, 0) + 3 * out_count(node))
+
+
+define(
+    "QLinearReduceMean", kind=Kind.COMPUTE, domain="com.microsoft", cost=_quantized_cost, shape=_quantized_type,
+    quantizers=(1, 2, 3, 4),
+)  # fmt: skip

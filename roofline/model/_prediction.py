@@ -54,6 +54,7 @@ class LayerPrediction:
             "ops": self.ops,
             "bytes": self.bytes,
             "intensity": self.intensity,
+            "performance_op_s": self.ops / self.time_s if self.time_s else 0.0,
             "time_ms": 1e3 * self.time_s,
             "bound": self.bound.value,
             "utilization": self.utilization,
@@ -128,6 +129,11 @@ class Prediction:
         return self.performance / self.peak if self.latency_s else 0.0
 
     @property
+    def peak_fps(self) -> float:
+        """Items per second at the compute peak: the throughput if memory never held it back."""
+        return self.batch * self.peak / self.ops if self.ops else math.inf
+
+    @property
     def energy_j(self) -> float | None:
         """Energy per item at the thermal design power, J."""
         return None if self.tdp is None else self.tdp / self.throughput_fps
@@ -157,6 +163,7 @@ class Prediction:
             "fps_per_w": self.fps_per_w,
             "interval_fps": None if self.interval_fps is None else list(self.interval_fps),
             "upper_bound": self.upper_bound,
+            "peak_fps": self.peak_fps,
             "ridge_point": self.ridge,
             "unit": self.unit,
             "ops": self.ops,

@@ -1,0 +1,178 @@
+"""What a chart is: frozen values that know how to draw themselves, and how a figure is saved."""
+
+from __future__ import annotations
+
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roofline.chart._style import GREY, RC
+from roofline.errors import MissingPackageError, OptionError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = (".png", ".svg", ".pdf")
+"""File formats a figure can be saved in, by suffix."""
+
+# No date and no version in a file: the same values give the same bytes.
+_METADATA: dict[str, dict[str, None]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+}
+
+
+class Chart(ABC):
+    """Values ready to be drawn. Subclasses are frozen dataclasses; drawing never changes them."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def records(self) -> list[dict[str, Any]]:
+        """Return the values as rows; none means that there is nothing to draw."""
+
+    @abstractmethod
+    def size(self) -> tuple[float, float]:
+        """Return the width and height in inches at which the chart is legible."""
+
+    @abstractmethod
+    def draw(self, ax: Axes) -> None:
+        """Draw the values, of which there is at least one row, into axes."""
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the chart.
+
+        Args:
+            ax: Axes to draw into; by default those of a new figure of the chart's own size.
+
+        Returns:
+            The axes; their figure is ``ax.figure``.
+
+        Raises:
+            MissingPackageError: matplotlib is not installed.
+        """
+        matplotlib = _matplotlib()
+        with matplotlib.rc_context(dict(RC)):
+            axes = new_axes(self.size()) if ax is None else ax
+            if self.records():
+                self.draw(axes)
+            else:
+                no_data(axes)
+        return axes
+
+    def figure(self) -> Figure:
+        """Draw the chart into a figure of its own (needs matplotlib)."""
+        from matplotlib.figure import Figure
+
+        figure = self.plot().get_figure()
+        if not isinstance(figure, Figure):
+            raise TypeError("a new figure's axes always belong to it")
+        return figure
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the values as a table (needs pandas)."""
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingPackageError("pandas", "tables", "A table") from error
+        return pd.DataFrame(self.records())
+
+    def _repr_png_(self) -> bytes:
+        """Show the chart in a notebook."""
+        return _rendered(self.figure(), ".png")
+
+
+def new_axes(size: tuple[float, float]) -> Axes:
+    """Return the axes of a new figure, which no global state remembers."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure.add_subplot()
+
+
+def no_data(ax: Axes) -> None:
+    """Say that there is nothing to draw."""
+    ax.set_axis_off()
+    ax.text(
+        0.5, 0.5, "no data", transform=ax.transAxes, ha="center", va="center", color=GREY, fontsize=14
+    )  # fmt: skip
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Save a figure as PNG, SVG or PDF, whole or not at all; the same values give the same bytes.
+
+    Args:
+        figure: The figure.
+        path: Where to; the suffix decides the format.
+
+    Raises:
+        OptionError: The suffix is none of `FORMATS`, or the file cannot be written.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in FORMATS:
+        raise OptionError(
+            f"cannot draw a {target.suffix or 'file without a suffix'}: {target.name}",
+            repair=f"Use a name that ends in {', '.join(FORMATS)}",
+        )
+    content = _rendered(figure, target.suffix.lower())
+    temporary = target.with_name(f".{target.name}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(target)
+    except OSError as error:
+        raise OptionError(
+            f"cannot write {target}: {error.strerror}", repair="Choose another file with -o"
+        ) from error
+
+
+def sizes(count: int, each: float, least: float, margin: float = 1.2) -> float:
+    """Return a length in inches that holds ``count`` marks of ``each`` inches, and at least ``least``."""
+    return max(least, margin + each * count)
+
+
+def titled(ax: Axes, title: str, x: str = "", y: str = "") -> None:
+    """Set the title and the labels of the axes."""
+    if title:
+        ax.set_title(title)
+    if x:
+        ax.set_xlabel(x)
+    if y:
+        ax.set_ylabel(y)
+
+
+def outside_legend(ax: Axes, handles: Sequence[Any] | None = None, title: str = "") -> None:
+    """Put the legend to the right of the axes, where it hides nothing."""
+    options: dict[str, Any] = {
+        "loc": "upper left",
+        "bbox_to_anchor": (1.01, 1.0),
+        "borderaxespad": 0.0,
+    }
+    if title:
+        options |= {"title": title, "alignment": "left"}
+    if handles is None:
+        ax.legend(**options)
+    else:
+        ax.legend(handles=list(handles), **options)
+
+
+def _rendered(figure: Figure, suffix: str) -> bytes:
+    matplotlib = _matplotlib()
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(dict(RC)):
+        figure.savefig(buffer, format=suffix[1:], metadata=_METADATA[suffix])
+    return buffer.getvalue()
+
+
+def _matplotlib() -> Any:
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise MissingPackageError("matplotlib", "plot", "A chart") from error
+    return mpl

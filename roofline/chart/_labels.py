@@ -1,0 +1,168 @@
+"""Labels beside points that do not cover one another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Box = tuple[float, float, float, float]
+
+# Where a label is tried, in points from its mark: near it first, and then farther away.
+# Directly beside comes last: that is where flat roofs run.
+_DIRECTIONS = ((-1, 1), (0, 1), (1, -1), (0, -1), (1, 1), (-1, -1), (1, 0), (-1, 0))
+_DISTANCES = (6.0, 12.0, 20.0, 30.0, 42.0)
+
+
+def place_labels(
+    ax: Axes,
+    points: Sequence[tuple[float, float]],
+    labels: Sequence[str],
+    *,
+    colours: Sequence[str],
+    fontsize: float = 7.0,
+    avoid: Sequence[tuple[float, float]] = (),
+) -> int:
+    """Write a label beside each point where it covers no other label and no point.
+
+    The limits of the axes must be final. A label that finds no free place is left out.
+
+    Args:
+        ax: The axes.
+        points: Data coordinates.
+        labels: One per point; empty ones are not drawn.
+        colours: One per point.
+        fontsize: In points.
+        avoid: Further points not to cover.
+
+    Returns:
+        How many labels were left out.
+    """
+    figure = ax.get_figure()
+    if figure is None:
+        return len(labels)
+    # The layout has to be settled before data coordinates mean anything on paper.
+    figure.draw_without_rendering()  # pyright: ignore[reportAttributeAccessIssue]
+    scale = figure.dpi / 72  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    marks = [tuple(ax.transData.transform(point)) for point in (*points, *avoid)]
+    frame = ax.get_window_extent()
+    taken: list[Box] = [
+        (x - 4 * scale, y - 4 * scale, x + 4 * scale, y + 4 * scale) for x, y in marks
+    ]
+    left_out = 0
+    for mark, label, colour, point in zip(marks, labels, colours, points, strict=False):
+        if not label:
+            continue
+        size = ((text_width(label, fontsize) + 4) * scale, 1.25 * fontsize * scale)
+        ways = ((dx * far, dy * far) for far in _DISTANCES for dx, dy in _DIRECTIONS)
+        boxes = ((way, _box(mark, (way[0] * scale, way[1] * scale), size)) for way in ways)
+        found = next(((way, box) for way, box in boxes if _free(box, taken, frame)), None)
+        if found is None:
+            left_out += 1
+            continue
+        (dx, dy), box = found
+        taken.append(box)
+        note = ax.annotate(
+            label, point, xytext=(dx, dy), textcoords="offset points", fontsize=fontsize, color=colour,
+            ha="left" if dx > 0 else "right" if dx < 0 else "center",
+            va="bottom" if dy > 0 else "top" if dy < 0 else "center",
+            arrowprops={"arrowstyle": "-", "color": "#BBBBBB", "lw": 0.5} if max(abs(dx), abs(dy)) > 12 else None,
+        )  # fmt: skip
+        note.set_in_layout(False)
+    return left_out
+
+
+def _box(mark: tuple[float, float], way: tuple[float, float], size: tuple[float, float]) -> Box:
+    """Return where a label of this size lies when it is set off from its mark by ``way``."""
+    (x, y), (dx, dy), (width, height) = mark, way, size
+    left = x + dx if dx > 0 else x + dx - width if dx < 0 else x - width / 2
+    bottom = y + dy if dy > 0 else y + dy - height if dy < 0 else y - height / 2
+    return left, bottom, left + width, bottom + height
+
+
+def _free(box: Box, taken: Sequence[Box], frame: object) -> bool:
+    left, bottom, right, top = box
+    inside = (
+        left >= frame.x0 and right <= frame.x1 + 2 and bottom >= frame.y0 and top <= frame.y1  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    )
+    return bool(inside) and all(
+        right <= other[0] or left >= other[2] or top <= other[1] or bottom >= other[3]
+        for other in taken
+    )
+
+
+def text_width(text: str, fontsize: float) -> float:
+    """Return how wide a text is in the charts' font, in points."""
+    from matplotlib.textpath import TextPath
+
+    return (
+        float(TextPath((0, 0), text, size=fontsize).get_extents().width) if text.strip() else 0.0
+    )
+
+
+def apart(natural: Sequence[float], step: float) -> list[float]:
+    """Return ascending positions at least ``step`` apart that lie as near to the natural ones as can be.
+
+    Args:
+        natural: Ascending positions.
+        step: The least distance.
+
+    Example:
+        >>> apart([0.0, 0.0, 9.0], 2.0)
+        [-1.0, 1.0, 9.0]
+    """
+    # Groups that touch share their mean; a group that would overlap the one before is merged with it.
+    groups: list[tuple[float, int]] = []
+    for index, place in enumerate(natural):
+        mean, count = place - index * step, 1
+        while groups and groups[-1][0] > mean:
+            other, others = groups.pop()
+            mean, count = (mean * count + other * others) / (count + others), count + others
+        groups.append((mean, count))
+    means = [mean for mean, count in groups for _ in range(count)]
+    return [mean + index * step for index, mean in enumerate(means)]
+
+
+def spread(
+    ax: Axes,
+    heights: Sequence[float],
+    labels: Sequence[str],
+    colours: Sequence[str],
+    *,
+    fontsize: float = 7.5,
+) -> None:
+    """Write labels to the right of the axes, each as near to its height as the others allow.
+
+    The limits of the axes must be final.
+
+    Args:
+        ax: The axes.
+        heights: Data coordinates on the vertical axis.
+        labels: One per height.
+        colours: One per height.
+        fontsize: In points.
+    """
+    notes = [
+        ax.annotate(text, (1.0, height), xycoords=("axes fraction", "data"), xytext=(10, 0),
+                    textcoords="offset points", fontsize=fontsize, color=colour, va="center")
+        for height, text, colour in zip(heights, labels, colours, strict=True)
+    ]  # fmt: skip
+    figure = ax.get_figure()
+    if figure is None or not notes:
+        return
+    figure.draw_without_rendering()  # pyright: ignore[reportAttributeAccessIssue]
+    step = 1.35 * fontsize
+    scale = 72 / figure.dpi  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    natural = [float(ax.transData.transform((1, height))[1]) * scale for height in heights]
+    order = sorted(range(len(natural)), key=lambda i: natural[i])
+    placed = apart([natural[i] for i in order], step)
+    for place, i in zip(placed, order, strict=True):
+        offset = place - natural[i]
+        notes[i].set_position((10, offset))
+        if abs(offset) > step / 2:
+            ax.annotate(
+                "", (1.0, heights[i]), xycoords=("axes fraction", "data"), xytext=(9, offset),
+                textcoords="offset points", arrowprops={"arrowstyle": "-", "color": colours[i], "lw": 0.5},
+            )  # fmt: skip

@@ -1,0 +1,40 @@
+"""The registry of charts: each is one module of this package, or a third party's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from roofline.chart._base import Chart
+from roofline.chart._table import Column, Row
+from roofline.errors import OptionError
+from roofline.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user can choose about a chart."""
+
+    title: str = ""
+    value: str = ""
+    """The column that is shown, for charts that can show several."""
+    x: str = ""
+    """The column on the horizontal axis, for charts of any two columns."""
+    y: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of chart."""
+
+    name: str
+    summary: str
+    """What it shows, in one line."""
+    columns: tuple[Column, ...]
+    """What its table needs and can use."""
+    compute: Callable[[Iterable[Row], Options], Chart]
+    """Turns rows into values ready to be drawn."""
+
+
+charts: Registry[Kind] = Registry("chart", "roofline.chart", "roofline.charts", OptionError)
+"""Every kind of chart, by name."""

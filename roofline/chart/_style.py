@@ -1,0 +1,128 @@
+"""The look that every figure shares: colours, fonts, sizes, number formats."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+# Okabe and Ito's colours, which the colour-blind tell apart; their yellow is darkened to be legible on white.
+_FEW = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222", "#A89B00")
+# Paul Tol's muted scheme and some more, for charts with many names.
+_MANY = (
+    *_FEW, "#332288", "#117733", "#882255", "#44AA99", "#999933", "#AA4499", "#6699CC", "#CC6677", "#7A5195",
+    "#8C564B", "#666666", "#5E8C31",
+)  # fmt: skip
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
+_DASHES = ("-", "--", "-.", ":")
+
+PREDICTED = "#C4312B"
+"""Red: what Equation 1 predicts."""
+MEASURED = "#F28E1C"
+"""Orange: what was measured."""
+PEAK = "#2F6DB5"
+"""Blue: throughput at the compute peak."""
+THEORY = "#F28E1C"
+"""Orange: theoretical Pareto points and frontier, as in the QuTiBench portal."""
+PRACTICE = "#0066CC"
+"""Blue: measured Pareto points and frontier, as in the QuTiBench portal."""
+GREY = "#8A8A8A"
+INK = "#222222"
+
+BOUND: Mapping[str, str] = MappingProxyType(
+    {"compute": "#0072B2", "memory": "#D55E00", "latency": "#8A8A8A"}
+)
+"""What holds a layer or network back."""
+
+RC: Mapping[str, Any] = MappingProxyType(
+    {
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+        "axes.titlesize": 11,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.labelsize": 9,
+        "axes.edgecolor": "#555555",
+        "axes.labelcolor": INK,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.grid": True,
+        "grid.color": "#E3E3E3",
+        "grid.linewidth": 0.7,
+        "xtick.color": "#444444",
+        "ytick.color": "#444444",
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "legend.fontsize": 8,
+        "legend.frameon": False,
+        "figure.dpi": 110,
+        "savefig.dpi": 160,
+        "svg.hashsalt": "roofline",
+        "pdf.compression": 6,
+        "text.usetex": False,
+    }
+)
+"""Matplotlib settings; applied while a figure is drawn and saved, never left behind."""
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each name: the same name keeps its colour from chart to chart where it can.
+
+    Each name has a preferred colour; where two prefer the same, the later in the alphabet takes the next free one.
+
+    Example:
+        >>> colours(["tx2:maxn", "ncs"]) == colours(["ncs", "tx2:maxn"])
+        True
+    """
+    ordered = sorted(set(names))
+    palette = _FEW if len(ordered) <= len(_FEW) else _MANY
+    return dict(zip(ordered, (palette[i] for i in _slots(ordered, len(palette))), strict=True))
+
+
+def markers(names: Iterable[str]) -> dict[str, str]:
+    """Return a marker for each name, in alphabetical order."""
+    return {name: _MARKERS[i % len(_MARKERS)] for i, name in enumerate(sorted(set(names)))}
+
+
+def dashes(names: Iterable[str]) -> dict[str, str]:
+    """Return a line style for each name, in alphabetical order."""
+    return {name: _DASHES[i % len(_DASHES)] for i, name in enumerate(sorted(set(names)))}
+
+
+def short(value: float) -> str:
+    """Return a number in at most five characters, with a prefix for thousands.
+
+    Example:
+        >>> short(0.05), short(306.7), short(49331), short(3.85e6), short(9996)
+        ('0.05', '307', '49.3k', '3.85M', '10k')
+    """
+    for factor, prefix in ((1, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"), (1e15, "P")):
+        scaled = float(f"{value / factor:.3g}")
+        if abs(scaled) < 1000:
+            return f"{scaled:.3g}{prefix}"
+    return f"{value:.1e}"
+
+
+def rate(value: float, unit: str) -> str:
+    """Return a rate with a prefixed unit.
+
+    Example:
+        >>> rate(1.33e12, "OP/s"), rate(59.7e9, "B/s")
+        ('1.33 TOP/s', '59.7 GB/s')
+    """
+    text = short(value)
+    return f"{text[:-1]} {text[-1]}{unit}" if text[-1].isalpha() else f"{text} {unit}"
+
+
+def _slots(names: list[str], size: int) -> list[int]:
+    taken: set[int] = set()
+    slots: list[int] = []
+    for name in names:
+        slot = zlib.crc32(name.encode()) % size
+        while slot in taken and len(taken) < size:
+            slot = (slot + 1) % size
+        taken.add(slot)
+        slots.append(slot)
+    return slots

@@ -1,0 +1,198 @@
+"""The tables charts are drawn from: columns by name, checked, with the names other verbs write understood."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from roofline.errors import TableError, did_you_mean
+
+Row = Mapping[str, Any]
+
+_LISTS = ("comparisons", "predictions", "measurements", "layers", "rows")
+# A prediction calls its throughput throughput_fps; beside a measurement it is the predicted one.
+_ALIASES = {"predicted_fps": "throughput_fps", "throughput_fps": "predicted_fps"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a chart's table."""
+
+    name: str
+    meaning: str
+    """One phrase, with the unit."""
+    required: bool = True
+    kind: str = "word"
+    """``word``; ``number``; or ``positive``, for log axes, where zero means that there is no value."""
+
+
+def words(*names: str, required: bool = True) -> tuple[Column, ...]:
+    """Return columns of the words that identify a row."""
+    return tuple(Column(name, _MEANING[name], required) for name in names)
+
+
+_MEANING = {
+    "network": "name of the network",
+    "platform": "machine, with its mode after a colon",
+    "datatype": "datatype of the arithmetic",
+    "pruning": "what was removed from the network; 'dense' when nothing",
+    "batch": "items per batch",
+    "backend": "what ran it",
+    "layer": "name of the layer",
+}
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read a table from a CSV file, or from the JSON that ``predict``, ``count``, ``measure`` or ``validate`` write.
+
+    Predictions with layers give one row per layer, with the prediction's own fields beside those of the layer.
+
+    Raises:
+        TableError: The file cannot be read or holds no rows.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise TableError(
+            f"cannot read {path}: {reason}", repair="Give a CSV or JSON file"
+        ) from error
+    if path.suffix.lower() == ".json":
+        return _from_json(text, path)
+    reader = csv.DictReader(text.splitlines())
+    if reader.fieldnames is None:
+        raise TableError(f"{path} is empty", repair="Give a CSV file with a header line")
+    rows: list[Row] = []
+    for number, row in enumerate(reader, 2):
+        if None in row or None in row.values():
+            raise TableError(
+                f"{path} line {number}: not as many cells as the header has",
+                repair="Check its commas",
+            )
+        rows.append(row)
+    return rows
+
+
+def checked(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> list[dict[str, Any]]:
+    """Return the rows with exactly these columns: numbers as floats, what is absent as None.
+
+    Rows in which a required column is empty are left out.
+
+    Args:
+        rows: Any mappings; numbers may be text.
+        columns: What the chart needs and can use.
+        kind: The chart, for messages.
+
+    Raises:
+        TableError: A required column is missing in every row, or a cell is not what its column needs.
+    """
+    table = [_aliased(row, columns) for row in rows]
+    if not table:
+        return []
+    present = {name for row in table for name in row}
+    for column in columns:
+        if column.required and column.name not in present:
+            near = did_you_mean(column.name, present)
+            raise TableError(
+                f"the data for chart {kind!r} has no column {column.name!r} ({column.meaning})",
+                repair=f"{near} " * bool(near) + f"It has: {', '.join(sorted(present))}",
+            )
+    result: list[dict[str, Any]] = []
+    for number, row in enumerate(table, 1):
+        cells = {column.name: _cell(row.get(column.name), column, number) for column in columns}
+        if all(cells[column.name] is not None for column in columns if column.required):
+            result.append(cells)
+    return result
+
+
+def label(row: Row, *names: str, leave_out: Iterable[str] = ("dense", "None", "")) -> str:
+    """Return the words of some columns joined by spaces, without those that say nothing."""
+    skip = set(leave_out)
+    return " ".join(
+        str(row[name])
+        for name in names
+        if row.get(name) is not None and str(row[name]) not in skip
+    )
+
+
+def varying(rows: Sequence[Row], *names: str) -> tuple[str, ...]:
+    """Return the columns that tell rows apart: those with more than one value, or the first if there is none."""
+    differ = tuple(name for name in names if len({row.get(name) for row in rows}) > 1)
+    return differ or names[:1]
+
+
+def ordered(values: Iterable[Any]) -> list[Any]:
+    """Return distinct values in the order they first come in."""
+    return list(dict.fromkeys(values))
+
+
+def _aliased(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
+    cells = dict(row)
+    for column in columns:
+        other = _ALIASES.get(column.name)
+        if other is not None and cells.get(column.name) in (None, "") and other in cells:
+            cells[column.name] = cells[other]
+    return cells
+
+
+def _cell(value: Any, column: Column, number: int) -> Any:
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if column.kind == "word":
+        return str(value)
+    if isinstance(value, bool):
+        raise TableError(
+            f"row {number}: {column.name} is {value}, not a number", repair=column.meaning
+        )
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise TableError(
+            f"row {number}: {column.name} is {str(value)[:40]!r}, not a number",
+            repair=f"It is the {column.meaning}",
+        ) from None
+    if math.isnan(found):
+        return None
+    if column.kind == "positive":
+        if found < 0:
+            raise TableError(
+                f"row {number}: {column.name} is {found:g}", repair="It cannot be below zero"
+            )
+        # Published tables write 0 where there is no value; infinity has no place on an axis either.
+        return found if 0 < found < math.inf else None
+    return found
+
+
+def _from_json(text: str, path: Path) -> list[Row]:
+    try:
+        document: Any = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise TableError(
+            f"{path} is not valid JSON", repair="Write it with --format json"
+        ) from error
+    entries: Any = document
+    if isinstance(document, dict):
+        held = cast("dict[str, Any]", document)
+        entries = next((held[name] for name in _LISTS if held.get(name)), held.get("rows", []))
+        if "totals" in held and not held.get("layers"):
+            entries = [{"network": held.get("model"), **cast("dict[str, Any]", held["totals"])}]
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict) for entry in cast("list[Any]", entries)
+    ):
+        raise TableError(
+            f"{path} holds no list of rows", repair=f"It needs one of: {', '.join(_LISTS)}"
+        )
+    rows: list[Row] = []
+    for entry in cast("list[dict[str, Any]]", entries):
+        layers = entry.get("layers")
+        if isinstance(layers, list) and layers:
+            rest = {name: value for name, value in entry.items() if name != "layers"}
+            rows += [rest | layer for layer in cast("list[dict[str, Any]]", layers)]
+        else:
+            rows.append(entry)
+    return rows

@@ -1,0 +1,212 @@
+"""Chart ``efficiency``: predicted, measured and peak throughput side by side, with measured / predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, sizes, titled
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, label, varying, words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMNS = (
+    *words("network", "platform"),
+    *words("datatype", "pruning", "batch", "backend", required=False),
+    Column(
+        "predicted_fps",
+        "predicted throughput in frames per second",
+        required=False,
+        kind="positive",
+    ),
+    Column(
+        "measured_fps", "measured throughput in frames per second", required=False, kind="positive"
+    ),
+    Column(
+        "peak_fps",
+        "throughput at the compute peak in frames per second",
+        required=False,
+        kind="positive",
+    ),
+    Column("flag", "why a row is doubtful, or 'untuned'", required=False),
+)
+
+_SERIES = (
+    ("predicted", style.PREDICTED),
+    ("measured", style.MEASURED),
+    ("compute peak", style.PEAK),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """One configuration: throughputs in frames per second."""
+
+    label: str
+    predicted: float | None
+    measured: float | None
+    peak: float | None
+    flag: str = ""
+
+    @property
+    def efficiency(self) -> float | None:
+        """Measured / predicted."""
+        if self.predicted is None or self.measured is None:
+            return None
+        return self.measured / self.predicted
+
+
+@dataclass(frozen=True, slots=True)
+class EfficiencyChart(Chart):
+    """Bars of configurations, in the style of the QuTiBench portal."""
+
+    bars: tuple[Bars, ...]
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per configuration."""
+        return [
+            {
+                "label": bar.label, "predicted_fps": bar.predicted, "measured_fps": bar.measured,
+                "peak_fps": bar.peak, "efficiency": bar.efficiency, "flag": bar.flag,
+            }
+            for bar in self.bars
+        ]  # fmt: skip
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches; the width grows with the bars."""
+        longest = max((len(bar.label) for bar in self.bars), default=0)
+        return sizes(len(self.bars), 0.5, 5.0), 4.0 + (0.045 * longest if self._slanted() else 0.2)
+
+    def draw(self, ax: Axes) -> None:
+        """Draw three bars for each configuration, and the percentage on the measured one."""
+        values = [
+            v
+            for bar in self.bars
+            for v in (bar.predicted, bar.measured, bar.peak)
+            if v is not None
+        ]
+        if not values:
+            # Configurations without any throughput still get their place on the axis.
+            values = [1.0]
+        floor, top = min(values) / 4, max(values)
+        width = 0.27
+        for offset, (name, colour) in zip((-width, 0.0, width), _SERIES, strict=True):
+            field = {"predicted": "predicted", "measured": "measured", "compute peak": "peak"}[
+                name
+            ]
+            places = [
+                (i + offset, getattr(bar, field), bar.flag) for i, bar in enumerate(self.bars)
+            ]
+            held = [(x, height, flag) for x, height, flag in places if height is not None]
+            if not held:
+                continue
+            ax.bar(
+                [x for x, _, _ in held], [height - floor for _, height, _ in held], width * 0.94, bottom=floor,
+                color=colour, label=name, zorder=2, hatch=None,
+            )  # fmt: skip
+            if name == "measured":
+                hatched = [(x, height) for x, height, flag in held if flag]
+                ax.bar(
+                    [x for x, _ in hatched], [height - floor for _, height in hatched], width * 0.94, bottom=floor,
+                    fill=False, hatch="////", edgecolor="white", lw=0, zorder=3,
+                )  # fmt: skip
+        ax.set_yscale("log")
+        # Room above the bars for the percentages.
+        ax.set_ylim(floor, top * (top / floor) ** 0.16)
+        self._percentages(ax)
+        ax.set_xticks(range(len(self.bars)), [bar.label for bar in self.bars])
+        if self._slanted():
+            ax.tick_params(axis="x", rotation=90 if len(self.bars) > 8 else 35)
+            for text in ax.get_xticklabels():
+                text.set_ha("center" if len(self.bars) > 8 else "right")
+                text.set_rotation_mode("default" if len(self.bars) > 8 else "anchor")
+        ax.set_xlim(-0.6, len(self.bars) - 0.4)
+        ax.grid(visible=False, axis="x")
+        titled(ax, self.title, y="throughput, frames/s")
+        self._legend(ax)
+
+    def _percentages(self, ax: Axes) -> None:
+        many = len(self.bars) > 8
+        for index, bar in enumerate(self.bars):
+            if bar.efficiency is None or bar.measured is None:
+                continue
+            ax.annotate(
+                f"{100 * bar.efficiency:.3g}%" if bar.efficiency < 10 else f"{100 * bar.efficiency:,.0f}%",
+                (index, bar.measured), xytext=(0, 3), textcoords="offset points", ha="center", va="bottom",
+                fontsize=7 if many else 8, rotation=90 if many else 0, color=style.INK, zorder=5,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4},
+            )  # fmt: skip
+
+    def _legend(self, ax: Axes) -> None:
+        from matplotlib.patches import Patch
+
+        handles: list[Any] = list(ax.get_legend_handles_labels()[0])
+        flags = sorted({bar.flag for bar in self.bars if bar.flag and bar.measured is not None})
+        if flags:
+            handles.append(
+                Patch(
+                    facecolor=style.MEASURED,
+                    edgecolor="white",
+                    hatch="////",
+                    label=", ".join(flags)[:40],
+                )
+            )
+        ax.legend(
+            handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, columnspacing=1.2
+        )
+        if self.title:
+            ax.set_title(self.title, pad=24)
+
+    def _slanted(self) -> bool:
+        # Upright labels fit where they are shorter than the distance of their bars.
+        longest = max((max(map(len, bar.label.split("\n"))) for bar in self.bars), default=0)
+        per_bar = (sizes(len(self.bars), 0.5, 5.0) - 0.9) / max(1, len(self.bars))
+        return longest * 0.072 > per_bar
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> EfficiencyChart:
+    """Return the chart of rows as ``validate`` writes them.
+
+    Args:
+        rows: Configurations; a row without a measured throughput shows its prediction alone.
+        options: The title.
+
+    Raises:
+        TableError: A column is missing or a cell is no number.
+    """
+    table = checked(rows, COLUMNS, "efficiency")
+    names = varying(table, "network", "pruning", "platform", "datatype", "batch", "backend")
+    bars = tuple(
+        Bars(
+            _named(row, names),
+            row["predicted_fps"],
+            row["measured_fps"],
+            row["peak_fps"],
+            row["flag"] or "",
+        )
+        for row in table
+    )
+    return EfficiencyChart(bars, (options or Options()).title)
+
+
+def _named(row: Row, names: tuple[str, ...]) -> str:
+    batch = f"batch {row['batch']}" if "batch" in names and row["batch"] else ""
+    return " ".join(
+        part for part in (label(row, *(name for name in names if name != "batch")), batch) if part
+    )
+
+
+charts.add(
+    "efficiency",
+    Kind(
+        "efficiency",
+        "predicted, measured and peak throughput side by side, with measured / predicted in percent",
+        COLUMNS,
+        compute,
+    ),
+)

@@ -1,0 +1,292 @@
+"""Chart ``roofline``: attainable performance over operational intensity, with networks or layers as points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, titled
+from roofline.chart._labels import place_labels, spread
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
+from roofline.model import attainable, ridge
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMNS = (
+    *words("platform", "datatype"),
+    Column("peak_op_s", "peak performance in OP/s", kind="positive"),
+    Column("bandwidth_b_s", "memory bandwidth in B/s", kind="positive"),
+    Column("memory", "name of the memory level the bandwidth is of", required=False),
+    Column("roof", "'measured' for a roof that microbenchmarks gave", required=False),
+    *words("network", "pruning", "batch", "layer", required=False),
+    Column("intensity", "operational intensity in OP/B", required=False, kind="positive"),
+    Column("performance_op_s", "predicted performance in OP/s", required=False, kind="positive"),
+    Column("measured_op_s", "measured performance in OP/s", required=False, kind="positive"),
+    Column("time_ms", "time of the layer in ms", required=False, kind="positive"),
+    Column("bound", "what holds the layer back", required=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """One memory slope with one compute roof."""
+
+    machine: str
+    datatype: str
+    peak: float
+    """OP/s."""
+    bandwidth: float
+    """B/s."""
+    memory: str = ""
+    measured: bool = False
+
+    @property
+    def knee(self) -> tuple[float, float]:
+        """The ridge point: intensity in OP/B, performance in OP/s."""
+        return float(ridge(self.peak, self.bandwidth)), self.peak
+
+    @property
+    def name(self) -> str:
+        """What the compute roof is called."""
+        return f"{self.machine} {self.datatype}{' measured' if self.measured else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A network or a layer on a roof."""
+
+    label: str
+    machine: str
+    intensity: float
+    """OP/B."""
+    performance: float
+    """OP/s."""
+    measured: float | None = None
+    """OP/s of a real run."""
+    weight: float = 1.0
+    """Share of the time, for layers."""
+    bound: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RooflineChart(Chart):
+    """Roofs of machines and what runs under them."""
+
+    roofs: tuple[Roof, ...]
+    points: tuple[Point, ...] = ()
+    layers: bool = False
+    """Whether the points are layers of one network."""
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per roof and point."""
+        return [
+            {
+                "kind": "roof", "name": roof.name, "intensity": roof.knee[0], "performance_op_s": roof.peak,
+                "bandwidth_b_s": roof.bandwidth, "memory": roof.memory,
+            }
+            for roof in self.roofs
+        ] + [
+            {
+                "kind": "layer" if self.layers else "network", "name": point.label,
+                "intensity": point.intensity, "performance_op_s": point.performance,
+                "measured_op_s": point.measured,
+            }
+            for point in self.points
+        ]  # fmt: skip
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        return 9.0, max(5.2, 0.2 * len(self.roofs) + 2)
+
+    def limits(self) -> tuple[float, float, float, float]:
+        """Return the limits of both axes: x from, x to, y from, y to; every knee and point lies well inside."""
+        xs = [roof.knee[0] for roof in self.roofs] + [point.intensity for point in self.points]
+        left, right = min(xs) / 6, max(xs) * 6
+        ys = [roof.peak for roof in self.roofs] + [point.performance for point in self.points]
+        ys += [point.measured for point in self.points if point.measured is not None]
+        slopes = [float(attainable(roof.peak, roof.bandwidth, left * 2)) for roof in self.roofs]
+        return left, right, min(*ys, *slopes) / 2, max(ys) * 2.5
+
+    def draw(self, ax: Axes) -> None:
+        """Draw roofs as lines with exact knees, and points on them."""
+        left, right, bottom, top = self.limits()
+        ax.set(xscale="log", yscale="log", xlim=(left, right), ylim=(bottom, top))
+        colour = style.colours(roof.machine for roof in self.roofs)
+        for roof in self.roofs:
+            knee = roof.knee[0]
+            ax.plot(
+                [left, knee, right], [roof.bandwidth * left, roof.peak, roof.peak], color=colour[roof.machine],
+                lw=1.2 if roof.measured or roof.memory else 1.6, ls="--" if roof.measured else "-", zorder=2,
+                alpha=0.7 if roof.memory else 1.0,
+            )  # fmt: skip
+            ax.plot([knee], [roof.peak], "|", color=colour[roof.machine], ms=9, zorder=2)
+        titled(ax, self.title, "operational intensity, OP/B", "performance")
+        _si_axis(ax)
+        if self.layers:
+            self._draw_layers(ax)
+        else:
+            self._draw_networks(ax, colour)
+        self._name_roofs(ax, colour)
+
+    def _name_roofs(self, ax: Axes, colour: dict[str, str]) -> None:
+        flat: dict[tuple[str, float, bool], list[str]] = {}
+        for roof in self.roofs:
+            names = flat.setdefault((roof.machine, roof.peak, roof.measured), [])
+            names += [] if roof.datatype in names else [roof.datatype]
+        spread(
+            ax,
+            [peak for _, peak, _ in flat],
+            [
+                f"{machine} {'/'.join(names)}{' measured' if measured else ''}  {style.rate(peak, 'OP/s')}"
+                for (machine, peak, measured), names in flat.items()
+            ],
+            [colour[machine] for machine, _, _ in flat],
+        )
+        left, _, bottom, _ = self.limits()
+        slopes = {(roof.bandwidth, roof.memory): roof for roof in self.roofs}
+        for number, roof in enumerate(sorted(slopes.values(), key=lambda roof: -roof.bandwidth)):
+            # Neighbouring slopes are labelled at different places along them.
+            start = max(left, bottom / roof.bandwidth) * 2 * 2.2 ** (number % 3)
+            start = min(start, roof.knee[0] / 1.5)
+            (x0, y0), (x1, y1) = ax.transData.transform(
+                [(start, start * roof.bandwidth), (2 * start, 2 * start * roof.bandwidth)]
+            )
+            same = len(
+                {other.machine for other in self.roofs if other.bandwidth == roof.bandwidth}
+            )
+            text = ax.text(
+                start, start * roof.bandwidth, f"{roof.memory} {style.rate(roof.bandwidth, 'B/s')}".strip(),
+                rotation=math.degrees(math.atan2(y1 - y0, x1 - x0)), rotation_mode="anchor",
+                color=colour[roof.machine] if same == 1 else style.INK, fontsize=7, ha="center", va="center",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.9}, zorder=3,
+            )  # fmt: skip
+            text.set_in_layout(False)
+
+    def _draw_networks(self, ax: Axes, colour: dict[str, str]) -> None:
+        from matplotlib.lines import Line2D
+
+        marks = style.markers(point.label for point in self.points)
+        for point in self.points:
+            ink = colour.get(point.machine, style.INK)
+            ax.plot([point.intensity], [point.performance], marks[point.label], color=ink, ms=6, mec="white",
+                    mew=0.6, zorder=4)  # fmt: skip
+            if point.measured is not None:
+                ax.plot(
+                    [point.intensity] * 2,
+                    [point.measured, point.performance],
+                    ":",
+                    color=ink,
+                    lw=0.9,
+                    zorder=3,
+                )
+                ax.plot(
+                    [point.intensity], [point.measured], "x", color=ink, ms=5, mew=1.4, zorder=4
+                )
+        if len(self.points) <= 12 and len({point.label for point in self.points}) == len(
+            self.points
+        ):
+            measured = [(p.intensity, p.measured) for p in self.points if p.measured is not None]
+            place_labels(
+                ax, [(point.intensity, point.performance) for point in self.points],
+                [point.label for point in self.points],
+                colours=[colour.get(point.machine, style.INK) for point in self.points], avoid=measured,
+            )  # fmt: skip
+            names: list[Line2D] = []
+        else:
+            names = [
+                Line2D([], [], marker=marks[name], ls="", color=style.GREY, label=name)
+                for name in ordered(point.label for point in self.points)
+            ]
+        if any(point.measured is not None for point in self.points):
+            names.append(Line2D([], [], marker="x", ls="", color=style.INK, label="measured"))
+        if names:
+            ax.legend(handles=names, loc="lower right", fontsize=7, ncols=1 + len(names) // 14)
+
+    def _draw_layers(self, ax: Axes) -> None:
+        from matplotlib.lines import Line2D
+
+        heaviest = max((point.weight for point in self.points), default=1.0)
+        for point in self.points:
+            ax.plot(
+                [point.intensity], [point.performance], "o", alpha=0.65, mec="white", mew=0.4, zorder=4,
+                color=style.BOUND.get(point.bound, style.INK), ms=3 + 11 * math.sqrt(point.weight / heaviest),
+            )  # fmt: skip
+        named = sorted(self.points, key=lambda point: -point.weight)[:6]
+        place_labels(
+            ax, [(point.intensity, point.performance) for point in named], [point.label for point in named],
+            colours=[style.INK] * len(named),
+        )  # fmt: skip
+        bounds = ordered(point.bound for point in self.points if point.bound)
+        handles = [
+            Line2D(
+                [],
+                [],
+                marker="o",
+                ls="",
+                color=style.BOUND.get(name, style.INK),
+                label=f"{name}-bound layer",
+            )
+            for name in bounds
+        ]
+        handles.append(Line2D([], [], marker="", ls="", label="area: share of the time"))
+        ax.legend(handles=handles, loc="lower right", fontsize=7)
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> RooflineChart:
+    """Return the chart of rows as ``predict`` writes them.
+
+    Args:
+        rows: A row gives a roof (platform, datatype, peak_op_s, bandwidth_b_s) and, where it has an intensity, a point.
+        options: The title.
+
+    Raises:
+        TableError: A column is missing or a cell is no number.
+    """
+    table = checked(rows, COLUMNS, "roofline")
+    roofs = ordered(
+        Roof(row["platform"], row["datatype"], row["peak_op_s"], row["bandwidth_b_s"], row["memory"] or "",
+             row["roof"] == "measured")
+        for row in table
+    )  # fmt: skip
+    with_points = [row for row in table if row["intensity"] is not None]
+    layers = any(row["layer"] for row in with_points)
+    title = (options or Options()).title
+    return RooflineChart(tuple(roofs), tuple(_points(with_points, layers=layers)), layers, title)
+
+
+def _points(rows: Sequence[dict[str, Any]], *, layers: bool) -> list[Point]:
+    names = ("layer",) if layers else varying(rows, "network", "pruning", "batch")
+    total = sum(row["time_ms"] or 0.0 for row in rows) or 1.0
+    return ordered(
+        Point(
+            label=label(row, *names), machine=row["platform"], intensity=row["intensity"],
+            performance=row["performance_op_s"]
+            or float(attainable(row["peak_op_s"], row["bandwidth_b_s"], row["intensity"])),
+            measured=row["measured_op_s"], weight=(row["time_ms"] or total) / total, bound=row["bound"] or "",
+        )
+        for row in rows
+    )  # fmt: skip
+
+
+def _si_axis(ax: Axes) -> None:
+    from matplotlib.ticker import EngFormatter, FuncFormatter
+
+    ax.yaxis.set_major_formatter(EngFormatter(unit="OP/s"))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+charts.add(
+    "roofline",
+    Kind(
+        "roofline",
+        "performance over intensity: memory slopes, compute roofs, networks or layers as points",
+        COLUMNS,
+        compute,
+    ),
+)

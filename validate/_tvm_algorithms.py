@@ -60,7 +60,8 @@ def _divisor(size: int, most: int) -> int:
     return next(block for block in range(min(size, most), 0, -1) if size % block == 0)
 
 
-def _padded(data: Any, conv: Convolution) -> Any:
+def padded(data: Any, conv: Convolution) -> Any:
+    """Return the input tensor expression with its frame of zeros."""
     from tvm import topi
 
     top, left, bottom, right = conv.padding
@@ -69,19 +70,21 @@ def _padded(data: Any, conv: Convolution) -> Any:
     return topi.nn.pad(data, (0, 0, top, left), (0, 0, bottom, right), name="padded")
 
 
-def _gemm(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
-    """Unroll the patches into a matrix, then one matrix product (im2col)."""
+def im2col(builder: Any, data: Any, conv: Convolution) -> Any:
+    """Return the patches of the input as a matrix, shape [batch, channels × kernel, output positions]."""
     from tvm import relax, te
 
     (kh, kw), (sh, sw), (dh, dw) = conv.kernel, conv.strides, conv.dilation
     oh, ow = conv.output
     depth = conv.channels * kh * kw
+    if conv.kernel == (1, 1) and conv.strides == (1, 1) and not any(conv.padding):
+        return relax.op.reshape(data, (conv.batch, depth, oh * ow))
 
     def patches(inputs: Any) -> Any:
-        padded = _padded(inputs, conv)
+        framed = padded(inputs, conv)
         return te.compute(
             (conv.batch, depth, oh * ow),
-            lambda n, k, p: padded[
+            lambda n, k, p: framed[
                 n,
                 k // (kh * kw),
                 (p // ow) * sh + (k // kw) % kh * dh,
@@ -90,13 +93,18 @@ def _gemm(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
             name="patches",
         )
 
-    if conv.kernel == (1, 1) and conv.strides == (1, 1) and not any(conv.padding):
-        columns = relax.op.reshape(data, (conv.batch, depth, oh * ow))
-    else:
-        columns = builder.emit(builder.call_te(patches, data, primfunc_name_hint="im2col"))
+    return builder.call_te(patches, data, primfunc_name_hint="im2col")
+
+
+def _gemm(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
+    """Unroll the patches into a matrix, then one matrix product (im2col)."""
+    from tvm import relax
+
+    columns = builder.emit(im2col(builder, data, conv))
+    depth = conv.channels * conv.kernel[0] * conv.kernel[1]
     matrix = relax.op.reshape(kernel, (conv.filters, depth))
     product = builder.emit(relax.op.matmul(matrix, columns, out_dtype=conv.dtype))
-    return relax.op.reshape(product, (conv.batch, conv.filters, oh, ow))
+    return relax.op.reshape(product, (conv.batch, conv.filters, *conv.output))
 
 
 def _spatial_pack(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
@@ -293,7 +301,7 @@ def apply(
 
         def visit_call_(self, call: Any) -> Any:
             call = self.visit_expr_post_order(call)
-            conv = _numbers(call)
+            conv = conv2d_numbers(call)
             if conv is None:
                 return call
             picked = algorithm(choose(conv))
@@ -311,7 +319,8 @@ def apply(
     return rewriter.builder_.get(), used
 
 
-def _numbers(call: Any) -> Convolution | None:
+def conv2d_numbers(call: Any) -> Convolution | None:
+    """Return the numbers of a call of ``nn.conv2d`` in NCHW, or None for any other call."""
     if getattr(call.op, "name", "") != "relax.nn.conv2d":
         return None
     attributes = call.attrs

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
 from roofline.cost import Cost
+from roofline.errors import CompressionError
 from roofline.node import Tensor
 from roofline.ops import Kind
+from roofline.registry import Registry
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Transformation = Callable[["Workload", Any], "Workload"]
+"""Returns a workload changed as a request says."""
+
+transformations: Registry[Transformation] = Registry(
+    "transformation", "roofline.compress", "roofline.transformations", CompressionError
+)
+"""What `Workload.under` can do, by the name of its keyword."""
 
 TRAFFIC_ASSUMPTIONS = ("weights", "weights_io", "fused", "unfused")
 """Which bytes cross the memory interface, by name; `Workload.traffic_bytes` says what each means."""
@@ -50,6 +60,12 @@ class Layer:
     """Names of the ONNX nodes in a fused layer, in execution order."""
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
     """The operator's own attributes (kernel_shape, group, ...)."""
+    sparsity: float = 0.0
+    """Share of the multiplying weights that are zero."""
+    weight_format: str = "dense"
+    """How those weights are stored; `roofline.compress.formats` has the formats."""
+    effective_macs: int | None = None
+    """Multiply-accumulates with a weight that is not zero; None when no weight is known to be zero."""
     unknown: bool = False
     """Whether a count of this layer could not be resolved (data-dependent size, unsupported operator)."""
     note: str = ""
@@ -58,6 +74,16 @@ class Layer:
     def traffic_bytes(self) -> int:
         """Weights, inputs and outputs, in bytes, for one inference."""
         return self.weight_bytes + self.input_bytes + self.output_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The graph that counts come from, so that a changed graph can be counted the same way."""
+
+    model: Any
+    """The ONNX model, with or without its weights."""
+    binding: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """How its open dimensions and values were bound: the keyword arguments of `Workload.from_onnx`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +116,8 @@ class Workload:
     """What was done to the network: ``dense``, ``keep-channels=0.5``, ..."""
     precision: str | None = None
     """The precision asked for; None is the graph's own datatypes."""
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+    """The graph the counts come from; None for published tables."""
 
     @property
     def cost(self) -> Cost:
@@ -105,6 +133,34 @@ class Workload:
     def ops(self) -> int:
         """Operations of one inference: two for a multiply-accumulate, and the other arithmetic."""
         return self.cost.ops
+
+    @property
+    def effective_macs(self) -> int:
+        """Multiply-accumulates with a weight that is not zero; all of them where no weight is known to be zero."""
+        return sum(
+            layer.cost.macs if layer.effective_macs is None else layer.effective_macs
+            for layer in self.layers
+        )
+
+    def under(self, **changes: Any) -> Workload:
+        """Return what the network requires after it is compressed; the model itself is not touched.
+
+        Args:
+            **changes: Requests by transformation: ``pruning`` (a share of channels to keep, shares by layer
+                pattern, or a `Pruning`), ``precision`` (a name such as ``int8`` or ``w4a8``, names by layer
+                pattern, or a `Quantization`) and ``sparsity`` (a share of weights to zero, or a `Sparsity`).
+                None changes nothing.
+
+        Raises:
+            RooflineError: A request cannot be met, or no transformation has that name.
+        """
+        changed = self
+        # Channels go first: they change the graph, and what remains is quantized and made sparse.
+        order = {"pruning": 0, "precision": 1, "sparsity": 2}
+        for name in sorted(changes, key=lambda name: (order.get(name, len(order)), name)):
+            if changes[name] is not None:
+                changed = transformations.get(name)(changed, changes[name])
+        return changed
 
     @classmethod
     def from_table(

@@ -6,8 +6,12 @@ that an algorithm is known by (the unrolled patches of GEMM, the packed input of
 own: inlined into the convolution they would turn every algorithm back into the direct one.
 """
 
+# The lambdas of tensor expressions take index variables, which have no type at all.
+# pyright: reportUnknownLambdaType=false
+
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -62,7 +66,7 @@ def _divisor(size: int, most: int) -> int:
 
 def padded(data: Any, conv: Convolution) -> Any:
     """Return the input tensor expression with its frame of zeros."""
-    from tvm import topi
+    topi: Any = importlib.import_module("tvm.topi")
 
     top, left, bottom, right = conv.padding
     if not any(conv.padding):
@@ -72,7 +76,8 @@ def padded(data: Any, conv: Convolution) -> Any:
 
 def im2col(builder: Any, data: Any, conv: Convolution) -> Any:
     """Return the patches of the input as a matrix, shape [batch, channels × kernel, output positions]."""
-    from tvm import relax, te
+    relax: Any = importlib.import_module("tvm.relax")
+    te: Any = importlib.import_module("tvm.te")
 
     (kh, kw), (sh, sw), (dh, dw) = conv.kernel, conv.strides, conv.dilation
     oh, ow = conv.output
@@ -98,7 +103,7 @@ def im2col(builder: Any, data: Any, conv: Convolution) -> Any:
 
 def _gemm(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
     """Unroll the patches into a matrix, then one matrix product (im2col)."""
-    from tvm import relax
+    relax: Any = importlib.import_module("tvm.relax")
 
     columns = builder.emit(im2col(builder, data, conv))
     depth = conv.channels * conv.kernel[0] * conv.kernel[1]
@@ -109,7 +114,9 @@ def _gemm(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
 
 def _spatial_pack(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
     """Pack channels into blocks that fill a vector, convolve block by block, unpack."""
-    from tvm import relax, te, topi
+    relax: Any = importlib.import_module("tvm.relax")
+    te: Any = importlib.import_module("tvm.te")
+    topi: Any = importlib.import_module("tvm.topi")
 
     (kh, kw), (sh, sw), (dh, dw) = conv.kernel, conv.strides, conv.dilation
     oh, ow = conv.output
@@ -164,8 +171,11 @@ def _spatial_pack(builder: Any, data: Any, kernel: Any, conv: Convolution) -> An
 
 def _winograd(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
     """Transform kernel and input tiles, multiply tile by tile, transform back (Lavin and Gray 2016)."""
-    from tvm import te, topi
-    from tvm.topi.nn.winograd_util import winograd_transform_matrices
+    te: Any = importlib.import_module("tvm.te")
+    topi: Any = importlib.import_module("tvm.topi")
+    matrices: Any = importlib.import_module(
+        "tvm.topi.nn.winograd_util"
+    ).winograd_transform_matrices
 
     size = _TILE + conv.kernel[0] - 1
     oh, ow = conv.output
@@ -173,7 +183,7 @@ def _winograd(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
     tiles = conv.batch * rows * columns
 
     def transform(weights: Any) -> Any:
-        _, _, g = winograd_transform_matrices(_TILE, conv.kernel[0], conv.dtype)
+        _, _, g = matrices(_TILE, conv.kernel[0], conv.dtype)
         ky = te.reduce_axis((0, conv.kernel[0]), name="ky")
         kx = te.reduce_axis((0, conv.kernel[1]), name="kx")
         return te.compute(
@@ -183,7 +193,7 @@ def _winograd(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
         )
 
     def convolve(inputs: Any, weights: Any) -> Any:
-        a, b, _ = winograd_transform_matrices(_TILE, conv.kernel[0], conv.dtype)
+        a, b, _ = matrices(_TILE, conv.kernel[0], conv.dtype)
         top, left, _, _ = conv.padding
         # Whole tiles: topi's own form reads past the edge where the output is no multiple of the tile.
         bottom = rows * _TILE + conv.kernel[0] - 1 - conv.height - top
@@ -291,7 +301,7 @@ def apply(
     Returns:
         The module with these convolutions legalized, and how many use each algorithm.
     """
-    from tvm import relax
+    relax: Any = importlib.import_module("tvm.relax")
 
     used: dict[str, int] = {}
 
@@ -327,9 +337,10 @@ def conv2d_numbers(call: Any) -> Convolution | None:
     if attributes.data_layout != "NCHW" or attributes.kernel_layout != "OIHW":
         return None
     data, kernel = (tuple(int(size) for size in argument.ty.shape) for argument in call.args)
+    top, left, bottom, right = (int(size) for size in attributes.padding)
     return Convolution(
         data[0], data[1], data[2], data[3], kernel[0], (kernel[2], kernel[3]),
-        tuple(map(int, attributes.strides)), tuple(map(int, attributes.padding)),
-        tuple(map(int, attributes.dilation)), int(attributes.groups),
+        (int(attributes.strides[0]), int(attributes.strides[1])), (top, left, bottom, right),
+        (int(attributes.dilation[0]), int(attributes.dilation[1])), int(attributes.groups),
         str(call.args[0].ty.dtype),
     )  # fmt: skip

@@ -1,12 +1,13 @@
 """Weight-pruned convolutions and linear layers for TVM: kernels that store and multiply only what is not zero.
 
-Two storage formats, compressed sparse rows (CSR) and blocks of rows (BSR), and two ways to convolve: as a matrix product
-with unrolled patches (``gemm``), and ``direct``, where an entry's index is its offset in the padded input, so that no
-patch is ever copied. TVM has no sparse operators for Relax; these are written in TVMScript.
+Two storage formats, compressed sparse rows (CSR) and blocks of rows (BSR), and two ways to convolve: as a matrix
+product with unrolled patches (``gemm``), and ``direct``, where an entry's index is its offset in the padded input, so
+that no patch is ever copied. TVM has no sparse operators for Relax; these are written in TVMScript.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,6 +18,7 @@ import numpy as np
 from roofline.errors import MeasurementError, did_you_mean
 from roofline.node import Array
 from roofline.validate._tvm_algorithms import Convolution, conv2d_numbers, im2col, padded
+from roofline.validate._tvm_kernels import sparse_direct, sparse_gemm, sparse_linear
 
 DENSEST = 0.5
 """Share of non-zeros above which a layer stays dense: CSR then takes more memory than it saves (4-byte indices)."""
@@ -110,12 +112,12 @@ def apply_sparse(
     Returns:
         The module, and how many layers became sparse (``sparse``) and how many stayed (``dense``).
     """
-    from tvm import relax
+    relax: Any = importlib.import_module("tvm.relax")
 
     used = {"sparse": 0, "dense": 0}
 
     @relax.expr_functor.mutator
-    class Rewriter(relax.PyExprMutator):
+    class Rewriter(relax.PyExprMutator):  # pyright: ignore[reportUntypedBaseClass]
         """Replaces calls whose weights are sparse constants."""
 
         def visit_call_(self, call: Any) -> Any:
@@ -161,7 +163,7 @@ def apply_sparse(
 def _convolution(
     builder: Any, data: Any, weights: Array, conv: Convolution, form: SparseForm
 ) -> Any:
-    from tvm import relax
+    relax: Any = importlib.import_module("tvm.relax")
 
     if conv.dtype != "float32" or conv.filters % form.block_rows:
         return None
@@ -170,25 +172,28 @@ def _convolution(
     if stored.index.size == 0:
         return None
     oh, ow = conv.output
+    groups = conv.filters // form.block_rows
     if form.direct:
-        framed = (
-            builder.call_te(lambda inputs: padded(inputs, conv), data, primfunc_name_hint="frame")
-            if any(conv.padding)
-            else data
-        )
+        framed = _frame(builder, data, conv) if any(conv.padding) else data
         height, width = _framed(conv)
         source = builder.emit(
             relax.op.reshape(builder.emit(framed), (conv.batch, conv.channels * height * width))
         )
-        function = _direct_kernel(conv, stored, form.block_rows)
+        function = sparse_direct(
+            conv.batch, groups, form.block_rows, stored.index.size, conv.channels * height * width, oh, ow,
+            conv.strides[0] * width, conv.strides[1], _lanes(ow),
+        )  # fmt: skip
         index = _offsets(stored.index, conv)
     else:
         source = builder.emit(im2col(builder, data, conv))
-        function = _gemm_kernel(conv, stored, form.block_rows)
+        depth = conv.channels * conv.kernel[0] * conv.kernel[1]
+        function = sparse_gemm(
+            conv.batch, groups, form.block_rows, stored.index.size, depth, oh * ow, _lanes(oh * ow)
+        )
         index = stored.index
     variable = builder.add_func(function, "sparse_conv2d")
     arguments = [relax.const(stored.data), relax.const(index), relax.const(stored.start), source]
-    shape = (conv.batch, conv.filters // form.block_rows, form.block_rows, oh * ow)
+    shape = (conv.batch, groups, form.block_rows, oh * ow)
     product = builder.emit(
         relax.call_tir(variable, arguments, relax.TensorType(shape, conv.dtype))
     )
@@ -204,6 +209,13 @@ def _offsets(index: Array, conv: Convolution) -> Array:
     return offset.astype(np.int32)
 
 
+def _frame(builder: Any, data: Any, conv: Convolution) -> Any:
+    def frame(inputs: Any) -> Any:
+        return padded(inputs, conv)
+
+    return builder.call_te(frame, data, primfunc_name_hint="frame")
+
+
 def _framed(conv: Convolution) -> tuple[int, int]:
     top, left, bottom, right = conv.padding
     return conv.height + top + bottom, conv.width + left + right
@@ -215,100 +227,9 @@ def _lanes(size: int) -> int:
     return max(divisors, key=lambda lanes: (lanes / (-(-lanes // _VECTOR) * _VECTOR), lanes))
 
 
-def _gemm_kernel(conv: Convolution, stored: Compressed, block: int) -> Any:
-    from tvm.script import tirx as T  # noqa: N812
-
-    size = conv.output[0] * conv.output[1]
-    depth = conv.channels * conv.kernel[0] * conv.kernel[1]
-    batch, groups, blocks, lanes = (
-        conv.batch,
-        conv.filters // block,
-        stored.index.size,
-        _lanes(size),
-    )
-
-    @T.prim_func(private=True, s_tir=True)
-    def kernel(
-        values: T.Buffer((blocks, block), "float32"),
-        index: T.Buffer((blocks,), "int32"),
-        start: T.Buffer((groups + 1,), "int32"),
-        patches: T.Buffer((batch, depth, size), "float32"),
-        result: T.Buffer((batch, groups, block, size), "float32"),
-    ):
-        T.func_attr({"tirx.noalias": True})
-        for ng in T.parallel(batch * groups):
-            total = T.alloc_buffer((block, lanes), "float32", scope="local")
-            for tile in range(size // lanes):
-                for b in T.unroll(block):
-                    for v in T.vectorized(lanes):
-                        total[b, v] = T.float32(0)
-                for e in T.serial(start[ng % groups + 1] - start[ng % groups]):
-                    for b in T.unroll(block):
-                        for v in T.vectorized(lanes):
-                            total[b, v] = (
-                                total[b, v]
-                                + values[start[ng % groups] + e, b]
-                                * patches[
-                                    ng // groups, index[start[ng % groups] + e], tile * lanes + v
-                                ]
-                            )
-                for b in T.unroll(block):
-                    for v in T.vectorized(lanes):
-                        result[ng // groups, ng % groups, b, tile * lanes + v] = total[b, v]
-
-    return kernel
-
-
-def _direct_kernel(conv: Convolution, stored: Compressed, block: int) -> Any:
-    from tvm.script import tirx as T  # noqa: N812
-
-    oh, ow = conv.output
-    height, width = _framed(conv)
-    area = conv.channels * height * width
-    down, right = conv.strides[0] * width, conv.strides[1]
-    batch, groups, blocks, lanes = conv.batch, conv.filters // block, stored.index.size, _lanes(ow)
-
-    @T.prim_func(private=True, s_tir=True)
-    def kernel(
-        values: T.Buffer((blocks, block), "float32"),
-        index: T.Buffer((blocks,), "int32"),
-        start: T.Buffer((groups + 1,), "int32"),
-        image: T.Buffer((batch, area), "float32"),
-        result: T.Buffer((batch, groups, block, oh * ow), "float32"),
-    ):
-        T.func_attr({"tirx.noalias": True})
-        for ng in T.parallel(batch * groups):
-            total = T.alloc_buffer((block, lanes), "float32", scope="local")
-            for y, tile in T.grid(oh, ow // lanes):
-                for b in T.unroll(block):
-                    for v in T.vectorized(lanes):
-                        total[b, v] = T.float32(0)
-                for e in T.serial(start[ng % groups + 1] - start[ng % groups]):
-                    for b in T.unroll(block):
-                        for v in T.vectorized(lanes):
-                            total[b, v] = (
-                                total[b, v]
-                                + values[start[ng % groups] + e, b]
-                                * image[
-                                    ng // groups,
-                                    index[start[ng % groups] + e]
-                                    + y * down
-                                    + (tile * lanes + v) * right,
-                                ]
-                            )
-                for b in T.unroll(block):
-                    for v in T.vectorized(lanes):
-                        result[ng // groups, ng % groups, b, y * ow + tile * lanes + v] = total[
-                            b, v
-                        ]
-
-    return kernel
-
-
 def _linear(builder: Any, call: Any, weights: Array) -> Any:
     """Multiply rows of inputs with a sparse [inputs, outputs] matrix, stored by output."""
-    from tvm import relax
-    from tvm.script import tirx as T  # noqa: N812
+    relax: Any = importlib.import_module("tvm.relax")
 
     shape = [int(size) for size in call.args[0].ty.shape]
     if weights.ndim != 2 or len(shape) != 2 or str(call.args[0].ty.dtype) != "float32":
@@ -318,23 +239,7 @@ def _linear(builder: Any, call: Any, weights: Array) -> Any:
         return None
     (rows, depth), outputs, blocks = shape, weights.shape[1], stored.index.size
 
-    @T.prim_func(private=True, s_tir=True)
-    def kernel(
-        values: T.Buffer((blocks, 1), "float32"),
-        index: T.Buffer((blocks,), "int32"),
-        start: T.Buffer((outputs + 1,), "int32"),
-        inputs: T.Buffer((rows, depth), "float32"),
-        result: T.Buffer((rows, outputs), "float32"),
-    ):
-        T.func_attr({"tirx.noalias": True})
-        for o in T.parallel(outputs):
-            for n in range(rows):
-                result[n, o] = T.float32(0)
-                for e in T.serial(start[o + 1] - start[o]):
-                    result[n, o] = (
-                        result[n, o] + values[start[o] + e, 0] * inputs[n, index[start[o] + e]]
-                    )
-
+    kernel = sparse_linear(rows, depth, outputs, blocks)
     variable = builder.add_func(kernel, "sparse_linear")
     arguments = [relax.const(part) for part in (stored.data, stored.index, stored.start)]
     return relax.call_tir(

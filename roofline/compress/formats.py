@@ -61,6 +61,8 @@ class SparseFormat:
     name: str
     title: str
     bits: Bits
+    least: float = 0.0
+    """The smallest sparsity it can hold."""
 
     def bytes(self, shape: WeightShape, nonzeros: int, value_bits: int = 32, index_bits: int = 32) -> int:
         """Return the bytes a tensor takes, packed.
@@ -71,6 +73,11 @@ class SparseFormat:
         """
         if not 0 <= nonzeros <= shape.elements:
             raise CompressionError(f"{nonzeros} nonzeros do not fit in {shape.elements} weights")
+        if nonzeros > math.ceil(shape.elements * (1 - self.least)):
+            raise CompressionError(
+                f"the format {self.name} holds weights of which {self.least:g} or more are zero",
+                repair="Raise the sparsity or choose another format",
+            )
         return math.ceil(self.bits(shape, Fraction(nonzeros), value_bits, index_bits) / 8)
 
     def break_even(
@@ -91,7 +98,7 @@ class SparseFormat:
         if empty >= dense:
             return None
         if full <= dense:
-            return 0.0
+            return self.least
         return float(1 - (dense - empty) / (full - empty))
 
 
@@ -101,9 +108,9 @@ formats: Registry[SparseFormat] = Registry(
 """Every sparse format, by the name that ``--sparse-format`` takes."""
 
 
-def sparse_format(name: str, title: str) -> Callable[[Bits], Bits]:
+def sparse_format(name: str, title: str, least: float = 0.0) -> Callable[[Bits], Bits]:
     """Return a decorator that registers a format by its size function."""
-    return formats.register(name, wrap=lambda bits: SparseFormat(name, title, bits))
+    return formats.register(name, wrap=lambda bits: SparseFormat(name, title, bits, least))
 
 
 @sparse_format("dense", "every weight, zeros too")
@@ -147,7 +154,7 @@ def bitmap(shape: WeightShape, nonzeros: Fraction, value: int, _index: int) -> F
     return shape.elements + nonzeros * value
 
 
-@sparse_format("2:4", "two of every four weights, with a two-bit position each")
+@sparse_format("2:4", "two of every four weights, with a two-bit position each", least=0.5)
 def two_of_four(shape: WeightShape, _nonzeros: Fraction, value: int, _index: int) -> Fraction:
     """Return half the values and their positions, whatever zeros lie among them."""
     return Fraction(shape.elements, 2) * (value + 2)

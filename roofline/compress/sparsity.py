@@ -57,8 +57,6 @@ class Sparsity:
                     f"the sparsity{where and f' of {where!r}'} is {share:g}, outside [0, 1)",
                     repair="Give a share such as 0.9, not a percentage",
                 )
-            if self.format == "2:4" and share not in {None, 0, 0.5}:
-                raise CompressionError("the format 2:4 holds exactly half the weights", repair="Give the sparsity 0.5")
 
     @property
     def label(self) -> str:

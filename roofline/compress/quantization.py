@@ -1,0 +1,198 @@
+"""Quantization what-if: the bytes and the arithmetic of a network at other datatypes, without touching the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+from roofline.compress.channels import joined
+from roofline.compress.recount import Change, recount
+from roofline.errors import CompressionError, did_you_mean
+from roofline.node import Tensor
+from roofline.precision import DATATYPES, DataType, Precision, precision
+from roofline.workload import Workload, transformations
+
+ENDS = ("first", "last")
+STATE_NAMES = ("past*", "present*", "*cache*", "*state*", "*kv*", "h", "c", "hn", "cn", "h_*", "c_*", "*hidden*")
+"""Names that inputs and outputs carrying state from one inference to the next usually have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """A request for datatypes.
+
+    Example:
+        >>> Quantization("int8", wide={"first": "fp16"}).label
+        'int8,first=fp16'
+    """
+
+    datatype: str | None = None
+    """Weights and activations of every layer: ``int8``, ``w4a8``, ``ternary``, ``fp16``; None keeps the graph's."""
+    layers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Datatypes by glob pattern on layer names; where several match, the last one counts."""
+    wide: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Datatypes of the ``first`` and the ``last`` layer that multiplies with stored weights."""
+    state: str | None = None
+    """Datatype of state and KV-cache inputs and outputs, whose names match `state_names`."""
+    state_names: tuple[str, ...] = STATE_NAMES
+
+    def __post_init__(self) -> None:
+        names = [self.datatype, *self.layers.values(), *self.wide.values(), self.state]
+        for name in names:
+            if name is not None:
+                precision(name)
+        for end in self.wide:
+            if end not in ENDS:
+                raise CompressionError(f"{end!r} is neither first nor last", repair="Name a layer by its pattern")
+
+    @property
+    def label(self) -> str:
+        """The request in one word, as on the command line."""
+        parts = [self.datatype] if self.datatype else []
+        parts += [f"{where}={name}" for where, name in (*self.wide.items(), *self.layers.items())]
+        parts += [f"state={self.state}"] if self.state else []
+        return ",".join(parts)
+
+
+def as_quantization(request: Quantization | Precision | str | Mapping[str, str]) -> Quantization:
+    """Return a request from its short forms: a datatype's name, a precision, or names by layer pattern."""
+    if isinstance(request, Quantization):
+        return request
+    if isinstance(request, Precision):
+        return Quantization(request.name)
+    if isinstance(request, Mapping):
+        wide = {end: request[end] for end in ENDS if end in request}
+        return Quantization(layers={k: v for k, v in request.items() if k not in ENDS}, wide=wide)
+    return Quantization(request)
+
+
+def parse_datatypes(texts: Sequence[str]) -> Quantization:
+    """Parse ``int8`` and ``PATTERN=fp16`` texts; the patterns ``first``, ``last`` and ``state`` have their meaning.
+
+    Example:
+        >>> parse_datatypes(["int8", "first=fp16", "head*=fp32"]).label
+        'int8,first=fp16,head*=fp32'
+    """
+    plain = [text for text in texts if "=" not in text]
+    if len(plain) > 1:
+        raise CompressionError(f"-d gives two datatypes for the network: {', '.join(plain)}")
+    named = dict(text.rpartition("=")[::2] for text in texts if "=" in text)
+    state = named.pop("state", None)
+    wide = {end: named.pop(end) for end in ENDS if end in named}
+    return Quantization(plain[0] if plain else None, named, wide, state)
+
+
+def weight_type(asked: Precision) -> DataType:
+    """Return the element type that a precision stores weights in."""
+    return DATATYPES.get(asked.name) or _plain(asked.weight_bits)
+
+
+def activation_type(asked: Precision) -> DataType:
+    """Return the element type that a precision stores activations in."""
+    return DATATYPES.get(asked.name) or _plain(asked.activation_bits)
+
+
+def _plain(bits: int) -> DataType:
+    kind = "fp" if bits >= 16 else "int"
+    name = "binary" if bits == 1 else f"{kind}{bits}"
+    return DATATYPES.get(name) or DataType(name, bits, "int")
+
+
+@transformations.register("precision", wrap=lambda change: change)
+def quantize_workload(
+    workload: Workload, request: Quantization | Precision | str | Mapping[str, str]
+) -> Workload:
+    """Return the network's bytes at other datatypes; its operations are the same.
+
+    Datatypes of 16 bits and more convert every stored float. Narrower ones convert the weights that multiply;
+    biases and normalization keep their own, as every quantizer keeps them. Scales are not added: a scale per tensor
+    is a few bytes, and written files state theirs. Activations take the type of the layer that writes them.
+
+    Args:
+        workload: The network.
+        request: The datatypes.
+
+    Raises:
+        CompressionError: A pattern matches no layer.
+    """
+    asked = as_quantization(request)
+    chosen = _precisions(workload, asked)
+    fused = _fused_precisions(workload, asked, chosen)
+    base = None if asked.datatype is None else precision(asked.datatype)
+    state = None if asked.state is None else activation_type(precision(asked.state))
+    written = _activation_types(workload, chosen, base)
+
+    def activation(tensor: Tensor) -> DataType | None:
+        if state is not None and _matches(tensor.name, asked.state_names):
+            return state
+        return written.get(tensor.name)
+
+    changed = recount(
+        workload,
+        Change(lambda layer: (fused | chosen).get(id(layer)), activation, weight_type),
+    )
+    if base is None:
+        return replace(changed, variant=joined(workload.variant, f"precision={asked.label}"))
+    variant = workload.variant
+    if asked.layers or asked.wide or asked.state:
+        variant = joined(variant, f"precision={asked.label}")
+    return replace(changed, precision=base.name, variant=variant)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name.lower(), pattern) for pattern in patterns)
+
+
+def _precisions(workload: Workload, asked: Quantization) -> dict[int, Precision]:
+    """Return the precision of each layer that is given one, by identity."""
+    layers = workload.layers
+    chosen = {id(layer): precision(asked.datatype) for layer in layers} if asked.datatype else {}
+    multiplying = [layer for layer in layers if layer.cost.macs and layer.weights]
+    if multiplying:
+        for end, layer in (("first", multiplying[0]), ("last", multiplying[-1])):
+            if end in asked.wide:
+                chosen[id(layer)] = precision(asked.wide[end])
+    for pattern, name in asked.layers.items():
+        matched = [layer for layer in layers if layer.name == pattern or fnmatchcase(layer.name, pattern)]
+        if not matched:
+            names = [layer.name for layer in layers]
+            hint = did_you_mean(pattern, names) or f"Layers: {', '.join(names[:8])}"
+            raise CompressionError(f"the pattern {pattern!r} matches no layer", repair=hint)
+        chosen |= {id(layer): precision(name) for layer in matched}
+    return chosen
+
+
+def _fused_precisions(
+    workload: Workload, asked: Quantization, chosen: Mapping[int, Precision]
+) -> dict[int, Precision]:
+    """Return the precision of each fused layer: that of its member with the most arithmetic."""
+    by_name = {layer.name: layer for layer in workload.layers}
+    found: dict[int, Precision] = {}
+    for group in workload.fused_layers:
+        members = [by_name[name] for name in group.members if name in by_name]
+        main = max(members, key=lambda layer: (layer.cost.macs, layer.cost.ops), default=None)
+        if main is not None and id(main) in chosen:
+            found[id(group)] = chosen[id(main)]
+        elif main is None and asked.datatype:
+            found[id(group)] = precision(asked.datatype)
+    return found
+
+
+def _activation_types(
+    workload: Workload, chosen: Mapping[int, Precision], base: Precision | None
+) -> dict[str, DataType]:
+    """Return the type of each activation: that of the layer that writes it; of an input, of its first reader."""
+    found: dict[str, DataType] = {}
+    for layer in workload.layers:
+        asked = chosen.get(id(layer))
+        if asked is not None:
+            for tensor in (*layer.inputs, *layer.outputs):
+                found.setdefault(tensor.name, activation_type(asked))
+            found |= {tensor.name: activation_type(asked) for tensor in layer.outputs}
+    if base is not None:
+        for tensor in (*workload.inputs, *workload.outputs):
+            found.setdefault(tensor.name, activation_type(base))
+    return found
+

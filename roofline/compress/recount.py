@@ -1,0 +1,149 @@
+"""Counting bytes again after tensors changed their datatype or their storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from roofline.compress.formats import WeightShape, formats
+from roofline.compress.sparsity import zero_count
+from roofline.node import Tensor
+from roofline.precision import DataType, Precision
+from roofline.workload import Layer, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What changes about datatypes."""
+
+    layer: Callable[[Layer], Precision | None]
+    """The precision a layer is given, or None when it keeps its own."""
+    activation: Callable[[Tensor], DataType | None]
+    """The type an activation is given, or None when it keeps its own."""
+    weight: Callable[[Precision], DataType]
+    """The type a precision stores weights in."""
+
+
+def multiplies(layer: Layer, tensor: Tensor) -> bool:
+    """Whether a stored operand multiplies in a layer (and is no bias, scale or statistic)."""
+    return bool(layer.cost.macs) and tensor.shape is not None and len(tensor.shape) > 1 and not _wide_integer(tensor)
+
+
+def stored_bytes(layer: Layer, tensor: Tensor) -> int:
+    """Return the bytes of a stored operand in the format its layer stores weights in."""
+    whole = tensor.bytes or 0
+    if layer.weight_format == "dense" or not multiplies(layer, tensor) or tensor.dtype is None:
+        return whole
+    shape = WeightShape.of([size or 0 for size in tensor.shape or ()])
+    nonzeros = shape.elements - zero_count(shape.elements, layer.sparsity)
+    return formats.get(layer.weight_format).bytes(shape, nonzeros, tensor.dtype.bits)
+
+
+def recount(workload: Workload, change: Change) -> Workload:
+    """Return a workload whose tensors have other datatypes.
+
+    Totals move by what its layers' distinct tensors gain or lose, so stored tensors that no executed layer reads keep
+    their bytes. Tables of published totals have no tensors: their weights scale with the width.
+    """
+    layers = tuple(_retyped(layer, change) for layer in workload.layers)
+    fused = tuple(_retyped(layer, change) for layer in workload.fused_layers)
+    inputs, outputs = (_activations(tensors, change) for tensors in (workload.inputs, workload.outputs))
+    moved = replace(workload, layers=layers, fused_layers=fused, inputs=inputs, outputs=outputs)
+    return replace(
+        moved,
+        weight_bytes=workload.weight_bytes + distinct_weight_bytes(layers) - distinct_weight_bytes(workload.layers),
+        activation_bytes=workload.activation_bytes
+        + sum(layer.output_bytes for layer in layers)
+        - sum(layer.output_bytes for layer in workload.layers),
+        peak_activation_bytes=_scaled(workload.peak_activation_bytes, peak(workload), peak(moved)),
+    )
+
+
+def distinct_weight_bytes(layers: Sequence[Layer]) -> int:
+    """Return the bytes of the stored operands of some layers, each tensor once."""
+    found: dict[str, int] = {}
+    bare = 0
+    for layer in layers:
+        if layer.weights:
+            for tensor in layer.weights:
+                found.setdefault(tensor.name, stored_bytes(layer, tensor))
+        else:
+            bare += layer.weight_bytes
+    return sum(found.values()) + bare
+
+
+def peak(workload: Workload) -> int:
+    """Return the largest live set of activations, with the layers in order; outputs stay."""
+    last: dict[str, int] = {}
+    for index, layer in enumerate(workload.layers):
+        for tensor in layer.inputs:
+            last[tensor.name] = index
+    stay = {tensor.name for tensor in workload.outputs}
+    live = {tensor.name: tensor.bytes or 0 for tensor in workload.inputs}
+    most = held = sum(live.values())
+    for index, layer in enumerate(workload.layers):
+        for tensor in layer.outputs:
+            if tensor.name not in live:
+                live[tensor.name] = tensor.bytes or 0
+                held += live[tensor.name]
+        most = max(most, held)
+        for name in {tensor.name for tensor in (*layer.inputs, *layer.outputs)}:
+            if last.get(name, index) <= index and name not in stay:
+                held -= live.pop(name, 0)
+    return most
+
+
+def _retyped(layer: Layer, change: Change) -> Layer:
+    asked = change.layer(layer)
+    weights = layer.weights if asked is None else tuple(_weight(layer, t, asked, change) for t in layer.weights)
+    inputs, outputs = _activations(layer.inputs, change), _activations(layer.outputs, change)
+    before = sum(stored_bytes(layer, tensor) for tensor in layer.weights)
+    after = sum(stored_bytes(layer, tensor) for tensor in weights)
+    if asked is not None and not layer.weights and layer.parameters:
+        after = -(-layer.parameters * asked.weight_bits // 8)
+        before = layer.weight_bytes
+    return replace(
+        layer,
+        weights=weights,
+        inputs=inputs,
+        outputs=outputs,
+        weight_bytes=layer.weight_bytes + after - before,
+        input_bytes=_scaled(layer.input_bytes, _bytes(layer.inputs), _bytes(inputs)),
+        output_bytes=_scaled(layer.output_bytes, _bytes(layer.outputs), _bytes(outputs)),
+        datatype=layer.datatype if asked is None or layer.datatype is None else asked.peak,
+    )
+
+
+def _weight(layer: Layer, tensor: Tensor, asked: Precision, change: Change) -> Tensor:
+    kind = tensor.dtype
+    if kind is None or _wide_integer(tensor) or kind.kind not in {"float", "int", "uint"}:
+        return tensor
+    if multiplies(layer, tensor) or (kind.kind == "float" and asked.weight_bits >= 16):
+        return replace(tensor, dtype=change.weight(asked))
+    return tensor
+
+
+def _activations(tensors: Sequence[Tensor], change: Change) -> tuple[Tensor, ...]:
+    return tuple(_activation(tensor, change) for tensor in tensors)
+
+
+def _activation(tensor: Tensor, change: Change) -> Tensor:
+    kind = tensor.dtype
+    if kind is None or kind.kind not in {"float", "int", "uint"} or _wide_integer(tensor):
+        return tensor
+    new = change.activation(tensor)
+    return tensor if new is None else replace(tensor, dtype=new)
+
+
+def _wide_integer(tensor: Tensor) -> bool:
+    """Whether a tensor holds integers that no quantization made: indices, shapes, accumulators."""
+    return tensor.dtype is not None and tensor.dtype.kind != "float" and tensor.dtype.bits >= 16
+
+
+def _bytes(tensors: Sequence[Tensor]) -> int:
+    return sum(tensor.bytes or 0 for tensor in tensors)
+
+
+def _scaled(total: int, before: int, after: int) -> int:
+    """Return a total that moves as its tensors do: exactly when it is a multiple of them (repeats)."""
+    return total if before == after or not before else total * after // before

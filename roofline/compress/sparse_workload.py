@@ -1,0 +1,75 @@
+"""Weight pruning of a workload: effective multiply-accumulates beside dense ones, and bytes in a sparse format."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from roofline.compress.channels import joined
+from roofline.compress.recount import distinct_weight_bytes, multiplies, stored_bytes
+from roofline.compress.sparsity import Sparsity, zero_count
+from roofline.errors import CompressionError
+from roofline.node import Tensor
+from roofline.workload import Layer, Workload, transformations
+
+
+@transformations.register("sparsity", wrap=lambda change: change)
+def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload:
+    """Return a network whose smallest weights are zero.
+
+    MACs stay what the operators define; `Layer.effective_macs` are those with a weight that is not zero. Whether a
+    machine gains by them is the machine's property (`Platform.skips_zeros`), and whether memory does is the format's.
+
+    Args:
+        workload: The network.
+        request: Share of the weights to zero, or a full request.
+
+    Raises:
+        CompressionError: A pattern matches no layer with weights.
+    """
+    sparsity = request if isinstance(request, Sparsity) else Sparsity(float(request))
+    weighted = [layer.name for layer in workload.layers if _multiplying(layer)]
+    if not weighted and sparsity.label != "dense" and not _table(workload):
+        raise CompressionError(f"{workload.name} has no layer that multiplies with stored weights")
+    sparsity.check(weighted)
+    own = {layer.name: layer for layer in workload.layers}
+    layers = tuple(_sparse(layer, sparsity, layer.name) for layer in workload.layers)
+    fused: list[Layer] = []
+    for group in workload.fused_layers:
+        members = [name for name in group.members if name in own and _multiplying(own[name])]
+        fused.append(_sparse(group, sparsity, members[0] if members else group.name))
+    return replace(
+        workload,
+        layers=layers,
+        fused_layers=tuple(fused),
+        weight_bytes=workload.weight_bytes + distinct_weight_bytes(layers) - distinct_weight_bytes(workload.layers),
+        variant=joined(workload.variant, sparsity.label),
+    )
+
+
+def _multiplying(layer: Layer) -> list[Tensor]:
+    return [tensor for tensor in layer.weights if multiplies(layer, tensor)]
+
+
+def _table(workload: Workload) -> bool:
+    return any(layer.op_type == "Table" for layer in workload.layers)
+
+
+def _sparse(layer: Layer, sparsity: Sparsity, name: str) -> Layer:
+    share = sparsity.of(name)
+    tensors = _multiplying(layer)
+    if not share or not layer.cost.macs or not (tensors or layer.op_type == "Table"):
+        return layer
+    marked = replace(layer, sparsity=share, weight_format=sparsity.format)
+    if not tensors:
+        # A published total is one bag of weights.
+        return replace(marked, effective_macs=layer.cost.macs - zero_count(layer.cost.macs, share))
+    elements = sum(tensor.elements or 0 for tensor in tensors)
+    zeros = sum(zero_count(tensor.elements or 0, share) for tensor in tensors)
+    before = sum(stored_bytes(layer, tensor) for tensor in tensors)
+    after = sum(stored_bytes(marked, tensor) for tensor in tensors)
+    return replace(
+        marked,
+        weight_bytes=layer.weight_bytes + after - before,
+        # Every weight of a convolution or a product is used equally often, so the share of MACs is exact.
+        effective_macs=layer.cost.macs - layer.cost.macs * zeros // elements,
+    )

@@ -82,7 +82,7 @@ def _build_all(
     lost: set[int] = set()
     built: dict[int, list[int]] = {child.pid: [] for child in children}
     deadline = {child.pid: time.monotonic() + limit_s for child in children}
-    active = [child for child in children if child.pending]
+    active: list[_Child] = [child for child in children if child.pending]
     while active:
         nearest = min(deadline[child.pid] for child in active)
         ready, _, _ = select.select(

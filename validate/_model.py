@@ -66,7 +66,7 @@ def make_runnable(
         ModelError: The file cannot be read.
         DimensionError: A symbolic dimension has no value, or the batch is fixed at another one.
     """
-    network, proto, source = _read(model, batch)
+    network, proto, source = _read(model, batch, seed)
     shapes = _fix_inputs(proto, batch, dims)
     digest = hashlib.sha256(source).hexdigest()
     identity = f"{digest} {sorted(shapes.items())} {seed}"
@@ -120,7 +120,7 @@ def write_whole(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
-def _read(model: str, batch: int | None) -> tuple[str, Any, bytes]:
+def _read(model: str, batch: int | None, seed: int) -> tuple[str, Any, bytes]:
     import onnx
 
     path = Path(model)
@@ -133,8 +133,9 @@ def _read(model: str, batch: int | None) -> tuple[str, Any, bytes]:
         return path.stem, proto, source
     from roofline import workloads
 
-    proto = workloads.build(model, batch=batch)
-    return model, proto, proto.SerializeToString(deterministic=True)
+    declared = workloads.build(model, batch=batch)
+    source = declared.SerializeToString(deterministic=True)
+    return model, workloads.build(model, weights="random", seed=seed, batch=batch or 1), source
 
 
 def _inputs(proto: Any) -> list[Any]:

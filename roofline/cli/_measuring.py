@@ -1,0 +1,157 @@
+"""The options that every verb which measures shares, and how its runs are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roofline.errors import OptionError
+
+if TYPE_CHECKING:
+    from roofline.validate.measure import Options
+    from roofline.validate.record import Measurement
+
+BackendsOption = Annotated[
+    list[str] | None,
+    typer.Option("--backend", help="tvm, onnxruntime, or a third party's; repeatable."),
+]
+TuningOption = Annotated[
+    str,
+    typer.Option(
+        "--tuning",
+        help="For TVM: tuned, or untuned (default lowering; says nothing about the machine).",
+    ),
+]
+TrialsOption = Annotated[
+    int, typer.Option("--trials", min=1, help="Schedules tried per kernel when tuning.")
+]
+BudgetOption = Annotated[
+    float,
+    typer.Option(
+        "--budget-s", min=0, help="Seconds tuning may take; 0: until all trials are done."
+    ),
+]
+ThreadsOption = Annotated[
+    int, typer.Option("--threads", min=0, help="Threads; 0: every core this process may use.")
+]
+RunsOption = Annotated[int, typer.Option("--runs", min=1, help="Timed runs.")]
+SamplingOption = Annotated[
+    float, typer.Option("--sampling-s", min=0, help="Seconds after which no run is started.")
+]
+TimeLimitOption = Annotated[
+    float, typer.Option("--time-limit", min=0, help="Seconds after which a run is given up.")
+]
+MemoryLimitOption = Annotated[
+    float,
+    typer.Option("--memory-limit-gb", min=0, help="Memory at which a run is ended; 0: 90 %."),
+]
+StoreOption = Annotated[
+    Path | None, typer.Option("--store", help="Record store; default: the user's own.")
+]
+
+
+def make_options(
+    *,
+    tuning: str,
+    trials: int,
+    budget_s: float,
+    threads: int,
+    batch: int | None,
+    dims: dict[str, int],
+    runs: int,
+    sampling_s: float,
+    time_limit: float,
+    memory_limit_gb: float,
+    fresh: bool,
+    machine: str = "",
+) -> Options:
+    """Return the options of a measurement from those of the command line."""
+    from roofline.validate.measure import Options
+    from roofline.validate.record import Protocol
+
+    return Options(
+        tuning=tuning,
+        trials=trials,
+        tuning_budget_s=budget_s,
+        threads=threads,
+        batch=batch,
+        dims=dims,
+        machine=machine,
+        fresh=fresh,
+        protocol=Protocol(
+            runs=runs,
+            sampling_s=sampling_s,
+            time_limit_s=time_limit,
+            memory_limit_bytes=round(memory_limit_gb * 1e9),
+        ),
+    )
+
+
+def for_backend(options: Options, backend: str) -> Options:
+    """Return the options with a tuning that this backend knows, when the other one asked for has none.
+
+    Raises:
+        MeasurementError: No backend has that name.
+        OptionError: The backend tunes, but not like this.
+    """
+    from dataclasses import replace
+
+    from roofline.validate.backend import backends
+
+    tunings = backends.get(backend).tunings
+    if options.tuning and options.tuning not in tunings:
+        if tunings == ("none",):
+            return replace(options, tuning="")
+        known = " or ".join(tunings)
+        raise OptionError(f"--tuning {options.tuning} is not known", repair=f"Use {known}")
+    return options
+
+
+def cells(run: Measurement) -> dict[str, Any]:
+    """Return a run as a row of the table for people."""
+    job = run.job
+    tuned = f" {job.tuning}" if job.tuning != "none" else ""
+    ok = run.ok
+    return {
+        "network": job.network,
+        "backend": f"{job.backend}{tuned}",
+        "datatype": run.executed or job.datatype,
+        "batch": job.batch,
+        "threads": job.threads,
+        "fps": _number(run.throughput_fps) if ok else None,
+        "median ms": _scaled(run.median_s, 1e3) if ok else None,
+        "p5": _scaled(run.quantile_s(0.05), 1e3) if ok else None,
+        "p95": _scaled(run.quantile_s(0.95), 1e3) if ok else None,
+        "runs": len(run.samples_s),
+        "MB": _scaled(run.peak_rss_bytes, 1e-6),
+        "rel. error": None
+        if run.check.max_rel_error is None
+        else f"{run.check.max_rel_error:.0e}",
+        "status": run.status.value,
+    }
+
+
+def remarks(runs: Sequence[Measurement]) -> list[str]:
+    """Return what is to be said below the table: failures, flags, untuned kernels."""
+    notes: list[str] = []
+    for run in runs:
+        name = f"{run.job.network} on {run.job.backend} {run.job.tuning}".removesuffix(" none")
+        notes += [f"{name}: {run.reason}"] if run.reason else []
+        notes += [f"{name}: {flag}" for flag in run.flags]
+        if run.job.tuning == "tuned" and run.untuned_kernels:
+            notes.append(f"{name}: no schedule for {', '.join(run.untuned_kernels)}")
+        notes += [f"{name}: {note}" for note in run.notes]
+    return list(dict.fromkeys(notes))
+
+
+def _scaled(value: float | None, factor: float) -> str | None:
+    return None if value is None else _number(value * factor)
+
+
+def _number(value: float | None) -> str | None:
+    if value is None:
+        return None
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -1,0 +1,116 @@
+"""``roofline measure``: run a network on this machine, check its outputs, time it, and keep the record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from roofline.cli._measuring import (
+    BackendsOption,
+    BudgetOption,
+    MemoryLimitOption,
+    RunsOption,
+    SamplingOption,
+    StoreOption,
+    ThreadsOption,
+    TimeLimitOption,
+    TrialsOption,
+    TuningOption,
+    cells,
+    for_backend,
+    make_options,
+    remarks,
+)
+from roofline.cli._options import BatchOption, DimOption, parse_dims
+from roofline.cli._output import (
+    Format,
+    FormatOption,
+    OutputOption,
+    as_csv,
+    as_json,
+    as_table,
+    emit,
+)
+
+if TYPE_CHECKING:
+    from roofline.validate.record import Measurement
+
+app = typer.Typer()
+
+
+@app.command()
+def measure(
+    *,
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...", help="An .onnx file, or the name of a shipped network."
+        ),
+    ],
+    backend: BackendsOption = None,
+    tuning: TuningOption = "",
+    trials: TrialsOption = 16,
+    budget_s: BudgetOption = 0.0,
+    threads: ThreadsOption = 0,
+    batch: BatchOption = None,
+    dim: DimOption = None,
+    runs: RunsOption = 150,
+    sampling_s: SamplingOption = 60.0,
+    time_limit: TimeLimitOption = 900.0,
+    memory_limit_gb: MemoryLimitOption = 0.0,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Compile and tune again, whatever is kept.")
+    ] = False,
+    store: StoreOption = None,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Run networks on this machine: first run discarded, median of the rest, outputs checked."""
+    from roofline.cli._progress import progress
+    from roofline.validate.measure import measure as run
+    from roofline.validate.store import Store, default_store
+
+    options = make_options(
+        tuning=tuning,
+        trials=trials,
+        budget_s=budget_s,
+        threads=threads,
+        batch=batch,
+        dims=parse_dims(dim),
+        runs=runs,
+        sampling_s=sampling_s,
+        time_limit=time_limit,
+        memory_limit_gb=memory_limit_gb,
+        fresh=fresh,
+    )
+    names = backend or ["tvm"]
+    chosen = {name: for_backend(options, name) for name in names}
+    done: list[Measurement] = []
+    with Store(store or default_store()) as kept:
+        for model in models:
+            for name, asked in chosen.items():
+                with progress(f"{model} on {name}") as report:
+                    record = run(model, backend=name, options=asked, report=report)
+                kept.add(record)
+                done.append(record)
+    emit(_written(done, form), output)
+    if not all(record.ok for record in done):
+        raise typer.Exit(1)
+
+
+def _written(runs: list[Measurement], form: Format) -> str:
+    if form is Format.JSON:
+        entries = [{**run.to_row(), **run.to_dict()} for run in runs]
+        return as_json({"conventions": CONVENTIONS, "measurements": entries})
+    if form is Format.CSV:
+        return as_csv([run.to_row() for run in runs])
+    notes = [*remarks(runs), *CONVENTIONS.values()]
+    return as_table([cells(run) for run in runs], notes=notes)
+
+
+CONVENTIONS = {
+    "time": "the first run is discarded; the median of the rest is the time of a whole batch",
+    "check": "outputs are compared with ONNX Runtime's, not optimized, on the same input",
+}
+"""The conventions of every measured figure."""

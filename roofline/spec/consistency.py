@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from roofline.errors import did_you_mean
 from roofline.spec._frozen import Strict
 from roofline.spec.problem import Problem
 from roofline.spec.quantity import Quantity
-
-if TYPE_CHECKING:
-    from roofline.spec.schema import Memory, Specification
+from roofline.spec.schema import KEY_PATTERN, KEY_REPAIR, Memory, Specification
 
 Path = tuple[str | int, ...]
 
@@ -96,6 +94,12 @@ def _peaks(spec: Specification) -> Iterator[Problem]:
     ]
     for path, peaks in tables:
         for name, peak in peaks.items():
+            if peak.sparse is not None and spec.skips_zeros == "none":
+                yield Problem(
+                    (*path, name, "sparse"),
+                    "a sparse peak on a machine that skips no zeros",
+                    f'Write skips_zeros: "{peak.sparse.pattern}"',
+                )
             if peak.sparse is not None and peak.sparse.base < peak.base:
                 yield Problem(
                     (*path, name, "sparse", "value"),
@@ -116,11 +120,11 @@ def _modes(spec: Specification) -> Iterator[Problem]:
             yield Problem(
                 ("modes", name, "peaks"), "the machine has no peak in this mode", "Give it one"
             )
-        if ":" in name or not name or name != name.strip().lower() or " " in name:
+        if KEY_PATTERN.fullmatch(name) is None:
             yield Problem(
                 ("modes", name),
                 "is not a name for a mode",
-                "Use lower-case letters, digits and dashes",
+                KEY_REPAIR,
             )
 
 

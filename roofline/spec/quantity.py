@@ -5,8 +5,15 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from roofline.errors import UnitError
 from roofline.spec._frozen import Strict
@@ -110,6 +117,17 @@ class Quantity(Strict):
                 },
             )
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """List the allowed units, so that an editor can offer them."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        schema["properties"]["unit"]["enum"] = [
+            name for name, unit in UNITS.items() if cls.dimension in ("", unit.dimension)
+        ]
+        return schema
 
     @property
     def base(self) -> float:

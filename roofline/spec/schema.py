@@ -5,9 +5,11 @@ Inside the program a machine is a `roofline.spec.Platform`: one specification in
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from roofline.errors import did_you_mean
@@ -37,24 +39,25 @@ ZeroSkipping = Literal["none", "2:4", "unstructured"]
 """Which zero weights cost no time: none; two of every four in a row; or any."""
 
 
-def _name(value: str) -> str:
-    if (
-        not value
-        or not value.replace("-", "").replace("_", "").replace(".", "").isalnum()
-        or value != value.lower()
-    ):
+KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+"""What can be typed on a command line as a key or a mode: no colon, no space, no capital."""
+
+
+KEY_REPAIR = "Use lower-case letters, digits, dots and dashes: my-board"
+"""How to mend a key."""
+
+
+def _key(value: str) -> str:
+    if KEY_PATTERN.fullmatch(value) is None:
         raise PydanticCustomError(
             "broken_rule",
             "{value} is not a key",
-            {
-                "value": repr(value[:60]),
-                "repair": "Use lower-case letters, digits, dots and dashes: my-board",
-            },
+            {"value": repr(value[:60]), "repair": KEY_REPAIR},
         )
     return value
 
 
-Key = Annotated[str, AfterValidator(_name)]
+Key = Annotated[str, AfterValidator(_key)]
 """A name that can be typed on a command line: lower case, no colon, no space."""
 
 
@@ -68,7 +71,11 @@ def check_datatype(name: str) -> str:
     return name
 
 
-Datatype = Annotated[str, AfterValidator(check_datatype)]
+Datatype = Annotated[
+    str,
+    AfterValidator(check_datatype),
+    WithJsonSchema({"type": "string", "enum": list(COMPUTE_DATATYPES)}),
+]
 """A datatype that a machine can have arithmetic for."""
 
 
@@ -176,28 +183,31 @@ class Profile(Strict):
     """Geometric spread of predictions made with this profile on networks it was not fitted to."""
 
 
+def _known_datatypes(peaks: Mapping[str, Peak]) -> Mapping[str, Peak]:
+    for name in peaks:
+        check_datatype(name)
+    return peaks
+
+
+Peaks = Annotated[
+    Table[Peak],
+    AfterValidator(_known_datatypes),
+    Field(json_schema_extra={"propertyNames": {"enum": list(COMPUTE_DATATYPES)}}),
+]
+"""Peaks by datatype."""
+
+
 class Mode(Strict):
     """An operating mode: what differs from the rest of the file."""
 
     description: str | None = None
     """Clocks or power budget that define the mode."""
-    peaks: Table[Peak] = Field(default_factory=FrozenDict)
+    peaks: Peaks = Field(default_factory=FrozenDict)
     """Peaks that replace those of the same datatype."""
     memories: tuple[Memory, ...] = ()
     """If given, replaces the whole list of memories."""
     power: PowerDraw | None = None
     """Figures that replace those of the same name."""
-
-    @field_validator("peaks", mode="after")
-    @classmethod
-    def _datatypes(cls, peaks: Any) -> Any:
-        return _known_datatypes(peaks)
-
-
-def _known_datatypes(peaks: Any) -> Any:
-    for name in peaks:
-        check_datatype(name)
-    return peaks
 
 
 class Specification(Strict):
@@ -217,7 +227,7 @@ class Specification(Strict):
     """The year it could first be bought."""
     description: str | None = None
     """One sentence: which configuration this is."""
-    peaks: Table[Peak] = Field(default_factory=FrozenDict)
+    peaks: Peaks = Field(default_factory=FrozenDict)
     """Peak operations per second by datatype."""
     absent: tuple[Datatype, ...] = ()
     """Datatypes the machine is known to have no arithmetic for."""
@@ -244,6 +254,8 @@ class Specification(Strict):
     sources: Table[Source] = Field(default_factory=FrozenDict)
     """Where the numbers come from, by key."""
 
+    model_config = ConfigDict(title="Platform file of roofline")
+
     @field_validator("schema_version", mode="after")
     @classmethod
     def _version(cls, version: int) -> int:
@@ -266,11 +278,6 @@ class Specification(Strict):
                 },
             )
         return version
-
-    @field_validator("peaks", mode="after")
-    @classmethod
-    def _datatypes(cls, peaks: Any) -> Any:
-        return _known_datatypes(peaks)
 
 
 MACHINE_KINDS: tuple[str, ...] = get_args(MachineKind)

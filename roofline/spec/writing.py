@@ -1,0 +1,26 @@
+"""Writing: a specification as YAML that reads back equal, and the JSON Schema of the format."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from roofline.spec.schema import Specification
+
+
+def as_yaml(specification: Specification) -> str:
+    """Return a specification as the text of a platform file.
+
+    The text reads back as an equal specification: ``from_mapping`` of its content, or ``load`` of the file.
+    """
+    yaml: Any = importlib.import_module("yaml")
+    content = specification.model_dump(mode="json", exclude_defaults=True)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of platform files; the descriptions are the docstrings of the fields."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Specification.model_json_schema(),
+    }

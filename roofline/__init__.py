@@ -1,1 +1,37 @@
-"""Roofline predictions."""
+"""How fast a neural network can run on a machine, and how far a real run is from that.
+
+Example:
+    >>> import roofline as rl
+    >>> rl.load("mlp").parameters > 0
+    True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from roofline._load import load
+    from roofline.layer import Layer
+    from roofline.workload import Workload
+
+# Where each public name lives; it is imported when it is first used, so that `import roofline` is instant.
+_HOMES = {
+    "Layer": "roofline.layer",
+    "Workload": "roofline.workload",
+    "load": "roofline._load",
+}
+
+__all__ = ["Layer", "Workload", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

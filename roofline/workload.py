@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofline.cost import Cost
-from roofline.errors import CompressionError
+from roofline.errors import CompressionError, MissingPackageError, OptionError, did_you_mean
+from roofline.graph.census import Census
+from roofline.layer import Layer
 from roofline.node import Tensor
 from roofline.ops import Kind
 from roofline.registry import Registry
 
 if TYPE_CHECKING:
+    import onnx
     import pandas as pd
 
 Transformation = Callable[["Workload", Any], "Workload"]
@@ -30,53 +35,6 @@ TRAFFIC_ASSUMPTIONS = ("weights", "weights_io", "fused", "unfused")
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """One executed operator, or a group of them that a runtime fuses; counts are totals over its repeats."""
-
-    name: str
-    op_type: str
-    cost: Cost
-    """Arithmetic and elements of one inference, all repeats included."""
-    kind: Kind = Kind.COMPUTE
-    domain: str = ""
-    inputs: tuple[Tensor, ...] = ()
-    """Input-dependent operands."""
-    weights: tuple[Tensor, ...] = ()
-    """Stored operands: parameters, and the scales and zero points of quantized ones."""
-    outputs: tuple[Tensor, ...] = ()
-    weight_bytes: int = 0
-    """Bytes of stored operands read once, at their own datatypes, packed."""
-    input_bytes: int = 0
-    output_bytes: int = 0
-    parameters: int = 0
-    """Stored weight elements; scales and zero points are not parameters."""
-    trainable_parameters: int = 0
-    """Parameters without the running statistics of BatchNormalization."""
-    datatype: str | None = None
-    """Datatype of the arithmetic: the peak it runs on (``fp32``, ``int8``); None for layers without arithmetic."""
-    repeats: int = 1
-    """How often it runs in one inference (loop trips)."""
-    members: tuple[str, ...] = ()
-    """Names of the ONNX nodes in a fused layer, in execution order."""
-    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
-    """The operator's own attributes (kernel_shape, group, ...)."""
-    sparsity: float = 0.0
-    """Share of the multiplying weights that are zero."""
-    weight_format: str = "dense"
-    """How those weights are stored; `roofline.compress.formats` has the formats."""
-    effective_macs: int | None = None
-    """Multiply-accumulates with a weight that is not zero; None when no weight is known to be zero."""
-    unknown: bool = False
-    """Whether a count of this layer could not be resolved (data-dependent size, unsupported operator)."""
-    note: str = ""
-
-    @property
-    def traffic_bytes(self) -> int:
-        """Weights, inputs and outputs, in bytes, for one inference."""
-        return self.weight_bytes + self.input_bytes + self.output_bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Origin:
     """The graph that counts come from, so that a changed graph can be counted the same way."""
 
@@ -84,6 +42,8 @@ class Origin:
     """The ONNX model, with or without its weights."""
     binding: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """How its open dimensions and values were bound: the keyword arguments of `Workload.from_onnx`."""
+    path: Path | None = None
+    """The file that holds the weights; None for a model that was built in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +78,8 @@ class Workload:
     """The precision asked for; None is the graph's own datatypes."""
     origin: Origin | None = field(default=None, compare=False, repr=False)
     """The graph the counts come from; None for published tables."""
+    census: Census | None = field(default=None, compare=False, repr=False)
+    """The same graph counted by the definitions of published reference counts; None for published tables."""
 
     @property
     def cost(self) -> Cost:
@@ -162,6 +124,105 @@ class Workload:
                 changed = transformations.get(name)(changed, changes[name])
         return changed
 
+    @property
+    def unknown_layers(self) -> tuple[Layer, ...]:
+        """The executed nodes of which a count could not be resolved; they count nothing."""
+        return tuple(layer for layer in self.layers if layer.unknown)
+
+    @property
+    def coverage(self) -> Coverage:
+        """What share of the network was counted."""
+        return coverage_of(self.layers)
+
+    def traffic_bytes(self, assumption: str = "fused") -> int:
+        """Return the bytes that cross the memory interface in one inference.
+
+        Args:
+            assumption: ``weights`` (weights once per inference), ``weights_io`` (and the network's own inputs and
+                outputs), ``fused`` (per fused layer its weights, inputs and outputs) or ``unfused`` (per ONNX node).
+
+        Raises:
+            OptionError: The assumption's name is not known.
+        """
+        layers = (
+            self.layers if assumption == "unfused" or not self.fused_layers else self.fused_layers
+        )
+        # A stored tensor that several layers share is read once; one in a branch not taken is not read.
+        weights = sum(layer.weight_bytes for layer in layers)
+        weights = min(weights, self.weight_bytes) if self.weight_bytes else weights
+        match assumption:
+            case "weights":
+                return weights
+            case "weights_io":
+                return weights + sum(tensor.bytes or 0 for tensor in (*self.inputs, *self.outputs))
+            case "fused" | "unfused":
+                return weights + sum(layer.input_bytes + layer.output_bytes for layer in layers)
+            case _:
+                hint = (
+                    did_you_mean(assumption, TRAFFIC_ASSUMPTIONS)
+                    or f"Known: {', '.join(TRAFFIC_ASSUMPTIONS)}"
+                )
+                raise OptionError(f"unknown traffic assumption {assumption!r}", repair=hint)
+
+    def intensity(self, assumption: str = "fused") -> float:
+        """Return operations per byte under a traffic assumption; infinite when nothing crosses the interface.
+
+        Args:
+            assumption: One of `TRAFFIC_ASSUMPTIONS`; `traffic_bytes` says what each means.
+
+        Raises:
+            OptionError: The assumption's name is not known.
+        """
+        moved = self.traffic_bytes(assumption)
+        return self.ops / moved if moved else math.inf
+
+    @classmethod
+    def from_onnx(
+        cls,
+        model: str | Path | onnx.ModelProto,
+        *,
+        name: str | None = None,
+        batch: int | None = None,
+        dims: Mapping[str, int] | None = None,
+        inputs: Mapping[str, Sequence[int]] | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> Workload:
+        """Count what an ONNX model requires; the values of weights are never read.
+
+        Args:
+            model: A file, or a model in memory.
+            name: What to call it; the file's name without its suffix unless given.
+            batch: Items per inference where the model leaves its leading dimension open; 1 unless given.
+            dims: Sizes of other symbolic dimensions, by name.
+            inputs: Whole shapes of inputs, by name.
+            values: Values of inputs that decide shapes, branches or trips, by name.
+
+        Raises:
+            DimensionError: A dimension has no size; the message names the input, the dimension and the flag.
+            ModelError: The file is no well-formed ONNX model.
+        """
+        from roofline.graph.count import count
+
+        binding = {"batch": batch, "dims": dims, "inputs": inputs, "values": values}
+        counted = count(model, name=name, **binding)
+        return cls(
+            name=counted.name,
+            layers=counted.layers,
+            source=counted.source,
+            fused_layers=counted.fused_layers,
+            batch=counted.batch,
+            inputs=counted.inputs,
+            outputs=counted.outputs,
+            parameters=counted.stored.parameters,
+            trainable_parameters=counted.stored.trainable_parameters,
+            weight_bytes=counted.stored.bytes,
+            activation_bytes=counted.census.act_bytes_dyn,
+            peak_activation_bytes=counted.census.peak_live_bytes,
+            notes=counted.notes,
+            origin=Origin(counted.model, binding, counted.path),
+            census=counted.census,
+        )
+
     @classmethod
     def from_table(
         cls, name: str, *, ops: float, weights: float, bits: int = 8, source: str, batch: int = 1
@@ -189,5 +250,73 @@ class Workload:
         )  # fmt: skip
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per executed node (needs pandas)."""
-        raise NotImplementedError
+        """Return one row per executed node.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingPackageError("pandas", "tables", "A data frame of layers") from None
+        return pd.DataFrame([row_of(layer) for layer in self.layers])
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What share of a network was counted; what was not is reported by name, never taken as zero in silence."""
+
+    nodes: float
+    """Share of executed nodes that were counted or are free by design."""
+    bytes: float
+    """Share of the bytes of their weights, inputs and outputs."""
+    unsupported: tuple[str, ...]
+    """Operators that are not in the table, by name, in sorted order."""
+    unresolved: tuple[str, ...]
+    """Names of nodes that were not counted, in execution order."""
+
+
+def coverage_of(layers: Sequence[Layer]) -> Coverage:
+    """Return what share of layers was counted."""
+    missed = [layer for layer in layers if layer.unknown]
+    total = sum(layer.traffic_bytes for layer in layers)
+    lost = sum(layer.traffic_bytes for layer in missed)
+    return Coverage(
+        nodes=1 - len(missed) / len(layers) if layers else 1.0,
+        bytes=1 - lost / total if total else 1.0,
+        unsupported=tuple(
+            sorted({full_name(layer) for layer in missed if layer.kind is Kind.UNSUPPORTED})
+        ),
+        unresolved=tuple(layer.name for layer in missed),
+    )
+
+
+def full_name(layer: Layer) -> str:
+    """Return an operator's name with its domain, which ONNX's own leave out."""
+    return f"{layer.domain}::{layer.op_type}" if layer.domain else layer.op_type
+
+
+def row_of(layer: Layer) -> dict[str, Any]:
+    """Return a layer as a table's row, its columns named for JSON and CSV."""
+    return {
+        "name": layer.name,
+        "op_type": full_name(layer),
+        "kind": layer.kind.value,
+        "input_shapes": [_shape(tensor) for tensor in layer.inputs],
+        "weight_shapes": [_shape(tensor) for tensor in layer.weights],
+        "output_shapes": [_shape(tensor) for tensor in layer.outputs],
+        "macs": layer.cost.macs,
+        "other_ops": layer.cost.other_ops,
+        "parameters": layer.parameters,
+        "weight_bytes": layer.weight_bytes,
+        "input_bytes": layer.input_bytes,
+        "output_bytes": layer.output_bytes,
+        "datatype": layer.datatype,
+        "repeats": layer.repeats,
+        "unknown": layer.unknown,
+        "note": layer.note,
+    }
+
+
+def _shape(tensor: Tensor) -> list[int | None] | None:
+    return None if tensor.shape is None else list(tensor.shape)

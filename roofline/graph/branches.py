@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from roofline.errors import ModelError
@@ -36,11 +36,23 @@ def run_if(walker: Walker, proto: NodeProto, environment: Environment, frame: Fr
         branch: _graph(walker, proto, f"{branch}_branch", frame) for branch in ("then", "else")
     }
     value = condition.value
+    tried = _tried(walker, graphs, environment, frame, local)
     if value is not None and value.size == 1 and value.ravel()[0] is not None:
         taken = "then" if bool(value.ravel()[0]) else "else"
-        outputs = _walk(walker, graphs[taken], environment, frame.inside(f"{local}.{taken}"))
     else:
-        outputs = _larger(walker, proto, graphs, environment, frame, local)
+        taken = _larger(tried)
+        if len(tried) == 2:
+            walker.notes.append(
+                f"{label(proto)}: its condition {proto.input[0]!r} is not known, so the larger branch ({taken}, "
+                f"{tried[taken].macs} MACs) is counted; --value gives the value that decides"
+            )
+    walker.notes.extend(tried[taken].notes)
+    outputs = list(tried[taken].outputs)
+    failure = tried[taken].failure
+    if failure is not None:
+        raise failure
+    for branch, attempt in tried.items():
+        (walker.nodes if branch == taken else walker.idle).extend(attempt.nodes)
     if not condition.constant:
         # Which value comes out depends on the input, even where neither branch's own does.
         outputs = [replace(tensor, constant=False, stored=False) for tensor in outputs]
@@ -54,49 +66,57 @@ def _graph(walker: Walker, proto: NodeProto, attribute: str, frame: Frame) -> Gr
     return found.g
 
 
-def _walk(
-    walker: Walker, graph: GraphProto, environment: Environment, frame: Frame
-) -> list[Tensor]:
-    inner = walker.graph(graph, {}, environment, frame)
-    found = [inner.find(entry.name) for entry in graph.output]
-    return [tensor for tensor in found if tensor is not None]
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One branch walked: what it runs and gives, or why it cannot run."""
+
+    nodes: tuple[ResolvedNode, ...]
+    outputs: tuple[Tensor, ...]
+    notes: tuple[str, ...] = ()
+    failure: ModelError | None = None
+
+    @property
+    def macs(self) -> int:
+        return _macs(self.nodes)
 
 
-def _larger(
+def _tried(
     walker: Walker,
-    proto: NodeProto,
     graphs: dict[str, GraphProto],
     environment: Environment,
     frame: Frame,
     local: str,
-) -> list[Tensor]:
-    """Walk both branches and keep the larger; one that cannot be resolved is not the one to take."""
-    before = walker.nodes
-    tried: dict[str, tuple[int, list[ResolvedNode], list[Tensor]]] = {}
-    failure: ModelError | None = None
+) -> dict[str, _Attempt]:
+    """Walk both branches: the one not taken still stores weights, and need not fit the shapes at hand."""
+    before, notes = walker.nodes, walker.notes
+    tried: dict[str, _Attempt] = {}
     for branch, graph in graphs.items():
-        walker.nodes = []
+        walker.nodes, walker.notes = [], []
+        inside = frame.inside(f"{local}.{branch}")
         try:
-            outputs = _walk(walker, graph, environment, frame.inside(f"{local}.{branch}"))
-            tried[branch] = (_macs(walker.nodes), walker.nodes, outputs)
+            inner = walker.graph(graph, {}, environment, inside)
+            found = [inner.find(entry.name) for entry in graph.output]
+            outputs = tuple(tensor for tensor in found if tensor is not None)
+            tried[branch] = _Attempt(tuple(walker.nodes), outputs, tuple(walker.notes))
         except ModelError as error:
-            failure = error
+            tried[branch] = _Attempt(tuple(walker.nodes), (), failure=error)
         finally:
-            walker.nodes = before
-    if failure is not None and not tried:
-        raise failure
-    taken = max(tried, key=lambda branch: (tried[branch][0], len(tried[branch][1])))
-    macs, nodes, outputs = tried[taken]
-    before.extend(nodes)
-    condition = proto.input[0]
-    walker.notes.append(
-        f"{label(proto)}: its condition {condition!r} is not known, so the larger branch ({taken}, {macs} MACs) "
-        "is counted; --value gives the value that decides"
+            walker.nodes, walker.notes = before, notes
+    return tried
+
+
+def _larger(tried: dict[str, _Attempt]) -> str:
+    return max(
+        tried,
+        key=lambda branch: (
+            tried[branch].failure is None,
+            tried[branch].macs,
+            len(tried[branch].nodes),
+        ),
     )
-    return outputs
 
 
-def _macs(nodes: list[ResolvedNode]) -> int:
+def _macs(nodes: tuple[ResolvedNode, ...]) -> int:
     total = 0
     for resolved in nodes:
         cost = lookup(resolved.node).cost

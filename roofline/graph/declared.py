@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from roofline.errors import DimensionError, ModelError, OptionError, did_you_mean
+from roofline.errors import DimensionError, ModelError, did_you_mean
 from roofline.graph.tensors import check_size, datatype
 from roofline.node import Array, Tensor
 from roofline.ops._datatypes import numpy_type
@@ -66,7 +66,6 @@ def declare(entries: Sequence[ValueInfoProto], request: Request) -> Declared:
 
     Raises:
         DimensionError: A size is missing, or contradicts another; the message names the flag.
-        OptionError: A name in the request is not the graph's.
         ModelError: A declared dimension is impossible.
     """
     return _Declaration(entries, request).result()
@@ -131,14 +130,14 @@ class _Declaration:
                     if symbols
                     else "It has none"
                 )
-                raise OptionError(
+                raise DimensionError(
                     f"no input has a symbolic dimension {name!r}",
                     repair=did_you_mean(name, symbols) or known,
                 )
         for name in self._request.inputs:
             if name not in self._declared:
                 hint = did_you_mean(name, self._declared) or f"Inputs: {', '.join(self._declared)}"
-                raise OptionError(f"the graph has no input {name!r}", repair=hint)
+                raise DimensionError(f"the graph has no input {name!r}", repair=hint)
 
     def _bind(self, name: str, sizes: tuple[int, ...]) -> None:
         """Take an input's whole shape from the caller."""
@@ -250,14 +249,14 @@ def with_value(tensor: Tensor, given: Any) -> Tensor:
     """Return a tensor with a value that the caller gives it.
 
     Raises:
-        OptionError: The value has another number of elements than the tensor.
+        DimensionError: The value has another number of elements than the tensor.
     """
     kind = numpy_type(tensor.dtype)
     value: Array = np.asarray(given) if kind is None else np.asarray(given).astype(kind)
     if tensor.shape is not None and None not in tensor.shape:
         shape = tuple(size for size in tensor.shape if size is not None)
         if value.size != (tensor.elements or 0):
-            raise OptionError(
+            raise DimensionError(
                 f"the value given for {tensor.name!r} has {value.size} elements, its shape is {_times(shape) or 'scalar'}",
                 repair=f"Give --value {tensor.name}=... with {tensor.elements} numbers",
             )

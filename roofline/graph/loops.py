@@ -30,6 +30,7 @@ _MAX_CALLS_APART = 200_000
 _MAX_CALLS_FOR_VALUES = 4000
 """Calls worth walking only to know the values a loop leaves."""
 
+_MAX_NESTED = 6
 _ENDLESS = 1 << 31
 """Exporters write the largest integer as the count of a loop that its condition ends."""
 
@@ -74,6 +75,10 @@ def run_loop(walker: Walker, proto: NodeProto, environment: Environment, frame: 
     """
     operands = walker.operands(proto, environment)
     name = walker.call_name(proto, frame)
+    if frame.loops >= _MAX_NESTED:
+        raise ModelError(
+            f"{label(proto)} lies in {_MAX_NESTED} loops; more than that are no network's"
+        )
     plan = _plan(walker, proto, operands, name, frame)
     local = name[len(frame.prefix) :]
     trips, last, rows, nodes = _run(walker, plan, environment, frame, local)
@@ -101,9 +106,9 @@ def _run(
 ) -> tuple[int | None, tuple[Tensor, ...], tuple[Tensor, ...], tuple[ResolvedNode, ...]]:
     """Return trips, the last carried values, the shape of all rows stacked, and the executed calls."""
     if plan.trips == 0:
-        first = _settle(walker, plan, environment, frame.inside(local, repeats=0))
+        first = _settle(walker, plan, environment, frame.inside(local, repeats=0, loops=1))
         return 0, plan.carried, tuple(_stacked(row, 0) for row in first.rows), ()
-    inner = frame.inside(local, repeats=plan.trips or 1, note="" if plan.trips else frame.note)
+    inner = frame.inside(local, repeats=plan.trips or 1, loops=1)
     trip = _settle(walker, plan, environment, inner)
     steady = _alike(plan.carried, trip.carried) and not _unresolved(trip.nodes)
     ends_by_count = plan.trips is not None and (not plan.maximum or trip.goes_on is True)
@@ -160,12 +165,14 @@ def _one_by_one(
     """Walk every trip with its own values; None when the end or a size still depends on data."""
     limit = _MAX_TRIPS_APART if plan.trips is None else plan.trips
     size = max(len(plan.body.node), 1)
-    if limit > _MAX_TRIPS_APART or limit * size > _MAX_CALLS_APART:
-        limit = min(limit, _MAX_TRIPS_APART, _MAX_CALLS_APART // size)
+    limit = min(limit, _MAX_TRIPS_APART, max(_MAX_CALLS_APART - walker.apart, 0) // size)
     carried, nodes = plan.carried, list[ResolvedNode]()
     rows: list[tuple[Tensor, ...]] = []
     for index in range(limit):
-        inner = replace(frame.inside(f"{local}[{index}]"), storage=f"{frame.storage}{local}/")
+        inner = replace(
+            frame.inside(f"{local}[{index}]", loops=1), storage=f"{frame.storage}{local}/"
+        )
+        walker.apart += size
         trip = _trip(walker, plan, environment, inner, carried, index)
         if plan.maximum and trip.goes_on is None:
             return None

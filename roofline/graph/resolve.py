@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from roofline.errors import ModelError, OptionError, did_you_mean
+from roofline.errors import ModelError, did_you_mean
 from roofline.graph.declared import Request, declare
 from roofline.graph.expansion import check_expansion, functions_of, plain_domain
 from roofline.graph.order import subgraphs
@@ -42,8 +42,7 @@ def resolve(
 
     Raises:
         DimensionError: A dimension has no size; the message names the input, the dimension and the flag.
-        OptionError: A name in the request is not the graph's.
-        ModelError: The graph breaks a rule of the format.
+        ModelError: The graph breaks a rule of the format, or a name in the request is not the graph's.
     """
     graph = model.graph
     if not model.opset_import and not model.functions:
@@ -72,7 +71,7 @@ def resolve(
     for unused in request.values:
         if unused not in walker.used_values:
             hint = did_you_mean(unused, types) or f"Inputs: {', '.join(given)}"
-            raise OptionError(f"the graph has no value {unused!r}", repair=hint)
+            raise ModelError(f"the graph has no value {unused!r}", repair=hint)
     return ResolvedGraph(
         name=name,
         nodes=tuple(walker.nodes),
@@ -80,6 +79,7 @@ def resolve(
         outputs=tuple(types[entry.name] for entry in graph.output if entry.name in types),
         types=types,
         notes=(*declared.notes, *dict.fromkeys(walker.notes)),
+        idle=tuple(walker.idle),
         initializers=tuple(_initializers(graph)),
         constants=tuple(_constants(graph)),
         storage=walker.stored,

@@ -42,6 +42,8 @@ class ResolvedGraph:
     """Every value of the top-level graph by its name in the file."""
     notes: tuple[str, ...] = ()
     """Choices made while resolving (default batch, branch not decided, ...)."""
+    idle: tuple[ResolvedNode, ...] = field(default=(), repr=False)
+    """Calls of branches that are not taken: they store weights, and are not counted otherwise."""
     initializers: tuple[Tensor, ...] = field(default=(), repr=False)
     """Stored tensors of all graphs, subgraphs included, untaken branches too."""
     constants: tuple[Tensor, ...] = field(default=(), repr=False)

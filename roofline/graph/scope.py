@@ -55,6 +55,8 @@ class Frame:
     """The same for stored tensors; calls of one function share them."""
     scope: tuple[str, ...] = ()
     repeats: int = 1
+    loops: int = 0
+    """How many loops lie around."""
     note: str = ""
     opsets: Mapping[str, int] = field(default_factory=dict[str, int])
     attributes: Mapping[str, AttributeProto] = field(default_factory=dict[str, "AttributeProto"])
@@ -67,7 +69,7 @@ class Frame:
         *,
         storage: str = "",
         repeats: int = 1,
-        note: str = "",
+        loops: int = 0,
         opsets: Mapping[str, int] | None = None,
         attributes: Mapping[str, AttributeProto] | None = None,
     ) -> Frame:
@@ -84,7 +86,7 @@ class Frame:
             storage=f"{storage or self.storage + name}/",
             scope=(*self.scope, name),
             repeats=self.repeats * repeats,
-            note=note or self.note,
+            loops=self.loops + loops,
             opsets=self.opsets if opsets is None else opsets,
             attributes=self.attributes if attributes is None else attributes,
             depth=self.depth + 1,

@@ -36,10 +36,13 @@ class Walker:
     """Types the file states for values of its top-level graph."""
     symbols: Mapping[str, int]
     nodes: list[ResolvedNode] = field(default_factory=list[ResolvedNode])
+    idle: list[ResolvedNode] = field(default_factory=list[ResolvedNode])
     notes: list[str] = field(default_factory=list[str])
     stored: dict[str, str] = field(default_factory=dict[str, str])
     """Flat name of a stored tensor to the name it is stored under, where they differ."""
     sequences: Sequences = field(default_factory=Sequences)
+    apart: int = 0
+    """Calls walked so far in loops that are followed trip by trip."""
     used_values: set[str] = field(default_factory=set[str])
     _rows: dict[tuple[str, str], Operator] = field(default_factory=dict[tuple[str, str], Operator])
     _names: dict[str, int] = field(default_factory=dict[str, int])

@@ -1,0 +1,52 @@
+"""Loading a model by path or by the name of a shipped network."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from roofline.errors import NetworkError, did_you_mean
+from roofline.workload import Workload
+
+
+def load(
+    model: str | Path,
+    *,
+    batch: int | None = None,
+    dims: Mapping[str, int] | None = None,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+    values: Mapping[str, Any] | None = None,
+) -> Workload:
+    """Count a model: an ``.onnx`` file, or a network that is shipped.
+
+    Args:
+        model: A path, or a network's name such as ``"resnet50"``.
+        batch: Items per inference where the model leaves its leading dimension open; 1 unless given.
+        dims: Sizes of other symbolic dimensions, by name.
+        inputs: Whole shapes of inputs, by name; an empty one is a scalar.
+        values: Values of inputs that decide shapes, branches or trips, by name.
+
+    Raises:
+        NetworkError: There is no such file and no such network.
+        DimensionError: A dimension has no size; the message names the input, the dimension and the flag.
+        ModelError: The file is no well-formed ONNX model.
+
+    Example:
+        >>> load("mlp").macs
+        10000000
+    """
+    binding: dict[str, Any] = {"batch": batch, "dims": dims, "inputs": inputs, "values": values}
+    path = Path(model)
+    if isinstance(model, Path) or path.suffix or path.exists() or len(path.parts) > 1:
+        return Workload.from_onnx(path, **binding)
+    # Networks are built on top of the library; the name is looked up when it is asked for.
+    networks = importlib.import_module("roofline.workloads").networks
+    network = networks.find(model)
+    if network is None:
+        hint = did_you_mean(model, networks) or "See: roofline networks list"
+        raise NetworkError(
+            f"{model!r} is neither a file nor a network that is shipped", repair=hint
+        )
+    return Workload.from_onnx(network.build(), name=model, **binding)

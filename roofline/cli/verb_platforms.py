@@ -276,10 +276,9 @@ def _named(machine: Platform, path: tuple[str | int, ...]) -> tuple[str | int, .
 
 def _page(machine: Platform) -> str:
     specification = machine.specification
-    rows = [
-        {name: row[name] for name in ("quantity", "value", "unit", "kind", "source", "note")}
-        for row in _quantities(machine)
-    ]
+    rows = [{**row, "value": f"{row['value']:,.12g}"} for row in _quantities(machine)]
+    columns = ("quantity", "value", "unit", "kind", "source", "note")
+    cells = [{name: row[name] for name in columns} for row in rows]
     used = {row["source"] for row in rows}
     title = f"{machine.key}  {specification.name}, {machine.vendor}, {machine.year}"
     description = [specification.description] if specification.description else []
@@ -290,7 +289,7 @@ def _page(machine: Platform) -> str:
                 ": "
             )
         )
-    table = as_table(rows, title="\n".join([title, *(f"  {line}" for line in description)]))
+    table = as_table(cells, title="\n".join([title, *(f"  {line}" for line in description)]))
     lines = [
         table,
         "",

@@ -115,4 +115,10 @@ def _folders() -> list[Path]:
 
 
 def _package_folder(package: str) -> Path:
-    return Path(str(resources.files(package)))
+    try:
+        return Path(str(resources.files(package)))
+    except (ImportError, TypeError) as error:
+        raise PlatformError(
+            f"the entry point {ENTRY_POINTS} names {package!r}, which is no package",
+            repair="Correct or remove the package that declares it",
+        ) from error

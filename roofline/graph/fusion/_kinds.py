@@ -1,0 +1,90 @@
+"""What part an operator plays when runtimes fuse."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from roofline.node import Node
+
+MICROSOFT = "com.microsoft"
+
+
+class Role(Enum):
+    """The part of a call, or of a block of calls, in fusing."""
+
+    PRODUCT = "product"
+    """Multiply-accumulates whose result takes an epilogue."""
+    INTEGER = "integer"
+    """A product of integers whose result is scaled back afterwards."""
+    ELEMENTWISE = "elementwise"
+    NORM = "norm"
+    SOFTMAX = "softmax"
+    ATTENTION = "attention"
+    PAD = "pad"
+    QUANTIZE = "quantize"
+    DEQUANTIZE = "dequantize"
+    DYNAMIC_QUANTIZE = "dynamic quantize"
+    OTHER = "other"
+
+
+_PRODUCTS = frozenset(
+    {
+        "Conv",
+        "ConvTranspose",
+        "Gemm",
+        "MatMul",
+        "FusedMatMul",
+        "MatMulNBits",
+        "FusedConv",
+        "Einsum",
+    }
+)
+_INTEGERS = frozenset({"MatMulInteger", "ConvInteger"})
+_ACTIVATIONS = frozenset({
+    "Relu", "Clip", "Sigmoid", "HardSwish", "HardSigmoid", "LeakyRelu", "PRelu", "Tanh", "Elu", "Selu", "Celu", "Gelu",
+    "Mish", "Softplus", "Softsign", "ThresholdedRelu", "Swish", "FastGelu", "QuickGelu", "BiasGelu", "Shrink",
+})  # fmt: skip
+_UNARY = frozenset({
+    "Abs", "Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Sign", "Erf", "Cast", "Not", "IsNaN",
+    "IsInf", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "BitwiseNot",
+    "CastLike",
+})  # fmt: skip
+_BINARY = frozenset({
+    "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean", "Mod", "Where", "And", "Or", "Xor", "Equal",
+    "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
+})  # fmt: skip
+_NORMS = frozenset({
+    "LayerNormalization", "RMSNormalization", "GroupNormalization", "InstanceNormalization",
+    "SimplifiedLayerNormalization", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization",
+    "MeanVarianceNormalization", "LpNormalization",
+})  # fmt: skip
+_VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
+
+_ROLES: dict[str, Role] = {
+    **dict.fromkeys(_PRODUCTS, Role.PRODUCT),
+    **dict.fromkeys(_INTEGERS, Role.INTEGER),
+    **dict.fromkeys((*_ACTIVATIONS, *_UNARY, *_BINARY, "BatchNormalization"), Role.ELEMENTWISE),
+    **dict.fromkeys(_NORMS, Role.NORM),
+    **dict.fromkeys(("Softmax", "LogSoftmax"), Role.SOFTMAX),
+    "Pad": Role.PAD,
+    "QuantizeLinear": Role.QUANTIZE,
+    "DequantizeLinear": Role.DEQUANTIZE,
+    "DynamicQuantizeLinear": Role.DYNAMIC_QUANTIZE,
+}
+
+
+def role(node: Node) -> Role:
+    """Return the part a call plays; operators of unknown domains play none."""
+    if node.domain not in ("", MICROSOFT):
+        return Role.OTHER
+    return _ROLES.get(node.op_type, Role.OTHER)
+
+
+def is_view(node: Node) -> bool:
+    """Return whether a call only shows its first operand in another form, without a copy."""
+    return not node.domain and node.op_type in _VIEWS
+
+
+def is_activation(node: Node) -> bool:
+    """Return whether a call is an activation function."""
+    return node.op_type in _ACTIVATIONS

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roofline.chart._style import GREY, RC
+from roofline.chart._style import GREY, RC, short
 from roofline.errors import MissingPackageError, OptionError
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -145,6 +146,31 @@ def titled(ax: Axes, title: str, x: str = "", y: str = "") -> None:
         ax.set_xlabel(x)
     if y:
         ax.set_ylabel(y)
+
+
+def prefixed(axis: Axis) -> None:
+    """Write the numbers of a logarithmic axis with prefixes: 10k, 1M; between decades only where few are shown."""
+    from matplotlib.ticker import FuncFormatter
+
+    def minor(value: float, _: object) -> str:
+        low, high = axis.get_view_interval()
+        return short(value) if high < 50 * low and f"{value:.0e}"[0] in "25" else ""
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axis.set_minor_formatter(FuncFormatter(minor))
+
+
+def legend_above(
+    ax: Axes, title: str, *, columns: int = 4, handles: Sequence[Any] | None = None
+) -> None:
+    """Put the legend between the title and the axes."""
+    own = ax.get_legend_handles_labels()[0] if handles is None else handles
+    ax.legend(
+        handles=list(own), loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, columnspacing=1.2
+    )  # fmt: skip
+    if title:
+        rows = -(-len(own) // columns)
+        ax.set_title(title, pad=8 + 15 * rows)
 
 
 def outside_legend(ax: Axes, handles: Sequence[Any] | None = None, title: str = "") -> None:

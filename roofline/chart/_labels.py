@@ -13,6 +13,7 @@ Box = tuple[float, float, float, float]
 # Where a label is tried, in points from its mark: near it first, and then farther away.
 # Directly beside comes last: that is where flat roofs run.
 _DIRECTIONS = ((-1, 1), (0, 1), (1, -1), (0, -1), (1, 1), (-1, -1), (1, 0), (-1, 0))
+UPPER_RIGHT = ((1, 1), (1, 0), (0, 1), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
 _DISTANCES = (6.0, 12.0, 20.0, 30.0, 42.0)
 
 
@@ -24,6 +25,8 @@ def place_labels(
     colours: Sequence[str],
     fontsize: float = 7.0,
     avoid: Sequence[tuple[float, float]] = (),
+    prefer: Sequence[tuple[int, int]] = _DIRECTIONS,
+    reach: float = _DISTANCES[-1],
 ) -> int:
     """Write a label beside each point where it covers no other label and no point.
 
@@ -36,6 +39,8 @@ def place_labels(
         colours: One per point.
         fontsize: In points.
         avoid: Further points not to cover.
+        prefer: The directions that are tried, best first.
+        reach: How far from its point a label may go, in points.
 
     Returns:
         How many labels were left out.
@@ -56,7 +61,7 @@ def place_labels(
         if not label:
             continue
         size = ((text_width(label, fontsize) + 4) * scale, 1.25 * fontsize * scale)
-        ways = ((dx * far, dy * far) for far in _DISTANCES for dx, dy in _DIRECTIONS)
+        ways = ((dx * far, dy * far) for far in _DISTANCES if far <= reach for dx, dy in prefer)
         boxes = ((way, _box(mark, (way[0] * scale, way[1] * scale), size)) for way in ways)
         found = next(((way, box) for way, box in boxes if _free(box, taken, frame)), None)
         if found is None:

@@ -113,11 +113,8 @@ def checked(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> list[d
 def label(row: Row, *names: str, leave_out: Iterable[str] = ("dense", "None", "")) -> str:
     """Return the words of some columns joined by spaces, without those that say nothing."""
     skip = set(leave_out)
-    return " ".join(
-        str(row[name])
-        for name in names
-        if row.get(name) is not None and str(row[name]) not in skip
-    )
+    shown = [str(row[name]) for name in names if row.get(name) not in (None, "")]
+    return " ".join(text for text in shown if text not in skip) or " ".join(shown[:1])
 
 
 def varying(rows: Sequence[Row], *names: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, sizes, titled
+from roofline.chart._base import Chart, legend_above, sizes, titled
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, varying, words
 
@@ -80,7 +80,7 @@ class EfficiencyChart(Chart):
     def size(self) -> tuple[float, float]:
         """Return the size in inches; the width grows with the bars."""
         longest = max((len(bar.label) for bar in self.bars), default=0)
-        return sizes(len(self.bars), 0.5, 5.0), 4.0 + (0.045 * longest if self._slanted() else 0.2)
+        return self._width(), 4.2 + (0.045 * longest if self._slanted() else 0.2)
 
     def draw(self, ax: Axes) -> None:
         """Draw three bars for each configuration, and the percentage on the measured one."""
@@ -156,16 +156,15 @@ class EfficiencyChart(Chart):
                     label=", ".join(flags)[:40],
                 )
             )
-        ax.legend(
-            handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, columnspacing=1.2
-        )
-        if self.title:
-            ax.set_title(self.title, pad=24)
+        legend_above(ax, self.title, handles=handles)
+
+    def _width(self) -> float:
+        return sizes(len(self.bars), 0.5 if len(self.bars) <= 12 else 0.37, 5.0)
 
     def _slanted(self) -> bool:
         # Upright labels fit where they are shorter than the distance of their bars.
         longest = max((max(map(len, bar.label.split("\n"))) for bar in self.bars), default=0)
-        per_bar = (sizes(len(self.bars), 0.5, 5.0) - 0.9) / max(1, len(self.bars))
+        per_bar = (self._width() - 0.9) / max(1, len(self.bars))
         return longest * 0.072 > per_bar
 
 

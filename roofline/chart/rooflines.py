@@ -128,11 +128,12 @@ class RooflineChart(Chart):
             ax.plot([knee], [roof.peak], "|", color=colour[roof.machine], ms=9, zorder=2)
         titled(ax, self.title, "operational intensity, OP/B", "performance")
         _si_axis(ax)
+        # The names of the roofs come first: they take room from the axes, and points are labelled in what is left.
+        self._name_roofs(ax, colour)
         if self.layers:
             self._draw_layers(ax)
         else:
             self._draw_networks(ax, colour)
-        self._name_roofs(ax, colour)
 
     def _name_roofs(self, ax: Axes, colour: dict[str, str]) -> None:
         flat: dict[tuple[str, float, bool], list[str]] = {}

@@ -1,0 +1,227 @@
+"""Chart ``boxes``: the spread of a value per machine and datatype, one box per pruning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, legend_above, prefixed, sizes, titled
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, label, ordered, words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_VALUES = {
+    "measured_fps": "throughput, frames/s",
+    "predicted_fps": "predicted throughput, frames/s",
+    "latency_ms": "latency, ms",
+    "power_w": "power, W",
+    "fps_per_w": "frames/s per watt",
+    "utilization": "share of the compute peak",
+    "efficiency": "measured / predicted",
+}
+COLUMNS = (
+    *words("platform"),
+    *words("datatype", "pruning", "network", "batch", required=False),
+    Column(
+        "measured_fps",
+        "throughput in frames per second, or another column named as the value",
+        kind="positive",
+    ),
+    Column(
+        "peak_fps",
+        "throughput at the compute peak in frames per second",
+        required=False,
+        kind="positive",
+    ),
+    Column("power_w", "power at load in watts", required=False, kind="positive"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The distribution of a value over batches (and networks)."""
+
+    group: str
+    """Machine and datatype."""
+    pruning: str
+    values: tuple[float, ...]
+    peak: float | None = None
+    """The value at the compute peak, for throughput."""
+
+    @property
+    def quartiles(self) -> tuple[float, float, float]:
+        """Lower quartile, median and upper quartile (linear interpolation)."""
+        low, middle, high = np.percentile(self.values, [25, 50, 75])
+        return float(low), float(middle), float(high)
+
+    @property
+    def mean(self) -> float:
+        """The arithmetic mean."""
+        return float(np.mean(self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes(Chart):
+    """Boxes in groups, each with the theoretical value at the compute peak where it is known."""
+
+    boxes: tuple[Box, ...]
+    value: str = "measured_fps"
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per box."""
+        return [
+            {
+                "group": box.group, "pruning": box.pruning, "count": len(box.values), "low": min(box.values),
+                "q1": box.quartiles[0], "median": box.quartiles[1], "q3": box.quartiles[2],
+                "high": max(box.values), "mean": box.mean, "peak": box.peak,
+            }
+            for box in self.boxes
+        ]  # fmt: skip
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        groups = ordered(box.group for box in self.boxes)
+        longest = max((len(name) for name in groups), default=0)
+        return sizes(len(self.boxes) + len(groups), 0.24, 5.0), 4.2 + 0.035 * longest
+
+    def draw(self, ax: Axes) -> None:
+        """Draw boxes with quartiles, the mean as a cross, and whiskers to the least and greatest value."""
+        from matplotlib.patches import Patch
+
+        prunings = ordered(box.pruning for box in self.boxes)
+        shades = dict(zip(prunings, _shades(len(prunings)), strict=True))
+        ticks: list[tuple[float, str]] = []
+        place = 0.0
+        for group in ordered(box.group for box in self.boxes):
+            own = [box for box in self.boxes if box.group == group]
+            for offset, box in enumerate(own):
+                low, middle, high = box.quartiles
+                where = place + offset
+                ax.plot(
+                    [where, where],
+                    [min(box.values), max(box.values)],
+                    color=style.INK,
+                    lw=0.8,
+                    zorder=2,
+                )
+                if high > low:
+                    ax.bar(where, high - low, 0.78, bottom=low, color=shades[box.pruning], edgecolor=style.INK,
+                           lw=0.6, zorder=3)  # fmt: skip
+                ax.plot(
+                    [where - 0.39, where + 0.39], [middle] * 2, color=style.INK, lw=1.4, zorder=4
+                )
+                for ink, weight in ((style.INK, 2.6), ("white", 1.2)):
+                    ax.plot([where], [box.mean], "x", color=ink, ms=4, mew=weight, zorder=5)
+                if box.peak is not None:
+                    ax.plot(
+                        [where - 0.39, where + 0.39],
+                        [box.peak] * 2,
+                        color=style.PEAK,
+                        lw=2,
+                        zorder=4,
+                    )
+            ticks.append((place + (len(own) - 1) / 2, group))
+            place += len(own) + 1
+            ax.axvline(place - 1, color="#DDDDDD", lw=0.8, zorder=1)
+        ax.set_yscale("log")
+        prefixed(ax.yaxis)
+        everything = [v for box in self.boxes for v in (*box.values, box.peak) if v is not None]
+        ax.set_ylim(min(everything) / 1.4, max(everything) * 1.4)
+        ax.set_xlim(-1, place - 1)
+        ax.set_xticks(
+            [where for where, _ in ticks],
+            [name for _, name in ticks],
+            rotation=90 if len(ticks) > 6 else 30,
+        )
+        for text in ax.get_xticklabels():
+            text.set_ha("center" if len(ticks) > 6 else "right")
+            text.set_rotation_mode("default" if len(ticks) > 6 else "anchor")
+        ax.tick_params(axis="x", length=0)
+        ax.grid(visible=False, axis="x")
+        titled(ax, self.title, y=_VALUES.get(self.value, self.value))
+        handles = [
+            Patch(facecolor=shades[name], edgecolor=style.INK, lw=0.6, label=name)
+            for name in prunings
+        ]
+        if any(box.peak is not None for box in self.boxes):
+            handles.append(Patch(facecolor=style.PEAK, label="compute peak"))
+        legend_above(ax, self.title, columns=6, handles=handles)
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> Boxes:
+    """Return the chart of a value over all rows of each machine, datatype and pruning.
+
+    Where throughput is shown and rows have a peak_fps, each box shows the theoretical value too. ``fps_per_w`` and
+    ``utilization`` are computed where the rows have no such column.
+
+    Args:
+        rows: Measured rows, one per batch.
+        options: The title; ``value`` names the column (default measured_fps).
+
+    Raises:
+        TableError: A column is missing or a cell is no number.
+    """
+    chosen = options or Options()
+    value = chosen.value or "measured_fps"
+    derived = {"fps_per_w": "power_w", "utilization": "peak_fps"}
+    rows = list(rows)
+    compute_it = value in derived and not any(row.get(value) for row in rows)
+    shown = "measured_fps" if compute_it else value
+    columns = [column for column in COLUMNS if column.name not in {"measured_fps", shown}]
+    columns.append(Column(shown, _VALUES.get(shown, "value shown"), kind="positive"))
+    table = checked(rows, columns, "boxes")
+    found: dict[tuple[str, str], list[float]] = {}
+    peaks: dict[tuple[str, str], float] = {}
+    for row in table:
+        number = row[shown]
+        place = label(row, "platform", "datatype"), row["pruning"] or "dense"
+        if compute_it:
+            divisor = row[derived[value]]
+            if divisor is None:
+                continue
+            number /= divisor
+        if value in {"measured_fps", "predicted_fps"} and row["peak_fps"] is not None:
+            peaks[place] = max(peaks.get(place, 0.0), row["peak_fps"])
+        found.setdefault(place, []).append(number)
+    prunings = sorted({pruning for _, pruning in found}, key=_kept)
+    boxes = tuple(
+        Box(group, pruning, tuple(found[group, pruning]), peaks.get((group, pruning)))
+        for group in ordered(group for group, _ in found)
+        for pruning in prunings
+        if (group, pruning) in found
+    )
+    return Boxes(boxes, value, chosen.title)
+
+
+def _kept(pruning: str) -> tuple[float, str]:
+    """Order prunings from what keeps most to what keeps least; ``dense`` comes first."""
+    numbers = re.findall(r"\d+(?:\.\d+)?", pruning)
+    return (-1e9 if pruning == "dense" else -float(numbers[-1]) if numbers else 0.0), pruning
+
+
+def _shades(count: int) -> list[str]:
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [
+        to_hex(colormaps["viridis"](0.15 + 0.75 * i / max(1, count - 1))) for i in range(count)
+    ]
+
+
+charts.add(
+    "boxes",
+    Kind(
+        "boxes",
+        "spread of a value per machine and datatype, one box per pruning",
+        COLUMNS,
+        compute,
+    ),
+)

@@ -1,0 +1,141 @@
+"""Chart ``heatmap``: throughput of networks on machines as coloured cells with numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, titled
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMNS = (
+    *words("network", "platform"),
+    *words("datatype", "pruning", "batch", required=False),
+    Column("predicted_fps", "predicted throughput in frames per second", kind="positive"),
+)
+_MEANINGS = {
+    "predicted_fps": "frames/s, predicted",
+    "measured_fps": "frames/s, measured",
+    "latency_ms": "latency, ms",
+    "fps_per_w": "frames/s per watt",
+    "energy_mj": "energy, mJ per frame",
+    "efficiency": "measured / predicted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Heatmap(Chart):
+    """Cells of one value."""
+
+    cells: tuple[tuple[str, str, float], ...]
+    """Row (machine), column (network) and value."""
+    value: str = "predicted_fps"
+    title: str = ""
+
+    @property
+    def machines(self) -> list[str]:
+        """The rows, in the order they first come in."""
+        return ordered(machine for machine, _, _ in self.cells)
+
+    @property
+    def networks(self) -> list[str]:
+        """The columns, in the order they first come in."""
+        return ordered(network for _, network, _ in self.cells)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per cell."""
+        return [
+            {"platform": machine, "network": network, self.value: value}
+            for machine, network, value in self.cells
+        ]
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        labels = 0.075 * max((len(name) for name in self.machines), default=0)
+        return max(5.0, 0.58 * len(self.networks) + labels + 1.6), max(
+            3.0, 0.33 * len(self.machines) + 1.7
+        )
+
+    def draw(self, ax: Axes) -> None:
+        """Draw the cells with a logarithmic colour scale; empty ones stay grey."""
+        import numpy as np
+        from matplotlib.colors import LogNorm
+
+        machines, networks = self.machines, self.networks
+        grid = np.full((len(machines), len(networks)), np.nan)
+        for machine, network, value in self.cells:
+            grid[machines.index(machine), networks.index(network)] = value
+        low, high = float(np.nanmin(grid)), float(np.nanmax(grid))
+        norm = LogNorm(low / 1.05, high * 1.05)
+        image = ax.pcolormesh(
+            np.ma.masked_invalid(grid),
+            norm=norm,
+            cmap="viridis",
+            edgecolors="white",
+            linewidth=1.0,
+        )
+        ax.set_facecolor("#EEEEEE")
+        for (row, column), value in np.ndenumerate(grid):
+            if not np.isnan(value):
+                dark = norm(value) < 0.6
+                ax.text(column + 0.5, row + 0.5, style.short(float(value)), ha="center", va="center",
+                        fontsize=7, color="white" if dark else "black")  # fmt: skip
+        ax.set_xticks(
+            np.arange(len(networks)) + 0.5,
+            networks,
+            rotation=40,
+            ha="right",
+            rotation_mode="anchor",
+        )
+        ax.set_yticks(np.arange(len(machines)) + 0.5, machines)
+        ax.invert_yaxis()
+        ax.tick_params(length=0)
+        ax.grid(visible=False)
+        for side in ax.spines.values():
+            side.set_visible(False)
+        titled(ax, self.title)
+        figure = ax.get_figure()
+        if figure is not None:
+            bar = figure.colorbar(image, ax=ax, pad=0.02, fraction=0.05)
+            bar.set_label(_MEANINGS.get(self.value, self.value))
+            bar.outline.set_visible(False)  # pyright: ignore[reportUnknownMemberType, reportCallIssue, reportAttributeAccessIssue]
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> Heatmap:
+    """Return the chart of rows as ``predict`` writes them; of several in one cell the greatest is shown.
+
+    Args:
+        rows: One per network and machine.
+        options: The title; ``value`` names another column than the predicted throughput.
+
+    Raises:
+        TableError: A column is missing or a cell is no number.
+    """
+    chosen = options or Options()
+    value = chosen.value or "predicted_fps"
+    columns = (*COLUMNS[:-1], Column(value, _MEANINGS.get(value, "value shown"), kind="positive"))
+    table = checked(rows, columns, "heatmap")
+    across = varying(table, "network", "pruning", "batch")
+    down = varying(table, "platform", "datatype")
+    cells: dict[tuple[str, str], float] = {}
+    for row in table:
+        place = label(row, *down), label(row, *across)
+        cells[place] = max(cells.get(place, 0.0), row[value])
+    return Heatmap(tuple((*place, found) for place, found in cells.items()), value, chosen.title)
+
+
+charts.add(
+    "heatmap",
+    Kind(
+        "heatmap",
+        "throughput of networks on machines, coloured cells with numbers",
+        COLUMNS,
+        compute,
+    ),
+)

@@ -1,0 +1,141 @@
+"""Chart ``latency``: latency against throughput, one line per configuration over its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, outside_legend, prefixed, titled
+from roofline.chart._labels import place_labels
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMNS = (
+    *words("network", "platform"),
+    *words("datatype", "pruning", "backend", required=False),
+    Column("batch", "items per batch, threads or stream length", kind="positive"),
+    Column("latency_ms", "latency of the whole batch in milliseconds", kind="positive"),
+    Column(
+        "measured_fps", "measured throughput in frames per second", required=False, kind="positive"
+    ),
+    Column(
+        "predicted_fps",
+        "predicted throughput in frames per second",
+        required=False,
+        kind="positive",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One configuration: batches with their latency in ms and throughput in frames per second."""
+
+    machine: str
+    network: str
+    points: tuple[tuple[float, float, float], ...]
+    """Batch, latency, throughput; by batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyChart(Chart):
+    """Lines of configurations."""
+
+    lines: tuple[Line, ...]
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per configuration and batch."""
+        return [
+            {
+                "machine": line.machine,
+                "network": line.network,
+                "batch": batch,
+                "latency_ms": latency,
+                "fps": fps,
+            }
+            for line in self.lines
+            for batch, latency, fps in line.points
+        ]
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        names = {line.machine for line in self.lines} | {line.network for line in self.lines}
+        return 9.0, max(5.0, 0.2 * len(names) + 1.5)
+
+    def draw(self, ax: Axes) -> None:
+        """Draw a line per configuration: colour by machine, marker by network, the batch at both ends."""
+        from matplotlib.lines import Line2D
+
+        colour = style.colours(line.machine for line in self.lines)
+        marks = style.markers(line.network for line in self.lines)
+        for line in self.lines:
+            ax.plot(
+                [latency for _, latency, _ in line.points], [fps for _, _, fps in line.points], "-",
+                marker=marks[line.network], color=colour[line.machine], ms=4, lw=1.1, mec="white", mew=0.4,
+            )  # fmt: skip
+        ax.set(xscale="log", yscale="log")
+        ax.margins(0.08)
+        prefixed(ax.xaxis)
+        prefixed(ax.yaxis)
+        titled(ax, self.title, "latency of the batch, ms", "throughput, frames/s")
+        outside_legend(
+            ax,
+            [
+                Line2D([], [], color=colour[name], lw=2, label=name)
+                for name in ordered(x.machine for x in self.lines)
+            ]
+            + [Line2D([], [], ls="", label="")]
+            + [
+                Line2D([], [], color=style.GREY, marker=marks[name], ls="", label=name)
+                for name in ordered(line.network for line in self.lines)
+            ],
+        )
+        ends = [
+            (line, point) for line in self.lines for point in {line.points[0], line.points[-1]}
+        ]
+        place_labels(
+            ax, [(latency, fps) for _, (_, latency, fps) in ends], [f"{batch:g}" for _, (batch, _, _) in ends],
+            colours=[colour[line.machine] for line, _ in ends], fontsize=6, reach=12,
+            avoid=[(latency, fps) for line in self.lines for _, latency, fps in line.points],
+        )  # fmt: skip
+        ax.annotate("numbers: batch", (1, 0), xycoords="axes fraction", xytext=(-4, 4), textcoords="offset points",
+                    ha="right", fontsize=7, color=style.GREY)  # fmt: skip
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> LatencyChart:
+    """Return the chart of rows with several batches per configuration; measured throughput goes before predicted.
+
+    Raises:
+        TableError: A column is missing or a cell is no number.
+    """
+    table = checked(rows, COLUMNS, "latency")
+    machines = varying(table, "platform", "datatype", "backend")
+    networks = varying(table, "network", "pruning")
+    found: dict[tuple[str, str], dict[float, tuple[float, float]]] = {}
+    for row in table:
+        fps = row["measured_fps"] or row["predicted_fps"]
+        if fps is not None:
+            place = label(row, *machines), label(row, *networks)
+            found.setdefault(place, {})[row["batch"]] = row["latency_ms"], fps
+    lines = tuple(
+        Line(*place, tuple((batch, *points[batch]) for batch in sorted(points)))
+        for place, points in found.items()
+    )
+    return LatencyChart(lines, (options or Options()).title)
+
+
+charts.add(
+    "latency",
+    Kind(
+        "latency",
+        "latency against throughput, one line per configuration over its batches",
+        COLUMNS,
+        compute,
+    ),
+)

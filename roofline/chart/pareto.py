@@ -1,0 +1,185 @@
+"""Chart ``pareto``: accuracy over throughput or latency, predicted and measured, with their frontiers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, legend_above, prefixed, titled
+from roofline.chart._labels import UPPER_RIGHT, place_labels
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
+from roofline.errors import OptionError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMNS = (
+    *words("network", "platform"),
+    *words("datatype", "pruning", "batch", "backend", required=False),
+    Column("task", "data set of the accuracy; accuracies compare within one", required=False),
+    Column("accuracy", "accuracy in percent", kind="positive"),
+    Column(
+        "predicted_fps",
+        "predicted throughput in frames per second",
+        required=False,
+        kind="positive",
+    ),
+    Column(
+        "measured_fps", "measured throughput in frames per second", required=False, kind="positive"
+    ),
+    Column("latency_ms", "latency in milliseconds", required=False, kind="positive"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One configuration: what it costs or gives, and how accurate it is."""
+
+    label: str
+    series: str
+    """``theoretical`` or ``measured``."""
+    value: float
+    """Frames per second, or milliseconds."""
+    accuracy: float
+    """Percent."""
+    task: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pareto(Chart):
+    """Configurations and the frontier of those that none beats in both."""
+
+    candidates: tuple[Candidate, ...]
+    value: str = "fps"
+    """``fps`` (more is better) or ``latency_ms`` (less is better)."""
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per configuration and series."""
+        best = {
+            id(entry) for series in ("theoretical", "measured") for entry in self.frontier(series)
+        }
+        return [
+            {
+                "label": entry.label, "series": entry.series, "task": entry.task, self.value: entry.value,
+                "accuracy": entry.accuracy, "frontier": id(entry) in best,
+            }
+            for entry in self.candidates
+        ]  # fmt: skip
+
+    def frontier(self, series: str) -> list[Candidate]:
+        """Return the configurations of a series that no other of their task beats, by accuracy."""
+        return [
+            entry
+            for task in ordered(entry.task for entry in self.candidates)
+            for entry in _frontier(
+                [
+                    entry
+                    for entry in self.candidates
+                    if entry.series == series and entry.task == task
+                ],
+                more_is_better=self.value == "fps",
+            )
+        ]
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        return 8.5, 6.0
+
+    def draw(self, ax: Axes) -> None:
+        """Draw theoretical points as orange circles, measured ones as blue crosses, and both frontiers."""
+        looks = {"theoretical": ("o", style.THEORY), "measured": ("x", style.PRACTICE)}
+        ax.set_xscale("log")
+        for series, (marker, colour) in looks.items():
+            own = [entry for entry in self.candidates if entry.series == series]
+            if not own:
+                continue
+            fill = "none" if marker == "o" else colour
+            ax.scatter(
+                [entry.value for entry in own], [entry.accuracy for entry in own], s=26, marker=marker,
+                facecolors=fill, edgecolors=colour if marker == "o" else None, linewidths=1.2, label=series, zorder=3,
+            )  # fmt: skip
+            for task in ordered(entry.task for entry in own):
+                best = [entry for entry in self.frontier(series) if entry.task == task]
+                ax.plot(
+                    [entry.value for entry in best], [entry.accuracy for entry in best], color=colour, lw=1.3,
+                    ls="--" if series == "theoretical" else "-", zorder=2,
+                )  # fmt: skip
+        ax.margins(0.14, 0.1)
+        unit = "throughput, frames/s" if self.value == "fps" else "latency, ms"
+        titled(ax, self.title, unit, "accuracy, %")
+        prefixed(ax.xaxis)
+        legend_above(ax, self.title)
+        named = [
+            entry for series in ("measured", "theoretical") for entry in self.frontier(series)
+        ]
+        place_labels(
+            ax, [(entry.value, entry.accuracy) for entry in named], [entry.label for entry in named],
+            colours=[style.PRACTICE if entry.series == "measured" else "#A65E00" for entry in named],
+            avoid=[(entry.value, entry.accuracy) for entry in self.candidates], fontsize=6.5, prefer=UPPER_RIGHT,
+        )  # fmt: skip
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> Pareto:
+    """Return the chart of rows that have an accuracy.
+
+    Args:
+        rows: Configurations; of several with the same name the best is taken (the best batch).
+        options: The title; ``value`` is ``fps`` (default) or ``latency_ms``.
+
+    Raises:
+        TableError: A column is missing or a cell is no number.
+        OptionError: The value is another.
+    """
+    chosen = options or Options()
+    value = chosen.value or "fps"
+    if value not in {"fps", "latency_ms"}:
+        raise OptionError(f"a pareto chart cannot show {value!r}", repair="Use fps or latency_ms")
+    table = checked(rows, COLUMNS, "pareto")
+    names = varying(table, "network", "pruning", "platform", "datatype", "backend")
+    fields = (
+        (("theoretical", "predicted_fps"), ("measured", "measured_fps"))
+        if value == "fps"
+        else (("measured", "latency_ms"),)
+    )
+    best: dict[tuple[str, str, str], Candidate] = {}
+    for row in table:
+        for series, field in fields:
+            if row[field] is None:
+                continue
+            entry = Candidate(
+                label(row, *names), series, row[field], row["accuracy"], row["task"] or ""
+            )
+            place = entry.label, series, entry.task
+            other = best.get(place)
+            better = other is None or (
+                entry.value > other.value if value == "fps" else entry.value < other.value
+            )
+            if better:
+                best[place] = entry
+    return Pareto(tuple(best.values()), value, chosen.title)
+
+
+def _frontier(entries: Sequence[Candidate], *, more_is_better: bool) -> list[Candidate]:
+    sign = 1 if more_is_better else -1
+    best: list[Candidate] = []
+    for entry in sorted(
+        entries, key=lambda entry: (-sign * entry.value, -entry.accuracy, entry.label)
+    ):
+        if not best or entry.accuracy > best[-1].accuracy:
+            best.append(entry)
+    return best
+
+
+charts.add(
+    "pareto",
+    Kind(
+        "pareto",
+        "accuracy over throughput or latency, predicted and measured, with their frontiers",
+        COLUMNS,
+        compute,
+    ),
+)

@@ -80,6 +80,8 @@ class Workload:
     """The graph the counts come from; None for published tables."""
     census: Census | None = field(default=None, compare=False, repr=False)
     """The same graph counted by the definitions of published reference counts; None for published tables."""
+    fusions: Mapping[str, int] = field(default_factory=dict[str, int], compare=False, repr=False)
+    """How many groups each fusion pattern took part in, by name."""
 
     @property
     def cost(self) -> Cost:
@@ -210,6 +212,7 @@ class Workload:
             layers=counted.layers,
             source=counted.source,
             fused_layers=counted.fused_layers,
+            fusions=counted.fusions,
             batch=counted.batch,
             inputs=counted.inputs,
             outputs=counted.outputs,

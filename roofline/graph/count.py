@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofline.graph.census import Census, census
-from roofline.graph.layers import call_layers
+from roofline.graph.fusion import fuse, report
+from roofline.graph.layers import call_layers, group_layers
 from roofline.graph.read import read
 from roofline.graph.resolve import resolve
 from roofline.graph.weights import StoredTotals, reads_of, totals
@@ -29,6 +30,8 @@ class Counted:
     source: str
     layers: tuple[Layer, ...]
     fused_layers: tuple[Layer, ...]
+    fusions: Mapping[str, int]
+    """How many groups each fusion pattern took part in."""
     stored: StoredTotals
     census: Census
     inputs: tuple[Tensor, ...]
@@ -69,14 +72,15 @@ def count(
         source = "counted from a model in memory"
     graph = resolve(proto, name=name, batch=batch, dims=dims, inputs=inputs, values=values)
     executed, idle = reads_of(graph)
-    layers = call_layers(graph, executed)
+    groups = fuse(graph)
     return Counted(
         name,
         proto,
         path,
         source,
-        layers,
-        layers,
+        call_layers(graph, executed),
+        group_layers(graph, groups, executed),
+        report(groups),
         totals([*executed, *idle]),
         census(graph),
         graph.inputs,

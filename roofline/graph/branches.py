@@ -52,11 +52,12 @@ def run_if(walker: Walker, proto: NodeProto, environment: Environment, frame: Fr
     if failure is not None:
         raise failure
     for branch, attempt in tried.items():
-        (walker.nodes if branch == taken else walker.idle).extend(attempt.nodes)
+        if branch != taken:
+            walker.idle.extend(attempt.nodes)
     if not condition.constant:
         # Which value comes out depends on the input, even where neither branch's own does.
         outputs = [replace(tensor, constant=False, stored=False) for tensor in outputs]
-    walker.bind(proto, outputs, environment, frame)
+    walker.adopt(proto, tried[taken].nodes, outputs, environment, frame)
 
 
 def _graph(walker: Walker, proto: NodeProto, attribute: str, frame: Frame) -> GraphProto:
@@ -92,7 +93,7 @@ def _tried(
     tried: dict[str, _Attempt] = {}
     for branch, graph in graphs.items():
         walker.nodes, walker.notes = [], []
-        inside = frame.inside(f"{local}.{branch}")
+        inside = frame.inside(f"{local}.{branch}", container=frame.prefix + local)
         try:
             inner = walker.graph(graph, {}, environment, inside)
             found = [inner.find(entry.name) for entry in graph.output]

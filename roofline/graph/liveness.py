@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from roofline.graph.resolved import ResolvedGraph, ResolvedNode
@@ -48,37 +48,89 @@ def activations(graph: ResolvedGraph) -> Activations:
 
 
 def _peak(graph: ResolvedGraph) -> tuple[int, str]:
-    """Run the calls in order; a value is freed after its last use, the graph's outputs never."""
-    last = _last_uses(graph.nodes)
-    kept = {tensor.name for tensor in graph.outputs}
-    sizes: dict[str, int] = {tensor.name: _size(tensor) for tensor in graph.inputs}
-    live = sum(sizes.values())
-    peak, where = live, ""
+    """Run the top-level calls in order; a value is freed after its last use, the graph's outputs never.
+
+    A container is one step with all that its body runs: of the body's values only those that leave it count.
+    """
+    steps = _steps(graph.nodes)
+    last: dict[str, int] = {}
+    seen: dict[str, Tensor] = {}
+    for index, step in enumerate(steps):
+        for resolved in step:
+            for tensor in resolved.node.operands:
+                if tensor is not None and not tensor.constant:
+                    last[tensor.name] = index
+                    seen.setdefault(tensor.name, tensor)
+    kept = {tensor.name: tensor for tensor in graph.outputs if not tensor.constant}
+    sizes = {tensor.name: _size(tensor) for tensor in graph.inputs}
     freed: dict[int, list[str]] = {}
     for name in sizes:
         if name in last and name not in kept:
             freed.setdefault(last[name], []).append(name)
-    for index, resolved in enumerate(graph.nodes):
-        for output in resolved.node.outputs:
-            if output is None or output.constant or output.name in sizes:
-                continue
-            sizes[output.name] = _size(output)
-            live += sizes[output.name]
-            if output.name not in kept:
-                freed.setdefault(last.get(output.name, index), []).append(output.name)
+    live = peak = sum(sizes.values())
+    where = ""
+    for index, step in enumerate(steps):
+        for tensor in _left_by(step, index, last, seen, kept):
+            if tensor.name not in sizes:
+                sizes[tensor.name] = _size(tensor)
+                live += sizes[tensor.name]
+                if tensor.name not in kept:
+                    freed.setdefault(last.get(tensor.name, index), []).append(tensor.name)
         if live > peak:
-            peak, where = live, resolved.node.name
+            peak, where = live, _label(step, last, index, kept)
         live -= sum(sizes[name] for name in freed.pop(index, ()))
     return peak, where
 
 
-def _last_uses(nodes: tuple[ResolvedNode, ...]) -> Mapping[str, int]:
-    last: dict[str, int] = {}
-    for index, resolved in enumerate(nodes):
-        for tensor in resolved.node.operands:
-            if tensor is not None and not tensor.constant:
-                last[tensor.name] = index
-    return last
+def _steps(nodes: tuple[ResolvedNode, ...]) -> list[list[ResolvedNode]]:
+    """Return the top-level calls, each container with what runs in it."""
+    steps: list[list[ResolvedNode]] = []
+    current = ""
+    for resolved in nodes:
+        owner = resolved.container or (
+            resolved.node.name
+            if resolved.node.op_type in CONTAINERS and not resolved.node.domain
+            else ""
+        )
+        if owner and owner == current:
+            steps[-1].append(resolved)
+        else:
+            steps.append([resolved])
+        current = owner
+    return steps
+
+
+def _left_by(
+    step: list[ResolvedNode],
+    index: int,
+    last: Mapping[str, int],
+    seen: Mapping[str, Tensor],
+    kept: Mapping[str, Tensor],
+) -> Iterator[Tensor]:
+    """Yield the input-dependent values that a step leaves; later readers say whether a branch's value depends."""
+    for resolved in step:
+        for output in resolved.node.outputs:
+            if output is None:
+                continue
+            if len(step) == 1:
+                if not output.constant:
+                    yield output
+            elif output.name in kept or last.get(output.name, index) > index:
+                yield kept.get(output.name) or seen[output.name]
+
+
+def _label(
+    step: list[ResolvedNode], last: Mapping[str, int], index: int, kept: Mapping[str, Tensor]
+) -> str:
+    """Return a step's operator with the first of its results that outlives it."""
+    container = next((resolved for resolved in step if not resolved.container), step[0])
+    names = [
+        output.name for resolved in step for output in resolved.node.outputs if output is not None
+    ]
+    produced = frozenset(names)
+    leaving = [name for name in kept if name in produced] if len(step) > 1 else []
+    leaving += [name for name in names if last.get(name, index) > index]
+    return f"{container.node.op_type}({(leaving or names or [''])[0]})"
 
 
 def _size(tensor: Tensor | None) -> int:

@@ -106,9 +106,11 @@ def _run(
 ) -> tuple[int | None, tuple[Tensor, ...], tuple[Tensor, ...], tuple[ResolvedNode, ...]]:
     """Return trips, the last carried values, the shape of all rows stacked, and the executed calls."""
     if plan.trips == 0:
-        first = _settle(walker, plan, environment, frame.inside(local, repeats=0, loops=1))
+        first = _settle(
+            walker, plan, environment, frame.inside(local, repeats=0, loops=1, container=plan.name)
+        )
         return 0, plan.carried, tuple(_stacked(row, 0) for row in first.rows), ()
-    inner = frame.inside(local, repeats=plan.trips or 1, loops=1)
+    inner = frame.inside(local, repeats=plan.trips or 1, loops=1, container=plan.name)
     trip = _settle(walker, plan, environment, inner)
     steady = _alike(plan.carried, trip.carried) and not _unresolved(trip.nodes)
     ends_by_count = plan.trips is not None and (not plan.maximum or trip.goes_on is True)
@@ -170,7 +172,8 @@ def _one_by_one(
     rows: list[tuple[Tensor, ...]] = []
     for index in range(limit):
         inner = replace(
-            frame.inside(f"{local}[{index}]", loops=1), storage=f"{frame.storage}{local}/"
+            frame.inside(f"{local}[{index}]", loops=1, container=plan.name),
+            storage=f"{frame.storage}{local}/",
         )
         walker.apart += size
         trip = _trip(walker, plan, environment, inner, carried, index)

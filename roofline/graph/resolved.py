@@ -20,6 +20,8 @@ class ResolvedNode:
     """The calls (If, Loop, Scan, function) it lives in, outermost first."""
     dynamic: bool = True
     """Whether a result depends on an input of the graph."""
+    container: str = ""
+    """Name of the outermost If, Loop or Scan it lives in; empty at the top level and in functions called there."""
     note: str = ""
     """What could not be resolved about it (trip count, size that depends on data)."""
 

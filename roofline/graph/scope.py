@@ -55,6 +55,8 @@ class Frame:
     """The same for stored tensors; calls of one function share them."""
     scope: tuple[str, ...] = ()
     repeats: int = 1
+    container: str = ""
+    """Name of the outermost If, Loop or Scan around."""
     loops: int = 0
     """How many loops lie around."""
     note: str = ""
@@ -70,6 +72,7 @@ class Frame:
         storage: str = "",
         repeats: int = 1,
         loops: int = 0,
+        container: str = "",
         opsets: Mapping[str, int] | None = None,
         attributes: Mapping[str, AttributeProto] | None = None,
     ) -> Frame:
@@ -87,6 +90,7 @@ class Frame:
             scope=(*self.scope, name),
             repeats=self.repeats * repeats,
             loops=self.loops + loops,
+            container=self.container or container,
             opsets=self.opsets if opsets is None else opsets,
             attributes=self.attributes if attributes is None else attributes,
             depth=self.depth + 1,

@@ -14,6 +14,7 @@ from roofline.graph.order import label, schedule, subgraphs
 from roofline.graph.scope import Environment, Frame
 from roofline.graph.sequences import SEQUENCE_OPERATORS, Sequences
 from roofline.graph.tensors import attribute_value, sparse_tensor, stored_tensor
+from roofline.graph.rename import renamed
 from roofline.graph.resolved import ResolvedNode
 from roofline.node import Node, Tensor
 from roofline.ops import Operator, lookup
@@ -151,7 +152,9 @@ class Walker:
     def emit(self, node: Node, frame: Frame, *, dynamic: bool, note: str = "") -> None:
         """Record an executed call."""
         self.nodes.append(
-            ResolvedNode(node, frame.repeats, frame.scope, dynamic, note or frame.note)
+            ResolvedNode(
+                node, frame.repeats, frame.scope, dynamic, frame.container, note or frame.note
+            )
         )
 
     def bind(
@@ -210,7 +213,11 @@ class Walker:
                 node = self._filled(proto, node, frame)
             if row.shape is None and not frame.depth:
                 node = self._annotated(node)
-        self.nodes.append(ResolvedNode(node, frame.repeats, frame.scope, not constant, frame.note))
+        self.nodes.append(
+            ResolvedNode(
+                node, frame.repeats, frame.scope, not constant, frame.container, frame.note
+            )
+        )
         if not frame.depth and self.values:
             self.bind(proto, node.outputs, environment, frame)
             return
@@ -305,13 +312,33 @@ class Walker:
         for place, formal in enumerate(function.input):
             local.names[formal] = operands[place] if place < len(operands) else None
         ordered, _ = schedule(function.node, local.names, (), f"the function {function.name!r}")
+        outer, self.nodes = self.nodes, []
         self.calls(ordered, local, inner)
         for formal in function.output:
             if formal not in local:
                 raise ModelError(
                     f"the function {function.name!r} gives {formal!r}, which nothing in it produces"
                 )
-        self.bind(proto, [local.find(formal) for formal in function.output], environment, frame)
+        results = [local.find(formal) for formal in function.output]
+        ran, self.nodes = self.nodes, outer
+        self.adopt(proto, ran, results, environment, frame)
+
+    def adopt(
+        self,
+        proto: NodeProto,
+        nodes: Sequence[ResolvedNode],
+        results: Sequence[Tensor | None],
+        environment: Environment,
+        frame: Frame,
+    ) -> None:
+        """Take what a branch or function ran into the list, its results under the call's names."""
+        names = [frame.prefix + name if name else "" for name in proto.output]
+        found, outputs = renamed(nodes, results, names)
+        for before, after in zip(results, outputs, strict=True):
+            if before is not None and after is not None and before.name != after.name:
+                self.sequences.alias(before, after.name)
+        self.nodes.extend(found)
+        self.bind(proto, outputs, environment, frame)
 
     def _control(self, proto: NodeProto, environment: Environment, frame: Frame) -> None:
         if not any(True for _ in subgraphs(proto)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 from roofline.node import Node, Shape, Tensor
@@ -129,6 +128,12 @@ def product(sizes: Iterable[Dim]) -> Dim:
     return total if total == 0 or not lost else None
 
 
+def total(*lengths: Dim) -> Dim:
+    """Return a sum of lengths, None when one is unknown."""
+    known = [length for length in lengths if length is not None]
+    return sum(known) if len(known) == len(lengths) else None
+
+
 def length(tensor: Tensor | None) -> Dim:
     """Return how many entries a one-dimensional tensor has, or None when that is unknown."""
     if tensor is None or tensor.shape is None:
@@ -150,8 +155,3 @@ def divided(node: Node, size: Dim, by: int, what: str) -> Dim:
 def scaled(size: Dim, by: int) -> Dim:
     """Return a dimension times a factor."""
     return None if size is None else size * by
-
-
-def floor_times(size: int, scale: float) -> int:
-    """Return ``floor(size * scale)``, as Resize rounds; scales are single-precision numbers."""
-    return math.floor(size * scale)

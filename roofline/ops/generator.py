@@ -205,7 +205,15 @@ define(
     settings=(0,),
 )
 define("ConstantFill", kind=Kind.MOVE, shape=_old_fill_type, settings=(0,))
-define("Range", kind=Kind.MOVE, shape=_range_type, value=_range, settings=(0, 1, 2))
+for _domain in ("", "com.microsoft"):
+    define(
+        "Range",
+        kind=Kind.MOVE,
+        domain=_domain,
+        shape=_range_type,
+        value=_range,
+        settings=(0, 1, 2),
+    )
 define("RandomNormal", "RandomUniform", kind=Kind.COMPUTE, cost=per_output(1), shape=_random_type)
 define(
     "RandomNormalLike",

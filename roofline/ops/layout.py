@@ -493,4 +493,6 @@ define("Expand", kind=Kind.MOVE, shape=_expand_type, value=_expand, settings=(1,
 define("DepthToSpace", "SpaceToDepth", kind=Kind.MOVE, shape=_blocks_type)
 define("ReverseSequence", kind=Kind.MOVE, shape=_reverse_type, settings=(1,))
 define("CenterCropPad", kind=Kind.MOVE, shape=_crop_type, settings=(1,))
-define("Trilu", kind=Kind.MOVE, shape=_trilu_type, value=_trilu, settings=(1,))
+for _domain in ("", "com.microsoft"):
+    define("Trilu", kind=Kind.MOVE, domain=_domain, shape=_trilu_type, value=_trilu, settings=(1,))
+define("Pad", kind=Kind.MOVE, domain="com.microsoft", shape=_pad_type, value=_pad, settings=(1, 2))

@@ -231,6 +231,24 @@ def _sparse_type(node: Node) -> Sequence[TensorType]:
     )
 
 
+def _det_type(node: Node) -> Sequence[TensorType | None]:
+    """Return one determinant per matrix.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__Det.html
+    """
+    data = at_least(node, 0, 2)
+    if data is not None:
+        merge(node, data[-1], data[-2], "the sides of the matrices")
+    return ((None if data is None else data[:-2], dtype(node, 0)),)
+
+
+def _det_cost(node: Node) -> Cost:
+    """Count ``2 n**3 / 3`` operations per matrix: an LU decomposition."""
+    side = in_dims(node, 0)[-1]
+    return Cost(other_ops=out_count(node) * (2 * side**3 // 3))
+
+
+define("Det", kind=Kind.COMPUTE, cost=_det_cost, shape=_det_type)
 define("MatMul", kind=Kind.COMPUTE, cost=_matmul_cost, shape=_matmul_type, value=_matmul)
 define("Gemm", kind=Kind.COMPUTE, cost=_gemm_cost, shape=_gemm_type)
 define(
@@ -273,6 +291,10 @@ define(
     shape=_float_result_type, weights=(0, 1, 6), quantizers=(2, 3, 4, 5),
 )  # fmt: skip
 define(
-    "MatMulNBits", "MatMulFpQ4", "MatMulBnb4", kind=Kind.COMPUTE, domain="com.microsoft", cost=_packed_cost,
+    "MatMulNBits", kind=Kind.COMPUTE, domain="com.microsoft", cost=_packed_cost,
     shape=_packed_type, weights=(1, 5), quantizers=(2, 3), settings=(4,),
+)  # fmt: skip
+define(
+    "MatMulBnb4", kind=Kind.COMPUTE, domain="com.microsoft", cost=_packed_cost, shape=_packed_type,
+    weights=(1,), quantizers=(2,),
 )  # fmt: skip

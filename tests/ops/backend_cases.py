@@ -88,6 +88,10 @@ _PLAIN = {
 
 def _operand(info: onnx.ValueInfoProto, array: Any, mode: str) -> Tensor:
     """Return a graph input as it is known in a mode; sequences, optionals and strings have no type."""
+    if isinstance(array, onnx.TensorProto):
+        return replace(stored(array), name=info.name)
+    if isinstance(array, np.generic):
+        array = np.asarray(array)
     if not isinstance(array, np.ndarray) or info.type.WhichOneof("value") != "tensor_type":
         return Tensor(info.name)
     dtype = from_code(info.type.tensor_type.elem_type)

@@ -1,0 +1,189 @@
+"""Attention of the ai.onnx domain: both products in MACs, over the cached positions too.
+
+Per score: one scaling, the softmax's five, one for an added mask, three for a soft cap. Rotary embeddings take three per rotated
+element (two products, one sum).
+
+Spec: https://onnx.ai/onnx/operators/onnx__Attention.html, https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from roofline.cost import Cost
+from roofline.node import Node, Shape
+from roofline.ops._attributes import choice, integer, malformed, maybe_integer, number, operand
+from roofline.ops._counts import has, in_count, in_dims
+from roofline.ops._heads import Heads, head_count, head_size
+from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._shapes import Dim, dtype, merge, ranked, scaled, shape, show, total
+
+NodeTypes = Sequence[TensorType | None]
+ROTATE = 3
+
+
+def _split(node: Node, position: int, attribute: str) -> tuple[Dim, Dim, Dim, Dim]:
+    """Return batch, heads, positions and head size of an operand of rank 3 (heads side by side) or 4."""
+    found = shape(node, position)
+    if found is None:
+        return (None, maybe_integer(node, attribute), None, None)
+    if len(found) == 4:
+        return (found[0], found[1], found[2], found[3])
+    if len(found) != 3:
+        raise malformed(
+            node, f"operand {position} must have rank 3 or 4, its shape is {show(found)}"
+        )
+    heads = head_count(node, attribute)
+    return (found[0], heads, found[1], head_size(node, found[2], heads))
+
+
+def _heads(node: Node) -> Heads:
+    """Read the sizes of an Attention call."""
+    batch, heads, queries, size = _split(node, 0, "q_num_heads")
+    kv_batch, kv_heads, length, key_size = _split(node, 1, "kv_num_heads")
+    value_batch, _, value_length, value_size = _split(node, 2, "kv_num_heads")
+    merge(node, size, key_size, "the head sizes of query and key")
+    merge(node, length, value_length, "the lengths of key and value")
+    if heads is not None and kv_heads is not None and (not kv_heads or heads % kv_heads):
+        raise malformed(
+            node, f"the {heads} query heads must be a multiple of the {kv_heads} key heads"
+        )
+    if has(node, 4):
+        past = ranked(node, 4, 4)
+        length = total(length, None if past is None else past[2])
+    batch = batch if batch is not None else kv_batch if kv_batch is not None else value_batch
+    return Heads(
+        batch,
+        heads,
+        kv_heads,
+        queries,
+        length,
+        key_size if key_size is not None else size,
+        value_size,
+    )
+
+
+def _attention_type(node: Node) -> NodeTypes:
+    """Return the result in the query's layout, the caches with the new positions, and the scores."""
+    found, query = _heads(node), shape(node, 0)
+    kind = dtype(node, 0)
+    result: Shape | None = None
+    if query is not None:
+        result = (
+            found.output
+            if len(query) == 3
+            else (found.batch, found.heads, found.queries, found.value_size)
+        )
+    return (
+        (result, kind),
+        (found.cache, dtype(node, 1)),
+        (found.value_cache, dtype(node, 2)),
+        (found.scores, kind),
+    )
+
+
+def _attention_cost(node: Node) -> Cost:
+    """Count ``batch x heads x queries x keys x (key size + value size)`` MACs."""
+    return _heads(node).cost(
+        node, per_score=has(node, 3) + 3 * (number(node, "softcap", 0.0) != 0.0)
+    )
+
+
+def _flex_type(node: Node) -> NodeTypes:
+    found = _heads(node)
+    return (((found.batch, found.heads, found.queries, found.value_size), dtype(node, 0)),)
+
+
+def _flex_cost(node: Node) -> Cost:
+    """Count as Attention; what the optional bodies do per score is not counted."""
+    return _heads(node).cost(node)
+
+
+def rotary_type(node: Node) -> NodeTypes:
+    """Return the operand's own type."""
+    found = shape(node, 0)
+    if found is not None and len(found) not in (3, 4):
+        raise malformed(node, f"operand 0 must have rank 3 or 4, its shape is {show(found)}")
+    return ((found, dtype(node, 0)),)
+
+
+def rotary_cost(node: Node) -> Cost:
+    """Count three operations per rotated element; a partial rotation leaves the rest of each head alone."""
+    dims, elements = in_dims(node, 0), in_count(node, 0)
+    partial = integer(node, "rotary_embedding_dim", 0)
+    if partial <= 0:
+        return Cost(other_ops=ROTATE * elements)
+    heads = integer(node, "num_heads", 0)
+    size = dims[-1] if len(dims) == 4 else dims[-1] // heads if heads > 0 else dims[-1]
+    return Cost(other_ops=ROTATE * elements * min(partial, size) // size if size else 0)
+
+
+def _linear_heads(node: Node) -> tuple[int, int, Dim, Dim]:
+    """Return query heads, key heads, key size and value size of a LinearAttention call."""
+    heads, kv_heads = head_count(node, "q_num_heads"), head_count(node, "kv_num_heads")
+    key, value = ranked(node, 1, 3), ranked(node, 2, 3)
+    return (
+        heads,
+        kv_heads,
+        None if key is None else head_size(node, key[2], kv_heads),
+        None if value is None else head_size(node, value[2], kv_heads),
+    )
+
+
+def _linear_type(node: Node) -> NodeTypes:
+    """Return the attended values and the recurrent state.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__LinearAttention.html
+    """
+    query = ranked(node, 0, 3) or (None, None, None)
+    heads, kv_heads, key_size, value_size = _linear_heads(node)
+    state = dtype(node, 3) if has(node, 3) else dtype(node, 0)
+    result = (query[0], query[1], scaled(value_size, max(heads, kv_heads)))
+    return ((result, dtype(node, 0)), ((query[0], kv_heads, key_size, value_size), state))
+
+
+def _linear_cost(node: Node) -> Cost:
+    """Count a state of key size by value size per position: one MAC per entry to update and to read it.
+
+    The delta rules read it once more for the correction, in MACs. A decay takes one product per entry, the correction
+    two operations and the scale one per value.
+    """
+    batch, length, _ = in_dims(node, 0, 3)
+    heads, kv_heads, _, _ = _linear_heads(node)
+    key, value = in_dims(node, 1, 3)[2] // kv_heads, in_dims(node, 2, 3)[2] // kv_heads
+    rule = choice(node, "update_rule", "gated_delta", ("linear", "gated", "delta", "gated_delta"))
+    delta, gated = rule.endswith("delta"), rule.startswith("gated")
+    entries = key * value
+    macs = kv_heads * entries * (1 + delta) + max(heads, kv_heads) * entries
+    other = (
+        gated * kv_heads * (entries + key)
+        + delta * kv_heads * 2 * value
+        + max(heads, kv_heads) * value
+    )
+    return Cost(batch * length * macs, batch * length * other)
+
+
+define("Attention", kind=Kind.COMPUTE, cost=_attention_cost, shape=_attention_type)
+define(
+    "FlexAttention", kind=Kind.COMPUTE, domain="ai.onnx.preview", cost=_flex_cost, shape=_flex_type
+)
+define("RotaryEmbedding", kind=Kind.COMPUTE, cost=rotary_cost, shape=rotary_type)
+for _domain in ("", "com.microsoft"):
+    define(
+        "LinearAttention", kind=Kind.COMPUTE, domain=_domain, cost=_linear_cost, shape=_linear_type
+    )
+
+
+def _embedding_type(node: Node) -> NodeTypes:
+    """Return the type of com.microsoft's rotary embedding, whose positions are operand 1."""
+    operand(node, 1)
+    return rotary_type(node)
+
+
+define(
+    "RotaryEmbedding",
+    kind=Kind.COMPUTE,
+    domain="com.microsoft",
+    cost=rotary_cost,
+    shape=_embedding_type,
+)

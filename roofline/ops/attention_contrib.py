@@ -1,0 +1,277 @@
+"""Attention of ONNX Runtime's com.microsoft domain: both products in MACs, and the projections where the operator has them.
+
+Spec: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.Attention and its siblings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from roofline.cost import Cost
+from roofline.node import Node, Shape
+from roofline.ops._attributes import flag, integer, malformed, maybe_integers
+from roofline.ops._counts import has, in_count, in_dims
+from roofline.ops._heads import Heads, head_count, head_size
+from roofline.ops._registry import CostFunction, Kind, ShapeFunction, TensorType, define
+from roofline.ops._shapes import Dim, dtype, merge, ranked, shape, show, total
+from roofline.ops._values import scalar
+from roofline.ops.attention import ROTATE
+
+NodeTypes = Sequence[TensorType | None]
+
+
+def _past(node: Node, position: int, axis: int, rank: int) -> Dim:
+    """Return how many positions a cache holds: none when it is absent."""
+    if not has(node, position):
+        return 0
+    found = ranked(node, position, rank)
+    return None if found is None else found[axis]
+
+
+def _projected(node: Node, past: int) -> Heads:
+    """Read the sizes of an operator that projects its operand to queries, keys and values itself."""
+    data, weights = ranked(node, 0, 3), ranked(node, 1, 2)
+    heads = head_count(node, "num_heads")
+    sizes = maybe_integers(node, "qkv_hidden_sizes")
+    width = None if weights is None else weights[1]
+    if sizes is None:
+        third = head_size(node, width, 3)
+        sizes = (third, third, third)
+    elif len(sizes) != 3:
+        raise malformed(
+            node, f"attribute 'qkv_hidden_sizes' must hold 3 sizes, it is {list(sizes)}"
+        )
+    else:
+        merge(
+            node,
+            width,
+            sum(sizes),
+            "the weight's width and the sum of attribute 'qkv_hidden_sizes'",
+        )
+    if data is not None and weights is not None:
+        merge(node, data[2], weights[0], "the operand's and the weight's features")
+    batch, queries = (None, None) if data is None else (data[0], data[1])
+    shared = flag(node, "past_present_share_buffer")
+    keys = total(queries, 0 if shared else _past(node, past, 3, 5))
+    return Heads(
+        batch,
+        heads,
+        heads,
+        queries,
+        keys,
+        head_size(node, sizes[1], heads),
+        head_size(node, sizes[2], heads),
+    )
+
+
+def _projected_type(past: int, scale: int | None) -> ShapeFunction:
+    def types(node: Node) -> NodeTypes:
+        found = _projected(node, past)
+        kind = dtype(node, 0 if scale is None else scale)
+        cache: Shape = (2, *found.cache)
+        if flag(node, "past_present_share_buffer") and has(node, past):
+            cache = ranked(node, past, 5) or cache
+        return ((found.output, kind), (cache, kind))
+
+    return types
+
+
+def _projected_cost(past: int, mask: int, bias: int | None) -> CostFunction:
+    def cost(node: Node) -> Cost:
+        """Count the projection's ``batch x positions x elements of the weight`` MACs, its bias, and the attention."""
+        batch, positions, _ = in_dims(node, 0, 3)
+        width = in_dims(node, 1, 2)[1]
+        projection = Cost(
+            batch * positions * in_count(node, 1), has(node, 2) * batch * positions * width
+        )
+        masks = has(node, mask) + (bias is not None and has(node, bias))
+        found = _projected(node, past)
+        if flag(node, "past_present_share_buffer") and has(node, past):
+            length = scalar(node, 6) if node.op_type == "Attention" else None
+            found = replace(found, keys=total(found.queries, length))
+        return projection + found.cost(node, per_score=masks)
+
+    return cost
+
+
+def _multi_head(node: Node) -> Heads:
+    """Read the sizes of MultiHeadAttention in each of its layouts.
+
+    Query, key and value with heads side by side; query of rank 5 holding all three; key of rank 5 holding key and value; or key
+    and value of rank 4, which another attention has cached.
+    """
+    heads = head_count(node, "num_heads")
+    query = shape(node, 0)
+    if query is None:
+        return Heads(None, heads, heads, None, None, None, None)
+    if len(query) == 5:
+        keys = total(query[1], _past(node, 6, 2, 4))
+        return Heads(query[0], heads, heads, query[1], keys, query[4], query[4])
+    if len(query) != 3:
+        raise malformed(node, f"operand 0 must have rank 3 or 5, its shape is {show(query)}")
+    size = head_size(node, query[2], heads)
+    key = shape(node, 1) if has(node, 1) else None
+    value = shape(node, 2) if has(node, 2) else None
+    if key is None:
+        keys = None if has(node, 1) else query[1]
+        return Heads(
+            query[0], heads, heads, query[1], total(keys, _past(node, 6, 2, 4)), size, size
+        )
+    if len(key) == 5:
+        return Heads(
+            query[0], heads, heads, query[1], total(key[1], _past(node, 6, 2, 4)), size, size
+        )
+    length = key[2] if len(key) == 4 else key[1]
+    value_size: Dim = None
+    if value is not None:
+        value_size = value[3] if len(value) == 4 else head_size(node, value[-1], heads)
+    return Heads(
+        query[0], heads, heads, query[1], total(length, _past(node, 6, 2, 4)), size,
+        size if value is None and not has(node, 2) else value_size,
+    )  # fmt: skip
+
+
+def _multi_head_type(node: Node) -> NodeTypes:
+    found, kind = _multi_head(node), dtype(node, 0)
+    return (
+        (found.output, kind),
+        (found.cache, kind),
+        (found.value_cache, kind),
+        (found.scores, kind),
+    )
+
+
+def _multi_head_cost(node: Node) -> Cost:
+    """Count the attention, and the bias that is added to queries, keys and values."""
+    found = _multi_head(node)
+    bias = has(node, 3) * sum(
+        in_count(node, position) for position in range(3) if has(node, position)
+    )
+    return found.cost(node, per_score=has(node, 4) + has(node, 5)) + Cost(other_ops=bias)
+
+
+def _grouped(node: Node) -> Heads:
+    """Read the sizes of GroupQueryAttention; without key and value the query holds all three.
+
+    The cache holds the past positions and the new ones, unless operand 6 says how many are in use.
+    """
+    heads, kv_heads = head_count(node, "num_heads"), head_count(node, "kv_num_heads")
+    if heads % kv_heads:
+        raise malformed(
+            node, f"the {heads} query heads must be a multiple of the {kv_heads} key heads"
+        )
+    query = ranked(node, 0, 3) or (None, None, None)
+    size = head_size(node, query[2], heads if has(node, 1) else heads + 2 * kv_heads)
+    length = query[1]
+    if has(node, 1):
+        key = shape(node, 1)
+        length = None if key is None else key[2] if len(key) == 4 else key[1]
+    used = scalar(node, 6) if has(node, 6) else None
+    keys = used if used is not None and used > 0 else total(length, _past(node, 3, 2, 4))
+    return Heads(query[0], heads, kv_heads, query[1], keys, size, size)
+
+
+def _grouped_type(node: Node) -> NodeTypes:
+    """Return the result and the caches, which stay as long as they were when they are longer than what is in use."""
+    found, kind = _grouped(node), dtype(node, 0)
+    past = _past(node, 3, 2, 4)
+    used = scalar(node, 6) if has(node, 6) else None
+    keys = found.keys
+    if used is not None and used > 0:
+        keys = None if past is None else max(past, used)
+    cached = replace(found, keys=keys)
+    stored = dtype(node, 3) if has(node, 3) else kind
+    return (
+        (found.output, kind),
+        (cached.cache, stored),
+        (cached.value_cache, stored),
+        (found.scores, kind),
+    )
+
+
+def _grouped_cost(node: Node) -> Cost:
+    """Count the attention, and the rotation of queries and keys when the operator does it."""
+    found = _grouped(node)
+    rotated = 0
+    if flag(node, "do_rotary"):
+        batch, positions, width = in_dims(node, 0, 3)
+        heads, kv_heads = found.heads or 1, found.kv_heads or 1
+        size = width // (heads if has(node, 1) else heads + 2 * kv_heads)
+        rotated = ROTATE * batch * positions * (heads + kv_heads) * size
+    softcap = 3 * bool(node.attributes.get("softcap", 0))
+    return found.cost(node, per_score=has(node, 10) + softcap) + Cost(other_ops=rotated)
+
+
+def _expert_width(node: Node, position: int, bits: int) -> int:
+    """Return how many weights one expert has at a position; bytes may hold several."""
+    if not has(node, position):
+        return 0
+    _, *sizes = in_dims(node, position)
+    elements = 1
+    for size in sizes:
+        elements *= size
+    return elements * 8 // bits
+
+
+def _experts_type(node: Node) -> NodeTypes:
+    return ((shape(node, 0), dtype(node, 0)),)
+
+
+def _experts_cost(node: Node) -> Cost:
+    """Count the weights of ``k`` experts per token as MACs; the router's product is an operator of its own."""
+    *lead, _ = in_dims(node, 0)
+    tokens = 1
+    for size in lead:
+        tokens *= size
+    quantized = node.op_type == "QMoE"
+    places = (2, 5, 8) if quantized else (2, 4, 6)
+    bits = integer(node, "expert_weight_bits", 4) if quantized else 8
+    if bits not in (2, 4, 8):
+        raise malformed(node, f"attribute 'expert_weight_bits' must be 2, 4 or 8, it is {bits}")
+    picked = integer(node, "k", 1)
+    weights = sum(_expert_width(node, place, bits) for place in places)
+    return Cost(tokens * picked * weights, tokens * in_dims(node, 1)[-1] * 5)
+
+
+def _relative_type(node: Node) -> NodeTypes:
+    """Return ``[1, heads, queries, keys]`` of a looked-up position bias."""
+    table = ranked(node, 0, 2)
+    heads = None if table is None else table[1]
+    return (((1, heads, scalar(node, 1), scalar(node, 2)), dtype(node, 0)),)
+
+
+define(
+    "Attention", kind=Kind.COMPUTE, domain="com.microsoft", cost=_projected_cost(4, 3, 5),
+    shape=_projected_type(4, None), weights=(1, 2),
+)  # fmt: skip
+define(
+    "QAttention", kind=Kind.COMPUTE, domain="com.microsoft", cost=_projected_cost(8, 5, None),
+    shape=_projected_type(8, 3), weights=(1, 2), quantizers=(3, 4, 6, 7),
+)  # fmt: skip
+define(
+    "MultiHeadAttention",
+    kind=Kind.COMPUTE,
+    domain="com.microsoft",
+    cost=_multi_head_cost,
+    shape=_multi_head_type,
+)
+define(
+    "GroupQueryAttention", kind=Kind.COMPUTE, domain="com.microsoft", cost=_grouped_cost, shape=_grouped_type,
+    settings=(5, 6),
+)  # fmt: skip
+define(
+    "MoE", kind=Kind.COMPUTE, domain="com.microsoft", cost=_experts_cost, shape=_experts_type,
+    weights=(2, 3, 4, 5, 6, 7),
+)  # fmt: skip
+define(
+    "QMoE", kind=Kind.COMPUTE, domain="com.microsoft", cost=_experts_cost, shape=_experts_type,
+    weights=(2, 4, 5, 7, 8, 10), quantizers=(3, 6, 9, 11, 12, 13),
+)  # fmt: skip
+define(
+    "RelativePositionBias",
+    kind=Kind.MOVE,
+    domain="com.microsoft",
+    shape=_relative_type,
+    settings=(1, 2),
+)

@@ -57,7 +57,7 @@ def arithmetic() -> onnx.ModelProto:
             node("Add", "z sum", "h"), node("MatMul", "h w", "y"),
         ],
         {"x": [1, 10]}, "y",
-        [values("one", [1]), values("two", [2]), values("two_f", [2], np.float32), values("three", [3]),
+        [values("one", [1]), values("two", [2]), values("two_f", 2, np.float32), values("three", [3]),
          values("zero", 0), values("step", 1), values("sixty_four", [64]), values("target_x", [5, 10]),
          values("all", [0, 1]), weight("w", 64, 64)],
     )  # fmt: skip

@@ -72,6 +72,7 @@ def machine(
                 "kind": "cpu",
                 "year": 2020,
                 "peaks": {name: quantity(peak, "OP/s") for name, peak in dict(peaks).items()},
+                "skips_zeros": skips,
                 "memories": memories,
                 "power": {"tdp": quantity(tdp, "W")},
                 "sources": {"test": {"title": "test"}},
@@ -331,8 +332,15 @@ def test_wrong_choices_are_refused(wrong):
         predict(network(COMPUTE_LAYER), MACHINE, **wrong)
 
 
-def test_every_machine_executes_the_dense_operations_of_a_dense_layer():
+def test_zeros_save_operations_only_where_the_machine_skips_them():
+    sparse = replace(COMPUTE_LAYER, effective_macs=10**8, sparsity=0.9)
     assert effective_ops(COMPUTE_LAYER, MACHINE) == 2 * 10**9
+    assert effective_ops(sparse, MACHINE) == 2 * 10**9
+    assert effective_ops(sparse, machine(skips="unstructured")) == 2 * 10**8
+    assert effective_ops(sparse, machine(skips="2:4")) == 2 * 10**9
+    halved = replace(sparse, weight_format="2:4")
+    assert effective_ops(halved, machine(skips="2:4")) == 10**9  # never more than half is skipped
+    assert equation1(network(sparse), machine(skips="unstructured")).ops == 2 * 10**8
 
 
 # --- Conformance and the grid -----------------------------------------------------------------
@@ -355,18 +363,28 @@ def test_the_grid_gives_the_numbers_of_single_predictions(model, weights_read):
     works = {
         "both": replace(network(COMPUTE_LAYER, MEMORY_LAYER), name="both"),
         "light": replace(network(MEMORY_LAYER), name="light"),
+        "sparse": replace(network(replace(COMPUTE_LAYER, effective_macs=10**8)), name="sparse"),
     }
-    machines = (MACHINE, machine(key="other", peaks={"fp16": 5e12}, bandwidth=1e11))
+    machines = {
+        "machine": MACHINE,
+        "other": machine(key="other", peaks={"fp16": 5e12}, bandwidth=1e11),
+        "skips": machine(key="skips", skips="unstructured"),
+    }
     grid = predict_grid(
-        list(works.values()), machines, ["fp32"], [1, 64], model=model, weights_read=weights_read
+        list(works.values()),
+        list(machines.values()),
+        ["fp32"],
+        [1, 64],
+        model=model,
+        weights_read=weights_read,
     )
-    assert grid.latency_s.shape == (2, 2, 1, 2)
+    assert grid.latency_s.shape == (3, 3, 1, 2)
     assert np.isnan(grid.latency_s[:, 1]).all()  # the other machine has no fp32 unit
     rows = grid.records()
-    assert len(rows) == 4
+    assert len(rows) == 12
     for row in rows:
         single = predict(
-            works[row["network"]], MACHINE, datatype="fp32", batch=row["batch"], model=model,
+            works[row["network"]], machines[row["platform"]], datatype="fp32", batch=row["batch"], model=model,
             weights_read=weights_read,
         ).record()  # fmt: skip
         assert row == {name: pytest.approx(single[name]) for name in row}

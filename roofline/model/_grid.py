@@ -137,8 +137,16 @@ def predict_grid(
         workload = at_precision(asked, datatype)
         operations = "macs" if model == "equation1" else "all"
         required = requirement(workload, traffic=traffic, operations=operations)
+        # What a machine executes depends on which zeros it skips.
+        executed = np.stack(
+            [
+                requirement(workload, machine, traffic=traffic, operations=operations).ops
+                for machine in platforms
+            ]
+        )
         if model == "equation1":
             required = total(workload, required)
+            executed = executed.sum(axis=-1, keepdims=True)
             at_units = peaks[:, d, None]
         else:
             at_units = np.asarray(
@@ -153,7 +161,7 @@ def predict_grid(
             at_units = np.where(np.isnan(peaks[:, d, None]), np.nan, at_units)
         # Axes: machines, batches, layers.
         compute, memory = roof_times(
-            required.ops,
+            executed[:, None, :],
             required.weights * reads[:, None],
             required.activations,
             peak=at_units[:, None, :],
@@ -164,8 +172,9 @@ def predict_grid(
         latency[n, :, d] = each.sum(axis=-1)
         in_memory = np.where(memory > compute, each, 0.0).sum(axis=-1)
         memory_bound[n, :, d] = in_memory > latency[n, :, d] - in_memory
-        ops = required.ops.sum() * batch
+        ops = executed.sum(axis=-1)[:, None] * batch
         moved = required.weights.sum() * reads + required.activations.sum() * batch
+        moved = np.broadcast_to(moved, ops.shape)
         intensity[n, :, d] = np.divide(ops, moved, out=np.full_like(ops, np.inf), where=moved > 0)
         utilization[n, :, d] = ops / latency[n, :, d] / peaks[:, d, None]
     return Grid(

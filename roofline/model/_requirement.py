@@ -39,12 +39,19 @@ class Requirement:
     """Bytes of inputs, outputs and intermediate results per item."""
 
 
-def effective_ops(layer: Layer, platform: Platform | None = None) -> int:  # noqa: ARG001
+def effective_ops(layer: Layer, platform: Platform | None = None) -> int:
     """Return the operations a machine executes for a layer.
 
-    A machine whose units do not skip zeros executes every operation, also those on pruned weights.
+    A machine whose units do not skip zeros executes every operation, also those on weights that are zero. One that
+    skips any zero executes those with another weight; one that skips two of every four does so only on weights stored
+    in that pattern.
     """
-    return layer.cost.ops
+    macs, skips = layer.cost.macs, "none" if platform is None else platform.skips_zeros
+    if layer.effective_macs is not None and (
+        skips == "unstructured" or skips == layer.weight_format
+    ):
+        macs = max(layer.effective_macs, macs // 2) if skips == "2:4" else layer.effective_macs
+    return 2 * macs + layer.cost.other_ops
 
 
 def requirement(

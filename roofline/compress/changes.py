@@ -54,10 +54,15 @@ def changes(
     found: dict[tuple[int, int | str], Change] = {}
     for edit in edits:
         for change in _resolve(edit, keeps, model, types):
-            place = (change.node, change.name if isinstance(change, AttributeChange) else change.position)
+            place = (
+                change.node,
+                change.name if isinstance(change, AttributeChange) else change.position,
+            )
             if found.setdefault(place, change) != change:
                 node = model.graph.node[change.node]
-                raise CompressionError(f"{node.op_type} {node.name} computes a shape that two layers share, and pruning makes them differ")
+                raise CompressionError(
+                    f"{node.op_type} {node.name} computes a shape that two layers share, and pruning makes them differ"
+                )
     return tuple(found.values())
 
 
@@ -66,10 +71,17 @@ def _resolve(
 ) -> Iterable[Change]:
     if isinstance(edit, AttributeEdit):
         entries = tuple(
-            entry if isinstance(entry, int) else int(keeps(entry).sum()) // edit.per for entry in edit.entries
+            entry if isinstance(entry, int) else int(keeps(entry).sum()) // edit.per
+            for entry in edit.entries
         )
-        changed = any(not isinstance(entry, int) and not keeps(entry).all() for entry in edit.entries)
-        return [AttributeChange(edit.node, edit.name, entries[0] if edit.scalar else entries)] if changed else []
+        changed = any(
+            not isinstance(entry, int) and not keeps(entry).all() for entry in edit.entries
+        )
+        return (
+            [AttributeChange(edit.node, edit.name, entries[0] if edit.scalar else entries)]
+            if changed
+            else []
+        )
     return _operand(edit, keeps, model, types)
 
 
@@ -82,8 +94,14 @@ def _operand(
         at = [value % size for value in edit.values]
         if stays.all():
             return []
-        return [OperandChange(edit.node, edit.position, tuple(int(renumbered[i]) for i in at if stays[i]))]
-    counts = {at: sum(int(keeps(part).sum()) for part in parts) for at, parts in edit.entries.items()}
+        return [
+            OperandChange(
+                edit.node, edit.position, tuple(int(renumbered[i]) for i in at if stays[i])
+            )
+        ]
+    counts = {
+        at: sum(int(keeps(part).sum()) for part in parts) for at, parts in edit.entries.items()
+    }
     whole = {at: sum(len(part) for part in parts) for at, parts in edit.entries.items()}
     changed = {at: count for at, count in counts.items() if count != whole[at]}
     if not changed:
@@ -101,7 +119,9 @@ def _literals(
     name: str, changed: Mapping[int, int], model: onnx.ModelProto, types: Mapping[str, Tensor]
 ) -> list[Change]:
     """Return changes of the numbers written into a shape that a Concat puts together."""
-    makers = {output: index for index, node in enumerate(model.graph.node) for output in node.output}
+    makers = {
+        output: index for index, node in enumerate(model.graph.node) for output in node.output
+    }
     index = makers.get(name)
     while index is not None and model.graph.node[index].op_type in {"Cast", "Identity"}:
         index = makers.get(model.graph.node[index].input[0])
@@ -117,6 +137,10 @@ def _literals(
         wanted = {at - start: count for at, count in changed.items() if start <= at < start + size}
         if wanted and tensor.constant and tensor.value is not None:
             values = [int(value) for value in tensor.value.reshape(-1)]
-            found.append(OperandChange(index, position, tuple(wanted.get(i, v) for i, v in enumerate(values))))
+            found.append(
+                OperandChange(
+                    index, position, tuple(wanted.get(i, v) for i, v in enumerate(values))
+                )
+            )
         start += size
     return found

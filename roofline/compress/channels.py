@@ -27,7 +27,11 @@ class PrunedModel:
 
 
 def prune(
-    model: onnx.ModelProto, request: Pruning | float | Mapping[str, float], *, name: str = "model", **binding: Any
+    model: onnx.ModelProto,
+    request: Pruning | float | Mapping[str, float],
+    *,
+    name: str = "model",
+    **binding: Any,
 ) -> PrunedModel:
     """Return a new model that keeps a share of the channels; the given model is unchanged.
 
@@ -92,7 +96,11 @@ def joined(variant: str, label: str) -> str:
 
 
 def _check_shapes(
-    chosen: PruningPlan, before: Mapping[str, Tensor], pruned: onnx.ModelProto, name: str, binding: Mapping[str, Any]
+    chosen: PruningPlan,
+    before: Mapping[str, Tensor],
+    pruned: onnx.ModelProto,
+    name: str,
+    binding: Mapping[str, Any],
 ) -> None:
     """Refuse a graph that computes a shape in a way the plan did not foresee."""
     from roofline.graph import resolve
@@ -100,14 +108,22 @@ def _check_shapes(
     try:
         after = resolve(pruned, name=name, **binding).types
     except ModelError as error:
-        raise CompressionError(f"{name} computes its shapes in a way that pruning cannot follow: {error.message}") from error
+        raise CompressionError(
+            f"{name} computes its shapes in a way that pruning cannot follow: {error.message}"
+        ) from error
     for value, tensor in after.items():
         planned = before.get(value)
         if planned is None or planned.shape is None or tensor.shape is None:
             continue
         kept = chosen.kept.get(value, {})
-        expected = tuple(len(kept[axis]) if axis in kept else size for axis, size in enumerate(planned.shape))
-        if expected != tensor.shape and None not in (*expected, *tensor.shape) and _has_channels(planned):
+        expected = tuple(
+            len(kept[axis]) if axis in kept else size for axis, size in enumerate(planned.shape)
+        )
+        if (
+            expected != tensor.shape
+            and None not in (*expected, *tensor.shape)
+            and _has_channels(planned)
+        ):
             raise CompressionError(
                 f"{name} computes the shape of {value} in a way that pruning cannot follow: it would be "
                 f"{list(tensor.shape)} and not {list(expected)}"
@@ -116,4 +132,6 @@ def _check_shapes(
 
 def _has_channels(tensor: Tensor) -> bool:
     # Vectors of 64-bit integers hold shapes, whose own length pruning may change freely.
-    return tensor.dtype is not None and not (tensor.dtype.kind == "int" and tensor.dtype.bits == 64)
+    return tensor.dtype is not None and not (
+        tensor.dtype.kind == "int" and tensor.dtype.bits == 64
+    )

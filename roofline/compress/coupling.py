@@ -188,7 +188,9 @@ class Call:
 
     def tie(self, first: Labels, second: Labels) -> None:
         """Make the positions of two axes go together."""
-        self.atoms.tie(first, second, f"{self.op_type} {self.name} joins it with an axis that is not pruned")
+        self.atoms.tie(
+            first, second, f"{self.op_type} {self.name} joins it with an axis that is not pruned"
+        )
 
     def fix(self, labels: Labels, why: str) -> None:
         """Make the positions of an axis stay."""
@@ -213,7 +215,9 @@ class Call:
     def count_attribute(self, name: str, labels: Labels, per: int = 1) -> None:
         """Say that an integer attribute is the number of kept labels, divided by ``per``."""
         if labels.any():
-            self._state.edits.append(AttributeEdit(self.index, name, (labels,), scalar=True, per=per))
+            self._state.edits.append(
+                AttributeEdit(self.index, name, (labels,), scalar=True, per=per)
+            )
 
     def list_attribute(self, name: str, entries: Sequence[Labels | int]) -> None:
         """Say that a list attribute holds numbers and counts of kept labels."""
@@ -244,13 +248,19 @@ class Call:
         onward = uses.get(self.node.output[0], ())
         return bool(onward) and all(
             node.op_type == "Transpose"
-            and all(after.op_type in {"Reshape", "Flatten"} for after in uses.get(node.output[0], ()))
+            and all(
+                after.op_type in {"Reshape", "Flatten"} for after in uses.get(node.output[0], ())
+            )
             for node in onward
         )
 
     def block(self, why: str) -> Results:
         """Say that the coupling is unknown: pruning is refused if it would touch this node."""
-        touched = [self._values[name] for name in (*self.node.input, *captured(self.node)) if name in self._values]
+        touched = [
+            self._values[name]
+            for name in (*self.node.input, *captured(self.node))
+            if name in self._values
+        ]
         labels = tuple(axis for axes in touched for axis in axes if axis.any())
         if labels:
             self._state.blocked.append(Blocked(self.op_type, self.name, why, labels))
@@ -261,7 +271,9 @@ class Call:
 class State:
     """What one pass collects; it lives as long as the pass."""
 
-    uses: Mapping[str, Sequence[onnx.NodeProto]] = field(default_factory=dict[str, Sequence[onnx.NodeProto]])
+    uses: Mapping[str, Sequence[onnx.NodeProto]] = field(
+        default_factory=dict[str, Sequence[onnx.NodeProto]]
+    )
     """The nodes that take each value."""
     atoms: Atoms = field(default_factory=Atoms)
     producers: list[Producer] = field(default_factory=list[Producer])
@@ -278,7 +290,9 @@ def captured(node: onnx.NodeProto) -> list[str]:
     """Return the names that a node's subgraphs use (their own among them, which matches nothing outside)."""
     names: list[str] = []
     for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+        for graph in (
+            (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs
+        ):
             for inner in graph.node:
                 names += [*inner.input, *captured(inner)]
             names += [output.name for output in graph.output]
@@ -320,7 +334,9 @@ def analyse(model: onnx.ModelProto, types: Mapping[str, Tensor]) -> Coupling:
         for labels in values.get(output.name, ()):
             if labels.any():
                 state.atoms.fix(labels, f"it is part of the network's output {output.name}")
-    return Coupling(state.atoms, values, tuple(state.producers), tuple(state.blocked), tuple(state.edits))
+    return Coupling(
+        state.atoms, values, tuple(state.producers), tuple(state.blocked), tuple(state.edits)
+    )
 
 
 def _run(call: Call, key: str, state: State, types: Mapping[str, Tensor]) -> Results:
@@ -330,7 +346,7 @@ def _run(call: Call, key: str, state: State, types: Mapping[str, Tensor]) -> Res
     rule = couplings.find(key)
     if rule is None or any(a.HasField("g") or a.graphs for a in node.attribute):
         return call.block("is not in the table of channel couplings")
-    if any(name and name not in call._values for name in node.input):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    if any(name and name not in call._values for name in node.input):  # pyright: ignore[reportPrivateUsage]
         return call.block("has an operand of unknown rank")
     return rule(call)
 
@@ -384,6 +400,22 @@ def product(sizes: Sequence[int]) -> int:
 
 
 __all__ = [
-    "FIXED", "AttributeEdit", "Atoms", "Axes", "Blocked", "Call", "Coupling", "Edit", "Labels", "OperandEdit",
-    "Producer", "Results", "analyse", "couples", "couplings", "layer_name", "like_block", "product",
+    "FIXED",
+    "Atoms",
+    "AttributeEdit",
+    "Axes",
+    "Blocked",
+    "Call",
+    "Coupling",
+    "Edit",
+    "Labels",
+    "OperandEdit",
+    "Producer",
+    "Results",
+    "analyse",
+    "couples",
+    "couplings",
+    "layer_name",
+    "like_block",
+    "product",
 ]  # fmt: skip

@@ -101,7 +101,9 @@ def fused_matmul(call: Call) -> Results:
     """
     if call.integer("transBatchA", 0) or call.integer("transBatchB", 0):
         return call.block("transposes its batch axes")
-    return [product_of(call, 0, 1, bool(call.integer("transA", 0)), bool(call.integer("transB", 0)))]
+    return [
+        product_of(call, 0, 1, bool(call.integer("transA", 0)), bool(call.integer("transB", 0)))
+    ]
 
 
 @couples("Einsum")
@@ -129,7 +131,11 @@ def einsum(call: Call) -> Results:
 
 
 def product_of(
-    call: Call, left: int, right: int, flip_left: bool = False, flip_right: bool = False  # noqa: FBT001, FBT002
+    call: Call,
+    left: int,
+    right: int,
+    flip_left: bool = False,
+    flip_right: bool = False,
 ) -> Axes:
     """Couple a matrix product of two operands, of any rank, and return the labels of the result."""
     a, b = call.axes(left), call.axes(right)

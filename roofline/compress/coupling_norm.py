@@ -57,7 +57,12 @@ def layer_normalization(call: Call) -> Results:
     return [x]
 
 
-@couples("SimplifiedLayerNormalization", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization", domain="com.microsoft")
+@couples(
+    "SimplifiedLayerNormalization",
+    "SkipLayerNormalization",
+    "SkipSimplifiedLayerNormalization",
+    domain="com.microsoft",
+)
 def skip_layer_normalization(call: Call) -> Results:
     """Keep the last axis; the operands are added and scaled along it.
 
@@ -75,25 +80,39 @@ def local_response_normalization(call: Call) -> Results:
     Spec: https://onnx.ai/onnx/operators/onnx__LRN.html
     """
     x = call.axes(0)
-    _mix(call, x, [1], "it divides each channel by its neighbours, so removing some would change the others")
+    _mix(
+        call,
+        x,
+        [1],
+        "it divides each channel by its neighbours, so removing some would change the others",
+    )
     return [x]
 
 
-@couples("LpNormalization", "Softmax", "LogSoftmax", "Hardmax", "CumSum", "TopK", "ArgMax", "ArgMin")
+@couples(
+    "LpNormalization", "Softmax", "LogSoftmax", "Hardmax", "CumSum", "TopK", "ArgMax", "ArgMin"
+)
 def along_axis(call: Call) -> Results:
     """Keep the axis the operator runs along.
 
     Spec: https://onnx.ai/onnx/operators/onnx__Softmax.html
     """
     x = call.axes(0)
-    axis: int = call.integer("axis", _DEFAULT_AXIS.get(call.op_type, -1 if call.opset >= 13 else 1))
+    axis: int = call.integer(
+        "axis", _DEFAULT_AXIS.get(call.op_type, -1 if call.opset >= 13 else 1)
+    )
     if call.op_type == "CumSum":
         known = call.integers(1)
         axis = known[0] if known else 0
     axis %= max(len(x), 1)
     # Before version 13 softmax ran over all axes from the given one on.
     flat = call.op_type in {"Softmax", "LogSoftmax", "Hardmax"} and call.opset < 13
-    _mix(call, x, range(axis, len(x)) if flat else [axis], f"{call.op_type} runs along these channels")
+    _mix(
+        call,
+        x,
+        range(axis, len(x)) if flat else [axis],
+        f"{call.op_type} runs along these channels",
+    )
     if call.op_type == "TopK":
         result = (*x[:axis], *(call.output_axes() or x)[axis : axis + 1], *x[axis + 1 :])
         return [result, result]

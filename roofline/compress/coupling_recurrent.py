@@ -34,7 +34,9 @@ def recurrent(call: Call) -> Results:
         _tie_gates(call, call.axes(7)[1], hidden, 3)
     call.produce(2, 2)
     call.count_attribute("hidden_size", hidden)
-    return [_with_hidden(call, i, hidden) if name else None for i, name in enumerate(call.node.output)]
+    return [
+        _with_hidden(call, i, hidden) if name else None for i, name in enumerate(call.node.output)
+    ]
 
 
 @couples("DynamicQuantizeLSTM", domain="com.microsoft")
@@ -44,7 +46,10 @@ def dynamic_quantize_lstm(call: Call) -> Results:
     Spec: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.DynamicQuantizeLSTM
     """
     for position in range(len(call.node.input)):
-        call.fix_all(call.axes(position), "it quantizes its state by the range of all units, so removing some would change the others")
+        call.fix_all(
+            call.axes(position),
+            "it quantizes its state by the range of all units, so removing some would change the others",
+        )
     return [call.output_axes(i) if name else None for i, name in enumerate(call.node.output)]
 
 

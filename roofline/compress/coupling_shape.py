@@ -25,7 +25,9 @@ def reshape(call: Call) -> Results:
         if call.has(1):
             call.count_entries(1, target, counted)
         else:
-            call.list_attribute("shape", [result[i] if i in counted else n for i, n in enumerate(target)])
+            call.list_attribute(
+                "shape", [result[i] if i in counted else n for i, n in enumerate(target)]
+            )
     return [result]
 
 
@@ -135,7 +137,9 @@ def _split(call: Call, flat: Labels, sizes: Sequence[int]) -> list[Labels]:
     if not call.atoms.free(flat):
         return result
     roots = call.atoms.roots(flat).reshape(sizes)
-    lines = {axis: np.moveaxis(roots, axis, 0).reshape(size, -1) for axis, size in enumerate(sizes)}
+    lines = {
+        axis: np.moveaxis(roots, axis, 0).reshape(size, -1) for axis, size in enumerate(sizes)
+    }
     whole = [axis for axis, rows in lines.items() if (rows == rows[:, :1]).all()]
     axis = (
         max(whole, key=lambda a: len(np.unique(lines[a][:, 0]))) if whole else _choose(call, lines)

@@ -71,7 +71,12 @@ def slice_(call: Call) -> Results:
         axes, steps = call.attribute("axes"), None
     else:
         starts, ends, axes, steps = (call.integers(i) for i in range(1, 5))
-    if starts is None or ends is None or (call.has(3) and axes is None) or (call.has(4) and steps is None):
+    if (
+        starts is None
+        or ends is None
+        or (call.has(3) and axes is None)
+        or (call.has(4) and steps is None)
+    ):
         return _cut_by_data(call, x)
     axes = tuple(range(len(starts))) if axes is None else axes
     steps = (1,) * len(starts) if steps is None else steps
@@ -87,7 +92,9 @@ def slice_(call: Call) -> Results:
             low[i], high[i] = begin, max(begin, stop)
             from_[i], to[i] = (labels[:begin],), (labels[: max(begin, stop)],)
     if call.opset < 10:
-        call.list_attribute("starts", [from_[i][0] if i in from_ else n for i, n in enumerate(low)])
+        call.list_attribute(
+            "starts", [from_[i][0] if i in from_ else n for i, n in enumerate(low)]
+        )
         call.list_attribute("ends", [to[i][0] if i in to else n for i, n in enumerate(high)])
     else:
         call.count_entries(1, low, from_)
@@ -155,13 +162,17 @@ def pad(call: Call) -> Results:
         at = axis % len(x)
         if call.attribute("mode", b"constant") != b"constant" or before < 0 or after < 0:
             call.fix(x[at], "it pads with or removes entries of the axis")
-        front, back = (call.fresh(n) if n > 1 else np.zeros(max(n, 0), np.int64) for n in (before, after))
+        front, back = (
+            call.fresh(n) if n > 1 else np.zeros(max(n, 0), np.int64) for n in (before, after)
+        )
         result[at] = np.concatenate([front, x[at], back])
         entries |= {i: (front,), i + len(axes): (back,)}
     if call.opset >= 11:
         call.count_entries(1, pads, entries)
     elif any(labels.any() for (labels,) in entries.values()):
-        call.list_attribute("pads", [entries[i][0] if i in entries else n for i, n in enumerate(pads)])
+        call.list_attribute(
+            "pads", [entries[i][0] if i in entries else n for i, n in enumerate(pads)]
+        )
     shape = call.output_axes()
     return [tuple(
         labels if shape is None or len(labels) == len(shape[i]) else shape[i] for i, labels in enumerate(result)

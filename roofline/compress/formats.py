@@ -64,7 +64,9 @@ class SparseFormat:
     least: float = 0.0
     """The smallest sparsity it can hold."""
 
-    def bytes(self, shape: WeightShape, nonzeros: int, value_bits: int = 32, index_bits: int = 32) -> int:
+    def bytes(
+        self, shape: WeightShape, nonzeros: int, value_bits: int = 32, index_bits: int = 32
+    ) -> int:
         """Return the bytes a tensor takes, packed.
 
         Example:

@@ -99,7 +99,11 @@ def plan(model: onnx.ModelProto, pruning: Pruning, types: Mapping[str, Tensor]) 
             if labels.any() and not (mask := keeps(labels)).all():
                 kept.setdefault(name, {})[axis] = tuple(np.flatnonzero(mask).tolist())
     return PruningPlan(
-        pruning, tuple(groups), _fixed(coupling), kept, changes(coupling.edits, keeps, model, types)
+        pruning,
+        tuple(groups),
+        _fixed(coupling),
+        kept,
+        changes(coupling.edits, keeps, model, types),
     )
 
 
@@ -138,9 +142,15 @@ def _pools(coupling: Coupling) -> list[_Pool]:
 def _shares(pools: Sequence[_Pool], coupling: Coupling, pruning: Pruning) -> list[float]:
     shares = [1.0 if pruning.keep is None else pruning.keep] * len(pools)
     if not pools and pruning.label != "dense":
-        raise CompressionError(f"no channel of this network can be removed{_because(coupling.producers, coupling)}")
+        raise CompressionError(
+            f"no channel of this network can be removed{_because(coupling.producers, coupling)}"
+        )
     for pattern, share in pruning.layers.items():
-        matched = [i for i, pool in enumerate(pools) if any(_matches(p, pattern) for p, _ in pool.producers)]
+        matched = [
+            i
+            for i, pool in enumerate(pools)
+            if any(_matches(p, pattern) for p, _ in pool.producers)
+        ]
         if not matched:
             _refuse_pattern(pattern, coupling)
         for i in matched:
@@ -158,10 +168,17 @@ def _matches(producer: Producer, pattern: str) -> bool:
 def _refuse_pattern(pattern: str, coupling: Coupling) -> None:
     named = [producer for producer in coupling.producers if _matches(producer, pattern)]
     if named:
-        raise CompressionError(f"no channel of {pattern!r} can be removed{_because(named, coupling)}")
+        raise CompressionError(
+            f"no channel of {pattern!r} can be removed{_because(named, coupling)}"
+        )
     names = [producer.node for producer in coupling.producers]
-    hint = did_you_mean(pattern, names) or f"Layers: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
-    raise CompressionError(f"the pattern {pattern!r} matches no layer that makes channels", repair=hint)
+    hint = (
+        did_you_mean(pattern, names)
+        or f"Layers: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
+    )
+    raise CompressionError(
+        f"the pattern {pattern!r} matches no layer that makes channels", repair=hint
+    )
 
 
 def _because(producers: Sequence[Producer], coupling: Coupling) -> str:
@@ -205,10 +222,14 @@ def _per_channel(pool: _Pool, roots: Labels, scores: NDArray[Any] | None) -> NDA
 def _listed(pool: _Pool, layer: str, filters: Sequence[int], roots: Labels) -> NDArray[np.int64]:
     outside = [index for index in filters if not 0 <= index < len(roots)]
     if outside:
-        raise CompressionError(f"{layer} has {len(roots)} filters, so there is no filter {outside[0]} to keep")
+        raise CompressionError(
+            f"{layer} has {len(roots)} filters, so there is no filter {outside[0]} to keep"
+        )
     chosen = np.flatnonzero(np.isin(pool.roots, roots[list(filters)]))
     if not len(chosen):
-        raise CompressionError(f"the filters listed for {layer} leave one of its groups of channels empty")
+        raise CompressionError(
+            f"the filters listed for {layer} leave one of its groups of channels empty"
+        )
     return chosen
 
 

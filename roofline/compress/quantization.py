@@ -15,7 +15,20 @@ from roofline.precision import DATATYPES, DataType, Precision, precision
 from roofline.workload import Workload, transformations
 
 ENDS = ("first", "last")
-STATE_NAMES = ("past*", "present*", "*cache*", "*state*", "*kv*", "h", "c", "hn", "cn", "h_*", "c_*", "*hidden*")
+STATE_NAMES = (
+    "past*",
+    "present*",
+    "*cache*",
+    "*state*",
+    "*kv*",
+    "h",
+    "c",
+    "hn",
+    "cn",
+    "h_*",
+    "c_*",
+    "*hidden*",
+)
 """Names that inputs and outputs carrying state from one inference to the next usually have."""
 
 
@@ -45,7 +58,9 @@ class Quantization:
                 precision(name)
         for end in self.wide:
             if end not in ENDS:
-                raise CompressionError(f"{end!r} is neither first nor last", repair="Name a layer by its pattern")
+                raise CompressionError(
+                    f"{end!r} is neither first nor last", repair="Name a layer by its pattern"
+                )
 
     @property
     def label(self) -> str:
@@ -155,7 +170,9 @@ def _precisions(workload: Workload, asked: Quantization) -> dict[int, Precision]
             if end in asked.wide:
                 chosen[id(layer)] = precision(asked.wide[end])
     for pattern, name in asked.layers.items():
-        matched = [layer for layer in layers if layer.name == pattern or fnmatchcase(layer.name, pattern)]
+        matched = [
+            layer for layer in layers if layer.name == pattern or fnmatchcase(layer.name, pattern)
+        ]
         if not matched:
             names = [layer.name for layer in layers]
             hint = did_you_mean(pattern, names) or f"Layers: {', '.join(names[:8])}"
@@ -195,4 +212,3 @@ def _activation_types(
         for tensor in (*workload.inputs, *workload.outputs):
             found.setdefault(tensor.name, activation_type(base))
     return found
-

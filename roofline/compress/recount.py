@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from roofline.compress.formats import WeightShape, formats
 from roofline.compress.sparsity import zero_count
+from roofline.layer import Layer
 from roofline.node import Tensor
+from roofline.ops import Kind
 from roofline.precision import DataType, Precision
-from roofline.workload import Layer, Workload
+from roofline.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,12 @@ class Change:
 
 def multiplies(layer: Layer, tensor: Tensor) -> bool:
     """Whether a stored operand multiplies in a layer (and is no bias, scale or statistic)."""
-    return bool(layer.cost.macs) and tensor.shape is not None and len(tensor.shape) > 1 and not _wide_integer(tensor)
+    return (
+        bool(layer.cost.macs)
+        and tensor.shape is not None
+        and len(tensor.shape) > 1
+        and not _wide_integer(tensor)
+    )
 
 
 def stored_bytes(layer: Layer, tensor: Tensor) -> int:
@@ -47,15 +54,27 @@ def recount(workload: Workload, change: Change) -> Workload:
     """
     layers = tuple(_retyped(layer, change) for layer in workload.layers)
     fused = tuple(_retyped(layer, change) for layer in workload.fused_layers)
-    inputs, outputs = (_activations(tensors, change) for tensors in (workload.inputs, workload.outputs))
+    inputs, outputs = (
+        _activations(tensors, change) for tensors in (workload.inputs, workload.outputs)
+    )
     moved = replace(workload, layers=layers, fused_layers=fused, inputs=inputs, outputs=outputs)
     return replace(
         moved,
-        weight_bytes=workload.weight_bytes + distinct_weight_bytes(layers) - distinct_weight_bytes(workload.layers),
-        activation_bytes=workload.activation_bytes
-        + sum(layer.output_bytes for layer in layers)
-        - sum(layer.output_bytes for layer in workload.layers),
+        weight_bytes=workload.weight_bytes
+        + distinct_weight_bytes(layers)
+        - distinct_weight_bytes(workload.layers),
+        activation_bytes=workload.activation_bytes + _written(layers) - _written(workload.layers),
+        census=None,
         peak_activation_bytes=_scaled(workload.peak_activation_bytes, peak(workload), peak(moved)),
+    )
+
+
+def _written(layers: Sequence[Layer]) -> int:
+    """Return the bytes of all results that depend on an input, views too; containers' bodies have written theirs."""
+    return sum(
+        _bytes(layer.outputs) * layer.repeats
+        for layer in layers
+        if layer.inputs and layer.kind is not Kind.CONTROL
     )
 
 
@@ -95,7 +114,11 @@ def peak(workload: Workload) -> int:
 
 def _retyped(layer: Layer, change: Change) -> Layer:
     asked = change.layer(layer)
-    weights = layer.weights if asked is None else tuple(_weight(layer, t, asked, change) for t in layer.weights)
+    weights = (
+        layer.weights
+        if asked is None
+        else tuple(_weight(layer, t, asked, change) for t in layer.weights)
+    )
     inputs, outputs = _activations(layer.inputs, change), _activations(layer.outputs, change)
     before = sum(stored_bytes(layer, tensor) for tensor in layer.weights)
     after = sum(stored_bytes(layer, tensor) for tensor in weights)

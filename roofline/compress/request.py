@@ -84,7 +84,8 @@ def parse_shares(flag: str, texts: Sequence[str] | None) -> tuple[float | None, 
             share = float(written)
         except ValueError:
             raise CompressionError(
-                f"{flag} {text!r}: {written!r} is not a share", repair=f"Write {flag} 0.5 or {flag} 'PATTERN=0.5'"
+                f"{flag} {text!r}: {written!r} is not a share",
+                repair=f"Write {flag} 0.5 or {flag} 'PATTERN=0.5'",
             ) from None
         if (equals and pattern in layers) or (not equals and whole is not None):
             raise CompressionError(f"{flag} gives a share for {pattern or 'the network'} twice")

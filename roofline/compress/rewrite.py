@@ -58,7 +58,9 @@ def _change(model: onnx.ModelProto, change: Change) -> None:
         node.input.append("")
     old = node.input[change.position]
     stored = stored_tensors(model).get(old)
-    integer = np.int32 if stored is not None and stored.data_type == TensorProto.INT32 else np.int64
+    integer = (
+        np.int32 if stored is not None and stored.data_type == TensorProto.INT32 else np.int64
+    )
     values = np.array(change.values, integer)
     uses = sum(list(user.input).count(old) for user in model.graph.node)
     if stored is not None and uses == 1:

@@ -8,8 +8,9 @@ from roofline.compress.channels import joined
 from roofline.compress.recount import distinct_weight_bytes, multiplies, stored_bytes
 from roofline.compress.sparsity import Sparsity, zero_count
 from roofline.errors import CompressionError
+from roofline.layer import Layer
 from roofline.node import Tensor
-from roofline.workload import Layer, Workload, transformations
+from roofline.workload import Workload, transformations
 
 
 @transformations.register("sparsity", wrap=lambda change: change)
@@ -41,7 +42,9 @@ def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload
         workload,
         layers=layers,
         fused_layers=tuple(fused),
-        weight_bytes=workload.weight_bytes + distinct_weight_bytes(layers) - distinct_weight_bytes(workload.layers),
+        weight_bytes=workload.weight_bytes
+        + distinct_weight_bytes(layers)
+        - distinct_weight_bytes(workload.layers),
         variant=joined(workload.variant, sparsity.label),
     )
 

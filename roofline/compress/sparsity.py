@@ -50,7 +50,10 @@ class Sparsity:
     def __post_init__(self) -> None:
         formats.get(self.format)
         if self.pattern not in PATTERNS:
-            raise CompressionError(f"unknown pattern of zeros {self.pattern!r}", repair=f"Known: {', '.join(PATTERNS)}")
+            raise CompressionError(
+                f"unknown pattern of zeros {self.pattern!r}",
+                repair=f"Known: {', '.join(PATTERNS)}",
+            )
         for where, share in (("", self.share), *self.layers.items()):
             if share is not None and not 0 <= share < 1:
                 raise CompressionError(
@@ -86,7 +89,9 @@ class Sparsity:
         for pattern in self.layers:
             if not any(layer == pattern or fnmatchcase(layer, pattern) for layer in layers):
                 hint = did_you_mean(pattern, layers) or f"Layers: {', '.join(layers[:8])}"
-                raise CompressionError(f"the pattern {pattern!r} matches no layer with weights", repair=hint)
+                raise CompressionError(
+                    f"the pattern {pattern!r} matches no layer with weights", repair=hint
+                )
 
 
 def zero_count(elements: int, share: float) -> int:
@@ -122,7 +127,9 @@ def zeroed(model: onnx.ModelProto, sparsity: Sparsity) -> onnx.ModelProto:
             continue
         array = to_array(stored[name])
         if array is None:
-            raise CompressionError(f"the weights of {layer} are not at hand, so the smallest cannot be found")
+            raise CompressionError(
+                f"the weights of {layer} are not at hand, so the smallest cannot be found"
+            )
         replace_data(stored[name], _pruned(array, share, sparsity.pattern))
     return sparse
 
@@ -149,14 +156,20 @@ def multiplying_weights(model: onnx.ModelProto) -> dict[str, str]:
     for node in model.graph.node:
         for position in WEIGHT_OPERANDS.get(node.op_type, ()):
             name = node.input[position] if position < len(node.input) else ""
-            while name not in stored and (maker := makers.get(name)) is not None and maker.op_type in _VIEWS:
+            while (
+                name not in stored
+                and (maker := makers.get(name)) is not None
+                and maker.op_type in _VIEWS
+            ):
                 name = maker.input[0]
             if name in stored and len(stored[name].dims) > 1:
                 found.setdefault(name, layer_name(node))
     return found
 
 
-_VIEWS = frozenset({"Transpose", "Reshape", "Cast", "DequantizeLinear", "Identity", "Unsqueeze", "Squeeze"})
+_VIEWS = frozenset(
+    {"Transpose", "Reshape", "Cast", "DequantizeLinear", "Identity", "Unsqueeze", "Squeeze"}
+)
 
 
 def _pruned(array: NDArray[Any], share: float, pattern: str) -> NDArray[Any]:

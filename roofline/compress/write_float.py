@@ -1,0 +1,94 @@
+"""Writing half-precision networks: fp16 throughout, bf16 weights."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from roofline.compress.sparsity import multiplying_weights
+from roofline.compress.tensors import stored_tensors, to_array
+from roofline.compress.writers import WriteOptions, writers
+from roofline.errors import CompressionError, MissingPackageError
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@writers.register("fp16", wrap=lambda writer: writer)
+def write_fp16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
+    """Return the network in fp16, its inputs and outputs too, by ONNX Runtime's converter.
+
+    Raises:
+        CompressionError: Layers are to stay fp32, or the converter refuses the graph.
+        MissingPackageError: ONNX Runtime is not installed.
+    """
+    from onnx import ModelProto
+
+    try:
+        from onnxruntime.transformers.float16 import convert_float_to_float16  # pyright: ignore
+    except ImportError as error:
+        raise MissingPackageError("onnxruntime", "validate", "writing fp16 files") from error
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    with warnings.catch_warnings():
+        # It reports weights below fp16's smallest number, which it rounds, one warning each.
+        warnings.simplefilter("ignore")
+        try:
+            written = convert_float_to_float16(copy, node_block_list=list(options.wide))  # pyright: ignore
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise CompressionError(f"fp16 cannot be written: {error}") from error
+    return cast("onnx.ModelProto", written)
+
+
+@writers.register("bf16", wrap=lambda writer: writer)
+def write_bf16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
+    """Return the network with the weights that multiply stored in bf16, each behind a Cast.
+
+    Few runtimes have bf16 kernels for every operator; a cast weight runs in all of them. Activations stay fp32.
+    """
+    from onnx import ModelProto, TensorProto, helper
+
+    written = ModelProto()
+    written.CopyFrom(model)
+    stored = stored_tensors(written)
+    casts: list[onnx.NodeProto] = []
+    for name, layer in multiplying_weights(model).items():
+        tensor = stored[name]
+        array = to_array(tensor)
+        if layer in options.wide or array is None or tensor.data_type != TensorProto.FLOAT:
+            continue
+        bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+        # Round to nearest, ties to even, on the upper half of the float's bits.
+        rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+        half = helper.make_tensor(
+            f"{name}_bf16", TensorProto.BFLOAT16, list(array.shape), rounded.tobytes(), raw=True
+        )
+        _store_beside(written, name, half)
+        casts.append(
+            helper.make_node("Cast", [half.name], [name], f"{name}_cast", to=TensorProto.FLOAT)
+        )
+    prepend(written, casts)
+    return written
+
+
+def _store_beside(model: onnx.ModelProto, name: str, replacement: onnx.TensorProto) -> None:
+    """Remove a stored tensor and store its replacement, which has another name."""
+    drop_stored(model, name)
+    model.graph.initializer.append(replacement)
+
+
+def drop_stored(model: onnx.ModelProto, name: str) -> None:
+    """Remove an initializer (with its listing among the inputs) or a Constant node."""
+    for items in (model.graph.initializer, model.graph.input):
+        for item in [item for item in items if item.name == name]:
+            items.remove(item)  # pyright: ignore[reportArgumentType]
+    for node in [n for n in model.graph.node if n.op_type == "Constant" and n.output[0] == name]:
+        model.graph.node.remove(node)
+
+
+def prepend(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> None:
+    rest = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes, *rest])

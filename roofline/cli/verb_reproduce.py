@@ -1,0 +1,99 @@
+"""``roofline reproduce``: the seed papers' tables, recomputed beside the published figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roofline.cli._output import (
+    Format,
+    FormatOption,
+    OutputOption,
+    as_csv,
+    as_json,
+    as_table,
+    emit,
+)
+
+if TYPE_CHECKING:
+    from roofline.reproduce import Table
+
+app = typer.Typer()
+
+CONVENTIONS = (
+    "operations are two per multiply-accumulate of convolutions and dense layers",
+    "intensity is operations per byte of their weights, read once for each inference at batch 1",
+)
+
+
+@app.command()
+def reproduce(
+    paper: Annotated[str, typer.Argument(metavar="PAPER", help="qutibench, turner or dlas.")],
+    cells: Annotated[
+        bool, typer.Option("--cells", help="Show every cell, not only those that disagree.")
+    ] = False,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Recompute a seed paper's tables and say cell by cell what agrees, and why the rest does not."""
+    from roofline.reproduce import PAPERS
+    from roofline.reproduce import reproduce as recompute
+
+    tables = recompute(paper)
+    if form is Format.JSON:
+        document = {
+            "paper": PAPERS[paper][0],
+            "conventions": list(CONVENTIONS),
+            "tables": [table.record() for table in tables],
+        }
+        emit(as_json(document), output)
+    elif form is Format.CSV:
+        emit(as_csv(_rows(tables, every=True)), output)
+    else:
+        emit(
+            "\n\n".join([_scorecard(PAPERS[paper][0], tables), *_details(tables, every=cells)]),
+            output,
+        )
+
+
+def _scorecard(title: str, tables: tuple[Table, ...]) -> str:
+    rows = [
+        {
+            "table": table.name,
+            "cells": len(table.cells),
+            "agree": table.agree,
+            "agreement": table.rule,
+        }
+        for table in tables
+    ]
+    return as_table(rows, title=title)
+
+
+def _details(tables: tuple[Table, ...], *, every: bool) -> list[str]:
+    blocks: list[str] = []
+    for table in tables:
+        rows = _rows((table,), every=every)
+        for row in rows:
+            del row["table"]
+            if not every:
+                del row["agrees"]
+        if rows:
+            title = table.name if every else f"{table.name}: what does not agree"
+            blocks.append(as_table(rows, title=title))
+    return blocks
+
+
+def _rows(tables: tuple[Table, ...], *, every: bool) -> list[dict[str, Any]]:
+    return [
+        {
+            "table": table.name,
+            "cell": cell.cell,
+            "published": cell.published,
+            "ours": cell.ours,
+            "agrees": cell.agrees,
+            "why": cell.why,
+        }
+        for table in tables
+        for cell in (table.cells if every else table.disagree)
+    ]

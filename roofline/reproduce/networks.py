@@ -1,0 +1,40 @@
+"""What the shipped graphs require, counted by the papers' convention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """Requirements of one inference at batch 1."""
+
+    ops: int
+    """Two for each multiply-accumulate of convolutions and dense layers; nothing else."""
+    weights: int
+    """Stored elements of the kernels and matrices these read; no bias, no normalization."""
+
+    def intensity(self, bits: int) -> float:
+        """Return operations per byte of weights, weights read once for an inference."""
+        return self.ops / (self.weights * bits / 8)
+
+
+@cache
+def required(key: str) -> Required:
+    """Count a shipped network.
+
+    Raises:
+        NetworkError: No network has that key.
+    """
+    import roofline
+
+    workload = roofline.load(key)
+    layers = [layer for layer in workload.layers if layer.cost.macs]
+    matrices = {
+        tensor.name: tensor.elements or 0
+        for layer in layers
+        for tensor in layer.weights
+        if tensor.shape is not None and len(tensor.shape) >= 2
+    }
+    return Required(2 * workload.macs, sum(matrices.values()))

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
+from functools import cache
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from roofline.errors import RooflineError, did_you_mean
@@ -89,5 +91,23 @@ class Registry(Generic[T]):
         for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda found: found.name):
             if not module.name.startswith("_"):
                 importlib.import_module(f"{self._package}.{module.name}")
-        for point in sorted(entry_points(group=self._group), key=lambda found: found.name):
-            point.load()
+        if f"[{self._group}]" in _declared_groups():
+            from importlib.metadata import entry_points
+
+            for point in sorted(entry_points(group=self._group), key=lambda found: found.name):
+                point.load()
+
+
+@cache
+def _declared_groups() -> frozenset[str]:
+    """Return the headings of all installed packages' entry points.
+
+    Importing importlib.metadata costs more than counting most networks, so it waits until a heading is ours.
+    """
+    found: set[str] = set()
+    for folder in sys.path:
+        for pattern in ("*.dist-info", "*.egg-info"):
+            for path in Path(folder or ".").glob(f"{pattern}/entry_points.txt"):
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                found.update(line.strip() for line in lines if line.startswith("["))
+    return frozenset(found)

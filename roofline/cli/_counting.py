@@ -1,0 +1,316 @@
+"""What ``roofline count`` shows of a workload: documents for programs, rows with units for people."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from roofline.layer import Layer
+    from roofline.workload import Workload
+
+CONVENTIONS = (
+    "one multiply-accumulate (MAC) is two operations (OP); other arithmetic is counted apart, never as MACs",
+    "parameters are distinct stored weight elements, shared ones once; bytes are packed at the graph's own datatypes",
+    "activations are the results that depend on a network input; peak is the largest set of them alive at once",
+)
+"""How counts are meant, in every output."""
+
+TRAFFIC = {
+    "weights": "weights once per inference",
+    "weights_io": "weights, network inputs and outputs",
+    "fused": "weights, inputs and outputs of each fused layer",
+    "unfused": "weights, inputs and outputs of each ONNX node",
+    "resident": "network inputs and outputs; all else fits on chip",
+}
+"""The traffic assumptions under which intensity is given, and what each charges."""
+
+_PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def human(value: float, unit: str) -> str:
+    """Return a number with four digits, a decimal prefix and its unit.
+
+    Example:
+        >>> human(4089184256, "MAC"), human(97, "B")
+        ('4.089 GMAC', '97 B')
+    """
+    for factor, prefix in _PREFIXES:
+        # What rounds up to the next prefix is written with it.
+        if value >= factor * 0.99995:
+            return f"{value / factor:.4g} {prefix}{unit}".rstrip()
+    return f"{value:,.0f} {unit}".rstrip()
+
+
+def totals(workload: Workload) -> dict[str, Any]:
+    """Return a workload's totals under their stable names, exact, intensity in operations per byte."""
+    from roofline.workload import TRAFFIC_ASSUMPTIONS
+
+    intensity: dict[str, float | None] = {
+        name: workload.intensity(name) for name in TRAFFIC_ASSUMPTIONS
+    }
+    io_bytes = sum(tensor.bytes or 0 for tensor in (*workload.inputs, *workload.outputs))
+    intensity["resident"] = workload.ops / io_bytes if io_bytes else None
+    cost = workload.cost
+    return {
+        "macs": cost.macs,
+        "ops": cost.ops,
+        "other_ops": cost.other_ops,
+        "parameters": workload.parameters,
+        "trainable_parameters": workload.trainable_parameters,
+        "weight_bytes": workload.weight_bytes,
+        "activation_bytes": workload.activation_bytes,
+        "peak_activation_bytes": workload.peak_activation_bytes,
+        "intensity": intensity,
+    }
+
+
+def document(workload: Workload, *, fused: bool) -> dict[str, Any]:
+    """Return everything that is counted, under stable names.
+
+    Args:
+        workload: What was counted.
+        fused: Whether the layers are the fused ones, with a report of what was fused.
+    """
+    coverage = workload.coverage
+    found: dict[str, Any] = {
+        "model": workload.name,
+        "source": workload.source,
+        "variant": workload.variant,
+        "batch": workload.batch,
+        "inputs": {tensor.name: _typed(tensor) for tensor in workload.inputs},
+        "outputs": {tensor.name: _typed(tensor) for tensor in workload.outputs},
+        "conventions": [
+            *CONVENTIONS,
+            *(f"traffic {name}: {meaning}" for name, meaning in TRAFFIC.items()),
+            *workload.notes,
+        ],
+        "totals": totals(workload),
+        "coverage": {
+            "nodes": coverage.nodes,
+            "bytes": coverage.bytes,
+            "unresolved": list(coverage.unresolved),
+        },
+        "unsupported": list(coverage.unsupported),
+        "view": "fused" if fused else "unfused",
+    }
+    if fused:
+        found["fusion"] = dict(workload.fusions)
+    found["layers"] = layer_rows(workload, fused=fused)
+    return found
+
+
+def layer_rows(workload: Workload, *, fused: bool) -> list[dict[str, Any]]:
+    """Return one exact row per executed node, or per fused layer."""
+    return [_layer_row(layer, fused) for layer in _layers(workload, fused)]
+
+
+def summary(workload: Workload) -> list[dict[str, str]]:
+    """Return the totals as rows for a table: humanised, and exact beside it."""
+    found = totals(workload)
+    rows = [
+        _line("multiply-accumulates", found["macs"], "MAC"),
+        _line("operations", found["ops"], "OP"),
+        _line("parameters", found["parameters"], ""),
+        _line("  trainable", found["trainable_parameters"], ""),
+        _line("weights", found["weight_bytes"], "B"),
+        _line("activations", found["activation_bytes"], "B"),
+        _line("  peak alive", found["peak_activation_bytes"], "B"),
+    ]
+    for name, value in found["intensity"].items():
+        known = value is not None and value != float("inf")
+        rows.append({
+            "quantity": f"intensity, {name}",
+            "value": f"{value:,.4g} OP/B" if known else "no traffic",
+            "exactly": TRAFFIC[name],
+        })  # fmt: skip
+    return rows
+
+
+def layer_table(workload: Workload, *, fused: bool) -> list[dict[str, Any]]:
+    """Return the layers as rows for a table, humanised."""
+    return [
+        {
+            "layer": _short(layer.name, 36),
+            "operator": _short(_operator(layer), 40),
+            "output": " ".join(_shape(tensor) for tensor in layer.outputs[:1]) or None,
+            "MACs": human(layer.cost.macs, "") if layer.cost.macs else "",
+            "other ops": human(layer.cost.other_ops, "") if layer.cost.other_ops else "",
+            "params": human(layer.parameters, "") if layer.parameters else "",
+            "weights": human(layer.weight_bytes, "B") if layer.weight_bytes else "",
+            "in": human(layer.input_bytes, "B") if layer.input_bytes else "",
+            "out": human(layer.output_bytes, "B") if layer.output_bytes else "",
+            "runs on": layer.datatype or "",
+            "times": layer.repeats if layer.repeats != 1 else "",
+        }
+        for layer in _layers(workload, fused)
+    ]
+
+
+def coverage_notes(workload: Workload) -> list[str]:
+    """Return what was counted and what was not, as lines for a table."""
+    coverage = workload.coverage
+    lines = [f"counted: {coverage.nodes:.1%} of nodes, {coverage.bytes:.1%} of bytes"]
+    if coverage.unsupported:
+        lines.append(f"not supported, counted as nothing: {', '.join(coverage.unsupported)}")
+    reasons = Counter(layer.note for layer in workload.unknown_layers)
+    lines += [
+        f"not resolved: {reason} ({times} {'nodes' if times > 1 else 'node'})"
+        for reason, times in sorted(reasons.items())
+        if "not supported" not in reason
+    ]
+    return lines
+
+
+def fusion_notes(workload: Workload) -> list[str]:
+    """Return what was fused, as lines for a table."""
+    fused = ", ".join(f"{name} {times}" for name, times in workload.fusions.items())
+    before, after = len(workload.layers), len(workload.fused_layers)
+    return [f"fused {before} nodes into {after} layers: {fused or 'nothing to fuse'}"]
+
+
+def difference(first: Workload, second: Workload, *, fused: bool) -> dict[str, Any]:
+    """Return how a second workload differs: each total, and the layers that came, went or changed."""
+    before, after = totals(first), totals(second)
+    counts = {
+        name: {
+            "this": before[name],
+            "other": after[name],
+            "difference": after[name] - before[name],
+        }
+        for name in before
+        if name != "intensity"
+    }
+    return {
+        "other": second.name,
+        "totals": counts,
+        "layers": _changed(layer_rows(first, fused=fused), layer_rows(second, fused=fused)),
+    }
+
+
+def difference_table(first: Workload, second: Workload) -> list[dict[str, Any]]:
+    """Return the totals of two workloads side by side, humanised."""
+    before, after = totals(first), totals(second)
+    changes = [_change(before[name], after[name]) for name in _TOTAL_NAMES]
+    changes += [
+        _change(before["intensity"][name] or 0, after["intensity"][name] or 0) for name in TRAFFIC
+    ]
+    return [
+        {
+            "quantity": one["quantity"],
+            "this": one["value"],
+            "other": other["value"],
+            "change": change,
+        }
+        for one, other, change in zip(summary(first), summary(second), changes, strict=True)
+    ]
+
+
+def _change(before: float, after: float) -> str:
+    if not before or not math.isfinite(before) or not math.isfinite(after):
+        return "" if before == after else "–"
+    return f"{after / before - 1:+.2%}"
+
+
+_TOTAL_NAMES = (
+    "macs", "ops", "parameters", "trainable_parameters", "weight_bytes", "activation_bytes", "peak_activation_bytes",
+)  # fmt: skip
+_COMPARED = (
+    "op_type",
+    "macs",
+    "other_ops",
+    "parameters",
+    "weight_bytes",
+    "input_bytes",
+    "output_bytes",
+    "datatype",
+)
+
+
+def _changed(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    old = {row["name"]: row for row in before}
+    new = {row["name"]: row for row in after}
+    found: list[dict[str, Any]] = []
+    for name, row in old.items():
+        if name not in new:
+            found.append(
+                {"name": name, "change": "removed", "this": _compared(row), "other": None}
+            )
+        elif _compared(row) != _compared(new[name]):
+            found.append({
+                "name": name, "change": "changed", "this": _compared(row), "other": _compared(new[name]),
+            })  # fmt: skip
+    found += [
+        {"name": name, "change": "added", "this": None, "other": _compared(row)}
+        for name, row in new.items()
+        if name not in old
+    ]
+    return found
+
+
+def _compared(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in _COMPARED}
+
+
+def _layers(workload: Workload, fused: bool) -> tuple[Layer, ...]:
+    return workload.fused_layers if fused else workload.layers
+
+
+def _layer_row(layer: Layer, fused: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": layer.name,
+        "op_type": layer.op_type,
+        "domain": layer.domain,
+        "kind": layer.kind.value,
+        "input_shapes": [_dims(tensor) for tensor in layer.inputs],
+        "weight_shapes": [_dims(tensor) for tensor in layer.weights],
+        "output_shapes": [_dims(tensor) for tensor in layer.outputs],
+        "macs": layer.cost.macs,
+        "other_ops": layer.cost.other_ops,
+        "ops": layer.cost.ops,
+        "parameters": layer.parameters,
+        "trainable_parameters": layer.trainable_parameters,
+        "weight_bytes": layer.weight_bytes,
+        "input_bytes": layer.input_bytes,
+        "output_bytes": layer.output_bytes,
+        "intensity": layer.cost.ops / layer.traffic_bytes if layer.traffic_bytes else None,
+        "datatype": layer.datatype,
+        "repeats": layer.repeats,
+        "unknown": layer.unknown,
+        "note": layer.note,
+    }
+    if fused:
+        row["members"] = list(layer.members)
+    return row
+
+
+def _line(quantity: str, value: int, unit: str) -> dict[str, str]:
+    return {"quantity": quantity, "value": human(value, unit), "exactly": f"{value:,}"}
+
+
+def _operator(layer: Layer) -> str:
+    extra = len(layer.members) - 1
+    name = f"{layer.domain}::{layer.op_type}" if layer.domain else layer.op_type
+    return f"{name} + {extra}" if extra > 0 else name
+
+
+def _dims(tensor: Any) -> list[int | None] | None:
+    return None if tensor.shape is None else list(tensor.shape)
+
+
+def _typed(tensor: Any) -> dict[str, Any]:
+    return {"shape": _dims(tensor), "datatype": tensor.dtype.name if tensor.dtype else None}
+
+
+def _shape(tensor: Any) -> str:
+    if tensor.shape is None:
+        return "?"
+    return "x".join("?" if size is None else str(size) for size in tensor.shape) or "scalar"
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else f"…{text[1 - width :]}"

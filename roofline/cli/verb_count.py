@@ -1,0 +1,164 @@
+"""``roofline count``: what a model requires, in total and layer by layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roofline.cli._options import (
+    BatchOption,
+    DimOption,
+    InputOption,
+    ModelArgument,
+    ValueOption,
+    load_model,
+)
+from roofline.cli._output import (
+    Format,
+    FormatOption,
+    OutputOption,
+    as_csv,
+    as_json,
+    as_table,
+    emit,
+)
+from roofline.errors import UnsupportedOperatorError
+
+if TYPE_CHECKING:
+    from roofline.workload import Workload
+
+app = typer.Typer()
+
+LayersOption = Annotated[bool, typer.Option("--layers", help="One row per executed ONNX node.")]
+FusedOption = Annotated[
+    bool,
+    typer.Option("--fused", help="One row per layer as runtimes fuse it, and what was fused."),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Fail when anything could not be counted.")
+]
+DiffOption = Annotated[
+    str | None, typer.Option("--diff", metavar="OTHER", help="Show how another model differs.")
+]
+
+
+@app.command()
+def count(
+    model: ModelArgument,
+    layers: LayersOption = False,
+    fused: FusedOption = False,
+    batch: BatchOption = None,
+    dim: DimOption = None,
+    input_: InputOption = None,
+    value: ValueOption = None,
+    strict: StrictOption = False,
+    diff: DiffOption = None,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Count what a model requires: operations, parameters, bytes and intensity."""
+    options: dict[str, Any] = {"batch": batch, "dim": dim, "input_": input_, "value": value}
+    workload = load_model(model, **options)
+    other = load_model(diff, **options) if diff is not None else None
+    if strict:
+        for counted in (workload, other):
+            _check(counted)
+    if form is Format.JSON:
+        emit(_json(workload, other, fused=fused), output)
+    elif form is Format.CSV:
+        emit(_csv(workload, other, layers=layers, fused=fused), output)
+    else:
+        emit(_table(workload, other, layers=layers, fused=fused), output)
+
+
+def _check(workload: Workload | None) -> None:
+    if workload is None:
+        return
+    unknown = list(workload.unknown_layers)
+    if unknown:
+        names = ", ".join(repr(layer.name) for layer in unknown[:3])
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        raise UnsupportedOperatorError(
+            f"{workload.name}: {names}{more} could not be counted: {unknown[0].note}",
+            repair="Leave --strict out to count the rest",
+        )
+
+
+def _json(workload: Workload, other: Workload | None, *, fused: bool) -> str:
+    from roofline.cli._counting import difference, document
+
+    found = document(workload, fused=fused)
+    if other is not None:
+        found["diff"] = difference(workload, other, fused=fused)
+    return as_json(found)
+
+
+def _csv(workload: Workload, other: Workload | None, *, layers: bool, fused: bool) -> str:
+    from roofline.cli._counting import layer_rows, totals
+
+    rows: list[dict[str, Any]] = []
+    for counted in (workload, other):
+        if counted is None:
+            continue
+        if layers or fused:
+            rows += [{"model": counted.name, **row} for row in layer_rows(counted, fused=fused)]
+        else:
+            found = totals(counted)
+            intensity = found.pop("intensity")
+            rows.append({
+                "model": counted.name, "batch": counted.batch, **found,
+                **{f"intensity_{name}": value for name, value in intensity.items()},
+            })  # fmt: skip
+    return as_csv(rows)
+
+
+def _table(workload: Workload, other: Workload | None, *, layers: bool, fused: bool) -> str:
+    from roofline.cli import _counting
+
+    parts: list[str] = []
+    if other is not None:
+        parts.append(
+            as_table(
+                _counting.difference_table(workload, other),
+                title=f"{workload.name} (this) and {other.name} (other)",
+                notes=[*_counting.coverage_notes(workload), *_counting.coverage_notes(other)],
+            )
+        )
+        changes = [
+            {
+                "layer": change["name"],
+                "change": change["change"],
+                "this": _counts(change["this"]),
+                "other": _counts(change["other"]),
+            }
+            for change in _counting.difference(workload, other, fused=fused)["layers"]
+        ]
+        if layers or fused:
+            parts.append(as_table(changes) if changes else "no layer differs")
+        else:
+            parts.append(f"{len(changes)} layers differ; --layers lists them")
+        return "\n\n".join(parts)
+    if layers or fused:
+        parts.append(as_table(_counting.layer_table(workload, fused=fused)))
+    inputs = ", ".join(
+        f"{tensor.name} {'x'.join(map(str, tensor.shape or ())) or 'scalar'}"
+        for tensor in workload.inputs
+    )
+    notes = [
+        *_counting.coverage_notes(workload),
+        *(_counting.fusion_notes(workload) if fused else []),
+        *workload.notes,
+        *_counting.CONVENTIONS,
+    ]
+    title = f"{workload.name}, batch {workload.batch}" + (f" ({inputs})" if inputs else "")
+    parts.append(as_table(_counting.summary(workload), title=title, notes=notes))
+    return "\n\n".join(parts)
+
+
+def _counts(row: dict[str, Any] | None) -> str:
+    from roofline.cli._counting import human
+
+    if row is None:
+        return ""
+    return f"{row['op_type']}, {human(row['macs'], 'MAC')}, {human(row['weight_bytes'], 'B')}"

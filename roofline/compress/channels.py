@@ -61,7 +61,6 @@ def prune(
     return PrunedModel(pruned, chosen)
 
 
-@transformations.register("pruning", wrap=lambda change: change)
 def prune_workload(workload: Workload, request: Pruning | float | Mapping[str, float]) -> Workload:
     """Return the counts of the network with fewer channels: the graph is pruned and counted again.
 
@@ -88,6 +87,9 @@ def prune_workload(workload: Workload, request: Pruning | float | Mapping[str, f
         counted, source=workload.source, variant=joined(workload.variant, pruning.label),
         origin=Origin(pruned.model, origin.binding),
     )  # fmt: skip
+
+
+transformations.add("pruning", prune_workload)
 
 
 def joined(variant: str, label: str) -> str:

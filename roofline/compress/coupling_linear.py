@@ -141,7 +141,7 @@ def product_of(
     a, b = call.axes(left), call.axes(right)
     a = (*a[:-2], a[-1], a[-2]) if flip_left else a
     b = (*b[:-2], b[-1], b[-2]) if flip_right else b
-    call.tie(a[-1], b[-2] if len(b) > 1 else b[0])
+    call.tie(a[-1], b[-min(2, len(b))])
     if call.stored(right) and len(b) > 1:
         call.produce(right, len(b) - (2 if flip_right else 1))
     if call.stored(left) and len(a) > 1:

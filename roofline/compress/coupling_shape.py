@@ -47,7 +47,7 @@ def transpose(call: Call) -> Results:
     Spec: https://onnx.ai/onnx/operators/onnx__Transpose.html
     """
     x = call.axes(0)
-    order = call.attribute("perm", tuple(reversed(range(len(x)))))
+    order: tuple[int, ...] = call.attribute("perm", tuple(reversed(range(len(x)))))
     return [tuple(x[axis] for axis in order)]
 
 

@@ -210,7 +210,7 @@ def resize(call: Call) -> Results:
         result.append(labels if kept else size)
     sizes = call.integers(3) if call.has(3) and call.op_type == "Resize" else None
     if sizes is not None:
-        axes = call.attribute("axes", range(len(sizes)))
+        axes: tuple[int, ...] = call.attribute("axes", tuple(range(len(sizes))))
         call.count_entries(3, sizes, {i: (result[axis],) for i, axis in enumerate(axes)})
     return [tuple(result)]
 

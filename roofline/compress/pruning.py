@@ -126,7 +126,7 @@ def _pools(coupling: Coupling) -> list[_Pool]:
     for axes in coupling.values.values():
         for labels in axes:
             if labels.any():
-                mark = chance.integers(0, 2**63, dtype=np.uint64)
+                mark: np.uint64 = np.uint64(int(chance.integers(0, 2**63)))
                 np.add.at(signature, atoms.roots(labels), mark)
     makers: dict[int, list[tuple[Producer, Labels]]] = {}
     for producer in coupling.producers:

@@ -93,7 +93,9 @@ def parse_datatypes(texts: Sequence[str]) -> Quantization:
     plain = [text for text in texts if "=" not in text]
     if len(plain) > 1:
         raise CompressionError(f"-d gives two datatypes for the network: {', '.join(plain)}")
-    named = dict(text.rpartition("=")[::2] for text in texts if "=" in text)
+    named = {
+        pattern: name for pattern, _, name in (text.rpartition("=") for text in texts) if pattern
+    }
     state = named.pop("state", None)
     wide = {end: named.pop(end) for end in ENDS if end in named}
     return Quantization(plain[0] if plain else None, named, wide, state)
@@ -115,7 +117,6 @@ def _plain(bits: int) -> DataType:
     return DATATYPES.get(name) or DataType(name, bits, "int")
 
 
-@transformations.register("precision", wrap=lambda change: change)
 def quantize_workload(
     workload: Workload, request: Quantization | Precision | str | Mapping[str, str]
 ) -> Workload:
@@ -154,6 +155,9 @@ def quantize_workload(
     if asked.layers or asked.wide or asked.state:
         variant = joined(variant, f"precision={asked.label}")
     return replace(changed, precision=base.name, variant=variant)
+
+
+transformations.add("precision", quantize_workload)
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

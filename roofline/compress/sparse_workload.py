@@ -13,7 +13,6 @@ from roofline.node import Tensor
 from roofline.workload import Workload, transformations
 
 
-@transformations.register("sparsity", wrap=lambda change: change)
 def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload:
     """Return a network whose smallest weights are zero.
 
@@ -47,6 +46,9 @@ def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload
         - distinct_weight_bytes(workload.layers),
         variant=joined(workload.variant, sparsity.label),
     )
+
+
+transformations.add("sparsity", sparsify_workload)
 
 
 def _multiplying(layer: Layer) -> list[Tensor]:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import onnx
 
 
-@writers.register("fp16", wrap=lambda writer: writer)
 def write_fp16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
     """Return the network in fp16, its inputs and outputs too, by ONNX Runtime's converter.
 
@@ -42,7 +41,6 @@ def write_fp16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
     return cast("onnx.ModelProto", written)
 
 
-@writers.register("bf16", wrap=lambda writer: writer)
 def write_bf16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
     """Return the network with the weights that multiply stored in bf16, each behind a Cast.
 
@@ -73,6 +71,10 @@ def write_bf16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
     return written
 
 
+writers.add("fp16", write_fp16)
+writers.add("bf16", write_bf16)
+
+
 def _store_beside(model: onnx.ModelProto, name: str, replacement: onnx.TensorProto) -> None:
     """Remove a stored tensor and store its replacement, which has another name."""
     drop_stored(model, name)
@@ -89,6 +91,7 @@ def drop_stored(model: onnx.ModelProto, name: str) -> None:
 
 
 def prepend(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> None:
+    """Put nodes before all others."""
     rest = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend([*nodes, *rest])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,6 @@ CALIBRATION_ITEMS = 4
 """How many random inputs stand in where no calibration data are given."""
 
 
-@writers.register("int8", wrap=lambda writer: writer)
 def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
     """Return the network in int8: weights with a scale per tensor, biases in int32, activations quantized.
 
@@ -39,8 +38,8 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
             CalibrationDataReader,
             QuantFormat,
             QuantType,
-            quantize_dynamic,
-            quantize_static,
+            quantize_dynamic,  # pyright: ignore[reportUnknownVariableType]
+            quantize_static,  # pyright: ignore[reportUnknownVariableType]
         )
     except ImportError as error:
         raise MissingPackageError("onnxruntime", "validate", "writing int8 files") from error
@@ -75,7 +74,10 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
             raise CompressionError(
                 f"ONNX Runtime's quantizer refuses this graph: {str(error).splitlines()[0]}"
             ) from error
-        return onnx.load(path)
+        return onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
+
+
+writers.add("int8", write_int8)
 
 
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -136,7 +138,7 @@ def _given(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Silence the quantizer's advice, which it logs to the root logger at every call."""
     root = logging.getLogger()
     level = root.level

@@ -68,7 +68,9 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
             )
         )
         written.graph.initializer.append(numpy_helper.from_array(scales, f"{name}_scale"))
-        blocked = {"axis": axis, "block_size": options.block} if scales.ndim else {}
+        blocked: dict[str, Any] = (
+            {"axis": axis, "block_size": options.block} if scales.ndim else {}
+        )
         nodes.append(
             helper.make_node(
                 "DequantizeLinear",
@@ -99,7 +101,7 @@ def symmetric(
         return np.clip(np.rint(array / scale), -top, top).astype(np.int8), np.asarray(
             scale, np.float32
         )
-    starts = np.arange(0, array.shape[axis], block)
+    starts: NDArray[np.intp] = np.arange(0, int(array.shape[axis]), block, dtype=np.intp)
     most = np.maximum.reduceat(np.abs(array), starts, axis=axis) / top
     scales = np.where(most == 0, 1, most).astype(np.float32)
     spread = np.repeat(scales, block, axis=axis).take(range(array.shape[axis]), axis=axis)

@@ -40,6 +40,16 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def vendor() -> str:
+    """Return who made the CPU."""
+    for line in _read("/proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "vendor_id":
+            known = {"AuthenticAMD": "AMD", "GenuineIntel": "Intel"}
+            return known.get(value.strip(), value.strip())
+    return "Apple" if platform.system() == "Darwin" else "unknown"
+
+
 def package_version(name: str) -> str:
     """Return an installed distribution's version, or an empty string."""
     try:

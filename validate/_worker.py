@@ -154,6 +154,25 @@ def sample(session: Session, protocol: Protocol, first: float, report: Report) -
     return {"samples_s": samples, "wall_s": wall, "cpu_s": cpu, "shares": shares}
 
 
+def _probe(request: Mapping[str, Any], report: Report) -> dict[str, float]:
+    from roofline.validate import _probe as probe
+
+    threads, seconds = request["threads"], request["seconds"]
+    report(request["kind"], 0, 1)
+    if request["kind"] == "streams":
+        return dict(probe.bandwidths(threads, seconds / 2))
+    if request["kind"] == "peaks":
+        from roofline.validate._tvm_probe import peaks
+
+        return dict(peaks(threads, seconds))
+    return {
+        name: probe.integer_product(threads, seconds)
+        if name == "int8"
+        else probe.matrix_product(seconds, name)
+        for name in request["datatypes"]
+    }
+
+
 def _asked(request: Mapping[str, Any]) -> tuple[Backend, Request]:
     job = job_from_dict(request["job"])
     asked = Request(job, Path(request["model"]), Path(request["folder"]), request["fresh"])
@@ -172,7 +191,13 @@ def _first_line(error: BaseException) -> str:
     return (named[-1] if named else lines[0] if lines else type(error).__name__)[:500]
 
 
-_ACTIONS = {"make": _make, "reference": _reference, "prepare": _prepare, "run": _run}
+_ACTIONS = {
+    "make": _make,
+    "reference": _reference,
+    "prepare": _prepare,
+    "run": _run,
+    "probe": _probe,
+}
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))

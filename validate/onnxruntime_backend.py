@@ -78,7 +78,12 @@ class OnnxRuntimeBackend:
         return OnnxRuntimeSession(artifact.path, request.job.threads)
 
 
-def _session(model: Path, threads: int, *, optimize: bool) -> Any:
+def in_memory_session(model: bytes, threads: int) -> Any:
+    """Return an optimized session of a serialized model."""
+    return _session(model, threads, optimize=True)
+
+
+def _session(model: Path | bytes, threads: int, *, optimize: bool) -> Any:
     ort: Any = importlib.import_module("onnxruntime")
     levels = ort.GraphOptimizationLevel
     ort.set_default_logger_severity(3)

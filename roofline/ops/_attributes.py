@@ -72,7 +72,7 @@ def maybe_integers(node: Node, name: str) -> tuple[int, ...] | None:
         raise _wrong(node, name, "a list of integers", cast("object", value))
     entries = cast("list[Any]", value)
     if not all(_is_integer(entry) for entry in entries):
-        raise _wrong(node, name, "a list of integers", value)
+        raise _wrong(node, name, "a list of integers", entries)
     return tuple(int(entry) for entry in entries)
 
 

@@ -66,10 +66,10 @@ def target(node: Node, name: str) -> DataType:
     value = node.attributes.get(name)
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    if isinstance(value, str):
-        found = _BY_NAME.get(value.upper())
-    else:
-        found = from_code(required_integer(node, name))
+    by_name = _BY_NAME.get(value.upper()) if isinstance(value, str) else None
+    found = by_name or (
+        None if isinstance(value, str) else from_code(required_integer(node, name))
+    )
     if found is None:
         raise malformed(node, f"attribute {name!r} must name an element type, it is {value!r}")
     return found

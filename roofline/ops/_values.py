@@ -1,7 +1,8 @@
 """What value functions share: small results that decide shapes, some of whose entries may be unknown.
 
-An object array holds integers, numbers or truth values, and None where an entry is unknown (a dimension of the batch, say).
-Operators that move entries carry the Nones; operators that compute give None wherever an operand's entry is None.
+An object array holds integers, numbers or truth values, and None where an entry is unknown (a
+dimension of the batch, say). Operators that move entries carry the Nones; operators that compute
+give None wherever an operand's entry is None.
 """
 
 from __future__ import annotations
@@ -103,10 +104,8 @@ def entries(node: Node, position: int) -> tuple[int | None, ...] | None:
     if array.dtype.kind in "iu":
         return tuple(cast("list[int]", array.ravel().tolist()))
     found: list[int | None] = []
-    for entry in cast("list[Any]", array.ravel().tolist()):
-        if entry is not None and (
-            isinstance(entry, bool) or not isinstance(entry, (int, np.integer))
-        ):
+    for entry in array.ravel().tolist():
+        if entry is not None and (isinstance(entry, bool) or not isinstance(entry, int)):
             raise malformed(node, f"operand {position} must hold integers, it holds {entry!r}")
         found.append(None if entry is None else int(entry))
     return tuple(found)

@@ -1,6 +1,7 @@
 """How a window slides over spatial axes: convolution and pooling share it.
 
-Spec: https://onnx.ai/onnx/operators/onnx__Conv.html, https://onnx.ai/onnx/operators/onnx__MaxPool.html
+Spec: https://onnx.ai/onnx/operators/onnx__Conv.html,
+https://onnx.ai/onnx/operators/onnx__MaxPool.html
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Activation functions: a fixed number of elementary operations per element.
 
-Each number below counts the comparisons, sums, products and functions (exponential, logarithm, tanh, erf: one each) in the
-operator's own formula; constants that can be folded beforehand are free.
+Each number below counts the comparisons, sums, products and functions (exponential, logarithm,
+tanh, erf: one each) in the operator's own formula; constants that can be folded beforehand are
+free.
 
 Spec: https://onnx.ai/onnx/operators/onnx__Sigmoid.html and its siblings.
 """
@@ -48,12 +49,18 @@ _TANH_GELU = 8  # cube (2), multiply, add, scale, tanh, add, and the product wit
 
 @one
 def _relu(node: Node) -> Array | None:
-    return arithmetic(node, lambda array: np.maximum(array, array.dtype.type(0)))
+    def relu(array: Array) -> Array:
+        return np.maximum(array, array.dtype.type(0))
+
+    return arithmetic(node, relu)
 
 
 @one
 def _sigmoid(node: Node) -> Array | None:
-    return arithmetic(node, lambda array: (1 / (1 + np.exp(-array))).astype(array.dtype))
+    def sigmoid(array: Array) -> Array:
+        return (1 / (1 + np.exp(-array))).astype(array.dtype)
+
+    return arithmetic(node, sigmoid)
 
 
 @one

@@ -1,9 +1,10 @@
 """Attention of the ai.onnx domain: both products in MACs, over the cached positions too.
 
-Per score: one scaling, the softmax's five, one for an added mask, three for a soft cap. Rotary embeddings take three per rotated
-element (two products, one sum).
+Per score: one scaling, the softmax's five, one for an added mask, three for a soft cap. Rotary
+embeddings take three per rotated element (two products, one sum).
 
-Spec: https://onnx.ai/onnx/operators/onnx__Attention.html, https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html
+Spec: https://onnx.ai/onnx/operators/onnx__Attention.html,
+https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html
 """
 
 from __future__ import annotations

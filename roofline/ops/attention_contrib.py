@@ -1,6 +1,8 @@
-"""Attention of ONNX Runtime's com.microsoft domain: both products in MACs, and the projections where the operator has them.
+"""Attention of ONNX Runtime's com.microsoft domain: both products in MACs, and its own projections.
 
-Spec: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.Attention and its siblings.
+Spec:
+https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.Attention
+and its siblings.
 """
 
 from __future__ import annotations
@@ -98,8 +100,8 @@ def _projected_cost(past: int, mask: int, bias: int | None) -> CostFunction:
 def _multi_head(node: Node) -> Heads:
     """Read the sizes of MultiHeadAttention in each of its layouts.
 
-    Query, key and value with heads side by side; query of rank 5 holding all three; key of rank 5 holding key and value; or key
-    and value of rank 4, which another attention has cached.
+    Query, key and value with heads side by side; a query of rank 5 that holds all three; a key of rank 5 that
+    holds key and value; or key and value of rank 4, which another attention has cached.
     """
     heads = head_count(node, "num_heads")
     query = shape(node, 0)

@@ -98,7 +98,7 @@ def _flat(attributes: Mapping[str, Any], name: str) -> list[Any]:
     if isinstance(found, Tensor):
         found = found.value
     if isinstance(found, np.ndarray):
-        return cast("list[Any]", cast("Array", found).ravel().tolist())
+        return cast("Array", found).ravel().tolist()
     return list(cast("Sequence[Any]", found)) if isinstance(found, (tuple, list)) else []
 
 

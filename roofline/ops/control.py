@@ -1,7 +1,8 @@
 """Containers: their bodies are counted instead, each as often as it runs.
 
 Spec: https://onnx.ai/onnx/operators/onnx__If.html, https://onnx.ai/onnx/operators/onnx__Loop.html,
-https://onnx.ai/onnx/operators/onnx__Scan.html, https://onnx.ai/onnx/operators/onnx__SequenceMap.html
+https://onnx.ai/onnx/operators/onnx__Scan.html,
+https://onnx.ai/onnx/operators/onnx__SequenceMap.html
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """Convolutions.
 
-MACs are the output's elements times the weights of one output channel (input channels of its group times kernel elements);
-a transposed convolution's are the operand's elements times the weights of one input channel. Products with padding are
-counted. A bias adds one operation per output element, and a quantized result three (scale, round, saturate).
+MACs are the output's elements times the weights of one output channel (input channels of its group
+times kernel elements); a transposed convolution's are the operand's elements times the weights of
+one input channel. Products with padding are counted. A bias adds one operation per output element,
+and a quantized result three (scale, round, saturate).
 
-Spec: https://onnx.ai/onnx/operators/onnx__Conv.html, https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
+Spec: https://onnx.ai/onnx/operators/onnx__Conv.html,
+https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
 """
 
 from __future__ import annotations
@@ -75,7 +77,8 @@ def conv_shape(node: Node, x: int = 0, w: int = 1) -> Shape | None:
         if data[1] is not None and expected is not None and data[1] != expected:
             raise malformed(
                 node,
-                f"the operand has {data[1]} channels, but the weight {show(weights)} and group {groups} ask for {expected}",
+                f"the operand has {data[1]} channels, but the weight {show(weights)} and group {groups}"
+                f" ask for {expected}",
             )
         if weights[0] is not None and weights[0] % groups:
             raise malformed(

@@ -1,7 +1,7 @@
 """Einsum by contraction: the product of the sizes of all labels, in MACs.
 
-Each operand beyond the second takes one more product per point. With one operand nothing is multiplied: it counts one
-operation per summed element.
+Each operand beyond the second takes one more product per point. With one operand nothing is
+multiplied: it counts one operation per summed element.
 
 Spec: https://onnx.ai/onnx/operators/onnx__Einsum.html
 """
@@ -51,16 +51,16 @@ def _expanded(
     """Return each term as a list of labels, with the ellipsis as numbered labels; and those, widest first."""
     wide = 0
     for term, rank in zip(terms, ranks, strict=True):
-        labels = len(term.replace(_ELLIPSIS, ""))
+        named = len(term.replace(_ELLIPSIS, ""))
         if rank is None:
             continue
-        if (rank < labels) if _ELLIPSIS in term else (rank != labels):
+        if (rank < named) if _ELLIPSIS in term else (rank != named):
             raise malformed(
                 node,
                 f"term {term.replace('.', '...')!r} of attribute 'equation' does not fit rank {rank}",
             )
         if _ELLIPSIS in term:
-            wide = max(wide, rank - labels)
+            wide = max(wide, rank - named)
     hidden = [f".{place}" for place in range(wide, 0, -1)]
     result: list[list[str]] = []
     for term, rank in zip(terms, ranks, strict=True):

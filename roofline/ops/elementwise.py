@@ -1,7 +1,8 @@
 """Elementwise arithmetic: one operation per result of an elementary function.
 
-A binary operator takes one operation per output element, an n-ary one (Sum, Max, Min) ``n - 1``, and Mean one more for
-the division; Clip takes one per bound. A square root, exponential or trigonometric function is one operation.
+A binary operator takes one operation per output element, an n-ary one (Sum, Max, Min) ``n - 1``,
+and Mean one more for the division; Clip takes one per bound. A square root, exponential or
+trigonometric function is one operation.
 
 Spec: https://onnx.ai/onnx/operators/onnx__Add.html and its siblings.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -184,9 +185,7 @@ def _clip(node: Node) -> Array | None:
 
     def clip(inner: Array) -> Array:
         clipped = inner if low is None else np.maximum(inner, low)
-        return cast("Array", clipped if high is None else np.minimum(clipped, high)).astype(
-            inner.dtype
-        )
+        return (clipped if high is None else np.minimum(clipped, high)).astype(inner.dtype)
 
     return arithmetic(node, clip, (0,))
 

@@ -72,7 +72,7 @@ def constant_tensor(node: Node) -> Tensor:
     several = name.endswith("s")
     if kind is None or several != isinstance(found, (tuple, list)):
         raise malformed(node, f"attribute {name!r} has the wrong type, it is {found!r:.60}")
-    items = cast("Sequence[Any]", found) if several else (found,)
+    items = cast("Sequence[Any]", found if several else (found,))
     allowed = {"float": (int, float), "int": int, "string": (str, bytes)}[kind.kind]
     if not all(isinstance(item, allowed) for item in items):
         raise malformed(node, f"attribute {name!r} has the wrong type, it is {found!r:.60}")

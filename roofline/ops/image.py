@@ -1,6 +1,7 @@
 """Images and regions of them.
 
-Spec: https://onnx.ai/onnx/operators/onnx__RoiAlign.html, https://onnx.ai/onnx/operators/onnx__Col2Im.html,
+Spec: https://onnx.ai/onnx/operators/onnx__RoiAlign.html,
+https://onnx.ai/onnx/operators/onnx__Col2Im.html,
 https://onnx.ai/onnx/operators/onnx__ImageDecoder.html
 """
 

@@ -54,7 +54,11 @@ def _is_inf(node: Node) -> Array | None:
     """Test for infinity, of either sign unless an attribute leaves one out."""
     low = node.attributes.get("detect_negative", 1) != 0
     high = node.attributes.get("detect_positive", 1) != 0
-    return arithmetic(node, lambda array: (np.isposinf(array) & high) | (np.isneginf(array) & low))
+
+    def infinite(array: Array) -> Array:
+        return (np.isposinf(array) & high) | (np.isneginf(array) & low)
+
+    return arithmetic(node, infinite)
 
 
 def _where_type(node: Node) -> Sequence[TensorType | None]:
@@ -81,12 +85,11 @@ def _where(node: Node) -> Array | None:
     if not fits(*sizes):
         return None
     blank: Array = np.full((), None, object)
-    choices = np.broadcast_arrays(
-        condition.astype(object), (blank if yes is None else yes).astype(object), (blank if no is None else no).astype(object),
-    )  # fmt: skip
+    sources = [condition, blank if yes is None else yes, blank if no is None else no]
     wide = np.broadcast_shapes(*sizes)
     flat = [
-        cast("list[object]", np.broadcast_to(array, wide).ravel().tolist()) for array in choices
+        cast("list[object]", np.broadcast_to(array.astype(object), wide).ravel().tolist())
+        for array in sources
     ]
     picked = [
         (b if a else c) if a is not None else (b if b is not None and b == c else None)
@@ -96,7 +99,7 @@ def _where(node: Node) -> Array | None:
     result[:] = picked
     result = settled(result.reshape(wide))
     kind = yes.dtype if yes is not None else no.dtype if no is not None else result.dtype
-    return result if result.dtype == object or kind == object else result.astype(kind)
+    return result if "O" in (result.dtype.kind, kind.kind) else result.astype(kind)
 
 
 for _name, _function in _COMPARISONS.items():

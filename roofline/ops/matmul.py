@@ -1,9 +1,11 @@
 """Matrix products: output elements times the contracted dimension, in MACs.
 
-A Gemm's bias adds one operation per output element; ``alpha`` and ``beta`` other than 1 one product each. An integer
-result that is scaled or requantized takes the operations its docstring says.
+A Gemm's bias adds one operation per output element; ``alpha`` and ``beta`` other than 1 one
+product each. An integer result that is scaled or requantized takes the operations its docstring
+says.
 
-Spec: https://onnx.ai/onnx/operators/onnx__MatMul.html, https://onnx.ai/onnx/operators/onnx__Gemm.html
+Spec: https://onnx.ai/onnx/operators/onnx__MatMul.html,
+https://onnx.ai/onnx/operators/onnx__Gemm.html
 """
 
 from __future__ import annotations
@@ -276,7 +278,8 @@ define(
     shape=_sparse_type,
 )
 define(
-    "MatMulInteger16", kind=Kind.COMPUTE, domain="com.microsoft", cost=_matmul_cost, shape=_integer_type, weights=(0, 1),
+    "MatMulInteger16", kind=Kind.COMPUTE, domain="com.microsoft", cost=_matmul_cost, shape=_integer_type,
+    weights=(0, 1),
 )  # fmt: skip
 define(
     "QGemm", kind=Kind.COMPUTE, domain="com.microsoft", cost=_qgemm_cost, shape=_qgemm_type,

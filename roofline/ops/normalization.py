@@ -1,8 +1,9 @@
 """Normalizations and softmaxes: a fixed number of operations per element.
 
-Statistics that inference holds constant are folded: BatchNormalization is one product and one sum. A softmax takes five per
-element (max, subtract, exp, sum, divide), a layer normalization seven (mean, subtract, square, sum, scale by the inverse root,
-weight), each bias one more. The few operations per row (root, reciprocal) are left out.
+Statistics that inference holds constant are folded: BatchNormalization is one product and one sum.
+A softmax takes five per element (max, subtract, exp, sum, divide), a layer normalization seven
+(mean, subtract, square, sum, scale by the inverse root, weight), each bias one more. The few
+operations per row (root, reciprocal) are left out.
 
 Spec: https://onnx.ai/onnx/operators/onnx__BatchNormalization.html and its siblings.
 """

@@ -1,9 +1,11 @@
 """Pooling: a window's elements are reduced.
 
-A maximum takes ``k - 1`` comparisons per output element of a window of k elements, an average ``k`` operations (the sum and
-the division), a p-norm ``2k`` (power, sum, root) and absolute values one more each. Windows that hang over the edge count whole.
+A maximum takes ``k - 1`` comparisons per output element of a window of k elements, an average
+``k`` operations (the sum and the division), a p-norm ``2k`` (power, sum, root) and absolute values
+one more each. Windows that hang over the edge count whole.
 
-Spec: https://onnx.ai/onnx/operators/onnx__MaxPool.html, https://onnx.ai/onnx/operators/onnx__AveragePool.html
+Spec: https://onnx.ai/onnx/operators/onnx__MaxPool.html,
+https://onnx.ai/onnx/operators/onnx__AveragePool.html
 """
 
 from __future__ import annotations

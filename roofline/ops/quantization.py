@@ -1,10 +1,12 @@
 """Quantizing, dequantizing, and elementwise operators on quantized tensors.
 
-QuantizeLinear divides, rounds, adds the zero point and saturates (4 operations per element, 3 without a zero point);
-DequantizeLinear subtracts the zero point and multiplies (2, or 1 without one); DynamicQuantizeLinear finds the range as well
-(2 more). com.microsoft's QLinear operators count as dequantize, compute, quantize.
+QuantizeLinear divides, rounds, adds the zero point and saturates (4 operations per element, 3
+without a zero point); DequantizeLinear subtracts the zero point and multiplies (2, or 1 without
+one); DynamicQuantizeLinear finds the range as well (2 more). com.microsoft's QLinear operators
+count as dequantize, compute, quantize.
 
-Spec: https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html, https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html,
+Spec: https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html,
+https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html,
 https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
 """
 
@@ -96,7 +98,8 @@ def _gather_type(node: Node) -> Sequence[TensorType | None]:
 
 for _domain in ("", "com.microsoft"):
     define(
-        "QuantizeLinear", kind=Kind.COMPUTE, domain=_domain, cost=_quantize_cost, shape=_quantize_type, quantizers=(1, 2),
+        "QuantizeLinear", kind=Kind.COMPUTE, domain=_domain, cost=_quantize_cost, shape=_quantize_type,
+        quantizers=(1, 2),
     )  # fmt: skip
     define(
         "DequantizeLinear", kind=Kind.COMPUTE, domain=_domain, cost=_dequantize_cost, shape=_dequantize_type,

@@ -1,11 +1,12 @@
 """Recurrent networks, over all steps, directions and gates.
 
-MACs are ``T x B x (elements of W + elements of R)``. The other operations per step, batch item, direction and hidden unit:
-the input's and state's parts and the biases are summed (2 per gate: one sum, one bias), the activations cost their own, and the
-state's update is counted as the spec's equations write it.
+MACs are ``T x B x (elements of W + elements of R)``. The other operations per step, batch item,
+direction and hidden unit: the input's and state's parts and the biases are summed (2 per gate: one
+sum, one bias), the activations cost their own, and the state's update is counted as the spec's
+equations write it.
 
-Spec: https://onnx.ai/onnx/operators/onnx__LSTM.html, https://onnx.ai/onnx/operators/onnx__GRU.html,
-https://onnx.ai/onnx/operators/onnx__RNN.html
+Spec: https://onnx.ai/onnx/operators/onnx__LSTM.html,
+https://onnx.ai/onnx/operators/onnx__GRU.html, https://onnx.ai/onnx/operators/onnx__RNN.html
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Reductions and running sums.
 
-Reducing n elements to one takes ``n - 1`` operations; a mean and a log-sum one more for the division or logarithm, an absolute
-value or a square one more per element, a log-sum-exp four per element (max, subtract, exp, sum).
+Reducing n elements to one takes ``n - 1`` operations; a mean and a log-sum one more for the
+division or logarithm, an absolute value or a square one more per element, a log-sum-exp four per
+element (max, subtract, exp, sum).
 
 Spec: https://onnx.ai/onnx/operators/onnx__ReduceSum.html and its siblings.
 """
@@ -24,18 +25,39 @@ from roofline.ops._values import given, is_partial, known, listed, one, scalar
 
 _Reducer = Callable[..., Any]
 
+
+def _l1(array: Array, **how: Any) -> Array:
+    return np.sum(np.abs(array), **how)
+
+
+def _l2(array: Array, **how: Any) -> Array:
+    return np.sqrt(np.sum(np.square(array), **how))
+
+
+def _log_sum(array: Array, **how: Any) -> Array:
+    return np.log(np.sum(array, **how))
+
+
+def _log_sum_exp(array: Array, **how: Any) -> Array:
+    return np.log(np.sum(np.exp(array), **how))
+
+
+def _sum_square(array: Array, **how: Any) -> Array:
+    return np.sum(np.square(array), **how)
+
+
 _REDUCTIONS: dict[str, tuple[int, int, _Reducer]] = {
     # operations per operand element, per result, and the function
-    "ReduceL1": (2, -1, lambda array, **how: np.sum(np.abs(array), **how)),
-    "ReduceL2": (2, 0, lambda array, **how: np.sqrt(np.sum(np.square(array), **how))),
-    "ReduceLogSum": (1, 0, lambda array, **how: np.log(np.sum(array, **how))),
-    "ReduceLogSumExp": (4, 0, lambda array, **how: np.log(np.sum(np.exp(array), **how))),
+    "ReduceL1": (2, -1, _l1),
+    "ReduceL2": (2, 0, _l2),
+    "ReduceLogSum": (1, 0, _log_sum),
+    "ReduceLogSumExp": (4, 0, _log_sum_exp),
     "ReduceMax": (1, -1, np.max),
     "ReduceMean": (1, 0, np.mean),
     "ReduceMin": (1, -1, np.min),
     "ReduceProd": (1, -1, np.prod),
     "ReduceSum": (1, -1, np.sum),
-    "ReduceSumSquare": (2, -1, lambda array, **how: np.sum(np.square(array), **how)),
+    "ReduceSumSquare": (2, -1, _sum_square),
 }
 
 

@@ -1,6 +1,7 @@
 """Operators that see a tensor differently or ask about its shape: no arithmetic and no copy.
 
-Spec: https://onnx.ai/onnx/operators/onnx__Reshape.html and its siblings. Dropout is the identity at inference.
+Spec: https://onnx.ai/onnx/operators/onnx__Reshape.html and its siblings. Dropout is the identity
+at inference.
 """
 
 from __future__ import annotations
@@ -125,13 +126,18 @@ def reshaped(
     return tuple(result)
 
 
+def _whole(found: Shape) -> tuple[int, ...]:
+    """Return a shape of known dimensions as plain integers."""
+    return tuple(size for size in found if size is not None)
+
+
 @one
 def _reshape(node: Node) -> Array | None:
     array = node.value(0)
     wanted = None if array is None else reshaped(node, array.shape, _target(node))
     if array is None or wanted is None or None in wanted:
         return None
-    return array.reshape(wanted)  # pyright: ignore[reportArgumentType]
+    return array.reshape(_whole(wanted))
 
 
 def _flattened(node: Node, data: Shape) -> Shape:
@@ -151,7 +157,7 @@ def _flatten_type(node: Node) -> Sequence[TensorType | None]:
 @one
 def _flatten(node: Node) -> Array | None:
     array = node.value(0)
-    return None if array is None else array.reshape(_flattened(node, array.shape))  # pyright: ignore[reportArgumentType]
+    return None if array is None else array.reshape(_whole(_flattened(node, array.shape)))
 
 
 def _squeezed(node: Node, data: Shape) -> Shape | None:
@@ -205,7 +211,7 @@ def _refit(node: Node) -> Array | None:
     if array is None:
         return None
     found = (_squeezed if node.op_type == "Squeeze" else _unsqueezed)(node, array.shape)
-    return None if found is None else array.reshape(found)  # pyright: ignore[reportArgumentType]
+    return None if found is None else array.reshape(_whole(found))
 
 
 @values

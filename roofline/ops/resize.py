@@ -1,16 +1,18 @@
 """Resampling: the weighted sum of a neighbourhood for each output element.
 
-Nearest copies; linear over n resized axes takes ``2 * 2**n - 1`` operations per output element (products and sums), cubic
-``2 * 4**n - 1``. Where the neighbours lie is computed once per axis and left out.
+Nearest copies; linear over n resized axes takes ``2 * 2**n - 1`` operations per output element
+(products and sums), cubic ``2 * 4**n - 1``. Where the neighbours lie is computed once per axis and
+left out.
 
-Spec: https://onnx.ai/onnx/operators/onnx__Resize.html, https://onnx.ai/onnx/operators/onnx__GridSample.html
+Spec: https://onnx.ai/onnx/operators/onnx__Resize.html,
+https://onnx.ai/onnx/operators/onnx__GridSample.html
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +48,7 @@ def _numbers(node: Node, position: int) -> Numbers | None:
     if tensor.value is None:
         count = length(tensor)
         return None if count is None else (None,) * count
-    found = cast("list[Any]", tensor.value.ravel().tolist())
+    found: list[Any] = tensor.value.ravel().tolist()
     if not all(entry is None or isinstance(entry, (int, float)) for entry in found):
         raise malformed(node, f"operand {position} must hold numbers")
     return tuple(None if entry is None else float(entry) for entry in found)
@@ -81,8 +83,10 @@ def _fitted(node: Node, data: Sequence[Dim], sizes: Sequence[int | None]) -> tup
     if policy == "stretch":
         return tuple(sizes)
     ratios = [
-        size / extent for extent, size in zip(data, sizes, strict=True) if extent is not None and size is not None and extent
-    ]  # fmt: skip
+        size / extent
+        for extent, size in zip(data, sizes, strict=True)
+        if extent is not None and size is not None and extent
+    ]
     if len(ratios) < len(sizes):
         return (None,) * len(sizes)
     scale = min(ratios) if policy == "not_larger" else max(ratios)

@@ -201,7 +201,8 @@ def _onehot(node: Node) -> Array | None:
     steps = np.arange(int(depth)).reshape(
         [-1 if place == axis else 1 for place in range(indices.ndim + 1)]
     )
-    return np.where(places == steps, choices[1], choices[0])
+    chosen: Array = np.where(places == steps, choices[1], choices[0])
+    return chosen
 
 
 def _suppression_type(node: Node) -> NodeTypes:

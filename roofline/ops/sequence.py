@@ -1,4 +1,4 @@
-"""Sequences and optionals: their elements are tensors elsewhere, so that nothing is computed; joining and splitting copy.
+"""Sequences and optionals: nothing is computed; joining and splitting copy.
 
 What a sequence holds is followed by the graph, which knows it; a tensor's type cannot say it.
 

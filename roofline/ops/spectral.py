@@ -1,10 +1,11 @@
 """Fourier transforms and what surrounds them.
 
-A transform of n points takes ``5 n log2(n)`` real operations, the customary count of a fast one (half of it when only one side
-of the spectrum is wanted); a window's product takes one per sample.
+A transform of n points takes ``5 n log2(n)`` real operations, the customary count of a fast one
+(half of it when only one side of the spectrum is wanted); a window's product takes one per sample.
 
-Spec: https://onnx.ai/onnx/operators/onnx__DFT.html, https://onnx.ai/onnx/operators/onnx__STFT.html; the count:
-Frigo and Johnson, The Design and Implementation of FFTW3, Proceedings of the IEEE 93 (2005).
+Spec: https://onnx.ai/onnx/operators/onnx__DFT.html,
+https://onnx.ai/onnx/operators/onnx__STFT.html; the count: Frigo and Johnson, The Design and
+Implementation of FFTW3, Proceedings of the IEEE 93 (2005).
 """
 
 from __future__ import annotations

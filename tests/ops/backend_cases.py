@@ -16,8 +16,8 @@ from roofline.node import Array, Node, Tensor
 from roofline.ops import Kind, lookup
 from roofline.ops._datatypes import from_code
 
-MODES = ("values", "types", "partial")
-"""Operands known with their values; by type only; and with an unknown leading dimension."""
+MODES = ("values", "types", "partial", "ranks", "nothing")
+"""Operands known with their values; by type; with an unknown leading dimension; by rank; not at all."""
 
 
 class Mismatch(AssertionError):
@@ -98,6 +98,10 @@ def _operand(info: onnx.ValueInfoProto, array: Any, mode: str) -> Tensor:
     shape: tuple[int | None, ...] = array.shape
     if mode == "partial" and shape:
         shape = (None, *shape[1:])
+    if mode == "ranks":
+        shape = (None,) * array.ndim
+    if mode == "nothing":
+        return Tensor(info.name)
     plain = array.dtype.name in _PLAIN and mode == "values"
     return Tensor(info.name, shape, dtype, value=array if plain else None)
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from roofline.errors import ModelError
+from roofline.graph.costs import call_cost
 from roofline.graph.order import label
-from roofline.graph.scope import Environment, Frame
 from roofline.graph.resolved import ResolvedNode
+from roofline.graph.scope import Environment, Frame
 from roofline.node import Node, Tensor
-from roofline.ops import lookup
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -78,7 +78,7 @@ class _Attempt:
 
     @property
     def macs(self) -> int:
-        return _macs(self.nodes)
+        return sum(call_cost(resolved).cost.macs for resolved in self.nodes)
 
 
 def _tried(
@@ -115,15 +115,3 @@ def _larger(tried: dict[str, _Attempt]) -> str:
             len(tried[branch].nodes),
         ),
     )
-
-
-def _macs(nodes: tuple[ResolvedNode, ...]) -> int:
-    total = 0
-    for resolved in nodes:
-        cost = lookup(resolved.node).cost
-        tensors = [*resolved.node.operands, *resolved.node.outputs]
-        if cost is not None and all(
-            tensor is None or tensor.elements is not None for tensor in tensors
-        ):
-            total += cost(resolved.node).macs * resolved.repeats
-    return total

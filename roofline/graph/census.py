@@ -1,4 +1,4 @@
-"""A graph counted by the definitions that published reference counts use, which differ from a workload's here and there.
+"""A graph counted by the definitions that published reference counts use, not always a workload's.
 
 Multiply-accumulates by family, stored tensors by where they lie, and the constant operands of multiply-accumulate calls
 by value name: one stored weight behind several Transposes is several operands.
@@ -6,13 +6,13 @@ by value name: one stored weight behind several Transposes is several operands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from roofline.graph.costs import CallCost
 from roofline.graph.liveness import activations
-from roofline.graph.resolved import ResolvedGraph, ResolvedNode
+from roofline.graph.resolved import ResolvedGraph
 from roofline.node import Tensor
-from roofline.ops import Kind, lookup
 
 FAMILIES = ("conv", "gemm", "matmul", "rnn", "einsum", "other")
 """Where multiply-accumulates come from; ``other`` is attention and whatever else multiplies."""
@@ -63,18 +63,17 @@ class Census:
         )
 
 
-def census(graph: ResolvedGraph) -> Census:
+def census(graph: ResolvedGraph, costs: Sequence[CallCost]) -> Census:
     """Count a resolved graph by the reference definitions; calls of unknown size count as nothing."""
     macs = dict.fromkeys(FAMILIES, 0)
     operands: dict[str, Tensor] = {}
     executed = 0
-    for resolved in graph.nodes:
+    for resolved, call in zip(graph.nodes, costs, strict=True):
         node = resolved.node
         executed += resolved.repeats if node.op_type != "Constant" else 0
-        count = _macs(resolved)
-        if not count:
+        if not call.cost.macs:
             continue
-        macs[family(node.op_type)] += count
+        macs[family(node.op_type)] += call.cost.macs
         for tensor in node.operands:
             if tensor is not None and tensor.constant:
                 operands[tensor.name] = tensor
@@ -103,16 +102,6 @@ def family(op_type: str) -> str:
         if part in op_type:
             return name
     return "rnn" if op_type.endswith(("LSTM", "GRU", "RNN")) else "other"
-
-
-def _macs(resolved: ResolvedNode) -> int:
-    row = lookup(resolved.node)
-    if row.kind is not Kind.COMPUTE or row.cost is None or resolved.note:
-        return 0
-    tensors = (*resolved.node.operands, *resolved.node.outputs)
-    if any(tensor is not None and tensor.elements is None for tensor in tensors):
-        return 0
-    return row.cost(resolved.node).macs * resolved.repeats
 
 
 def _is_weight(tensor: Tensor) -> bool:

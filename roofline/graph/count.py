@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofline.graph.census import Census, census
+from roofline.graph.costs import call_costs
 from roofline.graph.fusion import fuse, report
 from roofline.graph.layers import call_layers, group_layers
 from roofline.graph.read import read
@@ -72,17 +73,18 @@ def count(
         source = "counted from a model in memory"
     graph = resolve(proto, name=name, batch=batch, dims=dims, inputs=inputs, values=values)
     executed, idle = reads_of(graph)
+    costs = call_costs(graph)
     groups = fuse(graph)
     return Counted(
         name,
         proto,
         path,
         source,
-        call_layers(graph, executed),
-        group_layers(graph, groups, executed),
+        call_layers(graph, costs, executed),
+        group_layers(graph, groups, costs, executed),
         report(groups),
         totals([*executed, *idle]),
-        census(graph),
+        census(graph, costs),
         graph.inputs,
         graph.outputs,
         graph.notes,

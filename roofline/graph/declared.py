@@ -93,7 +93,8 @@ class _Declaration:
         tensors = tuple(self._tensor(entry) for entry in self._entries)
         if self._defaulted:
             self._notes.append(
-                f"batch 1 taken for the symbolic leading dimension of {', '.join(self._defaulted)} (--batch N changes it)"
+                f"batch 1 taken for the symbolic leading dimension of {', '.join(self._defaulted)} "
+                "(--batch N changes it)"
             )
         batch = self._batch
         if batch is None:
@@ -154,7 +155,7 @@ class _Declaration:
             if isinstance(declared, str):
                 if self._symbols.setdefault(declared, size) != size:
                     raise DimensionError(
-                        f"dimension {declared!r} of input {name!r} is {size} here and {self._symbols[declared]} elsewhere",
+                        f"dimension {declared!r} of input {name!r} is {size}, and {self._symbols[declared]} elsewhere",
                         repair="Give it one size",
                     )
             elif declared is not None and declared != size:
@@ -257,7 +258,7 @@ def with_value(tensor: Tensor, given: Any) -> Tensor:
         shape = tuple(size for size in tensor.shape if size is not None)
         if value.size != (tensor.elements or 0):
             raise DimensionError(
-                f"the value given for {tensor.name!r} has {value.size} elements, its shape is {_times(shape) or 'scalar'}",
+                f"the value given for {tensor.name!r} has {value.size} elements, it takes {tensor.elements}",
                 repair=f"Give --value {tensor.name}=... with {tensor.elements} numbers",
             )
         value = value.reshape(shape)

@@ -41,18 +41,28 @@ def typed(node: Node, row: Operator, proto: NodeProto) -> Node:
         ModelError: The operands and attributes break a rule of the operator.
     """
     types = _types(node, row, proto)
+    known = len(types)
     outputs: list[Tensor | None] = []
     for place, output in enumerate(node.outputs):
-        found = types[place] if place < len(types) else None
+        found = types[place] if place < known else None
         if output is None or found is None:
             outputs.append(output)
             continue
         shape, dtype = found
-        outputs.append(replace(output, shape=shape, dtype=dtype))
         if shape is not None:
             _check(shape, output.name)
-    node = replace(node, outputs=tuple(outputs))
-    return _valued(node, row) if row.value is not None else node
+        outputs.append(Tensor(output.name, shape, dtype, output.constant))
+    if row.value is not None and outputs and outputs[0] is not None:
+        _add_values(node, row, outputs)
+    return Node(
+        node.op_type,
+        node.name,
+        node.operands,
+        tuple(outputs),
+        node.attributes,
+        node.domain,
+        node.version,
+    )
 
 
 def _check(shape: tuple[int | None, ...], name: str) -> None:
@@ -84,15 +94,15 @@ def _types(node: Node, row: Operator, proto: NodeProto) -> Sequence[TensorType |
     return ()
 
 
-def _valued(node: Node, row: Operator) -> Node:
-    first = node.outputs[0] if node.outputs else None
+def _add_values(node: Node, row: Operator, outputs: list[Tensor | None]) -> None:
+    """Replace results by valued ones where the values are small and known."""
+    first = outputs[0]
     if row.value is None or first is None:
-        return node
+        return
     elements = first.elements
     if elements is not None and elements > _MAX_VALUE_ELEMENTS:
-        return node
+        return
     values: Sequence[Array | None] = row.value(node)
-    outputs = list(node.outputs)
     for place, value in enumerate(values[: len(outputs)]):
         output = outputs[place]
         if value is None or output is None or value.size > _MAX_VALUE_ELEMENTS:
@@ -100,4 +110,3 @@ def _valued(node: Node, row: Operator) -> Node:
         if output.shape is not None and None not in output.shape and output.shape != value.shape:
             continue
         outputs[place] = replace(output, shape=value.shape, value=value)
-    return replace(node, outputs=tuple(outputs))

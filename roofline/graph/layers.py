@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from roofline.cost import Cost
+from roofline.graph.costs import CallCost
 from roofline.graph.fusion.group import Group
 from roofline.graph.resolved import ResolvedGraph, ResolvedNode
 from roofline.graph.weights import Origins, Stored, weight_bytes
 from roofline.layer import Layer
 from roofline.node import Node, Tensor
-from roofline.ops import Kind, lookup
-from roofline.precision import DataType
+from roofline.ops import Kind
+from roofline.precision import DataType, packed_bytes
 
 _PEAK_OF = {
     "uint8": "int8", "uint4": "int4", "uint2": "int2", "int16": "int32", "uint16": "int32", "uint32": "int32",
@@ -27,91 +28,89 @@ _QUANTIZING = ("DynamicQuantize", "QLinear", "QAttention", "QGemm", "MatMulInteg
 """Operators whose products are of 8-bit integers, whatever their operands' datatypes."""
 
 
-def call_layers(graph: ResolvedGraph, reads: Sequence[Origins]) -> tuple[Layer, ...]:
+def call_layers(
+    graph: ResolvedGraph, costs: Sequence[CallCost], reads: Sequence[Origins]
+) -> tuple[Layer, ...]:
     """Return one layer for each executed call.
 
     Args:
         graph: The resolved graph.
+        costs: What each call computes (`roofline.graph.costs`).
         reads: What each call reads of the stored tensors (`roofline.graph.weights`).
     """
-    return tuple(
-        _call_layer(resolved, origins)
-        for resolved, origins in zip(graph.nodes, reads, strict=True)
-    )
+    return tuple(map(_call_layer, graph.nodes, costs, reads))
 
 
 def group_layers(
-    graph: ResolvedGraph, groups: Iterable[Group], reads: Sequence[Origins]
+    graph: ResolvedGraph,
+    groups: Iterable[Group],
+    costs: Sequence[CallCost],
+    reads: Sequence[Origins],
 ) -> tuple[Layer, ...]:
     """Return one layer for each group; values that live and die inside one cost no traffic.
 
-    A group that is worked out before inference is a layer only where it multiplies, so that the multiply-accumulates
-    of all groups are those of all calls.
+    A group that is worked out before inference is no layer; it never multiplies and accumulates.
     """
-    layers = (
-        _group_layer(graph, group, _united(reads[place] for place in group.members))
+    return tuple(
+        _group_layer(
+            graph, group, [costs[place] for place in group.members], _united(group.members, reads)
+        )
         for group in groups
+        if not group.folded
     )
-    return tuple(layer for layer in layers if layer is not None)
 
 
-def _united(parts: Iterable[Origins]) -> Origins:
+def _united(members: Sequence[int], reads: Sequence[Origins]) -> Origins:
+    if len(members) == 1:
+        return reads[members[0]]
     found: dict[str, Stored] = {}
-    for part in parts:
-        for key, stored in part.items():
+    for place in members:
+        for key, stored in reads[place].items():
             if key not in found or stored.parameter:
                 found[key] = stored
     return found
 
 
-def _call_layer(resolved: ResolvedNode, origins: Origins) -> Layer:
+def _call_layer(resolved: ResolvedNode, call: CallCost, origins: Origins) -> Layer:
     node = resolved.node
-    row = lookup(node)
-    inputs = _inputs(resolved)
-    outputs = tuple(tensor for tensor in node.outputs if tensor is not None)
-    cost, note = _cost(resolved)
-    moves = row.kind not in (Kind.VIEW, Kind.CONTROL) and resolved.dynamic
     return _layer(
         name=node.name,
         op_type=node.op_type,
-        kind=row.kind,
+        kind=call.row.kind,
         domain=node.domain,
-        cost=cost,
-        inputs=inputs,
-        outputs=outputs,
+        cost=call.cost,
+        inputs=_inputs(resolved, call.row.settings),
+        outputs=tuple([tensor for tensor in node.outputs if tensor is not None]),
         origins=origins,
-        moves=moves,
+        moves=resolved.dynamic and call.row.kind not in (Kind.VIEW, Kind.CONTROL),
         repeats=resolved.repeats,
-        note=note,
+        note=call.note,
         members=(),
         attributes=node.attributes,
-        datatype=_datatype(node) if cost.ops else None,
+        datatype=_datatype(node) if call.cost.ops else None,
     )
 
 
-def _group_layer(graph: ResolvedGraph, group: Group, origins: Origins) -> Layer | None:
-    members = [graph.nodes[place] for place in group.members]
-    costs = [_cost(resolved) for resolved in members]
-    total = sum((cost for cost, _ in costs), Cost())
-    if group.folded and not total.macs:
-        return None
-    anchor = graph.nodes[group.anchor]
-    kinds = {lookup(resolved.node).kind for resolved in members}
+def _group_layer(
+    graph: ResolvedGraph, group: Group, calls: Sequence[CallCost], origins: Origins
+) -> Layer:
+    anchor = graph.nodes[group.anchor].node
+    kinds = {call.row.kind for call in calls}
     kind = next((kind for kind in _BY_WEIGHT if kind in kinds), Kind.VIEW)
     return _layer(
-        name=anchor.node.name,
-        op_type=anchor.node.op_type,
+        name=anchor.name,
+        op_type=anchor.op_type,
         kind=kind,
-        domain=anchor.node.domain,
-        cost=total,
+        domain=anchor.domain,
+        cost=calls[0].cost if len(calls) == 1 else sum((call.cost for call in calls), Cost()),
         inputs=group.inputs,
         outputs=group.outputs,
         origins=origins,
-        moves=kind not in (Kind.VIEW, Kind.CONTROL) and not group.folded,
+        moves=kind not in (Kind.VIEW, Kind.CONTROL),
         repeats=group.repeats,
-        note=next((note for _, note in costs if note), ""),
-        members=tuple(resolved.node.name for resolved in members),
-        attributes=anchor.node.attributes,
+        note=next((call.note for call in calls if call.note), ""),
+        members=tuple([graph.nodes[place].node.name for place in group.members]),
+        attributes=anchor.attributes,
         datatype=group.datatype,
     )
 
@@ -122,9 +121,9 @@ def _layer(
     attributes: Mapping[str, object], datatype: str | None,
 ) -> Layer:  # fmt: skip
     stored = tuple(origins.values())
-    parameters = sum(entry.elements for entry in stored if entry.parameter)
-    read = inputs if moves else ()
-    written = outputs if moves else ()
+    parameters = sum([entry.elements for entry in stored if entry.parameter])
+    read_elements, read_bytes = _sizes(inputs) if moves else (0, 0)
+    written_elements, written_bytes = _sizes(outputs) if moves else (0, 0)
     return Layer(
         name=name,
         op_type=op_type,
@@ -132,8 +131,8 @@ def _layer(
             cost.macs,
             cost.other_ops,
             parameters,
-            sum(tensor.elements or 0 for tensor in read) * repeats,
-            sum(tensor.elements or 0 for tensor in written) * repeats,
+            read_elements * repeats,
+            written_elements * repeats,
         ),
         kind=kind,
         domain=domain,
@@ -141,8 +140,8 @@ def _layer(
         weights=tuple(entry.tensor for entry in stored),
         outputs=outputs,
         weight_bytes=sum(weight_bytes(entry) for entry in stored),
-        input_bytes=sum(tensor.bytes or 0 for tensor in read) * repeats,
-        output_bytes=sum(tensor.bytes or 0 for tensor in written) * repeats,
+        input_bytes=read_bytes * repeats,
+        output_bytes=written_bytes * repeats,
         parameters=parameters,
         trainable_parameters=sum(
             entry.elements for entry in stored if entry.parameter and not entry.statistic
@@ -156,49 +155,25 @@ def _layer(
     )
 
 
-def _inputs(resolved: ResolvedNode) -> tuple[Tensor, ...]:
+def _sizes(tensors: Iterable[Tensor]) -> tuple[int, int]:
+    """Return elements and bytes of tensors; one of unknown size adds nothing."""
+    elements = size = 0
+    for tensor in tensors:
+        count = tensor.elements
+        if count is not None:
+            elements += count
+            if tensor.dtype is not None:
+                size += packed_bytes(count, tensor.dtype.bits)
+    return elements, size
+
+
+def _inputs(resolved: ResolvedNode, settings: tuple[int, ...]) -> tuple[Tensor, ...]:
     """Return the input-dependent operands, each once; those that only steer are left out."""
-    settings = lookup(resolved.node).settings
     found: dict[str, Tensor] = {}
     for place, tensor in enumerate(resolved.node.operands):
         if tensor is not None and not tensor.constant and place not in settings:
             found.setdefault(tensor.name, tensor)
     return tuple(found.values())
-
-
-def _cost(resolved: ResolvedNode) -> tuple[Cost, str]:
-    """Return the arithmetic of a call over all its trips, and why it is not known when it is not."""
-    node = resolved.node
-    row = lookup(node)
-    if row.kind is Kind.UNSUPPORTED:
-        return Cost(), f"the operator {_full_name(node)} is not supported"
-    if resolved.note:
-        return Cost(), resolved.note
-    if row.kind is Kind.CONTROL:
-        return Cost(), ""
-    unsized = _unsized(node, row.settings)
-    if unsized is not None:
-        return Cost(), f"the size of {unsized!r} depends on data"
-    return (row.cost(node) * resolved.repeats if row.cost is not None else Cost()), ""
-
-
-def _full_name(node: Node) -> str:
-    return f"{node.domain}::{node.op_type}" if node.domain else node.op_type
-
-
-def _unsized(node: Node, settings: tuple[int, ...]) -> str | None:
-    """Return the name of a value that matters and has no known size; sequences have none by nature."""
-    from roofline.graph.sequences import SEQUENCE_OPERATORS
-
-    if node.op_type in SEQUENCE_OPERATORS and not node.domain:
-        return None
-    for place, tensor in enumerate(node.operands):
-        if tensor is not None and tensor.elements is None and place not in settings:
-            return tensor.name
-    return next(
-        (tensor.name for tensor in node.outputs if tensor is not None and tensor.elements is None),
-        None,
-    )
 
 
 def _datatype(node: Node) -> str | None:

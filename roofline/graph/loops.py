@@ -13,8 +13,8 @@ import numpy as np
 
 from roofline.errors import ModelError
 from roofline.graph.order import label
-from roofline.graph.scope import Environment, Frame
 from roofline.graph.resolved import ResolvedNode
+from roofline.graph.scope import Environment, Frame
 from roofline.node import Array, Node, Shape, Tensor
 from roofline.ops._datatypes import BOOL, INT64
 
@@ -280,7 +280,6 @@ def _plan(
 
 def _loop(
     walker: Walker,
-    proto: NodeProto,
     body: GraphProto,
     operands: tuple[Tensor | None, ...],
     name: str,

@@ -10,9 +10,9 @@ from roofline.errors import ModelError, did_you_mean
 from roofline.graph.declared import Request, declare
 from roofline.graph.expansion import check_expansion, functions_of, plain_domain
 from roofline.graph.order import subgraphs
+from roofline.graph.resolved import ResolvedGraph
 from roofline.graph.scope import Frame
 from roofline.graph.tensors import sparse_tensor, stored_tensor
-from roofline.graph.resolved import ResolvedGraph
 from roofline.graph.walk import Walker
 from roofline.node import Tensor
 

@@ -11,11 +11,11 @@ from roofline.graph.declared import dimensions, with_value
 from roofline.graph.expansion import MAX_CALLS, Key, key_of, plain_domain
 from roofline.graph.infer import typed
 from roofline.graph.order import label, schedule, subgraphs
+from roofline.graph.rename import renamed
+from roofline.graph.resolved import ResolvedNode
 from roofline.graph.scope import Environment, Frame
 from roofline.graph.sequences import SEQUENCE_OPERATORS, Sequences
 from roofline.graph.tensors import attribute_value, sparse_tensor, stored_tensor
-from roofline.graph.rename import renamed
-from roofline.graph.resolved import ResolvedNode
 from roofline.node import Node, Tensor
 from roofline.ops import Operator, lookup
 from roofline.ops._datatypes import from_code

@@ -124,11 +124,9 @@ def _demoted(origin: Stored) -> Stored:
 
 
 def _add(found: dict[str, Stored], key: str, stored: Stored) -> None:
-    """Add a stored tensor; being a parameter anywhere, or a statistic anywhere, decides."""
+    """Add a stored tensor; being a parameter anywhere decides."""
     before = found.get(key)
-    if before is None:
-        found[key] = stored
-    elif stored.parameter and not before.parameter:
+    if before is None or (stored.parameter and not before.parameter):
         found[key] = stored
 
 

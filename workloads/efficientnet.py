@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from roofline.workloads._network import network
+from roofline.workloads._rounding import multiple_of_8
 
 if TYPE_CHECKING:
     from roofline.workloads._builder import Builder, Value
@@ -55,11 +56,7 @@ class Scale:
 
     def channels(self, count: int) -> int:
         """Return scaled channels rounded to a multiple of 8, never below 90 % of what was asked."""
-        if self.width == 1.0:
-            return count
-        scaled = count * self.width
-        rounded = max(8, int(scaled + 4) // 8 * 8)
-        return rounded + 8 if rounded < 0.9 * scaled else rounded
+        return count if self.width == 1.0 else multiple_of_8(count * self.width)
 
     def repeats(self, count: int) -> int:
         """Return scaled repeats."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from roofline.workloads._network import network
+from roofline.workloads._rounding import multiple_of_8
 
 if TYPE_CHECKING:
     from roofline.workloads._builder import Builder, Value
@@ -53,8 +54,7 @@ def _block(net: Builder, x: Value, block: Block) -> Value:
     y = net.conv(y, block.inner, block.kernel, stride=block.stride, groups=block.inner)
     y = act(net.batchnorm(y, EPSILON))
     if block.squeeze:
-        # A quarter of the channels, rounded to a multiple of 8.
-        narrow = max(8, (block.inner // 4 + 4) // 8 * 8)
+        narrow = multiple_of_8(block.inner // 4)
         gate = net.relu(net.conv(net.global_avgpool(y), narrow, 1, bias=True))
         y = net.mul(y, net.hardsigmoid(net.conv(gate, block.inner, 1, bias=True)))
     y = net.batchnorm(net.conv(y, block.channels, 1), EPSILON)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,6 +60,7 @@ def count(
     output: OutputOption = None,
 ) -> None:
     """Count what a model requires: operations, parameters, bytes and intensity."""
+    _spare()
     options: dict[str, Any] = {"batch": batch, "dim": dim, "input_": input_, "value": value}
     workload = load_model(model, **options)
     other = load_model(diff, **options) if diff is not None else None
@@ -70,6 +73,14 @@ def count(
         emit(_csv(workload, other, layers=layers, fused=fused), output)
     else:
         emit(_table(workload, other, layers=layers, fused=fused), output)
+
+
+def _spare() -> None:
+    """Leave out what a process that counts once and ends has no use for."""
+    # Numpy's linear algebra starts threads that spin; nothing here multiplies matrices.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Everything that is built lives until the end, so there is nothing to collect.
+    gc.disable()
 
 
 def _check(workload: Workload | None) -> None:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from roofline.chart._style import GREY, RC, short
 from roofline.errors import MissingPackageError, OptionError
 
+Drawing = Any
+"""Axes while they are drawn on: matplotlib leaves its keyword arguments untyped, which strict checking refuses."""
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -42,7 +44,7 @@ class Chart(ABC):
         """Return the width and height in inches at which the chart is legible."""
 
     @abstractmethod
-    def draw(self, ax: Axes) -> None:
+    def draw(self, ax: Drawing) -> None:
         """Draw the values, of which there is at least one row, into axes."""
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -98,7 +100,7 @@ def new_axes(size: tuple[float, float]) -> Axes:
     return figure.add_subplot()
 
 
-def no_data(ax: Axes) -> None:
+def no_data(ax: Drawing) -> None:
     """Say that there is nothing to draw."""
     ax.set_axis_off()
     ax.text(
@@ -138,7 +140,7 @@ def sizes(count: int, each: float, least: float, margin: float = 1.2) -> float:
     return max(least, margin + each * count)
 
 
-def titled(ax: Axes, title: str, x: str = "", y: str = "") -> None:
+def titled(ax: Drawing, title: str, x: str = "", y: str = "") -> None:
     """Set the title and the labels of the axes."""
     if title:
         ax.set_title(title)
@@ -148,20 +150,23 @@ def titled(ax: Axes, title: str, x: str = "", y: str = "") -> None:
         ax.set_ylabel(y)
 
 
-def prefixed(axis: Axis) -> None:
+def prefixed(axis: Drawing) -> None:
     """Write the numbers of a logarithmic axis with prefixes: 10k, 1M; between decades only where few are shown."""
     from matplotlib.ticker import FuncFormatter
 
     def minor(value: float, _: object) -> str:
         low, high = axis.get_view_interval()
-        return short(value) if high < 50 * low and f"{value:.0e}"[0] in "25" else ""
+        return short(value) if high < 200 * low and f"{value:.0e}"[0] in "25" else ""
 
-    axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    def major(value: float, _: object) -> str:
+        return short(value)
+
+    axis.set_major_formatter(FuncFormatter(major))
     axis.set_minor_formatter(FuncFormatter(minor))
 
 
 def legend_above(
-    ax: Axes, title: str, *, columns: int = 4, handles: Sequence[Any] | None = None
+    ax: Drawing, title: str, *, columns: int = 4, handles: Sequence[Any] | None = None
 ) -> None:
     """Put the legend between the title and the axes."""
     own = ax.get_legend_handles_labels()[0] if handles is None else handles
@@ -173,7 +178,7 @@ def legend_above(
         ax.set_title(title, pad=8 + 15 * rows)
 
 
-def outside_legend(ax: Axes, handles: Sequence[Any] | None = None, title: str = "") -> None:
+def outside_legend(ax: Drawing, handles: Sequence[Any] | None = None, title: str = "") -> None:
     """Put the legend to the right of the axes, where it hides nothing."""
     options: dict[str, Any] = {
         "loc": "upper left",
@@ -188,7 +193,7 @@ def outside_legend(ax: Axes, handles: Sequence[Any] | None = None, title: str = 
         ax.legend(handles=list(handles), **options)
 
 
-def _rendered(figure: Figure, suffix: str) -> bytes:
+def _rendered(figure: Drawing, suffix: str) -> bytes:
     matplotlib = _matplotlib()
     buffer = io.BytesIO()
     with matplotlib.rc_context(dict(RC)):

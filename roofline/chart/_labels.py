@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from roofline.chart._base import Drawing
 
 Box = tuple[float, float, float, float]
 
@@ -18,7 +16,7 @@ _DISTANCES = (6.0, 12.0, 20.0, 30.0, 42.0)
 
 
 def place_labels(
-    ax: Axes,
+    ax: Drawing,
     points: Sequence[tuple[float, float]],
     labels: Sequence[str],
     *,
@@ -49,8 +47,8 @@ def place_labels(
     if figure is None:
         return len(labels)
     # The layout has to be settled before data coordinates mean anything on paper.
-    figure.draw_without_rendering()  # pyright: ignore[reportAttributeAccessIssue]
-    scale = figure.dpi / 72  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    figure.draw_without_rendering()
+    scale = figure.dpi / 72
     marks = [tuple(ax.transData.transform(point)) for point in (*points, *avoid)]
     frame = ax.get_window_extent()
     taken: list[Box] = [
@@ -87,11 +85,9 @@ def _box(mark: tuple[float, float], way: tuple[float, float], size: tuple[float,
     return left, bottom, left + width, bottom + height
 
 
-def _free(box: Box, taken: Sequence[Box], frame: object) -> bool:
+def _free(box: Box, taken: Sequence[Box], frame: Drawing) -> bool:
     left, bottom, right, top = box
-    inside = (
-        left >= frame.x0 and right <= frame.x1 + 2 and bottom >= frame.y0 and top <= frame.y1  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-    )
+    inside = left >= frame.x0 and right <= frame.x1 + 2 and bottom >= frame.y0 and top <= frame.y1
     return bool(inside) and all(
         right <= other[0] or left >= other[2] or top <= other[1] or bottom >= other[3]
         for other in taken
@@ -102,9 +98,8 @@ def text_width(text: str, fontsize: float) -> float:
     """Return how wide a text is in the charts' font, in points."""
     from matplotlib.textpath import TextPath
 
-    return (
-        float(TextPath((0, 0), text, size=fontsize).get_extents().width) if text.strip() else 0.0
-    )
+    path: Drawing = TextPath((0, 0), text, size=fontsize)
+    return float(path.get_extents().width) if text.strip() else 0.0
 
 
 def apart(natural: Sequence[float], step: float) -> list[float]:
@@ -131,7 +126,7 @@ def apart(natural: Sequence[float], step: float) -> list[float]:
 
 
 def spread(
-    ax: Axes,
+    ax: Drawing,
     heights: Sequence[float],
     labels: Sequence[str],
     colours: Sequence[str],
@@ -157,9 +152,9 @@ def spread(
     figure = ax.get_figure()
     if figure is None or not notes:
         return
-    figure.draw_without_rendering()  # pyright: ignore[reportAttributeAccessIssue]
+    figure.draw_without_rendering()
     step = 1.35 * fontsize
-    scale = 72 / figure.dpi  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    scale = 72 / figure.dpi
     natural = [float(ax.transData.transform((1, height))[1]) * scale for height in heights]
     order = sorted(range(len(natural)), key=lambda i: natural[i])
     placed = apart([natural[i] for i in order], step)

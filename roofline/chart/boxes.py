@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, legend_above, prefixed, sizes, titled
+from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, ordered, words
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _VALUES = {
     "measured_fps": "throughput, frames/s",
@@ -92,7 +89,7 @@ class Boxes(Chart):
         longest = max((len(name) for name in groups), default=0)
         return sizes(len(self.boxes) + len(groups), 0.24, 5.0), 4.2 + 0.035 * longest
 
-    def draw(self, ax: Axes) -> None:
+    def draw(self, ax: Drawing) -> None:
         """Draw boxes with quartiles, the mean as a cross, and whiskers to the least and greatest value."""
         from matplotlib.patches import Patch
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, legend_above, sizes, titled
+from roofline.chart._base import Chart, Drawing, legend_above, sizes, titled
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, varying, words
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 COLUMNS = (
     *words("network", "platform"),
@@ -82,7 +79,7 @@ class EfficiencyChart(Chart):
         longest = max((len(bar.label) for bar in self.bars), default=0)
         return self._width(), 4.2 + (0.045 * longest if self._slanted() else 0.2)
 
-    def draw(self, ax: Axes) -> None:
+    def draw(self, ax: Drawing) -> None:
         """Draw three bars for each configuration, and the percentage on the measured one."""
         values = [
             v
@@ -130,7 +127,7 @@ class EfficiencyChart(Chart):
         titled(ax, self.title, y="throughput, frames/s")
         self._legend(ax)
 
-    def _percentages(self, ax: Axes) -> None:
+    def _percentages(self, ax: Drawing) -> None:
         many = len(self.bars) > 8
         for index, bar in enumerate(self.bars):
             if bar.efficiency is None or bar.measured is None:
@@ -142,7 +139,7 @@ class EfficiencyChart(Chart):
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4},
             )  # fmt: skip
 
-    def _legend(self, ax: Axes) -> None:
+    def _legend(self, ax: Drawing) -> None:
         from matplotlib.patches import Patch
 
         handles: list[Any] = list(ax.get_legend_handles_labels()[0])

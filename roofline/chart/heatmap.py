@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, titled
+from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 COLUMNS = (
     *words("network", "platform"),
@@ -62,7 +59,7 @@ class Heatmap(Chart):
             3.0, 0.33 * len(self.machines) + 1.7
         )
 
-    def draw(self, ax: Axes) -> None:
+    def draw(self, ax: Drawing) -> None:
         """Draw the cells with a logarithmic colour scale; empty ones stay grey."""
         import numpy as np
         from matplotlib.colors import LogNorm
@@ -83,7 +80,7 @@ class Heatmap(Chart):
         ax.set_facecolor("#EEEEEE")
         for (row, column), value in np.ndenumerate(grid):
             if not np.isnan(value):
-                dark = norm(value) < 0.6
+                dark = float(norm(float(value))) < 0.6
                 ax.text(column + 0.5, row + 0.5, style.short(float(value)), ha="center", va="center",
                         fontsize=7, color="white" if dark else "black")  # fmt: skip
         ax.set_xticks(
@@ -104,7 +101,7 @@ class Heatmap(Chart):
         if figure is not None:
             bar = figure.colorbar(image, ax=ax, pad=0.02, fraction=0.05)
             bar.set_label(_MEANINGS.get(self.value, self.value))
-            bar.outline.set_visible(False)  # pyright: ignore[reportUnknownMemberType, reportCallIssue, reportAttributeAccessIssue]
+            bar.outline.set_visible(False)
 
 
 def compute(rows: Iterable[Row], options: Options | None = None) -> Heatmap:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, outside_legend, prefixed, titled
+from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 COLUMNS = (
     *words("network", "platform"),
@@ -68,7 +65,7 @@ class LatencyChart(Chart):
         names = {line.machine for line in self.lines} | {line.network for line in self.lines}
         return 9.0, max(5.0, 0.2 * len(names) + 1.5)
 
-    def draw(self, ax: Axes) -> None:
+    def draw(self, ax: Drawing) -> None:
         """Draw a line per configuration: colour by machine, marker by network, the batch at both ends."""
         from matplotlib.lines import Line2D
 

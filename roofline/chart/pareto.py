@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, legend_above, prefixed, titled
+from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
 from roofline.chart._labels import UPPER_RIGHT, place_labels
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
 from roofline.errors import OptionError
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 COLUMNS = (
     *words("network", "platform"),
@@ -89,7 +86,7 @@ class Pareto(Chart):
         """Return the size in inches."""
         return 8.5, 6.0
 
-    def draw(self, ax: Axes) -> None:
+    def draw(self, ax: Drawing) -> None:
         """Draw theoretical points as orange circles, measured ones as blue crosses, and both frontiers."""
         looks = {"theoretical": ("o", style.THEORY), "measured": ("x", style.PRACTICE)}
         ax.set_xscale("log")

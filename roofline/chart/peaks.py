@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, legend_above, prefixed, titled
+from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, ordered, words
 from roofline.precision import COMPUTE_DATATYPES
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 COLUMNS = (
     *words("platform", "datatype"),
@@ -44,7 +41,7 @@ class Peaks(Chart):
             2.8, 0.19 * bars + 0.09 * len(ordered(name for name, *_ in self.machines)) + 1.4
         )
 
-    def draw(self, ax: Axes) -> None:
+    def draw(self, ax: Drawing) -> None:
         """Draw, for each machine, a bar per datatype and one for the bandwidth, on one logarithmic axis."""
         datatypes = [
             name for name in COMPUTE_DATATYPES if name in {row[1] for row in self.machines}

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, legend_above, prefixed, titled
+from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 COLUMNS = (
     *words("network"),
@@ -41,7 +38,7 @@ class Requirements(Chart):
         """Return the size in inches."""
         return 7.5, max(2.6, 0.42 * len(self.networks) + 1.3)
 
-    def draw(self, ax: Axes) -> None:
+    def draw(self, ax: Drawing) -> None:
         """Draw two bars for each network on one logarithmic axis of counts."""
         series = (("operations per frame", 1, style.PRACTICE), ("weights", 2, style.THEORY))
         height = 0.38

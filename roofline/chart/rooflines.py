@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, titled
+from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._labels import place_labels, spread
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
 from roofline.model import attainable, ridge
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 COLUMNS = (
     *words("platform", "datatype"),
@@ -113,7 +110,7 @@ class RooflineChart(Chart):
         slopes = [float(attainable(roof.peak, roof.bandwidth, left * 2)) for roof in self.roofs]
         return left, right, min(*ys, *slopes) / 2, max(ys) * 2.5
 
-    def draw(self, ax: Axes) -> None:
+    def draw(self, ax: Drawing) -> None:
         """Draw roofs as lines with exact knees, and points on them."""
         left, right, bottom, top = self.limits()
         ax.set(xscale="log", yscale="log", xlim=(left, right), ylim=(bottom, top))
@@ -135,7 +132,7 @@ class RooflineChart(Chart):
         else:
             self._draw_networks(ax, colour)
 
-    def _name_roofs(self, ax: Axes, colour: dict[str, str]) -> None:
+    def _name_roofs(self, ax: Drawing, colour: dict[str, str]) -> None:
         flat: dict[tuple[str, float, bool], list[str]] = {}
         for roof in self.roofs:
             names = flat.setdefault((roof.machine, roof.peak, roof.measured), [])
@@ -169,7 +166,7 @@ class RooflineChart(Chart):
             )  # fmt: skip
             text.set_in_layout(False)
 
-    def _draw_networks(self, ax: Axes, colour: dict[str, str]) -> None:
+    def _draw_networks(self, ax: Drawing, colour: dict[str, str]) -> None:
         from matplotlib.lines import Line2D
 
         marks = style.markers(point.label for point in self.points)
@@ -209,7 +206,7 @@ class RooflineChart(Chart):
         if names:
             ax.legend(handles=names, loc="lower right", fontsize=7, ncols=1 + len(names) // 14)
 
-    def _draw_layers(self, ax: Axes) -> None:
+    def _draw_layers(self, ax: Drawing) -> None:
         from matplotlib.lines import Line2D
 
         heaviest = max((point.weight for point in self.points), default=1.0)
@@ -275,11 +272,15 @@ def _points(rows: Sequence[dict[str, Any]], *, layers: bool) -> list[Point]:
     )  # fmt: skip
 
 
-def _si_axis(ax: Axes) -> None:
+def _si_axis(ax: Drawing) -> None:
     from matplotlib.ticker import EngFormatter, FuncFormatter
 
     ax.yaxis.set_major_formatter(EngFormatter(unit="OP/s"))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_major_formatter(FuncFormatter(_plain))
+
+
+def _plain(value: float, _: object) -> str:
+    return f"{value:g}"
 
 
 charts.add(

@@ -1,0 +1,128 @@
+"""Chart ``curves``: one column over another, one line per configuration: threads, batches, years."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, label, varying, words
+
+_SERIES = ("network", "pruning", "platform", "datatype", "backend")
+COLUMNS = (
+    *words(*_SERIES, required=False),
+    Column("threads", "threads, or the column named with --x", kind="positive"),
+    Column("measured_fps", "frames per second, or the column named with --y", kind="positive"),
+)
+_AXIS = {
+    "threads": "threads",
+    "batch": "batch",
+    "measured_fps": "throughput, frames/s",
+    "predicted_fps": "predicted throughput, frames/s",
+    "latency_ms": "latency, ms",
+    "power_w": "power, W",
+    "efficiency": "measured / predicted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A line with a name."""
+
+    label: str
+    points: tuple[tuple[float, float], ...]
+    """By the horizontal value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curves(Chart):
+    """Lines of one column over another."""
+
+    curves: tuple[Curve, ...]
+    x: str = "threads"
+    y: str = "measured_fps"
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per point."""
+        return [
+            {"label": curve.label, self.x: x, self.y: y}
+            for curve in self.curves
+            for x, y in curve.points
+        ]
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        return 8.5, max(4.6, 0.2 * len(self.curves) + 1.4)
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw a line per configuration; where x counts threads, a dotted one shows proportional scaling."""
+        colour = style.colours(curve.label for curve in self.curves)
+        marks = style.markers(curve.label for curve in self.curves)
+        for curve in self.curves:
+            ax.plot([x for x, _ in curve.points], [y for _, y in curve.points], "-", marker=marks[curve.label],
+                    color=colour[curve.label], ms=4.5, lw=1.4, mec="white", mew=0.5, label=curve.label)  # fmt: skip
+            if self.x == "threads" and len(curve.points) > 1:
+                (x0, y0), (x1, _) = curve.points[0], curve.points[-1]
+                ax.plot(
+                    [x0, x1],
+                    [y0, y0 * x1 / x0],
+                    color=colour[curve.label],
+                    lw=0.6,
+                    ls=":",
+                    zorder=1,
+                )
+        values = sorted({x for curve in self.curves for x, _ in curve.points})
+        ax.set(xscale="log", yscale="log")
+        prefixed(ax.xaxis)
+        prefixed(ax.yaxis)
+        if len(values) <= 12:
+            from matplotlib.ticker import NullLocator
+
+            ax.set_xticks(values, [f"{value:g}" for value in values])
+            ax.xaxis.set_minor_locator(NullLocator())
+        titled(ax, self.title, _AXIS.get(self.x, self.x), _AXIS.get(self.y, self.y))
+        if self.x == "threads":
+            ax.annotate("dotted: in proportion to the threads", (0, 1), xycoords="axes fraction", xytext=(4, -4),
+                        textcoords="offset points", va="top", fontsize=7, color=style.GREY)  # fmt: skip
+        outside_legend(ax)
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> Curves:
+    """Return the chart of one column over another; of several rows at one place the greatest value is shown.
+
+    Args:
+        rows: Any rows with both columns.
+        options: The title; ``x`` (default threads) and ``y`` (default measured_fps) name the columns.
+
+    Raises:
+        TableError: A column is missing or a cell is no number.
+    """
+    chosen = options or Options()
+    x, y = chosen.x or "threads", chosen.y or "measured_fps"
+    columns = (
+        *(column for column in COLUMNS if column.name in _SERIES),
+        Column(x, _AXIS.get(x, "horizontal axis"), kind="positive"),
+        Column(y, _AXIS.get(y, "vertical axis"), kind="positive"),
+    )
+    table = checked(rows, columns, "curves")
+    names = varying(table, *_SERIES)
+    lines: dict[str, dict[float, float]] = {}
+    for row in table:
+        line = lines.setdefault(label(row, *names) or y, {})
+        line[row[x]] = max(line.get(row[x], 0.0), row[y])
+    return Curves(
+        tuple(Curve(name, tuple(sorted(points.items()))) for name, points in lines.items()),
+        x,
+        y,
+        chosen.title,
+    )
+
+
+charts.add(
+    "curves",
+    Kind("curves", "one column over another, one line per configuration", COLUMNS, compute),
+)

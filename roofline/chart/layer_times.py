@@ -1,0 +1,160 @@
+"""Chart ``layers``: the time of each layer, what holds it back, and how near a real run comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, ordered, words
+from roofline.errors import TableError
+
+COLUMNS = (
+    *words("layer"),
+    Column("op_type", "operator", required=False),
+    Column("time_ms", "predicted time in milliseconds", kind="positive"),
+    Column("measured_ms", "measured time in milliseconds", required=False, kind="positive"),
+    Column("bound", "what holds the layer back", required=False),
+    *words("network", "platform", "datatype", "batch", required=False),
+)
+# More layers than this are not all named: the axis would be a smear.
+_NAMED = 70
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTime:
+    """One layer."""
+
+    name: str
+    predicted: float
+    """Milliseconds."""
+    measured: float | None = None
+    """Milliseconds."""
+    bound: str = ""
+
+    @property
+    def efficiency(self) -> float | None:
+        """Predicted / measured time: how near the run comes to the bound."""
+        return None if self.measured is None else self.predicted / self.measured
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTimes(Chart):
+    """Layers in execution order."""
+
+    layers: tuple[LayerTime, ...]
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per layer."""
+        return [
+            {
+                "layer": layer.name, "time_ms": layer.predicted, "measured_ms": layer.measured,
+                "bound": layer.bound, "efficiency": layer.efficiency,
+            }
+            for layer in self.layers
+        ]  # fmt: skip
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        if len(self.layers) > _NAMED:
+            return 14.0, 4.4
+        longest = max((len(_shortened(layer.name)) for layer in self.layers), default=0)
+        return max(5.5, 0.19 * len(self.layers) + 1.2), 4.0 + 0.055 * longest
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw the predicted time as a bar in the colour of its bound, and the measured time as a mark above it."""
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
+
+        places = range(len(self.layers))
+        values = [
+            v for layer in self.layers for v in (layer.predicted, layer.measured) if v is not None
+        ]
+        # Layers that take next to nothing would stretch a logarithmic axis over many empty decades.
+        floor = max(min(values), max(values) / 1e4) / 2
+        bounds = ordered(layer.bound for layer in self.layers)
+        for bound in bounds:
+            own = [
+                (i, layer)
+                for i, layer in zip(places, self.layers, strict=True)
+                if layer.bound == bound
+            ]
+            ax.bar([i for i, _ in own], [max(layer.predicted - floor, 0) for _, layer in own], 0.8, bottom=floor,
+                   color=style.BOUND.get(bound, style.PRACTICE), zorder=2)  # fmt: skip
+        measured = [
+            (i, layer.measured)
+            for i, layer in zip(places, self.layers, strict=True)
+            if layer.measured
+        ]
+        if measured:
+            ax.plot([i for i, _ in measured], [ms for _, ms in measured], "_", color=style.INK,
+                    ms=max(3.0, min(9.0, 700 / len(places))), mew=1.8, zorder=3)  # fmt: skip
+        ax.set_yscale("log")
+        ax.set_ylim(floor, max(values) * 1.6)
+        prefixed(ax.yaxis)
+        ax.set_xlim(-0.8, len(places) - 0.2)
+        if len(places) <= _NAMED:
+            ax.set_xticks(
+                places, [_shortened(layer.name) for layer in self.layers], rotation=90, fontsize=7
+            )
+        ax.grid(visible=False, axis="x")
+        titled(
+            ax,
+            self.title,
+            "" if len(places) <= _NAMED else "layer, in execution order",
+            "time, ms",
+        )
+        handles: list[Any] = [
+            Patch(
+                facecolor=style.BOUND.get(name, style.PRACTICE),
+                label=f"{name}-bound" if name else "predicted",
+            )
+            for name in bounds
+        ]
+        if measured:
+            handles.append(
+                Line2D([], [], marker="_", ls="", color=style.INK, mew=1.8, ms=9, label="measured")
+            )
+        legend_above(ax, self.title, handles=handles)
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> LayerTimes:
+    """Return the chart of the layers of one prediction, as ``predict --layers`` writes them.
+
+    Raises:
+        TableError: A column is missing, a cell is no number, or the rows are of several predictions.
+    """
+    table = checked(rows, COLUMNS, "layers")
+    runs = ordered(
+        " ".join(
+            str(row[name]) for name in ("network", "platform", "datatype", "batch") if row[name]
+        )
+        for row in table
+    )
+    # A mixed-precision network has layers in several datatypes; two networks or machines are another matter.
+    for name in ("network", "platform", "batch"):
+        if len({row[name] for row in table}) > 1:
+            raise TableError(
+                f"the layers are of several predictions: {', '.join(runs[:4])}",
+                repair=f"Give one {name} at a time",
+            )
+    return LayerTimes(
+        tuple(
+            LayerTime(row["layer"], row["time_ms"], row["measured_ms"], row["bound"] or "")
+            for row in table
+        ),
+        (options or Options()).title,
+    )
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 28 else f"…{name[-27:]}"
+
+
+charts.add(
+    "layers", Kind("layers", "the time of each layer and what holds it back", COLUMNS, compute)
+)

@@ -1,0 +1,138 @@
+"""Chart ``precision``: how a network moves on the roofline from a wide to a narrow datatype."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, Drawing
+from roofline.chart._labels import place_labels
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, label, ordered, words
+from roofline.chart.rooflines import Roof, RooflineChart
+from roofline.model import attainable
+from roofline.precision import DATATYPES
+
+COLUMNS = (
+    *words("platform", "datatype", "network"),
+    *words("pruning", required=False),
+    Column("peak_op_s", "peak performance in OP/s", kind="positive"),
+    Column("bandwidth_b_s", "memory bandwidth in B/s", kind="positive"),
+    Column("intensity", "operational intensity in OP/B", kind="positive"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A network's places on one machine's roofs, from the widest datatype to the narrowest."""
+
+    label: str
+    machine: str
+    steps: tuple[tuple[str, float, float], ...]
+    """Datatype, intensity in OP/B, performance in OP/s."""
+
+    @property
+    def gain(self) -> float:
+        """Performance at the narrowest datatype over that at the widest."""
+        return self.steps[-1][2] / self.steps[0][2]
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionChart(Chart):
+    """Roofs of machines at several datatypes, and arrows of networks between them."""
+
+    roofs: tuple[Roof, ...]
+    paths: tuple[Path, ...]
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per step of each path."""
+        return [
+            {
+                "label": path.label, "platform": path.machine, "datatype": datatype, "intensity": intensity,
+                "performance_op_s": performance, "gain": performance / path.steps[0][2],
+            }
+            for path in self.paths
+            for datatype, intensity, performance in path.steps
+        ]  # fmt: skip
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        return 9.0, 5.6
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw the roofs, and for each network an arrow from datatype to datatype with the gain at its end."""
+        far = max(intensity for path in self.paths for _, intensity, _ in path.steps)
+        near = min(intensity for path in self.paths for _, intensity, _ in path.steps)
+        low = min(performance for path in self.paths for _, _, performance in path.steps)
+        RooflineChart(self.roofs, (), title=self.title).draw(ax)
+        left, right = ax.get_xlim()
+        bottom, top = ax.get_ylim()
+        ax.set(xlim=(min(left, near / 3), max(right, far * 3)), ylim=(min(bottom, low / 2), top))
+        for line in ax.get_lines():
+            # Roofs reach the new limits: slopes to the left, flats to the right.
+            x, y = list(line.get_xdata()), list(line.get_ydata())
+            if len(x) == 3:
+                start, end = ax.get_xlim()
+                line.set_data([start, x[1], end], [y[1] / x[1] * start, y[1], y[2]])
+        colour = style.colours(path.label for path in self.paths)
+        for path in self.paths:
+            places = [(intensity, performance) for _, intensity, performance in path.steps]
+            for start, end in pairwise(places):
+                ax.annotate("", end, xytext=start, zorder=4,
+                            arrowprops={"arrowstyle": "-|>", "color": colour[path.label], "lw": 1.5})  # fmt: skip
+            ax.plot([x for x, _ in places], [y for _, y in places], "o", ms=5, color=colour[path.label],
+                    mec="white", zorder=5)  # fmt: skip
+        ends = [(path, step) for path in self.paths for step in path.steps]
+        place_labels(
+            ax, [(step[1], step[2]) for _, step in ends],
+            [
+                f"{path.label} {step[0]}" if step is path.steps[0] else f"{step[0]} ×{step[2] / path.steps[0][2]:.3g}"
+                for path, step in ends
+            ],
+            colours=[colour[path.label] for path, _ in ends],
+        )  # fmt: skip
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> PrecisionChart:
+    """Return the chart of rows as ``predict`` writes them for several datatypes.
+
+    Raises:
+        TableError: A column is missing or a cell is no number.
+    """
+    table = checked(rows, COLUMNS, "precision")
+    roofs = ordered(
+        Roof(row["platform"], row["datatype"], row["peak_op_s"], row["bandwidth_b_s"])
+        for row in table
+    )
+    machines = ordered(row["platform"] for row in table)
+    steps: dict[tuple[str, str], dict[str, tuple[str, float, float]]] = {}
+    for row in table:
+        performance = float(attainable(row["peak_op_s"], row["bandwidth_b_s"], row["intensity"]))
+        names = ("network", "pruning", "platform") if len(machines) > 1 else ("network", "pruning")
+        path = steps.setdefault((label(row, *names), row["platform"]), {})
+        path.setdefault(row["datatype"], (row["datatype"], row["intensity"], performance))
+    paths = tuple(
+        Path(*place, tuple(sorted(own.values(), key=lambda step: -_bits(step[0]))))
+        for place, own in steps.items()
+    )
+    return PrecisionChart(tuple(roofs), paths, (options or Options()).title)
+
+
+def _bits(datatype: str) -> int:
+    known = DATATYPES.get(datatype.lower())
+    return known.bits if known is not None else 0
+
+
+charts.add(
+    "precision",
+    Kind(
+        "precision",
+        "how networks move on the roofline from wide to narrow datatypes",
+        COLUMNS,
+        compute,
+    ),
+)

@@ -1,0 +1,128 @@
+"""Chart ``pruning``: how operations, weights and intensity fall with the share of channels kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, Drawing, outside_legend, titled
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, ordered, words
+
+COLUMNS = (
+    *words("network"),
+    Column("keep_channels", "share of the inner channels that stay, 0 to 1", kind="positive"),
+    Column("ops", "operations per frame", kind="positive"),
+    Column("parameters", "stored weight elements", kind="positive"),
+)
+_QUANTITIES = (("operations", 0, "-"), ("weights", 1, "--"), ("operations per weight", 2, ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """One network at several shares of its channels."""
+
+    network: str
+    points: tuple[tuple[float, float, float], ...]
+    """Share kept, operations, weights; by share, descending."""
+
+    def relative(self) -> list[tuple[float, float, float, float]]:
+        """Return share, and operations, weights and operations per weight relative to the greatest share."""
+        _, ops, weights = self.points[0]
+        return [
+            (keep, o / ops, w / weights, (o / w) / (ops / weights)) for keep, o, w in self.points
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class PruningChart(Chart):
+    """Requirements over the share of channels kept."""
+
+    networks: tuple[Pruned, ...]
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per network and share."""
+        return [
+            {
+                "network": entry.network, "keep_channels": keep, "ops_share": ops, "weights_share": weights,
+                "intensity_share": intensity,
+            }
+            for entry in self.networks
+            for keep, ops, weights, intensity in entry.relative()
+        ]  # fmt: skip
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        return 8.0, 4.8
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw, relative to the unpruned network, a line for each quantity beside the square of the share."""
+        from matplotlib.lines import Line2D
+        from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+
+        colour = style.colours(entry.network for entry in self.networks)
+        for entry in self.networks:
+            rows = entry.relative()
+            for _, field, dash in _QUANTITIES:
+                ax.plot([row[0] for row in rows], [row[field + 1] for row in rows], dash, marker="o", ms=4,
+                        color=colour[entry.network], lw=1.4)  # fmt: skip
+        keeps = sorted({keep for entry in self.networks for keep, _, _ in entry.points})
+        ax.plot(keeps, [keep**2 for keep in keeps], color="#BBBBBB", lw=4, alpha=0.5, zorder=1)
+        ax.set(xscale="log", yscale="log")
+        ax.invert_xaxis()
+        ax.xaxis.set_major_locator(FixedLocator(keeps))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        titled(ax, self.title, "share of channels kept", "share of the unpruned network")
+        handles = [
+            Line2D([], [], color=colour[entry.network], lw=2, label=entry.network)
+            for entry in self.networks
+        ]
+        handles += [
+            Line2D([], [], color=style.GREY, ls=dash, label=name) for name, _, dash in _QUANTITIES
+        ]
+        handles.append(
+            Line2D([], [], color="#BBBBBB", lw=4, alpha=0.5, label="square of the share")
+        )
+        outside_legend(ax, handles)
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> PruningChart:
+    """Return the chart of rows with the requirements of pruned networks.
+
+    Raises:
+        TableError: A column is missing or a cell is no number.
+    """
+    table = checked(rows, COLUMNS, "pruning")
+    networks = tuple(
+        Pruned(
+            name,
+            tuple(
+                sorted(
+                    {
+                        (row["keep_channels"], row["ops"], row["parameters"])
+                        for row in table
+                        if row["network"] == name
+                    },
+                    reverse=True,
+                )
+            ),
+        )
+        for name in ordered(row["network"] for row in table)
+    )
+    return PruningChart(networks, (options or Options()).title)
+
+
+charts.add(
+    "pruning",
+    Kind(
+        "pruning",
+        "operations, weights and intensity over the share of channels kept",
+        COLUMNS,
+        compute,
+    ),
+)

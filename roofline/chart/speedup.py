@@ -1,0 +1,129 @@
+"""Chart ``speedup``: expected against achieved speed-up of compression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, label, varying, words
+
+COLUMNS = (
+    *words("network"),
+    Column("technique", "what was done: weight pruning, channel pruning, int8, ..."),
+    *words("platform", "datatype", "pruning", "backend", required=False),
+    Column("expected_speedup", "speed-up that the reduction of work promises", kind="positive"),
+    Column("achieved_speedup", "speed-up that was measured", kind="positive"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedUp:
+    """One compressed configuration against its own baseline."""
+
+    label: str
+    technique: str
+    expected: float
+    achieved: float
+
+    @property
+    def share(self) -> float:
+        """Achieved / expected."""
+        return self.achieved / self.expected
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedUpChart(Chart):
+    """Speed-ups side by side."""
+
+    bars: tuple[SpeedUp, ...]
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per configuration."""
+        return [
+            {
+                "label": bar.label, "technique": bar.technique, "expected_speedup": bar.expected,
+                "achieved_speedup": bar.achieved, "achieved_share": bar.share,
+            }
+            for bar in self.bars
+        ]  # fmt: skip
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        longest = max((len(bar.label) for bar in self.bars), default=0)
+        return sizes(len(self.bars), 0.42, 5.0), 4.2 + 0.05 * longest
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw the expectation as an outline, what was achieved as a bar in it, and the share on top."""
+        from matplotlib.patches import Patch
+
+        colour = style.colours(bar.technique for bar in self.bars)
+        values = [v for bar in self.bars for v in (bar.expected, bar.achieved)]
+        floor, top = min(1.0, *values) / 1.6, max(values)
+        for index, bar in enumerate(self.bars):
+            ax.bar(
+                index,
+                bar.achieved - floor,
+                0.62,
+                bottom=floor,
+                color=colour[bar.technique],
+                zorder=2,
+            )
+            ax.bar(
+                index,
+                bar.expected - floor,
+                0.8,
+                bottom=floor,
+                fill=False,
+                edgecolor=style.INK,
+                lw=1.0,
+                zorder=3,
+            )
+            ax.annotate(
+                f"{100 * bar.share:.3g}%", (index, max(bar.expected, bar.achieved)), xytext=(0, 2),
+                textcoords="offset points", ha="center", va="bottom", fontsize=7,
+                rotation=90 if len(self.bars) > 12 else 0,
+            )  # fmt: skip
+        ax.axhline(1.0, color=style.PREDICTED, lw=1.0, zorder=4)
+        ax.set_yscale("log")
+        ax.set_ylim(floor, top * (top / floor) ** 0.14)
+        prefixed(ax.yaxis)
+        ax.set_xlim(-0.7, len(self.bars) - 0.3)
+        ax.set_xticks(range(len(self.bars)), [bar.label for bar in self.bars], rotation=90)
+        ax.grid(visible=False, axis="x")
+        titled(ax, self.title, y="speed-up over the uncompressed network")
+        handles = [Patch(facecolor=colour[name], label=name) for name in sorted(colour)]
+        handles.append(Patch(fill=False, edgecolor=style.INK, label="expected"))
+        legend_above(ax, self.title, columns=3 if len(self.bars) < 8 else 6, handles=handles)
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> SpeedUpChart:
+    """Return the chart of rows with an expected and an achieved speed-up.
+
+    Raises:
+        TableError: A column is missing or a cell is no number.
+    """
+    table = checked(rows, COLUMNS, "speedup")
+    names = varying(table, "network", "pruning", "platform", "datatype", "backend")
+    return SpeedUpChart(
+        tuple(
+            SpeedUp(
+                label(row, *names),
+                row["technique"],
+                row["expected_speedup"],
+                row["achieved_speedup"],
+            )
+            for row in table
+        ),
+        (options or Options()).title,
+    )
+
+
+charts.add(
+    "speedup",
+    Kind("speedup", "expected against achieved speed-up of compression", COLUMNS, compute),
+)

@@ -1,14 +1,12 @@
-"""The base of every model of a specification: frozen, strict, and helpful about a misspelt key."""
+"""The base of every model of a specification: frozen, strict."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, NoReturn, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
-from pydantic_core import PydanticCustomError
-
-from roofline.errors import did_you_mean
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -38,20 +36,35 @@ Table = Annotated[Mapping[str, V], AfterValidator(_freeze)]
 
 
 class Strict(BaseModel):
-    """A frozen model that refuses unknown keys and names the nearest known one."""
+    """A frozen model that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return data
-        known = [field.alias or name for name, field in cls.model_fields.items()]
-        for key in cast("Mapping[Any, Any]", data):
-            if key not in known:
-                hint = did_you_mean(str(key), known) or f"Known keys: {', '.join(known)}"
-                raise PydanticCustomError(
-                    "broken_rule", "unknown key {key}", {"key": str(key), "repair": hint}
-                )
-        return cast("Any", data)
+
+def keys_at(model: type[BaseModel], path: Sequence[str | int]) -> tuple[str, ...]:
+    """Return the keys that are known at a place of a model, for a hint on a misspelt one.
+
+    Args:
+        model: The model of the whole document.
+        path: Keys and indices from the document's root to the mapping in question.
+    """
+    here: Any = model
+    for part in path:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            field = here.model_fields.get(str(part))
+            if field is None:
+                return ()
+            here = _plain(field.annotation)
+        else:
+            # A mapping's values or a tuple's items.
+            here = _plain(next((kind for kind in get_args(here) if kind is not str), None))
+    if isinstance(here, type) and issubclass(here, BaseModel):
+        return tuple(here.model_fields)
+    return ()
+
+
+def _plain(annotation: Any) -> Any:
+    """Return the type inside Annotated[…] and X | None."""
+    while get_origin(annotation) in (Annotated, Union, UnionType):
+        annotation = next(kind for kind in get_args(annotation) if kind is not type(None))
+    return annotation

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from roofline.errors import PlatformError
+from roofline.errors import PlatformError, did_you_mean
+from roofline.spec._frozen import keys_at
 from roofline.spec.consistency import problems as contradictions_of
 from roofline.spec.problem import Problem
 from roofline.spec.reading import Document, parse, read_text
@@ -67,11 +68,18 @@ def from_mapping(content: Mapping[str, Any], name: str = "platform") -> Specific
 
 def _problems(error: ValidationError, document: Document) -> list[Problem]:
     problems: list[Problem] = []
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    # A misspelt key is the cause of the missing one, so it is told first.
+    for detail in sorted(details, key=lambda found: found["type"] != "extra_forbidden"):
         context = detail.get("ctx", {})
         path = tuple(part for part in detail["loc"] if part != "[key]")
         path += tuple(context.get("at", ()))
-        rule, repair = _rule(detail["type"], detail["msg"], detail["input"], context)
+        if detail["type"] == "extra_forbidden":
+            known = keys_at(Specification, path[:-1])
+            rule = f"unknown key {path[-1]}"
+            repair = did_you_mean(str(path[-1]), known) or f"Known keys: {', '.join(known)}"
+        else:
+            rule, repair = _rule(detail["type"], detail["msg"], detail["input"], context)
         problems.append(Problem(path, rule, repair, document.line(path)))
     return problems
 

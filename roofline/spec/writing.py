@@ -7,6 +7,8 @@ from typing import Any
 
 from roofline.spec.schema import Specification
 
+_LINE_BREAKS = frozenset("\x85\u2028\u2029")
+
 
 def as_yaml(specification: Specification) -> str:
     """Return a specification as the text of a platform file.
@@ -15,7 +17,11 @@ def as_yaml(specification: Specification) -> str:
     """
     yaml: Any = importlib.import_module("yaml")
     content = specification.model_dump(mode="json", exclude_defaults=True)
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    if _LINE_BREAKS.isdisjoint(text):
+        return text
+    # PyYAML writes these characters as they are, and YAML then reads them as line breaks.
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=False, width=100)
 
 
 def json_schema() -> dict[str, Any]:

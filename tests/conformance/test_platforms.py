@@ -1,0 +1,225 @@
+"""What every shipped machine must satisfy; a new file is tested without a new test."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from roofline.spec import (
+    Quantity,
+    Specification,
+    from_mapping,
+    load,
+    platform,
+    platform_files,
+    platform_keys,
+)
+from roofline.spec.consistency import quantities
+from roofline.spec.markdown import refreshed
+from roofline.spec.reading import parse
+from roofline.spec.writing import as_yaml, json_schema
+
+ROOT = Path(__file__).parents[2]
+FILES = platform_files()
+KEYS = platform_keys()
+
+PAPERS = {
+    "zcu102-dpu", "zcu104-dpu", "ultra96-dpu", "zcu104-finn", "zcu104-bismo", "tx2:maxn", "tx2:maxp", "tx2:maxq",
+    "edgetpu:fast", "edgetpu:slow", "ncs", "ultra96-a53", "hikey970-cpu", "hikey970-gpu", "agx-xavier:maxn",
+    "odroid-xu4-cpu", "odroid-xu4-gpu", "i7-3820",
+}  # fmt: skip
+BUYERS = {
+    "a100-sxm-40gb", "a100-sxm-80gb", "a100-pcie-80gb", "h100-sxm", "h100-pcie", "h200-sxm", "l4", "t4", "rtx-4090",
+    "agx-orin:maxn", "orin-nano:super", "rpi5", "epyc-9654", "hailo-8", "apple-m1", "apple-m4-max",
+}  # fmt: skip
+
+# Datatypes from wide to narrow within a family: a narrower one is never slower.
+FAMILIES = (
+    ("fp64", "fp32", "tf32", "fp16", "fp8", "fp4"),
+    ("fp64", "fp32", "tf32", "bf16", "fp8", "fp4"),
+    ("int32", "int16", "int8", "int4", "int2", "binary"),
+)
+# What is slower all the same, and why.
+SLOWER = {
+    (
+        "rtx-5090",
+        "fp32",
+        "tf32",
+    ): "the two figures are the same rate from two sources, rounded apart",
+}
+
+
+def spec_of(key: str) -> Specification:
+    return load(FILES[key])
+
+
+def base(value: str, unit: str) -> float:
+    return (
+        float(value.replace(",", ""))
+        * {"MHz": 1e6, "GHz": 1e9, "TOP/s": 1e12, "GOP/s": 1e9, "POP/s": 1e15}[unit]
+    )
+
+
+def test_the_machines_of_the_papers_and_of_today_are_shipped() -> None:
+    assert set(KEYS) >= PAPERS | BUYERS
+    assert len(FILES) >= 45
+
+
+@pytest.mark.parametrize("key", FILES)
+def test_a_file_is_named_after_its_key_and_is_utf8_without_tabs(key: str) -> None:
+    assert spec_of(key).key == key
+    text = FILES[key].read_text(encoding="utf-8")
+    assert "\t" not in text
+    assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("key", FILES)
+def test_a_file_says_who_what_and_how_much(key: str) -> None:
+    spec = spec_of(key)
+    assert spec.description
+    assert spec.memories[0].capacity or "host" in spec.memories[0].name
+    assert spec.power.tdp or spec.vendor in ("Google", "AWS")  # the clouds publish no power
+
+
+@pytest.mark.parametrize("key", FILES)
+def test_every_number_has_a_source_and_guesses_say_so(key: str) -> None:
+    spec = spec_of(key)
+    found = list(quantities(spec))
+    assert found
+    for path, quantity in found:
+        source = spec.sources[quantity.source]
+        if source.url is None:
+            assert quantity.kind == "estimated", path
+        if quantity.kind == "estimated":
+            assert source.url is None, f"{path} is a guess and names a document"
+
+
+@pytest.mark.parametrize("key", FILES)
+def test_it_validates_against_the_json_schema(key: str) -> None:
+    content = yaml.safe_load(FILES[key].read_text())
+    jsonschema.Draft202012Validator(json_schema()).validate(content)
+
+
+@pytest.mark.parametrize("key", FILES)
+def test_it_reads_back_equal_when_written(key: str) -> None:
+    spec = spec_of(key)
+    assert from_mapping(parse(as_yaml(spec), key).content) == spec
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_ridge_points_are_plausible(key: str) -> None:
+    machine = platform(key)
+    for name in machine.datatypes:
+        assert 0.5 <= machine.ridge(name) <= 20_000, f"{name}: {machine.ridge(name)} OP/B"
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_narrower_datatype_is_never_slower(key: str) -> None:
+    machine = platform(key)
+    for family in FAMILIES:
+        held = [name for name in family if machine.has(name)]
+        for wide, narrow in itertools.pairwise(held):
+            if (key, wide, narrow) not in SLOWER:
+                assert machine.peak(narrow) >= machine.peak(wide), (
+                    f"{narrow} is slower than {wide}"
+                )
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_sparse_peaks_are_twice_the_dense_ones(key: str) -> None:
+    for name, peak in platform(key).peaks.items():
+        if peak.sparse is not None:
+            assert peak.sparse.base == pytest.approx(2 * peak.base, rel=0.02), name
+
+
+FACTORS = re.compile(
+    r"\b(\d+) [^;]*?x (?:(\d+) pipes x )?(\d+) OP/cycle[^;]*? x ([\d.]+) (MHz|GHz)"
+)
+SHARE = re.compile(r"(Half of|Twice) the ([\d.]+) (TOP/s)")
+TRANSFERS = re.compile(
+    r"(?:(\d+) channels x )?(?:Effective )?(\d+) (MT/s|GT/s|MHz)(?: x (2))?(?: x (\d+) lanes)? x (\d+)( B|/)"
+)
+
+
+@pytest.mark.parametrize("key", FILES)
+def test_the_arithmetic_in_the_notes_gives_the_numbers(key: str) -> None:
+    for path, quantity in quantities(spec_of(key)):
+        expected = arithmetic(quantity)
+        if expected is not None:
+            assert quantity.base == pytest.approx(expected, rel=0.01), f"{path}: {quantity.note}"
+
+
+def arithmetic(quantity: Quantity) -> float | None:
+    note = quantity.note or ""
+    if found := FACTORS.search(note):
+        count, pipes, per_cycle, clock, unit = found.groups()
+        return int(count) * int(pipes or 1) * int(per_cycle) * base(clock, unit)
+    if quantity.kind == "derived" and (found := SHARE.search(note)):
+        return base(found[2], found[3]) * (0.5 if found[1] == "Half of" else 2)
+    if found := TRANSFERS.search(note):
+        channels, rate, unit, double, lanes, last, byte = found.groups()
+        transfers = (
+            float(rate) * (1e9 if unit == "GT/s" else 1e6) * int(double or 1) * int(channels or 1)
+        )
+        return (
+            transfers * int(lanes) * int(last) / 130 / 8 if byte == "/" else transfers * int(last)
+        )
+    return None
+
+
+def test_most_derived_peaks_show_arithmetic_that_is_checked() -> None:
+    derived = [
+        quantity
+        for key in FILES
+        for _, quantity in quantities(spec_of(key))
+        # Sparse peaks are compared with the dense ones above.
+        if quantity.kind == "derived" and quantity.note != "Twice the dense peak"
+    ]
+    checked = [quantity for quantity in derived if arithmetic(quantity) is not None]
+    assert len(checked) >= 0.8 * len(derived)
+
+
+def test_the_shipped_schema_is_up_to_date() -> None:
+    shipped = json.loads((ROOT / "platforms/schema.json").read_text())
+    assert shipped == json.loads(json.dumps(json_schema())), (
+        "run: roofline platforms schema -o platforms/schema.json"
+    )
+
+
+def test_the_schema_describes_itself() -> None:
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    undescribed = [
+        f"{name}.{field}"
+        for name, part in [("root", schema), *schema["$defs"].items()]
+        for field, content in part.get("properties", {}).items()
+        if not content.get("description") and "$ref" not in content
+    ]
+    assert undescribed == []
+
+
+def test_the_schema_refuses_what_the_loader_refuses() -> None:
+    content: dict[str, Any] = yaml.safe_load(FILES["ncs"].read_text())
+    content["peaks"]["fp16"]["unit"] = "GB/s"
+    content["colour"] = "blue"
+    content["peaks"]["int9"] = content["peaks"]["int8"]
+    errors = [
+        error.message
+        for error in jsonschema.Draft202012Validator(json_schema()).iter_errors(content)
+    ]
+    assert any("GB/s" in error for error in errors)
+    assert any("colour" in error for error in errors)
+    assert any("int9" in error for error in errors)
+
+
+def test_the_page_of_platforms_is_up_to_date() -> None:
+    page = (ROOT / "docs/platforms.md").read_text(encoding="utf-8")
+    assert page == refreshed(page), "run: roofline platforms docs docs/platforms.md"
+    assert "| `tx2:maxn` |" in page

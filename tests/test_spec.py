@@ -1,0 +1,355 @@
+"""Machines: finding them, their modes, and their numbers in base units."""
+
+from __future__ import annotations
+
+import csv
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from roofline.errors import DatatypeError, PlatformError
+from roofline.precision import COMPUTE_DATATYPES, DATATYPES
+from roofline.spec import (
+    Platform,
+    from_mapping,
+    in_mode,
+    load,
+    platform,
+    platform_files,
+    platform_keys,
+)
+from roofline.spec.machine import WIDER
+from roofline.spec.writing import as_yaml
+
+FACTS = Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[1] / "../shared/facts"))
+
+# Blott et al. 2021 (QuTiBench), Table 2: TOP/s by datatype and GB/s of the external memory.
+QUTIBENCH = {
+    "ultra96-dpu": ({"int8": 0.96}, 4.26),
+    "zcu104-dpu": ({"int8": 4.6}, 19.2),
+    "zcu102-dpu": ({"int8": 6.71}, 19.2),
+    "zcu104-finn": ({"int2": 30.7, "int4": 8.8}, 19.2),
+    "zcu104-bismo": ({"int2": 30.7, "int4": 8.8}, 19.2),
+    "tx2:maxn": ({"fp16": 1.33, "fp32": 0.67}, 59.7),
+    "tx2:maxp": ({"fp16": 1.15, "fp32": 0.57}, 59.7),
+    "tx2:maxq": ({"fp16": 0.87, "fp32": 0.44}, 59.7),
+    "edgetpu:fast": ({"int8": 4}, 25.6),
+    "edgetpu:slow": ({"int8": 2}, 25.6),
+    "ncs": ({"fp16": 0.5, "int8": 1}, 12.8),
+    "ultra96-a53": ({"int2": 0.192, "int4": 0.192, "int8": 0.192}, 4.26),
+}
+
+
+def quantity(value: float, unit: str, **more: object) -> dict[str, object]:
+    return {"value": value, "unit": unit, "kind": "datasheet", "source": "sheet", **more}
+
+
+def minimal(**more: object) -> dict[str, object]:
+    """The smallest file that says enough, with further entries."""
+    return {
+        "schema_version": 1,
+        "key": "my-board",
+        "name": "My board",
+        "vendor": "Me",
+        "kind": "npu",
+        "year": 2025,
+        "peaks": {"int8": quantity(2, "TOP/s")},
+        "memories": [{"name": "DRAM", "bandwidth": quantity(8, "GB/s")}],
+        "sources": {"sheet": {"title": "Data sheet", "url": "https://example.org/sheet"}},
+        **more,
+    }
+
+
+def machine(**more: object) -> Platform:
+    return in_mode(from_mapping(minimal(**more)), None)
+
+
+@pytest.mark.parametrize("key", QUTIBENCH)
+def test_the_papers_figures_are_kept_exactly(key: str) -> None:
+    peaks, bandwidth = QUTIBENCH[key]
+    found = platform(key)
+    assert {name: found.peak(name) for name in found.datatypes} == pytest.approx(
+        {name: peak * 1e12 for name, peak in peaks.items()}
+    )
+    assert found.bandwidth == pytest.approx(bandwidth * 1e9)
+
+
+def test_the_measured_runs_name_the_same_peaks_and_bandwidths() -> None:
+    path = FACTS / "qutibench/configs_best.csv"
+    if not path.is_file():
+        pytest.skip("the QuTiBench configurations are not at hand")
+    keys = {
+        "EdgeTPU": "edgetpu", "NCS": "ncs", "TX2": "tx2", "U96-Quadcore-A53": "ultra96-a53",
+        "Ultra96-DPU": "ultra96-dpu", "ZCU102-DPU": "zcu102-dpu", "ZCU104-BISMO": "zcu104-bismo",
+        "ZCU104-DPU": "zcu104-dpu", "ZCU104-FINN": "zcu104-finn",
+    }  # fmt: skip
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert len(rows) == 131
+    for row in rows:
+        mode = row["mode"] if row["platform"] in ("EdgeTPU", "TX2") else ""
+        found = platform(f"{keys[row['platform']]}:{mode}" if mode else keys[row["platform"]])
+        assert found.peak(row["dtype"].lower()) == pytest.approx(float(row["peak_tops"]) * 1e12)
+        assert found.bandwidth == pytest.approx(float(row["bw_gbs"]) * 1e9)
+
+
+def test_accessors_are_in_base_units() -> None:
+    found = machine(
+        memories=[
+            {"name": "DRAM", "bandwidth": quantity(8, "GB/s"), "capacity": quantity(4, "GiB")},
+            {"name": "SRAM", "on_chip": True, "capacity": quantity(512, "KiB")},
+        ],
+        host_link={"name": "USB", "bandwidth": quantity(400, "MB/s")},
+        power={"tdp": quantity(2500, "mW"), "idle": quantity(1, "W")},
+        price=quantity(99, "USD", date="2025-01"),
+        lanes=quantity(3, "1"),
+    )
+    assert found.peak("int8") == 2e12
+    assert found.bandwidth == 8e9
+    assert found.ridge("int8") == 2e12 / 8e9
+    assert found.capacity == 4 * 2**30
+    assert found.on_chip_capacity == 512 * 2**10
+    assert found.host_bandwidth == 400e6
+    assert (found.tdp, found.idle_power, found.price, found.lanes) == (2.5, 1.0, 99.0, 3)
+
+
+def test_what_a_file_does_not_say_is_none() -> None:
+    found = machine()
+    unknown = (
+        found.capacity,
+        found.on_chip_capacity,
+        found.host_bandwidth,
+        found.tdp,
+        found.idle_power,
+        found.price,
+    )
+    assert unknown == (None,) * 6
+    assert (found.lanes, found.skips_zeros, found.profile, found.mode) == (1, "none", None, None)
+
+
+def test_a_missing_datatype_names_those_it_has() -> None:
+    found = machine(absent=["fp32"])
+    with pytest.raises(DatatypeError, match=r"^my-board has no fp32 arithmetic\. It has: int8$"):
+        found.peak("fp32")
+    with pytest.raises(
+        DatatypeError, match=r"does not say whether it has fp16 arithmetic\. It has: int8$"
+    ):
+        found.peak("fp16")
+    with pytest.raises(DatatypeError, match=r"unknown datatype 'int9'\. Did you mean 'int8'\?$"):
+        found.peak("int9")
+
+
+def test_the_sparse_peak_is_apart() -> None:
+    found = machine(
+        skips_zeros="2:4",
+        peaks={
+            "int8": quantity(2, "TOP/s", sparse=quantity(4, "TOP/s", pattern="2:4")),
+            "int4": quantity(4, "TOP/s"),
+        },
+    )
+    assert (found.peak("int8"), found.peak("int8", sparse=True)) == (2e12, 4e12)
+    with pytest.raises(DatatypeError, match="no sparse peak for int4"):
+        found.peak("int4", sparse=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "datatype", "carrier"),
+    [
+        ("tx2:maxn", "fp16", "fp16"),
+        ("tx2:maxn", "int8", "fp16"),
+        ("tx2:maxn", "bf16", "fp32"),  # fp16 lacks the exponents of bf16
+        ("ncs", "int2", "int8"),
+        ("zcu104-finn", "binary", "int2"),
+        ("a100-sxm-80gb", "int2", "int4"),
+        ("t4", "bf16", "fp32"),
+        ("h100-sxm", "int4", "int8"),
+    ],
+)
+def test_emulation_takes_the_narrowest_unit_that_holds_the_values(
+    key: str, datatype: str, carrier: str
+) -> None:
+    assert platform(key).emulating(datatype) == carrier
+
+
+def test_a_float_is_never_emulated_on_integers() -> None:
+    with pytest.raises(DatatypeError, match="edgetpu:fast has no fp16 arithmetic"):
+        platform("edgetpu:fast").emulating("fp16")
+
+
+# Bits of the significand (with the hidden one) and of the exponent, from the formats' definitions.
+SIGNIFICAND = {"fp64": 53, "fp32": 24, "tf32": 11, "bf16": 8, "fp16": 11, "fp8": 4, "fp4": 2}
+EXPONENT = {"fp64": 11, "fp32": 8, "tf32": 8, "bf16": 8, "fp16": 5, "fp8": 4, "fp4": 2}
+
+
+@pytest.mark.parametrize("narrow", COMPUTE_DATATYPES)
+def test_every_wider_datatype_holds_every_value(narrow: str) -> None:
+    widths = [DATATYPES[wide].bits for wide in WIDER[narrow]]
+    assert widths == sorted(widths)
+    for wide in WIDER[narrow]:
+        if narrow in SIGNIFICAND:
+            assert SIGNIFICAND[wide] >= SIGNIFICAND[narrow]
+            assert EXPONENT[wide] >= EXPONENT[narrow]
+        elif wide in SIGNIFICAND:
+            # A signed integer of n bits reaches 2**(n - 1), a power of two.
+            assert SIGNIFICAND[wide] >= DATATYPES[narrow].bits - 1
+        else:
+            assert DATATYPES[wide].bits > DATATYPES[narrow].bits
+
+
+class TestModes:
+    modes = {  # noqa: RUF012
+        "slow": {"peaks": {"int8": quantity(1, "TOP/s")}, "power": {"tdp": quantity(5, "W")}},
+        "narrow": {"memories": [{"name": "DRAM", "bandwidth": quantity(4, "GB/s")}]},
+    }
+
+    def test_a_mode_overrides_what_it_gives_and_keeps_the_rest(self) -> None:
+        spec = from_mapping(
+            minimal(modes=self.modes, power={"tdp": quantity(9, "W"), "idle": quantity(2, "W")})
+        )
+        slow, narrow = in_mode(spec, "slow"), in_mode(spec, "narrow")
+        assert (slow.key, slow.peak("int8"), slow.bandwidth, slow.tdp, slow.idle_power) == (
+            "my-board:slow",
+            1e12,
+            8e9,
+            5,
+            2,
+        )
+        assert (narrow.peak("int8"), narrow.bandwidth, narrow.tdp) == (2e12, 4e9, 9)
+
+    def test_without_a_default_a_mode_must_be_named(self) -> None:
+        spec = from_mapping(minimal(modes=self.modes))
+        with pytest.raises(
+            PlatformError, match="none was named. Ask for one of: my-board:slow, my-board:narrow"
+        ):
+            in_mode(spec, None)
+
+    def test_the_default_is_meant_and_named(self) -> None:
+        assert (
+            in_mode(from_mapping(minimal(modes=self.modes, default_mode="slow")), None).key
+            == "my-board:slow"
+        )
+        assert platform("tx2").key == "tx2:maxn"
+
+    def test_an_unknown_mode_names_the_nearest(self) -> None:
+        with pytest.raises(PlatformError, match=r"no mode 'maxm'. Did you mean 'max[npq]'\?"):
+            platform("tx2:maxm")
+
+    def test_a_machine_without_modes_has_none_to_ask_for(self) -> None:
+        with pytest.raises(PlatformError, match="has no modes, so not 'fast' either"):
+            platform("ncs:fast")
+
+
+class TestFinding:
+    def test_an_unknown_key_names_the_nearest(self) -> None:
+        with pytest.raises(
+            PlatformError, match=r"unknown platform 'h100-sxn'. Did you mean 'h100-sxm'\?"
+        ):
+            platform("h100-sxn")
+
+    def test_a_file_works_wherever_a_key_does(self, tmp_path: Path) -> None:
+        path = tmp_path / "any name.yaml"
+        path.write_text(platform_files()["tx2"].read_text())
+        assert platform(str(path)) == platform("tx2")
+        assert platform(f"{path}:maxq") == platform("tx2:maxq")
+
+    @pytest.mark.parametrize(
+        "name", ["nowhere/my.yaml", "my.yaml:fast", "a\0b.yaml", "x" * 5000 + ".yaml", ".yaml"]
+    )
+    def test_a_missing_file_is_one_line(self, name: str) -> None:
+        with pytest.raises(PlatformError) as caught:
+            platform(name)
+        assert "\n" not in str(caught.value)
+
+    def test_a_path_without_the_ending_is_told_apart_from_a_key(self) -> None:
+        with pytest.raises(PlatformError, match=r"A platform file ends in \.yaml"):
+            platform("boards/mine")
+
+    def test_a_folder_of_the_environment_comes_first(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        text = platform_files()["ncs"].read_text()
+        (tmp_path / "ncs.yaml").write_text(text.replace("value: 12.8", "value: 12.9"))
+        (tmp_path / "ncs-two.yaml").write_text(text.replace("key: ncs", "key: ncs-two"))
+        monkeypatch.setenv("ROOFLINE_PLATFORMS", str(tmp_path))
+        assert platform("ncs").bandwidth == 12.9e9
+        assert "ncs-two" in platform_keys()
+        assert platform("tx2:maxn").bandwidth == 59.7e9
+
+    def test_a_folder_that_is_none_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ROOFLINE_PLATFORMS", "/nowhere at all")
+        with pytest.raises(
+            PlatformError, match="ROOFLINE_PLATFORMS names '/nowhere at all', which is no folder"
+        ):
+            platform("ncs")
+
+    def test_a_file_must_be_named_after_its_key(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "stick.yaml").write_text(platform_files()["ncs"].read_text())
+        monkeypatch.setenv("ROOFLINE_PLATFORMS", str(tmp_path))
+        with pytest.raises(
+            PlatformError, match="key: 'ncs' is not the name of the file. Write key: stick"
+        ):
+            platform("stick")
+
+    def test_keys_name_every_mode(self) -> None:
+        keys = platform_keys()
+        assert {"tx2:maxn", "tx2:maxp", "tx2:maxq", "edgetpu:fast", "h100-sxm"} <= set(keys)
+        assert "tx2" not in keys
+        assert len(set(keys)) == len(keys)
+
+
+def test_a_platform_is_frozen_hashable_and_pickles() -> None:
+    found = platform("tx2:maxn")
+    with pytest.raises(TypeError, match="frozen"):
+        found.peaks["int8"] = found.peaks["fp32"]  # type: ignore[index]
+    assert pickle.loads(pickle.dumps(found)) == found
+    assert hash(found) == hash(platform("tx2:maxn"))
+    assert hash(found) != hash(platform("tx2:maxq"))
+
+
+def test_a_profile_is_read_and_written(tmp_path: Path) -> None:
+    measured = {"kind": "measured", "source": "run"}
+    profile = {
+        "tool": "roofline calibrate 0.1.0",
+        "date": "2026-11-21",
+        "categories": {
+            "conv": {
+                "datatype": "int8",
+                "efficiency": {"value": 0.7, "unit": "1", **measured},
+                "spread": 1.2,
+            },
+            "elementwise": {
+                "bandwidth": {"value": 6, "unit": "GB/s", **measured},
+                "overhead": {"value": 48, "unit": "us", **measured},
+            },
+        },
+        "bandwidths": {"DRAM": {"value": 7.1, "unit": "GB/s", **measured}},
+        "overhead": {"value": 0.3, "unit": "ms", **measured},
+        "constants": {"boot": {"value": 2, "unit": "J", **measured}},
+    }
+    sources = {
+        "sheet": {"title": "Data sheet", "url": "https://example.org"},
+        "run": {"title": "This machine, calibrated"},
+    }
+    spec = from_mapping(minimal(profile=profile, sources=sources))
+    path = tmp_path / "my-board.yaml"
+    path.write_text(as_yaml(spec))
+    assert load(path) == spec
+    found = platform(str(path)).profile
+    assert found is not None
+    assert found.overhead is not None
+    assert found.overhead.base == pytest.approx(0.3e-3)
+    elementwise = found.categories["elementwise"]
+    assert elementwise.overhead is not None
+    assert elementwise.overhead.base == pytest.approx(48e-6)
+    assert found.constants["boot"].base == 2.0
+
+
+def test_importing_loads_neither_yaml_nor_numpy() -> None:
+    code = "import sys, roofline.spec; print(sorted({'yaml', 'numpy', 'onnx', 'pandas', 'rich'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,1 +1,12 @@
-"""Compression: channel pruning, weight pruning and quantization as transformations of the graph."""
+"""Compression: channel pruning, weight pruning and quantization as transformations of the graph.
+
+The same request changes a workload's counts (`Workload.under`) and writes a file that runs (`compress`), and the two
+agree.
+"""
+
+from roofline.compress.compressing import Compressed, Request, compress
+from roofline.compress.quantization import Quantization
+from roofline.compress.request import Pruning
+from roofline.compress.sparsity import Sparsity
+
+__all__ = ["Compressed", "Pruning", "Quantization", "Request", "Sparsity", "compress"]

@@ -13,83 +13,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from roofline.compress.labels import FIXED, Atoms, Axes, Labels
-from roofline.node import Array, Tensor
+from roofline.compress.call import (
+    AttributeEdit,
+    Blocked,
+    Call,
+    Edit,
+    OperandEdit,
+    Producer,
+    Results,
+    State,
+    holds_weights,
+    layer_name,
+)
+from roofline.compress.labels import Atoms, Axes, Labels
+from roofline.node import Tensor
 from roofline.registry import Registry
 
-Results = Sequence["Axes | None"]
-Rule = Callable[["Call"], Results]
+Rule = Callable[[Call], Results]
 
 couplings: Registry[Rule] = Registry(
     "channel coupling", "roofline.compress", "roofline.channel_couplings"
 )
 """Every known coupling rule, keyed like the operator table (``::Conv``, ``com.microsoft::QGemm``)."""
 
-WEIGHT_KINDS = frozenset({"float", "int", "uint"})
-
 
 def couples(*op_types: str, domain: str = "") -> Callable[[Rule], Rule]:
     """Return a decorator that registers a coupling rule for operators of a domain."""
     return couplings.register(*(f"{domain}::{name}" for name in op_types), wrap=lambda rule: rule)
-
-
-@dataclass(frozen=True, slots=True)
-class AttributeEdit:
-    """An integer attribute, or list of them, that depends on how many channels stay."""
-
-    node: int
-    name: str
-    entries: tuple[Labels | int, ...]
-    """Each entry is a number, or labels of which the kept ones are counted."""
-    scalar: bool
-    per: int = 1
-    """Each count is divided by this."""
-
-
-@dataclass(frozen=True, slots=True)
-class OperandEdit:
-    """Entries of an integer operand (a target shape, bounds, sizes) that depend on how many channels stay."""
-
-    node: int
-    position: int
-    entries: Mapping[int, tuple[Labels, ...]]
-    """For each entry of the operand: labels of which the kept ones are counted."""
-    values: tuple[int, ...]
-    """The operand's present value."""
-    indices: Labels | None = None
-    """Labels of the axis that the operand's values index; the values are renumbered."""
-
-
-Edit = AttributeEdit | OperandEdit
-
-
-@dataclass(frozen=True, slots=True)
-class Producer:
-    """A layer whose filters make channels."""
-
-    node: str
-    """The layer's name."""
-    tensor: str
-    """The weight tensor, or the value made from it."""
-    axis: int
-    labels: Labels = field(compare=False, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Blocked:
-    """An operator whose coupling is unknown, and the labels it touches."""
-
-    op_type: str
-    node: str
-    why: str
-    labels: tuple[Labels, ...] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,201 +58,6 @@ class Coupling:
     producers: tuple[Producer, ...]
     blocked: tuple[Blocked, ...]
     edits: tuple[Edit, ...]
-
-
-class Call:
-    """One node as a rule sees it: the labels of its operands, its attributes, and ways to tie, fix and edit.
-
-    Args:
-        node: The node.
-        index: Its position in the graph.
-        types: Shapes, datatypes and small values of the graph's values.
-        values: Labels of the values met so far; stored tensors get theirs here on first use.
-        state: What the pass collects.
-        opset: Version of the node's operator set.
-    """
-
-    def __init__(
-        self, node: onnx.NodeProto, index: int, types: Mapping[str, Tensor], values: dict[str, Axes],
-        state: State, opset: int,
-    ) -> None:  # fmt: skip
-        self.node = node
-        self.op_type = node.op_type
-        self.index = index
-        self.opset = opset
-        self.name = layer_name(node)
-        self._types = types
-        self._values = values
-        self._state = state
-        self.atoms = state.atoms
-        self._attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-
-    def has(self, position: int) -> bool:
-        """Whether the operand at a position is given."""
-        return position < len(self.node.input) and bool(self.node.input[position])
-
-    def operand(self, position: int) -> str:
-        """Return the name of the operand at a position; empty when absent."""
-        return self.node.input[position] if position < len(self.node.input) else ""
-
-    def axes(self, position: int) -> Axes:
-        """Return the labels of an operand; an absent one has no axes."""
-        return self._values.get(self.operand(position), ())
-
-    def known(self, position: int) -> bool:
-        """Whether the rank of an operand is known."""
-        return self.operand(position) in self._values
-
-    def stored(self, position: int) -> bool:
-        """Whether an operand is made of stored weights."""
-        tensor = self._types.get(self.operand(position))
-        return tensor is not None and tensor.constant
-
-    def value(self, position: int) -> Array | None:
-        """Return the value of an operand when it is known completely."""
-        tensor = self._types.get(self.operand(position))
-        value = None if tensor is None else tensor.value
-        if value is None or (value.dtype == object and any(entry is None for entry in value.flat)):
-            return None
-        return value
-
-    def integers(self, position: int) -> tuple[int, ...] | None:
-        """Return the value of an integer operand, flat, or None when it is not known."""
-        value = self.value(position)
-        return None if value is None else tuple(int(entry) for entry in value.reshape(-1))
-
-    def output_axes(self, position: int = 0) -> Axes | None:
-        """Return fixed labels in the shape of a result, or None when its rank is unknown."""
-        name = self.node.output[position]
-        shape = getattr(self._types.get(name), "shape", None)
-        return None if shape is None else tuple(np.zeros(size or 0, np.int64) for size in shape)
-
-    def output_shape(self, position: int = 0) -> tuple[int, ...] | None:
-        """Return the shape of a result, or None when a dimension of it is unknown."""
-        tensor = self._types.get(self.node.output[position])
-        if tensor is None or tensor.shape is None or None in tensor.shape:
-            return None
-        return tuple(size for size in tensor.shape if size is not None)
-
-    def attribute(self, name: str, default: Any = None) -> Any:
-        """Return an attribute, or the default."""
-        return self._attributes.get(name, default)
-
-    def integer(self, name: str, default: int) -> int:
-        """Return an integer attribute, or the default."""
-        return int(self._attributes.get(name, default))
-
-    def tie(self, first: Labels, second: Labels) -> None:
-        """Make the positions of two axes go together."""
-        self.atoms.tie(
-            first, second, f"{self.op_type} {self.name} joins it with an axis that is not pruned"
-        )
-
-    def fix(self, labels: Labels, why: str) -> None:
-        """Make the positions of an axis stay."""
-        if labels.any():
-            self.atoms.fix(labels, f"{self.op_type} {self.name}: {why}")
-
-    def fix_all(self, axes: Axes, why: str) -> None:
-        """Make every position of a tensor stay."""
-        for labels in axes:
-            self.fix(labels, why)
-
-    def fresh(self, count: int) -> Labels:
-        """Return new labels."""
-        return self.atoms.fresh(count)
-
-    def produce(self, position: int, axis: int) -> None:
-        """Say that filters stored in an operand, one per position of an axis, make channels."""
-        labels = self.axes(position)[axis]
-        if labels.any():
-            self._state.producers.append(Producer(self.name, self.operand(position), axis, labels))
-
-    def count_attribute(self, name: str, labels: Labels, per: int = 1) -> None:
-        """Say that an integer attribute is the number of kept labels, divided by ``per``."""
-        if labels.any():
-            self._state.edits.append(
-                AttributeEdit(self.index, name, (labels,), scalar=True, per=per)
-            )
-
-    def list_attribute(self, name: str, entries: Sequence[Labels | int]) -> None:
-        """Say that a list attribute holds numbers and counts of kept labels."""
-        if any(not isinstance(entry, int) and entry.any() for entry in entries):
-            self._state.edits.append(AttributeEdit(self.index, name, tuple(entries), scalar=False))
-
-    def count_entries(
-        self, position: int, values: Sequence[int], entries: Mapping[int, tuple[Labels, ...]]
-    ) -> None:
-        """Say that entries of an integer operand are numbers of kept labels."""
-        counted = {at: parts for at, parts in entries.items() if any(part.any() for part in parts)}
-        if counted:
-            self._state.edits.append(OperandEdit(self.index, position, counted, tuple(values)))
-
-    def renumber(self, position: int, values: Sequence[int], labels: Labels) -> None:
-        """Say that an integer operand holds positions of a labelled axis."""
-        if labels.any():
-            self._state.edits.append(OperandEdit(self.index, position, {}, tuple(values), labels))
-
-    def weight_like(self) -> bool:
-        """Whether the first result has a datatype that weights have."""
-        tensor = self._types.get(self.node.output[0])
-        return tensor is not None and _holds_weights(tensor)
-
-    def shuffles(self) -> bool:
-        """Whether the first result is only transposed and reshaped again."""
-        uses = self._state.uses
-        onward = uses.get(self.node.output[0], ())
-        return bool(onward) and all(
-            node.op_type == "Transpose"
-            and all(
-                after.op_type in {"Reshape", "Flatten"} for after in uses.get(node.output[0], ())
-            )
-            for node in onward
-        )
-
-    def block(self, why: str) -> Results:
-        """Say that the coupling is unknown: pruning is refused if it would touch this node."""
-        touched = [
-            self._values[name]
-            for name in (*self.node.input, *captured(self.node))
-            if name in self._values
-        ]
-        labels = tuple(axis for axes in touched for axis in axes if axis.any())
-        if labels:
-            self._state.blocked.append(Blocked(self.op_type, self.name, why, labels))
-        return [self.output_axes(i) if name else None for i, name in enumerate(self.node.output)]
-
-
-@dataclass(slots=True)
-class State:
-    """What one pass collects; it lives as long as the pass."""
-
-    uses: Mapping[str, Sequence[onnx.NodeProto]] = field(
-        default_factory=dict[str, Sequence[onnx.NodeProto]]
-    )
-    """The nodes that take each value."""
-    atoms: Atoms = field(default_factory=Atoms)
-    producers: list[Producer] = field(default_factory=list[Producer])
-    blocked: list[Blocked] = field(default_factory=list[Blocked])
-    edits: list[Edit] = field(default_factory=list[Edit])
-
-
-def layer_name(node: onnx.NodeProto) -> str:
-    """Return a node's name, or the name of its first result when it has none."""
-    return node.name or next((name for name in node.output if name), node.op_type)
-
-
-def captured(node: onnx.NodeProto) -> list[str]:
-    """Return the names that a node's subgraphs use (their own among them, which matches nothing outside)."""
-    names: list[str] = []
-    for attribute in node.attribute:
-        for graph in (
-            (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs
-        ):
-            for inner in graph.node:
-                names += [*inner.input, *captured(inner)]
-            names += [output.name for output in graph.output]
-    return names
 
 
 def analyse(model: onnx.ModelProto, types: Mapping[str, Tensor]) -> Coupling:
@@ -371,16 +132,9 @@ def _stored_axes(atoms: Atoms, tensor: Tensor | None) -> Axes:
     if tensor is None or tensor.shape is None:
         return ()
     sizes = [size or 0 for size in tensor.shape]
-    if not _holds_weights(tensor):
+    if not holds_weights(tensor):
         return tuple(np.zeros(size, np.int64) for size in sizes)
     return tuple(atoms.fresh(size) for size in sizes)
-
-
-def _holds_weights(tensor: Tensor) -> bool:
-    if tensor.dtype is None or tensor.dtype.kind not in WEIGHT_KINDS:
-        return False
-    # 64-bit integers steer (shapes, axes, indices); they are never weights.
-    return tensor.dtype.kind == "float" or tensor.dtype.bits < 64
 
 
 def _fixed_axes(tensor: Tensor | None) -> Axes:
@@ -400,7 +154,6 @@ def product(sizes: Sequence[int]) -> int:
 
 
 __all__ = [
-    "FIXED",
     "Atoms",
     "AttributeEdit",
     "Axes",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,12 +122,12 @@ def _pools(coupling: Coupling) -> list[_Pool]:
     Each axis adds a pseudo-random number to the channels in it, as often as they occur; equal sums mean equal axes.
     """
     atoms = coupling.atoms
-    chance = np.random.default_rng(0)
+    chance = Random(0)
     signature = np.zeros(atoms.size, np.uint64)
     for axes in coupling.values.values():
         for labels in axes:
             if labels.any():
-                mark: np.uint64 = np.uint64(int(chance.integers(0, 2**63)))
+                mark = np.uint64(chance.getrandbits(63))
                 np.add.at(signature, atoms.roots(labels), mark)
     makers: dict[int, list[tuple[Producer, Labels]]] = {}
     for producer in coupling.producers:

@@ -1,0 +1,196 @@
+"""``roofline compress``: write a pruned, sparse or quantized network as an ONNX file that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roofline.cli._compression import (
+    DatatypesOption,
+    KeepChannelsOption,
+    SparseFormatOption,
+    SparsityOption,
+    request,
+)
+from roofline.cli._options import (
+    BatchOption,
+    DimOption,
+    InputOption,
+    ModelArgument,
+    ValueOption,
+    parse_dims,
+    parse_inputs,
+    parse_values,
+)
+from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, write_whole
+from roofline.errors import CompressionError, OptionError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from roofline.compress import Compressed
+
+app = typer.Typer()
+
+CONVENTIONS = {
+    "channels": "the share counts within each group of channels that must go together; halves round up, one stays",
+    "weights": "predicted bytes leave scales out; a file's scales and zero points are given apart",
+}
+"""How the figures are meant."""
+
+
+@app.command()
+def compress(
+    *,
+    model: ModelArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The ONNX file to write.")],
+    keep_channels: KeepChannelsOption = None,
+    sparsity: SparsityOption = None,
+    sparse_format: SparseFormatOption = "dense",
+    datatype: DatatypesOption = None,
+    criterion: Annotated[
+        str,
+        typer.Option("--criterion", help="Channels that stay: l1, l2 (largest), random, first."),
+    ] = "l1",
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Of random choices, inputs and weights.")
+    ] = 0,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration", help="An .npz with one array per input, for int8; else random."
+        ),
+    ] = None,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="For int8: measure activation ranges at run time.")
+    ] = False,
+    block: Annotated[
+        int | None,
+        typer.Option("--block", min=1, help="For w4a16 and the like: weights that share a scale."),
+    ] = None,
+    batch: BatchOption = None,
+    dim: DimOption = None,
+    input_: InputOption = None,
+    value: ValueOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Write a compressed network as an ONNX file, and show that its counts are those predicted."""
+    from dataclasses import replace
+
+    from roofline.compress import compress as run
+    from roofline.compress.compressing import serialized
+    from roofline.compress.writers import WriteOptions
+
+    asked = request(
+        keep_channels, sparsity, sparse_format, datatype, criterion=criterion, seed=seed
+    )
+    if asked.label == "dense":
+        raise OptionError(
+            "nothing to compress is asked", repair="Add --keep-channels, --sparsity or -d"
+        )
+    options = WriteOptions(_arrays(calibration), dynamic, block, seed)
+    binding: dict[str, Any] = {
+        "batch": batch, "dims": parse_dims(dim), "inputs": parse_inputs(input_), "values": parse_values(value),
+    }  # fmt: skip
+    name, whole = _with_weights(model, seed)
+    done = run(whole, replace(asked, options=options), name=name, **binding)
+    write_whole(output, serialized(done.model))
+    emit(_report(name, asked.label, done, output, form), None)
+
+
+def _with_weights(model: str, seed: int) -> tuple[str, onnx.ModelProto]:
+    """Return a model's name and the model with its weights; a shipped network gets random ones."""
+    import importlib
+
+    from roofline.graph import read
+
+    path = Path(model)
+    if not (path.suffix or path.exists() or len(path.parts) > 1):
+        networks = importlib.import_module("roofline.workloads")
+        return model, networks.build(model, weights="random", seed=seed)
+    # The careful reader refuses malformed files with one clear line before the weights are read.
+    read(path)
+    import onnx
+
+    try:
+        return path.stem, onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise CompressionError(
+            f"the weights of {path} cannot be read: {error}",
+            repair="Put its external data file beside it",
+        ) from error
+
+
+def _arrays(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError) as error:
+        raise OptionError(
+            f"{path} holds no arrays: {error}", repair="Write it with numpy.savez"
+        ) from error
+
+
+def _report(name: str, label: str, done: Compressed, output: Path, form: Format) -> str:
+    plan = done.plan
+    rows = [
+        {"count": "MACs", "predicted": done.predicted.macs, "file": done.counted.macs},
+        {"count": "effective MACs", "predicted": done.predicted.effective_macs, "file": None},
+        {
+            "count": "parameters",
+            "predicted": done.predicted.parameters,
+            "file": done.counted.parameters,
+        },
+        {
+            "count": "weight bytes",
+            "predicted": done.predicted.weight_bytes,
+            "file": done.counted.weight_bytes,
+        },
+    ]
+    fixed = [] if plan is None else [
+        {"layer": entry.layer, "channels": entry.channels, "reason": entry.reason} for entry in plan.fixed
+    ]  # fmt: skip
+    if form is Format.JSON:
+        return as_json({
+            "model": name, "variant": label, "file": str(output), "conventions": CONVENTIONS,
+            "predicted": _totals(done, counted=False), "counted": _totals(done, counted=True),
+            "zero_weights": done.zeros, "scale_bytes": done.scale_bytes, "agrees": done.agrees,
+            "channel_groups": 0 if plan is None else len(plan.groups),
+            "channels_removed": 0 if plan is None else plan.removed, "fixed": fixed,
+        })  # fmt: skip
+    if form is Format.CSV:
+        return as_csv(rows)
+    notes = (
+        [f"{done.scale_bytes:,} bytes of the file are scales and zero points"]
+        if done.scale_bytes
+        else []
+    )
+    notes += [f"{done.zeros:,} weights are zero"] if done.zeros else []
+    if plan is not None:
+        notes.append(f"{plan.removed:,} channels of {len(plan.groups)} groups removed")
+        notes += [
+            f"{row['layer']} keeps {row['channels']} channels: {row['reason']}"
+            for row in fixed[:5]
+        ]
+        notes += (
+            [f"and {len(fixed) - 5} more layers; --format json lists them"]
+            if len(fixed) > 5
+            else []
+        )
+    return as_table(
+        rows, title=f"{name}, {label}: wrote {output}", notes=[*notes, *CONVENTIONS.values()]
+    )
+
+
+def _totals(done: Compressed, *, counted: bool) -> dict[str, int]:
+    workload = done.counted if counted else done.predicted
+    return {
+        "macs": workload.macs, "effective_macs": workload.effective_macs, "parameters": workload.parameters,
+        "weight_bytes": workload.weight_bytes, "activation_bytes": workload.activation_bytes,
+    }  # fmt: skip

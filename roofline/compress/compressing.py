@@ -1,0 +1,149 @@
+"""Compressing a model in one call: channels, then weights, then datatypes; and how the file agrees with the what-if."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from roofline.compress.channels import prune
+from roofline.compress.pruning import PruningPlan
+from roofline.compress.quantization import Quantization
+from roofline.compress.request import Pruning
+from roofline.compress.sparsity import Sparsity, count_zeros, zeroed
+from roofline.compress.tensors import stored_tensors
+from roofline.compress.writers import WriteOptions, quantized
+from roofline.errors import CompressionError
+from roofline.precision import DATATYPES, packed_bytes
+from roofline.workload import Workload
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """All that is asked of one compression; None leaves that part as it is."""
+
+    pruning: Pruning | None = None
+    sparsity: Sparsity | None = None
+    quantization: Quantization | None = None
+    options: WriteOptions = field(default_factory=WriteOptions)
+
+    @property
+    def label(self) -> str:
+        """The request in one line, as a variant's name; ``dense`` when it asks for nothing."""
+        parts = [part.label for part in (self.pruning, self.sparsity) if part is not None]
+        parts += [self.quantization.label] if self.quantization is not None else []
+        return " ".join(part for part in parts if part != "dense") or "dense"
+
+    def under(self, workload: Workload) -> Workload:
+        """Return the workload's counts after this compression."""
+        return workload.under(
+            pruning=self.pruning, sparsity=self.sparsity, precision=self.quantization
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """A compressed model and what was predicted about it."""
+
+    model: onnx.ModelProto
+    plan: PruningPlan | None
+    """Which channels stayed; None when none were to go."""
+    predicted: Workload
+    """The counts that the what-if gives for the uncompressed model."""
+    counted: Workload
+    """The counts of the compressed model."""
+    zeros: int
+    """Weights that are zero in the compressed model, among those that multiply."""
+    scale_bytes: int
+    """Scales and zero points of more than one element in the compressed model, which the what-if leaves out."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the file's MACs are those predicted and its weight bytes are too, scales aside."""
+        return (
+            self.predicted.macs == self.counted.macs
+            and self.predicted.weight_bytes + self.scale_bytes == self.counted.weight_bytes
+        )
+
+
+def compress(
+    model: onnx.ModelProto, request: Request, *, name: str = "model", **binding: Any
+) -> Compressed:
+    """Return a compressed model beside its predicted and its counted requirements; the given model is unchanged.
+
+    Args:
+        model: With its weights.
+        request: What to do.
+        name: For messages and in the counts.
+        **binding: Sizes of open dimensions and values, as for `roofline.graph.resolve`.
+
+    Raises:
+        CompressionError: A part of the request cannot be met.
+    """
+    predicted = request.under(Workload.from_onnx(model, name=name, **binding))
+    written, plan = model, None
+    if request.pruning is not None and request.pruning.label != "dense":
+        pruned = prune(written, request.pruning, name=name, **binding)
+        written, plan = pruned.model, pruned.plan
+    if request.sparsity is not None and request.sparsity.label != "dense":
+        written = zeroed(written, request.sparsity)
+    zeros = sum(count_zeros(written).values())
+    if request.quantization is not None and request.quantization.label:
+        options = request.options
+        written = quantized(
+            written, request.quantization,
+            WriteOptions(options.calibration, options.dynamic, options.block, options.seed, options.wide, binding),
+        )  # fmt: skip
+    return Compressed(
+        written,
+        plan,
+        predicted,
+        Workload.from_onnx(written, name=name, **binding),
+        zeros,
+        scale_bytes(written),
+    )
+
+
+def scale_bytes(model: onnx.ModelProto) -> int:
+    """Return the bytes of stored scales and zero points that have more than one element, each tensor once."""
+    stored = stored_tensors(model)
+    names = {
+        name
+        for node in model.graph.node
+        if node.op_type in {"QuantizeLinear", "DequantizeLinear"}
+        for name in node.input[1:]
+        if name in stored
+    }
+    total = 0
+    for name in names:
+        tensor = stored[name]
+        elements = math.prod(tensor.dims)
+        total += packed_bytes(elements, _bits(tensor)) if elements > 1 else 0
+    return total
+
+
+def serialized(model: onnx.ModelProto) -> bytes:
+    """Return a model as the bytes of a file.
+
+    Raises:
+        CompressionError: It is larger than the two gigabytes that one ONNX file can hold.
+    """
+    try:
+        return model.SerializeToString()
+    except ValueError as error:
+        raise CompressionError(
+            f"the compressed model does not fit in one ONNX file: {error}"
+        ) from error
+
+
+def _bits(tensor: onnx.TensorProto) -> int:
+    from onnx import helper
+
+    name = helper.tensor_dtype_to_string(tensor.data_type).rpartition(".")[2].lower()
+    short = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16", "double": "fp64"}.get(
+        name, name
+    )
+    return DATATYPES[short].bits if short in DATATYPES else 8

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from roofline.errors import MeasurementError
@@ -16,6 +17,7 @@ from roofline.validate._environment import (
     package_version,
     vendor,
 )
+from roofline.validate._model import cache_folder, write_whole
 from roofline.validate._probe import last_level_cache, single_threaded
 from roofline.validate._process import run_step
 from roofline.validate.backend import backends
@@ -212,3 +214,29 @@ def _memories(roofs: Roofs) -> list[dict[str, Any]]:
 def _quantity(value: float, unit_size: float, unit: str) -> dict[str, Any]:
     scaled = float(f"{value / unit_size:.4g}")
     return {"value": scaled, "unit": unit, "kind": "measured", "source": SOURCE}
+
+
+def kept_calibration(
+    *,
+    threads: int = 0,
+    seconds: float = 12.0,
+    folder: Path | None = None,
+    report: Callable[[str, int, int], None] | None = None,
+) -> Path:
+    """Return the platform file of this machine, measured the first time it is asked for.
+
+    Args:
+        threads: A number of threads it must have a mode for; 0 is one and every core.
+        seconds: Time for measuring when it has to be.
+        folder: Where it is kept; None is the user's cache.
+        report: Told of progress.
+    """
+    place = folder or cache_folder()
+    counts = sorted({1, threads or available_cores(), available_cores()})
+    name = re.sub(r"[^a-z0-9]+", "-", cpu_name().lower()).strip("-") or "cpu"
+    path = place / f"{name}-{'-'.join(str(count) for count in counts)}.yaml"
+    if not path.exists():
+        place.mkdir(parents=True, exist_ok=True)
+        roofs = calibrate(seconds=seconds, threads=counts, report=report)
+        write_whole(path, platform_yaml(roofs, "this-machine").encode())
+    return path

@@ -1,0 +1,234 @@
+"""``roofline validate``: predict, measure on this machine, and show efficiency = measured / predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roofline.cli._check import FailIfOption, conditions, report_failures
+from roofline.cli._measuring import (
+    BackendsOption,
+    BudgetOption,
+    MemoryLimitOption,
+    RunsOption,
+    SamplingOption,
+    StoreOption,
+    ThreadsOption,
+    TimeLimitOption,
+    TrialsOption,
+    TuningOption,
+    for_backend,
+    make_options,
+    remarks,
+)
+from roofline.cli._options import BatchOption, DimOption, load_model, parse_dims
+from roofline.cli._output import (
+    Format,
+    FormatOption,
+    OutputOption,
+    as_csv,
+    as_json,
+    as_table,
+    emit,
+)
+
+if TYPE_CHECKING:
+    from roofline.spec import Platform
+    from roofline.validate.compare import Comparison
+    from roofline.validate.record import Measurement
+
+app = typer.Typer()
+
+
+@app.command()
+def validate(
+    *,
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...", help="An .onnx file, or the name of a shipped network."
+        ),
+    ],
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            "--platform",
+            "-p",
+            help="Platform file of this machine; default: a short calibration, kept for next time.",
+        ),
+    ] = None,
+    prediction: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="Prediction model; repeatable. Default: equation1."),
+    ] = None,
+    backend: BackendsOption = None,
+    tuning: TuningOption = "",
+    trials: TrialsOption = 16,
+    budget_s: BudgetOption = 0.0,
+    threads: ThreadsOption = 0,
+    batch: BatchOption = None,
+    dim: DimOption = None,
+    runs: RunsOption = 150,
+    sampling_s: SamplingOption = 60.0,
+    time_limit: TimeLimitOption = 900.0,
+    memory_limit_gb: MemoryLimitOption = 0.0,
+    chart: Annotated[
+        Path | None, typer.Option("--chart", help="Draw the efficiency bars (PNG, SVG or PDF).")
+    ] = None,
+    store: StoreOption = None,
+    fail_if: FailIfOption = None,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Predict, measure on this machine, and compare: efficiency = measured / predicted."""
+    from roofline.cli._progress import progress
+    from roofline.model import predict
+    from roofline.validate.compare import compare
+    from roofline.validate.measure import measure
+    from roofline.validate.store import Store, default_store
+
+    machine = this_machine(platform, threads)
+    options = make_options(
+        tuning=tuning,
+        trials=trials,
+        budget_s=budget_s,
+        threads=threads or machine_threads(machine),
+        batch=batch,
+        dims=parse_dims(dim),
+        runs=runs,
+        sampling_s=sampling_s,
+        time_limit=time_limit,
+        memory_limit_gb=memory_limit_gb,
+        fresh=False,
+        machine=machine.key,
+    )
+    chosen = {name: for_backend(options, name) for name in backend or ["onnxruntime"]}
+    workloads = [load_model(name, batch=batch, dim=dim) for name in models]
+    measured: list[Measurement] = []
+    with Store(store or default_store()) as kept:
+        for model in models:
+            for name, asked in chosen.items():
+                with progress(f"{model} on {name}") as report:
+                    run = measure(model, backend=name, options=asked, report=report)
+                kept.add(run)
+                measured.append(run)
+    predictions = [
+        predict(workload, machine, datatype=datatype, batch=size, model=kind)
+        for workload in workloads
+        for datatype, size in _measured_as(workload.name, measured)
+        for kind in prediction or ["equation1"]
+    ]
+    comparisons = compare(predictions, measured, platforms={machine.key: machine})
+    rows = [comparison.record() for comparison in comparisons]
+    checks = conditions(fail_if, list(rows[0])) if rows else []
+    if chart is not None:
+        draw(rows, chart)
+    emit(_written(comparisons, measured, form), output)
+    report_failures(rows, checks, ("network", "platform", "backend", "batch"))
+    if not all(run.ok for run in measured):
+        raise typer.Exit(1)
+
+
+def this_machine(platform: str | None, threads: int) -> Platform:
+    """Return the platform of this machine: the file named, or one calibrated once and kept.
+
+    Args:
+        platform: Key or path; None for the kept calibration.
+        threads: Threads the run will use; picks the operating mode of a calibration. 0 is its default.
+
+    Raises:
+        PlatformError: The file cannot be read, or has no mode for that many threads.
+    """
+    from roofline.spec import platform as find_platform
+    from roofline.validate.calibrate import kept_calibration, mode_name
+
+    if platform is not None:
+        return find_platform(platform)
+    from roofline.cli._progress import progress
+
+    with progress("calibrating this machine") as report:
+        path = kept_calibration(threads=threads, report=report)
+    return find_platform(f"{path}:{mode_name(threads)}" if threads else str(path))
+
+
+def machine_threads(machine: Platform) -> int:
+    """Return the threads a calibrated platform's numbers are for, or 0 for every core."""
+    from roofline.validate.calibrate import mode_threads
+
+    return mode_threads(machine.key) or 0
+
+
+def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw the efficiency bars of comparisons into a file.
+
+    Raises:
+        MissingPackageError: matplotlib is not installed.
+        OptionError: The file's suffix is not one that can be drawn.
+    """
+    from roofline.chart import Options as ChartOptions
+    from roofline.chart import charts, save
+
+    figure = charts.get("efficiency").compute(rows, ChartOptions()).figure()
+    save(figure, path)
+
+
+def cells(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison as a row of the table for people."""
+    row = comparison.record()
+    efficiency = comparison.efficiency
+    return {
+        "network": row["network"],
+        "platform": row["platform"],
+        "datatype": row["datatype"],
+        "batch": row["batch"],
+        "backend": row["backend"],
+        "model": row["model"],
+        "predicted fps": _number(row["predicted_fps"]),
+        "measured fps": _number(row["measured_fps"]),
+        "efficiency": None if efficiency is None else f"{100 * efficiency:.3g}%",
+        "bound": row["bound"],
+        "flag": row["flag"],
+    }
+
+
+def _measured_as(network: str, runs: Sequence[Measurement]) -> list[tuple[str, int]]:
+    """Return the datatypes and batches a network ran at."""
+    found = [
+        (run.executed or run.job.datatype, run.job.batch)
+        for run in runs
+        if run.job.network == network
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _written(comparisons: Sequence[Comparison], runs: Sequence[Measurement], form: Format) -> str:
+    rows = [comparison.record() for comparison in comparisons]
+    if form is Format.JSON:
+        from roofline.cli.verb_measure import CONVENTIONS
+
+        measurements = [{**run.to_row(), **run.to_dict()} for run in runs]
+        conventions = {**CONVENTIONS, "efficiency": _EFFICIENCY}
+        return as_json(
+            {"conventions": conventions, "comparisons": rows, "measurements": measurements}
+        )
+    if form is Format.CSV:
+        return as_csv(rows)
+    notes = [
+        f"{row['network']} on {row['backend']}: {row['explanation']}"
+        for row in rows
+        if row["explanation"] and row["status"] == "ok"
+    ]
+    notes += [*remarks(runs), _EFFICIENCY]
+    return as_table([cells(comparison) for comparison in comparisons], notes=notes)
+
+
+_EFFICIENCY = "efficiency is measured / predicted; untuned TVM code says nothing about the machine"
+
+
+def _number(value: float | None) -> str | None:
+    if value is None:
+        return None
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roofline.errors import StoreError
+from roofline.validate.record import (
+    SCHEMA_VERSION,
+    Check,
+    Environment,
+    Job,
+    Measurement,
+    Protocol,
+    Reported,
+    Status,
+    from_dict,
+)
+
+CHECKED = Check("onnxruntime", 1e-7, 1e-6, 1e-3)
+
+samples = st.lists(st.floats(1e-6, 10, allow_nan=False), max_size=40).map(tuple)
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+def run(*values, **fields):
+    job = fields.pop("job", Job("mlp", "tvm"))
+    return Measurement(job, Status.OK, samples_s=tuple(values), check=CHECKED, **fields)
+
+
+@given(samples, text, st.sampled_from(Status), st.none() | st.floats(0, 1e3))
+def test_a_record_survives_json(values, word, status, power):
+    record = Measurement(
+        Job(word, "tvm", options={"a": 1, "b": word, "c": True}, protocol=Protocol(runs=7)),
+        status, word, samples_s=values, untuned_kernels=(word,), check=CHECKED,
+        environment=Environment(host=word, versions={"tvm": word}),
+        reported=Reported("table", power_w=power), notes=(word, word),
+    )  # fmt: skip
+    assert from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+def test_the_median_and_quantiles_are_those_of_the_samples():
+    record = run(4.0, 1.0, 2.0, 3.0)
+    assert record.median_s == (2 + 3) / 2
+    assert record.min_s == 1
+    assert record.quantile_s(0) == 1
+    assert record.quantile_s(1) == 4
+    assert record.quantile_s(0.25) == 1 + 0.75 * (2 - 1)
+
+
+def test_throughput_counts_the_items_of_a_batch():
+    assert run(0.5, job=Job("mlp", "tvm", batch=8)).throughput_fps == 8 / 0.5
+
+
+def test_a_reported_throughput_is_taken_as_it_stands():
+    record = Measurement(
+        Job("mlp", "trtexec"), Status.OK,
+        reported=Reported("paper", latency_s=0.01, throughput_fps=400.0, concurrency=4),
+    )  # fmt: skip
+    assert (record.median_s, record.throughput_fps) == (0.01, 400.0)
+
+
+def test_every_choice_is_part_of_a_jobs_key():
+    job = Job("mlp", "tvm")
+    changed = [
+        replace(job, threads=2), replace(job, batch=2), replace(job, tuning="tuned"),
+        replace(job, algorithm="winograd"), replace(job, options={"x": 1}),
+        replace(job, protocol=Protocol(seed=1)), replace(job, model_sha256="ab"),
+    ]  # fmt: skip
+    assert len({job.key, *(other.key for other in changed)}) == 1 + len(changed)
+    assert job.key == Job("mlp", "tvm").key
+
+
+@pytest.mark.parametrize(
+    ("record", "flag"),
+    [
+        (run(1.0, environment=Environment(cores=2, others_share=0.6)), "disturbed"),
+        (run(1.0, wall_s=10.0, cpu_s=5.0), "waited"),
+        (run(*[1.0] * 10, *[1.5] * 10), "drift"),
+        (run(1.0, job=Job("mlp", "tvm", tuning="untuned")), "untuned"),
+        (
+            run(1.0, job=Job("mlp", "tvm", tuning="tuned"), untuned_kernels=("conv2d",)),
+            "1 kernels",
+        ),
+        (replace(run(1.0), check=Check(why="no reference")), "not checked"),
+        (replace(run(1.0), check=replace(CHECKED, informative=False)), "weak check"),
+    ],
+)
+def test_what_makes_a_run_suspicious_is_flagged(record, flag):
+    assert any(found.startswith(flag) or flag in found for found in record.flags)
+
+
+def test_a_quiet_checked_run_has_no_flags():
+    quiet = Environment(cores=2, others_share=0.01, stolen_share=0.0)
+    assert run(*[1.0] * 20, wall_s=20.0, cpu_s=19.9, environment=quiet).flags == ()
+
+
+def test_other_load_on_idle_cores_is_no_disturbance():
+    # One thread on two cores leaves half of the CPU time to others.
+    assert run(1.0, environment=Environment(cores=2, others_share=0.5)).flags == ()
+
+
+def test_a_newer_record_is_refused():
+    document = {**run(1.0).to_dict(), "schema_version": SCHEMA_VERSION + 1}
+    with pytest.raises(StoreError, match="schema version"):
+        from_dict(document)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "splendid"},
+        {"samples_s": ["fast"]},
+        {"unknown": 1},
+        {"job": {"network": "mlp"}},
+        {"job": {"network": "mlp", "backend": "tvm", "colour": "red"}},
+    ],
+)
+def test_a_damaged_record_is_one_clear_line(change):
+    with pytest.raises(StoreError, match="damaged at"):
+        from_dict({**run(1.0).to_dict(), **change})

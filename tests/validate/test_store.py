@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from roofline.errors import StoreError
+from roofline.validate.record import Job, Measurement, Status
+from roofline.validate.store import (
+    STORE_VERSION,
+    Store,
+    export_csv,
+    export_json,
+    import_csv,
+    import_json,
+)
+
+
+def run(number, **fields):
+    samples = tuple(1e-3 * (number + i / 7) for i in range(20))
+    return Measurement(
+        Job("mlp", "tvm", batch=number + 1), Status.OK, samples_s=samples,
+        timestamp=f"2026-01-01T00:00:{number:02}+00:00", **fields,
+    )  # fmt: skip
+
+
+def test_every_sample_comes_back(tmp_path):
+    runs = [run(i) for i in range(5)]
+    with Store(tmp_path / "new" / "records.db") as store:
+        assert all(store.add(record) for record in runs)
+    with Store(tmp_path / "new" / "records.db") as store:
+        assert list(store.records()) == runs
+        assert len(store) == 5
+
+
+def test_the_same_record_is_kept_once(tmp_path):
+    with Store(tmp_path / "records.db") as store:
+        assert store.add(run(1))
+        assert not store.add(run(1))
+        assert store.add(replace(run(1), timestamp="2026-01-02T00:00:00+00:00"))
+        assert len(store) == 2
+
+
+def test_records_are_chosen_by_column(tmp_path):
+    with Store(tmp_path / "records.db") as store:
+        store.add(run(1))
+        store.add(run(2))
+        assert [r.job.batch for r in store.records(batch=3, backend="tvm")] == [3]
+        with pytest.raises(StoreError, match="no column"):
+            list(store.records(**{"1=1; --": "x"}))
+
+
+def test_only_a_job_that_ended_well_is_done(tmp_path):
+    failed = replace(run(1), status=Status.FAILED, samples_s=())
+    with Store(tmp_path / "records.db") as store:
+        store.add(failed)
+        assert not store.has(failed.job.key)
+        store.add(run(1))
+        assert store.has(failed.job.key)
+
+
+def test_a_newer_store_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "records.db"
+    with Store(path) as store:
+        store.add(run(1))
+    with sqlite3.connect(path) as raw:
+        raw.execute(f"PRAGMA user_version = {STORE_VERSION + 1}")
+    raw.close()
+    with pytest.raises(StoreError, match="version"):
+        Store(path)
+    raw = sqlite3.connect(path)
+    assert raw.execute("SELECT COUNT(*) FROM records").fetchone() == (1,)
+    raw.close()
+
+
+def test_another_programs_database_is_refused(tmp_path):
+    path = tmp_path / "photos.db"
+    raw = sqlite3.connect(path)
+    raw.execute("CREATE TABLE photos (name TEXT)")
+    raw.commit()
+    raw.close()
+    with pytest.raises(StoreError, match="not a record store"):
+        Store(path)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    path = tmp_path / "records.db"
+    path.write_text("not a database " * 100)
+    with pytest.raises(StoreError, match="cannot open"):
+        Store(path)
+
+
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path):
+    with Store(tmp_path / "records.db") as store:
+        store.add(run(1))
+        (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        big = replace(run(2), notes=(os.urandom(60_000).hex(),))
+        with pytest.raises(StoreError, match="full"):
+            store.add(big)
+        assert list(store.records()) == [run(1)]
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from roofline.validate.record import Job, Measurement, Status
+from roofline.validate.store import Store
+with Store(Path(sys.argv[1])) as store:
+    for number in range(int(sys.argv[2]), 10**9):
+        store.add(Measurement(Job("mlp", sys.argv[3], batch=number), Status.OK, samples_s=(1.0,) * 150))
+        print(number, flush=True)
+"""
+
+
+def test_a_killed_writer_loses_and_doubles_nothing(tmp_path):
+    path = tmp_path / "records.db"
+    confirmed = 0
+    for attempt in range(6):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(path), str(confirmed + 1), "tvm"],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        # Killed at another point each time, in the middle of the writing.
+        for _ in range(3 + 5 * attempt):
+            confirmed = int(writer.stdout.readline())
+        time.sleep(0.003 * attempt)
+        writer.send_signal(signal.SIGKILL)
+        rest = writer.stdout.read().split("\n")
+        confirmed = max([confirmed, *(int(line) for line in rest[:-1])])
+        writer.wait()
+        writer.stdout.close()
+        with Store(path) as store:
+            kept = [record.job.batch for record in store.records()]
+        # All that was confirmed is there, in order; at most one more was written but not yet confirmed.
+        assert kept == list(range(1, len(kept) + 1))
+        assert len(kept) - confirmed in (0, 1)
+        confirmed = len(kept)
+
+
+def test_two_processes_write_one_store(tmp_path):
+    path = tmp_path / "records.db"
+    script = _WRITER.replace("10**9", "int(sys.argv[2]) + 25")
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(path), "1", name], stdout=subprocess.DEVNULL
+        )
+        for name in ("one", "two")
+    ]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    with Store(path) as store:
+        assert {
+            name: sum(r.job.backend == name for r in store.records()) for name in ("one", "two")
+        } == {
+            "one": 25,
+            "two": 25,
+        }
+
+
+@pytest.mark.parametrize(
+    ("write", "read"), [(export_json, import_json), (export_csv, import_csv)], ids=["json", "csv"]
+)
+def test_an_export_is_read_back_whole(write, read):
+    runs = [
+        run(1),
+        replace(run(2), status=Status.FAILED, reason='a "quoted", reason\nof two lines'),
+    ]
+    assert read(write(runs)) == runs
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "message"),
+    [
+        (import_json, "{", "not a JSON"),
+        (import_json, "[]", "no list of measurements"),
+        (import_json, '{"measurements": [3]}', "record 1 is not an object"),
+        (import_json, '{"measurements": [{"status": "ok"}]}', "record 1"),
+        (import_csv, "a,b\n1,2\n", "no column 'record'"),
+        (import_csv, "record\n{\n", "not JSON"),
+    ],
+)
+def test_a_damaged_export_is_one_clear_line(read, text, message):
+    with pytest.raises(StoreError, match=message):
+        read(text)

@@ -78,7 +78,7 @@ class Orthogonality(Chart):
         ax.set_axis_off()
         rows = -(-len(self.squares) // _ACROSS)
         across = min(_ACROSS, len(self.squares))
-        ax.set(xlim=(-0.55, across * 2.4 - 0.85), ylim=(-rows * 2.3 + 1.05, 1.65))
+        ax.set(xlim=(-0.55, across * 2.4 - 0.85), ylim=(-(rows - 1) * 2.3 - 0.6, 1.6))
         for index, square in enumerate(self.squares):
             left, bottom = 2.4 * (index % _ACROSS), -2.3 * (index // _ACROSS)
             corners = {

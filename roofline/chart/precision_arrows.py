@@ -65,6 +65,8 @@ class PrecisionChart(Chart):
 
     def draw(self, ax: Drawing) -> None:
         """Draw the roofs, and for each network an arrow from datatype to datatype with the gain at its end."""
+        from matplotlib.lines import Line2D
+
         far = max(intensity for path in self.paths for _, intensity, _ in path.steps)
         near = min(intensity for path in self.paths for _, intensity, _ in path.steps)
         low = min(performance for path in self.paths for _, _, performance in path.steps)
@@ -86,15 +88,23 @@ class PrecisionChart(Chart):
                             arrowprops={"arrowstyle": "-|>", "color": colour[path.label], "lw": 1.5})  # fmt: skip
             ax.plot([x for x, _ in places], [y for _, y in places], "o", ms=5, color=colour[path.label],
                     mec="white", zorder=5)  # fmt: skip
-        ends = [(path, step) for path in self.paths for step in path.steps]
+        ends = [
+            (path, step) for path in self.paths for step in path.steps
+            if step is path.steps[0] or step[2] > path.steps[0][2]
+        ]  # fmt: skip
         place_labels(
             ax, [(step[1], step[2]) for _, step in ends],
             [
-                f"{path.label} {step[0]}" if step is path.steps[0] else f"{step[0]} ×{step[2] / path.steps[0][2]:.3g}"
+                step[0] if step is path.steps[0] else f"{step[0]} ×{step[2] / path.steps[0][2]:.3g}"
                 for path, step in ends
             ],
-            colours=[colour[path.label] for path, _ in ends],
+            colours=[colour[path.label] for path, _ in ends], reach=20,
         )  # fmt: skip
+        handles = [
+            Line2D([], [], marker="o", color=colour[path.label], label=path.label)
+            for path in self.paths
+        ]
+        ax.legend(handles=handles, loc="lower right", fontsize=7)
 
 
 def compute(rows: Iterable[Row], options: Options | None = None) -> PrecisionChart:

@@ -61,7 +61,7 @@ class PruningChart(Chart):
     def draw(self, ax: Drawing) -> None:
         """Draw, relative to the unpruned network, a line for each quantity beside the square of the share."""
         from matplotlib.lines import Line2D
-        from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+        from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
         colour = style.colours(entry.network for entry in self.networks)
         for entry in self.networks:
@@ -75,8 +75,8 @@ class PruningChart(Chart):
         ax.invert_xaxis()
         ax.xaxis.set_major_locator(FixedLocator(keeps))
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        ax.xaxis.set_major_formatter(FuncFormatter(_percent))
+        ax.yaxis.set_major_formatter(FuncFormatter(_percent))
         titled(ax, self.title, "share of channels kept", "share of the unpruned network")
         handles = [
             Line2D([], [], color=colour[entry.network], lw=2, label=entry.network)
@@ -115,6 +115,10 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> PruningChart
         for name in ordered(row["network"] for row in table)
     )
     return PruningChart(networks, (options or Options()).title)
+
+
+def _percent(value: float, _: object) -> str:
+    return f"{100 * value:g}%"
 
 
 charts.add(

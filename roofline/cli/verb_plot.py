@@ -1,0 +1,72 @@
+"""``roofline plot``: one figure from a table that another verb wrote, or from a user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from roofline.cli._output import as_table, emit
+
+if TYPE_CHECKING:
+    from roofline.chart import Kind
+
+app = typer.Typer()
+
+
+@app.command()
+def plot(
+    *,
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="KIND", help="What to draw; leave out to list the kinds."),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="DATA...", help="CSV or JSON files; none shows the columns the kind takes."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The figure: a .png, .svg or .pdf file.")
+    ] = None,
+    title: Annotated[str, typer.Option("--title", help="A line above the figure.")] = "",
+    value: Annotated[
+        str,
+        typer.Option(
+            "--value", help="The column to show, in heatmap, boxes, pareto and orthogonality."
+        ),
+    ] = "",
+    x: Annotated[str, typer.Option("--x", help="The horizontal column of curves.")] = "",
+    y: Annotated[str, typer.Option("--y", help="The vertical column of curves.")] = "",
+) -> None:
+    """Draw one figure (PNG, SVG or PDF) from the results of predict, sweep, measure, validate or count."""
+    from roofline.chart import Options, charts, read_rows, save
+    from roofline.errors import OptionError
+
+    if kind is None:
+        rows = [{"kind": name, "shows": charts.get(name).summary} for name in charts]
+        emit(as_table(rows, notes=["roofline plot KIND: the columns it takes"]), None)
+        return
+    chart = charts.get(kind)
+    if not data:
+        emit(_columns(chart), None)
+        return
+    if output is None:
+        raise OptionError(
+            "no file was named for the figure", repair=f"Add -o {kind}.png (or .svg, .pdf)"
+        )
+    rows = [row for path in data for row in read_rows(path)]
+    drawn = chart.compute(rows, Options(title=title, value=value, x=x, y=y))
+    save(drawn.figure(), output)
+    if not drawn.records():
+        typer.echo(f"roofline: the data has no rows for {kind}; the figure says so", err=True)
+
+
+def _columns(chart: Kind) -> str:
+    rows = [
+        {"column": column.name, "needed": column.required, "holds": column.meaning}
+        for column in chart.columns
+    ]
+    return as_table(rows, title=f"{chart.name}: {chart.summary}")

@@ -222,7 +222,7 @@ class TestModes:
     def test_without_a_default_a_mode_must_be_named(self) -> None:
         spec = from_mapping(minimal(modes=self.modes))
         with pytest.raises(
-            PlatformError, match="none was named. Ask for one of: my-board:slow, my-board:narrow"
+            PlatformError, match=r"none was named\. Ask for one of: my-board:slow, my-board:narrow"
         ):
             in_mode(spec, None)
 
@@ -291,7 +291,7 @@ class TestFinding:
         (tmp_path / "stick.yaml").write_text(platform_files()["ncs"].read_text())
         monkeypatch.setenv("ROOFLINE_PLATFORMS", str(tmp_path))
         with pytest.raises(
-            PlatformError, match="key: 'ncs' is not the name of the file. Write key: stick"
+            PlatformError, match=r"key: 'ncs' is not the name of the file\. Write key: stick"
         ):
             platform("stick")
 

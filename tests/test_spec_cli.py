@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -156,22 +157,10 @@ def test_the_examples_in_the_comments_of_a_scaffold_are_right(
 ) -> None:
     file = tmp_path / "my-board.yaml"
     assert run("new", "my-board", "-o", file) == 0
-    head, _, body = fill(file.read_text()).partition("\nschema_version")
-    lines: list[str] = []
-    for line in body.splitlines():
-        text = line.lstrip().removeprefix("# ")
-        example = (
-            line.lstrip().startswith("# ")
-            and (": " in text or text.endswith(":") or text.startswith(("  ", "- ")))
-            and text[:1].islower() | text.startswith((" ", "-"))
-        )
-        lines.append(line.replace("# ", "", 1) if example else line)
-    file.write_text(
-        head
-        + "\nschema_version"
-        + "\n".join(lines).replace("skips_zeros: none", 'skips_zeros: "2:4"')
-        + "\n"
-    )
+    # An example is a comment that is a key, or an item of a list.
+    example = re.compile(r"^(\s*)# (\s*(?:- )?[a-z][a-z0-9_]*:(?: .*)?|\s+- .*)$", re.MULTILINE)
+    text = example.sub(r"\1\2", fill(file.read_text()))
+    file.write_text(text.replace("skips_zeros: none", 'skips_zeros: "2:4"'))
     assert run("check", file) == 0, capsys.readouterr().out
     spec = load(file)
     assert spec.peaks["fp16"].sparse is not None

@@ -1,5 +1,6 @@
 """Whatever a platform file holds, the loader gives a specification or one clear line."""
 
+# ruff: noqa: PT017 - a specification and a one-line error are both right; only another outcome fails.
 from __future__ import annotations
 
 import copy
@@ -22,7 +23,7 @@ QUICK = settings(
 SHIPPED = {key: path.read_text() for key, path in platform_files().items()}
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12),
-    st.sampled_from(["TOP/s", "GB/s", "datasheet", "general", "1.0e12", ".inf", "2:4", "int8", "~", "INFORMATION_REQUIRED"]),
+    st.sampled_from(["TOP/s", "GB/s", "datasheet", "general", "1.0e12", ".inf", "2:4", "int8", "~"]),
 )  # fmt: skip
 KEYS = st.one_of(
     st.sampled_from(

@@ -144,7 +144,8 @@ FACTORS = re.compile(
 )
 SHARE = re.compile(r"(Half of|Twice) the ([\d.]+) (TOP/s)")
 TRANSFERS = re.compile(
-    r"(?:(\d+) channels x )?(?:Effective )?(\d+) (MT/s|GT/s|MHz)(?: x (2))?(?: x (\d+) lanes)? x (\d+)( B|/)"
+    r"(?:(\d+) channels x )?(?:Effective )?(\d+) (MT/s|GT/s|MHz)"
+    r"(?: x (2))?(?: x (\d+) lanes)? x (\d+)( B|/)"
 )
 
 

@@ -1,0 +1,107 @@
+"""``roofline import``: measured runs of other tools into the record store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roofline.cli._measuring import StoreOption
+from roofline.cli._output import (
+    Format,
+    FormatOption,
+    OutputOption,
+    as_csv,
+    as_json,
+    as_table,
+    emit,
+)
+from roofline.errors import OptionError
+
+app = typer.Typer()
+
+_SHOWN = 20
+
+
+@app.command("import")
+def import_runs(
+    *,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Files of measured runs.")
+    ],
+    source: Annotated[
+        str, typer.Option("--from", help="Their format; recognized when left out.")
+    ] = "",
+    network: Annotated[str, typer.Option(help="The network, where a file does not say it.")] = "",
+    machine: Annotated[str, typer.Option(help="The machine, where a file does not say it.")] = "",
+    datatype: Annotated[
+        str, typer.Option("--datatype", "-d", help="The datatype, where a file does not say it.")
+    ] = "",
+    batch: Annotated[
+        int, typer.Option("--batch", "-b", min=1, help="The batch, where a file does not say it.")
+    ] = 1,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", metavar="OURS=THEIRS", help="A column of a CSV file by another name."
+        ),
+    ] = None,
+    store: StoreOption = None,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Read measured runs of other tools into the record store; rows that cannot be taken are listed."""
+    from roofline.validate.importers import read_runs
+    from roofline.validate.importers._registry import Facts
+    from roofline.validate.store import Store, default_store
+
+    facts = Facts(network, machine, datatype, batch, _columns(mapping or []))
+    rows: list[dict[str, object]] = []
+    refused: list[dict[str, object]] = []
+    # Everything is read before anything is stored, so that a bad second file leaves no half import.
+    read = [(path, *read_runs(path, facts, form=source)) for path in files]
+    with Store(store or default_store()) as kept:
+        for path, used, found in read:
+            added = sum(kept.add(run) for run in found.measurements)
+            rows.append(
+                {
+                    "file": str(path),
+                    "format": used.name,
+                    "runs": len(found.measurements),
+                    "added": added,
+                    "flagged": sum(bool(run.notes) for run in found.measurements),
+                    "refused": len(found.rejected),
+                }
+            )
+            refused += [
+                {"file": str(path), "row": entry.row, "reason": entry.reason}
+                for entry in found.rejected
+            ]
+    emit(_written(rows, refused, form), output)
+
+
+def _columns(mapping: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for entry in mapping:
+        ours, equals, theirs = entry.partition("=")
+        if not equals or not ours or not theirs:
+            raise OptionError(
+                f"--map {entry!r} is not of the form OURS=THEIRS",
+                repair="For example --map platform=HWType",
+            )
+        found[ours] = theirs
+    return found
+
+
+def _written(rows: list[dict[str, object]], refused: list[dict[str, object]], form: Format) -> str:
+    if form is Format.JSON:
+        return as_json({"files": rows, "refused": refused})
+    if form is Format.CSV:
+        return as_csv(rows)
+    notes = [
+        f"{entry['file']} row {entry['row']}: {entry['reason']}" for entry in refused[:_SHOWN]
+    ]
+    if len(refused) > _SHOWN:
+        notes.append(f"and {len(refused) - _SHOWN} more rows; --format json lists them all")
+    return as_table(rows, notes=notes)

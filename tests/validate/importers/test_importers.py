@@ -1,0 +1,170 @@
+"""Runs of other tools are read as their tools mean them; what cannot be taken is listed, nothing is dropped."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from roofline.errors import TableError
+from roofline.validate.importers import importers, read_runs
+from roofline.validate.importers._registry import Facts
+
+FACTS = Facts(network="net", machine="box", datatype="fp16", batch=2)
+PORTAL = (
+    Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[4] / "shared" / "facts"))
+    / "qutibench"
+    / "measurements_clean.csv"
+)
+
+
+def written(tmp_path: Path, name: str, content: object) -> Path:
+    path = tmp_path / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_trtexec_times_are_samples(tmp_path: Path) -> None:
+    entries = [
+        {"startComputeMs": 0.0, "computeMs": ms, "latencyMs": ms + 1} for ms in (2.0, 4.0, 3.0)
+    ]
+    used, found = read_runs(written(tmp_path, "times.json", entries), FACTS)
+    (run,) = found.measurements
+    assert used.name == "trtexec-times"
+    assert run.samples_s == pytest.approx((0.002, 0.004, 0.003))
+    # Two items in a median of 3 ms.
+    assert run.throughput_fps == pytest.approx(2 / 0.003)
+
+
+def test_trtexec_layers_add_up(tmp_path: Path) -> None:
+    entries = [{"count": 10}, {"name": "a", "averageMs": 1.5}, {"name": "b", "averageMs": 0.5}]
+    used, found = read_runs(written(tmp_path, "layers.json", entries), FACTS)
+    assert used.name == "trtexec-profile"
+    assert found.measurements[0].median_s == pytest.approx(0.002)
+
+
+def test_onnxruntime_profile_discards_the_first_run(tmp_path: Path) -> None:
+    events = [
+        {"cat": "Session", "name": "model_run", "dur": us} for us in (9000, 1000, 3000, 2000)
+    ]
+    used, found = read_runs(written(tmp_path, "profile.json", events), FACTS)
+    (run,) = found.measurements
+    assert used.name == "onnxruntime-profile"
+    assert (run.first_s, run.median_s) == pytest.approx((0.009, 0.002))
+
+
+def test_openvino_report_keeps_requests_in_flight_apart(tmp_path: Path) -> None:
+    text = (
+        "Command line parameters\n;\nExecution results\nMedian latency (ms);20.0\nthroughput;400\n"
+    )
+    used, found = read_runs(written(tmp_path, "report.csv", text), FACTS)
+    (run,) = found.measurements
+    assert used.name == "openvino-csv"
+    assert (run.throughput_fps, run.median_s) == (400.0, 0.02)
+    assert run.reported is not None
+    # 400 items a second × 0.02 s are 8 items in flight: 4 requests of 2.
+    assert run.reported.concurrency == 4
+
+
+def test_openvino_json(tmp_path: Path) -> None:
+    document = {"execution_results": {"latency_median": 5.0, "throughput": 400.0}}
+    used, found = read_runs(written(tmp_path, "report.json", document), FACTS)
+    assert used.name == "openvino-json"
+    assert found.measurements[0].throughput_fps == 400.0
+
+
+def test_rows_that_cannot_be_taken_are_listed_with_reasons(tmp_path: Path) -> None:
+    text = (
+        "platform,network,batch,measured_fps,latency_ms,accuracy_percent\n"
+        "a,n,1,100,10,90\n"  # good
+        "a,n,1,100,10,90\n"  # the same again
+        "a,n,2,,,90\n"  # no figure
+        "a,n,4,fast,10,90\n"  # no number
+        "a,n,8,100,80,190\n"  # no percentage
+        ",n,1,100,10,90\n"  # no machine
+    )
+    _, found = read_runs(written(tmp_path, "runs.csv", text), Facts())
+    assert len(found.measurements) == 1
+    assert [(entry.row, entry.reason) for entry in found.rejected] == [
+        (2, "the same configuration stands in an earlier row"),
+        (3, "neither a throughput nor a latency"),
+        (4, "measured_fps is 'fast', not a number"),
+        (5, "accuracy 190 % is not within 0–100"),
+        (6, "no platform"),
+    ]
+
+
+def test_contradicting_latency_is_flagged(tmp_path: Path) -> None:
+    text = "platform,network,batch,measured_fps,latency_ms\na,n,1,200,10\n"
+    _, found = read_runs(written(tmp_path, "runs.csv", text), Facts())
+    assert found.measurements[0].notes == ("latency and batch imply 100 fps",)
+
+
+def test_columns_can_be_mapped(tmp_path: Path) -> None:
+    path = written(tmp_path, "other.csv", 'HW,net,fps\nbox,one,"1,234.5"\n')
+    facts = Facts(columns={"platform": "HW", "network": "net", "measured_fps": "fps"})
+    _, found = read_runs(path, facts, form="csv")
+    assert found.measurements[0].throughput_fps == 1234.5
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"platfrom": "HW"}, r"Did you mean 'platform'\?"),
+        ({"platform": "hw"}, "has no column 'hw'"),
+        ({"platform": "HW", "network": "net"}, "measured_fps or latency_ms"),
+    ],
+)
+def test_bad_mappings_are_refused(tmp_path: Path, columns: dict[str, str], message: str) -> None:
+    path = written(tmp_path, "other.csv", "HW,net,fps\nbox,one,1\n")
+    with pytest.raises(TableError, match=message):
+        read_runs(path, Facts(columns=columns), form="csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", "{"),
+        ("a.json", "[]"),
+        ("a.csv", ""),
+        ("a.csv", "x,y\n1,2\n"),
+        ("a.txt", "hello"),
+    ],
+)
+def test_files_of_no_format_are_refused(tmp_path: Path, name: str, content: str) -> None:
+    with pytest.raises(TableError):
+        read_runs(written(tmp_path, name, content), FACTS)
+
+
+def test_a_single_run_needs_its_network(tmp_path: Path) -> None:
+    path = written(tmp_path, "times.json", [{"computeMs": 1.0}])
+    with pytest.raises(TableError, match="does not say the network"):
+        read_runs(path, Facts())
+
+
+def test_every_format_says_what_it_reads() -> None:
+    assert all(importers.get(name).title for name in importers)
+    assert {"csv", "qutibench", "trtexec-times", "openvino-csv", "onnxruntime-profile"} <= set(
+        importers
+    )
+
+
+@pytest.mark.skipif(not PORTAL.exists(), reason="the portal's measurements are not at hand")
+def test_the_portal_table_is_taken_or_explained_row_by_row() -> None:
+    used, found = read_runs(PORTAL, Facts())
+    assert used.name == "qutibench"
+    assert len(found.measurements) + len(found.rejected) == 974
+    # ResNet-50 v1.5 stands in the table twice for each mode of the EdgeTPU.
+    assert [entry.reason for entry in found.rejected] == [
+        "the same configuration stands in an earlier row"
+    ] * 2
+    best = max(
+        run.throughput_fps or 0
+        for run in found.measurements
+        if run.machine == "ultra96-dpu"
+        and run.job.network == "resnet50"
+        and run.job.variant == "dense"
+    )
+    assert best == pytest.approx(25.9, rel=0.05)

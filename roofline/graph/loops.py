@@ -55,6 +55,8 @@ class _Plan:
     stack_axes: tuple[int, ...]
     constant: bool
     """Whether trips and slices depend on no input of the graph."""
+    items: int | None = None
+    """Size of the batch axis that each result gets in front (Scan of operator set 8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +268,8 @@ def _plan(
         parts = scan_parts(proto, attributes, operands, frame.opsets.get("", 0))
         constant = all(tensor.constant for tensor in parts.slices)
         return _Plan(
-            body, name, parts.carried, parts.slices, False, parts.trips, False, parts.stack_axes, constant
+            body, name, parts.carried, parts.slices, False, parts.trips, False, parts.stack_axes, constant,
+            parts.items,
         )  # fmt: skip
     held = walker.sequences.contents(operands[0] if operands else None)
     elements = tuple(
@@ -349,6 +352,14 @@ def _joined(column: tuple[Tensor, ...]) -> Tensor:
     return _stacked(first, len(column)) if alike else replace(first, shape=None, value=None)
 
 
+def _batched(shape: Shape, items: int, stacked: bool) -> Shape:  # noqa: FBT001
+    """Return a result's shape with the batch in front; its steps were stacked once for every item."""
+    if not stacked:
+        return (items, *shape)
+    steps = None if shape[0] is None else shape[0] // max(items, 1)
+    return (items, steps, *shape[1:])
+
+
 def _results(
     walker: Walker,
     proto: NodeProto,
@@ -372,6 +383,8 @@ def _results(
         source = last[place] if row < 0 else rows[row]
         walker.sequences.alias(source, flat)
         shape = source.shape
+        if plan.items is not None and shape is not None:
+            shape = _batched(shape, plan.items, row >= 0)
         if row >= 0 and shape and row < len(plan.stack_axes) and plan.stack_axes[row]:
             axis = plan.stack_axes[row] % len(shape)
             rest = shape[1:]

@@ -27,6 +27,8 @@ class ScanParts:
     trips: int | None
     stack_axes: tuple[int, ...]
     """Where each scanned result gets its steps."""
+    items: int | None = None
+    """Size of the batch axis that operator set 8 puts before everything; None where there is none."""
 
 
 def scan_parts(
@@ -93,7 +95,7 @@ def _batched(proto: NodeProto, carried: list[Tensor], scanned: list[Tensor]) -> 
         replace(tensor, shape=tensor.shape and tensor.shape[2:], value=None) for tensor in scanned
     ]
     trips = None if steps is None or items is None else steps * items
-    return ScanParts(tuple(inner), tuple(slices), trips, ())
+    return ScanParts(tuple(inner), tuple(slices), trips, (), items)
 
 
 def _one_length(proto: NodeProto, lengths: set[int | None]) -> int | None:

@@ -65,17 +65,7 @@ class View:
         """Names of values that are shown through a view, to the name of what is stored."""
         self._leader = list(range(len(self.calls)))
         self._blocks: list[Block | None] = [
-            Block(
-                [place],
-                place,
-                place,
-                role(call.node),
-                dict.fromkeys(self.flows[place]),
-                self.outputs(place),
-            )
-            if self.live[place]
-            else None
-            for place, call in enumerate(self.calls)
+            self._alone(place) if self.live[place] else None for place in range(len(self.calls))
         ]
         for place, call in enumerate(self.calls):
             if self.live[place]:
@@ -196,6 +186,15 @@ class View:
         consumer.calls += producer.calls
         self._leader[first] = last
         self._blocks[first] = None
+
+    def _alone(self, place: int) -> Block:
+        part = role(self.node(place))
+        block = Block(
+            [place], place, place, part, dict.fromkeys(self.flows[place]), self.outputs(place)
+        )
+        if part is Role.DEQUANTIZE:
+            block.calls = 0
+        return block
 
     def _made_by(self, name: str) -> int | None:
         maker = self.maker.get(name)

@@ -141,7 +141,11 @@ def _report(name: str, label: str, done: Compressed, output: Path, form: Format)
     plan = done.plan
     rows = [
         {"count": "MACs", "predicted": done.predicted.macs, "file": done.counted.macs},
-        {"count": "effective MACs", "predicted": done.predicted.effective_macs, "file": None},
+        {
+            "count": "effective MACs",
+            "predicted": done.predicted.effective_macs,
+            "file": done.counted.effective_macs,
+        },
         {
             "count": "parameters",
             "predicted": done.predicted.parameters,
@@ -160,7 +164,7 @@ def _report(name: str, label: str, done: Compressed, output: Path, form: Format)
         return as_json({
             "model": name, "variant": label, "file": str(output), "conventions": CONVENTIONS,
             "predicted": _totals(done, counted=False), "counted": _totals(done, counted=True),
-            "zero_weights": done.zeros, "scale_bytes": done.scale_bytes, "agrees": done.agrees,
+            "stored_bytes": done.stored_bytes, "scale_bytes": done.scale_bytes, "agrees": done.agrees,
             "channel_groups": 0 if plan is None else len(plan.groups),
             "channels_removed": 0 if plan is None else plan.removed, "fixed": fixed,
         })  # fmt: skip
@@ -171,7 +175,10 @@ def _report(name: str, label: str, done: Compressed, output: Path, form: Format)
         if done.scale_bytes
         else []
     )
-    notes += [f"{done.zeros:,} weights are zero"] if done.zeros else []
+    if done.stored_bytes != done.predicted.weight_bytes:
+        notes.append(
+            f"an ONNX file stores zeros too: {done.stored_bytes:,} bytes without the sparse format"
+        )
     if plan is not None:
         notes.append(f"{plan.removed:,} channels of {len(plan.groups)} groups removed")
         notes += [

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from roofline.compress.channels import prune
 from roofline.compress.pruning import PruningPlan
 from roofline.compress.quantization import Quantization
 from roofline.compress.request import Pruning
-from roofline.compress.sparsity import Sparsity, count_zeros, zeroed
+from roofline.compress.sparse_workload import with_stored_zeros
+from roofline.compress.sparsity import Sparsity, zeroed
 from roofline.compress.tensors import stored_tensors
 from roofline.compress.writers import WriteOptions, quantized
 from roofline.errors import CompressionError
@@ -54,9 +55,9 @@ class Compressed:
     predicted: Workload
     """The counts that the what-if gives for the uncompressed model."""
     counted: Workload
-    """The counts of the compressed model."""
-    zeros: int
-    """Weights that are zero in the compressed model, among those that multiply."""
+    """The counts of the compressed model; zeros in its weights are counted one by one where pruning wrote them."""
+    stored_bytes: int
+    """The predicted weight bytes when zeros are stored too, as ONNX files store them, whatever the sparse format."""
     scale_bytes: int
     """Scales and zero points of more than one element in the compressed model, which the what-if leaves out."""
 
@@ -65,7 +66,7 @@ class Compressed:
         """Whether the file's MACs are those predicted and its weight bytes are too, scales aside."""
         return (
             self.predicted.macs == self.counted.macs
-            and self.predicted.weight_bytes + self.scale_bytes == self.counted.weight_bytes
+            and self.stored_bytes + self.scale_bytes == self.counted.weight_bytes
         )
 
 
@@ -83,28 +84,22 @@ def compress(
     Raises:
         CompressionError: A part of the request cannot be met.
     """
-    predicted = request.under(Workload.from_onnx(model, name=name, **binding))
-    written, plan = model, None
+    dense = Workload.from_onnx(model, name=name, **binding)
+    predicted = request.under(dense)
+    stored = replace(request, sparsity=None).under(dense).weight_bytes
+    written, plan, sparse = model, None, None
     if request.pruning is not None and request.pruning.label != "dense":
         pruned = prune(written, request.pruning, name=name, **binding)
         written, plan = pruned.model, pruned.plan
     if request.sparsity is not None and request.sparsity.label != "dense":
-        written = zeroed(written, request.sparsity)
-    zeros = sum(count_zeros(written).values())
+        written = sparse = zeroed(written, request.sparsity)
     if request.quantization is not None and request.quantization.label:
-        options = request.options
-        written = quantized(
-            written, request.quantization,
-            WriteOptions(options.calibration, options.dynamic, options.block, options.seed, options.wide, binding),
-        )  # fmt: skip
-    return Compressed(
-        written,
-        plan,
-        predicted,
-        Workload.from_onnx(written, name=name, **binding),
-        zeros,
-        scale_bytes(written),
-    )
+        options = replace(request.options, binding=binding)
+        written = quantized(written, request.quantization, options)
+    counted = Workload.from_onnx(written, name=name, **binding)
+    if sparse is written:
+        counted = with_stored_zeros(counted, written)
+    return Compressed(written, plan, predicted, counted, stored, scale_bytes(written))
 
 
 def scale_bytes(model: onnx.ModelProto) -> int:

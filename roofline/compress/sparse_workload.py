@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from roofline.compress.channels import joined
 from roofline.compress.recount import distinct_weight_bytes, multiplies, stored_bytes
-from roofline.compress.sparsity import Sparsity, zero_count
+from roofline.compress.sparsity import Sparsity, count_zeros, zero_count
 from roofline.errors import CompressionError
 from roofline.layer import Layer
 from roofline.node import Tensor
 from roofline.workload import Workload, transformations
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload:
@@ -49,6 +53,31 @@ def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload
 
 
 transformations.add("sparsity", sparsify_workload)
+
+
+def with_stored_zeros(workload: Workload, model: onnx.ModelProto) -> Workload:
+    """Return a workload whose effective multiply-accumulates leave out the weights that are zero in a model.
+
+    Args:
+        workload: Counted from the model.
+        model: With its weights; tensors without data count as free of zeros.
+    """
+    zeros = count_zeros(model)
+
+    def marked(layer: Layer) -> Layer:
+        tensors = _multiplying(layer)
+        elements = sum(tensor.elements or 0 for tensor in tensors)
+        found = sum(zeros.get(tensor.name, 0) for tensor in tensors)
+        if not found:
+            return layer
+        left = layer.cost.macs - layer.cost.macs * found // elements
+        return replace(layer, sparsity=found / elements, effective_macs=left)
+
+    return replace(
+        workload,
+        layers=tuple(marked(layer) for layer in workload.layers),
+        fused_layers=tuple(marked(layer) for layer in workload.fused_layers),
+    )
 
 
 def _multiplying(layer: Layer) -> list[Tensor]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from roofline.compress.sparsity import multiplying_weights
+from roofline.compress.call import layer_name
 from roofline.compress.tensors import stored_tensors, to_array
 from roofline.compress.writers import WriteOptions, writers
 from roofline.errors import CompressionError, MissingPackageError
@@ -42,7 +42,7 @@ def write_fp16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
 
 
 def write_bf16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
-    """Return the network with the weights that multiply stored in bf16, each behind a Cast.
+    """Return the network with its weights, biases and statistics stored in bf16, each behind a Cast.
 
     Few runtimes have bf16 kernels for every operator; a cast weight runs in all of them. Activations stay fp32.
     """
@@ -52,10 +52,10 @@ def write_bf16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
     written.CopyFrom(model)
     stored = stored_tensors(written)
     casts: list[onnx.NodeProto] = []
-    for name, layer in multiplying_weights(model).items():
+    for name in _float_parameters(model, options.wide):
         tensor = stored[name]
         array = to_array(tensor)
-        if layer in options.wide or array is None or tensor.data_type != TensorProto.FLOAT:
+        if array is None:
             continue
         bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
         # Round to nearest, ties to even, on the upper half of the float's bits.
@@ -63,7 +63,8 @@ def write_bf16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
         half = helper.make_tensor(
             f"{name}_bf16", TensorProto.BFLOAT16, list(array.shape), rounded.tobytes(), raw=True
         )
-        _store_beside(written, name, half)
+        drop_stored(written, name)
+        written.graph.initializer.append(half)
         casts.append(
             helper.make_node("Cast", [half.name], [name], f"{name}_cast", to=TensorProto.FLOAT)
         )
@@ -75,10 +76,24 @@ writers.add("fp16", write_fp16)
 writers.add("bf16", write_bf16)
 
 
-def _store_beside(model: onnx.ModelProto, name: str, replacement: onnx.TensorProto) -> None:
-    """Remove a stored tensor and store its replacement, which has another name."""
-    drop_stored(model, name)
-    model.graph.initializer.append(replacement)
+def _float_parameters(model: onnx.ModelProto, wide: tuple[str, ...]) -> list[str]:
+    """Return the stored fp32 tensors that are weights, biases or statistics, and no operator's settings."""
+    from onnx import TensorProto
+
+    stored = stored_tensors(model)
+    found: dict[str, None] = {}
+    for node in model.graph.node:
+        if node.op_type in _SETTINGS or layer_name(node) in wide:
+            continue
+        for name in node.input:
+            tensor = stored.get(name)
+            if tensor is not None and tensor.data_type == TensorProto.FLOAT and len(tensor.dims):
+                found[name] = None
+    return list(found)
+
+
+_SETTINGS = frozenset({"Resize", "Upsample", "QuantizeLinear", "DequantizeLinear", "Clip", "Pad"})
+"""Operators whose stored floats steer: factors, scales, bounds."""
 
 
 def drop_stored(model: onnx.ModelProto, name: str) -> None:

@@ -64,7 +64,8 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
                 )  # pyright: ignore
             else:
                 quantize_static(  # pyright: ignore
-                    _copy(model), path, Reader(), QuantFormat.QDQ, nodes_to_exclude=list(options.wide),
+                    _copy(model), path, Reader(), QuantFormat.QDQ,
+                    op_types_to_quantize=_quantized_operators(model), nodes_to_exclude=list(options.wide),
                     activation_type=QuantType.QInt8, weight_type=QuantType.QInt8,
                 )  # fmt: skip
         except CompressionError:
@@ -78,6 +79,12 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
 
 
 writers.add("int8", write_int8)
+
+
+def _quantized_operators(model: onnx.ModelProto) -> list[str]:
+    """Return the operators that become int8: all the quantizer knows but normalization, whose scales stay exact."""
+    present = {node.op_type for node in model.graph.node}
+    return sorted(kind for kind in present if not kind.endswith("Normalization"))
 
 
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -85,17 +85,7 @@ def quantized(
         raise CompressionError(
             f"the weights {missing[0]} are not at hand, so they cannot be quantized"
         )
-    return writers.get(name)(
-        model,
-        WriteOptions(
-            given.calibration,
-            given.dynamic,
-            given.block,
-            given.seed,
-            tuple(sorted(wide)),
-            given.binding,
-        ),
-    )
+    return writers.get(name)(model, replace(given, wide=tuple(sorted(wide))))
 
 
 def _wide_layers(request: Quantization, layers: list[str]) -> set[str]:

@@ -11,6 +11,9 @@ from roofline.precision import DataType
 
 Dim = int | None
 
+MAX_AXES = 1024
+"""More axes than any tensor has; a shape operand that is longer is a mistake."""
+
 
 def dtype(node: Node, position: int) -> DataType | None:
     """Return the datatype of an operand; None when it is absent or unknown."""
@@ -91,23 +94,33 @@ def broadcast(node: Node, shapes: Iterable[Shape | None]) -> Shape | None:
 
 
 def axis_of(
-    node: Node, axis: int, rank: int, *, name: str = "axis", inclusive: bool = False
+    node: Node,
+    axis: int,
+    rank: int,
+    *,
+    name: str = "axis",
+    inclusive: bool = False,
+    scalar: bool = False,
 ) -> int:
-    """Return an axis counted from the front; it must lie inside the rank (or just behind it when ``inclusive``)."""
+    """Return an axis counted from the front; it must lie inside the rank, or just behind it when ``inclusive``.
+
+    With ``scalar`` a tensor without axes has axis 0 and -1, as the reductions and Softmax allow.
+    """
     high = rank if inclusive else rank - 1
     if not -rank <= axis <= high:
-        # ONNX lets a scalar have axis 0 and -1 in the reductions and in Softmax.
-        if rank == 0 and axis in (0, -1):
+        if scalar and rank == 0 and axis in (0, -1):
             return 0
         raise malformed(node, f"{name} must lie in [{-rank}, {high}], it is {axis}")
     return axis + rank if axis < 0 else axis
 
 
-def axes_of(node: Node, axes: Sequence[int], rank: int, *, name: str = "axes") -> tuple[int, ...]:
+def axes_of(
+    node: Node, axes: Sequence[int], rank: int, *, scalar: bool = False
+) -> tuple[int, ...]:
     """Return axes counted from the front; none may come twice."""
-    found = tuple(axis_of(node, axis, rank, name=name) for axis in axes)
+    found = tuple(axis_of(node, axis, rank, name="axes", scalar=scalar) for axis in axes)
     if len(set(found)) != len(found):
-        raise malformed(node, f"{name} must differ, they are {list(axes)}")
+        raise malformed(node, f"axes must differ, they are {list(axes)}")
     return found
 
 
@@ -138,7 +151,21 @@ def length(tensor: Tensor | None) -> Dim:
     """Return how many entries a one-dimensional tensor has, or None when that is unknown."""
     if tensor is None or tensor.shape is None:
         return None
-    return 1 if not tensor.shape else tensor.shape[0]
+    return tensor.shape[0] if tensor.shape else 1
+
+
+def rank_held(node: Node, position: int) -> Dim:
+    """Return how many axes a tensor has whose shape, axes or pads an operand holds, by that operand's length.
+
+    Raises:
+        ModelError: No tensor has so many axes.
+    """
+    found = length(node.operand(position))
+    if found is not None and found > MAX_AXES:
+        raise malformed(
+            node, f"operand {position} has {found} entries, but no tensor has so many axes"
+        )
+    return found
 
 
 def divided(node: Node, size: Dim, by: int, what: str) -> Dim:

@@ -233,8 +233,8 @@ def _deform_cost(node: Node) -> Cost:
     Spec: https://onnx.ai/onnx/operators/onnx__DeformConv.html
     """
     weights = in_dims(node, 1)
-    batch, _, *spatial = in_dims(node, 2)
-    samples = in_dims(node, 0)[1] * prod(weights[2:]) * batch * prod(spatial)
+    batch, _, *spatial = in_dims(node, 2, len(weights))
+    samples = in_dims(node, 0, len(weights))[1] * prod(weights[2:]) * batch * prod(spatial)
     return Cost(conv_macs(node), has(node, 3) * out_count(node) + (14 + has(node, 4)) * samples)
 
 

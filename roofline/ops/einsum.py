@@ -13,7 +13,7 @@ from math import prod
 
 from roofline.cost import Cost
 from roofline.node import Node
-from roofline.ops._attributes import malformed, present, text
+from roofline.ops._attributes import malformed, operand, present, text
 from roofline.ops._counts import in_dims, out_count
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import Dim
@@ -75,8 +75,7 @@ def _expanded(
 def _sizes(node: Node) -> tuple[dict[str, Dim], list[str]]:
     """Return the size of every label, and the labels of the result."""
     terms, right = _terms(node)
-    tensors = present(node)
-    shapes = [tensor.shape for tensor in tensors]
+    shapes = [operand(node, position).shape for position in range(len(terms))]
     expanded, hidden = _expanded(
         node, terms, [None if shape is None else len(shape) for shape in shapes]
     )
@@ -97,12 +96,12 @@ def _sizes(node: Node) -> tuple[dict[str, Dim], list[str]]:
 
 
 def _einsum_type(node: Node) -> Sequence[TensorType | None]:
+    terms, right = _terms(node)
     kinds = [tensor.dtype for tensor in present(node) if tensor.dtype is not None]
     kind = kinds[0] if kinds else None
-    terms, right = _terms(node)
     unranked = any(
-        tensor.shape is None and _ELLIPSIS in term
-        for tensor, term in zip(present(node), terms, strict=True)
+        operand(node, place).shape is None and _ELLIPSIS in term
+        for place, term in enumerate(terms)
     )
     if unranked and _ELLIPSIS in right:
         return ((None, kind),)
@@ -112,9 +111,9 @@ def _einsum_type(node: Node) -> Sequence[TensorType | None]:
 
 def _einsum_cost(node: Node) -> Cost:
     """Count the product of all label sizes in MACs, and one operation each for every operand beyond the second."""
+    sizes, _ = _sizes(node)
     for position in range(len(node.operands)):
         in_dims(node, position)
-    sizes, _ = _sizes(node)
     whole = prod(size or 0 for size in sizes.values())
     operands = len(node.operands)
     if operands == 1:

@@ -32,7 +32,7 @@ from roofline.ops._datatypes import (
     target_or,
 )
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import dtype, length, ranked, shape, show
+from roofline.ops._shapes import dtype, rank_held, ranked, shape, show
 from roofline.ops._values import all_entries, entries, fits, number, one
 from roofline.precision import DataType
 
@@ -107,7 +107,7 @@ def _dimensions(node: Node, position: int) -> Shape | None:
     """Return the shape an operand holds; none of its dimensions may be negative."""
     found = entries(node, position)
     if found is None:
-        size = length(operand(node, position))
+        size = rank_held(node, position)
         return None if size is None else (None,) * size
     if any(size is not None and size < 0 for size in found):
         raise malformed(node, f"the shape {show(found)} holds a negative dimension")

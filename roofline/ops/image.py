@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from roofline.cost import Cost
 from roofline.node import Node
-from roofline.ops._attributes import choice, integer, malformed, operand
+from roofline.ops._attributes import choice, integer, malformed
 from roofline.ops._counts import in_count, out_count
 from roofline.ops._datatypes import UINT8
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import dtype, length, product, ranked
+from roofline.ops._shapes import dtype, product, rank_held, ranked
 from roofline.ops._values import entries
 
 NodeTypes = Sequence[TensorType | None]
@@ -48,7 +48,7 @@ def _columns_type(node: Node) -> NodeTypes:
     data = ranked(node, 0, 3)
     sizes, blocks = entries(node, 1), entries(node, 2)
     if sizes is None:
-        count = length(operand(node, 1))
+        count = rank_held(node, 1)
         if count is None:
             return ((None, dtype(node, 0)),)
         sizes = (None,) * count

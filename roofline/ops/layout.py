@@ -27,8 +27,8 @@ from roofline.ops._shapes import (
     broadcast,
     divided,
     dtype,
-    length,
     merge,
+    rank_held,
     scaled,
     shape,
     show,
@@ -153,9 +153,11 @@ def split_sizes(node: Node, size: Dim) -> tuple[Dim, ...]:
         return sizes
     count = integer(node, "num_outputs", max(1, len(node.outputs)))
     if given(node, "split", 1):
-        return (None,) * (length(node.operand(1)) or len(node.outputs))
-    if count < 1:
-        raise malformed(node, f"attribute 'num_outputs' must be positive, it is {count}")
+        return (None,) * (rank_held(node, 1) or len(node.outputs))
+    if count < 1 or (node.outputs and count != len(node.outputs)):
+        raise malformed(
+            node, f"attribute 'num_outputs' must be its {len(node.outputs)} results, it is {count}"
+        )
     if size is None:
         return (None,) * count
     if version(node) < 18 and size % count:
@@ -216,7 +218,7 @@ def _tile_type(node: Node) -> NodeTypes:
     data = shape(node, 0)
     operand(node, 1)
     if data is None:
-        size = length(node.operand(1)) if version(node) >= 6 else None
+        size = rank_held(node, 1) if version(node) >= 6 else None
         return ((None if size is None else unknown(size), dtype(node, 0)),)
     repeats = _repeats(node, len(data))
     sizes = tuple(
@@ -247,7 +249,7 @@ def _expand_type(node: Node) -> NodeTypes:
     """
     wanted = entries(node, 1)
     if wanted is None:
-        size = length(operand(node, 1))
+        size = rank_held(node, 1)
         wanted = None if size is None else (None,) * size
     elif any(size is not None and size < 0 for size in wanted):
         # PyTorch's exporter writes -1 for a dimension that stays.

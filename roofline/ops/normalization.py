@@ -34,6 +34,7 @@ def _checked_axis(node: Node) -> Sequence[TensorType | None]:
             integer(node, "axis", -1 if version(node) >= 13 else 1),
             len(found),
             inclusive=version(node) < 13,
+            scalar=True,
         )
     return same(node)
 
@@ -150,7 +151,9 @@ def _softmax_grouped(node: Node) -> Cost:
     if node.op_type != "LogSoftmax" or not dims:
         return Cost(other_ops=_SOFTMAX * elements)
     default = -1 if version(node) >= 13 else 1
-    axis = axis_of(node, integer(node, "axis", default), len(dims), inclusive=version(node) < 13)
+    axis = axis_of(
+        node, integer(node, "axis", default), len(dims), inclusive=version(node) < 13, scalar=True
+    )
     width = 1
     for size in dims[axis : axis + 1] if version(node) >= 13 else dims[axis:]:
         width *= size

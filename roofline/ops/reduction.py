@@ -20,7 +20,7 @@ from roofline.ops._attributes import flag, integer
 from roofline.ops._counts import in_count, out_count, per_output
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
-from roofline.ops._shapes import Dim, axes_of, axis_of, dtype, length, shape, unknown
+from roofline.ops._shapes import Dim, axes_of, axis_of, dtype, rank_held, shape, unknown
 from roofline.ops._values import given, is_partial, known, listed, one, scalar
 
 _Reducer = Callable[..., Any]
@@ -65,9 +65,7 @@ def _is_noop(node: Node) -> bool:
     """Return whether there are no axes, and that means that nothing is reduced."""
     if not flag(node, "noop_with_empty_axes"):
         return False
-    return (
-        not given(node, "axes", 1) or listed(node, "axes", 1) == () or length(node.operand(1)) == 0
-    )
+    return not given(node, "axes", 1) or listed(node, "axes", 1) == () or rank_held(node, 1) == 0
 
 
 def reduced(node: Node, data: Shape | None) -> Shape | None:
@@ -77,13 +75,13 @@ def reduced(node: Node, data: Shape | None) -> Shape | None:
     keep = flag(node, "keepdims", default=True)
     axes = listed(node, "axes", 1)
     if axes is None and given(node, "axes", 1):
-        count = length(node.operand(1))
+        count = rank_held(node, 1)
         if keep:
             return unknown(len(data))
         if count is None:
             return None
         return unknown(len(data) - count) if count else ()
-    gone = axes_of(node, axes, len(data)) if axes else tuple(range(len(data)))
+    gone = axes_of(node, axes, len(data), scalar=True) if axes else tuple(range(len(data)))
     if keep:
         return tuple(1 if axis in gone else size for axis, size in enumerate(data))
     return tuple(size for axis, size in enumerate(data) if axis not in gone)

@@ -28,8 +28,8 @@ from roofline.ops._shapes import (
     axes_of,
     axis_of,
     dtype,
-    length,
     product,
+    rank_held,
     same,
     shape,
     show,
@@ -58,7 +58,7 @@ def _target(node: Node) -> tuple[int | None, ...] | None:
         return found
     if node.operand(1) is None and version(node) < 5:
         raise malformed(node, "attribute 'shape' is missing")
-    size = length(operand(node, 1))
+    size = rank_held(node, 1)
     return None if size is None else (None,) * size
 
 
@@ -164,7 +164,7 @@ def _squeezed(node: Node, data: Shape) -> Shape | None:
     axes = listed(node, "axes", 1)
     if axes is None:
         if given(node, "axes", 1):
-            count = length(node.operand(1))
+            count = rank_held(node, 1)
             return None if count is None else unknown(len(data) - count)
         return None if None in data else tuple(size for size in data if size != 1)
     dropped = axes_of(node, axes, len(data))
@@ -188,7 +188,7 @@ def _unsqueezed(node: Node, data: Shape) -> Shape | None:
     if axes is None:
         if not given(node, "axes", 1):
             raise malformed(node, "its axes are missing")
-        count = length(node.operand(1))
+        count = rank_held(node, 1)
         return None if count is None else unknown(len(data) + count)
     rank = len(data) + len(axes)
     added = axes_of(node, axes, rank)

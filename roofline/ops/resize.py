@@ -24,14 +24,13 @@ from roofline.ops._attributes import (
     maybe_integers,
     maybe_numbers,
     number,
-    operand,
     text,
     version,
 )
 from roofline.ops._counts import in_dims, out_count
 from roofline.ops._counts import result as result_of
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import Dim, at_least, axes_of, dtype, length, ranked, shape, unknown
+from roofline.ops._shapes import Dim, at_least, axes_of, dtype, rank_held, ranked, shape, unknown
 from roofline.ops._values import entries
 
 NodeTypes = Sequence[TensorType | None]
@@ -43,10 +42,10 @@ _TAPS = {"nearest": 0, "linear": 2, "bilinear": 2, "cubic": 4, "bicubic": 4}
 def _numbers(node: Node, position: int) -> Numbers | None:
     """Return the numbers an operand holds, None for unknown ones; None when it is absent, empty or unknown."""
     tensor = node.operand(position)
-    if tensor is None or length(tensor) == 0:
+    if tensor is None or rank_held(node, position) == 0:
         return None
     if tensor.value is None:
-        count = length(tensor)
+        count = rank_held(node, position)
         return None if count is None else (None,) * count
     found: list[Any] = tensor.value.ravel().tolist()
     if not all(entry is None or isinstance(entry, (int, float)) for entry in found):
@@ -101,7 +100,7 @@ def _resize_type(node: Node) -> NodeTypes:
     axes = axes_of(node, maybe_integers(node, "axes") or tuple(range(len(data))), len(data))
     picked = [data[axis] for axis in axes]
     scales = _scales(node, len(data))
-    has_sizes = node.op_type == "Resize" and version(node) >= 11 and length(node.operand(3)) != 0
+    has_sizes = node.op_type == "Resize" and version(node) >= 11 and rank_held(node, 3) != 0
     if scales is None and (not has_sizes or node.operand(3) is None):
         return ((unknown(len(data)), kind),)
     if scales is not None:
@@ -181,7 +180,7 @@ def _affine_type(node: Node) -> NodeTypes:
     theta = ranked(node, 0, 3)
     sizes = entries(node, 1)
     if sizes is None:
-        count = length(operand(node, 1))
+        count = rank_held(node, 1)
         sizes = None if count is None else (None,) * count
     if sizes is None:
         return ((None, dtype(node, 0)),)

@@ -117,7 +117,7 @@ def _unique_type(node: Node) -> NodeTypes:
         count, distinct = None, None
     else:
         place = axis_of(node, axis, len(data))
-        count = None if found is None else found.shape[place]
+        count = None if found is None or found.ndim != len(data) else found.shape[place]
         distinct = (*data[:place], count, *data[place + 1 :])
         index = (data[place], INT64)
     return ((distinct, dtype(node, 0)), ((count,), INT64), ((index[0],), INT64), ((count,), INT64))
@@ -201,8 +201,7 @@ def _onehot(node: Node) -> Array | None:
     steps = np.arange(int(depth)).reshape(
         [-1 if place == axis else 1 for place in range(indices.ndim + 1)]
     )
-    chosen: Array = np.where(places == steps, choices[1], choices[0])
-    return chosen
+    return choices[np.equal(places, steps).astype(np.int64)]
 
 
 def _suppression_type(node: Node) -> NodeTypes:

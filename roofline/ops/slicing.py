@@ -24,7 +24,7 @@ from roofline.ops._shapes import (
     Dim,
     axes_of,
     dtype,
-    length,
+    rank_held,
     shape,
     show,
     unknown,
@@ -50,11 +50,7 @@ def _slices(node: Node, rank: int) -> dict[int, tuple[int | None, int | None, in
     else:
         starts, ends = entries(node, 1), entries(node, 2)
         axes, steps = all_entries(node, 3), entries(node, 4)
-        sizes = [
-            size
-            for size in (length(operand(node, 1)), length(operand(node, 2)))
-            if size is not None
-        ]
+        sizes = [size for size in (rank_held(node, 1), rank_held(node, 2)) if size is not None]
         if not sizes or (node.operand(3) is not None and axes is None):
             return None
         count = sizes[0]

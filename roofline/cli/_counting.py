@@ -56,6 +56,7 @@ def totals(workload: Workload) -> dict[str, Any]:
     cost = workload.cost
     return {
         "macs": cost.macs,
+        "effective_macs": workload.effective_macs,
         "ops": cost.ops,
         "other_ops": cost.other_ops,
         "parameters": workload.parameters,
@@ -79,6 +80,7 @@ def document(workload: Workload, *, fused: bool) -> dict[str, Any]:
         "model": workload.name,
         "source": workload.source,
         "variant": workload.variant,
+        "datatype": workload.precision,
         "batch": workload.batch,
         "inputs": {tensor.name: _typed(tensor) for tensor in workload.inputs},
         "outputs": {tensor.name: _typed(tensor) for tensor in workload.outputs},
@@ -119,6 +121,8 @@ def summary(workload: Workload) -> list[dict[str, str]]:
         _line("activations", found["activation_bytes"], "B"),
         _line("  peak alive", found["peak_activation_bytes"], "B"),
     ]
+    if found["effective_macs"] != found["macs"]:
+        rows.insert(1, _line("  with weights not zero", found["effective_macs"], "MAC"))
     for name, value in found["intensity"].items():
         known = value is not None and value != float("inf")
         rows.append({

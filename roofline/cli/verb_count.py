@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roofline.cli._compression import (
+    DatatypesOption,
+    KeepChannelsOption,
+    SparseFormatOption,
+    SparsityOption,
+    compressed,
+)
 from roofline.cli._options import (
     BatchOption,
     DimOption,
@@ -54,6 +61,10 @@ def count(
     dim: DimOption = None,
     input_: InputOption = None,
     value: ValueOption = None,
+    keep_channels: KeepChannelsOption = None,
+    sparsity: SparsityOption = None,
+    sparse_format: SparseFormatOption = "dense",
+    datatype: DatatypesOption = None,
     strict: StrictOption = False,
     diff: DiffOption = None,
     form: FormatOption = Format.TABLE,
@@ -62,7 +73,9 @@ def count(
     """Count what a model requires: operations, parameters, bytes and intensity."""
     _spare()
     options: dict[str, Any] = {"batch": batch, "dim": dim, "input_": input_, "value": value}
-    workload = load_model(model, **options)
+    workload = compressed(
+        load_model(model, **options), keep_channels, sparsity, sparse_format, datatype
+    )
     other = load_model(diff, **options) if diff is not None else None
     if strict:
         for counted in (workload, other):
@@ -163,6 +176,8 @@ def _table(workload: Workload, other: Workload | None, *, layers: bool, fused: b
         *_counting.CONVENTIONS,
     ]
     title = f"{workload.name}, batch {workload.batch}" + (f" ({inputs})" if inputs else "")
+    changes = [workload.variant if workload.variant != "dense" else "", workload.precision or ""]
+    title += "".join(f", {change}" for change in changes if change)
     parts.append(as_table(_counting.summary(workload), title=title, notes=notes))
     return "\n\n".join(parts)
 

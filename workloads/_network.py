@@ -52,10 +52,12 @@ class Network:
             batch: Items per inference; None leaves the symbolic dimension ``N``.
 
         Raises:
-            OptionError: The batch is not positive.
+            OptionError: The batch is not positive, or there is no such way to fill tensors.
         """
         from roofline.workloads._builder import Builder
 
+        if weights not in (None, "random"):
+            raise OptionError(f"weights {weights!r} are not known", repair="Use None or 'random'")
         if batch is not None and batch < 1:
             raise OptionError(f"batch {batch} is not positive", repair="Give 1 or more")
         builder = Builder(self.key, batch=batch, seed=seed if weights == "random" else None)

@@ -21,15 +21,20 @@ class Required:
 
 
 @cache
-def required(key: str) -> Required:
+def required(key: str, keep_channels: float | None = None) -> Required:
     """Count a shipped network.
+
+    Args:
+        key: Its name.
+        keep_channels: Share of the inner channels that stay; None counts the network as it is.
 
     Raises:
         NetworkError: No network has that key.
+        CompressionError: The share leaves a layer with a broken number of channels.
     """
     import roofline
 
-    workload = roofline.load(key)
+    workload = roofline.load(key).under(pruning=keep_channels)
     layers = [layer for layer in workload.layers if layer.cost.macs]
     matrices = {
         tensor.name: tensor.elements or 0

@@ -2,6 +2,7 @@
 
 import pytest
 
+import roofline
 from roofline.workloads import build, networks
 
 # Blott et al. 2021, Table 4, at full precision: giga-operations (two per multiply-accumulate) and weights of
@@ -106,3 +107,20 @@ def test_every_network_is_held_to_a_published_count(count):
         ours, other = (count(build(name, batch=1)) for name in (key, f"{key}_v15"))
         assert ours.weights == other.weights
         assert ours.macs < other.macs
+
+
+@pytest.mark.parametrize("key", networks)
+def test_the_counter_and_onnx_shape_inference_agree(key, count):
+    expected = count(build(key, batch=1))
+    workload = roofline.load(key)
+    assert workload.macs == expected.macs
+    assert workload.parameters == expected.parameters
+    assert workload.trainable_parameters == expected.trainable
+    assert not workload.unknown_layers
+
+
+@pytest.mark.parametrize("key", networks)
+def test_work_grows_with_the_batch_and_weights_do_not(key):
+    one, eight = roofline.load(key), roofline.load(key, batch=8)
+    assert eight.macs == 8 * one.macs
+    assert eight.weight_bytes == one.weight_bytes

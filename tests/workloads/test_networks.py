@@ -143,3 +143,8 @@ def test_unknown_name_is_one_error_with_the_nearest_key():
 def test_batch_must_be_positive():
     with pytest.raises(OptionError, match="batch 0"):
         build("mlp", batch=0)
+
+
+def test_unknown_filling_is_an_error():
+    with pytest.raises(OptionError, match="zeros"):
+        build("mlp", weights="zeros")

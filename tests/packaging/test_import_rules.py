@@ -41,7 +41,7 @@ RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 # Who may import what is expensive or optional; a prefix names a package with all that is in it.
 ALLOWED = {
     "onnx": ("roofline.graph", "roofline.compress", "roofline.workloads", "roofline.validate"),
-    "onnxruntime": ("roofline.validate", "roofline.compress.quantize"),
+    "onnxruntime": ("roofline.validate", "roofline.compress"),
     "tvm": ("roofline.validate",),
     "torch": ("roofline.workloads", "roofline.validate"),
     "fvcore": ("roofline.workloads",),
@@ -84,7 +84,9 @@ def part_of(module: str) -> str | None:
 
 def test_every_part_has_a_place_in_the_order() -> None:
     unplaced = {
-        name.split(".")[1] for name, _ in modules() if "." in name and name.split(".")[1] not in RANK
+        name.split(".")[1]
+        for name, _ in modules()
+        if "." in name and name.split(".")[1] not in RANK
     }
     assert not unplaced
 
@@ -123,11 +125,15 @@ def test_heavy_packages_stay_where_they_belong(package: str) -> None:
 def test_start_up_loads_nothing_heavy(code: str) -> None:
     heavy = "{'pandas', 'matplotlib', 'onnx', 'torch', 'tvm', 'onnxruntime', 'plotly'}"
     script = f"import sys\n{code}\nsys.stderr.write(' '.join({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("arguments", [["count", "mlp"], ["predict", "mlp", "-p", "h100-sxm", "-d", "fp16"]])
+@pytest.mark.parametrize(
+    "arguments", [["count", "mlp"], ["predict", "mlp", "-p", "h100-sxm", "-d", "fp16"]]
+)
 def test_counting_and_predicting_load_no_framework(arguments: list[str]) -> None:
     script = (
         "import sys\nfrom roofline.cli import main\n"
@@ -135,5 +141,7 @@ def test_counting_and_predicting_load_no_framework(arguments: list[str]) -> None
         "except SystemExit as stop: assert stop.code == 0\n"
         "sys.stderr.write(' '.join({'torch', 'tvm', 'onnxruntime', 'matplotlib', 'pandas'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stderr == ""

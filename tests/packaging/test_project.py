@@ -37,7 +37,9 @@ def test_every_package_folder_is_packaged() -> None:
 
 def test_the_ffi_pin_is_kept() -> None:
     # TVM 0.27 with ffi 0.1.15 ends the process in every MetaSchedule context.
-    assert "apache-tvm-ffi==0.1.14.post1" in PROJECT["project"]["optional-dependencies"]["validate"]
+    assert (
+        "apache-tvm-ffi==0.1.14.post1" in PROJECT["project"]["optional-dependencies"]["validate"]
+    )
 
 
 def test_command_line_reports_the_version() -> None:

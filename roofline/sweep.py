@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,7 @@ def sweep(
     operations: str | None = None,
     weights_read: str = "per-batch",
     emulate: bool = False,
+    prepare: Callable[[Workload, str | None], Workload] | None = None,
 ) -> Sweep:
     """Predict every combination.
 
@@ -70,6 +71,7 @@ def sweep(
         operations: ``macs`` or ``all``; by default the model's own.
         weights_read: ``per-batch`` or ``per-item``.
         emulate: Whether the next wider unit may stand in for a missing one.
+        prepare: Brings a workload to a datatype (None for its own) where more than its datatype is to change.
 
     Raises:
         DatatypeError: No machine has one of the datatypes, or a machine has none of them.
@@ -86,20 +88,28 @@ def sweep(
     left_out = {(entry.platform, entry.datatype) for entry in skipped}
     predictions: list[Prediction] = []
     for workload in workloads:
-        ready = {name: at_precision(workload, name) for name in datatypes or ()}
-        for platform, datatype, batch in product(
-            platforms, datatypes or (None,), batches or (None,)
-        ):
+        ready = {name: _prepared(workload, name, prepare) for name in datatypes or (None,)}
+        for platform, datatype, batch in product(platforms, ready, batches or (None,)):
             if datatype is not None and (platform.key, datatype) in left_out:
                 continue
             predictions.append(
                 predict(
-                    workload if datatype is None else ready[datatype], platform, datatype=datatype,
+                    ready[datatype], platform, datatype=datatype,
                     batch=batch, model=model, traffic=traffic, operations=operations,
                     weights_read=weights_read, emulate=emulate,
                 )
             )  # fmt: skip
     return Sweep(tuple(predictions), skipped)
+
+
+def _prepared(
+    workload: Workload,
+    datatype: str | None,
+    prepare: Callable[[Workload, str | None], Workload] | None,
+) -> Workload:
+    if prepare is not None:
+        return prepare(workload, datatype)
+    return workload if datatype is None else at_precision(workload, datatype)
 
 
 def _missing_units(

@@ -11,6 +11,7 @@ Box = tuple[float, float, float, float]
 # Where a label is tried, in points from its mark: near it first, and then farther away.
 # Directly beside comes last: that is where flat roofs run.
 _DIRECTIONS = ((-1, 1), (0, 1), (1, -1), (0, -1), (1, 1), (-1, -1), (1, 0), (-1, 0))
+OFF_THE_LINE = _DIRECTIONS[:6]
 UPPER_RIGHT = ((1, 1), (1, 0), (0, 1), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
 _DISTANCES = (6.0, 12.0, 20.0, 30.0, 42.0)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, sizes, titled
+from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, varying, words
 
@@ -113,6 +113,7 @@ class EfficiencyChart(Chart):
                     fill=False, hatch="////", edgecolor="white", lw=0, zorder=3,
                 )  # fmt: skip
         ax.set_yscale("log")
+        prefixed(ax.yaxis)
         # Room above the bars for the percentages.
         ax.set_ylim(floor, top * (top / floor) ** 0.16)
         self._percentages(ax)

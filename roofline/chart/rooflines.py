@@ -9,7 +9,7 @@ from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
-from roofline.chart._labels import place_labels, spread
+from roofline.chart._labels import OFF_THE_LINE, place_labels, spread
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
 from roofline.model import attainable, ridge
@@ -218,7 +218,7 @@ class RooflineChart(Chart):
         named = sorted(self.points, key=lambda point: -point.weight)[:6]
         place_labels(
             ax, [(point.intensity, point.performance) for point in named], [point.label for point in named],
-            colours=[style.INK] * len(named),
+            colours=[style.INK] * len(named), prefer=OFF_THE_LINE,
         )  # fmt: skip
         bounds = ordered(point.bound for point in self.points if point.bound)
         handles = [

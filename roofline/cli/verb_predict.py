@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofline.cli._check import FailIfOption, conditions, report_failures
+from roofline.cli._compression import (
+    DatatypesOption,
+    KeepChannelsOption,
+    SparseFormatOption,
+    SparsityOption,
+    compressed,
+)
 from roofline.cli._options import DimOption, InputOption, ValueOption, load_model
 from roofline.cli._output import (
     Format,
@@ -22,6 +29,7 @@ from roofline.cli._output import (
 if TYPE_CHECKING:
     from roofline.model import Prediction
     from roofline.sweep import Sweep
+    from roofline.workload import Workload
 
 app = typer.Typer()
 
@@ -32,12 +40,6 @@ ModelsArgument = Annotated[
 PlatformOption = Annotated[
     list[str],
     typer.Option("--platform", "-p", help="A machine's key (tx2:maxn) or YAML file; repeatable."),
-]
-DatatypeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--datatype", "-d", help="int8, fp16, w4a8, ...; repeatable. Default: the network's own."
-    ),
 ]
 BatchesOption = Annotated[
     list[int] | None,
@@ -77,7 +79,7 @@ def predict(
     *,
     models: ModelsArgument,
     platform: PlatformOption,
-    datatype: DatatypeOption = None,
+    datatype: DatatypesOption = None,
     batch: BatchesOption = None,
     model: PredictionModelOption = "equation1",
     traffic: TrafficOption = None,
@@ -88,6 +90,9 @@ def predict(
         bool, typer.Option("--layers", help="Show each layer (with --model layerwise).")
     ] = False,
     fail_if: FailIfOption = None,
+    keep_channels: KeepChannelsOption = None,
+    sparsity: SparsityOption = None,
+    sparse_format: SparseFormatOption = "dense",
     dim: DimOption = None,
     input_: InputOption = None,
     value: ValueOption = None,
@@ -101,9 +106,16 @@ def predict(
 
     machines = [find_platform(key) for key in platform]
     workloads = [load_model(name, dim=dim, input_=input_, value=value) for name in models]
+    whole = [name for name in datatype or () if "=" not in name]
+    parts = [name for name in datatype or () if "=" in name]
+
+    def prepare(workload: Workload, name: str | None) -> Workload:
+        asked = parts if name is None else [name, *parts]
+        return compressed(workload, keep_channels, sparsity, sparse_format, asked)
+
     result = sweep(
-        workloads, machines, datatypes=datatype, batches=batch, model=model, traffic=traffic,
-        operations=operations, weights_read=weights_read, emulate=emulate,
+        workloads, machines, datatypes=whole or None, batches=batch, model=model, traffic=traffic,
+        operations=operations, weights_read=weights_read, emulate=emulate, prepare=prepare,
     )  # fmt: skip
     if layers and not any(prediction.layers for prediction in result.predictions):
         raise OptionError(

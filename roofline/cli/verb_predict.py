@@ -28,7 +28,7 @@ from roofline.cli._output import (
 
 if TYPE_CHECKING:
     from roofline.model import Prediction
-    from roofline.sweep import Sweep
+    from roofline._sweep import Sweep
     from roofline.workload import Workload
 
 app = typer.Typer()
@@ -102,7 +102,7 @@ def predict(
     """Predict throughput, latency, bound, energy and fit of networks on machines."""
     from roofline.errors import OptionError
     from roofline.spec import platform as find_platform
-    from roofline.sweep import sweep
+    from roofline._sweep import sweep
 
     machines = [find_platform(key) for key in platform]
     workloads = [load_model(name, dim=dim, input_=input_, value=value) for name in models]

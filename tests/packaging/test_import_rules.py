@@ -29,7 +29,7 @@ LAYERS = (
     ("workload",),
     ("compress",),
     ("model",),
-    ("sweep",),
+    ("_sweep",),
     ("chart", "report"),
     ("workloads",),
     ("validate",),

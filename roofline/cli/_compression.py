@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roofline.errors import CompressionError
+
 if TYPE_CHECKING:
+    import onnx
+
     from roofline.compress import Request
     from roofline.workload import Workload
 
@@ -90,3 +97,64 @@ def compressed(
     if not (keep_channels or sparsity or datatype or sparse_format != "dense"):
         return workload
     return request(keep_channels, sparsity, sparse_format, datatype).under(workload)
+
+
+@contextmanager
+def written(
+    models: Sequence[str],
+    keep_channels: Sequence[str] | None = None,
+    sparsity: Sequence[str] | None = None,
+    sparse_format: str = "dense",
+    datatype: Sequence[str] | None = None,
+    *,
+    dims: Mapping[str, int] | None = None,
+) -> Generator[list[tuple[str, str]]]:
+    """Write each model under the compression flags into a folder that lives as long as the context.
+
+    Yields:
+        For each model, what to run and the name of its variant; without flags the model itself, ``dense``.
+
+    Raises:
+        RooflineError: A model cannot be compressed so.
+    """
+    if not (keep_channels or sparsity or datatype):
+        yield [(model, "dense") for model in models]
+        return
+    from roofline.compress import compress
+    from roofline.compress.compressing import serialized
+
+    asked = request(keep_channels, sparsity, sparse_format, datatype)
+    with tempfile.TemporaryDirectory(prefix="roofline-") as folder:
+        made: list[tuple[str, str]] = []
+        for place, model in enumerate(models):
+            name, whole = with_weights(model, 0)
+            done = compress(whole, asked, name=name, dims=dims)
+            # The network keeps its name, and two files of one name do not meet.
+            path = Path(folder) / str(place) / f"{name}.onnx"
+            path.parent.mkdir()
+            path.write_bytes(serialized(done.model))
+            made.append((str(path), done.predicted.variant))
+        yield made
+
+
+def with_weights(model: str, seed: int) -> tuple[str, onnx.ModelProto]:
+    """Return a model's name and the model with its weights; a shipped network gets random ones."""
+    import importlib
+
+    from roofline.graph import read
+
+    path = Path(model)
+    if not (path.suffix or path.exists() or len(path.parts) > 1):
+        networks = importlib.import_module("roofline.workloads")
+        return model, networks.build(model, weights="random", seed=seed)
+    # The careful reader refuses malformed files with one clear line before the weights are read.
+    read(path)
+    import onnx
+
+    try:
+        return path.stem, onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise CompressionError(
+            f"the weights of {path} cannot be read: {error}",
+            repair="Put its external data file beside it",
+        ) from error

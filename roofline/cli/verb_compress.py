@@ -13,6 +13,7 @@ from roofline.cli._compression import (
     SparseFormatOption,
     SparsityOption,
     request,
+    with_weights,
 )
 from roofline.cli._options import (
     BatchOption,
@@ -25,11 +26,9 @@ from roofline.cli._options import (
     parse_values,
 )
 from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, write_whole
-from roofline.errors import CompressionError, OptionError
+from roofline.errors import OptionError
 
 if TYPE_CHECKING:
-    import onnx
-
     from roofline.compress import Compressed
 
 app = typer.Typer()
@@ -94,33 +93,10 @@ def compress(
     binding: dict[str, Any] = {
         "batch": batch, "dims": parse_dims(dim), "inputs": parse_inputs(input_), "values": parse_values(value),
     }  # fmt: skip
-    name, whole = _with_weights(model, seed)
+    name, whole = with_weights(model, seed)
     done = run(whole, replace(asked, options=options), name=name, **binding)
     write_whole(output, serialized(done.model))
     emit(_report(name, asked.label, done, output, form), None)
-
-
-def _with_weights(model: str, seed: int) -> tuple[str, onnx.ModelProto]:
-    """Return a model's name and the model with its weights; a shipped network gets random ones."""
-    import importlib
-
-    from roofline.graph import read
-
-    path = Path(model)
-    if not (path.suffix or path.exists() or len(path.parts) > 1):
-        networks = importlib.import_module("roofline.workloads")
-        return model, networks.build(model, weights="random", seed=seed)
-    # The careful reader refuses malformed files with one clear line before the weights are read.
-    read(path)
-    import onnx
-
-    try:
-        return path.stem, onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise CompressionError(
-            f"the weights of {path} cannot be read: {error}",
-            repair="Put its external data file beside it",
-        ) from error
 
 
 def _arrays(path: Path | None) -> dict[str, Any] | None:

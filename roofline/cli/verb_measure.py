@@ -6,6 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roofline.cli._compression import (
+    DatatypesOption,
+    KeepChannelsOption,
+    SparseFormatOption,
+    SparsityOption,
+    written,
+)
 from roofline.cli._measuring import (
     BackendsOption,
     BudgetOption,
@@ -55,6 +62,10 @@ def measure(
     threads: ThreadsOption = 0,
     batch: BatchOption = None,
     dim: DimOption = None,
+    keep_channels: KeepChannelsOption = None,
+    sparsity: SparsityOption = None,
+    sparse_format: SparseFormatOption = "dense",
+    datatype: DatatypesOption = None,
     runs: RunsOption = 150,
     sampling_s: SamplingOption = 60.0,
     time_limit: TimeLimitOption = 900.0,
@@ -67,6 +78,8 @@ def measure(
     output: OutputOption = None,
 ) -> None:
     """Run networks on this machine: first run discarded, median of the rest, outputs checked."""
+    from dataclasses import replace
+
     from roofline.cli._progress import progress
     from roofline.validate.measure import measure as run
     from roofline.validate.store import Store, default_store
@@ -87,11 +100,16 @@ def measure(
     names = backend or ["tvm"]
     chosen = {name: for_backend(options, name) for name in names}
     done: list[Measurement] = []
-    with Store(store or default_store()) as kept:
-        for model in models:
+    flags = (keep_channels, sparsity, sparse_format, datatype)
+    with (
+        written(models, *flags, dims=parse_dims(dim)) as variants,
+        Store(store or default_store()) as kept,
+    ):
+        for shown, (model, variant) in zip(models, variants, strict=True):
             for name, asked in chosen.items():
-                with progress(f"{model} on {name}") as report:
-                    record = run(model, backend=name, options=asked, report=report)
+                with progress(f"{shown} on {name}") as report:
+                    compressed = replace(asked, variant=variant)
+                    record = run(model, backend=name, options=compressed, report=report)
                 kept.add(record)
                 done.append(record)
     emit(_written(done, form), output)

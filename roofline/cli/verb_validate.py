@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofline.cli._check import FailIfOption, conditions, report_failures
+from roofline.cli._compression import (
+    DatatypesOption,
+    KeepChannelsOption,
+    SparseFormatOption,
+    SparsityOption,
+    compressed,
+    written,
+)
 from roofline.cli._measuring import (
     BackendsOption,
     BudgetOption,
@@ -71,6 +79,10 @@ def validate(
     threads: ThreadsOption = 0,
     batch: BatchOption = None,
     dim: DimOption = None,
+    keep_channels: KeepChannelsOption = None,
+    sparsity: SparsityOption = None,
+    sparse_format: SparseFormatOption = "dense",
+    datatype: DatatypesOption = None,
     runs: RunsOption = 150,
     sampling_s: SamplingOption = 60.0,
     time_limit: TimeLimitOption = 900.0,
@@ -84,6 +96,8 @@ def validate(
     output: OutputOption = None,
 ) -> None:
     """Predict, measure on this machine, and compare: efficiency = measured / predicted."""
+    from dataclasses import replace
+
     from roofline.cli._progress import progress
     from roofline.model import predict
     from roofline.validate.compare import compare
@@ -106,13 +120,19 @@ def validate(
         machine=machine.key,
     )
     chosen = {name: for_backend(options, name) for name in backend or ["onnxruntime"]}
-    workloads = [load_model(name, batch=batch, dim=dim) for name in models]
+    flags = (keep_channels, sparsity, sparse_format, datatype)
+    workloads = [compressed(load_model(name, batch=batch, dim=dim), *flags) for name in models]
     measured: list[Measurement] = []
-    with Store(store or default_store()) as kept:
-        for model in models:
+    with (
+        written(models, *flags, dims=parse_dims(dim)) as variants,
+        Store(store or default_store()) as kept,
+    ):
+        for shown, (model, variant) in zip(models, variants, strict=True):
             for name, asked in chosen.items():
-                with progress(f"{model} on {name}") as report:
-                    run = measure(model, backend=name, options=asked, report=report)
+                with progress(f"{shown} on {name}") as report:
+                    run = measure(
+                        model, backend=name, options=replace(asked, variant=variant), report=report
+                    )
                 kept.add(run)
                 measured.append(run)
     predictions = [

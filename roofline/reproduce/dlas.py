@@ -42,13 +42,12 @@ def expected() -> Table:
 def achieved() -> Table:
     """List the printed shares of the expected speed-ups; they are measurements on machines that are not here."""
     why = "measured with tuned programs on that machine; here the printed share serves as evidence"
-    cells = [
-        Cell(
-            f"{row['dataset']}, {row['platform']}, {'tuned' if row['tuned'] == 'yes' else 'untuned'}, {row['technique']}",
-            row["achieved_percent"], None, agrees=False, why=f"{row['flag']}; {why}" if row["flag"] else why,
-        )
-        for row in table("dlas_achieved")
-    ]  # fmt: skip
+    cells: list[Cell] = []
+    for row in table("dlas_achieved"):
+        place = f"{row['dataset']}, {row['platform']}, {'tuned' if row['tuned'] == 'yes' else 'untuned'}"
+        reason = f"{row['flag']}; {why}" if row["flag"] else why
+        name = f"{place}, {row['technique']}"
+        cells.append(Cell(name, row["achieved_percent"], None, agrees=False, why=reason))
     return Table(
         "Achieved percent of the expected speed-up",
         tuple(cells),

@@ -155,6 +155,14 @@ def test_the_sparse_peak_is_apart() -> None:
         found.peak("int4", sparse=True)
 
 
+def test_another_figure_for_a_peak_is_asked_for_by_name() -> None:
+    other = {"vendor": quantity(1, "TOP/s")}
+    found = machine(peaks={"int8": quantity(2, "TOP/s", alternatives=other)})
+    assert (found.peak("int8"), found.peak("int8", alternative="vendor")) == (2e12, 1e12)
+    with pytest.raises(DatatypeError, match=r"no figure 'seller' for int8\. It has: vendor$"):
+        found.peak("int8", alternative="seller")
+
+
 @pytest.mark.parametrize(
     ("key", "datatype", "carrier"),
     [
@@ -277,6 +285,26 @@ class TestFinding:
         assert platform("ncs").bandwidth == 12.9e9
         assert "ncs-two" in platform_keys()
         assert platform("tx2:maxn").bandwidth == 59.7e9
+
+    def test_a_package_ships_machines_through_an_entry_point(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        boards = tmp_path / "acme_boards"
+        boards.mkdir()
+        (boards / "__init__.py").write_text("")
+        text = platform_files()["ncs"].read_text().replace("key: ncs", "key: acme-one")
+        (boards / "acme-one.yaml").write_text(text)
+        info = tmp_path / "acme_boards-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-boards\nVersion: 1.0\n")
+        entry = info / "entry_points.txt"
+        entry.write_text("[roofline.platforms]\nacme = acme_boards\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        assert platform("acme-one").peak("fp16") == 0.5e12
+        assert "acme-one" in platform_keys()
+        entry.write_text("[roofline.platforms]\nacme = acme_bards\n")
+        with pytest.raises(PlatformError, match="names 'acme_bards', which is no package"):
+            platform("ncs")
 
     def test_a_folder_that_is_none_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ROOFLINE_PLATFORMS", "/nowhere at all")

@@ -8,6 +8,7 @@ from roofline.spec.loading import from_mapping, load
 from roofline.spec.machine import Platform, in_mode
 from roofline.spec.quantity import Quantity
 from roofline.spec.schema import Category, Memory, Peak, Profile, Source, Specification
+from roofline.spec.writing import as_yaml
 
 __all__ = [
     "Category",
@@ -18,6 +19,7 @@ __all__ = [
     "Quantity",
     "Source",
     "Specification",
+    "as_yaml",
     "from_mapping",
     "in_mode",
     "load",

@@ -164,27 +164,42 @@ class Platform(BaseModel):
         """Return whether the machine has arithmetic for a datatype."""
         return datatype in self.peaks
 
-    def peak(self, datatype: str, *, sparse: bool = False) -> float:
+    def peak(
+        self, datatype: str, *, sparse: bool = False, alternative: str | None = None
+    ) -> float:
         """Return the peak of a datatype.
 
         Args:
             datatype: One of `roofline.precision.COMPUTE_DATATYPES`.
             sparse: Ask for the peak under structured sparsity instead of the dense one.
+            alternative: Ask for another figure for the same peak by its name in the file, such as
+                ``fp32-accumulate`` of a GeForce card.
 
         Returns:
             Operations per second; one multiply-accumulate is two operations.
 
         Raises:
-            DatatypeError: The machine has no such unit, or its file does not say; the message names those it has.
+            DatatypeError: The machine has no such unit or figure, or its file does not say; the message names
+                those it has.
 
         Example:
             >>> from roofline.spec import platform
             >>> platform("tx2:maxn").peak("fp16")
             1330000000000.0
+            >>> platform("rtx-4090").peak("fp16", alternative="fp32-accumulate")
+            165150000000000.0
         """
         found = self.peaks.get(datatype)
         if found is None:
             raise self._no_peak(datatype)
+        if alternative is not None:
+            other = found.alternatives.get(alternative)
+            if other is None:
+                raise DatatypeError(
+                    f"{self.key} has no figure {alternative!r} for {datatype}",
+                    repair=f"It has: {', '.join(found.alternatives) or 'none but the peak'}",
+                )
+            return other.base
         if not sparse:
             return found.base
         if found.sparse is None:

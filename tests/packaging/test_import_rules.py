@@ -27,6 +27,7 @@ LAYERS = (
     ("layer",),
     ("graph",),
     ("workload",),
+    ("_load",),
     ("compress",),
     ("model",),
     ("_sweep",),
@@ -34,7 +35,7 @@ LAYERS = (
     ("workloads",),
     ("validate",),
     ("reproduce",),
-    ("cli",),
+    ("cli", "__main__"),
 )
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 

@@ -1,0 +1,148 @@
+"""The oracle of channel pruning: the dense network, its removed channels zeroed where they are consumed, in ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper, numpy_helper
+from roofline.compress.channels import prune
+from roofline.compress.pruning import PruningPlan
+from roofline.compress.request import Pruning
+from roofline.graph import resolve
+
+# Operands through which each operator takes channels in; a recurrent layer takes its own state in through R. DynamicQuantizeLinear stands before integer products.
+CONSUMERS = {
+    "Conv": (0,), "ConvTranspose": (0,), "Gemm": (0, 1), "MatMul": (0, 1), "Einsum": (0, 1), "LSTM": (0, 2), "GRU": (0, 2),
+    "RNN": (0, 2), "DynamicQuantizeLinear": (0,), "Attention": (0, 1, 2),
+}  # fmt: skip
+
+
+def weight(name: str, *dims: int, seed: int = 0) -> onnx.TensorProto:
+    """Return random weights that keep activations near one; no two tensors of a graph are alike."""
+    chance = np.random.default_rng((seed, *name.encode()))
+    scale = (2 / max(1, int(np.prod(dims[1:])))) ** 0.5
+    return numpy_helper.from_array((chance.standard_normal(dims) * scale).astype(np.float32), name)
+
+
+def integers(name: str, *values: int) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.array(values, np.int64), name)
+
+
+def graph(
+    nodes: Sequence[onnx.NodeProto], stored: Sequence[onnx.TensorProto], *shape: int, outputs: Sequence[str] = ("y",),
+    opset: int = 21,
+) -> onnx.ModelProto:  # fmt: skip
+    """Return a model with the input ``x``."""
+    made = helper.make_graph(
+        list(nodes),
+        "test",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        list(stored),
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    types = resolve(model, name="test").types
+    for output in model.graph.output:
+        for size in types[output.name].shape or ():
+            dim = output.type.tensor_type.shape.dim.add()
+            if size is not None:
+                dim.dim_value = size
+    return model
+
+
+def masked(
+    model: onnx.ModelProto, plan: PruningPlan, binding: Mapping[str, Any]
+) -> onnx.ModelProto:
+    """Return the dense model with the channels that a plan removes multiplied by zero at every consumer."""
+    types = resolve(model, name="dense", **binding).types
+    dense = onnx.ModelProto()
+    dense.CopyFrom(model)
+    nodes: list[onnx.NodeProto] = []
+    for index, node in enumerate(model.graph.node):
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        for position in CONSUMERS.get(node.op_type, ()):
+            name = node.input[position]
+            tensor = types[name]
+            recurrent = position == 2 and node.op_type in {"LSTM", "GRU", "RNN"}
+            if (
+                (tensor.constant and not recurrent)
+                or tensor.dtype is None
+                or tensor.dtype.kind != "float"
+            ):
+                continue
+            for axis, kept in plan.kept.get(name, {}).items():
+                if recurrent and axis != 2:
+                    continue
+                shape = [1] * len(tensor.shape)
+                shape[axis] = tensor.shape[axis]
+                mask = np.zeros(shape, np.float32)
+                mask[
+                    tuple(list(kept) if i == axis else slice(None) for i in range(len(shape)))
+                ] = 1
+                made = f"mask_{index}_{position}_{axis}"
+                nodes.append(
+                    helper.make_node("Constant", [], [made], value=numpy_helper.from_array(mask))
+                )
+                nodes.append(
+                    helper.make_node("Mul", [copy.input[position], made], [f"{made}_out"])
+                )
+                copy.input[position] = f"{made}_out"
+        nodes.append(copy)
+    del dense.graph.node[:]
+    dense.graph.node.extend(nodes)
+    del dense.graph.value_info[:]
+    return dense
+
+
+def feeds(model: onnx.ModelProto, binding: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    chance = np.random.default_rng(1)
+    given: dict[str, np.ndarray] = {}
+    values = binding.get("values") or {}
+    for tensor in resolve(model, name="model", **binding).inputs:
+        if tensor.name in values:
+            given[tensor.name] = np.array(values[tensor.name], np.int64)
+        elif tensor.dtype.kind == "float":
+            kind = np.float16 if tensor.dtype.bits == 16 else np.float32
+            given[tensor.name] = chance.standard_normal(tensor.shape).astype(kind)
+        else:
+            name = {"bool": "bool"}.get(
+                tensor.dtype.kind, f"{tensor.dtype.kind}{tensor.dtype.bits}"
+            )
+            given[tensor.name] = chance.integers(0, 2, tensor.shape).astype(name)
+    return given
+
+
+def run(model: onnx.ModelProto, given: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    options = ort.SessionOptions()
+    # Unoptimized, so that both networks compute in the same order.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    session = ort.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, dict(given))
+
+
+def assert_prunes(
+    model: onnx.ModelProto, request: Pruning | float | Mapping[str, float], **binding: Any
+) -> PruningPlan:
+    """Prune; the result is valid, runs, and computes what the masked dense network computes."""
+    pruned = prune(model, request, **binding)
+    onnx.checker.check_model(pruned.model)
+    given = feeds(model, binding)
+    expected = run(masked(model, pruned.plan, binding), given)
+    for dense, small in zip(expected, run(pruned.model, given), strict=True):
+        assert small.shape == dense.shape
+        top = float(np.abs(dense.astype(np.float64)).max(initial=0))
+        np.testing.assert_allclose(small, dense, rtol=0, atol=1e-5 * top + 1e-6)
+    return pruned.plan
+
+
+def dims_of(model: onnx.ModelProto, name: str) -> list[int]:
+    return next(list(tensor.dims) for tensor in model.graph.initializer if tensor.name == name)

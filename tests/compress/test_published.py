@@ -1,0 +1,76 @@
+"""Pruned CNV and MLP against the published requirements, and against the formula of a chain of layers."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import pytest
+import roofline
+from roofline.workload import Workload
+
+FACTS = Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[3] / "shared" / "facts"))
+TABLE = FACTS / "qutibench" / "topologies_check.csv"
+
+# Layers of the two networks: filters of each convolution (3x3, valid, 32x32 input), widths of the linear layers.
+CNV = ((128, 128, 256, 256, 512, 512), (1024, 1024, 10))
+CNV_SIZES = (30, 28, 12, 10, 3, 1)
+MLP_WIDTHS = (784, 2048, 2048, 2048, 10)
+
+
+def multiplying_weights(workload: Workload) -> int:
+    return sum(
+        tensor.elements or 0
+        for layer in workload.layers
+        if layer.cost.macs
+        for tensor in layer.weights
+        if len(tensor.shape or ()) > 1
+    )
+
+
+def expected(network: str, share: float) -> tuple[int, int]:
+    """MACs and weights, inner widths scaled and the ends kept."""
+    if network == "MLP":
+        widths = [784, *(int(width * share) for width in MLP_WIDTHS[1:-1]), 10]
+        weights = sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+        return weights, weights
+    convs, linear = CNV
+    depths = [3, *(int(filters * share) for filters in convs)]
+    kernels = [9 * a * b for a, b in zip(depths, depths[1:], strict=False)]
+    widths = [depths[-1], *(int(width * share) for width in linear[:-1]), linear[-1]]
+    products = [a * b for a, b in zip(widths, widths[1:], strict=False)]
+    macs = sum(size * size * kernel for size, kernel in zip(CNV_SIZES, kernels, strict=True))
+    return macs + sum(products), sum(kernels) + sum(products)
+
+
+@pytest.mark.parametrize("network", ["CNV", "MLP"])
+@pytest.mark.parametrize("share", [1, 0.5, 0.25, 0.125])
+def test_inner_channels_scale_exactly(network: str, share: float) -> None:
+    pruned = roofline.load(network.lower()).under(pruning=share)
+    assert (pruned.macs, multiplying_weights(pruned)) == expected(network, share)
+
+
+@pytest.mark.skipif(not TABLE.exists(), reason="the published table is not at hand")
+@pytest.mark.parametrize("network", ["CNV", "MLP"])
+@pytest.mark.parametrize("percent", ["100", "50", "25", "12.5"])
+def test_counts_equal_the_published_table(network: str, percent: str) -> None:
+    with TABLE.open() as file:
+        row = next(
+            r for r in csv.DictReader(file) if (r["network"], r["prune_pct"]) == (network, percent)
+        )
+    pruned = roofline.load(network.lower()).under(pruning=float(percent) / 100)
+    assert 2 * pruned.macs == round(float(row["exact_graph_GOPs"]) * 1e9)
+    assert multiplying_weights(pruned) == round(float(row["exact_weights_M"]) * 1e6)
+    # Operations per byte of int8 weights, as published to two decimals.
+    assert 2 * pruned.macs / multiplying_weights(pruned) == pytest.approx(
+        float(row["exact_graph_OI"]), abs=0.005
+    )
+
+
+def test_work_falls_with_the_square_of_the_share_and_intensity_hardly() -> None:
+    dense = roofline.load("cnv")
+    half = dense.under(pruning=0.5)
+    assert 0.25 < half.macs / dense.macs < 0.26
+    ratio = (half.macs / multiplying_weights(half)) / (dense.macs / multiplying_weights(dense))
+    assert 1 < ratio < 1.02

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from roofline.errors import RooflineError
+from roofline.errors import RooflineError, TableError
 from roofline.report import ReportData, load_rows
 from roofline.report.data import Row
 from roofline.spec import platform
 
+PUBLISHED = "qutibench"
+"""What a user writes for the data of Blott et al. 2021 instead of a file."""
 
-def gather(paths: Sequence[Path], title: str) -> ReportData:
-    """Read every file and look up the roofs of the machines in it."""
-    rows = tuple(row for path in paths for row in load_rows(path))
-    return ReportData(title, rows, tuple(_roofs(rows)), tuple(_requirements(rows)))
+
+def gather(data: Sequence[str], title: str) -> ReportData:
+    """Read every file and look up the roofs of the machines in it.
+
+    Raises:
+        TableError: A file cannot be read, or published data are mixed with a user's own.
+    """
+    if PUBLISHED in data and not Path(PUBLISHED).exists():
+        from roofline.reproduce.qutibench_report import qutibench_report
+
+        if len(data) > 1:
+            raise TableError(f"{PUBLISHED!r} stands for a page of its own", repair="Give it alone")
+        page = qutibench_report()
+        return replace(page, title=title) if title else page
+    rows = tuple(row for path in data for row in load_rows(Path(path)))
+    return ReportData(
+        title or "Roofline report", rows, tuple(_roofs(rows)), tuple(_requirements(rows))
+    )
 
 
 def _roofs(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:

@@ -15,13 +15,16 @@ app = typer.Typer()
 @app.command()
 def report(
     data: Annotated[
-        list[Path],
-        typer.Argument(help="CSV, or JSON of predict, measure or validate.", show_default=False),
+        list[str],
+        typer.Argument(
+            metavar="DATA...",
+            help="CSV, or JSON of predict, measure or validate; or 'qutibench' for the paper's data.",
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")] = Path(
         "roofline.html"
     ),
-    title: Annotated[str, typer.Option(help="The page's title.")] = "Roofline report",
+    title: Annotated[str, typer.Option(help="The page's title.")] = "",
 ) -> None:
     """Write one self-contained interactive HTML page of predictions and measured runs."""
     from roofline.cli._report import gather

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 MAX_CALLS = 2_000_000
 """More calls than this in one inference, loops aside, is a recursion bomb, not a network."""
 
+_FREE_GROWTH = 100_000
+_MAX_GROWTH = 20
+"""How far a large file may grow; one function per layer of a network stays far below."""
+
 MAX_DEPTH = 100
 """Functions and subgraphs inside one another; real models reach four."""
 
@@ -56,9 +60,10 @@ def check_expansion(model: ModelProto, functions: Mapping[Key, FunctionProto]) -
     """
     counter = _Counter(functions)
     total = counter.calls(model.graph.node, 0)
-    if total > MAX_CALLS:
+    limit = min(MAX_CALLS, _FREE_GROWTH + _MAX_GROWTH * counter.written)
+    if total > max(limit, counter.written):
         raise ModelError(
-            f"the model grows to more than {MAX_CALLS} calls when its functions are written out",
+            f"the model grows to more than {limit} calls when its functions are written out",
             repair="Give the model its author exported",
         )
     return counter.written + sum(_written(function.node) for function in model.functions)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MAX_TRIPS_APART = 4096
 """Trips that are walked one by one, when shapes or the end of the loop change from trip to trip."""
 
-_MAX_CALLS_APART = 200_000
+_MAX_CALLS_APART = 20_000
 _MAX_CALLS_FOR_VALUES = 4000
 """Calls worth walking only to know the values a loop leaves."""
 
@@ -124,7 +124,9 @@ def _run(
             tuple(_stacked(row, plan.trips) for row in trip.rows),
             trip.nodes,
         )
-    found = _one_by_one(walker, plan, environment, frame, local)
+    # Without a count and with a condition that stays true there is nothing to find trip by trip.
+    endless = plan.trips is None and trip.goes_on is True
+    found = None if endless else _one_by_one(walker, plan, environment, frame, local)
     if found is not None:
         return found
     if ends_by_count and plan.trips is not None:

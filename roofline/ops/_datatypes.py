@@ -78,7 +78,8 @@ def target(node: Node, name: str) -> DataType:
 def target_or(node: Node, name: str, default: DataType | None) -> DataType | None:
     """Return the datatype that an attribute names, or the default when it is absent or zero."""
     value = node.attributes.get(name)
-    return default if value is None or value == 0 else target(node, name)
+    absent = value is None or (isinstance(value, int) and value == 0)
+    return default if absent else target(node, name)
 
 
 def of(tensor: Tensor | None) -> DataType | None:

@@ -16,7 +16,7 @@ from roofline.ops._attributes import flag, integer, malformed, maybe_integers
 from roofline.ops._counts import has, in_count, in_dims
 from roofline.ops._heads import Heads, head_count, head_size
 from roofline.ops._registry import CostFunction, Kind, ShapeFunction, TensorType, define
-from roofline.ops._shapes import Dim, dtype, merge, ranked, shape, show, total
+from roofline.ops._shapes import Dim, at_least, dtype, merge, ranked, shape, show, total
 from roofline.ops._values import scalar
 from roofline.ops.attention import ROTATE
 
@@ -97,6 +97,13 @@ def _projected_cost(past: int, mask: int, bias: int | None) -> CostFunction:
     return cost
 
 
+def _positions(node: Node, found: Shape) -> Dim:
+    """Return how many positions a key or value has: heads side by side (rank 3) or apart (rank 4)."""
+    if len(found) not in (3, 4):
+        raise malformed(node, f"a key or value must have rank 3 or 4, its shape is {show(found)}")
+    return found[2] if len(found) == 4 else found[1]
+
+
 def _multi_head(node: Node) -> Heads:
     """Read the sizes of MultiHeadAttention in each of its layouts.
 
@@ -124,9 +131,10 @@ def _multi_head(node: Node) -> Heads:
         return Heads(
             query[0], heads, heads, query[1], total(key[1], _past(node, 6, 2, 4)), size, size
         )
-    length = key[2] if len(key) == 4 else key[1]
+    length = _positions(node, key)
     value_size: Dim = None
     if value is not None:
+        _positions(node, value)
         value_size = value[3] if len(value) == 4 else head_size(node, value[-1], heads)
     return Heads(
         query[0], heads, heads, query[1], total(length, _past(node, 6, 2, 4)), size,
@@ -168,7 +176,7 @@ def _grouped(node: Node) -> Heads:
     length = query[1]
     if has(node, 1):
         key = shape(node, 1)
-        length = None if key is None else key[2] if len(key) == 4 else key[1]
+        length = None if key is None else _positions(node, key)
     used = scalar(node, 6) if has(node, 6) else None
     keys = used if used is not None and used > 0 else total(length, _past(node, 3, 2, 4))
     return Heads(query[0], heads, kv_heads, query[1], keys, size, size)
@@ -209,7 +217,7 @@ def _expert_width(node: Node, position: int, bits: int) -> int:
     """Return how many weights one expert has at a position; bytes may hold several."""
     if not has(node, position):
         return 0
-    _, *sizes = in_dims(node, position)
+    _, *sizes = in_dims(node, position, 3)
     elements = 1
     for size in sizes:
         elements *= size
@@ -217,7 +225,8 @@ def _expert_width(node: Node, position: int, bits: int) -> int:
 
 
 def _experts_type(node: Node) -> NodeTypes:
-    return ((shape(node, 0), dtype(node, 0)),)
+    at_least(node, 1, 1)
+    return ((at_least(node, 0, 1), dtype(node, 0)),)
 
 
 def _experts_cost(node: Node) -> Cost:

@@ -134,6 +134,8 @@ def _scatter_nd(node: Node) -> Array | None:
     array, indices, updates = node.value(0), known(node, 1), node.value(2)
     if array is None or indices is None or updates is None or _reduction(node) != "none":
         return None
+    if updates.shape != (*indices.shape[:-1], *array.shape[indices.shape[-1] :]):
+        return None
     result = array.copy() if array.dtype == updates.dtype else array.astype(object)
     for place in np.ndindex(indices.shape[:-1]):
         result[tuple(indices[place])] = updates[place]

@@ -20,7 +20,7 @@ MODES = ("values", "types", "partial", "ranks", "nothing")
 """Operands known with their values; by type; with an unknown leading dimension; by rank; not at all."""
 
 
-class Mismatch(AssertionError):
+class MismatchError(AssertionError):
     """An inferred type or value is not the real one."""
 
 
@@ -110,7 +110,7 @@ def check(case: Case, mode: str) -> Mapping[str, Any]:
     """Walk one model and compare every result.
 
     Raises:
-        Mismatch: An inferred dimension, datatype or value differs from the real result.
+        MismatchError: An inferred dimension, datatype or value differs from the real result.
     """
     graph = case.model.graph
     opsets = {entry.domain: entry.version for entry in case.model.opset_import}
@@ -156,7 +156,9 @@ def _walk(proto: onnx.NodeProto, known: dict[str, Tensor], opsets: Mapping[str, 
             continue
         shape, dtype = kind or (None, None)
         if value is not None and shape is not None and not agree(shape, value.shape):
-            raise Mismatch(f"{node.op_type}: shape {shape}, but a value of shape {value.shape}")
+            raise MismatchError(
+                f"{node.op_type}: shape {shape}, but a value of shape {value.shape}"
+            )
         outputs.append(replace(output, shape=shape, dtype=dtype, value=value))
         known[output.name] = outputs[-1]  # type: ignore[assignment]
     if (
@@ -167,7 +169,7 @@ def _walk(proto: onnx.NodeProto, known: dict[str, Tensor], opsets: Mapping[str, 
     ):
         cost = row.cost(replace(node, outputs=tuple(outputs)))
         if cost.macs < 0 or cost.other_ops < 0:
-            raise Mismatch(f"{node.op_type}: negative cost {cost}")
+            raise MismatchError(f"{node.op_type}: negative cost {cost}")
 
 
 def agree(shape: tuple[int | None, ...], real: tuple[int, ...]) -> bool:
@@ -180,21 +182,21 @@ def agree(shape: tuple[int | None, ...], real: tuple[int, ...]) -> bool:
 def compare(found: Tensor, real: Array, dtype: Any) -> None:
     """Compare what was inferred with a real result."""
     if found.shape is not None and not agree(found.shape, real.shape):
-        raise Mismatch(f"shape {found.shape} instead of {real.shape}")
+        raise MismatchError(f"shape {found.shape} instead of {real.shape}")
     if found.dtype is not None and found.dtype != dtype:
-        raise Mismatch(f"datatype {found.dtype.name} instead of {dtype.name}")
+        raise MismatchError(f"datatype {found.dtype.name} instead of {dtype.name}")
     if found.value is None:
         return
     if found.value.dtype == object:
         pairs = zip(found.value.ravel().tolist(), real.ravel().tolist(), strict=True)
         if any(a is not None and a != b for a, b in pairs):
-            raise Mismatch(f"value {found.value.tolist()} instead of {real.tolist()}")
+            raise MismatchError(f"value {found.value.tolist()} instead of {real.tolist()}")
     elif not np.allclose(
         found.value.astype(float), real.astype(float), rtol=2e-3, atol=1e-3, equal_nan=True
     ):
-        raise Mismatch(f"value {found.value.tolist()!r:.80} instead of {real.tolist()!r:.80}")
+        raise MismatchError(f"value {found.value.tolist()!r:.80} instead of {real.tolist()!r:.80}")
     elif found.value.dtype != real.dtype:
-        raise Mismatch(f"value of type {found.value.dtype} instead of {real.dtype}")
+        raise MismatchError(f"value of type {found.value.dtype} instead of {real.dtype}")
 
 
 def missing() -> list[str]:

@@ -51,12 +51,27 @@ def node_of(case: Case) -> Node:
 
 def breakages(node: Node, chance: random.Random) -> list[Node]:
     """Return broken variants of a call: attributes, operands, shapes, values, versions."""
-    found = [replace(node, operands=()), replace(node, operands=(None,) * len(node.operands)), replace(node, outputs=())]
+    found = [
+        replace(node, operands=()),
+        replace(node, operands=(None,) * len(node.operands)),
+        replace(node, outputs=()),
+    ]
     found += [replace(node, version=version) for version in (1, 6, 9, 11)]
-    for name in [*node.attributes, "axis", "axes", "group", "kernel_shape", "strides", "num_heads", "to"]:
+    for name in [
+        *node.attributes,
+        "axis",
+        "axes",
+        "group",
+        "kernel_shape",
+        "strides",
+        "num_heads",
+        "to",
+    ]:
         bad = chance.choice(WRONG_ATTRIBUTES)
         found.append(replace(node, attributes={**node.attributes, name: bad}))
-        found.append(replace(node, attributes={k: v for k, v in node.attributes.items() if k != name}))
+        found.append(
+            replace(node, attributes={k: v for k, v in node.attributes.items() if k != name})
+        )
     for place, tensor in enumerate(node.operands):
         if tensor is None:
             continue
@@ -69,7 +84,11 @@ def breakages(node: Node, chance: random.Random) -> list[Node]:
             replace(tensor, shape=shape, value=value),
             replace(tensor, dtype=kind),
         ):
-            found.append(replace(node, operands=(*node.operands[:place], broken, *node.operands[place + 1 :])))
+            found.append(
+                replace(
+                    node, operands=(*node.operands[:place], broken, *node.operands[place + 1 :])
+                )
+            )
         found.append(replace(node, operands=node.operands[:place]))
     return found
 
@@ -101,6 +120,6 @@ def test_broken_calls_raise_model_errors_only(seed):
                 run(broken)
             except ModelError:
                 continue
-            except Exception as error:  # noqa: BLE001 - any other error is the defect looked for
+            except Exception as error:
                 failures.append(f"{case.name}: {type(error).__name__} {error} {broken}"[:400])
     assert not failures, f"{len(failures)}\n" + "\n".join(failures[:30])

@@ -43,7 +43,7 @@ def _exists(verb: str) -> bool:
     return importlib.util.find_spec(f"roofline.cli.verb_{verb}") is not None
 
 
-app = typer.Typer(cls=_Verbs, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(cls=_Verbs, no_args_is_help=True, add_completion=False)
 
 
 def _version(value: bool) -> None:  # noqa: FBT001
@@ -56,7 +56,9 @@ def _version(value: bool) -> None:  # noqa: FBT001
 
 @app.callback()
 def _root(  # pyright: ignore[reportUnusedFunction]
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
 ) -> None:
     """Predict how fast a neural network can run on a machine, and how far a real run is from that."""
 
@@ -64,7 +66,9 @@ def _root(  # pyright: ignore[reportUnusedFunction]
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 a check failed, 2 bad input (one line on standard error)."""
     try:
-        result = typer.main.get_command(app).main(arguments, prog_name="roofline", standalone_mode=False)
+        result = typer.main.get_command(app).main(
+            arguments, prog_name="roofline", standalone_mode=False
+        )
     except RooflineError as error:
         _fail(str(error), error.exit_code)
     except typer.Abort:
@@ -82,7 +86,11 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if not isinstance(error, _USAGE_ERROR):
             raise
-        _fail(error.format_message(), 2)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+        message: str = error.format_message()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        if not message:
+            # No verb at all: the help has been shown.
+            sys.exit(0)
+        _fail(message, 2)  # pyright: ignore[reportUnknownArgumentType]
     else:
         sys.exit(result if isinstance(result, int) else 0)
 

@@ -65,12 +65,16 @@ def write_whole(path: Path, content: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OptionError(f"cannot write {path}: {error.strerror}", repair="Choose another file with -o") from error
+        raise OptionError(
+            f"cannot write {path}: {error.strerror}", repair="Choose another file with -o"
+        ) from error
 
 
 def as_json(document: Mapping[str, Any]) -> str:
     """Return a document as JSON with its schema version first; numbers that are not finite become null."""
-    return json.dumps({"schema_version": SCHEMA_VERSION, **_finite(document)}, indent=2, ensure_ascii=False)
+    return json.dumps(
+        {"schema_version": SCHEMA_VERSION, **_finite(document)}, indent=2, ensure_ascii=False
+    )
 
 
 def as_csv(rows: Sequence[Row]) -> str:

@@ -14,7 +14,7 @@ from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table
 if TYPE_CHECKING:
     from roofline.validate.calibrate import Roofs
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -31,7 +31,7 @@ from roofline.errors import OptionError
 if TYPE_CHECKING:
     from roofline.compress import Compressed
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 CONVENTIONS = {
     "channels": "the share counts within each group of channels that must go together; halves round up, one stays",

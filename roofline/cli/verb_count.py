@@ -37,7 +37,7 @@ from roofline.errors import UnsupportedOperatorError
 if TYPE_CHECKING:
     from roofline.workload import Workload
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 LayersOption = Annotated[bool, typer.Option("--layers", help="One row per executed ONNX node.")]
 FusedOption = Annotated[

@@ -19,7 +19,7 @@ from roofline.cli._output import (
 )
 from roofline.errors import OptionError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _SHOWN = 20
 

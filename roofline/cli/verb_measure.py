@@ -43,7 +43,7 @@ from roofline.cli._output import (
 if TYPE_CHECKING:
     from roofline.validate.record import Measurement
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from roofline.workload import Workload
     from roofline.workloads import Network
 
-app = typer.Typer(no_args_is_help=True, help="List, show and export the networks that are shipped.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="List, show and export the networks that are shipped.",
+)
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="A shipped network.")]
 CONVENTIONS = (

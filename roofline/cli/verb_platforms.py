@@ -22,7 +22,11 @@ from roofline.errors import OptionError, PlatformError, did_you_mean
 if TYPE_CHECKING:
     from roofline.spec import Platform
 
-app = typer.Typer(no_args_is_help=True, help="List, show, check and scaffold machine specifications.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="List, show, check and scaffold machine specifications.",
+)
 
 CONVENTIONS = (
     "peaks are dense; one multiply-accumulate is two operations; bandwidth and capacity are the outermost memory's",

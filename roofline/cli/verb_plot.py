@@ -12,7 +12,7 @@ from roofline.cli._output import as_table, emit
 if TYPE_CHECKING:
     from roofline.chart import Kind
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

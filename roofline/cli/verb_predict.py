@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from roofline._sweep import Sweep
     from roofline.workload import Workload
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 ModelsArgument = Annotated[
     list[str],

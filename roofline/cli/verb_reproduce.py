@@ -19,7 +19,7 @@ from roofline.cli._output import (
 if TYPE_CHECKING:
     from roofline.reproduce import Table
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 CONVENTIONS = (
     "operations are two per multiply-accumulate of convolutions and dense layers",

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from roofline.validate.compare import Comparison
     from roofline.validate.record import Measurement
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The oracle of channel pruning: the dense network, its removed channels zeroed where they are consumed, in ONNX Runtime."""
+"""The oracle of channel pruning: the dense network with removed channels zeroed at their consumers, run unoptimized."""
 
 from __future__ import annotations
 
@@ -9,16 +9,26 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
+
 from roofline.compress.channels import prune
 from roofline.compress.pruning import PruningPlan
 from roofline.compress.request import Pruning
 from roofline.graph import resolve
 
-# Operands through which each operator takes channels in; a recurrent layer takes its own state in through R. DynamicQuantizeLinear stands before integer products.
+# Operands through which each operator takes channels in; a recurrent layer takes its own state in through R, and
+# DynamicQuantizeLinear stands before integer products.
 CONSUMERS = {
-    "Conv": (0,), "ConvTranspose": (0,), "Gemm": (0, 1), "MatMul": (0, 1), "Einsum": (0, 1), "LSTM": (0, 2), "GRU": (0, 2),
-    "RNN": (0, 2), "DynamicQuantizeLinear": (0,), "Attention": (0, 1, 2),
-}  # fmt: skip
+    "Conv": (0,),
+    "ConvTranspose": (0,),
+    "Gemm": (0, 1),
+    "MatMul": (0, 1),
+    "Einsum": (0, 1),
+    "LSTM": (0, 2),
+    "GRU": (0, 2),
+    "RNN": (0, 2),
+    "DynamicQuantizeLinear": (0,),
+    "Attention": (0, 1, 2),
+}
 
 
 def weight(name: str, *dims: int, seed: int = 0) -> onnx.TensorProto:
@@ -33,9 +43,12 @@ def integers(name: str, *values: int) -> onnx.TensorProto:
 
 
 def graph(
-    nodes: Sequence[onnx.NodeProto], stored: Sequence[onnx.TensorProto], *shape: int, outputs: Sequence[str] = ("y",),
+    nodes: Sequence[onnx.NodeProto],
+    stored: Sequence[onnx.TensorProto],
+    *shape: int,
+    outputs: Sequence[str] = ("y",),
     opset: int = 21,
-) -> onnx.ModelProto:  # fmt: skip
+) -> onnx.ModelProto:
     """Return a model with the input ``x``."""
     made = helper.make_graph(
         list(nodes),

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
 from roofline.compress.channels import prune
 from roofline.errors import CompressionError
 
@@ -40,9 +41,13 @@ def test_a_chain_loses_filters_and_the_depth_of_the_next_layer() -> None:
 
 def test_added_layers_go_together() -> None:
     nodes = [
-        conv("a", "x", "h"), conv("b", "h", "i"), conv("c", "i", "j"), N("Add", ["h", "j"], ["s"]), N("Relu", ["s"], ["r"]),
+        conv("a", "x", "h"),
+        conv("b", "h", "i"),
+        conv("c", "i", "j"),
+        N("Add", ["h", "j"], ["s"]),
+        N("Relu", ["s"], ["r"]),
         conv("d", "r", "y"),
-    ]  # fmt: skip
+    ]
     stored = [
         weight("a_w", 8, 3, 1, 1),
         weight("b_w", 6, 8, 1, 1),
@@ -138,9 +143,15 @@ def test_each_channel_becomes_a_block_of_columns(shape: str) -> None:
 
 def test_squeeze_and_excitation_gates_go_with_their_channels() -> None:
     nodes = [
-        conv("a", "x", "h"), N("GlobalAveragePool", ["h"], ["p"]), conv("r", "p", "q"), N("Relu", ["q"], ["q1"]), conv("e", "q1", "g"),
-        N("Sigmoid", ["g"], ["g1"]), N("Mul", ["h", "g1"], ["m"]), conv("b", "m", "y"),
-    ]  # fmt: skip
+        conv("a", "x", "h"),
+        N("GlobalAveragePool", ["h"], ["p"]),
+        conv("r", "p", "q"),
+        N("Relu", ["q"], ["q1"]),
+        conv("e", "q1", "g"),
+        N("Sigmoid", ["g"], ["g1"]),
+        N("Mul", ["h", "g1"], ["m"]),
+        conv("b", "m", "y"),
+    ]
     stored = [
         weight("a_w", 8, 3, 1, 1),
         weight("r_w", 4, 8, 1, 1),
@@ -152,8 +163,11 @@ def test_squeeze_and_excitation_gates_go_with_their_channels() -> None:
 
 def test_layers_that_share_weights_lose_the_same_filters() -> None:
     nodes = [
-        conv("a", "x", "h"), N("Conv", ["h", "s_w"], ["i"], "s1"), N("Conv", ["i", "s_w"], ["j"], "s2"), conv("b", "j", "y"),
-    ]  # fmt: skip
+        conv("a", "x", "h"),
+        N("Conv", ["h", "s_w"], ["i"], "s1"),
+        N("Conv", ["i", "s_w"], ["j"], "s2"),
+        conv("b", "j", "y"),
+    ]
     stored = [weight("a_w", 8, 3, 1, 1), weight("s_w", 8, 8, 1, 1), weight("b_w", 2, 8, 1, 1)]
     model = graph(nodes, stored, 1, 3, 4, 4)
     assert groups(model, 0.5) == {("a", "s1", "s2"): (4, 8)}
@@ -213,9 +227,13 @@ def test_what_mixes_channels_keeps_them_and_says_why(
     kind: str, extra: list[str], attributes: dict[str, int]
 ) -> None:
     nodes = [
-        N("MatMul", ["x", "a_w"], ["h"], "a"), N(kind, ["h", *extra], ["n"], "mix", **attributes), N("MatMul", ["h", "b_w"], ["i"], "b"),
-        N("MatMul", ["i", "c_w"], ["j"], "c"), N("ReduceSum", ["n"], ["k"]), N("Add", ["j", "k"], ["y"]),
-    ]  # fmt: skip
+        N("MatMul", ["x", "a_w"], ["h"], "a"),
+        N(kind, ["h", *extra], ["n"], "mix", **attributes),
+        N("MatMul", ["h", "b_w"], ["i"], "b"),
+        N("MatMul", ["i", "c_w"], ["j"], "c"),
+        N("ReduceSum", ["n"], ["k"]),
+        N("Add", ["j", "k"], ["y"]),
+    ]
     stored = [
         weight("a_w", 6, 8),
         weight("b_w", 8, 4),
@@ -232,9 +250,12 @@ def test_what_mixes_channels_keeps_them_and_says_why(
 
 def test_a_channel_shuffle_keeps_equal_groups() -> None:
     nodes = [
-        conv("a", "x", "h"), N("Reshape", ["h", "split"], ["r"]), N("Transpose", ["r"], ["t"], perm=[0, 2, 1, 3, 4]),
-        N("Reshape", ["t", "join"], ["s"]), conv("b", "s", "y", group=2),
-    ]  # fmt: skip
+        conv("a", "x", "h"),
+        N("Reshape", ["h", "split"], ["r"]),
+        N("Transpose", ["r"], ["t"], perm=[0, 2, 1, 3, 4]),
+        N("Reshape", ["t", "join"], ["s"]),
+        conv("b", "s", "y", group=2),
+    ]
     stored = [
         weight("a_w", 16, 3, 1, 1),
         weight("b_w", 4, 8, 1, 1),
@@ -251,13 +272,23 @@ def test_attention_heads_go_whole() -> None:
     nodes = []
     for name in "qkv":
         nodes += [
-            N("MatMul", ["x", f"{name}_w"], [f"{name}1"], name), N("Reshape", [f"{name}1", "split"], [f"{name}2"]),
-            N("Transpose", [f"{name}2"], [f"{name}3"], perm=[0, 2, 3, 1] if name == "k" else [0, 2, 1, 3]),
-        ]  # fmt: skip
+            N("MatMul", ["x", f"{name}_w"], [f"{name}1"], name),
+            N("Reshape", [f"{name}1", "split"], [f"{name}2"]),
+            N(
+                "Transpose",
+                [f"{name}2"],
+                [f"{name}3"],
+                perm=[0, 2, 3, 1] if name == "k" else [0, 2, 1, 3],
+            ),
+        ]
     nodes += [
-        N("MatMul", ["q3", "k3"], ["s"]), N("Softmax", ["s"], ["p"]), N("MatMul", ["p", "v3"], ["o"]), N("Transpose", ["o"], ["o1"], perm=[0, 2, 1, 3]),
-        N("Reshape", ["o1", "join"], ["o2"]), N("MatMul", ["o2", "o_w"], ["y"], "o"),
-    ]  # fmt: skip
+        N("MatMul", ["q3", "k3"], ["s"]),
+        N("Softmax", ["s"], ["p"]),
+        N("MatMul", ["p", "v3"], ["o"]),
+        N("Transpose", ["o"], ["o1"], perm=[0, 2, 1, 3]),
+        N("Reshape", ["o1", "join"], ["o2"]),
+        N("MatMul", ["o2", "o_w"], ["y"], "o"),
+    ]
     stored = [
         *(weight(f"{name}_w", 10, 24) for name in "qkv"),
         weight("o_w", 24, 5),
@@ -273,9 +304,12 @@ def test_attention_heads_go_whole() -> None:
 def test_the_attention_operator_loses_whole_heads(heads: int, shared: int) -> None:
     size = 6
     nodes = [
-        N("MatMul", ["x", "q_w"], ["q"], "q"), N("MatMul", ["x", "k_w"], ["k"], "k"), N("MatMul", ["x", "v_w"], ["v"], "v"),
-        N("Attention", ["q", "k", "v"], ["o"], q_num_heads=heads, kv_num_heads=shared), N("MatMul", ["o", "o_w"], ["y"], "o"),
-    ]  # fmt: skip
+        N("MatMul", ["x", "q_w"], ["q"], "q"),
+        N("MatMul", ["x", "k_w"], ["k"], "k"),
+        N("MatMul", ["x", "v_w"], ["v"], "v"),
+        N("Attention", ["q", "k", "v"], ["o"], q_num_heads=heads, kv_num_heads=shared),
+        N("MatMul", ["o", "o_w"], ["y"], "o"),
+    ]
     stored = [
         weight("q_w", 10, heads * size),
         weight("k_w", 10, shared * size),
@@ -292,9 +326,14 @@ def test_the_attention_operator_loses_whole_heads(heads: int, shared: int) -> No
 
 def test_parts_of_a_split_keep_their_shares_and_sizes() -> None:
     nodes = [
-        conv("a", "x", "h"), N("Split", ["h", "sizes"], ["s", "t"], axis=1), N("Relu", ["s"], ["s1"]), N("Sigmoid", ["t"], ["t1"]),
-        conv("b", "s1", "i"), conv("c", "t1", "j"), N("Add", ["i", "j"], ["y"]),
-    ]  # fmt: skip
+        conv("a", "x", "h"),
+        N("Split", ["h", "sizes"], ["s", "t"], axis=1),
+        N("Relu", ["s"], ["s1"]),
+        N("Sigmoid", ["t"], ["t1"]),
+        conv("b", "s1", "i"),
+        conv("c", "t1", "j"),
+        N("Add", ["i", "j"], ["y"]),
+    ]
     stored = [
         weight("a_w", 12, 3, 1, 1),
         integers("sizes", 4, 8),
@@ -322,8 +361,12 @@ def test_an_equal_split_gets_sizes_when_they_differ() -> None:
 
 def test_a_slice_moves_its_bounds() -> None:
     nodes = [
-        conv("a", "x", "h"), N("Slice", ["h", "from", "to", "axis"], ["s"]), conv("b", "s", "i"), conv("c", "h", "j"), N("Add", ["i", "j"], ["y"]),
-    ]  # fmt: skip
+        conv("a", "x", "h"),
+        N("Slice", ["h", "from", "to", "axis"], ["s"]),
+        conv("b", "s", "i"),
+        conv("c", "h", "j"),
+        N("Add", ["i", "j"], ["y"]),
+    ]
     stored = [
         weight("a_w", 12, 3, 1, 1),
         integers("from", -8),
@@ -389,13 +432,25 @@ def test_channels_that_become_space_go_together(mode: str) -> None:
 def test_a_hidden_unit_goes_from_every_gate(kind: str, gates: int, directions: int) -> None:
     hidden = 6
     nodes = [
-        N(kind, ["x", "w", "r", "b"], ["h"], "rnn", hidden_size=hidden, direction="bidirectional" if directions == 2 else "forward"),
-        N("Transpose", ["h"], ["t"], perm=[0, 2, 1, 3]), N("Reshape", ["t", "join"], ["f"]), N("MatMul", ["f", "o"], ["y"], "out"),
-    ]  # fmt: skip
+        N(
+            kind,
+            ["x", "w", "r", "b"],
+            ["h"],
+            "rnn",
+            hidden_size=hidden,
+            direction="bidirectional" if directions == 2 else "forward",
+        ),
+        N("Transpose", ["h"], ["t"], perm=[0, 2, 1, 3]),
+        N("Reshape", ["t", "join"], ["f"]),
+        N("MatMul", ["f", "o"], ["y"], "out"),
+    ]
     stored = [
-        weight("w", directions, gates * hidden, 5), weight("r", directions, gates * hidden, hidden), weight("b", directions, 2 * gates * hidden),
-        weight("o", directions * hidden, 3), integers("join", 4, 2, directions * hidden),
-    ]  # fmt: skip
+        weight("w", directions, gates * hidden, 5),
+        weight("r", directions, gates * hidden, hidden),
+        weight("b", directions, 2 * gates * hidden),
+        weight("o", directions * hidden, 3),
+        integers("join", 4, 2, directions * hidden),
+    ]
     model = graph(nodes, stored, 4, 2, 5)
     assert groups(model, 0.5) == {("rnn",): (3, 6)}
     assert dims_of(prune(model, 0.5).model, "r") == [directions, gates * 3, 3]
@@ -406,8 +461,9 @@ def test_scales_per_channel_go_with_their_filters() -> None:
     stored = [
         numpy_helper.from_array(chance.integers(-127, 127, (8, 3, 1, 1)).astype(np.int8), "a_q"),
         numpy_helper.from_array(chance.uniform(0.001, 0.01, 8).astype(np.float32), "a_s"),
-        numpy_helper.from_array(np.zeros(8, np.int8), "a_z"), weight("b_w", 2, 8, 1, 1),
-    ]  # fmt: skip
+        numpy_helper.from_array(np.zeros(8, np.int8), "a_z"),
+        weight("b_w", 2, 8, 1, 1),
+    ]
     nodes = [
         N("DequantizeLinear", ["a_q", "a_s", "a_z"], ["a_w"], axis=0),
         conv("a", "x", "h"),
@@ -441,9 +497,14 @@ def test_einsum_ties_the_axes_of_a_letter() -> None:
 
 def test_a_shape_written_at_run_time_keeps_its_literal_numbers_right() -> None:
     nodes = [
-        N("MatMul", ["x", "a_w"], ["h"], "a"), N("Shape", ["x"], ["sh"]), N("Gather", ["sh", "zero"], ["n"]), N("Concat", ["n", "rest"], ["to"], axis=0),
-        N("Reshape", ["h", "to"], ["r"]), N("Transpose", ["r"], ["t"], perm=[0, 2, 1]), N("MatMul", ["t", "b_w"], ["y"], "b"),
-    ]  # fmt: skip
+        N("MatMul", ["x", "a_w"], ["h"], "a"),
+        N("Shape", ["x"], ["sh"]),
+        N("Gather", ["sh", "zero"], ["n"]),
+        N("Concat", ["n", "rest"], ["to"], axis=0),
+        N("Reshape", ["h", "to"], ["r"]),
+        N("Transpose", ["r"], ["t"], perm=[0, 2, 1]),
+        N("MatMul", ["t", "b_w"], ["y"], "b"),
+    ]
     stored = [
         weight("a_w", 6, 12),
         integers("zero", 0),

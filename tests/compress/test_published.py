@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
 import roofline
 from roofline.workload import Workload
 
@@ -33,13 +35,13 @@ def expected(network: str, share: float) -> tuple[int, int]:
     """MACs and weights, inner widths scaled and the ends kept."""
     if network == "MLP":
         widths = [784, *(int(width * share) for width in MLP_WIDTHS[1:-1]), 10]
-        weights = sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+        weights = sum(a * b for a, b in pairwise(widths))
         return weights, weights
     convs, linear = CNV
     depths = [3, *(int(filters * share) for filters in convs)]
-    kernels = [9 * a * b for a, b in zip(depths, depths[1:], strict=False)]
+    kernels = [9 * a * b for a, b in pairwise(depths)]
     widths = [depths[-1], *(int(width * share) for width in linear[:-1]), linear[-1]]
-    products = [a * b for a, b in zip(widths, widths[1:], strict=False)]
+    products = [a * b for a, b in pairwise(widths)]
     macs = sum(size * size * kernel for size, kernel in zip(CNV_SIZES, kernels, strict=True))
     return macs + sum(products), sum(kernels) + sum(products)
 

@@ -205,7 +205,12 @@ class Workload:
         """
         from roofline.graph.count import count
 
-        binding = {"batch": batch, "dims": dims, "inputs": inputs, "values": values}
+        binding: dict[str, Any] = {
+            "batch": batch,
+            "dims": dims,
+            "inputs": inputs,
+            "values": values,
+        }
         counted = count(model, name=name, **binding)
         return cls(
             name=counted.name,

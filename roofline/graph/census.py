@@ -65,7 +65,7 @@ class Census:
 
 def census(graph: ResolvedGraph, costs: Sequence[CallCost]) -> Census:
     """Count a resolved graph by the reference definitions; calls of unknown size count as nothing."""
-    macs = dict.fromkeys(FAMILIES, 0)
+    macs: dict[str, int] = dict.fromkeys(FAMILIES, 0)
     operands: dict[str, Tensor] = {}
     executed = 0
     for resolved, call in zip(graph.nodes, costs, strict=True):

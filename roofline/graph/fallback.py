@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.graph.declared import dimensions
 from roofline.node import Node, Shape
@@ -40,7 +40,10 @@ def onnx_types(node: Node, proto: NodeProto) -> Sequence[TensorType | None]:
                 name, _code(tensor.dtype), tensor.value.shape, tensor.value.ravel()
             )
             for name, tensor in zip(proto.input, node.operands, strict=False)
-            if tensor is not None and tensor.dtype is not None and _plain(tensor.value)
+            if tensor is not None
+            and tensor.dtype is not None
+            and tensor.value is not None
+            and tensor.value.dtype.kind in "iufb"
         }
         found: dict[str, TypeProto] = shape_inference.infer_node_outputs(
             schema,
@@ -52,10 +55,6 @@ def onnx_types(node: Node, proto: NodeProto) -> Sequence[TensorType | None]:
     except (defs.SchemaError, shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
         return ()
     return tuple(_type(found[name]) if name in found else None for name in proto.output)
-
-
-def _plain(value: Any) -> bool:
-    return value is not None and value.dtype.kind in "iufb"
 
 
 def _code(dtype: DataType | None) -> int:

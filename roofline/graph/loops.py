@@ -354,7 +354,7 @@ def _joined(column: tuple[Tensor, ...]) -> Tensor:
     return _stacked(first, len(column)) if alike else replace(first, shape=None, value=None)
 
 
-def _batched(shape: Shape, items: int, stacked: bool) -> Shape:  # noqa: FBT001
+def _batched(shape: Shape, items: int, stacked: bool) -> Shape:
     """Return a result's shape with the batch in front; its steps were stacked once for every item."""
     if not stacked:
         return (items, *shape)

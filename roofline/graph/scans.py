@@ -52,7 +52,7 @@ def scan_parts(
             f"{label(proto)}: attribute 'num_scan_inputs' does not fit its {len(present)} operands"
         )
     carried, scanned = present[: len(present) - count], present[len(present) - count :]
-    axes = list(attributes.get("scan_input_axes") or [0] * count)
+    axes: list[Any] = list(attributes.get("scan_input_axes") or [0] * count)
     if len(axes) != count:
         raise ModelError(
             f"{label(proto)}: attribute 'scan_input_axes' must have {count} entries, it has {len(axes)}"

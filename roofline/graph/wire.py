@@ -22,6 +22,9 @@ SMALL = 1024
 _LARGE_STRING = 1 << 16
 """A string attribute may name a whole equation; beyond this it is an embedded binary."""
 
+_LONGEST_HEADER = 20
+"""Bytes of a field's tag and length, two numbers of at most ten."""
+
 _MAX_KEPT = (1 << 31) - 1
 """Protobuf's own limit on a message."""
 
@@ -132,34 +135,12 @@ class _Skimmer:
         position = begin
         window = self._window
         while position < end:
-            offset = position - window.start
-            if offset < 0 or len(window.bytes) - offset < 20:
-                window.move(position)
-                offset = 0
-            buffer = window.bytes
-            try:
-                tag, offset = _varint(buffer, offset)
-                wire = tag & 7
-                if wire == 2:
-                    length, offset = _varint(buffer, offset)
-                elif wire == 0:
-                    _, offset = _varint(buffer, offset)
-                    length = 0
-                elif wire in (1, 5):
-                    length = 8 if wire == 1 else 4
-                else:
-                    raise self._malformed(position)
-            except IndexError:
-                raise self._truncated() from None
-            field = tag >> 3
-            if not 0 < field < 1 << 29:
-                raise self._malformed(position)
-            payload = window.start + offset
+            tag, length, payload = self._header(position, end)
             after = payload + length
             if after > end:
                 raise self._truncated() if end == window.size else self._malformed(position)
-            if length > SMALL and wire == 2:
-                action = fields.get(field)
+            if length > SMALL and tag & 7 == 2:
+                action = fields.get(tag >> 3)
                 if action == _REST:
                     break
                 if action == _DROP or (action == _LONG and length > _LARGE_STRING):
@@ -182,6 +163,35 @@ class _Skimmer:
             pieces.append((run, end))
             kept += end - run
         return pieces, kept
+
+    def _header(self, position: int, end: int) -> tuple[int, int, int]:
+        """Return the tag of a field, the length of its payload (0 for a varint), and where the payload begins."""
+        window = self._window
+        offset = position - window.start
+        if offset < 0 or len(window.bytes) - offset < _LONGEST_HEADER:
+            window.move(position)
+            offset = 0
+        length = 0
+        try:
+            tag, offset = _varint(window.bytes, offset)
+            wire = tag & 7
+            if wire == 2:
+                length, offset = _varint(window.bytes, offset)
+            elif wire == 0:
+                _, offset = _varint(window.bytes, offset)
+            elif wire in (1, 5):
+                length = 8 if wire == 1 else 4
+            else:
+                raise self._malformed(position)
+        except IndexError:
+            raise (
+                self._truncated()
+                if position + _LONGEST_HEADER > end
+                else self._malformed(position)
+            ) from None
+        if not 0 < tag >> 3 < 1 << 29:
+            raise self._malformed(position)
+        return tag, length, window.start + offset
 
     def _truncated(self) -> ModelError:
         return ModelError(

@@ -116,7 +116,7 @@ def value_of(proto: TensorProto) -> Array | None:
 
 
 def attribute_value(proto: AttributeProto) -> Any:
-    """Return an attribute's value, or None for a graph, an absent value, or a tensor whose data were dropped."""
+    """Return an attribute's value, or None for a graph or an absent value; a tensor without data by its type."""
     kind = proto.type or _guessed_kind(proto)
     if kind == 2:
         return proto.i
@@ -131,7 +131,9 @@ def attribute_value(proto: AttributeProto) -> Any:
     if kind == 8:
         return tuple(text.decode("utf-8", "replace") for text in proto.strings)
     if kind == 4:
-        return value_of(proto.t)
+        # Without elements (dropped, or of a type that numpy lacks) the type is still known.
+        value = value_of(proto.t)
+        return Tensor("", tuple(proto.t.dims), from_code(proto.t.data_type)) if value is None else value
     return None
 
 

@@ -143,7 +143,11 @@ def run(model: onnx.ModelProto, given: Mapping[str, np.ndarray]) -> list[np.ndar
 
 
 def assert_prunes(
-    model: onnx.ModelProto, request: Pruning | float | Mapping[str, float], **binding: Any
+    model: onnx.ModelProto,
+    request: Pruning | float | Mapping[str, float],
+    *,
+    rounding: float = 1e-5,
+    **binding: Any,
 ) -> PruningPlan:
     """Prune; the result is valid, runs, and computes what the masked dense network computes."""
     pruned = prune(model, request, **binding)
@@ -153,7 +157,7 @@ def assert_prunes(
     for dense, small in zip(expected, run(pruned.model, given), strict=True):
         assert small.shape == dense.shape
         top = float(np.abs(dense.astype(np.float64)).max(initial=0))
-        np.testing.assert_allclose(small, dense, rtol=0, atol=1e-5 * top + 1e-6)
+        np.testing.assert_allclose(small, dense, rtol=0, atol=rounding * top + 1e-6)
     return pruned.plan
 
 

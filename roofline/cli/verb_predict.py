@@ -25,10 +25,11 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
+from roofline.cli._predictions import cells_of, conventions, number
 
 if TYPE_CHECKING:
-    from roofline.model import Prediction
     from roofline._sweep import Sweep
+    from roofline.model import Prediction
     from roofline.workload import Workload
 
 app = typer.Typer(add_completion=False)
@@ -100,9 +101,9 @@ def predict(
     output: OutputOption = None,
 ) -> None:
     """Predict throughput, latency, bound, energy and fit of networks on machines."""
+    from roofline._sweep import sweep
     from roofline.errors import OptionError
     from roofline.spec import platform as find_platform
-    from roofline._sweep import sweep
 
     machines = [find_platform(key) for key in platform]
     workloads = [load_model(name, dim=dim, input_=input_, value=value) for name in models]
@@ -149,76 +150,16 @@ def _written(result: Sweep, form: Format, *, layers: bool) -> str:
     notes += [f"left out: {entry.reason}" for entry in result.skipped]
     notes += list(conventions(predictions).values())
     if not layers:
-        return as_table([_cells(prediction) for prediction in predictions], notes=notes)
+        return as_table(cells_of(predictions), notes=notes)
     tables = [
         as_table(
             [_layer_cells(row) for row in _layer_rows([prediction])],
             title=f"{prediction.network} on {prediction.platform}, {prediction.datatype}, batch {prediction.batch}: "
-            f"{_number(prediction.throughput_fps)} fps at most",
+            f"{number(prediction.throughput_fps)} fps at most",
         )
         for prediction in predictions
     ]
     return "\n\n".join(tables) + "\n" + as_table([], notes=notes)
-
-
-def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
-    """Return the conventions that predictions were made under, for people and programs."""
-    from roofline.model import models
-
-    first = predictions[0]
-    arithmetic = "one multiply-accumulate is two operations"
-    batch = "operations and activations grow with the batch; "
-    batch += (
-        "weights are read once per batch"
-        if first.weights_read == "per-batch"
-        else "weights are read for every item (the batch-1 intensity at every batch)"
-    )
-    stated = {
-        "operations": arithmetic,
-        "model": f"{first.model}: {models.get(first.model).summary}",
-        "traffic": f"{first.traffic}: {_TRAFFIC[first.traffic]}",
-        "batch": batch,
-        "latency": "latency_ms is the time of the whole batch",
-        "energy": "energy and fps/W are at the thermal design power",
-    }
-    if first.upper_bound:
-        stated["throughput"] = "fps is an upper bound, not an estimate; real runs are slower"
-    return stated
-
-
-_TRAFFIC = {
-    "weights": "weights only",
-    "weights_io": "weights, network inputs and outputs",
-    "fused": "weights, inputs and outputs of every fused layer",
-    "unfused": "weights, inputs and outputs of every ONNX node",
-    "resident": "as fused, but what a memory level holds is not charged to the level outside it",
-}
-
-
-def _cells(prediction: Prediction) -> dict[str, Any]:
-    row = prediction.record()
-    unit = "" if prediction.unit == prediction.datatype else f" on {prediction.unit}"
-    cells: dict[str, Any] = {
-        "network": prediction.network,
-        "platform": prediction.platform,
-        "datatype": f"{prediction.datatype}{unit}",
-        "batch": prediction.batch,
-        "fps": _number(prediction.throughput_fps),
-        "latency ms": _number(row["latency_ms"]),
-        "bound": prediction.bound.value,
-        "OP/B": _number(prediction.intensity),
-        "ridge OP/B": _number(prediction.ridge),
-        "of peak": f"{100 * prediction.utilization:.3g}%",
-        "fits": prediction.fits,
-        "mJ/frame": _number(row["energy_mj"]),
-        "fps/W": _number(row["fps_per_w"]),
-    }
-    if prediction.variant != "dense":
-        cells = {"network": cells.pop("network"), "pruning": prediction.variant, **cells}
-    if prediction.interval_fps is not None:
-        low, high = prediction.interval_fps
-        cells["expected fps"] = f"{_number(low)} … {_number(high)}"
-    return cells
 
 
 def _layer_rows(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
@@ -238,19 +179,10 @@ def _layer_cells(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "layer": row["layer"],
         "op": row["op_type"],
-        "MOP": _number(row["ops"] / 1e6),
-        "MB": _number(row["bytes"] / 1e6),
-        "OP/B": _number(row["intensity"]),
-        "ms": _number(row["time_ms"]),
+        "MOP": number(row["ops"] / 1e6),
+        "MB": number(row["bytes"] / 1e6),
+        "OP/B": number(row["intensity"]),
+        "ms": number(row["time_ms"]),
         "bound": row["bound"],
         "of peak": f"{100 * row['utilization']:.3g}%",
     }
-
-
-def _number(value: float | None) -> str | None:
-    """Return four significant digits; large numbers whole."""
-    if value is None:
-        return None
-    if value == float("inf"):
-        return "∞"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -1,5 +1,6 @@
 """How fast a network can run on a machine: Equation 1 and its refinements, each by name."""
 
+from roofline.model._advice import Advice, Wish, advise
 from roofline.model._case import Case, choose_unit
 from roofline.model._core import attainable, layers_time, ridge, roof_times, whole_network_time
 from roofline.model._grid import Grid, predict_grid
@@ -21,6 +22,7 @@ __all__ = [
     "OPERATIONS",
     "TRAFFIC",
     "WEIGHTS_READ",
+    "Advice",
     "Bound",
     "Case",
     "Grid",
@@ -28,6 +30,8 @@ __all__ = [
     "Model",
     "Prediction",
     "Requirement",
+    "Wish",
+    "advise",
     "at_precision",
     "attainable",
     "choose_unit",

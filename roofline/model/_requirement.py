@@ -47,9 +47,7 @@ def effective_ops(layer: Layer, platform: Platform | None = None) -> int:
     in that pattern.
     """
     macs, skips = layer.cost.macs, "none" if platform is None else platform.skips_zeros
-    if layer.effective_macs is not None and (
-        skips == "unstructured" or skips == layer.weight_format
-    ):
+    if layer.effective_macs is not None and skips in {"unstructured", layer.weight_format}:
         macs = max(layer.effective_macs, macs // 2) if skips == "2:4" else layer.effective_macs
     return 2 * macs + layer.cost.other_ops
 

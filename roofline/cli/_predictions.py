@@ -1,0 +1,85 @@
+"""How predictions are written, the same by every verb that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from roofline.model import Prediction
+
+
+def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
+    """Return the conventions that predictions were made under, for people and programs."""
+    from roofline.model import models
+
+    first = predictions[0]
+    arithmetic = "one multiply-accumulate is two operations"
+    batch = "operations and activations grow with the batch; "
+    batch += (
+        "weights are read once per batch"
+        if first.weights_read == "per-batch"
+        else "weights are read for every item (the batch-1 intensity at every batch)"
+    )
+    stated = {
+        "operations": arithmetic,
+        "model": f"{first.model}: {models.get(first.model).summary}",
+        "traffic": f"{first.traffic}: {_TRAFFIC[first.traffic]}",
+        "batch": batch,
+        "latency": "latency_ms is the time of the whole batch",
+        "energy": "energy and fps/W are at the thermal design power",
+    }
+    if first.upper_bound:
+        stated["throughput"] = "fps is an upper bound, not an estimate; real runs are slower"
+    return stated
+
+
+_TRAFFIC = {
+    "weights": "weights only",
+    "weights_io": "weights, network inputs and outputs",
+    "fused": "weights, inputs and outputs of every fused layer",
+    "unfused": "weights, inputs and outputs of every ONNX node",
+    "resident": "as fused, but what a memory level holds is not charged to the level outside it",
+}
+
+
+def cells_of(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """Return one row of a table for people per prediction."""
+    pruned = any(prediction.variant != "dense" for prediction in predictions)
+    expected = any(prediction.interval_fps is not None for prediction in predictions)
+    return [_cells(prediction, pruned=pruned, expected=expected) for prediction in predictions]
+
+
+def _cells(prediction: Prediction, *, pruned: bool, expected: bool) -> dict[str, Any]:
+    row = prediction.record()
+    unit = "" if prediction.unit == prediction.datatype else f" on {prediction.unit}"
+    cells: dict[str, Any] = {
+        "network": prediction.network,
+        "platform": prediction.platform,
+        "datatype": f"{prediction.datatype}{unit}",
+        "batch": prediction.batch,
+        "fps": number(prediction.throughput_fps),
+        "latency ms": number(row["latency_ms"]),
+        "bound": prediction.bound.value,
+        "OP/B": number(prediction.intensity),
+        "ridge OP/B": number(prediction.ridge),
+        "of peak": f"{100 * prediction.utilization:.3g}%",
+        "fits": prediction.fits,
+        "mJ/frame": number(row["energy_mj"]),
+        "fps/W": number(row["fps_per_w"]),
+    }
+    if pruned:
+        cells = {"network": cells.pop("network"), "pruning": prediction.variant, **cells}
+    if expected:
+        interval = prediction.interval_fps
+        cells["expected fps"] = interval and " … ".join(str(number(end)) for end in interval)
+    return cells
+
+
+def number(value: float | None) -> str | None:
+    """Return four significant digits; large numbers whole."""
+    if value is None:
+        return None
+    if value == float("inf"):
+        return "∞"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

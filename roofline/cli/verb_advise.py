@@ -1,0 +1,155 @@
+"""``roofline advise``: which machines reach a throughput, and which peak and bandwidth would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roofline.cli._compression import (
+    DatatypesOption,
+    KeepChannelsOption,
+    SparseFormatOption,
+    SparsityOption,
+    compressed,
+)
+from roofline.cli._options import (
+    DimOption,
+    InputOption,
+    ModelArgument,
+    ValueOption,
+    load_model,
+)
+from roofline.cli._output import (
+    Format,
+    FormatOption,
+    OutputOption,
+    as_csv,
+    as_json,
+    as_table,
+    emit,
+)
+from roofline.cli._predictions import conventions, number
+
+if TYPE_CHECKING:
+    from roofline.model import Advice, Wish
+
+app = typer.Typer()
+
+
+@app.command()
+def advise(
+    *,
+    model: ModelArgument,
+    min_fps: Annotated[float, typer.Option("--min-fps", help="Frames per second to reach.")],
+    max_watts: Annotated[
+        float | None, typer.Option("--max-watts", help="Most thermal design power, W.")
+    ] = None,
+    max_price: Annotated[
+        float | None, typer.Option("--max-price", help="Most to pay, USD.")
+    ] = None,
+    efficiency: Annotated[
+        float,
+        typer.Option(
+            "--efficiency", help="Share of the predicted throughput a real run reaches: 0.3."
+        ),
+    ] = 1.0,
+    platform: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--platform", "-p", help="Choose among these; repeatable. Default: all shipped."
+        ),
+    ] = None,
+    datatype: DatatypesOption = None,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option("--batch", "-b", min=1, help="Items per batch that would do; repeatable."),
+    ] = None,
+    prediction_model: Annotated[
+        str, typer.Option("--model", help="Prediction model: equation1, layerwise, ...")
+    ] = "equation1",
+    keep_channels: KeepChannelsOption = None,
+    sparsity: SparsityOption = None,
+    sparse_format: SparseFormatOption = "dense",
+    dim: DimOption = None,
+    input_: InputOption = None,
+    value: ValueOption = None,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Find the machines that reach a throughput within a power and price limit; exit code 1 if there is none."""
+    from roofline.errors import OptionError
+    from roofline.model import Wish
+    from roofline.model import advise as ask
+    from roofline.spec import platform as find_platform
+    from roofline.spec import platform_keys
+
+    wish = Wish(min_fps, max_watts, max_price, efficiency)
+    if any("=" in name for name in datatype or ()):
+        raise OptionError(
+            "advise takes whole datatypes", repair="Use predict for parts of a network"
+        )
+    workload = compressed(
+        load_model(model, dim=dim, input_=input_, value=value),
+        keep_channels,
+        sparsity,
+        sparse_format,
+    )
+    machines = [find_platform(key) for key in platform or platform_keys()]
+    advice = ask(
+        workload, machines, wish, datatypes=datatype, batches=batch, model=prediction_model
+    )
+    emit(_written(advice, wish, form, workload.name), output)
+    if not any(candidate.suits for candidate in advice.candidates):
+        typer.echo("roofline: no machine reaches it", err=True)
+        raise typer.Exit(1)
+
+
+def _written(advice: Advice, wish: Wish, form: Format, network: str) -> str:
+    if form is Format.CSV:
+        return as_csv(advice.records())
+    predictions = [candidate.prediction for candidate in advice.candidates]
+    stated = conventions(predictions) if predictions else {}
+    if wish.efficiency < 1:
+        stated["throughput"] = f"fps is {wish.efficiency:g} of the bound, as asked"
+    if form is Format.JSON:
+        return as_json(
+            {
+                "conventions": stated,
+                "network": network,
+                "wish": {
+                    "min_fps": wish.fps,
+                    "max_watts": wish.watts,
+                    "max_price": wish.price,
+                    "efficiency": wish.efficiency,
+                },
+                "needs": [need.record() for need in advice.needs],
+                "machines": advice.records(),
+                "without_unit": list(advice.without_unit),
+            }
+        )
+    needs = [
+        f"{network} at {number(wish.fps)} fps in {need.datatype}, batch {need.batch}, needs at least "
+        f"{number(need.peak / 1e12)} TOP/s, {number(need.bandwidth / 1e9)} GB/s and {number(need.capacity / 1e6)} MB"
+        for need in advice.needs
+    ]
+    notes = list(stated.values())
+    if advice.without_unit:
+        notes.insert(0, f"without such a unit: {', '.join(advice.without_unit)}")
+    table = as_table([_cells(row) for row in advice.records()], notes=notes)
+    return "\n".join([*needs, "", table])
+
+
+def _cells(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "platform": row["platform"],
+        "datatype": row["datatype"],
+        "batch": row["batch"],
+        "suits": row["suits"],
+        "fps": number(row["expected_fps"]),
+        "bound": row["bound"],
+        "W": number(row["tdp_w"]),
+        "USD": number(row["price_usd"]),
+        "fps/W": number(row["fps_per_w"]),
+        "remarks": "; ".join([*row["obstacles"], *row["doubts"]]),
+    }

@@ -1,0 +1,106 @@
+"""``roofline sweep``: predictions for every combination that a file names."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roofline.cli._compression import compressed
+from roofline.cli._options import load_model
+from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, write_whole
+from roofline.cli._predictions import cells_of, conventions
+from roofline.cli._sweep_file import EXAMPLE, SweepFile, Variant, read_sweep
+
+if TYPE_CHECKING:
+    from roofline._sweep import Sweep
+    from roofline.workload import Workload
+
+app = typer.Typer()
+
+
+@app.command()
+def sweep(
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE.yaml", help="What to predict; leave out for an example."),
+    ] = None,
+    form: FormatOption = Format.CSV,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Write to this file; .parquet for Parquet, .json for JSON."
+        ),
+    ] = None,
+) -> None:
+    """Predict networks × variants × machines × datatypes × batches, to CSV, JSON or Parquet."""
+    if file is None:
+        emit(EXAMPLE, None)
+        return
+    result = _run(read_sweep(file))
+    suffix = "" if output is None else output.suffix.lower()
+    if output is not None and suffix == ".parquet":
+        buffer = io.BytesIO()
+        _require_pyarrow()
+        # pandas leaves the keyword arguments of this method untyped.
+        frame: Any = result.to_frame()
+        frame.to_parquet(buffer, index=False)
+        write_whole(output, buffer.getvalue())
+    elif suffix == ".json" or form is Format.JSON:
+        skipped = [
+            {"platform": gone.platform, "datatype": gone.datatype} for gone in result.skipped
+        ]
+        document = {
+            "conventions": conventions(result.predictions),
+            "predictions": result.records(),
+            "skipped": skipped,
+        }
+        emit(as_json(document), output)
+    elif form is Format.TABLE:
+        notes = list(conventions(result.predictions).values())
+        emit(as_table(cells_of(result.predictions), notes=notes), output)
+    else:
+        emit(as_csv(result.records()), output)
+    for gone in result.skipped:
+        typer.echo(f"roofline: left out: {gone.reason}", err=True)
+
+
+def _run(asked: SweepFile) -> Sweep:
+    from roofline._sweep import Sweep
+    from roofline._sweep import sweep as every
+    from roofline.spec import platform
+
+    machines = [platform(asked.found(key)) for key in asked.platforms]
+    networks = [load_model(asked.found(name)) for name in asked.networks]
+
+    def at(variant: Variant) -> Sweep:
+        def prepare(workload: Workload, datatype: str | None) -> Workload:
+            datatypes = [] if datatype is None else [datatype]
+            return compressed(
+                workload, variant.keep_channels, variant.sparsity, variant.sparse_format, datatypes
+            )
+
+        return every(
+            networks, machines, datatypes=asked.datatypes or None, batches=asked.batches, model=asked.model,
+            traffic=asked.traffic, operations=asked.operations, weights_read=asked.weights_read,
+            emulate=asked.emulate, prepare=prepare,
+        )  # fmt: skip
+
+    parts = [at(variant) for variant in asked.variants]
+    predictions = [prediction for part in parts for prediction in part.predictions]
+    # Networks first, as in the file; their variants follow one another.
+    order = {name.name: place for place, name in enumerate(networks)}
+    predictions.sort(key=lambda prediction: order[prediction.network])
+    return Sweep(tuple(predictions), parts[0].skipped)
+
+
+def _require_pyarrow() -> None:
+    from importlib.util import find_spec
+
+    from roofline.errors import MissingPackageError
+
+    if find_spec("pyarrow") is None:
+        raise MissingPackageError("pyarrow", "tables", "A Parquet file")

@@ -1,0 +1,303 @@
+"""``roofline predict`` and ``roofline plot`` as a user runs them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+from roofline.cli import main
+
+# Exact requirements of CNV (BNN-PYNQ's network at twice its width): convolutions and fully connected layers.
+CNV_OPS = 0.469449728e9
+CNV_50_OPS = 0.118922752e9
+TX2_FP16 = 1.33e12  # OP/s, maxn
+NAMES = (
+    "network", "platform", "datatype", "batch", "pruning", "model", "throughput_fps", "latency_ms", "bound",
+    "intensity", "utilization", "fits", "energy_mj", "fps_per_w", "interval_fps",
+)  # fmt: skip
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    out, err = capsys.readouterr()
+    return int(stopped.value.code or 0), out, err
+
+
+def predict(capsys, *arguments: str) -> list[dict]:
+    code, out, err = run(capsys, "predict", *arguments, "--format", "json")
+    assert (code, err) == (0, "")
+    return json.loads(out)["predictions"]
+
+
+def test_json_has_the_agreed_names_and_says_its_conventions(capsys):
+    code, out, _ = run(
+        capsys, "predict", "cnv", "-p", "tx2:maxn", "-d", "fp16", "--format", "json"
+    )
+    document = json.loads(out)
+    assert code == 0
+    assert next(iter(document)) == "schema_version"
+    assert "two operations" in document["conventions"]["operations"]
+    assert "upper bound" in document["conventions"]["throughput"]
+    (row,) = document["predictions"]
+    assert tuple(row)[: len(NAMES)] == NAMES
+    assert (row["network"], row["platform"], row["datatype"], row["batch"]) == (
+        "cnv",
+        "tx2:maxn",
+        "fp16",
+        1,
+    )
+    assert (row["pruning"], row["model"], row["bound"]) == ("dense", "equation1", "compute")
+    assert row["throughput_fps"] == pytest.approx(TX2_FP16 / CNV_OPS)
+    assert row["latency_ms"] == pytest.approx(1e3 * CNV_OPS / TX2_FP16)
+    assert row["utilization"] == pytest.approx(1.0)
+    assert row["ridge_point"] == pytest.approx(TX2_FP16 / 59.7e9)
+    assert row["energy_mj"] == pytest.approx(1e3 * 15 * CNV_OPS / TX2_FP16)  # 15 W
+    assert row["interval_fps"] is None
+    assert row["fits"] is True
+
+
+def test_every_combination_comes_in_a_fixed_order_and_a_missing_unit_is_left_out_and_said(capsys):
+    asked = (
+        "cnv",
+        "mlp",
+        "-p",
+        "tx2:maxn",
+        "-p",
+        "h100-sxm",
+        "-d",
+        "fp16",
+        "-d",
+        "int8",
+        "-b",
+        "1",
+        "-b",
+        "64",
+    )
+    code, out, _ = run(capsys, "predict", *asked, "--format", "json")
+    document = json.loads(out)
+    assert code == 0
+    assert [
+        (row["network"], row["platform"], row["datatype"], row["batch"])
+        for row in document["predictions"]
+    ] == [
+        (network, platform, datatype, batch)
+        for network in ("cnv", "mlp")
+        for platform, datatypes in (("tx2:maxn", ["fp16"]), ("h100-sxm", ["fp16", "int8"]))
+        for datatype in datatypes
+        for batch in (1, 64)
+    ]
+    assert [(entry["platform"], entry["datatype"]) for entry in document["skipped"]] == [
+        ("tx2:maxn", "int8")
+    ]
+    assert (
+        "left out: tx2:maxn has no int8 unit; it has fp32, fp16"
+        in run(capsys, "predict", *asked)[1]
+    )
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("-p", "tx2:maxn", "-d", "int8"),
+        ("-p", "tx2:maxn", "-d", "fp16", "-d", "int8"),
+        ("-p", "tx2:maxn", "-p", "edgetpu:fast", "-d", "int8"),
+        ("-p", "zcu102-dpu"),
+    ],
+)
+def test_a_datatype_the_machine_lacks_is_an_error_that_names_those_it_has(asked, capsys):
+    code, out, err = run(capsys, "predict", "cnv", *asked)
+    assert (code, out) == (2, "")
+    assert err.startswith("roofline: error: ")
+    assert err.count("\n") == 1
+    assert "it has" in err
+    assert "--emulate" in err
+
+
+def test_emulation_runs_on_the_wider_unit_with_the_bytes_of_the_narrow_one(capsys):
+    (row,) = predict(capsys, "mlp", "-p", "tx2:maxn", "-d", "int8", "--emulate")
+    assert (row["datatype"], row["unit"]) == ("int8", "fp16")
+    # Memory-bound: one byte a weight, biases and scales aside.
+    assert row["throughput_fps"] == pytest.approx(59.7e9 / 10_014_720, rel=0.01)
+    assert "emulated" in row["notes"][0]
+    assert (
+        "int8 on fp16"
+        in run(capsys, "predict", "mlp", "-p", "tx2:maxn", "-d", "int8", "--emulate")[1]
+    )
+
+
+def test_the_default_datatype_is_the_networks_own(capsys):
+    (row,) = predict(capsys, "cnv", "-p", "tx2:maxn")
+    assert row["datatype"] == "fp32"
+
+
+def test_weights_are_read_once_per_batch_or_once_per_item(capsys):
+    (one,) = predict(capsys, "mlp", "-p", "tx2:maxn", "-d", "fp16")
+    (batch,) = predict(capsys, "mlp", "-p", "tx2:maxn", "-d", "fp16", "-b", "8")
+    (paper,) = predict(
+        capsys, "mlp", "-p", "tx2:maxn", "-d", "fp16", "-b", "8", "--weights-read", "per-item"
+    )
+    assert batch["throughput_fps"] == pytest.approx(8 * one["throughput_fps"])
+    assert paper["throughput_fps"] == pytest.approx(one["throughput_fps"])
+
+
+def test_pruned_channels_predict_what_the_smaller_network_does(capsys):
+    (pruned,) = predict(capsys, "cnv", "-p", "tx2:maxn", "-d", "fp16", "--keep-channels", "0.5")
+    (smaller,) = predict(capsys, "cnv_50", "-p", "tx2:maxn", "-d", "fp16")
+    assert pruned["pruning"] == "keep-channels=0.5"
+    assert smaller["throughput_fps"] == pytest.approx(TX2_FP16 / CNV_50_OPS)
+    assert pruned["throughput_fps"] == pytest.approx(smaller["throughput_fps"])
+
+
+def test_layerwise_layers_sum_to_the_network_and_are_never_faster_than_equation_1(capsys):
+    (row,) = predict(
+        capsys, "cnv", "-p", "tx2:maxn", "-d", "fp16", "--model", "layerwise", "--layers"
+    )
+    (whole,) = predict(
+        capsys, "cnv", "-p", "tx2:maxn", "-d", "fp16", "--traffic", "fused", "--operations", "all"
+    )
+    assert sum(layer["time_ms"] for layer in row["layers"]) == pytest.approx(row["latency_ms"])
+    assert row["throughput_fps"] <= whole["throughput_fps"]
+    assert row["traffic"] == "fused"
+
+
+def test_layers_as_a_table_and_as_csv(capsys):
+    asked = ("predict", "cnv", "-p", "tx2:maxn", "-d", "fp16", "--model", "layerwise", "--layers")
+    code, out, _ = run(capsys, *asked)
+    assert code == 0
+    assert "cnv on tx2:maxn, fp16, batch 1" in out
+    rows = list(csv.DictReader(io.StringIO(run(capsys, *asked, "--format", "csv")[1])))
+    assert {row["network"] for row in rows} == {"cnv"}
+    assert sum(float(row["ops"]) for row in rows) >= CNV_OPS
+
+
+def test_csv_goes_whole_into_a_file(capsys, tmp_path):
+    path = tmp_path / "p.csv"
+    code, out, _ = run(
+        capsys, "predict", "cnv", "-p", "tx2:maxn", "--format", "csv", "-o", str(path)
+    )
+    assert (code, out) == (0, "")
+    (row,) = csv.DictReader(path.read_text().splitlines())
+    assert tuple(row)[: len(NAMES)] == NAMES
+
+
+@pytest.mark.parametrize(
+    ("condition", "code"),
+    [
+        ("fps<30", 0), ("fps < 1e9", 1), ("latency_ms>=0.001", 1), ("bound==compute", 1), ("bound==memory", 0),
+        ("fits==no", 0), ("fits == yes", 1), ("interval_fps>3", 0),
+    ],
+)  # fmt: skip
+def test_fail_if_decides_the_exit_code(condition, code, capsys):
+    asked = ("predict", "cnv", "-p", "tx2:maxn", "-d", "fp16", "--fail-if", condition)
+    got, out, err = run(capsys, *asked)
+    assert got == code
+    assert out  # the result is shown all the same
+    assert (condition in err) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("cnv", "-p", "tx2:maxn", "--fail-if", "fsp<3"), "Did you mean 'fps'"),
+        (("cnv", "-p", "tx2:maxn", "--fail-if", "fps"), "not a condition"),
+        (("cnv", "-p", "tx2:maxn", "--fail-if", "bound<3"), "words with words"),
+        (("cnv", "-p", "tx2:maxn", "--layers"), "--model layerwise"),
+        (("cnv", "-p", "tx2:maxn", "--model", "layrwise"), "Did you mean 'layerwise'"),
+        (("cnv", "-p", "tx2:maxn", "--traffic", "wights"), "Did you mean 'weights'"),
+        (("cnv", "-p", "tx2:maxn", "-d", "int88"), "Did you mean 'int8'"),
+        (("cnv", "-p", "tx2:max"), "Did you mean 'max"),
+        (("cvn", "-p", "tx2:maxn"), "Did you mean 'cnv'"),
+        (("cnv", "-p", "tx2:maxn", "-b", "0"), "1"),
+        (("cnv",), "platform"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, words, capsys):
+    code, _, err = run(capsys, "predict", *arguments)
+    assert code == 2
+    assert err.startswith("roofline: error: ")
+    assert err.count("\n") == 1
+    assert words in err
+
+
+def test_predicting_loads_no_heavy_package():
+    heavy = "{'torch', 'matplotlib', 'pandas', 'tvm', 'onnxruntime', 'plotly'}"
+    script = (
+        "import sys\nfrom roofline.cli import main\n"
+        "try: main(['predict', 'mlp', '-p', 'tx2:maxn'])\nexcept SystemExit: pass\n"
+        f"sys.stderr.write(' '.join({heavy} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+
+
+# --- plot ---------------------------------------------------------------------------------------
+
+
+def test_a_prediction_can_be_plotted(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    data, figure = tmp_path / "p.json", tmp_path / "p.svg"
+    run(
+        capsys,
+        "predict",
+        "cnv",
+        "mlp",
+        "-p",
+        "tx2:maxn",
+        "-d",
+        "fp16",
+        "--format",
+        "json",
+        "-o",
+        str(data),
+    )
+    assert run(capsys, "plot", "roofline", str(data), "-o", str(figure)) == (0, "", "")
+    assert figure.read_bytes().startswith(b"<?xml")
+
+
+def test_plot_lists_its_kinds_and_their_columns(capsys):
+    code, out, _ = run(capsys, "plot")
+    assert code == 0
+    assert "efficiency" in out
+    code, out, _ = run(capsys, "plot", "efficiency")
+    assert code == 0
+    assert "measured_fps" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("rofline", "{csv}", "-o", "{out}.png"), "Did you mean 'roofline'"),
+        (("roofline", "{csv}"), "-o roofline.png"),
+        (("heatmap", "{csv}", "-o", "{out}.gif"), ".png, .svg, .pdf"),
+        (("roofline", "{csv}", "-o", "{out}.png"), "no column"),
+        (("heatmap", "{out}.csv", "-o", "{out}.png"), "cannot read"),
+    ],
+)
+def test_bad_plots_are_one_line_and_exit_code_2(arguments, words, capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "rows.csv").write_text("network,platform,predicted_fps\na,b,3\n")
+    filled = [text.format(csv=tmp_path / "rows.csv", out=tmp_path / "x") for text in arguments]
+    code, _, err = run(capsys, "plot", *filled)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert words in err
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_table_without_rows_gives_a_figure_that_says_so(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "rows.csv").write_text("network,platform,predicted_fps\n")
+    code, _, err = run(
+        capsys, "plot", "heatmap", str(tmp_path / "rows.csv"), "-o", str(tmp_path / "h.png")
+    )
+    assert code == 0
+    assert "no rows" in err
+    assert (tmp_path / "h.png").exists()

@@ -1,0 +1,142 @@
+"""``roofline sweep`` as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from itertools import product
+
+import pytest
+
+from roofline.cli import main
+from roofline.cli._sweep_file import EXAMPLE, read_sweep
+
+SWEEP = """\
+schema_version: 1
+networks: [cnv, mlp]
+platforms: [tx2:maxn, h100-sxm]
+variants:
+  - {}
+  - {keep_channels: 0.5}
+datatypes: [fp16, fp32]
+batches: [1, 8]
+"""
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(["sweep", *arguments])
+    out, err = capsys.readouterr()
+    return int(stopped.value.code or 0), out, err
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(SWEEP)
+    return path
+
+
+def test_every_combination_is_a_row(file, capsys):
+    code, out, err = run(capsys, str(file))
+    assert (code, err) == (0, "")
+    rows = list(csv.DictReader(out.splitlines()))
+    found = [
+        (row["network"], row["pruning"], row["platform"], row["datatype"], int(row["batch"]))
+        for row in rows
+    ]
+    assert found == list(
+        product(
+            ("cnv", "mlp"),
+            ("dense", "keep-channels=0.5"),
+            ("tx2:maxn", "h100-sxm"),
+            ("fp16", "fp32"),
+            (1, 8),
+        )
+    )
+
+
+def test_rows_are_those_of_predict(file, capsys):
+    _, out, _ = run(capsys, str(file), "--format", "json")
+    swept = json.loads(out)["predictions"]
+    with pytest.raises(SystemExit):
+        main(
+            ["predict", "cnv", "-p", "h100-sxm", "-d", "fp16", "-b", "8", "--keep-channels", "0.5",
+             "--format", "json"]
+        )  # fmt: skip
+    (single,) = json.loads(capsys.readouterr().out)["predictions"]
+    assert single in swept
+
+
+def test_the_suffix_decides_the_format(file, capsys, tmp_path):
+    assert run(capsys, str(file), "-o", str(tmp_path / "s.json"))[0] == 0
+    assert len(json.loads((tmp_path / "s.json").read_text())["predictions"]) == 32
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    assert run(capsys, str(file), "-o", str(tmp_path / "s.parquet"))[0] == 0
+    assert len(pandas.read_parquet(tmp_path / "s.parquet")) == 32
+
+
+def test_the_example_is_a_sweep_and_is_shown(capsys, tmp_path):
+    assert run(capsys) == (0, EXAMPLE, "")
+    (tmp_path / "example.yaml").write_text(EXAMPLE)
+    asked = read_sweep(tmp_path / "example.yaml")
+    assert asked.datatypes == ("fp16", "int8")
+    assert len(asked.variants) == 3
+
+
+def test_files_are_found_beside_the_sweep(capsys, tmp_path):
+    from roofline.spec import platform_files
+
+    source = platform_files()["ncs"]
+    (tmp_path / "mine.yaml").write_text(source.read_text())
+    (tmp_path / "s.yaml").write_text(
+        "schema_version: 1\nnetworks: [cnv]\nplatforms: [mine.yaml]\ndatatypes: [int8]\n"
+    )
+    code, out, _ = run(capsys, str(tmp_path / "s.yaml"))
+    assert code == 0
+    assert "cnv,ncs,int8" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "not a list of settings"),
+        ("networks: [cnv]\nplatforms: [ncs]", "schema_version"),
+        ("schema_version: 1\nnetworks: [cnv]", "names no platforms"),
+        (
+            "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nbatchs: [1]",
+            "Did you mean 'batches'",
+        ),
+        ("schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nbatches: [0]", "whole numbers"),
+        ("schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nbatches: 3", "not a list"),
+        ("schema_version: 1\nnetworks: [1]\nplatforms: [ncs]", "not a name"),
+        ("schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nvariants: [3]", "no mapping"),
+        (
+            "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nvariants: [{keep_chanels: 0.5}]",
+            "Did you mean",
+        ),
+        (
+            "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nemulate: maybe",
+            "neither true nor false",
+        ),
+        (
+            "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nvariants: [{keep_channels: 50}]",
+            "share",
+        ),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_bad_files_are_one_line_and_exit_code_2(content, words, capsys, tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text(content)
+    code, _, err = run(capsys, str(path))
+    assert code == 2
+    assert err.count("\n") == 1
+    assert words in err
+
+
+def test_a_missing_file_is_one_line(capsys, tmp_path):
+    code, _, err = run(capsys, str(tmp_path / "none.yaml"))
+    assert code == 2
+    assert "cannot read" in err

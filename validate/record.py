@@ -154,6 +154,18 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Where a run stands in a campaign; no two records of a store share it."""
+
+    point: str
+    """Digest of what the campaign asks for: the same whenever and wherever it is asked."""
+    round: int = 1
+    """Campaigns may go through all their points several times, to see what time changes."""
+    attempt: int = 1
+    """Runs that failed or were disturbed may be repeated; the last attempt counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """One run: the job, how it ended, its samples, and what is needed to judge it later."""
 
@@ -188,6 +200,8 @@ class Measurement:
     notes: tuple[str, ...] = ()
     timestamp: str = ""
     """When it ended: ISO 8601, UTC."""
+    turn: Turn | None = None
+    """Its place in a campaign; None outside of campaigns."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -335,7 +349,7 @@ def _read(kind: type[T], document: Mapping[str, Any], noun: str) -> T:
             f"the {noun} has schema version {version}; this program knows {SCHEMA_VERSION}",
             repair="Read it with a newer version of roofline",
         )
-    for part in (Protocol, Job, Check, Environment, Reported, Measurement):
+    for part in (Protocol, Job, Check, Environment, Reported, Turn, Measurement):
         # Read by pydantic when it first meets the class; unknown fields are errors everywhere.
         part.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
     try:

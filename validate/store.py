@@ -15,7 +15,7 @@ import os
 import sqlite3
 import sys
 import zlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ from typing import Any, cast
 from roofline.errors import StoreError
 from roofline.validate.record import Measurement, from_dict
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 """Version of the tables; an older file is migrated, a newer one refused."""
 
 _BUSY_S = 30.0
@@ -52,8 +52,20 @@ CREATE TABLE records (
 CREATE INDEX records_job ON records (job);
 """
 
-_MIGRATIONS: tuple[str, ...] = (_TABLES,)
+_TURNS = """
+ALTER TABLE records ADD COLUMN point TEXT;
+ALTER TABLE records ADD COLUMN round INTEGER;
+ALTER TABLE records ADD COLUMN attempt INTEGER;
+CREATE UNIQUE INDEX records_turn ON records (point, round, attempt) WHERE point IS NOT NULL;
+"""
+
+_MIGRATIONS: tuple[str, ...] = (_TABLES, _TURNS)
 """What takes a file from version i to i + 1."""
+
+_WRITTEN = (
+    "digest, job, network, variant, datatype, batch, threads, backend, tuning, algorithm, machine, status,"
+    " median_s, timestamp, document, samples, point, round, attempt"
+)
 
 _COLUMNS = ("network", "variant", "datatype", "batch", "threads", "backend", "tuning", "algorithm",
             "machine", "status")  # fmt: skip
@@ -101,7 +113,8 @@ class Store:
         """Write one record in a transaction of its own.
 
         Returns:
-            False when the very same record is there already.
+            False when the very same record is there already, or another one of the same turn of a
+            campaign; the first one stays.
 
         Raises:
             StoreError: The disk is full, or another process holds the file too long.
@@ -116,13 +129,13 @@ class Store:
             digest, job.key, job.network, job.variant, job.datatype, job.batch, job.threads,
             job.backend, job.tuning, job.algorithm, measurement.machine, measurement.status.value,
             measurement.median_s, measurement.timestamp, zlib.compress(text.encode()),
-            zlib.compress(packed),
+            zlib.compress(packed), *_turn(measurement),
         )  # fmt: skip
         places = ", ".join("?" * len(row))
         with self._reporting("write"):
             # A statement outside an explicit transaction is one.
             done = self._connection.execute(
-                f"INSERT OR IGNORE INTO records VALUES ({places})", row
+                f"INSERT OR IGNORE INTO records ({_WRITTEN}) VALUES ({places})", row
             )
         return done.rowcount == 1
 
@@ -143,6 +156,29 @@ class Store:
         with self._reporting("read"):
             for document, samples in self._connection.execute(query, tuple(wanted.values())):
                 yield _unpack_record(document, samples)
+
+    def turns(self, points: Collection[str]) -> dict[str, dict[int, Measurement]]:
+        """Return the last attempt of every round of a campaign's points, by point and round.
+
+        Args:
+            points: Digests of the points that are asked for.
+
+        Raises:
+            StoreError: A record is damaged.
+        """
+        query = "SELECT point, round, document, samples FROM records WHERE point IS NOT NULL ORDER BY attempt"
+        found: dict[str, dict[int, Measurement]] = {}
+        with self._reporting("read"):
+            for point, number, document, samples in self._connection.execute(query):
+                if point in points:
+                    found.setdefault(point, {})[number] = _unpack_record(document, samples)
+        return found
+
+    def attempts(self, point: str, number: int) -> int:
+        """Return how often a round of a campaign's point has been run."""
+        query = "SELECT COALESCE(MAX(attempt), 0) FROM records WHERE point = ? AND round = ?"
+        with self._reporting("read"):
+            return int(self._connection.execute(query, (point, number)).fetchone()[0])
 
     def has(self, job_key: str) -> bool:
         """Tell whether a job has a record that ended well, so that it need not run again."""
@@ -258,6 +294,11 @@ def _numbered(entry: Any, number: int) -> Measurement:
         return from_dict(cast("dict[str, Any]", entry))
     except StoreError as error:
         raise StoreError(f"record {number}: {error.message}", repair=error.repair) from error
+
+
+def _turn(measurement: Measurement) -> tuple[str | None, int | None, int | None]:
+    turn = measurement.turn
+    return (None, None, None) if turn is None else (turn.point, turn.round, turn.attempt)
 
 
 def _pack(samples: Iterable[float]) -> bytes:

@@ -34,7 +34,7 @@ REFUSED = {
     "rawi_v3.int8": RANGES,
     "rawi_ensemble.int8": RANGES,
 }
-# Probabilities whose logits reach a hundred: rounding them to one part in a million moves the result by as much as this.
+# Probabilities whose logits reach a hundred: rounding them to one part in a million moves the result by this much.
 ROUNDING = {"ch_PP-OCRv4_rec_infer": 1e-3}
 
 

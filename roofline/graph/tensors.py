@@ -133,7 +133,11 @@ def attribute_value(proto: AttributeProto) -> Any:
     if kind == 4:
         # Without elements (dropped, or of a type that numpy lacks) the type is still known.
         value = value_of(proto.t)
-        return Tensor("", tuple(proto.t.dims), from_code(proto.t.data_type)) if value is None else value
+        return (
+            Tensor("", tuple(proto.t.dims), from_code(proto.t.data_type))
+            if value is None
+            else value
+        )
     return None
 
 

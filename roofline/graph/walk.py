@@ -167,7 +167,9 @@ class Walker:
         """Give a call's results the names the file has for them."""
         for name, tensor in zip(proto.output, outputs, strict=False):
             if name:
-                if not frame.depth and tensor is not None and name in self.values:
+                # A loop's own name gives its trips, also where its first result has the same name.
+                trips = proto.op_type == "Loop" and name == proto.name
+                if not frame.depth and tensor is not None and name in self.values and not trips:
                     self.used_values.add(name)
                     tensor = with_value(tensor, self.values[name])  # noqa: PLW2901
                 environment.names[name] = tensor

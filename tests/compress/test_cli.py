@@ -1,0 +1,148 @@
+"""The command line: what is written, what is shown, and one clear line for what cannot be done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from roofline.cli import main
+from roofline.workload import Workload
+from roofline.workloads import build
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    shown = capsys.readouterr()
+    return int(ended.value.code or 0), shown.out, shown.err
+
+
+def test_a_file_is_written_and_counts_as_predicted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "half.onnx"
+    code, out, _ = run(
+        capsys, "compress", "mlp_12_5", "--keep-channels", 0.5, "-o", path, "--format", "json"
+    )
+    assert code == 0
+    told = json.loads(out)
+    assert told["agrees"] is True
+    assert told["predicted"] == told["counted"]
+    assert (
+        told["counted"]["macs"]
+        == Workload.from_onnx(path).macs
+        == 784 * 128 + 128 * 128 * 2 + 128 * 10
+    )
+    assert told["fixed"] == [
+        {"layer": "fc4", "channels": 10, "reason": "it is part of the network's output output"}
+    ]
+
+
+def test_a_users_file_keeps_the_filters_of_largest_magnitude(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source, path = tmp_path / "dense.onnx", tmp_path / "half.onnx"
+    onnx.save(build("mlp_12_5", weights="random"), source)
+    assert run(capsys, "compress", source, "--keep-channels", "fc1=0.5", "-o", path)[0] == 0
+    weights = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(source).graph.initializer}
+    kept = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
+    name = next(n for n, array in weights.items() if array.shape in {(784, 256), (256, 784)})
+    axis = weights[name].shape.index(256)
+    magnitude = np.abs(weights[name]).sum(1 - axis)
+    largest = np.sort(np.argsort(-magnitude, kind="stable")[:128])
+    np.testing.assert_array_equal(kept[name], weights[name].take(largest, axis))
+
+
+def test_several_compressions_are_done_in_one_call(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "small.onnx"
+    flags = ("--keep-channels", 0.5, "--sparsity", 0.9, "--sparse-format", "csr", "-d", "int8")
+    code, out, _ = run(capsys, "compress", "mlp_12_5", *flags, "-o", path)
+    assert code == 0
+    assert "keep-channels=0.5 sparsity=0.9,csr int8" in out
+    assert "an ONNX file stores zeros too" in out
+
+
+def test_count_takes_the_same_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--keep-channels", 0.5, "--sparsity", 0.9, "-d", "int8")
+    code, out, _ = run(capsys, "count", "mlp_12_5", *flags, "--format", "json")
+    told = json.loads(out)
+    assert code == 0
+    assert (told["variant"], told["datatype"]) == ("keep-channels=0.5 sparsity=0.9", "int8")
+    assert told["totals"]["effective_macs"] < 0.11 * told["totals"]["macs"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--keep-channels", "50"], "not a percentage"),
+        (["--keep-channels", "0"], "outside (0, 1]"),
+        (["--keep-channels", "half"], "'half' is not a share"),
+        (["--keep-channels", "nothing*=0.5"], "matches no layer"),
+        (
+            ["--keep-channels", "fc4=0.5"],
+            "no channel of 'fc4' can be removed: it is part of the network's output",
+        ),
+        (["--keep-channels", "0.5", "--keep-channels", "0.6"], "twice"),
+        (["--keep-channels", "0.5", "--criterion", "l3"], "unknown pruning criterion 'l3'"),
+        (["--sparsity", "1"], "outside [0, 1)"),
+        (["--sparsity", "0.5", "--sparse-format", "cs"], "Did you mean 'csr'"),
+        (["-d", "int9"], "unknown datatype 'int9'"),
+        (["-d", "w4a8"], "no tool here writes w4a8"),
+        (["-d", "int8", "--calibration", "absent.npz"], "absent.npz"),
+        ([], "nothing to compress is asked"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, flags: list[str], message: str
+) -> None:
+    path = tmp_path / "out.onnx"
+    code, out, err = run(capsys, "compress", "mlp_12_5", "-o", path, *flags)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, err = run(
+        capsys, "compress", "mlp_12_5", "--keep-channels", 0.5, "-o", tmp_path / "no" / "x.onnx"
+    )
+    assert code == 2
+    assert "cannot write" in err
+
+
+def test_a_truncated_file_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    source = tmp_path / "cut.onnx"
+    source.write_bytes(build("mlp_12_5", weights="random").SerializeToString()[:1000])
+    code, _, err = run(
+        capsys, "compress", source, "--keep-channels", 0.5, "-o", tmp_path / "x.onnx"
+    )
+    assert code == 2
+    assert err.count("\n") == 1
+
+
+def test_weights_in_a_file_that_is_gone_are_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source = tmp_path / "split.onnx"
+    onnx.save(
+        build("mlp_12_5", weights="random"),
+        source,
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
+    (tmp_path / "weights.bin").unlink()
+    code, _, err = run(
+        capsys, "compress", source, "--keep-channels", 0.5, "-o", tmp_path / "x.onnx"
+    )
+    assert code == 2
+    assert "external data file" in err

@@ -1,0 +1,40 @@
+"""What the README says runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    dense, half = capsys.readouterr().out.splitlines()
+    # 7.716 GOP on 1.33 TOP/s, the figures of the paper's tables.
+    assert dense == "3.86 GMAC, at most 172 fps, compute-bound"
+    assert float(half.split()[0]) < 3.86 / 3
+
+
+def test_every_verb_it_names_exists() -> None:
+    verbs = set(re.findall(r"^roofline (\w+)", README, re.MULTILINE))
+    assert verbs
+    assert all((ROOT / "roofline" / "cli" / f"verb_{verb}.py").exists() for verb in verbs)
+
+
+def test_files_it_links_to_exist() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_test_command_is_the_one_ci_runs() -> None:
+    # .ci/run takes the command from here, so that the two cannot differ.
+    assert "README.md" in (ROOT / ".ci" / "run").read_text()
+    (command,) = re.findall(r"<!-- test command -->\n```console\n(.*?)\n```", README, re.DOTALL)
+    assert command.count("\n") == 0
+    assert command.endswith("/pytest")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import platform
+import signal
 import socket
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +18,7 @@ from roofline.validate.record import Environment
 
 _IDLE_FIELDS = (3, 4)  # idle and iowait in /proc/stat
 _STEAL_FIELD = 7
+_PR_SET_PDEATHSIG = 1
 
 
 def available_cores() -> int:
@@ -92,6 +97,17 @@ class Busy:
         used = total - (self.idle - start.idle) - stolen
         others = max(0.0, used - (self.own - start.own))
         return others / total, stolen / total
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process when the one that started it dies, however it dies (Linux).
+
+    A campaign that is killed must not leave a run behind that disturbs those after it.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def describe(

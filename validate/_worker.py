@@ -30,6 +30,7 @@ MINIMUM_RUNS = 3
 
 def main(folder: Path) -> None:
     """Do what ``request.json`` asks and write ``result.json``."""
+    environment.end_with_parent()
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     # Standard output carries progress alone; whatever libraries print goes to the log.
     channel = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
@@ -65,6 +66,13 @@ def _make(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
         folder=Path(request["folder"]),
     )
     return {**asdict(made), "model": str(made.model), "inputs": str(made.inputs)}
+
+
+def _compress(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    from roofline.validate._variant import Wanted, write
+
+    report("compressing", 0, 1)
+    return asdict(write(Wanted(**request["wanted"]), Path(request["folder"])))
 
 
 def _reference(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -192,6 +200,7 @@ def _first_line(error: BaseException) -> str:
 
 
 _ACTIONS = {
+    "compress": _compress,
     "make": _make,
     "reference": _reference,
     "prepare": _prepare,

@@ -194,7 +194,7 @@ class _Run:
             compile_s=kept.get("compile_s"),
             tune_s=kept.get("tune_s"),
             environment=describe(self._backend.versions(), None, None),
-            timestamp=_now(),
+            timestamp=now(),
         )
 
     def _record(
@@ -233,7 +233,7 @@ class _Run:
             check=check,
             environment=Environment(**result["environment"]),
             notes=tuple(notes),
-            timestamp=_now(),
+            timestamp=now(),
         )
 
     def _reference(self, made: Mapping[str, Any]) -> tuple[str, str]:
@@ -287,5 +287,6 @@ def _silent(what: str, done: int, total: int) -> None:
     """Take no notice of progress."""
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time for a record: ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,245 @@
+"""``roofline campaign``: a grid of runs from one file, recorded one by one, stopped and resumed at will."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roofline.cli._measuring import StoreOption, cells
+from roofline.cli._output import (
+    Format,
+    FormatOption,
+    OutputOption,
+    as_csv,
+    as_json,
+    as_table,
+    emit,
+)
+
+if TYPE_CHECKING:
+    from roofline.validate.campaign import Campaign, Point
+    from roofline.validate.campaign_run import State, Task
+    from roofline.validate.record import Measurement
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Run a grid of networks, compressions and backends from one file; resume it at any time.",
+)
+
+CampaignArgument = Annotated[
+    str, typer.Argument(metavar="CAMPAIGN", help="A YAML file, or the name of a shipped campaign.")
+]
+MachineOption = Annotated[
+    str, typer.Option("--machine", help="Key of this machine's platform, for the records.")
+]
+TrackerOption = Annotated[
+    str, typer.Option("--rpc-tracker", metavar="HOST:PORT", help="RPC tracker of the boards.")
+]
+
+
+@app.command("list")
+def list_campaigns(form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
+    """List the campaigns that come with the program."""
+    from roofline.validate.campaign import load, shipped
+
+    rows: list[dict[str, Any]] = []
+    for name in shipped():
+        campaign = load(name)
+        rows.append(
+            {
+                "campaign": name,
+                "title": campaign.title,
+                "points": len(campaign.points),
+                "rounds": campaign.rounds,
+            }
+        )
+    emit(_formatted(rows, {"campaigns": rows}, form), output)
+
+
+@app.command("run")
+def run(
+    *,
+    campaign: CampaignArgument,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="List what would be run, with an estimate; run nothing."),
+    ] = False,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--retry", help="Run again what failed, is wrong or was disturbed; repeatable."
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, help="Stop after this many runs; 0: all.")
+    ] = 0,
+    machine: MachineOption = "",
+    tracker: TrackerOption = "",
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Compile and tune again, whatever is kept.")
+    ] = False,
+    store: StoreOption = None,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Run what a campaign has no record of; stop it at any time and give the same command to go on."""
+    from roofline.validate.campaign import load
+    from roofline.validate.campaign_run import parse_retry, state
+    from roofline.validate.store import Store, default_store
+
+    wanted = load(campaign)
+    again = parse_retry(retry or [])
+    with Store(store or default_store()) as kept:
+        before = state(wanted, kept)
+        tasks = before.tasks(again)
+        tasks = tasks[:limit] if limit else tasks
+        if dry_run:
+            emit(_planned(wanted, before, tasks, form), output)
+            return
+        _run(wanted, tasks, kept, machine=machine, tracker=tracker, fresh=fresh)
+        after = state(wanted, kept)
+    emit(_summary(after, form), output)
+
+
+@app.command("status")
+def status(
+    *,
+    campaign: CampaignArgument,
+    store: StoreOption = None,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Tell how many runs of a campaign are done, failed, disturbed and left, and why."""
+    from roofline.validate.campaign import load
+    from roofline.validate.campaign_run import state
+    from roofline.validate.store import Store, default_store
+
+    wanted = load(campaign)
+    with Store(store or default_store()) as kept:
+        found = state(wanted, kept)
+    emit(_summary(found, form), output)
+
+
+def _run(
+    campaign: Campaign,
+    tasks: Sequence[Task],
+    store: Any,
+    *,
+    machine: str,
+    tracker: str,
+    fresh: bool,
+) -> None:
+    from roofline.cli._progress import progress
+    from roofline.validate.campaign_run import local_measure, run_tasks
+
+    local = [task for task in tasks if task.point.target == "local"]
+    numbers = {task.turn: place for place, task in enumerate(tasks, 1)}
+    total = len(tasks)
+
+    def tell(task: Task, record: Measurement | None) -> None:
+        if record is not None:
+            typer.echo(f"[{numbers[task.turn]}/{total}] {_line(task, record)}", err=True)
+
+    with progress(campaign.name) as bar:
+
+        def within(what: str, done: int, of: int) -> None:
+            bar(what, done, of)
+
+        run_point = local_measure(machine=machine, fresh=fresh, report=within)
+        run_tasks(local, store, run_point, report=tell)
+
+
+def _line(task: Task, record: Measurement) -> str:
+    again = f" (attempt {task.attempt})" if task.attempt > 1 else ""
+    number = f" round {task.round}" if task.round > 1 else ""
+    took = (
+        f"{(record.median_s or 0) * 1e3:.4g} ms"
+        if record.ok
+        else f"{record.status.value}: {record.reason}"
+    )
+    return f"{task.point.title}{number}{again}: {took}"
+
+
+def _planned(campaign: Campaign, before: State, tasks: Sequence[Task], form: Format) -> str:
+    from roofline.validate._campaign_estimate import estimate
+
+    rows = [
+        {**task.point.record(), "round": task.round, "attempt": task.attempt} for task in tasks
+    ]
+    hours = estimate([task.point for task in tasks]) / 3600 if tasks else 0.0
+    same = campaign.combinations - campaign.excluded - len(campaign.points)
+    document = {
+        "campaign": campaign.name,
+        "combinations": campaign.combinations,
+        "excluded": campaign.excluded,
+        "same": same,
+        "points": len(campaign.points),
+        "rounds": campaign.rounds,
+        "recorded": len(before.recorded()),
+        "runs": len(tasks),
+        "estimate_h": hours,
+        "tasks": rows,
+    }
+    notes = [
+        f"{campaign.combinations} combinations: {campaign.excluded} excluded by rules, {same} the same "
+        f"as another for their backend, {len(campaign.points)} points in {campaign.rounds} rounds",
+        f"{len(tasks)} runs left, roughly {_duration(hours)}",
+    ]
+    return _formatted(rows, document, form, title=campaign.title, notes=notes)
+
+
+def _summary(found: State, form: Format) -> str:
+    campaign = found.campaign
+    counts = found.counts()
+    rows: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for point, number, record in found.runs():
+        if record is None:
+            continue
+        flag = found.disturbed(point, number)
+        rows.append({**point.record(), "round": number, **record.to_row(), "disturbed": flag})
+        if record.reason:
+            notes.append(f"{point.title}: {record.status.value}: {record.reason}")
+        elif flag:
+            notes.append(f"{point.title}: {flag}")
+    if form is Format.JSON:
+        return as_json(
+            {"campaign": campaign.name, "runs": len(campaign), **counts, "records": rows}
+        )
+    if form is Format.CSV:
+        return as_csv(rows)
+    shown = [_cells(point, record) for point, number, record in found.runs() if record is not None]
+    parts = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return as_table(shown, title=f"{campaign.name}: {len(campaign)} runs: {parts}", notes=notes)
+
+
+def _cells(point: Point, record: Measurement) -> dict[str, Any]:
+    row = cells(record)
+    kept = {
+        name: row[name] for name in ("datatype", "batch", "threads", "fps", "median ms", "status")
+    }
+    return {
+        "network": row["network"],
+        "compression": point.compression,
+        "algorithm": point.algorithm,
+        "backend": row["backend"],
+        **kept,
+    }
+
+
+def _formatted(
+    rows: list[dict[str, Any]], document: dict[str, Any], form: Format, *, title: str = "",
+    notes: Sequence[str] = (),
+) -> str:  # fmt: skip
+    if form is Format.JSON:
+        return as_json(document)
+    if form is Format.CSV:
+        return as_csv(rows)
+    return as_table(rows, title=title, notes=notes)
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{max(1, round(hours * 60))} min"

@@ -1,0 +1,86 @@
+"""A rough estimate of how long a campaign takes, before it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import MappingProxyType
+
+from roofline.validate.campaign import Point
+from roofline.validate.record import Measurement
+
+_STARTING_S = 6.0
+"""Processes that read the model, compute the reference, compile and run it."""
+
+_RATES = MappingProxyType({"untuned": 1.5e9, "tuned": 40e9, "none": 60e9})
+"""Operations per second and thread that code of each tuning reaches on a current CPU, roughly."""
+
+_TRIAL_S = 0.6
+"""Seconds to build and time one schedule of one kernel."""
+
+
+def operations(points: Iterable[Point]) -> dict[str, float]:
+    """Return the operations of one inference of each network that the points name."""
+    import roofline
+
+    return {
+        name: float(roofline.load(name).ops) for name in dict.fromkeys(p.network for p in points)
+    }
+
+
+def kernels(network: str) -> int:
+    """Return how many different kernels with products a network has: what tuning goes through."""
+    import roofline
+
+    costs = {
+        (layer.op_type, layer.cost.macs, layer.cost.weights, layer.cost.inputs, layer.cost.outputs)
+        for layer in roofline.load(network).layers
+        if layer.cost.macs
+    }
+    return len(costs)
+
+
+def seconds(point: Point, ops: float, kernel_count: int) -> float:
+    """Return an estimate for one run of a point.
+
+    Args:
+        point: What is run.
+        ops: Operations of one inference of the uncompressed network.
+        kernel_count: Different kernels it has.
+    """
+    share = point.keep_channels**2
+    rate = _RATES[point.tuning] * point.threads
+    step = ops * share * point.batch / rate
+    timing = point.protocol
+    sampling = min(timing.sampling_s + step, (timing.runs + timing.warmup) * step)
+    tuning = 0.0
+    if point.tuning == "tuned":
+        tuning = kernel_count * point.trials * _TRIAL_S
+        tuning = min(tuning, point.budget_s) if point.budget_s else tuning
+    return min(_STARTING_S + sampling, 3 * timing.time_limit_s) + tuning
+
+
+def estimate(points: Sequence[Point]) -> float:
+    """Return an estimate of the seconds that runs of these points take, one after the other.
+
+    What is tuned once is not tuned again: points that share a program share its tuning.
+    """
+    ops = operations(points)
+    counts = {
+        p.network: kernels(p.network)
+        for p in points
+        if p.tuning == "tuned"
+    }  # fmt: skip
+    total, tuned = 0.0, set[str]()
+    for point in points:
+        took = seconds(point, ops[point.network], counts.get(point.network, 0))
+        if point.tuning == "tuned" and point.key in tuned:
+            took = seconds(point, ops[point.network], 0)
+        tuned.add(point.key)
+        total += took
+    return total
+
+
+def spent(record: Measurement) -> float:
+    """Return the seconds a recorded run took, as far as they are recorded."""
+    parts = (record.wall_s, record.first_s, record.compile_s, record.tune_s)
+    return _STARTING_S + sum(part or 0.0 for part in parts)

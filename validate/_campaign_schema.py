@@ -1,0 +1,197 @@
+"""The campaign file: its keys, their defaults, and errors that say which line breaks which rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from roofline.errors import OptionError, PlatformError, did_you_mean
+from roofline.spec.problem import dotted
+from roofline.spec.reading import MAX_BYTES, Document, parse
+
+SCHEMA_VERSION = 1
+"""Version of campaign files; raised only when a key changes its meaning or goes."""
+
+T = TypeVar("T")
+Scalar = str | int | float | bool
+
+
+def _listed(value: Any) -> Any:
+    return cast("Any", value) if isinstance(value, list) else [value]
+
+
+Axis = Annotated[list[T], BeforeValidator(_listed), Field(min_length=1)]
+"""One value, or a list of values to go through."""
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Sparsity = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Compression(_Part):
+    """What is taken from a network; the same as the flags of that name."""
+
+    keep_channels: Share | None = None
+    """Share of inner channels that stay."""
+    sparsity: Sparsity | None = None
+    """Share of weights set to zero."""
+    sparse_format: str = "dense"
+    """How pruned weights are stored: ``csr``, ``bsr``, ..."""
+
+
+def _compression(value: Any) -> Any:
+    return {} if value == "dense" else value
+
+
+Compressed = Annotated[Compression, BeforeValidator(_compression)]
+
+
+class Grid(_Part):
+    """Axes: every combination of their values is a point."""
+
+    network: Axis[str] | None = None
+    """Names of shipped networks, or ``.onnx`` files relative to the campaign's file."""
+    compression: Axis[Compressed] | None = None
+    """``dense``, or shares: ``{keep_channels: 0.5}``."""
+    datatype: Axis[str] | None = None
+    """Of weights and activations; left out it is the network's own."""
+    backend: Axis[str] | None = None
+    algorithm: Axis[str] | None = None
+    """How convolutions are computed; dropped where a backend has no choice."""
+    tuning: Axis[str] | None = None
+    """``untuned`` or ``tuned``; dropped where a backend has no choice."""
+    batch: Axis[Count] | None = None
+    threads: Axis[Count] | None = None
+    target: Axis[str] | None = None
+    """``local``, or the names of boards."""
+    trials: Count | None = None
+    """Schedules tried per kernel when tuned."""
+    budget_s: Annotated[float, Field(ge=0)] | None = None
+    """Seconds that tuning may take; 0 is no limit."""
+    dims: dict[str, Count] | None = None
+    """Sizes of open dimensions by name."""
+    options: dict[str, Scalar] | None = None
+    """Options that only one backend knows."""
+
+
+class Rule(_Part):
+    """A point is left out when it has one of the values of every key named."""
+
+    network: Axis[str] | None = None
+    compression: Axis[Compressed] | None = None
+    datatype: Axis[str] | None = None
+    backend: Axis[str] | None = None
+    algorithm: Axis[str] | None = None
+    tuning: Axis[str] | None = None
+    batch: Axis[Count] | None = None
+    threads: Axis[Count] | None = None
+    target: Axis[str] | None = None
+
+
+class Timing(_Part):
+    """How each point is timed; the defaults are those of ``roofline measure``."""
+
+    runs: Count = 150
+    warmup: Count = 1
+    sampling_s: Annotated[float, Field(ge=0)] = 60.0
+    time_limit_s: Annotated[float, Field(gt=0)] = 900.0
+    memory_limit_gb: Annotated[float, Field(ge=0)] = 0.0
+    seed: int = 0
+
+
+class BoardFile(_Part):
+    """Boards behind one key of an RPC tracker."""
+
+    key: str = ""
+    """The servers' key; left out it is the board's name."""
+    tracker: str = ""
+    """``host:port``; left out it is given when the campaign is run."""
+    target: str = ""
+    """What is compiled for: a name such as ``aarch64-cortex-a72``, or LLVM's settings as JSON."""
+
+
+class CampaignFile(Grid):
+    """A whole campaign: one grid, or common values and several grids."""
+
+    schema_version: int
+    name: str = ""
+    """What it is called; left out it is the file's name."""
+    title: str = ""
+    grids: list[Grid] = []
+    """Grids with the values above as their defaults."""
+    exclude: list[Rule] = []
+    rounds: Annotated[int, Field(ge=1, le=100)] = 1
+    """How often all points are gone through, to see what time changes."""
+    protocol: Timing = Timing()
+    boards: dict[str, BoardFile] = {}
+
+
+def read(path: Path) -> tuple[CampaignFile, Document]:
+    """Return a campaign file's content, checked key by key, and where everything stands in it.
+
+    Raises:
+        OptionError: It cannot be read, is no YAML, or breaks the schema; with the line.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise OptionError(f"cannot read the campaign {path}: {error.strerror}") from error
+    if len(raw) > MAX_BYTES:
+        raise OptionError(f"{path} is larger than {MAX_BYTES // 1024} KiB: it is no campaign")
+    try:
+        document = parse(raw.decode("utf-8-sig"), str(path))
+    except UnicodeDecodeError as error:
+        raise OptionError(f"{path} is not UTF-8 text", repair="Save it as UTF-8") from error
+    except PlatformError as error:
+        # The strict reader speaks of platform files, which it was written for.
+        message = error.message.replace("a platform file is", "a campaign is")
+        raise OptionError(message, repair=error.repair.partition(": roofline")[0]) from error
+    version = document.content.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise OptionError(
+            f"{path} has schema version {version}; this program knows {SCHEMA_VERSION}",
+            repair="Run it with a newer version of roofline",
+        )
+    try:
+        return CampaignFile.model_validate(document.content), document
+    except ValidationError as error:
+        raise _problem(path, document, error) from error
+
+
+def _problem(path: Path, document: Document, error: ValidationError) -> OptionError:
+    first = min(error.errors(), key=lambda entry: document.line(_place(entry["loc"])) or 0)
+    place = _place(first["loc"])
+    line = document.line(place)
+    where = f"{path}: line {line}: {dotted(place)}" if line else f"{path}: {dotted(place)}"
+    if first["type"] == "extra_forbidden":
+        known = _known(place[:-1])
+        hint = did_you_mean(str(place[-1]), known) or f"Known keys: {', '.join(known)}"
+        return OptionError(f"{where} is no key of a campaign", repair=hint)
+    if first["type"] == "missing":
+        return OptionError(f"{where} is missing", repair=f"Add {dotted(place)}: {SCHEMA_VERSION}")
+    found = first["input"]
+    shown = f", not {found!r}" if isinstance(found, str | int | float) else ""
+    rule = first["msg"].lower().removeprefix("input ")
+    return OptionError(f"{where} {rule}{shown}")
+
+
+def _place(location: Sequence[int | str]) -> tuple[int | str, ...]:
+    """Return where in the file an error is, without the names of validators."""
+    return tuple(part for part in location if isinstance(part, int) or "[" not in part)
+
+
+def _known(place: tuple[int | str, ...]) -> list[str]:
+    kinds: dict[str, type[BaseModel]] = {
+        "grids": Grid, "exclude": Rule, "protocol": Timing, "boards": BoardFile,
+        "compression": Compression,
+    }  # fmt: skip
+    names = [part for part in place if part in kinds]
+    model = kinds[str(names[-1])] if names else CampaignFile
+    return sorted(model.model_fields)

@@ -53,6 +53,7 @@ def machine(
     capacity=1e9,
     tdp=10.0,
     inner=(),
+    skips="none",
 ) -> Platform:
     """Return a machine; ``inner`` holds the (bandwidth or None, capacity) of levels inside its memory."""
     levels = [(bandwidth, capacity), *inner]
@@ -322,7 +323,7 @@ def test_a_network_without_multiply_accumulates_is_counted_by_its_other_arithmet
 
 def test_unresolved_layers_are_named():
     work = network(COMPUTE_LAYER, replace(MEMORY_LAYER, unknown=True))
-    assert any("1 layer" in note for note in equation1(work, MACHINE).notes)
+    assert any("not counted: 1 (light)" in note for note in equation1(work, MACHINE).notes)
 
 
 @pytest.mark.parametrize("wrong", [{"traffic": "none"}, {"batch": 0}, {"model": "oracle"},

@@ -141,12 +141,11 @@ def conclude(
     """Return the prediction of a bound from its times: their sum, and what holds back for most of it."""
     latency = float(times.each.sum())
     in_memory = float(times.each[times.memory > times.compute].sum())
-    unknown = sum(layer.unknown for layer in case.workload.layers)
+    unknown = [layer.name for layer in case.workload.layers if layer.unknown]
     notes = case.notes
     if unknown:
-        notes += (
-            f"{unknown} layers have counts that could not be resolved; the bound leaves them out",
-        )
+        named = ", ".join(case.workload.coverage.unsupported) or ", ".join(unknown[:3])
+        notes += (f"layers not counted: {len(unknown)} ({named}); the bound leaves them out",)
     return Prediction(
         network=case.workload.name,
         platform=case.platform.key,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from roofline.errors import ModelError
 from roofline.graph.order import label, subgraphs
@@ -88,6 +88,9 @@ class _Counter:
         total = 0
         for node in nodes:
             total += 1
+            op_type = cast("object", node.op_type)
+            if not isinstance(op_type, str):
+                raise TypeError(op_type)
             if not self._open:
                 self.written += 1
             if self._functions and (key := key_of(node)) in self._functions:

@@ -293,6 +293,8 @@ def _loop(
     carried = tuple(tensor or Tensor("") for tensor in operands[2:])
     trips = None if count is None else _whole(count.value)
     maximum = True
+    if condition is not None and condition.value is not None and condition.value.size != 1:
+        raise ModelError(f"the condition of the loop {name!r} is not one truth value")
     begins = (
         None if condition is None or condition.value is None else bool(condition.value.ravel()[0])
     )

@@ -13,6 +13,7 @@ from roofline.graph.order import subgraphs
 from roofline.graph.resolved import ResolvedGraph
 from roofline.graph.scope import Frame
 from roofline.graph.tensors import sparse_tensor, stored_tensor
+from roofline.graph.text import names_must_be_text
 from roofline.graph.walk import Walker
 from roofline.node import Tensor
 
@@ -44,6 +45,12 @@ def resolve(
         DimensionError: A dimension has no size; the message names the input, the dimension and the flag.
         ModelError: The graph breaks a rule of the format, or a name in the request is not the graph's.
     """
+    request = Request(batch, dims or {}, inputs or {}, values or {})
+    with names_must_be_text(model):
+        return _resolved(model, name, request)
+
+
+def _resolved(model: ModelProto, name: str, request: Request) -> ResolvedGraph:
     graph = model.graph
     if not model.opset_import and not model.functions:
         raise ModelError(
@@ -55,7 +62,6 @@ def resolve(
         entry.values.name for entry in graph.sparse_initializer
     }
     fed = _unique([entry for entry in graph.input if entry.name not in stored])
-    request = Request(batch, dims or {}, inputs or {}, values or {})
     declared = declare(fed, request)
     annotations = (
         {}

@@ -100,19 +100,24 @@ def value_of(proto: TensorProto) -> Array | None:
     count = math.prod(shape)
     if count > _MAX_VALUE_BYTES:
         return None
-    field, kind = storage
+    try:
+        array = _elements(proto, count, *storage)
+        # Dropped data leave nothing; fewer or more elements than declared are no value to rely on.
+        return array.reshape(shape) if array.size == count else None
+    except ValueError:
+        # Bytes that are no whole elements, or more axes than numpy has.
+        return None
+
+
+def _elements(proto: TensorProto, count: int, field: str, kind: str) -> Array:
     if not count:
-        return np.zeros(shape, kind)
+        return np.zeros(0, kind)
     if proto.raw_data:
-        array: Array = np.frombuffer(proto.raw_data, dtype=kind)
-    else:
-        array = np.array(getattr(proto, field))
-        if kind == "<f2":
-            array = array.astype("<u2").view("<f2")
-        elif array.size:
-            array = array.astype(kind)
-    # Dropped data leave nothing; fewer or more elements than declared are no value to rely on.
-    return array.reshape(shape) if array.size == count else None
+        return np.frombuffer(proto.raw_data, dtype=kind)
+    array: Array = np.array(getattr(proto, field))
+    if kind == "<f2":
+        return array.astype("<u2").view("<f2")
+    return array.astype(kind) if array.size else array
 
 
 def attribute_value(proto: AttributeProto) -> Any:

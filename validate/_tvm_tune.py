@@ -15,8 +15,14 @@ from roofline.validate.backend import Report
 LIGHT_TRIALS = 4
 """Schedules tried for a kernel without a reduction worth the name: it has few that differ."""
 
+RANDOM_TRIALS = 32
+"""Schedules of a kernel that are drawn at random before any search: with few trials, searching takes
+seven times the CPU time of drawing and finds nothing better."""
+
+_FIRST = 4
 _BATCH = 16
-"""Schedules built and timed together; the search learns from each batch."""
+"""Schedules built and timed together; the first round is short, so that a small budget reaches every
+kernel."""
 
 _BUILD_LIMIT_S = 30.0
 _RUN_LIMIT_S = 10.0
@@ -59,10 +65,11 @@ def tune(
     threads: int,
     report: Report,
 ) -> Tuned:
-    """Try schedules for every kernel, the heaviest first, until each has its number or time is up.
+    """Try schedules for every kernel until each has its number or time is up.
 
-    Every kernel first gets one batch, so that none stays untuned while others are polished; what is
-    already in the database counts.
+    Every kernel first gets a short round, so that none stays untuned while others are polished; from
+    then on the one with the largest share of the running time goes first. What is already in the
+    database counts.
 
     Args:
         module: A Relax module with fused kernels.
@@ -71,7 +78,7 @@ def tune(
         trials: Schedules to try for a kernel with a convolution or matrix product.
         budget_s: Seconds it may take; 0 is no limit.
         threads: Cores to build on.
-        report: Told of every batch: the kernel and its best rate so far.
+        report: Told of every batch: the kernel and its best time so far.
 
     Returns:
         How long it took and whether it finished.
@@ -80,45 +87,83 @@ def tune(
     start = time.monotonic()
     database = open_database(folder)
     kernels = _kernels(ms, module, target)
-    cost_model = ms.cost_model.XGBModel(num_tuning_cores=threads)
-    builder, runner = _builder_and_runner(ms, target, threads)
-    rounds = [min(_BATCH, trials), *([_BATCH] * (-(-trials // _BATCH) - 1))]
-    goals = [sum(rounds[: step + 1]) for step in range(len(rounds))]
-    total = sum(min(trials, _wanted(kernel, trials)) for kernel in kernels)
+    searcher = _Searcher(ms, target, folder, database, trials, threads)
+    goals = [goal for goal in (_FIRST, *range(_BATCH, trials, _BATCH)) if goal < trials]
+    total = sum(_wanted(kernel, trials) for kernel in kernels)
+    done = sum(min(_known(database, kernel), _wanted(kernel, trials)) for kernel in kernels)
     tried = 0
-    for goal in goals:
-        for kernel in kernels:
-            wanted = min(goal, _wanted(kernel, trials))
-            missing = wanted - _known(database, kernel)
+    for number, goal in enumerate([*goals, trials]):
+        order = (
+            sorted(kernels, key=lambda kernel: -_share(database, kernel)) if number else kernels
+        )
+        for kernel in order:
+            known = _known(database, kernel)
+            missing = min(goal, _wanted(kernel, trials)) - known
             if missing <= 0:
                 continue
             if budget_s and time.monotonic() - start > budget_s:
                 return Tuned(time.monotonic() - start, len(kernels), tried, finished=False)
-            contexts, weights = ms.relax_integration.extracted_tasks_to_tune_contexts(
-                [kernel],
-                work_dir=str(folder / "logs"),
-                strategy=_search(ms),
-                num_threads=threads,
-                seed=1 + tried,
-            )
-            ms.tune_tasks(
-                tasks=contexts,
-                task_weights=weights,
-                work_dir=str(folder),
-                max_trials_global=missing,
-                num_trials_per_iter=missing,
-                builder=builder,
-                runner=runner,
-                database=database,
-                cost_model=cost_model,
-                measure_callbacks=[
-                    ms.measure_callback.AddToDatabase(),
-                    ms.measure_callback.UpdateCostModel(),
-                ],
-            )
+            searcher.search(kernel, known, missing)
             tried += missing
-            report(f"tuning {kernel.task_name}{_best(database, kernel)}", min(tried, total), total)
+            best = f"{_best(database, kernel) * 1e3:.3g} ms"
+            report(f"tuning {kernel.task_name}: {best}", done + tried, total)
     return Tuned(time.monotonic() - start, len(kernels), tried, finished=True)
+
+
+class _Searcher:
+    """Tries schedules of one kernel at a time, at random first, then by evolution under a cost model."""
+
+    def __init__(
+        self, ms: Any, target: Any, folder: Path, database: Any, trials: int, threads: int
+    ) -> None:
+        self._ms = ms
+        self._folder = folder
+        self._database = database
+        self._threads = threads
+        self._builder, self._runner = _builder_and_runner(ms, target, threads)
+        self._learns = trials > RANDOM_TRIALS
+        self._model = (
+            ms.cost_model.XGBModel(num_tuning_cores=threads, num_warmup_samples=RANDOM_TRIALS)
+            if self._learns
+            else ms.cost_model.RandomModel(seed=0)
+        )
+
+    def search(self, kernel: Any, known: int, missing: int) -> None:
+        """Try ``missing`` more schedules of a kernel that has ``known`` of them."""
+        ms = self._ms
+        contexts, weights = ms.relax_integration.extracted_tasks_to_tune_contexts(
+            [kernel],
+            work_dir=str(self._folder / "logs"),
+            strategy=self._strategy(known),
+            num_threads=self._threads,
+            seed=1 + known,
+        )
+        callbacks = [ms.measure_callback.AddToDatabase()]
+        if self._learns:
+            callbacks.append(ms.measure_callback.UpdateCostModel())
+        ms.tune_tasks(
+            tasks=contexts,
+            task_weights=weights,
+            work_dir=str(self._folder),
+            max_trials_global=missing,
+            num_trials_per_iter=missing,
+            builder=self._builder,
+            runner=self._runner,
+            database=self._database,
+            cost_model=self._model,
+            measure_callbacks=callbacks,
+        )
+
+    def _strategy(self, known: int) -> Any:
+        search = self._ms.search_strategy
+        if known < RANDOM_TRIALS:
+            return search.ReplayTrace()
+        return search.EvolutionarySearch(
+            population_size=128,
+            init_measured_ratio=0.5,
+            init_min_unmeasured=24,
+            genetic_num_iters=3,
+        )
 
 
 def apply(module: Any, target: Any, folder: Path) -> tuple[Any, tuple[str, ...]]:
@@ -179,19 +224,17 @@ def _known(database: Any, kernel: Any) -> int:
     return len(_records(database, kernel))
 
 
-def _best(database: Any, kernel: Any) -> str:
+def _best(database: Any, kernel: Any) -> float:
+    """Seconds of the best schedule; infinite when none ran."""
     records = _records(database, kernel)
     if not records:
-        return ""
-    seconds = min(float(entry) for entry in records[0].run_secs)
-    return f": {seconds * 1e3:.3g} ms"
+        return float("inf")
+    return min((float(entry) for entry in records[0].run_secs), default=float("inf"))
 
 
-def _search(ms: Any) -> Any:
-    """An evolutionary search with a smaller population: batches are small, so is what it can learn."""
-    return ms.search_strategy.EvolutionarySearch(
-        population_size=256, init_measured_ratio=0.2, init_min_unmeasured=32, genetic_num_iters=3
-    )
+def _share(database: Any, kernel: Any) -> float:
+    """Seconds that a kernel takes in one inference."""
+    return _best(database, kernel) * float(kernel.weight)
 
 
 def _builder_and_runner(ms: Any, target: Any, workers: int) -> tuple[Any, Any]:
@@ -267,7 +310,7 @@ def build_timer(module: Any, arguments: list[Any], target: Any) -> Callable[[flo
         if quick > 3 * best:
             return quick
         number = max(1, min(1000, int(0.01 / max(quick, 1e-7))))
-        evaluator = library.time_evaluator("main", device, number=number, repeat=5)
+        evaluator = library.time_evaluator("main", device, number=number, repeat=3)
         return float(min(evaluator(*tensors).results))
 
     return seconds

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from roofline.chart._base import Chart
 from roofline.chart._table import Column, Row
@@ -23,6 +24,14 @@ class Options:
     y: str = ""
 
 
+class Compute(Protocol):
+    """Turns rows into values ready to be drawn."""
+
+    def __call__(self, rows: Iterable[Row], options: Options | None = None) -> Chart:
+        """Return the chart of rows; without options it has no title and shows its default value."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of chart."""
@@ -32,7 +41,7 @@ class Kind:
     """What it shows, in one line."""
     columns: tuple[Column, ...]
     """What its table needs and can use."""
-    compute: Callable[[Iterable[Row], Options], Chart]
+    compute: Compute
     """Turns rows into values ready to be drawn."""
 
 

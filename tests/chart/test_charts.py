@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -469,3 +470,12 @@ def test_colours_differ_and_do_not_depend_on_the_order():
 )
 def test_short_numbers(value, text):
     assert short(value) == text
+
+
+def test_the_page_on_charts_names_every_kind_and_its_example_runs(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "charts.md").read_text()
+    assert [kind for kind in charts if f"| `{kind}` |" not in page] == []
+    pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
+    exec(page.split("```python\n")[1].split("```")[0], {})
+    assert (tmp_path / "rooflines.png").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,64 +44,4 @@ def read(path: str | Path) -> onnx.ModelProto:
         raise ModelError(
             f"{path} holds no graph", repair="Give a file that an ONNX exporter wrote"
         )
-    if not _all_text(model):
-        raise ModelError(
-            f"{path} is not an ONNX model: a name in it is not UTF-8 text",
-            repair="Fetch or export the file again",
-        )
     return model
-
-
-def _all_text(model: onnx.ModelProto) -> bool:
-    """Return whether every name is text; protobuf hands names that are not out as bytes."""
-    try:
-        for opset in model.opset_import:
-            "".join((opset.domain,))
-        for function in model.functions:
-            "".join(
-                (
-                    function.name,
-                    function.domain,
-                    *function.input,
-                    *function.output,
-                    *function.attribute,
-                )
-            )
-            _join_nodes(function.node)
-        _join_graph(model.graph)
-    except TypeError:
-        return False
-    return True
-
-
-def _join_graph(graph: onnx.GraphProto) -> None:
-    "".join(
-        (graph.name, *(entry.name for entry in (*graph.input, *graph.output, *graph.value_info)))
-    )
-    for entry in graph.input:
-        "".join(dim.dim_param for dim in entry.type.tensor_type.shape.dim)
-    for stored in graph.initializer:
-        _join_tensor(stored)
-    for sparse in graph.sparse_initializer:
-        _join_tensor(sparse.values)
-    _join_nodes(graph.node)
-
-
-def _join_nodes(nodes: Iterable[onnx.NodeProto]) -> None:
-    for node in nodes:
-        "".join((node.op_type, node.domain, node.name, *node.input, *node.output))
-        for attribute in node.attribute:
-            "".join((attribute.name, attribute.ref_attr_name))
-            if attribute.HasField("t"):
-                _join_tensor(attribute.t)
-            if attribute.HasField("g"):
-                _join_graph(attribute.g)
-
-
-def _join_tensor(tensor: onnx.TensorProto) -> None:
-    "".join(
-        (
-            tensor.name,
-            *(text for entry in tensor.external_data for text in (entry.key, entry.value)),
-        )
-    )

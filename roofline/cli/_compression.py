@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.errors import CompressionError
-
 if TYPE_CHECKING:
     import onnx
 
@@ -141,20 +139,10 @@ def with_weights(model: str, seed: int) -> tuple[str, onnx.ModelProto]:
     """Return a model's name and the model with its weights; a shipped network gets random ones."""
     import importlib
 
-    from roofline.graph import read
-
     path = Path(model)
     if not (path.suffix or path.exists() or len(path.parts) > 1):
         networks = importlib.import_module("roofline.workloads")
         return model, networks.build(model, weights="random", seed=seed)
-    # The careful reader refuses malformed files with one clear line before the weights are read.
-    read(path)
-    import onnx
+    from roofline.compress.tensors import read_whole
 
-    try:
-        return path.stem, onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise CompressionError(
-            f"the weights of {path} cannot be read: {error}",
-            repair="Put its external data file beside it",
-        ) from error
+    return path.stem, read_whole(path)

@@ -29,7 +29,10 @@ from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table
 from roofline.errors import OptionError
 
 if TYPE_CHECKING:
-    from roofline.compress import Compressed
+    import onnx
+
+    from roofline.compress import Compressed, Request
+    from roofline.speedup import SpeedUp
 
 app = typer.Typer(add_completion=False)
 
@@ -69,6 +72,14 @@ def compress(
         int | None,
         typer.Option("--block", min=1, help="For w4a16 and the like: weights that share a scale."),
     ] = None,
+    platform: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--platform",
+            "-p",
+            help="Show the speed-up Equation 1 predicts on this machine; repeatable.",
+        ),
+    ] = None,
     batch: BatchOption = None,
     dim: DimOption = None,
     input_: InputOption = None,
@@ -95,8 +106,25 @@ def compress(
     }  # fmt: skip
     name, whole = with_weights(model, seed)
     done = run(whole, replace(asked, options=options), name=name, **binding)
+    speedups = _speedups(name, whole, asked, platform or [], binding)
     write_whole(output, serialized(done.model))
-    emit(_report(name, asked.label, done, output, form), None)
+    emit(_report(name, asked.label, done, output, form, speedups), None)
+
+
+def _speedups(
+    name: str,
+    whole: onnx.ModelProto,
+    asked: Request,
+    platforms: list[str],
+    binding: dict[str, Any],
+) -> list[SpeedUp]:
+    from roofline.spec import platform as find_platform
+    from roofline.speedup import speed_up
+    from roofline.workload import Workload
+
+    dense = Workload.from_onnx(whole, name=name, **binding)
+    machines = [find_platform(key) for key in platforms] or [None]
+    return [speed_up(dense, asked, machine) for machine in machines]
 
 
 def _arrays(path: Path | None) -> dict[str, Any] | None:
@@ -113,7 +141,9 @@ def _arrays(path: Path | None) -> dict[str, Any] | None:
         ) from error
 
 
-def _report(name: str, label: str, done: Compressed, output: Path, form: Format) -> str:
+def _report(
+    name: str, label: str, done: Compressed, output: Path, form: Format, speedups: list[SpeedUp]
+) -> str:
     plan = done.plan
     rows = [
         {"count": "MACs", "predicted": done.predicted.macs, "file": done.counted.macs},
@@ -141,6 +171,7 @@ def _report(name: str, label: str, done: Compressed, output: Path, form: Format)
             "model": name, "variant": label, "file": str(output), "conventions": CONVENTIONS,
             "predicted": _totals(done, counted=False), "counted": _totals(done, counted=True),
             "stored_bytes": done.stored_bytes, "scale_bytes": done.scale_bytes, "agrees": done.agrees,
+            "speedups": [entry.record() for entry in speedups],
             "channel_groups": 0 if plan is None else len(plan.groups),
             "channels_removed": 0 if plan is None else plan.removed, "fixed": fixed,
         })  # fmt: skip
@@ -166,6 +197,12 @@ def _report(name: str, label: str, done: Compressed, output: Path, form: Format)
             if len(fixed) > 5
             else []
         )
+    notes.append(f"{speedups[0].ideal:.4g}x faster if operations and their width were all")
+    notes += [
+        f"{entry.predicted:.4g}x faster on {entry.platform} by Equation 1"
+        for entry in speedups
+        if entry.predicted is not None
+    ]
     return as_table(
         rows, title=f"{name}, {label}: wrote {output}", notes=[*notes, *CONVENTIONS.values()]
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from roofline.errors import CompressionError
 
 if TYPE_CHECKING:
     import onnx
@@ -14,6 +17,28 @@ if TYPE_CHECKING:
 _PAYLOADS = (
     "raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data",
 )  # fmt: skip
+
+
+def read_whole(path: Path) -> onnx.ModelProto:
+    """Return the model in a file with its weights, those in external files too.
+
+    Raises:
+        ModelError: The file is absent or malformed.
+        CompressionError: The file that holds its weights is absent.
+    """
+    import onnx
+
+    from roofline.graph import read
+
+    # The careful reader refuses malformed files with one clear line before any weight is read.
+    read(path)
+    try:
+        return onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise CompressionError(
+            f"the weights of {path} cannot be read: {error}",
+            repair="Put its external data file beside it",
+        ) from error
 
 
 def inlined(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -30,7 +30,7 @@ LAYERS = (
     ("_load",),
     ("compress",),
     ("model",),
-    ("_sweep",),
+    ("_sweep", "speedup"),
     ("chart", "report"),
     ("workloads",),
     ("validate",),

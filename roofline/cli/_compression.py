@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roofline.errors import OptionError
+
 if TYPE_CHECKING:
     import onnx
 
@@ -71,11 +73,16 @@ def request(
 
     keep, keep_layers = parse_shares("--keep-channels", keep_channels)
     share, sparse_layers = parse_shares("--sparsity", sparsity)
+    structured = sparse_format == "2:4"
+    if structured and share is None and not sparse_layers:
+        share = 0.5
     pruned = keep is not None or keep_layers
     sparse = share is not None or sparse_layers or sparse_format != "dense"
     return Request(
         Pruning(keep, keep_layers, criterion, seed) if pruned else None,
-        Sparsity(share, sparse_layers, sparse_format) if sparse else None,
+        Sparsity(share, sparse_layers, sparse_format, "2:4" if structured else "unstructured")
+        if sparse
+        else None,
         parse_datatypes(datatype) if datatype else None,
     )
 
@@ -95,6 +102,24 @@ def compressed(
     if not (keep_channels or sparsity or datatype or sparse_format != "dense"):
         return workload
     return request(keep_channels, sparsity, sparse_format, datatype).under(workload)
+
+
+def with_zeros(workload: Workload) -> Workload:
+    """Return a workload whose effective MACs leave out the weights that are zero in its file.
+
+    Raises:
+        OptionError: The workload comes from no file with weights.
+    """
+    from roofline.compress.sparse_workload import with_stored_zeros
+    from roofline.compress.tensors import read_whole
+
+    origin = workload.origin
+    if origin is None or origin.path is None or workload.variant != "dense":
+        raise OptionError(
+            f"{workload.name} has no stored weights whose zeros could be counted",
+            repair="Leave --zeros out, or give an .onnx file as it is",
+        )
+    return with_stored_zeros(workload, read_whole(origin.path))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from roofline.cli._compression import (
     SparseFormatOption,
     SparsityOption,
     compressed,
+    with_zeros,
 )
 from roofline.cli._options import (
     BatchOption,
@@ -44,6 +45,10 @@ FusedOption = Annotated[
     bool,
     typer.Option("--fused", help="One row per layer as runtimes fuse it, and what was fused."),
 ]
+ZerosOption = Annotated[
+    bool,
+    typer.Option("--zeros", help="Count the zeros in the stored weights (reads the weights)."),
+]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Fail when anything could not be counted.")
 ]
@@ -65,6 +70,7 @@ def count(
     sparsity: SparsityOption = None,
     sparse_format: SparseFormatOption = "dense",
     datatype: DatatypesOption = None,
+    zeros: ZerosOption = False,
     strict: StrictOption = False,
     diff: DiffOption = None,
     form: FormatOption = Format.TABLE,
@@ -76,6 +82,8 @@ def count(
     workload = compressed(
         load_model(model, **options), keep_channels, sparsity, sparse_format, datatype
     )
+    if zeros:
+        workload = with_zeros(workload)
     other = load_model(diff, **options) if diff is not None else None
     if strict:
         for counted in (workload, other):

@@ -91,6 +91,8 @@ def _table(workload: Workload) -> bool:
 def _sparse(layer: Layer, sparsity: Sparsity, name: str) -> Layer:
     share = sparsity.of(name)
     tensors = _multiplying(layer)
+    if not all(sparsity.fits(tensor.shape or ()) for tensor in tensors):
+        return layer
     if not share or not layer.cost.macs or not (tensors or layer.op_type == "Table"):
         return layer
     marked = replace(layer, sparsity=share, weight_format=sparsity.format)

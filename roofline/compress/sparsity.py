@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -61,6 +61,17 @@ class Sparsity:
                     repair="Give a share such as 0.9, not a percentage",
                 )
 
+        if "2:4" in {self.pattern, self.format}:
+            if (self.pattern, self.format) not in {("2:4", "2:4"), ("2:4", "dense")}:
+                raise CompressionError(
+                    "the format 2:4 holds zeros of the pattern 2:4, and no other format does",
+                    repair="Ask for the pattern 2:4 and the format 2:4 or dense",
+                )
+            if {share for share in (self.share, *self.layers.values()) if share} - {0.5}:
+                raise CompressionError(
+                    "the pattern 2:4 zeroes half the weights", repair="Give the sparsity 0.5"
+                )
+
     @property
     def label(self) -> str:
         """The request in one word, as on the command line; ``dense`` when it zeroes nothing."""
@@ -79,6 +90,10 @@ class Sparsity:
             if layer == pattern or fnmatchcase(layer, pattern):
                 share = own
         return share
+
+    def fits(self, dims: Sequence[int | None]) -> bool:
+        """Whether a tensor's zeros can lie as asked: 2:4 needs a depth (the second axis) of whole fours."""
+        return self.pattern != "2:4" or not (dims[1] or 1) % 4
 
     def check(self, layers: list[str]) -> None:
         """Refuse a pattern that matches none of some layers.
@@ -123,7 +138,7 @@ def zeroed(model: onnx.ModelProto, sparsity: Sparsity) -> onnx.ModelProto:
     stored = stored_tensors(sparse)
     for name, layer in weights.items():
         share = sparsity.of(layer)
-        if not share:
+        if not share or not sparsity.fits(stored[name].dims):
             continue
         array = to_array(stored[name])
         if array is None:
@@ -184,9 +199,6 @@ def _pruned(array: NDArray[Any], share: float, pattern: str) -> NDArray[Any]:
 
 def _two_of_four(array: NDArray[Any], magnitude: NDArray[np.float64]) -> NDArray[Any]:
     # The depth is the second axis of a convolution's filters, and of the rows of a matrix.
-    depth = array.shape[1]
-    if depth % 4:
-        return array
     moved = np.moveaxis(array, 1, -1).copy()
     groups = moved.reshape(-1, 4)
     order = np.argsort(np.moveaxis(magnitude, 1, -1).reshape(-1, 4), axis=1, kind="stable")

@@ -77,6 +77,21 @@ def test_count_takes_the_same_flags(capsys: pytest.CaptureFixture[str]) -> None:
     assert told["totals"]["effective_macs"] < 0.11 * told["totals"]["macs"]
 
 
+def test_zeros_of_a_file_are_counted_when_asked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "sparse.onnx"
+    assert run(capsys, "compress", "mlp_12_5", "--sparsity", 0.75, "-o", path)[0] == 0
+    dense, counted = (
+        json.loads(run(capsys, "count", path, "-f", "json", *flags)[1])["totals"]
+        for flags in ((), ("--zeros",))
+    )
+    assert dense["effective_macs"] == dense["macs"] == counted["macs"]
+    assert counted["effective_macs"] == counted["macs"] // 4
+    code, _, err = run(capsys, "count", "mlp_12_5", "--zeros")
+    assert (code, err.count("\n")) == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -43,6 +43,21 @@ def test_two_of_every_four_neighbours_become_zero(mlp: onnx.ModelProto) -> None:
             assert ((groups == 0).sum(axis=1) == 2).all(), name
 
 
+def test_two_of_four_leaves_depths_that_are_no_fours_alone() -> None:
+    model = build("cnv_25", weights="random")
+    request = Sparsity(0.5, format="2:4", pattern="2:4")
+    predicted = Workload.from_onnx(model).under(sparsity=request)
+    file = zeroed(model, request)
+    assert (
+        with_stored_zeros(Workload.from_onnx(file), file).effective_macs
+        == predicted.effective_macs
+    )
+    first = next(layer for layer in predicted.layers if layer.cost.macs)
+    # An image has three channels.
+    assert first.effective_macs is None
+    assert first.weight_format == "dense"
+
+
 def test_effective_macs_of_a_file_are_those_predicted(mlp: onnx.ModelProto) -> None:
     request = Sparsity(0.9, layers={"fc1": 0.5, "fc4": 0.0})
     predicted = Workload.from_onnx(mlp).under(sparsity=request)
@@ -121,6 +136,8 @@ def test_zeros_are_counted_from_the_values(mlp: onnx.ModelProto) -> None:
         (lambda: Sparsity(90), "not a percentage"),
         (lambda: Sparsity(0.5, format="nope"), "unknown sparse format 'nope'"),
         (lambda: Sparsity(0.5, pattern="1:3"), "unknown pattern of zeros"),
+        (lambda: Sparsity(0.5, format="2:4"), "holds zeros of the pattern 2:4"),
+        (lambda: Sparsity(0.9, format="2:4", pattern="2:4"), "zeroes half the weights"),
         (
             lambda: roofline.load("mlp_12_5").under(sparsity=Sparsity(layers={"conv*": 0.5})),
             "matches no layer",

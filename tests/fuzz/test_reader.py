@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 import roofline
+from roofline.cli._counting import document
+from roofline.cli._output import as_json
 from roofline.errors import RooflineError
 
 from ..conformance.test_published import CASES
@@ -45,6 +47,7 @@ def read(content: bytes) -> None:
             workload = roofline.load(path)
             assert workload.macs >= 0
             assert sum(layer.cost.macs for layer in workload.fused_layers) == workload.macs
+            assert as_json(document(workload, fused=True))
         assert time.process_time() - began < 5
 
 

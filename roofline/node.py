@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class Tensor:
         """How many elements, or None when a dimension is unknown."""
         if self.shape is None or None in self.shape:
             return None
-        return math.prod(size for size in self.shape if size is not None)
+        return math.prod(cast("tuple[int, ...]", self.shape))
 
     @property
     def bytes(self) -> int | None:

@@ -121,7 +121,12 @@ def _layer(
     attributes: Mapping[str, object], datatype: str | None,
 ) -> Layer:  # fmt: skip
     stored = tuple(origins.values())
-    parameters = sum([entry.elements for entry in stored if entry.parameter])
+    parameters = trainable = stored_bytes = 0
+    for entry in stored:
+        stored_bytes += weight_bytes(entry)
+        if entry.parameter:
+            parameters += entry.elements
+            trainable += 0 if entry.statistic else entry.elements
     read_elements, read_bytes = _sizes(inputs) if moves else (0, 0)
     written_elements, written_bytes = _sizes(outputs) if moves else (0, 0)
     return Layer(
@@ -139,13 +144,11 @@ def _layer(
         inputs=inputs,
         weights=tuple(entry.tensor for entry in stored),
         outputs=outputs,
-        weight_bytes=sum(weight_bytes(entry) for entry in stored),
+        weight_bytes=stored_bytes,
         input_bytes=read_bytes * repeats,
         output_bytes=written_bytes * repeats,
         parameters=parameters,
-        trainable_parameters=sum(
-            entry.elements for entry in stored if entry.parameter and not entry.statistic
-        ),
+        trainable_parameters=trainable,
         datatype=datatype,
         repeats=repeats,
         members=members,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roofline.errors import ModelError
+from roofline.graph.messages import model_class
 from roofline.graph.wire import skim
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ def read(path: str | Path) -> onnx.ModelProto:
         ModelError: The file is absent, or is not a well-formed ONNX model.
     """
     from google.protobuf.message import DecodeError
-    from onnx import ModelProto
 
     path = Path(path)
     if path.is_dir():
@@ -32,7 +32,7 @@ def read(path: str | Path) -> onnx.ModelProto:
     if not path.is_file():
         raise ModelError(f"there is no file {str(path)!r}", repair="Check the path")
     skimmed = skim(path)
-    model = ModelProto()
+    model = model_class()()
     try:
         model.ParseFromString(skimmed)
     except (DecodeError, ValueError):

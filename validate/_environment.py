@@ -99,15 +99,20 @@ class Busy:
         return others / total, stolen / total
 
 
-def end_with_parent() -> None:
+def end_with_parent(parent: int) -> None:
     """Have the kernel end this process when the one that started it dies, however it dies (Linux).
 
     A campaign that is killed must not leave a run behind that disturbs those after it.
+
+    Args:
+        parent: Its process id; when that process has gone already, this one ends at once.
     """
     if not sys.platform.startswith("linux"):
         return
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def describe(

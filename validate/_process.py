@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def run_step(
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "roofline.validate._worker", name],
+                [sys.executable, "-m", "roofline.validate._worker", name, str(os.getpid())],
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -132,8 +133,17 @@ def _verdict(code: int, result: Path, seconds: float, tail: str) -> Ended:
         return Ended(Status.OUT_OF_MEMORY, reason, None, seconds, tail)
     crash = f"crashed ({signal.Signals(-code).name})" if code < 0 else ""
     how = crash or f"ended with exit code {code}"
-    last = next((line.strip() for line in reversed(tail.splitlines()) if line.strip()), "")
-    return Ended(Status.FAILED, f"{how}: {last}" if last else how, None, seconds, tail)
+    return Ended(Status.FAILED, f"{how}{_last_words(tail)}", None, seconds, tail)
+
+
+def _last_words(tail: str) -> str:
+    """Return the last line of a log, and the place in the code when it ends in a traceback."""
+    lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    frames = [line for line in lines if line.startswith('File "')]
+    place = re.search(r'/([^/"]+)", line (\d+)', frames[-1]) if frames else None
+    return f": {lines[-1]}" + (f" ({place[1]}:{place[2]})" if place else "")
 
 
 def resident_bytes(session: int) -> int:

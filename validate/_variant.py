@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.errors import ModelError
 from roofline.validate._environment import package_version
@@ -99,8 +99,7 @@ def _with_weights(wanted: Wanted) -> onnx.ModelProto:
     read(path)
     import onnx
 
-    load: Any = onnx.load
     try:
-        return load(path)
+        return onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
         raise ModelError(f"the weights of {path} cannot be read: {error}") from error

@@ -1,6 +1,6 @@
 """The process of one step: reads a request from a folder, does it, and writes the result there.
 
-``python -m roofline.validate._worker FOLDER`` is started by `roofline.validate._process`. Whatever
+``python -m roofline.validate._worker FOLDER PARENT`` is started by `roofline.validate._process`. Whatever
 happens here, a crash included, is one failed record there.
 """
 
@@ -30,7 +30,6 @@ MINIMUM_RUNS = 3
 
 def main(folder: Path) -> None:
     """Do what ``request.json`` asks and write ``result.json``."""
-    environment.end_with_parent()
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     # Standard output carries progress alone; whatever libraries print goes to the log.
     channel = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
@@ -209,4 +208,5 @@ _ACTIONS = {
 }
 
 if __name__ == "__main__":
+    environment.end_with_parent(int(sys.argv[2]))
     main(Path(sys.argv[1]))

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ class Board:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Point:
     """One combination of a campaign's values, with what its backend has no choice of left out."""
 
@@ -66,7 +67,7 @@ class Point:
     options: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
     protocol: Protocol = field(default_factory=Protocol)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A digest of what is asked for; limits of time and memory do not count, nor where files lie."""
         asked = asdict(self)

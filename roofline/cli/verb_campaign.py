@@ -211,7 +211,7 @@ def _summary(found: State, form: Format) -> str:
         )
     if form is Format.CSV:
         return as_csv(rows)
-    shown = [_cells(point, record) for point, number, record in found.runs() if record is not None]
+    shown = [_cells(point, record) for point, _, record in found.runs() if record is not None]
     parts = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     return as_table(shown, title=f"{campaign.name}: {len(campaign)} runs: {parts}", notes=notes)
 

@@ -35,7 +35,7 @@ def load(
 
     Example:
         >>> load("mlp").macs
-        10000000
+        10014720
     """
     binding: dict[str, Any] = {"batch": batch, "dims": dims, "inputs": inputs, "values": values}
     path = Path(model)

@@ -275,7 +275,7 @@ def _times(sizes: Sequence[int]) -> str:
 
 def _example(dims: Sequence[Dim]) -> str:
     """Return a shape that the flag would take, with a number where one is open."""
-    examples = (1, 3, 224, 224, 224)
+    examples = (1, 3, 224, 224, 224) if len(dims) > 3 else (1, 128, 128, 128, 128)
     filled = [
         size if isinstance(size, int) else examples[min(place, 4)]
         for place, size in enumerate(dims)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roofline.errors import ModelError
+from roofline.graph.loop_plan import Plan, plan_of
 from roofline.graph.order import label
 from roofline.graph.resolved import ResolvedNode
 from roofline.graph.scope import Environment, Frame
@@ -19,7 +20,7 @@ from roofline.node import Array, Node, Shape, Tensor
 from roofline.ops._datatypes import BOOL, INT64
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, NodeProto
+    from onnx import NodeProto
 
     from roofline.graph.walk import Walker
 
@@ -31,32 +32,7 @@ _MAX_CALLS_FOR_VALUES = 4000
 """Calls worth walking only to know the values a loop leaves."""
 
 _MAX_NESTED = 6
-_ENDLESS = 1 << 31
-"""Exporters write the largest integer as the count of a loop that its condition ends."""
-
 _UNKNOWN_TRIPS = "its trip count depends on data"
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A Loop, Scan or SequenceMap brought to one form."""
-
-    body: GraphProto
-    name: str
-    carried: tuple[Tensor, ...]
-    """Values at the start of what each trip hands to the next."""
-    slices: tuple[Tensor, ...]
-    """What each trip reads one step of, with the step's shape."""
-    counted: bool
-    """Whether the body takes the trip's number and condition, and gives a condition (a Loop)."""
-    trips: int | None
-    maximum: bool
-    """Whether the body's condition can end the loop before its trips are done."""
-    stack_axes: tuple[int, ...]
-    constant: bool
-    """Whether trips and slices depend on no input of the graph."""
-    items: int | None = None
-    """Size of the batch axis that each result gets in front (Scan of operator set 8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +57,7 @@ def run_loop(walker: Walker, proto: NodeProto, environment: Environment, frame: 
         raise ModelError(
             f"{label(proto)} lies in {_MAX_NESTED} loops; more than that are no network's"
         )
-    plan = _plan(walker, proto, operands, name, frame)
+    plan = plan_of(walker, proto, operands, name, frame)
     local = name[len(frame.prefix) :]
     trips, last, rows, nodes = _run(walker, plan, environment, frame, local)
     walker.nodes.extend(nodes)
@@ -104,7 +80,7 @@ def run_loop(walker: Walker, proto: NodeProto, environment: Environment, frame: 
 
 
 def _run(
-    walker: Walker, plan: _Plan, environment: Environment, frame: Frame, local: str
+    walker: Walker, plan: Plan, environment: Environment, frame: Frame, local: str
 ) -> tuple[int | None, tuple[Tensor, ...], tuple[Tensor, ...], tuple[ResolvedNode, ...]]:
     """Return trips, the last carried values, the shape of all rows stacked, and the executed calls."""
     if plan.trips == 0:
@@ -147,7 +123,7 @@ def _run(
     )
 
 
-def _settle(walker: Walker, plan: _Plan, environment: Environment, frame: Frame) -> _Trip:
+def _settle(walker: Walker, plan: Plan, environment: Environment, frame: Frame) -> _Trip:
     """Walk the body as any trip sees it: carried values unknown, dependence on inputs carried round until it stays."""
     carried = tuple(replace(tensor, value=None) for tensor in plan.carried)
     trip = _trip(walker, plan, environment, frame, carried, None)
@@ -166,7 +142,7 @@ def _settle(walker: Walker, plan: _Plan, environment: Environment, frame: Frame)
 
 
 def _one_by_one(
-    walker: Walker, plan: _Plan, environment: Environment, frame: Frame, local: str
+    walker: Walker, plan: Plan, environment: Environment, frame: Frame, local: str
 ) -> tuple[int, tuple[Tensor, ...], tuple[Tensor, ...], tuple[ResolvedNode, ...]] | None:
     """Walk every trip with its own values; None when the end or a size still depends on data."""
     limit = _MAX_TRIPS_APART if plan.trips is None else plan.trips
@@ -200,7 +176,7 @@ def _one_by_one(
 
 
 def _left(
-    walker: Walker, plan: _Plan, trip: _Trip, environment: Environment, frame: Frame, local: str
+    walker: Walker, plan: Plan, trip: _Trip, environment: Environment, frame: Frame, local: str
 ) -> tuple[Tensor, ...]:
     """Return what a steady loop leaves, with values where they are cheap to know."""
     known = any(tensor.value is not None for tensor in plan.carried)
@@ -213,7 +189,7 @@ def _left(
 
 def _trip(
     walker: Walker,
-    plan: _Plan,
+    plan: Plan,
     environment: Environment,
     frame: Frame,
     carried: tuple[Tensor, ...],
@@ -252,72 +228,6 @@ def _trip(
     if len(results) < len(carried):
         raise ModelError(f"the body of {plan.name!r} gives fewer values than the loop carries")
     return _Trip(goes_on, results[: len(carried)], results[len(carried) :], tuple(outer))
-
-
-def _plan(
-    walker: Walker, proto: NodeProto, operands: tuple[Tensor | None, ...], name: str, frame: Frame
-) -> _Plan:
-    source = walker.raw_attribute(proto, "body", frame)
-    if source is None or not source.HasField("g"):
-        raise ModelError(f"{label(proto)} has no graph 'body'")
-    body = source.g
-    if proto.op_type == "Loop":
-        return _loop(walker, body, operands, name)
-    attributes = walker.attributes(proto, frame)
-    if proto.op_type == "Scan":
-        from roofline.graph.scans import scan_parts
-
-        parts = scan_parts(proto, attributes, operands, frame.opsets.get("", 0))
-        constant = all(tensor.constant for tensor in parts.slices)
-        return _Plan(
-            body, name, parts.carried, parts.slices, False, parts.trips, False, parts.stack_axes, constant,
-            parts.items,
-        )  # fmt: skip
-    held = walker.sequences.contents(operands[0] if operands else None)
-    elements = tuple(
-        found[0] if (found := walker.sequences.contents(tensor)) else (tensor or Tensor(""))
-        for tensor in operands
-    )
-    trips = None if held is None else len(held)
-    constant = all(tensor is None or tensor.constant for tensor in operands)
-    return _Plan(body, name, (), elements, False, trips, False, (), constant)
-
-
-def _loop(
-    walker: Walker,
-    body: GraphProto,
-    operands: tuple[Tensor | None, ...],
-    name: str,
-) -> _Plan:
-    count, condition = (*operands, None, None)[:2]
-    carried = tuple(tensor or Tensor("") for tensor in operands[2:])
-    trips = None if count is None else _whole(count.value)
-    maximum = True
-    if condition is not None and condition.value is not None and condition.value.size != 1:
-        raise ModelError(f"the condition of the loop {name!r} is not one truth value")
-    begins = (
-        None if condition is None or condition.value is None else bool(condition.value.ravel()[0])
-    )
-    if name in walker.values:
-        walker.used_values.add(name)
-        trips, maximum = int(walker.values[name]), False
-    elif begins is False:
-        trips = 0
-    elif trips is not None and trips >= _ENDLESS:
-        trips = None
-    elif condition is not None and condition.value is None:
-        # The loop may not run at all; a known count is then only its most.
-        trips = None
-    constant = all(tensor.constant for tensor in (count, condition) if tensor is not None)
-    return _Plan(
-        body, name, carried, (), True, None if trips is None else max(trips, 0), maximum, (), constant
-    )  # fmt: skip
-
-
-def _whole(value: Array | None) -> int | None:
-    if value is None or value.size != 1 or value.ravel()[0] is None:
-        return None
-    return int(value.ravel()[0])
 
 
 def _alike(before: tuple[Tensor, ...], after: tuple[Tensor, ...]) -> bool:
@@ -367,7 +277,7 @@ def _batched(shape: Shape, items: int, stacked: bool) -> Shape:
 def _results(
     walker: Walker,
     proto: NodeProto,
-    plan: _Plan,
+    plan: Plan,
     last: tuple[Tensor, ...],
     rows: tuple[Tensor, ...],
     frame: Frame,

@@ -40,7 +40,7 @@ def _group(view: View, block: Block) -> Group:
     return Group(
         members,
         block.anchor,
-        tuple(dict.fromkeys(block.steps)),
+        tuple(block.steps),
         _tensors(view, [view.root(flow) for flow in block.flows]),
         _constants(view, members),
         _tensors(view, _leaving(view, block)),

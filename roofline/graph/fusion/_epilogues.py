@@ -76,7 +76,7 @@ def _merge(view: View, name: str, producer: Block, reader: Block) -> None:
     view.absorb(producer, reader)
     reader.role, reader.anchor = role, anchor
     if not named:
-        reader.steps.append(name)
+        reader.steps[name] = None
     reader.residual |= producer.residual or name == "residual_add"
     reader.activated |= producer.activated or name == "activation"
     reader.closed |= name == "quantize"

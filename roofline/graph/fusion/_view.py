@@ -30,7 +30,8 @@ class Block:
     role: Role
     flows: dict[str, None]
     frontier: list[str]
-    steps: list[str] = field(default_factory=list[str])
+    steps: dict[str, None] = field(default_factory=dict[str, None])
+    """Names of what was fused, each once, in order."""
     calls: int = 1
     """Members that are neither views nor dequantizations."""
     residual: bool = False
@@ -164,7 +165,7 @@ class View:
         ]:
             del last.flows[inner]
         last.role, last.anchor = kind, anchor
-        last.steps.append(name)
+        last.steps[name] = None
         return True
 
     def absorb(self, producer: Block, consumer: Block) -> Block:
@@ -182,7 +183,7 @@ class View:
         few, many = sorted((producer.members, consumer.members), key=len)
         many += few
         consumer.members = many
-        consumer.steps = [*producer.steps, *consumer.steps]
+        consumer.steps = producer.steps | consumer.steps
         consumer.calls += producer.calls
         self._leader[first] = last
         self._blocks[first] = None

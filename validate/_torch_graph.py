@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roofline.validate._torch_ops import OPERATORS
+from roofline.validate import _torch_layout, _torch_ops  # noqa: F401  # they fill the table
+from roofline.validate._torch_table import OPERATORS
 from roofline.validate.backend import UnsupportedModelError
 
 torch: Any = importlib.import_module("torch")
@@ -128,7 +129,9 @@ def _fold(
                 constants[node.output[0]] = _constant(attributes)
                 continue
             if node.op_type == "Shape":
-                operand = live.get(node.input[0], constants.get(node.input[0]))
+                operand = (
+                    live[node.input[0]] if node.input[0] in live else constants[node.input[0]]
+                )
                 shape = list(operand.shape)[attributes.get("start", 0) : attributes.get("end")]
                 constants[node.output[0]] = torch.tensor(shape, dtype=torch.int64)
                 continue

@@ -46,7 +46,7 @@ def _exists(verb: str) -> bool:
 app = typer.Typer(cls=_Verbs, no_args_is_help=True, add_completion=False)
 
 
-def _version(value: bool) -> None:  # noqa: FBT001
+def _version(value: bool) -> None:
     if value:
         from importlib.metadata import version
 
@@ -86,11 +86,11 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if not isinstance(error, _USAGE_ERROR):
             raise
-        message: str = error.format_message()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        message: str = getattr(error, "format_message", str)()
         if not message:
             # No verb at all: the help has been shown.
             sys.exit(0)
-        _fail(message, 2)  # pyright: ignore[reportUnknownArgumentType]
+        _fail(message, 2)
     else:
         sys.exit(result if isinstance(result, int) else 0)
 

@@ -6,10 +6,11 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,7 @@ SCHEMA_VERSION = 1
 """Version of the JSON that every verb writes; a field is only ever added without raising it."""
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How a result is written."""
 
     TABLE = "table"
@@ -35,6 +36,9 @@ OutputOption = Annotated[
 ]
 
 Row = Mapping[str, Any]
+
+# What is set to the right in a column: a number, with a sign, an exponent or a unit behind it; or nothing.
+_NUMBER = re.compile(r"–?|[-+]?[\d,]*\.?\d+(e[-+]?\d+)?[%x]?")
 
 
 def emit(text: str, output: Path | None) -> None:
@@ -124,7 +128,7 @@ def _text(value: Any) -> str:
 
 
 def _is_number(text: str) -> bool:
-    return text in {"–", ""} or text.replace(",", "").rstrip("%x").lstrip("-+").replace(".", "", 1).replace("e", "", 1).replace("+", "", 1).replace("-", "", 1).isdigit()  # fmt: skip
+    return _NUMBER.fullmatch(text) is not None
 
 
 def _cell(value: Any) -> Any:

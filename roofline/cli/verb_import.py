@@ -74,10 +74,10 @@ def import_runs(
                     "refused": len(found.rejected),
                 }
             )
-            refused += [
+            refused.extend(
                 {"file": str(path), "row": entry.row, "reason": entry.reason}
                 for entry in found.rejected
-            ]
+            )
     emit(_written(rows, refused, form), output)
 
 

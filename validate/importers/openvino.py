@@ -28,7 +28,8 @@ def _csv(path: Path, text: str, facts: Facts) -> Imported:
 
 def _json(path: Path, text: str, facts: Facts) -> Imported:
     document = parse_json(path, text)
-    results: Any = document.get("execution_results", {}) if isinstance(document, dict) else {}
+    held = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    results = held.get("execution_results", {})
     return _run(
         path,
         facts,

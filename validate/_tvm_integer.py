@@ -110,7 +110,7 @@ def use_integers(module: Any) -> tuple[Any, dict[str, int]]:
 
 def _array(expression: Any) -> Array | None:
     value = getattr(expression, "value", None)
-    return value.numpy() if hasattr(value, "numpy") else None
+    return None if value is None or not hasattr(value, "numpy") else value.numpy()
 
 
 def _convolution(builder: Any, call: Any, inputs: _Quantized, weights: _Quantized) -> Any:

@@ -14,8 +14,8 @@ from typer.core import TyperGroup
 from roofline.errors import RooflineError, did_you_mean
 
 VERBS = (
-    "demo", "count", "networks", "platforms", "predict", "compress", "sweep", "advise", "measure", "campaign", "calibrate",
-    "validate", "accuracy", "import", "plot", "report", "reproduce",
+    "demo", "count", "networks", "platforms", "predict", "compress", "sweep", "advise", "measure", "campaign",
+    "calibrate", "validate", "accuracy", "import", "plot", "report", "reproduce",
 )  # fmt: skip
 """The verbs in the order a new user meets them; verb ``x`` lives in ``roofline.cli.verb_x``."""
 

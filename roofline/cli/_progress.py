@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 Report = Callable[[str, int, int], None]
@@ -11,7 +11,7 @@ Report = Callable[[str, int, int], None]
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Report]:
+def progress(title: str) -> Generator[Report]:
     """Show a bar with what is being done while the body runs.
 
     Args:

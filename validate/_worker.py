@@ -161,23 +161,28 @@ def sample(session: Session, protocol: Protocol, first: float, report: Report) -
     return {"samples_s": samples, "wall_s": wall, "cpu_s": cpu, "shares": shares}
 
 
-def _probe(request: Mapping[str, Any], report: Report) -> dict[str, float]:
+def _probe(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     from roofline.validate import _probe as probe
 
     threads, seconds = request["threads"], request["seconds"]
     report(request["kind"], 0, 1)
+    busy = environment.Busy.now()
     if request["kind"] == "streams":
-        return dict(probe.bandwidths(threads, seconds / 2))
-    if request["kind"] == "peaks":
+        found = dict(probe.bandwidths(threads, seconds / 2))
+    elif request["kind"] == "peaks":
         from roofline.validate._tvm_probe import peaks
 
-        return dict(peaks(threads, seconds))
-    return {
-        name: probe.integer_product(threads, seconds)
-        if name == "int8"
-        else probe.matrix_product(seconds, name)
-        for name in request["datatypes"]
-    }
+        found = dict(peaks(threads, seconds))
+    else:
+        found = {
+            name: probe.integer_product(threads, seconds)
+            if name == "int8"
+            else probe.matrix_product(seconds, name)
+            for name in request["datatypes"]
+        }
+    after = environment.Busy.now()
+    shares = after.shares_since(busy) if after is not None and busy is not None else None
+    return {"rates": found, "taken": sum(shares) if shares else 0.0}
 
 
 def _asked(request: Mapping[str, Any]) -> tuple[Backend, Request]:

@@ -46,6 +46,13 @@ class Roofs:
     """B/s of the main memory."""
     cache: float | None
     """B/s of the last cache."""
+    taken: float = 0.0
+    """Share of the machine's CPU time that others took meanwhile, the worst of all probes."""
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether others needed more than the cores left idle, so that the figures are too low."""
+        return self.taken > 1.0 - self.threads / max(self.threads, available_cores()) + 0.05
 
     @property
     def mode(self) -> str:
@@ -92,22 +99,35 @@ def calibrate(
     for number, count in enumerate(counts):
         if report is not None:
             report(f"{count} of {counts[-1]} threads", number, len(counts))
-        streams = _probe("streams", count, 4 * share, single_threaded())
+        streams, taken = _probe("streams", count, 4 * share, single_threaded())
         pinned = {"OMP_NUM_THREADS": str(count), "OPENBLAS_NUM_THREADS": str(count)}
         peaks: dict[str, float] = {}
         if use_tvm:
             pinned["TVM_NUM_THREADS"] = str(count)
-            peaks = _probe("peaks", count, share, pinned)
+            peaks, others = _probe("peaks", count, share, pinned)
+            taken = max(taken, others)
         how = dict.fromkeys(peaks, "tvm")
         missing = [name for name in ("fp32", "fp64", "int8") if name not in peaks]
         if "int8" in missing and backends.get("onnxruntime").missing():
             missing.remove("int8")
         if missing:
-            products = _probe("products", count, share, pinned, datatypes=missing)
+            products, others = _probe("products", count, share, pinned, datatypes=missing)
+            taken = max(taken, others)
             peaks |= products
             how |= dict.fromkeys(products, "library")
-        found.append(Roofs(count, peaks, how, streams["memory"], streams.get("cache")))
+        cache = streams.get("cache")
+        found.append(Roofs(count, peaks, how, streams["memory"], cache, taken))
     return tuple(found)
+
+
+def warnings(roofs: Sequence[Roofs]) -> list[str]:
+    """Return what makes a calibration doubtful, one line each."""
+    return [
+        f"Disturbed at {entry.threads} threads: others took {entry.taken:.0%} of the CPU time, "
+        "so these figures are too low. Calibrate again on a quiet machine."
+        for entry in roofs
+        if entry.disturbed
+    ]
 
 
 def platform_document(roofs: Sequence[Roofs], key: str) -> dict[str, Any]:
@@ -133,7 +153,7 @@ def platform_document(roofs: Sequence[Roofs], key: str) -> dict[str, Any]:
         "description": f"This machine as measured by roofline calibrate; {cores} cores available.",
         "peaks": _peaks(last),
         "memories": _memories(last),
-        "notes": ["The year is that of the calibration."],
+        "notes": ["The year is that of the calibration.", *warnings(roofs)],
         "sources": {
             SOURCE: {
                 "title": f"roofline {package_version('roofline')} calibrate on {cpu_name()}",
@@ -173,12 +193,13 @@ def platform_yaml(roofs: Sequence[Roofs], key: str) -> str:
 
 def _probe(
     kind: str, threads: int, seconds: float, variables: Mapping[str, str], **more: Any
-) -> dict[str, float]:
+) -> tuple[dict[str, float], float]:
+    """Return the rates a probe found, and the share of CPU time others took meanwhile."""
     request = {"action": "probe", "kind": kind, "threads": threads, "seconds": seconds, **more}
     ended = run_step(request, environment=variables, time_limit_s=_TIME_LIMIT_S)
     if ended.status is not Status.OK or ended.result is None:
         raise MeasurementError(f"the {kind} probe failed: {ended.reason}")
-    return dict(ended.result)
+    return dict(ended.result["rates"]), float(ended.result["taken"])
 
 
 def _peaks(roofs: Roofs) -> dict[str, Any]:

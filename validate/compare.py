@@ -58,7 +58,7 @@ class Comparison:
 
     @property
     def flag(self) -> str:
-        """Why the row is doubtful, in a few words: how it failed, ``untuned``, or what was flagged."""
+        """Why the row is doubtful, in a word or two: the gravest reason of all."""
         run = self.measurement
         if not run.ok:
             return run.status.value
@@ -66,7 +66,7 @@ class Comparison:
             return "untuned"
         if self.doubtful:
             return "above the bound"
-        return "; ".join(flag.partition(":")[0] for flag in run.flags)
+        return next((flag.partition(":")[0] for flag in run.flags), "")
 
     def record(self) -> dict[str, Any]:
         """Return the comparison as a row, with the unit in each column's name."""
@@ -96,6 +96,7 @@ class Comparison:
             "required_mb": prediction.required_bytes / 1e6,
             "status": run.status.value,
             "flag": self.flag,
+            "flags": "; ".join(run.flags),
             "explanation": self.explanation or run.reason,
         }
 
@@ -174,13 +175,30 @@ def _compared(prediction: Prediction, run: Measurement, platform: Platform | Non
     if prediction.weights_read == "per-item" and prediction.batch > 1:
         why = "the bound charges the weights to every item; the run reuses them across the batch"
         return Comparison(prediction, run, why)
-    cache = platform.on_chip_capacity if platform is not None else None
-    in_cache = cache is not None and prediction.required_bytes <= cache
-    if prediction.bound.value == "memory" and in_cache and cache is not None:
-        size = f"{prediction.required_bytes / 1e6:.3g} MB"
-        why = (
-            f"weights and activations ({size}) stay in the {cache / 1e6:.3g} MB cache between runs"
-        )
+    floor = _cached_fps(prediction, platform)
+    if prediction.bound.value == "memory" and floor is not None and speed <= floor * _TOLERANCE:
+        cache = platform.on_chip_capacity if platform is not None else None
+        size, held = prediction.required_bytes / 1e6, (cache or 0.0) / 1e6
+        why = f"up to {min(size, held):.3g} of its {size:.3g} MB stay in the cache between runs"
         return Comparison(prediction, run, why)
     why = "faster than the bound, and no reason is known: check the bandwidth and the datatype"
     return Comparison(prediction, run, why, doubtful=True)
+
+
+def _cached_fps(prediction: Prediction, platform: Platform | None) -> float | None:
+    """Return the throughput if as much of the network as fits came from the largest on-chip memory.
+
+    None where the file of the machine does not describe such a memory.
+    """
+    inner = [memory for memory in platform.memories if memory.on_chip] if platform else []
+    sizes = [memory for memory in inner if memory.capacity is not None]
+    if not sizes:
+        return None
+    largest = max(sizes, key=lambda memory: memory.capacity.base if memory.capacity else 0.0)
+    capacity = largest.capacity.base if largest.capacity else 0.0
+    kept = min(prediction.bytes, capacity)
+    seconds = (prediction.bytes - kept) / prediction.bandwidth
+    if largest.bandwidth is not None:
+        seconds += kept / largest.bandwidth.base
+    seconds = max(seconds, prediction.ops / prediction.peak)
+    return prediction.batch / seconds if seconds else None

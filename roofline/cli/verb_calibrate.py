@@ -66,8 +66,10 @@ def _written(roofs: Sequence[Roofs], key: str, output: Path, form: Format) -> st
         return as_json({"file": str(output), "roofs": rows})
     if form is Format.CSV:
         return as_csv(rows)
+    from roofline.validate.calibrate import warnings
+
     lower = [name for name, way in roofs[-1].how.items() if way == "library"]
     notes = [f"written to {output}: use it with -p {output}"]
     if lower:
         notes.append(f"lower bounds, from library matrix products: {', '.join(lower)}")
-    return as_table(rows, notes=notes)
+    return as_table(rows, notes=[*notes, *warnings(roofs)])

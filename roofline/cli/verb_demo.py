@@ -1,0 +1,45 @@
+"""``roofline demo``: the main job end to end on real networks, in a few minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roofline.cli._output import as_table, emit
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    *,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Folder for the charts, the tables and the page."),
+    ] = Path("roofline-demo"),
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=1.0, help="About how long it may take.")
+    ] = 3.5,
+) -> None:
+    """Count, predict on several machines, measure with TVM and ONNX Runtime here, and compare."""
+    from roofline.cli._progress import progress
+    from roofline.validate.demo import run_demo
+    from roofline.validate.demo_page import comparison_rows, prediction_rows, write_demo
+
+    with progress("demo") as report:
+        found = run_demo(minutes=minutes, report=report, said=_say)
+    files = write_demo(found, output)
+    tables = [
+        as_table(
+            prediction_rows(found), title="Predicted frames per second (Equation 1, a bound)"
+        ),
+        as_table(comparison_rows(found), title="Predicted and measured on this machine"),
+        as_table([], notes=[*found.notes, f"in {found.seconds:.0f} s; see {files[0]}"]),
+    ]
+    emit("\n\n".join(tables), None)
+
+
+def _say(line: str) -> None:
+    typer.echo(f"  {line}", err=True)

@@ -63,6 +63,10 @@ class Atoms:
         if not unlike.any():
             return
         pairs = np.unique(np.stack([left[unlike], right[unlike]]), axis=1)
+        if len(np.unique(pairs)) == pairs.size and not self._fixed[pairs].any():
+            # No label is in two pairs, so the unions do not depend on each other.
+            self._parent[pairs.max(axis=0)] = pairs.min(axis=0)
+            return
         for one, other in pairs.T.tolist():
             self._union(one, other, reason)
 

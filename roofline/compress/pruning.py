@@ -15,7 +15,7 @@ from roofline.compress.changes import Change, changes
 from roofline.compress.coupling import Coupling, Producer, analyse
 from roofline.compress.labels import FIXED, Labels
 from roofline.compress.request import Pruning, kept_count
-from roofline.compress.scores import filter_scores
+from roofline.compress.scores import Scorer, scorer
 from roofline.compress.tensors import inlined
 from roofline.errors import CompressionError, did_you_mean
 from roofline.node import Tensor
@@ -81,8 +81,9 @@ def plan(model: onnx.ModelProto, pruning: Pruning, types: Mapping[str, Tensor]) 
     shares = _shares(pools, coupling, pruning)
     stays: NDArray[np.bool_] = np.ones(coupling.atoms.size, np.bool_)
     groups: list[ChannelGroup] = []
+    scores = scorer(model, pruning.criterion)
     for ordinal, pool in enumerate(pools):
-        chosen = _choose(pool, shares[ordinal], model, pruning, ordinal)
+        chosen = _choose(pool, shares[ordinal], scores, pruning, ordinal)
         if len(chosen) == len(pool.roots):
             continue
         _refuse_unknown(coupling, pool)
@@ -189,7 +190,7 @@ def _because(producers: Sequence[Producer], coupling: Coupling) -> str:
 
 
 def _choose(
-    pool: _Pool, share: float, model: onnx.ModelProto, pruning: Pruning, ordinal: int
+    pool: _Pool, share: float, scores: Scorer, pruning: Pruning, ordinal: int
 ) -> NDArray[np.int64]:
     count = len(pool.roots)
     for layer, filters in pruning.indices.items():
@@ -202,11 +203,11 @@ def _choose(
     if pruning.criterion == "random":
         chance = np.random.default_rng((pruning.seed, ordinal))
         return np.sort(chance.permutation(count)[:stay])
-    scores = np.zeros(count)
+    total = np.zeros(count)
     if pruning.criterion in {"l1", "l2"}:
         for producer, roots in pool.producers:
-            scores += _per_channel(pool, roots, filter_scores(model, producer, pruning.criterion))
-    return np.sort(np.argsort(-scores, kind="stable")[:stay])
+            total += _per_channel(pool, roots, scores(producer))
+    return np.sort(np.argsort(-total, kind="stable")[:stay])
 
 
 def _per_channel(pool: _Pool, roots: Labels, scores: NDArray[Any] | None) -> NDArray[np.float64]:

@@ -38,16 +38,19 @@ def memory_bytes() -> int:
 
 def cpu_name() -> str:
     """Return the CPU's model name."""
-    for line in _read("/proc/cpuinfo").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return platform.processor() or platform.machine()
+    return model_name(read_text("/proc/cpuinfo")) or platform.processor() or platform.machine()
+
+
+def model_name(cpuinfo: str) -> str:
+    """Return the model name in the text of ``/proc/cpuinfo``; on Arm boards the board's, if any."""
+    fields = [line.partition(":") for line in cpuinfo.splitlines()]
+    named = {key.strip(): value.strip() for key, _, value in fields}
+    return named.get("model name") or named.get("Model") or named.get("Hardware") or ""
 
 
 def vendor() -> str:
     """Return who made the CPU."""
-    for line in _read("/proc/cpuinfo").splitlines():
+    for line in read_text("/proc/cpuinfo").splitlines():
         key, _, value = line.partition(":")
         if key.strip() == "vendor_id":
             known = {"AuthenticAMD": "AMD", "GenuineIntel": "Intel"}
@@ -75,12 +78,21 @@ class Busy:
     @classmethod
     def now(cls) -> Busy | None:
         """Take a reading, or return None where the machine does not tell."""
-        first = _read("/proc/stat").partition("\n")[0].split()
+        return cls.of(read_text("/proc/stat"), sum(os.times()[:2]))
+
+    @classmethod
+    def of(cls, stat: str, own: float) -> Busy | None:
+        """Return the reading in the text of ``/proc/stat``, or None where there is none.
+
+        Args:
+            stat: The text.
+            own: Seconds of CPU time of the process that is measured.
+        """
+        first = stat.partition("\n")[0].split()
         if len(first) <= _STEAL_FIELD + 1 or first[0] != "cpu":
             return None
         ticks = [int(field) for field in first[1:9]]
         second = os.sysconf("SC_CLK_TCK")
-        own = sum(os.times()[:2])
         idle = sum(ticks[field] for field in _IDLE_FIELDS)
         return cls(sum(ticks) / second, idle / second, ticks[_STEAL_FIELD] / second, own)
 
@@ -120,13 +132,13 @@ def describe(
 ) -> Environment:
     """Return the record's account of this machine."""
     cpufreq = "/sys/devices/system/cpu/cpu0/cpufreq"
-    frequency = _read(f"{cpufreq}/scaling_cur_freq").strip()
+    frequency = read_text(f"{cpufreq}/scaling_cur_freq").strip()
     return Environment(
         host=socket.gethostname(),
         cpu=cpu_name(),
         cores=available_cores(),
         memory_bytes=memory_bytes(),
-        governor=_read(f"{cpufreq}/scaling_governor").strip(),
+        governor=read_text(f"{cpufreq}/scaling_governor").strip(),
         frequency_hz=float(frequency) * 1e3 if frequency.isdigit() else None,
         load_average=load,
         others_share=shares[0] if shares else None,
@@ -148,7 +160,8 @@ def load_average() -> float | None:
         return None
 
 
-def _read(path: str) -> str:
+def read_text(path: str) -> str:
+    """Return the text of a file, or an empty string where it cannot be read."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError:

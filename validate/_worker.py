@@ -21,7 +21,15 @@ from roofline.errors import RooflineError
 from roofline.validate import _environment as environment
 from roofline.validate._check import compare_outputs
 from roofline.validate._model import load_arrays, make_runnable, save_arrays, write_whole
-from roofline.validate.backend import Artifact, Backend, Report, Request, Session, backends
+from roofline.validate.backend import (
+    Artifact,
+    Backend,
+    DistantSession,
+    Report,
+    Request,
+    Session,
+    backends,
+)
 from roofline.validate.record import Check, Protocol, Status, job_from_dict
 
 MINIMUM_RUNS = 3
@@ -101,6 +109,17 @@ def _run(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     first = time.perf_counter() - begin
     check = _checked(session, request, artifact.executed or asked.job.datatype)
     timed: dict[str, Any] = {}
+    if isinstance(session, DistantSession):
+        if check.passed is not False:
+            report("timing", 0, 1)
+            timed = dict(session.sample(asked.job.protocol))
+        return {
+            "first_s": first,
+            "check": asdict(check),
+            "environment": asdict(session.environment(backend.versions())),
+            "peak_rss_bytes": session.peak_rss_bytes(),
+            **timed,
+        }
     if check.passed is not False:
         timed = sample(session, asked.job.protocol, first, report)
     shares = timed.pop("shares", None)

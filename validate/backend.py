@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from roofline.errors import MeasurementError
 from roofline.node import Array
 from roofline.registry import Registry
-from roofline.validate.record import Job
+from roofline.validate.record import Environment, Job
+from roofline.validate.record import Protocol as Timing
 
 Arrays = Mapping[str, Array]
 Report = Callable[[str, int, int], None]
@@ -69,6 +70,23 @@ class Session(Protocol):
 
     def outputs(self) -> Sequence[Array]:
         """Return the outputs of the last step, in the model's order; not timed."""
+        ...
+
+
+@runtime_checkable
+class DistantSession(Protocol):
+    """A session whose model runs on another machine, which takes the samples and describes itself."""
+
+    def sample(self, protocol: Timing) -> Mapping[str, Any]:
+        """Return ``samples_s`` and whatever else `roofline.validate.record.Measurement` names."""
+        ...
+
+    def environment(self, versions: Mapping[str, str]) -> Environment:
+        """Return the machine it runs on, as it was while the samples were taken."""
+        ...
+
+    def peak_rss_bytes(self) -> int | None:
+        """Return the largest resident set of the process there, where it can be read."""
         ...
 
 

@@ -38,6 +38,8 @@ class Options:
     datatype: str = ""
     """Empty is the model's own."""
     algorithm: str = "default"
+    target: str = "local"
+    """Where it runs: ``local``, or the name of a board."""
     machine: str = ""
     fresh: bool = False
     """Whether kept compiled programs and tuning results are made again."""
@@ -121,6 +123,7 @@ def _job(
         trials=options.trials if tuned else 0,
         tuning_budget_s=options.tuning_budget_s if tuned else 0.0,
         algorithm=options.algorithm,
+        target=options.target,
         options=dict(options.backend_options),
         protocol=options.protocol,
     )

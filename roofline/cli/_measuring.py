@@ -52,6 +52,16 @@ StoreOption = Annotated[
     Path | None, typer.Option("--store", help="Record store; default: the user's own.")
 ]
 
+TrackerOption = Annotated[
+    str,
+    typer.Option(
+        "--rpc-tracker",
+        metavar="HOST:PORT",
+        envvar="ROOFLINE_RPC_TRACKER",
+        help="RPC tracker of the boards.",
+    ),
+]
+
 
 def make_options(
     *,
@@ -67,6 +77,8 @@ def make_options(
     memory_limit_gb: float,
     fresh: bool,
     machine: str = "",
+    target: str = "local",
+    backend_options: dict[str, str] | None = None,
 ) -> Options:
     """Return the options of a measurement from those of the command line."""
     from roofline.validate.measure import Options
@@ -80,6 +92,8 @@ def make_options(
         batch=batch,
         dims=dims,
         machine=machine,
+        target=target,
+        backend_options=backend_options or {},
         fresh=fresh,
         protocol=Protocol(
             runs=runs,
@@ -88,6 +102,23 @@ def make_options(
             memory_limit_bytes=round(memory_limit_gb * 1e9),
         ),
     )
+
+
+def at_board(tracker: str, key: str) -> None:
+    """Check that a board is there before anything is compiled, and let every process know its tracker.
+
+    Raises:
+        OptionError: The tracker's address is missing or malformed.
+        BoardError: The tracker does not answer, or nobody serves the key.
+    """
+    import os
+
+    from roofline.validate._tracker import VARIABLE, parse_tracker
+
+    if not tracker:
+        raise OptionError("a board needs its tracker", repair="Add --rpc-tracker HOST:PORT")
+    parse_tracker(tracker).check(key)
+    os.environ[VARIABLE] = tracker
 
 
 def for_backend(options: Options, backend: str) -> Options:

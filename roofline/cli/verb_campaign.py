@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli._measuring import StoreOption, cells
+from roofline.cli._measuring import StoreOption, TrackerOption, cells
 from roofline.cli._output import (
     Format,
     FormatOption,
@@ -35,11 +35,6 @@ CampaignArgument = Annotated[
 MachineOption = Annotated[
     str, typer.Option("--machine", help="Key of this machine's platform, for the records.")
 ]
-TrackerOption = Annotated[
-    str, typer.Option("--rpc-tracker", metavar="HOST:PORT", help="RPC tracker of the boards.")
-]
-
-
 @app.command("list")
 def list_campaigns(form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
     """List the campaigns that come with the program."""

@@ -22,8 +22,10 @@ from roofline.cli._measuring import (
     StoreOption,
     ThreadsOption,
     TimeLimitOption,
+    TrackerOption,
     TrialsOption,
     TuningOption,
+    at_board,
     cells,
     for_backend,
     make_options,
@@ -73,6 +75,17 @@ def measure(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Compile and tune again, whatever is kept.")
     ] = False,
+    tracker: TrackerOption = "",
+    rpc_key: Annotated[
+        str, typer.Option("--rpc-key", help="Run with TVM on a board that serves this key.")
+    ] = "",
+    rpc_target: Annotated[
+        str,
+        typer.Option(
+            "--rpc-target",
+            help="The board's processor: aarch64-cortex-a72, or JSON; left out, the board is asked.",
+        ),
+    ] = "",
     store: StoreOption = None,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
@@ -88,7 +101,8 @@ def measure(
         tuning=tuning,
         trials=trials,
         budget_s=budget_s,
-        threads=threads,
+        # How many cores a board has is not known here.
+        threads=threads or (1 if rpc_key else 0),
         batch=batch,
         dims=parse_dims(dim),
         runs=runs,
@@ -96,8 +110,14 @@ def measure(
         time_limit=time_limit,
         memory_limit_gb=memory_limit_gb,
         fresh=fresh,
+        machine=rpc_key,
+        target=rpc_key or "local",
+        backend_options={"rpc_target": rpc_target} if rpc_target else None,
     )
     names = backend or ["tvm"]
+    if rpc_key:
+        at_board(tracker, rpc_key)
+        names = ["tvm-rpc"]
     chosen = {name: for_backend(options, name) for name in names}
     done: list[Measurement] = []
     flags = (keep_channels, sparsity, sparse_format, datatype)

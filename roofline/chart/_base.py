@@ -124,15 +124,7 @@ def save(figure: Figure, path: str | Path) -> None:
             f"cannot draw a {target.suffix or 'file without a suffix'}: {target.name}",
             repair=f"Use a name that ends in {', '.join(FORMATS)}",
         )
-    content = _rendered(figure, target.suffix.lower())
-    temporary = target.with_name(f".{target.name}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(target)
-    except OSError as error:
-        raise OptionError(
-            f"cannot write {target}: {error.strerror}", repair="Choose another file with -o"
-        ) from error
+    write_whole(target, _rendered(figure, target.suffix.lower()))
 
 
 def sizes(count: int, each: float, least: float, margin: float = 1.2) -> float:

@@ -22,6 +22,10 @@ class Options:
     x: str = ""
     """The column on the horizontal axis, for charts of any two columns."""
     y: str = ""
+    normalise: bool = False
+    """Whether values are shown as shares of each machine's greatest, for charts that can."""
+    on_chip: bool = False
+    """Whether rooflines show the on-chip memories that the platform files describe."""
 
 
 class Compute(Protocol):

@@ -14,6 +14,11 @@ _MANY = (
     *_FEW, "#332288", "#117733", "#882255", "#44AA99", "#999933", "#AA4499", "#6699CC", "#CC6677", "#7A5195",
     "#8C564B", "#666666", "#5E8C31",
 )  # fmt: skip
+# Machines of the papers, each with the colour at its place.
+_OWN = (
+    "zcu104-finn", "tx2:maxn", "ncs", "edgetpu:fast", "ultra96-dpu", "zcu104-bismo", "ultra96-a53", "zcu104-dpu",
+    "tx2:maxp", "tx2:maxq", "edgetpu:slow", "zcu102-dpu",
+)  # fmt: skip
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
 _DASHES = ("-", "--", "-.", ":")
 
@@ -70,15 +75,30 @@ RC: Mapping[str, Any] = MappingProxyType(
 def colours(names: Iterable[str]) -> dict[str, str]:
     """Return a colour for each name: the same name keeps its colour from chart to chart where it can.
 
-    Each name has a preferred colour; where two prefer the same, the later in the alphabet takes the next free one.
+    Each name has a preferred colour, which its first word decides: the papers' machines have one each that no other of
+    them has. Where two names prefer the same, the later in the alphabet takes the next free one.
 
     Example:
         >>> colours(["tx2:maxn", "ncs"]) == colours(["ncs", "tx2:maxn"])
         True
+        >>> colours(["ncs"])["ncs"] == colours(["ncs", "t4", "l4"])["ncs"]
+        True
     """
-    ordered = sorted(set(names))
-    palette = _FEW if len(ordered) <= len(_FEW) else _MANY
-    return dict(zip(ordered, (palette[i] for i in _slots(ordered, len(palette))), strict=True))
+    wanted = {name: _preferred(name) for name in sorted(set(names))}
+    slots: dict[str, int] = {}
+    late: list[str] = []
+    for name, slot in wanted.items():
+        if slot in slots.values():
+            late.append(name)
+        else:
+            slots[name] = slot
+    for name in late:
+        taken = set(slots.values())
+        slot = wanted[name]
+        while slot in taken and len(taken) < len(_MANY):
+            slot = (slot + 1) % len(_MANY)
+        slots[name] = slot
+    return {name: _MANY[slots[name]] for name in wanted}
 
 
 def markers(names: Iterable[str]) -> dict[str, str]:
@@ -116,13 +136,8 @@ def rate(value: float, unit: str) -> str:
     return f"{text[:-1]} {text[-1]}{unit}" if text[-1].isalpha() else f"{text} {unit}"
 
 
-def _slots(names: list[str], size: int) -> list[int]:
-    taken: set[int] = set()
-    slots: list[int] = []
-    for name in names:
-        slot = zlib.crc32(name.encode()) % size
-        while slot in taken and len(taken) < size:
-            slot = (slot + 1) % size
-        taken.add(slot)
-        slots.append(slot)
-    return slots
+def _preferred(name: str) -> int:
+    machine = name.split(" ", 1)[0]
+    if machine in _OWN:
+        return _OWN.index(machine)
+    return zlib.crc32(name.encode()) % len(_FEW)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,17 @@ class Column:
     """One phrase, with the unit."""
     required: bool = True
     kind: str = "word"
-    """``word``; ``number``; or ``positive``, for log axes, where zero means that there is no value."""
+    """``word``; ``number``; ``percent``, from 0 to 100; or ``positive``, for log axes, where zero is no value."""
+
+
+# A number and letters after it: a unit in the cell, or a number that only looks like one.
+_WITH_UNIT = re.compile(r"[-+]?[\d.,]+(?:[eE][-+]?\d+)?\s*[A-Za-zµ%][\w/µ%]*")
+
+INTERVAL = (
+    Column("predicted_low_fps", "least throughput expected of a run", required=False, kind="positive"),
+    Column("predicted_high_fps", "greatest throughput expected of a run", required=False, kind="positive"),
+)  # fmt: skip
+"""The interval of a prediction; ``interval_fps`` of JSON is understood too."""
 
 
 def words(*names: str, required: bool = True) -> tuple[Column, ...]:
@@ -130,6 +141,10 @@ def ordered(values: Iterable[Any]) -> list[Any]:
 
 def _aliased(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
     cells = dict(row)
+    interval: Any = cells.get("interval_fps")
+    if isinstance(interval, (list, tuple)) and len(cast("list[Any]", interval)) == 2:
+        low, high = cast("list[Any]", interval)
+        cells = {"predicted_low_fps": low, "predicted_high_fps": high} | cells
     for column in columns:
         other = _ALIASES.get(column.name)
         if other is not None and cells.get(column.name) in (None, "") and other in cells:
@@ -149,12 +164,18 @@ def _cell(value: Any, column: Column, number: int) -> Any:
     try:
         found = float(value)
     except (TypeError, ValueError):
+        unit = " with a unit" if _WITH_UNIT.fullmatch(str(value).strip()) else ", not a number"
         raise TableError(
-            f"row {number}: {column.name} is {str(value)[:40]!r}, not a number",
-            repair=f"It is the {column.meaning}",
+            f"row {number}: {column.name} is {str(value)[:40]!r}{unit}",
+            repair=f"Give a bare number: {column.meaning}",
         ) from None
     if math.isnan(found):
         return None
+    if column.kind == "percent" and not 0 <= found <= 100:
+        raise TableError(
+            f"row {number}: {column.name} {found:g} is not within 0–100",
+            repair="Give it in percent",
+        )
     if column.kind == "positive":
         if found < 0:
             raise TableError(

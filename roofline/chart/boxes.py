@@ -23,6 +23,8 @@ _VALUES = {
     "utilization": "share of the compute peak",
     "efficiency": "measured / predicted",
 }
+_RATES = frozenset({"measured_fps", "predicted_fps", "fps_per_w"})
+_PROMISED = _RATES | {"latency_ms"}
 COLUMNS = (
     *words("platform"),
     *words("datatype", "pruning", "network", "batch", required=False),
@@ -38,7 +40,15 @@ COLUMNS = (
         kind="positive",
     ),
     Column("power_w", "power at load in watts", required=False, kind="positive"),
+    Column(
+        "ops",
+        "operations per frame, for the theoretical compute of normalised boxes",
+        required=False,
+        kind="positive",
+    ),
 )
+THEORY = "theoretical compute"
+"""The first group of normalised boxes: what the operations alone promise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,8 @@ class Boxes(Chart):
     boxes: tuple[Box, ...]
     value: str = "measured_fps"
     title: str = ""
+    normalised: bool = False
+    """Whether values are shares of each machine's greatest."""
 
     def records(self) -> list[dict[str, Any]]:
         """Return one row per box."""
@@ -109,7 +121,15 @@ class Boxes(Chart):
                     lw=0.8,
                     zorder=2,
                 )
-                if high > low:
+                if group == THEORY:
+                    ax.plot(
+                        [where - 0.39, where + 0.39],
+                        [middle] * 2,
+                        color=shades[box.pruning],
+                        lw=5,
+                        zorder=3,
+                    )
+                elif high > low:
                     ax.bar(where, high - low, 0.78, bottom=low, color=shades[box.pruning], edgecolor=style.INK,
                            lw=0.6, zorder=3)  # fmt: skip
                 ax.plot(
@@ -143,7 +163,10 @@ class Boxes(Chart):
             text.set_rotation_mode("default" if len(ticks) > 6 else "anchor")
         ax.tick_params(axis="x", length=0)
         ax.grid(visible=False, axis="x")
-        titled(ax, self.title, y=_VALUES.get(self.value, self.value))
+        name = _VALUES.get(self.value, self.value)
+        if self.normalised:
+            name = f"{name.split(',')[0]}, share of each machine's greatest"
+        titled(ax, self.title, y=name)
         handles = [
             Patch(facecolor=shades[name], edgecolor=style.INK, lw=0.6, label=name)
             for name in prunings
@@ -159,9 +182,13 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Boxes:
     Where throughput is shown and rows have a peak_fps, each box shows the theoretical value too. ``fps_per_w`` and
     ``utilization`` are computed where the rows have no such column.
 
+    Normalised, every value is divided by the greatest of its machine, over all datatypes and prunings, and where rows
+    have ``ops`` a first group shows what the operations alone promise: proportional for a latency, inverse for a
+    throughput (Blott et al. 2021, Figures 9 to 17).
+
     Args:
         rows: Measured rows, one per batch.
-        options: The title; ``value`` names the column (default measured_fps).
+        options: The title; ``value`` names the column (default measured_fps); ``normalise``.
 
     Raises:
         TableError: A column is missing or a cell is no number.
@@ -177,6 +204,8 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Boxes:
     table = checked(rows, columns, "boxes")
     found: dict[tuple[str, str], list[float]] = {}
     peaks: dict[tuple[str, str], float] = {}
+    machines: dict[str, str] = {}
+    ops: dict[str, set[float]] = {}
     for row in table:
         number = row[shown]
         place = label(row, "platform", "datatype"), row["pruning"] or "dense"
@@ -185,6 +214,9 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Boxes:
             if divisor is None:
                 continue
             number /= divisor
+        machines[place[0]] = row["platform"]
+        if row["ops"] is not None:
+            ops.setdefault(place[1], set()).add(row["ops"])
         if value in {"measured_fps", "predicted_fps"} and row["peak_fps"] is not None:
             peaks[place] = max(peaks.get(place, 0.0), row["peak_fps"])
         found.setdefault(place, []).append(number)
@@ -195,7 +227,34 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Boxes:
         for pruning in prunings
         if (group, pruning) in found
     )
-    return Boxes(boxes, value, chosen.title)
+    if chosen.normalise:
+        theory = _theory(ops, prunings, rate=value in _RATES) if value in _PROMISED else ()
+        boxes = (*theory, *_normalised(boxes, machines))
+    return Boxes(boxes, value, chosen.title, chosen.normalise)
+
+
+def _normalised(boxes: tuple[Box, ...], machines: dict[str, str]) -> tuple[Box, ...]:
+    """Divide the values of each machine by its greatest."""
+    greatest: dict[str, float] = {}
+    for box in boxes:
+        machine = machines[box.group]
+        greatest[machine] = max(greatest.get(machine, 0.0), *box.values)
+    return tuple(
+        Box(box.group, box.pruning, tuple(v / greatest[machines[box.group]] for v in box.values))
+        for box in boxes
+    )
+
+
+def _theory(ops: dict[str, set[float]], prunings: list[str], *, rate: bool) -> tuple[Box, ...]:
+    """Return what the operations promise for each pruning; nothing when networks of several sizes are mixed."""
+    if not ops or any(len(held) > 1 for held in ops.values()):
+        return ()
+    counts = {pruning: next(iter(ops[pruning])) for pruning in prunings if pruning in ops}
+    least, most = min(counts.values()), max(counts.values())
+    return tuple(
+        Box(THEORY, pruning, (least / count if rate else count / most,))
+        for pruning, count in counts.items()
+    )
 
 
 def _kept(pruning: str) -> tuple[float, str]:

@@ -17,6 +17,11 @@ COLUMNS = (
     Column("threads", "threads, or the column named with --x", kind="positive"),
     Column("measured_fps", "frames per second, or the column named with --y", kind="positive"),
 )
+_BANDS = {
+    "predicted_fps": ("predicted_low_fps", "predicted_high_fps"),
+    "median_ms": ("p5_ms", "p95_ms"),
+}
+"""Columns that say how far a value may lie off, where the rows have them."""
 _AXIS = {
     "threads": "threads",
     "batch": "batch",
@@ -35,6 +40,8 @@ class Curve:
     label: str
     points: tuple[tuple[float, float], ...]
     """By the horizontal value."""
+    band: tuple[tuple[float, float, float], ...] = ()
+    """Horizontal value, and the least and greatest that is expected or was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,9 @@ class Curves(Chart):
         for curve in self.curves:
             ax.plot([x for x, _ in curve.points], [y for _, y in curve.points], "-", marker=marks[curve.label],
                     color=colour[curve.label], ms=4.5, lw=1.4, mec="white", mew=0.5, label=curve.label)  # fmt: skip
+            if curve.band:
+                xs, lows, highs = zip(*curve.band, strict=True)
+                ax.fill_between(xs, lows, highs, color=colour[curve.label], alpha=0.18, lw=0)
             if self.x == "threads" and len(curve.points) > 1:
                 (x0, y0), (x1, _) = curve.points[0], curve.points[-1]
                 ax.plot(
@@ -107,15 +117,27 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Curves:
         *(column for column in COLUMNS if column.name in _SERIES),
         Column(x, _AXIS.get(x, "horizontal axis"), kind="positive"),
         Column(y, _AXIS.get(y, "vertical axis"), kind="positive"),
+        *(
+            Column(name, "end of a band", required=False, kind="positive")
+            for name in _BANDS.get(y, ())
+        ),
     )
     table = checked(rows, columns, "curves")
     names = varying(table, *_SERIES)
     lines: dict[str, dict[float, float]] = {}
+    bands: dict[str, list[tuple[float, float, float]]] = {}
     for row in table:
-        line = lines.setdefault(label(row, *names) or y, {})
+        name = label(row, *names) or y
+        line = lines.setdefault(name, {})
+        ends = [row[end] for end in _BANDS.get(y, ())]
+        if ends and None not in ends:
+            bands.setdefault(name, []).append((row[x], *ends))
         line[row[x]] = max(line.get(row[x], 0.0), row[y])
     return Curves(
-        tuple(Curve(name, tuple(sorted(points.items()))) for name, points in lines.items()),
+        tuple(
+            Curve(name, tuple(sorted(points.items())), tuple(sorted(bands.get(name, []))))
+            for name, points in lines.items()
+        ),
         x,
         y,
         chosen.title,

@@ -8,8 +8,9 @@ from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
+from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, varying, words
+from roofline.chart._table import INTERVAL, Column, Row, checked, label, varying, words
 
 COLUMNS = (
     *words("network", "platform"),
@@ -29,9 +30,12 @@ COLUMNS = (
         required=False,
         kind="positive",
     ),
+    *INTERVAL,
     Column("flag", "why a row is doubtful, or 'untuned'", required=False),
 )
 
+_MOST = 48
+"""Bars in one panel; more are divided, where the machine changes."""
 _SERIES = (
     ("predicted", style.PREDICTED),
     ("measured", style.MEASURED),
@@ -48,6 +52,9 @@ class Bars:
     measured: float | None
     peak: float | None
     flag: str = ""
+    machine: str = ""
+    interval: tuple[float, float] | None = None
+    """Frames per second that a real run is expected within."""
 
     @property
     def efficiency(self) -> float | None:
@@ -63,6 +70,8 @@ class EfficiencyChart(Chart):
 
     bars: tuple[Bars, ...]
     title: str = ""
+    limits: tuple[float, float] | None = None
+    """The vertical axis, where several panels share it."""
 
     def records(self) -> list[dict[str, Any]]:
         """Return one row per configuration."""
@@ -75,12 +84,19 @@ class EfficiencyChart(Chart):
         ]  # fmt: skip
 
     def size(self) -> tuple[float, float]:
-        """Return the size in inches; the width grows with the bars."""
+        """Return the size in inches; the width grows with the bars, and beyond some of them the panels."""
+        panels = self.panels()
+        if len(panels) > 1:
+            return grid_size(panels, 1)
         longest = max((len(bar.label) for bar in self.bars), default=0)
         return self._width(), 4.2 + (0.045 * longest if self._slanted() else 0.2)
 
     def draw(self, ax: Drawing) -> None:
         """Draw three bars for each configuration, and the percentage on the measured one."""
+        panels = self.panels()
+        if len(panels) > 1:
+            draw_panels(ax, panels, 1, self.title)
+            return
         values = [
             v
             for bar in self.bars
@@ -90,7 +106,7 @@ class EfficiencyChart(Chart):
         if not values:
             # Configurations without any throughput still get their place on the axis.
             values = [1.0]
-        floor, top = min(values) / 4, max(values)
+        floor, top = self.limits or (min(values) / 4, max(values))
         width = 0.27
         for offset, (name, colour) in zip((-width, 0.0, width), _SERIES, strict=True):
             field = {"predicted": "predicted", "measured": "measured", "compute peak": "peak"}[
@@ -112,6 +128,12 @@ class EfficiencyChart(Chart):
                     [x for x, _ in hatched], [height - floor for _, height in hatched], width * 0.94, bottom=floor,
                     fill=False, hatch="////", edgecolor="white", lw=0, zorder=3,
                 )  # fmt: skip
+        for index, bar in enumerate(self.bars):
+            if bar.interval is not None:
+                ax.errorbar(
+                    index - width, bar.interval[0], yerr=[[0.0], [bar.interval[1] - bar.interval[0]]], fmt="none",
+                    ecolor=style.INK, elinewidth=1.1, capsize=3, zorder=4,
+                )  # fmt: skip
         ax.set_yscale("log")
         prefixed(ax.yaxis)
         # Room above the bars for the percentages.
@@ -128,6 +150,26 @@ class EfficiencyChart(Chart):
         titled(ax, self.title, y="throughput, frames/s")
         self._legend(ax)
 
+    def panels(self) -> tuple[EfficiencyChart, ...]:
+        """Return the parts that many bars are divided into, where the machine changes."""
+        if len(self.bars) <= _MOST:
+            return (self,)
+        values = [v for bar in self.bars for v in (bar.predicted, bar.measured, bar.peak) if v]
+        limits = (min(values) / 4, max(values)) if values else None
+        parts: list[list[Bars]] = [[]]
+        for machine in dict.fromkeys(bar.machine for bar in self.bars):
+            own = [bar for bar in self.bars if bar.machine == machine]
+            if parts[-1] and len(parts[-1]) + len(own) > _MOST:
+                parts.append([])
+            for bar in own:
+                if len(parts[-1]) == _MOST:
+                    parts.append([])
+                parts[-1].append(bar)
+        return tuple(
+            EfficiencyChart(tuple(part), ", ".join(dict.fromkeys(bar.machine for bar in part)), limits)
+            for part in parts
+        )  # fmt: skip
+
     def _percentages(self, ax: Drawing) -> None:
         many = len(self.bars) > 8
         for index, bar in enumerate(self.bars):
@@ -141,9 +183,12 @@ class EfficiencyChart(Chart):
             )  # fmt: skip
 
     def _legend(self, ax: Drawing) -> None:
+        from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
         handles: list[Any] = list(ax.get_legend_handles_labels()[0])
+        if any(bar.interval for bar in self.bars):
+            handles.append(Line2D([], [], color=style.INK, marker="_", label="expected of a run"))
         flags = sorted({bar.flag for bar in self.bars if bar.flag and bar.measured is not None})
         if flags:
             handles.append(
@@ -185,10 +230,17 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> EfficiencyCh
             row["measured_fps"],
             row["peak_fps"],
             row["flag"] or "",
+            row["platform"],
+            _interval(row),
         )
         for row in table
     )
     return EfficiencyChart(bars, (options or Options()).title)
+
+
+def _interval(row: Row) -> tuple[float, float] | None:
+    low, high = row["predicted_low_fps"], row["predicted_high_fps"]
+    return None if low is None or high is None else (low, max(low, high))
 
 
 def _named(row: Row, names: tuple[str, ...]) -> str:

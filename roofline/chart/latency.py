@@ -15,6 +15,8 @@ from roofline.chart._table import Column, Row, checked, label, ordered, varying,
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", "pruning", "backend", required=False),
+    Column("flag", "why a row is doubtful", required=False),
+    Column("sweep", "what the batch counts: batch, thread or stream", required=False),
     Column("batch", "items per batch, threads or stream length", kind="positive"),
     Column("latency_ms", "latency of the whole batch in milliseconds", kind="positive"),
     Column(
@@ -28,6 +30,9 @@ COLUMNS = (
     ),
 )
 
+_APART = 1.1
+"""Batch / latency may differ from throughput by this factor."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -37,6 +42,8 @@ class Line:
     network: str
     points: tuple[tuple[float, float, float], ...]
     """Batch, latency, throughput; by batch."""
+    doubtful: frozenset[float] = frozenset()
+    """Batches whose row is flagged, or whose latency contradicts throughput and batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ class LatencyChart(Chart):
                 "batch": batch,
                 "latency_ms": latency,
                 "fps": fps,
+                "doubtful": batch in line.doubtful,
             }
             for line in self.lines
             for batch, latency, fps in line.points
@@ -76,6 +84,9 @@ class LatencyChart(Chart):
                 [latency for _, latency, _ in line.points], [fps for _, _, fps in line.points], "-",
                 marker=marks[line.network], color=colour[line.machine], ms=4, lw=1.1, mec="white", mew=0.4,
             )  # fmt: skip
+            hollow = [point for point in line.points if point[0] in line.doubtful]
+            ax.plot([x for _, x, _ in hollow], [y for _, _, y in hollow], marks[line.network], ls="", ms=5.5,
+                    mfc="white", mec=colour[line.machine], mew=1.0, zorder=3)  # fmt: skip
         ax.set(xscale="log", yscale="log")
         ax.margins(0.08)
         prefixed(ax.xaxis)
@@ -101,12 +112,18 @@ class LatencyChart(Chart):
             colours=[colour[line.machine] for line, _ in ends], fontsize=6, reach=12,
             avoid=[(latency, fps) for line in self.lines for _, latency, fps in line.points],
         )  # fmt: skip
-        ax.annotate("numbers: batch", (1, 0), xycoords="axes fraction", xytext=(-4, 4), textcoords="offset points",
+        note = "numbers: batch"
+        if any(line.doubtful for line in self.lines):
+            note += "; hollow: flagged, or latency contradicts throughput and batch"
+        ax.annotate(note, (1, 0), xycoords="axes fraction", xytext=(-4, 4), textcoords="offset points",
                     ha="right", fontsize=7, color=style.GREY)  # fmt: skip
 
 
 def compute(rows: Iterable[Row], options: Options | None = None) -> LatencyChart:
     """Return the chart of rows with several batches per configuration; measured throughput goes before predicted.
+
+    A point is doubtful where its row has a flag, or where batch / latency differs from the throughput by more than a
+    tenth; threads and streams overlap, so theirs may differ.
 
     Raises:
         TableError: A column is missing or a cell is no number.
@@ -115,13 +132,22 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> LatencyChart
     machines = varying(table, "platform", "datatype", "backend")
     networks = varying(table, "network", "pruning")
     found: dict[tuple[str, str], dict[float, tuple[float, float]]] = {}
+    doubtful: dict[tuple[str, str], set[float]] = {}
     for row in table:
         fps = row["measured_fps"] or row["predicted_fps"]
         if fps is not None:
             place = label(row, *machines), label(row, *networks)
             found.setdefault(place, {})[row["batch"]] = row["latency_ms"], fps
+            implied = 1e3 * row["batch"] / row["latency_ms"]
+            apart = max(implied / fps, fps / implied) > _APART and row["sweep"] in (None, "batch")
+            if row["flag"] or apart:
+                doubtful.setdefault(place, set()).add(row["batch"])
     lines = tuple(
-        Line(*place, tuple((batch, *points[batch]) for batch in sorted(points)))
+        Line(
+            *place,
+            tuple((batch, *points[batch]) for batch in sorted(points)),
+            frozenset(doubtful.get(place, ())),
+        )
         for place, points in found.items()
     )
     return LatencyChart(lines, (options or Options()).title)

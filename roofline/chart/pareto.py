@@ -10,14 +10,14 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
 from roofline.chart._labels import UPPER_RIGHT, place_labels
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
+from roofline.chart._table import INTERVAL, Column, Row, checked, label, ordered, varying, words
 from roofline.errors import OptionError
 
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", "pruning", "batch", "backend", required=False),
     Column("task", "data set of the accuracy; accuracies compare within one", required=False),
-    Column("accuracy", "accuracy in percent", kind="positive"),
+    Column("accuracy", "accuracy in percent", kind="percent"),
     Column(
         "predicted_fps",
         "predicted throughput in frames per second",
@@ -28,6 +28,7 @@ COLUMNS = (
         "measured_fps", "measured throughput in frames per second", required=False, kind="positive"
     ),
     Column("latency_ms", "latency in milliseconds", required=False, kind="positive"),
+    *INTERVAL,
 )
 
 
@@ -43,6 +44,14 @@ class Candidate:
     accuracy: float
     """Percent."""
     task: str = ""
+    batch: str = ""
+    """The batch the value is of."""
+    interval: tuple[float, float] | None = None
+    """What a real run is expected within, for theoretical throughput."""
+
+    def name(self) -> str:
+        """Return the label with the batch, where that is another than 1."""
+        return f"{self.label} b{self.batch}" if self.batch not in {"", "1"} else self.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ class Pareto(Chart):
         return [
             {
                 "label": entry.label, "series": entry.series, "task": entry.task, self.value: entry.value,
-                "accuracy": entry.accuracy, "frontier": id(entry) in best,
+                "accuracy": entry.accuracy, "batch": entry.batch, "frontier": id(entry) in best,
             }
             for entry in self.candidates
         ]  # fmt: skip
@@ -99,6 +108,10 @@ class Pareto(Chart):
                 [entry.value for entry in own], [entry.accuracy for entry in own], s=26, marker=marker,
                 facecolors=fill, edgecolors=colour if marker == "o" else None, linewidths=1.2, label=series, zorder=3,
             )  # fmt: skip
+            for entry in own:
+                if entry.interval is not None:
+                    ax.plot(entry.interval, [entry.accuracy] * 2, "|-", color=colour, lw=0.8, ms=5, alpha=0.7,
+                            zorder=2)  # fmt: skip
             for task in ordered(entry.task for entry in own):
                 best = [entry for entry in self.frontier(series) if entry.task == task]
                 ax.plot(
@@ -114,7 +127,7 @@ class Pareto(Chart):
             entry for series in ("measured", "theoretical") for entry in self.frontier(series)
         ]
         place_labels(
-            ax, [(entry.value, entry.accuracy) for entry in named], [entry.label for entry in named],
+            ax, [(entry.value, entry.accuracy) for entry in named], [entry.name() for entry in named],
             colours=[style.PRACTICE if entry.series == "measured" else "#A65E00" for entry in named],
             avoid=[(entry.value, entry.accuracy) for entry in self.candidates], fontsize=6.5, prefer=UPPER_RIGHT,
         )  # fmt: skip
@@ -147,9 +160,12 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Pareto:
         for series, field in fields:
             if row[field] is None:
                 continue
+            low, high = row["predicted_low_fps"], row["predicted_high_fps"]
             entry = Candidate(
-                label(row, *names), series, row[field], row["accuracy"], row["task"] or ""
-            )
+                label(row, *names), series, row[field], row["accuracy"], row["task"] or "",
+                batch=_batch(row) if series == "measured" else "",
+                interval=(low, max(low, high)) if series == "theoretical" and low and high else None,
+            )  # fmt: skip
             place = entry.label, series, entry.task
             other = best.get(place)
             better = other is None or (
@@ -158,6 +174,11 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Pareto:
             if better:
                 best[place] = entry
     return Pareto(tuple(best.values()), value, chosen.title)
+
+
+def _batch(row: dict[str, Any]) -> str:
+    """Return the batch without the decimals that a table of floats gives it."""
+    return str(row["batch"] or "").removesuffix(".0")
 
 
 def _frontier(entries: Sequence[Candidate], *, more_is_better: bool) -> list[Candidate]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
+from roofline.chart._inner import on_chip
 from roofline.chart._labels import OFF_THE_LINE, place_labels, spread
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
@@ -26,6 +27,9 @@ COLUMNS = (
     Column("measured_op_s", "measured performance in OP/s", required=False, kind="positive"),
     Column("time_ms", "time of the layer in ms", required=False, kind="positive"),
     Column("bound", "what holds the layer back", required=False),
+    Column(
+        "required_bytes", "memory the network needs, in bytes", required=False, kind="positive"
+    ),
 )
 
 
@@ -38,9 +42,10 @@ class Roof:
     peak: float
     """OP/s."""
     bandwidth: float
-    """B/s."""
+    """B/s; infinite for an on-chip memory whose bandwidth the platform file does not say."""
     memory: str = ""
     measured: bool = False
+    on_chip: bool = False
 
     @property
     def knee(self) -> tuple[float, float]:
@@ -68,6 +73,10 @@ class Point:
     weight: float = 1.0
     """Share of the time, for layers."""
     bound: str = ""
+    resident: str = ""
+    """The on-chip memory that holds all the network needs."""
+    reach: float = 0.0
+    """OP/s that this memory allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +94,14 @@ class RooflineChart(Chart):
         return [
             {
                 "kind": "roof", "name": roof.name, "intensity": roof.knee[0], "performance_op_s": roof.peak,
-                "bandwidth_b_s": roof.bandwidth, "memory": roof.memory,
+                "bandwidth_b_s": roof.bandwidth, "memory": roof.memory, "on_chip": roof.on_chip,
             }
             for roof in self.roofs
         ] + [
             {
                 "kind": "layer" if self.layers else "network", "name": point.label,
                 "intensity": point.intensity, "performance_op_s": point.performance,
-                "measured_op_s": point.measured,
+                "measured_op_s": point.measured, "resident": point.resident,
             }
             for point in self.points
         ]  # fmt: skip
@@ -103,7 +112,8 @@ class RooflineChart(Chart):
 
     def limits(self) -> tuple[float, float, float, float]:
         """Return the limits of both axes: x from, x to, y from, y to; every knee and point lies well inside."""
-        xs = [roof.knee[0] for roof in self.roofs] + [point.intensity for point in self.points]
+        xs = [roof.knee[0] for roof in self.roofs if roof.knee[0] > 0]
+        xs += [point.intensity for point in self.points]
         left, right = min(xs) / 6, max(xs) * 6
         ys = [roof.peak for roof in self.roofs] + [point.performance for point in self.points]
         ys += [point.measured for point in self.points if point.measured is not None]
@@ -117,10 +127,22 @@ class RooflineChart(Chart):
         colour = style.colours(roof.machine for roof in self.roofs)
         for roof in self.roofs:
             knee = roof.knee[0]
+            if not knee:
+                # An on-chip memory of unknown bandwidth: the compute roof, as far as the outer slope hides it.
+                end = self._outer_knee(roof, right)
+                ax.plot(
+                    [left, end],
+                    [roof.peak, roof.peak],
+                    color=colour[roof.machine],
+                    lw=1.0,
+                    ls="--",
+                    alpha=0.7,
+                )
+                continue
             ax.plot(
                 [left, knee, right], [roof.bandwidth * left, roof.peak, roof.peak], color=colour[roof.machine],
-                lw=1.2 if roof.measured or roof.memory else 1.6, ls="--" if roof.measured else "-", zorder=2,
-                alpha=0.7 if roof.memory else 1.0,
+                lw=1.2 if roof.measured or roof.memory else 1.6, zorder=2, alpha=0.7 if roof.memory else 1.0,
+                ls="--" if roof.on_chip else "-." if roof.measured else "-",
             )  # fmt: skip
             ax.plot([knee], [roof.peak], "|", color=colour[roof.machine], ms=9, zorder=2)
         titled(ax, self.title, "operational intensity, OP/B", "performance")
@@ -131,6 +153,16 @@ class RooflineChart(Chart):
             self._draw_layers(ax)
         else:
             self._draw_networks(ax, colour)
+
+    def _outer_knee(self, inner: Roof, default: float) -> float:
+        """Return the knee of the roof that an on-chip memory lies before."""
+        same = [
+            roof.knee[0]
+            for roof in self.roofs
+            if (roof.machine, roof.datatype, roof.on_chip)
+            == (inner.machine, inner.datatype, False)
+        ]
+        return max(same, default=default)
 
     def _name_roofs(self, ax: Drawing, colour: dict[str, str]) -> None:
         flat: dict[tuple[str, float, bool], list[str]] = {}
@@ -147,7 +179,7 @@ class RooflineChart(Chart):
             [colour[machine] for machine, _, _ in flat],
         )
         left, _, bottom, _ = self.limits()
-        slopes = {(roof.bandwidth, roof.memory): roof for roof in self.roofs}
+        slopes = {(roof.bandwidth, roof.memory): roof for roof in self.roofs if roof.knee[0] > 0}
         for number, roof in enumerate(sorted(slopes.values(), key=lambda roof: -roof.bandwidth)):
             # Neighbouring slopes are labelled at different places along them.
             start = max(left, bottom / roof.bandwidth) * 2 * 2.2 ** (number % 3)
@@ -174,6 +206,25 @@ class RooflineChart(Chart):
             ink = colour.get(point.machine, style.INK)
             ax.plot([point.intensity], [point.performance], marks[point.label], color=ink, ms=6, mec="white",
                     mew=0.6, zorder=4)  # fmt: skip
+            if point.resident:
+                ax.plot(
+                    [point.intensity],
+                    [point.performance],
+                    "o",
+                    ms=11,
+                    mfc="none",
+                    mec=ink,
+                    mew=1.0,
+                    zorder=4,
+                )
+                ax.plot(
+                    [point.intensity] * 2,
+                    [point.performance, point.reach],
+                    "--",
+                    color=ink,
+                    lw=0.8,
+                    zorder=3,
+                )
             if point.measured is not None:
                 ax.plot(
                     [point.intensity] * 2,
@@ -203,6 +254,12 @@ class RooflineChart(Chart):
             ]
         if any(point.measured is not None for point in self.points):
             names.append(Line2D([], [], marker="x", ls="", color=style.INK, label="measured"))
+        if any(roof.on_chip for roof in self.roofs):
+            names.append(Line2D([], [], ls="--", color=style.GREY, label="roof of on-chip memory"))
+        if any(point.resident for point in self.points):
+            names.append(
+                Line2D([], [], marker="o", ls="", mfc="none", ms=9, color=style.GREY, label="fits on the chip")
+            )  # fmt: skip
         if names:
             ax.legend(handles=names, loc="lower right", fontsize=7, ncols=1 + len(names) // 14)
 
@@ -241,11 +298,13 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> RooflineChar
 
     Args:
         rows: A row gives a roof (platform, datatype, peak_op_s, bandwidth_b_s) and, where it has an intensity, a point.
-        options: The title.
+        options: The title; ``on_chip`` adds the on-chip memories of machines whose key is that of a platform file, and
+            marks networks that fit one.
 
     Raises:
         TableError: A column is missing or a cell is no number.
     """
+    chosen = options or Options()
     table = checked(rows, COLUMNS, "roofline")
     roofs = ordered(
         Roof(row["platform"], row["datatype"], row["peak_op_s"], row["bandwidth_b_s"], row["memory"] or "",
@@ -254,14 +313,41 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> RooflineChar
     )  # fmt: skip
     with_points = [row for row in table if row["intensity"] is not None]
     layers = any(row["layer"] for row in with_points)
-    title = (options or Options()).title
-    return RooflineChart(tuple(roofs), tuple(_points(with_points, layers=layers)), layers, title)
+    points = _points(with_points, layers=layers)
+    if chosen.on_chip:
+        inner = {machine: on_chip(machine) for machine in ordered(roof.machine for roof in roofs)}
+        roofs += ordered(
+            Roof(roof.machine, roof.datatype, roof.peak, bandwidth, name, on_chip=True)
+            for roof in roofs
+            for name, bandwidth, _ in inner[roof.machine]
+        )
+        if not layers:
+            points = ordered(
+                _resident(point, row, inner[point.machine])
+                for point, row in zip(_each(with_points), with_points, strict=True)
+            )
+    return RooflineChart(tuple(roofs), tuple(points), layers, chosen.title)
+
+
+def _resident(point: Point, row: Row, memories: Sequence[tuple[str, float, float]]) -> Point:
+    """Mark a network that fits an on-chip memory."""
+    needed = row["required_bytes"]
+    for name, bandwidth, capacity in memories:
+        if needed is not None and needed <= capacity:
+            reach = float(attainable(row["peak_op_s"], bandwidth, point.intensity))
+            return replace(point, resident=name, reach=max(reach, point.performance))
+    return point
 
 
 def _points(rows: Sequence[dict[str, Any]], *, layers: bool) -> list[Point]:
+    return ordered(_each(rows, layers=layers))
+
+
+def _each(rows: Sequence[dict[str, Any]], *, layers: bool = False) -> list[Point]:
+    """Return a point for every row."""
     names = ("layer",) if layers else varying(rows, "network", "pruning", "batch")
     total = sum(row["time_ms"] or 0.0 for row in rows) or 1.0
-    return ordered(
+    return [
         Point(
             label=label(row, *names), machine=row["platform"], intensity=row["intensity"],
             performance=row["performance_op_s"]
@@ -269,7 +355,7 @@ def _points(rows: Sequence[dict[str, Any]], *, layers: bool) -> list[Point]:
             measured=row["measured_op_s"], weight=(row["time_ms"] or total) / total, bound=row["bound"] or "",
         )
         for row in rows
-    )  # fmt: skip
+    ]  # fmt: skip
 
 
 def _si_axis(ax: Drawing) -> None:

@@ -35,14 +35,28 @@ def plot(
     value: Annotated[
         str,
         typer.Option(
-            "--value", help="The column to show, in heatmap, boxes, pareto and orthogonality."
+            "--value",
+            help="The column to show, in heatmap, boxes, pareto, power and orthogonality.",
         ),
     ] = "",
     x: Annotated[str, typer.Option("--x", help="The horizontal column of curves.")] = "",
     y: Annotated[str, typer.Option("--y", help="The vertical column of curves.")] = "",
+    by: Annotated[
+        str, typer.Option("--by", help="A column; one panel for each of its values, any kind.")
+    ] = "",
+    normalise: Annotated[
+        bool,
+        typer.Option(
+            "--normalise", help="Boxes: shares of each machine's greatest value, theory first."
+        ),
+    ] = False,
+    on_chip: Annotated[
+        bool,
+        typer.Option("--on-chip", help="Rooflines: on-chip memories, and what fits into them."),
+    ] = False,
 ) -> None:
     """Draw one figure (PNG, SVG or PDF) from the results of predict, sweep, measure, validate or count."""
-    from roofline.chart import Options, charts, read_rows, save
+    from roofline.chart import Options, charts, facets, read_rows, save
     from roofline.errors import OptionError
 
     if kind is None:
@@ -58,7 +72,8 @@ def plot(
             "no file was named for the figure", repair=f"Add -o {kind}.png (or .svg, .pdf)"
         )
     rows = [row for path in data for row in read_rows(path)]
-    drawn = chart.compute(rows, Options(title=title, value=value, x=x, y=y))
+    options = Options(title=title, value=value, x=x, y=y, normalise=normalise, on_chip=on_chip)
+    drawn = facets(chart, rows, options, by) if by else chart.compute(rows, options)
     save(drawn.figure(), output)
     if not drawn.records():
         typer.echo(f"roofline: the data has no rows for {kind}; the figure says so", err=True)

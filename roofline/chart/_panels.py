@@ -1,0 +1,128 @@
+"""Charts of several parts: panels in a grid, and any kind of chart once for each value of a column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from roofline.chart._base import Chart, Drawing
+from roofline.chart._registry import Kind, Options
+from roofline.chart._table import Row, ordered
+from roofline.errors import TableError, did_you_mean
+
+_WIDEST = 15.0
+
+
+def grid_size(parts: Sequence[Chart], across: int) -> tuple[float, float]:
+    """Return the width and height in inches of a grid of charts, ``across`` to a row."""
+    widths, heights = _lengths(parts, across)
+    return sum(widths), sum(heights) + 0.3
+
+
+def draw_panels(ax: Drawing, parts: Sequence[Chart], across: int, title: str = "") -> None:
+    """Draw charts in a grid in the place of axes, which become invisible.
+
+    Args:
+        ax: Axes that belong to a grid of subplots, as those of a new figure do.
+        parts: The charts, row by row.
+        across: How many stand side by side.
+        title: A line above all of them, where the axes have the figure for themselves.
+    """
+    figure = ax.get_figure()
+    alone = len(figure.axes) == 1
+    ax.set_axis_off()
+    ax.set_in_layout(False)
+    widths, heights = _lengths(parts, across)
+    spec = ax.get_subplotspec()
+    options = {"width_ratios": widths, "height_ratios": heights}
+    if spec is None:
+        box = ax.get_position()
+        edges = {"left": box.x0, "right": box.x1, "bottom": box.y0, "top": box.y1}
+        grid = figure.add_gridspec(len(heights), len(widths), **options, **edges)
+    else:
+        grid = spec.subgridspec(len(heights), len(widths), **options)
+    if title and alone:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    for index, part in enumerate(parts):
+        part.draw(figure.add_subplot(grid[index // across, index % across]))
+
+
+@dataclass(frozen=True, slots=True)
+class Facets(Chart):
+    """The same kind of chart for every value of a column."""
+
+    by: str
+    parts: tuple[tuple[str, Chart], ...]
+    """Value and chart, in the order the values first come in."""
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows of all parts, each with the value it is for."""
+        return [{self.by: value} | row for value, part in self.parts for row in part.records()]
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        return grid_size(self._charts(), self._across())
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw a panel for each value."""
+        draw_panels(ax, self._charts(), self._across(), self.title)
+
+    def _charts(self) -> list[Chart]:
+        return [part for _, part in self.parts]
+
+    def _across(self) -> int:
+        widest = max((part.size()[0] for _, part in self.parts), default=1.0)
+        return max(1, min(len(self.parts), int(_WIDEST / widest)))
+
+
+def facets(kind: Kind, rows: Iterable[Row], options: Options, by: str) -> Facets:
+    """Return one chart for each value of a column; a value without anything to draw gets none.
+
+    Args:
+        kind: The kind of chart.
+        rows: Any rows the kind takes.
+        options: The title stands above all panels.
+        by: The column.
+
+    Raises:
+        TableError: No row has that column, or a row is not what the kind needs.
+    """
+    table = list(rows)
+    present = {name for row in table for name in row}
+    if table and by not in present:
+        hint = did_you_mean(by, present) or f"It has: {', '.join(sorted(present))}"
+        raise TableError(f"the data has no column {by!r} to divide by", repair=hint)
+    values = ordered(row.get(by) for row in table)
+    parts = [
+        (
+            "" if value is None else str(value),
+            kind.compute(
+                [row for row in table if row.get(by) == value],
+                replace(options, title=f"{by} {value}" if _numeric(value) else str(value or "")),
+            ),
+        )
+        for value in values
+    ]
+    return Facets(by, tuple(part for part in parts if part[1].records()), options.title)
+
+
+def _numeric(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _lengths(parts: Sequence[Chart], across: int) -> tuple[list[float], list[float]]:
+    """Return the widths of the columns and the heights of the rows."""
+    sizes = [part.size() for part in parts]
+    columns = min(across, len(sizes)) or 1
+    widths = [max(width for width, _ in sizes[column::columns]) for column in range(columns)]
+    heights = [
+        max(height for _, height in sizes[start : start + columns])
+        for start in range(0, len(sizes), columns)
+    ]
+    return widths, heights

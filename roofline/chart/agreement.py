@@ -1,0 +1,135 @@
+"""Chart ``agreement``: recomputed figures over published ones, table by table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, Drawing, legend_above, titled
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, ordered
+
+COLUMNS = (
+    Column("table", "name of the table"),
+    Column("cell", "row and column of the figure"),
+    Column("agrees", "True or False"),
+    Column("published", "the printed figure", required=False),
+    Column("ours", "the recomputed figure", required=False),
+)
+_FARTHEST = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """One table: for each cell whether it agrees, and ours over the published figure where both are numbers."""
+
+    table: str
+    cells: tuple[tuple[bool, float | None], ...]
+
+    @property
+    def agree(self) -> int:
+        """How many cells agree."""
+        return sum(agrees for agrees, _ in self.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement(Chart):
+    """Strips of points, a table to a line."""
+
+    strips: tuple[Strip, ...]
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per table."""
+        return [
+            {"table": strip.table, "cells": len(strip.cells), "agree": strip.agree}
+            for strip in self.strips
+        ]
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        longest = max((len(strip.table) for strip in self.strips), default=0)
+        return 5.5 + 0.07 * longest, 1.5 + 0.42 * len(self.strips)
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw a point per cell at ours / published: circles agree, crosses do not; the counts at the right."""
+        looks = {True: ("o", style.PRACTICE, "agrees"), False: ("x", style.PREDICTED, "does not")}
+        everything = [
+            abs(math.log(ratio)) for strip in self.strips for _, ratio in strip.cells if ratio
+        ]
+        reach = min(_FARTHEST, max(1.3, math.exp(1.15 * max(everything, default=0.0))))
+        for agrees, (marker, colour, name) in looks.items():
+            xs: list[float] = []
+            ys: list[float] = []
+            for line, strip in enumerate(self.strips):
+                own = [ratio for agreed, ratio in strip.cells if agreed == agrees and ratio]
+                # Points of one line are set off from one another in a fixed pattern, so that they can be counted.
+                ys += [line + ((7 * i) % 11 - 5) / 18 for i in range(len(own))]
+                xs += [min(max(ratio, 1 / reach), reach) for ratio in own]
+            ax.scatter(xs, ys, s=16, marker=marker, color=colour, label=name, lw=1.0, alpha=0.75, zorder=3,
+                       facecolors="none" if agrees else colour)  # fmt: skip
+        for line, strip in enumerate(self.strips):
+            ax.annotate(
+                f"{strip.agree} / {len(strip.cells)}", (1, line), xycoords=("axes fraction", "data"), xytext=(6, 0),
+                textcoords="offset points", va="center", fontsize=8,
+            )  # fmt: skip
+        ax.axvline(1.0, color=style.INK, lw=0.8, zorder=2)
+        ax.set_xscale("log")
+        ax.set_xlim(1 / reach / 1.05, reach * 1.05)
+        self._ticks(ax, reach)
+        ax.set_yticks(range(len(self.strips)), [strip.table for strip in self.strips])
+        ax.set_ylim(len(self.strips) - 0.5, -0.5)
+        ax.grid(visible=False, axis="y")
+        beyond = f" (beyond {reach:g} drawn at the edge)" if reach == _FARTHEST else ""
+        titled(ax, self.title, f"ours / published{beyond}")
+        legend_above(ax, self.title)
+
+    def _ticks(self, ax: Drawing, reach: float) -> None:
+        from matplotlib.ticker import NullFormatter
+
+        steps = (1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
+        shown = [step for step in steps if step <= reach * 1.001]
+        # Neighbours keep a distance.
+        shown = shown[-3:] if len(shown) > 3 else shown
+        ticks = [*(1 / step for step in reversed(shown)), 1.0, *shown]
+        ax.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+        ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> Agreement:
+    """Return the chart of rows as ``roofline reproduce --format csv`` writes them.
+
+    Raises:
+        TableError: A column is missing.
+    """
+    table = checked(rows, COLUMNS, "agreement")
+    strips = tuple(
+        Strip(
+            name,
+            tuple(
+                (row["agrees"].lower() in {"true", "yes", "1"}, _ratio(row["ours"], row["published"]))
+                for row in table
+                if row["table"] == name
+            ),
+        )
+        for name in ordered(row["table"] for row in table)
+    )  # fmt: skip
+    return Agreement(strips, (options or Options()).title)
+
+
+def _ratio(ours: str | None, published: str | None) -> float | None:
+    """Return ours / published where both are positive numbers; verdicts in words have no ratio."""
+    try:
+        ratio = float(ours or "") / float(published or "")
+    except (ValueError, ZeroDivisionError):
+        return None
+    return ratio if 0 < ratio < math.inf else None
+
+
+charts.add(
+    "agreement",
+    Kind("agreement", "recomputed figures over published ones, table by table", COLUMNS, compute),
+)

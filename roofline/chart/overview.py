@@ -1,0 +1,176 @@
+"""Chart ``overview``: a table of what was run where: datatypes, prunings and batches of each network and machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, Drawing, titled
+from roofline.chart._labels import text_width
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, ordered, words
+
+COLUMNS = (
+    *words("network", "platform"),
+    *words("datatype", "pruning", "batch", required=False),
+    Column("sweep", "what the batch counts: batch, thread or stream", required=False),
+)
+_FONT = 7.5
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What was run of one network on one machine."""
+
+    platform: str
+    network: str
+    variants: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+    """Datatypes that were run with the same prunings, and those prunings."""
+    batches: str = ""
+    """``batch 1–128``."""
+
+    def lines(self) -> list[str]:
+        """Return the cell as text: ``[INT2, INT4]*[100%, 50%]``, and the batches below."""
+        shown = [f"[{', '.join(names)}]*[{', '.join(kept)}]" for names, kept in self.variants]
+        return [*shown, self.batches] if self.batches else shown
+
+
+@dataclass(frozen=True, slots=True)
+class Overview(Chart):
+    """A table of machines and networks."""
+
+    entries: tuple[Entry, ...]
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per cell that is not empty."""
+        return [
+            {
+                "platform": entry.platform, "network": entry.network,
+                "variants": " ".join(entry.lines()[: len(entry.variants)]), "batches": entry.batches,
+            }
+            for entry in self.entries
+        ]  # fmt: skip
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        return sum(self._widths()) + 0.3, sum(self._heights()) + (0.7 if self.title else 0.4)
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw the table; an empty cell says so."""
+        ax.set_axis_off()
+        widths, heights = self._widths(), self._heights()
+        ax.set(xlim=(0, sum(widths)), ylim=(sum(heights), 0))
+        held = {(entry.platform, entry.network): entry for entry in self.entries}
+        tops = [sum(heights[:i]) for i in range(len(heights) + 1)]
+        lefts = [sum(widths[:i]) for i in range(len(widths) + 1)]
+        ax.axhspan(0, tops[1], color="#EAEEF2", zorder=0)
+        for top in tops:
+            ax.axhline(top, color="#B8C0C8", lw=0.7)
+        for column, network in enumerate(self._networks(), 1):
+            self._text(ax, lefts[column], heights[0] / 2, network, weight="bold")
+        for row, machine in enumerate(self._machines(), 1):
+            middle = (tops[row] + tops[row + 1]) / 2
+            self._text(ax, 0, middle, machine, weight="bold")
+            for column, network in enumerate(self._networks(), 1):
+                entry = held.get((machine, network))
+                text = "\n".join(entry.lines()) if entry else "na"
+                self._text(
+                    ax, lefts[column], middle, text, colour=style.INK if entry else "#9AA0A6"
+                )
+        titled(ax, self.title)
+
+    def _text(
+        self, ax: Drawing, left: float, middle: float, text: str, *, weight: str = "normal", colour: str = style.INK
+    ) -> None:  # fmt: skip
+        ax.text(left + 0.07, middle, text, va="center", fontsize=_FONT, fontweight=weight, color=colour,
+                linespacing=1.35)  # fmt: skip
+
+    def _machines(self) -> list[str]:
+        return ordered(entry.platform for entry in self.entries)
+
+    def _networks(self) -> list[str]:
+        return ordered(entry.network for entry in self.entries)
+
+    def _widths(self) -> list[float]:
+        """Return the widths of the columns in inches, that of the machines' names first."""
+        columns: list[Sequence[str]] = [self._machines()]
+        for network in self._networks():
+            own = [line for e in self.entries if e.network == network for line in e.lines()]
+            columns.append([network, *own])
+        # Bold text is about an eighth wider.
+        return [
+            max((1.13 * text_width(text, _FONT) for text in texts), default=300.0) / 72 + 0.2
+            for texts in columns
+        ]
+
+    def _heights(self) -> list[float]:
+        """Return the heights of the rows in inches, that of the heading first."""
+        lines = [
+            max(len(entry.lines()) for entry in self.entries if entry.platform == machine)
+            for machine in self._machines()
+        ]
+        return [0.3, *(0.155 * count + 0.13 for count in lines)]
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> Overview:
+    """Return the table of any rows that name networks and machines.
+
+    Raises:
+        TableError: A column is missing.
+    """
+    table = checked(rows, COLUMNS, "overview")
+    entries = [
+        _entry([row for row in table if (row["platform"], row["network"]) == place], *place)
+        for place in ordered((row["platform"], row["network"]) for row in table)
+    ]
+    return Overview(tuple(entries), (options or Options()).title)
+
+
+def share_kept(pruning: str) -> str:
+    """Return the share of channels that a pruning keeps, in percent, or its own name where it is another kind.
+
+    Example:
+        >>> share_kept("keep-channels=0.125"), share_kept("dense"), share_kept("sparsity=0.9")
+        ('12.5%', '100%', 'sparsity=0.9')
+    """
+    if pruning == "dense":
+        return "100%"
+    found = re.fullmatch(r"keep-channels=(\d*\.?\d+)", pruning)
+    return f"{100 * float(found[1]):g}%" if found else pruning
+
+
+def _entry(rows: Sequence[dict[str, Any]], platform: str, network: str) -> Entry:
+    prunings: dict[str, tuple[str, ...]] = {}
+    for datatype in ordered((row["datatype"] or "any").upper() for row in rows):
+        own = [row for row in rows if (row["datatype"] or "any").upper() == datatype]
+        prunings[datatype] = tuple(ordered(share_kept(row["pruning"] or "dense") for row in own))
+    variants = [
+        (tuple(name for name, kept in prunings.items() if kept == same), same)
+        for same in ordered(prunings.values())
+    ]
+    return Entry(platform, network, tuple(variants), _batches(rows))
+
+
+def _batches(rows: Sequence[dict[str, Any]]) -> str:
+    kind = next((row["sweep"] for row in rows if row["sweep"]), "batch")
+    found = ordered(size for row in rows for size in (row["batch"] or "").split())
+    numbers = sorted({float(size) for size in found if size.replace(".", "", 1).isdigit()})
+    if not numbers:
+        return ""
+    ends = f"{numbers[0]:g}" + (f"–{numbers[-1]:g}" if len(numbers) > 1 else "")
+    return f"{kind} {ends}"
+
+
+charts.add(
+    "overview",
+    Kind(
+        "overview",
+        "a table of what was run where: datatypes, prunings and batches",
+        COLUMNS,
+        compute,
+    ),
+)

@@ -1,0 +1,238 @@
+"""Chart ``power``: measured power per machine, datatype, network and pruning; stacked where its parts are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, Drawing, prefixed, titled
+from roofline.chart._panels import draw_panels, grid_size
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
+from roofline.errors import OptionError
+
+COLUMNS = (
+    *words("platform"),
+    *words("datatype", "network", "pruning", "batch", "backend", required=False),
+    Column("power_w", "power at load in watts", kind="positive"),
+    Column(
+        "board_power_w",
+        "power of the bare board: nothing configured, nothing running",
+        required=False,
+        kind="positive",
+    ),
+    Column(
+        "idle_power_w",
+        "power with operating system, bitstream and peripherals, at rest",
+        required=False,
+        kind="positive",
+    ),
+    Column("measured_fps", "throughput in frames per second", required=False, kind="positive"),
+    Column("power_flag", "why the power is doubtful", required=False),
+)
+_VALUES = {
+    "power_w": "power, W",
+    "fps_per_w": "frames/s per watt",
+    "energy_mj": "energy, mJ per frame",
+}
+_PARTS = (
+    ("board", "#5B8DB8"),
+    ("bitstream, system, peripherals at rest", "#E8A33D"),
+    ("network", "#B5473C"),
+)
+_ACROSS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One configuration: its power at load in watts, and the parts of it that are known."""
+
+    machine: str
+    """Machine and datatype."""
+    label: str
+    power: float
+    board: float | None = None
+    idle: float | None = None
+    fps: float | None = None
+    flag: str = ""
+
+    def stack(self) -> tuple[float, float, float]:
+        """Return the watts of the board, of what runs at rest, and of the network; they add up to the power."""
+        idle = min(self.idle or 0.0, self.power)
+        board = min(self.board or 0.0, idle) if self.idle else min(self.board or 0.0, self.power)
+        return board, max(idle - board, 0.0), self.power - max(idle, board)
+
+    def value(self, name: str) -> float | None:
+        """Return the power, or throughput per watt, or the energy of a frame in millijoules."""
+        if name == "power_w":
+            return self.power
+        if self.fps is None:
+            return None
+        return self.fps / self.power if name == "fps_per_w" else 1e3 * self.power / self.fps
+
+
+@dataclass(frozen=True, slots=True)
+class PowerChart(Chart):
+    """Bars of configurations, a panel for each machine and datatype."""
+
+    loads: tuple[Load, ...]
+    shown: str = "power_w"
+    title: str = ""
+    limits: tuple[float, float] | None = None
+    """The vertical axis, where several panels share it."""
+    inner: bool = False
+    """Whether this is a panel of another chart, whose legend stands elsewhere."""
+
+    @property
+    def machines(self) -> list[str]:
+        """The panels, in the order they first come in."""
+        return ordered(load.machine for load in self.loads)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per configuration."""
+        return [
+            {
+                "machine": load.machine, "label": load.label, "power_w": load.power,
+                "board_w": load.stack()[0], "rest_w": load.stack()[1], "network_w": load.stack()[2],
+                "fps_per_w": load.value("fps_per_w"), "energy_mj": load.value("energy_mj"), "flag": load.flag,
+            }
+            for load in self.loads
+        ]  # fmt: skip
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        if len(self.machines) > 1:
+            return grid_size(self._panels(), _ACROSS)
+        longest = max((len(load.label) for load in self.loads), default=0)
+        return max(2.9, 0.8 + 0.26 * len(self.loads)), 2.6 + 0.055 * longest
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw bars with their value on top; power is stacked from the board upwards."""
+        if len(self.machines) > 1:
+            draw_panels(ax, self._panels(), _ACROSS, self.title)
+            self._legend(ax)
+            return
+        stacked = self.shown == "power_w"
+        values = [load.value(self.shown) or 0.0 for load in self.loads]
+        low, high = self.limits or _limits(values, log=not stacked)
+        for index, (load, value) in enumerate(zip(self.loads, values, strict=True)):
+            if not value:
+                continue
+            if stacked:
+                bottom = 0.0
+                for height, (_, colour) in zip(load.stack(), _PARTS, strict=True):
+                    ax.bar(index, height, 0.78, bottom=bottom, color=colour, zorder=2)
+                    bottom += height
+            else:
+                ax.bar(index, value - low, 0.78, bottom=low, color=style.PRACTICE, zorder=2)
+            if load.flag:
+                ax.bar(
+                    index, value - low, 0.78, bottom=low, fill=False, hatch="////", edgecolor="white", lw=0, zorder=3,
+                )  # fmt: skip
+            text = f"{value:.1f}" if stacked else style.short(value)
+            ax.annotate(text, (index, value), xytext=(0, 2), textcoords="offset points", ha="center",
+                        va="bottom", fontsize=6.5, rotation=90 if len(text) > 4 else 0)  # fmt: skip
+        if not stacked:
+            ax.set_yscale("log")
+            prefixed(ax.yaxis)
+        ax.set_ylim(low, high)
+        ax.set_xlim(-0.6, max(len(self.loads), 4) - 0.4)
+        ax.set_xticks(
+            range(len(self.loads)), [load.label for load in self.loads], rotation=90, fontsize=7
+        )
+        ax.grid(visible=False, axis="x")
+        titled(ax, self.title or self.machines[0], y=_VALUES[self.shown])
+        ax.title.set_fontsize(9)
+        if not self.inner:
+            self._legend(ax)
+
+    def _panels(self) -> list[PowerChart]:
+        values = [v for v in (load.value(self.shown) for load in self.loads) if v]
+        log = self.shown != "power_w"
+        return [
+            PowerChart(
+                tuple(load for load in self.loads if load.machine == machine), self.shown, machine,
+                _limits(values, log=log) if log else None, inner=True,
+            )
+            for machine in self.machines
+        ]  # fmt: skip
+
+    def _legend(self, ax: Drawing) -> None:
+        from matplotlib.patches import Patch
+
+        known = [any(load.stack()[part] for load in self.loads) for part in range(3)]
+        handles = [
+            Patch(facecolor=colour, label=name)
+            for (name, colour), seen in zip(_PARTS, known, strict=True)
+            if seen and self.shown == "power_w" and sum(known) > 1
+        ]
+        if any(load.flag for load in self.loads):
+            handles.append(
+                Patch(facecolor=style.GREY, hatch="////", edgecolor="white", label="doubtful")
+            )
+        if handles:
+            ax.get_figure().legend(handles=handles, loc="outside lower center", ncols=len(handles))
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> PowerChart:
+    """Return the chart of rows with a measured power; of several in one place (batches) the mean is shown.
+
+    Args:
+        rows: Measured rows.
+        options: The title; ``value`` is ``power_w`` (default), ``fps_per_w`` or ``energy_mj``.
+
+    Raises:
+        TableError: A column is missing or a cell is no number.
+        OptionError: The value is another.
+    """
+    chosen = options or Options()
+    shown = chosen.value or "power_w"
+    if shown not in _VALUES:
+        raise OptionError(
+            f"a power chart cannot show {shown!r}", repair=f"Use one of {', '.join(_VALUES)}"
+        )
+    table = checked(rows, COLUMNS, "power")
+    names = [name for name in varying(table, "network", "pruning") if table and table[0][name]]
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in table:
+        if shown == "power_w" or row["measured_fps"] is not None:
+            machine = label(row, "platform", "datatype", "backend")
+            found.setdefault((machine, label(row, *names) or "load"), []).append(row)
+    return PowerChart(
+        tuple(_load(place, own) for place, own in found.items()), shown, chosen.title
+    )
+
+
+def _load(place: tuple[str, str], rows: list[dict[str, Any]]) -> Load:
+    means = {
+        name: fmean(held) if (held := [row[name] for row in rows if row[name] is not None]) else None
+        for name in ("power_w", "board_power_w", "idle_power_w", "measured_fps")
+    }  # fmt: skip
+    flags = ordered(row["power_flag"] for row in rows if row["power_flag"])
+    return Load(
+        *place, power=means["power_w"] or 0.0, board=means["board_power_w"], idle=means["idle_power_w"],
+        fps=means["measured_fps"], flag="; ".join(flags),
+    )  # fmt: skip
+
+
+def _limits(values: list[float], *, log: bool) -> tuple[float, float]:
+    """Return an axis with room for the numbers on top of the bars."""
+    top = max(values, default=1.0)
+    if not log:
+        return 0.0, top * 1.22
+    floor = min((v for v in values if v), default=1.0) / 3
+    return floor, top * (top / floor) ** 0.22
+
+
+charts.add(
+    "power",
+    Kind(
+        "power",
+        "measured power per machine, datatype, network and pruning, stacked where its parts are known",
+        COLUMNS,
+        compute,
+    ),
+)

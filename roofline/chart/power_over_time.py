@@ -1,0 +1,179 @@
+"""Chart ``power_over_time``: measured power as areas over time, one panel per series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, Drawing, titled
+from roofline.chart._panels import draw_panels, grid_size
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, ordered
+from roofline.errors import TableError
+
+COLUMNS = (
+    Column("power_w", "power in watts, or voltage_v and current_a", kind="number"),
+    Column("series", "what ran: the network, or idle", required=False),
+    Column(
+        "time_s",
+        "seconds since the start; without it the samples of a series are one second apart",
+        required=False,
+        kind="number",
+    ),
+    Column("voltage_v", "voltage in volts", required=False, kind="number"),
+    Column("current_a", "current in amperes", required=False, kind="number"),
+)
+FAR = 3.0
+"""A sample beyond this factor from the bulk of its series is a glitch of the meter."""
+_ACROSS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Samples of one series, by time."""
+
+    name: str
+    samples: tuple[tuple[float, float], ...]
+    """Seconds and watts."""
+    dropped: tuple[tuple[float, float], ...] = ()
+    """Samples that are no power of anything: see `kept`."""
+
+    @property
+    def median(self) -> float:
+        """Median power of the samples that were kept, in watts."""
+        return float(np.median([watts for _, watts in self.samples]))
+
+
+@dataclass(frozen=True, slots=True)
+class PowerSeries(Chart):
+    """Series of power, all on the same axes."""
+
+    series: tuple[Series, ...]
+    title: str = ""
+    limits: tuple[float, float] | None = None
+    """Seconds and watts at the ends of the axes, where several panels share them."""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per sample, by series and time."""
+        return [
+            {"series": one.name, "time_s": time, "power_w": watts, "dropped": dropped}
+            for one in self.series
+            for time, watts, dropped in sorted(
+                [(*sample, False) for sample in one.samples] + [(*s, True) for s in one.dropped]
+            )
+        ]
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        if len(self.series) > 1:
+            return grid_size(self._panels(), _ACROSS)
+        return 5.4, 2.0
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw an area under each series with its median, and say how many samples were dropped."""
+        if len(self.series) > 1:
+            draw_panels(ax, self._panels(), _ACROSS, self.title)
+            return
+        one = self.series[0]
+        seconds, watts = self.limits or _ends(self.series)
+        colour = style.colours([one.name])[one.name]
+        times = [time for time, _ in one.samples]
+        values = [value for _, value in one.samples]
+        ax.fill_between(times, values, step="mid", color=colour, alpha=0.4, lw=0, zorder=2)
+        ax.plot(times, values, drawstyle="steps-mid", color=colour, lw=0.9, zorder=3)
+        ax.axhline(one.median, color=style.INK, lw=0.9, ls="--", zorder=4)
+        lost = f", {len(one.dropped)} of {len(one.samples) + len(one.dropped)} samples dropped"
+        titled(
+            ax,
+            f"{one.name}: median {one.median:.3g} W{lost if one.dropped else ''}",
+            "time, s",
+            "power, W",
+        )
+        ax.title.set_fontsize(9)
+        ax.set(xlim=(0, seconds), ylim=(0, watts))
+
+    def _panels(self) -> list[PowerSeries]:
+        limits = _ends(self.series)
+        return [PowerSeries((one,), limits=limits) for one in self.series]
+
+
+def kept(samples: Iterable[tuple[float, float]]) -> tuple[list[tuple[float, float]], ...]:
+    """Divide samples into those that can be the power of a machine and the glitches of a meter.
+
+    A sample is dropped when it is not above zero, above three times the ninetieth percentile of its series, or below a
+    third of its tenth. Percentiles bear plateaus (a machine that waits for its next batch), up to a tenth of glitches
+    and any number of samples; a rule by standard deviations drops nothing from a short series, because no sample of n
+    is further than (n - 1) / sqrt(n) of them from the mean.
+
+    Returns:
+        The samples that stay, and those that are dropped.
+
+    Example:
+        >>> [len(part) for part in kept([(t, 9.3 if t == 7 else 1.0) for t in range(20)])]
+        [19, 1]
+    """
+    everything = list(samples)
+    above = [watts for _, watts in everything if watts > 0]
+    if not above:
+        return [], everything
+    low, high = (float(end) for end in np.percentile(above, [10, 90]))
+    stay = [watts > 0 and low / FAR <= watts <= FAR * high for _, watts in everything]
+    return (
+        [sample for sample, good in zip(everything, stay, strict=True) if good],
+        [sample for sample, good in zip(everything, stay, strict=True) if not good],
+    )
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> PowerSeries:
+    """Return the chart of samples in the order they are given; glitches are dropped as `kept` says.
+
+    Raises:
+        TableError: There is neither power nor voltage and current, or a cell is no number.
+    """
+    table = [dict(row) for row in rows]
+    for row in table:
+        if row.get("power_w") in (None, "") and {"voltage_v", "current_a"} <= row.keys():
+            row["power_w"] = _product(row["voltage_v"], row["current_a"])
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in checked(table, COLUMNS, "power_over_time"):
+        own = found.setdefault(row["series"] or "power", [])
+        own.append((float(len(own)) if row["time_s"] is None else row["time_s"], row["power_w"]))
+    series: list[Series] = []
+    for name in ordered(found):
+        good, bad = kept(sorted(found[name]))
+        if good:
+            series.append(Series(name, tuple(good), tuple(bad)))
+    return PowerSeries(tuple(series), (options or Options()).title)
+
+
+def _product(voltage: Any, current: Any) -> float | None:
+    if voltage in (None, "") or current in (None, ""):
+        return None
+    try:
+        return float(voltage) * float(current)
+    except (TypeError, ValueError):
+        raise TableError(
+            f"voltage_v {voltage!r} and current_a {current!r} are not both numbers",
+            repair="Give bare numbers, in volts and amperes",
+        ) from None
+
+
+def _ends(series: Iterable[Series]) -> tuple[float, float]:
+    samples = [sample for one in series for sample in one.samples]
+    last = max(time for time, _ in samples)
+    return last if last > 0 else 1.0, 1.15 * max((w for _, w in samples), default=1.0)
+
+
+charts.add(
+    "power_over_time",
+    Kind(
+        "power_over_time",
+        "measured power as areas over time, one panel per series; glitches of the meter dropped",
+        COLUMNS,
+        compute,
+    ),
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import numpy as np
 
 from roofline.errors import MeasurementError
 from roofline.node import Array
+from roofline.validate._tvm_algorithms import apply
+from roofline.validate._tvm_integer import use_integers
+from roofline.validate._tvm_sparse import apply_sparse, sparse_form
 from roofline.validate.backend import UnsupportedModelError
 
 _UNSUPPORTED = (
@@ -57,15 +61,34 @@ def unsupported(model: Any) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def import_model(path: Path, target: Any) -> tuple[Any, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Computation:
+    """How the layers of a model are to be computed."""
+
+    algorithm: str = "default"
+    """Of dense convolutions: a name of `_tvm_algorithms.ALGORITHMS`, or TVM's own choice."""
+    sparse_format: str = "dense"
+    """``csr`` or ``bsr`` skips the zeros of pruned weights; convolutions then go by ``algorithm``
+    too, direct or as a matrix product."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A module, and what was done to make it."""
+
+    module: Any
+    notes: tuple[str, ...]
+    executed: str
+    """What the arithmetic runs in, where it is not the datatype of the file's weights."""
+
+
+def import_model(path: Path, target: Any, how: Computation | None = None) -> Imported:
     """Return the model as a Relax module with fused, unscheduled kernels.
 
     Args:
         path: An ONNX file with weights and fixed shapes.
         target: The TVM target to lower for.
-
-    Returns:
-        The module, and the rewrites made on the graph.
+        how: How its layers are computed; None is TVM's own way.
 
     Raises:
         UnsupportedModelError: An operator cannot be imported.
@@ -86,6 +109,7 @@ def import_model(path: Path, target: Any) -> tuple[Any, tuple[str, ...]]:
         text = str(error).strip().splitlines()
         what = f"{kind}: {text[-1] if text else ''}"
         raise UnsupportedModelError(f"TVM cannot import the model ({what})") from error
+    module, notes, executed = _compute(module, target, how or Computation())
     passes = relax.transform
     with target:
         module = tvm.transform.Sequential(
@@ -102,7 +126,33 @@ def import_model(path: Path, target: Any) -> tuple[Any, tuple[str, ...]]:
                 passes.AttachAttrLayoutFreeBuffers(),
             ]
         )(module)
-    return module, done
+    return Imported(module, (*done, *notes), executed)
+
+
+def _compute(module: Any, target: Any, how: Computation) -> tuple[Any, tuple[str, ...], str]:
+    """Put integer, sparse and chosen algorithms in the place of TVM's own computations."""
+    notes: list[str] = []
+    executed = ""
+    module, quantized = use_integers(module)
+    if quantized["integer"]:
+        executed = (
+            "int8, int32 sums" if not quantized["float"] else "int8, int32 sums; in part fp32"
+        )
+        notes.append(
+            f"{quantized['integer']} layers in integers, {quantized['float']} in floating point"
+        )
+    if how.sparse_format != "dense":
+        way = "direct" if how.algorithm in {"default", "direct"} else "gemm"
+        module, sparse = apply_sparse(module, sparse_form(f"{how.sparse_format}_{way}"))
+        notes.append(
+            f"{sparse['sparse']} layers sparse ({how.sparse_format}, {way}), {sparse['dense']} dense"
+        )
+    if how.algorithm != "default":
+        module, used = apply(module, target, lambda _: how.algorithm)
+        notes.append(
+            "convolutions: " + ", ".join(f"{count} {name}" for name, count in sorted(used.items()))
+        )
+    return module, tuple(notes), executed
 
 
 def _fold_normalizations(graph: Any) -> int:

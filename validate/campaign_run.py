@@ -16,7 +16,7 @@ from roofline.validate._process import Ended, run_step
 from roofline.validate._variant import Wanted
 from roofline.validate.campaign import Campaign, Point
 from roofline.validate.measure import Options, Report, measure, now
-from roofline.validate.record import DRIFT_LIMIT, Job, Measurement, Status, Turn
+from roofline.validate.record import DRIFT_LIMIT, Job, Measurement, Scalar, Status, Turn
 from roofline.validate.store import Store
 
 LEAST_FREE_BYTES = 64 << 20
@@ -232,9 +232,10 @@ def measured(
         dims=point.dims,
         variant=written.result["variant"],
         algorithm=point.algorithm,
+        target=point.target,
         machine=machine,
         fresh=fresh,
-        backend_options=point.options,
+        backend_options=backend_options(point),
         protocol=point.protocol,
     )
     try:
@@ -262,13 +263,19 @@ def _written(point: Point, folder: Path, report: Report | None) -> Ended:
     )
 
 
+def backend_options(point: Point) -> dict[str, Scalar]:
+    """Return the options for the backend alone, with the format of the weights it is to run from."""
+    sparse = {} if point.sparse_format == "dense" else {"sparse_format": point.sparse_format}
+    return {**point.options, **sparse}
+
+
 def failed(point: Point, status: Status, reason: str, machine: str) -> Measurement:
     """Return the record of a point that never got as far as a run."""
     job = Job(
         Path(point.network).stem, point.backend, variant=point.compression,
         datatype=point.datatype or "fp32", batch=point.batch, threads=point.threads,
         tuning=point.tuning, trials=point.trials, tuning_budget_s=point.budget_s,
-        algorithm=point.algorithm, target=point.target, options=point.options,
+        algorithm=point.algorithm, target=point.target, options=backend_options(point),
         protocol=point.protocol,
     )  # fmt: skip
     return Measurement(

@@ -13,18 +13,20 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from roofline.errors import MeasurementError
+from roofline.errors import MeasurementError, did_you_mean
 from roofline.node import Array
 from roofline.validate import _tvm_setup as setup
 from roofline.validate._environment import package_version
+from roofline.validate._tvm_algorithms import ALGORITHMS
+from roofline.validate._tvm_import import Computation
 from roofline.validate.backend import Arrays, Artifact, Report, Request, Session, backends
 from roofline.validate.record import Job
 
-_DATATYPES = ("fp32", "fp64")
+_DATATYPES = ("fp32", "fp64", "fp16", "int8")
 _COMPILERS = ("g++", "clang++", "c++")
 
 
@@ -60,6 +62,10 @@ class TvmBackend:
 
     title = "Apache TVM"
     tunings: tuple[str, ...] = ("tuned", "untuned")
+    algorithms: tuple[str, ...] = ("default", *ALGORITHMS)
+    """Ways to compute a convolution."""
+    sparse_formats: tuple[str, ...] = ("csr", "bsr")
+    """Formats of pruned weights whose zeros it skips."""
 
     def missing(self) -> str:
         """Return ``apache-tvm`` when it is not installed."""
@@ -75,7 +81,7 @@ class TvmBackend:
 
     def prepare(self, request: Request, report: Report) -> Artifact:
         """Import, tune when asked, compile, and keep the program by content."""
-        _check(request.job)
+        computation(request.job)
         tvm = setup.load_tvm()
         description = setup.local_target_description(tvm, request.job.threads)
         folder = _folder(request, description)
@@ -86,6 +92,7 @@ class TvmBackend:
         document = {
             "file": made.path.name,
             "compiled_for": made.compiled_for,
+            "executed": made.executed,
             "compile_s": made.compile_s,
             "tune_s": made.tune_s,
             "kernels": made.kernels,
@@ -107,23 +114,42 @@ class TvmBackend:
         return TvmSession(built.executable, built.inputs)
 
 
-def _check(job: Job) -> None:
+def computation(job: Job) -> Computation:
+    """Return how a job's layers are to be computed.
+
+    Raises:
+        MeasurementError: The backend does not know the datatype, the algorithm or the sparse format.
+    """
     if job.datatype not in _DATATYPES:
         raise MeasurementError(
-            f"the TVM backend runs {' and '.join(_DATATYPES)}, not {job.datatype}",
+            f"the TVM backend runs {', '.join(_DATATYPES)}, not {job.datatype}",
             repair="Use --backend onnxruntime for it",
         )
-    if job.algorithm not in {"default", "direct"}:
-        raise MeasurementError(
-            f"the TVM backend does not know the algorithm {job.algorithm!r}", repair="Use direct"
-        )
+    form = str(job.options.get("sparse_format", "dense"))
+    for asked, known, what in (
+        (job.algorithm, TvmBackend.algorithms, "algorithm"),
+        (form, ("dense", *TvmBackend.sparse_formats), "sparse format"),
+    ):
+        if asked not in known:
+            hint = did_you_mean(asked, known) or f"Known: {', '.join(known)}"
+            raise MeasurementError(f"the TVM backend has no {what} {asked!r}", repair=hint)
+    return Computation(job.algorithm, form)
 
 
 def _folder(request: Request, description: Mapping[str, Any]) -> Path:
     """Return where everything about this model, target and TVM version is kept."""
     version = {name: package_version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
-    identity = json.dumps([request.model.parent.name, dict(description), version], sort_keys=True)
+    how = computation(request.job)
+    identity = json.dumps(
+        [_content(request.model), dict(description), version, asdict(how)], sort_keys=True
+    )
     return request.folder / "tvm" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+
+
+def _content(model: Path) -> str:
+    """Return a digest of a model's bytes: the same file elsewhere is the same program."""
+    with model.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _variant(job: Job) -> str:
@@ -145,7 +171,7 @@ def _compile(
             shutil.rmtree(database, ignore_errors=True)
         target = tvm.target.Target(dict(description))
         report("importing into TVM", 0, 1)
-        module, _ = import_model(request.model, target)
+        module = import_model(request.model, target, computation(job)).module
         tuned = _tvm_tune.tune(
             module,
             target,
@@ -173,6 +199,7 @@ def _compile(
     return Artifact(
         library if linked else database,
         compiled_for=setup.describe(description),
+        executed=built.executed,
         compile_s=time.monotonic() - start,
         tune_s=tuned.seconds if tuned is not None else None,
         kernels=built.kernels,
@@ -196,6 +223,16 @@ class _Built:
     untuned: tuple[str, ...]
     rewrites: tuple[str, ...]
     inputs: tuple[str, ...]
+    executed: str
+
+
+def _executed(job: Job, target: Any) -> str:
+    """Return what a floating-point datatype really runs in on this processor."""
+    if job.datatype != "fp16":
+        return job.datatype
+    codegen: Any = importlib.import_module("tvm.target.codegen")
+    native = codegen.target_has_features(["avx512fp16"], target)
+    return "fp16" if native else "fp16, emulated: converted to fp32 and back for every operation"
 
 
 def _build(tvm: Any, request: Request, description: Mapping[str, Any], database: Path) -> _Built:
@@ -203,14 +240,16 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
     from roofline.validate._tvm_import import import_model, input_names
 
     target = tvm.target.Target(dict(description))
-    module, rewrites = import_model(request.model, target)
+    imported = import_model(request.model, target, computation(request.job))
+    module = imported.module
     names = tuple(input_names(module))
     kernels = len(_tvm_tune.unscheduled(module))
     if request.job.tuning == "tuned":
         module, untuned = _tvm_tune.apply(module, target, database)
     else:
         untuned = _tvm_tune.unscheduled(module)
-    return _Built(tvm.compile(module, target), kernels, untuned, rewrites, names)
+    executed = imported.executed or _executed(request.job, target)
+    return _Built(tvm.compile(module, target), kernels, untuned, imported.notes, names, executed)
 
 
 def _artifact(kept: Mapping[str, Any], folder: Path) -> Artifact:

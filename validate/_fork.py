@@ -80,11 +80,11 @@ def _build_all(
     children: Sequence[_Child], outcomes: list[Outcome | None], limit_s: float
 ) -> set[int]:
     lost: set[int] = set()
-    built: dict[int, list[int]] = {child.pid: [] for child in children}
-    deadline = {child.pid: time.monotonic() + limit_s for child in children}
+    built: dict[int, list[int]] = {child.replies: [] for child in children}
+    deadline = {child.replies: time.monotonic() + limit_s for child in children}
     active: list[_Child] = [child for child in children if child.pending]
     while active:
-        nearest = min(deadline[child.pid] for child in active)
+        nearest = min(deadline[child.replies] for child in active)
         ready, _, _ = select.select(
             [child.replies for child in active], [], [], max(0.0, nearest - time.monotonic())
         )
@@ -92,23 +92,23 @@ def _build_all(
             replies = _replies(child) if child.replies in ready else []
             for reply in replies or ():
                 index = child.pending.pop(0)
-                deadline[child.pid] = time.monotonic() + limit_s
+                deadline[child.replies] = time.monotonic() + limit_s
                 if reply["error"]:
                     outcomes[index] = Outcome(None, reply["error"])
                 else:
-                    built[child.pid].append(index)
-            late = time.monotonic() > deadline[child.pid]
+                    built[child.replies].append(index)
+            late = time.monotonic() > deadline[child.replies]
             if child.pending and (replies is None or late):
                 culprit = child.pending.pop(0)
                 why = "timed out" if late else "crashed"
                 outcomes[culprit] = Outcome(None, f"the build {why}")
-                lost |= {*child.pending, *built[child.pid]}
-                built[child.pid] = []
+                lost |= {*child.pending, *built[child.replies]}
+                built[child.replies] = []
                 child.pending = []
                 _end(child)
         active = [child for child in active if child.pending]
     for child in children:
-        child.pending = built[child.pid]
+        child.pending = built[child.replies]
     return lost
 
 

@@ -17,11 +17,12 @@ from roofline.validate._environment import (
     package_version,
     vendor,
 )
-from roofline.validate._model import cache_folder, write_whole
+from roofline.validate._model import cache_folder
 from roofline.validate._probe import last_level_cache, single_threaded
 from roofline.validate._process import run_step
 from roofline.validate.backend import backends
 from roofline.validate.record import Status
+from roofline.writing import write_whole
 
 SOURCE = "calibration"
 """Key of the source that every measured number of the file names."""
@@ -123,7 +124,7 @@ def calibrate(
 def warnings(roofs: Sequence[Roofs]) -> list[str]:
     """Return what makes a calibration doubtful, one line each."""
     return [
-        f"Disturbed at {entry.threads} threads: others took {entry.taken:.0%} of the CPU time, "
+        f"Disturbed with {entry.mode.replace('-', ' ')}: others took {entry.taken:.0%} of the CPU time, "
         "so these figures are too low. Calibrate again on a quiet machine."
         for entry in roofs
         if entry.disturbed
@@ -259,5 +260,8 @@ def kept_calibration(
     if not path.exists():
         place.mkdir(parents=True, exist_ok=True)
         roofs = calibrate(seconds=seconds, threads=counts, report=report)
+        if warnings(roofs):
+            # Good for now, with its warning; the next call measures again.
+            path = path.with_stem(f"{path.stem}-disturbed")
         write_whole(path, platform_yaml(roofs, "this-machine").encode())
     return path

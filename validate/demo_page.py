@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from roofline.errors import MissingPackageError
-from roofline.validate._model import write_whole
 from roofline.validate.demo import Demo
+from roofline.writing import write_whole
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}
@@ -71,7 +71,7 @@ def comparison_rows(demo: Demo) -> list[Row]:
                 "measured fps": number(record["measured_fps"]),
                 "measured / predicted": "–" if efficiency is None else f"{efficiency:.0%}",
                 "bound": record["bound"],
-                "remark": "; ".join(part for part in (record["flag"], explained) if part),
+                "remark": "; ".join(part for part in (record["flags"], explained) if part),
             }
         )
     return rows

@@ -146,7 +146,8 @@ def validate(
     checks = conditions(fail_if, list(rows[0])) if rows else []
     if chart is not None:
         draw(rows, chart)
-    emit(_written(comparisons, measured, form), output)
+    doubts = [note for note in machine.specification.notes if note.startswith("Disturbed")]
+    emit(_written(comparisons, measured, doubts, form), output)
     report_failures(rows, checks, ("network", "platform", "backend", "batch"))
     if not all(run.ok for run in measured):
         raise typer.Exit(1)
@@ -224,7 +225,12 @@ def _measured_as(network: str, runs: Sequence[Measurement]) -> list[tuple[str, i
     return list(dict.fromkeys(found))
 
 
-def _written(comparisons: Sequence[Comparison], runs: Sequence[Measurement], form: Format) -> str:
+def _written(
+    comparisons: Sequence[Comparison],
+    runs: Sequence[Measurement],
+    doubts: Sequence[str],
+    form: Format,
+) -> str:
     rows = [comparison.record() for comparison in comparisons]
     if form is Format.JSON:
         from roofline.cli.verb_measure import CONVENTIONS
@@ -232,7 +238,12 @@ def _written(comparisons: Sequence[Comparison], runs: Sequence[Measurement], for
         measurements = [{**run.to_row(), **run.to_dict()} for run in runs]
         conventions = {**CONVENTIONS, "efficiency": _EFFICIENCY}
         return as_json(
-            {"conventions": conventions, "comparisons": rows, "measurements": measurements}
+            {
+                "conventions": conventions,
+                "comparisons": rows,
+                "measurements": measurements,
+                "notes": list(doubts),
+            }
         )
     if form is Format.CSV:
         return as_csv(rows)
@@ -241,7 +252,7 @@ def _written(comparisons: Sequence[Comparison], runs: Sequence[Measurement], for
         for row in rows
         if row["explanation"] and row["status"] == "ok"
     ]
-    notes += [*remarks(runs), _EFFICIENCY]
+    notes += [*remarks(runs), *doubts, _EFFICIENCY]
     return as_table([cells(comparison) for comparison in comparisons], notes=notes)
 
 

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import yaml
+
+from roofline.spec import from_mapping, in_mode, platform
+from roofline.validate import _probe
+from roofline.validate.calibrate import (
+    Roofs,
+    calibrate,
+    mode_name,
+    mode_threads,
+    platform_document,
+    platform_yaml,
+)
+
+ROOFS = (
+    Roofs(1, {"fp32": 118e9, "int8": 470e9}, {"fp32": "tvm", "int8": "library"}, 23e9, 90e9),
+    Roofs(2, {"fp32": 235e9, "int8": 940e9}, {"fp32": "tvm", "int8": "library"}, 31e9, 180e9),
+)
+
+
+def test_the_file_gives_back_what_was_measured(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(platform_yaml(ROOFS, "mine"))
+    for roofs in ROOFS:
+        machine = platform(f"{path}:{mode_name(roofs.threads)}")
+        assert machine.peak("fp32") == roofs.peaks["fp32"]
+        assert machine.bandwidth == roofs.memory
+    assert platform(str(path)).key.endswith(":2-threads")
+    peaks = yaml.safe_load(path.read_text())["peaks"]
+    assert peaks["fp32"]["kind"] == "measured"
+    assert peaks["int8"]["note"].startswith("at least")
+
+
+def test_one_thread_count_needs_no_modes():
+    machine = in_mode(from_mapping(platform_document(ROOFS[:1], "mine")), None)
+    assert machine.key == "mine"
+    assert machine.peak("int8") == 470e9
+
+
+def test_a_mode_names_its_threads():
+    assert [mode_threads(f"box:{mode_name(n)}") for n in (1, 2, 64)] == [1, 2, 64]
+    assert mode_threads("tx2:maxn") is None
+
+
+def test_a_disturbed_calibration_says_so():
+    busy = Roofs(2, {"fp32": 1e9}, {"fp32": "tvm"}, 1e9, None, taken=0.8)
+    assert any(note.startswith("Disturbed") for note in platform_document([busy], "x")["notes"])
+    assert not any("Disturbed" in note for note in platform_document(ROOFS, "x")["notes"])
+
+
+def test_streams_count_array_bytes_once():
+    found = _probe.bandwidths(1, 0.3)
+    # No memory of this decade streams slower than a disk or faster than registers.
+    assert all(1e8 < rate < 1e13 for rate in found.values())
+
+
+def test_a_matrix_product_takes_two_operations_for_each_of_its_products(monkeypatch):
+    monkeypatch.setattr(_probe, "_fastest", lambda work, seconds: 0.5)
+    assert _probe.matrix_product(1.0, "fp32") == 2 * 1024**3 / 0.5
+
+
+@pytest.mark.tvm
+@pytest.mark.slow
+def test_register_loops_are_no_slower_than_a_matrix_product():
+    pytest.importorskip("tvm")
+    (roofs,) = calibrate(seconds=3.5, threads=[1])
+    left = np.ones((512, 512), np.float32)
+    seconds = _probe._fastest(lambda: left @ left, 0.5)
+    assert set(roofs.how.values()) == {"tvm"} or "int8" not in roofs.peaks
+    if roofs.taken < 0.3:
+        assert roofs.peaks["fp32"] > 0.5 * 2 * 512**3 / seconds / 8
+    assert roofs.peaks["fp32"] == pytest.approx(2 * roofs.peaks["fp64"], rel=0.5)

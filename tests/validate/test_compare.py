@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from roofline.model import predict
+from roofline.spec import from_mapping, in_mode
+from roofline.validate.compare import compare, frame
+from roofline.validate.record import Check, Job, Measurement, Status
+from roofline.workload import Workload
+
+# 100 OP/s, 10 B/s outside and 50 B/s inside a cache of 40 B: the ridge lies at 10 OP/B.
+QUANTITY = {"kind": "measured", "source": "here"}
+MACHINE = {
+    "schema_version": 1, "key": "box", "name": "Box", "vendor": "V", "kind": "cpu", "year": 2026,
+    "peaks": {"fp32": {"value": 100, "unit": "OP/s", **QUANTITY}},
+    "memories": [
+        {"name": "DRAM", "bandwidth": {"value": 10, "unit": "B/s", **QUANTITY}},
+        {"name": "L3", "on_chip": True, "bandwidth": {"value": 50, "unit": "B/s", **QUANTITY},
+         "capacity": {"value": 40, "unit": "B", **QUANTITY}},
+    ],
+    "sources": {"here": {"title": "test"}},
+}  # fmt: skip
+
+# 100 operations on 20 weights of 4 bytes: 1.25 OP/B, memory-bound at 10 · 1.25 = 12.5 OP/s, 0.125 fps.
+NETWORK = Workload.from_table("net", ops=100, weights=20, bits=32, source="test")
+
+
+@pytest.fixture
+def box():
+    return in_mode(from_mapping(MACHINE), None)
+
+
+def run(seconds, **fields):
+    job = Job("net", "tvm", tuning=fields.pop("tuning", "tuned"), batch=fields.pop("batch", 1))
+    fields = {"machine": "box", "executed": "fp32", "check": Check("r", 0, 0, 1e-3), **fields}
+    status = fields.pop("status", Status.OK)
+    return Measurement(job, status, samples_s=(seconds,), **fields)
+
+
+def one(box, measurement, **options):
+    prediction = predict(NETWORK, box, datatype="fp32", **options)
+    (found,) = compare([prediction], [measurement], platforms={"box": box})
+    return found
+
+
+def test_efficiency_is_measured_over_predicted(box):
+    found = one(box, run(16.0))
+    assert found.predicted_fps == pytest.approx(10 * (100 / 80) / 100)
+    assert found.efficiency == pytest.approx((1 / 16) / 0.125)
+    assert found.error == pytest.approx(abs(0.125 - 1 / 16) / (1 / 16))
+    assert not found.doubtful
+    assert found.validates
+    assert found.record()["measured_op_s"] == pytest.approx(100 / 16)
+
+
+def test_only_the_same_configuration_is_compared(box):
+    prediction = predict(NETWORK, box, datatype="fp32")
+    others = [
+        replace(run(1.0), machine="other"),
+        replace(run(1.0), executed="int8"),
+        run(1.0, batch=2),
+        replace(run(1.0), job=Job("net", "tvm", variant="keep-channels=0.5")),
+        replace(run(1.0), job=Job("other", "tvm")),
+    ]
+    assert compare([prediction], others) == ()
+
+
+def test_weights_that_stay_in_the_cache_explain_a_faster_run(box):
+    # 40 of the 80 bytes from the cache: at best 40/10 + 40/50 = 4.8 s instead of 8.
+    found = one(box, run(5.0))
+    assert found.efficiency == pytest.approx(8 / 5)
+    assert "cache" in found.explanation
+    assert not found.doubtful
+
+
+def test_faster_than_the_cache_allows_is_doubtful(box):
+    found = one(box, run(4.0))
+    assert found.doubtful
+    assert found.flag == "above the bound"
+
+
+def test_faster_than_the_peak_is_a_wrong_peak_unit_or_datatype(box):
+    found = one(box, run(0.5))
+    assert found.doubtful
+    assert "compute peak" in found.explanation
+
+
+def test_reuse_across_the_batch_explains_the_papers_convention(box):
+    # Charged per item: 8 s an item. The run reads the 80 bytes once for eight items: 10 s.
+    found = one(box, run(10.0, batch=8), batch=8, weights_read="per-item")
+    assert found.efficiency == pytest.approx(6.4)
+    assert "batch" in found.explanation
+    assert not found.doubtful
+
+
+def test_untuned_code_validates_nothing(box):
+    found = one(box, run(1000.0, tuning="untuned"))
+    assert found.flag == "untuned"
+    assert not found.validates
+
+
+def test_a_failed_run_has_no_efficiency(box):
+    found = one(box, run(1.0, status=Status.WRONG, reason="outputs differ"))
+    assert found.efficiency is None
+    assert found.record()["flag"] == "wrong"
+    assert found.record()["explanation"] == "outputs differ"
+
+
+def test_comparisons_as_a_table(box):
+    pytest.importorskip("pandas")
+    assert frame([one(box, run(16.0))]).efficiency.tolist() == [pytest.approx(0.5)]

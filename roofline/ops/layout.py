@@ -84,7 +84,8 @@ def concat_shape(node: Node, shapes: Sequence[Shape | None], axis: int) -> Shape
         return None
     rank = len(known[0])
     if any(len(found) != rank for found in known):
-        raise malformed(node, f"operands {', '.join(map(show, known))} must have one rank")
+        other = next(found for found in known if len(found) != rank)
+        raise malformed(node, f"operands {show(known[0])} and {show(other)} must have one rank")
     joined = axis_of(node, axis, rank)
     result: list[Dim] = []
     for place in range(rank):
@@ -95,9 +96,9 @@ def concat_shape(node: Node, shapes: Sequence[Shape | None], axis: int) -> Shape
             continue
         size: Dim = None
         for found in known:
-            size = merge(
-                node, size, found[place], f"dimensions {place} of {', '.join(map(show, known))}"
-            )
+            if found[place] != size:
+                what = f"dimensions {place} of {show(known[0])} and {show(found)}"
+                size = merge(node, size, found[place], what)
         result.append(size)
     return tuple(result)
 

@@ -15,13 +15,13 @@ def build(candidate):
     if kind == "unbuildable":
         raise ValueError("no such loop")
     if kind == "crash in build":
-        os.abort()
+        os.kill(os.getpid(), 9)
     if kind == "hang in build":
         time.sleep(3600)
 
     def timer(best):
         if kind == "crash":
-            os.abort()
+            os.kill(os.getpid(), 9)
         if kind == "hang":
             time.sleep(3600)
         if kind == "best":

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from roofline.validate.calibrate import Roofs, platform_yaml
+from roofline.validate.store import Store
+
+pytest.importorskip("onnxruntime", reason="the runs are ONNX Runtime's")
+
+
+@pytest.fixture
+def roofline(tmp_path):
+    """Run the command in a folder and cache of its own."""
+
+    def run(*arguments, code=0):
+        done = subprocess.run(
+            [sys.executable, "-m", "roofline", *map(str, arguments)],
+            check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300,
+            env={**os.environ, "XDG_CACHE_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)},
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        return done
+
+    return run
+
+
+def test_measure_keeps_the_record_and_prints_it(roofline, small_model, tmp_path):
+    done = roofline(
+        "measure", small_model, "--backend", "onnxruntime", "--runs", 5, "--format", "json"
+    )
+    document = json.loads(done.stdout)
+    (entry,) = document["measurements"]
+    assert entry["status"] == "ok"
+    assert entry["measured_fps"] == pytest.approx(2 / (entry["median_ms"] / 1e3))
+    with Store(tmp_path / "roofline" / "records.db") as store:
+        assert [record.job.network for record in store.records()] == ["small"]
+
+
+def test_validate_divides_measured_by_predicted(roofline, small_model, tmp_path):
+    # 10 GOP/s and 1 GB/s on one thread.
+    roofs = Roofs(1, {"fp32": 10e9}, {"fp32": "tvm"}, 1e9, None)
+    machine = tmp_path / "mine.yaml"
+    machine.write_text(platform_yaml([roofs], "mine"))
+    done = roofline(
+        "validate", small_model, "-p", machine, "--backend", "onnxruntime", "--runs", 5,
+        "--threads", 1, "--model", "equation1", "--model", "layerwise", "--format", "json",
+    )  # fmt: skip
+    rows = json.loads(done.stdout)["comparisons"]
+    assert [row["model"] for row in rows] == ["equation1", "layerwise"]
+    for row in rows:
+        assert row["efficiency"] == pytest.approx(row["measured_fps"] / row["predicted_fps"])
+    # Weights of 8·16 + 16·4 elements in 4 bytes over 1 GB/s, for two items.
+    assert rows[0]["predicted_fps"] == pytest.approx(2 / ((8 * 16 + 16 * 4) * 4 / 1e9))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("measure", "nonet", "--backend", "onnxruntime"), "nonet"),
+        (("measure", "mlp", "--backend", "tvmm"), "Did you mean 'tvm'"),
+        (("measure", "mlp", "--backend", "tvm", "--tuning", "tunes"), "tuned or untuned"),
+        (("validate", "mlp", "-p", "no-such-machine"), "no-such-machine"),
+        (("calibrate", "--seconds", "1", "-o", "no/such/folder/x.yaml"), "no/such/folder"),
+    ],
+)
+def test_bad_input_is_one_line(roofline, arguments, message):
+    done = roofline(*arguments, code=2)
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

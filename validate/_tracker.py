@@ -7,6 +7,7 @@ number, then JSON messages behind their length (``tvm/rpc/tracker.py``).
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 from collections.abc import Mapping
@@ -23,6 +24,9 @@ LOST = "the board was lost"
 
 NO_BOARD = "no board became free"
 """How the reason of a run begins that never got a board."""
+
+WAIT_S = 30.0
+"""How long a run waits for a board that others are using."""
 
 _MAGIC = 0x2F271
 _REQUEST, _SUMMARY, _SUCCESS = 4, 6, 0
@@ -65,7 +69,10 @@ class Tracker:
             document = line.ask([_SUMMARY])
         found: dict[str, list[str]] = {}
         for entry in cast("list[dict[str, Any]]", document.get("server_info", ())):
-            key = str(entry.get("key", "")).removeprefix("server:")
+            key = str(entry.get("key", ""))
+            if not key.startswith("server:"):
+                continue  # a client, such as this one
+            key = key.removeprefix("server:")
             host, port = entry.get("addr") or ("", 0)
             found.setdefault(key, []).append(f"{host}:{port}")
         return {key: tuple(sorted(addresses)) for key, addresses in sorted(found.items())}
@@ -102,7 +109,9 @@ class Tracker:
             try:
                 host, port, match = line.ask([_REQUEST, key, "", 1])
             except TimeoutError:
-                raise BoardError(f"{NO_BOARD} with the key {key!r} in {wait_s:g} s") from None
+                raise BoardError(
+                    f"every server with the key {key!r} was busy for {wait_s:g} s"
+                ) from None
         return Server(host, int(port), match)
 
     def __str__(self) -> str:
@@ -170,6 +179,11 @@ class _Line:
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
+
+
+def use_tracker(tracker: Tracker) -> None:
+    """Let every process that is started from here on know the tracker."""
+    os.environ[VARIABLE] = str(tracker)
 
 
 def parse_tracker(text: str) -> Tracker:

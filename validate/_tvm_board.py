@@ -15,13 +15,18 @@ from roofline.errors import MeasurementError
 from roofline.node import Array
 from roofline.validate import _tvm_setup as setup
 from roofline.validate._environment import Busy, model_name, package_version
-from roofline.validate._tracker import LOST, VARIABLE, BoardError, Server, parse_tracker
+from roofline.validate._tracker import (
+    LOST,
+    NO_BOARD,
+    VARIABLE,
+    WAIT_S,
+    BoardError,
+    Server,
+    parse_tracker,
+)
 from roofline.validate._tvm_board_kernel import read_file
 from roofline.validate.backend import Arrays
 from roofline.validate.record import Environment, Protocol
-
-_WAIT_S = 600.0
-"""How long a run waits for a board that others are using."""
 
 _CHUNK = 65_536
 _PATH = 256
@@ -40,7 +45,10 @@ class Connection:
         self._tvm = setup.load_tvm()
         rpc: Any = importlib.import_module("tvm.rpc")
         tracker = parse_tracker(os.environ.get(VARIABLE, ""))
-        self.server: Server = tracker.request(key, wait_s=_WAIT_S)
+        try:
+            self.server: Server = tracker.request(key, wait_s=WAIT_S)
+        except BoardError as error:
+            raise BoardError(f"{NO_BOARD}: {error.message}", repair=error.repair) from error
         try:
             self.session: Any = rpc.connect(
                 self.server.host, self.server.port, self.server.key, session_timeout=time_limit_s

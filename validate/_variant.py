@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from roofline.errors import ModelError
 from roofline.validate._environment import package_version
-from roofline.validate._model import write_whole
+from roofline.writing import write_whole
 
 if TYPE_CHECKING:
     import onnx

@@ -125,7 +125,7 @@ class Campaign:
     combinations: int = 0
     """How many combinations the grids have, those excluded and those that are the same included."""
     excluded: int = 0
-    """How many the rules left out."""
+    """How many were left out: by rules, or because their backend does not run on boards."""
 
     def __len__(self) -> int:
         """Return how many runs there are: points times rounds."""
@@ -169,8 +169,11 @@ def load(campaign: str | Path) -> Campaign:
             if any(_matches(rule, values) for rule in rules):
                 excluded += 1
                 continue
+            _check_target(values["target"], boards, where)
+            if values["target"] != "local" and not values["backend"].startswith("tvm"):
+                excluded += 1
+                continue
             point = _point(values, grid, document, path.parent, where)
-            _check_target(point, boards, where)
             found.setdefault(point.key, point)
     return Campaign(
         document.name or path.stem, document.title, tuple(found.values()), document.rounds, boards,
@@ -228,7 +231,9 @@ def _point(values: Values, grid: Grid, document: CampaignFile, folder: Path, whe
         common = getattr(document, name)
         return own if own is not None else common if common is not None else default
 
-    backend = backends.get(values["backend"])
+    # TVM alone runs on boards, over its own RPC.
+    name = values["backend"] if values["target"] == "local" else "tvm-rpc"
+    backend = backends.get(name)
     tuning = _tuning(values, backend, where)
     tuned = tuning == "tuned"
     network, source = _network(values["network"], folder, where)
@@ -241,7 +246,7 @@ def _point(values: Values, grid: Grid, document: CampaignFile, folder: Path, whe
         sparsity=compression.sparsity or 0.0,
         sparse_format=_sparse_format(compression, backend, where),
         datatype=_datatype(values["datatype"], where),
-        backend=values["backend"],
+        backend=name,
         algorithm=_algorithm(values["algorithm"], backend, where),
         tuning=tuning,
         trials=scalar("trials", 16) if tuned else 0,
@@ -316,11 +321,11 @@ def _network(asked: str, folder: Path, where: str) -> tuple[str, str]:
     raise NetworkError(f"{where}: no network is called {asked!r}", repair=hint)
 
 
-def _check_target(point: Point, boards: Mapping[str, Board], where: str) -> None:
-    if point.target != "local" and point.target not in boards:
-        hint = did_you_mean(point.target, ["local", *boards])
-        hint = hint or f"Describe it under boards: {point.target}: {{key: ..., tracker: ...}}"
-        raise OptionError(f"{where}: no board is called {point.target!r}", repair=hint)
+def _check_target(target: str, boards: Mapping[str, Board], where: str) -> None:
+    if target != "local" and target not in boards:
+        hint = did_you_mean(target, ["local", *boards])
+        hint = hint or f"Describe it under boards: {target}: {{key: ..., tracker: ...}}"
+        raise OptionError(f"{where}: no board is called {target!r}", repair=hint)
 
 
 def _chosen(rule: Rule) -> dict[str, list[Any]]:

@@ -13,6 +13,7 @@ from roofline.errors import MeasurementError, MissingPackageError, OptionError, 
 from roofline.validate._environment import available_cores, describe
 from roofline.validate._model import cache_folder
 from roofline.validate._process import Ended, run_step
+from roofline.validate._tracker import WAIT_S
 from roofline.validate.backend import Backend, backends
 from roofline.validate.record import Check, Environment, Job, Measurement, Protocol, Scalar, Status
 
@@ -166,7 +167,9 @@ class _Run:
         # Tuning has a budget of its own; only compiling counts against the time limit.
         tuning_s = job.tuning_budget_s if job.tuning_budget_s else float("inf")
         extra_s = tuning_s if job.tuning == "tuned" else 0.0
-        prepared = self._step({**common, "action": "prepare"}, variables, extra_s=extra_s)
+        # Waiting for a board that others use is no part of a run either.
+        waiting_s = 0.0 if job.target == "local" else WAIT_S
+        prepared = self._step({**common, "action": "prepare"}, variables, extra_s=extra_s + waiting_s)
         if prepared.status is not Status.OK:
             return self.failed(job, prepared)
         reference, why = self._reference(made)
@@ -178,7 +181,7 @@ class _Run:
             "reference_by": why if reference else "",
             "why_unchecked": "" if reference else why,
         }
-        ended = self._step(request, variables)
+        ended = self._step(request, variables, extra_s=waiting_s)
         if ended.status is not Status.OK or ended.result is None:
             return self.failed(job, ended, prepared.result)
         return self._record(job, ended.result, prepared.result or {}, made)

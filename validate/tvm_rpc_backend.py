@@ -17,9 +17,9 @@ from typing import Any
 from roofline.errors import MeasurementError, OptionError
 from roofline.validate import _tvm_setup as setup
 from roofline.validate._environment import package_version
-from roofline.validate._model import write_whole
 from roofline.validate.backend import Artifact, Report, Request, Session, backends
 from roofline.validate.record import Job
+from roofline.writing import write_whole
 
 _TRIPLES = {
     "aarch64": "aarch64-linux-gnu",
@@ -132,11 +132,13 @@ def _compiled(
 ) -> dict[str, Any]:
     from roofline.validate import _tvm_tune
     from roofline.validate._tvm_import import import_model, input_names
+    from roofline.validate.tvm_backend import computation
 
     tvm = setup.load_tvm()
     target = tvm.target.Target(dict(description))
     start = time.monotonic()
-    module, rewrites = import_model(request.model, target)
+    imported = import_model(request.model, target, computation(request.job))
+    module = imported.module
     untuned = _tvm_tune.unscheduled(module)
     folder.mkdir(parents=True, exist_ok=True)
     library: Path = export(tvm.compile(module, target), folder / "program", description)
@@ -147,7 +149,8 @@ def _compiled(
         "compile_s": time.monotonic() - start,
         "kernels": len(untuned),
         "untuned_kernels": list(untuned),
-        "notes": list(rewrites),
+        "executed": imported.executed,
+        "notes": list(imported.notes),
         "details": {"inputs": input_names(module), "target": dict(description)},
     }
 

@@ -111,14 +111,13 @@ def at_board(tracker: str, key: str) -> None:
         OptionError: The tracker's address is missing or malformed.
         BoardError: The tracker does not answer, or nobody serves the key.
     """
-    import os
-
-    from roofline.validate._tracker import VARIABLE, parse_tracker
+    from roofline.validate._tracker import parse_tracker, use_tracker
 
     if not tracker:
         raise OptionError("a board needs its tracker", repair="Add --rpc-tracker HOST:PORT")
-    parse_tracker(tracker).check(key)
-    os.environ[VARIABLE] = tracker
+    found = parse_tracker(tracker)
+    found.check(key)
+    use_tracker(found)
 
 
 def for_backend(options: Options, backend: str) -> Options:

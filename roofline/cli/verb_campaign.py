@@ -17,11 +17,14 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
+from roofline.errors import OptionError
 
 if TYPE_CHECKING:
+    from roofline.validate._tracker import Tracker
     from roofline.validate.campaign import Campaign, Point
     from roofline.validate.campaign_run import State, Task
     from roofline.validate.record import Measurement
+    from roofline.validate.store import Store
 
 app = typer.Typer(
     add_completion=False,
@@ -35,6 +38,8 @@ CampaignArgument = Annotated[
 MachineOption = Annotated[
     str, typer.Option("--machine", help="Key of this machine's platform, for the records.")
 ]
+
+
 @app.command("list")
 def list_campaigns(form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
     """List the campaigns that come with the program."""
@@ -121,30 +126,55 @@ def status(
 def _run(
     campaign: Campaign,
     tasks: Sequence[Task],
-    store: Any,
+    store: Store,
     *,
     machine: str,
     tracker: str,
     fresh: bool,
 ) -> None:
     from roofline.cli._progress import progress
+    from roofline.validate._model import cache_folder
+    from roofline.validate._tracker import use_tracker
     from roofline.validate.campaign_run import local_measure, run_tasks
+    from roofline.validate.fleet import board_measure, spread
 
-    local = [task for task in tasks if task.point.target == "local"]
     numbers = {task.turn: place for place, task in enumerate(tasks, 1)}
-    total = len(tasks)
+    trackers = _trackers(campaign, tasks, tracker)
 
     def tell(task: Task, record: Measurement | None) -> None:
         if record is not None:
-            typer.echo(f"[{numbers[task.turn]}/{total}] {_line(task, record)}", err=True)
+            typer.echo(f"[{numbers[task.turn]}/{len(tasks)}] {_line(task, record)}", err=True)
 
     with progress(campaign.name) as bar:
+        local = [task for task in tasks if task.point.target == "local"]
+        run_tasks(
+            local, store, local_measure(machine=machine, fresh=fresh, report=bar), report=tell
+        )
+        for name, place in trackers.items():
+            board = campaign.boards[name]
+            use_tracker(place)
+            there = [task for task in tasks if task.point.target == name]
+            run_point = board_measure(board, cache_folder(), fresh=fresh)
+            spread(there, store, run_point, place, board.key, report=tell)
 
-        def within(what: str, done: int, of: int) -> None:
-            bar(what, done, of)
 
-        run_point = local_measure(machine=machine, fresh=fresh, report=within)
-        run_tasks(local, store, run_point, report=tell)
+def _trackers(campaign: Campaign, tasks: Sequence[Task], tracker: str) -> dict[str, Tracker]:
+    """Return the tracker of every board that is used, each checked before anything is run."""
+    from roofline.validate._tracker import parse_tracker
+
+    found: dict[str, Tracker] = {}
+    for name in dict.fromkeys(task.point.target for task in tasks):
+        if name == "local":
+            continue
+        board = campaign.boards[name]
+        address = tracker or board.tracker
+        if not address:
+            raise OptionError(
+                f"the board {name!r} needs its tracker", repair="Add --rpc-tracker HOST:PORT"
+            )
+        found[name] = parse_tracker(address)
+        found[name].check(board.key)
+    return found
 
 
 def _line(task: Task, record: Measurement) -> str:

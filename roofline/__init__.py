@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from roofline._load import load
+    from roofline._sweep import Sweep, sweep
     from roofline.layer import Layer
     from roofline.model import Bound, LayerPrediction, Prediction, attainable, predict
     from roofline.spec import Platform, platform
-    from roofline._sweep import Sweep, sweep
     from roofline.workload import Workload
 
 # Where each public name lives; it is imported when it is first used, so that `import roofline` is instant.

@@ -39,10 +39,17 @@ def load(
     """
     binding: dict[str, Any] = {"batch": batch, "dims": dims, "inputs": inputs, "values": values}
     path = Path(model)
-    if isinstance(model, Path) or path.suffix or path.exists() or len(path.parts) > 1:
+    if path.exists() or len(path.parts) > 1:
         return Workload.from_onnx(path, **binding)
     # Networks are built on top of the library; the name is looked up when it is asked for.
     networks = importlib.import_module("roofline.workloads").networks
+    if isinstance(model, Path) or path.suffix:
+        if networks.find(path.stem) is not None:
+            raise NetworkError(
+                f"there is no file {str(path)!r}",
+                repair=f"The shipped network is called {path.stem!r}, without a suffix",
+            )
+        return Workload.from_onnx(path, **binding)
     network = networks.find(model)
     if network is None:
         hint = did_you_mean(model, networks) or "See: roofline networks list"

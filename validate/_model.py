@@ -16,6 +16,7 @@ import numpy as np
 from roofline.errors import DimensionError, MeasurementError, ModelError
 from roofline.node import Array
 from roofline.validate._weights import fill, random_input
+from roofline.writing import write_whole
 
 BATCH_NAMES = ("n", "b", "batch", "batch_size", "batchsize", "bs")
 """Names of a symbolic first dimension that ``--batch`` sets, in lower case; any other name does too,
@@ -111,13 +112,6 @@ def load_arrays(path: Path) -> dict[str, Array]:
     """Return the arrays of an ``.npz`` by name."""
     with np.load(path) as archive:
         return {name: archive[name] for name in archive.files}
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is complete or absent, also when two processes write it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def _read(model: str, batch: int | None, seed: int) -> tuple[str, Any, bytes]:

@@ -20,7 +20,7 @@ from typing import Any
 from roofline.errors import RooflineError
 from roofline.validate import _environment as environment
 from roofline.validate._check import compare_outputs
-from roofline.validate._model import load_arrays, make_runnable, save_arrays, write_whole
+from roofline.validate._model import load_arrays, make_runnable, save_arrays
 from roofline.validate.backend import (
     Artifact,
     Backend,
@@ -31,6 +31,7 @@ from roofline.validate.backend import (
     backends,
 )
 from roofline.validate.record import Check, Protocol, Status, job_from_dict
+from roofline.writing import write_whole
 
 MINIMUM_RUNS = 3
 """Timed runs that are taken even when the sampling time is up."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.chart._style import GREY, RC, short
 from roofline.errors import MissingPackageError, OptionError
+from roofline.writing import write_whole
 
 Drawing = Any
 """Axes while they are drawn on: matplotlib leaves its keyword arguments untyped, which strict checking refuses."""

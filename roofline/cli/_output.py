@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from roofline.errors import OptionError
+from roofline.writing import write_whole
 
 SCHEMA_VERSION = 1
 """Version of the JSON that every verb writes; a field is only ever added without raising it."""
@@ -46,32 +44,13 @@ def emit(text: str, output: Path | None) -> None:
     if not text.endswith("\n"):
         text += "\n"
     if output is None:
+        # Names of files and layers may hold what the terminal's encoding cannot.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    write_whole(output, text.encode())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file through a temporary neighbour, so that it is complete or unchanged.
-
-    Raises:
-        OptionError: The folder does not exist or cannot be written, or the disk is full.
-    """
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OptionError(
-            f"cannot write {path}: {error.strerror}", repair="Choose another file with -o"
-        ) from error
+    write_whole(output, text.encode(errors="backslashreplace"))
 
 
 def as_json(document: Mapping[str, Any]) -> str:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, write_whole
+from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit
+from roofline.errors import OptionError
+from roofline.writing import write_whole
 
 if TYPE_CHECKING:
     from roofline.validate.calibrate import Roofs
@@ -39,6 +41,9 @@ def calibrate(
     from roofline.validate.calibrate import calibrate as run
     from roofline.validate.calibrate import platform_yaml
 
+    if not output.parent.is_dir():
+        # Said before a minute of measuring, not after it.
+        raise OptionError(f"there is no folder {output.parent}", repair="Choose another with -o")
     key = platform_key(output)
     with progress("calibrating") as report:
         roofs = run(seconds=seconds, threads=threads or (), report=report)

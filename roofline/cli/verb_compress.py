@@ -25,8 +25,9 @@ from roofline.cli._options import (
     parse_inputs,
     parse_values,
 )
-from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, write_whole
+from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit
 from roofline.errors import OptionError
+from roofline.writing import write_whole
 
 if TYPE_CHECKING:
     import onnx

@@ -16,8 +16,8 @@ from roofline.cli._output import (
     as_json,
     as_table,
     emit,
-    write_whole,
 )
+from roofline.writing import write_whole
 
 if TYPE_CHECKING:
     from roofline.workload import Workload

@@ -15,9 +15,9 @@ from roofline.cli._output import (
     as_json,
     as_table,
     emit,
-    write_whole,
 )
 from roofline.errors import OptionError, PlatformError, did_you_mean
+from roofline.writing import write_whole
 
 if TYPE_CHECKING:
     from roofline.spec import Platform

@@ -10,9 +10,10 @@ import typer
 
 from roofline.cli._compression import compressed
 from roofline.cli._options import load_model
-from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, write_whole
+from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit
 from roofline.cli._predictions import cells_of, conventions
 from roofline.cli._sweep_file import EXAMPLE, SweepFile, Variant, read_sweep
+from roofline.writing import write_whole
 
 if TYPE_CHECKING:
     from roofline._sweep import Sweep

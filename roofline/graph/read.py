@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roofline.errors import ModelError
+from roofline.errors import ModelError, did_you_mean
 from roofline.graph.messages import model_class
 from roofline.graph.wire import skim
 
@@ -30,7 +30,10 @@ def read(path: str | Path) -> onnx.ModelProto:
     if path.is_dir():
         raise ModelError(f"{path} is a folder, not an ONNX file")
     if not path.is_file():
-        raise ModelError(f"there is no file {str(path)!r}", repair="Check the path")
+        if path.exists():
+            raise ModelError(f"{path} is no regular file", repair="Give the path of an ONNX file")
+        hint = did_you_mean(path.name, _models_beside(path)) or "Check the path"
+        raise ModelError(f"there is no file {str(path)!r}", repair=hint)
     skimmed = skim(path)
     model = model_class()()
     try:
@@ -45,3 +48,10 @@ def read(path: str | Path) -> onnx.ModelProto:
             f"{path} holds no graph", repair="Give a file that an ONNX exporter wrote"
         )
     return model
+
+
+def _models_beside(path: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in path.parent.iterdir() if entry.suffix == ".onnx")
+    except OSError:
+        return []

@@ -121,6 +121,8 @@ def vgg19(light_model: Path, folder: Path) -> Path:
             kept.append(call)
     del model.graph.node[:]
     model.graph.node.extend(kept)
+    # Until version 3 every stored tensor had to be an input as well.
+    model.ir_version = 8
     onnx.save(model, target)
     return target
 

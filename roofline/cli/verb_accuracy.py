@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -50,7 +50,7 @@ def accuracy(
     from roofline.validate.accuracy import evaluate, read_labelled
 
     labelled = read_labelled(data)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for model in models:
         # The careful reader refuses what is no model with one clear line.
         read(model)

@@ -78,7 +78,7 @@ class PowerSeries(Chart):
         if len(self.series) > 1:
             draw_panels(ax, self._panels(), _ACROSS, self.title)
             return
-        one = self.series[0]
+        one = next(iter(self.series))
         seconds, watts = self.limits or _ends(self.series)
         colour = style.colours([one.name])[one.name]
         times = [time for time, _ in one.samples]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,6 +34,19 @@ def reproduce(
     cells: Annotated[
         bool, typer.Option("--cells", help="Show every cell, not only those that disagree.")
     ] = False,
+    charts: Annotated[
+        Path | None,
+        typer.Option(
+            "--charts", metavar="DIR", help="Draw the paper's figures there (PNG and SVG)."
+        ),
+    ] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option(
+            "--runs",
+            help="QuTiBench: the portal's table of measurements, for figures over batches.",
+        ),
+    ] = None,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -41,6 +55,8 @@ def reproduce(
     from roofline.reproduce import reproduce as recompute
 
     tables = recompute(paper)
+    if charts is not None:
+        _draw(paper, charts, runs)
     if form is Format.JSON:
         document = {
             "paper": PAPERS[paper][0],
@@ -55,6 +71,15 @@ def reproduce(
             "\n\n".join([_scorecard(PAPERS[paper][0], tables), *_details(tables, every=cells)]),
             output,
         )
+
+
+def _draw(paper: str, folder: Path, runs: Path | None) -> None:
+    from roofline.cli._progress import progress
+    from roofline.reproduce.figures import draw_figures
+
+    with progress(f"figures of {paper}") as report:
+        paths = draw_figures(paper, folder, runs, report)
+    typer.echo(f"wrote {len(paths) // 2} figures to {folder}", err=True)
 
 
 def _scorecard(title: str, tables: tuple[Table, ...]) -> str:

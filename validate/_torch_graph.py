@@ -46,6 +46,11 @@ class GraphModule(torch.nn.Module):
         for name, value in weights.items():
             self.register_buffer(self._buffer_of[name], value)
 
+    @property
+    def buffer_names(self) -> dict[str, str]:
+        """Where each stored tensor of the graph is held, by its name in the graph."""
+        return dict(self._buffer_of)
+
     def forward(self, *inputs: Any) -> tuple[Any, ...]:
         """Return the graph's outputs, in its order."""
         held = dict(zip(self.input_names, inputs, strict=True))

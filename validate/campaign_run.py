@@ -9,7 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from roofline.errors import MeasurementError, RooflineError, StoreError
+from roofline.errors import (
+    MeasurementError,
+    OptionError,
+    RooflineError,
+    StoreError,
+    did_you_mean,
+)
 from roofline.validate._environment import describe
 from roofline.validate._model import cache_folder
 from roofline.validate._process import Ended, run_step
@@ -108,6 +114,29 @@ class State:
             elif self._again(point, number, run, retry):
                 found.append(Task(point, number, run.turn.attempt + 1))
         return tuple(found)
+
+    def only(self, wanted: Sequence[str]) -> frozenset[str]:
+        """Return the keys of the points that have certain values: ``["network=mlp", "threads=2"]``.
+
+        Several values of one name are alternatives; every name must fit.
+
+        Raises:
+            OptionError: A text is not of that form, or no point has the value.
+        """
+        values: dict[str, set[str]] = {}
+        rows = {point.key: point.record() for point in self.campaign.points}
+        for text in wanted:
+            name, equals, value = text.partition("=")
+            known = {str(row[name]) for row in rows.values() if name in row}
+            if not equals or value not in known:
+                hint = did_you_mean(value, known) or f"Known: {', '.join(sorted(known))}"
+                raise OptionError(f"--only {text!r}: no point of the campaign has it", repair=hint)
+            values.setdefault(name, set()).add(value)
+        return frozenset(
+            key
+            for key, row in rows.items()
+            if all(str(row[name]) in chosen for name, chosen in values.items())
+        )
 
     def _again(
         self, point: Point, number: int, run: Measurement, retry: Collection[Retry]

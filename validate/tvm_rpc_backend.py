@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from roofline.errors import MeasurementError, OptionError
+from roofline.errors import OptionError
 from roofline.validate import _tvm_setup as setup
 from roofline.validate._environment import package_version
 from roofline.validate.backend import Artifact, Report, Request, Session, backends
 from roofline.validate.record import Job
+from roofline.validate.tvm_backend import TvmBackend, computation
 from roofline.writing import write_whole
 
 _TRIPLES = {
@@ -34,6 +35,8 @@ class TvmRpcBackend:
 
     title = "Apache TVM over RPC"
     tunings: tuple[str, ...] = ("untuned",)
+    algorithms: tuple[str, ...] = TvmBackend.algorithms
+    sparse_formats: tuple[str, ...] = TvmBackend.sparse_formats
 
     def missing(self) -> str:
         """Return the package that is not installed: TVM, or what its RPC needs."""
@@ -57,8 +60,7 @@ class TvmRpcBackend:
         from roofline.validate._tvm_board import Connection, export
 
         job = request.job
-        if job.datatype not in {"fp32", "fp64"}:
-            raise MeasurementError(f"boards run fp32 and fp64, not {job.datatype}")
+        computation(job)
         described = str(job.options.get("rpc_target", ""))
         if described:
             target = parse_target(described, job.threads)
@@ -132,7 +134,6 @@ def _compiled(
 ) -> dict[str, Any]:
     from roofline.validate import _tvm_tune
     from roofline.validate._tvm_import import import_model, input_names
-    from roofline.validate.tvm_backend import computation
 
     tvm = setup.load_tvm()
     target = tvm.target.Target(dict(description))

@@ -73,6 +73,14 @@ def run(
             "--retry", help="Run again what failed, is wrong or was disturbed; repeatable."
         ),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="NAME=VALUE",
+            help="Only points with this value, such as network=mlp; repeatable.",
+        ),
+    ] = None,
     limit: Annotated[
         int, typer.Option("--limit", min=0, help="Stop after this many runs; 0: all.")
     ] = 0,
@@ -94,7 +102,8 @@ def run(
     again = parse_retry(retry or [])
     with Store(store or default_store()) as kept:
         before = state(wanted, kept)
-        tasks = before.tasks(again)
+        chosen = before.only(only or [])
+        tasks = tuple(task for task in before.tasks(again) if task.point.key in chosen)
         tasks = tasks[:limit] if limit else tasks
         if dry_run:
             emit(_planned(wanted, before, tasks, form), output)

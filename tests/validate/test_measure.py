@@ -23,7 +23,7 @@ from roofline.validate.record import Protocol, Status
 
 pytest.importorskip("onnxruntime", reason="the reference is computed by ONNX Runtime")
 
-SHORT = Protocol(runs=7, sampling_s=5.0, time_limit_s=60.0)
+SHORT = Protocol(runs=7, sampling_s=5.0, time_limit_s=300.0)
 
 
 def run(model, tmp_path, mode="ok", protocol=SHORT, **fields):

@@ -42,6 +42,9 @@ class Convolution:
     dilation: tuple[int, int]
     groups: int
     dtype: str
+    """Datatype of the input."""
+    sums: str
+    """Datatype of the products and their sums: ``int32`` for 8-bit integers."""
 
     @property
     def output(self) -> tuple[int, int]:
@@ -104,11 +107,25 @@ def im2col(builder: Any, data: Any, conv: Convolution) -> Any:
 def _gemm(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
     """Unroll the patches into a matrix, then one matrix product (im2col)."""
     relax: Any = importlib.import_module("tvm.relax")
-
+    te: Any = importlib.import_module("tvm.te")
     columns = builder.emit(im2col(builder, data, conv))
     depth = conv.channels * conv.kernel[0] * conv.kernel[1]
+    size = conv.output[0] * conv.output[1]
     matrix = relax.op.reshape(kernel, (conv.filters, depth))
-    product = builder.emit(relax.op.matmul(matrix, columns, out_dtype=conv.dtype))
+
+    def multiply(weights: Any, patches: Any) -> Any:
+        k = te.reduce_axis((0, depth), name="k")
+        return te.compute(
+            (conv.batch, conv.filters, size),
+            lambda n, f, p: te.sum(
+                weights[f, k].astype(conv.sums) * patches[n, k, p].astype(conv.sums), axis=k
+            ),
+            name="matmul",
+        )
+
+    product = builder.emit(
+        builder.call_te(multiply, builder.emit(matrix), columns, primfunc_name_hint="conv2d_gemm")
+    )
     return relax.op.reshape(product, (conv.batch, conv.filters, *conv.output))
 
 
@@ -143,7 +160,8 @@ def _spatial_pack(builder: Any, data: Any, kernel: Any, conv: Convolution) -> An
         return te.compute(
             (conv.batch, conv.filters // outer, oh, ow, outer),
             lambda n, o, y, x, b: te.sum(
-                framed[n, c, y * sh + ky * dh, x * sw + kx * dw, i] * weights[o, c, ky, kx, i, b],
+                framed[n, c, y * sh + ky * dh, x * sw + kx * dw, i].astype(conv.sums)
+                * weights[o, c, ky, kx, i, b].astype(conv.sums),
                 axis=[c, ky, kx, i],
             ),
             name="conv2d_spatial_pack",
@@ -342,5 +360,5 @@ def conv2d_numbers(call: Any) -> Convolution | None:
         data[0], data[1], data[2], data[3], kernel[0], (kernel[2], kernel[3]),
         (int(attributes.strides[0]), int(attributes.strides[1])), (top, left, bottom, right),
         (int(attributes.dilation[0]), int(attributes.dilation[1])), int(attributes.groups),
-        str(call.args[0].ty.dtype),
+        str(call.args[0].ty.dtype), str(call.ty.dtype),
     )  # fmt: skip

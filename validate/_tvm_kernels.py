@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+# Keeps a kernel from being fused with its neighbours: theirs are made from tensor expressions, whose sizes are of
+# another integer type, and TVM does not join the two.
+_OPAQUE = 8
+
 
 def sparse_gemm(
     batch: int, groups: int, block: int, blocks: int, depth: int, size: int, lanes: int
@@ -32,7 +36,7 @@ def sparse_gemm(
         patches: T.Buffer((batch, depth, size), "float32"),
         result: T.Buffer((batch, groups, block, size), "float32"),
     ):
-        T.func_attr({"tirx.noalias": True})
+        T.func_attr({"tirx.noalias": True, "op_pattern": _OPAQUE})
         for ng in T.parallel(batch * groups):
             total = T.alloc_buffer((block, lanes), "float32", scope="local")
             for tile in range(size // lanes):
@@ -84,7 +88,7 @@ def sparse_direct(
         image: T.Buffer((batch, area), "float32"),
         result: T.Buffer((batch, groups, block, rows * columns), "float32"),
     ):
-        T.func_attr({"tirx.noalias": True})
+        T.func_attr({"tirx.noalias": True, "op_pattern": _OPAQUE})
         for ng in T.parallel(batch * groups):
             total = T.alloc_buffer((block, lanes), "float32", scope="local")
             for y, tile in T.grid(rows, columns // lanes):
@@ -125,7 +129,7 @@ def sparse_linear(rows: int, depth: int, outputs: int, blocks: int) -> Any:
         inputs: T.Buffer((rows, depth), "float32"),
         result: T.Buffer((rows, outputs), "float32"),
     ):
-        T.func_attr({"tirx.noalias": True})
+        T.func_attr({"tirx.noalias": True, "op_pattern": _OPAQUE})
         for o in T.parallel(outputs):
             for n in range(rows):
                 result[n, o] = T.float32(0)

@@ -87,7 +87,8 @@ def colours(names: Iterable[str]) -> dict[str, str]:
     wanted = {name: _preferred(name) for name in sorted(set(names))}
     slots: dict[str, int] = {}
     late: list[str] = []
-    for name, slot in wanted.items():
+    for name in sorted(wanted, key=lambda name: (_machine(name) not in _OWN, name)):
+        slot = wanted[name]
         if slot in slots.values():
             late.append(name)
         else:
@@ -136,8 +137,11 @@ def rate(value: float, unit: str) -> str:
     return f"{text[:-1]} {text[-1]}{unit}" if text[-1].isalpha() else f"{text} {unit}"
 
 
+def _machine(name: str) -> str:
+    return name.split(" ", 1)[0]
+
+
 def _preferred(name: str) -> int:
-    machine = name.split(" ", 1)[0]
-    if machine in _OWN:
-        return _OWN.index(machine)
+    if _machine(name) in _OWN:
+        return _OWN.index(_machine(name))
     return zlib.crc32(name.encode()) % len(_FEW)

@@ -23,6 +23,8 @@ _VALUES = {
     "utilization": "share of the compute peak",
     "efficiency": "measured / predicted",
 }
+_NEAR = 6.0
+"""Normalised values within this factor are shown on a linear axis."""
 _RATES = frozenset({"measured_fps", "predicted_fps", "fps_per_w"})
 _PROMISED = _RATES | {"latency_ms"}
 COLUMNS = (
@@ -148,10 +150,13 @@ class Boxes(Chart):
             ticks.append((place + (len(own) - 1) / 2, group))
             place += len(own) + 1
             ax.axvline(place - 1, color="#DDDDDD", lw=0.8, zorder=1)
-        ax.set_yscale("log")
-        prefixed(ax.yaxis)
         everything = [v for box in self.boxes for v in (*box.values, box.peak) if v is not None]
-        ax.set_ylim(min(everything) / 1.4, max(everything) * 1.4)
+        if self.normalised and max(everything) < _NEAR * min(everything):
+            ax.set_ylim(0, 1.05 * max(everything))
+        else:
+            ax.set_yscale("log")
+            prefixed(ax.yaxis)
+            ax.set_ylim(min(everything) / 1.4, max(everything) * 1.4)
         ax.set_xlim(-1, place - 1)
         ax.set_xticks(
             [where for where, _ in ticks],

@@ -196,7 +196,7 @@ class EfficiencyChart(Chart):
                     facecolor=style.MEASURED,
                     edgecolor="white",
                     hatch="////",
-                    label=", ".join(flags)[:40],
+                    label=text if len(text := ", ".join(flags)) <= 40 else "flagged as doubtful",
                 )
             )
         legend_above(ax, self.title, handles=handles)

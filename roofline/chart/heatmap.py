@@ -23,6 +23,7 @@ _MEANINGS = {
     "fps_per_w": "frames/s per watt",
     "energy_mj": "energy, mJ per frame",
     "efficiency": "measured / predicted",
+    "achieved_percent": "percent of the expected speed-up",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from roofline.chart import _style as style
@@ -91,6 +92,21 @@ class Pareto(Chart):
             )
         ]
 
+    def _along(self) -> list[tuple[float, float]]:
+        """Return points along the frontiers, which labels should not cover."""
+        found: list[tuple[float, float]] = []
+        for series in ("measured", "theoretical"):
+            for one, other in pairwise(self.frontier(series)):
+                if one.task == other.task:
+                    found += [
+                        (
+                            one.value ** (1 - t / 12) * other.value ** (t / 12),
+                            one.accuracy + (other.accuracy - one.accuracy) * t / 12,
+                        )
+                        for t in range(1, 12)
+                    ]
+        return found
+
     def size(self) -> tuple[float, float]:
         """Return the size in inches."""
         return 8.5, 6.0
@@ -129,7 +145,8 @@ class Pareto(Chart):
         place_labels(
             ax, [(entry.value, entry.accuracy) for entry in named], [entry.name() for entry in named],
             colours=[style.PRACTICE if entry.series == "measured" else "#A65E00" for entry in named],
-            avoid=[(entry.value, entry.accuracy) for entry in self.candidates], fontsize=6.5, prefer=UPPER_RIGHT,
+            avoid=[*((entry.value, entry.accuracy) for entry in self.candidates), *self._along()],
+            fontsize=6.5, prefer=UPPER_RIGHT,
         )  # fmt: skip
 
 

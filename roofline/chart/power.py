@@ -42,6 +42,7 @@ _PARTS = (
     ("board", "#5B8DB8"),
     ("bitstream, system, peripherals at rest", "#E8A33D"),
     ("network", "#B5473C"),
+    ("not divided", "#8C8C8C"),
 )
 _ACROSS = 4
 
@@ -59,11 +60,17 @@ class Load:
     fps: float | None = None
     flag: str = ""
 
-    def stack(self) -> tuple[float, float, float]:
-        """Return the watts of the board, of what runs at rest, and of the network; they add up to the power."""
-        idle = min(self.idle or 0.0, self.power)
-        board = min(self.board or 0.0, idle) if self.idle else min(self.board or 0.0, self.power)
-        return board, max(idle - board, 0.0), self.power - max(idle, board)
+    def stack(self) -> tuple[float, float, float, float]:
+        """Return the watts of the board, of what runs at rest, of the network, and what nobody divided.
+
+        They add up to the power. Without the power at rest, all above the board is not divided.
+        """
+        if self.idle is None:
+            board = min(self.board or 0.0, self.power)
+            return board, 0.0, 0.0, self.power - board
+        idle = min(self.idle, self.power)
+        board = min(self.board or 0.0, idle)
+        return board, idle - board, self.power - idle, 0.0
 
     def value(self, name: str) -> float | None:
         """Return the power, or throughput per watt, or the energy of a frame in millijoules."""
@@ -97,6 +104,7 @@ class PowerChart(Chart):
             {
                 "machine": load.machine, "label": load.label, "power_w": load.power,
                 "board_w": load.stack()[0], "rest_w": load.stack()[1], "network_w": load.stack()[2],
+                "not_divided_w": load.stack()[3],
                 "fps_per_w": load.value("fps_per_w"), "energy_mj": load.value("energy_mj"), "flag": load.flag,
             }
             for load in self.loads
@@ -107,7 +115,8 @@ class PowerChart(Chart):
         if len(self.machines) > 1:
             return grid_size(self._panels(), _ACROSS)
         longest = max((len(load.label) for load in self.loads), default=0)
-        return max(2.9, 0.8 + 0.26 * len(self.loads)), 2.6 + 0.055 * longest
+        width, height = 0.8 + 0.26 * len(self.loads), 2.6 + 0.055 * longest
+        return (max(2.9, width), height) if self.inner else (max(5.5, width), height + 0.6)
 
     def draw(self, ax: Drawing) -> None:
         """Draw bars with their value on top; power is stacked from the board upwards."""
@@ -163,7 +172,7 @@ class PowerChart(Chart):
     def _legend(self, ax: Drawing) -> None:
         from matplotlib.patches import Patch
 
-        known = [any(load.stack()[part] for load in self.loads) for part in range(3)]
+        known = [any(load.stack()[part] for load in self.loads) for part in range(4)]
         handles = [
             Patch(facecolor=colour, label=name)
             for (name, colour), seen in zip(_PARTS, known, strict=True)
@@ -174,7 +183,9 @@ class PowerChart(Chart):
                 Patch(facecolor=style.GREY, hatch="////", edgecolor="white", label="doubtful")
             )
         if handles:
-            ax.get_figure().legend(handles=handles, loc="outside lower center", ncols=len(handles))
+            figure = ax.get_figure()
+            columns = len(handles) if figure.get_size_inches()[0] > 7 else 2
+            figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
 def compute(rows: Iterable[Row], options: Options | None = None) -> PowerChart:

@@ -39,11 +39,7 @@ def qutibench_figures(runs: Path | None = None) -> dict[str, Chart]:
 
 def _paper(rows: Rows) -> dict[str, Chart]:
     points = data.points()
-    tx2 = [
-        p | {"network": _named(p)}
-        for p in data.points(pruned=False)
-        if p["platform"] == "tx2:maxn"
-    ]
+    tx2 = [point for point in data.points(pruned=False) if point["platform"] == "tx2:maxn"]
     found: dict[str, Chart] = {
         "fig03_roofline": _draw("roofline", tx2, "Jetson TX2: rooflines and predictions"),
         "fig05_power_stack": _draw("power", _one_panel(data.best()), "Power and what it consists of"),
@@ -98,7 +94,7 @@ def _portal(rows: Rows) -> dict[str, Chart]:
         "portal_roofline_all": _draw("roofline", _spread(points), "All machines and networks"),
         "portal_roofline_on_chip": _draw(
             "roofline",
-            [p | {"network": _named(p)} for p in points if p["platform"] == "zcu104-finn"],
+            [point for point in points if point["platform"] == "zcu104-finn"],
             "ZCU104 with FINN: networks that fit on the chip",
             on_chip=True,
         ),
@@ -188,10 +184,10 @@ def _spread(points: Rows) -> list[dict[str, Any]]:
 
 
 def _one_panel(rows: Rows) -> list[dict[str, Any]]:
-    """Return a row for each machine, all for one panel: CNV where it was run, or else ResNet-50."""
+    """Return a row for each machine, all for one panel: the widest CNV that was run, or else another network."""
     found: dict[str, dict[str, Any]] = {}
     for network in ("cnv", _USUAL, "googlenet_v1"):
-        for row in rows:
+        for row in sorted(rows, key=lambda row: -row["keep_channels"]):
             if row["network"] == network and row["platform"] not in found and row["power_w"]:
                 found[row["platform"]] = dict(row) | {
                     "platform": "all machines", "datatype": "", "pruning": "",

@@ -1,0 +1,346 @@
+"""Power, overview, agreement, panels, on-chip roofs, intervals and normalised boxes."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from matplotlib.text import Text
+
+from roofline.chart import Options, charts, facets
+from roofline.chart._style import colours
+from roofline.chart.agreement import compute as agreement
+from roofline.chart.boxes import THEORY
+from roofline.chart.boxes import compute as boxes
+from roofline.chart.curves import compute as curves
+from roofline.chart.efficiency import compute as efficiency
+from roofline.chart.latency import compute as latency
+from roofline.chart.overview import compute as overview
+from roofline.chart.pareto import compute as pareto
+from roofline.chart.power import compute as power
+from roofline.chart.power_over_time import compute as power_over_time
+from roofline.chart.rooflines import compute as roofline
+from roofline.errors import OptionError, TableError
+from roofline.spec import platform
+
+SERIES = [{"series": "net", "time_s": t, "power_w": 1.5} for t in range(40)]
+
+
+def overlapping(figure) -> list[tuple[str, str]]:
+    """Return pairs of texts that cover one another, in all panels of a figure."""
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    found = []
+    for axes in figure.axes:
+        if axes.axison:
+            texts = [*axes.texts, *axes.get_xticklabels(), axes.title]
+            found += [
+                (t, Text.get_window_extent(t, renderer)) for t in texts if t.get_text().strip()
+            ]
+    return [
+        (one.get_text(), other.get_text())
+        for (one, a), (other, b) in combinations(found, 2)
+        if a.x0 < b.x1 - 1 and b.x0 < a.x1 - 1 and a.y0 < b.y1 - 1 and b.y0 < a.y1 - 1
+    ]
+
+
+# --- Power --------------------------------------------------------------------------------------
+
+
+def test_the_parts_of_power_add_up():
+    row = {
+        "platform": "m",
+        "network": "n",
+        "power_w": 8,
+        "board_power_w": 2.5,
+        "idle_power_w": 6.75,
+    }
+    (load,) = power([row]).loads
+    assert load.stack() == (2.5, 6.75 - 2.5, 8 - 6.75, 0)
+
+
+def test_power_above_the_board_is_not_divided_without_the_power_at_rest():
+    (load,) = power([{"platform": "m", "network": "n", "power_w": 8, "board_power_w": 2.5}]).loads
+    assert load.stack() == (2.5, 0, 0, 5.5)
+
+
+def test_frames_per_watt_are_frames_per_watt_and_energy_its_inverse():
+    row = {"platform": "m", "network": "n", "power_w": 8, "measured_fps": 400}
+    (load,) = power([row], Options(value="fps_per_w")).loads
+    assert load.value("fps_per_w") == 400 / 8
+    assert load.value("energy_mj") == 1000 * 8 / 400
+    with pytest.raises(OptionError, match="cannot show 'latency_ms'"):
+        power([row], Options(value="latency_ms"))
+
+
+def test_several_batches_show_their_mean_power():
+    rows = [{"platform": "m", "network": "n", "batch": b, "power_w": 4 + b} for b in (1, 2, 6)]
+    (load,) = power(rows).loads
+    assert load.power == 4 + (1 + 2 + 6) / 3
+
+
+def test_each_machine_and_datatype_has_a_panel_and_labels_keep_apart(rows):
+    chart = power(rows[:48])
+    figure = chart.figure()
+    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.axison]
+    assert titles == chart.machines
+    assert len(titles) == len({(r["platform"], r["datatype"]) for r in rows[:48]})
+    assert overlapping(figure) == []
+
+
+def test_glitches_are_dropped_and_counted():
+    spikes = [
+        {"series": "net", "time_s": 40, "power_w": 9.3},
+        {"series": "net", "time_s": 41, "power_w": 0.01},
+    ]
+    chart = power_over_time([*SERIES, *spikes])
+    (series,) = chart.series
+    assert [watts for _, watts in series.dropped] == [9.3, 0.01]
+    assert series.median == 1.5
+    assert sum(row["dropped"] for row in chart.records()) == 2
+    (axes,) = chart.figure().axes
+    assert "2 of 42 samples dropped" in axes.get_title(loc="left")
+
+
+def test_plateaus_are_no_glitches():
+    """A machine that waits half of the time at half of the power keeps every sample."""
+    rows = [{"series": "n", "time_s": t, "power_w": 0.78 if t % 2 else 1.6} for t in range(60)]
+    assert power_over_time(rows).series[0].dropped == ()
+
+
+def test_power_is_voltage_times_current_and_time_counts_seconds():
+    rows = [{"voltage_v": "5", "current_a": "0.3", "series": "s"}] * 3
+    assert power_over_time(rows).series[0].samples == ((0.0, 1.5), (1.0, 1.5), (2.0, 1.5))
+    with pytest.raises(TableError, match="not both numbers"):
+        power_over_time([{"voltage_v": "5 V", "current_a": "0.3"}])
+
+
+# --- Overview and agreement ---------------------------------------------------------------------
+
+
+def test_a_cell_of_the_overview_groups_datatypes_with_the_same_prunings():
+    rows = [
+        {"platform": "m", "network": "n", "datatype": d, "pruning": p, "batch": b}
+        for d, prunings in (("int2", ("dense", "keep-channels=0.5")), ("int4", ("dense", "keep-channels=0.5")),
+                            ("int8", ("dense",)))
+        for p in prunings
+        for b in (1, 128)
+    ]  # fmt: skip
+    (entry,) = overview(rows).entries
+    assert entry.lines() == ["[INT2, INT4]*[100%, 50%]", "[INT8]*[100%]", "batch 1–128"]
+
+
+def test_a_network_that_was_not_run_says_so():
+    chart = overview([{"platform": "a", "network": "x"}, {"platform": "b", "network": "y"}])
+    (axes,) = chart.figure().axes
+    assert [text.get_text() for text in axes.texts].count("na") == 2
+    assert overlapping(chart.figure()) == []
+
+
+def test_agreement_counts_cells_and_takes_ratios_of_numbers_only():
+    rows = [
+        {"table": "t", "cell": "a", "published": 4, "ours": 5, "agrees": "False"},
+        {"table": "t", "cell": "b", "published": "observed", "ours": "reproduced", "agrees": "True"},
+        {"table": "t", "cell": "c", "published": 0, "ours": 5, "agrees": "False"},
+    ]  # fmt: skip
+    (strip,) = agreement(rows).strips
+    assert strip.cells == ((False, 5 / 4), (True, None), (False, None))
+    assert strip.agree == 1
+
+
+# --- Panels -------------------------------------------------------------------------------------
+
+
+def test_any_kind_is_drawn_once_for_each_value_of_a_column(rows):
+    split = [row | {"task": "MNIST" if row["network"] == "mlp" else "ImageNet"} for row in rows]
+    chart = facets(charts.get("heatmap"), split, Options(title="All"), "task")
+    assert [name for name, _ in chart.parts] == ["ImageNet", "MNIST"]
+    assert {row["task"] for row in chart.records()} == {"ImageNet", "MNIST"}
+    visible = [axes for axes in chart.figure().axes if axes.axison]
+    assert len(visible) == 4  # two maps, each with its colours
+    with pytest.raises(TableError, match=r"no column 'taks' to divide by. Did you mean 'task'"):
+        facets(charts.get("heatmap"), split, Options(), "taks")
+    assert facets(charts.get("heatmap"), [], Options(), "task").records() == []
+
+
+def test_many_efficiency_bars_are_divided_where_the_machine_changes(rows):
+    chart = efficiency(rows)
+    panels = chart.panels()
+    assert sum(len(panel.bars) for panel in panels) == len(rows) == 96
+    assert all(len(panel.bars) <= 48 for panel in panels)
+    machines = [{bar.machine for bar in panel.bars} for panel in panels]
+    assert all(one.isdisjoint(other) for one, other in combinations(machines, 2))
+    assert len({panel.limits for panel in panels}) == 1
+
+
+def test_panels_fit_into_axes_of_another_figure(rows):
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    chart = power(rows[:24])
+    chart.plot(right)
+    drawn = [axes for axes in figure.axes if axes not in {left, right}]
+    assert len(drawn) == len(chart.machines)
+    assert all(
+        axes.get_subplotspec().get_topmost_subplotspec() == right.get_subplotspec()
+        for axes in drawn
+    )
+
+
+# --- On the chip --------------------------------------------------------------------------------
+
+
+def finn(needed: float) -> dict:
+    return {"platform": "zcu104-finn", "datatype": "int2", "peak_op_s": 30.7e12, "bandwidth_b_s": 19.2e9,
+            "network": "n", "intensity": 8, "required_bytes": needed}  # fmt: skip
+
+
+def test_networks_that_fit_the_chip_are_marked_and_their_roof_is_drawn():
+    capacity = platform("zcu104-finn").on_chip_capacity
+    rows = [finn(capacity), {**finn(capacity * 1.01), "network": "big"}]
+    chart = roofline(rows, Options(on_chip=True))
+    assert [bool(point.resident) for point in chart.points] == [True, False]
+    # The file does not say how fast that memory is, so the compute roof is what remains.
+    assert chart.points[0].reach == 30.7e12
+    (inner,) = [roof for roof in chart.roofs if roof.on_chip]
+    assert inner.bandwidth == math.inf
+    dashed = [
+        line
+        for line in chart.plot().get_lines()
+        if line.get_linestyle() == "--" and len(line.get_xdata()) == 2
+    ]
+    assert any(line.get_xdata()[1] == 30.7e12 / 19.2e9 for line in dashed)
+    assert not any(roof.on_chip for roof in roofline(rows).roofs)
+
+
+def test_an_on_chip_slope_is_that_of_the_file():
+    row = finn(1) | {
+        "platform": "mi300x",
+        "datatype": "fp16",
+        "peak_op_s": 1307e12,
+        "bandwidth_b_s": 5.3e12,
+    }
+    inner = [roof for roof in roofline([row], Options(on_chip=True)).roofs if roof.on_chip]
+    assert [(roof.memory, roof.bandwidth) for roof in inner] == [("Infinity Cache", 17e12)]
+
+
+# --- Intervals ----------------------------------------------------------------------------------
+
+EXPECTED = {
+    "network": "n",
+    "platform": "m",
+    "throughput_fps": 100,
+    "interval_fps": [20, 60],
+    "accuracy": 70,
+}
+
+
+def test_intervals_are_read_from_json_and_from_columns():
+    columns = {
+        **EXPECTED,
+        "interval_fps": None,
+        "predicted_low_fps": "20",
+        "predicted_high_fps": "60",
+    }
+    for row in (EXPECTED, columns):
+        assert efficiency([row]).bars[0].interval == (20, 60)
+        assert pareto([row]).candidates[0].interval == (20, 60)
+    (axes,) = efficiency([EXPECTED]).figure().axes
+    (whisker,) = [c for c in axes.collections if len(c.get_paths()) == 1]
+    assert whisker.get_paths()[0].vertices[:, 1].tolist() == [20, 60]
+
+
+def test_a_row_without_an_interval_has_no_whisker():
+    assert efficiency([{**EXPECTED, "interval_fps": None}]).bars[0].interval is None
+
+
+def test_curves_have_a_band_where_the_rows_know_one():
+    rows = [{"threads": t, "median_ms": 9 / t, "p5_ms": 8 / t, "p95_ms": 12 / t} for t in (1, 2)]
+    (curve,) = curves(rows, Options(y="median_ms")).curves
+    assert curve.band == ((1, 8, 12), (2, 4, 6))
+
+
+# --- Boxes --------------------------------------------------------------------------------------
+
+
+def test_normalised_boxes_are_shares_of_each_machines_greatest_with_theory_first():
+    ops = {"dense": 8e9, "50%": 2e9}
+    rows = [
+        {
+            "platform": m,
+            "pruning": p,
+            "measured_fps": speed * fps,
+            "latency_ms": 1 / fps,
+            "ops": ops[p],
+        }
+        for m, speed in (("slow", 1), ("fast", 1000))
+        for p, fps in (("dense", 10), ("50%", 30))
+    ]
+    chart = boxes(rows, Options(normalise=True))
+    shares = {(box.group, box.pruning): box.values for box in chart.boxes}
+    assert next(iter(shares)) == (THEORY, "dense")
+    assert shares[THEORY, "dense"] == (2e9 / 8e9,)  # throughput is inverse to the operations
+    assert shares["slow", "dense"] == shares["fast", "dense"] == (10 / 30,)
+    by_latency = boxes(rows, Options(normalise=True, value="latency_ms"))
+    assert by_latency.boxes[1].values == (2e9 / 8e9,)  # latency is proportional to them
+    assert boxes(rows).boxes[0].group == "slow"
+
+
+def test_theory_is_left_out_where_networks_of_several_sizes_are_mixed():
+    rows = [{"platform": "m", "measured_fps": 1, "ops": ops} for ops in (1e9, 2e9)]
+    assert [box.group for box in boxes(rows, Options(normalise=True)).boxes] == ["m"]
+
+
+# --- Bad input ----------------------------------------------------------------------------------
+
+
+def test_a_latency_that_contradicts_throughput_and_batch_is_doubtful():
+    rows = [
+        {
+            "network": "n",
+            "platform": "m",
+            "batch": batch,
+            "latency_ms": 10 * batch,
+            "measured_fps": fps,
+        }
+        for batch, fps in ((1, 100), (2, 100), (4, 250))
+    ]
+    (line,) = latency(rows).lines
+    assert line.doubtful == {4}  # 4 items in 40 ms are 100 a second, not 250
+    assert latency([row | {"sweep": "thread"} for row in rows]).lines[0].doubtful == set()
+
+
+@pytest.mark.parametrize("accuracy", [-1, 100.5, 9000])
+def test_accuracy_outside_0_to_100_is_refused(accuracy):
+    with pytest.raises(TableError, match=r"row 1: accuracy .* is not within 0–100"):
+        pareto([{**EXPECTED, "accuracy": accuracy}])
+
+
+def test_a_unit_in_a_cell_is_named():
+    with pytest.raises(
+        TableError, match=r"latency_ms is '12 ms' with a unit. Give a bare number: .*milliseconds"
+    ):
+        latency(
+            [
+                {
+                    "network": "n",
+                    "platform": "m",
+                    "batch": 1,
+                    "latency_ms": "12 ms",
+                    "measured_fps": 3,
+                }
+            ]
+        )
+
+
+def test_a_machine_keeps_its_colour_from_chart_to_chart():
+    published = ["tx2:maxn", "tx2:maxp", "ncs", "zcu104-finn", "edgetpu:fast", "ultra96-dpu"]
+    everywhere = colours([*published, "t4", "h100-sxm"])
+    for name in published:
+        assert colours([name])[name] == everywhere[name]
+        assert colours([f"{name} fp16"])[f"{name} fp16"] == everywhere[name]

@@ -15,7 +15,7 @@ from roofline.errors import RooflineError, did_you_mean
 
 VERBS = (
     "demo", "count", "networks", "platforms", "predict", "compress", "sweep", "advise", "measure", "campaign",
-    "calibrate", "validate", "accuracy", "import", "plot", "report", "reproduce",
+    "calibrate", "validate", "accuracy", "import", "export", "plot", "report", "reproduce",
 )  # fmt: skip
 """The verbs in the order a new user meets them; verb ``x`` lives in ``roofline.cli.verb_x``."""
 

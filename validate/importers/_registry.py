@@ -77,6 +77,10 @@ def read_runs(path: Path, facts: Facts, *, form: str = "") -> tuple[Importer, Im
     Raises:
         TableError: The file cannot be read, or is of no known format.
     """
+    if path.suffix == ".parquet":
+        # The one format that is no text; only our own records come in it.
+        chosen = importers.get("records")
+        return chosen, chosen.read(path, "", facts)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,0 +1,44 @@
+"""``roofline export``: records out of the store, for other programs and other machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roofline.cli._measuring import StoreOption
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("export")
+def export_records(
+    *,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Ends in .csv, .json or .parquet.")],
+    campaign: Annotated[
+        str,
+        typer.Option("--campaign", help="Only this campaign's records, the last attempt of each."),
+    ] = "",
+    network: Annotated[str, typer.Option("--network", help="Only this network.")] = "",
+    backend: Annotated[str, typer.Option("--backend", help="Only this backend.")] = "",
+    store: StoreOption = None,
+) -> None:
+    """Write records to a file that roofline import reads back with nothing lost."""
+    from roofline.validate.campaign import load
+    from roofline.validate.campaign_run import state
+    from roofline.validate.store import Store, default_store
+    from roofline.validate.tables import exported
+    from roofline.writing import write_whole
+
+    wanted = {"network": network, "backend": backend}
+    with Store(store or default_store()) as kept:
+        # Records are read while the store is open.
+        found = [*(state(load(campaign), kept).recorded() if campaign else kept.records())]
+    chosen = [
+        run
+        for run in found
+        if all(not value or getattr(run.job, name) == value for name, value in wanted.items())
+    ]
+    write_whole(file, exported(chosen, file))
+    typer.echo(f"{len(chosen)} records in {file}", err=True)

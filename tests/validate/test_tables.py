@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from roofline.errors import OptionError, StoreError
+from roofline.validate.importers import read_runs
+from roofline.validate.importers._registry import Facts
+from roofline.validate.record import Check, Environment, Job, Measurement, Protocol, Status, Turn
+from roofline.validate.store import Store
+from roofline.validate.tables import exported, import_parquet
+
+RUNS = [
+    Measurement(
+        Job("mlp", "tvm", options={"a": 1, "b": "x"}, protocol=Protocol(runs=7)), Status.OK,
+        samples_s=(1e-3, 0.1 + 0.2, 3e-9), machine="here", executed="fp32", cpu_s=1.5, wall_s=1.6,
+        check=Check("ort", 1e-6, 1e-7, 1e-3), environment=Environment(versions={"tvm": "0.27"}),
+        notes=("a, b", 'c "d"\ne'), turn=Turn("p", 2, 3), timestamp="2026-01-01T00:00:00+00:00",
+    ),
+    Measurement(Job("cnv", "onnxruntime", batch=4), Status.FAILED, "why; not"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["records.csv", "records.json", "records.parquet"])
+def test_records_come_back_from_every_format(tmp_path, name):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    path = tmp_path / name
+    path.write_bytes(exported(RUNS, path))
+    chosen, found = read_runs(path, Facts())
+    assert chosen.name == "records"
+    assert list(found.measurements) == RUNS
+    assert found.rejected == ()
+
+
+def test_a_table_for_other_programs_has_units_in_its_columns(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "records.parquet"
+    path.write_bytes(exported(RUNS, path))
+    table = pandas.read_parquet(path)
+    # The middle one of 1 ms, 300 ms and 3 ns.
+    assert table["median_ms"][0] == 1.0
+    assert table["network"].tolist() == ["mlp", "cnv"]
+
+
+def test_what_is_no_table_of_records_is_refused(tmp_path):
+    pytest.importorskip("pyarrow")
+    with pytest.raises(OptionError, match="'records.cvs'"):
+        exported(RUNS, tmp_path / "records.cvs")
+    path = tmp_path / "bad.parquet"
+    path.write_bytes(b"PAR1 no")
+    with pytest.raises(StoreError, match="holds no records as Parquet"):
+        import_parquet(path)
+
+
+def test_from_one_store_to_another_and_no_record_twice(tmp_path):
+    first, second, file = tmp_path / "a.db", tmp_path / "b.db", tmp_path / "all.csv"
+    with Store(first) as store:
+        for run in RUNS:
+            store.add(run)
+    roofline = [sys.executable, "-m", "roofline"]
+    subprocess.run([*roofline, "export", str(file), "--store", str(first)], check=True)
+    for _ in range(2):
+        subprocess.run([*roofline, "import", str(file), "--store", str(second)], check=True)
+    with Store(second) as store:
+        assert list(store.records()) == RUNS
+    command = [*roofline, "export", str(file), "--store", str(first), "--network", "cnv"]
+    subprocess.run(command, check=True)
+    assert list(read_runs(file, Facts())[1].measurements) == [RUNS[1]]

@@ -94,6 +94,7 @@ class Comparison:
             "median_ms": None if run.median_s is None else run.median_s * 1e3,
             "peak_rss_mb": None if run.peak_rss_bytes is None else run.peak_rss_bytes / 1e6,
             "required_mb": prediction.required_bytes / 1e6,
+            "accuracy": run.accuracy_percent,
             "status": run.status.value,
             "flag": self.flag,
             "flags": "; ".join(run.flags),

@@ -141,7 +141,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """Figures taken from elsewhere as they stand there, where the single samples are not known."""
+    """Figures taken from elsewhere as they stand there, and the accuracy of the model."""
 
     source: str
     latency_s: float | None = None
@@ -230,6 +230,12 @@ class Measurement:
         return self.job.batch / median if median else None
 
     @property
+    def accuracy_percent(self) -> float | None:
+        """Top-1 accuracy in percent, where it is known; ``reported`` names its source."""
+        share = None if self.reported is None else self.reported.accuracy
+        return None if share is None else 100 * share
+
+    @property
     def cpu_per_wall(self) -> float | None:
         """CPU seconds per elapsed second and thread: near 1 when undisturbed and all busy."""
         if not self.wall_s or self.cpu_s is None:
@@ -264,7 +270,8 @@ class Measurement:
             found.append("untuned: says nothing about the machine")
         if self.job.tuning == "tuned" and self.untuned_kernels:
             found.append(f"{len(self.untuned_kernels)} kernels untuned")
-        if self.ok and self.reported is None and self.check.passed is None:
+        own = self.reported is None or bool(self.samples_s)
+        if self.ok and own and self.check.passed is None:
             found.append("outputs not checked")
         elif self.ok and not self.check.informative:
             found.append("weak check: reference output is constant or saturated")
@@ -316,6 +323,8 @@ class Measurement:
             "compile_s": self.compile_s,
             "tune_s": self.tune_s,
             "max_rel_error": self.check.max_rel_error,
+            "accuracy": self.accuracy_percent,
+            "accuracy_source": self.reported.source if self.accuracy_percent is not None and self.reported else "",
             "flags": "; ".join(self.flags),
             "timestamp": self.timestamp,
         }

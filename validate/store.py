@@ -19,10 +19,13 @@ from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from roofline.errors import StoreError
 from roofline.validate.record import Measurement, from_dict
+
+if TYPE_CHECKING:
+    from roofline.validate.accuracy import Accuracy
 
 STORE_VERSION = 2
 """Version of the tables; an older file is migrated, a newer one refused."""
@@ -62,7 +65,7 @@ CREATE UNIQUE INDEX records_turn ON records (point, round, attempt) WHERE point 
 _MIGRATIONS: tuple[str, ...] = (_TABLES, _TURNS)
 """What takes a file from version i to i + 1."""
 
-_WRITTEN = (
+_COLUMNS_WRITTEN = (
     "digest, job, network, variant, datatype, batch, threads, backend, tuning, algorithm, machine, status,"
     " median_s, timestamp, document, samples, point, round, attempt"
 )
@@ -119,23 +122,18 @@ class Store:
         Raises:
             StoreError: The disk is full, or another process holds the file too long.
         """
-        document = measurement.to_dict()
-        samples = document.pop("samples_s")
-        text = json.dumps(document, sort_keys=True)
-        packed = _pack(samples)
-        digest = hashlib.sha256(text.encode() + packed).hexdigest()
+        digest, document, samples = _written(measurement)
         job = measurement.job
         row = (
             digest, job.key, job.network, job.variant, job.datatype, job.batch, job.threads,
             job.backend, job.tuning, job.algorithm, measurement.machine, measurement.status.value,
-            measurement.median_s, measurement.timestamp, zlib.compress(text.encode()),
-            zlib.compress(packed), *_turn(measurement),
+            measurement.median_s, measurement.timestamp, document, samples, *_turn(measurement),
         )  # fmt: skip
         places = ", ".join("?" * len(row))
         with self._reporting("write"):
             # A statement outside an explicit transaction is one.
             done = self._connection.execute(
-                f"INSERT OR IGNORE INTO records ({_WRITTEN}) VALUES ({places})", row
+                f"INSERT OR IGNORE INTO records ({_COLUMNS_WRITTEN}) VALUES ({places})", row
             )
         return done.rowcount == 1
 
@@ -179,6 +177,35 @@ class Store:
         query = "SELECT COALESCE(MAX(attempt), 0) FROM records WHERE point = ? AND round = ?"
         with self._reporting("read"):
             return int(self._connection.execute(query, (point, number)).fetchone()[0])
+
+    def note_accuracy(self, accuracy: Accuracy) -> int:
+        """Note an accuracy and its source in every record of the same model.
+
+        Returns:
+            How many records carry it now.
+
+        Raises:
+            StoreError: A record is damaged, or another process holds the file too long.
+        """
+        from roofline.validate.accuracy import with_accuracy
+
+        noted = 0
+        with self._reporting("write"):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                query = "SELECT rowid, document, samples FROM records"
+                for row, document, samples in self._connection.execute(query).fetchall():
+                    record = _unpack_record(document, samples)
+                    if record.job.model_sha256 == accuracy.model_sha256:
+                        digest, text, packed = _written(with_accuracy(record, accuracy))
+                        change = "UPDATE OR IGNORE records SET digest = ?, document = ?, samples = ? WHERE rowid = ?"
+                        self._connection.execute(change, (digest, text, packed, row))
+                        noted += 1
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+        return noted
 
     def has(self, job_key: str) -> bool:
         """Tell whether a job has a record that ended well, so that it need not run again."""
@@ -299,6 +326,15 @@ def _numbered(entry: Any, number: int) -> Measurement:
 def _turn(measurement: Measurement) -> tuple[str | None, int | None, int | None]:
     turn = measurement.turn
     return (None, None, None) if turn is None else (turn.point, turn.round, turn.attempt)
+
+
+def _written(measurement: Measurement) -> tuple[str, bytes, bytes]:
+    """Return a record's digest, and its fields and its samples as they are stored."""
+    document = measurement.to_dict()
+    samples = _pack(document.pop("samples_s"))
+    text = json.dumps(document, sort_keys=True).encode()
+    digest = hashlib.sha256(text + samples).hexdigest()
+    return digest, zlib.compress(text), zlib.compress(samples)
 
 
 def _pack(samples: Iterable[float]) -> bytes:

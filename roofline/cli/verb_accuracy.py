@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,12 +16,17 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
+from roofline.errors import OptionError
 
-app = typer.Typer()
+if TYPE_CHECKING:
+    from roofline.validate.accuracy import Accuracy
+
+app = typer.Typer(add_completion=False)
 
 CONVENTIONS = {
-    "top1": "share of items whose class has the largest score; a tie counts as right",
-    "data": "items are given to the model as they are: scaling and cropping are the data's own",
+    "accuracy": "percent of items whose class has the largest score (top 1); a tie counts as right",
+    "interval": "95 %, by Wilson's score: how far chance in the choice of items reaches",
+    "data": "arrays are given as they are; images in files as 0 to 1, channels where the model has them",
 }
 """How the figures are meant."""
 
@@ -36,28 +41,114 @@ def accuracy(
         Path,
         typer.Option(
             "--data",
-            help="An .npz file with arrays x and y, or a folder with a subfolder per class.",
+            help="An .npz file with arrays x and y, an .npy file, or a folder with a subfolder per class.",
         ),
     ],
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            help="Classes of the items (.npy, or one number a line); for a folder, its subfolders in the order of "
+            "the scores, one a line.",
+        ),
+    ] = None,
+    layout: Annotated[
+        str,
+        typer.Option("--layout", help="Axes of image arrays: nchw or nhwc; else as the model's."),
+    ] = "",
+    resize: Annotated[
+        str, typer.Option("--resize", metavar="HxW", help="Bring images to this size.")
+    ] = "",
+    pixels: Annotated[
+        float, typer.Option("--pixels", help="What a white pixel of an image becomes: 1 or 255.")
+    ] = 1.0,
+    mean: Annotated[
+        str, typer.Option("--mean", help="Taken off each channel: 0.485,0.456,0.406.")
+    ] = "",
+    std: Annotated[
+        str, typer.Option("--std", help="Each channel is divided by it: 0.229,0.224,0.225.")
+    ] = "",
     batch: Annotated[
         int, typer.Option("--batch", "-b", min=1, help="Items per run, where the model allows.")
     ] = 64,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store", help="Note the accuracy in every record of the same model in this store."
+        ),
+    ] = None,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
     """Evaluate classifiers: how often the right class has the largest score."""
     from roofline.graph import read
-    from roofline.validate.accuracy import evaluate, read_labelled
+    from roofline.validate.accuracy import evaluate
+    from roofline.validate.labelled import Preparation, read_labelled
 
-    labelled = read_labelled(data)
-    rows: list[dict[str, Any]] = []
+    preparation = Preparation(
+        _size(resize), pixels, _numbers("--mean", mean), _numbers("--std", std)
+    )
+    labelled = read_labelled(data, labels=labels, layout=layout.lower(), preparation=preparation)
+    found: list[Accuracy] = []
     for model in models:
         # The careful reader refuses what is no model with one clear line.
         read(model)
-        rows.append(evaluate(model, labelled, name=model.stem, batch=batch).record())
+        found.append(evaluate(model, labelled, name=model.stem, batch=batch))
+    notes = list(CONVENTIONS.values())
+    if store is not None:
+        notes.append(f"noted in {_note(found, store)} records of {store}")
+    emit(_written(found, form, notes), output)
+
+
+def _written(found: list[Accuracy], form: Format, notes: list[str]) -> str:
+    rows = [entry.record() for entry in found]
     if form is Format.JSON:
-        emit(as_json({"conventions": CONVENTIONS, "accuracies": rows}), output)
-    elif form is Format.CSV:
-        emit(as_csv(rows), output)
-    else:
-        emit(as_table(rows, notes=list(CONVENTIONS.values())), output)
+        return as_json({"conventions": CONVENTIONS, "accuracies": rows})
+    if form is Format.CSV:
+        return as_csv(rows)
+    return as_table([_cells(row) for row in rows], notes=notes)
+
+
+def _cells(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "network": row["network"],
+        "data": row["data"],
+        "items": row["items"],
+        "classes": row["classes"],
+        "top 1, %": f"{row['accuracy']:.2f}",
+        "95 % interval": f"{row['accuracy_low']:.2f} to {row['accuracy_high']:.2f}",
+        "top 5, %": None if row["top5"] is None else f"{row['top5']:.2f}",
+    }
+
+
+def _note(found: list[Accuracy], path: Path) -> int:
+    from roofline.errors import StoreError
+    from roofline.validate.store import Store
+
+    if not path.is_file():
+        raise StoreError(f"there is no record store {path}", repair="Measure the model first")
+    with Store(path) as store:
+        return sum(store.note_accuracy(entry) for entry in found)
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    height, _, width = text.lower().partition("x")
+    if not (
+        height.isdecimal()
+        and (width or height).isdecimal()
+        and int(height)
+        and int(width or height)
+    ):
+        raise OptionError(f"--resize {text!r} is no size", repair="Write --resize 224x224")
+    return int(height), int(width or height)
+
+
+def _numbers(flag: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise OptionError(
+            f"{flag} {text!r} is not a list of numbers", repair=f"Write {flag} 0.5,0.5,0.5"
+        ) from None

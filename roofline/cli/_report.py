@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from roofline.chart import read_rows
 from roofline.errors import RooflineError, TableError
 from roofline.report import ReportData, load_rows
-from roofline.report.data import Row
+from roofline.report.data import Row, check_rows, on_chip
 from roofline.spec import platform
 
 PUBLISHED = "qutibench"
@@ -29,18 +31,114 @@ def gather(data: Sequence[str], title: str) -> ReportData:
             raise TableError(f"{PUBLISHED!r} stands for a page of its own", repair="Give it alone")
         page = qutibench_report()
         return replace(page, title=title) if title else page
-    rows = tuple(row for path in data for row in load_rows(Path(path)))
-    return ReportData(
-        title or "Roofline report", rows, tuple(_roofs(rows)), tuple(_requirements(rows))
-    )
+    rows = tuple(row for path in data for row in _rows(Path(path)))
+    stated = [row for path in data for row in _stated(Path(path))]
+    roofs, requirements = tuple(_roofs(rows, stated)), tuple(_requirements(rows, stated))
+    return ReportData(title or "Roofline report", rows, roofs, requirements)
 
 
-def _roofs(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
+def _rows(path: Path) -> tuple[Row, ...]:
+    """Read a CSV or JSON file, or a record store."""
+    return check_rows(stored(path), str(path)) if _is_store(path) else load_rows(path)
+
+
+def _is_store(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return False
+
+
+def stored(path: Path) -> list[dict[str, Any]]:
+    """Return the runs of a record store, each with its prediction where network and machine are known.
+
+    Raises:
+        StoreError: The file is no record store, or was written by a newer version.
+    """
+    from roofline.validate.compare import backend_label
+    from roofline.validate.store import Store
+
+    rows: list[dict[str, Any]] = []
+    with Store(path) as store:
+        for run in store.records():
+            reported, job = run.reported, run.job
+            datatype = run.executed or job.datatype
+            flags = [] if run.ok else [run.status.value]
+            flags += ["untuned"] if job.tuning == "untuned" else []
+            rows.append(
+                {
+                    "platform": run.machine or "this machine", "network": job.network, "datatype": datatype,
+                    "pruning": job.variant, "batch": job.batch, "backend": backend_label(run),
+                    "measured_fps": run.throughput_fps if run.ok else None,
+                    "latency_ms": 1e3 * run.median_s if run.ok and run.median_s else None,
+                    "power_w": reported.power_w if reported else None,
+                    "accuracy": 100 * reported.accuracy if reported and reported.accuracy else None,
+                    "flag": "; ".join([*flags, *run.flags]),
+                    "source": reported.source if reported else "measured",
+                    **_predicted(job.network, job.variant, run.machine, datatype, job.batch),
+                }
+            )  # fmt: skip
+    return rows
+
+
+@cache
+def _predicted(
+    network: str, variant: str, machine: str, datatype: str, batch: int
+) -> Mapping[str, Any]:
+    """Return what Equation 1 predicts for a run; nothing where its network, variant or machine is not known."""
+    from roofline import load, predict
+
+    kind, _, share = variant.partition("=")
+    if variant != "dense" and kind != "keep-channels":
+        return {}
+    try:
+        work = load(network).under(pruning=float(share) if share else None)
+        found = predict(work, platform(machine), datatype=datatype, batch=batch)
+    except (RooflineError, ValueError):
+        return {}
+    return {
+        "predicted_fps": found.throughput_fps, "peak_fps": found.peak_fps, "bound": found.bound.value,
+        "intensity": found.intensity,
+    }  # fmt: skip
+
+
+def _stated(path: Path) -> list[dict[str, Any]]:
+    """Return peak, bandwidth and requirements where a file itself states them, as predictions and comparisons do."""
+    if path.suffix.lower() != ".json":
+        return []
+    held: list[dict[str, Any]] = []
+    for row in read_rows(path):
+        fps = row.get("predicted_fps") or row.get("throughput_fps")
+        peak, done = row.get("peak_op_s"), row.get("performance_op_s")
+        if fps and peak and done and row.get("platform") and row.get("network"):
+            held.append(
+                {
+                    "platform": row["platform"], "datatype": row.get("unit") or row.get("datatype"),
+                    "peak_op_s": peak, "bandwidth_b_s": row.get("bandwidth_b_s"), "network": row["network"],
+                    "pruning": row.get("pruning") or "dense", "for": row.get("datatype"), "ops": done / fps,
+                    "intensity": row.get("intensity"),
+                }
+            )  # fmt: skip
+    return held
+
+
+def _roofs(rows: Sequence[Row], stated: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
     for key in sorted({row["platform"] for row in rows}):
         try:
             machine = platform(key)
         except RooflineError:
-            # Measured tables may name machines that have no file; they are shown without a roof.
+            # A calibrated machine's file is its user's; what its predictions state stands for it. Measured tables may
+            # name machines that nobody describes; they are shown without a roof.
+            own = [row for row in stated if row["platform"] == key]
+            roofs = {
+                row["datatype"]: {
+                    name: row[name]
+                    for name in ("platform", "datatype", "peak_op_s", "bandwidth_b_s")
+                }
+                for row in own
+            }
+            yield from roofs.values()
             continue
         for datatype in machine.peaks:
             yield {
@@ -49,12 +147,26 @@ def _roofs(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
                 "peak_op_s": machine.peak(datatype),
                 "bandwidth_b_s": machine.bandwidth,
                 "tdp_w": machine.tdp,
+                **on_chip(machine),
             }
 
 
-def _requirements(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
-    """Recover each network's operations per frame from throughput at the compute peak."""
+def _requirements(
+    rows: Sequence[Row], stated: Sequence[Mapping[str, Any]]
+) -> Iterable[dict[str, Any]]:
+    """Take each network's operations from predictions, or recover them from throughput at the compute peak."""
     seen: set[tuple[Any, ...]] = set()
+    for row in stated:
+        identity = (row["network"], row["pruning"], row["for"])
+        if identity not in seen and row["intensity"] is not None:
+            seen.add(identity)
+            yield {
+                "network": row["network"],
+                "pruning": row["pruning"],
+                "datatype": row["for"],
+                "ops": row["ops"],
+                "intensity": row["intensity"],
+            }
     for row in rows:
         identity = (row["network"], row["pruning"], row["datatype"])
         if row["intensity"] is None or row["peak_fps"] is None or identity in seen:

@@ -18,7 +18,7 @@ def report(
         list[str],
         typer.Argument(
             metavar="DATA...",
-            help="CSV, or JSON of predict, measure or validate; or 'qutibench' for the paper's data.",
+            help="CSV, JSON of predict, measure or validate, a record store; or 'qutibench'.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")] = Path(

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from roofline.errors import TableError, did_you_mean
+
+if TYPE_CHECKING:
+    from roofline.spec import Platform
 
 Row = Mapping[str, Any]
 
@@ -22,6 +26,8 @@ COLUMNS: Mapping[str, str] = {
     "pruning": "what was removed; 'dense' when nothing",
     "batch": "items per inference",
     "predicted_fps": "predicted throughput in frames per second",
+    "predicted_low_fps": "least throughput expected of a run, in frames per second",
+    "predicted_high_fps": "greatest throughput expected of a run, in frames per second",
     "measured_fps": "measured throughput in frames per second",
     "peak_fps": "throughput at the compute peak in frames per second",
     "efficiency": "measured / predicted",
@@ -41,6 +47,9 @@ _WORDS = frozenset(
 )
 _NUMBERS = tuple(name for name in COLUMNS if name not in _WORDS)
 
+# A number and letters after it: a unit in the cell.
+_WITH_UNIT = re.compile(r"[-+]?[\d.,]+(?:[eE][-+]?\d+)?\s*[A-Za-zµ%][\w/µ%]*")
+
 # A latency may differ from batch / throughput by this factor before the row is flagged: pipelines overlap items.
 _LATENCY_FACTOR = 1.1
 
@@ -53,7 +62,8 @@ class ReportData:
     rows: tuple[Row, ...]
     """One per configuration and batch; columns as in `COLUMNS`."""
     roofs: tuple[Row, ...] = ()
-    """One per machine and datatype: platform, datatype, peak_op_s, bandwidth_b_s."""
+    """One per machine and datatype: platform, datatype, peak_op_s, bandwidth_b_s; where it has one, the largest on-chip
+    memory: on_chip, on_chip_capacity_b and, if known, on_chip_bandwidth_b_s."""
     requirements: tuple[Row, ...] = ()
     """One per network (and pruning, and datatype): network, pruning, datatype, ops, weight_bytes, intensity."""
     conventions: str = "One multiply-accumulate is two operations."
@@ -122,6 +132,10 @@ def _renamed(entry: Mapping[str, Any]) -> Row:
     if "predicted_fps" not in row and "throughput_fps" in row:
         row["predicted_fps"] = row["throughput_fps"]
         row.pop("latency_ms", None)
+    if isinstance(row.get("interval_fps"), list) and len(row["interval_fps"]) == 2:
+        row["predicted_low_fps"], row["predicted_high_fps"] = row["interval_fps"]
+    if "latency_ms" not in row and row.get("measured_fps"):
+        row["latency_ms"] = row.get("median_ms")
     return {name: row.get(name) for name in COLUMNS if row.get(name) is not None}
 
 
@@ -144,7 +158,7 @@ def check_rows(
                 hint = did_you_mean(str(name), COLUMNS) or f"Columns: {', '.join(COLUMNS)}"
                 raise TableError(f"{where}: unknown column {name!r}", repair=hint)
     rows = [_checked(entry, f"{where} row {number}") for number, entry in enumerate(entries, 1)]
-    return tuple(_flag_duplicates(rows))
+    return tuple(_flag_shares(_flag_duplicates(rows)))
 
 
 def _checked(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -165,6 +179,10 @@ def _checked(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
             f"{where}: accuracy {row['accuracy']} is not within 0–100",
             repair="Give accuracy in percent",
         )
+    if (row["predicted_low_fps"] or 0.0) > (row["predicted_high_fps"] or math.inf):
+        raise TableError(
+            f"{where}: predicted_low_fps is above predicted_high_fps", repair="Exchange them"
+        )
     if row["efficiency"] is None and row["measured_fps"] and row["predicted_fps"]:
         row["efficiency"] = row["measured_fps"] / row["predicted_fps"]
     if row["latency_ms"] and row["measured_fps"] and row["batch"]:
@@ -181,6 +199,12 @@ def _number(value: Any, name: str, where: str) -> float | None:
     try:
         number = float(value)
     except (TypeError, ValueError):
+        unit = _WITH_UNIT.fullmatch(str(value).strip())
+        if unit:
+            raise TableError(
+                f"{where}: {name} is {value!r}, a number with a unit",
+                repair=f"Give a bare number: {COLUMNS[name]}",
+            ) from None
         number = math.nan
     if not math.isfinite(number) or number < 0:
         raise TableError(
@@ -202,6 +226,29 @@ def _flag_duplicates(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         seen.add(identity)
         kept.append(row)
     return kept
+
+
+def _flag_shares(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Flag accuracies that look like shares of one among percentages of the same task."""
+    percent = {row["task"] for row in rows if (row["accuracy"] or 0.0) > 1}
+    for row in rows:
+        if row["task"] in percent and row["accuracy"] is not None and 0 < row["accuracy"] <= 1:
+            row["flag"] = _joined(row["flag"], "accuracy looks like a share, not percent")
+    return rows
+
+
+def on_chip(machine: Platform) -> dict[str, Any]:
+    """Return name, capacity and bandwidth of a machine's largest on-chip memory, as a roof's row has them."""
+    sizes = {m.capacity.base: m for m in machine.memories if m.on_chip and m.capacity}
+    if not sizes:
+        return {}
+    largest = sizes[max(sizes)]
+    bandwidth = largest.bandwidth.base if largest.bandwidth else None
+    return {
+        "on_chip": largest.name,
+        "on_chip_capacity_b": max(sizes),
+        "on_chip_bandwidth_b_s": bandwidth,
+    }
 
 
 def _joined(flag: str | None, reason: str) -> str:

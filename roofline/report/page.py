@@ -10,6 +10,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
+from roofline.chart._style import colours
 from roofline.errors import MissingPackageError
 from roofline.report.data import ReportData
 
@@ -50,6 +51,9 @@ def render(data: ReportData) -> str:
 
 def _embedded(data: ReportData) -> str:
     document: dict[str, Any] = asdict(data)
+    machines = [str(row["platform"]) for row in (*data.rows, *data.roofs)]
+    # The same colours as in the figures.
+    document["colours"] = colours(machines)
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # No tag or comment inside a name may end the script element.
     return text.replace("<", "\\u003c")

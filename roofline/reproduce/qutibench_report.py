@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from roofline.report import ReportData
-from roofline.report.data import check_rows
+from roofline.report.data import check_rows, on_chip
+from roofline.spec import platform
 from roofline.workloads.published import Row, table
 
 _TASKS = {"mlp": "MNIST", "cnv": "CIFAR-10"}
@@ -99,6 +100,7 @@ def _roofs() -> Iterator[dict[str, Any]]:
                     "datatype": datatype,
                     "peak_op_s": peak * 1e12,
                     "bandwidth_b_s": bandwidth * _GIGA if bandwidth else None,
+                    **on_chip(platform(row["platform"])),
                 }
 
 

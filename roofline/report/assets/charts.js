@@ -14,6 +14,7 @@ const Charts = (() => {
   const number = value => value === null || value === undefined ? "–" : Number(value).toLocaleString("en", { maximumSignificantDigits: 4 });
   const hover = row => `<b>${label(row)}</b><br>batch ${row.batch ?? "–"}<br>predicted ${number(row.predicted_fps)} fps<br>` +
     `measured ${number(row.measured_fps)} fps<br>latency ${number(row.latency_ms)} ms` +
+    (has(row, "predicted_low_fps", "predicted_high_fps") ? `<br>expected ${number(row.predicted_low_fps)} to ${number(row.predicted_high_fps)} fps` : "") +
     (has(row, "accuracy") ? `<br>accuracy ${number(row.accuracy)} %` : "") + (row.flag ? `<br>flag: ${row.flag}` : "");
   const points = (rows, x, y) => ({ x: rows.map(x), y: rows.map(y), customdata: rows.map(r => r.id), text: rows.map(hover), hovertemplate: "%{text}<extra></extra>" });
 
@@ -46,6 +47,16 @@ const Charts = (() => {
         x: [low, knee, high], y: [r.bandwidth_b_s ? low * r.bandwidth_b_s / 1e12 : r.peak_op_s / 1e12, r.peak_op_s / 1e12, r.peak_op_s / 1e12],
         hovertemplate: `${r.platform} ${r.datatype}<br>%{y:.4g} TOP/s at %{x:.4g} OP/B<extra></extra>` };
     });
+    if (context.onChip) for (const r of roofs.filter(o => o.on_chip)) {
+      // Where the platform file does not say how fast the memory is, the compute roof is all that remains.
+      const inner = r.on_chip_bandwidth_b_s, outer = r.bandwidth_b_s ? r.peak_op_s / r.bandwidth_b_s : high, knee = inner ? Math.max(r.peak_op_s / inner, low) : low;
+      traces.push({ type: "scatter", mode: "lines", name: `${r.platform} ${r.datatype} ${r.on_chip}`, legendgroup: "on-chip", showlegend: false, line: { color: context.colour(r.platform), dash: "dash", width: 1 },
+        x: [low, knee, outer], y: [inner ? Math.min(low * inner, r.peak_op_s) / 1e12 : r.peak_op_s / 1e12, r.peak_op_s / 1e12, r.peak_op_s / 1e12],
+        hovertemplate: `${r.platform} ${r.datatype}: weights in ${r.on_chip}, ${number(r.on_chip_capacity_b / 1e6)} MB${inner ? "" : " (bandwidth not known)"}<extra></extra>` });
+      const fits = needs.filter(n => n.weight_bytes && n.weight_bytes <= r.on_chip_capacity_b && n.datatype === r.datatype);
+      if (fits.length) traces.push({ type: "scatter", mode: "markers", name: "fits on the chip", legendgroup: "fits", showlegend: !traces.some(t => t.legendgroup === "fits"), marker: { symbol: "circle-open", size: 11, color: context.colour(r.platform) },
+        x: fits.map(n => n.intensity), y: fits.map(n => Math.min(r.peak_op_s, (r.bandwidth_b_s ?? Infinity) * n.intensity) / 1e12), text: fits.map(n => `${n.network} ${n.pruning ?? ""} fits ${r.on_chip} of ${r.platform}`), hovertemplate: "%{text}<extra></extra>" });
+    }
     const dots = rows.filter(r => has(r, "measured_fps")).map(r => {
       const need = needs.find(q => q.network === r.network && (!q.datatype || q.datatype === r.datatype) && (!q.pruning || q.pruning === r.pruning));
       return need ? { row: r, x: need.intensity, y: r.measured_fps * need.ops / 1e12 } : null;
@@ -66,6 +77,13 @@ const Charts = (() => {
     measured.textposition = "outside"; measured.textangle = -90; measured.cliponaxis = false; measured.constraintext = "none"; measured.textfont = { size: 10 };
     const traces = [bar("predicted (Equation 1)", RED, "predicted_fps"), measured];
     if (best.some(r => has(r, "peak_fps"))) traces.push(bar("compute peak", BLUE, "peak_fps"));
+    const sure = best.filter(r => has(r, "predicted_low_fps", "predicted_high_fps"));
+    if (sure.length) {
+      const middle = sure.map(r => Math.sqrt(r.predicted_low_fps * r.predicted_high_fps));
+      traces.push({ type: "scatter", mode: "markers", name: "expected of a run", x: [sure.map(r => r.platform), sure.map(short)], y: middle, customdata: sure.map(r => r.id), marker: { symbol: "line-ew-open", size: 8, color: context.ink },
+        error_y: { type: "data", symmetric: false, array: sure.map((r, i) => r.predicted_high_fps - middle[i]), arrayminus: sure.map((r, i) => middle[i] - r.predicted_low_fps), color: context.ink, thickness: 1.4, width: 4 },
+        text: sure.map(r => `expected ${number(r.predicted_low_fps)} to ${number(r.predicted_high_fps)} fps`), hovertemplate: "%{text}<extra></extra>" });
+    }
     return { traces, layout: { height: 560, width: Math.max(context.width, 26 * best.length + 160), barmode: "group", xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: { type: "log", title: { text: "throughput (fps)" } }, legend: TOP, margin: { b: 190, t: 60 } } };
   }
 
@@ -92,7 +110,9 @@ const Charts = (() => {
     const traces = [];
     const side = (list, field, name, symbol, colour) => {
       if (!list.length) return;
-      traces.push({ type: "scatter", mode: "markers", name, marker: { symbol, size: 9, color: colours(list), line: { width: 1.6, color: colours(list) } }, ...points(list, r => r[field], r => r.accuracy) });
+      const known = field === "predicted_fps" && list.some(r => has(r, "predicted_low_fps", "predicted_high_fps"));
+      const whiskers = known ? { error_x: { type: "data", symmetric: false, array: list.map(r => Math.max(0, (r.predicted_high_fps ?? r[field]) - r[field])), arrayminus: list.map(r => Math.max(0, r[field] - (r.predicted_low_fps ?? r[field]))), thickness: 1, width: 3, color: colour } } : {};
+      traces.push({ ...whiskers, type: "scatter", mode: "markers", name, marker: { symbol, size: 9, color: colours(list), line: { width: 1.6, color: colours(list) } }, ...points(list, r => r[field], r => r.accuracy) });
       // Accuracies of different tasks do not compare: each task has its own frontier.
       for (const [i, task] of unique(list.map(r => r.task ?? null)).sort().entries()) {
         const front = frontier(list.filter(r => (r.task ?? null) === task), field);
@@ -137,8 +157,33 @@ const Charts = (() => {
       layout: { height: 480, width: Math.max(context.width, 20 * best.length + 160), xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: { title: { text: "power at load (W)" } }, margin: { b: 190 } } };
   }
 
-  return { PALETTE, METRICS, label, list: [
-    { id: "roofline", title: "Rooflines", about: "Compute roofs and memory slopes; dotted lines are the networks' intensities, crosses measured runs.", draw: roofline },
+  // What was run where, as the paper's overview tables have it: [INT2, INT4]*[100%, 50%], and the batches.
+  function overview(rows) {
+    const kept = pruning => { const share = /^keep-channels=([\d.]+)$/.exec(pruning ?? ""); return share ? `${+(100 * share[1]).toPrecision(4)}%` : !pruning || pruning === "dense" ? "100%" : pruning; };
+    const cells = new Map();
+    for (const row of rows) {
+      const key = `${row.platform}\u0000${row.network}`;
+      if (!cells.has(key)) cells.set(key, []);
+      cells.get(key).push(row);
+    }
+    const cell = (platform, network) => {
+      const own = cells.get(`${platform}\u0000${network}`);
+      if (!own) return null;
+      const groups = new Map();
+      for (const datatype of unique(own.map(r => r.datatype ?? "any"))) {
+        const prunings = unique(own.filter(r => (r.datatype ?? "any") === datatype).map(r => kept(r.pruning))).sort((a, b) => parseFloat(b) - parseFloat(a)).join(", ");
+        groups.set(prunings, [...(groups.get(prunings) ?? []), datatype.toUpperCase()]);
+      }
+      const batches = unique(own.map(r => r.batch).filter(b => typeof b === "number")).sort((a, b) => a - b);
+      const lines = [...groups].map(([prunings, names]) => `[${names.join(", ")}]*[${prunings}]`);
+      if (batches.length) lines.push(`batch ${batches[0]}${batches.length > 1 ? `–${batches[batches.length - 1]}` : ""}`);
+      return lines;
+    };
+    return { platforms: unique(rows.map(r => r.platform)).sort(), networks: unique(rows.map(r => r.network)).sort(), cell };
+  }
+
+  return { PALETTE, METRICS, label, overview, list: [
+    { id: "roofline", title: "Rooflines", about: "Compute roofs and memory slopes; dotted lines are the networks' intensities, crosses measured runs.", draw: roofline, onChip: true },
     { id: "efficiency", title: "Efficiency: measured against predicted", about: "Best measured throughput of each configuration; the percentage is measured / predicted.", draw: efficiency },
     { id: "heatmap", title: "Predicted throughput", about: "Frames per second by Equation 1: an upper bound under the traffic assumption named below.", draw: heatmap },
     { id: "pareto", title: "Accuracy against throughput", about: "Circles predicted, crosses measured, each with its Pareto frontier, one for each task.", draw: pareto },

@@ -11,7 +11,8 @@
   const platforms = [...new Set([...valuesOf("platform"), ...data.roofs.map(r => r.platform)])].sort(order);
   const datatypes = [...new Set([...valuesOf("datatype"), ...data.roofs.map(r => r.datatype)])].sort(order);
   const selection = Object.fromEntries(facets.map(f => [f.name, new Set(f.values)]));
-  let theme = "light", metric = Object.keys(Charts.METRICS)[0], sorting = { column: null, down: false }, linking = false;
+  const hasOnChip = data.roofs.some(r => r.on_chip);
+  let onChip = false, theme = "light", metric = Object.keys(Charts.METRICS)[0], sorting = { column: null, down: false }, linking = false;
 
   function readLink() {
     const wanted = new URLSearchParams(location.hash.slice(1));
@@ -19,6 +20,7 @@
       const text = wanted.get(facet.name);
       selection[facet.name] = text === null ? new Set(facet.values) : new Set(facet.values.filter(v => text.split("|").includes(String(v))));
     }
+    onChip = hasOnChip && wanted.get("on-chip") === "yes";
     if (wanted.get("metric") in Charts.METRICS) metric = wanted.get("metric");
     theme = wanted.get("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   }
@@ -26,6 +28,7 @@
     const link = new URLSearchParams();
     for (const facet of facets) if (selection[facet.name].size < facet.values.length) link.set(facet.name, [...selection[facet.name]].join("|"));
     if (metric !== Object.keys(Charts.METRICS)[0]) link.set("metric", metric);
+    if (onChip) link.set("on-chip", "yes");
     if (theme !== (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) link.set("theme", theme);
     history.replaceState(null, "", link.size ? `#${link}` : location.pathname + location.search);
   }
@@ -55,9 +58,16 @@
         select.addEventListener("change", () => { metric = select.value; refresh(); });
         section.append(select);
       }
-      section.append(element("div", { className: "chart", id: `chart-${chart.id}` }));
+      if (chart.onChip && hasOnChip) {
+        const box = element("input", { type: "checkbox", id: "on-chip", checked: onChip });
+        box.addEventListener("change", () => { onChip = box.checked; refresh(); });
+        section.append(element("label", {}, box, " on-chip memories: dashed roofs, and rings around networks whose weights fit"));
+      }
+      // Charts wider than the window scroll: with the keyboard too, so they take the focus.
+      section.append(element("div", { className: "chart", id: `chart-${chart.id}`, tabIndex: 0, role: "group", ariaLabel: `Chart: ${chart.title}; its values are in the table of runs and predictions` }));
       main.append(section);
     }
+    main.append(element("section", { id: "section-overview" }, element("h2", { textContent: "What was run where" }), element("p", { className: "about", textContent: "Datatypes, shares of channels kept, and batches of the rows shown." }), element("div", { className: "scroll", tabIndex: 0, id: "table-overview", role: "group", ariaLabel: "Overview table" })));
     for (const [id, title, rows] of [["rows", "Runs and predictions", null], ["roofs", "Machines", data.roofs], ["requirements", "Requirements", data.requirements]]) {
       if (rows && !rows.length) continue;
       const download = element("button", { type: "button", textContent: "Download CSV", id: `download-${id}` });
@@ -94,6 +104,16 @@
     });
     holder.replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
   }
+  function drawOverview(holder, rows) {
+    if (!rows.length) { holder.replaceChildren(element("p", { className: "empty", textContent: "no data in this selection" })); return; }
+    const { platforms: machines, networks, cell } = Charts.overview(rows);
+    const head = element("tr", {}, element("th", { scope: "col", textContent: "platform" }), ...networks.map(name => element("th", { scope: "col", textContent: name })));
+    const body = machines.map(machine => element("tr", {}, element("th", { scope: "row", textContent: machine }), ...networks.map(network => {
+      const lines = cell(machine, network);
+      return lines ? element("td", {}, ...lines.flatMap((line, i) => i ? [element("br"), line] : [line])) : element("td", { className: "none", textContent: "na" });
+    })));
+    holder.replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
+  }
   const csv = rows => { const names = columnsOf(rows); const quote = v => /[",\n]/.test(v) ? `"${v.replaceAll('"', '""')}"` : v; return [names, ...rows.map(row => names.map(name => row[name] ?? ""))].map(line => line.map(v => quote(String(v))).join(",")).join("\n") + "\n"; };
   function save(name, text) { const link = element("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: name }); link.click(); setTimeout(() => URL.revokeObjectURL(link.href), 1000); }
 
@@ -118,8 +138,8 @@
     document.getElementById("summary").textContent = `${rows.length.toLocaleString("en")} of ${data.rows.length.toLocaleString("en")} rows shown`;
     for (const chart of Charts.list) {
       const holder = document.getElementById(`chart-${chart.id}`);
-      const context = { roofs: data.roofs, requirements: data.requirements, metric, width: Math.max(holder.clientWidth - 4, 320),
-        colour: platform => Charts.PALETTE[platforms.indexOf(platform) % Charts.PALETTE.length], dash: datatype => DASHES[datatypes.indexOf(datatype) % DASHES.length] };
+      const context = { roofs: data.roofs, requirements: data.requirements, metric, onChip, ink, width: Math.max(holder.clientWidth - 4, 320),
+        colour: platform => data.colours[platform] ?? Charts.PALETTE[platforms.indexOf(platform) % Charts.PALETTE.length], dash: datatype => DASHES[datatypes.indexOf(datatype) % DASHES.length] };
       const drawn = chart.draw(rows, context);
       if (!drawn) { Plotly.purge(holder); holder.replaceChildren(element("p", { className: "empty", textContent: "no data in this selection" })); continue; }
       if (!holder.data) holder.replaceChildren();
@@ -132,6 +152,7 @@
         holder.on("plotly_hover", event => { const id = event.points?.[0]?.customdata; if (typeof id === "number" && !linking) link(id, holder); });
       }
     }
+    drawOverview(document.getElementById("table-overview"), rows);
     drawTable(document.getElementById("table-rows"), rows, true);
     writeLink();
   }
@@ -147,6 +168,13 @@
     try { await navigator.clipboard.writeText(location.href); event.target.textContent = "Copied"; } catch { prompt("Link to this selection", location.href); }
     setTimeout(() => { event.target.textContent = "Copy link to this selection"; }, 1500);
   });
+  // Paper is white and narrow: charts are drawn in the light theme and shrunk to the width of a page.
+  const PAGE = 700; let before;
+  addEventListener("beforeprint", () => {
+    before = theme; theme = "light"; paint(); refresh();
+    for (const holder of document.querySelectorAll(".chart")) { const width = holder.querySelector(".main-svg")?.clientWidth ?? 0; holder.style.zoom = width > PAGE ? PAGE / width : 1; }
+  });
+  addEventListener("afterprint", () => { theme = before; for (const holder of document.querySelectorAll(".chart")) holder.style.zoom = ""; paint(); refresh(); });
   addEventListener("hashchange", () => { readLink(); paint(); buildFilters(); refresh(); });
   let waiting; addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(refresh, 150); });
   readLink(); paint(); buildFilters(); buildSections(); refresh();

@@ -21,6 +21,8 @@ def report_data() -> ReportData:
             "pruning": pruning,
             "batch": batch,
             "predicted_fps": 1000.0 * scale,
+            "predicted_low_fps": 200.0 * scale if platform == "alpha" else None,
+            "predicted_high_fps": 600.0 * scale if platform == "alpha" else None,
             "measured_fps": 300.0 * scale * batch / (batch + 1),
             "peak_fps": 2000.0 * scale,
             "latency_ms": 1e3 * (batch + 1) / (300.0 * scale),
@@ -34,8 +36,24 @@ def report_data() -> ReportData:
         for batch in (1, 2, 4)
     ]
     roofs = (
-        {"platform": "alpha", "datatype": "int8", "peak_op_s": 1e12, "bandwidth_b_s": 1e10},
+        {
+            "platform": "alpha",
+            "datatype": "int8",
+            "peak_op_s": 1e12,
+            "bandwidth_b_s": 1e10,
+            "on_chip": "SRAM",
+            "on_chip_capacity_b": 8e6,
+            "on_chip_bandwidth_b_s": None,
+        },
         {"platform": "beta:fast", "datatype": "int8", "peak_op_s": 3e12, "bandwidth_b_s": 1e10},
     )
-    requirements = ({"network": "one", "datatype": "int8", "ops": 1e9, "intensity": 100.0},)
+    requirements = (
+        {
+            "network": "one",
+            "datatype": "int8",
+            "ops": 1e9,
+            "weight_bytes": 5e6,
+            "intensity": 100.0,
+        },
+    )
     return ReportData("A test", check_rows(rows, "rows"), roofs, requirements)

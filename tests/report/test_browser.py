@@ -124,3 +124,98 @@ def test_sorting_and_linked_hover(browser: Any, url: str) -> None:
     webdriver.support.wait.WebDriverWait(browser, 5).until(
         lambda page: len(page.find_elements("css selector", "tr.linked")) == 1
     )
+
+
+def test_on_chip_roofs_are_shown_when_asked_for_and_in_the_link(browser: Any, url: str) -> None:
+    browser.get(url)
+    names = "return document.getElementById('chart-roofline').data.map(trace => trace.name)"
+    assert "alpha int8 SRAM" not in browser.execute_script(names)
+    click(browser, "#on-chip")
+    shown_traces = browser.execute_script(names)
+    assert "alpha int8 SRAM" in shown_traces
+    # 5 MB of weights fit into 8 MB.
+    assert shown_traces.count("fits on the chip") == 1
+    assert "on-chip=yes" in browser.current_url
+
+
+def test_expected_intervals_are_whiskers(browser: Any, url: str) -> None:
+    browser.get(url)
+    ends = browser.execute_script(
+        "const trace = document.getElementById('chart-efficiency').data.find(t => t.name === 'expected of a run');"
+        "return trace.y.map((y, i) => [y - trace.error_y.arrayminus[i], y + trace.error_y.array[i]])"
+    )
+    # Four configurations of the one machine whose rows know an interval.
+    assert ends == [pytest.approx([200, 600])] * 4
+
+
+def test_the_overview_says_what_was_run(browser: Any, url: str) -> None:
+    browser.get(f"{url}#network=one&pruning=dense")
+    cells = browser.find_elements("css selector", "#table-overview tbody tr:first-child > *")
+    assert [cell.text for cell in cells] == ["alpha", "[INT8]*[100%]\nbatch 1–4"]
+
+
+def test_machines_have_the_figures_colours(
+    browser: Any, url: str, report_data: ReportData
+) -> None:
+    from roofline.chart._style import colours
+
+    browser.get(url)
+    line = browser.execute_script(
+        "return document.getElementById('chart-roofline').data.find(t => t.name === 'alpha int8').line.color"
+    )
+    assert line == colours({row["platform"] for row in report_data.rows})["alpha"]
+
+
+def test_everything_is_reached_with_the_keyboard_and_the_focus_is_seen(
+    browser: Any, url: str
+) -> None:
+    browser.get(url)
+    keys = webdriver.common.keys.Keys
+    reached: list[str] = []
+    # Plotly's own buttons are on the way too.
+    for _ in range(150):
+        webdriver.ActionChains(browser).send_keys(keys.TAB).perform()
+        name, outline = browser.execute_script(
+            "const e = document.activeElement;"
+            "return [e.id || e.name || e.className || e.tagName, getComputedStyle(e).outlineStyle]"
+        )
+        reached.append(name)
+        # The skip link appears in its place; everything else is outlined.
+        assert outline in {"solid", "auto"} or name in {"skip", "BODY"}, name
+        if name == "metric":
+            break
+    order = [
+        name
+        for name in reached
+        if name in {"skip", "reset", "theme", "platform", "chart-roofline", "metric"}
+    ]
+    assert list(dict.fromkeys(order)) == [
+        "skip",
+        "reset",
+        "theme",
+        "platform",
+        "chart-roofline",
+        "metric",
+    ]
+    browser.find_element("css selector", 'input[name="platform"][value="alpha"]').send_keys(
+        keys.SPACE
+    )
+    assert shown(browser) == "12 of 24 rows shown"
+
+
+def test_it_prints_in_the_light_theme_on_a_page_s_width(browser: Any, url: str) -> None:
+    browser.get(f"{url}#theme=dark")
+    browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    state = (
+        "return [document.documentElement.dataset.theme, ...[...document.querySelectorAll('.chart')]"
+        ".map(c => (c.querySelector('.main-svg')?.getBoundingClientRect().width ?? 0))]"
+    )
+    theme, *widths = browser.execute_script(state)
+    assert theme == "light"
+    assert max(widths) <= 701
+    browser.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    theme, *widths = browser.execute_script(state)
+    assert theme == "dark"
+    assert max(widths) > 900
+    pdf = browser.execute_cdp_cmd("Page.printToPDF", {})["data"]
+    assert pdf.startswith("JVBER")  # "%PDF" in base64

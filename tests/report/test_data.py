@@ -47,6 +47,12 @@ def test_efficiency_is_measured_over_predicted() -> None:
         ({"measured_fps": "nan"}, "t row 1: measured_fps is 'nan'"),
         ({"latency_ms": "-1"}, "t row 1: latency_ms is '-1'"),
         ({"platform": ""}, "t row 1: no platform"),
+        ({"latency_ms": "12 ms"}, "t row 1: latency_ms is '12 ms', a number with a unit"),
+        ({"accuracy": "71%"}, "t row 1: accuracy is '71%', a number with a unit"),
+        (
+            {"predicted_low_fps": "9", "predicted_high_fps": "3"},
+            "t row 1: predicted_low_fps is above predicted_high_fps",
+        ),
     ],
 )
 def test_bad_values_are_refused_with_their_place(change: dict[str, str], message: str) -> None:
@@ -54,10 +60,23 @@ def test_bad_values_are_refused_with_their_place(change: dict[str, str], message
         check_rows([{**GOOD, **change}], "t")
 
 
+def test_a_share_among_percentages_of_one_task_is_flagged() -> None:
+    rows = [
+        {**GOOD, "network": name, "task": "ImageNet", "accuracy": accuracy}
+        for name, accuracy in (("a", 71.5), ("b", 0.73))
+    ]
+    flags = [row["flag"] for row in check_rows(rows, "t")]
+    assert flags == [None, "accuracy looks like a share, not percent"]
+    # Alone it may be what it says: a network that guesses among a thousand classes.
+    assert check_rows([{**GOOD, "task": "ImageNet", "accuracy": 0.1}], "t")[0]["flag"] is None
+
+
 def test_unknown_column_is_refused_with_the_nearest(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     path.write_text("platform,network,latency_s\np,n,1\n")
-    with pytest.raises(TableError, match=r"unknown column 'latency_s'. Did you mean 'latency_ms'\?"):
+    with pytest.raises(
+        TableError, match=r"unknown column 'latency_s'. Did you mean 'latency_ms'\?"
+    ):
         load_rows(path)
 
 
@@ -86,3 +105,11 @@ def test_predictions_become_rows(tmp_path: Path) -> None:
     path.write_text(json.dumps({"schema_version": 1, "predictions": [entry]}))
     (row,) = load_rows(path)
     assert row["predicted_fps"] == 7.0
+
+
+def test_intervals_of_predictions_become_columns(tmp_path: Path) -> None:
+    path = tmp_path / "p.json"
+    entry = {"network": "n", "platform": "p", "throughput_fps": 7.0, "interval_fps": [2.0, 5.0]}
+    path.write_text(json.dumps({"predictions": [entry]}))
+    (row,) = load_rows(path)
+    assert (row["predicted_low_fps"], row["predicted_high_fps"]) == (2.0, 5.0)

@@ -89,7 +89,7 @@
     if (!rows.length) { holder.replaceChildren(element("p", { className: "empty", textContent: "no data in this selection" })); return; }
     const names = columnsOf(rows);
     const head = element("tr", {}, ...names.map(name => {
-      const cell = element("th", { scope: "col" });
+      const cell = element("th", { scope: "col", className: `column-${name}` });
       if (!sortable) { cell.textContent = name; return cell; }
       const button = element("button", { type: "button", textContent: name + (sorting.column === name ? (sorting.down ? " ▼" : " ▲") : "") });
       button.addEventListener("click", () => { sorting = { column: name, down: sorting.column === name && !sorting.down }; drawTable(holder, sorted(chosen()), true); });
@@ -98,7 +98,7 @@
       return cell;
     }));
     const body = sorted(rows).map(row => {
-      const line = element("tr", {}, ...names.map(name => element("td", { className: typeof row[name] === "number" ? "number" : "", textContent: show(row[name]) })));
+      const line = element("tr", {}, ...names.map(name => element("td", { className: `column-${name}${typeof row[name] === "number" ? " number" : ""}`, textContent: show(row[name]) })));
       if (row.id !== undefined && sortable) line.dataset.id = row.id;
       return line;
     });

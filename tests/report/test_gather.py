@@ -1,0 +1,96 @@
+"""The verb joins files and record stores with what is known of their machines and networks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import roofline as rl
+from roofline.cli._report import gather
+from roofline.errors import RooflineError
+from roofline.validate.record import Job, Measurement, Status
+from roofline.validate.store import Store
+
+
+def run(network: str, machine: str, variant: str = "dense", **changes: object) -> Measurement:
+    job = Job(network=network, variant=variant, datatype="fp16", batch=1, backend="onnxruntime")
+    made = Measurement(job=job, status=Status.OK, machine=machine, samples_s=(0.01, 0.02, 0.03))
+    return replace(made, **changes)
+
+
+def test_a_store_gives_its_runs_with_predictions_where_network_and_machine_are_known(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "runs.db"
+    with Store(path) as store:
+        store.add(run("mlp", "tx2:maxn"))
+        store.add(run("mlp", "tx2:maxn", "keep-channels=0.5"))
+        store.add(run("mlp", "a machine of mine"))
+        store.add(run("my network", "tx2:maxn"))
+        store.add(run("mlp", "tx2:maxn", status=Status.FAILED, samples_s=(), reason="no"))
+    page = gather([str(path)], "")
+    assert len(page.rows) == 5
+    dense = rl.predict(rl.load("mlp"), rl.platform("tx2:maxn"), datatype="fp16").throughput_fps
+    half = rl.predict(rl.load("mlp").under(pruning=0.5), rl.platform("tx2:maxn"), datatype="fp16")
+    predicted = [row["predicted_fps"] for row in page.rows]
+    assert predicted == [dense, half.throughput_fps, None, None, dense]
+    # The median of 10, 20 and 30 ms.
+    assert page.rows[0]["measured_fps"] == pytest.approx(1 / 0.02)
+    assert page.rows[0]["latency_ms"] == pytest.approx(20)
+    assert page.rows[4]["measured_fps"] is None
+    assert "failed" in page.rows[4]["flag"]
+    assert {roof["platform"] for roof in page.roofs} == {"tx2:maxn"}
+
+
+def test_a_database_that_is_no_store_is_refused(tmp_path: Path) -> None:
+    import sqlite3
+
+    path = tmp_path / "other.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE t (x)")
+    connection.commit()
+    connection.close()
+    with pytest.raises(RooflineError, match="not a record store"):
+        gather([str(path)], "")
+
+
+def test_a_missing_store_is_refused_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(RooflineError, match="cannot read"):
+        gather([str(tmp_path / "none.db")], "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_roofs_of_a_calibrated_machine_come_from_its_comparisons(tmp_path: Path) -> None:
+    """No shipped file describes this machine; the comparisons state its peak and bandwidth."""
+    entry = {
+        "network": "n", "platform": "this-pc:2-threads", "datatype": "fp32", "batch": 1, "predicted_fps": 50.0,
+        "measured_fps": 20.0, "peak_op_s": 1e11, "bandwidth_b_s": 2e10, "performance_op_s": 1e11, "intensity": 12.0,
+        "median_ms": 50.0,
+    }  # fmt: skip
+    path = tmp_path / "v.json"
+    path.write_text(json.dumps({"comparisons": [entry]}))
+    page = gather([str(path)], "Mine")
+    assert page.title == "Mine"
+    assert page.roofs == (
+        {
+            "platform": "this-pc:2-threads",
+            "datatype": "fp32",
+            "peak_op_s": 1e11,
+            "bandwidth_b_s": 2e10,
+        },
+    )
+    (need,) = page.requirements
+    assert need["ops"] == 1e11 / 50.0
+    assert page.rows[0]["latency_ms"] == 50.0
+    assert page.rows[0]["flag"] is None
+
+
+def test_shipped_machines_show_their_largest_on_chip_memory(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("platform,network,datatype,measured_fps\nedgetpu:fast,n,int8,3\n")
+    (roof,) = gather([str(path)], "").roofs
+    assert roof["on_chip"] == "SRAM"
+    assert roof["on_chip_capacity_b"] == 8e6

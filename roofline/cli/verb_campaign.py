@@ -17,7 +17,7 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
-from roofline.errors import OptionError
+from roofline.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
     from roofline.validate._tracker import Tracker
@@ -130,6 +130,40 @@ def status(
     with Store(store or default_store()) as kept:
         found = state(wanted, kept)
     emit(_summary(found, form), output)
+
+
+@app.command("results")
+def results(
+    *,
+    campaign: CampaignArgument,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind",
+            help="speedup of compression, threads, tuning, or memory against its prediction.",
+        ),
+    ] = "speedup",
+    shortest: Annotated[
+        bool,
+        typer.Option("--shortest", help="Compare shortest samples, not medians (busy machines)."),
+    ] = False,
+    store: StoreOption = None,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Compare the runs of a campaign with one another: expected and achieved speed-ups, scaling, memory."""
+    from roofline.validate.campaign import load
+    from roofline.validate.campaign_run import state
+    from roofline.validate.derived import KINDS, configurations
+    from roofline.validate.store import Store, default_store
+
+    if kind not in KINDS:
+        hint = did_you_mean(kind, KINDS) or f"Known: {', '.join(KINDS)}"
+        raise OptionError(f"unknown kind {kind!r}", repair=hint)
+    with Store(store or default_store()) as kept:
+        found = configurations(state(load(campaign), kept).recorded(), shortest=shortest)
+    rows = KINDS[kind](found)
+    emit(_formatted(rows, {"campaign": campaign, "kind": kind, "rows": rows}, form), output)
 
 
 def _run(

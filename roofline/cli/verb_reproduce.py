@@ -16,6 +16,7 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
+from roofline.errors import OptionError
 
 if TYPE_CHECKING:
     from roofline.reproduce import Table
@@ -47,6 +48,19 @@ def reproduce(
             help="QuTiBench: the portal's table of measurements, for figures over batches.",
         ),
     ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store", help="For dlas: decide its observations from the records of this store."
+        ),
+    ] = None,
+    shortest: Annotated[
+        bool,
+        typer.Option(
+            "--shortest",
+            help="With --store: compare shortest samples, not medians (busy machines).",
+        ),
+    ] = False,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -54,7 +68,7 @@ def reproduce(
     from roofline.reproduce import PAPERS
     from roofline.reproduce import reproduce as recompute
 
-    tables = recompute(paper)
+    tables = recompute(paper) if store is None else _from_records(paper, store, shortest=shortest)
     if charts is not None:
         _draw(paper, charts, runs)
     if form is Format.JSON:
@@ -80,6 +94,22 @@ def _draw(paper: str, folder: Path, runs: Path | None) -> None:
     with progress(f"figures of {paper}") as report:
         paths = draw_figures(paper, folder, runs, report)
     typer.echo(f"wrote {len(paths) // 2} figures to {folder}", err=True)
+
+
+def _from_records(paper: str, store: Path, *, shortest: bool) -> tuple[Table, ...]:
+    from roofline.reproduce import dlas_runs
+    from roofline.validate.store import Store
+
+    if paper != "dlas":
+        raise OptionError(
+            f"the tables of {paper} are not decided from records", repair="Leave out --store"
+        )
+    if not store.is_file():
+        raise OptionError(
+            f"{store} does not exist", repair="Make it: roofline campaign run dlas-reduced"
+        )
+    with Store(store) as kept:
+        return dlas_runs.tables(list(kept.records()), shortest=shortest)
 
 
 def _scorecard(title: str, tables: tuple[Table, ...]) -> str:

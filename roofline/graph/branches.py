@@ -41,6 +41,7 @@ def run_if(walker: Walker, proto: NodeProto, environment: Environment, frame: Fr
         taken = "then" if bool(value.ravel()[0]) else "else"
     else:
         taken = _larger(tried)
+        walker.undecided += 1
         if len(tried) == 2:
             walker.notes.append(
                 f"{label(proto)}: its condition {proto.input[0]!r} is not known, so the larger branch ({taken}, "

@@ -43,7 +43,7 @@ def call_cost(resolved: ResolvedNode) -> CallCost:
         return CallCost(row, _NOTHING)
     unsized = _unsized(node, row.settings)
     if unsized is not None:
-        return CallCost(row, _NOTHING, f"the size of {unsized!r} depends on data")
+        return CallCost(row, _NOTHING, f"the size of {unsized!r} is not known before it runs")
     if row.cost is None:
         return CallCost(row, _NOTHING)
     cost = row.cost(node)

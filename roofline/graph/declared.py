@@ -101,7 +101,25 @@ class _Declaration:
             batch = next(
                 (tensor.shape[0] for tensor in tensors if tensor.shape and tensor.shape[0]), 1
             )
+        self._check_batch(batch or 1)
         return Declared(tensors, self._symbols, tuple(self._notes), batch or 1, self._overridden)
+
+    def _check_batch(self, batch: int) -> None:
+        """Refuse a batch that no input took: a count at another batch must not pass for the one asked for."""
+        asked = self._request.batch
+        if asked in (None, batch):
+            return
+        fixed = next((name for name, dims in self._declared.items() if dims), None)
+        if fixed is None:
+            raise DimensionError(
+                f"no input has a leading dimension that could be {asked} items",
+                repair="Leave --batch out",
+            )
+        dims = self._declared[fixed] or ()
+        raise DimensionError(
+            f"the model is at batch {batch}, not {asked}: its input {fixed!r} is {_shown(dims)}",
+            repair=f"Leave --batch out, or give the whole shape: --input {fixed}={_example((asked, *dims[1:]))}",
+        )
 
     def _dims(self, entry: ValueInfoProto) -> tuple[Dim, ...] | None:
         tensor = entry.type.tensor_type

@@ -1,4 +1,4 @@
-"""Loop, Scan and SequenceMap brought to one form: what is carried, what is sliced, how many trips."""
+"""Loop and Scan brought to one form: what is carried, what is sliced, how many trips."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ENDLESS = 1 << 31
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A Loop, Scan or SequenceMap brought to one form."""
+    """A Loop or Scan brought to one form."""
 
     body: GraphProto
     name: str
@@ -57,21 +57,12 @@ def plan_of(
     if proto.op_type == "Loop":
         return _loop(walker, body, operands, name)
     attributes = walker.attributes(proto, frame)
-    if proto.op_type == "Scan":
-        parts = scan_parts(proto, attributes, operands, frame.opsets.get("", 0))
-        constant = all(tensor.constant for tensor in parts.slices)
-        return Plan(
-            body, name, parts.carried, parts.slices, False, parts.trips, False, parts.stack_axes, constant,
-            parts.items,
-        )  # fmt: skip
-    held = walker.sequences.contents(operands[0] if operands else None)
-    elements = tuple(
-        found[0] if (found := walker.sequences.contents(tensor)) else (tensor or Tensor(""))
-        for tensor in operands
-    )
-    trips = None if held is None else len(held)
-    constant = all(tensor is None or tensor.constant for tensor in operands)
-    return Plan(body, name, (), elements, False, trips, False, (), constant)
+    parts = scan_parts(proto, attributes, operands, frame.opsets.get("", 0))
+    constant = all(tensor.constant for tensor in parts.slices)
+    return Plan(
+        body, name, parts.carried, parts.slices, False, parts.trips, False, parts.stack_axes, constant,
+        parts.items,
+    )  # fmt: skip
 
 
 def _loop(

@@ -1,7 +1,6 @@
-"""Loop and Scan: bodies walked once and counted by their trips, or trip by trip where shapes change.
+"""Loop and Scan: bodies walked once and counted by their trips, or trip by trip where shapes or branches change.
 
-Spec: https://onnx.ai/onnx/operators/onnx__Loop.html, https://onnx.ai/onnx/operators/onnx__Scan.html and
-https://onnx.ai/onnx/operators/onnx__SequenceMap.html.
+Spec: https://onnx.ai/onnx/operators/onnx__Loop.html and https://onnx.ai/onnx/operators/onnx__Scan.html.
 """
 
 from __future__ import annotations
@@ -89,7 +88,13 @@ def _run(
         )
         return 0, plan.carried, tuple(_stacked(row, 0) for row in first.rows), ()
     inner = frame.inside(local, repeats=plan.trips or 1, loops=1, container=plan.name)
+    before = (walker.undecided, len(walker.notes))
     trip = _settle(walker, plan, environment, inner)
+    if walker.undecided > before[0] and plan.trips is not None:
+        # The trip's number, or what it carries, may decide the branches that one walk for all could not.
+        found = _decided(walker, plan, environment, frame, local, before)
+        if found is not None:
+            return found
     steady = _alike(plan.carried, trip.carried) and not _unresolved(trip.nodes)
     ends_by_count = plan.trips is not None and (not plan.maximum or trip.goes_on is True)
     if steady and ends_by_count and plan.trips is not None:
@@ -121,6 +126,36 @@ def _run(
         tuple(_stacked(row, None) for row in trip.rows),
         uncounted,
     )
+
+
+def _decided(
+    walker: Walker,
+    plan: Plan,
+    environment: Environment,
+    frame: Frame,
+    local: str,
+    before: tuple[int, int],
+) -> tuple[int, tuple[Tensor, ...], tuple[Tensor, ...], tuple[ResolvedNode, ...]] | None:
+    """Walk every trip, and return what was found where that decides every branch.
+
+    Args:
+        walker: The walk.
+        plan: The loop.
+        environment: The values around it.
+        frame: Where it lies.
+        local: Its name there.
+        before: How many branches had been chosen blindly, and how many notes taken, before the loop was met.
+    """
+    undecided, notes = before
+    said = walker.notes[notes:]
+    del walker.notes[notes:]
+    blind = walker.undecided
+    found = _one_by_one(walker, plan, environment, frame, local)
+    if found is not None and walker.undecided == blind:
+        walker.undecided = undecided
+        return found
+    walker.notes[notes:] = said
+    return None
 
 
 def _settle(walker: Walker, plan: Plan, environment: Environment, frame: Frame) -> _Trip:

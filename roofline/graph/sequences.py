@@ -30,6 +30,10 @@ class Sequences:
         """Return what a sequence holds."""
         return None if tensor is None else self._contents.get(tensor.name)
 
+    def remember(self, name: str, contents: Contents) -> None:
+        """Note what a sequence holds."""
+        self._contents[name] = contents
+
     def alias(self, tensor: Tensor, name: str) -> None:
         """Let another name stand for a sequence too."""
         if tensor.name in self._contents:

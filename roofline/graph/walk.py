@@ -42,6 +42,8 @@ class Walker:
     stored: dict[str, str] = field(default_factory=dict[str, str])
     """Flat name of a stored tensor to the name it is stored under, where they differ."""
     sequences: Sequences = field(default_factory=Sequences)
+    undecided: int = 0
+    """How many times a branch was chosen without knowing its condition."""
     apart: int = 0
     """Calls walked so far in loops that are followed trip by trip."""
     used_values: set[str] = field(default_factory=set[str])
@@ -66,6 +68,8 @@ class Walker:
         for sparse in graph.sparse_initializer:
             name = sparse.values.name
             names[name] = self._keep(sparse_tensor(sparse, frame.prefix + name), name, frame)
+        if not frame.depth:
+            self._override(names)
         names.update(given)
         where = f"the graph {graph.name!r}" if graph.name else "the graph"
         ordered, moved = schedule(graph.node, names, outer if outer is not None else (), where)
@@ -173,6 +177,15 @@ class Walker:
                     self.used_values.add(name)
                     tensor = with_value(tensor, self.values[name])  # noqa: PLW2901
                 environment.names[name] = tensor
+
+    def _override(self, names: dict[str, Tensor | None]) -> None:
+        """Replace stored defaults by the values that the caller gives."""
+        for name in self.values:
+            tensor = names.get(name)
+            if tensor is not None:
+                self.used_values.add(name)
+                fed = replace(tensor, value=None, constant=False, stored=False)
+                names[name] = with_value(fed, self.values[name])
 
     def _keep(self, tensor: Tensor, name: str, frame: Frame) -> Tensor:
         if frame.depth:
@@ -349,6 +362,10 @@ class Walker:
             from roofline.graph.branches import run_if
 
             run_if(self, proto, environment, frame)
+        elif proto.op_type == "SequenceMap":
+            from roofline.graph.sequence_map import run_sequence_map
+
+            run_sequence_map(self, proto, environment, frame)
         else:
             from roofline.graph.loops import run_loop
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,9 @@ from roofline.precision import packed_bytes
 
 _STEERING = frozenset({"int64", "uint64", "bool", "string"})
 """Datatypes of index tables, masks and shapes; no network stores its weights in them."""
+
+_BITS = {"MatMulBnb4": 4, "MatMulNBits": 4, "GatherBlockQuantized": 4, "QMoE": 4}
+"""Width of the weights that these operators pack into bytes, where no attribute says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,15 @@ class Weights:
     """What every call of a graph reads of the stored tensors; constant results remember what they were made of."""
 
     storage: Mapping[str, str]
+    results: Collection[str] = ()
+    """Names of the graph's own outputs."""
     _origins: dict[str, Origins] = field(default_factory=dict[str, "Origins"])
 
     def read(self, resolved: ResolvedNode) -> Origins:
         """Return the stored tensors that a call reads as weights, scales or zero points, by key.
 
         Calls must come in execution order. A call whose results depend on no input reads nothing by itself: what it
-        was made of is read by those who use its result.
+        was made of is read by those who use its result, unless the graph itself gives that result.
         """
         node, row = resolved.node, lookup(resolved.node)
         found: dict[str, Stored] = {}
@@ -66,6 +71,8 @@ class Weights:
             steers = output is None or output.dtype is None or output.dtype.name in _STEERING
             if output is not None and not steers and not output.stored and made:
                 self._origins[output.name] = made
+                if output.name in self.results:
+                    return made
         return _NOTHING
 
     def _gather(
@@ -110,7 +117,7 @@ def _elements(node: Node, tensor: Tensor) -> int:
     attributes: Mapping[str, Any] = node.attributes
     if tensor.dtype is None or tensor.dtype.name not in ("uint8", "int8"):
         return count
-    bits = attributes.get("bits", attributes.get("expert_weight_bits"))
+    bits = attributes.get("bits", attributes.get("expert_weight_bits", _BITS.get(node.op_type)))
     if node.domain != "com.microsoft" or not isinstance(bits, int) or not 0 < bits < 8:
         return count
     rows, columns = attributes.get("N"), attributes.get("K")
@@ -163,7 +170,7 @@ def weight_bytes(stored: Stored) -> int:
 
 def reads_of(graph: ResolvedGraph) -> tuple[list[Origins], list[Origins]]:
     """Return what each executed call reads, and what the calls of branches not taken would read."""
-    weights = Weights(graph.storage)
+    weights = Weights(graph.storage, {tensor.name for tensor in graph.outputs})
     return [weights.read(node) for node in graph.nodes], [
         weights.read(node) for node in graph.idle
     ]

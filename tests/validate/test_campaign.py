@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -353,3 +354,18 @@ def test_a_dry_run_lists_and_runs_nothing(tmp_path):
     assert document["estimate_h"] > 0
     with Store(store) as kept:
         assert len(kept) == 0
+
+
+@pytest.mark.parametrize("page", ["campaigns.md", "boards.md"])
+def test_the_campaigns_in_the_documentation_can_be_run(tmp_path, page):
+    text = (Path(__file__).parents[2] / "docs" / page).read_text()
+    (tmp_path / "my").mkdir()
+    (tmp_path / "my" / "model.onnx").write_bytes(b"not looked at before it is run")
+    blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
+    whole = [block for block in blocks if "schema_version" in block]
+    assert whole
+    for block in blocks:
+        path = tmp_path / "documented.yaml"
+        # A fragment is shown below the whole file it belongs to.
+        path.write_text(block if block in whole else f"schema_version: 1\nnetwork: mlp\n{block}")
+        assert load(path).points

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,7 @@ import numpy as np
 
 from roofline.errors import MeasurementError
 from roofline.node import Array
-from roofline.validate._tvm_algorithms import apply
-from roofline.validate._tvm_integer import use_integers
-from roofline.validate._tvm_sparse import apply_sparse, sparse_form
+from roofline.validate._tvm_plan import Choose, Computation, arrange_convolutions, arrange_weights
 from roofline.validate.backend import UnsupportedModelError
 
 _UNSUPPORTED = (
@@ -62,17 +60,6 @@ def unsupported(model: Any) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Computation:
-    """How the layers of a model are to be computed."""
-
-    algorithm: str = "default"
-    """Of dense convolutions: a name of `_tvm_algorithms.ALGORITHMS`, or TVM's own choice."""
-    sparse_format: str = "dense"
-    """``csr`` or ``bsr`` skips the zeros of pruned weights; convolutions then go by ``algorithm``
-    too, direct or as a matrix product."""
-
-
-@dataclass(frozen=True, slots=True)
 class Imported:
     """A module, and what was done to make it."""
 
@@ -82,17 +69,21 @@ class Imported:
     """What the arithmetic runs in, where it is not the datatype of the file's weights."""
 
 
-def import_model(path: Path, target: Any, how: Computation | None = None) -> Imported:
+def import_model(
+    path: Path, target: Any, how: Computation | None = None, choose: Choose | None = None
+) -> Imported:
     """Return the model as a Relax module with fused, unscheduled kernels.
 
     Args:
         path: An ONNX file with weights and fixed shapes.
         target: The TVM target to lower for.
         how: How its layers are computed; None is TVM's own way.
+        choose: For the algorithm ``best``, that of a convolution.
 
     Raises:
         UnsupportedModelError: An operator cannot be imported.
     """
+    how = how or Computation()
     onnx: Any = importlib.import_module("onnx")
     relax: Any = importlib.import_module("tvm.relax")
     frontend: Any = importlib.import_module("tvm.relax.frontend.onnx")
@@ -109,14 +100,38 @@ def import_model(path: Path, target: Any, how: Computation | None = None) -> Imp
         text = str(error).strip().splitlines()
         what = f"{kind}: {text[-1] if text else ''}"
         raise UnsupportedModelError(f"TVM cannot import the model ({what})") from error
-    module, notes, executed = _compute(module, target, how or Computation())
+    weighty = arrange_weights(module, how)
+    module = weighty.module
     passes = relax.transform
     with target:
         module = tvm.transform.Sequential(
             [
                 passes.DecomposeOpsForInference(),
                 passes.CanonicalizeBindings(),
-                passes.LegalizeOps(),
+                passes.FoldConstant(),
+            ]
+        )(module)
+    arranged = arrange_convolutions(module, target, how, choose)
+    executed = weighty.executed or arranged.executed
+    notes = (*done, *weighty.notes, *arranged.notes)
+    return Imported(lower(arranged.module, target, fast=how.blocked), notes, executed)
+
+
+def lower(module: Any, target: Any, *, fast: bool = False) -> Any:
+    """Return a Relax module as fused, unscheduled kernels.
+
+    Args:
+        module: A Relax module.
+        target: The TVM target.
+        fast: Whether exponentials are lowered as `fast_mathematics`.
+    """
+    relax: Any = importlib.import_module("tvm.relax")
+    tvm: Any = importlib.import_module("tvm")
+    passes = relax.transform
+    with target:
+        return tvm.transform.Sequential(
+            [
+                passes.LegalizeOps(dict(fast_mathematics()) if fast else None),
                 passes.AnnotateTIROpPattern(),
                 passes.FoldConstant(),
                 passes.FuseOps(),
@@ -126,33 +141,41 @@ def import_model(path: Path, target: Any, how: Computation | None = None) -> Imp
                 passes.AttachAttrLayoutFreeBuffers(),
             ]
         )(module)
-    return Imported(module, (*done, *notes), executed)
 
 
-def _compute(module: Any, target: Any, how: Computation) -> tuple[Any, tuple[str, ...], str]:
-    """Put integer, sparse and chosen algorithms in the place of TVM's own computations."""
-    notes: list[str] = []
-    executed = ""
-    module, quantized = use_integers(module)
-    if quantized["integer"]:
-        executed = (
-            "int8, int32 sums" if not quantized["float"] else "int8, int32 sums; in part fp32"
-        )
-        notes.append(
-            f"{quantized['integer']} layers in integers, {quantized['float']} in floating point"
-        )
-    if how.sparse_format != "dense":
-        way = "direct" if how.algorithm in {"default", "direct"} else "gemm"
-        module, sparse = apply_sparse(module, sparse_form(f"{how.sparse_format}_{way}"))
-        notes.append(
-            f"{sparse['sparse']} layers sparse ({how.sparse_format}, {way}), {sparse['dense']} dense"
-        )
-    if how.algorithm != "default":
-        module, used = apply(module, target, lambda _: how.algorithm)
-        notes.append(
-            "convolutions: " + ", ".join(f"{count} {name}" for name, count in sorted(used.items()))
-        )
-    return module, tuple(notes), executed
+def fast_mathematics() -> Mapping[str, Callable[[Any, Any], Any]]:
+    """Return how operators with exponentials are lowered: as polynomials, which fill vectors.
+
+    The exact functions are calls of the C library, one per element. The polynomials are Cephes's, right to
+    about one unit in the last place of fp32.
+    """
+    topi: Any = importlib.import_module("tvm.topi")
+    tirx: Any = importlib.import_module("tvm.tirx")
+
+    def sigmoid(image: Any) -> Any:
+        one = tirx.const(1, image.dtype)
+        return topi.divide(one, topi.add(one, topi.fast_exp(topi.negative(image))))
+
+    def lowered(exact: Any, fast: Any) -> Callable[[Any, Any], Any]:
+        def legalize(builder: Any, call: Any) -> Any:
+            form = fast if str(call.args[0].ty.dtype) == "float32" else exact
+            return builder.call_te(form, call.args[0])
+
+        return legalize
+
+    def silu(image: Any) -> Any:
+        return topi.multiply(image, sigmoid(image))
+
+    def exact_silu(image: Any) -> Any:
+        return topi.multiply(image, topi.sigmoid(image))
+
+    return {
+        "relax.sigmoid": lowered(topi.sigmoid, sigmoid),
+        "relax.nn.silu": lowered(exact_silu, silu),
+        "relax.tanh": lowered(topi.tanh, topi.fast_tanh),
+        "relax.exp": lowered(topi.exp, topi.fast_exp),
+        "relax.erf": lowered(topi.erf, topi.fast_erf),
+    }
 
 
 def _fold_normalizations(graph: Any) -> int:

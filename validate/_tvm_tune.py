@@ -198,8 +198,9 @@ def unscheduled(module: Any) -> tuple[str, ...]:
 
 def _kernels(ms: Any, module: Any, target: Any) -> list[Any]:
     """Kernels with convolutions and matrix products first, the most often used first among them."""
+    open_kernels = set(unscheduled(module))
     found = ms.relax_integration.extract_tasks(module, target)
-    kept = [kernel for kernel in found if not kernel.task_name.startswith("reshape")]
+    kept = [kernel for kernel in found if kernel.task_name in open_kernels]
     return sorted(
         kept, key=lambda kernel: (not _is_heavy(kernel), -kernel.weight, kernel.task_name)
     )

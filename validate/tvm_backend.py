@@ -1,7 +1,8 @@
 """Apache TVM: Relax import from ONNX, LLVM code for this CPU, MetaSchedule tuning.
 
 ``untuned`` is TVM's default lowering: plain serial loops, tens of times slower than the machine allows,
-so it says nothing about the machine. ``tuned`` tries schedules for every kernel within a budget.
+so it says nothing about the machine. ``tuned`` keeps images in blocks of channels, tries a few tiles for every
+convolution and matrix product, and has MetaSchedule try schedules for whatever is left, within a budget.
 """
 
 from __future__ import annotations
@@ -15,18 +16,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roofline.errors import MeasurementError, did_you_mean
 from roofline.node import Array
 from roofline.validate import _tvm_setup as setup
 from roofline.validate._environment import package_version
-from roofline.validate._tvm_algorithms import ALGORITHMS
-from roofline.validate._tvm_import import Computation
+from roofline.validate._tvm_plan import ALGORITHMS, BLOCKED, Computation, lanes
 from roofline.validate.backend import Arrays, Artifact, Report, Request, Session, backends
 from roofline.validate.record import Job
 
-_DATATYPES = ("fp32", "fp64", "fp16", "int8")
+if TYPE_CHECKING:
+    from roofline.validate._tvm_search import Findings
+
+_DATATYPES = ("fp32", "fp64", "fp16", "bf16", "int8", "uint8", "int4")
 _COMPILERS = ("g++", "clang++", "c++")
 
 
@@ -62,7 +65,7 @@ class TvmBackend:
 
     title = "Apache TVM"
     tunings: tuple[str, ...] = ("tuned", "untuned")
-    algorithms: tuple[str, ...] = ("default", *ALGORITHMS)
+    algorithms: tuple[str, ...] = ALGORITHMS
     """Ways to compute a convolution."""
     sparse_formats: tuple[str, ...] = ("csr", "bsr")
     """Formats of pruned weights whose zeros it skips."""
@@ -133,7 +136,8 @@ def computation(job: Job) -> Computation:
         if asked not in known:
             hint = did_you_mean(asked, known) or f"Known: {', '.join(known)}"
             raise MeasurementError(f"the TVM backend has no {what} {asked!r}", repair=hint)
-    return Computation(job.algorithm, form)
+    tuned_by_choice = job.algorithm == "default" and job.tuning == "tuned"
+    return Computation(BLOCKED if tuned_by_choice else job.algorithm, form)
 
 
 def _folder(request: Request, description: Mapping[str, Any]) -> Path:
@@ -159,9 +163,6 @@ def _variant(job: Job) -> str:
 def _compile(
     tvm: Any, request: Request, description: Mapping[str, Any], folder: Path, report: Report
 ) -> Artifact:
-    from roofline.validate import _tvm_tune
-    from roofline.validate._tvm_import import import_model
-
     job = request.job
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "schedules"
@@ -169,19 +170,8 @@ def _compile(
     if job.tuning == "tuned":
         if request.fresh:
             shutil.rmtree(database, ignore_errors=True)
-        target = tvm.target.Target(dict(description))
         report("importing into TVM", 0, 1)
-        module = import_model(request.model, target, computation(job)).module
-        tuned = _tvm_tune.tune(
-            module,
-            target,
-            database,
-            trials=job.trials,
-            budget_s=job.tuning_budget_s,
-            threads=job.threads,
-            report=report,
-        )
-        del module
+        tuned = _tune(request, tvm.target.Target(dict(description)), database, report)
     report("compiling", 0, 1)
     start = time.monotonic()
     built = _build(tvm, request, description, database)
@@ -194,8 +184,8 @@ def _compile(
         notes += (
             "no C++ compiler: compiled again in the measured process, its peak memory included",
         )
-    if tuned is not None and not tuned.finished:
-        notes += (f"the tuning budget ended after {tuned.trials} trials",)
+    if tuned is not None:
+        notes += tuned.notes
     return Artifact(
         library if linked else database,
         compiled_for=setup.describe(description),
@@ -212,6 +202,55 @@ def _compile(
             "complete": tuned is None or tuned.finished,
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tuning:
+    """What tuning came to."""
+
+    seconds: float
+    finished: bool
+    notes: tuple[str, ...]
+
+
+def _tune(request: Request, target: Any, database: Path, report: Report) -> _Tuning:
+    """Try tiles for what has a template and schedules for the rest, within one budget."""
+    from roofline.validate import _tvm_search as tiling
+    from roofline.validate import _tvm_tune
+    from roofline.validate._tvm_import import import_model
+
+    job, how = request.job, computation(request.job)
+    start = time.monotonic()
+
+    def left() -> float:
+        spent = time.monotonic() - start
+        return max(1.0, job.tuning_budget_s - spent) if job.tuning_budget_s else 0.0
+
+    module = import_model(request.model, target, how).module
+    notes: list[str] = []
+    finished = True
+    if how.blocked:
+        findings = _findings(request, target)
+        searched = tiling.search(
+            module, target, findings, budget_s=left(), workers=job.threads, report=report
+        )
+        finished = searched.finished
+        notes += [] if finished else [f"the budget ended after {searched.tried} tiles"]
+        module = tiling.schedule_blocks(module, lanes(target), findings.tile)
+    tuned = _tvm_tune.tune(
+        module, target, database,
+        trials=job.trials, budget_s=left(), threads=job.threads, report=report,
+    )  # fmt: skip
+    if not tuned.finished:
+        notes.append(f"the tuning budget ended after {tuned.trials} trials")
+    return _Tuning(time.monotonic() - start, finished and tuned.finished, tuple(notes))
+
+
+def _findings(request: Request, target: Any) -> Findings:
+    from roofline.validate._tvm_search import findings_for
+
+    cpu = str(target.attrs["mcpu"])
+    return findings_for(request.folder / "tvm", cpu, lanes(target), fresh=request.fresh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,13 +277,18 @@ def _executed(job: Job, target: Any) -> str:
 def _build(tvm: Any, request: Request, description: Mapping[str, Any], database: Path) -> _Built:
     from roofline.validate import _tvm_tune
     from roofline.validate._tvm_import import import_model, input_names
+    from roofline.validate._tvm_search import first_guess, schedule_blocks
 
     target = tvm.target.Target(dict(description))
-    imported = import_model(request.model, target, computation(request.job))
+    how, tuned = computation(request.job), request.job.tuning == "tuned"
+    imported = import_model(request.model, target, how)
     module = imported.module
     names = tuple(input_names(module))
     kernels = len(_tvm_tune.unscheduled(module))
-    if request.job.tuning == "tuned":
+    if how.blocked:
+        find = _findings(request, target).tile if tuned else first_guess
+        module = schedule_blocks(module, lanes(target), find)
+    if tuned:
         module, untuned = _tvm_tune.apply(module, target, database)
     else:
         untuned = _tvm_tune.unscheduled(module)

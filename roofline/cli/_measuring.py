@@ -25,6 +25,13 @@ TuningOption = Annotated[
         help="For TVM: tuned, or untuned (default lowering; says nothing about the machine).",
     ),
 ]
+AlgorithmOption = Annotated[
+    str,
+    typer.Option(
+        "--algorithm",
+        help="How TVM computes convolutions: direct, gemm, spatial_pack, winograd, blocked, or best of them per layer.",
+    ),
+]
 TrialsOption = Annotated[
     int, typer.Option("--trials", min=1, help="Schedules tried per kernel when tuning.")
 ]
@@ -76,6 +83,7 @@ def make_options(
     time_limit: float,
     memory_limit_gb: float,
     fresh: bool,
+    algorithm: str = "default",
     machine: str = "",
     target: str = "local",
     backend_options: dict[str, str] | None = None,
@@ -95,6 +103,7 @@ def make_options(
         target=target,
         backend_options=backend_options or {},
         fresh=fresh,
+        algorithm=algorithm,
         protocol=Protocol(
             runs=runs,
             sampling_s=sampling_s,

@@ -14,6 +14,7 @@ from roofline.cli._compression import (
     written,
 )
 from roofline.cli._measuring import (
+    AlgorithmOption,
     BackendsOption,
     BudgetOption,
     MemoryLimitOption,
@@ -59,6 +60,7 @@ def measure(
     ],
     backend: BackendsOption = None,
     tuning: TuningOption = "",
+    algorithm: AlgorithmOption = "default",
     trials: TrialsOption = 16,
     budget_s: BudgetOption = 0.0,
     threads: ThreadsOption = 0,
@@ -110,6 +112,7 @@ def measure(
         time_limit=time_limit,
         memory_limit_gb=memory_limit_gb,
         fresh=fresh,
+        algorithm=algorithm,
         machine=rpc_key,
         target=rpc_key or "local",
         backend_options={"rpc_target": rpc_target} if rpc_target else None,

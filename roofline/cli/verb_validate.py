@@ -18,6 +18,7 @@ from roofline.cli._compression import (
     written,
 )
 from roofline.cli._measuring import (
+    AlgorithmOption,
     BackendsOption,
     BudgetOption,
     MemoryLimitOption,
@@ -74,6 +75,7 @@ def validate(
     ] = None,
     backend: BackendsOption = None,
     tuning: TuningOption = "",
+    algorithm: AlgorithmOption = "default",
     trials: TrialsOption = 16,
     budget_s: BudgetOption = 0.0,
     threads: ThreadsOption = 0,
@@ -117,6 +119,7 @@ def validate(
         time_limit=time_limit,
         memory_limit_gb=memory_limit_gb,
         fresh=False,
+        algorithm=algorithm,
         machine=machine.key,
     )
     chosen = {name: for_backend(options, name) for name in backend or ["onnxruntime"]}

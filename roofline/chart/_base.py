@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 FORMATS = (".png", ".svg", ".pdf")
 """File formats a figure can be saved in, by suffix."""
+
+_NOTEBOOK_DPI = 80
 
 # No date and no version in a file: the same values give the same bytes.
 _METADATA: dict[str, dict[str, None]] = {
@@ -86,9 +89,14 @@ class Chart(ABC):
             raise MissingPackageError("pandas", "tables", "A table") from error
         return pd.DataFrame(self.records())
 
-    def _repr_png_(self) -> bytes:
-        """Show the chart in a notebook."""
-        return _rendered(self.figure(), ".png")
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Show the chart in a notebook, as a picture and not as its values."""
+        del include, exclude
+        picture = base64.b64encode(_rendered(self.figure(), ".png", dpi=_NOTEBOOK_DPI))
+        return {
+            "image/png": picture.decode(),
+            "text/plain": f"{type(self).__name__} of {len(self.records())} rows",
+        }
 
 
 def new_axes(size: tuple[float, float]) -> Axes:
@@ -186,11 +194,13 @@ def outside_legend(ax: Drawing, handles: Sequence[Any] | None = None, title: str
         ax.legend(handles=list(handles), **options)
 
 
-def _rendered(figure: Drawing, suffix: str) -> bytes:
+def _rendered(figure: Drawing, suffix: str, *, dpi: int | None = None) -> bytes:
     matplotlib = _matplotlib()
     buffer = io.BytesIO()
     with matplotlib.rc_context(dict(RC)):
-        figure.savefig(buffer, format=suffix[1:], metadata=_METADATA[suffix])
+        figure.savefig(
+            buffer, format=suffix[1:], metadata=_METADATA[suffix], dpi=dpi or RC["savefig.dpi"]
+        )
     return buffer.getvalue()
 
 

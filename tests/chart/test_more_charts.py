@@ -344,3 +344,11 @@ def test_a_machine_keeps_its_colour_from_chart_to_chart():
     for name in published:
         assert colours([name])[name] == everywhere[name]
         assert colours([f"{name} fp16"])[f"{name} fp16"] == everywhere[name]
+
+
+def test_a_notebook_shows_a_picture_and_not_the_values(rows):
+    import base64
+
+    bundle = efficiency(rows[:3])._repr_mimebundle_()
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    assert bundle["text/plain"] == "EfficiencyChart of 3 rows"

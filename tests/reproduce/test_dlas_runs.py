@@ -63,7 +63,11 @@ def test_sparse_against_dense_and_gemm_against_direct():
 
 def test_shares_of_the_expectation():
     # Weights: 4x of 20x is 20 %. Channels: 3x of the less than 4x that is expected.
-    runs = [run(NETWORKS[0], 12), run(NETWORKS[0], 3, variant=SPARSE), run(NETWORKS[0], 4, variant=PRUNED)]
+    runs = [
+        run(NETWORKS[0], 12),
+        run(NETWORKS[0], 3, variant=SPARSE),
+        run(NETWORKS[0], 4, variant=PRUNED),
+    ]
     found = verdicts(runs)
     assert found["IV"][0] == HOLDS
     assert "weights 20 % of 20x" in found["IV"][1]
@@ -88,7 +92,11 @@ def test_what_tuning_changes():
 
 
 def test_quantization():
-    runs = [run(NETWORKS[0], 4), run(NETWORKS[0], 1, datatype="int8"), run(NETWORKS[0], 8, datatype="fp16")]
+    runs = [
+        run(NETWORKS[0], 4),
+        run(NETWORKS[0], 1, datatype="int8"),
+        run(NETWORKS[0], 8, datatype="fp16"),
+    ]
     assert verdicts(runs)["V"][0] == HOLDS
     assert "fp16 0.5x, int8 4x" in verdicts(runs)["V"][1]
 

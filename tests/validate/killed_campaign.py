@@ -67,7 +67,7 @@ def main():
         lost += [entry for entry in confirmed if tuple(entry) not in there]
         if not was_killed:
             break
-    print(json.dumps({"killed": killed, "confirmed": len(confirmed), "lost": lost}))
+    json.dump({"killed": killed, "confirmed": len(confirmed), "lost": lost}, sys.stdout)
 
 
 if __name__ == "__main__":

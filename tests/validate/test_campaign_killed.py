@@ -79,7 +79,9 @@ def test_two_processes_on_one_store_double_nothing(tmp_path):
     assert len(turns) == len(set(turns)) == 80
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel ends orphans on Linux")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="the kernel ends orphans on Linux"
+)
 def test_a_killed_campaign_leaves_no_run_behind(small_model, tmp_path, fake_backend):
     path = tmp_path / "hang.yaml"
     path.write_text(
@@ -90,7 +92,9 @@ def test_a_killed_campaign_leaves_no_run_behind(small_model, tmp_path, fake_back
     environment = {**os.environ, "ROOFLINE_CACHE": str(tmp_path / "cache")}
     process = subprocess.Popen(command, env=environment)
     try:
-        worker = waited(lambda: next(iter(children(process.pid, "_worker", action=b'"run"')), None))
+        worker = waited(
+            lambda: next(iter(children(process.pid, "_worker", action=b'"run"')), None)
+        )
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -102,9 +106,9 @@ def children(parent, word, action):
         try:
             command = (entry / "cmdline").read_bytes().split(b"\0")
             ppid = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            if ppid == parent and any(word.encode() in part for part in command):
-                if action in (Path(command[-3].decode()) / "request.json").read_bytes():
-                    yield int(entry.name)
+            ours = ppid == parent and any(word.encode() in part for part in command)
+            if ours and action in (Path(command[-3].decode()) / "request.json").read_bytes():
+                yield int(entry.name)
         except (OSError, IndexError, ValueError):
             continue
 

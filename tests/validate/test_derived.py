@@ -28,7 +28,12 @@ def run(seconds, *, status=Status.OK, samples=None, rss=None, **job):
 
 
 def test_rounds_are_taken_together_and_failures_left_out():
-    rounds = [run(4e-3, samples=(4e-3, 4e-3, 1e-3)), run(2e-3), run(3e-3), run(1.0, status=Status.FAILED)]
+    rounds = [
+        run(4e-3, samples=(4e-3, 4e-3, 1e-3)),
+        run(2e-3),
+        run(3e-3),
+        run(1.0, status=Status.FAILED),
+    ]
     (one,) = configurations(rounds)
     # The median of the rounds' medians 4, 2 and 3 ms.
     assert (one.seconds, one.rounds, one.technique) == (3e-3, 3, DENSE)

@@ -67,7 +67,7 @@ def test_the_tracker_tells_its_servers_by_key(tracker):
         "nano": ("10.0.0.6:9090",),
         "pi": ("10.0.0.5:9090", "10.0.0.7:9090"),
     }
-    with pytest.raises(BoardError, match="no server .* has the key 'pie'. Did you mean 'pi'"):
+    with pytest.raises(BoardError, match=r"no server .* has the key 'pie'. Did you mean 'pi'"):
         there.check("pie")
 
 
@@ -75,7 +75,7 @@ def test_a_board_is_given_or_the_wait_ends(tracker):
     given = tracker(MAGIC, SUMMARY, [0, ["10.0.0.5", 9090, "pi:0.5"]]).request("pi", wait_s=5)
     assert (given.host, given.port, given.key) == ("10.0.0.5", 9090, "pi:0.5")
     start = time.monotonic()
-    with pytest.raises(BoardError, match="was busy for 0.3 s"):
+    with pytest.raises(BoardError, match=r"was busy for 0.3 s"):
         tracker(MAGIC, SUMMARY, None).request("pi", wait_s=0.3)
     assert time.monotonic() - start < 5
 
@@ -90,9 +90,7 @@ def test_a_board_is_given_or_the_wait_ends(tracker):
         (MAGIC, 3, "broke off"),
     ],
 )
-def test_whatever_answers_instead_of_a_tracker_is_one_clear_error(
-    tracker, magic, answer, message
-):
+def test_whatever_answers_instead_of_a_tracker_is_one_clear_error(tracker, magic, answer, message):
     with pytest.raises(BoardError, match=message):
         tracker(magic, answer).servers()
 
@@ -215,7 +213,9 @@ def test_when_all_boards_are_gone_what_is_recorded_stays(tmp_path):
     def behaviour(board, point):
         return "dies" if point.batch == 4 else ""
 
-    with pytest.raises(BoardError, match="no server with the key 'pi' is left .* 9 runs are left"):
+    with pytest.raises(
+        BoardError, match=r"no server with the key 'pi' is left .* 9 runs are left"
+    ):
         run(tmp_path, boards, behaviour, gone_s=0.1)
     with Store(tmp_path / "records.db") as store:
         assert sorted(record.job.batch for record in store.records()) == [1, 2, 3]

@@ -166,6 +166,6 @@ def test_a_program_for_another_processor_is_a_record_with_its_reason(fleet, tmp_
 def test_a_key_nobody_serves_is_refused_at_once(fleet):
     tracker, _ = fleet
     start = time.monotonic()
-    with pytest.raises(MeasurementError, match="has the key 'test-bord'. Did you mean"):
+    with pytest.raises(MeasurementError, match=r"has the key 'test-bord'. Did you mean"):
         tracker.request("test-bord", wait_s=60)
     assert time.monotonic() - start < 10

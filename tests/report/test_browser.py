@@ -82,6 +82,17 @@ def test_page_draws_every_chart_without_error_or_request(browser: Any, url: str)
     assert requests == []
 
 
+def test_no_button_sends_a_chart_away(browser: Any, url: str) -> None:
+    browser.get(url)
+    titles = {
+        button.get_attribute("data-title")
+        for button in browser.find_elements("css selector", ".modebar-btn")
+    }
+    assert titles == {
+        "Download plot as a PNG", "Zoom", "Pan", "Zoom in", "Zoom out", "Autoscale", "Reset axes",
+    }  # fmt: skip
+
+
 def test_a_filter_changes_charts_table_and_link(browser: Any, url: str) -> None:
     browser.get(url)
     before = points(browser, "lines")

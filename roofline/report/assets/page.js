@@ -146,7 +146,8 @@
       const axis = own => ({ gridcolor: line, linecolor: line, zerolinecolor: line, exponentformat: "power", ...own, title: { font: { size: 13 }, ...(own?.title ?? {}) } });
       const layout = { width: context.width, margin: { l: 70, r: 20, t: 30, b: 60 }, hovermode: "closest", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink, size: 12 }, modebar: { bgcolor: "rgba(0,0,0,0)", color: ink, activecolor: ink },
         legend: { font: { size: 11 }, ...(context.width < 700 ? { orientation: "h", y: -0.25 } : {}) }, ...drawn.layout, xaxis: axis(drawn.layout.xaxis), yaxis: axis(drawn.layout.yaxis) };
-      Plotly.react(holder, drawn.traces, layout, { displaylogo: false, responsive: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] });
+      // Nothing leaves the page: plotly's own button that sends a chart to its makers' server is taken away.
+      Plotly.react(holder, drawn.traces, layout, { displaylogo: false, responsive: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "sendChartToCloud", "sendDataToCloud"] });
       if (!holder.dataset.linked) {
         holder.dataset.linked = "yes";
         holder.on("plotly_hover", event => { const id = event.points?.[0]?.customdata; if (typeof id === "number" && !linking) link(id, holder); });

@@ -163,7 +163,23 @@ def results(
     with Store(store or default_store()) as kept:
         found = configurations(state(load(campaign), kept).recorded(), shortest=shortest)
     rows = KINDS[kind](found)
-    emit(_formatted(rows, {"campaign": campaign, "kind": kind, "rows": rows}, form), output)
+    conventions = {
+        "time": "the shortest sample of all rounds"
+        if shortest
+        else "the median of the rounds' medians",
+        "expected_speedup": "multiply-accumulates of the dense network over those that are left, times 32 over the bits",
+    }
+    document = {"campaign": campaign, "kind": kind, "conventions": conventions, "rows": rows}
+    notes = [f"{name}: {text}" for name, text in conventions.items()]
+    emit(_formatted(rows, document, form, notes=notes), output)
+
+
+CONVENTIONS = {
+    "time": "the first run is discarded; the median of the rest is the time of a whole batch",
+    "record": "the last attempt of every round of every point",
+    "disturbed": "others took the CPU, the run waited, or it drifted more than 10 % within itself or between rounds",
+}
+"""The conventions of every figure of a campaign."""
 
 
 def _run(
@@ -275,7 +291,13 @@ def _summary(found: State, form: Format) -> str:
             notes.append(f"{point.title}: {flag}")
     if form is Format.JSON:
         return as_json(
-            {"campaign": campaign.name, "runs": len(campaign), **counts, "records": rows}
+            {
+                "campaign": campaign.name,
+                "conventions": CONVENTIONS,
+                "runs": len(campaign),
+                **counts,
+                "records": rows,
+            }
         )
     if form is Format.CSV:
         return as_csv(rows)

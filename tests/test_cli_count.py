@@ -58,7 +58,8 @@ def test_json_has_exact_numbers_under_stable_names(small: Path) -> None:
     found = json.loads(roofline("count", small, *SIZES, "--format", "json").out)
     assert found["schema_version"] == 1
     assert found["model"] == "small"
-    assert found["conventions"]
+    assert "two operations" in found["conventions"]["operations"]
+    assert found["notes"] == []
     outputs = 2 * 30 * 46 * 8
     weights, reads = 8 * 27 * F32, 2 * 3 * 32 * 48 * F32
     expected = {

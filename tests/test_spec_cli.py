@@ -110,6 +110,13 @@ def test_check_passes_every_shipped_file(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out.splitlines() == [f"{file}: OK" for file in files]
 
 
+def test_check_takes_the_key_of_a_shipped_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "ncs", "tx2:maxn") == 0
+    assert capsys.readouterr().out.splitlines() == ["ncs: OK", "tx2:maxn: OK"]
+    assert run("check", "nsc") == 2
+    assert "does not exist" in capsys.readouterr().out
+
+
 def test_check_tells_every_problem_and_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,8 +136,14 @@ def test_check_tells_every_problem_and_fails(
     assert any(
         line.startswith(f"{tmp_path / 'none.yaml'}") and "does not exist" in line for line in lines
     )
+    capsys.readouterr()
     assert run("check", bad, "--format", "json") == 2
-    document = json.loads(capsys.readouterr().out)
+    captured = capsys.readouterr()
+    assert (
+        captured.err
+        == f"roofline: error: 3 problems in {bad}. Mend what is listed, and check again\n"
+    )
+    document = json.loads(captured.out)
     assert document["ok"] is False
     assert document["problems"][0]["path"] == "kind"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,10 +44,13 @@ class Condition:
         found = row[self.column]
         if found is None:
             return False
-        if isinstance(found, str) != isinstance(self.value, str):
+        ordered = self.comparison not in ("==", "!=")
+        if isinstance(found, str) != isinstance(self.value, str) or (
+            ordered and isinstance(found, (str, bool))
+        ):
             raise OptionError(
                 f"--fail-if {self.text!r} compares {self.column} = {found!r} with {self.value!r}",
-                repair="Compare numbers with numbers and words with words",
+                repair="Compare numbers with numbers; words and yes or no only with == and !=",
             )
         return _COMPARE[self.comparison](found, self.value)
 
@@ -82,6 +86,8 @@ def report_failures(
 ) -> None:
     """Write each row that meets a condition on standard error, and exit with code 1 if there is one.
 
+    A condition on a value that is not known fails nothing, and is written too.
+
     Args:
         rows: The result.
         checks: The conditions.
@@ -90,9 +96,14 @@ def report_failures(
     failed = False
     for row in rows:
         for check in checks:
-            if check.holds(row):
+            which = " ".join(str(row[column]) for column in name)
+            if row[check.column] is None:
+                typer.echo(
+                    f"roofline: not checked: {which}: {check.column} is not known ({check.text})",
+                    err=True,
+                )
+            elif check.holds(row):
                 failed = True
-                which = " ".join(str(row[column]) for column in name)
                 found = f"{check.column} = {row[check.column]}"
                 typer.echo(f"roofline: check failed: {which}: {found} ({check.text})", err=True)
     if failed:
@@ -103,6 +114,8 @@ def _value(text: str) -> float | bool | str:
     if text.lower() in _TRUTH:
         return _TRUTH[text.lower()]
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return text
+    # Nothing compares with what is not a number; the check would pass whatever the result is.
+    return text if math.isnan(number) else number

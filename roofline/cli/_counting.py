@@ -7,15 +7,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from roofline.cli._predictions import number
+
 if TYPE_CHECKING:
     from roofline.layer import Layer
     from roofline.workload import Workload
 
-CONVENTIONS = (
-    "one multiply-accumulate (MAC) is two operations (OP); other arithmetic is counted apart, never as MACs",
-    "parameters are distinct stored weight elements, shared ones once; bytes are packed at the graph's own datatypes",
-    "activations are the results that depend on a network input; peak is the largest set of them alive at once",
-)
+CONVENTIONS = {
+    "operations": "one multiply-accumulate (MAC) is two operations (OP); other arithmetic is counted apart, "
+    "never as MACs",
+    "parameters": "parameters are distinct stored weight elements, shared ones once; bytes are packed at the "
+    "graph's own datatypes",
+    "activations": "activations are the results that depend on a network input; peak is the largest set of them "
+    "alive at once",
+}
 """How counts are meant, in every output."""
 
 TRAFFIC = {
@@ -84,11 +89,12 @@ def document(workload: Workload, *, fused: bool) -> dict[str, Any]:
         "batch": workload.batch,
         "inputs": {tensor.name: _typed(tensor) for tensor in workload.inputs},
         "outputs": {tensor.name: _typed(tensor) for tensor in workload.outputs},
-        "conventions": [
-            *CONVENTIONS,
-            *(f"traffic {name}: {meaning}" for name, meaning in TRAFFIC.items()),
-            *workload.notes,
-        ],
+        "conventions": {
+            **CONVENTIONS,
+            "batch": _batch(workload),
+            **{f"traffic_{name}": meaning for name, meaning in TRAFFIC.items()},
+        },
+        "notes": list(workload.notes),
         "totals": totals(workload),
         "coverage": {
             "nodes": coverage.nodes,
@@ -102,6 +108,12 @@ def document(workload: Workload, *, fused: bool) -> dict[str, Any]:
         found["fusion"] = dict(workload.fusions)
     found["layers"] = layer_rows(workload, fused=fused)
     return found
+
+
+def _batch(workload: Workload) -> str:
+    """Return what the counts are of; a batch that was not given is said to be taken."""
+    taken = (note for note in workload.notes if note.startswith("batch "))
+    return next(taken, f"counts are of a whole batch of {workload.batch}")
 
 
 def layer_rows(workload: Workload, *, fused: bool) -> list[dict[str, Any]]:
@@ -127,7 +139,7 @@ def summary(workload: Workload) -> list[dict[str, str]]:
         known = value is not None and value != float("inf")
         rows.append({
             "quantity": f"intensity, {name}",
-            "value": f"{value:,.4g} OP/B" if known else "no traffic",
+            "value": f"{number(value)} OP/B" if known else "no traffic",
             "exactly": TRAFFIC[name],
         })  # fmt: skip
     return rows

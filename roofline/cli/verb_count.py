@@ -181,7 +181,7 @@ def _table(workload: Workload, other: Workload | None, *, layers: bool, fused: b
         *_counting.coverage_notes(workload),
         *(_counting.fusion_notes(workload) if fused else []),
         *workload.notes,
-        *_counting.CONVENTIONS,
+        *_counting.CONVENTIONS.values(),
     ]
     title = f"{workload.name}, batch {workload.batch}" + (f" ({inputs})" if inputs else "")
     changes = [workload.variant if workload.variant != "dense" else "", workload.precision or ""]

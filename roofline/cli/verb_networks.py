@@ -30,9 +30,11 @@ app = typer.Typer(
 )
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="A shipped network.")]
-CONVENTIONS = (
-    "one multiply-accumulate is two operations; parameters are stored elements; batch 1",
-)
+CONVENTIONS = {
+    "operations": "one multiply-accumulate is two operations",
+    "parameters": "parameters are stored elements",
+    "batch": "batch 1",
+}
 
 
 class Fill(StrEnum):
@@ -49,7 +51,7 @@ def list_networks(form: FormatOption = Format.TABLE, output: OutputOption = None
 
     rows = [_summary(networks.get(key)) for key in networks]
     if form is Format.JSON:
-        emit(as_json({"conventions": list(CONVENTIONS), "networks": rows}), output)
+        emit(as_json({"conventions": CONVENTIONS, "networks": rows}), output)
     elif form is Format.CSV:
         emit(as_csv(rows), output)
     else:
@@ -63,7 +65,7 @@ def list_networks(form: FormatOption = Format.TABLE, output: OutputOption = None
             }
             for row in rows
         ]
-        notes = (*CONVENTIONS, "more of one: roofline networks show KEY")
+        notes = (*CONVENTIONS.values(), "more of one: roofline networks show KEY")
         emit(as_table(cells, notes=notes), output)
 
 
@@ -75,13 +77,16 @@ def show(key: KeyArgument, form: FormatOption = Format.TABLE, output: OutputOpti
     network = networks.get(key)
     row = {**_summary(network), **_details(network)}
     if form is Format.JSON:
-        emit(as_json({"conventions": list(CONVENTIONS), "network": row}), output)
+        emit(as_json({"conventions": CONVENTIONS, "network": row}), output)
     elif form is Format.CSV:
         emit(as_csv([row]), output)
     else:
         pairs = [{"what": name.replace("_", " "), "value": _shown(row[name])} for name in row]
         emit(
-            as_table(pairs, notes=(*CONVENTIONS, f"layers: roofline count {key} --layers")), output
+            as_table(
+                pairs, notes=(*CONVENTIONS.values(), f"layers: roofline count {key} --layers")
+            ),
+            output,
         )
 
 

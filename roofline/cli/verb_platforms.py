@@ -28,9 +28,10 @@ app = typer.Typer(
     help="List, show, check and scaffold machine specifications.",
 )
 
-CONVENTIONS = (
-    "peaks are dense; one multiply-accumulate is two operations; bandwidth and capacity are the outermost memory's",
-)
+CONVENTIONS = {
+    "peaks": "peaks are dense; one multiply-accumulate is two operations",
+    "memory": "bandwidth and capacity are the outermost memory's",
+}
 _PEAKS = ("fp32", "fp16", "int8")
 
 KindOption = Annotated[
@@ -72,7 +73,7 @@ def list_platforms(
     ]
     rows = [_summary(machine) for machine in machines]
     if form is Format.JSON:
-        emit(as_json({"conventions": list(CONVENTIONS), "platforms": rows}), output)
+        emit(as_json({"conventions": CONVENTIONS, "platforms": rows}), output)
     elif form is Format.CSV:
         emit(as_csv(rows), output)
     else:
@@ -89,7 +90,10 @@ def list_platforms(
             }
             for row in rows
         ]
-        notes = (*CONVENTIONS, "where each number comes from: roofline platforms show KEY")
+        notes = (
+            *CONVENTIONS.values(),
+            "where each number comes from: roofline platforms show KEY",
+        )
         emit(as_table(cells, notes=notes) if cells else "No machine is like that.", output)
 
 
@@ -116,7 +120,7 @@ def show(
             }
             for machine in machines
         ]
-        emit(as_json({"conventions": list(CONVENTIONS), "platforms": documents}), output)
+        emit(as_json({"conventions": CONVENTIONS, "platforms": documents}), output)
     elif form is Format.CSV:
         emit(as_csv([row for machine in machines for row in _quantities(machine)]), output)
     else:
@@ -125,21 +129,29 @@ def show(
 
 @app.command()
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Platform files.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Platform files, or keys of shipped machines."),
+    ],
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
     """Check platform files against the schema and against themselves; exit code 2 if one is wrong."""
+    from roofline.spec import platform_files
     from roofline.spec.loading import examine
     from roofline.spec.reading import parse, read_text
 
+    shipped = platform_files()
     rows: list[dict[str, Any]] = []
-    for file in files:
+    for named in files:
+        file = Path(named)
+        if not file.exists():
+            file = shipped.get(named.partition(":")[0], file)
         try:
             _, problems = examine(parse(read_text(file), str(file)))
             rows += [
                 {
-                    "file": str(file),
+                    "file": named,
                     "line": problem.line,
                     "path": problem.where,
                     "problem": problem.rule,
@@ -150,27 +162,30 @@ def check(
         except PlatformError as error:
             rows.append(
                 {
-                    "file": str(file),
+                    "file": named,
                     "line": None,
                     "path": "",
                     "problem": error.message,
                     "repair": error.repair,
                 }
             )
+    wrong = list(dict.fromkeys(row["file"] for row in rows))
     if form is Format.JSON:
         emit(
-            as_json({"ok": not rows, "files": [str(file) for file in files], "problems": rows}),
+            as_json({"ok": not rows, "files": files, "problems": rows}),
             output,
         )
     elif form is Format.CSV:
         emit(as_csv(rows), output)
     else:
-        wrong = {row["file"] for row in rows}
         lines = [_problem_line(row) for row in rows]
-        lines += [f"{file}: OK" for file in map(str, files) if file not in wrong]
+        lines += [f"{file}: OK" for file in files if file not in wrong]
         emit("\n".join(lines), output)
     if rows:
-        raise typer.Exit(2)
+        raise PlatformError(
+            f"{len(rows)} {'problem' if len(rows) == 1 else 'problems'} in {', '.join(wrong)}",
+            repair="Mend what is listed, and check again",
+        )
 
 
 @app.command()

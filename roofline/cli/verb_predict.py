@@ -105,8 +105,10 @@ def predict(
     from roofline.errors import OptionError
     from roofline.spec import platform as find_platform
 
-    machines = [find_platform(key) for key in platform]
-    workloads = [load_model(name, dim=dim, input_=input_, value=value) for name in models]
+    machines = [find_platform(key) for key in dict.fromkeys(platform)]
+    workloads = [
+        load_model(name, dim=dim, input_=input_, value=value) for name in dict.fromkeys(models)
+    ]
     whole = [name for name in datatype or () if "=" not in name]
     parts = [name for name in datatype or () if "=" in name]
 

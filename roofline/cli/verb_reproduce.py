@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-CONVENTIONS = (
-    "operations are two per multiply-accumulate of convolutions and dense layers",
-    "intensity is operations per byte of their weights, read once for each inference at batch 1",
-)
+CONVENTIONS = {
+    "operations": "operations are two per multiply-accumulate of convolutions and dense layers",
+    "intensity": "intensity is operations per byte of their weights, read once for each inference at batch 1",
+}
 
 
 @app.command()
@@ -74,7 +74,7 @@ def reproduce(
     if form is Format.JSON:
         document = {
             "paper": PAPERS[paper][0],
-            "conventions": list(CONVENTIONS),
+            "conventions": CONVENTIONS,
             "tables": [table.record() for table in tables],
         }
         emit(as_json(document), output)

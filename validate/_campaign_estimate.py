@@ -14,6 +14,9 @@ _STARTING_S = 6.0
 _RATES = MappingProxyType({"untuned": 1.5e9, "tuned": 40e9, "none": 60e9})
 """Operations per second and thread that code of each tuning reaches on a current CPU, roughly."""
 
+_ENOUGH = 3
+"""Recorded runs from which the estimate is corrected."""
+
 _TRIAL_S = 0.6
 """Seconds to build and time one schedule of one kernel."""
 
@@ -59,25 +62,28 @@ def seconds(point: Point, ops: float, kernel_count: int) -> float:
     return min(_STARTING_S + sampling, 3 * timing.time_limit_s) + tuning
 
 
-def estimate(points: Sequence[Point]) -> float:
+def estimate(points: Sequence[Point], recorded: Sequence[tuple[Point, Measurement]] = ()) -> float:
     """Return an estimate of the seconds that runs of these points take, one after the other.
 
-    What is tuned once is not tuned again: points that share a program share its tuning.
+    Args:
+        points: What is left to run; a point that is there several times is tuned once.
+        recorded: Runs that ended well: what they took corrects the estimate for this machine.
     """
-    ops = operations(points)
-    counts = {
-        p.network: kernels(p.network)
-        for p in points
-        if p.tuning == "tuned"
-    }  # fmt: skip
+    known = [(point, record) for point, record in recorded if record.ok]
+    every = [*points, *(point for point, _ in known)]
+    ops = operations(every)
+    counts = {point.network: 0 for point in every}
+    counts |= {p.network: kernels(p.network) for p in every if p.tuning == "tuned"}
     total, tuned = 0.0, set[str]()
     for point in points:
-        took = seconds(point, ops[point.network], counts.get(point.network, 0))
-        if point.tuning == "tuned" and point.key in tuned:
-            took = seconds(point, ops[point.network], 0)
+        # What was tuned in an earlier round is kept.
+        left = 0 if point.key in tuned else counts[point.network]
+        total += seconds(point, ops[point.network], left)
         tuned.add(point.key)
-        total += took
-    return total
+    if len(known) < _ENOUGH:
+        return total
+    took = sum(spent(record) for _, record in known)
+    return total * took / sum(seconds(p, ops[p.network], counts[p.network]) for p, _ in known)
 
 
 def spent(record: Measurement) -> float:

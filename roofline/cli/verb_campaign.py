@@ -167,7 +167,7 @@ def results(
         "time": "the shortest sample of all rounds"
         if shortest
         else "the median of the rounds' medians",
-        "expected_speedup": "multiply-accumulates of the dense network over those that are left, times 32 over the bits",
+        "expected_speedup": "multiply-accumulates of the dense network over those left, times 32 over the bits",
     }
     document = {"campaign": campaign, "kind": kind, "conventions": conventions, "rows": rows}
     notes = [f"{name}: {text}" for name, text in conventions.items()]
@@ -253,7 +253,8 @@ def _planned(campaign: Campaign, before: State, tasks: Sequence[Task], form: For
     rows = [
         {**task.point.record(), "round": task.round, "attempt": task.attempt} for task in tasks
     ]
-    hours = estimate([task.point for task in tasks]) / 3600 if tasks else 0.0
+    known = [(point, record) for point, _, record in before.runs() if record is not None]
+    hours = estimate([task.point for task in tasks], known) / 3600 if tasks else 0.0
     same = campaign.combinations - campaign.excluded - len(campaign.points)
     document = {
         "campaign": campaign.name,

@@ -378,3 +378,17 @@ def test_the_campaigns_in_the_documentation_can_be_run(tmp_path, page):
         # A fragment is shown below the whole file it belongs to.
         path.write_text(block if block in whole else f"schema_version: 1\nnetwork: mlp\n{block}")
         assert load(path).points
+
+
+def test_the_estimate_is_corrected_by_what_runs_took():
+    from roofline.validate._campaign_estimate import estimate, seconds
+
+    once, point = 1e9, Point("mlp", tuning="tuned", trials=10, budget_s=50)
+    assert seconds(point, once, 1000) > seconds(point, once, 0) + 49
+    # A second round finds its programs tuned.
+    assert estimate([point, point]) < 2 * estimate([point])
+    plain = estimate([Point("mlp")])
+    known = [(Point("mlp"), replace(record(Point("mlp")), wall_s=1000.0))] * 3
+    # Six seconds of start-up and the thousand that each of the three took.
+    assert estimate([Point("mlp")], known) == pytest.approx(1006)
+    assert estimate([Point("mlp")], known[:2]) == plain

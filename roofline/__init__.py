@@ -17,19 +17,27 @@ if TYPE_CHECKING:
     from roofline.layer import Layer
     from roofline.model import Bound, LayerPrediction, Prediction, attainable, predict
     from roofline.spec import Platform, platform
+    from roofline.validate.api import Comparisons, compare, measure
+    from roofline.validate.compare import Comparison
+    from roofline.validate.record import Measurement
     from roofline.workload import Workload
 
 # Where each public name lives; it is imported when it is first used, so that `import roofline` is instant.
 _HOMES = {
     "Bound": "roofline.model",
+    "Comparison": "roofline.validate.compare",
+    "Comparisons": "roofline.validate.api",
     "Layer": "roofline.layer",
     "LayerPrediction": "roofline.model",
+    "Measurement": "roofline.validate.record",
     "Platform": "roofline.spec",
     "Prediction": "roofline.model",
     "Sweep": "roofline._sweep",
     "Workload": "roofline.workload",
     "attainable": "roofline.model",
+    "compare": "roofline.validate.api",
     "load": "roofline._load",
+    "measure": "roofline.validate.api",
     "platform": "roofline.spec",
     "predict": "roofline.model",
     "sweep": "roofline._sweep",
@@ -37,14 +45,19 @@ _HOMES = {
 
 __all__ = [
     "Bound",
+    "Comparison",
+    "Comparisons",
     "Layer",
     "LayerPrediction",
+    "Measurement",
     "Platform",
     "Prediction",
     "Sweep",
     "Workload",
     "attainable",
+    "compare",
     "load",
+    "measure",
     "platform",
     "predict",
     "sweep",

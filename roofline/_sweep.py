@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.errors import DatatypeError, OptionError
 from roofline.model import Prediction, at_precision, choose_unit, predict
-from roofline.model._prediction import frame
+from roofline.model._prediction import drawn, frame
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from roofline.spec import Platform
     from roofline.workload import Workload
@@ -41,6 +42,14 @@ class Sweep:
     def to_frame(self) -> pd.DataFrame:
         """Return one row per prediction (needs pandas)."""
         return frame(self.records())
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the machines' rooflines with every prediction as a point (needs matplotlib).
+
+        Args:
+            ax: Axes to draw into; by default those of a new figure.
+        """
+        return drawn("roofline", self.records(), ax)
 
 
 def sweep(

@@ -13,9 +13,12 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from roofline.errors import StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA_VERSION = 1
 """Version of the record's fields; raised only when a field changes its meaning or goes."""
@@ -297,6 +300,12 @@ class Measurement:
         document["status"] = self.status.value
         return document
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row (needs pandas)."""
+        from roofline.model._prediction import frame
+
+        return frame([self.to_row()])
+
     def to_row(self) -> dict[str, Any]:
         """Return one flat row with the computed figures, for tables."""
         return {
@@ -324,7 +333,9 @@ class Measurement:
             "tune_s": self.tune_s,
             "max_rel_error": self.check.max_rel_error,
             "accuracy": self.accuracy_percent,
-            "accuracy_source": self.reported.source if self.accuracy_percent is not None and self.reported else "",
+            "accuracy_source": self.reported.source
+            if self.accuracy_percent is not None and self.reported
+            else "",
             "flags": "; ".join(self.flags),
             "timestamp": self.timestamp,
         }

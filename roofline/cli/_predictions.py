@@ -14,7 +14,12 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
     from roofline.model import models
 
     first = predictions[0]
-    arithmetic = "one multiply-accumulate is two operations"
+    arithmetic = "one multiply-accumulate is two operations; "
+    arithmetic += (
+        "other arithmetic is not counted"
+        if first.operations == "macs"
+        else "all other arithmetic is counted too"
+    )
     batch = "operations and activations grow with the batch; "
     batch += (
         "weights are read once per batch"

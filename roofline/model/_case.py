@@ -163,6 +163,8 @@ def conclude(
         peak=case.platform.peak(case.unit),
         bandwidth=case.platform.bandwidth,
         traffic=case.traffic,
+        # A network without multiply-accumulates is asked for its other arithmetic.
+        operations=case.operations if case.workload.macs else "all",
         weights_read=case.weights_read,
         required_bytes=case.required_bytes,
         fits=case.fits,

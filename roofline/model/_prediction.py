@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 class Bound(StrEnum):
@@ -94,6 +96,8 @@ class Prediction:
     """Bandwidth of the outermost memory, B/s."""
     traffic: str
     """The traffic assumption, by name."""
+    operations: str
+    """Which arithmetic counts: ``macs`` (two operations each, the rest left out) or ``all``."""
     weights_read: str
     """``per-batch`` or ``per-item``: how often weights cross the memory interface."""
     required_bytes: float
@@ -172,6 +176,7 @@ class Prediction:
             "peak_op_s": self.peak,
             "bandwidth_b_s": self.bandwidth,
             "traffic": self.traffic,
+            "operations": self.operations,
             "weights_read": self.weights_read,
             "required_bytes": self.required_bytes,
             "tdp_w": self.tdp,
@@ -182,9 +187,30 @@ class Prediction:
         """Return one row (needs pandas)."""
         return frame([self.record()])
 
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the machine's roofline with the prediction as a point on it (needs matplotlib).
+
+        Args:
+            ax: Axes to draw into; by default those of a new figure.
+        """
+        return drawn("roofline", [self.record()], ax)
+
     def layers_frame(self) -> pd.DataFrame:
         """Return one row per layer (needs pandas)."""
         return frame([layer.record() for layer in self.layers])
+
+
+def drawn(kind: str, rows: list[dict[str, Any]], ax: Axes | None) -> Axes:
+    """Draw rows as a kind of chart (needs matplotlib).
+
+    Args:
+        kind: Name of the chart.
+        rows: What it shows.
+        ax: Axes to draw into; by default those of a new figure.
+    """
+    # Charts are built on top of predictions; the registry is looked up when something is drawn.
+    charts = importlib.import_module("roofline.chart").charts
+    return charts.get(kind).compute(rows).plot(ax)
 
 
 def frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

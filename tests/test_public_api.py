@@ -1,0 +1,47 @@
+"""The library as it is imported: what it offers, that it is light, and that results become tables and figures."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import roofline as rl
+
+PUBLIC = {"load", "platform", "predict", "sweep", "measure", "compare"}
+HEAVY = {"pandas", "matplotlib", "onnx", "torch", "tvm", "onnxruntime", "plotly", "numpy"}
+
+
+def test_every_name_is_there_and_documented() -> None:
+    assert set(rl.__all__) >= PUBLIC
+    assert sorted(rl.__all__) == list(rl.__all__) == dir(rl)
+    for name in rl.__all__:
+        assert (getattr(rl, name).__doc__ or "").strip(), name
+    with pytest.raises(AttributeError, match="nothing"):
+        rl.nothing  # noqa: B018
+
+
+def test_importing_is_light() -> None:
+    code = "import sys, roofline; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(done.stdout.split())
+
+
+def test_the_main_job_from_python() -> None:
+    pytest.importorskip("onnxruntime")
+    pd = pytest.importorskip("pandas")
+    axes = pytest.importorskip("matplotlib.axes")
+    machine = rl.platform("i7-3820")
+    run = rl.measure("mlp", machine=machine, runs=5, threads=1)
+    assert run.ok, run.reason
+    prediction = rl.predict(rl.load("mlp"), machine, datatype="fp32")
+    (pair,) = compared = rl.compare(prediction, run)
+    assert pair.efficiency == run.throughput_fps / prediction.throughput_fps
+    swept = rl.sweep([rl.load("mlp"), rl.load("cnv")], [machine])
+    for result in (run, prediction, compared, rl.load("mlp"), swept):
+        assert isinstance(result.to_frame(), pd.DataFrame)
+    for drawing in (prediction, compared, swept):
+        assert isinstance(drawing.plot(), axes.Axes)
+    into = prediction.plot()
+    assert swept.plot(into) is into

@@ -1,0 +1,114 @@
+"""Measured runs from Python: the functions behind ``roofline.measure`` and ``roofline.compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roofline.model import Prediction
+from roofline.spec import Platform
+from roofline.validate.compare import Comparison
+from roofline.validate.compare import compare as _compared
+from roofline.validate.measure import Options
+from roofline.validate.measure import measure as _measured
+from roofline.validate.record import Measurement, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+class Comparisons(tuple[Comparison, ...]):
+    """Measured runs beside their predictions, in the order of the predictions."""
+
+    __slots__ = ()
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per comparison, with the unit in each column's name."""
+        return [comparison.record() for comparison in self]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per comparison (needs pandas)."""
+        from roofline.model._prediction import frame
+
+        return frame(self.records())
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw predicted, measured and peak throughput side by side (needs matplotlib).
+
+        Args:
+            ax: Axes to draw into; by default those of a new figure.
+        """
+        from roofline.chart import charts
+
+        return charts.get("efficiency").compute(self.records()).plot(ax)
+
+
+def measure(
+    model: str | Path,
+    *,
+    backend: str = "onnxruntime",
+    machine: Platform | str = "",
+    batch: int | None = None,
+    dims: Mapping[str, int] | None = None,
+    tuning: str = "",
+    threads: int = 0,
+    runs: int = 150,
+    sampling_s: float = 60.0,
+    time_limit_s: float = 900.0,
+) -> Measurement:
+    """Run a model on this machine, in a process of its own, and return the record of it.
+
+    The first run is discarded, the median of the rest is the time of a whole batch; outputs are compared with those of
+    ONNX Runtime without optimization. `roofline.validate.measure` has every option.
+
+    Args:
+        model: Path of an ``.onnx`` file, or the name of a shipped network; missing weights are random.
+        backend: ``onnxruntime``, ``tvm``, or another registered backend.
+        machine: The platform that stands for this machine, or its key: what predictions are compared by.
+        batch: Items per inference where the model leaves it open.
+        dims: Sizes of other symbolic dimensions.
+        tuning: For TVM: ``untuned`` or ``tuned``; empty is the backend's default.
+        threads: Threads; 0 is every core this process may use.
+        runs: Timed runs wanted.
+        sampling_s: Seconds after which no further run is started.
+        time_limit_s: Seconds after which a run is given up.
+
+    Returns:
+        The record. A crash, a hang or a wrong result is a record too, with its status and reason.
+
+    Raises:
+        RooflineError: The model, the backend or an option is not known, or the backend is not installed.
+    """
+    options = Options(
+        tuning=tuning,
+        threads=threads,
+        batch=batch,
+        dims=dict(dims or {}),
+        machine=machine.key if isinstance(machine, Platform) else machine,
+        protocol=Protocol(runs=runs, sampling_s=sampling_s, time_limit_s=time_limit_s),
+    )
+    return _measured(str(model), backend=backend, options=options)
+
+
+def compare(
+    predictions: Iterable[Prediction] | Prediction,
+    measurements: Iterable[Measurement] | Measurement,
+    *,
+    platforms: Iterable[Platform] = (),
+) -> Comparisons:
+    """Pair every measured run with the predictions of the same configuration: efficiency = measured / predicted.
+
+    A run and a prediction belong together when network, variant, machine, batch and the datatype that executed are
+    the same.
+
+    Args:
+        predictions: One or several predictions, or the predictions of a sweep.
+        measurements: One or several measured runs.
+        platforms: The machines, for what they say of caches.
+    """
+    first = [predictions] if isinstance(predictions, Prediction) else predictions
+    second = [measurements] if isinstance(measurements, Measurement) else measurements
+    named = {platform.key: platform for platform in platforms}
+    return Comparisons(_compared(first, second, platforms=named))

@@ -65,8 +65,28 @@ def train(
         torch: Any = importlib.import_module("torch")
     except ImportError as error:
         raise MissingPackageError("torch", "experiments", "training") from error
-    from torch.func import functional_call
+    functional_call: Any = importlib.import_module("torch.func").functional_call
+    threads = torch.get_num_threads()
+    # On one thread sums have one order, so that the same torch gives the same weights on any number of cores.
+    torch.set_num_threads(1)
+    try:
+        return _trained(
+            torch, functional_call, model, images, labels, schedule, keep_zeros, ternary
+        )
+    finally:
+        torch.set_num_threads(threads)
 
+
+def _trained(
+    torch: Any,
+    functional_call: Any,
+    model: onnx.ModelProto,
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    schedule: Schedule,
+    keep_zeros: bool,
+    ternary: bool,
+) -> onnx.ModelProto:
     module = _module(model)
     names = module.buffer_names
     multiplying = set(multiplying_weights(model))

@@ -1,0 +1,130 @@
+"""The results of the experiment, as they are shipped or just measured: tables, fronts and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from roofline.chart import Options, charts, read_rows, save
+from roofline.chart.pareto import Pareto
+from roofline.chart.speedup import SpeedUpChart
+
+ELSEWHERE = ("rpi4", "agx-orin:maxn")
+"""Machines that are not here and have units for fp32 and int8: predictions alone."""
+
+UNTUNED = "tvm untuned"
+"""Runs that say nothing about a machine; they are in the table and in no front."""
+
+Row = Mapping[str, Any]
+
+
+def shipped() -> list[dict[str, Any]]:
+    """Return the shipped results; numbers are numbers, and empty cells None."""
+    rows = read_rows(Path(__file__).with_name("results.csv"))
+    return [{name: _value(cell) for name, cell in row.items()} for row in rows]
+
+
+def machine_file() -> Path:
+    """Return the platform file of the machine that the shipped results were measured on."""
+    return Path(__file__).with_name("machine.yaml")
+
+
+def fastest(rows: Iterable[Row], platform: str, batch: int) -> list[dict[str, Any]]:
+    """Return one row for each variant on a machine: that of the program that ran it fastest."""
+    best: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        if row["platform"] != platform or row["batch"] != batch or row["backend"] == UNTUNED:
+            continue
+        place = row["network"], row["variant"]
+        other = best.get(place)
+        if other is None or (row["measured_fps"] or 0) > (other["measured_fps"] or 0):
+            best[place] = dict(row)
+    return list(best.values())
+
+
+def pareto(rows: Iterable[Row], platform: str, batch: int, title: str = "") -> Pareto:
+    """Return accuracy over throughput, predicted and measured, of every variant on a machine."""
+    chosen = [row | {"backend": None} for row in fastest(rows, platform, batch)]
+    chart = charts.get("pareto").compute(chosen, Options(title=title))
+    if not isinstance(chart, Pareto):
+        raise TypeError("the chart 'pareto' is not the shipped one")
+    return chart
+
+
+def speedups(
+    rows: Iterable[Row], platform: str, batch: int, backend: str, title: str = ""
+) -> SpeedUpChart:
+    """Return the expected and the achieved speed-up of every compressed variant in one program."""
+    chosen = [
+        dict(row)
+        for row in rows
+        if (row["platform"], row["batch"], row["backend"]) == (platform, batch, backend)
+        and row["achieved_speedup"] is not None
+        and row["technique"] != "none"
+    ]
+    chart = charts.get("speedup").compute(chosen, Options(title=title))
+    if not isinstance(chart, SpeedUpChart):
+        raise TypeError("the chart 'speedup' is not the shipped one")
+    return chart
+
+
+def summary(rows: Iterable[Row], platform: str, batch: int) -> list[dict[str, Any]]:
+    """Return a table of every variant on a machine, as people read it.
+
+    Its columns: accuracy in percent with half its 95 % interval, thousand MACs and kilobytes of weights, throughput in
+    thousand frames per second as predicted and as measured by the fastest program, and the speed-ups over the dense
+    network that operations and width promise, that Equation 1 gives, and that the same program achieved.
+    """
+    return [
+        {
+            "network": row["network"], "pruning": row["pruning"], "datatype": row["datatype"],
+            "accuracy, %": f"{row['accuracy']:.1f} ± {(row['accuracy_high'] - row['accuracy_low']) / 2:.1f}",
+            "kMAC": f"{row['macs'] / 1e3:,.1f}", "kB": f"{row['weight_bytes'] / 1e3:.1f}",
+            "zeros, %": f"{100 * row['zero_share']:.0f}",
+            "predicted kfps": _short(row["predicted_fps"], 1e-3), "measured kfps": _short(row["measured_fps"], 1e-3),
+            "by": row["backend"] or "", "efficiency, %": _short(row["efficiency"], 100),
+            "promised": f"{row['expected_speedup']:.3g}x", "Equation 1": f"{row['predicted_speedup']:.3g}x",
+            "achieved": "" if row["achieved_speedup"] is None else f"{row['achieved_speedup']:.3g}x",
+        }
+        for row in fastest(rows, platform, batch)
+    ]  # fmt: skip
+
+
+def markdown(table: Sequence[Row]) -> str:
+    """Return a table in Markdown."""
+    header = list(table[0])
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    lines += ["| " + " | ".join(str(row[name]) for name in header) + " |" for row in table]
+    return "\n".join(lines)
+
+
+def figures(rows: Sequence[Row], platform: str, folder: Path) -> list[str]:
+    """Draw the fronts and the speed-ups, and return the names of the files."""
+    drawn: list[str] = []
+    for batch in sorted({int(row["batch"]) for row in rows}):
+        where = f"one core, batch {batch}"
+        for name, chart in (
+            (f"pareto-batch-{batch}", pareto(rows, platform, batch, f"Digits on {where}")),
+            (
+                f"speedup-batch-{batch}",
+                speedups(rows, platform, batch, "onnxruntime", f"ONNX Runtime on {where}"),
+            ),
+        ):
+            save(chart.figure(), folder / f"{name}.png")
+            drawn.append(f"{name}.png")
+    return drawn
+
+
+def _short(value: float | None, factor: float) -> str:
+    return "" if value is None else f"{value * factor:,.3g}"
+
+
+def _value(cell: Any) -> Any:
+    if cell in (None, ""):
+        return None
+    try:
+        number = float(cell)
+    except ValueError:
+        return cell
+    return int(number) if number.is_integer() and "." not in str(cell) else number

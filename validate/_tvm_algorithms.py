@@ -354,7 +354,12 @@ def conv2d_numbers(call: Any) -> Convolution | None:
     attributes = call.attrs
     if attributes.data_layout != "NCHW" or attributes.kernel_layout != "OIHW":
         return None
-    data, kernel = (tuple(int(size) for size in argument.ty.shape) for argument in call.args)
+    sizes: list[Any] = [size for argument in call.args for size in argument.ty.shape]
+    if len(sizes) != 8 or not all(
+        hasattr(size, "value") or isinstance(size, int) for size in sizes
+    ):
+        return None
+    data, kernel = ([int(size) for size in part] for part in (sizes[:4], sizes[4:]))
     top, left, bottom, right = (int(size) for size in attributes.padding)
     return Convolution(
         data[0], data[1], data[2], data[3], kernel[0], (kernel[2], kernel[3]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from roofline.errors import MeasurementError
 from roofline.node import Array
+from roofline.validate._tvm_lower import lower
 from roofline.validate._tvm_plan import Choose, Computation, arrange_convolutions, arrange_weights
 from roofline.validate.backend import UnsupportedModelError
 
@@ -115,67 +116,6 @@ def import_model(
     executed = weighty.executed or arranged.executed
     notes = (*done, *weighty.notes, *arranged.notes)
     return Imported(lower(arranged.module, target, fast=how.blocked), notes, executed)
-
-
-def lower(module: Any, target: Any, *, fast: bool = False) -> Any:
-    """Return a Relax module as fused, unscheduled kernels.
-
-    Args:
-        module: A Relax module.
-        target: The TVM target.
-        fast: Whether exponentials are lowered as `fast_mathematics`.
-    """
-    relax: Any = importlib.import_module("tvm.relax")
-    tvm: Any = importlib.import_module("tvm")
-    passes = relax.transform
-    with target:
-        return tvm.transform.Sequential(
-            [
-                passes.LegalizeOps(dict(fast_mathematics()) if fast else None),
-                passes.AnnotateTIROpPattern(),
-                passes.FoldConstant(),
-                passes.FuseOps(),
-                passes.FuseTIR(),
-                passes.DeadCodeElimination(),
-                # Lets the tuner choose the layout of weights; they are rewritten before the run.
-                passes.AttachAttrLayoutFreeBuffers(),
-            ]
-        )(module)
-
-
-def fast_mathematics() -> Mapping[str, Callable[[Any, Any], Any]]:
-    """Return how operators with exponentials are lowered: as polynomials, which fill vectors.
-
-    The exact functions are calls of the C library, one per element. The polynomials are Cephes's, right to
-    about one unit in the last place of fp32.
-    """
-    topi: Any = importlib.import_module("tvm.topi")
-    tirx: Any = importlib.import_module("tvm.tirx")
-
-    def sigmoid(image: Any) -> Any:
-        one = tirx.const(1, image.dtype)
-        return topi.divide(one, topi.add(one, topi.fast_exp(topi.negative(image))))
-
-    def lowered(exact: Any, fast: Any) -> Callable[[Any, Any], Any]:
-        def legalize(builder: Any, call: Any) -> Any:
-            form = fast if str(call.args[0].ty.dtype) == "float32" else exact
-            return builder.call_te(form, call.args[0])
-
-        return legalize
-
-    def silu(image: Any) -> Any:
-        return topi.multiply(image, sigmoid(image))
-
-    def exact_silu(image: Any) -> Any:
-        return topi.multiply(image, topi.sigmoid(image))
-
-    return {
-        "relax.sigmoid": lowered(topi.sigmoid, sigmoid),
-        "relax.nn.silu": lowered(exact_silu, silu),
-        "relax.tanh": lowered(topi.tanh, topi.fast_tanh),
-        "relax.exp": lowered(topi.exp, topi.fast_exp),
-        "relax.erf": lowered(topi.erf, topi.fast_erf),
-    }
 
 
 def _fold_normalizations(graph: Any) -> int:

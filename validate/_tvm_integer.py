@@ -137,26 +137,15 @@ def _convolution(builder: Any, call: Any, inputs: _Quantized, weights: _Quantize
 
 def _matmul(builder: Any, call: Any, inputs: _Quantized, weights: _Quantized) -> Any:
     relax: Any = importlib.import_module("tvm.relax")
-    te: Any = importlib.import_module("tvm.te")
     shape = [int(size) for size in call.args[0].ty.shape]
     if weights.integers.ndim != 2 or weights.scale.shape[0] != 1:
         return None
     depth, outputs = weights.integers.shape
     rows = int(np.prod(shape[:-1]))
 
-    def product(left: Any, right: Any) -> Any:
-        k = te.reduce_axis((0, depth), name="k")
-        return te.compute(
-            (rows, outputs),
-            lambda i, j: te.sum(left[i, k].astype("int32") * right[k, j].astype("int32"), axis=k),  # pyright: ignore[reportUnknownLambdaType]
-            name="matmul_int8",
-        )
-
     flat = builder.emit(relax.op.reshape(inputs.integers, (rows, depth)))
     constant = relax.const(np.ascontiguousarray(weights.integers))
-    total = builder.emit(
-        builder.call_te(product, flat, constant, primfunc_name_hint="matmul_int8")
-    )
+    total = builder.emit(relax.op.matmul(flat, constant, out_dtype="int32"))
     sums = weights.integers.astype(np.int32).sum(axis=0).reshape(1, -1)
     scale = np.broadcast_to(inputs.scale.reshape(()) * weights.scale, (1, outputs)).astype(
         np.float32

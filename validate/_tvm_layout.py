@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from roofline.node import Array
 from roofline.validate import _tvm_blocks as blocks
+from roofline.validate import _tvm_layout_integer as integers
 from roofline.validate._tvm_algorithms import Convolution, conv2d_numbers
 
 _UNARY = frozenset(
     {"relax.nn.relu", "relax.nn.leakyrelu", "relax.clip", "relax.sigmoid", "relax.tanh", "relax.nn.silu",
-     "relax.nn.gelu", "relax.nn.gelu_tanh", "relax.abs", "relax.negative", "relax.exp", "relax.erf", "relax.square"}
+     "relax.nn.gelu", "relax.nn.gelu_tanh", "relax.abs", "relax.negative", "relax.exp", "relax.erf", "relax.square",
+     "relax.astype"}
 )  # fmt: skip
+_QUANTIZING = frozenset({"relax.quantize", "relax.dequantize"})
+_INTEGERS = frozenset({"int8", "uint8"})
 _BINARY = frozenset(
     {"relax.add", "relax.subtract", "relax.multiply", "relax.divide", "relax.maximum", "relax.minimum"}
 )  # fmt: skip
@@ -31,26 +36,15 @@ class _Packed:
     channels: int
 
 
-@dataclass(slots=True)
-class Used:
-    """How many layers became kernels on blocks, by kind, and how many did not."""
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A frame around an image of integers, put there by the convolution that reads it."""
 
-    counts: dict[str, int]
-
-    def add(self, kind: str) -> None:
-        """Count one more."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-
-
-def block_lanes(features: Callable[[str], bool]) -> int:
-    """Return the fp32 elements of the widest vector register.
-
-    Args:
-        features: Tells whether the target has an instruction set.
-    """
-    if features("avx512f"):
-        return 16
-    return 8 if features("avx2") else 4
+    call: Any
+    source: Any
+    padding: tuple[int, int, int, int]
+    """Top, left, bottom, right."""
+    fill: int
 
 
 def use_blocks(
@@ -58,6 +52,8 @@ def use_blocks(
     target: Any,
     lanes: int,
     wanted: Callable[[Convolution], bool] | None = None,
+    *,
+    vnni: bool = False,
 ) -> tuple[Any, dict[str, int]]:
     """Rewrite convolutions, pooling and what lies between them to images in blocks of channels.
 
@@ -69,6 +65,7 @@ def use_blocks(
         target: The TVM target.
         lanes: Channels in a block.
         wanted: Tells whether a convolution is to be rewritten; None is all of them.
+        vnni: Whether the target multiplies 8-bit integers four at a time (AVX-512 VNNI).
 
     Returns:
         The module, and how many convolutions and matrix products are ``blocked``, and how many ``direct``.
@@ -80,7 +77,7 @@ def use_blocks(
         return module, {}
     others = {name: made for name, made in module.functions_items() if name.name_hint != "main"}
     builder = relax.BlockBuilder(tvm.IRModule(others))
-    rewriter = _Rewriter(relax, builder, lanes, wanted)
+    rewriter = _Rewriter(relax, builder, lanes, wanted, vnni)
     result = main.body.body
     with target, builder.function("main", list(main.params), attrs=_attributes(main)):
         with builder.dataflow():
@@ -88,7 +85,7 @@ def use_blocks(
                 rewriter.bind(binding)
             output = builder.emit_output(rewriter.plain(result))
         builder.emit_func_output(output)
-    return builder.finalize(), rewriter.used.counts
+    return builder.finalize(), dict(rewriter.used)
 
 
 def _attributes(function: Any) -> Any:
@@ -104,19 +101,26 @@ class _Rewriter:
         builder: Any,
         lanes: int,
         wanted: Callable[[Convolution], bool] | None,
+        vnni: bool,
     ) -> None:
+        self._integers = vnni
         self._wanted = wanted
         self._relax = relax
         self._builder = builder
         self._lanes = lanes
         self._plain: dict[Any, Any] = {}
         self._packed: dict[Any, _Packed] = {}
-        self.used = Used({})
+        self._frames: dict[Any, _Frame] = {}
+        self.used: Counter[str] = Counter()
 
     def bind(self, binding: Any) -> None:
         """Rewrite one binding of the old function."""
         value, variable = self._limit(binding.value), binding.var
         if isinstance(value, self._relax.Call):
+            frame = self._frame(value)
+            if frame is not None:
+                self._frames[variable] = frame
+                return
             packed = self._in_blocks(value)
             if packed is not None:
                 emitted = self._builder.emit(packed.expression)
@@ -152,6 +156,9 @@ class _Rewriter:
             self._plain[expression] = self._builder.emit_te(
                 blocks.unpack(image.channels), image.expression, primfunc_name_hint="unpack"
             )
+        if expression not in self._plain and expression in self._frames:
+            renewed = self._renewed(self._frames[expression].call)
+            self._plain[expression] = self._builder.emit(renewed)
         return self._plain.get(expression, expression)
 
     def _renewed(self, value: Any) -> Any:
@@ -170,12 +177,19 @@ class _Rewriter:
         if conv is not None:
             taken = self._wanted is None or self._wanted(conv)
             made = self._convolution(call, conv) if taken else None
-            self.used.add("direct" if made is None else "blocked")
+            self.used["direct" if made is None else "blocked"] += 1
             return made
         if name in _UNARY and self._is_packed(call.args[0]):
             image = self._packed[call.args[0]]
             expression = self._relax.Call(call.op, [image.expression, *call.args[1:]], call.attrs)
             return _Packed(expression, image.channels)
+        if name in _QUANTIZING and self._is_packed(call.args[0]):
+            image = self._packed[call.args[0]]
+            settings = [_constant(argument) for argument in call.args[1:]]
+            if any(setting is None or setting.size != 1 for setting in settings):
+                return None
+            operands = [image.expression, *call.args[1:]]
+            return _Packed(self._relax.Call(call.op, operands, call.attrs), image.channels)
         if name in _BINARY:
             return self._binary(call)
         if name in _POOLS:
@@ -189,12 +203,14 @@ class _Rewriter:
     def _is_packed(self, expression: Any) -> bool:
         return isinstance(expression, self._relax.Var) and expression in self._packed
 
-    def _image(self, expression: Any, channels: int) -> Any:
+    def _image(self, expression: Any, channels: int, step: int = 1) -> Any:
         """Return an operand in blocks, packing it when it is not."""
         if self._is_packed(expression):
             return self._packed[expression].expression
         packed = self._builder.emit_te(
-            blocks.pack(channels, self._lanes), self.plain(expression), primfunc_name_hint="pack"
+            blocks.pack(channels, self._lanes, step),
+            self.plain(expression),
+            primfunc_name_hint="pack",
         )
         if channels >= self._lanes and isinstance(expression, self._relax.Var):
             self._packed[expression] = _Packed(packed, channels)
@@ -203,24 +219,66 @@ class _Rewriter:
     def _convolution(self, call: Any, conv: Convolution) -> _Packed | None:
         weights = _constant(call.args[1])
         lanes = self._lanes
-        if weights is None or conv.dtype != "float32" or str(call.ty.dtype) != "float32":
+        if weights is None:
             return None
-        alone = conv.groups == conv.channels == conv.filters
+        alone = conv.groups > 1 and conv.groups == conv.channels == conv.filters
+        if conv.dtype in _INTEGERS and self._integers and weights.dtype == np.int8:
+            return self._integer_convolution(call, conv, weights, alone=alone)
+        if conv.dtype != "float32" or str(call.ty.dtype) != "float32":
+            return None
         whole = conv.groups == 1 or not (
             conv.channels // conv.groups % lanes or conv.filters // conv.groups % lanes
         )
-        if not (whole or (alone and conv.channels >= lanes)):
-            return None
-        if alone and conv.channels < lanes:
+        if alone and conv.channels >= lanes:
+            made, hint = blocks.depthwise(conv), blocks.DEPTHWISE
+        elif whole:
+            made, hint = blocks.convolution(conv), blocks.CONVOLUTION
+        else:
             return None
         image = self._image(call.args[0], conv.channels)
         constant = self._relax.const(blocks.packed_weights(weights, conv.groups, lanes))
-        if alone and conv.groups > 1:
-            made, hint = blocks.depthwise(conv), blocks.DEPTHWISE
-        else:
-            made, hint = blocks.convolution(conv), blocks.CONVOLUTION
         expression = self._builder.call_te(made, image, constant, primfunc_name_hint=hint)
         return _Packed(expression, conv.filters)
+
+    def _integer_convolution(
+        self, call: Any, conv: Convolution, weights: Array, *, alone: bool
+    ) -> _Packed | None:
+        lanes, source, fill = self._lanes, call.args[0], 0
+        if source in self._frames and not any(conv.padding):
+            frame = self._frames[source]
+            top, left, bottom, right = frame.padding
+            source, fill = frame.source, frame.fill
+            conv = replace(
+                conv,
+                height=conv.height - top - bottom,
+                width=conv.width - left - right,
+                padding=frame.padding,
+            )
+        if alone and conv.channels >= lanes:
+            image = self._image(source, conv.channels)
+            constant = self._relax.const(blocks.packed_weights(weights, conv.groups, lanes))
+            made = blocks.depthwise(conv, fill)
+            hint = blocks.DEPTHWISE
+            expression = self._builder.call_te(made, image, constant, primfunc_name_hint=hint)
+            return _Packed(expression, conv.filters)
+        if conv.groups > 1:
+            return None
+        image = self._image(source, conv.channels, blocks.STEP)
+        total = integers.convolution(self._builder, image, weights, conv, fill, lanes)
+        return _Packed(total, conv.filters)
+
+    def _frame(self, call: Any) -> _Frame | None:
+        if getattr(call.op, "name", "") != "relax.nn.pad" or not self._integers:
+            return None
+        widths = [int(width) for width in call.attrs.pad_width]
+        constant = str(call.attrs.pad_mode) == "constant"
+        if len(widths) != 8 or any(widths[:4]) or not constant:
+            return None
+        if str(call.ty.dtype) not in _INTEGERS:
+            return None
+        top, bottom, left, right = widths[4:]
+        padding = (top, left, bottom, right)
+        return _Frame(call, call.args[0], padding, int(call.attrs.pad_value))
 
     def _binary(self, call: Any) -> _Packed | None:
         images = [self._packed[argument] for argument in call.args if self._is_packed(argument)]
@@ -260,27 +318,12 @@ class _Rewriter:
         return self._relax.const(values)
 
     def _pool(self, call: Any, kind: str) -> _Packed | None:
-        topi: Any = importlib.import_module("tvm.topi")
         if not self._is_packed(call.args[0]) or call.attrs.layout != "NCHW":
             return None
-        image, attributes = self._packed[call.args[0]], call.attrs
-
-        def pool(data: Any) -> Any:
-            return topi.nn.pool2d(
-                data,
-                kernel=attributes.pool_size,
-                stride=attributes.strides,
-                dilation=attributes.dilation,
-                padding=attributes.padding,
-                pool_type=kind,
-                ceil_mode=bool(attributes.ceil_mode),
-                layout=f"NCHW{self._lanes}c",
-                count_include_pad=bool(attributes.count_include_pad),
-            )
-
-        expression = self._builder.call_te(
-            pool, image.expression, primfunc_name_hint=f"{kind}_pool2d"
-        )
+        image = self._packed[call.args[0]]
+        made = blocks.pooling(kind, call.attrs, self._lanes)
+        hint = f"{kind}_pool2d"
+        expression = self._builder.call_te(made, image.expression, primfunc_name_hint=hint)
         return _Packed(expression, image.channels)
 
     def _mean(self, call: Any) -> _Packed | None:
@@ -313,16 +356,25 @@ class _Rewriter:
             return None
         weights = _constant(call.args[1])
         shape = [int(size) for size in call.args[0].ty.shape]
-        single = str(call.args[0].ty.dtype) == "float32"
-        if weights is None or weights.ndim != 2 or not single or len(shape) < 2:
+        dtype = str(call.args[0].ty.dtype)
+        if weights is None or weights.ndim != 2 or len(shape) < 2:
+            return None
+        if dtype in _INTEGERS:
+            made = None
+            if self._integers and integers.multiplies(call, weights):
+                rows = self.plain(call.args[0])
+                made = integers.product(self._builder, rows, weights, dtype, self._lanes)
+            self.used["direct" if made is None else "blocked"] += 1
+            return made
+        if dtype != "float32":
             return None
         lanes = next(
             (size for size in range(self._lanes, 1, -1) if weights.shape[1] % size == 0), 1
         )
         if lanes < min(4, weights.shape[1]):
-            self.used.add("direct")
+            self.used["direct"] += 1
             return None
-        self.used.add("blocked")
+        self.used["blocked"] += 1
         rows = int(np.prod(shape[:-1]))
         flat = self.plain(call.args[0])
         if len(shape) > 2:

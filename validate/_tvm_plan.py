@@ -10,7 +10,7 @@ from typing import Any
 from roofline.validate import _tvm_algorithms as algorithms
 from roofline.validate._tvm_algorithms import Convolution
 from roofline.validate._tvm_integer import use_integers
-from roofline.validate._tvm_layout import block_lanes, use_blocks
+from roofline.validate._tvm_layout import use_blocks
 from roofline.validate._tvm_sparse import apply_sparse, sparse_form
 
 BLOCKED, BEST = "blocked", "best"
@@ -96,8 +96,9 @@ def arrange_convolutions(
     )
     if how.blocked:
         module, made = use_blocks(
-            module, target, lanes(target), lambda conv: pick(conv) == BLOCKED
-        )
+            module, target, lanes(target), lambda conv: pick(conv) == BLOCKED,
+            vnni=_has(target, "avx512vnni"),
+        )  # fmt: skip
         used = {**used, "direct": 0, **made}
     counts = {name: count for name, count in sorted(used.items()) if count}
     if not counts:
@@ -112,9 +113,11 @@ def arrange_convolutions(
 
 def lanes(target: Any) -> int:
     """Return how many fp32 elements the widest vector register of a target holds."""
+    if _has(target, "avx512f"):
+        return 16
+    return 8 if _has(target, "avx2") else 4
+
+
+def _has(target: Any, feature: str) -> bool:
     tvm: Any = importlib.import_module("tvm")
-
-    def has(feature: str) -> bool:
-        return bool(tvm.target.codegen.target_has_features(feature, target))
-
-    return block_lanes(has)
+    return bool(tvm.target.codegen.target_has_features(feature, target))

@@ -1,72 +1,24 @@
 """Schedules for kernels on blocks of channels: sums stay in registers, the innermost loop fills a vector.
 
 Each kernel has a few numbers left open (`Tile`): how many filter blocks, rows and columns are summed at once, and in
-which order tiles follow each other. The best guess stands first among `tiles`; the search tries the others.
+which order tiles follow each other.
 """
 
 from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from roofline.validate import _tvm_blocks as blocks
+from roofline.validate._tvm_tiles import Kernel, Tile, divisors
+
+_MAIN = frozenset(
+    {blocks.CONVOLUTION, blocks.DEPTHWISE, blocks.GEMM, blocks.INTEGER_CONVOLUTION, blocks.INTEGER_GEMM}
+)  # fmt: skip
 
 # A parallel loop costs about a microsecond to start on two threads; smaller kernels run on one.
 _SMALL = 1 << 14
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """The open numbers of one kernel."""
-
-    outer: int = 1
-    """Blocks of filters (or of a matrix's columns) summed at once."""
-    rows: int = 1
-    columns: int = 1
-    depth: int = 1
-    """Steps of the innermost reduction that are unrolled."""
-    rows_first: bool = False
-    """Whether all filters of a row come before the next row (else the other way around)."""
-    frame_inside: bool = False
-    """Whether the frame of zeros is put around a tile when it is needed, not around the image beforehand."""
-
-    def to_list(self) -> list[int]:
-        """Return the numbers as JSON values."""
-        return [
-            self.outer, self.rows, self.columns, self.depth, int(self.rows_first), int(self.frame_inside),
-        ]  # fmt: skip
-
-    @classmethod
-    def from_list(cls, numbers: Iterable[int]) -> Tile:
-        """Return the tile of `to_list`."""
-        outer, rows, columns, depth, rows_first, frame_inside = numbers
-        return cls(outer, rows, columns, depth, bool(rows_first), bool(frame_inside))
-
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """What a kernel on blocks computes: its main block and the extents of its loops."""
-
-    kind: str
-    spatial: tuple[int, ...]
-    reduced: tuple[int, ...]
-    form: str
-    operands: int
-    framed: bool
-
-    @property
-    def key(self) -> str:
-        """A text that is the same for kernels to which the same tile is best."""
-        spatial, reduced = ("x".join(map(str, part)) for part in (self.spatial, self.reduced))
-        return f"{self.kind} {spatial} {reduced} {self.form} {self.operands}"
-
-    @property
-    def lanes(self) -> int:
-        """Elements of one vector."""
-        return int(self.form[1:]) if self.kind == blocks.GEMM else self.spatial[-1]
 
 
 def recognize(function: Any) -> Kernel | None:
@@ -74,7 +26,7 @@ def recognize(function: Any) -> Kernel | None:
     schedule = _schedule(function)
     for block in _blocks(schedule):
         made = schedule.get(block)
-        if made.name_hint not in {blocks.CONVOLUTION, blocks.DEPTHWISE, blocks.GEMM}:
+        if made.name_hint not in _MAIN:
             continue
         spatial = tuple(int(v.dom.extent) for v in made.iter_vars if int(v.iter_type) == 0)
         reduced = tuple(int(v.dom.extent) for v in made.iter_vars if int(v.iter_type) != 0)
@@ -82,58 +34,6 @@ def recognize(function: Any) -> Kernel | None:
         form = str(made.annotations[blocks.FORM])
         return Kernel(made.name_hint, spatial, reduced, form, len(function.params), framed)
     return None
-
-
-def tiles(kernel: Kernel) -> list[Tile]:
-    """Return tiles worth trying, the best guess first."""
-    registers = 28 if kernel.lanes > 8 else 12
-    if kernel.kind == blocks.GEMM:
-        rows = _divisors(kernel.spatial[0], registers)
-        outers = _divisors(kernel.spatial[1] // kernel.lanes, registers)
-        found = [
-            Tile(outer, rows=row, depth=4) for row in rows for outer in outers if row * outer <= registers
-        ]  # fmt: skip
-        found.sort(key=lambda tile: -_reuse(tile.outer, tile.rows))
-        return found[:8]
-    _, outer_size, height, width, _ = kernel.spatial
-    columns = _divisors(width, registers)
-    if kernel.kind == blocks.DEPTHWISE:
-        found = [
-            Tile(rows=row, columns=column, frame_inside=kernel.framed)
-            for column in columns
-            for row in _divisors(height, min(4, registers // column))
-        ]
-        found.sort(key=lambda tile: -tile.rows * tile.columns)
-        return found[:6]
-    found = [
-        Tile(outer, row, column, depth=4)
-        for column in columns
-        for row in _divisors(height, min(7, registers // column))
-        for outer in _divisors(outer_size, min(4, registers // (column * row)))
-    ]
-    found.sort(
-        key=lambda tile: -_reuse(tile.outer, tile.rows * tile.columns) - tile.columns / 1000
-    )
-    return found[:8]
-
-
-def neighbours(kernel: Kernel, tile: Tile) -> list[Tile]:
-    """Return variants of a tile that is good already: another order, unrolling, place of the frame."""
-    outer, rows, columns = tile.outer, tile.rows, tile.columns
-    if kernel.kind == blocks.GEMM:
-        return [Tile(outer, rows, columns, depth) for depth in (1, 8)] + [
-            Tile(outer, rows, columns, tile.depth, rows_first=True)
-        ]
-    if kernel.kind == blocks.DEPTHWISE:
-        whole = kernel.reduced[-1]
-        kinds = [(1, False), (whole, True), (whole, False)] if kernel.framed else [(whole, False)]
-        return [Tile(outer, rows, columns, depth, frame_inside=inside) for depth, inside in kinds]
-    deep = [depth for depth in (1, 16) if kernel.reduced[-1] % depth == 0]
-    found = [Tile(outer, rows, columns, depth) for depth in deep]
-    found.append(Tile(outer, rows, columns, tile.depth, rows_first=True))
-    if kernel.framed:
-        found.append(Tile(outer, rows, columns, tile.depth, rows_first=True, frame_inside=True))
-    return found
 
 
 def scheduled(function: Any, tile: Tile) -> Any:
@@ -147,13 +47,17 @@ def scheduled(function: Any, tile: Tile) -> Any:
     kind, main = next(
         (schedule.get(block).name_hint, block)
         for block in _blocks(schedule)
-        if schedule.get(block).name_hint in {blocks.CONVOLUTION, blocks.DEPTHWISE, blocks.GEMM}
+        if schedule.get(block).name_hint in _MAIN
     )
     frames = list(schedule.get_producers(main))
     last = _single_output(schedule, main, frames)
-    {blocks.CONVOLUTION: _convolution, blocks.DEPTHWISE: _depthwise, blocks.GEMM: _gemm}[kind](
-        schedule, main, last, frames, tile
-    )
+    {
+        blocks.CONVOLUTION: _convolution,
+        blocks.INTEGER_CONVOLUTION: _convolution,
+        blocks.DEPTHWISE: _depthwise,
+        blocks.GEMM: _gemm,
+        blocks.INTEGER_GEMM: _integer_gemm,
+    }[kind](schedule, main, last, frames, tile)
     return _done(schedule, function)
 
 
@@ -188,11 +92,14 @@ def _convolution(schedule: Any, main: Any, last: Any, frames: list[Any], tile: T
     schedule.reorder(n, first, second, xo, fi, yi, xi, b)
     schedule.compute_at(main, xo, preserve_unit_loops=True)
     schedule.set_scope(main, 0, "local")
-    _, f2, y2, x2, b2, c, ky, kx, i = schedule.get_loops(main)[-9:]
-    schedule.reorder(c, ky, kx, i, f2, y2, x2, b2)
+    integers = schedule.get(main).name_hint == blocks.INTEGER_CONVOLUTION
+    loops = schedule.get_loops(main)[-10 if integers else -9 :]
+    _, f2, y2, x2, b2, c, ky, kx, i, *four = loops
+    schedule.reorder(c, ky, kx, i, f2, y2, x2, b2, *four)
     for loop in (f2, y2, x2):
         schedule.unroll(loop)
-    schedule.vectorize(b2)
+    if not integers:
+        schedule.vectorize(b2)
     if tile.depth > 1:
         steps = math.gcd(tile.depth, int(schedule.get(i).extent))
         _, inner = schedule.split(i, [None, steps])
@@ -201,7 +108,7 @@ def _convolution(schedule: Any, main: Any, last: Any, frames: list[Any], tile: T
         if tile.frame_inside and tile.rows_first:
             schedule.compute_at(frame, first)
     _run_parallel(schedule, n, first, *(() if tile.frame_inside else (second,)))
-    _finish(schedule, main, c, last)
+    _finish(schedule, main, c, last, b2 if integers else None)
     _spread_frames(schedule, frames, tile.frame_inside and tile.rows_first)
 
 
@@ -255,10 +162,38 @@ def _gemm(schedule: Any, main: Any, last: Any, frames: list[Any], tile: Tile) ->
     _spread_frames(schedule, frames, inside=False)
 
 
-def _finish(schedule: Any, main: Any, reduction: Any, last: Any) -> None:
-    """Take the zeros out of the reduction, and vectorize both ends."""
+def _integer_gemm(schedule: Any, main: Any, last: Any, frames: list[Any], tile: Tile) -> None:
+    m, n, b = schedule.get_loops(last)[-3:]
+    no, ni = schedule.split(n, [None, tile.outer])
+    mo, mi = schedule.split(m, [None, tile.rows])
+    first, second = (mo, no) if tile.rows_first else (no, mo)
+    schedule.reorder(first, second, mi, ni, b)
+    schedule.compute_at(main, second, preserve_unit_loops=True)
+    schedule.set_scope(main, 0, "local")
+    m2, n2, b2, i, j = schedule.get_loops(main)[-5:]
+    schedule.reorder(i, m2, n2, b2, j)
+    for loop in (m2, n2):
+        schedule.unroll(loop)
+    _run_parallel(schedule, first, second)
+    _finish(schedule, main, i, last, b2)
+    _spread_frames(schedule, frames, inside=False)
+
+
+def _finish(schedule: Any, main: Any, reduction: Any, last: Any, instruction: Any = None) -> None:
+    """Take the zeros out of the reduction, and vectorize both ends.
+
+    Args:
+        schedule: The schedule.
+        main: The block that sums.
+        reduction: The outermost loop it sums over.
+        last: The block that writes the result.
+        instruction: The loop that one integer instruction replaces, with all inside it.
+    """
     start = schedule.decompose_reduction(main, reduction)
-    # Unrolled and vectorized like the sums themselves: the copy of the loops keeps their kinds.
+    if instruction is not None:
+        vnni: Any = importlib.import_module("roofline.validate._tvm_vnni")
+        schedule.tensorize(instruction, vnni.register())
+        schedule.vectorize(schedule.get_loops(start)[-1])
     loops = schedule.get_loops(last)
     schedule.vectorize(loops[-1])
     for loop in loops[-4:-1]:
@@ -267,7 +202,6 @@ def _finish(schedule: Any, main: Any, reduction: Any, last: Any) -> None:
             "ForKind.SERIAL",
         }:
             schedule.unroll(loop)
-    del start
 
 
 def _single_output(schedule: Any, main: Any, frames: list[Any]) -> Any:
@@ -366,17 +300,7 @@ def _scatters(schedule: Any, block: Any) -> bool:
     return any(int(variable.iter_type) > 2 for variable in schedule.get(block).iter_vars)
 
 
-def _divisors(size: int, most: int) -> list[int]:
-    return [number for number in range(1, min(size, most) + 1) if size % number == 0]
-
-
-def _reuse(outer: int, positions: int) -> float:
-    """Return multiply-adds per load of a tile; a broadcast that is used once needs no register."""
-    loads = outer + (positions if outer > 1 else 0.3 * positions)
-    return min(outer * positions, 16) / 16 * outer * positions / loads
-
-
 def _band(rows: int, tile: int) -> int:
     """Return how many tiles of rows one task takes: about sixteen rows."""
     steps = rows // tile
-    return max((number for number in _divisors(steps, max(1, 16 // tile))), default=1)
+    return max((number for number in divisors(steps, max(1, 16 // tile))), default=1)

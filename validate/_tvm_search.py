@@ -17,15 +17,8 @@ from typing import Any
 
 from roofline.validate import _fork
 from roofline.validate._model import write_whole
-from roofline.validate._tvm_schedule import (
-    Kernel,
-    Tile,
-    neighbours,
-    plainly_scheduled,
-    recognize,
-    scheduled,
-    tiles,
-)
+from roofline.validate._tvm_schedule import plainly_scheduled, recognize, scheduled
+from roofline.validate._tvm_tiles import Kernel, Tile, neighbours, tiles
 from roofline.validate.backend import Report
 
 _BUILD_LIMIT_S = 60.0

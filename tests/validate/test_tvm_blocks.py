@@ -65,7 +65,7 @@ class Picked:
         self.last = True
 
     def __call__(self, kernel):
-        from roofline.validate._tvm_schedule import neighbours, tiles
+        from roofline.validate._tvm_tiles import neighbours, tiles
 
         first = tiles(kernel)
         found = list(dict.fromkeys([*first, *neighbours(kernel, first[0])]))
@@ -148,8 +148,8 @@ def test_layers_between(channels, tmp_path) -> None:
 
 
 def test_findings_are_kept(tmp_path) -> None:
-    from roofline.validate._tvm_schedule import Kernel, Tile
     from roofline.validate._tvm_search import Findings
+    from roofline.validate._tvm_tiles import Kernel, Tile
 
     kernel = Kernel("blocked_conv2d", (1, 4, 8, 8, 16), (4, 3, 3, 16), "s1x1 d1x1 g1", 3, True)
     other = Kernel("blocked_conv2d", (1, 4, 8, 8, 16), (4, 3, 3, 16), "s2x2 d1x1 g1", 3, True)

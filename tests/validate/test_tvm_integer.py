@@ -90,3 +90,62 @@ def test_transposed_weights() -> None:
     weights = np.random.default_rng(2).integers(-127, 127, (12, 16), dtype=np.int8)
     node = helper.make_node("Gemm", ["xd", "wd"], ["r"], transB=1)
     check(quantized(node, weights, 0, [3, 16], [3, 12]), [3, 16])
+
+
+@pytest.mark.parametrize("zero", [120, 0])
+@pytest.mark.parametrize(
+    ("channels", "filters", "groups", "pads"),
+    [(4, 20, 1, [1, 1, 1, 1]), (32, 16, 1, [0, 0, 1, 1]), (16, 16, 16, [1, 1, 1, 1]), (3, 16, 1, [1] * 4)],
+)  # fmt: skip
+@pytest.mark.parametrize("unsigned", [True, False])
+def test_blocks_of_integers_are_exact(
+    zero: int, channels: int, filters: int, groups: int, pads: list[int], unsigned: bool, tmp_path
+) -> None:
+    """The sums of the four-fold multiply-add are those of NumPy, and a frame holds the zero point."""
+    tvm = pytest.importorskip("tvm", reason="apache-tvm is not installed")
+    from tvm import relax
+
+    from roofline.validate import _tvm_search, _tvm_setup
+    from roofline.validate._tvm_import import import_model
+    from roofline.validate._tvm_plan import Computation
+
+    target = _tvm_setup.local_target(_tvm_setup.load_tvm(), 1)
+    if not tvm.target.codegen.target_has_features("avx512vnni", target):
+        pytest.skip("this processor has no AVX-512 VNNI")
+    random = np.random.default_rng(0)
+    kind = np.uint8 if unsigned else np.int8
+    middle = kind(zero if unsigned else zero - 60)
+    weights = random.integers(-127, 127, (filters, channels // groups, 3, 3), dtype=np.int8)
+    stored = {"w": weights, "sw": np.float32(1), "zw": np.int8(0), "s": np.float32(1), "z": middle}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("DequantizeLinear", ["w", "sw", "zw"], ["wd"]),
+        helper.make_node("Conv", ["d", "wd"], ["y"], pads=pads, group=groups),
+    ]
+    shape = [1, channels, 6, 8]
+    out = [1, filters, 4 + pads[0] + pads[2], 6 + pads[1] + pads[3]]
+    graph = helper.make_graph(
+        nodes,
+        "sums",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, out)],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in stored.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, tmp_path / "sums.onnx")
+    limits = np.iinfo(kind)
+    low, high = limits.min - int(middle), limits.max - int(middle)
+    x = random.integers(low, high + 1, shape).astype(np.float32)
+    imported = import_model(tmp_path / "sums.onnx", target, Computation("blocked"))
+    assert "layers: 1 blocked" in imported.notes
+    assert imported.executed == "int8, int32 sums"
+    module = _tvm_search.schedule_blocks(imported.module, 16, _tvm_search.first_guess)
+    machine = relax.VirtualMachine(tvm.compile(module, target), tvm.cpu())
+    result = machine["main"](tvm.runtime.tensor(x)).numpy()
+    framed = np.pad(x, [(0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])]).astype(np.int64)
+    windows = np.lib.stride_tricks.sliding_window_view(framed, (3, 3), axis=(2, 3))
+    grouped = windows.reshape(1, groups, channels // groups, *windows.shape[2:])
+    filtered = weights.reshape(groups, filters // groups, channels // groups, 3, 3)
+    expected = np.einsum("ngchwab,gfcab->ngfhw", grouped, filtered.astype(np.int64))
+    assert (result == expected.reshape(out)).all()

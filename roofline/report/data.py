@@ -38,12 +38,24 @@ COLUMNS: Mapping[str, str] = {
     "intensity": "operational intensity in operations per byte",
     "backend": "what ran it",
     "flag": "why a row is doubtful",
+    "explanation": "why a run is faster than the bound",
     "source": "where the row comes from",
 }
 """The columns of a report's rows, in order; rows may lack any but platform and network."""
 
 _WORDS = frozenset(
-    {"platform", "network", "task", "datatype", "pruning", "bound", "backend", "flag", "source"}
+    {
+        "platform",
+        "network",
+        "task",
+        "datatype",
+        "pruning",
+        "bound",
+        "backend",
+        "flag",
+        "explanation",
+        "source",
+    }
 )
 _NUMBERS = tuple(name for name in COLUMNS if name not in _WORDS)
 

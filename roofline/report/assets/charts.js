@@ -15,7 +15,7 @@ const Charts = (() => {
   const hover = row => `<b>${label(row)}</b><br>batch ${row.batch ?? "–"}<br>predicted ${number(row.predicted_fps)} fps<br>` +
     `measured ${number(row.measured_fps)} fps<br>latency ${number(row.latency_ms)} ms` +
     (has(row, "predicted_low_fps", "predicted_high_fps") ? `<br>expected ${number(row.predicted_low_fps)} to ${number(row.predicted_high_fps)} fps` : "") +
-    (has(row, "accuracy") ? `<br>accuracy ${number(row.accuracy)} %` : "") + (row.flag ? `<br>flag: ${row.flag}` : "");
+    (has(row, "accuracy") ? `<br>accuracy ${number(row.accuracy)} %` : "") + (row.flag ? `<br>flag: ${row.flag}` : "") + (row.explanation ? `<br>${row.explanation}` : "");
   const points = (rows, x, y) => ({ x: rows.map(x), y: rows.map(y), customdata: rows.map(r => r.id), text: rows.map(hover), hovertemplate: "%{text}<extra></extra>" });
 
   function bestPerConfiguration(rows) {

@@ -8,6 +8,21 @@ Example:
     'input'
 """
 
-from roofline.workloads._network import Network, build, networks
+from __future__ import annotations
 
-__all__ = ["Network", "build", "networks"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from roofline.workloads._network import Network, build, network, networks
+
+if TYPE_CHECKING:
+    from roofline.workloads._builder import Builder
+
+__all__ = ["Builder", "Network", "build", "network", "networks"]
+
+
+def __getattr__(name: str) -> Any:
+    # The builder needs onnx, which listing and naming networks do not.
+    if name != "Builder":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module("roofline.workloads._builder").Builder

@@ -121,7 +121,7 @@ def measure(
     if rpc_key:
         at_board(tracker, rpc_key)
         names = ["tvm-rpc"]
-    chosen = {name: for_backend(options, name) for name in names}
+    chosen = {name: for_backend(options, name, sparse_format) for name in names}
     done: list[Measurement] = []
     flags = (keep_channels, sparsity, sparse_format, datatype)
     with (
@@ -143,7 +143,8 @@ def measure(
 def _written(runs: list[Measurement], form: Format) -> str:
     if form is Format.JSON:
         entries = [{**run.to_row(), **run.to_dict()} for run in runs]
-        return as_json({"conventions": CONVENTIONS, "measurements": entries})
+        # The same fields as `validate` gives; a measured run alone is compared with nothing.
+        return as_json({"conventions": CONVENTIONS, "measurements": entries, "comparisons": []})
     if form is Format.CSV:
         return as_csv([run.to_row() for run in runs])
     notes = [*remarks(runs), *CONVENTIONS.values()]

@@ -1,4 +1,4 @@
-"""``roofline networks``: what is shipped, what each requires, and how to get one as a file."""
+"""``roofline networks``: what is shipped, what each requires, how to get one as a file, and how to add one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roofline.cli._options import (
+    BatchOption,
+    DimOption,
+    InputOption,
+    ValueOption,
+    load_model,
+)
 from roofline.cli._output import (
     Format,
     FormatOption,
@@ -17,6 +24,7 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
+from roofline.errors import NetworkError, OptionError, RooflineError
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
@@ -26,7 +34,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="List, show and export the networks that are shipped.",
+    help="List, show and export the networks that are shipped; check and scaffold your own.",
 )
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="A shipped network.")]
@@ -113,6 +121,117 @@ def export(
     content = model.SerializeToString()
     write_whole(output, content)
     typer.echo(f"wrote {output} ({len(content) / 1e6:.1f} MB)", err=True)
+
+
+@app.command()
+def check(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...", help="ONNX files, modules (.py) that define networks, or keys."
+        ),
+    ],
+    batch: BatchOption = None,
+    dim: DimOption = None,
+    input_: InputOption = None,
+    value: ValueOption = None,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Check that networks can be read and are counted whole; exit code 2 if one is not."""
+    rows: list[dict[str, Any]] = []
+    for name in models:
+        try:
+            found = _named(name)
+        except RooflineError as error:
+            rows.append(_checked(name, error))
+            continue
+        for shown in found:
+            try:
+                workload = load_model(shown, batch=batch, dim=dim, input_=input_, value=value)
+            except RooflineError as error:
+                rows.append(_checked(shown, error))
+            else:
+                rows.append(_checked(shown, workload))
+    wrong = [row["model"] for row in rows if row["problem"]]
+    if form is Format.JSON:
+        emit(as_json({"ok": not wrong, "networks": rows}), output)
+    elif form is Format.CSV:
+        emit(as_csv(rows), output)
+    else:
+        emit("\n".join(f"{row['model']}: {row['problem'] or _sizes(row)}" for row in rows), output)
+    if wrong:
+        raise NetworkError(
+            f"not whole: {', '.join(wrong)}", repair="Mend what is listed, and check again"
+        )
+
+
+@app.command()
+def new(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The network's name: my_network.")],
+    output: OutputOption = None,
+) -> None:
+    """Write a commented module to fill in for a network of one's own."""
+    from roofline.workloads._scaffold import scaffold
+
+    text = scaffold(key)
+    if output is not None and output.exists():
+        raise OptionError(
+            f"{output} exists and might be filled in already", repair="Choose another file with -o"
+        )
+    emit(text, output)
+
+
+def _named(name: str) -> list[str]:
+    """Return the networks that a name stands for: those a module registers, or the one it is."""
+    if not name.endswith(".py"):
+        return [name]
+    import runpy
+
+    from roofline.workloads import networks
+
+    before = set(networks)
+    try:
+        runpy.run_path(name)
+    except RooflineError:
+        raise
+    except Exception as error:
+        raise NetworkError(
+            f"{name} does not run: {type(error).__name__}: {error}",
+            repair="Start from a scaffold: roofline networks new my_network",
+        ) from error
+    found = [key for key in networks if key not in before]
+    if not found:
+        raise NetworkError(
+            f"{name} registers no network",
+            repair="Decorate its definition with @network(key, ...)",
+        )
+    return found
+
+
+def _checked(name: str, found: Workload | RooflineError) -> dict[str, Any]:
+    """Return what a check says of a network: what it requires, or what is wrong with it."""
+    if isinstance(found, RooflineError):
+        return {
+            "model": name,
+            "macs": None,
+            "parameters": None,
+            "nodes": None,
+            "problem": str(found),
+        }
+    coverage = found.coverage
+    problem = ""
+    if coverage.unresolved:
+        missed = ", ".join(coverage.unsupported) or ", ".join(coverage.unresolved[:3])
+        problem = f"{1 - coverage.nodes:.1%} of its nodes are not counted: {missed}"
+    return {
+        "model": name, "macs": found.macs, "parameters": found.parameters, "nodes": len(found.layers),
+        "problem": problem,
+    }  # fmt: skip
+
+
+def _sizes(row: dict[str, Any]) -> str:
+    return f"OK, {row['nodes']:,} nodes, {row['macs']:,} MACs, {row['parameters']:,} parameters"
 
 
 def _summary(network: Network) -> dict[str, Any]:

@@ -122,7 +122,9 @@ def validate(
         algorithm=algorithm,
         machine=machine.key,
     )
-    chosen = {name: for_backend(options, name) for name in backend or ["onnxruntime"]}
+    chosen = {
+        name: for_backend(options, name, sparse_format) for name in backend or ["onnxruntime"]
+    }
     flags = (keep_channels, sparsity, sparse_format, datatype)
     workloads = [compressed(load_model(name, batch=batch, dim=dim), *flags) for name in models]
     measured: list[Measurement] = []
@@ -236,10 +238,16 @@ def _written(
 ) -> str:
     rows = [comparison.record() for comparison in comparisons]
     if form is Format.JSON:
+        from roofline.cli._predictions import conventions as predictions_made
         from roofline.cli.verb_measure import CONVENTIONS
 
         measurements = [{**run.to_row(), **run.to_dict()} for run in runs]
-        conventions = {**CONVENTIONS, "efficiency": _EFFICIENCY}
+        predicted = [comparison.prediction for comparison in comparisons]
+        conventions = {
+            **(predictions_made(predicted) if predicted else {}),
+            **CONVENTIONS,
+            "efficiency": _EFFICIENCY,
+        }
         return as_json(
             {
                 "conventions": conventions,

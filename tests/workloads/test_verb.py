@@ -9,6 +9,8 @@ import pytest
 from roofline.cli import main
 from roofline.workloads import networks
 
+from ..cli_process import roofline
+
 
 def run(capsys, *arguments):
     with pytest.raises(SystemExit) as stop:
@@ -70,4 +72,44 @@ def test_unknown_key_is_one_line(capsys):
     code, shown = run(capsys, "show", "resnet5O")
     assert code == 2
     assert "Did you mean 'resnet50'" in shown.err
+    assert shown.err.count("\n") == 1
+
+
+def test_check_tells_whole_networks_from_others(capsys, tmp_path):
+    code, shown = run(capsys, "check", "mlp")
+    assert code == 0
+    assert shown.out == "mlp: OK, 11 nodes, 10,014,720 MACs, 10,039,296 parameters\n"
+    inputs = [onnx.helper.make_tensor_value_info(name, 1, [2]) for name in "xy"]
+    call = onnx.helper.make_node("Fly", ["x"], ["y"], domain="air")
+    graph = onnx.helper.make_graph([call], "g", inputs[:1], inputs[1:])
+    path = tmp_path / "odd.onnx"
+    path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    code, shown = run(capsys, "check", str(path), str(tmp_path / "none.onnx"), "mlp")
+    assert code == 2
+    lines = shown.out.splitlines()
+    assert lines[0] == f"{path}: 100.0% of its nodes are not counted: air::Fly"
+    assert "there is no file" in lines[1]
+    assert lines[2].startswith("mlp: OK")
+    assert shown.err.startswith("roofline: error: not whole: ")
+    assert shown.err.count("\n") == 1
+
+
+def test_a_scaffold_defines_a_network_that_runs(capsys, tmp_path):
+    path = tmp_path / "my_net.py"
+    assert run(capsys, "new", "my_net", "-o", str(path))[0] == 0
+    # In a process of its own: what a module registers stays registered.
+    done = roofline("networks", "check", path)
+    convolutions = 32 * 32 * 32 * 27 + 16 * 16 * 64 * 32 * 9 + 64 * 10
+    assert done.code == 0, done.err
+    assert f"my_net: OK, 10 nodes, {convolutions:,} MACs" in done.out
+    assert run(capsys, "new", "my_net", "-o", str(path))[0] == 2
+    assert run(capsys, "new", "My-Net")[0] == 2
+
+
+@pytest.mark.parametrize("text", ["x = 1", "x = ", "raise SystemError('no')"])
+def test_a_module_without_a_network_is_one_line(text, capsys, tmp_path):
+    path = tmp_path / "bad.py"
+    path.write_text(text)
+    code, shown = run(capsys, "check", str(path))
+    assert code == 2
     assert shown.err.count("\n") == 1

@@ -177,18 +177,42 @@ def apply(module: Any, target: Any, folder: Path) -> tuple[Any, tuple[str, ...]]
     with target, open_database(folder):
         module = passes.MetaScheduleApplyDatabase(enable_warning=False)(module)
         missing = unscheduled(module)
-        module = passes.SplitLayoutRewritePreproc()(module)
+        module = passes.SplitLayoutRewritePreproc()(_rooted(module))
         module = passes.FoldConstant()(module)
         module = passes.DeadCodeElimination()(module)
     return module, missing
 
 
-def unscheduled(module: Any) -> tuple[str, ...]:
-    """Return the names of the kernels that no schedule was applied to; reshapes need none."""
+def _rooted(module: Any) -> Any:
+    """Return the module with kernels that were written as loops inside a block.
+
+    TVM's pass that splits off layout changes fails on any kernel without one, also where there is none to split.
+    """
     tirx: Any = importlib.import_module("tvm.tirx")
+    s_tir: Any = importlib.import_module("tvm.s_tir")
+    rooted = module.clone()
+    for variable, function in module.functions_items():
+        if isinstance(function, tirx.PrimFunc) and not isinstance(
+            function.body, s_tir.SBlockRealize
+        ):
+            computes = s_tir.SBlock([], [], [], "computes", function.body)
+            root = s_tir.SBlock([], [], [], "root", s_tir.SBlockRealize([], True, computes))
+            rooted[variable] = function.with_body(s_tir.SBlockRealize([], True, root))
+    return rooted
+
+
+def unscheduled(module: Any) -> tuple[str, ...]:
+    """Return the names of the kernels that no schedule was applied to.
+
+    Reshapes need none, and kernels that were written as loops are their own schedule.
+    """
+    tirx: Any = importlib.import_module("tvm.tirx")
+    s_tir: Any = importlib.import_module("tvm.s_tir")
     names: list[str] = []
     for variable, function in module.functions_items():
         if not isinstance(function, tirx.PrimFunc):
+            continue
+        if not isinstance(function.body, s_tir.SBlockRealize):
             continue
         scheduled = function.attrs is not None and "tirx.is_scheduled" in function.attrs
         if not scheduled and "reshape" not in variable.name_hint:

@@ -23,6 +23,8 @@ _SMALL = 1 << 14
 
 def recognize(function: Any) -> Kernel | None:
     """Return what a kernel computes when it is one on blocks with open numbers, else None."""
+    if not _has_blocks(function):
+        return None
     schedule = _schedule(function)
     for block in _blocks(schedule):
         made = schedule.get(block)
@@ -66,6 +68,8 @@ def plainly_scheduled(function: Any, lanes: int) -> Any | None:
 
     None where it holds anything else, or one of its loops cannot be treated so.
     """
+    if not _has_blocks(function):
+        return None
     schedule = _schedule(function)
     found = _blocks(schedule)
     try:
@@ -281,6 +285,12 @@ def _done(schedule: Any, function: Any) -> Any:
     made = schedule.mod["main"].with_attr("tirx.is_scheduled", True)
     symbol = function.attrs.get("global_symbol")
     return made if symbol is None else made.with_attr("global_symbol", symbol)
+
+
+def _has_blocks(function: Any) -> bool:
+    """Whether a kernel is made of blocks at all: one written as plain loops has its schedule already."""
+    tirx: Any = importlib.import_module("tvm.s_tir")
+    return isinstance(function.body, tirx.SBlockRealize)
 
 
 def _blocks(schedule: Any) -> list[Any]:

@@ -48,7 +48,7 @@ def test_a_table_for_other_programs_has_units_in_its_columns(tmp_path):
 
 def test_what_is_no_table_of_records_is_refused(tmp_path):
     pytest.importorskip("pyarrow")
-    with pytest.raises(OptionError, match="'records.cvs'"):
+    with pytest.raises(OptionError, match=r"'records\.cvs'"):
         exported(RUNS, tmp_path / "records.cvs")
     path = tmp_path / "bad.parquet"
     path.write_bytes(b"PAR1 no")

@@ -129,8 +129,10 @@ def at_board(tracker: str, key: str) -> None:
     use_tracker(found)
 
 
-def for_backend(options: Options, backend: str) -> Options:
+def for_backend(options: Options, backend: str, sparse_format: str = "dense") -> Options:
     """Return the options with a tuning that this backend knows, when the other one asked for has none.
+
+    A sparse format for which the backend has kernels is asked of it; others only decide what is predicted.
 
     Raises:
         MeasurementError: No backend has that name.
@@ -140,7 +142,11 @@ def for_backend(options: Options, backend: str) -> Options:
 
     from roofline.validate.backend import backends
 
-    tunings = backends.get(backend).tunings
+    chosen = backends.get(backend)
+    if sparse_format in getattr(chosen, "sparse_formats", ()):
+        wanted = {**options.backend_options, "sparse_format": sparse_format}
+        options = replace(options, backend_options=wanted)
+    tunings = chosen.tunings
     if options.tuning and options.tuning not in tunings:
         if tunings == ("none",):
             return replace(options, tuning="")

@@ -91,7 +91,9 @@ def precision(name: str) -> Precision:
         peak = (_FLOAT_PEAK if activations >= 16 else _INTEGER_PEAK).get(wide)
         if peak is not None and weights in (1, 2, 3, 4, 5, 6, 8, 16, 32):
             return Precision(name, weights, activations, peak)
-        raise DatatypeError(f"no arithmetic is known for {name!r}", repair="Use a form such as w4a8 or w4a16")
+        raise DatatypeError(
+            f"no arithmetic is known for {name!r}", repair="Use a form such as w4a8 or w4a16"
+        )
     if name == "ternary":
         return Precision("ternary", 2, 2, "int2")
     if name in COMPUTE_DATATYPES:

@@ -30,7 +30,9 @@ class Registry(Generic[T]):
         error: The error raised for an unknown name.
     """
 
-    def __init__(self, noun: str, package: str, group: str, error: type[RooflineError] = RooflineError) -> None:
+    def __init__(
+        self, noun: str, package: str, group: str, error: type[RooflineError] = RooflineError
+    ) -> None:
         self._noun = noun
         self._package = package
         self._group = group

@@ -21,6 +21,10 @@ Value = bool | int | float | tuple[int, ...] | tuple[float, ...]
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="An .onnx file, or the name of a shipped network.")
 ]
+ModelsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="MODEL...", help="An .onnx file, or the name of a shipped network."),
+]
 BatchOption = Annotated[
     int | None,
     typer.Option(

@@ -32,7 +32,7 @@ from roofline.cli._measuring import (
     make_options,
     remarks,
 )
-from roofline.cli._options import BatchOption, DimOption, parse_dims
+from roofline.cli._options import BatchOption, DimOption, ModelsArgument, parse_dims
 from roofline.cli._output import (
     Format,
     FormatOption,
@@ -52,12 +52,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def measure(
     *,
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL...", help="An .onnx file, or the name of a shipped network."
-        ),
-    ],
+    models: ModelsArgument,
     backend: BackendsOption = None,
     tuning: TuningOption = "",
     algorithm: AlgorithmOption = "default",

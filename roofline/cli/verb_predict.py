@@ -15,7 +15,7 @@ from roofline.cli._compression import (
     SparsityOption,
     compressed,
 )
-from roofline.cli._options import DimOption, InputOption, ValueOption, load_model
+from roofline.cli._options import DimOption, InputOption, ModelsArgument, ValueOption, load_model
 from roofline.cli._output import (
     Format,
     FormatOption,
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-ModelsArgument = Annotated[
-    list[str],
-    typer.Argument(metavar="MODEL...", help="An .onnx file, or the name of a shipped network."),
-]
 PlatformOption = Annotated[
     list[str],
     typer.Option("--platform", "-p", help="A machine's key (tx2:maxn) or YAML file; repeatable."),

@@ -33,7 +33,7 @@ from roofline.cli._measuring import (
     make_options,
     remarks,
 )
-from roofline.cli._options import BatchOption, DimOption, load_model, parse_dims
+from roofline.cli._options import BatchOption, DimOption, ModelsArgument, load_model, parse_dims
 from roofline.cli._output import (
     Format,
     FormatOption,
@@ -55,12 +55,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def validate(
     *,
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL...", help="An .onnx file, or the name of a shipped network."
-        ),
-    ],
+    models: ModelsArgument,
     platform: Annotated[
         str | None,
         typer.Option(

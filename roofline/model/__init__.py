@@ -6,7 +6,7 @@ from roofline.model._core import attainable, layers_time, ridge, roof_times, who
 from roofline.model._grid import Grid, predict_grid
 from roofline.model._prediction import Bound, LayerPrediction, Prediction
 from roofline.model._registry import Model, models
-from roofline.model._request import at_precision, predict
+from roofline.model._request import Choices, at_precision, predict
 from roofline.model._requirement import (
     OPERATIONS,
     TRAFFIC,
@@ -25,6 +25,7 @@ __all__ = [
     "Advice",
     "Bound",
     "Case",
+    "Choices",
     "Grid",
     "LayerPrediction",
     "Model",

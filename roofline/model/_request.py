@@ -1,13 +1,13 @@
-"""From what a caller asks to a case in which every choice is made and checked."""
+"""From what a caller asks to a prediction: every choice is made and checked."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from roofline.errors import DatatypeError
 from roofline.model._case import Case, check_batch, choose_unit, main_datatype
 from roofline.model._prediction import Prediction
-from roofline.model._registry import models
+from roofline.model._registry import Model, models
 from roofline.model._requirement import OPERATIONS, TRAFFIC, WEIGHTS_READ, known
 
 if TYPE_CHECKING:
@@ -15,32 +15,44 @@ if TYPE_CHECKING:
     from roofline.workload import Workload
 
 
-def make_case(
-    workload: Workload,
-    platform: Platform,
-    *,
-    datatype: str | None,
-    batch: int | None,
-    traffic: str,
-    operations: str,
-    weights_read: str,
-    emulate: bool,
-) -> Case:
-    """Return the case for a workload whose bytes are already those of the precision it runs at.
+class Choices(TypedDict, total=False):
+    """What can be chosen about a prediction; what is left out is the model's default."""
+
+    datatype: str | None
+    """The precision it runs at; None is the workload's own. Layers that a mixed-precision graph computes in another
+    datatype run on that unit where the machine has it and the model looks at layers."""
+    batch: int | None
+    """Items per batch; None is the workload's."""
+    traffic: str | None
+    """One of `TRAFFIC`."""
+    operations: str | None
+    """``macs`` or ``all``."""
+    weights_read: str
+    """``per-batch``, or ``per-item`` for the papers' batch-1 intensity at any batch."""
+    emulate: bool
+    """Whether the next wider unit may stand in for one that the machine lacks."""
+
+
+def run(model: Model, workload: Workload, platform: Platform, choices: Choices) -> Prediction:
+    """Predict a workload whose bytes are already those of the precision it runs at.
 
     Raises:
         DatatypeError: The machine has no unit for the datatype, or none was named and the workload has none.
         OptionError: A name or the batch is not allowed.
     """
+    traffic = choices.get("traffic") or model.traffic
+    operations = choices.get("operations") or model.operations
+    reads = choices.get("weights_read", "per-batch")
     known(traffic, TRAFFIC, "traffic assumption", "--traffic")
     known(operations, OPERATIONS, "choice of operations", "--operations")
-    known(weights_read, WEIGHTS_READ, "choice of weight reads", "--weights-read")
-    asked = datatype or own_datatype(workload, platform)
-    unit, notes = choose_unit(platform, asked, emulate=emulate)
-    return Case(
-        workload, platform, asked, unit, check_batch(workload.batch if batch is None else batch),
-        traffic, operations, weights_read, notes,
-    )  # fmt: skip
+    known(reads, WEIGHTS_READ, "choice of weight reads", "--weights-read")
+    asked = choices.get("datatype") or own_datatype(workload, platform)
+    unit, notes = choose_unit(platform, asked, emulate=choices.get("emulate", False))
+    batch = choices.get("batch")
+    items = check_batch(workload.batch if batch is None else batch)
+    return model.run(
+        Case(workload, platform, asked, unit, items, traffic, operations, reads, notes)
+    )
 
 
 def own_datatype(workload: Workload, platform: Platform) -> str:
@@ -105,10 +117,9 @@ def predict(
     asked = datatype or own_datatype(workload, platform)
     # The machine is asked before the workload is changed, so that a missing unit is reported first.
     choose_unit(platform, asked, emulate=emulate)
-    return entry.run(
-        make_case(
-            workload if datatype is None else at_precision(workload, asked), platform, datatype=asked,
-            batch=batch, traffic=traffic or entry.traffic, operations=operations or entry.operations,
-            weights_read=weights_read, emulate=emulate,
-        )
-    )  # fmt: skip
+    ready = workload if datatype is None else at_precision(workload, asked)
+    choices: Choices = {
+        "datatype": asked, "batch": batch, "traffic": traffic, "operations": operations,
+        "weights_read": weights_read, "emulate": emulate,
+    }  # fmt: skip
+    return run(entry, ready, platform, choices)

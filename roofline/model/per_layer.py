@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from roofline.model._case import Case, conclude, evaluate, layer_units
 from roofline.model._prediction import Bound, LayerPrediction, Prediction
 from roofline.model._registry import Model, models
-from roofline.model._request import make_case
+from roofline.model._request import Choices, run
 from roofline.model._requirement import requirement
 
 if TYPE_CHECKING:
@@ -15,44 +15,23 @@ if TYPE_CHECKING:
     from roofline.workload import Workload
 
 
-def layerwise(
-    workload: Workload,
-    platform: Platform,
-    *,
-    datatype: str | None = None,
-    batch: int | None = None,
-    traffic: str = "fused",
-    operations: str = "all",
-    weights_read: str = "per-batch",
-    emulate: bool = False,
-) -> Prediction:
+def layerwise(workload: Workload, platform: Platform, **choices: Unpack[Choices]) -> Prediction:
     """Predict each fused layer at its own intensity and sum the times.
 
     A layer takes the maximum of its compute and its memory time, never their sum; layers follow one another. Under
     the same traffic the throughput is never above `equation1`'s. It is an upper bound: no layer overlaps another, but
-    every layer is perfect.
+    every layer is perfect. The defaults count ``all`` operations, and the traffic of ``fused`` layers.
 
     Args:
         workload: The network as it runs; its bytes are taken as they are, whatever the datatype.
         platform: The machine.
-        datatype: The precision it runs at; by default the workload's own. Layers that a mixed-precision graph
-            computes in another datatype run on that unit where the machine has it.
-        batch: Items per batch; by default the workload's.
-        traffic: One of `TRAFFIC`.
-        operations: ``macs`` or ``all``.
-        weights_read: ``per-batch`` or ``per-item``.
-        emulate: Whether the next wider unit may stand in for a missing one.
+        **choices: Datatype, batch and assumptions.
 
     Raises:
         DatatypeError: The machine has no unit for the datatype.
         OptionError: A name or the batch is not allowed.
     """
-    return _run(
-        make_case(
-            workload, platform, datatype=datatype, batch=batch, traffic=traffic, operations=operations,
-            weights_read=weights_read, emulate=emulate,
-        )
-    )  # fmt: skip
+    return run(models.get("layerwise"), workload, platform, choices)
 
 
 def _run(case: Case) -> Prediction:

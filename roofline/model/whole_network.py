@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from roofline.model._case import Case, conclude, evaluate
 from roofline.model._prediction import Prediction
 from roofline.model._registry import Model, models
-from roofline.model._request import make_case
+from roofline.model._request import Choices, run
 from roofline.model._requirement import requirement, total
 
 if TYPE_CHECKING:
@@ -15,43 +15,23 @@ if TYPE_CHECKING:
     from roofline.workload import Workload
 
 
-def equation1(
-    workload: Workload,
-    platform: Platform,
-    *,
-    datatype: str | None = None,
-    batch: int | None = None,
-    traffic: str = "weights",
-    operations: str = "macs",
-    weights_read: str = "per-batch",
-    emulate: bool = False,
-) -> Prediction:
+def equation1(workload: Workload, platform: Platform, **choices: Unpack[Choices]) -> Prediction:
     """Predict with Equation 1: the whole network at one operational intensity.
 
-    The defaults are the papers' convention: operations are two per multiply-accumulate, traffic is the weights.
-    At batch 1, and at every batch with ``weights_read="per-item"``, this is the published prediction. The result is
-    an upper bound of the throughput.
+    The defaults are the papers' convention: operations are two per multiply-accumulate (``macs``), traffic is the
+    ``weights``. At batch 1, and at every batch with ``weights_read="per-item"``, this is the published prediction. The
+    result is an upper bound of the throughput.
 
     Args:
         workload: The network as it runs; its bytes are taken as they are, whatever the datatype.
         platform: The machine.
-        datatype: The precision it runs at; by default the workload's own.
-        batch: Items per batch; by default the workload's.
-        traffic: One of `TRAFFIC`.
-        operations: ``macs`` or ``all``.
-        weights_read: ``per-batch`` or ``per-item``.
-        emulate: Whether the next wider unit may stand in for a missing one.
+        **choices: Datatype, batch and assumptions.
 
     Raises:
         DatatypeError: The machine has no unit for the datatype.
         OptionError: A name or the batch is not allowed.
     """
-    return _run(
-        make_case(
-            workload, platform, datatype=datatype, batch=batch, traffic=traffic, operations=operations,
-            weights_read=weights_read, emulate=emulate,
-        )
-    )  # fmt: skip
+    return run(models.get("equation1"), workload, platform, choices)
 
 
 def _run(case: Case) -> Prediction:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +47,19 @@ def test_the_main_job_from_python() -> None:
         assert isinstance(drawing.plot(), axes.Axes)
     into = prediction.plot()
     assert swept.plot(into) is into
+
+
+def test_the_page_about_python_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("onnxruntime", "pandas", "matplotlib"):
+        pytest.importorskip(package)
+    page = (Path(__file__).parents[1] / "docs/python.md").read_text()
+    for name in re.findall(r"`rl\.(\w+)\(", page):
+        assert name in rl.__all__
+    for name in re.findall(
+        r"\| `(Workload|Platform|Prediction|Sweep|Measurement|Comparisons)` \|", page
+    ):
+        assert name in rl.__all__
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert (tmp_path / "efficiency.png").stat().st_size

@@ -38,6 +38,30 @@ def recognize(function: Any) -> Kernel | None:
     return None
 
 
+def kernel_products(module: Any) -> dict[str, int]:
+    """Return the multiply-accumulates of every kernel by its name: steps of its longest summing block, or 0."""
+    tirx: Any = importlib.import_module("tvm.tirx")
+    found: dict[str, int] = {}
+    for variable, function in module.functions_items():
+        if isinstance(function, tirx.PrimFunc):
+            found[str(variable.name_hint)] = _products(function)
+    return found
+
+
+def _products(function: Any) -> int:
+    if not _has_blocks(function):
+        return 0
+    schedule = _schedule(function)
+    most = 0
+    for block in _blocks(schedule):
+        made = schedule.get(block)
+        sums = any(int(variable.iter_type) == 2 for variable in made.iter_vars)
+        # A product reads two tensors; pooling and averages read one.
+        if sums and len({str(region.source.name) for region in made.reads}) > 1:
+            most = max(most, math.prod(int(variable.dom.extent) for variable in made.iter_vars))
+    return most
+
+
 def scheduled(function: Any, tile: Tile) -> Any:
     """Return a kernel on blocks with its schedule.
 

@@ -130,7 +130,20 @@ def _run(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
         "environment": asdict(environment.describe(backend.versions(), shares, load)),
         "peak_rss_bytes": _peak_rss_bytes(),
         **timed,
+        "kernel_times": _kernel_times(session, asked) if check.passed is not False else [],
     }
+
+
+def _kernel_times(session: Session, asked: Request) -> list[dict[str, Any]]:
+    """Time single kernels after everything else, so that it disturbs nothing, and name their layers."""
+    from roofline.validate.per_layer import PER_LAYER, mapped
+
+    timer = getattr(session, "kernel_times", None)
+    if timer is None or not asked.job.options.get(PER_LAYER):
+        return []
+    from roofline import load
+
+    return [asdict(time) for time in mapped(timer(), load(str(asked.model)))]
 
 
 def _checked(session: Session, request: Mapping[str, Any], datatype: str) -> Check:

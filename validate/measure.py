@@ -15,7 +15,16 @@ from roofline.validate._model import cache_folder
 from roofline.validate._process import Ended, run_step
 from roofline.validate._tracker import WAIT_S
 from roofline.validate.backend import Backend, backends
-from roofline.validate.record import Check, Environment, Job, Measurement, Protocol, Scalar, Status
+from roofline.validate.record import (
+    Check,
+    Environment,
+    Job,
+    KernelTime,
+    Measurement,
+    Protocol,
+    Scalar,
+    Status,
+)
 
 DEFAULT_TRIALS = 16
 """Schedules tried per kernel when tuning without a number given."""
@@ -169,7 +178,9 @@ class _Run:
         extra_s = tuning_s if job.tuning == "tuned" else 0.0
         # Waiting for a board that others use is no part of a run either.
         waiting_s = 0.0 if job.target == "local" else WAIT_S
-        prepared = self._step({**common, "action": "prepare"}, variables, extra_s=extra_s + waiting_s)
+        prepared = self._step(
+            {**common, "action": "prepare"}, variables, extra_s=extra_s + waiting_s
+        )
         if prepared.status is not Status.OK:
             return self.failed(job, prepared)
         reference, why = self._reference(made)
@@ -238,6 +249,7 @@ class _Run:
             untuned_kernels=tuple(artifact["untuned_kernels"]),
             check=check,
             environment=Environment(**result["environment"]),
+            kernel_times=tuple(KernelTime(**time) for time in result.get("kernel_times", ())),
             notes=tuple(notes),
             timestamp=now(),
         )

@@ -169,6 +169,18 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelTime:
+    """One call of a compiled kernel: the shortest of a few runs."""
+
+    kernel: str
+    """The compiler's name for it."""
+    seconds: float
+    macs: int = 0
+    layer: str = ""
+    """The layer it computes, with what is fused to it; empty where none was found."""
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """One run: the job, how it ended, its samples, and what is needed to judge it later."""
 
@@ -200,6 +212,8 @@ class Measurement:
     check: Check = field(default_factory=Check)
     environment: Environment = field(default_factory=Environment)
     reported: Reported | None = None
+    kernel_times: tuple[KernelTime, ...] = ()
+    """Times of single kernels in the order of their calls, when they were asked for."""
     notes: tuple[str, ...] = ()
     timestamp: str = ""
     """When it ended: ISO 8601, UTC."""
@@ -369,7 +383,7 @@ def _read(kind: type[T], document: Mapping[str, Any], noun: str) -> T:
             f"the {noun} has schema version {version}; this program knows {SCHEMA_VERSION}",
             repair="Read it with a newer version of roofline",
         )
-    for part in (Protocol, Job, Check, Environment, Reported, Turn, Measurement):
+    for part in (Protocol, Job, Check, Environment, Reported, Turn, KernelTime, Measurement):
         # Read by pydantic when it first meets the class; unknown fields are errors everywhere.
         part.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
     try:

@@ -24,7 +24,7 @@ from roofline.validate import _tvm_setup as setup
 from roofline.validate._environment import package_version
 from roofline.validate._tvm_plan import ALGORITHMS, BLOCKED, Computation, lanes
 from roofline.validate.backend import Arrays, Artifact, Report, Request, Session, backends
-from roofline.validate.record import Job
+from roofline.validate.record import Job, KernelTime
 
 if TYPE_CHECKING:
     from roofline.validate._tvm_search import Findings
@@ -36,7 +36,10 @@ _COMPILERS = ("g++", "clang++", "c++")
 class TvmSession:
     """A compiled module in the Relax virtual machine."""
 
-    def __init__(self, executable: Any, names: Sequence[str]) -> None:
+    def __init__(
+        self, executable: Any, names: Sequence[str], products: Mapping[str, int] | None = None
+    ) -> None:
+        self._products = dict(products or {})
         self._tvm: Any = importlib.import_module("tvm")
         relax: Any = importlib.import_module("tvm.relax")
         self._machine: Any = relax.VirtualMachine(executable, self._tvm.cpu())
@@ -54,6 +57,30 @@ class TvmSession:
         """Run once."""
         self._machine.invoke_stateful("main")
 
+    def kernel_times(self, runs: int = 9) -> list[KernelTime]:
+        """Return the shortest time of every kernel in the order of their calls, over a few runs."""
+        calls: list[tuple[str, float]] = []
+        begun: list[float] = []
+
+        def watch(_function: Any, name: str, before: bool, *_: Any) -> None:
+            if str(name) not in self._products:
+                return
+            if before:
+                begun.append(time.perf_counter())
+            else:
+                calls.append((str(name), time.perf_counter() - begun.pop()))
+
+        best: list[tuple[str, float]] = []
+        self._machine.set_instrument(watch)
+        for _ in range(runs):
+            calls.clear()
+            self.step()
+            best = [
+                (name, min(seconds, kept))
+                for (name, seconds), (_, kept) in zip(calls, best or calls, strict=True)
+            ]
+        return [KernelTime(name, seconds, self._products[name]) for name, seconds in best]
+
     def outputs(self) -> Sequence[Array]:
         """Return the outputs of the last run."""
         result = self._machine.get_outputs("main")
@@ -69,6 +96,9 @@ class TvmBackend:
     """Ways to compute a convolution."""
     sparse_formats: tuple[str, ...] = ("csr", "bsr")
     """Formats of pruned weights whose zeros it skips."""
+
+    times_kernels: bool = True
+    """Whether its sessions can time single kernels."""
 
     def missing(self) -> str:
         """Return ``apache-tvm`` when it is not installed."""
@@ -112,9 +142,10 @@ class TvmBackend:
         tvm = setup.load_tvm()
         details = artifact.details
         if details["library"]:
-            return TvmSession(tvm.runtime.load_module(str(artifact.path)), details["inputs"])
+            library = tvm.runtime.load_module(str(artifact.path))
+            return TvmSession(library, details["inputs"], details.get("products"))
         built = _build(tvm, request, details["target"], artifact.path)
-        return TvmSession(built.executable, built.inputs)
+        return TvmSession(built.executable, built.inputs, built.products)
 
 
 def computation(job: Job) -> Computation:
@@ -198,6 +229,7 @@ def _compile(
         details={
             "library": linked,
             "inputs": built.inputs,
+            "products": dict(built.products),
             "target": dict(description),
             "complete": tuned is None or tuned.finished,
         },
@@ -263,6 +295,8 @@ class _Built:
     rewrites: tuple[str, ...]
     inputs: tuple[str, ...]
     executed: str
+    products: Mapping[str, int]
+    """Multiply-accumulates of every kernel, 0 for those without."""
 
 
 def _executed(job: Job, target: Any) -> str:
@@ -277,6 +311,7 @@ def _executed(job: Job, target: Any) -> str:
 def _build(tvm: Any, request: Request, description: Mapping[str, Any], database: Path) -> _Built:
     from roofline.validate import _tvm_tune
     from roofline.validate._tvm_import import import_model, input_names
+    from roofline.validate._tvm_schedule import kernel_products
     from roofline.validate._tvm_search import first_guess, schedule_blocks
 
     target = tvm.target.Target(dict(description))
@@ -285,6 +320,7 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
     module = imported.module
     names = tuple(input_names(module))
     kernels = len(_tvm_tune.unscheduled(module))
+    products = kernel_products(module)
     if how.blocked:
         find = _findings(request, target).tile if tuned else first_guess
         module = schedule_blocks(module, lanes(target), find)
@@ -293,7 +329,9 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
     else:
         untuned = _tvm_tune.unscheduled(module)
     executed = imported.executed or _executed(request.job, target)
-    return _Built(tvm.compile(module, target), kernels, untuned, imported.notes, names, executed)
+    return _Built(
+        tvm.compile(module, target), kernels, untuned, imported.notes, names, executed, products
+    )
 
 
 def _artifact(kept: Mapping[str, Any], folder: Path) -> Artifact:

@@ -32,6 +32,10 @@ AlgorithmOption = Annotated[
         help="How TVM computes convolutions: direct, gemm, spatial_pack, winograd, blocked, or best of them per layer.",
     ),
 ]
+PerLayerOption = Annotated[
+    bool,
+    typer.Option("--per-layer", help="Time single kernels too, and map them to the layers (TVM)."),
+]
 TrialsOption = Annotated[
     int, typer.Option("--trials", min=1, help="Schedules tried per kernel when tuning.")
 ]
@@ -129,10 +133,13 @@ def at_board(tracker: str, key: str) -> None:
     use_tracker(found)
 
 
-def for_backend(options: Options, backend: str, sparse_format: str = "dense") -> Options:
+def for_backend(
+    options: Options, backend: str, sparse_format: str = "dense", *, per_layer: bool = False
+) -> Options:
     """Return the options with a tuning that this backend knows, when the other one asked for has none.
 
     A sparse format for which the backend has kernels is asked of it; others only decide what is predicted.
+    Times of single kernels are asked of backends that can give them.
 
     Raises:
         MeasurementError: No backend has that name.
@@ -145,6 +152,9 @@ def for_backend(options: Options, backend: str, sparse_format: str = "dense") ->
     chosen = backends.get(backend)
     if sparse_format in getattr(chosen, "sparse_formats", ()):
         wanted = {**options.backend_options, "sparse_format": sparse_format}
+        options = replace(options, backend_options=wanted)
+    if per_layer and getattr(chosen, "times_kernels", False):
+        wanted = {**options.backend_options, "per_layer": True}
         options = replace(options, backend_options=wanted)
     tunings = chosen.tunings
     if options.tuning and options.tuning not in tunings:
@@ -177,6 +187,21 @@ def cells(run: Measurement) -> dict[str, Any]:
         else f"{run.check.max_rel_error:.0e}",
         "status": run.status.value,
     }
+
+
+def kernel_cells(run: Measurement) -> list[dict[str, Any]]:
+    """Return the kernels of a run as rows of a table for people, in the order of their calls."""
+    total = sum(time.seconds for time in run.kernel_times)
+    return [
+        {
+            "layer": time.layer,
+            "kernel": time.kernel,
+            "ms": _scaled(time.seconds, 1e3),
+            "share": f"{time.seconds / total:.1%}",
+            "GOP/s": _number(2e-9 * time.macs / time.seconds) if time.macs else None,
+        }
+        for time in run.kernel_times
+    ]
 
 
 def remarks(runs: Sequence[Measurement]) -> list[str]:

@@ -18,6 +18,7 @@ from roofline.cli._measuring import (
     BackendsOption,
     BudgetOption,
     MemoryLimitOption,
+    PerLayerOption,
     RunsOption,
     SamplingOption,
     StoreOption,
@@ -29,6 +30,7 @@ from roofline.cli._measuring import (
     at_board,
     cells,
     for_backend,
+    kernel_cells,
     make_options,
     remarks,
 )
@@ -72,6 +74,7 @@ def measure(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Compile and tune again, whatever is kept.")
     ] = False,
+    per_layer: PerLayerOption = False,
     tracker: TrackerOption = "",
     rpc_key: Annotated[
         str, typer.Option("--rpc-key", help="Run with TVM on a board that serves this key.")
@@ -116,7 +119,9 @@ def measure(
     if rpc_key:
         at_board(tracker, rpc_key)
         names = ["tvm-rpc"]
-    chosen = {name: for_backend(options, name, sparse_format) for name in names}
+    chosen = {
+        name: for_backend(options, name, sparse_format, per_layer=per_layer) for name in names
+    }
     done: list[Measurement] = []
     flags = (keep_channels, sparsity, sparse_format, datatype)
     with (
@@ -143,7 +148,8 @@ def _written(runs: list[Measurement], form: Format) -> str:
     if form is Format.CSV:
         return as_csv([run.to_row() for run in runs])
     notes = [*remarks(runs), *CONVENTIONS.values()]
-    return as_table([cells(run) for run in runs], notes=notes)
+    kernels = [as_table(kernel_cells(run)) for run in runs if run.kernel_times]
+    return "\n".join([*kernels, as_table([cells(run) for run in runs], notes=notes)])
 
 
 CONVENTIONS = {

@@ -43,11 +43,13 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
+from roofline.errors import OptionError
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
     from roofline.validate.compare import Comparison
     from roofline.validate.record import Measurement
+    from roofline.workload import Workload
 
 app = typer.Typer(add_completion=False)
 
@@ -87,6 +89,14 @@ def validate(
     chart: Annotated[
         Path | None, typer.Option("--chart", help="Draw the efficiency bars (PNG, SVG or PDF).")
     ] = None,
+    layers: Annotated[
+        Path | None,
+        typer.Option(
+            "--per-layer",
+            metavar="FILE.csv",
+            help="Time single kernels too, and write predicted and measured time per layer (for plot layers).",
+        ),
+    ] = None,
     store: StoreOption = None,
     fail_if: FailIfOption = None,
     form: FormatOption = Format.TABLE,
@@ -118,7 +128,8 @@ def validate(
         machine=machine.key,
     )
     chosen = {
-        name: for_backend(options, name, sparse_format) for name in backend or ["onnxruntime"]
+        name: for_backend(options, name, sparse_format, per_layer=layers is not None)
+        for name in backend or ["onnxruntime"]
     }
     flags = (keep_channels, sparsity, sparse_format, datatype)
     workloads = [compressed(load_model(name, batch=batch, dim=dim), *flags) for name in models]
@@ -146,11 +157,53 @@ def validate(
     checks = conditions(fail_if, list(rows[0])) if rows else []
     if chart is not None:
         draw(rows, chart)
+    if layers is not None:
+        by_layer = predict_layers(workloads, measured, machine)
+        emit(as_csv(by_layer), layers)
     doubts = [note for note in machine.specification.notes if note.startswith("Disturbed")]
     emit(_written(comparisons, measured, doubts, form), output)
     report_failures(rows, checks, ("network", "platform", "backend", "batch"))
     if not all(run.ok for run in measured):
         raise typer.Exit(1)
+
+
+def predict_layers(
+    workloads: Sequence[Workload], measured: Sequence[Measurement], machine: Platform
+) -> list[dict[str, Any]]:
+    """Return predicted and measured time of every layer of runs whose kernels were timed.
+
+    Args:
+        workloads: The networks.
+        measured: Their runs.
+        machine: What they ran on.
+
+    Raises:
+        OptionError: No run has times of its kernels.
+    """
+    from roofline.model import predict
+    from roofline.validate.per_layer import layer_rows
+
+    rows = [
+        row
+        for workload in workloads
+        for run in measured
+        if run.kernel_times and run.job.network == workload.name
+        for row in layer_rows(
+            run,
+            predict(
+                workload,
+                machine,
+                datatype=run.job.datatype,
+                batch=run.job.batch,
+                model="layerwise",
+            ),
+        )
+    ]
+    if not rows:
+        raise OptionError(
+            "no layer was timed", repair="Use --backend tvm, which can time single kernels"
+        )
+    return rows
 
 
 def this_machine(platform: str | None, threads: int) -> Platform:

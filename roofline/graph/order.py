@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _GRAPH = 5
 _GRAPHS = 10
 
+Reads = dict[int, "tuple[GraphProto, list[str]]"]
+"""Names that subgraphs read from around them, by the graph's identity; the graph is kept so that it stays its own."""
+
 
 def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
     """Yield the graphs that are attributes of a call."""
@@ -29,11 +32,17 @@ def label(node: NodeProto) -> str:
     if node.name:
         return f"{node.op_type} node {node.name!r}"
     first = next((name for name in node.output if name), "")
+    if not node.op_type:
+        return f"the node that gives {first!r}"
     return f"the {node.op_type} node that gives {first!r}"
 
 
 def schedule(
-    nodes: Iterable[NodeProto], given: Iterable[str], outer: Container[str], where: str
+    nodes: Iterable[NodeProto],
+    given: Iterable[str],
+    outer: Container[str],
+    where: str,
+    known: Reads,
 ) -> tuple[list[NodeProto], bool]:
     """Return calls in an order in which every operand is known before its use.
 
@@ -42,6 +51,7 @@ def schedule(
         given: Names of inputs and initializers of this graph.
         outer: Names that the surrounding graphs define.
         where: The graph's name for messages.
+        known: What was found of subgraphs so far; a graph in many others is looked into once.
 
     Returns:
         The calls, and whether the file listed them in another order.
@@ -62,7 +72,7 @@ def schedule(
                     )
                 producer[name] = index
     for index, node in enumerate(listed):
-        for name in _reads(node):
+        for name in _reads(node, known):
             source = producer.get(name)
             if source is not None:
                 in_order = in_order and source < index
@@ -71,28 +81,32 @@ def schedule(
                 raise ModelError(
                     f"{label(node)} reads {name!r}, which nothing in {where} produces", repair=hint
                 )
-    return (listed, False) if in_order else (_sorted(listed, producer, where), True)
+    return (listed, False) if in_order else (_sorted(listed, producer, where, known), True)
 
 
-def _reads(node: NodeProto) -> Iterator[str]:
+def _reads(node: NodeProto, known: Reads) -> Iterator[str]:
     for name in node.input:
         if name:
             yield name
     if any(attribute.type in (_GRAPH, _GRAPHS) for attribute in node.attribute):
         for graph in subgraphs(node):
-            yield from free_names(graph)
+            yield from _free_names(graph, known)
 
 
-def free_names(graph: GraphProto) -> list[str]:
+def _free_names(graph: GraphProto, known: Reads) -> list[str]:
     """Return the names a subgraph reads from the graphs around it."""
+    if (found := known.get(id(graph))) is not None:
+        return found[1]
     defined = {entry.name for entry in graph.input}
     defined.update(entry.name for entry in graph.initializer)
     defined.update(entry.values.name for entry in graph.sparse_initializer)
     for node in graph.node:
         defined.update(node.output)
-    free = {name for node in graph.node for name in _reads(node) if name not in defined}
+    free = {name for node in graph.node for name in _reads(node, known) if name not in defined}
     free.update(entry.name for entry in graph.output if entry.name and entry.name not in defined)
-    return sorted(free)
+    names = sorted(free)
+    known[id(graph)] = (graph, names)
+    return names
 
 
 def _clash(nodes: list[NodeProto], name: str) -> str:
@@ -104,12 +118,14 @@ def _clash(nodes: list[NodeProto], name: str) -> str:
     )
 
 
-def _sorted(nodes: list[NodeProto], producer: dict[str, int], where: str) -> list[NodeProto]:
+def _sorted(
+    nodes: list[NodeProto], producer: dict[str, int], where: str, known: Reads
+) -> list[NodeProto]:
     """Return calls sorted by their dependences; among those that are ready the file's order stays."""
     waiting = [0] * len(nodes)
     readers: list[list[int]] = [[] for _ in nodes]
     for index, node in enumerate(nodes):
-        for source in {producer[name] for name in _reads(node) if name in producer}:
+        for source in {producer[name] for name in _reads(node, known) if name in producer}:
             waiting[index] += 1
             readers[source].append(index)
     ready = deque(index for index, count in enumerate(waiting) if not count)
@@ -122,11 +138,13 @@ def _sorted(nodes: list[NodeProto], producer: dict[str, int], where: str) -> lis
             if not waiting[reader]:
                 ready.append(reader)
     if len(order) < len(nodes):
-        raise ModelError(f"{where} has a cycle: {_cycle(nodes, producer, waiting)}")
+        raise ModelError(f"{where} has a cycle: {_cycle(nodes, producer, waiting, known)}")
     return order
 
 
-def _cycle(nodes: list[NodeProto], producer: dict[str, int], waiting: list[int]) -> str:
+def _cycle(
+    nodes: list[NodeProto], producer: dict[str, int], waiting: list[int], known: Reads
+) -> str:
     """Return the calls of one cycle as text; every call that waits has an operand whose producer waits."""
     index = next(index for index, count in enumerate(waiting) if count)
     seen: list[int] = []
@@ -134,7 +152,7 @@ def _cycle(nodes: list[NodeProto], producer: dict[str, int], waiting: list[int])
     while index not in places:
         places[index] = len(seen)
         seen.append(index)
-        sources = (producer[name] for name in _reads(nodes[index]) if name in producer)
+        sources = (producer[name] for name in _reads(nodes[index], known) if name in producer)
         index = next(source for source in sources if waiting[source])
     names = [label(nodes[step]) for step in reversed(seen[places[index] :])]
     shown = names if len(names) <= 5 else [*names[:4], f"{len(names) - 4} more"]

@@ -12,7 +12,7 @@ import numpy as np
 from roofline.errors import ModelError
 from roofline.node import Array, Shape, Tensor
 from roofline.ops._datatypes import from_code
-from roofline.precision import DataType
+from roofline.precision import DataType, packed_bytes
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, SparseTensorProto, TensorProto
@@ -68,6 +68,11 @@ def stored_tensor(proto: TensorProto, name: str) -> Tensor:
     shape = tuple(proto.dims)
     check_size(shape, f"the stored tensor {name!r}")
     dtype = datatype(proto.data_type, f"the stored tensor {name!r}")
+    expected = packed_bytes(math.prod(shape), dtype.bits)
+    if proto.raw_data and len(proto.raw_data) != expected:
+        raise ModelError(
+            f"the stored tensor {name!r} holds {len(proto.raw_data)} bytes; {list(shape)} of {dtype.name} take {expected}"
+        )
     return Tensor(name, shape, dtype, constant=True, stored=True, value=value_of(proto))
 
 

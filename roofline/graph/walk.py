@@ -10,7 +10,7 @@ from roofline.errors import ModelError
 from roofline.graph.declared import dimensions, with_value
 from roofline.graph.expansion import MAX_CALLS, Key, key_of, plain_domain
 from roofline.graph.infer import typed
-from roofline.graph.order import label, schedule, subgraphs
+from roofline.graph.order import Reads, label, schedule, subgraphs
 from roofline.graph.rename import renamed
 from roofline.graph.resolved import ResolvedNode
 from roofline.graph.scope import Environment, Frame
@@ -42,6 +42,7 @@ class Walker:
     stored: dict[str, str] = field(default_factory=dict[str, str])
     """Flat name of a stored tensor to the name it is stored under, where they differ."""
     sequences: Sequences = field(default_factory=Sequences)
+    reads: Reads = field(default_factory=dict[int, "tuple[GraphProto, list[str]]"])
     undecided: int = 0
     """How many times a branch was chosen without knowing its condition."""
     apart: int = 0
@@ -61,7 +62,10 @@ class Walker:
         """Walk a graph whose inputs have these values, and return the values of its names."""
         environment = Environment(outer)
         names = environment.names
+        where = f"the graph {graph.name!r}" if graph.name else "the graph"
         for proto in graph.initializer:
+            if proto.name in names:
+                raise ModelError(f"the tensor {proto.name!r} is stored twice in {where}")
             names[proto.name] = self._keep(
                 stored_tensor(proto, frame.prefix + proto.name), proto.name, frame
             )
@@ -71,8 +75,8 @@ class Walker:
         if not frame.depth:
             self._override(names)
         names.update(given)
-        where = f"the graph {graph.name!r}" if graph.name else "the graph"
-        ordered, moved = schedule(graph.node, names, outer if outer is not None else (), where)
+        around = outer if outer is not None else ()
+        ordered, moved = schedule(graph.node, names, around, where, self.reads)
         if moved:
             self.notes.append(f"{where} lists its nodes out of order; they were sorted")
         self.calls(ordered, environment, frame)
@@ -193,6 +197,8 @@ class Walker:
         return tensor
 
     def _plain(self, proto: NodeProto, environment: Environment, frame: Frame) -> None:
+        if not proto.op_type:
+            raise ModelError(f"{label(proto)} names no operator")
         domain = plain_domain(proto.domain)
         operator = (domain, proto.op_type)
         operands = self.operands(proto, environment)
@@ -326,7 +332,8 @@ class Walker:
         local = Environment()
         for place, formal in enumerate(function.input):
             local.names[formal] = operands[place] if place < len(operands) else None
-        ordered, _ = schedule(function.node, local.names, (), f"the function {function.name!r}")
+        where = f"the function {function.name!r}"
+        ordered, _ = schedule(function.node, local.names, (), where, self.reads)
         outer, self.nodes = self.nodes, []
         self.calls(ordered, local, inner)
         for formal in function.output:

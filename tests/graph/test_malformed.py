@@ -273,3 +273,35 @@ class TestDimensions:
 
     def test_value_of_the_wrong_length(self) -> None:
         refused(self.graph([4]), "3 elements", DimensionError, values={"x0": [1, 2, 3]})
+
+
+def test_tensor_stored_twice() -> None:
+    stored = [numpy_helper.from_array(np.ones(8, np.float32), "w") for _ in range(2)]
+    refused(model([call("Add", "x w", "y")], [X], [Y], stored), "'w' is stored twice")
+
+
+def test_stored_bytes_that_are_not_the_elements() -> None:
+    shape = helper.make_tensor("s", INT64, [2], bytes(16), raw=True)
+    shape.raw_data = b"odd"
+    refused(model([call("Reshape", "x s", "y")], [X], [Y], [shape]), "3 bytes.*take 16")
+
+
+def test_node_without_an_operator() -> None:
+    refused(model([call("", "x", "y")], [X], [Y]), "gives 'y' names no operator")
+
+
+def test_many_nested_branches_are_looked_into_once_each() -> None:
+    """Twelve levels of If, both branches at each: 8191 graphs, whose names are asked for at every level."""
+    from roofline.graph import order
+
+    inner = helper.make_graph([call("Relu", "x", "y")], "leaf", [], [Y])
+    for _ in range(12):
+        choice = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)
+        inner = helper.make_graph([choice], "level", [], [Y])
+    known: order.Reads = {}
+    whole = model(list(inner.node), [X, info("c", [], TensorProto.BOOL)], [Y])
+    order.schedule(whole.graph.node, ["x", "c"], (), "g", known)
+    assert len(known) == 2**13 - 2
+    before = len(known)
+    order.schedule(whole.graph.node[0].attribute[0].g.node, [], ["x", "c"], "g", known)
+    assert len(known) == before

@@ -71,7 +71,8 @@ def stored_tensor(proto: TensorProto, name: str) -> Tensor:
     expected = packed_bytes(math.prod(shape), dtype.bits)
     if proto.raw_data and len(proto.raw_data) != expected:
         raise ModelError(
-            f"the stored tensor {name!r} holds {len(proto.raw_data)} bytes; {list(shape)} of {dtype.name} take {expected}"
+            f"the stored tensor {name!r} holds {len(proto.raw_data)} bytes; "
+            f"{list(shape)} of {dtype.name} take {expected}"
         )
     return Tensor(name, shape, dtype, constant=True, stored=True, value=value_of(proto))
 

@@ -15,7 +15,9 @@ pytest.importorskip("onnxruntime")
 @pytest.mark.parametrize("algorithm", ["direct", "gemm"])
 def test_a_pruned_network_is_tuned_around_its_sparse_kernels(tmp_path, algorithm):
     random = np.random.default_rng(0)
-    kernels = [random.standard_normal((32, channels, 3, 3)).astype(np.float32) for channels in (3, 32)]
+    kernels = [
+        random.standard_normal((32, channels, 3, 3)).astype(np.float32) for channels in (3, 32)
+    ]
     # The first layer stays dense, the second one keeps a twentieth of its weights.
     kernels[1][random.random(kernels[1].shape) > 0.05] = 0
     stored = [numpy_helper.from_array(kernel, f"W{i}") for i, kernel in enumerate(kernels)]

@@ -202,7 +202,7 @@ class EfficiencyChart(Chart):
         legend_above(ax, self.title, handles=handles)
 
     def _width(self) -> float:
-        return sizes(len(self.bars), 0.5 if len(self.bars) <= 12 else 0.37, 5.0)
+        return sizes(len(self.bars), 0.5 if len(self.bars) <= 12 else 0.37, 6.2)
 
     def _slanted(self) -> bool:
         # Upright labels fit where they are shorter than the distance of their bars.

@@ -17,6 +17,7 @@ COLUMNS = (
     *words("platform", "datatype", "pruning", "backend", required=False),
     Column("expected_speedup", "speed-up that the reduction of work promises", kind="positive"),
     Column("achieved_speedup", "speed-up that was measured", kind="positive"),
+    Column("predicted_speedup", "speed-up that a model predicts", required=False, kind="positive"),
 )
 
 
@@ -28,6 +29,7 @@ class SpeedUp:
     technique: str
     expected: float
     achieved: float
+    predicted: float | None = None
 
     @property
     def share(self) -> float:
@@ -48,6 +50,7 @@ class SpeedUpChart(Chart):
             {
                 "label": bar.label, "technique": bar.technique, "expected_speedup": bar.expected,
                 "achieved_speedup": bar.achieved, "achieved_share": bar.share,
+                "predicted_speedup": bar.predicted,
             }
             for bar in self.bars
         ]  # fmt: skip
@@ -58,11 +61,15 @@ class SpeedUpChart(Chart):
         return sizes(len(self.bars), 0.42, 5.0), 4.2 + 0.05 * longest
 
     def draw(self, ax: Drawing) -> None:
-        """Draw the expectation as an outline, what was achieved as a bar in it, and the share on top."""
+        """Draw the expectation as an outline, what was achieved as a bar in it, and the share on top.
+
+        A prediction is a line across them.
+        """
+        from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
         colour = style.colours(bar.technique for bar in self.bars)
-        values = [v for bar in self.bars for v in (bar.expected, bar.achieved)]
+        values = [v for bar in self.bars for v in (bar.expected, bar.achieved, bar.predicted) if v]
         floor, top = min(1.0, *values) / 1.6, max(values)
         for index, bar in enumerate(self.bars):
             ax.bar(
@@ -84,11 +91,16 @@ class SpeedUpChart(Chart):
                 zorder=3,
             )
             ax.annotate(
-                f"{100 * bar.share:.3g}%", (index, max(bar.expected, bar.achieved)), xytext=(0, 2),
+                f"{100 * bar.share:.3g}%", (index, max(bar.expected, bar.achieved, bar.predicted or 0)), xytext=(0, 2),
                 textcoords="offset points", ha="center", va="bottom", fontsize=7,
                 rotation=90 if len(self.bars) > 12 else 0,
             )  # fmt: skip
-        ax.axhline(1.0, color=style.PREDICTED, lw=1.0, zorder=4)
+        predicted = [(i, bar.predicted) for i, bar in enumerate(self.bars) if bar.predicted]
+        for index, value in predicted:
+            ax.plot(
+                (index - 0.4, index + 0.4), (value, value), color=style.PREDICTED, lw=1.6, zorder=4
+            )
+        ax.axhline(1.0, color=style.INK if predicted else style.PREDICTED, lw=1.0, zorder=4)
         ax.set_yscale("log")
         ax.set_ylim(floor, top * (top / floor) ** 0.14)
         prefixed(ax.yaxis)
@@ -98,11 +110,13 @@ class SpeedUpChart(Chart):
         titled(ax, self.title, y="speed-up over the uncompressed network")
         handles = [Patch(facecolor=colour[name], label=name) for name in sorted(colour)]
         handles.append(Patch(fill=False, edgecolor=style.INK, label="expected"))
+        if predicted:
+            handles.append(Line2D([], [], color=style.PREDICTED, lw=1.6, label="predicted"))
         legend_above(ax, self.title, columns=3 if len(self.bars) < 8 else 6, handles=handles)
 
 
 def compute(rows: Iterable[Row], options: Options | None = None) -> SpeedUpChart:
-    """Return the chart of rows with an expected and an achieved speed-up.
+    """Return the chart of rows with an expected and an achieved speed-up, and a predicted one where they have it.
 
     Raises:
         TableError: A column is missing or a cell is no number.
@@ -116,6 +130,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> SpeedUpChart
                 row["technique"],
                 row["expected_speedup"],
                 row["achieved_speedup"],
+                row["predicted_speedup"],
             )
             for row in table
         ),
@@ -125,5 +140,10 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> SpeedUpChart
 
 charts.add(
     "speedup",
-    Kind("speedup", "expected against achieved speed-up of compression", COLUMNS, compute),
+    Kind(
+        "speedup",
+        "expected against achieved (and predicted) speed-up of compression",
+        COLUMNS,
+        compute,
+    ),
 )

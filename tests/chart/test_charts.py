@@ -374,6 +374,17 @@ def test_the_share_of_a_speed_up():
         ]
     ).bars
     assert bar.share == 0.13
+    assert bar.predicted is None
+
+
+def test_a_predicted_speed_up_is_a_line_across_its_bar():
+    row = {"network": "vgg", "technique": "weights", "expected_speedup": 20, "achieved_speedup": 2}
+    lines = [
+        [list(line.get_ydata()) for line in speedup(rows).plot().lines]
+        for rows in ([row], [{**row, "predicted_speedup": 5}])
+    ]
+    assert [5, 5] not in lines[0]
+    assert [5, 5] in lines[1]
 
 
 def test_layers_of_two_networks_are_refused(layers):

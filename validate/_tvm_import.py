@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,8 @@ def import_model(
         )(module)
     arranged = arrange_convolutions(module, target, how, choose)
     executed = weighty.executed or arranged.executed
-    notes = (*done, *weighty.notes, *arranged.notes)
+    convs = [node.name or node.output[0] for node in model.graph.node if node.op_type == "Conv"]
+    notes = (*done, *weighty.notes, *arranged.notes, *_said(arranged.chosen, convs))
     return Imported(lower(arranged.module, target, fast=how.blocked), notes, executed)
 
 
@@ -211,3 +212,14 @@ def by_position(inputs: Mapping[str, Array], names: list[str]) -> list[Array]:
     if all(name in plain for name in names):
         return [plain[name] for name in names]
     return list(inputs.values())
+
+
+def _said(chosen: Sequence[str], layers: Sequence[str]) -> tuple[str, ...]:
+    """Return which layers got which algorithm; without names where some convolutions went another way."""
+    if not chosen or len(chosen) != len(layers):
+        return ()
+    parts = [
+        f"{name}: " + ", ".join(layer for layer, one in zip(layers, chosen, strict=True) if one == name)
+        for name in sorted(set(chosen))
+    ]  # fmt: skip
+    return ("algorithm of each convolution: " + "; ".join(parts),)

@@ -45,6 +45,8 @@ class Arranged:
     notes: tuple[str, ...] = ()
     executed: str = ""
     """What the arithmetic runs in, where it is not the datatype of the file's weights."""
+    chosen: tuple[str, ...] = ()
+    """For ``best``, the algorithm of every convolution in the order of their calls."""
 
 
 def arrange_weights(module: Any, how: Computation) -> Arranged:
@@ -90,10 +92,14 @@ def arrange_convolutions(
             return BLOCKED if choose is None else choose(conv)
         return how.algorithm
 
-    # What is to be blocked passes through as a plain convolution first.
-    module, used = algorithms.apply(
-        module, target, lambda conv: "direct" if pick(conv) == BLOCKED else pick(conv)
-    )
+    chosen: list[str] = []
+
+    def first(conv: Convolution) -> str:
+        # What is to be blocked passes through as a plain convolution.
+        chosen.append(pick(conv))
+        return "direct" if chosen[-1] == BLOCKED else chosen[-1]
+
+    module, used = algorithms.apply(module, target, first)
     if how.blocked:
         module, made = use_blocks(
             module, target, lanes(target), lambda conv: pick(conv) == BLOCKED,
@@ -108,7 +114,7 @@ def arrange_convolutions(
         notes.append(
             f"{counts['direct']} layers stay direct, where {how.algorithm} does not apply"
         )
-    return Arranged(module, tuple(notes))
+    return Arranged(module, tuple(notes), chosen=tuple(chosen) if how.algorithm == BEST else ())
 
 
 def lanes(target: Any) -> int:

@@ -17,7 +17,12 @@ from typing import Any
 
 from roofline.validate import _fork
 from roofline.validate._model import write_whole
-from roofline.validate._tvm_schedule import plainly_scheduled, recognize, scheduled
+from roofline.validate._tvm_schedule import (
+    kernel_products,
+    plainly_scheduled,
+    recognize,
+    scheduled,
+)
 from roofline.validate._tvm_tiles import Kernel, Tile, neighbours, tiles
 from roofline.validate.backend import Report
 
@@ -125,18 +130,29 @@ def first_guess(kernel: Kernel) -> Tile:
     return tiles(kernel)[0]
 
 
-def schedule_blocks(module: Any, lanes: int, find: Callable[[Kernel], Tile | None]) -> Any:
+def schedule_blocks(
+    module: Any,
+    lanes: int,
+    find: Callable[[Kernel], Tile | None],
+    *,
+    tune_products: bool = False,
+) -> Any:
     """Give every kernel on blocks, and the elementwise work between them, its schedule.
 
     Args:
         module: A Relax module with fused kernels.
         lanes: Elements of one vector.
         find: Returns a kernel's tile, or None for the first guess.
+        tune_products: Whether convolutions and matrix products without a form in blocks are left to be tuned; else
+            they are vectorized as they stand where that can be done.
     """
+    products = kernel_products(module) if tune_products else {}
     for variable, function in _functions(module):
         kernel = recognize(function)
         if kernel is not None:
             module.update_func(variable, scheduled(function, find(kernel) or first_guess(kernel)))
+            continue
+        if products.get(str(variable.name_hint)):
             continue
         plain = plainly_scheduled(function, lanes)
         if plain is not None:
@@ -165,7 +181,7 @@ def _timed(
 ) -> list[tuple[Tile, float]]:
     outcomes = _fork.race(
         candidates,
-        lambda tile: _timer(scheduled(function, tile), target),
+        lambda tile: kernel_timer(scheduled(function, tile), target),
         workers=workers,
         build_limit_s=_BUILD_LIMIT_S,
         run_limit_s=_RUN_LIMIT_S,
@@ -177,7 +193,7 @@ def _timed(
     ]
 
 
-def _timer(function: Any, target: Any) -> Callable[[float], float]:
+def kernel_timer(function: Any, target: Any) -> Callable[[float], float]:
     """Compile a kernel and return its timer, which takes CPU time on one thread: other load does not count."""
     tvm: Any = importlib.import_module("tvm")
     library = tvm.driver.build(

@@ -22,11 +22,12 @@ from roofline.errors import MeasurementError, did_you_mean
 from roofline.node import Array
 from roofline.validate import _tvm_setup as setup
 from roofline.validate._environment import package_version
-from roofline.validate._tvm_plan import ALGORITHMS, BLOCKED, Computation, lanes
+from roofline.validate._tvm_plan import ALGORITHMS, BEST, BLOCKED, Computation, lanes
 from roofline.validate.backend import Arrays, Artifact, Report, Request, Session, backends
 from roofline.validate.record import Job, KernelTime
 
 if TYPE_CHECKING:
+    from roofline.validate._tvm_best import Choices, Chosen
     from roofline.validate._tvm_search import Findings
 
 _DATATYPES = ("fp32", "fp64", "fp16", "bf16", "int8", "uint8", "int4")
@@ -198,9 +199,9 @@ def _compile(
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "schedules"
     tuned = None
-    if job.tuning == "tuned":
-        if request.fresh:
-            shutil.rmtree(database, ignore_errors=True)
+    if request.fresh:
+        shutil.rmtree(database, ignore_errors=True)
+    if job.tuning == "tuned" or computation(job).algorithm == BEST:
         report("importing into TVM", 0, 1)
         tuned = _tune(request, tvm.target.Target(dict(description)), database, report)
     report("compiling", 0, 1)
@@ -222,7 +223,7 @@ def _compile(
         compiled_for=setup.describe(description),
         executed=built.executed,
         compile_s=time.monotonic() - start,
-        tune_s=tuned.seconds if tuned is not None else None,
+        tune_s=tuned.seconds if tuned is not None and job.tuning == "tuned" else None,
         kernels=built.kernels,
         untuned_kernels=built.untuned,
         notes=notes,
@@ -246,7 +247,7 @@ class _Tuning:
 
 
 def _tune(request: Request, target: Any, database: Path, report: Report) -> _Tuning:
-    """Try tiles for what has a template and schedules for the rest, within one budget."""
+    """Choose algorithms, try tiles for what has a template and schedules for the rest, within one budget."""
     from roofline.validate import _tvm_search as tiling
     from roofline.validate import _tvm_tune
     from roofline.validate._tvm_import import import_model
@@ -258,17 +259,28 @@ def _tune(request: Request, target: Any, database: Path, report: Report) -> _Tun
         spent = time.monotonic() - start
         return max(1.0, job.tuning_budget_s - spent) if job.tuning_budget_s else 0.0
 
-    module = import_model(request.model, target, how).module
     notes: list[str] = []
     finished = True
+    choices: Choices | None = None
+    if how.algorithm == BEST:
+        choices, chosen = _choose(request, target, database, left() / 2, report)
+        finished = chosen.finished
+        notes += (
+            [] if finished else [f"the budget ended before {chosen.left} choices of algorithms"]
+        )
+    if job.tuning != "tuned":
+        return _Tuning(time.monotonic() - start, finished, tuple(notes))
+    module = import_model(request.model, target, how, choices).module
     if how.blocked:
         findings = _findings(request, target)
         searched = tiling.search(
             module, target, findings, budget_s=left(), workers=job.threads, report=report
         )
-        finished = searched.finished
-        notes += [] if finished else [f"the budget ended after {searched.tried} tiles"]
-        module = tiling.schedule_blocks(module, lanes(target), findings.tile)
+        finished = finished and searched.finished
+        notes += [] if searched.finished else [f"the budget ended after {searched.tried} tiles"]
+        module = tiling.schedule_blocks(
+            module, lanes(target), findings.tile, tune_products=choices is not None
+        )
     tuned = _tvm_tune.tune(
         module, target, database,
         trials=job.trials, budget_s=left(), threads=job.threads, report=report,
@@ -283,6 +295,32 @@ def _findings(request: Request, target: Any) -> Findings:
 
     cpu = str(target.attrs["mcpu"])
     return findings_for(request.folder / "tvm", cpu, lanes(target), fresh=request.fresh)
+
+
+def _choose(
+    request: Request, target: Any, database: Path, budget_s: float, report: Report
+) -> tuple[Choices, Chosen]:
+    """Choose the algorithm of every convolution of a model for which none was chosen before."""
+    from roofline.validate import _tvm_best as best
+
+    job = request.job
+    choices = _choices(request, target)
+    convs = best.convolutions(request.model, target, computation(job))
+    if request.fresh:
+        choices.forget(convs)
+    chosen = best.choose(
+        convs, choices, target, _findings(request, target), database,
+        trials=job.trials, budget_s=budget_s, threads=job.threads, report=report,
+    )  # fmt: skip
+    return choices, chosen
+
+
+def _choices(request: Request, target: Any) -> Choices:
+    from roofline.validate._tvm_best import Choices
+
+    cpu = str(target.attrs["mcpu"])
+    name = f"algorithms-{cpu}-{lanes(target)}-{_variant(request.job)}.json"
+    return Choices(request.folder / "tvm" / name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,14 +354,17 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
 
     target = tvm.target.Target(dict(description))
     how, tuned = computation(request.job), request.job.tuning == "tuned"
-    imported = import_model(request.model, target, how)
+    best = how.algorithm == BEST
+    imported = import_model(
+        request.model, target, how, _choices(request, target) if best else None
+    )
     module = imported.module
     names = tuple(input_names(module))
     kernels = len(_tvm_tune.unscheduled(module))
     products = kernel_products(module)
     if how.blocked:
         find = _findings(request, target).tile if tuned else first_guess
-        module = schedule_blocks(module, lanes(target), find)
+        module = schedule_blocks(module, lanes(target), find, tune_products=best and tuned)
     if tuned:
         module, untuned = _tvm_tune.apply(module, target, database)
     else:

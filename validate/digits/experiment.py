@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.compress.sparsity import count_zeros, multiplying_weights
 from roofline.compress.tensors import read_whole, stored_tensors
+from roofline.errors import MissingPackageError, OptionError
 from roofline.model import predict
 from roofline.speedup import ideal_speedup
 from roofline.validate._model import write_whole
 from roofline.validate.accuracy import Accuracy, evaluate, with_accuracy
+from roofline.validate.backend import backends
 from roofline.validate.compare import backend_label, compare
 from roofline.validate.digits.data import SOURCE, Split
 from roofline.validate.digits.networks import TITLES, counted
@@ -70,6 +74,25 @@ class Plan:
     sampling_s: float = 3.0
 
 
+def check_packages(plan: Plan) -> None:
+    """See that everything the plan needs is installed, before hours are spent on a part of it.
+
+    Raises:
+        MissingPackageError: torch, scikit-learn, matplotlib, ONNX Runtime or TVM is not installed.
+    """
+    purpose = "the digits experiment"
+    for module, package, extra in (
+        ("torch", "torch", "experiments"), ("sklearn", "scikit-learn", "experiments"),
+        ("matplotlib", "matplotlib", "plot"),
+    ):  # fmt: skip
+        if importlib.util.find_spec(module) is None:
+            raise MissingPackageError(package, extra, purpose)
+    for backend in ("onnxruntime", "tvm") if plan.trials else ("onnxruntime",):
+        missing = backends.get(backend).missing()
+        if missing:
+            raise MissingPackageError(missing, "validate", purpose)
+
+
 def make_all(plan: Plan, split: Split, folder: Path, said: Said) -> list[Made]:
     """Train both networks, write every variant, and evaluate it on the held-out images.
 
@@ -78,7 +101,12 @@ def make_all(plan: Plan, split: Split, folder: Path, said: Said) -> list[Made]:
         split: The images.
         folder: Files go to ``NETWORK/VARIANT/NETWORK.onnx`` below it; those that are there are taken as they are.
         said: Told a line for each variant.
+
+    Raises:
+        OptionError: The folder holds networks that were trained longer or shorter than the plan says.
+        MissingPackageError: torch or ONNX Runtime is not installed.
     """
+    _same_training(plan, folder)
     test = Labelled(split.test_images, split.test_labels, SOURCE)
     made: list[Made] = []
     for network in plan.networks:
@@ -115,10 +143,7 @@ def measure_all(
         kept = {_identity(run): run for run in store.records() if run.ok}
         for entry in made:
             for backend, options in _options(entry, machine, plan):
-                wanted = (
-                    entry.accuracy.model_sha256, backend, options.tuning or "none", options.batch,
-                )  # fmt: skip
-                run = kept.get(wanted)
+                run = kept.get(_wanted(entry, backend, options))
                 if run is None:
                     run = measure(str(entry.path), backend=backend, options=options)
                     run = with_accuracy(run, entry.accuracy)
@@ -157,8 +182,8 @@ def rows(
                     **_predicted(before, after),
                 }
                 measured = [run for run in own if platform is machine and run.job.batch == batch]
-                table += [row | _measured(after, run, row, dense) for run in measured] or [
-                    row | _measured(after, None, row, dense)
+                table += [
+                    row | _measured(after, run, row, dense, machine) for run in measured or [None]
                 ]
     return table
 
@@ -188,9 +213,10 @@ def _measured(
     run: Measurement | None,
     row: Mapping[str, Any],
     dense: Mapping[tuple[str, str, int], float | None],
+    machine: Platform,
 ) -> dict[str, Any]:
     names = (
-        "backend", "measured_fps", "median_us", "efficiency", "achieved_speedup", "achieved_share", "status",
+        "backend", "trials", "measured_fps", "median_us", "efficiency", "achieved_speedup", "achieved_share", "status",
         "explanation", "flags",
     )  # fmt: skip
     if run is None:
@@ -198,9 +224,9 @@ def _measured(
     speed = run.throughput_fps if run.ok else None
     before = dense.get((row["network"], backend_label(run), run.job.batch))
     gained = None if speed is None or before is None else speed / before
-    compared = next(iter(compare([prediction], [run])), None)
+    compared = next(iter(compare([prediction], [run], platforms={machine.key: machine})), None)
     return dict(zip(names, (
-        backend_label(run), speed, None if run.median_s is None else 1e6 * run.median_s,
+        backend_label(run), run.job.trials or None, speed, None if run.median_s is None else 1e6 * run.median_s,
         None if compared is None else compared.efficiency, gained,
         None if gained is None else gained / row["expected_speedup"], run.status.value,
         "" if compared is None else compared.explanation, "; ".join(run.flags) or run.reason,
@@ -227,8 +253,30 @@ def _options(entry: Made, machine: Platform, plan: Plan) -> list[tuple[str, Opti
     return [*found, ("tvm", replace(options, batch=BATCHES[0], tuning="untuned"))]
 
 
-def _identity(run: Measurement) -> tuple[str, str, str, int | None]:
-    return run.job.model_sha256, run.job.backend, run.job.tuning, run.job.batch
+def _wanted(entry: Made, backend: str, options: Options) -> tuple[str | int | None, ...]:
+    """Return what a kept run must agree in to stand for a wanted one."""
+    tuning = options.tuning or "none"
+    trials = options.trials if tuning == "tuned" else 0
+    model = entry.accuracy.model_sha256
+    return model, backend, tuning, trials, options.batch, options.machine
+
+
+def _identity(run: Measurement) -> tuple[str | int | None, ...]:
+    job = run.job
+    return job.model_sha256, job.backend, job.tuning, job.trials, job.batch, run.machine
+
+
+def _same_training(plan: Plan, folder: Path) -> None:
+    """Note in the folder how long its networks were trained, so that no other run mixes its own with them."""
+    note = folder / "training.json"
+    if not note.exists():
+        _write(note, f"{json.dumps({'epochs': plan.epochs})}\n".encode())
+    epochs = json.loads(note.read_text(encoding="utf-8"))["epochs"]
+    if epochs != plan.epochs:
+        raise OptionError(
+            f"the networks in {folder} were trained for {epochs} epochs, not {plan.epochs}",
+            repair=f"Use --epochs {epochs}, or another folder as --output",
+        )
 
 
 def _line(entry: Made, run: Measurement) -> str:

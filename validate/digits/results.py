@@ -16,6 +16,9 @@ ELSEWHERE = ("rpi4", "agx-orin:maxn")
 UNTUNED = "tvm untuned"
 """Runs that say nothing about a machine; they are in the table and in no front."""
 
+USABLE = 90.0
+"""Accuracy in percent that a variant needs to be in the figures of the fronts; guessing is right in 10 %."""
+
 Row = Mapping[str, Any]
 
 
@@ -43,9 +46,23 @@ def fastest(rows: Iterable[Row], platform: str, batch: int) -> list[dict[str, An
     return list(best.values())
 
 
-def pareto(rows: Iterable[Row], platform: str, batch: int, title: str = "") -> Pareto:
-    """Return accuracy over throughput, predicted and measured, of every variant on a machine."""
-    chosen = [row | {"backend": None} for row in fastest(rows, platform, batch)]
+def pareto(
+    rows: Iterable[Row], platform: str, batch: int, title: str = "", *, least: float = 0.0
+) -> Pareto:
+    """Return accuracy over throughput, predicted and measured, of every variant on a machine.
+
+    Args:
+        rows: Results.
+        platform: Key of the machine.
+        batch: Images per inference.
+        title: Of the figure.
+        least: Accuracy in percent that a variant needs to be in it.
+    """
+    chosen = [
+        _named(row) | {"backend": None, "batch": None}
+        for row in fastest(rows, platform, batch)
+        if row["accuracy"] >= least
+    ]
     chart = charts.get("pareto").compute(chosen, Options(title=title))
     if not isinstance(chart, Pareto):
         raise TypeError("the chart 'pareto' is not the shipped one")
@@ -57,7 +74,7 @@ def speedups(
 ) -> SpeedUpChart:
     """Return the expected and the achieved speed-up of every compressed variant in one program."""
     chosen = [
-        dict(row)
+        _named(row)
         for row in rows
         if (row["platform"], row["batch"], row["backend"]) == (platform, batch, backend)
         and row["achieved_speedup"] is not None
@@ -104,8 +121,9 @@ def figures(rows: Sequence[Row], platform: str, folder: Path) -> list[str]:
     drawn: list[str] = []
     for batch in sorted({int(row["batch"]) for row in rows}):
         where = f"one core, batch {batch}"
+        fronts = f"Digits on {where}: variants that are right in {USABLE:g} % and more"
         for name, chart in (
-            (f"pareto-batch-{batch}", pareto(rows, platform, batch, f"Digits on {where}")),
+            (f"pareto-batch-{batch}", pareto(rows, platform, batch, fronts, least=USABLE)),
             (
                 f"speedup-batch-{batch}",
                 speedups(rows, platform, batch, "onnxruntime", f"ONNX Runtime on {where}"),
@@ -116,8 +134,14 @@ def figures(rows: Sequence[Row], platform: str, folder: Path) -> list[str]:
     return drawn
 
 
+def _named(row: Row) -> dict[str, Any]:
+    """Return a row with the network's name as short as figures want it."""
+    return dict(row) | {"network": str(row["network"]).removeprefix("digits_").upper()}
+
+
 def _short(value: float | None, factor: float) -> str:
-    return "" if value is None else f"{value * factor:,.3g}"
+    """Return three digits without an exponent."""
+    return "" if value is None else f"{float(f'{value * factor:.3g}'):,g}"
 
 
 def _value(cell: Any) -> Any:

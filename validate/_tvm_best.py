@@ -77,6 +77,8 @@ class Chosen:
     finished: bool
     left: int
     """Convolutions without a choice when the budget ended."""
+    failed: int = 0
+    """Convolutions of which no algorithm could be timed."""
 
 
 def key(conv: Convolution) -> str:
@@ -146,16 +148,18 @@ def choose(
     """
     start = time.monotonic()
     open_ones = [conv for conv in convs if not choices.known(conv)]
+    failed = 0
     for place, conv in enumerate(open_ones):
         spent = time.monotonic() - start
         if budget_s and spent > budget_s:
-            return Chosen(spent, finished=False, left=len(open_ones) - place)
+            return Chosen(spent, finished=False, left=len(open_ones) - place, failed=failed)
         timer = _Timer(conv, target, findings, database, threads, report)
         seconds = _raced(timer, candidates(conv), trials)
+        failed += not seconds
         if seconds:
             name = choices.add(conv, seconds)
             report(f"{name} is best: {seconds[name] * 1e3:.3g} ms", place + 1, len(open_ones))
-    return Chosen(time.monotonic() - start, finished=True, left=0)
+    return Chosen(time.monotonic() - start, finished=True, left=0, failed=failed)
 
 
 def _raced(timer: _Timer, names: tuple[str, ...], trials: int) -> dict[str, float]:

@@ -196,7 +196,7 @@ def _timed(
 def kernel_timer(function: Any, target: Any) -> Callable[[float], float]:
     """Compile a kernel and return its timer, which takes CPU time on one thread: other load does not count."""
     tvm: Any = importlib.import_module("tvm")
-    library = tvm.driver.build(
+    library = tvm.tirx.build(
         tvm.IRModule({"main": function.with_attr("global_symbol", "main")}), target=target
     )
     # One thread: waiting workers would spend CPU time too.

@@ -320,7 +320,7 @@ def build_timer(module: Any, arguments: list[Any], target: Any) -> Callable[[flo
     tvm: Any = importlib.import_module("tvm")
     passes: Any = importlib.import_module("tvm.s_tir.transform")
     plain = passes.RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(module)
-    library = tvm.driver.build(plain, target=target)
+    library = tvm.tirx.build(plain, target=target)
     device = tvm.cpu()
 
     def seconds(best: float) -> float:

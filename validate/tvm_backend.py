@@ -265,9 +265,10 @@ def _tune(request: Request, target: Any, database: Path, report: Report) -> _Tun
     if how.algorithm == BEST:
         choices, chosen = _choose(request, target, database, left() / 2, report)
         finished = chosen.finished
-        notes += (
-            [] if finished else [f"the budget ended before {chosen.left} choices of algorithms"]
-        )
+        if chosen.left:
+            notes.append(f"the budget ended before {chosen.left} choices of algorithms")
+        if chosen.failed:
+            notes.append(f"no algorithm could be timed for {chosen.failed} convolutions: blocked")
     if job.tuning != "tuned":
         return _Tuning(time.monotonic() - start, finished, tuple(notes))
     module = import_model(request.model, target, how, choices).module

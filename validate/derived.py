@@ -41,6 +41,23 @@ class Ran:
     seconds: float
     peak_rss_bytes: int | None
     rounds: int
+    low_s: float
+    """Shortest time that the samples and the number of rounds leave possible; see `_interval`."""
+    high_s: float
+    executed: str = ""
+    """Datatype the arithmetic really ran in, in the backend's words."""
+    disturbed: str = ""
+    """What disturbed one of its runs; empty when nothing did."""
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the processor has no arithmetic of this datatype and computed in another."""
+        return "emulated" in self.executed
+
+    @property
+    def shown_technique(self) -> str:
+        """The technique, with a word where the datatype was emulated."""
+        return f"{self.technique} (emulated)" if self.emulated else self.technique
 
     @property
     def expected(self) -> float:
@@ -62,7 +79,7 @@ class Ran:
         """Return what tells the configuration from others."""
         return {
             "network": self.network,
-            "technique": self.technique,
+            "technique": self.shown_technique,
             "pruning": self.variant,
             "datatype": self.datatype,
             "backend": " ".join(
@@ -112,12 +129,47 @@ def _ran(key: tuple[Any, ...], group: Sequence[Measurement], *, shortest: bool) 
     medians = [run.median_s for run in group if run.median_s]
     samples = [run.min_s for run in group if run.min_s]
     seconds = min(samples) if shortest and samples else statistics.median(medians)
+    low, high = (seconds, seconds) if shortest else _interval(group)
     technique, removed = _technique(variant, datatype)
+    marks = dict.fromkeys(mark for run in group for mark in _marks(run))
     resident = [run.peak_rss_bytes for run in group if run.peak_rss_bytes]
     return Ran(
         network, technique, removed, variant, datatype, backend, algorithm, tuning, trials, budget_s,
-        batch, threads, machine, seconds, min(resident, default=None), len(group),
+        batch, threads, machine, seconds, min(resident, default=None), len(group), low, high,
+        group[-1].executed, "; ".join(marks),
     )  # fmt: skip
+
+
+ROUND_MARGIN = 0.05
+"""How far the same program may be off in another hour, where one round alone was run.
+
+Half of the deviation between rounds from which a campaign calls a run disturbed (`record.DRIFT_LIMIT`).
+"""
+
+
+def _interval(group: Sequence[Measurement]) -> tuple[float, float]:
+    """Return between which times a configuration lies.
+
+    From the least of the rounds' 5 % quantiles to the greatest of their 95 % quantiles; of a disturbed run from the
+    shortest sample to the longest. A single round is given `ROUND_MARGIN` to both sides of its median at least.
+    """
+    lows: list[float] = []
+    highs: list[float] = []
+    for run in group:
+        tail = 0.0 if _marks(run) else 0.05
+        median = run.median_s or 0.0
+        low, high = run.quantile_s(tail), run.quantile_s(1.0 - tail)
+        lows.append(median if low is None else low)
+        highs.append(median if high is None else high)
+    if len(group) == 1:
+        median = group[0].median_s or 0.0
+        lows.append(median * (1.0 - ROUND_MARGIN))
+        highs.append(median * (1.0 + ROUND_MARGIN))
+    return min(lows), max(highs)
+
+
+def _marks(run: Measurement) -> list[str]:
+    return [flag for flag in run.flags if flag.startswith(("disturbed", "waited", "drift"))]
 
 
 def _technique(variant: str, datatype: str) -> tuple[str, float]:
@@ -153,27 +205,31 @@ def speedups(found: Iterable[Ran]) -> list[dict[str, Any]]:
     """Return the speed-up of every compressed configuration over the dense one that is run the same way.
 
     Returns:
-        Rows with ``expected_speedup``, ``achieved_speedup`` and ``achieved_share``, the share of the expectation.
+        Rows with ``expected_speedup``, ``achieved_speedup`` and the ends of its interval, ``achieved_share``, the share
+        of the expectation, and ``disturbed`` where a run of either was.
     """
+    return [
+        {
+            **one.row(),
+            "expected_speedup": one.expected,
+            "achieved_speedup": base.seconds / one.seconds,
+            "achieved_low": base.low_s / one.high_s,
+            "achieved_high": base.high_s / one.low_s,
+            "achieved_share": base.seconds / one.seconds / one.expected,
+            "dense_ms": base.seconds * 1e3,
+            "median_ms": one.seconds * 1e3,
+            "disturbed": "yes" if base.disturbed or one.disturbed else "",
+        }
+        for base, one in pairs(found)
+    ]
+
+
+def pairs(found: Iterable[Ran]) -> list[tuple[Ran, Ran]]:
+    """Return every compressed configuration after the dense one that is run the same way."""
     entries = tuple(found)
     dense = {one.beside(*_COMPRESSION): one for one in entries if one.technique == DENSE}
-    rows: list[dict[str, Any]] = []
-    for one in entries:
-        base = dense.get(one.beside(*_COMPRESSION))
-        if base is None or one.technique == DENSE:
-            continue
-        achieved = base.seconds / one.seconds
-        rows.append(
-            {
-                **one.row(),
-                "expected_speedup": one.expected,
-                "achieved_speedup": achieved,
-                "achieved_share": achieved / one.expected,
-                "dense_ms": base.seconds * 1e3,
-                "median_ms": one.seconds * 1e3,
-            }
-        )
-    return rows
+    together = ((dense.get(one.beside(*_COMPRESSION)), one) for one in entries)
+    return [(base, one) for base, one in together if base is not None and one.technique != DENSE]
 
 
 def scaling(found: Iterable[Ran]) -> list[dict[str, Any]]:
@@ -205,20 +261,23 @@ def scaling(found: Iterable[Ran]) -> list[dict[str, Any]]:
 
 def tuning_gains(found: Iterable[Ran]) -> list[dict[str, Any]]:
     """Return what tuning makes of every configuration that was run both ways: ``tuning_speedup``."""
-    rows: list[dict[str, Any]] = []
-    for group in _grouped(found, "tuning", "trials", "budget_s"):
-        times = {one.tuning: one for one in group}
-        if {"untuned", "tuned"} <= set(times):
-            untuned, tuned = times["untuned"], times["tuned"]
-            rows.append(
-                {
-                    **tuned.row(),
-                    "untuned_ms": untuned.seconds * 1e3,
-                    "tuned_ms": tuned.seconds * 1e3,
-                    "tuning_speedup": untuned.seconds / tuned.seconds,
-                }
-            )
-    return rows
+    return [
+        {
+            **tuned.row(),
+            "trials": tuned.trials,
+            "untuned_ms": untuned.seconds * 1e3,
+            "tuned_ms": tuned.seconds * 1e3,
+            "tuning_speedup": untuned.seconds / tuned.seconds,
+        }
+        for untuned, tuned in both_ways(found)
+    ]
+
+
+def both_ways(found: Iterable[Ran]) -> list[tuple[Ran, Ran]]:
+    """Return every configuration that was run both ways, untuned and tuned."""
+    groups = _grouped(found, "tuning", "trials", "budget_s")
+    times = [{one.tuning: one for one in group} for group in groups]
+    return [(by["untuned"], by["tuned"]) for by in times if {"untuned", "tuned"} <= set(by)]
 
 
 def footprints(found: Iterable[Ran]) -> list[dict[str, Any]]:

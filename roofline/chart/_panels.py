@@ -74,7 +74,10 @@ class Facets(Chart):
 
     def _across(self) -> int:
         widest = max((part.size()[0] for _, part in self.parts), default=1.0)
-        return max(1, min(len(self.parts), int(_WIDEST / widest)))
+        fit = max(1, min(len(self.parts), int(_WIDEST / widest)))
+        # As many rows as that takes, filled evenly: four panels are two by two, not three and one.
+        rows = max(1, -(-len(self.parts) // fit))
+        return max(1, -(-len(self.parts) // rows))
 
 
 def facets(kind: Kind, rows: Iterable[Row], options: Options, by: str) -> Facets:

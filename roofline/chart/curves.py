@@ -30,6 +30,8 @@ _AXIS = {
     "latency_ms": "latency, ms",
     "power_w": "power, W",
     "efficiency": "measured / predicted",
+    "predicted_mb": "weights and live activations, MB",
+    "measured_mb": "peak resident set, MB",
 }
 
 

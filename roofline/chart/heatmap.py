@@ -24,6 +24,7 @@ _MEANINGS = {
     "energy_mj": "energy, mJ per frame",
     "efficiency": "measured / predicted",
     "achieved_percent": "percent of the expected speed-up",
+    "median_ms": "median time, ms",
 }
 
 

@@ -112,7 +112,8 @@ class SpeedUpChart(Chart):
         handles.append(Patch(fill=False, edgecolor=style.INK, label="expected"))
         if predicted:
             handles.append(Line2D([], [], color=style.PREDICTED, lw=1.6, label="predicted"))
-        legend_above(ax, self.title, columns=3 if len(self.bars) < 8 else 6, handles=handles)
+        columns = max(2, min(6, int(self.size()[0] / 1.6)))
+        legend_above(ax, self.title, columns=columns, handles=handles)
 
 
 def compute(rows: Iterable[Row], options: Options | None = None) -> SpeedUpChart:

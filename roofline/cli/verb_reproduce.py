@@ -19,7 +19,10 @@ from roofline.cli._output import (
 from roofline.errors import OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from roofline.reproduce import Table
+    from roofline.validate.record import Measurement
 
 app = typer.Typer(add_completion=False)
 
@@ -45,13 +48,14 @@ def reproduce(
         Path | None,
         typer.Option(
             "--runs",
-            help="QuTiBench: the portal's table of measurements, for figures over batches.",
+            help="QuTiBench: the portal's table of measurements, for figures over batches. "
+            "DLAS: records as roofline export writes them (.csv, .json, .parquet), instead of those shipped.",
         ),
     ] = None,
     store: Annotated[
         Path | None,
         typer.Option(
-            "--store", help="For dlas: decide its observations from the records of this store."
+            "--store", help="DLAS: decide its observations from the records of this store."
         ),
     ] = None,
     shortest: Annotated[
@@ -68,9 +72,10 @@ def reproduce(
     from roofline.reproduce import PAPERS
     from roofline.reproduce import reproduce as recompute
 
-    tables = recompute(paper) if store is None else _from_records(paper, store, shortest=shortest)
+    records = _records(paper, store, runs)
+    tables = recompute(paper) if records is None else _decided(records, shortest=shortest)
     if charts is not None:
-        _draw(paper, charts, runs)
+        _draw(paper, charts, runs if records is None else None, records)
     if form is Format.JSON:
         document = {
             "paper": PAPERS[paper][0],
@@ -87,29 +92,50 @@ def reproduce(
         )
 
 
-def _draw(paper: str, folder: Path, runs: Path | None) -> None:
+def _draw(
+    paper: str, folder: Path, runs: Path | None, records: Sequence[Measurement] | None
+) -> None:
     from roofline.cli._progress import progress
     from roofline.reproduce.figures import draw_figures
 
     with progress(f"figures of {paper}") as report:
-        paths = draw_figures(paper, folder, runs, report)
+        paths = draw_figures(paper, folder, runs, report, records=records)
     typer.echo(f"wrote {len(paths) // 2} figures to {folder}", err=True)
 
 
-def _from_records(paper: str, store: Path, *, shortest: bool) -> tuple[Table, ...]:
-    from roofline.reproduce import dlas_runs
+def _records(paper: str, store: Path | None, runs: Path | None) -> tuple[Measurement, ...] | None:
+    """Return the records that are named, or None where the shipped ones serve."""
+    from roofline.reproduce.dlas_runs import latest
+    from roofline.validate.importers import read_runs
+    from roofline.validate.importers._registry import Facts
     from roofline.validate.store import Store
 
     if paper != "dlas":
+        if store is not None:
+            raise OptionError(
+                f"the tables of {paper} are not decided from records", repair="Leave out --store"
+            )
+        return None
+    if store is not None and runs is not None:
+        raise OptionError("--store and --runs both name records", repair="Leave one out")
+    file = store or runs
+    if file is None:
+        return None
+    if not file.is_file():
         raise OptionError(
-            f"the tables of {paper} are not decided from records", repair="Leave out --store"
+            f"{file} does not exist", repair="Make it: roofline campaign run dlas-reduced"
         )
-    if not store.is_file():
-        raise OptionError(
-            f"{store} does not exist", repair="Make it: roofline campaign run dlas-reduced"
-        )
-    with Store(store) as kept:
-        return dlas_runs.tables(list(kept.records()), shortest=shortest)
+    if runs is not None:
+        _, found = read_runs(runs, Facts(), form="records")
+        return latest(found.measurements)
+    with Store(file) as kept:
+        return latest(kept.records())
+
+
+def _decided(records: Sequence[Measurement], *, shortest: bool) -> tuple[Table, ...]:
+    from roofline.reproduce import dlas_runs
+
+    return dlas_runs.tables(records, shortest=shortest)
 
 
 def _scorecard(title: str, tables: tuple[Table, ...]) -> str:

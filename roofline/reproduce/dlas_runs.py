@@ -1,40 +1,87 @@
-"""DLAS's thirteen observations, decided from measured runs: which hold on the machine they were taken on."""
+"""DLAS from measured runs: its observations decided, and expected speed-ups beside those achieved."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import geometric_mean, mean
-from types import MappingProxyType
-from typing import Any
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import Any, cast
 
-from roofline.errors import RooflineError
 from roofline.reproduce.cells import Cell, Table
-from roofline.validate.derived import (
-    CHANNELS,
-    DENSE,
-    WEIGHTS,
-    Ran,
-    configurations,
-    macs,
-    speedups,
-    tuning_gains,
-)
+from roofline.reproduce.dlas_verdicts import HOLDS, MOSTLY, Verdict, verdicts
+from roofline.validate.derived import Ran, configurations, pairs
 from roofline.validate.record import Measurement
 from roofline.workloads.published import table
 
-HOLDS, MOSTLY, CONTRADICTED, OPEN = (
-    "holds here",
-    "holds here in most cases",
-    "contradicted here",
-    "not testable here",
-)
+SHIPPED = "dlas-reduced.results.csv"
+"""The table of the runs that come with the program, beside the campaigns."""
 
-STRONG = 0.9
-"""Correlation coefficient from which two quantities are called strongly correlated."""
+_LONGEST = 8
+"""Cases that are listed one by one in a table for the terminal."""
 
-Case = tuple[str, bool]
-"""One comparison in words with its numbers, and whether it bears the observation out."""
+
+@cache
+def shipped() -> tuple[Measurement, ...]:
+    """Return the runs of the campaign ``dlas-reduced`` that come with the program.
+
+    Example:
+        >>> {run.job.network for run in shipped()} >= {"resnet18_cifar10"}
+        True
+    """
+    from roofline.validate.store import import_csv
+
+    place = files("roofline.validate").joinpath("campaigns", SHIPPED)
+    return tuple(import_csv(place.read_text(encoding="utf-8")))
+
+
+def as_shipped(runs: Iterable[Measurement]) -> str:
+    """Return records as the CSV of ``roofline export``, made small.
+
+    Samples have five digits; what is empty, and lists that no figure rests on, are left out.
+    """
+    buffer = io.StringIO()
+    rows = [{**small.to_row(), "record": _packed(small)} for small in map(_small, runs)]
+    names = list(rows[0]) if rows else ["record"]
+    writer = csv.DictWriter(buffer, fieldnames=names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _small(run: Measurement) -> Measurement:
+    samples = tuple(float(f"{sample:.4e}") for sample in run.samples_s)
+    untuned = run.untuned_kernels if run.job.tuning == "tuned" else ()
+    return replace(run, samples_s=samples, untuned_kernels=untuned, kernel_times=())
+
+
+def _packed(run: Measurement) -> str:
+    return json.dumps(_without_empty(run.to_dict()), separators=(",", ":"))
+
+
+def _without_empty(entry: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {
+        name: _without_empty(cast("Mapping[str, Any]", value))
+        if isinstance(value, dict)
+        else value
+        for name, value in entry.items()
+    }
+    return {name: value for name, value in kept.items() if value not in (None, "", (), [], {})}
+
+
+def latest(runs: Iterable[Measurement]) -> tuple[Measurement, ...]:
+    """Return the last attempt of every round of a campaign's points, and all runs outside of campaigns."""
+    kept: dict[object, Measurement] = {}
+    for number, run in enumerate(runs):
+        place = number if run.turn is None else (run.turn.point, run.turn.round)
+        before = kept.get(place)
+        newer = before is None or before.turn is None or run.turn is None
+        if newer or run.turn.attempt > before.turn.attempt:
+            kept[place] = run
+    return tuple(kept.values())
 
 
 def tables(runs: Iterable[Measurement], *, shortest: bool = False) -> tuple[Table, ...]:
@@ -44,260 +91,74 @@ def tables(runs: Iterable[Measurement], *, shortest: bool = False) -> tuple[Tabl
         runs: Records of the campaign ``dlas`` or ``dlas-reduced``, or of any like it.
         shortest: Compare shortest samples instead of medians: on a machine that others use too.
     """
-    found = [one for one in configurations(runs, shortest=shortest) if one.batch == 1]
+    found = compared(runs, shortest=shortest)
     return (observations(found), achieved(found))
+
+
+def compared(runs: Iterable[Measurement], *, shortest: bool = False) -> tuple[Ran, ...]:
+    """Return the configurations that DLAS is about: those of batch 1."""
+    return tuple(one for one in configurations(runs, shortest=shortest) if one.batch == 1)
 
 
 def observations(found: Sequence[Ran]) -> Table:
     """Decide the observations."""
-    single = [one for one in found if one.threads == 1]
-    cells: list[Cell] = []
-    for row in table("dlas_observations"):
-        name = f"{row['observation']} {row['claim']}"
-        verdict, figures = _decided(row["observation"], single)
-        cells.append(Cell(name, "observed", verdict, verdict in {HOLDS, MOSTLY}, figures))
-    return Table(
-        "Observations", tuple(cells), "the runs bear it out in more than half of the cases"
-    )
+    cells = [
+        Cell(
+            f"{one.observation} {one.claim}",
+            "observed",
+            one.verdict,
+            one.verdict in {HOLDS, MOSTLY},
+            _figures(one),
+        )
+        for one in verdicts(found)
+    ]
+    rule = "more than half of the cases bear it out, however the undecided ones would fall"
+    return Table("Observations, from measured runs", tuple(cells), rule)
+
+
+def _figures(one: Verdict) -> str:
+    if one.without_rule:
+        return one.rule
+    remark = f" ({one.remark})" if one.remark else ""
+    if not one.cases:
+        return f"no run speaks to it{remark}"
+    listed = "; ".join(case.words for case in one.cases[:_LONGEST])
+    more = f"; and {len(one.cases) - _LONGEST} more" if len(one.cases) > _LONGEST else ""
+    return f"{one.counts}{remark}: {listed}{more}"
+
+
+def printed_range(one: Ran) -> tuple[float, float] | None:
+    """Return the least and greatest share of the expectation that the paper prints for CPUs, in percent."""
+    tuned = "yes" if one.tuning == "tuned" else "no"
+    shares = [
+        row["achieved_percent"]
+        for row in table("dlas_achieved")
+        if row["device"] == "cpu"
+        and (row["technique"], row["tuned"]) == (one.technique, tuned)
+        and row["dataset"] == ("CIFAR-10" if one.network.endswith("_cifar10") else "ImageNet")
+    ]
+    return (min(shares), max(shares)) if shares else None
 
 
 def achieved(found: Sequence[Ran]) -> Table:
     """List what share of the expected speed-up was achieved, beside the paper's range on CPUs."""
-    printed: dict[tuple[str, str], list[float]] = {}
-    for row in table("dlas_achieved"):
-        if row["device"] == "cpu":
-            printed.setdefault((row["technique"], row["tuned"]), []).append(
-                row["achieved_percent"]
-            )
     cells: list[Cell] = []
-    for row in speedups(found):
-        tuned = "yes" if " tuned" in f" {row['backend']}".replace("untuned", "") else "no"
-        range_ = printed.get((row["technique"], tuned))
-        share = 100 * row["achieved_share"]
+    for base, one in pairs(found):
+        printed = printed_range(one)
+        gain = base.seconds / one.seconds
+        share = 100 * gain / one.expected
+        row = one.row()
         name = f"{row['network']}, {row['technique']} ({row['pruning']}, {row['datatype']}), {row['backend']}"
+        marks = "; disturbed" if base.disturbed or one.disturbed else ""
         why = (
-            f"{row['achieved_speedup']:.3g}x of {row['expected_speedup']:.3g}x expected: "
-            f"{row['dense_ms']:.4g} ms dense, {row['median_ms']:.4g} ms"
+            f"{gain:.3g}x ({base.low_s / one.high_s:.3g} to {base.high_s / one.low_s:.3g}) of {one.expected:.3g}x "
+            f"expected: {base.seconds * 1e3:.4g} ms dense, {one.seconds * 1e3:.4g} ms{marks}"
         )
-        shown = f"{min(range_):g} to {max(range_):g}" if range_ else None
-        within = bool(range_) and min(range_ or [0]) <= share <= max(range_ or [0])
-        cells.append(Cell(f"{name}, {row['threads']} thread", shown, share, within, why))
+        shown = f"{printed[0]:g} to {printed[1]:g}" if printed else None
+        within = printed is not None and printed[0] <= share <= printed[1]
+        threads = f"{one.threads} thread{'s' * (one.threads != 1)}"
+        cells.append(Cell(f"{name}, {threads}", shown, share, within, why))
     return Table(
-        "Achieved percent of the expected speed-up, beside the paper's range over its CPUs",
+        "Achieved percent of the expected speed-up, from measured runs, beside the paper's range over its CPUs",
         tuple(cells), "within the printed range",
     )  # fmt: skip
-
-
-def _decided(observation: str, found: Sequence[Ran]) -> tuple[str, str]:
-    decide = _DECIDED.get(observation)
-    if decide is None:
-        return OPEN, _OPEN[observation]
-    cases, remark = decide(found)
-    if not cases:
-        return OPEN, f"no run of the records speaks to it{remark and f'; {remark}'}"
-    agree = sum(case for _, case in cases)
-    verdict = HOLDS if agree == len(cases) else MOSTLY if agree * 2 > len(cases) else CONTRADICTED
-    listed = "; ".join(words for words, _ in cases)
-    remark = f" ({remark})" if remark else ""
-    return verdict, f"{agree} of {len(cases)} cases{remark}: {listed}"
-
-
-def _best(found: Iterable[Ran], **wanted: str) -> dict[str, Ran]:
-    """Return each network's fastest configuration among those with certain values."""
-    best: dict[str, Ran] = {}
-    for one in found:
-        fits = all(getattr(one, name) == value for name, value in wanted.items())
-        if fits and (one.network not in best or one.seconds < best[one.network].seconds):
-            best[one.network] = one
-    return best
-
-
-def _algorithms(found: Iterable[Ran], **wanted: str) -> dict[str, dict[str, float]]:
-    """Return each network's time by algorithm."""
-    times: dict[str, dict[str, float]] = {}
-    for one in found:
-        if all(getattr(one, name) == value for name, value in wanted.items()):
-            times.setdefault(one.network, {})[one.algorithm] = one.seconds
-    return {network: by for network, by in times.items() if len(by) > 1}
-
-
-def _listed(times: Mapping[str, float]) -> str:
-    ordered = sorted(times.items(), key=lambda entry: entry[1])
-    return ", ".join(f"{name} {seconds * 1e3:.3g} ms" for name, seconds in ordered)
-
-
-def _uncorrelated(found: Sequence[Ran]) -> tuple[list[Case], str]:
-    fastest: dict[tuple[str, str], Ran] = {}
-    for one in found:
-        key = (one.network, f"{one.technique} {one.variant} {one.datatype}")
-        if one.tuning == "tuned" and (key not in fastest or one.seconds < fastest[key].seconds):
-            fastest[key] = one
-    points: list[tuple[float, float]] = []
-    for one in fastest.values():
-        try:
-            points.append((math.log(macs(one)), math.log(one.seconds)))
-        except RooflineError:
-            continue
-    if len(points) < 4:
-        return [], "fewer than four tuned variants"
-    r = correlation(points)
-    return [(f"r = {r:.2f} between log MACs and log time of {len(points)} tuned variants", abs(r) < STRONG)], (
-        "accuracy is not measured"
-    )  # fmt: skip
-
-
-def correlation(points: Sequence[tuple[float, float]]) -> float:
-    """Return Pearson's correlation coefficient, 0 where one of the two does not vary.
-
-    Example:
-        >>> round(correlation([(1.0, 2.0), (2.0, 4.0), (3.0, 6.0)]), 9)
-        1.0
-    """
-    left, right = mean(x for x, _ in points), mean(y for _, y in points)
-    both = sum((x - left) * (y - right) for x, y in points)
-    spread = math.sqrt(
-        sum((x - left) ** 2 for x, _ in points) * sum((y - right) ** 2 for _, y in points)
-    )
-    return both / spread if spread else 0.0
-
-
-def _sparse_beats_dense(found: Sequence[Ran]) -> tuple[list[Case], str]:
-    dense = _best(found, technique=DENSE, tuning="tuned", backend="tvm")
-    sparse = _best(found, technique=WEIGHTS, tuning="tuned", backend="tvm")
-    cases: list[Case] = []
-    for network in dense.keys() & sparse.keys():
-        cifar = network.endswith("_cifar10")
-        one, other = sparse[network], dense[network]
-        words = f"{network}: sparse {one.seconds * 1e3:.3g} ms, dense {other.seconds * 1e3:.3g} ms"
-        cases.append((words, (one.seconds < other.seconds) == cifar))
-    datasets = {network.endswith("_cifar10") for network in dense.keys() & sparse.keys()}
-    missing = (
-        ""
-        if len(datasets) != 1
-        else "ImageNet not run"
-        if True in datasets
-        else "CIFAR-10 not run"
-    )
-    return sorted(cases), missing
-
-
-def _weights_below_channels(found: Sequence[Ran]) -> tuple[list[Case], str]:
-    shares: dict[tuple[Any, ...], dict[str, tuple[float, float]]] = {}
-    for row in speedups(found):
-        if row["technique"] in {WEIGHTS, CHANNELS}:
-            key = (row["network"], row["backend"])
-            figures = (row["expected_speedup"], row["achieved_share"])
-            shares.setdefault(key, {})[row["technique"]] = figures
-    cases: list[Case] = []
-    for (network, backend), by in shares.items():
-        if len(by) == 2:
-            (more, less), (fewer, share) = by[WEIGHTS], by[CHANNELS]
-            weights, channels = (
-                f"{100 * less:.0f} % of {more:.3g}x",
-                f"{100 * share:.0f} % of {fewer:.3g}x",
-            )
-            words = f"{network} {backend}: weights {weights}, channels {channels}"
-            cases.append((words, less < share and more > fewer))
-    return sorted(cases), ""
-
-
-def _datatypes_vary(found: Sequence[Ran]) -> tuple[list[Case], str]:
-    cases: list[Case] = []
-    by_place: dict[tuple[str, str], dict[str, float]] = {}
-    for row in speedups(found):
-        if row["technique"] in {"int8", "fp16"}:
-            place = (row["network"], row["backend"])
-            by_place.setdefault(place, {})[row["technique"]] = row["achieved_speedup"]
-    for (network, backend), by in by_place.items():
-        if len(by) == 2:
-            spread = max(by.values()) / min(by.values())
-            words = ", ".join(f"{name} {gain:.2g}x" for name, gain in sorted(by.items()))
-            cases.append((f"{network} {backend}: {words}", spread > 1.5))
-    return sorted(cases), "one machine: nothing on devices"
-
-
-def _fastest_is(
-    name: str, found: Sequence[Ran], among: set[str], **wanted: str
-) -> tuple[list[Case], str]:
-    cases: list[Case] = []
-    for network, times in sorted(_algorithms(found, backend="tvm", **wanted).items()):
-        fair = {algorithm: seconds for algorithm, seconds in times.items() if algorithm in among}
-        if name in fair and len(fair) > 1:
-            cases.append((f"{network}: {_listed(fair)}", min(fair, key=fair.__getitem__) == name))
-    return cases, ""
-
-
-def _spatial_pack(found: Sequence[Ran]) -> tuple[list[Case], str]:
-    among = {"direct", "gemm", "spatial_pack"}
-    return _fastest_is("spatial_pack", found, among, technique=DENSE, tuning="tuned")
-
-
-def _sparse_gemm(found: Sequence[Ran]) -> tuple[list[Case], str]:
-    cases, _ = _fastest_is("gemm", found, {"direct", "gemm"}, technique=WEIGHTS, tuning="tuned")
-    return cases, "no GPU"
-
-
-def _below_expectation(found: Sequence[Ran]) -> tuple[list[Case], str]:
-    rows = [row for row in speedups(found) if row["technique"] in {WEIGHTS, CHANNELS}]
-    return [
-        (f"{row['network']} {row['technique']} {row['backend']} {100 * row['achieved_share']:.0f} %",
-         row["achieved_share"] < 1)
-        for row in rows
-    ], ""  # fmt: skip
-
-
-def _tuning_changes(found: Sequence[Ran]) -> tuple[list[Case], str]:
-    untuned = _algorithms(found, technique=DENSE, tuning="untuned", backend="tvm")
-    tuned = _algorithms(found, technique=DENSE, tuning="tuned", backend="tvm")
-    cases: list[Case] = []
-    for network in sorted(untuned.keys() & tuned.keys()):
-        before, after = untuned[network], tuned[network]
-        first, last = min(before, key=before.__getitem__), min(after, key=after.__getitem__)
-        gains = [before[name] / after[name] for name in before.keys() & after.keys()]
-        words = f"{network}: best is {first} untuned, {last} tuned; tuning gains {min(gains):.3g}x to {max(gains):.3g}x"
-        cases.append((words, first != last and max(gains) > 1))
-    return cases, ""
-
-
-def _tuning_gains_less(found: Sequence[Ran]) -> tuple[list[Case], str]:
-    gains: dict[tuple[str, str], dict[str, float]] = {}
-    for row in tuning_gains(found):
-        gains.setdefault((row["network"], row["backend"]), {})[row["technique"]] = row[
-            "tuning_speedup"
-        ]
-    cases: list[Case] = []
-    for (network, backend), by in sorted(gains.items()):
-        pruned = [by[name] for name in (CHANNELS, WEIGHTS) if name in by]
-        if DENSE in by and pruned:
-            less = geometric_mean(pruned)
-            cases.append(
-                (
-                    f"{network} {backend}: dense {by[DENSE]:.3g}x, pruned {less:.3g}x",
-                    less < by[DENSE],
-                )
-            )
-    return cases, ""
-
-
-_DECIDED: Mapping[str, Callable[[Sequence[Ran]], tuple[list[Case], str]]] = MappingProxyType(
-    {
-        "I": _uncorrelated,
-        "II": _sparse_beats_dense,
-        "IV": _weights_below_channels,
-        "V": _datatypes_vary,
-        "VII": _spatial_pack,
-        "IX": _sparse_gemm,
-        "X": _below_expectation,
-        "XI": _tuning_changes,
-        "XII": _tuning_gains_less,
-    }
-)
-
-_OPEN: Mapping[str, str] = MappingProxyType(
-    {
-        "III": "needs trained, compressed networks and their data set",
-        "VI": "needs trained, compressed networks and their data set",
-        "VIII": "needs a GPU",
-        "XIII": "needs the paper's two CPUs and two GPUs; these are runs of one machine",
-    }
-)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from roofline.chart import Chart, Options, charts, save
 from roofline.errors import OptionError
-from roofline.reproduce import reproduce
+from roofline.reproduce import dlas_runs, reproduce
 from roofline.reproduce.dlas import speedup
+from roofline.reproduce.dlas_figures import measured_figures
 from roofline.reproduce.networks import required
 from roofline.reproduce.qutibench_figures import qutibench_figures
+from roofline.validate.record import Measurement
 from roofline.workloads.published import table
 
 _TURNER = ("vgg16_cifar10", "resnet18_cifar10", "mobilenet_v1_cifar10")
@@ -27,13 +29,16 @@ class Figure:
     chart: Chart
 
 
-def figures(paper: str, runs: Path | None = None) -> tuple[Figure, ...]:
+def figures(
+    paper: str, runs: Path | None = None, *, records: Sequence[Measurement] | None = None
+) -> tuple[Figure, ...]:
     """Return every figure of a paper that data allows.
 
     Args:
         paper: ``qutibench``, ``turner`` or ``dlas``.
         runs: For QuTiBench the portal's own table of measurements; without it figures over batches show the two or
             three batches of each configuration that are shipped.
+        records: For DLAS the measured runs that are drawn; None is those shipped.
 
     Raises:
         OptionError: No paper has that name, or it takes no runs.
@@ -46,12 +51,16 @@ def figures(paper: str, runs: Path | None = None) -> tuple[Figure, ...]:
     rows = [
         {"table": held.name.split(" (")[0], "cell": cell.cell, "published": cell.published, "ours": cell.ours,
          "agrees": str(cell.agrees)}
-        for held in reproduce(paper)
+        for held in (reproduce(paper) if records is None else dlas_runs.tables(records))
         for cell in held.cells
     ]  # fmt: skip
     title = "Recomputed figures over published ones"
     scorecard = Figure("scorecard", charts.get("agreement").compute(rows, Options(title=title)))
-    own = {"qutibench": lambda: qutibench_figures(runs), "turner": _turner, "dlas": _dlas}[paper]()
+    own = {
+        "qutibench": lambda: qutibench_figures(runs),
+        "turner": _turner,
+        "dlas": lambda: _dlas(records),
+    }[paper]()
     return (*(Figure(name, chart) for name, chart in own.items()), scorecard)
 
 
@@ -60,6 +69,8 @@ def draw_figures(
     folder: Path,
     runs: Path | None = None,
     report: Callable[[str, int, int], None] = lambda _what, _done, _total: None,
+    *,
+    records: Sequence[Measurement] | None = None,
 ) -> list[Path]:
     """Draw every figure of a paper as PNG and SVG.
 
@@ -68,6 +79,7 @@ def draw_figures(
         folder: Where to; it is made when it is absent.
         runs: See `figures`.
         report: Is told the name of each figure before it is drawn, how many are done, and how many there are.
+        records: See `figures`.
 
     Returns:
         The files.
@@ -76,7 +88,7 @@ def draw_figures(
         OptionError: The folder cannot be made or written.
         MissingPackageError: matplotlib is not installed.
     """
-    drawn = figures(paper, runs)
+    drawn = figures(paper, runs, records=records)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -102,7 +114,13 @@ def _turner() -> Mapping[str, Chart]:
     return {"requirements": charts.get("requirements").compute(rows, Options(title=title))}
 
 
-def _dlas() -> Mapping[str, Chart]:
+def _dlas(records: Sequence[Measurement] | None) -> Mapping[str, Chart]:
+    runs = dlas_runs.shipped() if records is None else records
+    measured = measured_figures(dlas_runs.compared(runs))
+    return {**_printed(), **{f"measured_{name}": chart for name, chart in measured.items()}}
+
+
+def _printed() -> Mapping[str, Chart]:
     expected = {
         row["technique"]: speedup(row["technique"], row["removed_share"])
         for row in table("dlas_expected")

@@ -1,0 +1,57 @@
+"""Make `docs/dlas.md`, its pictures and the shipped table of runs from the records of the campaign `dlas-reduced`.
+
+Run: python benchmarks/dlas_page.py STORE    (the store of `roofline campaign run dlas-reduced --store STORE`)
+Run: python benchmarks/dlas_page.py          (the page and its pictures again, from the shipped table)
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from roofline.errors import OptionError
+from roofline.reproduce.dlas_figures import draw_measured
+from roofline.reproduce.dlas_page import regenerated
+from roofline.reproduce.dlas_runs import SHIPPED, as_shipped, compared, shipped
+from roofline.validate.campaign import load
+from roofline.validate.campaign_run import state
+from roofline.validate.record import Measurement
+from roofline.validate.store import Store, import_csv
+
+ROOT = Path(__file__).parents[1]
+TABLE = ROOT / "validate" / "campaigns" / SHIPPED
+PAGE = ROOT / "docs" / "dlas.md"
+
+
+def recorded(store: Path) -> tuple[Measurement, ...]:
+    """Return the campaign's records, the last attempt of each run."""
+    if not store.is_file():
+        raise OptionError(f"{store} does not exist")
+    with Store(store) as kept:
+        found = state(load("dlas-reduced"), kept)
+        counts = ", ".join(f"{count} {name}" for name, count in found.counts().items() if count)
+        sys.stdout.write(f"{store}: {counts}\n")
+        return found.recorded()
+
+
+def write(runs: Sequence[Measurement]) -> list[Path]:
+    """Write the table, the pictures and the page."""
+    TABLE.write_text(as_shipped(runs), encoding="utf-8")
+    # What the page says is computed from the table as it is shipped.
+    kept = import_csv(TABLE.read_text(encoding="utf-8"))
+    pictures = draw_measured(compared(kept), ROOT / "docs" / "images")
+    PAGE.write_text(regenerated(PAGE.read_text(encoding="utf-8"), kept), encoding="utf-8")
+    return [TABLE, *pictures, PAGE]
+
+
+def main() -> None:
+    """Write everything and name what was written."""
+    named = [Path(argument) for argument in sys.argv[1:]]
+    runs = recorded(named[0]) if named else shipped()
+    for path in write(runs):
+        sys.stdout.write(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -73,6 +73,13 @@ def compress(
         int | None,
         typer.Option("--block", min=1, help="For w4a16 and the like: weights that share a scale."),
     ] = None,
+    threshold: Annotated[
+        float,
+        typer.Option(
+            "--threshold",
+            help="For ternary: weights up to this share of a layer's largest become zero.",
+        ),
+    ] = 0.05,
     platform: Annotated[
         list[str] | None,
         typer.Option(
@@ -101,7 +108,7 @@ def compress(
         raise OptionError(
             "nothing to compress is asked", repair="Add --keep-channels, --sparsity or -d"
         )
-    options = WriteOptions(_arrays(calibration), dynamic, block, seed)
+    options = WriteOptions(_arrays(calibration), dynamic, block, threshold=threshold, seed=seed)
     binding: dict[str, Any] = {
         "batch": batch, "dims": parse_dims(dim), "inputs": parse_inputs(input_), "values": parse_values(value),
     }  # fmt: skip
@@ -172,7 +179,7 @@ def _report(
             "model": name, "variant": label, "file": str(output), "conventions": CONVENTIONS,
             "predicted": _totals(done, counted=False), "counted": _totals(done, counted=True),
             "stored_bytes": done.stored_bytes, "scale_bytes": done.scale_bytes, "agrees": done.agrees,
-            "speedups": [entry.record() for entry in speedups],
+            "zero_share": done.zero_share, "speedups": [entry.record() for entry in speedups],
             "channel_groups": 0 if plan is None else len(plan.groups),
             "channels_removed": 0 if plan is None else plan.removed, "fixed": fixed,
         })  # fmt: skip
@@ -186,6 +193,10 @@ def _report(
     if done.stored_bytes != done.predicted.weight_bytes:
         notes.append(
             f"an ONNX file stores zeros too: {done.stored_bytes:,} bytes without the sparse format"
+        )
+    if done.counted.effective_macs < done.predicted.effective_macs:
+        notes.append(
+            f"{done.zero_share:.1%} of the file's weights are zero, which no count without them knows"
         )
     if plan is not None:
         notes.append(f"{plan.removed:,} channels of {len(plan.groups)} groups removed")

@@ -11,7 +11,7 @@ from roofline.compress.pruning import PruningPlan
 from roofline.compress.quantization import Quantization
 from roofline.compress.request import Pruning
 from roofline.compress.sparse_workload import with_stored_zeros
-from roofline.compress.sparsity import Sparsity, zeroed
+from roofline.compress.sparsity import Sparsity, count_zeros, multiplying_weights, zeroed
 from roofline.compress.tensors import stored_tensors
 from roofline.compress.writers import WriteOptions, quantized
 from roofline.errors import CompressionError
@@ -55,7 +55,8 @@ class Compressed:
     predicted: Workload
     """The counts that the what-if gives for the uncompressed model."""
     counted: Workload
-    """The counts of the compressed model; zeros in its weights are counted one by one where pruning wrote them."""
+    """The counts of the compressed model; zeros in its weights are counted one by one where pruning or a ternary
+    threshold wrote them."""
     stored_bytes: int
     """The predicted weight bytes when zeros are stored too, as ONNX files store them, whatever the sparse format."""
     scale_bytes: int
@@ -68,6 +69,13 @@ class Compressed:
             self.predicted.macs == self.counted.macs
             and self.stored_bytes + self.scale_bytes == self.counted.weight_bytes
         )
+
+    @property
+    def zero_share(self) -> float:
+        """Share of the weights that multiply which are zero in the compressed model."""
+        stored = stored_tensors(self.model)
+        total = sum(math.prod(stored[name].dims) for name in multiplying_weights(self.model))
+        return sum(count_zeros(self.model).values()) / total if total else 0.0
 
 
 def compress(
@@ -97,7 +105,8 @@ def compress(
         options = replace(request.options, binding=binding)
         written = quantized(written, request.quantization, options)
     counted = Workload.from_onnx(written, name=name, **binding)
-    if sparse is written:
+    ternary = request.quantization is not None and request.quantization.datatype == "ternary"
+    if sparse is written or ternary:
         counted = with_stored_zeros(counted, written)
     return Compressed(written, plan, predicted, counted, stored, scale_bytes(written))
 

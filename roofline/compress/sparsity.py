@@ -163,7 +163,8 @@ def count_zeros(model: onnx.ModelProto) -> dict[str, int]:
 def multiplying_weights(model: onnx.ModelProto) -> dict[str, str]:
     """Return the stored tensors that multiply, with the layer each belongs to first.
 
-    A weight behind a constant Transpose, Reshape, Cast or DequantizeLinear is the stored tensor itself.
+    A weight behind a constant Transpose, Reshape, Cast or DequantizeLinear is the stored tensor itself, and so is one
+    behind the LeakyRelu that gives the negative weights of a ternary layer their own scale.
     """
     stored = stored_tensors(model)
     makers = {output: node for node in model.graph.node for output in node.output}
@@ -182,9 +183,9 @@ def multiplying_weights(model: onnx.ModelProto) -> dict[str, str]:
     return found
 
 
-_VIEWS = frozenset(
-    {"Transpose", "Reshape", "Cast", "DequantizeLinear", "Identity", "Unsqueeze", "Squeeze"}
-)
+_VIEWS = frozenset({
+    "Transpose", "Reshape", "Cast", "DequantizeLinear", "LeakyRelu", "Identity", "Unsqueeze", "Squeeze",
+})  # fmt: skip
 
 
 def _pruned(array: NDArray[Any], share: float, pattern: str) -> NDArray[Any]:

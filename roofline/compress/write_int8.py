@@ -47,7 +47,7 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
 
     class Reader(CalibrationDataReader):  # pyright: ignore
         def __init__(self) -> None:
-            self._items = iter(_calibration(model, options))
+            self._items = iter(calibration_inputs(model, options))
 
         def get_next(self) -> dict[str, NDArray[Any]] | None:  # type: ignore[override]
             return next(self._items, None)
@@ -95,9 +95,14 @@ def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def _calibration(
+def calibration_inputs(
     model: onnx.ModelProto, options: WriteOptions
 ) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield the inputs that activation ranges are measured on: those given, batch by batch, or seeded random ones.
+
+    Raises:
+        CompressionError: An input has no array, or too few items.
+    """
     from roofline.graph import resolve
 
     inputs = resolve(model, name="model", **options.binding).inputs

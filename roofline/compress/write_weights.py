@@ -16,7 +16,7 @@ from roofline.errors import CompressionError
 if TYPE_CHECKING:
     import onnx
 
-_OPSETS = {8: 13, 4: 21, 2: 25}
+OPSETS = {8: 13, 4: 21, 2: 25}
 """The first operator set whose DequantizeLinear takes weights of a width."""
 _BLOCKED_OPSET = 21
 
@@ -28,7 +28,7 @@ def _writer(bits: int) -> Any:
     return write
 
 
-for _bits in _OPSETS:
+for _bits in OPSETS:
     for _wide in (16, 32):
         writers.add(f"w{_bits}a{_wide}", _writer(_bits))
 
@@ -48,7 +48,7 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
     from onnx import TensorProto, helper, numpy_helper
 
     kinds = {8: TensorProto.INT8, 4: TensorProto.INT4, 2: getattr(TensorProto, "INT2", 0)}
-    written = _at_opset(model, max(_OPSETS[bits], _BLOCKED_OPSET if options.block else 0))
+    written = at_opset(model, max(OPSETS[bits], _BLOCKED_OPSET if options.block else 0))
     stored = stored_tensors(written)
     nodes: list[onnx.NodeProto] = []
     for name, layer in multiplying_weights(written).items():
@@ -63,7 +63,7 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
                 f"{name}_int{bits}",
                 kinds[bits],
                 list(array.shape),
-                _packed(values, bits),
+                packed(values, bits),
                 raw=True,
             )
         )
@@ -71,15 +71,22 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
         blocked: dict[str, Any] = (
             {"axis": axis, "block_size": options.block} if scales.ndim else {}
         )
+        # ONNX Runtime 1.31 fuses 2-bit weights into MatMulNBits, whose result is wrong for widths that are no multiple
+        # of 16; an activation of slope one between them changes nothing else.
+        inner = f"{name}_scaled" if bits == 2 else name
         nodes.append(
             helper.make_node(
                 "DequantizeLinear",
                 [f"{name}_int{bits}", f"{name}_scale"],
-                [name],
+                [inner],
                 f"{name}_dequantize",
                 **blocked,
             )
         )
+        if bits == 2:
+            nodes.append(
+                helper.make_node("LeakyRelu", [inner], [name], f"{name}_apart", alpha=1.0)
+            )
     prepend(written, nodes)
     return written
 
@@ -116,7 +123,7 @@ def _contracted_axis(model: onnx.ModelProto, name: str, rank: int) -> int:
     return 1
 
 
-def _packed(values: NDArray[np.int8], bits: int) -> bytes:
+def packed(values: NDArray[np.int8], bits: int) -> bytes:
     """Return integers packed from the low bits of each byte up, as ONNX stores them."""
     flat = values.reshape(-1)
     per = 8 // bits
@@ -128,7 +135,12 @@ def _packed(values: NDArray[np.int8], bits: int) -> bytes:
     return packed.tobytes()
 
 
-def _at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
+def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
+    """Return a copy of a model, converted to an operator set when its own is older.
+
+    Raises:
+        CompressionError: The converter refuses the graph.
+    """
     from onnx import ModelProto, version_converter
 
     present = next((o.version for o in model.opset_import if o.domain in {"", "ai.onnx"}), 0)

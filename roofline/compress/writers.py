@@ -18,6 +18,9 @@ from roofline.registry import Registry
 if TYPE_CHECKING:
     import onnx
 
+TERNARY_THRESHOLD = 0.05
+"""The share of the largest magnitude of Zhu et al. 2017 (t = 0.05)."""
+
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
@@ -29,12 +32,21 @@ class WriteOptions:
     """For int8: measure activation ranges at run time, which needs no calibration."""
     block: int | None = None
     """For weight-only datatypes: how many weights along the contracted axis share a scale; None is one per tensor."""
+    threshold: float = TERNARY_THRESHOLD
+    """For ternary: share of a layer's largest magnitude up to which its weights become zero."""
     seed: int = 0
     """Of random calibration inputs."""
     wide: tuple[str, ...] = ()
     """Names of the layers that stay at their own datatype."""
     binding: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Sizes of open dimensions and values, as for `roofline.graph.resolve`."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold < 1:
+            raise CompressionError(
+                f"the ternary threshold is {self.threshold:g}, outside [0, 1)",
+                repair="Give a share of the largest magnitude, such as 0.05",
+            )
 
 
 Writer = Callable[["onnx.ModelProto", WriteOptions], "onnx.ModelProto"]

@@ -108,7 +108,8 @@ def test_zeros_of_a_file_are_counted_when_asked(
         (["--sparsity", "1"], "outside [0, 1)"),
         (["--sparsity", "0.5", "--sparse-format", "cs"], "Did you mean 'csr'"),
         (["-d", "int9"], "unknown datatype 'int9'"),
-        (["-d", "w4a8"], "no tool here writes w4a8"),
+        (["-d", "binary"], "no tool here writes binary"),
+        (["-d", "ternary", "--threshold", "5"], "the ternary threshold is 5, outside [0, 1)"),
         (["-d", "int8", "--calibration", "absent.npz"], "absent.npz"),
         ([], "nothing to compress is asked"),
     ],
@@ -161,3 +162,23 @@ def test_weights_in_a_file_that_is_gone_are_named(
     )
     assert code == 2
     assert "external data file" in err
+
+
+def test_ternary_weights_show_how_many_are_zero(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source, path = tmp_path / "dense.onnx", tmp_path / "ternary.onnx"
+    whole = build("mlp_12_5", weights="random")
+    onnx.save(whole, source)
+    flags = ("compress", source, "-d", "ternary", "--threshold", 0.5, "-o", path)
+    code, out, _ = run(capsys, *flags, "--format", "json")
+    told = json.loads(out)
+    assert (code, told["agrees"]) == (0, True)
+    weights = [onnx.numpy_helper.to_array(t) for t in whole.graph.initializer if len(t.dims) == 2]
+    zeros = sum(int((np.abs(w) <= 0.5 * np.abs(w).max()).sum()) for w in weights)
+    elements = sum(w.size for w in weights)
+    assert told["zero_share"] == zeros / elements
+    # Every weight of a perceptron is used once.
+    assert told["counted"]["effective_macs"] == elements - zeros
+    assert told["counted"]["weight_bytes"] == told["predicted"]["weight_bytes"]
+    assert f"{zeros / elements:.1%} of the file's weights are zero" in run(capsys, *flags)[1]

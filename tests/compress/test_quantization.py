@@ -140,11 +140,9 @@ def test_a_written_file_runs_and_has_the_predicted_bytes(name: str, block: int |
     result = session(done.model).run(None, {"input": feed["input"].astype(kind)})[0]
     error = np.abs(result - exact).max() / np.abs(exact).max()
     # A weight is off by half a step at most; errors of independent weights largely cancel.
-    bound = {"fp16": 0.01, "bf16": 0.03, "int8": 0.15}.get(name) or {
-        "w8": 0.1,
-        "w4": 0.8,
-        "w2": 3,
-    }[name[:2]]
+    bound = {
+        "fp16": 0.01, "bf16": 0.03, "int8": 0.15, "fp8": 0.3, "int4": 0.8, "int2": 3, "ternary": 3,
+    }.get(name) or {"w8": 0.1, "w4": 0.8, "w2": 3}[name[:2]]  # fmt: skip
     assert error < bound
 
 
@@ -218,8 +216,8 @@ def test_symmetric_integers_are_within_half_a_step(bits: int) -> None:
         (["int9"], DatatypeError, "unknown datatype 'int9'"),
         (["int8", "fp16"], CompressionError, "two datatypes for the network"),
         (["int8", "nolayer=fp32"], CompressionError, "'nolayer' matches no layer"),
-        (["w4a8"], CompressionError, "no tool here writes w4a8"),
-        (["fp8"], CompressionError, "no tool here writes fp8"),
+        (["binary"], CompressionError, "no tool here writes binary"),
+        (["fp4"], CompressionError, "no tool here writes fp4"),
         (["first=fp32"], CompressionError, "no datatype for the network"),
         (["int8", "first=fp16"], CompressionError, "can keep layers at fp32, not at fp16"),
         (["int8", "state=int8"], CompressionError, "the datatype of state is a what-if"),

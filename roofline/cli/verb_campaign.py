@@ -161,17 +161,55 @@ def results(
         hint = did_you_mean(kind, KINDS) or f"Known: {', '.join(KINDS)}"
         raise OptionError(f"unknown kind {kind!r}", repair=hint)
     with Store(store or default_store()) as kept:
-        found = configurations(state(load(campaign), kept).recorded(), shortest=shortest)
-    rows = KINDS[kind](found)
-    conventions = {
-        "time": "the shortest sample of all rounds"
-        if shortest
-        else "the median of the rounds' medians",
-        "expected_speedup": "multiply-accumulates of the dense network over those left, times 32 over the bits",
-    }
+        recorded = state(load(campaign), kept).recorded()
+    rows = KINDS[kind](configurations(recorded, shortest=shortest))
+    time = "the shortest sample of all rounds" if shortest else "the median of the rounds' medians"
+    conventions = {"time": time} if kind != "memory" else {}
+    conventions |= _MEANINGS[kind]
     document = {"campaign": campaign, "kind": kind, "conventions": conventions, "rows": rows}
-    notes = [f"{name}: {text}" for name, text in conventions.items()]
-    emit(_formatted(rows, document, form, notes=notes), output)
+    if form is Format.TABLE:
+        rows, same = _without_constant(rows)
+        notes = [f"{name}: {text}" for name, text in (same | conventions).items()]
+        none = f"none of the {len(recorded)} recorded runs can be compared so"
+        emit(as_table(rows, notes=notes if rows else [none]), output)
+        return
+    emit(_formatted(rows, document, form), output)
+
+
+_MEANINGS: dict[str, dict[str, str]] = {
+    "speedup": {
+        "expected_speedup": "multiply-accumulates of the dense network over those left, times 32 over the bits",
+        "achieved_speedup": "time of the dense network run the same way (dense_ms) over the time (median_ms)",
+        "achieved_low, achieved_high": "the least and greatest that the samples, and a single round, leave possible",
+        "achieved_share": "achieved over expected speed-up",
+    },
+    "threads": {
+        "measured_fps": "frames per second",
+        "thread_speedup": "throughput over that with the fewest threads",
+        "parallel_efficiency": "speed-up per factor of threads: 1 is in proportion",
+    },
+    "tuning": {
+        "trials": "schedules tried for each kernel",
+        "tuning_speedup": "untuned_ms over tuned_ms",
+    },
+    "memory": {
+        "measured_mb": "peak resident set of the process that ran it, its runtime included, in MB (10^6 bytes)",
+        "predicted_mb": "weights and the largest set of live activations, in MB",
+        "…_beyond_least_mb": "beyond the run of the same backend that is predicted to need least: the runtime cancels",
+    },
+}
+
+
+def _without_constant(
+    rows: Sequence[dict[str, Any]],
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return rows without the columns that say the same of all, and what these say."""
+    names = ("batch", "threads", "machine", "trials", "disturbed") if len(rows) > 1 else ()
+    values = {name: {row[name] for row in rows} for name in names if name in rows[0]}
+    same = {name: found.pop() for name, found in values.items() if len(found) == 1}
+    left = [{name: value for name, value in row.items() if name not in same} for row in rows]
+    said = ", ".join(f"{name} {value}" for name, value in same.items() if value)
+    return left, {"all rows": said} if said else {}
 
 
 CONVENTIONS = {
@@ -270,8 +308,8 @@ def _planned(campaign: Campaign, before: State, tasks: Sequence[Task], form: For
     }
     notes = [
         f"{campaign.combinations} combinations: {campaign.excluded} excluded by rules, {same} the same "
-        f"as another for their backend, {len(campaign.points)} points in {campaign.rounds} rounds",
-        f"{len(tasks)} runs left, roughly {_duration(hours)}",
+        f"as another for their backend, {_count(len(campaign.points), 'point')} in {_count(campaign.rounds, 'round')}",
+        f"{_count(len(tasks), 'run')} left, roughly {_duration(hours)}",
     ]
     return _formatted(rows, document, form, title=campaign.title, notes=notes)
 
@@ -304,19 +342,21 @@ def _summary(found: State, form: Format) -> str:
         return as_csv(rows)
     shown = [_cells(point, record) for point, _, record in found.runs() if record is not None]
     parts = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return as_table(shown, title=f"{campaign.name}: {len(campaign)} runs: {parts}", notes=notes)
+    return as_table(
+        shown, title=f"{campaign.name}: {_count(len(campaign), 'run')}: {parts}", notes=notes
+    )
 
 
 def _cells(point: Point, record: Measurement) -> dict[str, Any]:
     row = cells(record)
-    kept = {
-        name: row[name] for name in ("datatype", "batch", "threads", "fps", "median ms", "status")
-    }
+    kept = {name: row[name] for name in ("batch", "threads", "fps", "median ms", "status")}
+    emulated = " (emulated)" if "emulated" in record.executed else ""
     return {
         "network": row["network"],
         "compression": point.compression,
         "algorithm": point.algorithm,
         "backend": row["backend"],
+        "datatype": f"{record.job.datatype}{emulated}",
         **kept,
     }
 
@@ -330,6 +370,10 @@ def _formatted(
     if form is Format.CSV:
         return as_csv(rows)
     return as_table(rows, title=title, notes=notes)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _duration(hours: float) -> str:

@@ -264,6 +264,14 @@ def captured(node: onnx.NodeProto) -> list[str]:
     return names
 
 
+def inner_nodes(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Return the nodes of a node's subgraphs, at every depth."""
+    graphs = [graph for a in node.attribute for graph in ([a.g] if a.HasField("g") else a.graphs)]
+    return [
+        found for graph in graphs for inner in graph.node for found in (inner, *inner_nodes(inner))
+    ]
+
+
 def holds_weights(tensor: Tensor) -> bool:
     """Whether a tensor has a datatype that weights have."""
     if tensor.dtype is None or tensor.dtype.kind not in WEIGHT_KINDS:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roofline.compress.call import inner_nodes, layer_name
 from roofline.compress.changes import Change, changes
 from roofline.compress.coupling import Coupling, Producer, analyse
 from roofline.compress.labels import FIXED, Labels
 from roofline.compress.request import Pruning, kept_count
 from roofline.compress.scores import Scorer, scorer
+from roofline.compress.sparsity import WEIGHT_OPERANDS
 from roofline.compress.tensors import inlined
 from roofline.errors import CompressionError, did_you_mean
 from roofline.node import Tensor
@@ -78,6 +80,9 @@ def plan(model: onnx.ModelProto, pruning: Pruning, types: Mapping[str, Tensor]) 
     model = inlined(model)
     coupling = analyse(model, types)
     pools = _pools(coupling)
+    if not pools and pruning.label != "dense":
+        why = _because(coupling.producers, coupling) or _inside(model)
+        raise CompressionError(f"no channel of this network can be removed{why}")
     shares = _shares(pools, coupling, pruning)
     stays: NDArray[np.bool_] = np.ones(coupling.atoms.size, np.bool_)
     groups: list[ChannelGroup] = []
@@ -143,10 +148,6 @@ def _pools(coupling: Coupling) -> list[_Pool]:
 
 def _shares(pools: Sequence[_Pool], coupling: Coupling, pruning: Pruning) -> list[float]:
     shares = [1.0 if pruning.keep is None else pruning.keep] * len(pools)
-    if not pools and pruning.label != "dense":
-        raise CompressionError(
-            f"no channel of this network can be removed{_because(coupling.producers, coupling)}"
-        )
     for pattern, share in pruning.layers.items():
         matched = [
             i
@@ -187,6 +188,20 @@ def _because(producers: Sequence[Producer], coupling: Coupling) -> str:
     reasons = dict.fromkeys(coupling.atoms.reason(producer.labels) for producer in producers)
     known = [reason for reason in reasons if reason]
     return f": {'; '.join(known[:2])}" if known else ""
+
+
+def _inside(model: onnx.ModelProto) -> str:
+    """Return that the layers with weights are in a subgraph, naming it and the first of them, or that there is none."""
+    for node in model.graph.node:
+        layers = [inner for inner in inner_nodes(node) if inner.op_type in WEIGHT_OPERANDS]
+        if layers:
+            first = f"{layers[0].op_type} {layer_name(layers[0])}"
+            others = f" and {len(layers) - 1} more layers" if len(layers) > 1 else ""
+            return (
+                f": {first}{others} are inside {node.op_type} {layer_name(node)}, "
+                "and layers in a subgraph are not pruned"
+            )
+    return ": it has no layer that makes channels"
 
 
 def _choose(

@@ -550,3 +550,27 @@ def test_an_operator_without_a_rule_is_no_obstacle_where_no_channel_goes() -> No
         helper.make_tensor_value_info("m", TensorProto.FLOAT, [1, 3, 4, 4])
     )
     assert prune(model, 0.5).plan.removed == 4
+
+
+def test_layers_inside_a_branch_are_named_as_the_reason() -> None:
+    branches = [
+        helper.make_graph(
+            [conv(f"{side}1", "x", f"{side}h"), conv(f"{side}2", f"{side}h", f"{side}y")],
+            side,
+            [],
+            [helper.make_tensor_value_info(f"{side}y", TensorProto.FLOAT, [1, 2, 4, 4])],
+            [weight(f"{side}1_w", 8, 3, 1, 1), weight(f"{side}2_w", 2, 8, 1, 1)],
+        )
+        for side in ("then", "else")
+    ]
+    choice = numpy_helper.from_array(np.array(True), "choice")
+    node = N("If", ["choice"], ["y"], "gate", then_branch=branches[0], else_branch=branches[1])
+    model = graph([node], [choice], 1, 3, 4, 4)
+    found = r"removed: Conv (then|else)1 and 3 more layers are inside If gate, and layers in a"
+    with pytest.raises(CompressionError, match=found):
+        prune(model, 0.5)
+
+
+def test_a_network_without_weights_has_nothing_to_prune() -> None:
+    with pytest.raises(CompressionError, match="it has no layer that makes channels"):
+        prune(graph([N("Relu", ["x"], ["y"], "r")], [], 1, 3, 4, 4), 0.5)

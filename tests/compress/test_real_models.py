@@ -28,7 +28,7 @@ RANGES = "it quantizes its state by the range of all units"
 REFUSED = {
     "silero_vad_16k_op15": CONTROL_FLOW,
     "silero_vad_half": CONTROL_FLOW,
-    "silero_vad_op18_ifless": "no channel of this network can be removed",
+    "silero_vad_op18_ifless": "no channel of this network can be removed: Conv .* are inside If node_cond__1",
     "rawi.int8": RANGES,
     "rawi_v2.int8": RANGES,
     "rawi_v3.int8": RANGES,

@@ -92,6 +92,7 @@ def search(
     budget_s: float,
     workers: int,
     report: Report,
+    again: bool = False,
 ) -> Searched:
     """Time tiles of every kernel on blocks for which none is known yet.
 
@@ -102,6 +103,7 @@ def search(
         budget_s: Seconds it may take; 0 is no limit.
         workers: Processes that build at the same time.
         report: Told of every kernel and its best rate.
+        again: Whether what is known is sought again.
     """
     start = time.monotonic()
     open_kernels: dict[str, tuple[Kernel, Any]] = {}
@@ -111,7 +113,7 @@ def search(
         if kernel is None:
             continue
         known += 1
-        if findings.tile(kernel) is None:
+        if again or findings.tile(kernel) is None:
             open_kernels.setdefault(kernel.key, (kernel, function))
     tried = 0
     for place, (kernel, function) in enumerate(open_kernels.values()):

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _DATATYPES = ("fp32", "fp64", "fp16", "bf16", "int8", "uint8", "int4")
 _COMPILERS = ("g++", "clang++", "c++")
 
+SHIPPED_TILES = "shipped_tiles"
+"""Name of the job's option that, when false, leaves aside the tiles that come with the program."""
+
 
 class TvmSession:
     """A compiled module in the Relax virtual machine."""
@@ -275,8 +278,9 @@ def _tune(request: Request, target: Any, database: Path, report: Report) -> _Tun
     if how.blocked:
         findings = _findings(request, target)
         searched = tiling.search(
-            module, target, findings, budget_s=left(), workers=job.threads, report=report
-        )
+            module, target, findings, budget_s=left(), workers=job.threads, report=report,
+            again=request.fresh,
+        )  # fmt: skip
         finished = finished and searched.finished
         notes += [] if searched.finished else [f"the budget ended after {searched.tried} tiles"]
         module = tiling.schedule_blocks(
@@ -295,7 +299,8 @@ def _findings(request: Request, target: Any) -> Findings:
     from roofline.validate._tvm_search import findings_for
 
     cpu = str(target.attrs["mcpu"])
-    return findings_for(request.folder / "tvm", cpu, lanes(target), fresh=request.fresh)
+    shipped = bool(request.job.options.get(SHIPPED_TILES, True)) and not request.fresh
+    return findings_for(request.folder / "tvm", cpu, lanes(target), fresh=not shipped)
 
 
 def _choose(

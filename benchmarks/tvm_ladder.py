@@ -1,0 +1,278 @@
+"""TVM untuned, TVM tuned and ONNX Runtime on this machine: times of one run, round by round, and their ratios.
+
+    python benchmarks/tvm_ladder.py --platform quiet.yaml --write docs/tvm.md
+    python benchmarks/tvm_ladder.py -d int8 --write docs/tvm.md
+    python benchmarks/tvm_ladder.py --algorithms resnet18_cifar10 --trials 8 --write docs/tvm.md
+
+Everything is compiled and tuned first, and kept. Then every round times each network with each contestant, one after
+the other, each in a process of its own. A ratio is the median of the rounds' ratios, a time the median of the rounds'
+medians; what disturbed any round stands beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import roofline
+from roofline.validate._model import cache_folder
+from roofline.validate._variant import Wanted, write
+from roofline.validate.calibrate import mode_name
+from roofline.validate.measure import Options, measure
+from roofline.validate.record import Measurement, Protocol
+from roofline.writing import write_whole
+
+NETWORKS = ("mlp", "cnv", "mobilenet_v1", "resnet50")
+ALGORITHMS = ("direct", "gemm", "spatial_pack", "winograd", "best", "blocked")
+CEILING = "ONNX Runtime"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to run a network."""
+
+    name: str
+    backend: str
+    tuning: str = ""
+    algorithm: str = "default"
+
+
+LADDER = (
+    Contestant("untuned", "tvm", "untuned"),
+    Contestant("tuned", "tvm", "tuned"),
+    Contestant(CEILING, "onnxruntime"),
+)
+
+Rounds = Mapping[str, Sequence[Measurement]]
+"""The records of each contestant, one per round."""
+
+
+def timed(network: str, contestants: Sequence[Contestant], given: argparse.Namespace) -> Rounds:
+    """Prepare all contestants, then time them in turns."""
+    made = write(Wanted(network, datatype=given.datatype), cache_folder())
+    protocol = Protocol(sampling_s=given.sampling_s, time_limit_s=600.0)
+    base = Options(
+        threads=given.threads, trials=given.trials, variant=made.variant, protocol=protocol
+    )
+
+    def run(one: Contestant, options: Options) -> Measurement:
+        asked = replace(options, tuning=one.tuning, algorithm=one.algorithm)
+        return measure(made.model, backend=one.backend, options=asked)
+
+    runs: dict[str, list[Measurement]] = {}
+    for one in contestants:
+        first = run(one, replace(base, protocol=replace(protocol, runs=1, sampling_s=0.0)))
+        said = f"prepared in {(first.compile_s or 0) + (first.tune_s or 0):.0f} s"
+        print(f"  {network}, {one.name}: {said if first.ok else first.reason}", file=sys.stderr)
+        runs[one.name] = [] if first.ok else [first]
+    for turn in range(given.rounds):
+        for one in contestants:
+            if runs[one.name] and not runs[one.name][-1].ok:
+                continue
+            runs[one.name].append(run(one, base))
+        print(f"  {network}: round {turn + 1} of {given.rounds}", file=sys.stderr)
+    return runs
+
+
+def milliseconds(runs: Sequence[Measurement]) -> str:
+    """Return the median of the rounds' medians, or why there is none."""
+    if not runs[-1].ok:
+        return f"{runs[-1].status.value}: {runs[-1].reason}"
+    return f"{1e3 * statistics.median(run.median_s or 0.0 for run in runs):.3g}"
+
+
+def ratio(runs: Sequence[Measurement], ceiling: Sequence[Measurement]) -> str:
+    """Return how many times the ceiling's time it takes: the median of the rounds, and their extremes."""
+    if not (runs and ceiling and runs[-1].ok and ceiling[-1].ok):
+        return "–"
+    found = [
+        run.median_s / other.median_s
+        for run, other in zip(runs, ceiling, strict=True)
+        if run.median_s and other.median_s
+    ]
+    return f"{statistics.median(found):.3g} ({min(found):.3g}–{max(found):.3g})"
+
+
+def flags(rounds: Rounds) -> str:
+    """Return what is doubtful about each contestant, and in how many rounds."""
+    counts: Counter[tuple[str, str]] = Counter(
+        (name, flag.split(":")[0])
+        for name, runs in rounds.items()
+        for run in runs
+        for flag in run.flags
+        if not flag.startswith("untuned")
+    )
+    parts = [
+        f"{name} {flag} ({count} of {len(rounds[name])})" for (name, flag), count in counts.items()
+    ]
+    return "; ".join(parts) or "none"
+
+
+def ladder(found: Mapping[str, Rounds], platform: str, given: argparse.Namespace) -> str:
+    """Return the ladder as a Markdown table."""
+    machine = _machine(platform, given.threads)
+    shares = ["tuned, share of peak", f"{CEILING}, share of peak"] if machine else []
+    header = [
+        "network", "untuned, ms", "tuned, ms", f"{CEILING}, ms", f"tuned / {CEILING}", f"untuned / {CEILING}",
+        *shares, "runs in", "flags",
+    ]  # fmt: skip
+    rows: list[list[str]] = []
+    for network, rounds in found.items():
+        ceiling = rounds[CEILING]
+        row = [network, *(milliseconds(rounds[one.name]) for one in LADDER)]
+        row += [ratio(rounds["tuned"], ceiling), ratio(rounds["untuned"], ceiling)]
+        if machine:
+            row += [_share(network, rounds[name], machine) for name in ("tuned", CEILING)]
+        rows.append([*row, rounds["tuned"][-1].executed or "–", flags(rounds)])
+    return _lead(found, given) + table(header, rows)
+
+
+def algorithms(network: str, rounds: Mapping[str, Rounds], given: argparse.Namespace) -> str:
+    """Return algorithm against tuning as a Markdown table, and which layer got what under ``best``."""
+    header = [
+        "algorithm", "untuned, ms", "tuned, ms", f"tuned / {CEILING}", "untuned / tuned", "tuning, s",
+        "kernels untuned", "flags",
+    ]  # fmt: skip
+    runs = rounds[network]
+    ceiling = runs[CEILING]
+    rows: list[list[str]] = []
+    for name in ALGORITHMS:
+        plain, tuned = runs[f"{name} untuned"], runs[f"{name} tuned"]
+        both = {key: runs[key] for key in (f"{name} untuned", f"{name} tuned")}
+        tune_s = tuned[-1].tune_s
+        rows.append([
+            f"`{name}`", milliseconds(plain), milliseconds(tuned), ratio(tuned, ceiling), ratio(plain, tuned),
+            "–" if tune_s is None else f"{tune_s:.0f}", str(len(tuned[-1].untuned_kernels)), flags(both),
+        ])  # fmt: skip
+    said = [
+        note
+        for note in runs["best tuned"][-1].notes
+        if note.startswith(("layers", "algorithm of each"))
+    ]
+    closing = "".join(f"\n`best`, {note}.\n" for note in said)
+    lead = _lead(rounds, given)
+    text = f"{network}, {CEILING} {milliseconds(ceiling)} ms, {given.trials} trials for each kernel.\n\n"
+    return lead + text + table(header, rows) + closing
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def into_page(page: Path, name: str, content: str) -> None:
+    """Put a table between its markers on a page.
+
+    Raises:
+        SystemExit: The page has no such markers.
+    """
+    text = page.read_text(encoding="utf-8")
+    start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    if start not in text or end not in text:
+        raise SystemExit(f"{page} has no {start.strip()} … {end}: add the two lines")
+    before, rest = text.split(start, 1)
+    _, after = rest.split(end, 1)
+    write_whole(page, f"{before}{start}\n{content}\n{end}{after}".encode())
+
+
+def _lead(found: Mapping[str, Rounds], given: argparse.Namespace) -> str:
+    runs = [run for rounds in found.values() for one in rounds.values() for run in one]
+    here, versions = runs[0].environment, {}
+    for run in runs:
+        versions.update(run.environment.versions)
+    programs = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    threads = "1 thread" if given.threads == 1 else f"{given.threads} threads"
+    return (
+        f"{here.cpu}, {threads}, {given.rounds} rounds, {runs[0].timestamp[:10]}; {programs}. "
+        "Ratios: median (least–greatest) of the rounds.\n\n"
+    )
+
+
+def _machine(platform: str, threads: int) -> roofline.Platform | None:
+    if not platform:
+        return None
+    return roofline.platform(platform if ":" in platform else f"{platform}:{mode_name(threads)}")
+
+
+def _share(network: str, runs: Sequence[Measurement], machine: roofline.Platform) -> str:
+    run = runs[-1]
+    datatype = run.executed.split(",")[0] or run.job.datatype
+    if not run.ok or not machine.has(datatype):
+        return "–"
+    seconds = statistics.median(one.median_s or 0.0 for one in runs)
+    return f"{2 * roofline.load(network).macs / seconds / machine.peak(datatype):.0%}"
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--networks", nargs="+", default=list(NETWORKS), metavar="NETWORK")
+    add("--algorithms", metavar="NETWORK", help="algorithm against tuning for one network instead")
+    add(
+        "--datatype",
+        "-d",
+        default="",
+        help="int8: the networks as quantized by `roofline compress`",
+    )
+    add("--threads", type=int, default=1)
+    add("--trials", type=int, default=16, help="schedules for each kernel that MetaSchedule tunes")
+    add("--rounds", type=int, default=3)
+    add("--sampling-s", type=float, default=3.0, help="seconds of timing in each round")
+    add("--platform", default="", help="file that `roofline calibrate` wrote on this machine")
+    add(
+        "--write", type=Path, metavar="PAGE", help="put the table between its markers on this page"
+    )
+    add("--records", type=Path, metavar="FILE", help="write every record as JSON")
+    return parser.parse_args(given)
+
+
+def marker(given: argparse.Namespace) -> str:
+    """Return the name of the markers on the page for what is asked."""
+    kind = "algorithms" if given.algorithms else "ladder"
+    datatype = f" {given.datatype}" if given.datatype else ""
+    return kind + datatype + (f" {given.threads} threads" if given.threads > 1 else "")
+
+
+def main() -> None:
+    """Measure, print the table, and put it on the page when asked."""
+    given = arguments()
+    _machine(given.platform, given.threads)
+    contestants, networks = LADDER, given.networks
+    if given.algorithms:
+        networks = [given.algorithms]
+        contestants = (
+            *(
+                Contestant(f"{name} {tuning}", "tvm", tuning, name)
+                for name in ALGORITHMS
+                for tuning in ("untuned", "tuned")
+            ),
+            LADDER[-1],
+        )
+    found = {network: timed(network, contestants, given) for network in networks}
+    content = (
+        algorithms(given.algorithms, found, given)
+        if given.algorithms
+        else ladder(found, given.platform, given)
+    )
+    print(content)
+    if given.records:
+        records = [
+            run.to_dict() for rounds in found.values() for runs in rounds.values() for run in runs
+        ]
+        write_whole(given.records, json.dumps(records).encode())
+    if given.write:
+        into_page(given.write, marker(given), content)
+
+
+if __name__ == "__main__":
+    main()

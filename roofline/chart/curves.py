@@ -32,6 +32,8 @@ _AXIS = {
     "efficiency": "measured / predicted",
     "predicted_mb": "weights and live activations, MB",
     "measured_mb": "peak resident set, MB",
+    "predicted_beyond_least_mb": "weights and live activations beyond the least, MB",
+    "measured_beyond_least_mb": "peak resident set beyond the least, MB",
 }
 
 

@@ -14,6 +14,9 @@ from roofline.validate.derived import Ran, footprints, pairs, scaling
 TECHNIQUES = ("channel pruning", "weight pruning", "int8", "fp16")
 """In the order shown."""
 
+LEAST_MB = 1.0
+"""Smaller differences drown in those of the runtime itself."""
+
 
 def measured_figures(found: Sequence[Ran]) -> Mapping[str, Chart]:
     """Return the figures that the runs have data for, by name.
@@ -37,8 +40,9 @@ def measured_figures(found: Sequence[Ran]) -> Mapping[str, Chart]:
         drawn["threads"] = charts.get("curves").compute(threads, options)
     memory = list(_memory(found))
     if memory:
-        title = "Memory of the process, and what the network needs"
-        options = Options(title=title, x="predicted_mb", y="measured_mb")
+        title = "Memory beyond the run that needs least"
+        x, y = "predicted_beyond_least_mb", "measured_beyond_least_mb"
+        options = Options(title=title, x=x, y=y)
         drawn["memory"] = charts.get("curves").compute(memory, options)
     return drawn
 
@@ -62,16 +66,18 @@ def draw_measured(found: Sequence[Ran], folder: Path) -> list[Path]:
 
 
 def _gains(found: Iterable[Ran], tuning: str) -> Iterable[dict[str, Any]]:
+    # What has no tuning stands beside the tuned: both are what a user would run.
+    wanted = {"tuned", "none"} if tuning == "tuned" else {tuning}
     chosen = [
         (base, one)
         for base, one in pairs(found)
-        if one.threads == 1 and one.tuning == tuning and one.technique in TECHNIQUES
+        if one.threads == 1 and one.tuning in wanted and one.technique in TECHNIQUES
     ]
     for base, one in sorted(chosen, key=lambda pair: TECHNIQUES.index(pair[1].technique)):
         yield {
             "network": one.network,
             "technique": one.shown_technique,
-            "backend": one.algorithm.replace("_", " "),
+            "backend": one.algorithm.replace("_", " ") if one.backend == "tvm" else one.backend,
             "expected_speedup": one.expected,
             "achieved_speedup": base.seconds / one.seconds,
         }
@@ -120,10 +126,16 @@ def representative(found: Iterable[Ran]) -> list[Ran]:
 
 
 def _memory(found: Iterable[Ran]) -> Iterable[dict[str, Any]]:
+    columns = ("predicted_beyond_least_mb", "measured_beyond_least_mb")
+    reached: list[float] = []
     for row in footprints(representative(found)):
-        yield {
-            "network": row["network"],
-            "backend": row["backend"].split()[0],
-            "predicted_mb": row["predicted_mb"],
-            "measured_mb": row["measured_mb"],
-        }
+        needed, resident = (row[name] for name in columns)
+        if needed >= LEAST_MB and resident > 0:
+            reached.append(needed)
+            yield {
+                "network": row["network"],
+                "backend": row["backend"].split()[0],
+                **dict(zip(columns, (needed, resident), strict=True)),
+            }
+    for needed in sorted({min(reached), max(reached)}) if reached else ():
+        yield {"network": "as needed", "backend": "", **dict.fromkeys(columns, needed)}

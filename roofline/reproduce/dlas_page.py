@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from roofline.errors import OptionError
-from roofline.reproduce.dlas_figures import measured_figures, representative
+from roofline.reproduce.dlas_figures import LEAST_MB, measured_figures, representative
 from roofline.reproduce.dlas_runs import compared, printed_range
 from roofline.reproduce.dlas_verdicts import verdicts
 from roofline.validate.derived import Ran, footprints, pairs, scaling, tuning_gains
@@ -223,10 +223,8 @@ def _memory(runs: Sequence[Measurement]) -> str:
 def _copies(found: Sequence[Mapping[str, Any]]) -> str:
     """Return by how much the resident set grows with what is needed, for each backend."""
     growth: dict[str, list[float]] = {}
-    largest = max((row["predicted_beyond_least_mb"] for row in found), default=0.0)
     for row in found:
-        # Small differences drown in those of the runtime itself.
-        if row["predicted_beyond_least_mb"] > 0.1 * largest:
+        if row["predicted_beyond_least_mb"] >= LEAST_MB:
             share = row["measured_beyond_least_mb"] / row["predicted_beyond_least_mb"]
             growth.setdefault(row["backend"].split()[0], []).append(share)
     return "\n".join(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roofline.errors import NetworkError, did_you_mean
 from roofline.workload import Workload
+
+if TYPE_CHECKING:
+    from roofline.workloads import Network
 
 
 def load(
@@ -38,9 +41,24 @@ def load(
         10014720
     """
     binding: dict[str, Any] = {"batch": batch, "dims": dims, "inputs": inputs, "values": values}
+    network = shipped(model)
+    if network is None:
+        return Workload.from_onnx(Path(model), **binding)
+    return Workload.from_onnx(network.build(), name=network.key, **binding)
+
+
+def shipped(model: str | Path) -> Network | None:
+    """Return the shipped network of a name, or None when a file is meant.
+
+    Args:
+        model: What a user named: a path, or a network's name.
+
+    Raises:
+        NetworkError: It is neither a path nor the name of a network.
+    """
     path = Path(model)
     if path.exists() or len(path.parts) > 1:
-        return Workload.from_onnx(path, **binding)
+        return None
     # Networks are built on top of the library; the name is looked up when it is asked for.
     networks = importlib.import_module("roofline.workloads").networks
     if isinstance(model, Path) or path.suffix:
@@ -49,11 +67,11 @@ def load(
                 f"there is no file {str(path)!r}",
                 repair=f"The shipped network is called {path.stem!r}, without a suffix",
             )
-        return Workload.from_onnx(path, **binding)
-    network = networks.find(model)
-    if network is None:
+        return None
+    found = networks.find(model)
+    if found is None:
         hint = did_you_mean(model, networks) or "See: roofline networks list"
         raise NetworkError(
             f"{model!r} is neither a file nor a network that is shipped", repair=hint
         )
-    return Workload.from_onnx(network.build(), name=model, **binding)
+    return found

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from roofline._load import shipped
 from roofline.errors import DimensionError, MeasurementError, ModelError
+from roofline.graph.read import check_file
 from roofline.node import Array
 from roofline.validate._weights import fill, random_input
 from roofline.writing import write_whole
@@ -117,8 +119,8 @@ def load_arrays(path: Path) -> dict[str, Array]:
 def _read(model: str, batch: int | None, seed: int) -> tuple[str, Any, bytes]:
     import onnx
 
-    path = Path(model)
-    if path.is_file():
+    if shipped(model) is None:
+        path = check_file(Path(model))
         source = path.read_bytes()
         try:
             proto = onnx.load_model_from_string(source)

@@ -61,6 +61,7 @@ def run_step(
     """
     limit = memory_limit_bytes or int(memory_bytes() * _MEMORY_SHARE)
     start = time.monotonic()
+    steps = [str(request["action"])]
     with tempfile.TemporaryDirectory(prefix="roofline-") as name:
         folder = Path(name)
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
@@ -74,7 +75,9 @@ def run_step(
                 start_new_session=True,
             )
             try:
-                listener = threading.Thread(target=_listen, args=(process, report), daemon=True)
+                listener = threading.Thread(
+                    target=_listen, args=(process, steps, report), daemon=True
+                )
                 listener.start()
                 stopped = _watch(process, start, time_limit_s, limit)
                 listener.join(timeout=1.0)
@@ -82,17 +85,22 @@ def run_step(
                 _end(process)
         tail = (folder / "log").read_bytes()[-_LOG_TAIL:].decode(errors="replace")
         seconds = time.monotonic() - start
+        where = f" in the step {steps[-1]!r}"
         if stopped is not None:
-            return Ended(stopped[0], stopped[1], None, seconds, tail)
-        return _verdict(process.returncode, folder / "result.json", seconds, tail)
+            return Ended(stopped[0], f"{stopped[1]}{where}", None, seconds, tail)
+        return _verdict(process.returncode, folder / "result.json", seconds, tail, where)
 
 
 def _listen(
-    process: subprocess.Popen[bytes], report: Callable[[str, int, int], None] | None
+    process: subprocess.Popen[bytes],
+    steps: list[str],
+    report: Callable[[str, int, int], None] | None,
 ) -> None:
+    """Pass on what the worker announces, and note its steps."""
     for line in process.stdout or ():
         with contextlib.suppress(ValueError, TypeError):
             what, done, total = json.loads(line)
+            steps.append(what)
             if report is not None:
                 report(what, done, total)
 
@@ -123,17 +131,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _verdict(code: int, result: Path, seconds: float, tail: str) -> Ended:
+def _verdict(code: int, result: Path, seconds: float, tail: str, where: str) -> Ended:
     if result.exists():
         document = json.loads(result.read_text(encoding="utf-8"))
         status = Status(document["status"])
         return Ended(status, document.get("reason", ""), document.get("result"), seconds, tail)
     if code == -signal.SIGKILL:
-        reason = "ended by the system (SIGKILL), most likely for want of memory"
+        reason = f"ended by the system (SIGKILL){where}, most likely for want of memory"
         return Ended(Status.OUT_OF_MEMORY, reason, None, seconds, tail)
     crash = f"crashed ({signal.Signals(-code).name})" if code < 0 else ""
     how = crash or f"ended with exit code {code}"
-    return Ended(Status.FAILED, f"{how}{_last_words(tail)}", None, seconds, tail)
+    return Ended(Status.FAILED, f"{how}{where}{_last_words(tail)}", None, seconds, tail)
 
 
 def _last_words(tail: str) -> str:

@@ -195,7 +195,7 @@ def parse_tracker(text: str) -> Tracker:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise OptionError(
-            f"--rpc-tracker {text!r} is not of the form HOST:PORT",
-            repair="For example --rpc-tracker 192.168.0.10:9190",
+            f"the RPC tracker's address {text!r} is not of the form HOST:PORT",
+            repair="For example 192.168.0.10:9190",
         )
     return Tracker(host.strip("[]"), int(port))

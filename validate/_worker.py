@@ -99,6 +99,7 @@ def _prepare(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
 
 def _run(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    report("running", 0, 1)
     backend, asked = _asked(request)
     stored: dict[str, Any] = {**request["artifact"]}
     artifact = Artifact(Path(stored.pop("path")), **stored)

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import NetworkError, OptionError, did_you_mean
+from roofline.validate._board_target import parse_target
+from roofline.validate._tracker import parse_tracker
 from roofline.validate.backend import Backend, backends
 from roofline.validate.record import Protocol, Scalar
 
@@ -156,7 +158,7 @@ def load(campaign: str | Path) -> Campaign:
 
     path = _find(campaign)
     document, _ = read(path)
-    boards = _boards(document)
+    boards = _boards(document, path)
     found: dict[str, Point] = {}
     combinations = excluded = 0
     rules = [_chosen(rule) for rule in document.exclude]
@@ -192,11 +194,21 @@ def _find(campaign: str | Path) -> Path:
     raise OptionError(f"no campaign is called {str(campaign)!r}", repair=hint)
 
 
-def _boards(document: CampaignFile) -> dict[str, Board]:
-    return {
-        name: Board(name, board.key or name, board.tracker, board.target)
-        for name, board in document.boards.items()
-    }
+def _boards(document: CampaignFile, path: Path) -> dict[str, Board]:
+    """Return the boards; an address or a processor that cannot be read is an error before any run."""
+    found: dict[str, Board] = {}
+    for name, board in document.boards.items():
+        try:
+            if board.tracker:
+                parse_tracker(board.tracker)
+            if board.target:
+                parse_target(board.target, 1)
+        except OptionError as error:
+            raise OptionError(
+                f"{path}: boards: {name}: {error.message}", repair=error.repair
+            ) from error
+        found[name] = Board(name, board.key or name, board.tracker, board.target)
+    return found
 
 
 Values = Mapping[str, Any]

@@ -14,20 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from roofline.errors import OptionError
 from roofline.validate import _tvm_setup as setup
+from roofline.validate._board_target import parse_target
 from roofline.validate._environment import package_version
 from roofline.validate.backend import Artifact, Report, Request, Session, backends
 from roofline.validate.record import Job
 from roofline.validate.tvm_backend import TvmBackend, computation
 from roofline.writing import write_whole
-
-_TRIPLES = {
-    "aarch64": "aarch64-linux-gnu",
-    "armv7": "armv7l-linux-gnueabihf",
-    "riscv64": "riscv64-linux-gnu",
-    "x86_64": "x86_64-linux-gnu",
-}
 
 
 class TvmRpcBackend:
@@ -85,38 +78,6 @@ class TvmRpcBackend:
         return BoardSession(
             connection, artifact.path, details["inputs"], job.threads, details["target"]
         )
-
-
-def parse_target(text: str, threads: int) -> dict[str, Any]:
-    """Return a processor's description for TVM.
-
-    Args:
-        text: ``aarch64-cortex-a72``, or LLVM's settings as JSON: ``{"mtriple": ..., "mcpu": ..., "mattr": [...]}``.
-        threads: Cores that are used.
-
-    Raises:
-        OptionError: The text is neither.
-
-    Example:
-        >>> parse_target("aarch64-cortex-a72", 4)["mtriple"]
-        'aarch64-linux-gnu'
-    """
-    if text.lstrip().startswith("{"):
-        try:
-            settings: dict[str, Any] = json.loads(text)
-        except ValueError as error:
-            raise OptionError(f"--rpc-target is not JSON: {error}") from error
-        return {"kind": "llvm", "num-cores": threads, **settings}
-    architecture, _, cpu = text.partition("-")
-    if architecture not in _TRIPLES or not cpu:
-        raise OptionError(
-            f"--rpc-target {text!r} is not understood",
-            repair=f"Write ARCHITECTURE-CPU, such as aarch64-cortex-a72 ({', '.join(_TRIPLES)}), or JSON",
-        )
-    found: dict[str, Any] = {"kind": "llvm", "mtriple": _TRIPLES[architecture], "mcpu": cpu}
-    if architecture == "aarch64":
-        found["mattr"] = ["+neon"]
-    return {**found, "num-cores": threads}
 
 
 def _key(job: Job) -> str:

@@ -117,17 +117,25 @@ def make_options(
     )
 
 
-def at_board(tracker: str, key: str) -> None:
+def at_board(tracker: str, key: str, target: str = "") -> None:
     """Check that a board is there before anything is compiled, and let every process know its tracker.
 
+    Args:
+        tracker: The tracker's address.
+        key: The key of the board's server.
+        target: The board's processor, as `parse_target` reads it; empty when the board is to be asked.
+
     Raises:
-        OptionError: The tracker's address is missing or malformed.
+        OptionError: The tracker's address is missing or malformed, or the processor is.
         BoardError: The tracker does not answer, or nobody serves the key.
     """
+    from roofline.validate._board_target import parse_target
     from roofline.validate._tracker import parse_tracker, use_tracker
 
     if not tracker:
         raise OptionError("a board needs its tracker", repair="Add --rpc-tracker HOST:PORT")
+    if target:
+        parse_target(target, 1)
     found = parse_tracker(tracker)
     found.check(key)
     use_tracker(found)
@@ -178,13 +186,11 @@ def cells(run: Measurement) -> dict[str, Any]:
         "threads": job.threads,
         "fps": _number(run.throughput_fps) if ok else None,
         "median ms": _scaled(run.median_s, 1e3) if ok else None,
-        "p5": _scaled(run.quantile_s(0.05), 1e3) if ok else None,
-        "p95": _scaled(run.quantile_s(0.95), 1e3) if ok else None,
+        "p5 ms": _scaled(run.quantile_s(0.05), 1e3) if ok else None,
+        "p95 ms": _scaled(run.quantile_s(0.95), 1e3) if ok else None,
         "runs": len(run.samples_s),
-        "MB": _scaled(run.peak_rss_bytes, 1e-6),
-        "rel. error": None
-        if run.check.max_rel_error is None
-        else f"{run.check.max_rel_error:.0e}",
+        "peak MB": _scaled(run.peak_rss_bytes, 1e-6),
+        "rel. error": _error(run.check.max_rel_error),
         "status": run.status.value,
     }
 
@@ -215,6 +221,10 @@ def remarks(runs: Sequence[Measurement]) -> list[str]:
             notes.append(f"{name}: no schedule for {', '.join(run.untuned_kernels)}")
         notes += [f"{name}: {note}" for note in run.notes]
     return list(dict.fromkeys(notes))
+
+
+def _error(value: float | None) -> str | None:
+    return None if value is None else f"{value:.0e}" if value else "0"
 
 
 def _scaled(value: float | None, factor: float) -> str | None:

@@ -117,7 +117,7 @@ def measure(
     )
     names = backend or ["tvm"]
     if rpc_key:
-        at_board(tracker, rpc_key)
+        at_board(tracker, rpc_key, rpc_target)
         names = ["tvm-rpc"]
     chosen = {
         name: for_backend(options, name, sparse_format, per_layer=per_layer) for name in names

@@ -26,14 +26,7 @@ def read(path: str | Path) -> onnx.ModelProto:
     """
     from google.protobuf.message import DecodeError
 
-    path = Path(path)
-    if path.is_dir():
-        raise ModelError(f"{path} is a folder, not an ONNX file")
-    if not path.is_file():
-        if path.exists():
-            raise ModelError(f"{path} is no regular file", repair="Give the path of an ONNX file")
-        hint = did_you_mean(path.name, _models_beside(path)) or "Check the path"
-        raise ModelError(f"there is no file {str(path)!r}", repair=hint)
+    path = check_file(Path(path))
     skimmed = skim(path)
     model = model_class()()
     try:
@@ -48,6 +41,22 @@ def read(path: str | Path) -> onnx.ModelProto:
             f"{path} holds no graph", repair="Give a file that an ONNX exporter wrote"
         )
     return model
+
+
+def check_file(path: Path) -> Path:
+    """Return a path when it is that of a file.
+
+    Raises:
+        ModelError: It is a folder, something else, or absent; files with a similar name are named.
+    """
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder, not an ONNX file")
+    if path.exists():
+        raise ModelError(f"{path} is no regular file", repair="Give the path of an ONNX file")
+    hint = did_you_mean(path.name, _models_beside(path)) or "Check the path"
+    raise ModelError(f"there is no file {str(path)!r}", repair=hint)
 
 
 def _models_beside(path: Path) -> list[str]:

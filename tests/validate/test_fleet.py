@@ -12,7 +12,7 @@ import pytest
 
 from roofline.errors import OptionError
 from roofline.validate._tracker import LOST, NO_BOARD, BoardError, Tracker, parse_tracker
-from roofline.validate.campaign import Point
+from roofline.validate.campaign import Point, load
 from roofline.validate.campaign_run import Task
 from roofline.validate.fleet import spread
 from roofline.validate.record import Job, Measurement, Status
@@ -104,6 +104,21 @@ def test_a_dead_tracker_and_a_malformed_address_are_named():
     for text in ("9190", "host:", ":9190", "host:99999", "host:port"):
         with pytest.raises(OptionError, match="not of the form HOST:PORT"):
             parse_tracker(text)
+
+
+@pytest.mark.parametrize(
+    ("board", "why"),
+    [
+        ("{tracker: '10.0.0.1'}", "boards: pi: the RPC tracker's address '10.0.0.1' is not"),
+        ("{target: aarch64}", "boards: pi: the board's target 'aarch64' is not understood"),
+        ("{target: '{\"mcpu\": }'}", "boards: pi: the board's target is not JSON"),
+    ],
+)
+def test_a_board_that_cannot_be_read_is_refused_before_any_run(tmp_path, board, why):
+    path = tmp_path / "boards.yaml"
+    path.write_text(f"schema_version: 1\nnetwork: mlp\ntarget: pi\nboards: {{pi: {board}}}\n")
+    with pytest.raises(OptionError, match=why):
+        load(path)
 
 
 class Boards:

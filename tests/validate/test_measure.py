@@ -49,8 +49,8 @@ def test_a_third_partys_backend_is_run_and_checked(small_model, tmp_path, fake_b
 @pytest.mark.parametrize(
     ("mode", "status", "reason"),
     [
-        ("crash", Status.FAILED, "SIGABRT"),
-        ("crash while preparing", Status.FAILED, "SIGABRT"),
+        ("crash", Status.FAILED, "crashed (SIGABRT) in the step 'running'"),
+        ("crash while preparing", Status.FAILED, "crashed (SIGABRT) in the step 'preparing'"),
         ("raise", Status.FAILED, "no such kernel"),
         ("exit", Status.FAILED, "exit code 7"),
         ("killed", Status.OUT_OF_MEMORY, "SIGKILL"),
@@ -76,6 +76,7 @@ def test_a_hang_is_ended_at_the_time_limit(small_model, tmp_path, fake_backend):
     start = time.monotonic()
     record = run(small_model, tmp_path, "hang", replace(SHORT, time_limit_s=3.0))
     assert record.status is Status.TIMEOUT
+    assert record.reason == "ended after the time limit of 3 s in the step 'running'"
     assert time.monotonic() - start < 20
 
 

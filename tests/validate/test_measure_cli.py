@@ -72,3 +72,21 @@ def test_bad_input_is_one_line(roofline, arguments, message):
     done = roofline(*arguments, code=2)
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "hint"),
+    [
+        ("tine.onnx", "Did you mean 'tiny.onnx'?"),
+        ("resnet50.onnx", "The shipped network is called 'resnet50', without a suffix"),
+        ("resnet5", "Did you mean 'resnet50'?"),
+    ],
+)
+def test_a_model_that_is_not_there_is_one_line_and_no_record(roofline, tmp_path, model, hint):
+    (tmp_path / "tiny.onnx").touch()
+    done = roofline("measure", model, "--backend", "onnxruntime", code=2)
+    assert done.stderr.count("\n") == 1
+    assert model in done.stderr
+    assert done.stderr.rstrip().endswith(hint)
+    with Store(tmp_path / "roofline" / "records.db") as store:
+        assert not len(store)

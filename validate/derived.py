@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.errors import RooflineError
 from roofline.precision import DATATYPES
+from roofline.validate.gains import squares
 from roofline.validate.record import Measurement
 
 if TYPE_CHECKING:
@@ -91,6 +92,14 @@ class Ran:
             "threads": self.threads,
             "machine": self.machine,
         }
+
+    def workload(self) -> Workload:
+        """Return what it requires, counted anew.
+
+        Raises:
+            RooflineError: The network is not shipped, or cannot be counted so.
+        """
+        return _workload(self.network, self.variant, self.datatype, 1)
 
     def beside(self, *ignored: str) -> tuple[Any, ...]:
         """Return a key that configurations share which differ in nothing but the fields named."""
@@ -371,6 +380,7 @@ KINDS: Mapping[str, Callable[[Iterable[Ran]], list[dict[str, Any]]]] = MappingPr
         "threads": scaling,
         "tuning": tuning_gains,
         "memory": footprints,
+        "orthogonality": squares,
     }
 )
 """The tables by name."""

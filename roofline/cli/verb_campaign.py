@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from roofline.validate._tracker import Tracker
     from roofline.validate.campaign import Campaign, Point
     from roofline.validate.campaign_run import State, Task
+    from roofline.validate.derived import Ran
     from roofline.validate.record import Measurement
     from roofline.validate.store import Store
 
@@ -140,9 +141,17 @@ def results(
         str,
         typer.Option(
             "--kind",
-            help="speedup of compression, threads, tuning, or memory against its prediction.",
+            help="speedup of compression, its orthogonality, threads, tuning, or memory against its prediction.",
         ),
     ] = "speedup",
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            "--platform",
+            "-p",
+            help="Platform of the machine, for the speed-up that Equation 1 predicts.",
+        ),
+    ] = None,
     shortest: Annotated[
         bool,
         typer.Option("--shortest", help="Compare shortest samples, not medians (busy machines)."),
@@ -162,10 +171,17 @@ def results(
         raise OptionError(f"unknown kind {kind!r}", repair=hint)
     with Store(store or default_store()) as kept:
         recorded = state(load(campaign), kept).recorded()
-    rows = KINDS[kind](configurations(recorded, shortest=shortest))
+    found = configurations(recorded, shortest=shortest)
+    rows = KINDS[kind](found)
+    if platform is not None:
+        if kind != "speedup":
+            raise OptionError(f"--platform says nothing about {kind}", repair="Use --kind speedup")
+        rows = _with_predictions(rows, found, platform)
     time = "the shortest sample of all rounds" if shortest else "the median of the rounds' medians"
     conventions = {"time": time} if kind != "memory" else {}
     conventions |= _MEANINGS[kind]
+    if platform is None:
+        conventions.pop("predicted_speedup", None)
     document = {"campaign": campaign, "kind": kind, "conventions": conventions, "rows": rows}
     if form is Format.TABLE:
         rows, same = _without_constant(rows)
@@ -176,9 +192,34 @@ def results(
     emit(_formatted(rows, document, form), output)
 
 
+def _with_predictions(
+    rows: Sequence[dict[str, Any]], found: Sequence[Ran], platform: str
+) -> list[dict[str, Any]]:
+    from roofline.spec import platform as find_platform
+    from roofline.validate.derived import pairs
+    from roofline.validate.gains import predicted_speedup
+
+    machine = find_platform(platform)
+    merged: list[dict[str, Any]] = []
+    for row, (base, one) in zip(rows, pairs(found), strict=True):
+        gain = predicted_speedup(base, one, machine)
+        # Beside the expected speed-up, before what was achieved.
+        place = list(row).index("expected_speedup") + 1
+        cells = list(row.items())
+        merged.append(dict([*cells[:place], ("predicted_speedup", gain), *cells[place:]]))
+    return merged
+
+
 _MEANINGS: dict[str, dict[str, str]] = {
+    "orthogonality": {
+        "A, B, C, D": "frames per second: wide and dense, narrow and dense, wide and pruned, narrow and pruned",
+        "p1, p2": "gain of pruning at the wide and at the narrow datatype: C/A, D/B",
+        "q1, q2": "gain of quantization on the dense and on the pruned network: B/A, D/C",
+        "orthogonality": "p2/p1, which is q2/q1 and AD/BC: 1 where the gains multiply",
+    },
     "speedup": {
         "expected_speedup": "multiply-accumulates of the dense network over those left, times 32 over the bits",
+        "predicted_speedup": "by Equation 1 on the platform named with -p",
         "achieved_speedup": "time of the dense network run the same way (dense_ms) over the time (median_ms)",
         "achieved_low, achieved_high": "the least and greatest that the samples, and a single round, leave possible",
         "achieved_share": "achieved over expected speed-up",

@@ -12,6 +12,7 @@ import numpy as np
 
 from roofline.errors import MeasurementError
 from roofline.node import Array
+from roofline.validate._onnx_expand import expand, fold_shapes
 from roofline.validate._tvm_lower import lower
 from roofline.validate._tvm_plan import Choose, Computation, arrange_convolutions, arrange_weights
 from roofline.validate.backend import UnsupportedModelError
@@ -89,18 +90,12 @@ def import_model(
     relax: Any = importlib.import_module("tvm.relax")
     frontend: Any = importlib.import_module("tvm.relax.frontend.onnx")
     tvm: Any = importlib.import_module("tvm")
-    model = onnx.load(path)
+    model, expanded = expand(onnx.load(path))
     missing = unsupported(model)
     if missing:
         raise UnsupportedModelError(f"TVM cannot import {', '.join(missing)}")
-    done = rewrite(model)
-    try:
-        module = frontend.from_onnx(model)
-    except Exception as error:
-        kind = type(error).__name__
-        text = str(error).strip().splitlines()
-        what = f"{kind}: {text[-1] if text else ''}"
-        raise UnsupportedModelError(f"TVM cannot import the model ({what})") from error
+    done = (*expanded, *rewrite(model))
+    module = _module(frontend, model)
     weighty = arrange_weights(module, how)
     module = weighty.module
     passes = relax.transform
@@ -117,6 +112,22 @@ def import_model(
     convs = [node.name or node.output[0] for node in model.graph.node if node.op_type == "Conv"]
     notes = (*done, *weighty.notes, *arranged.notes, *_said(arranged.chosen, convs))
     return Imported(lower(arranged.module, target, fast=how.blocked), notes, executed)
+
+
+def _module(frontend: Any, model: Any) -> Any:
+    """Import a model; where TVM asks for numbers that shapes decide, with these worked out first."""
+    try:
+        try:
+            return frontend.from_onnx(model)
+        except Exception:
+            if not fold_shapes(model):
+                raise
+            return frontend.from_onnx(model)
+    except Exception as error:
+        kind = type(error).__name__
+        text = str(error).strip().splitlines()
+        what = f"{kind}: {text[-1] if text else ''}"
+        raise UnsupportedModelError(f"TVM cannot import the model ({what})") from error
 
 
 def _fold_normalizations(graph: Any) -> int:

@@ -93,7 +93,8 @@ class Curves(Chart):
         ax.set(xscale="log", yscale="log")
         prefixed(ax.xaxis)
         prefixed(ax.yaxis)
-        if len(values) <= 12:
+        # Counts are few and whole; sizes in between would be written over one another.
+        if len(values) <= 12 and all(float(value).is_integer() for value in values):
             from matplotlib.ticker import NullLocator
 
             ax.set_xticks(values, [f"{value:g}" for value in values])

@@ -76,10 +76,10 @@ def latest(runs: Iterable[Measurement]) -> tuple[Measurement, ...]:
     """Return the last attempt of every round of a campaign's points, and all runs outside of campaigns."""
     kept: dict[object, Measurement] = {}
     for number, run in enumerate(runs):
-        place = number if run.turn is None else (run.turn.point, run.turn.round)
-        before = kept.get(place)
-        newer = before is None or before.turn is None or run.turn is None
-        if newer or run.turn.attempt > before.turn.attempt:
+        turn = run.turn
+        place = number if turn is None else (turn.point, turn.round)
+        before = kept[place].turn if place in kept else None
+        if turn is None or before is None or turn.attempt > before.attempt:
             kept[place] = run
     return tuple(kept.values())
 

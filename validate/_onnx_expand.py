@@ -162,7 +162,25 @@ def _inlined(model: Any, done: Counter[str]) -> Any:
         return model
     done.update(defined)
     named = [("", name) for name in sorted(set(defined))]
-    return inliner.inline_selected_functions(model, named, inline_schema_functions=True)
+    _type_stored(model.graph)
+    try:
+        return inliner.inline_selected_functions(model, named, inline_schema_functions=True)
+    except RuntimeError as error:
+        raise UnsupportedModelError(
+            f"ONNX's definition of {', '.join(name for _, name in named)} does not fit the model: {error}"
+        ) from error
+
+
+def _type_stored(graph: Any) -> None:
+    """Record the types of stored tensors: some definitions depend on their operands' types."""
+    from onnx import helper
+
+    known = {entry.name for entry in (*graph.input, *graph.value_info)}
+    graph.value_info.extend(
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+        for tensor in graph.initializer
+        if tensor.name not in known
+    )
 
 
 def _defined(node: Any) -> bool:

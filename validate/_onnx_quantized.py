@@ -184,9 +184,12 @@ def packed_product(scope: Scope, node: Any) -> bool:
     middle: Array = np.full((outputs, blocks), 8, np.float32)
     if operand(node, 3):
         stored = _constant(scope, node, 3)
-        middle = stored.reshape(outputs, blocks)
-        if stored.dtype == np.uint8:
-            middle = _nibbles(stored.reshape(outputs, -1))[:, :blocks]
+        packed = stored.dtype == np.uint8
+        middle = (
+            _nibbles(stored.reshape(outputs, -1))[:, :blocks]
+            if packed
+            else stored.reshape(outputs, blocks)
+        )
     real = (values.astype(np.float32) - middle.astype(np.float32)[:, :, None]) * scale
     real = real.reshape(outputs, blocks * block)[:, :depth].astype(scale.dtype)
     weights = scope.constant(np.ascontiguousarray(real.T), "weights")

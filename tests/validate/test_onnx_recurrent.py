@@ -49,7 +49,9 @@ def recurrent(kind, *, direction="forward", bias=True, states=True, peepholes=Fa
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
         [numpy_helper.from_array(array, name) for name, array in stored.items()],
     )  # fmt: skip
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), feed
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+    ), feed
 
 
 def computed(model, feed):
@@ -168,7 +170,7 @@ def test_only_whole_sequences_are_written_out(lengths):
 def test_too_many_steps_are_named():
     model, _ = recurrent("GRU", states=False)
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1000
-    with pytest.raises(UnsupportedModelError, match="1000 steps.*at most 512"):
+    with pytest.raises(UnsupportedModelError, match=r"1000 steps.*at most 512"):
         expand(model)
 
 

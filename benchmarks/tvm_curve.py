@@ -89,8 +89,7 @@ def _point(
         "onnxruntime_ms": 1e3 * ceiling,
         "times_onnxruntime": (tuned.median_s or 0.0) / ceiling,
         "kernels": tuned.kernels,
-        # The first guess of every tile is a schedule, but no tuned one.
-        "untuned_kernels": list(tuned.untuned_kernels) if tuned.job.tuning == "tuned" else [],
+        "untuned_kernels": list(tuned.untuned_kernels),
         "finished": tuned.job.tuning == "tuned"
         and not any("budget ended" in note for note in tuned.notes),
         "notes": list(tuned.notes),

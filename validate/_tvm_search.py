@@ -132,6 +132,21 @@ def first_guess(kernel: Kernel) -> Tile:
     return tiles(kernel)[0]
 
 
+def guessed(module: Any, find: Callable[[Kernel], Tile | None] | None) -> tuple[str, ...]:
+    """Return the names of the kernels on blocks whose tile is a guess, because none was sought or none ran.
+
+    Args:
+        module: A Relax module with fused kernels that have no schedule yet.
+        find: Returns a kernel's tile, or None where none is known; None knows no tile.
+    """
+    names: list[str] = []
+    for variable, function in _functions(module):
+        kernel = recognize(function)
+        if kernel is not None and (find is None or find(kernel) is None):
+            names.append(str(variable.name_hint))
+    return tuple(sorted(names))
+
+
 def schedule_blocks(
     module: Any,
     lanes: int,

@@ -260,7 +260,7 @@ def _tune(request: Request, target: Any, database: Path, report: Report) -> _Tun
 
     def left() -> float:
         spent = time.monotonic() - start
-        return max(1.0, job.tuning_budget_s - spent) if job.tuning_budget_s else 0.0
+        return max(1e-3, job.tuning_budget_s - spent) if job.tuning_budget_s else 0.0
 
     notes: list[str] = []
     finished = True
@@ -356,7 +356,7 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
     from roofline.validate import _tvm_tune
     from roofline.validate._tvm_import import import_model, input_names
     from roofline.validate._tvm_schedule import kernel_products
-    from roofline.validate._tvm_search import first_guess, schedule_blocks
+    from roofline.validate._tvm_search import first_guess, guessed, schedule_blocks
 
     target = tvm.target.Target(dict(description))
     how, tuned = computation(request.job), request.job.tuning == "tuned"
@@ -368,8 +368,10 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
     names = tuple(input_names(module))
     kernels = len(_tvm_tune.unscheduled(module))
     products = kernel_products(module)
+    guesses: tuple[str, ...] = ()
     if how.blocked:
         find = _findings(request, target).tile if tuned else first_guess
+        guesses = guessed(module, _findings(request, target).tile if tuned else None)
         module = schedule_blocks(module, lanes(target), find, tune_products=best and tuned)
     if tuned:
         module, untuned = _tvm_tune.apply(module, target, database)
@@ -377,8 +379,9 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
         untuned = _tvm_tune.unscheduled(module)
     executed = imported.executed or _executed(request.job, target)
     return _Built(
-        tvm.compile(module, target), kernels, untuned, imported.notes, names, executed, products
-    )
+        tvm.compile(module, target), kernels, tuple(sorted((*untuned, *guesses))), imported.notes,
+        names, executed, products,
+    )  # fmt: skip
 
 
 def _artifact(kept: Mapping[str, Any], folder: Path) -> Artifact:

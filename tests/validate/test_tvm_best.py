@@ -170,3 +170,6 @@ def test_a_budget_too_small_for_all_choices_is_stated(mixed, tmp_path) -> None:
     record = measure(str(mixed), backend="tvm", options=options, folder=tmp_path / "cache")
     assert record.status is Status.OK, record.reason
     assert any("choices of algorithms" in note for note in record.notes)
+    # What no tile was sought for runs on a guess, and is named.
+    assert record.untuned_kernels
+    assert any("kernels untuned" in flag for flag in record.flags)

@@ -122,11 +122,14 @@ class Tracker:
         try:
             return _Line(socket.create_connection((self.host, self.port), _TIMEOUT_S), str(self))
         except OSError as error:
-            why = error.strerror or str(error)
-            raise BoardError(
-                f"no RPC tracker answers at {self}: {why}",
-                repair="Start one: python -m tvm.exec.rpc_tracker --host 0.0.0.0 --port 9190",
-            ) from error
+            raise _silent(str(self), error) from error
+
+
+def _silent(address: str, error: OSError) -> BoardError:
+    return BoardError(
+        f"no RPC tracker answers at {address}: {error.strerror or error}",
+        repair="Start one: python -m tvm.exec.rpc_tracker --host 0.0.0.0 --port 9190",
+    )
 
 
 class _Line:
@@ -140,6 +143,10 @@ class _Line:
         try:
             self._connection.sendall(struct.pack("<i", _MAGIC))
             answer = struct.unpack("<i", self._receive(4))[0]
+        except ConnectionResetError as error:
+            # A tracker that is being ended accepts the connection, and resets it.
+            self._connection.close()
+            raise _silent(self._name, error) from error
         except OSError as error:
             self._connection.close()
             raise BoardError(f"{self._name} is no RPC tracker: {error}") from error

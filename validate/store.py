@@ -12,11 +12,12 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import sqlite3
 import sys
 import zlib
 from collections.abc import Collection, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
@@ -31,6 +32,7 @@ STORE_VERSION = 2
 """Version of the tables; an older file is migrated, a newer one refused."""
 
 _BUSY_S = 30.0
+_LEAST_FREE_BYTES = 1 << 16  # SQLite's write-ahead log and its index need about as much
 _APPLICATION = 0x526F6F66  # "Roof": tells our files from any other SQLite database
 
 _TABLES = """
@@ -248,14 +250,20 @@ class Store:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            repair = ""
-            if "locked" in str(error):
-                repair = "Another process is writing to it; try again"
             message = f"cannot {what} the record store {self.path}: {error}"
-            raise StoreError(message, repair=repair) from error
+            raise StoreError(message, repair=self._repair(str(error))) from error
         except OSError as error:
             message = f"cannot {what} the record store {self.path}: {error.strerror}"
             raise StoreError(message) from error
+
+    def _repair(self, message: str) -> str:
+        """Return what helps against an error of SQLite's; on a full disk it may only say that input failed."""
+        if "locked" in message:
+            return "Another process is writing to it; try again"
+        with suppress(OSError):
+            if shutil.disk_usage(self.path.parent).free < _LEAST_FREE_BYTES:
+                return "The disk is full; make room and try again: what is recorded stays"
+        return ""
 
 
 def export_json(measurements: Iterable[Measurement]) -> str:

@@ -106,6 +106,22 @@ def test_a_dead_tracker_and_a_malformed_address_are_named():
             parse_tracker(text)
 
 
+def test_a_tracker_that_is_being_ended_is_said_not_to_answer():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def reset():
+            line, _ = listener.accept()
+            # No lingering: closing sends a reset.
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            line.close()
+
+        thread = threading.Thread(target=reset)
+        thread.start()
+        with pytest.raises(BoardError, match=r"no RPC tracker answers at .*: Connection reset"):
+            Tracker(*listener.getsockname()).servers()
+        thread.join()
+
+
 @pytest.mark.parametrize(
     ("board", "why"),
     [

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -105,6 +106,17 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path):
         with pytest.raises(StoreError, match="full"):
             store.add(big)
         assert list(store.records()) == [run(1)]
+
+
+def test_an_error_on_a_full_disk_says_so_whatever_sqlite_calls_it(tmp_path, monkeypatch):
+    path = tmp_path / "records.db"
+    Store(path).close()
+    path.write_bytes(path.read_bytes()[:5000])
+    for free, expected in ((0, "The disk is full"), (1 << 30, "malformed$")):
+        usage = shutil._ntuple_diskusage(1 << 30, 0, free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, usage=usage: usage)
+        with pytest.raises(StoreError, match=expected), Store(path) as store:
+            store.add(run(1))
 
 
 _WRITER = """

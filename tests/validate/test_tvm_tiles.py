@@ -1,0 +1,79 @@
+"""The tiles that ship fit the kernels they are for, serve their processor alone, and leave resnet50 nothing to seek."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from roofline.validate._tvm_search import findings_for
+from roofline.validate._tvm_tiles import Kernel, Tile, neighbours, tiles
+from roofline.validate.backend import backends
+
+FILES = sorted((Path(__file__).parents[2] / "validate" / "tiles").glob("*.json"))
+ENTRIES = [
+    (file.stem, int(width), key, entry)
+    for file in FILES
+    for width, kernels in json.loads(file.read_text()).items()
+    for key, entry in kernels.items()
+]
+
+
+def kernel(key: str, *, framed: bool) -> Kernel:
+    """Return the kernel that a key stands for."""
+    kind, spatial, reduced, *form, operands = key.split(" ")
+    sizes = [tuple(int(size) for size in part.split("x")) for part in (spatial, reduced)]
+    return Kernel(kind, sizes[0], sizes[1], " ".join(form), int(operands), framed)
+
+
+def test_there_are_tiles() -> None:
+    assert len(ENTRIES) >= 40
+
+
+@pytest.mark.parametrize(("cpu", "width", "key", "entry"), ENTRIES)
+def test_a_shipped_tile_is_one_that_the_search_tries(cpu, width, key, entry) -> None:
+    tile = Tile.from_list(entry["tile"])
+    tried = set()
+    for framed in (False, True):
+        made = kernel(key, framed=framed)
+        assert made.key == key
+        first = tiles(made)
+        tried |= {*first, *(other for one in first for other in neighbours(made, one))}
+    assert tile in tried
+    assert entry["ms"] > 0
+    if not made.product:
+        # Tiles divide the image, or rows would be computed twice or not at all.
+        assert made.spatial[2] % tile.rows == made.spatial[3] % tile.columns == 0
+        assert made.spatial[4] == width
+
+
+def test_tiles_serve_their_processor_and_width_alone(tmp_path) -> None:
+    cpu, width, key, entry = ENTRIES[0]
+    asked = kernel(key, framed=False)
+    expected = Tile.from_list(entry["tile"])
+    assert findings_for(tmp_path, cpu, width, fresh=False).tile(asked) == expected
+    assert findings_for(tmp_path, cpu, width, fresh=True).tile(asked) is None
+    assert findings_for(tmp_path, cpu, width // 2, fresh=False).tile(asked) is None
+    assert findings_for(tmp_path, "skylake-avx512", width, fresh=False).tile(asked) is None
+
+
+@pytest.mark.tvm
+@pytest.mark.slow
+@pytest.mark.skipif(bool(backends.get("tvm").missing()), reason="TVM is missing")
+def test_resnet50_finds_every_kernel_in_what_ships(tmp_path) -> None:
+    from roofline.validate import _tvm_search as search
+    from roofline.validate._model import make_runnable
+    from roofline.validate._tvm_import import import_model
+    from roofline.validate._tvm_plan import Computation
+    from roofline.validate._tvm_setup import load_tvm
+    from roofline.validate._tvm_tune import unscheduled
+
+    target = load_tvm().target.Target({"kind": "llvm", "mcpu": "znver4", "num-cores": 1})
+    made = make_runnable("resnet50", batch=1, dims={}, seed=0, folder=tmp_path)
+    module = import_model(Path(made.model), target, Computation("blocked")).module
+    known = findings_for(tmp_path, "znver4", 16, fresh=False)
+    assert search.guessed(module, known.tile) == ()
+    assert len(search.guessed(module, None)) >= 20
+    # Nothing is left for MetaSchedule either.
+    assert unscheduled(search.schedule_blocks(module, 16, known.tile)) == ()

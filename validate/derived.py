@@ -138,7 +138,7 @@ def _ran(key: tuple[Any, ...], group: Sequence[Measurement], *, shortest: bool) 
     medians = [run.median_s for run in group if run.median_s]
     samples = [run.min_s for run in group if run.min_s]
     seconds = min(samples) if shortest and samples else statistics.median(medians)
-    low, high = (seconds, seconds) if shortest else _interval(group)
+    low, high = _around(seconds) if shortest else _interval(group)
     technique, removed = _technique(variant, datatype)
     marks = dict.fromkeys(mark for run in group for mark in _marks(run))
     resident = [run.peak_rss_bytes for run in group if run.peak_rss_bytes]
@@ -160,7 +160,7 @@ def _interval(group: Sequence[Measurement]) -> tuple[float, float]:
     """Return between which times a configuration lies.
 
     From the least of the rounds' 5 % quantiles to the greatest of their 95 % quantiles; of a disturbed run from the
-    shortest sample to the longest. A single round is given `ROUND_MARGIN` to both sides of its median at least.
+    shortest sample to the longest. A single round is given `ROUND_MARGIN` to both sides of its median at least. (Shortest samples have that alone.)
     """
     lows: list[float] = []
     highs: list[float] = []
@@ -171,10 +171,14 @@ def _interval(group: Sequence[Measurement]) -> tuple[float, float]:
         lows.append(median if low is None else low)
         highs.append(median if high is None else high)
     if len(group) == 1:
-        median = group[0].median_s or 0.0
-        lows.append(median * (1.0 - ROUND_MARGIN))
-        highs.append(median * (1.0 + ROUND_MARGIN))
+        low, high = _around(group[0].median_s or 0.0)
+        lows.append(low)
+        highs.append(high)
     return min(lows), max(highs)
+
+
+def _around(seconds: float) -> tuple[float, float]:
+    return seconds * (1.0 - ROUND_MARGIN), seconds * (1.0 + ROUND_MARGIN)
 
 
 def _marks(run: Measurement) -> list[str]:

@@ -22,6 +22,12 @@ STRONG = 0.9
 APART = 1.5
 """Factor from which the gains of two datatypes are called different."""
 
+_WRITTEN = (
+    "sparse kernels are written with their schedule: tuning changes what is around them, and untuned they stand beside "
+    "dense kernels without any"
+)
+"""What is to be known of TVM's runs with pruned weights."""
+
 _DRAWS = 1000
 
 Interval = tuple[float, float]
@@ -191,8 +197,10 @@ def _weights_below_channels(found: Sequence[Ran]) -> Decided:
         cases.append(Case(words, less, _disturbed(weights, channels)))
         if weights.expected <= channels.expected:
             fewer.setdefault(network)
-    remark = f"by operations pruned channels promise more on {', '.join(fewer)}" if fewer else ""
-    return cases, remark
+    if not cases:
+        return [], ""
+    remark = f"; by operations pruned channels promise more on {', '.join(fewer)}" if fewer else ""
+    return cases, _WRITTEN + remark
 
 
 def _share(base: Ran, one: Ran) -> str:
@@ -247,12 +255,19 @@ def _sparse_gemm(found: Sequence[Ran]) -> Decided:
 
 def _below_expectation(found: Sequence[Ran]) -> Decided:
     cases: list[Case] = []
+    by_way: dict[tuple[str, str], list[bool]] = {}
     for base, one in pairs(found):
         if one.technique in {WEIGHTS, CHANNELS}:
             holds = below(_over(_times(base), _times(one)), (one.expected, one.expected))
             words = f"{one.network} {one.technique} {_how(one)}: {_share(base, one)}"
             cases.append(Case(words, holds, _disturbed(base, one)))
-    return sorted(cases, key=lambda case: case.words), ""
+            by_way.setdefault((one.tuning, one.technique), []).append(holds is True)
+    counts = [
+        f"{technique} {tuning}: {sum(held)} of {len(held)} for"
+        for (tuning, technique), held in sorted(by_way.items())
+    ]
+    sparse = [_WRITTEN] if any(technique == WEIGHTS for _, technique in by_way) else []
+    return sorted(cases, key=lambda case: case.words), "; ".join([*counts, *sparse])
 
 
 def _tuning_changes(found: Sequence[Ran]) -> Decided:
@@ -288,7 +303,8 @@ def _tuning_gains_less(found: Sequence[Ran]) -> Decided:
             gains = [before.seconds / after.seconds for before, after in (dense, pruned)]
             words = f"{network} {backend}: dense {gains[0]:.3g}x, {technique} {gains[1]:.3g}x"
             cases.append(Case(words, less, _disturbed(*dense, *pruned)))
-    return cases, ""
+    sparse = any(WEIGHTS in case.words for case in cases)
+    return cases, _WRITTEN if sparse else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,8 @@ def _interval(group: Sequence[Measurement]) -> tuple[float, float]:
     """Return between which times a configuration lies.
 
     From the least of the rounds' 5 % quantiles to the greatest of their 95 % quantiles; of a disturbed run from the
-    shortest sample to the longest. A single round is given `ROUND_MARGIN` to both sides of its median at least. (Shortest samples have that alone.)
+    shortest sample to the longest. A single round is given `ROUND_MARGIN` to both sides of its median at least.
+    Shortest samples have that alone.
     """
     lows: list[float] = []
     highs: list[float] = []

@@ -108,7 +108,7 @@ class SpeedUpChart(Chart):
         ax.set_xticks(range(len(self.bars)), [bar.label for bar in self.bars], rotation=90)
         ax.grid(visible=False, axis="x")
         titled(ax, self.title, y="speed-up over the uncompressed network")
-        handles = [Patch(facecolor=colour[name], label=name) for name in sorted(colour)]
+        handles: list[Any] = [Patch(facecolor=colour[name], label=name) for name in sorted(colour)]
         handles.append(Patch(fill=False, edgecolor=style.INK, label="expected"))
         if predicted:
             handles.append(Line2D([], [], color=style.PREDICTED, lw=1.6, label="predicted"))

@@ -6,6 +6,7 @@ two, with exactly the values that the narrow datatype can hold.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -190,7 +191,7 @@ def _ranges(
 ) -> dict[str, _Range]:
     """Return the least and the greatest element of each value over the calibration inputs."""
     try:
-        import onnxruntime as ort
+        ort: Any = importlib.import_module("onnxruntime")
     except ImportError as error:
         raise MissingPackageError(
             "onnxruntime", "validate", "measuring ranges of activations"

@@ -216,18 +216,23 @@ def _measured(
     machine: Platform,
 ) -> dict[str, Any]:
     names = (
-        "backend", "trials", "measured_fps", "median_us", "efficiency", "achieved_speedup", "achieved_share", "status",
-        "explanation", "flags",
+        "backend", "trials", "executed", "measured_fps", "median_us", "efficiency", "achieved_speedup",
+        "achieved_share", "status", "explanation", "flags",
     )  # fmt: skip
     if run is None:
         return dict.fromkeys(names)
     speed = run.throughput_fps if run.ok else None
     before = dense.get((row["network"], backend_label(run), run.job.batch))
     gained = None if speed is None or before is None else speed / before
-    compared = next(iter(compare([prediction], [run], platforms={machine.key: machine})), None)
+    # TVM also says what int8 products are summed in; the peak is that of the operands.
+    operands = (run.executed or run.job.datatype).removesuffix(", int32 sums")
+    pairs = compare(
+        [prediction], [replace(run, executed=operands)], platforms={machine.key: machine}
+    )
+    compared = next(iter(pairs), None)
     return dict(zip(names, (
-        backend_label(run), run.job.trials or None, speed, None if run.median_s is None else 1e6 * run.median_s,
-        None if compared is None else compared.efficiency, gained,
+        backend_label(run), run.job.trials or None, operands, speed,
+        None if run.median_s is None else 1e6 * run.median_s, None if compared is None else compared.efficiency, gained,
         None if gained is None else gained / row["expected_speedup"], run.status.value,
         "" if compared is None else compared.explanation, "; ".join(run.flags) or run.reason,
     ), strict=True))  # fmt: skip

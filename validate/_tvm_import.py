@@ -13,6 +13,8 @@ import numpy as np
 from roofline.errors import MeasurementError
 from roofline.node import Array
 from roofline.validate._onnx_expand import expand, fold_shapes
+from roofline.validate._tvm_executed import executed as executed_in
+from roofline.validate._tvm_executed import stored_as
 from roofline.validate._tvm_lower import lower
 from roofline.validate._tvm_plan import Choose, Computation, arrange_convolutions, arrange_weights
 from roofline.validate.backend import UnsupportedModelError
@@ -90,7 +92,9 @@ def import_model(
     relax: Any = importlib.import_module("tvm.relax")
     frontend: Any = importlib.import_module("tvm.relax.frontend.onnx")
     tvm: Any = importlib.import_module("tvm")
-    model, expanded = expand(onnx.load(path))
+    model = onnx.load(path)
+    kept = stored_as(model)
+    model, expanded = expand(model)
     missing = unsupported(model)
     if missing:
         raise UnsupportedModelError(f"TVM cannot import {', '.join(missing)}")
@@ -98,6 +102,7 @@ def import_model(
     module = _module(frontend, model)
     weighty = arrange_weights(module, how)
     module = weighty.module
+    computed = executed_in(module, kept)
     passes = relax.transform
     with target:
         module = tvm.transform.Sequential(
@@ -108,7 +113,7 @@ def import_model(
             ]
         )(module)
     arranged = arrange_convolutions(module, target, how, choose)
-    executed = weighty.executed or arranged.executed
+    executed = weighty.executed or arranged.executed or computed
     convs = [node.name or node.output[0] for node in model.graph.node if node.op_type == "Conv"]
     notes = (*done, *weighty.notes, *arranged.notes, *_said(arranged.chosen, convs))
     return Imported(lower(arranged.module, target, fast=how.blocked), notes, executed)

@@ -354,6 +354,7 @@ def _executed(job: Job, target: Any) -> str:
 
 def _build(tvm: Any, request: Request, description: Mapping[str, Any], database: Path) -> _Built:
     from roofline.validate import _tvm_tune
+    from roofline.validate._tvm_executed import checked
     from roofline.validate._tvm_import import import_model, input_names
     from roofline.validate._tvm_schedule import kernel_products
     from roofline.validate._tvm_search import first_guess, guessed, schedule_blocks
@@ -377,7 +378,8 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
         module, untuned = _tvm_tune.apply(module, target, database)
     else:
         untuned = _tvm_tune.unscheduled(module)
-    executed = imported.executed or _executed(request.job, target)
+    found = checked(request.job.datatype, imported.executed)
+    executed = found or _executed(request.job, target)
     return _Built(
         tvm.compile(module, target), kernels, tuple(sorted((*untuned, *guesses))), imported.notes,
         names, executed, products,

@@ -147,19 +147,20 @@ def test_a_tuned_mlp_beats_the_untuned_one(tmp_path):
 @pytest.mark.tvm
 @tvm_installed
 def test_an_operator_tvm_lacks_is_a_failed_record(tmp_path):
-    weight = numpy_helper.from_array(np.ones((1, 8, 3), np.float32), "W")
-    recurrent = numpy_helper.from_array(np.ones((1, 8, 2), np.float32), "R")
-    node = helper.make_node("LSTM", ["x", "W", "R"], ["y"], hidden_size=2)
+    weight = numpy_helper.from_array(np.ones((1, 1, 2, 2), np.float32), "W")
+    offset = numpy_helper.from_array(np.zeros((1, 8, 3, 3), np.float32), "O")
+    node = helper.make_node("DeformConv", ["x", "W", "O"], ["y"])
     graph = helper.make_graph(
-        [node], "lstm",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 1, 3])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 1, 1, 2])], [weight, recurrent],
+        [node], "deformable",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1, 3, 3])], [weight, offset],
     )  # fmt: skip
-    path = tmp_path / "lstm.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=OPSETS, ir_version=8), path)
+    opsets = [helper.make_opsetid("", 19)]
+    path = tmp_path / "deformable.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
     record = on_tvm(path, tmp_path, "untuned")
     assert record.status is Status.FAILED
-    assert "LSTM" in record.reason
+    assert "DeformConv" in record.reason
 
 
 @pytest.mark.tvm

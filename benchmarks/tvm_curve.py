@@ -28,7 +28,7 @@ from roofline.validate.tvm_backend import SHIPPED_TILES
 from roofline.writing import write_whole
 
 NETWORKS = ("resnet50", "mobilenet_v1")
-STEPS_S = (0.0, 5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0, 60.0)
+STEPS_S = (0.0, 10.0, 20.0, 40.0, 80.0, 120.0, 120.0)
 """Seconds of tuning before each point, after the point before it; the curve ends where nothing is left to tune."""
 
 Point = Mapping[str, Any]

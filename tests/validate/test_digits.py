@@ -153,23 +153,25 @@ class TestCommand:
             assert word in done.stdout
 
 
+@pytest.fixture(scope="module")
+def split() -> Split:
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    from roofline.validate.digits.data import load
+
+    return load()
+
+
+@pytest.fixture(scope="module")
+def dense(split: Split):
+    from roofline.validate.digits.training import Schedule
+
+    return train_dense("digits_mlp", split, Schedule(epochs=8))
+
+
 @pytest.mark.torch
 @pytest.mark.slow
 class TestTraining:
-    @pytest.fixture(scope="class")
-    def split(self):
-        pytest.importorskip("torch")
-        pytest.importorskip("sklearn")
-        from roofline.validate.digits.data import load
-
-        return load()
-
-    @pytest.fixture(scope="class")
-    def dense(self, split):
-        from roofline.validate.digits.training import Schedule
-
-        return train_dense("digits_mlp", split, Schedule(epochs=8))
-
     def accuracy(self, model, split) -> float:
         test = Labelled(split.test_images, split.test_labels, "test")
         return evaluate(model.SerializeToString(), test, name="digits").top1

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from roofline.errors import OptionError
 from roofline.writing import write_whole
 
 SCHEMA_VERSION = 1
@@ -52,6 +53,26 @@ def emit(text: str, output: Path | None) -> None:
         sys.stdout.flush()
         return
     write_whole(output, text.encode(errors="backslashreplace"))
+
+
+def emit_scaffold(text: str, output: Path | None) -> None:
+    """Write a file to fill in to the terminal, or to a file that is not there yet.
+
+    Raises:
+        OptionError: The file is there: it might be filled in already.
+    """
+    if output is not None and output.exists():
+        raise OptionError(
+            f"{output} exists and might be filled in already", repair="Choose another file with -o"
+        )
+    emit(text, output)
+    if output is not None:
+        wrote(str(output))
+
+
+def wrote(what: str) -> None:
+    """Say on standard error what was written; standard output is for results alone."""
+    typer.echo(f"wrote {what}", err=True)
 
 
 def as_json(document: Mapping[str, Any]) -> str:

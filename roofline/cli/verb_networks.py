@@ -23,8 +23,10 @@ from roofline.cli._output import (
     as_json,
     as_table,
     emit,
+    emit_scaffold,
+    wrote,
 )
-from roofline.errors import NetworkError, OptionError, RooflineError
+from roofline.errors import NetworkError, RooflineError
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
@@ -120,7 +122,7 @@ def export(
     )
     content = model.SerializeToString()
     write_whole(output, content)
-    typer.echo(f"wrote {output} ({len(content) / 1e6:.1f} MB)", err=True)
+    wrote(f"{output} ({len(content) / 1e6:.1f} MB)")
 
 
 @app.command()
@@ -174,12 +176,7 @@ def new(
     """Write a commented module to fill in for a network of one's own."""
     from roofline.workloads._scaffold import scaffold
 
-    text = scaffold(key)
-    if output is not None and output.exists():
-        raise OptionError(
-            f"{output} exists and might be filled in already", repair="Choose another file with -o"
-        )
-    emit(text, output)
+    emit_scaffold(scaffold(key), output)
 
 
 def _named(name: str) -> list[str]:

@@ -15,6 +15,7 @@ from roofline.cli._output import (
     as_json,
     as_table,
     emit,
+    emit_scaffold,
 )
 from roofline.errors import OptionError, PlatformError, did_you_mean
 from roofline.writing import write_whole
@@ -196,12 +197,7 @@ def new(
     """Write a commented file to fill in for a machine of one's own."""
     from roofline.spec.scaffold import scaffold
 
-    text = scaffold(key)
-    if output is not None and output.exists():
-        raise OptionError(
-            f"{output} exists and might be filled in already", repair="Choose another file with -o"
-        )
-    emit(text, output)
+    emit_scaffold(scaffold(key), output)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli._output import as_table, emit
+from roofline.cli._output import as_table, emit, wrote
 
 if TYPE_CHECKING:
     from roofline.chart import Kind
@@ -75,6 +75,7 @@ def plot(
     options = Options(title=title, value=value, x=x, y=y, normalise=normalise, on_chip=on_chip)
     drawn = facets(chart, rows, options, by) if by else chart.compute(rows, options)
     save(drawn.figure(), output)
+    wrote(str(output))
     if not drawn.records():
         typer.echo(f"roofline: the data has no rows for {kind}; the figure says so", err=True)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from roofline.cli._output import emit
+from roofline.cli._output import emit, wrote
 
 app = typer.Typer(add_completion=False)
 
@@ -31,4 +31,4 @@ def report(
     from roofline.report import render
 
     emit(render(gather(data, title)), output)
-    typer.echo(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)", err=True)
+    wrote(f"{output} ({output.stat().st_size / 1e6:.1f} MB)")

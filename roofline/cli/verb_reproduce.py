@@ -15,6 +15,7 @@ from roofline.cli._output import (
     as_json,
     as_table,
     emit,
+    wrote,
 )
 from roofline.errors import OptionError
 
@@ -100,7 +101,7 @@ def _draw(
 
     with progress(f"figures of {paper}") as report:
         paths = draw_figures(paper, folder, runs, report, records=records)
-    typer.echo(f"wrote {len(paths) // 2} figures to {folder}", err=True)
+    wrote(f"{len(paths) // 2} figures to {folder}")
 
 
 def _records(paper: str, store: Path | None, runs: Path | None) -> tuple[Measurement, ...] | None:

@@ -66,13 +66,7 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         TableError: The file cannot be read or holds no rows.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise TableError(
-            f"cannot read {path}: {reason}", repair="Give a CSV or JSON file"
-        ) from error
+    text = table_text(path)
     if path.suffix.lower() == ".json":
         return _from_json(text, path)
     reader = csv.DictReader(text.splitlines())
@@ -87,6 +81,21 @@ def read_rows(path: Path) -> list[Row]:
             )
         rows.append(row)
     return rows
+
+
+def table_text(path: Path) -> str:
+    """Return the text of a CSV or JSON file; the mark that spreadsheets write in front of it is left out.
+
+    Raises:
+        TableError: The file cannot be read, or is not text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise TableError(
+            f"cannot read {path}: {reason}", repair="Give a CSV or JSON file"
+        ) from error
 
 
 def checked(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from roofline.chart._table import table_text
 from roofline.errors import TableError, did_you_mean
 
 if TYPE_CHECKING:
@@ -94,13 +95,7 @@ def load_rows(path: Path) -> tuple[Row, ...]:
     Raises:
         TableError: The file cannot be read, a column is unknown, or a value is out of its range.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise TableError(
-            f"cannot read {path}: {reason}", repair="Give a CSV or JSON file"
-        ) from error
+    text = table_text(path)
     if path.suffix.lower() == ".json":
         return check_rows(_from_json(text, path), str(path))
     return check_rows(list(csv.DictReader(text.splitlines())), str(path), strict_columns=True)

@@ -71,6 +71,14 @@ def test_a_share_among_percentages_of_one_task_is_flagged() -> None:
     assert check_rows([{**GOOD, "task": "ImageNet", "accuracy": 0.1}], "t")[0]["flag"] is None
 
 
+def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    # Spreadsheets put a byte order mark before the first column's name.
+    path.write_text("platform,network,measured_fps\np,n,3\n", encoding="utf-8-sig")
+    (row,) = load_rows(path)
+    assert (row["platform"], row["measured_fps"]) == ("p", 3.0)
+
+
 def test_unknown_column_is_refused_with_the_nearest(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     path.write_text("platform,network,latency_s\np,n,1\n")

@@ -58,7 +58,7 @@ def unroll_scan(scope: Scope, node: Any) -> bool:
     body, scanned = attributes["body"], attributes["num_scan_inputs"]
     split = len(node.input) - scanned
     carried, slices = list(node.input[:split]), list(node.input[split:])
-    axes = attributes.get("scan_input_axes") or [0] * scanned
+    axes: list[int] = attributes.get("scan_input_axes") or [0] * scanned
     backwards = attributes.get("scan_input_directions") or [0] * scanned
     trips = scope.shape(slices[0])[axes[0]]
     _bounded(node, trips)
@@ -97,7 +97,7 @@ def inline(scope: Scope, graph: Any, given: Mapping[str, str]) -> list[str]:
     Returns:
         What stands for its outputs.
     """
-    names = dict(given)
+    names: dict[str, Any] = dict(given)
     for tensor in graph.initializer:
         names[tensor.name] = scope.keep(tensor, tensor.name)
     for node in graph.node:
@@ -107,7 +107,8 @@ def inline(scope: Scope, graph: Any, given: Mapping[str, str]) -> list[str]:
                 names[name] = scope.fresh(name)
                 copy.output[position] = names[name]
         scope.nodes.append(copy)
-    return [names.get(entry.name, entry.name) for entry in graph.output]
+    results: list[Any] = [names.get(entry.name, entry.name) for entry in graph.output]
+    return results
 
 
 def _copied(node: Any, names: Mapping[str, str]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 from roofline.validate._onnx_control import take_branch, unroll_loop, unroll_scan
@@ -129,12 +130,12 @@ def _replace(graph: Any, nodes: list[Any]) -> None:
         if needed.intersection(node.output):
             kept.append(node)
             needed |= _used(node)
-    copies = [type(node).FromString(node.SerializeToString()) for node in reversed(kept)]
+    copies: list[Any] = [deepcopy(node) for node in reversed(kept)]
     stored = [tensor for tensor in graph.initializer if tensor.name in needed]
     del graph.node[:]
     graph.node.extend(copies)
     if len(stored) < len(graph.initializer):
-        tensors = [type(tensor).FromString(tensor.SerializeToString()) for tensor in stored]
+        tensors: list[Any] = [deepcopy(tensor) for tensor in stored]
         del graph.initializer[:]
         graph.initializer.extend(tensors)
     del graph.value_info[:]

@@ -131,9 +131,9 @@ def integer_convolution(scope: Scope, node: Any) -> bool:
 def dynamic_quantization(scope: Scope, node: Any) -> bool:
     """Replace DynamicQuantizeLinear by its definition; a tensor of zeros gets the scale 1, as in ONNX Runtime."""
     name = node.input[0]
-    zero = scope.constant(np.float32(0).reshape(()), "zero")
-    one = scope.constant(np.float32(1).reshape(()), "one")
-    most = scope.constant(np.float32(255).reshape(()), "most")
+    zero = scope.constant(np.array(0, np.float32), "zero")
+    one = scope.constant(np.array(1, np.float32), "one")
+    most = scope.constant(np.array(255, np.float32), "most")
     high = scope.call("Max", scope.call("ReduceMax", name, keepdims=0), zero)
     low = scope.call("Min", scope.call("ReduceMin", name, keepdims=0), zero)
     span = scope.call("Sub", high, low)

@@ -199,8 +199,8 @@ def attributes_of(node: Any) -> dict[str, Any]:
         value: Any = helper.get_attribute_value(entry)
         if isinstance(value, bytes):
             value = value.decode()
-        elif isinstance(value, list) and value and isinstance(value[0], bytes):
-            value = [part.decode() for part in value]
+        elif entry.strings:
+            value = [part.decode() for part in entry.strings]
         found[entry.name] = value
     return found
 

@@ -261,7 +261,11 @@ def test_a_prediction_can_be_plotted(capsys, tmp_path):
         "-o",
         str(data),
     )
-    assert run(capsys, "plot", "roofline", str(data), "-o", str(figure)) == (0, "", f"wrote {figure}\n")
+    assert run(capsys, "plot", "roofline", str(data), "-o", str(figure)) == (
+        0,
+        "",
+        f"wrote {figure}\n",
+    )
     assert figure.read_bytes().startswith(b"<?xml")
 
 

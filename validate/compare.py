@@ -120,8 +120,8 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """Pair every measured run with the predictions of the same configuration.
 
-    A run and a prediction belong together when network, variant, machine, batch and the datatype that
-    executed are the same.
+    A run and a prediction belong together when network, variant, machine, batch and the datatype of the
+    operands that were multiplied are the same.
 
     Args:
         predictions: Predictions, of one or several models.
@@ -134,7 +134,7 @@ def compare(
     runs: dict[tuple[str, str, str, int, str], list[Measurement]] = {}
     for run in measurements:
         job = run.job
-        key = (job.network, job.variant, run.machine, job.batch, run.executed or job.datatype)
+        key = (job.network, job.variant, run.machine, job.batch, run.operands)
         runs.setdefault(key, []).append(run)
     machines = platforms or {}
     return tuple(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from roofline.errors import StoreError
+from roofline.precision import DATATYPES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,7 +193,7 @@ class Measurement:
     machine: str = ""
     """Key of the platform it ran on (``tx2:maxn``), or a name of this machine."""
     executed: str = ""
-    """Datatype the arithmetic really ran in."""
+    """Datatype the products really ran in, in the backend's words: ``int8, int32 sums``."""
     compiled_for: str = ""
     """The backend's own description of the target."""
     samples_s: tuple[float, ...] = ()
@@ -225,6 +227,17 @@ class Measurement:
     def ok(self) -> bool:
         """Whether it ended well; only such a run has a speed."""
         return self.status is Status.OK
+
+    @property
+    def operands(self) -> str:
+        """Datatype of the operands that were multiplied, by its name: what a prediction is looked up by.
+
+        Where several were multiplied it is the narrowest, at whose peak a bound still is one.
+        """
+        text = self.executed or self.job.datatype
+        names = [re.split(r"[ ,]", part, maxsplit=1)[0] for part in text.split(" and ")]
+        known = [name for name in names if name in DATATYPES]
+        return min(known, key=lambda name: DATATYPES[name].bits, default=text)
 
     @property
     def median_s(self) -> float | None:

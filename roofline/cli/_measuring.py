@@ -181,7 +181,7 @@ def cells(run: Measurement) -> dict[str, Any]:
     return {
         "network": job.network,
         "backend": f"{job.backend}{tuned}",
-        "datatype": run.executed or job.datatype,
+        "datatype": run.operands,
         "batch": job.batch,
         "threads": job.threads,
         "fps": _number(run.throughput_fps) if ok else None,

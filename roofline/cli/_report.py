@@ -63,12 +63,11 @@ def stored(path: Path) -> list[dict[str, Any]]:
     with Store(path) as store:
         for run in store.records():
             reported, job = run.reported, run.job
-            datatype = run.executed or job.datatype
             flags = [] if run.ok else [run.status.value]
             flags += ["untuned"] if job.tuning == "untuned" else []
             rows.append(
                 {
-                    "platform": run.machine or "this machine", "network": job.network, "datatype": datatype,
+                    "platform": run.machine or "this machine", "network": job.network, "datatype": run.operands,
                     "pruning": job.variant, "batch": job.batch, "backend": backend_label(run),
                     "measured_fps": run.throughput_fps if run.ok else None,
                     "latency_ms": 1e3 * run.median_s if run.ok and run.median_s else None,
@@ -76,7 +75,7 @@ def stored(path: Path) -> list[dict[str, Any]]:
                     "accuracy": 100 * reported.accuracy if reported and reported.accuracy else None,
                     "flag": "; ".join([*flags, *run.flags]),
                     "source": reported.source if reported else "measured",
-                    **_predicted(job.network, job.variant, run.machine, datatype, job.batch),
+                    **_predicted(job.network, job.variant, run.machine, run.operands, job.batch),
                 }
             )  # fmt: skip
     return rows

@@ -270,11 +270,7 @@ def cells(comparison: Comparison) -> dict[str, Any]:
 
 def _measured_as(network: str, runs: Sequence[Measurement]) -> list[tuple[str, int]]:
     """Return the datatypes and batches a network ran at."""
-    found = [
-        (run.executed or run.job.datatype, run.job.batch)
-        for run in runs
-        if run.job.network == network
-    ]
+    found = [(run.operands, run.job.batch) for run in runs if run.job.network == network]
     return list(dict.fromkeys(found))
 
 

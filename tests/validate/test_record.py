@@ -122,3 +122,18 @@ def test_a_newer_record_is_refused():
 def test_a_damaged_record_is_one_clear_line(change):
     with pytest.raises(StoreError, match="damaged at"):
         from_dict({**run(1.0).to_dict(), **change})
+
+
+@pytest.mark.parametrize(
+    ("executed", "operands"),
+    [
+        ("", "fp32"),
+        ("int8, int32 sums", "int8"),
+        ("fp16, emulated: converted to fp32 and back for every operation", "fp16"),
+        ("fp32, of dequantized values", "fp32"),
+        ("fp32 and int8, int32 sums", "int8"),
+        ("w4a8", "w4a8"),
+    ],
+)
+def test_operands_are_a_datatype_that_predictions_have(executed: str, operands: str) -> None:
+    assert replace(run(), executed=executed).operands == operands

@@ -224,14 +224,10 @@ def _measured(
     speed = run.throughput_fps if run.ok else None
     before = dense.get((row["network"], backend_label(run), run.job.batch))
     gained = None if speed is None or before is None else speed / before
-    # TVM also says what int8 products are summed in; the peak is that of the operands.
-    operands = (run.executed or run.job.datatype).removesuffix(", int32 sums")
-    pairs = compare(
-        [prediction], [replace(run, executed=operands)], platforms={machine.key: machine}
-    )
+    pairs = compare([prediction], [run], platforms={machine.key: machine})
     compared = next(iter(pairs), None)
     return dict(zip(names, (
-        backend_label(run), run.job.trials or None, operands, speed,
+        backend_label(run), run.job.trials or None, run.operands, speed,
         None if run.median_s is None else 1e6 * run.median_s, None if compared is None else compared.efficiency, gained,
         None if gained is None else gained / row["expected_speedup"], run.status.value,
         "" if compared is None else compared.explanation, "; ".join(run.flags) or run.reason,

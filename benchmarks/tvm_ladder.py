@@ -203,11 +203,10 @@ def _machine(platform: str, threads: int) -> roofline.Platform | None:
 
 def _share(network: str, runs: Sequence[Measurement], machine: roofline.Platform) -> str:
     run = runs[-1]
-    datatype = run.executed.split(",")[0] or run.job.datatype
-    if not run.ok or not machine.has(datatype):
+    if not run.ok or not machine.has(run.operands):
         return "–"
     seconds = statistics.median(one.median_s or 0.0 for one in runs)
-    return f"{2 * roofline.load(network).macs / seconds / machine.peak(datatype):.0%}"
+    return f"{2 * roofline.load(network).macs / seconds / machine.peak(run.operands):.0%}"
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:

@@ -94,7 +94,7 @@ def analyse(model: onnx.ModelProto, types: Mapping[str, Tensor]) -> Coupling:
     for output in model.graph.output:
         for labels in values.get(output.name, ()):
             if labels.any():
-                state.atoms.fix(labels, f"it is part of the network's output {output.name}")
+                state.atoms.fix(labels, f"it is part of the network's output {output.name!r}")
     return Coupling(
         state.atoms, values, tuple(state.producers), tuple(state.blocked), tuple(state.edits)
     )

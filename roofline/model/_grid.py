@@ -18,6 +18,7 @@ from roofline.model._request import at_precision
 from roofline.model._requirement import (
     TRAFFIC,
     WEIGHTS_READ,
+    Requirement,
     known,
     requirement,
     total,
@@ -116,15 +117,8 @@ def predict_grid(
     Raises:
         OptionError: A name is not allowed.
     """
-    known(model, ("equation1", "layerwise"), "vectorised model", "--model")
-    traffic = traffic or ("weights" if model == "equation1" else "fused")
-    known(traffic, TRAFFIC, "traffic assumption", "--traffic")
+    traffic = _traffic(model, traffic)
     known(weights_read, WEIGHTS_READ, "choice of weight reads", "--weights-read")
-    if traffic == "resident":
-        raise OptionError(
-            "resident traffic depends on each machine's memories and is not vectorised",
-            repair="Use predict() for each combination",
-        )
     units = [precision(name).peak for name in datatypes]
     peaks = np.asarray([[_peak(machine, unit) for unit in units] for machine in platforms])
     bandwidths = np.asarray([machine.bandwidth for machine in platforms])
@@ -135,30 +129,9 @@ def predict_grid(
     memory_bound = np.empty(shape, np.bool_)
     for (n, asked), (d, datatype) in product(enumerate(workloads), enumerate(datatypes)):
         workload = at_precision(asked, datatype)
-        operations = "macs" if model == "equation1" else "all"
-        required = requirement(workload, traffic=traffic, operations=operations)
-        # What a machine executes depends on which zeros it skips.
-        executed = np.stack(
-            [
-                requirement(workload, machine, traffic=traffic, operations=operations).ops
-                for machine in platforms
-            ]
+        required, executed, at_units = _demand(
+            workload, platforms, units[d], peaks[:, d, None], model=model, traffic=traffic
         )
-        if model == "equation1":
-            required = total(workload, required)
-            executed = executed.sum(axis=-1, keepdims=True)
-            at_units = peaks[:, d, None]
-        else:
-            at_units = np.asarray(
-                [
-                    [
-                        _peak(machine, unit)
-                        for unit in layer_units(workload, machine, units[d], required.layers)
-                    ]
-                    for machine in platforms
-                ]
-            )
-            at_units = np.where(np.isnan(peaks[:, d, None]), np.nan, at_units)
         # Axes: machines, batches, layers.
         compute, memory = roof_times(
             executed[:, None, :],
@@ -190,6 +163,54 @@ def predict_grid(
         utilization,
         memory_bound,
     )
+
+
+def _traffic(model: str, traffic: str | None) -> str:
+    """Return the traffic assumption of a model, or the one that is asked for where it can be vectorised."""
+    known(model, ("equation1", "layerwise"), "vectorised model", "--model")
+    traffic = traffic or ("weights" if model == "equation1" else "fused")
+    known(traffic, TRAFFIC, "traffic assumption", "--traffic")
+    if traffic == "resident":
+        raise OptionError(
+            "resident traffic depends on each machine's memories and is not vectorised",
+            repair="Use predict() for each combination",
+        )
+    return traffic
+
+
+def _demand(
+    workload: Workload,
+    platforms: Sequence[Platform],
+    unit: str,
+    peaks: Floats,
+    *,
+    model: str,
+    traffic: str,
+) -> tuple[Requirement, Floats, Floats]:
+    """Return what a network requires, and for machines × layers the operations executed and the peak they meet.
+
+    ``equation1`` sees one layer, the network. What a machine executes depends on which zeros it skips.
+    """
+    operations = "macs" if model == "equation1" else "all"
+    required = requirement(workload, traffic=traffic, operations=operations)
+    executed = np.stack(
+        [
+            requirement(workload, machine, traffic=traffic, operations=operations).ops
+            for machine in platforms
+        ]
+    )
+    if model == "equation1":
+        return total(workload, required), executed.sum(axis=-1, keepdims=True), peaks
+    at_units = np.asarray(
+        [
+            [
+                _peak(machine, kind)
+                for kind in layer_units(workload, machine, unit, required.layers)
+            ]
+            for machine in platforms
+        ]
+    )
+    return required, executed, np.where(np.isnan(peaks), np.nan, at_units)
 
 
 def _peak(machine: Platform, unit: str) -> float:

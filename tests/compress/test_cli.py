@@ -38,7 +38,7 @@ def test_a_file_is_written_and_counts_as_predicted(
         == 784 * 128 + 128 * 128 * 2 + 128 * 10
     )
     assert told["fixed"] == [
-        {"layer": "fc4", "channels": 10, "reason": "it is part of the network's output output"}
+        {"layer": "fc4", "channels": 10, "reason": "it is part of the network's output 'output'"}
     ]
 
 

@@ -1,11 +1,14 @@
 """Make `docs/dlas.md`, its pictures and the shipped table of runs from the records of the campaign `dlas-reduced`.
 
+DLAS's scorecard in `docs/reproduction.md` follows.
+
 Run: python benchmarks/dlas_page.py STORE    (the store of `roofline campaign run dlas-reduced --store STORE`)
 Run: python benchmarks/dlas_page.py          (the page and its pictures again, from the shipped table)
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +25,7 @@ from roofline.validate.store import Store, import_csv
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "validate" / "campaigns" / SHIPPED
 PAGE = ROOT / "docs" / "dlas.md"
+SCORES = ROOT / "docs" / "reproduction.md"
 
 
 def recorded(store: Path) -> tuple[Measurement, ...]:
@@ -42,7 +46,20 @@ def write(runs: Sequence[Measurement]) -> list[Path]:
     kept = import_csv(TABLE.read_text(encoding="utf-8"))
     pictures = draw_measured(compared(kept), ROOT / "docs" / "images")
     PAGE.write_text(regenerated(PAGE.read_text(encoding="utf-8"), kept), encoding="utf-8")
-    return [TABLE, *pictures, PAGE]
+    SCORES.write_text(scored(SCORES.read_text(encoding="utf-8")), encoding="utf-8")
+    return [TABLE, *pictures, PAGE, SCORES]
+
+
+def scored(page: str) -> str:
+    """Return the page of scorecards with what the command prints for the runs as they are shipped now."""
+    command = "$ roofline reproduce dlas\n"
+    before, rest = page.split(command, 1)
+    after = rest.partition("```")[2]
+    shown = subprocess.run(
+        [sys.executable, "-m", "roofline", "reproduce", "dlas"], check=True, capture_output=True, text=True
+    ).stdout  # fmt: skip
+    card = shown.split("\n\n", 1)[0].rstrip("\n")
+    return f"{before}{command}{card}\n```{after}"
 
 
 def main() -> None:

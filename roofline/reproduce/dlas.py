@@ -52,7 +52,7 @@ def achieved() -> Table:
         name = f"{place}, {row['technique']}"
         cells.append(Cell(name, row["achieved_percent"], None, agrees=False, why=reason))
     return Table(
-        "Achieved percent of the expected speed-up, as printed",
+        "Achieved percent of it, printed",
         tuple(cells),
         "measured again on the same machine",
     )
@@ -113,9 +113,7 @@ def observations() -> Table:
             else "contradicted by the printed shares"
         )
         cells.append(Cell(name, "observed", verdict, agrees, figures))
-    return Table(
-        "Observations, from printed figures", tuple(cells), "the printed figures bear it out"
-    )
+    return Table("Observations, printed", tuple(cells), "the printed figures bear it out")
 
 
 def _shares(**wanted: str) -> list[Row]:

@@ -113,7 +113,7 @@ def observations(found: Sequence[Ran]) -> Table:
         for one in verdicts(found)
     ]
     rule = "more than half of the cases bear it out, however the undecided ones would fall"
-    return Table("Observations, from measured runs", tuple(cells), rule)
+    return Table("Observations, measured", tuple(cells), rule)
 
 
 def _figures(one: Verdict) -> str:
@@ -159,6 +159,6 @@ def achieved(found: Sequence[Ran]) -> Table:
         threads = f"{one.threads} thread{'s' * (one.threads != 1)}"
         cells.append(Cell(f"{name}, {threads}", shown, share, within, why))
     return Table(
-        "Achieved percent of the expected speed-up, from measured runs, beside the paper's range over its CPUs",
-        tuple(cells), "within the printed range",
+        "Achieved percent of it, measured",
+        tuple(cells), "within the printed range over the paper's CPUs",
     )  # fmt: skip

@@ -202,7 +202,7 @@ def test_the_command_takes_exported_records(tmp_path, capsys):
 def test_without_arguments_the_shipped_runs_decide(capsys):
     code, shown = cli(capsys, "dlas", "--format", "json")
     named = {entry["name"]: entry for entry in json.loads(shown.out)["tables"]}
-    found = named["Observations, from measured runs"]
+    found = named["Observations, measured"]
     verdicts_shown = {cell["ours"] for cell in (*found["agreed"], *found["disagree"])}
     assert code == 0
     assert found["cells"] == 13

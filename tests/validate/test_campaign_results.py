@@ -20,6 +20,7 @@ algorithm: direct
 grids:
   - {tuning: [untuned, tuned], threads: [1, 2], trials: 4}
   - {tuning: [untuned, tuned], datatype: [fp16], trials: 4}
+  - {tuning: tuned, compression: {keep_channels: 0.5}, datatype: [fp32, fp16], trials: 4}
 """
 
 
@@ -30,9 +31,9 @@ def _files(tmp_path_factory):
     grid.write_text(CAMPAIGN)
     with Store(store) as kept:
         for number, point in enumerate(load(grid).points, 1):
-            job = Job(point.network, "tvm", datatype=point.datatype or "fp32", threads=point.threads,
-                      tuning=point.tuning, trials=point.trials, algorithm="direct")  # fmt: skip
-            executed = "fp16, emulated: converted" if point.datatype else "fp32"
+            job = Job(point.network, "tvm", variant=point.compression, datatype=point.datatype or "fp32",
+                      threads=point.threads, tuning=point.tuning, trials=point.trials, algorithm="direct")  # fmt: skip
+            executed = "fp16, emulated: converted" if point.datatype == "fp16" else "fp32"
             kept.add(
                 Measurement(job, Status.OK, machine="here", executed=executed, peak_rss_bytes=10**9,
                             samples_s=(number / 1e3,) * 4, turn=Turn(point.key))

@@ -152,12 +152,13 @@ def titled(ax: Drawing, title: str, x: str = "", y: str = "") -> None:
 
 
 def prefixed(axis: Drawing) -> None:
-    """Write the numbers of a logarithmic axis with prefixes: 10k, 1M; between decades only where few are shown."""
+    """Write the numbers of a logarithmic axis with prefixes: 10k, 1M; between decades where few or none are shown."""
     from matplotlib.ticker import FuncFormatter
 
     def minor(value: float, _: object) -> str:
         low, high = axis.get_view_interval()
-        return short(value) if high < 200 * low and f"{value:.0e}"[0] in "25" else ""
+        few = f"{value:.0e}"[0] in "25"
+        return short(value) if high < 3 * low or (few and high < 200 * low) else ""
 
     def major(value: float, _: object) -> str:
         return short(value)

@@ -15,6 +15,7 @@ import os
 import shutil
 import sqlite3
 import sys
+import time
 import zlib
 from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -225,9 +226,10 @@ class Store:
 
     def _prepare(self) -> None:
         execute = self._connection.execute
+        # Tables first: where another process has just made them, its marks are there too.
+        tables = execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
         (version,) = execute("PRAGMA user_version").fetchone()
         (application,) = execute("PRAGMA application_id").fetchone()
-        tables = execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
         if tables and application != _APPLICATION:
             raise StoreError(f"{self.path} is a database, but not a record store")
         if version > STORE_VERSION:
@@ -235,7 +237,7 @@ class Store:
                 f"{self.path} is a record store of version {version}; this program knows {STORE_VERSION}",
                 repair="Open it with a newer version of roofline",
             )
-        execute("PRAGMA journal_mode = WAL")
+        self._log_ahead()
         execute("PRAGMA synchronous = FULL")
         if version == STORE_VERSION:
             return
@@ -248,6 +250,19 @@ class Store:
         execute(f"PRAGMA user_version = {STORE_VERSION}")
         execute(f"PRAGMA application_id = {_APPLICATION}")
         execute("COMMIT")
+
+    def _log_ahead(self) -> None:
+        """Switch to the write-ahead log; SQLite does not wait for another process that does the same."""
+        last = time.monotonic() + _BUSY_S
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > last:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     @contextmanager
     def _reporting(self, what: str) -> Generator[None]:

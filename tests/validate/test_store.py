@@ -175,6 +175,27 @@ def test_two_processes_write_one_store(tmp_path):
         }
 
 
+_OPENER = """
+import sys, time
+from pathlib import Path
+from roofline.validate.store import Store
+while time.time() < float(sys.argv[2]):
+    pass
+with Store(Path(sys.argv[1])) as store:
+    len(store)
+"""
+
+
+def test_processes_that_make_a_store_at_the_same_moment_all_open_it(tmp_path):
+    for number in range(4):
+        moment = str(time.time() + 1.0)
+        path = tmp_path / f"{number}.db"
+        openers = [
+            subprocess.Popen([sys.executable, "-c", _OPENER, str(path), moment]) for _ in range(2)
+        ]
+        assert [opener.wait(60) for opener in openers] == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("write", "read"), [(export_json, import_json), (export_csv, import_csv)], ids=["json", "csv"]
 )

@@ -8,7 +8,6 @@ Give a machine's file of your own (--machine) after the folder. The notebook nee
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import re
 import shutil
@@ -174,21 +173,6 @@ def publish(folder: Path, machine: Path | None = None) -> None:
         shutil.copyfile(source, target)
 
 
-def run_notebook() -> None:
-    """Execute the notebook and store it with its outputs and nothing else."""
-    nbformat: Any = importlib.import_module("nbformat")
-    nbclient: Any = importlib.import_module("nbclient")
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=600).execute()
-    for cell in notebook.cells:
-        cell.metadata = {}
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
-    nbformat.write(notebook, NOTEBOOK)
-
-
 def _variants(rows: Sequence[Row], network: str) -> dict[str, Row]:
     return {row["variant"]: row for row in rows if row["network"] == network}
 
@@ -230,7 +214,9 @@ def main(arguments: Sequence[str]) -> None:
             f"nbclient is not installed: {NOTEBOOK.relative_to(ROOT)} still shows the results before"
         )
         return
-    run_notebook()
+    from run_notebook import run_notebook
+
+    run_notebook(NOTEBOOK)
     print(f"ran {NOTEBOOK.relative_to(ROOT)}")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roofline.cli._campaign_results import MEANINGS, with_predictions, without_constant
 from roofline.cli._measuring import StoreOption, TrackerOption, cells
 from roofline.cli._output import (
     Format,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from roofline.validate._tracker import Tracker
     from roofline.validate.campaign import Campaign, Point
     from roofline.validate.campaign_run import State, Task
-    from roofline.validate.derived import Ran
     from roofline.validate.record import Measurement
     from roofline.validate.store import Store
 
@@ -176,81 +176,20 @@ def results(
     if platform is not None:
         if kind != "speedup":
             raise OptionError(f"--platform says nothing about {kind}", repair="Use --kind speedup")
-        rows = _with_predictions(rows, found, platform)
+        rows = with_predictions(rows, found, platform)
     time = "the shortest sample of all rounds" if shortest else "the median of the rounds' medians"
     conventions = {"time": time} if kind != "memory" else {}
-    conventions |= _MEANINGS[kind]
+    conventions |= MEANINGS[kind]
     if platform is None:
         conventions.pop("predicted_speedup", None)
     document = {"campaign": campaign, "kind": kind, "conventions": conventions, "rows": rows}
     if form is Format.TABLE:
-        rows, same = _without_constant(rows)
+        rows, same = without_constant(rows)
         notes = [f"{name}: {text}" for name, text in (same | conventions).items()]
         none = f"none of the {len(recorded)} recorded runs can be compared so"
         emit(as_table(rows, notes=notes if rows else [none]), output)
         return
     emit(_formatted(rows, document, form), output)
-
-
-def _with_predictions(
-    rows: Sequence[dict[str, Any]], found: Sequence[Ran], platform: str
-) -> list[dict[str, Any]]:
-    from roofline.spec import platform as find_platform
-    from roofline.validate.derived import pairs
-    from roofline.validate.gains import predicted_speedup
-
-    machine = find_platform(platform)
-    merged: list[dict[str, Any]] = []
-    for row, (base, one) in zip(rows, pairs(found), strict=True):
-        gain = predicted_speedup(base, one, machine)
-        # Beside the expected speed-up, before what was achieved.
-        place = list(row).index("expected_speedup") + 1
-        cells = list(row.items())
-        merged.append(dict([*cells[:place], ("predicted_speedup", gain), *cells[place:]]))
-    return merged
-
-
-_MEANINGS: dict[str, dict[str, str]] = {
-    "orthogonality": {
-        "A, B, C, D": "frames per second: wide and dense, narrow and dense, wide and pruned, narrow and pruned",
-        "p1, p2": "gain of pruning at the wide and at the narrow datatype: C/A, D/B",
-        "q1, q2": "gain of quantization on the dense and on the pruned network: B/A, D/C",
-        "orthogonality": "p2/p1, which is q2/q1 and AD/BC: 1 where the gains multiply",
-    },
-    "speedup": {
-        "expected_speedup": "multiply-accumulates of the dense network over those left, times 32 over the bits",
-        "predicted_speedup": "by Equation 1 on the platform named with -p",
-        "achieved_speedup": "time of the dense network run the same way (dense_ms) over the time (median_ms)",
-        "achieved_low, achieved_high": "the least and greatest that the samples, and a single round, leave possible",
-        "achieved_share": "achieved over expected speed-up",
-    },
-    "threads": {
-        "measured_fps": "frames per second",
-        "thread_speedup": "throughput over that with the fewest threads",
-        "parallel_efficiency": "speed-up per factor of threads: 1 is in proportion",
-    },
-    "tuning": {
-        "trials": "schedules tried for each kernel",
-        "tuning_speedup": "untuned_ms over tuned_ms",
-    },
-    "memory": {
-        "measured_mb": "peak resident set of the process that ran it, its runtime included, in MB (10^6 bytes)",
-        "predicted_mb": "weights and the largest set of live activations, in MB",
-        "…_beyond_least_mb": "beyond the run of the same backend that is predicted to need least: the runtime cancels",
-    },
-}
-
-
-def _without_constant(
-    rows: Sequence[dict[str, Any]],
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Return rows without the columns that say the same of all, and what these say."""
-    names = ("batch", "threads", "machine", "trials", "disturbed") if len(rows) > 1 else ()
-    values = {name: {row[name] for row in rows} for name in names if name in rows[0]}
-    same = {name: found.pop() for name, found in values.items() if len(found) == 1}
-    left = [{name: value for name, value in row.items() if name not in same} for row in rows]
-    said = ", ".join(f"{name} {value}" for name, value in same.items() if value)
-    return left, {"all rows": said} if said else {}
 
 
 CONVENTIONS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -181,6 +181,22 @@ def multiplying_weights(model: onnx.ModelProto) -> dict[str, str]:
             if name in stored and len(stored[name].dims) > 1:
                 found.setdefault(name, layer_name(node))
     return found
+
+
+def wide_weights(
+    model: onnx.ModelProto, kept: Container[str]
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the fp32 weights that multiply and whose layers are not kept as they are; the model may be changed between.
+
+    Args:
+        model: With its weights' data.
+        kept: Names of the layers that keep their weights.
+    """
+    stored = stored_tensors(model)
+    for name, layer in multiplying_weights(model).items():
+        array = to_array(stored[name])
+        if layer not in kept and array is not None and array.dtype == np.float32:
+            yield name, array
 
 
 _VIEWS = frozenset({

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roofline.compress.call import layer_name
-from roofline.compress.sparsity import WEIGHT_OPERANDS, multiplying_weights
-from roofline.compress.tensors import stored_tensors, to_array
+from roofline.compress.sparsity import WEIGHT_OPERANDS, wide_weights
 from roofline.compress.write_float import drop_stored, prepend
 from roofline.compress.write_int8 import calibration_inputs
 from roofline.compress.write_weights import OPSETS, at_opset, write_weight_only
@@ -103,12 +102,8 @@ def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
     written = at_opset(model, FP8_OPSET)
     entries = _activations(written, options)
     ranges = _ranges(written, entries, options)
-    stored = stored_tensors(written)
     weights: list[onnx.NodeProto] = []
-    for name, layer in multiplying_weights(written).items():
-        array = to_array(stored[name])
-        if layer in options.wide or array is None or array.dtype != np.float32:
-            continue
+    for name, array in wide_weights(written, options.wide):
         scale = np.float32(np.abs(array).max(initial=0) / FP8_MOST or 1)
         kind = helper.tensor_dtype_to_np_dtype(TensorProto.FLOAT8E4M3FN)
         data = np.clip(array / scale, -FP8_MOST, FP8_MOST).astype(kind).tobytes()

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.compress.sparsity import multiplying_weights
-from roofline.compress.tensors import stored_tensors, to_array
+from roofline.compress.sparsity import wide_weights
 from roofline.compress.write_float import drop_stored, prepend
 from roofline.compress.write_weights import OPSETS, at_opset, packed
 from roofline.compress.writers import WriteOptions, writers
@@ -75,12 +74,8 @@ def write_ternary(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelPr
     from onnx import TensorProto, helper, numpy_helper
 
     written = at_opset(model, OPSETS[2])
-    stored = stored_tensors(written)
     nodes: list[onnx.NodeProto] = []
-    for name, layer in multiplying_weights(written).items():
-        array = to_array(stored[name])
-        if layer in options.wide or array is None or array.dtype != np.float32:
-            continue
+    for name, array in wide_weights(written, options.wide):
         found = ternary(array, options.threshold)
         # A layer without positive weights has its scale from the negative ones, and one of zeros any scale.
         scale = np.float32(found.positive or found.negative or 1)

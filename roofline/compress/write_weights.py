@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.compress.sparsity import multiplying_weights
-from roofline.compress.tensors import stored_tensors, to_array
+from roofline.compress.sparsity import wide_weights
 from roofline.compress.write_float import drop_stored, prepend
 from roofline.compress.writers import WriteOptions, writers
 from roofline.errors import CompressionError
@@ -49,12 +48,8 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
 
     kinds = {8: TensorProto.INT8, 4: TensorProto.INT4, 2: getattr(TensorProto, "INT2", 0)}
     written = at_opset(model, max(OPSETS[bits], _BLOCKED_OPSET if options.block else 0))
-    stored = stored_tensors(written)
     nodes: list[onnx.NodeProto] = []
-    for name, layer in multiplying_weights(written).items():
-        array = to_array(stored[name])
-        if layer in options.wide or array is None or array.dtype != np.float32:
-            continue
+    for name, array in wide_weights(written, options.wide):
         axis = _contracted_axis(written, name, array.ndim)
         values, scales = symmetric(array, bits, axis, options.block)
         drop_stored(written, name)

@@ -30,7 +30,8 @@ from roofline.validate.backend import (
     Session,
     backends,
 )
-from roofline.validate.record import Check, Protocol, Status, job_from_dict
+from roofline.validate.record import Check, Protocol, Status
+from roofline.validate.record_reading import job_from_dict
 from roofline.writing import write_whole
 
 MINIMUM_RUNS = 3

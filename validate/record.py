@@ -14,9 +14,8 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from roofline.errors import StoreError
 from roofline.precision import DATATYPES
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """Version of the record's fields; raised only when a field changes its meaning or goes."""
 
-T = TypeVar("T")
 Scalar = str | int | float | bool
 
 DISTURBED_SHARE = 0.05
@@ -322,7 +320,7 @@ class Measurement:
         return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as plain JSON values; `from_dict` reads it back."""
+        """Return the record as plain JSON values; `record_reading.from_dict` reads it back."""
         document = asdict(self)
         document["status"] = self.status.value
         return document
@@ -366,47 +364,6 @@ class Measurement:
             "flags": "; ".join(self.flags),
             "timestamp": self.timestamp,
         }
-
-
-def from_dict(document: Mapping[str, Any]) -> Measurement:
-    """Return the record that `Measurement.to_dict` wrote.
-
-    Raises:
-        StoreError: A field is missing, unknown or of the wrong type, or the record is newer than
-            this program.
-    """
-    return _read(Measurement, document, "record")
-
-
-def job_from_dict(document: Mapping[str, Any]) -> Job:
-    """Return the job that ``dataclasses.asdict`` made plain.
-
-    Raises:
-        StoreError: A field is missing, unknown or of the wrong type.
-    """
-    return _read(Job, document, "job")
-
-
-def _read(kind: type[T], document: Mapping[str, Any], noun: str) -> T:
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
-
-    version = document.get("schema_version", SCHEMA_VERSION)
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise StoreError(
-            f"the {noun} has schema version {version}; this program knows {SCHEMA_VERSION}",
-            repair="Read it with a newer version of roofline",
-        )
-    for part in (Protocol, Job, Check, Environment, Reported, Turn, KernelTime, Measurement):
-        # Read by pydantic when it first meets the class; unknown fields are errors everywhere.
-        part.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
-    try:
-        return TypeAdapter(kind).validate_python(dict(document))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise StoreError(
-            f"the {noun} is damaged at {where or 'its top'}: {first['msg']}"
-        ) from error
 
 
 def _milliseconds(seconds: float | None) -> float | None:

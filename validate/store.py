@@ -24,7 +24,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from roofline.errors import StoreError
-from roofline.validate.record import Measurement, from_dict
+from roofline.validate.record import Measurement
+from roofline.validate.record_reading import from_dict
 
 if TYPE_CHECKING:
     from roofline.validate.accuracy import Accuracy

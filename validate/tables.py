@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from roofline.errors import MissingPackageError, OptionError, StoreError, did_you_mean
-from roofline.validate.record import Measurement, from_dict
+from roofline.validate.record import Measurement
+from roofline.validate.record_reading import from_dict
 from roofline.validate.store import export_csv, export_json
 
 

@@ -13,8 +13,8 @@ from roofline.validate.record import (
     Measurement,
     Protocol,
     Status,
-    from_dict,
 )
+from roofline.validate.record_reading import from_dict
 
 # x[2, 8] · W[8, 16], relu, · V[16, 4], softmax
 FIRST, SECOND = 2 * 8 * 16, 2 * 16 * 4

@@ -17,8 +17,8 @@ from roofline.validate.record import (
     Protocol,
     Reported,
     Status,
-    from_dict,
 )
+from roofline.validate.record_reading import from_dict
 
 CHECKED = Check("onnxruntime", 1e-7, 1e-6, 1e-3)
 

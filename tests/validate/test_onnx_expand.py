@@ -9,28 +9,12 @@ from onnx import TensorProto, helper, numpy_helper
 from roofline.validate._onnx_expand import expand
 from roofline.validate.backend import UnsupportedModelError
 
+from .small_models import info, model_of
+
 ort = pytest.importorskip("onnxruntime", reason="the reference needs onnxruntime")
 FLOAT, UINT8, INT8, INT32 = (
     TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT8, TensorProto.INT32,
 )  # fmt: skip
-
-
-def info(name, shape, kind=FLOAT):
-    return helper.make_tensor_value_info(name, kind, shape)
-
-
-def model_of(nodes, inputs, outputs, stored, *, opset=17, contributed=False):
-    graph = helper.make_graph(
-        nodes,
-        "model",
-        inputs,
-        outputs,
-        [numpy_helper.from_array(np.asarray(array), name) for name, array in stored.items()],
-    )
-    opsets = [helper.make_opsetid("", opset)]
-    if contributed:
-        opsets.append(helper.make_opsetid("com.microsoft", 1))
-    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
 def computed(model, feed):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from roofline.validate.backend import backends
 from roofline.validate.measure import Options, measure
 from roofline.validate.record import Protocol, Status
+
+from . import small_models
+from .small_models import info
 
 pytestmark = [
     pytest.mark.tvm,
@@ -17,26 +22,11 @@ pytestmark = [
 ]
 PROTOCOL = Protocol(runs=5, sampling_s=2.0, time_limit_s=300.0)
 RANDOM = np.random.default_rng(0)
-
-
-def info(name, shape, kind=TensorProto.FLOAT):
-    return helper.make_tensor_value_info(name, kind, shape)
+model_of = partial(small_models.model_of, contributed=True)
 
 
 def real(*shape):
     return RANDOM.standard_normal(shape).astype(np.float32)
-
-
-def model_of(nodes, inputs, outputs, stored, opset=17):
-    graph = helper.make_graph(
-        nodes,
-        "model",
-        inputs,
-        outputs,
-        [numpy_helper.from_array(np.asarray(array), name) for name, array in stored.items()],
-    )
-    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
 def lstm():

@@ -19,8 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from roofline.validate._environment import Busy, available_cores, cpu_name, package_version
-from roofline.validate.record import DISTURBED_SHARE, DRIFT_LIMIT
+from roofline.validate.measuring.environment import (
+    Busy,
+    available_cores,
+    cpu_name,
+    package_version,
+)
+from roofline.validate.records.record import DISTURBED_SHARE, DRIFT_LIMIT
 
 THREADS = 1
 SHARE = 0.5
@@ -144,7 +149,7 @@ def _time(folder: str, seconds: float, least: int) -> tuple[Timed, int]:
 
 def _runner(path: Path) -> Callable[[], object]:
     from roofline.graph import read, resolve
-    from roofline.validate.onnxruntime_backend import OnnxRuntimeSession
+    from roofline.validate.backends.onnxruntime import OnnxRuntimeSession
 
     session = OnnxRuntimeSession(path, THREADS)
     chance = np.random.default_rng(SEED)

@@ -1,6 +1,6 @@
 """Ship a run of the digits experiment: results, machine, figures, the numbers of `docs/digits.md`, and the notebook.
 
-Run: python benchmarks/digits_page.py FOLDER     after  python -m roofline.validate.digits -o FOLDER
+Run: python benchmarks/digits_page.py FOLDER     after  python -m roofline.validate.studies.digits -o FOLDER
      python benchmarks/digits_page.py            writes page and notebook again from the shipped results
 
 Give a machine's file of your own (--machine) after the folder. The notebook needs nbclient and ipykernel.
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from roofline.spec import Platform, platform
-from roofline.validate.digits import results
-from roofline.validate.digits.experiment import BATCHES
+from roofline.validate.studies.digits import results
+from roofline.validate.studies.digits.experiment import BATCHES
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/digits.md"

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from roofline.errors import OptionError
-from roofline.reproduce.dlas_figures import draw_measured
-from roofline.reproduce.dlas_page import regenerated
-from roofline.reproduce.dlas_runs import SHIPPED, as_shipped, compared, shipped
-from roofline.validate.campaign import load
-from roofline.validate.campaign_run import state
-from roofline.validate.record import Measurement
-from roofline.validate.store import Store, import_csv
+from roofline.validate.campaigns.grid import load
+from roofline.validate.campaigns.runner import state
+from roofline.validate.records.record import Measurement
+from roofline.validate.records.store import Store, import_csv
+from roofline.validate.studies.dlas.figures import draw_measured
+from roofline.validate.studies.dlas.page import regenerated
+from roofline.validate.studies.dlas.runs import SHIPPED, as_shipped, compared, shipped
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "validate" / "campaigns" / SHIPPED

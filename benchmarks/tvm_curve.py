@@ -21,10 +21,10 @@ from tvm_ladder import into_page, table
 from roofline.chart import charts, save
 from roofline.chart._registry import Options as ChartOptions
 from roofline.cli._output import as_csv
-from roofline.validate._model import cache_folder
-from roofline.validate.measure import Options, measure
-from roofline.validate.record import Measurement, Protocol
-from roofline.validate.tvm_backend import SHIPPED_TILES
+from roofline.validate.backends.tvm import SHIPPED_TILES
+from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.measuring.runnable_model import cache_folder
+from roofline.validate.records.record import Measurement, Protocol
 from roofline.writing import write_whole
 
 NETWORKS = ("resnet50", "mobilenet_v1")

@@ -21,11 +21,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import roofline
-from roofline.validate._model import cache_folder
-from roofline.validate._variant import Wanted, write
-from roofline.validate.calibrate import mode_name
-from roofline.validate.measure import Options, measure
-from roofline.validate.record import Measurement, Protocol
+from roofline.validate.calibration.calibrate import mode_name
+from roofline.validate.measuring.compressed_model import Wanted, write
+from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.measuring.runnable_model import cache_folder
+from roofline.validate.records.record import Measurement, Protocol
 from roofline.writing import write_whole
 
 NETWORKS = ("mlp", "cnv", "mobilenet_v1", "resnet50")

@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from roofline.validate._model import cache_folder
-from roofline.validate._variant import Wanted, write
-from roofline.validate.measure import Options, measure
-from roofline.validate.record import Protocol
-from roofline.validate.tvm_backend import SHIPPED_TILES
+from roofline.validate.backends.tvm import SHIPPED_TILES
+from roofline.validate.measuring.compressed_model import Wanted, write
+from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.measuring.runnable_model import cache_folder
+from roofline.validate.records.record import Protocol
 from roofline.writing import write_whole
 
 TILES = Path(__file__).parents[1] / "validate" / "tiles"

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from roofline.layer import Layer
     from roofline.model import Bound, LayerPrediction, Prediction, attainable, predict
     from roofline.spec import Platform, platform
+    from roofline.validate.analysis.compare import Comparison
     from roofline.validate.api import Comparisons, compare, measure
-    from roofline.validate.compare import Comparison
-    from roofline.validate.record import Measurement
+    from roofline.validate.records.record import Measurement
     from roofline.workload import Workload
 
 # Where each public name lives; it is imported when it is first used, so that `import roofline` is instant.
 _HOMES = {
     "Bound": "roofline.model",
-    "Comparison": "roofline.validate.compare",
+    "Comparison": "roofline.validate.analysis.compare",
     "Comparisons": "roofline.validate.api",
     "Layer": "roofline.layer",
     "LayerPrediction": "roofline.model",
-    "Measurement": "roofline.validate.record",
+    "Measurement": "roofline.validate.records.record",
     "Platform": "roofline.spec",
     "Prediction": "roofline.model",
     "Sweep": "roofline._sweep",

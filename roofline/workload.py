@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.cost import Cost
 from roofline.errors import CompressionError, MissingPackageError, OptionError, did_you_mean
-from roofline.graph.census import Census
+from roofline.graph.totals.census import Census
 from roofline.layer import Layer
 from roofline.node import Tensor
 from roofline.ops import Kind
@@ -203,7 +203,7 @@ class Workload:
             DimensionError: A dimension has no size; the message names the input, the dimension and the flag.
             ModelError: The file is no well-formed ONNX model.
         """
-        from roofline.graph.count import count
+        from roofline.graph.totals.count import count
 
         binding: dict[str, Any] = {
             "batch": batch,

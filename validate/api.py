@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.model import Prediction
 from roofline.spec import Platform
-from roofline.validate.compare import Comparison
-from roofline.validate.compare import compare as _compared
-from roofline.validate.measure import Options
-from roofline.validate.measure import measure as _measured
-from roofline.validate.record import Measurement, Protocol
+from roofline.validate.analysis.compare import Comparison
+from roofline.validate.analysis.compare import compare as _compared
+from roofline.validate.measuring.measure import Options
+from roofline.validate.measuring.measure import measure as _measured
+from roofline.validate.records.record import Measurement, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ def measure(
     """Run a model on this machine, in a process of its own, and return the record of it.
 
     The first run is discarded, the median of the rest is the time of a whole batch; outputs are compared with those of
-    ONNX Runtime without optimization. `roofline.validate.measure` has every option.
+    ONNX Runtime without optimization. `roofline.validate.measuring.measure` has every option.
 
     Args:
         model: Path of an ``.onnx`` file, or the name of a shipped network; missing weights are random.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from roofline.validate.derived import Ran
+    from roofline.validate.analysis.configurations import Ran
 
 
 def with_predictions(
@@ -14,8 +14,8 @@ def with_predictions(
 ) -> list[dict[str, Any]]:
     """Return rows of speed-ups with that of Equation 1 on a platform beside the expected one."""
     from roofline.spec import platform as find_platform
-    from roofline.validate.derived import pairs
-    from roofline.validate.gains import predicted_speedup
+    from roofline.validate.analysis.configurations import pairs
+    from roofline.validate.analysis.gains import predicted_speedup
 
     machine = find_platform(platform)
     merged: list[dict[str, Any]] = []

@@ -11,8 +11,8 @@ import typer
 from roofline.errors import OptionError
 
 if TYPE_CHECKING:
-    from roofline.validate.measure import Options
-    from roofline.validate.record import Measurement
+    from roofline.validate.measuring.measure import Options
+    from roofline.validate.records.record import Measurement
 
 BackendsOption = Annotated[
     list[str] | None,
@@ -93,8 +93,8 @@ def make_options(
     backend_options: dict[str, str] | None = None,
 ) -> Options:
     """Return the options of a measurement from those of the command line."""
-    from roofline.validate.measure import Options
-    from roofline.validate.record import Protocol
+    from roofline.validate.measuring.measure import Options
+    from roofline.validate.records.record import Protocol
 
     return Options(
         tuning=tuning,
@@ -129,8 +129,8 @@ def at_board(tracker: str, key: str, target: str = "") -> None:
         OptionError: The tracker's address is missing or malformed, or the processor is.
         BoardError: The tracker does not answer, or nobody serves the key.
     """
-    from roofline.validate._board_target import parse_target
-    from roofline.validate._tracker import parse_tracker, use_tracker
+    from roofline.validate.tvm.boards.target import parse_target
+    from roofline.validate.tvm.boards.tracker import parse_tracker, use_tracker
 
     if not tracker:
         raise OptionError("a board needs its tracker", repair="Add --rpc-tracker HOST:PORT")
@@ -155,7 +155,7 @@ def for_backend(
     """
     from dataclasses import replace
 
-    from roofline.validate.backend import backends
+    from roofline.validate.measuring.backend import backends
 
     chosen = backends.get(backend)
     if sparse_format in getattr(chosen, "sparse_formats", ()):

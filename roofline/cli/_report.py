@@ -25,7 +25,7 @@ def gather(data: Sequence[str], title: str) -> ReportData:
         TableError: A file cannot be read, or published data are mixed with a user's own.
     """
     if PUBLISHED in data and not Path(PUBLISHED).exists():
-        from roofline.reproduce.qutibench_report import qutibench_report
+        from roofline.validate.studies.qutibench.report import qutibench_report
 
         if len(data) > 1:
             raise TableError(f"{PUBLISHED!r} stands for a page of its own", repair="Give it alone")
@@ -56,8 +56,8 @@ def stored(path: Path) -> list[dict[str, Any]]:
     Raises:
         StoreError: The file is no record store, or was written by a newer version.
     """
-    from roofline.validate.compare import backend_label
-    from roofline.validate.store import Store
+    from roofline.validate.analysis.compare import backend_label
+    from roofline.validate.records.store import Store
 
     rows: list[dict[str, Any]] = []
     with Store(path) as store:

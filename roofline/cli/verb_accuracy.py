@@ -19,7 +19,7 @@ from roofline.cli._output import (
 from roofline.errors import OptionError
 
 if TYPE_CHECKING:
-    from roofline.validate.accuracy import Accuracy
+    from roofline.validate.accuracy.evaluation import Accuracy
 
 app = typer.Typer(add_completion=False)
 
@@ -82,8 +82,8 @@ def accuracy(
 ) -> None:
     """Evaluate classifiers: how often the right class has the largest score."""
     from roofline.graph import read
-    from roofline.validate.accuracy import evaluate
-    from roofline.validate.labelled import Preparation, read_labelled
+    from roofline.validate.accuracy.datasets import Preparation, read_labelled
+    from roofline.validate.accuracy.evaluation import evaluate
 
     preparation = Preparation(
         _size(resize), pixels, _numbers("--mean", mean), _numbers("--std", std)
@@ -123,7 +123,7 @@ def _cells(row: dict[str, Any]) -> dict[str, Any]:
 
 def _note(found: list[Accuracy], path: Path) -> int:
     from roofline.errors import StoreError
-    from roofline.validate.store import Store
+    from roofline.validate.records.store import Store
 
     if not path.is_file():
         raise StoreError(f"there is no record store {path}", repair="Measure the model first")

@@ -14,7 +14,7 @@ from roofline.errors import OptionError
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
-    from roofline.validate.calibrate import Roofs
+    from roofline.validate.calibration.calibrate import Roofs
 
 app = typer.Typer(add_completion=False)
 
@@ -38,8 +38,8 @@ def calibrate(
 ) -> None:
     """Measure the peak per datatype and the memory bandwidth of this machine (about a minute)."""
     from roofline.cli._progress import progress
-    from roofline.validate.calibrate import calibrate as run
-    from roofline.validate.calibrate import platform_yaml
+    from roofline.validate.calibration.calibrate import calibrate as run
+    from roofline.validate.calibration.calibrate import platform_yaml
 
     if not output.parent.is_dir():
         # Said before a minute of measuring, not after it.
@@ -71,7 +71,7 @@ def _written(roofs: Sequence[Roofs], key: str, output: Path, form: Format) -> st
         return as_json({"file": str(output), "roofs": rows})
     if form is Format.CSV:
         return as_csv(rows)
-    from roofline.validate.calibrate import warnings
+    from roofline.validate.calibration.calibrate import warnings
 
     lower = [name for name, way in roofs[-1].how.items() if way == "library"]
     notes = [f"written to {output}: use it with -p {output}"]

@@ -21,11 +21,11 @@ from roofline.cli._output import (
 from roofline.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
-    from roofline.validate._tracker import Tracker
-    from roofline.validate.campaign import Campaign, Point
-    from roofline.validate.campaign_run import State, Task
-    from roofline.validate.record import Measurement
-    from roofline.validate.store import Store
+    from roofline.validate.campaigns.grid import Campaign, Point
+    from roofline.validate.campaigns.runner import State, Task
+    from roofline.validate.records.record import Measurement
+    from roofline.validate.records.store import Store
+    from roofline.validate.tvm.boards.tracker import Tracker
 
 app = typer.Typer(
     add_completion=False,
@@ -44,7 +44,7 @@ MachineOption = Annotated[
 @app.command("list")
 def list_campaigns(form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
     """List the campaigns that come with the program."""
-    from roofline.validate.campaign import load, shipped
+    from roofline.validate.campaigns.grid import load, shipped
 
     rows: list[dict[str, Any]] = []
     for name in shipped():
@@ -95,9 +95,9 @@ def run(
     output: OutputOption = None,
 ) -> None:
     """Run what a campaign has no record of; stop it at any time and give the same command to go on."""
-    from roofline.validate.campaign import load
-    from roofline.validate.campaign_run import parse_retry, state
-    from roofline.validate.store import Store, default_store
+    from roofline.validate.campaigns.grid import load
+    from roofline.validate.campaigns.runner import parse_retry, state
+    from roofline.validate.records.store import Store, default_store
 
     wanted = load(campaign)
     again = parse_retry(retry or [])
@@ -123,9 +123,9 @@ def status(
     output: OutputOption = None,
 ) -> None:
     """Tell how many runs of a campaign are done, failed, disturbed and left, and why."""
-    from roofline.validate.campaign import load
-    from roofline.validate.campaign_run import state
-    from roofline.validate.store import Store, default_store
+    from roofline.validate.campaigns.grid import load
+    from roofline.validate.campaigns.runner import state
+    from roofline.validate.records.store import Store, default_store
 
     wanted = load(campaign)
     with Store(store or default_store()) as kept:
@@ -161,10 +161,10 @@ def results(
     output: OutputOption = None,
 ) -> None:
     """Compare the runs of a campaign with one another: expected and achieved speed-ups, scaling, memory."""
-    from roofline.validate.campaign import load
-    from roofline.validate.campaign_run import state
-    from roofline.validate.derived import KINDS, configurations
-    from roofline.validate.store import Store, default_store
+    from roofline.validate.analysis.configurations import KINDS, configurations
+    from roofline.validate.campaigns.grid import load
+    from roofline.validate.campaigns.runner import state
+    from roofline.validate.records.store import Store, default_store
 
     if kind not in KINDS:
         hint = did_you_mean(kind, KINDS) or f"Known: {', '.join(KINDS)}"
@@ -210,10 +210,10 @@ def _run(
     fresh: bool,
 ) -> None:
     from roofline.cli._progress import progress
-    from roofline.validate._model import cache_folder
-    from roofline.validate._tracker import use_tracker
-    from roofline.validate.campaign_run import local_measure, run_tasks
-    from roofline.validate.fleet import board_measure, spread
+    from roofline.validate.campaigns.fleet import board_measure, spread
+    from roofline.validate.campaigns.runner import local_measure, run_tasks
+    from roofline.validate.measuring.runnable_model import cache_folder
+    from roofline.validate.tvm.boards.tracker import use_tracker
 
     numbers = {task.turn: place for place, task in enumerate(tasks, 1)}
     trackers = _trackers(campaign, tasks, tracker)
@@ -237,7 +237,7 @@ def _run(
 
 def _trackers(campaign: Campaign, tasks: Sequence[Task], tracker: str) -> dict[str, Tracker]:
     """Return the tracker of every board that is used, each checked before anything is run."""
-    from roofline.validate._tracker import parse_tracker
+    from roofline.validate.tvm.boards.tracker import parse_tracker
 
     found: dict[str, Tracker] = {}
     for name in dict.fromkeys(task.point.target for task in tasks):
@@ -266,7 +266,7 @@ def _line(task: Task, record: Measurement) -> str:
 
 
 def _planned(campaign: Campaign, before: State, tasks: Sequence[Task], form: Format) -> str:
-    from roofline.validate._campaign_estimate import estimate
+    from roofline.validate.campaigns.estimate import estimate
 
     rows = [
         {**task.point.record(), "round": task.round, "attempt": task.attempt} for task in tasks

@@ -99,7 +99,7 @@ def compress(
 
     from roofline.compress import compress as run
     from roofline.compress.compressing import serialized
-    from roofline.compress.writers import WriteOptions
+    from roofline.compress.writers._registry import WriteOptions
 
     asked = request(
         keep_channels, sparsity, sparse_format, datatype, criterion=criterion, seed=seed

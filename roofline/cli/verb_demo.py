@@ -25,8 +25,8 @@ def demo(
 ) -> None:
     """Count, predict on several machines, measure with TVM and ONNX Runtime here, and compare."""
     from roofline.cli._progress import progress
-    from roofline.validate.demo import run_demo
-    from roofline.validate.demo_page import comparison_rows, prediction_rows, write_demo
+    from roofline.validate.demo.page import comparison_rows, prediction_rows, write_demo
+    from roofline.validate.demo.run import run_demo
 
     with progress("demo") as report:
         found = run_demo(minutes=minutes, report=report, said=_say)

@@ -25,10 +25,10 @@ def export_records(
     store: StoreOption = None,
 ) -> None:
     """Write records to a file that roofline import reads back with nothing lost."""
-    from roofline.validate.campaign import load
-    from roofline.validate.campaign_run import state
-    from roofline.validate.store import Store, default_store
-    from roofline.validate.tables import exported
+    from roofline.validate.campaigns.grid import load
+    from roofline.validate.campaigns.runner import state
+    from roofline.validate.records.files import exported
+    from roofline.validate.records.store import Store, default_store
     from roofline.writing import write_whole
 
     wanted = {"network": network, "backend": backend}

@@ -52,9 +52,9 @@ def import_runs(
     output: OutputOption = None,
 ) -> None:
     """Read measured runs of other tools into the record store; rows that cannot be taken are listed."""
-    from roofline.validate.importers import read_runs
-    from roofline.validate.importers._registry import Facts
-    from roofline.validate.store import Store, default_store
+    from roofline.validate.records.importers import read_runs
+    from roofline.validate.records.importers._registry import Facts
+    from roofline.validate.records.store import Store, default_store
 
     facts = Facts(network, machine, datatype, batch, _columns(mapping or []))
     rows: list[dict[str, object]] = []

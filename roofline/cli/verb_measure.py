@@ -46,7 +46,7 @@ from roofline.cli._output import (
 )
 
 if TYPE_CHECKING:
-    from roofline.validate.record import Measurement
+    from roofline.validate.records.record import Measurement
 
 app = typer.Typer(add_completion=False)
 
@@ -94,8 +94,8 @@ def measure(
     from dataclasses import replace
 
     from roofline.cli._progress import progress
-    from roofline.validate.measure import measure as run
-    from roofline.validate.store import Store, default_store
+    from roofline.validate.measuring.measure import measure as run
+    from roofline.validate.records.store import Store, default_store
 
     options = make_options(
         tuning=tuning,

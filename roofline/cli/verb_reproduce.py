@@ -22,8 +22,8 @@ from roofline.errors import OptionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roofline.reproduce import Table
-    from roofline.validate.record import Measurement
+    from roofline.validate.records.record import Measurement
+    from roofline.validate.studies import Table
 
 app = typer.Typer(add_completion=False)
 
@@ -70,8 +70,8 @@ def reproduce(
     output: OutputOption = None,
 ) -> None:
     """Recompute a seed paper's tables and say cell by cell what agrees, and why the rest does not."""
-    from roofline.reproduce import PAPERS
-    from roofline.reproduce import reproduce as recompute
+    from roofline.validate.studies import PAPERS
+    from roofline.validate.studies import reproduce as recompute
 
     records = _records(paper, store, runs)
     tables = recompute(paper) if records is None else _decided(records, shortest=shortest)
@@ -97,7 +97,7 @@ def _draw(
     paper: str, folder: Path, runs: Path | None, records: Sequence[Measurement] | None
 ) -> None:
     from roofline.cli._progress import progress
-    from roofline.reproduce.figures import draw_figures
+    from roofline.validate.studies.figures import draw_figures
 
     with progress(f"figures of {paper}") as report:
         paths = draw_figures(paper, folder, runs, report, records=records)
@@ -106,10 +106,10 @@ def _draw(
 
 def _records(paper: str, store: Path | None, runs: Path | None) -> tuple[Measurement, ...] | None:
     """Return the records that are named, or None where the shipped ones serve."""
-    from roofline.reproduce.dlas_runs import latest
-    from roofline.validate.importers import read_runs
-    from roofline.validate.importers._registry import Facts
-    from roofline.validate.store import Store
+    from roofline.validate.records.importers import read_runs
+    from roofline.validate.records.importers._registry import Facts
+    from roofline.validate.records.store import Store
+    from roofline.validate.studies.dlas.runs import latest
 
     if paper != "dlas":
         if store is not None:
@@ -134,7 +134,7 @@ def _records(paper: str, store: Path | None, runs: Path | None) -> tuple[Measure
 
 
 def _decided(records: Sequence[Measurement], *, shortest: bool) -> tuple[Table, ...]:
-    from roofline.reproduce import dlas_runs
+    from roofline.validate.studies.dlas import runs as dlas_runs
 
     return dlas_runs.tables(records, shortest=shortest)
 

@@ -47,8 +47,8 @@ from roofline.errors import OptionError
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
-    from roofline.validate.compare import Comparison
-    from roofline.validate.record import Measurement
+    from roofline.validate.analysis.compare import Comparison
+    from roofline.validate.records.record import Measurement
     from roofline.workload import Workload
 
 app = typer.Typer(add_completion=False)
@@ -107,9 +107,9 @@ def validate(
 
     from roofline.cli._progress import progress
     from roofline.model import predict
-    from roofline.validate.compare import compare
-    from roofline.validate.measure import measure
-    from roofline.validate.store import Store, default_store
+    from roofline.validate.analysis.compare import compare
+    from roofline.validate.measuring.measure import measure
+    from roofline.validate.records.store import Store, default_store
 
     machine = this_machine(platform, threads)
     options = make_options(
@@ -181,7 +181,7 @@ def predict_layers(
         OptionError: No run has times of its kernels.
     """
     from roofline.model import predict
-    from roofline.validate.per_layer import layer_rows
+    from roofline.validate.measuring.kernel_times import layer_rows
 
     rows = [
         row
@@ -217,7 +217,7 @@ def this_machine(platform: str | None, threads: int) -> Platform:
         PlatformError: The file cannot be read, or has no mode for that many threads.
     """
     from roofline.spec import platform as find_platform
-    from roofline.validate.calibrate import kept_calibration, mode_name
+    from roofline.validate.calibration.calibrate import kept_calibration, mode_name
 
     if platform is not None:
         return find_platform(platform)
@@ -230,7 +230,7 @@ def this_machine(platform: str | None, threads: int) -> Platform:
 
 def machine_threads(machine: Platform) -> int:
     """Return the threads a calibrated platform's numbers are for, or 0 for every core."""
-    from roofline.validate.calibrate import mode_threads
+    from roofline.validate.calibration.calibrate import mode_threads
 
     return mode_threads(machine.key) or 0
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.compress.coupling import AttributeEdit, Edit, OperandEdit
+from roofline.compress.coupling._registry import AttributeEdit, Edit, OperandEdit
 from roofline.compress.labels import Labels
 from roofline.errors import CompressionError
 from roofline.node import Tensor

@@ -39,7 +39,7 @@ def prune(
         model: With weights they are ranked and cut; without, their dimensions shrink the same way.
         request: What to keep.
         name: For messages.
-        **binding: Sizes of open dimensions and values, as for `roofline.graph.resolve`.
+        **binding: Sizes of open dimensions and values, as for `roofline.graph.walking.resolve`.
 
     Raises:
         CompressionError: The request cannot be met exactly; the message names the layer or operator.

@@ -13,7 +13,7 @@ from roofline.compress.request import Pruning
 from roofline.compress.sparse_workload import with_stored_zeros
 from roofline.compress.sparsity import Sparsity, count_zeros, multiplying_weights, zeroed
 from roofline.compress.tensors import stored_tensors
-from roofline.compress.writers import WriteOptions, quantized
+from roofline.compress.writers._registry import WriteOptions, quantized
 from roofline.errors import CompressionError
 from roofline.precision import DATATYPES, packed_bytes
 from roofline.workload import Workload
@@ -87,7 +87,7 @@ def compress(
         model: With its weights.
         request: What to do.
         name: For messages and in the counts.
-        **binding: Sizes of open dimensions and values, as for `roofline.graph.resolve`.
+        **binding: Sizes of open dimensions and values, as for `roofline.graph.walking.resolve`.
 
     Raises:
         CompressionError: A part of the request cannot be met.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from roofline.compress.call import inner_nodes, layer_name
 from roofline.compress.changes import Change, changes
-from roofline.compress.coupling import Coupling, Producer, analyse
+from roofline.compress.coupling._registry import Coupling, Producer, analyse
 from roofline.compress.labels import FIXED, Labels
 from roofline.compress.request import Pruning, kept_count
 from roofline.compress.scores import Scorer, scorer

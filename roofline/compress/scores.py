@@ -13,7 +13,7 @@ from roofline.compress.tensors import stored_tensors, to_array
 if TYPE_CHECKING:
     import onnx
 
-    from roofline.compress.coupling import Producer
+    from roofline.compress.coupling._registry import Producer
 
 
 Scorer = Callable[["Producer"], "NDArray[np.float64] | None"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.compress.coupling import layer_name
+from roofline.compress.coupling._registry import layer_name
 from roofline.compress.formats import formats
 from roofline.compress.tensors import inlined, replace_data, stored_tensors, to_array
 from roofline.errors import CompressionError, did_you_mean

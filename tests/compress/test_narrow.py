@@ -10,8 +10,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from roofline.compress import Quantization, Request, compress
-from roofline.compress.write_ternary import ternary
-from roofline.compress.writers import WriteOptions, quantized
+from roofline.compress.writers._registry import WriteOptions, quantized
+from roofline.compress.writers.ternary import ternary
 from roofline.errors import CompressionError
 from roofline.workloads import build
 

@@ -13,8 +13,8 @@ import pytest
 import roofline
 from roofline.compress import Quantization, Request, compress
 from roofline.compress.quantization import parse_datatypes
-from roofline.compress.write_weights import symmetric
-from roofline.compress.writers import WriteOptions, quantized, writers
+from roofline.compress.writers._registry import WriteOptions, quantized, writers
+from roofline.compress.writers.weight_only import symmetric
 from roofline.errors import CompressionError, DatatypeError
 from roofline.workload import Workload
 from roofline.workloads import build

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from roofline.graph import resolve
 from roofline.graph.fusion import Group, fuse
-from roofline.graph.resolved import ResolvedGraph
+from roofline.graph.walking.resolved import ResolvedGraph
 from roofline.workload import Workload
 
 from ..conformance.graphs import model, node, values, weight

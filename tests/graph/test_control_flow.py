@@ -10,8 +10,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from roofline.graph import ResolvedGraph, resolve
-from roofline.graph.costs import call_costs
-from roofline.graph.liveness import activations
+from roofline.graph.totals.costs import call_costs
+from roofline.graph.totals.liveness import activations
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 

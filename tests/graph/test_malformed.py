@@ -292,7 +292,7 @@ def test_node_without_an_operator() -> None:
 
 def test_many_nested_branches_are_looked_into_once_each() -> None:
     """Twelve levels of If, both branches at each: 8191 graphs, whose names are asked for at every level."""
-    from roofline.graph import order
+    from roofline.graph.reading import order
 
     inner = helper.make_graph([call("Relu", "x", "y")], "leaf", [], [Y])
     for _ in range(12):

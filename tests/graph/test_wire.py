@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from roofline.errors import ModelError
 from roofline.graph import read
-from roofline.graph.wire import SMALL, skim
+from roofline.graph.reading.wire import SMALL, skim
 
 LIGHT = sorted((Path(onnx.__file__).parent / "backend/test/data/light").glob("*.onnx"))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from roofline.report import COLUMNS
-from roofline.reproduce.figures import figures
+from roofline.validate.studies.figures import figures
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -11,8 +11,8 @@ import pytest
 import roofline as rl
 from roofline.cli._report import gather
 from roofline.errors import RooflineError
-from roofline.validate.record import Job, Measurement, Status
-from roofline.validate.store import Store
+from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.store import Store
 
 
 def run(network: str, machine: str, variant: str = "dense", **changes: object) -> Measurement:

@@ -12,10 +12,14 @@ import pytest
 
 from roofline.cli import main
 from roofline.errors import OptionError
-from roofline.reproduce.dlas_page import SECTIONS, regenerated
-from roofline.reproduce.dlas_rules import Case, below
-from roofline.reproduce.dlas_runs import as_shipped, compared, latest, shipped, tables
-from roofline.reproduce.dlas_verdicts import (
+from roofline.validate.analysis.configurations import ROUND_MARGIN, configurations, speedups
+from roofline.validate.campaigns.grid import load
+from roofline.validate.records.record import Environment, Job, Measurement, Status, Turn
+from roofline.validate.records.store import import_csv
+from roofline.validate.studies.dlas.page import SECTIONS, regenerated
+from roofline.validate.studies.dlas.rules import Case, below
+from roofline.validate.studies.dlas.runs import as_shipped, compared, latest, shipped, tables
+from roofline.validate.studies.dlas.verdicts import (
     CONTRADICTED,
     HOLDS,
     MOSTLY,
@@ -24,10 +28,6 @@ from roofline.reproduce.dlas_verdicts import (
     Verdict,
     verdicts,
 )
-from roofline.validate.campaign import load
-from roofline.validate.derived import ROUND_MARGIN, configurations, speedups
-from roofline.validate.record import Environment, Job, Measurement, Status, Turn
-from roofline.validate.store import import_csv
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "dlas.md"

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from roofline.reproduce.dlas_rules import correlation
-from roofline.reproduce.dlas_runs import tables
-from roofline.reproduce.dlas_verdicts import CONTRADICTED, HOLDS, MOSTLY, OPEN
-from roofline.validate.record import Job, Measurement, Status
-from roofline.validate.store import Store
+from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.store import Store
+from roofline.validate.studies.dlas.rules import correlation
+from roofline.validate.studies.dlas.runs import tables
+from roofline.validate.studies.dlas.verdicts import CONTRADICTED, HOLDS, MOSTLY, OPEN
 
 NETWORKS = ("mobilenet_v1_cifar10", "resnet18_cifar10", "vgg16_cifar10")
 PRUNED, SPARSE = "keep-channels=0.5", "sparsity=0.95,csr"
@@ -107,7 +107,7 @@ def test_work_and_time():
     assert correlation([(0.0, 1.0), (1.0, 0.0), (2.0, -1.0)]) == pytest.approx(-1)
     assert correlation([(0.0, 1.0), (1.0, 1.0)]) == 0
     # Time in proportion to work: the observation is contradicted.
-    from roofline.validate.derived import configurations, macs
+    from roofline.validate.analysis.configurations import configurations, macs
 
     names = (*NETWORKS, "mobilenet_v2_cifar10")
     runs = [run(name, macs(configurations([run(name, 1)])[0]) / 1e6) for name in names]

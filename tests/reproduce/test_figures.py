@@ -10,9 +10,9 @@ pytest.importorskip("matplotlib")
 
 from roofline.cli import main
 from roofline.errors import OptionError
-from roofline.reproduce import PAPERS
-from roofline.reproduce.figures import draw_figures, figures
-from roofline.reproduce.qutibench_rows import measured, measured_in, points, roofs
+from roofline.validate.studies import PAPERS
+from roofline.validate.studies.figures import draw_figures, figures
+from roofline.validate.studies.qutibench.rows import measured, measured_in, points, roofs
 from roofline.workloads.published import table
 
 from .test_reproduce import FACTS, have_facts

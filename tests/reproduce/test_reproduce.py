@@ -9,10 +9,10 @@ import pytest
 
 from roofline.cli import main
 from roofline.errors import OptionError
-from roofline.reproduce import PAPERS, reproduce
-from roofline.reproduce.cells import Cell, Table, held
-from roofline.reproduce.qutibench_runs import squares
-from roofline.reproduce.turner import implied_sparsity
+from roofline.validate.studies import PAPERS, reproduce
+from roofline.validate.studies.cells import Cell, Table, held
+from roofline.validate.studies.qutibench.runs import squares
+from roofline.validate.studies.turner.published import implied_sparsity
 from roofline.workloads.turner_memory import MEBIBYTE, PLAIN, dense_kernel, memory, sparse_kernel
 
 FACTS = (

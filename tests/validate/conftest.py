@@ -49,7 +49,7 @@ def fake_backend(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text("[roofline.backends]\nfake = fake_backend\n")
     (site / "fake_backend.py").write_text((HERE / "fake_backend.py").read_text())
     monkeypatch.setenv("PYTHONPATH", str(site) + os.pathsep + os.environ.get("PYTHONPATH", ""))
-    from roofline.validate.backend import backends
+    from roofline.validate.measuring.backend import backends
 
     assert "onnxruntime" in backends
     if "fake" not in backends:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from roofline.validate.backend import Artifact, backends
+from roofline.validate.measuring.backend import Artifact, backends
 
 
 class FakeSession:

@@ -13,10 +13,10 @@ import sys
 import time
 from pathlib import Path
 
-from roofline.validate.campaign import load
-from roofline.validate.campaign_run import run_tasks, state
-from roofline.validate.record import Job, Measurement, Status
-from roofline.validate.store import Store
+from roofline.validate.campaigns.grid import load
+from roofline.validate.campaigns.runner import run_tasks, state
+from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.store import Store
 
 
 def measure_point(point):

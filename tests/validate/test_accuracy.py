@@ -16,10 +16,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from roofline.cli import main
 from roofline.errors import MeasurementError, OptionError, RooflineError, StoreError, TableError
-from roofline.validate.accuracy import evaluate, wilson_interval, with_accuracy
-from roofline.validate.labelled import Labelled, Preparation, read_labelled
-from roofline.validate.record import Job, Measurement, Reported, Status
-from roofline.validate.store import Store
+from roofline.validate.accuracy.datasets import Labelled, Preparation, read_labelled
+from roofline.validate.accuracy.evaluation import evaluate, wilson_interval, with_accuracy
+from roofline.validate.records.record import Job, Measurement, Reported, Status
+from roofline.validate.records.store import Store
 
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("onnxruntime")

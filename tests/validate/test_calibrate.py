@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from roofline.spec import from_mapping, in_mode, platform
-from roofline.validate import _probe
-from roofline.validate.calibrate import (
+from roofline.validate.calibration import library_probe as _probe
+from roofline.validate.calibration.calibrate import (
     Roofs,
     calibrate,
     mode_name,

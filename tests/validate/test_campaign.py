@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from roofline.errors import MeasurementError, NetworkError, OptionError, StoreError
-from roofline.validate.campaign import Point, load, shipped
-from roofline.validate.campaign_run import (
+from roofline.validate.campaigns.grid import Point, load, shipped
+from roofline.validate.campaigns.runner import (
     Retry,
     Task,
     local_measure,
@@ -22,8 +22,8 @@ from roofline.validate.campaign_run import (
     run_tasks,
     state,
 )
-from roofline.validate.record import Environment, Job, Measurement, Protocol, Status, Turn
-from roofline.validate.store import Store
+from roofline.validate.records.record import Environment, Job, Measurement, Protocol, Status, Turn
+from roofline.validate.records.store import Store
 
 pytest.importorskip("onnxruntime", reason="the reference is computed by ONNX Runtime")
 
@@ -381,7 +381,7 @@ def test_the_campaigns_in_the_documentation_can_be_run(tmp_path, page):
 
 
 def test_the_estimate_is_corrected_by_what_runs_took():
-    from roofline.validate._campaign_estimate import estimate, seconds
+    from roofline.validate.campaigns.estimate import estimate, seconds
 
     once, point = 1e9, Point("mlp", tuning="tuned", trials=10, budget_s=50)
     assert seconds(point, once, 1000) > seconds(point, once, 0) + 49

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from roofline.validate.campaign import load
-from roofline.validate.campaign_run import run_tasks, state
-from roofline.validate.store import Store
+from roofline.validate.campaigns.grid import load
+from roofline.validate.campaigns.runner import run_tasks, state
+from roofline.validate.records.store import Store
 
 SCRIPT = Path(__file__).with_name("killed_campaign.py")
 

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from roofline.cli import main
-from roofline.validate.campaign import load
-from roofline.validate.derived import KINDS
-from roofline.validate.record import Job, Measurement, Status, Turn
-from roofline.validate.store import Store
+from roofline.validate.analysis.configurations import KINDS
+from roofline.validate.campaigns.grid import load
+from roofline.validate.records.record import Job, Measurement, Status, Turn
+from roofline.validate.records.store import Store
 
 CAMPAIGN = """
 schema_version: 1

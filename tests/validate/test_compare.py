@@ -6,8 +6,8 @@ import pytest
 
 from roofline.model import predict
 from roofline.spec import from_mapping, in_mode
-from roofline.validate.compare import compare, frame
-from roofline.validate.record import Check, Job, Measurement, Status
+from roofline.validate.analysis.compare import compare, frame
+from roofline.validate.records.record import Check, Job, Measurement, Status
 from roofline.workload import Workload
 
 # 100 OP/s, 10 B/s outside and 50 B/s inside a cache of 40 B: the ridge lies at 10 OP/B.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from roofline.validate import demo
-from roofline.validate.backend import backends
+from roofline.validate.demo.run import run as demo
+from roofline.validate.measuring.backend import backends
 
 missing = [name for name in ("tvm", "onnxruntime") if backends.get(name).missing()]
 pytestmark = pytest.mark.skipif(bool(missing), reason=f"not installed: {missing}")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from roofline.validate.derived import (
+from roofline.validate.analysis.configurations import (
     CHANNELS,
     DENSE,
     WEIGHTS,
@@ -13,7 +13,7 @@ from roofline.validate.derived import (
     speedups,
     tuning_gains,
 )
-from roofline.validate.record import Job, Measurement, Status
+from roofline.validate.records.record import Job, Measurement, Status
 
 NETWORK = "mobilenet_v1_cifar10"
 

@@ -18,12 +18,17 @@ from roofline.compress.sparsity import count_zeros, multiplying_weights, zero_co
 from roofline.compress.tensors import stored_tensors, to_array
 from roofline.errors import MissingPackageError, NetworkError, OptionError
 from roofline.spec import platform
-from roofline.validate.accuracy import evaluate, wilson_interval
-from roofline.validate.digits import experiment, networks, results
-from roofline.validate.digits.data import Split
-from roofline.validate.digits.experiment import Plan
-from roofline.validate.digits.variants import CALIBRATION_IMAGES, VARIANTS, make, train_dense
-from roofline.validate.labelled import Labelled
+from roofline.validate.accuracy.datasets import Labelled
+from roofline.validate.accuracy.evaluation import evaluate, wilson_interval
+from roofline.validate.studies.digits import experiment, networks, results
+from roofline.validate.studies.digits.data import Split
+from roofline.validate.studies.digits.experiment import Plan
+from roofline.validate.studies.digits.variants import (
+    CALIBRATION_IMAGES,
+    VARIANTS,
+    make,
+    train_dense,
+)
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "digits.md"
@@ -82,7 +87,7 @@ class TestNetworks:
 class TestData:
     def test_the_split_keeps_every_image_once_and_classes_even(self) -> None:
         datasets = pytest.importorskip("sklearn.datasets")
-        from roofline.validate.digits.data import load
+        from roofline.validate.studies.digits.data import load
 
         split = load()
         bunch = datasets.load_digits()
@@ -130,7 +135,7 @@ class TestCommand:
     def test_an_error_is_one_line(self, tmp_path: Path) -> None:
         program = (
             "import sys; sys.modules['torch'] = None; sys.argv = ['digits', '-o', sys.argv[1]]; "
-            "from roofline.validate.digits.__main__ import main; main()"
+            "from roofline.validate.studies.digits.__main__ import main; main()"
         )
         folder = tmp_path / "out"
         done = subprocess.run(
@@ -146,7 +151,7 @@ class TestCommand:
 
     def test_help_names_every_option_and_what_to_install(self) -> None:
         done = subprocess.run(
-            [sys.executable, "-m", "roofline.validate.digits", "--help"],
+            [sys.executable, "-m", "roofline.validate.studies.digits", "--help"],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         for word in ("--output", "--machine", "--epochs", "--trials", "--budget-s", "experiments"):
@@ -157,14 +162,14 @@ class TestCommand:
 def split() -> Split:
     pytest.importorskip("torch")
     pytest.importorskip("sklearn")
-    from roofline.validate.digits.data import load
+    from roofline.validate.studies.digits.data import load
 
     return load()
 
 
 @pytest.fixture(scope="module")
 def dense(split: Split):
-    from roofline.validate.digits.training import Schedule
+    from roofline.validate.studies.digits.training import Schedule
 
     return train_dense("digits_mlp", split, Schedule(epochs=8))
 
@@ -177,7 +182,7 @@ class TestTraining:
         return evaluate(model.SerializeToString(), test, name="digits").top1
 
     def short(self):
-        from roofline.validate.digits.training import Schedule
+        from roofline.validate.studies.digits.training import Schedule
 
         return Schedule(epochs=4, rate=1e-3)
 
@@ -186,7 +191,7 @@ class TestTraining:
         assert self.accuracy(dense, split) > 0.93
 
     def test_training_repeats(self, dense, split) -> None:
-        from roofline.validate.digits.training import Schedule
+        from roofline.validate.studies.digits.training import Schedule
 
         again = train_dense("digits_mlp", split, Schedule(epochs=8))
         assert again.SerializeToString() == dense.SerializeToString()
@@ -229,7 +234,7 @@ class TestTraining:
 
     def test_what_is_written_is_what_was_trained(self, dense, split) -> None:
         """Two-bit weights and their scale are exactly the values that the last step of training used."""
-        from roofline.validate.digits.training import train
+        from roofline.validate.studies.digits.training import train
 
         model = make(KEYS["w2a32_trained"], dense, split, self.short())
         wide = train(dense, split.train_images, split.train_labels, self.short(), ternary=True)
@@ -374,9 +379,9 @@ class TestShippedResults:
             "package-data"
         ]["roofline.validate"]
         packaged = {path for pattern in patterns for path in (ROOT / "validate").glob(pattern)}
-        assert {ROOT / f"validate/digits/{name}" for name in ("results.csv", "machine.yaml")} <= (
-            packaged
-        )
+        assert {
+            ROOT / f"validate/studies/digits/{name}" for name in ("results.csv", "machine.yaml")
+        } <= (packaged)
 
 
 @pytest.fixture(scope="module")
@@ -434,4 +439,4 @@ class TestPage:
             file = f"images/digits_{name}.png"
             assert f"({file})" in page
             assert (DOCS.parent / file).read_bytes().startswith(b"\x89PNG")
-        assert (DOCS.parent / "../validate/digits/results.csv").is_file()
+        assert (DOCS.parent / "../validate/studies/digits/results.csv").is_file()

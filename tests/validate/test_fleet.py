@@ -11,12 +11,12 @@ import time
 import pytest
 
 from roofline.errors import OptionError
-from roofline.validate._tracker import LOST, NO_BOARD, BoardError, Tracker, parse_tracker
-from roofline.validate.campaign import Point, load
-from roofline.validate.campaign_run import Task
-from roofline.validate.fleet import spread
-from roofline.validate.record import Job, Measurement, Status
-from roofline.validate.store import Store
+from roofline.validate.campaigns.fleet import spread
+from roofline.validate.campaigns.grid import Point, load
+from roofline.validate.campaigns.runner import Task
+from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.store import Store
+from roofline.validate.tvm.boards.tracker import LOST, NO_BOARD, BoardError, Tracker, parse_tracker
 
 MAGIC = struct.pack("<i", 0x2F271)
 SUMMARY = [0, {"queue_info": {}, "server_info": [

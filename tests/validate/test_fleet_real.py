@@ -13,13 +13,13 @@ import time
 import pytest
 
 from roofline.errors import MeasurementError
-from roofline.validate._tracker import BoardError, Tracker, use_tracker
-from roofline.validate.campaign import load
-from roofline.validate.campaign_run import state
-from roofline.validate.fleet import board_measure, spread
-from roofline.validate.measure import Options, measure
-from roofline.validate.record import Protocol, Status
-from roofline.validate.store import Store
+from roofline.validate.campaigns.fleet import board_measure, spread
+from roofline.validate.campaigns.grid import load
+from roofline.validate.campaigns.runner import state
+from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.records.record import Protocol, Status
+from roofline.validate.records.store import Store
+from roofline.validate.tvm.boards.tracker import BoardError, Tracker, use_tracker
 
 pytestmark = [pytest.mark.tvm, pytest.mark.slow]
 for package in ("tvm", "tornado", "cloudpickle", "onnxruntime"):

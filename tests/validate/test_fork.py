@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from roofline.validate._fork import Outcome, race
+from roofline.validate.tvm.tuning.forked_timing import Outcome, race
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

@@ -10,9 +10,9 @@ import roofline
 from roofline.cli import main
 from roofline.errors import OptionError
 from roofline.spec import platform
-from roofline.validate.derived import configurations, pairs
-from roofline.validate.gains import orthogonality_of, predicted_speedup, squares
-from roofline.validate.record import Job, Measurement, Status
+from roofline.validate.analysis.configurations import configurations, pairs
+from roofline.validate.analysis.gains import orthogonality_of, predicted_speedup, squares
+from roofline.validate.records.record import Job, Measurement, Status
 
 HALF = "keep-channels=0.5"
 

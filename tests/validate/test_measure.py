@@ -17,9 +17,9 @@ from roofline.errors import (
     NetworkError,
     OptionError,
 )
-from roofline.validate.backend import backends
-from roofline.validate.measure import Options, measure
-from roofline.validate.record import Protocol, Status
+from roofline.validate.measuring.backend import backends
+from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.records.record import Protocol, Status
 
 pytest.importorskip("onnxruntime", reason="the reference is computed by ONNX Runtime")
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from roofline.validate.calibrate import Roofs, platform_yaml
-from roofline.validate.store import Store
+from roofline.validate.calibration.calibrate import Roofs, platform_yaml
+from roofline.validate.records.store import Store
 
 pytest.importorskip("onnxruntime", reason="the runs are ONNX Runtime's")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from roofline.validate._onnx_expand import expand
-from roofline.validate.backend import UnsupportedModelError
+from roofline.validate.measuring.backend import UnsupportedModelError
+from roofline.validate.onnx_rewrite.expand import expand
 
 from .small_models import info, model_of
 

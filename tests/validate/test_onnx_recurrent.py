@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from roofline.validate._onnx_expand import expand
-from roofline.validate.backend import UnsupportedModelError
+from roofline.validate.measuring.backend import UnsupportedModelError
+from roofline.validate.onnx_rewrite.expand import expand
 
 ort = pytest.importorskip("onnxruntime", reason="the reference needs onnxruntime")
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}

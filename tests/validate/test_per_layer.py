@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 import roofline
-from roofline.validate.measure import Options, measure
-from roofline.validate.per_layer import layer_rows, mapped, unmapped
-from roofline.validate.record import (
+from roofline.validate.measuring.kernel_times import layer_rows, mapped, unmapped
+from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.records.reading import from_dict
+from roofline.validate.records.record import (
     Job,
     KernelTime,
     Measurement,
     Protocol,
     Status,
 )
-from roofline.validate.record_reading import from_dict
 
 # x[2, 8] · W[8, 16], relu, · V[16, 4], softmax
 FIRST, SECOND = 2 * 8 * 16, 2 * 16 * 4

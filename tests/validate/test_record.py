@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roofline.errors import StoreError
-from roofline.validate.record import (
+from roofline.validate.records.reading import from_dict
+from roofline.validate.records.record import (
     SCHEMA_VERSION,
     Check,
     Environment,
@@ -18,7 +19,6 @@ from roofline.validate.record import (
     Reported,
     Status,
 )
-from roofline.validate.record_reading import from_dict
 
 CHECKED = Check("onnxruntime", 1e-7, 1e-6, 1e-3)
 

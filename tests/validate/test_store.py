@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 
 from roofline.errors import StoreError
-from roofline.validate.record import Job, Measurement, Status
-from roofline.validate.store import (
+from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.store import (
     STORE_VERSION,
     Store,
     export_csv,
@@ -122,8 +122,8 @@ def test_an_error_on_a_full_disk_says_so_whatever_sqlite_calls_it(tmp_path, monk
 _WRITER = """
 import sys
 from pathlib import Path
-from roofline.validate.record import Job, Measurement, Status
-from roofline.validate.store import Store
+from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.store import Store
 with Store(Path(sys.argv[1])) as store:
     for number in range(int(sys.argv[2]), 10**9):
         store.add(Measurement(Job("mlp", sys.argv[3], batch=number), Status.OK, samples_s=(1.0,) * 150))
@@ -178,7 +178,7 @@ def test_two_processes_write_one_store(tmp_path):
 _OPENER = """
 import sys, time
 from pathlib import Path
-from roofline.validate.store import Store
+from roofline.validate.records.store import Store
 while time.time() < float(sys.argv[2]):
     pass
 with Store(Path(sys.argv[1])) as store:

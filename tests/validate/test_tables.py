@@ -6,11 +6,19 @@ import sys
 import pytest
 
 from roofline.errors import OptionError, StoreError
-from roofline.validate.importers import read_runs
-from roofline.validate.importers._registry import Facts
-from roofline.validate.record import Check, Environment, Job, Measurement, Protocol, Status, Turn
-from roofline.validate.store import Store
-from roofline.validate.tables import exported, import_parquet
+from roofline.validate.records.files import exported, import_parquet
+from roofline.validate.records.importers import read_runs
+from roofline.validate.records.importers._registry import Facts
+from roofline.validate.records.record import (
+    Check,
+    Environment,
+    Job,
+    Measurement,
+    Protocol,
+    Status,
+    Turn,
+)
+from roofline.validate.records.store import Store
 
 RUNS = [
     Measurement(

@@ -26,7 +26,7 @@ NETWORKS = (
 
 
 def both(path: Path, inputs: dict[str, np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    from roofline.validate._torch_graph import build_module
+    from roofline.validate.torch_runtime.graph import build_module
 
     module = build_module(path)
     with torch.no_grad():
@@ -100,8 +100,8 @@ def test_operator(case: str, tmp_path: Path) -> None:
 
 
 def test_unknown_operator_is_named(tmp_path: Path) -> None:
-    from roofline.validate._torch_graph import build_module
-    from roofline.validate.backend import UnsupportedModelError
+    from roofline.validate.measuring.backend import UnsupportedModelError
+    from roofline.validate.torch_runtime.graph import build_module
 
     graph = helper.make_graph(
         [helper.make_node("NonZero", ["x"], ["y"])],

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from roofline.errors import MeasurementError
-from roofline.validate._tvm_algorithms import ALGORITHMS, algorithm, apply
+from roofline.validate.tvm.algorithms import ALGORITHMS, algorithm, apply
 
 pytestmark = pytest.mark.tvm
 

@@ -7,10 +7,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from roofline.validate._tvm_import import by_position, rewrite, unsupported
-from roofline.validate.backend import backends
-from roofline.validate.measure import Options, measure
-from roofline.validate.record import Protocol, Status
+from roofline.validate.measuring.backend import backends
+from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.records.record import Protocol, Status
+from roofline.validate.tvm.importing import by_position, rewrite, unsupported
 
 PROTOCOL = Protocol(runs=20, sampling_s=5.0, time_limit_s=300.0)
 OPSETS = [helper.make_opsetid("", 13)]

@@ -9,11 +9,11 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from roofline.validate._tvm_algorithms import Convolution
-from roofline.validate._tvm_best import Choices, candidates, one_convolution
-from roofline.validate.backend import backends
-from roofline.validate.measure import Options, measure
-from roofline.validate.record import Protocol, Status
+from roofline.validate.measuring.backend import backends
+from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.records.record import Protocol, Status
+from roofline.validate.tvm.algorithms import Convolution
+from roofline.validate.tvm.tuning.algorithm_choice import Choices, candidates, one_convolution
 
 PLAIN = Convolution(1, 16, 8, 8, 32, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 1, "float32", "float32")
 POINTWISE = Convolution(1, 16, 8, 8, 32, (1, 1), (1, 1), (0,) * 4, (1, 1), 1, "float32", "float32")
@@ -92,8 +92,8 @@ def decide(folder, tuning: str) -> None:
     """Write down an algorithm for each layer, as choosing would have."""
     import tvm
 
-    from roofline.validate._tvm_plan import lanes
-    from roofline.validate._tvm_setup import local_target
+    from roofline.validate.tvm.plan import lanes
+    from roofline.validate.tvm.setup import local_target
 
     target = local_target(tvm, 1)
     place = folder / "tvm" / f"algorithms-{target.attrs['mcpu']}-{lanes(target)}-{tuning}.json"
@@ -144,9 +144,9 @@ def test_a_tuned_mix_leaves_no_kernel_untuned(mixed, tmp_path) -> None:
 def test_choosing_times_every_algorithm_and_takes_the_fastest(tmp_path) -> None:
     import tvm
 
-    from roofline.validate import _tvm_search as tiling
-    from roofline.validate._tvm_best import choose
-    from roofline.validate._tvm_setup import local_target
+    from roofline.validate.tvm.blocked import tile_search as tiling
+    from roofline.validate.tvm.setup import local_target
+    from roofline.validate.tvm.tuning.algorithm_choice import choose
 
     path = tmp_path / "choices.json"
     chosen = choose(

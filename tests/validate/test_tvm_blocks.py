@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from roofline.validate._tvm_plan import Computation
+from roofline.validate.tvm.plan import Computation
 
 pytestmark = pytest.mark.tvm
 
@@ -35,8 +35,8 @@ def error(model: bytes, shape: list[int], tmp_path, *, every_tile: bool = False)
     ort = pytest.importorskip("onnxruntime", reason="the reference needs onnxruntime")
     from tvm import relax
 
-    from roofline.validate import _tvm_search
-    from roofline.validate._tvm_import import import_model
+    from roofline.validate.tvm.blocked import tile_search as _tvm_search
+    from roofline.validate.tvm.importing import import_model
 
     (tmp_path / "model.onnx").write_bytes(model)
     target = tvm.target.Target({"kind": "llvm", "mcpu": "x86-64-v3", "num-cores": 1})
@@ -65,7 +65,7 @@ class Picked:
         self.last = True
 
     def __call__(self, kernel):
-        from roofline.validate._tvm_tiles import neighbours, tiles
+        from roofline.validate.tvm.blocked.tiles import neighbours, tiles
 
         first = tiles(kernel)
         found = list(dict.fromkeys([*first, *neighbours(kernel, first[0])]))
@@ -148,8 +148,8 @@ def test_layers_between(channels, tmp_path) -> None:
 
 
 def test_findings_are_kept(tmp_path) -> None:
-    from roofline.validate._tvm_search import Findings
-    from roofline.validate._tvm_tiles import Kernel, Tile
+    from roofline.validate.tvm.blocked.tile_search import Findings
+    from roofline.validate.tvm.blocked.tiles import Kernel, Tile
 
     kernel = Kernel("blocked_conv2d", (1, 4, 8, 8, 16), (4, 3, 3, 16), "s1x1 d1x1 g1", 3, True)
     other = Kernel("blocked_conv2d", (1, 4, 8, 8, 16), (4, 3, 3, 16), "s2x2 d1x1 g1", 3, True)

@@ -40,7 +40,7 @@ def test_verbs_know_their_options(command: str) -> None:
     assert context.params
     algorithm = context.params.get("algorithm")
     if algorithm:
-        from roofline.validate._tvm_plan import ALGORITHMS
+        from roofline.validate.tvm.plan import ALGORITHMS
 
         assert algorithm in ALGORITHMS
 
@@ -71,7 +71,7 @@ def test_markers_come_in_pairs() -> None:
 
 
 def test_every_algorithm_is_described() -> None:
-    from roofline.validate._tvm_plan import ALGORITHMS
+    from roofline.validate.tvm.plan import ALGORITHMS
 
     described = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
     assert set(ALGORITHMS) - {"default"} <= described
@@ -89,7 +89,7 @@ def test_a_table_goes_between_its_markers(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_ratios_are_medians_of_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    from roofline.validate.record import Job, Measurement, Status
+    from roofline.validate.records.record import Job, Measurement, Status
 
     ladder = script("tvm_ladder", monkeypatch)
 

@@ -9,9 +9,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from roofline.validate.backend import backends
-from roofline.validate.measure import Options, measure
-from roofline.validate.record import Protocol, Status
+from roofline.validate.measuring.backend import backends
+from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.records.record import Protocol, Status
 
 from . import small_models
 from .small_models import info

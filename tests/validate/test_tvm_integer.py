@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from roofline.validate._tvm_integer import use_integers
+from roofline.validate.tvm.integer import use_integers
 
 pytestmark = pytest.mark.tvm
 
@@ -105,9 +105,10 @@ def test_blocks_of_integers_are_exact(
     tvm = pytest.importorskip("tvm", reason="apache-tvm is not installed")
     from tvm import relax
 
-    from roofline.validate import _tvm_search, _tvm_setup
-    from roofline.validate._tvm_import import import_model
-    from roofline.validate._tvm_plan import Computation
+    from roofline.validate.tvm import setup as _tvm_setup
+    from roofline.validate.tvm.blocked import tile_search as _tvm_search
+    from roofline.validate.tvm.importing import import_model
+    from roofline.validate.tvm.plan import Computation
 
     target = _tvm_setup.local_target(_tvm_setup.load_tvm(), 1)
     if not tvm.target.codegen.target_has_features("avx512vnni", target):

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from roofline.validate._tvm_sparse import FORMS, apply_sparse, compress
+from roofline.validate.tvm.sparse import FORMS, apply_sparse, compress
 
 pytestmark = pytest.mark.tvm
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
-from roofline.validate.measure import Options, measure
-from roofline.validate.record import Protocol, Status
+from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.records.record import Protocol, Status
 
 pytestmark = [pytest.mark.tvm, pytest.mark.slow]
 pytest.importorskip("tvm")

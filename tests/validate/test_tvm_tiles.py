@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from roofline.validate._tvm_search import findings_for
-from roofline.validate._tvm_tiles import Kernel, Tile, neighbours, tiles
-from roofline.validate.backend import backends
+from roofline.validate.measuring.backend import backends
+from roofline.validate.tvm.blocked.tile_search import findings_for
+from roofline.validate.tvm.blocked.tiles import Kernel, Tile, neighbours, tiles
 
 FILES = sorted((Path(__file__).parents[2] / "validate" / "tiles").glob("*.json"))
 ENTRIES = [
@@ -62,12 +62,12 @@ def test_tiles_serve_their_processor_and_width_alone(tmp_path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(bool(backends.get("tvm").missing()), reason="TVM is missing")
 def test_resnet50_finds_every_kernel_in_what_ships(tmp_path) -> None:
-    from roofline.validate import _tvm_search as search
-    from roofline.validate._model import make_runnable
-    from roofline.validate._tvm_import import import_model
-    from roofline.validate._tvm_plan import Computation
-    from roofline.validate._tvm_setup import load_tvm
-    from roofline.validate._tvm_tune import unscheduled
+    from roofline.validate.measuring.runnable_model import make_runnable
+    from roofline.validate.tvm.blocked import tile_search as search
+    from roofline.validate.tvm.importing import import_model
+    from roofline.validate.tvm.plan import Computation
+    from roofline.validate.tvm.setup import load_tvm
+    from roofline.validate.tvm.tuning.metaschedule import unscheduled
 
     target = load_tvm().target.Target({"kind": "llvm", "mcpu": "znver4", "num-cores": 1})
     made = make_runnable("resnet50", batch=1, dims={}, seed=0, folder=tmp_path)

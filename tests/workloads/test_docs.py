@@ -7,7 +7,7 @@ import pytest
 
 import roofline
 from roofline.cli.verb_reproduce import _scorecard
-from roofline.reproduce import PAPERS, reproduce
+from roofline.validate.studies import PAPERS, reproduce
 from roofline.workloads import build, networks
 from roofline.workloads._builder import Builder
 

@@ -11,7 +11,7 @@ from roofline.graph.fusion import _epilogues, _patterns
 from roofline.graph.fusion._datatype import arithmetic, peak_of
 from roofline.graph.fusion._view import Block, View
 from roofline.graph.fusion.group import Group, report
-from roofline.graph.resolved import ResolvedGraph
+from roofline.graph.walking.resolved import ResolvedGraph
 from roofline.node import Tensor
 from roofline.ops import Kind, lookup
 

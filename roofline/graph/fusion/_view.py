@@ -12,7 +12,7 @@ from typing import Any
 
 from roofline.errors import ModelError
 from roofline.graph.fusion._kinds import Role, is_view, role
-from roofline.graph.resolved import ResolvedGraph, ResolvedNode
+from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.node import Array, Node, Tensor
 from roofline.ops import lookup
 

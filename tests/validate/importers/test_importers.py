@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from roofline.errors import TableError
-from roofline.validate.importers import importers, read_runs
-from roofline.validate.importers._registry import Facts
+from roofline.validate.records.importers import importers, read_runs
+from roofline.validate.records.importers._registry import Facts
 
 FACTS = Facts(network="net", machine="box", datatype="fp16", batch=2)
 PORTAL = (

@@ -1,0 +1,114 @@
+"""Channel coupling of convolutions, transposed convolutions and their quantized forms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from roofline.compress.coupling._registry import Axes, Call, Labels, Results, couples, like_block
+
+KERNEL = "kernel positions are not channels"
+
+
+@couples("Conv")
+def conv(call: Call) -> Results:
+    """Tie input channels to the filters' depth; one filter makes one output channel.
+
+    Groups keep equal sizes: the same positions of every group go. In a depthwise convolution a group goes whole.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__Conv.html
+    """
+    return [_convolve(call, 0, 1, (2,))]
+
+
+@couples("ConvInteger")
+def conv_integer(call: Call) -> Results:
+    """Convolve 8-bit integers: x, w, and the zero point of each.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__ConvInteger.html
+    """
+    return [_convolve(call, 0, 1, (3,))]
+
+
+@couples("QLinearConv")
+def qlinear_conv(call: Call) -> Results:
+    """Convolve with scales and zero points: x at 0, w at 3 with one scale per filter or one for all, bias at 8.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__QLinearConv.html
+    """
+    return [_convolve(call, 0, 3, (4, 5, 8))]
+
+
+@couples("FusedConv", domain="com.microsoft")
+def fused_conv(call: Call) -> Results:
+    """Convolve, add the operand at 3, activate.
+
+    Spec: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.FusedConv
+    """
+    result = _convolve(call, 0, 1, (2,))
+    if call.has(3):
+        for ours, theirs in zip(result, call.axes(3), strict=True):
+            call.tie(ours, theirs)
+    return [result]
+
+
+@couples("ConvTranspose")
+def conv_transpose(call: Call) -> Results:
+    """Tie input channels to the first axis of the filters; the second axis makes output channels, per group.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
+    """
+    x, w = call.axes(0), call.axes(1)
+    for labels in w[2:]:
+        call.fix(labels, KERNEL)
+    group = call.integer("group", 1)
+    call.tie(x[1], w[0])
+    if group == 1:
+        made = w[1]
+        call.produce(1, 1)
+    elif len(w[1]) == 1 and len(x[1]) == group:
+        made = w[0]
+        call.produce(1, 0)
+        call.count_attribute("group", x[1])
+    else:
+        _tie_rows(call, like_block(x[1], group))
+        made = np.tile(w[1], group)
+        call.produce(1, 1)
+    if call.has(2):
+        call.tie(call.axes(2)[0], made)
+    return [_result(call, x, made)]
+
+
+def _convolve(call: Call, data: int, weight: int, per_filter: tuple[int, ...]) -> Axes:
+    x, w = call.axes(data), call.axes(weight)
+    for labels in w[2:]:
+        call.fix(labels, KERNEL)
+    group = call.integer("group", 1)
+    channels, filters = len(x[1]), len(w[0])
+    if group == 1:
+        call.tie(x[1], w[1])
+    elif channels == group:
+        call.tie(np.repeat(x[1], filters // group), w[0])
+        call.count_attribute("group", x[1])
+    else:
+        for row in like_block(x[1], group):
+            call.tie(row, w[1])
+        _tie_rows(call, like_block(w[0], group))
+    call.produce(weight, 0)
+    for position in per_filter:
+        axes = call.axes(position)
+        if axes and len(axes[0]) == filters:
+            call.tie(axes[0], w[0])
+    return _result(call, x, w[0])
+
+
+def _result(call: Call, x: Axes, made: Labels) -> Axes:
+    for labels in x[2:]:
+        call.fix(labels, "positions in space are not channels")
+    shape = call.output_axes()
+    space = shape[2:] if shape is not None else tuple(np.zeros(0, np.int64) for _ in x[2:])
+    return (x[0], made, *space)
+
+
+def _tie_rows(call: Call, rows: Labels) -> None:
+    for row in rows[1:]:
+        call.tie(rows[0], row)

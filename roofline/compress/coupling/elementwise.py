@@ -1,0 +1,96 @@
+"""Channel coupling of elementwise operators: what is added or multiplied goes together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from roofline.compress.coupling._registry import Axes, Call, Labels, Results, couples
+
+UNARY = (
+    "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Bernoulli", "BitwiseNot", "Cast", "Ceil", "Celu",
+    "Clip", "Cos", "Cosh", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity", "IsInf",
+    "IsNaN", "LeakyRelu", "Log", "Mish", "Neg", "Not", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid",
+    "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu",
+)  # fmt: skip
+NARY = (
+    "Add", "And", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Equal", "Greater", "GreaterOrEqual",
+    "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod", "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "Where", "Xor",
+)  # fmt: skip
+
+
+@couples(*UNARY)
+def unary(call: Call) -> Results:
+    """Pass the labels of the first operand on (bounds of Clip are scalars)."""
+    return [call.axes(0)]
+
+
+@couples("Dropout")
+def dropout(call: Call) -> Results:
+    """Pass the labels on; the mask has them too."""
+    return [call.axes(0), call.axes(0)]
+
+
+@couples(*NARY)
+def nary(call: Call) -> Results:
+    """Tie the operands' axes as they broadcast."""
+    axis = call.attribute("axis")
+    if axis is not None and call.opset < 7:
+        return call.block("broadcasts in the form that version 7 of the operator set replaced")
+    return [broadcast(call, [call.axes(i) for i in range(len(call.node.input))])]
+
+
+@couples("QuickGelu", "Gelu", "FastGelu", "BiasGelu", domain="com.microsoft")
+def gelu(call: Call) -> Results:
+    """Activate, after an optional bias is added."""
+    return [broadcast(call, [call.axes(0), call.axes(1)]) if call.has(1) else call.axes(0)]
+
+
+@couples("QLinearAdd", "QLinearMul", domain="com.microsoft")
+def qlinear_binary(call: Call) -> Results:
+    """Tie A at 0 and B at 3; scales and zero points are scalars."""
+    return [broadcast(call, [call.axes(0), call.axes(3)])]
+
+
+@couples("QLinearSigmoid", "QLinearLeakyRelu", domain="com.microsoft")
+def qlinear_unary(call: Call) -> Results:
+    """Pass the labels of the first operand on."""
+    return [call.axes(0)]
+
+
+@couples("Expand")
+def expand(call: Call) -> Results:
+    """Broadcast to a shape; an axis that it repeats is free until something else fixes it.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__Expand.html
+    """
+    x, shape, target = call.axes(0), call.output_shape(), call.integers(1)
+    if shape is None:
+        call.fix_all(x, "expands to a shape that is not known")
+        return [None]
+    padded = (*(np.zeros(1, np.int64) for _ in range(len(shape) - len(x))), *x)
+    result = tuple(
+        labels if len(labels) == size else call.fresh(size)
+        for labels, size in zip(padded, shape, strict=True)
+    )
+    if target is not None:
+        offset = len(shape) - len(target)
+        call.count_entries(
+            1, target, {i: (result[i + offset],) for i, size in enumerate(target) if size > 1}
+        )
+    return [result]
+
+
+def broadcast(call: Call, operands: Sequence[Axes]) -> Axes:
+    """Tie axes as numpy broadcasts them, and return the labels of the result."""
+    rank = max(len(axes) for axes in operands)
+    result: list[Labels] = []
+    for back in range(rank, 0, -1):
+        aligned = [axes[-back] for axes in operands if len(axes) >= back]
+        widest = max(aligned, key=len)
+        full = [labels for labels in aligned if len(labels) == len(widest)]
+        for labels in full[1:]:
+            call.tie(full[0], labels)
+        result.append(full[0])
+    return tuple(result)

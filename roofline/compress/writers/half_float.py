@@ -1,0 +1,112 @@
+"""Writing half-precision networks: fp16 throughout, bf16 weights."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from roofline.compress.call import layer_name
+from roofline.compress.tensors import stored_tensors, to_array
+from roofline.compress.writers._registry import WriteOptions, writers
+from roofline.errors import CompressionError, MissingPackageError
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def write_fp16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
+    """Return the network in fp16, its inputs and outputs too, by ONNX Runtime's converter.
+
+    Raises:
+        CompressionError: Layers are to stay fp32, or the converter refuses the graph.
+        MissingPackageError: ONNX Runtime is not installed.
+    """
+    from onnx import ModelProto
+
+    try:
+        from onnxruntime.transformers.float16 import convert_float_to_float16  # pyright: ignore
+    except ImportError as error:
+        raise MissingPackageError("onnxruntime", "validate", "writing fp16 files") from error
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    with warnings.catch_warnings():
+        # It reports weights below fp16's smallest number, which it rounds, one warning each.
+        warnings.simplefilter("ignore")
+        try:
+            written = convert_float_to_float16(copy, node_block_list=list(options.wide))  # pyright: ignore
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise CompressionError(f"fp16 cannot be written: {error}") from error
+    return cast("onnx.ModelProto", written)
+
+
+def write_bf16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
+    """Return the network with its weights, biases and statistics stored in bf16, each behind a Cast.
+
+    Few runtimes have bf16 kernels for every operator; a cast weight runs in all of them. Activations stay fp32.
+    """
+    from onnx import ModelProto, TensorProto, helper
+
+    written = ModelProto()
+    written.CopyFrom(model)
+    stored = stored_tensors(written)
+    casts: list[onnx.NodeProto] = []
+    for name in _float_parameters(model, options.wide):
+        tensor = stored[name]
+        array = to_array(tensor)
+        if array is None:
+            continue
+        bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+        # Round to nearest, ties to even, on the upper half of the float's bits.
+        rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+        half = helper.make_tensor(
+            f"{name}_bf16", TensorProto.BFLOAT16, list(array.shape), rounded.tobytes(), raw=True
+        )
+        drop_stored(written, name)
+        written.graph.initializer.append(half)
+        casts.append(
+            helper.make_node("Cast", [half.name], [name], f"{name}_cast", to=TensorProto.FLOAT)
+        )
+    prepend(written, casts)
+    return written
+
+
+writers.add("fp16", write_fp16)
+writers.add("bf16", write_bf16)
+
+
+def _float_parameters(model: onnx.ModelProto, wide: tuple[str, ...]) -> list[str]:
+    """Return the stored fp32 tensors that are weights, biases or statistics, and no operator's settings."""
+    from onnx import TensorProto
+
+    stored = stored_tensors(model)
+    found: dict[str, None] = {}
+    for node in model.graph.node:
+        if node.op_type in _SETTINGS or layer_name(node) in wide:
+            continue
+        for name in node.input:
+            tensor = stored.get(name)
+            if tensor is not None and tensor.data_type == TensorProto.FLOAT and len(tensor.dims):
+                found[name] = None
+    return list(found)
+
+
+_SETTINGS = frozenset({"Resize", "Upsample", "QuantizeLinear", "DequantizeLinear", "Clip", "Pad"})
+"""Operators whose stored floats steer: factors, scales, bounds."""
+
+
+def drop_stored(model: onnx.ModelProto, name: str) -> None:
+    """Remove an initializer (with its listing among the inputs) or a Constant node."""
+    for items in (model.graph.initializer, model.graph.input):
+        for item in [item for item in items if item.name == name]:
+            items.remove(item)  # pyright: ignore[reportArgumentType]
+    for node in [n for n in model.graph.node if n.op_type == "Constant" and n.output[0] == name]:
+        model.graph.node.remove(node)
+
+
+def prepend(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> None:
+    """Put nodes before all others."""
+    rest = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes, *rest])

@@ -1,0 +1,163 @@
+"""Writing int8 networks with ONNX Runtime's quantizer: static (QDQ, calibrated) or dynamic."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.compress.writers._registry import WriteOptions, writers
+from roofline.errors import CompressionError, MissingPackageError
+
+if TYPE_CHECKING:
+    import onnx
+
+CALIBRATION_ITEMS = 4
+"""How many random inputs stand in where no calibration data are given."""
+
+
+def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
+    """Return the network in int8: weights with a scale per tensor, biases in int32, activations quantized.
+
+    Static quantization writes QuantizeLinear and DequantizeLinear around every operator (QDQ), with ranges measured
+    on calibration inputs. The dynamic form writes DynamicQuantizeLinear, ConvInteger and MatMulInteger.
+
+    Raises:
+        CompressionError: The quantizer refuses the graph.
+        MissingPackageError: ONNX Runtime is not installed.
+    """
+    try:
+        from onnxruntime.quantization import (  # pyright: ignore
+            CalibrationDataReader,
+            QuantFormat,
+            QuantType,
+            quantize_dynamic,  # pyright: ignore[reportUnknownVariableType]
+            quantize_static,  # pyright: ignore[reportUnknownVariableType]
+        )
+    except ImportError as error:
+        raise MissingPackageError("onnxruntime", "validate", "writing int8 files") from error
+    import onnx
+
+    class Reader(CalibrationDataReader):  # pyright: ignore
+        def __init__(self) -> None:
+            self._items = iter(calibration_inputs(model, options))
+
+        def get_next(self) -> dict[str, NDArray[Any]] | None:  # type: ignore[override]
+            return next(self._items, None)
+
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "int8.onnx"
+        try:
+            if options.dynamic:
+                quantize_dynamic(
+                    _copy(model),
+                    path,
+                    nodes_to_exclude=list(options.wide),
+                    weight_type=QuantType.QInt8,
+                )  # pyright: ignore
+            else:
+                quantize_static(  # pyright: ignore
+                    _copy(model), path, Reader(), QuantFormat.QDQ,
+                    op_types_to_quantize=_quantized_operators(model), nodes_to_exclude=list(options.wide),
+                    activation_type=QuantType.QInt8, weight_type=QuantType.QInt8,
+                )  # fmt: skip
+        except CompressionError:
+            raise
+        except Exception as error:
+            # The quantizer raises whatever its calibration run raises.
+            raise CompressionError(
+                f"ONNX Runtime's quantizer refuses this graph: {str(error).splitlines()[0]}"
+            ) from error
+        return onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
+
+
+writers.add("int8", write_int8)
+
+
+def _quantized_operators(model: onnx.ModelProto) -> list[str]:
+    """Return the operators that become int8: all the quantizer knows but normalization, whose scales stay exact."""
+    present = {node.op_type for node in model.graph.node}
+    return sorted(kind for kind in present if not kind.endswith("Normalization"))
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    from onnx import ModelProto
+
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def calibration_inputs(
+    model: onnx.ModelProto, options: WriteOptions
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield the inputs that activation ranges are measured on: those given, batch by batch, or seeded random ones.
+
+    Raises:
+        CompressionError: An input has no array, or too few items.
+    """
+    from roofline.graph import resolve
+
+    inputs = resolve(model, name="model", **options.binding).inputs
+    if options.calibration is not None:
+        yield from _given(
+            options.calibration, {tensor.name: tensor.shape or () for tensor in inputs}
+        )
+        return
+    chance = np.random.default_rng(options.seed)
+    for _ in range(CALIBRATION_ITEMS):
+        feed: dict[str, NDArray[Any]] = {}
+        for tensor in inputs:
+            shape = tuple(size or 1 for size in tensor.shape or ())
+            if tensor.dtype is not None and tensor.dtype.kind == "float":
+                width: Any = {16: np.float16, 64: np.float64}.get(tensor.dtype.bits, np.float32)
+                feed[tensor.name] = chance.standard_normal(shape).astype(width)
+            else:
+                bits = tensor.dtype.bits if tensor.dtype else 64
+                kind = (
+                    "bool"
+                    if tensor.dtype and tensor.dtype.kind == "bool"
+                    else f"{tensor.dtype.kind if tensor.dtype else 'int'}{bits}"
+                )
+                feed[tensor.name] = chance.integers(0, 2, shape).astype(kind)
+        yield feed
+
+
+def _given(
+    data: Mapping[str, NDArray[Any]], inputs: Mapping[str, tuple[int | None, ...]]
+) -> Iterator[dict[str, NDArray[Any]]]:
+    absent = [name for name in inputs if name not in data]
+    if absent:
+        raise CompressionError(
+            f"the calibration data have no array {absent[0]!r}",
+            repair=f"Arrays needed: {', '.join(inputs)}",
+        )
+    batch = next((shape[0] or 1 for shape in inputs.values() if shape), 1)
+    items = min(len(data[name]) for name in inputs)
+    if items < batch:
+        raise CompressionError(
+            f"the calibration data hold {items} items, fewer than a batch of {batch}"
+        )
+    for start in range(0, items - batch + 1, batch):
+        yield {name: data[name][start : start + batch] for name in inputs}
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Silence the quantizer's advice, which it logs to the root logger at every call."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            root.setLevel(level)

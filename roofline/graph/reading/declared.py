@@ -1,0 +1,301 @@
+"""The inputs a graph declares, given sizes: by the file, by the user, or batch 1 where a leading dimension is open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from roofline.errors import DimensionError, ModelError, did_you_mean
+from roofline.graph.reading.tensors import check_size, datatype
+from roofline.node import Array, Tensor
+from roofline.ops._datatypes import numpy_type
+
+if TYPE_CHECKING:
+    from onnx import TensorShapeProto, ValueInfoProto
+
+# Exporters write these where they mean "unknown"; twice the same one need not be the same size.
+_UNNAMED = frozenset({"", "?", "-1", "0", "None", "none", "unk", "unknown", "*"})
+
+Dim = int | str | None
+"""A size, the name of a symbolic one, or None for one without a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a caller fixes about the inputs."""
+
+    batch: int | None = None
+    dims: Mapping[str, int] = field(default_factory=dict[str, int])
+    inputs: Mapping[str, Sequence[int]] = field(default_factory=dict[str, "Sequence[int]"])
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """Inputs with sizes, and what was decided about them."""
+
+    inputs: tuple[Tensor, ...]
+    symbols: Mapping[str, int]
+    """Size of every named symbolic dimension."""
+    notes: tuple[str, ...]
+    batch: int
+    overridden: bool
+    """Whether a size that the file fixes was replaced."""
+
+
+def dimensions(shape: TensorShapeProto) -> tuple[Dim, ...]:
+    """Return declared dimensions; 0, -1 and ``?`` mean one without a name."""
+    found: list[Dim] = []
+    for entry in shape.dim:
+        kind = entry.WhichOneof("value")
+        if kind == "dim_value":
+            found.append(None if entry.dim_value in (0, -1) else entry.dim_value)
+        elif kind == "dim_param":
+            text = entry.dim_param.strip()
+            found.append(None if text in _UNNAMED else text)
+        else:
+            found.append(None)
+    return tuple(found)
+
+
+def declare(entries: Sequence[ValueInfoProto], request: Request) -> Declared:
+    """Return the inputs with every dimension a number.
+
+    Raises:
+        DimensionError: A size is missing, or contradicts another; the message names the flag.
+        ModelError: A declared dimension is impossible.
+    """
+    return _Declaration(entries, request).result()
+
+
+class _Declaration:
+    """Sizes the inputs of one graph one after the other; symbols bound by one hold for the rest."""
+
+    def __init__(self, entries: Sequence[ValueInfoProto], request: Request) -> None:
+        self._entries = entries
+        self._request = request
+        self._declared = {entry.name: self._dims(entry) for entry in entries}
+        self._symbols: dict[str, int] = dict(request.dims)
+        self._notes: list[str] = []
+        self._overridden = False
+        self._batch: int | None = None
+        self._defaulted: list[str] = []
+        self._check_names()
+
+    def result(self) -> Declared:
+        for name, sizes in self._request.inputs.items():
+            self._bind(name, tuple(sizes))
+        # Leading dimensions first: the symbol of the batch may stand inside another input.
+        self._bind_batch()
+        tensors = tuple(self._tensor(entry) for entry in self._entries)
+        if self._defaulted:
+            self._notes.append(
+                f"batch 1 taken for the symbolic leading dimension of {', '.join(self._defaulted)} "
+                "(--batch N changes it)"
+            )
+        batch = self._batch
+        if batch is None:
+            batch = next(
+                (tensor.shape[0] for tensor in tensors if tensor.shape and tensor.shape[0]), 1
+            )
+        self._check_batch(batch or 1)
+        return Declared(tensors, self._symbols, tuple(self._notes), batch or 1, self._overridden)
+
+    def _check_batch(self, batch: int) -> None:
+        """Refuse a batch that no input took: a count at another batch must not pass for the one asked for."""
+        asked = self._request.batch
+        if asked in (None, batch):
+            return
+        fixed = next((name for name, dims in self._declared.items() if dims), None)
+        if fixed is None:
+            raise DimensionError(
+                f"no input has a leading dimension that could be {asked} items",
+                repair="Leave --batch out",
+            )
+        dims = self._declared[fixed] or ()
+        raise DimensionError(
+            f"the model is at batch {batch}, not {asked}: its input {fixed!r} is {_shown(dims)}",
+            repair=f"Leave --batch out, or give the whole shape: --input {fixed}={_example((asked, *dims[1:]))}",
+        )
+
+    def _dims(self, entry: ValueInfoProto) -> tuple[Dim, ...] | None:
+        tensor = entry.type.tensor_type
+        if entry.type.WhichOneof("value") not in ("tensor_type", None) or not tensor.HasField(
+            "shape"
+        ):
+            return None
+        found = dimensions(tensor.shape)
+        if any(isinstance(size, int) and size < 0 for size in found):
+            raise ModelError(
+                f"input {entry.name!r} declares a negative dimension: {_shown(found)}"
+            )
+        return found
+
+    def _check_names(self) -> None:
+        symbols = {
+            size
+            for dims in self._declared.values()
+            if dims
+            for size in dims
+            if isinstance(size, str)
+        }
+        for name in self._request.dims:
+            if name not in symbols:
+                known = (
+                    f"Symbolic dimensions: {', '.join(sorted(symbols))}"
+                    if symbols
+                    else "It has none"
+                )
+                raise DimensionError(
+                    f"no input has a symbolic dimension {name!r}",
+                    repair=did_you_mean(name, symbols) or known,
+                )
+        for name in self._request.inputs:
+            if name not in self._declared:
+                hint = did_you_mean(name, self._declared) or f"Inputs: {', '.join(self._declared)}"
+                raise DimensionError(f"the graph has no input {name!r}", repair=hint)
+
+    def _bind(self, name: str, sizes: tuple[int, ...]) -> None:
+        """Take an input's whole shape from the caller."""
+        check_size(sizes, f"input {name!r}")
+        dims = self._declared[name]
+        if dims is None:
+            return
+        if len(dims) != len(sizes):
+            raise DimensionError(
+                f"input {name!r} has {len(dims)} dimensions {_shown(dims)}, not {len(sizes)}",
+                repair=f"Give --input {name}={_example(dims)}",
+            )
+        for declared, size in zip(dims, sizes, strict=True):
+            if isinstance(declared, str):
+                if self._symbols.setdefault(declared, size) != size:
+                    raise DimensionError(
+                        f"dimension {declared!r} of input {name!r} is {size}, and {self._symbols[declared]} elsewhere",
+                        repair="Give it one size",
+                    )
+            elif declared is not None and declared != size:
+                self._overridden = True
+        if (
+            dims
+            and sizes
+            and any(isinstance(d, int) and d != s for d, s in zip(dims, sizes, strict=True))
+        ):
+            self._notes.append(
+                f"input {name} counted at {_times(sizes)}; the file fixes {_shown(dims)}"
+            )
+
+    def _bind_batch(self) -> None:
+        request = self._request
+        for name, dims in self._declared.items():
+            if name in request.inputs:
+                if dims and self._batch is None and not isinstance(dims[0], int):
+                    self._batch = request.inputs[name][0]
+                continue
+            if not dims or isinstance(dims[0], int):
+                continue
+            symbol = dims[0]
+            if symbol is not None and symbol in self._symbols:
+                self._batch = self._batch or self._symbols[symbol]
+            elif request.batch is not None:
+                self._batch = request.batch
+                if symbol is not None:
+                    self._symbols[symbol] = request.batch
+            else:
+                self._defaulted.append(f"{name}" if symbol is None else f"{name} ({symbol})")
+                self._batch = self._batch or 1
+                if symbol is not None:
+                    self._symbols[symbol] = 1
+
+    def _tensor(self, entry: ValueInfoProto) -> Tensor:
+        name, dims, request = entry.name, self._declared[entry.name], self._request
+        code = entry.type.tensor_type.elem_type
+        kind = entry.type.WhichOneof("value")
+        if kind not in ("tensor_type", None):
+            return Tensor(name)
+        dtype = datatype(code, f"input {name!r}") if code else None
+        if name in request.inputs:
+            tensor = Tensor(name, tuple(request.inputs[name]), dtype)
+        elif dims is None:
+            value = request.values.get(name)
+            if value is None:
+                raise DimensionError(
+                    f"input {name!r} declares no shape",
+                    repair=f"Give it one: --input {name}=1x3x224x224",
+                )
+            tensor = Tensor(name, np.shape(value), dtype)
+        else:
+            tensor = Tensor(
+                name, tuple(self._size(name, dims, place) for place in range(len(dims))), dtype
+            )
+        check_size(tensor.shape, f"input {name!r}")
+        if name in request.values:
+            return with_value(tensor, request.values[name])
+        return tensor
+
+    def _size(self, name: str, dims: tuple[Dim, ...], place: int) -> int:
+        size, request = dims[place], self._request
+        if isinstance(size, int):
+            if place == 0 and size == 1 and len(dims) > 1 and request.batch not in (None, 1):
+                # A file that fixes one item is still asked for many: most networks are written for any number.
+                self._overridden = True
+                self._batch = request.batch
+                self._notes.append(
+                    f"input {name} counted at batch {request.batch}; the file fixes {_shown(dims)}"
+                )
+                return request.batch or 1
+            return size
+        if size is not None and size in self._symbols:
+            return self._symbols[size]
+        if place == 0:
+            return request.batch or 1
+        if name in request.values and len(dims) == 1:
+            return int(np.size(request.values[name]))
+        if size is None:
+            raise DimensionError(
+                f"dimension {place} of input {name!r} {_shown(dims)} has no size and no name",
+                repair=f"Give the shape: --input {name}={_example(dims)}",
+            )
+        raise DimensionError(
+            f"dimension {size!r} of input {name!r} {_shown(dims)} has no size",
+            repair=f"Give it: --dim '{size}=N', or the shape: --input {name}={_example(dims)}",
+        )
+
+
+def with_value(tensor: Tensor, given: Any) -> Tensor:
+    """Return a tensor with a value that the caller gives it.
+
+    Raises:
+        DimensionError: The value has another number of elements than the tensor.
+    """
+    kind = numpy_type(tensor.dtype)
+    value: Array = np.asarray(given) if kind is None else np.asarray(given).astype(kind)
+    if tensor.shape is not None and None not in tensor.shape:
+        shape = tuple(size for size in tensor.shape if size is not None)
+        if value.size != (tensor.elements or 0):
+            raise DimensionError(
+                f"the value given for {tensor.name!r} has {value.size} elements, it takes {tensor.elements}",
+                repair=f"Give --value {tensor.name}=... with {tensor.elements} numbers",
+            )
+        value = value.reshape(shape)
+    return replace(tensor, shape=value.shape, value=value)
+
+
+def _shown(dims: Sequence[Dim]) -> str:
+    return "[" + ", ".join("?" if size is None else str(size) for size in dims) + "]"
+
+
+def _times(sizes: Sequence[int]) -> str:
+    return "x".join(map(str, sizes))
+
+
+def _example(dims: Sequence[Dim]) -> str:
+    """Return a shape that the flag would take, with a number where one is open."""
+    examples = (1, 3, 224, 224, 224) if len(dims) > 3 else (1, 128, 128, 128, 128)
+    filled = [
+        size if isinstance(size, int) else examples[min(place, 4)]
+        for place, size in enumerate(dims)
+    ]
+    return _times(filled)

@@ -1,0 +1,1 @@
+"""What is counted about a resolved graph: costs, layers, live activations and totals."""

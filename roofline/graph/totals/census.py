@@ -1,0 +1,116 @@
+"""A graph counted by the definitions that published reference counts use, not always a workload's.
+
+Multiply-accumulates by family, stored tensors by where they lie, and the constant operands of multiply-accumulate calls
+by value name: one stored weight behind several Transposes is several operands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from roofline.graph.totals.costs import CallCost
+from roofline.graph.totals.liveness import activations
+from roofline.graph.walking.resolved import ResolvedGraph
+from roofline.node import Tensor
+
+FAMILIES = ("conv", "gemm", "matmul", "rnn", "einsum", "other")
+"""Where multiply-accumulates come from; ``other`` is attention and whatever else multiplies."""
+
+_WEIGHT_TYPES = frozenset({
+    "fp64", "fp32", "fp16", "bf16", "int8", "uint8", "fp8_e4m3", "fp8_e5m2", "int4", "uint4", "int2", "uint2", "fp4",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Totals of one inference by the reference definitions."""
+
+    macs_conv: int
+    macs_gemm: int
+    macs_matmul: int
+    macs_rnn: int
+    macs_einsum: int
+    macs_other: int
+    params_initializer: int
+    """Elements of float, int8 and narrower initializers, in all graphs, branches not taken too."""
+    weight_bytes_initializer: int
+    params_constant_nodes: int
+    """The same for tensors in Constant nodes."""
+    weight_bytes_constant_nodes: int
+    mac_weight_elems: int
+    """Elements of the distinct constant operands of executed multiply-accumulate calls."""
+    mac_weight_bytes: int
+    act_bytes_all: int
+    act_bytes_dyn: int
+    act_bytes_dyn_float: int
+    peak_live_bytes: int
+    peak_node: str
+    nodes_in_file: int
+    nodes_executed: int
+    """Calls that run, Constant nodes aside, each as often as it runs."""
+
+    @property
+    def total_macs(self) -> int:
+        """All multiply-accumulates."""
+        return (
+            self.macs_conv
+            + self.macs_gemm
+            + self.macs_matmul
+            + self.macs_rnn
+            + self.macs_einsum
+            + self.macs_other
+        )
+
+
+def census(graph: ResolvedGraph, costs: Sequence[CallCost]) -> Census:
+    """Count a resolved graph by the reference definitions; calls of unknown size count as nothing."""
+    macs: dict[str, int] = dict.fromkeys(FAMILIES, 0)
+    operands: dict[str, Tensor] = {}
+    executed = 0
+    for resolved, call in zip(graph.nodes, costs, strict=True):
+        node = resolved.node
+        executed += resolved.repeats if node.op_type != "Constant" else 0
+        if not call.cost.macs:
+            continue
+        macs[family(node.op_type)] += call.cost.macs
+        for tensor in node.operands:
+            if tensor is not None and tensor.constant:
+                operands[tensor.name] = tensor
+    written = activations(graph)
+    initializers = [tensor for tensor in graph.initializers if _is_weight(tensor)]
+    constants = [tensor for tensor in graph.constants if _is_weight(tensor)]
+    return Census(
+        macs["conv"], macs["gemm"], macs["matmul"], macs["rnn"], macs["einsum"], macs["other"],
+        _elements(initializers), _bytes(initializers), _elements(constants), _bytes(constants),
+        _elements(operands.values()), _bytes(operands.values()),
+        written.all_bytes, written.dynamic_bytes, written.dynamic_float_bytes, written.peak_bytes, written.peak_node,
+        graph.nodes_in_file, executed,
+    )  # fmt: skip
+
+
+def family(op_type: str) -> str:
+    """Return the family of an operator that multiplies and accumulates."""
+    if "Attention" in op_type:
+        return "other"
+    for part, name in (
+        ("Conv", "conv"),
+        ("MatMul", "matmul"),
+        ("Gemm", "gemm"),
+        ("Einsum", "einsum"),
+    ):
+        if part in op_type:
+            return name
+    return "rnn" if op_type.endswith(("LSTM", "GRU", "RNN")) else "other"
+
+
+def _is_weight(tensor: Tensor) -> bool:
+    return tensor.dtype is not None and tensor.dtype.name in _WEIGHT_TYPES
+
+
+def _elements(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.elements or 0 for tensor in tensors)
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.bytes or 0 for tensor in tensors)

@@ -1,0 +1,1 @@
+"""Resolving a graph: every executed call in order, its operands typed, its bodies entered."""

@@ -1,0 +1,112 @@
+"""Types and small values of one call's results."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from roofline.errors import ModelError, RooflineError
+from roofline.graph.reading.tensors import MAX_ELEMENTS, check_size
+from roofline.node import Array, Node, Tensor
+from roofline.ops import Operator
+from roofline.ops._registry import TensorType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onnx import NodeProto
+
+_MAX_VALUE_ELEMENTS = 4096
+
+_MISFIT = (
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    ZeroDivisionError,
+    AttributeError,
+)
+
+
+def typed(node: Node, row: Operator, proto: NodeProto) -> Node:
+    """Return a call with its results typed, and valued where they are small and known.
+
+    Args:
+        node: The call; its results have names only.
+        row: Its row in the operator table.
+        proto: The same call in the file, for ONNX's own inference where the table has no shape function.
+
+    Raises:
+        ModelError: The operands and attributes break a rule of the operator.
+    """
+    types = _types(node, row, proto)
+    known = len(types)
+    outputs: list[Tensor | None] = []
+    for place, output in enumerate(node.outputs):
+        found = types[place] if place < known else None
+        if output is None or found is None:
+            outputs.append(output)
+            continue
+        shape, dtype = found
+        if shape is not None:
+            _check(shape, output.name)
+        outputs.append(Tensor(output.name, shape, dtype, output.constant))
+    if row.value is not None and outputs and outputs[0] is not None:
+        _add_values(node, row, outputs)
+    return Node(
+        node.op_type,
+        node.name,
+        node.operands,
+        tuple(outputs),
+        node.attributes,
+        node.domain,
+        node.version,
+    )
+
+
+def _check(shape: tuple[int | None, ...], name: str) -> None:
+    total = 1
+    for size in shape:
+        if size is not None:
+            if size < 0:
+                total = -1
+                break
+            total *= size
+    if not 0 <= total <= MAX_ELEMENTS:
+        check_size(shape, f"the value {name!r}")
+
+
+def _types(node: Node, row: Operator, proto: NodeProto) -> Sequence[TensorType | None]:
+    try:
+        if row.shape is not None:
+            return row.shape(node)
+        if not node.domain or node.domain.startswith("ai.onnx"):
+            from roofline.graph.walking.fallback import onnx_types
+
+            return onnx_types(node, proto)
+    except RooflineError:
+        raise
+    except _MISFIT as error:
+        raise ModelError(
+            f"{node.op_type} node {node.name!r}: its operands and attributes do not fit together ({error})"
+        ) from None
+    return ()
+
+
+def _add_values(node: Node, row: Operator, outputs: list[Tensor | None]) -> None:
+    """Replace results by valued ones where the values are small and known."""
+    first = outputs[0]
+    if row.value is None or first is None:
+        return
+    elements = first.elements
+    if elements is not None and elements > _MAX_VALUE_ELEMENTS:
+        return
+    values: Sequence[Array | None] = row.value(node)
+    for place, value in enumerate(values[: len(outputs)]):
+        output = outputs[place]
+        if value is None or output is None or value.size > _MAX_VALUE_ELEMENTS:
+            continue
+        if output.shape is not None and None not in output.shape and output.shape != value.shape:
+            continue
+        outputs[place] = replace(output, shape=value.shape, value=value)

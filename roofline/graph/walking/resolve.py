@@ -1,0 +1,130 @@
+"""Resolving a graph: which calls run, how often, and on which shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from roofline.errors import ModelError, did_you_mean
+from roofline.graph.reading.declared import Request, declare
+from roofline.graph.reading.expansion import check_expansion, functions_of, plain_domain
+from roofline.graph.reading.order import subgraphs
+from roofline.graph.reading.tensors import sparse_tensor, stored_tensor
+from roofline.graph.reading.text import names_must_be_text
+from roofline.graph.walking.resolved import ResolvedGraph
+from roofline.graph.walking.scope import Frame
+from roofline.graph.walking.walk import Walker
+from roofline.node import Tensor
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto
+
+
+def resolve(
+    model: ModelProto,
+    *,
+    name: str,
+    batch: int | None = None,
+    dims: Mapping[str, int] | None = None,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+    values: Mapping[str, Any] | None = None,
+) -> ResolvedGraph:
+    """Return the executed calls of a model with every tensor typed.
+
+    Args:
+        model: The model, with or without its weights.
+        name: What to call it in the result and in messages.
+        batch: Leading dimension of every input whose leading dimension is symbolic; 1 unless given.
+        dims: Sizes of symbolic dimensions by name.
+        inputs: Whole shapes of inputs by name; an empty one is a scalar.
+        values: Values of inputs (or of other values of the graph) that decide shapes, branches or trips, by
+            name: a number, or a list of them. The name of a Loop gives its trips.
+
+    Raises:
+        DimensionError: A dimension has no size; the message names the input, the dimension and the flag.
+        ModelError: The graph breaks a rule of the format, or a name in the request is not the graph's.
+    """
+    request = Request(batch, dims or {}, inputs or {}, values or {})
+    with names_must_be_text(model):
+        return _resolved(model, name, request)
+
+
+def _resolved(model: ModelProto, name: str, request: Request) -> ResolvedGraph:
+    graph = model.graph
+    if not model.opset_import and not model.functions:
+        raise ModelError(
+            f"{name} imports no operator set", repair="Give a file that an ONNX exporter wrote"
+        )
+    functions = functions_of(model)
+    written = check_expansion(model, functions)
+    stored = {entry.name for entry in graph.initializer} | {
+        entry.values.name for entry in graph.sparse_initializer
+    }
+    fed = _unique([entry for entry in graph.input if entry.name not in stored])
+    declared = declare(fed, request)
+    annotations = (
+        {}
+        if declared.overridden
+        else {entry.name: entry for entry in (*graph.value_info, *graph.output)}
+    )
+    walker = Walker(functions, request.values, annotations, declared.symbols)
+    walker.used_values.update(tensor.name for tensor in declared.inputs)
+    opsets = {plain_domain(entry.domain): entry.version for entry in model.opset_import}
+    given = {tensor.name: tensor for tensor in declared.inputs}
+    environment = walker.graph(graph, given, None, Frame(opsets=opsets))
+    types = {known: tensor for known, tensor in environment.names.items() if tensor is not None}
+    for unused in request.values:
+        if unused not in walker.used_values:
+            hint = did_you_mean(unused, types) or f"Inputs: {', '.join(given)}"
+            raise ModelError(f"the graph has no value {unused!r}", repair=hint)
+    return ResolvedGraph(
+        name=name,
+        nodes=tuple(walker.nodes),
+        inputs=declared.inputs,
+        outputs=tuple(types[entry.name] for entry in graph.output if entry.name in types),
+        types=types,
+        notes=(*declared.notes, *dict.fromkeys(walker.notes)),
+        idle=tuple(walker.idle),
+        initializers=tuple(_initializers(graph)),
+        constants=tuple(_constants(graph)),
+        storage=walker.stored,
+        nodes_in_file=written,
+        batch=declared.batch,
+    )
+
+
+def _unique(entries: list[Any]) -> list[Any]:
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.name in seen:
+            raise ModelError(f"the input {entry.name!r} is declared twice")
+        seen.add(entry.name)
+    return entries
+
+
+def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
+    """Yield a graph and all graphs in it."""
+    yield graph
+    for node in graph.node:
+        if node.op_type in ("If", "Loop", "Scan", "SequenceMap"):
+            for inner in subgraphs(node):
+                yield from _graphs(inner)
+
+
+def _initializers(graph: GraphProto) -> Iterator[Tensor]:
+    for found in _graphs(graph):
+        for proto in found.initializer:
+            yield replace(stored_tensor(proto, proto.name), value=None)
+        for sparse in found.sparse_initializer:
+            yield sparse_tensor(sparse, sparse.values.name)
+
+
+def _constants(graph: GraphProto) -> Iterator[Tensor]:
+    """Yield the tensors that Constant nodes store; those that store a plain number or list have none."""
+    for found in _graphs(graph):
+        for node in found.node:
+            if node.op_type == "Constant":
+                for attribute in node.attribute:
+                    if attribute.name == "value" and attribute.HasField("t"):
+                        yield replace(stored_tensor(attribute.t, node.output[0]), value=None)

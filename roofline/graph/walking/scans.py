@@ -1,0 +1,105 @@
+"""The parts of a Scan: what it carries, what it reads step by step, and how many steps there are.
+
+Spec: https://onnx.ai/onnx/operators/onnx__Scan.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from roofline.errors import ModelError
+from roofline.graph.reading.order import label
+from roofline.node import Tensor
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+
+@dataclass(frozen=True, slots=True)
+class ScanParts:
+    """A Scan's operands by their part in it."""
+
+    carried: tuple[Tensor, ...]
+    slices: tuple[Tensor, ...]
+    """Each scanned operand with the shape one step sees."""
+    trips: int | None
+    stack_axes: tuple[int, ...]
+    """Where each scanned result gets its steps."""
+    items: int | None = None
+    """Size of the batch axis that operator set 8 puts before everything; None where there is none."""
+
+
+def scan_parts(
+    proto: NodeProto,
+    attributes: Mapping[str, Any],
+    operands: tuple[Tensor | None, ...],
+    version: int,
+) -> ScanParts:
+    """Return a Scan's parts.
+
+    Raises:
+        ModelError: The attributes do not fit the operands, or the scanned lengths differ.
+    """
+    count = attributes.get("num_scan_inputs")
+    present = [tensor for tensor in operands if tensor is not None]
+    if version == 8:
+        # Operator set 8 has lengths first and a batch axis before the scanned one.
+        present = [tensor for tensor in operands[1:] if tensor is not None]
+    if not isinstance(count, int) or not 0 < count <= len(present):
+        raise ModelError(
+            f"{label(proto)}: attribute 'num_scan_inputs' does not fit its {len(present)} operands"
+        )
+    carried, scanned = present[: len(present) - count], present[len(present) - count :]
+    axes: list[Any] = list(attributes.get("scan_input_axes") or [0] * count)
+    if len(axes) != count:
+        raise ModelError(
+            f"{label(proto)}: attribute 'scan_input_axes' must have {count} entries, it has {len(axes)}"
+        )
+    if version == 8:
+        return _batched(proto, carried, scanned)
+    slices: list[Tensor] = []
+    lengths: set[int | None] = set()
+    for tensor, axis in zip(scanned, axes, strict=True):
+        if tensor.shape is None:
+            slices.append(tensor)
+            lengths.add(None)
+            continue
+        if not isinstance(axis, int) or not -len(tensor.shape) <= axis < len(tensor.shape):
+            raise ModelError(f"{label(proto)}: axis {axis} is not one of {list(tensor.shape)}")
+        place = axis % len(tensor.shape)
+        lengths.add(tensor.shape[place])
+        shape = (*tensor.shape[:place], *tensor.shape[place + 1 :])
+        slices.append(replace(tensor, shape=shape, value=None))
+    trips = _one_length(proto, lengths)
+    return ScanParts(
+        tuple(carried), tuple(slices), trips, tuple(attributes.get("scan_output_axes") or ())
+    )
+
+
+def _batched(proto: NodeProto, carried: list[Tensor], scanned: list[Tensor]) -> ScanParts:
+    """Return the parts of a Scan of operator set 8, whose steps run once for each item of the batch."""
+    shapes = [tensor.shape for tensor in scanned]
+    if any(shape is None or len(shape) < 2 for shape in shapes):
+        raise ModelError(
+            f"{label(proto)}: scanned operands of operator set 8 have a batch and a step axis"
+        )
+    batches = {shape[0] for shape in shapes if shape is not None}
+    steps = _one_length(proto, {shape[1] for shape in shapes if shape is not None})
+    items = batches.pop() if len(batches) == 1 else None
+    inner = [
+        replace(tensor, shape=tensor.shape and tensor.shape[1:], value=None) for tensor in carried
+    ]
+    slices = [
+        replace(tensor, shape=tensor.shape and tensor.shape[2:], value=None) for tensor in scanned
+    ]
+    trips = None if steps is None or items is None else steps * items
+    return ScanParts(tuple(inner), tuple(slices), trips, (), items)
+
+
+def _one_length(proto: NodeProto, lengths: set[int | None]) -> int | None:
+    known = {length for length in lengths if length is not None}
+    if len(known) > 1:
+        raise ModelError(f"{label(proto)} scans operands of different lengths: {sorted(known)}")
+    return known.pop() if known else None

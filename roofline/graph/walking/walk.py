@@ -1,0 +1,379 @@
+"""The walk over a graph: every executed call in order, operands typed, functions written out, bodies entered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from roofline.errors import ModelError
+from roofline.graph.reading.declared import dimensions, with_value
+from roofline.graph.reading.expansion import MAX_CALLS, Key, key_of, plain_domain
+from roofline.graph.reading.order import Reads, label, schedule, subgraphs
+from roofline.graph.reading.tensors import attribute_value, sparse_tensor, stored_tensor
+from roofline.graph.walking.infer import typed
+from roofline.graph.walking.rename import renamed
+from roofline.graph.walking.resolved import ResolvedNode
+from roofline.graph.walking.scope import Environment, Frame
+from roofline.graph.walking.sequences import SEQUENCE_OPERATORS, Sequences
+from roofline.node import Node, Tensor
+from roofline.ops import Operator, lookup
+from roofline.ops._datatypes import from_code
+
+if TYPE_CHECKING:
+    from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto
+
+CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+
+
+@dataclass(slots=True)
+class Walker:
+    """State of one walk. The result is what it gathered; it is used once."""
+
+    functions: Mapping[Key, FunctionProto]
+    values: Mapping[str, Any]
+    """Values the caller gives, by name; a loop's name gives its trip count."""
+    annotations: Mapping[str, ValueInfoProto]
+    """Types the file states for values of its top-level graph."""
+    symbols: Mapping[str, int]
+    nodes: list[ResolvedNode] = field(default_factory=list[ResolvedNode])
+    idle: list[ResolvedNode] = field(default_factory=list[ResolvedNode])
+    notes: list[str] = field(default_factory=list[str])
+    stored: dict[str, str] = field(default_factory=dict[str, str])
+    """Flat name of a stored tensor to the name it is stored under, where they differ."""
+    sequences: Sequences = field(default_factory=Sequences)
+    reads: Reads = field(default_factory=dict[int, "tuple[GraphProto, list[str]]"])
+    undecided: int = 0
+    """How many times a branch was chosen without knowing its condition."""
+    apart: int = 0
+    """Calls walked so far in loops that are followed trip by trip."""
+    used_values: set[str] = field(default_factory=set[str])
+    _rows: dict[tuple[str, str], Operator] = field(default_factory=dict[tuple[str, str], Operator])
+    _names: dict[str, int] = field(default_factory=dict[str, int])
+    _count: int = 0
+
+    def graph(
+        self,
+        graph: GraphProto,
+        given: Mapping[str, Tensor],
+        outer: Environment | None,
+        frame: Frame,
+    ) -> Environment:
+        """Walk a graph whose inputs have these values, and return the values of its names."""
+        environment = Environment(outer)
+        names = environment.names
+        where = f"the graph {graph.name!r}" if graph.name else "the graph"
+        for proto in graph.initializer:
+            if proto.name in names:
+                raise ModelError(f"the tensor {proto.name!r} is stored twice in {where}")
+            names[proto.name] = self._keep(
+                stored_tensor(proto, frame.prefix + proto.name), proto.name, frame
+            )
+        for sparse in graph.sparse_initializer:
+            name = sparse.values.name
+            names[name] = self._keep(sparse_tensor(sparse, frame.prefix + name), name, frame)
+        if not frame.depth:
+            self._override(names)
+        names.update(given)
+        around = outer if outer is not None else ()
+        ordered, moved = schedule(graph.node, names, around, where, self.reads)
+        if moved:
+            self.notes.append(f"{where} lists its nodes out of order; they were sorted")
+        self.calls(ordered, environment, frame)
+        for entry in graph.output:
+            if entry.name not in environment:
+                raise ModelError(f"{where} gives {entry.name!r}, which nothing in it produces")
+        return environment
+
+    def calls(self, nodes: Sequence[NodeProto], environment: Environment, frame: Frame) -> None:
+        """Walk calls that are already in order."""
+        for proto in nodes:
+            self._count += 1
+            if self._count > MAX_CALLS:
+                raise ModelError(
+                    f"one inference runs more than {MAX_CALLS} nodes, loops written out"
+                )
+            if self.functions and (function := self.functions.get(key_of(proto))) is not None:
+                self._function(proto, function, environment, frame)
+            elif proto.op_type in CONTROL and not plain_domain(proto.domain):
+                self._control(proto, environment, frame)
+            else:
+                self._plain(proto, environment, frame)
+
+    def call_name(self, proto: NodeProto, frame: Frame) -> str:
+        """Return a name for a call that no other call has."""
+        name = (
+            f"{frame.prefix}{proto.name}"
+            if proto.name
+            else f"{frame.prefix}{proto.op_type}_{self._count - 1}"
+        )
+        times = self._names.get(name, 0)
+        self._names[name] = times + 1
+        if not times:
+            return name
+        return self.call_name_again(name, times)
+
+    def call_name_again(self, name: str, times: int) -> str:
+        """Return a name with a number that is still free."""
+        while (candidate := f"{name}#{times + 1}") in self._names:
+            times += 1
+        self._names[candidate] = 1
+        return candidate
+
+    def operands(self, proto: NodeProto, environment: Environment) -> tuple[Tensor | None, ...]:
+        """Return a call's operands by position."""
+        names = environment.names
+        found: list[Tensor | None] = []
+        for name in proto.input:
+            if not name:
+                found.append(None)
+            elif name in names:
+                found.append(names[name])
+            else:
+                found.append(environment.find(name))
+        return tuple(found)
+
+    def attributes(self, proto: NodeProto, frame: Frame) -> dict[str, Any]:
+        """Return a call's attributes, those that refer to the function around resolved."""
+        found: dict[str, Any] = {}
+        for attribute in proto.attribute:
+            source = attribute
+            if attribute.ref_attr_name:
+                given = frame.attributes.get(attribute.ref_attr_name)
+                if given is None:
+                    continue
+                source = given
+            value = attribute_value(source)
+            if value is not None:
+                found[attribute.name] = value
+        return found
+
+    def raw_attribute(self, proto: NodeProto, name: str, frame: Frame) -> AttributeProto | None:
+        """Return an attribute as the file holds it, for graphs and tensors."""
+        for attribute in proto.attribute:
+            if attribute.name == name:
+                if attribute.ref_attr_name:
+                    return frame.attributes.get(attribute.ref_attr_name)
+                return attribute
+        return None
+
+    def emit(self, node: Node, frame: Frame, *, dynamic: bool, note: str = "") -> None:
+        """Record an executed call."""
+        self.nodes.append(
+            ResolvedNode(
+                node, frame.repeats, frame.scope, dynamic, frame.container, note or frame.note
+            )
+        )
+
+    def bind(
+        self,
+        proto: NodeProto,
+        outputs: Sequence[Tensor | None],
+        environment: Environment,
+        frame: Frame,
+    ) -> None:
+        """Give a call's results the names the file has for them."""
+        for name, tensor in zip(proto.output, outputs, strict=False):
+            if name:
+                # A loop's own name gives its trips, also where its first result has the same name.
+                trips = proto.op_type == "Loop" and name == proto.name
+                if not frame.depth and tensor is not None and name in self.values and not trips:
+                    self.used_values.add(name)
+                    tensor = with_value(tensor, self.values[name])  # noqa: PLW2901
+                environment.names[name] = tensor
+
+    def _override(self, names: dict[str, Tensor | None]) -> None:
+        """Replace stored defaults by the values that the caller gives."""
+        for name in self.values:
+            tensor = names.get(name)
+            if tensor is not None:
+                self.used_values.add(name)
+                fed = replace(tensor, value=None, constant=False, stored=False)
+                names[name] = with_value(fed, self.values[name])
+
+    def _keep(self, tensor: Tensor, name: str, frame: Frame) -> Tensor:
+        if frame.depth:
+            self.stored[tensor.name] = frame.storage + name
+        return tensor
+
+    def _plain(self, proto: NodeProto, environment: Environment, frame: Frame) -> None:
+        if not proto.op_type:
+            raise ModelError(f"{label(proto)} names no operator")
+        domain = plain_domain(proto.domain)
+        operator = (domain, proto.op_type)
+        operands = self.operands(proto, environment)
+        constant = True
+        for operand in operands:
+            if operand is not None and not operand.constant:
+                constant = False
+        prefix = frame.prefix
+        node = Node(
+            proto.op_type,
+            self.call_name(proto, frame),
+            operands,
+            tuple(
+                [
+                    Tensor(prefix + name, constant=constant) if name else None
+                    for name in proto.output
+                ]
+            ),
+            self.attributes(proto, frame) if len(proto.attribute) else {},
+            domain,
+            frame.opsets.get(domain, 0),
+        )
+        row = self._rows.get(operator)
+        if row is None:
+            row = self._rows[operator] = lookup(node)
+        if operator == ("", "Constant"):
+            node = replace(node, outputs=(self._constant(proto, node, frame),))
+        elif not domain and proto.op_type in SEQUENCE_OPERATORS:
+            node = self.sequences.typed(node)
+        else:
+            node = typed(node, row, proto)
+            if proto.op_type == "ConstantOfShape":
+                node = self._filled(proto, node, frame)
+            if row.shape is None and not frame.depth:
+                node = self._annotated(node)
+        self.nodes.append(
+            ResolvedNode(
+                node, frame.repeats, frame.scope, not constant, frame.container, frame.note
+            )
+        )
+        if not frame.depth and self.values:
+            self.bind(proto, node.outputs, environment, frame)
+            return
+        names = environment.names
+        for name, output in zip(proto.output, node.outputs, strict=False):
+            if name:
+                names[name] = output
+
+    def _constant(self, proto: NodeProto, node: Node, frame: Frame) -> Tensor:
+        """Return the result of a Constant, which is stored in the file as an initializer is."""
+        if not node.outputs or node.outputs[0] is None:
+            raise ModelError(f"{label(proto)} gives no value")
+        name = node.outputs[0].name
+        for key, build in (("value", stored_tensor), ("sparse_value", sparse_tensor)):
+            source = self.raw_attribute(proto, key, frame)
+            if source is not None:
+                proto_value: Any = source.t if key == "value" else source.sparse_tensor
+                return self._keep(build(proto_value, name), proto.output[0], frame)
+        done = typed(node, self._rows["", "Constant"], proto).outputs[0]
+        if done is None or done.shape is None:
+            raise ModelError(f"{label(proto)} has no value attribute")
+        return self._keep(replace(done, constant=True, stored=True), proto.output[0], frame)
+
+    def _filled(self, proto: NodeProto, node: Node, frame: Frame) -> Node:
+        """Return a ConstantOfShape with its element type, which a numpy array cannot always tell."""
+        source = self.raw_attribute(proto, "value", frame)
+        first = node.outputs[0] if node.outputs else None
+        if source is None or first is None:
+            return node
+        shape = node.operand(0)
+        stored = shape is not None and shape.stored
+        return replace(
+            node,
+            outputs=(
+                replace(first, dtype=from_code(source.t.data_type) or first.dtype, stored=stored),
+            ),
+        )
+
+    def _annotated(self, node: Node) -> Node:
+        """Return an unknown operator's call with the types that the file itself states for its results."""
+        outputs: list[Tensor | None] = []
+        for output in node.outputs:
+            entry = (
+                None
+                if output is None or output.shape is not None
+                else self.annotations.get(output.name)
+            )
+            if (
+                output is not None
+                and entry is not None
+                and entry.type.tensor_type.HasField("shape")
+            ):
+                tensor = entry.type.tensor_type
+                dims = [
+                    size if isinstance(size, int) else self.symbols.get(size or "")
+                    for size in dimensions(tensor.shape)
+                ]
+                output = replace(output, shape=tuple(dims), dtype=from_code(tensor.elem_type))  # noqa: PLW2901
+            outputs.append(output)
+        return replace(node, outputs=tuple(outputs))
+
+    def _function(
+        self, proto: NodeProto, function: FunctionProto, environment: Environment, frame: Frame
+    ) -> None:
+        """Write a call of a model's own function out."""
+        attributes = {attribute.name: attribute for attribute in function.attribute_proto}
+        for attribute in proto.attribute:
+            source = (
+                frame.attributes.get(attribute.ref_attr_name)
+                if attribute.ref_attr_name
+                else attribute
+            )
+            if source is not None:
+                attributes[attribute.name] = source
+        operands = self.operands(proto, environment)
+        if len(operands) > len(function.input):
+            raise ModelError(
+                f"{label(proto)} has {len(operands)} operands; its function takes {len(function.input)}"
+            )
+        name = self.call_name(proto, frame)[len(frame.prefix) :]
+        opsets = {
+            **frame.opsets,
+            **{plain_domain(entry.domain): entry.version for entry in function.opset_import},
+        }
+        inner = frame.inside(
+            name,
+            storage=f"{function.domain}::{function.name}",
+            opsets=opsets,
+            attributes=attributes,
+        )
+        local = Environment()
+        for place, formal in enumerate(function.input):
+            local.names[formal] = operands[place] if place < len(operands) else None
+        where = f"the function {function.name!r}"
+        ordered, _ = schedule(function.node, local.names, (), where, self.reads)
+        outer, self.nodes = self.nodes, []
+        self.calls(ordered, local, inner)
+        for formal in function.output:
+            if formal not in local:
+                raise ModelError(
+                    f"the function {function.name!r} gives {formal!r}, which nothing in it produces"
+                )
+        results = [local.find(formal) for formal in function.output]
+        ran, self.nodes = self.nodes, outer
+        self.adopt(proto, ran, results, environment, frame)
+
+    def adopt(
+        self,
+        proto: NodeProto,
+        nodes: Sequence[ResolvedNode],
+        results: Sequence[Tensor | None],
+        environment: Environment,
+        frame: Frame,
+    ) -> None:
+        """Take what a branch or function ran into the list, its results under the call's names."""
+        names = [frame.prefix + name if name else "" for name in proto.output]
+        found, outputs = renamed(nodes, results, names)
+        for before, after in zip(results, outputs, strict=True):
+            if before is not None and after is not None and before.name != after.name:
+                self.sequences.alias(before, after.name)
+        self.nodes.extend(found)
+        self.bind(proto, outputs, environment, frame)
+
+    def _control(self, proto: NodeProto, environment: Environment, frame: Frame) -> None:
+        if not any(True for _ in subgraphs(proto)):
+            raise ModelError(f"{label(proto)} holds no graph")
+        if proto.op_type == "If":
+            from roofline.graph.walking.branches import run_if
+
+            run_if(self, proto, environment, frame)
+        elif proto.op_type == "SequenceMap":
+            from roofline.graph.walking.sequence_map import run_sequence_map
+
+            run_sequence_map(self, proto, environment, frame)
+        else:
+            from roofline.graph.walking.loops import run_loop
+
+            run_loop(self, proto, environment, frame)

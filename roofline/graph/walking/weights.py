@@ -1,0 +1,176 @@
+"""Which stored tensors a call reads as weights, through constant Transpose, Reshape, DequantizeLinear and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
+from roofline.node import Node, Tensor
+from roofline.ops import Operator, lookup
+from roofline.precision import packed_bytes
+
+_STEERING = frozenset({"int64", "uint64", "bool", "string"})
+"""Datatypes of index tables, masks and shapes; no network stores its weights in them."""
+
+_BITS = {"MatMulBnb4": 4, "MatMulNBits": 4, "GatherBlockQuantized": 4, "QMoE": 4}
+"""Width of the weights that these operators pack into bytes, where no attribute says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A tensor as the file stores it, in the part it plays."""
+
+    key: str
+    """Its name in the file: one stored tensor has one key, wherever it is read."""
+    tensor: Tensor
+    elements: int
+    """Weight elements: more than the tensor's own where several are packed into a byte."""
+    parameter: bool
+    """False for scales and zero points."""
+    statistic: bool = False
+    """Running statistics: stored, not trained."""
+
+    @property
+    def bytes(self) -> int:
+        """Packed bytes in the file."""
+        tensor = self.tensor
+        count = tensor.elements or 0
+        return packed_bytes(count, tensor.dtype.bits) if tensor.dtype is not None else 0
+
+
+Origins = Mapping[str, Stored]
+_NOTHING: Origins = {}
+
+
+@dataclass(slots=True)
+class Weights:
+    """What every call of a graph reads of the stored tensors; constant results remember what they were made of."""
+
+    storage: Mapping[str, str]
+    results: Collection[str] = ()
+    """Names of the graph's own outputs."""
+    _origins: dict[str, Origins] = field(default_factory=dict[str, "Origins"])
+
+    def read(self, resolved: ResolvedNode) -> Origins:
+        """Return the stored tensors that a call reads as weights, scales or zero points, by key.
+
+        Calls must come in execution order. A call whose results depend on no input reads nothing by itself: what it
+        was made of is read by those who use its result, unless the graph itself gives that result.
+        """
+        node, row = resolved.node, lookup(resolved.node)
+        found: dict[str, Stored] = {}
+        for place, tensor in _weighing(node, row):
+            if tensor.constant:
+                self._gather(found, node, row, place, tensor)
+        if resolved.dynamic:
+            return found
+        made: Origins = found if node.op_type != "ConstantOfShape" else _NOTHING
+        for output in node.outputs:
+            steers = output is None or output.dtype is None or output.dtype.name in _STEERING
+            if output is not None and not steers and not output.stored and made:
+                self._origins[output.name] = made
+                if output.name in self.results:
+                    return made
+        return _NOTHING
+
+    def _gather(
+        self, found: dict[str, Stored], node: Node, row: Operator, place: int, tensor: Tensor
+    ) -> None:
+        scale = place in row.quantizers
+        if not tensor.stored:
+            for key, origin in self._origins.get(tensor.name, _NOTHING).items():
+                _add(found, key, _demoted(origin) if scale else origin)
+            return
+        if tensor.dtype is None or tensor.elements is None or tensor.dtype.name in _STEERING:
+            return
+        if not scale:
+            explicit = place in row.weights
+            if not explicit and tensor.dtype.name in ("int32", "uint32"):
+                return
+            # A single number is a setting of the operator, not something that was learned.
+            if not tensor.shape:
+                return
+        key = self.storage.get(tensor.name, tensor.name)
+        _add(
+            found,
+            key,
+            Stored(
+                key, tensor, _elements(node, tensor), parameter=not scale, statistic=place in row.statistics
+            ),
+        )  # fmt: skip
+
+
+def _weighing(node: Node, row: Operator) -> Iterator[tuple[int, Tensor]]:
+    """Yield the operands that may be weights, with their positions."""
+    for place, tensor in enumerate(node.operands):
+        if tensor is None or place in row.settings:
+            continue
+        if place in row.quantizers or not row.weights or place in row.weights:
+            yield place, tensor
+
+
+def _elements(node: Node, tensor: Tensor) -> int:
+    """Return how many weights a stored tensor holds: bytes may each hold several, as an attribute says."""
+    count = tensor.elements or 0
+    attributes: Mapping[str, Any] = node.attributes
+    if tensor.dtype is None or tensor.dtype.name not in ("uint8", "int8"):
+        return count
+    bits = attributes.get("bits", attributes.get("expert_weight_bits", _BITS.get(node.op_type)))
+    if node.domain != "com.microsoft" or not isinstance(bits, int) or not 0 < bits < 8:
+        return count
+    rows, columns = attributes.get("N"), attributes.get("K")
+    if isinstance(rows, int) and isinstance(columns, int):
+        return rows * columns
+    return count * 8 // bits
+
+
+def _demoted(origin: Stored) -> Stored:
+    return Stored(origin.key, origin.tensor, origin.elements, parameter=False)
+
+
+def _add(found: dict[str, Stored], key: str, stored: Stored) -> None:
+    """Add a stored tensor; being a parameter anywhere decides."""
+    before = found.get(key)
+    if before is None or (stored.parameter and not before.parameter):
+        found[key] = stored
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTotals:
+    """Distinct stored weights of a graph."""
+
+    parameters: int
+    trainable_parameters: int
+    bytes: int
+
+
+def totals(reads: Iterable[Origins]) -> StoredTotals:
+    """Return what calls read together, every stored tensor once."""
+    distinct: dict[str, Stored] = {}
+    for origins in reads:
+        for key, stored in origins.items():
+            _add(distinct, key, stored)
+    return StoredTotals(
+        sum(stored.elements for stored in distinct.values() if stored.parameter),
+        sum(
+            stored.elements
+            for stored in distinct.values()
+            if stored.parameter and not stored.statistic
+        ),
+        sum(weight_bytes(stored) for stored in distinct.values()),
+    )
+
+
+def weight_bytes(stored: Stored) -> int:
+    """Return the bytes a stored tensor adds to the weights: a single scale or zero point adds none."""
+    return stored.bytes if stored.parameter or (stored.tensor.elements or 0) > 1 else 0
+
+
+def reads_of(graph: ResolvedGraph) -> tuple[list[Origins], list[Origins]]:
+    """Return what each executed call reads, and what the calls of branches not taken would read."""
+    weights = Weights(graph.storage, {tensor.name for tensor in graph.outputs})
+    return [weights.read(node) for node in graph.nodes], [
+        weights.read(node) for node in graph.idle
+    ]

@@ -1,0 +1,1 @@
+"""Accuracy of ONNX classifiers on labelled data."""

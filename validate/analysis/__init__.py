@@ -1,0 +1,1 @@
+"""Measured runs beside predictions, and what compression gained."""

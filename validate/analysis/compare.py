@@ -1,0 +1,205 @@
+"""Joins predictions with measured runs: efficiency = measured / predicted, and what is odd about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roofline.validate.records.record import Measurement
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from roofline.model import Prediction
+    from roofline.spec import Platform
+
+_TOLERANCE = 1.02
+"""Efficiencies up to 102 % are within what repeated microbenchmarks differ by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One prediction beside one measured run of the same configuration."""
+
+    prediction: Prediction
+    measurement: Measurement
+    explanation: str = ""
+    """Why the run is faster than the bound, where that has a reason."""
+    doubtful: bool = False
+    """Whether it is faster than the bound without a reason known: a wrong unit, peak or datatype."""
+
+    @property
+    def predicted_fps(self) -> float:
+        """Predicted throughput, items per second."""
+        return self.prediction.throughput_fps
+
+    @property
+    def measured_fps(self) -> float | None:
+        """Measured throughput, items per second; None when the run did not end well."""
+        return self.measurement.throughput_fps if self.measurement.ok else None
+
+    @property
+    def efficiency(self) -> float | None:
+        """Measured / predicted."""
+        measured = self.measured_fps
+        return None if measured is None else measured / self.predicted_fps
+
+    @property
+    def error(self) -> float | None:
+        """Prediction error: |predicted − measured| / measured."""
+        measured = self.measured_fps
+        return None if measured is None else abs(self.predicted_fps - measured) / measured
+
+    @property
+    def validates(self) -> bool:
+        """Whether it says anything about the prediction: untuned code and failed runs do not."""
+        return self.measurement.ok and self.measurement.job.tuning != "untuned"
+
+    @property
+    def flag(self) -> str:
+        """Why the row is doubtful, in a word or two: the gravest reason of all."""
+        run = self.measurement
+        if not run.ok:
+            return run.status.value
+        if run.job.tuning == "untuned":
+            return "untuned"
+        if self.doubtful:
+            return "above the bound"
+        return next((flag.partition(":")[0] for flag in run.flags), "")
+
+    def record(self) -> dict[str, Any]:
+        """Return the comparison as a row, with the unit in each column's name."""
+        run, prediction = self.measurement, self.prediction
+        speed = self.measured_fps
+        return {
+            "network": prediction.network,
+            "platform": prediction.platform,
+            "pruning": prediction.variant,
+            "datatype": prediction.datatype,
+            "batch": prediction.batch,
+            "threads": run.job.threads,
+            "backend": backend_label(run),
+            "model": prediction.model,
+            "predicted_fps": self.predicted_fps,
+            "measured_fps": speed,
+            "efficiency": self.efficiency,
+            "peak_fps": prediction.peak_fps,
+            "bound": prediction.bound.value,
+            "intensity": prediction.intensity,
+            "performance_op_s": prediction.performance,
+            "measured_op_s": None if speed is None else speed * prediction.ops / prediction.batch,
+            "peak_op_s": prediction.peak,
+            "bandwidth_b_s": prediction.bandwidth,
+            "median_ms": None if run.median_s is None else run.median_s * 1e3,
+            "peak_rss_mb": None if run.peak_rss_bytes is None else run.peak_rss_bytes / 1e6,
+            "required_mb": prediction.required_bytes / 1e6,
+            "accuracy": run.accuracy_percent,
+            "status": run.status.value,
+            "flag": self.flag,
+            "flags": "; ".join(run.flags),
+            "explanation": self.explanation or run.reason,
+        }
+
+
+def backend_label(run: Measurement) -> str:
+    """Return the backend with what makes it differ from its other runs: ``tvm tuned``."""
+    parts = [run.job.backend]
+    if run.job.tuning != "none":
+        parts.append(run.job.tuning)
+    if run.job.algorithm != "default":
+        parts.append(run.job.algorithm)
+    return " ".join(parts)
+
+
+def compare(
+    predictions: Iterable[Prediction],
+    measurements: Iterable[Measurement],
+    *,
+    platforms: Mapping[str, Platform] | None = None,
+) -> tuple[Comparison, ...]:
+    """Pair every measured run with the predictions of the same configuration.
+
+    A run and a prediction belong together when network, variant, machine, batch and the datatype of the
+    operands that were multiplied are the same.
+
+    Args:
+        predictions: Predictions, of one or several models.
+        measurements: Measured runs; ``machine`` is the platform's key.
+        platforms: The machines by key, for what they say of caches; optional.
+
+    Returns:
+        Comparisons in the order of the predictions, then of the measurements.
+    """
+    runs: dict[tuple[str, str, str, int, str], list[Measurement]] = {}
+    for run in measurements:
+        job = run.job
+        key = (job.network, job.variant, run.machine, job.batch, run.operands)
+        runs.setdefault(key, []).append(run)
+    machines = platforms or {}
+    return tuple(
+        _compared(prediction, run, machines.get(prediction.platform))
+        for prediction in predictions
+        for run in runs.get(_key(prediction), ())
+    )
+
+
+def frame(comparisons: Iterable[Comparison]) -> pd.DataFrame:
+    """Return comparisons as a DataFrame (needs pandas).
+
+    Raises:
+        MissingPackageError: pandas is not installed.
+    """
+    from roofline.model._prediction import frame as as_frame
+
+    return as_frame([comparison.record() for comparison in comparisons])
+
+
+def _key(prediction: Prediction) -> tuple[str, str, str, int, str]:
+    datatype = prediction.datatype
+    return (
+        prediction.network,
+        prediction.variant,
+        prediction.platform,
+        prediction.batch,
+        datatype,
+    )
+
+
+def _compared(prediction: Prediction, run: Measurement, platform: Platform | None) -> Comparison:
+    speed = run.throughput_fps if run.ok else None
+    if speed is None or speed <= prediction.throughput_fps * _TOLERANCE:
+        return Comparison(prediction, run)
+    if speed > prediction.peak_fps * _TOLERANCE:
+        why = "faster than the compute peak: a wrong peak, unit or datatype, or work that was skipped"
+        return Comparison(prediction, run, why, doubtful=True)
+    if prediction.weights_read == "per-item" and prediction.batch > 1:
+        why = "the bound charges the weights to every item; the run reuses them across the batch"
+        return Comparison(prediction, run, why)
+    floor = _cached_fps(prediction, platform)
+    if prediction.bound.value == "memory" and floor is not None and speed <= floor * _TOLERANCE:
+        cache = platform.on_chip_capacity if platform is not None else None
+        size, held = prediction.required_bytes / 1e6, (cache or 0.0) / 1e6
+        why = f"up to {min(size, held):.3g} of its {size:.3g} MB stay in the cache between runs"
+        return Comparison(prediction, run, why)
+    why = "faster than the bound, and no reason is known: check the bandwidth and the datatype"
+    return Comparison(prediction, run, why, doubtful=True)
+
+
+def _cached_fps(prediction: Prediction, platform: Platform | None) -> float | None:
+    """Return the throughput if as much of the network as fits came from the largest on-chip memory.
+
+    None where the file of the machine does not describe such a memory.
+    """
+    inner = [memory for memory in platform.memories if memory.on_chip] if platform else []
+    sizes = [memory for memory in inner if memory.capacity is not None]
+    if not sizes:
+        return None
+    largest = max(sizes, key=lambda memory: memory.capacity.base if memory.capacity else 0.0)
+    capacity = largest.capacity.base if largest.capacity else 0.0
+    kept = min(prediction.bytes, capacity)
+    seconds = (prediction.bytes - kept) / prediction.bandwidth
+    if largest.bandwidth is not None:
+        seconds += kept / largest.bandwidth.base
+    seconds = max(seconds, prediction.ops / prediction.peak)
+    return prediction.batch / seconds if seconds else None

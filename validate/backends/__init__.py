@@ -1,0 +1,1 @@
+"""The measurement backends: one module each, and nothing else."""

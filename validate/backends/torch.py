@@ -1,0 +1,120 @@
+"""PyTorch, eager and compiled: the way to a GPU where TVM's wheel has no code generator for it."""
+
+# torch is optional and its stubs are partial; everything in this module is a torch call.
+# pyright: basic
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from roofline.node import Array
+from roofline.validate.measuring.backend import (
+    Arrays,
+    Artifact,
+    Report,
+    Request,
+    Session,
+    backends,
+)
+from roofline.validate.measuring.environment import package_version
+from roofline.validate.records.record import Job
+
+_KINDS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "fp64": "float64"}
+
+
+class TorchSession:
+    """A module on a device, its inputs already there; a step waits until the device is done."""
+
+    def __init__(self, module: Any, device: str, datatype: str, *, compiled: bool) -> None:
+        self._torch: Any = importlib.import_module("torch")
+        self._device, self._kind = device, getattr(self._torch, _KINDS[datatype])
+        module = module.eval().to(device)
+        if datatype != "fp32":
+            module = module.to(self._kind)
+        self._names: Sequence[str] = module.input_names
+        self._module = self._torch.compile(module) if compiled else module
+        self._inputs: list[Any] = []
+        self._outputs: Sequence[Any] = ()
+
+    def bind(self, inputs: Arrays) -> None:
+        """Copy the inputs to the device, in the datatype asked for."""
+        tensors = [self._torch.from_numpy(inputs[name]).to(self._device) for name in self._names]
+        self._inputs = [
+            entry.to(self._kind) if entry.is_floating_point() else entry for entry in tensors
+        ]
+
+    def step(self) -> None:
+        """Run once; on a GPU, return when its queue is empty."""
+        with self._torch.inference_mode():
+            self._outputs = self._module(*self._inputs)
+        if self._device == "cuda":
+            self._torch.cuda.synchronize()
+
+    def outputs(self) -> Sequence[Array]:
+        """Return the outputs of the last step in fp32, or as integers."""
+        return [
+            (entry.float() if entry.is_floating_point() else entry).cpu().numpy()
+            for entry in self._outputs
+        ]
+
+
+class TorchBackend:
+    """Runs an ONNX graph as torch functions: ``untuned`` is eager, ``tuned`` goes through ``torch.compile``."""
+
+    title = "PyTorch"
+    tunings: tuple[str, ...] = ("untuned", "tuned")
+
+    def missing(self) -> str:
+        """Return ``torch`` when it is not installed."""
+        return "" if importlib.util.find_spec("torch") else "torch"
+
+    def environment(self, job: Job) -> Mapping[str, str]:
+        """Return the thread counts that must be set before torch is imported."""
+        return {"OMP_NUM_THREADS": str(job.threads), "MKL_NUM_THREADS": str(job.threads)}
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the version of torch."""
+        return {"torch": package_version("torch")}
+
+    def prepare(self, request: Request, report: Report) -> Artifact:
+        """Check that every operator has a function; the module itself is built where it runs.
+
+        Raises:
+            UnsupportedModelError: The model holds an operator that has none.
+        """
+        from roofline.validate.torch_runtime.graph import build_module
+
+        report("reading the graph", 0, 1)
+        build_module(request.model)
+        device = _device(request.job)
+        notes = ("eager mode: no kernel was fused",) if request.job.tuning != "tuned" else ()
+        return Artifact(
+            request.model,
+            compiled_for=f"torch {device}",
+            executed=request.job.datatype,
+            notes=notes,
+        )
+
+    def load(self, request: Request, artifact: Artifact) -> Session:
+        """Build the module, move it to its device, and compile it when tuned."""
+        from roofline.validate.torch_runtime.graph import build_module
+
+        torch: Any = importlib.import_module("torch")
+        torch.set_num_threads(request.job.threads)
+        job = request.job
+        datatype = job.datatype if job.datatype in _KINDS else "fp32"
+        return TorchSession(
+            build_module(artifact.path), _device(job), datatype, compiled=job.tuning == "tuned"
+        )
+
+
+def _device(job: Job) -> str:
+    torch: Any = importlib.import_module("torch")
+    asked = str(job.options.get("device", ""))
+    return asked or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+backends.add("torch", TorchBackend())

@@ -1,0 +1,403 @@
+"""Apache TVM: Relax import from ONNX, LLVM code for this CPU, MetaSchedule tuning.
+
+``untuned`` is TVM's default lowering: plain serial loops, tens of times slower than the machine allows,
+so it says nothing about the machine. ``tuned`` keeps images in blocks of channels, tries a few tiles for every
+convolution and matrix product, and has MetaSchedule try schedules for whatever is left, within a budget.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roofline.errors import MeasurementError, did_you_mean
+from roofline.node import Array
+from roofline.validate.measuring.backend import (
+    Arrays,
+    Artifact,
+    Report,
+    Request,
+    Session,
+    backends,
+)
+from roofline.validate.measuring.environment import package_version
+from roofline.validate.records.record import Job, KernelTime
+from roofline.validate.tvm import setup
+from roofline.validate.tvm.plan import ALGORITHMS, BEST, BLOCKED, Computation, lanes
+
+if TYPE_CHECKING:
+    from roofline.validate.tvm.blocked.tile_search import Findings
+    from roofline.validate.tvm.tuning.algorithm_choice import Choices, Chosen
+
+_DATATYPES = ("fp32", "fp64", "fp16", "bf16", "int8", "uint8", "int4")
+_COMPILERS = ("g++", "clang++", "c++")
+
+SHIPPED_TILES = "shipped_tiles"
+"""Name of the job's option that, when false, leaves aside the tiles that come with the program."""
+
+
+class TvmSession:
+    """A compiled module in the Relax virtual machine."""
+
+    def __init__(
+        self, executable: Any, names: Sequence[str], products: Mapping[str, int] | None = None
+    ) -> None:
+        self._products = dict(products or {})
+        self._tvm: Any = importlib.import_module("tvm")
+        relax: Any = importlib.import_module("tvm.relax")
+        self._machine: Any = relax.VirtualMachine(executable, self._tvm.cpu())
+        self._names = list(names)
+
+    def bind(self, inputs: Arrays) -> None:
+        """Copy the inputs into TVM's tensors."""
+        from roofline.validate.tvm.importing import by_position
+
+        arrays = by_position(inputs, self._names)
+        tensors = [self._tvm.runtime.tensor(array) for array in arrays]
+        self._machine.set_input("main", *tensors)
+
+    def step(self) -> None:
+        """Run once."""
+        self._machine.invoke_stateful("main")
+
+    def kernel_times(self, runs: int = 9) -> list[KernelTime]:
+        """Return the shortest time of every kernel in the order of their calls, over a few runs."""
+        calls: list[tuple[str, float]] = []
+        begun: list[float] = []
+
+        def watch(_function: Any, name: str, before: bool, *_: Any) -> None:
+            if str(name) not in self._products:
+                return
+            if before:
+                begun.append(time.perf_counter())
+            else:
+                calls.append((str(name), time.perf_counter() - begun.pop()))
+
+        best: list[tuple[str, float]] = []
+        self._machine.set_instrument(watch)
+        for _ in range(runs):
+            calls.clear()
+            self.step()
+            best = [
+                (name, min(seconds, kept))
+                for (name, seconds), (_, kept) in zip(calls, best or calls, strict=True)
+            ]
+        return [KernelTime(name, seconds, self._products[name]) for name, seconds in best]
+
+    def outputs(self) -> Sequence[Array]:
+        """Return the outputs of the last run."""
+        result = self._machine.get_outputs("main")
+        return [result.numpy()] if hasattr(result, "numpy") else [part.numpy() for part in result]
+
+
+class TvmBackend:
+    """Compiles and runs a model with Apache TVM on this machine's CPU."""
+
+    title = "Apache TVM"
+    tunings: tuple[str, ...] = ("tuned", "untuned")
+    algorithms: tuple[str, ...] = ALGORITHMS
+    """Ways to compute a convolution."""
+    sparse_formats: tuple[str, ...] = ("csr", "bsr")
+    """Formats of pruned weights whose zeros it skips."""
+
+    times_kernels: bool = True
+    """Whether its sessions can time single kernels."""
+
+    def missing(self) -> str:
+        """Return ``apache-tvm`` when it is not installed."""
+        return "" if importlib.util.find_spec("tvm") else "apache-tvm"
+
+    def environment(self, job: Job) -> Mapping[str, str]:
+        """Return the thread count: TVM reads it once, when it is imported, and else takes half the cores."""
+        return {"TVM_NUM_THREADS": str(job.threads), "OMP_NUM_THREADS": str(job.threads)}
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the versions of TVM and of its ffi."""
+        return {name: package_version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
+
+    def prepare(self, request: Request, report: Report) -> Artifact:
+        """Import, tune when asked, compile, and keep the program by content."""
+        computation(request.job)
+        tvm = setup.load_tvm()
+        description = setup.local_target_description(tvm, request.job.threads)
+        folder = _folder(request, description)
+        kept = folder / f"{_variant(request.job)}.json"
+        if kept.exists() and not request.fresh:
+            return _artifact(json.loads(kept.read_text(encoding="utf-8")), folder)
+        made = _compile(tvm, request, description, folder, report)
+        document = {
+            "file": made.path.name,
+            "compiled_for": made.compiled_for,
+            "executed": made.executed,
+            "compile_s": made.compile_s,
+            "tune_s": made.tune_s,
+            "kernels": made.kernels,
+            "untuned_kernels": list(made.untuned_kernels),
+            "notes": list(made.notes),
+            "details": dict(made.details),
+        }
+        if made.details["complete"]:
+            kept.write_text(json.dumps(document), encoding="utf-8")
+        return made
+
+    def load(self, request: Request, artifact: Artifact) -> Session:
+        """Load the compiled program, or compile it here where no linker could keep it."""
+        tvm = setup.load_tvm()
+        details = artifact.details
+        if details["library"]:
+            library = tvm.runtime.load_module(str(artifact.path))
+            return TvmSession(library, details["inputs"], details.get("products"))
+        built = _build(tvm, request, details["target"], artifact.path)
+        return TvmSession(built.executable, built.inputs, built.products)
+
+
+def computation(job: Job) -> Computation:
+    """Return how a job's layers are to be computed.
+
+    Raises:
+        MeasurementError: The backend does not know the datatype, the algorithm or the sparse format.
+    """
+    if job.datatype not in _DATATYPES:
+        raise MeasurementError(
+            f"the TVM backend runs {', '.join(_DATATYPES)}, not {job.datatype}",
+            repair="Use --backend onnxruntime for it",
+        )
+    form = str(job.options.get("sparse_format", "dense"))
+    for asked, known, what in (
+        (job.algorithm, TvmBackend.algorithms, "algorithm"),
+        (form, ("dense", *TvmBackend.sparse_formats), "sparse format"),
+    ):
+        if asked not in known:
+            hint = did_you_mean(asked, known) or f"Known: {', '.join(known)}"
+            raise MeasurementError(f"the TVM backend has no {what} {asked!r}", repair=hint)
+    tuned_by_choice = job.algorithm == "default" and job.tuning == "tuned"
+    return Computation(BLOCKED if tuned_by_choice else job.algorithm, form)
+
+
+def _folder(request: Request, description: Mapping[str, Any]) -> Path:
+    """Return where everything about this model, target and TVM version is kept."""
+    version = {name: package_version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
+    how = computation(request.job)
+    identity = json.dumps(
+        [_content(request.model), dict(description), version, asdict(how)], sort_keys=True
+    )
+    return request.folder / "tvm" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+
+
+def _content(model: Path) -> str:
+    """Return a digest of a model's bytes: the same file elsewhere is the same program."""
+    with model.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _variant(job: Job) -> str:
+    return f"tuned-{job.trials}" if job.tuning == "tuned" else "untuned"
+
+
+def _compile(
+    tvm: Any, request: Request, description: Mapping[str, Any], folder: Path, report: Report
+) -> Artifact:
+    job = request.job
+    folder.mkdir(parents=True, exist_ok=True)
+    database = folder / "schedules"
+    tuned = None
+    if request.fresh:
+        shutil.rmtree(database, ignore_errors=True)
+    if job.tuning == "tuned" or computation(job).algorithm == BEST:
+        report("importing into TVM", 0, 1)
+        tuned = _tune(request, tvm.target.Target(dict(description)), database, report)
+    report("compiling", 0, 1)
+    start = time.monotonic()
+    built = _build(tvm, request, description, database)
+    notes = built.rewrites
+    library = folder / f"{_variant(job)}.so"
+    linked = any(shutil.which(name) for name in _COMPILERS)
+    if linked:
+        built.executable.export_library(str(library))
+    else:
+        notes += (
+            "no C++ compiler: compiled again in the measured process, its peak memory included",
+        )
+    if tuned is not None:
+        notes += tuned.notes
+    return Artifact(
+        library if linked else database,
+        compiled_for=setup.describe(description),
+        executed=built.executed,
+        compile_s=time.monotonic() - start,
+        tune_s=tuned.seconds if tuned is not None and job.tuning == "tuned" else None,
+        kernels=built.kernels,
+        untuned_kernels=built.untuned,
+        notes=notes,
+        details={
+            "library": linked,
+            "inputs": built.inputs,
+            "products": dict(built.products),
+            "target": dict(description),
+            "complete": tuned is None or tuned.finished,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tuning:
+    """What tuning came to."""
+
+    seconds: float
+    finished: bool
+    notes: tuple[str, ...]
+
+
+def _tune(request: Request, target: Any, database: Path, report: Report) -> _Tuning:
+    """Choose algorithms, try tiles for what has a template and schedules for the rest, within one budget."""
+    from roofline.validate.tvm.blocked import tile_search as tiling
+    from roofline.validate.tvm.importing import import_model
+    from roofline.validate.tvm.tuning import metaschedule as _tvm_tune
+
+    job, how = request.job, computation(request.job)
+    start = time.monotonic()
+
+    def left() -> float:
+        spent = time.monotonic() - start
+        return max(1e-3, job.tuning_budget_s - spent) if job.tuning_budget_s else 0.0
+
+    notes: list[str] = []
+    finished = True
+    choices: Choices | None = None
+    if how.algorithm == BEST:
+        choices, chosen = _choose(request, target, database, left() / 2, report)
+        finished = chosen.finished
+        if chosen.left:
+            notes.append(f"the budget ended before {chosen.left} choices of algorithms")
+        if chosen.failed:
+            notes.append(f"no algorithm could be timed for {chosen.failed} convolutions: blocked")
+    if job.tuning != "tuned":
+        return _Tuning(time.monotonic() - start, finished, tuple(notes))
+    module = import_model(request.model, target, how, choices).module
+    if how.blocked:
+        findings = _findings(request, target)
+        searched = tiling.search(
+            module, target, findings, budget_s=left(), workers=job.threads, report=report,
+            again=request.fresh,
+        )  # fmt: skip
+        finished = finished and searched.finished
+        notes += [] if searched.finished else [f"the budget ended after {searched.tried} tiles"]
+        module = tiling.schedule_blocks(
+            module, lanes(target), findings.tile, tune_products=choices is not None
+        )
+    tuned = _tvm_tune.tune(
+        module, target, database,
+        trials=job.trials, budget_s=left(), threads=job.threads, report=report,
+    )  # fmt: skip
+    if not tuned.finished:
+        notes.append(f"the tuning budget ended after {tuned.trials} trials")
+    return _Tuning(time.monotonic() - start, finished and tuned.finished, tuple(notes))
+
+
+def _findings(request: Request, target: Any) -> Findings:
+    from roofline.validate.tvm.blocked.tile_search import findings_for
+
+    cpu = str(target.attrs["mcpu"])
+    shipped = bool(request.job.options.get(SHIPPED_TILES, True)) and not request.fresh
+    return findings_for(request.folder / "tvm", cpu, lanes(target), fresh=not shipped)
+
+
+def _choose(
+    request: Request, target: Any, database: Path, budget_s: float, report: Report
+) -> tuple[Choices, Chosen]:
+    """Choose the algorithm of every convolution of a model for which none was chosen before."""
+    from roofline.validate.tvm.tuning import algorithm_choice as best
+
+    job = request.job
+    choices = _choices(request, target)
+    convs = best.convolutions(request.model, target, computation(job))
+    if request.fresh:
+        choices.forget(convs)
+    chosen = best.choose(
+        convs, choices, target, _findings(request, target), database,
+        trials=job.trials, budget_s=budget_s, threads=job.threads, report=report,
+    )  # fmt: skip
+    return choices, chosen
+
+
+def _choices(request: Request, target: Any) -> Choices:
+    from roofline.validate.tvm.tuning.algorithm_choice import Choices
+
+    cpu = str(target.attrs["mcpu"])
+    name = f"algorithms-{cpu}-{lanes(target)}-{_variant(request.job)}.json"
+    return Choices(request.folder / "tvm" / name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """A compiled module and what is to be said of it."""
+
+    executable: Any
+    kernels: int
+    untuned: tuple[str, ...]
+    rewrites: tuple[str, ...]
+    inputs: tuple[str, ...]
+    executed: str
+    products: Mapping[str, int]
+    """Multiply-accumulates of every kernel, 0 for those without."""
+
+
+def _executed(job: Job, target: Any) -> str:
+    """Return what a floating-point datatype really runs in on this processor."""
+    if job.datatype != "fp16":
+        return job.datatype
+    codegen: Any = importlib.import_module("tvm.target.codegen")
+    native = codegen.target_has_features(["avx512fp16"], target)
+    return "fp16" if native else "fp16, emulated: converted to fp32 and back for every operation"
+
+
+def _build(tvm: Any, request: Request, description: Mapping[str, Any], database: Path) -> _Built:
+    from roofline.validate.tvm.blocked.schedules import kernel_products
+    from roofline.validate.tvm.blocked.tile_search import first_guess, guessed, schedule_blocks
+    from roofline.validate.tvm.executed import checked
+    from roofline.validate.tvm.importing import import_model, input_names
+    from roofline.validate.tvm.tuning import metaschedule as _tvm_tune
+
+    target = tvm.target.Target(dict(description))
+    how, tuned = computation(request.job), request.job.tuning == "tuned"
+    best = how.algorithm == BEST
+    imported = import_model(
+        request.model, target, how, _choices(request, target) if best else None
+    )
+    module = imported.module
+    names = tuple(input_names(module))
+    kernels = len(_tvm_tune.unscheduled(module))
+    products = kernel_products(module)
+    guesses: tuple[str, ...] = ()
+    if how.blocked:
+        find = _findings(request, target).tile if tuned else first_guess
+        guesses = guessed(module, _findings(request, target).tile if tuned else None)
+        module = schedule_blocks(module, lanes(target), find, tune_products=best and tuned)
+    if tuned:
+        module, untuned = _tvm_tune.apply(module, target, database)
+    else:
+        untuned = _tvm_tune.unscheduled(module)
+    found = checked(request.job.datatype, imported.executed)
+    executed = found or _executed(request.job, target)
+    return _Built(
+        tvm.compile(module, target), kernels, tuple(sorted((*untuned, *guesses))), imported.notes,
+        names, executed, products,
+    )  # fmt: skip
+
+
+def _artifact(kept: Mapping[str, Any], folder: Path) -> Artifact:
+    fields = {name: value for name, value in kept.items() if name not in {"file", "path"}}
+    for name in ("untuned_kernels", "notes"):
+        fields[name] = tuple(fields[name])
+    return Artifact(folder / kept["file"], **fields)
+
+
+backends.add("tvm", TvmBackend())

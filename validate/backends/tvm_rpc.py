@@ -1,0 +1,127 @@
+"""Apache TVM on boards: compiled here for the board's processor, sent over TVM's RPC, run and timed there.
+
+Job options: ``rpc_key`` names the boards, ``rpc_target`` their processor (empty: the board is asked). The tracker's
+address is in the environment variable ``ROOFLINE_RPC_TRACKER``: where boards are reached makes no run another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from roofline.validate.backends.tvm import TvmBackend, computation
+from roofline.validate.measuring.backend import Artifact, Report, Request, Session, backends
+from roofline.validate.measuring.environment import package_version
+from roofline.validate.records.record import Job
+from roofline.validate.tvm import setup
+from roofline.validate.tvm.boards.target import parse_target
+from roofline.writing import write_whole
+
+
+class TvmRpcBackend:
+    """Runs a model on a board that serves a key at an RPC tracker."""
+
+    title = "Apache TVM over RPC"
+    tunings: tuple[str, ...] = ("untuned",)
+    algorithms: tuple[str, ...] = TvmBackend.algorithms
+    sparse_formats: tuple[str, ...] = TvmBackend.sparse_formats
+
+    def missing(self) -> str:
+        """Return the package that is not installed: TVM, or what its RPC needs."""
+        for module, package in (("tvm", "apache-tvm"), ("tornado", "tornado"),
+                                ("cloudpickle", "cloudpickle")):  # fmt: skip
+            if importlib.util.find_spec(module) is None:
+                return package
+        return ""
+
+    def environment(self, job: Job) -> Mapping[str, str]:
+        """Return one thread for compiling: the board's threads are set there."""
+        del job
+        return {"TVM_NUM_THREADS": "1"}
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the versions of TVM and of its ffi here."""
+        return {name: package_version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
+
+    def prepare(self, request: Request, report: Report) -> Artifact:
+        """Compile for the board's processor, once for all boards that have it."""
+        from roofline.validate.tvm.boards.session import Connection, export
+
+        job = request.job
+        computation(job)
+        described = str(job.options.get("rpc_target", ""))
+        if described:
+            target = parse_target(described, job.threads)
+        else:
+            report("asking the board for its processor", 0, 1)
+            target = Connection(_key(job), 60.0).target(job.threads)
+        folder = _folder(request, target)
+        kept = folder / "program.json"
+        if kept.exists() and not request.fresh:
+            return _artifact(json.loads(kept.read_text(encoding="utf-8")), folder)
+        report("compiling", 0, 1)
+        document = _compiled(request, target, folder, export)
+        write_whole(kept, json.dumps(document).encode())
+        return _artifact(document, folder)
+
+    def load(self, request: Request, artifact: Artifact) -> Session:
+        """Take a board, send it the program and load it there."""
+        from roofline.validate.tvm.boards.session import BoardSession, Connection
+
+        job, details = request.job, artifact.details
+        connection = Connection(_key(job), job.protocol.time_limit_s)
+        return BoardSession(
+            connection, artifact.path, details["inputs"], job.threads, details["target"]
+        )
+
+
+def _key(job: Job) -> str:
+    return str(job.options.get("rpc_key") or job.target)
+
+
+def _folder(request: Request, target: Mapping[str, Any]) -> Path:
+    version = {name: package_version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
+    identity = json.dumps([request.model.parent.name, dict(target), version], sort_keys=True)
+    return request.folder / "tvm-rpc" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+
+
+def _compiled(
+    request: Request, description: Mapping[str, Any], folder: Path, export: Any
+) -> dict[str, Any]:
+    from roofline.validate.tvm.importing import import_model, input_names
+    from roofline.validate.tvm.tuning import metaschedule as _tvm_tune
+
+    tvm = setup.load_tvm()
+    target = tvm.target.Target(dict(description))
+    start = time.monotonic()
+    imported = import_model(request.model, target, computation(request.job))
+    module = imported.module
+    untuned = _tvm_tune.unscheduled(module)
+    folder.mkdir(parents=True, exist_ok=True)
+    library: Path = export(tvm.compile(module, target), folder / "program", description)
+    return {
+        "file": library.name,
+        "compiled_for": f"llvm -mtriple={description.get('mtriple', 'host')} -mcpu={description.get('mcpu', '')}"
+        f" -num-cores={description['num-cores']}",
+        "compile_s": time.monotonic() - start,
+        "kernels": len(untuned),
+        "untuned_kernels": list(untuned),
+        "executed": imported.executed,
+        "notes": list(imported.notes),
+        "details": {"inputs": input_names(module), "target": dict(description)},
+    }
+
+
+def _artifact(kept: Mapping[str, Any], folder: Path) -> Artifact:
+    fields = {name: value for name, value in kept.items() if name != "file"}
+    for name in ("untuned_kernels", "notes"):
+        fields[name] = tuple(fields[name])
+    return Artifact(folder / kept["file"], **fields)
+
+
+backends.add("tvm-rpc", TvmRpcBackend())

@@ -1,0 +1,267 @@
+"""Measures this machine's peak per datatype and its memory bandwidth, and writes them as a platform file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from roofline.errors import MeasurementError
+from roofline.validate.calibration.library_probe import last_level_cache, single_threaded
+from roofline.validate.measuring.backend import backends
+from roofline.validate.measuring.environment import (
+    available_cores,
+    cpu_name,
+    memory_bytes,
+    package_version,
+    vendor,
+)
+from roofline.validate.measuring.process import run_step
+from roofline.validate.measuring.runnable_model import cache_folder
+from roofline.validate.records.record import Status
+from roofline.writing import write_whole
+
+SOURCE = "calibration"
+"""Key of the source that every measured number of the file names."""
+
+_TIME_LIMIT_S = 300.0
+_HOW = {
+    "tvm": "fused multiply-adds (int8: four-element dot products) in registers, compiled by Apache TVM",
+    "library": "a 1024 × 1024 × 1024 matrix product of NumPy or ONNX Runtime: a lower bound of the peak",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Roofs:
+    """What the microbenchmarks gave for one number of threads."""
+
+    threads: int
+    peaks: Mapping[str, float]
+    """OP/s by datatype."""
+    how: Mapping[str, str]
+    """``tvm`` or ``library`` by datatype."""
+    memory: float
+    """B/s of the main memory."""
+    cache: float | None
+    """B/s of the last cache."""
+    taken: float = 0.0
+    """Share of the machine's CPU time that others took meanwhile, the worst of all probes."""
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether others needed more than the cores left idle, so that the figures are too low."""
+        return self.taken > 1.0 - self.threads / max(self.threads, available_cores()) + 0.05
+
+    @property
+    def mode(self) -> str:
+        """The name of this number of threads as an operating mode."""
+        return mode_name(self.threads)
+
+
+def mode_name(threads: int) -> str:
+    """Return the operating mode of a calibrated platform for a number of threads."""
+    return f"{threads}-thread" if threads == 1 else f"{threads}-threads"
+
+
+def mode_threads(mode: str) -> int | None:
+    """Return the number of threads a calibrated mode stands for, or None for any other mode."""
+    match = re.search(r"(?:^|:)(\d+)-threads?$", mode)
+    return int(match[1]) if match else None
+
+
+def calibrate(
+    *,
+    seconds: float = 30.0,
+    threads: Sequence[int] = (),
+    report: Callable[[str, int, int], None] | None = None,
+) -> tuple[Roofs, ...]:
+    """Run the microbenchmarks.
+
+    Args:
+        seconds: Time for measuring, shared by all probes; starting processes comes on top.
+        threads: Numbers of threads to measure at; by default one, and every core.
+        report: Told of progress.
+
+    Returns:
+        One set of roofs for each number of threads.
+
+    Raises:
+        MeasurementError: A probe failed.
+    """
+    counts = sorted({*threads} or {1, available_cores()})
+    backend = backends.get("tvm")
+    use_tvm = not backend.missing()
+    found: list[Roofs] = []
+    # Three datatypes and twice as long for two levels of memory.
+    share = seconds / len(counts) / 7
+    for number, count in enumerate(counts):
+        if report is not None:
+            report(f"{count} of {counts[-1]} threads", number, len(counts))
+        streams, taken = _probe("streams", count, 4 * share, single_threaded())
+        pinned = {"OMP_NUM_THREADS": str(count), "OPENBLAS_NUM_THREADS": str(count)}
+        peaks: dict[str, float] = {}
+        if use_tvm:
+            pinned["TVM_NUM_THREADS"] = str(count)
+            peaks, others = _probe("peaks", count, share, pinned)
+            taken = max(taken, others)
+        how = dict.fromkeys(peaks, "tvm")
+        missing = [name for name in ("fp32", "fp64", "int8") if name not in peaks]
+        if "int8" in missing and backends.get("onnxruntime").missing():
+            missing.remove("int8")
+        if missing:
+            products, others = _probe("products", count, share, pinned, datatypes=missing)
+            taken = max(taken, others)
+            peaks |= products
+            how |= dict.fromkeys(products, "library")
+        cache = streams.get("cache")
+        found.append(Roofs(count, peaks, how, streams["memory"], cache, taken))
+    return tuple(found)
+
+
+def warnings(roofs: Sequence[Roofs]) -> list[str]:
+    """Return what makes a calibration doubtful, one line each."""
+    return [
+        f"Disturbed with {entry.mode.replace('-', ' ')}: others took {entry.taken:.0%} of the CPU time, "
+        "so these figures are too low. Calibrate again on a quiet machine."
+        for entry in roofs
+        if entry.disturbed
+    ]
+
+
+def platform_document(roofs: Sequence[Roofs], key: str) -> dict[str, Any]:
+    """Return a platform file's content: the roofs of every number of threads as operating modes.
+
+    Args:
+        roofs: What was measured.
+        key: The platform's key.
+
+    Returns:
+        A document that `roofline.spec` reads; dump it as YAML.
+    """
+    last = roofs[-1]
+    now = datetime.now(UTC)
+    cores = available_cores()
+    document: dict[str, Any] = {
+        "schema_version": 1,
+        "key": key,
+        "name": f"{cpu_name()}, {cores} cores (measured)",
+        "vendor": vendor(),
+        "kind": "cpu",
+        "year": now.year,
+        "description": f"This machine as measured by roofline calibrate; {cores} cores available.",
+        "peaks": _peaks(last),
+        "memories": _memories(last),
+        "notes": ["The year is that of the calibration.", *warnings(roofs)],
+        "sources": {
+            SOURCE: {
+                "title": f"roofline {package_version('roofline')} calibrate on {cpu_name()}",
+                "date": now.date().isoformat(),
+                "quote": "; ".join(dict.fromkeys(_HOW[way] for way in last.how.values()))
+                + "; memory: best of dot product, copy and add over arrays of eight times the last cache",
+            }
+        },
+    }
+    if len(roofs) > 1:
+        document["modes"] = {
+            entry.mode: {
+                "description": f"{entry.threads} of {cores} cores",
+                "peaks": _peaks(entry),
+                "memories": _memories(entry),
+            }
+            for entry in roofs
+        }
+        document["default_mode"] = last.mode
+    return document
+
+
+def platform_yaml(roofs: Sequence[Roofs], key: str) -> str:
+    """Return the platform file as YAML text, checked against the schema.
+
+    Raises:
+        PlatformError: The key is not one that can be typed on a command line.
+    """
+    import yaml
+
+    from roofline.spec import from_mapping
+
+    document = platform_document(roofs, key)
+    from_mapping(document, key)
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=99)
+
+
+def _probe(
+    kind: str, threads: int, seconds: float, variables: Mapping[str, str], **more: Any
+) -> tuple[dict[str, float], float]:
+    """Return the rates a probe found, and the share of CPU time others took meanwhile."""
+    request = {"action": "probe", "kind": kind, "threads": threads, "seconds": seconds, **more}
+    ended = run_step(request, environment=variables, time_limit_s=_TIME_LIMIT_S)
+    if ended.status is not Status.OK or ended.result is None:
+        raise MeasurementError(f"the {kind} probe failed: {ended.reason}")
+    return dict(ended.result["rates"]), float(ended.result["taken"])
+
+
+def _peaks(roofs: Roofs) -> dict[str, Any]:
+    return {
+        name: {
+            **_quantity(rate, 1e9, "GOP/s"),
+            "note": f"{'at least' if roofs.how[name] == 'library' else 'attained'} with "
+            f"{roofs.threads} thread{'s' * (roofs.threads > 1)}",
+        }
+        for name, rate in sorted(roofs.peaks.items())
+    }
+
+
+def _memories(roofs: Roofs) -> list[dict[str, Any]]:
+    outer: dict[str, Any] = {"name": "DRAM", "bandwidth": _quantity(roofs.memory, 1e9, "GB/s")}
+    if memory_bytes():
+        outer["capacity"] = _quantity(memory_bytes(), 1e9, "GB")
+    memories = [outer]
+    cache = last_level_cache()
+    # A cache that streams no faster than the memory is shared or hidden by the hypervisor: no roof.
+    if roofs.cache is not None and cache and roofs.cache >= roofs.memory:
+        memories.append(
+            {
+                "name": "last-level cache",
+                "on_chip": True,
+                "bandwidth": _quantity(roofs.cache, 1e9, "GB/s"),
+                "capacity": _quantity(cache, 2.0**20, "MiB"),
+            }
+        )
+    return memories
+
+
+def _quantity(value: float, unit_size: float, unit: str) -> dict[str, Any]:
+    scaled = float(f"{value / unit_size:.4g}")
+    return {"value": scaled, "unit": unit, "kind": "measured", "source": SOURCE}
+
+
+def kept_calibration(
+    *,
+    threads: int = 0,
+    seconds: float = 12.0,
+    folder: Path | None = None,
+    report: Callable[[str, int, int], None] | None = None,
+) -> Path:
+    """Return the platform file of this machine, measured the first time it is asked for.
+
+    Args:
+        threads: A number of threads it must have a mode for; 0 is one and every core.
+        seconds: Time for measuring when it has to be.
+        folder: Where it is kept; None is the user's cache.
+        report: Told of progress.
+    """
+    place = folder or cache_folder()
+    counts = sorted({1, threads or available_cores(), available_cores()})
+    name = re.sub(r"[^a-z0-9]+", "-", cpu_name().lower()).strip("-") or "cpu"
+    path = place / f"{name}-{'-'.join(str(count) for count in counts)}.yaml"
+    if not path.exists():
+        place.mkdir(parents=True, exist_ok=True)
+        roofs = calibrate(seconds=seconds, threads=counts, report=report)
+        if warnings(roofs):
+            # Good for now, with its warning; the next call measures again.
+            path = path.with_stem(f"{path.stem}-disturbed")
+        write_whole(path, platform_yaml(roofs, "this-machine").encode())
+    return path

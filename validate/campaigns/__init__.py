@@ -1,0 +1,1 @@
+"""Many measured runs over a resumable store, on one machine or a fleet of boards."""

@@ -1,0 +1,151 @@
+"""Spreads a campaign's runs over all boards that share a key; a board that goes away loses nothing."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from roofline.validate.campaigns.grid import Board, Point
+from roofline.validate.campaigns.runner import Measure, Task, check_space, finished, measured
+from roofline.validate.measuring.measure import Report
+from roofline.validate.records.record import Measurement, Status, Turn
+from roofline.validate.records.store import Store
+from roofline.validate.tvm.boards.tracker import LOST, NO_BOARD, BoardError, Tracker
+
+BOARDS_TRIED = 2
+"""How many boards a run may lose, or keep beyond the time limit, before that is recorded as its end."""
+
+_WAITS = 20
+"""How often a run may wait for a board in vain before the campaign stops."""
+
+_POLL_S = 1.0
+_GONE_S = 30.0
+"""How long to wait for a board to come back when none is left."""
+
+
+def spread(
+    tasks: Sequence[Task],
+    store: Store,
+    measure_point: Measure,
+    tracker: Tracker,
+    key: str,
+    *,
+    report: Callable[[Task, Measurement | None], None],
+    gone_s: float = _GONE_S,
+) -> int:
+    """Run tasks on as many boards at a time as serve a key; records are written as they come.
+
+    A run whose board went away, or did not answer within the time limit, is given to another board once; how it ends
+    there is recorded.
+
+    Args:
+        tasks: What is to be run, all on boards of this key.
+        store: Where the records go.
+        measure_point: Runs one point on whichever board is free.
+        tracker: Where the boards are known.
+        key: Their key.
+        report: Told of every task that starts (None) and ends (its record).
+        gone_s: Seconds without any board after which the campaign stops.
+
+    Returns:
+        How many were recorded.
+
+    Raises:
+        BoardError: All boards are gone, or the tracker is; what is recorded stays, the rest is left.
+        StoreError: A record cannot be written.
+    """
+    left = [task for task in tasks if store.attempts(task.point.key, task.round) < task.attempt]
+    ends: queue.Queue[tuple[Task, Measurement]] = queue.Queue()
+    running: dict[Turn, threading.Thread] = {}
+    trouble: dict[Turn, list[int]] = {}
+    done = 0
+    seen = time.monotonic()
+    while left or running:
+        boards = _count(tracker, key)
+        if boards or running:
+            seen = time.monotonic()
+        elif time.monotonic() - seen > gone_s:
+            raise BoardError(
+                f"no server with the key {key!r} is left at {tracker}; {len(left)} runs are left",
+                repair="Start one and give the same command again",
+            )
+        while left and len(running) < boards:
+            check_space(store)
+            task = left.pop(0)
+            report(task, None)
+            # A daemon: a campaign that is stopped does not wait for its boards.
+            thread = threading.Thread(target=_one, args=(task, measure_point, ends), daemon=True)
+            running[task.turn] = thread
+            thread.start()
+        for task, record in _ended(ends, _POLL_S):
+            del running[task.turn]
+            if _again(task, record, trouble.setdefault(task.turn, [0, 0])):
+                left.append(task)
+                continue
+            report(task, finished(task, record, store))
+            done += 1
+    return done
+
+
+def board_measure(
+    board: Board, folder: Path, *, fresh: bool = False, report: Report | None = None
+) -> Measure:
+    """Return what runs a point on a board."""
+
+    def run(point: Point) -> Measurement:
+        options = {**point.options, "rpc_key": board.key}
+        if board.target:
+            options["rpc_target"] = board.target
+        return measured(
+            replace(point, options=options), folder, machine=board.name, fresh=fresh, report=report
+        )
+
+    return run
+
+
+def _one(task: Task, measure_point: Measure, ends: queue.Queue[tuple[Task, Measurement]]) -> None:
+    ends.put((task, measure_point(task.point)))
+
+
+def _ended(
+    ends: queue.Queue[tuple[Task, Measurement]], wait_s: float
+) -> list[tuple[Task, Measurement]]:
+    """Return what has ended, after waiting a while for the first of it."""
+    found: list[tuple[Task, Measurement]] = []
+    try:
+        found.append(ends.get(timeout=wait_s))
+        while True:
+            found.append(ends.get_nowait())
+    except queue.Empty:
+        return found
+
+
+def _again(task: Task, record: Measurement, trouble: list[int]) -> bool:
+    """Whether a run that ended is to be given to another board.
+
+    Args:
+        task: The run.
+        record: How it ended.
+        trouble: How often it found no board, and how often it lost one; counted on here.
+    """
+    if NO_BOARD in record.reason:
+        trouble[0] += 1
+        if trouble[0] < _WAITS:
+            return True
+        raise BoardError(
+            f"{task.point.title}: {record.reason}, {_WAITS} times",
+            repair="Start the servers again, and give the same command to go on",
+        )
+    if LOST in record.reason or record.status is Status.TIMEOUT:
+        trouble[1] += 1
+        return trouble[1] < BOARDS_TRIED
+    return False
+
+
+def _count(tracker: Tracker, key: str) -> int:
+    """Return how many servers have the key; none when the tracker's last one has gone."""
+    return len(tracker.servers().get(key, ()))

@@ -1,0 +1,365 @@
+"""Campaigns: a grid of networks, compressions and ways to run them, written in one YAML file.
+
+A campaign is expanded to points in the order of its file. A point's key is a digest of what is asked for and of nothing
+else, so that a campaign that was stopped goes on where it was, today or on another day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roofline.errors import NetworkError, OptionError, did_you_mean
+from roofline.validate.measuring.backend import Backend, backends
+from roofline.validate.records.record import Protocol, Scalar
+from roofline.validate.tvm.boards.target import parse_target
+from roofline.validate.tvm.boards.tracker import parse_tracker
+
+if TYPE_CHECKING:
+    from roofline.validate.campaigns.schema import CampaignFile, Compression, Grid, Rule
+
+_SHIPPED = Path(__file__).parent
+
+_AXES = ("network", "compression", "datatype", "backend", "algorithm", "tuning", "batch",
+         "threads", "target")  # fmt: skip
+"""The axes in the order they are gone through, the slowest first."""
+
+_LIMITS = ("time_limit_s", "memory_limit_bytes")
+"""Parts of the protocol that do not make a run that ended well another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Boards that share a key of an RPC tracker."""
+
+    name: str
+    key: str
+    tracker: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination of a campaign's values, with what its backend has no choice of left out."""
+
+    network: str
+    """Name of a shipped network, or path of an ``.onnx`` file."""
+    source: str = ""
+    """Digest of the file; empty for shipped networks."""
+    keep_channels: float = 1.0
+    sparsity: float = 0.0
+    sparse_format: str = "dense"
+    datatype: str = ""
+    """Empty is the network's own."""
+    backend: str = "tvm"
+    algorithm: str = "default"
+    tuning: str = "none"
+    trials: int = 0
+    budget_s: float = 0.0
+    batch: int = 1
+    threads: int = 1
+    target: str = "local"
+    dims: Mapping[str, int] = field(default_factory=dict[str, int])
+    options: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
+    protocol: Protocol = field(default_factory=Protocol)
+
+    @cached_property
+    def key(self) -> str:
+        """A digest of what is asked for; limits of time and memory do not count, nor where files lie."""
+        asked = asdict(self)
+        for name in _LIMITS:
+            del asked["protocol"][name]
+        if self.source:
+            asked["network"] = Path(self.network).stem
+        text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def compression(self) -> str:
+        """What is taken from the network, as on the command line; ``dense`` for nothing."""
+        parts = [f"keep-channels={self.keep_channels:g}"] if self.keep_channels != 1 else []
+        if self.sparsity:
+            stored = "" if self.sparse_format == "dense" else f",{self.sparse_format}"
+            parts.append(f"sparsity={self.sparsity:g}{stored}")
+        return " ".join(parts) or "dense"
+
+    @property
+    def title(self) -> str:
+        """The point in one line."""
+        parts = [Path(self.network).stem, self.compression, self.datatype, self.backend]
+        parts += [self.algorithm] if self.algorithm != "default" else []
+        parts += [self.tuning] if self.tuning != "none" else []
+        parts += [f"batch {self.batch}"] if self.batch != 1 else []
+        parts.append(f"{self.threads} thread{'s' * (self.threads != 1)}")
+        parts += [f"on {self.target}"] if self.target != "local" else []
+        return ", ".join(part for part in parts if part)
+
+    def record(self) -> dict[str, Any]:
+        """Return the point as a row."""
+        return {
+            "network": Path(self.network).stem,
+            "compression": self.compression,
+            "datatype": self.datatype or "as stored",
+            "backend": self.backend,
+            "algorithm": self.algorithm,
+            "tuning": self.tuning,
+            "batch": self.batch,
+            "threads": self.threads,
+            "target": self.target,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """Points to be measured, in order, and how often."""
+
+    name: str
+    title: str
+    points: tuple[Point, ...]
+    rounds: int = 1
+    boards: Mapping[str, Board] = field(default_factory=dict[str, Board])
+    combinations: int = 0
+    """How many combinations the grids have, those excluded and those that are the same included."""
+    excluded: int = 0
+    """How many were left out: by rules, or because their backend does not run on boards."""
+
+    def __len__(self) -> int:
+        """Return how many runs there are: points times rounds."""
+        return len(self.points) * self.rounds
+
+
+def shipped() -> tuple[str, ...]:
+    """Return the names of the campaigns that come with the program."""
+    return tuple(sorted(path.stem for path in _SHIPPED.glob("*.yaml")))
+
+
+def load(campaign: str | Path) -> Campaign:
+    """Read a campaign and expand it.
+
+    Args:
+        campaign: Path of a YAML file, or the name of a shipped campaign.
+
+    Raises:
+        OptionError: The file cannot be read, breaks the schema, or names what does not exist.
+        NetworkError: A network is neither shipped nor a file.
+        MeasurementError: A backend is unknown.
+
+    Example:
+        >>> "dlas" in shipped()
+        True
+    """
+    from roofline.validate.campaigns.schema import read
+
+    path = _find(campaign)
+    document, _ = read(path)
+    boards = _boards(document, path)
+    found: dict[str, Point] = {}
+    combinations = excluded = 0
+    rules = [_chosen(rule) for rule in document.exclude]
+    grids = document.grids or [document]
+    _check_rules(path, rules, grids, document)
+    for number, grid in enumerate(grids):
+        where = f"{path}: grids[{number}]" if document.grids else str(path)
+        for values in _combinations(grid, document, where):
+            combinations += 1
+            if any(_matches(rule, values) for rule in rules):
+                excluded += 1
+                continue
+            _check_target(values["target"], boards, where)
+            if values["target"] != "local" and not values["backend"].startswith("tvm"):
+                excluded += 1
+                continue
+            point = _point(values, grid, document, path.parent, where)
+            found.setdefault(point.key, point)
+    return Campaign(
+        document.name or path.stem, document.title, tuple(found.values()), document.rounds, boards,
+        combinations, excluded,
+    )  # fmt: skip
+
+
+def _find(campaign: str | Path) -> Path:
+    path = Path(campaign)
+    if path.is_file() or path.suffix or len(path.parts) > 1:
+        return path
+    if str(campaign) in shipped():
+        return _SHIPPED / f"{campaign}.yaml"
+    hint = did_you_mean(str(campaign), shipped())
+    hint = hint or f"Give a YAML file, or one of: {', '.join(shipped())}"
+    raise OptionError(f"no campaign is called {str(campaign)!r}", repair=hint)
+
+
+def _boards(document: CampaignFile, path: Path) -> dict[str, Board]:
+    """Return the boards; an address or a processor that cannot be read is an error before any run."""
+    found: dict[str, Board] = {}
+    for name, board in document.boards.items():
+        try:
+            if board.tracker:
+                parse_tracker(board.tracker)
+            if board.target:
+                parse_target(board.target, 1)
+        except OptionError as error:
+            raise OptionError(
+                f"{path}: boards: {name}: {error.message}", repair=error.repair
+            ) from error
+        found[name] = Board(name, board.key or name, board.tracker, board.target)
+    return found
+
+
+Values = Mapping[str, Any]
+
+
+def _axis(name: str, grid: Grid, document: Grid) -> list[Any]:
+    """Return an axis's values: the grid's own, else the file's, else one that is the default."""
+    from roofline.validate.campaigns.schema import Compression
+
+    own = getattr(grid, name)
+    values = own if own is not None else getattr(document, name)
+    if values is not None:
+        return list(values)
+    defaults: dict[str, Any] = {
+        "compression": Compression(), "datatype": "", "backend": "tvm", "algorithm": "default",
+        "tuning": "", "batch": 1, "threads": 1, "target": "local",
+    }  # fmt: skip
+    return [defaults[name]]
+
+
+def _combinations(grid: Grid, document: CampaignFile, where: str) -> Iterator[Values]:
+    if grid.network is None and document.network is None:
+        raise OptionError(f"{where}: no network is named", repair="Add network: [resnet50_v15]")
+    axes = [_axis(name, grid, document) for name in _AXES]
+    for values in product(*axes):
+        yield dict(zip(_AXES, values, strict=True))
+
+
+def _point(values: Values, grid: Grid, document: CampaignFile, folder: Path, where: str) -> Point:
+    def scalar(name: str, default: Any) -> Any:
+        own = getattr(grid, name)
+        common = getattr(document, name)
+        return own if own is not None else common if common is not None else default
+
+    # TVM alone runs on boards, over its own RPC.
+    name = values["backend"] if values["target"] == "local" else "tvm-rpc"
+    backend = backends.get(name)
+    tuning = _tuning(values, backend, where)
+    tuned = tuning == "tuned"
+    network, source = _network(values["network"], folder, where)
+    compression: Compression = values["compression"]
+    timing = document.protocol
+    return Point(
+        network,
+        source,
+        keep_channels=compression.keep_channels or 1.0,
+        sparsity=compression.sparsity or 0.0,
+        sparse_format=_sparse_format(compression, backend, where),
+        datatype=_datatype(values["datatype"], where),
+        backend=name,
+        algorithm=_algorithm(values["algorithm"], backend, where),
+        tuning=tuning,
+        trials=scalar("trials", 16) if tuned else 0,
+        budget_s=scalar("budget_s", 0.0) if tuned else 0.0,
+        batch=values["batch"],
+        threads=values["threads"],
+        target=values["target"],
+        dims=scalar("dims", {}),
+        options=scalar("options", {}),
+        protocol=Protocol(
+            timing.runs, timing.warmup, timing.sampling_s, timing.time_limit_s,
+            round(timing.memory_limit_gb * 1e9), timing.seed,
+        ),
+    )  # fmt: skip
+
+
+def _tuning(values: Values, backend: Backend, where: str) -> str:
+    asked = values["tuning"]
+    if not asked or backend.tunings == ("none",):
+        return backend.tunings[0]
+    if asked not in backend.tunings:
+        hint = did_you_mean(asked, backend.tunings) or f"Known: {', '.join(backend.tunings)}"
+        raise OptionError(f"{where}: {values['backend']} has no tuning {asked!r}", repair=hint)
+    return asked
+
+
+def _algorithm(asked: str, backend: Backend, where: str) -> str:
+    known: tuple[str, ...] = getattr(backend, "algorithms", ("default",))
+    if asked == "default" or known == ("default",):
+        return "default"
+    if asked not in known:
+        hint = did_you_mean(asked, known) or f"Known: {', '.join(known)}"
+        raise OptionError(f"{where}: {backend.title} has no algorithm {asked!r}", repair=hint)
+    return asked
+
+
+def _sparse_format(compression: Compression, backend: Backend, where: str) -> str:
+    from roofline.compress.formats import formats
+
+    asked = compression.sparse_format
+    if asked not in formats:
+        hint = did_you_mean(asked, formats) or f"Known: {', '.join(formats)}"
+        raise OptionError(f"{where}: unknown sparse format {asked!r}", repair=hint)
+    # A backend that multiplies by stored zeros runs the same program whatever the format.
+    sparse: tuple[str, ...] = getattr(backend, "sparse_formats", ())
+    return asked if compression.sparsity and asked in sparse else "dense"
+
+
+def _datatype(asked: str, where: str) -> str:
+    from roofline.compress.quantization import parse_datatypes
+    from roofline.errors import RooflineError
+
+    if asked:
+        try:
+            parse_datatypes([asked])
+        except RooflineError as error:
+            raise OptionError(f"{where}: {error.message}", repair=error.repair) from error
+    return asked
+
+
+def _network(asked: str, folder: Path, where: str) -> tuple[str, str]:
+    from roofline import workloads
+
+    if asked in workloads.networks:
+        return asked, ""
+    path = folder / asked
+    if path.is_file():
+        return str(path), hashlib.sha256(path.read_bytes()).hexdigest()
+    if Path(asked).suffix:
+        raise NetworkError(f"{where}: {path} does not exist")
+    hint = did_you_mean(asked, workloads.networks) or "List them: roofline networks list"
+    raise NetworkError(f"{where}: no network is called {asked!r}", repair=hint)
+
+
+def _check_target(target: str, boards: Mapping[str, Board], where: str) -> None:
+    if target != "local" and target not in boards:
+        hint = did_you_mean(target, ["local", *boards])
+        hint = hint or f"Describe it under boards: {target}: {{key: ..., tracker: ...}}"
+        raise OptionError(f"{where}: no board is called {target!r}", repair=hint)
+
+
+def _chosen(rule: Rule) -> dict[str, list[Any]]:
+    return {name: values for name in _AXES if (values := getattr(rule, name)) is not None}
+
+
+def _matches(rule: Mapping[str, list[Any]], values: Values) -> bool:
+    return all(values[name] in wanted for name, wanted in rule.items())
+
+
+def _check_rules(
+    path: Path, rules: list[dict[str, list[Any]]], grids: list[Any], document: CampaignFile
+) -> None:
+    """Refuse a rule that names what no grid has: it is a misspelling, and would exclude nothing."""
+    for number, rule in enumerate(rules):
+        where = f"{path}: exclude[{number}]"
+        if not rule:
+            raise OptionError(f"{where} would exclude everything", repair="Name what to leave out")
+        for name, wanted in rule.items():
+            known = [value for grid in grids for value in _axis(name, grid, document)]
+            for value in wanted:
+                if value not in known:
+                    texts = [entry for entry in known if isinstance(entry, str)]
+                    hint = did_you_mean(str(value), texts)
+                    raise OptionError(f"{where}: no grid has {name} {value!s}", repair=hint)

@@ -1,0 +1,1 @@
+"""The demonstration: count, predict, calibrate, measure and compare on this machine."""

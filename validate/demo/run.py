@@ -1,0 +1,175 @@
+"""The main job end to end: count, predict on several machines, measure here, and compare."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roofline.errors import DatatypeError, PlatformError
+from roofline.validate.analysis.compare import Comparison, compare
+from roofline.validate.calibration.calibrate import (
+    Roofs,
+    calibrate,
+    mode_threads,
+    platform_document,
+    warnings,
+)
+from roofline.validate.measuring.backend import backends
+from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.records.record import Measurement, Protocol
+
+if TYPE_CHECKING:
+    from roofline.model import Prediction
+    from roofline.spec import Platform
+    from roofline.workload import Workload
+
+MACHINES = (
+    ("i7-3820", "fp32"), ("tx2:maxn", "fp16"), ("agx-orin:maxn", "fp16"), ("edgetpu:fast", "int8"),
+    ("zcu104-dpu", "int8"), ("h100-sxm", "fp16"),
+)  # fmt: skip
+"""Machines that networks are predicted on, each at the datatype it is used with."""
+
+NETWORKS = ("mlp", "cnv", "mobilenet_v1")
+"""Shipped networks that are measured, beside ResNet-50 from the onnx package."""
+
+RESNET = "light_resnet50"
+
+_TUNED = (("mlp", 16, 0.1), ("cnv", 16, 0.25), ("mobilenet_v1", 8, 0.45), (RESNET, 8, 0.2))
+"""Networks tuned with TVM, where they are here: schedules per kernel, and the share of the tuning time."""
+
+_FIXED_S = 115.0
+"""Seconds of everything but tuning, on two cores: counting, calibrating, compiling, timing, drawing."""
+
+_SAMPLING_S = 4.0
+_CALIBRATION_S = 10.0
+KEY = "this-machine"
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """Everything the demo found."""
+
+    workloads: tuple[Workload, ...]
+    predictions: tuple[Prediction, ...]
+    """On other machines and on this one."""
+    roofs: tuple[Roofs, ...]
+    document: dict[str, Any]
+    """This machine's platform file."""
+    machine: Platform
+    measurements: tuple[Measurement, ...]
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...]
+    seconds: float
+
+
+def run_demo(*, minutes: float, report: Report, said: Callable[[str], None]) -> Demo:
+    """Run it.
+
+    Args:
+        minutes: Time it may take on a machine with nothing else to do; tuning gets what is left over.
+        report: Told of progress.
+        said: Told a line when a step is done.
+
+    Returns:
+        What was counted, predicted and measured.
+    """
+    import roofline
+    from roofline.spec import from_mapping, in_mode
+
+    start = time.monotonic()
+    models = models_here()
+    workloads = tuple(roofline.load(model) for model in models)
+    said(f"counted {len(workloads)} networks")
+    elsewhere, notes = _predict_elsewhere(workloads)
+    said(f"predicted them on {len({entry.platform for entry in elsewhere})} machines")
+    roofs = calibrate(seconds=_CALIBRATION_S, report=report)
+    notes += warnings(roofs)
+    document = platform_document(roofs, KEY)
+    machine = in_mode(from_mapping(document), None)
+    peak = machine.peak("fp32") / 1e9
+    bandwidth = machine.bandwidth / 1e9
+    said(f"calibrated this machine: {peak:,.0f} GFLOP/s fp32, {bandwidth:.3g} GB/s")
+    predictor = roofline.predict
+    here = [predictor(workload, machine, datatype="fp32") for workload in workloads]
+    plan, missing = _plan(models, minutes)
+    notes += missing
+    threads = mode_threads(machine.key) or 0
+    runs: list[Measurement] = []
+    for model, backend, options in plan:
+        asked = replace(options, threads=threads, machine=machine.key)
+        run = measure(str(model), backend=backend, options=asked, report=report)
+        runs.append(run)
+        said(_line(run))
+    comparisons = compare(here, runs, platforms={machine.key: machine})
+    return Demo(
+        workloads, (*here, *elsewhere), roofs, document, machine, tuple(runs), comparisons,
+        tuple(notes), time.monotonic() - start,
+    )  # fmt: skip
+
+
+def models_here() -> list[str | Path]:
+    """Return the shipped networks of the demo, and ResNet-50 where the onnx package brings it."""
+    models: list[str | Path] = list(NETWORKS)
+    spec = importlib.util.find_spec("onnx")
+    if spec is not None and spec.origin is not None:
+        light = Path(spec.origin).parent / f"backend/test/data/light/{RESNET}.onnx"
+        if light.is_file():
+            models.append(light)
+    return models
+
+
+def _plan(
+    models: Sequence[str | Path], minutes: float
+) -> tuple[list[tuple[str | Path, str, Options]], list[str]]:
+    """Return the runs to make, and what is left out for want of a package."""
+    protocol = Protocol(sampling_s=_SAMPLING_S, time_limit_s=120.0)
+    plan: list[tuple[str | Path, str, Options]] = []
+    notes: list[str] = []
+    if backends.get("onnxruntime").missing():
+        notes.append("onnxruntime is not installed: no ceiling beside TVM, outputs not checked")
+    else:
+        plan += [(model, "onnxruntime", Options(protocol=protocol)) for model in models]
+    if backends.get("tvm").missing():
+        notes.append("apache-tvm is not installed: nothing was compiled and tuned here")
+        return plan, notes
+    untuned = Options(tuning="untuned", protocol=replace(protocol, runs=20))
+    plan.append(("mlp", "tvm", untuned))
+    tuning_s = max(20.0, minutes * 60.0 - _FIXED_S)
+    named = {Path(model).stem: model for model in models}
+    for name, trials, share in _TUNED:
+        if name not in named:
+            continue
+        options = Options(
+            tuning="tuned", trials=trials, tuning_budget_s=share * tuning_s, protocol=protocol
+        )
+        plan.append((named[name], "tvm", options))
+    return plan, notes
+
+
+def _predict_elsewhere(workloads: Sequence[Workload]) -> tuple[list[Prediction], list[str]]:
+    import roofline
+
+    found: list[Prediction] = []
+    notes: list[str] = []
+    for key, datatype in MACHINES:
+        try:
+            machine = roofline.platform(key)
+            found += [roofline.predict(entry, machine, datatype=datatype) for entry in workloads]
+        except (PlatformError, DatatypeError) as error:
+            notes.append(f"{key} left out: {error.message}")
+    return found, notes
+
+
+def _line(run: Measurement) -> str:
+    name = f"{run.job.network} on {run.job.backend} {run.job.tuning}".removesuffix(" none")
+    if not run.ok or run.median_s is None:
+        return f"{name}: {run.status.value}, {run.reason}"
+    tuned = f", tuned in {run.tune_s:.0f} s" if run.tune_s is not None else ""
+    flags = f" ({'; '.join(run.flags)})" if run.flags else ""
+    return f"{name}: {run.median_s * 1e3:.3g} ms{tuned}{flags}"

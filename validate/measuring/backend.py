@@ -1,0 +1,129 @@
+"""The backend protocol: what a measurement backend implements, and the registry it joins.
+
+A backend is one module of this package (or a third party's, named by the entry-point group
+``roofline.backends``). Every method but `Backend.missing` and `Backend.environment` is called in
+a process of its own, so a backend may import its runtime at will and may crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from roofline.errors import MeasurementError
+from roofline.node import Array
+from roofline.registry import Registry
+from roofline.validate.records.record import Environment, Job
+from roofline.validate.records.record import Protocol as Timing
+
+Arrays = Mapping[str, Array]
+Report = Callable[[str, int, int], None]
+"""Progress of long work: what is being done, how many steps are done, how many there are."""
+
+
+class UnsupportedModelError(MeasurementError):
+    """A backend cannot take this model; the run is recorded as failed with this reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A job with the files it needs."""
+
+    job: Job
+    model: Path
+    """The ONNX file with every weight and every input shape filled in."""
+    folder: Path
+    """Where the backend may keep what is worth keeping between runs."""
+    fresh: bool = False
+    """Whether kept artefacts must be made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What `Backend.prepare` made of a model, in files, and what is to be recorded of it."""
+
+    path: Path
+    compiled_for: str = ""
+    executed: str = ""
+    """Datatype the arithmetic runs in; empty is the datatype asked for."""
+    compile_s: float | None = None
+    tune_s: float | None = None
+    kernels: int | None = None
+    untuned_kernels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """For the backend's own use, JSON values."""
+
+
+class Session(Protocol):
+    """A model loaded and ready; one step is one inference of the whole batch."""
+
+    def bind(self, inputs: Arrays) -> None:
+        """Put the inputs where the runtime wants them; not timed."""
+        ...
+
+    def step(self) -> None:
+        """Run once and return when the outputs are complete; this alone is timed."""
+        ...
+
+    def outputs(self) -> Sequence[Array]:
+        """Return the outputs of the last step, in the model's order; not timed."""
+        ...
+
+
+@runtime_checkable
+class DistantSession(Protocol):
+    """A session whose model runs on another machine, which takes the samples and describes itself."""
+
+    def sample(self, protocol: Timing) -> Mapping[str, Any]:
+        """Return ``samples_s`` and whatever else `roofline.validate.records.record.Measurement` names."""
+        ...
+
+    def environment(self, versions: Mapping[str, str]) -> Environment:
+        """Return the machine it runs on, as it was while the samples were taken."""
+        ...
+
+    def peak_rss_bytes(self) -> int | None:
+        """Return the largest resident set of the process there, where it can be read."""
+        ...
+
+
+class Backend(Protocol):
+    """Something that can run an ONNX model and be timed."""
+
+    title: str
+    """Its name for people: ``Apache TVM``."""
+    tunings: tuple[str, ...]
+    """Values of ``--tuning`` it knows, the default first; ``("none",)`` where nothing is tuned."""
+
+    def missing(self) -> str:
+        """Return the package that is not installed, or an empty string when it can run."""
+        ...
+
+    def environment(self, job: Job) -> Mapping[str, str]:
+        """Return the environment variables that must be set before its process starts."""
+        ...
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the versions that decide its speed."""
+        ...
+
+    def prepare(self, request: Request, report: Report) -> Artifact:
+        """Import, rewrite, tune and compile the model; kept by content, so done once.
+
+        Raises:
+            UnsupportedModelError: The model holds something it cannot take.
+        """
+        ...
+
+    def load(self, request: Request, artifact: Artifact) -> Session:
+        """Load what `prepare` made."""
+        ...
+
+
+backends: Registry[Backend] = Registry(
+    "backend", "roofline.validate.backends", "roofline.backends", MeasurementError
+)
+"""Every measurement backend by name."""

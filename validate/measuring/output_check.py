@@ -1,0 +1,60 @@
+"""Compares a backend's outputs with the reference's on the same input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from roofline.node import Array
+from roofline.validate.records.record import Check
+
+TOLERANCES = {"fp64": 1e-6, "fp32": 1e-3, "fp16": 2e-2, "bf16": 5e-2, "int8": 5e-2}
+"""Largest relative error allowed, by the datatype that executed. Sums in another order move fp32 by
+1e-6 to 1e-5 in deep networks; quantized networks differ by the rounding of single steps."""
+
+
+def compare_outputs(
+    outputs: Sequence[Array], reference: Sequence[Array], *, by: str, datatype: str
+) -> Check:
+    """Return how the outputs differ from the reference.
+
+    Args:
+        outputs: What the backend computed, in the model's order.
+        reference: What it should have computed.
+        by: What computed the reference, for the record.
+        datatype: Datatype of the arithmetic, which decides the tolerance.
+
+    Returns:
+        The largest errors; no number but a reason where a shape, a count or a NaN differs.
+    """
+    tolerance = TOLERANCES.get(datatype, max(TOLERANCES.values()))
+    if len(outputs) != len(reference):
+        why = f"{len(outputs)} outputs instead of {len(reference)}"
+        return Check(by, tolerance=tolerance, why=why)
+    largest, relative, informative = 0.0, 0.0, False
+    for index, (got, wanted) in enumerate(zip(outputs, reference, strict=True)):
+        if tuple(got.shape) != tuple(wanted.shape):
+            why = f"output {index} has shape {list(got.shape)} instead of {list(wanted.shape)}"
+            return Check(by, tolerance=tolerance, why=why)
+        if not wanted.size:
+            continue
+        left, right = got.astype(np.float64), wanted.astype(np.float64)
+        if (np.isnan(left) != np.isnan(right)).any():
+            why = f"output {index} is not a number where the reference is one, or the reverse"
+            return Check(by, tolerance=tolerance, why=why)
+        left, right = np.nan_to_num(left), np.nan_to_num(right)
+        error = float(np.abs(left - right).max())
+        scale = float(np.abs(right).max())
+        largest = max(largest, error)
+        relative = max(relative, error / scale if scale else error)
+        informative = informative or _varies(right)
+    return Check(by, largest, relative, tolerance, informative)
+
+
+def _varies(array: Array) -> bool:
+    """Whether more than one element carries the values: not constant, not a saturated softmax."""
+    flat = np.sort(np.abs(array.ravel()))
+    if flat.size == 1:
+        return bool(flat[0] not in (0.0, 1.0))
+    return bool(flat[-2] > 1e-6 * flat[-1] and np.ptp(array) > 1e-6 * flat[-1])

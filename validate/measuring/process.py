@@ -1,0 +1,173 @@
+"""Runs one step in a process of its own, with limits of time and memory on it and its children."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roofline.validate.measuring.environment import memory_bytes
+from roofline.validate.records.record import Status
+
+_POLL_S = 0.02
+_MEMORY_SHARE = 0.9
+_LOG_TAIL = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended: its result, or why there is none."""
+
+    status: Status
+    reason: str = ""
+    result: Mapping[str, Any] | None = None
+    seconds: float = 0.0
+    log: str = ""
+    """The last part of what it wrote on standard error."""
+
+
+def run_step(
+    request: Mapping[str, Any],
+    *,
+    environment: Mapping[str, str],
+    time_limit_s: float,
+    memory_limit_bytes: int = 0,
+    report: Callable[[str, int, int], None] | None = None,
+) -> Ended:
+    """Run ``python -m roofline.validate.measuring.worker`` on a request and wait for its result.
+
+    Args:
+        request: What the worker is to do; written to a file as JSON.
+        environment: Variables added to this process's own.
+        time_limit_s: Seconds after which it is ended; 0 or less is no limit.
+        memory_limit_bytes: Resident bytes, all its processes together, at which it is ended; 0
+            takes 90 % of the machine's memory.
+        report: Told of progress the worker announces.
+
+    Returns:
+        The result, or a status that says how the process failed. It never raises for what the
+        worker did.
+    """
+    limit = memory_limit_bytes or int(memory_bytes() * _MEMORY_SHARE)
+    start = time.monotonic()
+    steps = [str(request["action"])]
+    with tempfile.TemporaryDirectory(prefix="roofline-") as name:
+        folder = Path(name)
+        (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "roofline.validate.measuring.worker",
+                    name,
+                    str(os.getpid()),
+                ],
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+            try:
+                listener = threading.Thread(
+                    target=_listen, args=(process, steps, report), daemon=True
+                )
+                listener.start()
+                stopped = _watch(process, start, time_limit_s, limit)
+                listener.join(timeout=1.0)
+            finally:
+                _end(process)
+        tail = (folder / "log").read_bytes()[-_LOG_TAIL:].decode(errors="replace")
+        seconds = time.monotonic() - start
+        where = f" in the step {steps[-1]!r}"
+        if stopped is not None:
+            return Ended(stopped[0], f"{stopped[1]}{where}", None, seconds, tail)
+        return _verdict(process.returncode, folder / "result.json", seconds, tail, where)
+
+
+def _listen(
+    process: subprocess.Popen[bytes],
+    steps: list[str],
+    report: Callable[[str, int, int], None] | None,
+) -> None:
+    """Pass on what the worker announces, and note its steps."""
+    for line in process.stdout or ():
+        with contextlib.suppress(ValueError, TypeError):
+            what, done, total = json.loads(line)
+            steps.append(what)
+            if report is not None:
+                report(what, done, total)
+
+
+def _watch(
+    process: subprocess.Popen[bytes], start: float, time_limit_s: float, memory_limit: int
+) -> tuple[Status, str] | None:
+    while True:
+        try:
+            process.wait(_POLL_S)
+        except subprocess.TimeoutExpired:
+            pass
+        else:
+            return None
+        if 0 < time_limit_s < time.monotonic() - start:
+            return Status.TIMEOUT, f"ended after the time limit of {time_limit_s:g} s"
+        if memory_limit and resident_bytes(process.pid) > memory_limit:
+            limit = f"{memory_limit / 1e9:.3g} GB"
+            return Status.OUT_OF_MEMORY, f"ended at the memory limit of {limit}"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and every child it left behind, and only those (they share its session)."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _verdict(code: int, result: Path, seconds: float, tail: str, where: str) -> Ended:
+    if result.exists():
+        document = json.loads(result.read_text(encoding="utf-8"))
+        status = Status(document["status"])
+        return Ended(status, document.get("reason", ""), document.get("result"), seconds, tail)
+    if code == -signal.SIGKILL:
+        reason = f"ended by the system (SIGKILL){where}, most likely for want of memory"
+        return Ended(Status.OUT_OF_MEMORY, reason, None, seconds, tail)
+    crash = f"crashed ({signal.Signals(-code).name})" if code < 0 else ""
+    how = crash or f"ended with exit code {code}"
+    return Ended(Status.FAILED, f"{how}{where}{_last_words(tail)}", None, seconds, tail)
+
+
+def _last_words(tail: str) -> str:
+    """Return the last line of a log, and the place in the code when it ends in a traceback."""
+    lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    frames = [line for line in lines if line.startswith('File "')]
+    place = re.search(r'/([^/"]+)", line (\d+)', frames[-1]) if frames else None
+    return f": {lines[-1]}" + (f" ({place[1]}:{place[2]})" if place else "")
+
+
+def resident_bytes(session: int) -> int:
+    """Return the resident memory of all processes of a session (Linux; elsewhere 0)."""
+    page = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+    total = 0
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # The command, in brackets, may hold spaces: fields are counted from its end.
+            fields = entry.read_text(encoding="utf-8").rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                total += int(fields[21]) * page
+    return total

@@ -1,0 +1,252 @@
+"""The process of one step: reads a request from a folder, does it, and writes the result there.
+
+``python -m roofline.validate.measuring.worker FOLDER PARENT`` is started by `roofline.validate.measuring.process`.
+Whatever happens here, a crash included, is one failed record there.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from roofline.errors import RooflineError
+from roofline.validate.measuring import environment
+from roofline.validate.measuring.backend import (
+    Artifact,
+    Backend,
+    DistantSession,
+    Report,
+    Request,
+    Session,
+    backends,
+)
+from roofline.validate.measuring.output_check import compare_outputs
+from roofline.validate.measuring.runnable_model import load_arrays, make_runnable, save_arrays
+from roofline.validate.records.reading import job_from_dict
+from roofline.validate.records.record import Check, Protocol, Status
+from roofline.writing import write_whole
+
+MINIMUM_RUNS = 3
+"""Timed runs that are taken even when the sampling time is up."""
+
+
+def main(folder: Path) -> None:
+    """Do what ``request.json`` asks and write ``result.json``."""
+    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    # Standard output carries progress alone; whatever libraries print goes to the log.
+    channel = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+
+    def report(what: str, done: int, total: int) -> None:
+        channel.write(json.dumps([what, done, total]) + "\n")
+
+    status, reason, result = Status.OK, "", None
+    try:
+        result = _ACTIONS[request["action"]](request, report)
+    except RooflineError as error:
+        status, reason = Status.FAILED, str(error)
+        result = {"error": type(error).__name__, "message": error.message, "repair": error.repair}
+    except MemoryError:
+        status, reason = Status.OUT_OF_MEMORY, "the process could not get the memory it asked for"
+    except Exception as error:
+        status, reason = Status.FAILED, f"{type(error).__name__}: {_first_line(error)}"
+    document = {"status": status, "reason": reason, "result": result}
+    write_whole(folder / "result.json", json.dumps(document).encode())
+    sys.stderr.flush()
+    # Runtimes may hang or crash while they are torn down; the result is safe, so none of that runs.
+    os._exit(0)
+
+
+def _make(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    report("reading the model", 0, 1)
+    made = make_runnable(
+        request["model"],
+        batch=request["batch"],
+        dims=request["dims"],
+        seed=request["seed"],
+        folder=Path(request["folder"]),
+    )
+    return {**asdict(made), "model": str(made.model), "inputs": str(made.inputs)}
+
+
+def _compress(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    from roofline.validate.measuring.compressed_model import Wanted, write
+
+    report("compressing", 0, 1)
+    return asdict(write(Wanted(**request["wanted"]), Path(request["folder"])))
+
+
+def _reference(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    from roofline.validate.backends.onnxruntime import reference
+
+    report("computing the reference", 0, 1)
+    outputs = reference(Path(request["model"]), load_arrays(Path(request["inputs"])))
+    save_arrays(Path(request["reference"]), {f"{i:04d}": out for i, out in enumerate(outputs)})
+    return {}
+
+
+def _prepare(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    backend, asked = _asked(request)
+    made = backend.prepare(asked, report)
+    return {**asdict(made), "path": str(made.path)}
+
+
+def _run(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    report("running", 0, 1)
+    backend, asked = _asked(request)
+    stored: dict[str, Any] = {**request["artifact"]}
+    artifact = Artifact(Path(stored.pop("path")), **stored)
+    session = backend.load(asked, artifact)
+    session.bind(load_arrays(Path(request["inputs"])))
+    load = environment.load_average()
+    begin = time.perf_counter()
+    session.step()
+    first = time.perf_counter() - begin
+    check = _checked(session, request, artifact.executed or asked.job.datatype)
+    timed: dict[str, Any] = {}
+    if isinstance(session, DistantSession):
+        if check.passed is not False:
+            report("timing", 0, 1)
+            timed = dict(session.sample(asked.job.protocol))
+        return {
+            "first_s": first,
+            "check": asdict(check),
+            "environment": asdict(session.environment(backend.versions())),
+            "peak_rss_bytes": session.peak_rss_bytes(),
+            **timed,
+        }
+    if check.passed is not False:
+        timed = sample(session, asked.job.protocol, first, report)
+    shares = timed.pop("shares", None)
+    return {
+        "first_s": first,
+        "check": asdict(check),
+        "environment": asdict(environment.describe(backend.versions(), shares, load)),
+        "peak_rss_bytes": _peak_rss_bytes(),
+        **timed,
+        "kernel_times": _kernel_times(session, asked) if check.passed is not False else [],
+    }
+
+
+def _kernel_times(session: Session, asked: Request) -> list[dict[str, Any]]:
+    """Time single kernels after everything else, so that it disturbs nothing, and name their layers."""
+    from roofline.validate.measuring.kernel_times import PER_LAYER, mapped
+
+    timer = getattr(session, "kernel_times", None)
+    if timer is None or not asked.job.options.get(PER_LAYER):
+        return []
+    from roofline import load
+
+    return [asdict(time) for time in mapped(timer(), load(str(asked.model)))]
+
+
+def _checked(session: Session, request: Mapping[str, Any], datatype: str) -> Check:
+    path = request["reference"]
+    if not path:
+        return Check(why=request["why_unchecked"])
+    kept = load_arrays(Path(path))
+    wanted = [kept[name] for name in sorted(kept)]
+    by = request["reference_by"]
+    return compare_outputs(session.outputs(), wanted, by=by, datatype=datatype)
+
+
+def sample(session: Session, protocol: Protocol, first: float, report: Report) -> dict[str, Any]:
+    """Time a session by its protocol.
+
+    Args:
+        session: Bound to its inputs, and run once.
+        protocol: How many warm-up and timed runs, and for how long.
+        first: Seconds the first run took; it counts as one of the warm-up runs.
+        report: Told how far it is, about twenty times.
+
+    Returns:
+        The samples, wall and CPU time of all of them, and how busy the machine was with other work.
+    """
+    for _ in range(protocol.warmup - 1):
+        session.step()
+    clock = time.perf_counter
+    step = session.step
+    samples: list[float] = []
+    every = max(1, int(0.2 / max(first, 1e-9)))
+    gc.collect()
+    gc.disable()
+    busy, cpu = environment.Busy.now(), time.process_time()
+    start = clock()
+    while len(samples) < protocol.runs:
+        begin = clock()
+        step()
+        end = clock()
+        samples.append(end - begin)
+        if end - start > protocol.sampling_s and len(samples) >= MINIMUM_RUNS:
+            break
+        if len(samples) % every == 0:
+            report("timing", len(samples), protocol.runs)
+    wall, cpu = clock() - start, time.process_time() - cpu
+    after = environment.Busy.now()
+    gc.enable()
+    shares = after.shares_since(busy) if busy is not None and after is not None else None
+    return {"samples_s": samples, "wall_s": wall, "cpu_s": cpu, "shares": shares}
+
+
+def _probe(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    from roofline.validate.calibration import library_probe as probe
+
+    threads, seconds = request["threads"], request["seconds"]
+    report(request["kind"], 0, 1)
+    busy = environment.Busy.now()
+    if request["kind"] == "streams":
+        found = dict(probe.bandwidths(threads, seconds / 2))
+    elif request["kind"] == "peaks":
+        from roofline.validate.calibration.fma_probe import peaks
+
+        found = dict(peaks(threads, seconds))
+    else:
+        found = {
+            name: probe.integer_product(threads, seconds)
+            if name == "int8"
+            else probe.matrix_product(seconds, name)
+            for name in request["datatypes"]
+        }
+    after = environment.Busy.now()
+    shares = after.shares_since(busy) if after is not None and busy is not None else None
+    return {"rates": found, "taken": sum(shares) if shares else 0.0}
+
+
+def _asked(request: Mapping[str, Any]) -> tuple[Backend, Request]:
+    job = job_from_dict(request["job"])
+    asked = Request(job, Path(request["model"]), Path(request["folder"]), request["fresh"])
+    return backends.get(job.backend), asked
+
+
+def _peak_rss_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # TVM puts its trace before the message, ONNX Runtime the message first.
+    named = [line for line in lines if "Error" in line]
+    return (named[-1] if named else lines[0] if lines else type(error).__name__)[:500]
+
+
+_ACTIONS = {
+    "compress": _compress,
+    "make": _make,
+    "reference": _reference,
+    "prepare": _prepare,
+    "run": _run,
+    "probe": _probe,
+}
+
+if __name__ == "__main__":
+    environment.end_with_parent(int(sys.argv[2]))
+    main(Path(sys.argv[1]))

@@ -1,0 +1,27 @@
+"""Plain CSV: our own column names, or any names with a mapping."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from roofline.validate.records.importers._registry import Facts, Imported, Importer, importers
+from roofline.validate.records.importers._table import mapped, read_rows, rows_of
+
+
+def _read(path: Path, text: str, facts: Facts) -> Imported:
+    header, rows = rows_of(path, text)
+    return read_rows(path, rows, mapped(path, header, facts.columns), facts)
+
+
+def _recognizes(path: Path, head: str) -> bool:
+    header = head.splitlines()[0].split(",") if head else []
+    return (
+        path.suffix == ".csv"
+        and "platform" in header
+        and bool({"measured_fps", "latency_ms"} & set(header))
+    )
+
+
+importers.add(
+    "csv", Importer("csv", "CSV with our column names, or mapped with --map", _recognizes, _read)
+)

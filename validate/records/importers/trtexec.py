@@ -1,0 +1,90 @@
+"""NVIDIA's trtexec: single inference times (``--exportTimes``) and layer times (``--exportProfile``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from roofline.errors import TableError
+from roofline.validate.records.importers._registry import (
+    Facts,
+    Imported,
+    Importer,
+    importers,
+    needed,
+    parse_json,
+)
+from roofline.validate.records.record import Job, Measurement, Reported, Status
+
+
+def _job(facts: Facts) -> Job:
+    return Job(
+        facts.network,
+        "tensorrt",
+        datatype=facts.datatype or "fp32",
+        batch=facts.batch,
+        target=facts.machine,
+    )
+
+
+def _entries(path: Path, text: str) -> list[dict[str, Any]]:
+    document = parse_json(path, text)
+    if not isinstance(document, list):
+        raise TableError(f"{path}: not a list of trtexec's entries")
+    return [
+        cast("dict[str, Any]", entry)
+        for entry in cast("list[Any]", document)
+        if isinstance(entry, dict)
+    ]
+
+
+def _times(path: Path, text: str, facts: Facts) -> Imported:
+    """Read one sample per inference: GPU compute time, in milliseconds in the file."""
+    needed(facts, path)
+    samples = [
+        float(entry["computeMs"]) / 1e3 for entry in _entries(path, text) if "computeMs" in entry
+    ]
+    if not samples:
+        raise TableError(
+            f"{path}: no entry with computeMs", repair="Write it with trtexec --exportTimes"
+        )
+    run = Measurement(
+        _job(facts), Status.OK, machine=facts.machine, executed=facts.datatype, samples_s=tuple(samples),
+        reported=Reported(f"trtexec --exportTimes, {path.name}"),
+        notes=("GPU compute time, transfers left out",),
+    )  # fmt: skip
+    return Imported((run,))
+
+
+def _profile(path: Path, text: str, facts: Facts) -> Imported:
+    """Read layer averages; their sum is the time of one inference."""
+    needed(facts, path)
+    layers = [entry for entry in _entries(path, text) if "averageMs" in entry]
+    if not layers:
+        raise TableError(
+            f"{path}: no layer with averageMs", repair="Write it with trtexec --exportProfile"
+        )
+    total = sum(float(entry["averageMs"]) for entry in layers) / 1e3
+    run = Measurement(
+        _job(facts), Status.OK, machine=facts.machine, executed=facts.datatype,
+        reported=Reported(f"trtexec --exportProfile, {path.name}", latency_s=total),
+        notes=(f"sum of {len(layers)} layers' averages; profiling slows a run down",),
+    )  # fmt: skip
+    return Imported((run,))
+
+
+importers.add(
+    "trtexec-times",
+    Importer(
+        "trtexec-times", "trtexec --exportTimes", lambda _, head: '"computeMs"' in head, _times
+    ),
+)
+importers.add(
+    "trtexec-profile",
+    Importer(
+        "trtexec-profile",
+        "trtexec --exportProfile",
+        lambda _, head: '"averageMs"' in head,
+        _profile,
+    ),
+)

@@ -1,0 +1,141 @@
+"""Figures of measured DLAS runs, drawn with the charts that serve any data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from roofline.chart import Chart, Options, charts, save
+from roofline.chart._panels import facets
+from roofline.errors import OptionError
+from roofline.validate.analysis.configurations import Ran, footprints, pairs, scaling
+
+TECHNIQUES = ("channel pruning", "weight pruning", "int8", "fp16")
+"""In the order shown."""
+
+LEAST_MB = 1.0
+"""Smaller differences drown in those of the runtime itself."""
+
+
+def measured_figures(found: Sequence[Ran]) -> Mapping[str, Chart]:
+    """Return the figures that the runs have data for, by name.
+
+    Args:
+        found: Configurations, as `dlas_runs.compared` returns them.
+    """
+    drawn: dict[str, Chart] = {}
+    for tuning in ("tuned", "untuned"):
+        rows = list(_gains(found, tuning))
+        if rows:
+            options = Options(title=f"Expected and achieved speed-up, {tuning}, one thread")
+            drawn[f"speedup_{tuning}"] = facets(charts.get("speedup"), rows, options, "network")
+    times = list(_times(found))
+    if times:
+        options = Options(title="Time of an inference, one thread", value="median_ms")
+        drawn["algorithms"] = charts.get("heatmap").compute(times, options)
+    threads = scaling(found)
+    if threads:
+        options = Options(title="Throughput over threads")
+        drawn["threads"] = charts.get("curves").compute(threads, options)
+    memory = list(_memory(found))
+    if memory:
+        title = "Memory beyond the run that needs least"
+        x, y = "predicted_beyond_least_mb", "measured_beyond_least_mb"
+        options = Options(title=title, x=x, y=y)
+        drawn["memory"] = charts.get("curves").compute(memory, options)
+    return drawn
+
+
+def draw_measured(found: Sequence[Ran], folder: Path) -> list[Path]:
+    """Draw the figures as PNG: ``dlas_threads.png``.
+
+    Raises:
+        OptionError: The folder cannot be made.
+        MissingPackageError: matplotlib is not installed.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"cannot make the folder {folder}: {error.strerror}") from error
+    paths: list[Path] = []
+    for name, chart in measured_figures(found).items():
+        paths.append(folder / f"dlas_{name}.png")
+        save(chart.figure(), paths[-1])
+    return paths
+
+
+def _gains(found: Iterable[Ran], tuning: str) -> Iterable[dict[str, Any]]:
+    # What has no tuning stands beside the tuned: both are what a user would run.
+    wanted = {"tuned", "none"} if tuning == "tuned" else {tuning}
+    chosen = [
+        (base, one)
+        for base, one in pairs(found)
+        if one.threads == 1 and one.tuning in wanted and one.technique in TECHNIQUES
+    ]
+    for base, one in sorted(chosen, key=lambda pair: TECHNIQUES.index(pair[1].technique)):
+        yield {
+            "network": one.network,
+            "technique": one.shown_technique,
+            "backend": one.algorithm.replace("_", " ") if one.backend == "tvm" else one.backend,
+            "expected_speedup": one.expected,
+            "achieved_speedup": base.seconds / one.seconds,
+        }
+
+
+def _times(found: Iterable[Ran]) -> Iterable[dict[str, Any]]:
+    order = ("dense", *TECHNIQUES)
+    chosen = [one for one in found if one.threads == 1 and one.technique in order]
+    networks = list(dict.fromkeys(one.network for one in chosen))
+    columns = {one: _column(one) for one in chosen}
+    ranks = {name: place for place, name in enumerate(sorted(set(columns.values()), key=_rank))}
+    for one in sorted(
+        chosen,
+        key=lambda one: (
+            networks.index(one.network),
+            order.index(one.technique),
+            ranks[columns[one]],
+        ),
+    ):
+        yield {
+            "platform": f"{one.network}  {one.shown_technique}",
+            "network": columns[one],
+            "median_ms": one.seconds * 1e3,
+        }
+
+
+def _column(one: Ran) -> str:
+    if one.backend != "tvm":
+        return one.backend
+    return f"{one.tuning} {one.algorithm.replace('_', ' ')}"
+
+
+def _rank(column: str) -> tuple[int, str]:
+    first = column.split(maxsplit=1)[0]
+    known = ("untuned", "tuned")
+    return known.index(first) if first in known else len(known), column
+
+
+def representative(found: Iterable[Ran]) -> list[Ran]:
+    """Return one run for each network, technique and backend: memory hardly depends on the algorithm or on tuning."""
+    return [
+        one
+        for one in found
+        if one.threads == 1 and one.tuning != "untuned" and one.algorithm in {"direct", "default"}
+    ]
+
+
+def _memory(found: Iterable[Ran]) -> Iterable[dict[str, Any]]:
+    columns = ("predicted_beyond_least_mb", "measured_beyond_least_mb")
+    reached: list[float] = []
+    for row in footprints(representative(found)):
+        needed, resident = (row[name] for name in columns)
+        if needed >= LEAST_MB and resident > 0:
+            reached.append(needed)
+            yield {
+                "network": row["network"],
+                "backend": row["backend"].split()[0],
+                **dict(zip(columns, (needed, resident), strict=True)),
+            }
+    for needed in sorted({min(reached), max(reached)}) if reached else ():
+        yield {"network": "as needed", "backend": "", **dict.fromkeys(columns, needed)}

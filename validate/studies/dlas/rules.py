@@ -1,0 +1,389 @@
+"""The rules that decide DLAS's thirteen observations from measured runs.
+
+Every rule makes cases of the runs: comparisons that bear the observation out, speak against it, or are open because the
+intervals of the times overlap.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from types import MappingProxyType
+
+from roofline.errors import RooflineError
+from roofline.validate.analysis.configurations import (
+    CHANNELS,
+    DENSE,
+    WEIGHTS,
+    Ran,
+    both_ways,
+    macs,
+    pairs,
+)
+
+STRONG = 0.9
+"""Correlation coefficient from which two quantities are called strongly correlated."""
+
+APART = 1.5
+"""Factor from which the gains of two datatypes are called different."""
+
+_WRITTEN = (
+    "sparse kernels are written with their schedule: tuning changes what is around them, and untuned they stand beside "
+    "dense kernels without any"
+)
+"""What is to be known of TVM's runs with pruned weights."""
+
+_DRAWS = 1000
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One comparison."""
+
+    words: str
+    """What is compared, with its figures."""
+    holds: bool | None
+    """Whether it bears the observation out; None where the intervals of the times leave that open."""
+    disturbed: bool = False
+    """Whether a disturbed run is among those compared."""
+
+
+Decided = tuple[list[Case], str]
+
+
+def _times(one: Ran) -> Interval:
+    return one.low_s, one.high_s
+
+
+def below(left: Interval, right: Interval) -> bool | None:
+    """Tell whether a quantity is less than another one, or None where their intervals overlap.
+
+    Example:
+        >>> below((1.0, 2.0), (3.0, 4.0)), below((1.0, 3.0), (2.0, 4.0))
+        (True, None)
+    """
+    if left[1] < right[0]:
+        return True
+    return False if left[0] > right[1] else None
+
+
+def _over(left: Interval, right: Interval) -> Interval:
+    return left[0] / right[1], left[1] / right[0]
+
+
+def _scaled(interval: Interval, factor: float) -> Interval:
+    return interval[0] * factor, interval[1] * factor
+
+
+def _disturbed(*runs: Ran) -> bool:
+    return any(one.disturbed for one in runs)
+
+
+def _fits(one: Ran, wanted: Mapping[str, str]) -> bool:
+    return all(getattr(one, name) == value for name, value in wanted.items())
+
+
+def _by_network(found: Iterable[Ran], **wanted: str) -> dict[str, list[Ran]]:
+    groups: dict[str, list[Ran]] = {}
+    for one in found:
+        if _fits(one, wanted):
+            groups.setdefault(one.network, []).append(one)
+    return dict(sorted(groups.items()))
+
+
+def _fastest(runs: Sequence[Ran]) -> set[str]:
+    """Return the algorithms that may be the fastest: those not slower than another one beyond doubt."""
+    least = min(one.high_s for one in runs)
+    return {one.algorithm for one in runs if one.low_s <= least}
+
+
+def _best(runs: Sequence[Ran]) -> Interval:
+    """Return the time of the fastest."""
+    return min(one.low_s for one in runs), min(one.high_s for one in runs)
+
+
+def _milliseconds(one: Ran) -> str:
+    return f"{one.seconds * 1e3:.3g} ms"
+
+
+def _listed(runs: Iterable[Ran]) -> str:
+    ordered = sorted(runs, key=lambda one: one.seconds)
+    return ", ".join(f"{one.algorithm} {_milliseconds(one)}" for one in ordered)
+
+
+def _how(one: Ran) -> str:
+    return one.row()["backend"]
+
+
+def _uncorrelated(found: Sequence[Ran]) -> Decided:
+    remark = "of accuracy the runs say nothing: the weights are random"
+    fastest: dict[tuple[str, str], Ran] = {}
+    for one in found:
+        key = (one.network, f"{one.technique} {one.variant}")
+        if one.tuning == "tuned" and (key not in fastest or one.seconds < fastest[key].seconds):
+            fastest[key] = one
+    work: list[float] = []
+    runs: list[Ran] = []
+    for one in fastest.values():
+        try:
+            work.append(math.log(macs(one)))
+        except RooflineError:
+            continue
+        runs.append(one)
+    if len(runs) < 4:
+        return [], "fewer than four tuned variants"
+    r = correlation([(x, math.log(one.seconds)) for x, one in zip(work, runs, strict=True)])
+    dice = random.Random(0)
+    drawn = [
+        correlation(
+            [
+                (x, math.log(dice.uniform(one.low_s, one.high_s)))
+                for x, one in zip(work, runs, strict=True)
+            ]
+        )
+        for _ in range(_DRAWS)
+    ]
+    weak = {abs(value) < STRONG for value in (r, *drawn)}
+    words = f"r = {r:.2f} between log MACs and log time of {len(runs)} tuned variants"
+    return [Case(words, weak.pop() if len(weak) == 1 else None, _disturbed(*runs))], remark
+
+
+def correlation(points: Sequence[tuple[float, float]]) -> float:
+    """Return Pearson's correlation coefficient, 0 where one of the two does not vary.
+
+    Example:
+        >>> round(correlation([(1.0, 2.0), (2.0, 4.0), (3.0, 6.0)]), 9)
+        1.0
+    """
+    left, right = mean(x for x, _ in points), mean(y for _, y in points)
+    both = sum((x - left) * (y - right) for x, y in points)
+    spread = math.sqrt(
+        sum((x - left) ** 2 for x, _ in points) * sum((y - right) ** 2 for _, y in points)
+    )
+    return both / spread if spread else 0.0
+
+
+def _sparse_beats_dense(found: Sequence[Ran]) -> Decided:
+    dense = _by_network(found, technique=DENSE, tuning="tuned", backend="tvm")
+    sparse = _by_network(found, technique=WEIGHTS, tuning="tuned", backend="tvm")
+    cases: list[Case] = []
+    datasets: set[bool] = set()
+    for network in dense.keys() & sparse.keys():
+        small = network.endswith("_cifar10")
+        datasets.add(small)
+        faster = below(_best(sparse[network]), _best(dense[network]))
+        words = f"{network}: sparse {_listed(sparse[network])}; dense {_listed(dense[network])}"
+        holds = faster if small or faster is None else not faster
+        cases.append(Case(words, holds, _disturbed(*dense[network], *sparse[network])))
+    other = "ImageNet" if True in datasets else "CIFAR-10"
+    return sorted(cases, key=lambda case: case.words), f"{other} was not run" if len(
+        datasets
+    ) == 1 else ""
+
+
+def _weights_below_channels(found: Sequence[Ran]) -> Decided:
+    groups: dict[tuple[str, str], dict[str, tuple[Ran, Ran]]] = {}
+    for base, one in pairs(found):
+        groups.setdefault((one.network, _how(one)), {})[one.technique] = base, one
+    cases: list[Case] = []
+    fewer: dict[str, None] = {}
+    for (network, backend), by in sorted(groups.items()):
+        if not {WEIGHTS, CHANNELS} <= by.keys():
+            continue
+        (base, weights), (_, channels) = by[WEIGHTS], by[CHANNELS]
+        # The dense time is in both shares: time times promise decides which of them is smaller.
+        less = below(
+            _scaled(_times(channels), channels.expected),
+            _scaled(_times(weights), weights.expected),
+        )
+        words = f"{network} {backend}: weights {_share(base, weights)}, channels {_share(base, channels)}"
+        cases.append(Case(words, less, _disturbed(weights, channels)))
+        if weights.expected <= channels.expected:
+            fewer.setdefault(network)
+    if not cases:
+        return [], ""
+    remark = f"; by operations pruned channels promise more on {', '.join(fewer)}" if fewer else ""
+    return cases, _WRITTEN + remark
+
+
+def _share(base: Ran, one: Ran) -> str:
+    share = base.seconds / one.seconds / one.expected
+    return f"{100 * share:.0f} % of {one.expected:.3g}x"
+
+
+def _datatypes_vary(found: Sequence[Ran]) -> Decided:
+    groups: dict[tuple[str, str], dict[str, tuple[Ran, Ran]]] = {}
+    for base, one in pairs(found):
+        if one.technique in {"int8", "fp16"}:
+            groups.setdefault((one.network, _how(one)), {})[one.technique] = base, one
+    cases: list[Case] = []
+    for (network, backend), by in sorted(groups.items()):
+        if len(by) < 2:
+            continue
+        (base, half), (_, byte) = by["fp16"], by["int8"]
+        low, high = _over(_times(half), _times(byte))
+        apart = low > APART or high < 1 / APART
+        close = low >= 1 / APART and high <= APART
+        words = ", ".join(
+            f"{one.shown_technique} {base.seconds / one.seconds:.2g}x" for one in (half, byte)
+        )
+        holds = True if apart else False if close else None
+        cases.append(Case(f"{network} {backend}: {words}", holds, _disturbed(half, byte)))
+    return cases, "one machine: the runs say nothing of devices"
+
+
+def _fastest_is(
+    name: str, found: Sequence[Ran], among: Iterable[str], **wanted: str
+) -> list[Case]:
+    cases: list[Case] = []
+    for network, runs in _by_network(found, backend="tvm", tuning="tuned", **wanted).items():
+        fair = [one for one in runs if one.algorithm in among]
+        names = {one.algorithm for one in fair}
+        if name not in names or len(names) < 2:
+            continue
+        leading = _fastest(fair)
+        holds = False if name not in leading else True if len(leading) == 1 else None
+        cases.append(Case(f"{network}: {_listed(fair)}", holds, _disturbed(*fair)))
+    return cases
+
+
+def _spatial_pack(found: Sequence[Ran]) -> Decided:
+    among = ("direct", "gemm", "spatial_pack")
+    return _fastest_is("spatial_pack", found, among, technique=DENSE), ""
+
+
+def _sparse_gemm(found: Sequence[Ran]) -> Decided:
+    return _fastest_is("gemm", found, ("direct", "gemm"), technique=WEIGHTS), "no GPU was run"
+
+
+def _below_expectation(found: Sequence[Ran]) -> Decided:
+    cases: list[Case] = []
+    by_way: dict[tuple[str, str], list[bool]] = {}
+    for base, one in pairs(found):
+        if one.technique in {WEIGHTS, CHANNELS}:
+            holds = below(_over(_times(base), _times(one)), (one.expected, one.expected))
+            words = f"{one.network} {one.technique} {_how(one)}: {_share(base, one)}"
+            cases.append(Case(words, holds, _disturbed(base, one)))
+            by_way.setdefault((one.tuning, one.technique), []).append(holds is True)
+    counts = [
+        f"{technique} {tuning}: {sum(held)} of {len(held)} for"
+        for (tuning, technique), held in sorted(by_way.items())
+    ]
+    sparse = [_WRITTEN] if any(technique == WEIGHTS for _, technique in by_way) else []
+    return sorted(cases, key=lambda case: case.words), "; ".join([*counts, *sparse])
+
+
+def _tuning_changes(found: Sequence[Ran]) -> Decided:
+    untuned = _by_network(found, technique=DENSE, tuning="untuned", backend="tvm")
+    tuned = _by_network(found, technique=DENSE, tuning="tuned", backend="tvm")
+    cases: list[Case] = []
+    for network in untuned.keys() & tuned.keys():
+        before, after = untuned[network], tuned[network]
+        if len(before) < 2 or len(after) < 2:
+            continue
+        first, last = _fastest(before), _fastest(after)
+        known = len(first) == len(last) == 1
+        holds = True if not first & last else False if known else None
+        words = f"{network}: untuned {_listed(before)}; tuned {_listed(after)}"
+        cases.append(Case(words, holds, _disturbed(*before, *after)))
+    return sorted(cases, key=lambda case: case.words), ""
+
+
+def _tuning_gains_less(found: Sequence[Ran]) -> Decided:
+    groups: dict[tuple[str, str], dict[str, tuple[Ran, Ran]]] = {}
+    for untuned, tuned in both_ways(found):
+        groups.setdefault((tuned.network, _how(tuned)), {})[tuned.technique] = untuned, tuned
+    cases: list[Case] = []
+    for (network, backend), by in sorted(groups.items()):
+        for technique in (CHANNELS, WEIGHTS):
+            if DENSE not in by or technique not in by:
+                continue
+            dense, pruned = by[DENSE], by[technique]
+            less = below(
+                _over(_times(pruned[0]), _times(pruned[1])),
+                _over(_times(dense[0]), _times(dense[1])),
+            )
+            gains = [before.seconds / after.seconds for before, after in (dense, pruned)]
+            words = f"{network} {backend}: dense {gains[0]:.3g}x, {technique} {gains[1]:.3g}x"
+            cases.append(Case(words, less, _disturbed(*dense, *pruned)))
+    sparse = any(WEIGHTS in case.words for case in cases)
+    return cases, _WRITTEN if sparse else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How an observation is decided."""
+
+    decide: Callable[[Sequence[Ran]], Decided]
+    """Makes the cases of runs with one thread; and what of the observation they do not speak to."""
+    words: str
+    """What counts as a case, and when it bears the observation out."""
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "I": Rule(
+            _uncorrelated,
+            f"One case: the correlation coefficient of log MACs and log time, over the fastest tuned run of every "
+            f"network and compression, is less than {STRONG:g}.",
+        ),
+        "II": Rule(
+            _sparse_beats_dense,
+            "A case for each network: the fastest tuned run with 95 % of its weights pruned is faster than the fastest "
+            "tuned dense run (CIFAR-10), or slower (ImageNet).",
+        ),
+        "IV": Rule(
+            _weights_below_channels,
+            "A case for each network, algorithm and tuning: of what pruned weights promise a smaller share arrives "
+            "than of what pruned channels promise.",
+        ),
+        "V": Rule(
+            _datatypes_vary,
+            "A case for each network, algorithm and tuning: the times of fp16 and int8 differ by a factor "
+            f"above {APART:g}.",
+        ),
+        "VII": Rule(
+            _spatial_pack,
+            "A case for each network: of its tuned dense runs the one with spatial pack is the fastest.",
+        ),
+        "IX": Rule(
+            _sparse_gemm,
+            "A case for each network: of its tuned runs with pruned weights GEMM is faster than direct convolution.",
+        ),
+        "X": Rule(
+            _below_expectation,
+            "A case for each pruned run: it gains less over the dense run of the same algorithm and tuning than "
+            "the operations left promise.",
+        ),
+        "XI": Rule(
+            _tuning_changes,
+            "A case for each network: the fastest dense algorithm is another one once tuned.",
+        ),
+        "XII": Rule(
+            _tuning_gains_less,
+            "A case for each network, algorithm and kind of pruning: tuning gains a smaller factor than it does on the "
+            "dense network.",
+        ),
+    }
+)
+"""The rules, by observation."""
+
+_ACCURACY = (
+    "Needs the accuracy of trained, compressed CIFAR-10 and ImageNet networks; the weights of these runs are random. "
+    "`python -m roofline.validate.studies.digits` measures the same on networks that are trained there."
+)
+
+OPEN_BECAUSE: Mapping[str, str] = MappingProxyType(
+    {
+        "III": _ACCURACY,
+        "VI": _ACCURACY,
+        "VIII": "Needs a GPU; these are runs of a CPU.",
+        "XIII": "Needs the paper's two CPUs and two GPUs; these are runs of one machine.",
+    }
+)
+"""Why there is no rule, by observation."""

@@ -1,0 +1,164 @@
+"""DLAS from measured runs: its observations decided, and expected speed-ups beside those achieved."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import Any, cast
+
+from roofline.validate.analysis.configurations import Ran, configurations, pairs
+from roofline.validate.records.record import Measurement
+from roofline.validate.studies.cells import Cell, Table
+from roofline.validate.studies.dlas.verdicts import HOLDS, MOSTLY, Verdict, verdicts
+from roofline.workloads.published import table
+
+SHIPPED = "dlas-reduced.results.csv"
+"""The table of the runs that come with the program, beside the campaigns."""
+
+_LONGEST = 8
+"""Cases that are listed one by one in a table for the terminal."""
+
+
+@cache
+def shipped() -> tuple[Measurement, ...]:
+    """Return the runs of the campaign ``dlas-reduced`` that come with the program.
+
+    Example:
+        >>> {run.job.network for run in shipped()} >= {"resnet18_cifar10"}
+        True
+    """
+    from roofline.validate.records.store import import_csv
+
+    place = files("roofline.validate").joinpath("campaigns", SHIPPED)
+    return tuple(import_csv(place.read_text(encoding="utf-8")))
+
+
+def as_shipped(runs: Iterable[Measurement]) -> str:
+    """Return records as the CSV of ``roofline export``, made small.
+
+    Samples have five digits; what is empty, and lists that no figure rests on, are left out.
+    """
+    buffer = io.StringIO()
+    rows = [{**small.to_row(), "record": _packed(small)} for small in map(_small, runs)]
+    names = list(rows[0]) if rows else ["record"]
+    writer = csv.DictWriter(buffer, fieldnames=names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _small(run: Measurement) -> Measurement:
+    samples = tuple(float(f"{sample:.4e}") for sample in run.samples_s)
+    untuned = run.untuned_kernels if run.job.tuning == "tuned" else ()
+    return replace(run, samples_s=samples, untuned_kernels=untuned, kernel_times=())
+
+
+def _packed(run: Measurement) -> str:
+    return json.dumps(_without_empty(run.to_dict()), separators=(",", ":"))
+
+
+def _without_empty(entry: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {
+        name: _without_empty(cast("Mapping[str, Any]", value))
+        if isinstance(value, dict)
+        else value
+        for name, value in entry.items()
+    }
+    return {name: value for name, value in kept.items() if value not in (None, "", (), [], {})}
+
+
+def latest(runs: Iterable[Measurement]) -> tuple[Measurement, ...]:
+    """Return the last attempt of every round of a campaign's points, and all runs outside of campaigns."""
+    kept: dict[object, Measurement] = {}
+    for number, run in enumerate(runs):
+        turn = run.turn
+        place = number if turn is None else (turn.point, turn.round)
+        before = kept[place].turn if place in kept else None
+        if turn is None or before is None or turn.attempt > before.attempt:
+            kept[place] = run
+    return tuple(kept.values())
+
+
+def tables(runs: Iterable[Measurement], *, shortest: bool = False) -> tuple[Table, ...]:
+    """Decide every observation, and list the speed-ups behind them.
+
+    Args:
+        runs: Records of the campaign ``dlas`` or ``dlas-reduced``, or of any like it.
+        shortest: Compare shortest samples instead of medians: on a machine that others use too.
+    """
+    found = compared(runs, shortest=shortest)
+    return (observations(found), achieved(found))
+
+
+def compared(runs: Iterable[Measurement], *, shortest: bool = False) -> tuple[Ran, ...]:
+    """Return the configurations that DLAS is about: those of batch 1."""
+    return tuple(one for one in configurations(runs, shortest=shortest) if one.batch == 1)
+
+
+def observations(found: Sequence[Ran]) -> Table:
+    """Decide the observations."""
+    cells = [
+        Cell(
+            f"{one.observation} {one.claim}",
+            "observed",
+            one.verdict,
+            one.verdict in {HOLDS, MOSTLY},
+            _figures(one),
+        )
+        for one in verdicts(found)
+    ]
+    rule = "more than half of the cases bear it out, however the undecided ones would fall"
+    return Table("Observations, measured", tuple(cells), rule)
+
+
+def _figures(one: Verdict) -> str:
+    if one.without_rule:
+        return one.rule
+    remark = f" ({one.remark})" if one.remark else ""
+    if not one.cases:
+        return f"no run speaks to it{remark}"
+    listed = "; ".join(case.words for case in one.cases[:_LONGEST])
+    more = f"; and {len(one.cases) - _LONGEST} more" if len(one.cases) > _LONGEST else ""
+    return f"{one.counts}{remark}: {listed}{more}"
+
+
+def printed_range(one: Ran) -> tuple[float, float] | None:
+    """Return the least and greatest share of the expectation that the paper prints for CPUs, in percent."""
+    tuned = "yes" if one.tuning == "tuned" else "no"
+    shares = [
+        row["achieved_percent"]
+        for row in table("dlas_achieved")
+        if row["device"] == "cpu"
+        and (row["technique"], row["tuned"]) == (one.technique, tuned)
+        and row["dataset"] == ("CIFAR-10" if one.network.endswith("_cifar10") else "ImageNet")
+    ]
+    return (min(shares), max(shares)) if shares else None
+
+
+def achieved(found: Sequence[Ran]) -> Table:
+    """List what share of the expected speed-up was achieved, beside the paper's range on CPUs."""
+    cells: list[Cell] = []
+    for base, one in pairs(found):
+        printed = printed_range(one)
+        gain = base.seconds / one.seconds
+        share = 100 * gain / one.expected
+        row = one.row()
+        name = f"{row['network']}, {row['technique']} ({row['pruning']}, {row['datatype']}), {row['backend']}"
+        marks = "; disturbed" if base.disturbed or one.disturbed else ""
+        why = (
+            f"{gain:.3g}x ({base.low_s / one.high_s:.3g} to {base.high_s / one.low_s:.3g}) of {one.expected:.3g}x "
+            f"expected: {base.seconds * 1e3:.4g} ms dense, {one.seconds * 1e3:.4g} ms{marks}"
+        )
+        shown = f"{printed[0]:g} to {printed[1]:g}" if printed else None
+        within = printed is not None and printed[0] <= share <= printed[1]
+        threads = f"{one.threads} thread{'s' * (one.threads != 1)}"
+        cells.append(Cell(f"{name}, {threads}", shown, share, within, why))
+    return Table(
+        "Achieved percent of it, measured",
+        tuple(cells), "within the printed range over the paper's CPUs",
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""QuTiBench (Blott et al. 2021): its tables, figures, statements and measured runs."""

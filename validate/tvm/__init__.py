@@ -1,0 +1,1 @@
+"""What the TVM backend does to a model between ONNX and machine code."""

@@ -1,0 +1,340 @@
+"""Schedules for kernels on blocks of channels: sums stay in registers, the innermost loop fills a vector.
+
+Each kernel has a few numbers left open (`Tile`): how many filter blocks, rows and columns are summed at once, and in
+which order tiles follow each other.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from typing import Any
+
+from roofline.validate.tvm.blocked import kernels as blocks
+from roofline.validate.tvm.blocked.tiles import Kernel, Tile, divisors
+
+_MAIN = frozenset(
+    {blocks.CONVOLUTION, blocks.DEPTHWISE, blocks.GEMM, blocks.INTEGER_CONVOLUTION, blocks.INTEGER_GEMM}
+)  # fmt: skip
+
+# A parallel loop costs about a microsecond to start on two threads; smaller kernels run on one.
+_SMALL = 1 << 14
+
+
+def recognize(function: Any) -> Kernel | None:
+    """Return what a kernel computes when it is one on blocks with open numbers, else None."""
+    if not _has_blocks(function):
+        return None
+    schedule = _schedule(function)
+    for block in _blocks(schedule):
+        made = schedule.get(block)
+        if made.name_hint not in _MAIN:
+            continue
+        spatial = tuple(int(v.dom.extent) for v in made.iter_vars if int(v.iter_type) == 0)
+        reduced = tuple(int(v.dom.extent) for v in made.iter_vars if int(v.iter_type) != 0)
+        framed = any("pad" in schedule.get(other).name_hint for other in _blocks(schedule))
+        form = str(made.annotations[blocks.FORM])
+        return Kernel(made.name_hint, spatial, reduced, form, len(function.params), framed)
+    return None
+
+
+def kernel_products(module: Any) -> dict[str, int]:
+    """Return the multiply-accumulates of every kernel by its name: steps of its longest summing block, or 0."""
+    tirx: Any = importlib.import_module("tvm.tirx")
+    found: dict[str, int] = {}
+    for variable, function in module.functions_items():
+        if isinstance(function, tirx.PrimFunc):
+            found[str(variable.name_hint)] = _products(function)
+    return found
+
+
+def _products(function: Any) -> int:
+    if not _has_blocks(function):
+        return 0
+    schedule = _schedule(function)
+    most = 0
+    for block in _blocks(schedule):
+        made = schedule.get(block)
+        sums = any(int(variable.iter_type) == 2 for variable in made.iter_vars)
+        # A product reads two tensors; pooling and averages read one.
+        if sums and len({str(region.source.name) for region in made.reads}) > 1:
+            most = max(most, math.prod(int(variable.dom.extent) for variable in made.iter_vars))
+    return most
+
+
+def scheduled(function: Any, tile: Tile) -> Any:
+    """Return a kernel on blocks with its schedule.
+
+    Args:
+        function: A fused PrimFunc that `recognize` knows.
+        tile: Its open numbers.
+    """
+    schedule = _schedule(function)
+    kind, main = next(
+        (schedule.get(block).name_hint, block)
+        for block in _blocks(schedule)
+        if schedule.get(block).name_hint in _MAIN
+    )
+    frames = list(schedule.get_producers(main))
+    last = _single_output(schedule, main, frames)
+    {
+        blocks.CONVOLUTION: _convolution,
+        blocks.INTEGER_CONVOLUTION: _convolution,
+        blocks.DEPTHWISE: _depthwise,
+        blocks.GEMM: _gemm,
+        blocks.INTEGER_GEMM: _integer_gemm,
+    }[kind](schedule, main, last, frames, tile)
+    return _done(schedule, function)
+
+
+def plainly_scheduled(function: Any, lanes: int) -> Any | None:
+    """Return a kernel of elementwise work, copies, pooling or averages, vectorized and spread over cores.
+
+    None where it holds anything else, or one of its loops cannot be treated so.
+    """
+    if not _has_blocks(function):
+        return None
+    schedule = _schedule(function)
+    found = _blocks(schedule)
+    try:
+        outputs = schedule.get_output_blocks(schedule.get_sblock("root"))
+        if len(outputs) != 1 or any(_scatters(schedule, block) for block in found):
+            return None
+        for block in found[:-1]:
+            if not _reduces(schedule, block) and not _feeds_reduction(schedule, block):
+                schedule.compute_inline(block)
+        for block in _blocks(schedule):
+            if not _spread(schedule, block, lanes):
+                return None
+    except _schedule_error():
+        return None
+    return _done(schedule, function)
+
+
+def _convolution(schedule: Any, main: Any, last: Any, frames: list[Any], tile: Tile) -> None:
+    n, f, y, x, b = schedule.get_loops(last)
+    fo, fi = schedule.split(f, [None, tile.outer])
+    yo, yi = schedule.split(y, [None, tile.rows])
+    xo, xi = schedule.split(x, [None, tile.columns])
+    first, second = (yo, fo) if tile.rows_first else (fo, yo)
+    schedule.reorder(n, first, second, xo, fi, yi, xi, b)
+    schedule.compute_at(main, xo, preserve_unit_loops=True)
+    schedule.set_scope(main, 0, "local")
+    integers = schedule.get(main).name_hint == blocks.INTEGER_CONVOLUTION
+    loops = schedule.get_loops(main)[-10 if integers else -9 :]
+    _, f2, y2, x2, b2, c, ky, kx, i, *four = loops
+    schedule.reorder(c, ky, kx, i, f2, y2, x2, b2, *four)
+    for loop in (f2, y2, x2):
+        schedule.unroll(loop)
+    if not integers:
+        schedule.vectorize(b2)
+    if tile.depth > 1:
+        steps = math.gcd(tile.depth, int(schedule.get(i).extent))
+        _, inner = schedule.split(i, [None, steps])
+        schedule.unroll(inner)
+    for frame in frames:
+        if tile.frame_inside and tile.rows_first:
+            schedule.compute_at(frame, first)
+    _run_parallel(schedule, n, first, *(() if tile.frame_inside else (second,)))
+    _finish(schedule, main, c, last, b2 if integers else None)
+    _spread_frames(schedule, frames, tile.frame_inside and tile.rows_first)
+
+
+def _depthwise(schedule: Any, main: Any, last: Any, frames: list[Any], tile: Tile) -> None:
+    n, f, y, x, b = schedule.get_loops(last)
+    # Rows per task: enough that the rows which two tasks frame twice are few.
+    yo, ym, yi = schedule.split(
+        y, [None, _band(int(schedule.get(y).extent), tile.rows), tile.rows]
+    )
+    xo, xi = schedule.split(x, [None, tile.columns])
+    schedule.reorder(n, f, yo, ym, xo, yi, xi, b)
+    schedule.compute_at(main, xo, preserve_unit_loops=True)
+    schedule.set_scope(main, 0, "local")
+    loops = schedule.get_loops(main)[-7:]
+    _, _, y2, x2, b2, ky, kx = loops
+    schedule.reorder(ky, kx, y2, x2, b2)
+    for loop in (y2, x2):
+        schedule.unroll(loop)
+    schedule.vectorize(b2)
+    if tile.depth > 1:
+        schedule.unroll(kx)
+    if tile.frame_inside:
+        for frame in frames:
+            schedule.compute_at(frame, yo)
+    _run_parallel(schedule, n, f, yo)
+    _finish(schedule, main, ky, last)
+    _spread_frames(schedule, frames, tile.frame_inside)
+
+
+def _gemm(schedule: Any, main: Any, last: Any, frames: list[Any], tile: Tile) -> None:
+    m, n = schedule.get_loops(last)[-2:]
+    lanes = int(str(schedule.get(main).annotations[blocks.FORM])[1:])
+    no, ni, lane = schedule.split(n, [None, tile.outer, lanes])
+    mo, mi = schedule.split(m, [None, tile.rows])
+    first, second = (mo, no) if tile.rows_first else (no, mo)
+    schedule.reorder(first, second, mi, ni, lane)
+    schedule.compute_at(main, second, preserve_unit_loops=True)
+    schedule.set_scope(main, 0, "local")
+    m2, n2, k = schedule.get_loops(main)[-3:]
+    n3, lane2 = schedule.split(n2, [None, lanes])
+    schedule.reorder(k, m2, n3, lane2)
+    for loop in (m2, n3):
+        schedule.unroll(loop)
+    schedule.vectorize(lane2)
+    if tile.depth > 1:
+        steps = math.gcd(tile.depth, int(schedule.get(k).extent))
+        k, inner = schedule.split(k, [None, steps])
+        schedule.unroll(inner)
+    _run_parallel(schedule, first, second)
+    _finish(schedule, main, k, last)
+    _spread_frames(schedule, frames, inside=False)
+
+
+def _integer_gemm(schedule: Any, main: Any, last: Any, frames: list[Any], tile: Tile) -> None:
+    m, n, b = schedule.get_loops(last)[-3:]
+    no, ni = schedule.split(n, [None, tile.outer])
+    mo, mi = schedule.split(m, [None, tile.rows])
+    first, second = (mo, no) if tile.rows_first else (no, mo)
+    schedule.reorder(first, second, mi, ni, b)
+    schedule.compute_at(main, second, preserve_unit_loops=True)
+    schedule.set_scope(main, 0, "local")
+    m2, n2, b2, i, j = schedule.get_loops(main)[-5:]
+    schedule.reorder(i, m2, n2, b2, j)
+    for loop in (m2, n2):
+        schedule.unroll(loop)
+    _run_parallel(schedule, first, second)
+    _finish(schedule, main, i, last, b2)
+    _spread_frames(schedule, frames, inside=False)
+
+
+def _finish(schedule: Any, main: Any, reduction: Any, last: Any, instruction: Any = None) -> None:
+    """Take the zeros out of the reduction, and vectorize both ends.
+
+    Args:
+        schedule: The schedule.
+        main: The block that sums.
+        reduction: The outermost loop it sums over.
+        last: The block that writes the result.
+        instruction: The loop that one integer instruction replaces, with all inside it.
+    """
+    start = schedule.decompose_reduction(main, reduction)
+    if instruction is not None:
+        vnni: Any = importlib.import_module("roofline.validate.tvm.blocked.vnni")
+        schedule.tensorize(instruction, vnni.register())
+        schedule.vectorize(schedule.get_loops(start)[-1])
+    loops = schedule.get_loops(last)
+    schedule.vectorize(loops[-1])
+    for loop in loops[-4:-1]:
+        if int(schedule.get(loop).extent) <= 32 and str(schedule.get(loop).kind) in {
+            "0",
+            "ForKind.SERIAL",
+        }:
+            schedule.unroll(loop)
+
+
+def _single_output(schedule: Any, main: Any, frames: list[Any]) -> Any:
+    """Return the block that writes the result, everything between it and the main block inlined."""
+    outputs = schedule.get_output_blocks(schedule.get_sblock("root"))
+    kept = {schedule.get(block).name_hint for block in (main, outputs[0], *frames)}
+    for block in _blocks(schedule):
+        if schedule.get(block).name_hint not in kept:
+            schedule.compute_inline(block)
+    if schedule.get(outputs[0]).same_as(schedule.get(main)):
+        return schedule.cache_write(main, 0, "local")
+    return outputs[0]
+
+
+def _spread_frames(schedule: Any, frames: list[Any], inside: bool) -> None:
+    for frame in frames:
+        loops = schedule.get_loops(frame)
+        schedule.vectorize(loops[-1])
+        if not inside:
+            schedule.parallel(schedule.fuse(*loops[:-2]))
+
+
+def _run_parallel(schedule: Any, *loops: Any) -> None:
+    schedule.parallel(schedule.fuse(*loops))
+
+
+def _spread(schedule: Any, block: Any, lanes: int) -> bool:
+    """Vectorize the last spatial loop of a block and spread the outer ones over cores."""
+    made = schedule.get(block)
+    loops = schedule.get_loops(block)
+    if len(loops) != len(made.iter_vars):
+        return False
+    kinds = [int(variable.iter_type) for variable in made.iter_vars]
+    spatial = [loop for loop, kind in zip(loops, kinds, strict=True) if kind == 0]
+    reduced = [loop for loop, kind in zip(loops, kinds, strict=True) if kind != 0]
+    if not spatial:
+        return False
+    size = math.prod(int(schedule.get(loop).extent) for loop in loops)
+    if reduced:
+        if len(spatial) < 2 or int(schedule.get(spatial[-1]).extent) % lanes:
+            return False
+        schedule.reorder(*spatial[:-1], *reduced, spatial[-1])
+        outer = schedule.fuse(*spatial[:-1])
+        if size > _SMALL:
+            schedule.parallel(outer)
+        schedule.vectorize(spatial[-1])
+        schedule.decompose_reduction(block, reduced[0])
+        return True
+    last = int(schedule.get(spatial[-1]).extent)
+    if last in {lanes, 2 * lanes} and len(spatial) > 1:
+        outer, inner = schedule.fuse(*spatial[:-1]), spatial[-1]
+    else:
+        whole = schedule.fuse(*spatial)
+        step = next(
+            width for width in (lanes, lanes // 2, lanes // 4, 1) if size % max(1, width) == 0
+        )
+        outer, inner = schedule.split(whole, [None, max(1, step)])
+    if size > _SMALL:
+        schedule.parallel(outer)
+    if int(schedule.get(inner).extent) > 1:
+        schedule.vectorize(inner)
+    return True
+
+
+def _schedule(function: Any) -> Any:
+    tvm: Any = importlib.import_module("tvm")
+    s_tir: Any = importlib.import_module("tvm.s_tir")
+    return s_tir.Schedule(tvm.IRModule({"main": function}))
+
+
+def _schedule_error() -> type[Exception]:
+    s_tir: Any = importlib.import_module("tvm.s_tir.schedule")
+    return s_tir.ScheduleError
+
+
+def _done(schedule: Any, function: Any) -> Any:
+    made = schedule.mod["main"].with_attr("tirx.is_scheduled", True)
+    symbol = function.attrs.get("global_symbol")
+    return made if symbol is None else made.with_attr("global_symbol", symbol)
+
+
+def _has_blocks(function: Any) -> bool:
+    """Whether a kernel is made of blocks at all: one written as plain loops has its schedule already."""
+    tirx: Any = importlib.import_module("tvm.s_tir")
+    return isinstance(function.body, tirx.SBlockRealize)
+
+
+def _blocks(schedule: Any) -> list[Any]:
+    return list(schedule.get_child_blocks(schedule.get_sblock("root")))
+
+
+def _reduces(schedule: Any, block: Any) -> bool:
+    return any(int(variable.iter_type) != 0 for variable in schedule.get(block).iter_vars)
+
+
+def _feeds_reduction(schedule: Any, block: Any) -> bool:
+    """Whether a copy stays: what a pooling window reads many times is made once."""
+    return any(_reduces(schedule, user) for user in schedule.get_consumers(block))
+
+
+def _scatters(schedule: Any, block: Any) -> bool:
+    return any(int(variable.iter_type) > 2 for variable in schedule.get(block).iter_vars)
+
+
+def _band(rows: int, tile: int) -> int:
+    """Return how many tiles of rows one task takes: about sixteen rows."""
+    steps = rows // tile
+    return max((number for number in divisors(steps, max(1, 16 // tile))), default=1)

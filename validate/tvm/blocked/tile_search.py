@@ -1,0 +1,257 @@
+"""Finds the best tile of every kernel on blocks by timing a few, and keeps what was found.
+
+What is best depends on the processor's vectors and caches, hardly on anything else: findings are kept per processor,
+for every network that has a kernel of the same shape.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from roofline.validate.measuring.backend import Report
+from roofline.validate.measuring.runnable_model import write_whole
+from roofline.validate.tvm.blocked.schedules import (
+    kernel_products,
+    plainly_scheduled,
+    recognize,
+    scheduled,
+)
+from roofline.validate.tvm.blocked.tiles import Kernel, Tile, neighbours, tiles
+from roofline.validate.tvm.tuning import forked_timing as _fork
+
+_BUILD_LIMIT_S = 60.0
+_RUN_LIMIT_S = 20.0
+_SAMPLING_S = 0.03
+"""CPU time spent on timing one tile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search came to."""
+
+    seconds: float
+    kernels: int
+    finished: bool
+    tried: int
+
+
+class Findings:
+    """The best tile of each kernel, kept in a file, over those that ship."""
+
+    def __init__(self, path: Path, shipped: Mapping[str, Any] | None = None) -> None:
+        self._path = path
+        self._known: dict[str, Any] = dict(shipped or {})
+        self._found: dict[str, Any] = {}
+        if path.exists():
+            self._found = json.loads(path.read_text(encoding="utf-8"))
+
+    def tile(self, kernel: Kernel) -> Tile | None:
+        """Return the tile that was found best, or None when none was sought."""
+        entry = self._found.get(kernel.key) or self._known.get(kernel.key)
+        return None if entry is None else Tile.from_list(entry["tile"])
+
+    def add(self, kernel: Kernel, tile: Tile, seconds: float, tried: int) -> None:
+        """Keep a finding, on disk at once."""
+        self._found[kernel.key] = {
+            "tile": tile.to_list(), "ms": round(seconds * 1e3, 5), "tried": tried,
+        }  # fmt: skip
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        document = json.dumps(self._found, indent=1, sort_keys=True)
+        write_whole(self._path, document.encode())
+
+
+def findings_for(folder: Path, cpu: str, lanes: int, *, fresh: bool) -> Findings:
+    """Return what is known for a processor: found here before, or shipped.
+
+    Args:
+        folder: Where findings of this machine are kept.
+        cpu: The processor as LLVM names it.
+        lanes: Elements of one vector.
+        fresh: Whether what ships is left aside.
+    """
+    shipped = (
+        files("roofline.validate.tvm.blocked")
+        .joinpath("tiles_by_processor")
+        .joinpath(f"{cpu}.json")
+    )
+    known: dict[str, Any] = (
+        json.loads(shipped.read_text(encoding="utf-8")) if shipped.is_file() else {}
+    )
+    kept = folder / f"tiles-{cpu}-{lanes}.json"
+    return Findings(kept, {} if fresh else known.get(str(lanes), {}))
+
+
+def search(
+    module: Any,
+    target: Any,
+    findings: Findings,
+    *,
+    budget_s: float,
+    workers: int,
+    report: Report,
+    again: bool = False,
+) -> Searched:
+    """Time tiles of every kernel on blocks for which none is known yet.
+
+    Args:
+        module: A Relax module with fused kernels.
+        target: The TVM target.
+        findings: Where the best are kept.
+        budget_s: Seconds it may take; 0 is no limit.
+        workers: Processes that build at the same time.
+        report: Told of every kernel and its best rate.
+        again: Whether what is known is sought again.
+    """
+    start = time.monotonic()
+    open_kernels: dict[str, tuple[Kernel, Any]] = {}
+    known = 0
+    for _, function in _functions(module):
+        kernel = recognize(function)
+        if kernel is None:
+            continue
+        known += 1
+        if again or findings.tile(kernel) is None:
+            open_kernels.setdefault(kernel.key, (kernel, function))
+    tried = 0
+    for place, (kernel, function) in enumerate(open_kernels.values()):
+        if budget_s and time.monotonic() - start > budget_s:
+            return Searched(time.monotonic() - start, known, finished=False, tried=tried)
+        best, seconds, count = _best(kernel, function, target, workers)
+        tried += count
+        if best is not None:
+            findings.add(kernel, best, seconds, count)
+            report(f"tiling {kernel.kind}: {seconds * 1e3:.3g} ms", place + 1, len(open_kernels))
+    return Searched(time.monotonic() - start, known, finished=True, tried=tried)
+
+
+def first_guess(kernel: Kernel) -> Tile:
+    """Return the tile that a kernel gets when none was sought."""
+    return tiles(kernel)[0]
+
+
+def guessed(module: Any, find: Callable[[Kernel], Tile | None] | None) -> tuple[str, ...]:
+    """Return the names of the kernels on blocks whose tile is a guess, because none was sought or none ran.
+
+    Args:
+        module: A Relax module with fused kernels that have no schedule yet.
+        find: Returns a kernel's tile, or None where none is known; None knows no tile.
+    """
+    names: list[str] = []
+    for variable, function in _functions(module):
+        kernel = recognize(function)
+        if kernel is not None and (find is None or find(kernel) is None):
+            names.append(str(variable.name_hint))
+    return tuple(sorted(names))
+
+
+def schedule_blocks(
+    module: Any,
+    lanes: int,
+    find: Callable[[Kernel], Tile | None],
+    *,
+    tune_products: bool = False,
+) -> Any:
+    """Give every kernel on blocks, and the elementwise work between them, its schedule.
+
+    Args:
+        module: A Relax module with fused kernels.
+        lanes: Elements of one vector.
+        find: Returns a kernel's tile, or None for the first guess.
+        tune_products: Whether convolutions and matrix products without a form in blocks are left to be tuned; else
+            they are vectorized as they stand where that can be done.
+    """
+    products = kernel_products(module) if tune_products else {}
+    for variable, function in _functions(module):
+        kernel = recognize(function)
+        if kernel is not None:
+            module.update_func(variable, scheduled(function, find(kernel) or first_guess(kernel)))
+            continue
+        if products.get(str(variable.name_hint)):
+            continue
+        plain = plainly_scheduled(function, lanes)
+        if plain is not None:
+            module.update_func(variable, plain)
+    return module
+
+
+def _best(
+    kernel: Kernel, function: Any, target: Any, workers: int
+) -> tuple[Tile | None, float, int]:
+    """Return the fastest tile, its time, and how many were tried: first tiles, then variants of the two best."""
+    first = tiles(kernel)
+    timed = _timed(first, function, target, workers)
+    leaders = sorted(timed, key=lambda entry: entry[1])[:2]
+    more = [variant for tile, _ in leaders for variant in neighbours(kernel, tile)]
+    more = [tile for tile in dict.fromkeys(more) if tile not in first]
+    timed += _timed(more, function, target, workers)
+    if not timed:
+        return None, 0.0, len(first)
+    best, seconds = min(timed, key=lambda entry: entry[1])
+    return best, seconds, len(first) + len(more)
+
+
+def _timed(
+    candidates: list[Tile], function: Any, target: Any, workers: int
+) -> list[tuple[Tile, float]]:
+    outcomes = _fork.race(
+        candidates,
+        lambda tile: kernel_timer(scheduled(function, tile), target),
+        workers=workers,
+        build_limit_s=_BUILD_LIMIT_S,
+        run_limit_s=_RUN_LIMIT_S,
+    )
+    return [
+        (tile, outcome.seconds)
+        for tile, outcome in zip(candidates, outcomes, strict=True)
+        if outcome.seconds is not None
+    ]
+
+
+def kernel_timer(function: Any, target: Any) -> Callable[[float], float]:
+    """Compile a kernel and return its timer, which takes CPU time on one thread: other load does not count."""
+    tvm: Any = importlib.import_module("tvm")
+    library = tvm.tirx.build(
+        tvm.IRModule({"main": function.with_attr("global_symbol", "main")}), target=target
+    )
+    # One thread: waiting workers would spend CPU time too.
+    tvm.get_global_func("runtime.config_threadpool")(1, 1)
+
+    def seconds(best: float) -> float:
+        fill = tvm.get_global_func("tvm.contrib.random.random_fill_for_measure")
+        tensors: list[Any] = []
+        for parameter in function.params:
+            buffer = parameter.ty
+            shape = [int(size) for size in buffer.shape]
+            tensor = tvm.runtime.empty(shape=shape, dtype=str(buffer.dtype), device=tvm.cpu())
+            fill(tensor)
+            tensors.append(tensor)
+        main = library["main"]
+        main(*tensors)
+        shortest, spent = float("inf"), 0.0
+        while spent < _SAMPLING_S:
+            begin = time.process_time()
+            main(*tensors)
+            took = time.process_time() - begin
+            shortest, spent = min(shortest, took), spent + took
+            if shortest > 3 * best and spent > _SAMPLING_S / 5:
+                break
+        return shortest
+
+    return seconds
+
+
+def _functions(module: Any) -> list[tuple[Any, Any]]:
+    tirx: Any = importlib.import_module("tvm.tirx")
+    return [
+        (variable, function)
+        for variable, function in module.functions_items()
+        if isinstance(function, tirx.PrimFunc)
+        and not (function.attrs is not None and "tirx.is_scheduled" in function.attrs)
+    ]

@@ -1,0 +1,1 @@
+"""Boards reached by TVM's remote procedure calls."""

@@ -1,0 +1,298 @@
+"""A board behind an RPC tracker: connecting, running a compiled model there, and asking it about itself."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from roofline.errors import MeasurementError
+from roofline.node import Array
+from roofline.validate.measuring.backend import Arrays
+from roofline.validate.measuring.environment import Busy, model_name, package_version
+from roofline.validate.records.record import Environment, Protocol
+from roofline.validate.tvm import setup
+from roofline.validate.tvm.boards.file_reader import read_file
+from roofline.validate.tvm.boards.tracker import (
+    LOST,
+    NO_BOARD,
+    VARIABLE,
+    WAIT_S,
+    BoardError,
+    Server,
+    parse_tracker,
+)
+
+_CHUNK = 65_536
+_PATH = 256
+
+
+class Connection:
+    """A session on a board, which is ours until it is closed or the time is up.
+
+    Args:
+        key: The key of the boards' servers.
+        time_limit_s: Seconds after which the board's server ends the session by itself.
+    """
+
+    def __init__(self, key: str, time_limit_s: float) -> None:
+        # TVM is loaded first: a board that is given away must be connected to within seconds.
+        self._tvm = setup.load_tvm()
+        rpc: Any = importlib.import_module("tvm.rpc")
+        tracker = parse_tracker(os.environ.get(VARIABLE, ""))
+        try:
+            self.server: Server = tracker.request(key, wait_s=WAIT_S)
+        except BoardError as error:
+            raise BoardError(f"{NO_BOARD}: {error.message}", repair=error.repair) from error
+        try:
+            self.session: Any = rpc.connect(
+                self.server.host, self.server.port, self.server.key, session_timeout=time_limit_s
+            )
+        except Exception as error:
+            raise BoardError(f"{LOST}: {self.server.address} gave no session") from error
+        self.device: Any = self.session.cpu(0)
+        self._reader: Any = None
+
+    def target(self, threads: int) -> dict[str, Any]:
+        """Return the board's own description of its CPU.
+
+        Raises:
+            BoardError: Its TVM has no LLVM to tell.
+        """
+        try:
+            cpu = str(self.session.get_function("target.llvm_get_system_cpu")())
+            triple = str(self.session.get_function("target.llvm_get_system_triple")())
+        except Exception as error:
+            raise BoardError(
+                f"the board {self.server.address} does not tell its CPU",
+                repair="Name it: --rpc-target aarch64-cortex-a72, or LLVM's settings as JSON",
+            ) from error
+        return {"kind": "llvm", "mtriple": triple, "mcpu": cpu, "num-cores": threads}
+
+    def use_threads(self, threads: int) -> int:
+        """Have TVM use a number of threads there, and return how many it uses."""
+        self.session.get_function("runtime.config_threadpool")(1, threads)
+        return int(self.session.get_function("runtime.NumThreads")())
+
+    def load(self, library: Path) -> Any:
+        """Send a compiled module and load it; an archive of objects is linked there."""
+        try:
+            self.session.upload(str(library))
+            return self.session.load_module(library.name)
+        except Exception as error:
+            if not self.alive():
+                raise BoardError(
+                    f"{LOST}: {self.server.address} went away while loading"
+                ) from error
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise MeasurementError(
+                f"the board {self.server.address} cannot load the program: {' '.join(lines[-3:])[:400]}"
+            ) from error
+
+    def prepare_reading(self, target: Mapping[str, Any]) -> None:
+        """Make files of the board readable, where a small program for it can be sent."""
+        tvm = self._tvm
+        kernel = tvm.IRModule({"read_file": read_file()})
+        library = tvm.compile(kernel, target=tvm.target.Target(dict(target)))
+        with tempfile.TemporaryDirectory() as folder:
+            path = export(library, Path(folder) / "reader", target)
+            self._reader = self.load(path)["read_file"]
+
+    def read(self, path: str) -> str:
+        """Return the text of a file on the board, or an empty string where it cannot be read."""
+        if self._reader is None:
+            return ""
+        name = np.zeros(_PATH, np.uint8)
+        name[: len(path)] = list(path.encode())
+        tensor = self._tvm.runtime.tensor
+        place, content = tensor(name, self.device), tensor(np.zeros(_CHUNK, np.uint8), self.device)
+        text = bytearray()
+        while True:
+            where = tensor(np.array([len(text), 0], np.int64), self.device)
+            self._reader(place, content, where)
+            size = int(where.numpy()[1])
+            if size <= 0:
+                return text.decode(errors="replace")
+            text += content.numpy()[:size].tobytes()
+
+    def alive(self) -> bool:
+        """Whether the board still answers."""
+        try:
+            self.session.get_function("runtime.NumThreads")()
+        except Exception:
+            return False
+        return True
+
+
+def export(library: Any, path: Path, target: Mapping[str, Any]) -> Path:
+    """Write a compiled module in the form that a board can load, and return the file.
+
+    A shared library needs a linker for the board's processor here; without one it is an archive of object files, which
+    the board links itself.
+    """
+    compiler = cross_compiler(target)
+    if compiler:
+        cc: Any = importlib.import_module("tvm.support.cc")
+        made = path.with_suffix(".so")
+        library.export_library(str(made), fcompile=cc.cross_compiler(compiler))
+        return made
+    archive: Any = importlib.import_module("tvm.support.tar")
+    made = path.with_suffix(".tar")
+    library.export_library(str(made), fcompile=archive.tar)
+    return made
+
+
+def cross_compiler(target: Mapping[str, Any]) -> str:
+    """Return a compiler on this machine that links for the target, or an empty string."""
+    import shutil
+
+    triple = str(target.get("mtriple", ""))
+    architecture = triple.partition("-")[0]
+    if architecture == os.uname().machine:
+        names = ("g++", "c++", "clang++")
+    else:
+        names = (f"{triple}-g++", f"{architecture}-linux-gnu-g++")
+    return next((name for name in names if shutil.which(name)), "")
+
+
+class BoardSession:
+    """A compiled model in the Relax virtual machine of a board.
+
+    Args:
+        connection: To the board.
+        library: The compiled module's file.
+        names: The program's parameters, in order.
+        threads: How many threads TVM is to use there.
+        target: What the program was compiled for.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        library: Path,
+        names: Sequence[str],
+        threads: int,
+        target: Mapping[str, Any],
+    ) -> None:
+        self._connection = connection
+        self._tvm: Any = importlib.import_module("tvm")
+        relax: Any = importlib.import_module("tvm.relax")
+        self._threads = connection.use_threads(threads)
+        self._machine: Any = relax.VirtualMachine(connection.load(library), connection.device)
+        self._names = list(names)
+        self._target = dict(target)
+        self._shares: tuple[float, float] | None = None
+
+    def bind(self, inputs: Arrays) -> None:
+        """Send the inputs."""
+        from roofline.validate.tvm.importing import by_position
+
+        arrays = by_position(inputs, self._names)
+        device = self._connection.device
+        tensors = [self._tvm.runtime.tensor(array, device) for array in arrays]
+        self._machine.set_input("main", *tensors)
+
+    def step(self) -> None:
+        """Run once."""
+        try:
+            self._machine.invoke_stateful("main")
+        except Exception as error:
+            raise self._blamed(error) from error
+
+    def outputs(self) -> Sequence[Array]:
+        """Fetch the outputs of the last run."""
+        result = self._machine.get_outputs("main")
+        return [result.numpy()] if hasattr(result, "numpy") else [part.numpy() for part in result]
+
+    def sample(self, protocol: Protocol) -> Mapping[str, Any]:
+        """Have the board time its runs by itself, so that no transfer is in any sample."""
+        device = self._connection.device
+        # Where the program cannot be read, these stay unknown.
+        self._try_reading()
+        try:
+            once = self._evaluated(device, 1)[0]
+            wanted = int(protocol.sampling_s / max(once, 1e-9)) + 1
+            before = self._busy()
+            samples = self._evaluated(device, min(protocol.runs, max(3, wanted)))
+        except Exception as error:
+            raise self._blamed(error) from error
+        after = self._busy()
+        if before is not None and after is not None:
+            self._shares = after.shares_since(before)
+        return {"samples_s": samples}
+
+    def environment(self, versions: Mapping[str, str]) -> Environment:
+        """Return what can be read of the board."""
+        read = self._connection.read
+        cpuinfo, load = read("/proc/cpuinfo"), read("/proc/loadavg").split()
+        cpufreq = "/sys/devices/system/cpu/cpu0/cpufreq"
+        frequency = read(f"{cpufreq}/scaling_cur_freq").strip()
+        memory = [line.split() for line in read("/proc/meminfo").splitlines()[:1]]
+        return Environment(
+            host=read("/proc/sys/kernel/hostname").strip() or self._connection.server.address,
+            cpu=model_name(cpuinfo),
+            cores=cpuinfo.count("processor\t:"),
+            memory_bytes=int(memory[0][1]) * 1024 if memory else 0,
+            governor=read(f"{cpufreq}/scaling_governor").strip(),
+            frequency_hz=float(frequency) * 1e3 if frequency.isdigit() else None,
+            load_average=float(load[0]) if load else None,
+            others_share=self._shares[0] if self._shares else None,
+            stolen_share=self._shares[1] if self._shares else None,
+            versions={
+                **versions,
+                "system": read("/proc/sys/kernel/osrelease").strip(),
+                "server": self._connection.server.address,
+                "threads": str(self._threads),
+                **self._tvm_there(),
+            },
+        )
+
+    def peak_rss_bytes(self) -> int | None:
+        """Return the largest resident set of the board's serving process, TVM itself included."""
+        for line in self._connection.read("/proc/self/status").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        return None
+
+    def _evaluated(self, device: Any, repeat: int) -> list[float]:
+        evaluator = self._machine.time_evaluator(
+            "invoke_stateful", device, number=1, repeat=repeat
+        )
+        return [float(seconds) for seconds in evaluator("main").results]
+
+    def _try_reading(self) -> None:
+        import contextlib
+
+        with contextlib.suppress(Exception):
+            self._connection.prepare_reading(self._target)
+
+    def _busy(self) -> Busy | None:
+        read = self._connection.read
+        # The command, in brackets, may hold spaces: fields are counted from its end.
+        own = read("/proc/self/stat").rpartition(")")[2].split()
+        ticks = os.sysconf("SC_CLK_TCK")
+        return Busy.of(read("/proc/stat"), sum(map(int, own[11:13])) / ticks) if own else None
+
+    def _tvm_there(self) -> dict[str, str]:
+        """Return whether the board has the same versions: a file of that version's package is there."""
+        maps = self._connection.read("/proc/self/maps").splitlines()
+        paths = [line.split()[-1] for line in maps if "libtvm" in line]
+        site = paths[0].partition("/tvm/")[0] if paths else ""
+        found: dict[str, str] = {}
+        for name in ("apache-tvm", "apache-tvm-ffi") if site else ():
+            here = package_version(name)
+            folder = f"{site}/{name.replace('-', '_')}-{here}.dist-info"
+            same = bool(self._connection.read(f"{folder}/METADATA"))
+            found[f"board's {name}"] = here if same else f"not {here}"
+        return found
+
+    def _blamed(self, error: Exception) -> Exception:
+        """Return the error, or that the board went away when it does not answer any more."""
+        if self._connection.alive():
+            return error
+        return BoardError(f"{LOST}: {self._connection.server.address} does not answer any more")

@@ -1,0 +1,1 @@
+"""Tuning: MetaSchedule, the choice among algorithms, and timing in forked children."""

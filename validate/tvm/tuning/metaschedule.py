@@ -1,0 +1,355 @@
+"""Tunes the kernels of a module with MetaSchedule within a budget, kernel by kernel, resumably."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roofline.validate.measuring.backend import Report
+from roofline.validate.tvm.tuning import forked_timing as _fork
+
+LIGHT_TRIALS = 4
+"""Schedules tried for a kernel without a reduction worth the name: it has few that differ."""
+
+RANDOM_TRIALS = 32
+"""Schedules of a kernel that are drawn at random before any search: with few trials, searching takes
+seven times the CPU time of drawing and finds nothing better."""
+
+_FIRST = 4
+_BATCH = 16
+"""Schedules built and timed together; the first round is short, so that a small budget reaches every
+kernel."""
+
+_BUILD_LIMIT_S = 30.0
+_RUN_LIMIT_S = 10.0
+_HEAVY = ("conv", "matmul", "dense", "einsum")
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What tuning came to."""
+
+    seconds: float
+    kernels: int
+    trials: int
+    """Schedules tried in this call."""
+    finished: bool
+    """Whether every kernel got its trials before the budget was used up."""
+
+
+def open_database(folder: Path) -> Any:
+    """Open, or start, the database of schedules in a folder.
+
+    A line that a killed process left half-written is dropped; everything before it is kept.
+    """
+    ms: Any = importlib.import_module("tvm.s_tir.meta_schedule")
+    folder.mkdir(parents=True, exist_ok=True)
+    workloads = folder / "database_workload.json"
+    records = folder / "database_tuning_record.json"
+    for path in (workloads, records):
+        _drop_torn_line(path)
+    return ms.database.JSONDatabase(str(workloads), str(records), module_equality="structural")
+
+
+def tune(
+    module: Any,
+    target: Any,
+    folder: Path,
+    *,
+    trials: int,
+    budget_s: float,
+    threads: int,
+    report: Report,
+) -> Tuned:
+    """Try schedules for every kernel until each has its number or time is up.
+
+    Every kernel first gets a short round, so that none stays untuned while others are polished; from
+    then on the one with the largest share of the running time goes first. What is already in the
+    database counts.
+
+    Args:
+        module: A Relax module with fused kernels.
+        target: The TVM target.
+        folder: Where the database is kept.
+        trials: Schedules to try for a kernel with a convolution or matrix product.
+        budget_s: Seconds it may take; 0 is no limit.
+        threads: Cores to build on.
+        report: Told of every batch: the kernel and its best time so far.
+
+    Returns:
+        How long it took and whether it finished.
+    """
+    ms: Any = importlib.import_module("tvm.s_tir.meta_schedule")
+    start = time.monotonic()
+    database = open_database(folder)
+    kernels = _kernels(ms, module, target)
+    searcher = _Searcher(ms, target, folder, database, trials, threads)
+    goals = [goal for goal in (_FIRST, *range(_BATCH, trials, _BATCH)) if goal < trials]
+    total = sum(_wanted(kernel, trials) for kernel in kernels)
+    done = sum(min(_known(database, kernel), _wanted(kernel, trials)) for kernel in kernels)
+    tried = 0
+    for number, goal in enumerate([*goals, trials]):
+        order = (
+            sorted(kernels, key=lambda kernel: -_share(database, kernel)) if number else kernels
+        )
+        for kernel in order:
+            known = _known(database, kernel)
+            missing = min(goal, _wanted(kernel, trials)) - known
+            if missing <= 0:
+                continue
+            if budget_s and time.monotonic() - start > budget_s:
+                return Tuned(time.monotonic() - start, len(kernels), tried, finished=False)
+            searcher.search(kernel, known, missing)
+            tried += missing
+            best = f"{_best(database, kernel) * 1e3:.3g} ms"
+            report(f"tuning {kernel.task_name}: {best}", done + tried, total)
+    return Tuned(time.monotonic() - start, len(kernels), tried, finished=True)
+
+
+class _Searcher:
+    """Tries schedules of one kernel at a time, at random first, then by evolution under a cost model."""
+
+    def __init__(
+        self, ms: Any, target: Any, folder: Path, database: Any, trials: int, threads: int
+    ) -> None:
+        self._ms = ms
+        self._folder = folder
+        self._database = database
+        self._threads = threads
+        self._builder, self._runner = _builder_and_runner(ms, target, threads)
+        self._learns = trials > RANDOM_TRIALS
+        self._model = (
+            ms.cost_model.XGBModel(num_tuning_cores=threads, num_warmup_samples=RANDOM_TRIALS)
+            if self._learns
+            else ms.cost_model.RandomModel(seed=0)
+        )
+
+    def search(self, kernel: Any, known: int, missing: int) -> None:
+        """Try ``missing`` more schedules of a kernel that has ``known`` of them."""
+        ms = self._ms
+        contexts, weights = ms.relax_integration.extracted_tasks_to_tune_contexts(
+            [kernel],
+            work_dir=str(self._folder / "logs"),
+            strategy=self._strategy(known),
+            num_threads=self._threads,
+            seed=1 + known,
+        )
+        callbacks = [ms.measure_callback.AddToDatabase()]
+        if self._learns:
+            callbacks.append(ms.measure_callback.UpdateCostModel())
+        ms.tune_tasks(
+            tasks=contexts,
+            task_weights=weights,
+            work_dir=str(self._folder),
+            max_trials_global=missing,
+            num_trials_per_iter=missing,
+            builder=self._builder,
+            runner=self._runner,
+            database=self._database,
+            cost_model=self._model,
+            measure_callbacks=callbacks,
+        )
+
+    def _strategy(self, known: int) -> Any:
+        search = self._ms.search_strategy
+        if known < RANDOM_TRIALS:
+            return search.ReplayTrace()
+        return search.EvolutionarySearch(
+            population_size=128,
+            init_measured_ratio=0.5,
+            init_min_unmeasured=24,
+            genetic_num_iters=3,
+        )
+
+
+def apply(module: Any, target: Any, folder: Path) -> tuple[Any, tuple[str, ...]]:
+    """Give every kernel its best schedule, and rewrite the weights to the layouts these want.
+
+    Returns:
+        The module, and the names of the kernels for which there is no schedule.
+    """
+    relax: Any = importlib.import_module("tvm.relax")
+    passes = relax.transform
+    with target, open_database(folder):
+        module = passes.MetaScheduleApplyDatabase(enable_warning=False)(module)
+        missing = unscheduled(module)
+        module = passes.SplitLayoutRewritePreproc()(_rooted(module))
+        module = passes.FoldConstant()(module)
+        module = passes.DeadCodeElimination()(module)
+    return module, missing
+
+
+def _rooted(module: Any) -> Any:
+    """Return the module with kernels that were written as loops inside a block.
+
+    TVM's pass that splits off layout changes fails on any kernel without one, also where there is none to split.
+    """
+    tirx: Any = importlib.import_module("tvm.tirx")
+    s_tir: Any = importlib.import_module("tvm.s_tir")
+    rooted = module.clone()
+    for variable, function in module.functions_items():
+        if isinstance(function, tirx.PrimFunc) and not isinstance(
+            function.body, s_tir.SBlockRealize
+        ):
+            computes = s_tir.SBlock([], [], [], "computes", function.body)
+            root = s_tir.SBlock([], [], [], "root", s_tir.SBlockRealize([], True, computes))
+            rooted[variable] = function.with_body(s_tir.SBlockRealize([], True, root))
+    return rooted
+
+
+def unscheduled(module: Any) -> tuple[str, ...]:
+    """Return the names of the kernels that no schedule was applied to.
+
+    Reshapes need none, and kernels that were written as loops are their own schedule.
+    """
+    tirx: Any = importlib.import_module("tvm.tirx")
+    s_tir: Any = importlib.import_module("tvm.s_tir")
+    names: list[str] = []
+    for variable, function in module.functions_items():
+        if not isinstance(function, tirx.PrimFunc):
+            continue
+        if not isinstance(function.body, s_tir.SBlockRealize):
+            continue
+        scheduled = function.attrs is not None and "tirx.is_scheduled" in function.attrs
+        if not scheduled and "reshape" not in variable.name_hint:
+            names.append(str(variable.name_hint))
+    return tuple(sorted(names))
+
+
+def _kernels(ms: Any, module: Any, target: Any) -> list[Any]:
+    """Kernels with convolutions and matrix products first, the most often used first among them."""
+    open_kernels = set(unscheduled(module))
+    found = ms.relax_integration.extract_tasks(module, target)
+    kept = [kernel for kernel in found if kernel.task_name in open_kernels]
+    return sorted(
+        kept, key=lambda kernel: (not _is_heavy(kernel), -kernel.weight, kernel.task_name)
+    )
+
+
+def _is_heavy(kernel: Any) -> bool:
+    return any(word in kernel.task_name for word in _HEAVY)
+
+
+def _wanted(kernel: Any, trials: int) -> int:
+    return trials if _is_heavy(kernel) else min(trials, LIGHT_TRIALS)
+
+
+def _records(database: Any, kernel: Any) -> list[Any]:
+    module = kernel.dispatched[0]
+    if not database.has_workload(module):
+        return []
+    return list(database.get_top_k(database.commit_workload(module), 1_000_000))
+
+
+def _known(database: Any, kernel: Any) -> int:
+    return len(_records(database, kernel))
+
+
+def _best(database: Any, kernel: Any) -> float:
+    """Seconds of the best schedule; infinite when none ran."""
+    records = _records(database, kernel)
+    if not records:
+        return float("inf")
+    return min((float(entry) for entry in records[0].run_secs), default=float("inf"))
+
+
+def _share(database: Any, kernel: Any) -> float:
+    """Seconds that a kernel takes in one inference."""
+    return _best(database, kernel) * float(kernel.weight)
+
+
+def _builder_and_runner(ms: Any, target: Any, workers: int) -> tuple[Any, Any]:
+    utils: Any = importlib.import_module("tvm.ir.utils")
+    modules: dict[str, Any] = {}
+
+    class Keeper(ms.builder.PyBuilder):
+        """Keeps the modules: they are built in the child that times them."""
+
+        def build(self, build_inputs: list[Any]) -> list[Any]:
+            results: list[Any] = []
+            for entry in build_inputs:
+                name = str(len(modules))
+                modules[name] = entry.mod
+                results.append(ms.builder.BuilderResult(name, None))
+            return results
+
+    class Racer(ms.runner.PyRunner):
+        """Builds and times the kept modules in forked children."""
+
+        def run(self, runner_inputs: list[Any]) -> list[Any]:
+            candidates = [
+                (modules.pop(str(entry.artifact_path)), [a.as_json() for a in entry.args_info])
+                for entry in runner_inputs
+            ]
+            outcomes = _fork.race(
+                candidates,
+                lambda candidate: build_timer(candidate[0], candidate[1], target),
+                workers=workers,
+                build_limit_s=_BUILD_LIMIT_S,
+                run_limit_s=_RUN_LIMIT_S,
+            )
+            return [_future(ms, outcome) for outcome in outcomes]
+
+    return utils.derived_object(Keeper)(), utils.derived_object(Racer)()
+
+
+def _future(ms: Any, outcome: _fork.Outcome) -> Any:
+    if outcome.seconds is None:
+        result = ms.runner.RunnerResult(None, outcome.error or "failed")
+    else:
+        result = ms.runner.RunnerResult([outcome.seconds], None)
+    return ms.runner.RunnerFuture(lambda: True, lambda: result)
+
+
+def build_timer(module: Any, arguments: list[Any], target: Any) -> Callable[[float], float]:
+    """Compile one scheduled kernel in this process and return its timer.
+
+    Args:
+        module: A module with one kernel, ``main``.
+        arguments: Its arguments as MetaSchedule describes them: kind, element type, shape.
+        target: The TVM target.
+
+    Returns:
+        A function that is told the best time so far and returns seconds per run. A kernel three times
+        slower than the best is run only twice.
+    """
+    tvm: Any = importlib.import_module("tvm")
+    passes: Any = importlib.import_module("tvm.s_tir.transform")
+    plain = passes.RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(module)
+    library = tvm.tirx.build(plain, target=target)
+    device = tvm.cpu()
+
+    def seconds(best: float) -> float:
+        fill = tvm.get_global_func("tvm.contrib.random.random_fill_for_measure")
+        tensors: list[Any] = []
+        for _, dtype, shape in arguments:
+            tensor = tvm.runtime.empty(shape=shape, dtype=dtype, device=device)
+            fill(tensor)
+            tensors.append(tensor)
+        function = library["main"]
+        quick = min(_once(function, tensors), _once(function, tensors))
+        if quick > 3 * best:
+            return quick
+        number = max(1, min(1000, int(0.01 / max(quick, 1e-7))))
+        evaluator = library.time_evaluator("main", device, number=number, repeat=3)
+        return float(min(evaluator(*tensors).results))
+
+    return seconds
+
+
+def _once(function: Callable[..., Any], tensors: list[Any]) -> float:
+    start = time.perf_counter()
+    function(*tensors)
+    return time.perf_counter() - start
+
+
+def _drop_torn_line(path: Path) -> None:
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        path.write_bytes(content[: content.rfind(b"\n") + 1])

@@ -23,7 +23,7 @@ from roofline.validate.measuring.runnable_model import cache_folder
 from roofline.validate.records.record import Protocol
 from roofline.writing import write_whole
 
-TILES = Path(__file__).parents[1] / "validate" / "tiles"
+TILES = Path(__file__).parents[1] / "validate/tvm/blocked/tiles_by_processor"
 
 
 def seek(network: str, datatype: str, folder: Path) -> None:

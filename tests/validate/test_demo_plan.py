@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roofline.validate.demo.run import run as demo
+from roofline.validate.demo import run as demo
 from roofline.validate.measuring.backend import backends
 
 missing = [name for name in ("tvm", "onnxruntime") if backends.get(name).missing()]

@@ -11,7 +11,9 @@ from roofline.validate.measuring.backend import backends
 from roofline.validate.tvm.blocked.tile_search import findings_for
 from roofline.validate.tvm.blocked.tiles import Kernel, Tile, neighbours, tiles
 
-FILES = sorted((Path(__file__).parents[2] / "validate" / "tiles").glob("*.json"))
+FILES = sorted(
+    (Path(__file__).parents[2] / "validate/tvm/blocked/tiles_by_processor").glob("*.json")
+)
 ENTRIES = [
     (file.stem, int(width), key, entry)
     for file in FILES

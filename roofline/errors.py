@@ -5,6 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MISFIT: tuple[type[Exception], ...] = (
+    ValueError, TypeError, IndexError, KeyError, OverflowError, ZeroDivisionError, AttributeError,
+)  # fmt: skip
+"""What Python raises where a call's operands and attributes are not those that its operator's rule expects."""
+
 
 class RooflineError(Exception):
     """Base of every error that the input, and not the program, is to blame for.

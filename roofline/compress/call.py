@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import onnx
 
-from roofline.compress.labels import Atoms, Axes, Labels
+from roofline.compress.labels import Atoms, Axes, Labels, fixed
 from roofline.node import Array, Tensor
 
 Results = Sequence["Axes | None"]
@@ -134,7 +133,7 @@ class Call:
         """Return fixed labels in the shape of a result, or None when its rank is unknown."""
         name = self.node.output[position]
         shape = getattr(self._types.get(name), "shape", None)
-        return None if shape is None else tuple(np.zeros(size or 0, np.int64) for size in shape)
+        return None if shape is None else tuple(fixed(size) for size in shape)
 
     def output_shape(self, position: int = 0) -> tuple[int, ...] | None:
         """Return the shape of a result, or None when a dimension of it is unknown."""

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roofline.errors import CompressionError
+
 Labels = NDArray[np.int64]
 """The labels of one axis, one per position; positions whose labels are tied go together."""
 
@@ -15,6 +17,25 @@ Axes = tuple[Labels, ...]
 
 FIXED = 0
 """The label of a position that always stays (batch, space, interface)."""
+LONGEST = 1 << 22
+"""Positions up to which an axis is labelled; a longer one stays whole, as one of unknown size does."""
+MOST = 1 << 26
+"""Labels that one network may need: those of its stored tensors' axes, all together."""
+
+
+def fixed(size: int | None) -> Labels:
+    """Return the labels of an axis that stays; none where its size is unknown or too long to label.
+
+    They take no memory, and are not to be written to.
+
+    Example:
+        >>> fixed(3).tolist(), len(fixed(None)), len(fixed(1 << 40))
+        ([0, 0, 0], 0, 0)
+    """
+    return np.broadcast_to(_STAYS, size if size is not None and size <= LONGEST else 0)
+
+
+_STAYS = np.int64(FIXED)
 
 
 class Atoms:
@@ -32,9 +53,17 @@ class Atoms:
         return self._size
 
     def fresh(self, count: int) -> Labels:
-        """Return labels that nothing is tied to; an axis of one position is fixed, for it cannot shrink."""
-        if count <= 1:
-            return np.zeros(count, np.int64)
+        """Return labels that nothing is tied to; an axis of one position is fixed, for it cannot shrink.
+
+        Raises:
+            CompressionError: The network has more channels than can be labelled.
+        """
+        if count <= 1 or count > LONGEST:
+            return fixed(count)
+        if self._size + count > MOST:
+            raise CompressionError(
+                f"the network's stored tensors have more than {MOST:,} positions on all their axes, too many to prune"
+            )
         start, self._size = self._size, self._size + count
         if self._size > len(self._parent):
             room = max(self._size, 2 * len(self._parent))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.errors import CompressionError
+from roofline.errors import CompressionError, ModelError
 
 if TYPE_CHECKING:
     import onnx
@@ -42,12 +42,22 @@ def read_whole(path: Path) -> onnx.ModelProto:
 
 
 def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with its local functions inlined, so that every call is in the graph."""
+    """Return the model with its local functions inlined, so that every call is in the graph.
+
+    Raises:
+        ModelError: A call does not fit its function.
+    """
     if not model.functions:
         return model
     from onnx.inliner import inline_local_functions
 
-    return inline_local_functions(model)
+    try:
+        return inline_local_functions(model)
+    except (RuntimeError, ValueError) as error:
+        # The inliner's own checks raise bare errors, with the place in its source before what it says.
+        raise ModelError(
+            f"the model's local functions cannot be inlined: {str(error).rpartition(': ')[2]}"
+        ) from error
 
 
 def stored_tensors(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:

@@ -15,9 +15,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from roofline.compress.call import (
     AttributeEdit,
@@ -31,7 +29,8 @@ from roofline.compress.call import (
     holds_weights,
     layer_name,
 )
-from roofline.compress.labels import Atoms, Axes, Labels
+from roofline.compress.labels import Atoms, Axes, Labels, fixed
+from roofline.errors import MISFIT
 from roofline.node import Tensor
 from roofline.registry import Registry
 
@@ -109,7 +108,11 @@ def _run(call: Call, key: str, state: State, types: Mapping[str, Tensor]) -> Res
         return call.block("is not in the table of channel couplings")
     if any(name and name not in call._values for name in node.input):  # pyright: ignore[reportPrivateUsage]
         return call.block("has an operand of unknown rank")
-    return rule(call)
+    try:
+        return rule(call)
+    except MISFIT as error:
+        # A damaged call is refused only where channels would go through it.
+        return call.block(f"has operands and attributes that do not fit together ({error})")
 
 
 def _agreed(call: Call, axes: Axes | None, shaped: Axes | None) -> Axes | None:
@@ -131,19 +134,18 @@ def _stored_axes(atoms: Atoms, tensor: Tensor | None) -> Axes:
     """Label a stored tensor: every axis of a weight is free until a rule says otherwise."""
     if tensor is None or tensor.shape is None:
         return ()
-    sizes = [size or 0 for size in tensor.shape]
     if not holds_weights(tensor):
-        return tuple(np.zeros(size, np.int64) for size in sizes)
-    return tuple(atoms.fresh(size) for size in sizes)
+        return _fixed_axes(tensor)
+    return tuple(atoms.fresh(size or 0) for size in tensor.shape)
 
 
 def _fixed_axes(tensor: Tensor | None) -> Axes:
     if tensor is None or tensor.shape is None:
         return ()
-    return tuple(np.zeros(size or 0, np.int64) for size in tensor.shape)
+    return tuple(fixed(size) for size in tensor.shape)
 
 
-def like_block(labels: Labels, rows: int) -> NDArray[np.int64]:
+def like_block(labels: Labels, rows: int) -> Labels:
     """Return an axis as ``rows`` equal blocks."""
     return labels.reshape(rows, -1)
 

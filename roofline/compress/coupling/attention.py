@@ -23,10 +23,11 @@ def attention(call: Call) -> Results:
     q, k, v = (call.axes(i) for i in range(3))
     queries = call.integer("q_num_heads", len(q[1]))
     keys = call.integer("kv_num_heads", len(k[1]))
+    asking = _heads(call, q, queries)
     head = _heads(call, k, keys)
     call.tie(head, _heads(call, v, keys))
-    call.tie(np.repeat(head, queries // keys), _heads(call, q, queries))
-    spread = np.repeat(head, queries // keys)
+    spread = np.repeat(head, len(asking) // keys)
+    call.tie(spread, asking)
     mask = call.axes(3)
     if len(mask) == 4 and len(mask[1]) == queries:
         call.tie(mask[1], spread)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from roofline.compress.coupling._registry import Axes, Call, Labels, Results, couples, like_block
+from roofline.compress.labels import fixed
 
 KERNEL = "kernel positions are not channels"
 
@@ -105,7 +106,7 @@ def _result(call: Call, x: Axes, made: Labels) -> Axes:
     for labels in x[2:]:
         call.fix(labels, "positions in space are not channels")
     shape = call.output_axes()
-    space = shape[2:] if shape is not None else tuple(np.zeros(0, np.int64) for _ in x[2:])
+    space = shape[2:] if shape is not None else tuple(fixed(None) for _ in x[2:])
     return (x[0], made, *space)
 
 

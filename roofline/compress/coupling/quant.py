@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from roofline.compress.coupling._registry import Axes, Call, Results, couples
+from roofline.compress.labels import fixed
 
 
 @couples("QuantizeLinear", "DequantizeLinear")
@@ -37,7 +36,7 @@ def matmul_nbits(call: Call) -> Results:
     for position in range(len(call.node.input)):
         call.fix_all(call.axes(position), "its weights are packed in blocks")
     x = call.axes(0)
-    return [(*x[:-1], np.zeros(call.integer("N", 0), np.int64))]
+    return [(*x[:-1], fixed(call.integer("N", 0)))]
 
 
 def _scales(call: Call, x: Axes, scale: Axes) -> None:

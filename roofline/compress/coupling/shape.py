@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from roofline.compress.coupling._registry import Axes, Call, Labels, Results, couples, product
+from roofline.compress.labels import LONGEST, fixed
 
 Segment = tuple[tuple[int, ...], tuple[int, ...]]
 """Axes of the operand and of the result that hold the same elements."""
@@ -72,7 +73,11 @@ def space_to_depth(call: Call) -> Results:
 
     Spec: https://onnx.ai/onnx/operators/onnx__SpaceToDepth.html
     """
-    return [_moved(call, np.tile(call.axes(0)[1], call.integer("blocksize", 1) ** 2))]
+    channels, area = call.axes(0)[1], call.integer("blocksize", 1) ** 2
+    if len(channels) * area > LONGEST:
+        call.fix(channels, "it makes an axis too long to follow")
+        return [_moved(call, fixed(None))]
+    return [_moved(call, np.tile(channels, area))]
 
 
 def _moved(call: Call, channels: Labels) -> Axes:
@@ -87,9 +92,10 @@ def regroup(call: Call) -> Axes | None:
     """Return the labels of a result that holds the operand's elements in the same order under another shape."""
     x, shape = call.axes(0), call.output_shape()
     if shape is None or product([len(labels) for labels in x]) != product(shape):
+        # Axes too long to label count as unknown.
         call.fix_all(x, "its shape is not known")
         return call.output_axes()
-    result: list[Labels] = [np.zeros(size, np.int64) for size in shape]
+    result: list[Labels] = [fixed(size) for size in shape]
     for source, target in _segments([len(labels) for labels in x], shape):
         flat = _merge(call, [x[axis] for axis in source])
         sizes = [shape[axis] for axis in target]
@@ -122,8 +128,11 @@ def _merge(call: Call, axes: Sequence[Labels]) -> Labels:
     for i in free:
         if i != best:
             call.fix(axes[i], "it is merged with an axis whose channels can go")
-    if best is None:
-        return np.zeros(product([len(labels) for labels in axes]), np.int64)
+    total = product([len(labels) for labels in axes])
+    if best is not None and total > LONGEST:
+        call.fix(axes[best], "it is merged into an axis too long to follow")
+    if best is None or total > LONGEST:
+        return fixed(total)
     before = product([len(labels) for labels in axes[:best]])
     after = product([len(labels) for labels in axes[best + 1 :]])
     return np.tile(np.repeat(axes[best], after), before)
@@ -131,7 +140,7 @@ def _merge(call: Call, axes: Sequence[Labels]) -> Labels:
 
 def _split(call: Call, flat: Labels, sizes: Sequence[int]) -> list[Labels]:
     """Return the labels of an axis split into several, of which one can shrink."""
-    result: list[Labels] = [np.zeros(size, np.int64) for size in sizes]
+    result: list[Labels] = [fixed(size) for size in sizes]
     if len(sizes) == 1:
         return [flat]
     if not call.atoms.free(flat):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from roofline.compress.coupling._registry import Axes, Call, Labels, Results, couples
+from roofline.compress.labels import LONGEST, fixed
 
 
 @couples("Concat")
@@ -115,7 +116,7 @@ def _cut_by_data(call: Call, x: Axes) -> Results:
     for axis in touched:
         if shape is None or len(shape[axis]) != len(x[axis]):
             call.fix(x[axis], "its bounds are not known")
-            result[axis] = shape[axis] if shape is not None else np.zeros(0, np.int64)
+            result[axis] = shape[axis] if shape is not None else fixed(None)
     return [tuple(result)]
 
 
@@ -136,7 +137,7 @@ def gather(call: Call) -> Results:
     outside = known is not None and any(not -size <= position < size for position in known)
     if known is None or outside or len(positions) != 1 or not call.stored(1):
         call.fix(x[axis], "its entries are picked by data")
-        return [(*x[:axis], *(np.zeros(len(p), np.int64) for p in positions), *x[axis + 1 :])]
+        return [(*x[:axis], *(fixed(len(p)) for p in positions), *x[axis + 1 :])]
     picked = x[axis][np.array(known, np.int64)]
     call.renumber(1, known, x[axis])
     return [(*x[:axis], picked, *x[axis + 1 :])]
@@ -162,9 +163,7 @@ def pad(call: Call) -> Results:
         at = axis % len(x)
         if call.attribute("mode", b"constant") != b"constant" or before < 0 or after < 0:
             call.fix(x[at], "it pads with or removes entries of the axis")
-        front, back = (
-            call.fresh(n) if n > 1 else np.zeros(max(n, 0), np.int64) for n in (before, after)
-        )
+        front, back = (call.fresh(n) if n > 1 else fixed(max(n, 0)) for n in (before, after))
         result[at] = np.concatenate([front, x[at], back])
         entries |= {i: (front,), i + len(axes): (back,)}
     if call.opset >= 11:
@@ -189,7 +188,11 @@ def tile(call: Call) -> Results:
     if repeats is None:
         call.fix_all(x, "its repeats are not known")
         return [call.output_axes()]
-    return [tuple(np.tile(labels, times) for labels, times in zip(x, repeats, strict=True))]
+    shape = call.output_axes()
+    return [tuple(
+        np.tile(labels, times) if len(labels) * times <= LONGEST else size
+        for labels, times, size in zip(x, repeats, shape or x, strict=True)
+    )]  # fmt: skip
 
 
 @couples("Resize", "Upsample")

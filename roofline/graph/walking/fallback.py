@@ -22,7 +22,7 @@ def onnx_types(node: Node, proto: NodeProto) -> Sequence[TensorType | None]:
 
     Calls that hold graphs, and operands of unknown type, are left unknown.
     """
-    from onnx import defs, helper, shape_inference
+    from onnx import checker, defs, helper, shape_inference
 
     operands = [tensor for tensor in node.operands if tensor is not None]
     if any(tensor.dtype is None for tensor in operands):
@@ -52,7 +52,9 @@ def onnx_types(node: Node, proto: NodeProto) -> Sequence[TensorType | None]:
             input_data=data,
             opset_imports=[helper.make_opsetid(node.domain, version)],
         )
-    except (defs.SchemaError, shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
+    except (
+        defs.SchemaError, shape_inference.InferenceError, checker.ValidationError, RuntimeError, ValueError, TypeError,
+    ):  # fmt: skip
         return ()
     return tuple(_type(found[name]) if name in found else None for name in proto.output)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from roofline.errors import ModelError, RooflineError
+from roofline.errors import MISFIT, ModelError, RooflineError
 from roofline.graph.reading.tensors import MAX_ELEMENTS, check_size
 from roofline.node import Array, Node, Tensor
 from roofline.ops import Operator
@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 _MAX_VALUE_ELEMENTS = 4096
-
-_MISFIT = (
-    ValueError,
-    TypeError,
-    IndexError,
-    KeyError,
-    OverflowError,
-    ZeroDivisionError,
-    AttributeError,
-)
 
 
 def typed(node: Node, row: Operator, proto: NodeProto) -> Node:
@@ -87,7 +77,7 @@ def _types(node: Node, row: Operator, proto: NodeProto) -> Sequence[TensorType |
             return onnx_types(node, proto)
     except RooflineError:
         raise
-    except _MISFIT as error:
+    except MISFIT as error:
         raise ModelError(
             f"{node.op_type} node {node.name!r}: its operands and attributes do not fit together ({error})"
         ) from None

@@ -6,7 +6,6 @@ should stay out of fits (``power_flag``: its power only).
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -14,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from roofline.errors import TableError, did_you_mean
+from roofline.reading import read_csv
 
 TABLES: Mapping[str, str] = MappingProxyType(
     {
@@ -67,7 +67,7 @@ def table(name: str) -> tuple[Row, ...]:
     )
     return tuple(
         MappingProxyType({column: _cell(name, column, cell) for column, cell in row.items()})
-        for row in csv.DictReader(text.splitlines())
+        for row in read_csv(text, name).rows
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from roofline.errors import TableError, did_you_mean
+from roofline.reading import read_csv, read_json, read_text
 
 Row = Mapping[str, Any]
 
@@ -66,36 +65,10 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         TableError: The file cannot be read or holds no rows.
     """
-    text = table_text(path)
+    text = read_text(path, "table")
     if path.suffix.lower() == ".json":
         return _from_json(text, path)
-    reader = csv.DictReader(text.splitlines())
-    if reader.fieldnames is None:
-        raise TableError(f"{path} is empty", repair="Give a CSV file with a header line")
-    rows: list[Row] = []
-    for number, row in enumerate(reader, 2):
-        if None in row or None in row.values():
-            raise TableError(
-                f"{path} line {number}: not as many cells as the header has",
-                repair="Check its commas",
-            )
-        rows.append(row)
-    return rows
-
-
-def table_text(path: Path) -> str:
-    """Return the text of a CSV or JSON file; the mark that spreadsheets write in front of it is left out.
-
-    Raises:
-        TableError: The file cannot be read, or is not text.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise TableError(
-            f"cannot read {path}: {reason}", repair="Give a CSV or JSON file"
-        ) from error
+    return list(read_csv(text, str(path)).rows)
 
 
 def checked(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> list[dict[str, Any]]:
@@ -196,12 +169,7 @@ def _cell(value: Any, column: Column, number: int) -> Any:
 
 
 def _from_json(text: str, path: Path) -> list[Row]:
-    try:
-        document: Any = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise TableError(
-            f"{path} is not valid JSON", repair="Write it with --format json"
-        ) from error
+    document = read_json(text, str(path))
     entries: Any = document
     if isinstance(document, dict):
         held = cast("dict[str, Any]", document)

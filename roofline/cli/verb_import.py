@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +18,10 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
-from roofline.errors import OptionError
+from roofline.errors import OptionError, TableError
+
+if TYPE_CHECKING:
+    from roofline.validate.records.importers import Imported
 
 app = typer.Typer(add_completion=False)
 
@@ -39,14 +43,23 @@ def import_runs(
         str, typer.Option("--datatype", "-d", help="The datatype, where a file does not say it.")
     ] = "",
     batch: Annotated[
-        int, typer.Option("--batch", "-b", min=1, help="The batch, where a file does not say it.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--batch", "-b", min=1, help="The batch, where a file does not say it; else 1."
+        ),
+    ] = None,
     mapping: Annotated[
         list[str] | None,
         typer.Option(
             "--map", metavar="OURS=THEIRS", help="A column of a CSV file by another name."
         ),
     ] = None,
+    skip_damaged: Annotated[
+        bool,
+        typer.Option(
+            "--skip-damaged", help="Leave out rows with a damaged cell and take the others."
+        ),
+    ] = False,
     store: StoreOption = None,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
@@ -61,24 +74,42 @@ def import_runs(
     refused: list[dict[str, object]] = []
     # Everything is read before anything is stored, so that a bad second file leaves no half import.
     read = [(path, *read_runs(path, facts, form=source)) for path in files]
+    if not skip_damaged:
+        _refuse_damaged([(path, found) for path, _, found in read])
     with Store(store or default_store()) as kept:
-        for path, used, found in read:
-            added = sum(kept.add(run) for run in found.measurements)
-            rows.append(
-                {
-                    "file": str(path),
-                    "format": used.name,
-                    "runs": len(found.measurements),
-                    "added": added,
-                    "flagged": sum(bool(run.notes) for run in found.measurements),
-                    "refused": len(found.rejected),
-                }
-            )
-            refused.extend(
-                {"file": str(path), "row": entry.row, "reason": entry.reason}
-                for entry in found.rejected
-            )
+        added = iter(kept.add_all(run for _, _, found in read for run in found.measurements))
+    for path, used, found in read:
+        rows.append(
+            {
+                "file": str(path),
+                "format": used.name,
+                "runs": len(found.measurements),
+                "added": sum(islice(added, len(found.measurements))),
+                "flagged": sum(bool(run.notes) for run in found.measurements),
+                "refused": len(found.rejected),
+            }
+        )
+        refused.extend(
+            {"file": str(path), "row": entry.row, "reason": entry.reason}
+            for entry in found.rejected
+        )
     emit(_written(rows, refused, form), output)
+
+
+def _refuse_damaged(read: list[tuple[Path, Imported]]) -> None:
+    """Refuse everything where a cell is damaged: the rest of its file may have slipped too."""
+    damaged = [
+        f"{path} row {entry.row}: {entry.reason}"
+        for path, found in read
+        for entry in found.rejected
+        if entry.damaged
+    ]
+    if damaged:
+        more = f" (and {len(damaged) - 1} more rows)" if len(damaged) > 1 else ""
+        raise TableError(
+            f"{damaged[0]}{more}; nothing is stored",
+            repair="Mend the cell, or add --skip-damaged to take the other rows",
+        )
 
 
 def _columns(mapping: list[str]) -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from roofline.chart._table import table_text
 from roofline.errors import TableError, did_you_mean
+from roofline.reading import read_csv, read_json, read_text
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -95,20 +93,14 @@ def load_rows(path: Path) -> tuple[Row, ...]:
     Raises:
         TableError: The file cannot be read, a column is unknown, or a value is out of its range.
     """
-    text = table_text(path)
+    text = read_text(path, "table")
     if path.suffix.lower() == ".json":
         return check_rows(_from_json(text, path), str(path))
-    return check_rows(list(csv.DictReader(text.splitlines())), str(path), strict_columns=True)
+    return check_rows(read_csv(text, str(path)).rows, str(path), strict_columns=True)
 
 
 def _from_json(text: str, path: Path) -> list[Row]:
-    try:
-        document: Any = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise TableError(
-            f"{path} line {error.lineno}: not valid JSON ({error.msg})",
-            repair="Write it with --format json",
-        ) from error
+    document = read_json(text, str(path))
     entries: Any = document
     if isinstance(document, dict):
         held = cast("dict[str, Any]", document)

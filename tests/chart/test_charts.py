@@ -465,7 +465,7 @@ def test_missing_and_binary_files_are_refused(tmp_path):
     with pytest.raises(TableError, match="cannot read"):
         read_rows(tmp_path / "none.csv")
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(TableError, match="not text"):
+    with pytest.raises(TableError, match="line 1 is not UTF-8 text"):
         read_rows(tmp_path / "b.csv")
 
 

@@ -210,12 +210,12 @@ def test_an_export_is_read_back_whole(write, read):
 @pytest.mark.parametrize(
     ("read", "text", "message"),
     [
-        (import_json, "{", "not a JSON"),
+        (import_json, "{", "not valid JSON"),
         (import_json, "[]", "no list of measurements"),
         (import_json, '{"measurements": [3]}', "record 1 is not an object"),
         (import_json, '{"measurements": [{"status": "ok"}]}', "record 1"),
         (import_csv, "a,b\n1,2\n", "no column 'record'"),
-        (import_csv, "record\n{\n", "not JSON"),
+        (import_csv, "record\n{\n", "not valid JSON"),
     ],
 )
 def test_a_damaged_export_is_one_clear_line(read, text, message):

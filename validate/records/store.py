@@ -23,7 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
-from roofline.errors import StoreError
+from roofline.errors import StoreError, TableError
+from roofline.reading import csv_cell, read_csv, read_json
 from roofline.validate.records.reading import from_dict
 from roofline.validate.records.record import Measurement
 
@@ -130,6 +131,30 @@ class Store:
         Raises:
             StoreError: The disk is full, or another process holds the file too long.
         """
+        with self._reporting("write"):
+            # A statement outside an explicit transaction is one.
+            return self._insert(measurement)
+
+    def add_all(self, measurements: Iterable[Measurement]) -> list[bool]:
+        """Write records in one transaction: all of them, or none.
+
+        Returns:
+            For each record what `add` returns.
+
+        Raises:
+            StoreError: The disk is full, or another process holds the file too long.
+        """
+        with self._reporting("write"):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                added = [self._insert(measurement) for measurement in measurements]
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+        return added
+
+    def _insert(self, measurement: Measurement) -> bool:
         digest, document, samples = _written(measurement)
         job = measurement.job
         row = (
@@ -138,11 +163,9 @@ class Store:
             measurement.median_s, measurement.timestamp, document, samples, *_turn(measurement),
         )  # fmt: skip
         places = ", ".join("?" * len(row))
-        with self._reporting("write"):
-            # A statement outside an explicit transaction is one.
-            done = self._connection.execute(
-                f"INSERT OR IGNORE INTO records ({_COLUMNS_WRITTEN}) VALUES ({places})", row
-            )
+        done = self._connection.execute(
+            f"INSERT OR IGNORE INTO records ({_COLUMNS_WRITTEN}) VALUES ({places})", row
+        )
         return done.rowcount == 1
 
     def records(self, **wanted: str | int) -> Iterator[Measurement]:
@@ -298,10 +321,7 @@ def import_json(text: str) -> list[Measurement]:
     Raises:
         StoreError: It is not such a document, is newer than this program, or a record is damaged.
     """
-    try:
-        document: Any = json.loads(text)
-    except ValueError as error:
-        raise StoreError(f"not a JSON document: {error}") from error
+    document = read_json(text, "the records", error=StoreError)
     whole = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
     entries = whole.get("measurements")
     if not isinstance(entries, list):
@@ -318,7 +338,7 @@ def export_csv(measurements: Iterable[Measurement]) -> str:
         if writer is None:
             writer = csv.DictWriter(buffer, fieldnames=list(row), lineterminator="\n")
             writer.writeheader()
-        writer.writerow(row)
+        writer.writerow({name: csv_cell(value) for name, value in row.items()})
     return buffer.getvalue()
 
 
@@ -328,16 +348,15 @@ def import_csv(text: str) -> list[Measurement]:
     Raises:
         StoreError: The column ``record`` is missing or damaged.
     """
-    csv.field_size_limit(sys.maxsize)
-    rows = list(csv.DictReader(io.StringIO(text)))
+    rows = read_csv(text, "the records").rows
     if rows and "record" not in rows[0]:
         raise StoreError("the table has no column 'record'")
     found: list[Measurement] = []
     for number, row in enumerate(rows, 1):
         try:
-            document = json.loads(row["record"])
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"row {number}: the column 'record' is not JSON") from error
+            document = read_json(row["record"], "the column 'record'")
+        except TableError as error:
+            raise StoreError(f"row {number}: {error.message}") from error
         found.append(_numbered(document, number))
     return found
 

@@ -87,13 +87,75 @@ def test_rows_that_cannot_be_taken_are_listed_with_reasons(tmp_path: Path) -> No
     )
     _, found = read_runs(written(tmp_path, "runs.csv", text), Facts())
     assert len(found.measurements) == 1
-    assert [(entry.row, entry.reason) for entry in found.rejected] == [
-        (2, "the same configuration stands in an earlier row"),
-        (3, "neither a throughput nor a latency"),
-        (4, "measured_fps is 'fast', not a number"),
-        (5, "accuracy 190 % is not within 0–100"),
-        (6, "no platform"),
+    # What says nothing new or nothing at all is left out; a damaged cell puts the file in doubt.
+    assert [(entry.row, entry.reason, entry.damaged) for entry in found.rejected] == [
+        (2, "the same configuration stands in an earlier row", False),
+        (3, "neither a throughput nor a latency", False),
+        (4, "measured_fps is 'fast', not a number of at least 0", True),
+        (5, "accuracy_percent is '190', not a number within 0–100", True),
+        (6, "no platform", True),
     ]
+
+
+@pytest.mark.parametrize(
+    "batch", ["0", "1.5", "-1", "1e3", "9" * 20, "9" * 5000, "one", "nan", "1,5"]
+)
+def test_a_batch_is_a_whole_number_or_damage(tmp_path: Path, batch: str) -> None:
+    text = f'platform,network,batch,measured_fps\na,n,"{batch}",100\n'
+    _, found = read_runs(written(tmp_path, "runs.csv", text), Facts())
+    assert found.measurements == ()
+    (entry,) = found.rejected
+    assert entry.damaged
+    assert entry.reason.startswith("batch is ")
+    assert len(entry.reason) < 100
+
+
+def test_an_empty_batch_is_what_the_user_says_or_damage(tmp_path: Path) -> None:
+    path = written(tmp_path, "runs.csv", "platform,network,batch,measured_fps\na,n,,100\n")
+    assert read_runs(path, Facts())[1].rejected[0].damaged
+    assert read_runs(path, Facts(batch=8))[1].measurements[0].job.batch == 8
+
+
+@pytest.mark.parametrize("odd", ["\x0c", "\u2028", "\x85", "\x1c", "\n", "\r\n", ","])
+def test_a_cell_may_hold_what_other_programs_take_for_the_end_of_a_line(
+    tmp_path: Path, odd: str
+) -> None:
+    path = tmp_path / "runs.csv"
+    text = f'platform,network,batch,measured_fps\na,"res{odd}net",4,100\nb,mlp,1,7\n'
+    path.write_bytes(text.encode())
+    _, found = read_runs(path, Facts())
+    assert [
+        (run.machine, run.job.network, run.job.batch, run.throughput_fps)
+        for run in found.measurements
+    ] == [
+        ("a", f"res{odd}net", 4, 100.0),
+        ("b", "mlp", 1, 7.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "document", "message"),
+    [
+        ("times.json", [{"computeMs": "fast"}], "entry 1: computeMs is 'fast'"),
+        ("times.json", [{"computeMs": 1.0}, {"computeMs": None}], "entry 2: computeMs is None"),
+        ("times.json", [{"computeMs": 1.0}, 7], "entry 2 is 7, not an object"),
+        ("profile.json", [{"cat": "Session", "name": "model_run", "dur": -1}], "dur is -1"),
+        ("report.json", {"execution_results": {"throughput": "inf"}}, "throughput is 'inf'"),
+        ("report.json", {"execution_results": []}, "execution_results is not an object"),
+        ("times.json", '[{"computeMs": ' + "9" * 5000 + "}]", "thousands of digits"),
+    ],
+)
+def test_damaged_reports_of_tools_say_where(
+    tmp_path: Path, name: str, document: object, message: str
+) -> None:
+    with pytest.raises(TableError, match=message):
+        read_runs(written(tmp_path, name, document), FACTS)
+
+
+def test_half_a_character_is_refused_before_anything_is_stored(tmp_path: Path) -> None:
+    path = written(tmp_path, "times.json", [{"computeMs": 1.0}])
+    with pytest.raises(TableError, match="half a character"):
+        read_runs(path, Facts(network="net\udcff", machine="box"))
 
 
 def test_contradicting_latency_is_flagged(tmp_path: Path) -> None:

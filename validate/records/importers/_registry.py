@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from roofline.errors import TableError
+from roofline.reading import read_text, real_number, shown, whole_number
 from roofline.registry import Registry
 from roofline.validate.records.record import Measurement
 
@@ -20,7 +20,8 @@ class Facts:
     network: str = ""
     machine: str = ""
     datatype: str = ""
-    batch: int = 1
+    batch: int | None = None
+    """Items per inference; 1 where neither the file nor the user says it."""
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
     """For tables: our column's name to the file's."""
 
@@ -32,6 +33,8 @@ class Rejected:
     row: int
     """Its number in the file, the first after the header being 1."""
     reason: str
+    damaged: bool = False
+    """Whether a cell of it is not what its column holds, so that the rest of the file is in doubt too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,7 @@ def read_runs(path: Path, facts: Facts, *, form: str = "") -> tuple[Importer, Im
         # The one format that is no text; only our own records come in it.
         chosen = importers.get("records")
         return chosen, chosen.read(path, "", facts)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise TableError(f"cannot read {path}: {reason}") from error
+    text = read_text(path, "file of measured runs")
     if form:
         chosen = importers.get(form)
     else:
@@ -104,15 +103,66 @@ def read_runs(path: Path, facts: Facts, *, form: str = "") -> tuple[Importer, Im
                 f"{path} is {what}", repair=f"Name it with --from: {', '.join(importers)}"
             )
         chosen = fitting[0]
-    return chosen, chosen.read(path, text, facts)
+    found = chosen.read(path, text, facts)
+    for number, run in enumerate(found.measurements, 1):
+        _check_run(run, f"{path} run {number}")
+    return chosen, found
 
 
-def parse_json(path: Path, text: str) -> Any:
-    """Return a JSON document, or raise the project's error with the line at fault."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise TableError(f"{path} line {error.lineno}: not valid JSON ({error.msg})") from error
+def _check_run(run: Measurement, where: str) -> None:
+    """Refuse what no store can hold; whatever the format, before anything is stored."""
+    words = (
+        run.job.network,
+        run.job.variant,
+        run.job.datatype,
+        run.job.backend,
+        run.machine,
+        run.executed,
+    )
+    for text in words:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise TableError(
+                f"{where}: {shown(text)} holds half a character", repair="Mend the text"
+            ) from error
+    whole_number(run.job.batch, f"{where}: batch", error=TableError)
+    whole_number(run.job.threads, f"{where}: threads", least=0, error=TableError)
+    for seconds in run.samples_s:
+        real_number(seconds, f"{where}: a time", least=0, error=TableError)
+
+
+def entries(path: Path, document: Any, what: str) -> list[dict[str, Any]]:
+    """Return a JSON document that is a list of objects.
+
+    Args:
+        path: The file, for messages.
+        document: What it holds.
+        what: What the objects are, for messages.
+
+    Raises:
+        TableError: It is no list, or holds something else.
+    """
+    if not isinstance(document, list):
+        raise TableError(f"{path} is not a list of {what}")
+    found = cast("list[Any]", document)
+    for number, entry in enumerate(found, 1):
+        if not isinstance(entry, dict):
+            raise TableError(f"{path}: entry {number} is {shown(entry)}, not an object")
+    return cast("list[dict[str, Any]]", found)
+
+
+def times(path: Path, found: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    """Return the number that some of a list's entries have under a name, in the order of the file.
+
+    Raises:
+        TableError: One of them is no number of at least 0.
+    """
+    return [
+        real_number(entry[name], f"{path}: entry {number}: {name}", least=0, error=TableError)
+        for number, entry in enumerate(found, 1)
+        if name in entry
+    ]
 
 
 def needed(facts: Facts, path: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from roofline.errors import TableError, did_you_mean
+from roofline.reading import real_number, whole_number
 from roofline.validate.records.importers._registry import Facts, Imported, Rejected
 from roofline.validate.records.record import Job, Measurement, Reported, Status
 
@@ -22,42 +21,23 @@ class Column:
 
     name: str
     about: str
-    number: bool = True
     required: bool = False
 
 
 COLUMNS = (
-    Column("platform", "machine", number=False, required=True),
-    Column("network", "network", number=False, required=True),
-    Column("datatype", "datatype", number=False),
-    Column("pruning", "what was removed, or the share of channels kept", number=False),
+    Column("platform", "machine", required=True),
+    Column("network", "network", required=True),
+    Column("datatype", "datatype"),
+    Column("pruning", "what was removed, or the share of channels kept"),
     Column("batch", "items per inference"),
     Column("concurrency", "inferences in flight (threads or streams)"),
     Column("measured_fps", "throughput in frames per second"),
     Column("latency_ms", "latency of the whole batch in milliseconds"),
     Column("power_w", "power at load in watts"),
     Column("accuracy_percent", "top-1 accuracy in percent"),
-    Column("flag", "why the row is doubtful", number=False),
+    Column("flag", "why the row is doubtful"),
 )
 """The columns that a table of runs may have."""
-
-
-def rows_of(path: Path, text: str) -> tuple[list[str], list[dict[str, str]]]:
-    """Return a CSV file's header and rows.
-
-    Raises:
-        TableError: The file is empty, or a row has more cells than the header.
-    """
-    reader = csv.DictReader(text.splitlines())
-    header = list(reader.fieldnames or [])
-    if not header:
-        raise TableError(f"{path} is empty", repair="Give a CSV file with a header")
-    rows: list[dict[str, str]] = []
-    for number, row in enumerate(reader, 1):
-        if None in row:
-            raise TableError(f"{path} row {number}: more cells than the header names")
-        rows.append({name: (value or "").strip() for name, value in row.items()})
-    return header, rows
 
 
 def mapped(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, str]:
@@ -99,12 +79,12 @@ def read_rows(
     for number, row in enumerate(rows, 1):
         try:
             run = _measurement(
-                {ours: row[theirs] for ours, theirs in found.items()},
+                {ours: row[theirs].strip() for ours, theirs in found.items()},
                 facts,
                 f"{path.name} row {number}",
             )
         except ValueError as error:
-            refused.append(Rejected(number, str(error)))
+            refused.append(Rejected(number, str(error), isinstance(error, _DamagedCellError)))
             continue
         identity = run.job.key
         if identity in seen:
@@ -117,20 +97,23 @@ def read_rows(
 
 def _measurement(row: Mapping[str, str], facts: Facts, source: str) -> Measurement:
     values = {
-        column.name: _number(row.get(column.name, ""), column.name)
-        for column in COLUMNS
-        if column.number
+        name: real_number(row[name], name, least=0, error=_DamagedCellError)
+        for name in ("measured_fps", "latency_ms", "power_w")
+        if row.get(name)
     }
-    throughput, latency = values["measured_fps"], values["latency_ms"]
-    batch, concurrency = int(values["batch"] or facts.batch), int(values["concurrency"] or 1)
-    accuracy = values["accuracy_percent"]
-    if not throughput and not latency:
-        raise ValueError("neither a throughput nor a latency")
-    if accuracy is not None and accuracy > 100:
-        raise ValueError(f"accuracy {accuracy:g} % is not within 0–100")
+    throughput, latency = values.get("measured_fps"), values.get("latency_ms")
+    batch = _count(row, "batch", facts.batch or (1 if "batch" not in row else None))
+    concurrency = _count(row, "concurrency", 1)
+    accuracy = None
+    if row.get("accuracy_percent"):
+        accuracy = real_number(
+            row["accuracy_percent"], "accuracy_percent", least=0, most=100, error=_DamagedCellError
+        )
     for name in ("platform", "network"):
         if not row.get(name):
-            raise ValueError(f"no {name}")
+            raise _DamagedCellError(f"no {name}")
+    if not throughput and not latency:
+        raise ValueError("neither a throughput nor a latency")
     notes = [row["flag"]] if row.get("flag") else []
     if throughput and latency:
         implied = 1e3 * batch * concurrency / latency
@@ -145,7 +128,7 @@ def _measurement(row: Mapping[str, str], facts: Facts, source: str) -> Measureme
         source,
         latency_s=None if latency is None else latency / 1e3,
         throughput_fps=throughput or None,
-        power_w=values["power_w"],
+        power_w=values.get("power_w"),
         accuracy=None if accuracy is None else accuracy / 100,
         concurrency=concurrency,
     )
@@ -159,14 +142,13 @@ def _measurement(row: Mapping[str, str], facts: Facts, source: str) -> Measureme
     )
 
 
-def _number(text: str, name: str) -> float | None:
-    if not text:
-        return None
-    try:
-        # Thousands separators stand in some tables' cells: "1,234.82".
-        value = float(text.replace(",", ""))
-    except ValueError:
-        raise ValueError(f"{name} is {text!r}, not a number") from None
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"{name} is {text!r}, not a number of at least 0")
-    return value
+class _DamagedCellError(ValueError):
+    """A cell is not what its column holds."""
+
+
+def _count(row: Mapping[str, str], name: str, unless: int | None) -> int:
+    """Return a cell's whole number; the other one where the cell is empty or there is none."""
+    text = row.get(name, "")
+    if text or unless is None:
+        return whole_number(text, name, error=_DamagedCellError)
+    return unless

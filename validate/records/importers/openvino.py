@@ -2,63 +2,66 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from roofline.errors import TableError
+from roofline.reading import read_json, real_number
 from roofline.validate.records.importers._registry import (
     Facts,
     Imported,
     Importer,
     importers,
     needed,
-    parse_json,
 )
 from roofline.validate.records.record import Job, Measurement, Reported, Status
 
 
 def _csv(path: Path, text: str, facts: Facts) -> Imported:
     values: dict[str, str] = {}
-    for line in text.splitlines():
-        name, _, value = line.partition(";")
-        values.setdefault(name.strip().lower(), value.split(";")[0].strip())
+    for cells in csv.reader(io.StringIO(text, newline=""), delimiter=";"):
+        name, value = [*cells, "", ""][:2]
+        values.setdefault(name.strip().lower(), value.strip())
     return _run(path, facts, values)
 
 
 def _json(path: Path, text: str, facts: Facts) -> Imported:
-    document = parse_json(path, text)
+    document = read_json(text, str(path))
     held = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
-    results = held.get("execution_results", {})
-    return _run(
-        path,
-        facts,
-        {name.lower(): str(value) for name, value in cast("dict[str, Any]", results).items()},
-    )
+    results = held.get("execution_results")
+    if not isinstance(results, dict):
+        raise TableError(f"{path}: execution_results is not an object")
+    found = cast("dict[str, Any]", results)
+    return _run(path, facts, {name.lower(): str(value) for name, value in found.items()})
 
 
-def _first(values: Mapping[str, str], *names: str) -> float | None:
-    for name in names:
-        try:
-            return float(values[name])
-        except (KeyError, ValueError):
-            continue
-    return None
+def _first(path: Path, values: Mapping[str, str], *names: str) -> float | None:
+    """Return the first of some figures that the report states; it writes N/A for what it did not take."""
+    stated = ((name, values[name]) for name in names if name in values)
+    taken = next((entry for entry in stated if entry[1] not in {"", "N/A"}), None)
+    if taken is None:
+        return None
+    return real_number(taken[1], f"{path}: {taken[0]}", least=0, error=TableError)
 
 
 def _run(path: Path, facts: Facts, values: Mapping[str, str]) -> Imported:
     needed(facts, path)
-    throughput = _first(values, "throughput (fps)", "throughput", "throughput, fps")
-    latency = _first(values, "median latency (ms)", "latency_median", "latency (ms)", "latency")
+    throughput = _first(path, values, "throughput (fps)", "throughput", "throughput, fps")
+    latency = _first(
+        path, values, "median latency (ms)", "latency_median", "latency (ms)", "latency"
+    )
     if throughput is None and latency is None:
         raise TableError(
             f"{path}: neither a throughput nor a latency",
             repair="Write it with benchmark_app -report_type",
         )
     # Throughput mode keeps several requests in flight, so throughput × latency is more than one batch.
-    inflight = 1
+    inflight, batch = 1, facts.batch or 1
     if throughput and latency:
-        inflight = max(1, round(throughput * latency / 1e3 / facts.batch))
+        inflight = max(1, round(throughput * latency / 1e3 / batch))
     reported = Reported(
         f"benchmark_app, {path.name}",
         latency_s=None if latency is None else latency / 1e3,
@@ -69,7 +72,7 @@ def _run(path: Path, facts: Facts, values: Mapping[str, str]) -> Imported:
         facts.network,
         "openvino",
         datatype=facts.datatype or "fp32",
-        batch=facts.batch,
+        batch=batch,
         target=facts.machine,
     )
     return Imported(

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from roofline.errors import TableError
+from roofline.reading import csv_header, read_csv, real_number
 from roofline.validate.records.importers._registry import Facts, Imported, Importer, importers
-from roofline.validate.records.importers._table import read_rows, rows_of
+from roofline.validate.records.importers._table import read_rows
 
 _NEEDED = (
     "platform", "mode", "network", "dtype", "prune_pct", "sweep_kind", "batch", "lat_comp_ms", "fps_comp",
@@ -45,30 +46,30 @@ _FLAGS = {
 
 
 def _read(path: Path, text: str, facts: Facts) -> Imported:
-    header, rows = rows_of(path, text)
-    missing = [name for name in _NEEDED if name not in header]
+    table = read_csv(text, str(path))
+    missing = [name for name in _NEEDED if name not in table.header]
     if missing:
         raise TableError(
             f"{path} has no column {', '.join(missing)}",
             repair="Import it as plain CSV with --from csv --map",
         )
-    renamed = [_row(row) for row in rows]
+    renamed = [_row(row, f"{path} row {number}") for number, row in enumerate(table.rows, 1)]
     return read_rows(path, renamed, {name: name for name in renamed[0]} if renamed else {}, facts)
 
 
-def _row(row: Mapping[str, str]) -> dict[str, str]:
+def _row(row: Mapping[str, str], where: str) -> dict[str, str]:
     platform = _PLATFORMS.get(row["platform"].lower(), row["platform"].lower())
     network = _NETWORKS.get(row["network"].lower(), row["network"].lower())
-    share = row["prune_pct"].rstrip("%")
+    share = real_number(
+        row["prune_pct"].rstrip("%"), f"{where}: prune_pct", least=0, most=100, error=TableError
+    )
     sweep = row["sweep_kind"]
     flags = [_FLAGS.get(mark, mark) for mark in row.get("flag", "").split(";") if mark]
     return {
         "platform": f"{platform}:{row['mode']}" if row["mode"] else platform,
         "network": network,
         "datatype": row["dtype"].lower(),
-        "pruning": "dense"
-        if share in {"100", "100.0"}
-        else f"keep-channels={float(share) / 100:g}",
+        "pruning": "dense" if share == 100 else f"keep-channels={share / 100:g}",
         # Threads of a DPU each work on their own image; a stream of a dataflow engine is one long batch.
         "batch": "1" if sweep == "thread" else row["batch"],
         "concurrency": row["batch"] if sweep == "thread" else "1",
@@ -81,7 +82,7 @@ def _row(row: Mapping[str, str]) -> dict[str, str]:
 
 
 def _recognizes(path: Path, head: str) -> bool:
-    header = head.splitlines()[0].split(",") if head else []
+    header = csv_header(head)
     return path.suffix == ".csv" and all(name in header for name in _NEEDED)
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from roofline.reading import csv_header, read_csv
 from roofline.validate.records.importers._registry import Facts, Imported, Importer, importers
-from roofline.validate.records.importers._table import mapped, read_rows, rows_of
+from roofline.validate.records.importers._table import mapped, read_rows
 
 
 def _read(path: Path, text: str, facts: Facts) -> Imported:
-    header, rows = rows_of(path, text)
-    return read_rows(path, rows, mapped(path, header, facts.columns), facts)
+    table = read_csv(text, str(path))
+    return read_rows(path, table.rows, mapped(path, table.header, facts.columns), facts)
 
 
 def _recognizes(path: Path, head: str) -> bool:
-    header = head.splitlines()[0].split(",") if head else []
+    header = csv_header(head)
     return (
         path.suffix == ".csv"
         and "platform" in header

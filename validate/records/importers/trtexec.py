@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from roofline.errors import TableError
+from roofline.reading import read_json
 from roofline.validate.records.importers._registry import (
     Facts,
     Imported,
     Importer,
+    entries,
     importers,
     needed,
-    parse_json,
+    times,
 )
 from roofline.validate.records.record import Job, Measurement, Reported, Status
 
@@ -22,28 +24,19 @@ def _job(facts: Facts) -> Job:
         facts.network,
         "tensorrt",
         datatype=facts.datatype or "fp32",
-        batch=facts.batch,
+        batch=facts.batch or 1,
         target=facts.machine,
     )
 
 
 def _entries(path: Path, text: str) -> list[dict[str, Any]]:
-    document = parse_json(path, text)
-    if not isinstance(document, list):
-        raise TableError(f"{path}: not a list of trtexec's entries")
-    return [
-        cast("dict[str, Any]", entry)
-        for entry in cast("list[Any]", document)
-        if isinstance(entry, dict)
-    ]
+    return entries(path, read_json(text, str(path)), "trtexec's entries")
 
 
 def _times(path: Path, text: str, facts: Facts) -> Imported:
     """Read one sample per inference: GPU compute time, in milliseconds in the file."""
     needed(facts, path)
-    samples = [
-        float(entry["computeMs"]) / 1e3 for entry in _entries(path, text) if "computeMs" in entry
-    ]
+    samples = [ms / 1e3 for ms in times(path, _entries(path, text), "computeMs")]
     if not samples:
         raise TableError(
             f"{path}: no entry with computeMs", repair="Write it with trtexec --exportTimes"
@@ -59,12 +52,12 @@ def _times(path: Path, text: str, facts: Facts) -> Imported:
 def _profile(path: Path, text: str, facts: Facts) -> Imported:
     """Read layer averages; their sum is the time of one inference."""
     needed(facts, path)
-    layers = [entry for entry in _entries(path, text) if "averageMs" in entry]
+    layers = times(path, _entries(path, text), "averageMs")
     if not layers:
         raise TableError(
             f"{path}: no layer with averageMs", repair="Write it with trtexec --exportProfile"
         )
-    total = sum(float(entry["averageMs"]) for entry in layers) / 1e3
+    total = sum(layers) / 1e3
     run = Measurement(
         _job(facts), Status.OK, machine=facts.machine, executed=facts.datatype,
         reported=Reported(f"trtexec --exportProfile, {path.name}", latency_s=total),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 MISFIT: tuple[type[Exception], ...] = (
@@ -22,8 +23,8 @@ class RooflineError(Exception):
     exit_code = 2
 
     def __init__(self, message: str, *, repair: str = "") -> None:
-        self.message = _one_line(message)
-        self.repair = _one_line(repair)
+        self.message = _sentence(message)
+        self.repair = _sentence(repair)
         super().__init__(f"{self.message}. {self.repair}" if self.repair else self.message)
 
 
@@ -93,5 +94,41 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"Did you mean {spelled[near[0]]!r}?" if near else ""
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split()).rstrip(".") if not text.endswith("?") else " ".join(text.split())
+# What terminals obey or do not show: control characters, the marks that turn text round, halves of characters.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    r"""Return a text with nothing in it that a terminal obeys; line ends and tabs stay.
+
+    Such characters become JSON's escapes, so that a JSON document stays one, and loses nothing.
+
+    Example:
+        >>> printable("\x1b[2J")
+        '\\u001b[2J'
+    """
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def one_line(text: str, most: int = 1000) -> str:
+    """Return a text as one printable line, its middle left out where it is long.
+
+    Args:
+        text: Any text, of any length.
+        most: The most characters, of which the last third is the end of the text.
+    """
+    # Only what stays needs to be looked at; runs of blanks are shorter afterwards.
+    if len(text) > 8 * most:
+        text = f"{text[: 4 * most]} … {text[-4 * most :]}"
+    line = printable(" ".join(text.split()))
+    if len(line) <= most:
+        return line
+    end = most // 3
+    return f"{line[: most - end - 3]} … {line[-end:]}"
+
+
+def _sentence(text: str) -> str:
+    line = one_line(text)
+    return line if line.endswith("?") else line.rstrip(".")

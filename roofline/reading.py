@@ -14,10 +14,11 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from roofline.errors import OptionError, RooflineError, TableError
 
@@ -46,6 +47,16 @@ def read_bytes(
     Raises:
         RooflineError: It is missing, no regular file (a pipe or a device might never end), or too large.
     """
+    with _opened(path, noun, error) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        size = f"{most >> 20} MiB" if most >= 1 << 20 else f"{most >> 10} KiB"
+        raise error(f"{path} is larger than {size}, which no {noun} is", repair="Split it")
+    return content
+
+
+@contextmanager
+def _opened(path: Path, noun: str, error: type[RooflineError]) -> Generator[BinaryIO]:
     try:
         # A pipe that nobody writes to would be waited for; this flag changes nothing for regular files.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -54,16 +65,39 @@ def read_bytes(
             if not stat.S_ISREG(kind.st_mode):
                 what = "a folder" if stat.S_ISDIR(kind.st_mode) else "no regular file"
                 raise error(f"{path} is {what}", repair=f"Give a {noun} in a file")
-            content = file.read(most + 1)
+            yield file
     except IsADirectoryError as reason:
         raise error(f"{path} is a folder", repair=f"Give a {noun} in a file") from reason
     except (OSError, ValueError) as reason:
         why = reason.strerror if isinstance(reason, OSError) else str(reason)
         raise error(f"cannot read {path}: {why}", repair=f"Give a {noun} in a file") from reason
-    if len(content) > most:
-        size = f"{most >> 20} MiB" if most >= 1 << 20 else f"{most >> 10} KiB"
-        raise error(f"{path} is larger than {size}, which no {noun} is", repair="Split it")
-    return content
+
+
+def check_regular(path: Path, noun: str, error: type[RooflineError] = TableError) -> None:
+    """Refuse what is no regular file, for libraries that open files themselves.
+
+    Raises:
+        RooflineError: It is missing, or no regular file.
+    """
+    read_head(path, noun, 0, error=error)
+
+
+def read_head(
+    path: Path, noun: str, size: int, *, error: type[RooflineError] = TableError
+) -> bytes:
+    """Return the first bytes of a file that a user named.
+
+    Args:
+        path: The file.
+        noun: What it should be, for messages.
+        size: How many bytes.
+        error: The error raised.
+
+    Raises:
+        RooflineError: It is missing, or no regular file.
+    """
+    with _opened(path, noun, error) as file:
+        return file.read(size)
 
 
 def read_text(

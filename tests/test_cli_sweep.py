@@ -23,6 +23,9 @@ batches: [1, 8]
 """
 
 
+HEAD = "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\n"
+
+
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as stopped:
         main(["sweep", *arguments])
@@ -101,7 +104,7 @@ def test_files_are_found_beside_the_sweep(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "not a list of settings"),
+        ("", "a mapping of keys to values"),
         ("networks: [cnv]\nplatforms: [ncs]", "schema_version"),
         ("schema_version: 1\nnetworks: [cnv]", "names no platforms"),
         (
@@ -124,7 +127,20 @@ def test_files_are_found_beside_the_sweep(capsys, tmp_path):
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nvariants: [{keep_channels: 50}]",
             "share",
         ),
-        ("a: [", "is not YAML"),
+        ("a: [", "not valid YAML"),
+        (f"{HEAD}batches: [{'9' * 5000}]", "batches holds"),
+        (f"{HEAD}batches: [{'9' * 30}]", "batches holds 999"),
+        (f"{HEAD}batches: [2026-02-30]", "batches holds '2026-02-30'"),
+        (f"{HEAD}batches: [1]\nbatches: [2]", "is there twice, first on line 4"),
+        ("schema_version: 1.0\nnetworks: [cnv]\nplatforms: [ncs]", "schema_version 1.0, not 1"),
+        ("schema_version: true\nnetworks: [cnv]\nplatforms: [ncs]", "schema_version True, not 1"),
+        (f"{HEAD}? {'x' * 100000}\n: 1", "unknown key"),
+        (f"{HEAD}'\\e[2J': 1", "unknown key"),
+        (
+            f"{HEAD}batches: {list(range(1, 1500))}\ndatatypes: {['fp16'] * 700}",
+            "1,049,300 predictions",
+        ),
+        (f"{HEAD}# {'x' * (1 << 20)}", "larger than 1 MiB"),
     ],
 )
 def test_bad_files_are_one_line_and_exit_code_2(content, words, capsys, tmp_path):
@@ -134,6 +150,7 @@ def test_bad_files_are_one_line_and_exit_code_2(content, words, capsys, tmp_path
     assert code == 2
     assert err.count("\n") == 1
     assert words in err
+    assert len(err) < 1000
 
 
 def test_a_missing_file_is_one_line(capsys, tmp_path):

@@ -132,7 +132,7 @@ TEXTS = [
     ("vendor: Me", "vendor: !!python/object/apply:os.system [ls]", "vendor uses the tag tag:yaml.org,2002:python/object/apply:os.system"),
     ("vendor: Me", "vendor: [Me", "not valid YAML"),
     ("vendor: Me", "? [a, b]\n: Me", "a key must be plain text"),
-    ("vendor: Me", "vendor: Me\n---\nvendor: You", "line 5: holds more than one document. Put each machine into a file of its own"),
+    ("vendor: Me", "vendor: Me\n---\nvendor: You", "line 5: holds more than one document. Put each into a file of its own"),
     ("vendor: Me", "vendor: " + "[" * 40 + "]" * 40, "nests deeper than 16 levels"),
     ("vendor: Me", "vendor: INFORMATION_REQUIRED", "line 4: vendor: still says INFORMATION_REQUIRED"),
 ]  # fmt: skip

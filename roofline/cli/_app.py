@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import os
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import typer
 from typer.core import TyperGroup
 
-from roofline.errors import RooflineError, did_you_mean
+from roofline.errors import OptionError, RooflineError, did_you_mean, one_line
+from roofline.reading import MAX_INTEGER, shown
 
 VERBS = (
     "demo", "count", "networks", "platforms", "predict", "compress", "sweep", "advise", "measure", "campaign",
@@ -31,19 +34,44 @@ class _Verbs(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.list_commands(ctx):
+            if ctx.resilient_parsing:
+                # A shell that completes a line asks; it wants no sentence.
+                return None
             hint = did_you_mean(cmd_name, VERBS) or f"Verbs: {', '.join(self.list_commands(ctx))}"
             raise RooflineError(f"unknown verb {cmd_name!r}", repair=hint)
         module = importlib.import_module(f"roofline.cli.verb_{cmd_name}")
         command = typer.main.get_command(module.app)
         command.name = cmd_name
+        _bound_numbers(command)
         return command
+
+
+def _bound_numbers(command: Any) -> None:
+    """Give every flag that takes a number, of every verb, the bounds that its type leaves open."""
+    for inner in getattr(command, "commands", {}).values():
+        _bound_numbers(inner)
+    for parameter in command.params:
+        if parameter.type.name.startswith(("int", "float")) and parameter.callback is None:
+            parameter.callback = _bounded
+
+
+def _bounded(_context: Any, parameter: Any, value: Any) -> Any:
+    values = value if isinstance(value, (list, tuple)) else [value]
+    for entry in cast("Sequence[float | None]", values):
+        if entry is None or (
+            math.isfinite(entry) if isinstance(entry, float) else abs(entry) <= MAX_INTEGER
+        ):
+            continue
+        kind = "a finite number" if isinstance(entry, float) else "a number of 64 bits"
+        raise OptionError(f"{max(parameter.opts, key=len)} is {shown(entry)}, not {kind}")
+    return value
 
 
 def _exists(verb: str) -> bool:
     return importlib.util.find_spec(f"roofline.cli.verb_{verb}") is not None
 
 
-app = typer.Typer(cls=_Verbs, no_args_is_help=True, add_completion=False)
+app = typer.Typer(cls=_Verbs, no_args_is_help=True)
 
 
 def _version(value: bool) -> None:
@@ -90,11 +118,13 @@ def main(arguments: list[str] | None = None) -> None:
         if not message:
             # No verb at all: the help has been shown.
             sys.exit(0)
-        _fail(message, 2)
+        # What the user typed stands in it whole.
+        _fail(one_line(message, 300), 2)
     else:
         sys.exit(result if isinstance(result, int) else 0)
 
 
 def _fail(line: str, code: int) -> None:
-    sys.stderr.write(f"roofline: error: {' '.join(line.split())}\n")
+    # What the user, a file or a library said stands in it.
+    sys.stderr.write(f"roofline: error: {one_line(line, 2100)}\n")
     sys.exit(code)

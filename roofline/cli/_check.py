@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from roofline.cli._output import say
 from roofline.errors import OptionError, did_you_mean
 
 FailIfOption = Annotated[
@@ -98,14 +99,11 @@ def report_failures(
         for check in checks:
             which = " ".join(str(row[column]) for column in name)
             if row[check.column] is None:
-                typer.echo(
-                    f"roofline: not checked: {which}: {check.column} is not known ({check.text})",
-                    err=True,
-                )
+                say(f"roofline: not checked: {which}: {check.column} is not known ({check.text})")
             elif check.holds(row):
                 failed = True
                 found = f"{check.column} = {row[check.column]}"
-                typer.echo(f"roofline: check failed: {which}: {found} ({check.text})", err=True)
+                say(f"roofline: check failed: {which}: {found} ({check.text})")
     if failed:
         raise typer.Exit(1)
 

@@ -46,7 +46,10 @@ BudgetOption = Annotated[
     ),
 ]
 ThreadsOption = Annotated[
-    int, typer.Option("--threads", min=0, help="Threads; 0: every core this process may use.")
+    int,
+    typer.Option(
+        "--threads", min=0, max=4096, help="Threads; 0: every core this process may use."
+    ),
 ]
 RunsOption = Annotated[int, typer.Option("--runs", min=1, help="Timed runs.")]
 SamplingOption = Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from roofline.errors import OptionError
+from roofline.reading import MAX_INTEGER, real_number, whole_number
 
 if TYPE_CHECKING:
     from roofline.workload import Workload
@@ -157,31 +158,27 @@ def _pairs(
 
 
 def _size(flag: str, text: str) -> int:
-    # Sizes beyond 64 bits cannot be written in ONNX; int() of a longer text may take long.
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise OptionError(
-            f"{flag}: {text!r} is not a size",
-            repair="Sizes are whole numbers, joined by x in a shape",
-        )
-    return int(text)
+    return whole_number(text, f"{flag}: a size", least=0)
 
 
 def _value(text: str) -> Value:
     if text.lower() in {"true", "false"}:
         return text.lower() == "true"
-    try:
-        if "," in text:
-            parts = [part.strip() for part in text.split(",") if part.strip()]
-            try:
-                return tuple(int(part) for part in parts)
-            except ValueError:
-                return tuple(float(part) for part in parts)
-        try:
-            return int(text)
-        except ValueError:
-            return float(text)
-    except ValueError:
-        raise OptionError(
-            f"--value: {text!r} is not a number",
-            repair="Give a number, true or false, or numbers joined by commas",
-        ) from None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    numbers = [_number(part) for part in parts]
+    if "," not in text and len(numbers) == 1:
+        return numbers[0]
+    if not numbers:
+        raise OptionError(f"--value: {text!r} is not a number", repair=_VALUES)
+    if any(isinstance(number, float) for number in numbers):
+        return tuple(float(number) for number in numbers)
+    return tuple(int(number) for number in numbers)
+
+
+_VALUES = "Give a number, true or false, or numbers joined by commas"
+
+
+def _number(text: str) -> int | float:
+    if text.lstrip("+-").isdecimal():
+        return whole_number(text, "--value", least=-MAX_INTEGER)
+    return real_number(text, "--value")

@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from roofline.errors import OptionError
+from roofline.errors import OptionError, one_line, printable
+from roofline.reading import csv_cell
 from roofline.writing import write_whole
 
 SCHEMA_VERSION = 1
@@ -42,8 +43,7 @@ _NUMBER = re.compile(r"–?|[-+]?[\d,]*\.?\d+(e[-+]?\d+)?[%x]?")
 
 def emit(text: str, output: Path | None) -> None:
     """Write a result to the terminal, or whole into a file (never half-written)."""
-    if not text.endswith("\n"):
-        text += "\n"
+    text = printable(text if text.endswith("\n") else f"{text}\n")
     if output is None:
         # Names of files and layers may hold what the terminal's encoding cannot.
         reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
@@ -72,7 +72,12 @@ def emit_scaffold(text: str, output: Path | None) -> None:
 
 def wrote(what: str) -> None:
     """Say on standard error what was written; standard output is for results alone."""
-    typer.echo(f"wrote {what}", err=True)
+    say(f"wrote {what}")
+
+
+def say(line: str) -> None:
+    """Write a line for people on standard error: clean, and cut where it is long."""
+    typer.echo(one_line(line), err=True)
 
 
 def as_json(document: Mapping[str, Any]) -> str:
@@ -100,7 +105,7 @@ def as_table(rows: Sequence[Row], *, title: str = "", notes: Sequence[str] = ())
         title: A line above the table.
         notes: Lines below it (conventions, choices made).
     """
-    lines = [title] if title else []
+    lines = [_line(title)] if title else []
     if rows:
         header = list(rows[0])
         body = [[_text(row.get(name)) for name in header] for row in rows]
@@ -112,7 +117,7 @@ def as_table(rows: Sequence[Row], *, title: str = "", notes: Sequence[str] = ())
                 for cell, width, right in zip(cells, widths, numeric, strict=True)
             )
             lines.append(line.rstrip())
-    lines += [f"  {note}" for note in notes]
+    lines += [f"  {_line(note)}" for note in notes]
     return "\n".join(lines)
 
 
@@ -125,7 +130,12 @@ def _text(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return str(value)
+    return _line(str(value))
+
+
+def _line(text: str) -> str:
+    """Return a text that stays in its line of a table; the blanks in front of it may set it in."""
+    return " " * (len(text) - len(text.lstrip(" "))) + one_line(text)
 
 
 def _is_number(text: str) -> bool:
@@ -133,7 +143,7 @@ def _is_number(text: str) -> bool:
 
 
 def _cell(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, (list, tuple, dict)) else value
+    return json.dumps(value) if isinstance(value, (list, tuple, dict)) else csv_cell(value)
 
 
 def _finite(value: Any) -> Any:

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
+from roofline.errors import one_line
+
 Report = Callable[[str, int, int], None]
 """What is being done, how many steps are done, how many there are."""
 
@@ -23,13 +25,19 @@ def progress(title: str) -> Generator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24))
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+    )
     console = Console(stderr=True)
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(title, total=None)
+        task = bar.add_task(one_line(title, 100), total=None)
 
         def report(what: str, done: int, total: int) -> None:
             known = total if total > 1 else None
-            bar.update(task, description=f"{title}: {what}", completed=done, total=known)
+            bar.update(
+                task, description=one_line(f"{title}: {what}", 100), completed=done, total=known
+            )
 
         yield report

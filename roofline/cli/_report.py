@@ -10,6 +10,7 @@ from typing import Any
 
 from roofline.chart import read_rows
 from roofline.errors import RooflineError, TableError
+from roofline.reading import read_head
 from roofline.report import ReportData, load_rows
 from roofline.report.data import Row, check_rows, on_chip
 from roofline.spec import platform
@@ -43,11 +44,7 @@ def _rows(path: Path) -> tuple[Row, ...]:
 
 
 def _is_store(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(16) == b"SQLite format 3\0"
-    except OSError:
-        return False
+    return read_head(path, "table or record store", 16) == b"SQLite format 3\0"
 
 
 def stored(path: Path) -> list[dict[str, Any]]:

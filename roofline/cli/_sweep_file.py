@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import prod
 from pathlib import Path
 from typing import Any, cast
 
 from roofline.errors import OptionError, did_you_mean
+from roofline.reading import MAX_INTEGER, read_text, shown
+from roofline.spec.reading import parse
 
 SCHEMA_VERSION = 1
 """Version of the file's format."""
+MAX_BYTES = 1 << 20
+"""The largest sweep file that is read."""
+MAX_VALUES = 100_000
+"""The most keys and values in one file."""
+MAX_PREDICTIONS = 1_000_000
+"""The most predictions of one sweep, all of which are held in memory."""
 
 EXAMPLE = """\
 schema_version: 1
@@ -53,6 +62,12 @@ class SweepFile:
     folder: Path = field(default_factory=Path)
     """Where the file lies; files named in it are found from there."""
 
+    @property
+    def size(self) -> int:
+        """How many predictions it asks for."""
+        lists = (self.networks, self.variants, self.platforms, self.batches)
+        return prod(len(entries) for entries in lists) * max(1, len(self.datatypes))
+
     def found(self, name: str) -> str:
         """Return a name, or the path of the file of that name beside the sweep file."""
         path = self.folder / name
@@ -63,27 +78,18 @@ def read_sweep(path: Path) -> SweepFile:
     """Read a sweep file.
 
     Raises:
-        OptionError: The file cannot be read, or breaks a rule of the format.
+        OptionError: The file cannot be read, breaks a rule of the format, or asks for more than a process holds.
     """
-    import yaml
-
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OptionError(
-            f"cannot read {path}: {error.strerror}", repair="Give a YAML file"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" line {where.line + 1}" if where is not None else ""
-        raise OptionError(f"{path}{line} is not YAML", repair="See: roofline sweep") from error
-    if not isinstance(content, dict):
-        raise OptionError(f"{path} is not a list of settings", repair="See: roofline sweep")
-    settings = cast("dict[Any, Any]", content)
+    text = read_text(path, "sweep file", most=MAX_BYTES, error=OptionError)
+    settings = parse(
+        text, str(path), noun="sweep file", repair="See: roofline sweep", error=OptionError,
+        most_values=MAX_VALUES,
+    ).content  # fmt: skip
     version = settings.pop("schema_version", None)
-    if version != SCHEMA_VERSION:
+    # 1.0 and true equal 1.
+    if type(version) is not int or version != SCHEMA_VERSION:
         raise OptionError(
-            f"{path} has schema_version {version}, not {SCHEMA_VERSION}",
+            f"{path} has schema_version {shown(version)}, not {SCHEMA_VERSION}",
             repair=f"Begin it with: schema_version: {SCHEMA_VERSION}",
         )
     known = [entry.name for entry in fields(SweepFile) if entry.name != "folder"]
@@ -114,7 +120,13 @@ def read_sweep(path: Path) -> SweepFile:
                 f"{path}: emulate is neither true nor false", repair="Write true or false"
             )
         values["emulate"] = settings["emulate"]
-    return SweepFile(**values)
+    asked = SweepFile(**values)
+    if asked.size > MAX_PREDICTIONS:
+        raise OptionError(
+            f"{path} asks for {asked.size:,} predictions; one sweep makes at most {MAX_PREDICTIONS:,}",
+            repair="Leave out values of a list, or write several sweeps",
+        )
+    return asked
 
 
 def _variant(entry: Any, path: Path) -> Variant:
@@ -136,7 +148,7 @@ def _check_keys(settings: Mapping[Any, Any], known: list[str], path: Path) -> No
     for key in settings:
         if key not in known:
             hint = did_you_mean(str(key), known) or f"Known: {', '.join(known)}"
-            raise OptionError(f"{path} has an unknown key {str(key)[:40]!r}", repair=hint)
+            raise OptionError(f"{path} has an unknown key {shown(key)}", repair=hint)
 
 
 def _listed(value: Any, name: str, path: Path) -> list[Any]:
@@ -150,14 +162,14 @@ def _listed(value: Any, name: str, path: Path) -> list[Any]:
 def _text(value: Any, name: str, path: Path) -> str:
     if not isinstance(value, str):
         raise OptionError(
-            f"{path}: {name} holds {value!r}, not a name", repair="Put names in quotes"
+            f"{path}: {name} holds {shown(value)}, not a name", repair="Put names in quotes"
         )
     return value
 
 
 def _whole(value: Any, path: Path) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_INTEGER:
         raise OptionError(
-            f"{path}: batches holds {value!r}", repair="Batches are whole numbers from 1"
+            f"{path}: batches holds {shown(value)}", repair="Batches are whole numbers from 1"
         )
     return value

@@ -16,7 +16,7 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
-from roofline.errors import OptionError
+from roofline.reading import real_number, whole_number
 
 if TYPE_CHECKING:
     from roofline.validate.accuracy.evaluation import Accuracy
@@ -135,20 +135,9 @@ def _size(text: str) -> tuple[int, int] | None:
     if not text:
         return None
     height, _, width = text.lower().partition("x")
-    if not (
-        height.isdecimal()
-        and (width or height).isdecimal()
-        and int(height)
-        and int(width or height)
-    ):
-        raise OptionError(f"--resize {text!r} is no size", repair="Write --resize 224x224")
-    return int(height), int(width or height)
+    sizes = [whole_number(size, "--resize", most=1 << 16) for size in (height, width or height)]
+    return sizes[0], sizes[1]
 
 
 def _numbers(flag: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise OptionError(
-            f"{flag} {text!r} is not a list of numbers", repair=f"Write {flag} 0.5,0.5,0.5"
-        ) from None
+    return tuple(real_number(part, flag) for part in text.split(",")) if text else ()

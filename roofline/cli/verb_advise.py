@@ -28,6 +28,7 @@ from roofline.cli._output import (
     as_json,
     as_table,
     emit,
+    say,
 )
 from roofline.cli._predictions import conventions, number
 
@@ -101,7 +102,7 @@ def advise(
     )
     emit(_written(advice, wish, form, workload.name), output)
     if not any(candidate.suits for candidate in advice.candidates):
-        typer.echo("roofline: no machine reaches it", err=True)
+        say("roofline: no machine reaches it")
         raise typer.Exit(1)
 
 

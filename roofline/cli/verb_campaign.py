@@ -17,6 +17,7 @@ from roofline.cli._output import (
     as_json,
     as_table,
     emit,
+    say,
 )
 from roofline.errors import OptionError, did_you_mean
 
@@ -109,6 +110,7 @@ def run(
         if dry_run:
             emit(_planned(wanted, before, tasks, form), output)
             return
+        _announce(before, tasks)
         _run(wanted, tasks, kept, machine=machine, tracker=tracker, fresh=fresh)
         after = state(wanted, kept)
     emit(_summary(after, form), output)
@@ -220,7 +222,7 @@ def _run(
 
     def tell(task: Task, record: Measurement | None) -> None:
         if record is not None:
-            typer.echo(f"[{numbers[task.turn]}/{len(tasks)}] {_line(task, record)}", err=True)
+            say(f"[{numbers[task.turn]}/{len(tasks)}] {_line(task, record)}")
 
     with progress(campaign.name) as bar:
         local = [task for task in tasks if task.point.target == "local"]
@@ -233,6 +235,20 @@ def _run(
             there = [task for task in tasks if task.point.target == name]
             run_point = board_measure(board, cache_folder(), fresh=fresh)
             spread(there, store, run_point, place, board.key, report=tell)
+
+
+def _hours(before: State, tasks: Sequence[Task]) -> float:
+    """Return an estimate of how long runs take, in hours."""
+    from roofline.validate.campaigns.estimate import estimate
+
+    known = [(point, record) for point, _, record in before.runs() if record is not None]
+    return estimate([task.point for task in tasks], known) / 3600 if tasks else 0.0
+
+
+def _announce(before: State, tasks: Sequence[Task]) -> None:
+    """Say how long it will take before anything is run."""
+    if tasks:
+        say(f"{_count(len(tasks), 'run')} left, roughly {_duration(_hours(before, tasks))}")
 
 
 def _trackers(campaign: Campaign, tasks: Sequence[Task], tracker: str) -> dict[str, Tracker]:
@@ -266,13 +282,10 @@ def _line(task: Task, record: Measurement) -> str:
 
 
 def _planned(campaign: Campaign, before: State, tasks: Sequence[Task], form: Format) -> str:
-    from roofline.validate.campaigns.estimate import estimate
-
     rows = [
         {**task.point.record(), "round": task.round, "attempt": task.attempt} for task in tasks
     ]
-    known = [(point, record) for point, _, record in before.runs() if record is not None]
-    hours = estimate([task.point for task in tasks], known) / 3600 if tasks else 0.0
+    hours = _hours(before, tasks)
     same = campaign.combinations - campaign.excluded - len(campaign.points)
     document = {
         "campaign": campaign.name,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from roofline.cli._output import as_table, emit
+from roofline.cli._output import as_table, emit, say
 
 app = typer.Typer()
 
@@ -42,4 +42,4 @@ def demo(
 
 
 def _say(line: str) -> None:
-    typer.echo(f"  {line}", err=True)
+    say(f"  {line}")

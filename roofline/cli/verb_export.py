@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from roofline.cli._measuring import StoreOption
+from roofline.cli._output import say
 
 app = typer.Typer(add_completion=False)
 
@@ -41,4 +42,4 @@ def export_records(
         if all(not value or getattr(run.job, name) == value for name, value in wanted.items())
     ]
     write_whole(file, exported(chosen, file))
-    typer.echo(f"{len(chosen)} records in {file}", err=True)
+    say(f"{len(chosen)} records in {file}")

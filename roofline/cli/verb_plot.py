@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli._output import as_table, emit, wrote
+from roofline.cli._output import as_table, emit, say, wrote
 
 if TYPE_CHECKING:
     from roofline.chart import Kind
@@ -77,7 +77,7 @@ def plot(
     save(drawn.figure(), output)
     wrote(str(output))
     if not drawn.records():
-        typer.echo(f"roofline: the data has no rows for {kind}; the figure says so", err=True)
+        say(f"roofline: the data has no rows for {kind}; the figure says so")
 
 
 def _columns(chart: Kind) -> str:

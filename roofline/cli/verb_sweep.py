@@ -10,7 +10,7 @@ import typer
 
 from roofline.cli._compression import compressed
 from roofline.cli._options import load_model
-from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit
+from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, say
 from roofline.cli._predictions import cells_of, conventions
 from roofline.cli._sweep_file import EXAMPLE, SweepFile, Variant, read_sweep
 from roofline.writing import write_whole
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from roofline.workload import Workload
 
 app = typer.Typer()
+
+LONG = 10_000
+"""Predictions from which a sweep says how long it will take before it starts."""
+SECONDS_EACH = 2e-4
+"""Time of one prediction on a current core, roughly."""
 
 
 @app.command()
@@ -41,7 +46,10 @@ def sweep(
     if file is None:
         emit(EXAMPLE, None)
         return
-    result = _run(read_sweep(file))
+    asked = read_sweep(file)
+    if asked.size >= LONG:
+        say(f"{asked.size:,} predictions, roughly {asked.size * SECONDS_EACH:,.0f} s")
+    result = _run(asked)
     suffix = "" if output is None else output.suffix.lower()
     if output is not None and suffix == ".parquet":
         buffer = io.BytesIO()
@@ -66,7 +74,7 @@ def sweep(
     else:
         emit(as_csv(result.records()), output)
     for gone in result.skipped:
-        typer.echo(f"roofline: left out: {gone.reason}", err=True)
+        say(f"roofline: left out: {gone.reason}")
 
 
 def _run(asked: SweepFile) -> Sweep:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from roofline.errors import CompressionError, did_you_mean
+from roofline.reading import real_number, shown
 
 CRITERIA = ("l1", "l2", "random", "first")
 """How the channels that stay are chosen: largest filter magnitude (sum, or root of squares), seeded chance, order."""
@@ -81,10 +82,10 @@ def parse_shares(flag: str, texts: Sequence[str] | None) -> tuple[float | None, 
     for text in texts or ():
         pattern, equals, written = text.rpartition("=")
         try:
-            share = float(written)
+            share = real_number(written, "share", error=ValueError)
         except ValueError:
             raise CompressionError(
-                f"{flag} {text!r}: {written!r} is not a share",
+                f"{flag} {shown(text)}: {shown(written)} is not a share",
                 repair=f"Write {flag} 0.5 or {flag} 'PATTERN=0.5'",
             ) from None
         if (equals and pattern in layers) or (not equals and whole is not None):

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from roofline.errors import PlatformError
+from roofline import reading
+from roofline.errors import PlatformError, RooflineError
 from roofline.spec.problem import Problem, dotted
 
 MAX_BYTES = 1 << 18
@@ -69,64 +70,50 @@ def _unfilled(value: Any, path: Path) -> Iterator[Path]:
 
 
 def read_text(path: FilePath) -> str:
-    """Return the text of a file.
+    """Return the text of a platform file.
 
     Raises:
         PlatformError: It is missing, no regular file, too large, or not UTF-8.
     """
-    try:
-        if not path.is_file():
-            what = (
-                "is a folder"
-                if path.is_dir()
-                else "is no regular file"
-                if path.exists()
-                else "does not exist"
-            )
-            raise PlatformError(
-                f"{path} {what}", repair="Give the path of a platform file (.yaml)"
-            )
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise PlatformError(f"cannot read {path}: {reason}") from error
-    if len(raw) > MAX_BYTES:
-        raise PlatformError(
-            f"{path} is larger than {MAX_BYTES // 1024} KiB, which no platform file is"
-        )
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PlatformError(
-            f"{path} is not UTF-8 text (byte {error.start})", repair="Save it as UTF-8"
-        ) from error
+    return reading.read_text(path, "platform file", most=MAX_BYTES, error=PlatformError)
 
 
-def parse(text: str, name: str) -> Document:
+def parse(
+    text: str,
+    name: str,
+    *,
+    noun: str = "platform file",
+    repair: str = "Start from a scaffold: roofline platforms new my-board",
+    error: type[RooflineError] = PlatformError,
+    most_values: int = MAX_VALUES,
+) -> Document:
     """Return the content of a YAML text.
 
     Args:
         text: The text of one document.
         name: What to call it in messages.
+        noun: What it should be, for messages.
+        repair: How to get one that is right, for messages.
+        error: The error raised.
+        most_values: The most keys and values it may hold.
 
     Raises:
-        PlatformError: It is no YAML, no mapping, or uses what platform files do without.
+        RooflineError: It is no YAML, no mapping, or uses what such files do without.
     """
     yaml = _yaml()
     try:
         # The C parser is several times faster; a PyYAML built without it still has the slow one.
         events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        return _Builder(name, events).document()
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or "unreadable characters"
+        return _Builder(name, events, error, most_values).document(noun, repair)
+    except yaml.YAMLError as reason:
+        mark = getattr(reason, "problem_mark", None)
+        what = getattr(reason, "problem", None) or "unreadable characters"
         line = f"line {mark.line + 1}: " if mark is not None else ""
-        raise PlatformError(
+        raise error(
             f"{name}: {line}not valid YAML: {what}", repair="Check indentation and brackets"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise PlatformError(f"{name}: not valid YAML: {error}") from error
+        ) from reason
+    except (ValueError, RecursionError) as reason:
+        raise error(f"{name}: not valid YAML: {reason}") from reason
 
 
 def _yaml() -> Any:
@@ -137,15 +124,19 @@ def _yaml() -> Any:
 class _Builder:
     """Builds plain values from YAML events."""
 
-    def __init__(self, name: str, events: Any) -> None:
+    def __init__(
+        self, name: str, events: Any, error: type[RooflineError], most_values: int
+    ) -> None:
         self._yaml = _yaml()
         self._resolver = self._yaml.resolver.Resolver()
         self._name = name
         self._events = iter(events)
         self._lines: dict[Path, int] = {}
         self._count = 0
+        self._raised = error
+        self._most_values = most_values
 
-    def document(self) -> Document:
+    def document(self, noun: str, repair: str) -> Document:
         yaml = self._yaml
         content: Any = None
         documents = 0
@@ -157,22 +148,21 @@ class _Builder:
                         "holds more than one document",
                         event,
                         (),
-                        "Put each machine into a file of its own",
+                        "Put each into a file of its own",
                     )
                 content = self._value(next(self._events), ())
         if not isinstance(content, dict):
-            raise PlatformError(
-                f"{self._name}: a platform file is a mapping of keys to values",
-                repair="Start from a scaffold: roofline platforms new my-board",
+            raise self._raised(
+                f"{self._name}: a {noun} is a mapping of keys to values", repair=repair
             )
         return Document(content, self._lines)  # pyright: ignore[reportUnknownArgumentType]
 
     def _value(self, event: Any, path: Path) -> Any:
         yaml = self._yaml
         self._count += 1
-        if self._count > MAX_VALUES:
+        if self._count > self._most_values:
             raise self._error(
-                f"holds more than {MAX_VALUES:,} values",
+                f"holds more than {self._most_values:,} values",
                 event,
                 (),
                 "Remove what the schema does not know",
@@ -243,8 +233,8 @@ class _Builder:
                 # Dates stay text, and so do YAML 1.1's octal, hexadecimal and base-60 numbers, which nobody means.
                 return text
 
-    def _error(self, rule: str, event: Any, path: Path, repair: str) -> PlatformError:
+    def _error(self, rule: str, event: Any, path: Path, repair: str) -> RooflineError:
         where = f"{dotted(path)} " if path else ""
-        return PlatformError(
+        return self._raised(
             f"{self._name}: line {event.start_mark.line + 1}: {where}{rule}", repair=repair
         )

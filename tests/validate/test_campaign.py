@@ -138,7 +138,7 @@ def test_a_newer_campaign_and_none_at_all(tmp_path):
         load(path)
     with pytest.raises(OptionError, match=r"no campaign is called 'dals'. Did you mean 'dlas'"):
         load("dals")
-    with pytest.raises(OptionError, match="cannot read the campaign"):
+    with pytest.raises(OptionError, match=r"cannot read .*absent\.yaml"):
         load(tmp_path / "absent.yaml")
 
 
@@ -348,7 +348,9 @@ def test_whatever_a_backend_does_the_campaign_goes_on(small_model, tmp_path, fak
         "ok", "failed", "timeout", "wrong", "out-of-memory",
     ]  # fmt: skip
     assert document["left"] == 0
-    assert len(done.stderr.splitlines()) == len(modes)
+    estimate, *told = done.stderr.splitlines()
+    assert estimate.startswith("5 runs left, roughly ")
+    assert len(told) == len(modes)
     assert "SIGABRT" in document["records"][1]["reason"]
 
 
@@ -392,3 +394,37 @@ def test_the_estimate_is_corrected_by_what_runs_took():
     # Six seconds of start-up and the thousand that each of the three took.
     assert estimate([Point("mlp")], known) == pytest.approx(1006)
     assert estimate([Point("mlp")], known[:2]) == plain
+
+
+HOSTILE = {
+    "grids: []": r"grids list should have at least 1 item",
+    "network: [mlp]\nthreads: [100000000]": "4096",
+    "network: [mlp]\nbatch: [" + "9" * 399 + "]": "about 399 digits",
+    "network: [mlp]\nbatch: [" + "9" * 5000 + "]": "batch",
+    "network: [mlp]\nprotocol: {sampling_s: .nan}": "finite number",
+    "network: [mlp]\nprotocol: {time_limit_s: .inf}": "finite number",
+    "network: [mlp]\nprotocol: {memory_limit_gb: .inf}": "finite number",
+    "network: [mlp]\nbudget_s: .nan": "finite number",
+    "network: [mlp]\n'batch[0]': 1": r"batch\[0\] is no key of a campaign",
+    "network: [mlp]\nnetwork: [cnv]": "is there twice",
+    f"network: [mlp]\nbatch: {list(range(1, 400))}\nthreads: {list(range(1, 400))}": "159,201 combinations",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_campaigns_are_one_short_line(tmp_path, text):
+    with pytest.raises(OptionError, match=HOSTILE[text]) as caught:
+        load(write(tmp_path, text))
+    assert len(str(caught.value)) < 400
+
+
+def test_a_key_with_an_escape_is_shown_harmless(tmp_path):
+    with pytest.raises(OptionError) as caught:
+        load(write(tmp_path, '"a\\e[2J": 1'))
+    assert "\x1b" not in str(caught.value)
+
+
+def test_a_pipe_is_no_campaign(tmp_path):
+    os.mkfifo(tmp_path / "grid.yaml")
+    with pytest.raises(OptionError, match="no regular file"):
+        load(tmp_path / "grid.yaml")

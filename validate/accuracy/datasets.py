@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.errors import MissingPackageError, OptionError, TableError, did_you_mean
+from roofline.reading import MAX_INTEGER, check_regular, read_text, whole_number
 
 Array = NDArray[Any]
 
@@ -161,6 +162,7 @@ def _arrays(path: Path, labels: Path | None) -> tuple[Array, NDArray[np.int64]]:
 
 
 def _opened(path: Path) -> Mapping[str, Array]:
+    check_regular(path, "file of arrays")
     try:
         loaded: Any = np.load(path, allow_pickle=False)
         if not hasattr(loaded, "files"):
@@ -179,18 +181,16 @@ def _label_file(path: Path) -> Array:
         (labels,) = _opened(path).values()
         return labels
     lines = _lines(path)
-    try:
-        return np.array([int(line) for line in lines], np.int64)
-    except ValueError as error:
-        raise TableError(f"{path} is not one whole number a line") from error
+    numbers = [
+        whole_number(line, f"{path} label {number}", least=-MAX_INTEGER, error=TableError)
+        for number, line in enumerate(lines, 1)
+    ]
+    return np.array(numbers, np.int64)
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"cannot read the labels {path}: {error}") from error
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    lines = read_text(path, "list of labels").split("\n")
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _folder(path: Path, labels: Path | None, layout: str, preparation: Preparation) -> Labelled:

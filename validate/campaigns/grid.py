@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import product
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from roofline.validate.campaigns.schema import CampaignFile, Compression, Grid, Rule
 
 _SHIPPED = Path(__file__).parent
+
+MAX_COMBINATIONS = 100_000
+"""The most combinations a campaign may have: at a few seconds a run they take days."""
 
 _AXES = ("network", "compression", "datatype", "backend", "algorithm", "tuning", "batch",
          "threads", "target")  # fmt: skip
@@ -164,6 +168,7 @@ def load(campaign: str | Path) -> Campaign:
     rules = [_chosen(rule) for rule in document.exclude]
     grids = document.grids or [document]
     _check_rules(path, rules, grids, document)
+    _check_size(path, grids, document)
     for number, grid in enumerate(grids):
         where = f"{path}: grids[{number}]" if document.grids else str(path)
         for values in _combinations(grid, document, where):
@@ -181,6 +186,20 @@ def load(campaign: str | Path) -> Campaign:
         document.name or path.stem, document.title, tuple(found.values()), document.rounds, boards,
         combinations, excluded,
     )  # fmt: skip
+
+
+def _check_size(path: Path, grids: Sequence[Grid], document: CampaignFile) -> None:
+    """Refuse a campaign that could not be gone through in a lifetime, before it is expanded."""
+    size = sum(
+        len(grid.network or document.network or ())
+        * math.prod(len(_axis(name, grid, document)) for name in _AXES if name != "network")
+        for grid in grids
+    )
+    if size > MAX_COMBINATIONS:
+        raise OptionError(
+            f"{path} has {size:,} combinations; a campaign has at most {MAX_COMBINATIONS:,}",
+            repair="Leave out values of an axis, or write several campaigns",
+        )
 
 
 def _find(campaign: str | Path) -> Path:

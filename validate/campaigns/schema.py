@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from roofline.errors import OptionError, PlatformError, did_you_mean
+from roofline.errors import OptionError, did_you_mean
+from roofline.reading import MAX_INTEGER, read_text, shown
 from roofline.spec.problem import dotted
 from roofline.spec.reading import MAX_BYTES, Document, parse
 
+MAX_THREADS = 4096
+"""The most threads one run can be asked for; the largest servers have about a quarter of it."""
 SCHEMA_VERSION = 1
 """Version of campaign files; raised only when a key changes its meaning or goes."""
 
@@ -28,7 +32,9 @@ Axis = Annotated[list[T], BeforeValidator(_listed), Field(min_length=1)]
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Sparsity = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Threads = Annotated[int, Field(ge=1, le=MAX_THREADS)]
+Finite = Annotated[float, Field(allow_inf_nan=False, ge=0)]
 
 
 class _Part(BaseModel):
@@ -68,12 +74,12 @@ class Grid(_Part):
     tuning: Axis[str] | None = None
     """``untuned`` or ``tuned``; dropped where a backend has no choice."""
     batch: Axis[Count] | None = None
-    threads: Axis[Count] | None = None
+    threads: Axis[Threads] | None = None
     target: Axis[str] | None = None
     """``local``, or the names of boards."""
     trials: Count | None = None
     """Schedules tried per kernel when tuned."""
-    budget_s: Annotated[float, Field(ge=0)] | None = None
+    budget_s: Finite | None = None
     """Seconds that tuning may take; 0 is no limit."""
     dims: dict[str, Count] | None = None
     """Sizes of open dimensions by name."""
@@ -91,7 +97,7 @@ class Rule(_Part):
     algorithm: Axis[str] | None = None
     tuning: Axis[str] | None = None
     batch: Axis[Count] | None = None
-    threads: Axis[Count] | None = None
+    threads: Axis[Threads] | None = None
     target: Axis[str] | None = None
 
 
@@ -100,10 +106,10 @@ class Timing(_Part):
 
     runs: Count = 150
     warmup: Count = 1
-    sampling_s: Annotated[float, Field(ge=0)] = 60.0
-    time_limit_s: Annotated[float, Field(gt=0)] = 900.0
-    memory_limit_gb: Annotated[float, Field(ge=0)] = 0.0
-    seed: int = 0
+    sampling_s: Finite = 60.0
+    time_limit_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 900.0
+    memory_limit_gb: Finite = 0.0
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
 
 
 class BoardFile(_Part):
@@ -124,7 +130,7 @@ class CampaignFile(Grid):
     name: str = ""
     """What it is called; left out it is the file's name."""
     title: str = ""
-    grids: list[Grid] = []
+    grids: Annotated[list[Grid], Field(min_length=1)] | None = None
     """Grids with the values above as their defaults."""
     exclude: list[Rule] = []
     rounds: Annotated[int, Field(ge=1, le=100)] = 1
@@ -139,20 +145,10 @@ def read(path: Path) -> tuple[CampaignFile, Document]:
     Raises:
         OptionError: It cannot be read, is no YAML, or breaks the schema; with the line.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise OptionError(f"cannot read the campaign {path}: {error.strerror}") from error
-    if len(raw) > MAX_BYTES:
-        raise OptionError(f"{path} is larger than {MAX_BYTES // 1024} KiB: it is no campaign")
-    try:
-        document = parse(raw.decode("utf-8-sig"), str(path))
-    except UnicodeDecodeError as error:
-        raise OptionError(f"{path} is not UTF-8 text", repair="Save it as UTF-8") from error
-    except PlatformError as error:
-        # The strict reader speaks of platform files, which it was written for.
-        message = error.message.replace("a platform file is", "a campaign is")
-        raise OptionError(message, repair=error.repair.partition(": roofline")[0]) from error
+    text = read_text(path, "campaign", most=MAX_BYTES, error=OptionError)
+    document = parse(
+        text, str(path), noun="campaign", repair="See: roofline campaign list", error=OptionError
+    )
     version = document.content.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise OptionError(
@@ -177,14 +173,18 @@ def _problem(path: Path, document: Document, error: ValidationError) -> OptionEr
     if first["type"] == "missing":
         return OptionError(f"{where} is missing", repair=f"Add {dotted(place)}: {SCHEMA_VERSION}")
     found = first["input"]
-    shown = f", not {found!r}" if isinstance(found, str | int | float) else ""
+    given = f", not {shown(found)}" if isinstance(found, str | int | float) else ""
     rule = first["msg"].lower().removeprefix("input ")
-    return OptionError(f"{where} {rule}{shown}")
+    return OptionError(f"{where} {rule}{given}")
+
+
+# What pydantic puts among the keys where a value may be of several types.
+_VALIDATOR = re.compile(r"(function-|list\[|constrained-|lax-or-strict)")
 
 
 def _place(location: Sequence[int | str]) -> tuple[int | str, ...]:
     """Return where in the file an error is, without the names of validators."""
-    return tuple(part for part in location if isinstance(part, int) or "[" not in part)
+    return tuple(part for part in location if isinstance(part, int) or not _VALIDATOR.match(part))
 
 
 def _known(place: tuple[int | str, ...]) -> list[str]:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from roofline.errors import MissingPackageError, OptionError, StoreError, did_you_mean
+from roofline.reading import read_bytes
 from roofline.validate.records.reading import from_dict
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.store import export_csv, export_json
@@ -37,8 +38,9 @@ def import_parquet(path: Path) -> list[Measurement]:
         MissingPackageError: pandas or pyarrow is not installed.
     """
     pandas = _pandas()
+    content = read_bytes(path, "file of records", error=StoreError)
     try:
-        column = pandas.read_parquet(path, columns=["record"])["record"]
+        column = pandas.read_parquet(io.BytesIO(content), columns=["record"])["record"]
     except Exception as error:
         why = str(error).partition("\n")[0]
         raise StoreError(f"{path} holds no records as Parquet: {why}") from error

@@ -103,6 +103,7 @@ def symmetric(
         return np.clip(np.rint(array / scale), -top, top).astype(np.int8), np.asarray(
             scale, np.float32
         )
+    block = min(block, max(1, int(array.shape[axis])))
     starts: NDArray[np.intp] = np.arange(0, int(array.shape[axis]), block, dtype=np.intp)
     most = np.maximum.reduceat(np.abs(array), starts, axis=axis) / top
     scales = np.where(most == 0, 1, most).astype(np.float32)

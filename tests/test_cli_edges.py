@@ -1,0 +1,156 @@
+"""What comes in by flags and goes out to terminals and spreadsheets: bounded, finite, clean and short."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from onnx import helper
+
+from roofline.cli import main
+from roofline.cli._output import as_csv, as_table
+from roofline.errors import RooflineError, one_line, printable
+
+from .conformance.graphs import model, node
+
+ESCAPE = "\x1b[2J\x9b31m\u202e"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    out, err = capsys.readouterr()
+    return int(stopped.value.code or 0), out, err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict", "mlp", "-p", "ncs", "-b", "9" * 400],
+        ["predict", "mlp", "-p", "ncs", "-b", "9" * 5000],
+        ["count", "mlp", "-b", "9" * 20],
+        ["count", "mlp", "--dim", "N=" + "9" * 5000],
+        ["count", "mlp", "--input", "x=1x" + "9" * 400],
+        ["count", "mlp", "--value", "x=" + "9" * 5000],
+        ["count", "mlp", "--value", "x=nan"],
+        ["count", "mlp", "--keep-channels", "nan"],
+        ["measure", "mlp", "--budget-s", "nan"],
+        ["measure", "mlp", "--time-limit", "inf"],
+        ["measure", "mlp", "--memory-limit-gb", "inf"],
+        ["measure", "mlp", "--threads", "100000000"],
+        ["compress", "mlp", "-o", "x.onnx", "-d", "w4a16", "--block", "9" * 400],
+        ["advise", "mlp", "--min-fps", "nan"],
+        ["accuracy", "x.onnx", "--data", "x", "--resize", "9" * 400],
+        ["accuracy", "x.onnx", "--data", "x", "--mean", "nan,1,1"],
+    ],
+    ids=lambda arguments: " ".join(arguments)[:40],
+)  # fmt: skip
+def test_numbers_of_flags_are_finite_and_bounded(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert len(err) < 400
+
+
+@pytest.mark.parametrize(
+    ("verb", "file"),
+    [("sweep", "in.yaml"), ("report", "in.csv"), ("import", "in.csv"), ("campaign run", "in.yaml"),
+     ("plot efficiency", "in.csv"), ("platforms check", "in.yaml"), ("count", "in.onnx")],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["pipe", "endless"])
+def test_no_verb_waits_for_a_pipe_or_reads_without_end(
+    tmp_path: Path, verb: str, file: str, kind: str
+) -> None:
+    path = tmp_path / file
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    arguments = [sys.executable, "-m", "roofline", *verb.split(), str(path)]
+    arguments += ["-o", str(tmp_path / "x.svg")] if verb.startswith("plot") else []
+    done = subprocess.run(
+        arguments, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def hostile(tmp_path: Path) -> Path:
+    call = node("Relu", "x", "y")
+    call.name = f"layer{ESCAPE}\nnext"
+    call.op_type = "Relu"
+    odd = helper.make_node("=cmd|'x'!A0", ["x"], ["z"], name="=1+1", domain=f"d{ESCAPE}")
+    path = tmp_path / "hostile.onnx"
+    path.write_bytes(
+        model([call, odd], {"x": [4, 4]}, "y", domains={f"d{ESCAPE}": 1}).SerializeToString()
+    )
+    return path
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_no_name_reaches_the_terminal_as_a_command(
+    tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, "count", str(hostile(tmp_path)), "--layers", "--format", form)
+    assert code == 0
+    assert not set(ESCAPE) & {"\x1b", "\x9b", "\u202e"} & set(out + err)
+    if form == "json":
+        # The document loses nothing: the escapes are JSON's own.
+        assert json.loads(out)["layers"][0]["name"] == f"layer{ESCAPE}\nnext"
+
+
+def test_a_name_with_a_line_break_stays_in_its_row() -> None:
+    assert as_table([{"layer": "a\nb"}]).count("\n") == 2
+
+
+def test_no_cell_of_a_csv_is_a_formula() -> None:
+    rows = [{"network": "=1+1", "fps": -1.5, "change": "-1.5"}]
+    assert as_csv(rows).splitlines()[1] == "'=1+1,-1.5,-1.5"
+
+
+def test_error_lines_are_short_whatever_they_quote(capsys: pytest.CaptureFixture[str]) -> None:
+    error = RooflineError("x" * 30_000_000 + " is wrong", repair="mend it")
+    assert len(str(error)) < 1100
+    assert str(error).endswith("is wrong. mend it")
+    code, _, err = run(capsys, "count", "no" * 60_000)
+    assert code == 2
+    assert len(err) < 2200
+
+
+def test_texts_are_cleaned_and_cut() -> None:
+    assert printable("a\tb\n") == "a\tb\n"
+    assert printable(ESCAPE) == r"\u001b[2J\u009b31m\u202e"
+    assert one_line("a\n b") == "a b"
+    assert one_line("abcdefghi" * 10, 30).endswith("ghi")
+    assert len(one_line("abcdefghi" * 10, 30)) == 30
+
+
+def test_completion_is_installed_and_completes(tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "SHELL": "/bin/bash",
+                   "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # fmt: skip
+    # The installed script, whose name is what a shell completes.
+    program = str(Path(sys.executable).with_name("roofline"))
+
+    def call(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment | more,
+        )
+
+    assert call("--install-completion", "bash").returncode == 0
+    assert "_ROOFLINE_COMPLETE" in (tmp_path / ".bash_completions" / "roofline.sh").read_text()
+    asked = {"_ROOFLINE_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
+    assert call(COMP_WORDS="roofline pl", **asked).stdout.split() == ["platforms", "plot"]
+    asked["COMP_CWORD"] = "2"
+    assert "--batch" in call(COMP_WORDS="roofline count --ba", **asked).stdout
+    # An unknown verb is nothing to complete, and nothing to say.
+    assert call(COMP_WORDS="roofline xx --ba", **asked).stderr == ""

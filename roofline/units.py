@@ -44,6 +44,8 @@ def _table() -> dict[str, Unit]:
         units.append(Unit(name, "energy", factor))
     units.append(Unit("USD", "price", 1.0))
     units.append(Unit("1", "ratio", 1.0))
+    units.append(Unit("bit", "width", 1.0))
+    units += [Unit("MT/s", "transfer rate", 1e6), Unit("GT/s", "transfer rate", 1e9)]
     return {unit.name: unit for unit in units}
 
 

@@ -55,7 +55,7 @@ def test_limits_and_unknown_figures():
 
 def test_the_cheapest_that_suits_comes_first():
     advice = advise(
-        WORK, keys("agx-xavier:maxn", "ncs", "edgetpu:fast"), Wish(fps=1), datatypes=["int8"]
+        WORK, keys("agx-xavier:maxn", "ncs", "hailo-8"), Wish(fps=1), datatypes=["int8"]
     )
     prices = [entry.price for entry in advice.candidates]
     assert prices == sorted(prices)

@@ -23,6 +23,7 @@ from roofline.spec import (
     platform_keys,
 )
 from roofline.spec.machine import WIDER
+from roofline.spec.reading import parse
 from roofline.spec.writing import as_yaml
 
 FACTS = Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[1] / "../shared/facts"))
@@ -104,7 +105,7 @@ def test_accessors_are_in_base_units() -> None:
         ],
         host_link={"name": "USB", "bandwidth": quantity(400, "MB/s")},
         power={"tdp": quantity(2500, "mW"), "idle": quantity(1, "W")},
-        price=quantity(99, "USD", date="2025-01"),
+        price=quantity(99, "USD", of="board", date="2025-01"),
         lanes=quantity(3, "1"),
     )
     assert found.peak("int8") == 2e12
@@ -127,7 +128,7 @@ def test_what_a_file_does_not_say_is_none() -> None:
         found.price,
     )
     assert unknown == (None,) * 6
-    assert (found.lanes, found.skips_zeros, found.profile, found.mode) == (1, "none", None, None)
+    assert (found.lanes, found.skips_zeros, found.profiles, found.mode) == (1, "none", {}, None)
 
 
 def test_a_missing_datatype_names_those_it_has() -> None:
@@ -339,42 +340,148 @@ def test_a_platform_is_frozen_hashable_and_pickles() -> None:
     assert hash(found) != hash(platform("tx2:maxq"))
 
 
-def test_a_profile_is_read_and_written(tmp_path: Path) -> None:
+def test_profiles_are_read_and_written(tmp_path: Path) -> None:
     measured = {"kind": "measured", "source": "run"}
     profile = {
+        "backend": "onnxruntime",
+        "version": "1.23.2",
+        "threads": 2,
+        "datatype": "fp32",
         "tool": "roofline calibrate 0.1.0",
         "date": "2026-11-21",
-        "categories": {
-            "conv": {
-                "datatype": "int8",
-                "efficiency": {"value": 0.7, "unit": "1", **measured},
-                "spread": 1.2,
-            },
-            "elementwise": {
-                "bandwidth": {"value": 6, "unit": "GB/s", **measured},
-                "overhead": {"value": 48, "unit": "us", **measured},
-            },
+        "figures": {
+            "conv efficiency": {"value": 0.7, "unit": "1", **measured},
+            "overhead": {"value": 48, "unit": "us", **measured},
         },
-        "bandwidths": {"DRAM": {"value": 7.1, "unit": "GB/s", **measured}},
-        "overhead": {"value": 0.3, "unit": "ms", **measured},
-        "constants": {"boot": {"value": 2, "unit": "J", **measured}},
+        "spread": 1.2,
     }
     sources = {
         "sheet": {"title": "Data sheet", "url": "https://example.org"},
         "run": {"title": "This machine, calibrated"},
     }
-    spec = from_mapping(minimal(profile=profile, sources=sources))
+    key = "onnxruntime/1.23.2/2/fp32"
+    spec = from_mapping(minimal(profiles={key: profile}, sources=sources))
     path = tmp_path / "my-board.yaml"
     path.write_text(as_yaml(spec))
     assert load(path) == spec
-    found = platform(str(path)).profile
-    assert found is not None
-    assert found.overhead is not None
-    assert found.overhead.base == pytest.approx(0.3e-3)
-    elementwise = found.categories["elementwise"]
-    assert elementwise.overhead is not None
-    assert elementwise.overhead.base == pytest.approx(48e-6)
-    assert found.constants["boot"].base == 2.0
+    found = platform(str(path)).profiles[key]
+    assert (found.key, found.threads, found.spread) == (key, 2, 1.2)
+    assert found.figures["overhead"].base == pytest.approx(48e-6)
+
+
+def test_weights_stay_where_the_file_says_and_the_rest_crosses_what_it_names() -> None:
+    sram = {"name": "SRAM", "on_chip": True, "capacity": quantity(8, "MB"), "holds_weights": True}
+    dram = {"name": "DRAM", "bandwidth": quantity(8, "GB/s")}
+    usb = {"name": "USB", "bandwidth": quantity(400, "MB/s")}
+    assert machine().weight_memory is None
+    assert machine().weight_bandwidth is None
+    inside = machine(memories=[dram, sram])
+    assert inside.weight_memory is not None
+    assert (inside.weight_memory.name, inside.weight_bandwidth) == ("SRAM", 8e9)
+    outside = machine(memories=[dram, {**sram, "excess_from": "host_link"}], host_link=usb)
+    assert outside.weight_bandwidth == 400e6
+
+
+def test_a_mode_replaces_the_clocks_and_units_that_it_states() -> None:
+    found = in_mode(
+        from_mapping(
+            minimal(
+                clocks={"base": quantity(1, "GHz"), "boost": quantity(2, "GHz")},
+                compute_units={"cores": quantity(4, "1"), "dsps": quantity(1, "1")},
+                modes={
+                    "half": {
+                        "clocks": {"boost": quantity(1.5, "GHz")},
+                        "compute_units": {"cores": quantity(2, "1")},
+                    }
+                },
+            )
+        ),
+        "half",
+    ).specification
+    assert found.clocks.base is not None
+    assert found.clocks.boost is not None
+    assert (found.clocks.base.base, found.clocks.boost.base) == (1e9, 1.5e9)
+    assert {name: count.base for name, count in found.compute_units.items()} == {
+        "cores": 2,
+        "dsps": 1,
+    }
+
+
+def family(folder: Path, name: str, text: str) -> None:
+    (folder / "families").mkdir(exist_ok=True)
+    (folder / "families" / f"{name}.yaml").write_text(text)
+
+
+def test_a_file_has_what_its_family_states(tmp_path: Path) -> None:
+    family(
+        tmp_path,
+        "boards",
+        """
+vendor: Me
+kind: npu
+memories:
+  - name: DRAM
+    bandwidth: {value: 8, unit: GB/s, kind: datasheet, source: sheet}
+peaks:
+  int8: {value: 2, unit: TOP/s, kind: estimated, source: guess, note: as a whole}
+  int4: {value: 4, unit: TOP/s, kind: datasheet, source: sheet}
+sources:
+  sheet: {title: Data sheet, url: "https://example.org/sheet"}
+  guess: {title: General knowledge}
+""",
+    )
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        """
+schema_version: 1
+key: mine
+extends: boards
+name: Mine
+year: 2025
+peaks:
+  int8: {value: 3, unit: TOP/s, kind: datasheet, source: sheet}
+"""
+    )
+    found = platform(str(path))
+    assert (found.vendor, found.kind, found.bandwidth) == ("Me", "npu", 8e9)
+    assert (found.peak("int8"), found.peak("int4")) == (3e12, 4e12)
+    # The quantity was replaced whole, so that the guess is nobody's source any more.
+    assert found.peaks["int8"].note is None
+    assert list(found.specification.sources) == ["sheet"]
+    assert found.specification.extends is None
+    assert from_mapping(parse(as_yaml(found.specification), "mine").content) == found.specification
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ("board", "no family or machine is named 'board'. Did you mean 'boards'?"),
+        ("loop", "more than 4 files extend one another"),
+        ("wrong", "wrong.yaml: line 2: not valid YAML"),
+    ],
+)
+def test_what_cannot_be_extended_is_told_in_one_line(
+    base: str, expected: str, tmp_path: Path
+) -> None:
+    family(tmp_path, "boards", "vendor: Me\n")
+    family(tmp_path, "loop", "extends: pool\n")
+    family(tmp_path, "pool", "extends: loop\n")
+    family(tmp_path, "wrong", "vendor: [\n")
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"schema_version: 1\nkey: mine\nextends: {base}\n")
+    with pytest.raises(PlatformError) as caught:
+        load(path)
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_machine_extends_a_shipped_one() -> None:
+    found = in_mode(
+        from_mapping({"schema_version": 1, "key": "mine", "extends": "rtx-4090", "year": 2024}),
+        None,
+    )
+    assert found.peak("int8") == platform("rtx-4090").peak("int8")
+    assert (found.key, found.year) == ("mine", 2024)
 
 
 def test_importing_loads_neither_yaml_nor_numpy() -> None:

@@ -94,7 +94,7 @@ def test_show_gives_every_number_with_its_source(capsys: pytest.CaptureFixture[s
         rows["peaks.fp16"]["value"],
         rows["peaks.fp16"]["unit"],
         rows["peaks.fp16"]["kind"],
-    ) == ("0.87", "TOP/s", "datasheet")
+    ) == ("0.87", "TOP/s", "published")
     assert all(row["source"] for row in rows.values())
 
 
@@ -125,7 +125,7 @@ def test_check_tells_every_problem_and_fails(
         platform_files()["ncs"]
         .read_text()
         .replace("unit: GB/s", "unit: Gbps")
-        .replace("kind: vliw", "kind: stick")
+        .replace("kind: npu", "kind: stick")
     )
     good = platform_files()["ncs"]
     assert run("check", bad, good, tmp_path / "none.yaml") == 2

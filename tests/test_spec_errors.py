@@ -37,13 +37,27 @@ memories:
     capacity: {value: 1, unit: MB, kind: datasheet, source: sheet}
 power:
   tdp: {value: 5, unit: W, kind: datasheet, source: sheet}
-price: {value: 99, unit: USD, kind: estimated, source: sheet, date: "2025-01"}
+price: {value: 99, unit: USD, kind: estimated, source: sheet, of: board, date: "2025-01"}
 default_mode: fast
 modes:
   fast: {peaks: {int8: {value: 3, unit: TOP/s, kind: datasheet, source: sheet}}}
 sources:
   sheet: {title: Data sheet, url: "https://example.org/sheet"}
 """
+
+
+PROFILE: dict[str, Any] = {
+    "backend": "x",
+    "version": "1",
+    "threads": 2,
+    "datatype": "int8",
+    "tool": "roofline calibrate",
+    "date": "2026",
+}
+
+
+def quantity(value: float, unit: str, **more: object) -> dict[str, object]:
+    return {"value": value, "unit": unit, "kind": "datasheet", "source": "sheet", **more}
 
 
 def message(text: str, tmp_path: Path) -> str:
@@ -95,9 +109,9 @@ TEXTS = [
     ("year: 2025", "year: 25", "line 6: year: input should be greater than or equal to 1970, not 25"),
     ("year: 2025", "year: soon", "year: "),
     # Kinds, keys, datatypes.
-    ("unit: TOP/s, kind: datasheet", "unit: TOP/s, kind: guess", "peaks.int8.kind: must be 'datasheet', 'derived', 'measured' or 'estimated', not 'guess'"),
+    ("unit: TOP/s, kind: datasheet", "unit: TOP/s, kind: guess", "peaks.int8.kind: must be 'datasheet', 'published', 'derived', 'measured' or 'estimated', not 'guess'"),
     ("unit: TOP/s, kind: datasheet", "unit: TOP/s, kind: derived", "peaks.int8.note: a derived number needs its arithmetic"),
-    ("kind: npu", "kind: dsp", "kind: must be 'cpu', 'gpu', 'npu', 'tpu', 'fpga', 'vliw' or 'mcu', not 'dsp'"),
+    ("kind: npu", "kind: dsp", "kind: must be 'cpu', 'gpu', 'npu', 'fpga' or 'tpu', not 'dsp'"),
     ("key: my-board", "key: My Board", "key: 'My Board' is not a key. Use lower-case letters"),
     ("key: my-board", "key: 17", "key: must be text, not 17. Put it in quotes"),
     ("  int8: {value: 2", "  int9: {value: 2", "peaks: unknown datatype 'int9'. Did you mean 'int8'?"),
@@ -156,8 +170,23 @@ def test_each_rule_is_told(old: str, new: str, expected: str, tmp_path: Path) ->
         (lambda file: file.update(lanes={"value": 1.5, "unit": "1", "kind": "estimated", "source": "sheet"}), "lanes.value: must be a whole number"),
         (lambda file: file["price"].update(date="May"), "price.date: 'May' does not have the form"),
         (lambda file: file["peaks"]["int8"].update(sparse={"value": 1, "unit": "TOP/s", "kind": "estimated", "source": "sheet", "pattern": "2:4"}), "sparse"),
-        (lambda file: file.update(profile={"tool": "x", "date": "2026", "categories": {"conv": {"efficency": {}}}}), "profile.categories.conv.efficency: unknown key efficency. Did you mean 'efficiency'?"),
-        (lambda file: file.update(profile={"tool": "x", "date": "2026", "spread": float("nan")}), "profile.spread"),
+        (lambda file: file.update(profiles={"x/1/2/int8": {**PROFILE, "figurs": {}}}), "profiles.x/1/2/int8.figurs: unknown key figurs. Did you mean 'figures'?"),
+        (lambda file: file.update(profiles={"x/1/2/int8": {**PROFILE, "spread": float("nan")}}), "profiles.x/1/2/int8.spread"),
+        (lambda file: file.update(profiles={"mine": PROFILE}), "profiles.mine: a profile is not named after what it says. Write x/1/2/int8"),
+        (lambda file: file.update(compute_units={"cores": quantity(1.5, "1")}), "compute_units.cores.value: must be a whole number"),
+        (lambda file: file["peaks"]["int8"].update(arithmetic={"units": "cores", "operations_per_cycle": 4, "clock": "base"}), "peaks.int8.arithmetic.units: no units are named 'cores'. Add compute_units: cores"),
+        (lambda file: file.update(compute_units={"cores": quantity(4, "1")}, peaks={"int8": quantity(2, "TOP/s", arithmetic={"units": "cores", "operations_per_cycle": 4, "clock": "base"})}), "peaks.int8.arithmetic.clock: the machine has no base clock"),
+        (lambda file: file.update(compute_units={"cores": quantity(4, "1")}, clocks={"base": quantity(1, "GHz")}, peaks={"int8": quantity(32.7, "GOP/s", arithmetic={"units": "cores", "operations_per_cycle": 8, "clock": "base"})}), "peaks.int8.value: 32.7 GOP/s is not 4 cores x 8 OP/cycle x 1 GHz = 0.032 TOP/s. Check whether the figure is sparse"),
+        (lambda file: file.update(clocks={"base": quantity(2, "GHz"), "boost": quantity(1, "GHz")}), "clocks.boost: is below the base clock"),
+        (lambda file: file["power"].update(idle=quantity(3, "W"), full=quantity(2, "W")), "power.full: is below the idle power"),
+        (lambda file: file["memories"][0].update(attained=quantity(8.1, "GB/s")), "memories[0].attained.value: more is attained than the memory gives"),
+        (lambda file: file["memories"][0].update(bus=quantity(64, "bit"), transfers=quantity(1073.741824, "MT/s")), "memories[0].bandwidth.value: 8 GB/s is not 64 bit x 1073.74 MT/s / 8 = 8.58993 GB/s. Check for GiB/s"),
+        (lambda file: (file.update(kind="gpu"), file["memories"][1].update(holds_weights=True)), "memories[1].holds_weights: the memories of a gpu are caches, which keep nothing by themselves"),
+        (lambda file: (file["memories"][1].pop("capacity"), file["memories"][1].update(holds_weights=True)), "memories[1].capacity: what holds weights needs a capacity"),
+        (lambda file: file["memories"][1].update(excess_from="host_link"), "memories[1].excess_from: only what holds weights has an excess"),
+        (lambda file: file["memories"][1].update(holds_weights=True, excess_from="host_link"), "memories[1].excess_from: the machine has no host link. Add host_link"),
+        (lambda file: file["price"].update(of="box"), "price.of: must be 'chip', 'module', 'card', 'board' or 'system', not 'box'"),
+        (lambda file: file.update(segment="server"), "segment: must be 'data centre', 'desktop'"),
     ],
 )  # fmt: skip
 def test_each_rule_on_the_whole_is_told(

@@ -38,7 +38,7 @@ KEYS = st.one_of(
             "value",
             "unit",
             "int8",
-            "profile",
+            "profiles",
         ]
     ),
     st.text(max_size=8),

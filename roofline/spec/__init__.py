@@ -7,11 +7,10 @@ from roofline.spec.finding import platform, platform_files, platform_keys
 from roofline.spec.loading import from_mapping, load
 from roofline.spec.machine import Platform, in_mode
 from roofline.spec.quantity import Quantity
-from roofline.spec.schema import Category, Memory, Peak, Profile, Source, Specification
+from roofline.spec.schema import Memory, Peak, Profile, Source, Specification
 from roofline.spec.writing import as_yaml
 
 __all__ = [
-    "Category",
     "Memory",
     "Peak",
     "Platform",

@@ -9,7 +9,15 @@ from roofline.errors import did_you_mean
 from roofline.spec._frozen import Strict
 from roofline.spec.problem import Problem
 from roofline.spec.quantity import Quantity
-from roofline.spec.schema import KEY_PATTERN, KEY_REPAIR, Memory, Specification
+from roofline.spec.schema import (
+    KEY_PATTERN,
+    KEY_REPAIR,
+    Clocks,
+    Memory,
+    Peak,
+    PowerDraw,
+    Specification,
+)
 
 Path = tuple[str | int, ...]
 
@@ -35,14 +43,21 @@ def problems(spec: Specification) -> Iterator[Problem]:
     yield from _peaks(spec)
     yield from _modes(spec)
     yield from _memories(spec.memories, ("memories",), needed=not _every_mode_has_memories(spec))
+    yield from _arithmetic(spec)
+    yield from _clocks_and_power(spec.clocks, spec.power, ())
     for name, mode in spec.modes.items():
         yield from _memories(mode.memories, ("modes", name, "memories"), needed=False)
-    if spec.lanes is not None and spec.lanes.value != int(spec.lanes.value):
-        yield Problem(
-            ("lanes", "value"),
-            "must be a whole number",
-            "Count the cores that run an inference each",
-        )
+        yield from _clocks_and_power(mode.clocks, mode.power, ("modes", name))
+    for path, memories in _memory_lists(spec):
+        for index, memory in enumerate(memories):
+            yield from _memory(spec, memory, (*path, index))
+    for key, profile in spec.profiles.items():
+        if key != profile.key:
+            yield Problem(
+                ("profiles", key),
+                "a profile is not named after what it says",
+                f"Write {profile.key}",
+            )
 
 
 def _sources(spec: Specification) -> Iterator[Problem]:
@@ -62,7 +77,8 @@ def _sources(spec: Specification) -> Iterator[Problem]:
                 f"a datasheet number needs a source with a url, and {quantity.source!r} has none",
                 "Add the url, or say kind: estimated",
             )
-        if quantity.kind == "derived" and not quantity.note:
+        shown = quantity.note or (isinstance(quantity, Peak) and quantity.arithmetic)
+        if quantity.kind == "derived" and not shown:
             yield Problem(
                 (*path, "note"), "a derived number needs its arithmetic", "Write it as a note"
             )
@@ -126,6 +142,98 @@ def _modes(spec: Specification) -> Iterator[Problem]:
                 "is not a name for a mode",
                 KEY_REPAIR,
             )
+
+
+AGREEMENT = 0.02
+"""How far apart two ways to the same number may lie."""
+
+
+def _arithmetic(spec: Specification) -> Iterator[Problem]:
+    """Compare every peak with its units × operations per cycle × clock, in each mode."""
+    places = [((), spec.peaks, spec.compute_units, spec.clocks)]
+    for name, mode in spec.modes.items():
+        units = {**spec.compute_units, **mode.compute_units}
+        places.append((("modes", name), mode.peaks, units, mode.clocks or spec.clocks))
+    for path, peaks, units, clocks in places:
+        for datatype, peak in peaks.items():
+            if (formula := peak.arithmetic) is None:
+                continue
+            here = (*path, "peaks", datatype)
+            count = units.get(formula.units)
+            clock = getattr(clocks, formula.clock) or getattr(spec.clocks, formula.clock)
+            if count is None:
+                hint = did_you_mean(formula.units, units) or f"Add compute_units: {formula.units}"
+                yield Problem(
+                    (*here, "arithmetic", "units"), f"no units are named {formula.units!r}", hint
+                )
+            elif clock is None:
+                yield Problem(
+                    (*here, "arithmetic", "clock"),
+                    f"the machine has no {formula.clock} clock",
+                    f"Add clocks: {formula.clock}",
+                )
+            else:
+                product = count.base * formula.operations_per_cycle * clock.base
+                if abs(peak.base - product) > AGREEMENT * product:
+                    yield Problem(
+                        (*here, "value"),
+                        f"{peak.value:g} {peak.unit} is not {count.value:g} {formula.units} x "
+                        f"{formula.operations_per_cycle:g} OP/cycle x {clock.value:g} {clock.unit} "
+                        f"= {product / 1e12:g} TOP/s",
+                        "Check whether the figure is sparse, or that of another variant",
+                    )
+
+
+def _clocks_and_power(
+    clocks: Clocks | None, power: PowerDraw | None, path: Path
+) -> Iterator[Problem]:
+    if clocks and clocks.base and clocks.boost and clocks.base.base > clocks.boost.base:
+        yield Problem((*path, "clocks", "boost"), "is below the base clock", "Swap the two")
+    if power and power.idle and power.full and power.idle.base > power.full.base:
+        yield Problem((*path, "power", "full"), "is below the idle power", "Swap the two")
+
+
+def _memory_lists(spec: Specification) -> Iterator[tuple[Path, tuple[Memory, ...]]]:
+    yield ("memories",), spec.memories
+    for name, mode in spec.modes.items():
+        yield ("modes", name, "memories"), mode.memories
+
+
+def _memory(spec: Specification, memory: Memory, path: Path) -> Iterator[Problem]:
+    """Compare the figures of one memory with each other, and its role with the kind of machine."""
+    if memory.bandwidth and memory.attained and memory.attained.base > memory.bandwidth.base:
+        yield Problem(
+            (*path, "attained", "value"),
+            "more is attained than the memory gives",
+            "Check for GiB/s in place of GB/s, or another variant's bandwidth",
+        )
+    if memory.bandwidth and memory.bus and memory.transfers:
+        product = memory.bus.base / 8 * memory.transfers.base
+        if abs(memory.bandwidth.base - product) > AGREEMENT * product:
+            yield Problem(
+                (*path, "bandwidth", "value"),
+                f"{memory.bandwidth.value:g} {memory.bandwidth.unit} is not {memory.bus.value:g} bit x "
+                f"{memory.transfers.value:g} {memory.transfers.unit} / 8 = {product / 1e9:g} GB/s",
+                "Check for GiB/s in place of GB/s, or another variant's bandwidth",
+            )
+    if memory.holds_weights:
+        if spec.kind in ("cpu", "gpu") and spec.segment != "microcontroller":
+            yield Problem(
+                (*path, "holds_weights"),
+                f"the memories of a {spec.kind} are caches, which keep nothing by themselves",
+                "Remove it",
+            )
+        if memory.capacity is None:
+            yield Problem(
+                (*path, "capacity"), "what holds weights needs a capacity", "Say how many bytes"
+            )
+    if memory.excess_from == "host_link":
+        if not memory.holds_weights:
+            yield Problem(
+                (*path, "excess_from"), "only what holds weights has an excess", "Remove it"
+            )
+        if spec.host_link is None:
+            yield Problem((*path, "excess_from"), "the machine has no host link", "Add host_link")
 
 
 def _every_mode_has_memories(spec: Specification) -> bool:

@@ -5,20 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 
 from roofline.errors import PlatformError, did_you_mean
+from roofline.spec.folders import platform_folders
 from roofline.spec.loading import load
 from roofline.spec.machine import Platform, in_mode
 from roofline.spec.schema import Specification
-
-ENVIRONMENT = "ROOFLINE_PLATFORMS"
-"""Environment variable: folders with further platform files, separated as in PATH."""
-ENTRY_POINTS = "roofline.platforms"
-"""Entry-point group: packages that ship platform files; each entry names a package whose folder holds them."""
 
 
 def platform(name: str) -> Platform:
@@ -49,7 +43,7 @@ def platform_files() -> Mapping[str, Path]:
     a user can correct a shipped machine.
     """
     files: dict[str, Path] = {}
-    for folder in _folders():
+    for folder in platform_folders():
         for path in sorted(folder.glob("*.yaml")):
             files.setdefault(path.stem, path)
     return MappingProxyType(dict(sorted(files.items())))
@@ -96,29 +90,3 @@ def _shipped(key: str) -> Specification:
 @cache
 def _load(path: Path, _modified: int) -> Specification:
     return load(path)
-
-
-def _folders() -> list[Path]:
-    folders: list[Path] = []
-    for text in os.environ.get(ENVIRONMENT, "").split(os.pathsep):
-        if text:
-            folder = Path(text)
-            if not folder.is_dir():
-                raise PlatformError(
-                    f"{ENVIRONMENT} names {text!r}, which is no folder",
-                    repair="Correct the variable",
-                )
-            folders.append(folder)
-    points = sorted(entry_points(group=ENTRY_POINTS), key=lambda found: found.name)
-    packages = [*(point.value for point in points), "roofline.platforms"]
-    return [*folders, *map(_package_folder, packages)]
-
-
-def _package_folder(package: str) -> Path:
-    try:
-        return Path(str(resources.files(package)))
-    except (ImportError, TypeError) as error:
-        raise PlatformError(
-            f"the entry point {ENTRY_POINTS} names {package!r}, which is no package",
-            repair="Correct or remove the package that declares it",
-        ) from error

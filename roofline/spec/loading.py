@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from roofline.errors import PlatformError, did_you_mean
 from roofline.spec._frozen import keys_at
 from roofline.spec.consistency import problems as contradictions_of
+from roofline.spec.inheriting import inherited
 from roofline.spec.problem import Problem
 from roofline.spec.reading import Document, parse, read_text
 from roofline.spec.schema import Specification
@@ -23,7 +24,16 @@ def load(path: FilePath) -> Specification:
     Raises:
         PlatformError: The file cannot be read or breaks a rule; the message tells the first problem and how many more.
     """
-    return specification(parse(read_text(path), str(path)), str(path))
+    return specification(document_of(path), str(path))
+
+
+def document_of(path: FilePath) -> Document:
+    """Return the content of one platform file, with the entries of what it extends.
+
+    Raises:
+        PlatformError: The file, or one that it extends, cannot be read.
+    """
+    return inherited(parse(read_text(path), str(path)), str(path), path.parent)
 
 
 def specification(document: Document, name: str) -> Specification:
@@ -63,7 +73,7 @@ def from_mapping(content: Mapping[str, Any], name: str = "platform") -> Specific
     Raises:
         PlatformError: The values break a rule of the schema.
     """
-    return specification(Document(dict(content)), name)
+    return specification(inherited(Document(dict(content)), name), name)
 
 
 def _problems(error: ValidationError, document: Document) -> list[Problem]:

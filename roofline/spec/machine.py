@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from roofline.errors import DatatypeError, PlatformError, did_you_mean
 from roofline.precision import COMPUTE_DATATYPES
-from roofline.spec._frozen import FrozenDict
+from roofline.spec._frozen import FrozenDict, Strict
 from roofline.spec.schema import Memory, Peak, Profile, Specification, ZeroSkipping
+
+Figures = TypeVar("Figures", bound=Strict)
 
 _FLOATS_FROM_16 = ("fp16", "bf16", "tf32", "fp32", "fp64")
 _INTEGERS_FROM_8 = ("int8", "fp8", "int16", "fp16", "bf16", "int32", "tf32", "fp32", "fp64")
@@ -73,8 +76,13 @@ class Platform(BaseModel):
 
     @property
     def kind(self) -> str:
-        """``cpu``, ``gpu``, ``npu``, ``tpu``, ``fpga``, ``vliw`` or ``mcu``."""
+        """``cpu``, ``gpu``, ``npu``, ``fpga`` or ``tpu``."""
         return self.specification.kind
+
+    @property
+    def segment(self) -> str | None:
+        """Where such machines stand: one of `roofline.spec.schema.SEGMENTS`; None if the file does not say."""
+        return self.specification.segment
 
     @property
     def year(self) -> int:
@@ -121,6 +129,24 @@ class Platform(BaseModel):
         return max(sizes, default=None)
 
     @property
+    def weight_memory(self) -> Memory | None:
+        """The largest memory in which weights stay from one inference to the next; None where there is none."""
+        holding = [memory for memory in self.memories if memory.holds_weights and memory.capacity]
+        return max(
+            holding,
+            key=lambda memory: memory.capacity.base if memory.capacity else 0,
+            default=None,
+        )
+
+    @property
+    def weight_bandwidth(self) -> float | None:
+        """Bandwidth of what weights in excess of `weight_memory` cross, in B/s; None where nothing holds weights."""
+        memory = self.weight_memory
+        if memory is None:
+            return None
+        return self.host_bandwidth if memory.excess_from == "host_link" else self.bandwidth
+
+    @property
     def host_bandwidth(self) -> float | None:
         """Bandwidth of the link to the host in one direction, in B/s; None if the file does not say."""
         link = self.specification.host_link
@@ -139,8 +165,14 @@ class Platform(BaseModel):
         return None if idle is None else idle.base
 
     @property
+    def full_power(self) -> float | None:
+        """Power under a network that keeps the arithmetic busy, in W; None if the file does not say."""
+        full = self.specification.power.full
+        return None if full is None else full.base
+
+    @property
     def price(self) -> float | None:
-        """What one cost, in USD; None if the file does not say."""
+        """What one cost, in USD; None if the file does not say. What one is, `specification.price.of` tells."""
         price = self.specification.price
         return None if price is None else price.base
 
@@ -156,9 +188,9 @@ class Platform(BaseModel):
         return self.specification.skips_zeros
 
     @property
-    def profile(self) -> Profile | None:
-        """What microbenchmarks measured on the machine; None before `roofline calibrate`."""
-        return self.specification.profile
+    def profiles(self) -> Mapping[str, Profile]:
+        """What microbenchmarks measured on the machine, by ``backend/version/threads/datatype``."""
+        return self.specification.profiles
 
     def has(self, datatype: str) -> bool:
         """Return whether the machine has arithmetic for a datatype."""
@@ -281,20 +313,25 @@ def in_mode(specification: Specification, mode: str | None) -> Platform:
         hint = did_you_mean(chosen, modes) or f"Modes: {known}"
         raise PlatformError(f"platform {key!r} has no mode {chosen!r}", repair=hint)
     override = modes[chosen]
-    power = specification.power
-    if override.power is not None:
-        power = power.model_copy(
-            update={
-                name: value
-                for name in ("tdp", "idle")
-                if (value := getattr(override.power, name)) is not None
-            }
-        )
     merged = specification.model_copy(
         update={
             "peaks": FrozenDict({**specification.peaks, **override.peaks}),
+            "compute_units": FrozenDict({**specification.compute_units, **override.compute_units}),
+            "clocks": _over(specification.clocks, override.clocks),
             "memories": override.memories or specification.memories,
-            "power": power,
+            "power": _over(specification.power, override.power),
         }
     )
     return Platform(specification=merged, mode=chosen)
+
+
+def _over(figures: Figures, override: Figures | None) -> Figures:
+    """Return figures with those that another set states in their place."""
+    if override is None:
+        return figures
+    stated = {
+        name: value
+        for name in type(override).model_fields
+        if (value := getattr(override, name)) is not None
+    }
+    return figures.model_copy(update=stated)

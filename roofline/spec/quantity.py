@@ -19,9 +19,10 @@ from roofline.errors import UnitError
 from roofline.spec._frozen import Strict
 from roofline.units import UNITS, to_base
 
-Kind = Literal["datasheet", "derived", "measured", "estimated"]
-"""How a number is known: printed by its source; computed from numbers the source prints (the arithmetic is in the
-note); measured on the machine; or a guess, which says that it is one."""
+Kind = Literal["datasheet", "published", "derived", "measured", "estimated"]
+"""How a number is known: printed by the machine's maker; printed by someone else, as a database, a paper or a review;
+computed from numbers the source prints (the arithmetic is in the note); measured on the machine; or a guess, which says
+that it is one."""
 
 
 def _number(value: Any) -> Any:
@@ -89,7 +90,7 @@ class Quantity(Strict):
     unit: str
     """The unit, spelled as in the table of units."""
     kind: Kind
-    """How the number is known: `datasheet`, `derived`, `measured` or `estimated`."""
+    """How the number is known: `datasheet`, `published`, `derived`, `measured` or `estimated`."""
     source: str
     """Key of an entry of `sources`."""
     note: str | None = None
@@ -168,16 +169,55 @@ class Time(Quantity):
     dimension: ClassVar[str] = "time"
 
 
+class Frequency(Quantity):
+    """Cycles per second."""
+
+    dimension: ClassVar[str] = "frequency"
+
+
+class TransferRate(Quantity):
+    """Transfers per second on one wire; twice the clock of a memory that transfers on both edges."""
+
+    dimension: ClassVar[str] = "transfer rate"
+
+
+class Width(Quantity):
+    """Bits side by side."""
+
+    dimension: ClassVar[str] = "width"
+
+
 class Ratio(Quantity):
     """A number without a dimension; its unit is written `1`."""
 
     dimension: ClassVar[str] = "ratio"
 
 
+class Count(Ratio):
+    """How many there are; its unit is written `1`."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Count:
+        if self.value != int(self.value):
+            raise PydanticCustomError(
+                "broken_rule",
+                "must be a whole number",
+                {"at": ("value",), "repair": "Count the parts that exist"},
+            )
+        return self
+
+
+Product = Literal["chip", "module", "card", "board", "system"]
+"""What has a price or draws a power: the bare chip; a module to be put on a carrier; a card or stick for a host; a
+board that runs by itself; or a whole computer."""
+
+
 class Money(Quantity):
-    """US dollars, and the month they were asked."""
+    """US dollars, what they buy, and the month they were asked."""
 
     dimension: ClassVar[str] = "price"
 
+    of: Product
+    """What is bought at that price."""
     date: Annotated[str, Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
     """When that was the price: year, year-month or year-month-day."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from roofline.errors import PlatformError
 from roofline.precision import COMPUTE_DATATYPES
 from roofline.spec.reading import UNFILLED
-from roofline.spec.schema import KEY_PATTERN, KEY_REPAIR, MACHINE_KINDS, SCHEMA_VERSION
+from roofline.spec.schema import KEY_PATTERN, KEY_REPAIR, MACHINE_KINDS, SCHEMA_VERSION, SEGMENTS
 
 
 def scaffold(key: str) -> str:
@@ -24,8 +24,8 @@ def scaffold(key: str) -> str:
 #
 # Every number is a quantity: {{value, unit, kind, source, note}}.
 #   unit    as in the datasheet: TOP/s, GOP/s, GB/s, GiB, W, USD (one multiply-accumulate is two operations)
-#   kind    datasheet (printed by its source), derived (computed; the note shows how), measured, or
-#           estimated (a guess that says so)
+#   kind    datasheet (printed by the maker), published (printed by someone else), derived (computed; the note shows
+#           how), measured, or estimated (a guess that says so)
 #   source  a key of the sources at the end of the file
 # A number that is not known is left out.
 
@@ -35,6 +35,8 @@ name: {UNFILLED}
 vendor: {UNFILLED}
 # One of: {", ".join(MACHINE_KINDS)}.
 kind: {UNFILLED}
+# One of: {", ".join(SEGMENTS)}.
+# segment: edge
 # The year it could first be bought.
 year: {UNFILLED}
 # description: One sentence on which configuration this is.
@@ -62,17 +64,27 @@ memories:
     # capacity: {{value: 8, unit: GB, kind: datasheet, source: datasheet}}
   # - name: L2
   #   on_chip: true
+  #   # holds_weights: true   # for a scratchpad in which weights stay between inferences, never for a cache
+  #   # excess_from: host_link   # where the weights that do not fit cross the link to the host each time
   #   capacity: {{value: 2, unit: MiB, kind: datasheet, source: datasheet}}
+
+# compute_units:
+#   cores: {{value: 4, unit: "1", kind: datasheet, source: datasheet}}
+# clocks:
+#   base: {{value: 1.8, unit: GHz, kind: datasheet, source: datasheet}}
+# A peak may then say how it follows, and is checked against that (arithmetic beside its value and unit:
+# {{units: cores, operations_per_cycle: 16, clock: base}}).
 
 # host_link:
 #   name: PCIe 4.0 x16
 #   bandwidth: {{value: 31.51, unit: GB/s, kind: derived, source: datasheet, note: 16 GT/s x 16 x 128/130 / 8}}
 
 # power:
+#   of: board   # chip, module, card, board or system
 #   tdp: {{value: 15, unit: W, kind: datasheet, source: datasheet}}
 #   idle: {{value: 3, unit: W, kind: measured, source: datasheet}}
 
-# price: {{value: 499, unit: USD, kind: datasheet, source: datasheet, date: "2025-01"}}
+# price: {{value: 499, unit: USD, kind: datasheet, source: datasheet, of: board, date: "2025-01"}}
 
 # Which zero weights cost no time: none, "2:4" or unstructured.
 skips_zeros: none

@@ -19,11 +19,15 @@ from roofline.spec.quantity import (
     Bandwidth,
     Capacity,
     ComputeRate,
+    Count,
+    Frequency,
     Money,
     Power,
+    Product,
     Quantity,
-    Ratio,
     Time,
+    TransferRate,
+    Width,
 )
 
 SCHEMA_VERSION = 1
@@ -32,8 +36,17 @@ SCHEMA_VERSION = 1
 CHANGES_SINCE: dict[int, str] = {}
 """For each older version, what to change in a file to bring it up to the next one."""
 
-MachineKind = Literal["cpu", "gpu", "npu", "tpu", "fpga", "vliw", "mcu"]
-"""The kind of machine a network runs on."""
+MachineKind = Literal["cpu", "gpu", "npu", "fpga", "tpu"]
+"""The kind of machine a network runs on; a microcontroller's core is a cpu of that segment."""
+
+Segment = Literal["data centre", "desktop", "laptop", "phone", "edge", "microcontroller"]
+"""Where such machines stand."""
+
+ClockName = Literal["base", "boost", "wide_vectors"]
+"""The name of a clock."""
+
+WeightsFrom = Literal["memory", "host_link"]
+"""What the weights that a memory cannot hold cross: the memory listed before it, or the link to the host."""
 
 ZeroSkipping = Literal["none", "2:4", "unstructured"]
 """Which zero weights cost no time: none; two of every four in a row; or any."""
@@ -84,6 +97,8 @@ class Source(Strict):
 
     title: str = Field(min_length=1)
     """Author and title of the document, precise enough to find it."""
+    maker: bool = False
+    """Whether the machine's maker published it; the numbers of others are `published`, not `datasheet`."""
     url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
     """Address of the document."""
     date: str | None = None
@@ -101,9 +116,22 @@ class SparsePeak(ComputeRate):
     """The pattern of zeros it needs."""
 
 
+class Arithmetic(Strict):
+    """How a peak follows from the machine's parts: units × operations per cycle × clock."""
+
+    units: str
+    """Which of the machine's `compute_units`."""
+    operations_per_cycle: float = Field(gt=0, allow_inf_nan=False)
+    """Operations that one of them completes in a cycle on dense operands; one multiply-accumulate is two."""
+    clock: ClockName
+    """At which of the machine's `clocks`."""
+
+
 class Peak(ComputeRate):
     """The most operations per second on dense operands of one datatype."""
 
+    arithmetic: Arithmetic | None = None
+    """How the peak follows from units and clock, where that is known; the two must agree within 2 %."""
     accumulate: Datatype | None = None
     """The datatype sums are kept in, where it changes the rate."""
     sparse: SparsePeak | None = None
@@ -119,68 +147,100 @@ class Memory(Strict):
     """What it is: `HBM2e`, `LPDDR4`, `L2`."""
     bandwidth: Bandwidth | None = None
     """Bytes per second from this level towards the arithmetic; needed for the outermost level."""
+    attained: Bandwidth | None = None
+    """Bytes per second that a streaming benchmark was measured to attain."""
+    bus: Width | None = None
+    """Width of the interface, all channels together; with `transfers` it must give the bandwidth within 2 %."""
+    transfers: TransferRate | None = None
+    """Transfers per second on each wire of the interface."""
+    latency: Time | None = None
+    """Time from asking for a byte until it arrives."""
     capacity: Capacity | None = None
     """Bytes it holds."""
     on_chip: bool = False
     """Whether it lies on the die of the arithmetic."""
+    holds_weights: bool = False
+    """Whether weights that fit stay here from one inference to the next: a scratchpad or block RAM, never a cache."""
+    excess_from: WeightsFrom = "memory"
+    """What the weights in excess of this level cross at every inference; only where it holds weights."""
 
 
-class HostLink(Strict):
-    """The link between the machine and its host, which inputs and results cross."""
+class Link(Strict):
+    """A link of the machine to what is outside it."""
 
     name: str = Field(min_length=1)
-    """What it is: `PCIe 4.0 x16`, `USB 3.0`."""
+    """What it is: `PCIe 4.0 x16`, `USB 3.0`, `NVLink 4`."""
     bandwidth: Bandwidth
     """Bytes per second in one direction."""
+    latency: Time | None = None
+    """Time that a transfer of one byte takes."""
+
+
+class HostLink(Link):
+    """The link between the machine and its host, which inputs and results cross."""
+
+
+class DeviceLink(Link):
+    """The link between machines of this kind that work on one network together."""
+
+    devices: Count | None = None
+    """How many machines one system links so."""
 
 
 class PowerDraw(Strict):
     """Electrical power."""
 
+    of: Product | None = None
+    """What draws it; to be compared with what is bought at `price`."""
     tdp: Power | None = None
     """Thermal design power, board power limit or power budget of the mode."""
     idle: Power | None = None
     """Power at rest, system up."""
+    full: Power | None = None
+    """Power under a network that keeps the arithmetic busy."""
 
 
-class Category(Strict):
-    """How a class of layers runs on the machine, measured by microbenchmarks."""
+class Clocks(Strict):
+    """Clocks of the arithmetic."""
 
-    datatype: Datatype | None = None
-    """The datatype it was measured at; None stands for all."""
-    efficiency: Ratio | None = None
-    """Attained share of the peak of the datatype where arithmetic binds."""
-    rate: ComputeRate | None = None
-    """Attained operations per second where arithmetic binds, instead of an efficiency."""
-    bandwidth: Bandwidth | None = None
-    """Attained bytes per second where memory binds."""
-    overhead: Time | None = None
-    """Time each layer of the class takes on top."""
-    channel_tile: int | None = Field(default=None, ge=1, le=4096)
-    """Output channels are rounded up to a multiple of this before operations are counted."""
-    spread: float | None = Field(default=None, ge=1, le=1000, allow_inf_nan=False)
-    """Geometric spread of the measurements: the true value lies within a factor of this, typically."""
+    base: Frequency | None = None
+    """What the maker guarantees within the power limit."""
+    boost: Frequency | None = None
+    """The most it reaches."""
+    wide_vectors: Frequency | None = None
+    """What all units sustain under the widest vectors or matrix units, where that is slower."""
 
 
 class Profile(Strict):
-    """What microbenchmarks measured on this machine; `roofline calibrate` writes it."""
+    """What microbenchmarks measured on the machine with one backend, version, number of threads and datatype.
 
+    The shape is reserved here and kept to the least: who measured with what, and named figures. The type that models
+    compute with belongs to `roofline.model`, a layer above this one, which reads the figures it knows by name.
+    """
+
+    backend: str = Field(min_length=1)
+    """The backend: `tvm`, `onnxruntime`."""
+    version: str = Field(min_length=1)
+    """The version of the backend."""
+    threads: int = Field(ge=1, le=4096)
+    """How many threads it ran on."""
+    datatype: Datatype
+    """The datatype it ran at."""
     tool: str
     """Program and version that measured."""
     date: str
     """When it measured."""
     conditions: str | None = None
-    """Operating system, clocks, threads, runtime: whatever would change the numbers."""
-    categories: Table[Category] = Field(default_factory=FrozenDict)
-    """Measured behaviour by class of layer (`conv`, `depthwise`, `gemm`, `elementwise`…)."""
-    bandwidths: Table[Bandwidth] = Field(default_factory=FrozenDict)
-    """Attained bandwidth by name of a memory level."""
-    overhead: Time | None = None
-    """Time one inference takes on top of its layers."""
-    constants: Table[Quantity] = Field(default_factory=FrozenDict)
-    """Further measured constants, by name, in any unit of the table."""
+    """Operating system, clocks, governor: whatever else would change the numbers."""
+    figures: Table[Quantity] = Field(default_factory=FrozenDict)
+    """Measured figures by name, in any unit of the table: rates, bandwidths, times, efficiencies."""
     spread: float | None = Field(default=None, ge=1, le=1000, allow_inf_nan=False)
     """Geometric spread of predictions made with this profile on networks it was not fitted to."""
+
+    @property
+    def key(self) -> str:
+        """The name it has among the machine's profiles: ``onnxruntime/1.23.2/2/fp32``."""
+        return f"{self.backend}/{self.version}/{self.threads}/{self.datatype}"
 
 
 def _known_datatypes(peaks: Mapping[str, Peak]) -> Mapping[str, Peak]:
@@ -204,6 +264,10 @@ class Mode(Strict):
     """Clocks or power budget that define the mode."""
     peaks: Peaks = Field(default_factory=FrozenDict)
     """Peaks that replace those of the same datatype."""
+    compute_units: Table[Count] = Field(default_factory=FrozenDict)
+    """Numbers of units that replace those of the same name."""
+    clocks: Clocks | None = None
+    """Clocks that replace those of the same name."""
     memories: tuple[Memory, ...] = ()
     """If given, replaces the whole list of memories."""
     power: PowerDraw | None = None
@@ -217,12 +281,16 @@ class Specification(Strict):
     """Version of this format."""
     key: Key
     """The name used on the command line; a shipped file is named after it."""
+    extends: Key | None = None
+    """A family or another machine, whose entries hold where this file states none; None once they are in place."""
     name: str = Field(min_length=1)
     """The name people know it by."""
     vendor: str = Field(min_length=1)
     """Who makes it."""
     kind: MachineKind
     """What kind of machine it is."""
+    segment: Segment | None = None
+    """Where such machines stand."""
     year: int = Field(ge=1970, le=2100)
     """The year it could first be bought."""
     description: str | None = None
@@ -233,22 +301,32 @@ class Specification(Strict):
     """Datatypes the machine is known to have no arithmetic for."""
     memories: tuple[Memory, ...] = ()
     """Levels of memory, outermost first."""
+    compute_units: Table[Count] = Field(default_factory=FrozenDict)
+    """Parts that compute side by side, by name: `cores`, `sms`, `tensor_cores`, `dpu_cores`."""
+    clocks: Clocks = Clocks()
+    """Clocks of the arithmetic."""
+    simd: Width | None = None
+    """Width of a vector register or lane."""
     host_link: HostLink | None = None
     """The link to the host."""
+    device_link: DeviceLink | None = None
+    """The link to further machines of this kind in one system."""
+    network_link: Link | None = None
+    """The link from one system to the next, for each machine."""
     power: PowerDraw = PowerDraw()
     """Electrical power."""
     price: Money | None = None
     """What one cost."""
     skips_zeros: ZeroSkipping = "none"
     """Which zero weights cost no time."""
-    lanes: Ratio | None = None
+    lanes: Count | None = None
     """How many inferences run side by side, each at its share of the peak (cores of a DPU); 1 if not given."""
     modes: Table[Mode] = Field(default_factory=FrozenDict)
     """Operating modes by name; asked for after a colon: `tx2:maxn`."""
     default_mode: str | None = None
     """The mode that is meant when none is asked for; without it, a mode must be named."""
-    profile: Profile | None = None
-    """What microbenchmarks measured on the machine."""
+    profiles: Table[Profile] = Field(default_factory=FrozenDict)
+    """What microbenchmarks measured on the machine, by `backend/version/threads/datatype`."""
     notes: tuple[str, ...] = ()
     """What a reader must know, conflicts between sources above all."""
     sources: Table[Source] = Field(default_factory=FrozenDict)
@@ -279,6 +357,9 @@ class Specification(Strict):
             )
         return version
 
+
+SEGMENTS: tuple[str, ...] = get_args(Segment)
+"""Every segment."""
 
 MACHINE_KINDS: tuple[str, ...] = get_args(MachineKind)
 """Every kind of machine."""

@@ -26,7 +26,13 @@ def as_yaml(specification: Specification) -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of platform files; the descriptions are the docstrings of the fields."""
+    schema = Specification.model_json_schema()
+    required = schema.pop("required")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Specification.model_json_schema(),
+        **schema,
+        # What a file extends may hold the rest.
+        "if": {"required": ["extends"]},
+        "then": {"required": ["schema_version", "key"]},
+        "else": {"required": required},
     }

@@ -16,9 +16,13 @@ class Cost:
     weights: int = 0
     """Elements of stored weights read."""
     inputs: int = 0
-    """Elements of input-dependent tensors read."""
+    """Elements of input-dependent tensors read, those of a cache aside."""
     outputs: int = 0
-    """Elements written."""
+    """Elements written, those of a cache aside."""
+    cache_read: int = 0
+    """Elements of a key-value cache read: its valid positions."""
+    cache_written: int = 0
+    """Elements of a key-value cache written: its new positions."""
 
     @property
     def ops(self) -> int:
@@ -32,6 +36,8 @@ class Cost:
             self.weights + other.weights,
             self.inputs + other.inputs,
             self.outputs + other.outputs,
+            self.cache_read + other.cache_read,
+            self.cache_written + other.cache_written,
         )
 
     def __mul__(self, times: int) -> Cost:
@@ -41,6 +47,8 @@ class Cost:
             self.weights * times,
             self.inputs * times,
             self.outputs * times,
+            self.cache_read * times,
+            self.cache_written * times,
         )
 
     __rmul__ = __mul__

@@ -4,11 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from roofline.cost import Cost
 from roofline.node import Tensor
 from roofline.ops import Kind
+from roofline.precision import packed_bytes
+
+
+class Use(Enum):
+    """The part that data plays in a layer: whether it is charged once or per item, and at which width."""
+
+    WEIGHT = "weight"
+    """Stored in the model; read once per batch."""
+    INPUT = "input"
+    """A value that depends on an input, read per item."""
+    OUTPUT = "output"
+    CACHE_READ = "cache read"
+    """Valid positions of a key-value cache, read per item."""
+    CACHE_WRITE = "cache write"
+    """New positions of a key-value cache, written per item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Elements of one tensor that a layer reads or writes in one inference."""
+
+    use: Use
+    tensor: Tensor
+    """The whole tensor; its datatype gives the width of an element."""
+    elements: int
+    """Elements that cross the memory interface, all repeats included; of stored tensors, each once. Fewer than the
+    tensor has where rows of a table are looked up, or positions of a cache are valid."""
+    bytes: int
+    """Their bytes as they are stored: packed, or in a sparse format."""
+    parameter: bool = False
+    """Whether they are parameters; scales, zero points and tables of angles are stored too."""
+    rows: bool = False
+    """Whether they are a part of a stored tensor that is looked up; none, where another layer reads it whole."""
+
+
+def access(use: Use, tensor: Tensor, elements: int) -> Access:
+    """Return the access to so many elements of a tensor, packed at its own width; an unknown width adds no bytes."""
+    bits = 0 if tensor.dtype is None else tensor.dtype.bits
+    return Access(use, tensor, elements, packed_bytes(elements, bits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +67,17 @@ class Layer:
     """Stored operands: parameters, and the scales and zero points of quantized ones."""
     outputs: tuple[Tensor, ...] = ()
     weight_bytes: int = 0
-    """Bytes of stored operands read once, at their own datatypes, packed."""
+    """Bytes of stored operands read once, at their own datatypes, packed: of a table that is looked up, the rows."""
     input_bytes: int = 0
+    """Bytes of input-dependent operands read, a cache aside."""
     output_bytes: int = 0
+    """Bytes of results written, a cache aside."""
+    cache_read_bytes: int = 0
+    """Bytes of the valid positions of a key-value cache that are read."""
+    cache_written_bytes: int = 0
+    """Bytes of the new positions of a key-value cache."""
+    accesses: tuple[Access, ...] = ()
+    """What the bytes above are made of, tensor by tensor; empty for a layer that has totals only."""
     parameters: int = 0
     """Stored weight elements; scales and zero points are not parameters."""
     trainable_parameters: int = 0
@@ -54,5 +102,10 @@ class Layer:
 
     @property
     def traffic_bytes(self) -> int:
-        """Weights, inputs and outputs, in bytes, for one inference."""
-        return self.weight_bytes + self.input_bytes + self.output_bytes
+        """Weights, inputs, outputs and cache, in bytes, for one inference."""
+        return self.weight_bytes + self.input_bytes + self.output_bytes + self.cache_bytes
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of a key-value cache that are read and written in one inference."""
+        return self.cache_read_bytes + self.cache_written_bytes

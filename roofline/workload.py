@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.cost import Cost
 from roofline.errors import CompressionError, MissingPackageError, OptionError, did_you_mean
 from roofline.graph.totals.census import Census
-from roofline.layer import Layer
+from roofline.layer import Layer, Use
 from roofline.node import Tensor
 from roofline.ops import Kind
 from roofline.registry import Registry
@@ -140,8 +140,9 @@ class Workload:
         """Return the bytes that cross the memory interface in one inference.
 
         Args:
-            assumption: ``weights`` (weights once per inference), ``weights_io`` (and the network's own inputs and
-                outputs), ``fused`` (per fused layer its weights, inputs and outputs) or ``unfused`` (per ONNX node).
+            assumption: ``weights`` (weights once per inference, of tables that are looked up the rows, and what is
+                read and written of a key-value cache), ``weights_io`` (and the network's own inputs and outputs),
+                ``fused`` (per fused layer its weights, inputs, outputs and cache) or ``unfused`` (per ONNX node).
 
         Raises:
             OptionError: The assumption's name is not known.
@@ -149,14 +150,12 @@ class Workload:
         layers = (
             self.layers if assumption == "unfused" or not self.fused_layers else self.fused_layers
         )
-        # A stored tensor that several layers share is read once; one in a branch not taken is not read.
-        weights = sum(layer.weight_bytes for layer in layers)
-        weights = min(weights, self.weight_bytes) if self.weight_bytes else weights
+        weights = self.weight_read_bytes(layers) + sum(layer.cache_bytes for layer in layers)
         match assumption:
             case "weights":
                 return weights
             case "weights_io":
-                return weights + sum(tensor.bytes or 0 for tensor in (*self.inputs, *self.outputs))
+                return weights + self.io_bytes
             case "fused" | "unfused":
                 return weights + sum(layer.input_bytes + layer.output_bytes for layer in layers)
             case _:
@@ -165,6 +164,56 @@ class Workload:
                     or f"Known: {', '.join(TRAFFIC_ASSUMPTIONS)}"
                 )
                 raise OptionError(f"unknown traffic assumption {assumption!r}", repair=hint)
+
+    @property
+    def cache_names(self) -> frozenset[str]:
+        """Names of the values that are a key-value cache: handed in, grown in place and handed out."""
+        return frozenset(
+            access.tensor.name
+            for layer in self.layers
+            if layer.cache_bytes
+            for access in layer.accesses
+            if access.use in (Use.CACHE_READ, Use.CACHE_WRITE)
+        )
+
+    @property
+    def io_bytes(self) -> int:
+        """Bytes of the network's own inputs and outputs, a cache aside; unknown sizes count nothing."""
+        cached = self.cache_names
+        return sum(
+            tensor.bytes or 0
+            for tensor in (*self.inputs, *self.outputs)
+            if tensor.name not in cached
+        )
+
+    def weight_read_bytes(self, layers: Sequence[Layer] | None = None) -> int:
+        """Return the bytes of stored tensors that one inference reads, each once however many layers share it.
+
+        Args:
+            layers: The view that reads them; the executed nodes unless given.
+        """
+        found: dict[str, int] = {}
+        rows: dict[str, int] = {}
+        limit: dict[str, int] = {}
+        bare = 0
+        for layer in self.layers if layers is None else layers:
+            if not layer.accesses:
+                bare += layer.weight_bytes
+            for access in layer.accesses:
+                name = access.tensor.name
+                if access.use is not Use.WEIGHT:
+                    continue
+                if access.rows:
+                    rows[name] = rows.get(name, 0) + access.bytes
+                    limit[name] = access.tensor.bytes or access.bytes
+                else:
+                    found[name] = max(found.get(name, 0), access.bytes)
+        looked_up = sum(min(size, limit[name]) for name, size in rows.items() if name not in found)
+        return (
+            sum(found.values())
+            + looked_up
+            + (min(bare, self.weight_bytes) if self.weight_bytes else bare)
+        )
 
     def intensity(self, assumption: str = "fused") -> float:
         """Return operations per byte under a traffic assumption; infinite when nothing crosses the interface.
@@ -319,6 +368,8 @@ def row_of(layer: Layer) -> dict[str, Any]:
         "weight_bytes": layer.weight_bytes,
         "input_bytes": layer.input_bytes,
         "output_bytes": layer.output_bytes,
+        "cache_read_bytes": layer.cache_read_bytes,
+        "cache_written_bytes": layer.cache_written_bytes,
         "datatype": layer.datatype,
         "repeats": layer.repeats,
         "unknown": layer.unknown,

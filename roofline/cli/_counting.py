@@ -24,7 +24,7 @@ CONVENTIONS = {
 """How counts are meant, in every output."""
 
 TRAFFIC = {
-    "weights": "weights once per inference",
+    "weights": "weights once per inference (of tables the rows that are looked up), and the key-value cache",
     "weights_io": "weights, network inputs and outputs",
     "fused": "weights, inputs and outputs of each fused layer",
     "unfused": "weights, inputs and outputs of each ONNX node",
@@ -56,8 +56,7 @@ def totals(workload: Workload) -> dict[str, Any]:
     intensity: dict[str, float | None] = {
         name: workload.intensity(name) for name in TRAFFIC_ASSUMPTIONS
     }
-    io_bytes = sum(tensor.bytes or 0 for tensor in (*workload.inputs, *workload.outputs))
-    intensity["resident"] = workload.ops / io_bytes if io_bytes else None
+    intensity["resident"] = workload.ops / workload.io_bytes if workload.io_bytes else None
     cost = workload.cost
     return {
         "macs": cost.macs,
@@ -241,6 +240,8 @@ _COMPARED = (
     "weight_bytes",
     "input_bytes",
     "output_bytes",
+    "cache_read_bytes",
+    "cache_written_bytes",
     "datatype",
 )
 
@@ -293,6 +294,8 @@ def _layer_row(layer: Layer, fused: bool) -> dict[str, Any]:
         "weight_bytes": layer.weight_bytes,
         "input_bytes": layer.input_bytes,
         "output_bytes": layer.output_bytes,
+        "cache_read_bytes": layer.cache_read_bytes,
+        "cache_written_bytes": layer.cache_written_bytes,
         "intensity": layer.cost.ops / layer.traffic_bytes if layer.traffic_bytes else None,
         "datatype": layer.datatype,
         "repeats": layer.repeats,

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from roofline.compress.formats import WeightShape, formats
 from roofline.compress.sparsity import zero_count
-from roofline.layer import Layer
+from roofline.layer import Access, Layer, Use
 from roofline.node import Tensor
 from roofline.ops import Kind
-from roofline.precision import DataType, Precision
+from roofline.precision import DataType, Precision, packed_bytes
 from roofline.workload import Workload
 
 
@@ -114,27 +114,47 @@ def peak(workload: Workload) -> int:
 
 def _retyped(layer: Layer, change: Change) -> Layer:
     asked = change.layer(layer)
-    weights = (
-        layer.weights
-        if asked is None
-        else tuple(_weight(layer, t, asked, change) for t in layer.weights)
-    )
-    inputs, outputs = _activations(layer.inputs, change), _activations(layer.outputs, change)
-    before = sum(stored_bytes(layer, tensor) for tensor in layer.weights)
-    after = sum(stored_bytes(layer, tensor) for tensor in weights)
+    weights = layer.weights
+    if asked is not None:
+        weights = tuple(_weight(layer, tensor, asked, change) for tensor in weights)
+    accesses = tuple(_accessed(layer, entry, asked, change) for entry in layer.accesses)
+    gained = dict.fromkeys(Use, 0)
+    for before, after in zip(layer.accesses, accesses, strict=True):
+        gained[before.use] += after.bytes - before.bytes
     if asked is not None and not layer.weights and layer.parameters:
-        after = -(-layer.parameters * asked.weight_bits // 8)
-        before = layer.weight_bytes
+        # A published total is one bag of weights.
+        gained[Use.WEIGHT] += (
+            packed_bytes(layer.parameters, asked.weight_bits) - layer.weight_bytes
+        )
     return replace(
         layer,
         weights=weights,
-        inputs=inputs,
-        outputs=outputs,
-        weight_bytes=layer.weight_bytes + after - before,
-        input_bytes=_scaled(layer.input_bytes, _bytes(layer.inputs), _bytes(inputs)),
-        output_bytes=_scaled(layer.output_bytes, _bytes(layer.outputs), _bytes(outputs)),
+        inputs=_activations(layer.inputs, change),
+        outputs=_activations(layer.outputs, change),
+        accesses=accesses,
+        weight_bytes=layer.weight_bytes + gained[Use.WEIGHT],
+        input_bytes=layer.input_bytes + gained[Use.INPUT],
+        output_bytes=layer.output_bytes + gained[Use.OUTPUT],
+        cache_read_bytes=layer.cache_read_bytes + gained[Use.CACHE_READ],
+        cache_written_bytes=layer.cache_written_bytes + gained[Use.CACHE_WRITE],
         datatype=layer.datatype if asked is None or layer.datatype is None else asked.peak,
     )
+
+
+def _accessed(layer: Layer, entry: Access, asked: Precision | None, change: Change) -> Access:
+    """Return an access whose tensor has another datatype, with its bytes counted again."""
+    before = entry.tensor
+    if entry.use is not Use.WEIGHT:
+        after = _activation(before, change)
+    elif asked is None:
+        return entry
+    else:
+        after = _weight(layer, before, asked, change)
+    if after.dtype == before.dtype or after.dtype is None:
+        return entry
+    if entry.use is Use.WEIGHT and not entry.rows:
+        return replace(entry, tensor=after, bytes=stored_bytes(layer, after))
+    return replace(entry, tensor=after, bytes=packed_bytes(entry.elements, after.dtype.bits))
 
 
 def _weight(layer: Layer, tensor: Tensor, asked: Precision, change: Change) -> Tensor:

@@ -9,7 +9,7 @@ from roofline.compress.channels import joined
 from roofline.compress.recount import distinct_weight_bytes, multiplies, stored_bytes
 from roofline.compress.sparsity import Sparsity, count_zeros, zero_count
 from roofline.errors import CompressionError
-from roofline.layer import Layer
+from roofline.layer import Layer, Use
 from roofline.node import Tensor
 from roofline.workload import Workload, transformations
 
@@ -106,6 +106,12 @@ def _sparse(layer: Layer, sparsity: Sparsity, name: str) -> Layer:
     return replace(
         marked,
         weight_bytes=layer.weight_bytes + after - before,
+        accesses=tuple(
+            replace(entry, bytes=stored_bytes(marked, entry.tensor))
+            if entry.use is Use.WEIGHT and multiplies(layer, entry.tensor)
+            else entry
+            for entry in layer.accesses
+        ),
         # Every weight of a convolution or a product is used equally often, so the share of MACs is exact.
         effective_macs=layer.cost.macs - layer.cost.macs * zeros // elements,
     )

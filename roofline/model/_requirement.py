@@ -81,7 +81,7 @@ def requirement(
         for layer in layers
     ]
     activations = {
-        "weights": lambda: [0] * len(layers),
+        "weights": lambda: [layer.cache_bytes for layer in layers],
         "weights_io": lambda: _network_io(workload, layers),
         "fused": lambda: [_moved(layer) for layer in layers],
         "unfused": lambda: [_moved(layer) for layer in layers],
@@ -97,8 +97,7 @@ def requirement(
 
 def total(workload: Workload, required: Requirement) -> Requirement:
     """Return the requirement of the whole network as that of one layer; shared weights are read once."""
-    per_use = sum(layer.weight_bytes for layer in required.layers)
-    weights = min(workload.weight_bytes, per_use) if workload.weight_bytes else per_use
+    weights = workload.weight_read_bytes(required.layers)
     return Requirement(
         (),
         required.ops.sum(keepdims=True),
@@ -109,18 +108,20 @@ def total(workload: Workload, required: Requirement) -> Requirement:
 
 def io_bytes(workload: Workload) -> int:
     """Return the bytes of the network's own inputs and outputs, for its batch; unknown sizes count nothing."""
-    return sum(tensor.bytes or 0 for tensor in (*workload.inputs, *workload.outputs))
+    return workload.io_bytes
 
 
 def _moved(layer: Layer) -> int:
-    return 0 if layer.kind is Kind.VIEW else layer.input_bytes + layer.output_bytes
+    moved = layer.input_bytes + layer.output_bytes + layer.cache_bytes
+    return 0 if layer.kind is Kind.VIEW else moved
 
 
 def _network_io(workload: Workload, layers: Sequence[Layer]) -> list[int]:
-    """Charge each network input to its first reader and each network output to its producer."""
-    charged = [0] * len(layers)
+    """Charge each network input to its first reader and each network output to its producer; a cache to its layer."""
+    charged = [layer.cache_bytes for layer in layers]
     if not layers:
         return charged
+    cached = workload.cache_names
     for tensors, side, order in (
         (workload.inputs, "inputs", range(len(layers))),
         (workload.outputs, "outputs", range(len(layers) - 1, -1, -1)),
@@ -131,7 +132,8 @@ def _network_io(workload: Workload, layers: Sequence[Layer]) -> list[int]:
                 places.setdefault(tensor.name, index)
         edge = 0 if side == "inputs" else len(layers) - 1
         for tensor in tensors:
-            charged[places.get(tensor.name, edge)] += tensor.bytes or 0
+            if tensor.name not in cached:
+                charged[places.get(tensor.name, edge)] += tensor.bytes or 0
     return charged
 
 

@@ -1,5 +1,5 @@
 """What each operator costs: one module per operator family, one row per operator."""
 
-from roofline.ops._registry import Kind, Operator, TensorType, define, lookup, supported
+from roofline.ops._registry import Kind, Moves, Operator, TensorType, define, lookup, supported
 
-__all__ = ["Kind", "Operator", "TensorType", "define", "lookup", "supported"]
+__all__ = ["Kind", "Moves", "Operator", "TensorType", "define", "lookup", "supported"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from roofline.cost import Cost
@@ -44,6 +44,26 @@ ValueFunction = Callable[[Node], Sequence[Array | None]]
 May be called with any operand values absent. An entry of an object array is None when it is unknown."""
 
 
+def _whole() -> Mapping[int, int]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Elements that a call moves where these are not its operands and results whole."""
+
+    reads: Mapping[int, int] = field(default_factory=_whole)
+    """By operand position: rows of a table that are looked up, the part of a tensor that is cut out."""
+    cache_reads: Mapping[int, int] = field(default_factory=_whole)
+    """By operand position: the valid positions of a key-value cache."""
+    cache_writes: Mapping[int, int] = field(default_factory=_whole)
+    """By result position: the new positions of a key-value cache, whose result is the operand grown in place."""
+
+
+MovesFunction = Callable[[Node], Moves]
+"""Returns what one call moves; every dimension of its operands and results is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """One row of the table."""
@@ -62,6 +82,8 @@ class Operator:
     """Operand positions that steer the operator (shapes, axes, bounds): neither parameters nor traffic."""
     statistics: tuple[int, ...] = ()
     """Operand positions that hold running statistics: stored parameters, but not trainable ones."""
+    moves: MovesFunction | None = None
+    """What is read and written in part; None for an operator that moves its operands and results whole."""
 
 
 operators: Registry[Operator] = Registry("operator", "roofline.ops", "roofline.operators")
@@ -90,13 +112,16 @@ def define(
     quantizers: tuple[int, ...] = (),
     settings: tuple[int, ...] = (),
     statistics: tuple[int, ...] = (),
+    moves: MovesFunction | None = None,
 ) -> None:
     """Add operators to the table.
 
     Raises:
         ValueError: An operator is defined twice.
     """
-    row = Operator("", domain, kind, cost, shape, value, weights, quantizers, settings, statistics)
+    row = Operator(
+        "", domain, kind, cost, shape, value, weights, quantizers, settings, statistics, moves
+    )
     for op_type in op_types:
         operators.add(key(op_type, domain), replace(row, op_type=op_type))
 

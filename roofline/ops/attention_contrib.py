@@ -15,6 +15,7 @@ from roofline.node import Node, Shape
 from roofline.ops._attributes import flag, integer, malformed, maybe_integers
 from roofline.ops._counts import has, in_count, in_dims
 from roofline.ops._heads import Heads, head_count, head_size
+from roofline.ops._moves import picked
 from roofline.ops._registry import CostFunction, Kind, ShapeFunction, TensorType, define
 from roofline.ops._shapes import Dim, at_least, dtype, merge, ranked, shape, show, total
 from roofline.ops._values import scalar
@@ -285,4 +286,5 @@ define(
     domain="com.microsoft",
     shape=_relative_type,
     settings=(1, 2),
+    moves=picked(0),
 )

@@ -1,5 +1,7 @@
 """Looking up and writing elements by index: no arithmetic, but one operation per update where a scatter reduces.
 
+A look-up reads the elements it gives, never the whole of what it looks them up in.
+
 Spec: https://onnx.ai/onnx/operators/onnx__Gather.html and its siblings.
 """
 
@@ -13,6 +15,7 @@ from roofline.cost import Cost
 from roofline.node import Array, Node
 from roofline.ops._attributes import choice, integer, malformed
 from roofline.ops._counts import in_count
+from roofline.ops._moves import picked
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import at_least, axis_of, dtype, shape, show, unknown
 from roofline.ops._values import known, one
@@ -96,8 +99,8 @@ def _gather_nd(node: Node) -> Array | None:
     batch = integer(node, "batch_dims", 0)
     lead = array.shape[:batch]
     flat = array.reshape(-1, *array.shape[batch:])
-    rows = indices.reshape(flat.shape[0], -1, indices.shape[-1])
-    picked = [item[tuple(row)] for item, table in zip(flat, rows, strict=True) for row in table]
+    places = indices.reshape(flat.shape[0], -1, indices.shape[-1])
+    picked = [item[tuple(row)] for item, table in zip(flat, places, strict=True) for row in table]
     inner = array.shape[batch + indices.shape[-1] :]
     result = np.empty((len(picked), *inner), array.dtype)
     for place, item in enumerate(picked):
@@ -167,19 +170,14 @@ def _cache_type(node: Node) -> NodeTypes:
     return ((cache, dtype(node, 0)),)
 
 
-define("Gather", kind=Kind.MOVE, shape=_gather_type, value=_gather, weights=(0,))
+define("Gather", kind=Kind.MOVE, shape=_gather_type, value=_gather, weights=(0,), moves=picked(0))
 define(
-    "GatherElements", kind=Kind.MOVE, shape=_elements_type, value=_gather_elements, weights=(0,)
-)
-define("GatherND", kind=Kind.MOVE, shape=_nd_type, value=_gather_nd, weights=(0,))
-define(
-    "GatherND",
-    kind=Kind.MOVE,
-    domain="com.microsoft",
-    shape=_nd_type,
-    value=_gather_nd,
-    weights=(0,),
-)
+    "GatherElements", kind=Kind.MOVE, shape=_elements_type, value=_gather_elements, weights=(0,), moves=picked(0)
+)  # fmt: skip
+for _domain in ("", "com.microsoft"):
+    define(
+        "GatherND", kind=Kind.MOVE, domain=_domain, shape=_nd_type, value=_gather_nd, weights=(0,), moves=picked(0)
+    )  # fmt: skip
 define(
     "Scatter", "ScatterElements", kind=Kind.COMPUTE, cost=_scatter_cost, shape=_scatter_type, value=_scatter_elements,
     weights=(0, 2),

@@ -17,6 +17,7 @@ from roofline.node import Node, Shape
 from roofline.ops._attributes import integer, malformed, operand, required_integer, version
 from roofline.ops._counts import has, in_dims, out_count, per_output
 from roofline.ops._datatypes import FLOAT32, INT32, target_or
+from roofline.ops._moves import picked
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
 from roofline.ops._shapes import at_least, axis_of, dtype, merge, ranked, same, shape
 
@@ -198,7 +199,7 @@ define(
 )  # fmt: skip
 define(
     "EmbedLayerNormalization", kind=Kind.COMPUTE, domain="com.microsoft", cost=_embed_cost, shape=_embed_type,
-    weights=(2, 3, 4, 5, 6),
+    weights=(2, 3, 4, 5, 6), moves=picked(2, 3, 4),
 )  # fmt: skip
 define(
     "QLinearSoftmax", kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(_SOFTMAX + 5),

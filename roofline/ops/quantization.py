@@ -13,13 +13,15 @@ https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
+from math import ceil
 
 from roofline.cost import Cost
 from roofline.node import Node
 from roofline.ops._attributes import integer, malformed, operand, required_integer
-from roofline.ops._counts import has, out_count, per_output
+from roofline.ops._counts import has, in_count, out_count, per_output
 from roofline.ops._datatypes import FLOAT32, UINT8, target_or
-from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._registry import Kind, Moves, TensorType, define
 from roofline.ops._shapes import axis_of, broadcast, dtype, scaled, shape
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.layout import concat_shape
@@ -96,6 +98,17 @@ def _gather_type(node: Node) -> Sequence[TensorType | None]:
     return (((*data[:axis], *indices, *data[axis + 1 :]), dtype(node, 2)),)
 
 
+def _gather_moves(node: Node) -> Moves:
+    """Return the rows looked up, packed as the table is, with the scales and zero points of their blocks."""
+    table = operand(node, 0)
+    packed = 8 // integer(node, "bits", 4) if table.dtype == UINT8 else 1
+    whole = in_count(node, 0) * packed
+    share = Fraction(min(out_count(node), whole), whole or 1)
+    return Moves(
+        {place: ceil(in_count(node, place) * share) for place in (0, 2, 3) if has(node, place)}
+    )
+
+
 for _domain in ("", "com.microsoft"):
     define(
         "QuantizeLinear", kind=Kind.COMPUTE, domain=_domain, cost=_quantize_cost, shape=_quantize_type,
@@ -131,5 +144,5 @@ define(
 )  # fmt: skip
 define(
     "GatherBlockQuantized", kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(DEQUANTIZE), shape=_gather_type,
-    weights=(0,), quantizers=(2, 3), settings=(1,),
+    weights=(0,), quantizers=(2, 3), settings=(1,), moves=_gather_moves,
 )  # fmt: skip

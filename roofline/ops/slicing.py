@@ -19,6 +19,7 @@ from roofline.ops._attributes import (
     operand,
     version,
 )
+from roofline.ops._moves import picked
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import (
     Dim,
@@ -207,8 +208,8 @@ def _crop_type(node: Node) -> NodeTypes:
 
 
 define(
-    "Slice", "DynamicSlice", kind=Kind.MOVE, shape=_slice_type, value=_slice, settings=(1, 2, 3, 4)
-)
+    "Slice", "DynamicSlice", kind=Kind.MOVE, shape=_slice_type, value=_slice, settings=(1, 2, 3, 4), moves=picked(0)
+)  # fmt: skip
 define("Pad", kind=Kind.MOVE, shape=_pad_type, value=_pad, settings=(1, 2, 3))
 define("CenterCropPad", kind=Kind.MOVE, shape=_crop_type, settings=(1,))
 define("Pad", kind=Kind.MOVE, domain="com.microsoft", shape=_pad_type, value=_pad, settings=(1, 2))

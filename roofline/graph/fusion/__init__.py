@@ -7,6 +7,8 @@ each other in a circle. The work is linear in the calls.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from roofline.graph.fusion import _epilogues, _patterns
 from roofline.graph.fusion._datatype import arithmetic, peak_of
 from roofline.graph.fusion._view import Block, View
@@ -42,6 +44,7 @@ def _group(view: View, block: Block) -> Group:
         block.anchor,
         tuple(block.steps),
         _tensors(view, [view.root(flow) for flow in block.flows]),
+        _readers(view, members, block),
         _constants(view, members),
         _tensors(view, _leaving(view, block)),
         _datatype(view, block),
@@ -51,6 +54,21 @@ def _group(view: View, block: Block) -> Group:
 
 def _tensors(view: View, names: list[str]) -> tuple[Tensor, ...]:
     return tuple(view.tensors[name] for name in dict.fromkeys(names) if name in view.tensors)
+
+
+def _readers(
+    view: View, members: tuple[int, ...], block: Block
+) -> Mapping[str, tuple[tuple[int, int], ...]]:
+    """Return which members read what flows in, and at which operand; a view hands on what it shows."""
+    entering = {view.root(flow) for flow in block.flows}
+    found: dict[str, tuple[tuple[int, int], ...]] = {}
+    for place in members:
+        node = view.node(place)
+        shows = any(output is not None and output.name in view.storage for output in node.outputs)
+        for position, operand in enumerate(() if shows else node.operands):
+            if operand is not None and (root := view.root(operand.name)) in entering:
+                found[root] = (*found.get(root, ()), (place, position))
+    return found
 
 
 def _constants(view: View, members: tuple[int, ...]) -> tuple[Tensor, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from roofline.node import Tensor
 
@@ -25,6 +25,10 @@ class Group:
     inputs: tuple[Tensor, ...] = ()
     """Input-dependent values read from outside, as they are stored: a view stands for what it shows, and a
     dequantized value for the quantized one."""
+    readers: Mapping[str, tuple[tuple[int, int], ...]] = field(
+        default_factory=dict[str, "tuple[tuple[int, int], ...]"], compare=False
+    )
+    """The members that work on each of those, by its name: their positions, and at which operand they read it."""
     constants: tuple[Tensor, ...] = ()
     """Operands that depend on no input of the graph, each once."""
     outputs: tuple[Tensor, ...] = ()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from roofline.cost import Cost
 from roofline.graph.fusion.group import Group
 from roofline.graph.totals.costs import CallCost
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
-from roofline.graph.walking.weights import Origins, Stored, weight_bytes
-from roofline.layer import Layer
+from roofline.graph.walking.weights import Origins, Stored
+from roofline.layer import Access, Layer, Use, access
 from roofline.node import Node, Tensor
-from roofline.ops import Kind
-from roofline.precision import DataType, packed_bytes
+from roofline.ops import Kind, Moves
+from roofline.precision import DataType
 
 _PEAK_OF = {
     "uint8": "int8", "uint4": "int4", "uint2": "int2", "int16": "int32", "uint16": "int32", "uint32": "int32",
@@ -66,23 +67,38 @@ def _united(members: Sequence[int], reads: Sequence[Origins]) -> Origins:
     found: dict[str, Stored] = {}
     for place in members:
         for key, stored in reads[place].items():
-            if key not in found or stored.parameter:
+            before = found.get(key)
+            if before is None or (stored.parameter, stored.share) > (
+                before.parameter,
+                before.share,
+            ):
                 found[key] = stored
     return found
 
 
 def _call_layer(resolved: ResolvedNode, call: CallCost, origins: Origins) -> Layer:
     node = resolved.node
+    inputs = _inputs(resolved, call.row.settings)
+    outputs = tuple([tensor for tensor in node.outputs if tensor is not None])
+    moved: list[Access] = []
+    if resolved.dynamic and call.row.kind not in (Kind.VIEW, Kind.CONTROL):
+        moves = moves_of(node, call)
+        readers: dict[str, list[tuple[Moves, int]]] = {}
+        for place, tensor in enumerate(node.operands):
+            if tensor is not None:
+                readers.setdefault(tensor.name, []).append((moves, place))
+        moved += _read(inputs, readers, resolved.repeats)
+        moved += _written(outputs, _caches_written([(node, moves)]), resolved.repeats)
     return _layer(
         name=node.name,
         op_type=node.op_type,
         kind=call.row.kind,
         domain=node.domain,
         cost=call.cost,
-        inputs=_inputs(resolved, call.row.settings),
-        outputs=tuple([tensor for tensor in node.outputs if tensor is not None]),
+        inputs=inputs,
+        outputs=outputs,
         origins=origins,
-        moves=resolved.dynamic and call.row.kind not in (Kind.VIEW, Kind.CONTROL),
+        moved=moved,
         repeats=resolved.repeats,
         note=call.note,
         members=(),
@@ -97,6 +113,19 @@ def _group_layer(
     anchor = graph.nodes[group.anchor].node
     kinds = {call.row.kind for call in calls}
     kind = next((kind for kind in _BY_WEIGHT if kind in kinds), Kind.VIEW)
+    moved: list[Access] = []
+    if kind not in (Kind.VIEW, Kind.CONTROL):
+        moves = {
+            place: moves_of(graph.nodes[place].node, call)
+            for place, call in zip(group.members, calls, strict=True)
+        }
+        readers = {
+            name: [(moves[place], position) for place, position in places]
+            for name, places in group.readers.items()
+        }
+        written = _caches_written([(graph.nodes[place].node, moves[place]) for place in moves])
+        moved += _read(group.inputs, readers, group.repeats)
+        moved += _written(group.outputs, written, group.repeats)
     return _layer(
         name=anchor.name,
         op_type=anchor.op_type,
@@ -106,7 +135,7 @@ def _group_layer(
         inputs=group.inputs,
         outputs=group.outputs,
         origins=origins,
-        moves=kind not in (Kind.VIEW, Kind.CONTROL),
+        moved=moved,
         repeats=group.repeats,
         note=next((call.note for call in calls if call.note), ""),
         members=tuple([graph.nodes[place].node.name for place in group.members]),
@@ -115,38 +144,92 @@ def _group_layer(
     )
 
 
+_WHOLE = Moves()
+
+
+def moves_of(node: Node, call: CallCost) -> Moves:
+    """Return what a call moves in part; nothing is known of one whose sizes are not."""
+    return _WHOLE if call.row.moves is None or call.note else call.row.moves(node)
+
+
+def _read(
+    inputs: Iterable[Tensor], readers: Mapping[str, Sequence[tuple[Moves, int]]], repeats: int
+) -> Iterator[Access]:
+    """Yield what is read of each input: all of it, unless every reader takes a part."""
+    for tensor in inputs:
+        whole = tensor.elements or 0
+        places = readers.get(tensor.name, ())
+        cached = [
+            moves.cache_reads[place] for moves, place in places if place in moves.cache_reads
+        ]
+        if cached and len(cached) == len(places):
+            yield access(Use.CACHE_READ, tensor, max(cached) * repeats)
+            continue
+        parts = [moves.reads.get(place, whole) for moves, place in places]
+        yield access(Use.INPUT, tensor, max(parts, default=whole) * repeats)
+
+
+def _caches_written(calls: Iterable[tuple[Node, Moves]]) -> Mapping[str, int]:
+    """Return the new elements of each cache that calls write, by the name of the result."""
+    return {
+        output.name: elements
+        for node, moves in calls
+        for place, elements in moves.cache_writes.items()
+        if place < len(node.outputs) and (output := node.outputs[place]) is not None
+    }
+
+
+def _written(
+    outputs: Iterable[Tensor], caches: Mapping[str, int], repeats: int
+) -> Iterator[Access]:
+    for tensor in outputs:
+        if tensor.name in caches:
+            yield access(Use.CACHE_WRITE, tensor, caches[tensor.name] * repeats)
+        else:
+            yield access(Use.OUTPUT, tensor, (tensor.elements or 0) * repeats)
+
+
 def _layer(
     *, name: str, op_type: str, kind: Kind, domain: str, cost: Cost, inputs: tuple[Tensor, ...],
-    outputs: tuple[Tensor, ...], origins: Origins, moves: bool, repeats: int, note: str, members: tuple[str, ...],
-    attributes: Mapping[str, object], datatype: str | None,
+    outputs: tuple[Tensor, ...], origins: Origins, moved: Sequence[Access], repeats: int, note: str,
+    members: tuple[str, ...], attributes: Mapping[str, object], datatype: str | None,
 ) -> Layer:  # fmt: skip
     stored = tuple(origins.values())
-    parameters = trainable = stored_bytes = 0
+    parameters = trainable = 0
     for entry in stored:
-        stored_bytes += weight_bytes(entry)
         if entry.parameter:
             parameters += entry.elements
             trainable += 0 if entry.statistic else entry.elements
-    read_elements, read_bytes = _sizes(inputs) if moves else (0, 0)
-    written_elements, written_bytes = _sizes(outputs) if moves else (0, 0)
+    accesses = (*(_weight_access(key, entry) for key, entry in origins.items()), *moved)
+    elements = dict.fromkeys(Use, 0)
+    sizes = dict.fromkeys(Use, 0)
+    for entry in accesses:
+        if entry.use is not Use.WEIGHT or entry.parameter:
+            elements[entry.use] += entry.elements
+        sizes[entry.use] += entry.bytes
     return Layer(
         name=name,
         op_type=op_type,
         cost=Cost(
             cost.macs,
             cost.other_ops,
-            parameters,
-            read_elements * repeats,
-            written_elements * repeats,
+            elements[Use.WEIGHT],
+            elements[Use.INPUT],
+            elements[Use.OUTPUT],
+            elements[Use.CACHE_READ],
+            elements[Use.CACHE_WRITE],
         ),
         kind=kind,
         domain=domain,
         inputs=inputs,
         weights=tuple(entry.tensor for entry in stored),
         outputs=outputs,
-        weight_bytes=stored_bytes,
-        input_bytes=read_bytes * repeats,
-        output_bytes=written_bytes * repeats,
+        weight_bytes=sizes[Use.WEIGHT],
+        input_bytes=sizes[Use.INPUT],
+        output_bytes=sizes[Use.OUTPUT],
+        cache_read_bytes=sizes[Use.CACHE_READ],
+        cache_written_bytes=sizes[Use.CACHE_WRITE],
+        accesses=accesses,
         parameters=parameters,
         trainable_parameters=trainable,
         datatype=datatype,
@@ -158,16 +241,17 @@ def _layer(
     )
 
 
-def _sizes(tensors: Iterable[Tensor]) -> tuple[int, int]:
-    """Return elements and bytes of tensors; one of unknown size adds nothing."""
-    elements = size = 0
-    for tensor in tensors:
-        count = tensor.elements
-        if count is not None:
-            elements += count
-            if tensor.dtype is not None:
-                size += packed_bytes(count, tensor.dtype.bits)
-    return elements, size
+def _weight_access(key: str, entry: Stored) -> Access:
+    """Return the reading of a stored tensor under the name it is stored by, which calls of a function share."""
+    tensor = entry.tensor if entry.tensor.name == key else replace(entry.tensor, name=key)
+    return Access(
+        Use.WEIGHT,
+        tensor,
+        entry.read_elements,
+        entry.read_bytes,
+        entry.parameter,
+        entry.share != 1,
+    )
 
 
 def _inputs(resolved: ResolvedNode, settings: tuple[int, ...]) -> tuple[Tensor, ...]:

@@ -1,11 +1,18 @@
-"""Which stored tensors a call reads as weights, through constant Transpose, Reshape, DequantizeLinear and the like."""
+"""Which stored tensors a call reads as weights, through constant Transpose, Reshape, DequantizeLinear and the like.
+
+Of a table that is looked up a call reads rows. Where another call reads the same table whole (an embedding that is also
+the output projection), the rows are part of that reading.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
+from roofline.errors import ModelError
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.node import Node, Tensor
 from roofline.ops import Operator, lookup
@@ -31,6 +38,8 @@ class Stored:
     """False for scales and zero points."""
     statistic: bool = False
     """Running statistics: stored, not trained."""
+    share: Fraction = Fraction(1)
+    """Which part of it the call reads."""
 
     @property
     def bytes(self) -> int:
@@ -38,6 +47,16 @@ class Stored:
         tensor = self.tensor
         count = tensor.elements or 0
         return packed_bytes(count, tensor.dtype.bits) if tensor.dtype is not None else 0
+
+    @property
+    def read_elements(self) -> int:
+        """Weight elements that the call reads."""
+        return ceil(self.elements * self.share)
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes that the call reads: a single scale or zero point adds none."""
+        return ceil(weight_bytes(self) * self.share)
 
 
 Origins = Mapping[str, Stored]
@@ -61,9 +80,10 @@ class Weights:
         """
         node, row = resolved.node, lookup(resolved.node)
         found: dict[str, Stored] = {}
+        parts = _parts(resolved, row)
         for place, tensor in _weighing(node, row):
             if tensor.constant:
-                self._gather(found, node, row, place, tensor)
+                self._gather(found, node, row, place, tensor, parts.get(place, _ALL))
         if resolved.dynamic:
             return found
         made: Origins = found if node.op_type != "ConstantOfShape" else _NOTHING
@@ -76,12 +96,19 @@ class Weights:
         return _NOTHING
 
     def _gather(
-        self, found: dict[str, Stored], node: Node, row: Operator, place: int, tensor: Tensor
+        self,
+        found: dict[str, Stored],
+        node: Node,
+        row: Operator,
+        place: int,
+        tensor: Tensor,
+        share: Fraction,
     ) -> None:
         scale = place in row.quantizers
         if not tensor.stored:
             for key, origin in self._origins.get(tensor.name, _NOTHING).items():
-                _add(found, key, _demoted(origin) if scale else origin)
+                part = origin if share == 1 else replace(origin, share=origin.share * share)
+                _add(found, key, replace(part, parameter=False) if scale else part)
             return
         if tensor.dtype is None or tensor.elements is None or tensor.dtype.name in _STEERING:
             return
@@ -97,9 +124,33 @@ class Weights:
             found,
             key,
             Stored(
-                key, tensor, _elements(node, tensor), parameter=not scale, statistic=place in row.statistics
+                key, tensor, _elements(node, tensor), parameter=not scale,
+                statistic=place in row.statistics, share=share,
             ),
         )  # fmt: skip
+
+
+_ALL = Fraction(1)
+
+
+def _parts(resolved: ResolvedNode, row: Operator) -> Mapping[int, Fraction]:
+    """Return the part of each operand that a call reads over all its trips, where that is not the whole."""
+    node = resolved.node
+    if row.moves is None or not any(
+        tensor is not None and tensor.constant for tensor in node.operands
+    ):
+        return {}
+    try:
+        reads = row.moves(node).reads
+    except ModelError:
+        # A size that is not known: the call is reported as such, and charged whole.
+        return {}
+    found: dict[int, Fraction] = {}
+    for place, elements in reads.items():
+        tensor = node.operand(place)
+        if tensor is not None and tensor.elements:
+            found[place] = min(Fraction(elements * resolved.repeats, tensor.elements), _ALL)
+    return found
 
 
 def _weighing(node: Node, row: Operator) -> Iterator[tuple[int, Tensor]]:
@@ -126,15 +177,14 @@ def _elements(node: Node, tensor: Tensor) -> int:
     return count * 8 // bits
 
 
-def _demoted(origin: Stored) -> Stored:
-    return Stored(origin.key, origin.tensor, origin.elements, parameter=False)
-
-
 def _add(found: dict[str, Stored], key: str, stored: Stored) -> None:
-    """Add a stored tensor; being a parameter anywhere decides."""
+    """Add a stored tensor; being a parameter anywhere decides, and the largest part that is read."""
     before = found.get(key)
-    if before is None or (stored.parameter and not before.parameter):
+    if before is None:
         found[key] = stored
+    elif (stored.parameter and not before.parameter) or stored.share > before.share:
+        first = stored if stored.parameter or not before.parameter else before
+        found[key] = replace(first, share=max(stored.share, before.share))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +221,27 @@ def weight_bytes(stored: Stored) -> int:
 def reads_of(graph: ResolvedGraph) -> tuple[list[Origins], list[Origins]]:
     """Return what each executed call reads, and what the calls of branches not taken would read."""
     weights = Weights(graph.storage, {tensor.name for tensor in graph.outputs})
-    return [weights.read(node) for node in graph.nodes], [
-        weights.read(node) for node in graph.idle
+    executed = [weights.read(node) for node in graph.nodes]
+    return _without_rows_of_whole(executed), [weights.read(node) for node in graph.idle]
+
+
+def _without_rows_of_whole(reads: list[Origins]) -> list[Origins]:
+    """Return reads in which the rows of a tensor that a call reads whole are read by that call alone."""
+    partial = {key for origins in reads for key, stored in origins.items() if stored.share != 1}
+    whole = {
+        key
+        for origins in (reads if partial else ())
+        for key, stored in origins.items()
+        if key in partial and stored.share == 1
+    }
+    if not whole:
+        return reads
+    return [
+        {
+            key: replace(stored, share=Fraction(0))
+            if key in whole and stored.share != 1
+            else stored
+            for key, stored in origins.items()
+        }
+        for origins in reads
     ]

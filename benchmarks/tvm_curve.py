@@ -24,6 +24,7 @@ from roofline.cli._output import as_csv
 from roofline.validate.backends.tvm import SHIPPED_TILES
 from roofline.validate.measuring.measure import Options, measure
 from roofline.validate.measuring.runnable_model import cache_folder
+from roofline.validate.records.flag import FlagKind
 from roofline.validate.records.record import Measurement, Protocol
 from roofline.writing import write_whole
 
@@ -76,10 +77,10 @@ def _point(
     ceiling = ((before.median_s or 0.0) + (after.median_s or 0.0)) / 2
     spent = made[-1]["tuning_s"] if made else 0.0
     flags = {
-        flag.split(":")[0]
+        flag.kind.value
         for run in (before, tuned, after)
         for flag in run.flags
-        if not flag.startswith("untuned")
+        if flag.kind is not FlagKind.UNTUNED
     }
     return {
         "network": network,

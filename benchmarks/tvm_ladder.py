@@ -22,9 +22,11 @@ from pathlib import Path
 
 import roofline
 from roofline.validate.calibration.calibrate import mode_name
-from roofline.validate.measuring.compressed_model import Wanted, write
+from roofline.validate.measuring.compressed_model import write
 from roofline.validate.measuring.measure import Options, measure
 from roofline.validate.measuring.runnable_model import cache_folder
+from roofline.validate.records.compression import Compression
+from roofline.validate.records.flag import FlagKind
 from roofline.validate.records.record import Measurement, Protocol
 from roofline.writing import write_whole
 
@@ -55,15 +57,18 @@ Rounds = Mapping[str, Sequence[Measurement]]
 
 def timed(network: str, contestants: Sequence[Contestant], given: argparse.Namespace) -> Rounds:
     """Prepare all contestants, then time them in turns."""
-    made = write(Wanted(network, datatype=given.datatype), cache_folder())
+    compression = Compression(datatypes=(given.datatype,) if given.datatype else ())
+    model = network
+    if not compression.nothing:
+        model = str(write(network, compression, cache_folder()))
     protocol = Protocol(sampling_s=given.sampling_s, time_limit_s=600.0)
     base = Options(
-        threads=given.threads, trials=given.trials, variant=made.variant, protocol=protocol
+        threads=given.threads, trials=given.trials, compression=compression, protocol=protocol
     )
 
     def run(one: Contestant, options: Options) -> Measurement:
         asked = replace(options, tuning=one.tuning, algorithm=one.algorithm)
-        return measure(made.model, backend=one.backend, options=asked)
+        return measure(model, backend=one.backend, options=asked)
 
     runs: dict[str, list[Measurement]] = {}
     for one in contestants:
@@ -102,11 +107,11 @@ def ratio(runs: Sequence[Measurement], ceiling: Sequence[Measurement]) -> str:
 def flags(rounds: Rounds) -> str:
     """Return what is doubtful about each contestant, and in how many rounds."""
     counts: Counter[tuple[str, str]] = Counter(
-        (name, flag.split(":")[0])
+        (name, flag.kind.value)
         for name, runs in rounds.items()
         for run in runs
         for flag in run.flags
-        if not flag.startswith("untuned")
+        if flag.kind is not FlagKind.UNTUNED
     )
     parts = [
         f"{name} {flag} ({count} of {len(rounds[name])})" for (name, flag), count in counts.items()
@@ -129,7 +134,7 @@ def ladder(found: Mapping[str, Rounds], platform: str, given: argparse.Namespace
         row += [ratio(rounds["tuned"], ceiling), ratio(rounds["untuned"], ceiling)]
         if machine:
             row += [_share(network, rounds[name], machine) for name in ("tuned", CEILING)]
-        rows.append([*row, rounds["tuned"][-1].executed or "–", flags(rounds)])
+        rows.append([*row, rounds["tuned"][-1].executed.label or "–", flags(rounds)])
     return _lead(found, given) + table(header, rows)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import onnx
 
     from roofline.compress import Request
+    from roofline.validate.records.compression import Compression
     from roofline.workload import Workload
 
 KeepChannelsOption = Annotated[
@@ -131,24 +132,26 @@ def written(
     datatype: Sequence[str] | None = None,
     *,
     dims: Mapping[str, int] | None = None,
-) -> Generator[list[tuple[str, str]]]:
+) -> Generator[list[tuple[str, Compression]]]:
     """Write each model under the compression flags into a folder that lives as long as the context.
 
     Yields:
-        For each model, what to run and the name of its variant; without flags the model itself, ``dense``.
+        For each model, what to run and what was taken from it; without flags the model itself.
 
     Raises:
         RooflineError: A model cannot be compressed so.
     """
+    from roofline.validate.records.compression import Compression, compression_of
+
     if not (keep_channels or sparsity or datatype):
-        yield [(model, "dense") for model in models]
+        yield [(model, Compression()) for model in models]
         return
     from roofline.compress import compress
     from roofline.compress.compressing import serialized
 
     asked = request(keep_channels, sparsity, sparse_format, datatype)
     with tempfile.TemporaryDirectory(prefix="roofline-") as folder:
-        made: list[tuple[str, str]] = []
+        made: list[tuple[str, Compression]] = []
         for place, model in enumerate(models):
             name, whole = with_weights(model, 0)
             done = compress(whole, asked, name=name, dims=dims)
@@ -156,7 +159,7 @@ def written(
             path = Path(folder) / str(place) / f"{name}.onnx"
             path.parent.mkdir()
             path.write_bytes(serialized(done.model))
-            made.append((str(path), done.predicted.variant))
+            made.append((str(path), compression_of(asked)))
         yield made
 
 

@@ -219,7 +219,7 @@ def remarks(runs: Sequence[Measurement]) -> list[str]:
     for run in runs:
         name = f"{run.job.network} on {run.job.backend} {run.job.tuning}".removesuffix(" none")
         notes += [f"{name}: {run.reason}"] if run.reason else []
-        notes += [f"{name}: {flag}" for flag in run.flags]
+        notes += [f"{name}: {flag.label}" for flag in run.flags]
         if run.job.tuning == "tuned" and run.untuned_kernels:
             notes.append(f"{name}: no schedule for {', '.join(run.untuned_kernels)}")
         notes += [f"{name}: {note}" for note in run.notes]

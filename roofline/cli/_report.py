@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roofline.chart import read_rows
 from roofline.errors import RooflineError, TableError
@@ -14,6 +14,10 @@ from roofline.reading import read_head
 from roofline.report import ReportData, load_rows
 from roofline.report.data import Row, check_rows, on_chip
 from roofline.spec import platform
+
+if TYPE_CHECKING:
+    from roofline.spec import Platform
+    from roofline.validate.records.record import Measurement
 
 PUBLISHED = "qutibench"
 """What a user writes for the data of Blott et al. 2021 instead of a file."""
@@ -57,6 +61,7 @@ def stored(path: Path) -> list[dict[str, Any]]:
     from roofline.validate.records.store import Store
 
     rows: list[dict[str, Any]] = []
+    predictions = _Predictions()
     with Store(path) as store:
         for run in store.records():
             reported, job = run.reported, run.job
@@ -65,38 +70,54 @@ def stored(path: Path) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "platform": run.machine or "this machine", "network": job.network, "datatype": run.operands,
-                    "pruning": job.variant, "batch": job.batch, "backend": backend_label(run),
+                    "pruning": job.compression.label, "batch": job.batch, "backend": backend_label(run),
                     "measured_fps": run.throughput_fps if run.ok else None,
                     "latency_ms": 1e3 * run.median_s if run.ok and run.median_s else None,
                     "power_w": reported.power_w if reported else None,
                     "accuracy": 100 * reported.accuracy if reported and reported.accuracy else None,
-                    "flag": "; ".join([*flags, *run.flags]),
+                    "flag": "; ".join([*flags, *(flag.label for flag in run.flags)]),
                     "source": reported.source if reported else "measured",
-                    **_predicted(job.network, job.variant, run.machine, run.operands, job.batch),
+                    **predictions.of(run),
                 }
             )  # fmt: skip
     return rows
 
 
-@cache
-def _predicted(
-    network: str, variant: str, machine: str, datatype: str, batch: int
-) -> Mapping[str, Any]:
-    """Return what Equation 1 predicts for a run; nothing where its network, variant or machine is not known."""
-    from roofline import load, predict
+class _Predictions:
+    """What Equation 1 predicts for runs; each network is counted, each machine read and each case predicted once."""
 
-    kind, _, share = variant.partition("=")
-    if variant != "dense" and kind != "keep-channels":
-        return {}
-    try:
-        work = load(network).under(pruning=float(share) if share else None)
-        found = predict(work, platform(machine), datatype=datatype, batch=batch)
-    except (RooflineError, ValueError):
-        return {}
-    return {
-        "predicted_fps": found.throughput_fps, "peak_fps": found.peak_fps, "bound": found.bound.value,
-        "intensity": found.intensity,
-    }  # fmt: skip
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str, str, int], Mapping[str, Any]] = {}
+
+    def of(self, run: Measurement) -> Mapping[str, Any]:
+        """Return the prediction's columns; nothing where network, compression or machine is not known."""
+        job = run.job
+        key = (job.network, job.compression.label, run.machine, run.operands, job.batch)
+        if key not in self._known:
+            self._known[key] = self._predicted(run)
+        return self._known[key]
+
+    def _predicted(self, run: Measurement) -> Mapping[str, Any]:
+        from roofline import predict
+        from roofline.validate.analysis.counted import counted
+
+        job = run.job
+        if job.compression.other or job.compression.sparsity or job.compression.sparse_layers:
+            return {}
+        try:
+            work = counted(job.network, job.compression, "", 1)
+            found = predict(work, _machine(run.machine), datatype=run.operands, batch=job.batch)
+        except (RooflineError, ValueError):
+            return {}
+        return {
+            "predicted_fps": found.throughput_fps, "peak_fps": found.peak_fps, "bound": found.bound.value,
+            "intensity": found.intensity,
+        }  # fmt: skip
+
+
+@cache
+def _machine(key: str) -> Platform:
+    return platform(key)
 
 
 def _stated(path: Path) -> list[dict[str, Any]]:

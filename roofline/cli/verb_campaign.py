@@ -343,7 +343,7 @@ def _summary(found: State, form: Format) -> str:
 def _cells(point: Point, record: Measurement) -> dict[str, Any]:
     row = cells(record)
     kept = {name: row[name] for name in ("batch", "threads", "fps", "median ms", "status")}
-    emulated = " (emulated)" if "emulated" in record.executed else ""
+    emulated = " (emulated)" if record.executed.emulated else ""
     return {
         "network": row["network"],
         "compression": point.compression,

@@ -128,10 +128,10 @@ def measure(
         written(models, *flags, dims=parse_dims(dim)) as variants,
         Store(store or default_store()) as kept,
     ):
-        for shown, (model, variant) in zip(models, variants, strict=True):
+        for shown, (model, compression) in zip(models, variants, strict=True):
             for name, asked in chosen.items():
                 with progress(f"{shown} on {name}") as report:
-                    compressed = replace(asked, variant=variant)
+                    compressed = replace(asked, compression=compression)
                     record = run(model, backend=name, options=compressed, report=report)
                 kept.add(record)
                 done.append(record)

@@ -138,11 +138,14 @@ def validate(
         written(models, *flags, dims=parse_dims(dim)) as variants,
         Store(store or default_store()) as kept,
     ):
-        for shown, (model, variant) in zip(models, variants, strict=True):
+        for shown, (model, compression) in zip(models, variants, strict=True):
             for name, asked in chosen.items():
                 with progress(f"{shown} on {name}") as report:
                     run = measure(
-                        model, backend=name, options=replace(asked, variant=variant), report=report
+                        model,
+                        backend=name,
+                        options=replace(asked, compression=compression),
+                        report=report,
                     )
                 kept.add(run)
                 measured.append(run)

@@ -11,12 +11,19 @@ import pytest
 import roofline as rl
 from roofline.cli._report import gather
 from roofline.errors import RooflineError
+from roofline.validate.records.compression import parse_compression
 from roofline.validate.records.record import Job, Measurement, Status
 from roofline.validate.records.store import Store
 
 
 def run(network: str, machine: str, variant: str = "dense", **changes: object) -> Measurement:
-    job = Job(network=network, variant=variant, datatype="fp16", batch=1, backend="onnxruntime")
+    job = Job(
+        network=network,
+        compression=parse_compression(variant),
+        datatype="fp16",
+        batch=1,
+        backend="onnxruntime",
+    )
     made = Measurement(job=job, status=Status.OK, machine=machine, samples_s=(0.01, 0.02, 0.03))
     return replace(made, **changes)
 

@@ -14,6 +14,7 @@ from roofline.cli import main
 from roofline.errors import OptionError
 from roofline.validate.analysis.configurations import ROUND_MARGIN, configurations, speedups
 from roofline.validate.campaigns.grid import load
+from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import Environment, Job, Measurement, Status, Turn
 from roofline.validate.records.store import import_csv
 from roofline.validate.studies.dlas.page import SECTIONS, regenerated
@@ -33,9 +34,10 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "dlas.md"
 TABLE = ROOT / "validate" / "campaigns" / "dlas-reduced.results.csv"
 NETWORK = "mobilenet_v1_cifar10"
+FP32 = Executed("fp32")
 
 
-def run(milliseconds, *, samples=None, cpu_share=1.0, executed="fp32", turn=None, **job):
+def run(milliseconds, *, samples=None, cpu_share=1.0, executed=FP32, turn=None, **job):
     taken = tuple(one / 1e3 for one in samples or (milliseconds,) * 20)
     algorithm = job.pop("algorithm", "direct")
     asked = Job(job.pop("network", NETWORK), "tvm", tuning="tuned", algorithm=algorithm, **job)
@@ -156,8 +158,8 @@ def test_a_lead_within_the_interval_decides_nothing():
 
 
 def test_emulated_datatypes_are_called_so():
-    runs = [run(4), run(16, datatype="fp16", executed="fp16, emulated: converted"),
-            run(2, datatype="int8", executed="int8, int32 sums")]  # fmt: skip
+    runs = [run(4), run(16, datatype="fp16", executed=Executed("fp16", emulated=True)),
+            run(2, datatype="int8", executed=Executed("int8", "int32"))]  # fmt: skip
     assert [row["technique"] for row in speedups(configurations(runs))] == [
         "fp16 (emulated)",
         "int8",
@@ -173,7 +175,7 @@ def test_the_last_attempt_counts():
 
 
 def test_shipped_records_lose_digits_of_samples_alone():
-    runs = [run(1.23456789, turn=Turn("a")), run(2, datatype="int8", executed="int8")]
+    runs = [run(1.23456789, turn=Turn("a")), run(2, datatype="int8", executed=Executed("int8"))]
     back = import_csv(as_shipped(runs))
     assert back[0].samples_s == (1.2346e-3,) * 20
     assert back[1] == runs[1]

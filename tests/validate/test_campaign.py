@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from roofline.validate.campaigns.runner import (
     run_tasks,
     state,
 )
+from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.record import Environment, Job, Measurement, Protocol, Status, Turn
 from roofline.validate.records.store import Store
 
@@ -289,7 +291,7 @@ def test_a_run_that_failed_for_want_of_space_is_not_recorded(tmp_path):
     def full(point):
         return replace(
             record(point, status=Status.FAILED),
-            reason="OSError: [Errno 28] No space left on device",
+            failure=Failure(FailureKind.DISK_FULL, "no room"),
         )
 
     with Store(tmp_path / "records.db") as store:
@@ -318,13 +320,17 @@ def test_compression_is_written_run_and_named(small_model, tmp_path, fake_backen
         go(campaign, store, local_measure(folder=tmp_path / "cache"))
         records = state(campaign, store).recorded()
     assert [run.status for run in records] == [Status.OK] * 3, [run.reason for run in records]
-    assert [run.job.variant for run in records] == ["dense", "keep-channels=0.5", "sparsity=0.5"]
+    assert [run.job.compression.label for run in records] == [
+        "dense",
+        "keep-channels=0.5",
+        "sparsity=0.5",
+    ]
     assert {run.job.network for run in records} == {"small"}
     assert len({run.job.model_sha256 for run in records}) == 3
     # Half of the 16 hidden channels go: the written file has 8.
     (pruned,) = [
         path for path in (tmp_path / "cache" / "variants").rglob("small.onnx")
-        if (path.parent / "variant.txt").read_text() == "keep-channels=0.5"
+        if hashlib.sha256(path.read_bytes()).hexdigest() == records[1].job.model_sha256
     ]  # fmt: skip
     import onnx
 

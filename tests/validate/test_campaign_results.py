@@ -9,6 +9,7 @@ import pytest
 from roofline.cli import main
 from roofline.validate.analysis.configurations import KINDS
 from roofline.validate.campaigns.grid import load
+from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import Job, Measurement, Status, Turn
 from roofline.validate.records.store import Store
 
@@ -31,9 +32,9 @@ def _files(tmp_path_factory):
     grid.write_text(CAMPAIGN)
     with Store(store) as kept:
         for number, point in enumerate(load(grid).points, 1):
-            job = Job(point.network, "tvm", variant=point.compression, datatype=point.datatype or "fp32",
+            job = Job(point.network, "tvm", compression=point.recorded, datatype=point.datatype or "fp32",
                       threads=point.threads, tuning=point.tuning, trials=point.trials, algorithm="direct")  # fmt: skip
-            executed = "fp16, emulated: converted" if point.datatype == "fp16" else "fp32"
+            executed = Executed(point.datatype or "fp32", emulated=point.datatype == "fp16")
             kept.add(
                 Measurement(job, Status.OK, machine="here", executed=executed, peak_rss_bytes=10**9,
                             samples_s=(number / 1e3,) * 4, turn=Turn(point.key))

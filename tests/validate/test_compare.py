@@ -7,6 +7,8 @@ import pytest
 from roofline.model import predict
 from roofline.spec import from_mapping, in_mode
 from roofline.validate.analysis.compare import compare, frame
+from roofline.validate.records.compression import parse_compression
+from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import Check, Job, Measurement, Status
 from roofline.workload import Workload
 
@@ -59,9 +61,11 @@ def test_only_the_same_configuration_is_compared(box):
     prediction = predict(NETWORK, box, datatype="fp32")
     others = [
         replace(run(1.0), machine="other"),
-        replace(run(1.0), executed="int8"),
+        replace(run(1.0), executed=Executed("int8")),
         run(1.0, batch=2),
-        replace(run(1.0), job=Job("net", "tvm", variant="keep-channels=0.5")),
+        replace(
+            run(1.0), job=Job("net", "tvm", compression=parse_compression("keep-channels=0.5"))
+        ),
         replace(run(1.0), job=Job("other", "tvm")),
     ]
     assert compare([prediction], others) == ()

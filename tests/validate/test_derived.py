@@ -13,6 +13,7 @@ from roofline.validate.analysis.configurations import (
     speedups,
     tuning_gains,
 )
+from roofline.validate.records.compression import parse_compression
 from roofline.validate.records.record import Job, Measurement, Status
 
 NETWORK = "mobilenet_v1_cifar10"
@@ -43,8 +44,8 @@ def test_rounds_are_taken_together_and_failures_left_out():
 
 def test_the_expectation_is_the_work_that_remains():
     runs = [
-        run(8e-3), run(2e-3, variant="sparsity=0.95,csr"), run(1e-3, datatype="int8"),
-        run(4e-3, variant="keep-channels=0.5"),
+        run(8e-3), run(2e-3, compression=parse_compression("sparsity=0.95,csr")), run(1e-3, datatype="int8"),
+        run(4e-3, compression=parse_compression("keep-channels=0.5")),
     ]  # fmt: skip
     rows = {row["technique"]: row for row in speedups(configurations(runs))}
     # One in twenty multiplications is left; int8 has a quarter of fp32's bits.
@@ -60,9 +61,9 @@ def test_the_expectation_is_the_work_that_remains():
 
 def test_speedups_compare_only_what_is_run_the_same_way():
     runs = [
-        run(8e-3, algorithm="gemm"), run(1e-3, variant="sparsity=0.95,csr"),
+        run(8e-3, algorithm="gemm"), run(1e-3, compression=parse_compression("sparsity=0.95,csr")),
         run(8e-3, algorithm="gemm", threads=2),
-        run(1e-3, variant="sparsity=0.5", algorithm="gemm", tuning="tuned", trials=8),
+        run(1e-3, compression=parse_compression("sparsity=0.5"), algorithm="gemm", tuning="tuned", trials=8),
         run(2e-3, algorithm="gemm", tuning="tuned", trials=16),
     ]  # fmt: skip
     assert speedups(configurations(runs)) == []
@@ -89,7 +90,10 @@ def test_memory_beside_its_prediction():
     # Numbers large enough to stand out of any runtime: what the pruned network saves is what its weights save.
     dense = roofline.load(NETWORK)
     pruned = dense.under(pruning=0.5)
-    runs = [run(1e-3, rss=500_000_000), run(1e-3, variant="keep-channels=0.5", rss=490_000_000)]
+    runs = [
+        run(1e-3, rss=500_000_000),
+        run(1e-3, compression=parse_compression("keep-channels=0.5"), rss=490_000_000),
+    ]
     first, second = footprints(configurations(runs))
     assert first["predicted_mb"] == pytest.approx(
         (dense.weight_bytes + dense.peak_activation_bytes) / 1e6
@@ -102,12 +106,17 @@ def test_memory_beside_its_prediction():
 
 
 def test_a_network_that_is_not_shipped_is_still_compared():
-    runs = [run(4e-3, network="mine"), run(1e-3, network="mine", variant="keep-channels=0.25")]
+    runs = [
+        run(4e-3, network="mine"),
+        run(1e-3, network="mine", compression=parse_compression("keep-channels=0.25")),
+    ]
     (row,) = speedups(configurations(runs))
     assert row["expected_speedup"] == pytest.approx(1 / 0.25)
     assert footprints(configurations([run(1e-3, network="mine", rss=1)])) == []
 
 
 def test_pruned_weights_are_no_work():
-    dense, sparse = configurations([run(1.0), run(1.0, variant="sparsity=0.75,csr")])
+    dense, sparse = configurations(
+        [run(1.0), run(1.0, compression=parse_compression("sparsity=0.75,csr"))]
+    )
     assert macs(sparse) == pytest.approx(macs(dense) / 4)

@@ -14,9 +14,10 @@ from roofline.errors import OptionError
 from roofline.validate.campaigns.fleet import spread
 from roofline.validate.campaigns.grid import Point, load
 from roofline.validate.campaigns.runner import Task
+from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.record import Job, Measurement, Status
 from roofline.validate.records.store import Store
-from roofline.validate.tvm.boards.tracker import LOST, NO_BOARD, BoardError, Tracker, parse_tracker
+from roofline.validate.tvm.boards.tracker import BoardError, Tracker, parse_tracker
 
 MAGIC = struct.pack("<i", 0x2F271)
 SUMMARY = [0, {"queue_info": {}, "server_info": [
@@ -153,25 +154,26 @@ class Boards:
         def run(point):
             with self.lock:
                 if not self.free:
-                    return ended(point, Status.FAILED, f"{NO_BOARD}: all busy")
+                    return ended(point, Status.FAILED, FailureKind.NO_BOARD)
                 board = self.free.pop()
                 self.runs.append((board, point.batch))
             what = behaviour(board, point)
             time.sleep(0.01)
             if what == "dies":
                 self.alive.discard(board)
-                return ended(point, Status.FAILED, f"{LOST}: {board}")
+                return ended(point, Status.FAILED, FailureKind.BOARD_LOST)
             with self.lock:
                 self.free.append(board)
             if what == "hangs":
-                return ended(point, Status.TIMEOUT, "ended after the time limit of 1 s")
-            return ended(point, Status.OK, "")
+                return ended(point, Status.TIMEOUT, FailureKind.TIME_LIMIT)
+            return ended(point, Status.OK)
 
         return run
 
 
-def ended(point, status, reason):
-    return Measurement(Job(point.network, "tvm-rpc", batch=point.batch), status, reason)
+def ended(point, status, kind=None):
+    failure = None if kind is None else Failure(kind, "why")
+    return Measurement(Job(point.network, "tvm-rpc", batch=point.batch), status, failure)
 
 
 def tasks(count):
@@ -216,7 +218,7 @@ def test_a_program_that_ends_every_board_does_not_end_the_fleet(tmp_path):
     _, records = run(tmp_path, boards, lambda board, point: "dies" if point.batch == 5 else "")
     outcome = {record.job.batch: record for record in records}
     assert len(outcome) == 12
-    assert LOST in outcome.pop(5).reason
+    assert outcome.pop(5).failure.kind is FailureKind.BOARD_LOST
     assert all(record.ok for record in outcome.values())
     assert len(boards.alive) == 2
 

@@ -12,6 +12,7 @@ from roofline.errors import OptionError
 from roofline.spec import platform
 from roofline.validate.analysis.configurations import configurations, pairs
 from roofline.validate.analysis.gains import orthogonality_of, predicted_speedup, squares
+from roofline.validate.records.compression import Compression, parse_compression
 from roofline.validate.records.record import Job, Measurement, Status
 
 HALF = "keep-channels=0.5"
@@ -25,14 +26,16 @@ def run(seconds, *, status=Status.OK, **job):
 
 def four():
     return [
-        run(8e-3), run(4e-3, datatype="int8"), run(2e-3, variant=HALF),
-        run(1.25e-3, variant=HALF, datatype="int8"),
+        run(8e-3), run(4e-3, datatype="int8"), run(2e-3, compression=parse_compression(HALF)),
+        run(1.25e-3, compression=parse_compression(HALF), datatype="int8"),
     ]  # fmt: skip
 
 
 def test_a_compute_bound_network_is_predicted_to_gain_its_operations():
     machine = platform("tx2:maxn")
-    found = configurations([run(8e-3), run(4e-3, variant=HALF), run(4e-3, datatype="fp16")])
+    found = configurations(
+        [run(8e-3), run(4e-3, compression=parse_compression(HALF)), run(4e-3, datatype="fp16")]
+    )
     (_, half), (_, narrow) = pairs(found)
     base = found[0]
     dense = roofline.load("cnv_25")
@@ -47,7 +50,9 @@ def test_what_cannot_be_counted_or_run_is_not_predicted():
     base, narrow = configurations([run(8e-3), run(4e-3, datatype="int8")])
     assert not machine.has("int8")
     assert predicted_speedup(base, narrow, machine) is None
-    unknown = configurations([run(8e-3, network="mine"), run(4e-3, network="mine", variant=HALF)])
+    unknown = configurations(
+        [run(8e-3, network="mine"), run(4e-3, network="mine", compression=parse_compression(HALF))]
+    )
     assert predicted_speedup(*unknown, machine) is None
 
 
@@ -67,17 +72,17 @@ def test_four_records_make_a_square():
     ("change", "what"),
     [
         ({"network": "cnv"}, "network"), ({"backend": "onnxruntime"}, "backend"), ({"batch": 2}, "batch"),
-        ({"threads": 2}, "threads"), ({"variant": "dense"}, "pruning"), ({"datatype": "fp32"}, "datatype"),
+        ({"threads": 2}, "threads"), ({"compression": Compression()}, "pruning"), ({"datatype": "fp32"}, "datatype"),
     ],
 )  # fmt: skip
 def test_records_that_are_no_square_are_refused(change, what):
-    last = {"variant": HALF, "datatype": "int8", **change}
+    last = {"compression": parse_compression(HALF), "datatype": "int8", **change}
     with pytest.raises(OptionError, match=f"differ in {what}"):
         orthogonality_of(*four()[:3], run(1e-3, **last))
 
 
 def test_a_failed_record_is_no_corner():
-    failed = run(1e-3, status=Status.FAILED, variant=HALF, datatype="int8")
+    failed = run(1e-3, status=Status.FAILED, compression=parse_compression(HALF), datatype="int8")
     with pytest.raises(OptionError, match="no throughput"):
         orthogonality_of(*four()[:3], failed)
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from roofline.errors import StoreError
+from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.record import Job, Measurement, Status
 from roofline.validate.records.store import (
     STORE_VERSION,
@@ -55,15 +56,6 @@ def test_records_are_chosen_by_column(tmp_path):
         assert [r.job.batch for r in store.records(batch=3, backend="tvm")] == [3]
         with pytest.raises(StoreError, match="no column"):
             list(store.records(**{"1=1; --": "x"}))
-
-
-def test_only_a_job_that_ended_well_is_done(tmp_path):
-    failed = replace(run(1), status=Status.FAILED, samples_s=())
-    with Store(tmp_path / "records.db") as store:
-        store.add(failed)
-        assert not store.has(failed.job.key)
-        store.add(run(1))
-        assert store.has(failed.job.key)
 
 
 def test_a_newer_store_is_refused_and_left_alone(tmp_path):
@@ -202,7 +194,11 @@ def test_processes_that_make_a_store_at_the_same_moment_all_open_it(tmp_path):
 def test_an_export_is_read_back_whole(write, read):
     runs = [
         run(1),
-        replace(run(2), status=Status.FAILED, reason='a "quoted", reason\nof two lines'),
+        replace(
+            run(2),
+            status=Status.FAILED,
+            failure=Failure(FailureKind.ERROR, 'a "quoted", reason\nof two lines'),
+        ),
     ]
     assert read(write(runs)) == runs
 

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from roofline.errors import OptionError, StoreError
+from roofline.validate.records.executed import Executed
+from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.files import exported, import_parquet
 from roofline.validate.records.importers import read_runs
 from roofline.validate.records.importers._registry import Facts
@@ -23,11 +25,11 @@ from roofline.validate.records.store import Store
 RUNS = [
     Measurement(
         Job("mlp", "tvm", options={"a": 1, "b": "x"}, protocol=Protocol(runs=7)), Status.OK,
-        samples_s=(1e-3, 0.1 + 0.2, 3e-9), machine="here", executed="fp32", cpu_s=1.5, wall_s=1.6,
+        samples_s=(1e-3, 0.1 + 0.2, 3e-9), machine="here", executed=Executed("fp32"), cpu_s=1.5, wall_s=1.6,
         check=Check("ort", 1e-6, 1e-7, 1e-3), environment=Environment(versions={"tvm": "0.27"}),
         notes=("a, b", 'c "d"\ne'), turn=Turn("p", 2, 3), timestamp="2026-01-01T00:00:00+00:00",
     ),
-    Measurement(Job("cnv", "onnxruntime", batch=4), Status.FAILED, "why; not"),
+    Measurement(Job("cnv", "onnxruntime", batch=4), Status.FAILED, Failure(FailureKind.ERROR, "why; not")),
 ]  # fmt: skip
 
 

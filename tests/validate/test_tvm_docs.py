@@ -89,6 +89,7 @@ def test_a_table_goes_between_its_markers(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_ratios_are_medians_of_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    from roofline.validate.records.failure import Failure, FailureKind
     from roofline.validate.records.record import Job, Measurement, Status
 
     ladder = script("tvm_ladder", monkeypatch)
@@ -102,7 +103,9 @@ def test_ratios_are_medians_of_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     # Round by round 2, 3 and 10; the ratio of the medians would be 3/2.
     assert ladder.ratio(runs(2.0, 3.0, 20.0), runs(1.0, 1.0, 2.0)) == "3 (2–10)"
     assert ladder.milliseconds(runs(2.0, 3.0, 20.0)) == "3e+03"
-    failed = [Measurement(Job("n", "b"), Status.FAILED, "no such thing")]
+    failed = [
+        Measurement(Job("n", "b"), Status.FAILED, Failure(FailureKind.ERROR, "no such thing"))
+    ]
     assert ladder.ratio(failed, runs(1.0)) == "–"
     assert ladder.milliseconds(failed) == "failed: no such thing"
 

@@ -144,7 +144,7 @@ def test_rewritten_models_run(build, tolerance, executed, note, tmp_path):
     assert record.status is Status.OK, record.reason
     assert record.check.max_rel_error <= tolerance
     assert record.check.informative
-    assert record.executed == executed
+    assert record.executed.label == executed
     assert any(note in said for said in record.notes)
 
 
@@ -161,4 +161,4 @@ def test_bf16_weights_are_not_called_bf16_arithmetic(tmp_path):
     record = on_tvm(model, tmp_path, datatype="bf16")
     assert record.status is Status.OK, record.reason
     assert record.check.max_rel_error <= 1e-6
-    assert record.executed == "fp32, of bf16 weights widened before the run"
+    assert record.executed.label == "fp32, of bf16 weights widened before the run"

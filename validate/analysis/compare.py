@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from roofline.validate.records.flag import joined
 from roofline.validate.records.record import Measurement
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Comparison:
             return "untuned"
         if self.doubtful:
             return "above the bound"
-        return next((flag.partition(":")[0] for flag in run.flags), "")
+        return next((flag.kind.value for flag in run.flags), "")
 
     def record(self) -> dict[str, Any]:
         """Return the comparison as a row, with the unit in each column's name."""
@@ -97,7 +98,7 @@ class Comparison:
             "accuracy": run.accuracy_percent,
             "status": run.status.value,
             "flag": self.flag,
-            "flags": "; ".join(run.flags),
+            "flags": joined(run.flags),
             "explanation": self.explanation or run.reason,
         }
 
@@ -134,7 +135,7 @@ def compare(
     runs: dict[tuple[str, str, str, int, str], list[Measurement]] = {}
     for run in measurements:
         job = run.job
-        key = (job.network, job.variant, run.machine, job.batch, run.operands)
+        key = (job.network, job.compression.label, run.machine, job.batch, run.operands)
         runs.setdefault(key, []).append(run)
     machines = platforms or {}
     return tuple(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import RooflineError
 from roofline.precision import DATATYPES
+from roofline.validate.analysis.counted import counted
 from roofline.validate.analysis.gains import squares
+from roofline.validate.records.compression import Compression
+from roofline.validate.records.executed import Executed
+from roofline.validate.records.flag import joined
 from roofline.validate.records.record import Measurement
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ class Ran:
     """``dense``, ``channel pruning``, ``weight pruning``, a datatype, or several joined with ``+``."""
     removed: float
     """Share of channels or weights that pruning took; 0 for none."""
-    variant: str
+    compression: Compression
     datatype: str
     backend: str
     algorithm: str
@@ -45,15 +48,20 @@ class Ran:
     low_s: float
     """Shortest time that the samples and the number of rounds leave possible; see `_interval`."""
     high_s: float
-    executed: str = ""
-    """Datatype the arithmetic really ran in, in the backend's words."""
+    executed: Executed = field(default_factory=Executed)
+    """What the arithmetic really ran in."""
     disturbed: str = ""
     """What disturbed one of its runs; empty when nothing did."""
 
     @property
+    def variant(self) -> str:
+        """What was taken from the network, in a few words."""
+        return self.compression.label
+
+    @property
     def emulated(self) -> bool:
         """Whether the processor has no arithmetic of this datatype and computed in another."""
-        return "emulated" in self.executed
+        return self.executed.emulated
 
     @property
     def shown_technique(self) -> str:
@@ -70,7 +78,7 @@ class Ran:
         """
         bits = DATATYPES["fp32"].bits / _bits(self.datatype)
         try:
-            dense = _workload(self.network, "dense", "fp32", 1).macs
+            dense = counted(self.network, Compression(), "fp32", 1).macs
             return bits * dense / macs(self)
         except RooflineError:
             # A network that is not shipped cannot be counted here: the share that is named must do.
@@ -99,7 +107,7 @@ class Ran:
         Raises:
             RooflineError: The network is not shipped, or cannot be counted so.
         """
-        return _workload(self.network, self.variant, self.datatype, 1)
+        return counted(self.network, self.compression, self.datatype, 1)
 
     def beside(self, *ignored: str) -> tuple[Any, ...]:
         """Return a key that configurations share which differ in nothing but the fields named."""
@@ -126,26 +134,27 @@ def configurations(runs: Iterable[Measurement], *, shortest: bool = False) -> tu
         job = run.job
         # Machines are named by the records; a board's or a host's name stands in where none is given.
         place = run.machine or run.environment.host
-        key = (job.network, job.variant, job.datatype, job.backend, job.algorithm, job.tuning,
+        key = (job.network, job.compression.label, job.datatype, job.backend, job.algorithm, job.tuning,
                job.trials, job.tuning_budget_s, job.batch, job.threads, place)  # fmt: skip
         found.setdefault(key, []).append(run)
     return tuple(_ran(key, group, shortest=shortest) for key, group in found.items())
 
 
 def _ran(key: tuple[Any, ...], group: Sequence[Measurement], *, shortest: bool) -> Ran:
-    (network, variant, datatype, backend, algorithm, tuning, trials, budget_s, batch, threads,
+    (network, _, datatype, backend, algorithm, tuning, trials, budget_s, batch, threads,
      machine) = key  # fmt: skip
     medians = [run.median_s for run in group if run.median_s]
     samples = [run.min_s for run in group if run.min_s]
     seconds = min(samples) if shortest and samples else statistics.median(medians)
     low, high = _around(seconds) if shortest else _interval(group)
-    technique, removed = _technique(variant, datatype)
-    marks = dict.fromkeys(mark for run in group for mark in _marks(run))
+    compression = group[-1].job.compression
+    technique, removed = _technique(compression, datatype)
+    marks = joined(flag for run in group for flag in run.disturbances)
     resident = [run.peak_rss_bytes for run in group if run.peak_rss_bytes]
     return Ran(
-        network, technique, removed, variant, datatype, backend, algorithm, tuning, trials, budget_s,
+        network, technique, removed, compression, datatype, backend, algorithm, tuning, trials, budget_s,
         batch, threads, machine, seconds, min(resident, default=None), len(group), low, high,
-        group[-1].executed, "; ".join(marks),
+        group[-1].executed, marks,
     )  # fmt: skip
 
 
@@ -166,7 +175,7 @@ def _interval(group: Sequence[Measurement]) -> tuple[float, float]:
     lows: list[float] = []
     highs: list[float] = []
     for run in group:
-        tail = 0.0 if _marks(run) else 0.05
+        tail = 0.0 if run.disturbances else 0.05
         median = run.median_s or 0.0
         low, high = run.quantile_s(tail), run.quantile_s(1.0 - tail)
         lows.append(median if low is None else low)
@@ -182,32 +191,18 @@ def _around(seconds: float) -> tuple[float, float]:
     return seconds * (1.0 - ROUND_MARGIN), seconds * (1.0 + ROUND_MARGIN)
 
 
-def _marks(run: Measurement) -> list[str]:
-    return [flag for flag in run.flags if flag.startswith(("disturbed", "waited", "drift"))]
-
-
-def _technique(variant: str, datatype: str) -> tuple[str, float]:
+def _technique(compression: Compression, datatype: str) -> tuple[str, float]:
     names: list[str] = []
     kept = 1.0
-    for word in variant.split():
-        name, _, value = word.partition("=")
-        share = _share(value.partition(",")[0])
-        if name == "keep-channels" and share is not None:
-            names.append(CHANNELS)
-            kept *= share
-        elif name == "sparsity" and share is not None:
-            names.append(WEIGHTS)
-            kept *= 1.0 - share
+    if compression.keep_channels != 1:
+        names.append(CHANNELS)
+        kept *= compression.keep_channels
+    if compression.sparsity:
+        names.append(WEIGHTS)
+        kept *= 1.0 - compression.sparsity
     if datatype not in {"fp32", ""}:
         names.append(datatype)
     return " + ".join(names) or DENSE, 1.0 - kept
-
-
-def _share(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _bits(datatype: str) -> int:
@@ -331,30 +326,10 @@ def footprints(found: Iterable[Ran]) -> list[dict[str, Any]]:
 
 def _required_bytes(one: Ran) -> float | None:
     try:
-        workload = _workload(one.network, one.variant, one.datatype, one.batch)
+        workload = counted(one.network, one.compression, one.datatype, one.batch)
     except RooflineError:
         return None
     return float(workload.weight_bytes + workload.peak_activation_bytes)
-
-
-@cache
-def _workload(network: str, variant: str, datatype: str, batch: int) -> Workload:
-    import roofline
-
-    dense = roofline.load(network, batch=batch)
-    changes: dict[str, Any] = {}
-    for word in variant.split():
-        name, _, value = word.partition("=")
-        share, _, stored = value.partition(",")
-        if name == "keep-channels":
-            changes["pruning"] = float(share)
-        elif name == "sparsity":
-            from roofline.compress import Sparsity
-
-            changes["sparsity"] = Sparsity(float(share), format=stored or "dense")
-    if datatype not in {"fp32", ""}:
-        changes["precision"] = datatype
-    return dense.under(**changes) if changes else dense
 
 
 def macs(one: Ran) -> float:
@@ -363,8 +338,8 @@ def macs(one: Ran) -> float:
     Raises:
         RooflineError: The network is not shipped, or cannot be counted so.
     """
-    workload = _workload(
-        one.network, one.variant if one.technique != WEIGHTS else "dense", "fp32", 1
+    workload = counted(
+        one.network, one.compression if one.technique != WEIGHTS else Compression(), "fp32", 1
     )
     share = (
         1.0 - one.removed if WEIGHTS in one.technique and CHANNELS not in one.technique else 1.0

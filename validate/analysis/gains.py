@@ -86,7 +86,11 @@ def orthogonality_of(
         ("backend", len({record.job.backend for record in records}) > 1),
         ("batch", len({record.job.batch for record in records}) > 1),
         ("threads", len({record.job.threads for record in records}) > 1),
-        ("pruning", a.job.variant != b.job.variant or c.job.variant != d.job.variant),
+        (
+            "pruning",
+            a.job.compression.label != b.job.compression.label
+            or c.job.compression.label != d.job.compression.label,
+        ),
         ("datatype", a.job.datatype != c.job.datatype or b.job.datatype != d.job.datatype),
     ):
         if differ:

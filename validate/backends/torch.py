@@ -20,6 +20,7 @@ from roofline.validate.measuring.backend import (
     backends,
 )
 from roofline.validate.measuring.environment import package_version
+from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import Job
 
 _KINDS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "fp64": "float64"}
@@ -94,7 +95,7 @@ class TorchBackend:
         return Artifact(
             request.model,
             compiled_for=f"torch {device}",
-            executed=request.job.datatype,
+            executed=Executed(request.job.datatype),
             notes=notes,
         )
 

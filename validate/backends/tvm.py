@@ -14,7 +14,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,11 @@ from roofline.validate.measuring.backend import (
     Request,
     Session,
     backends,
+    keep_artifact,
+    kept_artifact,
 )
 from roofline.validate.measuring.environment import package_version
+from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import Job, KernelTime
 from roofline.validate.tvm import setup
 from roofline.validate.tvm.plan import ALGORITHMS, BEST, BLOCKED, Computation, lanes
@@ -130,22 +133,12 @@ class TvmBackend:
         description = setup.local_target_description(tvm, request.job.threads)
         folder = _folder(request, description)
         kept = folder / f"{_variant(request.job)}.json"
-        if kept.exists() and not request.fresh:
-            return _artifact(json.loads(kept.read_text(encoding="utf-8")), folder)
+        found = None if request.fresh else kept_artifact(kept)
+        if found is not None:
+            return found
         made = _compile(tvm, request, description, folder, report)
-        document = {
-            "file": made.path.name,
-            "compiled_for": made.compiled_for,
-            "executed": made.executed,
-            "compile_s": made.compile_s,
-            "tune_s": made.tune_s,
-            "kernels": made.kernels,
-            "untuned_kernels": list(made.untuned_kernels),
-            "notes": list(made.notes),
-            "details": dict(made.details),
-        }
         if made.details["complete"]:
-            kept.write_text(json.dumps(document), encoding="utf-8")
+            keep_artifact(made, kept)
         return made
 
     def load(self, request: Request, artifact: Artifact) -> Session:
@@ -345,18 +338,18 @@ class _Built:
     untuned: tuple[str, ...]
     rewrites: tuple[str, ...]
     inputs: tuple[str, ...]
-    executed: str
+    executed: Executed
     products: Mapping[str, int]
     """Multiply-accumulates of every kernel, 0 for those without."""
 
 
-def _executed(job: Job, target: Any) -> str:
-    """Return what a floating-point datatype really runs in on this processor."""
-    if job.datatype != "fp16":
-        return job.datatype
+def _executed(found: Executed, job: Job, target: Any) -> Executed:
+    """Return what is executed on this processor; a model without products counts by its weights."""
+    executed = found if found.datatype else replace(found, datatype=job.datatype)
+    if executed.datatype != "fp16":
+        return executed
     codegen: Any = importlib.import_module("tvm.target.codegen")
-    native = codegen.target_has_features(["avx512fp16"], target)
-    return "fp16" if native else "fp16, emulated: converted to fp32 and back for every operation"
+    return replace(executed, emulated=not codegen.target_has_features(["avx512fp16"], target))
 
 
 def _build(tvm: Any, request: Request, description: Mapping[str, Any], database: Path) -> _Built:
@@ -386,18 +379,11 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
     else:
         untuned = _tvm_tune.unscheduled(module)
     found = checked(request.job.datatype, imported.executed)
-    executed = found or _executed(request.job, target)
+    executed = _executed(found, request.job, target)
     return _Built(
         tvm.compile(module, target), kernels, tuple(sorted((*untuned, *guesses))), imported.notes,
         names, executed, products,
     )  # fmt: skip
-
-
-def _artifact(kept: Mapping[str, Any], folder: Path) -> Artifact:
-    fields = {name: value for name, value in kept.items() if name not in {"file", "path"}}
-    for name in ("untuned_kernels", "notes"):
-        fields[name] = tuple(fields[name])
-    return Artifact(folder / kept["file"], **fields)
 
 
 backends.add("tvm", TvmBackend())

@@ -15,12 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from roofline.validate.backends.tvm import TvmBackend, computation
-from roofline.validate.measuring.backend import Artifact, Report, Request, Session, backends
+from roofline.validate.measuring.backend import (
+    Artifact,
+    Report,
+    Request,
+    Session,
+    backends,
+    keep_artifact,
+    kept_artifact,
+)
 from roofline.validate.measuring.environment import package_version
 from roofline.validate.records.record import Job
 from roofline.validate.tvm import setup
 from roofline.validate.tvm.boards.target import parse_target
-from roofline.writing import write_whole
 
 
 class TvmRpcBackend:
@@ -62,12 +69,13 @@ class TvmRpcBackend:
             target = Connection(_key(job), 60.0).target(job.threads)
         folder = _folder(request, target)
         kept = folder / "program.json"
-        if kept.exists() and not request.fresh:
-            return _artifact(json.loads(kept.read_text(encoding="utf-8")), folder)
+        found = None if request.fresh else kept_artifact(kept)
+        if found is not None:
+            return found
         report("compiling", 0, 1)
-        document = _compiled(request, target, folder, export)
-        write_whole(kept, json.dumps(document).encode())
-        return _artifact(document, folder)
+        made = _compiled(request, target, folder, export)
+        keep_artifact(made, kept)
+        return made
 
     def load(self, request: Request, artifact: Artifact) -> Session:
         """Take a board, send it the program and load it there."""
@@ -92,7 +100,7 @@ def _folder(request: Request, target: Mapping[str, Any]) -> Path:
 
 def _compiled(
     request: Request, description: Mapping[str, Any], folder: Path, export: Any
-) -> dict[str, Any]:
+) -> Artifact:
     from roofline.validate.tvm.importing import import_model, input_names
     from roofline.validate.tvm.tuning import metaschedule as _tvm_tune
 
@@ -104,24 +112,17 @@ def _compiled(
     untuned = _tvm_tune.unscheduled(module)
     folder.mkdir(parents=True, exist_ok=True)
     library: Path = export(tvm.compile(module, target), folder / "program", description)
-    return {
-        "file": library.name,
-        "compiled_for": f"llvm -mtriple={description.get('mtriple', 'host')} -mcpu={description.get('mcpu', '')}"
+    return Artifact(
+        library,
+        compiled_for=f"llvm -mtriple={description.get('mtriple', 'host')} -mcpu={description.get('mcpu', '')}"
         f" -num-cores={description['num-cores']}",
-        "compile_s": time.monotonic() - start,
-        "kernels": len(untuned),
-        "untuned_kernels": list(untuned),
-        "executed": imported.executed,
-        "notes": list(imported.notes),
-        "details": {"inputs": input_names(module), "target": dict(description)},
-    }
-
-
-def _artifact(kept: Mapping[str, Any], folder: Path) -> Artifact:
-    fields = {name: value for name, value in kept.items() if name != "file"}
-    for name in ("untuned_kernels", "notes"):
-        fields[name] = tuple(fields[name])
-    return Artifact(folder / kept["file"], **fields)
+        executed=imported.executed,
+        compile_s=time.monotonic() - start,
+        kernels=len(untuned),
+        untuned_kernels=tuple(untuned),
+        notes=imported.notes,
+        details={"inputs": list(input_names(module)), "target": dict(description)},
+    )
 
 
 backends.add("tvm-rpc", TvmRpcBackend())

@@ -12,9 +12,10 @@ from pathlib import Path
 from roofline.validate.campaigns.grid import Board, Point
 from roofline.validate.campaigns.runner import Measure, Task, check_space, finished, measured
 from roofline.validate.measuring.measure import Report
-from roofline.validate.records.record import Measurement, Status, Turn
+from roofline.validate.records.failure import FailureKind
+from roofline.validate.records.record import Measurement, Turn
 from roofline.validate.records.store import Store
-from roofline.validate.tvm.boards.tracker import LOST, NO_BOARD, BoardError, Tracker
+from roofline.validate.tvm.boards.tracker import BoardError, Tracker
 
 BOARDS_TRIED = 2
 """How many boards a run may lose, or keep beyond the time limit, before that is recorded as its end."""
@@ -132,7 +133,8 @@ def _again(task: Task, record: Measurement, trouble: list[int]) -> bool:
         record: How it ended.
         trouble: How often it found no board, and how often it lost one; counted on here.
     """
-    if NO_BOARD in record.reason:
+    kind = record.failure.kind if record.failure is not None else None
+    if kind is FailureKind.NO_BOARD:
         trouble[0] += 1
         if trouble[0] < _WAITS:
             return True
@@ -140,7 +142,7 @@ def _again(task: Task, record: Measurement, trouble: list[int]) -> bool:
             f"{task.point.title}: {record.reason}, {_WAITS} times",
             repair="Start the servers again, and give the same command to go on",
         )
-    if LOST in record.reason or record.status is Status.TIMEOUT:
+    if kind in {FailureKind.BOARD_LOST, FailureKind.TIME_LIMIT}:
         trouble[1] += 1
         return trouble[1] < BOARDS_TRIED
     return False

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.errors import NetworkError, OptionError, did_you_mean
 from roofline.validate.measuring.backend import Backend, backends
+from roofline.validate.records.compression import Compression
 from roofline.validate.records.record import Protocol, Scalar
 from roofline.validate.tvm.boards.target import parse_target
 from roofline.validate.tvm.boards.tracker import parse_tracker
 
 if TYPE_CHECKING:
-    from roofline.validate.campaigns.schema import CampaignFile, Compression, Grid, Rule
+    from roofline.validate.campaigns.schema import CampaignFile, Grid, Rule
+    from roofline.validate.campaigns.schema import Compression as Asked
 
 _SHIPPED = Path(__file__).parent
 
@@ -85,13 +87,19 @@ class Point:
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
+    def recorded(self) -> Compression:
+        """What is taken from the network, as records have it."""
+        return Compression(
+            self.keep_channels,
+            sparsity=self.sparsity,
+            sparse_format=self.sparse_format if self.sparsity else "dense",
+            datatypes=(self.datatype,) if self.datatype else (),
+        )
+
+    @property
     def compression(self) -> str:
-        """What is taken from the network, as on the command line; ``dense`` for nothing."""
-        parts = [f"keep-channels={self.keep_channels:g}"] if self.keep_channels != 1 else []
-        if self.sparsity:
-            stored = "" if self.sparse_format == "dense" else f",{self.sparse_format}"
-            parts.append(f"sparsity={self.sparsity:g}{stored}")
-        return " ".join(parts) or "dense"
+        """What is taken from the network, in a few words; ``dense`` for nothing."""
+        return self.recorded.label
 
     @property
     def title(self) -> str:
@@ -235,14 +243,14 @@ Values = Mapping[str, Any]
 
 def _axis(name: str, grid: Grid, document: Grid) -> list[Any]:
     """Return an axis's values: the grid's own, else the file's, else one that is the default."""
-    from roofline.validate.campaigns.schema import Compression
+    from roofline.validate.campaigns.schema import Compression as Asked
 
     own = getattr(grid, name)
     values = own if own is not None else getattr(document, name)
     if values is not None:
         return list(values)
     defaults: dict[str, Any] = {
-        "compression": Compression(), "datatype": "", "backend": "tvm", "algorithm": "default",
+        "compression": Asked(), "datatype": "", "backend": "tvm", "algorithm": "default",
         "tuning": "", "batch": 1, "threads": 1, "target": "local",
     }  # fmt: skip
     return [defaults[name]]
@@ -268,7 +276,7 @@ def _point(values: Values, grid: Grid, document: CampaignFile, folder: Path, whe
     tuning = _tuning(values, backend, where)
     tuned = tuning == "tuned"
     network, source = _network(values["network"], folder, where)
-    compression: Compression = values["compression"]
+    compression: Asked = values["compression"]
     timing = document.protocol
     return Point(
         network,
@@ -314,7 +322,7 @@ def _algorithm(asked: str, backend: Backend, where: str) -> str:
     return asked
 
 
-def _sparse_format(compression: Compression, backend: Backend, where: str) -> str:
+def _sparse_format(compression: Asked, backend: Backend, where: str) -> str:
     from roofline.compress.formats import formats
 
     asked = compression.sparse_format

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import statistics
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from roofline.errors import (
     did_you_mean,
 )
 from roofline.validate.campaigns.grid import Campaign, Point
-from roofline.validate.measuring.compressed_model import Wanted
 from roofline.validate.measuring.environment import describe
 from roofline.validate.measuring.measure import Options, Report, measure, now
 from roofline.validate.measuring.process import Ended, run_step
 from roofline.validate.measuring.runnable_model import cache_folder
+from roofline.validate.records.failure import Failure, FailureKind
+from roofline.validate.records.flag import Flag, FlagKind, joined
+from roofline.validate.records.plain import to_plain
 from roofline.validate.records.record import DRIFT_LIMIT, Job, Measurement, Scalar, Status, Turn
 from roofline.validate.records.store import Store
 
@@ -90,11 +92,11 @@ class State:
         run = self.records.get(point.key, {}).get(number)
         if run is None or not run.ok:
             return ""
-        marks = [flag for flag in run.flags if flag.startswith(("disturbed", "waited", "drift"))]
+        found = run.disturbances
         off = self.deviation(point, number)
         if off is not None and abs(off) > DRIFT_LIMIT:
-            marks.append(f"drift: this round {off:+.0%}")
-        return "; ".join(marks)
+            found = (*found, Flag(FlagKind.ROUND_DRIFT, off))
+        return joined(found)
 
     def deviation(self, point: Point, number: int) -> float | None:
         """Return how far a round's median is from the median of all rounds, as a share of it."""
@@ -190,7 +192,7 @@ def finished(task: Task, record: Measurement, store: Store) -> Measurement:
     Raises:
         StoreError: It cannot be written, or the run failed for want of disk space.
     """
-    if "No space left on device" in record.reason:
+    if record.failure is not None and record.failure.kind is FailureKind.DISK_FULL:
         raise StoreError(f"the disk is full: {task.point.title} was not run", repair=_RESUME)
     kept = replace(record, turn=task.turn)
     try:
@@ -251,7 +253,11 @@ def measured(
     """Compress a point's network and run it; whatever goes wrong is a record with its reason."""
     written = _written(point, folder, report)
     if written.status is not Status.OK or written.result is None:
-        return failed(point, written.status, f"compressing: {written.reason}", machine)
+        kind = FailureKind.COMPRESSION
+        if written.failure is not None and written.status is not Status.FAILED:
+            kind = written.failure.kind
+        failure = Failure(kind, f"compressing: {written.reason}")
+        return failed(point, written.status, failure, machine)
     options = Options(
         tuning="" if point.tuning == "none" else point.tuning,
         trials=point.trials or 1,
@@ -259,7 +265,7 @@ def measured(
         threads=point.threads,
         batch=point.batch,
         dims=point.dims,
-        variant=written.result["variant"],
+        compression=point.recorded,
         algorithm=point.algorithm,
         target=point.target,
         machine=machine,
@@ -273,18 +279,21 @@ def measured(
             report=report,
         )  # fmt: skip
     except RooflineError as error:
-        return failed(point, Status.FAILED, str(error), machine)
+        return failed(point, Status.FAILED, Failure(FailureKind.ERROR, str(error)), machine)
 
 
 def _written(point: Point, folder: Path, report: Report | None) -> Ended:
-    wanted = Wanted(
-        point.network, point.keep_channels, point.sparsity, point.sparse_format, point.datatype,
-        point.protocol.seed,
-    )  # fmt: skip
-    if wanted.nothing:
-        return Ended(Status.OK, result={"model": point.network, "variant": "dense"})
+    if point.recorded.nothing:
+        return Ended(Status.OK, result={"model": point.network})
+    request = {
+        "action": "compress",
+        "model": point.network,
+        "compression": to_plain(point.recorded),
+        "seed": point.protocol.seed,
+        "folder": str(folder),
+    }
     return run_step(
-        {"action": "compress", "wanted": asdict(wanted), "folder": str(folder)},
+        request,
         environment={},
         time_limit_s=point.protocol.time_limit_s,
         memory_limit_bytes=point.protocol.memory_limit_bytes,
@@ -298,17 +307,22 @@ def backend_options(point: Point) -> dict[str, Scalar]:
     return {**point.options, **sparse}
 
 
-def failed(point: Point, status: Status, reason: str, machine: str) -> Measurement:
+def failed(point: Point, status: Status, failure: Failure, machine: str) -> Measurement:
     """Return the record of a point that never got as far as a run."""
     job = Job(
-        Path(point.network).stem, point.backend, variant=point.compression,
+        Path(point.network).stem, point.backend, compression=point.recorded,
         datatype=point.datatype or "fp32", batch=point.batch, threads=point.threads,
         tuning=point.tuning, trials=point.trials, tuning_budget_s=point.budget_s,
         algorithm=point.algorithm, target=point.target, options=backend_options(point),
         protocol=point.protocol,
     )  # fmt: skip
     return Measurement(
-        job, status, reason, machine=machine, environment=describe({}, None, None), timestamp=now()
+        job,
+        status,
+        failure,
+        machine=machine,
+        environment=describe({}, None, None),
+        timestamp=now(),
     )
 
 

@@ -20,6 +20,7 @@ from roofline.validate.calibration.calibrate import (
 )
 from roofline.validate.measuring.backend import backends
 from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.records.flag import joined
 from roofline.validate.records.record import Measurement, Protocol
 
 if TYPE_CHECKING:
@@ -171,5 +172,5 @@ def _line(run: Measurement) -> str:
     if not run.ok or run.median_s is None:
         return f"{name}: {run.status.value}, {run.reason}"
     tuned = f", tuned in {run.tune_s:.0f} s" if run.tune_s is not None else ""
-    flags = f" ({'; '.join(run.flags)})" if run.flags else ""
+    flags = f" ({joined(run.flags)})" if run.flags else ""
     return f"{name}: {run.median_s * 1e3:.3g} ms{tuned}{flags}"

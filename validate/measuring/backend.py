@@ -7,24 +7,37 @@ a process of its own, so a backend may import its runtime at will and may crash.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from roofline.errors import MeasurementError
 from roofline.node import Array
 from roofline.registry import Registry
+from roofline.validate.records.executed import Executed
+from roofline.validate.records.failure import FailureKind
+from roofline.validate.records.plain import from_plain, to_plain
 from roofline.validate.records.record import Environment, Job
 from roofline.validate.records.record import Protocol as Timing
+from roofline.writing import write_whole
 
 Arrays = Mapping[str, Array]
 Report = Callable[[str, int, int], None]
 """Progress of long work: what is being done, how many steps are done, how many there are."""
 
 
-class UnsupportedModelError(MeasurementError):
-    """A backend cannot take this model; the run is recorded as failed with this reason."""
+class RunError(MeasurementError):
+    """A run cannot go on; it is recorded as failed with this kind and reason."""
+
+    kind: FailureKind = FailureKind.ERROR
+
+
+class UnsupportedModelError(RunError):
+    """A backend cannot take this model."""
+
+    kind = FailureKind.UNSUPPORTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +59,8 @@ class Artifact:
 
     path: Path
     compiled_for: str = ""
-    executed: str = ""
-    """Datatype the arithmetic runs in; empty is the datatype asked for."""
+    executed: Executed = field(default_factory=Executed)
+    """What the products are computed in; without a datatype it is that of the model's weights."""
     compile_s: float | None = None
     tune_s: float | None = None
     kernels: int | None = None
@@ -55,6 +68,26 @@ class Artifact:
     notes: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """For the backend's own use, JSON values."""
+
+
+def keep_artifact(made: Artifact, file: Path) -> None:
+    """Write an artifact beside its program, for `kept_artifact` in later runs.
+
+    Args:
+        made: Its program lies in the file's folder, which may be moved as a whole.
+        file: Where it is written, whole or not at all.
+    """
+    kept = replace(made, path=Path(made.path.name))
+    write_whole(file, json.dumps(to_plain(kept)).encode())
+
+
+def kept_artifact(file: Path) -> Artifact | None:
+    """Return the artifact that an earlier run kept; None where there is none, or one of another version's form."""
+    try:
+        kept = from_plain(Artifact, json.loads(file.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        return None
+    return replace(kept, path=file.parent / kept.path)
 
 
 class Session(Protocol):

@@ -4,77 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roofline.errors import ModelError
 from roofline.validate.measuring.environment import package_version
+from roofline.validate.records.compression import Compression
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
     import onnx
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be taken from a network."""
-
-    model: str
-    """Name of a shipped network, or path of an ``.onnx`` file."""
-    keep_channels: float = 1.0
-    sparsity: float = 0.0
-    sparse_format: str = "dense"
-    datatype: str = ""
-    seed: int = 0
-
-    @property
-    def nothing(self) -> bool:
-        """Whether the network is to stay as it is."""
-        return self.keep_channels == 1 and not self.sparsity and not self.datatype
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A file that runs, and what its predictions call it."""
-
-    model: str
-    variant: str
-
-
-def write(wanted: Wanted, folder: Path) -> Variant:
+def write(model: str, compression: Compression, folder: Path, *, seed: int = 0) -> Path:
     """Return the compressed network's file, written once for all runs that want the same.
 
     Args:
-        wanted: The network and what is taken from it.
+        model: Name of a shipped network, or path of an ``.onnx`` file.
+        compression: What is taken from it.
         folder: The cache folder.
+        seed: Of channels chosen by chance, and of the weights of networks shipped without.
 
     Raises:
         RooflineError: The model cannot be read, or cannot be compressed so.
     """
-    if wanted.nothing:
-        return Variant(wanted.model, "dense")
-    from roofline.compress import Pruning, Request, Sparsity, compress
+    from roofline.compress import compress
     from roofline.compress.compressing import serialized
-    from roofline.compress.quantization import parse_datatypes
 
-    name, content = _declared(wanted.model)
-    identity = json.dumps([asdict(wanted) | {"model": name}, package_version("roofline")])
-    digest = hashlib.sha256(content + identity.encode()).hexdigest()[:24]
-    place = folder / "variants" / digest
-    path, label = place / f"{name}.onnx", place / "variant.txt"
-    if label.exists() and path.exists():
-        return Variant(str(path), label.read_text(encoding="utf-8"))
-    request = Request(
-        Pruning(wanted.keep_channels, seed=wanted.seed) if wanted.keep_channels != 1 else None,
-        Sparsity(wanted.sparsity, format=wanted.sparse_format) if wanted.sparsity else None,
-        parse_datatypes([wanted.datatype]) if wanted.datatype else None,
-    )
-    done = compress(_with_weights(wanted), request, name=name)
-    place.mkdir(parents=True, exist_ok=True)
-    write_whole(path, serialized(done.model))
-    write_whole(label, done.predicted.variant.encode())
-    return Variant(str(path), done.predicted.variant)
+    name, content = _declared(model)
+    asked = [name, asdict(compression), seed, package_version("roofline")]
+    digest = hashlib.sha256(content + json.dumps(asked).encode()).hexdigest()[:24]
+    path = folder / "variants" / digest / f"{name}.onnx"
+    if not path.exists():
+        done = compress(_with_weights(model, seed), compression.request(seed=seed), name=name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, serialized(done.model))
+    return path
 
 
 def _declared(model: str) -> tuple[str, bytes]:
@@ -87,12 +53,12 @@ def _declared(model: str) -> tuple[str, bytes]:
     return model, workloads.build(model).SerializeToString(deterministic=True)
 
 
-def _with_weights(wanted: Wanted) -> onnx.ModelProto:
-    path = Path(wanted.model)
+def _with_weights(model: str, seed: int) -> onnx.ModelProto:
+    path = Path(model)
     if not path.is_file():
         from roofline import workloads
 
-        return workloads.build(wanted.model, weights="random", seed=wanted.seed)
+        return workloads.build(model, weights="random", seed=seed)
     from roofline.graph import read
 
     # The careful reader refuses malformed files with one clear line before the weights are read.

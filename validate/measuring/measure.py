@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from roofline import errors
 from roofline.errors import MeasurementError, MissingPackageError, OptionError, RooflineError
-from roofline.validate.measuring.backend import Backend, backends
+from roofline.validate.measuring.backend import Artifact, Backend, backends
 from roofline.validate.measuring.environment import available_cores, describe
 from roofline.validate.measuring.process import Ended, run_step
 from roofline.validate.measuring.runnable_model import cache_folder
+from roofline.validate.records.compression import Compression
+from roofline.validate.records.failure import Failure, FailureKind
+from roofline.validate.records.plain import from_plain
 from roofline.validate.records.record import (
     Check,
     Environment,
@@ -44,7 +47,7 @@ class Options:
     """0 is every core this process may use."""
     batch: int | None = None
     dims: Mapping[str, int] = field(default_factory=dict[str, int])
-    variant: str = "dense"
+    compression: Compression = field(default_factory=Compression)
     datatype: str = ""
     """Empty is the model's own."""
     algorithm: str = "default"
@@ -125,7 +128,7 @@ def _job(
         network=made.get("network", Path(model).stem),
         backend=name,
         model_sha256=made.get("sha256", ""),
-        variant=options.variant,
+        compression=options.compression,
         datatype=options.datatype or made.get("datatype", "fp32"),
         batch=made.get("batch") or options.batch or 1,
         threads=options.threads or available_cores(),
@@ -181,8 +184,9 @@ class _Run:
         prepared = self._step(
             {**common, "action": "prepare"}, variables, extra_s=extra_s + waiting_s
         )
-        if prepared.status is not Status.OK:
+        if prepared.status is not Status.OK or prepared.result is None:
             return self.failed(job, prepared)
+        artifact = from_plain(Artifact, prepared.result)
         reference, why = self._reference(made)
         request = {
             **common,
@@ -194,22 +198,19 @@ class _Run:
         }
         ended = self._step(request, variables, extra_s=waiting_s)
         if ended.status is not Status.OK or ended.result is None:
-            return self.failed(job, ended, prepared.result)
-        return self._record(job, ended.result, prepared.result or {}, made)
+            return self.failed(job, ended, artifact)
+        return self._record(job, ended.result, artifact, made)
 
-    def failed(
-        self, job: Job, ended: Ended, artifact: Mapping[str, Any] | None = None
-    ) -> Measurement:
+    def failed(self, job: Job, ended: Ended, artifact: Artifact | None = None) -> Measurement:
         """Return the record of a run that did not end well."""
-        kept = artifact or {}
         return Measurement(
             job,
             ended.status,
-            ended.reason,
+            ended.failure,
             machine=self._options.machine,
-            compiled_for=kept.get("compiled_for", ""),
-            compile_s=kept.get("compile_s"),
-            tune_s=kept.get("tune_s"),
+            compiled_for=artifact.compiled_for if artifact is not None else "",
+            compile_s=artifact.compile_s if artifact is not None else None,
+            tune_s=artifact.tune_s if artifact is not None else None,
             environment=describe(self._backend.versions(), None, None),
             timestamp=now(),
         )
@@ -218,35 +219,38 @@ class _Run:
         self,
         job: Job,
         result: Mapping[str, Any],
-        artifact: Mapping[str, Any],
+        artifact: Artifact,
         made: Mapping[str, Any],
     ) -> Measurement:
         check = Check(**result["check"])
-        notes = list(artifact["notes"])
+        notes = list(artifact.notes)
         if made["filled"]:
             notes.append(f"{made['filled']} weights are random (seed {job.protocol.seed})")
         right = check.passed is not False
         if right:
-            status, reason = Status.OK, ""
+            status, failure = Status.OK, None
         else:
-            status, why = Status.WRONG, check.why or f"relative error {check.max_rel_error:.2g}"
-            reason = f"outputs differ from the reference: {why}"
+            why = check.why or f"relative error {check.max_rel_error:.2g}"
+            detail = f"outputs differ from the reference: {why}"
+            status, failure = Status.WRONG, Failure(FailureKind.WRONG_OUTPUTS, detail)
         return Measurement(
             job,
             status,
-            reason,
+            failure,
             machine=self._options.machine,
-            executed=artifact["executed"] or job.datatype,
-            compiled_for=artifact["compiled_for"],
+            executed=artifact.executed
+            if artifact.executed.datatype
+            else replace(artifact.executed, datatype=job.datatype),
+            compiled_for=artifact.compiled_for,
             samples_s=tuple(result.get("samples_s", ())),
             first_s=result["first_s"],
             wall_s=result.get("wall_s"),
             cpu_s=result.get("cpu_s"),
             peak_rss_bytes=result["peak_rss_bytes"],
-            compile_s=artifact["compile_s"],
-            tune_s=artifact["tune_s"],
-            kernels=artifact["kernels"],
-            untuned_kernels=tuple(artifact["untuned_kernels"]),
+            compile_s=artifact.compile_s,
+            tune_s=artifact.tune_s,
+            kernels=artifact.kernels,
+            untuned_kernels=artifact.untuned_kernels,
             check=check,
             environment=Environment(**result["environment"]),
             kernel_times=tuple(KernelTime(**time) for time in result.get("kernel_times", ())),

@@ -13,11 +13,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from roofline.validate.measuring.environment import memory_bytes
+from roofline.validate.records.failure import Failure, FailureKind
+from roofline.validate.records.plain import from_plain
 from roofline.validate.records.record import Status
 
 _POLL_S = 0.02
@@ -30,11 +32,16 @@ class Ended:
     """How a process ended: its result, or why there is none."""
 
     status: Status
-    reason: str = ""
+    failure: Failure | None = None
     result: Mapping[str, Any] | None = None
     seconds: float = 0.0
     log: str = ""
     """The last part of what it wrote on standard error."""
+
+    @property
+    def reason(self) -> str:
+        """Why there is no result, in one line."""
+        return self.failure.detail if self.failure is not None else ""
 
 
 def run_step(
@@ -93,7 +100,9 @@ def run_step(
         seconds = time.monotonic() - start
         where = f" in the step {steps[-1]!r}"
         if stopped is not None:
-            return Ended(stopped[0], f"{stopped[1]}{where}", None, seconds, tail)
+            status, failure = stopped
+            told = replace(failure, detail=f"{failure.detail}{where}")
+            return Ended(status, told, None, seconds, tail)
         return _verdict(process.returncode, folder / "result.json", seconds, tail, where)
 
 
@@ -113,7 +122,7 @@ def _listen(
 
 def _watch(
     process: subprocess.Popen[bytes], start: float, time_limit_s: float, memory_limit: int
-) -> tuple[Status, str] | None:
+) -> tuple[Status, Failure] | None:
     while True:
         try:
             process.wait(_POLL_S)
@@ -122,10 +131,12 @@ def _watch(
         else:
             return None
         if 0 < time_limit_s < time.monotonic() - start:
-            return Status.TIMEOUT, f"ended after the time limit of {time_limit_s:g} s"
+            detail = f"ended after the time limit of {time_limit_s:g} s"
+            return Status.TIMEOUT, Failure(FailureKind.TIME_LIMIT, detail)
         if memory_limit and resident_bytes(process.pid) > memory_limit:
             limit = f"{memory_limit / 1e9:.3g} GB"
-            return Status.OUT_OF_MEMORY, f"ended at the memory limit of {limit}"
+            detail = f"ended at the memory limit of {limit}"
+            return Status.OUT_OF_MEMORY, Failure(FailureKind.MEMORY, detail)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -140,14 +151,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _verdict(code: int, result: Path, seconds: float, tail: str, where: str) -> Ended:
     if result.exists():
         document = json.loads(result.read_text(encoding="utf-8"))
-        status = Status(document["status"])
-        return Ended(status, document.get("reason", ""), document.get("result"), seconds, tail)
+        failed = document.get("failure")
+        failure = None if failed is None else from_plain(Failure, failed)
+        return Ended(Status(document["status"]), failure, document.get("result"), seconds, tail)
     if code == -signal.SIGKILL:
-        reason = f"ended by the system (SIGKILL){where}, most likely for want of memory"
-        return Ended(Status.OUT_OF_MEMORY, reason, None, seconds, tail)
+        detail = f"ended by the system (SIGKILL){where}, most likely for want of memory"
+        failure = Failure(FailureKind.MEMORY, detail)
+        return Ended(Status.OUT_OF_MEMORY, failure, None, seconds, tail)
     crash = f"crashed ({signal.Signals(-code).name})" if code < 0 else ""
     how = crash or f"ended with exit code {code}"
-    return Ended(Status.FAILED, f"{how}{where}{_last_words(tail)}", None, seconds, tail)
+    failure = Failure(FailureKind.CRASH, f"{how}{where}{_last_words(tail)}")
+    return Ended(Status.FAILED, failure, None, seconds, tail)
 
 
 def _last_words(tail: str) -> str:

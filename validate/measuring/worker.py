@@ -25,11 +25,15 @@ from roofline.validate.measuring.backend import (
     DistantSession,
     Report,
     Request,
+    RunError,
     Session,
     backends,
 )
 from roofline.validate.measuring.output_check import compare_outputs
 from roofline.validate.measuring.runnable_model import load_arrays, make_runnable, save_arrays
+from roofline.validate.records.compression import Compression
+from roofline.validate.records.failure import Failure, FailureKind, of_disk
+from roofline.validate.records.plain import from_plain, to_plain
 from roofline.validate.records.reading import job_from_dict
 from roofline.validate.records.record import Check, Protocol, Status
 from roofline.writing import write_whole
@@ -48,21 +52,30 @@ def main(folder: Path) -> None:
     def report(what: str, done: int, total: int) -> None:
         channel.write(json.dumps([what, done, total]) + "\n")
 
-    status, reason, result = Status.OK, "", None
+    status, failure, result = Status.OK, None, None
     try:
         result = _ACTIONS[request["action"]](request, report)
     except RooflineError as error:
-        status, reason = Status.FAILED, str(error)
+        status, failure = Status.FAILED, Failure(_kind(error), str(error))
         result = {"error": type(error).__name__, "message": error.message, "repair": error.repair}
     except MemoryError:
-        status, reason = Status.OUT_OF_MEMORY, "the process could not get the memory it asked for"
+        detail = "the process could not get the memory it asked for"
+        status, failure = Status.OUT_OF_MEMORY, Failure(FailureKind.MEMORY, detail)
     except Exception as error:
-        status, reason = Status.FAILED, f"{type(error).__name__}: {_first_line(error)}"
-    document = {"status": status, "reason": reason, "result": result}
+        detail = f"{type(error).__name__}: {_first_line(error)}"
+        status, failure = Status.FAILED, Failure(_kind(error), detail)
+    told = None if failure is None else to_plain(failure)
+    document = {"status": status, "failure": told, "result": result}
     write_whole(folder / "result.json", json.dumps(document).encode())
     sys.stderr.flush()
     # Runtimes may hang or crash while they are torn down; the result is safe, so none of that runs.
     os._exit(0)
+
+
+def _kind(error: Exception) -> FailureKind:
+    if isinstance(error, RunError):
+        return error.kind
+    return FailureKind.DISK_FULL if of_disk(error) else FailureKind.ERROR
 
 
 def _make(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -78,10 +91,12 @@ def _make(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
 
 def _compress(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    from roofline.validate.measuring.compressed_model import Wanted, write
+    from roofline.validate.measuring.compressed_model import write
 
     report("compressing", 0, 1)
-    return asdict(write(Wanted(**request["wanted"]), Path(request["folder"])))
+    compression = from_plain(Compression, request["compression"])
+    folder, seed = Path(request["folder"]), request["seed"]
+    return {"model": str(write(request["model"], compression, folder, seed=seed))}
 
 
 def _reference(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -96,21 +111,20 @@ def _reference(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
 def _prepare(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     backend, asked = _asked(request)
     made = backend.prepare(asked, report)
-    return {**asdict(made), "path": str(made.path)}
+    return to_plain(made)
 
 
 def _run(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     report("running", 0, 1)
     backend, asked = _asked(request)
-    stored: dict[str, Any] = {**request["artifact"]}
-    artifact = Artifact(Path(stored.pop("path")), **stored)
+    artifact = from_plain(Artifact, request["artifact"])
     session = backend.load(asked, artifact)
     session.bind(load_arrays(Path(request["inputs"])))
     load = environment.load_average()
     begin = time.perf_counter()
     session.step()
     first = time.perf_counter() - begin
-    check = _checked(session, request, artifact.executed or asked.job.datatype)
+    check = _checked(session, request, artifact.executed.datatype or asked.job.datatype)
     timed: dict[str, Any] = {}
     if isinstance(session, DistantSession):
         if check.passed is not False:

@@ -9,20 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from roofline.precision import DATATYPES
+from roofline.validate.records.compression import Compression
+from roofline.validate.records.executed import Executed
+from roofline.validate.records.failure import Failure
+from roofline.validate.records.flag import Flag, FlagKind, joined
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 1
-"""Version of the record's fields; raised only when a field changes its meaning or goes."""
+SCHEMA_VERSION = 2
+"""Version of the record's fields; raised only when a field changes its meaning or goes (older: `migration`)."""
 
 Scalar = str | int | float | bool
 
@@ -38,7 +40,7 @@ class Status(StrEnum):
 
     OK = "ok"
     FAILED = "failed"
-    """It could not be imported, compiled or run; the reason says where."""
+    """It could not be imported, compiled or run; the failure says where."""
     WRONG = "wrong"
     """It ran, but its outputs are not the reference's: it is not timed."""
     TIMEOUT = "timeout"
@@ -71,9 +73,10 @@ class Job:
     backend: str
     model_sha256: str = ""
     """Digest of the ONNX file's bytes before weights are filled in; empty for imported runs."""
-    variant: str = "dense"
-    """Pruning or other compression, in the words of `Workload.variant`."""
+    compression: Compression = field(default_factory=Compression)
+    """What was taken from the network, as it was asked for."""
     datatype: str = "fp32"
+    """Of the weights of the model that is run; `Measurement.executed` says what was multiplied."""
     batch: int = 1
     threads: int = 1
     tuning: str = "none"
@@ -186,12 +189,12 @@ class Measurement:
 
     job: Job
     status: Status
-    reason: str = ""
-    """Why it is not ``ok``, in one line."""
+    failure: Failure | None = None
+    """Why it is not ``ok``."""
     machine: str = ""
     """Key of the platform it ran on (``tx2:maxn``), or a name of this machine."""
-    executed: str = ""
-    """Datatype the products really ran in, in the backend's words: ``int8, int32 sums``."""
+    executed: Executed = field(default_factory=Executed)
+    """What the products really were computed in."""
     compiled_for: str = ""
     """The backend's own description of the target."""
     samples_s: tuple[float, ...] = ()
@@ -227,15 +230,17 @@ class Measurement:
         return self.status is Status.OK
 
     @property
+    def reason(self) -> str:
+        """Why it is not ``ok``, in one line; empty when it is."""
+        return self.failure.detail if self.failure is not None else ""
+
+    @property
     def operands(self) -> str:
         """Datatype of the operands that were multiplied, by its name: what a prediction is looked up by.
 
         Where several were multiplied it is the narrowest, at whose peak a bound still is one.
         """
-        text = self.executed or self.job.datatype
-        names = [re.split(r"[ ,]", part, maxsplit=1)[0] for part in text.split(" and ")]
-        known = [name for name in names if name in DATATYPES]
-        return min(known, key=lambda name: DATATYPES[name].bits, default=text)
+        return self.executed.datatype or self.job.datatype
 
     @property
     def median_s(self) -> float | None:
@@ -282,27 +287,36 @@ class Measurement:
         )
 
     @property
-    def flags(self) -> tuple[str, ...]:
-        """What makes this run suspicious, each in a few words; empty when nothing does."""
-        found: list[str] = []
+    def flags(self) -> tuple[Flag, ...]:
+        """What makes this run suspicious; empty when nothing does."""
+        found = list(self.disturbances)
+        if self.ok and self.job.tuning == "untuned":
+            found.append(Flag(FlagKind.UNTUNED))
+        if self.job.tuning == "tuned" and self.untuned_kernels:
+            share = len(self.untuned_kernels) / self.kernels if self.kernels else None
+            found.append(Flag(FlagKind.KERNELS_UNTUNED, share))
+        own = self.reported is None or bool(self.samples_s)
+        if self.ok and own and self.check.passed is None:
+            found.append(Flag(FlagKind.UNCHECKED))
+        elif self.ok and not self.check.informative:
+            found.append(Flag(FlagKind.WEAK_CHECK))
+        return tuple(found)
+
+    @property
+    def disturbances(self) -> tuple[Flag, ...]:
+        """The flags that a repetition in a quieter moment may do without."""
+        found: list[Flag] = []
         taken = (self.environment.others_share or 0.0) + (self.environment.stolen_share or 0.0)
         # Idle cores can serve others at no cost to the run; only what exceeds them disturbs it.
         spare = 1.0 - self.job.threads / self.environment.cores if self.environment.cores else 0.0
         if taken > max(0.0, spare) + DISTURBED_SHARE:
-            found.append(f"disturbed: others took {taken:.0%} of the CPU time")
-        if self.job.threads == 1 and (self.cpu_per_wall or 1.0) < 0.9:
-            found.append(f"waited: {self.cpu_per_wall:.2f} CPU seconds per second")
-        if abs(self.drift or 0.0) > DRIFT_LIMIT:
-            found.append(f"drift: second half {self.drift:+.0%}")
-        if self.ok and self.job.tuning == "untuned":
-            found.append("untuned: says nothing about the machine")
-        if self.job.tuning == "tuned" and self.untuned_kernels:
-            found.append(f"{len(self.untuned_kernels)} kernels untuned")
-        own = self.reported is None or bool(self.samples_s)
-        if self.ok and own and self.check.passed is None:
-            found.append("outputs not checked")
-        elif self.ok and not self.check.informative:
-            found.append("weak check: reference output is constant or saturated")
+            found.append(Flag(FlagKind.DISTURBED, taken))
+        had = self.cpu_per_wall
+        if self.job.threads == 1 and had is not None and had < 0.9:
+            found.append(Flag(FlagKind.WAITED, had))
+        drift = self.drift
+        if drift is not None and abs(drift) > DRIFT_LIMIT:
+            found.append(Flag(FlagKind.DRIFT, drift))
         return tuple(found)
 
     def quantile_s(self, share: float) -> float | None:
@@ -320,10 +334,10 @@ class Measurement:
         return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as plain JSON values; `record_reading.from_dict` reads it back."""
-        document = asdict(self)
-        document["status"] = self.status.value
-        return document
+        """Return the record as plain JSON values; `reading.from_dict` reads it back."""
+        from roofline.validate.records.reading import to_dict
+
+        return to_dict(self)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row (needs pandas)."""
@@ -335,9 +349,9 @@ class Measurement:
         """Return one flat row with the computed figures, for tables."""
         return {
             "network": self.job.network,
-            "variant": self.job.variant,
+            "variant": self.job.compression.label,
             "datatype": self.job.datatype,
-            "executed": self.executed,
+            "executed": self.executed.label,
             "batch": self.job.batch,
             "threads": self.job.threads,
             "backend": self.job.backend,
@@ -345,6 +359,7 @@ class Measurement:
             "algorithm": self.job.algorithm,
             "machine": self.machine,
             "status": self.status.value,
+            "failure": self.failure.kind.value if self.failure is not None else "",
             "reason": self.reason,
             "measured_fps": self.throughput_fps if self.ok else None,
             "median_ms": _milliseconds(self.median_s),
@@ -361,7 +376,7 @@ class Measurement:
             "accuracy_source": self.reported.source
             if self.accuracy_percent is not None and self.reported
             else "",
-            "flags": "; ".join(self.flags),
+            "flags": joined(self.flags),
             "timestamp": self.timestamp,
         }
 

@@ -6,19 +6,19 @@ import importlib
 from typing import Any
 
 from roofline.errors import MeasurementError
+from roofline.validate.records.executed import Executed, StoredAs, executed_in
 
 _PRODUCTS = frozenset({"matmul", "nn.conv1d", "nn.conv2d", "nn.conv3d", "nn.conv2d_transpose"})
 _NAMES = {
     "float64": "fp64", "float32": "fp32", "float16": "fp16", "int32": "int32",
-    "bfloat16": "bf16, emulated: converted to fp32 and back for every operation",
-    "int8": "int8, int32 sums", "uint8": "int8, int32 sums",
+    "bfloat16": "bf16", "int8": "int8", "uint8": "int8",
 }  # fmt: skip
 _BFLOAT16, _UINT4, _INT4 = 16, 21, 22
 _QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm"})
 
 
-def stored_as(model: Any) -> str:
-    """Return how a model keeps values that cannot be multiplied as they are, empty where there are none.
+def stored_as(model: Any) -> StoredAs | None:
+    """Return how a model keeps values that cannot be multiplied as they are, None where there are none.
 
     Args:
         model: An ``onnx.ModelProto``, before it is rewritten.
@@ -26,15 +26,15 @@ def stored_as(model: Any) -> str:
     stored = {tensor.data_type for tensor in model.graph.initializer}
     operators = {node.op_type for node in model.graph.node}
     if "MatMulNBits" in operators or stored & {_UINT4, _INT4}:
-        return "4-bit weights unpacked before the run"
+        return StoredAs.PACKED
     if _BFLOAT16 in stored:
-        return "bf16 weights widened before the run"
+        return StoredAs.BF16
     if operators & _QUANTIZED or any(name.startswith("QLinear") for name in operators):
-        return "dequantized values"
-    return ""
+        return StoredAs.DEQUANTIZED
+    return None
 
 
-def executed(module: Any, kept: str) -> str:
+def executed(module: Any, kept: StoredAs | None) -> Executed:
     """Return the datatypes of a module's convolutions and matrix products.
 
     Args:
@@ -42,7 +42,7 @@ def executed(module: Any, kept: str) -> str:
         kept: What `stored_as` says of the file.
 
     Returns:
-        Their names; empty where there is no product, or all are in fp16, which a processor may emulate.
+        What they are; without a datatype where there is no product.
     """
     relax: Any = importlib.import_module("tvm.relax")
     found: set[str] = set()
@@ -55,20 +55,19 @@ def executed(module: Any, kept: str) -> str:
     for _, function in module.functions_items():
         if isinstance(function, relax.Function):
             relax.analysis.post_order_visit(function, visit)
-    if not found or found == {"float16"}:
-        return ""
-    names = sorted({_NAMES.get(kind, kind) for kind in found})
-    wide = kept and any(name.startswith("fp") for name in names)
-    return " and ".join(names) + (f", of {kept}" if wide else "")
+    names = {_NAMES.get(kind, kind) for kind in found}
+    wide = any(name.startswith("fp") for name in names)
+    # No CPU that TVM compiles for multiplies bf16 by itself.
+    return executed_in(names, emulated=("bf16",), stored=kept if wide else None)
 
 
-def checked(asked: str, found: str) -> str:
+def checked(asked: str, found: Executed) -> Executed:
     """Return what is executed, unless it would be fp32 under the name of bf16.
 
     Raises:
         MeasurementError: bf16 is asked for, and nothing in the file is bf16.
     """
-    if asked == "bf16" and found == "fp32":
+    if asked == "bf16" and found == Executed("fp32"):
         raise MeasurementError(
             "the model computes in fp32 and stores no bf16 weights",
             repair="Give the model in bf16, or leave the datatype out",

@@ -14,6 +14,7 @@ from roofline.errors import MeasurementError
 from roofline.node import Array
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.onnx_rewrite.expand import expand, fold_shapes
+from roofline.validate.records.executed import Executed
 from roofline.validate.tvm.executed import executed as executed_in
 from roofline.validate.tvm.executed import stored_as
 from roofline.validate.tvm.lowering import lower
@@ -69,7 +70,7 @@ class Imported:
 
     module: Any
     notes: tuple[str, ...]
-    executed: str
+    executed: Executed
     """What the arithmetic runs in, where it is not the datatype of the file's weights."""
 
 
@@ -113,7 +114,7 @@ def import_model(
             ]
         )(module)
     arranged = arrange_convolutions(module, target, how, choose)
-    executed = weighty.executed or arranged.executed or computed
+    executed = weighty.executed if weighty.executed.datatype else computed
     convs = [node.name or node.output[0] for node in model.graph.node if node.op_type == "Conv"]
     notes = (*done, *weighty.notes, *arranged.notes, *_said(arranged.chosen, convs))
     return Imported(lower(arranged.module, target, fast=how.blocked), notes, executed)

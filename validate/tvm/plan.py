@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from roofline.validate.records.executed import Executed, executed_in
 from roofline.validate.tvm import algorithms
 from roofline.validate.tvm.algorithms import Convolution
 from roofline.validate.tvm.blocked.layout import use_blocks
@@ -43,7 +44,7 @@ class Arranged:
 
     module: Any
     notes: tuple[str, ...] = ()
-    executed: str = ""
+    executed: Executed = field(default_factory=Executed)
     """What the arithmetic runs in, where it is not the datatype of the file's weights."""
     chosen: tuple[str, ...] = ()
     """For ``best``, the algorithm of every convolution in the order of their calls."""
@@ -57,10 +58,10 @@ def arrange_weights(module: Any, how: Computation) -> Arranged:
         how: What is asked.
     """
     notes: list[str] = []
-    executed = ""
+    executed = Executed()
     module, quantized = use_integers(module)
     if quantized["integer"]:
-        executed = "int8, int32 sums" + ("; in part fp32" if quantized["float"] else "")
+        executed = executed_in(["int8", *["fp32"][: quantized["float"]]])
         notes.append(
             f"{quantized['integer']} layers in integers, {quantized['float']} in floating point"
         )

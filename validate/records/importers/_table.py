@@ -8,6 +8,8 @@ from pathlib import Path
 
 from roofline.errors import TableError, did_you_mean
 from roofline.reading import real_number, whole_number
+from roofline.validate.records.compression import parse_compression
+from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import Facts, Imported, Rejected
 from roofline.validate.records.record import Job, Measurement, Reported, Status
 
@@ -120,7 +122,7 @@ def _measurement(row: Mapping[str, str], facts: Facts, source: str) -> Measureme
         if not 1 / LATENCY_FACTOR <= throughput / implied <= LATENCY_FACTOR:
             notes.append(f"latency and batch imply {implied:.4g} fps")
     job = Job(
-        row["network"], "imported", variant=row.get("pruning") or "dense",
+        row["network"], "imported", compression=parse_compression(row.get("pruning") or "dense"),
         datatype=row.get("datatype") or facts.datatype or "fp32", batch=batch,
         threads=concurrency, target=row["platform"],
     )  # fmt: skip
@@ -136,7 +138,7 @@ def _measurement(row: Mapping[str, str], facts: Facts, source: str) -> Measureme
         job,
         Status.OK,
         machine=row["platform"],
-        executed=job.datatype,
+        executed=Executed(job.datatype),
         reported=reported,
         notes=tuple(notes),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from roofline.errors import TableError
 from roofline.reading import read_json
+from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import (
     Facts,
     Imported,
@@ -34,7 +35,7 @@ def _read(path: Path, text: str, facts: Facts) -> Imported:
         target=facts.machine,
     )  # fmt: skip
     run = Measurement(
-        job, Status.OK, machine=facts.machine, executed=facts.datatype, samples_s=tuple(kept),
+        job, Status.OK, machine=facts.machine, executed=Executed(facts.datatype), samples_s=tuple(kept),
         first_s=runs[0] if len(runs) > 1 else None, reported=Reported(f"onnxruntime profile, {path.name}"),
         notes=("profiling slows a run down",),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from roofline.errors import TableError
 from roofline.reading import read_json, real_number
+from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import (
     Facts,
     Imported,
@@ -78,7 +79,11 @@ def _run(path: Path, facts: Facts, values: Mapping[str, str]) -> Imported:
     return Imported(
         (
             Measurement(
-                job, Status.OK, machine=facts.machine, executed=facts.datatype, reported=reported
+                job,
+                Status.OK,
+                machine=facts.machine,
+                executed=Executed(facts.datatype),
+                reported=reported,
             ),
         )
     )

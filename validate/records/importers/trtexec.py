@@ -7,6 +7,7 @@ from typing import Any
 
 from roofline.errors import TableError
 from roofline.reading import read_json
+from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import (
     Facts,
     Imported,
@@ -42,7 +43,7 @@ def _times(path: Path, text: str, facts: Facts) -> Imported:
             f"{path}: no entry with computeMs", repair="Write it with trtexec --exportTimes"
         )
     run = Measurement(
-        _job(facts), Status.OK, machine=facts.machine, executed=facts.datatype, samples_s=tuple(samples),
+        _job(facts), Status.OK, machine=facts.machine, executed=Executed(facts.datatype), samples_s=tuple(samples),
         reported=Reported(f"trtexec --exportTimes, {path.name}"),
         notes=("GPU compute time, transfers left out",),
     )  # fmt: skip
@@ -59,7 +60,7 @@ def _profile(path: Path, text: str, facts: Facts) -> Imported:
         )
     total = sum(layers) / 1e3
     run = Measurement(
-        _job(facts), Status.OK, machine=facts.machine, executed=facts.datatype,
+        _job(facts), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
         reported=Reported(f"trtexec --exportProfile, {path.name}", latency_s=total),
         notes=(f"sum of {len(layers)} layers' averages; profiling slows a run down",),
     )  # fmt: skip

@@ -20,6 +20,8 @@ from roofline.validate.analysis.compare import backend_label, compare
 from roofline.validate.measuring.backend import backends
 from roofline.validate.measuring.measure import Options, measure
 from roofline.validate.measuring.runnable_model import write_whole
+from roofline.validate.records.compression import compression_of
+from roofline.validate.records.flag import joined
 from roofline.validate.records.record import Measurement, Protocol
 from roofline.validate.records.store import Store
 from roofline.validate.studies.digits.data import SOURCE, Split
@@ -230,16 +232,15 @@ def _measured(
         backend_label(run), run.job.trials or None, run.operands, speed,
         None if run.median_s is None else 1e6 * run.median_s, None if compared is None else compared.efficiency, gained,
         None if gained is None else gained / row["expected_speedup"], run.status.value,
-        "" if compared is None else compared.explanation, "; ".join(run.flags) or run.reason,
+        "" if compared is None else compared.explanation, joined(run.flags) or run.reason,
     ), strict=True))  # fmt: skip
 
 
 def _options(entry: Made, machine: Platform, plan: Plan) -> list[tuple[str, Options]]:
     """Return what runs a variant: ONNX Runtime everything, TVM what it computes in the datatype itself."""
     variant = entry.variant
-    shown = variant.request.under(counted(entry.network)).variant
     options = Options(
-        threads=1, machine=machine.key, variant=shown, datatype=variant.datatype,
+        threads=1, machine=machine.key, compression=compression_of(variant.request), datatype=variant.datatype,
         protocol=Protocol(runs=2000, warmup=20, sampling_s=plan.sampling_s, time_limit_s=300.0),
     )  # fmt: skip
     found = [("onnxruntime", replace(options, batch=batch)) for batch in BATCHES]
@@ -284,7 +285,7 @@ def _line(entry: Made, run: Measurement) -> str:
     name = f"{entry.network} {entry.variant.key} on {backend_label(run)}, batch {run.job.batch}"
     if run.median_s is None:
         return f"{name}: {run.status.value}, {run.reason}"
-    flags = f" ({'; '.join(run.flags)})" if run.flags else ""
+    flags = f" ({joined(run.flags)})" if run.flags else ""
     return f"{name}: {1e6 * run.median_s:.4g} µs{flags}"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from roofline.errors import OptionError
 from roofline.validate.analysis.configurations import Ran, footprints, pairs, scaling, tuning_gains
+from roofline.validate.records.flag import joined
 from roofline.validate.records.record import Measurement
 from roofline.validate.studies.dlas.figures import LEAST_MB, measured_figures, representative
 from roofline.validate.studies.dlas.runs import compared, printed_range
@@ -236,16 +237,17 @@ def _copies(found: Sequence[Mapping[str, Any]]) -> str:
 
 def _troubles(runs: Sequence[Measurement]) -> str:
     lines = [f"- {_title(run)}: {run.status.value}: {run.reason}" for run in runs if not run.ok]
-    for run in runs:
-        marks = [flag for flag in run.flags if flag.startswith(("disturbed", "waited", "drift"))]
-        if run.ok and marks:
-            lines.append(f"- {_title(run)}: {'; '.join(marks)}")
+    lines += [
+        f"- {_title(run)}: {joined(run.disturbances)}"
+        for run in runs
+        if run.ok and run.disturbances
+    ]
     return "\n".join(lines) or "None."
 
 
 def _title(run: Measurement) -> str:
     job = run.job
-    words = (job.network, job.variant if job.variant != "dense" else "",
+    words = (job.network, job.compression.label if job.compression.pruned else "",
              job.datatype if job.datatype != "fp32" else "", job.backend, job.algorithm, job.tuning,
              f"{job.threads} thread{'s' * (job.threads != 1)}")  # fmt: skip
     return " ".join(word for word in words if word not in {"", "default", "none"})

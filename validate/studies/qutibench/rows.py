@@ -126,8 +126,8 @@ def measured_in(path: Path) -> tuple[ChartRow, ...]:
         reported, job = run.reported, run.job
         if reported is None or reported.throughput_fps is None:
             continue
-        variant = job.variant.removeprefix("keep-channels=")
-        pruning = "dense" if variant == "dense" else share(float(variant))
+        pruned = job.compression.pruned
+        pruning = share(job.compression.keep_channels) if pruned else "dense"
         same = known.get((run.machine, job.network, pruning, job.datatype), {})
         rows.append(
             {

@@ -19,11 +19,11 @@ from roofline.validate.records.record import Environment, Protocol
 from roofline.validate.tvm import setup
 from roofline.validate.tvm.boards.file_reader import read_file
 from roofline.validate.tvm.boards.tracker import (
-    LOST,
-    NO_BOARD,
     VARIABLE,
     WAIT_S,
     BoardError,
+    BoardLostError,
+    NoBoardError,
     Server,
     parse_tracker,
 )
@@ -48,13 +48,15 @@ class Connection:
         try:
             self.server: Server = tracker.request(key, wait_s=WAIT_S)
         except BoardError as error:
-            raise BoardError(f"{NO_BOARD}: {error.message}", repair=error.repair) from error
+            message = f"no board became free: {error.message}"
+            raise NoBoardError(message, repair=error.repair) from error
         try:
             self.session: Any = rpc.connect(
                 self.server.host, self.server.port, self.server.key, session_timeout=time_limit_s
             )
         except Exception as error:
-            raise BoardError(f"{LOST}: {self.server.address} gave no session") from error
+            message = f"the board was lost: {self.server.address} gave no session"
+            raise BoardLostError(message) from error
         self.device: Any = self.session.cpu(0)
         self._reader: Any = None
 
@@ -86,9 +88,8 @@ class Connection:
             return self.session.load_module(library.name)
         except Exception as error:
             if not self.alive():
-                raise BoardError(
-                    f"{LOST}: {self.server.address} went away while loading"
-                ) from error
+                message = f"the board was lost: {self.server.address} went away while loading"
+                raise BoardLostError(message) from error
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             raise MeasurementError(
                 f"the board {self.server.address} cannot load the program: {' '.join(lines[-3:])[:400]}"
@@ -295,4 +296,5 @@ class BoardSession:
         """Return the error, or that the board went away when it does not answer any more."""
         if self._connection.alive():
             return error
-        return BoardError(f"{LOST}: {self._connection.server.address} does not answer any more")
+        address = self._connection.server.address
+        return BoardLostError(f"the board was lost: {address} does not answer any more")

@@ -14,16 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from roofline.errors import MeasurementError, OptionError, did_you_mean
+from roofline.errors import OptionError, did_you_mean
+from roofline.validate.measuring.backend import RunError
+from roofline.validate.records.failure import FailureKind
 
 VARIABLE = "ROOFLINE_RPC_TRACKER"
 """Environment variable that holds the tracker's address."""
-
-LOST = "the board was lost"
-"""How the reason of a run begins whose board went away; such a run is given to another board."""
-
-NO_BOARD = "no board became free"
-"""How the reason of a run begins that never got a board."""
 
 WAIT_S = 30.0
 """How long a run waits for a board that others are using."""
@@ -33,8 +29,20 @@ _REQUEST, _SUMMARY, _SUCCESS = 4, 6, 0
 _TIMEOUT_S = 10.0
 
 
-class BoardError(MeasurementError):
+class BoardError(RunError):
     """A board or its tracker cannot be reached."""
+
+
+class NoBoardError(BoardError):
+    """No board became free; the run may try again."""
+
+    kind = FailureKind.NO_BOARD
+
+
+class BoardLostError(BoardError):
+    """The board went away in the middle of a run, which is given to another board."""
+
+    kind = FailureKind.BOARD_LOST
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,43 @@
+"""What the networks of records require: each is counted once, however many records name it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from roofline.validate.records.compression import Compression, narrow
+
+if TYPE_CHECKING:
+    from roofline.workload import Workload
+
+
+def counted(network: str, compression: Compression, datatype: str, batch: int) -> Workload:
+    """Return what a shipped network requires when it is compressed.
+
+    Args:
+        network: Its name.
+        compression: What was taken from it.
+        datatype: Of weights and activations; ``fp32`` or empty leaves them as they are.
+        batch: Items per inference.
+
+    Raises:
+        RooflineError: The network is not shipped, or cannot be counted so.
+    """
+    wide = datatype in {"fp32", ""}
+    asked = replace(compression, datatypes=()) if wide else narrow(compression, datatype)
+    key = (network, asked.label, asked.datatype, batch)
+    if key not in _COMPRESSED:
+        whole = _whole(network, batch)
+        _COMPRESSED[key] = whole if asked.nothing else asked.request().under(whole)
+    return _COMPRESSED[key]
+
+
+_COMPRESSED: dict[tuple[str, str, str, int], Workload] = {}
+
+
+@cache
+def _whole(network: str, batch: int) -> Workload:
+    import roofline
+
+    return roofline.load(network, batch=batch)

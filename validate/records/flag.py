@@ -1,0 +1,73 @@
+"""What makes a run suspicious: a kind that programs decide by, and its size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FlagKind(StrEnum):
+    """What is odd about a run that ended; the value is its name in a word or two."""
+
+    DISTURBED = "disturbed"
+    """Others took the CPU; the share is that of the machine's CPU time."""
+    WAITED = "waited"
+    """A single thread did not have its core; the share is CPU time over elapsed time."""
+    DRIFT = "drift"
+    """The second half of the samples differs from the first by the share."""
+    ROUND_DRIFT = "round drift"
+    """A round of a campaign differs from the median of all its rounds by the share."""
+    UNTUNED = "untuned"
+    """Code by a compiler's default lowering: it says nothing about the machine."""
+    KERNELS_UNTUNED = "kernels untuned"
+    """The share of the kernels that ran without a tuned schedule."""
+    UNCHECKED = "outputs not checked"
+    WEAK_CHECK = "weak check"
+    """The reference output is constant or saturated: a wrong program could give it too."""
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether a repetition in a quieter moment may do without it."""
+        return self in _DISTURBING
+
+
+_DISTURBING = frozenset(
+    {FlagKind.DISTURBED, FlagKind.WAITED, FlagKind.DRIFT, FlagKind.ROUND_DRIFT}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One thing that makes a run suspicious."""
+
+    kind: FlagKind
+    share: float | None = None
+    """How large it is, where its kind has a size."""
+
+    @property
+    def label(self) -> str:
+        """The flag in a few words."""
+        share = self.share or 0.0
+        match self.kind:
+            case FlagKind.DISTURBED:
+                return f"disturbed: others took {share:.0%} of the CPU time"
+            case FlagKind.WAITED:
+                return f"waited: {share:.2f} CPU seconds per second"
+            case FlagKind.DRIFT:
+                return f"drift: second half {share:+.0%}"
+            case FlagKind.ROUND_DRIFT:
+                return f"drift: this round {share:+.0%}"
+            case FlagKind.UNTUNED:
+                return "untuned: says nothing about the machine"
+            case FlagKind.KERNELS_UNTUNED:
+                return f"{share:.0%} of the kernels untuned" if self.share else "kernels untuned"
+            case FlagKind.UNCHECKED:
+                return "outputs not checked"
+            case FlagKind.WEAK_CHECK:
+                return "weak check: reference output is constant or saturated"
+
+
+def joined(flags: Iterable[Flag]) -> str:
+    """Return flags in one line; empty when there are none."""
+    return "; ".join(dict.fromkeys(flag.label for flag in flags))

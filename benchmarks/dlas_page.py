@@ -16,8 +16,9 @@ from pathlib import Path
 from roofline.errors import OptionError
 from roofline.validate.campaigns.grid import load
 from roofline.validate.campaigns.runner import state
+from roofline.validate.records.files import import_csv
 from roofline.validate.records.record import Measurement
-from roofline.validate.records.store import Store, import_csv
+from roofline.validate.records.store import reading
 from roofline.validate.studies.dlas.figures import draw_measured
 from roofline.validate.studies.dlas.page import regenerated
 from roofline.validate.studies.dlas.runs import SHIPPED, as_shipped, compared, shipped
@@ -32,7 +33,7 @@ def recorded(store: Path) -> tuple[Measurement, ...]:
     """Return the campaign's records, the last attempt of each run."""
     if not store.is_file():
         raise OptionError(f"{store} does not exist")
-    with Store(store) as kept:
+    with reading(store) as kept:
         found = state(load("dlas-reduced"), kept)
         counts = ", ".join(f"{count} {name}" for name, count in found.counts().items() if count)
         sys.stdout.write(f"{store}: {counts}\n")

@@ -16,6 +16,7 @@ from roofline.report.data import Row, check_rows, on_chip
 from roofline.spec import platform
 
 if TYPE_CHECKING:
+    from roofline.cli._progress import Report
     from roofline.spec import Platform
     from roofline.validate.records.record import Measurement
 
@@ -23,7 +24,7 @@ PUBLISHED = "qutibench"
 """What a user writes for the data of Blott et al. 2021 instead of a file."""
 
 
-def gather(data: Sequence[str], title: str) -> ReportData:
+def gather(data: Sequence[str], title: str, report: Report | None = None) -> ReportData:
     """Read every file and look up the roofs of the machines in it.
 
     Raises:
@@ -36,34 +37,44 @@ def gather(data: Sequence[str], title: str) -> ReportData:
             raise TableError(f"{PUBLISHED!r} stands for a page of its own", repair="Give it alone")
         page = qutibench_report()
         return replace(page, title=title) if title else page
-    rows = tuple(row for path in data for row in _rows(Path(path)))
+    rows = tuple(row for path in data for row in _rows(Path(path), report))
     stated = [row for path in data for row in _stated(Path(path))]
     roofs, requirements = tuple(_roofs(rows, stated)), tuple(_requirements(rows, stated))
     return ReportData(title or "Roofline report", rows, roofs, requirements)
 
 
-def _rows(path: Path) -> tuple[Row, ...]:
+def _rows(path: Path, report: Report | None) -> tuple[Row, ...]:
     """Read a CSV or JSON file, or a record store."""
-    return check_rows(stored(path), str(path)) if _is_store(path) else load_rows(path)
+    return check_rows(stored(path, report), str(path)) if _is_store(path) else load_rows(path)
+
+
+_STORE_SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
 
 
 def _is_store(path: Path) -> bool:
-    return read_head(path, "table or record store", 16) == b"SQLite format 3\0"
+    """Tell a record store by its name or its content; what is only named like one is an error when it is read."""
+    return (
+        path.suffix.lower() in _STORE_SUFFIXES
+        or read_head(path, "table or record store", 16) == b"SQLite format 3\0"
+    )
 
 
-def stored(path: Path) -> list[dict[str, Any]]:
+def stored(path: Path, report: Report | None = None) -> list[dict[str, Any]]:
     """Return the runs of a record store, each with its prediction where network and machine are known.
 
     Raises:
         StoreError: The file is no record store, or was written by a newer version.
     """
     from roofline.validate.analysis.compare import backend_label
-    from roofline.validate.records.store import Store
+    from roofline.validate.records.store import reading
 
     rows: list[dict[str, Any]] = []
     predictions = _Predictions()
-    with Store(path) as store:
-        for run in store.records():
+    with reading(path) as store:
+        total = len(store)
+        for number, run in enumerate(store.records(), 1):
+            if report is not None and number % _STEP == 0:
+                report("reading the records", number, total)
             reported, job = run.reported, run.job
             flags = [] if run.ok else [run.status.value]
             flags += ["untuned"] if job.tuning == "untuned" else []
@@ -81,6 +92,10 @@ def stored(path: Path) -> list[dict[str, Any]]:
                 }
             )  # fmt: skip
     return rows
+
+
+_STEP = 200
+"""Progress is told after as many records."""
 
 
 class _Predictions:

@@ -98,18 +98,23 @@ def run(
     """Run what a campaign has no record of; stop it at any time and give the same command to go on."""
     from roofline.validate.campaigns.grid import load
     from roofline.validate.campaigns.runner import parse_retry, state
-    from roofline.validate.records.store import Store, default_store
+    from roofline.validate.records.store import Store, default_store, reading
 
     wanted = load(campaign)
     again = parse_retry(retry or [])
-    with Store(store or default_store()) as kept:
+
+    def left(kept: Store) -> tuple[State, tuple[Task, ...]]:
         before = state(wanted, kept)
         chosen = before.only(only or [])
         tasks = tuple(task for task in before.tasks(again) if task.point.key in chosen)
-        tasks = tasks[:limit] if limit else tasks
-        if dry_run:
-            emit(_planned(wanted, before, tasks, form), output)
-            return
+        return before, tasks[:limit] if limit else tasks
+
+    if dry_run:
+        with reading(store, absent_ok=True) as kept:
+            emit(_planned(wanted, *left(kept), form), output)
+        return
+    with Store(store or default_store()) as kept:
+        before, tasks = left(kept)
         _announce(before, tasks)
         _run(wanted, tasks, kept, machine=machine, tracker=tracker, fresh=fresh)
         after = state(wanted, kept)
@@ -127,10 +132,10 @@ def status(
     """Tell how many runs of a campaign are done, failed, disturbed and left, and why."""
     from roofline.validate.campaigns.grid import load
     from roofline.validate.campaigns.runner import state
-    from roofline.validate.records.store import Store, default_store
+    from roofline.validate.records.store import reading
 
     wanted = load(campaign)
-    with Store(store or default_store()) as kept:
+    with reading(store) as kept:
         found = state(wanted, kept)
     emit(_summary(found, form), output)
 
@@ -166,12 +171,12 @@ def results(
     from roofline.validate.analysis.configurations import KINDS, configurations
     from roofline.validate.campaigns.grid import load
     from roofline.validate.campaigns.runner import state
-    from roofline.validate.records.store import Store, default_store
+    from roofline.validate.records.store import reading
 
     if kind not in KINDS:
         hint = did_you_mean(kind, KINDS) or f"Known: {', '.join(KINDS)}"
         raise OptionError(f"unknown kind {kind!r}", repair=hint)
-    with Store(store or default_store()) as kept:
+    with reading(store) as kept:
         recorded = state(load(campaign), kept).recorded()
     found = configurations(recorded, shortest=shortest)
     rows = KINDS[kind](found)

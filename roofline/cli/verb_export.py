@@ -29,11 +29,11 @@ def export_records(
     from roofline.validate.campaigns.grid import load
     from roofline.validate.campaigns.runner import state
     from roofline.validate.records.files import exported
-    from roofline.validate.records.store import Store, default_store
+    from roofline.validate.records.store import reading
     from roofline.writing import write_whole
 
     wanted = {"network": network, "backend": backend}
-    with Store(store or default_store()) as kept:
+    with reading(store) as kept:
         # Records are read while the store is open.
         found = [*(state(load(campaign), kept).recorded() if campaign else kept.records())]
     chosen = [

@@ -27,8 +27,11 @@ def report(
     title: Annotated[str, typer.Option(help="The page's title.")] = "",
 ) -> None:
     """Write one self-contained interactive HTML page of predictions and measured runs."""
+    from roofline.cli._progress import progress
     from roofline.cli._report import gather
     from roofline.report import render
 
-    emit(render(gather(data, title)), output)
+    with progress("report") as tell:
+        page = render(gather(data, title, tell))
+    emit(page, output)
     wrote(f"{output} ({output.stat().st_size / 1e6:.1f} MB)")

@@ -108,7 +108,7 @@ def _records(paper: str, store: Path | None, runs: Path | None) -> tuple[Measure
     """Return the records that are named, or None where the shipped ones serve."""
     from roofline.validate.records.importers import read_runs
     from roofline.validate.records.importers._registry import Facts
-    from roofline.validate.records.store import Store
+    from roofline.validate.records.store import reading
     from roofline.validate.studies.dlas.runs import latest
 
     if paper != "dlas":
@@ -129,7 +129,7 @@ def _records(paper: str, store: Path | None, runs: Path | None) -> tuple[Measure
     if runs is not None:
         _, found = read_runs(runs, Facts(), form="records")
         return latest(found.measurements)
-    with Store(file) as kept:
+    with reading(file) as kept:
         return latest(kept.records())
 
 

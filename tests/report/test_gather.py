@@ -12,6 +12,7 @@ import roofline as rl
 from roofline.cli._report import gather
 from roofline.errors import RooflineError
 from roofline.validate.records.compression import parse_compression
+from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.record import Job, Measurement, Status
 from roofline.validate.records.store import Store
 
@@ -37,7 +38,15 @@ def test_a_store_gives_its_runs_with_predictions_where_network_and_machine_are_k
         store.add(run("mlp", "tx2:maxn", "keep-channels=0.5"))
         store.add(run("mlp", "a machine of mine"))
         store.add(run("my network", "tx2:maxn"))
-        store.add(run("mlp", "tx2:maxn", status=Status.FAILED, samples_s=(), reason="no"))
+        store.add(
+            run(
+                "mlp",
+                "tx2:maxn",
+                status=Status.FAILED,
+                samples_s=(),
+                failure=Failure(FailureKind.ERROR, "no"),
+            )
+        )
     page = gather([str(path)], "")
     assert len(page.rows) == 5
     dense = rl.predict(rl.load("mlp"), rl.platform("tx2:maxn"), datatype="fp16").throughput_fps

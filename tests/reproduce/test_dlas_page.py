@@ -15,8 +15,8 @@ from roofline.errors import OptionError
 from roofline.validate.analysis.configurations import ROUND_MARGIN, configurations, speedups
 from roofline.validate.campaigns.grid import load
 from roofline.validate.records.executed import Executed
+from roofline.validate.records.files import import_csv
 from roofline.validate.records.record import Environment, Job, Measurement, Status, Turn
-from roofline.validate.records.store import import_csv
 from roofline.validate.studies.dlas.page import SECTIONS, regenerated
 from roofline.validate.studies.dlas.rules import Case, below
 from roofline.validate.studies.dlas.runs import as_shipped, compared, latest, shipped, tables

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -24,7 +23,7 @@ from roofline.validate.campaigns.runner import (
     state,
 )
 from roofline.validate.records.failure import Failure, FailureKind
-from roofline.validate.records.record import Environment, Job, Measurement, Protocol, Status, Turn
+from roofline.validate.records.record import Environment, Job, Measurement, Protocol, Status
 from roofline.validate.records.store import Store
 
 pytest.importorskip("onnxruntime", reason="the reference is computed by ONNX Runtime")
@@ -154,9 +153,8 @@ def test_a_shipped_campaign_can_be_read(name):
 def record(point, *, status=Status.OK, seconds=1e-3, count=20, **fields):
     job = Job(point.network, point.backend, batch=point.batch, threads=point.threads)
     samples = (seconds,) * count if status is Status.OK else ()
-    return Measurement(
-        job, status, "" if status is Status.OK else "why", samples_s=samples, **fields
-    )
+    failure = None if status is Status.OK else Failure(FailureKind.ERROR, "why")
+    return Measurement(job, status, failure, samples_s=samples, **fields)
 
 
 def batches(tmp_path, count=4, rounds=1):
@@ -232,22 +230,6 @@ def test_a_turn_is_recorded_once_whoever_comes_second(tmp_path):
         assert other.add(replace(record(point, seconds=5.0), turn=replace(turn, attempt=2)))
         assert store.turns({turn.point})[turn.point][1].median_s == 5.0
         assert store.attempts(turn.point, 1) == 2
-
-
-def test_a_store_of_the_first_version_is_migrated(tmp_path):
-    path = tmp_path / "records.db"
-    with Store(path) as store:
-        store.add(record(Point("mlp")))
-    with sqlite3.connect(path) as raw:
-        raw.execute("DROP INDEX records_turn")
-        for column in ("point", "round", "attempt"):
-            raw.execute(f"ALTER TABLE records DROP COLUMN {column}")
-        raw.execute("PRAGMA user_version = 1")
-    raw.close()
-    with Store(path) as store:
-        assert len(list(store.records())) == 1
-        assert store.add(replace(record(Point("mlp")), turn=Turn("p")))
-        assert store.attempts("p", 1) == 1
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, monkeypatch):

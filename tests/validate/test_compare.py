@@ -9,6 +9,7 @@ from roofline.spec import from_mapping, in_mode
 from roofline.validate.analysis.compare import compare, frame
 from roofline.validate.records.compression import parse_compression
 from roofline.validate.records.executed import Executed
+from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.record import Check, Job, Measurement, Status
 from roofline.workload import Workload
 
@@ -36,7 +37,12 @@ def box():
 
 def run(seconds, **fields):
     job = Job("net", "tvm", tuning=fields.pop("tuning", "tuned"), batch=fields.pop("batch", 1))
-    fields = {"machine": "box", "executed": "fp32", "check": Check("r", 0, 0, 1e-3), **fields}
+    fields = {
+        "machine": "box",
+        "executed": Executed("fp32"),
+        "check": Check("r", 0, 0, 1e-3),
+        **fields,
+    }
     status = fields.pop("status", Status.OK)
     return Measurement(job, status, samples_s=(seconds,), **fields)
 
@@ -106,7 +112,12 @@ def test_untuned_code_validates_nothing(box):
 
 
 def test_a_failed_run_has_no_efficiency(box):
-    found = one(box, run(1.0, status=Status.WRONG, reason="outputs differ"))
+    found = one(
+        box,
+        run(
+            1.0, status=Status.WRONG, failure=Failure(FailureKind.WRONG_OUTPUTS, "outputs differ")
+        ),
+    )
     assert found.efficiency is None
     assert found.record()["flag"] == "wrong"
     assert found.record()["explanation"] == "outputs differ"

@@ -13,15 +13,10 @@ import pytest
 
 from roofline.errors import StoreError
 from roofline.validate.records.failure import Failure, FailureKind
+from roofline.validate.records.files import export_csv, export_json, import_csv, import_json
 from roofline.validate.records.record import Job, Measurement, Status
-from roofline.validate.records.store import (
-    STORE_VERSION,
-    Store,
-    export_csv,
-    export_json,
-    import_csv,
-    import_json,
-)
+from roofline.validate.records.store import Store
+from roofline.validate.records.tables import STORE_VERSION
 
 
 def run(number, **fields):

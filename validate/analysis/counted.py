@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from roofline.workload import Workload
 
 
+@cache
 def counted(network: str, compression: Compression, datatype: str, batch: int) -> Workload:
     """Return what a shipped network requires when it is compressed.
 
@@ -26,14 +27,8 @@ def counted(network: str, compression: Compression, datatype: str, batch: int) -
     """
     wide = datatype in {"fp32", ""}
     asked = replace(compression, datatypes=()) if wide else narrow(compression, datatype)
-    key = (network, asked.label, asked.datatype, batch)
-    if key not in _COMPRESSED:
-        whole = _whole(network, batch)
-        _COMPRESSED[key] = whole if asked.nothing else asked.request().under(whole)
-    return _COMPRESSED[key]
-
-
-_COMPRESSED: dict[tuple[str, str, str, int], Workload] = {}
+    whole = _whole(network, batch)
+    return whole if asked.nothing else asked.request().under(whole)
 
 
 @cache

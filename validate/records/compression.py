@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,11 +22,11 @@ class Compression:
 
     keep_channels: float = 1.0
     """Share of the inner channels that stay."""
-    keep_layers: Mapping[str, float] = field(default_factory=dict[str, float])
-    """The same by patterns on layer names."""
+    keep_layers: tuple[tuple[str, float], ...] = ()
+    """The same by patterns on layer names, in the order given."""
     sparsity: float = 0.0
     """Share of the weights that are zero."""
-    sparse_layers: Mapping[str, float] = field(default_factory=dict[str, float])
+    sparse_layers: tuple[tuple[str, float], ...] = ()
     sparse_format: str = "dense"
     """How the weights are stored."""
     zeros: str = "unstructured"
@@ -59,9 +58,9 @@ class Compression:
         A datatype of the whole network is none of it: tables have a column of their own for it.
         """
         keep = [f"{self.keep_channels:g}"] if self.keep_channels != 1 else []
-        keep += [f"{name}={share:g}" for name, share in self.keep_layers.items()]
+        keep += [f"{name}={share:g}" for name, share in self.keep_layers]
         zero = [f"{self.sparsity:g}"] if self.sparsity else []
-        zero += [f"{name}={share:g}" for name, share in self.sparse_layers.items()]
+        zero += [f"{name}={share:g}" for name, share in self.sparse_layers]
         if zero and self.sparse_format != "dense":
             zero.append(self.sparse_format)
         elif zero and self.zeros != "unstructured":
@@ -88,11 +87,11 @@ class Compression:
         keep = None if self.keep_channels == 1 else self.keep_channels
         pruning = None
         if keep is not None or self.keep_layers:
-            pruning = Pruning(keep, self.keep_layers, seed=seed)
+            pruning = Pruning(keep, dict(self.keep_layers), seed=seed)
         sparsity = None
         if self.sparsity or self.sparse_layers or self.sparse_format != "dense":
             share = self.sparsity or None
-            sparsity = Sparsity(share, self.sparse_layers, self.sparse_format, self.zeros)
+            sparsity = Sparsity(share, dict(self.sparse_layers), self.sparse_format, self.zeros)
         narrowed = parse_datatypes(self.datatypes) if self.datatypes else None
         return Request(pruning, sparsity, narrowed)
 
@@ -103,13 +102,13 @@ def compression_of(request: Request) -> Compression:
     found = Compression()
     if pruning is not None:
         keep = 1.0 if pruning.keep is None else pruning.keep
-        found = Compression(keep, dict(pruning.layers))
+        found = Compression(keep, tuple(pruning.layers.items()))
     if sparsity is not None:
         found = Compression(
             found.keep_channels,
             found.keep_layers,
             sparsity.share or 0.0,
-            dict(sparsity.layers),
+            tuple(sparsity.layers.items()),
             sparsity.format,
             sparsity.pattern,
         )
@@ -118,8 +117,6 @@ def compression_of(request: Request) -> Compression:
 
 def narrow(compression: Compression, *datatypes: str) -> Compression:
     """Return a compression that narrows to datatypes too."""
-    from dataclasses import replace
-
     return replace(compression, datatypes=tuple(name for name in datatypes if name))
 
 
@@ -165,7 +162,7 @@ class _Shares:
     """``0.9,conv*=0.5,csr``: a share, shares by pattern, and a word."""
 
     whole: float | None = None
-    layers: Mapping[str, float] = field(default_factory=dict[str, float])
+    layers: tuple[tuple[str, float], ...] = ()
     word: str = ""
 
 
@@ -187,4 +184,4 @@ def _shares(text: str) -> _Shares | None:
             layers[pattern] = share
         else:
             whole = share
-    return _Shares(whole, layers, form)
+    return _Shares(whole, tuple(layers.items()), form)

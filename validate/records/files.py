@@ -2,19 +2,80 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
-from roofline.errors import MissingPackageError, OptionError, StoreError, did_you_mean
-from roofline.reading import read_bytes
+from roofline.errors import MissingPackageError, OptionError, StoreError, TableError, did_you_mean
+from roofline.reading import csv_cell, read_bytes, read_csv, read_json
 from roofline.validate.records.reading import from_dict
-from roofline.validate.records.record import Measurement
-from roofline.validate.records.store import export_csv, export_json
+from roofline.validate.records.record import SCHEMA_VERSION, Measurement
+
+
+def export_json(measurements: Iterable[Measurement]) -> str:
+    """Return records as a JSON document that `import_json` reads back, nothing lost."""
+    records = [measurement.to_dict() for measurement in measurements]
+    return json.dumps({"schema_version": SCHEMA_VERSION, "measurements": records}, indent=1)
+
+
+def import_json(text: str) -> list[Measurement]:
+    """Return the records of a JSON document.
+
+    Raises:
+        StoreError: It is not such a document, is newer than this program, or a record is damaged.
+    """
+    document = read_json(text, "the records", error=StoreError)
+    whole = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    entries = whole.get("measurements")
+    if not isinstance(entries, list):
+        raise StoreError("the document has no list of measurements")
+    return [_numbered(entry, number) for number, entry in enumerate(cast("list[Any]", entries), 1)]
+
+
+def export_csv(measurements: Iterable[Measurement]) -> str:
+    """Return records as CSV: readable columns, and the whole record as JSON in the last one."""
+    buffer = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for measurement in measurements:
+        row = {**measurement.to_row(), "record": json.dumps(measurement.to_dict())}
+        if writer is None:
+            writer = csv.DictWriter(buffer, fieldnames=list(row), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow({name: csv_cell(value) for name, value in row.items()})
+    return buffer.getvalue()
+
+
+def import_csv(text: str) -> list[Measurement]:
+    """Return the records of a CSV that `export_csv` wrote.
+
+    Raises:
+        StoreError: The column ``record`` is missing or damaged.
+    """
+    rows = read_csv(text, "the records").rows
+    if rows and "record" not in rows[0]:
+        raise StoreError("the table has no column 'record'")
+    found: list[Measurement] = []
+    for number, row in enumerate(rows, 1):
+        try:
+            document = read_json(row["record"], "the column 'record'")
+        except TableError as error:
+            raise StoreError(f"row {number}: {error.message}") from error
+        found.append(_numbered(document, number))
+    return found
+
+
+def _numbered(entry: Any, number: int) -> Measurement:
+    if not isinstance(entry, dict):
+        raise StoreError(f"record {number} is not an object")
+    try:
+        return from_dict(cast("dict[str, Any]", entry))
+    except StoreError as error:
+        raise StoreError(f"record {number}: {error.message}", repair=error.repair) from error
 
 
 def export_parquet(measurements: Iterable[Measurement]) -> bytes:

@@ -113,11 +113,11 @@ def _check_run(run: Measurement, where: str) -> None:
     """Refuse what no store can hold; whatever the format, before anything is stored."""
     words = (
         run.job.network,
-        run.job.variant,
+        run.job.compression.label,
         run.job.datatype,
         run.job.backend,
         run.machine,
-        run.executed,
+        run.executed.datatype,
     )
     for text in words:
         try:

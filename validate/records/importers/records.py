@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from roofline.validate.records.files import import_csv, import_json
 from roofline.validate.records.importers._registry import Facts, Imported, Importer, importers
-from roofline.validate.records.store import import_csv, import_json
 
 
 def _read(path: Path, text: str, facts: Facts) -> Imported:

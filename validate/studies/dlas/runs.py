@@ -32,7 +32,7 @@ def shipped() -> tuple[Measurement, ...]:
         >>> {run.job.network for run in shipped()} >= {"resnet18_cifar10"}
         True
     """
-    from roofline.validate.records.store import import_csv
+    from roofline.validate.records.files import import_csv
 
     place = files("roofline.validate").joinpath("campaigns", SHIPPED)
     return tuple(import_csv(place.read_text(encoding="utf-8")))

@@ -1,0 +1,77 @@
+"""A record as the bytes that a store keeps, and back within bounds."""
+
+from __future__ import annotations
+
+import array
+import hashlib
+import json
+import sys
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from roofline.errors import StoreError
+from roofline.validate.records.reading import from_dict
+from roofline.validate.records.record import Measurement
+
+MOST_BYTES = 64 << 20
+"""Largest size of a record's fields or of its samples, unpacked: eight million samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A record's bytes."""
+
+    document: bytes
+    """Every field but the samples, compressed JSON."""
+    samples: bytes
+    """The samples in seconds as 64-bit floats, little-endian, compressed."""
+    digest: str
+    """Of both before compression: two records with one digest are the same record."""
+
+
+def pack(measurement: Measurement) -> Packed:
+    """Return a record as bytes, nothing lost."""
+    document = measurement.to_dict()
+    samples = _floats(document.pop("samples_s"))
+    text = json.dumps(document, sort_keys=True).encode()
+    digest = hashlib.sha256(text + samples).hexdigest()
+    return Packed(zlib.compress(text), zlib.compress(samples), digest)
+
+
+def unpack(document: object, samples: object) -> Measurement:
+    """Return the record of two columns of a store.
+
+    Raises:
+        StoreError: They are no record, or one that unpacks to more than `MOST_BYTES`.
+    """
+    try:
+        fields = json.loads(_inflated(document))
+        values = array.array("d")
+        values.frombytes(_inflated(samples))
+    except (zlib.error, ValueError, RecursionError) as error:
+        raise StoreError(f"the record is damaged: {error}") from error
+    if not isinstance(fields, dict):
+        raise StoreError("the record is damaged: it has no fields")
+    if sys.byteorder == "big":
+        values.byteswap()
+    return from_dict({**cast("dict[str, Any]", fields), "samples_s": values.tolist()})
+
+
+def _inflated(column: object) -> bytes:
+    if not isinstance(column, bytes):
+        raise ValueError("a column of it is too large or no bytes")  # noqa: TRY004 (a fault of the data)
+    stream = zlib.decompressobj()
+    content = stream.decompress(column, MOST_BYTES)
+    if not stream.eof:
+        more = "it is cut short" if len(content) < MOST_BYTES else "it unpacks to too much"
+        raise ValueError(more)
+    return content
+
+
+def _floats(samples: Iterable[float]) -> bytes:
+    values = array.array("d", samples)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values.tobytes()

@@ -74,7 +74,7 @@ def test_a_database_that_is_no_store_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_store_is_refused_and_not_made(tmp_path: Path) -> None:
-    with pytest.raises(RooflineError, match="cannot read"):
+    with pytest.raises(RooflineError, match="there is no record store"):
         gather([str(tmp_path / "none.db")], "")
     assert list(tmp_path.iterdir()) == []
 

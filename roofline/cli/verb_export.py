@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roofline.cli._measuring import StoreOption
 from roofline.cli._output import say
+
+if TYPE_CHECKING:
+    from roofline.validate.records.record import Measurement
+    from roofline.validate.records.store import Store
 
 app = typer.Typer(add_completion=False)
 
@@ -26,8 +30,6 @@ def export_records(
     store: StoreOption = None,
 ) -> None:
     """Write records to a file that roofline import reads back with nothing lost."""
-    from roofline.validate.campaigns.grid import load
-    from roofline.validate.campaigns.runner import state
     from roofline.validate.records.files import exported
     from roofline.validate.records.store import reading
     from roofline.writing import write_whole
@@ -35,7 +37,7 @@ def export_records(
     wanted = {"network": network, "backend": backend}
     with reading(store) as kept:
         # Records are read while the store is open.
-        found = [*(state(load(campaign), kept).recorded() if campaign else kept.records())]
+        found = _of_campaign(campaign, kept) if campaign else tuple(kept.records())
     chosen = [
         run
         for run in found
@@ -43,3 +45,10 @@ def export_records(
     ]
     write_whole(file, exported(chosen, file))
     say(f"{len(chosen)} records in {file}")
+
+
+def _of_campaign(campaign: str, store: Store) -> tuple[Measurement, ...]:
+    from roofline.validate.campaigns.grid import load
+    from roofline.validate.campaigns.runner import state
+
+    return state(load(campaign), store).recorded()

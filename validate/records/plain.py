@@ -21,6 +21,11 @@ def to_plain(value: object) -> dict[str, Any]:
     return _adapter(type(value)).dump_python(value, mode="json")
 
 
+def to_json(value: object) -> str:
+    """Return the same as JSON text, several times as fast as through plain values."""
+    return _adapter(type(value)).dump_json(value).decode()
+
+
 def from_plain(kind: type[T], document: Mapping[str, Any]) -> T:
     """Return what `to_plain` made plain.
 

@@ -11,7 +11,7 @@ from roofline.validate.records.compression import Compression
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.failure import Failure
 from roofline.validate.records.migration import migrated
-from roofline.validate.records.plain import DamagedError, from_plain, to_plain
+from roofline.validate.records.plain import DamagedError, from_plain, to_json, to_plain
 from roofline.validate.records.record import (
     SCHEMA_VERSION,
     Check,
@@ -56,6 +56,12 @@ def to_dict(measurement: Measurement) -> dict[str, Any]:
     return to_plain(measurement)
 
 
+def to_text(measurement: Measurement) -> str:
+    """Return a record as JSON, nothing lost."""
+    _forbid_unknown()
+    return to_json(measurement)
+
+
 def job_from_dict(document: Mapping[str, Any]) -> Job:
     """Return the job that ``dataclasses.asdict`` made plain.
 
@@ -79,4 +85,5 @@ def _forbid_unknown() -> None:
     from pydantic import ConfigDict
 
     for part in _PARTS:
-        part.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
+        config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+        part.__pydantic_config__ = config  # type: ignore[attr-defined]

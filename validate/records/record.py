@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -325,13 +325,7 @@ class Measurement:
         Args:
             share: 0 is the shortest sample, 0.5 the median, 1 the longest.
         """
-        if not self.samples_s:
-            return None
-        ordered = sorted(self.samples_s)
-        position = share * (len(ordered) - 1)
-        low = math.floor(position)
-        high = min(low + 1, len(ordered) - 1)
-        return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+        return _quantile(sorted(self.samples_s), share) if self.samples_s else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON values; `reading.from_dict` reads it back."""
@@ -347,6 +341,8 @@ class Measurement:
 
     def to_row(self) -> dict[str, Any]:
         """Return one flat row with the computed figures, for tables."""
+        ordered = sorted(self.samples_s)
+        low, high = (_quantile(ordered, share) if ordered else None for share in (0.05, 0.95))
         return {
             "network": self.job.network,
             "variant": self.job.compression.label,
@@ -364,8 +360,8 @@ class Measurement:
             "measured_fps": self.throughput_fps if self.ok else None,
             "median_ms": _milliseconds(self.median_s),
             "min_ms": _milliseconds(self.min_s),
-            "p5_ms": _milliseconds(self.quantile_s(0.05)),
-            "p95_ms": _milliseconds(self.quantile_s(0.95)),
+            "p5_ms": _milliseconds(low),
+            "p95_ms": _milliseconds(high),
             "samples": len(self.samples_s),
             "cpu_per_wall": self.cpu_per_wall,
             "peak_rss_mb": self.peak_rss_bytes / 1e6 if self.peak_rss_bytes else None,
@@ -379,6 +375,13 @@ class Measurement:
             "flags": joined(self.flags),
             "timestamp": self.timestamp,
         }
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    position = share * (len(ordered) - 1)
+    low = math.floor(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -110,3 +110,10 @@ def test_shipped_machines_show_their_largest_on_chip_memory(tmp_path: Path) -> N
     (roof,) = gather([str(path)], "").roofs
     assert roof["on_chip"] == "SRAM"
     assert roof["on_chip_capacity_b"] == 8e6
+
+
+def test_a_text_that_is_named_like_a_store_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    path.write_text("network,measured_fps\nmlp,3\n" * 20)
+    with pytest.raises(RooflineError, match="not a database"):
+        gather([str(path)], "")

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
+import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from roofline.errors import StoreError
 from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.files import export_csv, export_json, import_csv, import_json
+from roofline.validate.records.packing import MOST_BYTES
 from roofline.validate.records.record import Job, Measurement, Status
-from roofline.validate.records.store import Store
+from roofline.validate.records.store import Store, reading
 from roofline.validate.records.tables import STORE_VERSION
 
 
@@ -110,7 +115,8 @@ _WRITER = """
 import sys
 from pathlib import Path
 from roofline.validate.records.record import Job, Measurement, Status
-from roofline.validate.records.store import Store
+from roofline.validate.records.packing import MOST_BYTES
+from roofline.validate.records.store import Store, reading
 with Store(Path(sys.argv[1])) as store:
     for number in range(int(sys.argv[2]), 10**9):
         store.add(Measurement(Job("mlp", sys.argv[3], batch=number), Status.OK, samples_s=(1.0,) * 150))
@@ -165,7 +171,8 @@ def test_two_processes_write_one_store(tmp_path):
 _OPENER = """
 import sys, time
 from pathlib import Path
-from roofline.validate.records.store import Store
+from roofline.validate.records.packing import MOST_BYTES
+from roofline.validate.records.store import Store, reading
 while time.time() < float(sys.argv[2]):
     pass
 with Store(Path(sys.argv[1])) as store:
@@ -212,3 +219,113 @@ def test_an_export_is_read_back_whole(write, read):
 def test_a_damaged_export_is_one_clear_line(read, text, message):
     with pytest.raises(StoreError, match=message):
         read(text)
+
+
+def damage(path, row, document):
+    raw = sqlite3.connect(path)
+    raw.execute("UPDATE records SET document = ? WHERE rowid = ?", (document, row))
+    raw.commit()
+    raw.close()
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        (b"nonsense", "incorrect header"),
+        (zlib.compress(b"[]"), "no fields"),
+        (zlib.compress(b'{"schema_version": 99}'), "newer version|schema version 99"),
+        (zlib.compress(b"[" * 100_000), "damaged"),
+        (zlib.compress(b"{}")[:-3], "cut short"),
+        ("text", "no bytes"),
+        (zlib.compress(b" " * (MOST_BYTES + 1)), "unpacks to too much"),
+    ],
+    ids=["nonsense", "list", "newer", "nested", "cut", "text", "bomb"],
+)
+def test_one_damaged_record_is_named_and_left_out(tmp_path, caplog, document, why):
+    path = tmp_path / "records.db"
+    with Store(path) as store:
+        store.add_all([run(1), run(2), run(3)])
+    damage(path, 2, document)
+    with reading(path) as store:
+        assert list(store.records()) == [run(1), run(3)]
+        assert list(store.records()) == [run(1), run(3)]
+    (warning,) = caplog.messages
+    assert f"{path}: record 2 is left out" in warning
+    assert re.search(why, warning)
+    assert f"sqlite3 {path} 'DELETE FROM records WHERE rowid = 2'" in warning
+
+
+def test_a_store_that_does_not_exist_is_not_made_by_reading(tmp_path):
+    for path in (tmp_path / "typo.db", tmp_path / "no" / "typo.db"):
+        with (
+            pytest.raises(StoreError, match=r"there is no record store .*typo\.db"),
+            reading(path),
+        ):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_users_own_store_is_empty_before_anything_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with reading(None) as store:
+        assert list(store.records()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"network,fps\nmlp,3\n" * 100], ids=["empty", "text"])
+def test_a_file_that_is_no_store_is_not_read(tmp_path, content):
+    path = tmp_path / "records.db"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"not a record store|not a database"), reading(path):
+        pass
+    assert path.read_bytes() == content
+
+
+def test_a_folder_or_a_pipe_is_no_store(tmp_path):
+    os.mkfifo(tmp_path / "pipe.db")
+    for path in (tmp_path, tmp_path / "pipe.db"):
+        with pytest.raises(StoreError, match="no file at all"), reading(path):
+            pass
+
+
+_READER = """
+import os, sys
+from pathlib import Path
+from roofline.validate.records.reading import from_dict, to_dict
+from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.store import reading
+from_dict(to_dict(Measurement(Job("a", "b"), Status.OK)))
+if os.geteuid() == 0:
+    os.setuid(65534)
+with reading(Path(sys.argv[1])) as store:
+    print(len(list(store.records())))
+"""
+
+
+def test_reading_needs_no_right_to_write():
+    # Not in pytest's own folder, which another user cannot enter.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "records.db"
+        with Store(path) as store:
+            store.add_all([run(1), run(2)])
+        path.chmod(0o444)
+        folder.chmod(0o555)
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", _READER, str(path)], capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        folder.chmod(0o755)
+        assert done.stdout == "2\n", done.stderr
+        assert [entry.name for entry in folder.iterdir()] == ["records.db"]
+
+
+def test_what_is_being_written_is_read_too(tmp_path):
+    path = tmp_path / "records.db"
+    with Store(path) as store:
+        store.add(run(1))
+        with reading(path) as other:
+            store.add(run(2))
+            assert list(other.records()) == [run(1), run(2)]
+            with pytest.raises(StoreError, match="cannot write"):
+                other.add(run(3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import onnx
 
     from roofline.compress import Compressed, Request
+    from roofline.compress.narrowing import Narrowing
     from roofline.speedup import SpeedUp
 
 app = typer.Typer(add_completion=False)
@@ -99,6 +101,7 @@ def compress(
 
     from roofline.compress import compress as run
     from roofline.compress.compressing import serialized
+    from roofline.compress.loading import check_loads
     from roofline.compress.writers._registry import WriteOptions
 
     asked = request(
@@ -115,8 +118,10 @@ def compress(
     name, whole = with_weights(model, seed)
     done = run(whole, replace(asked, options=options), name=name, **binding)
     speedups = _speedups(name, whole, asked, platform or [], binding)
-    write_whole(output, serialized(done.model))
-    emit(_report(name, asked.label, done, output, form, speedups), None)
+    content = serialized(done.model)
+    unchecked = check_loads(content, whole)
+    write_whole(output, content)
+    emit(_report(name, asked.label, done, output, form, speedups, unchecked), None)
 
 
 def _speedups(
@@ -150,7 +155,13 @@ def _arrays(path: Path | None) -> dict[str, Any] | None:
 
 
 def _report(
-    name: str, label: str, done: Compressed, output: Path, form: Format, speedups: list[SpeedUp]
+    name: str,
+    label: str,
+    done: Compressed,
+    output: Path,
+    form: Format,
+    speedups: list[SpeedUp],
+    unchecked: str,
 ) -> str:
     plan = done.plan
     rows = [
@@ -182,10 +193,14 @@ def _report(
             "zero_share": done.zero_share, "speedups": [entry.record() for entry in speedups],
             "channel_groups": 0 if plan is None else len(plan.groups),
             "channels_removed": 0 if plan is None else plan.removed, "fixed": fixed,
+            "narrowing": None if done.narrowing is None else asdict(done.narrowing),
+            "loads": not unchecked, "not_loaded_because": unchecked or None,
         })  # fmt: skip
     if form is Format.CSV:
         return as_csv(rows)
-    notes = (
+    notes = [f"warning: {unchecked}"] if unchecked else []
+    notes += [] if done.narrowing is None else _narrowing(done.narrowing)
+    notes += (
         [f"{done.scale_bytes:,} bytes of the file are scales and zero points"]
         if done.scale_bytes
         else []
@@ -218,6 +233,19 @@ def _report(
     return as_table(
         rows, title=f"{name}, {label}: wrote {output}", notes=[*notes, *CONVENTIONS.values()]
     )
+
+
+def _narrowing(found: Narrowing) -> list[str]:
+    """Return what a table says of the weights that were narrowed, and of those that were not."""
+    lines = [
+        f"{found.narrowed_bytes:,} of {found.weight_bytes:,} weight bytes are stored narrower"
+    ]
+    for reason, entries in found.by_reason().items():
+        size = sum(entry.bytes for entry in entries)
+        names = ", ".join(entry.layer for entry in entries[:3])
+        more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
+        lines.append(f"{size:,} bytes stay as they are in {names}{more}: {reason}")
+    return lines
 
 
 def _totals(done: Compressed, *, counted: bool) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any
 import onnx
 
 from roofline.compress.labels import Atoms, Axes, Labels, fixed
+from roofline.graph.reading.reads import reads, subgraphs
 from roofline.node import Array, Tensor
 
 Results = Sequence["Axes | None"]
@@ -220,11 +221,7 @@ class Call:
 
     def block(self, why: str) -> Results:
         """Say that the coupling is unknown: pruning is refused if it would touch this node."""
-        touched = [
-            self._values[name]
-            for name in (*self.node.input, *captured(self.node))
-            if name in self._values
-        ]
+        touched = [self._values[name] for name in reads(self.node) if name in self._values]
         labels = tuple(axis for axes in touched for axis in axes if axis.any())
         if labels:
             self._state.blocked.append(Blocked(self.op_type, self.name, why, labels))
@@ -238,7 +235,7 @@ class State:
     uses: Mapping[str, Sequence[onnx.NodeProto]] = field(
         default_factory=dict[str, Sequence[onnx.NodeProto]]
     )
-    """The nodes that take each value."""
+    """The nodes that read each value, by an operand or in a subgraph."""
     atoms: Atoms = field(default_factory=Atoms)
     producers: list[Producer] = field(default_factory=list[Producer])
     blocked: list[Blocked] = field(default_factory=list[Blocked])
@@ -250,24 +247,13 @@ def layer_name(node: onnx.NodeProto) -> str:
     return node.name or next((name for name in node.output if name), node.op_type)
 
 
-def captured(node: onnx.NodeProto) -> list[str]:
-    """Return the names that a node's subgraphs use (their own among them, which matches nothing outside)."""
-    names: list[str] = []
-    for attribute in node.attribute:
-        for graph in (
-            (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs
-        ):
-            for inner in graph.node:
-                names += [*inner.input, *captured(inner)]
-            names += [output.name for output in graph.output]
-    return names
-
-
 def inner_nodes(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     """Return the nodes of a node's subgraphs, at every depth."""
-    graphs = [graph for a in node.attribute for graph in ([a.g] if a.HasField("g") else a.graphs)]
     return [
-        found for graph in graphs for inner in graph.node for found in (inner, *inner_nodes(inner))
+        found
+        for graph in subgraphs(node)
+        for inner in graph.node
+        for found in (inner, *inner_nodes(inner))
     ]
 
 

@@ -6,16 +6,18 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from roofline.compress.call import layer_name
 from roofline.compress.channels import prune
+from roofline.compress.narrowing import Narrowing, narrowing
 from roofline.compress.pruning import PruningPlan
 from roofline.compress.quantization import Quantization
 from roofline.compress.request import Pruning
 from roofline.compress.sparse_workload import with_stored_zeros
 from roofline.compress.sparsity import Sparsity, count_zeros, multiplying_weights, zeroed
-from roofline.compress.tensors import stored_tensors
-from roofline.compress.writers._registry import WriteOptions, quantized
+from roofline.compress.tensors import inlined, stored_tensors
+from roofline.compress.writers._registry import WriteOptions, kept_layers, quantized
 from roofline.errors import CompressionError
-from roofline.precision import DATATYPES, packed_bytes
+from roofline.precision import DATATYPES, packed_bytes, precision
 from roofline.workload import Workload
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ class Compressed:
     """The predicted weight bytes when zeros are stored too, as ONNX files store them, whatever the sparse format."""
     scale_bytes: int
     """Scales and zero points of more than one element in the compressed model, which the what-if leaves out."""
+    narrowing: Narrowing | None = None
+    """Which weights are stored narrower; None when no datatype was asked for."""
 
     @property
     def agrees(self) -> bool:
@@ -101,32 +105,54 @@ def compress(
         written, plan = pruned.model, pruned.plan
     if request.sparsity is not None and request.sparsity.label != "dense":
         written = sparse = zeroed(written, request.sparsity)
+    wide = written
     if request.quantization is not None and request.quantization.label:
         options = replace(request.options, binding=binding)
         written = quantized(written, request.quantization, options)
     counted = Workload.from_onnx(written, name=name, **binding)
+    told = None
+    if request.quantization is not None and request.quantization.datatype:
+        before = dense if wide is model else Workload.from_onnx(wide, name=name, **binding)
+        told = _narrowing(before, counted, wide, written, request.quantization)
     ternary = request.quantization is not None and request.quantization.datatype == "ternary"
     if sparse is written or ternary:
         counted = with_stored_zeros(counted, written)
-    return Compressed(written, plan, predicted, counted, stored, scale_bytes(written))
+    return Compressed(written, plan, predicted, counted, stored, scale_bytes(written), told)
 
 
 def scale_bytes(model: onnx.ModelProto) -> int:
     """Return the bytes of stored scales and zero points that have more than one element, each tensor once."""
     stored = stored_tensors(model)
-    names = {
-        name
-        for node in model.graph.node
-        if node.op_type in {"QuantizeLinear", "DequantizeLinear"}
-        for name in node.input[1:]
-        if name in stored
-    }
     total = 0
-    for name in names:
+    for name in _scales(model) & stored.keys():
         tensor = stored[name]
         elements = math.prod(tensor.dims)
         total += packed_bytes(elements, _bits(tensor)) if elements > 1 else 0
     return total
+
+
+def _scales(model: onnx.ModelProto) -> set[str]:
+    """Return the names of the scales and zero points that quantization reads."""
+    return {
+        name
+        for node in model.graph.node
+        if node.op_type in {"QuantizeLinear", "DequantizeLinear"}
+        for name in node.input[1:]
+    }
+
+
+def _narrowing(
+    before: Workload,
+    after: Workload,
+    wide: onnx.ModelProto,
+    written: onnx.ModelProto,
+    request: Quantization,
+) -> Narrowing:
+    return narrowing(
+        before, after, precision(request.datatype or "").weight_bits,
+        asked=kept_layers(inlined(wide), request), scales=_scales(written),
+        outermost={layer_name(node) for node in written.graph.node},
+    )  # fmt: skip
 
 
 def serialized(model: onnx.ModelProto) -> bytes:

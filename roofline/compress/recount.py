@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from roofline.compress.formats import WeightShape, formats
-from roofline.compress.sparsity import zero_count
+from roofline.compress.sparsity import RECURRENT, zero_count
 from roofline.layer import Access, Layer, Use
 from roofline.node import Tensor
 from roofline.ops import Kind
@@ -28,10 +28,11 @@ class Change:
 
 def multiplies(layer: Layer, tensor: Tensor) -> bool:
     """Whether a stored operand multiplies in a layer (and is no bias, scale or statistic)."""
+    least = 3 if layer.op_type in RECURRENT else 2
     return (
         bool(layer.cost.macs)
         and tensor.shape is not None
-        and len(tensor.shape) > 1
+        and len(tensor.shape) >= least
         and not _wide_integer(tensor)
     )
 

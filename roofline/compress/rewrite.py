@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from roofline.compress.changes import AttributeChange, Change
 from roofline.compress.tensors import inlined, keep_positions, replace_data, stored_tensors
+from roofline.graph.reading.reads import read_counts
 
 if TYPE_CHECKING:
     import onnx
@@ -62,8 +63,7 @@ def _change(model: onnx.ModelProto, change: Change) -> None:
         np.int32 if stored is not None and stored.data_type == TensorProto.INT32 else np.int64
     )
     values = np.array(change.values, integer)
-    uses = sum(list(user.input).count(old) for user in model.graph.node)
-    if stored is not None and uses == 1:
+    if stored is not None and read_counts(model.graph)[old] == 1:
         replace_data(stored, values)
         _declare(model, old, values)
         return

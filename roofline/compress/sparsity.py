@@ -25,9 +25,13 @@ PATTERNS = ("unstructured", "2:4")
 
 WEIGHT_OPERANDS: Mapping[str, tuple[int, ...]] = MappingProxyType({
     "Conv": (1,), "ConvTranspose": (1,), "Gemm": (0, 1), "MatMul": (0, 1), "ConvInteger": (1,), "QLinearConv": (3,),
-    "MatMulInteger": (1,), "QLinearMatMul": (3,), "LSTM": (1, 2), "GRU": (1, 2), "RNN": (1, 2), "Einsum": (0, 1),
+    "MatMulInteger": (1,), "QLinearMatMul": (3,), "DeformConv": (1,), "FusedConv": (1,), "FusedMatMul": (0, 1),
+    "LSTM": (1, 2), "GRU": (1, 2), "RNN": (1, 2), "Einsum": (0, 1),
 })  # fmt: skip
 """Operands of each operator that multiply: the weights that pruning may set to zero."""
+
+RECURRENT = frozenset({"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"})
+"""Recurrent layers, whose weights have three axes and whose biases have two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +190,9 @@ def multiplying_weights(model: onnx.ModelProto) -> dict[str, str]:
 def wide_weights(
     model: onnx.ModelProto, kept: Container[str]
 ) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield the fp32 weights that multiply and whose layers are not kept as they are; the model may be changed between.
+    """Yield the floating-point weights that multiply and whose layers are not kept as they are, as fp32.
+
+    The model may be changed between.
 
     Args:
         model: With its weights' data.
@@ -195,8 +201,8 @@ def wide_weights(
     stored = stored_tensors(model)
     for name, layer in multiplying_weights(model).items():
         array = to_array(stored[name])
-        if layer not in kept and array is not None and array.dtype == np.float32:
-            yield name, array
+        if layer not in kept and array is not None and array.dtype.kind == "f":
+            yield name, array.astype(np.float32, copy=False)
 
 
 _VIEWS = frozenset({

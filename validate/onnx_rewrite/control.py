@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from roofline.graph.reading.reads import renamed
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.onnx_rewrite.scope import Scope, attributes_of, operand
 
@@ -101,7 +102,7 @@ def inline(scope: Scope, graph: Any, given: Mapping[str, str]) -> list[str]:
     for tensor in graph.initializer:
         names[tensor.name] = scope.keep(tensor, tensor.name)
     for node in graph.node:
-        copy = _copied(node, names)
+        copy = renamed(node, names)
         for position, name in enumerate(node.output):
             if name:
                 names[name] = scope.fresh(name)
@@ -109,27 +110,6 @@ def inline(scope: Scope, graph: Any, given: Mapping[str, str]) -> list[str]:
         scope.nodes.append(copy)
     results: list[Any] = [names.get(entry.name, entry.name) for entry in graph.output]
     return results
-
-
-def _copied(node: Any, names: Mapping[str, str]) -> Any:
-    """Return a copy of a call whose operands, in its own subgraphs too, are renamed."""
-    copy = type(node)()
-    copy.CopyFrom(node)
-    for position, name in enumerate(node.input):
-        copy.input[position] = names.get(name, name)
-    for entry in copy.attribute:
-        if not entry.HasField("g"):
-            continue
-        inner = entry.g
-        own = {item.name for item in (*inner.input, *inner.initializer)}
-        own |= {name for call in inner.node for name in call.output}
-        outer = {old: new for old, new in names.items() if old not in own}
-        calls = [_copied(call, outer) for call in inner.node]
-        del inner.node[:]
-        inner.node.extend(calls)
-        for result in inner.output:
-            result.name = outer.get(result.name, result.name)
-    return copy
 
 
 def _trips(scope: Scope, node: Any, body: Any) -> int:

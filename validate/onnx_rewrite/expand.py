@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from roofline.graph.reading.reads import reads
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.onnx_rewrite.control import take_branch, unroll_loop, unroll_scan
 from roofline.validate.onnx_rewrite.quantized import QUANTIZED
@@ -129,7 +130,7 @@ def _replace(graph: Any, nodes: list[Any]) -> None:
     for node in reversed(nodes):
         if needed.intersection(node.output):
             kept.append(node)
-            needed |= _used(node)
+            needed.update(reads(node))
     copies: list[Any] = [deepcopy(node) for node in reversed(kept)]
     stored = [tensor for tensor in graph.initializer if tensor.name in needed]
     del graph.node[:]
@@ -139,17 +140,6 @@ def _replace(graph: Any, nodes: list[Any]) -> None:
         del graph.initializer[:]
         graph.initializer.extend(tensors)
     del graph.value_info[:]
-
-
-def _used(node: Any) -> set[str]:
-    """Return the names a call reads, in its subgraphs too."""
-    names = {name for name in node.input if name}
-    for entry in node.attribute:
-        if entry.HasField("g"):
-            names |= {result.name for result in entry.g.output}
-            for inner in entry.g.node:
-                names |= _used(inner)
-    return names
 
 
 def _inlined(model: Any, done: Counter[str]) -> Any:

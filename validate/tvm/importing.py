@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from roofline.errors import MeasurementError
+from roofline.graph.reading.reads import read_counts, reads, renamed
 from roofline.node import Array
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.onnx_rewrite.expand import expand, fold_shapes
@@ -141,12 +142,7 @@ def _fold_normalizations(graph: Any) -> int:
 
     constants = {tensor.name: tensor for tensor in graph.initializer}
     makers = {output: node for node in graph.node for output in node.output}
-    uses: dict[str, int] = {}
-    for node in graph.node:
-        for name in node.input:
-            uses[name] = uses.get(name, 0) + 1
-    for entry in graph.output:
-        uses[entry.name] = uses.get(entry.name, 0) + 1
+    uses = read_counts(graph)
     gone: list[Any] = []
     for node in graph.node:
         maker = makers.get(node.input[0]) if node.op_type == "BatchNormalization" else None
@@ -182,15 +178,14 @@ def _folded(values: list[Array], epsilon: float) -> tuple[Array, Array]:
 
 def _drop_dropout(graph: Any) -> None:
     outputs = {entry.name for entry in graph.output}
-    renamed: dict[str, str] = {}
+    names: dict[str, str] = {}
     gone: list[Any] = []
     for node in graph.node:
-        for position, name in enumerate(node.input):
-            if name in renamed:
-                node.input[position] = renamed[name]
+        if names.keys() & set(reads(node)):
+            node.CopyFrom(renamed(node, names))
         training = len(node.input) > 2 and node.input[2]
         if node.op_type == "Dropout" and not training and node.output[0] not in outputs:
-            renamed[node.output[0]] = node.input[0]
+            names[node.output[0]] = node.input[0]
             gone.append(node)
     _remove(graph, gone)
 
@@ -198,8 +193,7 @@ def _drop_dropout(graph: Any) -> None:
 def _remove(graph: Any, gone: list[Any]) -> None:
     for node in gone:
         graph.node.remove(node)
-    used = {name for node in graph.node for name in node.input}
-    used |= {entry.name for entry in graph.output}
+    used = read_counts(graph)
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)

@@ -31,6 +31,7 @@ from roofline.compress.call import (
 )
 from roofline.compress.labels import Atoms, Axes, Labels, fixed
 from roofline.errors import MISFIT
+from roofline.graph.reading.reads import reads
 from roofline.node import Tensor
 from roofline.registry import Registry
 
@@ -71,7 +72,7 @@ def analyse(model: onnx.ModelProto, types: Mapping[str, Tensor]) -> Coupling:
     """
     uses: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
-        for name in node.input:
+        for name in reads(node):
             uses.setdefault(name, []).append(node)
     state = State(uses=uses)
     values: dict[str, Axes] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from roofline.compress.plain import plain
 from roofline.compress.quantization import ENDS, Quantization
 from roofline.compress.sparsity import multiplying_weights
 from roofline.compress.tensors import has_data, inlined, stored_tensors
@@ -76,8 +77,7 @@ def quantized(
             "the datatype of state is a what-if", repair="Leave state=… out when writing a file"
         )
     model = inlined(model)
-    layers = list(dict.fromkeys(multiplying_weights(model).values()))
-    wide = {*given.wide, *_wide_layers(request, layers)}
+    wide = {*given.wide, *kept_layers(model, request)}
     name = request.datatype
     if name is None:
         raise CompressionError(
@@ -97,17 +97,23 @@ def quantized(
         raise CompressionError(
             f"the weights {missing[0]} are not at hand, so they cannot be quantized"
         )
-    return writers.get(name)(model, replace(given, wide=tuple(sorted(wide))))
+    kept = tuple(sorted(wide))
+    return writers.get(name)(plain(model, kept), replace(given, wide=kept))
 
 
-def _wide_layers(request: Quantization, layers: list[str]) -> set[str]:
-    """Return the layers that stay fp32.
+def kept_layers(model: onnx.ModelProto, request: Quantization) -> set[str]:
+    """Return the names of the layers that are to stay at their own datatype.
+
+    Args:
+        model: Without local functions.
+        request: The datatypes; of layers only fp32 can be asked.
 
     Raises:
         CompressionError: A layer is asked for at another datatype, or a pattern matches nothing.
     """
     from fnmatch import fnmatchcase
 
+    layers = list(dict.fromkeys(multiplying_weights(model).values()))
     found: set[str] = set()
     for where, name in (*request.wide.items(), *request.layers.items()):
         if name != "fp32":

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roofline.compress.call import layer_name
+from roofline.compress.plain import plain
 from roofline.compress.sparsity import WEIGHT_OPERANDS, wide_weights
+from roofline.compress.widening import widened
 from roofline.compress.writers._registry import WriteOptions, Writer, writers
-from roofline.compress.writers.half_float import drop_stored, prepend
+from roofline.compress.writers.half_float import drop_stored, prepend, retyped
 from roofline.compress.writers.int8 import calibration_inputs
 from roofline.compress.writers.weight_only import OPSETS, at_opset, write_weight_only
 from roofline.errors import CompressionError, MissingPackageError
@@ -59,7 +61,7 @@ def write_integers(
     are unsigned. Biases and normalization stay fp32.
 
     Args:
-        model: With fp32 weights.
+        model: With floating-point weights; one in half precision is computed in fp32.
         weight_bits: 8, 4 or 2.
         activation_bits: 8, 4 or 2.
         options: Calibration inputs, ``block`` of the weights, layers that stay fp32.
@@ -74,6 +76,7 @@ def write_integers(
         (8, False): TensorProto.INT8, (8, True): TensorProto.UINT8, (4, False): TensorProto.INT4,
         (4, True): TensorProto.UINT4, (2, False): TensorProto.INT2, (2, True): TensorProto.UINT2,
     }  # fmt: skip
+    model = plain(widened(model), options.wide)
     model = at_opset(model, max(OPSETS[weight_bits], OPSETS[activation_bits]))
     entries = _activations(model, options)
     ranges = _ranges(model, entries, options)
@@ -99,7 +102,7 @@ def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
     """
     from onnx import TensorProto, helper, numpy_helper
 
-    written = at_opset(model, FP8_OPSET)
+    written = at_opset(plain(widened(model), options.wide), FP8_OPSET)
     entries = _activations(written, options)
     ranges = _ranges(written, entries, options)
     weights: list[onnx.NodeProto] = []
@@ -107,7 +110,6 @@ def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
         scale = np.float32(np.abs(array).max(initial=0) / FP8_MOST or 1)
         kind = helper.tensor_dtype_to_np_dtype(TensorProto.FLOAT8E4M3FN)
         data = np.clip(array / scale, -FP8_MOST, FP8_MOST).astype(kind).tobytes()
-        drop_stored(written, name)
         written.graph.initializer.append(
             helper.make_tensor(
                 f"{name}_fp8", TensorProto.FLOAT8E4M3FN, list(array.shape), data, raw=True
@@ -116,14 +118,14 @@ def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
         written.graph.initializer.append(
             numpy_helper.from_array(np.asarray(scale), f"{name}_scale")
         )
-        weights.append(
-            helper.make_node(
-                "DequantizeLinear",
-                [f"{name}_fp8", f"{name}_scale"],
-                [name],
-                f"{name}_dequantize",
-            )
+        restored = helper.make_node(
+            "DequantizeLinear",
+            [f"{name}_fp8", f"{name}_scale"],
+            [name],
+            f"{name}_dequantize",
         )
+        weights += retyped(written, name, [restored])
+        drop_stored(written, name)
     nodes = {
         value: _rounded(
             written, value, TensorProto.FLOAT8E4M3FN, found.largest / FP8_MOST or 1, apart=True

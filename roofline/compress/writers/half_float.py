@@ -96,6 +96,25 @@ _SETTINGS = frozenset({"Resize", "Upsample", "QuantizeLinear", "DequantizeLinear
 """Operators whose stored floats steer: factors, scales, bounds."""
 
 
+def retyped(
+    model: onnx.ModelProto, name: str, nodes: list[onnx.NodeProto]
+) -> list[onnx.NodeProto]:
+    """Return the calls that give a weight its place: those given, and a Cast where the weight is no fp32.
+
+    Args:
+        model: The network, which still stores the weight.
+        name: The weight's name, which the last of the calls gives in fp32.
+        nodes: What restores the weight.
+    """
+    from onnx import TensorProto, helper
+
+    kind = stored_tensors(model)[name].data_type
+    if kind == TensorProto.FLOAT:
+        return nodes
+    nodes[-1].output[0] = f"{name}_wide"
+    return [*nodes, helper.make_node("Cast", [f"{name}_wide"], [name], f"{name}_cast", to=kind)]
+
+
 def drop_stored(model: onnx.ModelProto, name: str) -> None:
     """Remove an initializer (with its listing among the inputs) or a Constant node."""
     for items in (model.graph.initializer, model.graph.input):

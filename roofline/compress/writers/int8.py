@@ -7,13 +7,19 @@ import tempfile
 import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from roofline.compress.plain import plain
+from roofline.compress.shielding import shielded
+from roofline.compress.sparsity import RECURRENT, wide_weights
+from roofline.compress.widening import widened
 from roofline.compress.writers._registry import WriteOptions, writers
+from roofline.compress.writers.weight_only import write_weight_only
 from roofline.errors import CompressionError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -45,6 +51,8 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
         raise MissingPackageError("onnxruntime", "validate", "writing int8 files") from error
     import onnx
 
+    model = shielded(plain(widened(model), options.wide))
+
     class Reader(CalibrationDataReader):  # pyright: ignore
         def __init__(self) -> None:
             self._items = iter(calibration_inputs(model, options))
@@ -75,15 +83,33 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
             raise CompressionError(
                 f"ONNX Runtime's quantizer refuses this graph: {str(error).splitlines()[0]}"
             ) from error
-        return onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
+        written = onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
+    return _rest(written, options)
 
 
 writers.add("int8", write_int8)
 
 
+def _rest(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
+    """Narrow the weights that ONNX Runtime's quantizer leaves: of recurrent layers, and those that several calls read.
+
+    Their arithmetic stays fp32. A graph that cannot be brought to the operator set this needs keeps them.
+    """
+    if next(wide_weights(model, options.wide), None) is None:
+        return model
+    try:
+        return write_weight_only(model, 8, replace(options, block=None))
+    except CompressionError:
+        return model
+
+
 def _quantized_operators(model: onnx.ModelProto) -> list[str]:
-    """Return the operators that become int8: all the quantizer knows but normalization, whose scales stay exact."""
-    present = {node.op_type for node in model.graph.node}
+    """Return the operators that become int8: all the quantizer knows but three kinds.
+
+    The scales of normalization stay exact, and so does what is only cast. Of recurrent layers the weights alone are
+    narrowed (their biases and the state they feed back stay fp32), which the quantizer cannot do.
+    """
+    present = {node.op_type for node in model.graph.node} - RECURRENT - {"Cast"}
     return sorted(kind for kind in present if not kind.endswith("Normalization"))
 
 

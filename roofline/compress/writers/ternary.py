@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from roofline.compress.sparsity import wide_weights
 from roofline.compress.writers._registry import WriteOptions, writers
-from roofline.compress.writers.half_float import drop_stored, prepend
+from roofline.compress.writers.half_float import drop_stored, prepend, retyped
 from roofline.compress.writers.weight_only import OPSETS, at_opset, packed
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def write_ternary(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelPr
     Any runtime that knows 2-bit integers folds both into three-valued floats when it loads the file.
 
     Args:
-        model: With fp32 weights.
+        model: With floating-point weights.
         options: ``threshold``, and the layers that stay as they are.
 
     Raises:
@@ -80,7 +80,6 @@ def write_ternary(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelPr
         # A layer without positive weights has its scale from the negative ones, and one of zeros any scale.
         scale = np.float32(found.positive or found.negative or 1)
         slope = found.negative / float(scale) if found.positive else 1.0
-        drop_stored(written, name)
         written.graph.initializer.append(
             helper.make_tensor(
                 f"{name}_ternary",
@@ -94,17 +93,17 @@ def write_ternary(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelPr
             numpy_helper.from_array(np.asarray(scale), f"{name}_scale")
         )
         inner = f"{name}_scaled"
-        nodes.append(
+        made = [
             helper.make_node(
                 "DequantizeLinear",
                 [f"{name}_ternary", f"{name}_scale"],
                 [inner],
                 f"{name}_dequantize",
-            )
-        )
-        nodes.append(
-            helper.make_node("LeakyRelu", [inner], [name], f"{name}_negative", alpha=slope)
-        )
+            ),
+            helper.make_node("LeakyRelu", [inner], [name], f"{name}_negative", alpha=slope),
+        ]
+        nodes += retyped(written, name, made)
+        drop_stored(written, name)
     prepend(written, nodes)
     return written
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from roofline.compress.sparsity import wide_weights
 from roofline.compress.writers._registry import WriteOptions, writers
-from roofline.compress.writers.half_float import drop_stored, prepend
+from roofline.compress.writers.half_float import drop_stored, prepend, retyped
 from roofline.errors import CompressionError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
     """Return the network with symmetric integer weights and a scale for each tensor, or for each block of it.
 
     Args:
-        model: With fp32 weights.
+        model: With floating-point weights.
         bits: 8, 4 or 2.
         options: ``block`` weights along the second axis (a filter's depth) share a scale; matrices of Gemm and
             MatMul, which store the contracted axis first, are blocked along the first.
@@ -52,7 +52,6 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
     for name, array in wide_weights(written, options.wide):
         axis = _contracted_axis(written, name, array.ndim)
         values, scales = symmetric(array, bits, axis, options.block)
-        drop_stored(written, name)
         written.graph.initializer.append(
             helper.make_tensor(
                 f"{name}_int{bits}",
@@ -69,7 +68,7 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
         # ONNX Runtime 1.31 fuses 2-bit weights into MatMulNBits, whose result is wrong for widths that are no multiple
         # of 16; an activation of slope one between them changes nothing else.
         inner = f"{name}_scaled" if bits == 2 else name
-        nodes.append(
+        made = [
             helper.make_node(
                 "DequantizeLinear",
                 [f"{name}_int{bits}", f"{name}_scale"],
@@ -77,11 +76,11 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
                 f"{name}_dequantize",
                 **blocked,
             )
-        )
+        ]
         if bits == 2:
-            nodes.append(
-                helper.make_node("LeakyRelu", [inner], [name], f"{name}_apart", alpha=1.0)
-            )
+            made.append(helper.make_node("LeakyRelu", [inner], [name], f"{name}_apart", alpha=1.0))
+        nodes += retyped(written, name, made)
+        drop_stored(written, name)
     prepend(written, nodes)
     return written
 

@@ -53,7 +53,14 @@ class View:
                     self.maker[output.name] = place
                     self.tensors[output.name] = output
         self.live = [not _folded(call) for call in self.calls]
-        self.kept = frozenset(tensor.name for tensor in graph.outputs)
+        # A branch that is not taken reads from around it all the same: what it reads is stored.
+        idle = {
+            tensor.name
+            for call in graph.idle
+            for tensor in call.node.operands
+            if tensor is not None
+        }
+        self.kept = frozenset(tensor.name for tensor in graph.outputs) | idle
         self.flows = [
             self._flows(call.node) if self.live[place] else ()
             for place, call in enumerate(self.calls)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from roofline.errors import ModelError
-from roofline.graph.reading.order import label, subgraphs
+from roofline.graph.reading.order import label
+from roofline.graph.reading.reads import subgraphs
 
 if TYPE_CHECKING:
     from onnx import FunctionProto, ModelProto, NodeProto

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
 from roofline.errors import ModelError, did_you_mean
+from roofline.graph.reading.reads import Reads, reads
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, NodeProto
-
-_GRAPH = 5
-_GRAPHS = 10
-
-Reads = dict[int, "tuple[GraphProto, list[str]]"]
-"""Names that subgraphs read from around them, by the graph's identity; the graph is kept so that it stays its own."""
-
-
-def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
-    """Yield the graphs that are attributes of a call."""
-    for attribute in node.attribute:
-        if attribute.type == _GRAPH or attribute.HasField("g"):
-            yield attribute.g
-        elif attribute.type == _GRAPHS:
-            yield from attribute.graphs
+    from onnx import NodeProto
 
 
 def label(node: NodeProto) -> str:
@@ -72,7 +58,7 @@ def schedule(
                     )
                 producer[name] = index
     for index, node in enumerate(listed):
-        for name in _reads(node, known):
+        for name in reads(node, known):
             source = producer.get(name)
             if source is not None:
                 in_order = in_order and source < index
@@ -82,31 +68,6 @@ def schedule(
                     f"{label(node)} reads {name!r}, which nothing in {where} produces", repair=hint
                 )
     return (listed, False) if in_order else (_sorted(listed, producer, where, known), True)
-
-
-def _reads(node: NodeProto, known: Reads) -> Iterator[str]:
-    for name in node.input:
-        if name:
-            yield name
-    if any(attribute.type in (_GRAPH, _GRAPHS) for attribute in node.attribute):
-        for graph in subgraphs(node):
-            yield from _free_names(graph, known)
-
-
-def _free_names(graph: GraphProto, known: Reads) -> list[str]:
-    """Return the names a subgraph reads from the graphs around it."""
-    if (found := known.get(id(graph))) is not None:
-        return found[1]
-    defined = {entry.name for entry in graph.input}
-    defined.update(entry.name for entry in graph.initializer)
-    defined.update(entry.values.name for entry in graph.sparse_initializer)
-    for node in graph.node:
-        defined.update(node.output)
-    free = {name for node in graph.node for name in _reads(node, known) if name not in defined}
-    free.update(entry.name for entry in graph.output if entry.name and entry.name not in defined)
-    names = sorted(free)
-    known[id(graph)] = (graph, names)
-    return names
 
 
 def _clash(nodes: list[NodeProto], name: str) -> str:
@@ -125,7 +86,7 @@ def _sorted(
     waiting = [0] * len(nodes)
     readers: list[list[int]] = [[] for _ in nodes]
     for index, node in enumerate(nodes):
-        for source in {producer[name] for name in _reads(node, known) if name in producer}:
+        for source in {producer[name] for name in reads(node, known) if name in producer}:
             waiting[index] += 1
             readers[source].append(index)
     ready = deque(index for index, count in enumerate(waiting) if not count)
@@ -152,7 +113,7 @@ def _cycle(
     while index not in places:
         places[index] = len(seen)
         seen.append(index)
-        sources = (producer[name] for name in _reads(nodes[index], known) if name in producer)
+        sources = (producer[name] for name in reads(nodes[index], known) if name in producer)
         index = next(source for source in sources if waiting[source])
     names = [label(nodes[step]) for step in reversed(seen[places[index] :])]
     shown = names if len(names) <= 5 else [*names[:4], f"{len(names) - 4} more"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.errors import ModelError, did_you_mean
 from roofline.graph.reading.declared import Request, declare
 from roofline.graph.reading.expansion import check_expansion, functions_of, plain_domain
-from roofline.graph.reading.order import subgraphs
+from roofline.graph.reading.reads import subgraphs
 from roofline.graph.reading.tensors import sparse_tensor, stored_tensor
 from roofline.graph.reading.text import names_must_be_text
 from roofline.graph.walking.resolved import ResolvedGraph

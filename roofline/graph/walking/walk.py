@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from roofline.errors import ModelError
 from roofline.graph.reading.declared import dimensions, with_value
 from roofline.graph.reading.expansion import MAX_CALLS, Key, key_of, plain_domain
-from roofline.graph.reading.order import Reads, label, schedule, subgraphs
+from roofline.graph.reading.order import label, schedule
+from roofline.graph.reading.reads import Reads, subgraphs
 from roofline.graph.reading.tensors import attribute_value, sparse_tensor, stored_tensor
 from roofline.graph.walking.infer import typed
 from roofline.graph.walking.rename import renamed

@@ -1,0 +1,88 @@
+"""Whether a written model is one that a runtime takes, before its file is called done."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from roofline.errors import CompressionError
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def check_loads(written: bytes, source: onnx.ModelProto) -> str:
+    """Load a written model in ONNX Runtime; where that cannot tell, let onnx.checker look at it.
+
+    Args:
+        written: The file's content.
+        source: The network it was made of. Where this does not load itself (an operator of a foreign domain), only
+            the format is checked.
+
+    Returns:
+        What is to be said about the check: empty when the model loaded.
+
+    Raises:
+        CompressionError: The model does not load, or breaks a rule of the format.
+    """
+    try:
+        runtime: Any = importlib.import_module("onnxruntime")
+    except ImportError:
+        return _checked(written, source, "ONNX Runtime is not installed")
+    refused = _refusal(runtime, written)
+    if not refused:
+        return ""
+    own = _refusal(runtime, _bytes(source))
+    if not own:
+        raise CompressionError(
+            f"the compressed network does not load in ONNX Runtime, so no file is written: {refused}",
+            repair="Keep the layer it names with -d LAYER=fp32, or choose another datatype",
+        )
+    return _checked(written, source, f"the network itself does not load in ONNX Runtime ({own})")
+
+
+def _refusal(runtime: Any, content: bytes) -> str:
+    """Return why ONNX Runtime does not load a model, in one line; empty when it does, or cannot be asked."""
+    settings: Any = runtime.SessionOptions()
+    settings.log_severity_level = 4
+    try:
+        if content:
+            runtime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # The runtime raises classes of its own, which have no common base.
+        return (str(error).splitlines() or [type(error).__name__])[0].rpartition(" : ")[2]
+    return ""
+
+
+def _checked(written: bytes, source: onnx.ModelProto, why: str) -> str:
+    """Check the format alone, and return that it was; what the source breaks too is no fault of the writing."""
+    breach = _breach(written)
+    own = _breach(_bytes(source)) if breach else ""
+    if breach and not own:
+        raise CompressionError(
+            f"the compressed network breaks a rule of ONNX, so no file is written: {breach}"
+        )
+    if breach:
+        return (
+            f"neither loaded nor checked, for {why}, and onnx.checker refuses it as well ({own})"
+        )
+    return f"not loaded, for {why}: the file was checked by onnx.checker alone"
+
+
+def _breach(content: bytes) -> str:
+    """Return the rule of ONNX's format that a model breaks, in one line; empty when it breaks none."""
+    from onnx import checker
+
+    try:
+        checker.check_model(content)
+    except (checker.ValidationError, ValueError) as error:
+        return (str(error).splitlines() or [type(error).__name__])[0]
+    return ""
+
+
+def _bytes(source: onnx.ModelProto) -> bytes:
+    """Return a model as bytes; none for more than the two gigabytes that one message holds."""
+    try:
+        return source.SerializeToString()
+    except ValueError:
+        return b""

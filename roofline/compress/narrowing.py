@@ -1,0 +1,106 @@
+"""How many of a network's weight bytes a datatype narrowed, and which layers kept theirs and why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from roofline.compress.recount import multiplies
+from roofline.compress.sparsity import WEIGHT_OPERANDS
+from roofline.layer import Layer
+from roofline.node import Tensor
+from roofline.workload import Workload
+
+ASKED = "it is to keep its datatype"
+NARROW = "already as narrow as that"
+LOOKED_UP = "looked up, not multiplied"
+BESIDE = "biases, scales and statistics keep their datatype"
+INSIDE = "inside the body of another call, which no writer changes"
+UNKNOWN = "made in a way that no writer follows"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptWeights:
+    """Weights of a layer that keep their own datatype."""
+
+    layer: str
+    op_type: str
+    bytes: int
+    """How many bytes they take."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What a datatype did to the weights of a network."""
+
+    weight_bytes: int
+    """All stored weights before, in bytes."""
+    narrowed_bytes: int
+    """Those of them that are stored narrower now, in bytes as they were before."""
+    kept: tuple[KeptWeights, ...]
+    """The others by layer; a weight that several layers read is listed with the first."""
+
+    def by_reason(self) -> dict[str, tuple[KeptWeights, ...]]:
+        """Return the kept weights by the reason why they are, the most bytes first."""
+        reasons = dict.fromkeys(entry.reason for entry in self.kept)
+        groups = {why: tuple(e for e in self.kept if e.reason == why) for why in reasons}
+        return dict(sorted(groups.items(), key=lambda item: -sum(e.bytes for e in item[1])))
+
+
+def narrowing(
+    before: Workload,
+    after: Workload,
+    bits: int,
+    *,
+    asked: Collection[str] = (),
+    scales: Collection[str] = (),
+    outermost: Collection[str] = (),
+) -> Narrowing:
+    """Return which weights a written network stores narrower than before.
+
+    Args:
+        before: The counts of the network that was quantized.
+        after: The counts of the written network.
+        bits: Width of a weight in the datatype that was asked for.
+        asked: Names of the layers that were to stay as they are.
+        scales: Names of the scales and zero points in the written network.
+        outermost: Names of the calls of its outermost graph.
+    """
+    names = {tensor.name for layer in before.layers for tensor in layer.weights}
+    kept: dict[tuple[str, str], KeptWeights] = {}
+    seen: set[str] = set()
+
+    def keep(layer: Layer, tensor: Tensor, reason: str) -> None:
+        size = tensor.bytes or 0
+        if tensor.name in seen or not size:
+            return
+        seen.add(tensor.name)
+        found = kept.get((layer.name, reason))
+        total = size + (found.bytes if found else 0)
+        kept[layer.name, reason] = KeptWeights(layer.name, layer.op_type, total, reason)
+
+    for layer in before.layers:
+        for tensor in layer.weights:
+            if tensor.dtype is not None and tensor.dtype.bits <= bits:
+                keep(layer, tensor, NARROW)
+    for layer in after.layers:
+        for tensor in layer.weights:
+            new = tensor.name in scales or (tensor.elements == 1 and tensor.name not in names)
+            if tensor.dtype is not None and tensor.dtype.bits > bits and not new:
+                keep(layer, tensor, _reason(layer, tensor, asked, outermost))
+    left = sum(entry.bytes for entry in kept.values())
+    return Narrowing(before.weight_bytes, max(0, before.weight_bytes - left), tuple(kept.values()))
+
+
+def _reason(
+    layer: Layer, tensor: Tensor, asked: Collection[str], outermost: Collection[str]
+) -> str:
+    if layer.name in asked:
+        return ASKED
+    if layer.name not in outermost:
+        return INSIDE
+    if multiplies(layer, tensor):
+        known = layer.op_type in WEIGHT_OPERANDS
+        return UNKNOWN if known else f"no writer narrows the weights of {layer.op_type}"
+    return LOOKED_UP if layer.op_type.startswith("Gather") else BESIDE

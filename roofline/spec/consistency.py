@@ -8,7 +8,7 @@ from typing import cast
 from roofline.errors import did_you_mean
 from roofline.spec._frozen import Strict
 from roofline.spec.problem import Problem
-from roofline.spec.quantity import Quantity
+from roofline.spec.quantity import Count, Quantity
 from roofline.spec.schema import (
     KEY_PATTERN,
     KEY_REPAIR,
@@ -150,7 +150,9 @@ AGREEMENT = 0.02
 
 def _arithmetic(spec: Specification) -> Iterator[Problem]:
     """Compare every peak with its units × operations per cycle × clock, in each mode."""
-    places = [((), spec.peaks, spec.compute_units, spec.clocks)]
+    places: list[tuple[Path, Mapping[str, Peak], Mapping[str, Count], Clocks]] = [
+        ((), spec.peaks, spec.compute_units, spec.clocks)
+    ]
     for name, mode in spec.modes.items():
         units = {**spec.compute_units, **mode.compute_units}
         places.append((("modes", name), mode.peaks, units, mode.clocks or spec.clocks))

@@ -78,10 +78,11 @@ def _file_of(base: str, name: str, folder: Path | None) -> Path:
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
-        old = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(old, Mapping)
-        whole = "value" in _mapping(value) or "value" in _mapping(old)
-        merged[key] = _merged(_mapping(old), _mapping(value)) if both and not whole else value
+        old: object = merged.get(key)
+        parts, old_parts = _mapping(value), _mapping(old)
+        # A quantity is replaced whole: its source would not be its value's otherwise.
+        by_entry = parts and old_parts and "value" not in parts and "value" not in old_parts
+        merged[key] = _merged(old_parts, parts) if by_entry else value
     return merged
 
 

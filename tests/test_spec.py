@@ -488,3 +488,64 @@ def test_importing_loads_neither_yaml_nor_numpy() -> None:
     code = "import sys, roofline.spec; print(sorted({'yaml', 'numpy', 'onnx', 'pandas', 'rich'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+FAMILY_OF_RATES = """
+vendor: Me
+kind: gpu
+rates:
+  fp16: {units: sms, operations_per_cycle: 1024, clock: boost, kind: published, source: sheet,
+         accumulate: fp16, sparse: "2:4", alternatives: {fp32-accumulate: 512}}
+  int8: {units: sms, operations_per_cycle: 2048, clock: boost, kind: published, source: sheet}
+skips_zeros: "2:4"
+memories:
+  - name: DRAM
+    bandwidth: {value: 8, unit: GB/s, kind: published, source: sheet}
+sources:
+  sheet: {title: Data sheet, url: "https://example.org/sheet"}
+  guess: {title: General knowledge}
+"""
+
+MEMBER_OF_RATES = """
+schema_version: 1
+key: mine
+extends: boards
+name: Mine
+year: 2025
+compute_units:
+  sms: {value: 10, unit: "1", kind: published, source: sheet}
+clocks:
+  boost: {value: 2, unit: GHz, kind: published, source: sheet}
+peaks:
+  int8: {value: 41, unit: TOP/s, kind: published, source: sheet}
+default_mode: full
+modes:
+  full: {}
+  half:
+    clocks:
+      boost: {value: 1, unit: GHz, kind: estimated, source: guess}
+"""
+
+
+def test_peaks_follow_from_rates_units_and_clocks(tmp_path: Path) -> None:
+    family(tmp_path, "boards", FAMILY_OF_RATES)
+    path = tmp_path / "mine.yaml"
+    path.write_text(MEMBER_OF_RATES)
+    full, half = platform(f"{path}:full"), platform(f"{path}:half")
+    assert full.peak("fp16") == pytest.approx(10 * 1024 * 2e9)
+    assert full.peak("fp16", sparse=True) == pytest.approx(2 * 10 * 1024 * 2e9)
+    assert full.peak("fp16", alternative="fp32-accumulate") == pytest.approx(10 * 512 * 2e9)
+    assert full.peaks["fp16"].accumulate == "fp16"
+    assert full.peak("int8") == 41e12  # stated, so not derived
+    assert (full.peaks["fp16"].kind, full.peaks["fp16"].source) == ("derived", "sheet")
+    # The mode's clock is a guess, and so is what follows from it.
+    assert half.peak("int8") == pytest.approx(10 * 2048 * 1e9)
+    assert (half.peaks["fp16"].kind, half.peaks["fp16"].source) == ("estimated", "guess")
+
+
+def test_a_rate_that_gives_no_peak_is_told(tmp_path: Path) -> None:
+    family(tmp_path, "boards", FAMILY_OF_RATES)
+    path = tmp_path / "mine.yaml"
+    path.write_text(MEMBER_OF_RATES.replace("sms:", "cores:"))
+    with pytest.raises(PlatformError, match="does not say its sms or its boost clock"):
+        load(path)

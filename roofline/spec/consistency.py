@@ -44,6 +44,7 @@ def problems(spec: Specification) -> Iterator[Problem]:
     yield from _modes(spec)
     yield from _memories(spec.memories, ("memories",), needed=not _every_mode_has_memories(spec))
     yield from _arithmetic(spec)
+    yield from _rates(spec)
     yield from _clocks_and_power(spec.clocks, spec.power, ())
     for name, mode in spec.modes.items():
         yield from _memories(mode.memories, ("modes", name, "memories"), needed=False)
@@ -61,7 +62,7 @@ def problems(spec: Specification) -> Iterator[Problem]:
 
 
 def _sources(spec: Specification) -> Iterator[Problem]:
-    used: set[str] = set()
+    used = {rate.source for rate in spec.rates.values()}
     for path, quantity in quantities(spec):
         used.add(quantity.source)
         source = spec.sources.get(quantity.source)
@@ -155,14 +156,14 @@ def _arithmetic(spec: Specification) -> Iterator[Problem]:
     ]
     for name, mode in spec.modes.items():
         units = {**spec.compute_units, **mode.compute_units}
-        places.append((("modes", name), mode.peaks, units, mode.clocks or spec.clocks))
+        places.append((("modes", name), mode.peaks, units, spec.clocks.over(mode.clocks)))
     for path, peaks, units, clocks in places:
         for datatype, peak in peaks.items():
             if (formula := peak.arithmetic) is None:
                 continue
             here = (*path, "peaks", datatype)
             count = units.get(formula.units)
-            clock = getattr(clocks, formula.clock) or getattr(spec.clocks, formula.clock)
+            clock = clocks.named(formula.clock)
             if count is None:
                 hint = did_you_mean(formula.units, units) or f"Add compute_units: {formula.units}"
                 yield Problem(
@@ -184,6 +185,25 @@ def _arithmetic(spec: Specification) -> Iterator[Problem]:
                         f"= {product / 1e12:g} TOP/s",
                         "Check whether the figure is sparse, or that of another variant",
                     )
+
+
+def _rates(spec: Specification) -> Iterator[Problem]:
+    """Name the rates that give no peak, neither at the machine's own units and clocks nor in a mode."""
+    for datatype, rate in spec.rates.items():
+        if rate.source not in spec.sources:
+            yield Problem(
+                ("rates", datatype, "source"),
+                f"no source has the key {rate.source!r}",
+                did_you_mean(rate.source, spec.sources) or "Add it under sources",
+            )
+        if not any(
+            datatype in peaks for peaks in (spec.peaks, *(m.peaks for m in spec.modes.values()))
+        ):
+            yield Problem(
+                ("rates", datatype),
+                f"gives no peak: the machine does not say its {rate.units} or its {rate.clock} clock",
+                "Add both, or state the peak",
+            )
 
 
 def _clocks_and_power(

@@ -14,6 +14,7 @@ from roofline.spec._frozen import keys_at
 from roofline.spec.consistency import problems as contradictions_of
 from roofline.spec.inheriting import inherited
 from roofline.spec.problem import Problem
+from roofline.spec.rates import with_peaks
 from roofline.spec.reading import Document, parse, read_text
 from roofline.spec.schema import Specification
 
@@ -58,7 +59,7 @@ def examine(document: Document) -> tuple[Specification | None, tuple[Problem, ..
     if unfilled:
         return None, unfilled
     try:
-        found = Specification.model_validate(document.content)
+        found = with_peaks(Specification.model_validate(document.content))
     except ValidationError as error:
         return None, tuple(_problems(error, document))
     contradictions = tuple(

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from roofline.errors import DatatypeError, PlatformError, did_you_mean
 from roofline.precision import COMPUTE_DATATYPES
-from roofline.spec._frozen import FrozenDict, Strict
+from roofline.spec._frozen import FrozenDict
 from roofline.spec.schema import Memory, Peak, Profile, Specification, ZeroSkipping
-
-Figures = TypeVar("Figures", bound=Strict)
 
 _FLOATS_FROM_16 = ("fp16", "bf16", "tf32", "fp32", "fp64")
 _INTEGERS_FROM_8 = ("int8", "fp8", "int16", "fp16", "bf16", "int32", "tf32", "fp32", "fp64")
@@ -157,6 +154,16 @@ class Platform(BaseModel):
         """Thermal design power or power budget, in W; None if the file does not say."""
         tdp = self.specification.power.tdp
         return None if tdp is None else tdp.base
+
+    @property
+    def priced_tdp(self) -> float | None:
+        """`tdp` where it is that of the product the price buys, in W; None where the file does not say so.
+
+        A module's budget stands for the board that carries it; a chip's does not stand for a card or a computer.
+        """
+        price, of = self.specification.price, self.specification.power.of
+        same = price is None or of == price.of or (of, price.of) == ("module", "board")
+        return self.tdp if same else None
 
     @property
     def idle_power(self) -> float | None:
@@ -317,21 +324,9 @@ def in_mode(specification: Specification, mode: str | None) -> Platform:
         update={
             "peaks": FrozenDict({**specification.peaks, **override.peaks}),
             "compute_units": FrozenDict({**specification.compute_units, **override.compute_units}),
-            "clocks": _over(specification.clocks, override.clocks),
+            "clocks": specification.clocks.over(override.clocks),
             "memories": override.memories or specification.memories,
-            "power": _over(specification.power, override.power),
+            "power": specification.power.over(override.power),
         }
     )
     return Platform(specification=merged, mode=chosen)
-
-
-def _over(figures: Figures, override: Figures | None) -> Figures:
-    """Return figures with those that another set states in their place."""
-    if override is None:
-        return figures
-    stated = {
-        name: value
-        for name in type(override).model_fields
-        if (value := getattr(override, name)) is not None
-    }
-    return figures.model_copy(update=stated)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
@@ -21,6 +21,7 @@ from roofline.spec.quantity import (
     ComputeRate,
     Count,
     Frequency,
+    Kind,
     Money,
     Power,
     Product,
@@ -45,12 +46,17 @@ Segment = Literal["data centre", "desktop", "laptop", "phone", "edge", "microcon
 ClockName = Literal["base", "boost", "wide_vectors"]
 """The name of a clock."""
 
+Rule = Literal["ratios", "product", "maker", "sparse", "segment"]
+"""A rule of the strict check, of `roofline.spec.audit`."""
+
 WeightsFrom = Literal["memory", "host_link"]
 """What the weights that a memory cannot hold cross: the memory listed before it, or the link to the host."""
 
 ZeroSkipping = Literal["none", "2:4", "unstructured"]
 """Which zero weights cost no time: none; two of every four in a row; or any."""
 
+
+T = TypeVar("T")
 
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 """What can be typed on a command line as a key or a mode: no colon, no space, no capital."""
@@ -127,6 +133,32 @@ class Arithmetic(Strict):
     """At which of the machine's `clocks`."""
 
 
+class Rate(Arithmetic):
+    """What one unit does in a cycle at one datatype, and so every member of a family and every mode."""
+
+    kind: Kind
+    """How the operations per cycle are known."""
+    source: str
+    """Key of an entry of `sources`."""
+    accumulate: Datatype | None = None
+    """The datatype sums are kept in, where it changes the rate."""
+    sparse: Literal["2:4", "unstructured"] | None = None
+    """The pattern of zeros at which the unit does twice as many, zeros counted as work."""
+    alternatives: Table[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        default_factory=FrozenDict
+    )
+    """Operations per cycle under another name, such as those with another accumulator."""
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """The formula alone."""
+        return Arithmetic(
+            units=self.units,
+            operations_per_cycle=self.operations_per_cycle,
+            clock=self.clock,
+        )
+
+
 class Peak(ComputeRate):
     """The most operations per second on dense operands of one datatype."""
 
@@ -176,6 +208,21 @@ class Link(Strict):
     """Time that a transfer of one byte takes."""
 
 
+class Figures(Strict):
+    """Figures of one thing, some of which an operating mode states anew."""
+
+    def over(self, other: Self | None) -> Self:
+        """Return these figures with those that the other states in their place."""
+        if other is None:
+            return self
+        stated = {
+            name: value
+            for name in type(self).model_fields
+            if (value := getattr(other, name)) is not None
+        }
+        return self.model_copy(update=stated)
+
+
 class HostLink(Link):
     """The link between the machine and its host, which inputs and results cross."""
 
@@ -187,7 +234,7 @@ class DeviceLink(Link):
     """How many machines one system links so."""
 
 
-class PowerDraw(Strict):
+class PowerDraw(Figures):
     """Electrical power."""
 
     of: Product | None = None
@@ -200,7 +247,7 @@ class PowerDraw(Strict):
     """Power under a network that keeps the arithmetic busy."""
 
 
-class Clocks(Strict):
+class Clocks(Figures):
     """Clocks of the arithmetic."""
 
     base: Frequency | None = None
@@ -209,6 +256,10 @@ class Clocks(Strict):
     """The most it reaches."""
     wide_vectors: Frequency | None = None
     """What all units sustain under the widest vectors or matrix units, where that is slower."""
+
+    def named(self, name: ClockName) -> Frequency | None:
+        """Return one of the clocks; None if the file does not say."""
+        return {"base": self.base, "boost": self.boost, "wide_vectors": self.wide_vectors}[name]
 
 
 class Profile(Strict):
@@ -243,10 +294,14 @@ class Profile(Strict):
         return f"{self.backend}/{self.version}/{self.threads}/{self.datatype}"
 
 
-def _known_datatypes(peaks: Mapping[str, Peak]) -> Mapping[str, Peak]:
-    for name in peaks:
+def _known_datatypes(table: Mapping[str, T]) -> Mapping[str, T]:
+    for name in table:
         check_datatype(name)
-    return peaks
+    return table
+
+
+def _frozen_exceptions(reasons: Mapping[Rule, str]) -> Mapping[Rule, str]:
+    return FrozenDict(reasons)
 
 
 Peaks = Annotated[
@@ -255,6 +310,17 @@ Peaks = Annotated[
     Field(json_schema_extra={"propertyNames": {"enum": list(COMPUTE_DATATYPES)}}),
 ]
 """Peaks by datatype."""
+
+Rates = Annotated[
+    Table[Rate],
+    AfterValidator(_known_datatypes),
+    Field(json_schema_extra={"propertyNames": {"enum": list(COMPUTE_DATATYPES)}}),
+]
+"""Rates by datatype."""
+
+
+Exceptions = Annotated[Mapping[Rule, str], AfterValidator(_frozen_exceptions)]
+"""Reasons by the name of a rule."""
 
 
 class Mode(Strict):
@@ -297,6 +363,8 @@ class Specification(Strict):
     """One sentence: which configuration this is."""
     peaks: Peaks = Field(default_factory=FrozenDict)
     """Peak operations per second by datatype."""
+    rates: Rates = Field(default_factory=FrozenDict)
+    """What one unit does in a cycle, by datatype: gives the peaks that the file does not state."""
     absent: tuple[Datatype, ...] = ()
     """Datatypes the machine is known to have no arithmetic for."""
     memories: tuple[Memory, ...] = ()
@@ -327,6 +395,8 @@ class Specification(Strict):
     """The mode that is meant when none is asked for; without it, a mode must be named."""
     profiles: Table[Profile] = Field(default_factory=FrozenDict)
     """What microbenchmarks measured on the machine, by `backend/version/threads/datatype`."""
+    exceptions: Exceptions = Field(default_factory=FrozenDict)
+    """Rules of the strict check that the machine breaks in truth, each with the reason."""
     notes: tuple[str, ...] = ()
     """What a reader must know, conflicts between sources above all."""
     sources: Table[Source] = Field(default_factory=FrozenDict)

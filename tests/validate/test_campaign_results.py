@@ -72,7 +72,9 @@ def test_columns_that_say_the_same_are_said_once(files, capsys):
 
 def test_what_cannot_be_compared_is_one_line(files, capsys, tmp_path):
     grid, _ = files
-    text = results(capsys, "results", grid, "--store", str(tmp_path / "new.db"))
+    store = tmp_path / "new.db"
+    Store(store).close()
+    text = results(capsys, "results", grid, "--store", str(store))
     assert "none of the 0 recorded runs can be compared so" in text
 
 

@@ -58,6 +58,28 @@ def test_validate_divides_measured_by_predicted(roofline, small_model, tmp_path)
     assert rows[0]["predicted_fps"] == pytest.approx(2 / ((8 * 16 + 16 * 4) * 4 / 1e9))
 
 
+def test_what_was_asked_and_what_ran_are_told_apart(roofline, small_model, tmp_path):
+    machine = tmp_path / "mine.yaml"
+    machine.write_text(
+        platform_yaml([Roofs(1, {"fp32": 10e9, "int8": 40e9}, {"fp32": "tvm"}, 1e9, None)], "mine")
+    )
+    arguments = ("-p", machine, "--backend", "onnxruntime", "--runs", 5, "--threads", 1)
+    done = roofline("validate", small_model, "-d", "int4", *arguments, "--format", "json")
+    (row,) = json.loads(done.stdout)["comparisons"]
+    assert (row["asked_datatype"], row["datatype"]) == ("int4", "fp32")
+    assert row["executed"].startswith("fp32")
+    assert row["flag"] == "other datatype"
+    # The bound of what ran: 4 bytes for each of 8·16 + 16·4 weights.
+    assert row["predicted_fps"] == pytest.approx(2 / ((8 * 16 + 16 * 4) * 4 / 1e9))
+    done = roofline("validate", small_model, "-d", "int8", *arguments, "--format", "json")
+    (row,) = json.loads(done.stdout)["comparisons"]
+    assert (row["asked_datatype"], row["datatype"]) == ("int8", "int8")
+    assert row["executed"].startswith("int8, int32 sums")
+    assert "other datatype" not in row["flags"]
+    done = roofline("measure", small_model, "-d", "w4a16", "--backend", "onnxruntime", "--runs", 5)
+    assert "w4a16 (ran in fp32)" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roofline.errors import StoreError
+from roofline.validate.records.compression import Compression
+from roofline.validate.records.executed import Executed, StoredAs
 from roofline.validate.records.failure import Failure, FailureKind
+from roofline.validate.records.flag import FlagKind
 from roofline.validate.records.reading import from_dict
 from roofline.validate.records.record import (
     SCHEMA_VERSION,
@@ -142,3 +145,27 @@ def test_operands_of_old_records_are_a_datatype_that_predictions_have(
     document = {**run().to_dict(), "executed": executed, "schema_version": 1}
     document["job"].pop("compression")
     assert from_dict(document).operands == operands
+
+
+@pytest.mark.parametrize(
+    ("datatype", "executed", "emulated"),
+    [
+        ("int4", Executed("fp32", stored=StoredAs.PACKED), True),
+        ("w4a16", Executed("fp32", stored=StoredAs.PACKED), True),
+        ("w4a16", Executed("fp16"), False),
+        ("w4a8", Executed("int8", "int32"), False),
+        ("w4a8", Executed("w4a8"), False),
+        ("int8", Executed("int8", "int32"), False),
+        ("fp16", Executed("fp16", emulated=True), True),
+        ("fp16", Executed("fp32"), True),
+        ("int8", Executed(), False),
+    ],
+)
+def test_a_record_says_what_was_asked_and_what_ran(datatype, executed, emulated):
+    job = Job("mlp", "onnxruntime", compression=Compression(datatypes=(datatype,)))
+    record = run(1.0, job=job, executed=executed)
+    assert record.to_row()["datatype"] == datatype
+    assert record.to_row()["executed"] == executed.label
+    assert record.operands == (executed.datatype or "fp32")
+    assert record.emulated is emulated
+    assert [flag.kind for flag in record.flags] == [FlagKind.OTHER_DATATYPE] * emulated

@@ -249,6 +249,7 @@ def test_one_damaged_record_is_named_and_left_out(tmp_path, caplog, document, wh
     with reading(path) as store:
         assert list(store.records()) == [run(1), run(3)]
         assert list(store.records()) == [run(1), run(3)]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["records.db"]
     (warning,) = caplog.messages
     assert f"{path}: record 2 is left out" in warning
     assert re.search(why, warning)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from roofline.validate.records.flag import joined
+from roofline.validate.records.flag import FlagKind, joined
 from roofline.validate.records.record import Measurement
 
 if TYPE_CHECKING:
@@ -54,8 +54,12 @@ class Comparison:
 
     @property
     def validates(self) -> bool:
-        """Whether it says anything about the prediction: untuned code and failed runs do not."""
-        return self.measurement.ok and self.measurement.job.tuning != "untuned"
+        """Whether it says anything about the prediction of what was asked for.
+
+        Untuned code, another datatype than that and failed runs do not.
+        """
+        run = self.measurement
+        return run.ok and run.job.tuning != "untuned" and not run.emulated
 
     @property
     def flag(self) -> str:
@@ -65,6 +69,8 @@ class Comparison:
             return run.status.value
         if run.job.tuning == "untuned":
             return "untuned"
+        if run.emulated:
+            return FlagKind.OTHER_DATATYPE.value
         if self.doubtful:
             return "above the bound"
         return next((flag.kind.value for flag in run.flags), "")
@@ -78,6 +84,8 @@ class Comparison:
             "platform": prediction.platform,
             "pruning": prediction.variant,
             "datatype": prediction.datatype,
+            "asked_datatype": run.asked,
+            "executed": run.executed.label,
             "batch": prediction.batch,
             "threads": run.job.threads,
             "backend": backend_label(run),

@@ -50,6 +50,8 @@ class Ran:
     high_s: float
     executed: Executed = field(default_factory=Executed)
     """What the arithmetic really ran in."""
+    emulated: bool = False
+    """Whether it was computed in another datatype than the one asked for."""
     disturbed: str = ""
     """What disturbed one of its runs; empty when nothing did."""
 
@@ -57,11 +59,6 @@ class Ran:
     def variant(self) -> str:
         """What was taken from the network, in a few words."""
         return self.compression.label
-
-    @property
-    def emulated(self) -> bool:
-        """Whether the processor has no arithmetic of this datatype and computed in another."""
-        return self.executed.emulated
 
     @property
     def shown_technique(self) -> str:
@@ -134,7 +131,7 @@ def configurations(runs: Iterable[Measurement], *, shortest: bool = False) -> tu
         job = run.job
         # Machines are named by the records; a board's or a host's name stands in where none is given.
         place = run.machine or run.environment.host
-        key = (job.network, job.compression.label, job.datatype, job.backend, job.algorithm, job.tuning,
+        key = (job.network, job.compression.label, run.asked, job.backend, job.algorithm, job.tuning,
                job.trials, job.tuning_budget_s, job.batch, job.threads, place)  # fmt: skip
         found.setdefault(key, []).append(run)
     return tuple(_ran(key, group, shortest=shortest) for key, group in found.items())
@@ -154,7 +151,7 @@ def _ran(key: tuple[Any, ...], group: Sequence[Measurement], *, shortest: bool) 
     return Ran(
         network, technique, removed, compression, datatype, backend, algorithm, tuning, trials, budget_s,
         batch, threads, machine, seconds, min(resident, default=None), len(group), low, high,
-        group[-1].executed, marks,
+        group[-1].executed, group[-1].emulated, marks,
     )  # fmt: skip
 
 

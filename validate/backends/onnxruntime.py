@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +20,43 @@ from roofline.validate.measuring.backend import (
     backends,
 )
 from roofline.validate.measuring.environment import package_version
+from roofline.validate.measuring.products import product_datatypes, stored_as, with_magnitudes
+from roofline.validate.records.executed import Executed, executed_in
 from roofline.validate.records.record import Job
 
 REFERENCE = "onnxruntime, not optimized"
 """How the reference outputs were computed: one thread, every graph rewrite off."""
 
 
-def reference(model: Path, inputs: Arrays) -> list[Array]:
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a model should compute."""
+
+    outputs: Sequence[Array]
+    magnitude: float
+    """Largest magnitude of a product's result; 0 where it could not be had."""
+
+
+def reference(model: Path, inputs: Arrays) -> Reference:
     """Return a model's outputs, computed node by node as the file says.
 
     Args:
         model: An ONNX file with weights.
         inputs: Its inputs by name.
     """
+    given = dict(inputs)
     session = _session(model, 1, optimize=False)
-    return list(session.run(None, dict(inputs)))
+    names = [entry.name for entry in session.get_outputs()]
+    watched = with_magnitudes(model)
+    if watched is None:
+        return Reference(session.run(names, given), 0.0)
+    try:
+        found = _session(watched, 1, optimize=False).run(None, given)
+    except Exception:
+        # A result that cannot be watched, of a datatype without these operators: the check has no floor then.
+        return Reference(session.run(names, given), 0.0)
+    largest = max(float(value) for value in found[len(names) :])
+    return Reference(found[: len(names)], largest)
 
 
 class OnnxRuntimeSession:
@@ -77,12 +101,33 @@ class OnnxRuntimeBackend:
         return {"onnxruntime": package_version("onnxruntime")}
 
     def prepare(self, request: Request, report: Report) -> Artifact:  # noqa: ARG002
-        """Return the model itself: the runtime optimizes it while loading."""
-        return Artifact(request.model, compiled_for="CPUExecutionProvider")
+        """Return the model itself, and what it computes in: the runtime optimizes it while loading."""
+        return Artifact(
+            request.model,
+            compiled_for="CPUExecutionProvider",
+            executed=_executed(request.model, request.job.threads),
+        )
 
     def load(self, request: Request, artifact: Artifact) -> Session:
         """Load and optimize the model."""
         return OnnxRuntimeSession(artifact.path, request.job.threads)
+
+
+def _executed(model: Path, threads: int) -> Executed:
+    """Return what the products are computed in, read from the graph as the runtime has rewritten it."""
+    onnx: Any = importlib.import_module("onnx")
+    whole = onnx.load(model, load_external_data=False)
+    with tempfile.TemporaryDirectory(prefix="roofline-") as folder:
+        rewritten = Path(folder) / "model.onnx"
+        # Weights beside the graph: neither file need hold more than a protobuf may.
+        _session(model, threads, optimize=True, keep=rewritten)
+        graph = onnx.load(rewritten, load_external_data=False)
+    stored = stored_as(whole)
+    found = executed_in(product_datatypes(graph))
+    widened = stored is not None and any(
+        name.startswith("fp") for name in (found.datatype, *found.others)
+    )
+    return replace(found, stored=stored) if widened else found
 
 
 def in_memory_session(model: bytes, threads: int) -> Any:
@@ -90,7 +135,9 @@ def in_memory_session(model: bytes, threads: int) -> Any:
     return _session(model, threads, optimize=True)
 
 
-def _session(model: Path | bytes, threads: int, *, optimize: bool) -> Any:
+def _session(
+    model: Path | bytes, threads: int, *, optimize: bool, keep: Path | None = None
+) -> Any:
     ort: Any = importlib.import_module("onnxruntime")
     levels = ort.GraphOptimizationLevel
     ort.set_default_logger_severity(3)
@@ -100,6 +147,13 @@ def _session(model: Path | bytes, threads: int, *, optimize: bool) -> Any:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
     options.graph_optimization_level = level
+    if keep is not None:
+        options.optimized_model_filepath = str(keep)
+        external = "session.optimized_model_external_initializers_file_name"
+        options.add_session_config_entry(external, "weights")
+        options.add_session_config_entry(
+            "session.optimized_model_external_initializers_min_size_in_bytes", "1024"
+        )
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

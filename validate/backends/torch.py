@@ -95,7 +95,7 @@ class TorchBackend:
         return Artifact(
             request.model,
             compiled_for=f"torch {device}",
-            executed=Executed(request.job.datatype),
+            executed=Executed(_datatype(request.job)),
             notes=notes,
         )
 
@@ -106,10 +106,17 @@ class TorchBackend:
         torch: Any = importlib.import_module("torch")
         torch.set_num_threads(request.job.threads)
         job = request.job
-        datatype = job.datatype if job.datatype in _KINDS else "fp32"
         return TorchSession(
-            build_module(artifact.path), _device(job), datatype, compiled=job.tuning == "tuned"
+            build_module(artifact.path),
+            _device(job),
+            _datatype(job),
+            compiled=job.tuning == "tuned",
         )
+
+
+def _datatype(job: Job) -> str:
+    """Return what the module computes in: what is asked for, where torch has it."""
+    return job.datatype if job.datatype in _KINDS else "fp32"
 
 
 def _device(job: Job) -> str:

@@ -17,6 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from roofline.errors import RooflineError
 from roofline.validate.measuring import environment
 from roofline.validate.measuring.backend import (
@@ -37,6 +39,9 @@ from roofline.validate.records.plain import from_plain, to_plain
 from roofline.validate.records.reading import job_from_dict
 from roofline.validate.records.record import Check, Protocol, Status
 from roofline.writing import write_whole
+
+_MAGNITUDE = "magnitude"
+"""Name of the reference's largest intermediate value beside its outputs."""
 
 MINIMUM_RUNS = 3
 """Timed runs that are taken even when the sampling time is up."""
@@ -103,8 +108,10 @@ def _reference(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     from roofline.validate.backends.onnxruntime import reference
 
     report("computing the reference", 0, 1)
-    outputs = reference(Path(request["model"]), load_arrays(Path(request["inputs"])))
-    save_arrays(Path(request["reference"]), {f"{i:04d}": out for i, out in enumerate(outputs)})
+    found = reference(Path(request["model"]), load_arrays(Path(request["inputs"])))
+    arrays = {f"{number:04d}": output for number, output in enumerate(found.outputs)}
+    magnitude = np.array(found.magnitude)
+    save_arrays(Path(request["reference"]), {**arrays, _MAGNITUDE: magnitude})
     return {}
 
 
@@ -167,9 +174,12 @@ def _checked(session: Session, request: Mapping[str, Any], datatype: str) -> Che
     if not path:
         return Check(why=request["why_unchecked"])
     kept = load_arrays(Path(path))
+    magnitude = float(kept.pop(_MAGNITUDE))
     wanted = [kept[name] for name in sorted(kept)]
     by = request["reference_by"]
-    return compare_outputs(session.outputs(), wanted, by=by, datatype=datatype)
+    return compare_outputs(
+        session.outputs(), wanted, by=by, datatype=datatype, magnitude=magnitude
+    )
 
 
 def sample(session: Session, protocol: Protocol, first: float, report: Report) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class FlagKind(StrEnum):
     """Code by a compiler's default lowering: it says nothing about the machine."""
     KERNELS_UNTUNED = "kernels untuned"
     """The share of the kernels that ran without a tuned schedule."""
+    OTHER_DATATYPE = "other datatype"
+    """What ran is not the datatype that was asked for: it says nothing about that one."""
     UNCHECKED = "outputs not checked"
     WEAK_CHECK = "weak check"
     """The reference output is constant or saturated: a wrong program could give it too."""
@@ -62,6 +64,8 @@ class Flag:
                 return "untuned: says nothing about the machine"
             case FlagKind.KERNELS_UNTUNED:
                 return f"{share:.0%} of the kernels untuned" if self.share else "kernels untuned"
+            case FlagKind.OTHER_DATATYPE:
+                return "other datatype: what ran is not what was asked for"
             case FlagKind.UNCHECKED:
                 return "outputs not checked"
             case FlagKind.WEAK_CHECK:

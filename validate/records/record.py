@@ -13,8 +13,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from roofline.errors import DatatypeError
+from roofline.precision import precision
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.failure import Failure
@@ -109,12 +112,15 @@ class Check:
     max_abs_error: float | None = None
     """None where the outputs cannot be compared element by element (``why`` says so)."""
     max_rel_error: float | None = None
-    """Largest absolute error of an output over the largest magnitude of its reference."""
+    """Largest absolute error of an output over the largest magnitude of its reference, or over ``floor / tolerance``
+    where that is more."""
     tolerance: float | None = None
     """The relative error allowed for this datatype."""
     informative: bool = True
-    """False where the reference is constant or saturated: a wrong program could give it too."""
+    """False where the reference is constant, saturated or below the floor: a wrong program could give it too."""
     why: str = ""
+    floor: float = 0.0
+    """Absolute error that is always allowed: a rounding step of the largest intermediate value."""
 
     @property
     def passed(self) -> bool | None:
@@ -243,6 +249,19 @@ class Measurement:
         return self.executed.datatype or self.job.datatype
 
     @property
+    def asked(self) -> str:
+        """The datatype that was asked for: that the network was narrowed to, or its own."""
+        return self.job.compression.datatype or self.job.datatype
+
+    @property
+    def emulated(self) -> bool:
+        """Whether another datatype was multiplied than the one that was asked for, or that one by way of another."""
+        known = self.executed.datatype
+        return self.executed.emulated or bool(
+            known and known not in {self.asked, _unit(self.asked)}
+        )
+
+    @property
     def median_s(self) -> float | None:
         """Median time of one inference of the whole batch, or the reported latency."""
         if self.samples_s:
@@ -295,6 +314,8 @@ class Measurement:
         if self.job.tuning == "tuned" and self.untuned_kernels:
             share = len(self.untuned_kernels) / self.kernels if self.kernels else None
             found.append(Flag(FlagKind.KERNELS_UNTUNED, share))
+        if self.ok and self.emulated:
+            found.append(Flag(FlagKind.OTHER_DATATYPE))
         own = self.reported is None or bool(self.samples_s)
         if self.ok and own and self.check.passed is None:
             found.append(Flag(FlagKind.UNCHECKED))
@@ -346,7 +367,7 @@ class Measurement:
         return {
             "network": self.job.network,
             "variant": self.job.compression.label,
-            "datatype": self.job.datatype,
+            "datatype": self.asked,
             "executed": self.executed.label,
             "batch": self.job.batch,
             "threads": self.job.threads,
@@ -375,6 +396,15 @@ class Measurement:
             "flags": joined(self.flags),
             "timestamp": self.timestamp,
         }
+
+
+@cache
+def _unit(datatype: str) -> str:
+    """Return the datatype whose units a datatype is asked to run on: ``w4a8`` runs on int8's."""
+    try:
+        return precision(datatype).peak
+    except DatatypeError:
+        return datatype
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

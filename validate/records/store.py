@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Collection, Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -41,7 +41,7 @@ _COLUMNS = ("network", "compression", "datatype", "batch", "threads", "backend",
 _IN_MEMORY = Path(":memory:")
 """SQLite's name for a database that is in no file."""
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def default_store() -> Path:
@@ -82,6 +82,8 @@ class Store:
     def __init__(self, path: Path, *, writable: bool = True) -> None:
         self.path = path
         self._told: set[int] = set()
+        self._log = path.with_name(f"{path.name}-wal")
+        self._logged_by_reading = not writable and not self._log.exists()
         if path.exists() and not path.is_file():
             raise StoreError(f"{path} is no record store, but no file at all")
         if not writable and not path.exists():
@@ -106,6 +108,10 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+        if self._logged_by_reading and self._log.exists() and not self._log.stat().st_size:
+            # SQLite makes an empty log to read by, and only who may write can remove it again.
+            with suppress(sqlite3.Error, OSError), closing(sqlite3.connect(self.path)) as last:
+                last.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
 
     def add(self, measurement: Measurement) -> bool:
         """Write one record in a transaction of its own.
@@ -241,7 +247,7 @@ class Store:
         except StoreError as error:
             if row not in self._told:
                 self._told.add(row)
-                _log.warning(
+                _logger.warning(
                     "%s: record %d is left out: %s. To remove it: sqlite3 %s 'DELETE FROM records WHERE rowid = %d'",
                     self.path, row, error.message, self.path, row,
                 )  # fmt: skip
@@ -288,8 +294,7 @@ class Store:
             connection.close()
             # The log of a store that is being written lies beside it. Where there is none, and none can be made because
             # the folder is read-only, nobody writes.
-            log = self.path.with_name(f"{self.path.name}-wal")
-            if mode == "mode=ro" and not (log.exists() and log.stat().st_size):
+            if mode == "mode=ro" and not (self._log.exists() and self._log.stat().st_size):
                 return self._connected("mode=ro&immutable=1")
             raise
         except BaseException:

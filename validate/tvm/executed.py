@@ -13,25 +13,6 @@ _NAMES = {
     "float64": "fp64", "float32": "fp32", "float16": "fp16", "int32": "int32",
     "bfloat16": "bf16", "int8": "int8", "uint8": "int8",
 }  # fmt: skip
-_BFLOAT16, _UINT4, _INT4 = 16, 21, 22
-_QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm"})
-
-
-def stored_as(model: Any) -> StoredAs | None:
-    """Return how a model keeps values that cannot be multiplied as they are, None where there are none.
-
-    Args:
-        model: An ``onnx.ModelProto``, before it is rewritten.
-    """
-    stored = {tensor.data_type for tensor in model.graph.initializer}
-    operators = {node.op_type for node in model.graph.node}
-    if "MatMulNBits" in operators or stored & {_UINT4, _INT4}:
-        return StoredAs.PACKED
-    if _BFLOAT16 in stored:
-        return StoredAs.BF16
-    if operators & _QUANTIZED or any(name.startswith("QLinear") for name in operators):
-        return StoredAs.DEQUANTIZED
-    return None
 
 
 def executed(module: Any, kept: StoredAs | None) -> Executed:
@@ -39,7 +20,7 @@ def executed(module: Any, kept: StoredAs | None) -> Executed:
 
     Args:
         module: A Relax module before legalization.
-        kept: What `stored_as` says of the file.
+        kept: How the file keeps values that are widened.
 
     Returns:
         What they are; without a datatype where there is no product.

@@ -14,10 +14,10 @@ from roofline.errors import MeasurementError
 from roofline.graph.reading.reads import read_counts, reads, renamed
 from roofline.node import Array
 from roofline.validate.measuring.backend import UnsupportedModelError
+from roofline.validate.measuring.products import stored_as
 from roofline.validate.onnx_rewrite.expand import expand, fold_shapes
 from roofline.validate.records.executed import Executed
 from roofline.validate.tvm.executed import executed as executed_in
-from roofline.validate.tvm.executed import stored_as
 from roofline.validate.tvm.lowering import lower
 from roofline.validate.tvm.plan import Choose, Computation, arrange_convolutions, arrange_weights
 

@@ -1,0 +1,126 @@
+"""Outputs are compared by the datatype that ran and the size of what they were computed from."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from roofline.validate.measuring.output_check import TOLERANCES, compare_outputs
+from roofline.validate.measuring.products import product_datatypes, stored_as, with_magnitudes
+from roofline.validate.records.executed import StoredAs
+
+STEP = 2.0**-23
+"""Rounding step of fp32 at one."""
+
+
+def check(got, wanted, magnitude=0.0, datatype="fp32"):
+    return compare_outputs(
+        [np.array(got)], [np.array(wanted)], by="r", datatype=datatype, magnitude=magnitude
+    )
+
+
+def test_without_a_magnitude_the_error_is_relative_to_the_outputs() -> None:
+    wanted = np.linspace(1e-6, 1e-5, 8)
+    assert not check(wanted + 1.8e-7, wanted).passed
+    assert check(wanted + 0.9e-3 * 1e-5, wanted).passed
+
+
+def test_small_outputs_keep_the_rounding_of_what_they_were_computed_from() -> None:
+    # A detector's map of rejected pixels: values up to 1e-5 after products up to 4, 1.8e-7 apart.
+    wanted = np.linspace(1e-6, 1e-5, 8)
+    found = check(wanted + 1.8e-7, wanted, magnitude=4.0)
+    assert found.floor == 4.0 * STEP
+    assert found.passed
+    assert found.informative
+    assert not check(wanted + 1.01 * found.floor, wanted, magnitude=4.0).passed
+
+
+def test_outputs_within_rounding_alone_say_little() -> None:
+    wanted = np.linspace(1e-7, 1e-6, 8)
+    found = check(np.zeros(8), wanted, magnitude=100.0)
+    assert found.passed
+    assert not found.informative
+
+
+def test_large_outputs_are_held_to_their_own_size() -> None:
+    wanted = np.linspace(1.0, 10.0, 8)
+    assert not check(wanted + 0.02, wanted, magnitude=1000.0).passed
+
+
+@pytest.mark.parametrize("magnitude", [np.nan, np.inf])
+def test_a_magnitude_that_is_no_number_gives_no_floor(magnitude: float) -> None:
+    assert check([1.0, 2.0], [1.0, 2.0], magnitude).floor == 0
+
+
+@pytest.mark.parametrize("datatype", sorted(TOLERANCES))
+def test_the_floor_follows_the_datatype(datatype: str) -> None:
+    step = {"fp64": 2**-52, "fp32": 2**-23, "fp16": 2**-10, "bf16": 2**-7, "int8": 0}[datatype]
+    assert check([1.0, 2.0], [1.0, 2.0], 8.0, datatype).floor == 8 * step
+
+
+def two_products() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["wide"]),
+        helper.make_node("Sub", ["wide", "wide"], ["none"]),
+        helper.make_node("MatMul", ["none", "w"], ["y"]),
+    ]
+    weights = numpy_helper.from_array(np.diag([3.0, -5.0]).astype(np.float32), "w")
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2])], [weights],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def test_the_largest_result_of_every_product_is_given(tmp_path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(two_products(), path)
+    from onnx.reference import ReferenceEvaluator
+
+    model = onnx.load_model_from_string(with_magnitudes(path))
+    x = np.array([[2.0, 4.0]], np.float32)
+    output, first, second = ReferenceEvaluator(model).run(None, {"x": x})
+    assert output.tolist() == [[0, 0]]
+    assert (float(first), float(second)) == (20.0, 0.0)
+
+
+def quantized(kind: int, op_type: str) -> onnx.ModelProto:
+    scale = helper.make_tensor("s", TensorProto.FLOAT, [], [0.5])
+    weight = helper.make_tensor("w", kind, [2, 2], [1, 2, 3, 4])
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "s"], ["wide"]),
+        helper.make_node(op_type, ["wide", "wide"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "g", [], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 2])], [scale, weight],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored"),
+    [(TensorProto.INT4, StoredAs.PACKED), (TensorProto.INT8, StoredAs.DEQUANTIZED)],
+)
+def test_dequantized_weights_are_multiplied_as_floats(kind: int, stored: StoredAs) -> None:
+    model = quantized(kind, "MatMul")
+    assert product_datatypes(model) == {"fp32"}
+    assert stored_as(model) is stored
+
+
+@pytest.mark.parametrize("op_type", ["MatMulInteger", "QLinearMatMul", "QLinearConv"])
+def test_integer_products_are_int8(op_type: str) -> None:
+    model = quantized(TensorProto.INT8, "MatMul")
+    model.graph.node[1].op_type = op_type
+    assert product_datatypes(model) == {"int8"}
+
+
+def test_products_in_bodies_count_too() -> None:
+    inner = two_products().graph
+    model = two_products()
+    del model.graph.node[:]
+    model.graph.node.append(
+        helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)
+    )
+    assert product_datatypes(model) == {"fp32"}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roofline.arguments import check_items, check_kind
 from roofline.errors import NetworkError, did_you_mean
 from roofline.workload import Workload
 
@@ -40,6 +42,12 @@ def load(
         >>> load("mlp").macs
         10014720
     """
+    check_kind(model, (str, PathLike), "model", "Give a path, or the name of a shipped network")
+    if not str(model) or str(model) == ".":
+        raise NetworkError("the model's name is empty", repair="Give a path to an .onnx file")
+    check_items(batch)
+    for name, given in (("dims", dims), ("inputs", inputs), ("values", values)):
+        check_kind(given or {}, Mapping, name, "Give a mapping of names")
     binding: dict[str, Any] = {"batch": batch, "dims": dims, "inputs": inputs, "values": values}
     network = shipped(model)
     if network is None:
@@ -68,7 +76,7 @@ def shipped(model: str | Path) -> Network | None:
                 repair=f"The shipped network is called {path.stem!r}, without a suffix",
             )
         return None
-    found = networks.find(model)
+    found = networks.named(model)
     if found is None:
         hint = did_you_mean(model, networks) or "See: roofline networks list"
         raise NetworkError(

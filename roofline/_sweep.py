@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from roofline.arguments import check_list
 from roofline.errors import DatatypeError, OptionError
 from roofline.model import Prediction, at_precision, choose_unit, predict
 from roofline.model._prediction import drawn, frame
+from roofline.precision import spelled
+from roofline.spec import Platform
+from roofline.workload import Workload
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-    from roofline.spec import Platform
-    from roofline.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,13 @@ def sweep(
         DatatypeError: No machine has one of the datatypes, or a machine has none of them.
         OptionError: A name or a batch is not allowed, or there is no network or no machine.
     """
+    check_list(workloads, Workload, "workloads", "Load each: rl.load('resnet50')")
+    check_list(platforms, Platform, "platforms", "Find each: rl.platform('h100-sxm')")
+    if datatypes is not None:
+        check_list(datatypes, str, "datatypes", "Give their names: ['fp16', 'int8']")
+        datatypes = list(dict.fromkeys(spelled(name) for name in datatypes))
+    if batches is not None:
+        check_list(batches, int, "batches", "Give whole numbers: [1, 8]")
     for things, flag in (
         (workloads, "networks"),
         (platforms, "platforms"),

@@ -25,7 +25,12 @@ class RooflineError(Exception):
     def __init__(self, message: str, *, repair: str = "") -> None:
         self.message = _sentence(message)
         self.repair = _sentence(repair)
-        super().__init__(f"{self.message}. {self.repair}" if self.repair else self.message)
+        super().__init__(in_python(self.command_line))
+
+    @property
+    def command_line(self) -> str:
+        """The whole line as the command line says it, which speaks of flags; ``str`` speaks of Python's arguments."""
+        return f"{self.message}. {self.repair}" if self.repair else self.message
 
 
 class ModelError(RooflineError):
@@ -92,6 +97,43 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     spelled = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(word.casefold(), list(spelled), n=1, cutoff=0.6)
     return f"Did you mean {spelled[near[0]]!r}?" if near else ""
+
+
+# Flags whose arguments in Python have other names; the rest are called as they are.
+_ARGUMENTS = {
+    "-d": "datatype", "-b": "batch", "-p": "platform", "dim": "dims", "input": "inputs", "value": "values",
+    "keep-channels": "pruning", "time-limit": "time_limit_s",
+}  # fmt: skip
+_PAIR = re.compile(r"--(dim|input|value) '?([^\s'=]+)=([^\s',]+(?: ?,? ?[0-9.]+)*)'?")
+_FLAG = re.compile(r"(?<![\w-])(?:--([a-z][a-z-]*[a-z])|-[dbp](?=[ ,.]|$))(?: (?=[0-9N]+\b)|\b)")
+
+
+def in_python(text: str) -> str:
+    """Return a message that names flags of the command line as Python's callers know them: by arguments.
+
+    Example:
+        >>> in_python("Give it: --dim 'N=8', or the shape: --input x=1x3x4")
+        "Give it: dims={'N': 8}, or the shape: inputs={'x': (1, 3, 4)}"
+        >>> in_python("Leave --batch out, or choose with -d")
+        'Leave batch out, or choose with datatype'
+    """
+
+    def pair(found: re.Match[str]) -> str:
+        flag, name, value = found.groups()
+        if flag == "input" and value[:1].isdigit():
+            sizes = value.split("x")
+            value = f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+        return f"{_ARGUMENTS[flag]}={{{name!r}: {value}}}"
+
+    def flag(found: re.Match[str]) -> str:
+        name = found[1] or found[0].strip()
+        written = _ARGUMENTS.get(name, name.replace("-", "_"))
+        return f"{written}=" if found[0].endswith(" ") else written
+
+    # Commands to type, of this program or another, stay as they are typed.
+    parts = re.split(r"((?:roofline [a-z]+|trtexec|python -m|pip) .*)", text, maxsplit=1)
+    parts[0] = _FLAG.sub(flag, _PAIR.sub(pair, parts[0]))
+    return "".join(parts)
 
 
 # What terminals obey or do not show: control characters, the marks that turn text round, halves of characters.

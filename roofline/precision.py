@@ -66,6 +66,29 @@ class Precision:
     peak: str
 
 
+SPELLINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "float16": "fp16", "half": "fp16", "f16": "fp16", "bfloat16": "bf16", "float32": "fp32", "f32": "fp32",
+        "float": "fp32", "single": "fp32", "float64": "fp64", "f64": "fp64", "double": "fp64",
+        "tensorfloat32": "tf32", "float8": "fp8", "f8": "fp8", "float4": "fp4", "f4": "fp4", "i8": "int8",
+        "s8": "int8", "i4": "int4", "s4": "int4", "i16": "int16", "i32": "int32", "int1": "binary",
+    }
+)  # fmt: skip
+"""Datatypes as other programs spell them."""
+
+
+def spelled(name: str) -> str:
+    """Return a datatype's name as it is spelled here; a name that is not known stays as it is.
+
+    Example:
+        >>> spelled("Float16"), spelled("INT8"), spelled("W4A16")
+        ('fp16', 'int8', 'w4a16')
+    """
+    plain = name.strip().casefold()
+    plain = SPELLINGS.get(plain, plain)
+    return plain if plain in {*COMPUTE_DATATYPES, "ternary"} or _MIXED.match(plain) else name
+
+
 _MIXED = re.compile(r"^w(\d+)a(\d+)$")
 _INTEGER_PEAK = {1: "binary", 2: "int2", 4: "int4", 8: "int8", 16: "int16"}
 _FLOAT_PEAK = {16: "fp16", 32: "fp32"}
@@ -84,6 +107,7 @@ def precision(name: str) -> Precision:
         >>> precision("w4a8")
         Precision(name='w4a8', weight_bits=4, activation_bits=8, peak='int8')
     """
+    name = spelled(name)
     mixed = _MIXED.match(name)
     if mixed is not None:
         weights, activations = int(mixed[1]), int(mixed[2])

@@ -65,9 +65,19 @@ class Registry(Generic[T]):
         self._collect()
         return self._entries.get(name)
 
+    def named(self, name: str) -> T | None:
+        """Return the entry of that name in whatever capitals, or None; capitals decide where two differ in them."""
+        exact = self.find(name)
+        if exact is not None:
+            return exact
+        alike = [known for known in self if known.casefold() == name.casefold()]
+        return self._entries[alike[0]] if len(alike) == 1 else None
+
     def get(self, name: str) -> T:
         """Return the entry of that name, or raise this registry's error with the nearest known name."""
-        entry = self.find(name)
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise self._error(f"{name!r} is no name of a {self._noun}", repair="Give it as text")
+        entry = self.named(name)
         if entry is None:
             hint = did_you_mean(name, self._entries) or f"Known: {', '.join(self)}"
             raise self._error(f"unknown {self._noun} {name!r}", repair=hint)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roofline._sweep import Sweep
+from roofline.arguments import check_items, check_kind, check_list
 from roofline.model import Prediction
 from roofline.spec import Platform
 from roofline.validate.analysis.compare import Comparison
@@ -81,6 +84,9 @@ def measure(
     Raises:
         RooflineError: The model, the backend or an option is not known, or the backend is not installed.
     """
+    check_kind(model, (str, PathLike), "model", "Give a path, or the name of a shipped network")
+    check_items(batch)
+    check_kind(threads, int, "threads", "Give a whole number; 0 is every core")
     options = Options(
         tuning=tuning,
         threads=threads,
@@ -93,7 +99,7 @@ def measure(
 
 
 def compare(
-    predictions: Iterable[Prediction] | Prediction,
+    predictions: Iterable[Prediction] | Prediction | Sweep,
     measurements: Iterable[Measurement] | Measurement,
     *,
     platforms: Iterable[Platform] = (),
@@ -108,7 +114,10 @@ def compare(
         measurements: One or several measured runs.
         platforms: The machines, for what they say of caches.
     """
+    predictions = predictions.predictions if isinstance(predictions, Sweep) else predictions
     first = [predictions] if isinstance(predictions, Prediction) else predictions
     second = [measurements] if isinstance(measurements, Measurement) else measurements
+    check_list(first, Prediction, "predictions", "Make them: rl.predict(…)")
+    check_list(second, Measurement, "measurements", "Run them: rl.measure(…)")
     named = {platform.key: platform for platform in platforms}
     return Comparisons(_compared(first, second, platforms=named))

@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
             arguments, prog_name="roofline", standalone_mode=False
         )
     except RooflineError as error:
-        _fail(str(error), error.exit_code)
+        _fail(error.command_line, error.exit_code)
     except typer.Abort:
         _fail("stopped", 130)
     except BrokenPipeError:

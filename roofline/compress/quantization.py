@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
+from roofline.arguments import check_name
 from roofline.compress.channels import joined
 from roofline.compress.recount import Change, recount
 from roofline.errors import CompressionError, did_you_mean
 from roofline.node import Tensor
-from roofline.precision import DATATYPES, DataType, Precision, precision
+from roofline.precision import DATATYPES, DataType, Precision, precision, spelled
 from roofline.workload import Workload, transformations
 
 ENDS = ("first", "last")
@@ -52,6 +53,15 @@ class Quantization:
     state_names: tuple[str, ...] = STATE_NAMES
 
     def __post_init__(self) -> None:
+        check_name(self.datatype, "precision")
+        # Frozen classes have their own way to set what they are made of.
+        if self.datatype is not None:
+            object.__setattr__(self, "datatype", spelled(self.datatype))
+        if self.state is not None:
+            object.__setattr__(self, "state", spelled(self.state))
+        for part in ("layers", "wide"):
+            given: Mapping[str, str] = getattr(self, part)
+            object.__setattr__(self, part, {key: spelled(name) for key, name in given.items()})
         names = [self.datatype, *self.layers.values(), *self.wide.values(), self.state]
         for name in names:
             if name is not None:

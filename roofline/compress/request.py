@@ -61,7 +61,7 @@ def as_pruning(request: Pruning | float | Mapping[str, float]) -> Pruning:
         return request
     if isinstance(request, Mapping):
         return Pruning(layers=dict(request))
-    return Pruning(float(request))
+    return Pruning(real_number(request, "pruning", error=CompressionError))
 
 
 def parse_shares(flag: str, texts: Sequence[str] | None) -> tuple[float | None, dict[str, float]]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
+from roofline.arguments import check_items, check_kind, check_name
 from roofline.errors import DatatypeError
 from roofline.model._case import Case, check_batch, choose_unit, main_datatype
 from roofline.model._prediction import Prediction
 from roofline.model._registry import Model, models
 from roofline.model._requirement import OPERATIONS, TRAFFIC, WEIGHTS_READ, known
-
-if TYPE_CHECKING:
-    from roofline.spec import Platform
-    from roofline.workload import Workload
+from roofline.precision import spelled
+from roofline.spec import Platform
+from roofline.workload import Workload
 
 
 class Choices(TypedDict, total=False):
@@ -113,6 +113,12 @@ def predict(
         DatatypeError: The machine has no unit for the datatype.
         OptionError: A name or the batch is not allowed.
     """
+    check_kind(workload, Workload, "workload", "Load it: rl.load('resnet50')")
+    check_kind(platform, Platform, "platform", "Find it: rl.platform('h100-sxm')")
+    for name, value in (("datatype", datatype), ("traffic", traffic), ("operations", operations)):
+        check_name(value, name)
+    check_items(batch)
+    datatype = None if datatype is None else spelled(datatype)
     entry = models.get(model)
     asked = datatype or own_datatype(workload, platform)
     # The machine is asked before the workload is changed, so that a missing unit is reported first.

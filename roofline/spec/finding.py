@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
+from roofline.arguments import check_kind
 from roofline.errors import PlatformError, did_you_mean
 from roofline.spec.folders import platform_folders
 from roofline.spec.loading import load
@@ -29,7 +30,8 @@ def platform(name: str) -> Platform:
         >>> platform("h100-sxm").bandwidth
         3350000000000.0
     """
-    path, mode = _as_file(name)
+    check_kind(name, (str, Path), "name", "Give a key such as 'h100-sxm', or the path of a file")
+    path, mode = _as_file(str(name))
     if path is not None:
         return in_mode(load(path), mode)
     key, colon, mode_name = name.partition(":")
@@ -74,6 +76,8 @@ def _as_file(name: str) -> tuple[Path | None, str | None]:
 
 def _shipped(key: str) -> Specification:
     files = platform_files()
+    # Capitals never tell two machines apart.
+    key = next((known for known in files if known.casefold() == key.casefold()), key)
     path = files.get(key)
     if path is None:
         hint = did_you_mean(key, files) or "List them: roofline platforms list"

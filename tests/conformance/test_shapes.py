@@ -200,7 +200,7 @@ def test_an_open_dimension_is_asked_for_by_input_name_and_flag(tmp_path: Path) -
 def test_nameless_dimensions_are_asked_for_by_input(
     dims: tuple[int | str | None, ...], tmp_path: Path
 ) -> None:
-    with pytest.raises(DimensionError, match=r"'x'.*--input"):
+    with pytest.raises(DimensionError, match=r"'x'.*inputs"):
         count(open_dims(*dims), tmp_path)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import onnx
 import pytest
@@ -34,8 +36,9 @@ X, Y = info("x", [1, 8]), info("y", None)
 def refused(
     model: onnx.ModelProto, message: str, error: type[ModelError] = ModelError, **options
 ) -> None:
-    with pytest.raises(error, match=message) as caught:
+    with pytest.raises(error) as caught:
         resolve(model, name="test", **options)
+    assert re.search(message, caught.value.command_line)
     assert "\n" not in str(caught.value)
 
 

@@ -21,7 +21,7 @@ PACKAGES = {
 # Lower may never import higher. A part is a module or a package; parts on one line may import each other.
 LAYERS = (
     ("errors",),
-    ("registry", "units", "cost", "precision", "reading", "writing"),
+    ("registry", "units", "cost", "precision", "reading", "arguments", "writing"),
     ("node",),
     ("ops", "spec", "platforms"),
     ("layer",),

@@ -261,7 +261,7 @@ class TestFolders:
         ]
         model = classifier(tmp_path / "u.onnx", ["N", 3, 4, 6], nodes, kind=TensorProto.UINT8)
         folder = images(tmp_path / "d")
-        with pytest.raises(MeasurementError, match="--pixels 255"):
+        with pytest.raises(MeasurementError, match="pixels=255"):
             evaluate(model, read_labelled(folder), name="u")
         assert (
             evaluate(

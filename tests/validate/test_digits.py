@@ -129,7 +129,7 @@ class TestCommand:
     def test_networks_of_another_training_are_not_mixed_in(self, tmp_path: Path) -> None:
         (tmp_path / "training.json").write_text(json.dumps({"epochs": 60}))
         none = np.zeros((0, 1, 8, 8), np.float32), np.zeros(0, np.int64)
-        with pytest.raises(OptionError, match=r"trained for 60 epochs, not 3.*Use --epochs 60"):
+        with pytest.raises(OptionError, match=r"trained for 60 epochs, not 3.*Use epochs=60"):
             experiment.make_all(Plan(epochs=3), Split(*none, *none), tmp_path, print)
 
     def test_an_error_is_one_line(self, tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_bad_input_is_an_error_and_no_record(small_model, tmp_path, fake_backend
         run(small_model, tmp_path, batch=4)
     with pytest.raises(OptionError, match="tuning"):
         run(small_model, tmp_path, tuning="tuned")
-    with pytest.raises(OptionError, match="--trials"):
+    with pytest.raises(OptionError, match="trials"):
         run(small_model, tmp_path, trials=0)
     with pytest.raises(MeasurementError, match="unknown backend"):
         measure(str(small_model), backend="fakee")

@@ -114,7 +114,7 @@ def main() -> None:
     try:
         command()
     except RooflineError as error:
-        sys.stderr.write(f"roofline: error: {error}\n")
+        sys.stderr.write(f"roofline: error: {error.command_line}\n")
         sys.exit(error.exit_code)
 
 

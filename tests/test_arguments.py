@@ -1,0 +1,91 @@
+"""Wrong calls from Python are errors of ours, in Python's words; names may be spelled as elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import roofline as rl
+from roofline.errors import DimensionError, RooflineError, in_python
+from roofline.precision import precision
+
+MLP = rl.load("mlp")
+TX2 = rl.platform("tx2:maxn")
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: rl.predict("resnet50", TX2), "workload is 'resnet50', not a Workload. Load it"),
+        (lambda: rl.predict(MLP, "tx2:maxn"), "platform is 'tx2:maxn', not a Platform. Find it"),
+        (lambda: rl.predict(MLP, TX2, batch="8"), "batch is '8', not a whole number"),
+        (lambda: rl.predict(MLP, TX2, batch=1.5), "batch is 1.5, not a whole number"),
+        (lambda: rl.predict(MLP, TX2, batch=float("nan")), "batch is nan"),
+        (lambda: rl.predict(MLP, TX2, batch=10**400), "batch is a number of about 400 digits"),
+        (lambda: rl.predict(MLP, TX2, datatype=["fp16"]), "datatype is ['fp16'], not a name"),
+        (lambda: rl.predict(MLP, TX2, model=None), "None is no name of a prediction model"),
+        (lambda: rl.predict(MLP, TX2, traffic=3), "traffic is 3, not a name"),
+        (lambda: rl.load(3), "model is 3, not a name or path"),
+        (lambda: rl.load(""), "the model's name is empty"),
+        (lambda: rl.load("mlp", dims=[1]), "dims is [1], not a mapping"),
+        (lambda: rl.load("mlp", batch="x"), "batch is 'x'"),
+        (lambda: rl.platform(None), "name is None, not a name or path"),
+        (lambda: MLP.under(precision=8), "precision is 8, not a name"),
+        (lambda: MLP.under(pruning="half"), "pruning is 'half', not a number"),
+        (lambda: rl.sweep(MLP, TX2), "workloads is Workload("),
+        (lambda: rl.sweep(["mlp"], [TX2]), "workloads is 'mlp', not a Workload"),
+        (lambda: rl.sweep([MLP], [TX2], datatypes="fp16"), "datatypes is 'fp16', not a list"),
+        (lambda: rl.sweep([MLP], [TX2], batches=8), "batches is 8, not a list"),
+        (lambda: rl.compare("a", "b"), "predictions is 'a', not a list"),
+        (lambda: rl.measure(3), "model is 3, not a name or path"),
+        (lambda: rl.measure("mlp", threads="2"), "threads is '2', not a whole number"),
+    ],
+)  # fmt: skip
+def test_wrong_calls_are_one_clear_line(call: Callable[[], Any], words: str) -> None:
+    with pytest.raises(RooflineError) as caught:
+        call()
+    assert words in str(caught.value)
+
+
+def test_the_library_speaks_of_arguments_and_the_command_line_of_flags() -> None:
+    error = DimensionError(
+        "input 'x' has no 'N'", repair="Give it: --dim 'N=8', or: --input x=1x3"
+    )
+    assert str(error).endswith("Give it: dims={'N': 8}, or: inputs={'x': (1, 3)}")
+    assert error.command_line.endswith("Give it: --dim 'N=8', or: --input x=1x3")
+
+
+@pytest.mark.parametrize(
+    ("flags", "arguments"),
+    [
+        ("Leave --batch out", "Leave batch out"),
+        ("Choose one with -d", "Choose one with datatype"),
+        ("let --emulate run", "let emulate run"),
+        ("Give --value sr=16000", "Give values={'sr': 16000}"),
+        ("Give --input x=7", "Give inputs={'x': (7,)}"),
+        ("--batch 8 is too much", "batch=8 is too much"),
+        ("See: roofline predict mlp -d int8", "See: roofline predict mlp -d int8"),
+        ("a well-known keep-channels=0.5 w-d", "a well-known keep-channels=0.5 w-d"),
+    ],
+)
+def test_flags_become_arguments(flags: str, arguments: str) -> None:
+    assert in_python(flags) == arguments
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [("float16", "fp16"), ("HALF", "fp16"), ("bfloat16", "bf16"), ("Float32", "fp32"), ("FP8", "fp8"),
+     ("i8", "int8"), ("INT4", "int4"), ("W4A16", "w4a16"), ("Ternary", "ternary")],
+)  # fmt: skip
+def test_datatypes_may_be_spelled_as_elsewhere(spelling: str, name: str) -> None:
+    assert precision(spelling) == precision(name)
+
+
+def test_names_may_have_any_capitals() -> None:
+    assert rl.load("MLP") == MLP
+    assert rl.platform("TX2:maxn") == TX2
+    assert rl.predict(MLP, TX2, datatype="Float16") == rl.predict(MLP, TX2, datatype="fp16")
+    assert rl.sweep([MLP], [TX2], datatypes=["float16", "fp16"]).predictions[1:] == ()
+    assert MLP.under(precision="Float16").precision == "fp16"

@@ -100,6 +100,7 @@ def compress(
     from dataclasses import replace
 
     from roofline.compress import compress as run
+    from roofline.compress.calibration import read_arrays
     from roofline.compress.compressing import serialized
     from roofline.compress.loading import check_loads
     from roofline.compress.writers._registry import WriteOptions
@@ -111,7 +112,8 @@ def compress(
         raise OptionError(
             "nothing to compress is asked", repair="Add --keep-channels, --sparsity or -d"
         )
-    options = WriteOptions(_arrays(calibration), dynamic, block, threshold=threshold, seed=seed)
+    given = None if calibration is None else read_arrays(calibration)
+    options = WriteOptions(given, dynamic, block, threshold=threshold, seed=seed)
     binding: dict[str, Any] = {
         "batch": batch, "dims": parse_dims(dim), "inputs": parse_inputs(input_), "values": parse_values(value),
     }  # fmt: skip
@@ -138,20 +140,6 @@ def _speedups(
     dense = Workload.from_onnx(whole, name=name, **binding)
     machines = [find_platform(key) for key in platforms] or [None]
     return [speed_up(dense, asked, machine) for machine in machines]
-
-
-def _arrays(path: Path | None) -> dict[str, Any] | None:
-    if path is None:
-        return None
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError) as error:
-        raise OptionError(
-            f"{path} holds no arrays: {error}", repair="Write it with numpy.savez"
-        ) from error
 
 
 def _report(

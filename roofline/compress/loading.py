@@ -74,7 +74,7 @@ def _breach(content: bytes) -> str:
     from onnx import checker
 
     try:
-        checker.check_model(content)
+        checker.check_model(content)  # pyright: ignore[reportUnknownMemberType]
     except (checker.ValidationError, ValueError) as error:
         return (str(error).splitlines() or [type(error).__name__])[0]
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +183,64 @@ def test_ternary_weights_show_how_many_are_zero(
     assert told["counted"]["effective_macs"] == elements - zeros
     assert told["counted"]["weight_bytes"] == told["predicted"]["weight_bytes"]
     assert f"{zeros / elements:.1%} of the file's weights are zero" in run(capsys, *flags)[1]
+
+
+@pytest.mark.parametrize(
+    "kind", ["pipe", "zeros", "folder", "text", "array", "cut", "bomb", "rank", "missing"]
+)
+def test_bad_calibration_data_are_one_line_at_once(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, written = tmp_path / "data.npz", tmp_path / "out.onnx"
+    array = np.zeros((2, 784), np.float32)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "zeros":
+        path = Path("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("no archive")
+    elif kind == "array":
+        with path.open("wb") as file:
+            np.save(file, array)
+    elif kind == "cut":
+        np.savez(path, input=array)
+        path.write_bytes(path.read_bytes()[:-30])
+    elif kind == "bomb":
+        monkeypatch.setattr("roofline.compress.calibration.MOST_BYTES", 1000)
+        np.savez_compressed(path, input=array)
+    elif kind == "rank":
+        np.savez(path, input=np.float32(1))
+    code, out, err = run(
+        capsys, "compress", "mlp_12_5", "-d", "int8", "--calibration", path, "-o", written
+    )
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert not written.exists()
+
+
+@pytest.mark.parametrize("block", ["9" * 400, "9" * 20, "0", "-1", "nan", "1.5"])
+def test_a_block_is_a_whole_number_of_64_bits(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, block: str
+) -> None:
+    path = tmp_path / "out.onnx"
+    code, out, err = run(
+        capsys, "compress", "mlp_12_5", "-d", "w4a16", "--block", block, "-o", path
+    )
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "--block" in err
+    assert len(err) < 300
+    assert not path.exists()
+
+
+def test_a_block_longer_than_every_axis_is_one_block(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "out.onnx"
+    assert run(
+        capsys, "compress", "mlp_12_5", "-d", "w4a16", "--block", 2**62, "-o", path
+    )[0] == 0  # fmt: skip
+    assert (
+        Workload.from_onnx(path).macs
+        == Workload.from_onnx(build("mlp_12_5"), name="mlp_12_5").macs
+    )

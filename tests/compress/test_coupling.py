@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from roofline.compress.channels import prune
-from roofline.errors import CompressionError
+from roofline.errors import CompressionError, RooflineError
 
 from .masking import assert_prunes, dims_of, graph, integers, weight
 
@@ -574,3 +577,72 @@ def test_layers_inside_a_branch_are_named_as_the_reason() -> None:
 def test_a_network_without_weights_has_nothing_to_prune() -> None:
     with pytest.raises(CompressionError, match="it has no layer that makes channels"):
         prune(graph([N("Relu", ["x"], ["y"], "r")], [], 1, 3, 4, 4), 0.5)
+
+
+def damaged(operator: str, inputs: list[str], **attributes: object) -> onnx.ModelProto:
+    """A convolution whose channels reach a call, and a layer behind it."""
+    nodes = [
+        conv("a", "x", "h"),
+        N(operator, ["h", *inputs], ["m"], "broken", **attributes),
+        conv("b", "m", "y"),
+    ]
+    stored = [
+        weight("a_w", 8, 3, 1, 1), weight("b_w", 4, 8, 1, 1), weight("s", 8), weight("o", 8),
+        numpy_helper.from_array(np.float32(0.1), "scale"), integers("axes", 9),
+    ]  # fmt: skip
+    return graph(nodes, stored, 1, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: damaged("GroupNormalization", ["s", "o"], num_groups="two"),
+        lambda: damaged("GroupNormalization", ["s", "o"], num_groups=[2]),
+        lambda: damaged("GroupNormalization", ["s", "o"], num_groups=0),
+        lambda: damaged("LayerNormalization", ["s"], axis=7),
+        lambda: damaged("QuantizeLinear", ["scale"], axis=[1]),
+        lambda: damaged("LRN", [], size="three"),
+        lambda: damaged("Softmax", [], axis=[1]),
+        lambda: damaged("MeanVarianceNormalization", [], axes=[9]),
+        lambda: damaged("MeanVarianceNormalization", [], axes=1),
+        lambda: damaged("DepthToSpace", [], blocksize=[2]),
+        lambda: damaged("SpaceToDepth", [], blocksize=2**40),
+        lambda: damaged("Transpose", [], perm=[0, 1]),
+        lambda: damaged("Transpose", [], perm=3),
+        lambda: damaged("ReduceMean", ["axes"]),
+        lambda: damaged("Concat", ["s"], axis=1),
+        lambda: damaged("Einsum", [], equation="abcdef->a"),
+        lambda: damaged("LSTM", [], hidden_size=4),
+        lambda: damaged("BatchNormalization", []),
+    ],
+)  # fmt: skip
+def test_a_damaged_call_is_refused_in_one_line(call: Callable[[], onnx.ModelProto]) -> None:
+    with pytest.raises(RooflineError) as refused:
+        prune(call(), 0.5)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("size", [2**31, 2**40])
+def test_axes_take_no_memory_by_their_length(size: int) -> None:
+    """Labels of an axis of 2^31 positions would take 16 GB; such an axis stays whole, others lose channels."""
+    nodes = [conv("a", "x", "h"), conv("b", "h", "y"), N("MatMul", ["x", "wide"], ["z"], "w")]
+    wide = onnx.TensorProto(name="wide", data_type=TensorProto.FLOAT, dims=[4, size])
+    stored = [weight("a_w", 8, 3, 1, 1), weight("b_w", 4, 8, 1, 1), wide]
+    model = graph(nodes, stored, 1, 3, 4, 4)
+    tracemalloc.start()
+    try:
+        pruned = prune(model, 0.5).model
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert dims_of(pruned, "a_w") == [4, 3, 1, 1]
+    assert dims_of(pruned, "wide") == [4, size]
+    assert peak < 1 << 26
+
+
+def test_more_channels_than_can_be_labelled_are_refused() -> None:
+    stored = [
+        onnx.TensorProto(name=f"w{i}", data_type=TensorProto.FLOAT, dims=[1 << 22, 1]) for i in range(20)
+    ]  # fmt: skip
+    with pytest.raises(CompressionError, match="too many to prune"):
+        prune(graph([N("Relu", ["x"], ["y"])], stored, 1, 3), 0.5)

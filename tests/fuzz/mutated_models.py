@@ -147,8 +147,8 @@ def trial(contents: Sequence[bytes], seed: int, number: int, path: Path, tally: 
         outcome = attempt(content, dice, path)
     except (Exception, TooLong) as error:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        places = [f for f in traceback.extract_tb(error.__traceback__) if "roofline" in f.filename]
-        last = places[-1]
+        frames = traceback.extract_tb(error.__traceback__)
+        last = ([frame for frame in frames if "roofline" in frame.filename] or frames)[-1]
         where = f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno} {last.name}"
         tally.faults.setdefault(where, (number, "".join(traceback.format_exception(error)[-12:])))
         outcome = "fault"

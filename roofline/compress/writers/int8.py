@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roofline.compress.calibration import batches
 from roofline.compress.plain import plain
 from roofline.compress.shielding import shielded
 from roofline.compress.sparsity import RECURRENT, wide_weights
@@ -127,13 +128,13 @@ def calibration_inputs(
     """Yield the inputs that activation ranges are measured on: those given, batch by batch, or seeded random ones.
 
     Raises:
-        CompressionError: An input has no array, or too few items.
+        CompressionError: An input has no array, one of another rank, or too few items.
     """
     from roofline.graph import resolve
 
     inputs = resolve(model, name="model", **options.binding).inputs
     if options.calibration is not None:
-        yield from _given(
+        yield from batches(
             options.calibration, {tensor.name: tensor.shape or () for tensor in inputs}
         )
         return
@@ -154,25 +155,6 @@ def calibration_inputs(
                 )
                 feed[tensor.name] = chance.integers(0, 2, shape).astype(kind)
         yield feed
-
-
-def _given(
-    data: Mapping[str, NDArray[Any]], inputs: Mapping[str, tuple[int | None, ...]]
-) -> Iterator[dict[str, NDArray[Any]]]:
-    absent = [name for name in inputs if name not in data]
-    if absent:
-        raise CompressionError(
-            f"the calibration data have no array {absent[0]!r}",
-            repair=f"Arrays needed: {', '.join(inputs)}",
-        )
-    batch = next((shape[0] or 1 for shape in inputs.values() if shape), 1)
-    items = min(len(data[name]) for name in inputs)
-    if items < batch:
-        raise CompressionError(
-            f"the calibration data hold {items} items, fewer than a batch of {batch}"
-        )
-    for start in range(0, items - batch + 1, batch):
-        yield {name: data[name][start : start + batch] for name in inputs}
 
 
 @contextmanager

@@ -5,20 +5,22 @@
 
 from __future__ import annotations
 
+import json
 import math
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from subprocess import PIPE
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from roofline.child import start_python
 from roofline.validate.measuring.environment import (
     Busy,
     available_cores,
@@ -111,8 +113,9 @@ def in_turns(
 def measure(key: str, *, seconds: float, least: int) -> dict[str, Any]:
     """Return the measured columns of one network, from fresh processes for making and for timing it."""
     with TemporaryDirectory(prefix="roofline-") as folder:
-        made = _apart(make, key, folder)
-        timed, resident = _apart(_time, folder, seconds, least)
+        made = _apart("make", key, folder)
+        found = _apart("time", folder, seconds, least)
+        timed, resident = Timed(**found["timed"]), found["peak_bytes"]
     low, high = timed.ratios
     return {
         "dense_ms": statistics.median(timed.dense_s) * 1e3,
@@ -141,10 +144,10 @@ def environment() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _time(folder: str, seconds: float, least: int) -> tuple[Timed, int]:
+def _time(folder: str, seconds: float, least: int) -> dict[str, Any]:
     runs = [_runner(Path(folder, f"{name}.onnx")) for name in ("dense", "half")]
     timed = in_turns(runs[0], runs[1], seconds=seconds, least=least)
-    return timed, _peak_bytes()
+    return {"timed": asdict(timed), "peak_bytes": _peak_bytes()}
 
 
 def _runner(path: Path) -> Callable[[], object]:
@@ -166,9 +169,14 @@ def _runner(path: Path) -> Callable[[], object]:
     return session.step
 
 
-def _apart(function: Callable[..., Any], *arguments: object) -> Any:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+def _apart(step: str, *arguments: object) -> Any:
+    """Return what a step gives that is done in a process of its own."""
+    words = [json.dumps(argument) for argument in arguments]
+    with start_python(__file__, step, *words, stdout=PIPE) as process:
+        written = process.communicate()[0]
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return json.loads(written)
 
 
 def _warmed(run: Callable[[], object]) -> float:
@@ -186,3 +194,8 @@ def _span(run: Callable[[], object], repeats: int) -> float:
 def _peak_bytes() -> int:
     # Linux gives kilobytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+if __name__ == "__main__":
+    step, *words = sys.argv[1:]
+    print(json.dumps({"make": make, "time": _time}[step](*map(json.loads, words))))

@@ -15,12 +15,14 @@ import argparse
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from roofline.child import command as python_command
+from roofline.child import start_python
 
 STARTER = """
 import json, os, sys
@@ -52,8 +54,8 @@ class Cost:
 def run(command: Sequence[str], folder: Path) -> Cost:
     """Run a command to its end, at most ten minutes."""
     report = folder / "report.json"
-    starter = [sys.executable, "-I", "-S", "-c", STARTER, str(report)]
-    subprocess.run([*starter, *command], check=True, timeout=600, cwd=folder)
+    with start_python("-S", "-c", STARTER, str(report), *command, cwd=folder) as starter:
+        starter.communicate(timeout=600)
     code, cpu_s, rss_mb = json.loads(report.read_text())
     written = Path(f"{report}.out").read_bytes()
     return Cost(code, cpu_s, rss_mb, hashlib.sha256(written).hexdigest())
@@ -67,7 +69,7 @@ def best(command: Sequence[str], folder: Path, runs: int) -> Cost:
 
 
 def ours(model: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", "roofline", "count", str(model), *options]
+    return [str(word) for word in python_command("-m", "roofline", "count", str(model), *options)]
 
 
 def peers(python: str | None) -> dict[str, Callable[[Path], list[str]]]:
@@ -175,8 +177,8 @@ def compare(models: dict[str, Path], python: str | None, folder: Path, runs: int
     for name, path in models.items():
         mine = best(ours(path), folder, runs)
         row = [name, cell(mine)]
-        for command in others.values():
-            cost = best(command(path), folder, min(runs, 2) if path.stat().st_size > 1e8 else runs)
+        for peer in others.values():
+            cost = best(peer(path), folder, min(runs, 2) if path.stat().st_size > 1e8 else runs)
             row.append(
                 f"{cell(cost)} (x{cost.cpu_s / mine.cpu_s:.1f}, x{cost.rss_mb / mine.rss_mb:.1f})"
             )

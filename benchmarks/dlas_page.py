@@ -8,11 +8,12 @@ Run: python benchmarks/dlas_page.py          (the page and its pictures again, f
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import PIPE
 
+from roofline.child import start_python
 from roofline.errors import OptionError
 from roofline.validate.campaigns.grid import load
 from roofline.validate.campaigns.runner import state
@@ -56,9 +57,10 @@ def scored(page: str) -> str:
     command = "$ roofline reproduce dlas\n"
     before, rest = page.split(command, 1)
     after = rest.partition("```")[2]
-    shown = subprocess.run(
-        [sys.executable, "-m", "roofline", "reproduce", "dlas"], check=True, capture_output=True, text=True
-    ).stdout  # fmt: skip
+    with start_python("-m", "roofline", "reproduce", "dlas", stdout=PIPE, text=True) as process:
+        shown = process.communicate()[0]
+    if process.returncode:
+        raise SystemExit(process.returncode)
     card = shown.split("\n\n", 1)[0].rstrip("\n")
     return f"{before}{command}{card}\n```{after}"
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import random
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from roofline.child import start_python
 from roofline.validate.accuracy.evaluation import Accuracy
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.executed import Executed
@@ -101,7 +101,10 @@ def note(path: Path) -> None:
 
 def command(arguments: list[str]) -> None:
     """Run a command of the program."""
-    subprocess.run([sys.executable, "-P", "-m", "roofline", *arguments], check=True)
+    with start_python("-m", "roofline", *arguments) as process:
+        pass
+    if process.returncode:
+        raise SystemExit(process.returncode)
 
 
 def say(what: str, work: Callable[[], None]) -> None:

@@ -1,15 +1,16 @@
-"""Runs of the installed command in a process of their own, with what they cost."""
+"""Runs of Python and of the installed command in processes of their own, with what they cost."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-PROGRAM = [sys.executable, "-m", "roofline"]
+from roofline.child import command, start_python
 
 # Linux charges a child with the memory its parent had when it was started. This parent has none to speak of.
 _STARTER = """
@@ -32,16 +33,39 @@ class Run:
     rss_bytes: int
 
 
+def run_python(
+    *arguments: str | bytes | Path,
+    check: bool = False,
+    timeout: float | None = None,
+    variables: Mapping[str, str] | None = None,
+    **options: Any,
+) -> subprocess.CompletedProcess[str]:
+    """Run Python and wait for it; what it writes is caught as text."""
+    words = [str(word) if isinstance(word, Path) else word for word in arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with start_python(*words, variables=variables, **{**pipes, **options}) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+def run_roofline(
+    *arguments: str | bytes | Path, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line and wait for it; see `run_python`."""
+    return run_python("-m", "roofline", *arguments, **options)
+
+
 def roofline(*arguments: str | Path, cwd: Path | None = None) -> Run:
-    """Run the command line and wait for it."""
+    """Run the command line, wait for it and weigh it."""
     with tempfile.NamedTemporaryFile() as report:
-        starter = [sys.executable, "-I", "-S", "-c", _STARTER, report.name]
-        done = subprocess.run(
-            [*starter, *PROGRAM, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=cwd,
-        )
+        program = command("-m", "roofline", *map(str, arguments))
+        done = run_python("-S", "-c", _STARTER, report.name, *program, check=True, cwd=cwd)
         code, cpu_s, rss_bytes = json.loads(Path(report.name).read_text())
     return Run(code, done.stdout, done.stderr, cpu_s, rss_bytes)

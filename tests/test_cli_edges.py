@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from roofline.cli import main
 from roofline.cli._output import as_csv, as_table
 from roofline.errors import RooflineError, one_line, printable
 
+from .cli_process import run_roofline
 from .conformance.graphs import model, node
 
 ESCAPE = "\x1b[2J\x9b31m\u202e"
@@ -72,11 +73,9 @@ def test_no_verb_waits_for_a_pipe_or_reads_without_end(
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/zero")
-    arguments = [sys.executable, "-m", "roofline", *verb.split(), str(path)]
+    arguments = [*verb.split(), str(path)]
     arguments += ["-o", str(tmp_path / "x.svg")] if verb.startswith("plot") else []
-    done = subprocess.run(
-        arguments, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
-    )
+    done = run_roofline(*arguments, timeout=60, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
 
@@ -135,7 +134,7 @@ def test_completion_is_installed_and_completes(tmp_path: Path) -> None:
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "SHELL": "/bin/bash",
                    "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # fmt: skip
     # The installed script, whose name is what a shell completes.
-    program = str(Path(sys.executable).with_name("roofline"))
+    program = str(Path(sysconfig.get_path("scripts"), "roofline"))
 
     def call(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import subprocess
-import sys
 
 import pytest
 
 from roofline.cli import main
+
+from .cli_process import run_python
 
 # Exact requirements of CNV (BNN-PYNQ's network at twice its width): convolutions and fully connected layers.
 CNV_OPS = 0.469449728e9
@@ -235,9 +235,7 @@ def test_predicting_loads_no_heavy_package():
         "try: main(['predict', 'mlp', '-p', 'tx2:maxn'])\nexcept SystemExit: pass\n"
         f"sys.stderr.write(' '.join({heavy} & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    done = run_python("-c", script, check=True)
     assert done.stderr == ""
 
 

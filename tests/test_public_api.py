@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import roofline as rl
+
+from .cli_process import run_python
 
 PUBLIC = {"load", "platform", "predict", "sweep", "measure", "compare"}
 HEAVY = {"pandas", "matplotlib", "onnx", "torch", "tvm", "onnxruntime", "plotly", "numpy"}
@@ -26,7 +26,7 @@ def test_every_name_is_there_and_documented() -> None:
 
 def test_importing_is_light() -> None:
     code = "import sys, roofline; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python("-c", code, check=True)
     assert not HEAVY & set(done.stdout.split())
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +23,8 @@ from roofline.spec import (
 from roofline.spec.machine import WIDER
 from roofline.spec.reading import parse
 from roofline.spec.writing import as_yaml
+
+from .cli_process import run_python
 
 FACTS = Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[1] / "../shared/facts"))
 
@@ -486,7 +486,7 @@ def test_a_machine_extends_a_shipped_one() -> None:
 
 def test_importing_loads_neither_yaml_nor_numpy() -> None:
     code = "import sys, roofline.spec; print(sorted({'yaml', 'numpy', 'onnx', 'pandas', 'rich'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python("-c", code, check=True)
     assert done.stdout.strip() == "[]"
 
 

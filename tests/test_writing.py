@@ -6,7 +6,6 @@ import json
 import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,16 +14,11 @@ from roofline import workloads
 from roofline.errors import OptionError
 from roofline.writing import write_whole
 
+from .cli_process import run_roofline
+
 
 def run(*arguments: str | bytes, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "roofline", *arguments],
-        capture_output=True,
-        text=True,
-        errors="surrogateescape",
-        env=os.environ | environment,
-        check=False,
-    )
+    return run_roofline(*arguments, errors="surrogateescape", variables=environment)
 
 
 def test_a_link_is_followed_and_permissions_stay(tmp_path: Path) -> None:

@@ -107,6 +107,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(0)
     except KeyboardInterrupt:
         _fail("stopped", 130)
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("roofline."):
+            raise
+        # `python -m` in a checkout takes its folder roofline/ for the whole package, of which it is one part of four.
+        _fail(f"the installed program is hidden by {_source()}. Start it as: roofline", 2)
     except MemoryError:
         _fail("not enough memory for this model on this machine", 2)
     except OSError as error:
@@ -122,6 +127,10 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(one_line(message, 300), 2)
     else:
         sys.exit(result if isinstance(result, int) else 0)
+
+
+def _source() -> str:
+    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
 
 
 def _fail(line: str, code: int) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import tarfile
 import zipfile
 from functools import cache
@@ -20,6 +18,7 @@ import pytest
 
 from roofline.workload import Workload
 
+from ..cli_process import run_python
 from .facts import required, rows
 
 pytestmark = pytest.mark.network
@@ -42,19 +41,8 @@ def package(name: str, version: str) -> Path | str:
     folder = CACHE / f"{name}-{version}"
     found = sorted(folder.glob("*.whl")) + sorted(folder.glob("*.tar.gz"))
     if not found:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--quiet",
-            "--dest",
-            str(folder),
-        ]
-        done = subprocess.run(  # noqa: PLW1510
-            [*command, f"{name}=={version}"], capture_output=True, text=True, timeout=600
-        )
+        command = ("-m", "pip", "download", "--no-deps", "--quiet", "--dest", folder)
+        done = run_python(*command, f"{name}=={version}", timeout=600)
         if done.returncode:
             return f"{name} {version} cannot be downloaded: {done.stderr.strip().splitlines()[-1]}"
         found = sorted(folder.glob("*.whl")) + sorted(folder.glob("*.tar.gz"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from ..cli_process import run_python
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
@@ -21,7 +21,7 @@ PACKAGES = {
 # Lower may never import higher. A part is a module or a package; parts on one line may import each other.
 LAYERS = (
     ("errors",),
-    ("registry", "units", "cost", "precision", "reading", "arguments", "writing"),
+    ("registry", "units", "cost", "precision", "reading", "arguments", "writing", "child"),
     ("node",),
     ("ops", "spec", "platforms"),
     ("layer",),
@@ -126,9 +126,7 @@ def test_heavy_packages_stay_where_they_belong(package: str) -> None:
 def test_start_up_loads_nothing_heavy(code: str) -> None:
     heavy = "{'pandas', 'matplotlib', 'onnx', 'torch', 'tvm', 'onnxruntime', 'plotly'}"
     script = f"import sys\n{code}\nsys.stderr.write(' '.join({heavy} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    done = run_python("-c", script, check=True)
     assert done.stderr == ""
 
 
@@ -142,7 +140,5 @@ def test_counting_and_predicting_load_no_framework(arguments: list[str]) -> None
         "except SystemExit as stop: assert stop.code == 0\n"
         "sys.stderr.write(' '.join({'torch', 'tvm', 'onnxruntime', 'matplotlib', 'pandas'} & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    done = run_python("-c", script, check=True)
     assert done.stderr == ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
+
+from ..cli_process import run_roofline
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -43,7 +43,5 @@ def test_the_ffi_pin_is_kept() -> None:
 
 
 def test_command_line_reports_the_version() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "roofline", "--version"], capture_output=True, text=True, check=True
-    )
+    done = run_roofline("--version", check=True)
     assert re.fullmatch(r"roofline \d+\.\d+\.\d+\n", done.stdout)

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -12,6 +10,8 @@ from roofline.validate.records.store import Store
 from roofline.validate.studies.dlas.rules import correlation
 from roofline.validate.studies.dlas.runs import tables
 from roofline.validate.studies.dlas.verdicts import CONTRADICTED, HOLDS, MOSTLY, OPEN
+
+from ..cli_process import run_roofline
 
 NETWORKS = ("mobilenet_v1_cifar10", "resnet18_cifar10", "vgg16_cifar10")
 PRUNED, SPARSE = "keep-channels=0.5", "sparsity=0.95,csr"
@@ -127,13 +127,10 @@ def test_the_command_decides_from_a_store(tmp_path):
     with Store(path) as store:
         store.add(run(NETWORKS[0], 2))
         store.add(run(NETWORKS[0], 1, algorithm="spatial_pack"))
-    roofline = [sys.executable, "-m", "roofline", "reproduce"]
-    done = subprocess.run([*roofline, "dlas", "--store", str(path), "--format", "json"],
-                          capture_output=True, text=True, check=True)  # fmt: skip
+    done = run_roofline("reproduce", "dlas", "--store", path, "--format", "json", check=True)
     (observations, _) = json.loads(done.stdout)["tables"]
     assert observations["agree"] == 1
-    refused = subprocess.run([*roofline, "dlas", "--store", str(tmp_path / "none.db")],
-                             capture_output=True, text=True, check=False)  # fmt: skip
+    refused = run_roofline("reproduce", "dlas", "--store", tmp_path / "none.db")
     assert refused.returncode == 2
     assert "does not exist" in refused.stderr
     assert not (tmp_path / "none.db").exists()

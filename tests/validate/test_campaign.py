@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +22,8 @@ from roofline.validate.campaigns.runner import (
 from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.record import Environment, Job, Measurement, Protocol, Status
 from roofline.validate.records.store import Store
+
+from ..cli_process import run_roofline
 
 pytest.importorskip("onnxruntime", reason="the reference is computed by ONNX Runtime")
 
@@ -326,11 +325,10 @@ def test_whatever_a_backend_does_the_campaign_goes_on(small_model, tmp_path, fak
     text = f"network: {small_model.name}\nbackend: fake\nbatch: 2\n"
     text += "protocol: {runs: 3, time_limit_s: 20, memory_limit_gb: 0.6}\ngrids:\n" + grids
     path = write(tmp_path, text)
-    command = [sys.executable, "-m", "roofline", "campaign", "run", str(path), "--format", "json",
-               "--store", str(tmp_path / "records.db")]  # fmt: skip
-    environment = {**os.environ, "ROOFLINE_CACHE": str(tmp_path / "cache")}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = run_roofline(
+        "campaign", "run", path, "--format", "json", "--store", tmp_path / "records.db",
+        check=True, variables={"ROOFLINE_CACHE": str(tmp_path / "cache")},
+    )  # fmt: skip
     document = json.loads(done.stdout)
     assert [entry["status"] for entry in document["records"]] == [
         "ok", "failed", "timeout", "wrong", "out-of-memory",
@@ -345,9 +343,9 @@ def test_whatever_a_backend_does_the_campaign_goes_on(small_model, tmp_path, fak
 def test_a_dry_run_lists_and_runs_nothing(tmp_path):
     path = write(tmp_path, GRID)
     store = tmp_path / "records.db"
-    command = [sys.executable, "-m", "roofline", "campaign", "run", str(path), "--dry-run",
-               "--format", "json", "--store", str(store)]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = run_roofline(
+        "campaign", "run", path, "--dry-run", "--format", "json", "--store", store, check=True
+    )
     document = json.loads(done.stdout)
     assert document["runs"] == len(document["tasks"]) == 30
     assert document["estimate_h"] > 0

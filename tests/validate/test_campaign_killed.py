@@ -1,25 +1,25 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from roofline.child import start_python
 from roofline.validate.campaigns.grid import load
 from roofline.validate.campaigns.runner import run_tasks, state
 from roofline.validate.records.store import Store
+
+from ..cli_process import run_python
 
 SCRIPT = Path(__file__).with_name("killed_campaign.py")
 
 
 def lives(path, store, kills, seed):
-    command = [sys.executable, str(SCRIPT), str(path), str(store), str(kills), str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    done = run_python(SCRIPT, path, store, str(kills), str(seed), check=True, timeout=300)
     return json.loads(done.stdout)
 
 
@@ -71,7 +71,7 @@ def test_two_processes_on_one_store_double_nothing(tmp_path):
         f"from pathlib import Path; k.run(k.load({str(path)!r}), Path({str(store)!r}),"
         " os.open(os.devnull, os.O_WRONLY))"
     )
-    both = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
+    both = [start_python("-c", code) for _ in range(2)]
     assert [process.wait(120) for process in both] == [0, 0]
     records, left = finish(path, store)
     assert left == 0
@@ -87,14 +87,12 @@ def test_a_killed_campaign_leaves_no_run_behind(small_model, tmp_path, fake_back
     path.write_text(
         f"schema_version: 1\nnetwork: {small_model.name}\nbackend: fake\nbatch: 2\noptions: {{mode: hang}}\n"
     )
-    command = [sys.executable, "-m", "roofline", "campaign", "run", str(path), "--store",
-               str(tmp_path / "records.db")]  # fmt: skip
-    environment = {**os.environ, "ROOFLINE_CACHE": str(tmp_path / "cache")}
-    process = subprocess.Popen(command, env=environment)
+    process = start_python(
+        "-m", "roofline", "campaign", "run", str(path), "--store", str(tmp_path / "records.db"),
+        variables={"ROOFLINE_CACHE": str(tmp_path / "cache")},
+    )  # fmt: skip
     try:
-        worker = waited(
-            lambda: next(iter(children(process.pid, "_worker", action=b'"run"')), None)
-        )
+        worker = waited(lambda: next(iter(children(process.pid, "worker", action=b'"run"')), None))
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()

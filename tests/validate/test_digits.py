@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +27,8 @@ from roofline.validate.studies.digits.variants import (
     make,
     train_dense,
 )
+
+from ..cli_process import run_python
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "digits.md"
@@ -138,22 +138,14 @@ class TestCommand:
             "from roofline.validate.studies.digits.__main__ import main; main()"
         )
         folder = tmp_path / "out"
-        done = subprocess.run(
-            [sys.executable, "-c", program, str(folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_python("-c", program, folder)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.count("\n") == 1
         assert "pip install 'roofline[experiments]'" in done.stderr
         assert not folder.exists()
 
     def test_help_names_every_option_and_what_to_install(self) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", "roofline.validate.studies.digits", "--help"],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        done = run_python("-m", "roofline.validate.studies.digits", "--help", check=True)
         for word in ("--output", "--machine", "--epochs", "--trials", "--budget-s", "experiments"):
             assert word in done.stdout
 

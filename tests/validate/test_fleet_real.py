@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
 
+from roofline.child import start_python
 from roofline.errors import MeasurementError
 from roofline.validate.campaigns.fleet import board_measure, spread
 from roofline.validate.campaigns.grid import load
@@ -34,8 +33,8 @@ class Process:
     def __init__(self, log, *command):
         self.log = log
         with log.open("wb") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *command], stdout=file, stderr=file, start_new_session=True
+            self.process = start_python(
+                "-m", *command, stdout=file, stderr=file, start_new_session=True
             )
 
     def send(self, what):

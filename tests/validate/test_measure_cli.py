@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from roofline.validate.calibration.calibrate import Roofs, platform_yaml
 from roofline.validate.records.store import Store
+
+from ..cli_process import run_roofline
 
 pytest.importorskip("onnxruntime", reason="the runs are ONNX Runtime's")
 
@@ -21,10 +20,8 @@ def roofline(tmp_path):
     homes = {name: str(tmp_path / "home") for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME")}
 
     def run(*arguments, code=0):
-        done = subprocess.run(
-            [sys.executable, "-m", "roofline", *map(str, arguments)],
-            check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300,
-            env={**os.environ, **homes},
+        done = run_roofline(
+            *map(str, arguments), cwd=tmp_path, timeout=300, variables=homes,
         )  # fmt: skip
         assert done.returncode == code, done.stderr
         return done

@@ -6,7 +6,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 import zlib
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from roofline.child import start_python
 from roofline.errors import StoreError
 from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.files import export_csv, export_json, import_csv, import_json
@@ -22,6 +22,8 @@ from roofline.validate.records.packing import MOST_BYTES
 from roofline.validate.records.record import Job, Measurement, Status
 from roofline.validate.records.store import Store, reading
 from roofline.validate.records.tables import STORE_VERSION
+
+from ..cli_process import run_python
 
 
 def run(number, **fields):
@@ -128,8 +130,8 @@ def test_a_killed_writer_loses_and_doubles_nothing(tmp_path):
     path = tmp_path / "records.db"
     confirmed = 0
     for attempt in range(6):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", _WRITER, str(path), str(confirmed + 1), "tvm"],
+        writer = start_python(
+            "-c", _WRITER, str(path), str(confirmed + 1), "tvm",
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         # Killed at another point each time, in the middle of the writing.
@@ -153,9 +155,7 @@ def test_two_processes_write_one_store(tmp_path):
     path = tmp_path / "records.db"
     script = _WRITER.replace("10**9", "int(sys.argv[2]) + 25")
     writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, str(path), "1", name], stdout=subprocess.DEVNULL
-        )
+        start_python("-c", script, str(path), "1", name, stdout=subprocess.DEVNULL)
         for name in ("one", "two")
     ]
     assert [writer.wait(60) for writer in writers] == [0, 0]
@@ -184,9 +184,7 @@ def test_processes_that_make_a_store_at_the_same_moment_all_open_it(tmp_path):
     for number in range(4):
         moment = str(time.time() + 1.0)
         path = tmp_path / f"{number}.db"
-        openers = [
-            subprocess.Popen([sys.executable, "-c", _OPENER, str(path), moment]) for _ in range(2)
-        ]
+        openers = [start_python("-c", _OPENER, str(path), moment) for _ in range(2)]
         assert [opener.wait(60) for opener in openers] == [0, 0]
 
 
@@ -312,10 +310,7 @@ def test_reading_needs_no_right_to_write():
             store.add_all([run(1), run(2)])
         path.chmod(0o444)
         folder.chmod(0o555)
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", _READER, str(path)], capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
+        done = run_python("-c", _READER, path)
         folder.chmod(0o755)
         assert done.stdout == "2\n", done.stderr
         assert [entry.name for entry in folder.iterdir()] == ["records.db"]

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from roofline.errors import OptionError, StoreError
@@ -21,6 +18,8 @@ from roofline.validate.records.record import (
     Turn,
 )
 from roofline.validate.records.store import Store
+
+from ..cli_process import run_roofline
 
 RUNS = [
     Measurement(
@@ -71,12 +70,10 @@ def test_from_one_store_to_another_and_no_record_twice(tmp_path):
     with Store(first) as store:
         for run in RUNS:
             store.add(run)
-    roofline = [sys.executable, "-m", "roofline"]
-    subprocess.run([*roofline, "export", str(file), "--store", str(first)], check=True)
+    run_roofline("export", file, "--store", first, check=True)
     for _ in range(2):
-        subprocess.run([*roofline, "import", str(file), "--store", str(second)], check=True)
+        run_roofline("import", file, "--store", second, check=True)
     with Store(second) as store:
         assert list(store.records()) == RUNS
-    command = [*roofline, "export", str(file), "--store", str(first), "--network", "cnv"]
-    subprocess.run(command, check=True)
+    run_roofline("export", file, "--store", first, "--network", "cnv", check=True)
     assert list(read_runs(file, Facts())[1].measurements) == [RUNS[1]]

@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -17,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from roofline.child import start_python
 from roofline.validate.measuring.environment import memory_bytes
 from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.plain import from_plain
@@ -52,7 +52,7 @@ def run_step(
     memory_limit_bytes: int = 0,
     report: Callable[[str, int, int], None] | None = None,
 ) -> Ended:
-    """Run ``python -m roofline.validate.measuring.worker`` on a request and wait for its result.
+    """Run `roofline.validate.measuring.worker` on a request and wait for its result.
 
     Args:
         request: What the worker is to do; written to a file as JSON.
@@ -73,15 +73,12 @@ def run_step(
         folder = Path(name)
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "roofline.validate.measuring.worker",
-                    name,
-                    str(os.getpid()),
-                ],
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            process = start_python(
+                "-m",
+                "roofline.validate.measuring.worker",
+                name,
+                str(os.getpid()),
+                variables={"PYTHONUNBUFFERED": "1", **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

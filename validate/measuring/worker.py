@@ -1,6 +1,6 @@
 """The process of one step: reads a request from a folder, does it, and writes the result there.
 
-``python -m roofline.validate.measuring.worker FOLDER PARENT`` is started by `roofline.validate.measuring.process`.
+`roofline.validate.measuring.process` starts it, with its folder and its parent's process id as arguments.
 Whatever happens here, a crash included, is one failed record there.
 """
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("roofline", "platforms", "workloads", "validate", "tests", "benchmarks")
 HOME = ROOT / "roofline" / "child.py"
 
-STARTERS = {"multiprocessing", "ProcessPoolExecutor", "popen_pool", "PopenPoolExecutor"}
+STARTERS = {"ProcessPoolExecutor", "popen_pool", "PopenPoolExecutor", "PopenWorker"}
 PYTHON = re.compile(r"(\S*/)?python[\d.]*(\s+-[mc]\b.*)?", re.DOTALL)
 SPAWNING = re.compile(
     r"(Popen|run|call|check_call|check_output|system|popen|exec\w+|p?spawn\w*|posix_spawnp?)"
@@ -28,25 +28,30 @@ SPAWNING = re.compile(
 
 def breaches(source: str) -> Iterator[int]:
     """Yield the lines that name this interpreter, a package that starts it, or a command that does."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.executable":
-            yield node.lineno
-        elif isinstance(node, ast.Import):
-            if any(STARTERS & set(alias.name.split(".")) for alias in node.names):
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            package = ast.unparse(node.value)
+            # Its processes start anew by default; those that it forks have imported what they need.
+            started = package == "multiprocessing" and node.attr != "get_context"
+            if started or (package, node.attr) == ("sys", "executable"):
                 yield node.lineno
         elif isinstance(node, ast.ImportFrom):
-            names = {*(node.module or "").split("."), *(alias.name for alias in node.names)}
-            if STARTERS & names or (node.module == "sys" and "executable" in names):
+            names = {alias.name for alias in node.names}
+            packages = (node.module or "").split(".")
+            rules = {"multiprocessing": {"get_context"}, "sys": names - {"executable"}}
+            if {*packages, *names} & STARTERS or names - rules.get(packages[0], names):
                 yield node.lineno
-        elif isinstance(node, ast.Call) and _spawns(node):
-            words = (inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant))
-            if any(isinstance(word, str) and PYTHON.fullmatch(word) for word in words):
+        elif isinstance(node, ast.Call):
+            words = [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant)]
+            name = (
+                node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+            )
+            python = any(isinstance(word, str) and PYTHON.fullmatch(word) for word in words)
+            if (SPAWNING.fullmatch(name) and python) or (
+                name == "get_context" and words != ["fork"]
+            ):
                 yield node.lineno
-
-
-def _spawns(node: ast.Call) -> bool:
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    return SPAWNING.fullmatch(name) is not None
 
 
 @pytest.mark.parametrize(
@@ -57,7 +62,10 @@ def _spawns(node: ast.Call) -> bool:
         "subprocess.Popen(['python3', '-c', ''])",
         "os.system('python -m roofline')",
         "os.execv('/usr/bin/python3.11', [])",
-        "import multiprocessing as mp",
+        "import multiprocessing\nmultiprocessing.Pool()",
+        "from multiprocessing import Process",
+        "from multiprocessing.pool import Pool",
+        "context = multiprocessing.get_context('spawn')",
         "from concurrent.futures import ProcessPoolExecutor",
         "from tvm.support.popen_pool import PopenWorker",
     ],

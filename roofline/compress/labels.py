@@ -32,7 +32,7 @@ def fixed(size: int | None) -> Labels:
         >>> fixed(3).tolist(), len(fixed(None)), len(fixed(1 << 40))
         ([0, 0, 0], 0, 0)
     """
-    return np.broadcast_to(_STAYS, size if size is not None and size <= LONGEST else 0)
+    return np.broadcast_to(_STAYS, size if size is not None and 0 <= size <= LONGEST else 0)
 
 
 _STAYS = np.int64(FIXED)

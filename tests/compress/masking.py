@@ -28,6 +28,8 @@ CONSUMERS = {
     "RNN": (0, 2),
     "DynamicQuantizeLinear": (0,),
     "Attention": (0, 1, 2),
+    "GroupQueryAttention": (0, 1, 2),
+    "DeformConv": (0,),
 }
 
 
@@ -57,7 +59,11 @@ def graph(
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
         list(stored),
     )
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    opsets = [helper.make_opsetid("", opset)]
+    opsets += [
+        helper.make_opsetid(domain, 1) for domain in {node.domain for node in nodes} if domain
+    ]
+    model = helper.make_model(made, opset_imports=opsets, ir_version=10)
     types = resolve(model, name="test").types
     for output in model.graph.output:
         for size in types[output.name].shape or ():
@@ -80,6 +86,8 @@ def masked(
         copy.CopyFrom(node)
         for position in CONSUMERS.get(node.op_type, ()):
             name = node.input[position]
+            if not name:
+                continue
             tensor = types[name]
             recurrent = position == 2 and node.op_type in {"LSTM", "GRU", "RNN"}
             if (

@@ -327,6 +327,95 @@ def test_the_attention_operator_loses_whole_heads(heads: int, shared: int) -> No
     assert helper.get_node_attr_value(small.graph.node[3], "kv_num_heads") == shared // 2
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("heads", "shared"), [(4, 4), (8, 2), (4, 2)])
+def test_grouped_queries_lose_whole_groups_of_heads(
+    heads: int, shared: int, *, packed: bool
+) -> None:
+    size = 8
+    lengths = [
+        numpy_helper.from_array(np.array([2], np.int32), "last"),
+        numpy_helper.from_array(np.array([3], np.int32), "total"),
+    ]
+    counts = {"num_heads": heads, "kv_num_heads": shared}
+    if packed:
+        nodes = [N("MatMul", ["x", "all_w"], ["all"], "all")]
+        operands, stored = ["all", "", ""], [weight("all_w", 10, (heads + 2 * shared) * size)]
+    else:
+        nodes = [N("MatMul", ["x", f"{name}_w"], [name], name) for name in "qkv"]
+        operands = ["q", "k", "v"]
+        stored = [
+            weight(f"{name}_w", 10, (heads if name == "q" else shared) * size) for name in "qkv"
+        ]
+    nodes += [
+        N(
+            "GroupQueryAttention", [*operands, "", "", "last", "total"], ["o", "pk", "pv"], "heads",
+            domain="com.microsoft", **counts,
+        ),
+        N("MatMul", ["o", "o_w"], ["y"], "o"),
+    ]  # fmt: skip
+    model = graph(nodes, [*stored, *lengths, weight("o_w", heads * size, 5)], 1, 3, 10)
+    plan = assert_prunes(model, 0.5)
+    assert [(group.channels, len(group.kept)) for group in plan.groups] == [(shared, shared // 2)]
+    small = prune(model, 0.5).model
+    call = next(node for node in small.graph.node if node.op_type == "GroupQueryAttention")
+    assert helper.get_node_attr_value(call, "kv_num_heads") == shared // 2
+    assert helper.get_node_attr_value(call, "num_heads") == heads // 2
+    assert dims_of(small, "o_w") == [heads * size // 2, 5]
+
+
+@pytest.mark.parametrize(("groups_", "offset_groups"), [(1, 1), (1, 2), (2, 1), (8, 1)])
+def test_a_deformable_convolution_loses_filters_and_depth(
+    groups_: int, offset_groups: int
+) -> None:
+    nodes = [
+        conv("a", "x", "h"),
+        N("Conv", ["x", "p_w"], ["offsets"], "p", pads=[1] * 4),
+        N(
+            "DeformConv", ["h", "d_w", "offsets", "d_b"], ["m"], "d", group=groups_,
+            offset_group=offset_groups, pads=[1] * 4,
+        ),
+        conv("b", "m", "y"),
+    ]  # fmt: skip
+    stored = [
+        weight("a_w", 8, 3, 1, 1), weight("p_w", 18 * offset_groups, 3, 3, 3), weight("d_w", 8, 8 // groups_, 3, 3),
+        weight("d_b", 8), weight("b_w", 4, 8, 1, 1),
+    ]  # fmt: skip
+    model = graph(nodes, stored, 1, 3, 6, 6, opset=19)
+    assert_prunes(model, 0.5)
+    small = prune(model, 0.5).model
+    assert dims_of(small, "a_w")[0] == 4
+    assert dims_of(small, "p_w")[0] == 18 * offset_groups
+    assert dims_of(small, "d_w") == [4, 4 // groups_ or 1, 3, 3]
+
+
+def test_a_convolution_over_channels_is_told_apart_from_space() -> None:
+    """ECA: channels lie where positions in space do, and each is mixed with its neighbours."""
+    nodes = [
+        conv("a", "x", "h"),
+        N("GlobalAveragePool", ["h"], ["p"]),
+        N("Reshape", ["p", "row"], ["r"]),
+        N("Conv", ["r", "e_w"], ["e"], "eca", pads=[1, 1]),
+        N("Sigmoid", ["e"], ["s"]),
+        N("Reshape", ["s", "column"], ["g"]),
+        N("Mul", ["h", "g"], ["m"]),
+        conv("b", "m", "n"),
+        conv("c", "n", "y"),
+    ]
+    stored = [
+        weight("a_w", 8, 3, 1, 1), weight("e_w", 1, 1, 3), weight("b_w", 6, 8, 1, 1), weight("c_w", 2, 6, 1, 1),
+        integers("row", 1, 1, 8), integers("column", 1, 8, 1, 1),
+    ]  # fmt: skip
+    plan = assert_prunes(graph(nodes, stored, 1, 3, 4, 4), 0.5)
+    assert [(group.layers, len(group.kept)) for group in plan.groups] == [(("b",), 3)]
+    reasons = {entry.layer: entry.reason for entry in plan.fixed}
+    assert (
+        "Conv eca: it runs along these channels and mixes each with its neighbours" in reasons["a"]
+    )
+    with pytest.raises(CompressionError, match="mixes each with its neighbours"):
+        prune(graph(nodes, stored, 1, 3, 4, 4), {"a": 0.5})
+
+
 def test_parts_of_a_split_keep_their_shares_and_sizes() -> None:
     nodes = [
         conv("a", "x", "h"),

@@ -58,6 +58,44 @@ def multi_head_attention(call: Call) -> Results:
     return [_with_heads(call.output_axes(), head)]
 
 
+@couples("GroupQueryAttention", domain="com.microsoft")
+def group_query_attention(call: Call) -> Results:
+    """Tie the heads: a key head goes with its value head and with all query heads that share it.
+
+    Queries, keys and values are [batch, sequence, heads x size]; without keys and values the first operand holds all
+    three, heads of queries first. Caches are at 3 and 4, tables of the rotation at 7 and 8, a bias of the scores at
+    10, a sink for each query head at 11.
+
+    Spec: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.GroupQueryAttention
+    """
+    queries, keys = call.integer("num_heads", 1), call.integer("kv_num_heads", 1)
+    if call.has(1):
+        asking, head, value = (
+            _heads(call, call.axes(i), count) for i, count in enumerate((queries, keys, keys))
+        )
+    else:
+        packed = _heads(call, call.axes(0), queries + 2 * keys)
+        asking, head, value = packed[:queries], packed[queries:-keys], packed[-keys:]
+    spread = np.repeat(head, len(asking) // keys)
+    call.tie(head, value)
+    call.tie(spread, asking)
+    for position in (3, 4):
+        if call.has(position):
+            call.tie(call.axes(position)[1], head)
+            call.fix(call.axes(position)[3], _SIZE)
+    for position in (7, 8):
+        call.fix_all(call.axes(position), _SIZE)
+    for axes, axis in ((call.axes(10), 1), (call.axes(11), 0)):
+        if len(axes) > axis and len(axes[axis]) == queries:
+            call.tie(axes[axis], spread)
+    call.count_attribute("num_heads", spread)
+    call.count_attribute("kv_num_heads", head)
+    return [
+        _with_heads(call.output_axes(i), head if i else spread) if name else None
+        for i, name in enumerate(call.node.output)
+    ]
+
+
 def _heads(call: Call, x: Axes, count: int) -> Labels:
     """Return one label per head of a tensor whose heads go whole."""
     if len(x) == 4:

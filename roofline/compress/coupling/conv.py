@@ -8,6 +8,8 @@ from roofline.compress.coupling._registry import Axes, Call, Labels, Results, co
 from roofline.compress.labels import fixed
 
 KERNEL = "kernel positions are not channels"
+NEIGHBOURS = "it runs along these channels and mixes each with its neighbours, so removing some would change the others"
+"""Why channels stay that lie where positions in space do, as under the one-dimensional convolution of ECA."""
 
 
 @couples("Conv")
@@ -50,6 +52,21 @@ def fused_conv(call: Call) -> Results:
         for ours, theirs in zip(result, call.axes(3), strict=True):
             call.tie(ours, theirs)
     return [result]
+
+
+@couples("DeformConv")
+def deform_conv(call: Call) -> Results:
+    """Convolve at offset positions: x, w, the offsets, a bias at 3, a mask at 4.
+
+    The channels of each offset group move together, so groups keep equal sizes. Offsets and mask have an entry for
+    each kernel position of a group, and stay.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__DeformConv.html
+    """
+    for position in (2, 4):
+        call.fix_all(call.axes(position), "its offsets and mask belong to positions of the kernel")
+    _tie_rows(call, like_block(call.axes(0)[1], call.integer("offset_group", 1)))
+    return [_convolve(call, 0, 1, (3,))]
 
 
 @couples("ConvTranspose")
@@ -104,7 +121,7 @@ def _convolve(call: Call, data: int, weight: int, per_filter: tuple[int, ...]) -
 
 def _result(call: Call, x: Axes, made: Labels) -> Axes:
     for labels in x[2:]:
-        call.fix(labels, "positions in space are not channels")
+        call.fix(labels, NEIGHBOURS)
     shape = call.output_axes()
     space = shape[2:] if shape is not None else tuple(fixed(None) for _ in x[2:])
     return (x[0], made, *space)

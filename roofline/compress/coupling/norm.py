@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from roofline.compress.coupling._registry import Axes, Call, Results, couples, like_block
+from roofline.compress.coupling.conv import NEIGHBOURS
 from roofline.compress.coupling.elementwise import broadcast
 from roofline.compress.labels import fixed
 
@@ -168,7 +169,7 @@ def pool(call: Call) -> Results:
     """
     x, shape = call.axes(0), call.output_axes()
     for labels in x[2:]:
-        call.fix(labels, "positions in space are not channels")
+        call.fix(labels, NEIGHBOURS)
     if len(call.node.output) > 1 and call.node.output[1]:
         call.fix(x[1], "returns positions that count the channels")
     space = shape[2:] if shape is not None else tuple(fixed(None) for _ in x[2:])

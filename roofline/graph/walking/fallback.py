@@ -60,7 +60,8 @@ def onnx_types(node: Node, proto: NodeProto) -> Sequence[TensorType | None]:
 
 
 def _code(dtype: DataType | None) -> int:
-    return next(code for code in _CODES if from_code(code) == dtype)
+    # An element type that ONNX has no number for is undefined to it.
+    return next((code for code in _CODES if from_code(code) == dtype), 0)
 
 
 def _type(found: TypeProto) -> TensorType | None:

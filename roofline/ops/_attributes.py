@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
 
-from roofline.errors import ModelError
+from roofline.errors import MISFIT, ModelError, RooflineError
 from roofline.node import Array, Node, Tensor
 
 LATEST = 1 << 30
@@ -17,6 +19,19 @@ def malformed(node: Node, rule: str, *, repair: str = "") -> ModelError:
     """Return the error for a node that breaks a rule of its operator."""
     where = f"{node.op_type} node {node.name!r}" if node.name else f"{node.op_type} node"
     return ModelError(f"{where}: {rule}", repair=repair)
+
+
+@contextmanager
+def fitting(node: Node) -> Iterator[None]:
+    """Turn what Python raises where operands and attributes are not an operator's into one clear error."""
+    try:
+        yield
+    except RooflineError:
+        raise
+    except MISFIT as error:
+        raise malformed(
+            node, f"its operands and attributes do not fit together ({error})"
+        ) from None
 
 
 def version(node: Node) -> int:

@@ -308,3 +308,47 @@ def test_many_nested_branches_are_looked_into_once_each() -> None:
     before = len(known)
     order.schedule(whole.graph.node[0].attribute[0].g.node, [], ["x", "c"], "g", known)
     assert len(known) == before
+
+
+def split(
+    axis: object, length: int, *following: onnx.NodeProto, **more: object
+) -> onnx.ModelProto:
+    nodes = [call("SplitToSequence", "x", "s", axis=axis, **more), *following]
+    return model(nodes, [info("x", [1, length])], [info("y", None)])
+
+
+@pytest.mark.parametrize("length", [1 << 40, 10**7])
+def test_a_sequence_beyond_counting_has_an_unknown_length(length: int) -> None:
+    found = resolve(split(1, length, call("SequenceLength", "s", "y")), name="test")
+    assert found.types["y"].value is None
+
+
+def test_the_length_of_a_sequence_is_followed() -> None:
+    found = resolve(split(1, 5000, call("SequenceLength", "s", "y")), name="test")
+    assert found.types["y"].value == 5000
+
+
+@pytest.mark.parametrize("axis", ["one", 1.5, [1]])
+def test_an_axis_of_the_wrong_type_is_named(axis: object) -> None:
+    refused(split(axis, 8, call("SequenceLength", "s", "y")), "'axis' must be an integer")
+
+
+def test_what_is_joined_has_one_rank() -> None:
+    nodes = [call("SequenceConstruct", "x z", "s"), call("ConcatFromSequence", "s", "y", axis=1)]
+    refused(model(nodes, [X, info("z", [8])], [Y]), "one rank")
+
+
+def test_a_negative_result_of_an_unknown_operator_is_refused() -> None:
+    nodes = [call("Own", "x", "h", domain="mine"), call("Relu", "h", "y")]
+    built = model(nodes, [X], [Y])
+    built.graph.value_info.append(info("h", [4, -7]))
+    refused(built, "'h' has a negative dimension")
+
+
+@pytest.mark.parametrize("axes", ["first", [1.5], 3])
+def test_the_axes_of_a_scan_are_integers(axes: object) -> None:
+    body = helper.make_graph(
+        [call("Identity", "in", "out")], "body", [info("in", [8])], [info("out", [8])]
+    )
+    scan = call("Scan", "x", "y", body=body, num_scan_inputs=1, scan_input_axes=axes)
+    refused(model([scan], [X], [Y]), "must be a list of integers")

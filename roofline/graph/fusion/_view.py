@@ -15,6 +15,7 @@ from roofline.graph.fusion._kinds import Role, is_view, role
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.node import Array, Node, Tensor
 from roofline.ops import lookup
+from roofline.ops._attributes import fitting
 
 _MANY_READERS = 32
 """A value with more readers is never fused into one of them, so they need not be looked at."""
@@ -279,6 +280,7 @@ def _macs(node: Node) -> int:
     if cost is None:
         return 0
     try:
-        return cost(node).macs
+        with fitting(node):
+            return cost(node).macs
     except ModelError:
         return 0

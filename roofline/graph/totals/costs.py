@@ -9,6 +9,7 @@ from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.graph.walking.sequences import SEQUENCE_OPERATORS
 from roofline.node import Node
 from roofline.ops import Kind, Operator, lookup
+from roofline.ops._attributes import fitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ def call_cost(resolved: ResolvedNode) -> CallCost:
         return CallCost(row, _NOTHING, f"the size of {unsized!r} is not known before it runs")
     if row.cost is None:
         return CallCost(row, _NOTHING)
-    cost = row.cost(node)
+    with fitting(node):
+        cost = row.cost(node)
     return CallCost(row, cost if resolved.repeats == 1 else cost * resolved.repeats)
 
 

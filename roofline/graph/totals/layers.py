@@ -13,6 +13,7 @@ from roofline.graph.walking.weights import Origins, Stored
 from roofline.layer import Access, Layer, Use, access
 from roofline.node import Node, Tensor
 from roofline.ops import Kind, Moves
+from roofline.ops._attributes import fitting
 from roofline.precision import DataType
 
 _PEAK_OF = {
@@ -149,7 +150,10 @@ _WHOLE = Moves()
 
 def moves_of(node: Node, call: CallCost) -> Moves:
     """Return what a call moves in part; nothing is known of one whose sizes are not."""
-    return _WHOLE if call.row.moves is None or call.note else call.row.moves(node)
+    if call.row.moves is None or call.note:
+        return _WHOLE
+    with fitting(node):
+        return call.row.moves(node)
 
 
 def _read(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from roofline.errors import MISFIT, ModelError, RooflineError
 from roofline.graph.reading.tensors import MAX_ELEMENTS, check_size
 from roofline.node import Array, Node, Tensor
 from roofline.ops import Operator
+from roofline.ops._attributes import fitting
 from roofline.ops._registry import TensorType
 
 if TYPE_CHECKING:
@@ -68,19 +68,13 @@ def _check(shape: tuple[int | None, ...], name: str) -> None:
 
 
 def _types(node: Node, row: Operator, proto: NodeProto) -> Sequence[TensorType | None]:
-    try:
+    with fitting(node):
         if row.shape is not None:
             return row.shape(node)
         if not node.domain or node.domain.startswith("ai.onnx"):
             from roofline.graph.walking.fallback import onnx_types
 
             return onnx_types(node, proto)
-    except RooflineError:
-        raise
-    except MISFIT as error:
-        raise ModelError(
-            f"{node.op_type} node {node.name!r}: its operands and attributes do not fit together ({error})"
-        ) from None
     return ()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from roofline.errors import ModelError
 from roofline.graph.reading.order import label
@@ -52,7 +52,7 @@ def scan_parts(
             f"{label(proto)}: attribute 'num_scan_inputs' does not fit its {len(present)} operands"
         )
     carried, scanned = present[: len(present) - count], present[len(present) - count :]
-    axes: list[Any] = list(attributes.get("scan_input_axes") or [0] * count)
+    axes = _axes(proto, attributes, "scan_input_axes") or [0] * count
     if len(axes) != count:
         raise ModelError(
             f"{label(proto)}: attribute 'scan_input_axes' must have {count} entries, it has {len(axes)}"
@@ -66,7 +66,7 @@ def scan_parts(
             slices.append(tensor)
             lengths.add(None)
             continue
-        if not isinstance(axis, int) or not -len(tensor.shape) <= axis < len(tensor.shape):
+        if not -len(tensor.shape) <= axis < len(tensor.shape):
             raise ModelError(f"{label(proto)}: axis {axis} is not one of {list(tensor.shape)}")
         place = axis % len(tensor.shape)
         lengths.add(tensor.shape[place])
@@ -74,8 +74,20 @@ def scan_parts(
         slices.append(replace(tensor, shape=shape, value=None))
     trips = _one_length(proto, lengths)
     return ScanParts(
-        tuple(carried), tuple(slices), trips, tuple(attributes.get("scan_output_axes") or ())
+        tuple(carried), tuple(slices), trips, tuple(_axes(proto, attributes, "scan_output_axes"))
     )
+
+
+def _axes(proto: NodeProto, attributes: Mapping[str, Any], name: str) -> list[int]:
+    """Return the axes that an attribute lists; none when it is absent."""
+    found: Any = attributes.get(name)
+    if found is None:
+        return []
+    if not isinstance(found, tuple) or not all(
+        isinstance(axis, int) for axis in cast("tuple[Any, ...]", found)
+    ):
+        raise ModelError(f"{label(proto)}: attribute {name!r} must be a list of integers")
+    return list(cast("tuple[int, ...]", found))
 
 
 def _batched(proto: NodeProto, carried: list[Tensor], scanned: list[Tensor]) -> ScanParts:

@@ -7,14 +7,19 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from roofline.node import Node, Shape, Tensor
+from roofline.node import Array, Node, Shape, Tensor
+from roofline.ops._attributes import fitting, flag, integer, malformed
 from roofline.ops._datatypes import BOOL, INT64
+from roofline.ops._shapes import axis_of
 
 SEQUENCE_OPERATORS = frozenset({
     "SequenceConstruct", "SequenceEmpty", "SequenceInsert", "SequenceErase", "SequenceAt", "SequenceLength",
     "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalGetElement", "OptionalHasElement",
 })  # fmt: skip
 """Operators whose operands or results are sequences or optionals; Identity of one keeps its name's contents unknown."""
+
+_MOST = 1 << 16
+"""Elements of a sequence that are followed one by one; the length of a longer one counts as unknown."""
 
 Contents = tuple[Tensor, ...] | None
 """The tensors of a sequence in order; None when their number is unknown."""
@@ -44,7 +49,8 @@ class Sequences:
         output = node.outputs[0] if node.outputs else None
         if output is None:
             return node
-        return replace(node, outputs=(self._result(node, output),))
+        with fitting(node):
+            return replace(node, outputs=(self._result(node, output),))
 
     def _result(self, node: Node, output: Tensor) -> Tensor:
         first = node.operand(0)
@@ -116,7 +122,7 @@ def _changed(node: Node, held: Contents) -> Contents:
 
 def _split(node: Node) -> Contents:
     source, split = node.operand(0), node.value(1)
-    axis = int(node.attributes.get("axis", 0))
+    axis = integer(node, "axis", 0)
     if (
         source is None
         or source.shape is None
@@ -127,15 +133,10 @@ def _split(node: Node) -> Contents:
     total = source.shape[axis]
     if total is None or (node.operand(1) is not None and split is None):
         return None
-    keep = bool(node.attributes.get("keepdims", 1)) or split is not None
-    sizes: Sequence[int]
-    if split is None:
-        sizes = [1] * total
-    elif split.ndim:
-        sizes = [int(size) for size in split.ravel()]
-    else:
-        step = int(split)
-        sizes = [min(step, total - start) for start in range(0, total, step)] if step > 0 else []
+    keep = flag(node, "keepdims", default=True) or split is not None
+    sizes = _part_sizes(node, total, split)
+    if sizes is None:
+        return None
     before, after = source.shape[:axis], source.shape[axis + 1 :]
     return tuple(
         Tensor(
@@ -146,13 +147,32 @@ def _split(node: Node) -> Contents:
     )  # fmt: skip
 
 
+def _part_sizes(node: Node, total: int, split: Array | None) -> Sequence[int] | None:
+    """Return the sizes of the parts of an axis; None when they are more than are worth following one by one."""
+    if split is not None and split.ndim:
+        sizes = [int(size) for size in split.ravel()]
+        if min(sizes, default=0) < 0 or sum(sizes) != total:
+            raise malformed(
+                node, f"its parts must sum to the axis's {total}, they are {sizes[:8]}"
+            )
+        return sizes
+    step = 1 if split is None else int(split)
+    if step < 1:
+        raise malformed(node, f"the size of its parts must be positive, it is {step}")
+    if -(-total // step) > _MOST:
+        return None
+    return [min(step, total - start) for start in range(0, total, step)]
+
+
 def _joined(node: Node, output: Tensor, held: Contents) -> Tensor:
     if not held or held[0].shape is None:
         return output
     first: Shape = held[0].shape
-    stacked = bool(node.attributes.get("new_axis", 0))
+    stacked = flag(node, "new_axis")
     rank = len(first) + int(stacked)
-    axis = int(node.attributes.get("axis", 0)) % max(rank, 1)
+    axis = axis_of(node, integer(node, "axis", 0), rank, scalar=True)
+    if any(tensor.shape is not None and len(tensor.shape) != len(first) for tensor in held):
+        raise malformed(node, "the tensors that it joins must have one rank")
     if stacked:
         shape: Shape = (*first[:axis], len(held), *first[axis:])
     else:

@@ -11,7 +11,12 @@ from roofline.graph.reading.declared import dimensions, with_value
 from roofline.graph.reading.expansion import MAX_CALLS, Key, key_of, plain_domain
 from roofline.graph.reading.order import label, schedule
 from roofline.graph.reading.reads import Reads, subgraphs
-from roofline.graph.reading.tensors import attribute_value, sparse_tensor, stored_tensor
+from roofline.graph.reading.tensors import (
+    attribute_value,
+    check_size,
+    sparse_tensor,
+    stored_tensor,
+)
 from roofline.graph.walking.infer import typed
 from roofline.graph.walking.rename import renamed
 from roofline.graph.walking.resolved import ResolvedNode
@@ -297,6 +302,7 @@ class Walker:
                     size if isinstance(size, int) else self.symbols.get(size or "")
                     for size in dimensions(tensor.shape)
                 ]
+                check_size(tuple(dims), f"the value {output.name!r}")
                 output = replace(output, shape=tuple(dims), dtype=from_code(tensor.elem_type))  # noqa: PLW2901
             outputs.append(output)
         return replace(node, outputs=tuple(outputs))

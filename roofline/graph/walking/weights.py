@@ -16,6 +16,7 @@ from roofline.errors import ModelError
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.node import Node, Tensor
 from roofline.ops import Operator, lookup
+from roofline.ops._attributes import fitting
 from roofline.precision import packed_bytes
 
 _STEERING = frozenset({"int64", "uint64", "bool", "string"})
@@ -141,7 +142,8 @@ def _parts(resolved: ResolvedNode, row: Operator) -> Mapping[int, Fraction]:
     ):
         return {}
     try:
-        reads = row.moves(node).reads
+        with fitting(node):
+            reads = row.moves(node).reads
     except ModelError:
         # A size that is not known: the call is reported as such, and charged whole.
         return {}

@@ -114,7 +114,7 @@ def test_check_takes_the_key_of_a_shipped_machine(capsys: pytest.CaptureFixture[
     assert run("check", "ncs", "tx2:maxn") == 0
     assert capsys.readouterr().out.splitlines() == ["ncs: OK", "tx2:maxn: OK"]
     assert run("check", "nsc") == 2
-    assert "does not exist" in capsys.readouterr().out
+    assert "No such file" in capsys.readouterr().out
 
 
 def test_check_tells_every_problem_and_fails(
@@ -134,7 +134,7 @@ def test_check_tells_every_problem_and_fails(
     assert sum(line.startswith(f"{bad}:") and "unknown unit 'Gbps'" in line for line in lines) == 2
     assert f"{good}: OK" in lines
     assert any(
-        line.startswith(f"{tmp_path / 'none.yaml'}") and "does not exist" in line for line in lines
+        line.startswith(f"{tmp_path / 'none.yaml'}") and "No such file" in line for line in lines
     )
     capsys.readouterr()
     assert run("check", bad, "--format", "json") == 2
@@ -216,3 +216,33 @@ def test_an_unknown_machine_is_one_line(capsys: pytest.CaptureFixture[str]) -> N
     assert (
         capsys.readouterr().err == "roofline: error: unknown platform 'tx3'. Did you mean 'tx2'?\n"
     )
+
+
+def test_the_strict_check_counts_every_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "--strict") == 0
+    text = capsys.readouterr().out
+    assert re.search(
+        r"^\d+ of \d+ machines have a sourced peak and a sourced bandwidth\.$", text, re.MULTILINE
+    )
+    assert "0 doubts." in text
+    assert run("check", "--strict", "--format", "json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["machines"] == len(platform_files()) >= document["sourced"] >= 150
+
+
+def test_a_doubt_fails_the_strict_check_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    text = platform_files()["tpu-v6e"].read_text()
+    assert "value: 1836," in text
+    file.write_text(text.replace("value: 1836,", "value: 2754,"))  # three times its bf16
+    assert run("check", file) == 0
+    capsys.readouterr()
+    assert run("check", "--strict", file) == 1
+    assert "is 3 times apart from bf16, not 1, 2, 4 or 8 times" in capsys.readouterr().out
+
+
+def test_a_check_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check") == 2
+    assert "no file is named" in capsys.readouterr().err

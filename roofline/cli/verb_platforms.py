@@ -21,7 +21,8 @@ from roofline.errors import OptionError, PlatformError, did_you_mean
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
-    from roofline.spec import Platform
+    from roofline.spec import Platform, Specification
+    from roofline.spec.problem import Problem
 
 app = typer.Typer(
     add_completion=False,
@@ -34,6 +35,8 @@ CONVENTIONS = {
     "memory": "bandwidth and capacity are the outermost memory's",
 }
 _PEAKS = ("fp32", "fp16", "int8")
+KINDS = ("datasheet", "published", "derived", "measured", "estimated")
+"""How a number can be known, best first."""
 
 KindOption = Annotated[
     str | None,
@@ -131,61 +134,83 @@ def show(
 @app.command()
 def check(
     files: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE...", help="Platform files, or keys of shipped machines."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE...]",
+            help="Platform files, or keys of shipped machines; with --strict, every machine if none is named.",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Also raise doubts: sparse for dense, another product's price or watts, kinds that are not true.",
+        ),
+    ] = False,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Check platform files against the schema and against themselves; exit code 2 if one is wrong."""
+    """Check platform files against the schema and against themselves; exit code 2 if one is wrong, 1 if in doubt."""
     from roofline.spec import platform_files
-    from roofline.spec.loading import document_of, examine
+    from roofline.spec.audit import census
 
     shipped = platform_files()
-    rows: list[dict[str, Any]] = []
-    for named in files:
-        file = Path(named)
-        if not file.exists():
-            file = shipped.get(named.partition(":")[0], file)
-        try:
-            _, problems = examine(document_of(file))
-            rows += [
-                {
-                    "file": named,
-                    "line": problem.line,
-                    "path": problem.where,
-                    "problem": problem.rule,
-                    "repair": problem.repair,
-                }
-                for problem in problems
-            ]
-        except PlatformError as error:
-            rows.append(
-                {
-                    "file": named,
-                    "line": None,
-                    "path": "",
-                    "problem": error.message,
-                    "repair": error.repair,
-                }
-            )
-    wrong = list(dict.fromkeys(row["file"] for row in rows))
-    if form is Format.JSON:
-        emit(
-            as_json({"ok": not rows, "files": files, "problems": rows}),
-            output,
+    every = strict and not files
+    names = list(files or (shipped if strict else ()))
+    if not names:
+        raise OptionError(
+            "no file is named",
+            repair="Name platform files or keys, or check every machine with --strict",
         )
+    rows: list[dict[str, Any]] = []
+    doubted: list[dict[str, Any]] = []
+    sound: list[Specification] = []
+    for named in names:
+        file = Path(named)
+        if every or not file.exists():
+            file = shipped.get(named.partition(":")[0], file)
+        found, problems = _examined(file, named)
+        rows += problems
+        if found is not None:
+            sound.append(found)
+            doubted += _doubts(found, named) if strict else []
+    wrong = list(dict.fromkeys(row["file"] for row in rows))
+    counted = census(sound)
+    if form is Format.JSON:
+        strictly = (
+            {
+                "doubts": doubted,
+                "machines": counted.machines,
+                "sourced": counted.sourced,
+                "kinds": counted.kinds,
+            }
+            if strict
+            else {}
+        )
+        emit(as_json({"ok": not rows, "files": names, "problems": rows, **strictly}), output)
     elif form is Format.CSV:
-        emit(as_csv(rows), output)
+        emit(as_csv([*rows, *doubted]), output)
     else:
-        lines = [_problem_line(row) for row in rows]
-        lines += [f"{file}: OK" for file in files if file not in wrong]
+        lines = [_problem_line(row) for row in [*rows, *doubted]]
+        if not every:
+            lines += [f"{file}: OK" for file in names if file not in wrong]
+        if strict:
+            shares = ", ".join(
+                f"{counted.share(kind):.1%} {kind}" for kind in KINDS if kind in counted.kinds
+            )
+            lines += [
+                f"{counted.sourced} of {counted.machines} machines have a sourced peak and a sourced bandwidth.",
+                f"{sum(counted.kinds.values()):,} numbers: {shares}.",
+                f"{len(doubted)} {'doubt' if len(doubted) == 1 else 'doubts'}.",
+            ]
         emit("\n".join(lines), output)
     if rows:
         raise PlatformError(
             f"{len(rows)} {'problem' if len(rows) == 1 else 'problems'} in {', '.join(wrong)}",
             repair="Mend what is listed, and check again",
         )
+    if doubted:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -220,6 +245,34 @@ def docs(
     from roofline.spec.markdown import refreshed
 
     write_whole(page, refreshed(page.read_text(encoding="utf-8")).encode())
+
+
+def _examined(file: Path, named: str) -> tuple[Specification | None, list[dict[str, Any]]]:
+    """Return what a file says, or a row for each problem that keeps it from saying it."""
+    from roofline.spec.loading import document_of, examine
+    from roofline.spec.problem import Problem
+
+    try:
+        found, problems = examine(document_of(file))
+    except PlatformError as error:
+        found, problems = None, (Problem((), error.message, error.repair),)
+    return found, [_problem_row(named, problem) for problem in problems]
+
+
+def _doubts(found: Specification, named: str) -> list[dict[str, Any]]:
+    from roofline.spec.audit import doubts
+
+    return [_problem_row(named, problem) for problem in doubts(found)]
+
+
+def _problem_row(named: str, problem: Problem) -> dict[str, Any]:
+    return {
+        "file": named,
+        "line": problem.line,
+        "path": problem.where if problem.path else "",
+        "problem": problem.rule,
+        "repair": problem.repair,
+    }
 
 
 def _known_filters(kind: str | None, datatypes: list[str]) -> None:

@@ -3,7 +3,9 @@
 ``platform("tx2:maxn")`` finds a machine by key or file; the schema of the files is in `roofline.spec.schema`.
 """
 
-from roofline.spec.finding import platform, platform_files, platform_keys
+from roofline.spec.aliases import Alias, canonical
+from roofline.spec.finding import platform, platform_keys
+from roofline.spec.folders import platform_files
 from roofline.spec.loading import from_mapping, load
 from roofline.spec.machine import Platform, in_mode
 from roofline.spec.quantity import Quantity
@@ -11,6 +13,7 @@ from roofline.spec.schema import Memory, Peak, Profile, Source, Specification
 from roofline.spec.writing import as_yaml
 
 __all__ = [
+    "Alias",
     "Memory",
     "Peak",
     "Platform",
@@ -19,6 +22,7 @@ __all__ = [
     "Source",
     "Specification",
     "as_yaml",
+    "canonical",
     "from_mapping",
     "in_mode",
     "load",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 
 from roofline.arguments import check_kind
 from roofline.errors import PlatformError, did_you_mean
-from roofline.spec.folders import platform_folders
+from roofline.spec.aliases import canonical
+from roofline.spec.folders import platform_files
 from roofline.spec.loading import load
 from roofline.spec.machine import Platform, in_mode
 from roofline.spec.schema import Specification
@@ -20,8 +19,9 @@ def platform(name: str) -> Platform:
     """Return the machine of that key or file.
 
     Args:
-        name: A key (``h100-sxm``), a key and a mode (``tx2:maxn``), or the path of a user's own file, with or without a
-            mode (``boards/mine.yaml:fast``). A file with modes must be asked for one unless it has a default.
+        name: A key (``h100-sxm``), a key and a mode (``tx2:maxn``), another name in the table of aliases, or the path
+            of a user's own file, with or without a mode (``boards/mine.yaml:fast``). A file with modes must be asked
+            for one unless it has a default.
 
     Raises:
         PlatformError: No platform has that key or mode, or the file breaks a rule.
@@ -31,24 +31,13 @@ def platform(name: str) -> Platform:
         3350000000000.0
     """
     check_kind(name, (str, Path), "name", "Give a key such as 'h100-sxm', or the path of a file")
-    path, mode = _as_file(str(name))
+    alias = canonical(str(name))
+    name = str(name) if alias is None else alias.platform
+    path, mode = _as_file(name)
     if path is not None:
         return in_mode(load(path), mode)
     key, colon, mode_name = name.partition(":")
     return in_mode(_shipped(key), mode_name if colon else None)
-
-
-def platform_files() -> Mapping[str, Path]:
-    """Return the file of every machine that can be named by a key, in the order of the keys.
-
-    A folder named in the environment comes before an installed package's, and that before the shipped files, so that
-    a user can correct a shipped machine.
-    """
-    files: dict[str, Path] = {}
-    for folder in platform_folders():
-        for path in sorted(folder.glob("*.yaml")):
-            files.setdefault(path.stem, path)
-    return MappingProxyType(dict(sorted(files.items())))
 
 
 def platform_keys() -> tuple[str, ...]:

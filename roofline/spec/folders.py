@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib import resources
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import MappingProxyType
 
 from roofline.errors import PlatformError
 
@@ -36,6 +38,19 @@ def platform_folders() -> list[Path]:
     points = sorted(entry_points(group=ENTRY_POINTS), key=lambda found: found.name)
     packages = [*(point.value for point in points), "roofline.platforms"]
     return [*folders, *map(_package_folder, packages)]
+
+
+def platform_files() -> Mapping[str, Path]:
+    """Return the file of every machine that can be named by a key, in the order of the keys.
+
+    A folder named in the environment comes before an installed package's, and that before the shipped files, so that
+    a user can correct a shipped machine.
+    """
+    files: dict[str, Path] = {}
+    for folder in platform_folders():
+        for path in sorted(folder.glob("*.yaml")):
+            files.setdefault(path.stem, path)
+    return MappingProxyType(dict(sorted(files.items())))
 
 
 def _package_folder(package: str) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,18 @@ import pytest
 import yaml
 
 from roofline.spec import (
+    Alias,
     Quantity,
     Specification,
+    canonical,
     from_mapping,
     load,
     platform,
     platform_files,
     platform_keys,
 )
-from roofline.spec.audit import census, doubts
+from roofline.spec.aliases import aliases
+from roofline.spec.audit import census, doubts, sourced
 from roofline.spec.consistency import quantities
 from roofline.spec.markdown import refreshed
 from roofline.spec.reading import parse
@@ -83,7 +88,9 @@ def test_a_file_is_named_after_its_key_and_is_utf8_without_tabs(key: str) -> Non
 def test_a_file_says_who_what_and_how_much(key: str) -> None:
     spec = spec_of(key)
     assert spec.description
-    assert spec.memories[0].capacity or "host" in spec.memories[0].name
+    if sourced(spec):
+        outer = (spec.memories or next(iter(spec.modes.values())).memories)[0]
+        assert outer.capacity or "host" in outer.name
     assert list(doubts(spec)) == []
 
 
@@ -229,3 +236,50 @@ def test_the_page_of_platforms_is_up_to_date() -> None:
     page = (ROOT / "docs/platforms.md").read_text(encoding="utf-8")
     assert page == refreshed(page), "run: roofline platforms docs docs/platforms.md"
     assert "| `tx2:maxn` |" in page
+
+
+# Names that published tables of measured runs give machines, and what each means here.
+PUBLISHED_NAMES = {
+    "NVIDIA RTX 4090": "rtx-4090",
+    "a100-80gb": "a100-sxm-80gb",
+    "jetson-agx-orin-64gb": "agx-orin:maxn",
+    "Intel Core i9-10940X": "i9-10940x",
+    "Hailo-8": "hailo-8",
+    "q:Samsung Galaxy S24": "snapdragon-8-gen-3",
+    "ncnn:Station-M2/ROC-RK3566-PC, Rockchip RK356": "rk3566-cpu",
+    "vck5000-dpu": "vck5000-dpu",
+    "h100_sxm": "h100-sxm",
+    "A6000": "rtx-a6000",
+    "2080 Ti": "rtx-2080ti",
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED_NAMES)
+def test_a_published_name_means_one_machine(name: str) -> None:
+    found = canonical(name)
+    assert found is not None
+    assert found.platform == PUBLISHED_NAMES[name]
+    key = found.platform.partition(":")[0]
+    assert platform(name).specification.key == platform(name.upper()).specification.key == key
+
+
+def test_every_alias_names_a_machine_and_is_no_key() -> None:
+    for name, alias in aliases().items():
+        assert platform(alias.platform), name
+        assert name not in FILES, f"{name} is a key, so its alias is never asked"
+        assert alias.units >= 1
+    socket = canonical("ov Xeon Platinum 8270")
+    assert socket == Alias("xeon-8270", units=2)
+    assert canonical("no such machine") is None
+
+
+def test_the_evidence_at_hand_names_known_machines() -> None:
+    folder = Path(os.environ.get("ROOFLINE_FACTS", ROOT / "../shared/facts")) / "public_fps"
+    if not (folder / "evidence.csv").is_file():
+        pytest.skip("the published runs are not at hand")
+    names: set[str] = set()
+    for table, columns in (("evidence.csv", ("machine", "key")), ("llm.csv", ("system",))):
+        with (folder / table).open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                names |= {row[column] for column in columns}
+    assert {name for name in names if canonical(name) is None} == set()

@@ -32,6 +32,60 @@ def write_whole(path: Path, content: bytes) -> None:
         ) from error
 
 
+def check_output(path: Path) -> None:
+    """Say before the work, and not after it, that its result cannot be written there.
+
+    Raises:
+        OptionError: The path is a folder, or neither it nor its folder can be written.
+    """
+    target = Path(os.path.realpath(path))
+    mode = _mode_or_error(path)
+    if mode is not None and stat.S_ISDIR(mode):
+        raise OptionError(f"cannot write {path}: it is a folder", repair="Name a file in it")
+    special = mode is not None and not stat.S_ISREG(mode)
+    if not special and not target.parent.is_dir():
+        raise OptionError(
+            f"cannot write {path}: there is no folder {target.parent}", repair="Make it first"
+        )
+    # A file is written beside its old self, so it is the folder that must be writable.
+    if not os.access(target if special else target.parent, os.W_OK):
+        raise OptionError(
+            f"cannot write {path}: {_DENIED} {target if special else target.parent}",
+            repair="Choose another file",
+        )
+
+
+def check_output_folder(path: Path) -> None:
+    """Say before the work that no files can be written into a folder, which need not be there yet.
+
+    Raises:
+        OptionError: The path is a file, or neither it nor the folder it would be made in can be written.
+    """
+    nearest = Path(os.path.realpath(path))
+    while _mode_or_error(nearest) is None:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise OptionError(
+            f"cannot write into {path}: {nearest} is a file", repair="Choose another folder"
+        )
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OptionError(
+            f"cannot write into {path}: {_DENIED} {nearest}", repair="Choose another folder"
+        )
+
+
+_DENIED = "no right to write to"
+
+
+def _mode_or_error(path: Path) -> int | None:
+    try:
+        return _mode(path)
+    except OSError as error:
+        raise OptionError(
+            f"cannot write {path}: {error.strerror}", repair="Choose another file"
+        ) from error
+
+
 def _replace(target: Path, content: bytes, mode: int) -> None:
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".roofline-")
     try:

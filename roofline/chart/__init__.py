@@ -1,6 +1,6 @@
 """Figures: one module per kind; values first, drawn with matplotlib only when asked to."""
 
-from roofline.chart._base import FORMATS, Chart, save
+from roofline.chart._base import FORMATS, Chart, check_suffix, save
 from roofline.chart._panels import Facets, facets
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, read_rows
@@ -13,6 +13,7 @@ __all__ = [
     "Kind",
     "Options",
     "charts",
+    "check_suffix",
     "facets",
     "read_rows",
     "save",

@@ -128,12 +128,21 @@ def save(figure: Figure, path: str | Path) -> None:
         OptionError: The suffix is none of `FORMATS`, or the file cannot be written.
     """
     target = Path(path)
-    if target.suffix.lower() not in FORMATS:
+    check_suffix(target)
+    write_whole(target, _rendered(figure, target.suffix.lower()))
+
+
+def check_suffix(path: Path) -> None:
+    """Check that a file's name ends in the name of a format that can be drawn.
+
+    Raises:
+        OptionError: It does not.
+    """
+    if path.suffix.lower() not in FORMATS:
         raise OptionError(
-            f"cannot draw a {target.suffix or 'file without a suffix'}: {target.name}",
+            f"cannot draw a {path.suffix or 'file without a suffix'}: {path.name}",
             repair=f"Use a name that ends in {', '.join(FORMATS)}",
         )
-    write_whole(target, _rendered(figure, target.suffix.lower()))
 
 
 def sizes(count: int, each: float, least: float, margin: float = 1.2) -> float:

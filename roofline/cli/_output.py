@@ -16,7 +16,7 @@ import typer
 
 from roofline.errors import OptionError, one_line, printable
 from roofline.reading import csv_cell
-from roofline.writing import write_whole
+from roofline.writing import check_output, check_output_folder, write_whole
 
 SCHEMA_VERSION = 1
 """Version of the JSON that every verb writes; a field is only ever added without raising it."""
@@ -30,9 +30,34 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+def writable(path: Path | None) -> Path | None:
+    """Return a flag's file when it can be written: checked before the verb's work, which may take hours."""
+    if path is not None:
+        check_output(path)
+    return path
+
+
+def drawable(path: Path | None) -> Path | None:
+    """Return a flag's file when a figure can be drawn into it."""
+    if path is not None:
+        from roofline.chart import check_suffix
+
+        check_suffix(path)
+    return writable(path)
+
+
+def writable_folder(path: Path) -> Path:
+    """Return a flag's folder when files can be written into it, or it can be made."""
+    check_output_folder(path)
+    return path
+
+
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this file instead of the terminal.")
+    Path | None,
+    typer.Option(
+        "--output", "-o", callback=writable, help="Write to this file instead of the terminal."
+    ),
 ]
 
 Row = Mapping[str, Any]

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit
-from roofline.errors import OptionError
+from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, writable
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ app = typer.Typer(add_completion=False)
 def calibrate(
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The platform file to write.")
+        Path, typer.Option("--output", "-o", callback=writable, help="The platform file to write.")
     ] = Path("my-machine.yaml"),
     seconds: Annotated[
         float, typer.Option("--seconds", min=0.5, help="Time for measuring, all probes together.")
@@ -41,9 +40,6 @@ def calibrate(
     from roofline.validate.calibration.calibrate import calibrate as run
     from roofline.validate.calibration.calibrate import platform_yaml
 
-    if not output.parent.is_dir():
-        # Said before a minute of measuring, not after it.
-        raise OptionError(f"there is no folder {output.parent}", repair="Choose another with -o")
     key = platform_key(output)
     with progress("calibrating") as report:
         roofs = run(seconds=seconds, threads=threads or (), report=report)

@@ -26,7 +26,7 @@ from roofline.cli._options import (
     parse_inputs,
     parse_values,
 )
-from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit
+from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, writable
 from roofline.errors import OptionError
 from roofline.writing import write_whole
 
@@ -50,7 +50,9 @@ CONVENTIONS = {
 def compress(
     *,
     model: ModelArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The ONNX file to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=writable, help="The ONNX file to write.")
+    ],
     keep_channels: KeepChannelsOption = None,
     sparsity: SparsityOption = None,
     sparse_format: SparseFormatOption = "dense",

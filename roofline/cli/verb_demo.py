@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from roofline.cli._output import as_table, emit, say
+from roofline.cli._output import as_table, emit, say, writable_folder
 
 app = typer.Typer()
 
@@ -17,7 +17,12 @@ def demo(
     *,
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="Folder for the charts, the tables and the page."),
+        typer.Option(
+            "--output",
+            "-o",
+            callback=writable_folder,
+            help="Folder for the charts, the tables and the page.",
+        ),
     ] = Path("roofline-demo"),
     minutes: Annotated[
         float, typer.Option("--minutes", min=1.0, help="About how long it may take.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roofline.cli._measuring import StoreOption
-from roofline.cli._output import say
+from roofline.cli._output import say, writable
 
 if TYPE_CHECKING:
     from roofline.validate.records.record import Measurement
@@ -20,7 +20,10 @@ app = typer.Typer(add_completion=False)
 @app.command("export")
 def export_records(
     *,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Ends in .csv, .json or .parquet.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", callback=writable, help="Ends in .csv, .json or .parquet."),
+    ],
     campaign: Annotated[
         str,
         typer.Option("--campaign", help="Only this campaign's records, the last attempt of each."),

@@ -24,6 +24,7 @@ from roofline.cli._output import (
     as_table,
     emit,
     emit_scaffold,
+    writable,
     wrote,
 )
 from roofline.errors import NetworkError, RooflineError
@@ -103,7 +104,9 @@ def show(key: KeyArgument, form: FormatOption = Format.TABLE, output: OutputOpti
 @app.command()
 def export(
     key: KeyArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The ONNX file to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=writable, help="The ONNX file to write.")
+    ],
     weights: Annotated[
         Fill,
         typer.Option(help="none: declared only, enough to count; random: runs in any runtime."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli._output import as_table, emit, say, wrote
+from roofline.cli._output import as_table, emit, say, writable, wrote
 
 if TYPE_CHECKING:
     from roofline.chart import Kind
@@ -29,7 +29,10 @@ def plot(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The figure: a .png, .svg or .pdf file.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", callback=writable, help="The figure: a .png, .svg or .pdf file."
+        ),
     ] = None,
     title: Annotated[str, typer.Option("--title", help="A line above the figure.")] = "",
     value: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from roofline.cli._output import emit, wrote
+from roofline.cli._output import emit, writable, wrote
 
 app = typer.Typer(add_completion=False)
 
@@ -21,9 +21,9 @@ def report(
             help="CSV, JSON of predict, measure or validate, a record store; or 'qutibench'.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")] = Path(
-        "roofline.html"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=writable, help="The HTML file to write.")
+    ] = Path("roofline.html"),
     title: Annotated[str, typer.Option(help="The page's title.")] = "",
 ) -> None:
     """Write one self-contained interactive HTML page of predictions and measured runs."""

@@ -10,7 +10,16 @@ import typer
 
 from roofline.cli._compression import compressed
 from roofline.cli._options import load_model
-from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, say
+from roofline.cli._output import (
+    Format,
+    FormatOption,
+    as_csv,
+    as_json,
+    as_table,
+    emit,
+    say,
+    writable,
+)
 from roofline.cli._predictions import cells_of, conventions
 from roofline.cli._sweep_file import EXAMPLE, SweepFile, Variant, read_sweep
 from roofline.writing import write_whole
@@ -38,7 +47,10 @@ def sweep(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Write to this file; .parquet for Parquet, .json for JSON."
+            "--output",
+            "-o",
+            callback=writable,
+            help="Write to this file; .parquet for Parquet, .json for JSON.",
         ),
     ] = None,
 ) -> None:

@@ -42,7 +42,9 @@ from roofline.cli._output import (
     as_csv,
     as_json,
     as_table,
+    drawable,
     emit,
+    writable,
 )
 from roofline.errors import OptionError
 
@@ -88,12 +90,16 @@ def validate(
     time_limit: TimeLimitOption = 900.0,
     memory_limit_gb: MemoryLimitOption = 0.0,
     chart: Annotated[
-        Path | None, typer.Option("--chart", help="Draw the efficiency bars (PNG, SVG or PDF).")
+        Path | None,
+        typer.Option(
+            "--chart", callback=drawable, help="Draw the efficiency bars (PNG, SVG or PDF)."
+        ),
     ] = None,
     layers: Annotated[
         Path | None,
         typer.Option(
             "--per-layer",
+            callback=writable,
             metavar="FILE.csv",
             help="Time single kernels too, and write predicted and measured time per layer (for plot layers).",
         ),

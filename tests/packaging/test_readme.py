@@ -32,9 +32,10 @@ def test_files_it_links_to_exist() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_test_command_is_the_one_ci_runs() -> None:
-    # .ci/run takes the command from here, so that the two cannot differ.
-    assert "README.md" in (ROOT / ".ci" / "run").read_text()
-    (command,) = re.findall(r"<!-- test command -->\n```console\n(.*?)\n```", README, re.DOTALL)
+@pytest.mark.parametrize(("mark", "end"), [("test", "/pytest"), ("demo", "/roofline demo")])
+def test_commands_are_those_ci_runs(mark: str, end: str) -> None:
+    # .ci/run takes the commands from here, so that the two cannot differ.
+    assert f"<!-- {mark} command -->" in (ROOT / ".ci" / "run").read_text()
+    (command,) = re.findall(rf"<!-- {mark} command -->\n```console\n(.*?)\n```", README, re.DOTALL)
     assert command.count("\n") == 0
-    assert command.endswith("/pytest")
+    assert command.endswith(end)

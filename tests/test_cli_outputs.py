@@ -1,0 +1,66 @@
+"""Where a result cannot be written, that is said before the work."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from roofline.cli import main
+from roofline.errors import OptionError
+from roofline.writing import check_output, check_output_folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["demo", "-o", "{file}"],
+        ["demo", "-o", "{file}/below"],
+        ["calibrate", "-o", "{folder}"],
+        ["calibrate", "-o", "{folder}/absent/x.yaml"],
+        ["measure", "mlp", "-o", "{folder}"],
+        ["validate", "mlp", "-o", "{folder}"],
+        ["validate", "mlp", "--chart", "{folder}/absent/x.png"],
+        ["validate", "mlp", "--chart", "{folder}/x.txt"],
+        ["validate", "mlp", "--per-layer", "{folder}"],
+        ["compress", "vgg16", "--keep-channels", "0.5", "-o", "{folder}"],
+        ["campaign", "run", "dlas", "-o", "{folder}"],
+        ["sweep", "absent.yaml", "-o", "{folder}"],
+        ["report", "qutibench", "-o", "{folder}"],
+        ["export", "{folder}"],
+        ["networks", "export", "vgg16", "-o", "{folder}"],
+        ["predict", "mlp", "-p", "ncs", "-o", "{file}/below"],
+        ["reproduce", "qutibench", "-o", "{folder}"],
+    ],
+    ids=" ".join,
+)
+def test_outputs_are_checked_before_the_work(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("kept")
+    start = time.monotonic()
+    with pytest.raises(SystemExit) as stopped:
+        main([word.format(file=file, folder=tmp_path) for word in arguments])
+    out, err = capsys.readouterr()
+    assert (stopped.value.code, out) == (2, "")
+    assert str(tmp_path) in err or "x.txt" in err
+    assert err.count("\n") == 1
+    assert time.monotonic() - start < 5
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert file.read_text() == "kept"
+
+
+def test_what_can_be_written_passes(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("")
+    for name in ("old", "new", "/dev/null"):
+        check_output(tmp_path / name)
+    for folder in (tmp_path, tmp_path / "a" / "b"):
+        check_output_folder(folder)
+
+
+def test_names_that_no_system_takes_are_refused(tmp_path: Path) -> None:
+    for check in (check_output, check_output_folder):
+        with pytest.raises(OptionError, match="cannot write"):
+            check(tmp_path / ("a" * 300))

@@ -11,7 +11,7 @@ from roofline.arguments import check_list
 from roofline.errors import DatatypeError, OptionError
 from roofline.model import Prediction, at_precision, choose_unit, predict
 from roofline.model._prediction import drawn, frame
-from roofline.precision import spelled
+from roofline.precision import precision
 from roofline.spec import Platform
 from roofline.workload import Workload
 
@@ -91,7 +91,7 @@ def sweep(
     check_list(platforms, Platform, "platforms", "Find each: rl.platform('h100-sxm')")
     if datatypes is not None:
         check_list(datatypes, str, "datatypes", "Give their names: ['fp16', 'int8']")
-        datatypes = list(dict.fromkeys(spelled(name) for name in datatypes))
+        datatypes = list(dict.fromkeys(precision(name).name for name in datatypes))
     if batches is not None:
         check_list(batches, int, "batches", "Give whole numbers: [1, 8]")
     for things, flag in (

@@ -100,7 +100,9 @@ class Registry(Generic[T]):
             return
         self._collected = True
         package = importlib.import_module(self._package)
-        for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda found: found.name):
+        # A registry whose package is a plain module has all of its built-in entries there.
+        folders = getattr(package, "__path__", ())
+        for module in sorted(pkgutil.iter_modules(folders), key=lambda found: found.name):
             if not module.name.startswith("_"):
                 importlib.import_module(f"{self._package}.{module.name}")
         if f"[{self._group}]" in _declared_groups():

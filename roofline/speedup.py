@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.errors import OptionError
 from roofline.model import predict
-from roofline.precision import precision
+from roofline.precision import Bits
 
 if TYPE_CHECKING:
     from roofline.compress import Request
@@ -67,15 +67,14 @@ def ideal_speedup(dense: Workload, compressed: Workload) -> float:
         (20.0, 4.0)
     """
     work = dense.macs / compressed.effective_macs if compressed.effective_macs else float("inf")
-    return work * width_of(dense) / width_of(compressed)
+    return work * float(width_of(dense)) / float(width_of(compressed))
 
 
-def width_of(workload: Workload) -> int:
+def width_of(workload: Workload) -> Bits:
     """Return the width of the arithmetic's operands in bits: the wider of weights and activations."""
     if workload.precision is None:
         return DENSE_BITS
-    asked = precision(workload.precision)
-    return max(asked.weight_bits, asked.activation_bits)
+    return max(workload.precision.weight_bits, workload.precision.activation_bits)
 
 
 def speed_up(
@@ -121,7 +120,7 @@ def speed_up(
     return SpeedUp(
         network=dense.name,
         variant=variant.variant,
-        datatype=variant.precision or dense.precision or "",
+        datatype=str(variant.precision or dense.precision or ""),
         technique=" and ".join(name for name, part in parts if part is not None),
         ideal=ideal_speedup(dense, variant),
         platform="" if platform is None else platform.key,

@@ -16,6 +16,7 @@ from roofline.graph.totals.census import Census
 from roofline.layer import Layer, Use
 from roofline.node import Tensor
 from roofline.ops import Kind
+from roofline.precision import Precision
 from roofline.registry import Registry
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Workload:
     """Conventions and choices made while counting (default batch, untaken branches, ...)."""
     variant: str = "dense"
     """What was done to the network: ``dense``, ``keep-channels=0.5``, ..."""
-    precision: str | None = None
+    precision: Precision | None = None
     """The precision asked for; None is the graph's own datatypes."""
     origin: Origin | None = field(default=None, compare=False, repr=False)
     """The graph the counts come from; None for published tables."""

@@ -84,7 +84,7 @@ def document(workload: Workload, *, fused: bool) -> dict[str, Any]:
         "model": workload.name,
         "source": workload.source,
         "variant": workload.variant,
-        "datatype": workload.precision,
+        "datatype": None if workload.precision is None else workload.precision.name,
         "batch": workload.batch,
         "inputs": {tensor.name: _typed(tensor) for tensor in workload.inputs},
         "outputs": {tensor.name: _typed(tensor) for tensor in workload.outputs},

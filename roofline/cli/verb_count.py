@@ -184,7 +184,10 @@ def _table(workload: Workload, other: Workload | None, *, layers: bool, fused: b
         *_counting.CONVENTIONS.values(),
     ]
     title = f"{workload.name}, batch {workload.batch}" + (f" ({inputs})" if inputs else "")
-    changes = [workload.variant if workload.variant != "dense" else "", workload.precision or ""]
+    changes = [
+        workload.variant if workload.variant != "dense" else "",
+        str(workload.precision or ""),
+    ]
     title += "".join(f", {change}" for change in changes if change)
     parts.append(as_table(_counting.summary(workload), title=title, notes=notes))
     return "\n\n".join(parts)

@@ -114,7 +114,8 @@ def compress(
     if request.quantization is not None and request.quantization.datatype:
         before = dense if wide is model else Workload.from_onnx(wide, name=name, **binding)
         told = _narrowing(before, counted, wide, written, request.quantization)
-    ternary = request.quantization is not None and request.quantization.datatype == "ternary"
+    asked = None if request.quantization is None else request.quantization.datatype
+    ternary = asked is not None and asked.name == "ternary"
     if sparse is written or ternary:
         counted = with_stored_zeros(counted, written)
     return Compressed(written, plan, predicted, counted, stored, scale_bytes(written), told)

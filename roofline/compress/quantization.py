@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from types import MappingProxyType
 
-from roofline.arguments import check_name
+from roofline.arguments import check_kind
 from roofline.compress.channels import joined
 from roofline.compress.recount import Change, recount
 from roofline.errors import CompressionError, did_you_mean
 from roofline.node import Tensor
-from roofline.precision import DATATYPES, DataType, Precision, precision, spelled
+from roofline.precision import DATATYPES, Bits, DataType, Precision, precision
 from roofline.workload import Workload, transformations
 
 ENDS = ("first", "last")
@@ -33,60 +34,63 @@ STATE_NAMES = (
 """Names that inputs and outputs carrying state from one inference to the next usually have."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Quantization:
-    """A request for datatypes.
+    """A request for datatypes. Names are read once, here; what is kept are precisions.
 
     Example:
         >>> Quantization("int8", wide={"first": "fp16"}).label
         'int8,first=fp16'
     """
 
-    datatype: str | None = None
+    datatype: Precision | None
     """Weights and activations of every layer: ``int8``, ``w4a8``, ``ternary``, ``fp16``; None keeps the graph's."""
-    layers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    layers: Mapping[str, Precision]
     """Datatypes by glob pattern on layer names; where several match, the last one counts."""
-    wide: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    wide: Mapping[str, Precision]
     """Datatypes of the ``first`` and the ``last`` layer that multiplies with stored weights."""
-    state: str | None = None
+    state: Precision | None
     """Datatype of state and KV-cache inputs and outputs, whose names match `state_names`."""
-    state_names: tuple[str, ...] = STATE_NAMES
+    state_names: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        check_name(self.datatype, "precision")
-        # Frozen classes have their own way to set what they are made of.
-        if self.datatype is not None:
-            object.__setattr__(self, "datatype", spelled(self.datatype))
-        if self.state is not None:
-            object.__setattr__(self, "state", spelled(self.state))
-        for part in ("layers", "wide"):
-            given: Mapping[str, str] = getattr(self, part)
-            object.__setattr__(self, part, {key: spelled(name) for key, name in given.items()})
-        names = [self.datatype, *self.layers.values(), *self.wide.values(), self.state]
-        for name in names:
-            if name is not None:
-                precision(name)
-        for end in self.wide:
+    def __init__(
+        self,
+        datatype: Precision | str | None = None,
+        layers: Mapping[str, Precision | str] = MappingProxyType({}),
+        wide: Mapping[str, Precision | str] = MappingProxyType({}),
+        state: Precision | str | None = None,
+        state_names: tuple[str, ...] = STATE_NAMES,
+    ) -> None:
+        for end in wide:
             if end not in ENDS:
                 raise CompressionError(
                     f"{end!r} is neither first nor last", repair="Name a layer by its pattern"
                 )
+        if datatype is not None:
+            check_kind(datatype, (str, Precision), "precision", "Give a name: 'int8'")
+        # Frozen classes have their own way to set what they are made of.
+        keep = partial(object.__setattr__, self)
+        keep("datatype", None if datatype is None else precision(datatype))
+        keep("layers", {where: precision(name) for where, name in layers.items()})
+        keep("wide", {where: precision(name) for where, name in wide.items()})
+        keep("state", None if state is None else precision(state))
+        keep("state_names", state_names)
 
     @property
     def label(self) -> str:
         """The request in one word, as on the command line."""
-        parts = [self.datatype] if self.datatype else []
+        parts = [self.datatype.name] if self.datatype else []
         parts += [f"{where}={name}" for where, name in (*self.wide.items(), *self.layers.items())]
         parts += [f"state={self.state}"] if self.state else []
         return ",".join(parts)
 
 
-def as_quantization(request: Quantization | Precision | str | Mapping[str, str]) -> Quantization:
+def as_quantization(
+    request: Quantization | Precision | str | Mapping[str, Precision | str],
+) -> Quantization:
     """Return a request from its short forms: a datatype's name, a precision, or names by layer pattern."""
     if isinstance(request, Quantization):
         return request
-    if isinstance(request, Precision):
-        return Quantization(request.name)
     if isinstance(request, Mapping):
         wide = {end: request[end] for end in ENDS if end in request}
         return Quantization(layers={k: v for k, v in request.items() if k not in ENDS}, wide=wide)
@@ -113,22 +117,25 @@ def parse_datatypes(texts: Sequence[str]) -> Quantization:
 
 def weight_type(asked: Precision) -> DataType:
     """Return the element type that a precision stores weights in."""
-    return DATATYPES.get(asked.name) or _plain(asked.weight_bits)
+    return DATATYPES.get(asked.name) or _plain(asked.weight_bits, asked.name)
 
 
 def activation_type(asked: Precision) -> DataType:
     """Return the element type that a precision stores activations in."""
-    return DATATYPES.get(asked.name) or _plain(asked.activation_bits)
+    return DATATYPES.get(asked.name) or _plain(asked.activation_bits, asked.name)
 
 
-def _plain(bits: int) -> DataType:
+def _plain(bits: Bits, asked: str) -> DataType:
+    if not isinstance(bits, int):
+        # Its elements have no type of their own: they come in blocks, under the name of the format.
+        return DataType(asked, bits, "int")
     kind = "fp" if bits >= 16 else "int"
     name = "binary" if bits == 1 else f"{kind}{bits}"
     return DATATYPES.get(name) or DataType(name, bits, "int")
 
 
 def quantize_workload(
-    workload: Workload, request: Quantization | Precision | str | Mapping[str, str]
+    workload: Workload, request: Quantization | Precision | str | Mapping[str, Precision | str]
 ) -> Workload:
     """Return the network's bytes at other datatypes; its operations are the same.
 
@@ -146,8 +153,8 @@ def quantize_workload(
     asked = as_quantization(request)
     chosen = _precisions(workload, asked)
     fused = _fused_precisions(workload, asked, chosen)
-    base = None if asked.datatype is None else precision(asked.datatype)
-    state = None if asked.state is None else activation_type(precision(asked.state))
+    base = asked.datatype
+    state = None if asked.state is None else activation_type(asked.state)
     written = _activation_types(workload, chosen, base)
 
     def activation(tensor: Tensor) -> DataType | None:
@@ -164,7 +171,7 @@ def quantize_workload(
     variant = workload.variant
     if asked.layers or asked.wide or asked.state:
         variant = joined(variant, f"precision={asked.label}")
-    return replace(changed, precision=base.name, variant=variant)
+    return replace(changed, precision=base, variant=variant)
 
 
 transformations.add("precision", quantize_workload)
@@ -177,13 +184,13 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 def _precisions(workload: Workload, asked: Quantization) -> dict[int, Precision]:
     """Return the precision of each layer that is given one, by identity."""
     layers = workload.layers
-    chosen = {id(layer): precision(asked.datatype) for layer in layers} if asked.datatype else {}
+    chosen = {id(layer): asked.datatype for layer in layers} if asked.datatype else {}
     multiplying = [layer for layer in layers if layer.cost.macs and layer.weights]
     if multiplying:
         for end, layer in (("first", multiplying[0]), ("last", multiplying[-1])):
             if end in asked.wide:
-                chosen[id(layer)] = precision(asked.wide[end])
-    for pattern, name in asked.layers.items():
+                chosen[id(layer)] = asked.wide[end]
+    for pattern, wanted in asked.layers.items():
         matched = [
             layer for layer in layers if layer.name == pattern or fnmatchcase(layer.name, pattern)
         ]
@@ -191,7 +198,7 @@ def _precisions(workload: Workload, asked: Quantization) -> dict[int, Precision]
             names = [layer.name for layer in layers]
             hint = did_you_mean(pattern, names) or f"Layers: {', '.join(names[:8])}"
             raise CompressionError(f"the pattern {pattern!r} matches no layer", repair=hint)
-        chosen |= {id(layer): precision(name) for layer in matched}
+        chosen |= {id(layer): wanted for layer in matched}
     return chosen
 
 
@@ -207,7 +214,7 @@ def _fused_precisions(
         if main is not None and id(main) in chosen:
             found[id(group)] = chosen[id(main)]
         elif main is None and asked.datatype:
-            found[id(group)] = precision(asked.datatype)
+            found[id(group)] = asked.datatype
     return found
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.errors import DatatypeError, OptionError
 from roofline.model._prediction import Prediction, frame
-from roofline.model._request import at_precision, own_datatype, predict
+from roofline.model._request import at_precision, own_precision, predict
+from roofline.precision import Precision, precision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +130,7 @@ def advise(
     platforms: Sequence[Platform],
     wish: Wish,
     *,
-    datatypes: Sequence[str] | None = None,
+    datatypes: Sequence[Precision | str] | None = None,
     batches: Sequence[int] | None = None,
     model: str = "equation1",
 ) -> Advice:
@@ -149,10 +150,10 @@ def advise(
     """
     if not platforms:
         raise OptionError("there is no machine to choose from", repair="Name some with -p")
-    asked = list(datatypes or (own_datatype(workload, platforms[0]),))
+    asked = [precision(name) for name in datatypes or (own_precision(workload, platforms[0]),)]
     ready = {name: at_precision(workload, name) for name in asked}
     candidates: list[Candidate] = []
-    needs: dict[tuple[str, int], Need] = {}
+    needs: dict[tuple[Precision, int], Need] = {}
     without: list[str] = []
     for platform in platforms:
         before = len(candidates)
@@ -170,7 +171,7 @@ def advise(
             without.append(platform.key)
     for datatype in asked:
         for batch in batches or (workload.batch,):
-            needs[datatype, batch] = _need(ready[datatype], datatype, batch, wish)
+            needs[datatype, batch] = _need(ready[datatype], datatype.name, batch, wish)
     candidates.sort(
         key=lambda entry: (
             not entry.suits,

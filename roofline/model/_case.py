@@ -12,7 +12,7 @@ from roofline.errors import DatatypeError, OptionError
 from roofline.model._core import Floats, compute_time, memory_time
 from roofline.model._prediction import Bound, LayerPrediction, Prediction
 from roofline.model._requirement import Requirement, io_bytes
-from roofline.precision import COMPUTE_DATATYPES, precision
+from roofline.precision import COMPUTE_DATATYPES, Precision, precision
 from roofline.workload import Layer, Workload
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class Case:
     workload: Workload
     """The network at the precision it runs at."""
     platform: Platform
-    datatype: str
-    """The precision asked for."""
+    precision: Precision
+    """What was asked for."""
     unit: str
     """The peak it runs on."""
     batch: int
@@ -77,19 +77,19 @@ def main_datatype(workload: Workload) -> str | None:
 
 
 def choose_unit(
-    platform: Platform, datatype: str, *, emulate: bool = False
+    platform: Platform, asked: Precision | str, *, emulate: bool = False
 ) -> tuple[str, tuple[str, ...]]:
     """Return the unit a datatype runs on, and notes about it.
 
     Args:
         platform: The machine.
-        datatype: A precision's name: ``int8``, ``w4a8``.
+        asked: A precision, or its name: ``int8``, ``w4a8``.
         emulate: Whether the next wider unit may stand in for one that the machine lacks.
 
     Raises:
         DatatypeError: The machine has no such unit, or none wider.
     """
-    wanted = precision(datatype).peak
+    name, wanted = str(asked), precision(asked).peak
     if platform.has(wanted):
         return wanted, ()
     if not emulate:
@@ -98,7 +98,7 @@ def choose_unit(
             repair="Choose one of them with -d, or let --emulate run on the next wider one",
         )
     unit = platform.emulating(wanted)
-    return unit, (f"{datatype} is emulated: it runs on the {unit} unit of {platform.key}",)
+    return unit, (f"{name} is emulated: it runs on the {unit} unit of {platform.key}",)
 
 
 def layer_units(
@@ -149,7 +149,7 @@ def conclude(
     return Prediction(
         network=case.workload.name,
         platform=case.platform.key,
-        datatype=case.datatype,
+        datatype=case.precision.name,
         unit=case.unit,
         batch=case.batch,
         variant=case.workload.variant,

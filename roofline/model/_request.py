@@ -10,7 +10,7 @@ from roofline.model._case import Case, check_batch, choose_unit, main_datatype
 from roofline.model._prediction import Prediction
 from roofline.model._registry import Model, models
 from roofline.model._requirement import OPERATIONS, TRAFFIC, WEIGHTS_READ, known
-from roofline.precision import spelled
+from roofline.precision import Precision, precision
 from roofline.spec import Platform
 from roofline.workload import Workload
 
@@ -18,7 +18,7 @@ from roofline.workload import Workload
 class Choices(TypedDict, total=False):
     """What can be chosen about a prediction; what is left out is the model's default."""
 
-    datatype: str | None
+    datatype: Precision | str | None
     """The precision it runs at; None is the workload's own. Layers that a mixed-precision graph computes in another
     datatype run on that unit where the machine has it and the model looks at layers."""
     batch: int | None
@@ -46,7 +46,8 @@ def run(model: Model, workload: Workload, platform: Platform, choices: Choices) 
     known(traffic, TRAFFIC, "traffic assumption", "--traffic")
     known(operations, OPERATIONS, "choice of operations", "--operations")
     known(reads, WEIGHTS_READ, "choice of weight reads", "--weights-read")
-    asked = choices.get("datatype") or own_datatype(workload, platform)
+    named = choices.get("datatype")
+    asked = own_precision(workload, platform) if named is None else precision(named)
     unit, notes = choose_unit(platform, asked, emulate=choices.get("emulate", False))
     batch = choices.get("batch")
     items = check_batch(workload.batch if batch is None else batch)
@@ -55,17 +56,19 @@ def run(model: Model, workload: Workload, platform: Platform, choices: Choices) 
     )
 
 
-def own_datatype(workload: Workload, platform: Platform) -> str:
+def own_precision(workload: Workload, platform: Platform) -> Precision:
     """Return the precision a workload runs at when nothing is asked: its own, else the machine's only one.
 
     Raises:
         DatatypeError: The workload names none, and the machine has several.
     """
-    own = workload.precision or main_datatype(workload)
+    if workload.precision is not None:
+        return workload.precision
+    own = main_datatype(workload)
     if own is not None:
-        return own
+        return precision(own)
     if len(platform.datatypes) == 1:
-        return platform.datatypes[0]
+        return precision(platform.datatypes[0])
     raise DatatypeError(
         f"{workload.name} names no datatype of its own, and {platform.key} has several: "
         f"{', '.join(platform.datatypes)}",
@@ -73,19 +76,20 @@ def own_datatype(workload: Workload, platform: Platform) -> str:
     )
 
 
-def at_precision(workload: Workload, datatype: str) -> Workload:
+def at_precision(workload: Workload, asked: Precision | str) -> Workload:
     """Return the workload with the bytes of a precision; one that is at it already is returned as it is."""
+    wanted = precision(asked)
     own = {layer.datatype for layer in workload.layers if layer.cost.macs}
-    if datatype == workload.precision or (workload.precision is None and own == {datatype}):
+    if wanted == workload.precision or (workload.precision is None and own == {wanted.name}):
         return workload
-    return workload.under(precision=datatype)
+    return workload.under(precision=wanted)
 
 
 def predict(
     workload: Workload,
     platform: Platform,
     *,
-    datatype: str | None = None,
+    datatype: Precision | str | None = None,
     batch: int | None = None,
     model: str = "equation1",
     traffic: str | None = None,
@@ -115,12 +119,13 @@ def predict(
     """
     check_kind(workload, Workload, "workload", "Load it: rl.load('resnet50')")
     check_kind(platform, Platform, "platform", "Find it: rl.platform('h100-sxm')")
-    for name, value in (("datatype", datatype), ("traffic", traffic), ("operations", operations)):
+    if datatype is not None:
+        check_kind(datatype, (str, Precision), "datatype", "Give its name: 'int8'")
+    for name, value in (("traffic", traffic), ("operations", operations)):
         check_name(value, name)
     check_items(batch)
-    datatype = None if datatype is None else spelled(datatype)
     entry = models.get(model)
-    asked = datatype or own_datatype(workload, platform)
+    asked = own_precision(workload, platform) if datatype is None else precision(datatype)
     # The machine is asked before the workload is changed, so that a missing unit is reported first.
     choose_unit(platform, asked, emulate=emulate)
     ready = workload if datatype is None else at_precision(workload, asked)

@@ -59,7 +59,7 @@ def test_bytes_are_linear_in_bits(
     )
     assert changed.peak_activation_bytes == mlp.peak_activation_bytes * activation_bits // 32
     assert (changed.macs, changed.parameters) == (mlp.macs, mlp.parameters)
-    assert changed.precision == name
+    assert changed.precision.name == name
 
 
 def test_the_weights_alone_give_the_paper_intensity(mlp: Workload) -> None:
@@ -85,7 +85,7 @@ def test_the_ends_can_stay_wide(mlp: Workload) -> None:
     assert {layer.name: layer.datatype for layer in wide.layers if layer.cost.macs} == {
         "fc1": "int8", "fc2": "int4", "fc3": "int4", "fc4": "fp16",
     }  # fmt: skip
-    assert wide.precision == "int4"
+    assert wide.precision.name == "int4"
     assert "first=int8" in wide.variant
 
 

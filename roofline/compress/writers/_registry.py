@@ -78,11 +78,11 @@ def quantized(
         )
     model = inlined(model)
     wide = {*given.wide, *kept_layers(model, request)}
-    name = request.datatype
-    if name is None:
+    if request.datatype is None:
         raise CompressionError(
             "no datatype for the network is given", repair="Add one, such as -d int8"
         )
+    name = request.datatype.name
     if name == "fp32" and not wide:
         return model
     if name not in writers:
@@ -115,10 +115,10 @@ def kept_layers(model: onnx.ModelProto, request: Quantization) -> set[str]:
 
     layers = list(dict.fromkeys(multiplying_weights(model).values()))
     found: set[str] = set()
-    for where, name in (*request.wide.items(), *request.layers.items()):
-        if name != "fp32":
+    for where, asked in (*request.wide.items(), *request.layers.items()):
+        if asked.name != "fp32":
             raise CompressionError(
-                f"a written file can keep layers at fp32, not at {name}",
+                f"a written file can keep layers at fp32, not at {asked}",
                 repair=f"Write {where}=fp32, or count without -o",
             )
         if where in ENDS and where in request.wide:

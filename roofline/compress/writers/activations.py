@@ -22,7 +22,6 @@ from roofline.compress.writers.half_float import drop_stored, prepend, retyped
 from roofline.compress.writers.int8 import calibration_inputs
 from roofline.compress.writers.weight_only import OPSETS, at_opset, write_weight_only
 from roofline.errors import CompressionError, MissingPackageError
-from roofline.precision import precision
 
 if TYPE_CHECKING:
     import onnx
@@ -136,17 +135,17 @@ def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
     return _inserted(written, entries, nodes)
 
 
-def _writer(name: str) -> Writer:
-    asked = precision(name)
-
+def _writer(weight_bits: int, activation_bits: int) -> Writer:
     def write(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
-        return write_integers(model, asked.weight_bits, asked.activation_bits, options)
+        return write_integers(model, weight_bits, activation_bits, options)
 
     return write
 
 
-for _name in ("int4", "int2", "w4a8", "w2a8", "w4a4", "w2a4", "w2a2"):
-    writers.add(_name, _writer(_name))
+for _name, _bits in {
+    "int4": (4, 4), "int2": (2, 2), "w4a8": (4, 8), "w2a8": (2, 8), "w4a4": (4, 4), "w2a4": (2, 4), "w2a2": (2, 2),
+}.items():  # fmt: skip
+    writers.add(_name, _writer(*_bits))
 writers.add("fp8", write_fp8)
 
 

@@ -17,7 +17,7 @@ from roofline.compress.sparsity import Sparsity, count_zeros, multiplying_weight
 from roofline.compress.tensors import inlined, stored_tensors
 from roofline.compress.writers._registry import WriteOptions, kept_layers, quantized
 from roofline.errors import CompressionError
-from roofline.precision import DATATYPES, packed_bytes, precision
+from roofline.precision import DATATYPES, packed_bytes
 from roofline.workload import Workload
 
 if TYPE_CHECKING:
@@ -110,11 +110,15 @@ def compress(
         options = replace(request.options, binding=binding)
         written = quantized(written, request.quantization, options)
     counted = Workload.from_onnx(written, name=name, **binding)
-    told = None
-    if request.quantization is not None and request.quantization.datatype:
+    told, asked = None, None
+    if request.quantization is not None and request.quantization.datatype is not None:
+        asked = request.quantization.datatype
         before = dense if wide is model else Workload.from_onnx(wide, name=name, **binding)
-        told = _narrowing(before, counted, wide, written, request.quantization)
-    asked = None if request.quantization is None else request.quantization.datatype
+        told = narrowing(
+            before, counted, asked.weight_bits,
+            asked=kept_layers(inlined(wide), request.quantization), scales=_scales(written),
+            outermost={layer_name(node) for node in written.graph.node},
+        )  # fmt: skip
     ternary = asked is not None and asked.name == "ternary"
     if sparse is written or ternary:
         counted = with_stored_zeros(counted, written)
@@ -140,20 +144,6 @@ def _scales(model: onnx.ModelProto) -> set[str]:
         if node.op_type in {"QuantizeLinear", "DequantizeLinear"}
         for name in node.input[1:]
     }
-
-
-def _narrowing(
-    before: Workload,
-    after: Workload,
-    wide: onnx.ModelProto,
-    written: onnx.ModelProto,
-    request: Quantization,
-) -> Narrowing:
-    return narrowing(
-        before, after, precision(request.datatype or "").weight_bits,
-        asked=kept_layers(inlined(wide), request), scales=_scales(written),
-        outermost={layer_name(node) for node in written.graph.node},
-    )  # fmt: skip
 
 
 def serialized(model: onnx.ModelProto) -> bytes:

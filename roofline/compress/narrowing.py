@@ -9,6 +9,7 @@ from roofline.compress.recount import multiplies
 from roofline.compress.sparsity import WEIGHT_OPERANDS
 from roofline.layer import Layer
 from roofline.node import Tensor
+from roofline.precision import Bits
 from roofline.workload import Workload
 
 ASKED = "it is to keep its datatype"
@@ -51,7 +52,7 @@ class Narrowing:
 def narrowing(
     before: Workload,
     after: Workload,
-    bits: int,
+    bits: Bits,
     *,
     asked: Collection[str] = (),
     scales: Collection[str] = (),

@@ -20,6 +20,7 @@ from roofline.spec import (
     platform_files,
     platform_keys,
 )
+from roofline.spec.folders import packaged_folders
 from roofline.spec.machine import WIDER
 from roofline.spec.reading import parse
 from roofline.spec.writing import as_yaml
@@ -304,6 +305,7 @@ class TestFinding:
         assert platform("acme-one").peak("fp16") == 0.5e12
         assert "acme-one" in platform_keys()
         entry.write_text("[roofline.platforms]\nacme = acme_bards\n")
+        packaged_folders.cache_clear()
         with pytest.raises(PlatformError, match="names 'acme_bards', which is no package"):
             platform("ncs")
 

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 
 from roofline.spec.folders import platform_files, platform_folders
@@ -24,11 +25,15 @@ class Alias:
     """How many of them: published runs on two sockets name a processor once."""
 
 
-@cache
 def aliases() -> Mapping[str, Alias]:
     """Return every other name, in lower case, with what it means; an earlier folder's table comes first."""
+    return _read(tuple(platform_folders()))
+
+
+@cache
+def _read(folders: tuple[Path, ...]) -> Mapping[str, Alias]:
     found: dict[str, Alias] = {}
-    for folder in platform_folders():
+    for folder in folders:
         path = folder / FILE
         if path.is_file():
             with path.open(encoding="utf-8", newline="") as file:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from roofline.arguments import check_kind
 from roofline.errors import PlatformError, did_you_mean
-from roofline.spec.aliases import canonical
+from roofline.spec.aliases import aliases
 from roofline.spec.folders import platform_files
 from roofline.spec.loading import load
 from roofline.spec.machine import Platform, in_mode
@@ -31,8 +31,10 @@ def platform(name: str) -> Platform:
         3350000000000.0
     """
     check_kind(name, (str, Path), "name", "Give a key such as 'h100-sxm', or the path of a file")
-    alias = canonical(str(name))
-    name = str(name) if alias is None else alias.platform
+    name = str(name)
+    alias = aliases().get(name.strip().lower())
+    if alias is not None and name.partition(":")[0] not in platform_files():
+        name = alias.platform
     path, mode = _as_file(name)
     if path is not None:
         return in_mode(load(path), mode)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -35,9 +37,15 @@ def platform_folders() -> list[Path]:
                     repair="Correct the variable",
                 )
             folders.append(folder)
+    return [*folders, *packaged_folders(tuple(sys.path))]
+
+
+@cache
+def packaged_folders(_search_path: tuple[str, ...]) -> tuple[Path, ...]:
+    """Return the folders of installed packages; reading every package's metadata for each machine takes seconds."""
     points = sorted(entry_points(group=ENTRY_POINTS), key=lambda found: found.name)
     packages = [*(point.value for point in points), "roofline.platforms"]
-    return [*folders, *map(_package_folder, packages)]
+    return tuple(map(_package_folder, packages))
 
 
 def platform_files() -> Mapping[str, Path]:
@@ -46,9 +54,15 @@ def platform_files() -> Mapping[str, Path]:
     A folder named in the environment comes before an installed package's, and that before the shipped files, so that
     a user can correct a shipped machine.
     """
+    folders = platform_folders()
+    return _files(tuple((folder, folder.stat().st_mtime_ns) for folder in folders))
+
+
+@cache
+def _files(folders: tuple[tuple[Path, int], ...]) -> Mapping[str, Path]:
     files: dict[str, Path] = {}
-    for folder in platform_folders():
-        for path in sorted(folder.glob("*.yaml")):
+    for folder, _modified in folders:
+        for path in folder.glob("*.yaml"):
             files.setdefault(path.stem, path)
     return MappingProxyType(dict(sorted(files.items())))
 

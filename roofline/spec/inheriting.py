@@ -8,12 +8,14 @@ sources that no number uses are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 from roofline.errors import PlatformError, did_you_mean
 from roofline.spec.folders import FAMILIES, platform_folders
 from roofline.spec.reading import Document, parse, read_text
+from roofline.spec.schema import KEY_PATTERN, KEY_REPAIR
 
 MAX_GENERATIONS = 4
 """The longest chain of files that extend one another."""
@@ -45,9 +47,11 @@ def _with_bases(
             f"{name}: extends: more than {MAX_GENERATIONS} files extend one another",
             repair="Let the file extend a family that extends nothing",
         )
+    if KEY_PATTERN.fullmatch(base) is None:
+        raise PlatformError(f"{name}: extends: {base[:60]!r} is not a key", repair=KEY_REPAIR)
     path = _file_of(base, name, folder)
     below = _with_bases(
-        parse(read_text(path), str(path)).content, str(path), path.parent, generations - 1
+        _content(path, path.stat().st_mtime_ns), str(path), path.parent, generations - 1
     )
     merged = _merged(below, content)
     if isinstance(merged.get("sources"), dict):
@@ -61,18 +65,26 @@ def _with_bases(
 def _file_of(base: str, name: str, folder: Path | None) -> Path:
     """Return the file of what is extended: beside the file first, a family before a machine."""
     folders = [*([folder, folder.parent] if folder is not None else []), *platform_folders()]
+    for place in folders:
+        for path in (place / FAMILIES / f"{base}.yaml", place / f"{base}.yaml"):
+            if path.is_file() and str(path) != name:
+                return path
     known: dict[str, Path] = {}
     for place in folders:
         for path in (*sorted((place / FAMILIES).glob("*.yaml")), *sorted(place.glob("*.yaml"))):
             if str(path) != name:
                 known.setdefault(path.stem, path)
-    if base not in known:
-        raise PlatformError(
-            f"{name}: extends: no family or machine is named {base[:60]!r}",
-            repair=did_you_mean(base, known)
-            or f"Write {FAMILIES}/{base[:60]}.yaml, or leave extends out",
-        )
-    return known[base]
+    raise PlatformError(
+        f"{name}: extends: no family or machine is named {base[:60]!r}",
+        repair=did_you_mean(base, known)
+        or f"Write {FAMILIES}/{base[:60]}.yaml, or leave extends out",
+    )
+
+
+@cache
+def _content(path: Path, _modified: int) -> dict[str, Any]:
+    """Return what a family says; its many members read it once."""
+    return parse(read_text(path), str(path)).content
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ import importlib
 import importlib.util
 import math
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -93,6 +95,8 @@ def _root(  # pyright: ignore[reportUnusedFunction]
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 a check failed, 2 bad input (one line on standard error)."""
+    _open_streams()
+    _clean_up_when_ended()
     try:
         result = typer.main.get_command(app).main(
             arguments, prog_name="roofline", standalone_mode=False
@@ -127,6 +131,31 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(one_line(message, 300), 2)
     else:
         sys.exit(result if isinstance(result, int) else 0)
+
+
+def _open_streams() -> None:
+    """Give what was started with closed streams others that lead nowhere: no store must be opened in their place."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _clean_up_when_ended() -> None:
+    """Let the signals that end a program end it as an error would: temporary folders go, what is recorded stays."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def stop(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Under nohup the hang-up is ignored, and stays so.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, stop)
 
 
 def _source() -> str:

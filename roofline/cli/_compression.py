@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roofline.errors import OptionError
+from roofline.temporary import temporary_folder
 
 if TYPE_CHECKING:
     import onnx
@@ -150,7 +150,7 @@ def written(
     from roofline.compress.compressing import serialized
 
     asked = request(keep_channels, sparsity, sparse_format, datatype)
-    with tempfile.TemporaryDirectory(prefix="roofline-") as folder:
+    with temporary_folder() as folder:
         made: list[tuple[str, Compression]] = []
         for place, model in enumerate(models):
             name, whole = with_weights(model, 0)

@@ -21,7 +21,17 @@ PACKAGES = {
 # Lower may never import higher. A part is a module or a package; parts on one line may import each other.
 LAYERS = (
     ("errors",),
-    ("registry", "units", "cost", "precision", "reading", "arguments", "writing", "child"),
+    (
+        "registry",
+        "units",
+        "cost",
+        "precision",
+        "reading",
+        "arguments",
+        "writing",
+        "child",
+        "temporary",
+    ),
     ("node",),
     ("ops", "spec", "platforms"),
     ("layer",),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from roofline.node import Array
+from roofline.temporary import temporary_folder
 from roofline.validate.measuring.backend import (
     Arrays,
     Artifact,
@@ -117,7 +117,7 @@ def _executed(model: Path, threads: int) -> Executed:
     """Return what the products are computed in, read from the graph as the runtime has rewritten it."""
     onnx: Any = importlib.import_module("onnx")
     whole = onnx.load(model, load_external_data=False)
-    with tempfile.TemporaryDirectory(prefix="roofline-") as folder:
+    with temporary_folder() as folder:
         rewritten = Path(folder) / "model.onnx"
         # Weights beside the graph: neither file need hold more than a protobuf may.
         _session(model, threads, optimize=True, keep=rewritten)

@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from roofline.child import start_python
+from roofline.temporary import temporary_folder
 from roofline.validate.measuring.environment import memory_bytes
 from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.plain import from_plain
@@ -69,14 +69,13 @@ def run_step(
     limit = memory_limit_bytes or int(memory_bytes() * _MEMORY_SHARE)
     start = time.monotonic()
     steps = [str(request["action"])]
-    with tempfile.TemporaryDirectory(prefix="roofline-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         with (folder / "log").open("wb") as log:
             process = start_python(
                 "-m",
                 "roofline.validate.measuring.worker",
-                name,
+                str(folder),
                 str(os.getpid()),
                 variables={"PYTHONUNBUFFERED": "1", **environment},
                 stdin=subprocess.DEVNULL,

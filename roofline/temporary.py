@@ -1,0 +1,64 @@
+"""Temporary folders that outlive no run: what a killed process leaves, a later one removes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+_NAME = re.compile(r"roofline-(\d+)-.+")
+
+
+@contextmanager
+def temporary_folder() -> Generator[Path]:
+    """Make a folder, and remove it in the end, with those that dead processes left.
+
+    It is locked while it is used: a process id alone says little where containers share the folder for temporary files.
+    """
+    _remove_dead()
+    path = Path(tempfile.mkdtemp(prefix=f"roofline-{os.getpid()}-"))
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks: the process id must do
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(handle)
+
+
+def _remove_dead() -> None:
+    for path in Path(tempfile.gettempdir()).glob("roofline-*-*"):
+        named = _NAME.fullmatch(path.name)
+        with contextlib.suppress(OSError):
+            if named is None or path.is_symlink() or path.stat().st_uid != os.getuid():
+                continue
+            if not _alive(int(named[1])) and _unlocked(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _unlocked(path: Path) -> bool:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from roofline.compress.recount import multiplies
+from roofline.compress.recount import distinct_weight_bytes, multiplies
 from roofline.compress.sparsity import WEIGHT_OPERANDS
 from roofline.layer import Layer
 from roofline.node import Tensor
@@ -17,6 +17,7 @@ NARROW = "already as narrow as that"
 LOOKED_UP = "looked up, not multiplied"
 BESIDE = "biases, scales and statistics keep their datatype"
 INSIDE = "inside the body of another call, which no writer changes"
+UNREAD = "read by no call that runs"
 UNKNOWN = "made in a way that no writer follows"
 
 
@@ -90,8 +91,21 @@ def narrowing(
             new = tensor.name in scales or (tensor.elements == 1 and tensor.name not in names)
             if tensor.dtype is not None and tensor.dtype.bits > bits and not new:
                 keep(layer, tensor, _reason(layer, tensor, asked, outermost))
-    left = sum(entry.bytes for entry in kept.values())
-    return Narrowing(before.weight_bytes, max(0, before.weight_bytes - left), tuple(kept.values()))
+    unread = before.weight_bytes - distinct_weight_bytes(before.layers)
+    entries = list(kept.values())
+    # The layers that run do not show these; a narrower datatype would at least have halved them.
+    if unread > 0 and 4 * _unread(after) > 3 * unread:
+        entries.append(KeptWeights("branches not taken", "", unread, UNREAD))
+    left = sum(entry.bytes for entry in entries)
+    return Narrowing(before.weight_bytes, max(0, before.weight_bytes - left), tuple(entries))
+
+
+def _unread(workload: Workload) -> int:
+    """Return the bytes that no layer reads; single scales, which count as no bytes, aside."""
+    read = {
+        t.name: t.bytes or 0 for layer in workload.layers for t in layer.weights if t.elements != 1
+    }
+    return workload.weight_bytes - sum(read.values())
 
 
 def _reason(

@@ -251,6 +251,27 @@ def test_what_a_subgraph_reads_is_kept(
         assert np.abs(dense - narrow).max() <= 1.5 * WRITTEN[datatype] * np.abs(dense).max()
 
 
+def test_weights_inside_a_subgraph_are_said_to_stay() -> None:
+    """Those of the branch that is counted and those of the other."""
+
+    def with_weights(operator: str) -> onnx.GraphProto:
+        call = N("Conv", ["r", f"{operator}_w"], ["t"], f"{operator}_inside")
+        return helper.make_graph(
+            [call], "body", [], [info("t")], [weight(f"{operator}_w", 8, 8, 1, 1)]
+        )
+
+    told = compress(gated(with_weights), request(datatype=["w8a16"])).narrowing
+    assert told is not None
+    outside = 4 * (8 * 3 * 3 * 3 + 4 * 8)
+    assert (told.weight_bytes, told.narrowed_bytes) == (outside + 2 * 4 * 64, outside)
+    assert {entry.reason for entry in told.kept} == {
+        "inside the body of another call, which no writer changes", "read by no call that runs",
+    }  # fmt: skip
+    half = compress(gated(with_weights), request(datatype=["fp16"])).narrowing
+    assert half is not None
+    assert half.narrowed_bytes == half.weight_bytes
+
+
 def test_channels_that_only_a_subgraph_reads_are_refused_or_right() -> None:
     with pytest.raises(CompressionError, match="channels of conv reach If choice"):
         compress(gated(), request(keep_channels=["0.5"]))

@@ -17,14 +17,8 @@ from roofline.child import start_python
 from roofline.validate.accuracy.evaluation import Accuracy
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.executed import Executed
-from roofline.validate.records.record import (
-    Check,
-    Environment,
-    Job,
-    Measurement,
-    Protocol,
-    Status,
-)
+from roofline.validate.records.record import Check, Environment, Measurement, Status
+from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.store import Store, reading
 
 NETWORKS = ("mlp", "cnv", "resnet18_cifar10", "mobilenet_v1", "resnet50", "vgg16", "bert_base")
@@ -60,7 +54,7 @@ def records(count: int) -> Iterator[Measurement]:
     for number in range(count):
         network = NETWORKS[number % len(NETWORKS)]
         middle = chance.uniform(1e-4, 1e-1)
-        job = Job(
+        job = RunRequest(
             network,
             "onnxruntime",
             f"{number % 50:064x}",

@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from roofline.chart import charts, save
 from roofline.chart._registry import Options as ChartOptions
 from roofline.cli._output import as_csv
 from roofline.validate.backends.tvm import SHIPPED_TILES
-from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.measuring.measure import measure
 from roofline.validate.measuring.runnable_model import cache_folder
 from roofline.validate.records.flag import FlagKind
-from roofline.validate.records.record import Measurement, Protocol
+from roofline.validate.records.record import Measurement
+from roofline.validate.records.request import Protocol, RunRequest
 from roofline.writing import write_whole
 
 NETWORKS = ("resnet50", "mobilenet_v1")
@@ -41,11 +43,12 @@ def points(network: str, known: Sequence[Point], given: argparse.Namespace) -> S
     protocol = Protocol(sampling_s=given.sampling_s, time_limit_s=600.0)
 
     def run(backend: str, **how: Any) -> Measurement:
-        options = Options(
+        options = RunRequest(
+            "",
             threads=given.threads, protocol=protocol, trials=given.trials,
-            backend_options={SHIPPED_TILES: False} if backend == "tvm" else {}, **how,
+            options={SHIPPED_TILES: False} if backend == "tvm" else {}, **how,
         )  # fmt: skip
-        return measure(network, backend=backend, options=options, folder=folder)
+        return measure(replace(options, network=network, backend=backend), folder=folder)
 
     made = list(known)
     for step in STEPS_S[len(made) : given.points]:

@@ -23,11 +23,12 @@ from pathlib import Path
 import roofline
 from roofline.validate.calibration.calibrate import mode_name
 from roofline.validate.measuring.compressed_model import write
-from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.measuring.measure import measure
 from roofline.validate.measuring.runnable_model import cache_folder
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.flag import FlagKind
-from roofline.validate.records.record import Measurement, Protocol
+from roofline.validate.records.record import Measurement
+from roofline.validate.records.request import Protocol, RunRequest
 from roofline.writing import write_whole
 
 NETWORKS = ("mlp", "cnv", "mobilenet_v1", "resnet50")
@@ -62,13 +63,13 @@ def timed(network: str, contestants: Sequence[Contestant], given: argparse.Names
     if not compression.nothing:
         model = str(write(network, compression, cache_folder()))
     protocol = Protocol(sampling_s=given.sampling_s, time_limit_s=600.0)
-    base = Options(
-        threads=given.threads, trials=given.trials, compression=compression, protocol=protocol
+    base = RunRequest(
+        "", threads=given.threads, trials=given.trials, compression=compression, protocol=protocol
     )
 
-    def run(one: Contestant, options: Options) -> Measurement:
+    def run(one: Contestant, options: RunRequest) -> Measurement:
         asked = replace(options, tuning=one.tuning, algorithm=one.algorithm)
-        return measure(model, backend=one.backend, options=asked)
+        return measure(replace(asked, network=model, backend=one.backend))
 
     runs: dict[str, list[Measurement]] = {}
     for one in contestants:

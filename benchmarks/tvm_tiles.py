@@ -13,15 +13,16 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from roofline.validate.backends.tvm import SHIPPED_TILES
 from roofline.validate.measuring.compressed_model import write
-from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.measuring.measure import measure
 from roofline.validate.measuring.runnable_model import cache_folder
 from roofline.validate.records.compression import Compression
-from roofline.validate.records.record import Protocol
+from roofline.validate.records.request import Protocol, RunRequest
 from roofline.writing import write_whole
 
 TILES = Path(__file__).parents[1] / "validate/tvm/blocked/tiles_by_processor"
@@ -31,11 +32,12 @@ def seek(network: str, datatype: str, folder: Path) -> None:
     """Tune a network with no tile known but those of this folder."""
     compression = Compression(datatypes=(datatype,) if datatype else ())
     model = network if compression.nothing else str(write(network, compression, cache_folder()))
-    options = Options(
-        tuning="tuned", trials=1, compression=compression, backend_options={SHIPPED_TILES: False},
+    options = RunRequest(
+        "",
+        tuning="tuned", trials=1, compression=compression, options={SHIPPED_TILES: False},
         protocol=Protocol(runs=3, sampling_s=0.0),
     )  # fmt: skip
-    record = measure(model, backend="tvm", options=options, folder=folder)
+    record = measure(replace(options, network=model, backend="tvm"), folder=folder)
     if not record.ok:
         raise SystemExit(f"{network}: {record.reason}")
     took = f"{record.tune_s or 0:.0f} s, {len(record.untuned_kernels)} kernels untuned"

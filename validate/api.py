@@ -13,9 +13,9 @@ from roofline.model import Prediction
 from roofline.spec import Platform
 from roofline.validate.analysis.compare import Comparison
 from roofline.validate.analysis.compare import compare as _compared
-from roofline.validate.measuring.measure import Options
 from roofline.validate.measuring.measure import measure as _measured
-from roofline.validate.records.record import Measurement, Protocol
+from roofline.validate.records.record import Measurement
+from roofline.validate.records.request import PROTOCOL, Protocol, RunRequest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,9 +57,9 @@ def measure(
     dims: Mapping[str, int] | None = None,
     tuning: str = "",
     threads: int = 0,
-    runs: int = 150,
-    sampling_s: float = 60.0,
-    time_limit_s: float = 900.0,
+    runs: int = PROTOCOL.runs,
+    sampling_s: float = PROTOCOL.sampling_s,
+    time_limit_s: float = PROTOCOL.time_limit_s,
 ) -> Measurement:
     """Run a model on this machine, in a process of its own, and return the record of it.
 
@@ -87,15 +87,16 @@ def measure(
     check_kind(model, (str, PathLike), "model", "Give a path, or the name of a shipped network")
     check_items(batch)
     check_kind(threads, int, "threads", "Give a whole number; 0 is every core")
-    options = Options(
+    request = RunRequest(
+        str(model),
+        backend,
         tuning=tuning,
         threads=threads,
-        batch=batch,
+        batch=batch or 0,
         dims=dict(dims or {}),
-        machine=machine.key if isinstance(machine, Platform) else machine,
         protocol=Protocol(runs=runs, sampling_s=sampling_s, time_limit_s=time_limit_s),
     )
-    return _measured(str(model), backend=backend, options=options)
+    return _measured(request, machine=machine.key if isinstance(machine, Platform) else machine)
 
 
 def compare(

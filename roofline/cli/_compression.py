@@ -144,7 +144,8 @@ def written(
     from roofline.validate.records.compression import Compression, compression_of
 
     if not (keep_channels or sparsity or datatype):
-        yield [(model, Compression()) for model in models]
+        # The model may hold zeros of its own, which a runtime can skip.
+        yield [(model, Compression(sparse_format=sparse_format)) for model in models]
         return
     from roofline.compress import compress
     from roofline.compress.compressing import serialized

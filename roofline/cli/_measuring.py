@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofline.errors import OptionError
+from roofline.validate.records.request import Protocol
 
 if TYPE_CHECKING:
-    from roofline.validate.measuring.measure import Options
     from roofline.validate.records.record import Measurement
+    from roofline.validate.records.request import RunRequest
 
 BackendsOption = Annotated[
     list[str] | None,
@@ -77,46 +78,13 @@ TrackerOption = Annotated[
 ]
 
 
-def make_options(
-    *,
-    tuning: str,
-    trials: int,
-    budget_s: float,
-    threads: int,
-    batch: int | None,
-    dims: dict[str, int],
-    runs: int,
-    sampling_s: float,
-    time_limit: float,
-    memory_limit_gb: float,
-    fresh: bool,
-    algorithm: str = "default",
-    machine: str = "",
-    target: str = "local",
-    backend_options: dict[str, str] | None = None,
-) -> Options:
-    """Return the options of a measurement from those of the command line."""
-    from roofline.validate.measuring.measure import Options
-    from roofline.validate.records.record import Protocol
-
-    return Options(
-        tuning=tuning,
-        trials=trials,
-        tuning_budget_s=budget_s,
-        threads=threads,
-        batch=batch,
-        dims=dims,
-        machine=machine,
-        target=target,
-        backend_options=backend_options or {},
-        fresh=fresh,
-        algorithm=algorithm,
-        protocol=Protocol(
-            runs=runs,
-            sampling_s=sampling_s,
-            time_limit_s=time_limit,
-            memory_limit_bytes=round(memory_limit_gb * 1e9),
-        ),
+def make_protocol(
+    runs: int, sampling_s: float, time_limit: float, memory_limit_gb: float
+) -> Protocol:
+    """Return how runs are timed from the options of the command line."""
+    memory = round(memory_limit_gb * 1e9)
+    return Protocol(
+        runs=runs, sampling_s=sampling_s, time_limit_s=time_limit, memory_limit_bytes=memory
     )
 
 
@@ -144,10 +112,8 @@ def at_board(tracker: str, key: str, target: str = "") -> None:
     use_tracker(found)
 
 
-def for_backend(
-    options: Options, backend: str, sparse_format: str = "dense", *, per_layer: bool = False
-) -> Options:
-    """Return the options with a tuning that this backend knows, when the other one asked for has none.
+def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
+    """Return a request with a tuning that its backend knows, when the other one asked for has none.
 
     A sparse format for which the backend has kernels is asked of it; others only decide what is predicted.
     Times of single kernels are asked of backends that can give them.
@@ -160,20 +126,18 @@ def for_backend(
 
     from roofline.validate.measuring.backend import backends
 
-    chosen = backends.get(backend)
-    if sparse_format in getattr(chosen, "sparse_formats", ()):
-        wanted = {**options.backend_options, "sparse_format": sparse_format}
-        options = replace(options, backend_options=wanted)
-    if per_layer and getattr(chosen, "times_kernels", False):
-        wanted = {**options.backend_options, "per_layer": True}
-        options = replace(options, backend_options=wanted)
-    tunings = chosen.tunings
-    if options.tuning and options.tuning not in tunings:
-        if tunings == ("none",):
-            return replace(options, tuning="")
-        known = " or ".join(tunings)
-        raise OptionError(f"--tuning {options.tuning} is not known", repair=f"Use {known}")
-    return options
+    able = backends.get(request.backend).capabilities
+    form = request.compression.sparse_format
+    if form in able.sparse_formats:
+        request = replace(request, options={**request.options, "sparse_format": form})
+    if per_layer and able.times_kernels:
+        request = replace(request, options={**request.options, "per_layer": True})
+    if request.tuning and request.tuning not in able.tunings:
+        if able.tunings == ("none",):
+            return replace(request, tuning="")
+        known = " or ".join(able.tunings)
+        raise OptionError(f"--tuning {request.tuning} is not known", repair=f"Use {known}")
+    return request
 
 
 def cells(run: Measurement) -> dict[str, Any]:

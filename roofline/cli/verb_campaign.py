@@ -22,9 +22,10 @@ from roofline.cli._output import (
 from roofline.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
-    from roofline.validate.campaigns.grid import Campaign, Point
+    from roofline.validate.campaigns.grid import Campaign
     from roofline.validate.campaigns.runner import State, Task
     from roofline.validate.records.record import Measurement
+    from roofline.validate.records.request import RunRequest
     from roofline.validate.records.store import Store
     from roofline.validate.tvm.boards.tracker import Tracker
 
@@ -287,8 +288,10 @@ def _line(task: Task, record: Measurement) -> str:
 
 
 def _planned(campaign: Campaign, before: State, tasks: Sequence[Task], form: Format) -> str:
+    from roofline.validate.campaigns.grid import point_row
+
     rows = [
-        {**task.point.record(), "round": task.round, "attempt": task.attempt} for task in tasks
+        {**point_row(task.point), "round": task.round, "attempt": task.attempt} for task in tasks
     ]
     hours = _hours(before, tasks)
     same = campaign.combinations - campaign.excluded - len(campaign.points)
@@ -313,6 +316,8 @@ def _planned(campaign: Campaign, before: State, tasks: Sequence[Task], form: For
 
 
 def _summary(found: State, form: Format) -> str:
+    from roofline.validate.campaigns.grid import point_row
+
     campaign = found.campaign
     counts = found.counts()
     rows: list[dict[str, Any]] = []
@@ -321,7 +326,7 @@ def _summary(found: State, form: Format) -> str:
         if record is None:
             continue
         flag = found.disturbed(point, number)
-        rows.append({**point.record(), "round": number, **record.to_row(), "disturbed": flag})
+        rows.append({**point_row(point), "round": number, **record.to_row(), "disturbed": flag})
         if record.reason:
             notes.append(f"{point.title}: {record.status.value}: {record.reason}")
         elif flag:
@@ -345,13 +350,13 @@ def _summary(found: State, form: Format) -> str:
     )
 
 
-def _cells(point: Point, record: Measurement) -> dict[str, Any]:
+def _cells(point: RunRequest, record: Measurement) -> dict[str, Any]:
     row = cells(record)
     kept = {name: row[name] for name in ("batch", "threads", "fps", "median ms", "status")}
     emulated = " (emulated)" if record.emulated else ""
     return {
         "network": row["network"],
-        "compression": point.compression,
+        "compression": point.compression.label,
         "algorithm": point.algorithm,
         "backend": row["backend"],
         "datatype": f"{record.asked}{emulated}",

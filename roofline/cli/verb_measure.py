@@ -31,7 +31,7 @@ from roofline.cli._measuring import (
     cells,
     for_backend,
     kernel_cells,
-    make_options,
+    make_protocol,
     remarks,
 )
 from roofline.cli._options import BatchOption, DimOption, ModelsArgument, parse_dims
@@ -44,6 +44,7 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
+from roofline.validate.records.request import PROTOCOL, TRIALS, RunRequest
 
 if TYPE_CHECKING:
     from roofline.validate.records.record import Measurement
@@ -58,7 +59,7 @@ def measure(
     backend: BackendsOption = None,
     tuning: TuningOption = "",
     algorithm: AlgorithmOption = "default",
-    trials: TrialsOption = 16,
+    trials: TrialsOption = TRIALS,
     budget_s: BudgetOption = 0.0,
     threads: ThreadsOption = 0,
     batch: BatchOption = None,
@@ -67,9 +68,9 @@ def measure(
     sparsity: SparsityOption = None,
     sparse_format: SparseFormatOption = "dense",
     datatype: DatatypesOption = None,
-    runs: RunsOption = 150,
-    sampling_s: SamplingOption = 60.0,
-    time_limit: TimeLimitOption = 900.0,
+    runs: RunsOption = PROTOCOL.runs,
+    sampling_s: SamplingOption = PROTOCOL.sampling_s,
+    time_limit: TimeLimitOption = PROTOCOL.time_limit_s,
     memory_limit_gb: MemoryLimitOption = 0.0,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Compile and tune again, whatever is kept.")
@@ -97,31 +98,25 @@ def measure(
     from roofline.validate.measuring.measure import measure as run
     from roofline.validate.records.store import Store, default_store
 
-    options = make_options(
-        tuning=tuning,
-        trials=trials,
-        budget_s=budget_s,
-        # How many cores a board has is not known here.
-        threads=threads or (1 if rpc_key else 0),
-        batch=batch,
-        dims=parse_dims(dim),
-        runs=runs,
-        sampling_s=sampling_s,
-        time_limit=time_limit,
-        memory_limit_gb=memory_limit_gb,
-        fresh=fresh,
-        algorithm=algorithm,
-        machine=rpc_key,
-        target=rpc_key or "local",
-        backend_options={"rpc_target": rpc_target} if rpc_target else None,
-    )
-    names = backend or ["tvm"]
     if rpc_key:
         at_board(tracker, rpc_key, rpc_target)
-        names = ["tvm-rpc"]
-    chosen = {
-        name: for_backend(options, name, sparse_format, per_layer=per_layer) for name in names
-    }
+    asked = RunRequest(
+        "",
+        batch=batch or 0,
+        # How many cores a board has is not known here.
+        threads=threads or (1 if rpc_key else 0),
+        dims=parse_dims(dim),
+        tuning=tuning,
+        trials=trials,
+        tuning_budget_s=budget_s,
+        algorithm=algorithm,
+        target=rpc_key or "local",
+        options={"rpc_target": rpc_target} if rpc_target else {},
+        protocol=make_protocol(runs, sampling_s, time_limit, memory_limit_gb),
+    )
+    names = ["tvm-rpc"] if rpc_key else backend or ["tvm"]
+    for name in names:
+        for_backend(replace(asked, backend=name))
     done: list[Measurement] = []
     flags = (keep_channels, sparsity, sparse_format, datatype)
     with (
@@ -129,10 +124,11 @@ def measure(
         Store(store or default_store()) as kept,
     ):
         for shown, (model, compression) in zip(models, variants, strict=True):
-            for name, asked in chosen.items():
+            for name in names:
+                one = replace(asked, network=model, backend=name, compression=compression)
                 with progress(f"{shown} on {name}") as report:
-                    compressed = replace(asked, compression=compression)
-                    record = run(model, backend=name, options=compressed, report=report)
+                    request = for_backend(one, per_layer=per_layer)
+                    record = run(request, machine=rpc_key, fresh=fresh, report=report)
                 kept.add(record)
                 done.append(record)
     emit(_written(done, form), output)

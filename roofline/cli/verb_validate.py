@@ -31,7 +31,7 @@ from roofline.cli._measuring import (
     TuningOption,
     datatype_cell,
     for_backend,
-    make_options,
+    make_protocol,
     remarks,
 )
 from roofline.cli._options import BatchOption, DimOption, ModelsArgument, load_model, parse_dims
@@ -47,6 +47,7 @@ from roofline.cli._output import (
     writable,
 )
 from roofline.errors import OptionError
+from roofline.validate.records.request import PROTOCOL, TRIALS, RunRequest
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -76,7 +77,7 @@ def validate(
     backend: BackendsOption = None,
     tuning: TuningOption = "",
     algorithm: AlgorithmOption = "default",
-    trials: TrialsOption = 16,
+    trials: TrialsOption = TRIALS,
     budget_s: BudgetOption = 0.0,
     threads: ThreadsOption = 0,
     batch: BatchOption = None,
@@ -85,9 +86,9 @@ def validate(
     sparsity: SparsityOption = None,
     sparse_format: SparseFormatOption = "dense",
     datatype: DatatypesOption = None,
-    runs: RunsOption = 150,
-    sampling_s: SamplingOption = 60.0,
-    time_limit: TimeLimitOption = 900.0,
+    runs: RunsOption = PROTOCOL.runs,
+    sampling_s: SamplingOption = PROTOCOL.sampling_s,
+    time_limit: TimeLimitOption = PROTOCOL.time_limit_s,
     memory_limit_gb: MemoryLimitOption = 0.0,
     chart: Annotated[
         Path | None,
@@ -119,25 +120,20 @@ def validate(
     from roofline.validate.records.store import Store, default_store
 
     machine = this_machine(platform, threads)
-    options = make_options(
+    asked = RunRequest(
+        "",
+        batch=batch or 0,
+        threads=threads or machine_threads(machine),
+        dims=parse_dims(dim),
         tuning=tuning,
         trials=trials,
-        budget_s=budget_s,
-        threads=threads or machine_threads(machine),
-        batch=batch,
-        dims=parse_dims(dim),
-        runs=runs,
-        sampling_s=sampling_s,
-        time_limit=time_limit,
-        memory_limit_gb=memory_limit_gb,
-        fresh=False,
+        tuning_budget_s=budget_s,
         algorithm=algorithm,
-        machine=machine.key,
+        protocol=make_protocol(runs, sampling_s, time_limit, memory_limit_gb),
     )
-    chosen = {
-        name: for_backend(options, name, sparse_format, per_layer=layers is not None)
-        for name in backend or ["onnxruntime"]
-    }
+    names = backend or ["onnxruntime"]
+    for name in names:
+        for_backend(replace(asked, backend=name))
     flags = (keep_channels, sparsity, sparse_format, datatype)
     workloads = [compressed(load_model(name, batch=batch, dim=dim), *flags) for name in models]
     measured: list[Measurement] = []
@@ -146,14 +142,11 @@ def validate(
         Store(store or default_store()) as kept,
     ):
         for shown, (model, compression) in zip(models, variants, strict=True):
-            for name, asked in chosen.items():
+            for name in names:
+                one = replace(asked, network=model, backend=name, compression=compression)
                 with progress(f"{shown} on {name}") as report:
-                    run = measure(
-                        model,
-                        backend=name,
-                        options=replace(asked, compression=compression),
-                        report=report,
-                    )
+                    request = for_backend(one, per_layer=layers is not None)
+                    run = measure(request, machine=machine.key, report=report)
                 kept.add(run)
                 measured.append(run)
     predictions = [

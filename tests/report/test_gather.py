@@ -13,12 +13,13 @@ from roofline.cli._report import gather
 from roofline.errors import RooflineError
 from roofline.validate.records.compression import parse_compression
 from roofline.validate.records.failure import Failure, FailureKind
-from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.record import Measurement, Status
+from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
 
 
 def run(network: str, machine: str, variant: str = "dense", **changes: object) -> Measurement:
-    job = Job(
+    job = RunRequest(
         network=network,
         compression=parse_compression(variant),
         datatype="fp16",

@@ -16,7 +16,8 @@ from roofline.validate.analysis.configurations import ROUND_MARGIN, configuratio
 from roofline.validate.campaigns.grid import load
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.files import import_csv
-from roofline.validate.records.record import Environment, Job, Measurement, Status, Turn
+from roofline.validate.records.record import Environment, Measurement, Status, Turn
+from roofline.validate.records.request import RunRequest
 from roofline.validate.studies.dlas.page import SECTIONS, regenerated
 from roofline.validate.studies.dlas.rules import Case, below
 from roofline.validate.studies.dlas.runs import as_shipped, compared, latest, shipped, tables
@@ -40,7 +41,9 @@ FP32 = Executed("fp32")
 def run(milliseconds, *, samples=None, cpu_share=1.0, executed=FP32, turn=None, **job):
     taken = tuple(one / 1e3 for one in samples or (milliseconds,) * 20)
     algorithm = job.pop("algorithm", "direct")
-    asked = Job(job.pop("network", NETWORK), "tvm", tuning="tuned", algorithm=algorithm, **job)
+    asked = RunRequest(
+        job.pop("network", NETWORK), "tvm", tuning="tuned", algorithm=algorithm, **job
+    )
     return Measurement(
         asked, Status.OK, samples_s=taken, machine="here", executed=executed, turn=turn,
         wall_s=sum(taken), cpu_s=sum(taken) * cpu_share, environment=Environment(cores=2),

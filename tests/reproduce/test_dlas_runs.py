@@ -5,7 +5,8 @@ import json
 import pytest
 
 from roofline.validate.records.compression import parse_compression
-from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.record import Measurement, Status
+from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
 from roofline.validate.studies.dlas.rules import correlation
 from roofline.validate.studies.dlas.runs import tables
@@ -18,7 +19,7 @@ PRUNED, SPARSE = "keep-channels=0.5", "sparsity=0.95,csr"
 
 
 def run(network, milliseconds, *, tuning="tuned", algorithm="direct", **job):
-    asked = Job(network, "tvm", tuning=tuning, algorithm=algorithm, **job)
+    asked = RunRequest(network, "tvm", tuning=tuning, algorithm=algorithm, **job)
     return Measurement(asked, Status.OK, samples_s=(milliseconds / 1e3,) * 3, machine="here")
 
 

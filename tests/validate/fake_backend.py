@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from roofline.validate.measuring.backend import Artifact, backends
+from roofline.validate.measuring.backend import Artifact, Capabilities, backends
 
 
 class FakeSession:
@@ -51,7 +51,7 @@ class FakeSession:
 
 class FakeBackend:
     title = "fake"
-    tunings = ("none",)
+    capabilities = Capabilities()
 
     def missing(self):
         return ""

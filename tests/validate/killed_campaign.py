@@ -15,13 +15,14 @@ from pathlib import Path
 
 from roofline.validate.campaigns.grid import load
 from roofline.validate.campaigns.runner import run_tasks, state
-from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.record import Measurement, Status
+from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
 
 
 def measure_point(point):
     time.sleep(0.001)
-    job = Job(point.network, point.backend, batch=point.batch)
+    job = RunRequest(point.network, point.backend, batch=point.batch)
     return Measurement(job, Status.OK, samples_s=tuple(random.random() for _ in range(150)))
 
 

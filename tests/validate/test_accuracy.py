@@ -18,7 +18,8 @@ from roofline.cli import main
 from roofline.errors import MeasurementError, OptionError, RooflineError, StoreError, TableError
 from roofline.validate.accuracy.datasets import Labelled, Preparation, read_labelled
 from roofline.validate.accuracy.evaluation import evaluate, wilson_interval, with_accuracy
-from roofline.validate.records.record import Job, Measurement, Reported, Status
+from roofline.validate.records.record import Measurement, Reported, Status
+from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
 
 Image = pytest.importorskip("PIL.Image")
@@ -351,7 +352,7 @@ class TestRecords:
         self, identity: Path, tmp_path: Path
     ) -> None:
         found = evaluate(identity, read_labelled(save(tmp_path / "d.npz", 40)), name="identity")
-        run = Measurement(Job("identity", "onnxruntime"), Status.OK, samples_s=(0.5, 0.5))
+        run = Measurement(RunRequest("identity", "onnxruntime"), Status.OK, samples_s=(0.5, 0.5))
         row = with_accuracy(run, found).to_row()
         assert (row["accuracy"], row["accuracy_source"]) == (40.0, "accuracy on d.npz, 100 items")
         assert (row["measured_fps"], row["flags"]) == (2.0, "outputs not checked")
@@ -360,7 +361,7 @@ class TestRecords:
     def test_the_source_of_reported_figures_stays(self, identity: Path, tmp_path: Path) -> None:
         found = evaluate(identity, read_labelled(save(tmp_path / "d.npz", 40)), name="identity")
         run = Measurement(
-            Job("identity", "x"), Status.OK, reported=Reported("a table", throughput_fps=7)
+            RunRequest("identity", "x"), Status.OK, reported=Reported("a table", throughput_fps=7)
         )
         twice = with_accuracy(with_accuracy(run, found), found)
         assert twice.reported == Reported(
@@ -372,13 +373,15 @@ class TestRecords:
     ) -> None:
         found = evaluate(identity, read_labelled(save(tmp_path / "d.npz", 40)), name="identity")
         with Store(tmp_path / "s.db") as store:
-            same = Job("identity", "tvm", model_sha256=found.model_sha256)
+            same = RunRequest("identity", "tvm", model_sha256=found.model_sha256)
             store.add(Measurement(same, Status.OK, samples_s=(0.25,)))
             store.add(
                 Measurement(replace(same, backend="onnxruntime"), Status.OK, samples_s=(0.5,))
             )
             store.add(
-                Measurement(Job("other", "tvm", model_sha256="0"), Status.OK, samples_s=(1.0,))
+                Measurement(
+                    RunRequest("other", "tvm", model_sha256="0"), Status.OK, samples_s=(1.0,)
+                )
             )
             assert store.note_accuracy(found) == 2
             assert store.note_accuracy(found) == 2
@@ -422,7 +425,9 @@ class TestVerb:
         found = evaluate(identity, read_labelled(data), name="identity")
         with Store(tmp_path / "s.db") as store:
             store.add(
-                Measurement(Job("identity", "tvm", model_sha256=found.model_sha256), Status.OK)
+                Measurement(
+                    RunRequest("identity", "tvm", model_sha256=found.model_sha256), Status.OK
+                )
             )
         _, out, _ = self.run(capsys, identity, "--data", data, "--store", tmp_path / "s.db")
         assert "noted in 1 records" in out

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from roofline.errors import MeasurementError, NetworkError, OptionError, StoreError
-from roofline.validate.campaigns.grid import Point, load, shipped
+from roofline.validate.campaigns.grid import load, shipped
 from roofline.validate.campaigns.runner import (
     Retry,
     Task,
@@ -21,10 +21,13 @@ from roofline.validate.campaigns.runner import (
     state,
 )
 from roofline.validate.records.failure import Failure, FailureKind
-from roofline.validate.records.record import Environment, Job, Measurement, Protocol, Status
+from roofline.validate.records.record import Environment, Measurement, Status
+from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.store import Store
 
 from ..cli_process import run_roofline
+
+MLP = RunRequest("mlp", batch=1, threads=1, tuning="none", trials=0)
 
 pytest.importorskip("onnxruntime", reason="the reference is computed by ONNX Runtime")
 
@@ -71,7 +74,7 @@ def test_a_grid_becomes_its_points_in_order_and_once(tmp_path):
 
 
 def test_a_points_key_is_what_is_asked_and_nothing_else(tmp_path):
-    point = Point("mlp", protocol=Protocol(runs=10))
+    point = RunRequest("mlp", tuning="none", batch=1, threads=1, protocol=Protocol(runs=10))
     same = replace(point, protocol=Protocol(runs=10, time_limit_s=1.0, memory_limit_bytes=7))
     assert same.key == point.key
     for changed in (
@@ -151,7 +154,7 @@ def test_a_shipped_campaign_can_be_read(name):
 
 
 def record(point, *, status=Status.OK, seconds=1e-3, count=20, **fields):
-    job = Job(point.network, point.backend, batch=point.batch, threads=point.threads)
+    job = RunRequest(point.network, point.backend, batch=point.batch, threads=point.threads)
     samples = (seconds,) * count if status is Status.OK else ()
     failure = None if status is Status.OK else Failure(FailureKind.ERROR, "why")
     return Measurement(job, status, failure, samples_s=samples, **fields)
@@ -222,7 +225,7 @@ def test_a_run_beside_other_load_can_be_repeated(tmp_path):
 
 
 def test_a_turn_is_recorded_once_whoever_comes_second(tmp_path):
-    point = Point("mlp")
+    point = MLP
     turn = Task(point, 1, 1).turn
     with Store(tmp_path / "records.db") as store, Store(tmp_path / "records.db") as other:
         assert store.add(replace(record(point), turn=turn))
@@ -372,15 +375,18 @@ def test_the_campaigns_in_the_documentation_can_be_run(tmp_path, page):
 def test_the_estimate_is_corrected_by_what_runs_took():
     from roofline.validate.campaigns.estimate import estimate, seconds
 
-    once, point = 1e9, Point("mlp", tuning="tuned", trials=10, budget_s=50)
+    once, point = (
+        1e9,
+        RunRequest("mlp", batch=1, threads=1, tuning="tuned", trials=10, tuning_budget_s=50),
+    )
     assert seconds(point, once, 1000) > seconds(point, once, 0) + 49
     # A second round finds its programs tuned.
     assert estimate([point, point]) < 2 * estimate([point])
-    plain = estimate([Point("mlp")])
-    known = [(Point("mlp"), replace(record(Point("mlp")), wall_s=1000.0))] * 3
+    plain = estimate([MLP])
+    known = [(MLP, replace(record(MLP), wall_s=1000.0))] * 3
     # Six seconds of start-up and the thousand that each of the three took.
-    assert estimate([Point("mlp")], known) == pytest.approx(1006)
-    assert estimate([Point("mlp")], known[:2]) == plain
+    assert estimate([MLP], known) == pytest.approx(1006)
+    assert estimate([MLP], known[:2]) == plain
 
 
 HOSTILE = {

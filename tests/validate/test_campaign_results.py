@@ -10,7 +10,8 @@ from roofline.cli import main
 from roofline.validate.analysis.configurations import KINDS
 from roofline.validate.campaigns.grid import load
 from roofline.validate.records.executed import Executed
-from roofline.validate.records.record import Job, Measurement, Status, Turn
+from roofline.validate.records.record import Measurement, Status, Turn
+from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
 
 CAMPAIGN = """
@@ -32,7 +33,7 @@ def _files(tmp_path_factory):
     grid.write_text(CAMPAIGN)
     with Store(store) as kept:
         for number, point in enumerate(load(grid).points, 1):
-            job = Job(point.network, "tvm", compression=point.recorded, datatype=point.datatype or "fp32",
+            job = RunRequest(point.network, "tvm", compression=point.recorded, datatype=point.datatype or "fp32",
                       threads=point.threads, tuning=point.tuning, trials=point.trials, algorithm="direct")  # fmt: skip
             executed = Executed(point.datatype or "fp32", emulated=point.datatype == "fp16")
             kept.add(

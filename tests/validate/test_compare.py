@@ -10,7 +10,8 @@ from roofline.validate.analysis.compare import compare, frame
 from roofline.validate.records.compression import parse_compression
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.failure import Failure, FailureKind
-from roofline.validate.records.record import Check, Job, Measurement, Status
+from roofline.validate.records.record import Check, Measurement, Status
+from roofline.validate.records.request import RunRequest
 from roofline.workload import Workload
 
 # 100 OP/s, 10 B/s outside and 50 B/s inside a cache of 40 B: the ridge lies at 10 OP/B.
@@ -36,7 +37,9 @@ def box():
 
 
 def run(seconds, **fields):
-    job = Job("net", "tvm", tuning=fields.pop("tuning", "tuned"), batch=fields.pop("batch", 1))
+    job = RunRequest(
+        "net", "tvm", tuning=fields.pop("tuning", "tuned"), batch=fields.pop("batch", 1)
+    )
     fields = {
         "machine": "box",
         "executed": Executed("fp32"),
@@ -70,9 +73,10 @@ def test_only_the_same_configuration_is_compared(box):
         replace(run(1.0), executed=Executed("int8")),
         run(1.0, batch=2),
         replace(
-            run(1.0), job=Job("net", "tvm", compression=parse_compression("keep-channels=0.5"))
+            run(1.0),
+            job=RunRequest("net", "tvm", compression=parse_compression("keep-channels=0.5")),
         ),
-        replace(run(1.0), job=Job("other", "tvm")),
+        replace(run(1.0), job=RunRequest("other", "tvm")),
     ]
     assert compare([prediction], others) == ()
 

@@ -14,13 +14,14 @@ from roofline.validate.analysis.configurations import (
     tuning_gains,
 )
 from roofline.validate.records.compression import parse_compression
-from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.record import Measurement, Status
+from roofline.validate.records.request import RunRequest
 
 NETWORK = "mobilenet_v1_cifar10"
 
 
 def run(seconds, *, status=Status.OK, samples=None, rss=None, **job):
-    asked = Job(job.pop("network", NETWORK), job.pop("backend", "tvm"), **job)
+    asked = RunRequest(job.pop("network", NETWORK), job.pop("backend", "tvm"), **job)
     taken = samples or (seconds,) * 3
     return Measurement(
         asked, status, samples_s=taken if status is Status.OK else (), machine="here",

@@ -12,10 +12,11 @@ import pytest
 
 from roofline.errors import OptionError
 from roofline.validate.campaigns.fleet import spread
-from roofline.validate.campaigns.grid import Point, load
+from roofline.validate.campaigns.grid import load
 from roofline.validate.campaigns.runner import Task
 from roofline.validate.records.failure import Failure, FailureKind
-from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.record import Measurement, Status
+from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
 from roofline.validate.tvm.boards.tracker import BoardError, Tracker, parse_tracker
 
@@ -173,11 +174,11 @@ class Boards:
 
 def ended(point, status, kind=None):
     failure = None if kind is None else Failure(kind, "why")
-    return Measurement(Job(point.network, "tvm-rpc", batch=point.batch), status, failure)
+    return Measurement(RunRequest(point.network, "tvm-rpc", batch=point.batch), status, failure)
 
 
 def tasks(count):
-    return [Task(Point("mlp", batch=n, target="pi"), 1, 1) for n in range(1, count + 1)]
+    return [Task(RunRequest("mlp", batch=n, target="pi"), 1, 1) for n in range(1, count + 1)]
 
 
 def run(tmp_path, boards, behaviour, count=12, **options):

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -15,8 +16,9 @@ from roofline.errors import MeasurementError
 from roofline.validate.campaigns.fleet import board_measure, spread
 from roofline.validate.campaigns.grid import load
 from roofline.validate.campaigns.runner import state
-from roofline.validate.measuring.measure import Options, measure
-from roofline.validate.records.record import Protocol, Status
+from roofline.validate.measuring.measure import measure
+from roofline.validate.records.record import Status
+from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.store import Store
 from roofline.validate.tvm.boards.tracker import BoardError, Tracker, use_tracker
 
@@ -153,11 +155,14 @@ def test_a_server_that_hangs_costs_a_time_limit_and_no_run(fleet, tmp_path):
 
 
 def test_a_program_for_another_processor_is_a_record_with_its_reason(fleet, tmp_path):
-    options = Options(
+    options = RunRequest(
+        "",
         threads=1, target="board", protocol=Protocol(runs=3, time_limit_s=120.0),
-        backend_options={"rpc_key": KEY, "rpc_target": "riscv64-generic-rv64"},
+        options={"rpc_key": KEY, "rpc_target": "riscv64-generic-rv64"},
     )  # fmt: skip
-    record = measure("mlp_12_5", backend="tvm-rpc", options=options, folder=tmp_path / "cache")
+    record = measure(
+        replace(options, network="mlp_12_5", backend="tvm-rpc"), folder=tmp_path / "cache"
+    )
     assert record.status is Status.FAILED
     assert "cannot load the program" in record.reason
 

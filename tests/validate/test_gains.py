@@ -13,13 +13,14 @@ from roofline.spec import platform
 from roofline.validate.analysis.configurations import configurations, pairs
 from roofline.validate.analysis.gains import orthogonality_of, predicted_speedup, squares
 from roofline.validate.records.compression import Compression, parse_compression
-from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.record import Measurement, Status
+from roofline.validate.records.request import RunRequest
 
 HALF = "keep-channels=0.5"
 
 
 def run(seconds, *, status=Status.OK, **job):
-    asked = Job(job.pop("network", "cnv_25"), job.pop("backend", "tvm"), **job)
+    asked = RunRequest(job.pop("network", "cnv_25"), job.pop("backend", "tvm"), **job)
     samples = (seconds,) * 3 if status is Status.OK else ()
     return Measurement(asked, status, samples_s=samples, machine="here")
 

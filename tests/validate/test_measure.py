@@ -18,17 +18,18 @@ from roofline.errors import (
     OptionError,
 )
 from roofline.validate.measuring.backend import backends
-from roofline.validate.measuring.measure import Options, measure
-from roofline.validate.records.record import Protocol, Status
+from roofline.validate.measuring.measure import measure
+from roofline.validate.records.record import Status
+from roofline.validate.records.request import Protocol, RunRequest
 
 pytest.importorskip("onnxruntime", reason="the reference is computed by ONNX Runtime")
 
 SHORT = Protocol(runs=7, sampling_s=5.0, time_limit_s=300.0)
 
 
-def run(model, tmp_path, mode="ok", protocol=SHORT, **fields):
-    options = Options(protocol=protocol, backend_options={"mode": mode}, **fields)
-    return measure(str(model), backend="fake", options=options, folder=tmp_path / "cache")
+def run(model, tmp_path, mode="ok", protocol=SHORT, machine="", **fields):
+    request = RunRequest(str(model), "fake", protocol=protocol, options={"mode": mode}, **fields)
+    return measure(request, machine=machine, folder=tmp_path / "cache")
 
 
 def test_a_third_partys_backend_is_run_and_checked(small_model, tmp_path, fake_backend):
@@ -96,10 +97,9 @@ def test_sampling_stops_when_its_time_is_up(small_model, tmp_path, fake_backend)
 
 def test_progress_is_reported(small_model, tmp_path, fake_backend):
     seen = []
-    options = Options(protocol=SHORT)
+    options = RunRequest("", protocol=SHORT)
     folder = tmp_path / "cache"
-    measure(
-        str(small_model), backend="fake", options=options, folder=folder,
+    measure(replace(options, network=str(small_model), backend="fake"), folder=folder,
         report=lambda what, done, total: seen.append((what, done, total)),
     )  # fmt: skip
     assert ("preparing", 1, 2) in seen
@@ -111,9 +111,9 @@ def test_weights_that_a_file_lacks_are_random_and_the_same_each_time(small_model
         tensor.ClearField("raw_data")
     bare = tmp_path / "bare.onnx"
     onnx.save(model, bare)
-    options = Options(protocol=SHORT, threads=1)
+    options = RunRequest("", protocol=SHORT, threads=1)
     runs = [
-        measure(str(bare), backend="onnxruntime", options=options, folder=tmp_path / name)
+        measure(replace(options, network=str(bare), backend="onnxruntime"), folder=tmp_path / name)
         for name in ("one", "two")
     ]
     assert [record.status for record in runs] == [Status.OK] * 2
@@ -141,8 +141,10 @@ def test_a_light_models_constants_become_weights(tmp_path):
     path = tmp_path / "light.onnx"
     opsets = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
-    options = Options(protocol=SHORT, batch=3, threads=1)
-    record = measure(str(path), backend="onnxruntime", options=options, folder=tmp_path / "cache")
+    options = RunRequest("", protocol=SHORT, batch=3, threads=1)
+    record = measure(
+        replace(options, network=str(path), backend="onnxruntime"), folder=tmp_path / "cache"
+    )
     assert record.status is Status.OK
     assert record.job.batch == 3
     assert record.check.informative
@@ -162,7 +164,7 @@ def test_bad_input_is_an_error_and_no_record(small_model, tmp_path, fake_backend
     with pytest.raises(OptionError, match="trials"):
         run(small_model, tmp_path, trials=0)
     with pytest.raises(MeasurementError, match="unknown backend"):
-        measure(str(small_model), backend="fakee")
+        measure(RunRequest(str(small_model), "fakee"))
 
 
 def test_a_missing_package_is_named(small_model, tmp_path, fake_backend, monkeypatch):

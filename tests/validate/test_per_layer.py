@@ -6,15 +6,10 @@ import pytest
 
 import roofline
 from roofline.validate.measuring.kernel_times import layer_rows, mapped, unmapped
-from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.measuring.measure import measure
 from roofline.validate.records.reading import from_dict
-from roofline.validate.records.record import (
-    Job,
-    KernelTime,
-    Measurement,
-    Protocol,
-    Status,
-)
+from roofline.validate.records.record import KernelTime, Measurement, Status
+from roofline.validate.records.request import Protocol, RunRequest
 
 # x[2, 8] · W[8, 16], relu, · V[16, 4], softmax
 FIRST, SECOND = 2 * 8 * 16, 2 * 16 * 4
@@ -49,7 +44,7 @@ def test_a_kernel_that_belongs_to_no_layer_is_listed(network) -> None:
     first, second = (layer.name for layer in network.fused_layers if layer.cost.macs)
     found = mapped(kernels(FIRST, 9 * FIRST, SECOND), network)
     assert layers(found) == [first, "", second]
-    run = Measurement(Job("small", "tvm"), Status.OK, kernel_times=found)
+    run = Measurement(RunRequest("small", "tvm"), Status.OK, kernel_times=found)
     assert unmapped(run) == [
         {"kernel": "k1", "measured_ms": 1500.0, "share": pytest.approx(1.5 / (0.5 + 1.5 + 2.5))}
     ]
@@ -58,7 +53,7 @@ def test_a_kernel_that_belongs_to_no_layer_is_listed(network) -> None:
 
 def test_rows_of_the_chart(network) -> None:
     run = Measurement(
-        Job("small", "tvm"), Status.OK, kernel_times=mapped(kernels(FIRST, SECOND), network)
+        RunRequest("small", "tvm"), Status.OK, kernel_times=mapped(kernels(FIRST, SECOND), network)
     )
     machine = roofline.platform("tx2:maxn")
     prediction = roofline.predict(network, machine, datatype="fp32", model="layerwise")
@@ -77,9 +72,9 @@ def test_rows_of_the_chart(network) -> None:
 def test_a_real_run_finds_both_layers(small_model, tmp_path, network) -> None:
     pytest.importorskip("tvm", reason="apache-tvm is not installed")
     run = measure(
-        str(small_model),
-        options=Options(
-            tuning="untuned", threads=1, backend_options={"per_layer": True}, protocol=Protocol(runs=3)
+        RunRequest(
+            str(small_model),
+            tuning="untuned", threads=1, options={"per_layer": True}, protocol=Protocol(runs=3)
         ),
         folder=tmp_path,
     )  # fmt: skip

@@ -17,12 +17,11 @@ from roofline.validate.records.record import (
     SCHEMA_VERSION,
     Check,
     Environment,
-    Job,
     Measurement,
-    Protocol,
     Reported,
     Status,
 )
+from roofline.validate.records.request import Protocol, RunRequest
 
 CHECKED = Check("onnxruntime", 1e-7, 1e-6, 1e-3)
 
@@ -31,14 +30,14 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
 def run(*values, **fields):
-    job = fields.pop("job", Job("mlp", "tvm"))
+    job = fields.pop("job", RunRequest("mlp", "tvm"))
     return Measurement(job, Status.OK, samples_s=tuple(values), check=CHECKED, **fields)
 
 
 @given(samples, text, st.sampled_from(Status), st.none() | st.floats(0, 1e3))
 def test_a_record_survives_json(values, word, status, power):
     record = Measurement(
-        Job(word, "tvm", options={"a": 1, "b": word, "c": True}, protocol=Protocol(runs=7)),
+        RunRequest(word, "tvm", options={"a": 1, "b": word, "c": True}, protocol=Protocol(runs=7)),
         status, Failure(FailureKind.CRASH, word), samples_s=values, untuned_kernels=(word,), check=CHECKED,
         environment=Environment(host=word, versions={"tvm": word}),
         reported=Reported("table", power_w=power), notes=(word, word),
@@ -56,26 +55,26 @@ def test_the_median_and_quantiles_are_those_of_the_samples():
 
 
 def test_throughput_counts_the_items_of_a_batch():
-    assert run(0.5, job=Job("mlp", "tvm", batch=8)).throughput_fps == 8 / 0.5
+    assert run(0.5, job=RunRequest("mlp", "tvm", batch=8)).throughput_fps == 8 / 0.5
 
 
 def test_a_reported_throughput_is_taken_as_it_stands():
     record = Measurement(
-        Job("mlp", "trtexec"), Status.OK,
+        RunRequest("mlp", "trtexec"), Status.OK,
         reported=Reported("paper", latency_s=0.01, throughput_fps=400.0, concurrency=4),
     )  # fmt: skip
     assert (record.median_s, record.throughput_fps) == (0.01, 400.0)
 
 
 def test_every_choice_is_part_of_a_jobs_key():
-    job = Job("mlp", "tvm")
+    job = RunRequest("mlp", "tvm")
     changed = [
         replace(job, threads=2), replace(job, batch=2), replace(job, tuning="tuned"),
         replace(job, algorithm="winograd"), replace(job, options={"x": 1}),
         replace(job, protocol=Protocol(seed=1)), replace(job, model_sha256="ab"),
     ]  # fmt: skip
     assert len({job.key, *(other.key for other in changed)}) == 1 + len(changed)
-    assert job.key == Job("mlp", "tvm").key
+    assert job.key == RunRequest("mlp", "tvm").key
 
 
 @pytest.mark.parametrize(
@@ -84,9 +83,9 @@ def test_every_choice_is_part_of_a_jobs_key():
         (run(1.0, environment=Environment(cores=2, others_share=0.6)), "disturbed"),
         (run(1.0, wall_s=10.0, cpu_s=5.0), "waited"),
         (run(*[1.0] * 10, *[1.5] * 10), "drift"),
-        (run(1.0, job=Job("mlp", "tvm", tuning="untuned")), "untuned"),
+        (run(1.0, job=RunRequest("mlp", "tvm", tuning="untuned")), "untuned"),
         (
-            run(1.0, job=Job("mlp", "tvm", tuning="tuned"), untuned_kernels=("conv2d",)),
+            run(1.0, job=RunRequest("mlp", "tvm", tuning="tuned"), untuned_kernels=("conv2d",)),
             "kernels untuned",
         ),
         (replace(run(1.0), check=Check(why="no reference")), "not checked"),
@@ -119,7 +118,7 @@ def test_a_newer_record_is_refused():
         {"status": "splendid"},
         {"samples_s": ["fast"]},
         {"unknown": 1},
-        {"job": {"network": "mlp"}},
+        {"job": {"backend": "tvm"}},
         {"job": {"network": "mlp", "backend": "tvm", "colour": "red"}},
     ],
 )
@@ -162,7 +161,7 @@ def test_operands_of_old_records_are_a_datatype_that_predictions_have(
     ],
 )
 def test_a_record_says_what_was_asked_and_what_ran(datatype, executed, emulated):
-    job = Job("mlp", "onnxruntime", compression=Compression(datatypes=(datatype,)))
+    job = RunRequest("mlp", "onnxruntime", compression=Compression(datatypes=(datatype,)))
     record = run(1.0, job=job, executed=executed)
     assert record.to_row()["datatype"] == datatype
     assert record.to_row()["executed"] == executed.label

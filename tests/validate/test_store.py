@@ -19,7 +19,8 @@ from roofline.errors import StoreError
 from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.files import export_csv, export_json, import_csv, import_json
 from roofline.validate.records.packing import MOST_BYTES
-from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.record import Measurement, Status
+from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store, reading
 from roofline.validate.records.tables import STORE_VERSION
 
@@ -29,7 +30,7 @@ from ..cli_process import run_python
 def run(number, **fields):
     samples = tuple(1e-3 * (number + i / 7) for i in range(20))
     return Measurement(
-        Job("mlp", "tvm", batch=number + 1), Status.OK, samples_s=samples,
+        RunRequest("mlp", "tvm", batch=number + 1), Status.OK, samples_s=samples,
         timestamp=f"2026-01-01T00:00:{number:02}+00:00", **fields,
     )  # fmt: skip
 
@@ -116,12 +117,13 @@ def test_an_error_on_a_full_disk_says_so_whatever_sqlite_calls_it(tmp_path, monk
 _WRITER = """
 import sys
 from pathlib import Path
-from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.record import Measurement, Status
+from roofline.validate.records.request import RunRequest
 from roofline.validate.records.packing import MOST_BYTES
 from roofline.validate.records.store import Store, reading
 with Store(Path(sys.argv[1])) as store:
     for number in range(int(sys.argv[2]), 10**9):
-        store.add(Measurement(Job("mlp", sys.argv[3], batch=number), Status.OK, samples_s=(1.0,) * 150))
+        store.add(Measurement(RunRequest("mlp", sys.argv[3], batch=number), Status.OK, samples_s=(1.0,) * 150))
         print(number, flush=True)
 """
 
@@ -291,9 +293,10 @@ _READER = """
 import os, sys
 from pathlib import Path
 from roofline.validate.records.reading import from_dict, to_dict
-from roofline.validate.records.record import Job, Measurement, Status
+from roofline.validate.records.record import Measurement, Status
+from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import reading
-from_dict(to_dict(Measurement(Job("a", "b"), Status.OK)))
+from_dict(to_dict(Measurement(RunRequest("a", "b"), Status.OK)))
 if os.geteuid() == 0:
     os.setuid(65534)
 with reading(Path(sys.argv[1])) as store:

@@ -8,27 +8,20 @@ from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.files import exported, import_parquet
 from roofline.validate.records.importers import read_runs
 from roofline.validate.records.importers._registry import Facts
-from roofline.validate.records.record import (
-    Check,
-    Environment,
-    Job,
-    Measurement,
-    Protocol,
-    Status,
-    Turn,
-)
+from roofline.validate.records.record import Check, Environment, Measurement, Status, Turn
+from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.store import Store
 
 from ..cli_process import run_roofline
 
 RUNS = [
     Measurement(
-        Job("mlp", "tvm", options={"a": 1, "b": "x"}, protocol=Protocol(runs=7)), Status.OK,
+        RunRequest("mlp", "tvm", options={"a": 1, "b": "x"}, protocol=Protocol(runs=7)), Status.OK,
         samples_s=(1e-3, 0.1 + 0.2, 3e-9), machine="here", executed=Executed("fp32"), cpu_s=1.5, wall_s=1.6,
         check=Check("ort", 1e-6, 1e-7, 1e-3), environment=Environment(versions={"tvm": "0.27"}),
         notes=("a, b", 'c "d"\ne'), turn=Turn("p", 2, 3), timestamp="2026-01-01T00:00:00+00:00",
     ),
-    Measurement(Job("cnv", "onnxruntime", batch=4), Status.FAILED, Failure(FailureKind.ERROR, "why; not")),
+    Measurement(RunRequest("cnv", "onnxruntime", batch=4), Status.FAILED, Failure(FailureKind.ERROR, "why; not")),
 ]  # fmt: skip
 
 

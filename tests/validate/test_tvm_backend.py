@@ -8,8 +8,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from roofline.validate.measuring.backend import backends
-from roofline.validate.measuring.measure import Options, measure
-from roofline.validate.records.record import Protocol, Status
+from roofline.validate.measuring.measure import measure
+from roofline.validate.records.record import Status
+from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.tvm.importing import by_position, rewrite, unsupported
 
 PROTOCOL = Protocol(runs=20, sampling_s=5.0, time_limit_s=300.0)
@@ -91,8 +92,8 @@ def convolution_file(tmp_path):
 
 
 def on_tvm(path, tmp_path, tuning, **fields):
-    options = Options(tuning=tuning, trials=4, threads=1, protocol=PROTOCOL, **fields)
-    return measure(str(path), backend="tvm", options=options, folder=tmp_path / "cache")
+    options = RunRequest("", tuning=tuning, trials=4, threads=1, protocol=PROTOCOL, **fields)
+    return measure(replace(options, network=str(path), backend="tvm"), folder=tmp_path / "cache")
 
 
 @pytest.mark.tvm
@@ -114,9 +115,8 @@ def test_tuning_reaches_every_kernel_and_is_kept(convolution_file, tmp_path):
     assert record.check.max_rel_error < 1e-5
     assert record.untuned_kernels == ()
     seen = []
-    options = Options(tuning="tuned", trials=4, threads=1, protocol=PROTOCOL)
-    again = measure(
-        str(convolution_file), backend="tvm", options=options, folder=tmp_path / "cache",
+    options = RunRequest("", tuning="tuned", trials=4, threads=1, protocol=PROTOCOL)
+    again = measure(replace(options, network=str(convolution_file), backend="tvm"), folder=tmp_path / "cache",
         report=lambda what, done, total: seen.append(what),
     )  # fmt: skip
     assert again.status is Status.OK

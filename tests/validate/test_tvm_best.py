@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -10,8 +11,9 @@ import pytest
 from onnx import helper, numpy_helper
 
 from roofline.validate.measuring.backend import backends
-from roofline.validate.measuring.measure import Options, measure
-from roofline.validate.records.record import Protocol, Status
+from roofline.validate.measuring.measure import measure
+from roofline.validate.records.record import Status
+from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.tvm.algorithms import Convolution
 from roofline.validate.tvm.tuning.algorithm_choice import Choices, candidates, one_convolution
 
@@ -109,11 +111,12 @@ def decide(folder, tuning: str) -> None:
 
 
 def run(path, folder, tuning: str):
-    options = Options(
+    options = RunRequest(
+        "",
         tuning=tuning, trials=2, threads=1, algorithm="best",
         protocol=Protocol(runs=5, sampling_s=2.0, time_limit_s=300.0),
     )  # fmt: skip
-    return measure(str(path), backend="tvm", options=options, folder=folder)
+    return measure(replace(options, network=str(path), backend="tvm"), folder=folder)
 
 
 @pytest.mark.tvm
@@ -163,11 +166,14 @@ def test_choosing_times_every_algorithm_and_takes_the_fastest(tmp_path) -> None:
 @pytest.mark.tvm
 @needs_tvm
 def test_a_budget_too_small_for_all_choices_is_stated(mixed, tmp_path) -> None:
-    options = Options(
+    options = RunRequest(
+        "",
         tuning="tuned", trials=1, threads=1, algorithm="best", tuning_budget_s=1e-3,
         protocol=Protocol(runs=3, sampling_s=1.0, time_limit_s=300.0),
     )  # fmt: skip
-    record = measure(str(mixed), backend="tvm", options=options, folder=tmp_path / "cache")
+    record = measure(
+        replace(options, network=str(mixed), backend="tvm"), folder=tmp_path / "cache"
+    )
     assert record.status is Status.OK, record.reason
     assert any("choices of algorithms" in note for note in record.notes)
     # What no tile was sought for runs on a guess, and is named.

@@ -90,13 +90,16 @@ def test_a_table_goes_between_its_markers(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_ratios_are_medians_of_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     from roofline.validate.records.failure import Failure, FailureKind
-    from roofline.validate.records.record import Job, Measurement, Status
+    from roofline.validate.records.record import Measurement, Status
+    from roofline.validate.records.request import RunRequest
 
     ladder = script("tvm_ladder", monkeypatch)
 
     def runs(*medians: float):
         return [
-            Measurement(Job("n", "b"), Status.OK, samples_s=(one,) * 3, cpu_s=1.0, wall_s=1.0)
+            Measurement(
+                RunRequest("n", "b"), Status.OK, samples_s=(one,) * 3, cpu_s=1.0, wall_s=1.0
+            )
             for one in medians
         ]
 
@@ -104,7 +107,9 @@ def test_ratios_are_medians_of_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ladder.ratio(runs(2.0, 3.0, 20.0), runs(1.0, 1.0, 2.0)) == "3 (2–10)"
     assert ladder.milliseconds(runs(2.0, 3.0, 20.0)) == "3e+03"
     failed = [
-        Measurement(Job("n", "b"), Status.FAILED, Failure(FailureKind.ERROR, "no such thing"))
+        Measurement(
+            RunRequest("n", "b"), Status.FAILED, Failure(FailureKind.ERROR, "no such thing")
+        )
     ]
     assert ladder.ratio(failed, runs(1.0)) == "–"
     assert ladder.milliseconds(failed) == "failed: no such thing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from roofline.validate.measuring.backend import backends
-from roofline.validate.measuring.measure import Options, measure
-from roofline.validate.records.record import Protocol, Status
+from roofline.validate.measuring.measure import measure
+from roofline.validate.records.record import Status
+from roofline.validate.records.request import Protocol, RunRequest
 
 from . import small_models
 from .small_models import info
@@ -123,8 +125,8 @@ def packed():
 def on_tvm(model, tmp_path, **fields):
     path = tmp_path / "model.onnx"
     onnx.save(model, path)
-    options = Options(tuning="untuned", threads=1, protocol=PROTOCOL, **fields)
-    return measure(str(path), backend="tvm", options=options, folder=tmp_path / "cache")
+    options = RunRequest("", tuning="untuned", threads=1, protocol=PROTOCOL, **fields)
+    return measure(replace(options, network=str(path), backend="tvm"), folder=tmp_path / "cache")
 
 
 # A quantized result may lie one unit away: 0.05 of about 6, or 0.01 of a state in a product.

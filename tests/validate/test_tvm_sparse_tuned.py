@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
-from roofline.validate.measuring.measure import Options, measure
-from roofline.validate.records.record import Protocol, Status
+from roofline.validate.measuring.measure import measure
+from roofline.validate.records.record import Status
+from roofline.validate.records.request import Protocol, RunRequest
 
 pytestmark = [pytest.mark.tvm, pytest.mark.slow]
 pytest.importorskip("tvm")
@@ -35,11 +38,12 @@ def test_a_pruned_network_is_tuned_around_its_sparse_kernels(tmp_path, algorithm
     )  # fmt: skip
     path = tmp_path / "pruned.onnx"
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
-    options = Options(
+    options = RunRequest(
+        "",
         tuning="tuned", trials=4, tuning_budget_s=60.0, threads=1, algorithm=algorithm,
-        backend_options={"sparse_format": "csr"}, protocol=Protocol(runs=5, time_limit_s=300.0),
+        options={"sparse_format": "csr"}, protocol=Protocol(runs=5, time_limit_s=300.0),
     )  # fmt: skip
-    record = measure(str(path), backend="tvm", options=options, folder=tmp_path / "cache")
+    record = measure(replace(options, network=str(path), backend="tvm"), folder=tmp_path / "cache")
     assert record.status is Status.OK, record.reason
     assert record.check.passed
     assert any("1 layers sparse" in note for note in record.notes), record.notes

@@ -14,6 +14,7 @@ from roofline.temporary import temporary_folder
 from roofline.validate.measuring.backend import (
     Arrays,
     Artifact,
+    Capabilities,
     Report,
     Request,
     Session,
@@ -22,7 +23,7 @@ from roofline.validate.measuring.backend import (
 from roofline.validate.measuring.environment import package_version
 from roofline.validate.measuring.products import product_datatypes, stored_as, with_magnitudes
 from roofline.validate.records.executed import Executed, executed_in
-from roofline.validate.records.record import Job
+from roofline.validate.records.request import RunRequest
 
 REFERENCE = "onnxruntime, not optimized"
 """How the reference outputs were computed: one thread, every graph rewrite off."""
@@ -86,13 +87,13 @@ class OnnxRuntimeBackend:
     """Runs a model as it is on ONNX Runtime's CPU provider, with all its graph rewrites."""
 
     title = "ONNX Runtime"
-    tunings: tuple[str, ...] = ("none",)
+    capabilities = Capabilities()
 
     def missing(self) -> str:
         """Return ``onnxruntime`` when it is not installed."""
         return "" if importlib.util.find_spec("onnxruntime") else "onnxruntime"
 
-    def environment(self, job: Job) -> Mapping[str, str]:
+    def environment(self, job: RunRequest) -> Mapping[str, str]:
         """Return the thread count for whatever part honours it."""
         return {"OMP_NUM_THREADS": str(job.threads)}
 

@@ -14,6 +14,7 @@ from roofline.node import Array
 from roofline.validate.measuring.backend import (
     Arrays,
     Artifact,
+    Capabilities,
     Report,
     Request,
     Session,
@@ -21,7 +22,7 @@ from roofline.validate.measuring.backend import (
 )
 from roofline.validate.measuring.environment import package_version
 from roofline.validate.records.executed import Executed
-from roofline.validate.records.record import Job
+from roofline.validate.records.request import RunRequest
 
 _KINDS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "fp64": "float64"}
 
@@ -66,13 +67,13 @@ class TorchBackend:
     """Runs an ONNX graph as torch functions: ``untuned`` is eager, ``tuned`` goes through ``torch.compile``."""
 
     title = "PyTorch"
-    tunings: tuple[str, ...] = ("untuned", "tuned")
+    capabilities = Capabilities(tunings=("untuned", "tuned"))
 
     def missing(self) -> str:
         """Return ``torch`` when it is not installed."""
         return "" if importlib.util.find_spec("torch") else "torch"
 
-    def environment(self, job: Job) -> Mapping[str, str]:
+    def environment(self, job: RunRequest) -> Mapping[str, str]:
         """Return the thread counts that must be set before torch is imported."""
         return {"OMP_NUM_THREADS": str(job.threads), "MKL_NUM_THREADS": str(job.threads)}
 
@@ -114,12 +115,12 @@ class TorchBackend:
         )
 
 
-def _datatype(job: Job) -> str:
+def _datatype(job: RunRequest) -> str:
     """Return what the module computes in: what is asked for, where torch has it."""
     return job.datatype if job.datatype in _KINDS else "fp32"
 
 
-def _device(job: Job) -> str:
+def _device(job: RunRequest) -> str:
     torch: Any = importlib.import_module("torch")
     asked = str(job.options.get("device", ""))
     return asked or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -23,6 +23,7 @@ from roofline.node import Array
 from roofline.validate.measuring.backend import (
     Arrays,
     Artifact,
+    Capabilities,
     Report,
     Request,
     Session,
@@ -32,7 +33,8 @@ from roofline.validate.measuring.backend import (
 )
 from roofline.validate.measuring.environment import package_version
 from roofline.validate.records.executed import Executed
-from roofline.validate.records.record import Job, KernelTime
+from roofline.validate.records.record import KernelTime
+from roofline.validate.records.request import RunRequest
 from roofline.validate.tvm import setup
 from roofline.validate.tvm.plan import ALGORITHMS, BEST, BLOCKED, Computation, lanes
 
@@ -105,20 +107,19 @@ class TvmBackend:
     """Compiles and runs a model with Apache TVM on this machine's CPU."""
 
     title = "Apache TVM"
-    tunings: tuple[str, ...] = ("tuned", "untuned")
-    algorithms: tuple[str, ...] = ALGORITHMS
-    """Ways to compute a convolution."""
-    sparse_formats: tuple[str, ...] = ("csr", "bsr")
-    """Formats of pruned weights whose zeros it skips."""
-
-    times_kernels: bool = True
-    """Whether its sessions can time single kernels."""
+    capabilities = Capabilities(
+        tunings=("tuned", "untuned"),
+        algorithms=ALGORITHMS,
+        sparse_formats=("csr", "bsr"),
+        times_kernels=True,
+        board_backend="tvm-rpc",
+    )
 
     def missing(self) -> str:
         """Return ``apache-tvm`` when it is not installed."""
         return "" if importlib.util.find_spec("tvm") else "apache-tvm"
 
-    def environment(self, job: Job) -> Mapping[str, str]:
+    def environment(self, job: RunRequest) -> Mapping[str, str]:
         """Return the thread count: TVM reads it once, when it is imported, and else takes half the cores."""
         return {"TVM_NUM_THREADS": str(job.threads), "OMP_NUM_THREADS": str(job.threads)}
 
@@ -152,7 +153,7 @@ class TvmBackend:
         return TvmSession(built.executable, built.inputs, built.products)
 
 
-def computation(job: Job) -> Computation:
+def computation(job: RunRequest) -> Computation:
     """Return how a job's layers are to be computed.
 
     Raises:
@@ -165,8 +166,8 @@ def computation(job: Job) -> Computation:
         )
     form = str(job.options.get("sparse_format", "dense"))
     for asked, known, what in (
-        (job.algorithm, TvmBackend.algorithms, "algorithm"),
-        (form, ("dense", *TvmBackend.sparse_formats), "sparse format"),
+        (job.algorithm, TvmBackend.capabilities.algorithms, "algorithm"),
+        (form, ("dense", *TvmBackend.capabilities.sparse_formats), "sparse format"),
     ):
         if asked not in known:
             hint = did_you_mean(asked, known) or f"Known: {', '.join(known)}"
@@ -191,7 +192,7 @@ def _content(model: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _variant(job: Job) -> str:
+def _variant(job: RunRequest) -> str:
     return f"tuned-{job.trials}" if job.tuning == "tuned" else "untuned"
 
 
@@ -343,7 +344,7 @@ class _Built:
     """Multiply-accumulates of every kernel, 0 for those without."""
 
 
-def _executed(found: Executed, job: Job, target: Any) -> Executed:
+def _executed(found: Executed, job: RunRequest, target: Any) -> Executed:
     """Return what is executed on this processor; a model without products counts by its weights."""
     executed = found if found.datatype else replace(found, datatype=job.datatype)
     if executed.datatype != "fp16":

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from roofline.validate.measuring.backend import (
     kept_artifact,
 )
 from roofline.validate.measuring.environment import package_version
-from roofline.validate.records.record import Job
+from roofline.validate.records.request import RunRequest
 from roofline.validate.tvm import setup
 from roofline.validate.tvm.boards.target import parse_target
 
@@ -34,9 +35,9 @@ class TvmRpcBackend:
     """Runs a model on a board that serves a key at an RPC tracker."""
 
     title = "Apache TVM over RPC"
-    tunings: tuple[str, ...] = ("untuned",)
-    algorithms: tuple[str, ...] = TvmBackend.algorithms
-    sparse_formats: tuple[str, ...] = TvmBackend.sparse_formats
+    capabilities = replace(
+        TvmBackend.capabilities, tunings=("untuned",), times_kernels=False, board_backend="tvm-rpc"
+    )
 
     def missing(self) -> str:
         """Return the package that is not installed: TVM, or what its RPC needs."""
@@ -46,7 +47,7 @@ class TvmRpcBackend:
                 return package
         return ""
 
-    def environment(self, job: Job) -> Mapping[str, str]:
+    def environment(self, job: RunRequest) -> Mapping[str, str]:
         """Return one thread for compiling: the board's threads are set there."""
         del job
         return {"TVM_NUM_THREADS": "1"}
@@ -88,7 +89,7 @@ class TvmRpcBackend:
         )
 
 
-def _key(job: Job) -> str:
+def _key(job: RunRequest) -> str:
     return str(job.options.get("rpc_key") or job.target)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 
-from roofline.validate.campaigns.grid import Point
 from roofline.validate.records.record import Measurement
+from roofline.validate.records.request import RunRequest
 
 _STARTING_S = 6.0
 """Processes that read the model, compute the reference, compile and run it."""
@@ -21,7 +21,7 @@ _TRIAL_S = 0.6
 """Seconds to build and time one schedule of one kernel."""
 
 
-def operations(points: Iterable[Point]) -> dict[str, float]:
+def operations(points: Iterable[RunRequest]) -> dict[str, float]:
     """Return the operations of one inference of each network that the points name."""
     import roofline
 
@@ -42,7 +42,7 @@ def kernels(network: str) -> int:
     return len(costs)
 
 
-def seconds(point: Point, ops: float, kernel_count: int) -> float:
+def seconds(point: RunRequest, ops: float, kernel_count: int) -> float:
     """Return an estimate for one run of a point.
 
     Args:
@@ -50,7 +50,7 @@ def seconds(point: Point, ops: float, kernel_count: int) -> float:
         ops: Operations of one inference of the uncompressed network.
         kernel_count: Different kernels it has.
     """
-    share = point.keep_channels**2
+    share = point.compression.keep_channels**2
     rate = _RATES[point.tuning] * point.threads
     step = ops * share * point.batch / rate
     timing = point.protocol
@@ -58,11 +58,13 @@ def seconds(point: Point, ops: float, kernel_count: int) -> float:
     tuning = 0.0
     if point.tuning == "tuned":
         tuning = kernel_count * point.trials * _TRIAL_S
-        tuning = min(tuning, point.budget_s) if point.budget_s else tuning
+        tuning = min(tuning, point.tuning_budget_s) if point.tuning_budget_s else tuning
     return min(_STARTING_S + sampling, 3 * timing.time_limit_s) + tuning
 
 
-def estimate(points: Sequence[Point], recorded: Sequence[tuple[Point, Measurement]] = ()) -> float:
+def estimate(
+    points: Sequence[RunRequest], recorded: Sequence[tuple[RunRequest, Measurement]] = ()
+) -> float:
     """Return an estimate of the seconds that runs of these points take, one after the other.
 
     Args:

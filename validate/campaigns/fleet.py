@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from roofline.validate.campaigns.grid import Board, Point
+from roofline.validate.campaigns.grid import Board
 from roofline.validate.campaigns.runner import Measure, Task, check_space, finished, measured
 from roofline.validate.measuring.measure import Report
 from roofline.validate.records.failure import FailureKind
 from roofline.validate.records.record import Measurement, Turn
+from roofline.validate.records.request import RunRequest, Scalar
 from roofline.validate.records.store import Store
 from roofline.validate.tvm.boards.tracker import BoardError, Tracker
 
@@ -97,8 +98,8 @@ def board_measure(
 ) -> Measure:
     """Return what runs a point on a board."""
 
-    def run(point: Point) -> Measurement:
-        options = {**point.options, "rpc_key": board.key}
+    def run(point: RunRequest) -> Measurement:
+        options: dict[str, Scalar] = {**point.options, "rpc_key": board.key}
         if board.target:
             options["rpc_target"] = board.target
         return measured(

@@ -7,11 +7,9 @@ else, so that a campaign that was stopped goes on where it was, today or on anot
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.errors import NetworkError, OptionError, did_you_mean
 from roofline.validate.measuring.backend import Backend, backends
 from roofline.validate.records.compression import Compression
-from roofline.validate.records.record import Protocol, Scalar
+from roofline.validate.records.request import TRIALS, Protocol, RunRequest
 from roofline.validate.tvm.boards.target import parse_target
 from roofline.validate.tvm.boards.tracker import parse_tracker
 
@@ -36,9 +34,6 @@ _AXES = ("network", "compression", "datatype", "backend", "algorithm", "tuning",
          "threads", "target")  # fmt: skip
 """The axes in the order they are gone through, the slowest first."""
 
-_LIMITS = ("time_limit_s", "memory_limit_bytes")
-"""Parts of the protocol that do not make a run that ended well another one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Board:
@@ -50,81 +45,19 @@ class Board:
     target: str = ""
 
 
-@dataclass(frozen=True)
-class Point:
-    """One combination of a campaign's values, with what its backend has no choice of left out."""
-
-    network: str
-    """Name of a shipped network, or path of an ``.onnx`` file."""
-    source: str = ""
-    """Digest of the file; empty for shipped networks."""
-    keep_channels: float = 1.0
-    sparsity: float = 0.0
-    sparse_format: str = "dense"
-    datatype: str = ""
-    """Empty is the network's own."""
-    backend: str = "tvm"
-    algorithm: str = "default"
-    tuning: str = "none"
-    trials: int = 0
-    budget_s: float = 0.0
-    batch: int = 1
-    threads: int = 1
-    target: str = "local"
-    dims: Mapping[str, int] = field(default_factory=dict[str, int])
-    options: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
-    protocol: Protocol = field(default_factory=Protocol)
-
-    @cached_property
-    def key(self) -> str:
-        """A digest of what is asked for; limits of time and memory do not count, nor where files lie."""
-        asked = asdict(self)
-        for name in _LIMITS:
-            del asked["protocol"][name]
-        if self.source:
-            asked["network"] = Path(self.network).stem
-        text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    @property
-    def recorded(self) -> Compression:
-        """What is taken from the network, as records have it."""
-        return Compression(
-            self.keep_channels,
-            sparsity=self.sparsity,
-            sparse_format=self.sparse_format if self.sparsity else "dense",
-            datatypes=(self.datatype,) if self.datatype else (),
-        )
-
-    @property
-    def compression(self) -> str:
-        """What is taken from the network, in a few words; ``dense`` for nothing."""
-        return self.recorded.label
-
-    @property
-    def title(self) -> str:
-        """The point in one line."""
-        parts = [Path(self.network).stem, self.compression, self.datatype, self.backend]
-        parts += [self.algorithm] if self.algorithm != "default" else []
-        parts += [self.tuning] if self.tuning != "none" else []
-        parts += [f"batch {self.batch}"] if self.batch != 1 else []
-        parts.append(f"{self.threads} thread{'s' * (self.threads != 1)}")
-        parts += [f"on {self.target}"] if self.target != "local" else []
-        return ", ".join(part for part in parts if part)
-
-    def record(self) -> dict[str, Any]:
-        """Return the point as a row."""
-        return {
-            "network": Path(self.network).stem,
-            "compression": self.compression,
-            "datatype": self.datatype or "as stored",
-            "backend": self.backend,
-            "algorithm": self.algorithm,
-            "tuning": self.tuning,
-            "batch": self.batch,
-            "threads": self.threads,
-            "target": self.target,
-        }
+def point_row(point: RunRequest) -> dict[str, Any]:
+    """Return what tells a point of a campaign from the others."""
+    return {
+        "network": Path(point.network).stem,
+        "compression": point.compression.label,
+        "datatype": point.compression.datatype or "as stored",
+        "backend": point.backend,
+        "algorithm": point.algorithm,
+        "tuning": point.tuning,
+        "batch": point.batch,
+        "threads": point.threads,
+        "target": point.target,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +66,7 @@ class Campaign:
 
     name: str
     title: str
-    points: tuple[Point, ...]
+    points: tuple[RunRequest, ...]
     rounds: int = 1
     boards: Mapping[str, Board] = field(default_factory=dict[str, Board])
     combinations: int = 0
@@ -171,7 +104,7 @@ def load(campaign: str | Path) -> Campaign:
     path = _find(campaign)
     document, _ = read(path)
     boards = _boards(document, path)
-    found: dict[str, Point] = {}
+    found: dict[str, RunRequest] = {}
     combinations = excluded = 0
     rules = [_chosen(rule) for rule in document.exclude]
     grids = document.grids or [document]
@@ -185,7 +118,7 @@ def load(campaign: str | Path) -> Campaign:
                 excluded += 1
                 continue
             _check_target(values["target"], boards, where)
-            if values["target"] != "local" and not values["backend"].startswith("tvm"):
+            if values["target"] != "local" and not _board_backend(values):
                 excluded += 1
                 continue
             point = _point(values, grid, document, path.parent, where)
@@ -264,32 +197,36 @@ def _combinations(grid: Grid, document: CampaignFile, where: str) -> Iterator[Va
         yield dict(zip(_AXES, values, strict=True))
 
 
-def _point(values: Values, grid: Grid, document: CampaignFile, folder: Path, where: str) -> Point:
+def _point(
+    values: Values, grid: Grid, document: CampaignFile, folder: Path, where: str
+) -> RunRequest:
     def scalar(name: str, default: Any) -> Any:
         own = getattr(grid, name)
         common = getattr(document, name)
         return own if own is not None else common if common is not None else default
 
-    # TVM alone runs on boards, over its own RPC.
-    name = values["backend"] if values["target"] == "local" else "tvm-rpc"
+    name = values["backend"] if values["target"] == "local" else _board_backend(values)
     backend = backends.get(name)
     tuning = _tuning(values, backend, where)
     tuned = tuning == "tuned"
     network, source = _network(values["network"], folder, where)
     compression: Asked = values["compression"]
     timing = document.protocol
-    return Point(
+    datatype = _datatype(values["datatype"], where)
+    return RunRequest(
         network,
+        name,
         source,
-        keep_channels=compression.keep_channels or 1.0,
-        sparsity=compression.sparsity or 0.0,
-        sparse_format=_sparse_format(compression, backend, where),
-        datatype=_datatype(values["datatype"], where),
-        backend=name,
+        Compression(
+            compression.keep_channels or 1.0,
+            sparsity=compression.sparsity or 0.0,
+            sparse_format=_sparse_format(compression, backend, where),
+            datatypes=(datatype,) if datatype else (),
+        ),
         algorithm=_algorithm(values["algorithm"], backend, where),
         tuning=tuning,
-        trials=scalar("trials", 16) if tuned else 0,
-        budget_s=scalar("budget_s", 0.0) if tuned else 0.0,
+        trials=scalar("trials", TRIALS) if tuned else 0,
+        tuning_budget_s=scalar("budget_s", 0.0) if tuned else 0.0,
         batch=values["batch"],
         threads=values["threads"],
         target=values["target"],
@@ -302,18 +239,26 @@ def _point(values: Values, grid: Grid, document: CampaignFile, folder: Path, whe
     )  # fmt: skip
 
 
+def _board_backend(values: Values) -> str:
+    """Return the backend that runs on boards what another runs here; empty where there is none."""
+    return backends.get(values["backend"]).capabilities.board_backend
+
+
 def _tuning(values: Values, backend: Backend, where: str) -> str:
     asked = values["tuning"]
-    if not asked or backend.tunings == ("none",):
-        return backend.tunings[0]
-    if asked not in backend.tunings:
-        hint = did_you_mean(asked, backend.tunings) or f"Known: {', '.join(backend.tunings)}"
+    if not asked or backend.capabilities.tunings == ("none",):
+        return backend.capabilities.tunings[0]
+    if asked not in backend.capabilities.tunings:
+        hint = (
+            did_you_mean(asked, backend.capabilities.tunings)
+            or f"Known: {', '.join(backend.capabilities.tunings)}"
+        )
         raise OptionError(f"{where}: {values['backend']} has no tuning {asked!r}", repair=hint)
     return asked
 
 
 def _algorithm(asked: str, backend: Backend, where: str) -> str:
-    known: tuple[str, ...] = getattr(backend, "algorithms", ("default",))
+    known = backend.capabilities.algorithms
     if asked == "default" or known == ("default",):
         return "default"
     if asked not in known:
@@ -330,7 +275,7 @@ def _sparse_format(compression: Asked, backend: Backend, where: str) -> str:
         hint = did_you_mean(asked, formats) or f"Known: {', '.join(formats)}"
         raise OptionError(f"{where}: unknown sparse format {asked!r}", repair=hint)
     # A backend that multiplies by stored zeros runs the same program whatever the format.
-    sparse: tuple[str, ...] = getattr(backend, "sparse_formats", ())
+    sparse = backend.capabilities.sparse_formats
     return asked if compression.sparsity and asked in sparse else "dense"
 
 

@@ -16,21 +16,22 @@ from roofline.errors import (
     StoreError,
     did_you_mean,
 )
-from roofline.validate.campaigns.grid import Campaign, Point
+from roofline.validate.campaigns.grid import Campaign, point_row
 from roofline.validate.measuring.environment import describe
-from roofline.validate.measuring.measure import Options, Report, measure, now
+from roofline.validate.measuring.measure import Report, measure, now
 from roofline.validate.measuring.process import Ended, run_step
 from roofline.validate.measuring.runnable_model import cache_folder
 from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.flag import Flag, FlagKind, joined
 from roofline.validate.records.plain import to_plain
-from roofline.validate.records.record import DRIFT_LIMIT, Job, Measurement, Scalar, Status, Turn
+from roofline.validate.records.record import DRIFT_LIMIT, Measurement, Status, Turn
+from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
 
 LEAST_FREE_BYTES = 64 << 20
 """Free disk space below which no further point is started."""
 
-Measure = Callable[[Point], Measurement]
+Measure = Callable[[RunRequest], Measurement]
 """Runs one point; errors of the input become records too."""
 
 
@@ -49,7 +50,7 @@ class Retry(StrEnum):
 class Task:
     """One run that is to be done."""
 
-    point: Point
+    point: RunRequest
     round: int
     attempt: int
 
@@ -66,7 +67,7 @@ class State:
     campaign: Campaign
     records: Mapping[str, Mapping[int, Measurement]]
 
-    def runs(self) -> Iterator[tuple[Point, int, Measurement | None]]:
+    def runs(self) -> Iterator[tuple[RunRequest, int, Measurement | None]]:
         """Yield every run of the campaign, round by round, with its record if it has one."""
         for number in range(1, self.campaign.rounds + 1):
             for point in self.campaign.points:
@@ -87,7 +88,7 @@ class State:
             counts["disturbed"] += bool(self.disturbed(point, number))
         return counts
 
-    def disturbed(self, point: Point, number: int) -> str:
+    def disturbed(self, point: RunRequest, number: int) -> str:
         """Return what disturbed a run that ended well, in a few words; empty when nothing did."""
         run = self.records.get(point.key, {}).get(number)
         if run is None or not run.ok:
@@ -98,7 +99,7 @@ class State:
             found = (*found, Flag(FlagKind.ROUND_DRIFT, off))
         return joined(found)
 
-    def deviation(self, point: Point, number: int) -> float | None:
+    def deviation(self, point: RunRequest, number: int) -> float | None:
         """Return how far a round's median is from the median of all rounds, as a share of it."""
         rounds = self.records.get(point.key, {})
         medians = [run.median_s for run in rounds.values() if run.ok and run.median_s]
@@ -126,7 +127,7 @@ class State:
             OptionError: A text is not of that form, or no point has the value.
         """
         values: dict[str, set[str]] = {}
-        rows = {point.key: point.record() for point in self.campaign.points}
+        rows = {point.key: point_row(point) for point in self.campaign.points}
         for text in wanted:
             name, equals, value = text.partition("=")
             known = {str(row[name]) for row in rows.values() if name in row}
@@ -141,7 +142,7 @@ class State:
         )
 
     def _again(
-        self, point: Point, number: int, run: Measurement, retry: Collection[Retry]
+        self, point: RunRequest, number: int, run: Measurement, retry: Collection[Retry]
     ) -> bool:
         if run.ok:
             return Retry.DISTURBED in retry and bool(self.disturbed(point, number))
@@ -236,14 +237,14 @@ def local_measure(
     """
     place = folder or cache_folder()
 
-    def run(point: Point) -> Measurement:
+    def run(point: RunRequest) -> Measurement:
         return measured(point, place, machine=machine, fresh=fresh, report=report)
 
     return run
 
 
 def measured(
-    point: Point,
+    point: RunRequest,
     folder: Path,
     *,
     machine: str = "",
@@ -258,37 +259,22 @@ def measured(
             kind = written.failure.kind
         failure = Failure(kind, f"compressing: {written.reason}")
         return failed(point, written.status, failure, machine)
-    options = Options(
-        tuning="" if point.tuning == "none" else point.tuning,
-        trials=point.trials or 1,
-        tuning_budget_s=point.budget_s,
-        threads=point.threads,
-        batch=point.batch,
-        dims=point.dims,
-        compression=point.recorded,
-        algorithm=point.algorithm,
-        target=point.target,
-        machine=machine,
-        fresh=fresh,
-        backend_options=backend_options(point),
-        protocol=point.protocol,
-    )
     try:
         return measure(
-            written.result["model"], backend=point.backend, options=options, folder=folder,
-            report=report,
+            for_backend(point), model=written.result["model"], machine=machine, fresh=fresh,
+            folder=folder, report=report,
         )  # fmt: skip
     except RooflineError as error:
         return failed(point, Status.FAILED, Failure(FailureKind.ERROR, str(error)), machine)
 
 
-def _written(point: Point, folder: Path, report: Report | None) -> Ended:
-    if point.recorded.nothing:
+def _written(point: RunRequest, folder: Path, report: Report | None) -> Ended:
+    if point.compression.nothing:
         return Ended(Status.OK, result={"model": point.network})
     request = {
         "action": "compress",
         "model": point.network,
-        "compression": to_plain(point.recorded),
+        "compression": to_plain(point.compression),
         "seed": point.protocol.seed,
         "folder": str(folder),
     }
@@ -301,21 +287,16 @@ def _written(point: Point, folder: Path, report: Report | None) -> Ended:
     )
 
 
-def backend_options(point: Point) -> dict[str, Scalar]:
-    """Return the options for the backend alone, with the format of the weights it is to run from."""
-    sparse = {} if point.sparse_format == "dense" else {"sparse_format": point.sparse_format}
-    return {**point.options, **sparse}
+def for_backend(point: RunRequest) -> RunRequest:
+    """Return a point with the format of its weights among the options for the backend, which is to run from it."""
+    form = point.compression.sparse_format
+    sparse = {} if form == "dense" else {"sparse_format": form}
+    return replace(point, options={**point.options, **sparse})
 
 
-def failed(point: Point, status: Status, failure: Failure, machine: str) -> Measurement:
+def failed(point: RunRequest, status: Status, failure: Failure, machine: str) -> Measurement:
     """Return the record of a point that never got as far as a run."""
-    job = Job(
-        Path(point.network).stem, point.backend, compression=point.recorded,
-        datatype=point.datatype or "fp32", batch=point.batch, threads=point.threads,
-        tuning=point.tuning, trials=point.trials, tuning_budget_s=point.budget_s,
-        algorithm=point.algorithm, target=point.target, options=backend_options(point),
-        protocol=point.protocol,
-    )  # fmt: skip
+    job = replace(for_backend(point), network=Path(point.network).stem)
     return Measurement(
         job,
         status,

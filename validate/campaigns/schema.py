@@ -13,6 +13,7 @@ from roofline.errors import OptionError, did_you_mean
 from roofline.reading import MAX_INTEGER, read_text, shown
 from roofline.spec.problem import dotted
 from roofline.spec.reading import MAX_BYTES, Document, parse
+from roofline.validate.records.request import PROTOCOL
 
 MAX_THREADS = 4096
 """The most threads one run can be asked for; the largest servers have about a quarter of it."""
@@ -104,10 +105,10 @@ class Rule(_Part):
 class Timing(_Part):
     """How each point is timed; the defaults are those of ``roofline measure``."""
 
-    runs: Count = 150
-    warmup: Count = 1
-    sampling_s: Finite = 60.0
-    time_limit_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 900.0
+    runs: Count = PROTOCOL.runs
+    warmup: Count = PROTOCOL.warmup
+    sampling_s: Finite = PROTOCOL.sampling_s
+    time_limit_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = PROTOCOL.time_limit_s
     memory_limit_gb: Finite = 0.0
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
 

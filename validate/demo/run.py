@@ -19,9 +19,10 @@ from roofline.validate.calibration.calibrate import (
     warnings,
 )
 from roofline.validate.measuring.backend import backends
-from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.measuring.measure import measure
 from roofline.validate.records.flag import joined
-from roofline.validate.records.record import Measurement, Protocol
+from roofline.validate.records.record import Measurement
+from roofline.validate.records.request import Protocol, RunRequest
 
 if TYPE_CHECKING:
     from roofline.model import Prediction
@@ -102,9 +103,8 @@ def run_demo(*, minutes: float, report: Report, said: Callable[[str], None]) -> 
     notes += missing
     threads = mode_threads(machine.key) or 0
     runs: list[Measurement] = []
-    for model, backend, options in plan:
-        asked = replace(options, threads=threads, machine=machine.key)
-        run = measure(str(model), backend=backend, options=asked, report=report)
+    for request in plan:
+        run = measure(replace(request, threads=threads), machine=machine.key, report=report)
         runs.append(run)
         said(_line(run))
     comparisons = compare(here, runs, platforms={machine.key: machine})
@@ -125,31 +125,30 @@ def models_here() -> list[str | Path]:
     return models
 
 
-def _plan(
-    models: Sequence[str | Path], minutes: float
-) -> tuple[list[tuple[str | Path, str, Options]], list[str]]:
+def _plan(models: Sequence[str | Path], minutes: float) -> tuple[list[RunRequest], list[str]]:
     """Return the runs to make, and what is left out for want of a package."""
     protocol = Protocol(sampling_s=_SAMPLING_S, time_limit_s=120.0)
-    plan: list[tuple[str | Path, str, Options]] = []
+    plan: list[RunRequest] = []
     notes: list[str] = []
     if backends.get("onnxruntime").missing():
         notes.append("onnxruntime is not installed: no ceiling beside TVM, outputs not checked")
     else:
-        plan += [(model, "onnxruntime", Options(protocol=protocol)) for model in models]
+        plan += [RunRequest(str(model), "onnxruntime", protocol=protocol) for model in models]
     if backends.get("tvm").missing():
         notes.append("apache-tvm is not installed: nothing was compiled and tuned here")
         return plan, notes
-    untuned = Options(tuning="untuned", protocol=replace(protocol, runs=20))
-    plan.append(("mlp", "tvm", untuned))
+    untuned = RunRequest("mlp", "tvm", tuning="untuned", protocol=replace(protocol, runs=20))
+    plan.append(untuned)
     tuning_s = max(20.0, minutes * 60.0 - _FIXED_S)
     named = {Path(model).stem: model for model in models}
     for name, trials, share in _TUNED:
         if name not in named:
             continue
-        options = Options(
-            tuning="tuned", trials=trials, tuning_budget_s=share * tuning_s, protocol=protocol
-        )
-        plan.append((named[name], "tvm", options))
+        tuned = RunRequest(
+            str(named[name]), "tvm", tuning="tuned", trials=trials,
+            tuning_budget_s=share * tuning_s, protocol=protocol,
+        )  # fmt: skip
+        plan.append(tuned)
     return plan, notes
 
 

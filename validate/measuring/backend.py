@@ -19,8 +19,9 @@ from roofline.registry import Registry
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.failure import FailureKind
 from roofline.validate.records.plain import from_plain, to_plain
-from roofline.validate.records.record import Environment, Job
-from roofline.validate.records.record import Protocol as Timing
+from roofline.validate.records.record import Environment, KernelTime
+from roofline.validate.records.request import Protocol as Timing
+from roofline.validate.records.request import RunRequest
 from roofline.writing import write_whole
 
 Arrays = Mapping[str, Array]
@@ -44,7 +45,7 @@ class UnsupportedModelError(RunError):
 class Request:
     """A job with the files it needs."""
 
-    job: Job
+    job: RunRequest
     model: Path
     """The ONNX file with every weight and every input shape filled in."""
     folder: Path
@@ -107,6 +108,15 @@ class Session(Protocol):
 
 
 @runtime_checkable
+class KernelTimer(Protocol):
+    """A session that can time the single kernels of a step."""
+
+    def kernel_times(self) -> Sequence[KernelTime]:
+        """Return the times of all kernels in the order of their calls."""
+        ...
+
+
+@runtime_checkable
 class DistantSession(Protocol):
     """A session whose model runs on another machine, which takes the samples and describes itself."""
 
@@ -123,19 +133,34 @@ class DistantSession(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend has a choice of; the defaults are those of one that runs a model as it is."""
+
+    tunings: tuple[str, ...] = ("none",)
+    """Values of ``--tuning`` it knows, the default first; ``("none",)`` where nothing is tuned."""
+    algorithms: tuple[str, ...] = ("default",)
+    """Ways to compute a convolution."""
+    sparse_formats: tuple[str, ...] = ()
+    """Formats of pruned weights whose zeros it skips."""
+    times_kernels: bool = False
+    """Whether its sessions are `KernelTimer`s."""
+    board_backend: str = ""
+    """Name of the backend that runs the same on boards; empty where there is none."""
+
+
 class Backend(Protocol):
     """Something that can run an ONNX model and be timed."""
 
     title: str
     """Its name for people: ``Apache TVM``."""
-    tunings: tuple[str, ...]
-    """Values of ``--tuning`` it knows, the default first; ``("none",)`` where nothing is tuned."""
+    capabilities: Capabilities
 
     def missing(self) -> str:
         """Return the package that is not installed, or an empty string when it can run."""
         ...
 
-    def environment(self, job: Job) -> Mapping[str, str]:
+    def environment(self, job: RunRequest) -> Mapping[str, str]:
         """Return the environment variables that must be set before its process starts."""
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,66 +14,31 @@ from roofline.validate.measuring.backend import Artifact, Backend, backends
 from roofline.validate.measuring.environment import available_cores, describe
 from roofline.validate.measuring.process import Ended, run_step
 from roofline.validate.measuring.runnable_model import cache_folder
-from roofline.validate.records.compression import Compression
 from roofline.validate.records.failure import Failure, FailureKind
-from roofline.validate.records.plain import from_plain
-from roofline.validate.records.record import (
-    Check,
-    Environment,
-    Job,
-    KernelTime,
-    Measurement,
-    Protocol,
-    Scalar,
-    Status,
-)
+from roofline.validate.records.plain import from_plain, to_plain
+from roofline.validate.records.record import Check, Environment, KernelTime, Measurement, Status
+from roofline.validate.records.request import RunRequest
 from roofline.validate.tvm.boards.tracker import WAIT_S
-
-DEFAULT_TRIALS = 16
-"""Schedules tried per kernel when tuning without a number given."""
 
 Report = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a measurement is asked to do; the defaults are those of the command line."""
-
-    tuning: str = ""
-    """``untuned`` or ``tuned``; empty is the backend's own default."""
-    trials: int = DEFAULT_TRIALS
-    tuning_budget_s: float = 0.0
-    threads: int = 0
-    """0 is every core this process may use."""
-    batch: int | None = None
-    dims: Mapping[str, int] = field(default_factory=dict[str, int])
-    compression: Compression = field(default_factory=Compression)
-    datatype: str = ""
-    """Empty is the model's own."""
-    algorithm: str = "default"
-    target: str = "local"
-    """Where it runs: ``local``, or the name of a board."""
-    machine: str = ""
-    fresh: bool = False
-    """Whether kept compiled programs and tuning results are made again."""
-    backend_options: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
-    protocol: Protocol = field(default_factory=Protocol)
-
-
 def measure(
-    model: str,
+    request: RunRequest,
     *,
-    backend: str = "tvm",
-    options: Options | None = None,
+    model: str = "",
+    machine: str = "",
+    fresh: bool = False,
     folder: Path | None = None,
     report: Report | None = None,
 ) -> Measurement:
-    """Run a model on this machine and return the record of it.
+    """Run a network as requested and return the record of it.
 
     Args:
-        model: Path of an ``.onnx`` file, or the name of a shipped network; missing weights are random.
-        backend: Name of a registered backend.
-        options: How it is run and timed.
+        request: The network and how it is run and timed; weights that it lacks are random.
+        model: The file that is run in the network's place: what its compression has made of it.
+        machine: Key of the platform that it runs on, for the record.
+        fresh: Whether kept compiled programs and tuning results are made again.
         folder: Where compiled programs and tuning results are kept; None is the user's cache.
         report: Told of progress: what is being done, steps done, steps in all.
 
@@ -88,68 +53,72 @@ def measure(
         ModelError: The model cannot be read.
         DimensionError: A symbolic dimension has no value.
     """
-    asked = options or Options()
-    chosen = backends.get(backend)
-    _check_options(backend, chosen, asked)
-    run = _Run(chosen, asked, folder or cache_folder(), report or _silent)
-    made = run.make(model)
-    job = _job(backend, chosen, asked, made.result or {}, model)
+    chosen = backends.get(request.backend)
+    _check(request, chosen)
+    run = _Run(chosen, request, machine, folder or cache_folder(), report or _silent, fresh=fresh)
+    made = run.make(model or request.network)
+    job = _filled_in(request, chosen, made.result or {})
     if made.status is not Status.OK:
         return run.failed(job, made)
     return run.measure(job, made.result or {})
 
 
-def _check_options(name: str, backend: Backend, options: Options) -> None:
+def _check(request: RunRequest, backend: Backend) -> None:
     missing = backend.missing()
     if missing:
         raise MissingPackageError(missing, "validate", f"measuring with {backend.title}")
-    if options.tuning and options.tuning not in backend.tunings:
-        known = ", ".join(backend.tunings)
+    if request.tuning and request.tuning not in backend.capabilities.tunings:
+        known = ", ".join(backend.capabilities.tunings)
         raise OptionError(
-            f"{name} has no tuning {options.tuning!r}", repair=f"Use one of: {known}"
+            f"{request.backend} has no tuning {request.tuning!r}", repair=f"Use one of: {known}"
         )
-    for flag, value, least in (
-        ("--trials", options.trials, 1),
-        ("--threads", options.threads, 0),
-        ("--batch", 1 if options.batch is None else options.batch, 1),
-        ("--runs", options.protocol.runs, 1),
-        ("--time-limit", options.protocol.time_limit_s, 0),
+    for name, value, least in (
+        ("trials", request.trials, 0),
+        ("threads", request.threads, 0),
+        ("batch", request.batch, 0),
+        ("runs", request.protocol.runs, 1),
+        ("time_limit_s", request.protocol.time_limit_s, 0),
     ):
         if value < least:
-            raise OptionError(f"{flag} must be at least {least}, not {value}")
+            raise OptionError(f"{name} must be at least {least}, not {value}")
 
 
-def _job(
-    name: str, backend: Backend, options: Options, made: Mapping[str, Any], model: str
-) -> Job:
-    tuning = options.tuning or backend.tunings[0]
+def _filled_in(request: RunRequest, backend: Backend, made: Mapping[str, Any]) -> RunRequest:
+    """Return a request with the backend's and the model's own values where it leaves them the choice."""
+    tuning = request.tuning or backend.capabilities.tunings[0]
     tuned = tuning == "tuned"
-    return Job(
-        network=made.get("network", Path(model).stem),
-        backend=name,
+    return replace(
+        request,
+        network=made.get("network", Path(request.network).stem),
         model_sha256=made.get("sha256", ""),
-        compression=options.compression,
-        datatype=options.datatype or made.get("datatype", "fp32"),
-        batch=made.get("batch") or options.batch or 1,
-        threads=options.threads or available_cores(),
+        datatype=request.datatype or made.get("datatype", "fp32"),
+        batch=made.get("batch") or request.batch or 1,
+        threads=request.threads or available_cores(),
         tuning=tuning,
-        trials=options.trials if tuned else 0,
-        tuning_budget_s=options.tuning_budget_s if tuned else 0.0,
-        algorithm=options.algorithm,
-        target=options.target,
-        options=dict(options.backend_options),
-        protocol=options.protocol,
+        trials=max(1, request.trials) if tuned else 0,
+        tuning_budget_s=request.tuning_budget_s if tuned else 0.0,
     )
 
 
 class _Run:
     """The steps of one measurement; each is a process."""
 
-    def __init__(self, backend: Backend, options: Options, folder: Path, report: Report) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        request: RunRequest,
+        machine: str,
+        folder: Path,
+        report: Report,
+        *,
+        fresh: bool,
+    ) -> None:
         self._backend = backend
-        self._options = options
+        self._request = request
+        self._machine = machine
         self._folder = folder
         self._report = report
+        self._fresh = fresh
 
     def make(self, model: str) -> Ended:
         """Read the model and fill in what it lacks; input errors are raised, not recorded."""
@@ -157,9 +126,9 @@ class _Run:
             {
                 "action": "make",
                 "model": model,
-                "batch": self._options.batch,
-                "dims": dict(self._options.dims),
-                "seed": self._options.protocol.seed,
+                "batch": self._request.batch or None,
+                "dims": dict(self._request.dims),
+                "seed": self._request.protocol.seed,
             },
             {},
         )
@@ -167,13 +136,13 @@ class _Run:
             raise _again(ended.result)
         return ended
 
-    def measure(self, job: Job, made: Mapping[str, Any]) -> Measurement:
+    def measure(self, job: RunRequest, made: Mapping[str, Any]) -> Measurement:
         """Prepare, compute the reference, run and time."""
         common = {
-            "job": asdict(job),
+            "job": to_plain(job),
             "model": made["model"],
             "inputs": made["inputs"],
-            "fresh": self._options.fresh,
+            "fresh": self._fresh,
         }
         variables = self._backend.environment(job)
         # Tuning has a budget of its own; only compiling counts against the time limit.
@@ -201,13 +170,15 @@ class _Run:
             return self.failed(job, ended, artifact)
         return self._record(job, ended.result, artifact, made)
 
-    def failed(self, job: Job, ended: Ended, artifact: Artifact | None = None) -> Measurement:
+    def failed(
+        self, job: RunRequest, ended: Ended, artifact: Artifact | None = None
+    ) -> Measurement:
         """Return the record of a run that did not end well."""
         return Measurement(
             job,
             ended.status,
             ended.failure,
-            machine=self._options.machine,
+            machine=self._machine,
             compiled_for=artifact.compiled_for if artifact is not None else "",
             compile_s=artifact.compile_s if artifact is not None else None,
             tune_s=artifact.tune_s if artifact is not None else None,
@@ -217,7 +188,7 @@ class _Run:
 
     def _record(
         self,
-        job: Job,
+        job: RunRequest,
         result: Mapping[str, Any],
         artifact: Artifact,
         made: Mapping[str, Any],
@@ -237,7 +208,7 @@ class _Run:
             job,
             status,
             failure,
-            machine=self._options.machine,
+            machine=self._machine,
             executed=artifact.executed
             if artifact.executed.datatype
             else replace(artifact.executed, datatype=job.datatype),
@@ -281,7 +252,7 @@ class _Run:
     def _step(
         self, request: Mapping[str, Any], variables: Mapping[str, str], *, extra_s: float = 0.0
     ) -> Ended:
-        protocol = self._options.protocol
+        protocol = self._request.protocol
         limit = protocol.time_limit_s + extra_s
         return run_step(
             {"folder": str(self._folder), **request},

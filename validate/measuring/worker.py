@@ -25,6 +25,7 @@ from roofline.validate.measuring.backend import (
     Artifact,
     Backend,
     DistantSession,
+    KernelTimer,
     Report,
     Request,
     RunError,
@@ -36,8 +37,8 @@ from roofline.validate.measuring.runnable_model import load_arrays, make_runnabl
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.failure import Failure, FailureKind, of_disk
 from roofline.validate.records.plain import from_plain, to_plain
-from roofline.validate.records.reading import job_from_dict
-from roofline.validate.records.record import Check, Protocol, Status
+from roofline.validate.records.record import Check, Status
+from roofline.validate.records.request import Protocol, RunRequest
 from roofline.writing import write_whole
 
 _MAGNITUDE = "magnitude"
@@ -161,12 +162,11 @@ def _kernel_times(session: Session, asked: Request) -> list[dict[str, Any]]:
     """Time single kernels after everything else, so that it disturbs nothing, and name their layers."""
     from roofline.validate.measuring.kernel_times import PER_LAYER, mapped
 
-    timer = getattr(session, "kernel_times", None)
-    if timer is None or not asked.job.options.get(PER_LAYER):
+    if not isinstance(session, KernelTimer) or not asked.job.options.get(PER_LAYER):
         return []
     from roofline import load
 
-    return [asdict(time) for time in mapped(timer(), load(str(asked.model)))]
+    return [asdict(time) for time in mapped(session.kernel_times(), load(str(asked.model)))]
 
 
 def _checked(session: Session, request: Mapping[str, Any], datatype: str) -> Check:
@@ -245,7 +245,7 @@ def _probe(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
 
 def _asked(request: Mapping[str, Any]) -> tuple[Backend, Request]:
-    job = job_from_dict(request["job"])
+    job = from_plain(RunRequest, request["job"])
     asked = Request(job, Path(request["model"]), Path(request["folder"]), request["fresh"])
     return backends.get(job.backend), asked
 

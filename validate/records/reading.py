@@ -16,18 +16,17 @@ from roofline.validate.records.record import (
     SCHEMA_VERSION,
     Check,
     Environment,
-    Job,
     KernelTime,
     Measurement,
-    Protocol,
     Reported,
     Turn,
 )
+from roofline.validate.records.request import Protocol, RunRequest
 
 T = TypeVar("T")
 
 _PARTS = (
-    Protocol, Compression, Job, Check, Environment, Reported, Turn, KernelTime, Failure, Executed,
+    Protocol, Compression, RunRequest, Check, Environment, Reported, Turn, KernelTime, Failure, Executed,
     Measurement,
 )  # fmt: skip
 
@@ -60,15 +59,6 @@ def to_text(measurement: Measurement) -> str:
     """Return a record as JSON, nothing lost."""
     _forbid_unknown()
     return to_json(measurement)
-
-
-def job_from_dict(document: Mapping[str, Any]) -> Job:
-    """Return the job that ``dataclasses.asdict`` made plain.
-
-    Raises:
-        StoreError: A field is missing, unknown or of the wrong type.
-    """
-    return _read(Job, document, "job")
 
 
 def _read(kind: type[T], document: Mapping[str, Any], noun: str) -> T:

@@ -6,30 +6,26 @@ seconds, sizes in bytes.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import DatatypeError
 from roofline.precision import precision
-from roofline.validate.records.compression import Compression
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.failure import Failure
 from roofline.validate.records.flag import Flag, FlagKind, joined
+from roofline.validate.records.request import RunRequest
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 2
 """Version of the record's fields; raised only when a field changes its meaning or goes (older: `migration`)."""
-
-Scalar = str | int | float | bool
 
 DISTURBED_SHARE = 0.05
 """Share of the machine's CPU time taken by others, above which a run is flagged as disturbed."""
@@ -48,59 +44,6 @@ class Status(StrEnum):
     """It ran, but its outputs are not the reference's: it is not timed."""
     TIMEOUT = "timeout"
     OUT_OF_MEMORY = "out-of-memory"
-
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """How a run is timed: warm-up runs are discarded, the median of the rest is reported."""
-
-    runs: int = 150
-    """Timed runs wanted; fewer are taken when the sampling time is up (never fewer than three)."""
-    warmup: int = 1
-    """Runs before the first timed one; the very first of them is kept as ``first_s``."""
-    sampling_s: float = 60.0
-    """Time after which no further run is started."""
-    time_limit_s: float = 900.0
-    """Time after which the process of a run (or of its compilation, tuning excluded) is ended."""
-    memory_limit_bytes: int = 0
-    """Resident memory at which the process is ended; 0 is 90 % of the machine's."""
-    seed: int = 0
-    """Seed of the random inputs, and of the random weights of networks shipped without."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is asked for: a network, what was done to it, and how it is to be run."""
-
-    network: str
-    backend: str
-    model_sha256: str = ""
-    """Digest of the ONNX file's bytes before weights are filled in; empty for imported runs."""
-    compression: Compression = field(default_factory=Compression)
-    """What was taken from the network, as it was asked for."""
-    datatype: str = "fp32"
-    """Of the weights of the model that is run; `Measurement.executed` says what was multiplied."""
-    batch: int = 1
-    threads: int = 1
-    tuning: str = "none"
-    """``untuned``, ``tuned``, or ``none`` where the backend has nothing to tune."""
-    trials: int = 0
-    """Schedules tried per kernel when tuned."""
-    tuning_budget_s: float = 0.0
-    """Time the tuning may take; 0 is no limit."""
-    algorithm: str = "default"
-    """``direct``, ``gemm``, ``spatial_pack``, ``winograd``, or the backend's own choice."""
-    target: str = "local"
-    """Where it runs: ``local``, or the name of a remote board."""
-    options: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
-    """Options that only this backend knows."""
-    protocol: Protocol = field(default_factory=Protocol)
-
-    @property
-    def key(self) -> str:
-        """A digest of everything asked for; two jobs with one key are the same job."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +136,8 @@ class KernelTime:
 class Measurement:
     """One run: the job, how it ended, its samples, and what is needed to judge it later."""
 
-    job: Job
+    job: RunRequest
+    """What was asked for, with every default filled in; of imported runs as far as it is known."""
     status: Status
     failure: Failure | None = None
     """Why it is not ``ok``."""
@@ -246,12 +190,12 @@ class Measurement:
 
         Where several were multiplied it is the narrowest, at whose peak a bound still is one.
         """
-        return self.executed.datatype or self.job.datatype
+        return self.executed.datatype or self.job.datatype or "fp32"
 
     @property
     def asked(self) -> str:
         """The datatype that was asked for: that the network was narrowed to, or its own."""
-        return self.job.compression.datatype or self.job.datatype
+        return self.job.compression.datatype or self.job.datatype or "fp32"
 
     @property
     def emulated(self) -> bool:
@@ -279,7 +223,7 @@ class Measurement:
         if self.reported is not None and self.reported.throughput_fps is not None:
             return self.reported.throughput_fps
         median = self.median_s
-        return self.job.batch / median if median else None
+        return max(1, self.job.batch) / median if median else None
 
     @property
     def accuracy_percent(self) -> float | None:
@@ -292,7 +236,7 @@ class Measurement:
         """CPU seconds per elapsed second and thread: near 1 when undisturbed and all busy."""
         if not self.wall_s or self.cpu_s is None:
             return None
-        return self.cpu_s / self.wall_s / self.job.threads
+        return self.cpu_s / self.wall_s / max(1, self.job.threads)
 
     @property
     def drift(self) -> float | None:
@@ -329,11 +273,15 @@ class Measurement:
         found: list[Flag] = []
         taken = (self.environment.others_share or 0.0) + (self.environment.stolen_share or 0.0)
         # Idle cores can serve others at no cost to the run; only what exceeds them disturbs it.
-        spare = 1.0 - self.job.threads / self.environment.cores if self.environment.cores else 0.0
+        spare = (
+            1.0 - max(1, self.job.threads) / self.environment.cores
+            if self.environment.cores
+            else 0.0
+        )
         if taken > max(0.0, spare) + DISTURBED_SHARE:
             found.append(Flag(FlagKind.DISTURBED, taken))
         had = self.cpu_per_wall
-        if self.job.threads == 1 and had is not None and had < 0.9:
+        if self.job.threads <= 1 and had is not None and had < 0.9:
             found.append(Flag(FlagKind.WAITED, had))
         drift = self.drift
         if drift is not None and abs(drift) > DRIFT_LIMIT:

@@ -11,6 +11,7 @@ from roofline.errors import TableError
 from roofline.reading import read_text, real_number, shown, whole_number
 from roofline.registry import Registry
 from roofline.validate.records.record import Measurement
+from roofline.validate.records.request import RunRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,14 @@ def times(path: Path, found: Sequence[Mapping[str, Any]], name: str) -> list[flo
         for number, entry in enumerate(found, 1)
         if name in entry
     ]
+
+
+def imported(facts: Facts, backend: str) -> RunRequest:
+    """Return what is known of how a run of another tool was asked for."""
+    return RunRequest(
+        facts.network, backend, datatype=facts.datatype or "fp32", batch=facts.batch or 1, threads=1,
+        tuning="none", trials=0, target=facts.machine,
+    )  # fmt: skip
 
 
 def needed(facts: Facts, path: Path) -> None:

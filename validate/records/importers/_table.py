@@ -11,7 +11,8 @@ from roofline.reading import real_number, whole_number
 from roofline.validate.records.compression import parse_compression
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import Facts, Imported, Rejected
-from roofline.validate.records.record import Job, Measurement, Reported, Status
+from roofline.validate.records.record import Measurement, Reported, Status
+from roofline.validate.records.request import RunRequest
 
 LATENCY_FACTOR = 1.1
 """Ratio of throughput × latency to the batch above which a row is flagged."""
@@ -121,10 +122,10 @@ def _measurement(row: Mapping[str, str], facts: Facts, source: str) -> Measureme
         implied = 1e3 * batch * concurrency / latency
         if not 1 / LATENCY_FACTOR <= throughput / implied <= LATENCY_FACTOR:
             notes.append(f"latency and batch imply {implied:.4g} fps")
-    job = Job(
+    job = RunRequest(
         row["network"], "imported", compression=parse_compression(row.get("pruning") or "dense"),
         datatype=row.get("datatype") or facts.datatype or "fp32", batch=batch,
-        threads=concurrency, target=row["platform"],
+        threads=concurrency, tuning="none", trials=0, target=row["platform"],
     )  # fmt: skip
     reported = Reported(
         source,

@@ -12,11 +12,12 @@ from roofline.validate.records.importers._registry import (
     Imported,
     Importer,
     entries,
+    imported,
     importers,
     needed,
     times,
 )
-from roofline.validate.records.record import Job, Measurement, Reported, Status
+from roofline.validate.records.record import Measurement, Reported, Status
 
 
 def _read(path: Path, text: str, facts: Facts) -> Imported:
@@ -30,12 +31,9 @@ def _read(path: Path, text: str, facts: Facts) -> Imported:
             repair="Run the session at least once before ending the profile",
         )
     kept = runs[1:] or runs
-    job = Job(
-        facts.network, "onnxruntime", datatype=facts.datatype or "fp32", batch=facts.batch or 1,
-        target=facts.machine,
-    )  # fmt: skip
     run = Measurement(
-        job, Status.OK, machine=facts.machine, executed=Executed(facts.datatype), samples_s=tuple(kept),
+        imported(facts, "onnxruntime"), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
+        samples_s=tuple(kept),
         first_s=runs[0] if len(runs) > 1 else None, reported=Reported(f"onnxruntime profile, {path.name}"),
         notes=("profiling slows a run down",),
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,10 +16,11 @@ from roofline.validate.records.importers._registry import (
     Facts,
     Imported,
     Importer,
+    imported,
     importers,
     needed,
 )
-from roofline.validate.records.record import Job, Measurement, Reported, Status
+from roofline.validate.records.record import Measurement, Reported, Status
 
 
 def _csv(path: Path, text: str, facts: Facts) -> Imported:
@@ -69,13 +71,7 @@ def _run(path: Path, facts: Facts, values: Mapping[str, str]) -> Imported:
         throughput_fps=throughput,
         concurrency=inflight,
     )
-    job = Job(
-        facts.network,
-        "openvino",
-        datatype=facts.datatype or "fp32",
-        batch=batch,
-        target=facts.machine,
-    )
+    job = replace(imported(facts, "openvino"), batch=batch)
     return Imported(
         (
             Measurement(

@@ -13,21 +13,12 @@ from roofline.validate.records.importers._registry import (
     Imported,
     Importer,
     entries,
+    imported,
     importers,
     needed,
     times,
 )
-from roofline.validate.records.record import Job, Measurement, Reported, Status
-
-
-def _job(facts: Facts) -> Job:
-    return Job(
-        facts.network,
-        "tensorrt",
-        datatype=facts.datatype or "fp32",
-        batch=facts.batch or 1,
-        target=facts.machine,
-    )
+from roofline.validate.records.record import Measurement, Reported, Status
 
 
 def _entries(path: Path, text: str) -> list[dict[str, Any]]:
@@ -43,7 +34,8 @@ def _times(path: Path, text: str, facts: Facts) -> Imported:
             f"{path}: no entry with computeMs", repair="Write it with trtexec --exportTimes"
         )
     run = Measurement(
-        _job(facts), Status.OK, machine=facts.machine, executed=Executed(facts.datatype), samples_s=tuple(samples),
+        imported(facts, "tensorrt"), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
+        samples_s=tuple(samples),
         reported=Reported(f"trtexec --exportTimes, {path.name}"),
         notes=("GPU compute time, transfers left out",),
     )  # fmt: skip
@@ -60,7 +52,7 @@ def _profile(path: Path, text: str, facts: Facts) -> Imported:
         )
     total = sum(layers) / 1e3
     run = Measurement(
-        _job(facts), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
+        imported(facts, "tensorrt"), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
         reported=Reported(f"trtexec --exportProfile, {path.name}", latency_s=total),
         notes=(f"sum of {len(layers)} layers' averages; profiling slows a run down",),
     )  # fmt: skip

@@ -18,11 +18,12 @@ from roofline.validate.accuracy.datasets import Labelled
 from roofline.validate.accuracy.evaluation import Accuracy, evaluate, with_accuracy
 from roofline.validate.analysis.compare import backend_label, compare
 from roofline.validate.measuring.backend import backends
-from roofline.validate.measuring.measure import Options, measure
+from roofline.validate.measuring.measure import measure
 from roofline.validate.measuring.runnable_model import write_whole
 from roofline.validate.records.compression import compression_of
 from roofline.validate.records.flag import joined
-from roofline.validate.records.record import Measurement, Protocol
+from roofline.validate.records.record import Measurement
+from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.store import Store
 from roofline.validate.studies.digits.data import SOURCE, Split
 from roofline.validate.studies.digits.networks import TITLES, counted
@@ -144,10 +145,10 @@ def measure_all(
     with Store(folder / "records.db") as store:
         kept = {_identity(run): run for run in store.records() if run.ok}
         for entry in made:
-            for backend, options in _options(entry, machine, plan):
-                run = kept.get(_wanted(entry, backend, options))
+            for request in _requests(entry, plan):
+                run = kept.get(_wanted(entry, request, machine))
                 if run is None:
-                    run = measure(str(entry.path), backend=backend, options=options)
+                    run = measure(request, machine=machine.key)
                     run = with_accuracy(run, entry.accuracy)
                     store.add(run)
                 runs.append((entry, run))
@@ -236,31 +237,32 @@ def _measured(
     ), strict=True))  # fmt: skip
 
 
-def _options(entry: Made, machine: Platform, plan: Plan) -> list[tuple[str, Options]]:
+def _requests(entry: Made, plan: Plan) -> list[RunRequest]:
     """Return what runs a variant: ONNX Runtime everything, TVM what it computes in the datatype itself."""
     variant = entry.variant
-    options = Options(
-        threads=1, machine=machine.key, compression=compression_of(variant.request), datatype=variant.datatype,
+    request = RunRequest(
+        str(entry.path), "onnxruntime", threads=1, compression=compression_of(variant.request),
+        datatype=variant.datatype,
         protocol=Protocol(runs=2000, warmup=20, sampling_s=plan.sampling_s, time_limit_s=300.0),
     )  # fmt: skip
-    found = [("onnxruntime", replace(options, batch=batch)) for batch in BATCHES]
+    found = [replace(request, batch=batch) for batch in BATCHES]
     if not plan.trials or variant.datatype not in {"fp32", "int8"}:
         return found
     for batch in BATCHES:
         if variant.key in TUNED:
             tuned = replace(
-                options, batch=batch, tuning="tuned", trials=plan.trials, tuning_budget_s=plan.budget_s
+                request, backend="tvm", batch=batch, tuning="tuned", trials=plan.trials, tuning_budget_s=plan.budget_s
             )  # fmt: skip
-            found.append(("tvm", tuned))
-    return [*found, ("tvm", replace(options, batch=BATCHES[0], tuning="untuned"))]
+            found.append(tuned)
+    return [*found, replace(request, backend="tvm", batch=BATCHES[0], tuning="untuned")]
 
 
-def _wanted(entry: Made, backend: str, options: Options) -> tuple[str | int | None, ...]:
+def _wanted(entry: Made, request: RunRequest, machine: Platform) -> tuple[str | int | None, ...]:
     """Return what a kept run must agree in to stand for a wanted one."""
-    tuning = options.tuning or "none"
-    trials = options.trials if tuning == "tuned" else 0
+    tuning = request.tuning or "none"
+    trials = request.trials if tuning == "tuned" else 0
     model = entry.accuracy.model_sha256
-    return model, backend, tuning, trials, options.batch, options.machine
+    return model, request.backend, tuning, trials, request.batch, machine.key
 
 
 def _identity(run: Measurement) -> tuple[str | int | None, ...]:

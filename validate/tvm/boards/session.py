@@ -15,7 +15,8 @@ from roofline.errors import MeasurementError
 from roofline.node import Array
 from roofline.validate.measuring.backend import Arrays
 from roofline.validate.measuring.environment import Busy, model_name, package_version
-from roofline.validate.records.record import Environment, Protocol
+from roofline.validate.records.record import Environment
+from roofline.validate.records.request import Protocol
 from roofline.validate.tvm import setup
 from roofline.validate.tvm.boards.file_reader import read_file
 from roofline.validate.tvm.boards.tracker import (

@@ -1,0 +1,138 @@
+"""One configuration of a run: what Python, the command line and campaigns ask for, and what a record keeps of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from roofline.validate.records.compression import Compression
+
+Scalar = str | int | float | bool
+
+_LIMITS = ("time_limit_s", "memory_limit_bytes")
+"""Parts of the protocol that do not make a run that ended well another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How a run is timed: warm-up runs are discarded, the median of the rest is reported."""
+
+    runs: int = 150
+    """Timed runs wanted; fewer are taken when the sampling time is up (never fewer than three)."""
+    warmup: int = 1
+    """Runs before the first timed one; the very first of them is kept as ``first_s``."""
+    sampling_s: float = 60.0
+    """Time after which no further run is started."""
+    time_limit_s: float = 900.0
+    """Time after which the process of a run (or of its compilation, tuning excluded) is ended."""
+    memory_limit_bytes: int = 0
+    """Resident memory at which the process is ended; 0 is 90 % of the machine's."""
+    seed: int = 0
+    """Seed of the random inputs, and of the random weights of networks shipped without."""
+
+
+PROTOCOL = Protocol()
+"""The protocol of a run for which none is given."""
+
+TRIALS = 16
+"""Schedules tried per kernel when tuning without a number given."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What is asked for: a network, what is taken from it, and how it is to be run.
+
+    The defaults of every way to ask for a run stand here and nowhere else. In a record every value that says "the
+    backend's own" or "the model's own" is the one that was taken.
+
+    Example:
+        >>> RunRequest("resnet50", "tvm", batch=8).title
+        'resnet50, tvm, batch 8'
+    """
+
+    network: str
+    """Name of a shipped network, or path of an ``.onnx`` file; in a record its name alone."""
+    backend: str = "tvm"
+    model_sha256: str = ""
+    """Digest of the ONNX file's bytes before weights are filled in; empty for shipped networks that are asked for, and
+    for imported runs."""
+    compression: Compression = field(default_factory=Compression)
+    """What is taken from the network."""
+    datatype: str = ""
+    """Of the weights of the model that is run; empty is the model's own. `Measurement.executed` says what was
+    multiplied."""
+    batch: int = 0
+    """Items per inference; 0 is the model's own, or 1 where it leaves that open."""
+    threads: int = 0
+    """0 is every core this process may use."""
+    dims: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Sizes of symbolic dimensions, by name."""
+    tuning: str = ""
+    """``untuned``, ``tuned``, or ``none`` where the backend has nothing to tune; empty is the backend's own default."""
+    trials: int = TRIALS
+    """Schedules tried per kernel when tuned; 0 in a record of an untuned run."""
+    tuning_budget_s: float = 0.0
+    """Time the tuning may take; 0 is no limit."""
+    algorithm: str = "default"
+    """``direct``, ``gemm``, ``spatial_pack``, ``winograd``, or the backend's own choice."""
+    target: str = "local"
+    """Where it runs: ``local``, or the name of a board."""
+    options: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
+    """Options that only this backend knows."""
+    protocol: Protocol = field(default=PROTOCOL)
+
+    @property
+    def key(self) -> str:
+        """A digest of all that is asked for: two requests with one key are the same, whenever they are made.
+
+        Limits of time and memory do not count, nor where a file lies whose content is known.
+        """
+        taken = self.compression
+        asked: dict[str, Any] = {
+            # In the form that campaigns are recorded by: a digest that changed would have them run again.
+            "network": Path(self.network).stem if self.model_sha256 else self.network,
+            "source": self.model_sha256,
+            "keep_channels": taken.keep_channels,
+            "sparsity": taken.sparsity,
+            "sparse_format": taken.sparse_format,
+            "datatype": taken.datatype or self.datatype,
+            "backend": self.backend,
+            "algorithm": self.algorithm,
+            "tuning": self.tuning,
+            "trials": self.trials,
+            "budget_s": self.tuning_budget_s,
+            "batch": self.batch,
+            "threads": self.threads,
+            "target": self.target,
+            "dims": dict(self.dims),
+            "options": dict(self.options),
+            "protocol": {
+                name: value for name, value in asdict(self.protocol).items() if name not in _LIMITS
+            },
+        }
+        plain = Compression(
+            taken.keep_channels, sparsity=taken.sparsity, sparse_format=taken.sparse_format,
+            datatypes=(taken.datatype,) if taken.datatype else (),
+        )  # fmt: skip
+        if taken != plain:
+            asked["compression"] = asdict(taken)
+        text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def title(self) -> str:
+        """The request in one line."""
+        taken = self.compression
+        parts = [Path(self.network).stem]
+        parts += [taken.label] if taken.pruned else []
+        parts += [taken.datatype or self.datatype, self.backend]
+        parts += [self.algorithm] if self.algorithm != "default" else []
+        parts += [self.tuning] if self.tuning != "none" else []
+        parts += [f"batch {self.batch}"] if self.batch > 1 else []
+        parts += [f"{self.threads} thread{'s' * (self.threads != 1)}"] if self.threads else []
+        parts += [f"on {self.target}"] if self.target != "local" else []
+        return ", ".join(part for part in parts if part)

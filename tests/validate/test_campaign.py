@@ -20,10 +20,12 @@ from roofline.validate.campaigns.runner import (
     run_tasks,
     state,
 )
+from roofline.validate.records.compression import Compression
 from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.record import Environment, Measurement, Status
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.store import Store
+from roofline.validate.studies.dlas import runs as dlas_runs
 
 from ..cli_process import run_roofline
 
@@ -65,7 +67,7 @@ def test_a_grid_becomes_its_points_in_order_and_once(tmp_path):
     # The first rule leaves out half of TVM's 48, the second one sixth of the other 24 and of ONNX Runtime's 48.
     assert campaign.excluded == 48 // 2 + 24 // 6 + 48 // 6
     runtime = [point for point in campaign.points if point.backend == "onnxruntime"]
-    assert {(p.algorithm, p.tuning, p.sparse_format) for p in runtime} == {
+    assert {(p.algorithm, p.tuning, p.compression.sparse_format) for p in runtime} == {
         ("default", "none", "dense")
     }
     untuned = [point for point in campaign.points if point.tuning == "untuned"]
@@ -78,7 +80,8 @@ def test_a_points_key_is_what_is_asked_and_nothing_else(tmp_path):
     same = replace(point, protocol=Protocol(runs=10, time_limit_s=1.0, memory_limit_bytes=7))
     assert same.key == point.key
     for changed in (
-        {"network": "cnv"}, {"keep_channels": 0.5}, {"sparsity": 0.5}, {"datatype": "int8"},
+        {"network": "cnv"}, {"compression": Compression(0.5)}, {"compression": Compression(sparsity=0.5)},
+        {"datatype": "int8"}, {"compression": Compression(keep_layers=(("conv*", 0.5),))},
         {"backend": "torch"}, {"algorithm": "gemm"}, {"tuning": "tuned"}, {"trials": 1},
         {"batch": 2}, {"threads": 2}, {"target": "pi"}, {"options": {"a": 1}}, {"dims": {"n": 2}},
         {"protocol": Protocol(runs=11)}, {"protocol": Protocol(runs=10, seed=1)},
@@ -88,6 +91,14 @@ def test_a_points_key_is_what_is_asked_and_nothing_else(tmp_path):
     here = load(write(tmp_path, "network: [cnv, mlp]\nbackend: onnxruntime\n"))
     there = load(write(tmp_path, "backend: onnxruntime\nnetwork: mlp\n", "other.yaml"))
     assert there.points[0].key == here.points[1].key
+
+
+def test_recorded_campaigns_go_on_where_they_were():
+    # Written by the first version of the program: the digests of today's points are still theirs.
+    points = {point.key for point in load("dlas-reduced").points}
+    turns = [record.turn for record in dlas_runs.shipped()]
+    assert len(turns) > 100
+    assert {turn.point for turn in turns} <= points
 
 
 def test_a_models_key_follows_its_content_not_its_place(small_model, tmp_path):

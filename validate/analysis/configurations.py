@@ -132,7 +132,7 @@ def configurations(runs: Iterable[Measurement], *, shortest: bool = False) -> tu
         # Machines are named by the records; a board's or a host's name stands in where none is given.
         place = run.machine or run.environment.host
         key = (job.network, job.compression.label, run.asked, job.backend, job.algorithm, job.tuning,
-               job.trials, job.tuning_budget_s, job.batch, job.threads, place)  # fmt: skip
+               job.trials, job.tuning_budget_s, max(1, job.batch), max(1, job.threads), place)  # fmt: skip
         found.setdefault(key, []).append(run)
     return tuple(_ran(key, group, shortest=shortest) for key, group in found.items())
 

@@ -23,6 +23,7 @@ def load(
     dims: Mapping[str, int] | None = None,
     inputs: Mapping[str, Sequence[int]] | None = None,
     values: Mapping[str, Any] | None = None,
+    causal: str = "visible",
 ) -> Workload:
     """Count a model: an ``.onnx`` file, or a network that is shipped.
 
@@ -32,6 +33,8 @@ def load(
         dims: Sizes of other symbolic dimensions, by name.
         inputs: Whole shapes of inputs, by name; an empty one is a scalar.
         values: Values of inputs that decide shapes, branches or trips, by name.
+        causal: Which scores of causal and windowed attention count: those its mask leaves (``visible``), or the
+            ``full`` square.
 
     Raises:
         NetworkError: There is no such file and no such network.
@@ -48,7 +51,9 @@ def load(
     check_items(batch)
     for name, given in (("dims", dims), ("inputs", inputs), ("values", values)):
         check_kind(given or {}, Mapping, name, "Give a mapping of names")
-    binding: dict[str, Any] = {"batch": batch, "dims": dims, "inputs": inputs, "values": values}
+    binding: dict[str, Any] = {
+        "batch": batch, "dims": dims, "inputs": inputs, "values": values, "causal": causal,
+    }  # fmt: skip
     network = shipped(model)
     if network is None:
         return Workload.from_onnx(Path(model), **binding)

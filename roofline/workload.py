@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.cost import Cost
 from roofline.errors import CompressionError, MissingPackageError, OptionError, did_you_mean
 from roofline.graph.totals.census import Census
-from roofline.layer import Layer, Use
+from roofline.layer import MIXTURES, Layer, Use
 from roofline.node import Tensor
 from roofline.ops import Kind
 from roofline.precision import Precision
@@ -45,6 +45,8 @@ class Origin:
     """How its open dimensions and values were bound: the keyword arguments of `Workload.from_onnx`."""
     path: Path | None = None
     """The file that holds the weights; None for a model that was built in memory."""
+    causal: str = "visible"
+    """Which scores of causal attention were counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,11 @@ class Workload:
                 raise OptionError(f"unknown traffic assumption {assumption!r}", repair=hint)
 
     @property
+    def routed(self) -> bool:
+        """Whether weights are read by expectation (mixtures of experts): times from them are no strict bounds."""
+        return any(layer.op_type in MIXTURES for layer in self.layers)
+
+    @property
     def cache_names(self) -> frozenset[str]:
         """Names of the values that are a key-value cache: handed in, grown in place and handed out."""
         return frozenset(
@@ -238,6 +245,7 @@ class Workload:
         dims: Mapping[str, int] | None = None,
         inputs: Mapping[str, Sequence[int]] | None = None,
         values: Mapping[str, Any] | None = None,
+        causal: str = "visible",
     ) -> Workload:
         """Count what an ONNX model requires; the values of weights are never read.
 
@@ -248,6 +256,8 @@ class Workload:
             dims: Sizes of other symbolic dimensions, by name.
             inputs: Whole shapes of inputs, by name.
             values: Values of inputs that decide shapes, branches or trips, by name.
+            causal: Which scores of causal and windowed attention count: those its mask leaves (``visible``), or the
+                ``full`` square.
 
         Raises:
             DimensionError: A dimension has no size; the message names the input, the dimension and the flag.
@@ -261,7 +271,7 @@ class Workload:
             "inputs": inputs,
             "values": values,
         }
-        counted = count(model, name=name, **binding)
+        counted = count(model, name=name, causal=causal, **binding)
         return cls(
             name=counted.name,
             layers=counted.layers,
@@ -277,7 +287,7 @@ class Workload:
             activation_bytes=counted.census.act_bytes_dyn,
             peak_activation_bytes=counted.census.peak_live_bytes,
             notes=counted.notes,
-            origin=Origin(counted.model, binding, counted.path),
+            origin=Origin(counted.model, binding, counted.path, causal),
             census=counted.census,
         )
 

@@ -114,6 +114,7 @@ def load_model(
     dim: Iterable[str] | None = None,
     input_: Iterable[str] | None = None,
     value: Iterable[str] | None = None,
+    causal: str = "visible",
 ) -> Workload:
     """Count the model a user named with the options of this module.
 
@@ -123,6 +124,7 @@ def load_model(
         dim: Texts of ``--dim``.
         input_: Texts of ``--input``.
         value: Texts of ``--value``.
+        causal: Which scores of causal attention count.
 
     Raises:
         RooflineError: The options or the model cannot be read.
@@ -137,6 +139,7 @@ def load_model(
         dims=parse_dims(dim),
         inputs=parse_inputs(input_),
         values=parse_values(value),
+        causal=causal,
     )
 
 

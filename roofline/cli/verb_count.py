@@ -34,6 +34,7 @@ from roofline.cli._output import (
     emit,
 )
 from roofline.errors import UnsupportedOperatorError
+from roofline.layer import Causal
 
 if TYPE_CHECKING:
     from roofline.workload import Workload
@@ -48,6 +49,12 @@ FusedOption = Annotated[
 ZerosOption = Annotated[
     bool,
     typer.Option("--zeros", help="Count the zeros in the stored weights (reads the weights)."),
+]
+CausalOption = Annotated[
+    Causal,
+    typer.Option(
+        "--causal", help="Scores of causal attention: visible to the mask, or the full square."
+    ),
 ]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Fail when anything could not be counted.")
@@ -70,6 +77,7 @@ def count(
     sparsity: SparsityOption = None,
     sparse_format: SparseFormatOption = "dense",
     datatype: DatatypesOption = None,
+    causal: CausalOption = Causal.VISIBLE,
     zeros: ZerosOption = False,
     strict: StrictOption = False,
     diff: DiffOption = None,
@@ -78,7 +86,9 @@ def count(
 ) -> None:
     """Count what a model requires: operations, parameters, bytes and intensity."""
     _spare()
-    options: dict[str, Any] = {"batch": batch, "dim": dim, "input_": input_, "value": value}
+    options: dict[str, Any] = {
+        "batch": batch, "dim": dim, "input_": input_, "value": value, "causal": causal.value,
+    }  # fmt: skip
     workload = compressed(
         load_model(model, **options), keep_channels, sparsity, sparse_format, datatype
     )

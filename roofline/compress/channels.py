@@ -82,10 +82,12 @@ def prune_workload(workload: Workload, request: Pruning | float | Mapping[str, f
         )
     origin = workload.origin
     pruned = prune(origin.model, pruning, name=workload.name, **origin.binding)
-    counted = Workload.from_onnx(pruned.model, name=workload.name, **origin.binding)
+    counted = Workload.from_onnx(
+        pruned.model, name=workload.name, causal=origin.causal, **origin.binding
+    )
     return replace(
         counted, source=workload.source, variant=joined(workload.variant, pruning.label),
-        origin=Origin(pruned.model, origin.binding),
+        origin=Origin(pruned.model, origin.binding, causal=origin.causal),
     )  # fmt: skip
 
 

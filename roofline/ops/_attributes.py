@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ def malformed(node: Node, rule: str, *, repair: str = "") -> ModelError:
 
 
 @contextmanager
-def fitting(node: Node) -> Iterator[None]:
+def fitting(node: Node) -> Generator[None]:
     """Turn what Python raises where operands and attributes are not an operator's into one clear error."""
     try:
         yield

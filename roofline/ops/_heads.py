@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 
 from roofline.cost import Cost
 from roofline.errors import DimensionError
@@ -26,6 +25,11 @@ class Heads:
     keys: Dim
     key_size: Dim
     value_size: Dim
+    offset: Dim = None
+    """Positions before the first query that it may see, in causal attention: the past ones; None without a mask."""
+    causal: bool = False
+    window: int = 0
+    """Positions that a query sees, its own among them; 0 without a limit."""
 
     @property
     def cache(self) -> Shape:
@@ -49,9 +53,10 @@ class Heads:
         return (self.batch, self.queries, width)
 
     def cost(self, node: Node, *, per_score: int = 0) -> Cost:
-        """Count both products over all keys, and per score a scale, the softmax, and what else is asked for.
+        """Count both products, and per score a scale, the softmax, and what else is asked for.
 
-        A causal mask leaves products out that runtimes compute all the same: they are counted.
+        Of causal and windowed attention the scores that remain are counted: half the square and half the diagonal.
+        Those that the mask leaves out are kept apart (`Cost.masked_macs`).
 
         Raises:
             DimensionError: A size is unknown.
@@ -63,8 +68,47 @@ class Heads:
                 f"{node.op_type} node {node.name!r}: the length of its queries or of its cache is not known",
                 repair="Give it with --dim or --input",
             )
-        scores = prod(known[:4])
-        return Cost(scores * (known[4] + known[5]), scores * (1 + SOFTMAX + per_score))
+        batch, heads, queries, keys, key_size, value_size = known
+        offset = keys - queries if self.offset is None else self.offset
+        seen = queries * keys
+        if self.causal:
+            seen = visible(queries, keys, offset, self.window)
+        each, per = key_size + value_size, 1 + SOFTMAX + per_score
+        scores, masked = batch * heads * seen, batch * heads * (queries * keys - seen)
+        return Cost(
+            scores * each, scores * per, masked_macs=masked * each, masked_ops=masked * per
+        )
+
+    def positions_read(self, past: int) -> int:
+        """Return how many of the past positions any query sees: all, unless a window ends before."""
+        if not self.window or not self.causal:
+            return past
+        # The first query sees the most of the past.
+        return min(past, self.window - 1)
+
+
+def visible(queries: int, keys: int, offset: int, window: int = 0) -> int:
+    """Return how many scores a causal mask leaves: query i sees the keys up to ``offset + i``, of a window the last.
+
+    Example:
+        >>> visible(4, 4, 0), visible(1, 10, 9), visible(4, 4, 0, 2)
+        (10, 10, 7)
+    """
+    offset = max(min(offset, keys), -queries)
+    return _ramp(queries, offset, keys) - (
+        _ramp(queries, offset - window, keys - window) if window > 0 else 0
+    )
+
+
+def _ramp(queries: int, offset: int, most: int) -> int:
+    """Return the sum of ``clamp(offset + i + 1, 0, most)`` over the queries."""
+    if most <= 0:
+        return 0
+    first = min(max(-offset, 0), queries)
+    full = min(max(most - offset, first), queries)
+    count = full - first
+    rising = count * (offset + first + 1 + offset + full) // 2
+    return rising + (queries - full) * most
 
 
 def head_count(node: Node, name: str) -> int:

@@ -10,14 +10,25 @@ https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from roofline.cost import Cost
 from roofline.node import Node, Shape
-from roofline.ops._attributes import choice, integer, malformed, maybe_integer, number, operand
+from roofline.ops._attributes import (
+    choice,
+    flag,
+    integer,
+    malformed,
+    maybe_integer,
+    number,
+    operand,
+)
 from roofline.ops._counts import has, in_count, in_dims
 from roofline.ops._heads import Heads, head_count, head_size
-from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._moves import least
+from roofline.ops._registry import Kind, Moves, MovesFunction, TensorType, define
 from roofline.ops._shapes import Dim, dtype, merge, ranked, scaled, shape, show, total
+from roofline.ops._values import all_entries
 
 NodeTypes = Sequence[TensorType | None]
 ROTATE = 3
@@ -49,9 +60,15 @@ def _heads(node: Node) -> Heads:
         raise malformed(
             node, f"the {heads} query heads must be a multiple of the {kv_heads} key heads"
         )
+    before: Dim = 0
     if has(node, 4):
         past = ranked(node, 4, 4)
-        length = total(length, None if past is None else past[2])
+        before = None if past is None else past[2]
+        length = total(length, before)
+    if has(node, 6) and (valid := all_entries(node, 6)):
+        # A cache of fixed length, of which so many positions are in use.
+        length = max(valid)
+        before = None if queries is None else length - queries
     batch = batch if batch is not None else kv_batch if kv_batch is not None else value_batch
     return Heads(
         batch,
@@ -61,12 +78,36 @@ def _heads(node: Node) -> Heads:
         length,
         key_size if key_size is not None else size,
         value_size,
+        offset=before,
+        causal=flag(node, "is_causal"),
     )
+
+
+def _attention_moves(node: Node) -> Moves:
+    """Return the valid positions of a cache that are read, and the new ones that are written."""
+    found = _heads(node)
+    if has(node, 4):
+        new = {place: in_count(node, place) for place in (1, 2)}
+        return Moves(cache_reads={4: in_count(node, 4), 5: in_count(node, 5)}, cache_writes=new)
+    if has(node, 6) and found.keys is not None:
+        reads: dict[int, int] = {}
+        for place in (1, 2):
+            dims = in_dims(node, place)
+            reads[place] = min(
+                in_count(node, place) * found.keys // max(dims[-2 if len(dims) == 4 else 1], 1),
+                in_count(node, place),
+            )
+        return Moves(cache_reads=reads)
+    return Moves()
 
 
 def _attention_type(node: Node) -> NodeTypes:
     """Return the result in the query's layout, the caches with the new positions, and the scores."""
     found, query = _heads(node), shape(node, 0)
+    if has(node, 6):
+        # The keys' own length, whatever part of it is in use.
+        held = _split(node, 1, "kv_num_heads")[2]
+        found = replace(found, keys=held)
     kind = dtype(node, 0)
     result: Shape | None = None
     if query is not None:
@@ -119,6 +160,21 @@ def rotary_cost(node: Node) -> Cost:
     return Cost(other_ops=ROTATE * elements * min(partial, size) // size if size else 0)
 
 
+def angles(*positions: int) -> MovesFunction:
+    """Return that of tables of angles the rows of the positions are read; they are stored, but are no parameters."""
+
+    def moves(node: Node) -> Moves:
+        dims = in_dims(node, 0)
+        rows = dims[0] * (dims[2] if len(dims) == 4 else dims[1])
+        return Moves({
+            place: least(node, place, rows * in_dims(node, place)[-1])
+            for place in positions
+            if has(node, place)
+        })  # fmt: skip
+
+    return moves
+
+
 def _linear_heads(node: Node) -> tuple[int, int, Dim, Dim]:
     """Return query heads, key heads, key size and value size of a LinearAttention call."""
     heads, kv_heads = head_count(node, "q_num_heads"), head_count(node, "kv_num_heads")
@@ -164,11 +220,17 @@ def _linear_cost(node: Node) -> Cost:
     return Cost(batch * length * macs, batch * length * other)
 
 
-define("Attention", kind=Kind.COMPUTE, cost=_attention_cost, shape=_attention_type)
+define(
+    "Attention", kind=Kind.COMPUTE, cost=_attention_cost, shape=_attention_type, moves=_attention_moves,
+    settings=(6,),
+)  # fmt: skip
 define(
     "FlexAttention", kind=Kind.COMPUTE, domain="ai.onnx.preview", cost=_flex_cost, shape=_flex_type
 )
-define("RotaryEmbedding", kind=Kind.COMPUTE, cost=rotary_cost, shape=rotary_type)
+define(
+    "RotaryEmbedding", kind=Kind.COMPUTE, cost=rotary_cost, shape=rotary_type, quantizers=(1, 2),
+    moves=angles(1, 2),
+)  # fmt: skip
 for _domain in ("", "com.microsoft"):
     define(
         "LinearAttention", kind=Kind.COMPUTE, domain=_domain, cost=_linear_cost, shape=_linear_type
@@ -187,4 +249,6 @@ define(
     domain="com.microsoft",
     cost=rotary_cost,
     shape=_embedding_type,
+    quantizers=(2, 3),
+    moves=angles(2, 3),
 )

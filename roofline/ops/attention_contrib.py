@@ -9,14 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 from roofline.cost import Cost
 from roofline.node import Node, Shape
 from roofline.ops._attributes import flag, integer, malformed, maybe_integers
-from roofline.ops._counts import has, in_count, in_dims
+from roofline.ops._counts import dims, has, in_count, in_dims, out_count, result, wants
 from roofline.ops._heads import Heads, head_count, head_size
-from roofline.ops._moves import picked
-from roofline.ops._registry import CostFunction, Kind, ShapeFunction, TensorType, define
+from roofline.ops._moves import least, picked
+from roofline.ops._registry import (
+    CostFunction,
+    Kind,
+    Moves,
+    MovesFunction,
+    ShapeFunction,
+    TensorType,
+    define,
+)
 from roofline.ops._shapes import Dim, at_least, dtype, merge, ranked, shape, show, total
 from roofline.ops._values import scalar
 from roofline.ops.attention import ROTATE
@@ -65,6 +74,7 @@ def _projected(node: Node, past: int) -> Heads:
         keys,
         head_size(node, sizes[1], heads),
         head_size(node, sizes[2], heads),
+        causal=flag(node, "unidirectional"),
     )
 
 
@@ -98,11 +108,57 @@ def _projected_cost(past: int, mask: int, bias: int | None) -> CostFunction:
     return cost
 
 
+def _projected_moves(past: int) -> MovesFunction:
+    def moves(node: Node) -> Moves:
+        """Return the past positions that are read, and the new ones that are written."""
+        if not has(node, past):
+            return Moves()
+        found = _projected(node, past)
+        buffer = in_dims(node, past, 5)[3]
+        valid = buffer
+        if flag(node, "past_present_share_buffer") and node.op_type == "Attention":
+            used = scalar(node, 6) if has(node, 6) else None
+            valid = buffer if used is None else min(used, buffer)
+        each = in_count(node, past) // max(buffer, 1)
+        return Moves(
+            cache_reads={past: each * valid}, cache_writes={1: each * (found.queries or 0)}
+        )
+
+    return moves
+
+
+def _cached(node: Node, caches: tuple[int, int], found: Heads, new: int, valid: int) -> Moves:
+    """Return what is read of two caches of so many valid positions, and the new positions written to their results."""
+    reads: dict[int, int] = {}
+    writes: dict[int, int] = {}
+    for output, place in enumerate(caches, 1):
+        if has(node, place):
+            buffer = in_dims(node, place, 4)[2]
+            each = in_count(node, place) // buffer if buffer else 0
+            reads[place] = each * found.positions_read(min(valid, buffer))
+        if wants(node, output):
+            held = dims(node, result(node, output))
+            writes[output] = out_count(node, output) * min(new, held[2]) // max(held[2], 1)
+    return Moves(cache_reads=reads, cache_writes=writes)
+
+
 def _positions(node: Node, found: Shape) -> Dim:
     """Return how many positions a key or value has: heads side by side (rank 3) or apart (rank 4)."""
     if len(found) not in (3, 4):
         raise malformed(node, f"a key or value must have rank 3 or 4, its shape is {show(found)}")
     return found[2] if len(found) == 4 else found[1]
+
+
+def _before(node: Node) -> Dim:
+    """Return how many past positions MultiHeadAttention sees: its cache's, or those that operand 8 says are in use."""
+    used = scalar(node, 8) if has(node, 8) else None
+    return _past(node, 6, 2, 4) if used is None else used
+
+
+def _multi_head_moves(node: Node) -> Moves:
+    found = _multi_head(node)
+    before = _before(node) or 0
+    return _cached(node, (6, 7), found, (found.keys or 0) - before, before)
 
 
 def _multi_head(node: Node) -> Heads:
@@ -116,8 +172,17 @@ def _multi_head(node: Node) -> Heads:
     if query is None:
         return Heads(None, heads, heads, None, None, None, None)
     if len(query) == 5:
-        keys = total(query[1], _past(node, 6, 2, 4))
-        return Heads(query[0], heads, heads, query[1], keys, query[4], query[4])
+        keys = total(query[1], _before(node))
+        return Heads(
+            query[0],
+            heads,
+            heads,
+            query[1],
+            keys,
+            query[4],
+            query[4],
+            causal=flag(node, "unidirectional"),
+        )
     if len(query) != 3:
         raise malformed(node, f"operand 0 must have rank 3 or 5, its shape is {show(query)}")
     size = head_size(node, query[2], heads)
@@ -126,11 +191,25 @@ def _multi_head(node: Node) -> Heads:
     if key is None:
         keys = None if has(node, 1) else query[1]
         return Heads(
-            query[0], heads, heads, query[1], total(keys, _past(node, 6, 2, 4)), size, size
+            query[0],
+            heads,
+            heads,
+            query[1],
+            total(keys, _before(node)),
+            size,
+            size,
+            causal=flag(node, "unidirectional"),
         )
     if len(key) == 5:
         return Heads(
-            query[0], heads, heads, query[1], total(key[1], _past(node, 6, 2, 4)), size, size
+            query[0],
+            heads,
+            heads,
+            query[1],
+            total(key[1], _before(node)),
+            size,
+            size,
+            causal=flag(node, "unidirectional"),
         )
     length = _positions(node, key)
     value_size: Dim = None
@@ -138,8 +217,8 @@ def _multi_head(node: Node) -> Heads:
         _positions(node, value)
         value_size = value[3] if len(value) == 4 else head_size(node, value[-1], heads)
     return Heads(
-        query[0], heads, heads, query[1], total(length, _past(node, 6, 2, 4)), size,
-        size if value is None and not has(node, 2) else value_size,
+        query[0], heads, heads, query[1], total(length, _before(node)), size,
+        size if value is None and not has(node, 2) else value_size, causal=flag(node, "unidirectional"),
     )  # fmt: skip
 
 
@@ -180,7 +259,23 @@ def _grouped(node: Node) -> Heads:
         length = None if key is None else _positions(node, key)
     used = scalar(node, 6) if has(node, 6) else None
     keys = used if used is not None and used > 0 else total(length, _past(node, 3, 2, 4))
-    return Heads(query[0], heads, kv_heads, query[1], keys, size, size)
+    window = max(integer(node, "local_window_size", -1), 0)
+    return Heads(query[0], heads, kv_heads, query[1], keys, size, size, causal=True, window=window)
+
+
+def _grouped_moves(node: Node) -> Moves:
+    """Return the valid past positions that a query sees, the new ones, and the rows of the tables of angles."""
+    found = _grouped(node)
+    new = found.queries or 0
+    if has(node, 1):
+        new = _positions(node, in_dims(node, 1)) or 0
+    moved = _cached(node, (3, 4), found, new, max((found.keys or 0) - new, 0))
+    rows = {
+        place: least(node, place, (found.batch or 1) * new * in_dims(node, place)[-1])
+        for place in (7, 8)
+        if has(node, place)
+    }
+    return replace(moved, reads=rows)
 
 
 def _grouped_type(node: Node) -> NodeTypes:
@@ -246,6 +341,24 @@ def _experts_cost(node: Node) -> Cost:
     return Cost(tokens * picked * weights, tokens * in_dims(node, 1)[-1] * 5)
 
 
+def _experts_moves(node: Node) -> Moves:
+    """Return the weights of the experts that tokens are expected to reach, each choosing ``k`` uniformly.
+
+    Of E experts T tokens reach ``E (1 - (1 - k/E)^T)``: k of them for one token, all for many.
+    """
+    *lead, _ = in_dims(node, 0)
+    tokens, experts = prod(lead), in_dims(node, 2)[0]
+    if not experts:
+        return Moves()
+    share = 1 - (1 - min(integer(node, "k", 1), experts) / experts) ** tokens
+    # The router's scores are an operand of their own; everything behind them is one block per expert.
+    return Moves({
+        place: min(round(in_count(node, place) * share), in_count(node, place))
+        for place in range(2, len(node.operands))
+        if has(node, place) and in_dims(node, place)[:1] == (experts,)
+    })  # fmt: skip
+
+
 def _relative_type(node: Node) -> NodeTypes:
     """Return ``[1, heads, queries, keys]`` of a looked-up position bias."""
     table = ranked(node, 0, 2)
@@ -255,11 +368,12 @@ def _relative_type(node: Node) -> NodeTypes:
 
 define(
     "Attention", kind=Kind.COMPUTE, domain="com.microsoft", cost=_projected_cost(4, 3, 5),
-    shape=_projected_type(4, None), weights=(1, 2),
+    shape=_projected_type(4, None), weights=(1, 2), moves=_projected_moves(4),
 )  # fmt: skip
 define(
     "QAttention", kind=Kind.COMPUTE, domain="com.microsoft", cost=_projected_cost(8, 5, None),
     shape=_projected_type(8, 3), weights=(1, 2), quantizers=(3, 4, 6, 7),
+    moves=_projected_moves(8),
 )  # fmt: skip
 define(
     "MultiHeadAttention",
@@ -267,18 +381,20 @@ define(
     domain="com.microsoft",
     cost=_multi_head_cost,
     shape=_multi_head_type,
+    moves=_multi_head_moves,
 )
 define(
     "GroupQueryAttention", kind=Kind.COMPUTE, domain="com.microsoft", cost=_grouped_cost, shape=_grouped_type,
-    settings=(5, 6),
+    settings=(5, 6), quantizers=(7, 8), moves=_grouped_moves,
 )  # fmt: skip
 define(
     "MoE", kind=Kind.COMPUTE, domain="com.microsoft", cost=_experts_cost, shape=_experts_type,
-    weights=(2, 3, 4, 5, 6, 7),
+    weights=(2, 3, 4, 5, 6, 7), moves=_experts_moves,
 )  # fmt: skip
 define(
     "QMoE", kind=Kind.COMPUTE, domain="com.microsoft", cost=_experts_cost, shape=_experts_type,
     weights=(2, 4, 5, 7, 8, 10), quantizers=(3, 6, 9, 11, 12, 13),
+    moves=_experts_moves,
 )  # fmt: skip
 define(
     "RelativePositionBias",

@@ -16,7 +16,7 @@ from roofline.node import Array, Node
 from roofline.ops._attributes import choice, integer, malformed
 from roofline.ops._counts import in_count
 from roofline.ops._moves import picked
-from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._registry import Kind, Moves, TensorType, define
 from roofline.ops._shapes import at_least, axis_of, dtype, shape, show, unknown
 from roofline.ops._values import known, one
 
@@ -170,6 +170,11 @@ def _cache_type(node: Node) -> NodeTypes:
     return ((cache, dtype(node, 0)),)
 
 
+def _cache_moves(node: Node) -> Moves:
+    """Return the new positions, written into the cache in place; the rest of it stays where it is."""
+    return Moves(cache_reads={0: 0}, cache_writes={0: in_count(node, 1)})
+
+
 define("Gather", kind=Kind.MOVE, shape=_gather_type, value=_gather, weights=(0,), moves=picked(0))
 define(
     "GatherElements", kind=Kind.MOVE, shape=_elements_type, value=_gather_elements, weights=(0,), moves=picked(0)
@@ -185,4 +190,6 @@ define(
 define(
     "ScatterND", kind=Kind.COMPUTE, cost=_scatter_cost, shape=_scatter_type, value=_scatter_nd, weights=(0, 2)
 )  # fmt: skip
-define("TensorScatter", kind=Kind.MOVE, shape=_cache_type, weights=(0, 1))
+define(
+    "TensorScatter", kind=Kind.MOVE, shape=_cache_type, weights=(0, 1), settings=(2,), moves=_cache_moves
+)  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from roofline.cost import Cost
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
@@ -29,6 +30,11 @@ _NOTHING = Cost()
 def call_costs(graph: ResolvedGraph) -> tuple[CallCost, ...]:
     """Return the cost of each executed call, in order."""
     return tuple(call_cost(resolved) for resolved in graph.nodes)
+
+
+def unmasked(costs: Sequence[CallCost]) -> tuple[CallCost, ...]:
+    """Return costs that count the whole square of causal and windowed attention."""
+    return tuple(replace(call, cost=call.cost.unmasked) for call in costs)
 
 
 def call_cost(resolved: ResolvedNode) -> CallCost:

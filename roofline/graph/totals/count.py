@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from roofline.graph.fusion import fuse, report
 from roofline.graph.reading.read import read
 from roofline.graph.totals.census import Census, census
-from roofline.graph.totals.costs import call_costs
+from roofline.graph.totals.costs import CallCost, call_costs, unmasked
 from roofline.graph.totals.layers import call_layers, group_layers
 from roofline.graph.walking.resolve import resolve
+from roofline.graph.walking.resolved import ResolvedGraph
 from roofline.graph.walking.weights import StoredTotals, reads_of, totals
-from roofline.layer import Layer
+from roofline.layer import MIXTURES, Causal, Layer, known_causal
 from roofline.node import Tensor
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def count(
     dims: Mapping[str, int] | None = None,
     inputs: Mapping[str, Sequence[int]] | None = None,
     values: Mapping[str, Any] | None = None,
+    causal: Causal | str = Causal.VISIBLE,
 ) -> Counted:
     """Read, resolve and count a model.
 
@@ -59,6 +61,7 @@ def count(
         dims: Sizes of symbolic dimensions by name.
         inputs: Whole shapes of inputs by name.
         values: Values that decide shapes, branches or trips, by name.
+        causal: Which scores of masked attention are counted.
 
     Raises:
         ModelError: The model is not well formed, or a dimension has no size.
@@ -73,7 +76,10 @@ def count(
         source = "counted from a model in memory"
     graph = resolve(proto, name=name, batch=batch, dims=dims, inputs=inputs, values=values)
     executed, idle = reads_of(graph)
-    costs = call_costs(graph)
+    exact = call_costs(graph)
+    causal = known_causal(causal)
+    whole = unmasked(exact)
+    costs = whole if causal is Causal.FULL else exact
     groups = fuse(graph)
     return Counted(
         name,
@@ -84,9 +90,31 @@ def count(
         group_layers(graph, groups, costs, executed),
         report(groups),
         totals([*executed, *idle]),
-        census(graph, costs),
+        census(graph, whole),
         graph.inputs,
         graph.outputs,
-        graph.notes,
+        (*graph.notes, *_attention_notes(exact, causal), *_expert_notes(graph)),
         graph.batch,
     )
+
+
+def _attention_notes(costs: Sequence[CallCost], causal: Causal) -> list[str]:
+    """Return how masked attention was counted, where there is any."""
+    masked = sum(call.cost.masked_macs for call in costs)
+    if not masked:
+        return []
+    if causal is Causal.FULL:
+        return ["causal and windowed attention is counted by its full square"]
+    return [
+        "causal and windowed attention is counted by the scores that its mask leaves "
+        f"({masked:,} MACs less than the full square; --causal full counts them)"
+    ]
+
+
+def _expert_notes(graph: ResolvedGraph) -> list[str]:
+    if not any(resolved.node.op_type in MIXTURES for resolved in graph.nodes):
+        return []
+    return [
+        "of mixtures of experts the weights are those of the experts that the tokens are expected to reach, "
+        "each choosing uniformly; no bound where routing is skewed"
+    ]

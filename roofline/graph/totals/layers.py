@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from roofline.cost import Cost
 from roofline.graph.fusion.group import Group
+from roofline.graph.totals.caches import Caches, caches_of
 from roofline.graph.totals.costs import CallCost
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.graph.walking.weights import Origins, Stored
@@ -40,7 +41,11 @@ def call_layers(
         costs: What each call computes (`roofline.graph.totals.costs`).
         reads: What each call reads of the stored tensors (`roofline.graph.walking.weights`).
     """
-    return tuple(map(_call_layer, graph.nodes, costs, reads))
+    caches = caches_of(graph)
+    return tuple(
+        _call_layer(resolved, call, origins, caches)
+        for resolved, call, origins in zip(graph.nodes, costs, reads, strict=True)
+    )
 
 
 def group_layers(
@@ -53,9 +58,14 @@ def group_layers(
 
     A group that is worked out before inference is no layer; it never multiplies and accumulates.
     """
+    caches = caches_of(graph)
     return tuple(
         _group_layer(
-            graph, group, [costs[place] for place in group.members], _united(group.members, reads)
+            graph,
+            group,
+            [costs[place] for place in group.members],
+            _united(group.members, reads),
+            caches,
         )
         for group in groups
         if not group.folded
@@ -77,13 +87,13 @@ def _united(members: Sequence[int], reads: Sequence[Origins]) -> Origins:
     return found
 
 
-def _call_layer(resolved: ResolvedNode, call: CallCost, origins: Origins) -> Layer:
+def _call_layer(resolved: ResolvedNode, call: CallCost, origins: Origins, caches: Caches) -> Layer:
     node = resolved.node
     inputs = _inputs(resolved, call.row.settings)
     outputs = tuple([tensor for tensor in node.outputs if tensor is not None])
     moved: list[Access] = []
     if resolved.dynamic and call.row.kind not in (Kind.VIEW, Kind.CONTROL):
-        moves = moves_of(node, call)
+        moves = caches.moves(node, moves_of(node, call))
         readers: dict[str, list[tuple[Moves, int]]] = {}
         for place, tensor in enumerate(node.operands):
             if tensor is not None:
@@ -109,7 +119,11 @@ def _call_layer(resolved: ResolvedNode, call: CallCost, origins: Origins) -> Lay
 
 
 def _group_layer(
-    graph: ResolvedGraph, group: Group, calls: Sequence[CallCost], origins: Origins
+    graph: ResolvedGraph,
+    group: Group,
+    calls: Sequence[CallCost],
+    origins: Origins,
+    caches: Caches,
 ) -> Layer:
     anchor = graph.nodes[group.anchor].node
     kinds = {call.row.kind for call in calls}
@@ -117,7 +131,7 @@ def _group_layer(
     moved: list[Access] = []
     if kind not in (Kind.VIEW, Kind.CONTROL):
         moves = {
-            place: moves_of(graph.nodes[place].node, call)
+            place: caches.moves(graph.nodes[place].node, moves_of(graph.nodes[place].node, call))
             for place, call in zip(group.members, calls, strict=True)
         }
         readers = {
@@ -222,6 +236,8 @@ def _layer(
             elements[Use.OUTPUT],
             elements[Use.CACHE_READ],
             elements[Use.CACHE_WRITE],
+            cost.masked_macs,
+            cost.masked_ops,
         ),
         kind=kind,
         domain=domain,

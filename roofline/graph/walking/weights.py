@@ -15,7 +15,7 @@ from typing import Any
 from roofline.errors import ModelError
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.node import Node, Tensor
-from roofline.ops import Operator, lookup
+from roofline.ops import Kind, Operator, lookup
 from roofline.ops._attributes import fitting
 from roofline.precision import packed_bytes
 
@@ -71,6 +71,8 @@ class Weights:
     storage: Mapping[str, str]
     results: Collection[str] = ()
     """Names of the graph's own outputs."""
+    angles: Collection[str] = ()
+    """Names of results that only serve as tables of angles or scales (`_angles`)."""
     _origins: dict[str, Origins] = field(default_factory=dict[str, "Origins"])
 
     def read(self, resolved: ResolvedNode) -> Origins:
@@ -105,7 +107,9 @@ class Weights:
         tensor: Tensor,
         share: Fraction,
     ) -> None:
-        scale = place in row.quantizers
+        scale = place in row.quantizers or any(
+            output is not None and output.name in self.angles for output in node.outputs
+        )
         if not tensor.stored:
             for key, origin in self._origins.get(tensor.name, _NOTHING).items():
                 part = origin if share == 1 else replace(origin, share=origin.share * share)
@@ -222,9 +226,29 @@ def weight_bytes(stored: Stored) -> int:
 
 def reads_of(graph: ResolvedGraph) -> tuple[list[Origins], list[Origins]]:
     """Return what each executed call reads, and what the calls of branches not taken would read."""
-    weights = Weights(graph.storage, {tensor.name for tensor in graph.outputs})
+    results = {tensor.name for tensor in graph.outputs}
+    weights = Weights(graph.storage, results, _angles(graph, results))
     executed = [weights.read(node) for node in graph.nodes]
     return _without_rows_of_whole(executed), [weights.read(node) for node in graph.idle]
+
+
+_ROTATING = frozenset({"RotaryEmbedding", "GroupQueryAttention"})
+
+
+def _angles(graph: ResolvedGraph, results: Collection[str]) -> Collection[str]:
+    """Return the names of values that are moved about and then read as tables of angles alone."""
+    if not any(resolved.node.op_type in _ROTATING for resolved in graph.nodes):
+        return ()
+    only: dict[str, bool] = dict.fromkeys(results, False)
+    for resolved in reversed(graph.nodes):
+        node, row = resolved.node, lookup(resolved.node)
+        made = [output.name for output in node.outputs if output is not None]
+        hands_on = row.kind in (Kind.MOVE, Kind.VIEW) and all(only.get(name) for name in made)
+        for place, tensor in enumerate(node.operands):
+            if tensor is not None and place not in row.settings:
+                serves = hands_on or (node.op_type in _ROTATING and place in row.quantizers)
+                only[tensor.name] = serves and only.get(tensor.name, True)
+    return frozenset(name for name, serves in only.items() if serves)
 
 
 def _without_rows_of_whole(reads: list[Origins]) -> list[Origins]:

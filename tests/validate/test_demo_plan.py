@@ -8,16 +8,17 @@ import pytest
 
 from roofline.validate.demo import run as demo
 from roofline.validate.measuring.backend import backends
+from roofline.validate.records.request import RunRequest
 
 missing = [name for name in ("tvm", "onnxruntime") if backends.get(name).missing()]
 pytestmark = pytest.mark.skipif(bool(missing), reason=f"not installed: {missing}")
 
 
-def runs(minutes: float, models) -> dict[tuple[str, str, str], demo.Options]:
+def runs(minutes: float, models) -> dict[tuple[str, str, str], RunRequest]:
     plan, notes = demo._plan(models, minutes)
     assert notes == []
     return {
-        (Path(model).stem, backend, options.tuning): options for model, backend, options in plan
+        (Path(request.network).stem, request.backend, request.tuning): request for request in plan
     }
 
 

@@ -29,6 +29,7 @@ from roofline.validate.measuring.environment import package_version
 from roofline.validate.records.request import RunRequest
 from roofline.validate.tvm import setup
 from roofline.validate.tvm.boards.target import parse_target
+from roofline.validate.tvm.boards.tracker import WAIT_S
 
 
 class TvmRpcBackend:
@@ -36,7 +37,11 @@ class TvmRpcBackend:
 
     title = "Apache TVM over RPC"
     capabilities = replace(
-        TvmBackend.capabilities, tunings=("untuned",), times_kernels=False, board_backend="tvm-rpc"
+        TvmBackend.capabilities,
+        tunings=("untuned",),
+        times_kernels=False,
+        waiting_s=WAIT_S,
+        board_backend="tvm-rpc",
     )
 
     def missing(self) -> str:

@@ -145,6 +145,8 @@ class Capabilities:
     """Formats of pruned weights whose zeros it skips."""
     times_kernels: bool = False
     """Whether its sessions are `KernelTimer`s."""
+    waiting_s: float = 0.0
+    """How long a step may wait for a machine that others are using, beyond its time limit."""
     board_backend: str = ""
     """Name of the backend that runs the same on boards; empty where there is none."""
 

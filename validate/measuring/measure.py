@@ -18,7 +18,6 @@ from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.plain import from_plain, to_plain
 from roofline.validate.records.record import Check, Environment, KernelTime, Measurement, Status
 from roofline.validate.records.request import RunRequest
-from roofline.validate.tvm.boards.tracker import WAIT_S
 
 Report = Callable[[str, int, int], None]
 
@@ -148,8 +147,8 @@ class _Run:
         # Tuning has a budget of its own; only compiling counts against the time limit.
         tuning_s = job.tuning_budget_s if job.tuning_budget_s else float("inf")
         extra_s = tuning_s if job.tuning == "tuned" else 0.0
-        # Waiting for a board that others use is no part of a run either.
-        waiting_s = 0.0 if job.target == "local" else WAIT_S
+        # Waiting for a machine that others use is no part of a run either.
+        waiting_s = self._backend.capabilities.waiting_s
         prepared = self._step(
             {**common, "action": "prepare"}, variables, extra_s=extra_s + waiting_s
         )

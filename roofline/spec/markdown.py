@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from importlib import resources
+from typing import get_args
 
 from roofline.errors import PlatformError
+from roofline.spec.audit import census, default_quantities
 from roofline.spec.finding import platform, platform_keys
+from roofline.spec.folders import platform_files
+from roofline.spec.loading import load
 from roofline.spec.machine import Platform
+from roofline.spec.quantity import Kind
+from roofline.spec.schema import Specification
 
 BEGIN = "<!-- begin generated: roofline platforms docs docs/platforms.md -->"
 """The line above the generated part of the page."""
 END = "<!-- end generated -->"
 """The line below it."""
+
+KINDS: tuple[str, ...] = get_args(Kind)
+"""How a number can be known, best first."""
 
 _COLUMNS = ("fp32", "fp16", "bf16", "fp8", "int8", "int4", "int2")
 
@@ -32,12 +43,67 @@ def refreshed(page: str) -> str:
     return f"{before}{begin}\n\n{tables()}\n{end}{after}"
 
 
+ASKED_FOR = "asked_for.csv"
+"""The table, beside the shipped files, of the machines that people choosing hardware for inference ask for most."""
+
+
 def tables() -> str:
-    """Return the table of all machines, and for each where its numbers come from."""
+    """Return how the numbers are known, the machines most asked for, the table of all, and where numbers come from."""
     machines = [platform(key) for key in platform_keys()]
+    return "\n".join([*_shares(), *_asked_for(), *_every(machines)]) + "\n"
+
+
+def asked_for() -> tuple[str, ...]:
+    """Return the keys of the machines most asked for."""
+    table = resources.files("roofline.platforms").joinpath(ASKED_FOR)
+    return tuple(table.read_text(encoding="utf-8").split()[1:])
+
+
+def _shares() -> list[str]:
+    """Return how many numbers are of each kind, over every machine and over those most asked for."""
+    specs = [load(path) for path in platform_files().values()]
+    asked = [
+        quantity
+        for key in asked_for()
+        for quantity in default_quantities(platform_specification(key))
+    ]
+    counted = census(specs)
+    kinds = Counter(quantity.kind for quantity in asked)
+    rows = [
+        [
+            kind,
+            f"{counted.kinds.get(kind, 0):,}",
+            f"{counted.share(kind):.1%}",
+            f"{kinds[kind] / len(asked):.1%}",
+        ]
+        for kind in KINDS
+    ]
+    return [
+        f"{counted.sourced} of {counted.machines} machines have a sourced peak and a sourced bandwidth.",
+        "",
+        _row(["kind", "numbers", "share", f"share over the {len(asked_for())} most asked for"]),
+        _row(["---", "---:", "---:", "---:"]),
+        *map(_row, rows),
+        "",
+    ]
+
+
+def _asked_for() -> list[str]:
+    names = ", ".join(f"`{key}`" for key in asked_for())
+    return [f"### The {len(asked_for())} most asked for", "", f"{names}.", "", "### All", ""]
+
+
+def platform_specification(key: str) -> Specification:
+    """Return what the file of a shipped machine says."""
+    return load(platform_files()[key])
+
+
+def _every(machines: list[Platform]) -> list[str]:
+    """Return the table of all machines, and for each where its numbers come from."""
     header = [
         "key",
         "machine",
+        "segment",
         "year",
         *(f"{name} TOP/s" for name in _COLUMNS),
         "memory GB/s",
@@ -47,6 +113,7 @@ def tables() -> str:
         [
             f"`{machine.key}`",
             machine.specification.name,
+            machine.segment or "",
             str(machine.year),
             *(_peak(machine, name) for name in _COLUMNS),
             f"{machine.bandwidth / 1e9:g}",
@@ -54,7 +121,7 @@ def tables() -> str:
         ]
         for machine in machines
     ]
-    lines = [_row(header), _row(["---"] * 3 + ["---:"] * (len(header) - 3)), *map(_row, rows)]
+    lines = [_row(header), _row(["---"] * 4 + ["---:"] * (len(header) - 4)), *map(_row, rows)]
     lines += [
         "",
         "A number in italics is an estimate. `×` marks a datatype the machine is known to lack.",
@@ -73,7 +140,7 @@ def tables() -> str:
             )
             lines.append(f"- `{specification.key}`: {sources}")
             lines += [f"    - {note}" for note in specification.notes]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _peak(machine: Platform, datatype: str) -> str:

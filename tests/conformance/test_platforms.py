@@ -26,9 +26,9 @@ from roofline.spec import (
     platform_keys,
 )
 from roofline.spec.aliases import aliases
-from roofline.spec.audit import census, doubts, sourced
+from roofline.spec.audit import census, default_quantities, doubts, sourced
 from roofline.spec.consistency import quantities
-from roofline.spec.markdown import refreshed
+from roofline.spec.markdown import asked_for, refreshed
 from roofline.spec.reading import parse
 from roofline.spec.writing import as_yaml, json_schema
 
@@ -73,7 +73,11 @@ def test_the_machines_of_the_papers_and_of_today_are_shipped() -> None:
 
 
 def test_150_machines_have_a_sourced_peak_and_bandwidth() -> None:
-    assert census([spec_of(key) for key in FILES]).sourced >= 150
+    counted = census([spec_of(key) for key in FILES])
+    assert counted.sourced >= 150
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"{counted.sourced} of {counted.machines} machines" in readme
+    assert f"{counted.share('estimated'):.0%} of their numbers are estimates" in readme
 
 
 @pytest.mark.parametrize("key", FILES)
@@ -283,3 +287,10 @@ def test_the_evidence_at_hand_names_known_machines() -> None:
             for row in csv.DictReader(file):
                 names |= {row[column] for column in columns}
     assert {name for name in names if canonical(name) is None} == set()
+
+
+def test_the_machines_most_asked_for_are_no_guesswork() -> None:
+    assert len(asked_for()) == len(set(asked_for())) == 60
+    kinds = [quantity.kind for key in asked_for() for quantity in default_quantities(spec_of(key))]
+    assert kinds.count("estimated") < 0.15 * len(kinds)
+    assert all(sourced(spec_of(key)) for key in asked_for())

@@ -135,6 +135,11 @@ class Workload:
         return tuple(layer for layer in self.layers if layer.unknown)
 
     @property
+    def fully_counted(self) -> bool:
+        """Whether every executed node was counted; totals of arithmetic and traffic are lower bounds otherwise."""
+        return not any(layer.unknown for layer in self.layers)
+
+    @property
     def coverage(self) -> Coverage:
         """What share of the network was counted."""
         return coverage_of(self.layers)
@@ -373,8 +378,8 @@ def row_of(layer: Layer) -> dict[str, Any]:
         "input_shapes": [_shape(tensor) for tensor in layer.inputs],
         "weight_shapes": [_shape(tensor) for tensor in layer.weights],
         "output_shapes": [_shape(tensor) for tensor in layer.outputs],
-        "macs": layer.cost.macs,
-        "other_ops": layer.cost.other_ops,
+        "macs": None if layer.unknown else layer.cost.macs,
+        "other_ops": None if layer.unknown else layer.cost.other_ops,
         "parameters": layer.parameters,
         "weight_bytes": layer.weight_bytes,
         "input_bytes": layer.input_bytes,

@@ -50,13 +50,38 @@ def human(value: float, unit: str) -> str:
 
 
 def totals(workload: Workload) -> dict[str, Any]:
-    """Return a workload's totals under their stable names, exact, intensity in operations per byte."""
+    """Return a workload's totals under their stable names, exact, intensity in operations per byte.
+
+    A total is None where a node that belongs to it could not be counted; `counted_part` has what the others sum to.
+    """
     from roofline.workload import TRAFFIC_ASSUMPTIONS
 
     intensity: dict[str, float | None] = {
         name: workload.intensity(name) for name in TRAFFIC_ASSUMPTIONS
     }
     intensity["resident"] = workload.ops / workload.io_bytes if workload.io_bytes else None
+    found = _sums(workload)
+    if not workload.fully_counted:
+        intensity = dict.fromkeys(intensity)
+        found |= dict.fromkeys(_OF_NODES)
+    return {**found, "intensity": intensity}
+
+
+def counted_part(workload: Workload) -> dict[str, int]:
+    """Return what the nodes that could be counted sum to, a lower bound of each total that is not known; else none."""
+    if workload.fully_counted:
+        return {}
+    sums = _sums(workload)
+    return {name: sums[name] for name in _OF_NODES}
+
+
+_OF_NODES = (
+    "macs", "effective_macs", "ops", "other_ops", "activation_bytes", "peak_activation_bytes",
+)  # fmt: skip
+"""Totals to which every executed node belongs."""
+
+
+def _sums(workload: Workload) -> dict[str, Any]:
     cost = workload.cost
     return {
         "macs": cost.macs,
@@ -68,7 +93,6 @@ def totals(workload: Workload) -> dict[str, Any]:
         "weight_bytes": workload.weight_bytes,
         "activation_bytes": workload.activation_bytes,
         "peak_activation_bytes": workload.peak_activation_bytes,
-        "intensity": intensity,
     }
 
 
@@ -95,6 +119,7 @@ def document(workload: Workload, *, fused: bool) -> dict[str, Any]:
         },
         "notes": list(workload.notes),
         "totals": totals(workload),
+        **({} if workload.fully_counted else {"at_least": counted_part(workload)}),
         "coverage": {
             "nodes": coverage.nodes,
             "bytes": coverage.bytes,
@@ -123,14 +148,17 @@ def layer_rows(workload: Workload, *, fused: bool) -> list[dict[str, Any]]:
 def summary(workload: Workload) -> list[dict[str, str]]:
     """Return the totals as rows for a table: humanised, and exact beside it."""
     found = totals(workload)
+    least = counted_part(workload)
     rows = [
-        _line("multiply-accumulates", found["macs"], "MAC"),
-        _line("operations", found["ops"], "OP"),
+        _line("multiply-accumulates", found["macs"], "MAC", least.get("macs")),
+        _line("operations", found["ops"], "OP", least.get("ops")),
         _line("parameters", found["parameters"], ""),
         _line("  trainable", found["trainable_parameters"], ""),
         _line("weights", found["weight_bytes"], "B"),
-        _line("activations", found["activation_bytes"], "B"),
-        _line("  peak alive", found["peak_activation_bytes"], "B"),
+        _line("activations", found["activation_bytes"], "B", least.get("activation_bytes")),
+        _line(
+            "  peak alive", found["peak_activation_bytes"], "B", least.get("peak_activation_bytes")
+        ),
     ]
     if found["effective_macs"] != found["macs"]:
         rows.insert(1, _line("  with weights not zero", found["effective_macs"], "MAC"))
@@ -138,7 +166,7 @@ def summary(workload: Workload) -> list[dict[str, str]]:
         known = value is not None and value != float("inf")
         rows.append({
             "quantity": f"intensity, {name}",
-            "value": f"{number(value)} OP/B" if known else "no traffic",
+            "value": f"{number(value)} OP/B" if known else "unknown" if least else "no traffic",
             "exactly": TRAFFIC[name],
         })  # fmt: skip
     return rows
@@ -151,7 +179,11 @@ def layer_table(workload: Workload, *, fused: bool) -> list[dict[str, Any]]:
             "layer": _short(layer.name, 36),
             "operator": _short(_operator(layer), 40),
             "output": " ".join(_shape(tensor) for tensor in layer.outputs[:1]) or None,
-            "MACs": human(layer.cost.macs, "") if layer.cost.macs else "",
+            "MACs": "unknown"
+            if layer.unknown
+            else human(layer.cost.macs, "")
+            if layer.cost.macs
+            else "",
             "other ops": human(layer.cost.other_ops, "") if layer.cost.other_ops else "",
             "params": human(layer.parameters, "") if layer.parameters else "",
             "weights": human(layer.weight_bytes, "B") if layer.weight_bytes else "",
@@ -169,7 +201,7 @@ def coverage_notes(workload: Workload) -> list[str]:
     coverage = workload.coverage
     lines = [f"counted: {coverage.nodes:.1%} of nodes, {coverage.bytes:.1%} of bytes"]
     if coverage.unsupported:
-        lines.append(f"not supported, counted as nothing: {', '.join(coverage.unsupported)}")
+        lines.append(f"not supported, not in the totals: {', '.join(coverage.unsupported)}")
     reasons = Counter(layer.note for layer in workload.unknown_layers)
     lines += [
         f"not resolved: {reason} ({times} {'nodes' if times > 1 else 'node'})"
@@ -193,7 +225,7 @@ def difference(first: Workload, second: Workload, *, fused: bool) -> dict[str, A
         name: {
             "this": before[name],
             "other": after[name],
-            "difference": after[name] - before[name],
+            "difference": _difference(before[name], after[name]),
         }
         for name in before
         if name != "intensity"
@@ -203,6 +235,10 @@ def difference(first: Workload, second: Workload, *, fused: bool) -> dict[str, A
         "totals": counts,
         "layers": _changed(layer_rows(first, fused=fused), layer_rows(second, fused=fused)),
     }
+
+
+def _difference(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before
 
 
 def difference_table(first: Workload, second: Workload) -> list[dict[str, Any]]:
@@ -223,7 +259,9 @@ def difference_table(first: Workload, second: Workload) -> list[dict[str, Any]]:
     ]
 
 
-def _change(before: float, after: float) -> str:
+def _change(before: float | None, after: float | None) -> str:
+    if before is None or after is None:
+        return "unknown"
     if not before or not math.isfinite(before) or not math.isfinite(after):
         return "" if before == after else "–"
     return f"{after / before - 1:+.2%}"
@@ -273,6 +311,11 @@ def _compared(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in _COMPARED}
 
 
+def _intensity(layer: Layer) -> float | None:
+    known = layer.traffic_bytes and not layer.unknown
+    return layer.cost.ops / layer.traffic_bytes if known else None
+
+
 def _layers(workload: Workload, fused: bool) -> tuple[Layer, ...]:
     return workload.fused_layers if fused else workload.layers
 
@@ -286,9 +329,9 @@ def _layer_row(layer: Layer, fused: bool) -> dict[str, Any]:
         "input_shapes": [_dims(tensor) for tensor in layer.inputs],
         "weight_shapes": [_dims(tensor) for tensor in layer.weights],
         "output_shapes": [_dims(tensor) for tensor in layer.outputs],
-        "macs": layer.cost.macs,
-        "other_ops": layer.cost.other_ops,
-        "ops": layer.cost.ops,
+        "macs": None if layer.unknown else layer.cost.macs,
+        "other_ops": None if layer.unknown else layer.cost.other_ops,
+        "ops": None if layer.unknown else layer.cost.ops,
         "parameters": layer.parameters,
         "trainable_parameters": layer.trainable_parameters,
         "weight_bytes": layer.weight_bytes,
@@ -296,7 +339,7 @@ def _layer_row(layer: Layer, fused: bool) -> dict[str, Any]:
         "output_bytes": layer.output_bytes,
         "cache_read_bytes": layer.cache_read_bytes,
         "cache_written_bytes": layer.cache_written_bytes,
-        "intensity": layer.cost.ops / layer.traffic_bytes if layer.traffic_bytes else None,
+        "intensity": _intensity(layer),
         "datatype": layer.datatype,
         "repeats": layer.repeats,
         "unknown": layer.unknown,
@@ -307,7 +350,10 @@ def _layer_row(layer: Layer, fused: bool) -> dict[str, Any]:
     return row
 
 
-def _line(quantity: str, value: int, unit: str) -> dict[str, str]:
+def _line(quantity: str, value: int | None, unit: str, least: int | None = None) -> dict[str, str]:
+    if value is None:
+        known = "" if least is None else f"at least {human(least, unit)}"
+        return {"quantity": quantity, "value": "unknown", "exactly": known}
     return {"quantity": quantity, "value": human(value, unit), "exactly": f"{value:,}"}
 
 

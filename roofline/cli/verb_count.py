@@ -208,4 +208,5 @@ def _counts(row: dict[str, Any] | None) -> str:
 
     if row is None:
         return ""
-    return f"{row['op_type']}, {human(row['macs'], 'MAC')}, {human(row['weight_bytes'], 'B')}"
+    macs = "MACs unknown" if row["macs"] is None else human(row["macs"], "MAC")
+    return f"{row['op_type']}, {macs}, {human(row['weight_bytes'], 'B')}"

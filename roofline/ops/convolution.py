@@ -144,6 +144,16 @@ def nhwc_shape(node: Node, x: int = 0, w: int = 1) -> Shape | None:
     )
 
 
+def _blocked_type(node: Node) -> Sequence[TensorType]:
+    """Return the output of a convolution whose channels are filled up to whole blocks, in weight and operand alike."""
+    data, weights, axes = _paired(node, 0, 1)
+    if axes < 0 or data is None:
+        return ((None, dtype(node, 0)),)
+    sizes = _kernel_sizes(node, weights, axes)
+    spatial = slide(node, data[2:], sizes, window(node, axes))
+    return (((data[0], weights[0] if weights else None, *spatial), dtype(node, 0)),)
+
+
 def _nhwc_type(node: Node) -> Sequence[TensorType]:
     return ((nhwc_shape(node), dtype(node, 0)),)
 
@@ -271,6 +281,9 @@ define("DeformConv", kind=Kind.COMPUTE, cost=_deform_cost, shape=_conv_type, wei
 define(
     "CausalConvWithState", kind=Kind.COMPUTE, cost=_causal_cost, shape=_causal_type, weights=(1, 2)
 )
+define(
+    "Conv", kind=Kind.COMPUTE, domain="com.microsoft.nchwc", cost=_fused_cost, shape=_blocked_type, weights=(1, 2)
+)  # fmt: skip
 _define("FusedConv", _fused_cost, "com.microsoft")
 _define("NhwcConv", _conv_cost, "com.microsoft", nhwc=True)
 _define("NhwcFusedConv", _fused_cost, "com.microsoft", nhwc=True)

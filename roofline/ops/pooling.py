@@ -23,7 +23,7 @@ from roofline.ops._attributes import (
 )
 from roofline.ops._counts import in_count, in_dims, out_count
 from roofline.ops._datatypes import INT64
-from roofline.ops._registry import CostFunction, Kind, TensorType, define
+from roofline.ops._registry import CostFunction, Kind, ShapeFunction, TensorType, define
 from roofline.ops._shapes import Dim, at_least, dtype, ranked
 from roofline.ops._values import all_entries
 from roofline.ops._windows import kernel, slide, window
@@ -145,21 +145,28 @@ def _roi_cost(node: Node) -> Cost:
     return Cost(other_ops=in_dims(node, 1, 2)[0] * channels * height * width)
 
 
-for _domain in ("", "com.microsoft", "com.ms.internal.nhwc"):
-    _internal = _domain == "com.ms.internal.nhwc"
+def _layout_type(domain: str) -> ShapeFunction:
+    """Return the shape function of a domain: channels last, or where ai.onnx has them."""
+    return _pool_type if domain in ("", "com.microsoft.nchwc") else _nhwc_type
+
+
+for _domain in ("", "com.microsoft", "com.ms.internal.nhwc", "com.microsoft.nchwc"):
     _name = "NhwcMaxPool" if _domain == "com.microsoft" else "MaxPool"
     define(
-        _name, kind=Kind.COMPUTE, domain=_domain, cost=_windowed(lambda k: k - 1),
-        shape=_nhwc_type if _domain else _pool_type,
+        _name, kind=Kind.COMPUTE, domain=_domain, cost=_windowed(lambda k: k - 1), shape=_layout_type(_domain),
     )  # fmt: skip
-for _domain in ("", "com.ms.internal.nhwc"):
-    _shape = _nhwc_type if _domain else _pool_type
+for _domain in ("", "com.ms.internal.nhwc", "com.microsoft.nchwc"):
     define(
-        "AveragePool", kind=Kind.COMPUTE, domain=_domain, cost=_windowed(lambda k: k), shape=_shape
-    )
+        "AveragePool", kind=Kind.COMPUTE, domain=_domain, cost=_windowed(lambda k: k), shape=_layout_type(_domain)
+    )  # fmt: skip
 define("LpPool", kind=Kind.COMPUTE, cost=_windowed(lambda k: 2 * k), shape=_pool_type)
-define("GlobalAveragePool", kind=Kind.COMPUTE, cost=_global(1), shape=_global_type)
-define("GlobalMaxPool", kind=Kind.COMPUTE, cost=_global(1, less_outputs=True), shape=_global_type)
+for _domain in ("", "com.microsoft.nchwc"):
+    define(
+        "GlobalAveragePool", kind=Kind.COMPUTE, domain=_domain, cost=_global(1), shape=_global_type
+    )
+    define(
+        "GlobalMaxPool", kind=Kind.COMPUTE, domain=_domain, cost=_global(1, less_outputs=True), shape=_global_type
+    )  # fmt: skip
 define("GlobalLpPool", kind=Kind.COMPUTE, cost=_global(2), shape=_global_type)
 define("MaxUnpool", kind=Kind.MOVE, shape=_unpool_type, settings=(2,))
 define("MaxRoiPool", kind=Kind.COMPUTE, cost=_roi_cost, shape=_roi_type)

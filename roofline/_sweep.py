@@ -8,9 +8,10 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from roofline.arguments import check_list
-from roofline.errors import DatatypeError, OptionError
-from roofline.model import Prediction, at_precision, choose_unit, predict
+from roofline.errors import DatatypeError, NoBasisError, OptionError
+from roofline.model import Choices, Prediction, at_precision, choose_unit
 from roofline.model._prediction import drawn, frame
+from roofline.model._request import own_precision, predictions_at
 from roofline.precision import precision
 from roofline.spec import Platform
 from roofline.workload import Workload
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A combination that was asked for and cannot be: the machine has no such unit."""
+    """A combination that was asked for and cannot be: the machine has no such unit, or the model no basis."""
 
+    network: str
     platform: str
     datatype: str
+    batch: int
+    model: str
     reason: str
 
 
@@ -59,7 +63,7 @@ def sweep(
     *,
     datatypes: Sequence[str] | None = None,
     batches: Sequence[int] | None = None,
-    model: str = "equation1",
+    model: str | None = "equation1",
     traffic: str | None = None,
     operations: str | None = None,
     weights_read: str = "per-batch",
@@ -68,15 +72,14 @@ def sweep(
 ) -> Sweep:
     """Predict every combination.
 
-    A machine that lacks one of the datatypes is left out for that datatype, provided that another machine has it
-    and that the machine has another of them.
+    A machine that lacks a datatype is left out for that datatype, provided that another machine has it.
 
     Args:
         workloads: Networks, and variants of them.
         platforms: Machines.
         datatypes: Precisions; by default each workload's own.
         batches: Items per batch; by default each workload's.
-        model: Name of a prediction model.
+        model: Name of a prediction model; None for the bound of Equation 1 and behind it the best estimate.
         traffic: A traffic assumption; by default the model's own.
         operations: ``macs`` or ``all``; by default the model's own.
         weights_read: ``per-batch`` or ``per-item``.
@@ -84,7 +87,7 @@ def sweep(
         prepare: Brings a workload to a datatype (None for its own) where more than its datatype is to change.
 
     Raises:
-        DatatypeError: No machine has one of the datatypes, or a machine has none of them.
+        DatatypeError: No machine has one of the datatypes.
         OptionError: A name or a batch is not allowed, or there is no network or no machine.
     """
     check_list(workloads, Workload, "workloads", "Load each: rl.load('resnet50')")
@@ -101,22 +104,29 @@ def sweep(
     ):
         if things is not None and not things:
             raise OptionError(f"the list of {flag} is empty", repair="Name at least one")
-    skipped = _missing_units(platforms, datatypes, emulate=emulate)
-    left_out = {(entry.platform, entry.datatype) for entry in skipped}
     predictions: list[Prediction] = []
+    skipped: list[Skipped] = []
     for workload in workloads:
         ready = {name: _prepared(workload, name, prepare) for name in datatypes or (None,)}
-        for platform, datatype, batch in product(platforms, ready, batches or (None,)):
-            if datatype is not None and (platform.key, datatype) in left_out:
-                continue
-            predictions.append(
-                predict(
-                    ready[datatype], platform, datatype=datatype,
-                    batch=batch, model=model, traffic=traffic, operations=operations,
-                    weights_read=weights_read, emulate=emulate,
+        for datatype, network in ready.items():
+            _check_units(network, platforms, datatype, emulate=emulate)
+        for platform, datatype in product(platforms, ready):
+            network = ready[datatype]
+            choices: Choices = {
+                "datatype": datatype, "traffic": traffic, "operations": operations, "weights_read": weights_read,
+                "emulate": emulate,
+            }  # fmt: skip
+            try:
+                predictions += predictions_at(
+                    network, platform, batches or (network.batch,), model, choices
                 )
-            )  # fmt: skip
-    return Sweep(tuple(predictions), skipped)
+            except (DatatypeError, NoBasisError) as error:
+                name = datatype or str(own_precision(network, platform))
+                skipped += [
+                    Skipped(network.name, platform.key, name, batch, model or "equation1", error.message)
+                    for batch in batches or (network.batch,)
+                ]  # fmt: skip
+    return Sweep(tuple(predictions), tuple(skipped))
 
 
 def _prepared(
@@ -129,23 +139,15 @@ def _prepared(
     return workload if datatype is None else at_precision(workload, datatype)
 
 
-def _missing_units(
-    platforms: Sequence[Platform], datatypes: Sequence[str] | None, *, emulate: bool
-) -> tuple[Skipped, ...]:
-    missing: dict[tuple[str, str], DatatypeError] = {}
-    for platform, datatype in product(platforms, datatypes or ()):
-        try:
-            choose_unit(platform, datatype, emulate=emulate)
-        except DatatypeError as error:
-            missing[platform.key, datatype] = error
-    for datatype in datatypes or ():
-        lacking = [missing[p.key, datatype] for p in platforms if (p.key, datatype) in missing]
-        if len(lacking) == len(platforms):
-            raise lacking[0]
+def _check_units(
+    workload: Workload, platforms: Sequence[Platform], datatype: str | None, *, emulate: bool
+) -> None:
+    """Refuse a datatype that none of the machines has."""
+    errors: list[DatatypeError] = []
     for platform in platforms:
-        lacking = [
-            missing[platform.key, d] for d in datatypes or () if (platform.key, d) in missing
-        ]
-        if lacking and len(lacking) == len(datatypes or ()):
-            raise lacking[0]
-    return tuple(Skipped(*key, error.message) for key, error in missing.items())
+        try:
+            choose_unit(platform, datatype or own_precision(workload, platform), emulate=emulate)
+        except DatatypeError as error:
+            errors.append(error)
+    if len(errors) == len(platforms):
+        raise errors[0]

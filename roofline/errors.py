@@ -61,6 +61,10 @@ class DatatypeError(RooflineError):
     """A datatype is unknown, or a machine has no unit for it."""
 
 
+class NoBasisError(RooflineError):
+    """An estimate was asked for where there is nothing it could rest on."""
+
+
 class CompressionError(RooflineError):
     """A pruning or quantization request cannot be met exactly."""
 

@@ -111,7 +111,8 @@ def speed_up(
     if platform is not None:
         before = predict(dense, platform, model=model, emulate=emulate)
         after = predict(variant, platform, model=model, emulate=emulate)
-        predicted = before.latency_s / after.latency_s
+        if before.latency_s and after.latency_s:
+            predicted = before.latency_s / after.latency_s
     parts = (
         ("channel pruning", request.pruning),
         ("weight pruning", request.sparsity),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from roofline import Workload, load, platform
-from roofline.model import equation1, layerwise, predict, predict_grid, requirement
+from roofline.model import equation1, layerwise, predict, requirement
 from roofline.model._requirement import total
 from roofline.workload import TRAFFIC_ASSUMPTIONS
 
@@ -48,21 +48,6 @@ def test_layer_by_layer_is_never_faster_than_the_whole(name, traffic):
     assert fused.ops == counted(name).ops
 
 
-@pytest.mark.parametrize("model", ["equation1", "layerwise"])
-def test_the_grid_gives_the_numbers_of_single_predictions(model):
-    works = [counted(name) for name in NETWORKS[:3]]
-    machines = [platform("tx2:maxn"), platform("h100-sxm")]
-    grid = predict_grid(works, machines, ["fp32", "fp16", "int8"], [1, 16], model=model)
-    rows = grid.records()
-    assert len(rows) == 3 * (2 + 3) * 2  # the TX2 has no int8 unit
-    for row in rows:
-        single = predict(
-            counted(row["network"]), platform(row["platform"]), datatype=row["datatype"],
-            batch=row["batch"], model=model,
-        ).record()  # fmt: skip
-        assert row == {name: pytest.approx(single[name]) for name in row}
-
-
 _NETS = {
     "GoogLeNetv1_100": "googlenet_v1", "MobileNetv1_100": "mobilenet_v1", "ResNet-50_100": "resnet50",
     "CNV_100": "cnv", "CNV_50": "cnv_50", "CNV_25": "cnv_25", "CNV_12.5": "cnv_12_5",
@@ -90,7 +75,7 @@ def test_exact_graphs_on_the_papers_machines_predict_what_hand_counts_do():
     for cell in cells:
         ours = predict(
             counted(_NETS[cell["net"]]), platform(_MACHINES[cell["platform"]]),
-            datatype=cell["dtype"].lower(), emulate=True,
+            datatype=cell["dtype"].lower(), traffic="weights", emulate=True,
         )  # fmt: skip
         # The hand counts leave out biases, normalization and scales: bytes, but no multiply-accumulates. Beside packed
         # 2-bit weights those full-width numbers weigh most.

@@ -41,7 +41,7 @@ class Condition:
     value: float | bool | str
 
     def holds(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a row meets the condition; an unknown (None) value never does."""
+        """Return whether a row meets the condition; an unknown (None) value does not say."""
         found = row[self.column]
         if found is None:
             return False
@@ -87,7 +87,7 @@ def report_failures(
 ) -> None:
     """Write each row that meets a condition on standard error, and exit with code 1 if there is one.
 
-    A condition on a value that is not known fails nothing, and is written too.
+    A condition on a value that is not known cannot be passed: it fails.
 
     Args:
         rows: The result.
@@ -99,7 +99,8 @@ def report_failures(
         for check in checks:
             which = " ".join(str(row[column]) for column in name)
             if row[check.column] is None:
-                say(f"roofline: not checked: {which}: {check.column} is not known ({check.text})")
+                failed = True
+                say(f"roofline: check failed: {which}: {check.column} is unknown ({check.text})")
             elif check.holds(row):
                 failed = True
                 found = f"{check.column} = {row[check.column]}"

@@ -34,8 +34,20 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
         "latency": "latency_ms is the time of the whole batch",
         "energy": "energy and fps/W are at the thermal design power",
     }
-    if first.upper_bound:
-        stated["throughput"] = "fps is an upper bound, not an estimate; real runs are slower"
+    stated |= {"excluded": "pre- and post-processing are not in the time; --overhead-ms adds them"}
+    bounds = [entry for entry in predictions if models.get(entry.model).upper_bound]
+    if any(entry.upper_bound for entry in bounds):
+        which = (
+            "fps"
+            if all(entry.upper_bound for entry in predictions)
+            else "fps of rows marked upper_bound"
+        )
+        stated["throughput"] = f"{which} is an upper bound, not an estimate; real runs are slower"
+    loose = list(dict.fromkeys(entry.platform for entry in bounds if not entry.upper_bound))
+    if loose:
+        stated["no_bound"] = (
+            f"no upper bound on {', '.join(loose)}: what is charged there may stay on the chip"
+        )
     return stated
 
 
@@ -63,12 +75,12 @@ def _cells(prediction: Prediction, *, pruned: bool, expected: bool) -> dict[str,
         "platform": prediction.platform,
         "datatype": f"{prediction.datatype}{unit}",
         "batch": prediction.batch,
-        "fps": number(prediction.throughput_fps),
-        "latency ms": number(row["latency_ms"]),
-        "bound": prediction.bound.value,
+        "fps": number(prediction.throughput_fps) or "unknown",
+        "latency ms": number(row["latency_ms"]) or "unknown",
+        "bound": row["bound"] or "unknown",
         "OP/B": number(prediction.intensity),
         "ridge OP/B": number(prediction.ridge),
-        "of peak": f"{100 * prediction.utilization:.3g}%",
+        "of peak": None if row["utilization"] is None else f"{100 * row['utilization']:.3g}%",
         "fits": prediction.fits,
         "mJ/frame": number(row["energy_mj"]),
         "fps/W": number(row["fps_per_w"]),
@@ -77,7 +89,8 @@ def _cells(prediction: Prediction, *, pruned: bool, expected: bool) -> dict[str,
         cells = {"network": cells.pop("network"), "pruning": prediction.variant, **cells}
     if expected:
         interval = prediction.interval_fps
-        cells["expected fps"] = interval and " … ".join(str(number(end)) for end in interval)
+        cells["80% of runs, fps"] = interval and " … ".join(str(number(end)) for end in interval)
+        cells = {"network": cells.pop("network"), "model": prediction.model, **cells}
     return cells
 
 

@@ -50,11 +50,11 @@ def advise(
         float | None, typer.Option("--max-price", help="Most to pay, USD.")
     ] = None,
     efficiency: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--efficiency", help="Share of the predicted throughput a real run reaches: 0.3."
         ),
-    ] = 1.0,
+    ] = None,
     platform: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,8 +67,12 @@ def advise(
         typer.Option("--batch", "-b", min=1, help="Items per batch that would do; repeatable."),
     ] = None,
     prediction_model: Annotated[
-        str, typer.Option("--model", help="Prediction model: equation1, layerwise, ...")
-    ] = "equation1",
+        str | None,
+        typer.Option(
+            "--model",
+            help="Prediction model: equation1, ... Default: the best estimate, else the bound.",
+        ),
+    ] = None,
     keep_channels: KeepChannelsOption = None,
     sparsity: SparsityOption = None,
     sparse_format: SparseFormatOption = "dense",
@@ -102,7 +106,8 @@ def advise(
     )
     emit(_written(advice, wish, form, workload.name), output)
     if not any(candidate.suits for candidate in advice.candidates):
-        say("roofline: no machine reaches it")
+        open_ = any(candidate.answer == "unknown" for candidate in advice.candidates)
+        say(f"roofline: no machine {'is known to reach' if open_ else 'reaches'} it")
         raise typer.Exit(1)
 
 
@@ -111,7 +116,7 @@ def _written(advice: Advice, wish: Wish, form: Format, network: str) -> str:
         return as_csv(advice.records())
     predictions = [candidate.prediction for candidate in advice.candidates]
     stated = conventions(predictions) if predictions else {}
-    if wish.efficiency < 1:
+    if wish.efficiency is not None:
         stated["throughput"] = f"fps is {wish.efficiency:g} of the bound, as asked"
     if form is Format.JSON:
         return as_json(
@@ -146,8 +151,10 @@ def _cells(row: dict[str, Any]) -> dict[str, Any]:
         "platform": row["platform"],
         "datatype": row["datatype"],
         "batch": row["batch"],
-        "suits": row["suits"],
-        "fps": number(row["expected_fps"]),
+        "answer": row["answer"],
+        "fps": number(row["expected_fps"]) or "unknown",
+        "low end": number(row["low_fps"]) or "unknown",
+        "bound only": number(row["throughput_fps"]) if row["low_fps"] is None else None,
         "bound": row["bound"],
         "W": number(row["tdp_w"]),
         "USD": number(row["price_usd"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,7 +44,17 @@ BatchesOption = Annotated[
     typer.Option("--batch", "-b", min=1, help="Items per batch; repeatable. Default: 1."),
 ]
 PredictionModelOption = Annotated[
-    str, typer.Option("--model", help="Prediction model: equation1, layerwise, ...")
+    str | None,
+    typer.Option(
+        "--model",
+        help="Prediction model: equation1, layerwise, ... Default: the bound of Equation 1, and the best estimate.",
+    ),
+]
+OverheadOption = Annotated[
+    float,
+    typer.Option(
+        "--overhead-ms", min=0, help="Milliseconds of pre- and post-processing per item to add."
+    ),
 ]
 TrafficOption = Annotated[
     str | None,
@@ -78,11 +89,12 @@ def predict(
     platform: PlatformOption,
     datatype: DatatypesOption = None,
     batch: BatchesOption = None,
-    model: PredictionModelOption = "equation1",
+    model: PredictionModelOption = None,
     traffic: TrafficOption = None,
     operations: OperationsOption = None,
     weights_read: WeightsReadOption = "per-batch",
     emulate: EmulateOption = False,
+    overhead_ms: OverheadOption = 0.0,
     layers: Annotated[
         bool, typer.Option("--layers", help="Show each layer (with --model layerwise).")
     ] = False,
@@ -118,13 +130,18 @@ def predict(
     )  # fmt: skip
     if layers and not any(prediction.layers for prediction in result.predictions):
         raise OptionError(
-            f"{model} sees the network as a whole and has no layers",
+            f"{model or 'equation1'} sees the network as a whole and has no layers",
             repair="Add --model layerwise",
         )
+    if overhead_ms:
+        slower = (entry.with_overhead(overhead_ms / 1e3) for entry in result.predictions)
+        result = replace(result, predictions=tuple(slower))
     rows = result.records()
     checks = conditions(fail_if, list(rows[0]))
     emit(_written(result, form, layers=layers), output)
-    report_failures(rows, checks, ("network", "platform", "datatype", "batch"))
+    report_failures(best_rows(rows), checks, ("network", "platform", "datatype", "batch", "model"))
+    if checks and result.skipped:
+        raise typer.Exit(1)
 
 
 def _written(result: Sweep, form: Format, *, layers: bool) -> str:
@@ -135,17 +152,15 @@ def _written(result: Sweep, form: Format, *, layers: bool) -> str:
             | ({"layers": [layer.record() for layer in prediction.layers]} if layers else {})
             for prediction in predictions
         ]
-        skipped = [
-            {"platform": entry.platform, "datatype": entry.datatype, "reason": entry.reason}
-            for entry in result.skipped
-        ]
         return as_json(
-            {"conventions": conventions(predictions), "predictions": entries, "skipped": skipped}
+            {"conventions": conventions(predictions), "predictions": entries + _skipped(result)}
         )
     if form is Format.CSV:
-        return as_csv(_layer_rows(predictions) if layers else result.records())
+        return as_csv(
+            _layer_rows(predictions) if layers else [*result.records(), *_skipped(result)]
+        )
     notes = list(dict.fromkeys(note for prediction in predictions for note in prediction.notes))
-    notes += [f"left out: {entry.reason}" for entry in result.skipped]
+    notes += dict.fromkeys(f"left out: {entry.reason}" for entry in result.skipped)
     notes += list(conventions(predictions).values())
     if not layers:
         return as_table(cells_of(predictions), notes=notes)
@@ -158,6 +173,22 @@ def _written(result: Sweep, form: Format, *, layers: bool) -> str:
         for prediction in predictions
     ]
     return "\n\n".join(tables) + "\n" + as_table([], notes=notes)
+
+
+def best_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one row per case: the best estimate, which stands behind the bound, else the bound."""
+    case = ("network", "platform", "datatype", "batch", "pruning")
+    return list({tuple(row[column] for column in case): row for row in rows}.values())
+
+
+def _skipped(result: Sweep) -> list[dict[str, Any]]:
+    """Return a row without figures, and with the reason, for each machine that lacks a datatype."""
+    empty: dict[str, Any] = dict.fromkeys(result.records()[0]) if result.predictions else {}
+    rows: list[dict[str, Any]] = []
+    for gone in result.skipped:
+        row = asdict(gone)
+        rows.append(empty | {"basis": [], "notes": [], "skipped": row.pop("reason")} | row)
+    return rows
 
 
 def _layer_rows(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:

@@ -71,9 +71,10 @@ def sweep(
         frame.to_parquet(buffer, index=False)
         write_whole(output, buffer.getvalue())
     elif suffix == ".json" or form is Format.JSON:
-        skipped = [
-            {"platform": gone.platform, "datatype": gone.datatype} for gone in result.skipped
-        ]
+        skipped = list(
+            {(gone.platform, gone.datatype): {"platform": gone.platform, "datatype": gone.datatype}
+             for gone in result.skipped}.values()
+        )  # fmt: skip
         document = {
             "conventions": conventions(result.predictions),
             "predictions": result.records(),
@@ -85,8 +86,8 @@ def sweep(
         emit(as_table(cells_of(result.predictions), notes=notes), output)
     else:
         emit(as_csv(result.records()), output)
-    for gone in result.skipped:
-        say(f"roofline: left out: {gone.reason}")
+    for reason in dict.fromkeys(gone.reason for gone in result.skipped):
+        say(f"roofline: left out: {reason}")
 
 
 def _run(asked: SweepFile) -> Sweep:

@@ -2,10 +2,9 @@
 
 from roofline.model._advice import Advice, Wish, advise
 from roofline.model._case import Case, choose_unit
-from roofline.model._core import attainable, layers_time, ridge, roof_times, whole_network_time
-from roofline.model._grid import Grid, predict_grid
-from roofline.model._prediction import Bound, LayerPrediction, Prediction
-from roofline.model._registry import Model, models
+from roofline.model._core import attainable, ridge
+from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
+from roofline.model._registry import Gives, Model, Need, best_estimate, models
 from roofline.model._request import Choices, at_precision, predict
 from roofline.model._requirement import (
     OPERATIONS,
@@ -15,36 +14,36 @@ from roofline.model._requirement import (
     effective_ops,
     requirement,
 )
-from roofline.model.per_layer import layerwise
-from roofline.model.whole_network import equation1
+from roofline.model.equation1 import equation1
+from roofline.model.layerwise import layerwise
 
 __all__ = [
     "OPERATIONS",
     "TRAFFIC",
     "WEIGHTS_READ",
     "Advice",
+    "Basis",
     "Bound",
     "Case",
     "Choices",
-    "Grid",
+    "Gives",
     "LayerPrediction",
     "Model",
+    "Need",
     "Prediction",
     "Requirement",
+    "Term",
     "Wish",
     "advise",
     "at_precision",
     "attainable",
+    "best_estimate",
     "choose_unit",
     "effective_ops",
     "equation1",
-    "layers_time",
     "layerwise",
     "models",
     "predict",
-    "predict_grid",
     "requirement",
     "ridge",
-    "roof_times",
-    "whole_network_time",
 ]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from roofline.errors import DatatypeError, OptionError
+from roofline.errors import DatatypeError, NoBasisError, OptionError
 from roofline.model._prediction import Prediction, frame
-from roofline.model._request import at_precision, own_precision, predict
+from roofline.model._request import at_precision, own_precision, predictions_at
 from roofline.precision import Precision, precision
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ class Wish:
     """Most thermal design power, W."""
     price: float | None = None
     """Most it may cost, USD."""
-    efficiency: float = 1.0
-    """Share of the predicted throughput that a real run is expected to reach."""
+    efficiency: float | None = None
+    """Share of the bound that a real run is expected to reach, where the asker knows it; None asks the estimates."""
 
     def __post_init__(self) -> None:
         for name, value in (("fps", self.fps), ("watts", self.watts), ("price", self.price)):
             if value is not None and not (0 < value < math.inf):
                 raise OptionError(f"{name} is {value:g}", repair="Give a number above zero")
-        if not 0 < self.efficiency <= 1:
+        if self.efficiency is not None and not 0 < self.efficiency <= 1:
             raise OptionError(
                 f"the efficiency is {self.efficiency:g}, outside (0, 1]",
                 repair="Give the share of the bound a real run reaches, such as 0.3",
@@ -72,8 +72,11 @@ class Candidate:
     """One machine at one datatype and batch."""
 
     prediction: Prediction
-    expected_fps: float
-    """Predicted throughput times the expected efficiency."""
+    """The best estimate there is, else the bound."""
+    expected_fps: float | None
+    """The estimate, or the bound times the efficiency that was given; None where neither is known."""
+    low_fps: float | None
+    """Low end of the estimate's 80 % interval, which ranks."""
     price: float | None
     """USD."""
     obstacles: tuple[str, ...]
@@ -82,9 +85,14 @@ class Candidate:
     """What its file does not say."""
 
     @property
+    def answer(self) -> str:
+        """``no`` where something known speaks against it, ``unknown`` where there is a doubt, else ``yes``."""
+        return "no" if self.obstacles else "unknown" if self.doubts else "yes"
+
+    @property
     def suits(self) -> bool:
-        """Whether nothing that is known speaks against it."""
-        return not self.obstacles
+        """Whether all that was asked is known to be met."""
+        return self.answer == "yes"
 
     def record(self) -> dict[str, Any]:
         """Return the candidate as a row."""
@@ -94,10 +102,13 @@ class Candidate:
             "datatype": prediction.datatype,
             "batch": prediction.batch,
             "suits": self.suits,
+            "answer": self.answer,
+            "model": prediction.model,
+            "low_fps": self.low_fps,
             "expected_fps": self.expected_fps,
             "throughput_fps": prediction.throughput_fps,
-            "latency_ms": 1e3 * prediction.latency_s,
-            "bound": prediction.bound.value,
+            "latency_ms": prediction.record()["latency_ms"],
+            "bound": prediction.record()["bound"],
             "fits": prediction.fits,
             "tdp_w": prediction.tdp,
             "price_usd": self.price,
@@ -109,7 +120,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Machines that suit first, the cheapest and then the most frugal before the others."""
+    """Machines with an estimate before those with a bound only; those that suit first, by the low end."""
 
     needs: tuple[Need, ...]
     candidates: tuple[Candidate, ...]
@@ -132,7 +143,7 @@ def advise(
     *,
     datatypes: Sequence[Precision | str] | None = None,
     batches: Sequence[int] | None = None,
-    model: str = "equation1",
+    model: str | None = None,
 ) -> Advice:
     """Return which machines reach a throughput within limits, and what any machine would need to.
 
@@ -142,7 +153,7 @@ def advise(
         wish: The throughput and the limits.
         datatypes: Precisions that would do; by default the workload's own.
         batches: Items per batch that would do; by default the workload's.
-        model: Name of a prediction model.
+        model: Name of a prediction model; None for the best estimate there is, else the bound.
 
     Raises:
         DatatypeError: A datatype is not known, or none was named and the workload has none.
@@ -160,35 +171,46 @@ def advise(
         for datatype in asked:
             for batch in batches or (workload.batch,):
                 try:
-                    found = predict(
-                        ready[datatype], platform, datatype=datatype, batch=batch, model=model
+                    found = predictions_at(
+                        ready[datatype], platform, (batch,), model, {"datatype": datatype}
                     )
-                except DatatypeError:
-                    # Another machine may have the unit.
+                except (DatatypeError, NoBasisError):
+                    # Another machine may have the unit, or the basis.
                     continue
-                candidates.append(_candidate(found, platform, wish))
+                # With an efficiency the asker's own estimate stands: a share of the bound, which comes first.
+                chosen = found[-1] if wish.efficiency is None else found[0]
+                candidates.append(_candidate(chosen, platform, wish))
         if len(candidates) == before:
             without.append(platform.key)
     for datatype in asked:
         for batch in batches or (workload.batch,):
             needs[datatype, batch] = _need(ready[datatype], datatype.name, batch, wish)
+    order = {"yes": 0, "unknown": 1, "no": 2}
     candidates.sort(
         key=lambda entry: (
-            not entry.suits,
-            math.inf if entry.price is None or not entry.suits else entry.price,
-            math.inf if entry.prediction.tdp is None or not entry.suits else entry.prediction.tdp,
-            -entry.expected_fps,
+            entry.low_fps is None,
+            order[entry.answer],
+            -(entry.low_fps or entry.prediction.throughput_fps or 0.0),
         )
     )
     return Advice(tuple(needs.values()), tuple(candidates), tuple(without))
 
 
 def _candidate(prediction: Prediction, platform: Platform, wish: Wish) -> Candidate:
-    expected = wish.efficiency * prediction.throughput_fps
+    fps, ends = prediction.throughput_fps, prediction.interval_fps
+    if wish.efficiency is not None and fps is not None:
+        expected = low = wish.efficiency * fps
+    else:
+        expected, low = (fps, ends[0]) if fps is not None and ends is not None else (None, None)
+    reached = low if low is not None else fps
     obstacles: list[str] = []
     doubts: list[str] = []
-    if expected < wish.fps:
-        obstacles.append(f"reaches {100 * expected / wish.fps:.2g}% of the throughput")
+    if reached is None:
+        doubts.append("not fully counted")
+    elif reached < wish.fps:
+        obstacles.append(f"reaches {100 * reached / wish.fps:.2g}% of the throughput")
+    elif low is None:
+        doubts.append("bound only: no estimate")
     if prediction.fits is False:
         obstacles.append("does not fit in its memory")
     for name, found, most, unit in (
@@ -199,11 +221,11 @@ def _candidate(prediction: Prediction, platform: Platform, wish: Wish) -> Candid
             doubts.append(f"{name} unknown")
         elif most is not None and found is not None and found > most:
             obstacles.append(f"{found:g} {unit}")
-    return Candidate(prediction, expected, platform.price, tuple(obstacles), tuple(doubts))
+    return Candidate(prediction, expected, low, platform.price, tuple(obstacles), tuple(doubts))
 
 
 def _need(workload: Workload, datatype: str, batch: int, wish: Wish) -> Need:
-    batches_per_s = wish.fps / wish.efficiency / batch
+    batches_per_s = wish.fps / (wish.efficiency or 1.0) / batch
     ops = 2 * workload.macs or workload.ops
     return Need(
         datatype,

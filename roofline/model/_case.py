@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from roofline.errors import DatatypeError, OptionError
 from roofline.model._core import Floats, compute_time, memory_time
-from roofline.model._prediction import Bound, LayerPrediction, Prediction
+from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
 from roofline.model._requirement import Requirement, io_bytes
 from roofline.precision import COMPUTE_DATATYPES, Precision, precision
 from roofline.workload import Layer, Workload
@@ -35,12 +36,23 @@ class Case:
     operations: str
     weights_read: str
     notes: tuple[str, ...] = ()
+    holds_weights: bool = False
+    """Whether weights that fit in the machine's memory for weights stay there; only the rest is read again."""
+
+    @property
+    def datatype(self) -> str:
+        """The name of the precision asked for."""
+        return self.precision.name
 
     @property
     def required_bytes(self) -> float:
         """Weights and the largest live set of activations of the batch."""
-        workload = self.workload
-        return workload.weight_bytes + workload.peak_activation_bytes * self.batch / workload.batch
+        return float(self.required_at(self.batch))
+
+    def required_at(self, batches: ArrayLike) -> Floats:
+        """Return the weights and the largest live set of activations at each batch, in bytes."""
+        per_item = self.workload.peak_activation_bytes / self.workload.batch
+        return self.workload.weight_bytes + np.asarray(batches, np.float64) * per_item
 
     @property
     def fits(self) -> bool | None:
@@ -48,16 +60,31 @@ class Case:
         capacity = self.platform.capacity
         return None if capacity is None else self.required_bytes <= capacity
 
+    @property
+    def upper_bound(self) -> bool:
+        """Whether no run can need less than what is charged: nothing charged could stay on the chip instead."""
+        if self.weights_read == "per-item" and self.batch > 1:
+            return False
+        on_chip = self.platform.on_chip_capacity
+        if self.traffic != "resident" and on_chip is not None and self.required_bytes <= on_chip:
+            return self.traffic == "weights" and (self.holds_weights or not self._could_hold)
+        return self.traffic == "resident" or self.holds_weights or not self._could_hold
+
+    @property
+    def _could_hold(self) -> bool:
+        return self.platform.weight_memory is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds per layer of a case, and what they come from. Arrays have one entry per layer."""
+    """Seconds of a case, and what they come from. Arrays have layers on the first axis, batches on the second."""
 
     ops: Floats
     """Operations of the batch."""
     outer_bytes: Floats
     """Bytes across the outermost memory for the batch."""
     peaks: Floats
+    """OP/s; one entry on the axis of batches."""
     compute: Floats
     memory: Floats
 
@@ -119,33 +146,50 @@ def layer_units(
     return [units.get(layer.datatype or "", unit) for layer in layers]
 
 
-def evaluate(case: Case, required: Requirement, units: Sequence[str]) -> Times:
-    """Return the times of each layer under the case's traffic assumption.
+def evaluate(
+    case: Case,
+    required: Requirement,
+    units: Sequence[str],
+    batches: Sequence[int] | None = None,
+) -> Times:
+    """Return the times of each layer under the case's traffic assumption, for many batches at once.
 
     Args:
         case: What is asked.
         required: Operations and bytes of each layer.
         units: The unit of each layer.
+        batches: Items per batch; by default the case's alone.
     """
-    ops = required.ops * case.batch
-    peaks = np.asarray([case.platform.peak(unit) for unit in units], np.float64)
-    data, bandwidths = _levels(case, required)
-    return Times(
-        ops, data[0], peaks, compute_time(ops, peaks), memory_time(data, bandwidths[:, None])
-    )
+    items = np.asarray([case.batch] if batches is None else batches, np.float64)
+    ops = required.ops[:, None] * items
+    peaks = np.asarray([case.platform.peak(unit) for unit in units], np.float64)[:, None]
+    compute = compute_time(ops, peaks)
+    data, bandwidths = levels(case, required, items, compute)
+    return Times(ops, data[0], peaks, compute, memory_time(data, bandwidths[:, None, None]))
 
 
 def conclude(
-    case: Case, times: Times, model: str, layers: tuple[LayerPrediction, ...] = ()
+    case: Case, times: Times, model: str, layers: tuple[LayerPrediction, ...] = (), place: int = 0
 ) -> Prediction:
-    """Return the prediction of a bound from its times: their sum, and what holds back for most of it."""
-    latency = float(times.each.sum())
-    in_memory = float(times.each[times.memory > times.compute].sum())
+    """Return the prediction of a bound from its times: their sum, and what holds back for most of it.
+
+    Args:
+        case: What is asked, at one batch.
+        times: The times at several batches.
+        model: The model's name.
+        layers: What it says of each layer.
+        place: Which of the batches is the case's.
+    """
+    each, compute, memory = (
+        times.each[:, place], times.compute[:, place], times.memory[:, place],
+    )  # fmt: skip
+    latency = float(each.sum())
+    in_memory = float(each[memory > compute].sum())
     unknown = [layer.name for layer in case.workload.layers if layer.unknown]
     notes = case.notes
     if unknown:
         named = ", ".join(case.workload.coverage.unsupported) or ", ".join(unknown[:3])
-        notes += (f"layers not counted: {len(unknown)} ({named}); the bound leaves them out",)
+        notes += (f"layers not counted: {len(unknown)} ({named}); so there is no bound",)
     return Prediction(
         network=case.workload.name,
         platform=case.platform.key,
@@ -154,12 +198,13 @@ def conclude(
         batch=case.batch,
         variant=case.workload.variant,
         model=model,
-        upper_bound=True,
-        throughput_fps=case.batch / latency if latency else float("inf"),
-        latency_s=latency,
+        upper_bound=case.upper_bound,
+        # What is not counted has no bound; nor has a network of which nothing was.
+        throughput_fps=None if unknown or not latency else case.batch / latency,
+        latency_s=None if unknown or not latency else latency,
         bound=Bound.MEMORY if in_memory > latency - in_memory else Bound.COMPUTE,
-        ops=float(times.ops.sum()),
-        bytes=float(times.outer_bytes.sum()),
+        ops=float(times.ops[:, place].sum()),
+        bytes=float(times.outer_bytes[:, place].sum()),
         peak=case.platform.peak(case.unit),
         bandwidth=case.platform.bandwidth,
         traffic=case.traffic,
@@ -169,8 +214,23 @@ def conclude(
         required_bytes=case.required_bytes,
         fits=case.fits,
         tdp=case.platform.tdp,
+        basis=_terms(case, latency, in_memory),
         layers=layers,
         notes=notes,
+    )
+
+
+def _terms(case: Case, latency: float, in_memory: float) -> tuple[Term, ...]:
+    """Return what a bound rests on: the figures of the platform file, by the time that each takes."""
+    bandwidth = case.platform.memories[0].bandwidth
+    shares = (
+        ("compute", case.platform.peaks[case.unit].kind, latency - in_memory),
+        ("memory", None if bandwidth is None else bandwidth.kind, in_memory),
+    )
+    return tuple(
+        Term(term, Basis(kind), seconds / latency)
+        for term, kind, seconds in shares
+        if kind is not None and seconds > 0
     )
 
 
@@ -185,37 +245,85 @@ def check_batch(batch: int) -> int:
     return batch
 
 
-def _levels(case: Case, required: Requirement) -> tuple[Floats, Floats]:
-    """Return the bytes that cross each memory level, outermost first, and the levels' bandwidths."""
-    reads = case.batch if case.weights_read == "per-item" else 1
-    weights, activations = required.weights * reads, required.activations * case.batch
-    everything = weights + activations
-    if case.traffic != "resident":
-        return everything[None, :], np.asarray([case.platform.bandwidth], np.float64)
+def levels(
+    case: Case, required: Requirement, batches: Floats, compute: Floats
+) -> tuple[Floats, Floats]:
+    """Return the bytes that cross each memory level and link, outermost first, and the bandwidth of each.
+
+    Args:
+        case: What is asked.
+        required: Bytes of each layer.
+        batches: Items per batch.
+        compute: Seconds of arithmetic, layers × batches: where it binds, holding weights gains nothing.
+
+    Returns:
+        Bytes, levels × layers × batches, and B/s by level.
+    """
+    reads = batches if case.weights_read == "per-item" else np.ones_like(batches)
+    weights = required.weights[:, None] * reads
+    activations = required.activations[:, None] * batches
+    if case.traffic == "resident":
+        return _resident(case, required, weights, activations, batches)
+    outer = np.asarray([case.platform.bandwidth], np.float64)
+    holder, link = case.platform.weight_memory, case.platform.weight_bandwidth
+    if not case.holds_weights or holder is None or holder.capacity is None:
+        return (weights + activations)[None], outer
+    if case.workload.weight_bytes <= holder.capacity.base:
+        return activations[None], outer
+    if link is None:
+        link = case.platform.bandwidth
+    excess = weights - _held(weights, compute * link, holder.capacity.base)
+    if holder.excess_from == "memory":
+        return (excess + activations)[None], outer
+    return np.stack([excess + activations, excess]), np.append(outer, link)
+
+
+def _held(weights: Floats, hidden: Floats, capacity: float) -> Floats:
+    """Return the bytes of weights to hold that shorten the time most, layers × batches.
+
+    A byte held shortens a layer only while reading takes longer than its arithmetic, so those bytes come first: no
+    other choice of as many bytes is faster. What is left holds the rest in order.
+
+    Args:
+        weights: Bytes of each layer's weights.
+        hidden: Bytes that can be read while the layer's arithmetic runs.
+        capacity: B.
+    """
+    first = _fill(np.maximum(weights - hidden, 0.0), capacity)
+    return first + _fill(weights - first, capacity - first.sum(axis=0))
+
+
+def _fill(wanted: Floats, room: ArrayLike) -> Floats:
+    before = np.cumsum(wanted, axis=0) - wanted
+    return np.minimum(wanted, np.maximum(room - before, 0.0))
+
+
+def _resident(
+    case: Case, required: Requirement, weights: Floats, activations: Floats, batches: Floats
+) -> tuple[Floats, Floats]:
     rows: list[Floats] = []
     bandwidths: list[float] = []
-    charged = everything
+    charged = weights + activations
     # From the innermost level outwards: what a level holds is not charged to any level outside it.
     for level in reversed(case.platform.memories):
         if level.bandwidth is not None:
             rows.append(charged)
             bandwidths.append(level.bandwidth.base)
         if level.capacity is not None:
-            charged = np.minimum(
-                charged, _through(case, required, level.capacity.base, weights, activations)
-            )
+            through = _through(case, required, level.capacity.base, weights, activations, batches)
+            charged = np.minimum(charged, through)
     return np.stack(rows[::-1]), np.asarray(bandwidths[::-1], np.float64)
 
 
 def _through(
-    case: Case, required: Requirement, capacity: float, weights: Floats, activations: Floats
-) -> Floats:
+    case: Case, required: Requirement, capacity: float, weights: Floats, activations: Floats,
+    batches: Floats,
+) -> Floats:  # fmt: skip
     """Return the bytes of each layer that a level of this capacity has to fetch from outside."""
-    if case.required_bytes <= capacity:
-        # Everything stays; only the network's own inputs and outputs pass, spread by the layers' traffic.
-        share = (
-            activations / activations.sum() if activations.sum() else np.zeros_like(activations)
-        )
-        return share * io_bytes(case.workload) * case.batch / case.workload.batch
-    held = required.weights + activations <= capacity
-    return np.where(held, weights, weights + activations)
+    total = activations.sum(axis=0)
+    share = np.divide(activations, total, out=np.zeros_like(activations), where=total > 0)
+    # Where everything stays, only the network's own inputs and outputs pass, spread by the layers' traffic.
+    passing = share * (io_bytes(case.workload) * batches / case.workload.batch)
+    held = required.weights[:, None] + activations <= capacity
+    each = np.where(held, weights, weights + activations)
+    return np.where(case.required_at(batches) <= capacity, passing, each)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,34 @@ class Bound(StrEnum):
     """The bandwidth of a memory."""
     LATENCY = "latency"
     """Fixed costs per run or per layer; only models with such a term say so."""
+
+
+class Basis(StrEnum):
+    """What a term of a predicted time rests on."""
+
+    DATASHEET = "datasheet"
+    DERIVED = "derived"
+    MEASURED = "measured"
+    INTERPOLATED = "interpolated"
+    BORROWED = "borrowed"
+    """Measured on another kind of operation, another machine or another runtime."""
+    PUBLISHED = "published"
+    ESTIMATED = "estimated"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of the predicted time and what it rests on."""
+
+    term: str
+    """``compute``, ``memory``, ``fixed``: what takes the time."""
+    basis: Basis
+    share: float
+    """Share of the predicted time, 0 to 1."""
+
+    def record(self) -> dict[str, Any]:
+        """Return the term as a row."""
+        return {"term": self.term, "basis": self.basis.value, "share": self.share}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +110,10 @@ class Prediction:
     """Name of the prediction model."""
     upper_bound: bool
     """Whether the throughput is a bound from above and not an estimate."""
-    throughput_fps: float
-    """Items per second."""
-    latency_s: float
-    """Seconds for the whole batch."""
+    throughput_fps: float | None
+    """Items per second; None where the network is not fully counted."""
+    latency_s: float | None
+    """Seconds for the whole batch; None also where the evidence is of throughput only."""
     bound: Bound
     ops: float
     """Operations of the batch."""
@@ -107,7 +136,13 @@ class Prediction:
     tdp: float | None = None
     """Thermal design power of the machine, W."""
     interval_fps: tuple[float, float] | None = None
-    """Range the real throughput is expected in; None for bounds."""
+    """Range in which eight of ten real throughputs lie; None for bounds."""
+    intervals: Mapping[str, tuple[float, float]] = field(
+        default_factory=dict[str, tuple[float, float]]
+    )
+    """The same for further quantities, by the name of their column: ``latency_ms``."""
+    basis: tuple[Term, ...] = ()
+    """What each term of the time rests on."""
     layers: tuple[LayerPrediction, ...] = ()
     notes: tuple[str, ...] = ()
     """Choices made on the way that the reader should know."""
@@ -124,13 +159,13 @@ class Prediction:
 
     @property
     def performance(self) -> float:
-        """Attained performance, OP/s."""
-        return self.ops / self.latency_s if self.latency_s else math.inf
+        """Attained performance, OP/s; zero where the throughput is not known."""
+        return self.ops * (self.throughput_fps or 0.0) / self.batch
 
     @property
     def utilization(self) -> float:
         """Attained performance as a share of the peak."""
-        return self.performance / self.peak if self.latency_s else 0.0
+        return self.performance / self.peak
 
     @property
     def peak_fps(self) -> float:
@@ -140,12 +175,40 @@ class Prediction:
     @property
     def energy_j(self) -> float | None:
         """Energy per item at the thermal design power, J."""
-        return None if self.tdp is None else self.tdp / self.throughput_fps
+        return self.tdp / self.throughput_fps if self.tdp and self.throughput_fps else None
 
     @property
     def fps_per_w(self) -> float | None:
         """Items per second for each watt of the thermal design power."""
-        return None if self.tdp is None else self.throughput_fps / self.tdp
+        return self.throughput_fps / self.tdp if self.tdp and self.throughput_fps else None
+
+    def with_overhead(self, seconds: float) -> Prediction:
+        """Return the prediction with time for each item that the network does not account for.
+
+        Args:
+            seconds: Of pre- and post-processing, per item, beside which the network does not run.
+        """
+        if self.throughput_fps is None or not seconds:
+            return self
+
+        def slower(fps: float) -> float:
+            return 1 / (1 / fps + seconds)
+
+        added = seconds * self.batch
+        ends = self.interval_fps
+        return replace(
+            self,
+            throughput_fps=slower(self.throughput_fps),
+            latency_s=None if self.latency_s is None else self.latency_s + added,
+            interval_fps=None if ends is None else (slower(ends[0]), slower(ends[1])),
+            intervals={
+                name: (low + 1e3 * added, high + 1e3 * added)
+                if name == "latency_ms"
+                else (low, high)
+                for name, (low, high) in self.intervals.items()
+            },
+            notes=(*self.notes, f"with {1e3 * seconds:g} ms an item of pre- and post-processing"),
+        )
 
     def record(self) -> dict[str, Any]:
         """Return the prediction as a row, with the unit in each column's name."""
@@ -158,21 +221,24 @@ class Prediction:
             "pruning": self.variant,
             "model": self.model,
             "throughput_fps": self.throughput_fps,
-            "latency_ms": 1e3 * self.latency_s,
-            "bound": self.bound.value,
+            "latency_ms": None if self.latency_s is None else 1e3 * self.latency_s,
+            "bound": None if self.throughput_fps is None else self.bound.value,
             "intensity": self.intensity,
-            "utilization": self.utilization,
+            "utilization": None if self.throughput_fps is None else self.utilization,
             "fits": self.fits,
             "energy_mj": None if energy is None else 1e3 * energy,
             "fps_per_w": self.fps_per_w,
             "interval_fps": None if self.interval_fps is None else list(self.interval_fps),
+            **{f"interval_{name}": list(ends) for name, ends in self.intervals.items()},
             "upper_bound": self.upper_bound,
+            "skipped": None,
+            "basis": [term.record() for term in self.basis],
             "peak_fps": self.peak_fps,
             "ridge_point": self.ridge,
             "unit": self.unit,
             "ops": self.ops,
             "bytes": self.bytes,
-            "performance_op_s": self.performance,
+            "performance_op_s": None if self.throughput_fps is None else self.performance,
             "peak_op_s": self.peak,
             "bandwidth_b_s": self.bandwidth,
             "traffic": self.traffic,

@@ -1,14 +1,42 @@
-"""The registry of prediction models: each is one module of this package, or a third party's."""
+"""The registry of prediction models: each is one module of this package, or a third party's.
+
+A model joins by registering a `Model`: what it needs of a machine, what it gives, and a function from a `Case`, in
+which every choice is made and checked, to a `Prediction`. A bound gives a number always. An estimate gives one with an
+80 % interval (``interval_fps``, ``intervals``) and says in ``basis`` what each term of its time rests on; where it has
+no basis it returns None, and the bound stands alone. Nothing else in the program names a model: `best_estimate`, the
+verbs and the sweep find it here. ``rank`` orders the estimates: the first that has a basis is shown.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from roofline.errors import OptionError
 from roofline.model._case import Case
 from roofline.model._prediction import Prediction
 from roofline.registry import Registry
+
+
+class Need(StrEnum):
+    """What a model takes beside the network and the machine's bandwidth."""
+
+    PEAK = "peak"
+    """The peak of the datatype, from the platform file."""
+    PROFILE = "profile"
+    """A profile of the machine, from `roofline calibrate`."""
+    EVIDENCE = "evidence"
+    """Published or measured runs of other networks and machines."""
+
+
+class Gives(StrEnum):
+    """What the figure of a model is."""
+
+    BOUND = "bound"
+    """No run is faster, where ``upper_bound`` says so."""
+    ESTIMATE = "estimate"
+    """What a run is expected to reach, with an 80 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +46,46 @@ class Model:
     name: str
     summary: str
     """One line for help and for the conventions of an output."""
-    upper_bound: bool
-    """Whether its throughput is a bound from above."""
+    needs: frozenset[Need]
+    gives: Gives
     traffic: str
     """The traffic assumption it takes when none is asked for."""
     operations: str
     """Which arithmetic it counts when nothing is asked for."""
-    run: Callable[[Case], Prediction]
+    run: Callable[[Case], Prediction | None]
+    """Returns what it says of a case; None where it has no basis."""
+    rank: int = 0
+    """Place among the estimates; lower is better founded."""
+    many: Callable[[Case, tuple[int, ...]], tuple[Prediction, ...]] | None = None
+    """Returns what it says at each of many batches, for models that are vectorised over them."""
+
+    @property
+    def upper_bound(self) -> bool:
+        """Whether its throughput is a bound and not an estimate."""
+        return self.gives is Gives.BOUND
+
+    def at(self, case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
+        """Return what it says at each batch for which it has a basis."""
+        from dataclasses import replace
+
+        if self.many is not None:
+            return self.many(case, batches)
+        found = (self.run(replace(case, batch=batch)) for batch in batches)
+        return tuple(prediction for prediction in found if prediction is not None)
 
 
 models: Registry[Model] = Registry(
     "prediction model", "roofline.model", "roofline.models", OptionError
 )
 """Every prediction model, by name."""
+
+
+def best_estimate(ask: Callable[[Model], Prediction | None]) -> Prediction | None:
+    """Return the best-founded estimate there is; None where no model has a basis.
+
+    Args:
+        ask: Returns what a model says of the case.
+    """
+    estimates = [model for model in map(models.get, models) if model.gives is Gives.ESTIMATE]
+    answers = map(ask, sorted(estimates, key=lambda model: model.rank))
+    return next((answer for answer in answers if answer is not None), None)

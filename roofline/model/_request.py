@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 from roofline.arguments import check_items, check_kind, check_name
-from roofline.errors import DatatypeError
+from roofline.errors import DatatypeError, NoBasisError
 from roofline.model._case import Case, check_batch, choose_unit, main_datatype
 from roofline.model._prediction import Prediction
-from roofline.model._registry import Model, models
+from roofline.model._registry import Model, best_estimate, models
 from roofline.model._requirement import OPERATIONS, TRAFFIC, WEIGHTS_READ, known
 from roofline.precision import Precision, precision
 from roofline.spec import Platform
@@ -37,8 +38,35 @@ def run(model: Model, workload: Workload, platform: Platform, choices: Choices) 
     """Predict a workload whose bytes are already those of the precision it runs at.
 
     Raises:
+        NoBasisError: The model is an estimate and has no basis here.
         DatatypeError: The machine has no unit for the datatype, or none was named and the workload has none.
         OptionError: A name or the batch is not allowed.
+    """
+    batch = choices.get("batch")
+    items = check_batch(workload.batch if batch is None else batch)
+    found = model.run(case_of(model, workload, platform, choices, items))
+    if found is None:
+        raise no_basis(model, workload, platform)
+    return found
+
+
+def no_basis(model: Model, workload: Workload, platform: Platform) -> NoBasisError:
+    """Return the error of an estimate that has nothing to rest on."""
+    needs = ", ".join(sorted(need.value for need in model.needs))
+    return NoBasisError(
+        f"{model.name} has no basis for {workload.name} on {platform.key}; it needs: {needs}",
+        repair="Ask for a bound: --model equation1",
+    )
+
+
+def case_of(
+    model: Model, workload: Workload, platform: Platform, choices: Choices, batch: int
+) -> Case:
+    """Return a case with every choice made and checked; what is left out is the model's own.
+
+    Raises:
+        DatatypeError: The machine has no unit for the datatype, or none was named and the workload has none.
+        OptionError: A name is not allowed.
     """
     traffic = choices.get("traffic") or model.traffic
     operations = choices.get("operations") or model.operations
@@ -49,10 +77,57 @@ def run(model: Model, workload: Workload, platform: Platform, choices: Choices) 
     named = choices.get("datatype")
     asked = own_precision(workload, platform) if named is None else precision(named)
     unit, notes = choose_unit(platform, asked, emulate=choices.get("emulate", False))
-    batch = choices.get("batch")
-    items = check_batch(workload.batch if batch is None else batch)
-    return model.run(
-        Case(workload, platform, asked, unit, items, traffic, operations, reads, notes)
+    holder = platform.weight_memory
+    holds = choices.get("traffic") is None and holder is not None
+    if holds and holder is not None and holder.capacity is not None:
+        over = workload.weight_bytes - holder.capacity.base
+        where = f"{holder.name} of {platform.key}"
+        rest = platform.weight_bandwidth or platform.bandwidth
+        crossed = f"{over / 1e6:.3g} MB of weights do not fit in {where} and are read at {rest / 1e9:.3g} GB/s"
+        notes += (
+            f"weights stay in {where}" if over <= 0 else crossed,
+        )  # fmt: skip
+    return Case(workload, platform, asked, unit, batch, traffic, operations, reads, notes, holds)
+
+
+def predictions_at(
+    workload: Workload,
+    platform: Platform,
+    batches: Sequence[int],
+    model: str | None,
+    choices: Choices,
+) -> tuple[Prediction, ...]:
+    """Return what a model says of a workload at each batch, its bytes being those of the precision it runs at.
+
+    Args:
+        workload: The network.
+        platform: The machine.
+        batches: Items per batch.
+        model: Name of a model; None for the bound of Equation 1 and, behind it, the best-founded estimate there is.
+        choices: Everything else; the batch among them is not looked at.
+
+    Raises:
+        DatatypeError: The machine has no unit for the datatype, or none was named and the workload has none.
+        OptionError: A name or a batch is not allowed.
+        NoBasisError: The model is an estimate and has no basis at any of the batches.
+    """
+    asked = tuple(map(check_batch, batches))
+    entry = models.get(model or "equation1")
+    first = case_of(entry, workload, platform, choices, asked[0])
+    found = entry.at(first, asked)
+    if not found:
+        raise no_basis(entry, workload, platform)
+    if model is not None:
+        return found
+
+    def ask(batch: int) -> Callable[[Model], Prediction | None]:
+        return lambda other: other.run(case_of(other, workload, platform, choices, batch))
+
+    return tuple(
+        entry
+        for bound in found
+        for entry in (bound, best_estimate(ask(bound.batch)))
+        if entry is not None
     )
 
 

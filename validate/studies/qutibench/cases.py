@@ -47,7 +47,10 @@ def predicted(row: Row) -> Prediction:
     """Predict a configuration with Equation 1 at batch 1, from the authors' own rounded requirements."""
     datatype = row["datatype"]
     work = workload(name_of(row), datatype)
-    return equation1(work, platform(row["platform"]), datatype=datatype, emulate=True)
+    # The paper reads all weights again for every inference, also where they stay on the chip.
+    return equation1(
+        work, platform(row["platform"]), datatype=datatype, traffic="weights", emulate=True
+    )
 
 
 def measured(**wanted: Any) -> list[Row]:

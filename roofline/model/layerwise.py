@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
-from roofline.model._case import Case, conclude, evaluate, layer_units
+from roofline.model._case import Case, Times, conclude, evaluate, layer_units
 from roofline.model._prediction import Bound, LayerPrediction, Prediction
-from roofline.model._registry import Model, models
+from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._request import Choices, run
-from roofline.model._requirement import requirement
+from roofline.model._requirement import Requirement, requirement
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -35,12 +37,27 @@ def layerwise(workload: Workload, platform: Platform, **choices: Unpack[Choices]
 
 
 def _run(case: Case) -> Prediction:
+    return _many(case, (case.batch,))[0]
+
+
+def _many(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
     required = requirement(
         case.workload, case.platform, traffic=case.traffic, operations=case.operations
     )
     units = layer_units(case.workload, case.platform, case.unit, required.layers)
-    times = evaluate(case, required, units)
-    layers = tuple(
+    times = evaluate(case, required, units, batches)
+    return tuple(
+        conclude(
+            replace(case, batch=batch), times, "layerwise", _layers(required, units, times, place), place
+        )
+        for place, batch in enumerate(batches)
+    )  # fmt: skip
+
+
+def _layers(
+    required: Requirement, units: Sequence[str], times: Times, place: int
+) -> tuple[LayerPrediction, ...]:
+    return tuple(
         LayerPrediction(
             name=layer.name,
             op_type=layer.op_type,
@@ -52,11 +69,11 @@ def _run(case: Case) -> Prediction:
             utilization=ops / seconds / peak if seconds else 0.0,
         )
         for layer, unit, ops, data, seconds, memory, compute, peak in zip(
-            required.layers, units, times.ops.tolist(), times.outer_bytes.tolist(), times.each.tolist(),
-            times.memory.tolist(), times.compute.tolist(), times.peaks.tolist(), strict=True,
+            required.layers, units, times.ops[:, place].tolist(), times.outer_bytes[:, place].tolist(),
+            times.each[:, place].tolist(), times.memory[:, place].tolist(), times.compute[:, place].tolist(),
+            times.peaks[:, 0].tolist(), strict=True,
         )
     )  # fmt: skip
-    return conclude(case, times, "layerwise", layers)
 
 
 models.add(
@@ -64,9 +81,11 @@ models.add(
     Model(
         "layerwise",
         "Equation 1 per fused layer, summed: the maximum of compute and memory for each; an upper bound",
-        upper_bound=True,
+        needs=frozenset({Need.PEAK}),
+        gives=Gives.BOUND,
         traffic="fused",
         operations="all",
         run=_run,
+        many=_many,
     ),
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 from roofline.model._case import Case, conclude, evaluate
 from roofline.model._prediction import Prediction
-from roofline.model._registry import Model, models
+from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._request import Choices, run
 from roofline.model._requirement import requirement, total
 
@@ -35,10 +36,18 @@ def equation1(workload: Workload, platform: Platform, **choices: Unpack[Choices]
 
 
 def _run(case: Case) -> Prediction:
+    return _many(case, (case.batch,))[0]
+
+
+def _many(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
     layers = requirement(
         case.workload, case.platform, traffic=case.traffic, operations=case.operations
     )
-    return conclude(case, evaluate(case, total(case.workload, layers), [case.unit]), "equation1")
+    times = evaluate(case, total(case.workload, layers), [case.unit], batches)
+    return tuple(
+        conclude(replace(case, batch=batch), times, "equation1", place=place)
+        for place, batch in enumerate(batches)
+    )
 
 
 models.add(
@@ -46,9 +55,11 @@ models.add(
     Model(
         "equation1",
         "Equation 1 of Blott et al. 2021: one intensity for the whole network; an upper bound",
-        upper_bound=True,
+        needs=frozenset({Need.PEAK}),
+        gives=Gives.BOUND,
         traffic="weights",
         operations="macs",
         run=_run,
+        many=_many,
     ),
 )

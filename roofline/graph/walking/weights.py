@@ -17,6 +17,7 @@ from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.node import Node, Tensor
 from roofline.ops import Kind, Operator, lookup
 from roofline.ops._attributes import fitting
+from roofline.ops.qonnx import quantized_type
 from roofline.precision import packed_bytes
 
 _STEERING = frozenset({"int64", "uint64", "bool", "string"})
@@ -124,6 +125,9 @@ class Weights:
             # A single number is a setting of the operator, not something that was learned.
             if not tensor.shape:
                 return
+        if not scale and (narrow := quantized_type(node)) is not None:
+            # The file holds floats from which the quantizer makes narrow weights.
+            tensor = replace(tensor, dtype=narrow)
         key = self.storage.get(tensor.name, tensor.name)
         _add(
             found,

@@ -252,7 +252,7 @@ def detect(form: FormatOption = Format.TABLE, output: OutputOption = None) -> No
     from roofline.spec.detecting import detect as detected
     from roofline.validate.measuring.environment import cpu_name
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": found.name,
             "via": found.via,

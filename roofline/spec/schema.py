@@ -395,7 +395,7 @@ class Specification(Strict):
     """The mode that is meant when none is asked for; without it, a mode must be named."""
     profiles: Table[Profile] = Field(default_factory=FrozenDict)
     """What microbenchmarks measured on the machine, by `backend/version/threads/datatype`."""
-    exceptions: Exceptions = Field(default_factory=FrozenDict)
+    exceptions: Exceptions = Field(default_factory=FrozenDict[Rule, str])
     """Rules of the strict check that the machine breaks in truth, each with the reason."""
     notes: tuple[str, ...] = ()
     """What a reader must know, conflicts between sources above all."""

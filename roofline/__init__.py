@@ -12,11 +12,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from roofline._load import load
+    from roofline._load import load, networks
     from roofline._sweep import Sweep, sweep
     from roofline.layer import Layer
     from roofline.model import Bound, LayerPrediction, Prediction, attainable, predict
     from roofline.spec import Platform, platform
+    from roofline.spec import platform_keys as platforms
     from roofline.validate.analysis.compare import Comparison
     from roofline.validate.api import Comparisons, compare, measure
     from roofline.validate.records.record import Measurement
@@ -38,7 +39,9 @@ _HOMES = {
     "compare": "roofline.validate.api",
     "load": "roofline._load",
     "measure": "roofline.validate.api",
+    "networks": "roofline._load",
     "platform": "roofline.spec",
+    "platforms": "roofline.platforms",
     "predict": "roofline.model",
     "sweep": "roofline._sweep",
 }
@@ -58,17 +61,26 @@ __all__ = [
     "compare",
     "load",
     "measure",
+    "networks",
     "platform",
+    "platforms",
     "predict",
     "sweep",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        # Reading the installed metadata takes longer than counting most networks.
+        from importlib.metadata import version
+
+        return version("roofline")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(home), name)
+    found = importlib.import_module(home)
+    # The folder of platform files is called as a function to list them.
+    return found if found.__name__ == f"roofline.{name}" else getattr(found, name)
 
 
 def __dir__() -> list[str]:

@@ -60,6 +60,16 @@ def load(
     return Workload.from_onnx(network.build(), name=network.key, **binding)
 
 
+def networks() -> tuple[str, ...]:
+    """Return the names of the networks that are shipped or registered, each of which `load` takes.
+
+    Example:
+        >>> "resnet50" in networks()
+        True
+    """
+    return tuple(importlib.import_module("roofline.workloads").networks)
+
+
 def shipped(model: str | Path) -> Network | None:
     """Return the shipped network of a name, or None when a file is meant.
 
@@ -73,17 +83,17 @@ def shipped(model: str | Path) -> Network | None:
     if path.exists() or len(path.parts) > 1:
         return None
     # Networks are built on top of the library; the name is looked up when it is asked for.
-    networks = importlib.import_module("roofline.workloads").networks
+    known = importlib.import_module("roofline.workloads").networks
     if isinstance(model, Path) or path.suffix:
-        if networks.find(path.stem) is not None:
+        if known.find(path.stem) is not None:
             raise NetworkError(
                 f"there is no file {str(path)!r}",
                 repair=f"The shipped network is called {path.stem!r}, without a suffix",
             )
         return None
-    found = networks.named(model)
+    found = known.named(model)
     if found is None:
-        hint = did_you_mean(model, networks) or "See: roofline networks list"
+        hint = did_you_mean(model, known) or "See: roofline networks list"
         raise NetworkError(
             f"{model!r} is neither a file nor a network that is shipped", repair=hint
         )

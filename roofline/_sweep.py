@@ -40,6 +40,9 @@ class Sweep:
     predictions: tuple[Prediction, ...]
     skipped: tuple[Skipped, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Sweep of {len(self.predictions):,} predictions, {len(self.skipped):,} left out>"
+
     def records(self) -> list[dict[str, Any]]:
         """Return one row per prediction."""
         return [prediction.record() for prediction in self.predictions]

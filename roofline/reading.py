@@ -66,6 +66,8 @@ def _opened(path: Path, noun: str, error: type[RooflineError]) -> Generator[Bina
                 what = "a folder" if stat.S_ISDIR(kind.st_mode) else "no regular file"
                 raise error(f"{path} is {what}", repair=f"Give a {noun} in a file")
             yield file
+    except FileNotFoundError as reason:
+        raise error(f"{path} does not exist", repair=f"Give the path of a {noun}") from reason
     except IsADirectoryError as reason:
         raise error(f"{path} is a folder", repair=f"Give a {noun} in a file") from reason
     except (OSError, ValueError) as reason:

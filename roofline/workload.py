@@ -129,6 +129,10 @@ class Workload:
                 changed = transformations.get(name)(changed, changes[name])
         return changed
 
+    def __repr__(self) -> str:
+        changed = "" if self.variant == "dense" else f", {self.variant}"
+        return f"<Workload {self.name}{changed}: {self.macs:,} MACs, batch {self.batch}>"
+
     @property
     def unknown_layers(self) -> tuple[Layer, ...]:
         """The executed nodes of which a count could not be resolved; they count nothing."""

@@ -111,8 +111,9 @@ def test_csv_of_totals_and_of_layers(small: Path) -> None:
 
 
 def test_the_table_has_units_and_conventions(small: Path) -> None:
-    shown = roofline("count", small, *SIZES, "--layers").out
+    shown = roofline("count", small, *SIZES, "--layers", "--explain").out
     assert f"{CONV:,}" in shown
+    assert "two operations" not in roofline("count", small, *SIZES, "--layers").out
     assert "MMAC" in shown or "kMAC" in shown
     assert "two operations" in shown
     assert "Conv" in shown

@@ -153,3 +153,94 @@ def test_completion_is_installed_and_completes(tmp_path: Path) -> None:
     assert "--batch" in call(COMP_WORDS="roofline count --ba", **asked).stdout
     # An unknown verb is nothing to complete, and nothing to say.
     assert call(COMP_WORDS="roofline xx --ba", **asked).stderr == ""
+
+
+def test_the_ending_of_a_file_chooses_its_format(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in (
+        ["predict", "mlp", "-p", "tx2:maxn"],
+        ["count", "mlp"],
+        ["platforms", "list"],
+        ["networks", "list"],
+    ):
+        assert run(capsys, *verb, "-o", str(tmp_path / "x.json"))[0] == 0
+        assert "schema_version" in json.loads((tmp_path / "x.json").read_text())
+        assert run(capsys, *verb, "-o", str(tmp_path / "x.csv"))[0] == 0
+        assert "," in (tmp_path / "x.csv").read_text().splitlines()[0]
+    # What is asked for is written, whatever the file is called.
+    run(capsys, "count", "mlp", "-o", str(tmp_path / "x.csv"), "--format", "json")
+    assert json.loads((tmp_path / "x.csv").read_text())["model"] == "mlp"
+
+
+def test_rows_are_sorted_and_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [
+        "predict",
+        "mlp",
+        "-p",
+        "ncs,tx2:maxn,h100-sxm",
+        "-d",
+        "float16",
+        "--format",
+        "json",
+    ]
+
+    def machines(*more: str) -> list[str]:
+        return [
+            entry["platform"]
+            for entry in json.loads(run(capsys, *arguments, *more)[1])["predictions"]
+        ]
+
+    assert machines() == ["ncs", "tx2:maxn", "h100-sxm"]
+    assert machines("--sort", "fps") == ["h100-sxm", "tx2:maxn", "ncs"]
+    assert machines("--sort", "latency_ms:asc", "--top", "2") == ["h100-sxm", "tx2:maxn"]
+    assert "there is no column 'fbs'" in run(capsys, *arguments, "--sort", "fbs")[2]
+
+
+def test_at_most_two_lines_stand_below_a_table_and_more_are_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def below(*more: str) -> list[str]:
+        _, out, _ = run(capsys, "predict", "mlp", "-p", "tx2:maxn", "-d", "fp16", *more)
+        return [line for line in out.splitlines() if line.startswith("  ")]
+
+    assert 1 <= len(below()) <= 2
+    assert "upper bound" in below()[0]
+    assert "roofline validate mlp -p tx2:maxn -d fp16" in below("--explain")[-1]
+    assert below("--quiet") == []
+
+
+def test_layers_have_shares_and_a_total(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(
+        capsys, "count", "mlp", "-p", "ncs", "-d", "fp16", "--sort", "macs", "--top", "2"
+    )
+    rows = [line.split() for line in out.splitlines()]
+    total = next(row for row in rows if row and row[0] == "total")
+    assert total.count("100%") == 3
+    # 2048 x 2048 of 784 x 2048 + 2 x 2048 x 2048 + 2048 x 10 products.
+    share = 2048**2 / (784 * 2048 + 2 * 2048**2 + 2048 * 10)
+    assert f"{share:.1%}" in rows[2]
+
+
+def test_files_of_one_name_are_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        content = model([node("Relu", "x", "y")], {"x": [4, 4]}, "y").SerializeToString()
+        (tmp_path / folder / "model.onnx").write_bytes(content)
+    paths = [str(tmp_path / folder / "model.onnx") for folder in ("x", "y")]
+    _, out, _ = run(
+        capsys,
+        "predict",
+        *paths,
+        "-p",
+        "ncs",
+        "-d",
+        "fp16",
+        "--operations",
+        "all",
+        "--format",
+        "json",
+    )
+    assert [entry["network"] for entry in json.loads(out)["predictions"]] == ["x/model", "y/model"]

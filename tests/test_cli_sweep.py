@@ -156,4 +156,4 @@ def test_bad_files_are_one_line_and_exit_code_2(content, words, capsys, tmp_path
 def test_a_missing_file_is_one_line(capsys, tmp_path):
     code, _, err = run(capsys, str(tmp_path / "none.yaml"))
     assert code == 2
-    assert "cannot read" in err
+    assert "does not exist" in err

@@ -11,7 +11,7 @@ import roofline as rl
 
 from .cli_process import run_python
 
-PUBLIC = {"load", "platform", "predict", "sweep", "measure", "compare"}
+PUBLIC = {"load", "platform", "predict", "sweep", "measure", "compare", "networks", "platforms"}
 HEAVY = {"pandas", "matplotlib", "onnx", "torch", "tvm", "onnxruntime", "plotly", "numpy"}
 
 
@@ -63,3 +63,18 @@ def test_the_page_about_python_is_true(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     assert (tmp_path / "efficiency.png").stat().st_size
+
+
+def test_what_there_is_can_be_listed_and_is_shown_short() -> None:
+    assert {"mlp", "resnet50"} <= set(rl.networks())
+    assert {"ncs", "tx2:maxn"} <= set(rl.platforms())
+    work, machine = rl.load("mlp"), rl.platform("tx2:maxn")
+    # Finding a machine loads the folder of that name, which must not take the function's place.
+    assert {"ncs", "tx2:maxn"} <= set(rl.platforms())
+    shown = [
+        repr(entry)
+        for entry in (work, machine, rl.predict(work, machine), rl.sweep([work], [machine]))
+    ]
+    assert shown[0] == "<Workload mlp: 10,014,720 MACs, batch 1>"
+    assert all(text.startswith("<") and len(text) < 120 for text in shown)
+    assert rl.__version__.count(".") >= 2

@@ -9,12 +9,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperGroup, TyperOption
 
+from roofline.cli._output import EXPLAIN, QUIET
 from roofline.errors import OptionError, RooflineError, did_you_mean, one_line
 from roofline.reading import MAX_INTEGER, shown
 
@@ -44,14 +48,52 @@ class _Verbs(TyperGroup):
         module = importlib.import_module(f"roofline.cli.verb_{cmd_name}")
         command = typer.main.get_command(module.app)
         command.name = cmd_name
-        _bound_numbers(command)
+        _prepare(command)
         return command
 
 
-def _bound_numbers(command: Any) -> None:
-    """Give every flag that takes a number, of every verb, the bounds that its type leaves open."""
+def _prepare(command: Any) -> None:
+    """Give a verb, and every verb within it, what all verbs have in common."""
     for inner in getattr(command, "commands", {}).values():
-        _bound_numbers(inner)
+        _prepare(inner)
+    _bound_numbers(command)
+    names = {parameter.name for parameter in command.params}
+    if "form" in names:
+        explained = "Say how figures are meant, and what to do next."
+        command.params.append(_switch("--quiet", "-q", QUIET, "Leave out notes and messages."))
+        command.params.append(_switch("--explain", None, EXPLAIN, explained))
+    if {"form", "output"} <= names:
+        command.invoke = partial(_in_form_of_its_file, command.invoke)
+
+
+def _switch(name: str, short: str | None, variable: ContextVar[bool], text: str) -> TyperOption:
+    def switch(_context: Any, _parameter: Any, value: bool) -> None:
+        variable.set(value)
+
+    names = [name] if short is None else [name, short]
+    return TyperOption(
+        param_decls=names,
+        is_flag=True,
+        default=False,
+        expose_value=False,
+        callback=switch,
+        help=text,
+    )
+
+
+def _in_form_of_its_file(invoke: Callable[[Any], Any], context: Any) -> Any:
+    """Write what goes to a .json or .csv file in that format, unless another one is asked for."""
+    output: Any = context.params.get("output")
+    chosen = context.get_parameter_source("form")
+    if output is not None and chosen is not None and chosen.name == "DEFAULT":
+        form = Path(output).suffix.lower().lstrip(".")
+        if form in {"json", "csv"}:
+            context.params["form"] = form
+    return invoke(context)
+
+
+def _bound_numbers(command: Any) -> None:
+    """Give every flag that takes a number the bounds that its type leaves open."""
     for parameter in command.params:
         if parameter.type.name.startswith(("int", "float")) and parameter.callback is None:
             parameter.callback = _bounded

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from roofline.cli._predictions import number
+from roofline.cli._output import arranged
+from roofline.number_format import human, number, percent, plural
 
 if TYPE_CHECKING:
     from roofline.layer import Layer
@@ -31,22 +33,6 @@ TRAFFIC = {
     "resident": "network inputs and outputs; all else fits on chip",
 }
 """The traffic assumptions under which intensity is given, and what each charges."""
-
-_PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-
-
-def human(value: float, unit: str) -> str:
-    """Return a number with four digits, a decimal prefix and its unit.
-
-    Example:
-        >>> human(4089184256, "MAC"), human(97, "B")
-        ('4.089 GMAC', '97 B')
-    """
-    for factor, prefix in _PREFIXES:
-        # What rounds up to the next prefix is written with it.
-        if value >= factor * 0.99995:
-            return f"{value / factor:.4g} {prefix}{unit}".rstrip()
-    return f"{value:,.0f} {unit}".rstrip()
 
 
 def totals(workload: Workload) -> dict[str, Any]:
@@ -172,10 +158,62 @@ def summary(workload: Workload) -> list[dict[str, str]]:
     return rows
 
 
-def layer_table(workload: Workload, *, fused: bool) -> list[dict[str, Any]]:
-    """Return the layers as rows for a table, humanised."""
-    return [
-        {
+@dataclass(frozen=True, slots=True)
+class LayerView:
+    """Which layers are shown, in which order, and with what beside their counts."""
+
+    fused: bool = False
+    times: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Predicted seconds by layer; empty where no machine is named."""
+    sort: str = ""
+    top: int = 0
+
+    def rows(self, workload: Workload) -> list[dict[str, Any]]:
+        """Return one exact row per layer shown."""
+        return [row for _, row in self._shown(workload)]
+
+    def table(self, workload: Workload) -> list[dict[str, Any]]:
+        """Return the layers shown as rows for a table, with shares of the whole network, and its total below."""
+        layers = _layers(workload, self.fused)
+        whole = (
+            sum(layer.cost.macs for layer in layers),
+            sum(layer.traffic_bytes for layer in layers),
+            sum(self.times.values()),
+        )
+        rows = [self._cells(layer, whole) for layer, _ in self._shown(workload)]
+        total = dict.fromkeys(rows[0], "") if rows else {}
+        total |= {
+            "layer": "total",
+            "operator": plural(len(layers), "layer"),
+            "MACs": human(whole[0], ""),
+        }
+        total |= {"of MACs": percent(1.0 if whole[0] else 0.0), "of bytes": percent(1.0)}
+        if self.times:
+            total |= {"ms": number(1e3 * whole[2]) or "", "of time": percent(1.0)}
+        return [*rows, total]
+
+    def _shown(self, workload: Workload) -> list[tuple[Layer, dict[str, Any]]]:
+        layers = _layers(workload, self.fused)
+        rows = [_layer_row(layer, self.fused) for layer in layers]
+        if self.times:
+            for row in rows:
+                row["time_ms"] = (
+                    1e3 * self.times[row["name"]] if row["name"] in self.times else None
+                )
+        # The bytes that the shares are of can be sorted by too.
+        sorted_by = [
+            row | {"bytes": layer.traffic_bytes} for layer, row in zip(layers, rows, strict=True)
+        ]
+        return arranged(list(zip(layers, rows, strict=True)), sorted_by, self.sort, self.top)
+
+    def _cells(self, layer: Layer, whole: tuple[float, float, float]) -> dict[str, Any]:
+        macs, moved, seconds = whole
+        time = self.times.get(layer.name)
+        timed = {
+            "ms": "" if time is None else number(1e3 * time),
+            "of time": "" if time is None or not seconds else percent(time / seconds),
+        }
+        return {
             "layer": _short(layer.name, 36),
             "operator": _short(_operator(layer), 40),
             "output": " ".join(_shape(tensor) for tensor in layer.outputs[:1]) or None,
@@ -184,16 +222,17 @@ def layer_table(workload: Workload, *, fused: bool) -> list[dict[str, Any]]:
             else human(layer.cost.macs, "")
             if layer.cost.macs
             else "",
+            "of MACs": percent(layer.cost.macs / macs) if layer.cost.macs else "",
             "other ops": human(layer.cost.other_ops, "") if layer.cost.other_ops else "",
             "params": human(layer.parameters, "") if layer.parameters else "",
             "weights": human(layer.weight_bytes, "B") if layer.weight_bytes else "",
             "in": human(layer.input_bytes, "B") if layer.input_bytes else "",
             "out": human(layer.output_bytes, "B") if layer.output_bytes else "",
+            "of bytes": percent(layer.traffic_bytes / moved) if layer.traffic_bytes else "",
+            **(timed if self.times else {}),
             "runs on": layer.datatype or "",
             "times": layer.repeats if layer.repeats != 1 else "",
         }
-        for layer in _layers(workload, fused)
-    ]
 
 
 def coverage_notes(workload: Workload) -> list[str]:
@@ -204,7 +243,7 @@ def coverage_notes(workload: Workload) -> list[str]:
         lines.append(f"not supported, not in the totals: {', '.join(coverage.unsupported)}")
     reasons = Counter(layer.note for layer in workload.unknown_layers)
     lines += [
-        f"not resolved: {reason} ({times} {'nodes' if times > 1 else 'node'})"
+        f"not resolved: {reason} ({plural(times, 'node')})"
         for reason, times in sorted(reasons.items())
         if "not supported" not in reason
     ]
@@ -215,7 +254,9 @@ def fusion_notes(workload: Workload) -> list[str]:
     """Return what was fused, as lines for a table."""
     fused = ", ".join(f"{name} {times}" for name, times in workload.fusions.items())
     before, after = len(workload.layers), len(workload.fused_layers)
-    return [f"fused {before} nodes into {after} layers: {fused or 'nothing to fuse'}"]
+    return [
+        f"fused {plural(before, 'node')} into {plural(after, 'layer')}: {fused or 'nothing to fuse'}"
+    ]
 
 
 def difference(first: Workload, second: Workload, *, fused: bool) -> dict[str, Any]:

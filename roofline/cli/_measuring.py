@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofline.errors import OptionError
+from roofline.number_format import number, percent
 from roofline.validate.records.request import Protocol
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def cells(run: Measurement) -> dict[str, Any]:
         "datatype": datatype_cell(run),
         "batch": job.batch,
         "threads": job.threads,
-        "fps": _number(run.throughput_fps) if ok else None,
+        "fps": number(run.throughput_fps) if ok else None,
         "median ms": _scaled(run.median_s, 1e3) if ok else None,
         "p5 ms": _scaled(run.quantile_s(0.05), 1e3) if ok else None,
         "p95 ms": _scaled(run.quantile_s(0.95), 1e3) if ok else None,
@@ -178,8 +179,8 @@ def kernel_cells(run: Measurement) -> list[dict[str, Any]]:
             "layer": time.layer,
             "kernel": time.kernel,
             "ms": _scaled(time.seconds, 1e3),
-            "share": f"{time.seconds / total:.1%}",
-            "GOP/s": _number(2e-9 * time.macs / time.seconds) if time.macs else None,
+            "share": percent(time.seconds / total),
+            "GOP/s": number(2e-9 * time.macs / time.seconds) if time.macs else None,
         }
         for time in run.kernel_times
     ]
@@ -203,10 +204,4 @@ def _error(value: float | None) -> str | None:
 
 
 def _scaled(value: float | None, factor: float) -> str | None:
-    return None if value is None else _number(value * factor)
-
-
-def _number(value: float | None) -> str | None:
-    if value is None:
-        return None
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return None if value is None else number(value * factor)

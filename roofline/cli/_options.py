@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -141,6 +142,63 @@ def load_model(
         values=parse_values(value),
         causal=causal,
     )
+
+
+def load_models(
+    models: Iterable[str],
+    *,
+    batch: int | None = None,
+    dim: Iterable[str] | None = None,
+    input_: Iterable[str] | None = None,
+    value: Iterable[str] | None = None,
+) -> list[Workload]:
+    """Count every model a user named, once each; files of one name in several folders are told apart.
+
+    The arguments and errors are those of `load_model`.
+    """
+    asked = list(dict.fromkeys(models))
+    found = [load_model(name, batch=batch, dim=dim, input_=input_, value=value) for name in asked]
+    names = labels([workload.name for workload in found], asked)
+    return [
+        workload if workload.name == name else replace(workload, name=name)
+        for workload, name in zip(found, names, strict=True)
+    ]
+
+
+def labels(names: list[str], paths: list[str]) -> list[str]:
+    """Return names that differ: where two are the same, with as many of their folders as tell them apart.
+
+    Example:
+        >>> labels(["model", "model", "mlp"], ["x/model.onnx", "y/model.onnx", "mlp"])
+        ['x/model', 'y/model', 'mlp']
+    """
+    made = list(names)
+    for place, name in enumerate(names):
+        others = [i for i, other in enumerate(names) if other == name and i != place]
+        if not others:
+            continue
+        folders = [Path(path).resolve().parts[:-1] for path in paths]
+        for depth in range(1, len(folders[place]) + 1):
+            mine = folders[place][-depth:]
+            if all(folders[other][-depth:] != mine for other in others):
+                made[place] = "/".join([*mine, name])
+                break
+    return made
+
+
+def split_names(texts: Iterable[str] | None) -> list[str]:
+    """Return names given one by one or joined by commas, each once; a file whose name has a comma stays whole.
+
+    Example:
+        >>> split_names(["ncs,tx2:maxn", "ncs"])
+        ['ncs', 'tx2:maxn']
+    """
+    parts = [
+        part.strip()
+        for text in texts or ()
+        for part in ([text] if "," not in text or Path(text).exists() else text.split(","))
+    ]
+    return list(dict.fromkeys(part for part in parts if part))
 
 
 def _pairs(

@@ -8,13 +8,14 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from roofline.errors import OptionError, one_line, printable
+from roofline.errors import OptionError, did_you_mean, one_line, printable
 from roofline.reading import csv_cell
 from roofline.writing import check_output, check_output_folder, write_whole
 
@@ -60,7 +61,63 @@ OutputOption = Annotated[
     ),
 ]
 
+SortOption = Annotated[
+    str,
+    typer.Option(
+        "--sort", metavar="COLUMN", help="Largest first by this column; COLUMN:asc smallest first."
+    ),
+]
+TopOption = Annotated[
+    int, typer.Option("--top", min=0, help="Only the first so many rows; 0: all.")
+]
+
 Row = Mapping[str, Any]
+T = TypeVar("T")
+
+QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
+"""Whether lines beside the result are left out (``--quiet``, which every verb takes)."""
+EXPLAIN: ContextVar[bool] = ContextVar("explain", default=False)
+"""Whether every convention is written below a table (``--explain``, which every verb takes)."""
+
+
+def arranged(entries: Sequence[T], rows: Sequence[Row], sort: str, top: int) -> list[T]:
+    """Return entries in the order that a user asks for, as many as are asked for.
+
+    Args:
+        entries: What is shown, such as predictions.
+        rows: For each entry its row, whose columns can be sorted by.
+        sort: A column's name, with ``:asc`` for the smallest first; empty keeps the order. Units may be left out.
+        top: How many; 0 is all.
+
+    Raises:
+        OptionError: No row has that column.
+    """
+    order = list(range(len(entries)))
+    column, _, direction = sort.partition(":")
+    if sort and rows:
+        if direction not in {"", "asc", "desc"}:
+            raise OptionError(
+                f"--sort {sort!r} goes neither up nor down", repair="End it in :asc or :desc"
+            )
+        names = list(rows[0])
+        named = [name for name in names if name == column] or [
+            name for name in names if f"_{column}_" in f"_{name}_"
+        ]
+        if not named:
+            hint = did_you_mean(column, names) or f"Columns: {', '.join(names)}"
+            raise OptionError(f"--sort: there is no column {column!r}", repair=hint)
+        known = [place for place in order if rows[place].get(named[0]) is not None]
+        known.sort(key=lambda place: _sorting(rows[place][named[0]]), reverse=direction != "asc")
+        order = known + [place for place in order if place not in set(known)]
+    return [entries[place] for place in (order[:top] if top else order)]
+
+
+def _sorting(value: Any) -> tuple[bool, float, str]:
+    """Return what a cell is sorted by: numbers by size, words by letters."""
+    if isinstance(value, (int, float)):
+        return True, float(value), ""
+    return False, 0.0, str(value)
+
 
 # What is set to the right in a column: a number, with a sign, an exponent or a unit behind it; or nothing.
 _NUMBER = re.compile(r"–?|[-+]?[\d,]*\.?\d+(e[-+]?\d+)?[%x]?")
@@ -102,7 +159,8 @@ def wrote(what: str) -> None:
 
 def say(line: str) -> None:
     """Write a line for people on standard error: clean, and cut where it is long."""
-    typer.echo(one_line(line), err=True)
+    if not QUIET.get():
+        typer.echo(one_line(line), err=True)
 
 
 def as_json(document: Mapping[str, Any]) -> str:
@@ -122,13 +180,20 @@ def as_csv(rows: Sequence[Row]) -> str:
     return buffer.getvalue()
 
 
-def as_table(rows: Sequence[Row], *, title: str = "", notes: Sequence[str] = ()) -> str:
+def as_table(
+    rows: Sequence[Row],
+    *,
+    title: str = "",
+    notes: Sequence[str] = (),
+    explained: Sequence[str] = (),
+) -> str:
     """Return rows as aligned plain text: numbers right, words left; notes below.
 
     Args:
         rows: Already formatted cells, or plain numbers; the columns are those of the first row.
         title: A line above the table.
-        notes: Lines below it (conventions, choices made).
+        notes: Lines below it: choices made, and what went wrong.
+        explained: More lines below it, when they are asked for: conventions, and what to do next.
     """
     lines = [_line(title)] if title else []
     if rows:
@@ -142,7 +207,15 @@ def as_table(rows: Sequence[Row], *, title: str = "", notes: Sequence[str] = ())
                 for cell, width, right in zip(cells, widths, numeric, strict=True)
             )
             lines.append(line.rstrip())
-    lines += [f"  {_line(note)}" for note in notes]
+    if QUIET.get():
+        return "\n".join(lines)
+    below = [_line(note) for note in notes]
+    if EXPLAIN.get():
+        below += [_line(note) for note in explained]
+    elif explained:
+        pointer = "--explain says how figures are meant"
+        below = [*below[:-1], f"{below[-1]}; {pointer}"] if below else [pointer]
+    lines += [f"  {note}" for note in below]
     return "\n".join(lines)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from roofline.number_format import number, percent
+
 if TYPE_CHECKING:
     from roofline.model import Prediction
 
@@ -51,6 +53,31 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
     return stated
 
 
+def footnotes(
+    predictions: Sequence[Prediction], remarks: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Return the at most two lines below a table of predictions, and those that explain it when asked.
+
+    Args:
+        predictions: What the table shows.
+        remarks: What is to be said of these predictions in particular.
+
+    Returns:
+        The remarks in one line and what kind of figure the throughput is; then the conventions, and the command that
+        measures the first prediction.
+    """
+    if not predictions:
+        return list(remarks), []
+    stated = conventions(predictions)
+    lines = ["; ".join(remarks), stated.pop("throughput", "")]
+    first = predictions[0]
+    command = f"roofline validate {first.network} -p {first.platform} -d {first.datatype}"
+    command += f" -b {first.batch}" if first.batch != 1 else ""
+    return [line for line in lines if line], [
+        *stated.values(), f"to measure the first on that machine: {command}",
+    ]  # fmt: skip
+
+
 _TRAFFIC = {
     "weights": "weights only",
     "weights_io": "weights, network inputs and outputs",
@@ -80,7 +107,7 @@ def _cells(prediction: Prediction, *, pruned: bool, expected: bool) -> dict[str,
         "bound": row["bound"] or "unknown",
         "OP/B": number(prediction.intensity),
         "ridge OP/B": number(prediction.ridge),
-        "of peak": None if row["utilization"] is None else f"{100 * row['utilization']:.3g}%",
+        "of peak": None if row["utilization"] is None else percent(row["utilization"]),
         "fits": prediction.fits,
         "mJ/frame": number(row["energy_mj"]),
         "fps/W": number(row["fps_per_w"]),
@@ -92,12 +119,3 @@ def _cells(prediction: Prediction, *, pruned: bool, expected: bool) -> dict[str,
         cells["80% of runs, fps"] = interval and " … ".join(str(number(end)) for end in interval)
         cells = {"network": cells.pop("network"), "model": prediction.model, **cells}
     return cells
-
-
-def number(value: float | None) -> str | None:
-    """Return four significant digits; large numbers whole."""
-    if value is None:
-        return None
-    if value == float("inf"):
-        return "∞"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

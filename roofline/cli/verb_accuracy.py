@@ -94,7 +94,7 @@ def accuracy(
         # The careful reader refuses what is no model with one clear line.
         read(model)
         found.append(evaluate(model, labelled, name=model.stem, batch=batch))
-    notes = list(CONVENTIONS.values())
+    notes: list[str] = []
     if store is not None:
         notes.append(f"noted in {_note(found, store)} records of {store}")
     emit(_written(found, form, notes), output)
@@ -106,7 +106,9 @@ def _written(found: list[Accuracy], form: Format, notes: list[str]) -> str:
         return as_json({"conventions": CONVENTIONS, "accuracies": rows})
     if form is Format.CSV:
         return as_csv(rows)
-    return as_table([_cells(row) for row in rows], notes=notes)
+    return as_table(
+        [_cells(row) for row in rows], notes=notes, explained=list(CONVENTIONS.values())
+    )
 
 
 def _cells(row: dict[str, Any]) -> dict[str, Any]:

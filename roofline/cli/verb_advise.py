@@ -30,7 +30,8 @@ from roofline.cli._output import (
     emit,
     say,
 )
-from roofline.cli._predictions import conventions, number
+from roofline.cli._predictions import conventions
+from roofline.number_format import number
 
 if TYPE_CHECKING:
     from roofline.model import Advice, Wish
@@ -139,10 +140,11 @@ def _written(advice: Advice, wish: Wish, form: Format, network: str) -> str:
         f"{number(need.peak / 1e12)} TOP/s, {number(need.bandwidth / 1e9)} GB/s and {number(need.capacity / 1e6)} MB"
         for need in advice.needs
     ]
-    notes = list(stated.values())
+    notes = [stated.pop("throughput")] if "throughput" in stated else []
     if advice.without_unit:
         notes.insert(0, f"without such a unit: {', '.join(advice.without_unit)}")
-    table = as_table([_cells(row) for row in advice.records()], notes=notes)
+    rows = [_cells(row) for row in advice.records()]
+    table = as_table(rows, notes=notes, explained=list(stated.values()))
     return "\n".join([*needs, "", table])
 
 

@@ -20,6 +20,7 @@ from roofline.cli._output import (
     say,
 )
 from roofline.errors import OptionError, did_you_mean
+from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from roofline.validate.campaigns.grid import Campaign
@@ -254,7 +255,7 @@ def _hours(before: State, tasks: Sequence[Task]) -> float:
 def _announce(before: State, tasks: Sequence[Task]) -> None:
     """Say how long it will take before anything is run."""
     if tasks:
-        say(f"{_count(len(tasks), 'run')} left, roughly {_duration(_hours(before, tasks))}")
+        say(f"{plural(len(tasks), 'run')} left, roughly {_duration(_hours(before, tasks))}")
 
 
 def _trackers(campaign: Campaign, tasks: Sequence[Task], tracker: str) -> dict[str, Tracker]:
@@ -309,8 +310,8 @@ def _planned(campaign: Campaign, before: State, tasks: Sequence[Task], form: For
     }
     notes = [
         f"{campaign.combinations} combinations: {campaign.excluded} excluded by rules, {same} the same "
-        f"as another for their backend, {_count(len(campaign.points), 'point')} in {_count(campaign.rounds, 'round')}",
-        f"{_count(len(tasks), 'run')} left, roughly {_duration(hours)}",
+        f"as another for their backend, {plural(len(campaign.points), 'point')} in {plural(campaign.rounds, 'round')}",
+        f"{plural(len(tasks), 'run')} left, roughly {_duration(hours)}",
     ]
     return _formatted(rows, document, form, title=campaign.title, notes=notes)
 
@@ -346,7 +347,7 @@ def _summary(found: State, form: Format) -> str:
     shown = [_cells(point, record) for point, _, record in found.runs() if record is not None]
     parts = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     return as_table(
-        shown, title=f"{campaign.name}: {_count(len(campaign), 'run')}: {parts}", notes=notes
+        shown, title=f"{campaign.name}: {plural(len(campaign), 'run')}: {parts}", notes=notes
     )
 
 
@@ -373,10 +374,6 @@ def _formatted(
     if form is Format.CSV:
         return as_csv(rows)
     return as_table(rows, title=title, notes=notes)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _duration(hours: float) -> str:

@@ -221,7 +221,10 @@ def _report(
         if entry.predicted is not None
     ]
     return as_table(
-        rows, title=f"{name}, {label}: wrote {output}", notes=[*notes, *CONVENTIONS.values()]
+        rows,
+        title=f"{name}, {label}: wrote {output}",
+        notes=notes,
+        explained=list(CONVENTIONS.values()),
     )
 
 

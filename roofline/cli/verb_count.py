@@ -28,6 +28,8 @@ from roofline.cli._output import (
     Format,
     FormatOption,
     OutputOption,
+    SortOption,
+    TopOption,
     as_csv,
     as_json,
     as_table,
@@ -35,8 +37,10 @@ from roofline.cli._output import (
 )
 from roofline.errors import UnsupportedOperatorError
 from roofline.layer import Causal
+from roofline.number_format import human, plural
 
 if TYPE_CHECKING:
+    from roofline.cli._counting import LayerView
     from roofline.workload import Workload
 
 app = typer.Typer(add_completion=False)
@@ -80,11 +84,21 @@ def count(
     causal: CausalOption = Causal.VISIBLE,
     zeros: ZerosOption = False,
     strict: StrictOption = False,
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            "--platform", "-p", help="Show how long each fused layer takes at least on it."
+        ),
+    ] = None,
+    sort: SortOption = "",
+    top: TopOption = 0,
     diff: DiffOption = None,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
     """Count what a model requires: operations, parameters, bytes and intensity."""
+    from roofline.cli._counting import LayerView
+
     _spare()
     options: dict[str, Any] = {
         "batch": batch, "dim": dim, "input_": input_, "value": value, "causal": causal.value,
@@ -98,12 +112,24 @@ def count(
     if strict:
         for counted in (workload, other):
             _check(counted)
+    view = LayerView(fused or platform is not None, _times(workload, platform), sort, top)
     if form is Format.JSON:
-        emit(_json(workload, other, fused=fused), output)
+        emit(_json(workload, other, view), output)
     elif form is Format.CSV:
-        emit(_csv(workload, other, layers=layers, fused=fused), output)
+        emit(_csv(workload, other, view, layers=layers), output)
     else:
-        emit(_table(workload, other, layers=layers, fused=fused), output)
+        emit(_table(workload, other, view, layers=layers), output)
+
+
+def _times(workload: Workload, platform: str | None) -> dict[str, float]:
+    """Return the least time of each fused layer on a machine in seconds; nothing where none is named."""
+    if platform is None:
+        return {}
+    from roofline.model import predict
+    from roofline.spec import platform as find
+
+    found = predict(workload, find(platform), model="layerwise")
+    return {layer.name: layer.time_s for layer in found.layers}
 
 
 def _spare() -> None:
@@ -127,24 +153,26 @@ def _check(workload: Workload | None) -> None:
         )
 
 
-def _json(workload: Workload, other: Workload | None, *, fused: bool) -> str:
+def _json(workload: Workload, other: Workload | None, view: LayerView) -> str:
     from roofline.cli._counting import difference, document
 
+    fused = view.fused
     found = document(workload, fused=fused)
+    found["layers"] = view.rows(workload)
     if other is not None:
         found["diff"] = difference(workload, other, fused=fused)
     return as_json(found)
 
 
-def _csv(workload: Workload, other: Workload | None, *, layers: bool, fused: bool) -> str:
-    from roofline.cli._counting import layer_rows, totals
+def _csv(workload: Workload, other: Workload | None, view: LayerView, *, layers: bool) -> str:
+    from roofline.cli._counting import totals
 
     rows: list[dict[str, Any]] = []
     for counted in (workload, other):
         if counted is None:
             continue
-        if layers or fused:
-            rows += [{"model": counted.name, **row} for row in layer_rows(counted, fused=fused)]
+        if layers or view.fused:
+            rows += [{"model": counted.name, **row} for row in view.rows(counted)]
         else:
             found = totals(counted)
             intensity = found.pop("intensity")
@@ -155,8 +183,10 @@ def _csv(workload: Workload, other: Workload | None, *, layers: bool, fused: boo
     return as_csv(rows)
 
 
-def _table(workload: Workload, other: Workload | None, *, layers: bool, fused: bool) -> str:
+def _table(workload: Workload, other: Workload | None, view: LayerView, *, layers: bool) -> str:
     from roofline.cli import _counting
+
+    fused = view.fused
 
     parts: list[str] = []
     if other is not None:
@@ -179,19 +209,19 @@ def _table(workload: Workload, other: Workload | None, *, layers: bool, fused: b
         if layers or fused:
             parts.append(as_table(changes) if changes else "no layer differs")
         else:
-            parts.append(f"{len(changes)} layers differ; --layers lists them")
+            parts.append(
+                f"{plural(len(changes), 'layer')} {'differs' if len(changes) == 1 else 'differ'}; --layers lists them"
+            )
         return "\n\n".join(parts)
     if layers or fused:
-        parts.append(as_table(_counting.layer_table(workload, fused=fused)))
+        parts.append(as_table(view.table(workload)))
     inputs = ", ".join(
         f"{tensor.name} {'x'.join(map(str, tensor.shape or ())) or 'scalar'}"
         for tensor in workload.inputs
     )
     notes = [
-        *_counting.coverage_notes(workload),
-        *(_counting.fusion_notes(workload) if fused else []),
-        *workload.notes,
-        *_counting.CONVENTIONS.values(),
+        "; ".join(_counting.coverage_notes(workload)),
+        "; ".join([*(_counting.fusion_notes(workload) if fused else []), *workload.notes]),
     ]
     title = f"{workload.name}, batch {workload.batch}" + (f" ({inputs})" if inputs else "")
     changes = [
@@ -199,13 +229,18 @@ def _table(workload: Workload, other: Workload | None, *, layers: bool, fused: b
         str(workload.precision or ""),
     ]
     title += "".join(f", {change}" for change in changes if change)
-    parts.append(as_table(_counting.summary(workload), title=title, notes=notes))
+    parts.append(
+        as_table(
+            _counting.summary(workload),
+            title=title,
+            notes=[note for note in notes if note],
+            explained=list(_counting.CONVENTIONS.values()),
+        )
+    )
     return "\n\n".join(parts)
 
 
 def _counts(row: dict[str, Any] | None) -> str:
-    from roofline.cli._counting import human
-
     if row is None:
         return ""
     macs = "MACs unknown" if row["macs"] is None else human(row["macs"], "MAC")

@@ -19,6 +19,9 @@ from roofline.cli._output import (
     Format,
     FormatOption,
     OutputOption,
+    SortOption,
+    TopOption,
+    arranged,
     as_csv,
     as_json,
     as_table,
@@ -56,11 +59,17 @@ class Fill(StrEnum):
 
 
 @app.command("list")
-def list_networks(form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
+def list_networks(
+    sort: SortOption = "",
+    top: TopOption = 0,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
     """List the shipped networks with what one inference requires."""
     from roofline.workloads import networks
 
     rows = [_summary(networks.get(key)) for key in networks]
+    rows = arranged(rows, rows, sort, top)
     if form is Format.JSON:
         emit(as_json({"conventions": CONVENTIONS, "networks": rows}), output)
     elif form is Format.CSV:
@@ -77,7 +86,7 @@ def list_networks(form: FormatOption = Format.TABLE, output: OutputOption = None
             for row in rows
         ]
         notes = (*CONVENTIONS.values(), "more of one: roofline networks show KEY")
-        emit(as_table(cells, notes=notes), output)
+        emit(as_table(cells, explained=notes), output)
 
 
 @app.command()
@@ -95,7 +104,7 @@ def show(key: KeyArgument, form: FormatOption = Format.TABLE, output: OutputOpti
         pairs = [{"what": name.replace("_", " "), "value": _shown(row[name])} for name in row]
         emit(
             as_table(
-                pairs, notes=(*CONVENTIONS.values(), f"layers: roofline count {key} --layers")
+                pairs, explained=(*CONVENTIONS.values(), f"layers: roofline count {key} --layers")
             ),
             output,
         )

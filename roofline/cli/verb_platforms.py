@@ -11,6 +11,9 @@ from roofline.cli._output import (
     Format,
     FormatOption,
     OutputOption,
+    SortOption,
+    TopOption,
+    arranged,
     as_csv,
     as_json,
     as_table,
@@ -34,7 +37,7 @@ CONVENTIONS = {
     "peaks": "peaks are dense; one multiply-accumulate is two operations",
     "memory": "bandwidth and capacity are the outermost memory's",
 }
-_PEAKS = ("fp32", "fp16", "int8")
+_PEAKS = ("fp32", "bf16", "fp16", "int8")
 
 KindOption = Annotated[
     str | None,
@@ -58,6 +61,8 @@ def list_platforms(
     vendor: VendorOption = None,
     has: HasOption = None,
     since: YearOption = None,
+    sort: SortOption = "",
+    top: TopOption = 0,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -74,6 +79,7 @@ def list_platforms(
         and (since is None or machine.year >= since)
     ]
     rows = [_summary(machine) for machine in machines]
+    rows = arranged(rows, rows, sort, top)
     if form is Format.JSON:
         emit(as_json({"conventions": CONVENTIONS, "platforms": rows}), output)
     elif form is Format.CSV:
@@ -96,7 +102,7 @@ def list_platforms(
             *CONVENTIONS.values(),
             "where each number comes from: roofline platforms show KEY",
         )
-        emit(as_table(cells, notes=notes) if cells else "No machine is like that.", output)
+        emit(as_table(cells, explained=notes) if cells else "No machine is like that.", output)
 
 
 @app.command()

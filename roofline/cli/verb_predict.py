@@ -16,17 +16,28 @@ from roofline.cli._compression import (
     SparsityOption,
     compressed,
 )
-from roofline.cli._options import DimOption, InputOption, ModelsArgument, ValueOption, load_model
+from roofline.cli._options import (
+    DimOption,
+    InputOption,
+    ModelsArgument,
+    ValueOption,
+    load_models,
+    split_names,
+)
 from roofline.cli._output import (
     Format,
     FormatOption,
     OutputOption,
+    SortOption,
+    TopOption,
+    arranged,
     as_csv,
     as_json,
     as_table,
     emit,
 )
-from roofline.cli._predictions import cells_of, conventions, number
+from roofline.cli._predictions import cells_of, conventions, footnotes
+from roofline.number_format import number, percent
 
 if TYPE_CHECKING:
     from roofline._sweep import Sweep
@@ -105,20 +116,23 @@ def predict(
     dim: DimOption = None,
     input_: InputOption = None,
     value: ValueOption = None,
+    sort: SortOption = "",
+    top: TopOption = 0,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
     """Predict throughput, latency, bound, energy and fit of networks on machines."""
+    from dataclasses import replace
+
     from roofline._sweep import sweep
     from roofline.errors import OptionError
     from roofline.spec import platform as find_platform
 
-    machines = [find_platform(key) for key in dict.fromkeys(platform)]
-    workloads = [
-        load_model(name, dim=dim, input_=input_, value=value) for name in dict.fromkeys(models)
-    ]
-    whole = [name for name in datatype or () if "=" not in name]
-    parts = [name for name in datatype or () if "=" in name]
+    machines = [find_platform(key) for key in split_names(platform)]
+    workloads = load_models(models, dim=dim, input_=input_, value=value)
+    asked_datatypes = split_names(datatype)
+    whole = [name for name in asked_datatypes if "=" not in name]
+    parts = [name for name in asked_datatypes if "=" in name]
 
     def prepare(workload: Workload, name: str | None) -> Workload:
         asked = parts if name is None else [name, *parts]
@@ -136,6 +150,9 @@ def predict(
     if overhead_ms:
         slower = (entry.with_overhead(overhead_ms / 1e3) for entry in result.predictions)
         result = replace(result, predictions=tuple(slower))
+    result = replace(
+        result, predictions=tuple(arranged(result.predictions, result.records(), sort, top))
+    )
     rows = result.records()
     checks = conditions(fail_if, list(rows[0]))
     emit(_written(result, form, layers=layers), output)
@@ -159,11 +176,11 @@ def _written(result: Sweep, form: Format, *, layers: bool) -> str:
         return as_csv(
             _layer_rows(predictions) if layers else [*result.records(), *_skipped(result)]
         )
-    notes = list(dict.fromkeys(note for prediction in predictions for note in prediction.notes))
-    notes += dict.fromkeys(f"left out: {entry.reason}" for entry in result.skipped)
-    notes += list(conventions(predictions).values())
+    remarks = list(dict.fromkeys(note for prediction in predictions for note in prediction.notes))
+    remarks += dict.fromkeys(f"left out: {entry.reason}" for entry in result.skipped)
+    notes, explained = footnotes(predictions, remarks)
     if not layers:
-        return as_table(cells_of(predictions), notes=notes)
+        return as_table(cells_of(predictions), notes=notes, explained=explained)
     tables = [
         as_table(
             [_layer_cells(row) for row in _layer_rows([prediction])],
@@ -172,7 +189,7 @@ def _written(result: Sweep, form: Format, *, layers: bool) -> str:
         )
         for prediction in predictions
     ]
-    return "\n\n".join(tables) + "\n" + as_table([], notes=notes)
+    return "\n\n".join(tables) + "\n" + as_table([], notes=notes, explained=explained)
 
 
 def best_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -213,5 +230,5 @@ def _layer_cells(row: dict[str, Any]) -> dict[str, Any]:
         "OP/B": number(row["intensity"]),
         "ms": number(row["time_ms"]),
         "bound": row["bound"],
-        "of peak": f"{100 * row['utilization']:.3g}%",
+        "of peak": percent(row["utilization"]),
     }

@@ -20,7 +20,7 @@ from roofline.cli._output import (
     say,
     writable,
 )
-from roofline.cli._predictions import cells_of, conventions
+from roofline.cli._predictions import cells_of, conventions, footnotes
 from roofline.cli._sweep_file import EXAMPLE, SweepFile, Variant, read_sweep
 from roofline.writing import write_whole
 
@@ -82,8 +82,8 @@ def sweep(
         }
         emit(as_json(document), output)
     elif form is Format.TABLE:
-        notes = list(conventions(result.predictions).values())
-        emit(as_table(cells_of(result.predictions), notes=notes), output)
+        notes, explained = footnotes(result.predictions, [])
+        emit(as_table(cells_of(result.predictions), notes=notes, explained=explained), output)
     else:
         emit(as_csv(result.records()), output)
     for reason in dict.fromkeys(gone.reason for gone in result.skipped):

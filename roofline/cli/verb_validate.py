@@ -47,6 +47,7 @@ from roofline.cli._output import (
     writable,
 )
 from roofline.errors import OptionError
+from roofline.number_format import number, percent
 from roofline.validate.records.request import PROTOCOL, TRIALS, RunRequest
 
 if TYPE_CHECKING:
@@ -263,9 +264,9 @@ def cells(comparison: Comparison) -> dict[str, Any]:
         "batch": row["batch"],
         "backend": row["backend"],
         "model": row["model"],
-        "predicted fps": _number(row["predicted_fps"]),
-        "measured fps": _number(row["measured_fps"]),
-        "efficiency": None if efficiency is None else f"{100 * efficiency:.3g}%",
+        "predicted fps": number(row["predicted_fps"]),
+        "measured fps": number(row["measured_fps"]),
+        "efficiency": percent(efficiency),
         "bound": row["bound"],
         "flag": row["flag"],
     }
@@ -315,9 +316,3 @@ def _written(
 
 
 _EFFICIENCY = "efficiency is measured / predicted; untuned TVM code says nothing about the machine"
-
-
-def _number(value: float | None) -> str | None:
-    if value is None:
-        return None
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from roofline.number_format import number
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -209,6 +211,10 @@ class Prediction:
             },
             notes=(*self.notes, f"with {1e3 * seconds:g} ms an item of pre- and post-processing"),
         )
+
+    def __repr__(self) -> str:
+        where = f"{self.network} on {self.platform}, {self.datatype}, batch {self.batch}"
+        return f"<Prediction {where}: {number(self.throughput_fps)} fps, {self.bound.value}-bound>"
 
     def record(self) -> dict[str, Any]:
         """Return the prediction as a row, with the unit in each column's name."""

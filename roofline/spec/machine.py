@@ -48,6 +48,9 @@ class Platform(BaseModel):
     mode: str | None = None
     """The operating mode, or None for a machine without modes."""
 
+    def __repr__(self) -> str:
+        return f"<Platform {self.key}: {self.specification.name}>"
+
     @property
     def key(self) -> str:
         """The name on the command line, with the mode after a colon: ``tx2:maxn``."""

@@ -192,7 +192,7 @@ def test_shapes(case: Case, tmp_path: Path) -> None:
 
 
 def test_an_open_dimension_is_asked_for_by_input_name_and_flag(tmp_path: Path) -> None:
-    with pytest.raises(DimensionError, match=r"'x'.*H.*--(dim|input)"):
+    with pytest.raises(DimensionError, match=r"'x'.*H.*(dims|inputs)="):
         count(open_dims("N", 3, "H", "W"), tmp_path)
 
 

@@ -28,6 +28,7 @@ LAYERS = (
         "precision",
         "reading",
         "arguments",
+        "number_format",
         "writing",
         "child",
         "temporary",

@@ -174,6 +174,11 @@ class Measurement:
     """Its place in a campaign; None outside of campaigns."""
     schema_version: int = SCHEMA_VERSION
 
+    def __repr__(self) -> str:
+        median = self.median_s
+        how = self.status.value if not self.ok or median is None else f"{1e3 * median:.4g} ms"
+        return f"<Measurement {self.job.network} on {self.job.backend}, batch {self.job.batch}: {how}>"
+
     @property
     def ok(self) -> bool:
         """Whether it ended well; only such a run has a speed."""

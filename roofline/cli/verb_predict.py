@@ -122,8 +122,6 @@ def predict(
     output: OutputOption = None,
 ) -> None:
     """Predict throughput, latency, bound, energy and fit of networks on machines."""
-    from dataclasses import replace
-
     from roofline._sweep import sweep
     from roofline.errors import OptionError
     from roofline.spec import platform as find_platform

@@ -90,7 +90,16 @@ def _shares() -> list[str]:
 
 def _asked_for() -> list[str]:
     names = ", ".join(f"`{key}`" for key in asked_for())
-    return [f"### The {len(asked_for())} most asked for", "", f"{names}.", "", "### All", ""]
+    return [
+        f"### The {len(asked_for())} most asked for",
+        "",
+        f"{names}.",
+        "",
+        "The choice is a judgement, not a count.",
+        "",
+        "### All",
+        "",
+    ]
 
 
 def platform_specification(key: str) -> Specification:

@@ -1,0 +1,89 @@
+"""The parameters of `expected` that are shipped: the law, its quantiles, and what they were fitted to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from roofline.model import _quantiles, _time_law
+from roofline.model._quantiles import Quantiles
+from roofline.model._time_law import TimeLaw
+
+NAME = "expected.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the evidence has of a runtime on a class of machines."""
+
+    runs: int
+    machines: int
+    latency: bool
+    """Whether some of it are single runs, one after the other, whose time is a latency."""
+    throughput: bool
+    """Whether some of it has several runs in flight."""
+    speed: float
+    """Median of the logarithm of the bound's time by the measured one, to tell the fastest runtime."""
+    cores: float
+    """Median of the cores used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """A version of the model."""
+
+    version: str
+    law: TimeLaw
+    quantiles: Quantiles
+    usage: Mapping[str, Mapping[str, Usage]]
+    """Per class of machines and runtime."""
+    provenance: Mapping[str, Any]
+    """Digest, runs, machines and sources of the evidence."""
+
+
+@cache
+def shipped() -> Parameters:
+    """Return the parameters that come with the program."""
+    text = files("roofline.model").joinpath(NAME).read_text(encoding="utf-8")
+    return from_document(json.loads(text))
+
+
+def to_document(parameters: Parameters) -> dict[str, Any]:
+    """Return parameters as plain data."""
+    return {
+        "version": parameters.version,
+        "provenance": dict(parameters.provenance),
+        "usage": {
+            name: {
+                runtime: [u.runs, u.machines, u.latency, u.throughput, round(u.speed, 4), u.cores]
+                for runtime, u in found.items()
+            }
+            for name, found in parameters.usage.items()
+        },
+        "quantiles": {
+            "new": _quantiles.to_document(parameters.quantiles.new),
+            "own": _quantiles.to_document(parameters.quantiles.own),
+        },
+        "law": _time_law.to_document(parameters.law),
+    }
+
+
+def from_document(document: Mapping[str, Any]) -> Parameters:
+    """Return the parameters that plain data describe."""
+    return Parameters(
+        document["version"],
+        _time_law.from_document(document["law"]),
+        Quantiles(
+            _quantiles.from_document(document["quantiles"]["new"]),
+            _quantiles.from_document(document["quantiles"]["own"]),
+        ),
+        {
+            name: {runtime: Usage(*entry) for runtime, entry in found.items()}
+            for name, found in document["usage"].items()
+        },
+        document["provenance"],
+    )

@@ -1,0 +1,102 @@
+"""Intervals of `expected`: how far real runs fell from the law, in standard deviations, by class of machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.model._core import Floats
+from roofline.model._time_law import Estimates
+
+NOMINAL = (0.5, 0.8, 0.9, 0.95)
+"""Shares of real runs that an interval can be asked to hold."""
+
+FEWEST_MACHINES, FEWEST_RUNS = 5, 100
+"""A class with fewer is thin: its quantiles are those of all classes."""
+
+POOLED = ""
+"""The entry of all classes together."""
+
+Pairs = dict[float, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Lower and upper quantiles per nominal share and class, for new machines and for those with figures of their own."""
+
+    new: Mapping[str, Pairs]
+    own: Mapping[str, Pairs]
+
+    def interval(
+        self, estimates: Estimates, machine_class: NDArray[np.object_], nominal: float = 0.8
+    ) -> tuple[Floats, Floats]:
+        """Return the lower and upper logarithm of each run's time.
+
+        Between a machine of which nothing is known and one that its own figures describe, the quantiles are mixed by
+        how much of the variance between machines is left.
+        """
+
+        def of(table: Mapping[str, Pairs]) -> Floats:
+            found = {name: table.get(name, table[POOLED])[nominal] for name in set(machine_class)}
+            return np.asarray([found[name] for name in machine_class]).reshape(-1, 2)
+
+        own, new = of(self.own), of(self.new)
+        mixed = own + estimates.novelty[:, None] * (new - own)
+        bounds = estimates.log_time[:, None] + mixed * estimates.deviation[:, None]
+        return bounds[:, 0], bounds[:, 1]
+
+
+def weighted_quantile(values: Floats, weights: Floats, share: float) -> float:
+    """Return the value below which a share of the weight lies."""
+    order = np.argsort(values)
+    mass = np.cumsum(weights[order])
+    place = int(np.searchsorted(mass, share * mass[-1]))
+    return float(values[order][min(place, len(values) - 1)])
+
+
+def quantiles(
+    standardized: Floats, machine: NDArray[np.object_], machine_class: NDArray[np.object_]
+) -> dict[str, Pairs]:
+    """Return the quantiles per class that is not thin, and of all classes; every machine has the same weight.
+
+    Args:
+        standardized: Residuals of the logarithm of time in standard deviations, of machines not in the fit.
+        machine: The machine of each.
+        machine_class: Its class.
+    """
+    _, index, count = np.unique(machine.astype(str), return_inverse=True, return_counts=True)
+    weight = 1 / count[index]
+    found: dict[str, Pairs] = {}
+    for name in (POOLED, *sorted(set(machine_class))):
+        rows = np.ones(len(index), bool) if name == POOLED else machine_class == name
+        thin = len(set(index[rows])) < FEWEST_MACHINES or rows.sum() < FEWEST_RUNS
+        if thin and name != POOLED:
+            continue
+        found[name] = {
+            nominal: (
+                weighted_quantile(standardized[rows], weight[rows], (1 - nominal) / 2),
+                weighted_quantile(standardized[rows], weight[rows], (1 + nominal) / 2),
+            )
+            for nominal in NOMINAL
+        }
+    return found
+
+
+def to_document(table: Mapping[str, Pairs]) -> dict[str, Any]:
+    """Return quantiles as plain data: per class the pair of each of `NOMINAL`."""
+    return {
+        name: [[round(x, 4) for x in pairs[nominal]] for nominal in NOMINAL]
+        for name, pairs in table.items()
+    }
+
+
+def from_document(document: Mapping[str, Any]) -> dict[str, Pairs]:
+    """Return the quantiles that plain data describe."""
+    return {
+        name: {nominal: (pair[0], pair[1]) for nominal, pair in zip(NOMINAL, pairs, strict=True)}
+        for name, pairs in document.items()
+    }

@@ -1,0 +1,318 @@
+"""The time law behind `expected`: how the terms of Equation 1 become the time of a real run.
+
+    T = t + ((C exp a)^p + (W exp w + A exp k)^p)^(1/p)
+
+C is the time of the multiply-accumulates at the peak, W and A those of the weights and the activations (one write and
+one read of each element) at the bandwidth of the outermost memory, all for one batch; t is a floor. The logarithms
+a, w, k and t are sums of few coefficients: of everything, of a family of machine classes, of a runtime, of a class and
+of a runtime on a class, some of them times a feature of the network or the machine. Each coefficient is shrunk towards
+zero, so that what is not known of a class is that of its parents. A machine deviates from its class by four numbers,
+one for each of a, w, k and t; figures measured on it say which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.model._core import Floats
+
+PARTS = ("a", "w", "k", "t")
+"""What the coefficients make up: compute, weights, activations, floor."""
+
+PART_NAMES = {"a": "compute", "w": "weights", "k": "activations", "t": "fixed"}
+
+FAMILIES = {
+    "cpu": "cpu",
+    "cpu_mobile": "cpu",
+    "gpu_dc": "gpu",
+    "gpu_consumer": "gpu",
+    "gpu_embedded": "gpu",
+    "npu": "accelerator",
+    "fpga_dpu": "accelerator",
+}
+"""The family of each class of machines."""
+
+LEVELS = ("all", "family", "runtime", "class", "class/runtime")
+"""What coefficients belong to, parents first."""
+
+NUMBERS = (
+    "peak", "bandwidth", "cores", "batch", "macs", "parameters", "activations", "depthwise", "grouped",
+    "attention", "weight_bytes", "activation_bytes", "throughput",
+)  # fmt: skip
+
+HELD_ON_CHIP = 1500.0
+"""OP/B of peak to link beyond which a machine has to keep activations on chip to be of use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the law is told of each run; arrays with one entry per run, in base units."""
+
+    machine: NDArray[np.object_]
+    """The machine's key; a known one brings what was measured on it."""
+    machine_class: NDArray[np.object_]
+    runtime: NDArray[np.object_]
+    datatype: NDArray[np.object_]
+    numbers: Mapping[str, Floats]
+    """One array for each of `NUMBERS`: peak in OP/s at the datatype, bandwidth in B/s, cores that share the peak, items
+    per batch, multiply-accumulates, parameters and activation elements per item, shares of multiply-accumulates that
+    are depthwise, grouped or attention, bytes per element, and 1 where several runs are in flight."""
+
+    def __len__(self) -> int:
+        return len(self.machine)
+
+    def take(self, rows: NDArray[Any]) -> Facts:
+        """Return the facts of some rows."""
+        return Facts(
+            self.machine[rows],
+            self.machine_class[rows],
+            self.runtime[rows],
+            self.datatype[rows],
+            {name: values[rows] for name, values in self.numbers.items()},
+        )
+
+    @property
+    def where(self) -> NDArray[np.object_]:
+        """Class and runtime of each run, ``cpu/openvino``."""
+        return self.machine_class + np.asarray(["/"], object) + self.runtime
+
+    @property
+    def terms(self) -> tuple[Floats, Floats, Floats]:
+        """C, W and A in seconds per batch."""
+        n = self.numbers
+        return (
+            2 * n["macs"] * n["batch"] / n["peak"],
+            n["parameters"] * n["weight_bytes"] / n["bandwidth"],
+            2 * n["activations"] * n["activation_bytes"] * n["batch"] / n["bandwidth"],
+        )
+
+    def labels(self, level: str) -> NDArray[np.object_]:
+        """Return what each run belongs to at a level."""
+        if level == "family":
+            return np.asarray([FAMILIES.get(name, "") for name in self.machine_class], object)
+        if level == "runtime":
+            return self.runtime
+        return self.machine_class if level == "class" else self.where
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One coefficient: of a part, at a level, times a feature."""
+
+    part: str
+    feature: str
+    level: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How a machine deviates from its class: the mean of (a, w, k, t) and its covariance."""
+
+    mean: Floats
+    covariance: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """What the law says of each run."""
+
+    log_time: Floats
+    """Logarithm of the seconds per batch."""
+    shares: Floats
+    """Share of the time that each of `PARTS` answers for; (runs, 4)."""
+    deviation: Floats
+    """Standard deviation of the logarithm, before quantiles are applied."""
+    novelty: Floats
+    """Share of the variance between machines that figures of this one have not taken away; 1 for a new machine."""
+
+
+@dataclass(frozen=True)
+class TimeLaw:
+    """The fitted law: coefficients and what is left unexplained."""
+
+    power: float
+    """p."""
+    terms: tuple[Term, ...]
+    coefficients: Floats
+    references: Mapping[str, tuple[float, float]]
+    """Median log peak and log bandwidth of the machines of each class; ``""`` is the median of the classes."""
+    machine_deviation: Floats
+    """Standard deviation of (a, w, k, t) between machines of one class."""
+    row_deviation: float
+    """Standard deviation of the logarithm of a run's time around its machine's law."""
+    effects: Mapping[str, Effect] = field(default_factory=dict[str, Effect])
+    """What is known of single machines, by key."""
+
+    def features(self, facts: Facts) -> dict[str, Floats]:
+        """Return each feature of each run."""
+        centre = np.asarray(
+            [self.references.get(name, self.references[""]) for name in facts.machine_class]
+        ).reshape(-1, 2)
+        return features(facts, centre)
+
+    def design(self, facts: Facts) -> dict[str, Floats]:
+        """Return the matrix of each part: one row per run, one column per term of that part."""
+        return design(facts, self.features(facts), self.terms)
+
+    def logarithms(self, facts: Facts) -> Floats:
+        """Return (a, w, k, t) of each run without what its machine adds; (runs, 4)."""
+        matrices = self.design(facts)
+        parts = np.asarray([term.part for term in self.terms])
+        return np.stack([matrices[p] @ self.coefficients[parts == p] for p in PARTS], 1)
+
+    def estimate(self, facts: Facts, effects: Mapping[str, Effect] | None = None) -> Estimates:
+        """Return the time of each run; machines of `effects` (by default those of the fit) by what is known of them."""
+        known = self.effects if effects is None else effects
+        unknown = Effect(np.zeros(4), np.diag(self.machine_deviation**2))
+        each = [known.get(name, unknown) for name in facts.machine]
+        means = np.asarray([effect.mean for effect in each]).reshape(-1, 4)
+        covariances = np.asarray([effect.covariance for effect in each]).reshape(-1, 4, 4)
+        log_time, shares = forward(self.logarithms(facts) + means, facts.terms, self.power)
+        between = np.einsum("ni,nij,nj->n", shares, covariances, shares)
+        anyhow = (shares**2 * self.machine_deviation**2).sum(1)
+        return Estimates(
+            log_time, shares, np.sqrt(between + self.row_deviation**2),
+            np.clip(between / np.maximum(anyhow, 1e-12), 0, 1),
+        )  # fmt: skip
+
+    def correct(self, facts: Facts, log_time: Floats, prior: Effect | None = None) -> Effect:
+        """Return a machine's deviation given figures of it: the mode under the law, and its curvature.
+
+        Args:
+            facts: The runs, all of one machine.
+            log_time: Logarithm of their measured seconds per batch.
+            prior: What was known of it before; by default what is known of any machine of a class.
+        """
+        prior = prior or Effect(np.zeros(4), np.diag(self.machine_deviation**2))
+        precision = np.linalg.inv(prior.covariance)
+        base, terms, mean = self.logarithms(facts), facts.terms, prior.mean.copy()
+        curvature = precision
+        for _ in range(30):
+            found, jacobian = forward(base + mean, terms, self.power)
+            residual = log_time - found
+            weight = huber_weight(residual, 2 * self.row_deviation) / self.row_deviation**2
+            curvature = precision + jacobian.T @ (jacobian * weight[:, None])
+            step = np.linalg.solve(
+                curvature, jacobian.T @ (weight * residual) - precision @ (mean - prior.mean)
+            )
+            mean = mean + np.clip(step, -0.5, 0.5)
+            if np.abs(step).max() < 1e-6:
+                break
+        return Effect(mean, np.linalg.inv(curvature))
+
+
+def forward(logarithms: Floats, terms: Sequence[Floats], power: float) -> tuple[Floats, Floats]:
+    """Return the logarithm of the time, and its derivatives by (a, w, k, t), which are the parts' shares of it."""
+    a, w, k, t = np.exp(np.clip(logarithms, -25, 12)).T
+    compute, weights, activations = terms[0] * a, terms[1] * w, terms[2] * k
+    memory = weights + activations
+    powers = compute**power + memory**power
+    roof = powers ** (1 / power)
+    total = t + roof
+    in_memory = roof / total * memory**power / powers
+    shares = np.stack(
+        [
+            roof / total * compute**power / powers,
+            in_memory * weights / memory,
+            in_memory * activations / memory,
+            t / total,
+        ],
+        1,
+    )
+    return np.log(total), shares
+
+
+def huber_weight(residual: Floats, limit: float) -> Floats:
+    """Return the weight of each residual in a fit that charges those beyond a limit by their size alone."""
+    return np.minimum(1, limit / np.maximum(np.abs(residual), 1e-12))
+
+
+def features(facts: Facts, centre: Floats) -> dict[str, Floats]:
+    """Return each feature of each run, by name.
+
+    Args:
+        facts: The runs.
+        centre: Median log peak and log bandwidth of each run's class; (runs, 2).
+    """
+    n = facts.numbers
+    peak, bandwidth, giga_macs = np.log(n["peak"]), np.log(n["bandwidth"]), n["macs"] / 1e9
+    return {
+        "one": np.ones(len(facts)),
+        "depthwise": n["depthwise"],
+        "grouped": n["grouped"],
+        "attention": n["attention"],
+        "work": np.log(giga_macs / 2).clip(-5, 6),
+        "int8": (facts.datatype == "int8").astype(float),
+        "w8a16": (facts.datatype == "w8a16").astype(float),
+        "activations_per_mac": np.log(n["activations"] / n["macs"] * 1e3 / 4).clip(-3, 3),
+        "parameters_per_mac": np.log(n["parameters"] / n["macs"] * 1e3 / 5).clip(-4, 4),
+        "batch": np.log(n["batch"]) / 3,
+        "cores": np.log(n["cores"]),
+        "throughput": n["throughput"],
+        "class_peak": peak - centre[:, 0],
+        "class_bandwidth": bandwidth - centre[:, 1],
+        "peak": peak - np.log(2.7e12),
+        "bandwidth": bandwidth - np.log(3e10),
+        "on_chip": np.maximum(0, peak - bandwidth - np.log(HELD_ON_CHIP)),
+    }
+
+
+def design(
+    facts: Facts, values: Mapping[str, Floats], terms: Sequence[Term]
+) -> dict[str, Floats]:
+    """Return the matrix of each part: one row per run, one column per term of that part."""
+    labels = {level: facts.labels(level) for level in LEVELS if level != "all"}
+    columns: dict[str, list[Floats]] = {part: [] for part in PARTS}
+    for term in terms:
+        value = values[term.feature]
+        if term.level != "all":
+            value = value * (labels[term.level] == term.label)
+        columns[term.part].append(value)
+    return {part: np.stack(found, 1) for part, found in columns.items()}
+
+
+def to_document(law: TimeLaw) -> dict[str, Any]:
+    """Return the law as plain data."""
+    return {
+        "power": law.power,
+        "terms": [
+            [term.part, term.feature, term.level, term.label, round(float(value), 5)]
+            for term, value in zip(law.terms, law.coefficients, strict=True)
+        ],
+        "references": {name: [round(x, 5) for x in pair] for name, pair in law.references.items()},
+        "machine_deviation": [round(float(x), 5) for x in law.machine_deviation],
+        "row_deviation": round(law.row_deviation, 5),
+        "effects": {
+            name: [round(float(x), 5) for x in (*effect.mean, *effect.covariance[_LOWER])]
+            for name, effect in law.effects.items()
+        },
+    }
+
+
+def from_document(document: Mapping[str, Any]) -> TimeLaw:
+    """Return the law that plain data describe."""
+    effects: dict[str, Effect] = {}
+    for name, numbers in document["effects"].items():
+        covariance = np.zeros((4, 4))
+        covariance[_LOWER] = numbers[4:]
+        effects[name] = Effect(
+            np.asarray(numbers[:4]), covariance + np.tril(covariance, -1).T
+        )
+    return TimeLaw(
+        document["power"],
+        tuple(Term(*entry[:4]) for entry in document["terms"]),
+        np.asarray([entry[4] for entry in document["terms"]], np.float64),
+        {name: (pair[0], pair[1]) for name, pair in document["references"].items()},
+        np.asarray(document["machine_deviation"], np.float64),
+        document["row_deviation"],
+        effects,
+    )
+
+
+_LOWER = np.tril_indices(4)

@@ -1,0 +1,56 @@
+"""One type for evidence: runs of networks, described by their counts, on machines, described by their roofs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.model._core import Floats
+from roofline.model._time_law import Facts
+
+Names = NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Runs, one entry of each array per run."""
+
+    facts: Facts
+    """What the time law is told of each."""
+    network: Names
+    network_family: Names
+    """Networks of one design, left out together."""
+    silicon: Names
+    """Machines of one chip or design, left out together."""
+    source: Names
+    fps: Floats
+    """Items per second."""
+    sha256: str
+    """Digest of the file they were read from."""
+    rows: tuple[dict[str, str], ...] = ()
+    """The rows as they were read."""
+
+    def __len__(self) -> int:
+        return len(self.fps)
+
+    @property
+    def log_time(self) -> Floats:
+        """Logarithm of the seconds per batch."""
+        return np.log(self.facts.numbers["batch"] / self.fps)
+
+    def take(self, rows: NDArray[Any]) -> Evidence:
+        """Return some of the runs."""
+        return Evidence(
+            self.facts.take(rows), self.network[rows], self.network_family[rows], self.silicon[rows],
+            self.source[rows], self.fps[rows], self.sha256,
+            tuple(self.rows[i] for i in np.arange(len(self))[rows]) if self.rows else (),
+        )  # fmt: skip
+
+
+def names(values: Sequence[str]) -> Names:
+    """Return texts as an array of objects, which compare with one another and with a text."""
+    return np.asarray([*values, ""], object)[:-1]

@@ -1,0 +1,173 @@
+"""Predicts evidence that the fit has not seen: silicon by silicon, or family by family of networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from roofline.model._core import Floats
+from roofline.model._quantiles import Quantiles, quantiles
+from roofline.model._time_law import Effect, Estimates, TimeLaw
+from roofline.validate.evidence.evidence import Evidence, Names
+from roofline.validate.evidence.fit import Fitting, Options
+
+GROUPS = 8
+"""Into how many groups silicon, or families of networks, are dealt where leaving out each alone would take too long."""
+
+LARGE_FAMILY = 0.015
+"""A family of networks with a larger share of the runs is left out alone."""
+
+MOST_FIGURES_FROM = 10
+"""A machine with fewer runs is not asked to give figures and be judged by the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Evidence beside what a law says that has not seen it."""
+
+    evidence: Evidence
+    estimates: Estimates
+    low: Floats
+    """Lower logarithm of time; (runs, nominal shares)."""
+    high: Floats
+    group: Names
+    """What was left out for each run."""
+
+
+def group_of(labels: Names, groups: int) -> dict[str, int]:
+    """Deal labels into groups, in order, so that each group holds some of everything."""
+    return {name: place % groups for place, name in enumerate(dict.fromkeys(labels))}
+
+
+def leave_silicon(
+    evidence: Evidence, options: Options | None = None, progress: Callable[[], None] | None = None
+) -> tuple[Estimates, Names, Floats, dict[str, TimeLaw]]:
+    """Predict every run by a law that has seen no machine of its silicon.
+
+    Returns:
+        The estimates; the group of each run's silicon; the standardized residuals that judge each group, (groups,
+        runs): those of runs of other groups by laws that have seen neither; and the law of each silicon.
+    """
+    fitting = Fitting(evidence, options)
+    fitting.fit()
+    by = fitting.evidence.silicon
+    tick = progress or (lambda: None)
+    order = np.lexsort((evidence.silicon.astype(str), evidence.facts.machine_class.astype(str)))
+    dealt = group_of(evidence.silicon[order], GROUPS)
+    group = np.asarray([dealt[name] for name in evidence.silicon])
+    parts: list[tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Estimates]] = []
+    laws: dict[str, TimeLaw] = {}
+    for name in dealt:
+        laws[name] = fitting.fit(np.asarray([name], object), by)
+        rows = np.flatnonzero(evidence.silicon == name)
+        parts.append((rows, laws[name].estimate(evidence.facts.take(rows))))
+        tick()
+    residuals = np.full((GROUPS, len(evidence)), np.nan)
+    for one, other in combinations(range(min(GROUPS, len(dealt))), 2):
+        out = np.asarray([name for name, place in dealt.items() if place in {one, other}], object)
+        law = fitting.fit(out, by)
+        rows = np.flatnonzero((group == one) | (group == other))
+        z = standardized(evidence.take(rows), law.estimate(evidence.facts.take(rows)))
+        residuals[one, rows] = np.where(group[rows] == other, z, np.nan)
+        residuals[other, rows] = np.where(group[rows] == one, z, np.nan)
+        tick()
+    return joined(parts, len(evidence)), group.astype(object), residuals, laws
+
+
+def leave_family(
+    evidence: Evidence, options: Options | None = None, progress: Callable[[], None] | None = None
+) -> Estimates:
+    """Predict every run by a law that has seen other families of networks, also on its machine."""
+    fitting = Fitting(evidence, options)
+    fitting.fit()
+    named, count = np.unique(evidence.network_family.astype(str), return_counts=True)
+    small = count < LARGE_FAMILY * len(evidence)
+    dealt = group_of(named[small].astype(object), GROUPS)
+    dealt |= {name: GROUPS + place for place, name in enumerate(named[~small])}
+    parts: list[tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Estimates]] = []
+    for place in sorted(set(dealt.values())):
+        out = np.asarray([name for name, where in dealt.items() if where == place], object)
+        law = fitting.fit(out, fitting.evidence.network_family)
+        rows = np.flatnonzero(np.isin(evidence.network_family.astype(str), out.astype(str)))
+        parts.append((rows, law.estimate(evidence.facts.take(rows))))
+        if progress is not None:
+            progress()
+    return joined(parts, len(evidence))
+
+
+def standardized(evidence: Evidence, estimates: Estimates) -> Floats:
+    """Return how far each run's time is from its estimate, in standard deviations."""
+    return (evidence.log_time - estimates.log_time) / estimates.deviation
+
+
+def judged(
+    evidence: Evidence, residuals: Floats, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]
+) -> dict[str, dict[float, tuple[float, float]]]:
+    """Return the quantiles of some residuals."""
+    return quantiles(residuals[keep], evidence.facts.machine[keep], evidence.facts.machine_class[keep])
+
+
+def joined(
+    parts: list[tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Estimates]], length: int
+) -> Estimates:
+    """Return estimates of parts of the runs as those of all."""
+    whole = Estimates(
+        np.full(length, np.nan), np.full((length, 4), np.nan), np.full(length, np.nan), np.ones(length)
+    )
+    for rows, part in parts:
+        whole.log_time[rows], whole.shares[rows] = part.log_time, part.shares
+        whole.deviation[rows], whole.novelty[rows] = part.deviation, part.novelty
+    return whole
+
+
+def with_figures(
+    evidence: Evidence, law_of: Callable[[str], TimeLaw], figures: int
+) -> tuple[Estimates, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+    """Correct the law of each machine by a few of its runs, and predict the others.
+
+    Args:
+        evidence: The runs.
+        law_of: The law to correct, by silicon.
+        figures: How many runs of each machine correct it, of different networks where there are enough.
+
+    Returns:
+        The estimates, and which runs they are of: those of machines with enough runs that gave no figure.
+    """
+    asked = np.zeros(len(evidence), bool)
+    parts: list[tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Estimates]] = []
+    rng = np.random.default_rng(0)
+    for machine in np.unique(evidence.facts.machine.astype(str)):
+        rows = np.flatnonzero(evidence.facts.machine == machine)
+        if len(rows) < MOST_FIGURES_FROM:
+            continue
+        mixed = rng.permutation(rows)
+        _, first = np.unique(evidence.network[mixed].astype(str), return_index=True)
+        given = mixed[np.sort(first)][:figures]
+        rest = np.setdiff1d(rows, given)
+        law = law_of(evidence.silicon[rows[0]])
+        effect = (
+            law.correct(evidence.facts.take(given), evidence.log_time[given])
+            if figures
+            else Effect(np.zeros(4), np.diag(law.machine_deviation**2))
+        )
+        parts.append((rest, law.estimate(evidence.facts.take(rest), {machine: effect})))
+        asked[rest] = True
+    return joined(parts, len(evidence)), asked
+
+
+def intervals(
+    evidence: Evidence, estimates: Estimates, group: Names, tables: dict[str, Quantiles], nominal: float
+) -> tuple[Floats, Floats]:
+    """Return the interval of each run by the quantiles of its group."""
+    low, high = np.full(len(evidence), np.nan), np.full(len(evidence), np.nan)
+    for name, table in tables.items():
+        rows = np.flatnonzero(group.astype(str) == name)
+        if len(rows):
+            part = Estimates(
+                estimates.log_time[rows], estimates.shares[rows], estimates.deviation[rows], estimates.novelty[rows]
+            )
+            low[rows], high[rows] = table.interval(part, evidence.facts.machine_class[rows], nominal)
+    return low, high

@@ -1,0 +1,341 @@
+"""How good predictions are against evidence: errors, order, bias, and whether intervals hold what they promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from roofline.errors import OptionError, did_you_mean
+from roofline.model._core import Floats
+from roofline.model._expected_data import Parameters, shipped
+from roofline.model._quantiles import NOMINAL, Quantiles, quantiles
+from roofline.model._time_law import Estimates
+from roofline.validate.evidence.evidence import Evidence, Names
+from roofline.validate.evidence.fit import Options
+from roofline.validate.evidence.leaving import (
+    GROUPS,
+    intervals,
+    judged,
+    leave_family,
+    leave_silicon,
+    standardized,
+    with_figures,
+)
+
+LEAVES = ("silicon", "family", "none")
+MODELS = ("equation1", "expected")
+
+ORDER_RANGE = (1.2, 3.0)
+"""Two machines that differ by less on one network are alike; by more, any model orders them right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Evidence beside predictions; arrays with one entry per run."""
+
+    evidence: Evidence
+    model: str
+    version: str
+    leave: str
+    predicted: Floats
+    """Items per second."""
+    low: Floats
+    high: Floats
+    coverage: dict[float, np.ndarray[Any, np.dtype[np.bool_]]]
+    """For each nominal share, whether the interval held the run; empty for bounds."""
+    basis: Names
+    in_sample: np.ndarray[Any, np.dtype[np.bool_]]
+    """Runs on machines that the shipped parameters were fitted to."""
+    asked: np.ndarray[Any, np.dtype[np.bool_]]
+    """Runs that are judged; those that gave a figure are not."""
+
+
+def score(
+    evidence: Evidence,
+    *,
+    model: str = "expected",
+    leave: str = "none",
+    figures: int = 0,
+    options: Options | None = None,
+    parameters: Parameters | None = None,
+    progress: Callable[[], None] | None = None,
+) -> Scored:
+    """Predict evidence and set it beside what was measured.
+
+    Args:
+        evidence: The runs.
+        model: One of `MODELS`.
+        leave: ``silicon`` or ``family`` refit from the evidence without what is judged; ``none`` takes the shipped
+            parameters.
+        figures: How many runs of each machine correct its estimates; the others are judged.
+        options: What is chosen before a fit.
+        parameters: Parameters to take in the place of the shipped ones.
+        progress: Called after each fit.
+
+    Raises:
+        OptionError: A name is not known, or what is asked for needs other choices.
+    """
+    for name, allowed, flag in ((model, MODELS, "--model"), (leave, LEAVES, "--leave")):
+        if name not in allowed:
+            hint = did_you_mean(name, allowed) or f"Use {flag} with one of: {', '.join(allowed)}"
+            raise OptionError(f"a table of counts cannot be scored by {flag} {name}", repair=hint)
+    if model == "equation1":
+        return _bound(evidence, leave)
+    if figures and leave == "family":
+        raise OptionError(
+            "figures of a machine correct nothing where the machine stays in the fit",
+            repair="Use --leave silicon or none",
+        )
+    group = np.asarray(["0"] * len(evidence), object)
+    if leave == "none":
+        known = parameters or shipped()
+        estimates = known.law.estimate(evidence.facts)
+        tables = {"0": known.quantiles}
+        version, basis = known.version, basis_of(evidence, known)
+        inside = np.isin(evidence.facts.machine.astype(str), list(known.law.effects))
+    else:
+        fitted = _refit(evidence, leave, options, progress)
+        estimates, group, tables, laws = fitted
+        version, inside = "refit", np.zeros(len(evidence), bool)
+        basis = np.asarray([f"left out: {leave}"] * len(evidence), object)
+    asked = np.ones(len(evidence), bool)
+    if figures:
+        if leave == "none":
+            law = (parameters or shipped()).law
+            estimates, asked = with_figures(evidence, lambda _: law, figures)
+        else:
+            estimates, asked = with_figures(evidence, laws.__getitem__, figures)  # pyright: ignore
+        basis = np.asarray([f"{name}; {figures} figures" for name in basis], object)
+    held: dict[float, np.ndarray[Any, np.dtype[np.bool_]]] = {}
+    low = high = np.zeros(0)
+    batch, y = evidence.facts.numbers["batch"], evidence.log_time
+    for nominal in NOMINAL:
+        lower, upper = intervals(evidence, estimates, group, tables, nominal)
+        held[nominal] = (lower <= y) & (y <= upper)
+        if nominal == 0.8:
+            low, high = batch * np.exp(-upper), batch * np.exp(-lower)
+    return Scored(
+        evidence, model, version, leave, batch * np.exp(-estimates.log_time), low, high, held, basis, inside,
+        asked,
+    )  # fmt: skip
+
+
+def _refit(
+    evidence: Evidence, leave: str, options: Options | None, progress: Callable[[], None] | None
+) -> tuple[Estimates, Names, dict[str, Quantiles], dict[str, Any]]:
+    if len(set(evidence.silicon)) < 2 or len(set(evidence.network_family)) < 2:
+        raise OptionError(
+            "the evidence has one silicon or one family of networks: nothing is left to fit",
+            repair="Use --leave none, or give a table of several",
+        )
+    if leave == "silicon":
+        estimates, group, residuals, laws = leave_silicon(evidence, options, progress)
+        tables: dict[str, Quantiles] = {}
+        for place in range(GROUPS):
+            keep = np.isfinite(residuals[place])
+            if keep.any():
+                new = judged(evidence, residuals[place], keep)
+                tables[str(place)] = Quantiles(new, new)
+        return estimates, group.astype(str).astype(object), tables, laws
+    estimates = leave_family(evidence, options, progress)
+    z = standardized(evidence, estimates)
+    # The quantiles that judge a machine come from the other machines.
+    dealt = {name: str(i % GROUPS) for i, name in enumerate(sorted(set(evidence.silicon)))}
+    group = np.asarray([dealt[name] for name in evidence.silicon], object)
+    tables = {}
+    for place in sorted(set(group)):
+        keep = group != place
+        own = quantiles(z[keep], evidence.facts.machine[keep], evidence.facts.machine_class[keep])
+        tables[place] = Quantiles(own, own)
+    return estimates, group, tables, {}
+
+
+def basis_of(evidence: Evidence, known: Parameters) -> Names:
+    """Return what the estimate of each run rests on."""
+    found: list[str] = []
+    for machine, name, runtime in zip(
+        evidence.facts.machine, evidence.facts.machine_class, evidence.facts.runtime, strict=True
+    ):
+        usage = known.usage.get(name, {})
+        if machine in known.law.effects:
+            found.append("published: this machine")
+        elif runtime in usage:
+            count = usage[runtime].machines
+            found.append(f"published: {count} {name} machine{'s' * (count != 1)} with {runtime}")
+        elif name in known.usage:
+            found.append(f"borrowed: {name} with other runtimes")
+        else:
+            found.append("no basis")
+    return np.asarray([*found, ""], object)[:-1]
+
+
+def _bound(evidence: Evidence, leave: str) -> Scored:
+    compute, weights, _ = evidence.facts.terms
+    fps = evidence.facts.numbers["batch"] / np.maximum(compute, weights)
+    nothing = np.full(len(evidence), np.nan)
+    basis = np.asarray(["datasheet"] * len(evidence), object)
+    no = np.zeros(len(evidence), bool)
+    return Scored(evidence, "equation1", "1", leave, fps, nothing, nothing, {}, basis, no, ~no)
+
+
+def summary(scored: Scored) -> dict[str, Any]:
+    """Return the whole score as plain data: of all runs, and by class, machine, runtime and kind of network."""
+    facts, asked = scored.evidence.facts, scored.asked & np.isfinite(scored.predicted)
+    inside = asked & scored.in_sample
+    outside = asked & ~scored.in_sample
+    document: dict[str, Any] = {
+        "model": scored.model,
+        "model_version": scored.version,
+        "leave": scored.leave,
+        "evidence": {
+            "sha256": scored.evidence.sha256,
+            "runs": len(scored.evidence),
+            "machines": len(set(facts.machine)),
+            "silicon": len(set(scored.evidence.silicon)),
+        },
+        "conventions": {
+            "factor": "exp of the median of |log(predicted / measured)|; over machines: the mean of each machine's",
+            "errors": "|predicted - measured| / measured in fps; 1.0 is 100 %",
+            "bias": "geometric mean of predicted / measured",
+            "order": f"pairs of machines that differ by {ORDER_RANGE[0]} to {ORDER_RANGE[1]} on one network",
+            "coverage": "share of runs in the 80 % interval; over machines: the mean of each machine's",
+        },
+    }
+    if inside.any():
+        document["in_sample"] = scores(scored, inside)
+    if outside.any():
+        document["all"] = scores(scored, outside)
+    elif inside.any():
+        document["all"] = None
+    kinds = kinds_of(scored.evidence)
+    tables: tuple[tuple[str, Names], ...] = (
+        ("by_class", facts.machine_class),
+        ("by_runtime", facts.where),
+        ("by_kind", kinds),
+        ("by_machine", facts.machine),
+    )
+    rows = outside if outside.any() else inside
+    for name, labels in tables:
+        document[name] = {
+            label: scores(scored, rows & (labels == label), ordered=name == "by_class")
+            for label in sorted(set(labels[rows]))
+        }
+    return document
+
+
+def scores(
+    scored: Scored, rows: np.ndarray[Any, np.dtype[np.bool_]], *, ordered: bool = True
+) -> dict[str, Any]:
+    """Return the score of some runs."""
+    evidence = scored.evidence
+    fps, predicted = evidence.fps[rows], scored.predicted[rows]
+    machine = evidence.facts.machine[rows]
+    off = np.abs(np.log(predicted / fps))
+    error = np.abs(predicted - fps) / fps
+    _, index = np.unique(machine.astype(str), return_inverse=True)
+    groups = [np.flatnonzero(index == i) for i in range(index.max() + 1)]
+
+    def over_machines(values: Floats) -> float:
+        return float(np.mean([values[found].mean() for found in groups]))
+
+    result: dict[str, Any] = {
+        "n": int(rows.sum()),
+        "machines": len(groups),
+        "factor_rows": float(np.exp(np.median(off))),
+        "factor_machines": float(np.mean([np.exp(np.median(off[found])) for found in groups])),
+        "mape": float(error.mean()),
+        "median_ape": float(np.median(error)),
+        "within_10": float((error <= 0.1).mean()),
+        "within_20": float((error <= 0.2).mean()),
+        "within_2x": float((off <= np.log(2)).mean()),
+        "bias": float(np.exp(np.log(predicted / fps).mean())),
+    }
+    if ordered:
+        result["order"], result["order_pairs"] = order(evidence.take(rows), predicted)
+        result["spearman"] = spearman(evidence.take(rows), predicted)
+    if scored.coverage:
+        width = scored.high[rows] / scored.low[rows]
+        result |= {
+            "coverage": float(scored.coverage[0.8][rows].mean()),
+            "coverage_machines": over_machines(scored.coverage[0.8][rows].astype(float)),
+            "coverage_deviation": _clustered([scored.coverage[0.8][rows][g] for g in groups]),
+            "coverage_curve": {
+                f"{nominal:g}": over_machines(held[rows].astype(float))
+                for nominal, held in scored.coverage.items()
+            },
+            "width": float(np.median(width)),
+            "width_machines": float(np.median([np.median(width[found]) for found in groups])),
+        }
+    return result
+
+
+def _clustered(held: Iterable[np.ndarray[Any, np.dtype[np.bool_]]]) -> float | None:
+    """Return the standard error of the mean coverage of machines."""
+    each = np.asarray([values.mean() for values in held])
+    return float(each.std(ddof=1) / np.sqrt(len(each))) if len(each) > 1 else None
+
+
+def order(evidence: Evidence, predicted: Floats) -> tuple[float | None, int]:
+    """Return how many pairs of machines are ordered right on one network, and how many pairs there are."""
+    facts = evidence.facts
+    groups: dict[tuple[str, str, float], list[int]] = {}
+    for place, key in enumerate(
+        zip(evidence.network, facts.datatype, facts.numbers["batch"], strict=True)
+    ):
+        groups.setdefault(key, []).append(place)
+    right = pairs = 0
+    low, high = np.log(ORDER_RANGE)
+    for found in groups.values():
+        # One run per machine: its fastest.
+        best: dict[str, int] = {}
+        for place in found:
+            name = facts.machine[place]
+            if name not in best or evidence.fps[place] > evidence.fps[best[name]]:
+                best[name] = place
+        if len(best) < 2:
+            continue
+        rows = np.asarray(list(best.values()))
+        true = np.subtract.outer(np.log(evidence.fps[rows]), np.log(evidence.fps[rows]))
+        said = np.subtract.outer(np.log(predicted[rows]), np.log(predicted[rows]))
+        useful = (true >= low) & (true <= high)
+        pairs += int(useful.sum())
+        right += int((useful & (said > 0)).sum())
+    return (right / pairs if pairs else None), pairs
+
+
+def spearman(evidence: Evidence, predicted: Floats) -> float | None:
+    """Return the median over machines of the rank correlation of networks at one datatype and batch; 10 runs or more."""
+    facts = evidence.facts
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for place, key in enumerate(
+        zip(
+            facts.machine, facts.runtime, facts.datatype, facts.numbers["batch"], facts.numbers["throughput"],
+            facts.numbers["cores"], strict=True,
+        )
+    ):  # fmt: skip
+        groups.setdefault(key, []).append(place)
+    found = [
+        float(np.corrcoef(_ranks(evidence.fps[rows]), _ranks(predicted[rows]))[0, 1])
+        for rows in groups.values()
+        if len(rows) >= 10 and len(set(evidence.fps[rows])) > 1 and len(set(predicted[rows])) > 1
+    ]
+    return float(np.median(found)) if found else None
+
+
+def _ranks(values: Floats) -> Floats:
+    """Return ranks, equal values sharing the mean of theirs."""
+    _, index, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count).astype(np.float64)
+    return (last - (count - 1) / 2)[index]
+
+
+def kinds_of(evidence: Evidence) -> Names:
+    """Return the kind of each network by what most marks its arithmetic."""
+    n = evidence.facts.numbers
+    return np.where(
+        n["attention"] > 0, "attention",
+        np.where(n["depthwise"] > 0, "depthwise", np.where(n["grouped"] > 0, "grouped", "plain")),
+    ).astype(object)  # fmt: skip

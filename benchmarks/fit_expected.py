@@ -1,4 +1,6 @@
-"""Fit the model `expected` to evidence: python benchmarks/fit_expected.py --evidence evidence.csv --version 1
+"""Fit the model `expected` to evidence.
+
+    python benchmarks/fit_expected.py --evidence evidence.csv --version 1
 
 Writes the shipped parameters, the summary of the scores, and the page on validation that shows it. The evidence itself
 is not shipped; its digest is.
@@ -14,7 +16,7 @@ from pathlib import Path
 from roofline.model._expected_data import to_document
 from roofline.validate.evidence.page import page
 from roofline.validate.evidence.published import read_published
-from roofline.validate.evidence.score import summary
+from roofline.validate.evidence.score import refit
 from roofline.validate.evidence.shipping import parameters
 from roofline.validate.evidence.summaries import whole
 
@@ -28,20 +30,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evidence", type=Path, required=True)
     parser.add_argument("--version", required=True)
-    parser.add_argument("--only-parameters", action="store_true")
     arguments = parser.parse_args()
     evidence = read_published(arguments.evidence)
 
     def tick() -> None:
         print(".", end="", file=sys.stderr, flush=True)
 
-    fitted = parameters(evidence, arguments.version, progress=tick)
+    silicon = refit(evidence, "silicon", progress=tick)
+    family = refit(evidence, "family", progress=tick)
+    fitted = parameters(evidence, arguments.version, silicon, family)
     text = json.dumps(to_document(fitted), separators=(",", ":")).replace('["', '\n["')
     PARAMETERS.write_text(text + "\n", encoding="utf-8")
     print(f"\nwrote {PARAMETERS}")
-    if arguments.only_parameters:
-        return
-    document = whole(evidence, fitted, tick)
+    document = whole(evidence, fitted, silicon, family)
     SUMMARY.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(document), encoding="utf-8")
     print(f"\nwrote {SUMMARY} and {PAGE}")

@@ -24,7 +24,7 @@ from roofline.reading import MAX_INTEGER, shown
 
 VERBS = (
     "demo", "count", "networks", "platforms", "predict", "compress", "sweep", "advise", "measure", "campaign",
-    "calibrate", "validate", "accuracy", "import", "export", "plot", "report", "reproduce",
+    "calibrate", "validate", "score", "accuracy", "import", "export", "plot", "report", "reproduce",
 )  # fmt: skip
 """The verbs in the order a new user meets them; verb ``x`` lives in ``roofline.cli.verb_x``."""
 

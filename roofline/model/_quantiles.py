@@ -26,7 +26,7 @@ Pairs = dict[float, tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
-    """Lower and upper quantiles per nominal share and class, for new machines and for those with figures of their own."""
+    """Lower and upper quantiles per class and nominal share, of new machines and of those with own figures."""
 
     new: Mapping[str, Pairs]
     own: Mapping[str, Pairs]

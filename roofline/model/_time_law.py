@@ -263,9 +263,7 @@ def features(facts: Facts, centre: Floats) -> dict[str, Floats]:
     }
 
 
-def design(
-    facts: Facts, values: Mapping[str, Floats], terms: Sequence[Term]
-) -> dict[str, Floats]:
+def design(facts: Facts, values: Mapping[str, Floats], terms: Sequence[Term]) -> dict[str, Floats]:
     """Return the matrix of each part: one row per run, one column per term of that part."""
     labels = {level: facts.labels(level) for level in LEVELS if level != "all"}
     columns: dict[str, list[Floats]] = {part: [] for part in PARTS}
@@ -301,9 +299,7 @@ def from_document(document: Mapping[str, Any]) -> TimeLaw:
     for name, numbers in document["effects"].items():
         covariance = np.zeros((4, 4))
         covariance[_LOWER] = numbers[4:]
-        effects[name] = Effect(
-            np.asarray(numbers[:4]), covariance + np.tril(covariance, -1).T
-        )
+        effects[name] = Effect(np.asarray(numbers[:4]), covariance + np.tril(covariance, -1).T)
     return TimeLaw(
         document["power"],
         tuple(Term(*entry[:4]) for entry in document["terms"]),

@@ -2,6 +2,6 @@
 
 from roofline.validate.evidence.evidence import Evidence
 from roofline.validate.evidence.published import read_published
+from roofline.validate.evidence.score import Scored, score, summary
 
-
-__all__ = ["Evidence", "read_published"]
+__all__ = ["Evidence", "Scored", "read_published", "score", "summary"]

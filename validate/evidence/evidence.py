@@ -13,6 +13,8 @@ from roofline.model._core import Floats
 from roofline.model._time_law import Facts
 
 Names = NDArray[np.object_]
+Rows = NDArray[np.int64]
+Chosen = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

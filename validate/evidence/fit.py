@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from roofline.model._time_law import (
     forward,
     huber_weight,
 )
-from roofline.validate.evidence.evidence import Evidence, Names
+from roofline.validate.evidence.evidence import Evidence, Names, Rows
 
 ONE_LEVEL = ("cores", "peak", "bandwidth", "class_peak", "on_chip")
 """Features of machines: a class has too few machines for a slope of its own."""
@@ -67,7 +68,7 @@ class Options:
     """Residual beyond which a run counts by its size alone."""
     effective: int = 60
     """Runs that one machine counts as at most."""
-    most: int = 100
+    most: int = 80
     """Runs of one machine that the fit looks at; a fixed sample, since one machine's runs say one machine's law."""
 
 
@@ -126,10 +127,10 @@ def prior(facts: Facts, options: Options) -> Prior:
     )
 
 
-def sample(evidence: Evidence, most: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def sample(evidence: Evidence, most: int) -> Rows:
     """Return the rows that a fit looks at: at most so many of a machine, the same every time, sorted by machine."""
     order = np.random.default_rng(0).random(len(evidence))
-    chosen: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
+    chosen: list[Rows] = []
     for machine in np.unique(evidence.facts.machine):
         rows = np.flatnonzero(evidence.facts.machine == machine)
         chosen.append(np.sort(rows[np.argsort(order[rows])[:most]]))
@@ -174,95 +175,156 @@ class Fitting:
             self._start = coefficients
         return law
 
-    def _solve(
-        self, rows: np.ndarray[tuple[int], np.dtype[np.int64]], start: Floats | None, steps: int
-    ) -> tuple[TimeLaw, Floats]:
+    def _solve(self, rows: Rows, start: Floats | None, steps: int) -> tuple[TimeLaw, Floats]:
         o, known = self.options, self._prior
-        facts, y = self.evidence.facts.take(rows), self.evidence.log_time[rows]
-        machines, first, index, count = np.unique(
-            facts.machine.astype(str), return_index=True, return_inverse=True, return_counts=True
-        )
-        del first
+        facts, log_time = self.evidence.facts.take(rows), self.evidence.log_time[rows]
+        # Sorted by class first: within a class most columns are zero, and the products leave them out.
+        placed = (facts.machine_class + np.asarray(["\t"], object) + facts.machine).astype(str)
+        machines, index, count = np.unique(placed, return_inverse=True, return_counts=True)
         order = np.argsort(index, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(count)[:-1]])
-        facts, y, index = facts.take(order), y[order], index[order]
-        matrix = self._matrix[rows][order]
-        weight = np.minimum(1, o.effective / count)[index] / o.spread**2
-        terms = facts.terms
-        tight, loose = 1 / known.deviation**2, np.full(4, o.machine**-2)
-        b = known.mean.copy() if start is None else start.copy()
-        m = np.zeros((len(machines), 4))
+        counted = np.minimum(1, o.effective / count)[index][order]
+        problem = _Problem(
+            self._matrix[rows][order], self._part, facts.take(order).terms, log_time[order], index[order],
+            np.concatenate([[0], np.cumsum(count)[:-1]]), counted / o.spread**2, known, o,
+            _blocks(facts.machine_class[order], self._matrix[rows][order]),
+        )  # fmt: skip
+        now = problem.at(known.mean if start is None else start, np.zeros((len(machines), 4)))
+        now, blocks = problem.descend(now, steps)
+        inside = float(np.sqrt(np.average(np.clip(now.residual, -0.6, 0.6) ** 2, weights=counted)))
+        posterior = np.linalg.inv(blocks)
+        deviations = now.machines
+        between = np.sqrt((deviations**2 + np.diagonal(posterior, axis1=1, axis2=2)).mean(0))
+        effects = {
+            name.split("\t", 1)[1]: Effect(mean, covariance)
+            for name, mean, covariance in zip(machines, deviations, posterior, strict=True)
+        }
+        law = TimeLaw(
+            o.power, known.terms, now.coefficients, self._centres, between, inside, effects
+        )
+        return law, now.coefficients
 
-        def logs(b: Floats, m: Floats) -> Floats:
-            parts = [
-                matrix[:, self._part == p] @ b[self._part == p] for p in range(len(PARTS))
-            ]
-            return np.stack(parts, 1) + m[index]
 
-        def state(b: Floats, m: Floats) -> tuple[float, Floats, Floats]:
-            found, jacobian = forward(logs(b, m), terms, o.power)
-            r = y - found
-            size = np.abs(r)
-            loss = np.where(size < o.limit, r * r / 2, o.limit * (size - o.limit / 2))
-            held = ((b - known.mean) ** 2 * tight).sum() + (m**2 * loose).sum()
-            return float((weight * loss).sum() + held / 2), r, jacobian
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Where the descent stands."""
 
-        cost, r, jacobian = state(b, m)
-        damping, blocks = 1e-3, np.zeros((len(machines), 4, 4))
+    coefficients: Floats
+    machines: Floats
+    """(a, w, k, t) of each machine."""
+    cost: float
+    residual: Floats
+    shares: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """The robust, shrunken least squares of one fit; runs are sorted by machine."""
+
+    matrix: Floats
+    part: Rows
+    """The part each column of the matrix belongs to."""
+    terms: tuple[Floats, Floats, Floats]
+    log_time: Floats
+    machine: Rows
+    """The machine of each run."""
+    starts: Rows
+    """The first run of each machine."""
+    weight: Floats
+    prior: Prior
+    options: Options
+    blocks: tuple[tuple[slice, Rows], ...]
+    """The runs of each class, and the columns that are not zero in them."""
+
+    @property
+    def tight(self) -> Floats:
+        return 1 / self.prior.deviation**2
+
+    @property
+    def loose(self) -> float:
+        return self.options.machine**-2
+
+    def at(self, coefficients: Floats, machines: Floats) -> _State:
+        """Return the cost of coefficients and deviations, and its first derivatives."""
+        logarithms = np.stack(
+            [
+                self.matrix[:, self.part == p] @ coefficients[self.part == p]
+                for p in range(len(PARTS))
+            ],
+            1,
+        )
+        found, shares = forward(
+            logarithms + machines[self.machine], self.terms, self.options.power
+        )
+        residual, limit = self.log_time - found, self.options.limit
+        size = np.abs(residual)
+        loss = np.where(size < limit, size**2 / 2, limit * (size - limit / 2))
+        held = ((coefficients - self.prior.mean) ** 2 * self.tight).sum()
+        held += (machines**2).sum() * self.loose
+        cost = float((self.weight * loss).sum() + held / 2)
+        return _State(coefficients, machines, cost, residual, shares)
+
+    def descend(self, now: _State, steps: int) -> tuple[_State, Floats]:
+        """Take Gauss-Newton steps; return where they end and the curvature of each machine's block."""
+        damping, blocks = 1e-3, np.zeros((len(self.starts), 4, 4))
         for _ in range(steps):
-            w = weight * huber_weight(r, o.limit)
-            full = matrix * jacobian[:, self._part]
-            weighted = full * w[:, None]
-            hessian = full.T @ weighted
-            gradient = weighted.T @ r - tight * (b - known.mean)
-            cross = np.stack(
-                [np.add.reduceat(weighted * jacobian[:, [q]], starts, 0) for q in range(4)], 2
-            )
-            blocks = np.stack(
-                [np.add.reduceat(jacobian * (w * jacobian[:, q])[:, None], starts, 0) for q in range(4)],
-                2,
-            )
-            blocks = blocks + np.diag(loose)
-            pull = np.add.reduceat(jacobian * (w * r)[:, None], starts, 0) - loose * m
-            better = False
+            blocks, solve = self._linear(now)
             for _ in range(5):
-                # Machines are eliminated first: each has four unknowns that touch no other machine's.
-                inverse = np.linalg.inv(blocks + damping * blocks * np.eye(4))
-                through = np.einsum("mnq,mqr->mnr", cross, inverse)
-                reduced = hessian + np.diag(tight + damping * (hessian.diagonal() + tight))
-                reduced = reduced - np.tensordot(through, cross, ([0, 2], [0, 2]))
-                step = np.linalg.solve(reduced, gradient - np.einsum("mnq,mq->n", through, pull))
-                each = np.einsum("mqr,mr->mq", inverse, pull - np.einsum("mnq,n->mq", cross, step))
-                short = min(1.0, 2 / max(float(np.abs(step).max()), 1e-9))
-                new = state(b + short * step, m + short * each)
-                if new[0] < cost:
-                    better = True
+                new = self.at(*solve(damping))
+                if new.cost < now.cost:
                     break
                 damping = max(damping * 10, 1e-4)
-            if not better:
+            else:
                 break
-            gain = cost - new[0]
-            b, m = b + short * step, m + short * each
-            cost, r, jacobian = new
+            gain, now = now.cost - new.cost, new
             damping /= 5
-            if gain < 1e-4 * cost:
+            if gain < 3e-4 * now.cost:
                 break
-        per_machine = np.minimum(1, o.effective / count)[index]
-        inside = float(np.sqrt(np.average(np.clip(r, -0.6, 0.6) ** 2, weights=per_machine)))
-        posterior = np.linalg.inv(blocks)
-        between = np.sqrt((m**2 + np.diagonal(posterior, axis1=1, axis2=2)).mean(0))
-        law = TimeLaw(
-            o.power, known.terms, b, self._centres, between, inside,
-            {
-                name: Effect(mean, covariance)
-                for name, mean, covariance in zip(machines, m, posterior, strict=True)
-            },
-        )  # fmt: skip
-        return law, b
+        return now, blocks
+
+    def _linear(self, now: _State) -> tuple[Floats, Callable[[float], tuple[Floats, Floats]]]:
+        """Return the machines' blocks, and what takes a damping to the next coefficients and deviations."""
+        weight = self.weight * huber_weight(now.residual, self.options.limit)
+        n = self.matrix.shape[1]
+        hessian, gradient = np.zeros((n, n)), -self.tight * (now.coefficients - self.prior.mean)
+        cross = np.zeros((len(self.starts), n, len(PARTS)))
+        for rows, columns in self.blocks:
+            shares = now.shares[rows]
+            full = self.matrix[rows, columns] * shares[:, self.part[columns]]
+            weighted = full * weight[rows, None]
+            hessian[np.ix_(columns, columns)] += full.T @ weighted
+            gradient[columns] += weighted.T @ now.residual[rows]
+            inside = np.flatnonzero((self.starts >= rows.start) & (self.starts < rows.stop))
+            starts = self.starts[inside] - rows.start
+            cross[np.ix_(inside, columns)] = _summed(weighted, shares, starts)
+        blocks = _summed(now.shares * weight[:, None], now.shares, self.starts)
+        blocks = blocks + np.eye(4) * self.loose
+        pull = np.add.reduceat(now.shares * (weight * now.residual)[:, None], self.starts, 0)
+        pull = pull - self.loose * now.machines
+
+        def solve(damping: float) -> tuple[Floats, Floats]:
+            # Machines are eliminated first: each has four unknowns that touch no other machine's.
+            inverse = np.linalg.inv(blocks + damping * blocks * np.eye(4))
+            through = np.einsum("mnq,mqr->mnr", cross, inverse)
+            diagonal = self.tight + damping * (hessian.diagonal() + self.tight)
+            reduced = hessian + np.diag(diagonal) - np.tensordot(through, cross, ([0, 2], [0, 2]))
+            step = np.linalg.solve(reduced, gradient - np.einsum("mnq,mq->n", through, pull))
+            each = np.einsum("mqr,mr->mq", inverse, pull - np.einsum("mnq,n->mq", cross, step))
+            short = min(1.0, 2 / max(float(np.abs(step).max()), 1e-9))
+            return now.coefficients + short * step, now.machines + short * each
+
+        return blocks, solve
 
 
-def without_machines(law: TimeLaw, machines: Sequence[str]) -> TimeLaw:
-    """Return the law as if nothing were known of some machines."""
-    return replace(
-        law, effects={name: x for name, x in law.effects.items() if name not in set(machines)}
+def _summed(left: Floats, right: Floats, starts: Rows) -> Floats:
+    """Return the products of columns summed over each machine's runs; (machines, left, right)."""
+    return np.stack(
+        [np.add.reduceat(left * right[:, [q]], starts, 0) for q in range(right.shape[1])], 2
     )
+
+
+def _blocks(machine_class: Names, matrix: Floats) -> tuple[tuple[slice, Rows], ...]:
+    """Return the slice of each class in sorted runs, and the columns of the matrix that are not zero there."""
+    _, first = np.unique(machine_class.astype(str), return_index=True)
+    edges = [*sorted(first.tolist()), len(matrix)]
+    found = [slice(start, stop) for start, stop in pairwise(edges)]
+    return tuple((rows, np.flatnonzero(matrix[rows].any(0))) for rows in found)

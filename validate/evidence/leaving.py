@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -11,7 +11,7 @@ import numpy as np
 from roofline.model._core import Floats
 from roofline.model._quantiles import Quantiles, quantiles
 from roofline.model._time_law import Effect, Estimates, TimeLaw
-from roofline.validate.evidence.evidence import Evidence, Names
+from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows
 from roofline.validate.evidence.fit import Fitting, Options
 
 GROUPS = 8
@@ -25,16 +25,16 @@ MOST_FIGURES_FROM = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Predicted:
-    """Evidence beside what a law says that has not seen it."""
+class LeftOut:
+    """What laws say of runs that they have not seen, and by which quantiles that is judged."""
 
-    evidence: Evidence
     estimates: Estimates
-    low: Floats
-    """Lower logarithm of time; (runs, nominal shares)."""
-    high: Floats
     group: Names
-    """What was left out for each run."""
+    """The group of each run."""
+    tables: Mapping[str, Quantiles]
+    """The quantiles that judge each group: of runs of other groups, by laws that have seen neither."""
+    laws: Mapping[str, TimeLaw]
+    """The law without each silicon; empty where families of networks are left out."""
 
 
 def group_of(labels: Names, groups: int) -> dict[str, int]:
@@ -44,12 +44,13 @@ def group_of(labels: Names, groups: int) -> dict[str, int]:
 
 def leave_silicon(
     evidence: Evidence, options: Options | None = None, progress: Callable[[], None] | None = None
-) -> tuple[Estimates, Names, Floats, dict[str, TimeLaw]]:
+) -> LeftOut:
     """Predict every run by a law that has seen no machine of its silicon.
 
-    Returns:
-        The estimates; the group of each run's silicon; the standardized residuals that judge each group, (groups,
-        runs): those of runs of other groups by laws that have seen neither; and the law of each silicon.
+    Args:
+        evidence: The runs.
+        options: What is chosen before a fit.
+        progress: Called after each fit.
     """
     fitting = Fitting(evidence, options)
     fitting.fit()
@@ -58,7 +59,7 @@ def leave_silicon(
     order = np.lexsort((evidence.silicon.astype(str), evidence.facts.machine_class.astype(str)))
     dealt = group_of(evidence.silicon[order], GROUPS)
     group = np.asarray([dealt[name] for name in evidence.silicon])
-    parts: list[tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Estimates]] = []
+    parts: list[tuple[Rows, Estimates]] = []
     laws: dict[str, TimeLaw] = {}
     for name in dealt:
         laws[name] = fitting.fit(np.asarray([name], object), by)
@@ -74,20 +75,35 @@ def leave_silicon(
         residuals[one, rows] = np.where(group[rows] == other, z, np.nan)
         residuals[other, rows] = np.where(group[rows] == one, z, np.nan)
         tick()
-    return joined(parts, len(evidence)), group.astype(object), residuals, laws
+    tables: dict[str, Quantiles] = {}
+    for place in range(GROUPS):
+        keep = np.isfinite(residuals[place])
+        if keep.any():
+            new = judged(evidence, residuals[place], keep)
+            tables[str(place)] = Quantiles(new, new)
+    labels = np.asarray([str(place) for place in group], object)
+    return LeftOut(joined(parts, len(evidence)), labels, tables, laws)
 
 
 def leave_family(
     evidence: Evidence, options: Options | None = None, progress: Callable[[], None] | None = None
-) -> Estimates:
-    """Predict every run by a law that has seen other families of networks, also on its machine."""
+) -> LeftOut:
+    """Predict every run by a law that has seen other families of networks, also on its machine.
+
+    The quantiles that judge a machine come from the other machines.
+
+    Args:
+        evidence: The runs.
+        options: What is chosen before a fit.
+        progress: Called after each fit.
+    """
     fitting = Fitting(evidence, options)
     fitting.fit()
     named, count = np.unique(evidence.network_family.astype(str), return_counts=True)
     small = count < LARGE_FAMILY * len(evidence)
     dealt = group_of(named[small].astype(object), GROUPS)
     dealt |= {name: GROUPS + place for place, name in enumerate(named[~small])}
-    parts: list[tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Estimates]] = []
+    parts: list[tuple[Rows, Estimates]] = []
     for place in sorted(set(dealt.values())):
         out = np.asarray([name for name, where in dealt.items() if where == place], object)
         law = fitting.fit(out, fitting.evidence.network_family)
@@ -95,7 +111,15 @@ def leave_family(
         parts.append((rows, law.estimate(evidence.facts.take(rows))))
         if progress is not None:
             progress()
-    return joined(parts, len(evidence))
+    estimates = joined(parts, len(evidence))
+    z = standardized(evidence, estimates)
+    labels = group_of(np.sort(evidence.silicon.astype(str)).astype(object), GROUPS)
+    group = np.asarray([str(labels[name]) for name in evidence.silicon], object)
+    tables: dict[str, Quantiles] = {}
+    for place in sorted(set(group)):
+        own = judged(evidence, z, group != place)
+        tables[place] = Quantiles(own, own)
+    return LeftOut(estimates, group, tables, {})
 
 
 def standardized(evidence: Evidence, estimates: Estimates) -> Floats:
@@ -104,18 +128,21 @@ def standardized(evidence: Evidence, estimates: Estimates) -> Floats:
 
 
 def judged(
-    evidence: Evidence, residuals: Floats, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    evidence: Evidence, residuals: Floats, keep: Chosen
 ) -> dict[str, dict[float, tuple[float, float]]]:
     """Return the quantiles of some residuals."""
-    return quantiles(residuals[keep], evidence.facts.machine[keep], evidence.facts.machine_class[keep])
+    return quantiles(
+        residuals[keep], evidence.facts.machine[keep], evidence.facts.machine_class[keep]
+    )
 
 
-def joined(
-    parts: list[tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Estimates]], length: int
-) -> Estimates:
+def joined(parts: list[tuple[Rows, Estimates]], length: int) -> Estimates:
     """Return estimates of parts of the runs as those of all."""
     whole = Estimates(
-        np.full(length, np.nan), np.full((length, 4), np.nan), np.full(length, np.nan), np.ones(length)
+        np.full(length, np.nan),
+        np.full((length, 4), np.nan),
+        np.full(length, np.nan),
+        np.ones(length),
     )
     for rows, part in parts:
         whole.log_time[rows], whole.shares[rows] = part.log_time, part.shares
@@ -125,7 +152,7 @@ def joined(
 
 def with_figures(
     evidence: Evidence, law_of: Callable[[str], TimeLaw], figures: int
-) -> tuple[Estimates, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+) -> tuple[Estimates, Chosen]:
     """Correct the law of each machine by a few of its runs, and predict the others.
 
     Args:
@@ -137,7 +164,7 @@ def with_figures(
         The estimates, and which runs they are of: those of machines with enough runs that gave no figure.
     """
     asked = np.zeros(len(evidence), bool)
-    parts: list[tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Estimates]] = []
+    parts: list[tuple[Rows, Estimates]] = []
     rng = np.random.default_rng(0)
     for machine in np.unique(evidence.facts.machine.astype(str)):
         rows = np.flatnonzero(evidence.facts.machine == machine)
@@ -159,7 +186,11 @@ def with_figures(
 
 
 def intervals(
-    evidence: Evidence, estimates: Estimates, group: Names, tables: dict[str, Quantiles], nominal: float
+    evidence: Evidence,
+    estimates: Estimates,
+    group: Names,
+    tables: Mapping[str, Quantiles],
+    nominal: float,
 ) -> tuple[Floats, Floats]:
     """Return the interval of each run by the quantiles of its group."""
     low, high = np.full(len(evidence), np.nan), np.full(len(evidence), np.nan)
@@ -167,7 +198,12 @@ def intervals(
         rows = np.flatnonzero(group.astype(str) == name)
         if len(rows):
             part = Estimates(
-                estimates.log_time[rows], estimates.shares[rows], estimates.deviation[rows], estimates.novelty[rows]
+                estimates.log_time[rows],
+                estimates.shares[rows],
+                estimates.deviation[rows],
+                estimates.novelty[rows],
             )
-            low[rows], high[rows] = table.interval(part, evidence.facts.machine_class[rows], nominal)
+            low[rows], high[rows] = table.interval(
+                part, evidence.facts.machine_class[rows], nominal
+            )
     return low, high

@@ -11,17 +11,14 @@ import numpy as np
 from roofline.errors import OptionError, did_you_mean
 from roofline.model._core import Floats
 from roofline.model._expected_data import Parameters, shipped
-from roofline.model._quantiles import NOMINAL, Quantiles, quantiles
-from roofline.model._time_law import Estimates
-from roofline.validate.evidence.evidence import Evidence, Names
+from roofline.model._quantiles import NOMINAL
+from roofline.validate.evidence.evidence import Chosen, Evidence, Names
 from roofline.validate.evidence.fit import Options
 from roofline.validate.evidence.leaving import (
-    GROUPS,
+    LeftOut,
     intervals,
-    judged,
     leave_family,
     leave_silicon,
-    standardized,
     with_figures,
 )
 
@@ -44,12 +41,12 @@ class Scored:
     """Items per second."""
     low: Floats
     high: Floats
-    coverage: dict[float, np.ndarray[Any, np.dtype[np.bool_]]]
+    coverage: dict[float, Chosen]
     """For each nominal share, whether the interval held the run; empty for bounds."""
     basis: Names
-    in_sample: np.ndarray[Any, np.dtype[np.bool_]]
+    in_sample: Chosen
     """Runs on machines that the shipped parameters were fitted to."""
-    asked: np.ndarray[Any, np.dtype[np.bool_]]
+    asked: Chosen
     """Runs that are judged; those that gave a figure are not."""
 
 
@@ -61,6 +58,7 @@ def score(
     figures: int = 0,
     options: Options | None = None,
     parameters: Parameters | None = None,
+    left: LeftOut | None = None,
     progress: Callable[[], None] | None = None,
 ) -> Scored:
     """Predict evidence and set it beside what was measured.
@@ -73,6 +71,7 @@ def score(
         figures: How many runs of each machine correct its estimates; the others are judged.
         options: What is chosen before a fit.
         parameters: Parameters to take in the place of the shipped ones.
+        left: What was left out before, in the place of fitting again.
         progress: Called after each fit.
 
     Raises:
@@ -89,31 +88,28 @@ def score(
             "figures of a machine correct nothing where the machine stays in the fit",
             repair="Use --leave silicon or none",
         )
-    group = np.asarray(["0"] * len(evidence), object)
     if leave == "none":
         known = parameters or shipped()
         estimates = known.law.estimate(evidence.facts)
-        tables = {"0": known.quantiles}
+        group = np.asarray(["0"] * len(evidence), object)
+        laws = dict.fromkeys(set(evidence.silicon), known.law)
+        left = LeftOut(estimates, group, {"0": known.quantiles}, laws)
         version, basis = known.version, basis_of(evidence, known)
         inside = np.isin(evidence.facts.machine.astype(str), list(known.law.effects))
     else:
-        fitted = _refit(evidence, leave, options, progress)
-        estimates, group, tables, laws = fitted
+        left = left or refit(evidence, leave, options, progress)
+        estimates = left.estimates
         version, inside = "refit", np.zeros(len(evidence), bool)
         basis = np.asarray([f"left out: {leave}"] * len(evidence), object)
     asked = np.ones(len(evidence), bool)
     if figures:
-        if leave == "none":
-            law = (parameters or shipped()).law
-            estimates, asked = with_figures(evidence, lambda _: law, figures)
-        else:
-            estimates, asked = with_figures(evidence, laws.__getitem__, figures)  # pyright: ignore
+        estimates, asked = with_figures(evidence, left.laws.__getitem__, figures)
         basis = np.asarray([f"{name}; {figures} figures" for name in basis], object)
-    held: dict[float, np.ndarray[Any, np.dtype[np.bool_]]] = {}
+    held: dict[float, Chosen] = {}
     low = high = np.zeros(0)
     batch, y = evidence.facts.numbers["batch"], evidence.log_time
     for nominal in NOMINAL:
-        lower, upper = intervals(evidence, estimates, group, tables, nominal)
+        lower, upper = intervals(evidence, estimates, left.group, left.tables, nominal)
         held[nominal] = (lower <= y) & (y <= upper)
         if nominal == 0.8:
             low, high = batch * np.exp(-upper), batch * np.exp(-lower)
@@ -123,34 +119,30 @@ def score(
     )  # fmt: skip
 
 
-def _refit(
-    evidence: Evidence, leave: str, options: Options | None, progress: Callable[[], None] | None
-) -> tuple[Estimates, Names, dict[str, Quantiles], dict[str, Any]]:
+def refit(
+    evidence: Evidence,
+    leave: str,
+    options: Options | None = None,
+    progress: Callable[[], None] | None = None,
+) -> LeftOut:
+    """Predict evidence by laws fitted to the rest of it.
+
+    Args:
+        evidence: The runs.
+        leave: ``silicon`` or ``family``.
+        options: What is chosen before a fit.
+        progress: Called after each fit.
+
+    Raises:
+        OptionError: Nothing would be left to fit.
+    """
     if len(set(evidence.silicon)) < 2 or len(set(evidence.network_family)) < 2:
         raise OptionError(
             "the evidence has one silicon or one family of networks: nothing is left to fit",
             repair="Use --leave none, or give a table of several",
         )
-    if leave == "silicon":
-        estimates, group, residuals, laws = leave_silicon(evidence, options, progress)
-        tables: dict[str, Quantiles] = {}
-        for place in range(GROUPS):
-            keep = np.isfinite(residuals[place])
-            if keep.any():
-                new = judged(evidence, residuals[place], keep)
-                tables[str(place)] = Quantiles(new, new)
-        return estimates, group.astype(str).astype(object), tables, laws
-    estimates = leave_family(evidence, options, progress)
-    z = standardized(evidence, estimates)
-    # The quantiles that judge a machine come from the other machines.
-    dealt = {name: str(i % GROUPS) for i, name in enumerate(sorted(set(evidence.silicon)))}
-    group = np.asarray([dealt[name] for name in evidence.silicon], object)
-    tables = {}
-    for place in sorted(set(group)):
-        keep = group != place
-        own = quantiles(z[keep], evidence.facts.machine[keep], evidence.facts.machine_class[keep])
-        tables[place] = Quantiles(own, own)
-    return estimates, group, tables, {}
+    leaving = leave_silicon if leave == "silicon" else leave_family
+    return leaving(evidence, options, progress)
 
 
 def basis_of(evidence: Evidence, known: Parameters) -> Names:
@@ -226,9 +218,7 @@ def summary(scored: Scored) -> dict[str, Any]:
     return document
 
 
-def scores(
-    scored: Scored, rows: np.ndarray[Any, np.dtype[np.bool_]], *, ordered: bool = True
-) -> dict[str, Any]:
+def scores(scored: Scored, rows: Chosen, *, ordered: bool = True) -> dict[str, Any]:
     """Return the score of some runs."""
     evidence = scored.evidence
     fps, predicted = evidence.fps[rows], scored.predicted[rows]
@@ -272,7 +262,7 @@ def scores(
     return result
 
 
-def _clustered(held: Iterable[np.ndarray[Any, np.dtype[np.bool_]]]) -> float | None:
+def _clustered(held: Iterable[Chosen]) -> float | None:
     """Return the standard error of the mean coverage of machines."""
     each = np.asarray([values.mean() for values in held])
     return float(each.std(ddof=1) / np.sqrt(len(each))) if len(each) > 1 else None
@@ -307,7 +297,7 @@ def order(evidence: Evidence, predicted: Floats) -> tuple[float | None, int]:
 
 
 def spearman(evidence: Evidence, predicted: Floats) -> float | None:
-    """Return the median over machines of the rank correlation of networks at one datatype and batch; 10 runs or more."""
+    """Return the median over machines of the rank correlation of at least 10 networks at one datatype and batch."""
     facts = evidence.facts
     groups: dict[tuple[Any, ...], list[int]] = {}
     for place, key in enumerate(

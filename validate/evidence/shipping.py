@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from roofline.model._expected_data import Parameters, Usage
 from roofline.model._quantiles import Quantiles, quantiles
 from roofline.validate.evidence.evidence import Evidence
 from roofline.validate.evidence.fit import Fitting, Options
-from roofline.validate.evidence.leaving import leave_family, leave_silicon, standardized
+from roofline.validate.evidence.leaving import LeftOut, standardized
 
 
 def parameters(
     evidence: Evidence,
     version: str,
+    silicon: LeftOut,
+    family: LeftOut,
     options: Options | None = None,
-    progress: Callable[[], None] | None = None,
 ) -> Parameters:
     """Return the parameters of a version: the law of all evidence, and the quantiles of laws that left some out.
 
     Args:
         evidence: The runs.
         version: The model's version.
+        silicon: The evidence predicted silicon by silicon.
+        family: The same family by family of networks.
         options: What is chosen before the fit.
-        progress: Called after each fit.
     """
     facts = evidence.facts
     law = Fitting(evidence, options).fit()
-    new, _, _, _ = leave_silicon(evidence, options, progress)
-    own = leave_family(evidence, options, progress)
+    new, own = silicon.estimates, family.estimates
     return Parameters(
         version,
         law,

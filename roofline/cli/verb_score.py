@@ -1,0 +1,158 @@
+"""``roofline score``: how good predictions are against published or stored runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roofline.cli._output import (
+    Format,
+    FormatOption,
+    OutputOption,
+    as_csv,
+    as_json,
+    as_table,
+    emit,
+    wrote,
+)
+from roofline.cli._predictions import number
+
+if TYPE_CHECKING:
+    from roofline.validate.evidence.score import Scored
+
+app = typer.Typer()
+
+TABLES = ("all", "in_sample", "by_class", "by_runtime", "by_kind", "by_machine")
+
+
+@app.command()
+def score(
+    *,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV of runs (see the page on expected), a record store, or its export."
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option("--model", help="Prediction model: equation1, expected.")
+    ] = "expected",
+    leave: Annotated[
+        str,
+        typer.Option(
+            "--leave",
+            help="silicon or family: refit from FILE without what is judged. none: the shipped parameters.",
+        ),
+    ] = "none",
+    figures: Annotated[
+        int,
+        typer.Option(
+            "--figures",
+            min=0,
+            max=50,
+            help="Runs of each machine that correct its estimates first.",
+        ),
+    ] = 0,
+    rows: Annotated[
+        Path | None,
+        typer.Option(
+            "--rows",
+            metavar="OUT.csv",
+            help="Write every run with predicted_fps, low_fps, high_fps, basis.",
+        ),
+    ] = None,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Score predictions against real runs: errors, order, intervals, by class, machine, runtime and network."""
+    from roofline.cli._progress import progress
+    from roofline.validate.evidence.readers import read_evidence
+    from roofline.validate.evidence.score import score as score_evidence
+    from roofline.validate.evidence.score import summary
+
+    evidence = read_evidence(file)
+    with progress("score") as report:
+        fits = 0
+
+        def fitted() -> None:
+            nonlocal fits
+            fits += 1
+            report(f"{fits} fits", fits, 0)
+
+        scored = score_evidence(
+            evidence, model=model, leave=leave, figures=figures, progress=fitted
+        )
+    document = summary(scored)
+    if rows is not None:
+        _write_rows(scored, rows)
+    if form is Format.JSON:
+        emit(as_json(document), output)
+    elif form is Format.CSV:
+        emit(as_csv(_records(document)), output)
+    else:
+        emit(_tables(document), output)
+
+
+def _tables(document: Mapping[str, Any]) -> str:
+    found = [
+        as_table([_cells(row) for row in _records(document, name)], title=name.replace("_", " "))
+        for name in TABLES
+        if document.get(name)
+    ]
+    notes = [f"{name}: {text}" for name, text in document["conventions"].items()]
+    head = (
+        f"{document['model']} (version {document['model_version']}), --leave {document['leave']}"
+    )
+    return f"{head}\n\n" + "\n\n".join(found) + "\n\n" + as_table([], notes=notes)
+
+
+def _records(document: Mapping[str, Any], only: str | None = None) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for name in TABLES:
+        found = document.get(name)
+        if not found or only not in {None, name}:
+            continue
+        entries = {name: found} if "n" in found else found
+        rows += [{"table": name, "of": label, **entry} for label, entry in entries.items()]
+    columns = list(dict.fromkeys(key for row in rows for key in row if key != "coverage_curve"))
+    return [{key: row.get(key) for key in columns} for row in rows]
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {
+        "of": row["of"], "n": row["n"], "machines": row["machines"],
+        "factor (machines)": number(row["factor_machines"]), "factor (rows)": number(row["factor_rows"]),
+        "MAPE %": number(100 * row["mape"]), "median %": number(100 * row["median_ape"]),
+        "±10 %": number(100 * row["within_10"]), "±20 %": number(100 * row["within_20"]),
+        "2x": number(100 * row["within_2x"]), "bias": number(row["bias"]),
+    }  # fmt: skip
+    if "order" in row:
+        shown["order"] = None if row["order"] is None else number(row["order"])
+        shown["Spearman"] = None if row["spearman"] is None else number(row["spearman"])
+    if "coverage" in row:
+        shown["in 80 % (machines)"] = number(100 * row["coverage_machines"])
+        shown["in 80 % (rows)"] = number(100 * row["coverage"])
+        shown["high/low"] = number(row["width"])
+    return shown
+
+
+def _write_rows(scored: Scored, path: Path) -> None:
+    from roofline.writing import write_whole
+
+    bound = not scored.coverage
+    written = [
+        row
+        | {
+            "predicted_fps": float(scored.predicted[i]) if scored.asked[i] else None,
+            "low_fps": None if bound or not scored.asked[i] else float(scored.low[i]),
+            "high_fps": None if bound or not scored.asked[i] else float(scored.high[i]),
+            "basis": scored.basis[i] if scored.asked[i] else "gave a figure",
+            "in_sample": bool(scored.in_sample[i]),
+        }
+        for i, row in enumerate(scored.evidence.rows)
+    ]
+    write_whole(path, as_csv(written).encode())
+    wrote(str(path))

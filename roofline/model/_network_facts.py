@@ -1,0 +1,138 @@
+"""What the time law is told of a network at hand: the counts that published runs state, from its layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from roofline.model._time_law import Facts
+from roofline.precision import precision
+
+if TYPE_CHECKING:
+    from roofline.spec import Platform
+    from roofline.workload import Layer, Workload
+
+MARKED = {"depthwise": 0.01, "grouped": 0.05, "attention": 0.01}
+"""Share of the multiply-accumulates from which a network counts as one of that kind; tables say yes or no only."""
+
+CLASSES = {
+    ("cpu", "data centre"): "cpu",
+    ("cpu", "desktop"): "cpu",
+    ("cpu", "laptop"): "cpu",
+    ("cpu", "edge"): "cpu_mobile",
+    ("cpu", "phone"): "cpu_mobile",
+    ("gpu", "data centre"): "gpu_dc",
+    ("gpu", "desktop"): "gpu_consumer",
+    ("gpu", "laptop"): "gpu_consumer",
+    ("gpu", "edge"): "gpu_embedded",
+    ("gpu", "phone"): "gpu_embedded",
+    ("npu", "data centre"): "npu",
+    ("npu", "desktop"): "npu",
+    ("npu", "laptop"): "npu",
+    ("npu", "edge"): "npu",
+    ("npu", "phone"): "npu",
+    ("tpu", "edge"): "npu",
+    ("fpga", "edge"): "fpga_dpu",
+    ("fpga", "data centre"): "fpga_dpu",
+}
+"""The class of machines, by kind and segment; other pairs have no evidence."""
+
+
+def class_of(platform: Platform) -> str | None:
+    """Return the class of machines that a platform's evidence is of; None where there is none.
+
+    The evidence of FPGAs is of overlays that compute in int8; dataflow pipelines of narrower datatypes have none.
+    """
+    if platform.kind == "fpga" and not platform.has("int8"):
+        return None
+    return CLASSES.get((platform.kind, platform.segment or ""))
+
+
+def marked(workload: Workload) -> dict[str, float]:
+    """Return 1 for each kind of arithmetic that a network does a share of, else 0."""
+    macs = {"depthwise": 0, "grouped": 0, "attention": 0}
+    for layer in workload.layers:
+        kind = _kind(layer)
+        if kind is not None:
+            macs[kind] += layer.cost.macs
+    whole = max(workload.macs, 1)
+    return {name: float(count / whole >= MARKED[name]) for name, count in macs.items()}
+
+
+def _kind(layer: Layer) -> str | None:
+    if layer.op_type in {"Attention", "MultiHeadAttention", "GroupQueryAttention"}:
+        return "attention"
+    if layer.op_type == "MatMul" and not layer.weights:
+        return "attention"
+    group = int(layer.attributes.get("group", 1) or 1)
+    if "Conv" not in layer.op_type or group == 1:
+        return None
+    weight = layer.weights[0].shape if layer.weights else None
+    if weight is not None and len(weight) > 1 and weight[1] == 1:
+        return "depthwise"
+    return "grouped"
+
+
+def activation_elements(workload: Workload) -> int:
+    """Return the elements that layers with multiply-accumulates write, which is what published tables state."""
+    return sum(layer.cost.outputs for layer in workload.layers if layer.cost.macs)
+
+
+def facts_of(
+    workload: Workload,
+    platform: Platform,
+    *,
+    machine_class: str,
+    runtime: str,
+    datatype: str,
+    unit: str,
+    batch: int,
+    cores: float,
+    in_flight: bool,
+) -> Facts:
+    """Return what the law is told of a network on a platform.
+
+    Args:
+        workload: The network at its precision.
+        platform: The machine.
+        machine_class: Its class.
+        runtime: The runtime.
+        datatype: The precision.
+        unit: The peak it runs on.
+        batch: Items per batch.
+        cores: Cores that share the peak, where the platform does not say.
+        in_flight: Whether several runs are in flight.
+    """
+    wide = precision(datatype)
+    peak = platform.peak(unit)
+    alternatives = platform.peaks[unit].alternatives
+    if machine_class == "gpu_consumer" and "fp32-accumulate" in alternatives:
+        # Frameworks accumulate in fp32, which such cards do at half the headline.
+        peak = alternatives["fp32-accumulate"].base
+    numbers = {
+        "peak": peak,
+        "bandwidth": platform.bandwidth,
+        "cores": float(platform.lanes) if platform.lanes > 1 else cores,
+        "batch": float(batch),
+        "macs": max(workload.macs, 1) / workload.batch,
+        "parameters": max(workload.parameters, 1),
+        "activations": max(activation_elements(workload), 1) / workload.batch,
+        **marked(workload),
+        "weight_bytes": float(wide.weight_bits) / 8,
+        "activation_bytes": float(wide.activation_bits) / 8,
+        "throughput": float(in_flight),
+    }
+
+    def one(name: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+        return np.asarray([name, ""], object)[:1]
+
+    return Facts(
+        one(platform.key), one(machine_class), one(runtime), one(_spoken(datatype)),
+        {name: np.asarray([value], np.float64) for name, value in numbers.items()},
+    )  # fmt: skip
+
+
+def _spoken(datatype: str) -> str:
+    """Return the name that tables give a precision: int8 of weights and activations is int8."""
+    return {"w8a8": "int8", "bf16": "fp16", "tf32": "fp32"}.get(datatype, datatype)

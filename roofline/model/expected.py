@@ -1,0 +1,206 @@
+"""The model ``expected``: an estimate from published runs of other networks on like machines, with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from roofline.errors import OptionError, did_you_mean
+from roofline.model._case import Case, choose_unit, conclude, evaluate
+from roofline.model._expected_data import Parameters, Usage, shipped
+from roofline.model._network_facts import class_of, facts_of
+from roofline.model._prediction import Bound, Prediction
+from roofline.model._registry import Model, models
+from roofline.model._requirement import requirement, total
+from roofline.model._time_law import PART_NAMES, PARTS, Effect, Facts
+
+if TYPE_CHECKING:
+    from roofline.spec import Platform
+    from roofline.workload import Workload
+
+FEWEST_RUNS = 20
+"""A runtime with fewer runs on a class of machines is no basis for an estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What published runs let one expect of a network on a machine."""
+
+    runtime: str
+    fps: float
+    """Items per second."""
+    interval_fps: tuple[float, float]
+    """The range that holds eight real runs of ten."""
+    latency_s: float | None
+    """Seconds of one batch alone; None where the evidence is throughput only."""
+    interval_latency_s: tuple[float, float] | None
+    shares: Mapping[str, float]
+    """Share of the time by term: compute, weights, activations, fixed."""
+    basis: str
+    """``published`` for a class or machine with runs under that runtime, ``borrowed`` for other runtimes' runs."""
+    rests_on: str
+    """What was published, in a few words."""
+    version: str
+
+
+def runtime_for(
+    machine_class: str, asked: str | None = None, parameters: Parameters | None = None
+) -> tuple[str, Usage] | None:
+    """Return the runtime of an estimate and what the evidence has of it; None where that is too thin.
+
+    Args:
+        machine_class: The class of machines.
+        asked: The runtime asked for; by default the class's fastest with enough runs.
+        parameters: The model's; by default those shipped.
+
+    Raises:
+        OptionError: No machine of any class has the runtime in the evidence.
+    """
+    usage = (parameters or shipped()).usage
+    own = usage.get(machine_class, {})
+    if asked is None:
+        enough = {name: found for name, found in own.items() if found.runs >= FEWEST_RUNS}
+        best = max(enough, key=lambda name: enough[name].speed, default=None)
+        return None if best is None else (best, enough[best])
+    everywhere = sorted({name for found in usage.values() for name in found})
+    if asked not in everywhere:
+        hint = did_you_mean(asked, everywhere) or f"Known: {', '.join(everywhere)}"
+        raise OptionError(f"no published run has the runtime {asked!r}", repair=hint)
+    if asked in own:
+        return (asked, own[asked])
+    others = [found for name in usage.values() for key, found in name.items() if key == asked]
+    return (asked, others[0]) if own else None
+
+
+def estimate(
+    workload: Workload,
+    platform: Platform,
+    *,
+    datatype: str,
+    unit: str | None = None,
+    batch: int = 1,
+    runtime: str | None = None,
+    effect: Effect | None = None,
+    parameters: Parameters | None = None,
+) -> Estimate | None:
+    """Estimate a network on a machine from published runs; None where there is no basis.
+
+    Args:
+        workload: The network at its precision.
+        platform: The machine.
+        datatype: The precision.
+        unit: The peak it runs on; by default the datatype's own.
+        batch: Items per batch.
+        runtime: The runtime; by default the class's fastest.
+        effect: What figures of the machine say of it (`machine_effect`).
+        parameters: The model's; by default those shipped.
+
+    Raises:
+        OptionError: The runtime is not known.
+        DatatypeError: The machine has no unit for the datatype.
+    """
+    known = parameters or shipped()
+    name = class_of(platform)
+    chosen = None if name is None else runtime_for(name, runtime, known)
+    if name is None or chosen is None or not workload.macs:
+        return None
+    ran, usage = chosen
+    unit = choose_unit(platform, datatype)[0] if unit is None else unit
+
+    def at(in_flight: bool) -> tuple[Facts, float, tuple[float, float], Mapping[str, float]]:
+        facts = facts_of(
+            workload, platform, machine_class=name, runtime=ran, datatype=datatype, unit=unit, batch=batch,
+            cores=usage.cores, in_flight=in_flight,
+        )  # fmt: skip
+        effects = None if effect is None else {platform.key: effect}
+        found = known.law.estimate(facts, effects)
+        low, high = known.quantiles.interval(found, facts.machine_class)
+        shares = {PART_NAMES[p]: float(x) for p, x in zip(PARTS, found.shares[0], strict=True)}
+        return (
+            facts, float(np.exp(found.log_time[0])), (float(np.exp(low[0])), float(np.exp(high[0]))), shares,
+        )  # fmt: skip
+
+    _, seconds, (short, long), shares = at(usage.throughput)
+    alone = at(in_flight=False) if usage.latency else None
+    own = platform.key in known.law.effects or effect is not None
+    seen = ran in known.usage[name]
+    count = known.usage[name][ran].machines if seen else 0
+    return Estimate(
+        ran, batch / seconds, (batch / long, batch / short),
+        None if alone is None else alone[1], None if alone is None else alone[2],
+        shares, "published" if seen else "borrowed",
+        "runs of this machine" if own else f"runs of {count} {name} machines with {ran}" if seen
+        else f"runs of {name} machines with other runtimes",
+        known.version,
+    )  # fmt: skip
+
+
+def machine_effect(
+    figures: Sequence[tuple[Facts, float]], parameters: Parameters | None = None
+) -> Effect:
+    """Return what figures of one machine say of it.
+
+    Args:
+        figures: Runs of the machine and the items per second of each.
+        parameters: The model's; by default those shipped.
+    """
+    known = parameters or shipped()
+    facts = Facts(
+        *(np.concatenate([getattr(f, x) for f, _ in figures])
+          for x in ("machine", "machine_class", "runtime", "datatype")),
+        {key: np.concatenate([f.numbers[key] for f, _ in figures]) for key in figures[0][0].numbers},
+    )  # fmt: skip
+    fps = np.asarray([value for _, value in figures])
+    prior = known.law.effects.get(facts.machine[0])
+    return known.law.correct(facts, np.log(facts.numbers["batch"] / fps), prior)
+
+
+def _run(case: Case) -> Prediction:
+    found = estimate(
+        case.workload, case.platform, datatype=case.datatype, unit=case.unit, batch=case.batch
+    )
+    layers = requirement(
+        case.workload, case.platform, traffic=case.traffic, operations=case.operations
+    )
+    bound = conclude(case, evaluate(case, total(case.workload, layers), [case.unit]), "expected")
+    return bound if found is None else as_prediction(bound, found)
+
+
+def as_prediction(bound: Prediction, found: Estimate) -> Prediction:
+    """Return an estimate as a prediction beside the bound it stands under."""
+    from dataclasses import replace
+
+    memory = found.shares["weights"] + found.shares["activations"]
+    held = max(
+        ((found.shares["compute"], Bound.COMPUTE), (memory, Bound.MEMORY), (found.shares["fixed"], Bound.LATENCY))
+    )[1]  # fmt: skip
+    return replace(
+        bound,
+        model="expected",
+        upper_bound=False,
+        throughput_fps=found.fps,
+        latency_s=bound.batch / found.fps if found.latency_s is None else found.latency_s,
+        bound=held,
+        interval_fps=found.interval_fps,
+        notes=(
+            *bound.notes,
+            f"expected on {bound.platform}: {found.runtime}, {found.basis} ({found.rests_on}), 80 % interval, "
+            f"model version {found.version}; pre- and post-processing excluded",
+        ),
+    )
+
+
+models.add(
+    "expected",
+    Model(
+        "expected",
+        "what published runs of like machines and networks let one expect: an estimate with an 80 % interval",
+        upper_bound=False,
+        traffic="weights",
+        operations="macs",
+        run=_run,
+    ),
+)

@@ -1,0 +1,253 @@
+"""Evidence: reading it, fitting the time law to it, leaving some of it out, and scoring."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from roofline.errors import OptionError, TableError
+from roofline.model._expected_data import from_document, shipped, to_document
+from roofline.model._quantiles import quantiles, weighted_quantile
+from roofline.model._time_law import Effect, forward
+from roofline.validate.evidence.fit import Fitting
+from roofline.validate.evidence.page import page
+from roofline.validate.evidence.published import read_published
+from roofline.validate.evidence.readers import read_evidence
+from roofline.validate.evidence.score import order, score, spearman, summary
+from roofline.validate.evidence.summaries import whole
+
+ROOT = Path(__file__).parents[2]
+FACTS = Path(os.environ.get("ROOFLINE_FACTS", ROOT / "../shared/facts"))
+PUBLISHED = FACTS / "public_fps" / "evidence.csv"
+SUMMARY = ROOT / "validate" / "evidence" / "summary.json"
+
+MACHINES, NETWORKS = 10, 24
+EFFICIENCY, FLOOR = 0.4, 2e-3
+
+
+def made_up(path: Path, *, noise: float = 0.05, deviation: float = 0.2) -> Path:
+    """Write runs that obey the law with p = 1.5: two classes, a floor, one constant deviation per machine."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for m in range(MACHINES):
+        peak, bandwidth = 10 ** rng.uniform(12, 13), 10 ** rng.uniform(10.5, 11)
+        own = rng.normal(0, deviation)
+        for n in range(NETWORKS):
+            gmacs, params, acts = 10 ** rng.uniform(-0.5, 1.5), 10 ** rng.uniform(0.5, 2), 10.0
+            compute = 2e9 * gmacs / peak / EFFICIENCY * np.exp(own)
+            memory = (1e6 * params + 2e6 * acts) / bandwidth
+            seconds = FLOOR + (compute**1.5 + memory**1.5) ** (2 / 3)
+            rows.append(
+                {
+                    "machine": f"machine {m}", "silicon": f"chip {m}", "key": f"m{m}",
+                    "machine_class": "npu" if m % 2 else "gpu_embedded", "cores": 1, "peak_op_s": peak,
+                    "bandwidth_b_s": bandwidth, "runtime": "trt", "mode": "single", "network": f"net {n}",
+                    "family": f"family {n % 6}", "datatype": "int8", "batch": 1,
+                    "fps": np.exp(rng.normal(0, noise)) / seconds, "gmacs": gmacs, "params_m": params,
+                    "activation_elements_m": acts,
+                }
+            )  # fmt: skip
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_up(tmp_path_factory.mktemp("evidence") / "runs.csv")
+
+
+def edited(table: Path, tmp_path: Path, change: dict[str, str]) -> Path:
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[4] |= change
+    path = tmp_path / "edited.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("fps", "0"),
+        ("fps", "-3"),
+        ("fps", "fast"),
+        ("peak_op_s", "nan"),
+        ("batch", ""),
+        ("gmacs", "inf"),
+    ],
+)
+def test_a_number_that_is_none_is_named_with_its_row(
+    table: Path, tmp_path: Path, column: str, value: str
+) -> None:
+    with pytest.raises(TableError, match=f"row 5: {column} is"):
+        read_published(edited(table, tmp_path, {column: value}))
+
+
+def test_a_table_without_a_column_says_which(tmp_path: Path) -> None:
+    path = tmp_path / "short.csv"
+    path.write_text("machine,fps\na,1\n")
+    with pytest.raises(TableError, match="no column machine_class"):
+        read_evidence(path)
+
+
+def test_time_by_hand() -> None:
+    # One run: C = 3 ms, W = 1 ms, A = 3 ms; compute twice as slow, a floor of 1 ms, p = 1: 1 + 6 + 4 ms.
+    found, shares = forward(
+        np.log([[2.0, 1.0, 1.0, 1e-3]]),
+        (np.array([3e-3]), np.array([1e-3]), np.array([3e-3])),
+        1.0,
+    )
+    assert np.exp(found[0]) == pytest.approx(11e-3)
+    assert shares[0] == pytest.approx(np.array([6, 1, 3, 1]) / 11)
+
+
+def test_shares_are_the_derivatives() -> None:
+    rng = np.random.default_rng(0)
+    logs, terms = rng.normal(0, 1, (5, 4)), tuple(np.exp(rng.normal(0, 1, (3, 5))))
+    at, shares = forward(logs, terms, 1.5)  # type: ignore[arg-type]
+    for part in range(4):
+        moved = logs + 1e-6 * np.eye(4)[part]
+        assert (forward(moved, terms, 1.5)[0] - at) / 1e-6 == pytest.approx(  # type: ignore[arg-type]
+            shares[:, part], abs=1e-5
+        )
+    assert shares.sum(1) == pytest.approx(1)
+
+
+def test_the_fit_finds_the_law_it_was_made_by(table: Path) -> None:
+    evidence = read_published(table)
+    law = Fitting(evidence).fit()
+    off = np.abs(law.estimate(evidence.facts).log_time - evidence.log_time)
+    assert np.median(off) < 0.06  # noise of 5 %
+    assert law.row_deviation < 0.1
+
+
+def test_figures_of_a_machine_move_its_compute_and_not_its_memory(table: Path) -> None:
+    evidence = read_published(table)
+    law = Fitting(evidence).fit()
+    facts = evidence.facts.take(np.flatnonzero(evidence.facts.machine == "m1"))
+    plain = law.estimate(facts, {})
+    heavy = np.argsort(-plain.shares[:, 0])[:3]
+    # Runs held back by compute turn out twice as slow.
+    effect = law.correct(facts.take(heavy), plain.log_time[heavy] + np.log(2))
+    assert effect.mean[0] > 0.3
+    assert effect.mean[0] > 3 * abs(effect.mean[1])
+    after = law.estimate(facts, {"m1": effect})
+    assert np.all(after.deviation < plain.deviation)
+    assert np.all(after.novelty < plain.novelty)
+
+
+def test_leaving_silicon_out_is_worse_than_what_is_known_and_its_intervals_hold(
+    tmp_path: Path,
+) -> None:
+    evidence = read_published(made_up(tmp_path / "wide.csv", deviation=0.4))
+    left = summary(score(evidence, leave="silicon"))["all"]
+    family = summary(score(evidence, leave="family"))["all"]
+    assert left["factor_machines"] > family["factor_machines"]
+    assert left["n"] == MACHINES * NETWORKS
+    assert left["coverage_machines"] == pytest.approx(0.8, abs=0.25)
+    assert left["width"] > family["width"]
+    three = summary(score(evidence, leave="silicon", figures=3))["all"]
+    assert three["n"] == MACHINES * (NETWORKS - 3)
+    assert three["factor_machines"] < left["factor_machines"]
+
+
+def test_one_silicon_cannot_be_left_out(table: Path, tmp_path: Path) -> None:
+    evidence = read_published(table)
+    one = evidence.take(np.flatnonzero(evidence.silicon == "chip 1"))
+    with pytest.raises(OptionError, match="nothing is left"):
+        score(one, leave="silicon")
+
+
+def test_the_bound_is_scored_by_its_closed_form(table: Path) -> None:
+    evidence = read_published(table)
+    scored = score(evidence, model="equation1")
+    with table.open(newline="") as file:
+        first = next(csv.DictReader(file))
+    compute = 2e9 * float(first["gmacs"]) / float(first["peak_op_s"])
+    weights = 1e6 * float(first["params_m"]) / float(first["bandwidth_b_s"])
+    assert scored.predicted[0] == pytest.approx(1 / max(compute, weights))
+    whole = summary(scored)["all"]
+    errors = np.abs(scored.predicted - evidence.fps) / evidence.fps
+    assert whole["mape"] == pytest.approx(errors.mean())
+    assert whole["within_2x"] == pytest.approx(
+        np.mean(np.abs(np.log(scored.predicted / evidence.fps)) <= np.log(2))
+    )
+
+
+def test_order_counts_pairs_of_machines_on_one_network(table: Path) -> None:
+    evidence = read_published(table)
+    share, pairs = order(evidence, evidence.fps)
+    assert share == 1
+    assert pairs > 0
+    assert order(evidence, 1 / evidence.fps)[0] == 0
+    assert spearman(evidence, evidence.fps) == pytest.approx(1)
+
+
+def test_weighted_quantile() -> None:
+    values = np.arange(10.0)
+    assert weighted_quantile(values, np.ones(10), 0.5) == 4
+    assert weighted_quantile(values, np.array([0] * 9 + [1.0]), 0.1) == 9
+
+
+def test_a_thin_class_has_the_quantiles_of_all() -> None:
+    z = np.linspace(-2, 2, 300)
+    machine = np.asarray([f"m{i % 6}" for i in range(300)], object)
+    name = np.asarray(["cpu" if i % 6 < 5 else "npu" for i in range(300)], object)
+    assert sorted(quantiles(z, machine, name)) == ["", "cpu"]
+
+
+def test_shipped_parameters_survive_being_written() -> None:
+    again = from_document(json.loads(json.dumps(to_document(shipped()))))
+    assert again.version == shipped().version
+    assert np.array_equal(again.law.coefficients, shipped().law.coefficients)
+    assert again.quantiles == shipped().quantiles
+
+
+def test_a_machine_of_the_fit_is_known_better_than_another() -> None:
+    law = shipped().law
+    assert len(law.effects) == shipped().provenance["machines"]
+    unknown = Effect(np.zeros(4), np.diag(law.machine_deviation**2))
+    known = [float(np.trace(effect.covariance)) for effect in law.effects.values()]
+    assert max(known) < float(np.trace(unknown.covariance))
+
+
+def test_the_page_is_made_from_the_summary() -> None:
+    document = json.loads(SUMMARY.read_text())
+    assert (ROOT / "docs" / "expected.md").read_text() == page(document)
+    assert document["provenance"]["sha256"] == shipped().provenance["sha256"]
+    assert document["version"] == shipped().version
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PUBLISHED.is_file(), reason="the published evidence is not here")
+def test_the_summary_is_the_score() -> None:
+    from roofline.validate.evidence.score import refit
+
+    document = json.loads(SUMMARY.read_text())
+    evidence = read_published(PUBLISHED)
+    silicon, family = refit(evidence, "silicon"), refit(evidence, "family")
+    found = whole(evidence, shipped(), silicon, family)
+    assert found["provenance"] == document["provenance"]
+    for name in ("silicon", "family"):
+        for figure in ("factor_rows", "factor_machines", "coverage_machines", "width"):
+            assert found[name]["all"][figure] == pytest.approx(
+                document[name]["all"][figure], rel=0.02
+            )
+
+
+@pytest.mark.skipif(not PUBLISHED.is_file(), reason="the published evidence is not here")
+def test_the_shipped_parameters_score_the_evidence_in_seconds() -> None:
+    scored = score(read_published(PUBLISHED))
+    assert scored.in_sample.all()
+    assert summary(scored)["in_sample"]["factor_rows"] < 1.3

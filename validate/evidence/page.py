@@ -1,0 +1,110 @@
+"""The page on how good `expected` is, from the committed summary alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+HEAD = """# How good `expected` is
+
+`expected` estimates a network's throughput on a machine from published runs of other networks on like machines. This
+page is written by `python benchmarks/fit_expected.py --evidence FILE --version N`; every figure is of runs that the
+fit had not seen. The law, and what it is told, stand in `roofline/model/_time_law.py`.
+
+Factor: exp of the median of |log(predicted / measured)|. *Over machines* is the mean of each machine's, the headline:
+five machines have most of the rows. A class with fewer than five machines or 100 rows is thin; its interval is that of
+all classes.
+"""
+
+
+def page(summary: Mapping[str, Any]) -> str:
+    """Return the page as Markdown.
+
+    Args:
+        summary: What `roofline.validate.evidence.summaries.whole` returns.
+    """
+    found = summary["provenance"]
+    lines = [
+        HEAD,
+        f"Model version {summary['version']}; evidence of {found['runs']:,} runs on {found['machines']} machines with "
+        f"{found['silicon']} kinds of silicon ({', '.join(found['sources'])}), SHA-256 `{found['sha256']}`.",
+        "",
+        "## A machine that is not in the evidence (`--leave silicon`)",
+        "",
+        *_table(summary["silicon"], "by_class"),
+        "",
+        "## A network that is not in the evidence, on a machine that is (`--leave family`)",
+        "",
+        *_table(summary["family"], "by_class"),
+        "",
+        "## Equation 1 on the same runs",
+        "",
+        *_table(summary["equation1"], "by_class"),
+        "",
+        "## Figures of the machine (`--evidence`, `roofline score --figures`)",
+        "",
+        "Machines with ten runs or more; the runs that give a figure are not judged.",
+        "",
+        *_rows(("figures", {**summary["figures"]})),
+        "",
+        "## Coverage",
+        "",
+        "Share of runs in intervals of each nominal share, mean over machines. The quantiles that judge a machine are",
+        "never fitted with it.",
+        "",
+        "| nominal | new machine | new network |",
+        "|---|---|---|",
+        *(
+            f"| {100 * float(share):g} % | {100 * value:.1f} % | "
+            f"{100 * summary['family']['all']['coverage_curve'][share]:.1f} % |"
+            for share, value in summary["silicon"]["all"]["coverage_curve"].items()
+        ),
+        "",
+        "## By runtime, new machine",
+        "",
+        *_rows(("runtime", summary["silicon"]["by_runtime"])),
+        "",
+        "## By kind of network, new machine",
+        "",
+        *_rows(("kind", summary["silicon"]["by_kind"])),
+        "",
+        "## By machine, new machine",
+        "",
+        *_rows(("machine", summary["silicon"]["by_machine"])),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _table(score: Mapping[str, Any], by: str) -> list[str]:
+    return _rows(("class", {"all": score["all"], **score[by]}))
+
+
+def _rows(table: tuple[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    name, entries = table
+    some = next(iter(entries.values()))
+    columns = ["n", "machines", "over machines", "rows", "MAPE", "±20 %", "within 2x", "bias"]
+    interval = "coverage" in some
+    columns += ["order", "Spearman"] if "order" in some else []
+    columns += ["in 80 % interval", "high/low"] if interval else []
+    lines = [f"| {' | '.join([name, *columns])} |", "|---" * (len(columns) + 1) + "|"]
+    for label, entry in entries.items():
+        cells = [
+            label, f"{entry['n']:,}", str(entry["machines"]), f"{entry['factor_machines']:.2f}",
+            f"{entry['factor_rows']:.2f}", f"{100 * entry['mape']:.0f} %", f"{100 * entry['within_20']:.0f} %",
+            f"{100 * entry['within_2x']:.0f} %", f"{entry['bias']:.2f}",
+        ]  # fmt: skip
+        if "order" in some:
+            cells += [_share(entry.get("order")), _number(entry.get("spearman"))]
+        if interval:
+            cells += [f"{100 * entry['coverage_machines']:.0f} %", f"{entry['width']:.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

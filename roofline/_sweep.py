@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from roofline.workload import Workload
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from roofline.model._time_law import Effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ def sweep(
     operations: str | None = None,
     weights_read: str = "per-batch",
     emulate: bool = False,
+    runtime: str | None = None,
+    effects: Mapping[str, Effect] | None = None,
     prepare: Callable[[Workload, str | None], Workload] | None = None,
 ) -> Sweep:
     """Predict every combination.
@@ -87,6 +91,8 @@ def sweep(
         operations: ``macs`` or ``all``; by default the model's own.
         weights_read: ``per-batch`` or ``per-item``.
         emulate: Whether the next wider unit may stand in for a missing one.
+        runtime: The runtime of an estimate from published runs; by default the fastest of the machine's class.
+        effects: What figures of single machines say of them, by key; for estimates from published runs.
         prepare: Brings a workload to a datatype (None for its own) where more than its datatype is to change.
 
     Raises:
@@ -117,7 +123,7 @@ def sweep(
             network = ready[datatype]
             choices: Choices = {
                 "datatype": datatype, "traffic": traffic, "operations": operations, "weights_read": weights_read,
-                "emulate": emulate,
+                "emulate": emulate, "runtime": runtime, "effects": effects,
             }  # fmt: skip
             try:
                 predictions += predictions_at(

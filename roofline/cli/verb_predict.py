@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -106,6 +107,21 @@ def predict(
     weights_read: WeightsReadOption = "per-batch",
     emulate: EmulateOption = False,
     overhead_ms: OverheadOption = 0.0,
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            "--runtime",
+            help="Runtime of --model expected: openvino, trt, ... Default: the class's fastest in the evidence.",
+        ),
+    ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(
+            "--evidence",
+            metavar="RUNS.csv",
+            help="Figures of the machine that correct --model expected: columns machine, network, datatype, fps.",
+        ),
+    ] = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="Show each layer (with --model layerwise).")
     ] = False,
@@ -131,6 +147,16 @@ def predict(
     asked_datatypes = split_names(datatype)
     whole = [name for name in asked_datatypes if "=" not in name]
     parts = [name for name in asked_datatypes if "=" in name]
+    if model not in {None, "expected"} and (runtime is not None or evidence is not None):
+        raise OptionError(
+            f"{model} takes no {'--runtime' if runtime is not None else '--evidence'}",
+            repair="Leave --model out, or ask for --model expected",
+        )
+    effects = None
+    if evidence is not None:
+        from roofline.validate.evidence.figures import read_effects
+
+        effects = read_effects(evidence, machines)
 
     def prepare(workload: Workload, name: str | None) -> Workload:
         asked = parts if name is None else [name, *parts]
@@ -138,7 +164,8 @@ def predict(
 
     result = sweep(
         workloads, machines, datatypes=whole or None, batches=batch, model=model, traffic=traffic,
-        operations=operations, weights_read=weights_read, emulate=emulate, prepare=prepare,
+        operations=operations, weights_read=weights_read, emulate=emulate, runtime=runtime, effects=effects,
+        prepare=prepare,
     )  # fmt: skip
     if layers and not any(prediction.layers for prediction in result.predictions):
         raise OptionError(

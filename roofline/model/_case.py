@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from roofline.precision import COMPUTE_DATATYPES, Precision, precision
 from roofline.workload import Layer, Workload
 
 if TYPE_CHECKING:
+    from roofline.model._time_law import Effect
     from roofline.spec import Platform
 
 
@@ -38,6 +39,10 @@ class Case:
     notes: tuple[str, ...] = ()
     holds_weights: bool = False
     """Whether weights that fit in the machine's memory for weights stay there; only the rest is read again."""
+    runtime: str | None = None
+    """The runtime of an estimate from published runs; None is the fastest of the machine's class."""
+    effects: Mapping[str, Effect] | None = None
+    """What figures of single machines say of them, by key."""
 
     @property
     def datatype(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 
 from roofline.arguments import check_items, check_kind, check_name
@@ -11,6 +11,7 @@ from roofline.model._case import Case, check_batch, choose_unit, main_datatype
 from roofline.model._prediction import Prediction
 from roofline.model._registry import Model, best_estimate, models
 from roofline.model._requirement import OPERATIONS, TRAFFIC, WEIGHTS_READ, known
+from roofline.model._time_law import Effect
 from roofline.precision import Precision, precision
 from roofline.spec import Platform
 from roofline.workload import Workload
@@ -30,6 +31,10 @@ class Choices(TypedDict, total=False):
     """``macs`` or ``all``."""
     weights_read: str
     """``per-batch``, or ``per-item`` for the papers' batch-1 intensity at any batch."""
+    runtime: str | None
+    """The runtime of an estimate from published runs; None is the fastest of the machine's class."""
+    effects: Mapping[str, Effect] | None
+    """What figures of single machines say of them, by key; for estimates from published runs."""
     emulate: bool
     """Whether the next wider unit may stand in for one that the machine lacks."""
 
@@ -87,7 +92,10 @@ def case_of(
         notes += (
             f"weights stay in {where}" if over <= 0 else crossed,
         )  # fmt: skip
-    return Case(workload, platform, asked, unit, batch, traffic, operations, reads, notes, holds)
+    return Case(
+        workload, platform, asked, unit, batch, traffic, operations, reads, notes, holds,
+        choices.get("runtime"), choices.get("effects"),
+    )  # fmt: skip
 
 
 def predictions_at(
@@ -171,6 +179,8 @@ def predict(
     operations: str | None = None,
     weights_read: str = "per-batch",
     emulate: bool = False,
+    runtime: str | None = None,
+    effects: Mapping[str, Effect] | None = None,
 ) -> Prediction:
     """Predict how fast a network runs on a machine.
 
@@ -187,6 +197,8 @@ def predict(
         operations: ``macs`` or ``all``; by default the model's own.
         weights_read: ``per-batch``, or ``per-item`` for the papers' batch-1 intensity at any batch.
         emulate: Whether the next wider unit may stand in for one that the machine lacks.
+        runtime: The runtime of an estimate from published runs; by default the fastest of the machine's class.
+        effects: What figures of single machines say of them, by key; for estimates from published runs.
 
     Raises:
         DatatypeError: The machine has no unit for the datatype.
@@ -206,6 +218,6 @@ def predict(
     ready = workload if datatype is None else at_precision(workload, asked)
     choices: Choices = {
         "datatype": asked, "batch": batch, "traffic": traffic, "operations": operations,
-        "weights_read": weights_read, "emulate": emulate,
+        "weights_read": weights_read, "emulate": emulate, "runtime": runtime, "effects": effects,
     }  # fmt: skip
     return run(entry, ready, platform, choices)

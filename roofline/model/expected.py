@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +12,8 @@ from roofline.errors import OptionError, did_you_mean
 from roofline.model._case import Case, choose_unit, conclude, evaluate
 from roofline.model._expected_data import Parameters, Usage, shipped
 from roofline.model._network_facts import class_of, facts_of
-from roofline.model._prediction import Bound, Prediction
-from roofline.model._registry import Model, models
+from roofline.model._prediction import Basis, Bound, Prediction, Term
+from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._requirement import requirement, total
 from roofline.model._time_law import PART_NAMES, PARTS, Effect, Facts
 
@@ -158,37 +158,43 @@ def machine_effect(
     return known.law.correct(facts, np.log(facts.numbers["batch"] / fps), prior)
 
 
-def _run(case: Case) -> Prediction:
+def _run(case: Case) -> Prediction | None:
+    if case.workload.unknown_layers:
+        return None
     found = estimate(
-        case.workload, case.platform, datatype=case.datatype, unit=case.unit, batch=case.batch
-    )
+        case.workload, case.platform, datatype=case.precision.name, unit=case.unit, batch=case.batch,
+        runtime=case.runtime, effect=(case.effects or {}).get(case.platform.key),
+    )  # fmt: skip
+    if found is None:
+        return None
     layers = requirement(
         case.workload, case.platform, traffic=case.traffic, operations=case.operations
     )
-    bound = conclude(case, evaluate(case, total(case.workload, layers), [case.unit]), "expected")
-    return bound if found is None else as_prediction(bound, found)
+    times = evaluate(case, total(case.workload, layers), [case.unit])
+    return as_prediction(conclude(case, times, "expected"), found)
 
 
 def as_prediction(bound: Prediction, found: Estimate) -> Prediction:
-    """Return an estimate as a prediction beside the bound it stands under."""
-    from dataclasses import replace
-
+    """Return an estimate as a prediction, given the bound that it stands beside."""
     memory = found.shares["weights"] + found.shares["activations"]
     held = max(
-        ((found.shares["compute"], Bound.COMPUTE), (memory, Bound.MEMORY), (found.shares["fixed"], Bound.LATENCY))
+        (found.shares["compute"], Bound.COMPUTE), (memory, Bound.MEMORY),
+        (found.shares["fixed"], Bound.LATENCY), key=lambda pair: pair[0],
     )[1]  # fmt: skip
+    ends = found.interval_latency_s
     return replace(
         bound,
-        model="expected",
         upper_bound=False,
         throughput_fps=found.fps,
-        latency_s=bound.batch / found.fps if found.latency_s is None else found.latency_s,
+        latency_s=found.latency_s,
         bound=held,
         interval_fps=found.interval_fps,
+        intervals={} if ends is None else {"latency_ms": (1e3 * ends[0], 1e3 * ends[1])},
+        basis=tuple(Term(name, Basis(found.basis), share) for name, share in found.shares.items()),
         notes=(
             *bound.notes,
-            f"expected on {bound.platform}: {found.runtime}, {found.basis} ({found.rests_on}), 80 % interval, "
-            f"model version {found.version}; pre- and post-processing excluded",
+            f"expected on {bound.platform}: {found.runtime}, {found.rests_on}, 80 % interval, model version "
+            f"{found.version}; pre- and post-processing excluded; check it with roofline score",
         ),
     )
 
@@ -198,9 +204,11 @@ models.add(
     Model(
         "expected",
         "what published runs of like machines and networks let one expect: an estimate with an 80 % interval",
-        upper_bound=False,
+        needs=frozenset({Need.PEAK, Need.EVIDENCE}),
+        gives=Gives.ESTIMATE,
         traffic="weights",
         operations="macs",
         run=_run,
+        rank=20,
     ),
 )

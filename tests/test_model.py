@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from roofline._sweep import sweep
 from roofline.cost import Cost
-from roofline.errors import DatatypeError, OptionError
+from roofline.errors import DatatypeError, NoBasisError, OptionError
 from roofline.model import (
     Bound,
     attainable,
@@ -424,13 +424,16 @@ def test_zeros_save_operations_only_where_the_machine_skips_them():
 def test_every_model_keeps_the_rules(name):
     entry = models.get(name)
     assert entry.name == name
-    prediction = predict(network(COMPUTE_LAYER, MEMORY_LAYER), MACHINE, model=name, batch=2)
+    try:
+        prediction = predict(network(COMPUTE_LAYER, MEMORY_LAYER), MACHINE, model=name, batch=2)
+    except NoBasisError:
+        # Nothing was measured or published of a machine that a test makes up.
+        assert not entry.upper_bound
+        return
     assert prediction.model == name
     assert prediction.throughput_fps * prediction.latency_s == pytest.approx(2)
-    # An estimate without a basis is the bound, and says so.
-    bound = entry.upper_bound or any(note.startswith("no basis") for note in prediction.notes)
-    assert prediction.upper_bound == bound
-    assert (prediction.interval_fps is None) == bound
+    assert prediction.upper_bound == entry.upper_bound
+    assert (prediction.interval_fps is None) == entry.upper_bound
 
 
 @pytest.mark.parametrize("model", ["equation1", "layerwise"])

@@ -30,14 +30,25 @@ def run(capsys, *arguments: str) -> tuple[int, str, str]:
 
 
 def predict(capsys, *arguments: str) -> list[dict]:
-    code, out, err = run(capsys, "predict", *arguments, "--format", "json")
+    model = () if "--model" in arguments else ("--model", "equation1")
+    code, out, err = run(capsys, "predict", *arguments, *model, "--format", "json")
     assert (code, err) == (0, "")
     return json.loads(out)["predictions"]
 
 
 def test_json_has_the_agreed_names_and_says_its_conventions(capsys):
     code, out, _ = run(
-        capsys, "predict", "cnv", "-p", "tx2:maxn", "-d", "fp16", "--format", "json"
+        capsys,
+        "predict",
+        "cnv",
+        "-p",
+        "tx2:maxn",
+        "-d",
+        "fp16",
+        "--model",
+        "equation1",
+        "--format",
+        "json",
     )
     document = json.loads(out)
     assert code == 0
@@ -184,8 +195,11 @@ def test_csv_goes_whole_into_a_file(capsys, tmp_path):
         capsys, "predict", "cnv", "-p", "tx2:maxn", "--format", "csv", "-o", str(path)
     )
     assert (code, out) == (0, "")
-    (row,) = csv.DictReader(path.read_text().splitlines())
-    assert tuple(row)[: len(NAMES)] == NAMES
+    bound, estimate = csv.DictReader(path.read_text().splitlines())
+    assert tuple(bound)[: len(NAMES)] == NAMES
+    assert (bound["model"], estimate["model"]) == ("equation1", "expected")
+    low, high = json.loads(estimate["interval_fps"])
+    assert low < float(estimate["throughput_fps"]) < high
 
 
 @pytest.mark.parametrize(
@@ -196,7 +210,18 @@ def test_csv_goes_whole_into_a_file(capsys, tmp_path):
     ],
 )  # fmt: skip
 def test_fail_if_decides_the_exit_code(condition, code, capsys):
-    asked = ("predict", "cnv", "-p", "tx2:maxn", "-d", "fp16", "--fail-if", condition)
+    asked = (
+        "predict",
+        "cnv",
+        "-p",
+        "tx2:maxn",
+        "-d",
+        "fp16",
+        "--model",
+        "equation1",
+        "--fail-if",
+        condition,
+    )
     got, out, err = run(capsys, *asked)
     assert got == code
     assert out  # the result is shown all the same
@@ -322,4 +347,4 @@ def test_a_condition_on_what_is_not_known_fails(capsys):
 def test_what_is_named_twice_is_predicted_once(capsys):
     asked = ("cnv", "cnv", "-p", "tx2:maxn", "-p", "tx2:maxn")
     _, out, _ = run(capsys, "predict", *asked, "--format", "csv")
-    assert len(out.splitlines()) == 2
+    assert len(out.splitlines()) == 3  # the header, the bound and the estimate

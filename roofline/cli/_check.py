@@ -45,6 +45,11 @@ class Condition:
         found = row[self.column]
         if found is None:
             return False
+        if isinstance(found, (list, tuple, dict)):
+            raise OptionError(
+                f"--fail-if {self.text!r}: {self.column} is no single value",
+                repair="Name a column that is, such as throughput_fps",
+            )
         ordered = self.comparison not in ("==", "!=")
         if isinstance(found, str) != isinstance(self.value, str) or (
             ordered and isinstance(found, (str, bool))

@@ -1,0 +1,181 @@
+"""A machine's profile: what microbenchmarks measured with one backend, and what it says about work not measured.
+
+Time is the speed of light of the work over the share of it that the machine reaches (its utilisation). The share is
+interpolated over the logarithm of the work's shape between the microbenchmarks of the same kind, by Gaussian process
+regression with fixed, wide priors: near a measured shape it is what was measured, far from all it is their trend, and
+its deviation says how far. A kind that was not measured borrows from kinds whose names begin alike, and says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.model.kinds import Work
+
+Floats = NDArray[np.float64]
+
+_LEVEL, _SLOPE, _BEND, _REACH, _NOISE = 1.0, 0.25, 0.35, 2.0, 0.06
+"""Prior deviations of the logarithm of a utilisation: its level, its slope an octave, its bends, over how many octaves
+bends are alike, and the noise of a measurement."""
+_BORROWED: Final[Mapping[str, float]] = {"measured": 0.0, "parent": 0.25, "class": 0.5, "any": 1.0}
+"""Deviation added for every step away from the kind itself, in the logarithm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measured shape of one kind of work."""
+
+    at: tuple[float, ...]
+    """The shape along the axes of its kind."""
+    utilisation: float
+    """Speed-of-light time over measured time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Time of some work, with its deviation."""
+
+    seconds: float
+    bound_s: float
+    """Speed-of-light time: no machine with these roofs is faster."""
+    deviation: float
+    """Of the logarithm of the seconds."""
+    basis: str
+    """``measured``, ``parent``, ``class`` or ``any``: whose samples it rests on."""
+    memory_bound: bool
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What was measured on one machine with one backend and number of threads."""
+
+    backend: str
+    version: str
+    threads: int
+    peaks: Mapping[str, float]
+    """OP/s by datatype: the roofs that utilisations refer to."""
+    bandwidth: float
+    """B/s of the memory."""
+    run_s: float
+    """Seconds a run takes beside its layers."""
+    layer_s: float
+    """Seconds the smallest layer takes."""
+    lanes: int
+    """Channels that packed kernels handle at once; 1 where no step was found."""
+    samples: Mapping[str, tuple[Sample, ...]]
+    """By kind."""
+    absorbed: frozenset[str] = frozenset()
+    """Operators that a convolution does on its way out (``Relu``, ``residual``), by name and form."""
+    after_product: frozenset[str] = frozenset()
+    """The same of matrix products."""
+    packed: frozenset[str] = frozenset()
+    """Operators that leave channels packed."""
+    patterns: frozenset[str] = frozenset()
+    """Groups of operators that run as one."""
+    streams: tuple[tuple[float, float], ...] = ()
+    """Bytes a run goes through, and the B/s at which weights then arrive: fast out of caches, slow out of memory."""
+    spread: float = 1.0
+    """Geometric factor by which deviations were found too small (above 1) or too large on networks it was judged on."""
+    processor: str = ""
+    _fits: dict[str, _Fit] = field(default_factory=dict[str, "_Fit"], init=False, repr=False, compare=False)
+
+    def bound_s(self, work: Work) -> tuple[float, bool]:
+        """Return the speed-of-light seconds of some work, and whether memory bounds it."""
+        peak = self.peaks.get(work.datatype) or self.peaks.get("fp32") or max(self.peaks.values())
+        compute = work.padded_ops(self.lanes) / peak
+        memory = (work.bytes + work.weight_bytes + work.patch_bytes / 4) / self.bandwidth
+        return max(compute, memory, 1e-12), memory > compute
+
+    def estimate(self, work: Work, working_set: int) -> Estimate:
+        """Return the time of some work.
+
+        Args:
+            work: One layer.
+            working_set: Bytes of weights that one run of the whole network reads: they decide where weights come from.
+        """
+        bound, memory_bound = self.bound_s(work)
+        name, basis = self._nearest(work)
+        if name is None:
+            return Estimate(self.layer_s * work.repeats + bound / 0.3, bound, _BORROWED["any"], "any", memory_bound)
+        share, deviation = self._fit(name).at(shape(work, working_set))
+        seconds = self.layer_s * work.repeats + bound / share + self.cold_s(work, working_set)
+        own = bound / share / seconds
+        return Estimate(seconds, bound, math.hypot(deviation, _BORROWED[basis]) * own, basis, memory_bound)
+
+    def cold_s(self, work: Work, working_set: int) -> float:
+        """Return the seconds that weights take beyond those out of the nearest cache, where they decide no kind's shape."""
+        if len(self.streams) < 2 or len(shape(work, working_set)) > len(work.at):
+            return 0.0
+        places = [math.log(size) for size, _ in self.streams]
+        paces = [1.0 / rate for _, rate in self.streams]
+        pace = float(np.interp(math.log(max(working_set, 1)), places, paces))
+        return work.weight_bytes * max(pace - min(paces), 0.0)
+
+    def _nearest(self, work: Work) -> tuple[str | None, str]:
+        """Return the name under which samples stand that are nearest in kind."""
+        if work.kind in self.samples:
+            return work.kind, "measured"
+        parts = work.kind.split(".")
+        for length in range(len(parts) - 1, 0, -1):
+            prefix = ".".join(parts[:length]) + "."
+            if any(kind.startswith(prefix) for kind in self.samples):
+                return prefix, "parent" if length > 1 or len(parts) == 2 else "class"
+        return None, "any"
+
+    def _fit(self, name: str) -> _Fit:
+        fit = self._fits.get(name)
+        if fit is None:
+            own = [
+                sample
+                for kind, samples in self.samples.items()
+                if kind == name or (name.endswith(".") and kind.startswith(name))
+                for sample in samples
+            ]
+            width = max(len(sample.at) for sample in own)
+            fit = self._fits[name] = _Fit([sample for sample in own if len(sample.at) == width])
+        return fit
+
+
+def shape(work: Work, working_set: int) -> tuple[float, ...]:
+    """Return a work's shape with the weights that compete for the caches, where weights decide its time."""
+    if work.kind.startswith(("matmul.vector", "matmul.narrow", "rnn")):
+        return (*work.at, float(max(working_set, work.weight_bytes, 1)))
+    return work.at
+
+
+class _Fit:
+    """Gaussian process regression of one kind's utilisation over the logarithm of its shape."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._places: Floats = np.log2(np.array([sample.at for sample in samples], dtype=np.float64))
+        values: Floats = np.log(np.array([sample.utilisation for sample in samples], dtype=np.float64))
+        self._middle: Floats = np.median(self._places, axis=0)
+        self._level = float(np.median(values))
+        covariance = self._covariance(self._places, self._places)
+        covariance[np.diag_indices_from(covariance)] += _NOISE**2
+        self._inverse: Floats = np.linalg.inv(covariance)
+        self._weights: Floats = self._inverse @ (values - self._level)
+
+    def at(self, place: Sequence[float]) -> tuple[float, float]:
+        """Return the utilisation at a shape and the deviation of its logarithm."""
+        where = np.log2(np.array([place], dtype=np.float64))
+        if where.shape[1] != self._places.shape[1]:
+            return math.exp(self._level), 0.5
+        # Beyond what was measured the trend goes on for two octaves, not for ever.
+        where = np.clip(where, self._places.min(axis=0) - 2.0, self._places.max(axis=0) + 2.0)
+        near = self._covariance(where, self._places)[0]
+        value = self._level + float(near @ self._weights)
+        own = float(self._covariance(where, where)[0, 0])
+        variance = own + _NOISE**2 - float(near @ self._inverse @ near)
+        return math.exp(value), math.sqrt(max(variance, _NOISE**2))
+
+    def _covariance(self, left: Floats, right: Floats) -> Floats:
+        a, b = left - self._middle, right - self._middle
+        apart: Any = ((a[:, None, :] - b[None, :, :]) ** 2).sum(axis=2)
+        return _LEVEL**2 + _SLOPE**2 * (a @ b.T) + _BEND**2 * np.exp(-apart / (2 * _REACH**2))

@@ -1,4 +1,4 @@
-"""``roofline calibrate``: measure this machine's peaks and bandwidths, and write them as a platform file."""
+"""``roofline calibrate``: measure this machine's roofs and what a backend reaches of them, as a platform file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from roofline.writing import write_whole
 
 if TYPE_CHECKING:
     from roofline.validate.calibration.calibrate import Roofs
+    from roofline.validate.calibration.profiling import Measured
 
 app = typer.Typer(add_completion=False)
 
@@ -24,27 +25,71 @@ def calibrate(
     output: Annotated[
         Path, typer.Option("--output", "-o", callback=writable, help="The platform file to write.")
     ] = Path("my-machine.yaml"),
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend",
+            help="Runs the microbenchmarks of the profile: onnxruntime, torch, tvm, ... none measures the roofs alone.",
+        ),
+    ] = "onnxruntime",
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.5, help="Time for measuring, all probes together.")
-    ] = 30.0,
+        float, typer.Option("--seconds", min=0.5, help="Time for measuring the roofs.")
+    ] = 20.0,
     threads: Annotated[
         list[int] | None,
         typer.Option(
-            "--threads", min=1, help="Threads to measure at; repeatable. Default: 1 and all."
+            "--threads",
+            min=1,
+            help="Threads to measure at; repeatable. Default: the roofs at 1 and all, the profile at all.",
         ),
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Measure the peak per datatype and the memory bandwidth of this machine (about a minute)."""
+    """Measure this machine: its peaks and bandwidths, and what a runtime reaches of them (about three minutes).
+
+    The file holds a profile, from which `predict --model calibrated` estimates what any network takes here. A
+    calibration that is interrupted goes on where it was.
+    """
     from roofline.cli._progress import progress
     from roofline.validate.calibration.calibrate import calibrate as run
     from roofline.validate.calibration.calibrate import platform_yaml
+    from roofline.validate.calibration.microbenchmarks import forget
 
     key = platform_key(output)
+    chosen = None if backend == "none" else _checked(backend)
     with progress("calibrating") as report:
         roofs = run(seconds=seconds, threads=threads or (), report=report)
-    write_whole(output, platform_yaml(roofs, key).encode())
-    emit(_written(roofs, key, output, form), None)
+    measured: list[Measured] = []
+    if chosen is not None:
+        from roofline.validate.calibration.profiling import measure_profile
+
+        for entry in roofs if threads else roofs[-1:]:
+            with progress(f"{chosen}, {entry.mode}") as report:
+                measured.append(measure_profile(chosen, entry, report=report))
+    remarks = [remark for profile in measured for remark in profile.remarks]
+    text = platform_yaml(roofs, key, [profile.entry for profile in measured], remarks)
+    write_whole(output, text.encode())
+    for profile in measured:
+        forget(profile.times)
+    emit(_written(roofs, measured, key, output, form), None)
+
+
+def _checked(backend: str) -> str:
+    """Return the name of a backend that is installed.
+
+    Raises:
+        MeasurementError: It is not known, not installed, or runs on another machine.
+    """
+    from roofline.errors import MeasurementError
+    from roofline.validate.measuring.backend import backends
+
+    entry = backends.get(backend)
+    if entry.missing():
+        raise MeasurementError(
+            f"calibrating with {backend} needs {entry.missing()}, which is not installed",
+            repair=f"Install it (pip install {entry.missing()}), or measure the roofs alone with --backend none",
+        )
+    return next(name for name in backends if backends.get(name) is entry)
 
 
 def platform_key(path: Path) -> str:
@@ -52,7 +97,9 @@ def platform_key(path: Path) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", path.stem.lower()).strip("-.") or "my-machine"
 
 
-def _written(roofs: Sequence[Roofs], key: str, output: Path, form: Format) -> str:
+def _written(
+    roofs: Sequence[Roofs], measured: Sequence[Measured], key: str, output: Path, form: Format
+) -> str:
     rows: list[dict[str, Any]] = [
         {
             "platform": f"{key}:{entry.mode}" if len(roofs) > 1 else key,
@@ -63,14 +110,33 @@ def _written(roofs: Sequence[Roofs], key: str, output: Path, form: Format) -> st
         }
         for entry in roofs
     ]
+    profiles: list[dict[str, Any]] = [
+        {
+            "backend": found.times.backend,
+            "version": found.times.version,
+            "threads": found.times.threads,
+            "kinds": len(found.profile.samples),
+            "samples": sum(len(samples) for samples in found.profile.samples.values()),
+            "failed": dict(found.times.failed),
+            "lanes": found.profile.lanes,
+            "seconds": found.times.seconds,
+        }
+        for found in measured
+    ]
     if form is Format.JSON:
-        return as_json({"file": str(output), "roofs": rows})
+        return as_json({"file": str(output), "roofs": rows, "profiles": profiles})
     if form is Format.CSV:
         return as_csv(rows)
     from roofline.validate.calibration.calibrate import warnings
 
     lower = [name for name, way in roofs[-1].how.items() if way == "library"]
     notes = [f"written to {output}: use it with -p {output}"]
+    notes += [
+        f"{row['backend']} {row['version']}, {row['threads']} threads: {row['samples']} shapes of {row['kinds']} kinds "
+        f"in {row['seconds']:.0f} s; predict with --model calibrated"
+        for row in profiles
+    ]
+    notes += [remark for found in measured for remark in found.remarks]
     if lower:
         notes.append(f"lower bounds, from library matrix products: {', '.join(lower)}")
     return as_table(rows, notes=[*notes, *warnings(roofs)])

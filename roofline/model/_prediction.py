@@ -72,6 +72,10 @@ class LayerPrediction:
     bound: Bound
     utilization: float
     """Share of the peak it attains."""
+    bound_s: float | None = None
+    """Seconds at the speed of light, where the time is an estimate."""
+    basis: Basis | None = None
+    """What an estimated time rests on."""
 
     @property
     def intensity(self) -> float:
@@ -91,7 +95,15 @@ class LayerPrediction:
             "time_ms": 1e3 * self.time_s,
             "bound": self.bound.value,
             "utilization": self.utilization,
+            **self._estimated(),
         }
+
+    def _estimated(self) -> dict[str, Any]:
+        """Return what only an estimate says."""
+        if self.bound_s is None or self.basis is None:
+            return {}
+        share = self.bound_s / self.time_s if self.time_s else None
+        return {"bound_ms": 1e3 * self.bound_s, "share_of_bound": share, "basis": self.basis.value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ verbs and the sweep find it here. ``rank`` orders the estimates: the first that 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from roofline.errors import OptionError
+from roofline.errors import NoBasisError, OptionError
 from roofline.model._case import Case
 from roofline.model._prediction import Prediction
 from roofline.registry import Registry
@@ -87,5 +88,10 @@ def best_estimate(ask: Callable[[Model], Prediction | None]) -> Prediction | Non
         ask: Returns what a model says of the case.
     """
     estimates = [model for model in map(models.get, models) if model.gives is Gives.ESTIMATE]
-    answers = map(ask, sorted(estimates, key=lambda model: model.rank))
-    return next((answer for answer in answers if answer is not None), None)
+    for model in sorted(estimates, key=lambda model: model.rank):
+        # A model that has a basis for other cases says which; here the next one is asked.
+        with suppress(NoBasisError):
+            answer = ask(model)
+            if answer is not None:
+                return answer
+    return None

@@ -1,242 +1,188 @@
-"""The model ``calibrated``: per layer, speed of light over the measured utilisation of its kind and shape.
-
-What a runtime does on the way out of a convolution or a product costs nothing beside it, as measured; what it does not
-take along costs its own time. Between kernels on packed channels and all others, values are rearranged.
-"""
+"""The model ``calibrated``: what a run takes on a machine whose microbenchmarks were measured, with an interval."""
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 
-from roofline.layer import Layer
-from roofline.model.kinds import Work, works
-from roofline.model.profile import Estimate, Profile
-from roofline.ops import Kind
-from roofline.workload import Workload
+from roofline.errors import NoBasisError
+from roofline.model._case import Case
+from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
+from roofline.model._registry import Gives, Model, Need, models
+from roofline.model.machine_profile import Profile
+from roofline.model.network_time import CalibratedTime, LayerTime, calibrated_time
+from roofline.model.profile_text import from_entry
+from roofline.spec import Platform
+from roofline.spec.schema import Profile as Entry
 
-_PACKED_FORMS = ("conv.1x1", "conv.kxk", "conv.depthwise.", "conv.grouped.", "conv.first", "conv.few")
-_READS_PLAIN = ("conv.first", "conv.few")
-_PATTERNS: Mapping[str, frozenset[str]] = {
-    "layer_norm": frozenset({"ReduceMean", "Sqrt"}),
-    "gelu": frozenset({"Erf", "Mul"}),
-    "silu": frozenset({"Sigmoid", "Mul"}),
-    "hard_swish": frozenset({"HardSigmoid", "Mul"}),
-}
-_80 = 1.2816
-"""Deviations on both sides that hold 80 % of a normal distribution."""
+_DISTRIBUTIONS = {"tvm": "apache-tvm"}
+"""Names that backends are installed under, where they differ from the backend's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class LayerTime:
-    """The time of one executed operator, or of rearranging a value."""
-
-    layer: str
-    kind: str
-    estimate: Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class CalibratedTime:
-    """The time of one run of a network, layer by layer."""
-
-    layers: tuple[LayerTime, ...]
-    run_s: float
-    deviation: float
-    """Of the logarithm of the seconds, kinds taken as independent and layers of one kind as alike."""
-
-    @property
-    def seconds(self) -> float:
-        """The whole time of one run."""
-        return self.run_s + sum(layer.estimate.seconds for layer in self.layers)
-
-    @property
-    def interval_s(self) -> tuple[float, float]:
-        """The seconds between which 80 % of networks are expected."""
-        factor = math.exp(_80 * self.deviation)
-        return self.seconds / factor, self.seconds * factor
-
-    def shares(self) -> Mapping[str, float]:
-        """Return the share of the time that rests on each basis."""
-        found: dict[str, float] = defaultdict(float)
-        for layer in self.layers:
-            found[layer.estimate.basis] += layer.estimate.seconds / self.seconds
-        return dict(found)
-
-
-def calibrated_time(workload: Workload, profile: Profile) -> CalibratedTime:
-    """Return the time of one run of a network on the machine of a profile.
+def profile_of(platform: Platform, backend: str | None = None) -> tuple[Profile, tuple[str, ...]]:
+    """Return the profile that fits a machine's operating mode, and what is to be said of it.
 
     Args:
-        workload: At the batch of the run.
-        profile: Of the backend and number of threads of the run.
+        platform: In a mode; a calibrated mode stands for a number of threads.
+        backend: Only a profile of this backend; None takes the first.
+
+    Raises:
+        NoBasisError: There is none; those that there are are named.
     """
-    working_set = sum(layer.weight_bytes for layer in workload.layers) + workload.peak_activation_bytes
-    absorbed = _absorbed(workload, profile)
-    found: list[LayerTime] = []
-    for layer in workload.layers:
-        if layer.name in absorbed:
-            kind = absorbed[layer.name]
-            if kind is None:
-                continue
-            work = works(layer)
-            if work is not None:
-                elements = max((tensor.elements or 1) for tensor in (*layer.inputs, *layer.outputs))
-                work = Work(kind, (float(elements),), work.ops, work.datatype, work.bytes, work.weight_bytes, work.repeats)
-        else:
-            work = works(layer)
-        if work is None:
-            if layer.kind is Kind.VIEW and layer.inputs:
-                found.append(LayerTime(layer.name, "view", _fixed(profile.layer_s * layer.repeats)))
-            continue
-        found.append(LayerTime(layer.name, work.kind, profile.estimate(work, working_set)))
-    found += _rearranged(workload, profile, absorbed)
-    deviation = _deviation(found, profile)
-    return CalibratedTime(tuple(found), profile.run_s, deviation)
-
-
-def _fixed(seconds: float) -> Estimate:
-    return Estimate(seconds, seconds, 0.3, "measured", memory_bound=False)
-
-
-def _deviation(layers: Sequence[LayerTime], profile: Profile) -> float:
-    total = profile.run_s + sum(layer.estimate.seconds for layer in layers)
-    by_kind: dict[str, float] = defaultdict(float)
-    for layer in layers:
-        by_kind[layer.kind] += layer.estimate.seconds * layer.estimate.deviation
-    own = math.sqrt(sum(part**2 for part in by_kind.values())) / total if total else 0.0
-    return math.hypot(own, 0.06) * profile.spread
-
-
-def form(kind: str) -> str:
-    """Return an operator's name and form as the profile's tables have it: ``Mul.channel``."""
-    parts = kind.split(".")
-    return ".".join(parts[1:]) if parts[0] == "elementwise" else parts[-1]
-
-
-def _absorbed(workload: Workload, profile: Profile) -> Mapping[str, str | None]:
-    """Return, by name, the layers that cost nothing beside another (None) or are a pattern's (its kind)."""
-    by_name = {layer.name: layer for layer in workload.layers}
-    found: dict[str, str | None] = {}
-    for group in workload.fused_layers:
-        members = [by_name[name] for name in group.members if name in by_name]
-        if len(members) < 2:
-            continue
-        anchor = by_name.get(group.name, members[0])
-        rest = [member for member in members if member is not anchor]
-        if anchor.op_type in ("MatMulInteger", "ConvInteger"):
-            if anchor.op_type == "MatMulInteger":
-                found.update((member.name, None) for member in rest if _rescales(member))
-            continue
-        is_conv, is_product = "Conv" in anchor.op_type, anchor.op_type in ("MatMul", "Gemm", "FusedMatMul")
-        names = {member.op_type for member in rest}
-        pattern = next((name for name, ops in _PATTERNS.items() if name in profile.patterns and ops <= names | (
-            set() if is_conv or is_product else {anchor.op_type})), None)  # fmt: skip
-        if pattern is not None:
-            parts = [member for member in (rest if is_conv or is_product else members)
-                     if member.op_type in _PATTERN_OPS[pattern]]  # fmt: skip
-            found.update((member.name, None) for member in parts)
-            found[parts[-1].name] = f"pattern.{pattern}"
-            rest = [member for member in rest if member not in parts]
-        if not (is_conv or is_product):
-            continue
-        free = profile.absorbed if is_conv else profile.after_product
-        _take(anchor, rest, free, found, {tensor.name for tensor in anchor.outputs})
-    return found
-
-
-def _rescales(member: Layer) -> bool:
-    """Return whether an operator beside an integer product scales its result back, or adds a stored bias."""
-    if member.op_type == "Add":
-        return bool(member.weights) and len(member.inputs) == 1
-    return member.op_type in ("Cast", "Mul")
-
-
-_PATTERN_OPS: Mapping[str, frozenset[str]] = {
-    "layer_norm": frozenset({"ReduceMean", "Sub", "Pow", "Mul", "Add", "Sqrt", "Div", "Cast"}),
-    "gelu": frozenset({"Erf", "Mul", "Add", "Div"}),
-    "silu": frozenset({"Sigmoid", "Mul"}),
-    "hard_swish": frozenset({"HardSigmoid", "Mul"}),
-}
-
-
-def _take(
-    anchor: Layer, rest: Sequence[Layer], free: frozenset[str], found: dict[str, str | None], made: set[str]
-) -> None:
-    """Let an anchor absorb, one after the other, what reads its result, until something is not absorbed."""
-    activated = False
-    for member in rest:
-        if member.name in found:
-            break
-        if member.op_type == "BatchNormalization":
-            found[member.name] = None
-            made |= {tensor.name for tensor in member.outputs}
-            continue
-        if member.kind is Kind.VIEW or not any(tensor.name in made for tensor in member.inputs):
-            continue
-        work = works(member)
-        name = "" if work is None else form(work.kind)
-        residual = name in ("Add.same", "Sum.same") and "residual" in free
-        scale = name.startswith(("Add", "Mul", "Sub", "Div")) and not activated and name in free
-        if not (residual or scale or (name in free and not activated)):
-            break
-        activated = activated or not (residual or scale)
-        found[member.name] = None
-        made |= {tensor.name for tensor in member.outputs}
-
-
-def _rearranged(
-    workload: Workload, profile: Profile, absorbed: Mapping[str, str | None]
-) -> list[LayerTime]:
-    """Return the time of packing and unpacking channels wherever kernels on packed ones meet others."""
-    if "layout.convert" not in profile.samples:
-        return []
-    packed: dict[str, bool] = {}
-    found: list[LayerTime] = []
-
-    def convert(name: str, elements: int, repeats: int) -> None:
-        work = Work("layout.convert", (float(max(elements, 1)),), 0.0, "fp32", 8 * elements * repeats, 0, repeats)
-        found.append(LayerTime(name, work.kind, profile.estimate(work, 0)))
-
-    for layer in workload.layers:
-        images = [tensor for tensor in layer.inputs if tensor.shape is not None and len(tensor.shape) == 4]
-        work = works(layer)
-        kind = work.kind if work is not None else "view"
-        inside = any(packed.get(tensor.name, False) for tensor in images)
-        if kind.startswith(_PACKED_FORMS) and "int8" not in kind:
-            for tensor in images[:1]:
-                if not packed.get(tensor.name, False) and not kind.startswith(_READS_PLAIN):
-                    convert(tensor.name, tensor.elements or 0, layer.repeats)
-                    packed[tensor.name] = True
-            outcome = True
-        elif inside and (_stays(layer, kind, profile) or absorbed.get(layer.name, "") is None):
-            outcome = all(
-                packed.get(tensor.name, False) or (tensor.elements or 0) <= 4096 for tensor in images
-            ) or absorbed.get(layer.name, "") is None
-            if not outcome:
-                for tensor in images:
-                    if packed.get(tensor.name, False):
-                        convert(tensor.name, tensor.elements or 0, layer.repeats)
-                        packed[tensor.name] = False
-        else:
-            for tensor in images:
-                if packed.get(tensor.name, False):
-                    convert(tensor.name, tensor.elements or 0, layer.repeats)
-                    packed[tensor.name] = False
-            outcome = False
-        for tensor in layer.outputs:
-            packed[tensor.name] = outcome
-    return found
-
-
-def _stays(layer: Layer, kind: str, profile: Profile) -> bool:
-    if layer.op_type in ("GlobalAveragePool", "Identity", "Dropout"):
-        return True
-    if layer.op_type == "Concat":
-        return "Concat" in profile.packed and int(layer.attributes.get("axis", 1)) in (1, -3) and all(
-            tensor.shape is not None and len(tensor.shape) == 4 and (tensor.shape[1] or 1) % profile.lanes == 0
-            for tensor in layer.inputs
+    entries = list(platform.profiles.values())
+    threads = mode_threads(platform.mode)
+    fitting = [
+        entry
+        for entry in entries
+        if (threads is None or entry.threads == threads)
+        and (backend is None or entry.backend == backend)
+    ]
+    if not fitting:
+        wanted = "" if threads is None else f" for {threads} thread{'s' * (threads > 1)}"
+        wanted += "" if backend is None else f" of {backend}"
+        has = ", ".join(entry.key for entry in entries)
+        there = f"it has {has}" if has else "it has none at all"
+        flags = "" if threads is None else f" --threads {threads}"
+        raise NoBasisError(
+            f"{platform.key} has no profile{wanted}; {there}",
+            repair=f"Measure one on that machine: roofline calibrate{flags} -o FILE.yaml",
         )
-    return layer.op_type in profile.packed or form(kind) in profile.packed
+    chosen = fitting[0]
+    return _read(chosen, platform.key), _remarks(chosen, platform)
+
+
+@lru_cache(maxsize=16)
+def _read(entry: Entry, platform: str) -> Profile:
+    return from_entry(entry, platform)
+
+
+def mode_threads(mode: str | None) -> int | None:
+    """Return the number of threads that a calibrated mode stands for; None for any other mode, and for none."""
+    head, _, tail = (mode or "").partition("-")
+    return int(head) if head.isdigit() and tail in ("thread", "threads") else None
+
+
+def _remarks(entry: Entry, platform: Platform) -> tuple[str, ...]:
+    told = [f"profile {entry.key} of {entry.date}"]
+    if entry.processor and entry.processor not in platform.name:
+        told.append(
+            f"warning: the profile was measured on {entry.processor}, and this file is of {platform.name}"
+        )
+    try:
+        installed = version(_DISTRIBUTIONS.get(entry.backend, entry.backend))
+    except PackageNotFoundError:
+        return tuple(told)
+    if installed != entry.version:
+        told.append(
+            f"warning: the profile is of {entry.backend} {entry.version}, and {installed} is installed here; "
+            "calibrate again if it is to run here"
+        )
+    return tuple(told)
+
+
+def _run(case: Case) -> Prediction | None:
+    if not case.platform.profiles:
+        return None
+    profile, remarks = profile_of(case.platform)
+    time = calibrated_time(case.workload, profile, case.batch / case.workload.batch)
+    if time is None:
+        return None
+    fast, slow = time.interval_s
+    layers = tuple(_layer(layer, profile) for layer in time.layers)
+    shares = time.shares()
+    unlike = shares.get(Basis.BORROWED, 0.0) + shares.get(Basis.ESTIMATED, 0.0)
+    return Prediction(
+        network=case.workload.name,
+        platform=case.platform.key,
+        datatype=case.datatype,
+        unit=case.unit,
+        batch=case.batch,
+        variant=case.workload.variant,
+        model="calibrated",
+        upper_bound=False,
+        throughput_fps=case.batch / time.seconds,
+        latency_s=time.seconds,
+        bound=_main_bound(time),
+        ops=sum(layer.ops for layer in layers),
+        bytes=sum(layer.bytes for layer in layers),
+        peak=case.platform.peak(case.unit),
+        bandwidth=case.platform.bandwidth,
+        traffic=case.traffic,
+        operations=case.operations,
+        weights_read=case.weights_read,
+        required_bytes=case.required_bytes,
+        fits=case.fits,
+        tdp=case.platform.tdp,
+        interval_fps=(case.batch / slow, case.batch / fast),
+        intervals={"latency_ms": (1e3 * fast, 1e3 * slow)},
+        basis=_terms(time),
+        layers=layers,
+        notes=(
+            *case.notes,
+            *remarks,
+            f"{unlike:.0%} of the time is borrowed from other kinds of operations",
+        ),
+    )
+
+
+def _terms(time: CalibratedTime) -> tuple[Term, ...]:
+    """Return what the time rests on: by what takes it, and where the figure comes from."""
+    parts: dict[tuple[str, Basis], float] = defaultdict(float)
+    parts["fixed", Basis.MEASURED] = time.run_s
+    for layer in time.layers:
+        estimate = layer.estimate
+        parts["fixed", Basis.MEASURED] += estimate.fixed_s
+        what = "memory" if estimate.memory_bound else "compute"
+        parts[what, estimate.basis] += estimate.seconds - estimate.fixed_s
+    return tuple(
+        Term(term, basis, seconds / time.seconds)
+        for (term, basis), seconds in sorted(parts.items(), key=lambda part: -part[1])
+        if seconds > 0
+    )
+
+
+def _main_bound(time: CalibratedTime) -> Bound:
+    parts: dict[Bound, float] = defaultdict(float)
+    parts[Bound.LATENCY] = time.run_s
+    for layer in time.layers:
+        parts[_bound(layer)] += layer.estimate.seconds
+    return max(parts, key=lambda name: parts[name])
+
+
+def _bound(layer: LayerTime) -> Bound:
+    estimate = layer.estimate
+    if estimate.fixed_s > estimate.seconds / 2:
+        return Bound.LATENCY
+    return Bound.MEMORY if estimate.memory_bound else Bound.COMPUTE
+
+
+def _layer(layer: LayerTime, profile: Profile) -> LayerPrediction:
+    estimate = layer.estimate
+    peak = profile.peaks.get(layer.datatype) or max(profile.peaks.values())
+    return LayerPrediction(
+        name=layer.layer,
+        op_type=layer.kind,
+        datatype=layer.datatype,
+        ops=layer.ops,
+        bytes=layer.bytes,
+        time_s=estimate.seconds,
+        bound=_bound(layer),
+        utilization=layer.ops / estimate.seconds / peak if estimate.seconds else 0.0,
+        bound_s=estimate.bound_s,
+        basis=estimate.basis,
+    )
+
+
+models.add(
+    "calibrated",
+    Model(
+        "calibrated",
+        "per layer, speed of light over the utilisation that microbenchmarks of this machine reached; an estimate",
+        needs=frozenset({Need.PROFILE}),
+        gives=Gives.ESTIMATE,
+        traffic="fused",
+        operations="all",
+        run=_run,
+    ),
+)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -49,6 +49,27 @@ class Work:
             full *= math.ceil(count / lanes) * lanes / count
         return self.ops * full
 
+    def times(self, factor: float) -> Work:
+        """Return the work at so many times the batch; weights stay as they are."""
+        if factor == 1:
+            return self
+        head = self.kind.partition(".")[0]
+        grown = _BATCH_AXIS.get(head, 0)
+        if self.kind.startswith("matmul.batched"):
+            grown = 3
+        at = tuple(size * factor if axis == grown else size for axis, size in enumerate(self.at))
+        kind = self.kind
+        if head == "matmul" and grown == 0:
+            _, _, bits = kind.split(".")
+            kind = f"matmul.{_rows_form(at[0])}.{bits}"
+        return replace(
+            self, kind=kind, at=at, ops=self.ops * factor, bytes=round(self.bytes * factor),
+            patch_bytes=round(self.patch_bytes * factor),
+        )  # fmt: skip
+
+
+_BATCH_AXIS = {"conv": 4, "conv_transpose": 4, "rnn": 3, "attention": 2, "pool": 1}
+"""The axis that grows with the batch, by the first part of a kind's name; the first axis of all others."""
 
 AXES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -107,7 +128,12 @@ def _patches(kind: str, at: tuple[float, ...]) -> int:
     return int(at[0] * at[2] * at[3] * at[4])
 
 
-_UNROLLED = ("conv.one_dimensional", "conv.unrolled", "conv.grouped_unaligned", "conv.depthwise_unaligned")
+_UNROLLED = (
+    "conv.one_dimensional",
+    "conv.unrolled",
+    "conv.grouped_unaligned",
+    "conv.depthwise_unaligned",
+)
 
 
 def _peak(kind: str, layer: Layer) -> str:
@@ -147,7 +173,8 @@ def _bits(layer: Layer) -> str:
         return "int8_dynamic"
     if layer.op_type in _INTEGER:
         return "int8_static"
-    return layer.datatype or "fp32"
+    # A network that is asked for at int8 runs as one that was quantized before.
+    return "int8_static" if layer.datatype == "int8" else layer.datatype or "fp32"
 
 
 def _convolution(layer: Layer) -> _Shape | None:
@@ -167,8 +194,10 @@ def _convolution(layer: Layer) -> _Shape | None:
         at = (weight[0] / groups, weight[1], positions, taps, items)
         return f"conv_transpose.{_bits(layer)}", at, ()
     at = (inner, weight[0] / groups, math.prod(out[2:]), taps, out[0])
-    return f"conv.{_convolution_form(layer, weight, out, groups)}.{_bits(layer)}", at, _packed(
-        weight, groups, len(out)
+    return (
+        f"conv.{_convolution_form(layer, weight, out, groups)}.{_bits(layer)}",
+        at,
+        _packed(weight, groups, len(out)),
     )
 
 
@@ -221,9 +250,13 @@ def _product(layer: Layer) -> _Shape | None:
     copies = total / (rows * columns) if rows * columns else 1
     if layer.op_type == "Gemm" and weight is None and len(layer.inputs) > 1:
         copies = 1
-    form = "batched" if weight is None else "vector" if rows == 1 else "narrow" if rows < 16 else "wide"
+    form = "batched" if weight is None else _rows_form(rows)
     bits = "int4_weights" if layer.op_type == "MatMulNBits" else _bits(layer)
     return f"matmul.{form}.{bits}", (rows, inner, columns, copies), ()
+
+
+def _rows_form(rows: float) -> str:
+    return "vector" if rows == 1 else "narrow" if rows < 16 else "wide"
 
 
 def _recurrent(layer: Layer) -> _Shape | None:
@@ -248,19 +281,24 @@ def _attention(layer: Layer) -> _Shape | None:
 
 
 _UNARY_NAMES = frozenset(
-    "Relu Clip Sigmoid Tanh Exp Log Sqrt Erf Gelu FastGelu QuickGelu BiasGelu HardSigmoid HardSwish LeakyRelu Elu Selu"
-    " Softplus Softsign Mish Pow Abs Neg Floor Ceil Round Sign Reciprocal Cast Not Sin Cos Swish Celu"
-    " ThresholdedRelu IsNaN IsInf Atan Tan Asin Acos Sinh Cosh".split()
-)
+    {
+        "Relu", "Clip", "Sigmoid", "Tanh", "Exp", "Log", "Sqrt", "Erf", "Gelu", "FastGelu", "QuickGelu", "BiasGelu",
+        "HardSigmoid", "HardSwish", "LeakyRelu", "Elu", "Selu", "Softplus", "Softsign", "Mish", "Abs", "Neg",
+        "Floor", "Ceil", "Round", "Sign", "Reciprocal", "Cast", "Not", "Sin", "Cos", "Swish", "Celu",
+        "ThresholdedRelu", "IsNaN", "IsInf", "Atan", "Tan", "Asin", "Acos", "Sinh", "Cosh",
+    }
+)  # fmt: skip
 _BINARY_NAMES = frozenset(
-    "Add Sub Mul Div Max Min Where Equal Greater GreaterOrEqual Less LessOrEqual And Or Xor Mod Sum Mean PRelu"
-    .split()
-)
+    {
+        "Add", "Sub", "Mul", "Div", "Max", "Min", "Where", "Equal", "Greater", "GreaterOrEqual", "Less",
+        "LessOrEqual", "And", "Or", "Xor", "Mod", "Sum", "Mean", "PRelu", "Pow",
+    }
+)  # fmt: skip
 
 
 def _elementwise(layer: Layer) -> _Shape | None:
     count = _elements(layer)
-    if layer.op_type in _UNARY_NAMES and layer.op_type != "Pow":
+    if layer.op_type in _UNARY_NAMES:
         return f"elementwise.{layer.op_type}", (count,), ()
     operands = [tensor.elements or 1 for tensor in (*layer.inputs, *layer.weights)]
     large = sum(1 for operand in operands if operand >= count)

@@ -262,11 +262,21 @@ class Clocks(Figures):
         return {"base": self.base, "boost": self.boost, "wide_vectors": self.wide_vectors}[name]
 
 
+SampleText = Annotated[
+    str,
+    Field(
+        max_length=200,
+        pattern=r"^[0-9.e+]+(x[0-9.e+]+)* = [0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?( ±[0-9.]+%)?$",
+    ),
+]
+"""A shape along the axes of its kind, the utilisation measured there, and how far two measurements lay apart."""
+
+
 class Profile(Strict):
     """What microbenchmarks measured on the machine with one backend, version, number of threads and datatype.
 
-    The shape is reserved here and kept to the least: who measured with what, and named figures. The type that models
-    compute with belongs to `roofline.model`, a layer above this one, which reads the figures it knows by name.
+    Who measured with what, named figures, and one line of text for each measured shape. The type that models compute
+    with belongs to `roofline.model`, a layer above this one, which reads the figures and lines that it knows.
     """
 
     backend: str = Field(min_length=1)
@@ -285,6 +295,17 @@ class Profile(Strict):
     """Operating system, clocks, governor: whatever else would change the numbers."""
     figures: Table[Quantity] = Field(default_factory=FrozenDict)
     """Measured figures by name, in any unit of the table: rates, bandwidths, times, efficiencies."""
+    processor: str | None = None
+    """The processor it was measured on, as the operating system names it."""
+    protocol: str | None = None
+    """How times were taken."""
+    lanes: int = Field(default=1, ge=1, le=1024)
+    """Channels that packed kernels handle at once, found from the steps of measured times; 1 where there are none."""
+    traits: Table[tuple[str, ...]] = Field(default_factory=FrozenDict)
+    """What the backend does with operators beside others, by trait: ``absorbed``, ``after_product``, ``packed``,
+    ``patterns``."""
+    samples: Table[tuple[SampleText, ...]] = Field(default_factory=FrozenDict)
+    """By kind of work, measured shapes and the share of the speed of light there: ``64x64x3136x9x1 = 0.75 ±3%``."""
     spread: float | None = Field(default=None, ge=1, le=1000, allow_inf_nan=False)
     """Geometric spread of predictions made with this profile on networks it was not fitted to."""
 

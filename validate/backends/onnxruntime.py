@@ -87,7 +87,7 @@ class OnnxRuntimeBackend:
     """Runs a model as it is on ONNX Runtime's CPU provider, with all its graph rewrites."""
 
     title = "ONNX Runtime"
-    capabilities = Capabilities()
+    capabilities = Capabilities(loads_models=True)
 
     def missing(self) -> str:
         """Return ``onnxruntime`` when it is not installed."""

@@ -131,12 +131,19 @@ def warnings(roofs: Sequence[Roofs]) -> list[str]:
     ]
 
 
-def platform_document(roofs: Sequence[Roofs], key: str) -> dict[str, Any]:
+def platform_document(
+    roofs: Sequence[Roofs],
+    key: str,
+    profiles: Sequence[Mapping[str, Any]] = (),
+    remarks: Sequence[str] = (),
+) -> dict[str, Any]:
     """Return a platform file's content: the roofs of every number of threads as operating modes.
 
     Args:
         roofs: What was measured.
         key: The platform's key.
+        profiles: Entries of what microbenchmarks measured with a backend; their figures name `SOURCE`.
+        remarks: What is doubtful about them, one line each.
 
     Returns:
         A document that `roofline.spec` reads; dump it as YAML.
@@ -154,7 +161,7 @@ def platform_document(roofs: Sequence[Roofs], key: str) -> dict[str, Any]:
         "description": f"This machine as measured by roofline calibrate; {cores} cores available.",
         "peaks": _peaks(last),
         "memories": _memories(last),
-        "notes": ["The year is that of the calibration.", *warnings(roofs)],
+        "notes": ["The year is that of the calibration.", *warnings(roofs), *remarks],
         "sources": {
             SOURCE: {
                 "title": f"roofline {package_version('roofline')} calibrate on {cpu_name()}",
@@ -174,10 +181,22 @@ def platform_document(roofs: Sequence[Roofs], key: str) -> dict[str, Any]:
             for entry in roofs
         }
         document["default_mode"] = last.mode
+    if profiles:
+        document["profiles"] = {
+            "/".join(
+                str(entry[part]) for part in ("backend", "version", "threads", "datatype")
+            ): entry
+            for entry in profiles
+        }
     return document
 
 
-def platform_yaml(roofs: Sequence[Roofs], key: str) -> str:
+def platform_yaml(
+    roofs: Sequence[Roofs],
+    key: str,
+    profiles: Sequence[Mapping[str, Any]] = (),
+    remarks: Sequence[str] = (),
+) -> str:
     """Return the platform file as YAML text, checked against the schema.
 
     Raises:
@@ -187,7 +206,7 @@ def platform_yaml(roofs: Sequence[Roofs], key: str) -> str:
 
     from roofline.spec import from_mapping
 
-    document = platform_document(roofs, key)
+    document = platform_document(roofs, key, profiles, remarks)
     from_mapping(document, key)
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=99)
 

@@ -17,6 +17,8 @@ from roofline.node import Array
 
 _OPSET = 17
 _IR_VERSION = 8
+_PERIOD = 65_521
+"""Random values before they repeat: drawing all of them would take longer than timing a probe."""
 
 
 class Graph:
@@ -32,7 +34,9 @@ class Graph:
         self._stored: list[Any] = []
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
-        self._random = np.random.default_rng(0)
+        random = np.random.default_rng(0)
+        self._normal = random.standard_normal(_PERIOD).astype(np.float32)
+        self._whole = random.integers(0, 100, _PERIOD)
 
     def input(self, *shape: int) -> str:
         """Declare a float input and return its name."""
@@ -42,13 +46,12 @@ class Graph:
         return name
 
     def weight(self, *shape: int, dtype: str = "float32", scale: float = 0.05) -> str:
-        """Store random values of a shape and return their name."""
+        """Store random values of a shape, which repeat after a while, and return their name."""
         if dtype.startswith("float"):
-            values = (self._random.standard_normal(shape) * scale).astype(dtype)
-        else:
-            low = 0 if dtype.startswith("u") else -100
-            values = self._random.integers(low, 100, shape).astype(dtype)
-        return self.store(values)
+            return self.store(np.resize(self._normal * np.float32(scale), shape).astype(dtype))
+        # Signed values lie around zero.
+        low = 0 if dtype.startswith("u") else 50
+        return self.store(np.resize((self._whole - low).astype(dtype), shape))
 
     def store(self, values: Array) -> str:
         """Store values and return their name."""
@@ -63,7 +66,9 @@ class Graph:
         name = f"node_{len(self._nodes)}"
         names = [f"{name}_{number}" for number in range(results)]
         self._nodes.append(
-            self._helper.make_node(op_type, operands, names, name=name, domain=domain, **attributes)
+            self._helper.make_node(
+                op_type, operands, names, name=name, domain=domain, **attributes
+            )
         )
         return names[0]
 
@@ -137,7 +142,14 @@ def pooled(graph: Graph, value: str) -> str:
 
 
 def convolution(
-    inner: int, outer: int, kernel: int, *, groups: int = 1, stride: int = 1, flat: bool = False, width: int = 0
+    inner: int,
+    outer: int,
+    kernel: int,
+    *,
+    groups: int = 1,
+    stride: int = 1,
+    flat: bool = False,
+    width: int = 0,
 ) -> Step:
     """Return a step that convolves, "same" padding; ``width`` is of a kernel that is no square."""
     sizes = (kernel,) if flat else (kernel, width or kernel)
@@ -176,7 +188,6 @@ def constant(*shape: int, value: float = 1.001) -> Callable[[Graph, str], str]:
     return lambda graph, _: graph.store(np.full(shape, value, np.float32))
 
 
-
 def clip(graph: Graph, value: str) -> str:
     """Clip to 0 ... 6."""
     low, high = (graph.store(np.array(bound, np.float32)) for bound in (0.0, 6.0))
@@ -194,7 +205,11 @@ def convolutions() -> list[Probe]:
         step = convolution(c1, c2, kernel)
         if c1 != c2:
             step = both(step, convolution(c2, c1, kernel))
-        add(f"conv {c1}-{c2} {kernel}x{kernel} at {size}", chain((1, c1, size, size), step, pooled), copies)
+        add(
+            f"conv {c1}-{c2} {kernel}x{kernel} at {size}",
+            chain((1, c1, size, size), step, pooled),
+            copies,
+        )
 
     for c1, c2, size, copies in (
         (16, 16, 112, 6), (32, 32, 56, 6), (64, 64, 56, 3), (128, 128, 28, 3), (256, 256, 14, 4), (512, 512, 7, 4),
@@ -208,14 +223,23 @@ def convolutions() -> list[Probe]:
         (512, 512, 1, 12), (128, 32, 1, 20),
     ):  # fmt: skip
         pair(c1, c2, size, 1, copies)
-    for c1, c2, size, kernel, copies in ((64, 64, 28, 5, 3), (16, 16, 40, 7, 5), (128, 128, 14, 5, 3)):
+    for c1, c2, size, kernel, copies in (
+        (64, 64, 28, 5, 3),
+        (16, 16, 40, 7, 5),
+        (128, 128, 14, 5, 3),
+    ):
         pair(c1, c2, size, kernel, copies)
     for inner, outer, size, kernel, stride, copies in (
-        (3, 64, 224, 7, 2, 3), (3, 32, 112, 3, 2, 8), (3, 16, 224, 3, 1, 4), (1, 32, 64, 3, 1, 10), (3, 64, 64, 3, 1, 6),
+        (3, 64, 224, 7, 2, 3), (3, 32, 112, 3, 2, 8), (3, 16, 224, 3, 1, 4), (1, 32, 64, 3, 1, 10),
+        (3, 64, 64, 3, 1, 6),
         (1, 64, 128, 5, 1, 5),
     ):  # fmt: skip
         step = both(convolution(inner, outer, kernel, stride=stride), pooled)
-        add(f"first {inner}-{outer} {kernel}x{kernel}/{stride} at {size}", branches((1, inner, size, size), step), copies)
+        add(
+            f"first {inner}-{outer} {kernel}x{kernel}/{stride} at {size}",
+            branches((1, inner, size, size), step),
+            copies,
+        )
     for inner, outer, size, copies in ((64, 128, 56, 5), (256, 512, 28, 4)):
         step = both(convolution(inner, outer, 1, stride=2), pooled)
         add(f"1x1/2 {inner}-{outer} at {size}", branches((1, inner, size, size), step), copies)
@@ -224,44 +248,149 @@ def convolutions() -> list[Probe]:
         (240, 14, 5, 10), (64, 28, 7, 6), (128, 14, 9, 5), (32, 40, 11, 4),
     ):  # fmt: skip
         step = convolution(channels, channels, kernel, groups=channels)
-        add(f"depthwise {channels} {kernel}x{kernel} at {size}", chain((1, channels, size, size), step, pooled), copies)
-    for channels, size, kernel, copies in ((30, 56, 3, 5), (122, 28, 3, 5), (58, 14, 5, 6), (30, 14, 3, 10), (18, 80, 5, 3)):
-        step = convolution(channels, channels, kernel, groups=channels)
-        add(f"depthwise {channels} {kernel}x{kernel} at {size}", chain((1, channels, size, size), step, pooled), copies)
-    for channels, groups, size, copies in ((128, 4, 28, 4), (256, 16, 14, 6), (512, 32, 14, 4), (272, 8, 14, 6), (64, 8, 28, 5), (128, 32, 28, 4), (96, 3, 20, 4), (240, 15, 14, 4)):
-        step = convolution(channels, channels, 3, groups=groups)
-        add(f"grouped {channels}/{groups} at {size}", chain((1, channels, size, size), step, pooled), copies)
-    for c1, size, kernel, copies in ((10, 56, 3, 5), (30, 28, 3, 5), (50, 28, 1, 8), (130, 14, 3, 4), (18, 112, 1, 5), (50, 7, 3, 8), (22, 56, 5, 3)):
-        add(f"unrolled {c1} {kernel}x{kernel} at {size}", chain((1, c1, size, size), convolution(c1, c1, kernel), pooled), copies)
+        add(
+            f"depthwise {channels} {kernel}x{kernel} at {size}",
+            chain((1, channels, size, size), step, pooled),
+            copies,
+        )
     for channels, size, kernel, copies in (
-        (64, 256, 3, 8), (128, 64, 3, 8), (128, 4, 3, 12), (256, 512, 1, 4), (32, 4096, 5, 4), (258, 16, 3, 5), (64, 1024, 7, 4),
-        (256, 32, 3, 5), (64, 16, 3, 12), (32, 32, 5, 12), (512, 128, 1, 3), (128, 256, 9, 3), (64, 7500, 3, 2), (16, 2048, 15, 3),
+        (30, 56, 3, 5),
+        (122, 28, 3, 5),
+        (58, 14, 5, 6),
+        (30, 14, 3, 10),
+        (18, 80, 5, 3),
+    ):
+        step = convolution(channels, channels, kernel, groups=channels)
+        add(
+            f"depthwise {channels} {kernel}x{kernel} at {size}",
+            chain((1, channels, size, size), step, pooled),
+            copies,
+        )
+    for channels, groups, size, copies in (
+        (128, 4, 28, 4),
+        (256, 16, 14, 6),
+        (512, 32, 14, 4),
+        (272, 8, 14, 6),
+        (64, 8, 28, 5),
+        (128, 32, 28, 4),
+        (96, 3, 20, 4),
+        (240, 15, 14, 4),
+    ):
+        step = convolution(channels, channels, 3, groups=groups)
+        add(
+            f"grouped {channels}/{groups} at {size}",
+            chain((1, channels, size, size), step, pooled),
+            copies,
+        )
+    for c1, size, kernel, copies in (
+        (10, 56, 3, 5),
+        (30, 28, 3, 5),
+        (50, 28, 1, 8),
+        (130, 14, 3, 4),
+        (18, 112, 1, 5),
+        (50, 7, 3, 8),
+        (22, 56, 5, 3),
+    ):
+        add(
+            f"unrolled {c1} {kernel}x{kernel} at {size}",
+            chain((1, c1, size, size), convolution(c1, c1, kernel), pooled),
+            copies,
+        )
+    for channels, size, kernel, copies in (
+        (64, 256, 3, 8), (128, 64, 3, 8), (128, 4, 3, 12), (256, 512, 1, 4), (32, 4096, 5, 4),
+        (258, 16, 3, 5), (64, 1024, 7, 4),
+        (256, 32, 3, 5), (64, 16, 3, 12), (32, 32, 5, 12), (512, 128, 1, 3), (128, 256, 9, 3),
+        (64, 7500, 3, 2), (16, 2048, 15, 3),
     ):  # fmt: skip
         step = convolution(channels, channels, kernel, flat=True)
         add(f"1-D {channels} {kernel} at {size}", chain((1, channels, size), step), copies)
-    for channels, size, kernel, items, copies in ((128, 4, 3, 16, 3), (64, 64, 3, 8, 2), (128, 1, 3, 1, 12)):
+    for channels, size, kernel, items, copies in (
+        (128, 4, 3, 16, 3),
+        (64, 64, 3, 8, 2),
+        (128, 1, 3, 1, 12),
+    ):
         step = convolution(channels, channels, kernel, flat=True)
-        add(f"1-D {channels} {kernel} at {size}, {items} items", chain((items, channels, size), step), copies)
-    for inner, outer, size, kernel, stride, copies in ((1, 258, 640, 256, 64, 4), (1, 64, 4096, 9, 2, 4), (129, 128, 8, 3, 1, 6), (40, 96, 400, 5, 2, 3)):
+        add(
+            f"1-D {channels} {kernel} at {size}, {items} items",
+            chain((items, channels, size), step),
+            copies,
+        )
+    for inner, outer, size, kernel, stride, copies in (
+        (1, 258, 640, 256, 64, 4),
+        (1, 64, 4096, 9, 2, 4),
+        (129, 128, 8, 3, 1, 6),
+        (40, 96, 400, 5, 2, 3),
+    ):
         step = convolution(inner, outer, kernel, stride=stride, flat=True)
-        add(f"1-D {inner}-{outer} {kernel}/{stride} at {size}", branches((1, inner, size), step), copies)
-    for channels, groups, size, copies in ((272, 4, 28, 5), (136, 4, 28, 6), (544, 4, 14, 6), (64, 4, 28, 8), (1088, 4, 7, 4), (240, 3, 28, 4)):
+        add(
+            f"1-D {inner}-{outer} {kernel}/{stride} at {size}",
+            branches((1, inner, size), step),
+            copies,
+        )
+    for channels, groups, size, copies in (
+        (272, 4, 28, 5),
+        (136, 4, 28, 6),
+        (544, 4, 14, 6),
+        (64, 4, 28, 8),
+        (1088, 4, 7, 4),
+        (240, 3, 28, 4),
+    ):
         step = convolution(channels, channels, 1, groups=groups)
-        add(f"grouped {channels}/{groups} 1x1 at {size}", chain((1, channels, size, size), step, pooled), copies)
-    for c1, size, kernel, copies in ((8, 112, 3, 5), (8, 64, 7, 4), (12, 56, 3, 6), (8, 56, 1, 10)):
-        add(f"few {c1} {kernel}x{kernel} at {size}", chain((1, c1, size, size), convolution(c1, c1, kernel), pooled), copies)
-    for c1, size, kernel, width, copies in ((8, 64, 3, 39, 3), (8, 128, 3, 25, 2), (32, 40, 3, 15, 2), (64, 14, 9, 9, 2), (16, 64, 1, 9, 4)):
+        add(
+            f"grouped {channels}/{groups} 1x1 at {size}",
+            chain((1, channels, size, size), step, pooled),
+            copies,
+        )
+    for c1, size, kernel, copies in (
+        (8, 112, 3, 5),
+        (8, 64, 7, 4),
+        (12, 56, 3, 6),
+        (8, 56, 1, 10),
+    ):
+        add(
+            f"few {c1} {kernel}x{kernel} at {size}",
+            chain((1, c1, size, size), convolution(c1, c1, kernel), pooled),
+            copies,
+        )
+    for c1, size, kernel, width, copies in (
+        (8, 64, 3, 39, 3),
+        (8, 128, 3, 25, 2),
+        (32, 40, 3, 15, 2),
+        (64, 14, 9, 9, 2),
+        (16, 64, 1, 9, 4),
+    ):
         step = convolution(c1, c1, kernel, width=width)
-        add(f"conv {c1} {kernel}x{width} at {size}", chain((1, c1, size, size), step, pooled), copies)
+        add(
+            f"conv {c1} {kernel}x{width} at {size}",
+            chain((1, c1, size, size), step, pooled),
+            copies,
+        )
     for c1, size, kernel, items, copies in ((64, 28, 3, 8, 2), (256, 14, 1, 8, 3)):
-        add(f"conv {c1} {kernel}x{kernel} at {size}, {items} items", chain((items, c1, size, size), convolution(c1, c1, kernel), pooled), copies)
+        add(
+            f"conv {c1} {kernel}x{kernel} at {size}, {items} items",
+            chain((items, c1, size, size), convolution(c1, c1, kernel), pooled),
+            copies,
+        )
     for channels, size, kernel, copies in ((64, 512, 7, 5), (256, 64, 3, 8)):
         step = convolution(channels, channels, kernel, flat=True, groups=channels)
-        add(f"1-D depthwise {channels} {kernel} at {size}", chain((1, channels, size), step), copies)
-    for inner, outer, size, kernel, copies in ((64, 32, 28, 2, 4), (32, 16, 56, 4, 3), (128, 64, 14, 3, 3), (24, 1, 80, 2, 5), (16, 16, 20, 3, 6), (256, 128, 14, 2, 2), (24, 24, 160, 2, 2)):
+        add(
+            f"1-D depthwise {channels} {kernel} at {size}",
+            chain((1, channels, size), step),
+            copies,
+        )
+    for inner, outer, size, kernel, copies in (
+        (64, 32, 28, 2, 4),
+        (32, 16, 56, 4, 3),
+        (128, 64, 14, 3, 3),
+        (24, 1, 80, 2, 5),
+        (16, 16, 20, 3, 6),
+        (256, 128, 14, 2, 2),
+        (24, 24, 160, 2, 2),
+    ):
         step = _transposed(inner, outer, kernel)
         found.append(
-            Probe(f"transposed {inner}-{outer} {kernel}x{kernel} at {size}", branches((1, inner, size, size), step), copies,
+            Probe(f"transposed {inner}-{outer} {kernel}x{kernel} at {size}", branches((1, inner,
+                size, size), step), copies,
                   "ConvTranspose")
         )  # fmt: skip
     return found
@@ -270,7 +399,9 @@ def convolutions() -> list[Probe]:
 def _transposed(inner: int, outer: int, kernel: int) -> Step:
     def step(graph: Graph, value: str) -> str:
         weight = graph.weight(inner, outer, kernel, kernel)
-        return graph.call("ConvTranspose", value, weight, strides=[2, 2], kernel_shape=[kernel, kernel])
+        return graph.call(
+            "ConvTranspose", value, weight, strides=[2, 2], kernel_shape=[kernel, kernel]
+        )
 
     return step
 
@@ -280,7 +411,9 @@ def lanes() -> list[Probe]:
     made: list[Probe] = []
     for outer in (32, 36, 40, 44, 48, 52, 56, 60, 64):
         step = both(convolution(32, outer, 3), convolution(outer, 32, 3))
-        made.append(Probe(f"lanes {outer}", chain((1, 32, 28, 28), step, pooled), 4, "Conv", "lanes"))
+        made.append(
+            Probe(f"lanes {outer}", chain((1, 32, 28, 28), step, pooled), 4, "Conv", "lanes")
+        )
     return made
 
 
@@ -288,18 +421,36 @@ def products() -> list[Probe]:
     """Return the probes of matrix products in floating point, with and without stored weights."""
     found: list[Probe] = []
     for rows, inner, columns, copies in (
-        (1, 256, 256, 20), (1, 512, 512, 8), (1, 1024, 1024, 6), (1, 2048, 2048, 4), (1, 4096, 4096, 3), (1, 64, 64, 30),
+        (1, 256, 256, 20), (1, 512, 512, 8), (1, 1024, 1024, 6), (1, 2048, 2048, 4), (1, 4096, 4096, 3),
+        (1, 64, 64, 30),
         (4, 256, 256, 12), (4, 1024, 1024, 4), (8, 512, 512, 6), (12, 256, 1024, 4), (4, 2048, 2048, 3),
-        (16, 256, 256, 10), (32, 512, 512, 5), (64, 128, 128, 12), (128, 768, 768, 2), (128, 384, 1536, 2), (64, 256, 1024, 3),
-        (256, 64, 64, 10), (400, 96, 384, 3), (1024, 128, 128, 4), (16, 1024, 4096, 2), (197, 192, 768, 3), (40, 120, 120, 10),
+        (16, 256, 256, 10), (32, 512, 512, 5), (64, 128, 128, 12), (128, 768, 768, 2), (128, 384, 1536, 2),
+        (64, 256, 1024, 3),
+        (256, 64, 64, 10), (400, 96, 384, 3), (1024, 128, 128, 4), (16, 1024, 4096, 2), (197, 192, 768, 3),
+        (40, 120, 120, 10),
     ):  # fmt: skip
         step = _linear(inner, columns)
         if inner != columns:
             step = both(step, _linear(columns, inner))
-        found.append(Probe(f"matmul {rows}x{inner}x{columns}", chain((1, rows, inner), step), copies, "MatMul"))
-    for copies, size, long in ((1, 128, 6), (8, 64, 4), (12, 128, 3), (6, 197, 3), (8, 16, 10), (4, 400, 2)):
+        found.append(
+            Probe(
+                f"matmul {rows}x{inner}x{columns}", chain((1, rows, inner), step), copies, "MatMul"
+            )
+        )
+    for copies, size, long in (
+        (1, 128, 6),
+        (8, 64, 4),
+        (12, 128, 3),
+        (6, 197, 3),
+        (8, 16, 10),
+        (4, 400, 2),
+    ):
         depth = 64 if size > 16 else 32
-        found.append(Probe(f"batched {copies}x{size}x{depth}", _batched(copies, size, depth), long, "MatMul"))
+        found.append(
+            Probe(
+                f"batched {copies}x{size}x{depth}", _batched(copies, size, depth), long, "MatMul"
+            )
+        )
     return found
 
 
@@ -328,31 +479,56 @@ def integers() -> list[Probe]:
     """Return the probes of products in int8, quantized before the run and in it, and of weights in int4."""
     found: list[Probe] = []
     for rows, inner, columns, copies in (
-        (1, 512, 512, 10), (1, 2048, 2048, 4), (4, 512, 512, 8), (16, 256, 256, 10), (32, 512, 512, 6), (128, 384, 384, 5),
+        (1, 512, 512, 10), (1, 2048, 2048, 4), (4, 512, 512, 8), (16, 256, 256, 10), (32, 512, 512, 6),
+        (128, 384, 384, 5),
         (128, 768, 768, 3), (256, 256, 1024, 3),
     ):  # fmt: skip
         dynamic, static = _dynamic_linear(inner, columns), _static_linear(inner, columns)
         if inner != columns:
             dynamic = both(dynamic, _dynamic_linear(columns, inner))
             static = both(static, _static_linear(columns, inner))
-        found.append(Probe(f"dynamic {rows}x{inner}x{columns}", chain((1, rows, inner), dynamic), copies, "MatMulInteger"))
-        found.append(Probe(f"static {rows}x{inner}x{columns}", _quantized((1, rows, inner), static), copies, "QLinearMatMul"))
+        found.append(
+            Probe(
+                f"dynamic {rows}x{inner}x{columns}",
+                chain((1, rows, inner), dynamic),
+                copies,
+                "MatMulInteger",
+            )
+        )
+        found.append(
+            Probe(
+                f"static {rows}x{inner}x{columns}",
+                _quantized((1, rows, inner), static),
+                copies,
+                "QLinearMatMul",
+            )
+        )
     for c1, size, kernel, groups, copies in (
-        (64, 56, 3, 1, 4), (128, 28, 3, 1, 4), (256, 14, 3, 1, 4), (64, 56, 1, 1, 8), (256, 14, 1, 1, 8), (512, 7, 1, 1, 8),
+        (64, 56, 3, 1, 4), (128, 28, 3, 1, 4), (256, 14, 3, 1, 4), (64, 56, 1, 1, 8), (256, 14, 1, 1, 8),
+        (512, 7, 1, 1, 8),
         (32, 56, 3, 32, 6), (256, 14, 3, 256, 8),
     ):  # fmt: skip
         step = _static_convolution(c1, kernel, groups)
         found.append(
-            Probe(f"static conv {c1} {kernel}x{kernel}/{groups} at {size}", _quantized((1, c1, size, size), step), copies,
+            Probe(f"static conv {c1} {kernel}x{kernel}/{groups} at {size}", _quantized((1, c1,
+                size, size), step), copies,
                   "QLinearConv")
         )  # fmt: skip
     for c1, size, kernel, copies in ((64, 28, 3, 4), (128, 14, 1, 6)):
         found.append(
-            Probe(f"dynamic conv {c1} {kernel}x{kernel} at {size}", chain((1, c1, size, size), _dynamic_convolution(c1, kernel)),
+            Probe(f"dynamic conv {c1} {kernel}x{kernel} at {size}", chain((1, c1, size, size),
+                _dynamic_convolution(c1, kernel)),
                   copies, "ConvInteger")
         )  # fmt: skip
     for rows, size, copies in ((1, 1024, 6), (1, 2048, 4), (16, 1024, 3)):
-        found.append(Probe(f"int4 {rows}x{size}", chain((1, rows, size), _four_bits(size)), copies, "MatMulNBits"))
+        found.append(
+            Probe(
+                f"int4 {rows}x{size}",
+                chain((1, rows, size), _four_bits(size)),
+                copies,
+                "MatMulNBits",
+            )
+        )
     return found
 
 
@@ -383,7 +559,15 @@ def _dynamic_convolution(channels: int, kernel: int) -> Step:
         quantized, scale, zero = _dynamic(graph, value)
         weight = graph.weight(channels, channels, kernel, kernel, dtype="uint8")
         none = graph.store(np.array(128, np.uint8))
-        made = graph.call("ConvInteger", quantized, weight, zero, none, pads=[kernel // 2] * 4, kernel_shape=[kernel, kernel])
+        made = graph.call(
+            "ConvInteger",
+            quantized,
+            weight,
+            zero,
+            none,
+            pads=[kernel // 2] * 4,
+            kernel_shape=[kernel, kernel],
+        )
         return _scaled(graph, made, scale)
 
     return step
@@ -437,7 +621,15 @@ def _four_bits(size: int) -> Step:
         packed = graph.weight(size, blocks, 16, dtype="uint8")
         scales = graph.weight(size * blocks)
         return graph.call(
-            "MatMulNBits", value, packed, scales, domain="com.microsoft", K=size, N=size, bits=4, block_size=32
+            "MatMulNBits",
+            value,
+            packed,
+            scales,
+            domain="com.microsoft",
+            K=size,
+            N=size,
+            bits=4,
+            block_size=32,
         )
 
     return step
@@ -447,15 +639,24 @@ def recurrent() -> list[Probe]:
     """Return the probes of recurrent layers: gates in floating point and in int8."""
     found: list[Probe] = []
     for width, hidden, steps, directions, copies in (
-        (128, 128, 1, 1, 8), (64, 64, 50, 2, 3), (128, 128, 20, 1, 5), (256, 256, 40, 2, 2), (160, 64, 100, 1, 3), (512, 256, 25, 2, 2),
+        (128, 128, 1, 1, 8), (64, 64, 50, 2, 3), (128, 128, 20, 1, 5), (256, 256, 40, 2, 2),
+        (160, 64, 100, 1, 3), (512, 256, 25, 2, 2),
     ):  # fmt: skip
         for cell, gates in (("LSTM", 4), ("GRU", 3)):
             step = _cell(cell, gates, width, hidden, directions)
-            found.append(Probe(f"{cell} {width}-{hidden} x{directions} over {steps}", branches((steps, 1, width), step), copies, cell))
+            found.append(
+                Probe(
+                    f"{cell} {width}-{hidden} x{directions} over {steps}",
+                    branches((steps, 1, width), step),
+                    copies,
+                    cell,
+                )
+            )
         if hidden > 64 or steps > 1:
             step = _quantized_cell(width, hidden, directions)
             found.append(
-                Probe(f"DynamicQuantizeLSTM {width}-{hidden} x{directions} over {steps}", branches((steps, 1, width), step),
+                Probe(f"DynamicQuantizeLSTM {width}-{hidden} x{directions} over {steps}",
+                    branches((steps, 1, width), step),
                       copies, "DynamicQuantizeLSTM")
             )  # fmt: skip
     return found
@@ -467,14 +668,18 @@ def _cell(cell: str, gates: int, width: int, hidden: int, directions: int) -> St
         bias = graph.weight(directions, 2 * gates * hidden)
         extra = {"linear_before_reset": 1} if cell == "GRU" else {}
         direction = "bidirectional" if directions == 2 else "forward"
-        return graph.call(cell, value, *weights, bias, hidden_size=hidden, direction=direction, **extra)
+        return graph.call(
+            cell, value, *weights, bias, hidden_size=hidden, direction=direction, **extra
+        )
 
     return step
 
 
 def _quantized_cell(width: int, hidden: int, directions: int) -> Step:
     def step(graph: Graph, value: str) -> str:
-        weights = [graph.weight(directions, size, 4 * hidden, dtype="int8") for size in (width, hidden)]
+        weights = [
+            graph.weight(directions, size, 4 * hidden, dtype="int8") for size in (width, hidden)
+        ]
         bias = graph.weight(directions, 8 * hidden)
         scales = [graph.store(np.full((directions,), 0.003, np.float32)) for _ in range(2)]
         zeros = [graph.store(np.zeros((directions,), np.int8)) for _ in range(2)]
@@ -497,56 +702,148 @@ _LARGE = (1, 64, 256, 256)
 def elementwise() -> list[Probe]:
     """Return the probes of elementwise functions, sums and products with their ways to repeat an operand."""
     found: list[Probe] = []
-    safe = ("Relu", "Sigmoid", "Tanh", "Abs", "HardSigmoid", "HardSwish", "LeakyRelu", "Erf", "Softplus", "Elu", "Neg", "Floor")
+    safe = (
+        "Relu",
+        "Sigmoid",
+        "Tanh",
+        "Abs",
+        "HardSigmoid",
+        "HardSwish",
+        "LeakyRelu",
+        "Erf",
+        "Softplus",
+        "Elu",
+        "Neg",
+        "Floor",
+    )
     for op_type in safe:
         found += [
-            Probe(f"{op_type} of {np.prod(shape)}", chain(shape, unary(op_type)), 6, op_type) for shape in _SIZES
+            Probe(f"{op_type} of {np.prod(shape)}", chain(shape, unary(op_type)), 6, op_type)
+            for shape in _SIZES
         ]
-    found += [Probe(f"Clip of {np.prod(shape)}", chain(shape, clip), 6, "Clip") for shape in _SIZES]
+    found += [
+        Probe(f"Clip of {np.prod(shape)}", chain(shape, clip), 6, "Clip") for shape in _SIZES
+    ]
     for op_type in ("Exp", "Log", "Sqrt", "Reciprocal", "Not", "Cast"):
         step = {
-            "Not": both(unary("Cast", to=9), unary("Not")), "Cast": unary("Cast", to=6), "Log": both(unary("Abs"), unary("Log")),
+            "Not": both(unary("Cast", to=9), unary("Not")), "Cast": unary("Cast", to=6),
+                "Log": both(unary("Abs"), unary("Log")),
             "Sqrt": both(unary("Abs"), unary("Sqrt")),
         }.get(op_type, unary(op_type))  # fmt: skip
         if op_type in ("Not", "Log", "Sqrt"):
             continue
-        found += [Probe(f"{op_type} of {np.prod(shape)}", branches(shape, step), 4, op_type) for shape in _SIZES]
-    found += [Probe(f"Sqrt of {np.prod(shape)}", _after_abs(shape, "Sqrt"), 4, "Sqrt") for shape in _SIZES]
-    found += [Probe(f"Log of {np.prod(shape)}", _after_abs(shape, "Log"), 4, "Log") for shape in _SIZES]
+        found += [
+            Probe(f"{op_type} of {np.prod(shape)}", branches(shape, step), 4, op_type)
+            for shape in _SIZES
+        ]
+    found += [
+        Probe(f"Sqrt of {np.prod(shape)}", _after_abs(shape, "Sqrt"), 4, "Sqrt")
+        for shape in _SIZES
+    ]
+    found += [
+        Probe(f"Log of {np.prod(shape)}", _after_abs(shape, "Log"), 4, "Log") for shape in _SIZES
+    ]
     for op_type in ("Add", "Mul", "Sub", "Div", "Max"):
         for shape in _SIZES:
             channel = binary(op_type, constant(1, shape[1], 1, 1))
             row = binary(op_type, constant(shape[-1]))
             scalar = binary(op_type, constant())
-            forms = {"same": binary(op_type, lambda *_: "input_1"), "channel": channel, "row": row, "scalar": scalar}
+            forms = {
+                "same": binary(op_type, lambda *_: "input_1"),
+                "channel": channel,
+                "row": row,
+                "scalar": scalar,
+            }
             for form, step in forms.items():
                 builder = _with_second(shape, step) if form == "same" else chain(shape, step)
                 found.append(Probe(f"{op_type} {form} of {np.prod(shape)}", builder, 6, op_type))
     for shape in _SIZES:
-        found.append(Probe(f"Pow of {np.prod(shape)}", branches(shape, binary("Pow", constant(value=2.0))), 4, "Pow"))
-        found.append(Probe(f"PRelu of {np.prod(shape)}", chain(shape, binary("PRelu", constant(shape[1], 1, 1, value=0.2))), 4, "PRelu"))
-        found.append(Probe(f"Equal of {np.prod(shape)}", branches(shape, binary("Greater", constant())), 4, "Greater"))
+        found.append(
+            Probe(
+                f"Pow of {np.prod(shape)}",
+                branches(shape, binary("Pow", constant(value=2.0))),
+                4,
+                "Pow",
+            )
+        )
+        found.append(
+            Probe(
+                f"PRelu of {np.prod(shape)}",
+                chain(shape, binary("PRelu", constant(shape[1], 1, 1, value=0.2))),
+                4,
+                "PRelu",
+            )
+        )
+        found.append(
+            Probe(
+                f"Equal of {np.prod(shape)}",
+                branches(shape, binary("Greater", constant())),
+                4,
+                "Greater",
+            )
+        )
         found.append(Probe(f"Where of {np.prod(shape)}", _where(shape), 4, "Where"))
     for shape in ((1, 28, 115, 155), (1, 48, 22, 22), (1, 128, 3, 3)):
         step = binary("PRelu", constant(shape[1], 1, 1, value=0.2))
         found.append(Probe(f"PRelu of {np.prod(shape)}", chain(shape, step), 3, "PRelu"))
-    found.append(Probe("PRelu of large", chain((1, 10, 238, 318), binary("PRelu", constant(10, 1, 1, value=0.2))), 3, "PRelu"))
-    found.append(Probe("Add same of large", _with_second(_LARGE, binary("Add", lambda *_: "input_1")), 2, "Add"))
+    found.append(
+        Probe(
+            "PRelu of large",
+            chain((1, 10, 238, 318), binary("PRelu", constant(10, 1, 1, value=0.2))),
+            3,
+            "PRelu",
+        )
+    )
+    found.append(
+        Probe(
+            "Add same of large",
+            _with_second(_LARGE, binary("Add", lambda *_: "input_1")),
+            2,
+            "Add",
+        )
+    )
     for shape in (_MEDIUM, _LARGE):
         count = np.prod(shape)
         found += [
             Probe(f"Relu of {count}", chain(shape, unary("Relu")), 3, "Relu"),
             Probe(f"Sigmoid of {count}", chain(shape, unary("Sigmoid")), 2, "Sigmoid"),
             Probe(f"Clip of {count}", chain(shape, clip), 3, "Clip"),
-            Probe(f"Mul channel of {count}", chain(shape, binary("Mul", constant(1, 64, 1, 1))), 3, "Mul"),
-            Probe(f"Add channel of {count}", chain(shape, binary("Add", constant(1, 64, 1, 1))), 3, "Add"),
-            Probe(f"Mul same of {count}", _with_second(shape, binary("Mul", lambda *_: "input_1")), 3, "Mul"),
+            Probe(
+                f"Mul channel of {count}",
+                chain(shape, binary("Mul", constant(1, 64, 1, 1))),
+                3,
+                "Mul",
+            ),
+            Probe(
+                f"Add channel of {count}",
+                chain(shape, binary("Add", constant(1, 64, 1, 1))),
+                3,
+                "Add",
+            ),
+            Probe(
+                f"Mul same of {count}",
+                _with_second(shape, binary("Mul", lambda *_: "input_1")),
+                3,
+                "Mul",
+            ),
         ]
         found += [
-            Probe(f"{op_type} scalar of {count}", chain(shape, binary(op_type, constant())), 3, op_type)
+            Probe(
+                f"{op_type} scalar of {count}",
+                chain(shape, binary(op_type, constant())),
+                3,
+                op_type,
+            )
             for op_type in ("Add", "Mul", "Div")
         ]
-    found.append(Probe("Add same of medium", _with_second(_MEDIUM, binary("Add", lambda *_: "input_1")), 3, "Add"))
+    found.append(
+        Probe(
+            "Add same of medium",
+            _with_second(_MEDIUM, binary("Add", lambda *_: "input_1")),
+            3,
+            "Add",
+        )
+    )
     return found
 
 
@@ -590,27 +887,69 @@ def reductions() -> list[Probe]:
     """Return the probes of normalizations, softmax, reductions and pooling."""
     found: list[Probe] = []
     for rows, width in ((128, 64), (197, 768), (400, 120)):
-        def norm(graph: Graph, value: str, width: int = width) -> str:
-            return graph.call("LayerNormalization", value, graph.weight(width), graph.weight(width), axis=-1)
 
-        found.append(Probe(f"LayerNormalization {rows}x{width}", chain((1, rows, width), norm), 5, "LayerNormalization"))
+        def norm(graph: Graph, value: str, width: int = width) -> str:
+            return graph.call(
+                "LayerNormalization", value, graph.weight(width), graph.weight(width), axis=-1
+            )
+
+        found.append(
+            Probe(
+                f"LayerNormalization {rows}x{width}",
+                chain((1, rows, width), norm),
+                5,
+                "LayerNormalization",
+            )
+        )
     for rows, width in ((64, 64), (1536, 128), (100, 1000), (40, 6625)):
-        found.append(Probe(f"Softmax {rows}x{width}", chain((rows, width), unary("Softmax", axis=-1)), 4, "Softmax"))
-    found.append(Probe("Softmax over channels", chain((1, 2, 64, 64), unary("Softmax", axis=1)), 4, "Softmax"))
+        found.append(
+            Probe(
+                f"Softmax {rows}x{width}",
+                chain((rows, width), unary("Softmax", axis=-1)),
+                4,
+                "Softmax",
+            )
+        )
+    found.append(
+        Probe(
+            "Softmax over channels", chain((1, 2, 64, 64), unary("Softmax", axis=1)), 4, "Softmax"
+        )
+    )
     for size, channels in ((28, 64), (56, 64)):
+
         def instance(graph: Graph, value: str, channels: int = channels) -> str:
-            return graph.call("InstanceNormalization", value, graph.weight(channels), graph.weight(channels))
+            return graph.call(
+                "InstanceNormalization", value, graph.weight(channels), graph.weight(channels)
+            )
 
         def batch(graph: Graph, value: str, channels: int = channels) -> str:
             ones = [graph.store(np.full(channels, 1.0, np.float32)) for _ in range(4)]
             return graph.call("BatchNormalization", value, *ones)
 
         shape = (1, channels, size, size)
-        found.append(Probe(f"InstanceNormalization at {size}", chain(shape, instance), 4, "InstanceNormalization"))
-        found.append(Probe(f"BatchNormalization at {size}", chain(shape, batch), 4, "BatchNormalization"))
-        found.append(Probe(f"LRN at {size}", chain(shape, unary("LRN", size=5, alpha=1e-4)), 3, "LRN"))
+        found.append(
+            Probe(
+                f"InstanceNormalization at {size}",
+                chain(shape, instance),
+                4,
+                "InstanceNormalization",
+            )
+        )
+        found.append(
+            Probe(f"BatchNormalization at {size}", chain(shape, batch), 4, "BatchNormalization")
+        )
+        found.append(
+            Probe(f"LRN at {size}", chain(shape, unary("LRN", size=5, alpha=1e-4)), 3, "LRN")
+        )
     for shape, axes in (((1, 64, 56, 56), [2, 3]), ((197, 768), [1]), ((64, 8, 256), [1])):
-        found.append(Probe(f"ReduceMean {shape} over {axes}", branches(shape, unary("ReduceMean", axes=axes)), 5, "ReduceMean"))
+        found.append(
+            Probe(
+                f"ReduceMean {shape} over {axes}",
+                branches(shape, unary("ReduceMean", axes=axes)),
+                5,
+                "ReduceMean",
+            )
+        )
     found.append(Probe("ArgMax", branches((100, 200), unary("ArgMax", axis=1)), 4, "ArgMax"))
     for channels, size, window, copies in ((64, 56, 3, 5), (64, 112, 2, 4), (256, 14, 3, 8)):
         low, high = (window - 1) // 2, window // 2
@@ -618,9 +957,23 @@ def reductions() -> list[Probe]:
         for op_type in ("MaxPool", "AveragePool"):
             step = unary(op_type, kernel_shape=[window] * 2, pads=pads)
             blocked = chain((1, channels, size, size), step, pooled)
-            found.append(Probe(f"{op_type} {window}x{window} of {channels} at {size}", blocked, copies, op_type))
+            found.append(
+                Probe(
+                    f"{op_type} {window}x{window} of {channels} at {size}",
+                    blocked,
+                    copies,
+                    op_type,
+                )
+            )
     for channels, size in ((64, 56), (512, 7)):
-        found.append(Probe(f"GlobalAveragePool of {channels} at {size}", branches((1, channels, size, size), pooled), 6, "GlobalAveragePool"))
+        found.append(
+            Probe(
+                f"GlobalAveragePool of {channels} at {size}",
+                branches((1, channels, size, size), pooled),
+                6,
+                "GlobalAveragePool",
+            )
+        )
     return found
 
 
@@ -636,23 +989,66 @@ def moves() -> list[Probe]:
         count = channels * size * size
         there, back = unary("Transpose", perm=[0, 2, 3, 1]), unary("Transpose", perm=[0, 3, 1, 2])
         add(f"Transpose of {count}", chain(shape, both(there, back)), 3, "Transpose")
-        add(f"Concat of {count}", branches(shape, lambda graph, value: graph.call("Concat", value, value, axis=1)), 4, "Concat")
+        add(
+            f"Concat of {count}",
+            branches(shape, lambda graph, value: graph.call("Concat", value, value, axis=1)),
+            4,
+            "Concat",
+        )
         add(f"Slice of {count}", branches(shape, _slice(size)), 5, "Slice")
         add(f"Pad of {count}", branches(shape, _pad), 4, "Pad")
         add(f"Split of {count}", branches(shape, unary("Split", axis=1, results=2)), 5, "Split")
         for mode in ("nearest", "linear"):
-            add(f"Resize {mode} of {count}", branches(shape, _resize(mode)), 2 if size > 56 else 3, "Resize")
+            add(
+                f"Resize {mode} of {count}",
+                branches(shape, _resize(mode)),
+                2 if size > 56 else 3,
+                "Resize",
+            )
     heads = unary("Transpose", perm=[0, 2, 1, 3])
     add("Transpose of heads", chain((1, 197, 12, 64), both(heads, heads)), 4, "Transpose")
-    add("Concat of rows", branches((400, 64), lambda graph, value: graph.call("Concat", value, value, axis=1)), 5, "Concat")
-    add("Tile", branches((1, 64, 28, 28), lambda graph, value: graph.call("Tile", value, graph.store(np.array([1, 1, 2, 2])))), 4, "Tile")
-    add("Expand", branches((1, 64, 1, 1), lambda graph, value: graph.call("Expand", value, graph.store(np.array([1, 64, 56, 56])))), 5, "Expand")
-    add("DepthToSpace", branches((1, 64, 56, 56), unary("DepthToSpace", blocksize=2)), 4, "DepthToSpace")
+    add(
+        "Concat of rows",
+        branches((400, 64), lambda graph, value: graph.call("Concat", value, value, axis=1)),
+        5,
+        "Concat",
+    )
+    add(
+        "Tile",
+        branches(
+            (1, 64, 28, 28),
+            lambda graph, value: graph.call("Tile", value, graph.store(np.array([1, 1, 2, 2]))),
+        ),
+        4,
+        "Tile",
+    )
+    add(
+        "Expand",
+        branches(
+            (1, 64, 1, 1),
+            lambda graph, value: graph.call(
+                "Expand", value, graph.store(np.array([1, 64, 56, 56]))
+            ),
+        ),
+        5,
+        "Expand",
+    )
+    add(
+        "DepthToSpace",
+        branches((1, 64, 56, 56), unary("DepthToSpace", blocksize=2)),
+        4,
+        "DepthToSpace",
+    )
     for rows in (16, 512):
         add(f"Gather {rows}", branches((4096, 64), _gather(rows)), 8, "Gather")
     for rows in (64, 4096):
         shape = (rows, 64)
-        add(f"DynamicQuantizeLinear of {rows * 64}", branches(shape, unary("DynamicQuantizeLinear", results=3)), 5, "DynamicQuantizeLinear")
+        add(
+            f"DynamicQuantizeLinear of {rows * 64}",
+            branches(shape, unary("DynamicQuantizeLinear", results=3)),
+            5,
+            "DynamicQuantizeLinear",
+        )
         add(f"QuantizeLinear of {rows * 64}", branches(shape, _quantize), 5, "QuantizeLinear")
         add(f"DequantizeLinear of {rows * 64}", _dequantized(shape), 5, "DequantizeLinear")
     found.append(Probe("smallest operator", chain((1,), unary("Abs")), 60, "Abs", "overhead"))
@@ -674,14 +1070,20 @@ def _pad(graph: Graph, value: str) -> str:
 def _resize(mode: str) -> Step:
     def step(graph: Graph, value: str) -> str:
         scales = graph.store(np.array([1, 1, 2, 2], np.float32))
-        more = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"} if mode == "nearest" else {}
+        more = (
+            {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+            if mode == "nearest"
+            else {}
+        )
         return graph.call("Resize", value, "", scales, mode=mode, **more)
 
     return step
 
 
 def _gather(rows: int) -> Step:
-    return lambda graph, value: graph.call("Gather", value, graph.store(np.arange(rows) * 7 % 4096))
+    return lambda graph, value: graph.call(
+        "Gather", value, graph.store(np.arange(rows) * 7 % 4096)
+    )
 
 
 def _quantize(graph: Graph, value: str) -> str:
@@ -700,35 +1102,44 @@ def _dequantized(shape: Sequence[int]) -> Callable[[int], bytes]:
     return build
 
 
-_BETWEEN = (1, 64, 56, 56)
+_BETWEEN = (1, 16, 112, 112)
+BETWEEN_ELEMENTS = 16 * 112 * 112
+"""Elements of the image between two convolutions: many beside its few channels, so that what stands between shows."""
 
 
 def between() -> list[Probe]:
     """Return convolutions with another operator between them: is it absorbed, and do channels stay packed?"""
-    one = convolution(64, 64, 1)
+    one = convolution(16, 16, 1)
     steps: dict[str, Step] = {
         "none": lambda _, value: value,
-        "Abs": unary("Abs"),
+        "Abs": unary("Abs"), "Softplus": unary("Softplus"),
         "Relu": unary("Relu"), "Clip": clip, "Sigmoid": unary("Sigmoid"), "Tanh": unary("Tanh"),
         "HardSigmoid": unary("HardSigmoid"), "HardSwish": unary("HardSwish"), "LeakyRelu": unary("LeakyRelu"),
-        "PRelu": binary("PRelu", constant(64, 1, 1, value=0.2)),
-        "Mul.channel": binary("Mul", constant(1, 64, 1, 1)), "Add.channel": binary("Add", constant(1, 64, 1, 1)),
-        "Mul.scalar": binary("Mul", constant()), "Add.scalar": binary("Add", constant()), "Div.scalar": binary("Div", constant()),
+        "PRelu": binary("PRelu", constant(16, 1, 1, value=0.2)),
+        "Mul.channel": binary("Mul", constant(1, 16, 1, 1)), "Add.channel": binary("Add", constant(1, 16, 1, 1)),
+        "Mul.scalar": binary("Mul", constant()), "Add.scalar": binary("Add", constant()),
+            "Div.scalar": binary("Div", constant()),
         "Add.same": binary("Add", lambda *_: "input_1"), "Mul.same": binary("Mul", lambda *_: "input_1"),
         "MaxPool": unary("MaxPool", kernel_shape=[3, 3], pads=[1] * 4),
         "AveragePool": unary("AveragePool", kernel_shape=[3, 3], pads=[1] * 4),
         "Softmax": unary("Softmax", axis=1),
         "BatchNormalization": lambda graph, value: graph.call(
-            "BatchNormalization", value, *[graph.store(np.full(64, 1.0, np.float32)) for _ in range(4)]
+            "BatchNormalization", value, *[graph.store(np.full(16, 1.0, np.float32)) for _ in range(4)]
         ),
     }  # fmt: skip
     found: list[Probe] = []
     for name, step in steps.items():
         build = _between(both(one, step), second=name in ("Add.same", "Mul.same"))
-        found.append(Probe(f"between convolutions: {name}", build, 6, "Conv", "between", {"op": name}))
+        found.append(
+            Probe(f"between convolutions: {name}", build, 6, "Conv", "between", {"op": name})
+        )
     residual = _residual(one)
-    found.append(Probe("between convolutions: residual", residual, 6, "Conv", "between", {"op": "residual"}))
-    found.append(Probe("between convolutions: Concat", _joined(), 4, "Conv", "between", {"op": "Concat"}))
+    found.append(
+        Probe("between convolutions: residual", residual, 6, "Conv", "between", {"op": "residual"})
+    )
+    found.append(
+        Probe("between convolutions: Concat", _joined(), 4, "Conv", "between", {"op": "Concat"})
+    )
     alone = {"MaxPool", "AveragePool", "Softmax", "BatchNormalization", "none"}
     for name, step in steps.items():
         if name not in alone:
@@ -753,25 +1164,36 @@ def _between(step: Step, *, second: bool, tail: bool = True) -> Callable[[int], 
 
 
 def _residual(one: Step) -> Callable[[int], bytes]:
-    step: Step = lambda graph, value: graph.call("Relu", graph.call("Add", one(graph, one(graph, value)), value))  # noqa: E731
+    def step(graph: Graph, value: str) -> str:
+        return graph.call("Relu", graph.call("Add", one(graph, one(graph, value)), value))
+
     return chain(_BETWEEN, step, pooled)
 
 
 def _joined() -> Callable[[int], bytes]:
-    half, whole = convolution(64, 32, 1), convolution(64, 64, 1)
-    step: Step = lambda graph, value: whole(  # noqa: E731
-        graph, graph.call("Concat", half(graph, value), half(graph, value), axis=1)
-    )
+    half, whole = convolution(16, 16, 1), convolution(32, 16, 1)
+
+    def step(graph: Graph, value: str) -> str:
+        return whole(graph, graph.call("Concat", half(graph, value), half(graph, value), axis=1))
+
     return chain(_BETWEEN, step, pooled)
+
+
+PATTERN_ELEMENTS = 128 * 768
+"""Elements of the value that a pattern of operators works on."""
 
 
 def patterns() -> list[Probe]:
     """Return what exporters write in several operators and runtimes may run as one."""
-    shape = (1, 128, 768)
+    shape = (1, 128, PATTERN_ELEMENTS // 128)
 
     def gelu(graph: Graph, value: str) -> str:
-        erf = graph.call("Erf", graph.call("Div", value, graph.store(np.array(1.4142135, np.float32))))
-        grown = graph.call("Mul", value, graph.call("Add", erf, graph.store(np.array(1.0, np.float32))))
+        erf = graph.call(
+            "Erf", graph.call("Div", value, graph.store(np.array(1.4142135, np.float32)))
+        )
+        grown = graph.call(
+            "Mul", value, graph.call("Add", erf, graph.store(np.array(1.0, np.float32)))
+        )
         return graph.call("Mul", grown, graph.store(np.array(0.5, np.float32)))
 
     def silu(graph: Graph, value: str) -> str:
@@ -783,24 +1205,50 @@ def patterns() -> list[Probe]:
     def layer_norm(graph: Graph, value: str) -> str:
         centred = graph.call("Sub", value, graph.call("ReduceMean", value, axes=[-1]))
         squared = graph.call("Pow", centred, graph.store(np.array(2.0, np.float32)))
-        spread = graph.call("Add", graph.call("ReduceMean", squared, axes=[-1]), graph.store(np.array(1e-5, np.float32)))
-        scaled = graph.call("Mul", graph.call("Div", centred, graph.call("Sqrt", spread)), graph.weight(768, scale=1.0))
+        spread = graph.call(
+            "Add",
+            graph.call("ReduceMean", squared, axes=[-1]),
+            graph.store(np.array(1e-5, np.float32)),
+        )
+        scaled = graph.call(
+            "Mul",
+            graph.call("Div", centred, graph.call("Sqrt", spread)),
+            graph.weight(768, scale=1.0),
+        )
         return graph.call("Add", scaled, graph.weight(768))
 
     steps = {"gelu": gelu, "silu": silu, "hard_swish": hard_swish, "layer_norm": layer_norm}
     found = [
-        Probe(f"pattern {name}", chain(shape, step), 4, name, "pattern", {"op": name}) for name, step in steps.items()
+        Probe(f"pattern {name}", chain(shape, step), 4, name, "pattern", {"op": name})
+        for name, step in steps.items()
     ]
     linear = {
         "none": _linear(256, 256), "Add": _linear(256, 256, bias=True),
         "Relu": both(_linear(256, 256, bias=True), unary("Relu")),
     }  # fmt: skip
+    forms = {"none": "", "Add": "Add.row", "Relu": "Relu"}
     for name, step in linear.items():
-        found.append(Probe(f"after a product: {name}", chain((1, 64, 256), step), 8, "MatMul", "after", {"op": name}))
+        about = {"op": name, "form": forms[name]}
+        found.append(
+            Probe(
+                f"after a product: {name}", chain((1, 64, 256), step), 8, "MatMul", "after", about
+            )
+        )
     return found
 
 
 def probes() -> tuple[Probe, ...]:
     """Return every microbenchmark."""
-    groups = (moves, convolutions, lanes, products, integers, recurrent, elementwise, reductions, between, patterns)
+    groups = (
+        moves,
+        convolutions,
+        lanes,
+        products,
+        integers,
+        recurrent,
+        elementwise,
+        reductions,
+        between,
+        patterns,
+    )
     return tuple(probe for group in groups for probe in group())

@@ -147,6 +147,8 @@ class Capabilities:
     """Whether its sessions are `KernelTimer`s."""
     waiting_s: float = 0.0
     """How long a step may wait for a machine that others are using, beyond its time limit."""
+    loads_models: bool = False
+    """Whether `Backend.load` takes the model itself: preparing it only finds what a record says of it."""
     board_backend: str = ""
     """Name of the backend that runs the same on boards; empty where there is none."""
 

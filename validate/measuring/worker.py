@@ -244,6 +244,12 @@ def _probe(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     return {"rates": found, "taken": sum(shares) if shares else 0.0}
 
 
+def _microbenchmarks(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    from roofline.validate.calibration.microbenchmarks import time_probes
+
+    return time_probes(request, report)
+
+
 def _asked(request: Mapping[str, Any]) -> tuple[Backend, Request]:
     job = from_plain(RunRequest, request["job"])
     asked = Request(job, Path(request["model"]), Path(request["folder"]), request["fresh"])
@@ -265,6 +271,7 @@ def _first_line(error: BaseException) -> str:
 _ACTIONS = {
     "compress": _compress,
     "make": _make,
+    "microbenchmarks": _microbenchmarks,
     "reference": _reference,
     "prepare": _prepare,
     "run": _run,

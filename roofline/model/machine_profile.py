@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from roofline.model._prediction import Basis
 from roofline.model.kinds import Work
 
 Floats = NDArray[np.float64]
@@ -23,8 +24,10 @@ Floats = NDArray[np.float64]
 _LEVEL, _SLOPE, _BEND, _REACH, _NOISE = 1.0, 0.25, 0.35, 2.0, 0.06
 """Prior deviations of the logarithm of a utilisation: its level, its slope an octave, its bends, over how many octaves
 bends are alike, and the noise of a measurement."""
-_BORROWED: Final[Mapping[str, float]] = {"measured": 0.0, "parent": 0.25, "class": 0.5, "any": 1.0}
+_BORROWED: Final[Mapping[str, float]] = {"kind": 0.0, "parent": 0.25, "class": 0.5, "any": 1.0}
 """Deviation added for every step away from the kind itself, in the logarithm."""
+_UNKNOWN = 0.3
+"""Utilisation of work of which nothing alike was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Sample:
     """The shape along the axes of its kind."""
     utilisation: float
     """Speed-of-light time over measured time."""
+    spread: float = 0.0
+    """Deviation of its logarithm between measurements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,11 @@ class Estimate:
     """Speed-of-light time: no machine with these roofs is faster."""
     deviation: float
     """Of the logarithm of the seconds."""
-    basis: str
-    """``measured``, ``parent``, ``class`` or ``any``: whose samples it rests on."""
+    basis: Basis
+    """Interpolated between samples of its kind, borrowed from a kind like it, or estimated where none is alike."""
     memory_bound: bool
+    fixed_s: float = 0.0
+    """Seconds of them that do not depend on its size."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,9 @@ class Profile:
     spread: float = 1.0
     """Geometric factor by which deviations were found too small (above 1) or too large on networks it was judged on."""
     processor: str = ""
-    _fits: dict[str, _Fit] = field(default_factory=dict[str, "_Fit"], init=False, repr=False, compare=False)
+    _fits: dict[str, _Fit] = field(
+        default_factory=dict[str, "_Fit"], init=False, repr=False, compare=False
+    )
 
     def bound_s(self, work: Work) -> tuple[float, bool]:
         """Return the speed-of-light seconds of some work, and whether memory bounds it."""
@@ -100,16 +109,20 @@ class Profile:
             working_set: Bytes of weights that one run of the whole network reads: they decide where weights come from.
         """
         bound, memory_bound = self.bound_s(work)
-        name, basis = self._nearest(work)
+        name, step = self._nearest(work)
+        fixed = self.layer_s * work.repeats
         if name is None:
-            return Estimate(self.layer_s * work.repeats + bound / 0.3, bound, _BORROWED["any"], "any", memory_bound)
+            seconds = fixed + bound / _UNKNOWN
+            return Estimate(seconds, bound, _BORROWED["any"], Basis.ESTIMATED, memory_bound, fixed)
         share, deviation = self._fit(name).at(shape(work, working_set))
-        seconds = self.layer_s * work.repeats + bound / share + self.cold_s(work, working_set)
+        seconds = fixed + bound / share + self.cold_s(work, working_set)
         own = bound / share / seconds
-        return Estimate(seconds, bound, math.hypot(deviation, _BORROWED[basis]) * own, basis, memory_bound)
+        basis = Basis.INTERPOLATED if step == "kind" else Basis.BORROWED
+        spread = math.hypot(deviation, _BORROWED[step]) * own
+        return Estimate(seconds, bound, spread, basis, memory_bound, fixed)
 
     def cold_s(self, work: Work, working_set: int) -> float:
-        """Return the seconds that weights take beyond those out of the nearest cache, where they decide no kind's shape."""
+        """Return the seconds that weights take beyond those out of the nearest cache; none where they are an axis."""
         if len(self.streams) < 2 or len(shape(work, working_set)) > len(work.at):
             return 0.0
         places = [math.log(size) for size, _ in self.streams]
@@ -120,7 +133,7 @@ class Profile:
     def _nearest(self, work: Work) -> tuple[str | None, str]:
         """Return the name under which samples stand that are nearest in kind."""
         if work.kind in self.samples:
-            return work.kind, "measured"
+            return work.kind, "kind"
         parts = work.kind.split(".")
         for length in range(len(parts) - 1, 0, -1):
             prefix = ".".join(parts[:length]) + "."
@@ -144,21 +157,31 @@ class Profile:
 
 def shape(work: Work, working_set: int) -> tuple[float, ...]:
     """Return a work's shape with the weights that compete for the caches, where weights decide its time."""
-    if work.kind.startswith(("matmul.vector", "matmul.narrow", "rnn")):
+    if decided_by_weights(work.kind):
         return (*work.at, float(max(working_set, work.weight_bytes, 1)))
     return work.at
+
+
+def decided_by_weights(kind: str) -> bool:
+    """Return whether where weights come from is an axis of a kind of its own."""
+    return kind.startswith(("matmul.vector", "matmul.narrow", "rnn"))
 
 
 class _Fit:
     """Gaussian process regression of one kind's utilisation over the logarithm of its shape."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
-        self._places: Floats = np.log2(np.array([sample.at for sample in samples], dtype=np.float64))
-        values: Floats = np.log(np.array([sample.utilisation for sample in samples], dtype=np.float64))
+        self._places: Floats = np.log2(
+            np.array([sample.at for sample in samples], dtype=np.float64)
+        )
+        values: Floats = np.log(
+            np.array([sample.utilisation for sample in samples], dtype=np.float64)
+        )
         self._middle: Floats = np.median(self._places, axis=0)
         self._level = float(np.median(values))
         covariance = self._covariance(self._places, self._places)
-        covariance[np.diag_indices_from(covariance)] += _NOISE**2
+        spread: Floats = np.array([sample.spread for sample in samples], dtype=np.float64)
+        covariance[np.diag_indices_from(covariance)] += _NOISE**2 + spread**2
         self._inverse: Floats = np.linalg.inv(covariance)
         self._weights: Floats = self._inverse @ (values - self._level)
 

@@ -1,0 +1,295 @@
+"""The time of a network by a profile: per layer, speed of light over the measured utilisation of its kind and shape.
+
+What a runtime does on the way out of a convolution or a product costs nothing beside it, as measured; what it does not
+take along costs its own time. Between kernels on packed channels and all others, values are rearranged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from roofline.layer import Layer
+from roofline.model._prediction import Basis
+from roofline.model.kinds import Work, works
+from roofline.model.machine_profile import Estimate, Profile
+from roofline.ops import Kind
+from roofline.workload import Workload
+
+_PACKED_FORMS = (
+    "conv.1x1",
+    "conv.kxk",
+    "conv.depthwise.",
+    "conv.grouped.",
+    "conv.first",
+    "conv.few",
+)
+_READS_PLAIN = ("conv.first", "conv.few")
+_PATTERNS: Mapping[str, frozenset[str]] = {
+    "layer_norm": frozenset({"ReduceMean", "Sqrt"}),
+    "gelu": frozenset({"Erf", "Mul"}),
+    "silu": frozenset({"Sigmoid", "Mul"}),
+    "hard_swish": frozenset({"HardSigmoid", "Mul"}),
+}
+_80 = 1.2816
+"""Deviations on both sides that hold 80 % of a normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTime:
+    """The time of one executed operator, or of rearranging a value."""
+
+    layer: str
+    kind: str
+    estimate: Estimate
+    ops: float = 0.0
+    bytes: float = 0.0
+    """Of operands, results and weights."""
+    datatype: str = "fp32"
+    """The peak it runs on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedTime:
+    """The time of one run of a network, layer by layer."""
+
+    layers: tuple[LayerTime, ...]
+    run_s: float
+    deviation: float
+    """Of the logarithm of the seconds, kinds taken as independent and layers of one kind as alike."""
+
+    @property
+    def seconds(self) -> float:
+        """The whole time of one run."""
+        return self.run_s + sum(layer.estimate.seconds for layer in self.layers)
+
+    @property
+    def interval_s(self) -> tuple[float, float]:
+        """The seconds between which 80 % of networks are expected."""
+        factor = math.exp(_80 * self.deviation)
+        return self.seconds / factor, self.seconds * factor
+
+    def shares(self) -> Mapping[Basis, float]:
+        """Return the share of the time that rests on each basis."""
+        found: dict[Basis, float] = defaultdict(float)
+        for layer in self.layers:
+            found[layer.estimate.basis] += layer.estimate.seconds / self.seconds
+        return dict(found)
+
+
+def calibrated_time(
+    workload: Workload, profile: Profile, batches: float = 1.0
+) -> CalibratedTime | None:
+    """Return the time of one run of a network on the machine of a profile.
+
+    Args:
+        workload: The network.
+        profile: Of the backend and number of threads of the run.
+        batches: How many times the workload's own batch is run at once.
+
+    Returns:
+        The time; None for a network whose layers have no shapes, or are not all counted.
+    """
+    if any(layer.unknown for layer in workload.layers) or not any(
+        layer.outputs for layer in workload.layers
+    ):
+        return None
+    weights = sum(layer.weight_bytes for layer in workload.layers)
+    working_set = round(weights + workload.peak_activation_bytes * batches)
+    absorbed = _absorbed(workload, profile)
+    found: list[LayerTime] = []
+    for layer in workload.layers:
+        work = works(layer)
+        if layer.name in absorbed:
+            kind = absorbed[layer.name]
+            if kind is None:
+                continue
+            if work is not None:
+                elements = max(
+                    (tensor.elements or 1) for tensor in (*layer.inputs, *layer.outputs)
+                )
+                work = replace(work, kind=kind, at=(float(elements),))
+        if work is None:
+            if layer.kind is Kind.VIEW and layer.inputs:
+                found.append(
+                    LayerTime(layer.name, "view", _fixed(profile.layer_s * layer.repeats))
+                )
+            continue
+        found.append(_timed(layer.name, work.times(batches), profile, working_set))
+    found += _rearranged(workload, profile, absorbed, batches)
+    deviation = _deviation(found, profile)
+    return CalibratedTime(tuple(found), profile.run_s, deviation)
+
+
+def _timed(name: str, work: Work, profile: Profile, working_set: int) -> LayerTime:
+    moved = float(work.bytes + work.weight_bytes)
+    estimate = profile.estimate(work, working_set)
+    return LayerTime(name, work.kind, estimate, work.ops, moved, work.datatype)
+
+
+def _fixed(seconds: float) -> Estimate:
+    return Estimate(seconds, seconds, 0.3, Basis.MEASURED, memory_bound=False, fixed_s=seconds)
+
+
+def _deviation(layers: Sequence[LayerTime], profile: Profile) -> float:
+    total = profile.run_s + sum(layer.estimate.seconds for layer in layers)
+    by_kind: dict[str, float] = defaultdict(float)
+    for layer in layers:
+        by_kind[layer.kind] += layer.estimate.seconds * layer.estimate.deviation
+    own = math.sqrt(sum(part**2 for part in by_kind.values())) / total if total else 0.0
+    return math.hypot(own, 0.06) * profile.spread
+
+
+def form(kind: str) -> str:
+    """Return an operator's name and form as the profile's tables have it: ``Mul.channel``."""
+    parts = kind.split(".")
+    return ".".join(parts[1:]) if parts[0] == "elementwise" else parts[-1]
+
+
+def _absorbed(workload: Workload, profile: Profile) -> Mapping[str, str | None]:
+    """Return, by name, the layers that cost nothing beside another (None) or are a pattern's (its kind)."""
+    by_name = {layer.name: layer for layer in workload.layers}
+    found: dict[str, str | None] = {}
+    for group in workload.fused_layers:
+        members = [by_name[name] for name in group.members if name in by_name]
+        if len(members) < 2:
+            continue
+        anchor = by_name.get(group.name, members[0])
+        rest = [member for member in members if member is not anchor]
+        if anchor.op_type in ("MatMulInteger", "ConvInteger"):
+            if anchor.op_type == "MatMulInteger":
+                found.update((member.name, None) for member in rest if _rescales(member))
+            continue
+        is_conv, is_product = (
+            "Conv" in anchor.op_type,
+            anchor.op_type in ("MatMul", "Gemm", "FusedMatMul"),
+        )
+        names = {member.op_type for member in rest}
+        pattern = next((name for name, ops in _PATTERNS.items() if name in profile.patterns and ops <= names | (
+            set() if is_conv or is_product else {anchor.op_type})), None)  # fmt: skip
+        if pattern is not None:
+            parts = [member for member in (rest if is_conv or is_product else members)
+                     if member.op_type in _PATTERN_OPS[pattern]]  # fmt: skip
+            found.update((member.name, None) for member in parts)
+            found[parts[-1].name] = f"pattern.{pattern}"
+            rest = [member for member in rest if member not in parts]
+        if not (is_conv or is_product):
+            continue
+        free = profile.absorbed if is_conv else profile.after_product
+        _take(rest, free, found, {tensor.name for tensor in anchor.outputs})
+    return found
+
+
+def _rescales(member: Layer) -> bool:
+    """Return whether an operator beside an integer product scales its result back, or adds a stored bias."""
+    if member.op_type == "Add":
+        return bool(member.weights) and len(member.inputs) == 1
+    return member.op_type in ("Cast", "Mul")
+
+
+_PATTERN_OPS: Mapping[str, frozenset[str]] = {
+    "layer_norm": frozenset({"ReduceMean", "Sub", "Pow", "Mul", "Add", "Sqrt", "Div", "Cast"}),
+    "gelu": frozenset({"Erf", "Mul", "Add", "Div"}),
+    "silu": frozenset({"Sigmoid", "Mul"}),
+    "hard_swish": frozenset({"HardSigmoid", "Mul"}),
+}
+
+
+def _take(
+    rest: Sequence[Layer],
+    free: frozenset[str],
+    found: dict[str, str | None],
+    made: set[str],
+) -> None:
+    """Let an anchor absorb, one after the other, what reads its result, until something is not absorbed."""
+    activated = False
+    for member in rest:
+        if member.name in found:
+            break
+        if member.op_type == "BatchNormalization":
+            found[member.name] = None
+            made |= {tensor.name for tensor in member.outputs}
+            continue
+        if member.kind is Kind.VIEW or not any(tensor.name in made for tensor in member.inputs):
+            continue
+        work = works(member)
+        name = "" if work is None else form(work.kind)
+        residual = name in ("Add.same", "Sum.same") and "residual" in free
+        scale = name.startswith(("Add", "Mul", "Sub", "Div")) and not activated and name in free
+        if not (residual or scale or (name in free and not activated)):
+            break
+        activated = activated or not (residual or scale)
+        found[member.name] = None
+        made |= {tensor.name for tensor in member.outputs}
+
+
+def _rearranged(
+    workload: Workload, profile: Profile, absorbed: Mapping[str, str | None], batches: float
+) -> list[LayerTime]:
+    """Return the time of packing and unpacking channels wherever kernels on packed ones meet others."""
+    if "layout.convert" not in profile.samples:
+        return []
+    packed: dict[str, bool] = {}
+    found: list[LayerTime] = []
+
+    def convert(name: str, elements: int, repeats: int) -> None:
+        at = (float(max(elements, 1)),)
+        work = Work("layout.convert", at, 0.0, "fp32", 8 * elements * repeats, 0, repeats)
+        found.append(_timed(name, work.times(batches), profile, 0))
+
+    for layer in workload.layers:
+        images = [
+            tensor
+            for tensor in layer.inputs
+            if tensor.shape is not None and len(tensor.shape) == 4
+        ]
+        work = works(layer)
+        kind = work.kind if work is not None else "view"
+        inside = any(packed.get(tensor.name, False) for tensor in images)
+        if kind.startswith(_PACKED_FORMS) and "int8" not in kind:
+            for tensor in images[:1]:
+                if not packed.get(tensor.name, False) and not kind.startswith(_READS_PLAIN):
+                    convert(tensor.name, tensor.elements or 0, layer.repeats)
+                    packed[tensor.name] = True
+            outcome = True
+        elif inside and (_stays(layer, kind, profile) or absorbed.get(layer.name, "") is None):
+            outcome = (
+                all(
+                    packed.get(tensor.name, False) or (tensor.elements or 0) <= 4096
+                    for tensor in images
+                )
+                or absorbed.get(layer.name, "") is None
+            )
+            if not outcome:
+                for tensor in images:
+                    if packed.get(tensor.name, False):
+                        convert(tensor.name, tensor.elements or 0, layer.repeats)
+                        packed[tensor.name] = False
+        else:
+            for tensor in images:
+                if packed.get(tensor.name, False):
+                    convert(tensor.name, tensor.elements or 0, layer.repeats)
+                    packed[tensor.name] = False
+            outcome = False
+        for tensor in layer.outputs:
+            packed[tensor.name] = outcome
+    return found
+
+
+def _stays(layer: Layer, kind: str, profile: Profile) -> bool:
+    if layer.op_type in ("GlobalAveragePool", "Identity", "Dropout"):
+        return True
+    if layer.op_type == "Concat":
+        return (
+            "Concat" in profile.packed
+            and int(layer.attributes.get("axis", 1)) in (1, -3)
+            and all(
+                tensor.shape is not None
+                and len(tensor.shape) == 4
+                and (tensor.shape[1] or 1) % profile.lanes == 0
+                for tensor in layer.inputs
+            )
+        )
+    return layer.op_type in profile.packed or form(kind) in profile.packed

@@ -1,0 +1,156 @@
+"""A machine's profile as a platform file has it: named figures, and a line of text for each measured shape."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from roofline.errors import PlatformError
+from roofline.model.machine_profile import Profile, Sample
+from roofline.spec.schema import Profile as Entry
+
+_PEAK = "peak "
+_MEMORY, _RUN, _LAYER = "memory", "run", "layer"
+_WEIGHTS = "stream.weights"
+"""Weights by the bytes a run goes through, as a share of the memory's bandwidth: above one out of caches."""
+_SAMPLE = re.compile(r"(?P<at>[^ ]+) = (?P<share>[^ ]+)(?: ±(?P<spread>[^%]+)%)?")
+
+
+def as_entry(
+    profile: Profile, *, datatype: str, tool: str, date: str, protocol: str, source: str
+) -> dict[str, Any]:
+    """Return a profile as an entry of a platform file.
+
+    Args:
+        profile: What was measured.
+        datatype: The datatype of the networks it is meant for.
+        tool: Program and version that measured.
+        date: When it measured.
+        protocol: How times were taken.
+        source: Key of the source that its figures name.
+    """
+
+    def quantity(value: float, size: float, unit: str) -> dict[str, Any]:
+        number = float(f"{value / size:.4g}")
+        return {"value": number, "unit": unit, "kind": "measured", "source": source}
+
+    figures = {
+        f"{_PEAK}{name}": quantity(rate, 1e9, "GOP/s")
+        for name, rate in sorted(profile.peaks.items())
+    }
+    figures[_MEMORY] = quantity(profile.bandwidth, 1e9, "GB/s")
+    figures[_RUN] = quantity(profile.run_s, 1e-6, "us")
+    figures[_LAYER] = quantity(profile.layer_s, 1e-6, "us")
+    traits = {
+        "absorbed": sorted(profile.absorbed),
+        "after_product": sorted(profile.after_product),
+        "packed": sorted(profile.packed),
+        "patterns": sorted(profile.patterns),
+    }
+    samples = {
+        kind: [_line(sample) for sample in profile.samples[kind]]
+        for kind in sorted(profile.samples)
+    }
+    if profile.streams:
+        streams = (Sample((held,), rate / profile.bandwidth) for held, rate in profile.streams)
+        samples[_WEIGHTS] = [_line(sample) for sample in streams]
+    return {
+        "backend": profile.backend,
+        "version": profile.version,
+        "threads": profile.threads,
+        "datatype": datatype,
+        "tool": tool,
+        "date": date,
+        "processor": profile.processor,
+        "protocol": protocol,
+        "figures": figures,
+        "lanes": profile.lanes,
+        "traits": traits,
+        "samples": samples,
+    }
+
+
+def _line(sample: Sample) -> str:
+    at = "x".join(f"{size:g}" if size < 1e5 else f"{size:.0f}" for size in sample.at)
+    spread = f" ±{100 * sample.spread:.0f}%" if sample.spread >= 0.005 else ""
+    return f"{at} = {sample.utilisation:.4g}{spread}"
+
+
+def from_entry(entry: Entry, platform: str) -> Profile:
+    """Return the profile of an entry of a platform file.
+
+    Args:
+        entry: What the file says.
+        platform: The machine's key, for messages.
+
+    Raises:
+        PlatformError: A figure is missing, or a line is no sample.
+    """
+    figures = {name: quantity.base for name, quantity in entry.figures.items()}
+    missing = [name for name in (_MEMORY, _RUN, _LAYER) if not figures.get(name, 0.0) > 0.0]
+    peaks = {
+        name.removeprefix(_PEAK): rate for name, rate in figures.items() if name.startswith(_PEAK)
+    }
+    if missing or not peaks or not entry.samples:
+        lacks = ", ".join(missing) or (f"{_PEAK}fp32" if not peaks else "samples")
+        raise PlatformError(
+            f"{platform}: the profile {entry.key} has no {lacks}",
+            repair="Write it anew: roofline calibrate",
+        )
+    samples = {
+        kind: tuple(_sample(line, f"{platform}: profiles.{entry.key}.{kind}") for line in lines)
+        for kind, lines in entry.samples.items()
+    }
+    _check_axes(samples, platform, entry.key)
+    streams = samples.pop(_WEIGHTS, ())
+    traits: Mapping[str, frozenset[str]] = {
+        name: frozenset(names) for name, names in entry.traits.items()
+    }
+    none = frozenset[str]()
+    return Profile(
+        backend=entry.backend,
+        version=entry.version,
+        threads=entry.threads,
+        peaks=peaks,
+        bandwidth=figures[_MEMORY],
+        run_s=figures[_RUN],
+        layer_s=figures[_LAYER],
+        lanes=entry.lanes,
+        samples=samples,
+        absorbed=traits.get("absorbed", none),
+        after_product=traits.get("after_product", none),
+        packed=traits.get("packed", none),
+        patterns=traits.get("patterns", none),
+        streams=tuple((sample.at[0], sample.utilisation * figures[_MEMORY]) for sample in streams),
+        spread=entry.spread or 1.0,
+        processor=entry.processor or "",
+    )
+
+
+def _sample(line: str, where: str) -> Sample:
+    found = _SAMPLE.fullmatch(line)
+    numbers = (
+        [] if found is None else [*found["at"].split("x"), found["share"], found["spread"] or "0"]
+    )
+    try:
+        *at, share, spread = (float(number) for number in numbers)
+        right = all(0 < value < math.inf for value in (*at, share)) and spread < math.inf
+    except ValueError:
+        right, at, share, spread = False, [], 0.0, 0.0
+    if not right:
+        raise PlatformError(
+            f"{where}: {line!r} is no measured shape",
+            repair="Write it as 64x64x3136 = 0.75, all above zero",
+        )
+    return Sample(tuple(at), share, spread / 100)
+
+
+def _check_axes(samples: Mapping[str, tuple[Sample, ...]], platform: str, key: str) -> None:
+    for kind, found in samples.items():
+        if len({len(sample.at) for sample in found}) > 1:
+            raise PlatformError(
+                f"{platform}: the samples of {kind} in the profile {key} have unlike numbers of sizes",
+                repair="Write the profile anew: roofline calibrate",
+            )

@@ -1,0 +1,293 @@
+"""The model `calibrated`: kinds of work, interpolation, what stands beside what, and profiles in platform files."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+from onnx import TensorProto, helper, numpy_helper
+
+from roofline import Workload, platform, predict
+from roofline.cost import Cost
+from roofline.errors import NoBasisError, PlatformError
+from roofline.layer import Layer
+from roofline.model import Basis, Bound
+from roofline.model.calibrated import mode_threads
+from roofline.model.kinds import AXES, Work, works
+from roofline.model.machine_profile import Profile, Sample
+from roofline.model.network_time import calibrated_time
+from roofline.model.profile_text import as_entry, from_entry
+from roofline.node import Tensor
+from roofline.ops._registry import key, operators
+from roofline.spec.schema import Profile as Entry
+
+PEAK, BANDWIDTH = 100e9, 10e9
+RUN_S, LAYER_S = 5e-6, 1e-6
+
+
+def profile(samples: dict[str, tuple[Sample, ...]] | None = None, **more: object) -> Profile:
+    """Return the profile of a machine that reaches half of its speed of light at convolutions and sums."""
+    half = {
+        "conv.kxk.fp32": (Sample((64, 64, 784, 9, 1), 0.5), Sample((64, 64, 3136, 9, 1), 0.5)),
+        "elementwise.Add.same": (Sample((1e4,), 0.5), Sample((1e6,), 0.5)),
+        "elementwise.Relu": (Sample((1e4,), 0.5), Sample((1e6,), 0.5)),
+    }
+    values: dict[str, object] = {
+        "backend": "onnxruntime", "version": "0", "threads": 1, "peaks": {"fp32": PEAK}, "bandwidth": BANDWIDTH,
+        "run_s": RUN_S, "layer_s": LAYER_S, "lanes": 16, "samples": samples or half, "processor": "A CPU", **more,
+    }  # fmt: skip
+    return Profile(**values)  # type: ignore[arg-type]
+
+
+def network(*nodes: onnx.NodeProto, shape=(1, 64, 28, 28), channels=64) -> Workload:
+    weight = numpy_helper.from_array(np.zeros((channels, shape[1], 3, 3), np.float32), "w")
+    graph = helper.make_graph(
+        list(nodes),
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_empty_tensor_value_info(nodes[-1].output[0])],
+        [weight],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return Workload.from_onnx(model, name="net")
+
+
+def conv(source="x", target="y", name="conv") -> onnx.NodeProto:
+    return helper.make_node("Conv", [source, "w"], [target], name=name, pads=[1] * 4)
+
+
+RELU = helper.make_node("Relu", ["y"], ["z"], name="relu")
+
+
+@pytest.mark.parametrize(
+    ("weight", "groups", "shape", "kind"),
+    [
+        ((64, 64, 3, 3), 1, (1, 64, 28, 28), "conv.kxk.fp32"),
+        ((64, 64, 1, 1), 1, (1, 64, 28, 28), "conv.1x1.fp32"),
+        ((64, 3, 7, 7), 1, (1, 3, 28, 28), "conv.first.fp32"),
+        ((64, 30, 3, 3), 1, (1, 30, 28, 28), "conv.unrolled.fp32"),
+        ((64, 1, 3, 3), 64, (1, 64, 28, 28), "conv.depthwise.fp32"),
+        ((30, 1, 3, 3), 30, (1, 30, 28, 28), "conv.depthwise_unaligned.fp32"),
+        ((64, 16, 3, 3), 4, (1, 64, 28, 28), "conv.grouped.fp32"),
+        ((64, 64, 3), 1, (1, 64, 256), "conv.one_dimensional.fp32"),
+    ],
+)
+def test_a_convolution_is_of_the_kind_its_kernels_are(weight, groups, shape, kind):
+    node = helper.make_node("Conv", ["x", "w"], ["y"], group=groups)
+    graph = helper.make_graph(
+        [node], "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_empty_tensor_value_info("y")], [numpy_helper.from_array(np.zeros(weight, np.float32), "w")],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (layer,) = Workload.from_onnx(model, name="net").layers
+    found = works(layer)
+    assert found is not None
+    assert found.kind == kind
+
+
+OPERATORS = (
+    "Add", "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "ConstantOfShape", "Conv",
+    "ConvTranspose", "DequantizeLinear", "Div", "DynamicQuantizeLSTM", "DynamicQuantizeLinear", "Equal", "Gather",
+    "Gemm", "GlobalAveragePool", "HardSigmoid", "LRN", "LSTM", "Log", "MatMul", "MatMulInteger", "MaxPool", "Mul",
+    "Neg", "Not", "PRelu", "Pad", "Pow", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Relu", "Resize",
+    "Sigmoid", "Slice", "Softmax", "Split", "Sqrt", "Sub", "Sum", "Tanh", "Transpose", "Where",
+)  # fmt: skip
+"""What the networks of benchmarks/networks/open.csv execute, views and control flow aside."""
+
+
+@pytest.mark.parametrize("op_type", OPERATORS)
+def test_every_operator_of_the_open_networks_has_a_kind(op_type):
+    row = operators.find(key(op_type)) or operators.get(key(op_type, "com.microsoft"))
+    layer = Layer(
+        op_type, op_type, Cost(), row.kind, inputs=(Tensor("x", (1, 64, 8, 8)),), outputs=(Tensor("y", (1, 64, 8, 8)),),
+        weights=(Tensor("w", (64, 64, 3, 3)),), attributes={"kernel_shape": (3, 3), "axis": 1, "hidden_size": 8},
+    )  # fmt: skip
+    found = works(layer)
+    assert found is not None
+    assert not found.kind.startswith("other.")
+    assert found.kind.partition(".")[0] in AXES
+
+
+def test_padding_fills_channels_up_to_whole_vectors():
+    (layer,) = network(conv(), channels=40).layers
+    found = works(layer)
+    assert found is not None
+    assert found.padded_ops(16) == pytest.approx(found.ops * 48 / 40)
+    assert found.padded_ops(1) == found.ops
+
+
+def test_a_measured_shape_takes_what_was_measured():
+    time = calibrated_time(network(conv()), profile())
+    assert time is not None
+    ops = 2 * 64 * 64 * 9 * 784
+    assert time.seconds == pytest.approx(RUN_S + LAYER_S + ops / PEAK / 0.5, rel=0.02)
+    assert [layer.estimate.basis for layer in time.layers] == [Basis.INTERPOLATED]
+    low, high = time.interval_s
+    assert low < time.seconds < high < 1.5 * low
+
+
+def test_between_two_shapes_the_utilisation_lies_between_theirs_and_is_surest_at_them():
+    samples = {
+        "elementwise.Relu": (Sample((1e3,), 0.2), Sample((1e5,), 0.8)),
+    }
+    given = profile(samples)
+
+    def relu(elements: float) -> tuple[float, float]:
+        work = Work("elementwise.Relu", (elements,), 0.0, "fp32", int(8 * elements), 0)
+        found = given.estimate(work, 0)
+        return found.bound_s / (found.seconds - LAYER_S), found.deviation
+
+    shares = [relu(elements)[0] for elements in (1e3, 1e4, 1e5)]
+    assert shares[0] == pytest.approx(0.2, rel=0.1)
+    assert shares[2] == pytest.approx(0.8, rel=0.1)
+    assert shares[0] < shares[1] < shares[2]
+    at, between, far = relu(1e5)[1], relu(1e4)[1], relu(1e9)[1]
+    assert at < between < far
+
+
+def test_a_kind_that_was_not_measured_borrows_and_is_less_sure():
+    given = profile()
+    known = given.estimate(Work("elementwise.Relu", (1e5,), 0.0, "fp32", 800_000, 0), 0)
+    parent = given.estimate(Work("elementwise.Tanh", (1e5,), 0.0, "fp32", 800_000, 0), 0)
+    nothing = given.estimate(Work("rnn.lstm.fp32", (8, 8, 8, 1), 1e6, "fp32", 800_000, 0), 0)
+    assert (known.basis, parent.basis, nothing.basis) == (
+        Basis.INTERPOLATED, Basis.BORROWED, Basis.ESTIMATED,
+    )  # fmt: skip
+    assert known.deviation < parent.deviation < nothing.deviation
+
+
+def test_what_a_convolution_absorbs_costs_nothing_beside_it():
+    alone = calibrated_time(network(conv()), profile())
+    separate = calibrated_time(network(conv(), RELU), profile())
+    absorbed = calibrated_time(network(conv(), RELU), profile(absorbed=frozenset({"Relu"})))
+    assert alone is not None
+    assert separate is not None
+    assert absorbed is not None
+    assert absorbed.seconds == pytest.approx(alone.seconds)
+    assert separate.seconds > absorbed.seconds
+
+
+def test_channels_are_rearranged_where_packed_kernels_meet_others():
+    tanh = helper.make_node("Tanh", ["y"], ["z"], name="tanh")
+    net = network(conv(), tanh, conv("z", "out", "second"))
+    samples = {**profile().samples, "layout.convert": (Sample((50_176,), 0.5),)}
+
+    def conversions(**more: object) -> int:
+        time = calibrated_time(net, profile(samples, **more))
+        assert time is not None
+        return sum(layer.kind == "layout.convert" for layer in time.layers)
+
+    # In, out for the function, and in again; a function that takes packed channels as they are spares two.
+    assert conversions() == 3
+    assert conversions(packed=frozenset({"Tanh"})) == 1
+
+
+def test_a_batch_multiplies_the_work_and_not_the_weights():
+    net = network(conv())
+    one, eight = calibrated_time(net, profile()), calibrated_time(net, profile(), 8)
+    assert one is not None
+    assert eight is not None
+    assert 6 < (eight.seconds - RUN_S) / (one.seconds - RUN_S) < 9
+    weights = net.weight_bytes
+    assert eight.layers[0].bytes - weights == 8 * (one.layers[0].bytes - weights)
+    vector = Work("matmul.vector.fp32", (1, 64, 64, 1), 8192, "fp32", 512, 16_384)
+    assert [vector.times(batch).kind for batch in (1, 8, 16)] == [
+        "matmul.vector.fp32", "matmul.narrow.fp32", "matmul.wide.fp32",
+    ]  # fmt: skip
+
+
+def entry(given: Profile) -> dict:
+    return as_entry(
+        given, datatype="fp32", tool="roofline calibrate", date="2026-11-29", protocol="CPU time", source="calibration"
+    )  # fmt: skip
+
+
+def test_a_profile_reads_back_from_a_platform_file():
+    given = profile(
+        absorbed=frozenset({"Relu"}), packed=frozenset({"Relu"}), patterns=frozenset({"gelu"}),
+        streams=((1e6, 5e10), (1e8, 1e10)),
+    )  # fmt: skip
+    read = from_entry(Entry.model_validate(entry(given)), "here")
+    assert read.run_s == pytest.approx(given.run_s)
+    assert replace(read, run_s=given.run_s) == given
+
+
+def written(
+    folder: Path, given: Profile, name: str = "A CPU, 2 cores (measured)", **more: object
+) -> str:
+    quantity = {"kind": "measured", "source": "calibration"}
+    document = {
+        "schema_version": 1, "key": "here", "name": name, "vendor": "Intel", "kind": "cpu", "year": 2026,
+        "peaks": {"fp32": {"value": PEAK / 1e9, "unit": "GOP/s", **quantity}},
+        "memories": [{"name": "DRAM", "bandwidth": {"value": BANDWIDTH / 1e9, "unit": "GB/s", **quantity}}],
+        "sources": {"calibration": {"title": "This machine"}},
+        "profiles": {f"onnxruntime/{given.version}/{given.threads}/fp32": entry(given)},
+        **more,
+    }  # fmt: skip
+    path = folder / "here.yaml"
+    path.write_text(yaml.safe_dump(document, allow_unicode=True))
+    return str(path)
+
+
+def test_an_estimate_stands_behind_the_bound_and_says_what_it_rests_on(tmp_path):
+    machine = platform(written(tmp_path, profile()))
+    net = network(conv())
+    bound = predict(net, machine, model="layerwise")
+    found = predict(net, machine, model="calibrated")
+    assert found.throughput_fps is not None
+    assert bound.throughput_fps is not None
+    assert found.interval_fps is not None
+    assert (
+        found.interval_fps[0] < found.throughput_fps < found.interval_fps[1] < bound.throughput_fps
+    )
+    assert not found.upper_bound
+    assert math.isclose(sum(term.share for term in found.basis), 1.0)
+    row = found.layers[0].record()
+    assert row["basis"] == "interpolated"
+    assert row["share_of_bound"] == pytest.approx(0.5, abs=0.03)
+    assert found.bound is Bound.COMPUTE
+
+
+def test_a_profile_of_another_number_of_threads_is_refused_by_name(tmp_path):
+    quantity = {"kind": "measured", "source": "calibration", "unit": "GOP/s", "value": 100}
+    modes = {"2-threads": {"peaks": {"fp32": quantity}}}
+    path = written(tmp_path, profile(), modes=modes, default_mode="2-threads")
+    with pytest.raises(
+        NoBasisError, match=r"no profile for 2 threads; it has onnxruntime/0/1/fp32.*--threads 2"
+    ):
+        predict(network(conv()), platform(path), model="calibrated")
+
+
+def test_a_profile_of_another_processor_is_told(tmp_path):
+    machine = platform(written(tmp_path, profile(), name="Another CPU B"))
+    found = predict(network(conv()), machine, model="calibrated")
+    assert any(
+        note.startswith("warning: the profile was measured on A CPU") for note in found.notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"samples": {"conv.kxk.fp32": ["64x0 = 0.5"]}}, "is no measured shape"),
+        ({"samples": {"conv.kxk.fp32": ["64x64 = 0.5", "64 = 0.5"]}}, "unlike numbers of sizes"),
+        ({"figures": {}}, "has no memory, run, layer"),
+    ],
+)
+def test_a_damaged_profile_is_one_clear_line(change, told):
+    with pytest.raises(PlatformError, match=told):
+        from_entry(Entry.model_validate({**entry(profile()), **change}), "here")
+
+
+def test_a_calibrated_mode_names_its_threads():
+    assert [mode_threads(mode) for mode in ("1-thread", "16-threads", "maxn", None)] == [
+        1,
+        16,
+        None,
+        None,
+    ]

@@ -1,0 +1,277 @@
+"""From the times of microbenchmarks to a machine's profile: utilisations, overheads, lanes, and what costs nothing.
+
+Nothing here knows a runtime: what it fuses, which operators keep channels packed and how many channels its kernels
+take at once is read off the times.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from roofline.layer import Layer
+from roofline.model.kinds import Work, works
+from roofline.model.machine_profile import Profile, Sample, decided_by_weights, shape
+from roofline.validate.calibration.calibrate import Roofs
+from roofline.validate.calibration.microbenchmarks import Timed, Times
+from roofline.validate.calibration.probe_models import (
+    BETWEEN_ELEMENTS,
+    PATTERN_ELEMENTS,
+    Probe,
+    probes,
+)
+from roofline.workload import Workload
+
+_CANDIDATES = (1, 4, 8, 16, 32, 64)
+_STEPS_EXPLAIN = 0.7
+"""Share of the squared residual up to which steps explain times that a line does not."""
+_FREE = 0.4
+"""Share of its own time up to which an operator beside another costs nothing: it is absorbed."""
+_AS_ONE = 0.75
+"""Share of its parts' time up to which a group of operators runs as one."""
+_FASTEST = 4.0
+"""Utilisation above which a sample is lost in noise; caches and Winograd's algorithm stay below."""
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A probe with its times and what its two models ask for."""
+
+    probe: Probe
+    times: Timed
+
+    @cached_property
+    def one(self) -> Workload:
+        return _counted(self.probe, 1)
+
+    @cached_property
+    def many(self) -> Workload:
+        return _counted(self.probe, 1 + self.probe.copies)
+
+    def targets(self, workload: Workload) -> list[Work]:
+        """Return the works of the operator that is measured."""
+        found = [works(layer) for layer in workload.layers if layer.op_type == self.probe.of]
+        return [work for work in found if work is not None]
+
+
+def _counted(probe: Probe, copies: int) -> Workload:
+    import onnx
+
+    return Workload.from_onnx(onnx.load_from_string(probe.build(copies)), name=probe.name)
+
+
+def fitted(times: Times, roofs: Roofs, processor: str) -> Profile:
+    """Return the profile that the times of microbenchmarks give.
+
+    Args:
+        times: Of all probes.
+        roofs: Peaks and bandwidth that utilisations refer to, at the same number of threads.
+        processor: Name of the processor they were measured on.
+    """
+    smallest = times.of["smallest operator"]
+    layer_s = max(smallest.copy_s, 1e-8)
+    bare = Profile(
+        backend=times.backend, version=times.version, threads=times.threads, peaks=dict(roofs.peaks),
+        bandwidth=roofs.memory, run_s=max(smallest.one_s - layer_s, 1e-6), layer_s=layer_s,
+        lanes=_lanes(times), samples={}, processor=processor,
+    )  # fmt: skip
+    measured = [
+        _Measured(probe, times.of[probe.name]) for probe in probes() if probe.name in times.of
+    ]
+    bare = replace(bare, streams=_streams(measured, bare))
+    samples = _samples(measured, bare)
+    convert_s = _conversion_s(times)
+    if convert_s > 0:
+        rate = 8 * BETWEEN_ELEMENTS / convert_s / bare.bandwidth
+        samples["layout.convert"] = (Sample((float(BETWEEN_ELEMENTS),), rate),)
+    known = replace(bare, samples=samples)
+    absorbed, packed = _beside_convolutions(times, convert_s)
+    known = replace(known, absorbed=absorbed, packed=packed)
+    return _with_groups(measured, known, times)
+
+
+def _lanes(times: Times) -> int:
+    """Return at how many channels times step: the width whose steps explain them best, else 1."""
+    found = {
+        int(probe.name.split()[1]): times.of[probe.name].copy_s
+        for probe in probes()
+        if probe.role == "lanes" and probe.name in times.of and times.of[probe.name].copy_s > 0
+    }
+    if len(found) < 4:
+        return 1
+    channels = np.array(list(found), dtype=np.float64)
+    seconds = np.array(list(found.values()))
+
+    def residual(width: int) -> float:
+        filled = np.ceil(channels / width) * width
+        relative = np.stack([np.ones_like(filled), filled], axis=1) / seconds[:, None]
+        rest: Any = np.linalg.lstsq(relative, np.ones_like(seconds), rcond=None)
+        return float(((relative @ rest[0] - 1.0) ** 2).sum())
+
+    best = min(_CANDIDATES, key=residual)
+    return best if residual(best) < _STEPS_EXPLAIN * residual(1) else 1
+
+
+def _streams(measured: Sequence[_Measured], bare: Profile) -> tuple[tuple[float, float], ...]:
+    """Return how fast weights arrive by the bytes that a run goes through; never faster when there are more."""
+    rates: dict[int, float] = {}
+    for entry in measured:
+        if not entry.probe.name.startswith("matmul 1x"):
+            continue
+        for workload, seconds in (
+            (entry.one, entry.times.one_s),
+            (entry.many, entry.times.many_s),
+        ):
+            held = sum(work.weight_bytes for work in entry.targets(workload))
+            own = seconds - bare.run_s - bare.layer_s * len(workload.layers)
+            if held >= 100_000 and own > 0.2 * seconds:
+                rates[held] = max(rates.get(held, 0.0), held / own)
+    found: list[tuple[float, float]] = []
+    for held in sorted(rates):
+        least = min(rates[held], found[-1][1]) if found else rates[held]
+        found.append((float(held), least))
+    return tuple(found)
+
+
+def _samples(measured: Sequence[_Measured], bare: Profile) -> dict[str, tuple[Sample, ...]]:
+    found: dict[str, list[Sample]] = defaultdict(list)
+    for entry in measured:
+        if entry.probe.role != "sample":
+            continue
+        kind_works = entry.targets(entry.many)
+        if not kind_works:
+            continue
+        if decided_by_weights(kind_works[0].kind):
+            for workload, seconds in (
+                (entry.one, entry.times.one_s),
+                (entry.many, entry.times.many_s),
+            ):
+                own = entry.targets(workload)
+                held = sum(layer.weight_bytes for layer in workload.layers)
+                rest = seconds - bare.run_s - bare.layer_s * len(own)
+                _add(found, own, bare, held, max(rest, 0.1 * seconds), entry.times.spread)
+            continue
+        sample = _difference(entry, bare)
+        if sample is not None:
+            _add(found, kind_works, bare, 0, *sample)
+    return {
+        kind: tuple(sorted(entries, key=lambda entry: entry.at)) for kind, entries in found.items()
+    }
+
+
+def _difference(entry: _Measured, bare: Profile) -> tuple[float, float] | None:
+    """Return the seconds of all works of the longer model out of the nearest cache, and their spread; None if lost."""
+    one, many = entry.targets(entry.one), entry.targets(entry.many)
+    copies = entry.probe.copies
+    cold = _cold_s(many, entry.many, bare) - _cold_s(one, entry.one, bare)
+    layers = len(many) - len(one)
+    total = entry.times.copy_s * copies
+    own = total - bare.layer_s * layers - cold
+    if own <= 0.15 * total or total <= 0:
+        own = max(total - bare.layer_s * layers, 0.3 * total)
+        if own <= 0:
+            return None
+        return own * len(many) / layers, max(entry.times.spread, 0.5)
+    # What is subtracted is known less well than what is left where it is the larger part.
+    doubt = 0.3 * (total - own) / total
+    return own * len(many) / layers, math.hypot(entry.times.spread, doubt)
+
+
+def _cold_s(own: Sequence[Work], workload: Workload, bare: Profile) -> float:
+    held = sum(layer.weight_bytes for layer in workload.layers) + workload.peak_activation_bytes
+    return sum(bare.cold_s(work, held) for work in own)
+
+
+def _add(
+    found: dict[str, list[Sample]], own: Sequence[Work], bare: Profile, held: int, seconds: float, spread: float
+) -> None:  # fmt: skip
+    utilisation = sum(bare.bound_s(work)[0] for work in own) / seconds
+    if utilisation > _FASTEST:
+        utilisation, spread = _FASTEST, max(spread, 0.5)
+    for work in {(work.kind, work.at): work for work in own}.values():
+        found[work.kind].append(Sample(shape(work, held), utilisation, spread))
+
+
+def _conversion_s(times: Times) -> float:
+    """Return the seconds of packing or unpacking the channels of one image.
+
+    It is half of what an operator that takes no packed ones adds between two convolutions, its own time aside.
+    """
+    found: list[float] = []
+    for name in ("Abs", "Softplus"):
+        needed = ("between convolutions: none", f"between convolutions: {name}", f"alone: {name}")
+        if all(entry in times.of for entry in needed):
+            plain, with_it, alone = (times.of[entry].copy_s for entry in needed)
+            found.append((with_it - plain - alone) / 2)
+    return max(float(np.median(found)), 0.0) if found else 0.0
+
+
+def _beside_convolutions(times: Times, convert_s: float) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what convolutions do on their way out, and what leaves channels packed."""
+    plain = times.of.get("between convolutions: none")
+    absorbed, packed = set[str](), set[str]()
+    if plain is None:
+        return frozenset(), frozenset()
+    for probe in probes():
+        if probe.role != "between" or probe.name not in times.of:
+            continue
+        name = probe.about["op"]
+        extra = times.of[probe.name].copy_s - plain.copy_s
+        alone = times.of.get(f"alone: {name}")
+        if name == "residual":
+            # Two convolutions, a sum and an activation: one more convolution, and the sum if it is no part of it.
+            added = times.of.get("alone: Add.same")
+            if added is not None and extra - plain.copy_s < 0.6 * added.copy_s + convert_s:
+                absorbed.add(name)
+        elif name == "Concat":
+            if extra < plain.copy_s + 2 * convert_s:
+                packed.add(name)
+        elif alone is None:
+            continue
+        elif extra < _FREE * alone.copy_s:
+            absorbed.add(name)
+            packed.add(name)
+        elif extra < alone.copy_s + convert_s:
+            packed.add(name)
+    return frozenset(absorbed), frozenset(packed)
+
+
+def _with_groups(measured: Sequence[_Measured], known: Profile, times: Times) -> Profile:
+    """Return the profile with what matrix products absorb and the groups of operators that run as one."""
+    samples = dict(known.samples)
+    patterns, after = set[str](), set[str]()
+    plain = times.of.get("after a product: none")
+    for entry in measured:
+        name = entry.probe.about.get("op", "")
+        if entry.probe.role == "pattern":
+            parts = (_parts_s(entry.many, known) - _parts_s(entry.one, known)) / entry.probe.copies
+            seconds = entry.times.copy_s
+            if 0 < seconds < _AS_ONE * parts:
+                patterns.add(name)
+                rate = 8 * PATTERN_ELEMENTS / known.bandwidth / seconds
+                samples[f"pattern.{name}"] = (
+                    Sample((float(PATTERN_ELEMENTS),), rate, entry.times.spread),
+                )
+        elif entry.probe.role == "after" and plain is not None and name != "none":
+            others = [layer for layer in entry.one.layers if layer.op_type != "MatMul"]
+            alone = sum(_estimated_s(layer, known) for layer in others)
+            if entry.times.copy_s - plain.copy_s < _FREE * alone:
+                after.add(entry.probe.about["form"])
+    return replace(
+        known, samples=samples, patterns=frozenset(patterns), after_product=frozenset(after)
+    )
+
+
+def _parts_s(workload: Workload, known: Profile) -> float:
+    return sum(_estimated_s(layer, known) for layer in workload.layers)
+
+
+def _estimated_s(layer: Layer, known: Profile) -> float:
+    work = works(layer)
+    return 0.0 if work is None else known.estimate(work, 0).seconds

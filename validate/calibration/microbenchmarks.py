@@ -1,0 +1,347 @@
+"""Times the microbenchmarks with a backend, in processes of their own, and keeps what is done until all is.
+
+A round times every probe once; rounds follow one another, so that a slow minute of the machine meets one round and not
+all samples of one kind. The least time of all rounds counts: what others take only ever adds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from roofline.errors import MeasurementError
+from roofline.temporary import temporary_folder
+from roofline.validate.calibration.probe_models import Probe, probes
+from roofline.validate.measuring import environment
+from roofline.validate.measuring.backend import (
+    Artifact,
+    Backend,
+    Report,
+    Request,
+    Session,
+    backends,
+)
+from roofline.validate.measuring.process import run_step
+from roofline.validate.measuring.runnable_model import cache_folder
+from roofline.validate.records.request import RunRequest
+
+ROUNDS = 2
+"""Times that every probe is measured; those whose rounds disagree are measured once more."""
+SAMPLING_S = {"onnxruntime": 0.035, "torch": 0.035, "tvm": 0.06}
+"""Seconds for which a model of a probe is run."""
+STEADY = 0.15
+"""Logarithm of the ratio of two rounds' differences up to which they agree."""
+REFERENCE = "matmul 128x384x1536"
+"""The probe that is repeated throughout: its times tell whether the machine's clock holds."""
+
+_EVERY = 60
+_QUANTILE = 0.2
+_MOST_RUNS, _LEAST_RUNS, _WARM_UP = 400, 5, 2
+_LIMIT_S = {"tvm": 7200.0}
+_DAY_S = 86_400.0
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What was measured of one probe."""
+
+    one_s: float
+    """Seconds of the model with one copy: the least of all rounds."""
+    many_s: float
+    """Seconds of the model with all copies."""
+    copies: int
+    """Copies in the difference of the two."""
+    spread: float = 0.0
+    """Logarithm of the ratio of two rounds' differences."""
+
+    @property
+    def copy_s(self) -> float:
+        """Seconds of one copy; not above zero where the difference is lost in noise."""
+        return (self.many_s - self.one_s) / self.copies
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What was measured of all probes, with one backend and number of threads."""
+
+    backend: str
+    version: str
+    threads: int
+    of: Mapping[str, Timed]
+    failed: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Probes that could not be built or run, with the reason."""
+    drift: float = 1.0
+    """Slowest over fastest time of the reference probe."""
+    taken: float = 0.0
+    """Share of the machine's CPU time that others took meanwhile, the worst round."""
+    seconds: float = 0.0
+    """How long all of it took, what was kept from before aside."""
+
+    @property
+    def protocol(self) -> str:
+        """How times were taken, in words."""
+        clock = "CPU time of the process" if self.threads == 1 else "wall time"
+        return (
+            f"{clock}, {_QUANTILE:.0%} quantile of at least {_LEAST_RUNS} runs, least of {ROUNDS} or more rounds; "
+            f"{len(self.of)} probes, difference of two lengths"
+        )
+
+
+def measure_times(backend: str, threads: int, *, report: Progress | None = None) -> Times:
+    """Time all microbenchmarks; what an earlier call that was ended had measured is not measured again.
+
+    Args:
+        backend: Name of a measurement backend.
+        threads: Threads it runs on; times are CPU time with one thread and wall time with several.
+        report: Told of progress.
+
+    Raises:
+        MeasurementError: The backend is not installed, or no probe could be run.
+    """
+    entry = backends.get(backend)
+    if entry.missing():
+        raise MeasurementError(
+            f"calibrating with {backend} needs {entry.missing()}, which is not installed",
+            repair=f"Install it: pip install {entry.missing()}",
+        )
+    version = environment.package_version({"tvm": "apache-tvm"}.get(backend, backend))
+    version = version or next(iter(entry.versions().values()), "") or "unknown"
+    kept = kept_file(backend, version, threads)
+    begin = time.monotonic()
+    names = [probe.name for probe in probes()]
+    rounds = _Rounds(backend, threads, kept, report)
+    for number in range(ROUNDS):
+        rounds.run(number, names, total=ROUNDS * len(names))
+    for number, steady in ((ROUNDS, STEADY), (ROUNDS + 1, 2 * STEADY)):
+        rounds.run(number, rounds.doubtful(names, steady), total=ROUNDS * len(names))
+    of, failed = rounds.collected(names)
+    if not of:
+        reason = next(iter(failed.values()), "nothing was measured")
+        raise MeasurementError(f"no microbenchmark could be run with {backend}: {reason}")
+    return Times(
+        backend, version, threads, of, failed, rounds.drift, rounds.taken, time.monotonic() - begin
+    )
+
+
+def forget(times: Times) -> None:
+    """Remove what was kept of a calibration: it is complete, and written."""
+    kept_file(times.backend, times.version, times.threads).unlink(missing_ok=True)
+
+
+def kept_file(backend: str, version: str, threads: int) -> Path:
+    """Return the file that holds what has been measured until a calibration is complete."""
+    probed = "".join(f"{probe.name}:{probe.copies};" for probe in probes())
+    told = f"{environment.cpu_name()}|{environment.available_cores()}|{probed}"
+    digest = hashlib.sha256(told.encode()).hexdigest()[:12]
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"calibration-{backend}-{version}-{threads}-{digest}")
+    return cache_folder() / f"{name}.jsonl"
+
+
+class _Rounds:
+    """The rounds of one calibration and the file that keeps them."""
+
+    def __init__(self, backend: str, threads: int, kept: Path, report: Progress | None) -> None:
+        self._backend, self._threads, self._kept, self._report = backend, threads, kept, report
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if kept.exists() and time.time() - kept.stat().st_mtime > _DAY_S:
+            kept.unlink()
+        self.taken = 0.0
+
+    def run(self, number: int, names: Sequence[str], *, total: int) -> None:
+        """Time probes in one round; a probe that ends the process is noted and passed over."""
+        while True:
+            lines = self._lines()
+            done = {line["name"] for line in lines if line["round"] == number}
+            done |= {line["name"] for line in lines if "failed" in line}
+            left = [name for name in names if name not in done]
+            if not left:
+                return
+            before = sum(1 for line in lines if line["round"] != number) + len(done)
+            ended = run_step(
+                {
+                    "action": "microbenchmarks", "backend": self._backend, "threads": self._threads,
+                    "names": left, "round": number, "into": str(self._kept),
+                },
+                environment=_variables(self._backend, self._threads),
+                time_limit_s=_LIMIT_S.get(self._backend, 600.0),
+                report=None if self._report is None else self._told(before, total),
+            )  # fmt: skip
+            if ended.result is not None and "taken" in ended.result:
+                self.taken = max(self.taken, float(ended.result["taken"]))
+                continue
+            done = {line["name"] for line in self._lines() if line["round"] == number}
+            culprit = next((name for name in left if name not in done), None)
+            if culprit is not None:
+                _append(self._kept, {"name": culprit, "round": number, "failed": ended.reason})
+
+    def _told(self, before: int, total: int) -> Progress:
+        report = self._report
+        assert report is not None
+        return lambda what, done, _: report(what, min(before + done, total), total)
+
+    def doubtful(self, names: Sequence[str], steady: float) -> list[str]:
+        """Return the probes whose rounds disagree, or whose difference is not above zero.
+
+        Args:
+            names: Of probes.
+            steady: Spread up to which rounds agree.
+        """
+        found = self.collected(names)[0]
+        known = {probe.name: probe for probe in probes()}
+        return [
+            name
+            for name, timed in found.items()
+            if timed.copy_s <= 0
+            or timed.spread > steady
+            or (known[name].role != "sample" and timed.spread > steady / 2)
+        ]
+
+    def collected(self, names: Sequence[str]) -> tuple[dict[str, Timed], dict[str, str]]:
+        """Return the least times of all rounds, and the reasons of failures."""
+        lines = self._lines()
+        copies = {probe.name: probe.copies for probe in probes()}
+        found: dict[str, Timed] = {}
+        for name in names:
+            own = [line for line in lines if line["name"] == name and "one" in line]
+            if not own:
+                continue
+            differences = sorted(line["many"] - line["one"] for line in own)
+            low, next_ = differences[0], differences[min(1, len(differences) - 1)]
+            spread = float(np.log(next_ / low)) if low > 0 else 1.0
+            one, many = min(line["one"] for line in own), min(line["many"] for line in own)
+            found[name] = Timed(one, many, copies[name], spread)
+        failed = {line["name"]: line["failed"] for line in lines if "failed" in line}
+        return found, {name: why for name, why in failed.items() if name not in found}
+
+    @property
+    def drift(self) -> float:
+        """Slowest over fastest time of the reference."""
+        found = [line["reference"] for line in self._lines() if "reference" in line]
+        # One disturbed reading of many says little; the machine's clock is in their upper quartile.
+        return float(np.quantile(found, 0.75) / min(found)) if found else 1.0
+
+    def _lines(self) -> list[dict[str, Any]]:
+        if not self._kept.exists():
+            return []
+        found: list[dict[str, Any]] = []
+        for line in self._kept.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                # The line that was being written when the process was ended.
+                continue
+        return found
+
+
+def _variables(backend: str, threads: int) -> Mapping[str, str]:
+    job = RunRequest("probe", backend, threads=threads)
+    return dict(backends.get(backend).environment(job))
+
+
+def _append(path: Path, line: Mapping[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def time_probes(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Time probes in this process, one line of a file for each.
+
+    Args:
+        request: ``backend``, ``threads``, ``names`` of probes, ``round``, and the file to append to (``into``).
+        report: Told of each probe.
+
+    Returns:
+        ``taken``: the share of CPU time that others took meanwhile.
+    """
+    backend = backends.get(request["backend"])
+    known = {probe.name: probe for probe in probes()}
+    into, names, number = Path(request["into"]), request["names"], request["round"]
+    sampling = SAMPLING_S.get(request["backend"], 0.05)
+    busy = environment.Busy.now()
+    reference = _Model(backend, request, known[REFERENCE], 1)
+    for place, name in enumerate(names):
+        report(name, place, len(names))
+        if place % _EVERY == 0:
+            line = {"name": "", "round": number, "reference": reference.seconds(sampling)}
+            _append(into, line)
+        _append(
+            into,
+            {"name": name, "round": number, **_timed(backend, request, known[name], sampling)},
+        )
+    after = environment.Busy.now()
+    shares = after.shares_since(busy) if after is not None and busy is not None else None
+    return {"taken": sum(shares) if shares else 0.0}
+
+
+def _timed(
+    backend: Backend, request: Mapping[str, Any], probe: Probe, sampling: float
+) -> dict[str, Any]:
+    try:
+        one = _Model(backend, request, probe, 1)
+        many = _Model(backend, request, probe, 1 + probe.copies)
+        return {"one": one.seconds(sampling), "many": many.seconds(sampling)}
+    except Exception as error:
+        # Whatever a runtime raises for an operator that it lacks: the kind is left out, and said so.
+        return {"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+
+
+class _Model:
+    """A probe of one length, loaded and bound to random inputs."""
+
+    def __init__(
+        self, backend: Backend, request: Mapping[str, Any], probe: Probe, copies: int
+    ) -> None:
+        self._clock = time.process_time if request["threads"] == 1 else time.perf_counter
+        content = probe.build(copies)
+        with temporary_folder() as folder:
+            path = folder / "probe.onnx"
+            path.write_bytes(content)
+            job = RunRequest("probe", request["backend"], threads=request["threads"], batch=1)
+            asked = Request(job, path, folder)
+            as_it_is = backend.capabilities.loads_models
+            made = Artifact(path) if as_it_is else backend.prepare(asked, _quiet)
+            self._session: Session = backend.load(asked, made)
+        random = np.random.default_rng(1)
+        self._session.bind(
+            {
+                name: random.standard_normal(shape).astype(np.float32)
+                for name, shape in probe_inputs(content).items()
+            }
+        )
+        for _ in range(_WARM_UP):
+            self._session.step()
+
+    def seconds(self, sampling: float) -> float:
+        """Return a low quantile of the seconds of a run."""
+        clock, step, found = self._clock, self._session.step, list[float]()
+        end = time.perf_counter() + sampling
+        while len(found) < _LEAST_RUNS or (len(found) < _MOST_RUNS and time.perf_counter() < end):
+            begin = clock()
+            step()
+            found.append(clock() - begin)
+        return float(np.quantile(found, _QUANTILE))
+
+
+def probe_inputs(content: bytes) -> Mapping[str, tuple[int, ...]]:
+    """Return the shapes of a probe's inputs, all of them in single precision."""
+    import onnx
+
+    graph = onnx.load_from_string(content).graph
+    return {
+        entry.name: tuple(size.dim_value for size in entry.type.tensor_type.shape.dim)
+        for entry in graph.input
+    }
+
+
+def _quiet(what: str, done: int, total: int) -> None:
+    """Take no note of progress: a probe is prepared in a moment."""

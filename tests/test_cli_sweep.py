@@ -65,6 +65,7 @@ def test_rows_are_those_of_predict(file, capsys):
     with pytest.raises(SystemExit):
         main(
             ["predict", "cnv", "-p", "h100-sxm", "-d", "fp16", "-b", "8", "--keep-channels", "0.5",
+             "--model", "equation1",
              "--format", "json"]
         )  # fmt: skip
     (single,) = json.loads(capsys.readouterr().out)["predictions"]

@@ -171,10 +171,11 @@ def as_json(document: Mapping[str, Any]) -> str:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """Return rows as CSV; the columns are those of the first row."""
+    """Return rows as CSV; the columns are those of all rows, in the order in which they first stand."""
     buffer = io.StringIO()
     if rows:
-        writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        writer = csv.DictWriter(buffer, fieldnames=columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return buffer.getvalue()

@@ -247,7 +247,6 @@ class Prediction:
             "energy_mj": None if energy is None else 1e3 * energy,
             "fps_per_w": self.fps_per_w,
             "interval_fps": None if self.interval_fps is None else list(self.interval_fps),
-            "interval_latency_ms": None,
             **{f"interval_{name}": list(ends) for name, ends in self.intervals.items()},
             "upper_bound": self.upper_bound,
             "skipped": None,

@@ -273,7 +273,8 @@ def levels(
     holder, link = case.platform.weight_memory, case.platform.weight_bandwidth
     if not case.holds_weights or holder is None or holder.capacity is None:
         return (weights + activations)[None], outer
-    if case.workload.weight_bytes <= holder.capacity.base:
+    # A bound must hold whatever the memory's true size: weights in excess of a guess may stay there, too.
+    if case.workload.weight_bytes <= holder.capacity.base or holder.capacity.kind == "estimated":
         return activations[None], outer
     if link is None:
         link = case.platform.bandwidth

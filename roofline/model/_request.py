@@ -86,12 +86,13 @@ def case_of(
     holds = choices.get("traffic") is None and holder is not None
     if holds and holder is not None and holder.capacity is not None:
         over = workload.weight_bytes - holder.capacity.base
+        guessed = over > 0 and holder.capacity.kind == "estimated"
         where = f"{holder.name} of {platform.key}"
         rest = platform.weight_bandwidth or platform.bandwidth
         crossed = f"{over / 1e6:.3g} MB of weights do not fit in {where} and are read at {rest / 1e9:.3g} GB/s"
-        notes += (
-            f"weights stay in {where}" if over <= 0 else crossed,
-        )  # fmt: skip
+        stay = f"weights stay in {where}"
+        free = f"how many weights {where} holds is not published: none are charged, so this is a bound whatever it holds"
+        notes += (free if guessed else stay if over <= 0 else crossed,)
     return Case(
         workload, platform, asked, unit, batch, traffic, operations, reads, notes, holds,
         choices.get("runtime"), choices.get("effects"),

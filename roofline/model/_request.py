@@ -91,7 +91,7 @@ def case_of(
         rest = platform.weight_bandwidth or platform.bandwidth
         crossed = f"{over / 1e6:.3g} MB of weights do not fit in {where} and are read at {rest / 1e9:.3g} GB/s"
         stay = f"weights stay in {where}"
-        free = f"how many weights {where} holds is not published: none are charged, so this is a bound whatever it holds"
+        free = f"how many weights {where} holds is not published: none are charged, so the bound holds anyway"
         notes += (free if guessed else stay if over <= 0 else crossed,)
     return Case(
         workload, platform, asked, unit, batch, traffic, operations, reads, notes, holds,

@@ -127,6 +127,9 @@ class Layer:
     unknown: bool = False
     """Whether a count of this layer could not be resolved (data-dependent size, unsupported operator)."""
     note: str = ""
+    """Why it is unknown, or an upper limit."""
+    at_most: bool = False
+    """Whether its counts are upper limits: sizes are the most that can be, not those that are."""
 
     @property
     def traffic_bytes(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Flag, auto
 from typing import Any, cast
 
 from numpy.typing import NDArray
@@ -15,6 +16,16 @@ Shape = tuple[int | None, ...]
 """Dimensions; None where the size depends on data and is unknown."""
 
 Array = NDArray[Any]
+
+
+class Limit(Flag):
+    """Why sizes of a tensor are upper limits; none where they are exact."""
+
+    EXACT = 0
+    CHANNELS = auto()
+    """Channels that may only fill up a block are among its channels."""
+    SIZES = auto()
+    """A size that depends on values is the most that its operator can give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,8 @@ class Tensor:
     """Whether its elements are stored in the model (an initializer or a Constant); such a tensor is constant too."""
     value: Array | None = field(default=None, compare=False, repr=False)
     """The elements, for small tensors that decide shapes or branches. An object array may hold None for unknowns."""
+    limit: Limit = Limit.EXACT
+    """Whether its sizes are upper limits, and why."""
 
     @property
     def elements(self) -> int | None:

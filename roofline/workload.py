@@ -178,6 +178,11 @@ class Workload:
                 raise OptionError(f"unknown traffic assumption {assumption!r}", repair=hint)
 
     @property
+    def at_most(self) -> bool:
+        """Whether counts are upper limits in some layer: times from them are no bounds of what is needed."""
+        return any(layer.at_most for layer in self.layers)
+
+    @property
     def routed(self) -> bool:
         """Whether weights are read by expectation (mixtures of experts): times from them are no strict bounds."""
         return any(layer.op_type in MIXTURES for layer in self.layers)
@@ -394,6 +399,7 @@ def row_of(layer: Layer) -> dict[str, Any]:
         "repeats": layer.repeats,
         "unknown": layer.unknown,
         "note": layer.note,
+        "at_most": layer.at_most,
     }
 
 

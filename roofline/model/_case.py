@@ -70,6 +70,8 @@ class Case:
         """Whether no run can need less than what is charged: nothing charged could stay on the chip instead."""
         if self.weights_read == "per-item" and self.batch > 1:
             return False
+        if self.workload.routed or self.workload.at_most:
+            return False
         on_chip = self.platform.on_chip_capacity
         if self.traffic != "resident" and on_chip is not None and self.required_bytes <= on_chip:
             return self.traffic == "weights" and (self.holds_weights or not self._could_hold)
@@ -192,6 +194,10 @@ def conclude(
     in_memory = float(each[memory > compute].sum())
     unknown = [layer.name for layer in case.workload.layers if layer.unknown]
     notes = case.notes
+    if case.workload.routed:
+        notes += ("uniform routing assumed (reached experts are expected): no upper bound",)
+    if case.workload.at_most:
+        notes += ("counts of some layers are upper limits: no upper bound",)
     if unknown:
         named = ", ".join(case.workload.coverage.unsupported) or ", ".join(unknown[:3])
         notes += (f"layers not counted: {len(unknown)} ({named}); so there is no bound",)

@@ -1,7 +1,7 @@
 """Convolutions and pools on channels in blocks (NCHWc), as ONNX Runtime saves them at its highest level.
 
-Shapes are those of the plain layout: blocks only change where elements lie. Channels that fill up a block are not
-counted beyond what the stored weights hold.
+Shapes are those of the plain layout: blocks only change where elements lie. Channels that only fill up a block are left
+out where the file tells which those are (`roofline.graph.reading.blocks`), and are an upper limit elsewhere.
 
 Spec: https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/graph/contrib_ops/nchwc_schema_defs.cc
 """

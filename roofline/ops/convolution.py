@@ -12,6 +12,7 @@ https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 from roofline.cost import Cost
@@ -108,6 +109,15 @@ def _fused_cost(node: Node) -> Cost:
         has(node, 2) + has(node, 3) + OPS_PER_ELEMENT.get(text(node, "activation", ""), 0)
     )
     return Cost(conv_macs(node), per_element * out_count(node))
+
+
+def _blocked_cost(node: Node) -> Cost:
+    """Count as FusedConv with the operand's own channels, where the weight's are filled up to whole blocks."""
+    channels, *kernel_dims = in_dims(node, 1, 4)[1:]
+    if _groups(node) == 1:
+        channels = min(channels, in_dims(node, 0, 4)[1])
+    macs = out_count(node) * channels * prod(kernel_dims)
+    return replace(_fused_cost(node), macs=macs)
 
 
 def _integer_type(node: Node) -> Sequence[TensorType]:
@@ -282,7 +292,7 @@ define(
     "CausalConvWithState", kind=Kind.COMPUTE, cost=_causal_cost, shape=_causal_type, weights=(1, 2)
 )
 define(
-    "Conv", kind=Kind.COMPUTE, domain="com.microsoft.nchwc", cost=_fused_cost, shape=_blocked_type, weights=(1, 2)
+    "Conv", kind=Kind.COMPUTE, domain="com.microsoft.nchwc", cost=_blocked_cost, shape=_blocked_type, weights=(1, 2)
 )  # fmt: skip
 _define("FusedConv", _fused_cost, "com.microsoft")
 _define("NhwcConv", _conv_cost, "com.microsoft", nhwc=True)

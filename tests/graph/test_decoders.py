@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import roofline as rl
 from roofline.layer import Use
 from roofline.workload import Workload
 
@@ -198,6 +199,9 @@ def test_experts_are_read_by_those_that_tokens_reach(tokens: int) -> None:
     reached = experts * (1 - (1 - picked / experts) ** tokens)
     assert counted.traffic_bytes("weights") == pytest.approx(reached * 2 * each * 2, abs=4)
     assert counted.routed
+    predicted = rl.predict(counted, rl.platform("h100-sxm"), datatype="fp32")
+    assert not predicted.upper_bound
+    assert any("uniform routing assumed" in note for note in predicted.notes)
     assert any("uniformly" in note for note in counted.notes)
 
 

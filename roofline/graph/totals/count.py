@@ -17,6 +17,7 @@ from roofline.graph.walking.resolved import ResolvedGraph
 from roofline.graph.walking.weights import StoredTotals, reads_of, totals
 from roofline.layer import MIXTURES, Causal, Layer, known_causal
 from roofline.node import Tensor
+from roofline.ops import Kind
 
 if TYPE_CHECKING:
     import onnx
@@ -81,19 +82,25 @@ def count(
     whole = unmasked(exact)
     costs = whole if causal is Causal.FULL else exact
     groups = fuse(graph)
+    layers = call_layers(graph, costs, executed)
     return Counted(
         name,
         proto,
         path,
         source,
-        call_layers(graph, costs, executed),
+        layers,
         group_layers(graph, groups, costs, executed),
         report(groups),
         totals([*executed, *idle]),
         census(graph, whole),
         graph.inputs,
         graph.outputs,
-        (*graph.notes, *_attention_notes(exact, causal), *_expert_notes(graph)),
+        (
+            *graph.notes,
+            *_attention_notes(exact, causal),
+            *_expert_notes(graph),
+            *_limit_notes(layers),
+        ),
         graph.batch,
     )
 
@@ -109,6 +116,21 @@ def _attention_notes(costs: Sequence[CallCost], causal: Causal) -> list[str]:
         "causal and windowed attention is counted by the scores that its mask leaves "
         f"({masked:,} MACs less than the full square; --causal full counts them)"
     ]
+
+
+def _limit_notes(layers: Sequence[Layer]) -> list[str]:
+    """Return which counts are upper limits, and why."""
+    found: dict[str, list[str]] = {}
+    for layer in layers:
+        if layer.at_most and layer.kind is not Kind.VIEW and not layer.unknown:
+            found.setdefault(layer.note, []).append(layer.name)
+    return [
+        f"{note} ({_calls(len(names))}, the first {names[0]!r})" for note, names in found.items()
+    ]
+
+
+def _calls(number: int) -> str:
+    return "1 layer" if number == 1 else f"{number} layers"
 
 
 def _expert_notes(graph: ResolvedGraph) -> list[str]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 
 from roofline.cost import Cost
 from roofline.graph.fusion.group import Group
 from roofline.graph.totals.caches import Caches, caches_of
 from roofline.graph.totals.costs import CallCost
+from roofline.graph.walking.limits import limit_note, limit_of
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.graph.walking.weights import Origins, Stored
 from roofline.layer import Access, Layer, Use, access
-from roofline.node import Node, Tensor
+from roofline.node import Limit, Node, Tensor
 from roofline.ops import Kind, Moves
 from roofline.ops._attributes import fitting
 from roofline.precision import DataType
@@ -112,6 +115,7 @@ def _call_layer(resolved: ResolvedNode, call: CallCost, origins: Origins, caches
         moved=moved,
         repeats=resolved.repeats,
         note=call.note,
+        limit=limit_of(node),
         members=(),
         attributes=node.attributes,
         datatype=_datatype(node) if call.cost.ops else None,
@@ -153,6 +157,7 @@ def _group_layer(
         moved=moved,
         repeats=group.repeats,
         note=next((call.note for call in calls if call.note), ""),
+        limit=reduce(or_, (limit_of(graph.nodes[place].node) for place in group.members)),
         members=tuple([graph.nodes[place].node.name for place in group.members]),
         attributes=anchor.attributes,
         datatype=group.datatype,
@@ -210,7 +215,7 @@ def _written(
 def _layer(
     *, name: str, op_type: str, kind: Kind, domain: str, cost: Cost, inputs: tuple[Tensor, ...],
     outputs: tuple[Tensor, ...], origins: Origins, moved: Sequence[Access], repeats: int, note: str,
-    members: tuple[str, ...], attributes: Mapping[str, object], datatype: str | None,
+    limit: Limit, members: tuple[str, ...], attributes: Mapping[str, object], datatype: str | None,
 ) -> Layer:  # fmt: skip
     stored = tuple(origins.values())
     parameters = trainable = 0
@@ -257,7 +262,8 @@ def _layer(
         members=members,
         attributes=attributes,
         unknown=bool(note),
-        note=note,
+        note=note or limit_note(limit),
+        at_most=bool(limit),
     )
 
 

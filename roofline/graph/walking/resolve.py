@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import ModelError, did_you_mean
+from roofline.graph.reading.blocks import own_channels
 from roofline.graph.reading.declared import Request, declare
 from roofline.graph.reading.expansion import check_expansion, functions_of, plain_domain
 from roofline.graph.reading.reads import subgraphs
@@ -68,7 +69,7 @@ def _resolved(model: ModelProto, name: str, request: Request) -> ResolvedGraph:
         if declared.overridden
         else {entry.name: entry for entry in (*graph.value_info, *graph.output)}
     )
-    walker = Walker(functions, request.values, annotations, declared.symbols)
+    walker = Walker(functions, request.values, annotations, declared.symbols, own_channels(graph))
     walker.used_values.update(tensor.name for tensor in declared.inputs)
     opsets = {plain_domain(entry.domain): entry.version for entry in model.opset_import}
     given = {tensor.name: tensor for tensor in declared.inputs}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import ModelError
+from roofline.graph.reading.blocks import DOMAIN as BLOCKS
 from roofline.graph.reading.declared import dimensions, with_value
 from roofline.graph.reading.expansion import MAX_CALLS, Key, key_of, plain_domain
 from roofline.graph.reading.order import label, schedule
@@ -18,11 +19,12 @@ from roofline.graph.reading.tensors import (
     stored_tensor,
 )
 from roofline.graph.walking.infer import typed
+from roofline.graph.walking.limits import limited, own_blocks
 from roofline.graph.walking.rename import renamed
 from roofline.graph.walking.resolved import ResolvedNode
 from roofline.graph.walking.scope import Environment, Frame
 from roofline.graph.walking.sequences import SEQUENCE_OPERATORS, Sequences
-from roofline.node import Node, Tensor
+from roofline.node import Limit, Node, Tensor
 from roofline.ops import Operator, lookup
 from roofline.ops._datatypes import from_code
 
@@ -42,6 +44,8 @@ class Walker:
     annotations: Mapping[str, ValueInfoProto]
     """Types the file states for values of its top-level graph."""
     symbols: Mapping[str, int]
+    own_channels: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The network's own channels of results of convolutions over blocks."""
     nodes: list[ResolvedNode] = field(default_factory=list[ResolvedNode])
     idle: list[ResolvedNode] = field(default_factory=list[ResolvedNode])
     notes: list[str] = field(default_factory=list[str])
@@ -208,10 +212,13 @@ class Walker:
         domain = plain_domain(proto.domain)
         operator = (domain, proto.op_type)
         operands = self.operands(proto, environment)
-        constant = True
+        constant, exact = True, True
         for operand in operands:
-            if operand is not None and not operand.constant:
-                constant = False
+            if operand is not None:
+                if not operand.constant:
+                    constant = False
+                if operand.limit is not Limit.EXACT:
+                    exact = False
         prefix = frame.prefix
         node = Node(
             proto.op_type,
@@ -240,6 +247,10 @@ class Walker:
                 node = self._filled(proto, node, frame)
             if row.shape is None and not frame.depth:
                 node = self._annotated(node)
+        if not exact:
+            node = limited(node)
+        if operator == (BLOCKS, "Conv"):
+            node = own_blocks(node, self.own_channels)
         self.nodes.append(
             ResolvedNode(
                 node, frame.repeats, frame.scope, not constant, frame.container, frame.note

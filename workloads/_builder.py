@@ -25,6 +25,9 @@ OPSET = 17
 
 IR_VERSION = 8
 
+HALF_OPSET, HALF_IR_VERSION = 23, 11
+"""Those of networks in fp16: decoders, which need RMSNormalization."""
+
 
 class Builder:
     """Collects the operators of one network.
@@ -33,13 +36,17 @@ class Builder:
         name: The graph's name.
         batch: Items per inference; None for the symbolic dimension ``N``.
         seed: Of the random weights; None leaves weights declared without payload.
+        half: Whether tensors are fp16; fp32 otherwise.
     """
 
     INT64 = TensorProto.INT64
     """The datatype of token numbers."""
 
-    def __init__(self, name: str, *, batch: int | None = None, seed: int | None = None) -> None:
+    def __init__(
+        self, name: str, *, batch: int | None = None, seed: int | None = None, half: bool = False
+    ) -> None:
         self._name = name
+        self._half = half
         self._batch = batch
         self._seed = seed
         self._nodes: list[onnx.NodeProto] = []
@@ -52,15 +59,27 @@ class Builder:
 
     # The frame: inputs, outputs, scopes, the finished model.
 
-    def input(self, *shape: int, name: str = "input", dtype: int = TensorProto.FLOAT) -> Value:
+    def input(self, *shape: int, name: str = "input", dtype: int | None = None) -> Value:
         """Declare a graph input; the batch dimension comes first and is not given."""
-        self._inputs.append(self._info(name, dtype, shape))
-        return Value(name, shape)
+        return self.sequence(shape, name=name, dtype=dtype)
 
-    def output(self, x: Value, name: str = "output") -> None:
-        """Make a value a graph output."""
+    def sequence(
+        self, shape: Sequence[int | str], *, name: str, dtype: int | None = None
+    ) -> Value:
+        """Declare a graph input whose named dimensions stay open; the value's own shape is the known ones."""
+        self._inputs.append(self._info(name, dtype or self._float, shape))
+        return Value(name, tuple(size for size in shape if isinstance(size, int)))
+
+    def output(
+        self, x: Value, name: str = "output", *, shape: Sequence[int | str] | None = None
+    ) -> None:
+        """Make a value a graph output; its shape without the batch may name dimensions."""
         self._renamed[x.name] = name
-        self._outputs.append(self._info(name, TensorProto.FLOAT, x.shape))
+        self._outputs.append(self._info(name, self._float, x.shape if shape is None else shape))
+
+    def further_output(self, name: str, shape: Sequence[int | str]) -> None:
+        """Make a further result of an operator, by its name, a graph output."""
+        self._outputs.append(self._info(name, self._float, shape))
 
     @contextmanager
     def scope(self, name: str) -> Generator[None]:
@@ -77,6 +96,7 @@ class Builder:
         for node in self._nodes:
             node.input[:] = [self._renamed.get(operand, operand) for operand in node.input]
             node.output[:] = [self._renamed.get(result, result) for result in node.output]
+        domains = sorted({node.domain for node in self._nodes})
         graph = helper.make_graph(
             self._nodes,
             self._name,
@@ -88,8 +108,11 @@ class Builder:
         return helper.make_model(
             graph,
             producer_name="roofline",
-            ir_version=IR_VERSION,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=HALF_IR_VERSION if self._half else IR_VERSION,
+            opset_imports=[
+                helper.make_opsetid("", HALF_OPSET if self._half else OPSET),
+                *(helper.make_opsetid(domain, 1) for domain in domains if domain),
+            ],
         )
 
     # Layers with weights.
@@ -332,19 +355,19 @@ class Builder:
 
     def node(
         self, op_type: str, operands: Sequence[str], shape: tuple[int, ...], power: float = 1.0, *, name: str = "",
-        **attributes: Any,
+        more: Sequence[str] = (), **attributes: Any,
     ) -> Value:  # fmt: skip
-        """Add one operator with one result."""
+        """Add one operator and return its first result; ``more`` names further ones."""
         name = name or self._fresh(op_type.lower())
         result = f"{name}.out"
         self._nodes.append(
-            helper.make_node(op_type, list(operands), [result], name=name, **attributes)
+            helper.make_node(op_type, list(operands), [result, *more], name=name, **attributes)
         )
         return Value(result, shape, power)
 
     def stored(self, name: str, dims: tuple[int, ...], draw: Draw, spread: float = 1.0) -> str:
         """Declare a stored float tensor and return its name."""
-        self._stored.append(tensor(name, dims, draw, spread, self._seed))
+        self._stored.append(tensor(name, dims, draw, spread, self._seed, half=self._half))
         return name
 
     def vector(self, name: str, values: Sequence[int]) -> str:
@@ -370,6 +393,10 @@ class Builder:
         self._used[stem] = count
         return f"{stem}{count}"
 
-    def _info(self, name: str, dtype: int, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+    @property
+    def _float(self) -> int:
+        return TensorProto.FLOAT16 if self._half else TensorProto.FLOAT
+
+    def _info(self, name: str, dtype: int, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
         dims: list[int | str] = ["N" if self._batch is None else self._batch, *shape]
         return helper.make_tensor_value_info(name, dtype, dims)

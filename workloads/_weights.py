@@ -24,7 +24,13 @@ class Draw(Enum):
 
 
 def tensor(
-    name: str, dims: tuple[int, ...], draw: Draw, spread: float, seed: int | None
+    name: str,
+    dims: tuple[int, ...],
+    draw: Draw,
+    spread: float,
+    seed: int | None,
+    *,
+    half: bool = False,
 ) -> TensorProto:
     """Return a stored float tensor.
 
@@ -34,12 +40,14 @@ def tensor(
         draw: How its elements are distributed.
         spread: Standard deviation of ``Draw.NORMAL``.
         seed: Of the random stream; None declares the tensor with dimensions and datatype and no payload.
+        half: Whether its elements are fp16; fp32 otherwise.
     """
-    declared = TensorProto(name=name, dims=dims, data_type=TensorProto.FLOAT)
+    element, stored = (TensorProto.FLOAT16, "<f2") if half else (TensorProto.FLOAT, "<f4")
+    declared = TensorProto(name=name, dims=dims, data_type=element)
     if seed is not None:
         random = np.random.default_rng((seed, zlib.crc32(name.encode())))
         declared.raw_data = (
-            _elements(random, dims, draw, spread).astype("<f4", copy=False).tobytes()
+            _elements(random, dims, draw, spread).astype(stored, copy=False).tobytes()
         )
     return declared
 

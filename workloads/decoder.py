@@ -1,0 +1,308 @@
+"""Decoders: networks that write text token by token, from their sizes.
+
+A decoder's graph is spelled as ONNX Runtime's generative extension exports it: token numbers, an attention mask and
+the past keys and values go in; the scores of the last position and the grown keys and values come out. The prompt
+(many positions, no past) and each further token (one position, the past) are the same graph.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from roofline.errors import NetworkError, OptionError
+from roofline.registry import Registry
+
+if TYPE_CHECKING:
+    import onnx
+
+    from roofline.workloads._builder import Builder
+    from roofline.workloads._value import Value
+
+_MS = "com.microsoft"
+_MOST = 2_000_000_000
+"""Bytes that an ONNX file can hold (protobuf's limit)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoder:
+    """The sizes that make a decoder."""
+
+    layers: int
+    hidden: int
+    """Width between layers."""
+    heads: int
+    """Of queries."""
+    kv_heads: int
+    """Of keys and values; several heads of queries share one."""
+    head_size: int
+    """Its own number: heads times it need not be the hidden width."""
+    vocabulary: int
+    positions: int
+    """The longest context the model was made for."""
+    mlp: int = 0
+    """Inner width of the gated MLP, which has three matrices; 0 where every layer is a mixture of experts."""
+    experts: int = 0
+    """In every layer; 0 for a dense decoder."""
+    active: int = 0
+    """Experts that each token chooses."""
+    expert_mlp: int = 0
+    """Inner width of each expert's gated MLP."""
+    window: int = 0
+    """Positions that a layer with a window sees, its own among them; 0 without windows."""
+    full_every: int = 0
+    """Each so many-th layer sees everything although there is a window; 0 for none."""
+    tied: bool = False
+    """Whether the output projection is the table of embeddings."""
+    qkv_bias: bool = False
+    output_bias: bool = False
+    """Of the projection behind attention."""
+    qk_norm: bool = False
+    """Whether each head's queries and keys are normalized."""
+    sinks: bool = False
+    """Whether each head has a learned score that no position belongs to."""
+    expert_bias: bool = False
+    """Of the router and of the experts' matrices."""
+
+    def __post_init__(self) -> None:
+        """Check that the sizes fit together.
+
+        Raises:
+            NetworkError: They do not; the message names the size.
+        """
+        for name in (
+            "layers", "hidden", "heads", "kv_heads", "head_size", "vocabulary", "positions",
+        ):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise _wrong(f"{name} is {getattr(self, name)}", "Give 1 or more")
+        if self.heads % self.kv_heads:
+            raise _wrong(
+                f"{self.heads} heads cannot share {self.kv_heads} heads of keys and values",
+                "Give a kv_heads that divides heads",
+            )
+        if (self.mlp > 0) == (self.experts > 0):
+            raise _wrong("it needs an mlp or experts, one of the two", "Give mlp=N, or experts=N")
+        if self.experts and not (0 < self.active <= self.experts and self.expert_mlp > 0):
+            raise _wrong(
+                f"{self.active} of {self.experts} experts of width {self.expert_mlp}",
+                "Give 1 <= active <= experts, and expert_mlp",
+            )
+
+    def windowed(self, layer: int) -> bool:
+        """Return whether a layer, counted from 0, sees a window only."""
+        if not self.window:
+            return False
+        return not (self.full_every and (layer + 1) % self.full_every == 0)
+
+    @property
+    def parameters(self) -> int:
+        """Parameters in closed form."""
+        queries, keys = self.heads * self.head_size, self.kv_heads * self.head_size
+        attention = self.hidden * (2 * queries + 2 * keys)
+        attention += self.qkv_bias * (queries + 2 * keys) + self.output_bias * self.hidden
+        attention += self.qk_norm * 2 * self.head_size + self.sinks * self.heads
+        expert = 3 * self.hidden * self.expert_mlp
+        expert += self.expert_bias * (2 * self.expert_mlp + self.hidden)
+        router = self.experts * (self.hidden + self.expert_bias)
+        block = 3 * self.hidden * self.mlp + self.experts * expert + router
+        tables = (1 if self.tied else 2) * self.vocabulary * self.hidden
+        return self.layers * (attention + block + 2 * self.hidden) + self.hidden + tables
+
+    def define(self, net: Builder) -> None:
+        """Add the decoder's inputs, operators and outputs to a builder."""
+        ids = net.sequence(["sequence_length"], name="input_ids", dtype=net.INT64)
+        mask = net.sequence(["total_sequence_length"], name="attention_mask", dtype=net.INT64)
+        # What every layer's attention takes: lengths with and without padding, and tables of angles.
+        shared = [*_lengths(net, mask), *_angles(net, self)]
+        # A value's shape is its width; batch and position are the open dimensions in front.
+        table = _table(net, "embedding.weight", self.vocabulary, self.hidden)
+        x = net.node("Gather", [table, ids.name], (self.hidden,), name="embedding", axis=0)
+        for layer in range(self.layers):
+            with net.scope(f"layer{layer}"):
+                x = net.add(x, self._attention(net, _norm(net, x), layer, shared))
+                normed = _norm(net, x)
+                x = net.add(x, self._experts(net, normed) if self.experts else self._mlp(net, normed))
+        last = net.node("Slice", [x.name, *_last(net)], (self.hidden,), name="last_position")
+        last = _norm(net, last)
+        if self.tied:
+            turned = net.node("Transpose", [table], (), name="head.weight", perm=[1, 0])
+            scores = net.node("MatMul", [last.name, turned.name], (self.vocabulary,), name="head")
+        else:
+            scores = net.linear(last, self.vocabulary, bias=False)
+        net.output(scores, "logits", shape=(1, self.vocabulary))
+
+    def _attention(self, net: Builder, x: Value, layer: int, shared: list[str]) -> Value:
+        query = net.linear(x, self.heads * self.head_size, bias=self.qkv_bias)
+        key, value = (
+            net.linear(x, self.kv_heads * self.head_size, bias=self.qkv_bias) for _ in range(2)
+        )
+        if self.qk_norm:
+            query = _head_norm(net, query, self.heads, self.head_size)
+            key = _head_norm(net, key, self.kv_heads, self.head_size)
+        cache = (self.kv_heads, "past_sequence_length", self.head_size)
+        past = [net.sequence(cache, name=f"past_key_values.{layer}.{part}") for part in _PARTS]
+        present = [f"present.{layer}.{part}" for part in _PARTS]
+        sinks = ["", "", _table(net, f"layer{layer}/sinks", self.heads)] if self.sinks else []
+        window = {"local_window_size": self.window} if self.windowed(layer) else {}
+        mixed = net.node(
+            "GroupQueryAttention",
+            [query.name, key.name, value.name, *(entry.name for entry in past), *shared, *sinks],
+            query.shape, more=present, domain=_MS, num_heads=self.heads, kv_num_heads=self.kv_heads,
+            do_rotary=1, **window,
+        )  # fmt: skip
+        grown = (self.kv_heads, "total_sequence_length", self.head_size)
+        for name in present:
+            net.further_output(name, grown)
+        return net.linear(mixed, self.hidden, bias=self.output_bias)
+
+    def _mlp(self, net: Builder, x: Value) -> Value:
+        gate = net.swish(net.linear(x, self.mlp, bias=False))
+        return net.linear(
+            net.mul(gate, net.linear(x, self.mlp, bias=False)), self.hidden, bias=False
+        )
+
+    def _experts(self, net: Builder, x: Value) -> Value:
+        """Add a mixture: gate and up side by side in the first matrix of each expert, down in the second."""
+        router = net.linear(x, self.experts, bias=self.expert_bias)
+        rows = net.vector(f"{router.name}.rows", (-1, self.experts))
+        flat = net.node("Reshape", [router.name, rows], router.shape)
+        wide = 2 * self.expert_mlp
+        sizes = (
+            ("gate_up.weight", (self.experts, wide, self.hidden)),
+            ("gate_up.bias", (self.experts, wide)),
+            ("down.weight", (self.experts, self.hidden, self.expert_mlp)),
+            ("down.bias", (self.experts, self.hidden)),
+        )
+        stored = [
+            _table(net, f"{flat.name}.{name}", *dims) if self.expert_bias or "bias" not in name else ""
+            for name, dims in sizes
+        ]
+        return net.node(
+            "MoE", [x.name, flat.name, *stored], x.shape, domain=_MS, k=self.active,
+            activation_type="swiglu", swiglu_fusion=1, normalize_routing_weights=1,
+        )  # fmt: skip
+
+
+_PARTS = ("key", "value")
+
+
+def _wrong(what: str, repair: str) -> NetworkError:
+    return NetworkError(f"these sizes make no decoder: {what}", repair=repair)
+
+
+def _table(net: Builder, name: str, *dims: int) -> str:
+    from roofline.workloads._weights import Draw
+
+    return net.stored(name, dims, Draw.NORMAL, 1 / math.sqrt(dims[-1]))
+
+
+def _norm(net: Builder, x: Value) -> Value:
+    """Add a normalization by the root of the mean square, over the last dimension."""
+    from roofline.workloads._weights import Draw
+
+    scale = net.stored(f"{x.name}.norm", x.shape[-1:], Draw.SCALE)
+    return net.node("RMSNormalization", [x.name, scale], x.shape, axis=-1, epsilon=1e-5)
+
+
+def _head_norm(net: Builder, x: Value, heads: int, size: int) -> Value:
+    """Normalize each head of a value that has them side by side."""
+    apart = net.vector(f"{x.name}.apart", (0, 0, heads, size))
+    normed = _norm(net, net.node("Reshape", [x.name, apart], (heads, size)))
+    joined = net.vector(f"{x.name}.joined", (0, 0, heads * size))
+    return net.node("Reshape", [normed.name, joined], x.shape)
+
+
+def _lengths(net: Builder, mask: Value) -> tuple[str, str]:
+    """Return, of a mask, the place of each request's last position, and the length of all."""
+    axis, one = net.vector("lengths.axis", [1]), net.vector("lengths.one", [1])
+    summed = net.node("ReduceSum", [mask.name, axis], (), name="lengths.sum", keepdims=0)
+    last = net.node("Sub", [summed.name, one], (), name="lengths.less_one")
+    valid = net.node("Cast", [last.name], (), name="lengths.valid", to=_INT32)
+    whole = net.node("Shape", [mask.name], (), name="lengths.shape", start=1, end=2)
+    scalar = net.node("Squeeze", [whole.name], (), name="lengths.scalar")
+    return valid.name, net.node("Cast", [scalar.name], (), name="lengths.total", to=_INT32).name
+
+
+def _angles(net: Builder, sizes: Decoder) -> list[str]:
+    """Store the tables of the cosine and sine of each position's angles."""
+    return [
+        _table(net, f"rotary.{part}", sizes.positions, sizes.head_size // 2)
+        for part in ("cosine", "sine")
+    ]
+
+
+def _last(net: Builder) -> list[str]:
+    """Return the bounds that cut the last position out."""
+    return [
+        net.vector(f"last_position.{part}", [value])
+        for part, value in (("start", -1), ("end", 2**31 - 1), ("axis", 1))
+    ]
+
+
+_INT32 = 6
+"""`TensorProto.INT32`, without the package onnx."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderNetwork:
+    """One decoder that is shipped, or that a configuration file describes."""
+
+    key: str
+    title: str
+    source: str
+    """Where its sizes are published."""
+    sizes: Decoder
+    notes: str = ""
+    task: str = "language decoder"
+    dataset: str = "text"
+
+    def build(
+        self,
+        *,
+        weights: Literal["random"] | None = None,
+        seed: int = 0,
+        batch: int | None = None,
+    ) -> onnx.ModelProto:
+        """Return the decoder as an ONNX model in fp16, batch and lengths open.
+
+        Args:
+            weights: None declares stored tensors without payload; ``"random"`` fills them.
+            seed: Of the random weights.
+            batch: Requests at a time; None leaves the symbolic dimension ``N``.
+
+        Raises:
+            OptionError: The batch is not positive, or random weights do not fit in a file.
+        """
+        from roofline.workloads._builder import Builder
+
+        if weights not in (None, "random"):
+            raise OptionError(f"weights {weights!r} are not known", repair="Use None or 'random'")
+        if batch is not None and batch < 1:
+            raise OptionError(f"batch {batch} is not positive", repair="Give 1 or more")
+        size = 2 * self.sizes.parameters
+        if weights is not None and size > _MOST:
+            raise OptionError(
+                f"the weights of {self.key} take {size / 1e9:.3g} GB, an ONNX file holds 2 GB",
+                repair="Leave --weights out: counts need none",
+            )
+        builder = Builder(
+            self.key, batch=batch, seed=seed if weights == "random" else None, half=True
+        )
+        self.sizes.define(builder)
+        return builder.model(f"{self.title}. {self.source}")
+
+
+decoders: Registry[DecoderNetwork] = Registry(
+    "decoder", "roofline.workloads", "roofline.decoders", NetworkError
+)
+"""Every shipped decoder, by key; third parties add theirs through the entry-point group ``roofline.decoders``."""
+
+
+def decoder(key: str, title: str, sizes: Decoder, *, source: str, notes: str = "") -> None:
+    """Register a decoder.
+
+    Raises:
+        ValueError: There is one of that key.
+    """
+    decoders.add(key, DecoderNetwork(key, title, source, sizes, notes))

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofline.arguments import check_items, check_kind
+from roofline.decoding.phases import CONTEXT, Request, decoding
 from roofline.errors import NetworkError, did_you_mean
 from roofline.workload import Workload
 
 if TYPE_CHECKING:
+    from roofline.decoding.phases import Decoding
     from roofline.workloads import Network
+    from roofline.workloads.decoder import DecoderNetwork
 
 
 def load(
@@ -25,7 +28,10 @@ def load(
     values: Mapping[str, Any] | None = None,
     causal: str = "visible",
 ) -> Workload:
-    """Count a model: an ``.onnx`` file, or a network that is shipped.
+    """Count a model: an ``.onnx`` file, a network that is shipped, or a decoder's ``config.json``.
+
+    A decoder that is shipped or described, and whose lengths are not given, is counted for one token behind a context
+    of 4,096.
 
     Args:
         model: A path, or a network's name such as ``"resnet50"``.
@@ -54,10 +60,49 @@ def load(
     binding: dict[str, Any] = {
         "batch": batch, "dims": dims, "inputs": inputs, "values": values, "causal": causal,
     }  # fmt: skip
-    network = shipped(model)
+    network = described(model)
     if network is None:
         return Workload.from_onnx(Path(model), **binding)
+    sized = importlib.import_module("roofline.workloads").DecoderNetwork
+    if isinstance(network, sized) and not dims and not inputs:
+        # A decoder's lengths are open; a token behind a long prompt is what is asked of it most often.
+        found = decoder(model)
+        if found is not None:
+            most = found.roles.positions or CONTEXT
+            request = Request(context=min(CONTEXT, most), causal=causal)
+            return found.step(request, batch or 1)
     return Workload.from_onnx(network.build(), name=network.key, **binding)
+
+
+def decoder(model: str | Path) -> Decoding | None:
+    """Return a model as a decoder, whose phases can be counted; None for a network without a cache.
+
+    Args:
+        model: A path, or a network's name.
+
+    Raises:
+        NetworkError: There is no such file and no such network.
+        ModelError: The file is no well-formed ONNX model.
+        DimensionError: It has a cache, but its inputs cannot be told apart.
+    """
+    from roofline.graph.reading.read import read
+
+    network = described(model)
+    if network is None:
+        return decoding(Path(model).stem, read(Path(model)))
+    return decoding(network.key, network.build())
+
+
+def described(model: str | Path) -> Network | DecoderNetwork | None:
+    """Return the network that a name or a configuration file stands for; None for an ONNX file.
+
+    Raises:
+        NetworkError: It is none of these.
+    """
+    path = Path(model)
+    if path.suffix == ".json":
+        return importlib.import_module("roofline.workloads.hugging_face").read_config(path)
+    return shipped(model)
 
 
 def networks() -> tuple[str, ...]:
@@ -67,10 +112,11 @@ def networks() -> tuple[str, ...]:
         >>> "resnet50" in networks()
         True
     """
-    return tuple(importlib.import_module("roofline.workloads").networks)
+    workloads = importlib.import_module("roofline.workloads")
+    return (*workloads.networks, *workloads.decoders)
 
 
-def shipped(model: str | Path) -> Network | None:
+def shipped(model: str | Path) -> Network | DecoderNetwork | None:
     """Return the shipped network of a name, or None when a file is meant.
 
     Args:
@@ -83,17 +129,18 @@ def shipped(model: str | Path) -> Network | None:
     if path.exists() or len(path.parts) > 1:
         return None
     # Networks are built on top of the library; the name is looked up when it is asked for.
-    known = importlib.import_module("roofline.workloads").networks
+    workloads = importlib.import_module("roofline.workloads")
+    known, decoders = workloads.networks, workloads.decoders
     if isinstance(model, Path) or path.suffix:
-        if known.find(path.stem) is not None:
+        if (known.find(path.stem) or decoders.find(path.stem)) is not None:
             raise NetworkError(
                 f"there is no file {str(path)!r}",
                 repair=f"The shipped network is called {path.stem!r}, without a suffix",
             )
         return None
-    found = known.named(model)
+    found = known.named(model) or decoders.named(model)
     if found is None:
-        hint = did_you_mean(model, known) or "See: roofline networks list"
+        hint = did_you_mean(model, [*known, *decoders]) or "See: roofline networks list"
         raise NetworkError(
             f"{model!r} is neither a file nor a network that is shipped", repair=hint
         )

@@ -14,11 +14,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from roofline.workloads._network import Network, build, network, networks
+from roofline.workloads.decoder import Decoder, DecoderNetwork, decoder, decoders
 
 if TYPE_CHECKING:
     from roofline.workloads._builder import Builder
 
-__all__ = ["Builder", "Network", "build", "network", "networks"]
+__all__ = [
+    "Builder", "Decoder", "DecoderNetwork", "Network", "build", "decoder", "decoders", "network", "networks",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

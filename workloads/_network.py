@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from roofline.errors import NetworkError, OptionError
 from roofline.registry import Registry
+from roofline.workloads.decoder import decoders
 
 if TYPE_CHECKING:
     import onnx
@@ -95,4 +96,5 @@ def build(
         NetworkError: No network has that key.
         OptionError: The batch is not positive.
     """
-    return networks.get(key).build(weights=weights, seed=seed, batch=batch)
+    entry = decoders.find(key) or networks.get(key)
+    return entry.build(weights=weights, seed=seed, batch=batch)

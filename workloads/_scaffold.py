@@ -16,11 +16,7 @@ def scaffold(key: str) -> str:
     Raises:
         NetworkError: The key is not in snake case.
     """
-    if _KEY.fullmatch(key) is None or keyword.iskeyword(key):
-        raise NetworkError(
-            f"{key!r} is not a key",
-            repair="Use lower-case letters, digits and underscores: my_network",
-        )
+    _check(key)
     return f'''\
 """The network {key}. Change what is below, then:
 
@@ -53,3 +49,54 @@ def define(net: Builder) -> None:
     x = net.flatten(net.global_avgpool(x))
     net.output(net.gemm(x, 10))
 '''
+
+
+def decoder_scaffold(key: str) -> str:
+    """Return a Python module that registers a small decoder under a key; it runs as it is.
+
+    Raises:
+        NetworkError: The key is not in snake case.
+    """
+    _check(key)
+    return f'''\
+"""The decoder {key}. Change its sizes, then:
+
+    roofline networks check {key}.py           # is every operator counted?
+    roofline predict {key} -p h100-sxm --context 4096 --new-tokens 512
+
+In a package of your own, name the module in its pyproject.toml, and every verb knows the decoder:
+
+    [project.entry-points."roofline.decoders"]
+    {key} = "my_package.{key}"
+"""
+
+from roofline.workloads import Decoder, decoder
+
+decoder(
+    "{key}",
+    "{key}, version 1",
+    Decoder(
+        layers=4,
+        hidden=256,  # width between layers
+        heads=8,  # of queries
+        kv_heads=2,  # of keys and values
+        head_size=32,  # its own number: it need not be hidden / heads
+        mlp=1024,  # inner width of the gated MLP; 0 with experts
+        vocabulary=32000,
+        positions=8192,  # the longest context
+        # experts=32, active=4, expert_mlp=512,  # a mixture of experts in every layer, instead of mlp
+        # window=128, full_every=2,  # layers see 128 positions; every second one sees all
+        # tied=True,  # the output projection is the table of embeddings
+        # qkv_bias=True, output_bias=True, qk_norm=True, sinks=True, expert_bias=True,
+    ),
+    source="Author et al., Title of the report, year; its config.json",
+)
+'''
+
+
+def _check(key: str) -> None:
+    if _KEY.fullmatch(key) is None or keyword.iskeyword(key):
+        raise NetworkError(
+            f"{key!r} is not a key",
+            repair="Use lower-case letters, digits and underscores: my_network",
+        )

@@ -122,7 +122,8 @@ class Decoder:
             with net.scope(f"layer{layer}"):
                 x = net.add(x, self._attention(net, _norm(net, x), layer, shared))
                 normed = _norm(net, x)
-                x = net.add(x, self._experts(net, normed) if self.experts else self._mlp(net, normed))
+                block = self._experts if self.experts else self._mlp
+                x = net.add(x, block(net, normed))
         last = net.node("Slice", [x.name, *_last(net)], (self.hidden,), name="last_position")
         last = _norm(net, last)
         if self.tied:
@@ -175,7 +176,9 @@ class Decoder:
             ("down.bias", (self.experts, self.hidden)),
         )
         stored = [
-            _table(net, f"{flat.name}.{name}", *dims) if self.expert_bias or "bias" not in name else ""
+            _table(net, f"{flat.name}.{name}", *dims)
+            if self.expert_bias or "bias" not in name
+            else ""
             for name, dims in sizes
         ]
         return net.node(

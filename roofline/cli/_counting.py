@@ -35,6 +35,19 @@ TRAFFIC = {
 """The traffic assumptions under which intensity is given, and what each charges."""
 
 
+def listed_inputs(shapes: Mapping[str, Sequence[int | None]]) -> str:
+    """Return a network's inputs in words; of many (a decoder's caches) the first.
+
+    Example:
+        >>> listed_inputs({"ids": (1, 8), "scale": ()})
+        'ids 1x8, scale scalar'
+    """
+    most = 4
+    texts = [f"{name} {'x'.join(map(str, shape)) or 'scalar'}" for name, shape in shapes.items()]
+    more = [f"and {len(texts) - most} more"] if len(texts) > most + 1 else []
+    return ", ".join((texts[:most] if more else texts) + more)
+
+
 def totals(workload: Workload) -> dict[str, Any]:
     """Return a workload's totals under their stable names, exact, intensity in operations per byte.
 

@@ -215,9 +215,8 @@ def _table(workload: Workload, other: Workload | None, view: LayerView, *, layer
         return "\n\n".join(parts)
     if layers or fused:
         parts.append(as_table(view.table(workload)))
-    inputs = ", ".join(
-        f"{tensor.name} {'x'.join(map(str, tensor.shape or ())) or 'scalar'}"
-        for tensor in workload.inputs
+    inputs = _counting.listed_inputs(
+        {tensor.name: tensor.shape or () for tensor in workload.inputs}
     )
     notes = [
         "; ".join(_counting.coverage_notes(workload)),

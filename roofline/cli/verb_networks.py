@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roofline.cli._counting import listed_inputs
 from roofline.cli._options import (
     BatchOption,
     DimOption,
@@ -35,7 +36,7 @@ from roofline.writing import write_whole
 
 if TYPE_CHECKING:
     from roofline.workload import Workload
-    from roofline.workloads import Network
+    from roofline.workloads import DecoderNetwork, Network
 
 app = typer.Typer(
     add_completion=False,
@@ -48,6 +49,7 @@ CONVENTIONS = {
     "operations": "one multiply-accumulate is two operations",
     "parameters": "parameters are stored elements",
     "batch": "batch 1",
+    "decoders": "decoders are counted for one token behind 4,096",
 }
 
 
@@ -66,9 +68,10 @@ def list_networks(
     output: OutputOption = None,
 ) -> None:
     """List the shipped networks with what one inference requires."""
-    from roofline.workloads import networks
+    from roofline.workloads import decoders, networks
 
-    rows = [_summary(networks.get(key)) for key in networks]
+    shipped = [*map(networks.get, networks), *map(decoders.get, decoders)]
+    rows = [_summary(entry) for entry in shipped]
     rows = arranged(rows, rows, sort, top)
     if form is Format.JSON:
         emit(as_json({"conventions": CONVENTIONS, "networks": rows}), output)
@@ -92,9 +95,9 @@ def list_networks(
 @app.command()
 def show(key: KeyArgument, form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
     """Show where one network comes from and what it requires."""
-    from roofline.workloads import networks
+    from roofline.workloads import decoders, networks
 
-    network = networks.get(key)
+    network = decoders.named(key) or networks.get(key)
     row = {**_summary(network), **_details(network)}
     if form is Format.JSON:
         emit(as_json({"conventions": CONVENTIONS, "network": row}), output)
@@ -183,12 +186,15 @@ def check(
 @app.command()
 def new(
     key: Annotated[str, typer.Argument(metavar="KEY", help="The network's name: my_network.")],
+    decoder: Annotated[
+        bool, typer.Option("--decoder", help="A language model, from its sizes.")
+    ] = False,
     output: OutputOption = None,
 ) -> None:
     """Write a commented module to fill in for a network of one's own."""
-    from roofline.workloads._scaffold import scaffold
+    from roofline.workloads._scaffold import decoder_scaffold, scaffold
 
-    emit_scaffold(scaffold(key), output)
+    emit_scaffold(decoder_scaffold(key) if decoder else scaffold(key), output)
 
 
 def _named(name: str) -> list[str]:
@@ -197,9 +203,9 @@ def _named(name: str) -> list[str]:
         return [name]
     import runpy
 
-    from roofline.workloads import networks
+    from roofline.workloads import decoders, networks
 
-    before = set(networks)
+    before = {*networks, *decoders}
     try:
         runpy.run_path(name)
     except RooflineError:
@@ -209,11 +215,11 @@ def _named(name: str) -> list[str]:
             f"{name} does not run: {type(error).__name__}: {error}",
             repair="Start from a scaffold: roofline networks new my_network",
         ) from error
-    found = [key for key in networks if key not in before]
+    found = [key for key in (*networks, *decoders) if key not in before]
     if not found:
         raise NetworkError(
             f"{name} registers no network",
-            repair="Decorate its definition with @network(key, ...)",
+            repair="Decorate its definition with @network(key, ...), or call decoder(key, ...)",
         )
     return found
 
@@ -243,7 +249,7 @@ def _sizes(row: dict[str, Any]) -> str:
     return f"OK, {row['nodes']:,} nodes, {row['macs']:,} MACs, {row['parameters']:,} parameters"
 
 
-def _summary(network: Network) -> dict[str, Any]:
+def _summary(network: Network | DecoderNetwork) -> dict[str, Any]:
     workload = _count(network)
     return {
         "network": network.key,
@@ -258,7 +264,7 @@ def _summary(network: Network) -> dict[str, Any]:
     }
 
 
-def _details(network: Network) -> dict[str, Any]:
+def _details(network: Network | DecoderNetwork) -> dict[str, Any]:
     workload = _count(network)
     return {
         "activation_bytes": workload.activation_bytes,
@@ -269,7 +275,7 @@ def _details(network: Network) -> dict[str, Any]:
     }
 
 
-def _count(network: Network) -> Workload:
+def _count(network: Network | DecoderNetwork) -> Workload:
     import roofline
 
     return roofline.load(network.key)
@@ -277,5 +283,5 @@ def _count(network: Network) -> Workload:
 
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return listed_inputs(value)  # pyright: ignore[reportUnknownArgumentType]
     return f"{value:,}" if isinstance(value, int) else str(value)

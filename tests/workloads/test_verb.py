@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from roofline.cli import main
-from roofline.workloads import networks
+from roofline.workloads import decoders, networks
 
 from ..cli_process import roofline
 
@@ -21,15 +21,14 @@ def run(capsys, *arguments):
 def test_list_has_every_network(capsys):
     code, shown = run(capsys, "list")
     assert code == 0
-    assert [line.split()[0] for line in shown.out.splitlines()[2 : 2 + len(networks)]] == list(
-        networks
-    )
+    known = [*networks, *decoders]
+    assert [line.split()[0] for line in shown.out.splitlines()[2 : 2 + len(known)]] == known
 
 
 def test_list_as_csv_has_the_counts(capsys):
     _, shown = run(capsys, "list", "--format", "csv")
     rows = {row["network"]: row for row in csv.DictReader(shown.out.splitlines())}
-    assert set(rows) == set(networks)
+    assert set(rows) == {*networks, *decoders}
     assert (
         int(rows["resnet50_v15"]["macs"]) == 4_089_184_256
     )  # onnx-tool and onnxsim agree on this graph

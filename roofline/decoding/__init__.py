@@ -1,0 +1,1 @@
+"""Decoders as workloads with phases: the prompt, then token by token."""

@@ -1,0 +1,121 @@
+"""The phases of a decoder: all positions of the prompt at once, then one position at a time behind a cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from roofline.decoding.roles import Roles, roles_of
+from roofline.errors import OptionError
+from roofline.workload import Workload
+
+if TYPE_CHECKING:
+    import onnx
+
+CONTEXT = 4096
+"""Positions of the prompt when none are asked for."""
+
+
+class Phase(StrEnum):
+    """Which part of answering a request is meant."""
+
+    PREFILL = "prefill"
+    """The prompt, up to the first token."""
+    DECODE = "decode"
+    """The tokens behind it, one at a time."""
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a decoder."""
+
+    context: int = CONTEXT
+    """Positions of the prompt."""
+    new_tokens: int = 1
+    """Tokens that are written behind it."""
+    phase: Phase = Phase.BOTH
+    devices: int = 1
+    """Machines that share every layer (tensor parallel)."""
+    causal: str = "visible"
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            OptionError: One is not positive.
+        """
+        for flag, value in (
+            ("--context", self.context), ("--new-tokens", self.new_tokens), ("--devices", self.devices),
+        ):  # fmt: skip
+            if value < 1:
+                raise OptionError(f"{flag} {value} is not positive", repair="Give 1 or more")
+
+    @property
+    def length(self) -> int:
+        """Positions that a request's cache holds in the end."""
+        return self.context + self.new_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """A decoder's graph, whose inputs are bound by role."""
+
+    name: str
+    model: onnx.ModelProto
+    roles: Roles
+
+    def check(self, request: Request) -> None:
+        """Check that a request can be served at all.
+
+        Raises:
+            OptionError: It is longer than the model's positions, or the heads do not spread over the devices.
+        """
+        most, heads = self.roles.positions, self.roles.heads
+        if most is not None and request.length > most + 1:
+            raise OptionError(
+                f"{self.name} has {most:,} positions; {request.context:,} of context and {request.new_tokens:,} new "
+                f"tokens are {request.length:,}",
+                repair=f"Give a --context of at most {most - request.new_tokens + 1:,}",
+            )
+        if request.devices > 1 and heads is not None and heads % request.devices:
+            fitting = ", ".join(str(count) for count in range(1, heads + 1) if heads % count == 0)
+            raise OptionError(
+                f"the {heads} heads of {self.name} cannot be spread over {request.devices} devices",
+                repair=f"Give --devices as one of: {fitting}",
+            )
+
+    def prompt(self, request: Request, requests: int) -> Workload:
+        """Return what so many prompts require, all positions at once."""
+        return self._counted(request, requests, 0, request.context)
+
+    def step(self, request: Request, requests: int) -> Workload:
+        """Return what one further token of each request requires, at the mean place of the new tokens.
+
+        Operations and bytes of attention grow in proportion to the place, so the mean place has the mean of both.
+        """
+        past = request.context + (request.new_tokens - 1) // 2
+        return self._counted(request, requests, past, 1)
+
+    def _counted(self, request: Request, requests: int, past: int, new: int) -> Workload:
+        binding = self.roles.bind(requests, past, new)
+        counted = Workload.from_onnx(self.model, name=self.name, causal=request.causal, **binding)
+        part = (
+            f"the prompt of {new:,} positions"
+            if not past
+            else f"one token behind {past:,} positions"
+        )
+        return replace(
+            counted, notes=(f"counts are of {part}, {requests} at a time", *counted.notes)
+        )
+
+
+def decoding(name: str, model: onnx.ModelProto) -> Decoding | None:
+    """Return a graph as a decoder; None where it has no cache among its inputs.
+
+    Raises:
+        DimensionError: It has one, but its inputs cannot be told apart.
+    """
+    roles = roles_of(model)
+    return None if roles is None else Decoding(name, model, roles)

@@ -1,0 +1,198 @@
+"""What each input of a decoder is for, by its name: token numbers, mask, positions, past keys and values.
+
+The names are those that onnxruntime-genai, optimum and mobius give them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roofline.errors import DimensionError, OptionError
+
+if TYPE_CHECKING:
+    import onnx
+
+_CACHE = re.compile(
+    r"(^|[._/])(past|cache|kv)[._/]?|past_key|key_cache|value_cache", re.IGNORECASE
+)
+_TOKENS = frozenset({"input_ids", "inputs_embeds", "decoder_input_ids", "tokens", "token_ids"})
+_MASKS = frozenset({"attention_mask", "decoder_attention_mask"})
+_PLACES = frozenset({"position_ids", "decoder_position_ids", "cache_position"})
+_WHOLE = frozenset({"total_sequence_length", "total_seq_len", "total_seq_length"})
+_PAST = frozenset({"past_sequence_length", "past_seq_len"})
+_VALID = frozenset({"seqlens_k", "seqlens", "sequence_lengths"})
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One graph input: its name and dimensions, of which open ones are texts or None."""
+
+    name: str
+    shape: tuple[int | str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The inputs of a decoder by what they are for, and the sizes that spread it over devices."""
+
+    tokens: Input
+    caches: tuple[Input, ...]
+    """Past keys and values."""
+    masks: tuple[Input, ...] = ()
+    places: tuple[Input, ...] = ()
+    whole: tuple[Input, ...] = ()
+    past: tuple[Input, ...] = ()
+    valid: tuple[Input, ...] = ()
+    flags: tuple[Input, ...] = ()
+    layers: int = 0
+    heads: int | None = None
+    """Query heads of a layer; None where no operator says."""
+    kv_heads: int | None = None
+    hidden: int | None = None
+    """Width between layers; None where no table of embeddings says."""
+    positions: int | None = None
+    """The longest context its tables of angles have; None without such tables."""
+
+    def bind(self, requests: int, past: int, new: int) -> dict[str, Any]:
+        """Return the shapes and values of the inputs, as `Workload.from_onnx` takes them.
+
+        Args:
+            requests: How many are in flight.
+            past: Positions that each request's cache holds.
+            new: Positions that each request adds.
+        """
+        inputs: dict[str, tuple[int, ...]] = {}
+        inputs[self.tokens.name] = _filled(self.tokens, requests, new)
+        for entry in self.masks:
+            rank = len(entry.shape)
+            inputs[entry.name] = (
+                (requests, past + new) if rank == 2 else (requests, 1, new, past + new)
+            )
+        for entry in self.places:
+            inputs[entry.name] = (requests, new) if len(entry.shape) == 2 else (new,)
+        for entry in self.caches:
+            inputs[entry.name] = _cache(entry, requests, past)
+        values: dict[str, Any] = {}
+        for entries, value in (
+            (self.whole, past + new), (self.past, past), (self.valid, past + new - 1),
+        ):  # fmt: skip
+            for entry in entries:
+                shape = tuple(requests for _ in entry.shape)
+                inputs[entry.name] = shape
+                values[entry.name] = (value,) * requests if shape else value
+        for entry in self.flags:
+            values[entry.name] = past > 0
+        return {"batch": requests, "inputs": inputs, "values": values}
+
+
+def roles_of(model: onnx.ModelProto) -> Roles | None:
+    """Return what each input is for; None for a network that has no past keys and values.
+
+    Raises:
+        DimensionError: It has a cache, but its tokens cannot be told; the message names candidates.
+    """
+    stored = {tensor.name for tensor in model.graph.initializer}
+    entries = [_input(value) for value in model.graph.input if value.name not in stored]
+    caches = tuple(
+        entry for entry in entries if _CACHE.search(entry.name) and len(entry.shape) >= 3
+    )
+    if not caches:
+        return None
+
+    def named(names: frozenset[str]) -> tuple[Input, ...]:
+        return tuple(entry for entry in entries if entry.name in names)
+
+    tokens = named(_TOKENS)
+    if len(tokens) != 1:
+        rest = ", ".join(repr(entry.name) for entry in entries if entry not in caches)
+        raise DimensionError(
+            f"it cannot be told which input of {model.graph.name!r} holds the token numbers (inputs: {rest})",
+            repair=f"Name one of them {' or '.join(sorted(_TOKENS))}, or give every shape with --input",
+        )
+    attention = [
+        node for node in model.graph.node if "Attention" in node.op_type and len(node.input) > 3
+    ]
+    first = _attributes(attention[0]) if attention else {}
+    dims = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    tables = (
+        dims[node.input[0]]
+        for node in model.graph.node
+        if node.op_type in {"Gather", "GatherBlockQuantized"} and node.input[0] in dims
+    )
+    table = next((shape for shape in tables if len(shape) == 2), None)
+    angles = [
+        dims[node.input[place]]
+        for node in attention
+        if node.op_type == "GroupQueryAttention"
+        for place in (7,)
+        if len(node.input) > place and node.input[place] in dims
+    ]
+    heads = caches[0].shape[1] if len(caches[0].shape) == 4 else None
+    return Roles(
+        tokens[0], caches, named(_MASKS), named(_PLACES), named(_WHOLE), named(_PAST), named(_VALID),
+        tuple(entry for entry in entries if entry.name == "use_cache_branch"),
+        layers=max(len(attention), 1) if attention else max(len(caches) // 2, 1),
+        heads=first.get("num_heads") or first.get("q_num_heads"),
+        kv_heads=first.get("kv_num_heads") or (heads if isinstance(heads, int) else None),
+        hidden=None if table is None else table[1],
+        positions=min((shape[0] for shape in angles), default=None),
+    )  # fmt: skip
+
+
+def _input(value: onnx.ValueInfoProto) -> Input:
+    dims = value.type.tensor_type.shape.dim
+    return Input(
+        value.name,
+        tuple(
+            dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in dims
+        ),
+    )
+
+
+def _attributes(node: onnx.NodeProto) -> Mapping[str, int]:
+    return {entry.name: entry.i for entry in node.attribute}
+
+
+def _filled(entry: Input, requests: int, new: int) -> tuple[int, ...]:
+    """Return the shape of the tokens: requests, new positions, and a width where embeddings go in."""
+    if len(entry.shape) not in (2, 3):
+        raise OptionError(
+            f"input {entry.name!r} has rank {len(entry.shape)}, token numbers have 2",
+            repair="Give its shape with --input",
+        )
+    tail = entry.shape[2:]
+    if any(not isinstance(size, int) for size in tail):
+        raise DimensionError(
+            f"the width of input {entry.name!r} is open", repair="Give its shape with --input"
+        )
+    return (requests, new, *(size for size in tail if isinstance(size, int)))
+
+
+def _cache(entry: Input, requests: int, past: int) -> tuple[int, ...]:
+    """Return the shape of a cache: the open dimension behind the batch is the positions.
+
+    Raises:
+        DimensionError: Several are open, or none is and it is shorter than the past.
+    """
+    head, *rest = entry.shape
+    if not isinstance(head, int) and len(entry.shape) == 5:
+        raise DimensionError(
+            f"input {entry.name!r} holds keys and values in one",
+            repair="Give its shape with --input",
+        )
+    first = requests if not isinstance(head, int) or len(entry.shape) == 4 else head
+    opened = [place for place, size in enumerate(rest) if not isinstance(size, int)]
+    if len(opened) > 1 or (
+        not opened and past > max(size for size in rest if isinstance(size, int))
+    ):
+        raise DimensionError(
+            f"it cannot be told which dimension of input {entry.name!r} {list(entry.shape)} is the positions",
+            repair=f"Give its shape with --input {entry.name}=…",
+        )
+    return (
+        first,
+        *(past if place in opened else int(size or 0) for place, size in enumerate(rest)),
+    )

@@ -1,0 +1,198 @@
+"""Decoders from their sizes: parameters as published, counts in closed form, configurations on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+import roofline
+from roofline.decoding.phases import Request, decoding
+from roofline.errors import DimensionError, NetworkError, OptionError
+from roofline.workloads import Decoder, DecoderNetwork, build, decoders
+
+from ..cli_process import roofline as run
+
+# Elements of the published checkpoints (the "total parameters" that huggingface.co shows of their safetensors);
+# gpt-oss as its model card, Table 1: 116.83 and 20.91 billion.
+PUBLISHED = {
+    "llama31_8b": 8_030_261_248,
+    "llama31_70b": 70_553_706_496,
+    "llama32_1b": 1_235_814_400,
+    "llama32_3b": 3_212_749_824,
+    "qwen3_32b": 32_762_123_264,
+    "qwen3_235b_a22b": 235_093_634_560,
+    "gpt_oss_20b": 20_914_757_184,
+    "gpt_oss_120b": 116_829_156_672,
+}
+SMALL: dict[str, Any] = {
+    "layers": 2, "hidden": 64, "heads": 4, "kv_heads": 2, "head_size": 24, "vocabulary": 100, "positions": 512,
+}  # fmt: skip
+FAMILIES: dict[str, dict[str, Any]] = {
+    "dense": {"mlp": 160},
+    "tied": {"mlp": 160, "tied": True},
+    "normed": {"mlp": 160, "qk_norm": True, "qkv_bias": True, "output_bias": True},
+    "mixture": {"experts": 8, "active": 2, "expert_mlp": 48},
+    "windowed": {
+        "experts": 8, "active": 2, "expert_mlp": 48, "expert_bias": True, "sinks": True, "window": 16, "full_every": 2,
+    },
+}  # fmt: skip
+CONFIG: dict[str, Any] = {
+    "model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+    "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 128256, "max_position_embeddings": 131072,
+    "tie_word_embeddings": False, "rope_theta": 500000.0, "torch_dtype": "bfloat16", "rms_norm_eps": 1e-5,
+}  # fmt: skip
+
+
+def made(**sizes: Any) -> DecoderNetwork:
+    return DecoderNetwork("small", "small", "a test, 2025", Decoder(**SMALL, **sizes))
+
+
+@pytest.mark.parametrize("key", decoders)
+def test_parameters_are_the_published_ones(key: str) -> None:
+    assert decoders.get(key).sizes.parameters == PUBLISHED[key]
+
+
+@pytest.mark.parametrize("key", ["llama31_8b", "llama32_1b", "gpt_oss_20b"])
+def test_the_graph_has_the_published_parameters_and_counts_whole(key: str) -> None:
+    counted = roofline.load(key)
+    assert counted.parameters == PUBLISHED[key]
+    assert not counted.unknown_layers
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_graph_is_valid_and_has_the_closed_form_of_parameters(name: str) -> None:
+    network = made(**FAMILIES[name])
+    model = network.build()
+    assert all(not tensor.raw_data for tensor in model.graph.initializer if tensor.data_type == 10)
+    bound = decoding("small", model)
+    assert bound is not None
+    counted = bound.step(Request(context=40), 1)
+    assert counted.parameters == network.sizes.parameters
+    assert not counted.unknown_layers
+    onnx.checker.check_model(network.build(weights="random"))
+
+
+@pytest.mark.parametrize(("requests", "context"), [(1, 40), (3, 40), (2, 7)])
+def test_a_step_and_a_prompt_in_closed_form(requests: int, context: int) -> None:
+    sizes = made(**FAMILIES["dense"]).sizes
+    bound = decoding("small", made(**FAMILIES["dense"]).build())
+    assert bound is not None
+    queries, keys = 4 * 24, 2 * 24
+    layer = 64 * (2 * queries + 2 * keys) + 3 * 64 * 160
+    head = 64 * 100
+    step = bound.step(Request(context=context), requests)
+    attention = 2 * queries * (context + 1)
+    assert step.macs == requests * (2 * (layer + attention) + head)
+    weights = sizes.parameters - 100 * 64 + requests * 64
+    angles = 2 * requests * 12  # one row of cosines and one of sines, which every layer shares
+    cache = requests * 2 * 2 * keys * (context + 1)
+    assert step.traffic_bytes("weights") == pytest.approx(
+        2 * (weights + angles + cache), abs=2 * 2 * 24 * requests
+    )
+    prompt = bound.prompt(Request(context=context), requests)
+    seen = context * (context + 1) // 2
+    assert prompt.macs == requests * (2 * (context * layer + 2 * queries * seen) + head)
+
+
+def test_experts_are_read_by_expectation_and_multiplied_by_choice() -> None:
+    bound = decoding("small", made(**FAMILIES["mixture"]).build())
+    assert bound is not None
+    one, many = (bound.step(Request(context=40), requests) for requests in (1, 5))
+    expert = 3 * 64 * 48
+    grown = many.weight_read_bytes() - one.weight_read_bytes()
+    distinct = 8 * (1 - (1 - 2 / 8) ** 5) - 2
+    assert grown == pytest.approx(2 * 2 * expert * distinct, rel=0.02)
+    assert many.macs == 5 * one.macs
+
+
+def test_a_window_bounds_the_cache_of_every_second_layer() -> None:
+    plain = {**FAMILIES["windowed"], "window": 0, "full_every": 0}
+    shorter, whole = (
+        decoding("small", made(**sizes).build()) for sizes in (FAMILIES["windowed"], plain)
+    )
+    assert shorter is not None
+    assert whole is not None
+    ask = Request(context=40)
+    saved = whole.step(ask, 1).traffic_bytes("weights") - shorter.step(ask, 1).traffic_bytes(
+        "weights"
+    )
+    assert saved == 2 * 2 * 2 * 24 * (40 - 15)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ({"mlp": 8, "kv_heads": 3}, "4 heads cannot share 3"),
+        ({}, "mlp or experts"),
+        ({"experts": 4, "active": 5, "expert_mlp": 8}, "5 of 4 experts"),
+        ({"mlp": 8, "layers": 0}, "layers is 0"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(sizes: dict[str, Any], said: str) -> None:
+    with pytest.raises(NetworkError, match=said):
+        Decoder(**{**SMALL, **sizes})
+
+
+def test_random_weights_that_no_file_holds_are_refused() -> None:
+    with pytest.raises(OptionError, match="2 GB"):
+        build("llama31_8b", weights="random")
+
+
+def configured(folder: Path, **changes: Any) -> Path:
+    path = folder / "config.json"
+    kept = {key: value for key, value in {**CONFIG, **changes}.items() if value is not ...}
+    path.write_text(json.dumps(kept))
+    return path
+
+
+def test_a_configuration_counts_as_the_shipped_decoder(tmp_path: Path) -> None:
+    counted, shipped = roofline.load(configured(tmp_path)), roofline.load("llama31_8b")
+    assert (counted.parameters, counted.macs) == (shipped.parameters, shipped.macs)
+
+
+def test_a_mixture_with_windows_by_its_configuration(tmp_path: Path) -> None:
+    kinds = ["sliding_attention", "full_attention"] * 12
+    path = configured(
+        tmp_path, model_type="gpt_oss", hidden_size=2880, num_hidden_layers=24, num_attention_heads=64, head_dim=64,
+        intermediate_size=2880, vocab_size=201088, num_local_experts=32, num_experts_per_tok=4, sliding_window=128,
+        layer_types=kinds, attention_bias=True,
+    )  # fmt: skip
+    from roofline.workloads.hugging_face import read_config
+
+    assert read_config(path).sizes == decoders.get("gpt_oss_20b").sizes
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hidden_size": ...}, "'hidden_size' is missing"),
+        ({"kv_lora_rank": 512}, "'kv_lora_rank'"),
+        ({"model_type": "deepseek_v3"}, "model_type 'deepseek_v3'"),
+        ({"num_hidden_layers": "many"}, "num_hidden_layers is 'many'"),
+        ({"mlp_bias": True}, "mlp_bias"),
+    ],
+)
+def test_a_configuration_that_is_not_understood_is_one_line(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(NetworkError, match=said):
+        roofline.load(configured(tmp_path, **changes))
+
+
+def test_a_scaffold_of_a_decoder_counts_whole(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    assert run("networks", "new", "mine", "--decoder", "-o", path).code == 0
+    done = run("networks", "check", path)
+    assert done.code == 0, done.err
+    assert "mine: OK" in done.out
+
+
+def test_a_cache_whose_tokens_cannot_be_told_is_refused_with_candidates() -> None:
+    model = made(**FAMILIES["dense"]).build()
+    model.graph.input[0].name = "words"
+    with pytest.raises(DimensionError, match="'words'"):
+        decoding("small", model)

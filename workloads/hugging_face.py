@@ -1,0 +1,181 @@
+"""Decoders from a Hugging Face ``config.json`` on disk: its keys as sizes, and nothing that is not understood."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from roofline.errors import NetworkError, did_you_mean
+from roofline.workloads.decoder import Decoder, DecoderNetwork
+
+_SIZES: Mapping[str, str] = {
+    "num_hidden_layers": "layers",
+    "hidden_size": "hidden",
+    "num_attention_heads": "heads",
+    "num_key_value_heads": "kv_heads",
+    "head_dim": "head_size",
+    "intermediate_size": "mlp",
+    "vocab_size": "vocabulary",
+    "max_position_embeddings": "positions",
+}
+"""Keys that every family has, and the size each is."""
+
+_OPTIONAL = frozenset({"head_dim", "num_key_value_heads"})
+"""Those with a default: hidden size over heads, and as many heads of keys as of queries."""
+
+_MIXTURE = (
+    ("num_local_experts", "num_experts", "n_routed_experts"),
+    ("num_experts_per_tok", "experts_per_token"),
+)
+
+_FAMILIES: Mapping[str, Mapping[str, Any]] = {
+    "llama": {},
+    "mistral": {},
+    "mixtral": {},
+    "qwen2": {"qkv_bias": True},
+    "qwen3": {"qk_norm": True},
+    "qwen3_moe": {"qk_norm": True},
+    "gpt_oss": {
+        "qkv_bias": True, "output_bias": True, "sinks": True, "expert_bias": True, "full_every": 2,
+    },
+}  # fmt: skip
+"""What each family has beside its sizes, by ``model_type``."""
+
+_FREE = frozenset({
+    "_name_or_path", "architectures", "attention_dropout", "auto_map", "bos_token_id", "decoder_start_token_id",
+    "dtype", "embd_pdrop", "eos_token_id", "hidden_act", "hidden_dropout", "id2label", "initial_context_length",
+    "initializer_range", "is_decoder", "label2id", "layer_norm_eps", "max_window_layers", "model_type",
+    "norm_topk_prob", "output_attentions", "output_hidden_states", "output_router_logits", "pad_token_id",
+    "pretraining_tp", "quantization_config", "return_dict", "rms_norm_eps", "rope_parameters", "rope_scaling",
+    "rope_theta", "rope_type", "router_aux_loss_coef", "router_jitter_noise", "swiglu_limit", "torch_dtype",
+    "transformers_version", "unk_token_id", "use_cache", "resid_pdrop", "attention_type",
+})  # fmt: skip
+"""Keys that change no count."""
+
+_READ = frozenset({
+    "attention_bias", "decoder_sparse_step", "layer_types", "mlp_bias", "mlp_only_layers", "moe_intermediate_size",
+    "shared_expert_intermediate_size", "sliding_window", "tie_word_embeddings", "use_sliding_window",
+    *_MIXTURE[0], *_MIXTURE[1],
+})  # fmt: skip
+"""Keys that are read below."""
+
+
+def read_config(path: Path) -> DecoderNetwork:
+    """Return the decoder that a configuration file describes.
+
+    Raises:
+        NetworkError: The file is no such configuration, lacks a size, or has a key whose meaning is not known.
+    """
+    try:
+        loaded: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NetworkError(
+            f"there is no file {str(path)!r}", repair="Give a config.json"
+        ) from None
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise NetworkError(
+            f"{path} is no JSON: {error}", repair="Give the config.json of a decoder"
+        ) from None
+    if not isinstance(loaded, dict):
+        raise NetworkError(f"{path} holds no object", repair="Give the config.json of a decoder")
+    config = cast("dict[str, Any]", loaded)
+    family = config.get("model_type")
+    if family not in _FAMILIES:
+        hint = did_you_mean(str(family), _FAMILIES) or f"Known: {', '.join(_FAMILIES)}"
+        raise NetworkError(
+            f"{path}: model_type {family!r} is not known (its attention may be another)",
+            repair=f"{hint}; or export the network to ONNX, and give that file",
+        )
+    unknown = sorted(set(config) - _FREE - _READ - set(_SIZES))
+    if unknown:
+        raise NetworkError(
+            f"{path}: it is not known what the key {unknown[0]!r} changes"
+            + (f" (nor {', '.join(map(repr, unknown[1:4]))})" if unknown[1:] else ""),
+            repair="Take it out if it changes no size; else export the network to ONNX, and give that file",
+        )
+    name = path.parent.resolve().name if path.name == "config.json" else path.stem
+    return DecoderNetwork(
+        name or "config", name or "config", f"{path.name} of {name}", _decoder(path, config, _FAMILIES[family])
+    )  # fmt: skip
+
+
+def _decoder(path: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) -> Decoder:
+    experts = next((key for key in _MIXTURE[0] if config.get(key)), None)
+    needed = [key for key in _SIZES if key not in _OPTIONAL]
+    sizes = {
+        _SIZES[key]: _whole(path, config, key)
+        for key in _SIZES
+        if key in needed or config.get(key) is not None
+    }
+    sizes.setdefault("kv_heads", sizes["heads"])
+    if "head_size" not in sizes:
+        if sizes["hidden"] % max(sizes["heads"], 1):
+            raise NetworkError(
+                f"{path}: {sizes['heads']} heads do not divide a hidden size of {sizes['hidden']}",
+                repair="Give the key 'head_dim'",
+            )
+        sizes["head_size"] = sizes["hidden"] // sizes["heads"]
+    if experts is not None:
+        active = next((key for key in _MIXTURE[1] if key in config), _MIXTURE[1][0])
+        wide = (
+            "moe_intermediate_size" if "moe_intermediate_size" in config else "intermediate_size"
+        )
+        sizes |= {
+            "mlp": 0,
+            "experts": _whole(path, config, experts),
+            "active": _whole(path, config, active),
+            "expert_mlp": _whole(path, config, wide),
+        }
+        for key, plain in (
+            ("mlp_only_layers", []), ("decoder_sparse_step", 1), ("shared_expert_intermediate_size", 0),
+        ):  # fmt: skip
+            if config.get(key, plain) not in (plain, None):
+                raise NetworkError(
+                    f"{path}: layers that differ ({key} {config[key]!r}) are not known",
+                    repair="Export the network to ONNX, and give that file",
+                )
+    if config.get("mlp_bias"):
+        raise NetworkError(
+            f"{path}: biases in the MLP (mlp_bias) are not known",
+            repair="Export the network to ONNX, and give that file",
+        )
+    biased = {}
+    if config.get("attention_bias"):
+        biased = {"qkv_bias": True, "output_bias": True}
+    flags = {**extra, **biased, "tied": bool(config.get("tie_word_embeddings", False))}
+    return Decoder(**{**sizes, **flags, **_window(path, config, extra)})
+
+
+def _window(path: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, int]:
+    """Return the window, and which layers see everything."""
+    window = config.get("sliding_window")
+    if not window or config.get("use_sliding_window") is False:
+        return {"window": 0, "full_every": 0}
+    kinds = config.get("layer_types")
+    every = int(extra.get("full_every", 0))
+    if isinstance(kinds, list):
+        full = [place for place, kind in enumerate(kinds, 1) if kind == "full_attention"]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        every = full[0] if full else 0
+        if full != (list(range(every, len(kinds) + 1, every)) if every else []):  # pyright: ignore[reportUnknownArgumentType]
+            raise NetworkError(
+                f"{path}: layer_types follow no period",
+                repair="Export the network to ONNX, and give that file",
+            )
+        if every == 1:
+            return {"window": 0, "full_every": 0}
+    return {"window": _whole(path, config, "sliding_window"), "full_every": every}
+
+
+def _whole(path: Path, config: Mapping[str, Any], key: str) -> int:
+    if key not in config:
+        raise NetworkError(
+            f"{path}: the key {key!r} is missing", repair=f'Add it: "{key}": a whole number'
+        )
+    value = config[key]
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise NetworkError(
+            f"{path}: {key} is {value!r}, not a whole number above 0", repair="Give its size"
+        )
+    return value

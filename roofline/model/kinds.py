@@ -307,7 +307,30 @@ def _elementwise(layer: Layer) -> _Shape | None:
     else:
         rest = max((operand for operand in operands if operand < count), default=1)
         form = "scalar" if rest == 1 else _broadcast(layer, count)
+    if form in ("channel", "row"):
+        return f"elementwise.{layer.op_type}.{form}", (count, _run(layer, count)), ()
     return f"elementwise.{layer.op_type}.{form}", (count,), ()
+
+
+def _run(layer: Layer, count: float) -> float:
+    """Return over how many elements in a row one element of the smaller operand is repeated, or how long its row is."""
+    smaller = max(
+        (
+            tensor
+            for tensor in (*layer.inputs, *layer.weights)
+            if 1 < (tensor.elements or 1) < count
+        ),
+        key=lambda tensor: tensor.elements or 1,
+        default=None,
+    )
+    sizes, out = _sizes(smaller), _first(layer.outputs)
+    if not sizes or not out:
+        return 1.0
+    if len(sizes) == 1 and len(out) > 2 and sizes[0] == out[1] != out[-1]:
+        return float(math.prod(out[2:]))
+    place = max((axis for axis, size in enumerate(sizes) if size > 1), default=0)
+    behind = len(sizes) - 1 - place
+    return float(math.prod(out[len(out) - behind :])) if behind else float(sizes[-1])
 
 
 def _broadcast(layer: Layer, count: float) -> str:

@@ -151,7 +151,7 @@ def form(kind: str) -> str:
 def _absorbed(workload: Workload, profile: Profile) -> Mapping[str, str | None]:
     """Return, by name, the layers that cost nothing beside another (None) or are a pattern's (its kind)."""
     by_name = {layer.name: layer for layer in workload.layers}
-    found: dict[str, str | None] = {}
+    found: dict[str, str | None] = _quantized_beside(workload)
     for group in workload.fused_layers:
         members = [by_name[name] for name in group.members if name in by_name]
         if len(members) < 2:
@@ -179,6 +179,21 @@ def _absorbed(workload: Workload, profile: Profile) -> Mapping[str, str | None]:
             continue
         free = profile.absorbed if is_conv else profile.after_product
         _take(rest, free, found, {tensor.name for tensor in anchor.outputs})
+    return found
+
+
+def _quantized_beside(workload: Workload) -> dict[str, str | None]:
+    """Return the quantizations of a value for one integer product alone: microbenchmarks time them with the product."""
+    readers: dict[str, list[Layer]] = defaultdict(list)
+    for layer in workload.layers:
+        for name in {tensor.name for tensor in layer.inputs}:
+            readers[name].append(layer)
+    found: dict[str, str | None] = {}
+    for layer in workload.layers:
+        if layer.op_type == "DynamicQuantizeLinear" and layer.outputs:
+            reads = readers[layer.outputs[0].name]
+            if [reader.op_type for reader in reads] in (["MatMulInteger"], ["ConvInteger"]):
+                found[layer.name] = None
     return found
 
 

@@ -66,20 +66,21 @@ def _counted(probe: Probe, copies: int) -> Workload:
     return Workload.from_onnx(onnx.load_from_string(probe.build(copies)), name=probe.name)
 
 
-def fitted(times: Times, roofs: Roofs, processor: str) -> Profile:
+def fitted(times: Times, roofs: Roofs, processor: str, *, padding: bool = True) -> Profile:
     """Return the profile that the times of microbenchmarks give.
 
     Args:
         times: Of all probes.
         roofs: Peaks and bandwidth that utilisations refer to, at the same number of threads.
         processor: Name of the processor they were measured on.
+        padding: Whether channels are taken to be filled up to whole vectors; not to is for comparison.
     """
     smallest = times.of["smallest operator"]
     layer_s = max(smallest.copy_s, 1e-8)
     bare = Profile(
         backend=times.backend, version=times.version, threads=times.threads, peaks=dict(roofs.peaks),
         bandwidth=roofs.memory, run_s=max(smallest.one_s - layer_s, 1e-6), layer_s=layer_s,
-        lanes=_lanes(times), samples={}, processor=processor,
+        lanes=_lanes(times) if padding else 1, samples={}, processor=processor,
     )  # fmt: skip
     measured = [
         _Measured(probe, times.of[probe.name]) for probe in probes() if probe.name in times.of

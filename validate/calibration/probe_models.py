@@ -213,7 +213,8 @@ def convolutions() -> list[Probe]:
 
     for c1, c2, size, copies in (
         (16, 16, 112, 6), (32, 32, 56, 6), (64, 64, 56, 3), (128, 128, 28, 3), (256, 256, 14, 4), (512, 512, 7, 4),
-        (64, 64, 14, 8), (32, 128, 28, 3), (256, 32, 14, 4), (512, 512, 14, 2), (64, 64, 112, 2), (24, 24, 40, 8),
+        (64, 64, 14, 8), (32, 128, 28, 3), (64, 64, 224, 1),
+        (512, 512, 28, 1), (256, 32, 14, 4), (512, 512, 14, 2), (64, 64, 112, 2), (24, 24, 40, 8),
         (96, 96, 20, 5), (16, 16, 20, 12),
     ):  # fmt: skip
         pair(c1, c2, size, 3, copies)
@@ -317,6 +318,9 @@ def convolutions() -> list[Probe]:
         )
     for inner, outer, size, kernel, stride, copies in (
         (1, 258, 640, 256, 64, 4),
+        (128, 64, 4, 3, 2, 12),
+        (64, 64, 2, 3, 2, 12),
+        (64, 128, 1, 3, 1, 12),
         (1, 64, 4096, 9, 2, 4),
         (129, 128, 8, 3, 1, 6),
         (40, 96, 400, 5, 2, 3),
@@ -437,6 +441,9 @@ def products() -> list[Probe]:
                 f"matmul {rows}x{inner}x{columns}", chain((1, rows, inner), step), copies, "MatMul"
             )
         )
+    for rows, inner, columns, copies in ((1024, 256, 1, 4), (128, 512, 15, 6)):
+        builder = branches((1, rows, inner), _linear(inner, columns))
+        found.append(Probe(f"matmul {rows}x{inner}x{columns}", builder, copies, "MatMul"))
     for copies, size, long in (
         (1, 128, 6),
         (8, 64, 4),
@@ -503,6 +510,9 @@ def integers() -> list[Probe]:
                 "QLinearMatMul",
             )
         )
+    for rows, inner, columns, copies in ((1024, 512, 1, 4), (64, 512, 15, 8), (64, 512, 512, 4)):
+        builder = branches((1, rows, inner), _dynamic_linear(inner, columns))
+        found.append(Probe(f"dynamic {rows}x{inner}x{columns}", builder, copies, "MatMulInteger"))
     for c1, size, kernel, groups, copies in (
         (64, 56, 3, 1, 4), (128, 28, 3, 1, 4), (256, 14, 3, 1, 4), (64, 56, 1, 1, 8), (256, 14, 1, 1, 8),
         (512, 7, 1, 1, 8),
@@ -640,7 +650,8 @@ def recurrent() -> list[Probe]:
     found: list[Probe] = []
     for width, hidden, steps, directions, copies in (
         (128, 128, 1, 1, 8), (64, 64, 50, 2, 3), (128, 128, 20, 1, 5), (256, 256, 40, 2, 2),
-        (160, 64, 100, 1, 3), (512, 256, 25, 2, 2),
+        (160, 64, 100, 1, 3), (512, 256, 25, 2, 2), (128, 256, 64, 2, 2),
+        (64, 128, 10, 1, 6),
     ):  # fmt: skip
         for cell, gates in (("LSTM", 4), ("GRU", 3)):
             step = _cell(cell, gates, width, hidden, directions)
@@ -692,11 +703,17 @@ def _quantized_cell(width: int, hidden: int, directions: int) -> Step:
     return step
 
 
-_SIZES = ((1, 16, 16, 16), (1, 64, 64, 64))
-"""Images of 4 Ki and 256 Ki elements: inside the first cache, and inside the next."""
+_TINY = (1, 8, 4, 4)
+_SIZES = (_TINY, (1, 16, 16, 16), (1, 64, 64, 64))
+"""Images of 128, 4 Ki and 256 Ki elements: nothing but the call, inside the first cache, and inside the next."""
 _MEDIUM = (1, 64, 128, 128)
 _LARGE = (1, 64, 256, 256)
 """Images of 1 Mi and 4 Mi elements: at the border of the caches and beyond."""
+
+
+def _copies(shape: Sequence[int], count: int) -> int:
+    """Return how many copies to take: many of what is over in a moment."""
+    return 24 if shape == _TINY else count
 
 
 def elementwise() -> list[Probe]:
@@ -718,11 +735,17 @@ def elementwise() -> list[Probe]:
     )
     for op_type in safe:
         found += [
-            Probe(f"{op_type} of {np.prod(shape)}", chain(shape, unary(op_type)), 6, op_type)
+            Probe(
+                f"{op_type} of {np.prod(shape)}",
+                chain(shape, unary(op_type)),
+                _copies(shape, 6),
+                op_type,
+            )
             for shape in _SIZES
         ]
     found += [
-        Probe(f"Clip of {np.prod(shape)}", chain(shape, clip), 6, "Clip") for shape in _SIZES
+        Probe(f"Clip of {np.prod(shape)}", chain(shape, clip), _copies(shape, 6), "Clip")
+        for shape in _SIZES
     ]
     for op_type in ("Exp", "Log", "Sqrt", "Reciprocal", "Not", "Cast"):
         step = {
@@ -733,17 +756,20 @@ def elementwise() -> list[Probe]:
         if op_type in ("Not", "Log", "Sqrt"):
             continue
         found += [
-            Probe(f"{op_type} of {np.prod(shape)}", branches(shape, step), 4, op_type)
+            Probe(
+                f"{op_type} of {np.prod(shape)}", branches(shape, step), _copies(shape, 4), op_type
+            )
             for shape in _SIZES
         ]
     found += [
-        Probe(f"Sqrt of {np.prod(shape)}", _after_abs(shape, "Sqrt"), 4, "Sqrt")
+        Probe(f"Sqrt of {np.prod(shape)}", _after_abs(shape, "Sqrt"), _copies(shape, 4), "Sqrt")
         for shape in _SIZES
     ]
     found += [
-        Probe(f"Log of {np.prod(shape)}", _after_abs(shape, "Log"), 4, "Log") for shape in _SIZES
+        Probe(f"Log of {np.prod(shape)}", _after_abs(shape, "Log"), _copies(shape, 4), "Log")
+        for shape in _SIZES
     ]
-    for op_type in ("Add", "Mul", "Sub", "Div", "Max"):
+    for op_type in ("Add", "Mul", "Sub", "Div", "Max", "Sum"):
         for shape in _SIZES:
             channel = binary(op_type, constant(1, shape[1], 1, 1))
             row = binary(op_type, constant(shape[-1]))
@@ -756,13 +782,20 @@ def elementwise() -> list[Probe]:
             }
             for form, step in forms.items():
                 builder = _with_second(shape, step) if form == "same" else chain(shape, step)
-                found.append(Probe(f"{op_type} {form} of {np.prod(shape)}", builder, 6, op_type))
+                found.append(
+                    Probe(
+                        f"{op_type} {form} of {np.prod(shape)}",
+                        builder,
+                        _copies(shape, 6),
+                        op_type,
+                    )
+                )
     for shape in _SIZES:
         found.append(
             Probe(
                 f"Pow of {np.prod(shape)}",
                 branches(shape, binary("Pow", constant(value=2.0))),
-                4,
+                _copies(shape, 4),
                 "Pow",
             )
         )
@@ -770,7 +803,7 @@ def elementwise() -> list[Probe]:
             Probe(
                 f"PRelu of {np.prod(shape)}",
                 chain(shape, binary("PRelu", constant(shape[1], 1, 1, value=0.2))),
-                4,
+                _copies(shape, 4),
                 "PRelu",
             )
         )
@@ -778,12 +811,14 @@ def elementwise() -> list[Probe]:
             Probe(
                 f"Equal of {np.prod(shape)}",
                 branches(shape, binary("Greater", constant())),
-                4,
+                _copies(shape, 4),
                 "Greater",
             )
         )
-        found.append(Probe(f"Where of {np.prod(shape)}", _where(shape), 4, "Where"))
-    for shape in ((1, 28, 115, 155), (1, 48, 22, 22), (1, 128, 3, 3)):
+        found.append(
+            Probe(f"Where of {np.prod(shape)}", _where(shape), _copies(shape, 4), "Where")
+        )
+    for shape in ((1, 28, 115, 155), (1, 16, 117, 157), (1, 48, 22, 22), (1, 128, 3, 3)):
         step = binary("PRelu", constant(shape[1], 1, 1, value=0.2))
         found.append(Probe(f"PRelu of {np.prod(shape)}", chain(shape, step), 3, "PRelu"))
     found.append(
@@ -886,7 +921,7 @@ def _where(shape: Sequence[int]) -> Callable[[int], bytes]:
 def reductions() -> list[Probe]:
     """Return the probes of normalizations, softmax, reductions and pooling."""
     found: list[Probe] = []
-    for rows, width in ((128, 64), (197, 768), (400, 120)):
+    for rows, width in ((4, 32), (128, 64), (197, 768), (400, 120)):
 
         def norm(graph: Graph, value: str, width: int = width) -> str:
             return graph.call(
@@ -901,7 +936,7 @@ def reductions() -> list[Probe]:
                 "LayerNormalization",
             )
         )
-    for rows, width in ((64, 64), (1536, 128), (100, 1000), (40, 6625)):
+    for rows, width in ((4, 16), (64, 64), (1536, 128), (100, 1000), (40, 6625)):
         found.append(
             Probe(
                 f"Softmax {rows}x{width}",
@@ -941,7 +976,12 @@ def reductions() -> list[Probe]:
         found.append(
             Probe(f"LRN at {size}", chain(shape, unary("LRN", size=5, alpha=1e-4)), 3, "LRN")
         )
-    for shape, axes in (((1, 64, 56, 56), [2, 3]), ((197, 768), [1]), ((64, 8, 256), [1])):
+    for shape, axes in (
+        ((1, 64, 56, 56), [2, 3]),
+        ((197, 768), [1]),
+        ((8, 16), [1]),
+        ((64, 8, 256), [1]),
+    ):
         found.append(
             Probe(
                 f"ReduceMean {shape} over {axes}",
@@ -984,25 +1024,31 @@ def moves() -> list[Probe]:
     def add(name: str, build: Callable[[int], bytes], copies: int, of: str) -> None:
         found.append(Probe(name, build, copies, of))
 
-    for channels, size in ((64, 28), (64, 112)):
+    for channels, size in ((8, 4), (64, 28), (64, 112)):
         shape = (1, channels, size, size)
+        tiny = 20 if shape == _TINY else 0
         count = channels * size * size
         there, back = unary("Transpose", perm=[0, 2, 3, 1]), unary("Transpose", perm=[0, 3, 1, 2])
-        add(f"Transpose of {count}", chain(shape, both(there, back)), 3, "Transpose")
+        add(f"Transpose of {count}", chain(shape, both(there, back)), tiny or 3, "Transpose")
         add(
             f"Concat of {count}",
             branches(shape, lambda graph, value: graph.call("Concat", value, value, axis=1)),
-            4,
+            tiny or 4,
             "Concat",
         )
-        add(f"Slice of {count}", branches(shape, _slice(size)), 5, "Slice")
-        add(f"Pad of {count}", branches(shape, _pad), 4, "Pad")
-        add(f"Split of {count}", branches(shape, unary("Split", axis=1, results=2)), 5, "Split")
+        add(f"Slice of {count}", branches(shape, _slice(size)), tiny or 5, "Slice")
+        add(f"Pad of {count}", branches(shape, _pad), tiny or 4, "Pad")
+        add(
+            f"Split of {count}",
+            branches(shape, unary("Split", axis=1, results=2)),
+            tiny or 5,
+            "Split",
+        )
         for mode in ("nearest", "linear"):
             add(
                 f"Resize {mode} of {count}",
                 branches(shape, _resize(mode)),
-                2 if size > 56 else 3,
+                tiny or (2 if size > 56 else 3),
                 "Resize",
             )
     heads = unary("Transpose", perm=[0, 2, 1, 3])
@@ -1039,9 +1085,9 @@ def moves() -> list[Probe]:
         4,
         "DepthToSpace",
     )
-    for rows in (16, 512):
+    for rows in (1, 16, 512):
         add(f"Gather {rows}", branches((4096, 64), _gather(rows)), 8, "Gather")
-    for rows in (64, 4096):
+    for rows in (2, 64, 4096):
         shape = (rows, 64)
         add(
             f"DynamicQuantizeLinear of {rows * 64}",

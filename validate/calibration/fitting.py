@@ -21,7 +21,6 @@ from roofline.model.machine_profile import Profile, Sample, decided_by_weights, 
 from roofline.validate.calibration.calibrate import Roofs
 from roofline.validate.calibration.microbenchmarks import Timed, Times
 from roofline.validate.calibration.probe_models import (
-    BETWEEN_ELEMENTS,
     PATTERN_ELEMENTS,
     Probe,
     probes,
@@ -87,12 +86,11 @@ def fitted(times: Times, roofs: Roofs, processor: str, *, padding: bool = True) 
     ]
     bare = replace(bare, streams=_streams(measured, bare))
     samples = _samples(measured, bare)
-    convert_s = _conversion_s(times)
-    if convert_s > 0:
-        rate = 8 * BETWEEN_ELEMENTS / convert_s / bare.bandwidth
-        samples["layout.convert"] = (Sample((float(BETWEEN_ELEMENTS),), rate),)
+    converted = _conversions(times, bare)
+    if converted:
+        samples["layout.convert"] = converted
     known = replace(bare, samples=samples)
-    absorbed, packed = _beside_convolutions(times, convert_s)
+    absorbed, packed = _beside_convolutions(times)
     known = replace(known, absorbed=absorbed, packed=packed)
     return _with_groups(measured, known, times)
 
@@ -199,23 +197,42 @@ def _add(
         found[work.kind].append(Sample(shape(work, held), utilisation, spread))
 
 
-def _conversion_s(times: Times) -> float:
-    """Return the seconds of packing or unpacking the channels of one image.
+def _conversions(times: Times, bare: Profile) -> tuple[Sample, ...]:
+    """Return the utilisation of packing or unpacking the channels of an image, by its elements.
 
     It is half of what an operator that takes no packed ones adds between two convolutions, its own time aside.
     """
-    found: list[float] = []
-    for name in ("Abs", "Softplus"):
-        needed = ("between convolutions: none", f"between convolutions: {name}", f"alone: {name}")
-        if all(entry in times.of for entry in needed):
-            plain, with_it, alone = (times.of[entry].copy_s for entry in needed)
-            found.append((with_it - plain - alone) / 2)
-    return max(float(np.median(found)), 0.0) if found else 0.0
+    found: list[Sample] = []
+    for probe in probes():
+        if probe.role != "convert" or not probe.name.startswith("packed"):
+            continue
+        place = probe.name.removeprefix("packed")
+        names = (probe.name, f"unpacked{place}", f"Abs{place}")
+        if any(name not in times.of for name in names):
+            continue
+        plain, with_it, alone = (times.of[name] for name in names)
+        seconds = (with_it.copy_s - plain.copy_s - alone.copy_s) / 2
+        if seconds <= 0.1 * with_it.copy_s:
+            continue
+        elements = int(probe.about["channels"]) * int(probe.about["size"]) ** 2
+        spread = max(plain.spread, with_it.spread) * with_it.copy_s / (2 * seconds)
+        share = 8 * elements / bare.bandwidth / seconds
+        found.append(Sample((float(elements),), share, min(spread, 1.0)))
+    return tuple(sorted(found, key=lambda sample: sample.at))
 
 
-def _beside_convolutions(times: Times, convert_s: float) -> tuple[frozenset[str], frozenset[str]]:
+def _between_s(times: Times) -> float:
+    """Return the seconds of packing or unpacking the image that stands between the convolutions."""
+    names = ("between convolutions: none", "between convolutions: Abs", "alone: Abs")
+    if any(name not in times.of for name in names):
+        return 0.0
+    plain, with_it, alone = (times.of[name].copy_s for name in names)
+    return max((with_it - plain - alone) / 2, 0.0)
+
+
+def _beside_convolutions(times: Times) -> tuple[frozenset[str], frozenset[str]]:
     """Return what convolutions do on their way out, and what leaves channels packed."""
-    plain = times.of.get("between convolutions: none")
+    plain, convert_s = times.of.get("between convolutions: none"), _between_s(times)
     absorbed, packed = set[str](), set[str]()
     if plain is None:
         return frozenset(), frozenset()

@@ -1158,7 +1158,7 @@ def between() -> list[Probe]:
     one = convolution(16, 16, 1)
     steps: dict[str, Step] = {
         "none": lambda _, value: value,
-        "Abs": unary("Abs"), "Softplus": unary("Softplus"),
+        "Abs": unary("Abs"),
         "Relu": unary("Relu"), "Clip": clip, "Sigmoid": unary("Sigmoid"), "Tanh": unary("Tanh"),
         "HardSigmoid": unary("HardSigmoid"), "HardSwish": unary("HardSwish"), "LeakyRelu": unary("LeakyRelu"),
         "PRelu": binary("PRelu", constant(16, 1, 1, value=0.2)),
@@ -1192,6 +1192,22 @@ def between() -> list[Probe]:
             second = name in ("Add.same", "Mul.same")
             builder = _between(step, second=second, tail=False)
             found.append(Probe(f"alone: {name}", builder, 6, "Conv", "alone", {"op": name}))
+    return found
+
+
+def conversions() -> list[Probe]:
+    """Return cheap convolutions on packed channels with and without an operator that takes none between them."""
+    found: list[Probe] = []
+    for channels, size, copies in ((64, 14, 12), (32, 56, 6), (128, 28, 6), (64, 112, 3)):
+        one = convolution(channels, channels, 3, groups=channels)
+        shape, about = (1, channels, size, size), {"channels": str(channels), "size": str(size)}
+        for name, step in (("packed", one), ("unpacked", both(one, unary("Abs")))):
+            builder = chain(shape, step, pooled)
+            found.append(
+                Probe(f"{name} {channels} at {size}", builder, copies, "Conv", "convert", about)
+            )
+        alone = chain(shape, unary("Abs"))
+        found.append(Probe(f"Abs {channels} at {size}", alone, copies, "Abs", "convert", about))
     return found
 
 
@@ -1295,6 +1311,7 @@ def probes() -> tuple[Probe, ...]:
         elementwise,
         reductions,
         between,
+        conversions,
         patterns,
     )
     return tuple(probe for group in groups for probe in group())

@@ -174,8 +174,36 @@ def _run(case: Case) -> Prediction | None:
     return as_prediction(conclude(case, times, "expected"), found)
 
 
+def within(bound: Prediction, found: Estimate) -> Estimate:
+    """Return an estimate that a bound has capped, where the bound holds.
+
+    What lies above the bound moves to it; the low end keeps its distance, since runs fall short of a bound as of an
+    estimate.
+    """
+    most, least = bound.throughput_fps, bound.latency_s
+    if not bound.upper_bound or most is None or least is None:
+        return found
+    low, high = found.interval_fps
+    if high > most:
+        down = min(1.0, most / found.fps)
+        found = replace(
+            found, fps=down * found.fps, interval_fps=(down * low, most),
+            rests_on=found.rests_on + (", capped by the bound" if down < 1 else ", interval capped by the bound"),
+        )  # fmt: skip
+    if found.latency_s is not None and found.interval_latency_s is not None:
+        short, long = found.interval_latency_s
+        up = max(1.0, least / found.latency_s)
+        found = replace(
+            found,
+            latency_s=up * found.latency_s,
+            interval_latency_s=(max(least, short), up * long),
+        )
+    return found
+
+
 def as_prediction(bound: Prediction, found: Estimate) -> Prediction:
-    """Return an estimate as a prediction, given the bound that it stands beside."""
+    """Return an estimate as a prediction, given the bound that it stands beside and never exceeds."""
+    found = within(bound, found)
     memory = found.shares["weights"] + found.shares["activations"]
     held = max(
         (found.shares["compute"], Bound.COMPUTE), (memory, Bound.MEMORY),

@@ -25,9 +25,11 @@ def start_python(
     Args:
         arguments: Python's own: ``"-m", "module", …`` or ``"-c", "code", …`` or a script.
         variables: Environment variables, added to this process's own.
-        options: Those of `subprocess.Popen`, except ``env``.
+        options: Those of `subprocess.Popen`, except ``env``. What a user types is not for a child: its standard input
+            is empty unless it is given here.
     """
-    return subprocess.Popen(command(*arguments), env=environment(variables or {}), **options)
+    streams = {"stdin": subprocess.DEVNULL, **options}
+    return subprocess.Popen(command(*arguments), env=environment(variables or {}), **streams)
 
 
 def command(*arguments: str | bytes) -> list[str | bytes]:

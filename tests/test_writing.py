@@ -78,5 +78,6 @@ def test_a_missing_file_is_answered_with_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"")
     assert "Did you mean 'model.onnx'?" in run("count", str(tmp_path / "modle.onnx")).stderr
     assert "shipped network is called 'resnet50'" in run("count", "resnet50.onnx").stderr
-    assert "Did you mean 'resnet50'?" in run("count", "ResNet50").stderr
+    assert "Did you mean 'resnet50'?" in run("count", "ResNet_50").stderr
+    assert json.loads(run("count", "ResNet50", "--format", "json").stdout)["model"] == "resnet50"
     assert "is no regular file" in run("count", "/dev/null").stderr

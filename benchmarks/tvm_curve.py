@@ -24,7 +24,7 @@ from roofline.chart._registry import Options as ChartOptions
 from roofline.cli._output import as_csv
 from roofline.validate.backends.tvm import SHIPPED_TILES
 from roofline.validate.measuring.measure import measure
-from roofline.validate.measuring.runnable_model import cache_folder
+from roofline.user_folders import cache_folder
 from roofline.validate.records.flag import FlagKind
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import Protocol, RunRequest

@@ -219,9 +219,9 @@ def _run(
     fresh: bool,
 ) -> None:
     from roofline.cli._progress import progress
+    from roofline.user_folders import cache_folder
     from roofline.validate.campaigns.fleet import board_measure, spread
     from roofline.validate.campaigns.runner import local_measure, run_tasks
-    from roofline.validate.measuring.runnable_model import cache_folder
     from roofline.validate.tvm.boards.tracker import use_tracker
 
     numbers = {task.turn: place for place, task in enumerate(tasks, 1)}

@@ -383,3 +383,18 @@ def test_a_function_body_is_fused_across_its_border() -> None:
         domains={"local": 1},
     )  # fmt: skip
     assert sizes(fused(graph)) == [2]
+
+
+def test_a_softmax_over_what_a_loop_counts_is_no_attention() -> None:
+    graph = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]> g (int64 trips) => (float[n] y) {
+            go = Constant <value: tensor = bool {1}> ()
+            y = Loop (trips, go) <body: graph = b (int64 i, bool c) => (bool c2, float s) {
+                c2 = Identity (c)
+                f = Cast <to = 1> (i)
+                a = Add (f, f)
+                s = Softmax (a)
+            }>
+        }"""
+    )
+    assert fused(graph).macs == 0

@@ -32,6 +32,7 @@ LAYERS = (
         "writing",
         "child",
         "temporary",
+        "user_folders",
     ),
     ("node",),
     ("ops", "spec", "platforms"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from roofline.errors import MeasurementError
+from roofline.user_folders import cache_folder
 from roofline.validate.calibration.library_probe import last_level_cache, single_threaded
 from roofline.validate.measuring.backend import backends
 from roofline.validate.measuring.environment import (
@@ -20,7 +21,6 @@ from roofline.validate.measuring.environment import (
     vendor,
 )
 from roofline.validate.measuring.process import run_step
-from roofline.validate.measuring.runnable_model import cache_folder
 from roofline.validate.records.record import Status
 from roofline.writing import write_whole
 

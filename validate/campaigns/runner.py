@@ -16,11 +16,11 @@ from roofline.errors import (
     StoreError,
     did_you_mean,
 )
+from roofline.user_folders import cache_folder
 from roofline.validate.campaigns.grid import Campaign, point_row
 from roofline.validate.measuring.environment import describe
 from roofline.validate.measuring.measure import Report, measure, now
 from roofline.validate.measuring.process import Ended, run_step
-from roofline.validate.measuring.runnable_model import cache_folder
 from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.flag import Flag, FlagKind, joined
 from roofline.validate.records.plain import to_plain

@@ -10,10 +10,10 @@ from typing import Any
 
 from roofline import errors
 from roofline.errors import MeasurementError, MissingPackageError, OptionError, RooflineError
+from roofline.user_folders import cache_folder
 from roofline.validate.measuring.backend import Artifact, Backend, backends
 from roofline.validate.measuring.environment import available_cores, describe
 from roofline.validate.measuring.process import Ended, run_step
-from roofline.validate.measuring.runnable_model import cache_folder
 from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.plain import from_plain, to_plain
 from roofline.validate.records.record import Check, Environment, KernelTime, Measurement, Status

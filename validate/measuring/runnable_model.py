@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,14 +39,6 @@ class Runnable:
     """How many weights had to be filled with random elements."""
     datatype: str
     """Datatype of the widest weights, in this project's words."""
-
-
-def cache_folder() -> Path:
-    """Return the folder for what is worth keeping between runs (``$XDG_CACHE_HOME/roofline``)."""
-    base = os.environ.get("ROOFLINE_CACHE")
-    if base:
-        return Path(base)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "roofline"
 
 
 def make_runnable(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import sqlite3
 import time
@@ -20,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from roofline.errors import StoreError
+from roofline.user_folders import MOVE_DATA, data_folder
 from roofline.validate.records.packing import pack, unpack
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.tables import APPLICATION, BOUNDED, STORE_VERSION, upgrade
@@ -45,9 +45,12 @@ _logger = logging.getLogger(__name__)
 
 
 def default_store() -> Path:
-    """Return the user's store: ``$XDG_DATA_HOME/roofline/records.db``."""
-    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Path(base) / "roofline" / "records.db"
+    """Return the user's store, ``records.db`` in their `data_folder`.
+
+    Raises:
+        OptionError: No home is known.
+    """
+    return data_folder() / "records.db"
 
 
 @contextmanager
@@ -333,7 +336,7 @@ class Store:
             raise StoreError(message, repair=self._repair(error)) from error
         except OSError as error:
             message = f"cannot {what} the record store {self.path}: {error.strerror}"
-            raise StoreError(message) from error
+            raise StoreError(message, repair=MOVE_DATA) from error
 
     def _repair(self, error: sqlite3.DatabaseError) -> str:
         """Return what helps against an error of SQLite's; on a full disk it may only say that input failed."""
@@ -342,6 +345,8 @@ class Store:
         with suppress(OSError):
             if shutil.disk_usage(self.path.parent).free < _LEAST_FREE_BYTES:
                 return "The disk is full; make room and try again: what is recorded stays"
+        if _code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+            return MOVE_DATA
         if _code(error) == sqlite3.SQLITE_NOTADB:
             return "Give a file that roofline measure, import or campaign wrote"
         return ""

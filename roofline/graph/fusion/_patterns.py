@@ -101,10 +101,11 @@ def _climb(view: View, name: str, steps: int) -> list[int] | None:
         return [place]
     if op_type not in _BETWEEN:
         return None
-    elements = view.tensors[name].elements
+    scores = view.tensors.get(name)
     for flow in view.flows[place]:
-        # A mask that is broadcast is smaller than the scores.
-        if view.tensors[flow].elements == elements:
+        above = view.tensors.get(flow)
+        # A mask that is broadcast is smaller than the scores. A loop's own values have no shape outside it.
+        if scores is not None and above is not None and above.elements == scores.elements:
             found = _climb(view, flow, steps - 1)
             if found is not None:
                 return [*found, place]

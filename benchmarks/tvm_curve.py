@@ -22,9 +22,9 @@ from tvm_ladder import into_page, table
 from roofline.chart import charts, save
 from roofline.chart._registry import Options as ChartOptions
 from roofline.cli._output import as_csv
+from roofline.user_folders import cache_folder
 from roofline.validate.backends.tvm import SHIPPED_TILES
 from roofline.validate.measuring.measure import measure
-from roofline.user_folders import cache_folder
 from roofline.validate.records.flag import FlagKind
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import Protocol, RunRequest

@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import roofline
+from roofline.user_folders import cache_folder
 from roofline.validate.calibration.calibrate import mode_name
 from roofline.validate.measuring.compressed_model import write
 from roofline.validate.measuring.measure import measure
-from roofline.user_folders import cache_folder
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.flag import FlagKind
 from roofline.validate.records.record import Measurement

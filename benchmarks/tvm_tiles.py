@@ -17,10 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from roofline.user_folders import cache_folder
 from roofline.validate.backends.tvm import SHIPPED_TILES
 from roofline.validate.measuring.compressed_model import write
 from roofline.validate.measuring.measure import measure
-from roofline.user_folders import cache_folder
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.writing import write_whole

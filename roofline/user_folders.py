@@ -19,7 +19,9 @@ def cache_folder() -> Path:
     """
     named = os.environ.get(CACHE)
     repair = f"Set {CACHE} to a folder that can be written"
-    folder = Path(named).absolute() if named else _own("XDG_CACHE_HOME", ".cache", "the cache", repair)
+    folder = (
+        Path(named).absolute() if named else _own("XDG_CACHE_HOME", ".cache", "the cache", repair)
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         reason = "" if os.access(folder, os.W_OK | os.X_OK) else "no right to write there"

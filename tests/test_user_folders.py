@@ -55,9 +55,9 @@ def test_without_a_home_the_variable_is_named(variables: pytest.MonkeyPatch) -> 
         raise RuntimeError
 
     variables.setattr(Path, "home", classmethod(homeless))
-    with pytest.raises(OptionError, match="no home folder to keep the cache in.*ROOFLINE_CACHE"):
+    with pytest.raises(OptionError, match=r"no home folder to keep the cache in.*ROOFLINE_CACHE"):
         cache_folder()
-    with pytest.raises(OptionError, match="no home folder to keep records in.*XDG_DATA_HOME"):
+    with pytest.raises(OptionError, match=r"no home folder to keep records in.*XDG_DATA_HOME"):
         data_folder()
 
 

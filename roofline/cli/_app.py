@@ -19,6 +19,7 @@ import typer
 from typer.core import TyperGroup, TyperOption
 
 from roofline.cli._output import EXPLAIN, QUIET
+from roofline.cli._streams import open_streams
 from roofline.errors import OptionError, RooflineError, did_you_mean, one_line
 from roofline.reading import MAX_INTEGER, shown
 
@@ -27,6 +28,8 @@ VERBS = (
     "calibrate", "validate", "score", "accuracy", "import", "export", "plot", "report", "reproduce",
 )  # fmt: skip
 """The verbs in the order a new user meets them; verb ``x`` lives in ``roofline.cli.verb_x``."""
+
+_INTERRUPTED = 128 + signal.SIGINT
 
 # The class of every usage error, wherever the installed typer keeps it.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
@@ -137,7 +140,7 @@ def _root(  # pyright: ignore[reportUnusedFunction]
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 a check failed, 2 bad input (one line on standard error)."""
-    _open_streams()
+    open_streams()
     _clean_up_when_ended()
     try:
         result = typer.main.get_command(app).main(
@@ -146,13 +149,9 @@ def main(arguments: list[str] | None = None) -> None:
     except RooflineError as error:
         _fail(error.command_line, error.exit_code)
     except typer.Abort:
-        _fail("stopped", 130)
-    except BrokenPipeError:
-        # The reader (head, less) has gone; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        _fail("stopped", _INTERRUPTED)
     except KeyboardInterrupt:
-        _fail("stopped", 130)
+        _fail("stopped", _INTERRUPTED)
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("roofline."):
             raise
@@ -172,18 +171,10 @@ def main(arguments: list[str] | None = None) -> None:
         # What the user typed stands in it whole.
         _fail(one_line(message, 300), 2)
     else:
+        if result == _INTERRUPTED:
+            # Typer makes an exit of an interrupt, without a word.
+            _fail("stopped", _INTERRUPTED)
         sys.exit(result if isinstance(result, int) else 0)
-
-
-def _open_streams() -> None:
-    """Give what was started with closed streams others that lead nowhere: no store must be opened in their place."""
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _clean_up_when_ended() -> None:

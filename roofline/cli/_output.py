@@ -7,7 +7,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from enum import StrEnum
 from pathlib import Path
@@ -127,10 +127,6 @@ def emit(text: str, output: Path | None) -> None:
     """Write a result to the terminal, or whole into a file (never half-written)."""
     text = printable(text if text.endswith("\n") else f"{text}\n")
     if output is None:
-        # Names of files and layers may hold what the terminal's encoding cannot.
-        reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
         sys.stdout.write(text)
         sys.stdout.flush()
         return

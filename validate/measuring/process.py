@@ -77,7 +77,8 @@ def run_step(
                 "roofline.validate.measuring.worker",
                 str(folder),
                 str(os.getpid()),
-                variables={"PYTHONUNBUFFERED": "1", **environment},
+                # Compilers and runtimes make temporary folders of their own, which go with this one.
+                variables={"PYTHONUNBUFFERED": "1", "TMPDIR": str(folder), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from roofline.compress.widening import widened
 from roofline.compress.writers._registry import WriteOptions, writers
 from roofline.compress.writers.weight_only import write_weight_only
 from roofline.errors import CompressionError, MissingPackageError
+from roofline.temporary import temporary_folder
 
 if TYPE_CHECKING:
     import onnx
@@ -61,8 +60,8 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
         def get_next(self) -> dict[str, NDArray[Any]] | None:  # type: ignore[override]
             return next(self._items, None)
 
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        path = Path(folder) / "int8.onnx"
+    with temporary_folder() as folder, _quiet():
+        path = folder / "int8.onnx"
         try:
             if options.dynamic:
                 quantize_dynamic(

@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import importlib
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from roofline.compress.sparsity import multiplying_weights
 from roofline.compress.tensors import replace_data, stored_tensors, to_array
 from roofline.errors import MissingPackageError
+from roofline.temporary import temporary_folder
 
 if TYPE_CHECKING:
     import onnx
@@ -142,8 +141,8 @@ def _module(model: onnx.ModelProto) -> Any:
     whole.CopyFrom(model)
     for entry in whole.graph.input:
         entry.type.tensor_type.shape.dim[0].dim_value = 1
-    with tempfile.TemporaryDirectory(prefix="roofline-") as folder:
-        path = Path(folder) / "model.onnx"
+    with temporary_folder() as folder:
+        path = folder / "model.onnx"
         path.write_bytes(whole.SerializeToString())
         return build_module(path)
 

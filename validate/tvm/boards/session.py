@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from roofline.errors import MeasurementError
 from roofline.node import Array
+from roofline.temporary import temporary_folder
 from roofline.validate.measuring.backend import Arrays
 from roofline.validate.measuring.environment import Busy, model_name, package_version
 from roofline.validate.records.record import Environment
@@ -101,8 +101,8 @@ class Connection:
         tvm = self._tvm
         kernel = tvm.IRModule({"read_file": read_file()})
         library = tvm.compile(kernel, target=tvm.target.Target(dict(target)))
-        with tempfile.TemporaryDirectory() as folder:
-            path = export(library, Path(folder) / "reader", target)
+        with temporary_folder() as folder:
+            path = export(library, folder / "reader", target)
             self._reader = self.load(path)["read_file"]
 
     def read(self, path: str) -> str:

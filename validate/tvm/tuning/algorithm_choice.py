@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import json
 import math
-import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from roofline.temporary import temporary_folder
 from roofline.validate.measuring.backend import Report
 from roofline.validate.tvm.algorithms import ALGORITHMS, Convolution
 from roofline.validate.tvm.blocked import tile_search as tiling
@@ -222,8 +222,8 @@ class _Timer:
         from roofline.validate.tvm.tuning import metaschedule as _tvm_tune
 
         target, threads = self._target, self._threads
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "convolution.onnx"
+        with temporary_folder() as folder:
+            path = folder / "convolution.onnx"
             path.write_bytes(one_convolution(self._conv))
             module = import_model(path, target, Computation(name)).module
         if not trials:

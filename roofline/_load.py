@@ -90,7 +90,8 @@ def decoder(model: str | Path) -> Decoding | None:
     network = described(model)
     if network is None:
         return decoding(Path(model).stem, read(Path(model)))
-    return decoding(network.key, network.build())
+    sized = importlib.import_module("roofline.workloads").DecoderNetwork
+    return decoding(network.key, network.build()) if isinstance(network, sized) else None
 
 
 def described(model: str | Path) -> Network | DecoderNetwork | None:

@@ -36,21 +36,43 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
         "latency": "latency_ms is the time of the whole batch",
         "energy": "energy and fps/W are at the thermal design power",
     }
+    if any(entry.tokens is not None for entry in predictions):
+        stated |= TOKENS
     stated |= {"excluded": "pre- and post-processing are not in the time; --overhead-ms adds them"}
+    decoders = [entry for entry in predictions if entry.tokens is not None]
     bounds = [entry for entry in predictions if models.get(entry.model).upper_bound]
     if any(entry.upper_bound for entry in bounds):
+        rate = "tokens/s" if decoders else "fps"
         which = (
-            "fps"
+            rate
             if all(entry.upper_bound for entry in predictions)
-            else "fps of rows marked upper_bound"
+            else f"{rate} of rows marked upper_bound"
         )
         stated["throughput"] = f"{which} is an upper bound, not an estimate; real runs are slower"
     loose = list(dict.fromkeys(entry.platform for entry in bounds if not entry.upper_bound))
     if loose:
         stated["no_bound"] = (
             f"no upper bound on {', '.join(loose)}: what is charged there may stay on the chip"
+            + (
+                ", and experts are read by expectation, each token choosing uniformly"
+                if decoders
+                else ""
+            )
         )
     return stated
+
+
+TOKENS = {
+    "requests": "of decoders the batch is requests in flight, and throughput is in tokens, not in items",
+    "ttft": "ttft_ms is the time of one prompt (phase prefill: of the batch's prompts at once), without a queue",
+    "tpot": "tpot_ms is a step of all requests, the mean over the new tokens; in phase both with each other "
+    "request's prompt answered once meanwhile",
+    "fits": "fits is judged at context + new tokens: weights and caches, of windows the positions inside; "
+    "activations are not charged",
+    "serving": "queues, expert parallelism and separate machines for prompts are not modelled: see the benchmarks of "
+    "vLLM and SGLang, and simulators such as Vidur and AIConfigurator",
+}
+"""What is stated of decoders beside."""
 
 
 def footnotes(
@@ -92,6 +114,38 @@ def cells_of(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
     pruned = any(prediction.variant != "dense" for prediction in predictions)
     expected = any(prediction.interval_fps is not None for prediction in predictions)
     return [_cells(prediction, pruned=pruned, expected=expected) for prediction in predictions]
+
+
+def token_cells_of(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """Return one row of a table for people per prediction of a decoder."""
+    return [
+        {
+            "network": entry.network,
+            "platform": entry.platform
+            if tokens.devices == 1
+            else f"{tokens.devices} x {entry.platform}",
+            "datatype": entry.datatype,
+            "batch": entry.batch,
+            "phase": tokens.phase,
+            "first token ms": number(row["ttft_ms"]),
+            "per token ms": number(row["tpot_ms"]),
+            "tokens/s": number(tokens.tokens_per_s) or "unknown",
+            "per user": number(tokens.tokens_per_s_per_user),
+            "prompt, tokens": "-bound, ".join(
+                bound for bound in (tokens.prefill_bound, tokens.decode_bound) if bound
+            )
+            + "-bound",
+            "fits": entry.fits,
+            "GB": number(entry.required_bytes / 1e9),
+            "cache kB/token": number(tokens.kv_bytes_per_token / 1e3),
+            "most requests": tokens.max_batch,
+            "longest context": tokens.max_context,
+            "least devices": tokens.least_devices,
+        }
+        for entry in predictions
+        if (tokens := entry.tokens) is not None
+        for row in (entry.record(),)
+    ]
 
 
 def _cells(prediction: Prediction, *, pruned: bool, expected: bool) -> dict[str, Any]:

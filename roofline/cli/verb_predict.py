@@ -17,6 +17,15 @@ from roofline.cli._compression import (
     SparsityOption,
     compressed,
 )
+from roofline.cli._decoding import (
+    NEW_TOKENS,
+    ContextOption,
+    DevicesOption,
+    NewTokensOption,
+    PhaseOption,
+    asked_request,
+    told_apart,
+)
 from roofline.cli._options import (
     DimOption,
     InputOption,
@@ -37,7 +46,7 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
-from roofline.cli._predictions import cells_of, conventions, footnotes
+from roofline.cli._predictions import cells_of, conventions, footnotes, token_cells_of
 from roofline.number_format import number, percent
 
 if TYPE_CHECKING:
@@ -132,18 +141,26 @@ def predict(
     dim: DimOption = None,
     input_: InputOption = None,
     value: ValueOption = None,
+    context: ContextOption = None,
+    new_tokens: NewTokensOption = None,
+    phase: PhaseOption = None,
+    devices: DevicesOption = None,
     sort: SortOption = "",
     top: TopOption = 0,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
     """Predict throughput, latency, bound, energy and fit of networks on machines."""
-    from roofline._sweep import sweep
+    from roofline._sweep import Sweep, sweep
+    from roofline.decoding.phases import Request
     from roofline.errors import OptionError
+    from roofline.serving import serve
     from roofline.spec import platform as find_platform
 
     machines = [find_platform(key) for key in split_names(platform)]
-    workloads = load_models(models, dim=dim, input_=input_, value=value)
+    request = asked_request(context, new_tokens, phase, devices)
+    others, decoders = told_apart(models, request, bound=bool(dim or input_ or value))
+    workloads = load_models(others, dim=dim, input_=input_, value=value)
     asked_datatypes = split_names(datatype)
     whole = [name for name in asked_datatypes if "=" not in name]
     parts = [name for name in asked_datatypes if "=" in name]
@@ -162,11 +179,28 @@ def predict(
         asked = parts if name is None else [name, *parts]
         return compressed(workload, keep_channels, sparsity, sparse_format, asked)
 
-    result = sweep(
-        workloads, machines, datatypes=whole or None, batches=batch, model=model, traffic=traffic,
-        operations=operations, weights_read=weights_read, emulate=emulate, runtime=runtime, effects=effects,
-        prepare=prepare,
-    )  # fmt: skip
+    choices: dict[str, Any] = {
+        "traffic": traffic, "operations": operations, "weights_read": weights_read, "emulate": emulate,
+        "runtime": runtime, "effects": effects, "prepare": prepare,
+    }  # fmt: skip
+    asked = request or Request(new_tokens=NEW_TOKENS)
+    parted = [
+        serve(
+            entry, asked, machines, datatypes=whole, batches=batch or [1], model=model, **choices
+        )
+        for entry in decoders
+    ]
+    if workloads:
+        parted.insert(
+            0,
+            sweep(
+                workloads, machines, datatypes=whole or None, batches=batch, model=model, **choices
+            ),
+        )
+    result = Sweep(
+        tuple(entry for part in parted for entry in part.predictions),
+        tuple(entry for part in parted for entry in part.skipped),
+    )
     if layers and not any(prediction.layers for prediction in result.predictions):
         raise OptionError(
             f"{model or 'equation1'} sees the network as a whole and has no layers",
@@ -205,7 +239,11 @@ def _written(result: Sweep, form: Format, *, layers: bool) -> str:
     remarks += dict.fromkeys(f"left out: {entry.reason}" for entry in result.skipped)
     notes, explained = footnotes(predictions, remarks)
     if not layers:
-        return as_table(cells_of(predictions), notes=notes, explained=explained)
+        spoken = [entry for entry in predictions if entry.tokens is not None]
+        written = [entry for entry in predictions if entry.tokens is None]
+        tables = [as_table(cells_of(written))] if spoken and written else []
+        shown = token_cells_of(spoken) if spoken else cells_of(written)
+        return "\n".join([*tables, as_table(shown, notes=notes, explained=explained)])
     tables = [
         as_table(
             [_layer_cells(row) for row in _layer_rows([prediction])],

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from roofline.model._tokens import Tokens
 from roofline.number_format import number
 
 if TYPE_CHECKING:
@@ -160,6 +161,8 @@ class Prediction:
     layers: tuple[LayerPrediction, ...] = ()
     notes: tuple[str, ...] = ()
     """Choices made on the way that the reader should know."""
+    tokens: Tokens | None = None
+    """What it says of a decoder, whose throughput is in tokens and not in items; None for other networks."""
 
     @property
     def intensity(self) -> float:
@@ -240,7 +243,7 @@ class Prediction:
             "model": self.model,
             "throughput_fps": self.throughput_fps,
             "latency_ms": None if self.latency_s is None else 1e3 * self.latency_s,
-            "bound": None if self.throughput_fps is None else self.bound.value,
+            "bound": None if self.throughput_fps is self.latency_s is None else self.bound.value,
             "intensity": self.intensity,
             "utilization": None if self.throughput_fps is None else self.utilization,
             "fits": self.fits,
@@ -265,6 +268,7 @@ class Prediction:
             "required_bytes": self.required_bytes,
             "tdp_w": self.tdp,
             "notes": list(self.notes),
+            **({} if self.tokens is None else self.tokens.record()),
         }
 
     def to_frame(self) -> pd.DataFrame:

@@ -1,0 +1,106 @@
+"""The flags of decoders, and which of the networks a user named are decoders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from roofline.decoding.phases import CONTEXT, Phase, Request
+from roofline.errors import DimensionError, OptionError
+
+if TYPE_CHECKING:
+    from roofline.decoding.phases import Decoding
+
+PANEL = "Language models (decoders)"
+
+ContextOption = Annotated[
+    int | None,
+    typer.Option(
+        "--context",
+        min=1,
+        rich_help_panel=PANEL,
+        help=f"Positions of the prompt. Default: {CONTEXT:,}.",
+    ),
+]
+NewTokensOption = Annotated[
+    int | None,
+    typer.Option(
+        "--new-tokens",
+        min=1,
+        rich_help_panel=PANEL,
+        help="Tokens written behind it; the time per token is their mean. Default: 512.",
+    ),
+]
+PhaseOption = Annotated[
+    Phase | None,
+    typer.Option(
+        "--phase",
+        rich_help_panel=PANEL,
+        help="The prompt, the tokens behind it, or both (the default); -b is requests in flight.",
+    ),
+]
+DevicesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--devices",
+        min=1,
+        rich_help_panel=PANEL,
+        help="Machines that share every layer. Default: 1.",
+    ),
+]
+
+NEW_TOKENS = 512
+
+
+def asked_request(
+    context: int | None, new_tokens: int | None, phase: Phase | None, devices: int | None
+) -> Request | None:
+    """Return what the flags ask of decoders; None when none is given."""
+    if context is new_tokens is phase is devices is None:
+        return None
+    return Request(context or CONTEXT, new_tokens or NEW_TOKENS, phase or Phase.BOTH, devices or 1)
+
+
+def told_apart(
+    models: Sequence[str], request: Request | None, *, bound: bool
+) -> tuple[list[str], list[Decoding]]:
+    """Return the networks that are no decoders, and the decoders.
+
+    Args:
+        models: What a user named.
+        request: What is asked of decoders; with it, a file is one if its inputs hold a cache.
+        bound: Whether the user bound dimensions by hand; then every file is counted as it is bound.
+
+    Raises:
+        OptionError: Something is asked of decoders, and a network is none.
+    """
+    from roofline._load import decoder
+
+    others: list[str] = []
+    found: list[Decoding] = []
+    for name in dict.fromkeys(models):
+        if bound:
+            others.append(name)
+            continue
+        try:
+            known = decoder(Path(name) if name.endswith(".onnx") else name)
+        except DimensionError:
+            if request is not None:
+                raise
+            known = None
+        if known is not None:
+            found.append(known)
+        else:
+            others.append(name)
+    if request is not None and (others or not found):
+        which = others[0] if others else models[0]
+        raise OptionError(
+            f"--context, --new-tokens, --phase and --devices are for decoders; {which} is not taken as one"
+            + (": its inputs are bound by hand" if bound else ": it has no key-value cache"),
+            repair="Leave them out"
+            + (", or leave --dim, --input and --value out" if bound else ""),
+        )
+    return others, found

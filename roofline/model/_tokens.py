@@ -1,0 +1,56 @@
+"""What a prediction says of a decoder: tokens, their latencies, and the memory that their cache takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Of one decoder on one kind of machine, at so many requests in flight."""
+
+    phase: str
+    """``prefill``, ``decode`` or ``both``."""
+    context: int
+    new_tokens: int
+    devices: int
+    """Machines that share every layer."""
+    ttft_s: float | None
+    """Time to the first token: the prompt without a queue; None in phase ``decode``."""
+    tpot_s: float | None
+    """Time per output token of one request: the mean over its new tokens; None in phase ``prefill``."""
+    tokens_per_s: float | None
+    """Of all requests: new ones; those of the prompts in phase ``prefill``."""
+    tokens_per_s_per_user: float | None
+    kv_bytes_per_token: float
+    """Bytes of keys and values of one position of one request, in all layers and on all devices."""
+    max_batch: int | None
+    """Most requests whose caches fit at context and new tokens; None where no capacity is known."""
+    max_context: int | None
+    """Longest context that fits at this batch and these new tokens; 0 where none does."""
+    least_devices: int | None
+    """Fewest devices on which it fits, of those its heads spread over; None where none is known to."""
+    prefill_bound: str | None
+    """What holds the prompt back: ``compute`` or ``memory``; None in phase ``decode``."""
+    decode_bound: str | None
+    """The same of the tokens behind it; None in phase ``prefill``."""
+
+    def record(self) -> dict[str, Any]:
+        """Return the columns that a row of a decoder has more than others."""
+        return {
+            "phase": self.phase,
+            "context": self.context,
+            "new_tokens": self.new_tokens,
+            "ttft_ms": None if self.ttft_s is None else 1e3 * self.ttft_s,
+            "tpot_ms": None if self.tpot_s is None else 1e3 * self.tpot_s,
+            "tokens_per_s": self.tokens_per_s,
+            "tokens_per_s_per_user": self.tokens_per_s_per_user,
+            "kv_bytes_per_token": self.kv_bytes_per_token,
+            "max_batch": self.max_batch,
+            "max_context": self.max_context,
+            "devices": self.devices,
+            "least_devices": self.least_devices,
+            "prefill_bound": self.prefill_bound,
+            "decode_bound": self.decode_bound,
+        }

@@ -1,0 +1,318 @@
+"""Decoders on machines: phases predicted as any workload is, and put together to tokens per second.
+
+Tensor parallel: of every layer each of N machines holds an Nth of the weights and does an Nth of the arithmetic, and
+holds the cache of an Nth of the key heads, at least of one; behind attention and behind the MLP they add their results
+up (two all-reduces a layer).
+
+Queues, expert parallelism and separate machines for the two phases are not modelled; vLLM's and SGLang's benchmarks
+measure them, simulators such as Vidur and AIConfigurator estimate them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from roofline._sweep import Skipped, Sweep, sweep
+from roofline.decoding.phases import Decoding, Phase, Request
+from roofline.errors import OptionError
+from roofline.model import Prediction, at_precision, models
+from roofline.model._tokens import Tokens
+from roofline.precision import precision
+
+if TYPE_CHECKING:
+    from roofline.spec import Platform
+    from roofline.spec.schema import Link
+    from roofline.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a decoder keeps in memory, on all devices together, in bytes."""
+
+    weights: int
+    caches: tuple[tuple[float, int], ...]
+    """Of each layer: bytes of a position of one request, and how many positions are kept (0 without limit)."""
+
+    @property
+    def per_token(self) -> float:
+        """Bytes of one position of one request."""
+        return sum(each for each, _ in self.caches)
+
+    def per_request(self, length: int) -> float:
+        """Bytes of a request's cache of so many positions; of windows the last ones alone."""
+        return sum(each * (min(length, most) if most else length) for each, most in self.caches)
+
+    def on_one(self, requests: int, length: int, devices: int, kv_heads: int | None) -> float:
+        """Return the bytes on each of several devices."""
+        shares = min(devices, kv_heads or devices)
+        return self.weights / devices + requests * self.per_request(length) / shares
+
+
+def memory_of(step: Workload) -> Memory:
+    """Return what a decoder keeps, from a step of one new position of each request."""
+    return Memory(
+        step.weight_bytes,
+        tuple(
+            (layer.cache_written_bytes / step.batch, int(layer.attributes.get("local_window_size", 0) or 0))
+            for layer in step.layers
+            if layer.cache_written_bytes
+        ),
+    )  # fmt: skip
+
+
+def serve(
+    decoder: Decoding,
+    request: Request,
+    platforms: Sequence[Platform],
+    *,
+    datatypes: Sequence[str] = (),
+    batches: Sequence[int] = (1,),
+    model: str | None = None,
+    prepare: Callable[[Workload, str | None], Workload] | None = None,
+    **choices: Any,
+) -> Sweep:
+    """Predict a decoder's phases.
+
+    Args:
+        decoder: The network.
+        request: Lengths, phase and devices.
+        platforms: Machines, each the kind of all devices.
+        datatypes: Precisions; by default the graph's own.
+        batches: Requests in flight.
+        model: Name of a bound; None for Equation 1.
+        prepare: Brings a workload to a datatype where more than its datatype is to change.
+        **choices: Everything else that `roofline.sweep` takes.
+
+    Returns:
+        A row per machine, datatype and batch; those that cannot be are in ``skipped``.
+
+    Raises:
+        OptionError: The request is longer than the model's positions, its heads do not spread over the devices, it
+            fits on no machine, or the model gives no bound.
+    """
+    decoder.check(request)
+    name = model or "equation1"
+    if not models.get(name).upper_bound:
+        raise OptionError(
+            f"{name} rests on no runs of decoders", repair="Ask for a bound: --model equation1"
+        )
+
+    def ready(workload: Workload, datatype: str | None) -> Workload:
+        if prepare is not None:
+            return prepare(workload, datatype)
+        return workload if datatype is None else at_precision(workload, datatype)
+
+    def ask(workload: Workload, datatype: str | None) -> Sweep:
+        named = None if datatype is None else [datatype]
+        return sweep(
+            [workload], platforms, datatypes=named, batches=[workload.batch], model=name,
+            prepare=lambda given, _: given, **choices,
+        )  # fmt: skip
+
+    predictions: list[Prediction] = []
+    skipped: list[Skipped] = []
+    machines = {platform.key: platform for platform in platforms}
+    for datatype in datatypes or (None,):
+        prompts: dict[int, Sweep] = {}
+        for batch in batches:
+            step = ready(decoder.step(request, batch), datatype)
+            kept = memory_of(step)
+            after = ask(step, datatype)
+            skipped += after.skipped
+            before: Sequence[Prediction | None] = [None] * len(after.predictions)
+            # Behind one another prompts are answered one by one; phase prefill has them all at once.
+            together = batch if request.phase is Phase.PREFILL else 1
+            if request.phase is not Phase.DECODE:
+                if together not in prompts:
+                    prompt = ready(decoder.prompt(request, together), datatype)
+                    prompts[together] = ask(prompt, datatype)
+                before = prompts[together].predictions
+            for first, then in zip(before, after.predictions, strict=True):
+                served = Served(
+                    decoder, request, machines[then.platform], batch, first, then, kept
+                )
+                predictions.append(served.row())
+    order = {key: place for place, key in enumerate(machines)}
+    predictions.sort(key=lambda entry: order[entry.platform])
+    _check_fits(predictions)
+    return Sweep(tuple(predictions), tuple(skipped))
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One decoder on one kind of machine: what its phases need, and what they come to."""
+
+    decoder: Decoding
+    request: Request
+    platform: Platform
+    batch: int
+    """Requests in flight."""
+    prompt: Prediction | None
+    """The prompt on one device; None in phase ``decode``."""
+    step: Prediction
+    """One further token of each request on one device."""
+    memory: Memory
+
+    def row(self) -> Prediction:
+        """Return the phases as one prediction."""
+        ask, batch = self.request, self.batch
+        together = batch if ask.phase is Phase.PREFILL else 1
+        first = (
+            None if self.prompt is None else self._seconds(self.prompt, together, 0, ask.context)
+        )
+        then = self._seconds(self.step, batch, ask.context, 1)
+        tpot = total = each = None
+        main = self.step
+        if ask.phase is Phase.PREFILL and self.prompt is not None:
+            main, latency = self.prompt, first
+            total = None if first is None else batch * ask.context / first
+            each = None if total is None else total / batch
+        elif ask.phase is Phase.DECODE:
+            tpot = latency = then
+        else:
+            latency = None
+            if first is not None and then is not None:
+                # While a request writes its tokens, each of the others has its prompt answered once.
+                tpot = then + (batch - 1) / ask.new_tokens * first
+                latency = first + (ask.new_tokens - 1) * tpot
+                if first > ask.new_tokens * then and self.prompt is not None:
+                    main = self.prompt
+        if tpot is not None:
+            each = 1 / tpot
+            whole = tpot if first is None else tpot + first / ask.new_tokens
+            total = batch / whole
+        fits = self._fits(batch, ask.context, ask.devices)
+        tokens = Tokens(
+            phase=ask.phase.value, context=ask.context, new_tokens=ask.new_tokens, devices=ask.devices,
+            ttft_s=first, tpot_s=tpot, tokens_per_s=total, tokens_per_s_per_user=each,
+            kv_bytes_per_token=self.memory.per_token, max_batch=self._max_batch(),
+            max_context=self._max_context(), least_devices=self._least_devices(),
+            prefill_bound=None if self.prompt is None else self.prompt.bound.value,
+            decode_bound=None if ask.phase is Phase.PREFILL else self.step.bound.value,
+        )  # fmt: skip
+        parts = [part for part in (self.prompt, self.step) if part is not None]
+        return replace(
+            main, batch=batch, throughput_fps=None, latency_s=latency, fits=fits,
+            required_bytes=self._required(batch, ask.context, ask.devices),
+            upper_bound=all(part.upper_bound for part in parts), tokens=tokens,
+            notes=tuple(dict.fromkeys((*main.notes, *self._notes(fits=fits)))),
+        )  # fmt: skip
+
+    def _seconds(self, part: Prediction, requests: int, past: int, new: int) -> float | None:
+        """Return the time of a phase on all devices: shared arithmetic and bytes, and the sums over the link."""
+        devices = self.request.devices
+        if part.latency_s is None or devices == 1:
+            return part.latency_s
+        shares = min(devices, self.decoder.roles.kv_heads or devices)
+        twice = (
+            requests * self.memory.per_request(past) * (1 / shares - 1 / devices) if past else 0
+        )
+        moved = (part.bytes / devices + twice) / self.platform.bandwidth
+        return max(part.latency_s / devices, moved) + self._reduced(part, requests * new)
+
+    def _reduced(self, part: Prediction, positions: int) -> float:
+        """Return the time of two all-reduces a layer, each of the positions' hidden values."""
+        link, hidden = self._link, self.decoder.roles.hidden
+        if link is None or hidden is None:
+            return 0.0
+        devices = self.request.devices
+        size = positions * hidden * float(precision(part.datatype).activation_bits) / 8
+        latency = 0.0 if link.latency is None else link.latency.base
+        each = 2 * (devices - 1) / devices * size / link.bandwidth.base + latency
+        return 2 * self.decoder.roles.layers * each
+
+    @property
+    def _link(self) -> Link | None:
+        specification = self.platform.specification
+        return specification.device_link or specification.host_link
+
+    def _required(self, requests: int, context: int, devices: int) -> float:
+        length = context + self.request.new_tokens
+        return self.memory.on_one(requests, length, devices, self.decoder.roles.kv_heads)
+
+    def _fits(self, requests: int, context: int, devices: int) -> bool | None:
+        capacity = self.platform.capacity
+        return None if capacity is None else self._required(requests, context, devices) <= capacity
+
+    def _max_batch(self) -> int | None:
+        capacity, ask = self.platform.capacity, self.request
+        if capacity is None:
+            return None
+        weights = self._required(0, ask.context, ask.devices)
+        each = self._required(1, ask.context, ask.devices) - weights
+        return max(int((capacity - weights) // each), 0) if each else None
+
+    def _max_context(self) -> int | None:
+        if self.platform.capacity is None:
+            return None
+        low, high = 0, (self.decoder.roles.positions or 2**30) + 1 - self.request.new_tokens
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._fits(self.batch, middle, self.request.devices):
+                low = middle
+            else:
+                high = middle - 1
+        return max(low, 0)
+
+    def _least_devices(self) -> int | None:
+        heads = self.decoder.roles.heads or 1
+        counts = (count for count in range(1, heads + 1) if heads % count == 0)
+        return next(
+            (count for count in counts if self._fits(self.batch, self.request.context, count)),
+            None,
+        )
+
+    def _notes(self, *, fits: bool | None) -> list[str]:
+        notes: list[str] = []
+        if fits is False:
+            notes.append(self._excess())
+        if self.request.devices > 1:
+            link = self._link
+            if link is None or self.decoder.roles.hidden is None:
+                notes.append(
+                    f"{self.platform.key} states no link between devices: their sums are not charged"
+                )
+            else:
+                notes.append(
+                    f"{self.request.devices} devices share every layer and add up over {link.name} at "
+                    f"{link.bandwidth.base / 1e9:g} GB/s"
+                )
+        return notes
+
+    def _excess(self) -> str:
+        """Say by how much it does not fit, and what would."""
+        ask, capacity = self.request, self.platform.capacity or 0.0
+        weights = self.memory.weights / ask.devices
+        required = self._required(self.batch, ask.context, ask.devices)
+        fewest = self._least_devices()
+        largest = (
+            f"the largest that fit: batch {self._max_batch()} at this context, context {self._max_context():,} at "
+            "this batch"
+            if weights < capacity
+            else "its weights alone do not fit"
+        )
+        return (
+            f"{self.decoder.name} at {ask.length:,} positions and batch {self.batch} does not fit on {ask.devices} x "
+            f"{self.platform.key}: {weights / 1e9:.4g} GB of weights and {(required - weights) / 1e9:.4g} GB of cache "
+            f"exceed its {capacity / 1e9:.4g} GB by {(required - capacity) / 1e9:.4g} GB; {largest}"
+            + (
+                f"; it fits on {fewest} devices"
+                if fewest is not None and fewest > ask.devices
+                else ""
+            )
+        )
+
+
+def _check_fits(predictions: Sequence[Prediction]) -> None:
+    """Refuse what fits nowhere: its rates would be of a machine that cannot be bought.
+
+    Raises:
+        OptionError: No prediction fits; the message says by how much, and what would.
+    """
+    if predictions and all(entry.fits is False for entry in predictions):
+        said = next(note for note in predictions[0].notes if "does not fit" in note)
+        raise OptionError(
+            said, repair="Change --devices, --batch, --context or the datatype, or add a machine"
+        )

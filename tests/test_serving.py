@@ -1,0 +1,182 @@
+"""Tokens per second, first tokens and fit of decoders, against closed forms."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import roofline
+from roofline._load import decoder
+from roofline.decoding.phases import Decoding, Phase, Request
+from roofline.errors import OptionError
+from roofline.model import Prediction
+from roofline.serving import serve
+from roofline.workloads import Decoder, DecoderNetwork
+
+from .cli_process import roofline as run
+
+H100 = roofline.platform("h100-sxm")
+LLAMA = decoder("llama31_8b")
+WEIGHTS = 2 * (8_030_261_248 - 128_256 * 4096)
+POSITION = 2 * 32 * 2 * 8 * 128
+
+
+def served(
+    request: Request, batch: int = 1, found: Decoding | None = LLAMA, **choices: Any
+) -> Prediction:
+    assert found is not None
+    (row,) = serve(
+        found, request, [H100], datatypes=["fp16"], batches=[batch], **choices
+    ).predictions
+    return row
+
+
+@pytest.mark.parametrize("batch", [1, 32])
+def test_decode_is_the_closed_form(batch: int) -> None:
+    row = served(Request(4096, 1, Phase.DECODE), batch)
+    assert row.tokens is not None
+    moved = WEIGHTS + batch * POSITION * 4097
+    assert row.tokens.tokens_per_s == pytest.approx(batch * 3.35e12 / moved, rel=1e-3)
+    assert row.tokens.tpot_s == pytest.approx(moved / 3.35e12, rel=1e-3)
+    assert row.tokens.kv_bytes_per_token == POSITION
+    record = row.record()
+    assert record["throughput_fps"] is None
+    assert record["bound"] == "memory"
+    assert (record["fits"], record["devices"], record["least_devices"]) == (True, 1, 1)
+
+
+def test_the_mean_place_of_the_new_tokens_is_charged() -> None:
+    row = served(Request(4096, 513, Phase.DECODE))
+    assert row.tokens is not None
+    assert row.tokens.tpot_s == pytest.approx(
+        (WEIGHTS + POSITION * (4096 + 257)) / 3.35e12, rel=1e-3
+    )
+
+
+def test_prefill_is_compute_bound_and_both_adds_the_others_prompts() -> None:
+    row = served(Request(4096, 128, Phase.BOTH), 8)
+    step = served(Request(4096, 128, Phase.DECODE), 8)
+    assert row.tokens is not None
+    assert step.tokens is not None
+    head, table = 128_256 * 4096, 128_256 * 4096
+    norms = 65 * 4096
+    macs = 4096 * (8_030_261_248 - head - table - norms) + head
+    macs += 32 * 32 * 2 * 128 * 4096 * 4097 // 2
+    first = 2 * macs / H100.peak("fp16")
+    assert row.tokens.ttft_s == pytest.approx(first, rel=1e-3)
+    assert row.tokens.prefill_bound == "compute"
+    assert step.tokens.tpot_s is not None
+    assert row.tokens.tpot_s == pytest.approx(step.tokens.tpot_s + 7 / 128 * first, rel=1e-3)
+    # In all, 8 prompts are answered and 8 times 128 tokens written.
+    whole = 8 * first + 128 * step.tokens.tpot_s
+    assert row.tokens.tokens_per_s == pytest.approx(8 * 128 / whole, rel=1e-3)
+
+
+def test_the_largest_that_fits_fits_and_one_more_does_not() -> None:
+    row = served(Request(4096, 128, Phase.DECODE), 4)
+    assert row.tokens is not None
+    most, longest = row.tokens.max_batch, row.tokens.max_context
+    assert most is not None
+    assert longest is not None
+    assert served(Request(4096, 128, Phase.DECODE), most).fits
+    with pytest.raises(OptionError, match=f"batch {most} at this context"):
+        served(Request(4096, 128, Phase.DECODE), most + 1)
+    assert H100.capacity is not None
+    room = H100.capacity - row.required_bytes + 4 * POSITION * 4224
+    assert longest == min(int(room // (4 * POSITION)) - 128, 131_072 + 1 - 128)
+
+
+def test_what_fits_nowhere_says_by_how_much_and_on_how_many_devices_it_does() -> None:
+    found = decoder("llama31_70b")
+    with pytest.raises(OptionError, match=r"by 62\.\d+ GB.*fits on 2 devices"):
+        served(Request(4096, 1, Phase.DECODE), found=found)
+
+
+def small(**sizes: Any) -> Decoding:
+    from roofline.decoding.phases import decoding
+
+    every: dict[str, Any] = {
+        "layers": 2, "hidden": 512, "heads": 8, "kv_heads": 2, "head_size": 64, "vocabulary": 1000, "positions": 4096,
+        "mlp": 1024, **sizes,
+    }  # fmt: skip
+    found = decoding(
+        "small", DecoderNetwork("small", "small", "a test, 2025", Decoder(**every)).build()
+    )
+    assert found is not None
+    return found
+
+
+def test_devices_share_weights_and_heads_of_keys() -> None:
+    found = small()
+    one, two, eight = (
+        served(Request(2048, 1, Phase.DECODE, devices), 4, found) for devices in (1, 2, 8)
+    )
+    assert one.latency_s is not None
+    assert two.latency_s is not None
+    assert eight.latency_s is not None
+    link = H100.specification.device_link or H100.specification.host_link
+    assert link is not None
+    wait = 0.0 if link.latency is None else link.latency.base
+
+    def sums(devices: int) -> float:
+        each = 2 * (devices - 1) / devices * 4 * 512 * 2 / link.bandwidth.base + wait
+        return 2 * 2 * each
+
+    assert two.latency_s == pytest.approx(one.latency_s / 2 + sums(2))
+    # Eight devices, two heads of keys: each holds a head, so the cache is there four times.
+    cache = 4 * 2 * 2 * 2 * 2 * 64 * 2048
+    again = cache * (1 / 2 - 1 / 8) / H100.bandwidth
+    assert eight.latency_s == pytest.approx(one.latency_s / 8 + again + sums(8), rel=1e-6)
+    # A window is a step that a device by itself predicts exactly so.
+    assert one.latency_s == served(Request(2048, 1, Phase.DECODE), 4, found).latency_s
+
+
+def test_heads_that_do_not_spread_name_the_counts_that_do() -> None:
+    with pytest.raises(OptionError, match="1, 2, 4, 8"):
+        served(Request(64, 1, Phase.DECODE, 3), 1, small())
+
+
+def test_a_context_beyond_the_positions_is_refused() -> None:
+    with pytest.raises(OptionError, match="4,096 positions"):
+        served(Request(5000, 1, Phase.DECODE), 1, small())
+
+
+def test_expected_experts_give_no_upper_bound() -> None:
+    row = served(Request(64, 1, Phase.DECODE), 1, small(mlp=0, experts=8, active=2, expert_mlp=64))
+    assert not row.upper_bound
+    assert any("expected to reach" in note or "uniform" in note for note in row.notes)
+
+
+def test_an_estimate_without_runs_of_decoders_is_refused() -> None:
+    with pytest.raises(OptionError, match="no runs of decoders"):
+        served(Request(64, 1, Phase.DECODE), 1, small(), model="expected")
+
+
+def test_the_command_line_has_the_names() -> None:
+    done = run(
+        "predict", "llama32_1b", "-p", "h100-sxm", "-d", "fp16", "--context", 1024, "--new-tokens", 16,
+        "--format", "json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    (row,) = json.loads(done.out)["predictions"]
+    assert row["phase"] == "both"
+    for name in (
+        "ttft_ms",
+        "tpot_ms",
+        "tokens_per_s",
+        "tokens_per_s_per_user",
+        "kv_bytes_per_token",
+    ):
+        assert row[name] > 0
+    assert row["kv_bytes_per_token"] == 2 * 16 * 2 * 8 * 64
+    assert row["max_batch"] > 1
+    assert row["max_context"] > 1024
+
+
+def test_flags_of_decoders_are_refused_for_other_networks() -> None:
+    done = run("predict", "mlp", "-p", "h100-sxm", "--context", 64)
+    assert done.code == 2
+    assert "no key-value cache" in done.err
+    assert done.err.count("\n") == 1

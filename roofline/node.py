@@ -42,6 +42,8 @@ class Tensor:
     """Whether its elements are stored in the model (an initializer or a Constant); such a tensor is constant too."""
     value: Array | None = field(default=None, compare=False, repr=False)
     """The elements, for small tensors that decide shapes or branches. An object array may hold None for unknowns."""
+    carrier: DataType | None = None
+    """The type that the graph computes in, where a quantizer left values of the narrower ``dtype``."""
     limit: Limit = Limit.EXACT
     """Whether its sizes are upper limits, and why."""
 

@@ -13,7 +13,7 @@ from roofline.errors import DatatypeError, OptionError
 from roofline.model._core import Floats, compute_time, memory_time
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
 from roofline.model._requirement import Requirement, io_bytes
-from roofline.precision import COMPUTE_DATATYPES, Precision, precision
+from roofline.precision import COMPUTE_DATATYPES, DATATYPES, Precision, precision
 from roofline.workload import Layer, Workload
 
 if TYPE_CHECKING:
@@ -149,8 +149,21 @@ def layer_units(
     own = main_datatype(workload)
     named = {layer.datatype for layer in layers if layer.datatype is not None}
     units = {name: precision(name).peak for name in named - {own} if name in COMPUTE_DATATYPES}
+    multiplied = {layer.datatype for layer in layers if layer.cost.macs}
+    for name, peak in units.items():
+        # Products of wider integers than the network's main ones do not fit into that unit.
+        if name in multiplied and DATATYPES[name].kind == "int":
+            units[name] = _holding(platform, peak)
     units = {name: peak for name, peak in units.items() if platform.has(peak)}
     return [units.get(layer.datatype or "", unit) for layer in layers]
+
+
+def _holding(platform: Platform, peak: str) -> str:
+    """Return the peak itself, or that of the next wider unit of the machine; itself where there is none."""
+    try:
+        return platform.emulating(peak)
+    except DatatypeError:
+        return peak
 
 
 def evaluate(

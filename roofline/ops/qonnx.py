@@ -1,22 +1,27 @@
 """QONNX: quantizers of any width around floating-point operators, as Brevitas exports them and FINN reads them.
 
-The graph stays in floating point; what a quantizer makes of a stored weight takes its width. A quantizer divides, adds
-the zero point, rounds, saturates, subtracts and multiplies back: six operations per element.
+The graph stays in floating point; what a quantizer makes of a weight or an activation takes its width, and products of
+two such operands run on the peak of the wider one. A quantizer divides, adds the zero point, rounds, saturates,
+subtracts and multiplies back: six operations per element.
 
 Spec: https://github.com/fastmachinelearning/qonnx/tree/main/docs/qonnx-custom-ops
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from roofline.cost import Cost
-from roofline.node import Node
+from roofline.node import Node, Tensor
+from roofline.ops._attributes import text
 from roofline.ops._counts import in_dims, out_count, per_output
 from roofline.ops._registry import Kind, define
 from roofline.ops._shapes import same
 from roofline.ops._values import number
-from roofline.precision import DATATYPES, DataType
+from roofline.precision import DATATYPES, Bits, DataType
 
-_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
+DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 _QUANTIZE = 6
 _BIPOLAR = 2  # the sign, and the scale
 _WIDEST = 32
@@ -29,17 +34,85 @@ def quantized_type(node: Node) -> DataType | None:
         >>> quantized_type(Node("BipolarQuant", "", (), domain="qonnx.custom_op.general")).bits
         1
     """
-    if node.domain not in _DOMAINS:
+    if node.domain not in DOMAINS:
         return None
     if node.op_type == "BipolarQuant":
         return DATATYPES["binary"]
+    if node.op_type == "MultiThreshold":
+        return _finn_type(text(node, "out_dtype", ""))
     if node.op_type not in ("Quant", "IntQuant"):
         return None
     bits = number(node, 3)
     if bits is None or not 1 <= bits <= _WIDEST or bits != int(bits):
         return None
-    name = "binary" if bits == 1 else f"int{int(bits)}"
-    return DATATYPES.get(name) or DataType(name, int(bits), "int")
+    return _integers(int(bits))
+
+
+def _integers(bits: int) -> DataType:
+    name = "binary" if bits == 1 else f"int{bits}"
+    return DATATYPES.get(name) or DataType(name, bits, "int")
+
+
+_FINN = re.compile(r"U?INT([1-9]\d?)")
+
+
+def _finn_type(name: str) -> DataType | None:
+    """Return the type of a name of FINN's, such as ``UINT2`` or ``BIPOLAR``; None for floats and unknown ones."""
+    if name in ("BIPOLAR", "BINARY"):
+        return DATATYPES["binary"]
+    found = _FINN.fullmatch(name)
+    return _integers(int(found[1])) if found is not None and int(found[1]) <= _WIDEST else None
+
+
+_PEAKS = ((1, "binary"), (2, "int2"), (4, "int4"), (8, "int8"), (16, "int16"), (32, "int32"))
+
+
+def product_peak(node: Node) -> str | None:
+    """Return the peak of a product whose two operands quantizers narrowed: that which holds the wider one."""
+    left, right = node.operand(0), node.operand(1)
+    bits = [
+        tensor.dtype.bits
+        for tensor in (left, right)
+        if tensor is not None and tensor.carrier is not None and tensor.dtype is not None
+    ]
+    return next(name for width, name in _PEAKS if width >= max(bits)) if len(bits) == 2 else None
+
+
+def carried(node: Node, *, copies: bool) -> Node:
+    """Return a typed call in which narrowed values stay so through copies, and arithmetic gives the graph's own type.
+
+    Args:
+        node: The call; types of its results follow those of its operands.
+        copies: Whether it only moves elements, or picks among them.
+    """
+    narrow = quantized_type(node)
+    operands = [tensor for tensor in node.operands if tensor is not None]
+    widest = max(
+        (tensor for tensor in operands if tensor.carrier is not None and tensor.dtype is not None),
+        key=_width, default=None,
+    )  # fmt: skip
+    if narrow is None and widest is None:
+        return node
+    first = operands[0].carrier or operands[0].dtype
+    own = first if widest is None else widest.carrier
+    if narrow is None and copies and all(t.carrier or not _floating(t) for t in operands):
+        narrow = None if widest is None else widest.dtype
+    followed = {tensor.dtype for tensor in operands if tensor.carrier is not None} | {first}
+    outputs = tuple(
+        output
+        if output is None or output.dtype not in followed
+        else replace(output, dtype=own if narrow is None else narrow, carrier=narrow and own)
+        for output in node.outputs
+    )
+    return replace(node, outputs=outputs)
+
+
+def _width(tensor: Tensor) -> Bits:
+    return 0 if tensor.dtype is None else tensor.dtype.bits
+
+
+def _floating(tensor: Tensor) -> bool:
+    return tensor.dtype is not None and tensor.dtype.kind == "float"
 
 
 def _threshold_cost(node: Node) -> Cost:
@@ -47,7 +120,7 @@ def _threshold_cost(node: Node) -> Cost:
     return Cost(other_ops=(2 * in_dims(node, 1, 2)[1] + 1) * out_count(node))
 
 
-for _domain in _DOMAINS:
+for _domain in DOMAINS:
     define(
         "Quant", "IntQuant", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_QUANTIZE), shape=same, weights=(0,),
         quantizers=(1, 2), settings=(3,),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from roofline.graph.fusion._kinds import Role, role
 from roofline.graph.fusion._view import View
 from roofline.node import Node
+from roofline.ops.qonnx import product_peak
 from roofline.precision import COMPUTE_DATATYPES, DataType
 
 _INTEGER_OPERANDS = {
@@ -54,8 +55,10 @@ def arithmetic(view: View, place: int) -> str | None:
         stored = [_quantized(view, node, position) for position in (0, 1)]
         if all(stored):
             return _widest([dtype for dtype in stored if dtype is not None])
+        if (peak := product_peak(node)) is not None:
+            return peak
     types = [
-        operand.dtype
+        operand.carrier or operand.dtype
         for operand in node.operands
         if operand is not None and operand.dtype is not None
     ]

@@ -37,6 +37,7 @@ def own_channels(graph: GraphProto) -> Mapping[str, int]:
     convolved: dict[str, int] = {}
     known: dict[str, int] = {}
     blocked: set[str] = set()
+    whole: set[str] = set()
     for node in graph.node:
         if not node.output:
             continue
@@ -50,11 +51,14 @@ def own_channels(graph: GraphProto) -> Mapping[str, int]:
                 convolved[node.output[0]] = shape[0]
                 _convolution(node, shape, known, alike)
         elif node.domain != DOMAIN and node.op_type == "Concat":
-            known.update({name: convolved[name] for name in inside if name in convolved})
+            whole.update(inside)
         elif inside:
             alike.join([*inside, node.output[0]])
         if node.domain == DOMAIN or inside:
             blocked.add(node.output[0])
+    # Only values without fill-ups are put side by side.
+    unfilled = {alike.root(name) for name in whole}
+    known.update({name: size for name, size in convolved.items() if alike.root(name) in unfilled})
     by_class = {alike.root(name): channels for name, channels in known.items()}
     return {
         name: channels

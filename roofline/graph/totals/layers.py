@@ -8,6 +8,7 @@ from functools import reduce
 from operator import or_
 
 from roofline.cost import Cost
+from roofline.graph.fusion._kinds import Role, role
 from roofline.graph.fusion.group import Group
 from roofline.graph.totals.caches import Caches, caches_of
 from roofline.graph.totals.costs import CallCost
@@ -18,6 +19,7 @@ from roofline.layer import Access, Layer, Use, access
 from roofline.node import Limit, Node, Tensor
 from roofline.ops import Kind, Moves
 from roofline.ops._attributes import fitting
+from roofline.ops.qonnx import product_peak
 from roofline.precision import DataType
 
 _PEAK_OF = {
@@ -293,8 +295,12 @@ def _datatype(node: Node) -> str | None:
     """Return the peak that a call's arithmetic runs on."""
     if node.op_type.startswith(_QUANTIZING):
         return "int8"
+    if role(node) is Role.PRODUCT and (peak := product_peak(node)) is not None:
+        return peak
     types = [
-        tensor.dtype for tensor in node.operands if tensor is not None and tensor.dtype is not None
+        tensor.carrier or tensor.dtype
+        for tensor in node.operands
+        if tensor is not None and tensor.dtype is not None
     ]
     # An embedding or a comparison has integer operands beside the ones it works on.
     floats = [dtype for dtype in types if dtype.kind == "float"]

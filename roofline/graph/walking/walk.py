@@ -25,8 +25,10 @@ from roofline.graph.walking.resolved import ResolvedNode
 from roofline.graph.walking.scope import Environment, Frame
 from roofline.graph.walking.sequences import SEQUENCE_OPERATORS, Sequences
 from roofline.node import Limit, Node, Tensor
-from roofline.ops import Operator, lookup
+from roofline.ops import Kind, Operator, lookup
 from roofline.ops._datatypes import from_code
+from roofline.ops.qonnx import DOMAINS as QUANTIZERS
+from roofline.ops.qonnx import carried
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto
@@ -212,13 +214,15 @@ class Walker:
         domain = plain_domain(proto.domain)
         operator = (domain, proto.op_type)
         operands = self.operands(proto, environment)
-        constant, exact = True, True
+        constant, exact, narrowed = True, True, domain in QUANTIZERS
         for operand in operands:
             if operand is not None:
                 if not operand.constant:
                     constant = False
                 if operand.limit is not Limit.EXACT:
                     exact = False
+                if operand.carrier is not None:
+                    narrowed = True
         prefix = frame.prefix
         node = Node(
             proto.op_type,
@@ -247,6 +251,9 @@ class Walker:
                 node = self._filled(proto, node, frame)
             if row.shape is None and not frame.depth:
                 node = self._annotated(node)
+        if narrowed:
+            copies = row.kind in (Kind.MOVE, Kind.VIEW) or proto.op_type == "MaxPool"
+            node = carried(node, copies=copies)
         if not exact:
             node = limited(node)
         if operator == (BLOCKS, "Conv"):

@@ -7,7 +7,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import roofline as rl
+from roofline.errors import DatatypeError
 from roofline.workload import Workload
+from roofline.workloads import networks
 
 DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 
@@ -64,3 +67,102 @@ def test_thresholds_are_compared_with_every_element() -> None:
     imports = [helper.make_opsetid("", 17), helper.make_opsetid(DOMAINS[2], 1)]
     counted = Workload.from_onnx(helper.make_model(graph, opset_imports=imports))
     assert (counted.cost.other_ops, counted.parameters) == (100 * (2 * 15 + 1), 0)
+
+
+def quantized(key: str, weights: int, activations: int, first: int = 8) -> onnx.ModelProto:
+    """A shipped network as Brevitas exports it: quantizers before both operands of every product."""
+    model = networks.get(key).build()
+    graph = model.graph
+    graph.initializer.extend(
+        numpy_helper.from_array(np.array(value, np.float32), name)
+        for name, value in {
+            "one": 1, "zero": 0, "wbits": weights, "abits": activations, "first": first
+        }.items()
+    )  # fmt: skip
+    nodes: list[onnx.NodeProto] = []
+    products = 0
+    for node in graph.node:
+        if node.op_type in ("Conv", "Gemm"):
+            for place, bits in enumerate(["abits" if products else "first", "wbits"]):
+                name = f"{node.input[place]}.{products}.q"
+                call = [node.input[place], "one", "zero", bits]
+                narrow = helper.make_node("Quant", call, [name], domain=DOMAINS[0])
+                if weights == 1 and bits == "wbits":
+                    narrow = helper.make_node("BipolarQuant", call[:2], [name], domain=DOMAINS[0])
+                nodes.append(narrow)
+                node.input[place] = name
+            products += 1
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    model.opset_import.append(helper.make_opsetid(DOMAINS[0], 1))
+    return model
+
+
+PUBLISHED = {"cnv_50": 1_542_848, "mlp": 10_014_720}
+"""Weights of FINN's CNV (64, 128 and 256 channels; Umuroglu et al. 2017) and of QuTiBench's MLP of 2,048 neurons."""
+
+
+@pytest.mark.parametrize("key", PUBLISHED)
+@pytest.mark.parametrize(
+    ("weights", "activations", "peak"), [(1, 1, "binary"), (2, 2, "int2"), (1, 2, "int2")]
+)
+def test_published_networks_at_their_widths(
+    key: str, weights: int, activations: int, peak: str
+) -> None:
+    plain = Workload.from_onnx(networks.get(key).build())
+    counted = Workload.from_onnx(quantized(key, weights, activations))
+    assert counted.macs == plain.macs
+    for layers in (counted.layers, counted.fused_layers):
+        multiplying = [layer for layer in layers if layer.cost.macs]
+        assert [layer.datatype for layer in multiplying] == ["int8", *[peak] * (len(multiplying) - 1)]  # fmt: skip
+        stored = [
+            tensor
+            for layer in multiplying
+            for tensor in layer.weights
+            if tensor.dtype is not None and tensor.dtype.bits == weights
+        ]
+        assert sum(tensor.elements or 0 for tensor in stored) == PUBLISHED[key]
+        assert sum(tensor.bytes or 0 for tensor in stored) == PUBLISHED[key] * weights // 8
+
+
+def test_activations_are_packed_and_products_give_the_graphs_type() -> None:
+    counted = Workload.from_onnx(convolution(2))
+    (product,) = [layer for layer in counted.layers if layer.op_type == "Conv"]
+    assert product.datatype == "int2"
+    assert product.input_bytes == 4 * 10 * 10 * 2 // 8
+    assert product.output_bytes == 8 * 8 * 8 * 4
+
+
+def test_pools_and_reshapes_keep_the_width() -> None:
+    nodes = [
+        helper.make_node("Quant", ["x", "one", "zero", "bits"], ["a"], domain=DOMAINS[0]),
+        helper.make_node("MaxPool", ["a"], ["b"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Transpose", ["b"], ["c"]),
+        helper.make_node("Add", ["c", "c"], ["d"]),
+    ]
+    stored = {"one": 1, "zero": 0, "bits": 4}
+    graph = helper.make_graph(
+        nodes, "q", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 8, 8])],
+        [helper.make_tensor_value_info("d", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in stored.items()],
+    )  # fmt: skip
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid(DOMAINS[0], 1)]
+    counted = Workload.from_onnx(helper.make_model(graph, opset_imports=imports))
+    written = [layer.output_bytes for layer in counted.layers]
+    assert written == [4 * 64 // 2, 4 * 16 // 2, 4 * 16 // 2, 4 * 16 * 4]
+
+
+def test_predictions_run_on_the_matching_peak() -> None:
+    counted = Workload.from_onnx(quantized("cnv_50", 2, 2))
+    finn = rl.platform("zcu104-finn")
+    found = rl.predict(counted, finn)
+    assert (found.unit, found.datatype) == ("int2", "int2")
+    with pytest.raises(DatatypeError, match="no int2 unit"):
+        rl.predict(counted, rl.platform("rpi5"))
+    assert rl.predict(counted, rl.platform("t4"), emulate=True).unit == "int4"
+    binary = Workload.from_onnx(quantized("cnv_50", 1, 1))
+    by_layer = rl.predict(binary, rl.platform("t4"), model="layerwise")
+    units = {layer.datatype for layer in by_layer.layers if layer.op_type in ("Conv", "Gemm")}
+    assert by_layer.unit == "binary"
+    assert units == {"binary", "int8"}

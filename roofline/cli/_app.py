@@ -24,8 +24,8 @@ from roofline.errors import OptionError, RooflineError, did_you_mean, one_line
 from roofline.reading import MAX_INTEGER, shown
 
 VERBS = (
-    "demo", "count", "networks", "platforms", "predict", "compress", "sweep", "advise", "measure", "campaign",
-    "calibrate", "validate", "score", "accuracy", "import", "export", "plot", "report", "reproduce",
+    "demo", "count", "networks", "platforms", "predict", "compare", "compress", "sweep", "advise", "measure",
+    "campaign", "calibrate", "validate", "score", "accuracy", "import", "export", "plot", "report", "reproduce",
 )  # fmt: skip
 """The verbs in the order a new user meets them; verb ``x`` lives in ``roofline.cli.verb_x``."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -270,99 +269,6 @@ def fusion_notes(workload: Workload) -> list[str]:
     return [
         f"fused {plural(before, 'node')} into {plural(after, 'layer')}: {fused or 'nothing to fuse'}"
     ]
-
-
-def difference(first: Workload, second: Workload, *, fused: bool) -> dict[str, Any]:
-    """Return how a second workload differs: each total, and the layers that came, went or changed."""
-    before, after = totals(first), totals(second)
-    counts = {
-        name: {
-            "this": before[name],
-            "other": after[name],
-            "difference": _difference(before[name], after[name]),
-        }
-        for name in before
-        if name != "intensity"
-    }
-    return {
-        "other": second.name,
-        "totals": counts,
-        "layers": _changed(layer_rows(first, fused=fused), layer_rows(second, fused=fused)),
-    }
-
-
-def _difference(before: int | None, after: int | None) -> int | None:
-    return None if before is None or after is None else after - before
-
-
-def difference_table(first: Workload, second: Workload) -> list[dict[str, Any]]:
-    """Return the totals of two workloads side by side, humanised."""
-    before, after = totals(first), totals(second)
-    changes = [_change(before[name], after[name]) for name in _TOTAL_NAMES]
-    changes += [
-        _change(before["intensity"][name] or 0, after["intensity"][name] or 0) for name in TRAFFIC
-    ]
-    return [
-        {
-            "quantity": one["quantity"],
-            "this": one["value"],
-            "other": other["value"],
-            "change": change,
-        }
-        for one, other, change in zip(summary(first), summary(second), changes, strict=True)
-    ]
-
-
-def _change(before: float | None, after: float | None) -> str:
-    if before is None or after is None:
-        return "unknown"
-    if not before or not math.isfinite(before) or not math.isfinite(after):
-        return "" if before == after else "–"
-    return f"{after / before - 1:+.2%}"
-
-
-_TOTAL_NAMES = (
-    "macs", "ops", "parameters", "trainable_parameters", "weight_bytes", "activation_bytes", "peak_activation_bytes",
-)  # fmt: skip
-_COMPARED = (
-    "op_type",
-    "macs",
-    "other_ops",
-    "parameters",
-    "weight_bytes",
-    "input_bytes",
-    "output_bytes",
-    "cache_read_bytes",
-    "cache_written_bytes",
-    "datatype",
-)
-
-
-def _changed(
-    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    old = {row["name"]: row for row in before}
-    new = {row["name"]: row for row in after}
-    found: list[dict[str, Any]] = []
-    for name, row in old.items():
-        if name not in new:
-            found.append(
-                {"name": name, "change": "removed", "this": _compared(row), "other": None}
-            )
-        elif _compared(row) != _compared(new[name]):
-            found.append({
-                "name": name, "change": "changed", "this": _compared(row), "other": _compared(new[name]),
-            })  # fmt: skip
-    found += [
-        {"name": name, "change": "added", "this": None, "other": _compared(row)}
-        for name, row in new.items()
-        if name not in old
-    ]
-    return found
-
-
-def _compared(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in _COMPARED}
 
 
 def _intensity(layer: Layer) -> float | None:

@@ -37,7 +37,6 @@ from roofline.cli._output import (
 )
 from roofline.errors import UnsupportedOperatorError
 from roofline.layer import Causal
-from roofline.number_format import human, plural
 
 if TYPE_CHECKING:
     from roofline.cli._counting import LayerView
@@ -64,7 +63,8 @@ StrictOption = Annotated[
     bool, typer.Option("--strict", help="Fail when anything could not be counted.")
 ]
 DiffOption = Annotated[
-    str | None, typer.Option("--diff", metavar="OTHER", help="Show how another model differs.")
+    str | None,
+    typer.Option("--diff", metavar="OTHER", help="As `roofline compare`, for this version still."),
 ]
 
 
@@ -98,6 +98,7 @@ def count(
 ) -> None:
     """Count what a model requires: operations, parameters, bytes and intensity."""
     from roofline.cli._counting import LayerView
+    from roofline.cli.verb_compare import written
 
     _spare()
     options: dict[str, Any] = {
@@ -115,10 +116,13 @@ def count(
     view = LayerView(fused or platform is not None, _times(workload, platform), sort, top)
     if form is Format.JSON:
         emit(_json(workload, other, view), output)
+    elif other is not None and form is Format.TABLE:
+        names = (workload.name, f"{other.name} (other)")
+        emit(written(workload, other, names, form, layers=layers, fused=fused), output)
     elif form is Format.CSV:
         emit(_csv(workload, other, view, layers=layers), output)
     else:
-        emit(_table(workload, other, view, layers=layers), output)
+        emit(_table(workload, view, layers=layers), output)
 
 
 def _times(workload: Workload, platform: str | None) -> dict[str, float]:
@@ -154,14 +158,43 @@ def _check(workload: Workload | None) -> None:
 
 
 def _json(workload: Workload, other: Workload | None, view: LayerView) -> str:
-    from roofline.cli._counting import difference, document
+    from roofline.cli._counting import document
 
     fused = view.fused
     found = document(workload, fused=fused)
     found["layers"] = view.rows(workload)
     if other is not None:
-        found["diff"] = difference(workload, other, fused=fused)
+        found["diff"] = _diff(workload, other, fused=fused)
     return as_json(found)
+
+
+def _diff(workload: Workload, other: Workload, *, fused: bool) -> dict[str, Any]:
+    """Return the differences under the names that ``--diff`` gives them."""
+    from roofline.cli._counting import totals
+    from roofline.cli._differences import layer_changes, network_lines
+
+    counted = totals(workload)
+    return {
+        "other": other.name,
+        "totals": {
+            line.quantity: {
+                "this": line.first,
+                "other": line.second,
+                "difference": line.difference,
+            }
+            for line in network_lines(workload, other)
+            if line.quantity in counted
+        },
+        "layers": [
+            {
+                "name": change["name"],
+                "change": change["change"],
+                "this": change["first"],
+                "other": change["second"],
+            }
+            for change in layer_changes(workload, other, fused=fused)
+        ],
+    }
 
 
 def _csv(workload: Workload, other: Workload | None, view: LayerView, *, layers: bool) -> str:
@@ -183,36 +216,11 @@ def _csv(workload: Workload, other: Workload | None, view: LayerView, *, layers:
     return as_csv(rows)
 
 
-def _table(workload: Workload, other: Workload | None, view: LayerView, *, layers: bool) -> str:
+def _table(workload: Workload, view: LayerView, *, layers: bool) -> str:
     from roofline.cli import _counting
 
     fused = view.fused
-
     parts: list[str] = []
-    if other is not None:
-        parts.append(
-            as_table(
-                _counting.difference_table(workload, other),
-                title=f"{workload.name} (this) and {other.name} (other)",
-                notes=[*_counting.coverage_notes(workload), *_counting.coverage_notes(other)],
-            )
-        )
-        changes = [
-            {
-                "layer": change["name"],
-                "change": change["change"],
-                "this": _counts(change["this"]),
-                "other": _counts(change["other"]),
-            }
-            for change in _counting.difference(workload, other, fused=fused)["layers"]
-        ]
-        if layers or fused:
-            parts.append(as_table(changes) if changes else "no layer differs")
-        else:
-            parts.append(
-                f"{plural(len(changes), 'layer')} {'differs' if len(changes) == 1 else 'differ'}; --layers lists them"
-            )
-        return "\n\n".join(parts)
     if layers or fused:
         parts.append(as_table(view.table(workload)))
     inputs = _counting.listed_inputs(
@@ -237,10 +245,3 @@ def _table(workload: Workload, other: Workload | None, view: LayerView, *, layer
         )
     )
     return "\n\n".join(parts)
-
-
-def _counts(row: dict[str, Any] | None) -> str:
-    if row is None:
-        return ""
-    macs = "MACs unknown" if row["macs"] is None else human(row["macs"], "MAC")
-    return f"{row['op_type']}, {macs}, {human(row['weight_bytes'], 'B')}"

@@ -1,0 +1,109 @@
+"""``roofline compare``: two networks or two machines on one page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import roofline as rl
+from roofline.cli._app import main
+
+from .conformance.graphs import model, node, weight
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    printed = capsys.readouterr()
+    return int(str(ended.value.code)), printed.out, printed.err
+
+
+def totals(text: str) -> dict[str, dict[str, Any]]:
+    return {line["quantity"]: line for line in json.loads(text)["totals"]}
+
+
+def saved(folder: Path, outputs: int) -> str:
+    """Save a convolution of a 32x48 image through 3x3 kernels, and an activation behind it."""
+    folder.mkdir()
+    activation = "Relu" if outputs == 8 else "Sigmoid"
+    calls = [node("Conv", "x w", "c"), node(activation, "c", f"y{outputs}")]
+    content = model(
+        calls, {"x": [2, 3, 32, 48]}, f"y{outputs}", [weight("w", outputs, 3, 3, 3)]
+    ).SerializeToString()
+    (folder / "model.onnx").write_bytes(content)
+    return str(folder / "model.onnx")
+
+
+def test_two_versions_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sides = saved(tmp_path / "old", 8), saved(tmp_path / "new", 16)
+    code, out, _ = run(capsys, "compare", *sides, "--format", "json")
+    assert code == 0
+    found = json.loads(out)
+    assert (found["first"]["name"], found["second"]["name"]) == ("old/model", "new/model")
+    macs = 2 * 30 * 46 * 8 * 27
+    line = totals(out)["macs"]
+    assert (line["first"], line["second"], line["difference"]) == (macs, 2 * macs, macs)
+    assert line["ratio"] == 2
+    changes = {change["name"]: change["change"] for change in found["layers"]}
+    assert changes == {"c": "changed", "y8": "removed", "y16": "added"}
+    shown = run(capsys, "compare", *sides)[1]
+    assert "+100.00%" in shown
+    assert "old/model" in shown
+    assert "3 layers differ" in shown
+    rows = list(
+        csv.DictReader(io.StringIO(run(capsys, "compare", *sides, "--layers", "-f", "csv")[1]))
+    )
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["c"]["second_macs"] == str(2 * macs)
+    assert by_name["y8"]["second_op_type"] == ""
+
+
+def test_a_file_with_itself_differs_in_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = saved(tmp_path / "old", 8)
+    _, out, _ = run(capsys, "compare", path, path)
+    assert "no layer differs" in out
+    assert "%" not in out
+
+
+def test_two_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    sides = "tx2:maxn", "orin-nano:15w"
+    code, out, _ = run(capsys, "compare", *sides, "--format", "json")
+    assert code == 0
+    found = totals(out)
+    first, second = (rl.platform(side) for side in sides)
+    assert found["peak_fp16"]["first"] == first.peak("fp16") / 1e12
+    ridge = found["ridge_fp16"]
+    assert ridge["second"] == pytest.approx(second.peak("fp16") / second.bandwidth)
+    assert found["tdp"]["second"] == 15
+    # What the machine has no arithmetic for is told from what its file does not say.
+    assert found["peak_int8"]["first"] == "no such unit"
+    assert found["peak_int8"]["ratio"] is None
+    assert found["price"]["first_kind"] == "estimated"
+    assert "(estimated)" in run(capsys, "compare", *sides)[1]
+    assert run(capsys, "compare", *sides, "-f", "csv")[1].startswith("quantity,unit,first,second")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("mlp", "tx2:maxn"), "'tx2:maxn' is a machine and 'mlp' is none"),
+        (("mlp", "resnt50"), "Did you mean 'resnet50'?"),
+        (("ncs", "tx2:maxm"), "tx2"),
+        (("ncs", "tx2:maxn", "--layers"), "--layers is about networks"),
+        (("mlp", "nothing.onnx"), "nothing.onnx"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, error = run(capsys, "compare", *arguments)
+    assert (code, out) == (2, "")
+    assert said in error
+    assert error.count("\n") == 1

@@ -26,6 +26,7 @@ def load(
     dims: Mapping[str, int] | None = None,
     inputs: Mapping[str, Sequence[int]] | None = None,
     values: Mapping[str, Any] | None = None,
+    bound_sizes: bool = False,
     causal: str = "visible",
 ) -> Workload:
     """Count a model: an ``.onnx`` file, a network that is shipped, or a decoder's ``config.json``.
@@ -36,9 +37,11 @@ def load(
     Args:
         model: A path, or a network's name such as ``"resnet50"``.
         batch: Items per inference where the model leaves its leading dimension open; 1 unless given.
-        dims: Sizes of other symbolic dimensions, by name.
+        dims: Sizes of other symbolic dimensions, by name, and of results whose sizes depend on values, by theirs.
         inputs: Whole shapes of inputs, by name; an empty one is a scalar.
         values: Values of inputs that decide shapes, branches or trips, by name.
+        bound_sizes: Whether sizes that depend on values (NonZero, NonMaxSuppression, ...) are taken at the most they
+            can be where they are not given; counts from them are "at most".
         causal: Which scores of causal and windowed attention count: those its mask leaves (``visible``), or the
             ``full`` square.
 
@@ -59,6 +62,7 @@ def load(
         check_kind(given or {}, Mapping, name, "Give a mapping of names")
     binding: dict[str, Any] = {
         "batch": batch, "dims": dims, "inputs": inputs, "values": values, "causal": causal,
+        "bound_sizes": bound_sizes,
     }  # fmt: skip
     network = described(model)
     if network is None:

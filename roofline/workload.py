@@ -259,6 +259,7 @@ class Workload:
         dims: Mapping[str, int] | None = None,
         inputs: Mapping[str, Sequence[int]] | None = None,
         values: Mapping[str, Any] | None = None,
+        bound_sizes: bool = False,
         causal: str = "visible",
     ) -> Workload:
         """Count what an ONNX model requires; the values of weights are never read.
@@ -267,9 +268,11 @@ class Workload:
             model: A file, or a model in memory.
             name: What to call it; the file's name without its suffix unless given.
             batch: Items per inference where the model leaves its leading dimension open; 1 unless given.
-            dims: Sizes of other symbolic dimensions, by name.
+            dims: Sizes of other symbolic dimensions, by name, and of results whose sizes depend on values, by theirs.
             inputs: Whole shapes of inputs, by name.
             values: Values of inputs that decide shapes, branches or trips, by name.
+            bound_sizes: Whether sizes that depend on values (NonZero, NonMaxSuppression, ...) are taken at the most
+                they can be where they are not given; counts from them are "at most".
             causal: Which scores of causal and windowed attention count: those its mask leaves (``visible``), or the
                 ``full`` square.
 
@@ -284,6 +287,7 @@ class Workload:
             "dims": dims,
             "inputs": inputs,
             "values": values,
+            "bound_sizes": bound_sizes,
         }
         counted = count(model, name=name, causal=causal, **binding)
         return cls(

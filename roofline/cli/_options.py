@@ -35,7 +35,16 @@ BatchOption = Annotated[
 ]
 DimOption = Annotated[
     list[str] | None,
-    typer.Option("--dim", metavar="NAME=N", help="Size of a symbolic dimension; repeatable."),
+    typer.Option(
+        "--dim", metavar="NAME=N", help="Size of a symbolic dimension, or of a result; repeatable."
+    ),
+]
+BoundSizesOption = Annotated[
+    bool,
+    typer.Option(
+        "--bound-sizes",
+        help="Take sizes that depend on values at their most: counts are 'at most'.",
+    ),
 ]
 InputOption = Annotated[
     list[str] | None,
@@ -115,6 +124,7 @@ def load_model(
     dim: Iterable[str] | None = None,
     input_: Iterable[str] | None = None,
     value: Iterable[str] | None = None,
+    bound_sizes: bool = False,
     causal: str = "visible",
 ) -> Workload:
     """Count the model a user named with the options of this module.
@@ -125,6 +135,7 @@ def load_model(
         dim: Texts of ``--dim``.
         input_: Texts of ``--input``.
         value: Texts of ``--value``.
+        bound_sizes: Whether sizes that depend on values are taken at their operators' bounds.
         causal: Which scores of causal attention count.
 
     Raises:
@@ -140,6 +151,7 @@ def load_model(
         dims=parse_dims(dim),
         inputs=parse_inputs(input_),
         values=parse_values(value),
+        bound_sizes=bound_sizes,
         causal=causal,
     )
 
@@ -151,13 +163,17 @@ def load_models(
     dim: Iterable[str] | None = None,
     input_: Iterable[str] | None = None,
     value: Iterable[str] | None = None,
+    bound_sizes: bool = False,
 ) -> list[Workload]:
     """Count every model a user named, once each; files of one name in several folders are told apart.
 
     The arguments and errors are those of `load_model`.
     """
     asked = list(dict.fromkeys(models))
-    found = [load_model(name, batch=batch, dim=dim, input_=input_, value=value) for name in asked]
+    found = [
+        load_model(name, batch=batch, dim=dim, input_=input_, value=value, bound_sizes=bound_sizes)
+        for name in asked
+    ]
     names = labels([workload.name for workload in found], asked)
     return [
         workload if workload.name == name else replace(workload, name=name)

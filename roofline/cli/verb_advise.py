@@ -14,6 +14,7 @@ from roofline.cli._compression import (
     compressed,
 )
 from roofline.cli._options import (
+    BoundSizesOption,
     DimOption,
     InputOption,
     ModelArgument,
@@ -80,6 +81,7 @@ def advise(
     dim: DimOption = None,
     input_: InputOption = None,
     value: ValueOption = None,
+    bound_sizes: BoundSizesOption = False,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -96,7 +98,7 @@ def advise(
             "advise takes whole datatypes", repair="Use predict for parts of a network"
         )
     workload = compressed(
-        load_model(model, dim=dim, input_=input_, value=value),
+        load_model(model, dim=dim, input_=input_, value=value, bound_sizes=bound_sizes),
         keep_channels,
         sparsity,
         sparse_format,

@@ -18,6 +18,7 @@ from roofline.cli._compression import (
 )
 from roofline.cli._options import (
     BatchOption,
+    BoundSizesOption,
     DimOption,
     InputOption,
     ModelArgument,
@@ -77,6 +78,7 @@ def count(
     dim: DimOption = None,
     input_: InputOption = None,
     value: ValueOption = None,
+    bound_sizes: BoundSizesOption = False,
     keep_channels: KeepChannelsOption = None,
     sparsity: SparsityOption = None,
     sparse_format: SparseFormatOption = "dense",
@@ -103,6 +105,7 @@ def count(
     _spare()
     options: dict[str, Any] = {
         "batch": batch, "dim": dim, "input_": input_, "value": value, "causal": causal.value,
+        "bound_sizes": bound_sizes,
     }  # fmt: skip
     workload = compressed(
         load_model(model, **options), keep_channels, sparsity, sparse_format, datatype

@@ -27,6 +27,7 @@ from roofline.cli._decoding import (
     told_apart,
 )
 from roofline.cli._options import (
+    BoundSizesOption,
     DimOption,
     InputOption,
     ModelsArgument,
@@ -141,6 +142,7 @@ def predict(
     dim: DimOption = None,
     input_: InputOption = None,
     value: ValueOption = None,
+    bound_sizes: BoundSizesOption = False,
     context: ContextOption = None,
     new_tokens: NewTokensOption = None,
     phase: PhaseOption = None,
@@ -160,7 +162,7 @@ def predict(
     machines = [find_platform(key) for key in split_names(platform)]
     request = asked_request(context, new_tokens, phase, devices)
     others, decoders = told_apart(models, request, bound=bool(dim or input_ or value))
-    workloads = load_models(others, dim=dim, input_=input_, value=value)
+    workloads = load_models(others, dim=dim, input_=input_, value=value, bound_sizes=bound_sizes)
     asked_datatypes = split_names(datatype)
     whole = [name for name in asked_datatypes if "=" not in name]
     parts = [name for name in asked_datatypes if "=" in name]

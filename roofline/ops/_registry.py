@@ -64,6 +64,10 @@ MovesFunction = Callable[[Node], Moves]
 """Returns what one call moves; every dimension of its operands and results is known."""
 
 
+BoundFunction = Callable[[Node], int | None]
+"""Returns the most that the one size of the results which depends on values can be; None while that is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """One row of the table."""
@@ -84,6 +88,8 @@ class Operator:
     """Operand positions that hold running statistics: stored parameters, but not trainable ones."""
     moves: MovesFunction | None = None
     """What is read and written in part; None for an operator that moves its operands and results whole."""
+    bound: BoundFunction | None = None
+    """For operators that choose elements: the results' unknown sizes are one, and at most this."""
 
 
 operators: Registry[Operator] = Registry("operator", "roofline.ops", "roofline.operators")
@@ -113,6 +119,7 @@ def define(
     settings: tuple[int, ...] = (),
     statistics: tuple[int, ...] = (),
     moves: MovesFunction | None = None,
+    bound: BoundFunction | None = None,
 ) -> None:
     """Add operators to the table.
 
@@ -120,8 +127,9 @@ def define(
         ValueError: An operator is defined twice.
     """
     row = Operator(
-        "", domain, kind, cost, shape, value, weights, quantizers, settings, statistics, moves
-    )
+        "", domain, kind, cost, shape, value, weights, quantizers, settings, statistics, moves,
+        bound,
+    )  # fmt: skip
     for op_type in op_types:
         operators.add(key(op_type, domain), replace(row, op_type=op_type))
 

@@ -51,6 +51,12 @@ def _topk_type(node: Node) -> NodeTypes:
     return ((found, dtype(node, 0)), (found, INT64))
 
 
+def _axis_size(node: Node) -> int | None:
+    """Return the size of the axis among whose elements is chosen."""
+    data = shape(node, 0)
+    return None if data is None else data[axis_of(node, integer(node, "axis", -1), len(data))]
+
+
 def _topk_cost(node: Node) -> Cost:
     """Count ``ceil(log2(k + 1))`` comparisons per operand element: a heap of k entries."""
     dims = in_dims(node, 0)
@@ -91,6 +97,11 @@ def _nonzero_type(node: Node) -> NodeTypes:
     return (((None if data is None else len(data), count), INT64),)
 
 
+def _all_elements(node: Node) -> int | None:
+    data = shape(node, 0)
+    return None if data is None else product(data)
+
+
 @one
 def _nonzero(node: Node) -> Array | None:
     array = known(node, 0)
@@ -121,6 +132,11 @@ def _unique_type(node: Node) -> NodeTypes:
         distinct = (*data[:place], count, *data[place + 1 :])
         index = (data[place], INT64)
     return ((distinct, dtype(node, 0)), ((count,), INT64), ((index[0],), INT64), ((count,), INT64))
+
+
+def _along_axis(node: Node) -> int | None:
+    """Return the size of the stated axis, or of all elements without one."""
+    return _all_elements(node) if maybe_integer(node, "axis") is None else _axis_size(node)
 
 
 def _unique_cost(node: Node) -> Cost:
@@ -161,6 +177,13 @@ def _compress_type(node: Node) -> NodeTypes:
         return ((None, dtype(node, 0)),)
     place = axis_of(node, axis, len(data))
     return (((*data[:place], count, *data[place + 1 :]), dtype(node, 0)),)
+
+
+def _compress_bound(node: Node) -> int | None:
+    """Return how many elements the condition can leave: its own length, or that of the axis."""
+    condition = ranked(node, 1, 1)
+    found = (_along_axis(node), None if condition is None else condition[0])
+    return min((size for size in found if size is not None), default=None)
 
 
 @one
@@ -215,6 +238,16 @@ def _suppression_type(node: Node) -> NodeTypes:
     return (((0 if empty else None, 3), INT64),)
 
 
+def _suppression_bound(node: Node) -> int | None:
+    """Return batch times classes times the boxes kept of each: at most ``max_output_boxes_per_class``."""
+    scores = ranked(node, 1, 3)
+    most = scalar(node, 2) if node.operand(2) is not None else 0
+    if scores is None or None in scores:
+        return None
+    batch, classes, boxes = scores
+    return product((batch, classes, boxes if most is None or boxes is None else min(most, boxes)))
+
+
 def _suppression_cost(node: Node) -> Cost:
     """Count one comparison per score, and 12 operations per kept candidate and box, at most ``max_output_boxes``.
 
@@ -227,11 +260,41 @@ def _suppression_cost(node: Node) -> Cost:
     return Cost(other_ops=batch * classes * boxes * (1 + 12 * kept))
 
 
-define("TopK", kind=Kind.COMPUTE, cost=_topk_cost, shape=_topk_type, value=_topk, settings=(1,))
-define("NonZero", kind=Kind.COMPUTE, cost=_per_input, shape=_nonzero_type, value=_nonzero)
-define("Unique", kind=Kind.COMPUTE, cost=_unique_cost, shape=_unique_type, value=_unique)
-define("Compress", kind=Kind.MOVE, shape=_compress_type, value=_compress, weights=(0,))
+define(
+    "TopK",
+    kind=Kind.COMPUTE,
+    cost=_topk_cost,
+    shape=_topk_type,
+    value=_topk,
+    settings=(1,),
+    bound=_axis_size,
+)
+define(
+    "NonZero",
+    kind=Kind.COMPUTE,
+    cost=_per_input,
+    shape=_nonzero_type,
+    value=_nonzero,
+    bound=_all_elements,
+)
+define(
+    "Unique",
+    kind=Kind.COMPUTE,
+    cost=_unique_cost,
+    shape=_unique_type,
+    value=_unique,
+    bound=_along_axis,
+)
+define(
+    "Compress",
+    kind=Kind.MOVE,
+    shape=_compress_type,
+    value=_compress,
+    weights=(0,),
+    bound=_compress_bound,
+)
 define("OneHot", kind=Kind.MOVE, shape=_onehot_type, value=_onehot, settings=(1, 2))
 define(
     "NonMaxSuppression", kind=Kind.COMPUTE, cost=_suppression_cost, shape=_suppression_type, settings=(2, 3, 4),
+    bound=_suppression_bound,
 )  # fmt: skip

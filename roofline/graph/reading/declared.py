@@ -31,6 +31,8 @@ class Request:
     dims: Mapping[str, int] = field(default_factory=dict[str, int])
     inputs: Mapping[str, Sequence[int]] = field(default_factory=dict[str, "Sequence[int]"])
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    bound_sizes: bool = False
+    """Whether sizes that depend on values are taken at their operators' bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Declared:
     batch: int
     overridden: bool
     """Whether a size that the file fixes was replaced."""
+    unbound: tuple[str, ...] = ()
+    """Names of given sizes that no input has: those of results inside the graph."""
 
 
 def dimensions(shape: TensorShapeProto) -> tuple[Dim, ...]:
@@ -78,6 +82,7 @@ class _Declaration:
         self._entries = entries
         self._request = request
         self._declared = {entry.name: self._dims(entry) for entry in entries}
+        self._inside: tuple[str, ...] = ()
         self._symbols: dict[str, int] = dict(request.dims)
         self._notes: list[str] = []
         self._overridden = False
@@ -102,7 +107,9 @@ class _Declaration:
                 (tensor.shape[0] for tensor in tensors if tensor.shape and tensor.shape[0]), 1
             )
         self._check_batch(batch or 1)
-        return Declared(tensors, self._symbols, tuple(self._notes), batch or 1, self._overridden)
+        return Declared(
+            tensors, self._symbols, tuple(self._notes), batch or 1, self._overridden, self._inside
+        )
 
     def _check_batch(self, batch: int) -> None:
         """Refuse a batch that no input took: a count at another batch must not pass for the one asked for."""
@@ -142,17 +149,7 @@ class _Declaration:
             for size in dims
             if isinstance(size, str)
         }
-        for name in self._request.dims:
-            if name not in symbols:
-                known = (
-                    f"Symbolic dimensions: {', '.join(sorted(symbols))}"
-                    if symbols
-                    else "It has none"
-                )
-                raise DimensionError(
-                    f"no input has a symbolic dimension {name!r}",
-                    repair=did_you_mean(name, symbols) or known,
-                )
+        self._inside = tuple(name for name in self._request.dims if name not in symbols)
         for name in self._request.inputs:
             if name not in self._declared:
                 hint = did_you_mean(name, self._declared) or f"Inputs: {', '.join(self._declared)}"
@@ -213,6 +210,10 @@ class _Declaration:
         name, dims, request = entry.name, self._declared[entry.name], self._request
         code = entry.type.tensor_type.elem_type
         kind = entry.type.WhichOneof("value")
+        if kind == "optional_type" and name in request.inputs:
+            element = entry.type.optional_type.elem_type.tensor_type.elem_type
+            held = datatype(element, f"input {name!r}") if element else None
+            return Tensor(name, tuple(request.inputs[name]), held)
         if kind not in ("tensor_type", None):
             return Tensor(name)
         dtype = datatype(code, f"input {name!r}") if code else None

@@ -51,6 +51,7 @@ def count(
     dims: Mapping[str, int] | None = None,
     inputs: Mapping[str, Sequence[int]] | None = None,
     values: Mapping[str, Any] | None = None,
+    bound_sizes: bool = False,
     causal: Causal | str = Causal.VISIBLE,
 ) -> Counted:
     """Read, resolve and count a model.
@@ -62,6 +63,7 @@ def count(
         dims: Sizes of symbolic dimensions by name.
         inputs: Whole shapes of inputs by name.
         values: Values that decide shapes, branches or trips, by name.
+        bound_sizes: Whether sizes that depend on values are taken at their operators' bounds.
         causal: Which scores of masked attention are counted.
 
     Raises:
@@ -75,7 +77,9 @@ def count(
         path, proto = None, model
         name = name or model.graph.name or "model"
         source = "counted from a model in memory"
-    graph = resolve(proto, name=name, batch=batch, dims=dims, inputs=inputs, values=values)
+    graph = resolve(
+        proto, name=name, batch=batch, dims=dims, inputs=inputs, values=values, bound_sizes=bound_sizes
+    )  # fmt: skip
     executed, idle = reads_of(graph)
     exact = call_costs(graph)
     causal = known_causal(causal)

@@ -30,6 +30,7 @@ def resolve(
     dims: Mapping[str, int] | None = None,
     inputs: Mapping[str, Sequence[int]] | None = None,
     values: Mapping[str, Any] | None = None,
+    bound_sizes: bool = False,
 ) -> ResolvedGraph:
     """Return the executed calls of a model with every tensor typed.
 
@@ -37,16 +38,18 @@ def resolve(
         model: The model, with or without its weights.
         name: What to call it in the result and in messages.
         batch: Leading dimension of every input whose leading dimension is symbolic; 1 unless given.
-        dims: Sizes of symbolic dimensions by name.
+        dims: Sizes of symbolic dimensions by name, and of results whose sizes depend on values by the result's name
+            (``name[axis]`` where it has several).
         inputs: Whole shapes of inputs by name; an empty one is a scalar.
         values: Values of inputs (or of other values of the graph) that decide shapes, branches or trips, by
             name: a number, or a list of them. The name of a Loop gives its trips.
+        bound_sizes: Whether sizes that depend on values and are not given are taken at the operator's own bound.
 
     Raises:
         DimensionError: A dimension has no size; the message names the input, the dimension and the flag.
         ModelError: The graph breaks a rule of the format, or a name in the request is not the graph's.
     """
-    request = Request(batch, dims or {}, inputs or {}, values or {})
+    request = Request(batch, dims or {}, inputs or {}, values or {}, bound_sizes)
     with names_must_be_text(model):
         return _resolved(model, name, request)
 
@@ -70,11 +73,14 @@ def _resolved(model: ModelProto, name: str, request: Request) -> ResolvedGraph:
         else {entry.name: entry for entry in (*graph.value_info, *graph.output)}
     )
     walker = Walker(functions, request.values, annotations, declared.symbols, own_channels(graph))
+    walker.sizes.given = {name: request.dims[name] for name in declared.unbound}
+    walker.sizes.bounded = request.bound_sizes
     walker.used_values.update(tensor.name for tensor in declared.inputs)
     opsets = {plain_domain(entry.domain): entry.version for entry in model.opset_import}
     given = {tensor.name: tensor for tensor in declared.inputs}
     environment = walker.graph(graph, given, None, Frame(opsets=opsets))
     types = {known: tensor for known, tensor in environment.names.items() if tensor is not None}
+    walker.sizes.check(declared.symbols)
     for unused in request.values:
         if unused not in walker.used_values:
             hint = did_you_mean(unused, types) or f"Inputs: {', '.join(given)}"
@@ -85,7 +91,7 @@ def _resolved(model: ModelProto, name: str, request: Request) -> ResolvedGraph:
         inputs=declared.inputs,
         outputs=tuple(types[entry.name] for entry in graph.output if entry.name in types),
         types=types,
-        notes=(*declared.notes, *dict.fromkeys(walker.notes)),
+        notes=(*declared.notes, *dict.fromkeys(walker.notes), *walker.sizes.notes()),
         idle=tuple(walker.idle),
         initializers=tuple(_initializers(graph)),
         constants=tuple(_constants(graph)),

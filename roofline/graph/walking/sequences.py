@@ -30,6 +30,8 @@ class Sequences:
     """The contents of every sequence met so far, by the name of its value."""
 
     _contents: dict[str, Contents] = field(default_factory=dict[str, Contents])
+    _empty: set[str] = field(default_factory=set[str])
+    """Names of optionals that hold nothing."""
 
     def contents(self, tensor: Tensor | None) -> Contents:
         """Return what a sequence holds."""
@@ -43,6 +45,8 @@ class Sequences:
         """Let another name stand for a sequence too."""
         if tensor.name in self._contents:
             self._contents[name] = self._contents[tensor.name]
+        if tensor.name in self._empty:
+            self._empty.add(name)
 
     def typed(self, node: Node) -> Node:
         """Return a call on sequences with its results typed; a resulting sequence is remembered."""
@@ -64,12 +68,15 @@ class Sequences:
             case "ConcatFromSequence":
                 return _joined(node, output, held)
             case "OptionalHasElement":
+                empty = first is None or first.name in self._empty
                 known = None if first is None or first.shape is None else np.array(True)
                 return replace(
-                    output, shape=(), dtype=BOOL, value=np.array(False) if first is None else known
+                    output, shape=(), dtype=BOOL, value=np.array(False) if empty else known
                 )
             case "Optional" | "OptionalGetElement":
                 self._contents[output.name] = held
+                if first is None or first.name in self._empty:
+                    self._empty.add(output.name)
                 return output if first is None else replace(first, name=output.name, stored=False)
             case _:
                 self._contents[output.name] = _changed(node, held)

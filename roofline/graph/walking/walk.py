@@ -24,6 +24,7 @@ from roofline.graph.walking.rename import renamed
 from roofline.graph.walking.resolved import ResolvedNode
 from roofline.graph.walking.scope import Environment, Frame
 from roofline.graph.walking.sequences import SEQUENCE_OPERATORS, Sequences
+from roofline.graph.walking.sizes import Sizes
 from roofline.node import Limit, Node, Tensor
 from roofline.ops import Kind, Operator, lookup
 from roofline.ops._datatypes import from_code
@@ -53,6 +54,7 @@ class Walker:
     notes: list[str] = field(default_factory=list[str])
     stored: dict[str, str] = field(default_factory=dict[str, str])
     """Flat name of a stored tensor to the name it is stored under, where they differ."""
+    sizes: Sizes = field(default_factory=Sizes)
     sequences: Sequences = field(default_factory=Sequences)
     reads: Reads = field(default_factory=dict[int, "tuple[GraphProto, list[str]]"])
     undecided: int = 0
@@ -256,6 +258,10 @@ class Walker:
             node = carried(node, copies=copies)
         if not exact:
             node = limited(node)
+        for output in node.outputs:
+            if output is not None and output.shape is not None and None in output.shape:
+                node = self.sizes.sized(node, row)
+                break
         if operator == (BLOCKS, "Conv"):
             node = own_blocks(node, self.own_channels)
         self.nodes.append(

@@ -44,6 +44,7 @@ from roofline.cli._output import (
     as_table,
     drawable,
     emit,
+    say,
     writable,
 )
 from roofline.errors import OptionError
@@ -121,6 +122,9 @@ def validate(
     from roofline.validate.records.store import Store, default_store
 
     machine = this_machine(platform, threads)
+    elsewhere = not_this_machine(machine) if platform is not None else None
+    if elsewhere is not None:
+        say(f"warning: {elsewhere}")
     asked = RunRequest(
         "",
         batch=batch or 0,
@@ -164,7 +168,8 @@ def validate(
     if layers is not None:
         by_layer = predict_layers(workloads, measured, machine)
         emit(as_csv(by_layer), layers)
-    doubts = [note for note in machine.specification.notes if note.startswith("Disturbed")]
+    doubts = [elsewhere] if elsewhere is not None else []
+    doubts += [note for note in machine.specification.notes if note.startswith("Disturbed")]
     emit(_written(comparisons, measured, doubts, form), output)
     report_failures(rows, checks, ("network", "platform", "backend", "batch"))
     if not all(run.ok for run in measured):
@@ -230,6 +235,25 @@ def this_machine(platform: str | None, threads: int) -> Platform:
     with progress("calibrating this machine") as report:
         path = kept_calibration(threads=threads, report=report)
     return find_platform(f"{path}:{mode_name(threads)}" if threads else str(path))
+
+
+def not_this_machine(machine: Platform) -> str | None:
+    """Return what is to be said of efficiencies against a machine that this one is not; None where it is this one.
+
+    A shipped machine is known by its processor's name, and a calibration bears it.
+    """
+    from roofline.spec.matching import matching
+    from roofline.validate.measuring.environment import cpu_name
+
+    here = cpu_name()
+    if here.casefold() in machine.specification.name.casefold() or (
+        matching(here) == machine.key.partition(":")[0]
+    ):
+        return None
+    return (
+        f"{machine.key} ({machine.specification.name}) is not this machine ({here}), on which the runs are made: "
+        "efficiency is no share of what this machine could reach"
+    )
 
 
 def machine_threads(machine: Platform) -> int:

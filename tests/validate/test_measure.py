@@ -162,7 +162,7 @@ def test_bad_input_is_an_error_and_no_record(small_model, tmp_path, fake_backend
     with pytest.raises(OptionError, match="tuning"):
         run(small_model, tmp_path, tuning="tuned")
     with pytest.raises(OptionError, match="trials"):
-        run(small_model, tmp_path, trials=0)
+        run(small_model, tmp_path, trials=-1)
     with pytest.raises(MeasurementError, match="unknown backend"):
         measure(RunRequest(str(small_model), "fakee"))
 

@@ -50,12 +50,25 @@ def test_validate_divides_measured_by_predicted(roofline, small_model, tmp_path)
         "validate", small_model, "-p", machine, "--backend", "onnxruntime", "--runs", 5,
         "--threads", 1, "--model", "equation1", "--model", "layerwise", "--format", "json",
     )  # fmt: skip
+    assert "not this machine" not in done.stderr
     rows = json.loads(done.stdout)["comparisons"]
     assert [row["model"] for row in rows] == ["equation1", "layerwise"]
     for row in rows:
         assert row["efficiency"] == pytest.approx(row["measured_fps"] / row["predicted_fps"])
     # Weights of 8·16 + 16·4 elements in 4 bytes over 1 GB/s, for two items.
     assert rows[0]["predicted_fps"] == pytest.approx(2 / ((8 * 16 + 16 * 4) * 4 / 1e9))
+
+
+
+def test_another_machine_is_told_in_the_first_line(roofline, small_model):
+    done = roofline(
+        "validate", small_model, "-p", "i7-3820", "--backend", "onnxruntime", "--runs", 2,
+        "--format", "json",
+    )  # fmt: skip
+    first = done.stderr.splitlines()[0]
+    assert first.startswith("warning: i7-3820 (")
+    assert "is not this machine (" in first
+    assert json.loads(done.stdout)["notes"][0] == first.removeprefix("warning: ")
 
 
 def test_what_was_asked_and_what_ran_are_told_apart(roofline, small_model, tmp_path):

@@ -12,6 +12,7 @@ from roofline.errors import DatatypeError, NoBasisError, OptionError
 from roofline.model import Choices, Prediction, at_precision, choose_unit
 from roofline.model._prediction import drawn, frame
 from roofline.model._request import own_precision, predictions_at
+from roofline.number_format import plural
 from roofline.precision import precision
 from roofline.spec import Platform
 from roofline.workload import Workload
@@ -43,7 +44,7 @@ class Sweep:
     skipped: tuple[Skipped, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<Sweep of {len(self.predictions):,} predictions, {len(self.skipped):,} left out>"
+        return f"<Sweep of {plural(len(self.predictions), 'prediction')}, {len(self.skipped):,} left out>"
 
     def records(self) -> list[dict[str, Any]]:
         """Return one row per prediction."""

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from roofline.errors import OptionError, RooflineError, TableError
+from roofline.number_format import plural
 
 MAX_TABLE_BYTES = 1 << 28
 """The largest table or JSON document that is read: 256 MiB."""
@@ -163,7 +164,7 @@ def read_csv(text: str, where: str) -> CsvTable:
     for number, (line, cells) in enumerate(lines, 1):
         if len(cells) != len(header):
             raise TableError(
-                f"{where} row {number} (line {line}): {len(cells)} cells, and the header has {len(header)}",
+                f"{where} row {number} (line {line}): {plural(len(cells), 'cell')}, and the header has {len(header)}",
                 repair="Check its commas and quotes",
             )
         rows.append(dict(zip(header, cells, strict=True)))
@@ -242,7 +243,7 @@ def shown(value: object, width: int = 40) -> str:
     """Return a value as it is quoted in a message: cut, with nothing in it that a terminal obeys."""
     # Python refuses to write integers of thousands of digits.
     if isinstance(value, int) and value.bit_length() > 64 * 4:
-        return f"a number of about {round(value.bit_length() * math.log10(2))} digits"
+        return f"a number of about {plural(round(value.bit_length() * math.log10(2)), 'digit')}"
     text = repr(value)
     if len(text) <= width:
         return text

@@ -19,6 +19,7 @@ from roofline.decoding.phases import Decoding, Phase, Request
 from roofline.errors import OptionError
 from roofline.model import Prediction, at_precision, models
 from roofline.model._tokens import Tokens
+from roofline.number_format import plural
 from roofline.precision import precision
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ class Served:
                 )
             else:
                 notes.append(
-                    f"{self.request.devices} devices share every layer and add up over {link.name} at "
+                    f"{plural(self.request.devices, 'device')} share every layer and add up over {link.name} at "
                     f"{link.bandwidth.base / 1e9:g} GB/s"
                 )
         return notes
@@ -294,11 +295,12 @@ class Served:
             else "its weights alone do not fit"
         )
         return (
-            f"{self.decoder.name} at {ask.length:,} positions and batch {self.batch} does not fit on {ask.devices} x "
-            f"{self.platform.key}: {weights / 1e9:.4g} GB of weights and {(required - weights) / 1e9:.4g} GB of cache "
-            f"exceed its {capacity / 1e9:.4g} GB by {(required - capacity) / 1e9:.4g} GB; {largest}"
+            f"{self.decoder.name} at {plural(ask.length, 'position')} and batch {self.batch} does not fit on "
+            f"{ask.devices} x {self.platform.key}: {weights / 1e9:.4g} GB of weights and "
+            f"{(required - weights) / 1e9:.4g} GB of cache exceed its {capacity / 1e9:.4g} GB by "
+            f"{(required - capacity) / 1e9:.4g} GB; {largest}"
             + (
-                f"; it fits on {fewest} devices"
+                f"; it fits on {plural(fewest, 'device')}"
                 if fewest is not None and fewest > ask.devices
                 else ""
             )

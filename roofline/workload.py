@@ -15,6 +15,7 @@ from roofline.errors import CompressionError, MissingPackageError, OptionError, 
 from roofline.graph.totals.census import Census
 from roofline.layer import MIXTURES, Layer, Use
 from roofline.node import Tensor
+from roofline.number_format import plural
 from roofline.ops import Kind
 from roofline.precision import Precision
 from roofline.registry import Registry
@@ -131,7 +132,7 @@ class Workload:
 
     def __repr__(self) -> str:
         changed = "" if self.variant == "dense" else f", {self.variant}"
-        return f"<Workload {self.name}{changed}: {self.macs:,} MACs, batch {self.batch}>"
+        return f"<Workload {self.name}{changed}: {plural(self.macs, 'MAC')}, batch {self.batch}>"
 
     @property
     def unknown_layers(self) -> tuple[Layer, ...]:

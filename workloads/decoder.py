@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from roofline.errors import NetworkError, OptionError
+from roofline.number_format import plural
 from roofline.registry import Registry
 
 if TYPE_CHECKING:
@@ -78,14 +79,14 @@ class Decoder:
                 raise _wrong(f"{name} is {getattr(self, name)}", "Give 1 or more")
         if self.heads % self.kv_heads:
             raise _wrong(
-                f"{self.heads} heads cannot share {self.kv_heads} heads of keys and values",
+                f"{plural(self.heads, 'head')} cannot share {plural(self.kv_heads, 'head')} of keys and values",
                 "Give a kv_heads that divides heads",
             )
         if (self.mlp > 0) == (self.experts > 0):
             raise _wrong("it needs an mlp or experts, one of the two", "Give mlp=N, or experts=N")
         if self.experts and not (0 < self.active <= self.experts and self.expert_mlp > 0):
             raise _wrong(
-                f"{self.active} of {self.experts} experts of width {self.expert_mlp}",
+                f"{self.active} of {plural(self.experts, 'expert')} of width {self.expert_mlp}",
                 "Give 1 <= active <= experts, and expert_mlp",
             )
 

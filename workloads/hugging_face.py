@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from roofline.errors import NetworkError, did_you_mean
+from roofline.number_format import plural
 from roofline.workloads.decoder import Decoder, DecoderNetwork
 
 _SIZES: Mapping[str, str] = {
@@ -113,7 +114,7 @@ def _decoder(path: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) ->
     if "head_size" not in sizes:
         if sizes["hidden"] % max(sizes["heads"], 1):
             raise NetworkError(
-                f"{path}: {sizes['heads']} heads do not divide a hidden size of {sizes['hidden']}",
+                f"{path}: {plural(sizes['heads'], 'head')} do not divide a hidden size of {sizes['hidden']}",
                 repair="Give the key 'head_dim'",
             )
         sizes["head_size"] = sizes["hidden"] // sizes["heads"]

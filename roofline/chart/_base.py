@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.chart._style import GREY, RC, short
 from roofline.errors import MissingPackageError, OptionError
+from roofline.number_format import plural
 from roofline.writing import write_whole
 
 Drawing = Any
@@ -95,7 +96,7 @@ class Chart(ABC):
         picture = base64.b64encode(_rendered(self.figure(), ".png", dpi=_NOTEBOOK_DPI))
         return {
             "image/png": picture.decode(),
-            "text/plain": f"{type(self).__name__} of {len(self.records())} rows",
+            "text/plain": f"{type(self).__name__} of {plural(len(self.records()), 'row')}",
         }
 
 

@@ -11,6 +11,7 @@ from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, 
 from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import INTERVAL, Column, Row, checked, label, varying, words
+from roofline.number_format import percent
 
 COLUMNS = (
     *words("network", "platform"),
@@ -176,7 +177,7 @@ class EfficiencyChart(Chart):
             if bar.efficiency is None or bar.measured is None:
                 continue
             ax.annotate(
-                f"{100 * bar.efficiency:.3g}%" if bar.efficiency < 10 else f"{100 * bar.efficiency:,.0f}%",
+                percent(bar.efficiency),
                 (index, bar.measured), xytext=(0, 3), textcoords="offset points", ha="center", va="bottom",
                 fontsize=7 if many else 8, rotation=90 if many else 0, color=style.INK, zorder=5,
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4},

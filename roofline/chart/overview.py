@@ -12,6 +12,7 @@ from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._labels import text_width
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, ordered, words
+from roofline.number_format import percent
 
 COLUMNS = (
     *words("network", "platform"),
@@ -140,7 +141,7 @@ def share_kept(pruning: str) -> str:
     if pruning == "dense":
         return "100%"
     found = re.fullmatch(r"keep-channels=(\d*\.?\d+)", pruning)
-    return f"{100 * float(found[1]):g}%" if found else pruning
+    return percent(float(found[1])) if found else pruning
 
 
 def _entry(rows: Sequence[dict[str, Any]], platform: str, network: str) -> Entry:

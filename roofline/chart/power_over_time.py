@@ -14,6 +14,7 @@ from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, ordered
 from roofline.errors import TableError
+from roofline.number_format import plural
 
 COLUMNS = (
     Column("power_w", "power in watts, or voltage_v and current_a", kind="number"),
@@ -86,7 +87,7 @@ class PowerSeries(Chart):
         ax.fill_between(times, values, step="mid", color=colour, alpha=0.4, lw=0, zorder=2)
         ax.plot(times, values, drawstyle="steps-mid", color=colour, lw=0.9, zorder=3)
         ax.axhline(one.median, color=style.INK, lw=0.9, ls="--", zorder=4)
-        lost = f", {len(one.dropped)} of {len(one.samples) + len(one.dropped)} samples dropped"
+        lost = f", {len(one.dropped)} of {plural(len(one.samples) + len(one.dropped), 'sample')} dropped"
         titled(
             ax,
             f"{one.name}: median {one.median:.3g} W{lost if one.dropped else ''}",

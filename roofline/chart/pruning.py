@@ -10,6 +10,7 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, titled
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, ordered, words
+from roofline.number_format import percent
 
 COLUMNS = (
     *words("network"),
@@ -118,7 +119,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> PruningChart
 
 
 def _percent(value: float, _: object) -> str:
-    return f"{100 * value:g}%"
+    return percent(value)
 
 
 charts.add(

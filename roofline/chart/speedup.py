@@ -10,6 +10,7 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, varying, words
+from roofline.number_format import percent
 
 COLUMNS = (
     *words("network"),
@@ -91,7 +92,7 @@ class SpeedUpChart(Chart):
                 zorder=3,
             )
             ax.annotate(
-                f"{100 * bar.share:.3g}%", (index, max(bar.expected, bar.achieved, bar.predicted or 0)), xytext=(0, 2),
+                percent(bar.share), (index, max(bar.expected, bar.achieved, bar.predicted or 0)), xytext=(0, 2),
                 textcoords="offset points", ha="center", va="bottom", fontsize=7,
                 rotation=90 if len(self.bars) > 12 else 0,
             )  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from roofline.errors import OptionError, did_you_mean
+from roofline.number_format import plural
 from roofline.reading import MAX_INTEGER, read_text, shown
 from roofline.spec.reading import parse
 
@@ -123,7 +124,7 @@ def read_sweep(path: Path) -> SweepFile:
     asked = SweepFile(**values)
     if asked.size > MAX_PREDICTIONS:
         raise OptionError(
-            f"{path} asks for {asked.size:,} predictions; one sweep makes at most {MAX_PREDICTIONS:,}",
+            f"{path} asks for {plural(asked.size, 'prediction')}; one sweep makes at most {MAX_PREDICTIONS:,}",
             repair="Leave out values of a list, or write several sweeps",
         )
     return asked

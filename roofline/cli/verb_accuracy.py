@@ -16,6 +16,7 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
+from roofline.number_format import plural
 from roofline.reading import real_number, whole_number
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def accuracy(
         found.append(evaluate(model, labelled, name=model.stem, batch=batch))
     notes: list[str] = []
     if store is not None:
-        notes.append(f"noted in {_note(found, store)} records of {store}")
+        notes.append(f"noted in {plural(_note(found, store), 'record')} of {store}")
     emit(_written(found, form, notes), output)
 
 

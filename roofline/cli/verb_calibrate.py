@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, writable
+from roofline.number_format import plural
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ def _written(
     lower = [name for name, way in roofs[-1].how.items() if way == "library"]
     notes = [f"written to {output}: use it with -p {output}"]
     notes += [
-        f"{row['backend']} {row['version']}, {row['threads']} threads: {row['samples']} shapes of {row['kinds']} kinds "
+        f"{row['backend']} {row['version']}, {plural(row['threads'], 'thread')}: "
+        f"{plural(row['samples'], 'shape')} of {plural(row['kinds'], 'kind')} "
         f"in {row['seconds']:.0f} s; predict with --model calibrated"
         for row in profiles
     ]

@@ -309,7 +309,7 @@ def _planned(campaign: Campaign, before: State, tasks: Sequence[Task], form: For
         "tasks": rows,
     }
     notes = [
-        f"{campaign.combinations} combinations: {campaign.excluded} excluded by rules, {same} the same "
+        f"{plural(campaign.combinations, 'combination')}: {campaign.excluded} excluded by rules, {same} the same "
         f"as another for their backend, {plural(len(campaign.points), 'point')} in {plural(campaign.rounds, 'round')}",
         f"{plural(len(tasks), 'run')} left, roughly {_duration(hours)}",
     ]

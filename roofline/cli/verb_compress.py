@@ -28,6 +28,7 @@ from roofline.cli._options import (
 )
 from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, writable
 from roofline.errors import OptionError
+from roofline.number_format import plural
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
@@ -191,26 +192,28 @@ def _report(
     notes = [f"warning: {unchecked}"] if unchecked else []
     notes += [] if done.narrowing is None else _narrowing(done.narrowing)
     notes += (
-        [f"{done.scale_bytes:,} bytes of the file are scales and zero points"]
+        [f"{plural(done.scale_bytes, 'byte')} of the file are scales and zero points"]
         if done.scale_bytes
         else []
     )
     if done.stored_bytes != done.predicted.weight_bytes:
         notes.append(
-            f"an ONNX file stores zeros too: {done.stored_bytes:,} bytes without the sparse format"
+            f"an ONNX file stores zeros too: {plural(done.stored_bytes, 'byte')} without the sparse format"
         )
     if done.counted.effective_macs < done.predicted.effective_macs:
         notes.append(
             f"{done.zero_share:.1%} of the file's weights are zero, which no count without them knows"
         )
     if plan is not None:
-        notes.append(f"{plan.removed:,} channels of {len(plan.groups)} groups removed")
+        notes.append(
+            f"{plural(plan.removed, 'channel')} of {plural(len(plan.groups), 'group')} removed"
+        )
         notes += [
-            f"{row['layer']} keeps {row['channels']} channels: {row['reason']}"
+            f"{row['layer']} keeps {plural(row['channels'], 'channel')}: {row['reason']}"
             for row in fixed[:5]
         ]
         notes += (
-            [f"and {len(fixed) - 5} more layers; --format json lists them"]
+            [f"and {plural(len(fixed) - 5, 'more layer')}; --format json lists them"]
             if len(fixed) > 5
             else []
         )
@@ -231,13 +234,13 @@ def _report(
 def _narrowing(found: Narrowing) -> list[str]:
     """Return what a table says of the weights that were narrowed, and of those that were not."""
     lines = [
-        f"{found.narrowed_bytes:,} of {found.weight_bytes:,} weight bytes are stored narrower"
+        f"{found.narrowed_bytes:,} of {plural(found.weight_bytes, 'weight byte')} are stored narrower"
     ]
     for reason, entries in found.by_reason().items():
         size = sum(entry.bytes for entry in entries)
         names = ", ".join(entry.layer for entry in entries[:3])
         more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
-        lines.append(f"{size:,} bytes stay as they are in {names}{more}: {reason}")
+        lines.append(f"{plural(size, 'byte')} stay as they are in {names}{more}: {reason}")
     return lines
 
 

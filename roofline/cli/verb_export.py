@@ -9,6 +9,7 @@ import typer
 
 from roofline.cli._measuring import StoreOption
 from roofline.cli._output import say, writable
+from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from roofline.validate.records.record import Measurement
@@ -47,7 +48,7 @@ def export_records(
         if all(not value or getattr(run.job, name) == value for name, value in wanted.items())
     ]
     write_whole(file, exported(chosen, file))
-    say(f"{len(chosen)} records in {file}")
+    say(f"{plural(len(chosen), 'record')} in {file}")
 
 
 def _of_campaign(campaign: str, store: Store) -> tuple[Measurement, ...]:

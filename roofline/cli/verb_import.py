@@ -19,6 +19,7 @@ from roofline.cli._output import (
     emit,
 )
 from roofline.errors import OptionError, TableError
+from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from roofline.validate.records.importers import Imported
@@ -105,7 +106,7 @@ def _refuse_damaged(read: list[tuple[Path, Imported]]) -> None:
         if entry.damaged
     ]
     if damaged:
-        more = f" (and {len(damaged) - 1} more rows)" if len(damaged) > 1 else ""
+        more = f" (and {plural(len(damaged) - 1, 'more row')})" if len(damaged) > 1 else ""
         raise TableError(
             f"{damaged[0]}{more}; nothing is stored",
             repair="Mend the cell, or add --skip-damaged to take the other rows",
@@ -134,5 +135,7 @@ def _written(rows: list[dict[str, object]], refused: list[dict[str, object]], fo
         f"{entry['file']} row {entry['row']}: {entry['reason']}" for entry in refused[:_SHOWN]
     ]
     if len(refused) > _SHOWN:
-        notes.append(f"and {len(refused) - _SHOWN} more rows; --format json lists them all")
+        notes.append(
+            f"and {plural(len(refused) - _SHOWN, 'more row')}; --format json lists them all"
+        )
     return as_table(rows, notes=notes)

@@ -32,6 +32,7 @@ from roofline.cli._output import (
     wrote,
 )
 from roofline.errors import NetworkError, RooflineError
+from roofline.number_format import plural
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def _checked(name: str, found: Workload | RooflineError) -> dict[str, Any]:
 
 
 def _sizes(row: dict[str, Any]) -> str:
-    return f"OK, {row['nodes']:,} nodes, {row['macs']:,} MACs, {row['parameters']:,} parameters"
+    return f"OK, {plural(row['nodes'], 'node')}, {plural(row['macs'], 'MAC')}, {plural(row['parameters'], 'parameter')}"
 
 
 def _summary(network: Network | DecoderNetwork) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from roofline.cli._output import (
     emit_scaffold,
 )
 from roofline.errors import OptionError, PlatformError, did_you_mean
+from roofline.number_format import plural
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
@@ -204,14 +205,15 @@ def check(
                 f"{counted.share(kind):.1%} {kind}" for kind in KINDS if kind in counted.kinds
             )
             lines += [
-                f"{counted.sourced} of {counted.machines} machines have a sourced peak and a sourced bandwidth.",
-                f"{sum(counted.kinds.values()):,} numbers: {shares}.",
-                f"{len(doubted)} {'doubt' if len(doubted) == 1 else 'doubts'}.",
+                f"{counted.sourced} of {plural(counted.machines, 'machine')} have a sourced peak "
+                "and a sourced bandwidth.",
+                f"{plural(sum(counted.kinds.values()), 'number')}: {shares}.",
+                f"{plural(len(doubted), 'doubt')}.",
             ]
         emit("\n".join(lines), output)
     if rows:
         raise PlatformError(
-            f"{len(rows)} {'problem' if len(rows) == 1 else 'problems'} in {', '.join(wrong)}",
+            f"{plural(len(rows), 'problem')} in {', '.join(wrong)}",
             repair="Mend what is listed, and check again",
         )
     if doubted:
@@ -327,7 +329,7 @@ def find_conflicts(
             }
             for row in rows
         ]
-        note = f"{known} machines of {table.name} are shipped; numbers in base units (OP/s, B/s, B, W, USD)"
+        note = f"{plural(known, 'machine')} of {table.name} are shipped; numbers in base units (OP/s, B/s, B, W, USD)"
         emit(as_table(cells, notes=(note,)) if cells else f"{note}; no conflicts.", output)
 
 

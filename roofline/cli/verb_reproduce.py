@@ -18,6 +18,7 @@ from roofline.cli._output import (
     wrote,
 )
 from roofline.errors import OptionError
+from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +102,7 @@ def _draw(
 
     with progress(f"figures of {paper}") as report:
         paths = draw_figures(paper, folder, runs, report, records=records)
-    wrote(f"{len(paths) // 2} figures to {folder}")
+    wrote(f"{plural(len(paths) // 2, 'figure')} to {folder}")
 
 
 def _records(paper: str, store: Path | None, runs: Path | None) -> tuple[Measurement, ...] | None:

@@ -19,6 +19,7 @@ from roofline.cli._output import (
     wrote,
 )
 from roofline.cli._predictions import number
+from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from roofline.validate.evidence.score import Scored
@@ -80,7 +81,7 @@ def score(
         def fitted() -> None:
             nonlocal fits
             fits += 1
-            report(f"{fits} fits", fits, 0)
+            report(plural(fits, "fit"), fits, 0)
 
         scored = score_evidence(
             evidence, model=model, leave=leave, figures=figures, progress=fitted

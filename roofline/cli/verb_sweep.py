@@ -22,6 +22,7 @@ from roofline.cli._output import (
 )
 from roofline.cli._predictions import cells_of, conventions, footnotes
 from roofline.cli._sweep_file import EXAMPLE, SweepFile, Variant, read_sweep
+from roofline.number_format import plural
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def sweep(
         return
     asked = read_sweep(file)
     if asked.size >= LONG:
-        say(f"{asked.size:,} predictions, roughly {asked.size * SECONDS_EACH:,.0f} s")
+        say(f"{plural(asked.size, 'prediction')}, roughly {asked.size * SECONDS_EACH:,.0f} s")
     result = _run(asked)
     suffix = "" if output is None else output.suffix.lower()
     if output is not None and suffix == ".parquet":

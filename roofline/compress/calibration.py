@@ -11,6 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from roofline.errors import CompressionError, OptionError
+from roofline.number_format import plural
 from roofline.reading import check_regular
 
 MOST_BYTES = 1 << 32
@@ -37,7 +38,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             size = sum(entry.file_size for entry in archive.infolist())
         if size > MOST_BYTES:
             raise OptionError(
-                f"{path} unpacks to {size:,} bytes, more than {MOST_BYTES:,}",
+                f"{path} unpacks to {plural(size, 'byte')}, more than {MOST_BYTES:,}",
                 repair="Give fewer items",
             )
         with np.load(path, allow_pickle=False) as arrays:
@@ -74,7 +75,7 @@ def batches(
     items = min((len(data[name]) for name in sliced), default=1)
     if items < batch:
         raise CompressionError(
-            f"the calibration data hold {items} items, fewer than a batch of {batch}"
+            f"the calibration data hold {plural(items, 'item')}, fewer than a batch of {batch}"
         )
     for start in range(0, items - batch + 1, batch):
         yield {

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from roofline.errors import CompressionError
+from roofline.number_format import plural
 from roofline.registry import Registry
 
 
@@ -74,7 +75,9 @@ class SparseFormat:
             32
         """
         if not 0 <= nonzeros <= shape.elements:
-            raise CompressionError(f"{nonzeros} nonzeros do not fit in {shape.elements} weights")
+            raise CompressionError(
+                f"{plural(nonzeros, 'nonzero')} do not fit in {plural(shape.elements, 'weight')}"
+            )
         if nonzeros > math.ceil(shape.elements * (1 - self.least)):
             raise CompressionError(
                 f"the format {self.name} holds weights of which {self.least:g} or more are zero",

@@ -21,6 +21,7 @@ from roofline.compress.sparsity import WEIGHT_OPERANDS
 from roofline.compress.tensors import inlined
 from roofline.errors import CompressionError, did_you_mean
 from roofline.node import Tensor
+from roofline.number_format import plural
 
 if TYPE_CHECKING:
     import onnx
@@ -196,7 +197,7 @@ def _inside(model: onnx.ModelProto) -> str:
         layers = [inner for inner in inner_nodes(node) if inner.op_type in WEIGHT_OPERANDS]
         if layers:
             first = f"{layers[0].op_type} {layer_name(layers[0])}"
-            others = f" and {len(layers) - 1} more layers" if len(layers) > 1 else ""
+            others = f" and {plural(len(layers) - 1, 'more layer')}" if len(layers) > 1 else ""
             return (
                 f": {first}{others} are inside {node.op_type} {layer_name(node)}, "
                 "and layers in a subgraph are not pruned"
@@ -240,7 +241,7 @@ def _listed(pool: _Pool, layer: str, filters: Sequence[int], roots: Labels) -> N
     outside = [index for index in filters if not 0 <= index < len(roots)]
     if outside:
         raise CompressionError(
-            f"{layer} has {len(roots)} filters, so there is no filter {outside[0]} to keep"
+            f"{layer} has {plural(len(roots), 'filter')}, so there is no filter {outside[0]} to keep"
         )
     chosen = np.flatnonzero(np.isin(pool.roots, roots[list(filters)]))
     if not len(chosen):

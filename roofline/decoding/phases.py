@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from roofline.decoding.roles import Roles, roles_of
 from roofline.errors import OptionError
+from roofline.number_format import plural
 from roofline.workload import Workload
 
 if TYPE_CHECKING:
@@ -75,14 +76,14 @@ class Decoding:
         most, heads = self.roles.positions, self.roles.heads
         if most is not None and request.length > most + 1:
             raise OptionError(
-                f"{self.name} has {most:,} positions; {request.context:,} of context and {request.new_tokens:,} new "
-                f"tokens are {request.length:,}",
+                f"{self.name} has {plural(most, 'position')}; {request.context:,} of context and "
+                f"{request.new_tokens:,} new tokens are {request.length:,}",
                 repair=f"Give a --context of at most {most - request.new_tokens + 1:,}",
             )
         if request.devices > 1 and heads is not None and heads % request.devices:
             fitting = ", ".join(str(count) for count in range(1, heads + 1) if heads % count == 0)
             raise OptionError(
-                f"the {heads} heads of {self.name} cannot be spread over {request.devices} devices",
+                f"the {plural(heads, 'head')} of {self.name} cannot be spread over {plural(request.devices, 'device')}",
                 repair=f"Give --devices as one of: {fitting}",
             )
 
@@ -102,9 +103,9 @@ class Decoding:
         binding = self.roles.bind(requests, past, new)
         counted = Workload.from_onnx(self.model, name=self.name, causal=request.causal, **binding)
         part = (
-            f"the prompt of {new:,} positions"
+            f"the prompt of {plural(new, 'position')}"
             if not past
-            else f"one token behind {past:,} positions"
+            else f"one token behind {plural(past, 'position')}"
         )
         return replace(
             counted, notes=(f"counts are of {part}, {requests} at a time", *counted.notes)

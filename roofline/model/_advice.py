@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.errors import DatatypeError, NoBasisError, OptionError
 from roofline.model._prediction import Prediction, frame
 from roofline.model._request import at_precision, own_precision, predictions_at
+from roofline.number_format import percent
 from roofline.precision import Precision, precision
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def _candidate(prediction: Prediction, platform: Platform, wish: Wish) -> Candid
     if reached is None:
         doubts.append("not fully counted")
     elif reached < wish.fps:
-        obstacles.append(f"reaches {100 * reached / wish.fps:.2g}% of the throughput")
+        obstacles.append(f"reaches {percent(reached / wish.fps, 2)} of the throughput")
     elif low is None:
         doubts.append("bound only: no estimate")
     if prediction.fits is False:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from roofline.node import Node
+from roofline.number_format import plural
 from roofline.ops._attributes import choice, integers, malformed
 from roofline.ops._shapes import Dim
 
@@ -50,7 +51,8 @@ def _positive(node: Node, name: str, values: tuple[int, ...], axes: int) -> tupl
     if len(values) != axes or any(value < 1 for value in values):
         raise malformed(
             node,
-            f"attribute {name!r} must hold {axes} positive integers, one per spatial axis, it is {list(values)}",
+            f"attribute {name!r} must hold {plural(axes, 'positive integer')}, one per spatial axis, "
+            f"it is {list(values)}",
         )
     return values
 

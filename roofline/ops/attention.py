@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from roofline.cost import Cost
 from roofline.node import Node, Shape
+from roofline.number_format import plural
 from roofline.ops._attributes import (
     choice,
     flag,
@@ -58,7 +59,8 @@ def _heads(node: Node) -> Heads:
     merge(node, length, value_length, "the lengths of key and value")
     if heads is not None and kv_heads is not None and (not kv_heads or heads % kv_heads):
         raise malformed(
-            node, f"the {heads} query heads must be a multiple of the {kv_heads} key heads"
+            node,
+            f"the {plural(heads, 'query head')} must be a multiple of the {plural(kv_heads, 'key head')}",
         )
     before: Dim = 0
     if has(node, 4):

@@ -13,6 +13,7 @@ from math import prod
 
 from roofline.cost import Cost
 from roofline.node import Node, Shape
+from roofline.number_format import plural
 from roofline.ops._attributes import flag, integer, malformed, maybe_integers
 from roofline.ops._counts import dims, has, in_count, in_dims, out_count, result, wants
 from roofline.ops._heads import Heads, head_count, head_size
@@ -249,7 +250,8 @@ def _grouped(node: Node) -> Heads:
     heads, kv_heads = head_count(node, "num_heads"), head_count(node, "kv_num_heads")
     if heads % kv_heads:
         raise malformed(
-            node, f"the {heads} query heads must be a multiple of the {kv_heads} key heads"
+            node,
+            f"the {plural(heads, 'query head')} must be a multiple of the {plural(kv_heads, 'key head')}",
         )
     query = ranked(node, 0, 3) or (None, None, None)
     size = head_size(node, query[2], heads if has(node, 1) else heads + 2 * kv_heads)

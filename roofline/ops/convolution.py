@@ -17,6 +17,7 @@ from math import prod
 
 from roofline.cost import Cost
 from roofline.node import Node, Shape
+from roofline.number_format import plural
 from roofline.ops._attributes import integer, integers, malformed, maybe_integers, text
 from roofline.ops._counts import has, in_count, in_dims, out_count
 from roofline.ops._datatypes import INT32
@@ -78,13 +79,13 @@ def conv_shape(node: Node, x: int = 0, w: int = 1) -> Shape | None:
         if data[1] is not None and expected is not None and data[1] != expected:
             raise malformed(
                 node,
-                f"the operand has {data[1]} channels, but the weight {show(weights)} and group {groups}"
+                f"the operand has {plural(data[1], 'channel')}, but the weight {show(weights)} and group {groups}"
                 f" ask for {expected}",
             )
         if weights[0] is not None and weights[0] % groups:
             raise malformed(
                 node,
-                f"the weight's {weights[0]} output channels must be a multiple of group {groups}",
+                f"the weight's {plural(weights[0], 'output channel')} must be a multiple of group {groups}",
             )
     return (data[0], weights[0] if weights else None, *slide(node, data[2:], sizes, found))
 
@@ -185,14 +186,15 @@ def _transpose_shape(node: Node) -> Shape | None:
     stated = maybe_integers(node, "output_shape")
     if len(extra) != axes:
         raise malformed(
-            node, f"attribute 'output_padding' must hold {axes} integers, it is {list(extra)}"
+            node,
+            f"attribute 'output_padding' must hold {plural(axes, 'integer')}, it is {list(extra)}",
         )
     if stated is not None and len(stated) == axes + 2:
         stated = stated[2:]
     if stated is not None and (len(stated) != axes or min(stated) < 1):
         raise malformed(
             node,
-            f"attribute 'output_shape' must hold {axes} positive integers, it is {list(stated)}",
+            f"attribute 'output_shape' must hold {plural(axes, 'positive integer')}, it is {list(stated)}",
         )
     channels = None if weights is None else scaled(weights[1], groups)
     if data is None:
@@ -202,7 +204,7 @@ def _transpose_shape(node: Node) -> Shape | None:
         if weights[0] is not None and weights[0] % groups:
             raise malformed(
                 node,
-                f"the weight's {weights[0]} input channels must be a multiple of group {groups}",
+                f"the weight's {plural(weights[0], 'input channel')} must be a multiple of group {groups}",
             )
     spatial = stated or _spread(node, data[2:], sizes, found, extra)
     return (data[0], channels, *spatial)

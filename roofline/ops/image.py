@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from roofline.cost import Cost
 from roofline.node import Node
+from roofline.number_format import plural
 from roofline.ops._attributes import choice, integer, malformed
 from roofline.ops._counts import in_count, out_count
 from roofline.ops._datatypes import UINT8
@@ -56,7 +57,10 @@ def _columns_type(node: Node) -> NodeTypes:
     channels = None
     if data is not None and data[1] is not None and elements is not None:
         if elements < 1 or data[1] % elements:
-            raise malformed(node, f"{data[1]} rows do not fall into blocks of {elements} elements")
+            raise malformed(
+                node,
+                f"{plural(data[1], 'row')} do not fall into blocks of {plural(elements, 'element')}",
+            )
         channels = data[1] // elements
     return (((None if data is None else data[0], channels, *sizes), dtype(node, 0)),)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from roofline.node import Array, Node, Shape
+from roofline.number_format import plural
 from roofline.ops._attributes import (
     integer,
     malformed,
@@ -55,7 +56,9 @@ def _permutation(node: Node, rank: int) -> tuple[int, ...]:
         return tuple(range(rank))[::-1]
     perm = tuple(axis + rank if axis < 0 else axis for axis in perm)
     if sorted(perm) != list(range(rank)):
-        raise malformed(node, f"attribute 'perm' must order {rank} axes, it is {list(perm)}")
+        raise malformed(
+            node, f"attribute 'perm' must order {plural(rank, 'axis', 'axes')}, it is {list(perm)}"
+        )
     return perm
 
 
@@ -157,12 +160,15 @@ def split_sizes(node: Node, size: Dim) -> tuple[Dim, ...]:
         return (None,) * (rank_held(node, 1) or len(node.outputs))
     if count < 1 or (node.outputs and count != len(node.outputs)):
         raise malformed(
-            node, f"attribute 'num_outputs' must be its {len(node.outputs)} results, it is {count}"
+            node,
+            f"attribute 'num_outputs' must be its {plural(len(node.outputs), 'result')}, it is {count}",
         )
     if size is None:
         return (None,) * count
     if version(node) < 18 and size % count:
-        raise malformed(node, f"a dimension of {size} does not split into {count} equal parts")
+        raise malformed(
+            node, f"a dimension of {size} does not split into {plural(count, 'equal part')}"
+        )
     part = -(-size // count)
     return tuple(max(0, min(part, size - index * part)) for index in range(count))
 
@@ -207,7 +213,9 @@ def _repeats(node: Node, rank: int) -> tuple[int | None, ...]:
     if found is None:
         return (None,) * rank
     if len(found) != rank or any(count is not None and count < 0 for count in found):
-        raise malformed(node, f"its repeats must hold {rank} counts, they are {show(found)}")
+        raise malformed(
+            node, f"its repeats must hold {plural(rank, 'count')}, they are {show(found)}"
+        )
     return found
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from roofline.cost import Cost
 from roofline.node import Node, Shape
+from roofline.number_format import plural
 from roofline.ops._attributes import integer, malformed, operand, required_integer, version
 from roofline.ops._counts import has, in_dims, out_count, per_output
 from roofline.ops._datatypes import FLOAT32, INT32, target_or
@@ -88,7 +89,8 @@ def _group_type(node: Node) -> Sequence[TensorType | None]:
     groups = required_integer(node, "num_groups")
     if groups < 1 or (data is not None and data[1] is not None and data[1] % groups):
         raise malformed(
-            node, f"the {data[1] if data else '?'} channels do not fall into {groups} groups"
+            node,
+            f"{plural(data[1], 'channel') if data else 'channels'} do not fall into {plural(groups, 'group')}",
         )
     return same(node)
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from roofline.cost import Cost
 from roofline.node import Node, Shape
+from roofline.number_format import plural
 from roofline.ops._attributes import (
     choice,
     malformed,
@@ -105,7 +106,9 @@ def _resize_type(node: Node) -> NodeTypes:
         return ((unknown(len(data)), kind),)
     if scales is not None:
         if len(scales) != len(axes):
-            raise malformed(node, f"it must have {len(axes)} scales, it has {len(scales)}")
+            raise malformed(
+                node, f"it must have {plural(len(axes), 'scale')}, it has {len(scales)}"
+            )
         regions = _regions(node, len(axes))
         found = [
             _scaled(node, size, None if scale is None or region is None else scale * region)
@@ -116,7 +119,7 @@ def _resize_type(node: Node) -> NodeTypes:
         if len(sizes) != len(axes) or any(size is not None and size < 0 for size in sizes):
             raise malformed(
                 node,
-                f"it must have {len(axes)} sizes that are not negative, they are {list(sizes)}",
+                f"it must have {plural(len(axes), 'size')} that are not negative, they are {list(sizes)}",
             )
         found = list(_fitted(node, picked, sizes))
     result = list(data)

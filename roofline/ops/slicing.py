@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from roofline.node import Array, Node
+from roofline.number_format import plural
 from roofline.ops._attributes import (
     choice,
     malformed,
@@ -200,7 +201,9 @@ def _crop_type(node: Node) -> NodeTypes:
     axes = axes_of(node, maybe_integers(node, "axes") or tuple(range(len(data))), len(data))
     sizes = entries(node, 1) or (None,) * len(axes)
     if len(sizes) != len(axes):
-        raise malformed(node, f"operand 1 must hold {len(axes)} sizes, it holds {len(sizes)}")
+        raise malformed(
+            node, f"operand 1 must hold {plural(len(axes), 'size')}, it holds {len(sizes)}"
+        )
     result = list(data)
     for axis, size in zip(axes, sizes, strict=True):
         result[axis] = size

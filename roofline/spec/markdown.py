@@ -8,6 +8,7 @@ from importlib import resources
 from typing import get_args
 
 from roofline.errors import PlatformError
+from roofline.number_format import plural
 from roofline.spec.audit import census, default_quantities
 from roofline.spec.finding import platform, platform_keys
 from roofline.spec.folders import platform_files
@@ -79,7 +80,7 @@ def _shares() -> list[str]:
         for kind in KINDS
     ]
     return [
-        f"{counted.sourced} of {counted.machines} machines have a sourced peak and a sourced bandwidth.",
+        f"{counted.sourced} of {plural(counted.machines, 'machine')} have a sourced peak and a sourced bandwidth.",
         "",
         _row(["kind", "numbers", "share", f"share over the {len(asked_for())} most asked for"]),
         _row(["---", "---:", "---:", "---:"]),

@@ -15,6 +15,7 @@ from typing import Any
 
 from roofline import reading
 from roofline.errors import PlatformError, RooflineError
+from roofline.number_format import plural
 from roofline.spec.problem import Problem, dotted
 
 MAX_BYTES = 1 << 18
@@ -162,7 +163,7 @@ class _Builder:
         self._count += 1
         if self._count > self._most_values:
             raise self._error(
-                f"holds more than {self._most_values:,} values",
+                f"holds more than {plural(self._most_values, 'value')}",
                 event,
                 (),
                 "Remove what the schema does not know",

@@ -59,7 +59,6 @@ def test_validate_divides_measured_by_predicted(roofline, small_model, tmp_path)
     assert rows[0]["predicted_fps"] == pytest.approx(2 / ((8 * 16 + 16 * 4) * 4 / 1e9))
 
 
-
 def test_another_machine_is_told_in_the_first_line(roofline, small_model):
     done = roofline(
         "validate", small_model, "-p", "i7-3820", "--backend", "onnxruntime", "--runs", 2,

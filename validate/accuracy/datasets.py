@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.errors import MissingPackageError, OptionError, TableError, did_you_mean
+from roofline.number_format import plural
 from roofline.reading import MAX_INTEGER, check_regular, read_text, whole_number
 
 Array = NDArray[Any]
@@ -62,7 +63,7 @@ class Preparation:
             if axis >= items.ndim or len(values) not in {1, items.shape[axis]}:
                 held = items.shape[axis] if axis < items.ndim else 0
                 raise OptionError(
-                    f"--{sign} has {len(values)} values, and the items {held} channels"
+                    f"--{sign} has {plural(len(values), 'value')}, and the items {plural(held, 'channel')}"
                 )
             shape = [1] * items.ndim
             shape[axis] = len(values)
@@ -94,7 +95,7 @@ class Labelled:
             raise TableError(f"{self.source} has no items")
         if len(self.labels) != len(self.items):
             raise TableError(
-                f"{self.source} has {len(self.items)} items and {len(self.labels)} labels"
+                f"{self.source} has {plural(len(self.items), 'item')} and {plural(len(self.labels), 'label')}"
             )
         if int(self.labels.min()) < 0:
             raise TableError(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.errors import MeasurementError, MissingPackageError, RooflineError
+from roofline.number_format import plural
 from roofline.validate.accuracy.datasets import Array, Labelled, read_labelled
 from roofline.validate.records.record import Measurement, Reported
 
@@ -75,7 +76,7 @@ def wilson_interval(share: float, items: int) -> tuple[float, float]:
 
 def with_accuracy(measurement: Measurement, accuracy: Accuracy) -> Measurement:
     """Return a record that carries an accuracy and where it comes from; its speed stays."""
-    source = f"accuracy on {accuracy.source}, {accuracy.items} items"
+    source = f"accuracy on {accuracy.source}, {plural(accuracy.items, 'item')}"
     before = measurement.reported
     if before is None:
         return replace(measurement, reported=Reported(source, accuracy=accuracy.top1))
@@ -115,7 +116,7 @@ def evaluate(model: Path | bytes, data: Labelled, *, name: str, batch: int = 64)
     if len(session.get_inputs()) != 1:
         names = ", ".join(entry.name for entry in session.get_inputs())
         raise MeasurementError(
-            f"{name} has {len(session.get_inputs())} inputs ({names}); a classifier has one"
+            f"{name} has {plural(len(session.get_inputs()), 'input')} ({names}); a classifier has one"
         )
     taken = _Taken.of(name, session.get_inputs()[0])
     ranks: list[NDArray[np.int64]] = []
@@ -218,7 +219,7 @@ def _checked(scores: Array, rows: int, data: Labelled, name: str) -> Array:
     """
     if scores.dtype.kind not in "fiu" or scores.ndim < 2 or scores.shape[0] != rows:
         raise MeasurementError(
-            f"the first output of {name} is {scores.dtype} {list(scores.shape)}, not scores of {rows} items"
+            f"the first output of {name} is {scores.dtype} {list(scores.shape)}, not scores of {plural(rows, 'item')}"
         )
     flat = scores.reshape(rows, -1)
     if flat.dtype.kind == "f" and np.isnan(flat).any():
@@ -226,11 +227,12 @@ def _checked(scores: Array, rows: int, data: Labelled, name: str) -> Array:
     largest, classes = int(data.labels.max()), flat.shape[1]
     if largest >= classes:
         raise MeasurementError(
-            f"{data.source} has the class {largest}, and {name} gives {classes} scores"
+            f"{data.source} has the class {largest}, and {name} gives {plural(classes, 'score')}"
         )
     if data.classes is not None and data.classes != classes:
         raise MeasurementError(
-            f"{data.source} has {data.classes} classes, and {name} gives {classes} scores",
+            f"{data.source} has {plural(data.classes, 'class', 'classes')}, and {name} gives "
+            f"{plural(classes, 'score')}",
             repair="Name the classes in the order of the scores in a text file, and give it with --labels",
         )
     return flat

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.errors import MeasurementError, did_you_mean
 from roofline.node import Array
+from roofline.number_format import plural
 from roofline.validate.measuring.backend import (
     Arrays,
     Artifact,
@@ -270,9 +271,11 @@ def _tune(request: Request, target: Any, database: Path, report: Report) -> _Tun
         choices, chosen = _choose(request, target, database, left() / 2, report)
         finished = chosen.finished
         if chosen.left:
-            notes.append(f"the budget ended before {chosen.left} choices of algorithms")
+            notes.append(f"the budget ended before {plural(chosen.left, 'choice')} of algorithms")
         if chosen.failed:
-            notes.append(f"no algorithm could be timed for {chosen.failed} convolutions: blocked")
+            notes.append(
+                f"no algorithm could be timed for {plural(chosen.failed, 'convolution')}: blocked"
+            )
     if job.tuning != "tuned":
         return _Tuning(time.monotonic() - start, finished, tuple(notes))
     module = import_model(request.model, target, how, choices).module
@@ -283,7 +286,11 @@ def _tune(request: Request, target: Any, database: Path, report: Report) -> _Tun
             again=request.fresh,
         )  # fmt: skip
         finished = finished and searched.finished
-        notes += [] if searched.finished else [f"the budget ended after {searched.tried} tiles"]
+        notes += (
+            []
+            if searched.finished
+            else [f"the budget ended after {plural(searched.tried, 'tile')}"]
+        )
         module = tiling.schedule_blocks(
             module, lanes(target), findings.tile, tune_products=choices is not None
         )
@@ -292,7 +299,7 @@ def _tune(request: Request, target: Any, database: Path, report: Report) -> _Tun
         trials=job.trials, budget_s=left(), threads=job.threads, report=report,
     )  # fmt: skip
     if not tuned.finished:
-        notes.append(f"the tuning budget ended after {tuned.trials} trials")
+        notes.append(f"the tuning budget ended after {plural(tuned.trials, 'trial')}")
     return _Tuning(time.monotonic() - start, finished and tuned.finished, tuple(notes))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from roofline.errors import MeasurementError
+from roofline.number_format import plural
 from roofline.user_folders import cache_folder
 from roofline.validate.calibration.library_probe import last_level_cache, single_threaded
 from roofline.validate.measuring.backend import backends
@@ -99,7 +100,7 @@ def calibrate(
     share = seconds / len(counts) / 7
     for number, count in enumerate(counts):
         if report is not None:
-            report(f"{count} of {counts[-1]} threads", number, len(counts))
+            report(f"{count} of {plural(counts[-1], 'thread')}", number, len(counts))
         streams, taken = _probe("streams", count, 4 * share, single_threaded())
         pinned = {"OMP_NUM_THREADS": str(count), "OPENBLAS_NUM_THREADS": str(count)}
         peaks: dict[str, float] = {}
@@ -154,11 +155,11 @@ def platform_document(
     document: dict[str, Any] = {
         "schema_version": 1,
         "key": key,
-        "name": f"{cpu_name()}, {cores} cores (measured)",
+        "name": f"{cpu_name()}, {plural(cores, 'core')} (measured)",
         "vendor": vendor(),
         "kind": "cpu",
         "year": now.year,
-        "description": f"This machine as measured by roofline calibrate; {cores} cores available.",
+        "description": f"This machine as measured by roofline calibrate; {plural(cores, 'core')} available.",
         "peaks": _peaks(last),
         "memories": _memories(last),
         "notes": ["The year is that of the calibration.", *warnings(roofs), *remarks],
@@ -174,7 +175,7 @@ def platform_document(
     if len(roofs) > 1:
         document["modes"] = {
             entry.mode: {
-                "description": f"{entry.threads} of {cores} cores",
+                "description": f"{entry.threads} of {plural(cores, 'core')}",
                 "peaks": _peaks(entry),
                 "memories": _memories(entry),
             }

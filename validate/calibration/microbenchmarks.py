@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from roofline.errors import MeasurementError
+from roofline.number_format import plural
 from roofline.temporary import temporary_folder
 from roofline.validate.calibration.probe_models import Probe, probes
 from roofline.validate.measuring import environment
@@ -98,7 +99,7 @@ class Times:
         clock = "CPU time of the process" if self.threads == 1 else "wall time"
         return (
             f"{clock}, {_QUANTILE:.0%} quantile of at least {_LEAST_RUNS} runs, least of {ROUNDS} or more rounds; "
-            f"{len(self.of)} probes, difference of two lengths"
+            f"{plural(len(self.of), 'probe')}, difference of two lengths"
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from roofline.node import Array
+from roofline.number_format import plural
 
 _OPSET = 17
 _IR_VERSION = 8
@@ -312,7 +313,7 @@ def convolutions() -> list[Probe]:
     ):
         step = convolution(channels, channels, kernel, flat=True)
         add(
-            f"1-D {channels} {kernel} at {size}, {items} items",
+            f"1-D {channels} {kernel} at {size}, {plural(items, 'item')}",
             chain((items, channels, size), step),
             copies,
         )
@@ -371,7 +372,7 @@ def convolutions() -> list[Probe]:
         )
     for c1, size, kernel, items, copies in ((64, 28, 3, 8, 2), (256, 14, 1, 8, 3)):
         add(
-            f"conv {c1} {kernel}x{kernel} at {size}, {items} items",
+            f"conv {c1} {kernel}x{kernel} at {size}, {plural(items, 'item')}",
             chain((items, c1, size, size), convolution(c1, c1, kernel), pooled),
             copies,
         )

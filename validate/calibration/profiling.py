@@ -9,6 +9,7 @@ from typing import Any
 
 from roofline.model.machine_profile import Profile
 from roofline.model.profile_text import as_entry
+from roofline.number_format import plural
 from roofline.validate.calibration.calibrate import SOURCE, Roofs
 from roofline.validate.calibration.fitting import fitted
 from roofline.validate.calibration.microbenchmarks import Times, measure_times
@@ -57,8 +58,8 @@ class Measured:
         if times.failed:
             named = ", ".join(list(times.failed)[:5])
             found.append(
-                f"{len(times.failed)} probes of {times.backend} could not be run ({named}): their kinds borrow from "
-                "others."
+                f"{plural(len(times.failed), 'probe')} of {times.backend} could not be run ({named}): "
+                "their kinds borrow from others."
             )
         return found
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from roofline.number_format import plural
 from roofline.validate.campaigns.grid import Board
 from roofline.validate.campaigns.runner import Measure, Task, check_space, finished, measured
 from roofline.validate.measuring.measure import Report
@@ -72,7 +73,7 @@ def spread(
             seen = time.monotonic()
         elif time.monotonic() - seen > gone_s:
             raise BoardError(
-                f"no server with the key {key!r} is left at {tracker}; {len(left)} runs are left",
+                f"no server with the key {key!r} is left at {tracker}; {plural(len(left), 'run')} are left",
                 repair="Start one and give the same command again",
             )
         while left and len(running) < boards:

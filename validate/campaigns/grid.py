@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import NetworkError, OptionError, did_you_mean
+from roofline.number_format import plural
 from roofline.validate.measuring.backend import Backend, backends
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.request import TRIALS, Protocol, RunRequest
@@ -138,7 +139,7 @@ def _check_size(path: Path, grids: Sequence[Grid], document: CampaignFile) -> No
     )
     if size > MAX_COMBINATIONS:
         raise OptionError(
-            f"{path} has {size:,} combinations; a campaign has at most {MAX_COMBINATIONS:,}",
+            f"{path} has {plural(size, 'combination')}; a campaign has at most {MAX_COMBINATIONS:,}",
             repair="Leave out values of an axis, or write several campaigns",
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import DatatypeError, PlatformError
+from roofline.number_format import plural
 from roofline.validate.analysis.compare import Comparison, compare
 from roofline.validate.calibration.calibrate import (
     Roofs,
@@ -87,7 +88,7 @@ def run_demo(*, minutes: float, report: Report, said: Callable[[str], None]) -> 
     start = time.monotonic()
     models = models_here()
     workloads = tuple(roofline.load(model) for model in models)
-    said(f"counted {len(workloads)} networks")
+    said(f"counted {plural(len(workloads), 'network')}")
     elsewhere, notes = _predict_elsewhere(workloads)
     said(f"predicted them on {len({entry.platform for entry in elsewhere})} machines")
     roofs = calibrate(seconds=_CALIBRATION_S, report=report)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from roofline.number_format import plural
+
 HEAD = """# How good `expected` is
 
 `expected` estimates a network's throughput on a machine from published runs of other networks on like machines. This
@@ -26,8 +28,9 @@ def page(summary: Mapping[str, Any]) -> str:
     found = summary["provenance"]
     lines = [
         HEAD,
-        f"Model version {summary['version']}; evidence of {found['runs']:,} runs on {found['machines']} machines with "
-        f"{found['silicon']} kinds of silicon ({', '.join(found['sources'])}), SHA-256 `{found['sha256']}`.",
+        f"Model version {summary['version']}; evidence of {plural(found['runs'], 'run')} on "
+        f"{plural(found['machines'], 'machine')} with "
+        f"{plural(found['silicon'], 'kind')} of silicon ({', '.join(found['sources'])}), SHA-256 `{found['sha256']}`.",
         "",
         "## A machine that is not in the evidence (`--leave silicon`)",
         "",
@@ -55,7 +58,7 @@ def page(summary: Mapping[str, Any]) -> str:
         "| nominal | new machine | new network |",
         "|---|---|---|",
         *(
-            f"| {100 * float(share):g} % | {100 * value:.1f} % | "
+            f"| {100 * float(share):.0f} % | {100 * value:.1f} % | "
             f"{100 * summary['family']['all']['coverage_curve'][share]:.1f} % |"
             for share, value in summary["silicon"]["all"]["coverage_curve"].items()
         ),

@@ -12,6 +12,7 @@ from roofline.errors import OptionError, did_you_mean
 from roofline.model._core import Floats
 from roofline.model._expected_data import Parameters, shipped
 from roofline.model._quantiles import NOMINAL
+from roofline.number_format import plural
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names
 from roofline.validate.evidence.fit import Options
 from roofline.validate.evidence.leaving import (
@@ -104,7 +105,7 @@ def score(
     asked = np.ones(len(evidence), bool)
     if figures:
         estimates, asked = with_figures(evidence, left.laws.__getitem__, figures)
-        basis = np.asarray([f"{name}; {figures} figures" for name in basis], object)
+        basis = np.asarray([f"{name}; {plural(figures, 'figure')}" for name in basis], object)
     held: dict[float, Chosen] = {}
     low = high = np.zeros(0)
     batch, y = evidence.facts.numbers["batch"], evidence.log_time

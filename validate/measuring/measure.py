@@ -10,6 +10,7 @@ from typing import Any
 
 from roofline import errors
 from roofline.errors import MeasurementError, MissingPackageError, OptionError, RooflineError
+from roofline.number_format import plural
 from roofline.user_folders import cache_folder
 from roofline.validate.measuring.backend import Artifact, Backend, backends
 from roofline.validate.measuring.environment import available_cores, describe
@@ -195,7 +196,9 @@ class _Run:
         check = Check(**result["check"])
         notes = list(artifact.notes)
         if made["filled"]:
-            notes.append(f"{made['filled']} weights are random (seed {job.protocol.seed})")
+            notes.append(
+                f"{plural(made['filled'], 'weight')} are random (seed {job.protocol.seed})"
+            )
         right = check.passed is not False
         if right:
             status, failure = Status.OK, None

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from roofline.node import Array
+from roofline.number_format import plural
 from roofline.validate.records.record import Check
 
 TOLERANCES = {"fp64": 1e-6, "fp32": 1e-3, "fp16": 2e-2, "bf16": 5e-2, "int8": 5e-2}
@@ -48,7 +49,7 @@ def compare_outputs(
     tolerance = TOLERANCES.get(datatype, max(TOLERANCES.values()))
     floor = _ROUNDING.get(datatype, 0.0) * magnitude if math.isfinite(magnitude) else 0.0
     if len(outputs) != len(reference):
-        why = f"{len(outputs)} outputs instead of {len(reference)}"
+        why = f"{plural(len(outputs), 'output')} instead of {len(reference)}"
         return Check(by, tolerance=tolerance, why=why)
     largest, relative, informative = 0.0, 0.0, False
     for index, (got, wanted) in enumerate(zip(outputs, reference, strict=True)):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from roofline.graph.reading.reads import renamed
+from roofline.number_format import plural
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.onnx_rewrite.scope import Scope, attributes_of, operand
 
@@ -157,7 +158,7 @@ def _stays_true(scope: Scope, body: Any) -> bool:
 def _bounded(node: Any, trips: int) -> None:
     if trips > MOST_STEPS:
         raise UnsupportedModelError(
-            f"{node.op_type} {node.name or node.output[0]!r} has {trips} steps; TVM gets loops written out,"
+            f"{node.op_type} {node.name or node.output[0]!r} has {plural(trips, 'step')}; TVM gets loops written out,"
             f" of at most {MOST_STEPS}"
         )
 

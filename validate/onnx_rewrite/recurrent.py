@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from roofline.node import Array
+from roofline.number_format import plural
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.onnx_rewrite.control import MOST_STEPS
 from roofline.validate.onnx_rewrite.scope import Scope, attributes_of, operand
@@ -125,7 +126,7 @@ def _read(scope: Scope, node: Any) -> _Call:
     label = node.name or node.output[0]
     if steps > MOST_STEPS:
         raise UnsupportedModelError(
-            f"{node.op_type} {label!r} has {steps} steps; TVM gets them written out, at most {MOST_STEPS}"
+            f"{node.op_type} {label!r} has {plural(steps, 'step')}; TVM gets them written out, at most {MOST_STEPS}"
         )
     lengths = operand(node, 4)
     if lengths:

@@ -13,6 +13,7 @@ import numpy as np
 from roofline.errors import MeasurementError
 from roofline.graph.reading.reads import read_counts, reads, renamed
 from roofline.node import Array
+from roofline.number_format import plural
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.measuring.products import stored_as
 from roofline.validate.onnx_rewrite.expand import expand, fold_shapes
@@ -218,7 +219,9 @@ def by_position(inputs: Mapping[str, Array], names: list[str]) -> list[Array]:
         MeasurementError: There are more or fewer inputs than parameters.
     """
     if len(inputs) != len(names):
-        raise MeasurementError(f"the program takes {len(names)} inputs, the model {len(inputs)}")
+        raise MeasurementError(
+            f"the program takes {plural(len(names), 'input')}, the model {len(inputs)}"
+        )
     plain = {"".join(c if c.isalnum() else "_" for c in name): a for name, a in inputs.items()}
     if all(name in plain for name in names):
         return [plain[name] for name in names]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from roofline.number_format import plural
 from roofline.validate.records.executed import Executed, executed_in
 from roofline.validate.tvm import algorithms
 from roofline.validate.tvm.algorithms import Convolution
@@ -63,13 +64,13 @@ def arrange_weights(module: Any, how: Computation) -> Arranged:
     if quantized["integer"]:
         executed = executed_in(["int8", *["fp32"][: quantized["float"]]])
         notes.append(
-            f"{quantized['integer']} layers in integers, {quantized['float']} in floating point"
+            f"{plural(quantized['integer'], 'layer')} in integers, {quantized['float']} in floating point"
         )
     if how.sparse_format != "dense":
         way = "gemm" if how.algorithm == "gemm" else "direct"
         module, sparse = apply_sparse(module, sparse_form(f"{how.sparse_format}_{way}"))
         notes.append(
-            f"{sparse['sparse']} layers sparse ({how.sparse_format}, {way}), {sparse['dense']} dense"
+            f"{plural(sparse['sparse'], 'layer')} sparse ({how.sparse_format}, {way}), {sparse['dense']} dense"
         )
     return Arranged(module, tuple(notes), executed)
 
@@ -113,7 +114,7 @@ def arrange_convolutions(
     notes = ["layers: " + ", ".join(f"{count} {name}" for name, count in counts.items())]
     if how.algorithm not in {"direct", BEST} and counts.get("direct"):
         notes.append(
-            f"{counts['direct']} layers stay direct, where {how.algorithm} does not apply"
+            f"{plural(counts['direct'], 'layer')} stay direct, where {how.algorithm} does not apply"
         )
     return Arranged(module, tuple(notes), chosen=tuple(chosen) if how.algorithm == BEST else ())
 

@@ -11,6 +11,7 @@ import numpy as np
 from roofline.errors import DimensionError, ModelError, did_you_mean
 from roofline.graph.reading.tensors import check_size, datatype
 from roofline.node import Array, Tensor
+from roofline.number_format import plural
 from roofline.ops._datatypes import numpy_type
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class _Declaration:
         fixed = next((name for name, dims in self._declared.items() if dims), None)
         if fixed is None:
             raise DimensionError(
-                f"no input has a leading dimension that could be {asked} items",
+                f"no input has a leading dimension that could be {plural(asked, 'item')}",
                 repair="Leave --batch out",
             )
         dims = self._declared[fixed] or ()
@@ -163,7 +164,7 @@ class _Declaration:
             return
         if len(dims) != len(sizes):
             raise DimensionError(
-                f"input {name!r} has {len(dims)} dimensions {_shown(dims)}, not {len(sizes)}",
+                f"input {name!r} has {plural(len(dims), 'dimension')} {_shown(dims)}, not {len(sizes)}",
                 repair=f"Give --input {name}={_example(dims)}",
             )
         for declared, size in zip(dims, sizes, strict=True):
@@ -277,8 +278,8 @@ def with_value(tensor: Tensor, given: Any) -> Tensor:
         shape = tuple(size for size in tensor.shape if size is not None)
         if value.size != (tensor.elements or 0):
             raise DimensionError(
-                f"the value given for {tensor.name!r} has {value.size} elements, it takes {tensor.elements}",
-                repair=f"Give --value {tensor.name}=... with {tensor.elements} numbers",
+                f"the value given for {tensor.name!r} has {plural(value.size, 'element')}, it takes {tensor.elements}",
+                repair=f"Give --value {tensor.name}=... with {plural(tensor.elements, 'number')}",
             )
         value = value.reshape(shape)
     return replace(tensor, shape=value.shape, value=value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from roofline.errors import ModelError
 from roofline.graph.reading.order import label
 from roofline.graph.reading.reads import subgraphs
+from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from onnx import FunctionProto, ModelProto, NodeProto
@@ -64,7 +65,7 @@ def check_expansion(model: ModelProto, functions: Mapping[Key, FunctionProto]) -
     limit = min(MAX_CALLS, _FREE_GROWTH + _MAX_GROWTH * counter.written)
     if total > max(limit, counter.written):
         raise ModelError(
-            f"the model grows to more than {limit} calls when its functions are written out",
+            f"the model grows to more than {plural(limit, 'call')} when its functions are written out",
             repair="Give the model its author exported",
         )
     return counter.written + sum(_written(function.node) for function in model.functions)

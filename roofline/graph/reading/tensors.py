@@ -11,6 +11,7 @@ import numpy as np
 
 from roofline.errors import ModelError
 from roofline.node import Array, Shape, Tensor
+from roofline.number_format import plural
 from roofline.ops._datatypes import from_code
 from roofline.precision import DataType, packed_bytes
 
@@ -71,7 +72,7 @@ def stored_tensor(proto: TensorProto, name: str) -> Tensor:
     expected = packed_bytes(math.prod(shape), dtype.bits)
     if proto.raw_data and len(proto.raw_data) != expected:
         raise ModelError(
-            f"the stored tensor {name!r} holds {len(proto.raw_data)} bytes; "
+            f"the stored tensor {name!r} holds {plural(len(proto.raw_data), 'byte')}; "
             f"{list(shape)} of {dtype.name} take {expected}"
         )
     return Tensor(name, shape, dtype, constant=True, stored=True, value=value_of(proto))

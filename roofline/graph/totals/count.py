@@ -17,6 +17,7 @@ from roofline.graph.walking.resolved import ResolvedGraph
 from roofline.graph.walking.weights import StoredTotals, reads_of, totals
 from roofline.layer import MIXTURES, Causal, Layer, known_causal
 from roofline.node import Tensor
+from roofline.number_format import plural
 from roofline.ops import Kind
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _attention_notes(costs: Sequence[CallCost], causal: Causal) -> list[str]:
         return ["causal and windowed attention is counted by its full square"]
     return [
         "causal and windowed attention is counted by the scores that its mask leaves "
-        f"({masked:,} MACs less than the full square; --causal full counts them)"
+        f"({plural(masked, 'MAC')} less than the full square; --causal full counts them)"
     ]
 
 
@@ -134,7 +135,7 @@ def _limit_notes(layers: Sequence[Layer]) -> list[str]:
 
 
 def _calls(number: int) -> str:
-    return "1 layer" if number == 1 else f"{number} layers"
+    return plural(number, "layer")
 
 
 def _expert_notes(graph: ResolvedGraph) -> list[str]:

@@ -11,6 +11,7 @@ from roofline.graph.totals.costs import call_cost
 from roofline.graph.walking.resolved import ResolvedNode
 from roofline.graph.walking.scope import Environment, Frame
 from roofline.node import Node, Tensor
+from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -45,7 +46,7 @@ def run_if(walker: Walker, proto: NodeProto, environment: Environment, frame: Fr
         if len(tried) == 2:
             walker.notes.append(
                 f"{label(proto)}: its condition {proto.input[0]!r} is not known, so the larger branch ({taken}, "
-                f"{tried[taken].macs} MACs) is counted; --value gives the value that decides"
+                f"{plural(tried[taken].macs, 'MAC')}) is counted; --value gives the value that decides"
             )
     walker.notes.extend(tried[taken].notes)
     outputs = list(tried[taken].outputs)

@@ -16,6 +16,7 @@ from roofline.graph.walking.loop_plan import Plan, plan_of
 from roofline.graph.walking.resolved import ResolvedNode
 from roofline.graph.walking.scope import Environment, Frame
 from roofline.node import Array, Node, Shape, Tensor
+from roofline.number_format import plural
 from roofline.ops._datatypes import BOOL, INT64
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def _trip(
     given += [*carried, *plan.slices]
     if len(given) != len(body.input):
         raise ModelError(
-            f"the body of {plan.name!r} takes {len(body.input)} values, the loop hands it {len(given)}"
+            f"the body of {plan.name!r} takes {plural(len(body.input), 'value')}, the loop hands it {len(given)}"
         )
     named: dict[str, Tensor] = {}
     for entry, tensor in zip(body.input, given, strict=True):
@@ -327,7 +328,7 @@ def _results(
         row = place - len(last)
         if row >= len(rows):
             raise ModelError(
-                f"{label(proto)} gives {len(proto.output)} results, its body {len(last) + len(rows)}"
+                f"{label(proto)} gives {plural(len(proto.output), 'result')}, its body {len(last) + len(rows)}"
             )
         source = last[place] if row < 0 else rows[row]
         walker.sequences.alias(source, flat)

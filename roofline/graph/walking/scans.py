@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from roofline.errors import ModelError
 from roofline.graph.reading.order import label
 from roofline.node import Tensor
+from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -49,13 +50,14 @@ def scan_parts(
         present = [tensor for tensor in operands[1:] if tensor is not None]
     if not isinstance(count, int) or not 0 < count <= len(present):
         raise ModelError(
-            f"{label(proto)}: attribute 'num_scan_inputs' does not fit its {len(present)} operands"
+            f"{label(proto)}: attribute 'num_scan_inputs' does not fit its {plural(len(present), 'operand')}"
         )
     carried, scanned = present[: len(present) - count], present[len(present) - count :]
     axes = _axes(proto, attributes, "scan_input_axes") or [0] * count
     if len(axes) != count:
         raise ModelError(
-            f"{label(proto)}: attribute 'scan_input_axes' must have {count} entries, it has {len(axes)}"
+            f"{label(proto)}: attribute 'scan_input_axes' must have "
+            f"{plural(count, 'entry', 'entries')}, it has {len(axes)}"
         )
     if version == 8:
         return _batched(proto, carried, scanned)

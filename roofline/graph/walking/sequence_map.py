@@ -12,6 +12,7 @@ from roofline.errors import ModelError
 from roofline.graph.reading.order import label
 from roofline.graph.walking.scope import Environment, Frame
 from roofline.node import Node, Tensor
+from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -36,11 +37,11 @@ def run_sequence_map(
         raise ModelError(f"{label(proto)} has no graph 'body'")
     if len(operands) != len(source.g.input):
         raise ModelError(
-            f"the body of {name!r} takes {len(source.g.input)} values, the call hands it {len(operands)}"
+            f"the body of {name!r} takes {plural(len(source.g.input), 'value')}, the call hands it {len(operands)}"
         )
     if len(source.g.output) < len(proto.output):
         raise ModelError(
-            f"{label(proto)} gives {len(proto.output)} results, its body {len(source.g.output)}"
+            f"{label(proto)} gives {plural(len(proto.output), 'result')}, its body {len(source.g.output)}"
         )
     held = walker.sequences.contents(operands[0] if operands else None)
     local = name[len(frame.prefix) :]

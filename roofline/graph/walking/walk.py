@@ -26,6 +26,7 @@ from roofline.graph.walking.scope import Environment, Frame
 from roofline.graph.walking.sequences import SEQUENCE_OPERATORS, Sequences
 from roofline.graph.walking.sizes import Sizes
 from roofline.node import Limit, Node, Tensor
+from roofline.number_format import plural
 from roofline.ops import Kind, Operator, lookup
 from roofline.ops._datatypes import from_code
 from roofline.ops.qonnx import DOMAINS as QUANTIZERS
@@ -347,7 +348,7 @@ class Walker:
         operands = self.operands(proto, environment)
         if len(operands) > len(function.input):
             raise ModelError(
-                f"{label(proto)} has {len(operands)} operands; its function takes {len(function.input)}"
+                f"{label(proto)} has {plural(len(operands), 'operand')}; its function takes {len(function.input)}"
             )
         name = self.call_name(proto, frame)[len(frame.prefix) :]
         opsets = {

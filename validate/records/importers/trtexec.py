@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from roofline.errors import TableError
+from roofline.number_format import plural
 from roofline.reading import read_json
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import (
@@ -54,7 +55,7 @@ def _profile(path: Path, text: str, facts: Facts) -> Imported:
     run = Measurement(
         imported(facts, "tensorrt"), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
         reported=Reported(f"trtexec --exportProfile, {path.name}", latency_s=total),
-        notes=(f"sum of {len(layers)} layers' averages; profiling slows a run down",),
+        notes=(f"sum of the averages of {plural(len(layers), 'layer')}; profiling slows a run down",),
     )  # fmt: skip
     return Imported((run,))
 

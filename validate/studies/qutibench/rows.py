@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from roofline.number_format import percent
 from roofline.precision import DATATYPES
 from roofline.workloads.published import Row, table
 
@@ -23,7 +24,7 @@ def task_of(network: str) -> str:
 
 def share(keep: float) -> str:
     """Return a pruning as the charts show it: ``dense``, or the share of channels kept in percent."""
-    return "dense" if keep == 1 else f"{100 * keep:g}%"
+    return "dense" if keep == 1 else percent(keep)
 
 
 def roofs() -> list[ChartRow]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-TABLES = ("all", "in_sample", "by_class", "by_runtime", "by_kind", "by_machine")
+TABLES = ("all", "in_sample", "by_quantity", "by_class", "by_runtime", "by_kind", "by_machine")
 
 
 @app.command()
@@ -70,10 +70,14 @@ def score(
 ) -> None:
     """Score predictions against real runs: errors, order, intervals, by class, machine, runtime and network."""
     from roofline.cli._progress import progress
+    from roofline.validate.evidence.decoder_score import is_decoder_table
     from roofline.validate.evidence.readers import read_evidence
     from roofline.validate.evidence.score import score as score_evidence
     from roofline.validate.evidence.score import summary
 
+    if is_decoder_table(file):
+        _emit(_decoders(file, model=model, leave=leave, rows=rows), form, output)
+        return
     evidence = read_evidence(file)
     with progress("score") as report:
         fits = 0
@@ -89,6 +93,23 @@ def score(
     document = summary(scored)
     if rows is not None:
         _write_rows(scored, rows)
+    _emit(document, form, output)
+
+
+def _decoders(file: Path, *, model: str, leave: str, rows: Path | None) -> dict[str, Any]:
+    """Score a table of runs of decoders."""
+    from roofline.validate.evidence import decoder_score
+    from roofline.writing import write_whole
+
+    table = decoder_score.read_table(file)
+    predicted = decoder_score.predict_table(table, model=model, leave=leave)
+    if rows is not None:
+        write_whole(rows, as_csv(decoder_score.rows_with(table, predicted)).encode())
+        wrote(str(rows))
+    return decoder_score.summary(table, predicted, model=model, leave=leave)
+
+
+def _emit(document: dict[str, Any], form: Format, output: Path | None) -> None:
     if form is Format.JSON:
         emit(as_json(document), output)
     elif form is Format.CSV:

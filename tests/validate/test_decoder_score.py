@@ -1,0 +1,142 @@
+"""Laws of decoders: what they were fitted to, how well they do on machines that were left out, and what is written."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from roofline.model.decoder_laws import shipped_laws
+from roofline.model.sum_law import Prior, Runs, SumLaw, fit, half_width, leave_out
+from roofline.validate.evidence.decoder_score import (
+    is_decoder_table,
+    predict_table,
+    read_table,
+    rows_with,
+    summary,
+)
+
+FACTS = (
+    Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[2] / "../shared/facts"))
+    / "public_fps"
+)
+LOCAL: dict[str, Any] = {
+    "machine": "card", "machine_class": "gpu_nvidia", "devices": 1, "host": "", "model": "Llama-3-8B",
+    "parameters_b": 8.03, "weight_format": "Q4_K_M", "weight_gb": 4.92, "phase": "decode", "tokens_per_s": "",
+    "bandwidth_gb_s": 1008, "fp16_peak_op_s": "",
+}  # fmt: skip
+SERVED: dict[str, Any] = {
+    "backend": "vllm", "model": "meta-llama/Llama-3.1-8B-Instruct", "system": "h100_sxm", "precision": "bf16",
+    "input_tokens": 1024, "output_tokens": 1024, "concurrency": 8, "tp_size": 1, "parallelism": "tensor",
+    "tpot_ms": "", "ttft_ms": "",
+}  # fmt: skip
+
+
+def table(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    path = folder / "runs.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def known(count: int, factors: dict[str, float]) -> tuple[Runs, Any]:
+    random = np.random.default_rng(0)
+    runs = Runs(
+        {"work": random.uniform(1e-3, 0.1, count), "floor": np.ones(count)},
+        {"class": np.array(["a", "b"])[random.integers(0, 2, count)]},
+    )
+    return runs, SumLaw(factors).log_times(runs)
+
+
+def test_a_law_that_made_the_times_is_found_again() -> None:
+    factors = {
+        "work": 0.3,
+        "floor": float(np.log(2e-3)),
+        "work/class/a": 0.4,
+        "work/class/b": -0.4,
+    }
+    runs, times = known(200, factors)
+    priors = {"work": Prior(0.0, 1.0, 1.0), "floor": Prior(float(np.log(1e-3)), 2.0, 0.3)}
+    law = fit(runs, times, priors, np.ones(200))
+    assert np.abs(law.log_times(runs) - times).max() < 0.02
+
+
+def test_what_is_left_out_has_no_part_in_its_own_prediction() -> None:
+    runs, times = known(60, {"work": 0.3, "floor": -6.0})
+    labels = ["one", "two", "three"] * 20
+    priors = {"work": Prior(0.0), "floor": Prior(-6.0)}
+    first = leave_out(runs, times, priors, labels)
+    moved = np.where(np.array(labels) == "one", times + 3, times)
+    second = leave_out(runs, moved, priors, labels)
+    ones = np.array(labels) == "one"
+    assert np.allclose(first[ones], second[ones])
+    assert not np.allclose(first[~ones], second[~ones], atol=1e-3)
+
+
+def test_half_width_is_a_quantile_of_sizes() -> None:
+    assert half_width(np.array([-1.0, 2.0, -3.0, 4.0, np.nan]), 0.5) == 2.5
+
+
+def test_a_row_without_a_measured_figure_is_predicted_within_its_interval(tmp_path: Path) -> None:
+    path = table(tmp_path, [LOCAL, {**LOCAL, "bandwidth_gb_s": ""}, {**LOCAL, "phase": "idle"}])
+    assert is_decoder_table(path)
+    rows = read_table(path)
+    first, *others = rows_with(rows, predict_table(rows))
+    assert first["low_tokens_per_s"] < first["predicted_tokens_per_s"] < first["high_tokens_per_s"]
+    # Below what the bandwidth allows, above half of that.
+    assert 1008 / 4.92 / 2 < first["predicted_tokens_per_s"] < 1008 / 4.92
+    assert all(entry["predicted_tokens_per_s"] is None for entry in others)
+
+
+def test_schemes_that_are_not_modelled_stay_empty_and_long_queues_have_a_lower_bound(
+    tmp_path: Path,
+) -> None:
+    path = table(
+        tmp_path,
+        [
+            SERVED, {**SERVED, "concurrency": 64}, {**SERVED, "model": "deepseek-ai/DeepSeek-V3"},
+            {**SERVED, "parallelism": "expert"}, {**SERVED, "system": "abacus"},
+        ],
+    )  # fmt: skip
+    rows = read_table(path)
+    first, queue, *others = rows_with(rows, predict_table(rows))
+    assert first["low_tpot_ms"] < first["predicted_tpot_ms"] < first["high_tpot_ms"]
+    assert first["low_ttft_ms"] < first["predicted_ttft_ms"] < first["high_ttft_ms"]
+    assert queue["predicted_tpot_ms"] > first["predicted_tpot_ms"]
+    assert queue["predicted_ttft_ms"] is None
+    assert queue["low_ttft_ms"] > 0
+    assert all(entry["predicted_tpot_ms"] is None for entry in others)
+
+
+def test_the_bound_has_no_interval(tmp_path: Path) -> None:
+    rows = read_table(table(tmp_path, [LOCAL]))
+    (written,) = rows_with(rows, predict_table(rows, model="equation1"))
+    assert written["predicted_tokens_per_s"] == pytest.approx(1008 / 4.92)
+    assert written["low_tokens_per_s"] is None
+
+
+def test_the_shipped_laws_are_of_all_quantities() -> None:
+    assert set(shipped_laws()) == {"decode", "prefill", "tpot", "ttft"}
+
+
+@pytest.mark.skipif(
+    not FACTS.is_dir(), reason="the tables of public runs are not beside this checkout"
+)
+@pytest.mark.parametrize(
+    ("name", "quantity", "most"),
+    [("llm_local.csv", "decode", 1.18), ("llm.csv", "tpot", 1.30), ("llm.csv", "ttft", 2.0)],
+)
+def test_machines_that_were_left_out_are_predicted_within_the_stated_factor(
+    name: str, quantity: str, most: float
+) -> None:
+    rows = read_table(FACTS / name)
+    score = summary(rows, predict_table(rows, leave="silicon"), model="expected", leave="silicon")
+    found = score["by_quantity"][quantity]
+    assert found["factor_rows"] <= most
+    assert found["n"] > 100

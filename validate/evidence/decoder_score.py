@@ -1,0 +1,317 @@
+"""How good predictions of decoders are against tables of public runs, and the rows with what is predicted of each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from roofline.errors import OptionError
+from roofline.model.decoder_laws import FittedLaw, shipped_laws
+from roofline.model.sum_law import Floats, Runs, balance, fit, half_width, leave_out
+from roofline.reading import csv_header, read_bytes, read_csv
+from roofline.validate.evidence import served, single_user
+
+Row = Mapping[str, str]
+
+_BOUNDS = {
+    "decode": ("work",),
+    "prefill": ("work",),
+    "tpot": ("step", "prompts"),
+    "ttft": ("prompt",),
+}
+"""The terms that no run can be faster than."""
+_FEWEST = 30
+"""Runs that a group needs for an interval of its own, of at least four machines."""
+_MACHINES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of runs of decoders."""
+
+    rows: tuple[Row, ...]
+    many: bool
+    """Whether requests were served many at a time; else one user on one machine."""
+    sha256: str
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """What is predicted of it."""
+        return ("tpot", "ttft") if self.many else ("decode", "prefill")
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What a law says of a quantity of some rows of a table, in seconds."""
+
+    quantity: str
+    places: tuple[int, ...]
+    """Which rows."""
+    log_times: Floats
+    width: Floats
+    """Logarithmic half-widths of the 80 % interval; zero for bounds."""
+    measured: Floats
+    """Logarithms; NaN where a row states no figure."""
+    least: Floats
+    """Logarithm of the bound."""
+    withheld: tuple[bool, ...]
+    """Whether only the bound is given: a queue decides."""
+
+
+def is_decoder_table(path: Path) -> bool:
+    """Return whether a file is a table of runs of decoders, by its columns."""
+    content = read_bytes(path, "table of evidence")
+    if content.startswith(b"SQLite format 3"):
+        return False
+    first = content.split(b"\n", 1)[0].decode(errors="replace").removeprefix("\ufeff")
+    if first.lstrip().startswith("{"):
+        return False
+    header = set(csv_header(first))
+    return header >= served.COLUMNS or header >= single_user.COLUMNS
+
+
+def read_table(path: Path) -> Table:
+    """Read such a table.
+
+    Raises:
+        TableError: It is no CSV.
+    """
+    content = read_bytes(path, "table of evidence")
+    text = content.decode(errors="replace").removeprefix("\ufeff")
+    table = read_csv(text, str(path))
+    rows = tuple(dict(row) for row in table.rows)
+    return Table(
+        rows,
+        set(rows[0]) >= served.COLUMNS if rows else False,
+        hashlib.sha256(content).hexdigest(),
+    )
+
+
+def predict_table(
+    table: Table, *, model: str = "expected", leave: str = "none"
+) -> list[Predicted]:
+    """Predict each row that has a basis.
+
+    Args:
+        table: The rows.
+        model: ``expected``, or ``equation1`` for the bound.
+        leave: ``none`` for the shipped laws; ``silicon`` refits without the row's machine, ``family`` without its
+            model.
+
+    Raises:
+        OptionError: The model or what is to be left out is not known.
+    """
+    if model not in {"expected", "equation1"}:
+        raise OptionError(
+            f"{model} says nothing of decoders here", repair="Use --model expected or equation1"
+        )
+    if leave not in {"none", "silicon", "family"}:
+        raise OptionError(f"unknown --leave {leave!r}", repair="Use silicon, family or none")
+    found: list[Predicted] = []
+    for quantity in table.quantities:
+        places = _places(table, quantity)
+        if not places:
+            continue
+        rows = [table.rows[place] for place in places]
+        runs, measured = _runs(rows, quantity), _measured(rows, quantity)
+        least = np.log(sum(runs.terms[term] for term in _BOUNDS[quantity]))
+        entry = shipped_laws()[quantity]
+        width = np.array([entry.width(_group(row, quantity)) for row in rows])
+        if model == "equation1":
+            times, width = least, np.zeros(len(rows))
+        elif leave == "none":
+            times = entry.law.log_times(runs)
+        else:
+            known = np.isfinite(measured)
+            times = np.full(len(rows), np.nan)
+            labels = [_left(row, quantity, leave) for row in rows]
+            times[known] = leave_out(
+                runs.of(known), measured[known], _room(quantity).PRIORS[quantity],
+                [label for label, there in zip(labels, known, strict=True) if there],
+            )  # fmt: skip
+        withheld = tuple(quantity == "ttft" and served.queued(row) for row in rows)
+        found.append(Predicted(quantity, places, times, width, measured, least, withheld))
+    return found
+
+
+def fitted(table: Table) -> dict[str, FittedLaw]:
+    """Return the laws of a table: of all its rows, with the errors on machines that were left out."""
+    laws: dict[str, FittedLaw] = {}
+    for quantity in table.quantities:
+        places = [
+            place
+            for place in _places(table, quantity)
+            if quantity != "ttft" or not served.queued(table.rows[place])
+        ]
+        rows = [table.rows[place] for place in places]
+        measured = _measured(rows, quantity)
+        known = np.isfinite(measured)
+        rows = [row for row, there in zip(rows, known, strict=True) if there]
+        runs, measured = _runs(rows, quantity), measured[known]
+        priors = _room(quantity).PRIORS[quantity]
+        off = np.zeros(len(rows))
+        for leave in ("family",) if table.many else ("silicon",):
+            labels = [_left(row, quantity, leave) for row in rows]
+            off = leave_out(runs, measured, priors, labels) - measured
+        machines = [_left(row, quantity, "silicon") for row in rows]
+        widths = {"other": half_width(off)}
+        groups = np.array([_group(row, quantity) for row in rows])
+        rest = np.ones(len(rows), np.bool_)
+        for group in sorted(set(groups.tolist())):
+            chosen = groups == group
+            if chosen.sum() >= _FEWEST and len(set(np.array(machines)[chosen])) >= _MACHINES:
+                widths[group] = half_width(off[chosen])
+                rest &= ~chosen
+        if rest.any():
+            widths["other"] = half_width(off[rest])
+        laws[quantity] = FittedLaw(
+            fit(runs, measured, priors, balance(machines)), widths, tuple(sorted(set(machines))), len(rows),
+            table.sha256,
+        )  # fmt: skip
+    return laws
+
+
+def rows_with(table: Table, predicted: Sequence[Predicted]) -> list[dict[str, Any]]:
+    """Return the rows with what is predicted of each; those without a basis stay empty."""
+    names = ("tpot_ms", "ttft_ms") if table.many else ("tokens_per_s",)
+    written: list[dict[str, Any]] = [
+        {
+            **row,
+            **{f"{part}_{name}": None for name in names for part in ("predicted", "low", "high")},
+        }
+        for row in table.rows
+    ]
+    for entry in predicted:
+        name = f"{entry.quantity}_ms" if table.many else "tokens_per_s"
+        for place, time, width, least, withheld in zip(
+            entry.places, entry.log_times, entry.width, entry.least, entry.withheld, strict=True
+        ):
+            if not np.isfinite(time):
+                continue
+            if withheld:
+                written[place][f"low_{name}"] = 1e3 * float(np.exp(least))
+                continue
+            ends = [time, time - width, time + width] if width else [time]
+            shown = [1e3 * float(np.exp(end)) for end in ends]
+            if not table.many:
+                shown = [
+                    float(np.exp(-end))
+                    for end in ([time, time + width, time - width] if width else ends)
+                ]
+            written[place] |= dict(
+                zip((f"predicted_{name}", f"low_{name}", f"high_{name}"), shown, strict=False)
+            )
+    return written
+
+
+def summary(
+    table: Table, predicted: Sequence[Predicted], *, model: str, leave: str
+) -> dict[str, Any]:
+    """Return the score as plain data: of each quantity, and of the first by class, machine and model."""
+    document: dict[str, Any] = {
+        "model": model,
+        "model_version": "decoders 1",
+        "leave": leave,
+        "evidence": {"sha256": table.sha256, "runs": len(table.rows)},
+        "conventions": {
+            "factor": "exp of the median of |log(predicted / measured)|; over machines: the mean of each machine's",
+            "errors": "|predicted - measured| / measured, of times; 1.0 is 100 %",
+            "bias": "geometric mean of predicted / measured time",
+            "coverage": "share of runs in the 80 % interval",
+            "basis": "rows of schemes, models or machines that are not modelled are not scored; in sample unless "
+            "--leave says what was left out",
+        },
+    }
+    by_quantity: dict[str, Any] = {}
+    for entry in predicted:
+        kept = (
+            np.isfinite(entry.measured) & np.isfinite(entry.log_times) & ~np.array(entry.withheld)
+        )
+        if not kept.any():
+            continue
+        rows = [table.rows[place] for place in entry.places]
+        by_quantity[entry.quantity] = _scores(entry, rows, kept)
+        if entry.quantity != table.quantities[0]:
+            continue
+        document["in_sample" if leave == "none" else "all"] = by_quantity[entry.quantity]
+        tables = {
+            "by_class": [_group(row, entry.quantity) for row in rows],
+            "by_kind": [row.get("model", "") for row in rows],
+            "by_machine": [_left(row, entry.quantity, "silicon") for row in rows],
+            "by_runtime": [row.get("backend") or row.get("runtime", "") for row in rows],
+        }
+        for name, labels in tables.items():
+            marks = np.array(labels)
+            document[name] = {
+                label: _scores(entry, rows, kept & (marks == label))
+                for label in sorted(set(marks[kept].tolist()))
+            }
+    return {**document, "by_quantity": by_quantity}
+
+
+def _scores(entry: Predicted, rows: Sequence[Row], kept: Any) -> dict[str, Any]:
+    off = (entry.log_times - entry.measured)[kept]
+    width = entry.width[kept]
+    error = np.abs(np.exp(off) - 1)
+    labels = np.array([_left(row, entry.quantity, "silicon") for row in rows])[kept]
+    each = [np.abs(off[labels == label]) for label in sorted(set(labels.tolist()))]
+    found: dict[str, Any] = {
+        "n": int(kept.sum()),
+        "machines": len(each),
+        "factor_rows": float(np.exp(np.median(np.abs(off)))),
+        "factor_machines": float(np.mean([np.exp(np.median(values)) for values in each])),
+        "mape": float(error.mean()),
+        "median_ape": float(np.median(error)),
+        "within_10": float((error <= 0.1).mean()),
+        "within_20": float((error <= 0.2).mean()),
+        "within_2x": float((np.abs(off) <= np.log(2)).mean()),
+        "bias": float(np.exp(off.mean())),
+    }
+    if width.any():
+        inside = np.abs(off) <= width
+        found |= {
+            "coverage": float(inside.mean()),
+            "coverage_machines": float(
+                np.mean([inside[labels == label].mean() for label in sorted(set(labels.tolist()))])
+            ),
+            "width": float(np.median(np.exp(2 * width))),
+        }
+    return found
+
+
+def _room(quantity: str) -> ModuleType:
+    return served if quantity in served.PRIORS else single_user
+
+
+def _places(table: Table, quantity: str) -> tuple[int, ...]:
+    if table.many:
+        return tuple(i for i, row in enumerate(table.rows) if served.phase_of(row) is not None)
+    return tuple(i for i, row in enumerate(table.rows) if single_user.phase_of(row) == quantity)
+
+
+def _runs(rows: Sequence[Row], quantity: str) -> Runs:
+    return (served if quantity in served.PRIORS else single_user).runs_of(rows, quantity)
+
+
+def _measured(rows: Sequence[Row], quantity: str) -> Floats:
+    if quantity in served.PRIORS:
+        return served.log_times(rows, quantity)
+    return single_user.log_times(rows)
+
+
+def _group(row: Row, quantity: str) -> str:
+    """Return the group that an interval is of."""
+    return row.get("system", "") if quantity in served.PRIORS else single_user.kind_of(row)
+
+
+def _left(row: Row, quantity: str, leave: str) -> str:
+    """Return the label that is left out as one."""
+    if leave == "family":
+        return row.get("model", "")
+    return row.get("system", "") if quantity in served.PRIORS else single_user.label_of(row)

@@ -16,10 +16,23 @@ from roofline.workloads import networks
 onnxruntime = pytest.importorskip("onnxruntime")
 
 
+LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
+
+
+def plain_model(key: str) -> onnx.ModelProto:
+    """Return a shipped network, or one of those that come with onnx (``light_...``)."""
+    if not key.startswith("light_"):
+        return networks.get(key).build()
+    if not (LIGHT / f"{key}.onnx").is_file():
+        pytest.skip(f"the installed onnx {onnx.__version__} has no {key}.onnx")
+    return onnx.load(LIGHT / f"{key}.onnx")
+
+
 def saved(key: str, path: Path) -> Workload:
-    """Return a shipped network counted after ONNX Runtime optimized it for this processor and wrote it down."""
-    model = networks.get(key).build()
-    fill(model, seed=0)
+    """Return a network counted after ONNX Runtime optimized it for this processor and wrote it down."""
+    model = plain_model(key)
+    if not key.startswith("light_"):
+        fill(model, seed=0)
     source = path / "source.onnx"
     onnx.save(model, source)
     options = onnxruntime.SessionOptions()
@@ -49,9 +62,11 @@ def convolutions(plain: Workload, counted: Workload) -> list[tuple[Layer, Layer]
 
 
 FAST = ("resnet18_cifar10", "mobilenet_v3_small")
-CONVOLUTIONAL = [
-    key for key in rl.networks() if not key.startswith(("bert", "mlp", "vit"))
-]  # fmt: skip
+CONVOLUTIONAL = (
+    *(key for key in rl.networks() if not key.startswith(("bert", "mlp", "vit"))),
+    "light_bvlc_alexnet", "light_densenet121", "light_inception_v1", "light_inception_v2", "light_resnet50",
+    "light_shufflenet", "light_squeezenet", "light_vgg19", "light_zfnet512",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -60,7 +75,7 @@ CONVOLUTIONAL = [
 )
 def test_own_channels_are_counted(key: str, tmp_path: Path) -> None:
     """Layer by layer: as before saving, or called an upper limit where the file does not tell."""
-    plain = Workload.from_onnx(networks.get(key).build())
+    plain = Workload.from_onnx(plain_model(key))
     counted = saved(key, tmp_path)
     assert counted.coverage.unsupported == ()
     assert not counted.unknown_layers

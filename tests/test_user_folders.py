@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 from pathlib import Path
 
 import pytest
@@ -11,10 +9,7 @@ import pytest
 from roofline.errors import OptionError
 from roofline.user_folders import cache_folder, data_folder
 
-from .cli_process import run_python, run_roofline
-
-CAP_DAC_OVERRIDE = 1
-PR_CAPBSET_DROP = 24
+from .cli_process import obey_permissions, run_python, run_roofline
 
 
 @pytest.fixture
@@ -22,12 +17,6 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in ("ROOFLINE_CACHE", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
-
-
-def obey_permissions() -> None:
-    """Let a root user's child obey permissions of files as anybody's does."""
-    if os.getuid() == 0:
-        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
 
 
 def test_variables_come_before_the_home(variables: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from roofline.errors import MeasurementError
 from roofline.number_format import plural
 from roofline.temporary import temporary_folder
+from roofline.user_folders import cache_folder
 from roofline.validate.calibration.probe_models import Probe, probes
 from roofline.validate.measuring import environment
 from roofline.validate.measuring.backend import (
@@ -31,7 +32,6 @@ from roofline.validate.measuring.backend import (
     backends,
 )
 from roofline.validate.measuring.process import run_step
-from roofline.validate.measuring.runnable_model import cache_folder
 from roofline.validate.records.request import RunRequest
 
 ROUNDS = 2

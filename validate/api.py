@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from roofline.validate.analysis.compare import Comparison
 from roofline.validate.analysis.compare import compare as _compared
 from roofline.validate.measuring.measure import measure as _measured
 from roofline.validate.records.record import Measurement
-from roofline.validate.records.request import PROTOCOL, Protocol, RunRequest
+from roofline.validate.records.request import PROTOCOL, InputValue, Protocol, RunRequest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +55,8 @@ def measure(
     machine: Platform | str = "",
     batch: int | None = None,
     dims: Mapping[str, int] | None = None,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+    values: Mapping[str, InputValue] | None = None,
     tuning: str = "",
     threads: int = 0,
     runs: int = PROTOCOL.runs,
@@ -72,6 +74,8 @@ def measure(
         machine: The platform that stands for this machine, or its key: what predictions are compared by.
         batch: Items per inference where the model leaves it open.
         dims: Sizes of other symbolic dimensions.
+        inputs: Whole shapes of inputs, by name.
+        values: Values of inputs that decide shapes, branches or trips, by name; all others are random.
         tuning: For TVM: ``untuned`` or ``tuned``; empty is the backend's default.
         threads: Threads; 0 is every core this process may use.
         runs: Timed runs wanted.
@@ -94,6 +98,8 @@ def measure(
         threads=threads,
         batch=batch or 0,
         dims=dict(dims or {}),
+        inputs={name: tuple(shape) for name, shape in (inputs or {}).items()},
+        values=dict(values or {}),
         protocol=Protocol(runs=runs, sampling_s=sampling_s, time_limit_s=time_limit_s),
     )
     return _measured(request, machine=machine.key if isinstance(machine, Platform) else machine)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -130,10 +130,17 @@ def written(
     sparsity: Sequence[str] | None = None,
     sparse_format: str = "dense",
     datatype: Sequence[str] | None = None,
-    *,
-    dims: Mapping[str, int] | None = None,
+    **binding: Any,
 ) -> Generator[list[tuple[str, Compression]]]:
     """Write each model under the compression flags into a folder that lives as long as the context.
+
+    Args:
+        models: What the user named.
+        keep_channels: Texts of ``--keep-channels``.
+        sparsity: Texts of ``--sparsity``.
+        sparse_format: How pruned weights are stored.
+        datatype: Texts of ``--datatype``.
+        **binding: Batch, dims, inputs and values, as `roofline.load` takes them.
 
     Yields:
         For each model, what to run and what was taken from it; without flags the model itself.
@@ -155,7 +162,7 @@ def written(
         made: list[tuple[str, Compression]] = []
         for place, model in enumerate(models):
             name, whole = with_weights(model, 0)
-            done = compress(whole, asked, name=name, dims=dims)
+            done = compress(whole, asked, name=name, **binding)
             # The network keeps its name, and two files of one name do not meet.
             path = Path(folder) / str(place) / f"{name}.onnx"
             path.parent.mkdir()

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roofline.cli._options import labels
 from roofline.errors import OptionError
 from roofline.number_format import number, percent
 from roofline.validate.records.request import Protocol
 
 if TYPE_CHECKING:
+    from roofline.validate.records.compression import Compression
     from roofline.validate.records.record import Measurement
     from roofline.validate.records.request import RunRequest
 
@@ -78,6 +80,12 @@ TrackerOption = Annotated[
     ),
 ]
 
+CONVENTIONS = {
+    "time": "the first run is discarded; the median of the rest is the time of a whole batch",
+    "check": "outputs are compared with ONNX Runtime's, not optimized, on the same input",
+}
+"""The conventions of every measured figure."""
+
 
 def make_protocol(
     runs: int, sampling_s: float, time_limit: float, memory_limit_gb: float
@@ -111,6 +119,57 @@ def at_board(tracker: str, key: str, target: str = "") -> None:
     found = parse_tracker(tracker)
     found.check(key)
     use_tracker(found)
+
+
+def run_each(
+    asked: RunRequest,
+    models: Sequence[str],
+    variants: Sequence[tuple[str, Compression]],
+    backends: Sequence[str],
+    store: Path | None,
+    *,
+    machine: str = "",
+    per_layer: bool = False,
+    fresh: bool = False,
+) -> list[Measurement]:
+    """Run every network on every backend, and keep each record as soon as there is one.
+
+    Args:
+        asked: How they are run; network, backend and compression are those of the other arguments.
+        models: What the user named, each once.
+        variants: For each of them the file to run, and what was taken from it.
+        backends: Names of backends.
+        store: The record store; None is the user's own.
+        machine: Key of the platform they run on, for the records.
+        per_layer: Whether single kernels are timed too, where a backend can.
+        fresh: Whether kept compiled programs and tuning results are made again.
+
+    Returns:
+        The records, in which files of one name in several folders are told apart.
+
+    Raises:
+        RooflineError: A model cannot be read, or a backend cannot run as asked.
+    """
+    from dataclasses import replace
+
+    from roofline.cli._progress import progress
+    from roofline.validate.measuring.measure import measure
+    from roofline.validate.records.store import Store, default_store
+
+    done: list[Measurement] = []
+    names = labels([Path(model).stem for model in models], list(models))
+    with Store(store or default_store()) as kept:
+        for label, (model, compression) in zip(names, variants, strict=True):
+            for name in backends:
+                one = replace(asked, network=model, backend=name, compression=compression)
+                with progress(f"{label} on {name}") as report:
+                    request = for_backend(one, per_layer=per_layer)
+                    record = measure(request, machine=machine, fresh=fresh, report=report)
+                if label != record.job.network:
+                    record = replace(record, job=replace(record.job, network=label))
+                kept.add(record)
+                done.append(record)
+    return done
 
 
 def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -117,6 +117,21 @@ def parse_values(texts: Iterable[str] | None) -> dict[str, Value]:
     return _pairs("--value", "sr=16000", texts, _value)
 
 
+def parse_binding(
+    dim: Iterable[str] | None, input_: Iterable[str] | None, value: Iterable[str] | None
+) -> dict[str, Any]:
+    """Return what the three options fix of a model's inputs, as `roofline.load` and `RunRequest` name it.
+
+    Raises:
+        OptionError: One of their texts cannot be read.
+    """
+    return {
+        "dims": parse_dims(dim),
+        "inputs": parse_inputs(input_),
+        "values": parse_values(value),
+    }
+
+
 def load_model(
     model: str,
     *,
@@ -148,9 +163,7 @@ def load_model(
     return roofline.load(
         Path(model) if model.endswith(".onnx") else model,
         batch=batch,
-        dims=parse_dims(dim),
-        inputs=parse_inputs(input_),
-        values=parse_values(value),
+        **parse_binding(dim, input_, value),
         bound_sizes=bound_sizes,
         causal=causal,
     )

@@ -216,6 +216,16 @@ def as_table(
     return "\n".join(lines)
 
 
+def together(remarks: Sequence[str]) -> list[str]:
+    """Return remarks as the one line that they take below a table, each once; no line for none.
+
+    Example:
+        >>> together(["mlp: disturbed", "cnv: failed", "mlp: disturbed"])
+        ['mlp: disturbed; cnv: failed']
+    """
+    return ["; ".join(dict.fromkeys(remarks))] if remarks else []
+
+
 def _text(value: Any) -> str:
     if value is None:
         return "–"

@@ -14,6 +14,7 @@ from roofline.cli._compression import (
     written,
 )
 from roofline.cli._measuring import (
+    CONVENTIONS,
     AlgorithmOption,
     BackendsOption,
     BudgetOption,
@@ -33,8 +34,16 @@ from roofline.cli._measuring import (
     kernel_cells,
     make_protocol,
     remarks,
+    run_each,
 )
-from roofline.cli._options import BatchOption, DimOption, ModelsArgument, parse_dims
+from roofline.cli._options import (
+    BatchOption,
+    DimOption,
+    InputOption,
+    ModelsArgument,
+    ValueOption,
+    parse_binding,
+)
 from roofline.cli._output import (
     Format,
     FormatOption,
@@ -43,6 +52,7 @@ from roofline.cli._output import (
     as_json,
     as_table,
     emit,
+    together,
 )
 from roofline.validate.records.request import PROTOCOL, TRIALS, RunRequest
 
@@ -64,6 +74,8 @@ def measure(
     threads: ThreadsOption = 0,
     batch: BatchOption = None,
     dim: DimOption = None,
+    input_: InputOption = None,
+    value: ValueOption = None,
     keep_channels: KeepChannelsOption = None,
     sparsity: SparsityOption = None,
     sparse_format: SparseFormatOption = "dense",
@@ -94,18 +106,15 @@ def measure(
     """Run networks on this machine: first run discarded, median of the rest, outputs checked."""
     from dataclasses import replace
 
-    from roofline.cli._progress import progress
-    from roofline.validate.measuring.measure import measure as run
-    from roofline.validate.records.store import Store, default_store
-
     if rpc_key:
         at_board(tracker, rpc_key, rpc_target)
+    binding = parse_binding(dim, input_, value)
     asked = RunRequest(
         "",
         batch=batch or 0,
         # How many cores a board has is not known here.
         threads=threads or (1 if rpc_key else 0),
-        dims=parse_dims(dim),
+        **binding,
         tuning=tuning,
         trials=trials,
         tuning_budget_s=budget_s,
@@ -117,20 +126,19 @@ def measure(
     names = ["tvm-rpc"] if rpc_key else backend or ["tvm"]
     for name in names:
         for_backend(replace(asked, backend=name))
-    done: list[Measurement] = []
+    models = list(dict.fromkeys(models))
     flags = (keep_channels, sparsity, sparse_format, datatype)
-    with (
-        written(models, *flags, dims=parse_dims(dim)) as variants,
-        Store(store or default_store()) as kept,
-    ):
-        for shown, (model, compression) in zip(models, variants, strict=True):
-            for name in names:
-                one = replace(asked, network=model, backend=name, compression=compression)
-                with progress(f"{shown} on {name}") as report:
-                    request = for_backend(one, per_layer=per_layer)
-                    record = run(request, machine=rpc_key, fresh=fresh, report=report)
-                kept.add(record)
-                done.append(record)
+    with written(models, *flags, batch=batch, **binding) as variants:
+        done = run_each(
+            asked,
+            models,
+            variants,
+            names,
+            store,
+            machine=rpc_key,
+            per_layer=per_layer,
+            fresh=fresh,
+        )
     emit(_written(done, form), output)
     if not all(record.ok for record in done):
         raise typer.Exit(1)
@@ -143,13 +151,10 @@ def _written(runs: list[Measurement], form: Format) -> str:
         return as_json({"conventions": CONVENTIONS, "measurements": entries, "comparisons": []})
     if form is Format.CSV:
         return as_csv([run.to_row() for run in runs])
-    notes = [*remarks(runs), *CONVENTIONS.values()]
     kernels = [as_table(kernel_cells(run)) for run in runs if run.kernel_times]
-    return "\n".join([*kernels, as_table([cells(run) for run in runs], notes=notes)])
-
-
-CONVENTIONS = {
-    "time": "the first run is discarded; the median of the rest is the time of a whole batch",
-    "check": "outputs are compared with ONNX Runtime's, not optimized, on the same input",
-}
-"""The conventions of every measured figure."""
+    table = as_table(
+        [cells(run) for run in runs],
+        notes=together(remarks(runs)),
+        explained=list(CONVENTIONS.values()),
+    )
+    return "\n".join([*kernels, table])

@@ -18,6 +18,7 @@ from roofline.cli._compression import (
     written,
 )
 from roofline.cli._measuring import (
+    CONVENTIONS,
     AlgorithmOption,
     BackendsOption,
     BudgetOption,
@@ -33,8 +34,17 @@ from roofline.cli._measuring import (
     for_backend,
     make_protocol,
     remarks,
+    run_each,
 )
-from roofline.cli._options import BatchOption, DimOption, ModelsArgument, load_model, parse_dims
+from roofline.cli._options import (
+    BatchOption,
+    DimOption,
+    InputOption,
+    ModelsArgument,
+    ValueOption,
+    load_models,
+    parse_binding,
+)
 from roofline.cli._output import (
     Format,
     FormatOption,
@@ -45,6 +55,7 @@ from roofline.cli._output import (
     drawable,
     emit,
     say,
+    together,
     writable,
 )
 from roofline.errors import OptionError
@@ -84,6 +95,8 @@ def validate(
     threads: ThreadsOption = 0,
     batch: BatchOption = None,
     dim: DimOption = None,
+    input_: InputOption = None,
+    value: ValueOption = None,
     keep_channels: KeepChannelsOption = None,
     sparsity: SparsityOption = None,
     sparse_format: SparseFormatOption = "dense",
@@ -115,21 +128,19 @@ def validate(
     """Predict, measure on this machine, and compare: efficiency = measured / predicted."""
     from dataclasses import replace
 
-    from roofline.cli._progress import progress
     from roofline.model import predict
     from roofline.validate.analysis.compare import compare
-    from roofline.validate.measuring.measure import measure
-    from roofline.validate.records.store import Store, default_store
 
     machine = this_machine(platform, threads)
     elsewhere = not_this_machine(machine) if platform is not None else None
     if elsewhere is not None:
         say(f"warning: {elsewhere}")
+    binding = parse_binding(dim, input_, value)
     asked = RunRequest(
         "",
         batch=batch or 0,
         threads=threads or machine_threads(machine),
-        dims=parse_dims(dim),
+        **binding,
         tuning=tuning,
         trials=trials,
         tuning_budget_s=budget_s,
@@ -140,20 +151,19 @@ def validate(
     for name in names:
         for_backend(replace(asked, backend=name))
     flags = (keep_channels, sparsity, sparse_format, datatype)
-    workloads = [compressed(load_model(name, batch=batch, dim=dim), *flags) for name in models]
-    measured: list[Measurement] = []
-    with (
-        written(models, *flags, dims=parse_dims(dim)) as variants,
-        Store(store or default_store()) as kept,
-    ):
-        for shown, (model, compression) in zip(models, variants, strict=True):
-            for name in names:
-                one = replace(asked, network=model, backend=name, compression=compression)
-                with progress(f"{shown} on {name}") as report:
-                    request = for_backend(one, per_layer=layers is not None)
-                    run = measure(request, machine=machine.key, report=report)
-                kept.add(run)
-                measured.append(run)
+    models = list(dict.fromkeys(models))
+    counted = load_models(models, batch=batch, dim=dim, input_=input_, value=value)
+    workloads = [compressed(workload, *flags) for workload in counted]
+    with written(models, *flags, batch=batch, **binding) as variants:
+        measured = run_each(
+            asked,
+            models,
+            variants,
+            names,
+            store,
+            machine=machine.key,
+            per_layer=layers is not None,
+        )
     predictions = [
         predict(workload, machine, datatype=datatype, batch=size, model=kind)
         for workload in workloads
@@ -311,7 +321,6 @@ def _written(
     rows = [comparison.record() for comparison in comparisons]
     if form is Format.JSON:
         from roofline.cli._predictions import conventions as predictions_made
-        from roofline.cli.verb_measure import CONVENTIONS
 
         measurements = [{**run.to_row(), **run.to_dict()} for run in runs]
         predicted = [comparison.prediction for comparison in comparisons]
@@ -335,8 +344,12 @@ def _written(
         for row in rows
         if row["explanation"] and row["status"] == "ok"
     ]
-    notes += [*remarks(runs), *doubts, _EFFICIENCY]
-    return as_table([cells(comparison) for comparison in comparisons], notes=notes)
+    notes += [*remarks(runs), *doubts]
+    return as_table(
+        [cells(comparison) for comparison in comparisons],
+        notes=together(notes),
+        explained=[_EFFICIENCY, *CONVENTIONS.values()],
+    )
 
 
 _EFFICIENCY = "efficiency is measured / predicted; untuned TVM code says nothing about the machine"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from roofline.graph.reading.declared import Request as Binding
 from roofline.validate.measuring.backend import backends
 from roofline.validate.tvm.blocked.tile_search import findings_for
 from roofline.validate.tvm.blocked.tiles import Kernel, Tile, neighbours, tiles
@@ -72,7 +73,7 @@ def test_resnet50_finds_every_kernel_in_what_ships(tmp_path) -> None:
     from roofline.validate.tvm.tuning.metaschedule import unscheduled
 
     target = load_tvm().target.Target({"kind": "llvm", "mcpu": "znver4", "num-cores": 1})
-    made = make_runnable("resnet50", batch=1, dims={}, seed=0, folder=tmp_path)
+    made = make_runnable("resnet50", binding=Binding(1), seed=0, folder=tmp_path)
     module = import_model(Path(made.model), target, Computation("blocked")).module
     known = findings_for(tmp_path, "znver4", 16, fresh=False)
     assert search.guessed(module, known.tile) == ()

@@ -128,6 +128,8 @@ class _Run:
                 "model": model,
                 "batch": self._request.batch or None,
                 "dims": dict(self._request.dims),
+                "inputs": dict(self._request.inputs),
+                "values": dict(self._request.values),
                 "seed": self._request.protocol.seed,
             },
             {},

@@ -14,14 +14,15 @@ import numpy as np
 
 from roofline._load import shipped
 from roofline.errors import DimensionError, MeasurementError, ModelError
+from roofline.graph.reading.declared import Request as Binding
+from roofline.graph.reading.declared import declare, dimensions
 from roofline.graph.reading.read import check_file
 from roofline.node import Array
 from roofline.validate.measuring.random_weights import fill, random_input
 from roofline.writing import write_whole
 
-BATCH_NAMES = ("n", "b", "batch", "batch_size", "batchsize", "bs")
-"""Names of a symbolic first dimension that ``--batch`` sets, in lower case; any other name does too,
-when it is the first dimension of the first input."""
+UNBOUND = Binding()
+"""Nothing is fixed: sizes are the file's own, at batch 1 where it leaves that open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,13 @@ class Runnable:
     """Datatype of the widest weights, in this project's words."""
 
 
-def make_runnable(
-    model: str, *, batch: int | None, dims: Mapping[str, int], seed: int, folder: Path
-) -> Runnable:
+def make_runnable(model: str, *, binding: Binding = UNBOUND, seed: int, folder: Path) -> Runnable:
     """Read a model, fill in what it lacks, and keep the result by content.
 
     Args:
         model: Path of an ``.onnx`` file, or the name of a shipped network.
-        batch: Items per inference; None keeps the graph's own (1 where it is symbolic).
-        dims: Values of symbolic dimensions by name.
+        binding: Batch, sizes of symbolic dimensions, shapes and values of inputs; a batch of None keeps the graph's
+            own (1 where it is symbolic), and inputs without a value are random.
         seed: Seed of random weights and inputs.
         folder: The cache folder.
 
@@ -60,10 +59,12 @@ def make_runnable(
         ModelError: The file cannot be read.
         DimensionError: A symbolic dimension has no value, or the batch is fixed at another one.
     """
-    network, proto, source = _read(model, batch, seed)
-    shapes = _fix_inputs(proto, batch, dims)
+    network, proto, source = _read(model, binding.batch, seed)
+    shapes, values = _fix_inputs(proto, binding)
     digest = hashlib.sha256(source).hexdigest()
     identity = f"{digest} {sorted(shapes.items())} {seed}"
+    if values:
+        identity += f" {sorted((name, value.tolist()) for name, value in values.items())}"
     place = folder / "models" / hashlib.sha256(identity.encode()).hexdigest()[:24]
     path, inputs = place / "model.onnx", place / "inputs.npz"
     parent = Path(model).parent if Path(model).is_file() else None
@@ -74,7 +75,9 @@ def make_runnable(
     if not path.exists() or not inputs.exists():
         place.mkdir(parents=True, exist_ok=True)
         arrays = {
-            entry.name: random_input(
+            entry.name: values[entry.name]
+            if entry.name in values
+            else random_input(
                 entry.name, shapes[entry.name], entry.type.tensor_type.elem_type, seed=seed
             )
             for entry in _inputs(proto)
@@ -82,7 +85,7 @@ def make_runnable(
         save_arrays(inputs, arrays)
         write_whole(path, proto.SerializeToString())
     size = next((shape[0] for shape in shapes.values() if shape), 1)
-    return Runnable(path, inputs, digest, network, batch or size, filled, datatype)
+    return Runnable(path, inputs, digest, network, binding.batch or size, filled, datatype)
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -132,43 +135,35 @@ def _inputs(proto: Any) -> list[Any]:
 
 
 def _fix_inputs(
-    proto: Any, batch: int | None, dims: Mapping[str, int]
-) -> dict[str, tuple[int, ...]]:
+    proto: Any, binding: Binding
+) -> tuple[dict[str, tuple[int, ...]], dict[str, Array]]:
+    """Fix the shapes of a model's inputs; return them, and the values that inputs are given, by name."""
     entries = _inputs(proto)
-    values = dict(dims)
-    if entries and entries[0].type.tensor_type.shape.dim:
-        first = entries[0].type.tensor_type.shape.dim[0]
-        if first.HasField("dim_param") or not first.dim_value:
-            name = first.dim_param or "batch"
-            first.dim_param = name
-            values.setdefault(name, batch or 1)
-        elif batch is not None and first.dim_value != batch:
+    if entries and binding.batch is not None and entries[0].name not in binding.inputs:
+        first = dimensions(entries[0].type.tensor_type.shape)[:1]
+        # What is counted at another batch than the file's need not run at it.
+        if first and isinstance(first[0], int) and first[0] != binding.batch:
             raise DimensionError(
-                f"the batch of {entries[0].name!r} is fixed at {first.dim_value} in the graph",
-                repair=f"Leave out --batch {batch}, or export the model with a symbolic batch",
+                f"the batch of {entries[0].name!r} is fixed at {first[0]} in the graph",
+                repair=f"Leave out --batch {binding.batch}, or export the model with a symbolic batch",
             )
+    declared = declare(entries, binding)
     shapes: dict[str, tuple[int, ...]] = {}
-    for entry in entries:
-        for position, dim in enumerate(entry.type.tensor_type.shape.dim):
-            if dim.dim_value:
-                continue
-            name = dim.dim_param
-            if position == 0 and (not name or name.lower() in BATCH_NAMES):
-                values.setdefault(name, batch or 1)
-            if name not in values:
-                raise DimensionError(
-                    f"input {entry.name!r} has no size for dimension {position} ({name or '?'})",
-                    repair=f"Give it with --dim {name or 'NAME'}=N",
-                )
-            dim.dim_value = values[name]
-        shapes[entry.name] = tuple(dim.dim_value for dim in entry.type.tensor_type.shape.dim)
+    values: dict[str, Array] = {}
+    for entry, tensor in zip(entries, declared.inputs, strict=True):
+        shapes[entry.name] = tuple(size or 0 for size in tensor.shape or ())
+        del entry.type.tensor_type.shape.dim[:]
+        for size in shapes[entry.name]:
+            entry.type.tensor_type.shape.dim.add().dim_value = size
+        if tensor.value is not None:
+            values[entry.name] = tensor.value
     # Shapes recorded inside and at the outputs may still hold the symbols; runtimes infer them again.
     for entry in proto.graph.output:
         for dim in entry.type.tensor_type.shape.dim:
-            if dim.dim_param in values:
-                dim.dim_value = values[dim.dim_param]
+            if dim.dim_param in declared.symbols:
+                dim.dim_value = declared.symbols[dim.dim_param]
     del proto.graph.value_info[:]
-    return shapes
+    return shapes, values
 
 
 def _load_external(proto: Any, folder: Path) -> None:

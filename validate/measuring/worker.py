@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from roofline.errors import RooflineError
+from roofline.graph.reading.declared import Request as Binding
 from roofline.validate.measuring import environment
 from roofline.validate.measuring.backend import (
     Artifact,
@@ -88,8 +89,7 @@ def _make(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     report("reading the model", 0, 1)
     made = make_runnable(
         request["model"],
-        batch=request["batch"],
-        dims=request["dims"],
+        binding=Binding(request["batch"], request["dims"], request["inputs"], request["values"]),
         seed=request["seed"],
         folder=Path(request["folder"]),
     )
@@ -166,7 +166,8 @@ def _kernel_times(session: Session, asked: Request) -> list[dict[str, Any]]:
         return []
     from roofline import load
 
-    return [asdict(time) for time in mapped(session.kernel_times(), load(str(asked.model)))]
+    network = load(str(asked.model), values=asked.job.values)
+    return [asdict(time) for time in mapped(session.kernel_times(), network)]
 
 
 def _checked(session: Session, request: Mapping[str, Any], datatype: str) -> Check:

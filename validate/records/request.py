@@ -12,6 +12,8 @@ from typing import Any
 from roofline.validate.records.compression import Compression
 
 Scalar = str | int | float | bool
+InputValue = bool | int | float | tuple[int, ...] | tuple[float, ...]
+"""What an input can be given: one number or truth value, or a list of numbers."""
 
 _LIMITS = ("time_limit_s", "memory_limit_bytes")
 """Parts of the protocol that do not make a run that ended well another one."""
@@ -71,6 +73,10 @@ class RunRequest:
     """0 is every core this process may use."""
     dims: Mapping[str, int] = field(default_factory=dict[str, int])
     """Sizes of symbolic dimensions, by name."""
+    inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    """Whole shapes of inputs, by name."""
+    values: Mapping[str, InputValue] = field(default_factory=dict[str, InputValue])
+    """Values of inputs that decide shapes, branches or trips, by name; all others are random."""
     tuning: str = ""
     """``untuned``, ``tuned``, or ``none`` where the backend has nothing to tune; empty is the backend's own default."""
     trials: int = TRIALS
@@ -120,6 +126,8 @@ class RunRequest:
         )  # fmt: skip
         if taken != plain:
             asked["compression"] = asdict(taken)
+        asked |= {"inputs": dict(self.inputs)} if self.inputs else {}
+        asked |= {"values": dict(self.values)} if self.values else {}
         text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -94,8 +94,14 @@ class _Declaration:
     def result(self) -> Declared:
         for name, sizes in self._request.inputs.items():
             self._bind(name, tuple(sizes))
+        for name, value in self._request.values.items():
+            dims = self._declared.get(name)
+            # A value that fills open dimensions says their sizes.
+            if dims and name not in self._request.inputs and len(dims) == np.ndim(value):
+                self._bind_value(name, dims, np.shape(value))
         # Leading dimensions first: the symbol of the batch may stand inside another input.
         self._bind_batch()
+        self._check_sizes()
         tensors = tuple(self._tensor(entry) for entry in self._entries)
         if self._defaulted:
             self._notes.append(
@@ -111,6 +117,43 @@ class _Declaration:
         return Declared(
             tensors, self._symbols, tuple(self._notes), batch or 1, self._overridden, self._inside
         )
+
+    def _check_sizes(self) -> None:
+        """Refuse inputs in which several sizes are missing, all of them named at once; one is left to `_size`."""
+        named: dict[str, str] = {}
+        shapeless: dict[str, tuple[Dim, ...] | None] = {}
+        for name, dims in self._declared.items():
+            if name in self._request.inputs or name in self._request.values:
+                continue
+            if dims is None:
+                if self._holds_tensor(name):
+                    shapeless[name] = None
+                continue
+            for size in dims[1:]:
+                if size is None:
+                    shapeless[name] = dims
+                elif isinstance(size, str) and size not in self._symbols:
+                    named.setdefault(size, name)
+        if len(named) + len(shapeless) < 2:
+            return
+        lacking = [f"{size!r} of input {name!r}" for size, name in named.items()]
+        lacking += [
+            f"input {name!r} {'without a shape' if dims is None else _shown(dims)}"
+            for name, dims in shapeless.items()
+        ]
+        flags = [f"--dim '{size}=N'" for size in named]
+        flags += [
+            f"--input {name}={'1x3x224x224' if dims is None else _example(dims)}"
+            for name, dims in shapeless.items()
+        ]
+        raise DimensionError(
+            f"dimensions without a size: {', '.join(lacking)}",
+            repair=f"Give them: {' '.join(flags)}",
+        )
+
+    def _holds_tensor(self, name: str) -> bool:
+        entry = next(entry for entry in self._entries if entry.name == name)
+        return entry.type.WhichOneof("value") in ("tensor_type", None)
 
     def _check_batch(self, batch: int) -> None:
         """Refuse a batch that no input took: a count at another batch must not pass for the one asked for."""
@@ -185,6 +228,15 @@ class _Declaration:
                 f"input {name} counted at {_times(sizes)}; the file fixes {_shown(dims)}"
             )
 
+    def _bind_value(self, name: str, dims: tuple[Dim, ...], sizes: tuple[int, ...]) -> None:
+        for declared, size in zip(dims, sizes, strict=True):
+            if isinstance(declared, str) and self._symbols.setdefault(declared, size) != size:
+                raise DimensionError(
+                    f"the value given for {name!r} makes dimension {declared!r} {size}, and it is "
+                    f"{self._symbols[declared]} elsewhere",
+                    repair="Give it one size",
+                )
+
     def _bind_batch(self) -> None:
         request = self._request
         for name, dims in self._declared.items():
@@ -192,7 +244,8 @@ class _Declaration:
                 if dims and self._batch is None and not isinstance(dims[0], int):
                     self._batch = request.inputs[name][0]
                 continue
-            if not dims or isinstance(dims[0], int):
+            # A value that decides shapes is no item of a batch.
+            if not dims or isinstance(dims[0], int) or name in request.values:
                 continue
             symbol = dims[0]
             if symbol is not None and symbol in self._symbols:
@@ -251,10 +304,10 @@ class _Declaration:
             return size
         if size is not None and size in self._symbols:
             return self._symbols[size]
-        if place == 0:
-            return request.batch or 1
         if name in request.values and len(dims) == 1:
             return int(np.size(request.values[name]))
+        if place == 0:
+            return request.batch or 1
         if size is None:
             raise DimensionError(
                 f"dimension {place} of input {name!r} {_shown(dims)} has no size and no name",

@@ -133,7 +133,8 @@ def predict(
         ),
     ] = None,
     layers: Annotated[
-        bool, typer.Option("--layers", help="Show each layer (with --model layerwise).")
+        bool,
+        typer.Option("--layers", help="Show each layer (with --model layerwise or calibrated)."),
     ] = False,
     fail_if: FailIfOption = None,
     keep_channels: KeepChannelsOption = None,
@@ -250,7 +251,7 @@ def _written(result: Sweep, form: Format, *, layers: bool) -> str:
         as_table(
             [_layer_cells(row) for row in _layer_rows([prediction])],
             title=f"{prediction.network} on {prediction.platform}, {prediction.datatype}, batch {prediction.batch}: "
-            f"{number(prediction.throughput_fps)} fps at most",
+            f"{number(prediction.throughput_fps)} fps{' at most' * prediction.upper_bound} ({prediction.model})",
         )
         for prediction in predictions
     ]
@@ -287,6 +288,11 @@ def _layer_rows(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
 
 
 def _layer_cells(row: dict[str, Any]) -> dict[str, Any]:
+    estimated = (
+        {"of bound": percent(row["share_of_bound"]), "basis": row["basis"]}
+        if "basis" in row
+        else {}
+    )
     return {
         "layer": row["layer"],
         "op": row["op_type"],
@@ -296,4 +302,5 @@ def _layer_cells(row: dict[str, Any]) -> dict[str, Any]:
         "ms": number(row["time_ms"]),
         "bound": row["bound"],
         "of peak": percent(row["utilization"]),
+        **estimated,
     }

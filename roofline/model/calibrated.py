@@ -84,7 +84,7 @@ def _remarks(entry: Entry, platform: Platform) -> tuple[str, ...]:
 def _run(case: Case) -> Prediction | None:
     if not case.platform.profiles:
         return None
-    profile, remarks = profile_of(case.platform)
+    profile, remarks = profile_of(case.platform, case.runtime)
     time = calibrated_time(case.workload, profile, case.batch / case.workload.batch)
     if time is None:
         return None

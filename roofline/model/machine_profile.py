@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +27,8 @@ _LEVEL, _SLOPE, _BEND, _REACH, _NOISE = 1.0, 0.25, 0.35, 2.0, 0.06
 bends are alike, and the noise of a measurement."""
 _BORROWED: Final[Mapping[str, float]] = {"kind": 0.0, "parent": 0.25, "class": 0.5, "any": 1.0}
 """Deviation added for every step away from the kind itself, in the logarithm."""
+_FEW = 2
+"""Samples of a kind up to which they say nothing of one another."""
 _UNKNOWN = 0.3
 """Utilisation of work of which nothing alike was measured."""
 
@@ -87,12 +90,29 @@ class Profile:
     """Groups of operators that run as one."""
     streams: tuple[tuple[float, float], ...] = ()
     """Bytes a run goes through, and the B/s at which weights then arrive: fast out of caches, slow out of memory."""
+    switch_s: float = 0.0
+    """Seconds a layer takes more among layers of other kinds than among its own."""
     spread: float = 1.0
     """Geometric factor by which deviations were found too small (above 1) or too large on networks it was judged on."""
     processor: str = ""
     _fits: dict[str, _Fit] = field(
         default_factory=dict[str, "_Fit"], init=False, repr=False, compare=False
     )
+
+    @cached_property
+    def surprise(self) -> float:
+        """How many deviations samples lie from what the others of their kind say of them, in the root mean square.
+
+        It is 1 where deviations are as large as errors are. Samples that lie further than four count as four.
+        """
+        found = [
+            value
+            for kind, samples in self.samples.items()
+            if len(samples) > _FEW
+            for value in self._fit(kind).surprises()
+        ]
+        clipped = np.clip(np.abs(np.array(found, dtype=np.float64)), 0.0, 4.0)
+        return float(np.sqrt((clipped**2).mean())) if found else 1.0
 
     def bound_s(self, work: Work) -> tuple[float, bool]:
         """Return the speed-of-light seconds of some work, and whether memory bounds it."""
@@ -184,6 +204,11 @@ class _Fit:
         covariance[np.diag_indices_from(covariance)] += _NOISE**2 + spread**2
         self._inverse: Floats = np.linalg.inv(covariance)
         self._weights: Floats = self._inverse @ (values - self._level)
+
+    def surprises(self) -> Floats:
+        """Return by how many deviations each sample lies off what all others say of it."""
+        # Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, equations 5.10 to 5.12.
+        return self._weights / np.sqrt(np.diag(self._inverse))
 
     def at(self, place: Sequence[float]) -> tuple[float, float]:
         """Return the utilisation at a shape and the deviation of its logarithm."""

@@ -15,6 +15,7 @@ from roofline.layer import Layer
 from roofline.model._prediction import Basis
 from roofline.model.kinds import Work, works
 from roofline.model.machine_profile import Estimate, Profile
+from roofline.node import Tensor
 from roofline.ops import Kind
 from roofline.workload import Workload
 
@@ -33,6 +34,10 @@ _PATTERNS: Mapping[str, frozenset[str]] = {
     "silu": frozenset({"Sigmoid", "Mul"}),
     "hard_swish": frozenset({"HardSigmoid", "Mul"}),
 }
+_SMALL = 4096
+"""Elements up to which an operand beside an image is no image itself."""
+_COMMON = 0.06
+"""Deviation that all layers share: a machine is not the same from one minute to the next."""
 _80 = 1.2816
 """Deviations on both sides that hold 80 % of a normal distribution."""
 
@@ -99,6 +104,7 @@ def calibrated_time(
     weights = sum(layer.weight_bytes for layer in workload.layers)
     working_set = round(weights + workload.peak_activation_bytes * batches)
     absorbed = _absorbed(workload, profile)
+    layout = _layout(workload, profile, absorbed)
     found: list[LayerTime] = []
     for layer in workload.layers:
         work = works(layer)
@@ -111,14 +117,25 @@ def calibrated_time(
                     (tensor.elements or 1) for tensor in (*layer.inputs, *layer.outputs)
                 )
                 work = replace(work, kind=kind, at=(float(elements),))
+        elif work is not None and layer.name in layout.inside:
+            own = f"packed.{form(work.kind)}"
+            if own in profile.samples:
+                work = replace(work, kind=own, at=work.at[:1])
         if work is None:
             if layer.kind is Kind.VIEW and layer.inputs:
                 found.append(
-                    LayerTime(layer.name, "view", _fixed(profile.layer_s * layer.repeats))
+                    LayerTime(
+                        layer.name,
+                        "view",
+                        _fixed((profile.layer_s + profile.switch_s) * layer.repeats),
+                    )
                 )
             continue
         found.append(_timed(layer.name, work.times(batches), profile, working_set))
-    found += _rearranged(workload, profile, absorbed, batches)
+    for name, elements, repeats in layout.conversions:
+        at = (float(max(elements, 1)),)
+        work = Work("layout.convert", at, 0.0, "fp32", 8 * elements * repeats, 0, repeats)
+        found.append(_timed(name, work.times(batches), profile, 0))
     deviation = _deviation(found, profile)
     return CalibratedTime(tuple(found), profile.run_s, deviation)
 
@@ -126,6 +143,8 @@ def calibrated_time(
 def _timed(name: str, work: Work, profile: Profile, working_set: int) -> LayerTime:
     moved = float(work.bytes + work.weight_bytes)
     estimate = profile.estimate(work, working_set)
+    more = profile.switch_s * work.repeats
+    estimate = replace(estimate, seconds=estimate.seconds + more, fixed_s=estimate.fixed_s + more)
     return LayerTime(name, work.kind, estimate, work.ops, moved, work.datatype)
 
 
@@ -139,7 +158,7 @@ def _deviation(layers: Sequence[LayerTime], profile: Profile) -> float:
     for layer in layers:
         by_kind[layer.kind] += layer.estimate.seconds * layer.estimate.deviation
     own = math.sqrt(sum(part**2 for part in by_kind.values())) / total if total else 0.0
-    return math.hypot(own, 0.06) * profile.spread
+    return math.hypot(own * max(profile.surprise, 1.0), _COMMON) * profile.spread
 
 
 def form(kind: str) -> str:
@@ -240,19 +259,28 @@ def _take(
         made |= {tensor.name for tensor in member.outputs}
 
 
-def _rearranged(
-    workload: Workload, profile: Profile, absorbed: Mapping[str, str | None], batches: float
-) -> list[LayerTime]:
-    """Return the time of packing and unpacking channels wherever kernels on packed ones meet others."""
-    if "layout.convert" not in profile.samples:
-        return []
-    packed: dict[str, bool] = {}
-    found: list[LayerTime] = []
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where channels lie packed."""
 
-    def convert(name: str, elements: int, repeats: int) -> None:
-        at = (float(max(elements, 1)),)
-        work = Work("layout.convert", at, 0.0, "fp32", 8 * elements * repeats, 0, repeats)
-        found.append(_timed(name, work.times(batches), profile, 0))
+    conversions: tuple[tuple[str, int, int], ...]
+    """Values that are packed or unpacked: name, elements, repeats."""
+    inside: frozenset[str]
+    """Layers that read packed channels and leave them so."""
+
+
+def _layout(workload: Workload, profile: Profile, absorbed: Mapping[str, str | None]) -> _Layout:
+    """Return where values are packed and unpacked: wherever kernels on packed channels meet others."""
+    if "layout.convert" not in profile.samples:
+        return _Layout((), frozenset())
+    packed: dict[str, bool] = {}
+    conversions: list[tuple[str, int, int]] = []
+    inside: set[str] = set()
+
+    def convert(tensor: Tensor, layer: Layer, *, to: bool) -> None:
+        if packed.get(tensor.name, False) != to:
+            conversions.append((tensor.name, tensor.elements or 0, layer.repeats))
+            packed[tensor.name] = to
 
     for layer in workload.layers:
         images = [
@@ -262,35 +290,28 @@ def _rearranged(
         ]
         work = works(layer)
         kind = work.kind if work is not None else "view"
-        inside = any(packed.get(tensor.name, False) for tensor in images)
+        free = layer.name in absorbed and absorbed[layer.name] is None
+        ready = any(packed.get(tensor.name, False) for tensor in images)
         if kind.startswith(_PACKED_FORMS) and "int8" not in kind:
-            for tensor in images[:1]:
-                if not packed.get(tensor.name, False) and not kind.startswith(_READS_PLAIN):
-                    convert(tensor.name, tensor.elements or 0, layer.repeats)
-                    packed[tensor.name] = True
+            if images and not kind.startswith(_READS_PLAIN):
+                convert(images[0], layer, to=True)
             outcome = True
-        elif inside and (_stays(layer, kind, profile) or absorbed.get(layer.name, "") is None):
-            outcome = (
-                all(
-                    packed.get(tensor.name, False) or (tensor.elements or 0) <= 4096
-                    for tensor in images
-                )
-                or absorbed.get(layer.name, "") is None
+        elif ready and (free or _stays(layer, kind, profile)):
+            # A small operand is no image that would be rearranged.
+            outcome = free or all(
+                packed.get(tensor.name, False) or (tensor.elements or 0) <= _SMALL
+                for tensor in images
             )
-            if not outcome:
-                for tensor in images:
-                    if packed.get(tensor.name, False):
-                        convert(tensor.name, tensor.elements or 0, layer.repeats)
-                        packed[tensor.name] = False
+        else:
+            outcome = False
+        if outcome:
+            inside.add(layer.name)
         else:
             for tensor in images:
-                if packed.get(tensor.name, False):
-                    convert(tensor.name, tensor.elements or 0, layer.repeats)
-                    packed[tensor.name] = False
-            outcome = False
+                convert(tensor, layer, to=False)
         for tensor in layer.outputs:
             packed[tensor.name] = outcome
-    return found
+    return _Layout(tuple(conversions), frozenset(inside))
 
 
 def _stays(layer: Layer, kind: str, profile: Profile) -> bool:

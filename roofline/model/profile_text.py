@@ -12,7 +12,7 @@ from roofline.model.machine_profile import Profile, Sample
 from roofline.spec.schema import Profile as Entry
 
 _PEAK = "peak "
-_MEMORY, _RUN, _LAYER = "memory", "run", "layer"
+_MEMORY, _RUN, _LAYER, _SWITCH = "memory", "run", "layer", "switch"
 _WEIGHTS = "stream.weights"
 """Weights by the bytes a run goes through, as a share of the memory's bandwidth: above one out of caches."""
 _SAMPLE = re.compile(r"(?P<at>[^ ]+) = (?P<share>[^ ]+)(?: ±(?P<spread>[^%]+)%)?")
@@ -43,6 +43,8 @@ def as_entry(
     figures[_MEMORY] = quantity(profile.bandwidth, 1e9, "GB/s")
     figures[_RUN] = quantity(profile.run_s, 1e-6, "us")
     figures[_LAYER] = quantity(profile.layer_s, 1e-6, "us")
+    if profile.switch_s > 0:
+        figures[_SWITCH] = quantity(profile.switch_s, 1e-6, "us")
     traits = {
         "absorbed": sorted(profile.absorbed),
         "after_product": sorted(profile.after_product),
@@ -124,6 +126,7 @@ def from_entry(entry: Entry, platform: str) -> Profile:
         packed=traits.get("packed", none),
         patterns=traits.get("patterns", none),
         streams=tuple((sample.at[0], sample.utilisation * figures[_MEMORY]) for sample in streams),
+        switch_s=figures.get(_SWITCH, 0.0),
         spread=entry.spread or 1.0,
         processor=entry.processor or "",
     )

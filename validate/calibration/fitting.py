@@ -21,6 +21,7 @@ from roofline.model.machine_profile import Profile, Sample, decided_by_weights, 
 from roofline.validate.calibration.calibrate import Roofs
 from roofline.validate.calibration.microbenchmarks import Timed, Times
 from roofline.validate.calibration.probe_models import (
+    BETWEEN_ELEMENTS,
     PATTERN_ELEMENTS,
     Probe,
     probes,
@@ -31,7 +32,7 @@ _CANDIDATES = (1, 4, 8, 16, 32, 64)
 _STEPS_EXPLAIN = 0.7
 """Share of the squared residual up to which steps explain times that a line does not."""
 _FREE = 0.4
-"""Share of its own time up to which an operator beside another costs nothing: it is absorbed."""
+"""Share of the time of one pass up to which an operator beside another costs nothing: it is absorbed."""
 _AS_ONE = 0.75
 """Share of its parts' time up to which a group of operators runs as one."""
 _FASTEST = 4.0
@@ -91,7 +92,9 @@ def fitted(times: Times, roofs: Roofs, processor: str, *, padding: bool = True) 
         samples["layout.convert"] = converted
     known = replace(bare, samples=samples)
     absorbed, packed = _beside_convolutions(times)
-    known = replace(known, absorbed=absorbed, packed=packed)
+    samples |= _behind(times, bare)
+    known = replace(known, samples=samples, absorbed=absorbed, packed=packed)
+    known = replace(known, switch_s=_switch_s(measured, known))
     return _with_groups(measured, known, times)
 
 
@@ -234,30 +237,64 @@ def _beside_convolutions(times: Times) -> tuple[frozenset[str], frozenset[str]]:
     """Return what convolutions do on their way out, and what leaves channels packed."""
     plain, convert_s = times.of.get("between convolutions: none"), _between_s(times)
     absorbed, packed = set[str](), set[str]()
-    if plain is None:
+    alone_s = [entry.copy_s for name, entry in times.of.items() if name.startswith("alone")]
+    if plain is None or not alone_s:
         return frozenset(), frozenset()
+    # Even the cheapest operator passes over the image once.
+    pass_s = float(np.quantile(alone_s, 0.1))
     for probe in probes():
         if probe.role != "between" or probe.name not in times.of:
             continue
         name = probe.about["op"]
         extra = times.of[probe.name].copy_s - plain.copy_s
-        alone = times.of.get(f"alone: {name}")
+        alone = times.of.get(f"alone: {name}") or times.of.get(f"{name} 3x3 of 64 at 56")
         if name == "residual":
             # Two convolutions, a sum and an activation: one more convolution, and the sum if it is no part of it.
             added = times.of.get("alone: Add.same")
             if added is not None and extra - plain.copy_s < 0.6 * added.copy_s + convert_s:
                 absorbed.add(name)
-        elif name == "Concat":
-            if extra < plain.copy_s + 2 * convert_s:
-                packed.add(name)
         elif alone is None:
             continue
-        elif extra < _FREE * alone.copy_s:
+        elif extra < _FREE * pass_s:
             absorbed.add(name)
             packed.add(name)
         elif extra < alone.copy_s + convert_s:
             packed.add(name)
+    pair = [
+        times.of.get(name)
+        for name in ("joined convolutions", "apart convolutions", "alone: Concat")
+    ]
+    if None not in pair:
+        joined, apart, alone_s = (entry.copy_s for entry in pair if entry is not None)
+        if joined - apart < alone_s + convert_s:
+            packed.add("Concat")
     return frozenset(absorbed), frozenset(packed)
+
+
+def _behind(times: Times, bare: Profile) -> dict[str, tuple[Sample, ...]]:
+    """Return what operators take on packed channels where nothing absorbs them."""
+    plain = times.of.get("behind Relu: none")
+    found: dict[str, tuple[Sample, ...]] = {}
+    for probe in probes():
+        name = probe.about.get("op", "none")
+        if probe.role != "behind" or name == "none" or plain is None or probe.name not in times.of:
+            continue
+        timed = times.of[probe.name]
+        seconds = timed.copy_s - plain.copy_s
+        if seconds > 0.1 * plain.copy_s:
+            share = 8 * BETWEEN_ELEMENTS / bare.bandwidth / seconds
+            found[f"packed.{name}"] = (Sample((float(BETWEEN_ELEMENTS),), share, timed.spread),)
+    return found
+
+
+def _switch_s(entries: Sequence[_Measured], known: Profile) -> float:
+    """Return the seconds that a small layer takes more among layers of other kinds than among its own."""
+    for entry in entries:
+        if entry.probe.role == "mixed":
+            count = (len(entry.many.layers) - len(entry.one.layers)) / entry.probe.copies
+            parts = (_parts_s(entry.many, known) - _parts_s(entry.one, known)) / entry.probe.copies
+            return max((entry.times.copy_s - parts) / count, 0.0)
+    return 0.0
 
 
 def _with_groups(measured: Sequence[_Measured], known: Profile, times: Times) -> Profile:

@@ -705,16 +705,17 @@ def _quantized_cell(width: int, hidden: int, directions: int) -> Step:
 
 
 _TINY = (1, 8, 4, 4)
-_SIZES = (_TINY, (1, 16, 16, 16), (1, 64, 64, 64))
-"""Images of 128, 4 Ki and 256 Ki elements: nothing but the call, inside the first cache, and inside the next."""
+_HUGE = (1, 32, 256, 256)
+_SIZES = (_TINY, (1, 16, 16, 16), (1, 64, 64, 64), _HUGE)
+"""Images of 128, 4 Ki, 256 Ki and 2 Mi elements: nothing but the call, inside the first caches, and beyond them."""
 _MEDIUM = (1, 64, 128, 128)
-_LARGE = (1, 64, 256, 256)
-"""Images of 1 Mi and 4 Mi elements: at the border of the caches and beyond."""
+_LARGE = (1, 64, 352, 352)
+"""Images of 1 Mi and 8 Mi elements: at the border of the caches and beyond."""
 
 
 def _copies(shape: Sequence[int], count: int) -> int:
     """Return how many copies to take: many of what is over in a moment."""
-    return 24 if shape == _TINY else count
+    return 24 if shape == _TINY else 2 if shape == _HUGE else count
 
 
 def elementwise() -> list[Probe]:
@@ -839,47 +840,14 @@ def elementwise() -> list[Probe]:
         )
     )
     for shape in (_MEDIUM, _LARGE):
-        count = np.prod(shape)
+        count, copies = np.prod(shape), 3 if shape == _MEDIUM else 1
+        same = _with_second(shape, binary("Mul", lambda *_: "input_1"))
+        scalar = chain(shape, binary("Add", constant()))
         found += [
-            Probe(f"Relu of {count}", chain(shape, unary("Relu")), 3, "Relu"),
-            Probe(f"Sigmoid of {count}", chain(shape, unary("Sigmoid")), 2, "Sigmoid"),
-            Probe(f"Clip of {count}", chain(shape, clip), 3, "Clip"),
-            Probe(
-                f"Mul channel of {count}",
-                chain(shape, binary("Mul", constant(1, 64, 1, 1))),
-                3,
-                "Mul",
-            ),
-            Probe(
-                f"Add channel of {count}",
-                chain(shape, binary("Add", constant(1, 64, 1, 1))),
-                3,
-                "Add",
-            ),
-            Probe(
-                f"Mul same of {count}",
-                _with_second(shape, binary("Mul", lambda *_: "input_1")),
-                3,
-                "Mul",
-            ),
+            Probe(f"Relu of {count}", chain(shape, unary("Relu")), copies, "Relu"),
+            Probe(f"Mul same of {count}", same, copies, "Mul"),
+            Probe(f"Add scalar of {count}", scalar, copies, "Add"),
         ]
-        found += [
-            Probe(
-                f"{op_type} scalar of {count}",
-                chain(shape, binary(op_type, constant())),
-                3,
-                op_type,
-            )
-            for op_type in ("Add", "Mul", "Div")
-        ]
-    found.append(
-        Probe(
-            "Add same of medium",
-            _with_second(_MEDIUM, binary("Add", lambda *_: "input_1")),
-            3,
-            "Add",
-        )
-    )
     return found
 
 
@@ -1184,15 +1152,36 @@ def between() -> list[Probe]:
     found.append(
         Probe("between convolutions: residual", residual, 6, "Conv", "between", {"op": "residual"})
     )
-    found.append(
-        Probe("between convolutions: Concat", _joined(), 4, "Conv", "between", {"op": "Concat"})
-    )
+    for name, join in (("joined", True), ("apart", False)):
+        found.append(Probe(f"{name} convolutions", _joined(join=join), 4, "Conv", "joined"))
+    joining: Step = lambda graph, value: graph.call("Concat", value, value, axis=1)  # noqa: E731
+    found.append(Probe("alone: Concat", branches(_BETWEEN, joining), 4, "Concat", "joined"))
+    found += _behind(one)
+    found.append(Probe("mixed operators", chain(_TINY, _mixed), 3, "Add", "mixed"))
     alone = {"MaxPool", "AveragePool", "Softmax", "BatchNormalization", "none"}
     for name, step in steps.items():
         if name not in alone:
             second = name in ("Add.same", "Mul.same")
             builder = _between(step, second=second, tail=False)
             found.append(Probe(f"alone: {name}", builder, 6, "Conv", "alone", {"op": name}))
+    return found
+
+
+def _behind(one: Step) -> list[Probe]:
+    """Return what may run on packed channels behind something that absorbs it not."""
+    ones = [np.full(16, 1.0 + 0.01 * number, np.float32) for number in range(4)]
+    steps: dict[str, Step] = {
+        "none": lambda _, value: value,
+        "BatchNormalization": lambda graph, value: graph.call(
+            "BatchNormalization", value, *map(graph.store, ones)
+        ),
+        "Mul.channel": binary("Mul", constant(1, 16, 1, 1)),
+        "Add.channel": binary("Add", constant(1, 16, 1, 1)),
+    }
+    found: list[Probe] = []
+    for name, step in steps.items():
+        build = chain(_BETWEEN, both(both(one, unary("Relu")), step), pooled)
+        found.append(Probe(f"behind Relu: {name}", build, 6, "Conv", "behind", {"op": name}))
     return found
 
 
@@ -1227,19 +1216,54 @@ def _between(step: Step, *, second: bool, tail: bool = True) -> Callable[[int], 
 
 
 def _residual(one: Step) -> Callable[[int], bytes]:
+    """Return a chain of sums with what was before two convolutions; all of it stands behind a first convolution."""
+
+    def build(count: int) -> bytes:
+        graph = Graph()
+        value = one(graph, graph.input(*_BETWEEN))
+        for _ in range(count):
+            made = one(graph, one(graph, value))
+            value = graph.call("Relu", graph.call("Add", made, value))
+        graph.output(pooled(graph, value))
+        return graph.model()
+
+    return build
+
+
+def _joined(*, join: bool) -> Callable[[int], bytes]:
+    """Return pairs of convolutions whose results are joined, or not, and pooled."""
+    one = convolution(16, 16, 3, groups=16)
+
     def step(graph: Graph, value: str) -> str:
-        return graph.call("Relu", graph.call("Add", one(graph, one(graph, value)), value))
+        first, second = one(graph, value), one(graph, value)
+        if join:
+            return pooled(graph, graph.call("Concat", first, second, axis=1))
+        return graph.call("Add", pooled(graph, first), pooled(graph, second))
 
-    return chain(_BETWEEN, step, pooled)
+    return branches(_BETWEEN, step)
 
 
-def _joined() -> Callable[[int], bytes]:
-    half, whole = convolution(16, 16, 1), convolution(32, 16, 1)
+def _mixed(graph: Graph, value: str) -> str:
+    """Add operators of twelve kinds on 128 elements, one after the other: none finds its code where it was."""
+    steps: tuple[Step, ...] = (
+        binary("Add", constant(1, 8, 1, 1)), unary("Sigmoid"), unary("Transpose", perm=[0, 1, 3, 2]), _pad,
+        unary("Softmax", axis=-1), _cut, unary("Tanh"), binary("Pow", constant(value=2.0)), unary("Sqrt"),
+        unary("ReduceMean", axes=[-1]), binary("Mul", lambda *_: "input_0"), _doubled,
+    )  # fmt: skip
+    for step in steps:
+        value = step(graph, value)
+    return value
 
-    def step(graph: Graph, value: str) -> str:
-        return whole(graph, graph.call("Concat", half(graph, value), half(graph, value), axis=1))
 
-    return chain(_BETWEEN, step, pooled)
+def _cut(graph: Graph, value: str) -> str:
+    """Take away what `_pad` put around an image of 4 x 4."""
+    bounds = [graph.store(np.array([bound, bound], np.int64)) for bound in (1, 5)]
+    return graph.call("Slice", value, *bounds, graph.store(np.array([2, 3], np.int64)))
+
+
+def _doubled(graph: Graph, value: str) -> str:
+    """Join a value with itself and take the half of it."""
+    return graph.call("Split", graph.call("Concat", value, value, axis=1), axis=1, results=2)
 
 
 PATTERN_ELEMENTS = 128 * 768

@@ -98,7 +98,8 @@ def works(layer: Layer) -> Work | None:
     Args:
         layer: One executed node (`Workload.layers`).
     """
-    if layer.kind in (Kind.VIEW, Kind.CONTROL) or not (layer.inputs or layer.outputs):
+    # What depends on no input is computed once, before the first run.
+    if layer.kind in (Kind.VIEW, Kind.CONTROL) or not layer.inputs:
         return None
     name = layer.op_type
     rule = _RULES.get(name)

@@ -22,9 +22,10 @@ from roofline.model.kinds import Work
 
 Floats = NDArray[np.float64]
 
-_LEVEL, _SLOPE, _BEND, _REACH, _NOISE = 1.0, 0.25, 0.35, 2.0, 0.06
+_LEVEL, _SLOPE, _BEND, _REACH, _NOISE = 1.0, 0.1, 0.8, 4.0, 0.08
 """Prior deviations of the logarithm of a utilisation: its level, its slope an octave, its bends, over how many octaves
-bends are alike, and the noise of a measurement."""
+bends are alike, and the noise of a measurement. Of a coarse grid, those under which microbenchmarks of one machine,
+each left out in turn, were likeliest; no network was looked at."""
 _BORROWED: Final[Mapping[str, float]] = {"kind": 0.0, "parent": 0.25, "class": 0.5, "any": 1.0}
 """Deviation added for every step away from the kind itself, in the logarithm."""
 _FEW = 2

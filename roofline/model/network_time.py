@@ -36,6 +36,8 @@ _PATTERNS: Mapping[str, frozenset[str]] = {
 }
 _SMALL = 4096
 """Elements up to which an operand beside an image is no image itself."""
+_ALIKE = 0.5
+"""Correlation of the errors of two layers of one kind: they share its samples, and not their shape."""
 _COMMON = 0.06
 """Deviation that all layers share: a machine is not the same from one minute to the next."""
 _80 = 1.2816
@@ -63,7 +65,7 @@ class CalibratedTime:
     layers: tuple[LayerTime, ...]
     run_s: float
     deviation: float
-    """Of the logarithm of the seconds, kinds taken as independent and layers of one kind as alike."""
+    """Of the logarithm of the seconds, kinds taken as independent and layers of one kind as half alike."""
 
     @property
     def seconds(self) -> float:
@@ -154,10 +156,14 @@ def _fixed(seconds: float) -> Estimate:
 
 def _deviation(layers: Sequence[LayerTime], profile: Profile) -> float:
     total = profile.run_s + sum(layer.estimate.seconds for layer in layers)
-    by_kind: dict[str, float] = defaultdict(float)
+    alike: dict[str, float] = defaultdict(float)
+    apart: dict[str, float] = defaultdict(float)
     for layer in layers:
-        by_kind[layer.kind] += layer.estimate.seconds * layer.estimate.deviation
-    own = math.sqrt(sum(part**2 for part in by_kind.values())) / total if total else 0.0
+        error = layer.estimate.seconds * layer.estimate.deviation
+        alike[layer.kind] += error
+        apart[layer.kind] += error**2
+    variance = sum(_ALIKE * alike[kind] ** 2 + (1 - _ALIKE) * apart[kind] for kind in alike)
+    own = math.sqrt(variance) / total if total else 0.0
     return math.hypot(own * max(profile.surprise, 1.0), _COMMON) * profile.spread
 
 

@@ -22,6 +22,7 @@ from roofline.validate.calibration.calibrate import Roofs
 from roofline.validate.calibration.microbenchmarks import Timed, Times
 from roofline.validate.calibration.probe_models import (
     BETWEEN_ELEMENTS,
+    JOINED_ELEMENTS,
     PATTERN_ELEMENTS,
     Probe,
     probes,
@@ -266,7 +267,7 @@ def _beside_convolutions(times: Times) -> tuple[frozenset[str], frozenset[str]]:
     ]
     if None not in pair:
         joined, apart, alone_s = (entry.copy_s for entry in pair if entry is not None)
-        if joined - apart < alone_s + convert_s:
+        if joined - apart < alone_s + convert_s * JOINED_ELEMENTS / BETWEEN_ELEMENTS:
             packed.add("Concat")
     return frozenset(absorbed), frozenset(packed)
 

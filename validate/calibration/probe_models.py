@@ -997,8 +997,10 @@ def moves() -> list[Probe]:
         shape = (1, channels, size, size)
         tiny = 20 if shape == _TINY else 0
         count = channels * size * size
-        there, back = unary("Transpose", perm=[0, 2, 3, 1]), unary("Transpose", perm=[0, 3, 1, 2])
-        add(f"Transpose of {count}", chain(shape, both(there, back)), tiny or 3, "Transpose")
+        # Side by side: one after the other, runtimes cancel them.
+        for name, perm in (("all", [0, 3, 2, 1]), ("rows", [0, 2, 1, 3]), ("last", [0, 2, 3, 1])):
+            step = unary("Transpose", perm=perm)
+            add(f"Transpose {name} of {count}", branches(shape, step), tiny or 3, "Transpose")
         add(
             f"Concat of {count}",
             branches(shape, lambda graph, value: graph.call("Concat", value, value, axis=1)),
@@ -1021,7 +1023,7 @@ def moves() -> list[Probe]:
                 "Resize",
             )
     heads = unary("Transpose", perm=[0, 2, 1, 3])
-    add("Transpose of heads", chain((1, 197, 12, 64), both(heads, heads)), 4, "Transpose")
+    add("Transpose of heads", branches((1, 197, 12, 64), heads), 4, "Transpose")
     add(
         "Concat of rows",
         branches((400, 64), lambda graph, value: graph.call("Concat", value, value, axis=1)),
@@ -1118,6 +1120,9 @@ def _dequantized(shape: Sequence[int]) -> Callable[[int], bytes]:
 
 
 _BETWEEN = (1, 16, 112, 112)
+_JOINED = (1, 32, 28, 28)
+JOINED_ELEMENTS = 32 * 28 * 28
+"""Elements of each of two images that are joined: both stay in the nearest caches."""
 BETWEEN_ELEMENTS = 16 * 112 * 112
 """Elements of the image between two convolutions: many beside its few channels, so that what stands between shows."""
 
@@ -1153,9 +1158,9 @@ def between() -> list[Probe]:
         Probe("between convolutions: residual", residual, 6, "Conv", "between", {"op": "residual"})
     )
     for name, join in (("joined", True), ("apart", False)):
-        found.append(Probe(f"{name} convolutions", _joined(join=join), 4, "Conv", "joined"))
+        found.append(Probe(f"{name} convolutions", _joined(join=join), 10, "Conv", "joined"))
     joining: Step = lambda graph, value: graph.call("Concat", value, value, axis=1)  # noqa: E731
-    found.append(Probe("alone: Concat", branches(_BETWEEN, joining), 4, "Concat", "joined"))
+    found.append(Probe("alone: Concat", branches(_JOINED, joining), 10, "Concat", "joined"))
     found += _behind(one)
     found.append(Probe("mixed operators", chain(_TINY, _mixed), 3, "Add", "mixed"))
     alone = {"MaxPool", "AveragePool", "Softmax", "BatchNormalization", "none"}
@@ -1232,7 +1237,7 @@ def _residual(one: Step) -> Callable[[int], bytes]:
 
 def _joined(*, join: bool) -> Callable[[int], bytes]:
     """Return pairs of convolutions whose results are joined, or not, and pooled."""
-    one = convolution(16, 16, 3, groups=16)
+    one = convolution(32, 32, 3, groups=32)
 
     def step(graph: Graph, value: str) -> str:
         first, second = one(graph, value), one(graph, value)
@@ -1240,7 +1245,7 @@ def _joined(*, join: bool) -> Callable[[int], bytes]:
             return pooled(graph, graph.call("Concat", first, second, axis=1))
         return graph.call("Add", pooled(graph, first), pooled(graph, second))
 
-    return branches(_BETWEEN, step)
+    return branches(_JOINED, step)
 
 
 def _mixed(graph: Graph, value: str) -> str:

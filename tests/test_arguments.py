@@ -34,7 +34,7 @@ TX2 = rl.platform("tx2:maxn")
         (lambda: rl.platform(None), "name is None, not a name or path"),
         (lambda: MLP.under(precision=8), "precision is 8, not a name"),
         (lambda: MLP.under(pruning="half"), "pruning is 'half', not a number"),
-        (lambda: rl.sweep(MLP, TX2), "workloads is Workload("),
+        (lambda: rl.sweep(MLP, TX2), "workloads is <Workload"),
         (lambda: rl.sweep(["mlp"], [TX2]), "workloads is 'mlp', not a Workload"),
         (lambda: rl.sweep([MLP], [TX2], datatypes="fp16"), "datatypes is 'fp16', not a list"),
         (lambda: rl.sweep([MLP], [TX2], batches=8), "batches is 8, not a list"),
@@ -88,4 +88,4 @@ def test_names_may_have_any_capitals() -> None:
     assert rl.platform("TX2:maxn") == TX2
     assert rl.predict(MLP, TX2, datatype="Float16") == rl.predict(MLP, TX2, datatype="fp16")
     assert rl.sweep([MLP], [TX2], datatypes=["float16", "fp16"]).predictions[1:] == ()
-    assert MLP.under(precision="Float16").precision == "fp16"
+    assert str(MLP.under(precision="Float16").precision) == "fp16"

@@ -310,7 +310,7 @@ def test_plot_lists_its_kinds_and_their_columns(capsys):
         (("roofline", "{csv}"), "-o roofline.png"),
         (("heatmap", "{csv}", "-o", "{out}.gif"), ".png, .svg, .pdf"),
         (("roofline", "{csv}", "-o", "{out}.png"), "no column"),
-        (("heatmap", "{out}.csv", "-o", "{out}.png"), "cannot read"),
+        (("heatmap", "{out}.csv", "-o", "{out}.png"), "does not exist"),
     ],
 )
 def test_bad_plots_are_one_line_and_exit_code_2(arguments, words, capsys, tmp_path):

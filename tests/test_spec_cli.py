@@ -114,7 +114,7 @@ def test_check_takes_the_key_of_a_shipped_machine(capsys: pytest.CaptureFixture[
     assert run("check", "ncs", "tx2:maxn") == 0
     assert capsys.readouterr().out.splitlines() == ["ncs: OK", "tx2:maxn: OK"]
     assert run("check", "nsc") == 2
-    assert "No such file" in capsys.readouterr().out
+    assert "does not exist" in capsys.readouterr().out
 
 
 def test_check_tells_every_problem_and_fails(
@@ -134,7 +134,7 @@ def test_check_tells_every_problem_and_fails(
     assert sum(line.startswith(f"{bad}:") and "unknown unit 'Gbps'" in line for line in lines) == 2
     assert f"{good}: OK" in lines
     assert any(
-        line.startswith(f"{tmp_path / 'none.yaml'}") and "No such file" in line for line in lines
+        line.startswith(f"{tmp_path / 'none.yaml'}") and "does not exist" in line for line in lines
     )
     capsys.readouterr()
     assert run("check", bad, "--format", "json") == 2

@@ -42,7 +42,10 @@ def run(milliseconds, *, samples=None, cpu_share=1.0, executed=FP32, turn=None, 
     taken = tuple(one / 1e3 for one in samples or (milliseconds,) * 20)
     algorithm = job.pop("algorithm", "direct")
     asked = RunRequest(
-        job.pop("network", NETWORK), "tvm", tuning="tuned", algorithm=algorithm, **job
+        job.pop("network", NETWORK),
+        "tvm",
+        **{"batch": 1, "tuning": "tuned"} | job,
+        algorithm=algorithm,
     )
     return Measurement(
         asked, Status.OK, samples_s=taken, machine="here", executed=executed, turn=turn,
@@ -197,6 +200,7 @@ def test_the_command_takes_exported_records(tmp_path, capsys):
     path = tmp_path / "mine.csv"
     path.write_text(as_shipped([run(2), run(1, algorithm="spatial_pack")]))
     code, shown = cli(capsys, "dlas", "--runs", str(path), "--format", "json")
+    assert not shown.err
     (observations, _) = json.loads(shown.out)["tables"]
     assert (code, observations["agree"]) == (0, 1)
     assert observations["agreed"][0]["cell"].startswith("VII ")

@@ -117,7 +117,11 @@ def test_both_ratios_of_a_square_are_one_number():
 
 def test_machines_have_the_papers_numbers(scorecard):
     table = scorecard["qutibench"]["Table 2"]
-    assert table.agree == len(table.cells) > 40
+    assert len(table.cells) > 40
+    # Two printed powers are another mode's and another product's; both say why.
+    disagree = [cell for cell in table.cells if not cell.agrees]
+    assert [cell.cell for cell in disagree] == ["tx2:maxq power_w", "ncs power_w"]
+    assert all(cell.why for cell in disagree)
 
 
 def test_statements_have_the_verdicts_of_an_independent_evaluation(scorecard):

@@ -205,7 +205,7 @@ class TestArrays:
         with pytest.raises(TableError, match="items and no labels"):
             read_labelled(tmp_path / "x.npy")
         (tmp_path / "y.txt").write_text("one\ntwo\n")
-        with pytest.raises(TableError, match="one whole number a line"):
+        with pytest.raises(TableError, match=r"label 1 is .one., not a whole number"):
             read_labelled(tmp_path / "x.npy", labels=tmp_path / "y.txt")
 
     @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,6 @@ from roofline.validate.analysis.configurations import KINDS
 from roofline.validate.campaigns.grid import load
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import Measurement, Status, Turn
-from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
 
 CAMPAIGN = """
@@ -33,9 +33,9 @@ def _files(tmp_path_factory):
     grid.write_text(CAMPAIGN)
     with Store(store) as kept:
         for number, point in enumerate(load(grid).points, 1):
-            job = RunRequest(point.network, "tvm", compression=point.recorded, datatype=point.datatype or "fp32",
-                      threads=point.threads, tuning=point.tuning, trials=point.trials, algorithm="direct")  # fmt: skip
-            executed = Executed(point.datatype or "fp32", emulated=point.datatype == "fp16")
+            asked = point.compression.datatype or point.datatype or "fp32"
+            job = replace(point, datatype=asked, batch=1, algorithm="direct")
+            executed = Executed(asked, emulated=asked == "fp16")
             kept.add(
                 Measurement(job, Status.OK, machine="here", executed=executed, peak_rss_bytes=10**9,
                             samples_s=(number / 1e3,) * 4, turn=Turn(point.key))

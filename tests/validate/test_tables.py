@@ -16,7 +16,7 @@ from ..cli_process import run_roofline
 
 RUNS = [
     Measurement(
-        RunRequest("mlp", "tvm", options={"a": 1, "b": "x"}, protocol=Protocol(runs=7)), Status.OK,
+        RunRequest("mlp", "tvm", batch=1, options={"a": 1, "b": "x"}, protocol=Protocol(runs=7)), Status.OK,
         samples_s=(1e-3, 0.1 + 0.2, 3e-9), machine="here", executed=Executed("fp32"), cpu_s=1.5, wall_s=1.6,
         check=Check("ort", 1e-6, 1e-7, 1e-3), environment=Environment(versions={"tvm": "0.27"}),
         notes=("a, b", 'c "d"\ne'), turn=Turn("p", 2, 3), timestamp="2026-01-01T00:00:00+00:00",

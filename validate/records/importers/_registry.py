@@ -10,7 +10,7 @@ from typing import Any, cast
 from roofline.errors import TableError
 from roofline.reading import read_text, real_number, shown, whole_number
 from roofline.registry import Registry
-from roofline.validate.records.record import Measurement
+from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
 
 
@@ -127,7 +127,9 @@ def _check_run(run: Measurement, where: str) -> None:
             raise TableError(
                 f"{where}: {shown(text)} holds half a character", repair="Mend the text"
             ) from error
-    whole_number(run.job.batch, f"{where}: batch", error=TableError)
+    # A run that failed early never learnt the batch that its model has of its own.
+    least = 1 if run.status is Status.OK else 0
+    whole_number(run.job.batch, f"{where}: batch", least=least, error=TableError)
     whole_number(run.job.threads, f"{where}: threads", least=0, error=TableError)
     for seconds in run.samples_s:
         real_number(seconds, f"{where}: a time", least=0, error=TableError)

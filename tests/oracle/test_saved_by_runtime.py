@@ -43,6 +43,10 @@ def saved(key: str, path: Path) -> Workload:
     return Workload.from_onnx(path / "optimized.onnx")
 
 
+SCALED = ("_bn", "_mul")
+"""How ONNX Runtime ends the names of convolutions it makes of BatchNormalization and of a product by channel."""
+
+
 def convolutions(plain: Workload, counted: Workload) -> list[tuple[Layer, Layer]]:
     """Return the convolutions over blocks with those they were made of: ONNX Runtime keeps the results' names."""
     made_by = {tensor.name: layer for layer in plain.layers for tensor in layer.outputs}
@@ -50,9 +54,10 @@ def convolutions(plain: Workload, counted: Workload) -> list[tuple[Layer, Layer]
     for layer in counted.layers:
         if layer.domain == "com.microsoft.nchwc" and layer.op_type == "Conv":
             name = layer.name.removesuffix("_nchwc")
-            if name.endswith("_bn") and name not in made_by:
-                # A normalization that nothing fuses is written as a convolution by channel, of one product each.
-                assert layer.cost.macs == made_by[name.removesuffix("_bn")].outputs[0].elements
+            if name.endswith(SCALED) and name not in made_by:
+                # What scales channels, and nothing fuses, is written as a convolution of one product per element.
+                scaled = made_by[name.rpartition("_")[0]]
+                assert layer.cost.macs == scaled.outputs[0].elements
                 continue
             before = made_by[name]
             while before.op_type != "Conv":
@@ -105,7 +110,7 @@ def test_own_channels_are_counted(key: str, tmp_path: Path) -> None:
     scaled = sum(
         layer.cost.macs
         for layer in counted.layers
-        if layer.name.endswith("_bn_nchwc") and not layer.at_most
+        if layer.name.removesuffix("_nchwc").endswith(SCALED) and not layer.at_most
     )
     rest = plain.macs - sum(before.cost.macs for before, _ in pairs) + scaled
     assert counted.macs == exact + limited + rest

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import roofline as rl
 from roofline.model._request import Choices, predictions_at
+from roofline.model.expected import estimate, within
 
 PLATFORMS = (
     "edgetpu",
@@ -42,6 +45,54 @@ def test_no_estimate_exceeds_a_bound_that_holds(name: str, network: str) -> None
 def test_a_capped_estimate_says_so() -> None:
     choices: Choices = {"datatype": "int8"}
     workload = rl.load("resnet50").under(precision="int8")
-    bound, entry = predictions_at(workload, rl.platform("edgetpu"), [1], None, choices)
-    assert bound.upper_bound
-    assert any("capped by the bound" in note for note in entry.notes)
+    machine = rl.platform("edgetpu")
+    bound = predictions_at(workload, machine, [1], None, choices)[0]
+    found = estimate(workload, machine, datatype="int8")
+    assert found is not None
+    most = bound.throughput_fps
+    assert most is not None
+    above = replace(found, fps=4 * most, interval_fps=(most, 9 * most))
+    capped = within(bound, above)
+    assert capped.interval_fps == pytest.approx((most / 4, most))
+    assert capped.fps == pytest.approx(most)
+    assert "capped by the bound" in capped.rests_on
+    below = replace(found, fps=most / 4, interval_fps=(most / 9, most / 2))
+    assert within(bound, below) == below
+
+
+def test_a_machine_of_the_evidence_runs_its_own_runtime() -> None:
+    # The Hailo model zoo publishes 1,372 fps of ResNet-50 on this chip: its weights stay there.
+    choices: Choices = {"datatype": "int8"}
+    workload = rl.load("resnet50").under(precision="int8")
+    entry = predictions_at(workload, rl.platform("hailo-8"), [1], "expected", choices)[0]
+    assert entry.interval_fps is not None
+    assert entry.interval_fps[0] < 1372 < entry.interval_fps[1]
+    assert any("hailo, runs of this machine" in note for note in entry.notes)
+
+
+def test_other_names_of_a_machine_mean_the_same_estimate() -> None:
+    from roofline.model.expected import how
+
+    assert how(rl.platform("rpi4b")) == how(rl.platform("rpi4"))
+    known = how(rl.platform("snapdragon-8-gen-3"))
+    assert known is not None
+    assert known[1].startswith("htp")
+
+
+def test_weights_that_stay_on_the_chip_cost_no_time() -> None:
+    from roofline.model._network_facts import facts_of
+
+    workload = rl.load("resnet50").under(precision="int8")
+    machine = rl.platform("edgetpu")
+    facts = facts_of(
+        workload, machine, machine_class="npu", runtime="hailo", datatype="int8", unit="int8", batch=1, cores=1,
+        in_flight=False,
+    )  # fmt: skip
+    _, weights, activations = facts.terms
+    assert weights[0] == pytest.approx((workload.parameters - 8e6) / 0.5e9)
+    assert activations[0] > 0
+    small = facts_of(
+        rl.load("mobilenet_v1").under(precision="int8"), machine, machine_class="npu", runtime="hailo", datatype="int8",
+        unit="int8", batch=1, cores=1, in_flight=False,
+    )  # fmt: skip
+    assert small.terms[1][0] == small.terms[2][0] == 0

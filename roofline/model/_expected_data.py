@@ -29,7 +29,23 @@ class Usage:
     speed: float
     """Median of the logarithm of the bound's time by the measured one, to tell the fastest runtime."""
     cores: float
-    """Median of the cores used."""
+    """Median over machines of the cores that their fastest runs use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a machine of the evidence was run."""
+
+    machine_class: str
+    speeds: Mapping[str, float]
+    """Per runtime the median logarithm of the bound's time by the measured one."""
+    cores: float
+    """Cores that its fastest runs use."""
+
+    @property
+    def fastest(self) -> str:
+        """The runtime that comes closest to the bound."""
+        return max(self.speeds, key=lambda name: self.speeds[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +57,8 @@ class Parameters:
     quantiles: Quantiles
     usage: Mapping[str, Mapping[str, Usage]]
     """Per class of machines and runtime."""
+    machines: Mapping[str, Ran]
+    """The machines of the evidence, by key."""
     provenance: Mapping[str, Any]
     """Digest, runs, machines and sources of the evidence."""
 
@@ -64,6 +82,10 @@ def to_document(parameters: Parameters) -> dict[str, Any]:
             }
             for name, found in parameters.usage.items()
         },
+        "machines": {
+            name: [ran.machine_class, {k: round(v, 4) for k, v in ran.speeds.items()}, ran.cores]
+            for name, ran in parameters.machines.items()
+        },
         "quantiles": {
             "new": _quantiles.to_document(parameters.quantiles.new),
             "own": _quantiles.to_document(parameters.quantiles.own),
@@ -85,5 +107,6 @@ def from_document(document: Mapping[str, Any]) -> Parameters:
             name: {runtime: Usage(*entry) for runtime, entry in found.items()}
             for name, found in document["usage"].items()
         },
+        {name: Ran(*entry) for name, entry in document["machines"].items()},
         document["provenance"],
     )

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 MARKED = {"depthwise": 0.01, "grouped": 0.05, "attention": 0.01}
 """Share of the multiply-accumulates from which a network counts as one of that kind; tables say yes or no only."""
 
+STREAMED = 64.0
+"""Items under way on a chip that holds all weights; published rates at batches of 1 and of 8 are the same."""
+
+GUESSED = 1.3
+"""What a memory for weights holds, over what is guessed where its size is not published: the largest network that
+published runs show to stay there, at the same rate whatever the batch, is of 25.6 MB where 20 MB are guessed."""
+
 CLASSES = {
     ("cpu", "data centre"): "cpu",
     ("cpu", "desktop"): "cpu",
@@ -79,6 +86,25 @@ def activation_elements(workload: Workload) -> int:
     return sum(layer.cost.outputs for layer in workload.layers if layer.cost.macs)
 
 
+def streamed(batch: float, weights: float, held: float) -> float:
+    """Return the items that a machine has under way: a chip that holds all weights streams them whatever the batch.
+
+    Args:
+        batch: Items per batch.
+        weights: Bytes of weights.
+        held: Bytes of weights that stay on the chip.
+    """
+    return max(batch, STREAMED) if 0 < weights <= held else batch
+
+
+def held_bytes(platform: Platform) -> float:
+    """Return the bytes of weights that stay on the chip; 0 where none do."""
+    holder = platform.weight_memory
+    if holder is None or holder.capacity is None:
+        return 0.0
+    return holder.capacity.base * (GUESSED if holder.capacity.kind == "estimated" else 1.0)
+
+
 def facts_of(
     workload: Workload,
     platform: Platform,
@@ -106,14 +132,21 @@ def facts_of(
     """
     wide = precision(datatype)
     peak = platform.peak(unit)
+    if unit == "int8" and wide.activation_bits == 16:
+        # Tables rate wide activations at fp16, which is half of int8.
+        peak = platform.peak("fp16") if platform.has("fp16") else peak / 2
+    lanes = platform.lanes
+    if lanes > 1 and not in_flight:
+        # One run at a time is on one of the cores.
+        peak, cores, lanes = peak / lanes, 1.0, 1
     alternatives = platform.peaks[unit].alternatives
     if machine_class == "gpu_consumer" and "fp32-accumulate" in alternatives:
         # Frameworks accumulate in fp32, which such cards do at half the headline.
         peak = alternatives["fp32-accumulate"].base
     numbers = {
         "peak": peak,
-        "bandwidth": platform.bandwidth,
-        "cores": float(platform.lanes) if platform.lanes > 1 else cores,
+        "bandwidth": platform.weight_bandwidth or platform.bandwidth,
+        "cores": float(lanes) if lanes > 1 else cores,
         "batch": float(batch),
         "macs": max(workload.macs, 1) / workload.batch,
         "parameters": max(workload.parameters, 1),
@@ -122,7 +155,10 @@ def facts_of(
         "weight_bytes": float(wide.weight_bits) / 8,
         "activation_bytes": float(wide.activation_bits) / 8,
         "throughput": float(in_flight),
+        "held": held_bytes(platform),
     }
+    weights = numbers["parameters"] * numbers["weight_bytes"]
+    numbers["batch"] = streamed(batch, weights, numbers["held"])
 
     def one(name: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
         return np.asarray([name, ""], object)[:1]

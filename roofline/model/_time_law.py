@@ -3,11 +3,12 @@
     T = t + ((C exp a)^p + (W exp w + A exp k)^p)^(1/p)
 
 C is the time of the multiply-accumulates at the peak, W and A those of the weights and the activations (one write and
-one read of each element) at the bandwidth of the outermost memory, all for one batch; t is a floor. The logarithms
-a, w, k and t are sums of few coefficients: of everything, of a family of machine classes, of a runtime, of a class and
-of a runtime on a class, some of them times a feature of the network or the machine. Each coefficient is shrunk towards
-zero, so that what is not known of a class is that of its parents. A machine deviates from its class by four numbers,
-one for each of a, w, k and t; figures measured on it say which.
+one read of each element) at the bandwidth of the outermost memory, all for one batch; weights that a memory on the chip
+holds are read once and for all and cost nothing, and where it holds all of them neither do activations. t is a floor.
+The logarithms a, w, k and t are sums of few coefficients: of everything, of a family of machine classes, of a runtime,
+of a class and of a runtime on a class, some of them times a feature of the network or the machine. Each coefficient is
+shrunk towards zero, so that what is not known of a class is that of its parents. A machine deviates from its class by
+four numbers, one for each of a, w, k and t; figures measured on it say which.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ LEVELS = ("all", "family", "runtime", "class", "class/runtime")
 
 NUMBERS = (
     "peak", "bandwidth", "cores", "batch", "macs", "parameters", "activations", "depthwise", "grouped",
-    "attention", "weight_bytes", "activation_bytes", "throughput",
+    "attention", "weight_bytes", "activation_bytes", "throughput", "held",
 )  # fmt: skip
 
 HELD_ON_CHIP = 1500.0
@@ -61,7 +62,8 @@ class Facts:
     numbers: Mapping[str, Floats]
     """One array for each of `NUMBERS`: peak in OP/s at the datatype, bandwidth in B/s, cores that share the peak, items
     per batch, multiply-accumulates, parameters and activation elements per item, shares of multiply-accumulates that
-    are depthwise, grouped or attention, bytes per element, and 1 where several runs are in flight."""
+    are depthwise, grouped or attention, bytes per element, 1 where several runs are in flight, and the bytes of weights
+    that stay on the chip; 0 where none do."""
 
     def __len__(self) -> int:
         return len(self.machine)
@@ -85,10 +87,13 @@ class Facts:
     def terms(self) -> tuple[Floats, Floats, Floats]:
         """C, W and A in seconds per batch."""
         n = self.numbers
+        excess = np.maximum(0, n["parameters"] * n["weight_bytes"] - n["held"])
         return (
             2 * n["macs"] * n["batch"] / n["peak"],
-            n["parameters"] * n["weight_bytes"] / n["bandwidth"],
-            2 * n["activations"] * n["activation_bytes"] * n["batch"] / n["bandwidth"],
+            excess / n["bandwidth"],
+            # What holds all weights is a pipeline: activations go from layer to layer on the chip.
+            np.where(excess > 0, 2 * n["activations"] * n["activation_bytes"] * n["batch"], 0)
+            / n["bandwidth"],
         )
 
     def labels(self, level: str) -> NDArray[np.object_]:
@@ -116,6 +121,8 @@ class Effect:
 
     mean: Floats
     covariance: Floats
+    spread: float | None = None
+    """Standard deviation of the logarithm of a run's time around this machine's law; None is that of any machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +183,9 @@ class TimeLaw:
         log_time, shares = forward(self.logarithms(facts) + means, facts.terms, self.power)
         between = np.einsum("ni,nij,nj->n", shares, covariances, shares)
         anyhow = (shares**2 * self.machine_deviation**2).sum(1)
+        spread = np.asarray([effect.spread or self.row_deviation for effect in each])
         return Estimates(
-            log_time, shares, np.sqrt(between + self.row_deviation**2),
+            log_time, shares, np.sqrt(between + spread**2),
             np.clip(between / np.maximum(anyhow, 1e-12), 0, 1),
         )  # fmt: skip
 
@@ -204,14 +212,14 @@ class TimeLaw:
             mean = mean + np.clip(step, -0.5, 0.5)
             if np.abs(step).max() < 1e-6:
                 break
-        return Effect(mean, np.linalg.inv(curvature))
+        return Effect(mean, np.linalg.inv(curvature), prior.spread)
 
 
 def forward(logarithms: Floats, terms: Sequence[Floats], power: float) -> tuple[Floats, Floats]:
     """Return the logarithm of the time, and its derivatives by (a, w, k, t), which are the parts' shares of it."""
     a, w, k, t = np.exp(np.clip(logarithms, -25, 12)).T
     compute, weights, activations = terms[0] * a, terms[1] * w, terms[2] * k
-    memory = weights + activations
+    memory = np.maximum(weights + activations, 1e-30)
     powers = compute**power + memory**power
     roof = powers ** (1 / power)
     total = t + roof
@@ -287,7 +295,14 @@ def to_document(law: TimeLaw) -> dict[str, Any]:
         "machine_deviation": [round(float(x), 5) for x in law.machine_deviation],
         "row_deviation": round(law.row_deviation, 5),
         "effects": {
-            name: [round(float(x), 5) for x in (*effect.mean, *effect.covariance[_LOWER])]
+            name: [
+                round(float(x), 5)
+                for x in (
+                    *effect.mean,
+                    *effect.covariance[_LOWER],
+                    effect.spread or law.row_deviation,
+                )
+            ]
             for name, effect in law.effects.items()
         },
     }
@@ -298,8 +313,9 @@ def from_document(document: Mapping[str, Any]) -> TimeLaw:
     effects: dict[str, Effect] = {}
     for name, numbers in document["effects"].items():
         covariance = np.zeros((4, 4))
-        covariance[_LOWER] = numbers[4:]
-        effects[name] = Effect(np.asarray(numbers[:4]), covariance + np.tril(covariance, -1).T)
+        covariance[_LOWER] = numbers[4:14]
+        whole = covariance + np.tril(covariance, -1).T
+        effects[name] = Effect(np.asarray(numbers[:4]), whole, numbers[14])
     return TimeLaw(
         document["power"],
         tuple(Term(*entry[:4]) for entry in document["terms"]),

@@ -75,6 +75,33 @@ def runtime_for(
     return (asked, others[0]) if own else None
 
 
+def how(
+    platform: Platform, asked: str | None = None, parameters: Parameters | None = None
+) -> tuple[str, str, Usage, float] | None:
+    """Return how a machine is taken to be run: class, runtime, what the evidence has of it, and cores.
+
+    A machine of the evidence is of the class and by default runs the runtime that its runs are of; another is of the
+    class of its kind and segment, with that class's fastest runtime. None where the evidence is too thin.
+
+    Args:
+        platform: The machine.
+        asked: The runtime asked for.
+        parameters: The model's; by default those shipped.
+
+    Raises:
+        OptionError: No machine of any class has the runtime in the evidence.
+    """
+    known = parameters or shipped()
+    before = known.machines.get(platform.key)
+    name = class_of(platform) if before is None else before.machine_class
+    if name is None:
+        return None
+    chosen = runtime_for(name, before.fastest if asked is None and before else asked, known)
+    if chosen is None:
+        return None
+    return name, *chosen, chosen[1].cores if before is None else before.cores
+
+
 def estimate(
     workload: Workload,
     platform: Platform,
@@ -103,17 +130,17 @@ def estimate(
         DatatypeError: The machine has no unit for the datatype.
     """
     known = parameters or shipped()
-    name = class_of(platform)
-    chosen = None if name is None else runtime_for(name, runtime, known)
-    if name is None or chosen is None or not workload.macs:
+    before = known.machines.get(platform.key)
+    run = how(platform, runtime, known)
+    if run is None or not workload.macs:
         return None
-    ran, usage = chosen
+    name, ran, usage, cores = run
     unit = choose_unit(platform, datatype)[0] if unit is None else unit
 
     def at(in_flight: bool) -> tuple[Facts, float, tuple[float, float], Mapping[str, float]]:
         facts = facts_of(
             workload, platform, machine_class=name, runtime=ran, datatype=datatype, unit=unit, batch=batch,
-            cores=usage.cores, in_flight=in_flight,
+            cores=cores, in_flight=in_flight,
         )  # fmt: skip
         effects = None if effect is None else {platform.key: effect}
         found = known.law.estimate(facts, effects)
@@ -123,13 +150,14 @@ def estimate(
             facts, float(np.exp(found.log_time[0])), (float(np.exp(low[0])), float(np.exp(high[0]))), shares,
         )  # fmt: skip
 
-    _, seconds, (short, long), shares = at(usage.throughput)
+    facts, seconds, (short, long), shares = at(usage.throughput)
+    under_way = float(facts.numbers["batch"][0])
     alone = at(in_flight=False) if usage.latency else None
-    own = platform.key in known.law.effects or effect is not None
+    own = (before is not None and ran in before.speeds) or effect is not None
     seen = ran in known.usage[name]
     count = known.usage[name][ran].machines if seen else 0
     return Estimate(
-        ran, batch / seconds, (batch / long, batch / short),
+        ran, under_way / seconds, (under_way / long, under_way / short),
         None if alone is None else alone[1], None if alone is None else alone[2],
         shares, "published" if seen else "borrowed",
         "runs of this machine" if own else f"runs of {count} {name} machines with {ran}" if seen

@@ -15,18 +15,19 @@ from roofline.model._time_law import NUMBERS, Facts
 
 FILE = Path(__file__).parent / "expected.csv"
 
-# (class, runtime, datatype, bytes per element, peak OP/s, bandwidth B/s, cores, several in flight)
+# (class, runtime, datatype, bytes per element, peak OP/s, bandwidth B/s, cores, in flight, bytes of weights held)
 MACHINES = (
-    ("cpu", "openvino", "int8", 1, 8e12, 60e9, 4, 1), ("cpu", "openvino", "fp32", 4, 2e12, 60e9, 4, 1),
-    ("cpu", "pt-compile", "fp32", 4, 2e12, 90e9, 1, 0), ("cpu_mobile", "ncnn", "fp32", 4, 1e11, 10e9, 4, 0),
-    ("cpu_mobile", "ncnn", "int8", 1, 2e11, 10e9, 4, 0), ("gpu_dc", "trt", "int8", 1, 8e14, 2e12, 1, 1),
-    ("gpu_dc", "trt", "int8", 1, 3e14, 4e11, 1, 0), ("gpu_consumer", "pt-compile", "fp16", 2, 2e14, 1.5e12, 1, 0),
-    ("gpu_consumer", "pt-eager", "fp16", 2, 1e14, 9e11, 1, 0), ("gpu_embedded", "trt", "int8", 1, 5e13, 1e11, 1, 0),
-    ("npu", "hailo", "int8", 1, 4e13, 4e9, 1, 0), ("npu", "htp-qnn_dlc", "int8", 1, 3e13, 6e10, 1, 0),
-    ("npu", "htp-tflite", "fp16", 2, 2e13, 8e10, 1, 0), ("npu", "rknn", "int8", 1, 3e12, 2e10, 1, 0),
-    ("fpga_dpu", "dpu", "int8", 1, 1.2e12, 19e9, 1, 1), ("fpga_dpu", "dpu", "int8", 1, 5e13, 1e11, 6, 1),
-    ("npu", "trt", "int8", 1, 3e13, 6e10, 1, 0), ("cpu", "ncnn", "fp32", 4, 5e11, 30e9, 4, 0),
-    ("gpu_dc", "pt-compile", "fp16", 2, 4e14, 2e12, 1, 0), ("gpu_embedded", "trt", "fp16", 2, 2e13, 6e10, 1, 0),
+    ("cpu", "openvino", "int8", 1, 8e12, 60e9, 4, 1, 0), ("cpu", "openvino", "fp32", 4, 2e12, 60e9, 4, 1, 0),
+    ("cpu", "pt-compile", "fp32", 4, 2e12, 90e9, 1, 0, 0), ("cpu_mobile", "ncnn", "fp32", 4, 1e11, 10e9, 4, 0, 0),
+    ("cpu_mobile", "ncnn", "int8", 1, 2e11, 10e9, 4, 0, 0), ("gpu_dc", "trt", "int8", 1, 8e14, 2e12, 1, 1, 0),
+    ("gpu_dc", "trt", "int8", 1, 3e14, 4e11, 1, 0, 0), ("gpu_consumer", "pt-compile", "fp16", 2, 2e14, 1.5e12, 1, 0, 0),
+    ("gpu_consumer", "pt-eager", "fp16", 2, 1e14, 9e11, 1, 0, 0),
+    ("gpu_embedded", "trt", "int8", 1, 5e13, 1e11, 1, 0, 0),
+    ("npu", "hailo", "int8", 1, 4e13, 4e9, 1, 0, 20e6), ("npu", "htp-qnn_dlc", "int8", 1, 3e13, 6e10, 1, 0, 0),
+    ("npu", "htp-tflite", "fp16", 2, 2e13, 8e10, 1, 0, 0), ("npu", "rknn", "int8", 1, 3e12, 2e10, 1, 0, 0),
+    ("fpga_dpu", "dpu", "int8", 1, 1.2e12, 19e9, 1, 1, 0), ("fpga_dpu", "dpu", "int8", 1, 5e13, 1e11, 6, 1, 0),
+    ("npu", "trt", "int8", 1, 3e13, 6e10, 1, 0, 0), ("cpu", "ncnn", "fp32", 4, 5e11, 30e9, 4, 0, 0),
+    ("gpu_dc", "pt-compile", "fp16", 2, 4e14, 2e12, 1, 0, 0), ("gpu_embedded", "trt", "fp16", 2, 2e13, 6e10, 1, 0, 0),
 )  # fmt: skip
 
 # (1e9 multiply-accumulates, 1e6 parameters, 1e6 activations, depthwise, grouped, attention)
@@ -42,7 +43,7 @@ def rows() -> list[dict[str, str]]:
     known = shipped()
     cases = [(m, n, b) for m in MACHINES for n in NETWORKS for b in BATCHES]
     columns = [
-        (m[4], m[5], m[6], b, 1e9 * n[0], 1e6 * n[1], 1e6 * n[2], n[3], n[4], n[5], m[3], m[3], m[7])
+        (m[4], m[5], m[6], b, 1e9 * n[0], 1e6 * n[1], 1e6 * n[2], n[3], n[4], n[5], m[3], m[3], m[7], m[8])
         for m, n, b in cases
     ]  # fmt: skip
     words = [np.asarray([m[i] for m, _, _ in cases], object) for i in range(3)]

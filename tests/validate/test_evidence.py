@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import roofline as rl
 from roofline.errors import OptionError, TableError
 from roofline.model._expected_data import from_document, shipped, to_document
 from roofline.model._quantiles import quantiles, weighted_quantile
@@ -20,6 +21,10 @@ from roofline.validate.evidence.published import read_published
 from roofline.validate.evidence.readers import read_evidence
 from roofline.validate.evidence.score import order, score, spearman, summary
 from roofline.validate.evidence.summaries import whole
+from roofline.validate.records.files import export_csv, export_json
+from roofline.validate.records.record import Measurement, Status
+from roofline.validate.records.request import RunRequest
+from roofline.validate.records.store import Store
 
 ROOT = Path(__file__).parents[2]
 FACTS = Path(os.environ.get("ROOFLINE_FACTS", ROOT / "../shared/facts"))
@@ -251,3 +256,57 @@ def test_the_shipped_parameters_score_the_evidence_in_seconds() -> None:
     scored = score(read_published(PUBLISHED))
     assert scored.in_sample.all()
     assert summary(scored)["in_sample"]["factor_rows"] < 1.3
+
+
+def test_records_are_the_same_evidence_in_every_form(tmp_path: Path) -> None:
+    runs = [
+        Measurement(
+            RunRequest(network, "onnxruntime", batch=1, threads=1, datatype="fp32"), Status.OK, None,
+            samples_s=(seconds,) * 5, machine="i5-8500",
+        )
+        for network, seconds in (("resnet50", 0.04), ("mobilenet_v1", 0.01))
+    ]  # fmt: skip
+    lost = Measurement(
+        RunRequest("resnet50", "onnxruntime"),
+        Status.OK,
+        None,
+        samples_s=(1.0,),
+        machine="no such machine",
+    )
+    forms = {"a.json": export_json([*runs, lost]), "a.csv": export_csv([*runs, lost])}
+    for name, text in forms.items():
+        (tmp_path / name).write_text(text)
+    with Store(tmp_path / "a.db") as store:
+        for run in (*runs, lost):
+            store.add(run)
+    for name in (*forms, "a.db"):
+        found = read_evidence(tmp_path / name)
+        assert found.fps == pytest.approx([25, 100])
+        assert list(found.facts.machine) == ["i5-8500"] * 2
+        assert list(found.facts.machine_class) == ["cpu"] * 2
+        resnet = rl.load("resnet50")
+        assert found.facts.numbers["macs"][0] == resnet.macs
+        assert found.facts.numbers["parameters"][0] == resnet.parameters
+        bound = score(found, model="equation1").predicted
+        assert np.all(bound > found.fps)
+
+
+def test_another_name_of_a_machine_is_the_machine(table: Path, tmp_path: Path) -> None:
+    change = {"key": "rpi4b", "machine": "rpi4b"}
+    assert read_published(edited(table, tmp_path, change)).facts.machine[4] == "rpi4"
+
+
+def test_a_chip_that_holds_the_weights_has_items_under_way_at_any_batch(
+    table: Path, tmp_path: Path
+) -> None:
+    change = {"key": "hailo-8", "machine": "hailo-8", "params_m": "10", "batch": "1"}
+    found = read_published(edited(table, tmp_path, change))
+    _, weights, activations = found.facts.terms
+    assert weights[4] == activations[4] == 0
+    assert found.facts.numbers["batch"][4] > 1
+    assert np.exp(found.log_time[4]) == pytest.approx(
+        found.facts.numbers["batch"][4] / found.fps[4]
+    )
+    own = read_published(edited(table, tmp_path, change | {"params_m": "100"}))
+    assert own.facts.terms[1][4] > 0
+    assert own.facts.numbers["batch"][4] == 1

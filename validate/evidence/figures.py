@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import roofline
 from roofline.errors import OptionError, TableError
 from roofline.model._case import choose_unit
-from roofline.model._network_facts import class_of, facts_of
+from roofline.model._network_facts import facts_of
 from roofline.model._request import at_precision
 from roofline.model._time_law import Effect, Facts
-from roofline.model.expected import machine_effect, runtime_for
+from roofline.model.expected import how, machine_effect
 from roofline.reading import read_csv, read_text
 from roofline.validate.evidence.published import IN_FLIGHT
 
@@ -67,18 +67,18 @@ def read_effects(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]
 
 def _figure(row: dict[str, str], where: str, machine: Platform) -> tuple[Facts, float]:
     fps, batch = _number(row, "fps", where), _number(row, "batch", where, 1)
-    name = class_of(machine)
-    chosen = None if name is None else runtime_for(name, row.get("runtime") or None)
-    if name is None or chosen is None:
+    run = how(machine, row.get("runtime") or None)
+    if run is None:
         raise OptionError(
             f"published runs say nothing of machines like {machine.key}, so no figure corrects it",
             repair="Use --model equation1",
         )
+    name, runtime, _, cores = run
     workload = at_precision(roofline.load(row["network"]), row["datatype"])
     unit, _ = choose_unit(machine, row["datatype"])
     facts = facts_of(
-        workload, machine, machine_class=name, runtime=chosen[0], datatype=row["datatype"], unit=unit,
-        batch=int(batch), cores=chosen[1].cores, in_flight=row.get("mode", "") in IN_FLIGHT,
+        workload, machine, machine_class=name, runtime=runtime, datatype=row["datatype"], unit=unit,
+        batch=int(batch), cores=cores, in_flight=row.get("mode", "") in IN_FLIGHT,
     )  # fmt: skip
     bound = facts.numbers["peak"][0] / (2 * facts.numbers["macs"][0])
     if fps > 3 * bound:

@@ -64,6 +64,8 @@ class Options:
     """Prior mean of the slope of activation time beyond the ratio at which a machine keeps them on chip."""
     spread: float = 0.15
     """Standard deviation of a run around its machine's law that the robust loss takes as given."""
+    pooled: float = 10.0
+    """How many runs of its own the spread of any machine counts as in that of one."""
     limit: float = 0.2
     """Residual beyond which a run counts by its size alone."""
     effective: int = 60
@@ -194,9 +196,13 @@ class Fitting:
         posterior = np.linalg.inv(blocks)
         deviations = now.machines
         between = np.sqrt((deviations**2 + np.diagonal(posterior, axis1=1, axis2=2)).mean(0))
+        squares = np.add.reduceat(np.clip(now.residual, -0.6, 0.6) ** 2, problem.starts)
+        spreads = np.sqrt((squares + o.pooled * inside**2) / (count + o.pooled))
         effects = {
-            name.split("\t", 1)[1]: Effect(mean, covariance)
-            for name, mean, covariance in zip(machines, deviations, posterior, strict=True)
+            name.split("\t", 1)[1]: Effect(mean, covariance, float(spread))
+            for name, mean, covariance, spread in zip(
+                machines, deviations, posterior, spreads, strict=True
+            )
         }
         law = TimeLaw(
             o.power, known.terms, now.coefficients, self._centres, between, inside, effects

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from roofline.errors import TableError
+from roofline.model._network_facts import held_bytes, streamed
 from roofline.model._time_law import Facts
 from roofline.reading import CsvTable, read_csv, read_text
+from roofline.spec import canonical, platform
 from roofline.validate.evidence.evidence import Evidence, names
 
 COLUMNS = (
@@ -41,7 +44,8 @@ def read_published(path: Path) -> Evidence:
     """Read published runs.
 
     The columns are `COLUMNS`, and where known key, silicon, cores, mode, family, depthwise_mac_share,
-    grouped_mac_share, attention_mac_share, weight_bytes_per_element, activation_bytes_per_element and source.
+    grouped_mac_share, attention_mac_share, weight_bytes_per_element, activation_bytes_per_element, held_bytes (weights
+    that stay on the chip; by default those of the machine's platform file) and source.
 
     Args:
         path: A CSV file.
@@ -61,6 +65,22 @@ def read_published(path: Path) -> Evidence:
     if not table.rows:
         raise TableError(f"{path} has no runs", repair="Give one row per run")
     return _evidence(table, str(path), hashlib.sha256(text.encode()).hexdigest())
+
+
+def machine_of(row: dict[str, str]) -> str:
+    """Return the key of a run's machine: that of its platform file where the table of aliases knows one."""
+    own = row.get("key") or row["machine"]
+    for name in (own, row["machine"]):
+        alias = canonical(name)
+        if alias is not None and alias.units == 1:
+            return alias.platform
+    return own
+
+
+@cache
+def _held(machine: str) -> float:
+    """Return the bytes of weights that a machine keeps on the chip, by its platform file; 0 where there is none."""
+    return held_bytes(platform(machine)) if canonical(machine) else 0.0
 
 
 def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
@@ -110,7 +130,19 @@ def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
         "activation_bytes": activation,
         "throughput": [1.0 if mode in IN_FLIGHT else 0.0 for mode in text("mode")],
     }
-    machines = text("key", lambda row: row["machine"])
+    machines = [machine_of(row) for row in rows]
+    columns["held"] = [
+        held if row.get("held_bytes") else _held(machine)
+        for row, held, machine in zip(
+            rows, number("held_bytes", 0.0, above=False), machines, strict=True
+        )
+    ]
+    columns["batch"] = [
+        streamed(batch, parameters * width, held)
+        for batch, parameters, width, held in zip(
+            columns["batch"], columns["parameters"], weight, columns["held"], strict=True
+        )
+    ]
     return Evidence(
         Facts(
             names(machines), names(text("machine_class")), names(text("runtime")), names(datatypes),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from roofline.model._expected_data import Parameters, Usage
+from roofline.model._expected_data import Parameters, Ran, Usage
 from roofline.model._quantiles import Quantiles, quantiles
 from roofline.validate.evidence.evidence import Evidence
 from roofline.validate.evidence.fit import Fitting, Options
@@ -38,6 +38,7 @@ def parameters(
             quantiles(standardized(evidence, own), facts.machine, facts.machine_class),
         ),
         usage(evidence),
+        machines(evidence),
         {
             "sha256": evidence.sha256,
             "runs": len(evidence),
@@ -53,7 +54,8 @@ def usage(evidence: Evidence) -> dict[str, dict[str, Usage]]:
     facts = evidence.facts
     compute, weights, _ = facts.terms
     speed = np.log(np.maximum(compute, weights)) - evidence.log_time
-    singles = np.asarray([row.get("mode", "") in SINGLE for row in evidence.rows])
+    singles = np.asarray([single(row) for row in evidence.rows])
+    most = most_cores(evidence)
     found: dict[str, dict[str, Usage]] = {}
     for where in sorted(set(facts.where)):
         rows = facts.where == where
@@ -65,10 +67,46 @@ def usage(evidence: Evidence) -> dict[str, dict[str, Usage]]:
         found.setdefault(name, {})[runtime] = Usage(
             int(rows.sum()), len(each), bool(singles[rows].any()),
             bool((facts.numbers["throughput"][rows] > 0).any()), float(np.mean(each)),
-            float(np.median(facts.numbers["cores"][rows])),
+            float(np.median([most[machine] for machine in sorted(set(facts.machine[rows]))])),
         )  # fmt: skip
     return found
 
 
+def most_cores(evidence: Evidence) -> dict[str, float]:
+    """Return the cores that each machine's fastest runs use, those at its highest peak."""
+    numbers, found = evidence.facts.numbers, dict[str, float]()
+    for machine in sorted(set(evidence.facts.machine)):
+        rows = np.flatnonzero(evidence.facts.machine == machine)
+        peak = numbers["peak"][rows]
+        found[machine] = float(np.median(numbers["cores"][rows][peak == peak.max()]))
+    return found
+
+
+def machines(evidence: Evidence) -> dict[str, Ran]:
+    """Return how each machine of the evidence was run."""
+    facts, most = evidence.facts, most_cores(evidence)
+    compute, weights, _ = facts.terms
+    speed = np.log(np.maximum(compute, weights)) - evidence.log_time
+    found: dict[str, Ran] = {}
+    for machine in sorted(most):
+        rows = facts.machine == machine
+        speeds = {
+            name: float(np.median(speed[rows & (facts.runtime == name)]))
+            for name in sorted(set(facts.runtime[rows]))
+        }
+        found[machine] = Ran(facts.machine_class[rows][0], speeds, most[machine])
+    return found
+
+
+def single(row: dict[str, str]) -> bool:
+    """Return whether a run was one after another, each timed, so that its time is a latency."""
+    return row.get("mode", "") in SINGLE or (
+        row.get("mode") == "batch" and row["runtime"] in IN_SEQUENCE
+    )
+
+
 SINGLE = frozenset({"single", "1T", "2T", "4T"})
 """Modes of runs one after the other, timed each."""
+
+IN_SEQUENCE = frozenset({"pt-eager", "pt-compile"})
+"""Runtimes whose batches are timed one after the other; others stream them."""

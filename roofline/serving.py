@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from roofline._sweep import Skipped, Sweep, sweep
 from roofline.decoding.phases import Decoding, Phase, Request
-from roofline.errors import OptionError
+from roofline.errors import NoBasisError, OptionError
+from roofline.expected_tokens import Parts, estimated
 from roofline.model import Prediction, at_precision, models
 from roofline.model._tokens import Tokens
 from roofline.number_format import plural
@@ -94,10 +95,11 @@ def serve(
             fits on no machine, or the model gives no bound.
     """
     decoder.check(request)
-    name = model or "equation1"
+    name = "equation1" if model in {None, "expected"} else str(model)
     if not models.get(name).upper_bound:
         raise OptionError(
-            f"{name} rests on no runs of decoders", repair="Ask for a bound: --model equation1"
+            f"{name} rests on no runs of decoders",
+            repair="Ask for a bound, --model equation1, or --model expected",
         )
 
     def ready(workload: Workload, datatype: str | None) -> Workload:
@@ -134,7 +136,23 @@ def serve(
                 served = Served(
                     decoder, request, machines[then.platform], batch, first, then, kept
                 )
-                predictions.append(served.row())
+                row = served.row()
+                found = None
+                if model in {None, "expected"}:
+                    found = estimated(row, served.platform, served.parts())
+                if model == "expected" and found is None:
+                    skipped.append(
+                        Skipped(
+                            row.network, row.platform, row.datatype, batch, "expected",
+                            f"no public runs of decoders are a basis for {row.network} on {row.platform} at batch "
+                            f"{batch} on {request.devices} devices",
+                        )
+                    )  # fmt: skip
+                    continue
+                predictions += [row] if model != "expected" else []
+                predictions += [found] if found is not None else []
+    if not predictions and model == "expected" and skipped:
+        raise NoBasisError(skipped[0].reason, repair="Ask for a bound: --model equation1")
     order = {key: place for place, key in enumerate(machines)}
     predictions.sort(key=lambda entry: order[entry.platform])
     _check_fits(predictions)
@@ -197,21 +215,41 @@ class Served:
         return replace(
             main, batch=batch, throughput_fps=None, latency_s=latency, fits=fits,
             required_bytes=self._required(batch, ask.context, ask.devices),
-            upper_bound=all(part.upper_bound for part in parts), tokens=tokens,
+            # Sums over devices may be hidden behind arithmetic.
+            upper_bound=ask.devices == 1 and all(part.upper_bound for part in parts), tokens=tokens,
             notes=tuple(dict.fromkeys((*main.notes, *self._notes(fits=fits)))),
         )  # fmt: skip
 
     def _seconds(self, part: Prediction, requests: int, past: int, new: int) -> float | None:
         """Return the time of a phase on all devices: shared arithmetic and bytes, and the sums over the link."""
+        if part.latency_s is None or self.request.devices == 1:
+            return part.latency_s
+        return self._shared(part, requests, past) + self._reduced(part, requests * new)
+
+    def parts(self) -> Parts:
+        """Return what estimates need of the phases, at the bound."""
+        ask, prompt = self.request, self.prompt
+        return Parts(
+            self._shared(self.step, self.batch, ask.context),
+            self.step.bytes / self.step.bandwidth,
+            None if prompt is None else self._shared(prompt, 1, 0),
+            self._reduced(self.step, self.batch) if ask.devices > 1 else 0.0,
+            ask.context * (self.batch if ask.phase is Phase.PREFILL else 1),
+        )
+
+    def _shared(self, part: Prediction, requests: int, past: int) -> float:
+        """Return the time of a phase's arithmetic and bytes, without the sums over devices."""
         devices = self.request.devices
-        if part.latency_s is None or devices == 1:
+        if part.latency_s is None:
+            return float("nan")
+        if devices == 1:
             return part.latency_s
         shares = min(devices, self.decoder.roles.kv_heads or devices)
         twice = (
             requests * self.memory.per_request(past) * (1 / shares - 1 / devices) if past else 0
         )
         moved = (part.bytes / devices + twice) / self.platform.bandwidth
-        return max(part.latency_s / devices, moved) + self._reduced(part, requests * new)
+        return max(part.latency_s / devices, moved)
 
     def _reduced(self, part: Prediction, positions: int) -> float:
         """Return the time of two all-reduces a layer, each of the positions' hidden values."""

@@ -28,7 +28,12 @@ def served(
 ) -> Prediction:
     assert found is not None
     (row,) = serve(
-        found, request, [H100], datatypes=["fp16"], batches=[batch], **choices
+        found,
+        request,
+        [H100],
+        datatypes=["fp16"],
+        batches=[batch],
+        **{"model": "equation1", **choices},
     ).predictions
     return row
 
@@ -146,12 +151,11 @@ def test_a_context_beyond_the_positions_is_refused() -> None:
 def test_expected_experts_give_no_upper_bound() -> None:
     row = served(Request(64, 1, Phase.DECODE), 1, small(mlp=0, experts=8, active=2, expert_mlp=64))
     assert not row.upper_bound
-    assert any("expected to reach" in note or "uniform" in note for note in row.notes)
 
 
 def test_an_estimate_without_runs_of_decoders_is_refused() -> None:
     with pytest.raises(OptionError, match="no runs of decoders"):
-        served(Request(64, 1, Phase.DECODE), 1, small(), model="expected")
+        served(Request(64, 1, Phase.DECODE), 1, small(), model="calibrated")
 
 
 def test_the_command_line_has_the_names() -> None:
@@ -160,7 +164,11 @@ def test_the_command_line_has_the_names() -> None:
         "--format", "json",
     )  # fmt: skip
     assert done.code == 0, done.err
-    (row,) = json.loads(done.out)["predictions"]
+    row, expected = json.loads(done.out)["predictions"]
+    assert (row["model"], expected["model"]) == ("equation1", "expected")
+    assert expected["tokens_per_s"] < row["tokens_per_s"]
+    low, high = expected["interval_tpot_ms"]
+    assert row["tpot_ms"] <= low <= expected["tpot_ms"] <= high
     assert row["phase"] == "both"
     for name in (
         "ttft_ms",
@@ -180,3 +188,35 @@ def test_flags_of_decoders_are_refused_for_other_networks() -> None:
     assert done.code == 2
     assert "no key-value cache" in done.err
     assert done.err.count("\n") == 1
+
+
+def test_one_user_of_a_graphics_card_is_estimated_below_its_bound() -> None:
+    assert LLAMA is not None
+    card = roofline.platform("rtx-4090")
+    bound, found = serve(
+        LLAMA, Request(1024, 128, Phase.DECODE), [card], datatypes=["q4_k_m"]
+    ).predictions
+    assert bound.tokens is not None
+    assert found.tokens is not None
+    assert bound.tokens.tokens_per_s is not None
+    assert found.tokens.tokens_per_s is not None
+    low, high = found.intervals["tokens_per_s"]
+    assert (
+        0.4 * bound.tokens.tokens_per_s
+        < low
+        < found.tokens.tokens_per_s
+        < high
+        <= bound.tokens.tokens_per_s
+    )
+
+
+def test_many_users_of_a_graphics_card_have_the_bound_alone() -> None:
+    assert LLAMA is not None
+    (row,) = serve(
+        LLAMA,
+        Request(256, 16, Phase.DECODE),
+        [roofline.platform("rtx-4090")],
+        datatypes=["q4_k_m"],
+        batches=[2],
+    ).predictions
+    assert row.model == "equation1"

@@ -126,10 +126,13 @@ def token_cells_of(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
             else f"{tokens.devices} x {entry.platform}",
             "datatype": entry.datatype,
             "batch": entry.batch,
+            "model": entry.model,
             "phase": tokens.phase,
             "first token ms": number(row["ttft_ms"]),
             "per token ms": number(row["tpot_ms"]),
             "tokens/s": number(tokens.tokens_per_s) or "unknown",
+            "80% of runs, tokens/s": (ends := entry.intervals.get("tokens_per_s"))
+            and " … ".join(str(number(end)) for end in ends),
             "per user": number(tokens.tokens_per_s_per_user),
             "prompt, tokens": "-bound, ".join(
                 bound for bound in (tokens.prefill_bound, tokens.decode_bound) if bound

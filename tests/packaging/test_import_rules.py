@@ -44,7 +44,7 @@ LAYERS = (
     ("compress",),
     ("model",),
     ("_sweep", "speedup"),
-    ("serving",),
+    ("serving", "expected_tokens"),
     ("chart", "report"),
     ("workloads",),
     ("validate",),

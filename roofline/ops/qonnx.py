@@ -40,9 +40,10 @@ def quantized_type(node: Node) -> DataType | None:
         return DATATYPES["binary"]
     if node.op_type == "MultiThreshold":
         return _finn_type(text(node, "out_dtype", ""))
-    if node.op_type not in ("Quant", "IntQuant"):
+    places = {"Quant": 3, "IntQuant": 3, "Trunc": 4}
+    if node.op_type not in places:
         return None
-    bits = number(node, 3)
+    bits = number(node, places[node.op_type])
     if bits is None or not 1 <= bits <= _WIDEST or bits != int(bits):
         return None
     return _integers(int(bits))

@@ -139,9 +139,10 @@ def test_pools_and_reshapes_keep_the_width() -> None:
         helper.make_node("Quant", ["x", "one", "zero", "bits"], ["a"], domain=DOMAINS[0]),
         helper.make_node("MaxPool", ["a"], ["b"], kernel_shape=[2, 2], strides=[2, 2]),
         helper.make_node("Transpose", ["b"], ["c"]),
-        helper.make_node("Add", ["c", "c"], ["d"]),
+        helper.make_node("Trunc", ["c", "one", "zero", "bits", "two"], ["e"], domain=DOMAINS[0]),
+        helper.make_node("Add", ["e", "e"], ["d"]),
     ]
-    stored = {"one": 1, "zero": 0, "bits": 4}
+    stored = {"one": 1, "zero": 0, "bits": 4, "two": 2}
     graph = helper.make_graph(
         nodes, "q", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 8, 8])],
         [helper.make_tensor_value_info("d", TensorProto.FLOAT, None)],
@@ -150,7 +151,7 @@ def test_pools_and_reshapes_keep_the_width() -> None:
     imports = [helper.make_opsetid("", 17), helper.make_opsetid(DOMAINS[0], 1)]
     counted = Workload.from_onnx(helper.make_model(graph, opset_imports=imports))
     written = [layer.output_bytes for layer in counted.layers]
-    assert written == [4 * 64 // 2, 4 * 16 // 2, 4 * 16 // 2, 4 * 16 * 4]
+    assert written == [4 * 64 // 2, 4 * 16 // 2, 4 * 16 // 2, 4 * 16 // 4, 4 * 16 * 4]
 
 
 def test_predictions_run_on_the_matching_peak() -> None:

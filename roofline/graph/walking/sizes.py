@@ -9,6 +9,7 @@ from roofline.errors import DimensionError, did_you_mean
 from roofline.graph.reading.tensors import check_size
 from roofline.node import Limit, Node, Shape, Tensor
 from roofline.ops import Operator
+from roofline.ops._attributes import fitting
 
 _LISTED = 3
 
@@ -32,8 +33,10 @@ class Sizes:
             DimensionError: A given size is more than the operator can give.
         """
         outputs = [output and self._named(output) for output in node.outputs]
-        most = None if row.bound is None else row.bound(node)
+        most = None
         if row.bound is not None:
+            with fitting(node):
+                most = row.bound(node)
             outputs = self._shared(node, outputs, most)
         if any(_open_axes(output) for output in outputs):
             self._remember(node, outputs, most)

@@ -63,6 +63,11 @@ ValueOption = Annotated[
     ),
 ]
 
+EmulateOption = Annotated[
+    bool,
+    typer.Option("--emulate", help="Run a datatype the machine lacks on its next wider unit."),
+]
+
 
 def parse_dims(texts: Iterable[str] | None) -> dict[str, int]:
     """Parse ``NAME=N`` options.

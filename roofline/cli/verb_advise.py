@@ -20,6 +20,7 @@ from roofline.cli._options import (
     ModelArgument,
     ValueOption,
     load_model,
+    split_names,
 )
 from roofline.cli._output import (
     Format,
@@ -103,7 +104,7 @@ def advise(
         sparsity,
         sparse_format,
     )
-    machines = [find_platform(key) for key in platform or platform_keys()]
+    machines = [find_platform(key) for key in split_names(platform) or platform_keys()]
     advice = ask(
         workload, machines, wish, datatypes=datatype, batches=batch, model=prediction_model
     )

@@ -18,6 +18,7 @@ from roofline.cli._output import (
     as_table,
     emit,
     say,
+    together,
 )
 from roofline.errors import OptionError, did_you_mean
 from roofline.number_format import plural
@@ -194,9 +195,13 @@ def results(
     document = {"campaign": campaign, "kind": kind, "conventions": conventions, "rows": rows}
     if form is Format.TABLE:
         rows, same = without_constant(rows)
-        notes = [f"{name}: {text}" for name, text in (same | conventions).items()]
+        notes = [f"{name}: {text}" for name, text in same.items()]
+        explained = [f"{name}: {text}" for name, text in conventions.items()]
         none = f"none of the {len(recorded)} recorded runs can be compared so"
-        emit(as_table(rows, notes=notes if rows else [none]), output)
+        emit(
+            as_table(rows, notes=notes if rows else [none], explained=explained if rows else []),
+            output,
+        )
         return
     emit(_formatted(rows, document, form), output)
 
@@ -347,7 +352,9 @@ def _summary(found: State, form: Format) -> str:
     shown = [_cells(point, record) for point, _, record in found.runs() if record is not None]
     parts = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     return as_table(
-        shown, title=f"{campaign.name}: {plural(len(campaign), 'run')}: {parts}", notes=notes
+        shown,
+        title=f"{campaign.name}: {plural(len(campaign), 'run')}: {parts}",
+        notes=together(notes),
     )
 
 

@@ -19,14 +19,25 @@ from roofline.cli._compression import (
 from roofline.cli._options import (
     BatchOption,
     DimOption,
+    EmulateOption,
     InputOption,
     ModelArgument,
     ValueOption,
     parse_dims,
     parse_inputs,
     parse_values,
+    split_names,
 )
-from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, writable
+from roofline.cli._output import (
+    Format,
+    FormatOption,
+    as_csv,
+    as_json,
+    as_table,
+    emit,
+    together,
+    writable,
+)
 from roofline.errors import OptionError
 from roofline.number_format import plural
 from roofline.writing import write_whole
@@ -93,6 +104,7 @@ def compress(
             help="Show the speed-up Equation 1 predicts on this machine; repeatable.",
         ),
     ] = None,
+    emulate: EmulateOption = False,
     batch: BatchOption = None,
     dim: DimOption = None,
     input_: InputOption = None,
@@ -122,7 +134,7 @@ def compress(
     }  # fmt: skip
     name, whole = with_weights(model, seed)
     done = run(whole, replace(asked, options=options), name=name, **binding)
-    speedups = _speedups(name, whole, asked, platform or [], binding)
+    speedups = _speedups(name, whole, asked, split_names(platform), binding, emulate=emulate)
     content = serialized(done.model)
     unchecked = check_loads(content, whole)
     write_whole(output, content)
@@ -135,6 +147,8 @@ def _speedups(
     asked: Request,
     platforms: list[str],
     binding: dict[str, Any],
+    *,
+    emulate: bool,
 ) -> list[SpeedUp]:
     from roofline.spec import platform as find_platform
     from roofline.speedup import speed_up
@@ -142,7 +156,7 @@ def _speedups(
 
     dense = Workload.from_onnx(whole, name=name, **binding)
     machines = [find_platform(key) for key in platforms] or [None]
-    return [speed_up(dense, asked, machine) for machine in machines]
+    return [speed_up(dense, asked, machine, emulate=emulate) for machine in machines]
 
 
 def _report(
@@ -191,7 +205,7 @@ def _report(
         return as_csv(rows)
     notes = [f"warning: {unchecked}"] if unchecked else []
     notes += [] if done.narrowing is None else _narrowing(done.narrowing)
-    notes += (
+    details = (
         [f"{plural(done.scale_bytes, 'byte')} of the file are scales and zero points"]
         if done.scale_bytes
         else []
@@ -208,17 +222,12 @@ def _report(
         notes.append(
             f"{plural(plan.removed, 'channel')} of {plural(len(plan.groups), 'group')} removed"
         )
-        notes += [
+        details += [
             f"{row['layer']} keeps {plural(row['channels'], 'channel')}: {row['reason']}"
-            for row in fixed[:5]
+            for row in fixed
         ]
-        notes += (
-            [f"and {plural(len(fixed) - 5, 'more layer')}; --format json lists them"]
-            if len(fixed) > 5
-            else []
-        )
-    notes.append(f"{speedups[0].ideal:.4g}x faster if operations and their width were all")
-    notes += [
+    gains = [f"{speedups[0].ideal:.4g}x faster if operations and their width were all"]
+    gains += [
         f"{entry.predicted:.4g}x faster on {entry.platform} by Equation 1"
         for entry in speedups
         if entry.predicted is not None
@@ -226,8 +235,8 @@ def _report(
     return as_table(
         rows,
         title=f"{name}, {label}: wrote {output}",
-        notes=notes,
-        explained=list(CONVENTIONS.values()),
+        notes=[*together(notes), *together(gains)],
+        explained=[*details, *CONVENTIONS.values()],
     )
 
 

@@ -29,6 +29,7 @@ from roofline.cli._decoding import (
 from roofline.cli._options import (
     BoundSizesOption,
     DimOption,
+    EmulateOption,
     InputOption,
     ModelsArgument,
     ValueOption,
@@ -97,10 +98,6 @@ OperationsOption = Annotated[
     typer.Option(
         "--operations", help="Arithmetic that counts: macs or all. Default: the model's own."
     ),
-]
-EmulateOption = Annotated[
-    bool,
-    typer.Option("--emulate", help="Run a datatype the machine lacks on its next wider unit."),
 ]
 
 

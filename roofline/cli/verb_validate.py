@@ -39,11 +39,13 @@ from roofline.cli._measuring import (
 from roofline.cli._options import (
     BatchOption,
     DimOption,
+    EmulateOption,
     InputOption,
     ModelsArgument,
     ValueOption,
     load_models,
     parse_binding,
+    split_names,
 )
 from roofline.cli._output import (
     Format,
@@ -87,6 +89,7 @@ def validate(
         list[str] | None,
         typer.Option("--model", help="Prediction model; repeatable. Default: equation1."),
     ] = None,
+    emulate: EmulateOption = False,
     backend: BackendsOption = None,
     tuning: TuningOption = "",
     algorithm: AlgorithmOption = "default",
@@ -165,10 +168,10 @@ def validate(
             per_layer=layers is not None,
         )
     predictions = [
-        predict(workload, machine, datatype=datatype, batch=size, model=kind)
+        predict(workload, machine, datatype=datatype, batch=size, model=kind, emulate=emulate)
         for workload in workloads
         for datatype, size in _measured_as(workload.name, measured)
-        for kind in prediction or ["equation1"]
+        for kind in split_names(prediction) or ["equation1"]
     ]
     comparisons = compare(predictions, measured, platforms={machine.key: machine})
     rows = [comparison.record() for comparison in comparisons]

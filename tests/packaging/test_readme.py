@@ -32,6 +32,13 @@ def test_files_it_links_to_exist() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_every_page_and_notebook_is_linked() -> None:
+    pages = [*ROOT.glob("docs/*.md"), *ROOT.glob("notebooks/*.ipynb")]
+    names = [str(page.relative_to(ROOT)) for page in pages]
+    assert len(names) > 10
+    assert [name for name in names if f"]({name})" not in README] == []
+
+
 @pytest.mark.parametrize(("mark", "end"), [("test", "/pytest"), ("demo", "/roofline demo")])
 def test_commands_are_those_ci_runs(mark: str, end: str) -> None:
     # .ci/run takes the commands from here, so that the two cannot differ.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from roofline.errors import NetworkError, OptionError
 from roofline.number_format import plural
@@ -146,7 +146,9 @@ class Decoder:
         past = [net.sequence(cache, name=f"past_key_values.{layer}.{part}") for part in _PARTS]
         present = [f"present.{layer}.{part}" for part in _PARTS]
         sinks = ["", "", _table(net, f"layer{layer}/sinks", self.heads)] if self.sinks else []
-        window = {"local_window_size": self.window} if self.windowed(layer) else {}
+        window: dict[str, Any] = {}
+        if self.windowed(layer):
+            window["local_window_size"] = self.window
         mixed = net.node(
             "GroupQueryAttention",
             [query.name, key.name, value.name, *(entry.name for entry in past), *shared, *sinks],

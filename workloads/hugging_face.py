@@ -82,9 +82,9 @@ def read_config(path: Path) -> DecoderNetwork:
     if not isinstance(loaded, dict):
         raise NetworkError(f"{path} holds no object", repair="Give the config.json of a decoder")
     config = cast("dict[str, Any]", loaded)
-    family = config.get("model_type")
+    family = str(config.get("model_type"))
     if family not in _FAMILIES:
-        hint = did_you_mean(str(family), _FAMILIES) or f"Known: {', '.join(_FAMILIES)}"
+        hint = did_you_mean(family, _FAMILIES) or f"Known: {', '.join(_FAMILIES)}"
         raise NetworkError(
             f"{path}: model_type {family!r} is not known (its attention may be another)",
             repair=f"{hint}; or export the network to ONNX, and give that file",
@@ -129,9 +129,10 @@ def _decoder(path: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) ->
             "active": _whole(path, config, active),
             "expert_mlp": _whole(path, config, wide),
         }
-        for key, plain in (
-            ("mlp_only_layers", []), ("decoder_sparse_step", 1), ("shared_expert_intermediate_size", 0),
-        ):  # fmt: skip
+        usual: dict[str, Any] = {
+            "mlp_only_layers": [], "decoder_sparse_step": 1, "shared_expert_intermediate_size": 0,
+        }  # fmt: skip
+        for key, plain in usual.items():
             if config.get(key, plain) not in (plain, None):
                 raise NetworkError(
                     f"{path}: layers that differ ({key} {config[key]!r}) are not known",
@@ -145,7 +146,11 @@ def _decoder(path: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) ->
     biased = {}
     if config.get("attention_bias"):
         biased = {"qkv_bias": True, "output_bias": True}
-    flags = {**extra, **biased, "tied": bool(config.get("tie_word_embeddings", False))}
+    flags: dict[str, Any] = {
+        **extra,
+        **biased,
+        "tied": bool(config.get("tie_word_embeddings", False)),
+    }
     return Decoder(**{**sizes, **flags, **_window(path, config, extra)})
 
 

@@ -115,7 +115,7 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
     attention = [
         node for node in model.graph.node if "Attention" in node.op_type and len(node.input) > 3
     ]
-    first = _attributes(attention[0]) if attention else {}
+    first: Mapping[str, int] = _attributes(attention[0]) if attention else {}
     dims = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     tables = (
         dims[node.input[0]]

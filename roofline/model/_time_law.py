@@ -105,6 +105,17 @@ class Facts:
         return self.machine_class if level == "class" else self.where
 
 
+def joined(parts: Sequence[Facts]) -> Facts:
+    """Return the facts of several sets of runs as one, in order."""
+    return Facts(
+        np.concatenate([part.machine for part in parts]),
+        np.concatenate([part.machine_class for part in parts]),
+        np.concatenate([part.runtime for part in parts]),
+        np.concatenate([part.datatype for part in parts]),
+        {name: np.concatenate([part.numbers[name] for part in parts]) for name in NUMBERS},
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """One coefficient: of a part, at a level, times a feature."""

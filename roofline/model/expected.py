@@ -15,7 +15,7 @@ from roofline.model._network_facts import class_of, facts_of
 from roofline.model._prediction import Basis, Bound, Prediction, Term
 from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._requirement import requirement, total
-from roofline.model._time_law import PART_NAMES, PARTS, Effect, Facts
+from roofline.model._time_law import PART_NAMES, PARTS, Effect, Facts, joined
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -176,11 +176,7 @@ def machine_effect(
         parameters: The model's; by default those shipped.
     """
     known = parameters or shipped()
-    facts = Facts(
-        *(np.concatenate([getattr(f, x) for f, _ in figures])
-          for x in ("machine", "machine_class", "runtime", "datatype")),
-        {key: np.concatenate([f.numbers[key] for f, _ in figures]) for key in figures[0][0].numbers},
-    )  # fmt: skip
+    facts = joined([found for found, _ in figures])
     fps = np.asarray([value for _, value in figures])
     prior = known.law.effects.get(facts.machine[0])
     return known.law.correct(facts, np.log(facts.numbers["batch"] / fps), prior)

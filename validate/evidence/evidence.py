@@ -46,10 +46,11 @@ class Evidence:
 
     def take(self, rows: NDArray[Any]) -> Evidence:
         """Return some of the runs."""
+        places: Rows = np.arange(len(self))[rows]
         return Evidence(
             self.facts.take(rows), self.network[rows], self.network_family[rows], self.silicon[rows],
             self.source[rows], self.fps[rows], self.sha256,
-            tuple(self.rows[i] for i in np.arange(len(self))[rows]) if self.rows else (),
+            tuple(self.rows[int(i)] for i in places) if self.rows else (),
         )  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def centres(facts: Facts) -> dict[str, tuple[float, float]]:
         pair = tuple(
             float(np.median(np.log(facts.numbers[name][rows]))) for name in ("peak", "bandwidth")
         )
-        found.setdefault(facts.machine_class[rows[0]], []).append((pair[0], pair[1]))
+        found.setdefault(str(facts.machine_class[rows[0]]), []).append((pair[0], pair[1]))
     middle = {
         name: (float(np.median([x for x, _ in pairs])), float(np.median([y for _, y in pairs])))
         for name, pairs in found.items()

@@ -180,7 +180,7 @@ def with_figures(
         _, first = np.unique(evidence.network[mixed].astype(str), return_index=True)
         given = mixed[np.sort(first)][:figures]
         rest = np.setdiff1d(rows, given)
-        law = law_of(evidence.silicon[rows[0]])
+        law = law_of(str(evidence.silicon[rows[0]]))
         effect = (
             law.correct(evidence.facts.take(given), evidence.log_time[given])
             if figures

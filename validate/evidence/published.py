@@ -97,8 +97,8 @@ def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
                 value = default if not cell and default is not None else float(cell)
             except ValueError:
                 value = math.nan
-            low = value is not None and (value > 0 if above else value >= 0)
-            if value is None or not math.isfinite(value) or not low:
+            allowed = value > 0 if above else value >= 0
+            if not math.isfinite(value) or not allowed:
                 raise TableError(
                     f"{where} row {place}: {column} is {cell!r}",
                     repair=f"Give a number {'above zero' if above else 'of zero or more'}",

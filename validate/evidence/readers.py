@@ -9,7 +9,7 @@ import numpy as np
 
 from roofline.errors import RooflineError, TableError
 from roofline.model._network_facts import class_of, facts_of
-from roofline.model._time_law import Facts
+from roofline.model._time_law import Facts, joined
 from roofline.reading import csv_header, read_bytes
 from roofline.spec import platform
 from roofline.validate.analysis.counted import counted
@@ -78,11 +78,7 @@ def stored(measurements: tuple[Measurement, ...], sha256: str) -> Evidence:
             f"no record has a network and a machine that can be placed: {why}",
             repair="Records need a shipped network, and a shipped platform's key as their machine",
         )
-    whole = Facts(
-        *(np.concatenate([getattr(f, x) for f in facts])
-          for x in ("machine", "machine_class", "runtime", "datatype")),
-        {key: np.concatenate([f.numbers[key] for f in facts]) for key in facts[0].numbers},
-    )  # fmt: skip
+    whole = joined(facts)
     networks = names([m.job.network for m in kept])
     return Evidence(
         whole, networks, networks, whole.machine, names([m.job.backend for m in kept]),

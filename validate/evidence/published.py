@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from roofline.errors import TableError
+from roofline.model._core import Floats
 from roofline.model._network_facts import held_bytes, streamed
 from roofline.model._time_law import Facts
 from roofline.reading import CsvTable, read_csv, read_text
 from roofline.spec import canonical, platform
-from roofline.validate.evidence.evidence import Evidence, names
+from roofline.validate.evidence.evidence import Chosen, Evidence, names
 
 COLUMNS = (
     "machine", "machine_class", "peak_op_s", "bandwidth_b_s", "runtime", "network", "datatype", "batch",
@@ -45,7 +46,8 @@ def read_published(path: Path) -> Evidence:
 
     The columns are `COLUMNS`, and where known key, silicon, cores, mode, family, depthwise_mac_share,
     grouped_mac_share, attention_mac_share, weight_bytes_per_element, activation_bytes_per_element, held_bytes (weights
-    that stay on the chip; by default those of the machine's platform file) and source.
+    that stay on the chip; by default those of the machine's platform file), activations_imputed (``True`` where the
+    table guesses them) and source.
 
     Args:
         path: A CSV file.
@@ -65,6 +67,33 @@ def read_published(path: Path) -> Evidence:
     if not table.rows:
         raise TableError(f"{path} has no runs", repair="Give one row per run")
     return _evidence(table, str(path), hashlib.sha256(text.encode()).hexdigest())
+
+
+ALIKE = 0.02
+"""Logarithm within which multiply-accumulates and parameters are those of one network."""
+
+
+def counted_elsewhere(columns: dict[str, list[float]], guessed: Chosen) -> Floats:
+    """Return the activations of each run: where its table guesses, those of a run of the same counts that does not.
+
+    Args:
+        columns: Multiply-accumulates, parameters and activations of each run.
+        guessed: Which runs' activations are not counted.
+    """
+    macs, parameters, found = (
+        np.asarray(columns[name]) for name in ("macs", "parameters", "activations")
+    )
+    known = np.flatnonzero(~guessed)
+    counts = np.log(np.stack([macs, parameters], 1))
+    unlike, place = np.unique(counts[guessed], axis=0, return_inverse=True)
+    said = np.full(len(unlike), np.nan)
+    for i, pair in enumerate(unlike):
+        same = known[(np.abs(counts[known] - pair) < ALIKE).all(1)]
+        if len(same):
+            said[i] = np.median(found[same])
+    better = said[place.ravel()]
+    found[guessed] = np.where(np.isfinite(better), better, found[guessed])
+    return found
 
 
 def machine_of(row: dict[str, str]) -> str:
@@ -130,6 +159,8 @@ def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
         "activation_bytes": activation,
         "throughput": [1.0 if mode in IN_FLIGHT else 0.0 for mode in text("mode")],
     }
+    guessed = np.asarray([row.get("activations_imputed") == "True" for row in rows])
+    columns["activations"] = list(counted_elsewhere(columns, guessed))
     machines = [machine_of(row) for row in rows]
     columns["held"] = [
         held if row.get("held_bytes") else _held(machine)

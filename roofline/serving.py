@@ -136,6 +136,17 @@ def serve(
                 served = Served(
                     decoder, request, machines[then.platform], batch, first, then, kept
                 )
+                enough = served.within_limits()
+                if enough is None:
+                    skipped.append(
+                        Skipped(
+                            then.network, then.platform, then.datatype, batch, name,
+                            f"no number of devices of {then.platform} reaches the limits of {then.network} at batch "
+                            f"{batch}, even at the bound",
+                        )
+                    )  # fmt: skip
+                    continue
+                served = enough
                 row = served.row()
                 found = None
                 if model in {None, "expected"}:
@@ -145,12 +156,14 @@ def serve(
                         Skipped(
                             row.network, row.platform, row.datatype, batch, "expected",
                             f"no public runs of decoders are a basis for {row.network} on {row.platform} at batch "
-                            f"{batch} on {request.devices} devices",
+                            f"{batch} on {served.request.devices} devices",
                         )
                     )  # fmt: skip
                     continue
                 predictions += [row] if model != "expected" else []
                 predictions += [found] if found is not None else []
+    if not predictions and skipped and (request.max_ttft_s or request.max_tpot_s):
+        raise OptionError(skipped[0].reason, repair="Raise --max-ttft-ms or --max-tpot-ms")
     if not predictions and model == "expected" and skipped:
         raise NoBasisError(skipped[0].reason, repair="Ask for a bound: --model equation1")
     order = {key: place for place, key in enumerate(machines)}
@@ -219,6 +232,29 @@ class Served:
             upper_bound=ask.devices == 1 and all(part.upper_bound for part in parts), tokens=tokens,
             notes=tuple(dict.fromkeys((*main.notes, *self._notes(fits=fits)))),
         )  # fmt: skip
+
+    def within_limits(self) -> Served | None:
+        """Return the case on the fewest devices, from those asked for on, that fit and reach the limits; None for none.
+
+        Without limits the case itself.
+        """
+        ask = self.request
+        if ask.max_ttft_s is None and ask.max_tpot_s is None:
+            return self
+        heads = self.decoder.roles.heads or 1
+        for count in range(ask.devices, heads + 1):
+            if heads % count:
+                continue
+            case = replace(self, request=replace(ask, devices=count))
+            row = case.row()
+            if row.fits is not False and row.tokens is not None and all(
+                limit is None or value is None or value <= limit
+                for value, limit in (
+                    (row.tokens.ttft_s, ask.max_ttft_s), (row.tokens.tpot_s, ask.max_tpot_s),
+                )
+            ):  # fmt: skip
+                return case
+        return None
 
     def _seconds(self, part: Prediction, requests: int, past: int, new: int) -> float | None:
         """Return the time of a phase on all devices: shared arithmetic and bytes, and the sums over the link."""

@@ -220,3 +220,18 @@ def test_many_users_of_a_graphics_card_have_the_bound_alone() -> None:
         batches=[2],
     ).predictions
     assert row.model == "equation1"
+
+
+def test_the_fewest_devices_that_reach_a_limit_are_taken() -> None:
+    one = served(Request(4096, 64, Phase.DECODE))
+    assert one.tokens is not None
+    assert one.tokens.tpot_s is not None
+    limit = 0.8 * one.tokens.tpot_s
+    row = served(Request(4096, 64, Phase.DECODE, max_tpot_s=limit))
+    assert row.tokens is not None
+    assert row.tokens.tpot_s is not None
+    assert row.tokens.tpot_s <= limit
+    assert row.tokens.devices == 2
+    assert row.tokens.tpot_s == served(Request(4096, 64, Phase.DECODE, 2)).latency_s
+    with pytest.raises(OptionError, match="no number of devices"):
+        served(Request(4096, 64, Phase.DECODE, max_tpot_s=1e-6))

@@ -52,16 +52,44 @@ DevicesOption = Annotated[
     ),
 ]
 
+MaxTtftOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-ttft-ms",
+        min=0,
+        rich_help_panel=PANEL,
+        help="Longest time to the first token; the fewest --devices that reach it are taken.",
+    ),
+]
+MaxTpotOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-tpot-ms",
+        min=0,
+        rich_help_panel=PANEL,
+        help="The same of the time per output token.",
+    ),
+]
+
 NEW_TOKENS = 512
 
 
 def asked_request(
-    context: int | None, new_tokens: int | None, phase: Phase | None, devices: int | None
+    context: int | None,
+    new_tokens: int | None,
+    phase: Phase | None,
+    devices: int | None,
+    max_ttft_ms: float | None = None,
+    max_tpot_ms: float | None = None,
 ) -> Request | None:
     """Return what the flags ask of decoders; None when none is given."""
-    if context is new_tokens is phase is devices is None:
+    if context is new_tokens is phase is devices is max_ttft_ms is max_tpot_ms is None:
         return None
-    return Request(context or CONTEXT, new_tokens or NEW_TOKENS, phase or Phase.BOTH, devices or 1)
+    return Request(
+        context or CONTEXT, new_tokens or NEW_TOKENS, phase or Phase.BOTH, devices or 1,
+        max_ttft_s=None if max_ttft_ms is None else max_ttft_ms / 1e3,
+        max_tpot_s=None if max_tpot_ms is None else max_tpot_ms / 1e3,
+    )  # fmt: skip
 
 
 def told_apart(

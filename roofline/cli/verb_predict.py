@@ -21,6 +21,8 @@ from roofline.cli._decoding import (
     NEW_TOKENS,
     ContextOption,
     DevicesOption,
+    MaxTpotOption,
+    MaxTtftOption,
     NewTokensOption,
     PhaseOption,
     asked_request,
@@ -145,6 +147,8 @@ def predict(
     new_tokens: NewTokensOption = None,
     phase: PhaseOption = None,
     devices: DevicesOption = None,
+    max_ttft_ms: MaxTtftOption = None,
+    max_tpot_ms: MaxTpotOption = None,
     sort: SortOption = "",
     top: TopOption = 0,
     form: FormatOption = Format.TABLE,
@@ -158,7 +162,7 @@ def predict(
     from roofline.spec import platform as find_platform
 
     machines = [find_platform(key) for key in split_names(platform)]
-    request = asked_request(context, new_tokens, phase, devices)
+    request = asked_request(context, new_tokens, phase, devices, max_ttft_ms, max_tpot_ms)
     others, decoders = told_apart(models, request, bound=bool(dim or input_ or value))
     workloads = load_models(others, dim=dim, input_=input_, value=value, bound_sizes=bound_sizes)
     asked_datatypes = split_names(datatype)

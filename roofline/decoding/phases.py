@@ -40,6 +40,10 @@ class Request:
     devices: int = 1
     """Machines that share every layer (tensor parallel)."""
     causal: str = "visible"
+    max_ttft_s: float | None = None
+    """Longest time to the first token: the fewest devices that reach it at the bound are taken, from `devices` on."""
+    max_tpot_s: float | None = None
+    """The same of the time per output token."""
 
     def __post_init__(self) -> None:
         """Check the numbers.

@@ -44,6 +44,14 @@ def calibrate(
             help="Threads to measure at; repeatable. Default: the roofs at 1 and all, the profile at all.",
         ),
     ] = None,
+    correct: Annotated[
+        Path | None,
+        typer.Option(
+            "--correct",
+            help="Measure nothing: correct the file's profile by networks measured on this machine, a CSV with the "
+            "columns network, latency_ms and, where known, family and batch.",
+        ),
+    ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Measure this machine: its peaks and bandwidths, and what a runtime reaches of them (about three minutes).
@@ -56,6 +64,9 @@ def calibrate(
     from roofline.validate.calibration.calibrate import platform_yaml
     from roofline.validate.calibration.microbenchmarks import forget
 
+    if correct is not None:
+        emit(_corrected(output, correct, form), None)
+        return
     key = platform_key(output)
     chosen = None if backend == "none" else _checked(backend)
     with progress("calibrating") as report:
@@ -73,6 +84,36 @@ def calibrate(
     for profile in measured:
         forget(profile.times)
     emit(_written(roofs, measured, key, output, form), None)
+
+
+def _corrected(platform_file: Path, table: Path, form: Format) -> str:
+    from roofline.validate.calibration.correcting import correct_file
+
+    found = correct_file(platform_file, table)
+    errors = {
+        "networks": found.networks,
+        "families": found.families,
+        "mape_before": found.before,
+        "mape_after": found.after,
+        "mape_family_left_out": found.left_out,
+    }
+    if form is Format.JSON:
+        return as_json({"file": str(platform_file), **errors, "corrections": dict(found.factors)})
+    rows = [
+        {"class of work": name, "factor": f"{value:.3f}"} for name, value in found.factors.items()
+    ]
+    if form is Format.CSV:
+        return as_csv(rows)
+    notes = [
+        f"mean error on {found.networks} networks: {found.before:.1%} before, {found.after:.1%} after on the same, "
+        f"{found.left_out:.1%} on families left out of the fit, each of {found.families} in turn",
+        f"written to {platform_file}",
+    ]
+    if found.left_out > found.before:
+        notes.append(
+            "warning: networks of other families were predicted better without these factors"
+        )
+    return as_table(rows, notes=notes)
 
 
 def _checked(backend: str) -> str:

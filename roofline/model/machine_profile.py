@@ -93,6 +93,8 @@ class Profile:
     """Bytes a run goes through, and the B/s at which weights then arrive: fast out of caches, slow out of memory."""
     switch_s: float = 0.0
     """Seconds a layer takes more among layers of other kinds than among its own."""
+    corrections: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Factors of seconds by class of work, from networks that were measured."""
     spread: float = 1.0
     """Geometric factor by which deviations were found too small (above 1) or too large on networks it was judged on."""
     processor: str = ""

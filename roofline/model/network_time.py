@@ -146,7 +146,9 @@ def _timed(name: str, work: Work, profile: Profile, working_set: int) -> LayerTi
     moved = float(work.bytes + work.weight_bytes)
     estimate = profile.estimate(work, working_set)
     more = profile.switch_s * work.repeats
-    estimate = replace(estimate, seconds=estimate.seconds + more, fixed_s=estimate.fixed_s + more)
+    factor = profile.corrections.get(work.kind.partition(".")[0], 1.0)
+    seconds, fixed = factor * (estimate.seconds + more), factor * (estimate.fixed_s + more)
+    estimate = replace(estimate, seconds=seconds, fixed_s=fixed)
     return LayerTime(name, work.kind, estimate, work.ops, moved, work.datatype)
 
 

@@ -127,6 +127,7 @@ def from_entry(entry: Entry, platform: str) -> Profile:
         patterns=traits.get("patterns", none),
         streams=tuple((sample.at[0], sample.utilisation * figures[_MEMORY]) for sample in streams),
         switch_s=figures.get(_SWITCH, 0.0),
+        corrections=dict(entry.corrections),
         spread=entry.spread or 1.0,
         processor=entry.processor or "",
     )

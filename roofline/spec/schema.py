@@ -272,6 +272,10 @@ SampleText = Annotated[
 """A shape along the axes of its kind, the utilisation measured there, and how far two measurements lay apart."""
 
 
+Factor = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+"""What a time is multiplied by."""
+
+
 class Profile(Strict):
     """What microbenchmarks measured on the machine with one backend, version, number of threads and datatype.
 
@@ -306,6 +310,8 @@ class Profile(Strict):
     ``patterns``."""
     samples: Table[tuple[SampleText, ...]] = Field(default_factory=FrozenDict)
     """By kind of work, measured shapes and the share of the speed of light there: ``64x64x3136x9x1 = 0.75 ±3%``."""
+    corrections: Table[Factor] = Field(default_factory=FrozenDict)
+    """Factors of predicted times by class of work (`conv`, `matmul`), from networks measured on the machine."""
     spread: float | None = Field(default=None, ge=1, le=1000, allow_inf_nan=False)
     """Geometric spread of predictions made with this profile on networks it was not fitted to."""
 

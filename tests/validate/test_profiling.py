@@ -10,14 +10,16 @@ import onnx
 import pytest
 from typer.testing import CliRunner
 
-from roofline.errors import MeasurementError
+from roofline import load, platform, predict
+from roofline.errors import MeasurementError, TableError
 from roofline.model._prediction import Basis
 from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile
 from roofline.model.network_time import calibrated_time
 from roofline.spec import from_mapping
 from roofline.validate.calibration import fitting, microbenchmarks
-from roofline.validate.calibration.calibrate import Roofs, platform_document
+from roofline.validate.calibration.calibrate import Roofs, platform_document, platform_yaml
+from roofline.validate.calibration.correcting import Run, correct_file, correction, read_runs
 from roofline.validate.calibration.microbenchmarks import Timed, Times, measure_times
 from roofline.validate.calibration.probe_models import Probe, probes
 from roofline.validate.calibration.profiling import Measured
@@ -208,3 +210,68 @@ def test_probes_are_timed_on_onnx_runtime(few):
     assert not found.failed
     assert all(0 < timed.one_s < 1 for timed in found.of.values())
     assert found.of["smallest operator"].many_s > found.of["smallest operator"].one_s
+
+
+def runs(count: int = 12) -> list[Run]:
+    """Return networks whose convolutions take 1.5 times what a profile says, and all else what it says."""
+    found: list[Run] = []
+    for number in range(count):
+        parts = {"fixed": 1e-5, "conv": 1e-3 * (1 + number), "matmul": 1e-3 * (count - number)}
+        measured = 1e-5 + 1.5 * parts["conv"] + parts["matmul"]
+        found.append(Run(f"net{number}", f"family{number // 2}", measured, parts))
+    return found
+
+
+def test_factors_are_found_and_hold_on_families_that_were_left_out():
+    found = correction(runs())
+    assert found.factors["conv"] == pytest.approx(1.5, rel=0.05)
+    assert found.factors["matmul"] == pytest.approx(1.0, rel=0.07)
+    assert found.before > 0.15
+    assert found.after < 0.02
+    assert found.after <= found.left_out < 0.04
+    assert found.families == 6
+
+
+def test_one_network_moves_a_factor_less_than_many():
+    assert 1.0 < correction(runs(3)[:1] * 3).factors["conv"] < 1.5
+
+
+def table(folder, text: str):
+    path = folder / "runs.csv"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("network,fps\nmlp,1\n", "has no column latency_ms"),
+        ("network,latency_ms\nmlp,1\nmlp,2\n", "is the same run as row 1"),
+        ("network,latency_ms\nmlp,0\n", "Give a number above zero"),
+        ("network,latency_ms\nmlp,1\n", "too few to correct by"),
+    ],
+)
+def test_a_table_that_is_none_of_measured_networks_is_one_line(profile, tmp_path, text, told):
+    with pytest.raises(TableError, match=told):
+        read_runs(table(tmp_path, text), profile)
+
+
+def test_a_correction_is_written_into_the_file_and_used(profile, times, tmp_path):
+    path = tmp_path / "here.yaml"
+    measured = Measured(profile, times)
+    path.write_text(platform_yaml([ROOFS], "here", [measured.entry]))
+    names = ("mlp", "cnv", "resnet50")
+    before = {name: calibrated_time(load(name), profile) for name in names}
+    lines = [
+        f"{name},{2e3 * found.seconds}" for name, found in before.items() if found is not None
+    ]
+    found = correct_file(path, table(tmp_path, "\n".join(["network,latency_ms", *lines])))
+    assert found.before == pytest.approx(0.5, abs=0.01)
+    assert found.after < found.before
+    machine = platform(str(path))
+    (entry,) = machine.profiles.values()
+    assert entry.corrections["conv"] > 1.2
+    after = predict(load("resnet50"), machine, model="calibrated").latency_s
+    assert before["resnet50"] is not None
+    assert after is not None
+    assert after > 1.2 * before["resnet50"].seconds

@@ -128,7 +128,7 @@ def test_a_measured_shape_takes_what_was_measured():
     assert time.seconds == pytest.approx(RUN_S + LAYER_S + ops / PEAK / 0.5, rel=0.02)
     assert [layer.estimate.basis for layer in time.layers] == [Basis.INTERPOLATED]
     low, high = time.interval_s
-    assert low < time.seconds < high < 1.5 * low
+    assert low < time.seconds < high < 1.7 * low
 
 
 def test_between_two_shapes_the_utilisation_lies_between_theirs_and_is_surest_at_them():

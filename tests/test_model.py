@@ -168,9 +168,12 @@ def holding(capacity: float, excess_from: str = "host_link", bandwidth: float = 
     """Return a machine whose scratchpad holds weights, behind a link of a tenth of its memory's bandwidth."""
     board = machine(peaks={"int8": 1e12}, bandwidth=bandwidth, inner=((None, capacity),))
     content = board.specification
+    # Only over a size that is known is an excess charged.
+    size = content.memories[1].capacity.model_copy(update={"kind": "datasheet"})
+    held = {"holds_weights": True, "excess_from": excess_from, "capacity": size}
     memories = (
         content.memories[0],
-        content.memories[1].model_copy(update={"holds_weights": True, "excess_from": excess_from}),
+        content.memories[1].model_copy(update=held),
     )
     link = HostLink.model_validate({"name": "link", "bandwidth": quantity(bandwidth / 10, "B/s")})
     return in_mode(content.model_copy(update={"memories": memories, "host_link": link}), None)

@@ -86,8 +86,8 @@ def test_what_is_written_comes_back_cell_by_cell(rows: list[list[str]]) -> None:
     [
         ("", "empty"),
         ("a,a\n1,2\n", "names 'a' twice"),
-        ("a,b\n1\n", r"row 1 \(line 2\): 1 cells, and the header has 2"),
-        ('a,b\n"1\n2",3\n4\n', r"row 2 \(line 4\): 1 cells"),
+        ("a,b\n1\n", r"row 1 \(line 2\): 1 cell, and the header has 2"),
+        ('a,b\n"1\n2",3\n4\n', r"row 2 \(line 4\): 1 cell"),
         ('a,b\n"1,2\n', "not valid CSV"),
     ],
 )
@@ -175,6 +175,6 @@ def test_bounds_are_named() -> None:
     not hasattr(sys, "get_int_max_str_digits"), reason="integers are written whatever their length"
 )
 def test_values_are_shown_short_and_harmless() -> None:
-    assert shown(10**5000) == "a number of about 5000 digits"
+    assert shown(10**5000) == "a number of about 5,000 digits"
     assert shown("\x1b[2J") == r"'\x1b[2J'"
     assert len(shown("x" * 10**6)) < 50

@@ -154,7 +154,7 @@ def assert_prunes(
     model: onnx.ModelProto,
     request: Pruning | float | Mapping[str, float],
     *,
-    rounding: float = 5e-5,
+    rounding: float = 2e-4,
     **binding: Any,
 ) -> PruningPlan:
     """Prune; the result is valid, runs, and computes what the masked dense network computes."""

@@ -430,7 +430,7 @@ class TestVerb:
                 )
             )
         _, out, _ = self.run(capsys, identity, "--data", data, "--store", tmp_path / "s.db")
-        assert "noted in 1 records" in out
+        assert "noted in 1 record" in out
         with Store(tmp_path / "s.db") as store:
             assert [record.accuracy_percent for record in store.records()] == [50]
 

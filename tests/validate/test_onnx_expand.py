@@ -80,7 +80,7 @@ def test_a_loop_that_may_end_early_is_refused():
 
 
 def test_a_loop_of_too_many_steps_is_refused():
-    with pytest.raises(UnsupportedModelError, match=r"1000 steps.*at most 512"):
+    with pytest.raises(UnsupportedModelError, match=r"1,000 steps.*at most 512"):
         expand(looped([TRUE], steps=1000))
 
 

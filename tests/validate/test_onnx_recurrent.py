@@ -170,7 +170,7 @@ def test_only_whole_sequences_are_written_out(lengths):
 def test_too_many_steps_are_named():
     model, _ = recurrent("GRU", states=False)
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1000
-    with pytest.raises(UnsupportedModelError, match=r"1000 steps.*at most 512"):
+    with pytest.raises(UnsupportedModelError, match=r"1,000 steps.*at most 512"):
         expand(model)
 
 

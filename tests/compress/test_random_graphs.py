@@ -11,7 +11,7 @@ from roofline.compress.channels import prune
 from roofline.compress.request import Pruning
 from roofline.workload import Workload
 
-from .masking import assert_prunes, graph, integers, weight
+from .masking import assert_prunes, graph, integers, run_in_double, weight
 
 N = helper.make_node
 KINDS = (
@@ -114,7 +114,8 @@ laws = settings(max_examples=60, deadline=None, suppress_health_check=list(Healt
 def test_a_pruned_network_computes_what_the_masked_one_does(
     model: onnx.ModelProto, share: float
 ) -> None:
-    assert_prunes(model, share)
+    # A normalization may magnify the rounding of float32 without end; in float64 the law holds to the last digits.
+    assert_prunes(model, share, rounding=1e-9, evaluate=run_in_double)
 
 
 @laws

@@ -21,7 +21,7 @@ from roofline.validate.calibration import fitting, microbenchmarks
 from roofline.validate.calibration.calibrate import Roofs, platform_document, platform_yaml
 from roofline.validate.calibration.correcting import Run, correct_file, correction, read_runs
 from roofline.validate.calibration.microbenchmarks import Timed, Times, measure_times
-from roofline.validate.calibration.probe_models import Probe, probes
+from roofline.validate.calibration.probes import Probe, probes
 from roofline.validate.calibration.profiling import Measured
 from roofline.workload import Workload
 

@@ -20,7 +20,7 @@ from roofline.model.kinds import Work, works
 from roofline.model.machine_profile import Profile, Sample, decided_by_weights, shape
 from roofline.validate.calibration.calibrate import Roofs
 from roofline.validate.calibration.microbenchmarks import Timed, Times
-from roofline.validate.calibration.probe_models import (
+from roofline.validate.calibration.probes import (
     BETWEEN_ELEMENTS,
     JOINED_ELEMENTS,
     PATTERN_ELEMENTS,

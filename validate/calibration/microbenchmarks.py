@@ -21,7 +21,7 @@ from roofline.errors import MeasurementError
 from roofline.number_format import plural
 from roofline.temporary import temporary_folder
 from roofline.user_folders import cache_folder
-from roofline.validate.calibration.probe_models import Probe, probes
+from roofline.validate.calibration.probes import Probe, probes
 from roofline.validate.measuring import environment
 from roofline.validate.measuring.backend import (
     Artifact,

@@ -1,0 +1,238 @@
+"""The microbenchmarks: ONNX models that repeat one operator, so that the difference of two lengths is its time.
+
+A probe builds the same graph with any number of copies. Two lengths are timed; their difference holds copies alone, and
+neither the start of a run nor what stands before and after the copies. Copies follow each other where shapes allow, and
+read the same input side by side where they do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from roofline.node import Array
+
+_OPSET = 17
+
+
+_IR_VERSION = 8
+
+
+_PERIOD = 65_521
+"""Random values before they repeat: drawing all of them would take longer than timing a probe."""
+
+
+class Graph:
+    """An ONNX graph under construction; weights are drawn from a seeded generator."""
+
+    def __init__(self) -> None:
+        from onnx import TensorProto, helper, numpy_helper
+
+        self._helper: Any = helper
+        self._numpy: Any = numpy_helper
+        self._types: Any = TensorProto
+        self._nodes: list[Any] = []
+        self._stored: list[Any] = []
+        self._inputs: list[Any] = []
+        self._outputs: list[Any] = []
+        random = np.random.default_rng(0)
+        self._normal = random.standard_normal(_PERIOD).astype(np.float32)
+        self._whole = random.integers(0, 100, _PERIOD)
+
+    def input(self, *shape: int) -> str:
+        """Declare a float input and return its name."""
+        name = f"input_{len(self._inputs)}"
+        kind = self._types.FLOAT
+        self._inputs.append(self._helper.make_tensor_value_info(name, kind, shape))
+        return name
+
+    def weight(self, *shape: int, dtype: str = "float32", scale: float = 0.05) -> str:
+        """Store random values of a shape, which repeat after a while, and return their name."""
+        if dtype.startswith("float"):
+            return self.store(np.resize(self._normal * np.float32(scale), shape).astype(dtype))
+        # Signed values lie around zero.
+        low = 0 if dtype.startswith("u") else 50
+        return self.store(np.resize((self._whole - low).astype(dtype), shape))
+
+    def store(self, values: Array) -> str:
+        """Store values and return their name."""
+        name = f"stored_{len(self._stored)}"
+        self._stored.append(self._numpy.from_array(np.asarray(values), name))
+        return name
+
+    def call(
+        self, op_type: str, *operands: str, results: int = 1, domain: str = "", **attributes: Any
+    ) -> str:
+        """Add a call and return the name of its first result."""
+        name = f"node_{len(self._nodes)}"
+        names = [f"{name}_{number}" for number in range(results)]
+        self._nodes.append(
+            self._helper.make_node(
+                op_type, operands, names, name=name, domain=domain, **attributes
+            )
+        )
+        return names[0]
+
+    def output(self, name: str) -> None:
+        """Make a value a result of the graph."""
+        self._outputs.append(self._helper.make_empty_tensor_value_info(name))
+
+    def model(self) -> bytes:
+        """Return the model, serialized."""
+        graph = self._helper.make_graph(
+            self._nodes, "probe", self._inputs, self._outputs, self._stored
+        )
+        opsets = [
+            self._helper.make_opsetid("", _OPSET),
+            self._helper.make_opsetid("com.microsoft", 1),
+        ]
+        model = self._helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+        return model.SerializeToString()
+
+
+Step = Callable[[Graph, str], str]
+"""Adds one copy that reads a value, and returns what it makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One microbenchmark."""
+
+    name: str
+    build: Callable[[int], bytes]
+    """Returns the model with so many copies."""
+    copies: int
+    """Copies in the longer of the two models; the shorter has one."""
+    of: str
+    """Operator that is measured; others in a copy belong to it."""
+    role: str = "sample"
+    """``sample`` of a kind of work, or what is found out: ``between``, ``lanes``, ``pattern``, ``overhead``."""
+    about: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def chain(shape: Sequence[int], step: Step, tail: Step | None = None) -> Callable[[int], bytes]:
+    """Return a builder whose copies each read the one before."""
+
+    def build(count: int) -> bytes:
+        graph = Graph()
+        value = graph.input(*shape)
+        for _ in range(count):
+            value = step(graph, value)
+        graph.output(tail(graph, value) if tail is not None else value)
+        return graph.model()
+
+    return build
+
+
+def branches(shape: Sequence[int], step: Step) -> Callable[[int], bytes]:
+    """Return a builder whose copies read the same input side by side."""
+
+    def build(count: int) -> bytes:
+        graph = Graph()
+        value = graph.input(*shape)
+        for _ in range(count):
+            graph.output(step(graph, value))
+        return graph.model()
+
+    return build
+
+
+def pooled(graph: Graph, value: str) -> str:
+    """Reduce an image to one value per channel: the cheapest end of a chain on packed channels."""
+    return graph.call("GlobalAveragePool", value)
+
+
+def convolution(
+    inner: int,
+    outer: int,
+    kernel: int,
+    *,
+    groups: int = 1,
+    stride: int = 1,
+    flat: bool = False,
+    width: int = 0,
+) -> Step:
+    """Return a step that convolves, "same" padding; ``width`` is of a kernel that is no square."""
+    sizes = (kernel,) if flat else (kernel, width or kernel)
+
+    def step(graph: Graph, value: str) -> str:
+        weight = graph.weight(outer, inner // groups, *sizes)
+        bias = graph.weight(outer)
+        pads = [size // 2 for size in sizes] * 2
+        if kernel % 2 == 0:
+            pads = [kernel // 2 - 1] * len(sizes) + [kernel // 2] * len(sizes)
+        return graph.call(
+            "Conv", value, weight, bias, group=groups, pads=pads, strides=[stride] * len(sizes),
+            kernel_shape=sizes,
+        )  # fmt: skip
+
+    return step
+
+
+def both(first: Step, second: Step) -> Step:
+    """Return a step that does one after the other."""
+    return lambda graph, value: second(graph, first(graph, value))
+
+
+def unary(op_type: str, **attributes: Any) -> Step:
+    """Return a step of one operand."""
+    return lambda graph, value: graph.call(op_type, value, **attributes)
+
+
+def binary(op_type: str, operand: Callable[[Graph, str], str]) -> Step:
+    """Return a step of two operands; the second is made or found anew for each copy."""
+    return lambda graph, value: graph.call(op_type, value, operand(graph, value))
+
+
+def constant(*shape: int, value: float = 1.001) -> Callable[[Graph, str], str]:
+    """Return the maker of a stored operand."""
+    return lambda graph, _: graph.store(np.full(shape, value, np.float32))
+
+
+def first_input(graph: Graph, value: str) -> str:  # noqa: ARG001
+    """Return the graph's first input, whatever the value."""
+    return "input_0"
+
+
+def second_input(graph: Graph, value: str) -> str:  # noqa: ARG001
+    """Return the graph's second input, whatever the value."""
+    return "input_1"
+
+
+def clip(graph: Graph, value: str) -> str:
+    """Clip to 0 ... 6."""
+    low, high = (graph.store(np.array(bound, np.float32)) for bound in (0.0, 6.0))
+    return graph.call("Clip", value, low, high)
+
+
+def linear_layer(inner: int, columns: int, bias: bool = False) -> Step:
+    """Return a step that multiplies by a stored matrix, and adds a bias if asked for."""
+
+    def step(graph: Graph, value: str) -> str:
+        made = graph.call("MatMul", value, graph.weight(inner, columns))
+        return graph.call("Add", made, graph.weight(columns)) if bias else made
+
+    return step
+
+
+def scale_and_zero(graph: Graph) -> tuple[str, str]:
+    """Store the scale and the zero point of uint8 values and return their names."""
+    return graph.store(np.array(0.05, np.float32)), graph.store(np.array(128, np.uint8))
+
+
+def with_second(shape: Sequence[int], step: Step) -> Callable[[int], bytes]:
+    """Return a builder of a chain whose copies also read a second input."""
+
+    def build(count: int) -> bytes:
+        graph = Graph()
+        value = graph.input(*shape)
+        graph.input(*shape)
+        for _ in range(count):
+            value = step(graph, value)
+        graph.output(value)
+        return graph.model()
+
+    return build

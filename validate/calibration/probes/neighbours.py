@@ -1,0 +1,183 @@
+"""Convolutions with another operator between, behind or before them: absorbed, packed, or rearranged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from roofline.validate.calibration.probes.elementwise import TINY
+from roofline.validate.calibration.probes.graph import (
+    Graph,
+    Probe,
+    Step,
+    binary,
+    both,
+    branches,
+    chain,
+    clip,
+    constant,
+    convolution,
+    first_input,
+    pooled,
+    second_input,
+    unary,
+)
+from roofline.validate.calibration.probes.moves import padded
+
+_BETWEEN = (1, 16, 112, 112)
+
+
+_JOINED = (1, 32, 28, 28)
+
+
+JOINED_ELEMENTS = 32 * 28 * 28
+"""Elements of each of two images that are joined: both stay in the nearest caches."""
+
+
+BETWEEN_ELEMENTS = 16 * 112 * 112
+"""Elements of the image between two convolutions: many beside its few channels, so that what stands between shows."""
+
+
+def between() -> list[Probe]:
+    """Return convolutions with another operator between them: is it absorbed, and do channels stay packed?"""
+    one = convolution(16, 16, 1)
+    steps: dict[str, Step] = {
+        "none": lambda _, value: value,
+        "Abs": unary("Abs"),
+        "Relu": unary("Relu"), "Clip": clip, "Sigmoid": unary("Sigmoid"), "Tanh": unary("Tanh"),
+        "HardSigmoid": unary("HardSigmoid"), "HardSwish": unary("HardSwish"), "LeakyRelu": unary("LeakyRelu"),
+        "PRelu": binary("PRelu", constant(16, 1, 1, value=0.2)),
+        "Mul.channel": binary("Mul", constant(1, 16, 1, 1)), "Add.channel": binary("Add", constant(1, 16, 1, 1)),
+        "Mul.scalar": binary("Mul", constant()), "Add.scalar": binary("Add", constant()),
+            "Div.scalar": binary("Div", constant()),
+        "Add.same": binary("Add", second_input), "Mul.same": binary("Mul", second_input),
+        "MaxPool": unary("MaxPool", kernel_shape=[3, 3], pads=[1] * 4),
+        "AveragePool": unary("AveragePool", kernel_shape=[3, 3], pads=[1] * 4),
+        "Softmax": unary("Softmax", axis=1),
+        "BatchNormalization": lambda graph, value: graph.call(
+            "BatchNormalization", value, *[graph.store(np.full(16, 1.0, np.float32)) for _ in range(4)]
+        ),
+    }  # fmt: skip
+    found: list[Probe] = []
+    for name, step in steps.items():
+        build = _between(both(one, step), second=name in ("Add.same", "Mul.same"))
+        found.append(
+            Probe(f"between convolutions: {name}", build, 6, "Conv", "between", {"op": name})
+        )
+    residual = _residual(one)
+    found.append(
+        Probe("between convolutions: residual", residual, 6, "Conv", "between", {"op": "residual"})
+    )
+    for name, join in (("joined", True), ("apart", False)):
+        found.append(Probe(f"{name} convolutions", _joined(join=join), 10, "Conv", "joined"))
+    joining: Step = lambda graph, value: graph.call("Concat", value, value, axis=1)  # noqa: E731
+    found.append(Probe("alone: Concat", branches(_JOINED, joining), 10, "Concat", "joined"))
+    found += _behind(one)
+    found.append(Probe("mixed operators", chain(TINY, _mixed), 3, "Add", "mixed"))
+    alone = {"MaxPool", "AveragePool", "Softmax", "BatchNormalization", "none"}
+    for name, step in steps.items():
+        if name not in alone:
+            second = name in ("Add.same", "Mul.same")
+            builder = _between(step, second=second, tail=False)
+            found.append(Probe(f"alone: {name}", builder, 6, "Conv", "alone", {"op": name}))
+    return found
+
+
+def _behind(one: Step) -> list[Probe]:
+    """Return what may run on packed channels behind something that absorbs it not."""
+    ones = [np.full(16, 1.0 + 0.01 * number, np.float32) for number in range(4)]
+    steps: dict[str, Step] = {
+        "none": lambda _, value: value,
+        "BatchNormalization": lambda graph, value: graph.call(
+            "BatchNormalization", value, *map(graph.store, ones)
+        ),
+        "Mul.channel": binary("Mul", constant(1, 16, 1, 1)),
+        "Add.channel": binary("Add", constant(1, 16, 1, 1)),
+    }
+    found: list[Probe] = []
+    for name, step in steps.items():
+        build = chain(_BETWEEN, both(both(one, unary("Relu")), step), pooled)
+        found.append(Probe(f"behind Relu: {name}", build, 6, "Conv", "behind", {"op": name}))
+    return found
+
+
+def conversions() -> list[Probe]:
+    """Return cheap convolutions on packed channels with and without an operator that takes none between them."""
+    found: list[Probe] = []
+    for channels, size, copies in ((64, 14, 12), (32, 56, 6), (128, 28, 6), (64, 112, 3)):
+        one = convolution(channels, channels, 3, groups=channels)
+        shape, about = (1, channels, size, size), {"channels": str(channels), "size": str(size)}
+        for name, step in (("packed", one), ("unpacked", both(one, unary("Abs")))):
+            builder = chain(shape, step, pooled)
+            found.append(
+                Probe(f"{name} {channels} at {size}", builder, copies, "Conv", "convert", about)
+            )
+        alone = chain(shape, unary("Abs"))
+        found.append(Probe(f"Abs {channels} at {size}", alone, copies, "Abs", "convert", about))
+    return found
+
+
+def _between(step: Step, *, second: bool, tail: bool = True) -> Callable[[int], bytes]:
+    def build(count: int) -> bytes:
+        graph = Graph()
+        value = graph.input(*_BETWEEN)
+        if second:
+            graph.input(*_BETWEEN)
+        for _ in range(count):
+            value = step(graph, value)
+        graph.output(graph.call("GlobalAveragePool", value) if tail else value)
+        return graph.model()
+
+    return build
+
+
+def _residual(one: Step) -> Callable[[int], bytes]:
+    """Return a chain of sums with what was before two convolutions; all of it stands behind a first convolution."""
+
+    def build(count: int) -> bytes:
+        graph = Graph()
+        value = one(graph, graph.input(*_BETWEEN))
+        for _ in range(count):
+            made = one(graph, one(graph, value))
+            value = graph.call("Relu", graph.call("Add", made, value))
+        graph.output(pooled(graph, value))
+        return graph.model()
+
+    return build
+
+
+def _joined(*, join: bool) -> Callable[[int], bytes]:
+    """Return pairs of convolutions whose results are joined, or not, and pooled."""
+    one = convolution(32, 32, 3, groups=32)
+
+    def step(graph: Graph, value: str) -> str:
+        first, second = one(graph, value), one(graph, value)
+        if join:
+            return pooled(graph, graph.call("Concat", first, second, axis=1))
+        return graph.call("Add", pooled(graph, first), pooled(graph, second))
+
+    return branches(_JOINED, step)
+
+
+def _mixed(graph: Graph, value: str) -> str:
+    """Add operators of twelve kinds on 128 elements, one after the other: none finds its code where it was."""
+    steps: tuple[Step, ...] = (
+        binary("Add", constant(1, 8, 1, 1)), unary("Sigmoid"), unary("Transpose", perm=[0, 1, 3, 2]), padded,
+        unary("Softmax", axis=-1), _cut, unary("Tanh"), binary("Pow", constant(value=2.0)), unary("Sqrt"),
+        unary("ReduceMean", axes=[-1]), binary("Mul", first_input), _doubled,
+    )  # fmt: skip
+    for step in steps:
+        value = step(graph, value)
+    return value
+
+
+def _cut(graph: Graph, value: str) -> str:
+    """Take away what `padded` put around an image of 4 x 4."""
+    bounds = [graph.store(np.array([bound, bound], np.int64)) for bound in (1, 5)]
+    return graph.call("Slice", value, *bounds, graph.store(np.array([2, 3], np.int64)))
+
+
+def _doubled(graph: Graph, value: str) -> str:
+    """Join a value with itself and take the half of it."""
+    return graph.call("Split", graph.call("Concat", value, value, axis=1), axis=1, results=2)

@@ -1,0 +1,67 @@
+"""Matrix products in floating point, with and without stored weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from roofline.validate.calibration.probes.graph import (
+    Graph,
+    Probe,
+    both,
+    branches,
+    chain,
+    linear_layer,
+)
+
+
+def products() -> list[Probe]:
+    """Return the probes of matrix products in floating point, with and without stored weights."""
+    found: list[Probe] = []
+    for rows, inner, columns, copies in (
+        (1, 256, 256, 20), (1, 512, 512, 8), (1, 1024, 1024, 6), (1, 2048, 2048, 4), (1, 4096, 4096, 3),
+        (1, 64, 64, 30),
+        (4, 256, 256, 12), (4, 1024, 1024, 4), (8, 512, 512, 6), (12, 256, 1024, 4), (4, 2048, 2048, 3),
+        (16, 256, 256, 10), (32, 512, 512, 5), (64, 128, 128, 12), (128, 768, 768, 2), (128, 384, 1536, 2),
+        (64, 256, 1024, 3),
+        (256, 64, 64, 10), (400, 96, 384, 3), (1024, 128, 128, 4), (16, 1024, 4096, 2), (197, 192, 768, 3),
+        (40, 120, 120, 10),
+    ):  # fmt: skip
+        step = linear_layer(inner, columns)
+        if inner != columns:
+            step = both(step, linear_layer(columns, inner))
+        found.append(
+            Probe(
+                f"matmul {rows}x{inner}x{columns}", chain((1, rows, inner), step), copies, "MatMul"
+            )
+        )
+    for rows, inner, columns, copies in ((1024, 256, 1, 4), (128, 512, 15, 6)):
+        builder = branches((1, rows, inner), linear_layer(inner, columns))
+        found.append(Probe(f"matmul {rows}x{inner}x{columns}", builder, copies, "MatMul"))
+    for copies, size, long in (
+        (1, 128, 6),
+        (8, 64, 4),
+        (12, 128, 3),
+        (6, 197, 3),
+        (8, 16, 10),
+        (4, 400, 2),
+    ):
+        depth = 64 if size > 16 else 32
+        found.append(
+            Probe(
+                f"batched {copies}x{size}x{depth}", _batched(copies, size, depth), long, "MatMul"
+            )
+        )
+    return found
+
+
+def _batched(copies: int, size: int, depth: int) -> Callable[[int], bytes]:
+    def build(count: int) -> bytes:
+        graph = Graph()
+        value = graph.input(1, copies, size, depth)
+        keys, values = graph.input(1, copies, depth, size), graph.input(1, copies, size, depth)
+        for _ in range(count):
+            value = graph.call("MatMul", graph.call("MatMul", value, keys), values)
+        graph.output(value)
+        return graph.model()
+
+    return build

@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import roofline
+from roofline.spec.thread_modes import mode_name
 from roofline.user_folders import cache_folder
-from roofline.validate.calibration.calibrate import mode_name
 from roofline.validate.measuring.compressed_model import write
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.compression import Compression

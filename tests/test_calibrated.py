@@ -17,7 +17,6 @@ from roofline.cost import Cost
 from roofline.errors import NoBasisError, PlatformError
 from roofline.layer import Layer
 from roofline.model import Basis, Bound
-from roofline.model.calibrated import mode_threads
 from roofline.model.kinds import AXES, Work, works
 from roofline.model.machine_profile import Profile, Sample
 from roofline.model.network_time import calibrated_time
@@ -25,6 +24,7 @@ from roofline.model.profile_text import as_entry, from_entry
 from roofline.node import Tensor
 from roofline.ops._registry import key, operators
 from roofline.spec.schema import Profile as Entry
+from roofline.spec.thread_modes import mode_threads
 
 PEAK, BANDWIDTH = 100e9, 10e9
 RUN_S, LAYER_S = 5e-6, 1e-6

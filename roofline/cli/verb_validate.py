@@ -239,7 +239,8 @@ def this_machine(platform: str | None, threads: int) -> Platform:
         PlatformError: The file cannot be read, or has no mode for that many threads.
     """
     from roofline.spec import platform as find_platform
-    from roofline.validate.calibration.calibrate import kept_calibration, mode_name
+    from roofline.spec.thread_modes import mode_name
+    from roofline.validate.calibration.calibrate import kept_calibration
 
     if platform is not None:
         return find_platform(platform)
@@ -271,7 +272,7 @@ def not_this_machine(machine: Platform) -> str | None:
 
 def machine_threads(machine: Platform) -> int:
     """Return the threads a calibrated platform's numbers are for, or 0 for every core."""
-    from roofline.validate.calibration.calibrate import mode_threads
+    from roofline.spec.thread_modes import mode_threads
 
     return mode_threads(machine.key) or 0
 

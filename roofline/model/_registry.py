@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from roofline.errors import NoBasisError, OptionError
@@ -53,26 +53,35 @@ class Model:
     """The traffic assumption it takes when none is asked for."""
     operations: str
     """Which arithmetic it counts when nothing is asked for."""
-    run: Callable[[Case], Prediction | None]
-    """Returns what it says of a case; None where it has no basis."""
+    at: Callable[[Case, tuple[int, ...]], tuple[Prediction, ...]]
+    """Returns what it says at each batch for which it has a basis; `one_by_one` makes it of a function of one case."""
     rank: int = 0
     """Place among the estimates; lower is better founded."""
-    many: Callable[[Case, tuple[int, ...]], tuple[Prediction, ...]] | None = None
-    """Returns what it says at each of many batches, for models that are vectorised over them."""
 
     @property
     def upper_bound(self) -> bool:
         """Whether its throughput is a bound and not an estimate."""
         return self.gives is Gives.BOUND
 
-    def at(self, case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
-        """Return what it says at each batch for which it has a basis."""
-        from dataclasses import replace
+    def run(self, case: Case) -> Prediction | None:
+        """Return what it says of a case; None where it has no basis."""
+        return next(iter(self.at(case, (case.batch,))), None)
 
-        if self.many is not None:
-            return self.many(case, batches)
-        found = (self.run(replace(case, batch=batch)) for batch in batches)
+
+def one_by_one(
+    run: Callable[[Case], Prediction | None],
+) -> Callable[[Case, tuple[int, ...]], tuple[Prediction, ...]]:
+    """Return a function of many batches that asks for each of them alone, for models that are not vectorised.
+
+    Args:
+        run: Returns what a model says of a case; None where it has no basis.
+    """
+
+    def at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
+        found = (run(replace(case, batch=batch)) for batch in batches)
         return tuple(prediction for prediction in found if prediction is not None)
+
+    return at
 
 
 models: Registry[Model] = Registry(

@@ -9,12 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from roofline.errors import NoBasisError
 from roofline.model._case import Case
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
-from roofline.model._registry import Gives, Model, Need, models
+from roofline.model._registry import Gives, Model, Need, models, one_by_one
 from roofline.model.machine_profile import Profile
 from roofline.model.network_time import CalibratedTime, LayerTime, calibrated_time
 from roofline.model.profile_text import from_entry
+from roofline.number_format import plural
 from roofline.spec import Platform
 from roofline.spec.schema import Profile as Entry
+from roofline.spec.thread_modes import mode_threads
 
 _DISTRIBUTIONS = {"tvm": "apache-tvm"}
 """Names that backends are installed under, where they differ from the backend's own."""
@@ -39,7 +41,7 @@ def profile_of(platform: Platform, backend: str | None = None) -> tuple[Profile,
         and (backend is None or entry.backend == backend)
     ]
     if not fitting:
-        wanted = "" if threads is None else f" for {threads} thread{'s' * (threads > 1)}"
+        wanted = "" if threads is None else f" for {plural(threads, 'thread')}"
         wanted += "" if backend is None else f" of {backend}"
         has = ", ".join(entry.key for entry in entries)
         there = f"it has {has}" if has else "it has none at all"
@@ -55,12 +57,6 @@ def profile_of(platform: Platform, backend: str | None = None) -> tuple[Profile,
 @lru_cache(maxsize=16)
 def _read(entry: Entry, platform: str) -> Profile:
     return from_entry(entry, platform)
-
-
-def mode_threads(mode: str | None) -> int | None:
-    """Return the number of threads that a calibrated mode stands for; None for any other mode, and for none."""
-    head, _, tail = (mode or "").partition("-")
-    return int(head) if head.isdigit() and tail in ("thread", "threads") else None
 
 
 def _remarks(entry: Entry, platform: Platform) -> tuple[str, ...]:
@@ -183,6 +179,6 @@ models.add(
         gives=Gives.ESTIMATE,
         traffic="fused",
         operations="all",
-        run=_run,
+        at=one_by_one(_run),
     ),
 )

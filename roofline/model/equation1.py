@@ -35,11 +35,7 @@ def equation1(workload: Workload, platform: Platform, **choices: Unpack[Choices]
     return run(models.get("equation1"), workload, platform, choices)
 
 
-def _run(case: Case) -> Prediction:
-    return _many(case, (case.batch,))[0]
-
-
-def _many(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
+def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
     layers = requirement(
         case.workload, case.platform, traffic=case.traffic, operations=case.operations
     )
@@ -59,7 +55,6 @@ models.add(
         gives=Gives.BOUND,
         traffic="weights",
         operations="macs",
-        run=_run,
-        many=_many,
+        at=_at,
     ),
 )

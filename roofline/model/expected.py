@@ -13,7 +13,7 @@ from roofline.model._case import Case, choose_unit, conclude, evaluate
 from roofline.model._expected_data import Parameters, Usage, shipped
 from roofline.model._network_facts import class_of, facts_of
 from roofline.model._prediction import Basis, Bound, Prediction, Term
-from roofline.model._registry import Gives, Model, Need, models
+from roofline.model._registry import Gives, Model, Need, models, one_by_one
 from roofline.model._requirement import requirement, total
 from roofline.model._time_law import PART_NAMES, PARTS, Effect, Facts, joined
 
@@ -260,7 +260,7 @@ models.add(
         gives=Gives.ESTIMATE,
         traffic="weights",
         operations="macs",
-        run=_run,
+        at=one_by_one(_run),
         rank=20,
     ),
 )

@@ -36,11 +36,7 @@ def layerwise(workload: Workload, platform: Platform, **choices: Unpack[Choices]
     return run(models.get("layerwise"), workload, platform, choices)
 
 
-def _run(case: Case) -> Prediction:
-    return _many(case, (case.batch,))[0]
-
-
-def _many(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
+def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
     required = requirement(
         case.workload, case.platform, traffic=case.traffic, operations=case.operations
     )
@@ -85,7 +81,6 @@ models.add(
         gives=Gives.BOUND,
         traffic="fused",
         operations="all",
-        run=_run,
-        many=_many,
+        at=_at,
     ),
 )

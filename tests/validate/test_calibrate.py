@@ -5,12 +5,11 @@ import pytest
 import yaml
 
 from roofline.spec import from_mapping, in_mode, platform
+from roofline.spec.thread_modes import mode_name, mode_threads
 from roofline.validate.calibration import library_probe as _probe
 from roofline.validate.calibration.calibrate import (
     Roofs,
     calibrate,
-    mode_name,
-    mode_threads,
     platform_document,
     platform_yaml,
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from roofline.errors import MeasurementError
 from roofline.number_format import plural
+from roofline.spec.thread_modes import mode_name
 from roofline.user_folders import cache_folder
 from roofline.validate.calibration.library_probe import last_level_cache, single_threaded
 from roofline.validate.measuring.backend import backends
@@ -60,17 +61,6 @@ class Roofs:
     def mode(self) -> str:
         """The name of this number of threads as an operating mode."""
         return mode_name(self.threads)
-
-
-def mode_name(threads: int) -> str:
-    """Return the operating mode of a calibrated platform for a number of threads."""
-    return f"{threads}-thread" if threads == 1 else f"{threads}-threads"
-
-
-def mode_threads(mode: str) -> int | None:
-    """Return the number of threads a calibrated mode stands for, or None for any other mode."""
-    match = re.search(r"(?:^|:)(\d+)-threads?$", mode)
-    return int(match[1]) if match else None
 
 
 def calibrate(
@@ -228,7 +218,7 @@ def _peaks(roofs: Roofs) -> dict[str, Any]:
         name: {
             **_quantity(rate, 1e9, "GOP/s"),
             "note": f"{'at least' if roofs.how[name] == 'library' else 'attained'} with "
-            f"{roofs.threads} thread{'s' * (roofs.threads > 1)}",
+            f"{plural(roofs.threads, 'thread')}",
         }
         for name, rate in sorted(roofs.peaks.items())
     }

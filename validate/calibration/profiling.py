@@ -42,7 +42,7 @@ class Measured:
     def remarks(self) -> list[str]:
         """What is doubtful about it, one line each."""
         times = self.times
-        threads = f"{times.threads} thread{'s' * (times.threads > 1)}"
+        threads = plural(times.threads, "thread")
         found: list[str] = []
         if times.drift > _DRIFTED:
             found.append(

@@ -60,9 +60,7 @@ def _compression(value: Any) -> Any:
 Compressed = Annotated[Compression, BeforeValidator(_compression)]
 
 
-class Grid(_Part):
-    """Axes: every combination of their values is a point."""
-
+class _Axes(_Part):
     network: Axis[str] | None = None
     """Names of shipped networks, or ``.onnx`` files relative to the campaign's file."""
     compression: Axis[Compressed] | None = None
@@ -78,6 +76,11 @@ class Grid(_Part):
     threads: Axis[Threads] | None = None
     target: Axis[str] | None = None
     """``local``, or the names of boards."""
+
+
+class Grid(_Axes):
+    """Axes: every combination of their values is a point."""
+
     trials: Count | None = None
     """Schedules tried per kernel when tuned."""
     budget_s: Finite | None = None
@@ -88,18 +91,8 @@ class Grid(_Part):
     """Options that only one backend knows."""
 
 
-class Rule(_Part):
+class Rule(_Axes):
     """A point is left out when it has one of the values of every key named."""
-
-    network: Axis[str] | None = None
-    compression: Axis[Compressed] | None = None
-    datatype: Axis[str] | None = None
-    backend: Axis[str] | None = None
-    algorithm: Axis[str] | None = None
-    tuning: Axis[str] | None = None
-    batch: Axis[Count] | None = None
-    threads: Axis[Threads] | None = None
-    target: Axis[str] | None = None
 
 
 class Timing(_Part):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from roofline.errors import MissingPackageError
+from roofline.number_format import number
 from roofline.validate.demo.run import Demo
 from roofline.writing import write_whole
 
@@ -67,8 +68,8 @@ def comparison_rows(demo: Demo) -> list[Row]:
             {
                 "network": record["network"],
                 "runs on": record["backend"],
-                "predicted fps": number(record["predicted_fps"]),
-                "measured fps": number(record["measured_fps"]),
+                "predicted fps": number(record["predicted_fps"], 3) or "–",
+                "measured fps": number(record["measured_fps"], 3) or "–",
                 "measured / predicted": "–" if efficiency is None else f"{efficiency:.0%}",
                 "bound": record["bound"],
                 "remark": "; ".join(part for part in (record["flags"], explained) if part),
@@ -82,10 +83,10 @@ def requirement_rows(demo: Demo) -> list[Row]:
     return [
         {
             "network": entry.name,
-            "GMAC": number(entry.macs / 1e9),
-            "M parameters": number(entry.parameters / 1e6),
-            "weights MB": number(entry.weight_bytes / 1e6),
-            "peak activations MB": number(entry.peak_activation_bytes / 1e6),
+            "GMAC": number(entry.macs / 1e9, 3),
+            "M parameters": number(entry.parameters / 1e6, 3),
+            "weights MB": number(entry.weight_bytes / 1e6, 3),
+            "peak activations MB": number(entry.peak_activation_bytes / 1e6, 3),
         }
         for entry in demo.workloads
     ]
@@ -97,7 +98,7 @@ def prediction_rows(demo: Demo) -> list[Row]:
     speeds: dict[tuple[str, str], dict[str, str]] = {}
     for entry in demo.predictions:
         place = speeds.setdefault((entry.platform, entry.datatype), {})
-        place[entry.network] = f"{number(entry.throughput_fps)} ({entry.bound.value})"
+        place[entry.network] = f"{number(entry.throughput_fps, 3) or '–'} ({entry.bound.value})"
     return [
         {
             "machine": machine,
@@ -115,13 +116,6 @@ def markdown(rows: Sequence[Row]) -> str:
     header = list(rows[0])
     lines = [header, ["---"] * len(header), *([row[name] for name in header] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def number(value: float | None) -> str:
-    """Return three significant digits; large numbers whole."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _json(demo: Demo) -> str:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.errors import DatatypeError, PlatformError
 from roofline.number_format import plural
+from roofline.spec.thread_modes import mode_threads
 from roofline.validate.analysis.compare import Comparison, compare
 from roofline.validate.calibration.calibrate import (
     Roofs,
     calibrate,
-    mode_threads,
     platform_document,
     warnings,
 )

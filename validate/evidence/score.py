@@ -157,7 +157,7 @@ def basis_of(evidence: Evidence, known: Parameters) -> Names:
             found.append("published: this machine")
         elif runtime in usage:
             count = usage[runtime].machines
-            found.append(f"published: {count} {name} machine{'s' * (count != 1)} with {runtime}")
+            found.append(f"published: {plural(count, f'{name} machine')} with {runtime}")
         elif name in known.usage:
             found.append(f"borrowed: {name} with other runtimes")
         else:

@@ -17,6 +17,7 @@ import numpy as np
 from roofline.errors import RooflineError
 from roofline.model.sum_law import Floats, Prior, Runs
 from roofline.spec import Platform, platform
+from roofline.validate.evidence.cells import optional_number
 from roofline.workloads import Decoder, decoders
 
 COLUMNS = frozenset({"system", "tp_size", "input_tokens", "output_tokens", "model"})
@@ -92,11 +93,14 @@ def serving_of(row: Mapping[str, str]) -> Serving | None:
     precision = row.get("precision", "")
     if key is None or machine is None or precision not in _BYTES:
         return None
-    if row.get("parallelism", "tensor") != "tensor" or _number(row, "attention_dp_size", 1) > 1:
+    if (
+        row.get("parallelism", "tensor") != "tensor"
+        or optional_number(row, "attention_dp_size", 1) > 1
+    ):
         return None
     sizes = decoders.get(key).sizes
-    requests, devices = _number(row, "concurrency"), _number(row, "tp_size", 1)
-    context, new = _number(row, "input_tokens"), _number(row, "output_tokens")
+    requests, devices = optional_number(row, "concurrency"), optional_number(row, "tp_size", 1)
+    context, new = optional_number(row, "input_tokens"), optional_number(row, "output_tokens")
     if not (requests >= 1 and devices >= 1 and context >= 1 and new >= 1):
         return None
     units = [unit for unit in _UNITS.get(precision, ("fp16", "bf16")) if machine.has(unit)]
@@ -130,7 +134,7 @@ def phase_of(row: Mapping[str, str]) -> str | None:
 def queued(row: Mapping[str, str]) -> bool:
     """Return whether the time to the first token is decided by queues."""
     terms = serving_of(row)
-    return terms is None or not terms.fits or _number(row, "concurrency") > MOST_QUEUED
+    return terms is None or not terms.fits or optional_number(row, "concurrency") > MOST_QUEUED
 
 
 def runs_of(rows: Sequence[Mapping[str, str]], quantity: str) -> Runs:
@@ -149,7 +153,7 @@ def runs_of(rows: Sequence[Mapping[str, str]], quantity: str) -> Runs:
 
 def log_times(rows: Sequence[Mapping[str, str]], quantity: str) -> Floats:
     """Return the logarithm of the measured seconds; NaN where a row states none."""
-    return np.log([_number(row, f"{quantity}_ms") / 1e3 for row in rows])
+    return np.log([optional_number(row, f"{quantity}_ms") / 1e3 for row in rows])
 
 
 def _weights(sizes: Decoder, tokens: float, plain: float, expert: float) -> float:
@@ -194,10 +198,3 @@ def _sums(sizes: Decoder, machine: Platform, devices: float, tokens: float) -> f
     return (
         2 * sizes.layers * (2 * (devices - 1) / devices * tokens * sizes.hidden * 2 / rate + wait)
     )
-
-
-def _number(row: Mapping[str, str], name: str, otherwise: float = float("nan")) -> float:
-    try:
-        return float(row.get(name, "") or otherwise)
-    except ValueError:
-        return float("nan")

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from roofline.model.sum_law import Floats, Prior, Runs
+from roofline.validate.evidence.cells import optional_number
 
 COLUMNS = frozenset({"weight_gb", "bandwidth_gb_s", "phase", "machine", "model"})
 """By which such a table is known."""
@@ -42,7 +43,7 @@ _HBM = 1100.0
 def kind_of(row: Mapping[str, str]) -> str:
     """Return the class that a machine is fitted with."""
     name = row.get("machine_class", "")
-    if name == "gpu_dc" and _number(row, "bandwidth_gb_s") < _HBM:
+    if name == "gpu_dc" and optional_number(row, "bandwidth_gb_s") < _HBM:
         return "gpu_nvidia"
     return name or "other"
 
@@ -54,7 +55,7 @@ def phase_of(row: Mapping[str, str]) -> str | None:
         "decode": ("weight_gb", "bandwidth_gb_s"),
         "prefill": ("parameters_b", "fp16_peak_op_s"),
     }.get(phase)
-    if needed is None or any(not _number(row, name) > 0 for name in needed):
+    if needed is None or any(not optional_number(row, name) > 0 for name in needed):
         return None
     return phase
 
@@ -63,11 +64,13 @@ def runs_of(rows: Sequence[Mapping[str, str]], phase: str) -> Runs:
     """Return what the law of a phase needs of rows that have a basis."""
     active = np.array([_ACTIVE.get(row.get("model", ""), 1.0) for row in rows])
     if phase == "decode":
-        weights = np.array([_number(row, "weight_gb") for row in rows]) * 1e9 * active
-        work = weights / (np.array([_number(row, "bandwidth_gb_s") for row in rows]) * 1e9)
+        weights = np.array([optional_number(row, "weight_gb") for row in rows]) * 1e9 * active
+        work = weights / (np.array([optional_number(row, "bandwidth_gb_s") for row in rows]) * 1e9)
     else:
-        parameters = np.array([_number(row, "parameters_b") for row in rows]) * 1e9 * active
-        work = 2 * parameters / np.array([_number(row, "fp16_peak_op_s") for row in rows])
+        parameters = (
+            np.array([optional_number(row, "parameters_b") for row in rows]) * 1e9 * active
+        )
+        work = 2 * parameters / np.array([optional_number(row, "fp16_peak_op_s") for row in rows])
     card = np.array(["gpu" in kind_of(row) for row in rows])
     small = np.array([bool(_SMALL_HOST.search(row.get("host", ""))) for row in rows])
     fraction = np.array([row.get("weight_format", "") == "F16" for row in rows])
@@ -82,16 +85,9 @@ def runs_of(rows: Sequence[Mapping[str, str]], phase: str) -> Runs:
 
 def log_times(rows: Sequence[Mapping[str, str]]) -> Floats:
     """Return the logarithm of the measured seconds per token; NaN where a row states none."""
-    return -np.log([_number(row, "tokens_per_s") for row in rows])
+    return -np.log([optional_number(row, "tokens_per_s") for row in rows])
 
 
 def label_of(row: Mapping[str, str]) -> str:
     """Return the machine that is left out as one."""
     return row.get("machine", "")
-
-
-def _number(row: Mapping[str, str], name: str) -> float:
-    try:
-        return float(row.get(name, "") or "nan")
-    except ValueError:
-        return float("nan")

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from roofline.number_format import plural
 from roofline.validate.records.compression import Compression
 
 Scalar = str | int | float | bool
@@ -141,6 +142,6 @@ class RunRequest:
         parts += [self.algorithm] if self.algorithm != "default" else []
         parts += [self.tuning] if self.tuning != "none" else []
         parts += [f"batch {self.batch}"] if self.batch > 1 else []
-        parts += [f"{self.threads} thread{'s' * (self.threads != 1)}"] if self.threads else []
+        parts += [plural(self.threads, "thread")] if self.threads else []
         parts += [f"on {self.target}"] if self.target != "local" else []
         return ", ".join(part for part in parts if part)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from roofline.errors import OptionError
+from roofline.number_format import plural
 from roofline.validate.analysis.configurations import Ran, footprints, pairs, scaling, tuning_gains
 from roofline.validate.records.flag import joined
 from roofline.validate.records.record import Measurement
@@ -249,7 +250,7 @@ def _title(run: Measurement) -> str:
     job = run.job
     words = (job.network, job.compression.label if job.compression.pruned else "",
              job.datatype if job.datatype != "fp32" else "", job.backend, job.algorithm, job.tuning,
-             f"{job.threads} thread{'s' * (job.threads != 1)}")  # fmt: skip
+             plural(job.threads, "thread"))  # fmt: skip
     return " ".join(word for word in words if word not in {"", "default", "none"})
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, cast
 
+from roofline.number_format import plural
 from roofline.validate.analysis.configurations import Ran, configurations, pairs
 from roofline.validate.records.record import Measurement
 from roofline.validate.studies.cells import Cell, Table
@@ -156,7 +157,7 @@ def achieved(found: Sequence[Ran]) -> Table:
         )
         shown = f"{printed[0]:g} to {printed[1]:g}" if printed else None
         within = printed is not None and printed[0] <= share <= printed[1]
-        threads = f"{one.threads} thread{'s' * (one.threads != 1)}"
+        threads = plural(one.threads, "thread")
         cells.append(Cell(f"{name}, {threads}", shown, share, within, why))
     return Table(
         "Achieved percent of it, measured",

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from roofline.errors import ModelError
 from roofline.workload import Workload
 
 from ..conformance.graphs import FLOAT, MS, loop_body, model, node, packed, values, weight
@@ -398,3 +399,11 @@ def test_a_softmax_over_what_a_loop_counts_is_no_attention() -> None:
         }"""
     )
     assert fused(graph).macs == 0
+
+
+def test_a_mode_of_padding_that_is_no_text_is_one_line() -> None:
+    pads = values("pads", [0, 0, 1, 1, 0, 0, 1, 1])
+    padding = node("Pad", "x pads", "p", mode=[1, 2])
+    graph = model([padding, node("Conv", "p w", "y")], X, "y", [KERNEL, pads])
+    with pytest.raises(ModelError, match="mode"):
+        Workload.from_onnx(graph)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from roofline.graph.fusion._kinds import Role, is_activation
 from roofline.graph.fusion._view import Block, View
+from roofline.ops._attributes import text
 
 Test = Callable[[View, Block, Block], bool]
 """Whether a producer and its only reader run as one."""
@@ -210,8 +211,7 @@ def _pad(view: View, producer: Block, reader: Block) -> bool:
     """Padding by a constant is the window's own."""
     return (
         producer.role is Role.PAD
-        and view.node(producer.anchor).attributes.get("mode", "constant")
-        in ("constant", b"constant")
+        and text(view.node(producer.anchor), "mode", "constant") == "constant"
         and view.node(reader.anchor).op_type in ("Conv", "ConvInteger", "MaxPool", "AveragePool")
         and _reads_only(producer, reader)
     )

@@ -151,6 +151,7 @@ def test_a_context_beyond_the_positions_is_refused() -> None:
 def test_expected_experts_give_no_upper_bound() -> None:
     row = served(Request(64, 1, Phase.DECODE), 1, small(mlp=0, experts=8, active=2, expert_mlp=64))
     assert not row.upper_bound
+    assert any("uniform routing" in note for note in row.notes)
 
 
 def test_an_estimate_without_runs_of_decoders_is_refused() -> None:

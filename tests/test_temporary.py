@@ -49,7 +49,9 @@ def test_a_killed_process_leaves_a_folder_for_the_next(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_that_end_the_program_clean_up(tmp_path: Path, number: signal.Signals) -> None:
     code = (
-        "import os\nfrom roofline.cli import _app\nfrom roofline.temporary import temporary_folder\n"
+        # Whatever started the tests may ignore the signal (nohup does), which the program would respect.
+        f"import os, signal\nsignal.signal({int(number)}, signal.SIG_DFL)\n"
+        "from roofline.cli import _app\nfrom roofline.temporary import temporary_folder\n"
         f"_app._clean_up_when_ended()\nwith temporary_folder():\n    os.kill(os.getpid(), {int(number)})"
     )
     done = run_python("-c", code, variables={"TMPDIR": str(tmp_path)})

@@ -28,7 +28,7 @@ def start_python(
         options: Those of `subprocess.Popen`, except ``env``. What a user types is not for a child: its standard input
             is empty unless it is given here.
     """
-    streams = {"stdin": subprocess.DEVNULL, **options}
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, **options}
     return subprocess.Popen(command(*arguments), env=environment(variables or {}), **streams)
 
 

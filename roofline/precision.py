@@ -53,6 +53,17 @@ COMPUTE_DATATYPES = (
 """The datatypes a machine can have a peak for, widest first within floats and integers."""
 
 
+def width_of(datatype: str, otherwise: Bits = 0) -> Bits:
+    """Return the width of a datatype's elements in bits, or ``otherwise`` for a name that is not known.
+
+    Example:
+        >>> width_of("int4"), width_of("FP16"), width_of("decimal")
+        (4, 16, 0)
+    """
+    known = DATATYPES.get(datatype.lower())
+    return otherwise if known is None else known.bits
+
+
 def packed_bytes(elements: int, bits: Bits) -> int:
     """Return the bytes that elements take when they are packed without gaps.
 

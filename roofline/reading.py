@@ -173,7 +173,8 @@ def read_csv(text: str, where: str) -> CsvTable:
 
 def csv_header(head: str) -> list[str]:
     """Return the cells of the first line of a CSV text, which may be cut after it; nothing where there is none."""
-    return next(csv.reader(io.StringIO(head, newline="")), [])
+    nothing: list[str] = []
+    return next(csv.reader(io.StringIO(head, newline="")), nothing)
 
 
 def _csv_lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:

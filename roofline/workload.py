@@ -17,7 +17,7 @@ from roofline.layer import MIXTURES, Layer, Use
 from roofline.node import Tensor
 from roofline.number_format import plural
 from roofline.ops import Kind
-from roofline.precision import Precision
+from roofline.precision import Bits, Precision
 from roofline.registry import Registry
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ class Workload:
 
     @classmethod
     def from_table(
-        cls, name: str, *, ops: float, weights: float, bits: int = 8, source: str, batch: int = 1
+        cls, name: str, *, ops: float, weights: float, bits: Bits = 8, source: str, batch: int = 1
     ) -> Workload:
         """Return a one-layer workload from published totals (the paper's rounded requirements).
 
@@ -326,7 +326,7 @@ class Workload:
         """
         macs, other = divmod(round(ops), 2)
         elements = round(weights)
-        weight_bytes = -(-elements * bits // 8)
+        weight_bytes = int(-(-elements * bits // 8))
         layer = Layer(
             name, "Table", Cost(macs=macs * batch, other_ops=other * batch, weights=elements),
             weight_bytes=weight_bytes, parameters=elements, trainable_parameters=elements,

@@ -151,7 +151,8 @@ def _decoder(path: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) ->
         **biased,
         "tied": bool(config.get("tie_word_embeddings", False)),
     }
-    return Decoder(**{**sizes, **flags, **_window(path, config, extra)})
+    given: dict[str, Any] = {**sizes, **flags, **_window(path, config, extra)}
+    return Decoder(**given)
 
 
 def _window(path: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, int]:

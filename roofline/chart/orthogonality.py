@@ -10,7 +10,7 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, ordered, words
-from roofline.precision import DATATYPES
+from roofline.precision import width_of
 
 COLUMNS = (
     *words("network", "platform", "datatype", "pruning"),
@@ -139,7 +139,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Orthogonalit
     squares: list[Square] = []
     for name in ordered(place[0] for place in best):
         own = {place[1:]: fps for place, fps in best.items() if place[0] == name}
-        widths = sorted({datatype for datatype, _ in own}, key=_bits)
+        widths = sorted({datatype for datatype, _ in own}, key=width_of)
         prunings = [pruning for pruning in ordered(p for _, p in own) if pruning != "dense"]
         if len(widths) < 2 or not prunings:
             continue
@@ -157,11 +157,6 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Orthogonalit
         if len(values) == 4:
             squares.append(Square(name, wide, narrow, "dense", prunings[-1], *values))
     return Orthogonality(tuple(squares), chosen.title)
-
-
-def _bits(datatype: str) -> int:
-    known = DATATYPES.get(datatype.lower())
-    return known.bits if known is not None else 0
 
 
 charts.add(

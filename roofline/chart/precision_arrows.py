@@ -14,7 +14,7 @@ from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, ordered, words
 from roofline.chart.rooflines import Roof, RooflineChart
 from roofline.model import attainable
-from roofline.precision import DATATYPES
+from roofline.precision import width_of
 
 COLUMNS = (
     *words("platform", "datatype", "network"),
@@ -126,15 +126,10 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> PrecisionCha
         path = steps.setdefault((label(row, *names), row["platform"]), {})
         path.setdefault(row["datatype"], (row["datatype"], row["intensity"], performance))
     paths = tuple(
-        Path(*place, tuple(sorted(own.values(), key=lambda step: -_bits(step[0]))))
+        Path(*place, tuple(sorted(own.values(), key=lambda step: -width_of(step[0]))))
         for place, own in steps.items()
     )
     return PrecisionChart(tuple(roofs), paths, (options or Options()).title)
-
-
-def _bits(datatype: str) -> int:
-    known = DATATYPES.get(datatype.lower())
-    return known.bits if known is not None else 0
 
 
 charts.add(

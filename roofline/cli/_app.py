@@ -103,8 +103,8 @@ def _bound_numbers(command: Any) -> None:
 
 
 def _bounded(_context: Any, parameter: Any, value: Any) -> Any:
-    values = value if isinstance(value, (list, tuple)) else [value]
-    for entry in cast("Sequence[float | None]", values):
+    several = isinstance(value, (list, tuple))
+    for entry in cast("Sequence[float | None]", value if several else [value]):
         if entry is None or (
             math.isfinite(entry) if isinstance(entry, float) else abs(entry) <= MAX_INTEGER
         ):

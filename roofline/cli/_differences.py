@@ -170,7 +170,8 @@ def machine_lines(first: Platform, second: Platform) -> list[Line]:
             f"peak_{name}",
             "TOP/s",
             1e12,
-            *(machine.peaks.get(name) for machine in (first, second)),
+            first.peaks.get(name),
+            second.peaks.get(name),
             without=_without(name, first, second),
         )
         for name in known
@@ -184,7 +185,8 @@ def machine_lines(first: Platform, second: Platform) -> list[Line]:
         Line(
             f"ridge_{name}",
             "OP/B",
-            *(machine.ridge(name) if machine.has(name) else None for machine in (first, second)),
+            first.ridge(name),
+            second.ridge(name),
         )
         for name in known
         if first.has(name) and second.has(name)
@@ -192,8 +194,8 @@ def machine_lines(first: Platform, second: Platform) -> list[Line]:
     one, two = first.specification, second.specification
     lines += [
         _figures("capacity", "GB", 1e9, first.memories[0].capacity, second.memories[0].capacity),
-        Line("on_chip", "MB", *_scaled(1e6, first.on_chip_capacity, second.on_chip_capacity)),
-        Line("host_link", "GB/s", *_scaled(1e9, first.host_bandwidth, second.host_bandwidth)),
+        _scaled("on_chip", "MB", 1e6, first.on_chip_capacity, second.on_chip_capacity),
+        _scaled("host_link", "GB/s", 1e9, first.host_bandwidth, second.host_bandwidth),
         _figures("tdp", "W", 1, one.power.tdp, two.power.tdp),
         _figures("idle", "W", 1, one.power.idle, two.power.idle),
         Line("watts_of", "", one.power.of, two.power.of),
@@ -246,8 +248,12 @@ def _without(name: str, *machines: Platform) -> tuple[str | None, str | None]:
     return first, second
 
 
-def _scaled(factor: float, *values: float | None) -> list[float | None]:
-    return [None if value is None else value / factor for value in values]
+def _scaled(
+    quantity: str, unit: str, factor: float, first: float | None, second: float | None
+) -> Line:
+    """Return a line of two numbers that are worked out, in a unit of ``factor`` base units."""
+    one, two = (None if value is None else value / factor for value in (first, second))
+    return Line(quantity, unit, one, two)
 
 
 def _compared(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -199,7 +199,8 @@ def _flat(change: dict[str, Any]) -> dict[str, Any]:
 
     row: dict[str, Any] = {"name": change["name"], "change": change["change"]}
     for side in ("first", "second"):
-        row |= {f"{side}_{name}": (change[side] or {}).get(name) for name in COMPARED}
+        own: dict[str, Any] = change[side] or {}
+        row |= {f"{side}_{name}": own.get(name) for name in COMPARED}
     return row
 
 

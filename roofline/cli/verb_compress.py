@@ -187,7 +187,7 @@ def _report(
             "file": done.counted.weight_bytes,
         },
     ]
-    fixed = [] if plan is None else [
+    fixed: list[dict[str, Any]] = [] if plan is None else [
         {"layer": entry.layer, "channels": entry.channels, "reason": entry.reason} for entry in plan.fixed
     ]  # fmt: skip
     if form is Format.JSON:

@@ -270,8 +270,9 @@ def _skipped(result: Sweep) -> list[dict[str, Any]]:
     empty: dict[str, Any] = dict.fromkeys(result.records()[0]) if result.predictions else {}
     rows: list[dict[str, Any]] = []
     for gone in result.skipped:
-        row = asdict(gone)
-        rows.append(empty | {"basis": [], "notes": [], "skipped": row.pop("reason")} | row)
+        row: dict[str, Any] = asdict(gone)
+        none: dict[str, Any] = {"basis": [], "notes": [], "skipped": row.pop("reason")}
+        rows.append(empty | none | row)
     return rows
 
 

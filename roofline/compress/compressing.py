@@ -17,7 +17,7 @@ from roofline.compress.sparsity import Sparsity, count_zeros, multiplying_weight
 from roofline.compress.tensors import inlined, stored_tensors
 from roofline.compress.writers._registry import WriteOptions, kept_layers, quantized
 from roofline.errors import CompressionError
-from roofline.precision import DATATYPES, packed_bytes
+from roofline.precision import DATATYPES, Bits, packed_bytes
 from roofline.workload import Workload
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def serialized(model: onnx.ModelProto) -> bytes:
         ) from error
 
 
-def _bits(tensor: onnx.TensorProto) -> int:
+def _bits(tensor: onnx.TensorProto) -> Bits:
     from onnx import helper
 
     name = helper.tensor_dtype_to_string(tensor.data_type).rpartition(".")[2].lower()

@@ -14,6 +14,7 @@ from fractions import Fraction
 
 from roofline.errors import CompressionError
 from roofline.number_format import plural
+from roofline.precision import Bits as Width
 from roofline.registry import Registry
 
 
@@ -51,7 +52,7 @@ class WeightShape:
         return self.kernels * self.rows * self.columns
 
 
-Bits = Callable[[WeightShape, Fraction, int, int], Fraction]
+Bits = Callable[[WeightShape, Fraction, Width, int], Fraction]
 """Bits of a tensor, from its shape, nonzeros (a fraction while solving), bits of a value, bits of an index."""
 
 
@@ -66,7 +67,7 @@ class SparseFormat:
     """The smallest sparsity it can hold."""
 
     def bytes(
-        self, shape: WeightShape, nonzeros: int, value_bits: int = 32, index_bits: int = 32
+        self, shape: WeightShape, nonzeros: int, value_bits: Width = 32, index_bits: int = 32
     ) -> int:
         """Return the bytes a tensor takes, packed.
 
@@ -86,7 +87,7 @@ class SparseFormat:
         return math.ceil(self.bits(shape, Fraction(nonzeros), value_bits, index_bits) / 8)
 
     def break_even(
-        self, shape: WeightShape, value_bits: int = 32, index_bits: int = 32
+        self, shape: WeightShape, value_bits: Width = 32, index_bits: int = 32
     ) -> float | None:
         """Return the sparsity above which the format is smaller than dense storage, or None when it never is.
 
@@ -119,25 +120,25 @@ def sparse_format(name: str, title: str, least: float = 0.0) -> Callable[[Bits],
 
 
 @sparse_format("dense", "every weight, zeros too")
-def dense(shape: WeightShape, _nonzeros: Fraction, value: int, _index: int) -> Fraction:
+def dense(shape: WeightShape, _nonzeros: Fraction, value: Width, _index: int) -> Fraction:
     """Return the bits of all elements."""
     return Fraction(shape.elements * value)
 
 
 @sparse_format("coo", "coordinates: row, column and value of each nonzero")
-def coo(_shape: WeightShape, nonzeros: Fraction, value: int, index: int) -> Fraction:
+def coo(_shape: WeightShape, nonzeros: Fraction, value: Width, index: int) -> Fraction:
     """Return three numbers a nonzero (Gibson et al. 2023: "up to three values per nonzero")."""
     return nonzeros * (value + 2 * index)
 
 
 @sparse_format("csr", "compressed rows, one matrix per layer: filters x (depth x kernel)")
-def csr(shape: WeightShape, nonzeros: Fraction, value: int, index: int) -> Fraction:
+def csr(shape: WeightShape, nonzeros: Fraction, value: Width, index: int) -> Fraction:
     """Return value and column of each nonzero, and a pointer to each row and past the last."""
     return nonzeros * (value + index) + (shape.filters + 1) * index
 
 
 @sparse_format("csr-kernel", "compressed rows, one matrix per kernel")
-def csr_kernel(shape: WeightShape, nonzeros: Fraction, value: int, index: int) -> Fraction:
+def csr_kernel(shape: WeightShape, nonzeros: Fraction, value: Width, index: int) -> Fraction:
     """Return value and column of each nonzero, and row pointers of every kernel (Turner et al. 2018)."""
     return nonzeros * (value + index) + Fraction(shape.kernels * (shape.rows + 1) * index)
 
@@ -146,7 +147,7 @@ _BLOCK = 4
 
 
 @sparse_format("bsr", "compressed rows of 4x4 blocks of the layer's matrix")
-def bsr(shape: WeightShape, nonzeros: Fraction, value: int, index: int) -> Fraction:
+def bsr(shape: WeightShape, nonzeros: Fraction, value: Width, index: int) -> Fraction:
     """Return whole blocks and the column of each, and a pointer to each block row; zeros fill whole blocks."""
     blocks = nonzeros / (_BLOCK * _BLOCK)
     pointers = -(-shape.filters // _BLOCK) + 1
@@ -154,19 +155,19 @@ def bsr(shape: WeightShape, nonzeros: Fraction, value: int, index: int) -> Fract
 
 
 @sparse_format("bitmap", "one bit per weight, and the nonzeros")
-def bitmap(shape: WeightShape, nonzeros: Fraction, value: int, _index: int) -> Fraction:
+def bitmap(shape: WeightShape, nonzeros: Fraction, value: Width, _index: int) -> Fraction:
     """Return a bit for each element and the nonzero values."""
     return shape.elements + nonzeros * value
 
 
 @sparse_format("2:4", "two of every four weights, with a two-bit position each", least=0.5)
-def two_of_four(shape: WeightShape, _nonzeros: Fraction, value: int, _index: int) -> Fraction:
+def two_of_four(shape: WeightShape, _nonzeros: Fraction, value: Width, _index: int) -> Fraction:
     """Return half the values and their positions, whatever zeros lie among them."""
     return Fraction(shape.elements, 2) * (value + 2)
 
 
 @sparse_format("channel-list", "the filters that are not zero, and the index of each")
-def channel_list(shape: WeightShape, nonzeros: Fraction, value: int, index: int) -> Fraction:
+def channel_list(shape: WeightShape, nonzeros: Fraction, value: Width, index: int) -> Fraction:
     """Return whole filters and one index for each; zeros fill whole filters."""
     filters = nonzeros / (shape.depth * shape.rows * shape.columns)
     return nonzeros * value + filters * index

@@ -318,7 +318,7 @@ def _held(weights: Floats, hidden: Floats, capacity: float) -> Floats:
     return first + _fill(weights - first, capacity - first.sum(axis=0))
 
 
-def _fill(wanted: Floats, room: ArrayLike) -> Floats:
+def _fill(wanted: Floats, room: Floats | float) -> Floats:
     before = np.cumsum(wanted, axis=0) - wanted
     return np.minimum(wanted, np.maximum(room - before, 0.0))
 

@@ -53,8 +53,8 @@ class Quantiles:
 def weighted_quantile(values: Floats, weights: Floats, share: float) -> float:
     """Return the value below which a share of the weight lies."""
     order = np.argsort(values)
-    mass = np.cumsum(weights[order])
-    place = int(np.searchsorted(mass, share * mass[-1]))
+    mass: Floats = np.cumsum(weights[order])
+    place = int(np.searchsorted(mass, share * float(mass[-1])))
     return float(values[order][min(place, len(values) - 1)])
 
 

@@ -223,7 +223,8 @@ class TimeLaw:
             mean = mean + np.clip(step, -0.5, 0.5)
             if np.abs(step).max() < 1e-6:
                 break
-        return Effect(mean, np.linalg.inv(curvature), prior.spread)
+        covariance: Floats = np.asarray(np.linalg.inv(curvature), np.float64)
+        return Effect(mean, covariance, prior.spread)
 
 
 def forward(logarithms: Floats, terms: Sequence[Floats], power: float) -> tuple[Floats, Floats]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any, cast
 
 from roofline.errors import NoBasisError
 from roofline.model._case import Case
@@ -51,7 +52,8 @@ def profile_of(platform: Platform, backend: str | None = None) -> tuple[Profile,
             repair=f"Measure one on that machine: roofline calibrate{flags} -o FILE.yaml",
         )
     chosen = fitting[0]
-    return _read(chosen, platform.key), _remarks(chosen, platform)
+    # A frozen pydantic model has a hash; its type does not say so.
+    return _read(cast("Any", chosen), platform.key), _remarks(chosen, platform)
 
 
 @lru_cache(maxsize=16)

@@ -349,13 +349,15 @@ def _broadcast(layer: Layer, count: float) -> str:
 
 def _normalized(layer: Layer) -> _Shape | None:
     out = _first(layer.outputs)
-    if not out:
+    if len(out) < 1:
         return None
     if layer.op_type in ("LayerNormalization", "SimplifiedLayerNormalization", "RMSNormalization",
                          "SkipLayerNormalization", "SkipSimplifiedLayerNormalization"):  # fmt: skip
         width = out[-1]
+    elif len(out) > 2:
+        width = math.prod(out[2:])
     else:
-        width = math.prod(out[2:]) if len(out) > 2 else out[-1]
+        width = out[-1]
     return f"normalization.{layer.op_type}", (math.prod(out), width), ()
 
 

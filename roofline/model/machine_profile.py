@@ -205,7 +205,7 @@ class _Fit:
         covariance = self._covariance(self._places, self._places)
         spread: Floats = np.array([sample.spread for sample in samples], dtype=np.float64)
         covariance[np.diag_indices_from(covariance)] += _NOISE**2 + spread**2
-        self._inverse: Floats = np.linalg.inv(covariance)
+        self._inverse: Floats = np.asarray(np.linalg.inv(covariance), np.float64)
         self._weights: Floats = self._inverse @ (values - self._level)
 
     def surprises(self) -> Floats:

@@ -87,10 +87,12 @@ def _group_type(node: Node) -> Sequence[TensorType | None]:
     """Return the operand's type; its channels must fall into ``num_groups`` equal groups."""
     data = at_least(node, 0, 2)
     groups = required_integer(node, "num_groups")
-    if groups < 1 or (data is not None and data[1] is not None and data[1] % groups):
+    channels = None if data is None else data[1]
+    if groups < 1 or (channels is not None and channels % groups):
+        count = "channels" if channels is None else plural(channels, "channel")
         raise malformed(
             node,
-            f"{plural(data[1], 'channel') if data else 'channels'} do not fall into {plural(groups, 'group')}",
+            f"{count} do not fall into {plural(groups, 'group')}",
         )
     return same(node)
 

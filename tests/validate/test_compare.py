@@ -127,6 +127,14 @@ def test_a_failed_run_has_no_efficiency(box):
     assert found.record()["explanation"] == "outputs differ"
 
 
+def test_a_network_that_is_not_fully_counted_has_no_efficiency(box):
+    prediction = replace(predict(NETWORK, box, datatype="fp32"), throughput_fps=None)
+    (found,) = compare([prediction], [run(16.0)], platforms={"box": box})
+    assert found.measured_fps == pytest.approx(1 / 16)
+    assert (found.predicted_fps, found.efficiency, found.error) == (None, None, None)
+    assert (found.doubtful, found.record()["efficiency"]) == (False, None)
+
+
 def test_comparisons_as_a_table(box):
     pytest.importorskip("pandas")
     assert frame([one(box, run(16.0))]).efficiency.tolist() == [pytest.approx(0.5)]

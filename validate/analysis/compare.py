@@ -31,8 +31,8 @@ class Comparison:
     """Whether it is faster than the bound without a reason known: a wrong unit, peak or datatype."""
 
     @property
-    def predicted_fps(self) -> float:
-        """Predicted throughput, items per second."""
+    def predicted_fps(self) -> float | None:
+        """Predicted throughput, items per second; None where the network is not fully counted."""
         return self.prediction.throughput_fps
 
     @property
@@ -43,14 +43,16 @@ class Comparison:
     @property
     def efficiency(self) -> float | None:
         """Measured / predicted."""
-        measured = self.measured_fps
-        return None if measured is None else measured / self.predicted_fps
+        measured, predicted = self.measured_fps, self.predicted_fps
+        return None if measured is None or predicted is None else measured / predicted
 
     @property
     def error(self) -> float | None:
         """Prediction error: |predicted − measured| / measured."""
-        measured = self.measured_fps
-        return None if measured is None else abs(self.predicted_fps - measured) / measured
+        measured, predicted = self.measured_fps, self.predicted_fps
+        return (
+            None if measured is None or predicted is None else abs(predicted - measured) / measured
+        )
 
     @property
     def validates(self) -> bool:
@@ -176,8 +178,8 @@ def _key(prediction: Prediction) -> tuple[str, str, str, int, str]:
 
 
 def _compared(prediction: Prediction, run: Measurement, platform: Platform | None) -> Comparison:
-    speed = run.throughput_fps if run.ok else None
-    if speed is None or speed <= prediction.throughput_fps * _TOLERANCE:
+    speed, bound = (run.throughput_fps if run.ok else None), prediction.throughput_fps
+    if speed is None or bound is None or speed <= bound * _TOLERANCE:
         return Comparison(prediction, run)
     if speed > prediction.peak_fps * _TOLERANCE:
         why = "faster than the compute peak: a wrong peak, unit or datatype, or work that was skipped"

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import RooflineError
-from roofline.precision import DATATYPES
+from roofline.precision import DATATYPES, width_of
 from roofline.validate.analysis.counted import counted
 from roofline.validate.analysis.gains import squares
 from roofline.validate.records.compression import Compression
@@ -73,7 +73,8 @@ class Ran:
         expectation of Gibson et al. (DLAS, 2023), 1 / (1 - sparsity); channel pruning takes more than the share of
         channels, as both the inputs and the outputs of a layer shrink.
         """
-        bits = DATATYPES["fp32"].bits / _bits(self.datatype)
+        whole = DATATYPES["fp32"].bits
+        bits = float(whole / width_of(self.datatype, whole))
         try:
             dense = counted(self.network, Compression(), "fp32", 1).macs
             return bits * dense / macs(self)
@@ -200,11 +201,6 @@ def _technique(compression: Compression, datatype: str) -> tuple[str, float]:
     if datatype not in {"fp32", ""}:
         names.append(datatype)
     return " + ".join(names) or DENSE, 1.0 - kept
-
-
-def _bits(datatype: str) -> int:
-    known = DATATYPES.get(datatype)
-    return DATATYPES["fp32"].bits if known is None else known.bits
 
 
 def speedups(found: Iterable[Ran]) -> list[dict[str, Any]]:

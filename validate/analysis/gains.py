@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import OptionError, RooflineError
-from roofline.precision import DATATYPES
+from roofline.precision import width_of
 from roofline.speedup import Orthogonality, orthogonality
 from roofline.validate.records.record import Measurement
 
@@ -38,7 +38,7 @@ def predicted_speedup(
         )
     except RooflineError:
         return None
-    return before / after
+    return None if before is None or after is None else before / after
 
 
 def squares(found: Iterable[Ran]) -> list[dict[str, Any]]:
@@ -54,7 +54,7 @@ def squares(found: Iterable[Ran]) -> list[dict[str, Any]]:
         groups.setdefault(place, {})[one.variant, one.datatype] = one
     rows: list[dict[str, Any]] = []
     for group in groups.values():
-        datatypes = sorted({datatype for _, datatype in group}, key=_bits, reverse=True)
+        datatypes = sorted({datatype for _, datatype in group}, key=width_of, reverse=True)
         variants = [name for name in dict.fromkeys(name for name, _ in group) if name != "dense"]
         for narrow in datatypes[1:]:
             for pruned in variants:
@@ -113,8 +113,3 @@ def _square(corners: list[Ran]) -> dict[str, Any]:
         **shown, "wide": corners[0].datatype, "narrow": corners[3].datatype, "A": a, "B": b, "C": c, "D": d,
         "p1": gains.p1, "p2": gains.p2, "q1": gains.q1, "q2": gains.q2, "orthogonality": gains.ratio,
     }  # fmt: skip
-
-
-def _bits(datatype: str) -> int:
-    known = DATATYPES.get(datatype)
-    return 0 if known is None else known.bits

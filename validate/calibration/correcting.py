@@ -190,17 +190,18 @@ def _fitted(runs: Sequence[Run]) -> dict[str, float]:
     names = sorted({name for run in runs for name in run.parts} - {_FIXED})
     parts = np.array([[run.parts.get(name, 0.0) for name in names] for run in runs])
     fixed = np.array([run.parts.get(_FIXED, 0.0) for run in runs])
-    measured = np.array([run.measured_s for run in runs])
+    measured: Floats = np.array([run.measured_s for run in runs])
     # Networks of one family say the same thing: together they weigh as the square root of their number.
     count = {run.family: sum(other.family == run.family for other in runs) for run in runs}
     weight = np.array([count[run.family] ** -0.25 for run in runs]) / _NOISE
-    logarithms = np.zeros(len(names))
+    logarithms: Floats = np.zeros(len(names))
     for _ in range(_STEPS):
         scaled = parts * np.exp(logarithms)
         total = scaled.sum(axis=1) + fixed
         slope = weight[:, None] * scaled / total[:, None]
         rest = weight * np.log(measured / total)
         left = slope.T @ slope + np.eye(len(names)) / _PRIOR**2
-        step = np.linalg.solve(left, slope.T @ rest - logarithms / _PRIOR**2)
+        pull = slope.T @ rest - logarithms / _PRIOR**2
+        step = np.asarray(np.linalg.solve(left, pull), np.float64)
         logarithms = logarithms + np.clip(step, -0.5, 0.5)
     return {name: float(np.exp(value)) for name, value in zip(names, logarithms, strict=True)}

@@ -313,7 +313,10 @@ class _Problem:
             through = np.einsum("mnq,mqr->mnr", cross, inverse)
             diagonal = self.tight + damping * (hessian.diagonal() + self.tight)
             reduced = hessian + np.diag(diagonal) - np.tensordot(through, cross, ([0, 2], [0, 2]))
-            step = np.linalg.solve(reduced, gradient - np.einsum("mnq,mq->n", through, pull))
+            step = np.asarray(
+                np.linalg.solve(reduced, gradient - np.einsum("mnq,mq->n", through, pull)),
+                np.float64,
+            )
             each = np.einsum("mqr,mr->mq", inverse, pull - np.einsum("mnq,n->mq", cross, step))
             short = min(1.0, 2 / max(float(np.abs(step).max()), 1e-9))
             return now.coefficients + short * step, now.machines + short * each

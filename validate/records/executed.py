@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from roofline.precision import DATATYPES
+from roofline.precision import Bits, width_of
 
 
 class StoredAs(StrEnum):
@@ -65,7 +65,7 @@ def executed_in(
         emulated: Those that the processor converts for every operation.
         stored: How the file keeps what was widened to the floating-point ones.
     """
-    found = sorted(set(datatypes), key=_bits)
+    found = sorted(set(datatypes), key=_width)
     if not found:
         return Executed()
     first, others = found[0], tuple(reversed(found[1:]))
@@ -74,6 +74,5 @@ def executed_in(
     )
 
 
-def _bits(name: str) -> tuple[int, str]:
-    known = DATATYPES.get(name)
-    return (known.bits if known is not None else 1 << 16, name)
+def _width(name: str) -> tuple[Bits, str]:
+    return width_of(name, 1 << 16), name

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from roofline.precision import Bits
+
 
 @dataclass(frozen=True, slots=True)
 class Required:
@@ -15,9 +17,9 @@ class Required:
     weights: int
     """Stored elements of the kernels and matrices these read; no bias, no normalization."""
 
-    def intensity(self, bits: int) -> float:
+    def intensity(self, bits: Bits) -> float:
         """Return operations per byte of weights, weights read once for an inference."""
-        return self.ops / (self.weights * bits / 8)
+        return self.ops / float(self.weights * bits / 8)
 
 
 @cache

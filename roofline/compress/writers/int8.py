@@ -20,6 +20,7 @@ from roofline.compress.widening import widened
 from roofline.compress.writers._registry import WriteOptions, writers
 from roofline.compress.writers.weight_only import write_weight_only
 from roofline.errors import CompressionError, MissingPackageError
+from roofline.precision import Bits
 from roofline.temporary import temporary_folder
 
 if TYPE_CHECKING:
@@ -143,7 +144,8 @@ def calibration_inputs(
         for tensor in inputs:
             shape = tuple(size or 1 for size in tensor.shape or ())
             if tensor.dtype is not None and tensor.dtype.kind == "float":
-                width: Any = {16: np.float16, 64: np.float64}.get(tensor.dtype.bits, np.float32)
+                widths: dict[Bits, Any] = {16: np.float16, 64: np.float64}
+                width = widths.get(tensor.dtype.bits, np.float32)
                 feed[tensor.name] = chance.standard_normal(shape).astype(width)
             else:
                 bits = tensor.dtype.bits if tensor.dtype else 64

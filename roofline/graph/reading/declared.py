@@ -332,7 +332,7 @@ def with_value(tensor: Tensor, given: Any) -> Tensor:
         if value.size != (tensor.elements or 0):
             raise DimensionError(
                 f"the value given for {tensor.name!r} has {plural(value.size, 'element')}, it takes {tensor.elements}",
-                repair=f"Give --value {tensor.name}=... with {plural(tensor.elements, 'number')}",
+                repair=f"Give --value {tensor.name}=... with {plural(tensor.elements or 0, 'number')}",
             )
         value = value.reshape(shape)
     return replace(tensor, shape=value.shape, value=value)

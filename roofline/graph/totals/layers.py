@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
-from operator import or_
 
 from roofline.cost import Cost
 from roofline.graph.fusion._kinds import Role, role
@@ -159,7 +158,9 @@ def _group_layer(
         moved=moved,
         repeats=group.repeats,
         note=next((call.note for call in calls if call.note), ""),
-        limit=reduce(or_, (limit_of(graph.nodes[place].node) for place in group.members)),
+        limit=reduce(
+            lambda a, b: a | b, (limit_of(graph.nodes[place].node) for place in group.members)
+        ),
         members=tuple([graph.nodes[place].node.name for place in group.members]),
         attributes=anchor.attributes,
         datatype=group.datatype,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -120,7 +121,7 @@ def padded(graph: Graph, value: str) -> str:
 def _resize(mode: str) -> Step:
     def step(graph: Graph, value: str) -> str:
         scales = graph.store(np.array([1, 1, 2, 2], np.float32))
-        more = (
+        more: dict[str, Any] = (
             {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
             if mode == "nearest"
             else {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from roofline.validate.calibration.probes.graph import Graph, Probe, Step, branches
@@ -39,7 +41,7 @@ def _cell(cell: str, gates: int, width: int, hidden: int, directions: int) -> St
     def step(graph: Graph, value: str) -> str:
         weights = [graph.weight(directions, gates * hidden, size) for size in (width, hidden)]
         bias = graph.weight(directions, 2 * gates * hidden)
-        extra = {"linear_before_reset": 1} if cell == "GRU" else {}
+        extra: dict[str, Any] = {"linear_before_reset": 1} if cell == "GRU" else {}
         direction = "bidirectional" if directions == 2 else "forward"
         return graph.call(
             cell, value, *weights, bias, hidden_size=hidden, direction=direction, **extra

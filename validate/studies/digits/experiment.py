@@ -204,10 +204,11 @@ def _described(entry: Made, base: Workload, workload: Workload) -> dict[str, Any
 
 
 def _predicted(before: Prediction, after: Prediction) -> dict[str, Any]:
+    slow, fast = before.throughput_fps, after.throughput_fps
     return {
-        "platform": after.platform, "batch": after.batch, "predicted_fps": after.throughput_fps,
+        "platform": after.platform, "batch": after.batch, "predicted_fps": fast,
         "bound": after.bound.value, "intensity": after.intensity,
-        "predicted_speedup": after.throughput_fps / before.throughput_fps,
+        "predicted_speedup": None if slow is None or fast is None else fast / slow,
     }  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def speedup(technique: str, removed: float | None) -> float:
         (20.0, 4.0)
     """
     if removed is None:
-        return DATATYPES["fp32"].bits / DATATYPES[technique].bits
+        return float(DATATYPES["fp32"].bits / DATATYPES[technique].bits)
     return 1 / (1 - removed)
 
 

@@ -86,6 +86,8 @@ TEXTS = [
     ("power:\n  tdp", "power:\n  tpd", "line 19: power.tpd: unknown key tpd. Did you mean 'tdp'?"),
     ("vendor: Me", "vender: Me", "line 4: vender: unknown key vender. Did you mean 'vendor'?"),
     ("vendor: Me", "vendor: Me\ncolour: red", "colour: unknown key colour. Known keys: schema_version, key,"),
+    ("vendor: Me", "vendor: Me\n'[key]': red", "[key]: unknown key [key]. Did you mean 'key'?"),
+    ("power:\n  tdp", "power:\n  '[key]': 1\n  tdp", "power.[key]: unknown key [key]"),
     ("vendor: Me\n", "", "vendor: is missing. Add it"),
     ("{value: 8, unit: GB/s,", "{value: 8,", "line 12: memories[0].bandwidth.unit: is missing"),
     ("int8: {value: 2, unit: TOP/s, kind: datasheet, source: sheet}", "int8: {value: 2, unit: TOP/s, kind: datasheet}", "peaks.int8.source: is missing"),

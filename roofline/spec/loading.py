@@ -83,12 +83,16 @@ def _problems(error: ValidationError, document: Document) -> list[Problem]:
     # A misspelt key is the cause of the missing one, so it is told first.
     for detail in sorted(details, key=lambda found: found["type"] != "extra_forbidden"):
         context = detail.get("ctx", {})
-        path = tuple(part for part in detail["loc"] if part != "[key]")
+        path: tuple[int | str, ...] = detail["loc"]
+        # Pydantic's mark of a key that is wrong itself; a file may have a key of that name, too.
+        if len(path) > 1 and path[-1] == "[key]" and detail["type"] != "extra_forbidden":
+            path = path[:-1]
         path += tuple(context.get("at", ()))
         if detail["type"] == "extra_forbidden":
             known = keys_at(Specification, path[:-1])
-            rule = f"unknown key {path[-1]}"
-            repair = did_you_mean(str(path[-1]), known) or f"Known keys: {', '.join(known)}"
+            key = detail["loc"][-1]
+            rule = f"unknown key {key}"
+            repair = did_you_mean(str(key), known) or f"Known keys: {', '.join(known)}"
         else:
             rule, repair = _rule(detail["type"], detail["msg"], detail["input"], context)
         problems.append(Problem(path, rule, repair, document.line(path)))

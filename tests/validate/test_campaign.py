@@ -410,6 +410,7 @@ HOSTILE = {
     "network: [mlp]\nprotocol: {memory_limit_gb: .inf}": "finite number",
     "network: [mlp]\nbudget_s: .nan": "finite number",
     "network: [mlp]\n'batch[0]': 1": r"batch\[0\] is no key of a campaign",
+    "network: [mlp]\nfunction-x: 1": r"function-x is no key of a campaign",
     "network: [mlp]\nnetwork: [cnv]": "is there twice",
     f"network: [mlp]\nbatch: {list(range(1, 400))}\nthreads: {list(range(1, 400))}": "159,201 combinations",
 }

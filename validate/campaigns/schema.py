@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -14,6 +13,9 @@ from roofline.reading import MAX_INTEGER, read_text, shown
 from roofline.spec.problem import dotted
 from roofline.spec.reading import MAX_BYTES, Document, parse
 from roofline.validate.records.request import PROTOCOL
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 MAX_THREADS = 4096
 """The most threads one run can be asked for; the largest servers have about a quarter of it."""
@@ -156,8 +158,8 @@ def read(path: Path) -> tuple[CampaignFile, Document]:
 
 
 def _problem(path: Path, document: Document, error: ValidationError) -> OptionError:
-    first = min(error.errors(), key=lambda entry: document.line(_place(entry["loc"])) or 0)
-    place = _place(first["loc"])
+    first = min(error.errors(), key=lambda entry: document.line(_place(entry)) or 0)
+    place = _place(first)
     line = document.line(place)
     where = f"{path}: line {line}: {dotted(place)}" if line else f"{path}: {dotted(place)}"
     if first["type"] == "extra_forbidden":
@@ -176,9 +178,16 @@ def _problem(path: Path, document: Document, error: ValidationError) -> OptionEr
 _VALIDATOR = re.compile(r"(function-|list\[|constrained-|lax-or-strict)")
 
 
-def _place(location: Sequence[int | str]) -> tuple[int | str, ...]:
+def _place(entry: ErrorDetails) -> tuple[int | str, ...]:
     """Return where in the file an error is, without the names of validators."""
-    return tuple(part for part in location if isinstance(part, int) or not _VALIDATOR.match(part))
+    location = entry["loc"]
+    # The last part of an unknown key's place is the key itself, whatever it looks like.
+    end = len(location) - (entry["type"] == "extra_forbidden")
+    return tuple(
+        part
+        for number, part in enumerate(location)
+        if number >= end or isinstance(part, int) or not _VALIDATOR.match(part)
+    )
 
 
 def _known(place: tuple[int | str, ...]) -> list[str]:

@@ -122,6 +122,29 @@ def parse_values(texts: Iterable[str] | None) -> dict[str, Value]:
     return _pairs("--value", "sr=16000", texts, _value)
 
 
+def parse_rates(flag: str, texts: Iterable[str] | None) -> tuple[float | None, dict[str, float]]:
+    """Parse rates: one for every network, or ``NETWORK=30``.
+
+    Returns:
+        The rate without a name, None where there is none; and the rate of each named network.
+
+    Raises:
+        OptionError: A text is no number, or two say the same.
+
+    Example:
+        >>> parse_rates("--min-fps", ["30", "resnet50=10"])
+        (30.0, {'resnet50': 10.0})
+    """
+    given = list(texts or ())
+    plain = [text for text in given if "=" not in text]
+    if len(plain) > 1:
+        raise OptionError(f"{flag} is given twice", repair="Name the network: NETWORK=30")
+    named = _pairs(
+        flag, "resnet50=30", [text for text in given if "=" in text], lambda text: real_number(text, flag)
+    )  # fmt: skip
+    return (real_number(plain[0], flag) if plain else None), named
+
+
 def parse_binding(
     dim: Iterable[str] | None, input_: Iterable[str] | None, value: Iterable[str] | None
 ) -> dict[str, Any]:

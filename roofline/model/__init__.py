@@ -1,6 +1,5 @@
 """How fast a network can run on a machine: Equation 1 and its refinements, each by name."""
 
-from roofline.model._advice import Advice, Wish, advise
 from roofline.model._case import Case, choose_unit
 from roofline.model._core import attainable, ridge
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
@@ -21,7 +20,6 @@ __all__ = [
     "OPERATIONS",
     "TRAFFIC",
     "WEIGHTS_READ",
-    "Advice",
     "Basis",
     "Bound",
     "Case",
@@ -33,8 +31,6 @@ __all__ = [
     "Prediction",
     "Requirement",
     "Term",
-    "Wish",
-    "advise",
     "at_precision",
     "attainable",
     "best_estimate",

@@ -47,6 +47,7 @@ LAYERS = (
     ("serving", "expected_tokens"),
     ("chart", "report"),
     ("workloads",),
+    ("advice",),
     ("validate",),
     ("reproduce",),
     ("cli", "__main__"),

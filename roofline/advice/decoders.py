@@ -1,0 +1,151 @@
+"""Decoders: for each machine the fewest devices that hold a network and answer its requests as fast as is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from roofline.advice.candidate import Candidate, judged, part_of
+from roofline.advice.needs import Need
+from roofline.advice.search import Advice, ranked
+from roofline.advice.wish import Limit, Wish
+from roofline.errors import DatatypeError, OptionError
+from roofline.model import at_precision, choose_unit
+from roofline.precision import precision
+from roofline.serving import memory_of, serve
+
+if TYPE_CHECKING:
+    from roofline.decoding.phases import Decoding, Request
+    from roofline.model import Prediction
+    from roofline.spec import Platform
+    from roofline.workload import Workload
+
+DEVICES = (1, 2, 4, 8)
+"""Numbers of devices that are tried."""
+
+
+def advise_decoder(
+    decoder: Decoding,
+    request: Request,
+    platforms: Sequence[Platform],
+    wish: Wish,
+    *,
+    datatypes: Sequence[str] | None = None,
+    batches: Sequence[int] | None = None,
+    model: str | None = None,
+    most_devices: int = DEVICES[-1],
+) -> Advice:
+    """Return which machines answer a decoder's requests as fast as is asked, and how many of them it takes.
+
+    Args:
+        decoder: The network.
+        request: Lengths and phase; its number of devices is the least that is tried.
+        platforms: Machines to choose from, each the kind of all devices.
+        wish: What is asked, in tokens per second and times, and the limits.
+        datatypes: Precisions that would do; by default the graph's own.
+        batches: Requests in flight that would do; by default 1.
+        model: Name of a prediction model; None for the best estimate there is, else the bound.
+        most_devices: Most devices that share it.
+
+    Raises:
+        OptionError: A name or a number is not allowed, or the request does not suit the network.
+    """
+    if wish.streams is not None or wish.latency is not None or wish.rates:
+        raise OptionError(
+            f"{decoder.name} is a decoder: it has tokens, and no frames",
+            repair="Ask for --min-tokens-per-s, --max-ttft-ms or --max-tpot-ms",
+        )
+    counts = [
+        count
+        for count in sorted({*DEVICES, request.devices, most_devices})
+        if request.devices <= count <= most_devices and not (decoder.roles.heads or count) % count
+    ]
+    if not counts:
+        # Says which numbers the heads spread over.
+        decoder.check(replace(request, devices=most_devices))
+    candidates: list[Candidate] = []
+    needs: list[Need] = []
+    lacking: dict[str, int] = {}
+    unheld: dict[str, int] = {}
+    asked = [*(datatypes or (None,))]
+    for datatype in asked:
+        for batch in batches or (1,):
+            step = decoder.step(request, batch)
+            step = step if datatype is None else at_precision(step, datatype)
+            able = [entry for entry in platforms if _has_unit(entry, step, datatype)]
+            for entry in platforms:
+                lacking[entry.key] = lacking.get(entry.key, 0) + (entry not in able)
+            found = _fewest(decoder, request, able, wish, datatype, batch, step, counts, model)
+            for entry in able:
+                unheld[entry.key] = unheld.get(entry.key, 0) + (entry.key not in found)
+            candidates += found.values()
+            needs += _need(decoder, request, step, found, wish, batch)
+    rounds = len(asked) * len(batches or (1,))
+    without = tuple(key for key, times in lacking.items() if times == rounds)
+    held = {candidate.platform for candidate in candidates}
+    small = tuple(
+        key for key, times in unheld.items() if times and key not in held and key not in without
+    )
+    return Advice(tuple(needs), ranked(candidates), without, small)
+
+
+def _fewest(
+    decoder: Decoding, request: Request, platforms: Sequence[Platform], wish: Wish, datatype: str | None, batch: int,
+    step: Workload, counts: Sequence[int], model: str | None,
+) -> dict[str, Candidate]:  # fmt: skip
+    """Return for each machine the fewest devices that reach what is asked; else the most that hold the network."""
+    kept = memory_of(step)
+    open_ = {entry.key: entry for entry in platforms}
+    found: dict[str, Candidate] = {}
+    for count in counts:
+        on_one = kept.on_one(batch, request.length, count, decoder.roles.kv_heads)
+        holding = [
+            entry for entry in open_.values() if entry.capacity is None or on_one <= entry.capacity
+        ]
+        if not holding:
+            continue
+        result = serve(
+            decoder, replace(request, devices=count), holding, batches=[batch], model=model,
+            datatypes=[] if datatype is None else [datatype],
+        )  # fmt: skip
+        rows: dict[str, list[Prediction]] = {}
+        for row in result.predictions:
+            rows.setdefault(row.platform, []).append(row)
+        for key, mine in rows.items():
+            chosen = mine[-1] if wish.efficiency is None else mine[0]
+            candidate = judged((part_of(chosen, wish),), open_[key], wish, count)
+            found[key] = candidate
+            slow = {Limit.THROUGHPUT, Limit.FIRST_TOKEN, Limit.TOKEN, Limit.MEMORY}
+            if not any(hurdle.limit in slow for hurdle in candidate.obstacles):
+                del open_[key]
+    return found
+
+
+def _has_unit(platform: Platform, step: Workload, datatype: str | None) -> bool:
+    asked = datatype or step.precision
+    if asked is None:
+        return True
+    try:
+        choose_unit(platform, precision(asked))
+    except DatatypeError:
+        return False
+    return True
+
+
+def _need(
+    decoder: Decoding, request: Request, step: Workload, found: dict[str, Candidate], wish: Wish, batch: int
+) -> list[Need]:  # fmt: skip
+    """Return what a single device needs for the tokens alone: what a step reads, and its arithmetic, at the rate."""
+    if wish.fps is None or not found:
+        return []
+    steps_per_s = wish.fps / (wish.efficiency or 1.0) / batch
+    kept = memory_of(step)
+    read = step.traffic_bytes("weights") + sum(layer.cache_bytes for layer in step.layers)
+    name = next(iter(found.values())).prediction.datatype
+    return [
+        Need(
+            decoder.name, name, batch, 2 * step.macs * steps_per_s, read * steps_per_s,
+            kept.on_one(batch, request.length, 1, decoder.roles.kv_heads),
+        )
+    ]  # fmt: skip

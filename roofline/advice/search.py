@@ -1,0 +1,183 @@
+"""Every machine, datatype and batch that could do, in the order in which a buyer looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from roofline.advice.candidate import Candidate, Part, judged, part_of
+from roofline.advice.needs import Need, need
+from roofline.advice.wish import Wish
+from roofline.errors import DatatypeError, NoBasisError, OptionError
+from roofline.model import at_precision
+from roofline.model._prediction import frame
+from roofline.model._request import own_precision, predictions_at
+from roofline.precision import Precision, precision
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from roofline.spec import Platform
+    from roofline.workload import Workload
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Batches among which the one is sought that meets a limit of latency, where none are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Machines with an estimate before those with a bound only; those that suit first, by the low end."""
+
+    needs: tuple[Need, ...]
+    candidates: tuple[Candidate, ...]
+    without_unit: tuple[str, ...]
+    """Machines that have none of the datatypes."""
+    without_memory: tuple[str, ...] = ()
+    """Machines that do not hold a decoder, on however many devices were allowed."""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per candidate."""
+        return [candidate.record() for candidate in self.candidates]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per candidate (needs pandas)."""
+        return frame(self.records())
+
+
+def advise(
+    workloads: Workload | Sequence[Workload],
+    platforms: Sequence[Platform],
+    wish: Wish,
+    *,
+    datatypes: Sequence[Precision | str] | None = None,
+    batches: Sequence[int] | None = None,
+    model: str | None = None,
+) -> Advice:
+    """Return which machines run networks as fast as is asked within limits, and what any machine would need to.
+
+    Several networks share a machine's time, one behind the other.
+
+    Args:
+        workloads: The network, or the networks that share the machine.
+        platforms: Machines to choose from.
+        wish: What is asked, and the limits.
+        datatypes: Precisions that would do; by default the first network's own.
+        batches: Items per batch that would do; by default the networks' own, or with a limit of latency for each
+            machine the one of `BATCHES` that is fastest within it.
+        model: Name of a prediction model; None for the best estimate there is, else the bound.
+
+    Raises:
+        DatatypeError: A datatype is not known, or none was named and the network has none.
+        OptionError: A name or a number is not allowed.
+    """
+    networks = [workloads] if not isinstance(workloads, Sequence) else list(workloads)
+    _check(networks, platforms, wish)
+    asked = [precision(name) for name in datatypes or (own_precision(networks[0], platforms[0]),)]
+    ready = {name: [at_precision(network, name) for network in networks] for name in asked}
+    searched = wish.latency is not None and not batches
+    tried = BATCHES if searched else tuple(batches or (networks[0].batch,))
+    candidates: list[Candidate] = []
+    without: list[str] = []
+    for platform in platforms:
+        before = len(candidates)
+        for datatype in asked:
+            found = on_machine(ready[datatype], platform, wish, datatype, tried, model)
+            candidates += found[:1] if searched else found
+        if len(candidates) == before:
+            without.append(platform.key)
+    needs = [
+        need(network, datatype.name, batch, (wish.streams or 1) * rate / (wish.efficiency or 1.0))
+        for datatype in asked
+        for batch in (() if searched else tried)
+        for network in ready[datatype]
+        if (rate := wish.rate(network.name)) is not None
+    ]
+    return Advice(tuple(needs), ranked(candidates), tuple(without))
+
+
+def on_machine(
+    networks: Sequence[Workload], platform: Platform, wish: Wish, datatype: Precision, batches: Sequence[int],
+    model: str | None,
+) -> list[Candidate]:  # fmt: skip
+    """Return a machine at each batch, the best first; none where it lacks the datatype or the model a basis.
+
+    Args:
+        networks: What shares it, at the datatype.
+        platform: The machine.
+        wish: What is asked.
+        datatype: The precision.
+        batches: Items per batch.
+        model: Name of a prediction model; None for the best estimate there is, else the bound.
+    """
+    parts: dict[int, list[Part]] = {batch: [] for batch in batches}
+    for network in networks:
+        try:
+            found = predictions_at(network, platform, batches, model, {"datatype": datatype})
+        except (DatatypeError, NoBasisError):
+            # Another machine may have the unit, or the basis.
+            return []
+        for batch in batches:
+            mine = [entry for entry in found if entry.batch == batch]
+            if mine:
+                # With an efficiency the asker's own estimate stands: a share of the bound, which comes first.
+                chosen = mine[-1] if wish.efficiency is None else mine[0]
+                parts[batch].append(part_of(chosen, wish))
+    complete = [tuple(each) for each in parts.values() if len(each) == len(networks)]
+    return sorted((judged(each, platform, wish) for each in complete), key=place)
+
+
+def place(candidate: Candidate) -> tuple[bool, int, float]:
+    """Return what candidates are ordered by: an estimate, the answer, and the low end."""
+    order = {"yes": 0, "unknown": 1, "no": 2}
+    low = candidate.low
+    return (
+        low is None,
+        order[candidate.answer],
+        -((low if low is not None else candidate.bound) or 0.0),
+    )
+
+
+def ranked(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Return candidates in order, those on the front marked."""
+    ordered = sorted(candidates, key=place)
+    front = _front(ordered)
+    return tuple(replace(entry, on_front=index in front) for index, entry in enumerate(ordered))
+
+
+def _front(candidates: Sequence[Candidate]) -> set[int]:
+    """Return the places of those that none beats in speed, watts and price; what is known of all three is compared."""
+    points = {
+        index: (low, -watts, -price)
+        for index, entry in enumerate(candidates)
+        if (low := entry.low) is not None
+        and (watts := entry.total_watts) is not None
+        and (price := entry.total_price) is not None
+    }
+
+    def beaten(mine: tuple[float, ...]) -> bool:
+        return any(
+            other != mine and all(b >= a for a, b in zip(mine, other, strict=True))
+            for other in points.values()
+        )
+
+    return {index for index, mine in points.items() if not beaten(mine)}
+
+
+def _check(networks: Sequence[Workload], platforms: Sequence[Platform], wish: Wish) -> None:
+    if not platforms:
+        raise OptionError("there is no machine to choose from", repair="Name some with -p")
+    if not networks:
+        raise OptionError("there is no network", repair="Name at least one")
+    names = [network.name for network in networks]
+    strangers = [name for name in wish.rates if name not in names]
+    if strangers:
+        raise OptionError(
+            f"a rate is given for {strangers[0]!r}, which is none of the networks",
+            repair=f"Networks: {', '.join(names)}",
+        )
+    if len(networks) > 1 and any(wish.rate(name) is None for name in names):
+        raise OptionError(
+            "networks that share a machine need a rate each",
+            repair="Give --min-fps 30, or --min-fps NETWORK=30 for each",
+        )

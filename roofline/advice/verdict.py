@@ -1,0 +1,142 @@
+"""What a buyer wants to hear: how sure the order of the first two is, which limit ends the choice, and one sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from roofline.advice.wish import Limit, Wish
+from roofline.number_format import number, percent, plural
+
+if TYPE_CHECKING:
+    from roofline.advice.candidate import Candidate
+    from roofline.advice.search import Advice
+
+_TENTH = 1.2815515655446004
+"""Standard deviations between the middle of a normal law and an end of its 80 % interval."""
+
+
+def probability_faster(one: Candidate, other: Candidate) -> float | None:
+    """Return the probability that one machine is faster than another; None where an estimate is missing.
+
+    Errors are taken as log-normal with the widths of the 80 % intervals, and independent: what two estimates get wrong
+    of the network in common makes the order surer than this.
+    """
+    laws = [_law(entry) for entry in (one, other)]
+    if laws[0] is None or laws[1] is None:
+        return None
+    (middle, spread), (others_middle, others_spread) = laws[0], laws[1]
+    wide = math.hypot(spread, others_spread)
+    if not wide:
+        return 0.5 if middle == others_middle else float(middle > others_middle)
+    return 0.5 * math.erfc((others_middle - middle) / (wide * math.sqrt(2)))
+
+
+def _law(candidate: Candidate) -> tuple[float, float] | None:
+    low, middle, high = candidate.low, candidate.expected, candidate.high
+    if not low or not middle or not high:
+        return None
+    return math.log(middle), math.log(high / low) / (2 * _TENTH)
+
+
+def survivors(advice: Advice) -> list[tuple[Limit, int, Candidate | None]]:
+    """Return for each limit how many candidates are left after it and those before, and the last that it took.
+
+    A candidate is taken by what is known to speak against it; those of which something is not known stay.
+    """
+    left = list(advice.candidates)
+    steps: list[tuple[Limit, int, Candidate | None]] = []
+    for limit in Limit:
+        taken = [
+            entry for entry in left if any(hurdle.limit is limit for hurdle in entry.obstacles)
+        ]
+        if taken:
+            left = [entry for entry in left if entry not in taken]
+            steps.append((limit, len(left), None if left else taken[0]))
+    return steps
+
+
+def funnel(advice: Advice) -> str:
+    """Return how many candidates each limit leaves, in one sentence; empty where all are left."""
+    steps = survivors(advice)
+    if not steps:
+        return ""
+    left = ", ".join(f"{limit.value} leaves {count:,}" for limit, count, _ in steps)
+    return f"Of {plural(len(advice.candidates), 'candidate')}, {left}."
+
+
+def verdict(advice: Advice, wish: Wish, networks: Sequence[str]) -> str:
+    """Return one sentence: what to buy, how sure that is, or why nothing does."""
+    suiting = [entry for entry in advice.candidates if entry.suits]
+    if suiting:
+        return _recommended(suiting, wish, networks)
+    if not advice.candidates:
+        return "No machine has a unit for the datatype" + (
+            " and the memory" if advice.without_memory else ""
+        )
+    steps = survivors(advice)
+    if steps and steps[-1][2] is not None:
+        limit, _, last = steps[-1]
+        said = "; ".join(hurdle.text for hurdle in last.obstacles if hurdle.limit is limit)
+        before = steps[-2][1] if len(steps) > 1 else len(advice.candidates)
+        return (
+            f"No machine does: {limit.value} takes the last {plural(before, 'candidate')}, at the end "
+            f"{last.platform} ({said})"
+        )
+    doubtful = [entry for entry in advice.candidates if entry.answer == "unknown"]
+    first = doubtful[0]
+    said = ", ".join(hurdle.text for hurdle in first.doubts)
+    return (
+        f"No machine is known to do; of {plural(len(doubtful), 'candidate')} something is not known, first "
+        f"{first.platform} ({said})"
+    )
+
+
+def _recommended(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[str]) -> str:
+    first = suiting[0]
+    unit = "tokens/s" if first.prediction.tokens is not None else "fps"
+    count = f"{first.units} x " if first.units > 1 else ""
+    if len(first.parts) > 1:
+        reached = f"runs {' and '.join(networks)} at {number(first.expected, 3)} times the rates that are asked for"
+    else:
+        reached = f"is expected to run {networks[0]} at {number(first.expected, 3)} {unit}"
+    if first.low is not None and first.high is not None and first.low < first.high:
+        reached += f" (80 %: {number(first.low, 3)} to {number(first.high, 3)})"
+    asked = first.parts[0].asked
+    if asked is not None and len(first.parts) == 1:
+        wanted = f"{wish.streams} x {number(asked)}" if wish.streams else number(asked)
+        reached += f", where {wanted} are asked for"
+    takes = [
+        text
+        for text in (
+            first.total_watts and f"{number(first.total_watts)} W",
+            first.total_price and f"{number(first.total_price)} USD",
+        )
+        if text
+    ]
+    sentence = f"{count}{first.platform} in {first.prediction.datatype}, batch {first.prediction.batch}, {reached}"
+    sentence += f"; it takes {' and '.join(takes)}" if takes else ""
+    rival = next((entry for entry in suiting if entry.platform != first.platform), None)
+    if rival is not None:
+        chance = probability_faster(first, rival)
+        sentence += (
+            f"; it is faster than {rival.platform} with a probability of {percent(chance, 2)}"
+            if chance is not None
+            else ""
+        )
+    return sentence + _others(suiting)
+
+
+def _others(suiting: Sequence[Candidate]) -> str:
+    """Return who else does it for less money or less power, where that is another."""
+    prices = [(entry.total_price, entry) for entry in suiting]
+    watts = [(entry.total_watts, entry) for entry in suiting]
+    said = ""
+    for noun, unit, values in (("cheapest", "USD", prices), ("most frugal", "W", watts)):
+        known = [(value, entry) for value, entry in values if value is not None]
+        least, entry = min(known, key=lambda pair: pair[0], default=(0.0, suiting[0]))
+        if entry is not suiting[0]:
+            count = f"{entry.units} x " if entry.units > 1 else ""
+            said += f"; the {noun} that does is {count}{entry.platform} ({number(least)} {unit})"
+    return said

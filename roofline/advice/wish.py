@@ -1,0 +1,108 @@
+"""What a machine has to reach, and what it may take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from roofline.errors import OptionError
+
+SECONDS_A_YEAR = 365.25 * 86400
+
+
+class Limit(StrEnum):
+    """What a machine can fail, in the order in which candidates are told apart."""
+
+    COUNTS = "counts"
+    """The network is not fully counted."""
+    BASIS = "basis"
+    """There is a bound, and no estimate."""
+    MEMORY = "memory"
+    THROUGHPUT = "throughput"
+    LATENCY = "latency"
+    FIRST_TOKEN = "time to the first token"
+    TOKEN = "time per output token"
+    POWER = "power"
+    PRICE = "price"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of a machine; None is no limit."""
+
+    fps: float | None = None
+    """Items per second of each network; of a decoder, tokens per second of all its requests."""
+    watts: float | None = None
+    """Most thermal design power of all units, W."""
+    price: float | None = None
+    """Most that all units may cost, USD."""
+    efficiency: float | None = None
+    """Share of the bound that a real run is expected to reach, where the asker knows it; None asks the estimates."""
+    rates: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Items per second of single networks, by name, where they differ from `fps`."""
+    streams: int | None = None
+    """Cameras, each of which asks for `fps`; as many units are taken as that needs."""
+    latency: float | None = None
+    """Longest time of a batch of each network, one behind the other, s."""
+    ttft: float | None = None
+    """Longest time to the first token of a decoder, s."""
+    tpot: float | None = None
+    """Longest time per output token of a decoder, s."""
+    capacity: float | None = None
+    """Least memory of a unit, B."""
+    years: float = 3.0
+    """Time over which the price is spread."""
+    usd_per_kwh: float = 0.15
+    """Price of electricity."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            OptionError: One is not above zero, or nothing is asked for.
+        """
+        numbers = {
+            "fps": self.fps, "watts": self.watts, "price": self.price, "latency": self.latency, "ttft": self.ttft,
+            "tpot": self.tpot, "capacity": self.capacity, "years": self.years, "usd_per_kwh": self.usd_per_kwh,
+            "streams": self.streams, **{f"the rate of {name}": rate for name, rate in self.rates.items()},
+        }  # fmt: skip
+        for name, value in numbers.items():
+            if value is not None and not 0 < value < math.inf:
+                raise OptionError(f"{name} is {value:g}", repair="Give a number above zero")
+        if self.efficiency is not None and not 0 < self.efficiency <= 1:
+            raise OptionError(
+                f"the efficiency is {self.efficiency:g}, outside (0, 1]",
+                repair="Give the share of the bound a real run reaches, such as 0.3",
+            )
+        if self.fps is None and self.streams is not None:
+            raise OptionError(
+                "streams are asked for without the frames per second of one",
+                repair="Give --stream-fps, such as 30",
+            )
+        if self.fps is self.latency is self.ttft is self.tpot is None and not self.rates:
+            raise OptionError(
+                "nothing is asked of the machines",
+                repair="Give --min-fps, --streams and --stream-fps, or --max-latency-ms (of decoders "
+                "--min-tokens-per-s, --max-ttft-ms or --max-tpot-ms)",
+            )
+
+    def rate(self, network: str) -> float | None:
+        """Return the items per second asked of a network, of one stream; None where none are."""
+        return self.rates.get(network, self.fps)
+
+    def cost_per_million(
+        self, price: float | None, watts: float | None, rate: float | None
+    ) -> float | None:
+        """Return what a million items cost, in USD: the price over the lifetime, and electricity at `watts` throughout.
+
+        Args:
+            price: Of all units, USD; None for not known.
+            watts: Of all units, W; None for not known.
+            rate: Items per second that they deliver all that time; None for not known.
+        """
+        if price is None or watts is None or not rate:
+            return None
+        per_second = price / (self.years * SECONDS_A_YEAR) + watts / 1e3 * self.usd_per_kwh / 3600
+        return 1e6 * per_second / rate

@@ -1,0 +1,194 @@
+"""How ``advise`` writes its answer: a sentence, what any machine would need, and the machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from roofline.cli._output import Format, as_csv, as_json, as_table
+from roofline.cli._predictions import conventions
+from roofline.number_format import number, plural
+
+if TYPE_CHECKING:
+    from roofline.advice import Advice, Candidate, Wish
+    from roofline.workload import Workload
+
+
+def written(
+    advice: Advice,
+    wish: Wish,
+    names: Sequence[str],
+    workloads: Sequence[Workload],
+    shown: Sequence[Candidate],
+    form: Format,
+) -> str:
+    """Return the answer as text.
+
+    Args:
+        advice: The answer.
+        wish: What was asked.
+        names: Of the networks.
+        workloads: The networks; none for a decoder.
+        shown: The machines to write, in order.
+        form: How to write it.
+    """
+    records = [candidate.record() for candidate in shown]
+    if form is Format.CSV:
+        return as_csv(records)
+    from roofline.advice.verdict import funnel, verdict
+
+    stated = _conventions(advice, wish)
+    if form is Format.JSON:
+        return as_json(_document(advice, wish, names, workloads, records, stated))
+    # Rows of a bound only say so themselves.
+    said = stated.pop("throughput", None)
+    notes = [said] if said and wish.efficiency is not None else []
+    if len(shown) < len(advice.candidates):
+        notes.insert(
+            0, f"{plural(len(advice.candidates) - len(shown), 'more row')} behind these: --top 0"
+        )
+    left_out = [
+        f"without {what}: {_names(keys)}"
+        for what, keys in (
+            ("such a unit", advice.without_unit), ("the memory for it", advice.without_memory),
+        )
+        if keys
+    ]  # fmt: skip
+    notes += ["; ".join(left_out)] if left_out else []
+    counted = funnel(advice)
+    lines = [
+        f"{verdict(advice, wish, names)}.",
+        *([counted] if counted else []),
+        *_needed(advice, wish),
+        "",
+    ]
+    rows = [_cells(entry) for entry in shown]
+    return "\n".join([*lines, as_table(rows, notes=notes, explained=list(stated.values()))])
+
+
+def _names(keys: Sequence[str], most: int = 12) -> str:
+    more = len(keys) - most
+    return ", ".join(keys[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _conventions(advice: Advice, wish: Wish) -> dict[str, str]:
+    predictions = [candidate.prediction for candidate in advice.candidates]
+    stated = conventions(predictions) if predictions else {}
+    if wish.efficiency is not None:
+        stated["throughput"] = f"fps is {wish.efficiency:g} of the bound, as asked"
+    stated["rank"] = "machines are ranked by the low end of the 80 % interval"
+    stated["cost"] = (
+        f"USD/M: for a million items at the rate that is asked for, price over {wish.years:g} years and the thermal "
+        f"design power at {wish.usd_per_kwh:g} USD/kWh throughout"
+    )
+    stated["front"] = (
+        "*: none here is at least as fast, frugal and cheap, and better in one of them"
+    )
+    stated["faster"] = "probabilities take the errors of two estimates as independent"
+    return stated
+
+
+def _document(
+    advice: Advice,
+    wish: Wish,
+    names: Sequence[str],
+    workloads: Sequence[Workload],
+    records: list[dict[str, Any]],
+    stated: dict[str, str],
+) -> dict[str, Any]:
+    from roofline.advice import probability_faster, survivors, verdict
+
+    first = [entry for entry in advice.candidates if entry.suits][:2]
+    return {
+        "conventions": stated,
+        "network": names[0] if len(names) == 1 else None,
+        "networks": list(names),
+        "wish": {
+            "min_fps": wish.fps,
+            "rates": dict(wish.rates),
+            "streams": wish.streams,
+            "max_watts": wish.watts,
+            "max_price": wish.price,
+            "max_latency_ms": _ms(wish.latency),
+            "max_ttft_ms": _ms(wish.ttft),
+            "max_tpot_ms": _ms(wish.tpot),
+            "min_memory_b": wish.capacity,
+            "efficiency": wish.efficiency,
+            "lifetime_years": wish.years,
+            "usd_per_kwh": wish.usd_per_kwh,
+        },
+        "verdict": verdict(advice, wish, names),
+        "probability_first_faster": probability_faster(*first) if len(first) == 2 else None,
+        "limits": [
+            {"limit": limit.value, "left": left, "last": last and last.platform}
+            for limit, left, last in survivors(advice)
+        ],
+        "needs": [need.record() for need in advice.needs],
+        "need_curve": _curves(advice, wish, workloads),
+        "machines": records,
+        "without_unit": list(advice.without_unit),
+        "without_memory": list(advice.without_memory),
+    }
+
+
+def _curves(advice: Advice, wish: Wish, workloads: Sequence[Workload]) -> list[dict[str, Any]]:
+    """Return the least peak at each bandwidth with which the layers of one network reach the rate."""
+    from roofline.advice import curve
+    from roofline.model import at_precision
+
+    if len(workloads) != 1:
+        return []
+    return [
+        {
+            "network": need.network,
+            "datatype": need.datatype,
+            "batch": need.batch,
+            "bandwidth_b_s": bandwidth,
+            "peak_op_s": peak,
+        }
+        for need in advice.needs
+        for bandwidth, peak in curve(
+            at_precision(workloads[0], need.datatype),
+            need.batch,
+            (wish.streams or 1) * (wish.rate(need.network) or 0.0) / (wish.efficiency or 1.0),
+        )
+    ]
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else 1e3 * seconds
+
+
+def _needed(advice: Advice, wish: Wish) -> list[str]:
+    unit = "tokens/s" if any(entry.prediction.tokens for entry in advice.candidates) else "fps"
+    return [
+        f"{need.network} at {number((wish.streams or 1) * (wish.rate(need.network) or 0.0))} {unit} in "
+        f"{need.datatype}, batch {need.batch}, needs at least {number(need.peak / 1e12)} TOP/s, "
+        f"{number(need.bandwidth / 1e9)} GB/s and {number(need.capacity / 1e6)} MB"
+        for need in advice.needs
+    ]
+
+
+def _cells(entry: Candidate) -> dict[str, Any]:
+    row = entry.record()
+    rate = "tokens/s" if entry.prediction.tokens is not None else "fps"
+    rate = rate if len(entry.parts) == 1 else "x asked"
+    remarks = [*row["obstacles"], *row["doubts"], *([str(entry.remedy)] if entry.remedy else [])]
+    return {
+        "platform": row["platform"] + ("*" if entry.on_front else ""),
+        "datatype": row["datatype"],
+        "batch": row["batch"],
+        "answer": row["answer"],
+        rate: number(entry.expected) or "unknown",
+        "low end": number(entry.low) or "unknown",
+        "bound only": number(entry.bound) if entry.low is None else None,
+        "bound": row["bound"],
+        "units": row["units"],
+        "W": number(row["total_w"]),
+        "USD": number(row["total_usd"]),
+        "USD/M": number(row["usd_per_million"], 3),
+        f"{rate}/W": number(entry.expected / watts)
+        if (watts := row["total_w"]) and entry.expected and rate != "x asked"
+        else None,
+        "remarks": "; ".join(remarks),
+    }

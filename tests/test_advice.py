@@ -1,0 +1,366 @@
+"""The reverse question: needs in closed form, and machines sorted by what they cost."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from roofline import Workload, load, platform
+from roofline._load import decoder
+from roofline.advice import (
+    Candidate,
+    Limit,
+    Wish,
+    advise,
+    advise_decoder,
+    curve,
+    probability_faster,
+    survivors,
+    verdict,
+)
+from roofline.advice.accuracies import known_accuracies
+from roofline.advice.candidate import part_of
+from roofline.advice.remedies import SHARES, with_remedies
+from roofline.advice.search import BATCHES, ranked
+from roofline.cli import main
+from roofline.decoding.phases import Request
+from roofline.errors import OptionError, TableError
+from roofline.model import predict, requirement
+
+WORK = Workload.from_table("net", ops=8e9, weights=25e6, bits=8, source="test")
+
+
+def keys(*names: str):
+    return [platform(name) for name in names]
+
+
+def test_needs_are_operations_and_bytes_times_the_rate():
+    (need,) = advise(WORK, keys("edgetpu:fast"), Wish(fps=100), datatypes=["int8"]).needs
+    assert need.peak == 8e9 * 100
+    assert need.bandwidth == 25e6 * 100
+    assert need.capacity == 25e6
+
+
+def test_a_batch_spares_bandwidth_and_a_low_efficiency_asks_for_more():
+    (need,) = advise(
+        WORK, keys("edgetpu:fast"), Wish(fps=100, efficiency=0.5), datatypes=["int8"], batches=[4]
+    ).needs
+    assert need.peak == 8e9 * 100 / 0.5
+    assert need.bandwidth == 25e6 * 100 / 4 / 0.5
+
+
+@pytest.mark.parametrize("fps", [1.0, 119.0, 121.0, 499.0, 501.0, 1e6])
+def test_a_machine_suits_exactly_when_it_meets_the_needs(fps):
+    machines = keys("zcu102-dpu", "ultra96-dpu", "ncs", "h100-sxm")
+    advice = advise(WORK, machines, Wish(fps=fps, efficiency=1), datatypes=["int8"])
+    (need,) = advice.needs
+    for candidate in advice.candidates:
+        machine = platform(candidate.prediction.platform)
+        enough = machine.peak("int8") >= need.peak and machine.bandwidth >= need.bandwidth
+        assert candidate.suits == enough
+
+
+def test_limits_and_unknown_figures():
+    machines = keys("edgetpu:fast", "h100-sxm")
+    advice = advise(
+        WORK, machines, Wish(1, watts=100, price=1e6, efficiency=1), datatypes=["int8"]
+    )
+    by_key = {entry.prediction.platform: entry for entry in advice.candidates}
+    # The file of the one says no price: nobody knows whether it is within the limit.
+    assert platform("edgetpu:fast").price is None
+    assert by_key["edgetpu:fast"].answer == "unknown"
+    assert [hurdle.text for hurdle in by_key["edgetpu:fast"].doubts] == ["price unknown"]
+    assert not by_key["edgetpu:fast"].suits
+    assert by_key["h100-sxm"].answer == "no"
+    assert [hurdle.text for hurdle in by_key["h100-sxm"].obstacles] == [
+        f"{platform('h100-sxm').tdp:g} W"
+    ]
+
+
+def test_a_bound_alone_is_never_a_yes():
+    found = advise(WORK, keys("ncs"), Wish(fps=1), datatypes=["int8"], model="equation1")
+    assert [(entry.answer, entry.low) for entry in found.candidates] == [("unknown", None)]
+    found = advise(WORK, keys("ncs"), Wish(fps=1e9), datatypes=["int8"], model="equation1")
+    assert [entry.answer for entry in found.candidates] == ["no"]
+
+
+def test_those_that_suit_come_by_the_low_end():
+    advice = advise(
+        WORK,
+        keys("agx-xavier:maxn", "ncs", "hailo-8"),
+        Wish(1, efficiency=0.3),
+        datatypes=["int8"],
+    )
+    low = [entry.low for entry in advice.candidates]
+    assert low == sorted(low, reverse=True)
+
+
+def test_machines_without_the_unit_are_named():
+    advice = advise(WORK, keys("tx2:maxn", "ncs"), Wish(fps=1), datatypes=["int8"])
+    assert advice.without_unit == ("tx2:maxn",)
+
+
+def test_a_candidate_carries_the_prediction_of_predict():
+    (candidate,) = advise(
+        WORK, keys("ncs"), Wish(fps=1, efficiency=0.25), datatypes=["int8"]
+    ).candidates
+    alone = predict(WORK, platform("ncs"), datatype="int8")
+    assert candidate.prediction.throughput_fps == alone.throughput_fps
+    assert candidate.expected == 0.25 * alone.throughput_fps
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"fps": 0}, {"fps": 1, "watts": -1}, {"fps": 1, "efficiency": 2}]
+)
+def test_wishes_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(OptionError):
+        Wish(**wrong)
+
+
+def test_no_machine_is_refused():
+    with pytest.raises(OptionError, match="no machine"):
+        advise(WORK, [], Wish(fps=1))
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(["advise", *arguments])
+    out, err = capsys.readouterr()
+    return int(stopped.value.code or 0), out, err
+
+
+def test_the_command_answers_and_says_when_nothing_does(capsys):
+    asked = ("--efficiency", "0.5", "-d", "int8", "--format", "json")
+    code, out, err = run(capsys, "cnv", "--min-fps", "100", *asked)
+    document = json.loads(out)
+    assert (code, err) == (0, "")
+    assert document["machines"][0]["suits"] is True
+    assert document["needs"][0]["peak_op_s"] == pytest.approx(200 * 0.469449728e9)
+    code, out, err = run(capsys, "cnv", "--min-fps", "1e15", "-d", "int8", "-p", "ncs")
+    assert code == 1
+    assert "needs at least" in out
+    assert err == "roofline: no machine reaches it\n"
+    code, _, err = run(capsys, "cnv", "--min-fps", "-3", "-p", "ncs")
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def candidate(
+    key: str = "a", low=80.0, middle=100.0, high=125.0, watts=10.0, price=100.0, asked=50.0
+):
+    prediction = replace(
+        predict(WORK, platform("ncs"), datatype="int8"), platform=key, throughput_fps=middle, interval_fps=(low, high)
+    )  # fmt: skip
+    return Candidate((part_of(prediction, Wish(fps=asked)),), price, watts, 1, ())
+
+
+def test_networks_that_share_a_machine_share_its_time():
+    nets = [WORK, replace(WORK, name="other")]
+    wish = Wish(fps=30, rates={"other": 10}, efficiency=1)
+    (entry,) = advise(nets, keys("ncs"), wish, datatypes=["int8"]).candidates
+    alone = predict(WORK, platform("ncs"), datatype="int8").throughput_fps
+    assert entry.low == pytest.approx(1 / (30 / alone + 10 / alone))
+    row = entry.record()
+    assert row["low_fps"] is None
+    assert row["low_headroom"] == entry.low
+    assert [part["asked_fps"] for part in row["networks"]] == [30, 10]
+
+
+def test_a_rate_for_a_stranger_and_shared_machines_without_rates_are_refused():
+    with pytest.raises(OptionError, match="none of the networks"):
+        advise(WORK, keys("ncs"), Wish(fps=1, rates={"x": 2}))
+    with pytest.raises(OptionError, match="need a rate each"):
+        advise([WORK, replace(WORK, name="b")], keys("ncs"), Wish(latency=1))
+
+
+@pytest.mark.parametrize(
+    ("streams", "per_unit"), [(1, 3), (3, 3), (4, 3), (16, 3), (16, 1), (7, 8)]
+)
+def test_streams_are_not_divided_between_units(streams, per_unit):
+    alone = predict(WORK, platform("ncs"), datatype="int8").throughput_fps
+    rate = alone / (per_unit + 0.5)
+    wish = Wish(fps=rate, streams=streams, efficiency=1, price=1e9)
+    (entry,) = advise(WORK, keys("ncs"), wish, datatypes=["int8"]).candidates
+    assert entry.units == math.ceil(streams / per_unit)
+    assert entry.total_price == entry.units * platform("ncs").price
+
+
+def test_limits_are_of_all_units():
+    ncs = platform("ncs")
+    alone = predict(WORK, ncs, datatype="int8").throughput_fps
+    for units in (1, 2, 3):
+        wish = Wish(fps=alone, streams=units, efficiency=1, price=2 * ncs.price, watts=2 * ncs.tdp)
+        (entry,) = advise(WORK, [ncs], wish, datatypes=["int8"]).candidates
+        assert entry.suits == (units <= 2)
+        assert {hurdle.limit for hurdle in entry.obstacles} == (
+            set() if units <= 2 else {Limit.POWER, Limit.PRICE}
+        )
+
+
+def test_a_million_items_cost_the_price_over_the_years_and_the_power():
+    wish = Wish(fps=30, years=2, usd_per_kwh=0.3)
+    seconds = 1e6 / 30
+    rent = 100 * seconds / (2 * 365.25 * 24 * 3600)
+    current = 10 / 1000 * seconds / 3600 * 0.3
+    assert wish.cost_per_million(100, 10, 30) == pytest.approx(rent + current)
+    assert wish.cost_per_million(None, 10, 30) is None
+
+
+def test_the_probability_is_that_of_two_lognormal_laws():
+    one, other = candidate(low=70, middle=100, high=140), candidate("b", 60, 90, 150)
+    rng = np.random.default_rng(0)
+    z = 1.2815515655446004
+    draws = [
+        np.exp(
+            rng.normal(
+                math.log(entry.expected), math.log(entry.high / entry.low) / (2 * z), 400_000
+            )
+        )
+        for entry in (one, other)
+    ]
+    found = probability_faster(one, other)
+    assert found == pytest.approx(float(np.mean(draws[0] > draws[1])), abs=0.004)
+    assert probability_faster(other, one) == pytest.approx(1 - found)
+
+
+def test_the_front_is_what_none_beats_in_speed_watts_and_price():
+    entries = [
+        candidate("fast", low=100, watts=50, price=500), candidate("small", low=10, watts=5, price=50),
+        candidate("beaten", low=90, watts=60, price=500), candidate("twin", low=10, watts=5, price=50),
+        candidate("unpriced", low=900, watts=1, price=None),
+    ]  # fmt: skip
+    front = {entry.platform for entry in ranked(entries) if entry.on_front}
+    assert front == {"fast", "small", "twin"}
+
+
+def test_latency_without_a_batch_takes_the_fastest_batch_within_it():
+    machines = keys("t4")
+    wish = Wish(latency=0.02)
+    work = Workload.from_table("net", ops=8e9, weights=25e6, bits=16, source="test")
+    (entry,) = advise(work, machines, wish, datatypes=["fp16"]).candidates
+    each = {
+        batch: advise(
+            work, machines, Wish(latency=0.02), datatypes=["fp16"], batches=[batch]
+        ).candidates[0]
+        for batch in BATCHES
+    }
+    assert entry.suits
+    assert entry.low == max(other.low for other in each.values() if other.suits)
+    assert any(not other.suits for other in each.values())
+
+
+def test_the_limit_that_takes_the_last_candidate_is_named():
+    advice = advise(
+        WORK, keys("ncs", "hailo-8"), Wish(1, watts=1e-3, efficiency=1), datatypes=["int8"]
+    )
+    assert survivors(advice)[-1][:2] == (
+        Limit.POWER,
+        1 if platform("hailo-8").priced_tdp is None else 0,
+    )
+    advice = advise(
+        WORK, keys("ncs"), Wish(1, watts=1e-3, price=1, efficiency=1), datatypes=["int8"]
+    )
+    ((limit, left, last),) = survivors(advice)
+    assert (limit, left, last.platform) == (Limit.POWER, 0, "ncs")
+    assert "power takes the last 1 candidate" in verdict(advice, Wish(1), ["net"])
+
+
+def test_a_remedy_is_the_mildest_that_passes():
+    net = load("resnet50")
+    ncs = platform("ncs")
+    wish = Wish(fps=30)
+    plain = advise(net, [ncs], wish, datatypes=["fp16"])
+    (entry,) = with_remedies(plain, [net], [ncs], wish, known_accuracies()).candidates
+    assert not entry.suits
+    assert entry.remedy is not None
+    share = entry.remedy.keep_channels
+    workload = net if share == 1 else net.under(pruning=share)
+    (again,) = advise(workload, [ncs], wish, datatypes=[entry.remedy.datatype]).candidates
+    assert again.suits
+    assert again.low == entry.remedy.low
+    milder = [other for other in SHARES if other > share]
+    for other in milder:
+        (failing,) = advise(
+            net if other == 1 else net.under(pruning=other),
+            [ncs],
+            wish,
+            datatypes=[entry.remedy.datatype],
+        ).candidates
+        assert not failing.suits
+
+
+def test_accuracies_of_the_user_go_first(tmp_path):
+    table = tmp_path / "a.csv"
+    table.write_text("network,datatype,accuracy_percent,keep_channels\ngooglenet_v1,int8,50,1\n")
+    assert "published" in known_accuracies()("googlenet_v1", "int8", 1.0)
+    assert known_accuracies(table)("googlenet_v1", "int8", 1.0).startswith("accuracy 50 %")
+    assert known_accuracies(table)("googlenet_v1", "int8", 0.5) is None
+    table.write_text("network,datatype,accuracy_percent\ngooglenet_v1,int8,140\n")
+    with pytest.raises(TableError, match="row 1: accuracy_percent"):
+        known_accuracies(table)
+
+
+def test_the_curve_meets_the_point_of_equation_1_at_its_ends():
+    net = load("mobilenet_v1")
+    points = curve(net, 1, 100.0)
+    required = requirement(net)
+    ops = float(required.ops.sum()) * 100
+    bandwidths, peaks = zip(*points, strict=True)
+    assert list(bandwidths) == sorted(bandwidths)
+    assert list(peaks) == sorted(peaks, reverse=True)
+    assert peaks[-1] == pytest.approx(ops, rel=0.1)
+    for bandwidth, peak in points:
+        moved = (required.weights + required.activations) / bandwidth
+        seconds = np.maximum(required.ops / peak, moved).sum()
+        assert seconds == pytest.approx(1 / 100, rel=1e-6)
+
+
+def test_a_decoder_takes_the_fewest_devices_that_do():
+    found = decoder("llama31_70b")
+    machine = platform("h100-sxm")
+    asked = Request(context=1024, new_tokens=128)
+    (entry,) = advise_decoder(found, asked, [machine], Wish(fps=1), datatypes=["fp16"]).candidates
+    assert entry.units == 2  # 141 GB of weights on devices of 80 GB
+    assert entry.total_price == 2 * machine.price
+    (fast,) = advise_decoder(found, asked, [machine], Wish(fps=1e9), datatypes=["fp16"]).candidates
+    assert fast.answer == "no"
+    assert fast.units == 8
+
+
+def test_bounds_of_decoders_are_no_yes():
+    found = decoder("llama32_1b")
+    advice = advise_decoder(
+        found, Request(context=64), keys("rk3588-npu"), Wish(fps=0.1), datatypes=["q4_k_m"]
+    )
+    assert [entry.answer for entry in advice.candidates] == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["resnet50"], "nothing is asked"),
+        (["resnet50", "--min-fps", "3", "--streams", "2", "--stream-fps", "3"], "same thing"),
+        (["resnet50", "--streams", "2"], "without the frames per second of one"),
+        (["resnet50", "--stream-fps", "2"], "without --streams"),
+        (["resnet50", "--min-fps", "3", "--segment", "edgy"], "'edgy' is not known"),
+        (
+            ["resnet50", "--min-fps", "3", "--kind", "tpu", "--segment", "phone"],
+            "no machine is of that",
+        ),
+        (["resnet50", "--min-tokens-per-s", "3"], "is no decoder"),
+        (["llama32_1b", "--streams", "3", "--stream-fps", "3"], "is a decoder"),
+        (["llama32_1b", "resnet50", "--min-fps", "3"], "shares its machine with no other"),
+        (["resnet50", "--min-fps", "3", "--usd-per-kwh", "nan"], "--usd-per-kwh is nan"),
+        (["resnet50", "--min-fps", "a=3", "--min-fps", "a=4"], "twice"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(words, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["advise", *words])
+    err = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert err.count("\n") == 1
+    assert message in err

@@ -256,15 +256,13 @@ def test_the_limit_that_takes_the_last_candidate_is_named():
     advice = advise(
         WORK, keys("ncs", "hailo-8"), Wish(1, watts=1e-3, efficiency=1), datatypes=["int8"]
     )
-    assert survivors(advice)[-1][:2] == (
-        Limit.POWER,
-        1 if platform("hailo-8").priced_tdp is None else 0,
-    )
+    assert survivors(advice)[-1].limit is Limit.POWER
+    assert survivors(advice)[-1].left == (platform("hailo-8").priced_tdp is None)
     advice = advise(
         WORK, keys("ncs"), Wish(1, watts=1e-3, price=1, efficiency=1), datatypes=["int8"]
     )
-    ((limit, left, last),) = survivors(advice)
-    assert (limit, left, last.platform) == (Limit.POWER, 0, "ncs")
+    (step,) = survivors(advice)
+    assert (step.limit, step.left, step.last.platform) == (Limit.POWER, 0, "ncs")
     assert "power takes the last 1 candidate" in verdict(advice, Wish(1), ["net"])
 
 

@@ -30,7 +30,7 @@ def known_accuracies(path: Path | None = None) -> Accuracy:
     Raises:
         TableError: A column is missing, or a cell cannot be read.
     """
-    own = {} if path is None else _read(path)
+    own: Mapping[Key, float] = {} if path is None else _read(path)
     published = _published()
 
     def accuracy(network: str, datatype: str, share: float) -> str | None:

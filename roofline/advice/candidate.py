@@ -187,10 +187,10 @@ class Candidate:
 
     def _headroom(self, rate: float | None) -> float | None:
         """Return how many times what is asked of one stream a unit reaches."""
-        if len(self.parts) > 1 or rate is None:
+        first, *others = self.parts
+        if others or rate is None:
             return rate
-        asked = self.parts[0].asked
-        return None if asked is None else rate / asked
+        return None if first.asked is None else rate / first.asked
 
 
 def load_of(asked: list[float | None], rates: list[float | None]) -> float | None:

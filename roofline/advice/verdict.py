@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roofline.advice.wish import Limit, Wish
@@ -40,20 +41,31 @@ def _law(candidate: Candidate) -> tuple[float, float] | None:
     return math.log(middle), math.log(high / low) / (2 * _TENTH)
 
 
-def survivors(advice: Advice) -> list[tuple[Limit, int, Candidate | None]]:
-    """Return for each limit how many candidates are left after it and those before, and the last that it took.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one limit leaves."""
+
+    limit: Limit
+    left: int
+    """Candidates that are left after it and those before."""
+    last: Candidate | None
+    """The best of those that it took, where it left none."""
+
+
+def survivors(advice: Advice) -> list[Step]:
+    """Return what each limit leaves that takes any candidate, in their order.
 
     A candidate is taken by what is known to speak against it; those of which something is not known stay.
     """
     left = list(advice.candidates)
-    steps: list[tuple[Limit, int, Candidate | None]] = []
+    steps: list[Step] = []
     for limit in Limit:
-        taken = [
-            entry for entry in left if any(hurdle.limit is limit for hurdle in entry.obstacles)
+        kept = [
+            entry for entry in left if all(hurdle.limit is not limit for hurdle in entry.obstacles)
         ]
-        if taken:
-            left = [entry for entry in left if entry not in taken]
-            steps.append((limit, len(left), None if left else taken[0]))
+        if len(kept) < len(left):
+            steps.append(Step(limit, len(kept), None if kept else left[0]))
+        left = kept
     return steps
 
 
@@ -62,7 +74,7 @@ def funnel(advice: Advice) -> str:
     steps = survivors(advice)
     if not steps:
         return ""
-    left = ", ".join(f"{limit.value} leaves {count:,}" for limit, count, _ in steps)
+    left = ", ".join(f"{step.limit.value} leaves {step.left:,}" for step in steps)
     return f"Of {plural(len(advice.candidates), 'candidate')}, {left}."
 
 
@@ -72,16 +84,17 @@ def verdict(advice: Advice, wish: Wish, networks: Sequence[str]) -> str:
     if suiting:
         return _recommended(suiting, wish, networks)
     if not advice.candidates:
-        return "No machine has a unit for the datatype" + (
-            " and the memory" if advice.without_memory else ""
-        )
+        if advice.without_memory:
+            return f"No machine with the datatype holds {networks[0]}"
+        return "No machine has the datatype"
     steps = survivors(advice)
-    if steps and steps[-1][2] is not None:
-        limit, _, last = steps[-1]
+    last = steps[-1].last if steps else None
+    if last is not None:
+        limit = steps[-1].limit
         said = "; ".join(hurdle.text for hurdle in last.obstacles if hurdle.limit is limit)
-        before = steps[-2][1] if len(steps) > 1 else len(advice.candidates)
+        before = steps[-2].left if len(steps) > 1 else len(advice.candidates)
         return (
-            f"No machine does: {limit.value} takes the last {plural(before, 'candidate')}, at the end "
+            f"No machine does: {limit.value} takes the last {plural(before, 'candidate')}, the best of them "
             f"{last.platform} ({said})"
         )
     doubtful = [entry for entry in advice.candidates if entry.answer == "unknown"]
@@ -103,17 +116,14 @@ def _recommended(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[st
         reached = f"is expected to run {networks[0]} at {number(first.expected, 3)} {unit}"
     if first.low is not None and first.high is not None and first.low < first.high:
         reached += f" (80 %: {number(first.low, 3)} to {number(first.high, 3)})"
-    asked = first.parts[0].asked
+    asked = next(part.asked for part in first.parts)
     if asked is not None and len(first.parts) == 1:
         wanted = f"{wish.streams} x {number(asked)}" if wish.streams else number(asked)
         reached += f", where {wanted} are asked for"
     takes = [
-        text
-        for text in (
-            first.total_watts and f"{number(first.total_watts)} W",
-            first.total_price and f"{number(first.total_price)} USD",
-        )
-        if text
+        f"{number(value)} {unit}"
+        for value, unit in ((first.total_watts, "W"), (first.total_price, "USD"))
+        if value is not None
     ]
     sentence = f"{count}{first.platform} in {first.prediction.datatype}, batch {first.prediction.batch}, {reached}"
     sentence += f"; it takes {' and '.join(takes)}" if takes else ""

@@ -120,8 +120,12 @@ def _document(
         "verdict": verdict(advice, wish, names),
         "probability_first_faster": probability_faster(*first) if len(first) == 2 else None,
         "limits": [
-            {"limit": limit.value, "left": left, "last": last and last.platform}
-            for limit, left, last in survivors(advice)
+            {
+                "limit": step.limit.value,
+                "left": step.left,
+                "last": step.last and step.last.platform,
+            }
+            for step in survivors(advice)
         ],
         "needs": [need.record() for need in advice.needs],
         "need_curve": _curves(advice, wish, workloads),

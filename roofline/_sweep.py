@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,11 @@ class Skipped:
     model: str
     reason: str
 
+    def record(self) -> dict[str, Any]:
+        """Return the combination as a row of predictions: without figures, and with the reason in ``skipped``."""
+        named: dict[str, Any] = asdict(self)
+        return named | {"skipped": named.pop("reason"), "basis": [], "notes": []}
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -49,6 +54,12 @@ class Sweep:
     def records(self) -> list[dict[str, Any]]:
         """Return one row per prediction."""
         return [prediction.record() for prediction in self.predictions]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per prediction and, behind them, one for each combination that was left out."""
+        rows = self.records()
+        empty: dict[str, Any] = dict.fromkeys(rows[0]) if rows else {}
+        return [*rows, *(empty | gone.record() for gone in self.skipped)]
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per prediction (needs pandas)."""
@@ -98,6 +109,7 @@ def sweep(
 
     Raises:
         DatatypeError: No machine has one of the datatypes.
+        NoBasisError: The model has no basis for any combination.
         OptionError: A name or a batch is not allowed, or there is no network or no machine.
     """
     check_list(workloads, Workload, "workloads", "Load each: rl.load('resnet50')")
@@ -116,6 +128,7 @@ def sweep(
             raise OptionError(f"the list of {flag} is empty", repair="Name at least one")
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
+    errors: list[DatatypeError | NoBasisError] = []
     for workload in workloads:
         ready = {name: _prepared(workload, name, prepare) for name in datatypes or (None,)}
         for datatype, network in ready.items():
@@ -131,11 +144,14 @@ def sweep(
                     network, platform, batches or (network.batch,), model, choices
                 )
             except (DatatypeError, NoBasisError) as error:
+                errors.append(error)
                 name = datatype or str(own_precision(network, platform))
                 skipped += [
                     Skipped(network.name, platform.key, name, batch, model or "equation1", error.message)
                     for batch in batches or (network.batch,)
                 ]  # fmt: skip
+    if not predictions:
+        raise errors[0]
     return Sweep(tuple(predictions), tuple(skipped))
 
 

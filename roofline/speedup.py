@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from roofline.errors import OptionError
+from roofline.errors import DatatypeError, OptionError
 from roofline.model import predict
 from roofline.precision import Bits
 
@@ -36,6 +36,8 @@ class SpeedUp:
     predicted: float | None = None
     """Speed-up that the prediction model gives on the platform."""
     measured: float | None = None
+    skipped: str = ""
+    """Why nothing is predicted on the platform: it lacks a datatype."""
 
     @property
     def achieved(self) -> float | None:
@@ -48,6 +50,7 @@ class SpeedUp:
             "network": self.network, "technique": self.technique, "platform": self.platform, "datatype": self.datatype,
             "pruning": self.variant, "expected_speedup": self.ideal, "model": self.model,
             "predicted_speedup": self.predicted, "achieved_speedup": self.measured, "achieved_share": self.achieved,
+            "skipped": self.skipped or None,
         }  # fmt: skip
 
 
@@ -129,6 +132,36 @@ def speed_up(
         predicted=predicted,
         measured=None if fps is None or dense_fps is None else fps / dense_fps,
     )
+
+
+def speed_ups(
+    dense: Workload, request: Request, platforms: Sequence[Platform], *, emulate: bool = False
+) -> list[SpeedUp]:
+    """Return the speed-up Equation 1 predicts on each machine; one that lacks a datatype says so.
+
+    Args:
+        dense: The network before compression.
+        request: The compression.
+        platforms: Machines; without any, the ideal speed-up alone.
+        emulate: Whether the next wider unit may stand in for a datatype that a machine lacks.
+
+    Raises:
+        DatatypeError: Every machine lacks a datatype.
+    """
+    ideal = speed_up(dense, request)
+    found: list[SpeedUp] = []
+    errors: list[DatatypeError] = []
+    for platform in platforms:
+        try:
+            found.append(speed_up(dense, request, platform, emulate=emulate))
+        except DatatypeError as error:
+            errors.append(error)
+            found.append(
+                replace(ideal, platform=platform.key, model="equation1", skipped=error.message)
+            )
+    if errors and len(errors) == len(platforms):
+        raise errors[0]
+    return found or [ideal]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from roofline.advice.remedies import SHARES, with_remedies
 from roofline.advice.search import BATCHES, ranked
 from roofline.cli import main
 from roofline.decoding.phases import Request
-from roofline.errors import OptionError, TableError
+from roofline.errors import DatatypeError, NoBasisError, OptionError, TableError
 from roofline.model import predict, requirement
 
 WORK = Workload.from_table("net", ops=8e9, weights=25e6, bits=8, source="test")
@@ -102,6 +102,16 @@ def test_those_that_suit_come_by_the_low_end():
 def test_machines_without_the_unit_are_named():
     advice = advise(WORK, keys("tx2:maxn", "ncs"), Wish(fps=1), datatypes=["int8"])
     assert advice.without_unit == ("tx2:maxn",)
+
+
+def test_a_datatype_that_no_machine_has_is_refused():
+    with pytest.raises(DatatypeError, match="tx2:maxn has no int8 unit"):
+        advise(WORK, keys("tx2:maxn"), Wish(fps=1), datatypes=["int8"])
+
+
+def test_an_estimate_without_a_basis_anywhere_is_refused():
+    with pytest.raises(NoBasisError, match="calibrated has no basis"):
+        advise(WORK, keys("ncs", "hailo-8"), Wish(fps=1), datatypes=["int8"], model="calibrated")
 
 
 def test_a_candidate_carries_the_prediction_of_predict():

@@ -348,3 +348,56 @@ def test_what_is_named_twice_is_predicted_once(capsys):
     asked = ("cnv", "cnv", "-p", "tx2:maxn", "-p", "tx2:maxn")
     _, out, _ = run(capsys, "predict", *asked, "--format", "csv")
     assert len(out.splitlines()) == 3  # the header, the bound and the estimate
+
+
+def test_decoders_and_other_networks_are_predicted_together(capsys):
+    asked = (
+        "predict",
+        "mlp",
+        "llama32_1b",
+        "-p",
+        "ncs,tx2:maxn",
+        "-d",
+        "int8",
+        "--model",
+        "equation1",
+    )
+    code, out, _ = run(capsys, *asked)
+    assert code == 0
+    assert [line.split()[:2] for line in out.splitlines() if "  left out  " in line] == [
+        ["mlp", "tx2:maxn"], ["llama32_1b", "tx2:maxn"],
+    ]  # fmt: skip
+    assert "fps and tokens/s are upper bounds, not an estimate" in out
+    _, out, _ = run(capsys, *asked, "--format", "json")
+    rows = json.loads(out)["predictions"]
+    assert [(row["network"], row["platform"], bool(row["skipped"])) for row in rows] == [
+        ("mlp", "ncs", False), ("llama32_1b", "ncs", False), ("mlp", "tx2:maxn", True),
+        ("llama32_1b", "tx2:maxn", True),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("condition", "code", "said"),
+    [
+        ("tokens_per_s<1", 0, ""),
+        ("tokens_per_s<1e9", 1, "llama32_1b h100-sxm fp16 1 equation1: tokens_per_s ="),
+        ("latency_ms>1e-9", 1, "mlp h100-sxm"),
+        ("tokens_per<1", 2, "Did you mean 'tokens_per_s'"),
+    ],
+)
+def test_a_condition_on_tokens_is_one_on_decoders(capsys, condition, code, said):
+    found, _, err = run(
+        capsys, "predict", "mlp", "llama32_1b", "-p", "h100-sxm", "-d", "fp16", "--model", "equation1",
+        "--fail-if", condition, "--sort", "tokens_per_s",
+    )  # fmt: skip
+    assert found == code
+    assert said in err
+
+
+def test_an_estimate_without_a_basis_on_any_machine_is_refused(capsys):
+    code, out, err = run(
+        capsys, "predict", "mlp", "-p", "ncs,h100-sxm", "-d", "fp16", "--model", "calibrated"
+    )
+    assert (code, out) == (2, "")
+    assert err.startswith("roofline: error: calibrated has no basis for mlp on ncs")
+    assert err.count("\n") == 1

@@ -72,6 +72,39 @@ def test_rows_are_those_of_predict(file, capsys):
     assert single in swept
 
 
+def test_a_machine_without_the_datatype_is_a_row_that_says_so(capsys, tmp_path):
+    path = tmp_path / "lacks.yaml"
+    path.write_text(
+        f"{SWEEP.partition('platforms')[0]}platforms: [ncs, tx2:maxn]\ndatatypes: [fp32]\n"
+        "variants: [{}, {keep_channels: 0.5}]\n"
+    )
+    code, out, err = run(capsys, str(path))
+    rows = list(csv.DictReader(out.splitlines()))
+    assert code == 0
+    assert err == "roofline: left out: ncs has no fp32 unit; it has fp16, int8\n"
+    gone = [row for row in rows if row["skipped"]]
+    assert [(row["network"], row["platform"], row["throughput_fps"]) for row in gone] == [
+        ("cnv", "ncs", ""), ("mlp", "ncs", ""),
+    ]  # fmt: skip
+    assert len(rows) - len(gone) == 4
+    _, out, _ = run(capsys, str(path), "--format", "table")
+    assert [line.split()[:3] for line in out.splitlines() if "  left out  " in line] == [
+        ["cnv", "–", "ncs"], ["mlp", "–", "ncs"],
+    ]  # fmt: skip
+    _, out, _ = run(capsys, str(path), "--format", "json")
+    assert [
+        row["skipped"] for row in json.loads(out)["predictions"] if row["platform"] == "ncs"
+    ] == ["ncs has no fp32 unit; it has fp16, int8"] * 2
+
+
+def test_a_datatype_that_no_machine_has_is_refused(capsys, tmp_path):
+    path = tmp_path / "lacks.yaml"
+    path.write_text(f"{HEAD}datatypes: [fp32]\n")
+    code, out, err = run(capsys, str(path))
+    assert (code, out) == (2, "")
+    assert "ncs has no fp32 unit" in err
+
+
 def test_the_suffix_decides_the_format(file, capsys, tmp_path):
     assert run(capsys, str(file), "-o", str(tmp_path / "s.json"))[0] == 0
     assert len(json.loads((tmp_path / "s.json").read_text())["predictions"]) == 32

@@ -49,6 +49,7 @@ def advise_decoder(
         most_devices: Most devices that share it.
 
     Raises:
+        DatatypeError: No machine has any of the datatypes.
         OptionError: A name or a number is not allowed, or the request does not suit the network.
     """
     if wish.streams is not None or wish.latency is not None or wish.rates:
@@ -83,6 +84,9 @@ def advise_decoder(
             needs += _need(decoder, request, step, found, wish, batch)
     rounds = len(asked) * len(batches or (1,))
     without = tuple(key for key, times in lacking.items() if times == rounds)
+    if platforms and len(without) == len(platforms):
+        # What the first machine says of it stands for all.
+        choose_unit(platforms[0], precision(asked[0] or decoder.step(request, 1).precision or ""))
     held = {candidate.platform for candidate in candidates}
     small = tuple(
         key for key, times in unheld.items() if times and key not in held and key not in without

@@ -68,7 +68,8 @@ def advise(
         model: Name of a prediction model; None for the best estimate there is, else the bound.
 
     Raises:
-        DatatypeError: A datatype is not known, or none was named and the network has none.
+        DatatypeError: A datatype is not known, none was named and the network has none, or no machine has any of them.
+        NoBasisError: The model has no basis on any machine.
         OptionError: A name or a number is not allowed.
     """
     networks = [workloads] if not isinstance(workloads, Sequence) else list(workloads)
@@ -86,6 +87,10 @@ def advise(
             candidates += found[:1] if searched else found
         if len(candidates) == before:
             without.append(platform.key)
+    if not candidates:
+        # Every machine refused; what the first one says of it stands for all.
+        first = asked[0]
+        predictions_at(ready[first][0], platforms[0], tried, model, {"datatype": first})
     needs = [
         need(network, datatype.name, batch, (wish.streams or 1) * rate / (wish.efficiency or 1.0))
         for datatype in asked

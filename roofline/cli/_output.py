@@ -99,7 +99,7 @@ def arranged(entries: Sequence[T], rows: Sequence[Row], sort: str, top: int) -> 
             raise OptionError(
                 f"--sort {sort!r} goes neither up nor down", repair="End it in :asc or :desc"
             )
-        names = list(rows[0])
+        names = list(dict.fromkeys(name for row in rows for name in row))
         named = [name for name in names if name == column] or [
             name for name in names if f"_{column}_" in f"_{name}_"
         ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.number_format import number, percent
 
 if TYPE_CHECKING:
+    from roofline._sweep import Skipped
     from roofline.model import Prediction
 
 
@@ -42,13 +43,15 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
     decoders = [entry for entry in predictions if entry.tokens is not None]
     bounds = [entry for entry in predictions if models.get(entry.model).upper_bound]
     if any(entry.upper_bound for entry in bounds):
-        rate = "tokens/s" if decoders else "fps"
+        rates = ["fps"] * (len(decoders) < len(predictions)) + ["tokens/s"] * bool(decoders)
+        rate = " and ".join(rates)
         which = (
             rate
             if all(entry.upper_bound for entry in predictions)
             else f"{rate} of rows marked upper_bound"
         )
-        stated["throughput"] = f"{which} is an upper bound, not an estimate; real runs are slower"
+        what = "are upper bounds" if len(rates) > 1 else "is an upper bound"
+        stated["throughput"] = f"{which} {what}, not an estimate; real runs are slower"
     loose = list(dict.fromkeys(entry.platform for entry in bounds if not entry.upper_bound))
     if loose:
         stated["no_bound"] = (
@@ -148,6 +151,22 @@ def token_cells_of(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
         for entry in predictions
         if (tokens := entry.tokens) is not None
         for row in (entry.record(),)
+    ]
+
+
+def cells_left_out(skipped: Sequence[Skipped], *, tokens: bool = False) -> list[dict[str, Any]]:
+    """Return one row per combination that was left out, for the end of a table of others; a note says why."""
+    word = "prompt, tokens" if tokens else "bound"
+    return [
+        {
+            "network": gone.network,
+            "platform": gone.platform,
+            "datatype": gone.datatype,
+            "batch": gone.batch,
+            "model": gone.model,
+            word: "left out",
+        }
+        for gone in skipped
     ]
 
 

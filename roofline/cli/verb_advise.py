@@ -251,6 +251,8 @@ def advise(
     most = (20 if form is Format.TABLE else 0) if top is None else top
     shown = arranged(advice.candidates, advice.records(), sort, most)
     emit(written(advice, wish, names, workloads, shown, form), output)
+    if form is Format.CSV and advice.without_unit:
+        say(f"roofline: left out, without such a unit: {', '.join(advice.without_unit)}")
     if not any(candidate.suits for candidate in advice.candidates):
         open_ = any(candidate.answer == "unknown" for candidate in advice.candidates)
         say(f"roofline: no machine {'is known to reach' if open_ else 'reaches'} it")

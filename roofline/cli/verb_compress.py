@@ -151,12 +151,12 @@ def _speedups(
     emulate: bool,
 ) -> list[SpeedUp]:
     from roofline.spec import platform as find_platform
-    from roofline.speedup import speed_up
+    from roofline.speedup import speed_ups
     from roofline.workload import Workload
 
     dense = Workload.from_onnx(whole, name=name, **binding)
-    machines = [find_platform(key) for key in platforms] or [None]
-    return [speed_up(dense, asked, machine, emulate=emulate) for machine in machines]
+    machines = [find_platform(key) for key in platforms]
+    return speed_ups(dense, asked, machines, emulate=emulate)
 
 
 def _report(
@@ -228,9 +228,9 @@ def _report(
         ]
     gains = [f"{speedups[0].ideal:.4g}x faster if operations and their width were all"]
     gains += [
-        f"{entry.predicted:.4g}x faster on {entry.platform} by Equation 1"
+        entry.skipped or f"{entry.predicted:.4g}x faster on {entry.platform} by Equation 1"
         for entry in speedups
-        if entry.predicted is not None
+        if entry.skipped or entry.predicted is not None
     ]
     return as_table(
         rows,

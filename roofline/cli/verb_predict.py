@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,7 +50,13 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
-from roofline.cli._predictions import cells_of, conventions, footnotes, token_cells_of
+from roofline.cli._predictions import (
+    cells_left_out,
+    cells_of,
+    conventions,
+    footnotes,
+    token_cells_of,
+)
 from roofline.number_format import number, percent
 
 if TYPE_CHECKING:
@@ -217,7 +223,7 @@ def predict(
         result, predictions=tuple(arranged(result.predictions, result.records(), sort, top))
     )
     rows = result.records()
-    checks = conditions(fail_if, list(rows[0]))
+    checks = conditions(fail_if, list(dict.fromkeys(name for row in rows for name in row)))
     emit(_written(result, form, layers=layers), output)
     report_failures(best_rows(rows), checks, ("network", "platform", "datatype", "batch", "model"))
     if checks and result.skipped:
@@ -233,20 +239,26 @@ def _written(result: Sweep, form: Format, *, layers: bool) -> str:
             for prediction in predictions
         ]
         return as_json(
-            {"conventions": conventions(predictions), "predictions": entries + _skipped(result)}
+            {
+                "conventions": conventions(predictions),
+                "predictions": entries + result.rows()[len(entries) :],
+            }
         )
     if form is Format.CSV:
-        return as_csv(
-            _layer_rows(predictions) if layers else [*result.records(), *_skipped(result)]
-        )
+        return as_csv(_layer_rows(predictions) if layers else result.rows())
     remarks = list(dict.fromkeys(note for prediction in predictions for note in prediction.notes))
     remarks += dict.fromkeys(f"left out: {entry.reason}" for entry in result.skipped)
     notes, explained = footnotes(predictions, remarks)
     if not layers:
         spoken = [entry for entry in predictions if entry.tokens is not None]
         written = [entry for entry in predictions if entry.tokens is None]
-        tables = [as_table(cells_of(written))] if spoken and written else []
-        shown = token_cells_of(spoken) if spoken else cells_of(written)
+        decoders = {entry.network for entry in spoken}
+        gone = [entry for entry in result.skipped if entry.network not in decoders]
+        shown = cells_of(written) + cells_left_out(gone)
+        tables = [as_table(shown)] if spoken and shown else []
+        if spoken:
+            gone = [entry for entry in result.skipped if entry.network in decoders]
+            shown = token_cells_of(spoken) + cells_left_out(gone, tokens=True)
         return "\n".join([*tables, as_table(shown, notes=notes, explained=explained)])
     tables = [
         as_table(
@@ -263,17 +275,6 @@ def best_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return one row per case: the best estimate, which stands behind the bound, else the bound."""
     case = ("network", "platform", "datatype", "batch", "pruning")
     return list({tuple(row[column] for column in case): row for row in rows}.values())
-
-
-def _skipped(result: Sweep) -> list[dict[str, Any]]:
-    """Return a row without figures, and with the reason, for each machine that lacks a datatype."""
-    empty: dict[str, Any] = dict.fromkeys(result.records()[0]) if result.predictions else {}
-    rows: list[dict[str, Any]] = []
-    for gone in result.skipped:
-        row: dict[str, Any] = asdict(gone)
-        none: dict[str, Any] = {"basis": [], "notes": [], "skipped": row.pop("reason")}
-        rows.append(empty | none | row)
-    return rows
 
 
 def _layer_rows(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from roofline.cli._output import (
     say,
     writable,
 )
-from roofline.cli._predictions import cells_of, conventions, footnotes
+from roofline.cli._predictions import cells_left_out, cells_of, conventions, footnotes
 from roofline.cli._sweep_file import EXAMPLE, SweepFile, Variant, read_sweep
 from roofline.number_format import plural
 from roofline.writing import write_whole
@@ -65,28 +65,26 @@ def sweep(
     result = _run(asked)
     suffix = "" if output is None else output.suffix.lower()
     if output is not None and suffix == ".parquet":
+        from roofline.model._prediction import frame
+
         buffer = io.BytesIO()
         _require_pyarrow()
         # pandas leaves the keyword arguments of this method untyped.
-        frame: Any = result.to_frame()
-        frame.to_parquet(buffer, index=False)
+        table: Any = frame(result.rows())
+        table.to_parquet(buffer, index=False)
         write_whole(output, buffer.getvalue())
     elif suffix == ".json" or form is Format.JSON:
-        skipped = list(
-            {(gone.platform, gone.datatype): {"platform": gone.platform, "datatype": gone.datatype}
-             for gone in result.skipped}.values()
-        )  # fmt: skip
         document = {
             "conventions": conventions(result.predictions),
-            "predictions": result.records(),
-            "skipped": skipped,
+            "predictions": result.rows(),
         }
         emit(as_json(document), output)
     elif form is Format.TABLE:
         notes, explained = footnotes(result.predictions, [])
-        emit(as_table(cells_of(result.predictions), notes=notes, explained=explained), output)
+        shown = cells_of(result.predictions) + cells_left_out(result.skipped)
+        emit(as_table(shown, notes=notes, explained=explained), output)
     else:
-        emit(as_csv(result.records()), output)
+        emit(as_csv(result.rows()), output)
     for reason in dict.fromkeys(gone.reason for gone in result.skipped):
         say(f"roofline: left out: {reason}")
 
@@ -117,7 +115,8 @@ def _run(asked: SweepFile) -> Sweep:
     # Networks first, as in the file; their variants follow one another.
     order = {name.name: place for place, name in enumerate(networks)}
     predictions.sort(key=lambda prediction: order[prediction.network])
-    return Sweep(tuple(predictions), parts[0].skipped)
+    skipped = dict.fromkeys(gone for part in parts for gone in part.skipped)
+    return Sweep(tuple(predictions), tuple(skipped))
 
 
 def _require_pyarrow() -> None:

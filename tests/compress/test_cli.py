@@ -165,6 +165,32 @@ def test_weights_in_a_file_that_is_gone_are_named(
     assert "external data file" in err
 
 
+def test_of_several_machines_one_without_the_datatype_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = ("compress", "mlp_12_5", "-d", "int8", "-p", "ncs,h100-sxm", "-o", tmp_path / "x.onnx")
+    code, out, _ = run(capsys, *asked, "--format", "json")
+    assert code == 0
+    ncs, h100 = json.loads(out)["speedups"]
+    assert (ncs["platform"], ncs["predicted_speedup"]) == ("ncs", None)
+    assert ncs["skipped"] == "ncs has no fp32 unit; it has fp16, int8"
+    assert h100["predicted_speedup"] > 1
+    assert h100["skipped"] is None
+    _, out, _ = run(capsys, *asked)
+    assert "ncs has no fp32 unit" in out
+    assert "faster on h100-sxm" in out
+
+
+def test_machines_of_which_none_has_the_datatype_are_refused_and_no_file_is_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "x.onnx"
+    code, _, err = run(capsys, "compress", "mlp_12_5", "-d", "int8", "-p", "ncs", "-o", path)
+    assert code == 2
+    assert "ncs has no fp32 unit" in err
+    assert not path.exists()
+
+
 def test_ternary_weights_show_how_many_are_zero(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -10,13 +10,12 @@ from roofline.graph.reading.order import label
 from roofline.graph.totals.costs import call_cost
 from roofline.graph.walking.resolved import ResolvedNode
 from roofline.graph.walking.scope import Environment, Frame
+from roofline.graph.walking.walk import Walker
 from roofline.node import Node, Tensor
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
-
-    from roofline.graph.walking.walk import Walker
 
 
 def run_if(walker: Walker, proto: NodeProto, environment: Environment, frame: Frame) -> None:
@@ -33,9 +32,7 @@ def run_if(walker: Walker, proto: NodeProto, environment: Environment, frame: Fr
     node = Node("If", name, (condition,), (), {}, version=frame.opsets.get("", 0))
     walker.emit(node, frame, dynamic=not condition.constant)
     local = name[len(frame.prefix) :]
-    graphs = {
-        branch: _graph(walker, proto, f"{branch}_branch", frame) for branch in ("then", "else")
-    }
+    graphs = {branch: frame.body(proto, f"{branch}_branch") for branch in ("then", "else")}
     value = condition.value
     tried = _tried(walker, graphs, environment, frame, local)
     if value is not None and value.size == 1 and value.ravel()[0] is not None:
@@ -62,13 +59,6 @@ def run_if(walker: Walker, proto: NodeProto, environment: Environment, frame: Fr
     walker.adopt(proto, tried[taken].nodes, outputs, environment, frame)
 
 
-def _graph(walker: Walker, proto: NodeProto, attribute: str, frame: Frame) -> GraphProto:
-    found = walker.raw_attribute(proto, attribute, frame)
-    if found is None or not found.HasField("g"):
-        raise ModelError(f"{label(proto)} has no graph {attribute!r}")
-    return found.g
-
-
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     """One branch walked: what it runs and gives, or why it cannot run."""
@@ -91,20 +81,18 @@ def _tried(
     local: str,
 ) -> dict[str, _Attempt]:
     """Walk both branches: the one not taken still stores weights, and need not fit the shapes at hand."""
-    before, notes = walker.nodes, walker.notes
     tried: dict[str, _Attempt] = {}
     for branch, graph in graphs.items():
-        walker.nodes, walker.notes = [], []
         inside = frame.inside(f"{local}.{branch}", container=frame.prefix + local)
-        try:
-            inner = walker.graph(graph, {}, environment, inside)
-            found = [inner.find(entry.name) for entry in graph.output]
-            outputs = tuple(tensor for tensor in found if tensor is not None)
-            tried[branch] = _Attempt(tuple(walker.nodes), outputs, tuple(walker.notes))
-        except ModelError as error:
-            tried[branch] = _Attempt(tuple(walker.nodes), (), failure=error)
-        finally:
-            walker.nodes, walker.notes = before, notes
+        with walker.collected() as ran:
+            try:
+                inner = walker.graph(graph, {}, environment, inside)
+                found = [inner.find(entry.name) for entry in graph.output]
+            except ModelError as error:
+                tried[branch] = _Attempt(tuple(ran.nodes), (), failure=error)
+                continue
+        outputs = tuple(tensor for tensor in found if tensor is not None)
+        tried[branch] = _Attempt(tuple(ran.nodes), outputs, tuple(ran.notes))
     return tried
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from roofline.graph.reading.declared import dimensions
 from roofline.graph.reading.tensors import MAX_ELEMENTS, check_size
 from roofline.node import Array, Node, Tensor
 from roofline.ops import Operator
 from roofline.ops._attributes import fitting
+from roofline.ops._datatypes import from_code
 from roofline.ops._registry import TensorType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from onnx import NodeProto
+    from onnx import AttributeProto, NodeProto, ValueInfoProto
 
 _MAX_VALUE_ELEMENTS = 4096
 
@@ -94,3 +96,50 @@ def _add_values(node: Node, row: Operator, outputs: list[Tensor | None]) -> None
         if output.shape is not None and None not in output.shape and output.shape != value.shape:
             continue
         outputs[place] = replace(output, shape=value.shape, value=value)
+
+
+def filled(node: Node, source: AttributeProto | None) -> Node:
+    """Return a ConstantOfShape with its element type, which a numpy array cannot always tell.
+
+    Args:
+        node: The typed call.
+        source: Its ``value`` as the file holds it.
+    """
+    first = node.outputs[0] if node.outputs else None
+    if source is None or first is None:
+        return node
+    shape = node.operand(0)
+    stored = shape is not None and shape.stored
+    dtype = from_code(source.t.data_type) or first.dtype
+    return replace(node, outputs=(replace(first, dtype=dtype, stored=stored),))
+
+
+def annotated(
+    node: Node, annotations: Mapping[str, ValueInfoProto], symbols: Mapping[str, int]
+) -> Node:
+    """Return an unknown operator's call with the types that the file itself states for its results.
+
+    Raises:
+        ModelError: A stated size is out of range.
+    """
+    return replace(
+        node,
+        outputs=tuple(
+            output
+            if output is None or output.shape is not None
+            else _stated(output, annotations.get(output.name), symbols)
+            for output in node.outputs
+        ),
+    )
+
+
+def _stated(output: Tensor, entry: ValueInfoProto | None, symbols: Mapping[str, int]) -> Tensor:
+    if entry is None or not entry.type.tensor_type.HasField("shape"):
+        return output
+    tensor = entry.type.tensor_type
+    dims = tuple(
+        size if isinstance(size, int) else symbols.get(size or "")
+        for size in dimensions(tensor.shape)
+    )
+    check_size(dims, f"the value {output.name!r}")
+    return replace(output, shape=dims, dtype=from_code(tensor.elem_type))

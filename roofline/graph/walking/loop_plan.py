@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roofline.errors import ModelError
-from roofline.graph.reading.order import label
 from roofline.graph.walking.scans import scan_parts
 from roofline.graph.walking.scope import Frame
+from roofline.graph.walking.walk import Walker
 from roofline.node import Array, Tensor
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
-
-    from roofline.graph.walking.walk import Walker
 
 _ENDLESS = 1 << 31
 """Exporters write the largest integer as the count of a loop that its condition ends."""
@@ -50,13 +48,10 @@ def plan_of(
     Raises:
         ModelError: The loop has no body, or its attributes do not fit its operands.
     """
-    source = walker.raw_attribute(proto, "body", frame)
-    if source is None or not source.HasField("g"):
-        raise ModelError(f"{label(proto)} has no graph 'body'")
-    body = source.g
+    body = frame.body(proto, "body")
     if proto.op_type == "Loop":
         return _loop(walker, body, operands, name)
-    attributes = walker.attributes(proto, frame)
+    attributes = frame.attribute_values(proto)
     parts = scan_parts(proto, attributes, operands, frame.opsets.get("", 0))
     constant = all(tensor.constant for tensor in parts.slices)
     return Plan(

@@ -15,14 +15,13 @@ from roofline.graph.reading.order import label
 from roofline.graph.walking.loop_plan import Plan, plan_of
 from roofline.graph.walking.resolved import ResolvedNode
 from roofline.graph.walking.scope import Environment, Frame
+from roofline.graph.walking.walk import Walker
 from roofline.node import Array, Node, Shape, Tensor
 from roofline.number_format import plural
 from roofline.ops._datatypes import BOOL, INT64
 
 if TYPE_CHECKING:
     from onnx import NodeProto
-
-    from roofline.graph.walking.walk import Walker
 
 _MAX_TRIPS_APART = 4096
 """Trips that are walked one by one, when shapes or the end of the loop change from trip to trip."""
@@ -45,6 +44,19 @@ class _Trip:
     nodes: tuple[ResolvedNode, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Walked:
+    """All trips of a loop."""
+
+    trips: int | None
+    """None where the count depends on data."""
+    carried: tuple[Tensor, ...]
+    """The values that the last trip hands out."""
+    rows: tuple[Tensor, ...]
+    """What each trip gives a row of, with all trips' rows stacked."""
+    nodes: tuple[ResolvedNode, ...]
+
+
 def run_loop(walker: Walker, proto: NodeProto, environment: Environment, frame: Frame) -> None:
     """Walk a loop's body and type the loop's results.
 
@@ -59,11 +71,11 @@ def run_loop(walker: Walker, proto: NodeProto, environment: Environment, frame: 
         )
     plan = plan_of(walker, proto, operands, name, frame)
     local = name[len(frame.prefix) :]
-    trips, last, rows, nodes = _run(walker, plan, environment, frame, local)
-    walker.nodes.extend(nodes)
-    outputs = _results(walker, proto, plan, last, rows, frame)
+    walked = _run(walker, plan, environment, frame, local)
+    walker.nodes.extend(walked.nodes)
+    outputs = _results(walker, proto, plan, walked, frame)
     note = frame.note
-    if trips is None:
+    if walked.trips is None:
         note = note or _UNKNOWN_TRIPS
         walker.notes.append(
             f"{label(proto)}: {_UNKNOWN_TRIPS}, so its body is not counted; --value {name}=N gives the trips"
@@ -81,13 +93,13 @@ def run_loop(walker: Walker, proto: NodeProto, environment: Environment, frame: 
 
 def _run(
     walker: Walker, plan: Plan, environment: Environment, frame: Frame, local: str
-) -> tuple[int | None, tuple[Tensor, ...], tuple[Tensor, ...], tuple[ResolvedNode, ...]]:
-    """Return trips, the last carried values, the shape of all rows stacked, and the executed calls."""
+) -> _Walked:
+    """Return what the loop gives, its body walked once where every trip is alike."""
     if plan.trips == 0:
         first = _settle(
             walker, plan, environment, frame.inside(local, repeats=0, loops=1, container=plan.name)
         )
-        return 0, plan.carried, tuple(_stacked(row, 0) for row in first.rows), ()
+        return _of_trip(first, 0, plan.carried, ())
     inner = frame.inside(local, repeats=plan.trips or 1, loops=1, container=plan.name)
     before = (walker.undecided, len(walker.notes))
     trip = _settle(walker, plan, environment, inner)
@@ -100,12 +112,7 @@ def _run(
     ends_by_count = plan.trips is not None and (not plan.maximum or trip.goes_on is True)
     if steady and ends_by_count and plan.trips is not None:
         carried = _left(walker, plan, trip, environment, frame, local)
-        return (
-            plan.trips,
-            carried,
-            tuple(_stacked(row, plan.trips) for row in trip.rows),
-            trip.nodes,
-        )
+        return _of_trip(trip, plan.trips, carried, trip.nodes)
     # Without a count and with a condition that stays true there is nothing to find trip by trip.
     endless = plan.trips is None and trip.goes_on is True
     found = None if endless else _one_by_one(walker, plan, environment, frame, local)
@@ -114,19 +121,16 @@ def _run(
     if ends_by_count and plan.trips is not None:
         # The count is sure; what the body works on is not. Its unknown sizes are reported call by call.
         carried = _widened(plan.carried, trip.carried)
-        return (
-            plan.trips,
-            carried,
-            tuple(_stacked(row, plan.trips) for row in trip.rows),
-            trip.nodes,
-        )
+        return _of_trip(trip, plan.trips, carried, trip.nodes)
     uncounted = tuple(replace(node, note=node.note or _UNKNOWN_TRIPS) for node in trip.nodes)
-    return (
-        None,
-        _widened(plan.carried, trip.carried),
-        tuple(_stacked(row, None) for row in trip.rows),
-        uncounted,
-    )
+    return _of_trip(trip, None, _widened(plan.carried, trip.carried), uncounted)
+
+
+def _of_trip(
+    trip: _Trip, trips: int | None, carried: tuple[Tensor, ...], nodes: tuple[ResolvedNode, ...]
+) -> _Walked:
+    """Return the trips of a loop that are all as this one."""
+    return _Walked(trips, carried, tuple(_stacked(row, trips) for row in trip.rows), nodes)
 
 
 def _decided(
@@ -136,7 +140,7 @@ def _decided(
     frame: Frame,
     local: str,
     before: tuple[int, int],
-) -> tuple[int, tuple[Tensor, ...], tuple[Tensor, ...], tuple[ResolvedNode, ...]] | None:
+) -> _Walked | None:
     """Walk every trip, and return what was found where that decides every branch.
 
     Args:
@@ -179,7 +183,7 @@ def _settle(walker: Walker, plan: Plan, environment: Environment, frame: Frame) 
 
 def _one_by_one(
     walker: Walker, plan: Plan, environment: Environment, frame: Frame, local: str
-) -> tuple[int, tuple[Tensor, ...], tuple[Tensor, ...], tuple[ResolvedNode, ...]] | None:
+) -> _Walked | None:
     """Walk every trip with its own values; None when the end or a size still depends on data."""
     limit = _MAX_TRIPS_APART if plan.trips is None else plan.trips
     size = max(len(plan.body.node), 1)
@@ -203,12 +207,8 @@ def _one_by_one(
     else:
         if limit != plan.trips:
             return None
-    return (
-        len(rows),
-        carried,
-        tuple(_joined(column) for column in zip(*rows, strict=True)),
-        tuple(nodes),
-    )
+    stacked = tuple(_joined(column) for column in zip(*rows, strict=True))
+    return _Walked(len(rows), carried, stacked, tuple(nodes))
 
 
 def _left(
@@ -219,7 +219,7 @@ def _left(
     if known and (plan.trips or 0) * max(len(plan.body.node), 1) <= _MAX_CALLS_FOR_VALUES:
         found = _one_by_one(walker, plan, environment, frame, local)
         if found is not None:
-            return found[1]
+            return found.carried
     return tuple(replace(tensor, value=None) for tensor in trip.carried)
 
 
@@ -247,11 +247,9 @@ def _trip(
     for entry, tensor in zip(body.input, given, strict=True):
         named[entry.name] = replace(tensor, name=prefix + entry.name, stored=False)
         walker.sequences.alias(tensor, prefix + entry.name)
-    outer, walker.nodes = walker.nodes, []
-    try:
+    with walker.collected() as ran:
         inner = walker.graph(body, named, environment, frame)
-    finally:
-        outer, walker.nodes = walker.nodes, outer
+    walker.notes.extend(ran.notes)
     found = [inner.find(entry.name) for entry in body.output]
     results = tuple(tensor if tensor is not None else Tensor("") for tensor in found)
     goes_on: bool | None = None
@@ -263,7 +261,7 @@ def _trip(
         results = results[1:]
     if len(results) < len(carried):
         raise ModelError(f"the body of {plan.name!r} gives fewer values than the loop carries")
-    return _Trip(goes_on, results[: len(carried)], results[len(carried) :], tuple(outer))
+    return _Trip(goes_on, results[: len(carried)], results[len(carried) :], tuple(ran.nodes))
 
 
 def _alike(before: tuple[Tensor, ...], after: tuple[Tensor, ...]) -> bool:
@@ -314,11 +312,11 @@ def _results(
     walker: Walker,
     proto: NodeProto,
     plan: Plan,
-    last: tuple[Tensor, ...],
-    rows: tuple[Tensor, ...],
+    walked: _Walked,
     frame: Frame,
 ) -> list[Tensor | None]:
     """Return the loop's own results: what is carried out, then the rows of all trips."""
+    last, rows = walked.carried, walked.rows
     outputs: list[Tensor | None] = []
     for place, name in enumerate(proto.output):
         if not name:

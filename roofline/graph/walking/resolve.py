@@ -13,13 +13,24 @@ from roofline.graph.reading.expansion import check_expansion, functions_of, plai
 from roofline.graph.reading.reads import subgraphs
 from roofline.graph.reading.tensors import sparse_tensor, stored_tensor
 from roofline.graph.reading.text import names_must_be_text
+from roofline.graph.walking.branches import run_if
+from roofline.graph.walking.loops import run_loop
 from roofline.graph.walking.resolved import ResolvedGraph
 from roofline.graph.walking.scope import Frame
-from roofline.graph.walking.walk import Walker
+from roofline.graph.walking.sequence_map import run_sequence_map
+from roofline.graph.walking.walk import Runner, Walker
 from roofline.node import Tensor
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
+
+RUNNERS: Mapping[str, Runner] = {
+    "If": run_if,
+    "Loop": run_loop,
+    "Scan": run_loop,
+    "SequenceMap": run_sequence_map,
+}
+"""What walks each operator that holds graphs."""
 
 
 def resolve(
@@ -72,7 +83,9 @@ def _resolved(model: ModelProto, name: str, request: Request) -> ResolvedGraph:
         if declared.overridden
         else {entry.name: entry for entry in (*graph.value_info, *graph.output)}
     )
-    walker = Walker(functions, request.values, annotations, declared.symbols, own_channels(graph))
+    walker = Walker(
+        RUNNERS, functions, request.values, annotations, declared.symbols, own_channels(graph)
+    )
     walker.sizes.given = {name: request.dims[name] for name in declared.unbound}
     walker.sizes.bounded = request.bound_sizes
     walker.used_values.update(tensor.name for tensor in declared.inputs)
@@ -114,7 +127,7 @@ def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
     """Yield a graph and all graphs in it."""
     yield graph
     for node in graph.node:
-        if node.op_type in ("If", "Loop", "Scan", "SequenceMap"):
+        if node.op_type in RUNNERS:
             for inner in subgraphs(node):
                 yield from _graphs(inner)
 

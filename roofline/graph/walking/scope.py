@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from roofline.errors import ModelError
 from roofline.graph.reading.expansion import MAX_DEPTH
+from roofline.graph.reading.order import label
+from roofline.graph.reading.tensors import attribute_value
 from roofline.node import Tensor
 
 if TYPE_CHECKING:
-    from onnx import AttributeProto
+    from onnx import AttributeProto, GraphProto, NodeProto
 
 
 class Environment:
@@ -95,3 +97,36 @@ class Frame:
             attributes=self.attributes if attributes is None else attributes,
             depth=self.depth + 1,
         )
+
+    def attribute(self, proto: NodeProto, name: str) -> AttributeProto | None:
+        """Return a call's attribute as the file holds it, one that refers to the function around resolved."""
+        for attribute in proto.attribute:
+            if attribute.name == name:
+                return self._resolved(attribute)
+        return None
+
+    def attribute_values(self, proto: NodeProto) -> dict[str, Any]:
+        """Return the values of a call's attributes, but for graphs."""
+        found: dict[str, Any] = {}
+        for attribute in proto.attribute:
+            source = self._resolved(attribute)
+            value = None if source is None else attribute_value(source)
+            if value is not None:
+                found[attribute.name] = value
+        return found
+
+    def _resolved(self, attribute: AttributeProto) -> AttributeProto | None:
+        if attribute.ref_attr_name:
+            return self.attributes.get(attribute.ref_attr_name)
+        return attribute
+
+    def body(self, proto: NodeProto, name: str) -> GraphProto:
+        """Return the graph that a call holds as an attribute.
+
+        Raises:
+            ModelError: It holds none of that name.
+        """
+        found = self.attribute(proto, name)
+        if found is None or not found.HasField("g"):
+            raise ModelError(f"{label(proto)} has no graph {name!r}")
+        return found.g

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from roofline.errors import ModelError
 from roofline.graph.reading.order import label
 from roofline.graph.walking.scope import Environment, Frame
+from roofline.graph.walking.walk import Walker
 from roofline.node import Node, Tensor
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
-
-    from roofline.graph.walking.walk import Walker
 
 _UNKNOWN_LENGTH = "the length of its sequence depends on data"
 
@@ -32,16 +31,14 @@ def run_sequence_map(
     """
     operands = walker.operands(proto, environment)
     name = walker.call_name(proto, frame)
-    source = walker.raw_attribute(proto, "body", frame)
-    if source is None or not source.HasField("g"):
-        raise ModelError(f"{label(proto)} has no graph 'body'")
-    if len(operands) != len(source.g.input):
+    body = frame.body(proto, "body")
+    if len(operands) != len(body.input):
         raise ModelError(
-            f"the body of {name!r} takes {plural(len(source.g.input), 'value')}, the call hands it {len(operands)}"
+            f"the body of {name!r} takes {plural(len(body.input), 'value')}, the call hands it {len(operands)}"
         )
-    if len(source.g.output) < len(proto.output):
+    if len(body.output) < len(proto.output):
         raise ModelError(
-            f"{label(proto)} gives {plural(len(proto.output), 'result')}, its body {len(source.g.output)}"
+            f"{label(proto)} gives {plural(len(proto.output), 'result')}, its body {len(body.output)}"
         )
     held = walker.sequences.contents(operands[0] if operands else None)
     local = name[len(frame.prefix) :]
@@ -51,13 +48,13 @@ def run_sequence_map(
         note = note or _UNKNOWN_LENGTH
         walker.notes.append(f"{label(proto)}: {_UNKNOWN_LENGTH}, so its body is not counted")
         inner = replace(frame.inside(local, loops=1, container=name), note=note)
-        _element(walker, source.g, operands, 0, environment, inner)
+        _element(walker, body, operands, 0, environment, inner)
     for place in range(len(held or ())):
         inner = replace(
             frame.inside(f"{local}[{place}]", loops=1, container=name),
             storage=f"{frame.storage}{local}/",
         )
-        rows.append(_element(walker, source.g, operands, place, environment, inner))
+        rows.append(_element(walker, body, operands, place, environment, inner))
     constant = all(tensor is None or tensor.constant for tensor in operands)
     constant = constant and all(tensor.constant for row in rows for tensor in row)
     outputs: list[Tensor | None] = []

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import ModelError
 from roofline.graph.reading.blocks import DOMAIN as BLOCKS
-from roofline.graph.reading.declared import dimensions, with_value
+from roofline.graph.reading.declared import with_value
 from roofline.graph.reading.expansion import MAX_CALLS, Key, key_of, plain_domain
 from roofline.graph.reading.order import label, schedule
 from roofline.graph.reading.reads import Reads, subgraphs
-from roofline.graph.reading.tensors import (
-    attribute_value,
-    check_size,
-    sparse_tensor,
-    stored_tensor,
-)
-from roofline.graph.walking.infer import typed
+from roofline.graph.reading.tensors import sparse_tensor, stored_tensor
+from roofline.graph.walking.infer import annotated, filled, typed
 from roofline.graph.walking.limits import limited, own_blocks
 from roofline.graph.walking.rename import renamed
 from roofline.graph.walking.resolved import ResolvedNode
@@ -28,20 +24,30 @@ from roofline.graph.walking.sizes import Sizes
 from roofline.node import Limit, Node, Tensor
 from roofline.number_format import plural
 from roofline.ops import Kind, Operator, lookup
-from roofline.ops._datatypes import from_code
 from roofline.ops.qonnx import DOMAINS as QUANTIZERS
 from roofline.ops.qonnx import carried
 
 if TYPE_CHECKING:
-    from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto
+    from onnx import FunctionProto, GraphProto, NodeProto, ValueInfoProto
 
-CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+Runner = Callable[["Walker", "NodeProto", Environment, Frame], None]
+"""Walks the bodies of one control-flow operator's call and binds its results."""
+
+
+@dataclass(slots=True)
+class Collected:
+    """What a body's walk gave, kept apart from the walk around it."""
+
+    nodes: list[ResolvedNode] = field(default_factory=list[ResolvedNode])
+    notes: list[str] = field(default_factory=list[str])
 
 
 @dataclass(slots=True)
 class Walker:
     """State of one walk. The result is what it gathered; it is used once."""
 
+    runners: Mapping[str, Runner]
+    """What walks each operator that holds graphs, by operator type."""
     functions: Mapping[Key, FunctionProto]
     values: Mapping[str, Any]
     """Values the caller gives, by name; a loop's name gives its trip count."""
@@ -110,7 +116,7 @@ class Walker:
                 )
             if self.functions and (function := self.functions.get(key_of(proto))) is not None:
                 self._function(proto, function, environment, frame)
-            elif proto.op_type in CONTROL and not plain_domain(proto.domain):
+            elif proto.op_type in self.runners and not plain_domain(proto.domain):
                 self._control(proto, environment, frame)
             else:
                 self._plain(proto, environment, frame)
@@ -148,29 +154,15 @@ class Walker:
                 found.append(environment.find(name))
         return tuple(found)
 
-    def attributes(self, proto: NodeProto, frame: Frame) -> dict[str, Any]:
-        """Return a call's attributes, those that refer to the function around resolved."""
-        found: dict[str, Any] = {}
-        for attribute in proto.attribute:
-            source = attribute
-            if attribute.ref_attr_name:
-                given = frame.attributes.get(attribute.ref_attr_name)
-                if given is None:
-                    continue
-                source = given
-            value = attribute_value(source)
-            if value is not None:
-                found[attribute.name] = value
-        return found
-
-    def raw_attribute(self, proto: NodeProto, name: str, frame: Frame) -> AttributeProto | None:
-        """Return an attribute as the file holds it, for graphs and tensors."""
-        for attribute in proto.attribute:
-            if attribute.name == name:
-                if attribute.ref_attr_name:
-                    return frame.attributes.get(attribute.ref_attr_name)
-                return attribute
-        return None
+    @contextmanager
+    def collected(self) -> Iterator[Collected]:
+        """Gather the calls and notes of the walk inside apart from those around it."""
+        around, found = Collected(self.nodes, self.notes), Collected()
+        self.nodes, self.notes = found.nodes, found.notes
+        try:
+            yield found
+        finally:
+            self.nodes, self.notes = around.nodes, around.notes
 
     def emit(self, node: Node, frame: Frame, *, dynamic: bool, note: str = "") -> None:
         """Record an executed call."""
@@ -237,7 +229,7 @@ class Walker:
                     for name in proto.output
                 ]
             ),
-            self.attributes(proto, frame) if len(proto.attribute) else {},
+            frame.attribute_values(proto) if len(proto.attribute) else {},
             domain,
             frame.opsets.get(domain, 0),
         )
@@ -251,9 +243,9 @@ class Walker:
         else:
             node = typed(node, row, proto)
             if proto.op_type == "ConstantOfShape":
-                node = self._filled(proto, node, frame)
+                node = filled(node, frame.attribute(proto, "value"))
             if row.shape is None and not frame.depth:
-                node = self._annotated(node)
+                node = annotated(node, self.annotations, self.symbols)
         if narrowed:
             copies = row.kind in (Kind.MOVE, Kind.VIEW) or proto.op_type == "MaxPool"
             node = carried(node, copies=copies)
@@ -284,7 +276,7 @@ class Walker:
             raise ModelError(f"{label(proto)} gives no value")
         name = node.outputs[0].name
         for key, build in (("value", stored_tensor), ("sparse_value", sparse_tensor)):
-            source = self.raw_attribute(proto, key, frame)
+            source = frame.attribute(proto, key)
             if source is not None:
                 proto_value: Any = source.t if key == "value" else source.sparse_tensor
                 return self._keep(build(proto_value, name), proto.output[0], frame)
@@ -292,45 +284,6 @@ class Walker:
         if done is None or done.shape is None:
             raise ModelError(f"{label(proto)} has no value attribute")
         return self._keep(replace(done, constant=True, stored=True), proto.output[0], frame)
-
-    def _filled(self, proto: NodeProto, node: Node, frame: Frame) -> Node:
-        """Return a ConstantOfShape with its element type, which a numpy array cannot always tell."""
-        source = self.raw_attribute(proto, "value", frame)
-        first = node.outputs[0] if node.outputs else None
-        if source is None or first is None:
-            return node
-        shape = node.operand(0)
-        stored = shape is not None and shape.stored
-        return replace(
-            node,
-            outputs=(
-                replace(first, dtype=from_code(source.t.data_type) or first.dtype, stored=stored),
-            ),
-        )
-
-    def _annotated(self, node: Node) -> Node:
-        """Return an unknown operator's call with the types that the file itself states for its results."""
-        outputs: list[Tensor | None] = []
-        for output in node.outputs:
-            entry = (
-                None
-                if output is None or output.shape is not None
-                else self.annotations.get(output.name)
-            )
-            if (
-                output is not None
-                and entry is not None
-                and entry.type.tensor_type.HasField("shape")
-            ):
-                tensor = entry.type.tensor_type
-                dims = [
-                    size if isinstance(size, int) else self.symbols.get(size or "")
-                    for size in dimensions(tensor.shape)
-                ]
-                check_size(tuple(dims), f"the value {output.name!r}")
-                output = replace(output, shape=tuple(dims), dtype=from_code(tensor.elem_type))  # noqa: PLW2901
-            outputs.append(output)
-        return replace(node, outputs=tuple(outputs))
 
     def _function(
         self, proto: NodeProto, function: FunctionProto, environment: Environment, frame: Frame
@@ -366,16 +319,16 @@ class Walker:
             local.names[formal] = operands[place] if place < len(operands) else None
         where = f"the function {function.name!r}"
         ordered, _ = schedule(function.node, local.names, (), where, self.reads)
-        outer, self.nodes = self.nodes, []
-        self.calls(ordered, local, inner)
+        with self.collected() as found:
+            self.calls(ordered, local, inner)
+        self.notes.extend(found.notes)
         for formal in function.output:
             if formal not in local:
                 raise ModelError(
                     f"the function {function.name!r} gives {formal!r}, which nothing in it produces"
                 )
         results = [local.find(formal) for formal in function.output]
-        ran, self.nodes = self.nodes, outer
-        self.adopt(proto, ran, results, environment, frame)
+        self.adopt(proto, found.nodes, results, environment, frame)
 
     def adopt(
         self,
@@ -397,15 +350,4 @@ class Walker:
     def _control(self, proto: NodeProto, environment: Environment, frame: Frame) -> None:
         if not any(True for _ in subgraphs(proto)):
             raise ModelError(f"{label(proto)} holds no graph")
-        if proto.op_type == "If":
-            from roofline.graph.walking.branches import run_if
-
-            run_if(self, proto, environment, frame)
-        elif proto.op_type == "SequenceMap":
-            from roofline.graph.walking.sequence_map import run_sequence_map
-
-            run_sequence_map(self, proto, environment, frame)
-        else:
-            from roofline.graph.walking.loops import run_loop
-
-            run_loop(self, proto, environment, frame)
+        self.runners[proto.op_type](self, proto, environment, frame)

@@ -292,11 +292,11 @@ def test_a_folder_or_a_pipe_is_no_store(tmp_path):
 _READER = """
 import os, sys
 from pathlib import Path
-from roofline.validate.records.reading import from_dict, to_dict
+from roofline.validate.records.reading import from_dict
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import reading
-from_dict(to_dict(Measurement(RunRequest("a", "b"), Status.OK)))
+from_dict(Measurement(RunRequest("a", "b"), Status.OK).to_dict())
 if os.geteuid() == 0:
     os.setuid(65534)
 with reading(Path(sys.argv[1])) as store:

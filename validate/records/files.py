@@ -13,14 +13,15 @@ from typing import Any, cast
 
 from roofline.errors import MissingPackageError, OptionError, StoreError, TableError, did_you_mean
 from roofline.reading import csv_cell, read_bytes, read_csv, read_json
-from roofline.validate.records.reading import from_dict, to_text
+from roofline.validate.records.plain import to_json
+from roofline.validate.records.reading import from_dict
 from roofline.validate.records.record import SCHEMA_VERSION, Measurement
 
 
 def export_json(measurements: Iterable[Measurement]) -> str:
     """Return records as a JSON document that `import_json` reads back, nothing lost."""
     # One record a line: indented JSON takes several times as long to write.
-    records = ",\n".join(to_text(measurement) for measurement in measurements)
+    records = ",\n".join(to_json(measurement) for measurement in measurements)
     return f'{{"schema_version": {SCHEMA_VERSION}, "measurements": [\n{records}\n]}}\n'
 
 
@@ -46,7 +47,7 @@ def export_csv(measurements: Iterable[Measurement]) -> str:
         if not lines:
             lines.append(_csv_line([*row, "record"]))
         # The csv module takes longer to quote a record, letter by letter, than all else takes.
-        quoted = to_text(measurement).replace('"', '""')
+        quoted = to_json(measurement).replace('"', '""')
         cells = _csv_line([csv_cell(value) for value in row.values()]).removesuffix("\n")
         lines.append(f'{cells},"{quoted}"\n')
     return "".join(lines)
@@ -92,7 +93,7 @@ def export_parquet(measurements: Iterable[Measurement]) -> bytes:
     Raises:
         MissingPackageError: pandas or pyarrow is not installed.
     """
-    rows = [{**run.to_row(), "record": to_text(run)} for run in measurements]
+    rows = [{**run.to_row(), "record": to_json(run)} for run in measurements]
     pandas = _pandas()
     buffer = io.BytesIO()
     pandas.DataFrame(rows).to_parquet(buffer, index=False)

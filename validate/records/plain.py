@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -30,7 +31,7 @@ def from_plain(kind: type[T], document: Mapping[str, Any]) -> T:
     """Return what `to_plain` made plain.
 
     Raises:
-        DamagedError: A field is missing, of the wrong type, or unknown to a type that forbids those.
+        DamagedError: A field is missing, of the wrong type, or unknown.
     """
     from pydantic import ValidationError
 
@@ -47,4 +48,18 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     # Kept: building one costs as much as reading a hundred records.
     from pydantic import TypeAdapter
 
+    _forbid_unknown(kind)
     return TypeAdapter(kind)
+
+
+def _forbid_unknown(kind: Any) -> None:
+    """Have unknown fields be errors in a type and all it holds; pydantic looks when it first meets a class."""
+    from pydantic import ConfigDict
+
+    for part in get_args(kind):
+        _forbid_unknown(part)
+    if isinstance(kind, type) and is_dataclass(kind) and "__pydantic_config__" not in vars(kind):
+        config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+        kind.__pydantic_config__ = config  # type: ignore[attr-defined]
+        for hint in get_type_hints(kind).values():
+            _forbid_unknown(hint)

@@ -19,6 +19,7 @@ from roofline.precision import precision
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.failure import Failure
 from roofline.validate.records.flag import Flag, FlagKind, joined
+from roofline.validate.records.plain import to_plain
 from roofline.validate.records.request import RunRequest
 
 if TYPE_CHECKING:
@@ -303,9 +304,7 @@ class Measurement:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON values; `reading.from_dict` reads it back."""
-        from roofline.validate.records.reading import to_dict
-
-        return to_dict(self)
+        return to_plain(self)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row (needs pandas)."""

@@ -12,7 +12,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-_NAME = re.compile(r"roofline-(\d+)-.+")
+_PREFIX = "roofline-scratch-"
+"""What no user's own folder is called, so that none is ever removed."""
+_NAME = re.compile(rf"{_PREFIX}(\d+)-\w{{8}}")
 
 
 @contextmanager
@@ -22,7 +24,7 @@ def temporary_folder() -> Generator[Path]:
     It is locked while it is used: a process id alone says little where containers share the folder for temporary files.
     """
     _remove_dead()
-    path = Path(tempfile.mkdtemp(prefix=f"roofline-{os.getpid()}-"))
+    path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     handle = os.open(path, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # a file system without locks: the process id must do
@@ -34,7 +36,7 @@ def temporary_folder() -> Generator[Path]:
 
 
 def _remove_dead() -> None:
-    for path in Path(tempfile.gettempdir()).glob("roofline-*-*"):
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         named = _NAME.fullmatch(path.name)
         with contextlib.suppress(OSError):
             if named is None or path.is_symlink() or path.stat().st_uid != os.getuid():

@@ -38,7 +38,8 @@ def test_a_killed_process_leaves_a_folder_for_the_next(
         assert not mine.exists()
         held.send_signal(signal.SIGKILL)
         held.wait()
-    foreign = tmp_path / "roofline-notes-kept"
+    # A user's own, named after the program and the year.
+    foreign = tmp_path / "roofline-999999-resnet50"
     foreign.mkdir()
     assert left.is_dir()
     with temporary_folder():

@@ -112,7 +112,7 @@ def with_zeros(workload: Workload) -> Workload:
         OptionError: The workload comes from no file with weights.
     """
     from roofline.compress.sparse_workload import with_stored_zeros
-    from roofline.compress.tensors import read_whole
+    from roofline.compress.tensors import every_tensor, has_data, read_whole
 
     origin = workload.origin
     if origin is None or origin.path is None or workload.variant != "dense":
@@ -120,7 +120,13 @@ def with_zeros(workload: Workload) -> Workload:
             f"{workload.name} has no stored weights whose zeros could be counted",
             repair="Leave --zeros out, or give an .onnx file as it is",
         )
-    return with_stored_zeros(workload, read_whole(origin.path))
+    whole = read_whole(origin.path)
+    if not all(map(has_data, every_tensor(whole))):
+        raise OptionError(
+            f"{origin.path} has not all of its weights, so their zeros cannot be counted",
+            repair="Put the file that holds them beside it, or leave --zeros out",
+        )
+    return with_stored_zeros(workload, whole)
 
 
 @contextmanager
@@ -161,7 +167,7 @@ def written(
     with temporary_folder() as folder:
         made: list[tuple[str, Compression]] = []
         for place, model in enumerate(models):
-            name, whole = with_weights(model, 0)
+            name, whole, _ = with_weights(model, 0)
             done = compress(whole, asked, name=name, **binding)
             # The network keeps its name, and two files of one name do not meet.
             path = Path(folder) / str(place) / f"{name}.onnx"
@@ -171,14 +177,25 @@ def written(
         yield made
 
 
-def with_weights(model: str, seed: int) -> tuple[str, onnx.ModelProto]:
-    """Return a model's name and the model with its weights; a shipped network gets random ones."""
+def with_weights(model: str, seed: int, *, fill: bool = False) -> tuple[str, onnx.ModelProto, int]:
+    """Return a model's name, the model with its weights, and how many of them are random.
+
+    Args:
+        model: What the user named; a shipped network has random weights.
+        seed: Of random weights.
+        fill: Whether random ones are taken where a file has none.
+    """
     import importlib
 
     path = Path(model)
     if not (path.suffix or path.exists() or len(path.parts) > 1):
         networks = importlib.import_module("roofline.workloads")
-        return model, networks.build(model, weights="random", seed=seed)
+        return model, networks.build(model, weights="random", seed=seed), 0
     from roofline.compress.tensors import read_whole
 
-    return path.stem, read_whole(path)
+    whole, filled = read_whole(path), 0
+    if fill:
+        from roofline.validate.measuring.random_weights import fill as with_random
+
+        filled = with_random(whole, seed=seed)
+    return path.stem, whole, filled

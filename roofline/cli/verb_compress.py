@@ -35,6 +35,7 @@ from roofline.cli._output import (
     as_json,
     as_table,
     emit,
+    say,
     together,
     writable,
 )
@@ -96,6 +97,13 @@ def compress(
             help="For ternary: weights up to this share of a layer's largest become zero.",
         ),
     ] = 0.05,
+    random_weights: Annotated[
+        bool,
+        typer.Option(
+            "--random-weights",
+            help="Where the file has no weights, take random ones: what is written runs, but computes nothing.",
+        ),
+    ] = False,
     platform: Annotated[
         list[str] | None,
         typer.Option(
@@ -132,13 +140,15 @@ def compress(
     binding: dict[str, Any] = {
         "batch": batch, "dims": parse_dims(dim), "inputs": parse_inputs(input_), "values": parse_values(value),
     }  # fmt: skip
-    name, whole = with_weights(model, seed)
+    name, whole, filled = with_weights(model, seed, fill=random_weights)
     done = run(whole, replace(asked, options=options), name=name, **binding)
     speedups = _speedups(name, whole, asked, split_names(platform), binding, emulate=emulate)
     content = serialized(done.model)
     unchecked = check_loads(content, whole)
+    if filled:
+        say(f"warning: {plural(filled, 'weight')} that {model} has not are random (seed {seed})")
     write_whole(output, content)
-    emit(_report(name, asked.label, done, output, form, speedups, unchecked), None)
+    emit(_report(name, asked.label, done, output, form, speedups, unchecked, filled), None)
 
 
 def _speedups(
@@ -167,6 +177,7 @@ def _report(
     form: Format,
     speedups: list[SpeedUp],
     unchecked: str,
+    filled: int,
 ) -> str:
     plan = done.plan
     rows = [
@@ -200,6 +211,7 @@ def _report(
             "channels_removed": 0 if plan is None else plan.removed, "fixed": fixed,
             "narrowing": None if done.narrowing is None else asdict(done.narrowing),
             "loads": not unchecked, "not_loaded_because": unchecked or None,
+            "random_weights": filled,
         })  # fmt: skip
     if form is Format.CSV:
         return as_csv(rows)

@@ -60,11 +60,13 @@ from roofline.cli._output import (
     together,
     writable,
 )
-from roofline.errors import OptionError
+from roofline.errors import DatatypeError, OptionError
 from roofline.number_format import number, percent
+from roofline.precision import precision
 from roofline.validate.records.request import PROTOCOL, TRIALS, RunRequest
 
 if TYPE_CHECKING:
+    from roofline.model import Prediction
     from roofline.spec import Platform
     from roofline.validate.analysis.compare import Comparison
     from roofline.validate.records.record import Measurement
@@ -157,6 +159,7 @@ def validate(
     models = list(dict.fromkeys(models))
     counted = load_models(models, batch=batch, dim=dim, input_=input_, value=value)
     workloads = [compressed(workload, *flags) for workload in counted]
+    check_units(workloads, machine, emulate=emulate)
     with written(models, *flags, batch=batch, **binding) as variants:
         measured = run_each(
             asked,
@@ -167,12 +170,22 @@ def validate(
             machine=machine.key,
             per_layer=layers is not None,
         )
-    predictions = [
-        predict(workload, machine, datatype=datatype, batch=size, model=kind, emulate=emulate)
-        for workload in workloads
-        for datatype, size in _measured_as(workload.name, measured)
-        for kind in split_names(prediction) or ["equation1"]
-    ]
+    predictions: list[Prediction] = []
+    errors: list[DatatypeError] = []
+    for workload in workloads:
+        for ran, size in _measured_as(workload.name, measured):
+            try:
+                predictions += [
+                    predict(
+                        workload, machine, datatype=ran, batch=size, model=kind, emulate=emulate
+                    )
+                    for kind in split_names(prediction) or ["equation1"]
+                ]
+            except DatatypeError as error:
+                errors.append(error)
+                say(f"roofline: {workload.name} ran, but is not compared: {error.message}")
+    if errors and not predictions:
+        raise errors[0]
     comparisons = compare(predictions, measured, platforms={machine.key: machine})
     rows = [comparison.record() for comparison in comparisons]
     checks = conditions(fail_if, list(rows[0])) if rows else []
@@ -187,6 +200,31 @@ def validate(
     report_failures(rows, checks, ("network", "platform", "backend", "batch"))
     if not all(run.ok for run in measured):
         raise typer.Exit(1)
+
+
+def check_units(workloads: Sequence[Workload], machine: Platform, *, emulate: bool) -> None:
+    """Refuse, before anything is run, what cannot be compared: no network can run in a datatype of the machine.
+
+    Runtimes take fp32 where they cannot do what is asked, so a machine that has fp32 may still have a run to compare.
+
+    Raises:
+        DatatypeError: The machine has the datatype of none of the networks, nor fp32.
+    """
+    from roofline.model import choose_unit
+    from roofline.model._request import own_precision
+
+    errors: list[DatatypeError] = []
+    for workload in workloads:
+        asked = own_precision(workload, machine)
+        for name in (str(asked), "fp32"):
+            try:
+                choose_unit(machine, precision(name), emulate=emulate)
+            except DatatypeError as error:
+                errors.append(error)
+            else:
+                return
+    if errors:
+        raise errors[0]
 
 
 def predict_layers(

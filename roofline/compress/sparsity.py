@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from roofline.compress.coupling._registry import layer_name
 from roofline.compress.formats import formats
-from roofline.compress.tensors import inlined, replace_data, stored_tensors, to_array
+from roofline.compress.tensors import ABSENT, inlined, replace_data, stored_tensors, to_array
 from roofline.errors import CompressionError, did_you_mean
 
 if TYPE_CHECKING:
@@ -147,7 +147,8 @@ def zeroed(model: onnx.ModelProto, sparsity: Sparsity) -> onnx.ModelProto:
         array = to_array(stored[name])
         if array is None:
             raise CompressionError(
-                f"the weights of {layer} are not at hand, so the smallest cannot be found"
+                f"the weights of {layer} are not at hand, so the smallest cannot be found",
+                repair=ABSENT,
             )
         replace_data(stored[name], _pruned(array, share, sparsity.pattern))
     return sparse

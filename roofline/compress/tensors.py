@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,26 +20,60 @@ _PAYLOADS = (
 )  # fmt: skip
 
 
+ABSENT = "Put the file that holds them beside the model; roofline compress --random-weights does without"
+"""What to do where elements are needed that are not at hand."""
+
+
 def read_whole(path: Path) -> onnx.ModelProto:
-    """Return the model in a file with its weights, those in external files too.
+    """Return the model in a file with its weights, those in external files too; of a file that is gone, without them.
 
     Raises:
         ModelError: The file is absent or malformed.
-        CompressionError: The file that holds its weights is absent.
+        CompressionError: A file that holds weights cannot be read.
     """
     import onnx
+    from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
 
     from roofline.graph import read
 
     # The careful reader refuses malformed files with one clear line before any weight is read.
     read(path)
     try:
-        return onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
+        model = onnx.load(path, load_external_data=False)  # pyright: ignore[reportUnknownMemberType]
+        for tensor in every_tensor(model):
+            if not uses_external_data(tensor):
+                continue
+            place = next(
+                (pair.value for pair in tensor.external_data if pair.key == "location"), ""
+            )
+            if (path.parent / place).exists():
+                load_external_data_for_tensor(tensor, str(path.parent))
+            else:
+                del tensor.external_data[:]
+                tensor.ClearField("data_location")
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
         raise CompressionError(
             f"the weights of {path} cannot be read: {error}",
             repair="Put its external data file beside it",
         ) from error
+    return model
+
+
+def every_tensor(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Yield every tensor a model stores, at every depth: initializers and attributes of nodes and functions."""
+    for graph in (model.graph, *model.functions):
+        yield from _tensors(graph)
+
+
+def _tensors(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.TensorProto]:
+    yield from getattr(graph, "initializer", ())
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            for inner in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+                yield from _tensors(inner)
 
 
 def inlined(model: onnx.ModelProto) -> onnx.ModelProto:

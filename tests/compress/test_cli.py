@@ -146,23 +146,70 @@ def test_a_truncated_file_is_refused(capsys: pytest.CaptureFixture[str], tmp_pat
     assert err.count("\n") == 1
 
 
-def test_weights_in_a_file_that_is_gone_are_named(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    source = tmp_path / "split.onnx"
+def without_weights(folder: Path, *, beside: bool) -> Path:
+    """Save a network whose weights are gone: in a file beside it, or not stored at all."""
+    source = folder / "split.onnx"
+    if not beside:
+        onnx.save(build("mlp_12_5"), source)
+        return source
     onnx.save(
-        build("mlp_12_5", weights="random"),
-        source,
-        save_as_external_data=True,
-        location="weights.bin",
+        build("mlp_12_5", weights="random"), source, save_as_external_data=True, location="weights.bin",
         size_threshold=0,
-    )
-    (tmp_path / "weights.bin").unlink()
-    code, _, err = run(
-        capsys, "compress", source, "--keep-channels", 0.5, "-o", tmp_path / "x.onnx"
-    )
+    )  # fmt: skip
+    (folder / "weights.bin").unlink()
+    return source
+
+
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize("flags", [("-d", "int8"), ("--sparsity", "0.5"), ("-d", "fp16")])
+def test_what_needs_weights_that_are_absent_says_so(
+    flags: tuple[str, ...], beside: bool, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source, path = without_weights(tmp_path, beside=beside), tmp_path / "x.onnx"
+    code, _, err = run(capsys, "compress", source, *flags, "-o", path)
     assert code == 2
-    assert "external data file" in err
+    assert "not at hand" in err
+    assert "--random-weights" in err
+    assert err.count("\n") == 1
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_channels_are_pruned_without_weights_and_the_graph_is_loaded(
+    beside: bool, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    source, path = without_weights(tmp_path, beside=beside), tmp_path / "x.onnx"
+    code, out, _ = run(capsys, "compress", source, "--keep-channels", 0.5, "-o", path)
+    assert code == 0
+    assert "weights are absent, so it was loaded with zeros in their place" in out
+    assert Workload.from_onnx(path).macs == 784 * 128 + 128 * 128 * 2 + 128 * 10
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_random_weights_stand_for_absent_ones_when_asked(
+    beside: bool, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    source, path = without_weights(tmp_path, beside=beside), tmp_path / "x.onnx"
+    asked = ("compress", source, "-d", "int8", "--random-weights", "-o", path, "--format", "json")
+    code, out, err = run(capsys, *asked)
+    assert code == 0
+    told = json.loads(out)
+    assert (told["loads"], told["random_weights"]) == (True, 16)
+    assert err.startswith("warning: 16 weights that ")
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"input": np.ones((1, 1, 28, 28), np.float32)})
+    assert np.ptp(logits) > 0
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_zeros_of_absent_weights_are_not_counted(
+    beside: bool, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, err = run(capsys, "count", without_weights(tmp_path, beside=beside), "--zeros")
+    assert code == 2
+    assert "has not all of its weights" in err
 
 
 def test_of_several_machines_one_without_the_datatype_says_so(

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from roofline.validate.measuring.output_check import TOLERANCES, compare_outputs
+from roofline.validate.measuring.output_check import TOLERANCES, coarsest, compare_outputs
 from roofline.validate.measuring.products import product_datatypes, stored_as, with_magnitudes
 from roofline.validate.records.executed import StoredAs
 
@@ -124,3 +124,38 @@ def test_products_in_bodies_count_too() -> None:
         helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)
     )
     assert product_datatypes(model) == {"fp32"}
+
+
+@pytest.mark.parametrize(
+    ("executed", "kept", "expected"),
+    [
+        ("fp32", ["fp16"], "fp16"),
+        ("fp32", ["fp32"], "fp32"),
+        ("fp32", [], "fp32"),
+        ("fp16", ["fp32"], "fp16"),
+        ("int8", ["fp16"], "int8"),
+        ("fp32", ["int8"], "fp32"),
+    ],
+)
+def test_the_coarser_rounding_decides(executed: str, kept: list[str], expected: str) -> None:
+    assert coarsest(executed, kept) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["resnet18_cifar10", "mobilenet_v2_cifar10"])
+def test_halves_that_a_runtime_widens_are_right(network: str, tmp_path) -> None:
+    # The runtime computes runs of operators in fp32; the reference rounds to fp16 behind each.
+    pytest.importorskip("onnxruntime")
+    from roofline.validate.measuring.measure import measure
+    from roofline.validate.records.compression import Compression
+    from roofline.validate.records.request import Protocol, RunRequest
+
+    asked = RunRequest(
+        network, "onnxruntime", threads=1, compression=Compression(datatypes=("fp16",)),
+        protocol=Protocol(runs=2, sampling_s=0.1),
+    )  # fmt: skip
+    run = measure(asked, folder=tmp_path)
+    assert run.ok, run.reason
+    assert run.executed.datatype == "fp32"
+    assert run.check.tolerance == TOLERANCES["fp16"]
+    assert run.check.max_rel_error > 1e-3

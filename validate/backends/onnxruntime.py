@@ -36,6 +36,8 @@ class Reference:
     outputs: Sequence[Array]
     magnitude: float
     """Largest magnitude of a product's result; 0 where it could not be had."""
+    datatypes: Sequence[str]
+    """Of what the file's own products multiply."""
 
 
 def reference(model: Path, inputs: Arrays) -> Reference:
@@ -48,16 +50,18 @@ def reference(model: Path, inputs: Arrays) -> Reference:
     given = dict(inputs)
     session = _session(model, 1, optimize=False)
     names = [entry.name for entry in session.get_outputs()]
+    onnx: Any = importlib.import_module("onnx")
+    datatypes = sorted(product_datatypes(onnx.load(model, load_external_data=False)))
     watched = with_magnitudes(model)
     if watched is None:
-        return Reference(session.run(names, given), 0.0)
+        return Reference(session.run(names, given), 0.0, datatypes)
     try:
         found = _session(watched, 1, optimize=False).run(None, given)
     except Exception:
         # A result that cannot be watched, of a datatype without these operators: the check has no floor then.
-        return Reference(session.run(names, given), 0.0)
+        return Reference(session.run(names, given), 0.0, datatypes)
     largest = max(float(value) for value in found[len(names) :])
-    return Reference(found[: len(names)], largest)
+    return Reference(found[: len(names)], largest, datatypes)
 
 
 class OnnxRuntimeSession:

@@ -238,7 +238,7 @@ class _Run:
         backend = backends.get("onnxruntime")
         if backend.missing():
             return "", "onnxruntime, which computes the reference, is not installed"
-        path = Path(made["inputs"]).with_name("reference_outputs.npz")
+        path = Path(made["inputs"]).with_name("reference.npz")
         if not path.exists():
             request = {
                 "action": "reference",

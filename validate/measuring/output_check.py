@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -13,13 +13,34 @@ from roofline.number_format import plural
 from roofline.validate.records.record import Check
 
 TOLERANCES = {"fp64": 1e-6, "fp32": 1e-3, "fp16": 2e-2, "bf16": 5e-2, "int8": 5e-2}
-"""Largest relative error allowed, by the datatype that executed. Sums in another order move fp32 by
+"""Largest relative error allowed, by the datatype whose rounding decides. Sums in another order move fp32 by
 1e-6 to 1e-5 in deep networks; quantized networks differ by the rounding of single steps."""
 
 _ROUNDING = MappingProxyType(
     {"fp64": 2.0**-52, "fp32": 2.0**-23, "fp16": 2.0**-10, "bf16": 2.0**-7}
 )
 """Distance from one to the next number of a floating-point datatype."""
+
+
+def coarsest(executed: str, kept: Iterable[str]) -> str:
+    """Return the datatype whose rounding decides how far outputs may differ.
+
+    Args:
+        executed: Datatype of the arithmetic.
+        kept: Datatypes in which the file keeps what is multiplied; a runtime may compute halves in fp32, but where it
+            rounds to them, and where it does not, differs from the reference.
+
+    Example:
+        >>> coarsest("fp32", ["fp16"]), coarsest("int8", ["fp32"])
+        ('fp16', 'int8')
+    """
+    floats = [name for name in kept if name in _ROUNDING]
+    return max((executed, *floats), key=tolerance_of)
+
+
+def tolerance_of(datatype: str) -> float:
+    """Return the largest relative error allowed of a datatype; that of the coarsest where it has none of its own."""
+    return TOLERANCES.get(datatype, max(TOLERANCES.values()))
 
 
 def compare_outputs(
@@ -40,13 +61,13 @@ def compare_outputs(
         outputs: What the backend computed, in the model's order.
         reference: What it should have computed.
         by: What computed the reference, for the record.
-        datatype: Datatype of the arithmetic, which decides the tolerance.
+        datatype: The `coarsest` datatype, which decides the tolerance.
         magnitude: Largest magnitude of a product's result on the way to the outputs; 0 where it is not known.
 
     Returns:
         The largest errors; no number but a reason where a shape, a count or a NaN differs.
     """
-    tolerance = TOLERANCES.get(datatype, max(TOLERANCES.values()))
+    tolerance = tolerance_of(datatype)
     floor = _ROUNDING.get(datatype, 0.0) * magnitude if math.isfinite(magnitude) else 0.0
     if len(outputs) != len(reference):
         why = f"{plural(len(outputs), 'output')} instead of {len(reference)}"

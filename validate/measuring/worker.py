@@ -33,7 +33,7 @@ from roofline.validate.measuring.backend import (
     Session,
     backends,
 )
-from roofline.validate.measuring.output_check import compare_outputs
+from roofline.validate.measuring.output_check import coarsest, compare_outputs
 from roofline.validate.measuring.runnable_model import load_arrays, make_runnable, save_arrays
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.failure import Failure, FailureKind, of_disk
@@ -44,6 +44,8 @@ from roofline.writing import write_whole
 
 _MAGNITUDE = "magnitude"
 """Name of the reference's largest intermediate value beside its outputs."""
+_DATATYPES = "datatypes"
+"""Name of the datatypes that the file's own products multiply."""
 
 MINIMUM_RUNS = 3
 """Timed runs that are taken even when the sampling time is up."""
@@ -111,8 +113,8 @@ def _reference(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     report("computing the reference", 0, 1)
     found = reference(Path(request["model"]), load_arrays(Path(request["inputs"])))
     arrays = {f"{number:04d}": output for number, output in enumerate(found.outputs)}
-    magnitude = np.array(found.magnitude)
-    save_arrays(Path(request["reference"]), {**arrays, _MAGNITUDE: magnitude})
+    facts = {_MAGNITUDE: np.array(found.magnitude), _DATATYPES: np.array(found.datatypes)}
+    save_arrays(Path(request["reference"]), {**arrays, **facts})
     return {}
 
 
@@ -176,6 +178,7 @@ def _checked(session: Session, request: Mapping[str, Any], datatype: str) -> Che
         return Check(why=request["why_unchecked"])
     kept = load_arrays(Path(path))
     magnitude = float(kept.pop(_MAGNITUDE))
+    datatype = coarsest(datatype, map(str, kept.pop(_DATATYPES)))
     wanted = [kept[name] for name in sorted(kept)]
     by = request["reference_by"]
     return compare_outputs(

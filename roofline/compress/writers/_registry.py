@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from roofline.compress.plain import plain
 from roofline.compress.quantization import ENDS, Quantization
 from roofline.compress.sparsity import multiplying_weights
-from roofline.compress.tensors import has_data, inlined, stored_tensors
+from roofline.compress.tensors import ABSENT, has_data, inlined, stored_tensors
 from roofline.errors import CompressionError, did_you_mean
 from roofline.registry import Registry
 
@@ -95,7 +95,8 @@ def quantized(
     missing = [tensor for tensor in multiplying_weights(model) if not has_data(stored[tensor])]
     if missing:
         raise CompressionError(
-            f"the weights {missing[0]} are not at hand, so they cannot be quantized"
+            f"the weights {missing[0]} are not at hand, so they cannot be quantized",
+            repair=ABSENT,
         )
     kept = tuple(sorted(wide))
     return writers.get(name)(plain(model, kept), replace(given, wide=kept))

@@ -9,8 +9,8 @@ or a datatype, or of a form such as ``w4a16``, becomes a `Precision` once, by `p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
 
@@ -74,6 +74,16 @@ def packed_bytes(elements: int, bits: Bits) -> int:
     return -(-elements * bits // 8)
 
 
+Rule = tuple[str, Bits, str]
+"""A part of a decoder (one of `PARTS`), the bits of its weights, and in which blocks (`compress.decoder_parts`)."""
+
+PARTS = (
+    "weights", "experts", "beside_experts", "value", "output", "down", "embedding", "head",
+)  # fmt: skip
+"""Parts of a decoder that formats tell apart: all matrices of its blocks; those of experts, and the others of such a
+decoder; the projections of values and behind attention, the MLP's way down; the two tables of the vocabulary."""
+
+
 @dataclass(frozen=True, slots=True)
 class Precision:
     """How a network (or layer) is asked to store its numbers, and what it computes on.
@@ -89,6 +99,9 @@ class Precision:
     """Bits an element of a key-value cache takes; those of the activations unless it is asked for."""
     peak: str
     """The machine's peak that the arithmetic runs on: one of `COMPUTE_DATATYPES`."""
+    mix: tuple[Rule, ...] = field(default=(), repr=False)
+    """Of decoders: bits by part; where several rules hold for a matrix, the last one counts. Without any, all
+    matrices take `weight_bits`, the embedding and the output projection 16."""
 
     def __str__(self) -> str:
         return self.name
@@ -111,34 +124,68 @@ formats: Registry[Precision] = Registry(
 """Every precision with a name of its own. Third parties add theirs through the entry-point group."""
 
 
-def _add(name: str, weights: str, peak: str, activations: int = 16) -> None:
-    bits = Fraction(weights)
-    stored = int(bits) if bits.denominator == 1 else bits
-    formats.add(name, Precision(name, stored, activations, activations, peak))
+def _add(
+    name: str,
+    weights: str,
+    peak: str,
+    activations: int = 16,
+    *,
+    mix: Sequence[tuple[str, str, str]] = (),
+) -> None:
+    rules = tuple((part, _bits(_BLOCKS.get(stored, stored)), where) for part, stored, where in mix)
+    formats.add(name, Precision(name, _bits(weights), activations, activations, peak, rules))
 
+
+def _bits(text: str) -> Bits:
+    bits = Fraction(text)
+    return int(bits) if bits.denominator == 1 else bits
+
+
+# Blocks of ggml (ggml-common.h): 32 weights with one or two 16-bit numbers, 256 with scales of 6 or 8 bits. They
+# are widened as they are read, so the arithmetic is that of the activations.
+_BLOCKS = {
+    "q3_k": "3.4375", "q4_0": "4.5", "q4_1": "5", "q4_k": "4.5", "q5_0": "5.5", "q5_1": "6", "q5_k": "5.5",
+    "q6_k": "6.5625", "q8_0": "8.5",
+}  # fmt: skip
 
 for _name in COMPUTE_DATATYPES:
     _add(_name, str(DATATYPES[_name].bits), _name, int(DATATYPES[_name].bits))
 _add("ternary", "2", "int2", 2)
-# Blocks of ggml (ggml-common.h): 32 weights with one or two 16-bit numbers, 256 with scales of 6 or 8 bits. They
-# are widened as they are read, so the arithmetic is that of the activations.
-_add("q4_0", "4.5", "fp16")
-_add("q4_1", "5", "fp16")
-_add("q5_0", "5.5", "fp16")
-_add("q5_1", "6", "fp16")
-_add("q8_0", "8.5", "fp16")
-_add("q6_k", "6.5625", "fp16")
-# Mixes of several blocks: bits over a whole model of 8 billion weights, embedding included, by the size of its file.
-_add("q3_k_m", "4.0", "fp16")
-_add("q4_k_s", "4.7", "fp16")
-_add("q4_k_m", "4.9", "fp16")
-_add("q5_k_m", "5.7", "fp16")
+# Files of llama.cpp mix them (llama-quant.cpp, without its exceptions for models of 70 billion and of 8 experts): the
+# scores' matrix, and a table that is both, in q6_k; values, the way down and what is behind attention in more bits in
+# some blocks. In front stands the average over 8 billion weights, for networks whose parts are not told apart.
+_FILES = {
+    "q3_k_s": ("3.6", "q3_k", ()),
+    "q3_k_m": ("4.0", "q3_k", (
+        ("output", "q4_k", "all"), ("value", "q4_k", "all"), ("value", "q5_k", "first two"),
+        ("down", "q4_k", "all"), ("down", "q5_k", "first sixteenth"),
+    )),
+    "q3_k_l": ("4.3", "q3_k", (("output", "q5_k", "all"), ("value", "q5_k", "all"), ("down", "q5_k", "all"))),
+    "q4_0": ("4.5", "q4_0", ()),
+    "q4_1": ("5", "q4_1", ()),
+    "q4_k_s": ("4.7", "q4_k", (("value", "q5_k", "first four"), ("down", "q5_k", "first eighth"))),
+    "q4_k_m": ("4.9", "q4_k", (("value", "q6_k", "more"), ("down", "q6_k", "more"))),
+    "q5_0": ("5.5", "q5_0", ()),
+    "q5_1": ("6", "q5_1", ()),
+    "q5_k_s": ("5.6", "q5_k", ()),
+    "q5_k_m": ("5.7", "q5_k", (("value", "q6_k", "more"), ("down", "q6_k", "more"))),
+    "q6_k": ("6.5625", "q6_k", ()),
+    "q8_0": ("8.5", "q8_0", ()),
+}  # fmt: skip
+for _name, (_average, _base, _wider) in _FILES.items():
+    _head = _base if _base == "q8_0" else "q6_k"
+    _add(_name, _average, "fp16", mix=(
+        ("weights", _base, "all"), *_wider, ("embedding", _base, "all"), ("head", _head, "all"),
+    ))  # fmt: skip
 # OCP Microscaling Formats 1.0: 32 elements share an 8-bit scale. Stored so, they are widened to run on 16-bit units.
-_add("mxfp4", "4.25", "fp16")
+# Mixtures of experts are published with the experts alone in it (OpenAI, gpt-oss).
+_add("mxfp4", "4.25", "fp16", mix=(("weights", "4.25", "all"), ("beside_experts", "16", "all")))
 _add("mxfp8", "8.25", "fp16")
 # 16 elements of fp4 share an fp8 scale; activations are rounded to fp4 as they are read, so it runs on fp4 units.
 _add("nvfp4", "4.5", "fp4")
 
+_GROUP = 128
+"""Weights of up to 4 bits that share a 16-bit scale and a zero point of their own width, as AWQ and GPTQ store them."""
 
 _MIXED = re.compile(r"w(\d+)a(\d+)")
 _CACHED = re.compile(r"(.+?)kv(\d+)")
@@ -182,10 +229,17 @@ def precision(asked: str | Precision) -> Precision:
         peak = (_FLOAT_PEAK if activations >= 16 else _INTEGER_PEAK).get(wide)
         if peak is None:
             raise _no_arithmetic(name)
-        return Precision(name, weights, activations, activations, peak)
+        return Precision(name, weights, activations, activations, peak, _grouped(weights))
     hint = did_you_mean(asked, [*formats, "w4a8", "w4a16", "w8a16"])
     known = f"Known: {', '.join(formats)}, and forms such as w4a8, w4a16, w4a16kv8"
     raise DatatypeError(f"unknown datatype {asked!r}", repair=hint or known)
+
+
+def _grouped(weights: int) -> tuple[Rule, ...]:
+    """Return what a decoder's weights take with the scales and zero points of their groups; nothing for wider ones."""
+    if weights > 4:
+        return ()
+    return (("weights", weights + Fraction(16 + weights, _GROUP), "all"),)
 
 
 def _width(text: str, asked: str) -> int:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from roofline.arguments import check_kind
 from roofline.compress.channels import joined
+from roofline.compress.decoder_parts import KEPT, Places, places_of, stored_bits
 from roofline.compress.recount import Change, recount
 from roofline.errors import CompressionError, did_you_mean
 from roofline.node import Tensor
@@ -143,6 +144,9 @@ def quantize_workload(
     biases and normalization keep their own, as every quantizer keeps them. Scales are not added: a scale per tensor
     is a few bytes, and written files state theirs. Activations take the type of the layer that writes them.
 
+    Of a decoder the embedding and the output projection stay at 16 bits, and formats give each part its own width,
+    scales included (`roofline.compress.decoder_parts`). Its cache takes the width that the precision has for it.
+
     Args:
         workload: The network.
         request: The datatypes.
@@ -156,16 +160,47 @@ def quantize_workload(
     base = asked.datatype
     state = None if asked.state is None else activation_type(asked.state)
     written = _activation_types(workload, chosen, base)
+    caches = (
+        workload.cache_names
+        if base is not None and base.cache_bits != base.activation_bits
+        else frozenset()
+    )
+    places: Places = (
+        places_of(workload) if any(_narrow(entry) for entry in chosen.values()) else {}
+    )
 
     def activation(tensor: Tensor) -> DataType | None:
         if state is not None and _matches(tensor.name, asked.state_names):
             return state
+        if base is not None and tensor.name in caches:
+            return _plain(base.cache_bits, base.name)
         return written.get(tensor.name)
+
+    def part(tensor: Tensor, precision: Precision) -> DataType | None:
+        if not _narrow(precision):
+            return (
+                weight_type(precision)
+                if tensor.dtype is not None and tensor.dtype.kind == "float"
+                else None
+            )
+        place = places.get(tensor.name)
+        if place is None:
+            return None
+        bits = stored_bits(place, precision)
+        kept = bits == KEPT and (tensor.dtype is None or tensor.dtype.bits <= KEPT)
+        return None if kept else _stored(precision, bits)
 
     changed = recount(
         workload,
-        Change(lambda layer: (fused | chosen).get(id(layer)), activation, weight_type),
+        Change(
+            lambda layer: (fused | chosen).get(id(layer)),
+            activation,
+            weight_type,
+            part if places else None,
+        ),
     )
+    if base is not None and places:
+        changed = replace(changed, notes=(*changed.notes, _said(changed, base)))
     if base is None:
         return replace(changed, variant=joined(workload.variant, f"precision={asked.label}"))
     variant = workload.variant
@@ -175,6 +210,26 @@ def quantize_workload(
 
 
 transformations.add("precision", quantize_workload)
+
+
+def _narrow(asked: Precision) -> bool:
+    return asked.weight_bits < KEPT
+
+
+def _stored(asked: Precision, bits: Bits) -> DataType:
+    return (
+        weight_type(asked)
+        if bits == asked.weight_bits
+        else _plain(bits, f"{asked.name} at {float(bits):g}")
+    )
+
+
+def _said(workload: Workload, asked: Precision) -> str:
+    average = 8 * workload.weight_bytes / workload.parameters
+    return (
+        f"{asked.name} stores {average:.3g} bits a weight of {workload.name} on average: parts at their own widths, "
+        "scales included"
+    )
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -24,6 +24,9 @@ class Change:
     """The type an activation is given, or None when it keeps its own."""
     weight: Callable[[Precision], DataType]
     """The type a precision stores weights in."""
+    part: Callable[[Tensor, Precision], DataType | None] | None = None
+    """The type of a decoder's stored tensor by the part it is, or None when it keeps its own; absent for networks
+    whose parts are not told apart."""
 
 
 def multiplies(layer: Layer, tensor: Tensor) -> bool:
@@ -162,6 +165,9 @@ def _weight(layer: Layer, tensor: Tensor, asked: Precision, change: Change) -> T
     kind = tensor.dtype
     if kind is None or _wide_integer(tensor) or kind.kind not in {"float", "int", "uint"}:
         return tensor
+    if change.part is not None:
+        own = change.part(tensor, asked)
+        return tensor if own is None else replace(tensor, dtype=own)
     if multiplies(layer, tensor) or (kind.kind == "float" and asked.weight_bits >= 16):
         return replace(tensor, dtype=change.weight(asked))
     return tensor

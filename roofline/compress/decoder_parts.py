@@ -1,0 +1,175 @@
+"""Which part of a decoder each stored matrix is: quantizers give some parts wider numbers than others.
+
+Parts are found by the graph's structure, not by names: attention has queries, keys and values in front and its output
+projection behind, the last matrix of a block is that of the way down, a table that rows are looked up in is the
+embedding, and the last matrix of all gives the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from roofline.layer import MIXTURES, Layer
+from roofline.node import Tensor
+from roofline.precision import Bits, Precision
+from roofline.workload import Workload
+
+KEPT = 16
+"""Bits of the parts that a format does not name: quantizers leave the embedding and the output projection alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a stored matrix is for."""
+
+    parts: tuple[str, ...]
+    """From the general to the particular: `roofline.precision.PARTS`."""
+    block: int
+    blocks: int
+
+
+Places = Mapping[str, Place]
+"""By the tensor's name."""
+
+
+def places_of(workload: Workload) -> Places:
+    """Return the part of each stored matrix of a decoder; nothing for a network without a cache."""
+    if not any(layer.cache_bytes for layer in workload.layers):
+        return {}
+    layers = workload.layers
+    graph = _Graph(layers)
+    matrices = [place for place, layer in enumerate(layers) if _matrices(layer)]
+    found: dict[str, list[str]] = {}
+    blocks: dict[str, int] = {}
+    attention = [place for place, layer in enumerate(layers) if layer.cache_bytes]
+    ends = [*attention[1:], len(layers)]
+    mixed = any(layer.op_type in MIXTURES for layer in layers)
+    head = matrices[-1] if matrices else None
+    for place in matrices:
+        block = sum(1 for end in attention if end < place) - 1
+        for tensor in _matrices(layers[place]):
+            parts = ["weights"]
+            if mixed:
+                parts.append("experts" if layers[place].op_type in MIXTURES else "beside_experts")
+            found[tensor.name] = ["head"] if place == head else parts
+            blocks[tensor.name] = max(block, 0)
+    for block, (place, end) in enumerate(zip(attention, ends, strict=True)):
+        taken = layers[place].inputs
+        inner = [graph.source(tensor) for tensor in taken[:3]]
+        for source in inner:
+            for tensor in () if source is None else _matrices(layers[source]):
+                blocks[tensor.name] = block
+        if len(inner) == 3 and inner[2] is not None:
+            _add(found, layers[inner[2]], "value")
+        behind = graph.target(layers[place])
+        if behind is not None:
+            _add(found, layers[behind], "output")
+        # In front of the next attention stand its own projections.
+        following = (
+            [graph.source(tensor) for tensor in layers[end].inputs[:3]]
+            if end < len(layers)
+            else [head]
+        )
+        first = min((entry for entry in following if entry is not None), default=end)
+        down = max(
+            (entry for entry in matrices if (behind or place) < entry < first), default=None
+        )
+        if down is not None:
+            _add(found, layers[down], "down")
+        for layer in layers[place:end]:
+            if layer.op_type in MIXTURES and len(layer.inputs) > 1:
+                router = graph.source(layer.inputs[1])
+                for tensor in () if router is None else _matrices(layers[router]):
+                    found[tensor.name] = ["router"]
+    for layer in layers:
+        for tensor in _looked_up(layer):
+            found[tensor.name] = ["embedding", *found.get(tensor.name, [])]
+    return {
+        name: Place(tuple(parts), blocks.get(name, 0), len(attention))
+        for name, parts in found.items()
+    }  # fmt: skip
+
+
+def stored_bits(place: Place, asked: Precision) -> Bits:
+    """Return the bits that a part takes in a format: those of the last of its rules that hold, else `KEPT`."""
+    wanted: Bits | None = None
+    rules = asked.mix or (("weights", asked.weight_bits, "all"),)
+    for part, bits, where in rules:
+        if part in place.parts and _holds(where, place.block, place.blocks):
+            wanted = bits
+    return KEPT if wanted is None else wanted
+
+
+def _more(block: int, blocks: int) -> bool:
+    """Whether llama.cpp gives a block more bits: the first and the last eighth, and each third between."""
+    eighth = blocks // 8
+    return block < eighth or block >= 7 * blocks // 8 or (block - eighth) % 3 == 2
+
+
+_FIRST: Mapping[str, int] = {"first two": 2, "first four": 4}
+_SHARE: Mapping[str, int] = {"all": 1, "first eighth": 8, "first sixteenth": 16}
+
+
+def _holds(where: str, block: int, blocks: int) -> bool:
+    """Whether a rule holds in a block, counted from 0."""
+    if where == "more":
+        return _more(block, blocks)
+    return block < (_FIRST[where] if where in _FIRST else blocks // _SHARE[where])
+
+
+def _matrices(layer: Layer) -> list[Tensor]:
+    """Return the stored matrices that a layer multiplies with: of a mixture a stack of each, their biases aside."""
+    least = 3 if layer.op_type in MIXTURES else 2
+    if not layer.cost.macs or layer.cache_bytes:
+        return []
+    return [
+        tensor
+        for tensor in layer.weights
+        if tensor.shape is not None and len(tensor.shape) >= least
+    ]
+
+
+def _looked_up(layer: Layer) -> Iterator[Tensor]:
+    if layer.op_type in {"Gather", "GatherBlockQuantized"}:
+        for tensor in layer.weights[:1]:
+            if tensor.shape is not None and len(tensor.shape) == 2:
+                yield tensor
+
+
+def _add(found: dict[str, list[str]], layer: Layer, part: str) -> None:
+    # Of a mixture the last stack is the way down.
+    for tensor in _matrices(layer)[-1:]:
+        found[tensor.name].append(part)
+
+
+class _Graph:
+    """Which layer with stored matrices stands in front of a value, and behind a layer."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = layers
+        self.makers = {
+            tensor.name: place for place, layer in enumerate(layers) for tensor in layer.outputs
+        }
+        self.readers: dict[str, int] = {}
+        for place, layer in enumerate(layers):
+            for tensor in layer.inputs:
+                self.readers.setdefault(tensor.name, place)
+
+    def source(self, value: Tensor) -> int | None:
+        """Follow the first operand back, through biases, norms and reshapes."""
+        place = self.makers.get(value.name)
+        while place is not None and not _matrices(self.layers[place]):
+            layer = self.layers[place]
+            if layer.cache_bytes or not layer.inputs:
+                return None
+            place = self.makers.get(layer.inputs[0].name)
+        return place
+
+    def target(self, layer: Layer) -> int | None:
+        """Follow the first result on to the next matrix."""
+        place = self.readers.get(layer.outputs[0].name) if layer.outputs else None
+        while place is not None and not _matrices(self.layers[place]):
+            outputs = self.layers[place].outputs
+            place = self.readers.get(outputs[0].name) if outputs else None
+        return place

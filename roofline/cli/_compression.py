@@ -68,24 +68,9 @@ def request(
     Raises:
         RooflineError: A share is outside its range, or a name is not known.
     """
-    from roofline.compress import Pruning, Request, Sparsity
-    from roofline.compress.quantization import parse_datatypes
-    from roofline.compress.request import parse_shares
+    from roofline.compress.flags import request as parsed
 
-    keep, keep_layers = parse_shares("--keep-channels", keep_channels)
-    share, sparse_layers = parse_shares("--sparsity", sparsity)
-    structured = sparse_format == "2:4"
-    if structured and share is None and not sparse_layers:
-        share = 0.5
-    pruned = keep is not None or keep_layers
-    sparse = share is not None or sparse_layers or sparse_format != "dense"
-    return Request(
-        Pruning(keep, keep_layers, criterion, seed) if pruned else None,
-        Sparsity(share, sparse_layers, sparse_format, "2:4" if structured else "unstructured")
-        if sparse
-        else None,
-        parse_datatypes(datatype) if datatype else None,
-    )
+    return parsed(keep_channels, sparsity, sparse_format, datatype, criterion=criterion, seed=seed)
 
 
 def compressed(
@@ -100,9 +85,9 @@ def compressed(
     Raises:
         RooflineError: The flags ask for what cannot be done.
     """
-    if not (keep_channels or sparsity or datatype or sparse_format != "dense"):
-        return workload
-    return request(keep_channels, sparsity, sparse_format, datatype).under(workload)
+    from roofline.compress.flags import compressed as changed
+
+    return changed(workload, keep_channels, sparsity, sparse_format, datatype)
 
 
 def with_zeros(workload: Workload) -> Workload:

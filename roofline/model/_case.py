@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from roofline.errors import DatatypeError, OptionError
 from roofline.model._core import Floats, compute_time, memory_time
@@ -68,14 +68,21 @@ class Case:
     @property
     def upper_bound(self) -> bool:
         """Whether no run can need less than what is charged: nothing charged could stay on the chip instead."""
-        if self.weights_read == "per-item" and self.batch > 1:
-            return False
+        return bool(self.upper_bound_at(self.batch))
+
+    def upper_bound_at(self, batches: ArrayLike) -> NDArray[np.bool_]:
+        """Return at each batch whether no run can need less than what is charged."""
+        items = np.asarray(batches, np.float64)
         if self.workload.routed or self.workload.at_most:
-            return False
+            return np.zeros(items.shape, np.bool_)
+        loose = (self.weights_read == "per-item") & (items > 1)
+        held = self.holds_weights or not self._could_hold
+        anyhow = self.traffic == "resident" or held
         on_chip = self.platform.on_chip_capacity
-        if self.traffic != "resident" and on_chip is not None and self.required_bytes <= on_chip:
-            return self.traffic == "weights" and (self.holds_weights or not self._could_hold)
-        return self.traffic == "resident" or self.holds_weights or not self._could_hold
+        if self.traffic == "resident" or on_chip is None:
+            return anyhow & ~loose
+        inside = self.required_at(items) <= on_chip
+        return np.where(inside, self.traffic == "weights" and held, anyhow) & ~loose
 
     @property
     def _could_hold(self) -> bool:
@@ -99,6 +106,24 @@ class Times:
     def each(self) -> Floats:
         """The bound of each layer in seconds: the maximum of compute and memory, never their sum."""
         return np.maximum(self.compute, self.memory)
+
+    @property
+    def latency(self) -> Floats:
+        """Seconds of the whole network at each batch: the sum over its layers."""
+        return self.each.sum(axis=0)
+
+    @property
+    def in_memory(self) -> Floats:
+        """Those of them that layers take which memory holds back."""
+        return np.where(self.memory > self.compute, self.memory, 0.0).sum(axis=0)
+
+    def at(self, place: int) -> Times:
+        """Return the times at one of the batches."""
+        one = slice(place, place + 1)
+        return Times(
+            self.ops[:, one], self.outer_bytes[:, one], self.peaks, self.compute[:, one],
+            self.memory[:, one],
+        )  # fmt: skip
 
 
 def main_datatype(workload: Workload) -> str | None:
@@ -170,7 +195,7 @@ def evaluate(
     case: Case,
     required: Requirement,
     units: Sequence[str],
-    batches: Sequence[int] | None = None,
+    batches: Sequence[int] | Floats | None = None,
 ) -> Times:
     """Return the times of each layer under the case's traffic assumption, for many batches at once.
 
@@ -200,11 +225,8 @@ def conclude(
         layers: What it says of each layer.
         place: Which of the batches is the case's.
     """
-    each, compute, memory = (
-        times.each[:, place], times.compute[:, place], times.memory[:, place],
-    )  # fmt: skip
-    latency = float(each.sum())
-    in_memory = float(each[memory > compute].sum())
+    times = times.at(place)
+    latency, in_memory = float(times.latency[0]), float(times.in_memory[0])
     unknown = [layer.name for layer in case.workload.layers if layer.unknown]
     notes = case.notes
     if case.workload.routed:
@@ -227,8 +249,8 @@ def conclude(
         throughput_fps=None if unknown or not latency else case.batch / latency,
         latency_s=None if unknown or not latency else latency,
         bound=Bound.MEMORY if in_memory > latency - in_memory else Bound.COMPUTE,
-        ops=float(times.ops[:, place].sum()),
-        bytes=float(times.outer_bytes[:, place].sum()),
+        ops=float(times.ops.sum()),
+        bytes=float(times.outer_bytes.sum()),
         peak=case.platform.peak(case.unit),
         bandwidth=case.platform.bandwidth,
         traffic=case.traffic,

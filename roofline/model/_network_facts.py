@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from roofline.model._core import Floats
 from roofline.model._time_law import Facts
 from roofline.precision import precision
 
@@ -95,6 +96,25 @@ def streamed(batch: float, weights: float, held: float) -> float:
         held: Bytes of weights that stay on the chip.
     """
     return max(batch, STREAMED) if 0 < weights <= held else batch
+
+
+def at_batches(facts: Facts, batches: Floats) -> Facts:
+    """Return the facts of one run at a batch of 1 as those of runs at many batches.
+
+    Args:
+        facts: Of one run.
+        batches: Items per batch.
+    """
+    one = facts.numbers
+    weights = float(one["parameters"][0] * one["weight_bytes"][0])
+    held = float(one["held"][0])
+    many = len(batches)
+    return Facts(
+        *(np.repeat(labels, many) for labels in (
+            facts.machine, facts.machine_class, facts.runtime, facts.datatype)),
+        {name: np.repeat(values, many) for name, values in one.items()}
+        | {"batch": np.maximum(batches, streamed(1.0, weights, held))},
+    )  # fmt: skip
 
 
 def held_bytes(platform: Platform) -> float:

@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from roofline.errors import NoBasisError, OptionError
 from roofline.model._case import Case
+from roofline.model._outcomes import Law, outcomes_of
 from roofline.model._prediction import Prediction
 from roofline.registry import Registry
 
@@ -55,6 +56,8 @@ class Model:
     """Which arithmetic it counts when nothing is asked for."""
     at: Callable[[Case, tuple[int, ...]], tuple[Prediction, ...]]
     """Returns what it says at each batch for which it has a basis; `one_by_one` makes it of a function of one case."""
+    law: Callable[[Case], Law | None] | None = None
+    """Returns the same as a function of arrays of batches; None to ask for one batch after another."""
     rank: int = 0
     """Place among the estimates; lower is better founded."""
 
@@ -66,6 +69,20 @@ class Model:
     def run(self, case: Case) -> Prediction | None:
         """Return what it says of a case; None where it has no basis."""
         return next(iter(self.at(case, (case.batch,))), None)
+
+    def law_of(self, case: Case) -> Law | None:
+        """Return what it says of a case as a function of the batch; None where it has no basis.
+
+        Args:
+            case: What is asked; its own batch is not looked at.
+        """
+        if self.law is not None:
+            return self.law(case)
+        if self.run(case) is None:
+            return None
+        return Law(
+            lambda batches: outcomes_of(self.at(case, tuple(int(items) for items in batches))), 1
+        )
 
 
 def one_by_one(

@@ -287,10 +287,15 @@ def design(facts: Facts, values: Mapping[str, Floats], terms: Sequence[Term]) ->
     """Return the matrix of each part: one row per run, one column per term of that part."""
     labels = {level: facts.labels(level) for level in LEVELS if level != "all"}
     columns: dict[str, list[Floats]] = {part: [] for part in PARTS}
+    # Many terms share a label, and comparing text is what takes the time.
+    marks: dict[tuple[str, str], Any] = {
+        (level, label): labels[level] == label
+        for level, label in {(term.level, term.label) for term in terms if term.level != "all"}
+    }
     for term in terms:
         value = values[term.feature]
         if term.level != "all":
-            value = value * (labels[term.level] == term.label)
+            value = value * marks[term.level, term.label]
         columns[term.part].append(value)
     return {part: np.stack(found, 1) for part, found in columns.items()}
 

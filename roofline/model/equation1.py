@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 from roofline.model._case import Case, conclude, evaluate
+from roofline.model._outcomes import Law, bound_outcomes
 from roofline.model._prediction import Prediction
 from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._request import Choices, run
-from roofline.model._requirement import requirement, total
+from roofline.model._requirement import Requirement, requirement, total
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -35,14 +36,27 @@ def equation1(workload: Workload, platform: Platform, **choices: Unpack[Choices]
     return run(models.get("equation1"), workload, platform, choices)
 
 
-def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
+def whole(case: Case) -> Requirement:
+    """Return what the whole network requires, as one layer."""
     layers = requirement(
         case.workload, case.platform, traffic=case.traffic, operations=case.operations
     )
-    times = evaluate(case, total(case.workload, layers), [case.unit], batches)
+    return total(case.workload, layers)
+
+
+def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
+    times = evaluate(case, whole(case), [case.unit], batches)
     return tuple(
         conclude(replace(case, batch=batch), times, "equation1", place=place)
         for place, batch in enumerate(batches)
+    )
+
+
+def law(case: Case) -> Law:
+    """Return the bound of the whole network as a function of the batch."""
+    required = whole(case)
+    return Law(
+        lambda items: bound_outcomes(case, evaluate(case, required, [case.unit], items), items), 1
     )
 
 
@@ -56,5 +70,6 @@ models.add(
         traffic="weights",
         operations="macs",
         at=_at,
+        law=law,
     ),
 )

@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from roofline.errors import OptionError, did_you_mean
 from roofline.model._case import Case, choose_unit, conclude, evaluate
+from roofline.model._core import Floats
 from roofline.model._expected_data import Parameters, Usage, shipped
-from roofline.model._network_facts import class_of, facts_of
+from roofline.model._network_facts import at_batches, class_of, facts_of
+from roofline.model._outcomes import BOUNDS, Law, Outcomes
 from roofline.model._prediction import Basis, Bound, Prediction, Term
 from roofline.model._registry import Gives, Model, Need, models, one_by_one
-from roofline.model._requirement import requirement, total
 from roofline.model._time_law import PART_NAMES, PARTS, Effect, Facts, joined
+from roofline.model.equation1 import law, whole
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -134,35 +137,71 @@ def estimate(
     run = how(platform, runtime, known)
     if run is None or not workload.macs:
         return None
-    name, ran, usage, cores = run
+    name, ran, _, _ = run
     unit = choose_unit(platform, datatype)[0] if unit is None else unit
 
-    def at(in_flight: bool) -> tuple[Facts, float, tuple[float, float], Mapping[str, float]]:
-        facts = facts_of(
-            workload, platform, machine_class=name, runtime=ran, datatype=datatype, unit=unit, batch=batch,
-            cores=cores, in_flight=in_flight,
-        )  # fmt: skip
-        effects = None if effect is None else {platform.key: effect}
-        found = known.law.estimate(facts, effects)
-        low, high = known.quantiles.interval(found, facts.machine_class)
-        shares = {PART_NAMES[p]: float(x) for p, x in zip(PARTS, found.shares[0], strict=True)}
-        return (
-            facts, float(np.exp(found.log_time[0])), (float(np.exp(low[0])), float(np.exp(high[0]))), shares,
-        )  # fmt: skip
-
-    facts, seconds, (short, long), shares = at(usage.throughput)
-    under_way = float(facts.numbers["batch"][0])
-    alone = at(in_flight=False) if usage.latency else None
+    runs = _runs(
+        workload, platform, run, datatype, unit, np.asarray([batch], np.float64), effect, known
+    )
     own = (before is not None and ran in before.speeds) or effect is not None
     seen = ran in known.usage[name]
     count = known.usage[name][ran].machines if seen else 0
+    alone = runs.latency_s
     return Estimate(
-        ran, under_way / seconds, (under_way / long, under_way / short),
-        None if alone is None else alone[1], None if alone is None else alone[2],
-        shares, "published" if seen else "borrowed",
+        ran, float(runs.fps[0]), (float(runs.interval_fps[0][0]), float(runs.interval_fps[1][0])),
+        None if alone is None else float(alone[0]),
+        None if runs.interval_latency_s is None
+        else (float(runs.interval_latency_s[0][0]), float(runs.interval_latency_s[1][0])),
+        {PART_NAMES[p]: float(x) for p, x in zip(PARTS, runs.shares[0], strict=True)},
+        "published" if seen else "borrowed",
         "runs of this machine" if own else f"runs of {count} {name} machines with {ran}" if seen
         else f"runs of {name} machines with other runtimes",
         known.version,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """What the law says of one network on one machine at many batches; arrays with one entry per batch."""
+
+    fps: Floats
+    interval_fps: tuple[Floats, Floats]
+    latency_s: Floats | None
+    interval_latency_s: tuple[Floats, Floats] | None
+    shares: Floats
+    """Share of the time that each of `PARTS` answers for; (batches, 4)."""
+
+
+def _runs(
+    workload: Workload,
+    platform: Platform,
+    run: tuple[str, str, Usage, float],
+    datatype: str,
+    unit: str,
+    batches: Floats,
+    effect: Effect | None,
+    known: Parameters,
+) -> _Runs:
+    name, ran, usage, cores = run
+    effects = None if effect is None else {platform.key: effect}
+
+    def at(in_flight: bool) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        one = facts_of(
+            workload, platform, machine_class=name, runtime=ran, datatype=datatype, unit=unit, batch=1,
+            cores=cores, in_flight=in_flight,
+        )  # fmt: skip
+        facts = at_batches(one, batches)
+        found = known.law.estimate(facts, effects)
+        low, high = known.quantiles.interval(found, facts.machine_class)
+        return (
+            facts.numbers["batch"], np.exp(found.log_time), np.exp(low), np.exp(high), found.shares,
+        )  # fmt: skip
+
+    under_way, seconds, short, long, shares = at(usage.throughput)
+    alone = at(in_flight=False) if usage.latency else None
+    return _Runs(
+        under_way / seconds, (under_way / long, under_way / short),
+        None if alone is None else alone[1], None if alone is None else alone[2:4], shares,
     )  # fmt: skip
 
 
@@ -191,10 +230,7 @@ def _run(case: Case) -> Prediction | None:
     )  # fmt: skip
     if found is None:
         return None
-    layers = requirement(
-        case.workload, case.platform, traffic=case.traffic, operations=case.operations
-    )
-    times = evaluate(case, total(case.workload, layers), [case.unit])
+    times = evaluate(case, whole(case), [case.unit])
     return as_prediction(conclude(case, times, "expected"), found)
 
 
@@ -209,20 +245,36 @@ def within(bound: Prediction, found: Estimate) -> Estimate:
         return found
     low, high = found.interval_fps
     if high > most:
-        down = min(1.0, most / found.fps)
+        less = _capped(most, found.fps, low, high)
+        slower = less[0] < found.fps
         found = replace(
-            found, fps=down * found.fps, interval_fps=(down * low, most),
-            rests_on=found.rests_on + (", capped by the bound" if down < 1 else ", interval capped by the bound"),
+            found, fps=float(less[0]), interval_fps=(float(less[1]), float(less[2])),
+            rests_on=found.rests_on + (", capped by the bound" if slower else ", interval capped by the bound"),
         )  # fmt: skip
     if found.latency_s is not None and found.interval_latency_s is not None:
-        short, long = found.interval_latency_s
-        up = max(1.0, least / found.latency_s)
+        more = _slowed(least, found.latency_s, *found.interval_latency_s)
         found = replace(
-            found,
-            latency_s=up * found.latency_s,
-            interval_latency_s=(max(least, short), up * long),
+            found, latency_s=float(more[0]), interval_latency_s=(float(more[1]), float(more[2]))
         )
     return found
+
+
+def _capped(
+    most: ArrayLike, fps: ArrayLike, low: ArrayLike, high: ArrayLike
+) -> tuple[Floats, Floats, Floats]:
+    """Return a throughput and the ends of its interval under a bound; NaN for no bound."""
+    limit = np.where(np.isnan(most), np.inf, most)
+    over = high > limit
+    down = np.where(over, np.minimum(1.0, np.divide(limit, fps, dtype=np.float64)), 1.0)
+    return down * fps, down * low, np.where(over, limit, high)
+
+
+def _slowed(
+    least: ArrayLike, latency: ArrayLike, short: ArrayLike, long: ArrayLike
+) -> tuple[Floats, Floats, Floats]:
+    """Return a latency and the ends of its interval above a bound; 0 for no bound."""
+    up = np.maximum(1.0, np.divide(least, latency, dtype=np.float64))
+    return up * latency, np.maximum(least, short), up * long
 
 
 def as_prediction(bound: Prediction, found: Estimate) -> Prediction:
@@ -251,6 +303,56 @@ def as_prediction(bound: Prediction, found: Estimate) -> Prediction:
     )
 
 
+def _law(case: Case) -> Law | None:
+    run = how(case.platform, case.runtime)
+    if case.workload.unknown_layers or run is None or not case.workload.macs:
+        return None
+    bound_at = law(case)
+    known = shipped()
+    effect = (case.effects or {}).get(case.platform.key)
+
+    def at(batches: Floats) -> Outcomes:
+        runs = _runs(
+            case.workload,
+            case.platform,
+            run,
+            case.precision.name,
+            case.unit,
+            batches,
+            effect,
+            known,
+        )
+        return _beside(bound_at.at(batches), runs)
+
+    return Law(at, len(known.law.terms))
+
+
+def _beside(bound: Outcomes, runs: _Runs) -> Outcomes:
+    """Return estimates at many batches, given the bound that they stand beside and never exceed."""
+    many = len(bound.ops)
+    holds = bound.upper_bound & ~np.isnan(bound.throughput_fps)
+    fps, low, high = _capped(
+        np.where(holds, bound.throughput_fps, np.nan), runs.fps, *runs.interval_fps
+    )
+    latency, ends = np.full(many, np.nan), None
+    if runs.latency_s is not None and runs.interval_latency_s is not None:
+        latency, short, long = _slowed(
+            np.where(holds, bound.latency_s, 0.0), runs.latency_s, *runs.interval_latency_s
+        )
+        ends = (short, long)
+    compute, weights, activations, fixed = runs.shares.T
+    held = np.stack([compute, weights + activations, fixed]).argmax(axis=0)
+    return replace(
+        bound, throughput_fps=fps, latency_s=latency, bound=_HELD[held],
+        upper_bound=np.zeros(many, np.bool_), interval_fps=(low, high), interval_latency_s=ends,
+    )  # fmt: skip
+
+
+_HELD = np.asarray(
+    [BOUNDS.index(bound) for bound in (Bound.COMPUTE, Bound.MEMORY, Bound.LATENCY)], np.int8
+)
+
+
 models.add(
     "expected",
     Model(
@@ -261,6 +363,7 @@ models.add(
         traffic="weights",
         operations="macs",
         at=one_by_one(_run),
+        law=_law,
         rank=20,
     ),
 )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 from roofline.model._case import Case, Times, conclude, evaluate, layer_units
+from roofline.model._outcomes import Law, bound_outcomes
 from roofline.model._prediction import Bound, LayerPrediction, Prediction
 from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._request import Choices, run
@@ -36,11 +37,15 @@ def layerwise(workload: Workload, platform: Platform, **choices: Unpack[Choices]
     return run(models.get("layerwise"), workload, platform, choices)
 
 
-def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
+def _required(case: Case) -> tuple[Requirement, list[str]]:
     required = requirement(
         case.workload, case.platform, traffic=case.traffic, operations=case.operations
     )
-    units = layer_units(case.workload, case.platform, case.unit, required.layers)
+    return required, layer_units(case.workload, case.platform, case.unit, required.layers)
+
+
+def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
+    required, units = _required(case)
     times = evaluate(case, required, units, batches)
     return tuple(
         conclude(
@@ -72,6 +77,14 @@ def _layers(
     )  # fmt: skip
 
 
+def _law(case: Case) -> Law:
+    required, units = _required(case)
+    return Law(
+        lambda items: bound_outcomes(case, evaluate(case, required, units, items), items),
+        len(units),
+    )
+
+
 models.add(
     "layerwise",
     Model(
@@ -82,5 +95,6 @@ models.add(
         traffic="fused",
         operations="all",
         at=_at,
+        law=_law,
     ),
 )

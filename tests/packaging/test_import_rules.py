@@ -47,7 +47,7 @@ LAYERS = (
     ("_load",),
     ("compress",),
     ("model",),
-    ("_sweep", "speedup"),
+    ("_sweep", "speedup", "sweeping"),
     ("serving", "expected_tokens"),
     ("chart", "report"),
     ("workloads",),

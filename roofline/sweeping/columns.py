@@ -1,0 +1,280 @@
+"""The rows of a part of a sweep as Arrow tables: what `predict` says of each, computed for many batches at once."""
+
+from __future__ import annotations
+
+import importlib
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.errors import DatatypeError, MissingPackageError, NoBasisError
+from roofline.model import models
+from roofline.model._case import Case
+from roofline.model._core import Floats
+from roofline.model._outcomes import BOUNDS, Law, Outcomes
+from roofline.model._request import case_of, no_basis, own_precision
+from roofline.sweeping.grid import Grid, Point
+
+GROUP_ROWS = 1 << 16
+"""Rows of a row group of a Parquet file."""
+_BLOCK_VALUES, _FEWEST = 1 << 19, 256
+"""Layers × batches that are computed at once, so that arrays stay in the caches, and the fewest batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One combination without its batch: the law of what is predicted, or the reason why nothing is."""
+
+    point: Point
+    datatype: str
+    model: str
+    case: Case | None = None
+    law: Law | None = None
+    skipped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One combination at some batches."""
+
+    asked: Asked
+    batches: NDArray[np.int64]
+    outcomes: Outcomes | None
+
+    @property
+    def case(self) -> Case | None:
+        """What was asked; None where nothing can be predicted."""
+        return self.asked.case
+
+
+def asked(grid: Grid, point: Point) -> Asked:
+    """Return what the grid's model is asked of a combination."""
+    workload, platform = point.workload, point.platform
+    model = models.get(grid.model)
+    try:
+        name = own_precision(workload, platform).name if point.datatype is None else point.datatype
+        case = case_of(model, workload, platform, grid.choices(name), 1)
+        law = model.law_of(case)
+        if law is None:
+            raise no_basis(model, workload, platform)
+    except (DatatypeError, NoBasisError) as error:
+        named = point.datatype or str(workload.precision or "")
+        return Asked(point, named, grid.model, skipped=error.message)
+    return Asked(point, case.datatype, grid.model, case, law)
+
+
+def at(one: Asked, batches: NDArray[np.int64]) -> Block:
+    """Return what was asked at some batches."""
+    found = None if one.law is None else one.law.at(batches.astype(np.float64))
+    return Block(one, batches, found)
+
+
+def blocks(grid: Grid, part: int) -> Iterator[Block]:
+    """Yield a part of a grid, block by block, in the order of its rows."""
+    for index, first, last in grid.stretches(part):
+        one = asked(grid, grid.point(index))
+        width = 1 if one.law is None else one.law.width
+        step = max(_FEWEST, min(GROUP_ROWS, _BLOCK_VALUES // width))
+        for start in range(first, last, step):
+            yield at(one, grid.batch_items[start : min(start + step, last)])
+
+
+def tables(grid: Grid, part: int) -> Iterator[Any]:
+    """Yield a part of a grid as Arrow tables of about `GROUP_ROWS` rows."""
+    waiting: list[Block] = []
+    rows = 0
+    for found in blocks(grid, part):
+        waiting.append(found)
+        rows += len(found.batches)
+        if rows >= GROUP_ROWS:
+            yield table(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield table(waiting)
+
+
+def parquet(grid: Grid, part: int) -> bytes:
+    """Return a part of a grid as a Parquet file: a pure function, whoever runs it, wherever and however often."""
+    return written(tables(grid, part))
+
+
+def written(parts: Iterator[Any]) -> bytes:
+    """Return Arrow tables as one Parquet file, each a row group."""
+    pq = arrow("pyarrow.parquet")
+    sink = io.BytesIO()
+    with pq.ParquetWriter(
+        sink, schema(), compression="zstd", use_dictionary=list(_TEXTS)
+    ) as writer:
+        for each in parts:
+            writer.write_table(each)
+    return sink.getvalue()
+
+
+def arrow(name: str = "pyarrow") -> Any:
+    """Return pyarrow or a module of it, which have no type information.
+
+    Raises:
+        MissingPackageError: It is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingPackageError("pyarrow", "tables", "A Parquet file") from error
+
+
+_TEXTS = (
+    "network", "platform", "datatype", "pruning", "model", "bound", "unit", "traffic", "operations",
+    "weights_read", "skipped",
+)  # fmt: skip
+_FLAGS = ("fits", "upper_bound")
+_ORDER = (
+    "network", "platform", "datatype", "batch", "pruning", "model", "throughput_fps", "latency_ms", "bound",
+    "intensity", "utilization", "fits", "energy_mj", "fps_per_w", "interval_fps_low", "interval_fps_high",
+    "interval_latency_ms_low", "interval_latency_ms_high", "upper_bound", "skipped", "peak_fps", "ridge_point",
+    "unit", "ops", "bytes", "performance_op_s", "peak_op_s", "bandwidth_b_s", "traffic", "operations",
+    "weights_read", "required_bytes", "tdp_w",
+)  # fmt: skip
+"""The columns of `Prediction.record`, an interval as two of them; its notes and bases are left to `predict`."""
+
+
+def schema() -> Any:
+    """Return the columns of a sweep's files and their types."""
+    pa = arrow()
+
+    def kind(name: str) -> Any:
+        if name in _TEXTS:
+            return pa.dictionary(pa.int32(), pa.string())
+        if name == "batch":
+            return pa.int64()
+        return pa.bool_() if name in _FLAGS else pa.float64()
+
+    return pa.schema([(name, kind(name)) for name in _ORDER])
+
+
+def table(found: Sequence[Block]) -> Any:
+    """Return blocks as one Arrow table."""
+    counts = [len(each.batches) for each in found]
+    numbers = _numbers(found, counts)
+    unknown = np.isnan(numbers["throughput_fps"]) & np.isnan(numbers["latency_ms"])
+    bounds = _joined(found, lambda made, _: made.bound, np.int8, -1)
+    pa = arrow()
+    made: dict[str, Any] = {name: _nullable(values) for name, values in numbers.items()}
+    made["batch"] = pa.array(np.concatenate([each.batches for each in found]))
+    made["bound"] = pa.DictionaryArray.from_arrays(
+        pa.array(bounds.astype(np.int32), mask=unknown), pa.array([str(bound) for bound in BOUNDS])
+    )
+    for name, texts in _texts(found).items():
+        made[name] = _repeated(texts, counts)
+    gone = np.repeat([each.case is None for each in found], counts)
+    upper = _joined(found, lambda made, _: made.upper_bound, np.bool_, fill=False)
+    made["upper_bound"] = pa.array(upper, mask=gone)
+    capacity = np.repeat(
+        [_of(each, lambda case: case.platform.capacity) for each in found], counts
+    )
+    needed = numbers["required_bytes"]
+    made["fits"] = pa.array(needed <= capacity, mask=np.isnan(needed) | np.isnan(capacity))
+    return pa.table([made[name] for name in _ORDER], schema=schema())
+
+
+def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]:
+    """Return the columns of numbers; NaN where there is none."""
+
+    def joined(get: Any) -> Floats:
+        return _joined(found, get, np.float64, np.nan)
+
+    def constant(get: Any) -> Floats:
+        return np.repeat(np.asarray([_of(each, get) for each in found], np.float64), counts)
+
+    def ends(get: Any, place: int, factor: float = 1.0) -> Floats:
+        def end(made: Outcomes, empty: Floats) -> Floats:
+            pair = get(made)
+            return empty if pair is None else factor * pair[place]
+
+        return joined(end)
+
+    fps = joined(lambda made, _: made.throughput_fps)
+    ops, moved = joined(lambda made, _: made.ops), joined(lambda made, _: made.bytes)
+    batches = np.concatenate([each.batches for each in found]).astype(np.float64)
+    peak = constant(lambda case: case.platform.peak(case.unit))
+    bandwidth = constant(lambda case: case.platform.bandwidth)
+    tdp = constant(lambda case: case.platform.tdp or None)
+    performance = ops * fps / batches
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "throughput_fps": fps,
+            "latency_ms": 1e3 * joined(lambda made, _: made.latency_s),
+            # Nothing that crosses the outermost memory is an infinite intensity, also of no operations.
+            "intensity": np.where(moved == 0, np.inf, ops / moved),
+            "utilization": performance / peak,
+            "energy_mj": 1e3 * tdp / fps,
+            "fps_per_w": fps / tdp,
+            "interval_fps_low": ends(lambda made: made.interval_fps, 0),
+            "interval_fps_high": ends(lambda made: made.interval_fps, 1),
+            "interval_latency_ms_low": ends(lambda made: made.interval_latency_s, 0, 1e3),
+            "interval_latency_ms_high": ends(lambda made: made.interval_latency_s, 1, 1e3),
+            "peak_fps": np.where(ops == 0, np.inf, batches * peak / ops),
+            "ridge_point": peak / bandwidth,
+            "ops": ops,
+            "bytes": moved,
+            "performance_op_s": performance,
+            "peak_op_s": peak,
+            "bandwidth_b_s": bandwidth,
+            "required_bytes": joined(lambda made, _: made.required_bytes),
+            "tdp_w": tdp,
+        }
+
+
+def _texts(found: Sequence[Block]) -> dict[str, list[str | None]]:
+    cases = [each.case for each in found]
+    return {
+        "network": [each.asked.point.workload.name for each in found],
+        "platform": [each.asked.point.platform.key for each in found],
+        "datatype": [each.asked.datatype for each in found],
+        "pruning": [each.asked.point.workload.variant for each in found],
+        "model": [each.asked.model for each in found],
+        "unit": [None if case is None else case.unit for case in cases],
+        "traffic": [None if case is None else case.traffic for case in cases],
+        # As `conclude` has it: a network without multiply-accumulates is asked for its other arithmetic.
+        "operations": [
+            None if case is None else case.operations if case.workload.macs else "all" for case in cases
+        ],
+        "weights_read": [None if case is None else case.weights_read for case in cases],
+        "skipped": [each.asked.skipped for each in found],
+    }  # fmt: skip
+
+
+def _of(each: Block, get: Any) -> float:
+    value = None if each.case is None else get(each.case)
+    return np.nan if value is None else float(value)
+
+
+def _joined(found: Sequence[Block], get: Any, kind: Any, fill: Any) -> Any:
+    """Return one array of what each block has at its batches."""
+    parts: list[Any] = []
+    for each in found:
+        empty = np.full(len(each.batches), fill, kind)
+        parts.append(empty if each.outcomes is None else get(each.outcomes, empty))
+    return np.concatenate(parts)
+
+
+def _nullable(values: Floats) -> Any:
+    return arrow().array(values, mask=np.isnan(values))
+
+
+def _repeated(texts: Sequence[str | None], counts: Sequence[int]) -> Any:
+    pa = arrow()
+    known = list(dict.fromkeys(text for text in texts if text is not None))
+    places = {text: place for place, text in enumerate(known)}
+    codes = np.repeat(
+        np.asarray(
+            [places.get(text or "", -1) if text is not None else -1 for text in texts], np.int32
+        ),
+        counts,
+    )
+    return pa.DictionaryArray.from_arrays(
+        pa.array(codes, mask=codes < 0), pa.array(known, pa.string())
+    )

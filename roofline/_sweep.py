@@ -132,7 +132,7 @@ def sweep(
     for workload in workloads:
         ready = {name: _prepared(workload, name, prepare) for name in datatypes or (None,)}
         for datatype, network in ready.items():
-            _check_units(network, platforms, datatype, emulate=emulate)
+            check_units(network, platforms, datatype, emulate=emulate)
         for platform, datatype in product(platforms, ready):
             network = ready[datatype]
             choices: Choices = {
@@ -165,7 +165,7 @@ def _prepared(
     return workload if datatype is None else at_precision(workload, datatype)
 
 
-def _check_units(
+def check_units(
     workload: Workload, platforms: Sequence[Platform], datatype: str | None, *, emulate: bool
 ) -> None:
     """Refuse a datatype that none of the machines has."""

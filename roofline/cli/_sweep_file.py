@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from math import prod
 from pathlib import Path
@@ -12,6 +12,7 @@ from roofline.errors import OptionError, did_you_mean
 from roofline.number_format import plural
 from roofline.reading import MAX_INTEGER, read_text, shown
 from roofline.spec.reading import parse
+from roofline.sweeping.grid import Variant
 
 SCHEMA_VERSION = 1
 """Version of the file's format."""
@@ -20,7 +21,7 @@ MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000
 """The most keys and values in one file."""
 MAX_PREDICTIONS = 1_000_000
-"""The most predictions of one sweep, all of which are held in memory."""
+"""The most predictions of one sweep that is not written into a folder: all of them are held in memory."""
 
 EXAMPLE = """\
 schema_version: 1
@@ -31,19 +32,10 @@ variants:                            # optional: how the networks are compressed
   - {keep_channels: 0.5}
   - {sparsity: 0.9, sparse_format: csr}
 datatypes: [fp16, int8]              # optional: the networks' own
-batches: [1, 8, 64]                  # optional: 1
-model: equation1                     # optional, like traffic, operations, weights_read, emulate
+batches: [1, 8, 64]                  # optional: 1; or a range: {from: 1, to: 4096, step: 1}
+model: equation1                     # optional, like traffic, operations, weights_read, emulate, runtime
 """
 """A file with everything in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """How a network is compressed, in the words of the command line's flags."""
-
-    keep_channels: tuple[str, ...] = ()
-    sparsity: tuple[str, ...] = ()
-    sparse_format: str = "dense"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +46,14 @@ class SweepFile:
     platforms: tuple[str, ...]
     variants: tuple[Variant, ...] = (Variant(),)
     datatypes: tuple[str, ...] = ()
-    batches: tuple[int, ...] = (1,)
+    batches: Sequence[int] = (1,)
+    """A range stands for as many batches as it has."""
     model: str = "equation1"
     traffic: str | None = None
     operations: str | None = None
     weights_read: str = "per-batch"
     emulate: bool = False
+    runtime: str | None = None
     folder: Path = field(default_factory=Path)
     """Where the file lies; files named in it are found from there."""
 
@@ -105,14 +99,12 @@ def read_sweep(path: Path) -> SweepFile:
                 _text(entry, name, path) for entry in _listed(settings[name], name, path)
             )
     if "batches" in settings:
-        values["batches"] = tuple(
-            _whole(entry, path) for entry in _listed(settings["batches"], "batches", path)
-        )
+        values["batches"] = _batches(settings["batches"], path)
     if "variants" in settings:
         values["variants"] = tuple(
             _variant(entry, path) for entry in _listed(settings["variants"], "variants", path)
         )
-    for name in ("model", "traffic", "operations", "weights_read"):
+    for name in ("model", "traffic", "operations", "weights_read", "runtime"):
         if name in settings:
             values[name] = _text(settings[name], name, path)
     if "emulate" in settings:
@@ -121,13 +113,38 @@ def read_sweep(path: Path) -> SweepFile:
                 f"{path}: emulate is neither true nor false", repair="Write true or false"
             )
         values["emulate"] = settings["emulate"]
-    asked = SweepFile(**values)
+    return SweepFile(**values)
+
+
+def check_size(asked: SweepFile, path: Path) -> None:
+    """Refuse a sweep of which not all predictions can be held in memory.
+
+    Raises:
+        OptionError: There are too many.
+    """
     if asked.size > MAX_PREDICTIONS:
         raise OptionError(
-            f"{path} asks for {plural(asked.size, 'prediction')}; one sweep makes at most {MAX_PREDICTIONS:,}",
-            repair="Leave out values of a list, or write several sweeps",
+            f"{path} asks for {plural(asked.size, 'prediction')}; one file holds at most {MAX_PREDICTIONS:,}",
+            repair="Write a folder of Parquet files, which has no limit: -o FOLDER",
         )
-    return asked
+
+
+def _batches(given: Any, path: Path) -> Sequence[int]:
+    if not isinstance(given, Mapping):
+        return tuple(_whole(entry, path) for entry in _listed(given, "batches", path))
+    ends = cast("dict[Any, Any]", given)
+    _check_keys(ends, ["from", "to", "step"], path)
+    for needed in ("from", "to"):
+        if needed not in ends:
+            raise OptionError(
+                f"{path}: batches is a range without {needed!r}", repair="Write {from: 1, to: 64}"
+            )
+    first, last, step = (_whole(ends.get(name, 1), path) for name in ("from", "to", "step"))
+    if last < first:
+        raise OptionError(
+            f"{path}: batches go from {first} to {last}, which is none", repair="Let them grow"
+        )
+    return range(first, last + 1, step)
 
 
 def _variant(entry: Any, path: Path) -> Variant:

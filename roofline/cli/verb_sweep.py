@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roofline.cli._compression import compressed
-from roofline.cli._options import load_model
+from roofline.cli._options import labels, load_model
 from roofline.cli._output import (
     Format,
     FormatOption,
@@ -21,20 +23,21 @@ from roofline.cli._output import (
     writable,
 )
 from roofline.cli._predictions import cells_left_out, cells_of, conventions, footnotes
-from roofline.cli._sweep_file import EXAMPLE, SweepFile, Variant, read_sweep
+from roofline.cli._progress import progress
+from roofline.errors import OptionError
 from roofline.number_format import plural
-from roofline.writing import write_whole
 
 if TYPE_CHECKING:
     from roofline._sweep import Sweep
+    from roofline.cli._sweep_file import SweepFile
+    from roofline.spec import Platform
+    from roofline.sweeping import Grid, Variant
     from roofline.workload import Workload
 
 app = typer.Typer()
 
 LONG = 10_000
 """Predictions from which a sweep says how long it will take before it starts."""
-SECONDS_EACH = 2e-4
-"""Time of one prediction on a current core, roughly."""
 
 
 @app.command()
@@ -50,30 +53,49 @@ def sweep(
         typer.Option(
             "--output",
             "-o",
-            callback=writable,
-            help="Write to this file; .parquet for Parquet, .json for JSON.",
+            help="A file (.csv, .json, .parquet), or a folder: any size, in parts, and the same command goes on where "
+            "it was stopped.",
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Do the I-th of N shares of the parts, into one folder."),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Do the parts on the cluster of this Dask scheduler, tcp://host:8786, or local for all cores here.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many, how large and how long, and stop.")
+    ] = False,
 ) -> None:
     """Predict networks × variants × machines × datatypes × batches, to CSV, JSON or Parquet."""
+    from roofline.cli._sweep_file import EXAMPLE, check_size, read_sweep
+
     if file is None:
         emit(EXAMPLE, None)
         return
     asked = read_sweep(file)
-    if asked.size >= LONG:
-        say(f"{plural(asked.size, 'prediction')}, roughly {asked.size * SECONDS_EACH:,.0f} s")
-    result = _run(asked)
     suffix = "" if output is None else output.suffix.lower()
+    in_parts = output is not None and (output.is_dir() or not suffix)
+    if in_parts or dry_run:
+        _in_parts(asked, output, shard, dask, dry_run=dry_run)
+        return
+    if shard or dask:
+        raise OptionError(
+            f"{'--shard' if shard else '--dask'} needs a folder to write into",
+            repair="Name one: -o FOLDER",
+        )
+    writable(output)
+    check_size(asked, file)
     if output is not None and suffix == ".parquet":
-        from roofline.model._prediction import frame
-
-        buffer = io.BytesIO()
-        _require_pyarrow()
-        # pandas leaves the keyword arguments of this method untyped.
-        table: Any = frame(result.rows())
-        table.to_parquet(buffer, index=False)
-        write_whole(output, buffer.getvalue())
-    elif suffix == ".json" or form is Format.JSON:
+        _one_file(asked, output)
+        return
+    result = _run(asked)
+    if suffix == ".json" or form is Format.JSON:
         document = {
             "conventions": conventions(result.predictions),
             "predictions": result.rows(),
@@ -89,13 +111,107 @@ def sweep(
         say(f"roofline: left out: {reason}")
 
 
+def _in_parts(
+    asked: SweepFile, output: Path | None, share: str | None, dask: str | None, *, dry_run: bool
+) -> None:
+    """Do what is left of a sweep, or its share, into a folder."""
+    from roofline.sweeping import Folder, check_room, plan, run
+    from roofline.sweeping import shard as parts_of
+    from roofline.sweeping.columns import arrow
+
+    arrow()
+    grid = _grid(asked)
+    mine = parts_of(share or "1/1", grid.parts)
+    if output is None or dry_run:
+        say(str(plan(grid, len(mine))))
+        if output is not None:
+            check_room(plan(grid, len(mine)), output)
+        return
+    folder = Folder(output)
+    done = folder.begin(grid)
+    left = [index for index in mine if index not in done]
+    if not left:
+        say(f"nothing is left to do: {output} holds {plural(len(mine), 'part')} of this sweep")
+        return
+    planned = plan(grid, len(left))
+    kept = len(mine) - len(left)
+    say(str(planned) + (f"; {plural(kept, 'part')} there already" if kept else ""))
+    check_room(planned, output)
+    with progress("sweep") as report:
+        if dask is None:
+            run(grid, folder, left, report)
+            return
+        from roofline.sweeping.dask_cluster import connected, run_on
+
+        with connected(dask) as client:
+            run_on(client, grid, folder, left, report)
+
+
+def _one_file(asked: SweepFile, output: Path) -> None:
+    from roofline.sweeping import tables
+    from roofline.sweeping.columns import written
+    from roofline.writing import write_whole
+
+    grid = _grid(asked)
+    if grid.rows >= LONG:
+        from roofline.sweeping import plan
+
+        say(str(plan(grid, grid.parts)))
+    write_whole(
+        output, written(table for part in range(grid.parts) for table in tables(grid, part))
+    )
+
+
+def _grid(asked: SweepFile) -> Grid:
+    from roofline._sweep import check_units
+    from roofline.sweeping import Grid
+
+    networks, digests = _networks(asked)
+    machines = _machines(asked)
+    for network, datatype in product(networks, asked.datatypes):
+        check_units(network, machines, datatype, emulate=asked.emulate)
+    return Grid(
+        tuple(networks), tuple(digests), tuple(machines), asked.variants, asked.datatypes or (None,),
+        asked.batches, asked.model, asked.traffic, asked.operations, asked.weights_read, asked.emulate,
+        asked.runtime,
+    )  # fmt: skip
+
+
+def _machines(asked: SweepFile) -> list[Platform]:
+    from roofline.spec import platform
+
+    return [platform(asked.found(key)) for key in dict.fromkeys(asked.platforms)]
+
+
+def _networks(asked: SweepFile) -> tuple[list[Workload], list[str]]:
+    """Count every network, one of the same content once, and return them with digests of their contents."""
+    import roofline
+
+    names = [asked.found(name) for name in dict.fromkeys(asked.networks)]
+    counted: dict[str, Workload] = {}
+    digests: list[str] = []
+    found: list[Workload] = []
+    for name in names:
+        path = Path(name)
+        content = (
+            path.read_bytes() if path.is_file() else f"{name} {roofline.__version__}".encode()
+        )
+        digest = hashlib.sha256(content).hexdigest()
+        if digest not in counted:
+            counted[digest] = load_model(name)
+        digests.append(digest)
+        stem = path.stem if path.suffix == ".onnx" else counted[digest].name
+        found.append(replace(counted[digest], name=stem))
+    unique = labels([workload.name for workload in found], names)
+    return [replace(each, name=name) for each, name in zip(found, unique, strict=True)], digests
+
+
 def _run(asked: SweepFile) -> Sweep:
     from roofline._sweep import Sweep
     from roofline._sweep import sweep as every
-    from roofline.spec import platform
 
-    machines = [platform(asked.found(key)) for key in asked.platforms]
-    networks = [load_model(asked.found(name)) for name in asked.networks]
+    machines = _machines(asked)
+    networks, _ = _networks(asked)
 
     def at(variant: Variant) -> Sweep:
         def prepare(workload: Workload, datatype: str | None) -> Workload:
@@ -105,9 +221,9 @@ def _run(asked: SweepFile) -> Sweep:
             )
 
         return every(
-            networks, machines, datatypes=asked.datatypes or None, batches=asked.batches, model=asked.model,
+            networks, machines, datatypes=asked.datatypes or None, batches=list(asked.batches), model=asked.model,
             traffic=asked.traffic, operations=asked.operations, weights_read=asked.weights_read,
-            emulate=asked.emulate, prepare=prepare,
+            emulate=asked.emulate, runtime=asked.runtime, prepare=prepare,
         )  # fmt: skip
 
     parts = [at(variant) for variant in asked.variants]
@@ -117,12 +233,3 @@ def _run(asked: SweepFile) -> Sweep:
     predictions.sort(key=lambda prediction: order[prediction.network])
     skipped = dict.fromkeys(gone for part in parts for gone in part.skipped)
     return Sweep(tuple(predictions), tuple(skipped))
-
-
-def _require_pyarrow() -> None:
-    from importlib.util import find_spec
-
-    from roofline.errors import MissingPackageError
-
-    if find_spec("pyarrow") is None:
-        raise MissingPackageError("pyarrow", "tables", "A Parquet file")

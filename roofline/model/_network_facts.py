@@ -98,23 +98,16 @@ def streamed(batch: float, weights: float, held: float) -> float:
     return max(batch, STREAMED) if 0 < weights <= held else batch
 
 
-def at_batches(facts: Facts, batches: Floats) -> Facts:
-    """Return the facts of one run at a batch of 1 as those of runs at many batches.
+def under_way(one: Facts, batches: Floats) -> Floats:
+    """Return the items that a machine has under way at each batch of a run.
 
     Args:
-        facts: Of one run.
+        one: Facts of one run.
         batches: Items per batch.
     """
-    one = facts.numbers
-    weights = float(one["parameters"][0] * one["weight_bytes"][0])
-    held = float(one["held"][0])
-    many = len(batches)
-    return Facts(
-        *(np.repeat(labels, many) for labels in (
-            facts.machine, facts.machine_class, facts.runtime, facts.datatype)),
-        {name: np.repeat(values, many) for name, values in one.items()}
-        | {"batch": np.maximum(batches, streamed(1.0, weights, held))},
-    )  # fmt: skip
+    numbers = one.numbers
+    weights = float(numbers["parameters"][0] * numbers["weight_bytes"][0])
+    return np.maximum(batches, streamed(1.0, weights, float(numbers["held"][0])))
 
 
 def held_bytes(platform: Platform) -> float:

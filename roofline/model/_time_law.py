@@ -14,7 +14,7 @@ four numbers, one for each of a, w, k and t; figures measured on it say which.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -77,6 +77,10 @@ class Facts:
             self.datatype[rows],
             {name: values[rows] for name, values in self.numbers.items()},
         )
+
+    def at(self, batches: Floats) -> Facts:
+        """Return the facts at other batches; of a single run, numbers that the batch does not change stay one."""
+        return replace(self, numbers={**self.numbers, "batch": batches})
 
     @property
     def where(self) -> NDArray[np.object_]:
@@ -191,10 +195,35 @@ class TimeLaw:
         each = [known.get(name, unknown) for name in facts.machine]
         means = np.asarray([effect.mean for effect in each]).reshape(-1, 4)
         covariances = np.asarray([effect.covariance for effect in each]).reshape(-1, 4, 4)
-        log_time, shares = forward(self.logarithms(facts) + means, facts.terms, self.power)
+        spread = np.asarray([effect.spread or self.row_deviation for effect in each])
+        return self._estimates(self.logarithms(facts) + means, facts.terms, covariances, spread)
+
+    def at_batches(
+        self, one: Facts, batches: Floats, effects: Mapping[str, Effect] | None = None
+    ) -> Estimates:
+        """Return the time of one run at many batches, as `estimate` does of as many runs.
+
+        Args:
+            one: What is known of the run; its batch is not looked at.
+            batches: Items under way.
+            effects: What is known of single machines; by default those of the fit.
+        """
+        known = self.effects if effects is None else effects
+        effect = known.get(one.machine[0], Effect(np.zeros(4), np.diag(self.machine_deviation**2)))
+        # Of all features the batch changes one, by its logarithm: two batches say what all others do.
+        least, more = self.logarithms(one.take(np.zeros(2, int)).at(np.exp([0.0, 1.0])))
+        logarithms = least + np.log(batches)[:, None] * (more - least) + effect.mean
+        return self._estimates(
+            logarithms, one.at(batches).terms, np.broadcast_to(effect.covariance, (len(batches), 4, 4)),
+            np.asarray([effect.spread or self.row_deviation]),
+        )  # fmt: skip
+
+    def _estimates(
+        self, logarithms: Floats, terms: Sequence[Floats], covariances: Floats, spread: Floats
+    ) -> Estimates:
+        log_time, shares = forward(logarithms, terms, self.power)
         between = np.einsum("ni,nij,nj->n", shares, covariances, shares)
         anyhow = (shares**2 * self.machine_deviation**2).sum(1)
-        spread = np.asarray([effect.spread or self.row_deviation for effect in each])
         return Estimates(
             log_time, shares, np.sqrt(between + spread**2),
             np.clip(between / np.maximum(anyhow, 1e-12), 0, 1),
@@ -287,15 +316,10 @@ def design(facts: Facts, values: Mapping[str, Floats], terms: Sequence[Term]) ->
     """Return the matrix of each part: one row per run, one column per term of that part."""
     labels = {level: facts.labels(level) for level in LEVELS if level != "all"}
     columns: dict[str, list[Floats]] = {part: [] for part in PARTS}
-    # Many terms share a label, and comparing text is what takes the time.
-    marks: dict[tuple[str, str], Any] = {
-        (level, label): labels[level] == label
-        for level, label in {(term.level, term.label) for term in terms if term.level != "all"}
-    }
     for term in terms:
         value = values[term.feature]
         if term.level != "all":
-            value = value * marks[term.level, term.label]
+            value = value * (labels[term.level] == term.label)
         columns[term.part].append(value)
     return {part: np.stack(found, 1) for part, found in columns.items()}
 

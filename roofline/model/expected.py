@@ -13,7 +13,7 @@ from roofline.errors import OptionError, did_you_mean
 from roofline.model._case import Case, choose_unit, conclude, evaluate
 from roofline.model._core import Floats
 from roofline.model._expected_data import Parameters, Usage, shipped
-from roofline.model._network_facts import at_batches, class_of, facts_of
+from roofline.model._network_facts import class_of, facts_of, under_way
 from roofline.model._outcomes import BOUNDS, Law, Outcomes
 from roofline.model._prediction import Basis, Bound, Prediction, Term
 from roofline.model._registry import Gives, Model, Need, models, one_by_one
@@ -190,17 +190,15 @@ def _runs(
             workload, platform, machine_class=name, runtime=ran, datatype=datatype, unit=unit, batch=1,
             cores=cores, in_flight=in_flight,
         )  # fmt: skip
-        facts = at_batches(one, batches)
-        found = known.law.estimate(facts, effects)
-        low, high = known.quantiles.interval(found, facts.machine_class)
-        return (
-            facts.numbers["batch"], np.exp(found.log_time), np.exp(low), np.exp(high), found.shares,
-        )  # fmt: skip
+        items = under_way(one, batches)
+        found = known.law.at_batches(one, items, effects)
+        low, high = known.quantiles.interval(found, one.machine_class)
+        return items, np.exp(found.log_time), np.exp(low), np.exp(high), found.shares
 
-    under_way, seconds, short, long, shares = at(usage.throughput)
+    items, seconds, short, long, shares = at(usage.throughput)
     alone = at(in_flight=False) if usage.latency else None
     return _Runs(
-        under_way / seconds, (under_way / long, under_way / short),
+        items / seconds, (items / long, items / short),
         None if alone is None else alone[1], None if alone is None else alone[2:4], shares,
     )  # fmt: skip
 
@@ -324,7 +322,7 @@ def _law(case: Case) -> Law | None:
         )
         return _beside(bound_at.at(batches), runs)
 
-    return Law(at, len(known.law.terms))
+    return Law(at, _WIDTH)
 
 
 def _beside(bound: Outcomes, runs: _Runs) -> Outcomes:
@@ -347,6 +345,9 @@ def _beside(bound: Outcomes, runs: _Runs) -> Outcomes:
         upper_bound=np.zeros(many, np.bool_), interval_fps=(low, high), interval_latency_s=ends,
     )  # fmt: skip
 
+
+_WIDTH = 32
+"""Of each batch the shares and their covariance."""
 
 _HELD = np.asarray(
     [BOUNDS.index(bound) for bound in (Bound.COMPUTE, Bound.MEMORY, Bound.LATENCY)], np.int8

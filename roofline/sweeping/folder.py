@@ -17,8 +17,8 @@ from roofline.writing import check_output_folder, write_whole
 
 SCHEMA_VERSION = 1
 """Version of the folder's format."""
-NAME = "sweep.json"
-"""The file that says what the parts are of."""
+NAME = "_sweep.json"
+"""The file that says what the parts are of; readers of Parquet folders pass over names that begin so."""
 _STALE_S = 3600.0
 """Age from which a half-written file is what a killed run left."""
 

@@ -60,6 +60,7 @@ class Grid:
     weights_read: str = "per-batch"
     emulate: bool = False
     runtime: str | None = None
+    part_rows: int = PART_ROWS
     _ready: dict[tuple[int, int, int], Workload] = field(
         default_factory=dict[tuple[int, int, int], Workload], init=False, repr=False, compare=False
     )
@@ -86,7 +87,7 @@ class Grid:
     @property
     def parts(self) -> int:
         """How many parts it is done in."""
-        return math.ceil(self.rows / PART_ROWS)
+        return math.ceil(self.rows / self.part_rows)
 
     @cached_property
     def batch_items(self) -> NDArray[np.int64]:
@@ -108,7 +109,7 @@ class Grid:
     def stretches(self, part: int) -> Iterator[tuple[int, int, int]]:
         """Yield what a part consists of: combinations, each with the first and behind the last of its batches."""
         batches = len(self.batches)
-        at, end = part * PART_ROWS, min(self.rows, (part + 1) * PART_ROWS)
+        at, end = part * self.part_rows, min(self.rows, (part + 1) * self.part_rows)
         while at < end:
             point, first = divmod(at, batches)
             last = min(batches, first + end - at)
@@ -142,7 +143,7 @@ class Grid:
             "variants": [asdict(variant) for variant in self.variants],
             "datatypes": list(self.datatypes), "batches": batches, "model": self.model,
             "traffic": self.traffic, "operations": self.operations, "weights_read": self.weights_read,
-            "emulate": self.emulate, "runtime": self.runtime, "rows": self.rows, "part_rows": PART_ROWS,
+            "emulate": self.emulate, "runtime": self.runtime, "rows": self.rows, "part_rows": self.part_rows,
         }  # fmt: skip
 
     @property

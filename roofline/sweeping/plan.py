@@ -10,7 +10,7 @@ from pathlib import Path
 from roofline.errors import OptionError
 from roofline.number_format import human, plural
 from roofline.sweeping.columns import Block, asked, at, table, written
-from roofline.sweeping.grid import PART_ROWS, Grid
+from roofline.sweeping.grid import Grid
 
 _SAMPLES = 3
 _SAMPLE_ROWS = 4096
@@ -41,7 +41,7 @@ def plan(grid: Grid, parts: int) -> Plan:
         grid: What is asked.
         parts: How many of its parts are to be done.
     """
-    rows = min(grid.rows, parts * PART_ROWS)
+    rows = min(grid.rows, parts * grid.part_rows)
     places = sorted({round(at * (grid.points - 1) / (_SAMPLES - 1)) for at in range(_SAMPLES)})
     # What is loaded at the first use is no part of the sweep's time.
     empty = len(written(iter([table([at(asked(grid, grid.point(0)), grid.batch_items[:1])])])))

@@ -32,6 +32,7 @@ LAYERS = (
         "precision",
         "reading",
         "arguments",
+        "binding",
         "number_format",
         "writing",
         "child",

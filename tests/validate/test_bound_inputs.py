@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from roofline.binding import Binding
 from roofline.errors import DimensionError
-from roofline.graph.reading.declared import Request as Binding
 from roofline.validate.measuring.runnable_model import load_arrays, make_runnable
 from roofline.validate.records.request import RunRequest
 

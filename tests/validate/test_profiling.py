@@ -23,6 +23,10 @@ from roofline.validate.calibration.correcting import Run, correct_file, correcti
 from roofline.validate.calibration.microbenchmarks import Timed, Times, measure_times
 from roofline.validate.calibration.probes import Probe, probes
 from roofline.validate.calibration.profiling import Measured
+from roofline.validate.measuring.process import Outcome
+from roofline.validate.measuring.steps import Share
+from roofline.validate.records.failure import Failure, FailureKind
+from roofline.validate.records.record import Status
 from roofline.workload import Workload
 
 PEAK, BANDWIDTH, RUN_S, LAYER_S, LANES = 100e9, 10e9, 4e-6, 0.5e-6, 8
@@ -144,40 +148,41 @@ def few(monkeypatch, tmp_path) -> list[str]:
 
 
 def test_a_calibration_goes_on_where_it_was_ended(few, monkeypatch):
-    asked: list[list[str]] = []
+    asked: list[tuple[str, ...]] = []
 
     def step(request, **_):
-        asked.append(request["names"])
+        asked.append(request.names)
         # The first process is ended after one probe; the reference's line is cut short.
-        done = request["names"][:1] if len(asked) == 1 else request["names"]
-        with open(request["into"], "a", encoding="utf-8") as file:  # noqa: PTH123
+        done = request.names[:1] if len(asked) == 1 else request.names
+        with open(request.into, "a", encoding="utf-8") as file:  # noqa: PTH123
             for name in done:
-                line = {"name": name, "round": request["round"], "one": 1e-5, "many": 3e-5}
+                line = {"name": name, "round": request.round, "one": 1e-5, "many": 3e-5}
                 file.write(json.dumps(line) + "\n")
             if len(asked) == 1:
                 file.write('{"name": "", "rou\n')
         if len(asked) == 1:
             raise KeyboardInterrupt
-        return type("Ended", (), {"result": {"taken": 0.0}, "reason": ""})()
+        return Outcome(Status.OK, answer=Share(0.0))
 
     monkeypatch.setattr(microbenchmarks, "run_step", step)
     with pytest.raises(KeyboardInterrupt):
         measure_times("onnxruntime", 1)
     found = measure_times("onnxruntime", 1)
-    assert asked[1] == few[1:]
+    assert asked[1] == tuple(few[1:])
     assert set(found.of) == set(few)
 
 
 def test_a_probe_that_ends_its_process_is_passed_over_and_named(few, monkeypatch):
     def step(request, **_):
-        with open(request["into"], "a", encoding="utf-8") as file:  # noqa: PTH123
-            for name in request["names"]:
+        with open(request.into, "a", encoding="utf-8") as file:  # noqa: PTH123
+            for name in request.names:
                 if name == few[1]:
-                    return type("Ended", (), {"result": None, "reason": "crashed (SIGSEGV)"})()
-                line = {"name": name, "round": request["round"], "one": 1e-5, "many": 3e-5}
+                    failure = Failure(FailureKind.CRASH, "crashed (SIGSEGV)")
+                    return Outcome(Status.FAILED, failure)
+                line = {"name": name, "round": request.round, "one": 1e-5, "many": 3e-5}
                 file.write(json.dumps(line) + "\n")
                 file.flush()
-        return type("Ended", (), {"result": {"taken": 0.0}, "reason": ""})()
+        return Outcome(Status.OK, answer=Share(0.0))
 
     monkeypatch.setattr(microbenchmarks, "run_step", step)
     found = measure_times("onnxruntime", 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from roofline.graph.reading.declared import Request as Binding
+from roofline.binding import Binding
 from roofline.validate.measuring.backend import backends
 from roofline.validate.tvm.blocked.tile_search import findings_for
 from roofline.validate.tvm.blocked.tiles import Kernel, Tile, neighbours, tiles

@@ -23,7 +23,7 @@ from roofline.validate.measuring.environment import (
     vendor,
 )
 from roofline.validate.measuring.process import run_step
-from roofline.validate.records.record import Status
+from roofline.validate.measuring.steps import Probe
 from roofline.writing import write_whole
 
 SOURCE = "calibration"
@@ -91,19 +91,19 @@ def calibrate(
     for number, count in enumerate(counts):
         if report is not None:
             report(f"{count} of {plural(counts[-1], 'thread')}", number, len(counts))
-        streams, taken = _probe("streams", count, 4 * share, single_threaded())
+        streams, taken = _probe(Probe("streams", count, 4 * share), single_threaded())
         pinned = {"OMP_NUM_THREADS": str(count), "OPENBLAS_NUM_THREADS": str(count)}
         peaks: dict[str, float] = {}
         if use_tvm:
             pinned["TVM_NUM_THREADS"] = str(count)
-            peaks, others = _probe("peaks", count, share, pinned)
+            peaks, others = _probe(Probe("peaks", count, share), pinned)
             taken = max(taken, others)
         how = dict.fromkeys(peaks, "tvm")
         missing = [name for name in ("fp32", "fp64", "int8") if name not in peaks]
         if "int8" in missing and backends.get("onnxruntime").missing():
             missing.remove("int8")
         if missing:
-            products, others = _probe("products", count, share, pinned, datatypes=missing)
+            products, others = _probe(Probe("products", count, share, tuple(missing)), pinned)
             taken = max(taken, others)
             peaks |= products
             how |= dict.fromkeys(products, "library")
@@ -202,15 +202,12 @@ def platform_yaml(
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=99)
 
 
-def _probe(
-    kind: str, threads: int, seconds: float, variables: Mapping[str, str], **more: Any
-) -> tuple[dict[str, float], float]:
+def _probe(asked: Probe, variables: Mapping[str, str]) -> tuple[dict[str, float], float]:
     """Return the rates a probe found, and the share of CPU time others took meanwhile."""
-    request = {"action": "probe", "kind": kind, "threads": threads, "seconds": seconds, **more}
-    ended = run_step(request, environment=variables, time_limit_s=_TIME_LIMIT_S)
-    if ended.status is not Status.OK or ended.result is None:
-        raise MeasurementError(f"the {kind} probe failed: {ended.reason}")
-    return dict(ended.result["rates"]), float(ended.result["taken"])
+    outcome = run_step(asked, environment=variables, time_limit_s=_TIME_LIMIT_S)
+    if outcome.answer is None:
+        raise MeasurementError(f"the {asked.kind} probe failed: {outcome.reason}")
+    return dict(outcome.answer.by_name), outcome.answer.taken
 
 
 def _peaks(roofs: Roofs) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from roofline.validate.measuring.backend import (
     backends,
 )
 from roofline.validate.measuring.process import run_step
+from roofline.validate.measuring.steps import Microbenchmarks, Share
 from roofline.validate.records.request import RunRequest
 
 ROUNDS = 2
@@ -173,22 +174,20 @@ class _Rounds:
             if not left:
                 return
             before = sum(1 for line in lines if line["round"] != number) + len(done)
-            ended = run_step(
-                {
-                    "action": "microbenchmarks", "backend": self._backend, "threads": self._threads,
-                    "names": left, "round": number, "into": str(self._kept),
-                },
+            asked = Microbenchmarks(self._backend, self._threads, tuple(left), number, self._kept)
+            outcome = run_step(
+                asked,
                 environment=_variables(self._backend, self._threads),
                 time_limit_s=_LIMIT_S.get(self._backend, 600.0),
                 report=None if self._report is None else self._told(before, total),
-            )  # fmt: skip
-            if ended.result is not None and "taken" in ended.result:
-                self.taken = max(self.taken, float(ended.result["taken"]))
+            )
+            if outcome.answer is not None:
+                self.taken = max(self.taken, outcome.answer.taken)
                 continue
             done = {line["name"] for line in self._lines() if line["round"] == number}
             culprit = next((name for name in left if name not in done), None)
             if culprit is not None:
-                _append(self._kept, {"name": culprit, "round": number, "failed": ended.reason})
+                _append(self._kept, {"name": culprit, "round": number, "failed": outcome.reason})
 
     def _told(self, before: int, total: int) -> Progress:
         report = self._report
@@ -258,33 +257,26 @@ def _append(path: Path, line: Mapping[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
 
 
-def time_probes(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def time_probes(asked: Microbenchmarks, report: Report) -> Share:
     """Time probes in this process, one line of a file for each.
 
     Args:
-        request: ``backend``, ``threads``, ``names`` of probes, ``round``, and the file to append to (``into``).
+        asked: Which, with what, and where to.
         report: Told of each probe.
 
     Returns:
-        ``taken``: the share of CPU time that others took meanwhile.
+        What others took of the CPU time meanwhile.
     """
-    backend = backends.get(request["backend"])
+    backend = backends.get(asked.backend)
     known = {probe.name: probe for probe in probes()}
-    into, names, number = Path(request["into"]), request["names"], request["round"]
-    sampling = SAMPLING_S.get(request["backend"], 0.05)
+    sampling = SAMPLING_S.get(asked.backend, 0.05)
     busy = environment.Busy.now()
-    watch = _Watch(_Model(backend, request, known[REFERENCE], 1))
-    for place, name in enumerate(names):
-        report(name, place, len(names))
-        line = {
-            "name": name,
-            "round": number,
-            **_timed(backend, request, known[name], sampling, watch),
-        }
-        _append(into, line)
-    after = environment.Busy.now()
-    shares = after.shares_since(busy) if after is not None and busy is not None else None
-    return {"taken": sum(shares) if shares else 0.0}
+    watch = _Watch(_Model(backend, asked, known[REFERENCE], 1))
+    for place, name in enumerate(asked.names):
+        report(name, place, len(asked.names))
+        times = _timed(backend, asked, known[name], sampling, watch)
+        _append(asked.into, {"name": name, "round": asked.round, **times})
+    return Share(environment.taken_since(busy))
 
 
 class _Watch:
@@ -303,11 +295,11 @@ class _Watch:
 
 
 def _timed(
-    backend: Backend, request: Mapping[str, Any], probe: Probe, sampling: float, watch: _Watch
+    backend: Backend, asked: Microbenchmarks, probe: Probe, sampling: float, watch: _Watch
 ) -> dict[str, Any]:
     try:
-        one = _Model(backend, request, probe, 1)
-        many = _Model(backend, request, probe, 1 + probe.copies)
+        one = _Model(backend, asked, probe, 1)
+        many = _Model(backend, asked, probe, 1 + probe.copies)
         found: list[tuple[float, float, float]] = []
         slowed = watch.slowed()
         for _ in range(_ATTEMPTS):
@@ -333,18 +325,18 @@ class _Model:
     """A probe of one length, loaded and bound to random inputs."""
 
     def __init__(
-        self, backend: Backend, request: Mapping[str, Any], probe: Probe, copies: int
+        self, backend: Backend, asked: Microbenchmarks, probe: Probe, copies: int
     ) -> None:
-        self._clock = time.process_time if request["threads"] == 1 else time.perf_counter
+        self._clock = time.process_time if asked.threads == 1 else time.perf_counter
         content = probe.build(copies)
         with temporary_folder() as folder:
             path = folder / "probe.onnx"
             path.write_bytes(content)
-            job = RunRequest("probe", request["backend"], threads=request["threads"], batch=1)
-            asked = Request(job, path, folder)
+            job = RunRequest("probe", asked.backend, threads=asked.threads, batch=1)
+            request = Request(job, path, folder)
             as_it_is = backend.capabilities.loads_models
-            made = Artifact(path) if as_it_is else backend.prepare(asked, _quiet)
-            self._session: Session = backend.load(asked, made)
+            made = Artifact(path) if as_it_is else backend.prepare(request, _quiet)
+            self._session: Session = backend.load(request, made)
         random = np.random.default_rng(1)
         self._session.bind(
             {

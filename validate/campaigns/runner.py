@@ -20,10 +20,10 @@ from roofline.user_folders import cache_folder
 from roofline.validate.campaigns.grid import Campaign, point_row
 from roofline.validate.measuring.environment import describe
 from roofline.validate.measuring.measure import Report, measure, now
-from roofline.validate.measuring.process import Ended, run_step
+from roofline.validate.measuring.process import Outcome, run_step
+from roofline.validate.measuring.steps import Compress, Written
 from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.flag import Flag, FlagKind, joined
-from roofline.validate.records.plain import to_plain
 from roofline.validate.records.record import DRIFT_LIMIT, Measurement, Status, Turn
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
@@ -253,7 +253,7 @@ def measured(
 ) -> Measurement:
     """Compress a point's network and run it; whatever goes wrong is a record with its reason."""
     written = _written(point, folder, report)
-    if written.status is not Status.OK or written.result is None:
+    if written.answer is None:
         kind = FailureKind.COMPRESSION
         if written.failure is not None and written.status is not Status.FAILED:
             kind = written.failure.kind
@@ -261,25 +261,18 @@ def measured(
         return failed(point, written.status, failure, machine)
     try:
         return measure(
-            for_backend(point), model=written.result["model"], machine=machine, fresh=fresh,
+            for_backend(point), model=str(written.answer.path), machine=machine, fresh=fresh,
             folder=folder, report=report,
         )  # fmt: skip
     except RooflineError as error:
         return failed(point, Status.FAILED, Failure(FailureKind.ERROR, str(error)), machine)
 
 
-def _written(point: RunRequest, folder: Path, report: Report | None) -> Ended:
+def _written(point: RunRequest, folder: Path, report: Report | None) -> Outcome[Written]:
     if point.compression.nothing:
-        return Ended(Status.OK, result={"model": point.network})
-    request = {
-        "action": "compress",
-        "model": point.network,
-        "compression": to_plain(point.compression),
-        "seed": point.protocol.seed,
-        "folder": str(folder),
-    }
+        return Outcome(Status.OK, answer=Written(Path(point.network)))
     return run_step(
-        request,
+        Compress(point.network, point.compression, point.protocol.seed, folder),
         environment={},
         time_limit_s=point.protocol.time_limit_s,
         memory_limit_bytes=point.protocol.memory_limit_bytes,

@@ -91,6 +91,18 @@ def kept_artifact(file: Path) -> Artifact | None:
     return replace(kept, path=file.parent / kept.path)
 
 
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """What timing a session gave."""
+
+    samples_s: tuple[float, ...] = ()
+    wall_s: float | None = None
+    """Wall time of all of them."""
+    cpu_s: float | None = None
+    shares: tuple[float, float] | None = None
+    """Shares of the machine's CPU time that other processes and other guests took meanwhile."""
+
+
 class Session(Protocol):
     """A model loaded and ready; one step is one inference of the whole batch."""
 
@@ -120,8 +132,8 @@ class KernelTimer(Protocol):
 class DistantSession(Protocol):
     """A session whose model runs on another machine, which takes the samples and describes itself."""
 
-    def sample(self, protocol: Timing) -> Mapping[str, Any]:
-        """Return ``samples_s`` and whatever else `roofline.validate.records.record.Measurement` names."""
+    def sample(self, protocol: Timing) -> Samples:
+        """Time it by its protocol."""
         ...
 
     def environment(self, versions: Mapping[str, str]) -> Environment:

@@ -111,6 +111,13 @@ class Busy:
         return others / total, stolen / total
 
 
+def taken_since(start: Busy | None) -> float:
+    """Return the share of the machine's CPU time that others have taken; 0 where the system does not tell."""
+    now = Busy.now()
+    shares = None if start is None or now is None else now.shares_since(start)
+    return sum(shares or ())
+
+
 def end_with_parent(parent: int) -> None:
     """Have the kernel end this process when the one that started it dies, however it dies (Linux).
 

@@ -6,20 +6,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from roofline import errors
+from roofline.binding import Binding
 from roofline.errors import MeasurementError, MissingPackageError, OptionError, RooflineError
 from roofline.number_format import plural
 from roofline.user_folders import cache_folder
-from roofline.validate.measuring.backend import Artifact, Backend, backends
+from roofline.validate.measuring.backend import Artifact, Backend, Request, backends
 from roofline.validate.measuring.environment import available_cores, describe
-from roofline.validate.measuring.process import Ended, run_step
+from roofline.validate.measuring.process import Outcome, run_step
+from roofline.validate.measuring.runnable_model import Runnable
+from roofline.validate.measuring.steps import (
+    Action,
+    Make,
+    Prepare,
+    Raised,
+    Refer,
+    Run,
+    RunResult,
+)
 from roofline.validate.records.failure import Failure, FailureKind
-from roofline.validate.records.plain import from_plain, to_plain
-from roofline.validate.records.record import Check, Environment, KernelTime, Measurement, Status
+from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
 
+R = TypeVar("R")
 Report = Callable[[str, int, int], None]
 
 
@@ -57,10 +68,10 @@ def measure(
     _check(request, chosen)
     run = _Run(chosen, request, machine, folder or cache_folder(), report or _silent, fresh=fresh)
     made = run.make(model or request.network)
-    job = _filled_in(request, chosen, made.result or {})
-    if made.status is not Status.OK:
+    job = _filled_in(request, chosen, made.answer)
+    if made.answer is None:
         return run.failed(job, made)
-    return run.measure(job, made.result or {})
+    return run.measure(job, made.answer)
 
 
 def _check(request: RunRequest, backend: Backend) -> None:
@@ -83,16 +94,16 @@ def _check(request: RunRequest, backend: Backend) -> None:
             raise OptionError(f"{name} must be at least {least}, not {value}")
 
 
-def _filled_in(request: RunRequest, backend: Backend, made: Mapping[str, Any]) -> RunRequest:
+def _filled_in(request: RunRequest, backend: Backend, made: Runnable | None) -> RunRequest:
     """Return a request with the backend's and the model's own values where it leaves them the choice."""
     tuning = request.tuning or backend.capabilities.tunings[0]
     tuned = tuning == "tuned"
     return replace(
         request,
-        network=made.get("network", Path(request.network).stem),
-        model_sha256=made.get("sha256", ""),
-        datatype=request.datatype or made.get("datatype", "fp32"),
-        batch=made.get("batch") or request.batch or 1,
+        network=Path(request.network).stem if made is None else made.network,
+        model_sha256="" if made is None else made.sha256,
+        datatype=request.datatype or ("fp32" if made is None else made.datatype),
+        batch=(0 if made is None else made.batch) or request.batch or 1,
         threads=request.threads or available_cores(),
         tuning=tuning,
         trials=max(1, request.trials) if tuned else 0,
@@ -120,66 +131,42 @@ class _Run:
         self._report = report
         self._fresh = fresh
 
-    def make(self, model: str) -> Ended:
+    def make(self, model: str) -> Outcome[Runnable]:
         """Read the model and fill in what it lacks; input errors are raised, not recorded."""
-        ended = self._step(
-            {
-                "action": "make",
-                "model": model,
-                "batch": self._request.batch or None,
-                "dims": dict(self._request.dims),
-                "inputs": dict(self._request.inputs),
-                "values": dict(self._request.values),
-                "seed": self._request.protocol.seed,
-            },
-            {},
-        )
-        if ended.status is Status.FAILED and ended.result is not None:
-            raise _again(ended.result)
-        return ended
+        asked = self._request
+        binding = Binding(asked.batch or None, asked.dims, asked.inputs, asked.values)
+        made = self._step(Make(model, binding, asked.protocol.seed, self._folder), {})
+        if made.raised is not None:
+            raise _again(made.raised)
+        return made
 
-    def measure(self, job: RunRequest, made: Mapping[str, Any]) -> Measurement:
+    def measure(self, job: RunRequest, made: Runnable) -> Measurement:
         """Prepare, compute the reference, run and time."""
-        common = {
-            "job": to_plain(job),
-            "model": made["model"],
-            "inputs": made["inputs"],
-            "fresh": self._fresh,
-        }
+        request = Request(job, made.model, self._folder, fresh=self._fresh)
         variables = self._backend.environment(job)
         # Tuning has a budget of its own; only compiling counts against the time limit.
         tuning_s = job.tuning_budget_s if job.tuning_budget_s else float("inf")
         extra_s = tuning_s if job.tuning == "tuned" else 0.0
         # Waiting for a machine that others use is no part of a run either.
         waiting_s = self._backend.capabilities.waiting_s
-        prepared = self._step(
-            {**common, "action": "prepare"}, variables, extra_s=extra_s + waiting_s
-        )
-        if prepared.status is not Status.OK or prepared.result is None:
+        prepared = self._step(Prepare(request), variables, extra_s=extra_s + waiting_s)
+        artifact = prepared.answer
+        if artifact is None:
             return self.failed(job, prepared)
-        artifact = from_plain(Artifact, prepared.result)
-        reference, why = self._reference(made)
-        request = {
-            **common,
-            "action": "run",
-            "artifact": prepared.result,
-            "reference": reference,
-            "reference_by": why if reference else "",
-            "why_unchecked": "" if reference else why,
-        }
-        ended = self._step(request, variables, extra_s=waiting_s)
-        if ended.status is not Status.OK or ended.result is None:
-            return self.failed(job, ended, artifact)
-        return self._record(job, ended.result, artifact, made)
+        action = Run(request, artifact, made.inputs, *self._reference(made))
+        run = self._step(action, variables, extra_s=waiting_s)
+        if run.answer is None:
+            return self.failed(job, run, artifact)
+        return self._record(job, run.answer, artifact, made)
 
     def failed(
-        self, job: RunRequest, ended: Ended, artifact: Artifact | None = None
+        self, job: RunRequest, outcome: Outcome[Any], artifact: Artifact | None = None
     ) -> Measurement:
         """Return the record of a run that did not end well."""
         return Measurement(
             job,
-            ended.status,
-            ended.failure,
+            outcome.status,
+            outcome.failure,
             machine=self._machine,
             compiled_for=artifact.compiled_for if artifact is not None else "",
             compile_s=artifact.compile_s if artifact is not None else None,
@@ -191,16 +178,14 @@ class _Run:
     def _record(
         self,
         job: RunRequest,
-        result: Mapping[str, Any],
+        result: RunResult,
         artifact: Artifact,
-        made: Mapping[str, Any],
+        made: Runnable,
     ) -> Measurement:
-        check = Check(**result["check"])
+        check, taken = result.check, result.samples
         notes = list(artifact.notes)
-        if made["filled"]:
-            notes.append(
-                f"{plural(made['filled'], 'weight')} are random (seed {job.protocol.seed})"
-            )
+        if made.filled:
+            notes.append(f"{plural(made.filled, 'weight')} are random (seed {job.protocol.seed})")
         right = check.passed is not False
         if right:
             status, failure = Status.OK, None
@@ -217,49 +202,43 @@ class _Run:
             if artifact.executed.datatype
             else replace(artifact.executed, datatype=job.datatype),
             compiled_for=artifact.compiled_for,
-            samples_s=tuple(result.get("samples_s", ())),
-            first_s=result["first_s"],
-            wall_s=result.get("wall_s"),
-            cpu_s=result.get("cpu_s"),
-            peak_rss_bytes=result["peak_rss_bytes"],
+            samples_s=taken.samples_s,
+            first_s=result.first_s,
+            wall_s=taken.wall_s,
+            cpu_s=taken.cpu_s,
+            peak_rss_bytes=result.peak_rss_bytes,
             compile_s=artifact.compile_s,
             tune_s=artifact.tune_s,
             kernels=artifact.kernels,
             untuned_kernels=artifact.untuned_kernels,
             check=check,
-            environment=Environment(**result["environment"]),
-            kernel_times=tuple(KernelTime(**time) for time in result.get("kernel_times", ())),
+            environment=result.environment,
+            kernel_times=result.kernel_times,
             notes=tuple(notes),
             timestamp=now(),
         )
 
-    def _reference(self, made: Mapping[str, Any]) -> tuple[str, str]:
+    def _reference(self, made: Runnable) -> tuple[Path | None, str]:
         """Return the file of the reference outputs and what computed it, or nothing and why."""
         backend = backends.get("onnxruntime")
         if backend.missing():
-            return "", "onnxruntime, which computes the reference, is not installed"
-        path = Path(made["inputs"]).with_name("reference.npz")
+            return None, "onnxruntime, which computes the reference, is not installed"
+        path = made.inputs.with_name("reference.npz")
         if not path.exists():
-            request = {
-                "action": "reference",
-                "model": made["model"],
-                "inputs": made["inputs"],
-                "reference": str(path),
-            }
-            ended = self._step(request, {})
-            if ended.status is not Status.OK:
-                return "", f"no reference: {ended.reason}"
+            written = self._step(Refer(made.model, made.inputs, path), {})
+            if written.answer is None:
+                return None, f"no reference: {written.reason}"
         from roofline.validate.backends.onnxruntime import REFERENCE
 
-        return str(path), REFERENCE
+        return path, REFERENCE
 
     def _step(
-        self, request: Mapping[str, Any], variables: Mapping[str, str], *, extra_s: float = 0.0
-    ) -> Ended:
+        self, action: Action[R], variables: Mapping[str, str], *, extra_s: float = 0.0
+    ) -> Outcome[R]:
         protocol = self._request.protocol
         limit = protocol.time_limit_s + extra_s
         return run_step(
-            {"folder": str(self._folder), **request},
+            action,
             environment=variables,
             time_limit_s=limit if limit != float("inf") else 0.0,
             memory_limit_bytes=protocol.memory_limit_bytes,
@@ -267,17 +246,13 @@ class _Run:
         )
 
 
-def _again(result: Mapping[str, Any]) -> RooflineError:
-    """Return the error that a worker met, as its own class."""
-    kind = getattr(errors, str(result["error"]), MeasurementError)
-    made = MeasurementError(result["message"], repair=result["repair"])
-    if (
-        isinstance(kind, type)
-        and issubclass(kind, RooflineError)
-        and kind is not MissingPackageError
-    ):
-        made = kind(result["message"], repair=result["repair"])
-    return made
+def _again(raised: Raised) -> RooflineError:
+    """Return the error that a process met, as its own class."""
+    kind = getattr(errors, raised.kind, MeasurementError)
+    known = isinstance(kind, type) and issubclass(kind, RooflineError)
+    if not known or kind is MissingPackageError:
+        kind = MeasurementError
+    return kind(raised.message, repair=raised.repair)
 
 
 def _silent(what: str, done: int, total: int) -> None:

@@ -13,14 +13,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 from roofline.child import start_python
 from roofline.temporary import temporary_folder
 from roofline.validate.measuring.environment import memory_bytes
+from roofline.validate.measuring.steps import Action, Raised, Report
 from roofline.validate.records.failure import Failure, FailureKind
-from roofline.validate.records.plain import from_plain
+from roofline.validate.records.plain import from_plain, to_plain
 from roofline.validate.records.record import Status
+
+R = TypeVar("R")
 
 _POLL_S = 0.02
 _MEMORY_SHARE = 0.9
@@ -28,34 +31,37 @@ _LOG_TAIL = 4000
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a process ended: its result, or why there is none."""
+class Outcome(Generic[R]):
+    """How a process ended: its answer, or why there is none."""
 
     status: Status
     failure: Failure | None = None
-    result: Mapping[str, Any] | None = None
+    answer: R | None = None
+    """None unless it ended well."""
+    raised: Raised | None = None
+    """The error that it met, where that is one of this library's."""
     seconds: float = 0.0
     log: str = ""
     """The last part of what it wrote on standard error."""
 
     @property
     def reason(self) -> str:
-        """Why there is no result, in one line."""
+        """Why there is no answer, in one line."""
         return self.failure.detail if self.failure is not None else ""
 
 
 def run_step(
-    request: Mapping[str, Any],
+    action: Action[R],
     *,
     environment: Mapping[str, str],
     time_limit_s: float,
     memory_limit_bytes: int = 0,
     report: Callable[[str, int, int], None] | None = None,
-) -> Ended:
-    """Run `roofline.validate.measuring.worker` on a request and wait for its result.
+) -> Outcome[R]:
+    """Run `roofline.validate.measuring.worker` on a request and wait for its answer.
 
     Args:
-        request: What the worker is to do; written to a file as JSON.
+        action: What the worker is to do; written to a file as JSON.
         environment: Variables added to this process's own.
         time_limit_s: Seconds after which it is ended; 0 or less is no limit.
         memory_limit_bytes: Resident bytes, all its processes together, at which it is ended; 0
@@ -63,12 +69,13 @@ def run_step(
         report: Told of progress the worker announces.
 
     Returns:
-        The result, or a status that says how the process failed. It never raises for what the
+        The answer, or a status that says how the process failed. It never raises for what the
         worker did.
     """
     limit = memory_limit_bytes or int(memory_bytes() * _MEMORY_SHARE)
     start = time.monotonic()
-    steps = [str(request["action"])]
+    steps = [action.title()]
+    request = {"action": action.title(), "request": to_plain(action)}
     with temporary_folder() as folder:
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         with (folder / "log").open("wb") as log:
@@ -99,8 +106,8 @@ def run_step(
         if stopped is not None:
             status, failure = stopped
             told = replace(failure, detail=f"{failure.detail}{where}")
-            return Ended(status, told, None, seconds, tail)
-        return _verdict(process.returncode, folder / "result.json", seconds, tail, where)
+            return Outcome(status, told, seconds=seconds, log=tail)
+        return _verdict(action, process.returncode, folder / "result.json", seconds, tail, where)
 
 
 def _listen(
@@ -145,20 +152,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _verdict(code: int, result: Path, seconds: float, tail: str, where: str) -> Ended:
-    if result.exists():
-        document = json.loads(result.read_text(encoding="utf-8"))
-        failed = document.get("failure")
-        failure = None if failed is None else from_plain(Failure, failed)
-        return Ended(Status(document["status"]), failure, document.get("result"), seconds, tail)
+def _verdict(
+    action: Action[R], code: int, path: Path, seconds: float, tail: str, where: str
+) -> Outcome[R]:
+    if path.exists():
+        report = from_plain(Report, json.loads(path.read_text(encoding="utf-8")))
+        answer = None if report.answer is None else action.answer(report.answer)
+        return Outcome(report.status, report.failure, answer, report.raised, seconds, tail)
     if code == -signal.SIGKILL:
         detail = f"ended by the system (SIGKILL){where}, most likely for want of memory"
         failure = Failure(FailureKind.MEMORY, detail)
-        return Ended(Status.OUT_OF_MEMORY, failure, None, seconds, tail)
+        return Outcome(Status.OUT_OF_MEMORY, failure, seconds=seconds, log=tail)
     crash = f"crashed ({signal.Signals(-code).name})" if code < 0 else ""
     how = crash or f"ended with exit code {code}"
     failure = Failure(FailureKind.CRASH, f"{how}{where}{_last_words(tail)}")
-    return Ended(Status.FAILED, failure, None, seconds, tail)
+    return Outcome(Status.FAILED, failure, seconds=seconds, log=tail)
 
 
 def _last_words(tail: str) -> str:

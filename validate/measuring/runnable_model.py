@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from roofline._load import shipped
+from roofline.binding import Binding
 from roofline.errors import DimensionError, MeasurementError, ModelError
-from roofline.graph.reading.declared import Request as Binding
 from roofline.graph.reading.declared import declare, dimensions
 from roofline.graph.reading.read import check_file
 from roofline.node import Array

@@ -12,34 +12,37 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from roofline.errors import RooflineError
-from roofline.graph.reading.declared import Request as Binding
-from roofline.validate.measuring import environment
+from roofline.validate.measuring import environment, steps
 from roofline.validate.measuring.backend import (
     Artifact,
-    Backend,
     DistantSession,
     KernelTimer,
-    Report,
     Request,
     RunError,
+    Samples,
     Session,
     backends,
 )
+from roofline.validate.measuring.backend import Report as Progress
 from roofline.validate.measuring.output_check import coarsest, compare_outputs
-from roofline.validate.measuring.runnable_model import load_arrays, make_runnable, save_arrays
-from roofline.validate.records.compression import Compression
+from roofline.validate.measuring.runnable_model import (
+    Runnable,
+    load_arrays,
+    make_runnable,
+    save_arrays,
+)
+from roofline.validate.measuring.steps import Action, Raised, Report
 from roofline.validate.records.failure import Failure, FailureKind, of_disk
-from roofline.validate.records.plain import from_plain, to_plain
-from roofline.validate.records.record import Check, Status
-from roofline.validate.records.request import Protocol, RunRequest
+from roofline.validate.records.plain import from_plain, to_json, to_plain
+from roofline.validate.records.record import Check, KernelTime, Status
+from roofline.validate.records.request import Protocol
 from roofline.writing import write_whole
 
 _MAGNITUDE = "magnitude"
@@ -53,7 +56,7 @@ MINIMUM_RUNS = 3
 
 def main(folder: Path) -> None:
     """Do what ``request.json`` asks and write ``result.json``."""
-    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    document = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     # Standard output carries progress alone; whatever libraries print goes to the log.
     channel = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
@@ -61,24 +64,28 @@ def main(folder: Path) -> None:
     def report(what: str, done: int, total: int) -> None:
         channel.write(json.dumps([what, done, total]) + "\n")
 
-    status, failure, result = Status.OK, None, None
-    try:
-        result = _ACTIONS[request["action"]](request, report)
-    except RooflineError as error:
-        status, failure = Status.FAILED, Failure(_kind(error), str(error))
-        result = {"error": type(error).__name__, "message": error.message, "repair": error.repair}
-    except MemoryError:
-        detail = "the process could not get the memory it asked for"
-        status, failure = Status.OUT_OF_MEMORY, Failure(FailureKind.MEMORY, detail)
-    except Exception as error:
-        detail = f"{type(error).__name__}: {_first_line(error)}"
-        status, failure = Status.FAILED, Failure(_kind(error), detail)
-    told = None if failure is None else to_plain(failure)
-    document = {"status": status, "failure": told, "result": result}
-    write_whole(folder / "result.json", json.dumps(document).encode())
+    write_whole(folder / "result.json", to_json(_done(document, report)).encode())
     sys.stderr.flush()
     # Runtimes may hang or crash while they are torn down; the result is safe, so none of that runs.
     os._exit(0)
+
+
+def _done(document: Mapping[str, Any], progress: Progress) -> Report:
+    """Do what is asked, and return what came of it."""
+    try:
+        kind, act = _ACTIONS[document["action"]]
+        return Report(
+            Status.OK, answer=to_plain(act(from_plain(kind, document["request"]), progress))
+        )
+    except RooflineError as error:
+        raised = Raised(type(error).__name__, error.message, error.repair)
+        return Report(Status.FAILED, Failure(_kind(error), str(error)), raised=raised)
+    except MemoryError:
+        detail = "the process could not get the memory it asked for"
+        return Report(Status.OUT_OF_MEMORY, Failure(FailureKind.MEMORY, detail))
+    except Exception as error:
+        detail = f"{type(error).__name__}: {_first_line(error)}"
+        return Report(Status.FAILED, Failure(_kind(error), detail))
 
 
 def _kind(error: Exception) -> FailureKind:
@@ -87,106 +94,88 @@ def _kind(error: Exception) -> FailureKind:
     return FailureKind.DISK_FULL if of_disk(error) else FailureKind.ERROR
 
 
-def _make(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def _make(asked: steps.Make, report: Progress) -> Runnable:
     report("reading the model", 0, 1)
-    made = make_runnable(
-        request["model"],
-        binding=Binding(request["batch"], request["dims"], request["inputs"], request["values"]),
-        seed=request["seed"],
-        folder=Path(request["folder"]),
-    )
-    return {**asdict(made), "model": str(made.model), "inputs": str(made.inputs)}
+    return make_runnable(asked.model, binding=asked.binding, seed=asked.seed, folder=asked.folder)
 
 
-def _compress(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def _compress(asked: steps.Compress, report: Progress) -> steps.Written:
     from roofline.validate.measuring.compressed_model import write
 
     report("compressing", 0, 1)
-    compression = from_plain(Compression, request["compression"])
-    folder, seed = Path(request["folder"]), request["seed"]
-    return {"model": str(write(request["model"], compression, folder, seed=seed))}
+    return steps.Written(write(asked.model, asked.compression, asked.folder, seed=asked.seed))
 
 
-def _reference(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def _refer(asked: steps.Refer, report: Progress) -> steps.Written:
     from roofline.validate.backends.onnxruntime import reference
 
     report("computing the reference", 0, 1)
-    found = reference(Path(request["model"]), load_arrays(Path(request["inputs"])))
+    found = reference(asked.model, load_arrays(asked.inputs))
     arrays = {f"{number:04d}": output for number, output in enumerate(found.outputs)}
     facts = {_MAGNITUDE: np.array(found.magnitude), _DATATYPES: np.array(found.datatypes)}
-    save_arrays(Path(request["reference"]), {**arrays, **facts})
-    return {}
+    save_arrays(asked.outputs, {**arrays, **facts})
+    return steps.Written(asked.outputs)
 
 
-def _prepare(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    backend, asked = _asked(request)
-    made = backend.prepare(asked, report)
-    return to_plain(made)
+def _prepare(asked: steps.Prepare, report: Progress) -> Artifact:
+    return backends.get(asked.request.job.backend).prepare(asked.request, report)
 
 
-def _run(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def _run(asked: steps.Run, report: Progress) -> steps.RunResult:
     report("running", 0, 1)
-    backend, asked = _asked(request)
-    artifact = from_plain(Artifact, request["artifact"])
-    session = backend.load(asked, artifact)
-    session.bind(load_arrays(Path(request["inputs"])))
+    request, artifact = asked.request, asked.artifact
+    backend = backends.get(request.job.backend)
+    session = backend.load(request, artifact)
+    session.bind(load_arrays(asked.inputs))
     load = environment.load_average()
     begin = time.perf_counter()
     session.step()
     first = time.perf_counter() - begin
-    check = _checked(session, request, artifact.executed.datatype or asked.job.datatype)
-    timed: dict[str, Any] = {}
+    check = _checked(session, asked, artifact.executed.datatype or request.job.datatype)
+    right, taken = check.passed is not False, Samples()
     if isinstance(session, DistantSession):
-        if check.passed is not False:
+        if right:
             report("timing", 0, 1)
-            timed = dict(session.sample(asked.job.protocol))
-        return {
-            "first_s": first,
-            "check": asdict(check),
-            "environment": asdict(session.environment(backend.versions())),
-            "peak_rss_bytes": session.peak_rss_bytes(),
-            **timed,
-        }
-    if check.passed is not False:
-        timed = sample(session, asked.job.protocol, first, report)
-    shares = timed.pop("shares", None)
-    return {
-        "first_s": first,
-        "check": asdict(check),
-        "environment": asdict(environment.describe(backend.versions(), shares, load)),
-        "peak_rss_bytes": _peak_rss_bytes(),
-        **timed,
-        "kernel_times": _kernel_times(session, asked) if check.passed is not False else [],
-    }
+            taken = session.sample(request.job.protocol)
+        there = session.environment(backend.versions())
+        return steps.RunResult(first, check, there, session.peak_rss_bytes(), taken)
+    if right:
+        taken = sample(session, request.job.protocol, first, report)
+    return steps.RunResult(
+        first,
+        check,
+        environment.describe(backend.versions(), taken.shares, load),
+        _peak_rss_bytes(),
+        taken,
+        tuple(_kernel_times(session, request)) if right else (),
+    )
 
 
-def _kernel_times(session: Session, asked: Request) -> list[dict[str, Any]]:
+def _kernel_times(session: Session, asked: Request) -> Sequence[KernelTime]:
     """Time single kernels after everything else, so that it disturbs nothing, and name their layers."""
     from roofline.validate.measuring.kernel_times import PER_LAYER, mapped
 
     if not isinstance(session, KernelTimer) or not asked.job.options.get(PER_LAYER):
-        return []
+        return ()
     from roofline import load
 
     network = load(str(asked.model), values=asked.job.values)
-    return [asdict(time) for time in mapped(session.kernel_times(), network)]
+    return mapped(session.kernel_times(), network)
 
 
-def _checked(session: Session, request: Mapping[str, Any], datatype: str) -> Check:
-    path = request["reference"]
-    if not path:
-        return Check(why=request["why_unchecked"])
-    kept = load_arrays(Path(path))
+def _checked(session: Session, asked: steps.Run, datatype: str) -> Check:
+    if asked.reference is None:
+        return Check(why=asked.reference_note)
+    kept = load_arrays(asked.reference)
     magnitude = float(kept.pop(_MAGNITUDE))
     datatype = coarsest(datatype, map(str, kept.pop(_DATATYPES)))
     wanted = [kept[name] for name in sorted(kept)]
-    by = request["reference_by"]
     return compare_outputs(
-        session.outputs(), wanted, by=by, datatype=datatype, magnitude=magnitude
+        session.outputs(), wanted, by=asked.reference_note, datatype=datatype, magnitude=magnitude
     )
 
 
-def sample(session: Session, protocol: Protocol, first: float, report: Report) -> dict[str, Any]:
+def sample(session: Session, protocol: Protocol, first: float, report: Progress) -> Samples:
     """Time a session by its protocol.
 
     Args:
@@ -221,18 +210,18 @@ def sample(session: Session, protocol: Protocol, first: float, report: Report) -
     after = environment.Busy.now()
     gc.enable()
     shares = after.shares_since(busy) if busy is not None and after is not None else None
-    return {"samples_s": samples, "wall_s": wall, "cpu_s": cpu, "shares": shares}
+    return Samples(tuple(samples), wall, cpu, shares)
 
 
-def _probe(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def _probe(asked: steps.Probe, report: Progress) -> steps.Rates:
     from roofline.validate.calibration import library_probe as probe
 
-    threads, seconds = request["threads"], request["seconds"]
-    report(request["kind"], 0, 1)
+    threads, seconds = asked.threads, asked.seconds
+    report(asked.kind, 0, 1)
     busy = environment.Busy.now()
-    if request["kind"] == "streams":
+    if asked.kind == "streams":
         found = dict(probe.bandwidths(threads, seconds / 2))
-    elif request["kind"] == "peaks":
+    elif asked.kind == "peaks":
         from roofline.validate.calibration.fma_probe import peaks
 
         found = dict(peaks(threads, seconds))
@@ -241,23 +230,15 @@ def _probe(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
             name: probe.integer_product(threads, seconds)
             if name == "int8"
             else probe.matrix_product(seconds, name)
-            for name in request["datatypes"]
+            for name in asked.datatypes
         }
-    after = environment.Busy.now()
-    shares = after.shares_since(busy) if after is not None and busy is not None else None
-    return {"rates": found, "taken": sum(shares) if shares else 0.0}
+    return steps.Rates(found, environment.taken_since(busy))
 
 
-def _microbenchmarks(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def _microbenchmarks(asked: steps.Microbenchmarks, report: Progress) -> steps.Share:
     from roofline.validate.calibration.microbenchmarks import time_probes
 
-    return time_probes(request, report)
-
-
-def _asked(request: Mapping[str, Any]) -> tuple[Backend, Request]:
-    job = from_plain(RunRequest, request["job"])
-    asked = Request(job, Path(request["model"]), Path(request["folder"]), request["fresh"])
-    return backends.get(job.backend), asked
+    return time_probes(asked, report)
 
 
 def _peak_rss_bytes() -> int:
@@ -272,14 +253,17 @@ def _first_line(error: BaseException) -> str:
     return (named[-1] if named else lines[0] if lines else type(error).__name__)[:500]
 
 
-_ACTIONS = {
-    "compress": _compress,
-    "make": _make,
-    "microbenchmarks": _microbenchmarks,
-    "reference": _reference,
-    "prepare": _prepare,
-    "run": _run,
-    "probe": _probe,
+_ACTIONS: Mapping[str, tuple[type[Action[Any]], Callable[[Any, Progress], object]]] = {
+    kind.title(): (kind, act)
+    for kind, act in (
+        (steps.Compress, _compress),
+        (steps.Make, _make),
+        (steps.Microbenchmarks, _microbenchmarks),
+        (steps.Refer, _refer),
+        (steps.Prepare, _prepare),
+        (steps.Run, _run),
+        (steps.Probe, _probe),
+    )
 }
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.binding import Binding
 from roofline.errors import DimensionError, ModelError, did_you_mean
 from roofline.graph.reading.tensors import check_size, datatype
 from roofline.node import Array, Tensor
@@ -22,18 +23,6 @@ _UNNAMED = frozenset({"", "?", "-1", "0", "None", "none", "unk", "unknown", "*"}
 
 Dim = int | str | None
 """A size, the name of a symbolic one, or None for one without a name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a caller fixes about the inputs."""
-
-    batch: int | None = None
-    dims: Mapping[str, int] = field(default_factory=dict[str, int])
-    inputs: Mapping[str, Sequence[int]] = field(default_factory=dict[str, "Sequence[int]"])
-    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    bound_sizes: bool = False
-    """Whether sizes that depend on values are taken at their operators' bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +55,25 @@ def dimensions(shape: TensorShapeProto) -> tuple[Dim, ...]:
     return tuple(found)
 
 
-def declare(entries: Sequence[ValueInfoProto], request: Request) -> Declared:
+def declare(entries: Sequence[ValueInfoProto], binding: Binding) -> Declared:
     """Return the inputs with every dimension a number.
 
     Raises:
         DimensionError: A size is missing, or contradicts another; the message names the flag.
         ModelError: A declared dimension is impossible.
     """
-    return _Declaration(entries, request).result()
+    return _Declaration(entries, binding).result()
 
 
 class _Declaration:
     """Sizes the inputs of one graph one after the other; symbols bound by one hold for the rest."""
 
-    def __init__(self, entries: Sequence[ValueInfoProto], request: Request) -> None:
+    def __init__(self, entries: Sequence[ValueInfoProto], binding: Binding) -> None:
         self._entries = entries
-        self._request = request
+        self._binding = binding
         self._declared = {entry.name: self._dims(entry) for entry in entries}
         self._inside: tuple[str, ...] = ()
-        self._symbols: dict[str, int] = dict(request.dims)
+        self._symbols: dict[str, int] = dict(binding.dims)
         self._notes: list[str] = []
         self._overridden = False
         self._batch: int | None = None
@@ -92,12 +81,12 @@ class _Declaration:
         self._check_names()
 
     def result(self) -> Declared:
-        for name, sizes in self._request.inputs.items():
+        for name, sizes in self._binding.inputs.items():
             self._bind(name, tuple(sizes))
-        for name, value in self._request.values.items():
+        for name, value in self._binding.values.items():
             dims = self._declared.get(name)
             # A value that fills open dimensions says their sizes.
-            if dims and name not in self._request.inputs and len(dims) == np.ndim(value):
+            if dims and name not in self._binding.inputs and len(dims) == np.ndim(value):
                 self._bind_value(name, dims, np.shape(value))
         # Leading dimensions first: the symbol of the batch may stand inside another input.
         self._bind_batch()
@@ -123,7 +112,7 @@ class _Declaration:
         named: dict[str, str] = {}
         shapeless: dict[str, tuple[Dim, ...] | None] = {}
         for name, dims in self._declared.items():
-            if name in self._request.inputs or name in self._request.values:
+            if name in self._binding.inputs or name in self._binding.values:
                 continue
             if dims is None:
                 if self._holds_tensor(name):
@@ -157,7 +146,7 @@ class _Declaration:
 
     def _check_batch(self, batch: int) -> None:
         """Refuse a batch that no input took: a count at another batch must not pass for the one asked for."""
-        asked = self._request.batch
+        asked = self._binding.batch
         if asked in (None, batch):
             return
         fixed = next((name for name, dims in self._declared.items() if dims), None)
@@ -193,8 +182,8 @@ class _Declaration:
             for size in dims
             if isinstance(size, str)
         }
-        self._inside = tuple(name for name in self._request.dims if name not in symbols)
-        for name in self._request.inputs:
+        self._inside = tuple(name for name in self._binding.dims if name not in symbols)
+        for name in self._binding.inputs:
             if name not in self._declared:
                 hint = did_you_mean(name, self._declared) or f"Inputs: {', '.join(self._declared)}"
                 raise DimensionError(f"the graph has no input {name!r}", repair=hint)
@@ -238,22 +227,22 @@ class _Declaration:
                 )
 
     def _bind_batch(self) -> None:
-        request = self._request
+        binding = self._binding
         for name, dims in self._declared.items():
-            if name in request.inputs:
+            if name in binding.inputs:
                 if dims and self._batch is None and not isinstance(dims[0], int):
-                    self._batch = request.inputs[name][0]
+                    self._batch = binding.inputs[name][0]
                 continue
             # A value that decides shapes is no item of a batch.
-            if not dims or isinstance(dims[0], int) or name in request.values:
+            if not dims or isinstance(dims[0], int) or name in binding.values:
                 continue
             symbol = dims[0]
             if symbol is not None and symbol in self._symbols:
                 self._batch = self._batch or self._symbols[symbol]
-            elif request.batch is not None:
-                self._batch = request.batch
+            elif binding.batch is not None:
+                self._batch = binding.batch
                 if symbol is not None:
-                    self._symbols[symbol] = request.batch
+                    self._symbols[symbol] = binding.batch
             else:
                 self._defaulted.append(f"{name}" if symbol is None else f"{name} ({symbol})")
                 self._batch = self._batch or 1
@@ -261,20 +250,20 @@ class _Declaration:
                     self._symbols[symbol] = 1
 
     def _tensor(self, entry: ValueInfoProto) -> Tensor:
-        name, dims, request = entry.name, self._declared[entry.name], self._request
+        name, dims, binding = entry.name, self._declared[entry.name], self._binding
         code = entry.type.tensor_type.elem_type
         kind = entry.type.WhichOneof("value")
-        if kind == "optional_type" and name in request.inputs:
+        if kind == "optional_type" and name in binding.inputs:
             element = entry.type.optional_type.elem_type.tensor_type.elem_type
             held = datatype(element, f"input {name!r}") if element else None
-            return Tensor(name, tuple(request.inputs[name]), held)
+            return Tensor(name, tuple(binding.inputs[name]), held)
         if kind not in ("tensor_type", None):
             return Tensor(name)
         dtype = datatype(code, f"input {name!r}") if code else None
-        if name in request.inputs:
-            tensor = Tensor(name, tuple(request.inputs[name]), dtype)
+        if name in binding.inputs:
+            tensor = Tensor(name, tuple(binding.inputs[name]), dtype)
         elif dims is None:
-            value = request.values.get(name)
+            value = binding.values.get(name)
             if value is None:
                 raise DimensionError(
                     f"input {name!r} declares no shape",
@@ -286,28 +275,28 @@ class _Declaration:
                 name, tuple(self._size(name, dims, place) for place in range(len(dims))), dtype
             )
         check_size(tensor.shape, f"input {name!r}")
-        if name in request.values:
-            return with_value(tensor, request.values[name])
+        if name in binding.values:
+            return with_value(tensor, binding.values[name])
         return tensor
 
     def _size(self, name: str, dims: tuple[Dim, ...], place: int) -> int:
-        size, request = dims[place], self._request
+        size, binding = dims[place], self._binding
         if isinstance(size, int):
-            if place == 0 and size == 1 and len(dims) > 1 and request.batch not in (None, 1):
+            if place == 0 and size == 1 and len(dims) > 1 and binding.batch not in (None, 1):
                 # A file that fixes one item is still asked for many: most networks are written for any number.
                 self._overridden = True
-                self._batch = request.batch
+                self._batch = binding.batch
                 self._notes.append(
-                    f"input {name} counted at batch {request.batch}; the file fixes {_shown(dims)}"
+                    f"input {name} counted at batch {binding.batch}; the file fixes {_shown(dims)}"
                 )
-                return request.batch or 1
+                return binding.batch or 1
             return size
         if size is not None and size in self._symbols:
             return self._symbols[size]
-        if name in request.values and len(dims) == 1:
-            return int(np.size(request.values[name]))
+        if name in binding.values and len(dims) == 1:
+            return int(np.size(binding.values[name]))
         if place == 0:
-            return request.batch or 1
+            return binding.batch or 1
         if size is None:
             raise DimensionError(
                 f"dimension {place} of input {name!r} {_shown(dims)} has no size and no name",

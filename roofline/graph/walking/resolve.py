@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from roofline.binding import Binding
 from roofline.errors import ModelError, did_you_mean
 from roofline.graph.reading.blocks import own_channels
-from roofline.graph.reading.declared import Request, declare
+from roofline.graph.reading.declared import declare
 from roofline.graph.reading.expansion import check_expansion, functions_of, plain_domain
 from roofline.graph.reading.reads import subgraphs
 from roofline.graph.reading.tensors import sparse_tensor, stored_tensor
@@ -60,12 +61,12 @@ def resolve(
         DimensionError: A dimension has no size; the message names the input, the dimension and the flag.
         ModelError: The graph breaks a rule of the format, or a name in the request is not the graph's.
     """
-    request = Request(batch, dims or {}, inputs or {}, values or {}, bound_sizes)
+    binding = Binding(batch, dims or {}, inputs or {}, values or {}, bound_sizes)
     with names_must_be_text(model):
-        return _resolved(model, name, request)
+        return _resolved(model, name, binding)
 
 
-def _resolved(model: ModelProto, name: str, request: Request) -> ResolvedGraph:
+def _resolved(model: ModelProto, name: str, binding: Binding) -> ResolvedGraph:
     graph = model.graph
     if not model.opset_import and not model.functions:
         raise ModelError(
@@ -77,24 +78,24 @@ def _resolved(model: ModelProto, name: str, request: Request) -> ResolvedGraph:
         entry.values.name for entry in graph.sparse_initializer
     }
     fed = _unique([entry for entry in graph.input if entry.name not in stored])
-    declared = declare(fed, request)
+    declared = declare(fed, binding)
     annotations = (
         {}
         if declared.overridden
         else {entry.name: entry for entry in (*graph.value_info, *graph.output)}
     )
     walker = Walker(
-        RUNNERS, functions, request.values, annotations, declared.symbols, own_channels(graph)
+        RUNNERS, functions, binding.values, annotations, declared.symbols, own_channels(graph)
     )
-    walker.sizes.given = {name: request.dims[name] for name in declared.unbound}
-    walker.sizes.bounded = request.bound_sizes
+    walker.sizes.given = {name: binding.dims[name] for name in declared.unbound}
+    walker.sizes.bounded = binding.bound_sizes
     walker.used_values.update(tensor.name for tensor in declared.inputs)
     opsets = {plain_domain(entry.domain): entry.version for entry in model.opset_import}
     given = {tensor.name: tensor for tensor in declared.inputs}
     environment = walker.graph(graph, given, None, Frame(opsets=opsets))
     types = {known: tensor for known, tensor in environment.names.items() if tensor is not None}
     walker.sizes.check(declared.symbols)
-    for unused in request.values:
+    for unused in binding.values:
         if unused not in walker.used_values:
             hint = did_you_mean(unused, types) or f"Inputs: {', '.join(given)}"
             raise ModelError(f"the graph has no value {unused!r}", repair=hint)

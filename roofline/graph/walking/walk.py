@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -155,7 +155,7 @@ class Walker:
         return tuple(found)
 
     @contextmanager
-    def collected(self) -> Iterator[Collected]:
+    def collected(self) -> Generator[Collected, None, None]:
         """Gather the calls and notes of the walk inside apart from those around it."""
         around, found = Collected(self.nodes, self.notes), Collected()
         self.nodes, self.notes = found.nodes, found.notes

@@ -13,7 +13,7 @@ import numpy as np
 from roofline.errors import MeasurementError
 from roofline.node import Array
 from roofline.temporary import temporary_folder
-from roofline.validate.measuring.backend import Arrays
+from roofline.validate.measuring.backend import Arrays, Samples
 from roofline.validate.measuring.environment import Busy, model_name, package_version
 from roofline.validate.records.record import Environment
 from roofline.validate.records.request import Protocol
@@ -211,7 +211,7 @@ class BoardSession:
         result = self._machine.get_outputs("main")
         return [result.numpy()] if hasattr(result, "numpy") else [part.numpy() for part in result]
 
-    def sample(self, protocol: Protocol) -> Mapping[str, Any]:
+    def sample(self, protocol: Protocol) -> Samples:
         """Have the board time its runs by itself, so that no transfer is in any sample."""
         device = self._connection.device
         # Where the program cannot be read, these stay unknown.
@@ -226,7 +226,7 @@ class BoardSession:
         after = self._busy()
         if before is not None and after is not None:
             self._shares = after.shares_since(before)
-        return {"samples_s": samples}
+        return Samples(tuple(samples))
 
     def environment(self, versions: Mapping[str, str]) -> Environment:
         """Return what can be read of the board."""

@@ -7,6 +7,7 @@ import math
 from roofline.cost import Cost
 from roofline.errors import DimensionError
 from roofline.node import Node, Shape, Tensor
+from roofline.number_format import plural
 from roofline.ops._attributes import malformed, operand
 from roofline.ops._registry import CostFunction
 
@@ -97,6 +98,7 @@ def per_output(ops: int) -> CostFunction:
     def cost(node: Node) -> Cost:
         return Cost(other_ops=ops * out_count(node))
 
+    cost.__doc__ = f"Count {plural(ops, 'operation')} for each element of the result."
     return cost
 
 
@@ -106,4 +108,5 @@ def per_input(ops: int) -> CostFunction:
     def cost(node: Node) -> Cost:
         return Cost(other_ops=ops * in_count(node, 0))
 
+    cost.__doc__ = f"Count {plural(ops, 'operation')} for each element of the operand."
     return cost

@@ -89,6 +89,9 @@ def _biased_cost(ops: int) -> CostFunction:
     def cost(node: Node) -> Cost:
         return Cost(other_ops=(ops + has(node, 1)) * out_count(node))
 
+    cost.__doc__ = (
+        f"Count {ops} operations for each element of the result, and one where a bias is added."
+    )
     return cost
 
 

@@ -68,6 +68,8 @@ def normalization(base: int, *bias: int) -> CostFunction:
             other_ops=(base + sum(has(node, position) for position in bias)) * out_count(node)
         )
 
+    more = ", and one for each optional operand that is there" if bias else ""
+    cost.__doc__ = f"Count {base} operations for each element of the result{more}."
     return cost
 
 

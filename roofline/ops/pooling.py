@@ -15,6 +15,7 @@ from math import prod
 
 from roofline.cost import Cost
 from roofline.node import Node, Shape
+from roofline.number_format import plural
 from roofline.ops._attributes import (
     flag,
     integer,
@@ -73,11 +74,15 @@ def _quantized_type(node: Node) -> Sequence[TensorType]:
 
 
 def _windowed(ops: Callable[[int], int]) -> CostFunction:
-    """Return a cost of ``ops(k)`` operations per output element for a window of k elements."""
+    """Return a cost of ``ops(k)`` operations, linear in k, per output element for a window of k elements."""
 
     def cost(node: Node) -> Cost:
         return Cost(other_ops=ops(prod(required_integers(node, "kernel_shape"))) * out_count(node))
 
+    each, rest = ops(2) - ops(1), 2 * ops(1) - ops(2)
+    window = "k" if each == 1 else f"{each} k"
+    window += f" - {-rest}" if rest else ""
+    cost.__doc__ = f"Count {window} operations for each element of the result, k in a window."
     return cost
 
 
@@ -87,6 +92,10 @@ def _global(ops_per_input: int, *, less_outputs: bool = False) -> CostFunction:
     def cost(node: Node) -> Cost:
         return Cost(other_ops=ops_per_input * in_count(node, 0) - less_outputs * out_count(node))
 
+    less = ", less one for each result" if less_outputs else ""
+    cost.__doc__ = (
+        f"Count {plural(ops_per_input, 'operation')} for each element of the operand{less}."
+    )
     return cost
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from roofline.cost import Cost
 from roofline.node import Array, Node, Shape
+from roofline.number_format import plural
 from roofline.ops._attributes import flag, integer
 from roofline.ops._counts import in_count, out_count, per_output
 from roofline.ops._datatypes import INT64
@@ -103,6 +104,12 @@ def _reduction(per_input: int, per_result: int) -> CostFunction:
             return Cost()
         return Cost(other_ops=max(0, per_input * in_count(node, 0) + per_result * out_count(node)))
 
+    rest = (
+        ""
+        if not per_result
+        else f", {'less' if per_result < 0 else 'and'} {abs(per_result)} for each result"
+    )
+    cost.__doc__ = f"Count {plural(per_input, 'operation')} for each element of the operand{rest}."
     return cost
 
 

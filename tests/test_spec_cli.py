@@ -54,7 +54,8 @@ def test_list_filters(capsys: pytest.CaptureFixture[str]) -> None:
     assert {row["peak_int2_tops"] for row in rows} == {"30.7"}
     assert run("list", "--vendor", "hailo", "--since", "2023", "--format", "json") == 0
     assert [row["platform"] for row in json.loads(capsys.readouterr().out)["platforms"]] == [
-        "hailo-8l"
+        "hailo-10h",
+        "hailo-8l",
     ]
     assert run("list", "--since", "2099") == 0
     assert "No machine is like that" in capsys.readouterr().out

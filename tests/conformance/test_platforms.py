@@ -127,7 +127,8 @@ def test_it_reads_back_equal_when_written(key: str) -> None:
 def test_ridge_points_are_plausible(key: str) -> None:
     machine = platform(key)
     for name in set(machine.datatypes) - {"fp64"}:  # accelerators keep next to none of it
-        assert 0.5 <= machine.ridge(name) <= 20_000, f"{name}: {machine.ridge(name)} OP/B"
+        # The SRAM of a microcontroller gives a word for each product of its core.
+        assert 0.2 <= machine.ridge(name) <= 20_000, f"{name}: {machine.ridge(name)} OP/B"
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -26,6 +26,7 @@ from roofline.advice.accuracies import known_accuracies
 from roofline.advice.candidate import part_of
 from roofline.advice.remedies import SHARES, with_remedies
 from roofline.advice.search import BATCHES, ranked
+from roofline.chart import charts, read_rows
 from roofline.cli import main
 from roofline.decoding.phases import Request
 from roofline.errors import DatatypeError, NoBasisError, OptionError, TableError
@@ -372,3 +373,24 @@ def test_what_cannot_be_asked_is_one_line(words, message, capsys):
     assert stopped.value.code == 2
     assert err.count("\n") == 1
     assert message in err
+
+
+def test_the_chart_has_the_curve_and_every_machine(tmp_path):
+    answer, figure = tmp_path / "answer.json", tmp_path / "needs.svg"
+    words = ["-d", "int8", "-p", "ncs", "-p", "h100-sxm", "--format", "json", "-o", str(answer)]
+    with pytest.raises(SystemExit):
+        main(["advise", "mobilenet_v1", "--min-fps", "30", *words])
+    document = json.loads(answer.read_text())
+    drawn = charts.get("needs").compute(read_rows(answer))
+    ((name, points),) = drawn.curves
+    assert name == "mobilenet_v1 in int8, batch 1"
+    assert points == tuple(
+        (row["bandwidth_b_s"], row["peak_op_s"]) for row in document["need_curve"]
+    )
+    assert {key: place for key, _, place in drawn.machines} == {
+        key: (platform(key).bandwidth, platform(key).peak("int8")) for key in ("ncs", "h100-sxm")
+    }
+    with pytest.raises(SystemExit) as stopped:
+        main(["plot", "needs", str(answer), "-o", str(figure)])
+    assert stopped.value.code == 0
+    assert figure.read_text().startswith("<?xml")

@@ -171,6 +171,8 @@ class Candidate:
             "latency_ms": row["latency_ms"],
             "bound": row["bound"],
             "fits": prediction.fits,
+            "peak_op_s": prediction.peak,
+            "bandwidth_b_s": prediction.bandwidth,
             "units": self.units,
             "tdp_w": prediction.tdp,
             "total_w": self.total_watts,

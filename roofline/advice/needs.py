@@ -66,7 +66,7 @@ def curve(workload: Workload, batch: int, rate: float) -> list[tuple[float, floa
     """Return pairs of bandwidth (B/s) and the least peak (OP/s) with which the sum over fused layers reaches a rate.
 
     A layer takes the longer of its arithmetic and its traffic. A machine above the curve may reach the rate, one below
-    it cannot.
+    it cannot unless its weights or intermediate values stay on the chip.
 
     Args:
         workload: The network at its datatype.

@@ -14,7 +14,7 @@ from roofline.reading import read_csv, read_json, read_text
 
 Row = Mapping[str, Any]
 
-_LISTS = ("comparisons", "predictions", "measurements", "layers", "rows")
+_LISTS = ("comparisons", "predictions", "measurements", "layers", "machines", "rows")
 # A prediction calls its throughput throughput_fps; beside a measurement it is the predicted one.
 _ALIASES = {"predicted_fps": "throughput_fps", "throughput_fps": "predicted_fps"}
 
@@ -176,6 +176,8 @@ def _from_json(text: str, path: Path) -> list[Row]:
         entries = next((held[name] for name in _LISTS if held.get(name)), held.get("rows", []))
         if "totals" in held and not held.get("layers"):
             entries = [{"network": held.get("model"), **cast("dict[str, Any]", held["totals"])}]
+        # The answer of advise has, beside the machines, what any machine would need.
+        entries = [*entries, *held.get("need_curve", [])] if isinstance(entries, list) else entries
     if not isinstance(entries, list) or not all(
         isinstance(entry, dict) for entry in cast("list[Any]", entries)
     ):

@@ -1,0 +1,142 @@
+"""Chart ``needs``: what a network asks of any machine, a curve over bandwidth and peak, and the machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
+from roofline.chart._labels import place_labels
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, ordered, words
+
+COLUMNS = (
+    *words("datatype"),
+    *words("network", "platform", "batch", required=False),
+    Column("answer", "yes, unknown or no; empty for a point of a curve", required=False),
+    Column("bandwidth_b_s", "memory bandwidth in B/s", kind="positive"),
+    Column("peak_op_s", "peak performance in OP/s", kind="positive"),
+)
+
+_ANSWERS = {"yes": "#009E73", "unknown": "#E69F00", "no": style.GREY}
+_MOST_LABELS = 12
+
+Point = tuple[float, float]
+"""Bandwidth in B/s and peak in OP/s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs(Chart):
+    """Curves above which a machine may reach what is asked, and machines."""
+
+    curves: tuple[tuple[str, tuple[Point, ...]], ...]
+    """Network, datatype and batch in words; points in the order of bandwidth."""
+    machines: tuple[tuple[str, str, Point], ...]
+    """Machine, answer and where it lies."""
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per point of a curve and per machine."""
+        along = [
+            {"curve": name, "bandwidth_b_s": bandwidth, "peak_op_s": peak}
+            for name, points in self.curves
+            for bandwidth, peak in points
+        ]
+        return along + [
+            {"platform": name, "answer": answer, "bandwidth_b_s": place[0], "peak_op_s": place[1]}
+            for name, answer, place in self.machines
+        ]
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        return 8.5, 5.6
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw what is out of reach below each curve, and every machine in the colour of its answer."""
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        for answer, colour in _ANSWERS.items():
+            own = [place for _, said, place in self.machines if said == answer]
+            if own:
+                ax.scatter(
+                    [place[0] for place in own], [place[1] for place in own], s=22, color=colour, label=answer,
+                    zorder=3,
+                )  # fmt: skip
+        points = [place for _, _, place in self.machines] + [
+            point for _, along in self.curves for point in along
+        ]
+        left, right = min(x for x, _ in points) / 1.6, max(x for x, _ in points) * 1.6
+        low, top = min(y for _, y in points) / 1.8, max(y for _, y in points) * 1.8
+        for (name, along), dash in zip(
+            self.curves, ("-", "--", "-.", ":") * len(self.curves), strict=False
+        ):
+            # Left of the least bandwidth no peak is enough; right of the last point the curve is flat.
+            whole = [(along[0][0], top), *along, (right, along[-1][1])]
+            xs, ys = [x for x, _ in whole], [y for _, y in whole]
+            ax.plot(xs, ys, color=style.INK, lw=1.4, ls=dash, label=f"least for {name}", zorder=2)
+            if len(self.curves) == 1:
+                ax.fill_between(
+                    [left, *xs], low, [top, *ys], color=style.GREY, alpha=0.10, zorder=0, lw=0
+                )
+        ax.set_xlim(left, right)
+        ax.set_ylim(low, top)
+        prefixed(ax.xaxis)
+        prefixed(ax.yaxis)
+        titled(ax, self.title, "memory bandwidth, B/s", "peak, OP/s")
+        legend_above(ax, self.title, columns=4)
+        _name(ax, self.machines)
+
+
+def _name(ax: Drawing, machines: Sequence[tuple[str, str, Point]]) -> None:
+    """Write the names of the first machines, which are the best ones."""
+    first = [entry for entry in machines if entry[1] != "no"][:_MOST_LABELS] or machines[
+        :_MOST_LABELS
+    ]
+    place_labels(
+        ax, [place for _, _, place in first], [name for name, _, _ in first],
+        colours=[style.INK] * len(first), avoid=[place for _, _, place in machines],
+    )  # fmt: skip
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> Needs:
+    """Return the chart of what ``advise --format json`` writes.
+
+    Raises:
+        TableError: A column is missing or a cell is no number.
+    """
+    table = checked(rows, COLUMNS, "needs")
+    asked = [row for row in table if not row["platform"]]
+    names = ordered(_said(row) for row in asked)
+    curves = tuple(
+        (
+            name,
+            tuple((row["bandwidth_b_s"], row["peak_op_s"]) for row in asked if _said(row) == name),
+        )
+        for name in names
+    )
+    machines = tuple(
+        ordered(
+            (row["platform"], row["answer"] or "no", (row["bandwidth_b_s"], row["peak_op_s"]))
+            for row in table
+            if row["platform"]
+        )
+    )
+    return Needs(curves, machines, (options or Options()).title)
+
+
+def _said(row: Row) -> str:
+    batch = f", batch {row['batch']}" if row["batch"] else ""
+    return f"{row['network'] or 'the network'} in {row['datatype']}{batch}"
+
+
+charts.add(
+    "needs",
+    Kind(
+        "needs",
+        "what a network asks of any machine, in bandwidth and peak, and the machines (from advise)",
+        COLUMNS,
+        compute,
+    ),
+)

@@ -107,3 +107,77 @@ def test_what_cannot_be_compared_is_one_line(
     assert (code, out) == (2, "")
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_both_networks_on_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sides = saved(tmp_path / "old", 8), saved(tmp_path / "new", 16)
+    asked = ("-p", "tx2:maxn", "-p", "h100-sxm", "-d", "fp16", "--model", "equation1")
+    code, out, _ = run(capsys, "compare", *sides, *asked, "-f", "json")
+    assert code == 0
+    machine = rl.platform("tx2:maxn")
+    rows = json.loads(out)["predictions"]
+    assert [row["platform"] for row in rows] == ["tx2:maxn", "h100-sxm"]
+    for side, prefix in zip(sides, ("first_", ""), strict=True):
+        alone = rl.predict(rl.load(side), machine, datatype="fp16")
+        assert rows[0][f"{prefix}throughput_fps"] == pytest.approx(alone.throughput_fps)
+    assert rows[0]["throughput_fps_ratio"] == pytest.approx(0.5)
+    shown = run(capsys, "compare", *sides, *asked)[1]
+    assert "-50.00%" in shown
+    table = list(
+        csv.DictReader(io.StringIO(run(capsys, "compare", *sides, *asked, "-f", "csv")[1]))
+    )
+    assert [float(row["throughput_fps_ratio"]) for row in table] == pytest.approx(
+        [row["throughput_fps_ratio"] for row in rows]
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "failed"),
+    [
+        ("macs_ratio>1.02", "macs_ratio = 2.0"),
+        ("fps_ratio<0.95", "tx2:maxn fp16 2 equation1: throughput_fps_ratio = 0.5"),
+        ("macs>1e5", "macs = "),
+        ("parameters_difference>0", "parameters_difference = 216"),
+        ("macs_ratio>2", ""),
+        ("fps_ratio<0.4", ""),
+    ],
+)
+def test_a_change_beyond_a_limit_is_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], condition: str, failed: str
+) -> None:
+    sides = saved(tmp_path / "old", 8), saved(tmp_path / "new", 16)
+    code, _, err = run(
+        capsys, "compare", *sides, "-p", "tx2:maxn", "-d", "fp16", "--model", "equation1",
+        "--fail-if", condition,
+    )  # fmt: skip
+    assert code == (1 if failed else 0)
+    assert failed in err
+    assert err.count("\n") == bool(failed)
+
+
+def test_machines_are_checked_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "compare", "tx2:maxn", "h100-sxm", "--fail-if", "bandwidth_ratio<1")[0] == 0
+    code, _, err = run(capsys, "compare", "tx2:maxn", "h100-sxm", "--fail-if", "bandwidth_ratio>1")
+    assert code == 1
+    assert "tx2:maxn and h100-sxm: bandwidth_ratio" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("mlp", "cnv", "-d", "fp16"), "-d is about predictions"),
+        (("mlp", "cnv", "--fail-if", "fps_ratio<1"), "names no column"),
+        (("tx2:maxn", "h100-sxm", "-p", "ncs"), "-p is about networks"),
+        (
+            ("mlp", "cnv", "-p", "ncs", "-d", "int8", "-d", "fp16", "--fail-if", "fps_ratio?1"),
+            "not a condition",
+        ),
+    ],
+)
+def test_flags_that_do_not_fit_are_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str
+) -> None:
+    code, _, err = run(capsys, "compare", *arguments)
+    assert code == 2
+    assert words in err
+    assert err.count("\n") == 1

@@ -27,7 +27,10 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
 _CONDITION = re.compile(r"^\s*([a-z_][a-z0-9_]*)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*$")
-_SHORT = {"fps": "throughput_fps", "latency": "latency_ms", "energy": "energy_mj"}
+_SHORT = {
+    "fps": "throughput_fps", "latency": "latency_ms", "energy": "energy_mj",
+    "fps_ratio": "throughput_fps_ratio", "latency_ratio": "latency_ms_ratio",
+}  # fmt: skip
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -81,7 +84,12 @@ def conditions(texts: Iterable[str] | None, columns: Sequence[str]) -> list[Cond
             )
         column = _SHORT.get(match[1], match[1]) if match[1] not in columns else match[1]
         if column not in columns:
-            hint = did_you_mean(match[1], [*columns, *_SHORT]) or f"Columns: {', '.join(columns)}"
+            hint = (
+                did_you_mean(
+                    match[1], [*columns, *(short for short in _SHORT if _SHORT[short] in columns)]
+                )
+                or f"Columns: {', '.join(columns)}"
+            )
             raise OptionError(f"--fail-if {text!r} names no column of the result", repair=hint)
         parsed.append(Condition(text, column, match[2], _value(match[3])))
     return parsed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roofline.cli._check import FailIfOption, conditions, report_failures
 from roofline.cli._options import (
     BatchOption,
     DimOption,
@@ -28,7 +29,10 @@ from roofline.errors import NetworkError, OptionError, did_you_mean
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from roofline.cli._differences import Line
+    from roofline.spec import Platform
     from roofline.workload import Workload
 
 app = typer.Typer(add_completion=False)
@@ -54,21 +58,48 @@ def compare(
     dim: DimOption = None,
     input_: InputOption = None,
     value: ValueOption = None,
+    platform: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--platform", "-p", help="Predict both networks on this machine, too; repeatable."
+        ),
+    ] = None,
+    datatype: Annotated[
+        list[str] | None,
+        typer.Option("--datatype", "-d", help="Datatype of the predictions; repeatable."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", help="Prediction model. Default: the bound and the best estimate."
+        ),
+    ] = None,
+    fail_if: FailIfOption = None,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Compare two networks, two files of one network, or two machines; ratios are those of the second to the first."""
+    """Compare two networks, two files of one network, or two machines; ratios are those of the second to the first.
+
+    With -p both networks are predicted, and CSV has those rows. --fail-if 'macs_ratio>1.02', 'parameters>5e6',
+    'fps_ratio<0.95': the second's figures by their names, ratios and differences with the endings _ratio, _difference.
+    """
     sides = (first, second)
     machines = [_is_machine(side) for side in sides]
     if all(machines):
         given = {"--batch": batch, "--dim": dim, "--input": input_, "--value": value}
-        given |= {"--layers": layers, "--fused": fused}
+        given |= {
+            "--layers": layers,
+            "--fused": fused,
+            "-p": platform,
+            "-d": datatype,
+            "--model": model,
+        }
         for flag, said in given.items():
             if said:
                 raise OptionError(
                     f"{flag} is about networks; these are machines", repair=f"Leave {flag} out"
                 )
-        emit(_machines(sides, form), output)
+        _compare_machines(sides, form, output, fail_if)
         return
     if any(machines):
         machine, other = sides if machines[0] else sides[::-1]
@@ -76,11 +107,44 @@ def compare(
             f"{machine!r} is a machine and {other!r} is none",
             repair="Compare two networks or two machines; predict shows a network on machines",
         )
+    from roofline.cli import _compared, _differences
+
     networks = [
         load_model(side, batch=batch, dim=dim, input_=input_, value=value) for side in sides
     ]
+    if (datatype or model) and not platform:
+        raise OptionError(
+            f"{'-d' if datatype else '--model'} is about predictions",
+            repair="Name a machine: -p tx2:maxn",
+        )
     names = _pair(labels([network.name for network in networks], list(sides)))
-    emit(written(networks[0], networks[1], names, form, layers=layers, fused=fused), output)
+    lines = _differences.network_lines(*networks)
+    rows = _compared.predicted(networks, platform, datatype, batch, model) if platform else None
+    totals = _compared.checked(lines, names)
+    known = [*totals, *(rows[0] if rows else ())]
+    checks = conditions(fail_if, known)
+    page = written(
+        networks[0], networks[1], names, form, layers=layers, fused=fused, predictions=rows
+    )
+    emit(page, output)
+    report_failures([totals], [check for check in checks if check.column in totals], ["compared"])
+    report_failures(rows or [], checks, ["platform", "datatype", "batch", "model"])
+
+
+def _compare_machines(
+    sides: tuple[str, str], form: Format, output: Path | None, fail_if: list[str] | None
+) -> None:
+    from roofline.cli import _compared
+    from roofline.cli._differences import machine_lines
+    from roofline.spec import platform
+
+    machines = [platform(side) for side in sides]
+    lines = machine_lines(machines[0], machines[1])
+    names = _pair([machine.key for machine in machines])
+    row = _compared.checked(lines, names)
+    checks = conditions(fail_if, list(row))
+    emit(_machines(machines, lines, names, form), output)
+    report_failures([row], checks, ["compared"])
 
 
 def written(
@@ -91,6 +155,7 @@ def written(
     *,
     layers: bool,
     fused: bool,
+    predictions: list[dict[str, Any]] | None = None,
 ) -> str:
     """Return how two networks differ, as a page for people, JSON or CSV.
 
@@ -101,8 +166,9 @@ def written(
         form: How it is written.
         layers: Whether a page lists all changed layers and nothing else, and CSV has them as its rows.
         fused: Whether the layers are the fused ones.
+        predictions: Rows of both on machines; None where none were asked for.
     """
-    from roofline.cli import _counting, _differences
+    from roofline.cli import _compared, _counting, _differences
 
     lines = _differences.network_lines(first, second)
     changes = _differences.layer_changes(first, second, fused=fused)
@@ -113,8 +179,11 @@ def written(
     if form is Format.JSON:
         traffic = {f"intensity_{name}": meaning for name, meaning in _counting.TRAFFIC.items()}
         stated = {**_counting.CONVENTIONS, **traffic, **_SIGNS}
-        return _json("networks", stated, sides, lines, layers=changes)
+        more = {} if predictions is None else {"predictions": predictions}
+        return _json("networks", stated, sides, lines, layers=changes, **more)
     if form is Format.CSV:
+        if predictions is not None:
+            return as_csv(predictions)
         if not layers:
             return as_csv([line.record() for line in lines])
         return as_csv([_flat(change) for change in changes])
@@ -140,6 +209,8 @@ def written(
         notes=["; ".join(uncounted)] if uncounted else [],
         explained=[*_counting.CONVENTIONS.values(), *_SIGNS.values()],
     )
+    if predictions is not None:
+        page += "\n\n" + as_table(_compared.cells(predictions, names), title="on machines")
     if not changes:
         return f"{page}\n\nno layer differs"
     largest = sorted(changes, key=_differences.changed_macs, reverse=True)[:MOST_LAYERS]
@@ -150,12 +221,9 @@ def written(
     return f"{page}\n\n{table}"
 
 
-def _machines(sides: tuple[str, str], form: Format) -> str:
-    from roofline.cli._differences import machine_lines
-    from roofline.spec import platform
-
-    machines = [platform(side) for side in sides]
-    lines = machine_lines(machines[0], machines[1])
+def _machines(
+    machines: Sequence[Platform], lines: list[Line], names: tuple[str, str], form: Format
+) -> str:
     if form is Format.JSON:
         described = [
             {"name": machine.key, "source": machine.specification.name} for machine in machines
@@ -163,7 +231,6 @@ def _machines(sides: tuple[str, str], form: Format) -> str:
         return _json("machines", _MACHINES | _SIGNS, described, lines)
     if form is Format.CSV:
         return as_csv([line.record() for line in lines])
-    names = _pair([machine.key for machine in machines])
     doubts = [
         f"the {noun} are of different products: {line.first} and {line.second}"
         for line in lines

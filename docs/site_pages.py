@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ def pages() -> dict[str, str]:
         "index.md": home(),
         "counted.md": counted(),
         "api.md": api(),
+        "schemas.md": schemas(),
+        **{f"schemas/v{version}/{name}.json": text for version, name, text in schema_files()},
         "changes.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "]("),
     }
 
@@ -71,6 +75,33 @@ def _name(row: Any) -> str:
 def _sentence(rule: Any) -> str:
     text = rule.__doc__.strip().split("\n\n")[0]
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def schema_files() -> Iterator[tuple[int, str, str]]:
+    """Yield the version, the name and the text of every schema."""
+    from roofline.cli._documents import DOCUMENTS, schema
+    from roofline.cli._output import SCHEMA_VERSION
+
+    for name in DOCUMENTS:
+        yield SCHEMA_VERSION, name, json.dumps(schema(name), indent=1) + "\n"
+
+
+def schemas() -> str:
+    """Return the page on what the verbs write as JSON."""
+    lines = [
+        "# JSON", "",
+        "What a verb writes with `--format json` follows a JSON Schema, which `roofline schema VERB` prints.",
+        "Its `$id` and the document's `schema_version` name the version. A document may have more keys than its",
+        "schema; a key that a schema requires goes, or changes its meaning, only with a new version. What is not",
+        "known, and a number that is not finite, is null; units stand in the keys' names, else they are base units",
+        "(B, s, OP/s, W).", "",
+        "| verb | schema |", "|---|---|",
+    ]  # fmt: skip
+    lines += [
+        f"| `{name.replace('-', ' ')}` | [{name}.json](schemas/v{version}/{name}.json) |"
+        for version, name, _ in schema_files()
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def api() -> str:

@@ -26,6 +26,7 @@ from roofline.reading import MAX_INTEGER, shown
 VERBS = (
     "demo", "count", "networks", "platforms", "predict", "compare", "compress", "sweep", "advise", "measure",
     "campaign", "calibrate", "validate", "score", "accuracy", "import", "export", "plot", "report", "reproduce",
+    "schema",
 )  # fmt: skip
 """The verbs in the order a new user meets them; verb ``x`` lives in ``roofline.cli.verb_x``."""
 

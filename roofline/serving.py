@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from roofline._sweep import Skipped, Sweep, sweep
@@ -117,10 +118,13 @@ def serve(
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
     machines = {platform.key: platform for platform in platforms}
+    # Counting takes longer than all that follows, and no datatype changes it.
+    step_at = cache(lambda requests: decoder.step(request, requests))
+    prompt_at = cache(lambda requests: decoder.prompt(request, requests))
     for datatype in datatypes or (None,):
         prompts: dict[int, Sweep] = {}
         for batch in batches:
-            step = ready(decoder.step(request, batch), datatype)
+            step = ready(step_at(batch), datatype)
             kept = memory_of(step)
             after = ask(step, datatype)
             skipped += after.skipped
@@ -129,7 +133,7 @@ def serve(
             together = batch if request.phase is Phase.PREFILL else 1
             if request.phase is not Phase.DECODE:
                 if together not in prompts:
-                    prompt = ready(decoder.prompt(request, together), datatype)
+                    prompt = ready(prompt_at(together), datatype)
                     prompts[together] = ask(prompt, datatype)
                 before = prompts[together].predictions
             for first, then in zip(before, after.predictions, strict=True):

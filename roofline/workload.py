@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,8 @@ class Origin:
     """Which scores of causal attention were counted."""
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots, so that sums over the layers, which every prediction asks for, are made once.
+@dataclass(frozen=True)
 class Workload:
     """A network's requirements for one inference at one batch."""
 
@@ -87,7 +88,7 @@ class Workload:
     fusions: Mapping[str, int] = field(default_factory=dict[str, int], compare=False, repr=False)
     """How many groups each fusion pattern took part in, by name."""
 
-    @property
+    @cached_property
     def cost(self) -> Cost:
         """The sum over the executed nodes."""
         return reduce(add, (layer.cost for layer in self.layers), Cost())
@@ -134,7 +135,7 @@ class Workload:
         changed = "" if self.variant == "dense" else f", {self.variant}"
         return f"<Workload {self.name}{changed}: {plural(self.macs, 'MAC')}, batch {self.batch}>"
 
-    @property
+    @cached_property
     def unknown_layers(self) -> tuple[Layer, ...]:
         """The executed nodes of which a count could not be resolved; they count nothing."""
         return tuple(layer for layer in self.layers if layer.unknown)
@@ -178,12 +179,12 @@ class Workload:
                 )
                 raise OptionError(f"unknown traffic assumption {assumption!r}", repair=hint)
 
-    @property
+    @cached_property
     def at_most(self) -> bool:
         """Whether counts are upper limits in some layer: times from them are no bounds of what is needed."""
         return any(layer.at_most for layer in self.layers)
 
-    @property
+    @cached_property
     def routed(self) -> bool:
         """Whether weights are read by expectation (mixtures of experts): times from them are no strict bounds."""
         return any(layer.op_type in MIXTURES for layer in self.layers)

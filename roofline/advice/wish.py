@@ -10,6 +10,8 @@ from enum import StrEnum
 from roofline.errors import OptionError
 
 SECONDS_A_YEAR = 365.25 * 86400
+YEARS, USD_PER_KWH = 3.0, 0.15
+"""Lifetime over which a price is spread, and the price of electricity, where nobody says otherwise."""
 
 
 class Limit(StrEnum):
@@ -52,9 +54,9 @@ class Wish:
     """Longest time per output token of a decoder, s."""
     capacity: float | None = None
     """Least memory of a unit, B."""
-    years: float = 3.0
+    years: float = YEARS
     """Time over which the price is spread."""
-    usd_per_kwh: float = 0.15
+    usd_per_kwh: float = USD_PER_KWH
     """Price of electricity."""
 
     def __post_init__(self) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from roofline.chart._base import Chart, Drawing
 from roofline.chart._registry import Kind, Options
 from roofline.chart._table import Row, ordered
 from roofline.errors import TableError, did_you_mean
 
-_WIDEST = 15.0
+T = TypeVar("T")
+
+_WIDEST = 10.0
+"""Inches: beyond, text is no longer legible at the width of a page."""
 
 
 def grid_size(parts: Sequence[Chart], across: int) -> tuple[float, float]:
@@ -46,6 +49,25 @@ def draw_panels(ax: Drawing, parts: Sequence[Chart], across: int, title: str = "
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     for index, part in enumerate(parts):
         part.draw(figure.add_subplot(grid[index // across, index % across]))
+
+
+def divided(items: Sequence[T], of: Callable[[T], str], most: int) -> list[list[T]]:
+    """Return items in parts of at most ``most``, divided where what they are of changes as far as that goes.
+
+    Example:
+        >>> divided(["a1", "a2", "b1", "b2", "b3"], lambda item: item[0], 3)
+        [['a1', 'a2'], ['b1', 'b2', 'b3']]
+    """
+    parts: list[list[T]] = [[]]
+    for name in ordered(map(of, items)):
+        own = [item for item in items if of(item) == name]
+        if parts[-1] and len(parts[-1]) + len(own) > most:
+            parts.append([])
+        for item in own:
+            if len(parts[-1]) == most:
+                parts.append([])
+            parts[-1].append(item)
+    return parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import zlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -72,34 +73,30 @@ RC: Mapping[str, Any] = MappingProxyType(
 """Matplotlib settings; applied while a figure is drawn and saved, never left behind."""
 
 
-def colours(names: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each name: the same name keeps its colour from chart to chart where it can.
+def machine_colour(machine: str) -> str:
+    """Return the colour of a machine: the same in every figure and page, whatever else is shown.
 
-    Each name has a preferred colour, which its first word decides: the papers' machines have one each that no other of
-    them has. Where two names prefer the same, the later in the alphabet takes the next free one.
+    The papers' machines have one each that no other of them has; any other has one that its name decides.
+
+    Args:
+        machine: A machine's name; what follows its first blank (a datatype, a runtime) changes nothing.
 
     Example:
-        >>> colours(["tx2:maxn", "ncs"]) == colours(["ncs", "tx2:maxn"])
-        True
-        >>> colours(["ncs"])["ncs"] == colours(["ncs", "t4", "l4"])["ncs"]
+        >>> machine_colour("ncs") == machine_colour("ncs fp16")
         True
     """
-    wanted = {name: _preferred(name) for name in sorted(set(names))}
-    slots: dict[str, int] = {}
-    late: list[str] = []
-    for name in sorted(wanted, key=lambda name: (_machine(name) not in _OWN, name)):
-        slot = wanted[name]
-        if slot in slots.values():
-            late.append(name)
-        else:
-            slots[name] = slot
-    for name in late:
-        taken = set(slots.values())
-        slot = wanted[name]
-        while slot in taken and len(taken) < len(_MANY):
-            slot = (slot + 1) % len(_MANY)
-        slots[name] = slot
-    return {name: _MANY[slots[name]] for name in wanted}
+    name = machine.split(" ", 1)[0]
+    if name in _OWN:
+        return _MANY[_OWN.index(name)]
+    place = zlib.crc32(name.encode())
+    # All hues, none of them too light to be read on white or too dark to be told from black.
+    shade = colorsys.hls_to_rgb(place % 3600 / 3600, (0.33, 0.42, 0.5)[place // 3600 % 3], 0.75)
+    return "#" + "".join(f"{round(255 * part):02x}" for part in shade)
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each name of things that are no machines, in alphabetical order."""
+    return {name: _MANY[i % len(_MANY)] for i, name in enumerate(sorted(set(names)))}
 
 
 def markers(names: Iterable[str]) -> dict[str, str]:
@@ -135,13 +132,3 @@ def rate(value: float, unit: str) -> str:
     """
     text = short(value)
     return f"{text[:-1]} {text[-1]}{unit}" if text[-1].isalpha() else f"{text} {unit}"
-
-
-def _machine(name: str) -> str:
-    return name.split(" ", 1)[0]
-
-
-def _preferred(name: str) -> int:
-    if _machine(name) in _OWN:
-        return _OWN.index(_machine(name))
-    return zlib.crc32(name.encode()) % len(_FEW)

@@ -30,6 +30,11 @@ class Strip:
     cells: tuple[tuple[bool, float | None], ...]
 
     @property
+    def has_ratios(self) -> bool:
+        """Whether a cell has numbers on both sides; verdicts in words have none."""
+        return any(ratio for _, ratio in self.cells)
+
+    @property
     def agree(self) -> int:
         """How many cells agree."""
         return sum(agrees for agrees, _ in self.cells)
@@ -51,27 +56,33 @@ class Agreement(Chart):
 
     def size(self) -> tuple[float, float]:
         """Return the size in inches."""
-        longest = max((len(strip.table) for strip in self.strips), default=0)
-        return 5.5 + 0.07 * longest, 1.5 + 0.42 * len(self.strips)
+        shown = self._shown()
+        longest = max((len(strip.table) for strip in shown), default=0)
+        return 5.5 + 0.07 * longest, 1.5 + 0.42 * len(shown) + 0.15 * (
+            len(self.strips) - len(shown)
+        )
+
+    def _shown(self) -> tuple[Strip, ...]:
+        """Return the tables that have a line: those with numbers, or all where none has any."""
+        return tuple(strip for strip in self.strips if strip.has_ratios) or self.strips
 
     def draw(self, ax: Drawing) -> None:
         """Draw a point per cell at ours / published: circles agree, crosses do not; the counts at the right."""
         looks = {True: ("o", style.PRACTICE, "agrees"), False: ("x", style.PREDICTED, "does not")}
-        everything = [
-            abs(math.log(ratio)) for strip in self.strips for _, ratio in strip.cells if ratio
-        ]
+        shown = self._shown()
+        everything = [abs(math.log(ratio)) for strip in shown for _, ratio in strip.cells if ratio]
         reach = min(_FARTHEST, max(1.3, math.exp(1.15 * max(everything, default=0.0))))
         for agrees, (marker, colour, name) in looks.items():
             xs: list[float] = []
             ys: list[float] = []
-            for line, strip in enumerate(self.strips):
+            for line, strip in enumerate(shown):
                 own = [ratio for agreed, ratio in strip.cells if agreed == agrees and ratio]
                 # Points of one line are set off from one another in a fixed pattern, so that they can be counted.
                 ys += [line + ((7 * i) % 11 - 5) / 18 for i in range(len(own))]
                 xs += [min(max(ratio, 1 / reach), reach) for ratio in own]
             ax.scatter(xs, ys, s=16, marker=marker, color=colour, label=name, lw=1.0, alpha=0.75, zorder=3,
                        facecolors="none" if agrees else colour)  # fmt: skip
-        for line, strip in enumerate(self.strips):
+        for line, strip in enumerate(shown):
             ax.annotate(
                 f"{strip.agree} / {len(strip.cells)}", (1, line), xycoords=("axes fraction", "data"), xytext=(6, 0),
                 textcoords="offset points", va="center", fontsize=8,
@@ -80,11 +91,17 @@ class Agreement(Chart):
         ax.set_xscale("log")
         ax.set_xlim(1 / reach / 1.05, reach * 1.05)
         self._ticks(ax, reach)
-        ax.set_yticks(range(len(self.strips)), [strip.table for strip in self.strips])
-        ax.set_ylim(len(self.strips) - 0.5, -0.5)
+        ax.set_yticks(range(len(shown)), [strip.table for strip in shown])
+        ax.set_ylim(len(shown) - 0.5, -0.5)
         ax.grid(visible=False, axis="y")
         beyond = f" (beyond {reach:g} drawn at the edge)" if reach == _FARTHEST else ""
-        titled(ax, self.title, f"ours / published{beyond}")
+        # What is decided in words has no place on the axis.
+        words = [
+            f"{strip.table}: {strip.agree} / {len(strip.cells)} agree"
+            for strip in self.strips
+            if strip not in shown
+        ]
+        titled(ax, self.title, "\n".join([f"ours / published{beyond}", *words]))
         legend_above(ax, self.title)
 
     def _ticks(self, ax: Drawing, reach: float) -> None:

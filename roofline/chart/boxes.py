@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
+from roofline.chart._panels import divided, draw_panels, grid_size
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, ordered, words
 
@@ -49,16 +50,18 @@ COLUMNS = (
         kind="positive",
     ),
 )
+_MOST = 34
+"""Boxes in one panel; more are divided between groups."""
 THEORY = "theoretical compute"
 """The first group of normalised boxes: what the operations alone promise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The distribution of a value over batches (and networks)."""
+    """The distribution of a value over the batches of one network."""
 
     group: str
-    """Machine and datatype."""
+    """Machine and datatype, and the network where several are shown."""
     pruning: str
     values: tuple[float, ...]
     peak: float | None = None
@@ -85,6 +88,10 @@ class Boxes(Chart):
     title: str = ""
     normalised: bool = False
     """Whether values are shares of each machine's greatest."""
+    limits: tuple[float, float] | None = None
+    """The vertical axis, where several panels share it."""
+    prunings: tuple[str, ...] = ()
+    """All prunings, where a panel shows some of them."""
 
     def records(self) -> list[dict[str, Any]]:
         """Return one row per box."""
@@ -97,17 +104,45 @@ class Boxes(Chart):
             for box in self.boxes
         ]  # fmt: skip
 
+    def panels(self) -> tuple[Boxes, ...]:
+        """Return the parts that many boxes are divided into, between groups; all have one axis."""
+        if len(self.boxes) <= _MOST:
+            return (self,)
+        parts = divided(self.boxes, lambda box: box.group, _MOST)
+        prunings = ordered(box.pruning for box in self.boxes)
+        return tuple(
+            replace(
+                self, boxes=tuple(part), title="", limits=self._limits(), prunings=tuple(prunings)
+            )
+            for part in parts
+        )
+
     def size(self) -> tuple[float, float]:
-        """Return the size in inches."""
+        """Return the size in inches; the width grows with the boxes, and beyond some of them the panels."""
+        panels = self.panels()
+        if len(panels) > 1:
+            return grid_size(panels, 1)
         groups = ordered(box.group for box in self.boxes)
         longest = max((len(name) for name in groups), default=0)
-        return sizes(len(self.boxes) + len(groups), 0.24, 5.0), 4.2 + 0.035 * longest
+        return sizes(len(self.boxes) + len(groups), 0.24, 5.0), 3.4 + 0.035 * longest
+
+    def _limits(self) -> tuple[float, float]:
+        """Return the ends of the vertical axis."""
+        everything = [v for box in self.boxes for v in (*box.values, box.peak) if v is not None]
+        if self.normalised and max(everything) < _NEAR * min(everything):
+            return 0.0, 1.05 * max(everything)
+        return min(everything) / 1.4, max(everything) * 1.4
 
     def draw(self, ax: Drawing) -> None:
         """Draw boxes with quartiles, the mean as a cross, and whiskers to the least and greatest value."""
+        from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
-        prunings = ordered(box.pruning for box in self.boxes)
+        panels = self.panels()
+        if len(panels) > 1:
+            draw_panels(ax, panels, 1, self.title)
+            return
+        prunings = self.prunings or tuple(ordered(box.pruning for box in self.boxes))
         shades = dict(zip(prunings, _shades(len(prunings)), strict=True))
         ticks: list[tuple[float, str]] = []
         place = 0.0
@@ -139,6 +174,11 @@ class Boxes(Chart):
                 )
                 for ink, weight in ((style.INK, 2.6), ("white", 1.2)):
                     ax.plot([where], [box.mean], "x", color=ink, ms=4, mew=weight, zorder=5)
+                if group != THEORY:
+                    ax.annotate(
+                        f"{len(box.values)}", (where, max(box.values)), xytext=(0, 1.5), ha="center", fontsize=6,
+                        textcoords="offset points", color=style.GREY,
+                    )  # fmt: skip
                 if box.peak is not None:
                     ax.plot(
                         [where - 0.39, where + 0.39],
@@ -150,13 +190,11 @@ class Boxes(Chart):
             ticks.append((place + (len(own) - 1) / 2, group))
             place += len(own) + 1
             ax.axvline(place - 1, color="#DDDDDD", lw=0.8, zorder=1)
-        everything = [v for box in self.boxes for v in (*box.values, box.peak) if v is not None]
-        if self.normalised and max(everything) < _NEAR * min(everything):
-            ax.set_ylim(0, 1.05 * max(everything))
-        else:
+        bottom, top = self.limits or self._limits()
+        if bottom > 0:
             ax.set_yscale("log")
             prefixed(ax.yaxis)
-            ax.set_ylim(min(everything) / 1.4, max(everything) * 1.4)
+        ax.set_ylim(bottom, top)
         ax.set_xlim(-1, place - 1)
         ax.set_xticks(
             [where for where, _ in ticks],
@@ -172,12 +210,15 @@ class Boxes(Chart):
         if self.normalised:
             name = f"{name.split(',')[0]}, share of each machine's greatest"
         titled(ax, self.title, y=name)
-        handles = [
+        handles: list[Any] = [
             Patch(facecolor=shades[name], edgecolor=style.INK, lw=0.6, label=name)
             for name in prunings
         ]
         if any(box.peak is not None for box in self.boxes):
             handles.append(Patch(facecolor=style.PEAK, label="compute peak"))
+        handles.append(
+            Line2D([], [], ls="", marker="$n$", color=style.GREY, label="number of points")
+        )
         legend_above(ax, self.title, columns=6, handles=handles)
 
 
@@ -207,13 +248,16 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Boxes:
     columns = [column for column in COLUMNS if column.name not in {"measured_fps", shown}]
     columns.append(Column(shown, _VALUES.get(shown, "value shown"), kind="positive"))
     table = checked(rows, columns, "boxes")
+    # Networks are never mixed in one box.
+    several = len({row["network"] for row in table}) > 1
+    names = ("platform", "datatype", "network") if several else ("platform", "datatype")
     found: dict[tuple[str, str], list[float]] = {}
     peaks: dict[tuple[str, str], float] = {}
     machines: dict[str, str] = {}
     ops: dict[str, set[float]] = {}
     for row in table:
         number = row[shown]
-        place = label(row, "platform", "datatype"), row["pruning"] or "dense"
+        place = label(row, *names), row["pruning"] or "dense"
         if compute_it:
             divisor = row[derived[value]]
             if divisor is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
-from roofline.chart._panels import draw_panels, grid_size
+from roofline.chart._panels import divided, draw_panels, grid_size
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import INTERVAL, Column, Row, checked, label, varying, words
 from roofline.number_format import percent
@@ -35,7 +35,7 @@ COLUMNS = (
     Column("flag", "why a row is doubtful, or 'untuned'", required=False),
 )
 
-_MOST = 48
+_MOST = 26
 """Bars in one panel; more are divided, where the machine changes."""
 _SERIES = (
     ("predicted", style.PREDICTED),
@@ -157,15 +157,7 @@ class EfficiencyChart(Chart):
             return (self,)
         values = [v for bar in self.bars for v in (bar.predicted, bar.measured, bar.peak) if v]
         limits = (min(values) / 4, max(values)) if values else None
-        parts: list[list[Bars]] = [[]]
-        for machine in dict.fromkeys(bar.machine for bar in self.bars):
-            own = [bar for bar in self.bars if bar.machine == machine]
-            if parts[-1] and len(parts[-1]) + len(own) > _MOST:
-                parts.append([])
-            for bar in own:
-                if len(parts[-1]) == _MOST:
-                    parts.append([])
-                parts[-1].append(bar)
+        parts = divided(self.bars, lambda bar: bar.machine, _MOST)
         return tuple(
             EfficiencyChart(tuple(part), ", ".join(dict.fromkeys(bar.machine for bar in part)), limits)
             for part in parts

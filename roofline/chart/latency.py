@@ -39,11 +39,14 @@ class Line:
     """One configuration: batches with their latency in ms and throughput in frames per second."""
 
     machine: str
+    """The machine, and what else tells lines apart that is no network: datatype, runtime."""
     network: str
     points: tuple[tuple[float, float, float], ...]
     """Batch, latency, throughput; by batch."""
     doubtful: frozenset[float] = frozenset()
     """Batches whose row is flagged, or whose latency contradicts throughput and batch."""
+    platform: str = ""
+    """The machine alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +80,25 @@ class LatencyChart(Chart):
         """Draw a line per configuration: colour by machine, marker by network, the batch at both ends."""
         from matplotlib.lines import Line2D
 
-        colour = style.colours(line.machine for line in self.lines)
+        colour, dash = self._looks()
         marks = style.markers(line.network for line in self.lines)
         for line in self.lines:
             ax.plot(
-                [latency for _, latency, _ in line.points], [fps for _, _, fps in line.points], "-",
+                [latency for _, latency, _ in line.points], [fps for _, _, fps in line.points], dash[line.machine],
                 marker=marks[line.network], color=colour[line.machine], ms=4, lw=1.1, mec="white", mew=0.4,
             )  # fmt: skip
             hollow = [point for point in line.points if point[0] in line.doubtful]
             ax.plot([x for _, x, _ in hollow], [y for _, _, y in hollow], marks[line.network], ls="", ms=5.5,
                     mfc="white", mec=colour[line.machine], mew=1.0, zorder=3)  # fmt: skip
         ax.set(xscale="log", yscale="log")
-        ax.margins(0.08)
+        ax.margins(0.04)
         prefixed(ax.xaxis)
         prefixed(ax.yaxis)
         titled(ax, self.title, "latency of the batch, ms", "throughput, frames/s")
         outside_legend(
             ax,
             [
-                Line2D([], [], color=colour[name], lw=2, label=name)
+                Line2D([], [], color=colour[name], ls=dash[name], lw=1.6, label=name)
                 for name in ordered(x.machine for x in self.lines)
             ]
             + [Line2D([], [], ls="", label="")]
@@ -118,6 +121,16 @@ class LatencyChart(Chart):
         ax.annotate(note, (1, 0), xycoords="axes fraction", xytext=(-4, 4), textcoords="offset points",
                     ha="right", fontsize=7, color=style.GREY)  # fmt: skip
 
+    def _looks(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Return colour and dashes of each machine with what else tells its lines apart."""
+        by_platform = {line.machine: line.platform for line in self.lines}
+        if len(set(by_platform.values())) == 1:
+            return style.colours(by_platform), dict.fromkeys(by_platform, "-")
+        dash: dict[str, str] = {}
+        for platform in set(by_platform.values()):
+            dash |= style.dashes(name for name, of in by_platform.items() if of == platform)
+        return {name: style.machine_colour(of) for name, of in by_platform.items()}, dash
+
 
 def compute(rows: Iterable[Row], options: Options | None = None) -> LatencyChart:
     """Return the chart of rows with several batches per configuration; measured throughput goes before predicted.
@@ -133,10 +146,12 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> LatencyChart
     networks = varying(table, "network", "pruning")
     found: dict[tuple[str, str], dict[float, tuple[float, float]]] = {}
     doubtful: dict[tuple[str, str], set[float]] = {}
+    platforms: dict[tuple[str, str], str] = {}
     for row in table:
         fps = row["measured_fps"] or row["predicted_fps"]
         if fps is not None:
             place = label(row, *machines), label(row, *networks)
+            platforms[place] = row["platform"]
             found.setdefault(place, {})[row["batch"]] = row["latency_ms"], fps
             implied = 1e3 * row["batch"] / row["latency_ms"]
             apart = max(implied / fps, fps / implied) > _APART and row["sweep"] in (None, "batch")
@@ -147,6 +162,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> LatencyChart
             *place,
             tuple((batch, *points[batch]) for batch in sorted(points)),
             frozenset(doubtful.get(place, ())),
+            platforms[place],
         )
         for place, points in found.items()
     )

@@ -21,6 +21,10 @@ COLUMNS = (
     ),
 )
 _ACROSS = 3
+_CAPTION = (
+    "A, B: dense; C, D: pruned; left wide, right narrow datatype; each the greatest throughput over batches.\n"
+    "Blue: gain of the narrow datatype; red: gain of pruning. Orthogonal: AD / BC, 100% where the gains multiply."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +75,14 @@ class Orthogonality(Chart):
     def size(self) -> tuple[float, float]:
         """Return the size in inches."""
         across = min(_ACROSS, max(1, len(self.squares)))
-        return 3.6 * across + 0.4, 3.3 * -(-max(1, len(self.squares)) // _ACROSS) + 0.5
+        return max(5.5, 3.0 * across + 0.2), 3.1 * -(-max(1, len(self.squares)) // _ACROSS) + 0.9
 
     def draw(self, ax: Drawing) -> None:
         """Draw each square with its corners' values and the gain on each side."""
         ax.set_axis_off()
         rows = -(-len(self.squares) // _ACROSS)
         across = min(_ACROSS, len(self.squares))
-        ax.set(xlim=(-0.55, across * 2.4 - 0.85), ylim=(-(rows - 1) * 2.3 - 0.6, 1.6))
+        ax.set(xlim=(-0.55, across * 2.4 - 0.85), ylim=(-(rows - 1) * 2.3 - 1.05, 1.6))
         for index, square in enumerate(self.squares):
             left, bottom = 2.4 * (index % _ACROSS), -2.3 * (index // _ACROSS)
             corners = {
@@ -115,6 +119,10 @@ class Orthogonality(Chart):
                 left + 0.5, bottom + 0.5, f"{square.label}\n{100 * square.orthogonality:.0f}% orthogonal",
                 ha="center", va="center", fontsize=7.5, color=style.INK, linespacing=1.4,
             )  # fmt: skip
+        ax.annotate(
+            _CAPTION, (0, 0), xycoords="axes fraction", xytext=(4, 2), textcoords="offset points", fontsize=7.5,
+            color=style.INK, va="bottom", linespacing=1.4,
+        )  # fmt: skip
         titled(ax, self.title)
 
 

@@ -18,6 +18,7 @@ COLUMNS = (
     *words("network", "platform"),
     *words("datatype", "pruning", "batch", required=False),
     Column("sweep", "what the batch counts: batch, thread or stream", required=False),
+    Column("stage", "'planned' or 'run', to show both side by side", required=False),
 )
 _FONT = 7.5
 
@@ -32,10 +33,13 @@ class Entry:
     """Datatypes that were run with the same prunings, and those prunings."""
     batches: str = ""
     """``batch 1–128``."""
+    stage: str = ""
+    """``planned`` or ``run``, where the table tells them apart."""
 
     def lines(self) -> list[str]:
         """Return the cell as text: ``[INT2, INT4]*[100%, 50%]``, and the batches below."""
-        shown = [f"[{', '.join(names)}]*[{', '.join(kept)}]" for names, kept in self.variants]
+        shown = [f"{self.stage}:"] if self.stage else []
+        shown += map(_variant, self.variants)
         return [*shown, self.batches] if self.batches else shown
 
 
@@ -51,7 +55,8 @@ class Overview(Chart):
         return [
             {
                 "platform": entry.platform, "network": entry.network,
-                "variants": " ".join(entry.lines()[: len(entry.variants)]), "batches": entry.batches,
+                "variants": " ".join(map(_variant, entry.variants)), "batches": entry.batches,
+                **({"stage": entry.stage} if entry.stage else {}),
             }
             for entry in self.entries
         ]  # fmt: skip
@@ -65,7 +70,9 @@ class Overview(Chart):
         ax.set_axis_off()
         widths, heights = self._widths(), self._heights()
         ax.set(xlim=(0, sum(widths)), ylim=(sum(heights), 0))
-        held = {(entry.platform, entry.network): entry for entry in self.entries}
+        held: dict[tuple[str, str], list[str]] = {}
+        for entry in self.entries:
+            held.setdefault((entry.platform, entry.network), []).extend(entry.lines())
         tops = [sum(heights[:i]) for i in range(len(heights) + 1)]
         lefts = [sum(widths[:i]) for i in range(len(widths) + 1)]
         ax.axhspan(0, tops[1], color="#EAEEF2", zorder=0)
@@ -77,10 +84,13 @@ class Overview(Chart):
             middle = (tops[row] + tops[row + 1]) / 2
             self._text(ax, 0, middle, machine, weight="bold")
             for column, network in enumerate(self._networks(), 1):
-                entry = held.get((machine, network))
-                text = "\n".join(entry.lines()) if entry else "na"
+                text = "\n".join(held.get((machine, network), ["na"]))
                 self._text(
-                    ax, lefts[column], middle, text, colour=style.INK if entry else "#9AA0A6"
+                    ax,
+                    lefts[column],
+                    middle,
+                    text,
+                    colour=style.INK if text != "na" else "#9AA0A6",
                 )
         titled(ax, self.title)
 
@@ -111,7 +121,14 @@ class Overview(Chart):
     def _heights(self) -> list[float]:
         """Return the heights of the rows in inches, that of the heading first."""
         lines = [
-            max(len(entry.lines()) for entry in self.entries if entry.platform == machine)
+            max(
+                sum(
+                    len(e.lines())
+                    for e in self.entries
+                    if (e.platform, e.network) == (machine, network)
+                )
+                for network in self._networks()
+            )
             for machine in self._machines()
         ]
         return [0.3, *(0.155 * count + 0.13 for count in lines)]
@@ -125,10 +142,19 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Overview:
     """
     table = checked(rows, COLUMNS, "overview")
     entries = [
-        _entry([row for row in table if (row["platform"], row["network"]) == place], *place)
-        for place in ordered((row["platform"], row["network"]) for row in table)
+        _entry([row for row in table if _place(row) == place], *place)
+        for place in ordered(map(_place, table))
     ]
     return Overview(tuple(entries), (options or Options()).title)
+
+
+def _place(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["platform"], row["network"], row["stage"] or ""
+
+
+def _variant(variant: tuple[tuple[str, ...], tuple[str, ...]]) -> str:
+    names, kept = variant
+    return f"[{', '.join(names)}]*[{', '.join(kept)}]"
 
 
 def share_kept(pruning: str) -> str:
@@ -144,7 +170,7 @@ def share_kept(pruning: str) -> str:
     return percent(float(found[1])) if found else pruning
 
 
-def _entry(rows: Sequence[dict[str, Any]], platform: str, network: str) -> Entry:
+def _entry(rows: Sequence[dict[str, Any]], platform: str, network: str, stage: str) -> Entry:
     prunings: dict[str, tuple[str, ...]] = {}
     for datatype in ordered((row["datatype"] or "any").upper() for row in rows):
         own = [row for row in rows if (row["datatype"] or "any").upper() == datatype]
@@ -153,7 +179,7 @@ def _entry(rows: Sequence[dict[str, Any]], platform: str, network: str) -> Entry
         (tuple(name for name, kept in prunings.items() if kept == same), same)
         for same in ordered(prunings.values())
     ]
-    return Entry(platform, network, tuple(variants), _batches(rows))
+    return Entry(platform, network, tuple(variants), _batches(rows), stage)
 
 
 def _batches(rows: Sequence[dict[str, Any]]) -> str:

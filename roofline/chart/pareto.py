@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
+from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
 from roofline.chart._labels import UPPER_RIGHT, place_labels
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import INTERVAL, Column, Row, checked, label, ordered, varying, words
@@ -49,6 +49,7 @@ class Candidate:
     """The batch the value is of."""
     interval: tuple[float, float] | None = None
     """What a real run is expected within, for theoretical throughput."""
+    machine: str = ""
 
     def name(self) -> str:
         """Return the label with the batch, where that is another than 1."""
@@ -109,24 +110,26 @@ class Pareto(Chart):
 
     def size(self) -> tuple[float, float]:
         """Return the size in inches."""
-        return 8.5, 6.0
+        return 9.0, 6.0
 
     def draw(self, ax: Drawing) -> None:
-        """Draw theoretical points as orange circles, measured ones as blue crosses, and both frontiers."""
-        looks = {"theoretical": ("o", style.THEORY), "measured": ("x", style.PRACTICE)}
+        """Draw a point per configuration and the frontiers: hollow and dashed in theory, filled and solid measured."""
+        looks = {"theoretical": style.THEORY, "measured": style.PRACTICE}
+        tasks = ordered(entry.task for entry in self.candidates)
+        marks = style.markers(tasks)
         ax.set_xscale("log")
-        for series, (marker, colour) in looks.items():
+        for series, colour in looks.items():
             own = [entry for entry in self.candidates if entry.series == series]
             if not own:
                 continue
-            fill = "none" if marker == "o" else colour
-            ax.scatter(
-                [entry.value for entry in own], [entry.accuracy for entry in own], s=26, marker=marker,
-                facecolors=fill, edgecolors=colour if marker == "o" else None, linewidths=1.2, label=series, zorder=3,
-            )  # fmt: skip
             for entry in own:
+                ink = style.machine_colour(entry.machine)
+                ax.plot(
+                    [entry.value], [entry.accuracy], marks[entry.task], ms=5, mec=ink, mew=1.1, zorder=3,
+                    mfc="none" if series == "theoretical" else ink,
+                )  # fmt: skip
                 if entry.interval is not None:
-                    ax.plot(entry.interval, [entry.accuracy] * 2, "|-", color=colour, lw=0.8, ms=5, alpha=0.7,
+                    ax.plot(entry.interval, [entry.accuracy] * 2, "|-", color=ink, lw=0.8, ms=5, alpha=0.7,
                             zorder=2)  # fmt: skip
             for task in ordered(entry.task for entry in own):
                 best = [entry for entry in self.frontier(series) if entry.task == task]
@@ -134,11 +137,11 @@ class Pareto(Chart):
                     [entry.value for entry in best], [entry.accuracy for entry in best], color=colour, lw=1.3,
                     ls="--" if series == "theoretical" else "-", zorder=2,
                 )  # fmt: skip
-        ax.margins(0.14, 0.1)
+        ax.margins(0.06, 0.06)
         unit = "throughput, frames/s" if self.value == "fps" else "latency, ms"
         titled(ax, self.title, unit, "accuracy, %")
         prefixed(ax.xaxis)
-        legend_above(ax, self.title)
+        outside_legend(ax, self._legend(marks))
         named = [
             entry for series in ("measured", "theoretical") for entry in self.frontier(series)
         ]
@@ -148,6 +151,40 @@ class Pareto(Chart):
             avoid=[*((entry.value, entry.accuracy) for entry in self.candidates), *self._along()],
             fontsize=6.5, prefer=UPPER_RIGHT,
         )  # fmt: skip
+
+    def _legend(self, marks: Mapping[str, str]) -> list[Any]:
+        from matplotlib.lines import Line2D
+
+        def entry(label: str, **look: Any) -> Line2D:
+            return Line2D([], [], label=label, **{"ls": "", **look})
+
+        series = {candidate.series for candidate in self.candidates}
+        first = next(iter(marks.values()), "o")
+        handles = [
+            entry(
+                name,
+                ls=dash,
+                color=colour,
+                marker=first,
+                mfc="none" if dash == "--" else colour,
+                ms=5,
+            )
+            for name, dash, colour in (
+                ("theoretical", "--", style.THEORY),
+                ("measured", "-", style.PRACTICE),
+            )
+            if name in series
+        ]
+        for heading, found in (
+            ("task", [(name, {"marker": mark, "color": style.GREY}) for name, mark in marks.items() if name]),
+            ("machine", [
+                (name, {"marker": "o", "color": style.machine_colour(name)})
+                for name in sorted({candidate.machine for candidate in self.candidates} - {""})
+            ]),
+        ):  # fmt: skip
+            handles += [entry(""), entry(heading)] if found else []
+            handles += [entry(name, ms=5, **look) for name, look in found]
+        return handles
 
 
 def compute(rows: Iterable[Row], options: Options | None = None) -> Pareto:
@@ -180,7 +217,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Pareto:
             low, high = row["predicted_low_fps"], row["predicted_high_fps"]
             entry = Candidate(
                 label(row, *names), series, row[field], row["accuracy"], row["task"] or "",
-                batch=_batch(row) if series == "measured" else "",
+                machine=row["platform"], batch=_batch(row) if series == "measured" else "",
                 interval=(low, max(low, high)) if series == "theoretical" and low and high else None,
             )  # fmt: skip
             place = entry.label, series, entry.task

@@ -81,7 +81,7 @@ class PowerSeries(Chart):
             return
         one = next(iter(self.series))
         seconds, watts = self.limits or _ends(self.series)
-        colour = style.colours([one.name])[one.name]
+        colour = style.machine_colour(one.name)
         times = [time for time, _ in one.samples]
         values = [value for _, value in one.samples]
         ax.fill_between(times, values, step="mid", color=colour, alpha=0.4, lw=0, zorder=2)

@@ -33,6 +33,10 @@ COLUMNS = (
 )
 
 
+_TURN = 6.0
+"""Length of a dash, in widths of the line, of roofs that coincide: their machines take turns along it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Roof:
     """One memory slope with one compute roof."""
@@ -114,7 +118,7 @@ class RooflineChart(Chart):
         """Return the limits of both axes: x from, x to, y from, y to; every knee and point lies well inside."""
         xs = [roof.knee[0] for roof in self.roofs if roof.knee[0] > 0]
         xs += [point.intensity for point in self.points]
-        left, right = min(xs) / 6, max(xs) * 6
+        left, right = min(xs) / 3, max(xs) * 3
         ys = [roof.peak for roof in self.roofs] + [point.performance for point in self.points]
         ys += [point.measured for point in self.points if point.measured is not None]
         slopes = [float(attainable(roof.peak, roof.bandwidth, left * 2)) for roof in self.roofs]
@@ -124,7 +128,8 @@ class RooflineChart(Chart):
         """Draw roofs as lines with exact knees, and points on them."""
         left, right, bottom, top = self.limits()
         ax.set(xscale="log", yscale="log", xlim=(left, right), ylim=(bottom, top))
-        colour = style.colours(roof.machine for roof in self.roofs)
+        colour = {roof.machine: style.machine_colour(roof.machine) for roof in self.roofs}
+        turns = self._turns()
         for roof in self.roofs:
             knee = roof.knee[0]
             if not knee:
@@ -139,10 +144,12 @@ class RooflineChart(Chart):
                     alpha=0.7,
                 )
                 continue
+            turn, count = turns[roof]
+            solid = "-" if count == 1 else (_TURN * turn, (_TURN, _TURN * (count - 1)))
             ax.plot(
                 [left, knee, right], [roof.bandwidth * left, roof.peak, roof.peak], color=colour[roof.machine],
                 lw=1.2 if roof.measured or roof.memory else 1.6, zorder=2, alpha=0.7 if roof.memory else 1.0,
-                ls="--" if roof.on_chip else "-." if roof.measured else "-",
+                ls="--" if roof.on_chip else "-." if roof.measured else solid,
             )  # fmt: skip
             ax.plot([knee], [roof.peak], "|", color=colour[roof.machine], ms=9, zorder=2)
         titled(ax, self.title, "operational intensity, OP/B", "performance")
@@ -153,6 +160,19 @@ class RooflineChart(Chart):
             self._draw_layers(ax)
         else:
             self._draw_networks(ax, colour)
+
+    def _turns(self) -> dict[Roof, tuple[int, int]]:
+        """Return for each roof its place among the machines whose line is the same, and how many those are."""
+        same: dict[tuple[float, float, bool, bool], list[Roof]] = {}
+        for roof in self.roofs:
+            same.setdefault((roof.peak, roof.bandwidth, roof.measured, roof.on_chip), []).append(
+                roof
+            )
+        found: dict[Roof, tuple[int, int]] = {}
+        for roofs in same.values():
+            machines = ordered(roof.machine for roof in roofs)
+            found |= {roof: (machines.index(roof.machine), len(machines)) for roof in roofs}
+        return found
 
     def _outer_knee(self, inner: Roof, default: float) -> float:
         """Return the knee of the roof that an on-chip memory lies before."""

@@ -18,7 +18,8 @@ def report(
         list[str],
         typer.Argument(
             metavar="DATA...",
-            help="CSV, JSON of predict, measure or validate, a record store; or 'qutibench'.",
+            help="CSV, JSON of predict, measure or validate, a record store; 'qutibench'; or 'explore' and any models: "
+            "all machines × networks.",
         ),
     ],
     output: Annotated[
@@ -26,12 +27,14 @@ def report(
     ] = Path("roofline.html"),
     title: Annotated[str, typer.Option(help="The page's title.")] = "",
 ) -> None:
-    """Write one self-contained interactive HTML page of predictions and measured runs."""
+    """Write one self-contained interactive HTML page of predictions and measured runs, or of all machines."""
+    from roofline.cli._explore import EXPLORE, exploring
     from roofline.cli._progress import progress
     from roofline.cli._report import gather
     from roofline.report import render
 
+    explored = data[0] == EXPLORE and not Path(EXPLORE).exists()
     with progress("report") as tell:
-        page = render(gather(data, title, tell))
+        page = exploring(data[1:], title, tell) if explored else render(gather(data, title, tell))
     emit(page, output)
     wrote(f"{output} ({output.stat().st_size / 1e6:.1f} MB)")

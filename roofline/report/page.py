@@ -10,7 +10,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from roofline.chart._style import colours
+from roofline.chart._style import machine_colour
 from roofline.errors import MissingPackageError
 from roofline.report.data import ReportData
 
@@ -28,32 +28,47 @@ def render(data: ReportData) -> str:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
         raise MissingPackageError("plotly", "report", "an interactive report") from error
-    assets = files("roofline.report") / "assets"
-    parts: Mapping[str, str] = {
-        "title": html.escape(data.title),
-        "conventions": html.escape(data.conventions),
-        "version": html.escape(version("roofline")),
-        "css": (assets / "page.css").read_text(encoding="utf-8"),
-        "data": _embedded(data),
-        "plotly": str(get_plotlyjs()),
-        "charts": (assets / "charts.js").read_text(encoding="utf-8"),
-        "page": (assets / "page.js").read_text(encoding="utf-8"),
-    }
-    page = (assets / "page.html").read_text(encoding="utf-8")
-    # Split once at every placeholder: inserted text is never searched for placeholders again.
-    pieces = page.split("{{")
-    built = [pieces[0]]
-    for piece in pieces[1:]:
-        name, rest = piece.split("}}", 1)
-        built += [parts[name], rest]
-    return "".join(built)
-
-
-def _embedded(data: ReportData) -> str:
     document: dict[str, Any] = asdict(data)
     machines = [str(row["platform"]) for row in (*data.rows, *data.roofs)]
     # The same colours as in the figures.
-    document["colours"] = colours(machines)
+    document["colours"] = {name: machine_colour(name) for name in machines}
+    return filled(
+        "page.html",
+        {
+            "title": html.escape(data.title),
+            "conventions": html.escape(data.conventions),
+            "css": asset("page.css"),
+            "data": embedded(document),
+            "plotly": str(get_plotlyjs()),
+            "charts": asset("charts.js"),
+            "page": asset("page.js"),
+        },
+    )
+
+
+def asset(name: str) -> str:
+    """Return the text of a file that pages are made of."""
+    return (files("roofline.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def filled(template: str, parts: Mapping[str, str]) -> str:
+    """Return a page with its placeholders filled; ``{{version}}`` is the program's.
+
+    Args:
+        template: Name of the file with the page.
+        parts: The text of each other placeholder.
+    """
+    known = {"version": html.escape(version("roofline")), **parts}
+    # Split once at every placeholder: inserted text is never searched for placeholders again.
+    pieces = asset(template).split("{{")
+    built = [pieces[0]]
+    for piece in pieces[1:]:
+        name, rest = piece.split("}}", 1)
+        built += [known[name], rest]
+    return "".join(built)
+
+
+def embedded(document: Mapping[str, Any]) -> str:
+    """Return data as JSON that can stand in a page: no tag or comment in it ends the script element."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # No tag or comment inside a name may end the script element.
     return text.replace("<", "\\u003c")

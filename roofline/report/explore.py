@@ -1,0 +1,346 @@
+"""The page over all machines: networks × machines × datatypes × batches, bound and estimate, packed into one file.
+
+Rows lie in the order networks, machines, the machine's datatypes, batches; a combination that cannot be leaves its
+place empty. Every quantity is kept as the logarithm in 16 bits, to 0.05 %, and all of them are deflated together.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product, zip_longest
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.chart._style import machine_colour
+from roofline.decoding.phases import Decoding, Phase, Request
+from roofline.errors import OptionError
+from roofline.model import at_precision, models
+from roofline.model._outcomes import BOUNDS
+from roofline.model._request import case_of
+from roofline.precision import COMPUTE_DATATYPES
+from roofline.report.page import asset, embedded, filled
+from roofline.serving import serve
+from roofline.spec.consistency import quantities
+
+if TYPE_CHECKING:
+    from roofline.model import Prediction
+    from roofline.model._case import Case
+    from roofline.model._outcomes import Outcomes
+    from roofline.spec import Platform
+    from roofline.workload import Workload
+
+BATCHES = (1, 8, 64)
+"""Items, or requests, at a time."""
+
+DATATYPES = tuple(name for name in COMPUTE_DATATYPES if name not in {"fp64", "int32", "int16"})
+"""What networks run in; wider ones are nobody's choice for inference."""
+
+REQUEST = Request(phase=Phase.DECODE)
+"""What is asked of decoders: tokens behind a context of 4,096."""
+
+MAXIMUM_BYTES = 5_000_000
+"""A page stays below this size."""
+
+COLUMNS = (
+    "bound",
+    "expected",
+    "low",
+    "high",
+    "latency",
+    "latency_low",
+    "latency_high",
+    "intensity",
+)
+"""Items or tokens per second: the bound, the estimate and the ends of its interval; the estimate's latency of a batch
+(of decoders the time per token) in ms and the ends of that; the intensity of the bound in OP/B."""
+
+_LEAST, _STEP = 1e-9, 0.00085
+"""The smallest number that is kept, and the step of its logarithm: 16 bits reach beyond 1e15."""
+
+_NO_FIT, _NOT_STRICT, _HELD = 4, 8, 16
+"""Flags beside the place of the bound in `BOUNDS`, counted from 1; the estimate's lies from `_HELD` on."""
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A network of the page."""
+
+    name: str
+    title: str
+    network: Workload | Decoding
+    """A decoder is asked for tokens, any other network for items."""
+
+
+def explore(
+    subjects: Sequence[Subject],
+    platforms: Sequence[Platform],
+    *,
+    batches: Sequence[int] = BATCHES,
+    first: Sequence[str] = (),
+    title: str = "",
+    years: float,
+    usd_per_kwh: float,
+    report: Report = lambda _what, _done, _total: None,
+) -> str:
+    """Return the page as HTML; it loads nothing from anywhere.
+
+    Args:
+        subjects: The networks.
+        platforms: The machines.
+        batches: Items, or requests, at a time.
+        first: Names of the networks that are shown first; by default the first of all.
+        title: The page's; by default how much is on it.
+        years: Lifetime over which a price is spread, until the reader chooses another.
+        usd_per_kwh: Price of electricity, likewise.
+        report: Is told of each network that is done.
+
+    Raises:
+        OptionError: There is no network, or the page would exceed `MAXIMUM_BYTES`.
+    """
+    if not subjects:
+        raise OptionError("the page has no network", repair="Name at least one")
+    table = _Table(platforms, batches)
+    for place, subject in enumerate(subjects):
+        report(subject.name, place, len(subjects))
+        table.add(subject)
+    sources: dict[tuple[str, str | None], int] = {}
+    machines = [
+        _machine(platform, table.datatypes[platform.key], sources) for platform in platforms
+    ]
+    document: dict[str, Any] = {
+        "rows": table.rows * len(subjects), "columns": COLUMNS, "least": _LEAST, "step": _STEP,
+        "limits": ["", *BOUNDS], "datatypes": DATATYPES, "batches": list(batches),
+        "networks": table.networks, "machines": machines,
+        "sources": [{"title": title, "url": url} for title, url in sources],
+        "first": list(first) or [subjects[0].name], "years": years, "kwh": usd_per_kwh,
+        "colours": {platform.key: machine_colour(platform.key) for platform in platforms}, "packed": table.packed(),
+    }  # fmt: skip
+    page = filled(
+        "explore.html",
+        {
+            "title": html.escape(title or f"{len(machines)} machines, {len(subjects)} networks"),
+            "conventions": html.escape(
+                "One multiply-accumulate is two operations. Bounds are those of Equation 1 with the traffic assumption "
+                "'weights': weights once per batch; no run is faster. Estimates come from published runs, with an 80 % "
+                f"interval. Decoders: tokens behind a context of {REQUEST.context:,}, one device."
+            ),
+            "css": asset("page.css"),
+            "explore_css": asset("explore.css"),
+            "data": embedded(document),
+            "plot": asset("plot.js"),
+            "explore": asset("explore.js"),
+        },
+    )
+    size = len(page.encode())
+    if size > MAXIMUM_BYTES:
+        raise OptionError(
+            f"the page would have {size / 1e6:.1f} MB, more than {MAXIMUM_BYTES / 1e6:.0f} MB",
+            repair="Name fewer networks",
+        )
+    return page
+
+
+class _Table:
+    """The rows of the page, filled network by network."""
+
+    def __init__(self, platforms: Sequence[Platform], batches: Sequence[int]) -> None:
+        self.datatypes = {
+            platform.key: [name for name in DATATYPES if platform.has(name)]
+            for platform in platforms
+        }
+        self.networks: list[dict[str, Any]] = []
+        self._platforms = platforms
+        self._batches = batches
+        self._place = {
+            key: place
+            for place, key in enumerate(
+                (platform.key, datatype, batch)
+                for platform in platforms
+                for datatype, batch in product(self.datatypes[platform.key], batches)
+            )
+        }
+        # Those that a machine has.
+        self._shared = [
+            name for name in DATATYPES if any(name in own for own in self.datatypes.values())
+        ]
+        self._values: list[NDArray[np.float64]] = []
+        self._flags: list[NDArray[np.uint8]] = []
+
+    @property
+    def rows(self) -> int:
+        """Places of each network."""
+        return len(self._place)
+
+    def add(self, subject: Subject) -> None:
+        """Predict a network on every machine."""
+        values = np.zeros((len(COLUMNS), self.rows))
+        flags = np.zeros(self.rows, np.uint8)
+        network = subject.network
+        tokens = isinstance(network, Decoding)
+        entry: dict[str, Any] = {"name": subject.name, "title": subject.title, "tokens": tokens}
+        for row in (
+            self._decoded(network) if isinstance(network, Decoding) else self._laws(network)
+        ):
+            place = self._place[row.platform, row.datatype, row.batches[0]]
+            at = slice(place, place + len(row.batches))
+            # The same of every row: operations of one item or token.
+            entry["ops"] = float(row.ops[0])
+            values[:, at] = np.nan_to_num(row.values)
+            flags[at] = row.flags
+        self.networks.append(entry)
+        self._values.append(values)
+        self._flags.append(flags)
+
+    def packed(self) -> str:
+        """Return flags and columns, low bytes before high ones, deflated, in base64."""
+        values = np.concatenate(self._values, axis=1)
+        with np.errstate(divide="ignore"):
+            codes = np.rint(np.log(values / _LEAST) / _STEP) + 1
+        codes = np.where(values > 0, np.clip(codes, 1, 65535), 0).astype(np.uint16)
+        planes = [np.concatenate(self._flags).tobytes()]
+        for column in codes:
+            planes += [
+                (column & 255).astype(np.uint8).tobytes(),
+                (column >> 8).astype(np.uint8).tobytes(),
+            ]
+        return base64.b64encode(zlib.compress(b"".join(planes), 9)).decode()
+
+    def _laws(self, network: Workload) -> Iterable[_Rows]:
+        bounds, estimates = models.get("equation1"), models.get("expected")
+        items = np.asarray(self._batches, np.float64)
+        for datatype in self._shared:
+            ready = at_precision(network, datatype)
+            for platform in self._platforms:
+                if not platform.has(datatype):
+                    continue
+                case, other = (
+                    case_of(model, ready, platform, {"datatype": datatype}, 1)
+                    for model in (bounds, estimates)
+                )
+                law, estimate = bounds.law_of(case), estimates.law_of(other)
+                if law is not None:
+                    yield _frames(
+                        case, self._batches, law.at(items), estimate and estimate.at(items)
+                    )
+
+    def _decoded(self, network: Decoding) -> Iterable[_Rows]:
+        found = serve(
+            network, REQUEST, self._platforms, datatypes=self._shared, batches=self._batches
+        )
+        for bound, estimate in _paired(found.predictions):
+            yield _tokens(bound, estimate)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A network on a machine at a datatype, at neighbouring batches."""
+
+    platform: str
+    datatype: str
+    batches: tuple[int, ...]
+    ops: NDArray[np.float64]
+    """Of one item or token."""
+    values: NDArray[np.float64]
+    """Of each column; NaN for what is not known."""
+    flags: NDArray[np.uint8]
+
+
+def _frames(case: Case, batches: Sequence[int], bound: Outcomes, found: Outcomes | None) -> _Rows:
+    """Return what models say of a network that is asked for items."""
+    items = np.asarray(batches)
+    unknown = np.full(len(items), np.nan)
+    estimate = [unknown] * 6
+    held = 0
+    if found is not None:
+        rates, times = (
+            ends or (unknown, unknown) for ends in (found.interval_fps, found.interval_latency_s)
+        )
+        estimate = [
+            found.throughput_fps,
+            *rates,
+            *(1e3 * time for time in (found.latency_s, *times)),
+        ]
+        held = (1 + found.bound) * _HELD
+    capacity = case.platform.capacity
+    full = np.zeros(len(items), bool) if capacity is None else bound.required_bytes > capacity
+    intensity = np.divide(bound.ops, bound.bytes, out=unknown.copy(), where=bound.bytes > 0)
+    return _Rows(
+        case.platform.key, case.datatype, tuple(batches), bound.ops / items,
+        np.stack([bound.throughput_fps, *estimate, intensity]),
+        (1 + bound.bound + full * _NO_FIT + ~bound.upper_bound * _NOT_STRICT + held).astype(np.uint8),
+    )  # fmt: skip
+
+
+def _paired(rows: Sequence[Prediction]) -> Iterable[tuple[Prediction, Prediction | None]]:
+    """Yield each bound of a decoder with the estimate behind it, where there is one."""
+    for row, behind in zip_longest(rows, rows[1:]):
+        if row.model == "equation1":
+            yield row, None if behind is None or behind.model == "equation1" else behind
+
+
+def _tokens(bound: Prediction, found: Prediction | None) -> _Rows:
+    """Return what models say of a decoder on a machine."""
+
+    def of(row: Prediction | None) -> list[float | None]:
+        if row is None or row.tokens is None:
+            return [None] * 6
+        time = None if row.tokens.tpot_s is None else 1e3 * row.tokens.tpot_s
+        rates, times = (
+            row.intervals.get(name, (None, None)) for name in ("tokens_per_s", "tpot_ms")
+        )
+        return [row.tokens.tokens_per_s, *rates, time, *times]
+
+    intensity = bound.ops / bound.bytes if bound.bytes else None
+    flags = (
+        1
+        + BOUNDS.index(bound.bound)
+        + (bound.fits is False) * _NO_FIT
+        + (not bound.upper_bound) * _NOT_STRICT
+    )
+    held = 0 if found is None else (1 + BOUNDS.index(found.bound)) * _HELD
+    return _Rows(
+        bound.platform, bound.datatype, (bound.batch,), np.asarray([bound.ops / bound.batch]),
+        np.asarray([of(bound)[0], *of(found), intensity], np.float64)[:, None],
+        np.asarray([flags + held], np.uint8),
+    )  # fmt: skip
+
+
+def _machine(
+    platform: Platform, datatypes: Sequence[str], sources: dict[tuple[str, str | None], int]
+) -> dict[str, Any]:
+    """Return what the page says of a machine, and enter its sources into those of the page."""
+    spec = platform.specification
+    figures: list[list[Any]] = []
+    for path, quantity in quantities(spec):
+        if path[0] in {"profiles", "modes"}:
+            continue
+        source = spec.sources[quantity.source]
+        number = sources.setdefault((source.title, source.url), len(sources))
+        figures.append(
+            [_named(path, spec), f"{quantity.value:g} {quantity.unit}", quantity.kind, number, quantity.note or ""]
+        )  # fmt: skip
+    return {
+        "key": platform.key, "name": platform.name, "vendor": platform.vendor, "kind": platform.kind,
+        "segment": platform.segment or "not stated", "year": platform.year, "price": platform.price,
+        "watts": platform.tdp, "priced_w": platform.priced_tdp, "bandwidth": platform.bandwidth,
+        "datatypes": [DATATYPES.index(name) for name in datatypes],
+        "peaks": [platform.peak(name) for name in datatypes], "figures": figures,
+    }  # fmt: skip
+
+
+def _named(path: tuple[str | int, ...], spec: Any) -> str:
+    """Return a quantity's path in words: ``memories 0 bandwidth`` is that of the memory's name."""
+    parts = [
+        spec.memories[part].name if before == "memories" and isinstance(part, int) else str(part)
+        for before, part in zip(("", *path), path, strict=False)
+        if part != "memories"
+    ]
+    return " ".join(parts).replace("_", " ")

@@ -110,6 +110,15 @@ def under_way(one: Facts, batches: Floats) -> Floats:
     return np.maximum(batches, streamed(1.0, weights, float(numbers["held"][0])))
 
 
+def origin(platform: Platform, machine_class: str) -> dict[str, float]:
+    """Return what a platform's file tells of its make, by the names that the law has for it."""
+    return {
+        "half": float(machine_class == "cpu_mobile" and platform.has("fp16")),
+        "phone": float(machine_class == "npu" and platform.segment == "phone"),
+        "year": float(platform.year),
+    }
+
+
 def held_bytes(platform: Platform) -> float:
     """Return the bytes of weights that stay on the chip; 0 where none do."""
     holder = platform.weight_memory
@@ -169,6 +178,7 @@ def facts_of(
         "activation_bytes": float(wide.activation_bits) / 8,
         "throughput": float(in_flight),
         "held": held_bytes(platform),
+        **origin(platform, machine_class),
     }
     weights = numbers["parameters"] * numbers["weight_bytes"]
     numbers["batch"] = streamed(batch, weights, numbers["held"])

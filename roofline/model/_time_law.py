@@ -43,8 +43,14 @@ LEVELS = ("all", "family", "runtime", "class", "class/runtime")
 
 NUMBERS = (
     "peak", "bandwidth", "cores", "batch", "macs", "parameters", "activations", "depthwise", "grouped",
-    "attention", "weight_bytes", "activation_bytes", "throughput", "held",
+    "attention", "weight_bytes", "activation_bytes", "throughput", "held", "half", "phone", "year",
 )  # fmt: skip
+
+BALANCED = 100.0
+"""OP/B of peak to bandwidth beyond which the arithmetic of a machine is seldom fed."""
+
+YEAR = 2020.0
+"""The year of a machine where it is not known, and the one that slopes over years start from."""
 
 HELD_ON_CHIP = 1500.0
 """OP/B of peak to link beyond which a machine has to keep activations on chip to be of use."""
@@ -62,8 +68,9 @@ class Facts:
     numbers: Mapping[str, Floats]
     """One array for each of `NUMBERS`: peak in OP/s at the datatype, bandwidth in B/s, cores that share the peak, items
     per batch, multiply-accumulates, parameters and activation elements per item, shares of multiply-accumulates that
-    are depthwise, grouped or attention, bytes per element, 1 where several runs are in flight, and the bytes of weights
-    that stay on the chip; 0 where none do."""
+    are depthwise, grouped or attention, bytes per element, 1 where several runs are in flight, the bytes of weights
+    that stay on the chip (0 where none do), 1 where a mobile processor has arithmetic of half precision, which runtimes
+    use for networks in single precision, 1 where an accelerator is of a phone, and the year of the machine."""
 
     def __len__(self) -> int:
         return len(self.machine)
@@ -309,6 +316,10 @@ def features(facts: Facts, centre: Floats) -> dict[str, Floats]:
         "peak": peak - np.log(2.7e12),
         "bandwidth": bandwidth - np.log(3e10),
         "on_chip": np.maximum(0, peak - bandwidth - np.log(HELD_ON_CHIP)),
+        "unfed": np.maximum(0, peak - bandwidth - np.log(BALANCED)),
+        "half": n["half"],
+        "phone": n["phone"],
+        "mobile_year": np.where(facts.machine_class == "cpu_mobile", (n["year"] - YEAR) / 3, 0),
     }
 
 

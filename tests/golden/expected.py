@@ -43,7 +43,7 @@ def rows() -> list[dict[str, str]]:
     known = shipped()
     cases = [(m, n, b) for m in MACHINES for n in NETWORKS for b in BATCHES]
     columns = [
-        (m[4], m[5], m[6], b, 1e9 * n[0], 1e6 * n[1], 1e6 * n[2], n[3], n[4], n[5], m[3], m[3], m[7], m[8])
+        (m[4], m[5], m[6], b, 1e9 * n[0], 1e6 * n[1], 1e6 * n[2], n[3], n[4], n[5], m[3], m[3], m[7], m[8], 0, 0, 2020)
         for m, n, b in cases
     ]  # fmt: skip
     words = [np.asarray([m[i] for m, _, _ in cases], object) for i in range(3)]

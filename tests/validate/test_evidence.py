@@ -13,11 +13,13 @@ import pytest
 import roofline as rl
 from roofline.errors import OptionError, TableError
 from roofline.model._expected_data import from_document, shipped, to_document
+from roofline.model._network_facts import activation_elements, marked
 from roofline.model._quantiles import quantiles, weighted_quantile
 from roofline.model._time_law import Effect, forward
 from roofline.validate.evidence.fit import Fitting
+from roofline.validate.evidence.leaving import leave_silicon
 from roofline.validate.evidence.page import page
-from roofline.validate.evidence.published import read_published
+from roofline.validate.evidence.published import pixels_of, read_published
 from roofline.validate.evidence.readers import read_evidence
 from roofline.validate.evidence.score import order, score, spearman, summary
 from roofline.validate.evidence.summaries import whole
@@ -75,7 +77,7 @@ def edited(table: Path, tmp_path: Path, change: dict[str, str]) -> Path:
     rows[4] |= change
     path = tmp_path / "edited.csv"
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, list(rows[4]))
         writer.writeheader()
         writer.writerows(rows)
     return path
@@ -310,3 +312,69 @@ def test_a_chip_that_holds_the_weights_has_items_under_way_at_any_batch(
     own = read_published(edited(table, tmp_path, change | {"params_m": "100"}))
     assert own.facts.terms[1][4] > 0
     assert own.facts.numbers["batch"][4] == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "pixels"),
+    [("224", 224**2), ("224x112", 224 * 112), ("640*480*3", 640 * 480), ("3x32x64", 32 * 64)],
+)
+def test_pixels_of_an_input(size: str, pixels: int) -> None:
+    assert pixels_of(size) == pixels
+
+
+@pytest.mark.parametrize("size", ["", "1x3x224x224", "0x4", "text"])
+def test_pixels_of_no_picture_are_not_known(size: str) -> None:
+    assert np.isnan(pixels_of(size))
+
+
+def test_guessed_activations_are_near_those_that_are_counted(table: Path, tmp_path: Path) -> None:
+    # The table's own guess is far off; the graph's count is the oracle.
+    for name, size in (("resnet50", "224x224x3"), ("mobilenet_v2", "224"), ("vgg16", "224x224")):
+        graph = rl.load(name)
+        found = read_published(
+            edited(
+                table, tmp_path,
+                {"gmacs": str(graph.macs / 1e9), "params_m": str(graph.parameters / 1e6), "input_size": size,
+                 "activation_elements_m": "1000", "activations_imputed": "True",
+                 "depthwise_mac_share": str(marked(graph)["depthwise"])},
+            )
+        )  # fmt: skip
+        ratio = found.facts.numbers["activations"][4] / activation_elements(graph)
+        assert 1 / 1.96 < ratio < 1.96, name
+
+
+def test_a_run_alone_has_one_of_the_machines_npus(table: Path, tmp_path: Path) -> None:
+    change = {"key": "iq-9075", "machine": "iq-9075", "peak_op_s": "1e14"}
+    whole = rl.platform("iq-9075").peak("int8")
+    single = read_published(edited(table, tmp_path, change | {"mode": "single"}))
+    several = read_published(edited(table, tmp_path, change | {"mode": "throughput"}))
+    assert several.facts.numbers["peak"][4] == whole == 1e14
+    assert single.facts.numbers["peak"][4] == whole / 2
+    other = read_published(edited(table, tmp_path, change | {"peak_op_s": "3e13"}))
+    assert other.facts.numbers["peak"][4] == 3e13
+
+
+@pytest.mark.parametrize(
+    ("machine", "half"),
+    [
+        ("ncnn:Some Board (Cortex-A76 2.4GHz x 4)", 1),
+        ("ncnn:Another (Cortex-A53 1.2GHz x 4)", 0),
+        ("rk3568-cpu", 1),
+        ("rpi4", 0),
+    ],
+)
+def test_which_processors_compute_in_half_precision(
+    table: Path, tmp_path: Path, machine: str, half: int
+) -> None:
+    change = {"key": machine, "machine": machine, "machine_class": "cpu_mobile"}
+    assert read_published(edited(table, tmp_path, change)).facts.numbers["half"][4] == half
+
+
+def test_each_silicon_is_judged_by_a_law_of_its_own(table: Path) -> None:
+    evidence = read_published(table)
+    left = leave_silicon(evidence)
+    assert set(left.laws) == set(evidence.silicon)
+    assert len({id(law) for law in left.laws.values()}) == MACHINES
+    for name, law in left.laws.items():
+        out = set(evidence.facts.machine[evidence.silicon == name])
+        assert set(law.effects) == set(evidence.facts.machine) - out

@@ -23,7 +23,9 @@ from roofline.model._time_law import (
 )
 from roofline.validate.evidence.evidence import Evidence, Names, Rows
 
-ONE_LEVEL = ("cores", "peak", "bandwidth", "class_peak", "on_chip")
+ONE_LEVEL = (
+    "cores", "peak", "class_peak", "on_chip", "unfed", "half", "phone", "mobile_year",
+)  # fmt: skip
 """Features of machines: a class has too few machines for a slope of its own."""
 
 START = {"a": 0.7, "w": 0.0, "k": 0.3, "t": float(np.log(2e-4))}
@@ -40,22 +42,24 @@ class Options:
             "a": (
                 "depthwise", "grouped", "attention", "work", "int8", "w8a16", "activations_per_mac",
                 "parameters_per_mac", "batch", "cores", "throughput", "class_peak", "class_bandwidth",
-                "peak", "bandwidth",
+                "unfed", "half", "phone", "mobile_year",
             ),
             "w": ("work", "parameters_per_mac"),
             "k": ("on_chip",),
-            "t": ("throughput", "peak"),
+            "t": ("throughput", "peak", "phone"),
         }
     )  # fmt: skip
     """The features each part has a slope over."""
     level: dict[str, float] = field(
         default_factory=lambda: {
-            "all": 3.0, "family": 0.5, "runtime": 0.3, "class": 0.5, "class/runtime": 0.5,
+            "all": 3.0, "family": 0.3, "runtime": 0.2, "class": 0.3, "class/runtime": 0.3,
         }
     )  # fmt: skip
     """Prior standard deviation of the constants of each level."""
     slope: float = 0.3
     """Prior standard deviation of slopes."""
+    class_slope: float = 0.15
+    """The same of what a class adds to a slope: some classes have runs of few machines only."""
     peak_slope: float = 0.1
     """The same of a slope over the peak within a class."""
     machine: float = 0.3
@@ -119,7 +123,7 @@ def prior(facts: Facts, options: Options) -> Prior:
             entries.append((Term(part, feature, "all", ""), mean, deviation))
             if feature not in ONE_LEVEL:
                 entries += [
-                    (Term(part, feature, "class", label), 0.0, deviation)
+                    (Term(part, feature, "class", label), 0.0, options.class_slope)
                     for label in labels["class"]
                 ]
     return Prior(

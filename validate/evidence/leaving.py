@@ -14,9 +14,6 @@ from roofline.model._time_law import Effect, Estimates, TimeLaw
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows
 from roofline.validate.evidence.fit import Fitting, Options
 
-TOGETHER = 22
-"""Into how many groups silicon is dealt to be predicted; those of a group, of different classes, leave together."""
-
 GROUPS = 6
 """Into how many groups silicon, or families of networks, are dealt where leaving out each alone would take too long."""
 
@@ -64,12 +61,9 @@ def leave_silicon(
     group = np.asarray([dealt[name] for name in evidence.silicon])
     parts: list[tuple[Rows, Estimates]] = []
     laws: dict[str, TimeLaw] = {}
-    together = group_of(np.asarray(list(dealt), object), TOGETHER)
-    for place in sorted(set(together.values())):
-        out = np.asarray([name for name, where in together.items() if where == place], object)
-        law = fitting.fit(out, by)
-        laws |= dict.fromkeys(out, law)
-        rows = np.flatnonzero(np.isin(evidence.silicon.astype(str), out.astype(str)))
+    for name in dealt:
+        law = laws[name] = fitting.fit(np.asarray([name], object), by)
+        rows = np.flatnonzero(evidence.silicon == name)
         parts.append((rows, law.estimate(evidence.facts.take(rows))))
         tick()
     residuals = np.full((GROUPS, len(evidence)), np.nan)

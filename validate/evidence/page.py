@@ -11,7 +11,7 @@ HEAD = """# How good `expected` is
 
 `expected` estimates a network's throughput on a machine from published runs of other networks on like machines. This
 page is written by `python benchmarks/fit_expected.py --evidence FILE --version N`; every figure is of runs that the
-fit had not seen; silicon leaves in 22 groups of three kinds, of different classes. The law, and what it is told, stand
+fit had not seen; each silicon leaves alone. The law, and what it is told, stand
 in `roofline/model/_time_law.py`.
 
 Factor: exp of the median of |log(predicted / measured)|. *Over machines* is the mean of each machine's, the headline:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -12,10 +13,10 @@ import numpy as np
 
 from roofline.errors import TableError
 from roofline.model._core import Floats
-from roofline.model._network_facts import held_bytes, streamed
-from roofline.model._time_law import Facts
+from roofline.model._network_facts import held_bytes, origin, streamed
+from roofline.model._time_law import YEAR, Facts
 from roofline.reading import CsvTable, read_csv, read_text
-from roofline.spec import canonical, platform
+from roofline.spec import Platform, canonical, platform
 from roofline.validate.evidence.evidence import Chosen, Evidence, names
 
 COLUMNS = (
@@ -44,10 +45,10 @@ BYTES = {
 def read_published(path: Path) -> Evidence:
     """Read published runs.
 
-    The columns are `COLUMNS`, and where known key, silicon, cores, mode, family, depthwise_mac_share,
+    A run alone on a machine that runs several side by side is given its share of the peak. The columns are `COLUMNS`, and where known key, silicon, cores, mode, family, depthwise_mac_share,
     grouped_mac_share, attention_mac_share, weight_bytes_per_element, activation_bytes_per_element, held_bytes (weights
     that stay on the chip; by default those of the machine's platform file), activations_imputed (``True`` where the
-    table guesses them) and source.
+    table guesses them), input_size (``224x224x3``, by which better is guessed) and source.
 
     Args:
         path: A CSV file.
@@ -96,6 +97,70 @@ def counted_elsewhere(columns: dict[str, list[float]], guessed: Chosen) -> Float
     return found
 
 
+ACTIVATIONS = (1.8998, 0.8090, -0.2950, 0.2293, 0.1642, -0.4446, 0.0883, 0.3747, -0.2332, 0.3924)
+"""Coefficients of `guessed`, fitted by ridge to the networks whose activations and input size the evidence states
+(timm's) by `benchmarks/guess_activations.py`: half of them are within a factor of 1.28, nine of ten of 1.96."""
+
+
+def guessed(columns: Mapping[str, Sequence[float] | Floats], pixels: Floats) -> Floats:
+    """Return the activations of networks whose input is so large; NaN where it is not known.
+
+    Args:
+        columns: Multiply-accumulates, parameters and kinds of arithmetic of each run.
+        pixels: Height times width of the input of each.
+    """
+    return 1e6 * np.exp(told_of(columns, pixels) @ np.asarray(ACTIVATIONS))
+
+
+def told_of(columns: Mapping[str, Sequence[float] | Floats], pixels: Floats) -> Floats:
+    """Return what a guess of activations is told of each run: (runs, coefficients)."""
+    macs, parameters, depthwise, grouped, attention = (
+        np.asarray(columns[name], np.float64)
+        for name in ("macs", "parameters", "depthwise", "grouped", "attention")
+    )
+    m, p, x = np.log(macs / 1e9), np.log(parameters / 1e6), np.log(pixels / 5e4)
+    return np.stack(
+        [np.ones_like(m), m, depthwise, grouped, attention, depthwise * (m - x), attention * (m - x), x, p,
+         depthwise * p], 1,
+    )  # fmt: skip
+
+
+def pixels_of(size: str) -> float:
+    """Return height times width of an input: ``224``, ``224x224``, ``224*224*3``; NaN where it is not told."""
+    numbers = [int(x) for x in re.findall(r"\d+", size)]
+    if len(numbers) == 3:
+        numbers = numbers[1:] if numbers[0] <= MOST_CHANNELS < numbers[2] else numbers[:2]
+    if not 1 <= len(numbers) <= 2 or not all(numbers):
+        return math.nan
+    return float(numbers[0] * numbers[-1])
+
+
+MOST_CHANNELS = 16
+"""A first number of three that is no larger is of channels, where the last is."""
+
+HALF = frozenset(
+    "A55 A65 A75 A76 A77 A78 A510 A520 A710 A715 A720 A725 X1 X2 X3 X4 X925".split()
+)  # fmt: skip
+"""Arm's cores of Armv8.2-A and later, which compute in half precision (each core's technical reference manual)."""
+
+
+def origin_of(row: dict[str, str], machine: Platform | None) -> dict[str, float]:
+    """Return what is known of the make of a run's machine: by its platform file, else by its name."""
+    name = row.get("machine_class", "")
+    if machine is not None:
+        return origin(machine, name)
+    cores = set(re.findall(r"Cortex.?([AX]\d+)", row["machine"]))
+    return {"half": float(name == "cpu_mobile" and bool(cores & HALF)), "phone": 0.0, "year": YEAR}
+
+
+def alone(row: dict[str, str], peak: float, machine: Platform | None) -> float:
+    """Return the peak that a run has: of a machine that runs several side by side, alone its share of the whole."""
+    if machine is None or machine.lanes == 1 or row.get("mode", "") in IN_FLIGHT:
+        return peak
+    whole = [found.base for found in machine.peaks.values()]
+    return peak / machine.lanes if any(math.isclose(peak, x, rel_tol=0.02) for x in whole) else peak
+
+
 def machine_of(row: dict[str, str]) -> str:
     """Return the key of a run's machine: that of its platform file where the table of aliases knows one."""
     own = row.get("key") or row["machine"]
@@ -107,9 +172,16 @@ def machine_of(row: dict[str, str]) -> str:
 
 
 @cache
+def _platform(machine: str) -> Platform | None:
+    """Return the platform of a machine; None where there is no file of it."""
+    return platform(machine) if canonical(machine) else None
+
+
+@cache
 def _held(machine: str) -> float:
     """Return the bytes of weights that a machine keeps on the chip, by its platform file; 0 where there is none."""
-    return held_bytes(platform(machine)) if canonical(machine) else 0.0
+    found = _platform(machine)
+    return 0.0 if found is None else held_bytes(found)
 
 
 def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
@@ -159,9 +231,18 @@ def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
         "activation_bytes": activation,
         "throughput": [1.0 if mode in IN_FLIGHT else 0.0 for mode in text("mode")],
     }
-    guessed = np.asarray([row.get("activations_imputed") == "True" for row in rows])
-    columns["activations"] = list(counted_elsewhere(columns, guessed))
+    unsure = np.asarray([row.get("activations_imputed") == "True" for row in rows])
+    better = guessed(columns, np.asarray([pixels_of(row.get("input_size", "")) for row in rows]))
+    stated = np.asarray(columns["activations"])
+    columns["activations"] = list(np.where(unsure & np.isfinite(better), better, stated))
+    columns["activations"] = list(counted_elsewhere(columns, unsure))
     machines = [machine_of(row) for row in rows]
+    made = [origin_of(row, _platform(name)) for row, name in zip(rows, machines, strict=True)]
+    columns |= {name: [entry[name] for entry in made] for name in ("half", "phone", "year")}
+    columns["peak"] = [
+        alone(row, peak, _platform(name))
+        for row, peak, name in zip(rows, columns["peak"], machines, strict=True)
+    ]
     columns["held"] = [
         held if row.get("held_bytes") else _held(machine)
         for row, held, machine in zip(

@@ -2,7 +2,8 @@
 
     python benchmarks/guess_activations.py --evidence evidence.csv
 
-Prints the coefficients of `roofline.validate.evidence.published.guessed` and how far its guesses are from what is stated.
+Prints the coefficients of `roofline.validate.evidence.published.guessed`, and how far its guesses are from what is
+stated.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ def main() -> None:
     print(f"{len(rows)} networks")
     print("coefficients", ", ".join(f"{x:.4f}" for x in found))
     off = np.abs(told @ np.asarray(ACTIVATIONS) - wanted)
-    print("factor at 50, 90 % of networks", ", ".join(f"{x:.2f}" for x in np.exp(np.quantile(off, (0.5, 0.9)))))
+    print(
+        "factor at 50, 90 % of networks",
+        ", ".join(f"{x:.2f}" for x in np.exp(np.quantile(off, (0.5, 0.9)))),
+    )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,8 @@ BYTES = {
 def read_published(path: Path) -> Evidence:
     """Read published runs.
 
-    A run alone on a machine that runs several side by side is given its share of the peak. The columns are `COLUMNS`, and where known key, silicon, cores, mode, family, depthwise_mac_share,
+    A run alone on a machine that runs several side by side is given its share of the peak. The columns are `COLUMNS`,
+    and where known key, silicon, cores, mode, family, depthwise_mac_share,
     grouped_mac_share, attention_mac_share, weight_bytes_per_element, activation_bytes_per_element, held_bytes (weights
     that stay on the chip; by default those of the machine's platform file), activations_imputed (``True`` where the
     table guesses them), input_size (``224x224x3``, by which better is guessed) and source.
@@ -139,7 +140,8 @@ MOST_CHANNELS = 16
 """A first number of three that is no larger is of channels, where the last is."""
 
 HALF = frozenset(
-    "A55 A65 A75 A76 A77 A78 A510 A520 A710 A715 A720 A725 X1 X2 X3 X4 X925".split()
+    ["A55", "A65", "A75", "A76", "A77", "A78", "A510", "A520", "A710", "A715", "A720", "A725",
+     "X1", "X2", "X3", "X4", "X925"]
 )  # fmt: skip
 """Arm's cores of Armv8.2-A and later, which compute in half precision (each core's technical reference manual)."""
 
@@ -158,7 +160,9 @@ def alone(row: dict[str, str], peak: float, machine: Platform | None) -> float:
     if machine is None or machine.lanes == 1 or row.get("mode", "") in IN_FLIGHT:
         return peak
     whole = [found.base for found in machine.peaks.values()]
-    return peak / machine.lanes if any(math.isclose(peak, x, rel_tol=0.02) for x in whole) else peak
+    return (
+        peak / machine.lanes if any(math.isclose(peak, x, rel_tol=0.02) for x in whole) else peak
+    )
 
 
 def machine_of(row: dict[str, str]) -> str:

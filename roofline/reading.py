@@ -144,8 +144,8 @@ def read_csv(text: str, where: str) -> CsvTable:
         where: What to call it in messages: the file's path.
 
     Raises:
-        TableError: It is empty, its header names a column twice, its quotes do not close, or a row has another
-            number of cells than the header.
+        TableError: It is empty, holds a NUL, its header names a column twice, its quotes do not close, or a row has
+            another number of cells than the header.
 
     Example:
         >>> read_csv('network,note\nmlp,"one, two"\n', "x.csv").rows
@@ -178,6 +178,11 @@ def csv_header(head: str) -> list[str]:
 
 
 def _csv_lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
+    if "\0" in text:
+        raise TableError(
+            f"{where} line {text.count(chr(10), 0, text.index(chr(0))) + 1} holds a NUL character, which no text does",
+            repair="Save it as CSV again",
+        )
     # Cells are bounded by the file; the limit of the library is far below a record's.
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -216,13 +221,20 @@ def _unquoted(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
 
 
-def read_json(text: str, where: str, *, error: type[RooflineError] = TableError) -> Any:
+def read_json(
+    text: str,
+    where: str,
+    *,
+    error: type[RooflineError] = TableError,
+    repair: str = "Write it with --format json",
+) -> Any:
     """Return what a JSON text holds.
 
     Args:
         text: The whole text.
         where: What to call it in messages: the file's path.
         error: The error raised.
+        repair: Where such a text comes from.
 
     Raises:
         RooflineError: It is not JSON, nests too deeply, or holds a number of thousands of digits.
@@ -231,8 +243,7 @@ def read_json(text: str, where: str, *, error: type[RooflineError] = TableError)
         return json.loads(text)
     except json.JSONDecodeError as reason:
         raise error(
-            f"{where} line {reason.lineno}: not valid JSON ({reason.msg})",
-            repair="Write it with --format json",
+            f"{where} line {reason.lineno}: not valid JSON ({reason.msg})", repair=repair
         ) from reason
     except RecursionError as reason:
         raise error(f"{where} is nested too deeply for a document") from reason

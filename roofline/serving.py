@@ -166,7 +166,8 @@ def serve(
                     continue
                 predictions += [row] if model != "expected" else []
                 predictions += [found] if found is not None else []
-    if not predictions and skipped and (request.max_ttft_s or request.max_tpot_s):
+    limited = request.max_ttft_s is not None or request.max_tpot_s is not None
+    if not predictions and skipped and limited:
         raise OptionError(skipped[0].reason, repair="Raise --max-ttft-ms or --max-tpot-ms")
     if not predictions and model == "expected" and skipped:
         raise NoBasisError(skipped[0].reason, repair="Ask for a bound: --model equation1")

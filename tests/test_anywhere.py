@@ -30,22 +30,26 @@ NAMES = (
     "tvm",
 )
 CAMPAIGN = """
+schema_version: 1
 network: [mlp]
 backend: [onnxruntime]
 threads: [1]
+protocol: {runs: 2, sampling_s: 0.1}
+"""
+FLEET = """
+schema_version: 1
+network: [mlp_12_5]
+batch: [1, 2]
+tuning: untuned
+target: board
+boards: {{board: {{key: {key}}}}}
+protocol: {{runs: 2, sampling_s: 1, time_limit_s: 120}}
 """
 SHORT = ("--backend", "onnxruntime", "--runs", "2", "--sampling-s", "0.1")
+ROOFS = ("--seconds", "0.5", "--threads", "1")
 VERBS = {
     "measure": ("measure", "mlp", *SHORT),
-    "calibrate": (
-        "calibrate",
-        "--seconds",
-        "0.5",
-        "--threads",
-        "1",
-        "-o",
-        "{results}/machine.yaml",
-    ),
+    "calibrate": ("calibrate", *ROOFS, "--backend", "none", "-o", "{results}/machine.yaml"),
     "validate": ("validate", "mlp", "-p", "i7-3820", *SHORT),
     "campaign": ("campaign", "run", "{results}/campaign.yaml"),
 }
@@ -114,6 +118,36 @@ def test_a_verb_works_where_one_stands(verb: str, place: str, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert "imported" not in done.stderr
     assert done.stdout.strip() or (folder.parent / "results" / "machine.yaml").is_file()
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_profile_is_calibrated_where_one_stands(tmp_path: Path) -> None:
+    folder = standing("spaces and letters", tmp_path)
+    done = run(folder, "calibrate", *ROOFS, "-o", "{results}/machine.yaml", timeout=900)
+    assert done.returncode == 0, done.stderr
+    assert "imported" not in done.stderr
+    assert "profiles:" in (tmp_path / "results" / "machine.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.tvm
+@pytest.mark.parametrize("place", PLACES)
+def test_a_fleet_works_where_one_stands(place: str, tmp_path: Path) -> None:
+    for package in ("tvm", "tornado", "cloudpickle"):
+        pytest.importorskip(package)
+    from .rpc_fleet import KEY, running
+
+    folder, results = standing(place, tmp_path), tmp_path / "results"
+    results.mkdir()
+    before = sorted(folder.rglob("*"))
+    (results / "fleet.yaml").write_text(FLEET.format(key=KEY))
+    with running(results, cwd=folder) as (tracker, _):
+        done = run(
+            folder, "campaign", "run", "{results}/fleet.yaml", "--rpc-tracker", str(tracker)
+        )
+    folder.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    assert "imported" not in done.stderr
+    assert "fleet: 2 runs: 2 ok" in done.stdout
     assert sorted(folder.rglob("*")) == before
 
 

@@ -43,6 +43,13 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
         ["measure", "mlp", "--time-limit", "inf"],
         ["measure", "mlp", "--memory-limit-gb", "inf"],
         ["measure", "mlp", "--threads", "100000000"],
+        ["measure", "mlp", "--memory-limit-gb", "1e308"],
+        ["measure", "mlp", "--time-limit", "1e308"],
+        ["calibrate", "--threads", "100000000"],
+        ["calibrate", "--seconds", "1e308"],
+        ["demo", "--minutes", "1e308"],
+        ["predict", "llama32_1b", "-p", "ncs", "-d", "fp16", "--max-ttft-ms", "0"],
+        ["predict", "llama32_1b", "-p", "ncs", "-d", "fp16", "--new-tokens", "999999999"],
         ["compress", "mlp", "-o", "x.onnx", "-d", "w4a16", "--block", "9" * 400],
         ["advise", "mlp", "--min-fps", "nan"],
         ["accuracy", "x.onnx", "--data", "x", "--resize", "9" * 400],
@@ -62,7 +69,8 @@ def test_numbers_of_flags_are_finite_and_bounded(
 @pytest.mark.parametrize(
     ("verb", "file"),
     [("sweep", "in.yaml"), ("report", "in.csv"), ("import", "in.csv"), ("campaign run", "in.yaml"),
-     ("plot efficiency", "in.csv"), ("platforms check", "in.yaml"), ("count", "in.onnx")],
+     ("plot efficiency", "in.csv"), ("platforms check", "in.yaml"), ("count", "in.onnx"),
+     ("count", "in.json"), ("advise mlp --min-fps 3 --accuracy", "in.csv")],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["pipe", "endless"])
 def test_no_verb_waits_for_a_pipe_or_reads_without_end(

@@ -8,11 +8,12 @@ the past keys and values go in; the scores of the last position and the grown ke
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from roofline.errors import NetworkError, OptionError
 from roofline.number_format import plural
+from roofline.reading import MAX_INTEGER, shown
 from roofline.registry import Registry
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from roofline.workloads._value import Value
 
 _MS = "com.microsoft"
+MOST_LAYERS = 1000
+"""The most layers of a decoder: seven times those of the deepest there is."""
 _MOST = 2_000_000_000
 """Bytes that an ONNX file can hold (protobuf's limit)."""
 
@@ -77,6 +80,17 @@ class Decoder:
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise _wrong(f"{name} is {getattr(self, name)}", "Give 1 or more")
+        if self.layers > MOST_LAYERS:
+            raise _wrong(
+                f"{shown(self.layers)} layers, and at most {MOST_LAYERS:,} are built",
+                "Give fewer layers",
+            )
+        for entry in fields(self):
+            if getattr(self, entry.name) > MAX_INTEGER:
+                raise _wrong(
+                    f"{entry.name} is {shown(getattr(self, entry.name))}, more than a size can be",
+                    f"Give at most {MAX_INTEGER}",
+                )
         if self.heads % self.kv_heads:
             raise _wrong(
                 f"{plural(self.heads, 'head')} cannot share {plural(self.kv_heads, 'head')} of keys and values",

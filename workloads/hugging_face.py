@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from roofline.errors import NetworkError, did_you_mean
 from roofline.number_format import plural
+from roofline.reading import read_json, read_text
 from roofline.workloads.decoder import Decoder, DecoderNetwork
+
+MAX_BYTES = 1 << 20
+"""The largest configuration that is read."""
 
 _SIZES: Mapping[str, str] = {
     "num_hidden_layers": "layers",
@@ -69,16 +72,10 @@ def read_config(path: Path) -> DecoderNetwork:
     Raises:
         NetworkError: The file is no such configuration, lacks a size, or has a key whose meaning is not known.
     """
-    try:
-        loaded: Any = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NetworkError(
-            f"there is no file {str(path)!r}", repair="Give a config.json"
-        ) from None
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise NetworkError(
-            f"{path} is no JSON: {error}", repair="Give the config.json of a decoder"
-        ) from None
+    text = read_text(path, "config.json of a decoder", most=MAX_BYTES, error=NetworkError)
+    loaded = read_json(
+        text, str(path), error=NetworkError, repair="Give the config.json of a decoder"
+    )
     if not isinstance(loaded, dict):
         raise NetworkError(f"{path} holds no object", repair="Give the config.json of a decoder")
     config = cast("dict[str, Any]", loaded)

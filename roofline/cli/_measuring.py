@@ -43,28 +43,43 @@ PerLayerOption = Annotated[
 TrialsOption = Annotated[
     int, typer.Option("--trials", min=1, help="Schedules tried per kernel when tuning.")
 ]
+MOST_SECONDS = 1e8
+"""Three years: no run is waited for longer."""
+MOST_THREADS = 4096
+
 BudgetOption = Annotated[
     float,
     typer.Option(
-        "--budget-s", min=0, help="Seconds tuning may take; 0: until all trials are done."
+        "--budget-s",
+        min=0,
+        max=MOST_SECONDS,
+        help="Seconds tuning may take; 0: until all trials are done.",
     ),
 ]
 ThreadsOption = Annotated[
     int,
     typer.Option(
-        "--threads", min=0, max=4096, help="Threads; 0: every core this process may use."
+        "--threads", min=0, max=MOST_THREADS, help="Threads; 0: every core this process may use."
     ),
 ]
 RunsOption = Annotated[int, typer.Option("--runs", min=1, help="Timed runs.")]
 SamplingOption = Annotated[
-    float, typer.Option("--sampling-s", min=0, help="Seconds after which no run is started.")
+    float,
+    typer.Option(
+        "--sampling-s", min=0, max=MOST_SECONDS, help="Seconds after which no run is started."
+    ),
 ]
 TimeLimitOption = Annotated[
-    float, typer.Option("--time-limit", min=0, help="Seconds after which a run is given up.")
+    float,
+    typer.Option(
+        "--time-limit", min=0, max=MOST_SECONDS, help="Seconds after which a run is given up."
+    ),
 ]
 MemoryLimitOption = Annotated[
     float,
-    typer.Option("--memory-limit-gb", min=0, help="Memory at which a run is ended; 0: 90 %."),
+    typer.Option(
+        "--memory-limit-gb", min=0, max=1e6, help="Memory at which a run is ended; 0: 90 %."
+    ),
 ]
 StoreOption = Annotated[
     Path | None, typer.Option("--store", help="Record store; default: the user's own.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roofline.cli._measuring import MOST_THREADS
 from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, writable
 from roofline.number_format import plural
 from roofline.writing import write_whole
@@ -34,13 +35,14 @@ def calibrate(
         ),
     ] = "onnxruntime",
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.5, help="Time for measuring the roofs.")
+        float, typer.Option("--seconds", min=0.5, max=3600, help="Time for measuring the roofs.")
     ] = 20.0,
     threads: Annotated[
         list[int] | None,
         typer.Option(
             "--threads",
             min=1,
+            max=MOST_THREADS,
             help="Threads to measure at; repeatable. Default: the roofs at 1 and all, the profile at all.",
         ),
     ] = None,

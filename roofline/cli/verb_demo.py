@@ -25,7 +25,7 @@ def demo(
         ),
     ] = Path("roofline-demo"),
     minutes: Annotated[
-        float, typer.Option("--minutes", min=1.0, help="About how long it may take.")
+        float, typer.Option("--minutes", min=1.0, max=1440.0, help="About how long it may take.")
     ] = 3.5,
 ) -> None:
     """Count, predict on several machines, measure with TVM and ONNX Runtime here, and compare."""

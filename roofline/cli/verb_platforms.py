@@ -249,9 +249,10 @@ def docs(
     ],
 ) -> None:
     """Generate anew the table of machines in a page of documentation."""
+    from roofline.reading import read_text
     from roofline.spec.markdown import refreshed
 
-    write_whole(page, refreshed(page.read_text(encoding="utf-8")).encode())
+    write_whole(page, refreshed(read_text(page, "page of documentation")).encode())
 
 
 @app.command()

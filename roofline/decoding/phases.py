@@ -82,7 +82,9 @@ class Decoding:
             raise OptionError(
                 f"{self.name} has {plural(most, 'position')}; {request.context:,} of context and "
                 f"{request.new_tokens:,} new tokens are {request.length:,}",
-                repair=f"Give a --context of at most {most - request.new_tokens + 1:,}",
+                repair=f"Give a --context of at most {most - request.new_tokens + 1:,}"
+                if request.new_tokens <= most
+                else f"Give at most {most:,} --new-tokens",
             )
         if request.devices > 1 and heads is not None and heads % request.devices:
             fitting = ", ".join(str(count) for count in range(1, heads + 1) if heads % count == 0)

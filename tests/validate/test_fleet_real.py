@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import threading
 import time
 from dataclasses import replace
 
 import pytest
 
-from roofline.child import start_python
 from roofline.errors import MeasurementError
 from roofline.validate.campaigns.fleet import board_measure, spread
 from roofline.validate.campaigns.grid import load
@@ -20,80 +17,21 @@ from roofline.validate.measuring.measure import measure
 from roofline.validate.records.record import Status
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.store import Store
-from roofline.validate.tvm.boards.tracker import BoardError, Tracker, use_tracker
+from roofline.validate.tvm.boards.tracker import use_tracker
+
+from ..rpc_fleet import KEY, running
 
 pytestmark = [pytest.mark.tvm, pytest.mark.slow]
 for package in ("tvm", "tornado", "cloudpickle", "onnxruntime"):
     pytest.importorskip(package)
 
-KEY = "test-board"
-
-
-class Process:
-    """A process and all its children, which can be ended or stopped at once."""
-
-    def __init__(self, log, *command):
-        self.log = log
-        with log.open("wb") as file:
-            self.process = start_python(
-                "-m", *command, stdout=file, stderr=file, start_new_session=True
-            )
-
-    def send(self, what):
-        os.killpg(self.process.pid, what)
-
-    def end(self):
-        try:
-            self.send(signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        self.process.wait()
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
-
-
-def waited(check, limit=180.0):
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
-        try:
-            if check():
-                return
-        except BoardError:
-            pass
-        time.sleep(0.5)
-    pytest.fail(f"not within {limit} s")
-
 
 @pytest.fixture
 def fleet(tmp_path, monkeypatch):
-    port = free_port()
-    here = ("--host", "127.0.0.1")
-    tracker = Tracker("127.0.0.1", port)
-    started = [
-        Process(
-            tmp_path / "tracker.log", "tvm.exec.rpc_tracker", *here, "--port", str(port),
-            "--port-end", str(port + 1),
-        )
-    ]  # fmt: skip
-    try:
-        for number in range(2):
-            at = free_port()
-            started.append(
-                Process(
-                    tmp_path / f"server{number}.log", "tvm.exec.rpc_server", *here, "--port", str(at),
-                    "--port-end", str(at + 1), "--tracker", str(tracker), "--key", KEY,
-                )
-            )  # fmt: skip
-        waited(lambda: len(tracker.servers().get(KEY, ())) == 2)
+    with running(tmp_path) as (tracker, servers):
         monkeypatch.setenv("ROOFLINE_RPC_TRACKER", str(tracker))
         use_tracker(tracker)
-        yield tracker, started[1:]
-    finally:
-        for process in started:
-            process.end()
+        yield tracker, servers
 
 
 def campaign(folder, runs, limit):

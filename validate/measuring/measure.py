@@ -223,7 +223,7 @@ class _Run:
         backend = backends.get("onnxruntime")
         if backend.missing():
             return None, "onnxruntime, which computes the reference, is not installed"
-        path = made.inputs.with_name("reference.npz")
+        path = made.inputs.with_name("expected_outputs.npz")
         if not path.exists():
             written = self._step(Refer(made.model, made.inputs, path), {})
             if written.answer is None:

@@ -110,6 +110,21 @@ def test_a_batch_is_a_whole_number_or_damage(tmp_path: Path, batch: str) -> None
     assert len(entry.reason) < 100
 
 
+def test_what_is_no_name_is_damage(tmp_path: Path) -> None:
+    text = f"platform,network,batch,measured_fps\na,{'n' * 1001},1,100\na,{'n' * 1000},1,100\n"
+    _, found = read_runs(written(tmp_path, "runs.csv", text), Facts())
+    assert [entry.reason for entry in found.rejected] == [
+        "network is 1,001 characters long, and at most 1,000 are taken"
+    ]
+    assert len(found.measurements) == 1
+
+
+def test_a_character_that_no_text_holds_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "runs.csv", "platform,network,batch,measured_fps\na,n\0,1,100\n")
+    with pytest.raises(TableError, match="line 2 holds a NUL"):
+        read_runs(path, Facts())
+
+
 def test_an_empty_batch_is_what_the_user_says_or_damage(tmp_path: Path) -> None:
     path = written(tmp_path, "runs.csv", "platform,network,batch,measured_fps\na,n,,100\n")
     assert read_runs(path, Facts())[1].rejected[0].damaged

@@ -17,6 +17,9 @@ from roofline.validate.records.request import RunRequest
 LATENCY_FACTOR = 1.1
 """Ratio of throughput × latency to the batch above which a row is flagged."""
 
+MOST_CHARACTERS = 1000
+"""The longest cell of a table of runs that is taken: what is longer is no name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -115,6 +118,11 @@ def _measurement(row: Mapping[str, str], facts: Facts, source: str) -> Measureme
     for name in ("platform", "network"):
         if not row.get(name):
             raise _DamagedCellError(f"no {name}")
+    for name, text in row.items():
+        if len(text) > MOST_CHARACTERS:
+            raise _DamagedCellError(
+                f"{name} is {len(text):,} characters long, and at most {MOST_CHARACTERS:,} are taken"
+            )
     if not throughput and not latency:
         raise ValueError("neither a throughput nor a latency")
     notes = [row["flag"]] if row.get("flag") else []

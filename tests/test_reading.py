@@ -66,7 +66,9 @@ def test_text_is_utf8_and_the_line_of_what_is_not_is_named(tmp_path: Path) -> No
     assert read_text(path, "table") == "good"
 
 
-CELLS = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=12).filter(
+CELLS = st.text(
+    st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=12
+).filter(
     # An apostrophe before a formula is what the writer itself puts there.
     lambda text: not text.startswith("'")
 )

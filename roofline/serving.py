@@ -4,6 +4,9 @@ Tensor parallel: of every layer each of N machines holds an Nth of the weights a
 holds the cache of an Nth of the key heads, at least of one; behind attention and behind the MLP they add their results
 up (two all-reduces a layer).
 
+In series: each machine holds an Nth of the layers and of their cache and hands the positions' hidden values on; a token
+takes the time of one machine, and no two work at once.
+
 Queues, expert parallelism and separate machines for the two phases are not modelled; vLLM's and SGLang's benchmarks
 measure them, simulators such as Vidur and AIConfigurator estimate them.
 """
@@ -16,7 +19,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from roofline._sweep import Skipped, Sweep, sweep
-from roofline.decoding.phases import Decoding, Phase, Request
+from roofline.decoding.phases import Decoding, Phase, Request, Spread
 from roofline.errors import NoBasisError, OptionError
 from roofline.expected_tokens import Parts, estimated
 from roofline.model import Prediction, at_precision, models
@@ -48,7 +51,7 @@ class Memory:
         return sum(each * (min(length, most) if most else length) for each, most in self.caches)
 
     def on_one(self, requests: int, length: int, devices: int, kv_heads: int | None) -> float:
-        """Return the bytes on each of several devices."""
+        """Return the bytes on each of several devices; without heads of keys every device has its share."""
         shares = min(devices, kv_heads or devices)
         return self.weights / devices + requests * self.per_request(length) / shares
 
@@ -223,6 +226,7 @@ class Served:
         fits = self._fits(batch, ask.context, ask.devices)
         tokens = Tokens(
             phase=ask.phase.value, context=ask.context, new_tokens=ask.new_tokens, devices=ask.devices,
+            spread=ask.spread.value,
             ttft_s=first, tpot_s=tpot, tokens_per_s=total, tokens_per_s_per_user=each,
             kv_bytes_per_token=self.memory.per_token, max_batch=self._max_batch(),
             max_context=self._max_context(), least_devices=self._least_devices(),
@@ -246,9 +250,8 @@ class Served:
         ask = self.request
         if ask.max_ttft_s is None and ask.max_tpot_s is None:
             return self
-        heads = self.decoder.roles.heads or 1
-        for count in range(ask.devices, heads + 1):
-            if heads % count:
+        for count in self.decoder.counts(ask.spread):
+            if count < ask.devices:
                 continue
             case = replace(self, request=replace(ask, devices=count))
             row = case.row()
@@ -283,7 +286,7 @@ class Served:
         devices = self.request.devices
         if part.latency_s is None:
             return float("nan")
-        if devices == 1:
+        if devices == 1 or self.request.spread is Spread.SERIES:
             return part.latency_s
         shares = min(devices, self.decoder.roles.kv_heads or devices)
         twice = (
@@ -293,13 +296,18 @@ class Served:
         return max(part.latency_s / devices, moved)
 
     def _reduced(self, part: Prediction, positions: int) -> float:
-        """Return the time of two all-reduces a layer, each of the positions' hidden values."""
+        """Return the time of two all-reduces a layer, or of the steps from one device to the next in series.
+
+        Each is of the positions' hidden values.
+        """
         link, hidden = self._link, self.decoder.roles.hidden
         if link is None or hidden is None:
             return 0.0
         devices = self.request.devices
         size = positions * hidden * float(precision(part.datatype).activation_bits) / 8
         latency = 0.0 if link.latency is None else link.latency.base
+        if self.request.spread is Spread.SERIES:
+            return (devices - 1) * (size / link.bandwidth.base + latency)
         each = 2 * (devices - 1) / devices * size / link.bandwidth.base + latency
         return 2 * self.decoder.roles.layers * each
 
@@ -310,7 +318,9 @@ class Served:
 
     def _required(self, requests: int, context: int, devices: int) -> float:
         length = context + self.request.new_tokens
-        return self.memory.on_one(requests, length, devices, self.decoder.roles.kv_heads)
+        # In series a device holds the caches of its layers alone.
+        heads = None if self.request.spread is Spread.SERIES else self.decoder.roles.kv_heads
+        return self.memory.on_one(requests, length, devices, heads)
 
     def _fits(self, requests: int, context: int, devices: int) -> bool | None:
         capacity = self.platform.capacity
@@ -337,8 +347,7 @@ class Served:
         return max(low, 0)
 
     def _least_devices(self) -> int | None:
-        heads = self.decoder.roles.heads or 1
-        counts = (count for count in range(1, heads + 1) if heads % count == 0)
+        counts = self.decoder.counts(self.request.spread)
         return next(
             (count for count in counts if self._fits(self.batch, self.request.context, count)),
             None,
@@ -356,7 +365,7 @@ class Served:
                 )
             else:
                 notes.append(
-                    f"{plural(self.request.devices, 'device')} share every layer and add up over {link.name} at "
+                    f"{plural(self.request.devices, 'device')} {_SHARING[self.request.spread]} over {link.name} at "
                     f"{link.bandwidth.base / 1e9:g} GB/s"
                 )
         return notes
@@ -384,6 +393,12 @@ class Served:
                 else ""
             )
         )
+
+
+_SHARING = {
+    Spread.TENSOR: "share every layer and add up",
+    Spread.SERIES: "have layers in series and hand on",
+}
 
 
 def _check_fits(predictions: Sequence[Prediction]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import roofline
 from roofline._load import decoder
-from roofline.decoding.phases import Decoding, Phase, Request
+from roofline.decoding.phases import Decoding, Phase, Request, Spread
 from roofline.errors import OptionError
 from roofline.model import Prediction
 from roofline.serving import serve
@@ -236,3 +236,22 @@ def test_the_fewest_devices_that_reach_a_limit_are_taken() -> None:
     assert row.tokens.tpot_s == served(Request(4096, 64, Phase.DECODE, 2)).latency_s
     with pytest.raises(OptionError, match="no number of devices"):
         served(Request(4096, 64, Phase.DECODE, max_tpot_s=1e-6))
+
+
+def test_layers_in_series_add_no_bandwidth_and_hold_a_share_of_the_memory() -> None:
+    found = small()
+    one = served(Request(2048, 1, Phase.DECODE), 4, found)
+    again = served(Request(2048, 1, Phase.DECODE, spread=Spread.SERIES), 4, found)
+    two = served(Request(2048, 1, Phase.DECODE, 2, spread=Spread.SERIES), 4, found)
+    assert again.latency_s == one.latency_s
+    link = H100.specification.device_link or H100.specification.host_link
+    assert link is not None
+    assert one.latency_s is not None
+    wait = 0.0 if link.latency is None else link.latency.base
+    handed = 4 * 512 * 2 / link.bandwidth.base + wait
+    assert two.latency_s == pytest.approx(one.latency_s + handed, rel=1e-9)
+    assert two.required_bytes == pytest.approx(one.required_bytes / 2)
+    assert two.tokens is not None
+    assert two.tokens.spread == "series"
+    with pytest.raises(OptionError, match="2 layers of small are fewer than 3 devices"):
+        served(Request(64, 1, Phase.DECODE, 3, spread=Spread.SERIES), 1, found)

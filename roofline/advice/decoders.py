@@ -10,6 +10,7 @@ from roofline.advice.candidate import Candidate, judged, part_of
 from roofline.advice.needs import Need
 from roofline.advice.search import Advice, ranked
 from roofline.advice.wish import Limit, Wish
+from roofline.decoding.phases import Spread
 from roofline.errors import DatatypeError, OptionError
 from roofline.model import at_precision, choose_unit
 from roofline.precision import precision
@@ -57,10 +58,11 @@ def advise_decoder(
             f"{decoder.name} is a decoder: it has tokens, and no frames",
             repair="Ask for --min-tokens-per-s, --max-ttft-ms or --max-tpot-ms",
         )
+    fitting = decoder.counts(request.spread)
     counts = [
         count
         for count in sorted({*DEVICES, request.devices, most_devices})
-        if request.devices <= count <= most_devices and not (decoder.roles.heads or count) % count
+        if request.devices <= count <= most_devices and count in fitting
     ]
     if not counts:
         # Says which numbers the heads spread over.
@@ -103,7 +105,8 @@ def _fewest(
     open_ = {entry.key: entry for entry in platforms}
     found: dict[str, Candidate] = {}
     for count in counts:
-        on_one = kept.on_one(batch, request.length, count, decoder.roles.kv_heads)
+        heads = None if request.spread is Spread.SERIES else decoder.roles.kv_heads
+        on_one = kept.on_one(batch, request.length, count, heads)
         holding = [
             entry for entry in open_.values() if entry.capacity is None or on_one <= entry.capacity
         ]

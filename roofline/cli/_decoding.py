@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.decoding.phases import CONTEXT, Phase, Request
+from roofline.decoding.phases import CONTEXT, Phase, Request, Spread
 from roofline.errors import DimensionError, OptionError
 
 if TYPE_CHECKING:
@@ -52,6 +52,15 @@ DevicesOption = Annotated[
     ),
 ]
 
+SpreadOption = Annotated[
+    Spread | None,
+    typer.Option(
+        "--spread",
+        rich_help_panel=PANEL,
+        help="How devices share it: every layer (tensor, the default), or layers in series (llama.cpp's way).",
+    ),
+]
+
 MaxTtftOption = Annotated[
     float | None,
     typer.Option(
@@ -81,12 +90,13 @@ def asked_request(
     devices: int | None,
     max_ttft_ms: float | None = None,
     max_tpot_ms: float | None = None,
+    spread: Spread | None = None,
 ) -> Request | None:
     """Return what the flags ask of decoders; None when none is given."""
-    if context is new_tokens is phase is devices is max_ttft_ms is max_tpot_ms is None:
+    if context is new_tokens is phase is devices is max_ttft_ms is max_tpot_ms is spread is None:
         return None
     return Request(
-        context or CONTEXT, new_tokens or NEW_TOKENS, phase or Phase.BOTH, devices or 1,
+        context or CONTEXT, new_tokens or NEW_TOKENS, phase or Phase.BOTH, devices or 1, spread or Spread.TENSOR,
         max_ttft_s=None if max_ttft_ms is None else max_ttft_ms / 1e3,
         max_tpot_s=None if max_tpot_ms is None else max_tpot_ms / 1e3,
     )  # fmt: skip

@@ -20,6 +20,7 @@ from roofline.cli._decoding import (
     ContextOption,
     NewTokensOption,
     PhaseOption,
+    SpreadOption,
     asked_request,
     told_apart,
 )
@@ -190,6 +191,7 @@ def advise(
     context: ContextOption = None,
     new_tokens: NewTokensOption = None,
     phase: PhaseOption = None,
+    spread: SpreadOption = None,
     sort: SortOption = "",
     top: Annotated[
         int | None,
@@ -217,7 +219,7 @@ def advise(
         usd_per_kwh,
     )  # fmt: skip
     machines = _machines(split_names(platform), split_names(segment), split_names(kind))
-    request = asked_request(context, new_tokens, phase, None)
+    request = asked_request(context, new_tokens, phase, None, spread=spread)
     others, decoders = told_apart(models, request, bound=bool(dim or input_ or value))
     if decoders:
         if others or len(decoders) > 1:

@@ -25,6 +25,7 @@ from roofline.cli._decoding import (
     MaxTtftOption,
     NewTokensOption,
     PhaseOption,
+    SpreadOption,
     asked_request,
     told_apart,
 )
@@ -153,6 +154,7 @@ def predict(
     new_tokens: NewTokensOption = None,
     phase: PhaseOption = None,
     devices: DevicesOption = None,
+    spread: SpreadOption = None,
     max_ttft_ms: MaxTtftOption = None,
     max_tpot_ms: MaxTpotOption = None,
     sort: SortOption = "",
@@ -168,7 +170,7 @@ def predict(
     from roofline.spec import platform as find_platform
 
     machines = [find_platform(key) for key in split_names(platform)]
-    request = asked_request(context, new_tokens, phase, devices, max_ttft_ms, max_tpot_ms)
+    request = asked_request(context, new_tokens, phase, devices, max_ttft_ms, max_tpot_ms, spread)
     others, decoders = told_apart(models, request, bound=bool(dim or input_ or value))
     workloads = load_models(others, dim=dim, input_=input_, value=value, bound_sizes=bound_sizes)
     asked_datatypes = split_names(datatype)

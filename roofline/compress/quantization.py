@@ -160,7 +160,7 @@ def quantize_workload(
     base = asked.datatype
     state = None if asked.state is None else activation_type(asked.state)
     written = _activation_types(workload, chosen, base)
-    caches = (
+    caches: frozenset[str] = (
         workload.cache_names
         if base is not None and base.cache_bits != base.activation_bits
         else frozenset()

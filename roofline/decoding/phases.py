@@ -18,6 +18,15 @@ CONTEXT = 4096
 """Positions of the prompt when none are asked for."""
 
 
+class Spread(StrEnum):
+    """How several machines share a decoder."""
+
+    TENSOR = "tensor"
+    """Every layer is divided; behind attention and the MLP the devices add up."""
+    SERIES = "series"
+    """Each has some layers and hands on to the next, as llama.cpp spreads: a token takes the time of one device."""
+
+
 class Phase(StrEnum):
     """Which part of answering a request is meant."""
 
@@ -38,7 +47,8 @@ class Request:
     """Tokens that are written behind it."""
     phase: Phase = Phase.BOTH
     devices: int = 1
-    """Machines that share every layer (tensor parallel)."""
+    """Machines that share the decoder."""
+    spread: Spread = Spread.TENSOR
     causal: str = "visible"
     max_ttft_s: float | None = None
     """Longest time to the first token: the fewest devices that reach it at the bound are taken, from `devices` on."""
@@ -86,12 +96,27 @@ class Decoding:
                 if request.new_tokens <= most
                 else f"Give at most {most:,} --new-tokens",
             )
+        layers = self.roles.layers
+        if request.spread is Spread.SERIES and request.devices > layers:
+            raise OptionError(
+                f"the {plural(layers, 'layer')} of {self.name} are fewer than {plural(request.devices, 'device')}",
+                repair=f"Give --devices of at most {layers}",
+            )
+        if request.spread is Spread.SERIES:
+            return
         if request.devices > 1 and heads is not None and heads % request.devices:
             fitting = ", ".join(str(count) for count in range(1, heads + 1) if heads % count == 0)
             raise OptionError(
                 f"the {plural(heads, 'head')} of {self.name} cannot be spread over {plural(request.devices, 'device')}",
                 repair=f"Give --devices as one of: {fitting}",
             )
+
+    def counts(self, spread: Spread) -> tuple[int, ...]:
+        """Return the numbers of devices that it can be spread over, in order."""
+        if spread is Spread.SERIES:
+            return tuple(range(1, self.roles.layers + 1))
+        heads = self.roles.heads or 1
+        return tuple(count for count in range(1, heads + 1) if heads % count == 0)
 
     def prompt(self, request: Request, requests: int) -> Workload:
         """Return what so many prompts require, all positions at once."""

@@ -15,7 +15,9 @@ class Tokens:
     context: int
     new_tokens: int
     devices: int
-    """Machines that share every layer."""
+    """Machines that share the decoder."""
+    spread: str
+    """How: ``tensor`` (every layer) or ``series`` (layers behind one another)."""
     ttft_s: float | None
     """Time to the first token: the prompt without a queue; None in phase ``decode``."""
     tpot_s: float | None
@@ -50,6 +52,7 @@ class Tokens:
             "max_batch": self.max_batch,
             "max_context": self.max_context,
             "devices": self.devices,
+            "spread": self.spread,
             "least_devices": self.least_devices,
             "prefill_bound": self.prefill_bound,
             "decode_bound": self.decode_bound,

@@ -62,7 +62,7 @@ def _pair(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def cells(rows: Sequence[dict[str, Any]], names: tuple[str, str]) -> list[dict[str, str]]:
+def cells(rows: Sequence[dict[str, Any]], names: tuple[str, str]) -> list[dict[str, str | None]]:
     """Return predictions of both as rows for people."""
     return [
         {

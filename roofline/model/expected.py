@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from roofline.errors import OptionError, did_you_mean
 from roofline.model._case import Case, choose_unit, conclude, evaluate
@@ -258,21 +257,21 @@ def within(bound: Prediction, found: Estimate) -> Estimate:
 
 
 def _capped(
-    most: ArrayLike, fps: ArrayLike, low: ArrayLike, high: ArrayLike
+    most: Floats | float, fps: Floats | float, low: Floats | float, high: Floats | float
 ) -> tuple[Floats, Floats, Floats]:
     """Return a throughput and the ends of its interval under a bound; NaN for no bound."""
     limit = np.where(np.isnan(most), np.inf, most)
-    over = high > limit
-    down = np.where(over, np.minimum(1.0, np.divide(limit, fps, dtype=np.float64)), 1.0)
-    return down * fps, down * low, np.where(over, limit, high)
+    over = np.asarray(high) > limit
+    down = np.where(over, np.minimum(1.0, limit / fps), 1.0)
+    return down * np.asarray(fps), down * np.asarray(low), np.where(over, limit, high)
 
 
 def _slowed(
-    least: ArrayLike, latency: ArrayLike, short: ArrayLike, long: ArrayLike
+    least: Floats | float, latency: Floats | float, short: Floats | float, long: Floats | float
 ) -> tuple[Floats, Floats, Floats]:
     """Return a latency and the ends of its interval above a bound; 0 for no bound."""
-    up = np.maximum(1.0, np.divide(least, latency, dtype=np.float64))
-    return up * latency, np.maximum(least, short), up * long
+    up: Floats = np.asarray(np.maximum(1.0, np.asarray(least) / latency), np.float64)
+    return up * np.asarray(latency), np.asarray(np.maximum(least, short)), up * np.asarray(long)
 
 
 def as_prediction(bound: Prediction, found: Estimate) -> Prediction:

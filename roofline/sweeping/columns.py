@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from roofline.model._core import Floats
 from roofline.model._outcomes import BOUNDS, Law, Outcomes
 from roofline.model._request import case_of, no_basis, own_precision
 from roofline.sweeping.grid import Grid, Point
+
+_T = TypeVar("_T", bound=np.generic)
 
 GROUP_ROWS = 1 << 16
 """Rows of a row group of a Parquet file."""
@@ -157,25 +159,27 @@ def schema() -> Any:
 
 def table(found: Sequence[Block]) -> Any:
     """Return blocks as one Arrow table."""
+    pa = arrow()
     counts = [len(each.batches) for each in found]
     numbers = _numbers(found, counts)
-    unknown = np.isnan(numbers["throughput_fps"]) & np.isnan(numbers["latency_ms"])
-    bounds = _joined(found, lambda made, _: made.bound, np.int8, -1)
-    pa = arrow()
-    made: dict[str, Any] = {name: _nullable(values) for name, values in numbers.items()}
+    made: dict[str, Any] = {
+        name: pa.array(values, mask=np.isnan(values)) for name, values in numbers.items()
+    }
     made["batch"] = pa.array(np.concatenate([each.batches for each in found]))
+    for name, texts in _texts(found).items():
+        made[name] = _repeated(texts, counts)
+    gone = np.repeat(np.asarray([each.outcomes is None for each in found], np.bool_), counts)
+    bounds: NDArray[np.int8] = _joined(found, lambda outcomes: outcomes.bound, np.int8(-1))
+    upper: NDArray[np.bool_] = _joined(
+        found, lambda outcomes: outcomes.upper_bound, np.bool_(False)
+    )
+    unknown = np.isnan(numbers["throughput_fps"]) & np.isnan(numbers["latency_ms"])
     made["bound"] = pa.DictionaryArray.from_arrays(
         pa.array(bounds.astype(np.int32), mask=unknown), pa.array([str(bound) for bound in BOUNDS])
     )
-    for name, texts in _texts(found).items():
-        made[name] = _repeated(texts, counts)
-    gone = np.repeat([each.case is None for each in found], counts)
-    upper = _joined(found, lambda made, _: made.upper_bound, np.bool_, fill=False)
     made["upper_bound"] = pa.array(upper, mask=gone)
-    capacity = np.repeat(
-        [_of(each, lambda case: case.platform.capacity) for each in found], counts
-    )
     needed = numbers["required_bytes"]
+    capacity = _constant(found, counts, lambda case: case.platform.capacity)
     made["fits"] = pa.array(needed <= capacity, mask=np.isnan(needed) | np.isnan(capacity))
     return pa.table([made[name] for name in _ORDER], schema=schema())
 
@@ -183,39 +187,31 @@ def table(found: Sequence[Block]) -> Any:
 def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]:
     """Return the columns of numbers; NaN where there is none."""
 
-    def joined(get: Any) -> Floats:
-        return _joined(found, get, np.float64, np.nan)
+    def joined(get: Callable[[Outcomes], Floats | None]) -> Floats:
+        return _joined(found, get, np.float64(np.nan))
 
-    def constant(get: Any) -> Floats:
-        return np.repeat(np.asarray([_of(each, get) for each in found], np.float64), counts)
-
-    def ends(get: Any, place: int, factor: float = 1.0) -> Floats:
-        def end(made: Outcomes, empty: Floats) -> Floats:
-            pair = get(made)
-            return empty if pair is None else factor * pair[place]
-
-        return joined(end)
-
-    fps = joined(lambda made, _: made.throughput_fps)
-    ops, moved = joined(lambda made, _: made.ops), joined(lambda made, _: made.bytes)
+    fps = joined(lambda outcomes: outcomes.throughput_fps)
+    ops, moved = joined(lambda outcomes: outcomes.ops), joined(lambda outcomes: outcomes.bytes)
     batches = np.concatenate([each.batches for each in found]).astype(np.float64)
-    peak = constant(lambda case: case.platform.peak(case.unit))
-    bandwidth = constant(lambda case: case.platform.bandwidth)
-    tdp = constant(lambda case: case.platform.tdp or None)
+    peak = _constant(found, counts, lambda case: case.platform.peak(case.unit))
+    bandwidth = _constant(found, counts, lambda case: case.platform.bandwidth)
+    tdp = _constant(found, counts, lambda case: case.platform.tdp or None)
     performance = ops * fps / batches
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
             "throughput_fps": fps,
-            "latency_ms": 1e3 * joined(lambda made, _: made.latency_s),
+            "latency_ms": 1e3 * joined(lambda outcomes: outcomes.latency_s),
             # Nothing that crosses the outermost memory is an infinite intensity, also of no operations.
             "intensity": np.where(moved == 0, np.inf, ops / moved),
             "utilization": performance / peak,
             "energy_mj": 1e3 * tdp / fps,
             "fps_per_w": fps / tdp,
-            "interval_fps_low": ends(lambda made: made.interval_fps, 0),
-            "interval_fps_high": ends(lambda made: made.interval_fps, 1),
-            "interval_latency_ms_low": ends(lambda made: made.interval_latency_s, 0, 1e3),
-            "interval_latency_ms_high": ends(lambda made: made.interval_latency_s, 1, 1e3),
+            "interval_fps_low": joined(lambda outcomes: _end(outcomes.interval_fps, 0)),
+            "interval_fps_high": joined(lambda outcomes: _end(outcomes.interval_fps, 1)),
+            "interval_latency_ms_low": 1e3
+            * joined(lambda outcomes: _end(outcomes.interval_latency_s, 0)),
+            "interval_latency_ms_high": 1e3
+            * joined(lambda outcomes: _end(outcomes.interval_latency_s, 1)),
             "peak_fps": np.where(ops == 0, np.inf, batches * peak / ops),
             "ridge_point": peak / bandwidth,
             "ops": ops,
@@ -223,9 +219,13 @@ def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]
             "performance_op_s": performance,
             "peak_op_s": peak,
             "bandwidth_b_s": bandwidth,
-            "required_bytes": joined(lambda made, _: made.required_bytes),
+            "required_bytes": joined(lambda outcomes: outcomes.required_bytes),
             "tdp_w": tdp,
         }
+
+
+def _end(pair: tuple[Floats, Floats] | None, place: int) -> Floats | None:
+    return None if pair is None else pair[place]
 
 
 def _texts(found: Sequence[Block]) -> dict[str, list[str | None]]:
@@ -247,34 +247,32 @@ def _texts(found: Sequence[Block]) -> dict[str, list[str | None]]:
     }  # fmt: skip
 
 
-def _of(each: Block, get: Any) -> float:
-    value = None if each.case is None else get(each.case)
-    return np.nan if value is None else float(value)
+def _constant(
+    found: Sequence[Block], counts: Sequence[int], get: Callable[[Case], float | None]
+) -> Floats:
+    """Return one array of a number that does not depend on the batch; NaN where it is not known."""
+    values = [None if each.case is None else get(each.case) for each in found]
+    known = np.asarray([np.nan if value is None else value for value in values], np.float64)
+    return np.repeat(known, counts)
 
 
-def _joined(found: Sequence[Block], get: Any, kind: Any, fill: Any) -> Any:
+def _joined(
+    found: Sequence[Block], get: Callable[[Outcomes], NDArray[_T] | None], empty: _T
+) -> NDArray[_T]:
     """Return one array of what each block has at its batches."""
-    parts: list[Any] = []
+    parts: list[NDArray[_T]] = []
     for each in found:
-        empty = np.full(len(each.batches), fill, kind)
-        parts.append(empty if each.outcomes is None else get(each.outcomes, empty))
+        own = None if each.outcomes is None else get(each.outcomes)
+        parts.append(np.full(len(each.batches), empty, empty.dtype) if own is None else own)
     return np.concatenate(parts)
-
-
-def _nullable(values: Floats) -> Any:
-    return arrow().array(values, mask=np.isnan(values))
 
 
 def _repeated(texts: Sequence[str | None], counts: Sequence[int]) -> Any:
     pa = arrow()
     known = list(dict.fromkeys(text for text in texts if text is not None))
     places = {text: place for place, text in enumerate(known)}
-    codes = np.repeat(
-        np.asarray(
-            [places.get(text or "", -1) if text is not None else -1 for text in texts], np.int32
-        ),
-        counts,
-    )
+    each = [-1 if text is None else places[text] for text in texts]
+    codes = np.repeat(np.asarray(each, np.int32), counts)
     return pa.DictionaryArray.from_arrays(
         pa.array(codes, mask=codes < 0), pa.array(known, pa.string())
     )

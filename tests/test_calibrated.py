@@ -12,11 +12,13 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from roofline import Workload, platform, predict
+from roofline import Workload, load, platform, predict
 from roofline.cost import Cost
 from roofline.errors import NoBasisError, PlatformError
 from roofline.layer import Layer
-from roofline.model import Basis, Bound
+from roofline.model import Basis, Bound, models
+from roofline.model._outcomes import BOUNDS
+from roofline.model._request import case_of
 from roofline.model.kinds import AXES, Work, works
 from roofline.model.machine_profile import Profile, Sample
 from roofline.model.network_time import calibrated_time
@@ -291,3 +293,38 @@ def test_a_calibrated_mode_names_its_threads():
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnv", "bert_base"])
+def test_many_batches_at_once_are_those_one_by_one(name, tmp_path):
+    samples = {
+        **profile().samples,
+        "matmul.vector.fp32": tuple(Sample((1.0, n, n, 1.0, 4 * n * n), 0.3 + n / 1e5) for n in (256.0, 4096.0)),
+        "matmul.narrow.fp32": (Sample((8.0, 512.0, 512.0, 1.0, 4e6), 0.4), Sample((4.0, 64.0, 64.0, 1.0, 4e4), 0.2)),
+        "matmul.wide.fp32": tuple(Sample((m, 512.0, 512.0, 1.0), 0.5 + m / 1e4) for m in (16.0, 128.0, 1024.0)),
+        "layout.convert": (Sample((50_176.0,), 0.5),),
+    }  # fmt: skip
+    given = profile(
+        samples, run_s=1e-5, layer_s=2e-6, switch_s=1e-6, streams=((1e5, 4e10), (1e9, 1e10)),
+        corrections={"conv": 1.2},
+    )  # fmt: skip
+    machine = platform(written(tmp_path, given))
+    workload = load(name)
+    model = models.get("calibrated")
+    batches = (1, 2, 3, 15, 16, 17, 64)
+    case = case_of(model, workload, machine, {"datatype": "fp32"}, 1)
+    law = model.law_of(case)
+    many = law.at(np.asarray(batches, np.float64))
+    for place, batch in enumerate(batches):
+        one = predict(workload, machine, datatype="fp32", batch=batch, model="calibrated")
+        assert many.throughput_fps[place] == pytest.approx(one.throughput_fps, rel=1e-9)
+        assert many.latency_s[place] == pytest.approx(one.latency_s, rel=1e-9)
+        assert [end[place] for end in many.interval_fps] == pytest.approx(
+            one.interval_fps, rel=1e-9
+        )
+        assert [1e3 * end[place] for end in many.interval_latency_s] == pytest.approx(
+            one.intervals["latency_ms"], rel=1e-9
+        )
+        assert BOUNDS[many.bound[place]] is one.bound
+        assert many.ops[place] == pytest.approx(one.ops)
+        assert many.bytes[place] == pytest.approx(one.bytes)

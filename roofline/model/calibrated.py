@@ -7,12 +7,23 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
+import numpy as np
+
 from roofline.errors import NoBasisError
 from roofline.model._case import Case
+from roofline.model._core import Floats
+from roofline.model._outcomes import BOUNDS, Law, Outcomes
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
 from roofline.model._registry import Gives, Model, Need, models, one_by_one
 from roofline.model.machine_profile import Profile
-from roofline.model.network_time import CalibratedTime, LayerTime, calibrated_time
+from roofline.model.network_time import (
+    SHARE_80,
+    CalibratedTime,
+    LayerTime,
+    calibrated_time,
+    steps_of,
+    times_at,
+)
 from roofline.model.profile_text import from_entry
 from roofline.number_format import plural
 from roofline.spec import Platform
@@ -172,6 +183,35 @@ def _layer(layer: LayerTime, profile: Profile) -> LayerPrediction:
     )
 
 
+def _law(case: Case) -> Law | None:
+    if not case.platform.profiles:
+        return None
+    profile, _ = profile_of(case.platform, case.runtime)
+    steps = steps_of(case.workload, profile)
+    if steps is None:
+        return None
+
+    def at(batches: Floats) -> Outcomes:
+        found = times_at(case.workload, profile, steps, batches / case.workload.batch)
+        factor = np.exp(SHARE_80 * found.deviation)
+        rest = found.seconds - found.latency - found.memory
+        # In the order in which `_main_bound` takes the first of equals.
+        held = np.stack([found.latency, rest, found.memory]).argmax(axis=0)
+        return Outcomes(
+            batches / found.seconds, found.seconds, _HELD[held], found.ops, found.bytes,
+            case.required_at(batches), np.zeros(len(batches), np.bool_),
+            (batches / (found.seconds * factor), batches / (found.seconds / factor)),
+            (found.seconds / factor, found.seconds * factor),
+        )  # fmt: skip
+
+    return Law(at, max((len(samples) for samples in profile.samples.values()), default=1))
+
+
+_HELD = np.asarray(
+    [BOUNDS.index(bound) for bound in (Bound.LATENCY, Bound.COMPUTE, Bound.MEMORY)], np.int8
+)
+
+
 models.add(
     "calibrated",
     Model(
@@ -182,5 +222,6 @@ models.add(
         traffic="fused",
         operations="all",
         at=one_by_one(_run),
+        law=_law,
     ),
 )

@@ -49,17 +49,26 @@ class Work:
             full *= math.ceil(count / lanes) * lanes / count
         return self.ops * full
 
+    @property
+    def batch_axis(self) -> int:
+        """The axis of the shape that grows with the batch."""
+        if self.kind.startswith("matmul.batched"):
+            return 3
+        return _BATCH_AXIS.get(self.kind.partition(".")[0], 0)
+
+    @property
+    def grows_rows(self) -> bool:
+        """Whether it is a product whose rows grow with the batch: their number decides its kind."""
+        return self.kind.startswith("matmul.") and self.batch_axis == 0
+
     def times(self, factor: float) -> Work:
         """Return the work at so many times the batch; weights stay as they are."""
         if factor == 1:
             return self
-        head = self.kind.partition(".")[0]
-        grown = _BATCH_AXIS.get(head, 0)
-        if self.kind.startswith("matmul.batched"):
-            grown = 3
+        grown = self.batch_axis
         at = tuple(size * factor if axis == grown else size for axis, size in enumerate(self.at))
         kind = self.kind
-        if head == "matmul" and grown == 0:
+        if self.grows_rows:
             _, _, bits = kind.split(".")
             kind = f"matmul.{_rows_form(at[0])}.{bits}"
         return replace(
@@ -67,6 +76,9 @@ class Work:
             patch_bytes=round(self.patch_bytes * factor),
         )  # fmt: skip
 
+
+NARROW_ROWS = 16
+"""Rows of a product from which it is wide: its weights are used again and again."""
 
 _BATCH_AXIS = {"conv": 4, "conv_transpose": 4, "rnn": 3, "attention": 2, "pool": 1}
 """The axis that grows with the batch, by the first part of a kind's name; the first axis of all others."""
@@ -257,7 +269,7 @@ def _product(layer: Layer) -> _Shape | None:
 
 
 def _rows_form(rows: float) -> str:
-    return "vector" if rows == 1 else "narrow" if rows < 16 else "wide"
+    return "vector" if rows == 1 else "narrow" if rows < NARROW_ROWS else "wide"
 
 
 def _recurrent(layer: Layer) -> _Shape | None:

@@ -62,6 +62,18 @@ class Estimate:
     """Seconds of them that do not depend on its size."""
 
 
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """Times of some work at many batches, with their deviations; arrays with one entry per batch."""
+
+    seconds: Floats
+    bound_s: Floats
+    deviation: Floats
+    basis: Basis
+    memory_bound: NDArray[np.bool_]
+    fixed_s: float
+
+
 @dataclass(frozen=True)
 class Profile:
     """What was measured on one machine with one backend and number of threads."""
@@ -119,10 +131,15 @@ class Profile:
 
     def bound_s(self, work: Work) -> tuple[float, bool]:
         """Return the speed-of-light seconds of some work, and whether memory bounds it."""
+        bound, memory_bound = self._bounds(work, np.ones(1))
+        return float(bound[0]), bool(memory_bound[0])
+
+    def _bounds(self, work: Work, factors: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         peak = self.peaks.get(work.datatype) or self.peaks.get("fp32") or max(self.peaks.values())
-        compute = work.padded_ops(self.lanes) / peak
-        memory = (work.bytes + work.weight_bytes + work.patch_bytes / 4) / self.bandwidth
-        return max(compute, memory, 1e-12), memory > compute
+        compute = work.padded_ops(self.lanes) * factors / peak
+        moved = np.rint(work.bytes * factors) + work.weight_bytes
+        memory = (moved + np.rint(work.patch_bytes * factors) / 4) / self.bandwidth
+        return np.maximum(np.maximum(compute, memory), 1e-12), memory > compute
 
     def estimate(self, work: Work, working_set: int) -> Estimate:
         """Return the time of some work.
@@ -131,36 +148,61 @@ class Profile:
             work: One layer.
             working_set: Bytes of weights that one run of the whole network reads: they decide where weights come from.
         """
-        bound, memory_bound = self.bound_s(work)
-        name, step = self._nearest(work)
+        found = self.estimates(work, np.ones(1), np.asarray([working_set], np.float64))
+        return Estimate(
+            float(found.seconds[0]), float(found.bound_s[0]), float(found.deviation[0]), found.basis,
+            memory_bound=bool(found.memory_bound[0]), fixed_s=found.fixed_s,
+        )  # fmt: skip
+
+    def estimates(self, work: Work, factors: Floats, working_sets: Floats) -> Estimates:
+        """Return the times of some work at many times its batch.
+
+        Args:
+            work: One layer.
+            factors: How many times its batch; its kind is the same at all of them.
+            working_sets: Bytes of weights and values of one run of the whole network at each.
+        """
+        bound, memory_bound = self._bounds(work, factors)
+        name, step = self._nearest(work.kind)
         fixed = self.layer_s * work.repeats
         if name is None:
             seconds = fixed + bound / _UNKNOWN
-            return Estimate(seconds, bound, _BORROWED["any"], Basis.ESTIMATED, memory_bound, fixed)
-        share, deviation = self._fit(name).at(shape(work, working_set))
-        seconds = fixed + bound / share + self.cold_s(work, working_set)
+            spread = np.full(len(factors), _BORROWED["any"])
+            return Estimates(seconds, bound, spread, Basis.ESTIMATED, memory_bound, fixed)
+        places = [np.full(len(factors), size) for size in work.at]
+        axis = work.batch_axis
+        if axis < len(places):
+            places[axis] = places[axis] * factors
+        if decided_by_weights(work.kind):
+            places.append(np.maximum(working_sets, max(work.weight_bytes, 1)))
+        share, deviation = self._fit(name).at(np.stack(places, axis=1))
+        seconds = fixed + bound / share
+        seconds = seconds + self._cold_s(work, working_sets)
         own = bound / share / seconds
         basis = Basis.INTERPOLATED if step == "kind" else Basis.BORROWED
-        spread = math.hypot(deviation, _BORROWED[step]) * own
-        return Estimate(seconds, bound, spread, basis, memory_bound, fixed)
+        spread = np.hypot(deviation, _BORROWED[step]) * own
+        return Estimates(seconds, bound, spread, basis, memory_bound, fixed)
 
     def cold_s(self, work: Work, working_set: int) -> float:
         """Return the seconds that weights take beyond those out of the nearest cache; none where they are an axis."""
-        if len(self.streams) < 2 or len(shape(work, working_set)) > len(work.at):
-            return 0.0
+        return float(self._cold_s(work, np.asarray([working_set], np.float64))[0])
+
+    def _cold_s(self, work: Work, working_sets: Floats) -> Floats:
+        if len(self.streams) < 2 or decided_by_weights(work.kind):
+            return np.zeros(len(working_sets))
         places = [math.log(size) for size, _ in self.streams]
         paces = [1.0 / rate for _, rate in self.streams]
-        pace = float(np.interp(math.log(max(working_set, 1)), places, paces))
-        return work.weight_bytes * max(pace - min(paces), 0.0)
+        pace = np.interp(np.log(np.maximum(working_sets, 1)), places, paces)
+        return work.weight_bytes * np.maximum(pace - min(paces), 0.0)
 
-    def _nearest(self, work: Work) -> tuple[str | None, str]:
+    def _nearest(self, kind: str) -> tuple[str | None, str]:
         """Return the name under which samples stand that are nearest in kind."""
-        if work.kind in self.samples:
-            return work.kind, "kind"
-        parts = work.kind.split(".")
+        if kind in self.samples:
+            return kind, "kind"
+        parts = kind.split(".")
         for length in range(len(parts) - 1, 0, -1):
             prefix = ".".join(parts[:length]) + "."
-            if any(kind.startswith(prefix) for kind in self.samples):
+            if any(other.startswith(prefix) for other in self.samples):
                 return prefix, "parent" if length > 1 or len(parts) == 2 else "class"
         return None, "any"
 
@@ -213,18 +255,20 @@ class _Fit:
         # Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, equations 5.10 to 5.12.
         return self._weights / np.sqrt(np.diag(self._inverse))
 
-    def at(self, place: Sequence[float]) -> tuple[float, float]:
-        """Return the utilisation at a shape and the deviation of its logarithm."""
-        where = np.log2(np.array([place], dtype=np.float64))
+    def at(self, places: Floats) -> tuple[Floats, Floats]:
+        """Return the utilisation at each shape, shapes on the first axis, and the deviation of its logarithm."""
+        where = np.log2(places)
         if where.shape[1] != self._places.shape[1]:
-            return math.exp(self._level), 0.5
+            return np.full(len(where), math.exp(self._level)), np.full(len(where), 0.5)
         # Beyond what was measured the trend goes on for two octaves, not for ever.
         where = np.clip(where, self._places.min(axis=0) - 2.0, self._places.max(axis=0) + 2.0)
-        near = self._covariance(where, self._places)[0]
-        value = self._level + float(near @ self._weights)
-        own = float(self._covariance(where, where)[0, 0])
-        variance = own + _NOISE**2 - float(near @ self._inverse @ near)
-        return math.exp(value), math.sqrt(max(variance, _NOISE**2))
+        near = self._covariance(where, self._places)
+        value = self._level + near @ self._weights
+        own = _LEVEL**2 + _SLOPE**2 * ((where - self._middle) ** 2).sum(axis=1) + _BEND**2
+        variance = (
+            own + _NOISE**2 - np.einsum("ij,jk,ik->i", near, self._inverse, near, optimize=True)
+        )
+        return np.exp(value), np.sqrt(np.maximum(variance, _NOISE**2))
 
     def _covariance(self, left: Floats, right: Floats) -> Floats:
         a, b = left - self._middle, right - self._middle

@@ -11,10 +11,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from roofline.layer import Layer
 from roofline.model._prediction import Basis
-from roofline.model.kinds import Work, works
-from roofline.model.machine_profile import Estimate, Profile
+from roofline.model.kinds import NARROW_ROWS, Work, works
+from roofline.model.machine_profile import Estimate, Floats, Profile
 from roofline.node import Tensor
 from roofline.ops import Kind
 from roofline.workload import Workload
@@ -41,7 +43,9 @@ _ALIKE = 0.5
 _COMMON = 0.12
 """Deviation that all layers share: a machine is not the same from one minute to the next. With it, intervals held 23 of
 the 26 open networks, measured beside a calibration in a quiet quarter of an hour."""
-_80 = 1.2816
+_VIEW_DEVIATION = 0.3
+"""Deviation of the logarithm of a view's seconds."""
+SHARE_80 = 1.2816
 """Deviations on both sides that hold 80 % of a normal distribution."""
 
 
@@ -76,7 +80,7 @@ class CalibratedTime:
     @property
     def interval_s(self) -> tuple[float, float]:
         """The seconds between which 80 % of networks are expected."""
-        factor = math.exp(_80 * self.deviation)
+        factor = math.exp(SHARE_80 * self.deviation)
         return self.seconds / factor, self.seconds * factor
 
     def shares(self) -> Mapping[Basis, float]:
@@ -100,15 +104,42 @@ def calibrated_time(
     Returns:
         The time; None for a network whose layers have no shapes, or are not all counted.
     """
+    steps = steps_of(workload, profile)
+    if steps is None:
+        return None
+    working_set = round(_working_set(workload, np.asarray([batches]))[0])
+    found = [
+        LayerTime(step.layer, "view", _fixed(step.seconds)) if step.work is None
+        else _timed(
+            step.layer, step.work.times(batches), profile, working_set if step.weighed else 0
+        )
+        for step in steps
+    ]  # fmt: skip
+    deviation = _deviation(found, profile)
+    return CalibratedTime(tuple(found), profile.run_s, deviation)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a run executes for a layer, or to rearrange a value."""
+
+    layer: str
+    work: Work | None
+    """At the network's own batch; None for a view, which takes its seconds whatever the batch."""
+    seconds: float = 0.0
+    weighed: bool = True
+    """Whether the weights of the whole network compete with it for the caches."""
+
+
+def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
+    """Return what one run executes; None for a network whose layers have no shapes, or are not all counted."""
     if any(layer.unknown for layer in workload.layers) or not any(
         layer.outputs for layer in workload.layers
     ):
         return None
-    weights = sum(layer.weight_bytes for layer in workload.layers)
-    working_set = round(weights + workload.peak_activation_bytes * batches)
     absorbed = _absorbed(workload, profile)
     layout = _layout(workload, profile, absorbed)
-    found: list[LayerTime] = []
+    found: list[Step] = []
     for layer in workload.layers:
         work = works(layer)
         if layer.name in absorbed:
@@ -124,37 +155,134 @@ def calibrated_time(
             own = f"packed.{form(work.kind)}"
             if own in profile.samples:
                 work = replace(work, kind=own, at=work.at[:1])
-        if work is None:
-            if layer.kind is Kind.VIEW and layer.inputs:
-                found.append(
-                    LayerTime(
-                        layer.name,
-                        "view",
-                        _fixed((profile.layer_s + profile.switch_s) * layer.repeats),
-                    )
-                )
-            continue
-        found.append(_timed(layer.name, work.times(batches), profile, working_set))
+        if work is not None:
+            found.append(Step(layer.name, work))
+        elif layer.kind is Kind.VIEW and layer.inputs:
+            seconds = (profile.layer_s + profile.switch_s) * layer.repeats
+            found.append(Step(layer.name, None, seconds))
     for name, elements, repeats in layout.conversions:
         at = (float(max(elements, 1)),)
         work = Work("layout.convert", at, 0.0, "fp32", 8 * elements * repeats, 0, repeats)
-        found.append(_timed(name, work.times(batches), profile, 0))
-    deviation = _deviation(found, profile)
-    return CalibratedTime(tuple(found), profile.run_s, deviation)
+        found.append(Step(name, work, weighed=False))
+    return tuple(found)
+
+
+def _working_set(workload: Workload, batches: Floats) -> Floats:
+    weights = sum(layer.weight_bytes for layer in workload.layers)
+    return np.rint(weights + workload.peak_activation_bytes * batches)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Times of one run of a network at many batches; arrays with one entry per batch."""
+
+    seconds: Floats
+    deviation: Floats
+    latency: Floats
+    """Seconds that runs and layers take whatever their size, where that is most of a layer."""
+    memory: Floats
+    """Seconds of the other layers that memory holds back."""
+    ops: Floats
+    bytes: Floats
+
+
+def times_at(
+    workload: Workload, profile: Profile, steps: Sequence[Step], batches: Floats
+) -> Times:
+    """Return the times of one run at many batches, as `calibrated_time` does at one.
+
+    Args:
+        workload: The network.
+        profile: Of the backend and number of threads of the run.
+        steps: What a run executes.
+        batches: How many times the workload's own batch is run at once.
+    """
+    rows = sorted(
+        {step.work.at[0] for step in steps if step.work is not None and step.work.grows_rows}
+    )
+    forms = [
+        np.where(count * batches == 1, 0, np.where(count * batches < NARROW_ROWS, 1, 2))
+        for count in rows
+    ]
+    found = np.empty((6, len(batches)))
+    _, groups = (
+        np.unique(np.stack(forms, axis=1), axis=0, return_inverse=True) if forms
+        else (None, np.zeros(len(batches), np.int64))
+    )  # fmt: skip
+    for group in np.unique(groups):
+        here = groups == group
+        found[:, here] = _group_times(workload, profile, steps, batches[here])
+    return Times(*found)
+
+
+def _group_times(
+    workload: Workload, profile: Profile, steps: Sequence[Step], batches: Floats
+) -> Floats:
+    """Return the fields of `Times` at batches at which all kinds are the same."""
+    none = np.zeros(len(batches))
+    working = _working_set(workload, batches)
+    seconds, latency, memory, ops, moved = (
+        none + profile.run_s,
+        none + profile.run_s,
+        none,
+        none,
+        none,
+    )
+    alike: dict[str, Floats] = defaultdict(lambda: none)
+    apart: dict[str, Floats] = defaultdict(lambda: none)
+    for step in steps:
+        if step.work is None:
+            own, deviation, fixed, held = (
+                none + step.seconds,
+                _VIEW_DEVIATION,
+                step.seconds,
+                none > 0,
+            )
+            kind = "view"
+        else:
+            kind = step.work.times(float(batches[0])).kind
+            work = replace(step.work, kind=kind)
+            found = profile.estimates(work, batches, working if step.weighed else none)
+            more, factor = _beside(work, profile)
+            own, fixed = factor * (found.seconds + more), factor * (found.fixed_s + more)
+            deviation, held = found.deviation, found.memory_bound
+            ops = ops + work.ops * batches
+            moved = moved + np.rint(work.bytes * batches) + work.weight_bytes
+        small = fixed > own / 2
+        seconds = seconds + own
+        latency = latency + np.where(small, own, 0.0)
+        memory = memory + np.where(held & ~small, own, 0.0)
+        error = own * deviation
+        alike[kind] = alike[kind] + error
+        apart[kind] = apart[kind] + error**2
+    variance = sum(
+        (_ALIKE * alike[kind] ** 2 + (1 - _ALIKE) * apart[kind] for kind in alike), none
+    )
+    spread = np.hypot(np.sqrt(variance) / seconds * max(profile.surprise, 1.0), _COMMON)
+    return np.stack([seconds, spread * profile.spread, latency, memory, ops, moved])
+
+
+def _beside(work: Work, profile: Profile) -> tuple[float, float]:
+    """Return the seconds that a layer takes more among others, and the correction of its class."""
+    return (
+        profile.switch_s * work.repeats,
+        profile.corrections.get(work.kind.partition(".")[0], 1.0),
+    )
 
 
 def _timed(name: str, work: Work, profile: Profile, working_set: int) -> LayerTime:
     moved = float(work.bytes + work.weight_bytes)
     estimate = profile.estimate(work, working_set)
-    more = profile.switch_s * work.repeats
-    factor = profile.corrections.get(work.kind.partition(".")[0], 1.0)
+    more, factor = _beside(work, profile)
     seconds, fixed = factor * (estimate.seconds + more), factor * (estimate.fixed_s + more)
     estimate = replace(estimate, seconds=seconds, fixed_s=fixed)
     return LayerTime(name, work.kind, estimate, work.ops, moved, work.datatype)
 
 
 def _fixed(seconds: float) -> Estimate:
-    return Estimate(seconds, seconds, 0.3, Basis.MEASURED, memory_bound=False, fixed_s=seconds)
+    return Estimate(
+        seconds, seconds, _VIEW_DEVIATION, Basis.MEASURED, memory_bound=False, fixed_s=seconds
+    )
 
 
 def _deviation(layers: Sequence[LayerTime], profile: Profile) -> float:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from roofline.chart import read_rows
 from roofline.errors import RooflineError, TableError
-from roofline.reading import read_head
+from roofline.reading import read_head, read_json, read_text
 from roofline.report import ReportData, load_rows
 from roofline.report.data import Row, check_rows, on_chip
 from roofline.spec import platform
@@ -40,7 +40,38 @@ def gather(data: Sequence[str], title: str, report: Report | None = None) -> Rep
     rows = tuple(row for path in data for row in _rows(Path(path), report))
     stated = [row for path in data for row in _stated(Path(path))]
     roofs, requirements = tuple(_roofs(rows, stated)), tuple(_requirements(rows, stated))
-    return ReportData(title or "Roofline report", rows, roofs, requirements)
+    return ReportData(
+        title or "Roofline report", rows, roofs, requirements, " ".join(_conventions(data, rows))
+    )
+
+
+def _conventions(data: Sequence[str], rows: Sequence[Row]) -> Iterable[str]:
+    """Yield what a reader has to know: conventions, the traffic that predictions assume, and doubts about machines."""
+    yield "One multiply-accumulate is two operations."
+    assumed: list[str] = []
+    doubts: list[str] = []
+    for path in map(Path, data):
+        if path.suffix.lower() == ".json":
+            document: Any = read_json(read_text(path, "table"), str(path))
+            if isinstance(document, dict):
+                held = cast("dict[str, Any]", document)
+                stated = cast("dict[str, Any]", held.get("conventions") or {}).get("traffic")
+                assumed += [f"{path.name} {stated or 'does not say'}"]
+                doubts += map(str, held.get("notes") or ())
+        elif _is_store(path):
+            assumed += [f"{path.name} weights: weights only (Equation 1)"]
+        else:
+            assumed += [f"{path.name} does not say"]
+    if any(row.get("predicted_fps") for row in rows):
+        yield f"Traffic with memory that predictions assume: {'; '.join(assumed)}."
+    for key in sorted({row["platform"] for row in rows}):
+        try:
+            notes = _machine(key).specification.notes
+        except RooflineError:
+            continue
+        # A calibration that was disturbed says so in the file that it writes.
+        doubts += [f"{key}: {note}" for note in notes if note.startswith("Disturbed")]
+    yield from dict.fromkeys(doubts)
 
 
 def _rows(path: Path, report: Report | None) -> tuple[Row, ...]:

@@ -79,7 +79,8 @@ def test_every_filter_works_at_both_widths_without_an_error_or_an_empty_chart(
         # One of several values is always left, so no chart may be empty.
         assert shown(browser) != "24 of 24 rows shown", (name, value)
         for chart in ("roofline", "efficiency", "heatmap", "lines", "boxes", "power"):
-            assert points(browser, chart) > 0, (chart, name, value)
+            traces = "return (document.getElementById(arguments[0]).data ?? []).length"
+            assert browser.execute_script(traces, f"chart-{chart}") > 0, (chart, name, value)
         click(browser, css)
         assert shown(browser) == "24 of 24 rows shown"
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
@@ -168,16 +169,14 @@ def test_the_overview_says_what_was_run(browser: Any, url: str) -> None:
     assert [cell.text for cell in cells] == ["alpha", "[INT8]*[100%]\nbatch 1–4"]
 
 
-def test_machines_have_the_figures_colours(
-    browser: Any, url: str, report_data: ReportData
-) -> None:
-    from roofline.chart._style import colours
+def test_machines_have_the_figures_colours(browser: Any, url: str) -> None:
+    from roofline.chart._style import machine_colour
 
     browser.get(url)
     line = browser.execute_script(
         "return document.getElementById('chart-roofline').data.find(t => t.name === 'alpha int8').line.color"
     )
-    assert line == colours({row["platform"] for row in report_data.rows})["alpha"]
+    assert line == machine_colour("alpha")
 
 
 def test_everything_is_reached_with_the_keyboard_and_the_focus_is_seen(
@@ -233,3 +232,26 @@ def test_it_prints_in_the_light_theme_on_a_page_s_width(browser: Any, url: str) 
     assert max(widths) > 900
     pdf = browser.execute_cdp_cmd("Page.printToPDF", {})["data"]
     assert pdf.startswith("JVBER")  # "%PDF" in base64
+
+
+def test_machines_are_listed_in_engineering_units(browser: Any, url: str) -> None:
+    browser.get(url)
+    head = [cell.text for cell in browser.find_elements("css selector", "#table-roofs th")]
+    first = [
+        cell.text
+        for cell in browser.find_elements("css selector", "#table-roofs tbody tr:first-child td")
+    ]
+    assert dict(zip(head, first, strict=True))["peak, TOP/s"] == "1"
+    assert dict(zip(head, first, strict=True))["bandwidth, GB/s"] == "10"
+
+
+def test_pruning_filters_go_from_what_keeps_most_to_what_keeps_least(
+    browser: Any, url: str
+) -> None:
+    browser.get(url)
+    names = ["50%", "dense", "12.5%", "sparsity=0.9", "80%", "sparsity=0.5", "keep-channels=0.5"]
+    ordered = browser.execute_script("return arguments[0].sort(Charts.byKept)", names[:5])
+    assert ordered == ["dense", "80%", "50%", "12.5%", "sparsity=0.9"]
+    assert browser.execute_script("return arguments[0].sort(Charts.byKept)", names[3:6:2]) == [
+        "sparsity=0.5", "sparsity=0.9",
+    ]  # fmt: skip

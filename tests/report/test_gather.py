@@ -118,3 +118,19 @@ def test_a_text_that_is_named_like_a_store_is_refused(tmp_path: Path) -> None:
     path.write_text("network,measured_fps\nmlp,3\n" * 20)
     with pytest.raises(RooflineError, match="not a database"):
         gather([str(path)], "")
+
+
+def test_a_page_names_its_traffic_assumption_and_what_makes_a_calibration_doubtful(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "found.json"
+    row = {"network": "mlp", "platform": "tx2:maxn", "predicted_fps": 10.0, "measured_fps": 5.0}
+    document = {
+        "conventions": {"traffic": "fused: weights, inputs and outputs of fused layers"},
+        "comparisons": [row],
+        "notes": ["Disturbed with 1 thread: others took 20% of the CPU time."],
+    }
+    path.write_text(json.dumps(document), encoding="utf-8")
+    stated = gather([str(path)], "").conventions
+    assert "found.json fused: weights, inputs and outputs of fused layers" in stated
+    assert "Disturbed with 1 thread" in stated

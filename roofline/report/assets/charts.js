@@ -107,20 +107,25 @@ const Charts = (() => {
     const measured = best.filter(r => has(r, "measured_fps")), predicted = best.filter(r => has(r, "predicted_fps"));
     if (!measured.length && !predicted.length) return null;
     const colours = list => list.map(r => context.colour(r.platform));
+    const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "star", "hexagon"], tasks = unique(best.map(r => r.task ?? null)).sort();
+    const symbol = task => SYMBOLS[tasks.indexOf(task) % SYMBOLS.length];
     const traces = [];
-    const side = (list, field, name, symbol, colour) => {
+    const side = (list, field, name, open, colour) => {
       if (!list.length) return;
       const known = field === "predicted_fps" && list.some(r => has(r, "predicted_low_fps", "predicted_high_fps"));
       const whiskers = known ? { error_x: { type: "data", symmetric: false, array: list.map(r => Math.max(0, (r.predicted_high_fps ?? r[field]) - r[field])), arrayminus: list.map(r => Math.max(0, r[field] - (r.predicted_low_fps ?? r[field]))), thickness: 1, width: 3, color: colour } } : {};
-      traces.push({ ...whiskers, type: "scatter", mode: "markers", name, marker: { symbol, size: 9, color: colours(list), line: { width: 1.6, color: colours(list) } }, ...points(list, r => r[field], r => r.accuracy) });
+      traces.push({ ...whiskers, type: "scatter", mode: "markers", name, showlegend: false, marker: { symbol: list.map(r => symbol(r.task ?? null) + open), size: 9, color: colours(list), line: { width: 1.6, color: colours(list) } }, ...points(list, r => r[field], r => r.accuracy) });
       // Accuracies of different tasks do not compare: each task has its own frontier.
       for (const [i, task] of unique(list.map(r => r.task ?? null)).sort().entries()) {
         const front = frontier(list.filter(r => (r.task ?? null) === task), field);
         traces.push({ type: "scatter", mode: "lines", name: `${name} frontier`, legendgroup: name, showlegend: i === 0, line: { color: colour, width: 2 }, hoverinfo: "skip", x: front.map(r => r[field]), y: front.map(r => r.accuracy) });
       }
     };
-    side(predicted, "predicted_fps", "predicted", "circle-open", ORANGE);
-    side(measured, "measured_fps", "measured", "x-thin-open", BLUE);
+    side(predicted, "predicted_fps", "predicted", "-open", ORANGE);
+    side(measured, "measured_fps", "measured", "", BLUE);
+    const entry = (name, marker, group, i) => traces.push({ type: "scatter", mode: "markers", x: [null], y: [null], name, marker: { size: 9, ...marker }, legendgroup: group, ...(i ? {} : { legendgrouptitle: { text: group } }), hoverinfo: "skip" });
+    if (tasks.length > 1 || tasks[0]) tasks.forEach((task, i) => entry(task ?? "no task", { symbol: symbol(task), color: "#888" }, "task", i));
+    unique(best.map(r => r.platform)).sort().forEach((machine, i) => entry(machine, { color: context.colour(machine) }, "machine", i));
     return { traces, layout: { height: 480, xaxis: { type: "log", title: { text: "throughput (fps)" } }, yaxis: { title: { text: "top-1 accuracy (%)" } } } };
   }
 
@@ -135,6 +140,9 @@ const Charts = (() => {
     return { traces, layout: { height: 520, showlegend: traces.length <= 24, xaxis: { type: "log", title: { text: "latency (ms)" } }, yaxis: { type: "log", title: { text: "throughput (fps)" } } } };
   }
 
+  // From the network as it is to what keeps least of it.
+  const keptShare = text => text === "dense" ? -1e9 : (/spars/.test(text) ? 1 : -1) * Number((String(text).match(/\d+(\.\d+)?(?!.*\d)/) ?? [0])[0]);
+  const byKept = (a, b) => keptShare(a) - keptShare(b) || String(a).localeCompare(String(b), "en", { numeric: true });
   const METRICS = { "throughput (fps)": r => r.measured_fps, "latency (ms)": r => r.latency_ms, "power (W)": r => r.power_w,
     "throughput per watt (fps/W)": r => has(r, "measured_fps", "power_w") ? r.measured_fps / r.power_w : null,
     "throughput (share of the compute peak)": r => has(r, "measured_fps", "peak_fps") ? r.measured_fps / r.peak_fps : null };
@@ -142,12 +150,18 @@ const Charts = (() => {
     const metric = METRICS[context.metric] ?? METRICS["throughput (fps)"];
     const usable = rows.filter(r => { const v = metric(r); return v !== null && v !== undefined && v > 0; });
     if (!usable.length) return null;
-    const groups = unique(usable.map(r => r.pruning ?? "dense")).sort();
+    const groups = unique(usable.map(r => r.pruning ?? "dense")).sort(byKept);
+    // A box never mixes networks, and says of how many points it is.
+    const several = unique(usable.map(r => r.network)).length > 1, place = r => `${r.platform} ${r.datatype}${several ? ` ${r.network}` : ""}`;
+    const counts = new Map();
+    for (const r of usable) { const key = `${place(r)}|${r.pruning ?? "dense"}`; counts.set(key, (counts.get(key) ?? 0) + 1); }
+    const ends = r => { const own = groups.map(g => counts.get(`${place(r)}|${g}`)).filter(Boolean); const [least, most] = [Math.min(...own), Math.max(...own)]; return least === most ? `${least}` : `${least}–${most}`; };
+    const named = r => `${place(r)} (n = ${ends(r)})`;
     const traces = groups.map((pruning, i) => {
       const mine = usable.filter(r => (r.pruning ?? "dense") === pruning).sort((a, b) => a.platform.localeCompare(b.platform));
-      return { type: "box", name: pruning, x: mine.map(r => `${r.platform} ${r.datatype}`), y: mine.map(metric), boxmean: true, boxpoints: "outliers", marker: { color: PALETTE[i % PALETTE.length], size: 3 }, customdata: mine.map(r => r.id), hovertext: mine.map(hover) };
+      return { type: "box", name: pruning, x: mine.map(named), y: mine.map(metric), boxmean: true, boxpoints: "outliers", marker: { color: PALETTE[i % PALETTE.length], size: 3 }, customdata: mine.map(r => r.id), hovertext: mine.map(hover) };
     });
-    return { traces, layout: { height: 520, boxmode: "group", width: Math.max(context.width, 70 * unique(usable.map(r => `${r.platform} ${r.datatype}`)).length + 160), legend: TOP, xaxis: { tickangle: -45, automargin: true }, yaxis: { type: "log", title: { text: context.metric } } } };
+    return { traces, layout: { height: 520, boxmode: "group", width: Math.max(context.width, 70 * unique(usable.map(named)).length + 160), legend: TOP, xaxis: { tickangle: -45, automargin: true }, yaxis: { type: "log", title: { text: context.metric } } } };
   }
 
   function power(rows, context) {
@@ -182,13 +196,13 @@ const Charts = (() => {
     return { platforms: unique(rows.map(r => r.platform)).sort(), networks: unique(rows.map(r => r.network)).sort(), cell };
   }
 
-  return { PALETTE, METRICS, label, overview, list: [
+  return { PALETTE, METRICS, byKept, label, overview, list: [
     { id: "roofline", title: "Rooflines", about: "Compute roofs and memory slopes; dotted lines are the networks' intensities, crosses measured runs.", draw: roofline, onChip: true },
     { id: "efficiency", title: "Efficiency: measured against predicted", about: "Best measured throughput of each configuration; the percentage is measured / predicted.", draw: efficiency },
     { id: "heatmap", title: "Predicted throughput", about: "Frames per second by Equation 1: an upper bound under the traffic assumption named below.", draw: heatmap },
-    { id: "pareto", title: "Accuracy against throughput", about: "Circles predicted, crosses measured, each with its Pareto frontier, one for each task.", draw: pareto },
+    { id: "pareto", title: "Accuracy against throughput", about: "Hollow predicted, filled measured; colours are machines and shapes tasks; each task has its own frontiers.", draw: pareto },
     { id: "lines", title: "Latency against throughput", about: "One line per configuration, one point per batch, thread or stream count.", draw: lines },
-    { id: "boxes", title: "Spread over batches", about: "Quartiles, mean (dashed) and whiskers; one box per pruning factor.", draw: boxes, metric: true },
+    { id: "boxes", title: "Spread over batches", about: "Quartiles, mean (dashed) and whiskers; one box per pruning factor and network; n is the number of points in a box.", draw: boxes, metric: true },
     { id: "power", title: "Power", about: "At load, at the best throughput of each configuration.", draw: power },
   ] };
 })();

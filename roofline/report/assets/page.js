@@ -6,7 +6,7 @@
   const FACETS = [["task", "Task"], ["platform", "Platform"], ["network", "Network"], ["datatype", "Datatype"], ["pruning", "Pruning"], ["batch", "Batch"]];
   const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
   const order = (a, b) => typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
-  const valuesOf = facet => [...new Set(data.rows.map(row => row[facet]).filter(v => v !== null && v !== undefined))].sort(order);
+  const valuesOf = facet => [...new Set(data.rows.map(row => row[facet]).filter(v => v !== null && v !== undefined))].sort(facet === "pruning" ? Charts.byKept : order);
   const facets = FACETS.map(([name, title]) => ({ name, title, values: valuesOf(name) })).filter(facet => facet.values.length > 1);
   const platforms = [...new Set([...valuesOf("platform"), ...data.roofs.map(r => r.platform)])].sort(order);
   const datatypes = [...new Set([...valuesOf("datatype"), ...data.roofs.map(r => r.datatype)])].sort(order);
@@ -73,10 +73,14 @@
       const download = element("button", { type: "button", textContent: "Download CSV", id: `download-${id}` });
       download.addEventListener("click", () => save(`${id}.csv`, csv(rows ?? sorted(chosen()))));
       main.append(element("section", { id: `section-${id}` }, element("h2", { textContent: title }), download, element("div", { className: "scroll", tabIndex: 0, id: `table-${id}` })));
-      if (rows) drawTable(document.getElementById(`table-${id}`), rows, false);
+      if (rows) drawTable(document.getElementById(`table-${id}`), readable(rows), false);
     }
   }
 
+  // Tables show the units of engineers; the files that are downloaded keep base units.
+  const UNITS = { peak_op_s: ["peak, TOP/s", 1e12], bandwidth_b_s: ["bandwidth, GB/s", 1e9], on_chip_capacity_b: ["on chip, MB", 1e6], on_chip_bandwidth_b_s: ["on chip, GB/s", 1e9],
+    tdp_w: ["TDP, W", 1], ops: ["operations per frame, GOP", 1e9], weight_bytes: ["weights, MB", 1e6], intensity: ["intensity, OP/B", 1] };
+  const readable = rows => rows.map(row => Object.fromEntries(Object.entries(row).map(([name, value]) => UNITS[name] ? [UNITS[name][0], typeof value === "number" ? value / UNITS[name][1] : value] : [name, value])));
   const columnsOf = rows => rows.length ? Object.keys(rows[0]).filter(name => name !== "id" && rows.some(row => row[name] !== null && row[name] !== undefined && row[name] !== "")) : [];
   const sorted = rows => sorting.column === null ? rows : [...rows].sort((a, b) => {
     const [x, y] = [a[sorting.column], b[sorting.column]];

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.arguments import check_items, check_kind
 from roofline.decoding.phases import CONTEXT, Request, decoding
-from roofline.errors import NetworkError, did_you_mean
+from roofline.errors import NetworkError, did_you_mean, printable
 from roofline.workload import Workload
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def decoder(model: str | Path) -> Decoding | None:
 
     network = described(model)
     if network is None:
-        return decoding(Path(model).stem, read(Path(model)))
+        return decoding(printable(Path(model).stem), read(Path(model)))
     sized = importlib.import_module("roofline.workloads").DecoderNetwork
     return decoding(network.key, network.build()) if isinstance(network, sized) else None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.errors import OptionError
+from roofline.errors import OptionError, printable
 from roofline.temporary import temporary_folder
 
 if TYPE_CHECKING:
@@ -183,4 +183,4 @@ def with_weights(model: str, seed: int, *, fill: bool = False) -> tuple[str, onn
         from roofline.validate.measuring.random_weights import fill as with_random
 
         filled = with_random(whole, seed=seed)
-    return path.stem, whole, filled
+    return printable(path.stem), whole, filled

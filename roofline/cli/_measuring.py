@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofline.cli._options import labels
-from roofline.errors import OptionError
+from roofline.errors import OptionError, printable
 from roofline.number_format import number, percent
 from roofline.validate.records.request import Protocol
 
@@ -172,7 +172,7 @@ def run_each(
     from roofline.validate.records.store import Store, default_store
 
     done: list[Measurement] = []
-    names = labels([Path(model).stem for model in models], list(models))
+    names = labels([printable(Path(model).stem) for model in models], list(models))
     with Store(store or default_store()) as kept:
         for label, (model, compression) in zip(names, variants, strict=True):
             for name in backends:

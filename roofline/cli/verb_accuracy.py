@@ -16,6 +16,7 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
+from roofline.errors import printable
 from roofline.number_format import plural
 from roofline.reading import real_number, whole_number
 
@@ -94,7 +95,7 @@ def accuracy(
     for model in models:
         # The careful reader refuses what is no model with one clear line.
         read(model)
-        found.append(evaluate(model, labelled, name=model.stem, batch=batch))
+        found.append(evaluate(model, labelled, name=printable(model.stem), batch=batch))
     notes: list[str] = []
     if store is not None:
         notes.append(f"noted in {plural(_note(found, store), 'record')} of {store}")

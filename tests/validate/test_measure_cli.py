@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +42,29 @@ def test_measure_keeps_the_record_and_prints_it(roofline, small_model, tmp_path)
     assert entry["measured_fps"] == pytest.approx(2 / (entry["median_ms"] / 1e3))
     with Store(tmp_path / "home" / "roofline" / "records.db") as store:
         assert [record.job.network for record in store.records()] == ["small"]
+
+
+def test_a_name_that_is_not_utf8_loses_no_measurement(tmp_path, small_model):
+    folder = os.fsencode(tmp_path)
+    odd, store = folder + b"/small\xff.onnx", folder + b"/runs\xff.db"
+    shutil.copy(small_model, odd)
+    homes = {name: str(tmp_path / "home") for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME")}
+    done = run_roofline(
+        "validate", odd, "-p", "i7-3820", "--backend", "onnxruntime", "--runs", "5", "--store", store,
+        "--format", "json", variables=homes, cwd=tmp_path, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)["comparisons"]
+    assert row["network"] == "small\\udcff"
+    assert row["efficiency"] > 0
+    with Store(Path(os.fsdecode(store))) as kept:
+        assert [record.job.network for record in kept.records()] == ["small\\udcff"]
+
+
+def test_what_cannot_be_compared_is_refused_before_the_run(roofline, small_model, tmp_path):
+    done = roofline("validate", small_model, "-p", "ncs", "--backend", "onnxruntime", code=2)
+    assert "ncs has no fp32 unit" in done.stderr
+    assert not (tmp_path / "home" / "roofline" / "records.db").exists()
 
 
 def test_validate_divides_measured_by_predicted(roofline, small_model, tmp_path):

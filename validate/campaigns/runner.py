@@ -15,6 +15,7 @@ from roofline.errors import (
     RooflineError,
     StoreError,
     did_you_mean,
+    printable,
 )
 from roofline.user_folders import cache_folder
 from roofline.validate.campaigns.grid import Campaign, point_row
@@ -289,7 +290,7 @@ def for_backend(point: RunRequest) -> RunRequest:
 
 def failed(point: RunRequest, status: Status, failure: Failure, machine: str) -> Measurement:
     """Return the record of a point that never got as far as a run."""
-    job = replace(for_backend(point), network=Path(point.network).stem)
+    job = replace(for_backend(point), network=printable(Path(point.network).stem))
     return Measurement(
         job,
         status,

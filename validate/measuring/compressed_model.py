@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roofline.errors import ModelError
+from roofline.errors import ModelError, printable
 from roofline.validate.measuring.environment import package_version
 from roofline.validate.records.compression import Compression
 from roofline.writing import write_whole
@@ -47,7 +47,7 @@ def _declared(model: str) -> tuple[str, bytes]:
     """Return a model's name and bytes that stand for all that it is."""
     path = Path(model)
     if path.is_file():
-        return path.stem, path.read_bytes()
+        return printable(path.stem), path.read_bytes()
     from roofline import workloads
 
     return model, workloads.build(model).SerializeToString(deterministic=True)

@@ -10,7 +10,13 @@ from typing import Any, TypeVar
 
 from roofline import errors
 from roofline.binding import Binding
-from roofline.errors import MeasurementError, MissingPackageError, OptionError, RooflineError
+from roofline.errors import (
+    MeasurementError,
+    MissingPackageError,
+    OptionError,
+    RooflineError,
+    printable,
+)
 from roofline.number_format import plural
 from roofline.user_folders import cache_folder
 from roofline.validate.measuring.backend import Artifact, Backend, Request, backends
@@ -100,7 +106,7 @@ def _filled_in(request: RunRequest, backend: Backend, made: Runnable | None) -> 
     tuned = tuning == "tuned"
     return replace(
         request,
-        network=Path(request.network).stem if made is None else made.network,
+        network=printable(Path(request.network).stem) if made is None else made.network,
         model_sha256="" if made is None else made.sha256,
         datatype=request.datatype or ("fp32" if made is None else made.datatype),
         batch=(0 if made is None else made.batch) or request.batch or 1,

@@ -14,7 +14,7 @@ import numpy as np
 
 from roofline._load import shipped
 from roofline.binding import Binding
-from roofline.errors import DimensionError, MeasurementError, ModelError
+from roofline.errors import DimensionError, MeasurementError, ModelError, printable
 from roofline.graph.reading.declared import declare, dimensions
 from roofline.graph.reading.read import check_file
 from roofline.node import Array
@@ -120,7 +120,7 @@ def _read(model: str, batch: int | None, seed: int) -> tuple[str, Any, bytes]:
             proto = onnx.load_model_from_string(source)
         except Exception as error:
             raise ModelError(f"{model} is not an ONNX model") from error
-        return path.stem, proto, source
+        return printable(path.stem), proto, source
     from roofline import workloads
 
     declared = workloads.build(model, batch=batch)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roofline.errors import printable
 from roofline.graph.fusion import fuse, report
 from roofline.graph.reading.read import read
 from roofline.graph.totals.census import Census, census
@@ -72,7 +73,7 @@ def count(
     """
     if isinstance(model, (str, Path)):
         path, proto = Path(model), read(model)
-        name = name or path.stem
+        name = name or printable(path.stem)
         source = f"counted from {path.name}"
     else:
         path, proto = None, model

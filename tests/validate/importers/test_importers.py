@@ -245,3 +245,61 @@ def test_the_portal_table_is_taken_or_explained_row_by_row() -> None:
         and run.job.compression.nothing
     )
     assert best == pytest.approx(25.9, rel=0.05)
+
+
+# Keys as llama.cpp's tools/llama-bench writes them, of a run that its documentation shows in part.
+BENCH = {
+    "build_commit": "8cf427ff", "cpu_info": "AMD Ryzen 7 7800X3D", "gpu_info": "NVIDIA GeForce RTX 4080",
+    "backends": "CUDA", "model_filename": "models/llama-3.1-8b-q4_k_m.gguf", "model_type": "llama 8B Q4_K - Medium",
+    "model_size": 4912898304, "model_n_params": 8030261312, "n_batch": 2048, "n_threads": 8, "n_gpu_layers": 99,
+    "n_prompt": 0, "n_gen": 128, "n_depth": 0, "avg_ns": 1280000000, "avg_ts": 100.0,
+    "samples_ns": [1280000000, 1300000000, 1260000000],
+}  # fmt: skip
+
+
+def test_llama_bench_gives_tokens_per_second_of_both_phases(tmp_path: Path) -> None:
+    prompt = {**BENCH, "n_prompt": 512, "n_gen": 0, "samples_ns": [102400000], "avg_ts": 5000.0}
+    both = {**BENCH, "n_prompt": 512}
+    used, found = read_runs(written(tmp_path, "bench.json", [BENCH, prompt, both]), Facts())
+    decode, prefill = found.measurements
+    assert used.name == "llama-bench"
+    assert decode.throughput_fps == pytest.approx(100)
+    assert prefill.throughput_fps == pytest.approx(5000)
+    assert (decode.job.network, decode.job.datatype) == ("llama31_8b", "q4_k_m")
+    assert decode.machine == "NVIDIA GeForce RTX 4080"
+    assert [run.job.options["phase"] for run in found.measurements] == ["decode", "prefill"]
+    assert [entry.row for entry in found.rejected] == [3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model_type": "llama 8B IQ9"}, "does not say the datatype"),
+        ({"n_gen": "many"}, "n_gen"),
+        ({"samples_ns": 5}, "samples_ns is no list"),
+    ],
+)
+def test_a_damaged_llama_bench_is_one_line(
+    tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    with pytest.raises(TableError, match=said):
+        read_runs(written(tmp_path, "bench.json", [{**BENCH, **changes}]), Facts())
+
+
+def test_vllm_bench_gives_medians_of_both_times(tmp_path: Path) -> None:
+    result = {
+        "date": "20260101-000000", "model_id": "meta-llama/Llama-3.1-8B-Instruct", "max_concurrency": 16,
+        "completed": 100, "total_input_tokens": 102400, "total_output_tokens": 12800, "output_throughput": 900.0,
+        "median_ttft_ms": 120.0, "median_tpot_ms": 12.5,
+    }  # fmt: skip
+    facts = Facts(machine="h100-sxm", datatype="bf16")
+    used, found = read_runs(written(tmp_path, "served.json", result), facts)
+    decode, prefill = found.measurements
+    assert used.name == "vllm-bench"
+    assert decode.median_s == pytest.approx(0.0125)
+    assert decode.throughput_fps == pytest.approx(16 / 0.0125)
+    assert prefill.median_s == pytest.approx(0.12)
+    assert decode.job.options["context"] == 1024
+    assert decode.job.options["new_tokens"] == 128
+    with pytest.raises(TableError, match="how many requests"):
+        read_runs(written(tmp_path, "open.json", {**result, "max_concurrency": None}), facts)

@@ -1,0 +1,195 @@
+"""Tokens per second of decoders: ``llama-bench -o json`` of llama.cpp, and the result files of ``vllm bench serve``.
+
+Items are tokens: the throughput of such a run is its tokens per second.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from roofline.errors import TableError
+from roofline.precision import formats
+from roofline.reading import read_json, real_number, whole_number
+from roofline.validate.records.executed import Executed
+from roofline.validate.records.importers._registry import (
+    Facts,
+    Imported,
+    Importer,
+    Rejected,
+    entries,
+    imported,
+    importers,
+)
+from roofline.validate.records.record import Measurement, Reported, Status
+
+_WEIGHTS = {"f16": "fp16", "bf16": "bf16", "all f32": "fp32", "mxfp4 moe": "mxfp4"}
+"""Formats of weights as llama.cpp describes them, where that is not the name of the file."""
+_SIZES = {"small": "s", "medium": "m", "large": "l"}
+_SAME = 1e-6
+"""Difference in parameters up to which a model is the shipped one: files of llama.cpp store a few factors beside."""
+
+
+def _llama_bench(path: Path, text: str, facts: Facts) -> Imported:
+    """Read one run per test: the prompt (``pp``) or the tokens behind it (``tg``); both in one are left out."""
+    runs: list[Measurement] = []
+    rejected: list[Rejected] = []
+    for number, entry in enumerate(
+        entries(path, read_json(text, str(path)), "llama-bench's tests"), 1
+    ):
+        where = f"{path}: entry {number}"
+        prompt, new = (_count(entry, name, where) for name in ("n_prompt", "n_gen"))
+        if (prompt > 0) == (new > 0):
+            rejected.append(
+                Rejected(number, "it times a prompt and new tokens as one; run -p and -n apart")
+            )
+            continue
+        known = replace(
+            facts,
+            network=facts.network or _network(entry, where),
+            machine=facts.machine or str(entry.get("gpu_info") or entry.get("cpu_info") or ""),
+            datatype=facts.datatype or _format(str(entry.get("model_type", ""))),
+            batch=prompt or 1,
+        )  # fmt: skip
+        _complete(known, where)
+        samples = entry.get("samples_ns") or [entry.get("avg_ns")]
+        if not isinstance(samples, list):
+            raise TableError(
+                f"{where}: samples_ns is no list", repair="Write it with llama-bench -o json"
+            )
+        # A sample is the whole test: of new tokens so many steps of one.
+        seconds = tuple(
+            real_number(ns, f"{where}: samples_ns", least=1, error=TableError) / 1e9 / (new or 1) for ns in samples
+        )  # fmt: skip
+        options = {
+            "phase": "prefill" if prompt else "decode",
+            "context": _count(entry, "n_depth", where),
+            "devices": _devices(entry),
+        }
+        job = replace(
+            imported(known, "llama.cpp"),
+            options=options,
+            threads=_count(entry, "n_threads", where) or 1,
+        )
+        runs.append(
+            Measurement(
+                job, Status.OK, machine=known.machine, executed=Executed("fp16"), samples_s=seconds,
+                reported=Reported(f"llama-bench -o json, {path.name}"),
+                notes=("items are tokens",),
+            )
+        )  # fmt: skip
+    return Imported(tuple(runs), tuple(rejected))
+
+
+def _vllm(path: Path, text: str, facts: Facts) -> Imported:
+    """Read the medians of the time to the first token and per token of a served run."""
+    document = read_json(text, str(path))
+    if not isinstance(document, dict):
+        raise TableError(
+            f"{path} is no result of vllm bench serve", repair="Write it with --save-result"
+        )
+    entry: Mapping[str, Any] = document
+    known = replace(facts, network=facts.network or str(entry.get("model_id", "")))
+    _complete(known, str(path))
+    completed = _count(entry, "completed", str(path))
+    if not completed:
+        raise TableError(f"{path}: no request was completed", repair="Leave the file out")
+    limit = entry.get("max_concurrency")
+    requests = _count(entry, "max_concurrency", str(path)) if limit else facts.batch
+    if not requests:
+        raise TableError(
+            f"{path} does not say how many requests were in flight",
+            repair="Name them with --batch",
+        )
+    shape = {
+        "context": round(_count(entry, "total_input_tokens", str(path)) / completed),
+        "new_tokens": round(_count(entry, "total_output_tokens", str(path)) / completed),
+    }
+    runs: list[Measurement] = []
+    for phase, name, items in (
+        ("decode", "median_tpot_ms", requests),
+        ("prefill", "median_ttft_ms", 1),
+    ):
+        if name not in entry:
+            raise TableError(
+                f"{path} has no {name}", repair="Write it with vllm bench serve --save-result"
+            )
+        seconds = real_number(entry[name], f"{path}: {name}", least=0, error=TableError) / 1e3
+        job = imported(replace(known, batch=items), "vllm")
+        runs.append(
+            Measurement(
+                replace(job, options={"phase": phase, **shape, "requests": requests}),
+                Status.OK, machine=known.machine, executed=Executed("fp16"),
+                reported=Reported(f"vllm bench serve, {path.name}", latency_s=seconds),
+                notes=("the median over requests, waiting for others' prompts included",),
+            )
+        )  # fmt: skip
+    return Imported(tuple(runs))
+
+
+def _network(entry: Mapping[str, Any], where: str) -> str:
+    """Return the shipped decoder of so many parameters, else the file's name."""
+    from roofline.workloads import decoders
+
+    count = _count(entry, "model_n_params", where)
+    for key in decoders:
+        if count and abs(decoders.get(key).sizes.parameters / count - 1) < _SAME:
+            return key
+    return Path(str(entry.get("model_filename", ""))).stem
+
+
+def _format(described: str) -> str:
+    """Return the format of weights in a description such as ``llama 8B Q4_K - Medium``; empty where none is known."""
+    words = described.casefold()
+    for text, name in _WEIGHTS.items():
+        if words.endswith(text):
+            return name
+    head, _, size = words.rpartition(" - ")
+    name = f"{(head or words).split()[-1]}" if words.split() else ""
+    name += f"_{_SIZES[size]}" if head and size in _SIZES else ""
+    return name if formats.find(name) is not None else ""
+
+
+def _devices(entry: Mapping[str, Any]) -> int:
+    """Return how many cards hold the layers: llama-bench names each."""
+    return max(
+        1, len([name for name in str(entry.get("gpu_info", "")).split(",") if name.strip()])
+    )
+
+
+def _count(entry: Mapping[str, Any], name: str, where: str) -> int:
+    return whole_number(entry.get(name, 0), f"{where}: {name}", least=0, error=TableError)
+
+
+def _complete(facts: Facts, where: str) -> None:
+    for name in ("network", "machine", "datatype"):
+        if not getattr(facts, name):
+            raise TableError(f"{where} does not say the {name}", repair=f"Name it with --{name}")
+
+
+def _keys(head: str) -> frozenset[str]:
+    return frozenset(
+        name
+        for name in ("avg_ts", "n_gen", "median_tpot_ms", "total_output_tokens")
+        if json.dumps(name) in head
+    )
+
+
+for _name, _title, _marks, _read in (
+    ("llama-bench", "llama-bench -o json (llama.cpp)", {"avg_ts", "n_gen"}, _llama_bench),
+    (
+        "vllm-bench",
+        "vllm bench serve --save-result",
+        {"median_tpot_ms", "total_output_tokens"},
+        _vllm,
+    ),
+):
+    importers.add(
+        _name,
+        Importer(
+            _name, _title, lambda _, head, marks=frozenset(_marks): marks <= _keys(head), _read
+        ),
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from roofline.layer import MIXTURES, Layer
+from roofline.layer import MIXTURES, Layer, Use
 from roofline.node import Tensor
 from roofline.precision import Bits, Precision
 from roofline.workload import Workload
@@ -60,8 +60,15 @@ def places_of(workload: Workload) -> Places:
         for source in inner:
             for tensor in () if source is None else _matrices(layers[source]):
                 blocks[tensor.name] = block
-        if len(inner) == 3 and inner[2] is not None:
-            _add(found, layers[inner[2]], "value")
+        # Queries, keys and values may be one product with three stored matrices, side by side.
+        packed = (
+            inner[0]
+            if inner and inner[0] is not None and len(_matrices(layers[inner[0]])) == 3
+            else None
+        )
+        values = packed if packed is not None else inner[2] if len(inner) == 3 else None
+        if values is not None:
+            _add(found, layers[values], "value")
         behind = graph.target(layers[place])
         if behind is not None:
             _add(found, layers[behind], "output")
@@ -131,10 +138,11 @@ def _matrices(layer: Layer) -> list[Tensor]:
 
 
 def _looked_up(layer: Layer) -> Iterator[Tensor]:
+    """Yield the tables whose rows a layer looks up; tables of angles are no parameters."""
     if layer.op_type in {"Gather", "GatherBlockQuantized"}:
-        for tensor in layer.weights[:1]:
-            if tensor.shape is not None and len(tensor.shape) == 2:
-                yield tensor
+        for entry in layer.accesses:
+            if entry.use is Use.WEIGHT and entry.parameter and len(entry.tensor.shape or ()) == 2:
+                yield entry.tensor
 
 
 def _add(found: dict[str, list[str]], layer: Layer, part: str) -> None:

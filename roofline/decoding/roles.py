@@ -5,6 +5,7 @@ The names are those that onnxruntime-genai, optimum and mobius give them.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,8 +123,16 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
         for node in model.graph.node
         if node.op_type in {"Gather", "GatherBlockQuantized"} and node.input[0] in dims
     )
-    table = next((shape for shape in tables if len(shape) == 2), None)
+    # Tables of angles are looked up too; that of the tokens is the largest.
+    table = max((shape for shape in tables if len(shape) == 2), key=math.prod, default=None)
+    places = named(_PLACES)
     angles = [
+        dims[node.input[0]]
+        for node in model.graph.node
+        if node.op_type == "Gather"
+        and node.input[0] in dims
+        and node.input[1] in {entry.name for entry in places}
+    ] + [
         dims[node.input[place]]
         for node in attention
         if node.op_type == "GroupQueryAttention"
@@ -132,7 +141,7 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
     ]
     heads = caches[0].shape[1] if len(caches[0].shape) == 4 else None
     return Roles(
-        tokens[0], caches, named(_MASKS), named(_PLACES), named(_WHOLE), named(_PAST), named(_VALID),
+        tokens[0], caches, named(_MASKS), places, named(_WHOLE), named(_PAST), named(_VALID),
         tuple(entry for entry in entries if entry.name == "use_cache_branch"),
         layers=max(len(attention), 1) if attention else max(len(caches) // 2, 1),
         heads=first.get("num_heads") or first.get("q_num_heads"),

@@ -191,9 +191,17 @@ class TimeLaw:
 
     def logarithms(self, facts: Facts) -> Floats:
         """Return (a, w, k, t) of each run without what its machine adds; (runs, 4)."""
-        matrices = self.design(facts)
-        parts = np.asarray([term.part for term in self.terms])
-        return np.stack([matrices[p] @ self.coefficients[parts == p] for p in PARTS], 1)
+        # Of few runs most terms are of other classes and runtimes; their columns would be zero.
+        present = {level: set(facts.labels(level)) for level in LEVELS if level != "all"}
+        own = [
+            place
+            for place, term in enumerate(self.terms)
+            if term.level == "all" or term.label in present[term.level]
+        ]
+        terms = [self.terms[place] for place in own]
+        matrices = design(facts, self.features(facts), terms)
+        parts, coefficients = np.asarray([term.part for term in terms]), self.coefficients[own]
+        return np.stack([matrices[p] @ coefficients[parts == p] for p in PARTS], 1)
 
     def estimate(self, facts: Facts, effects: Mapping[str, Effect] | None = None) -> Estimates:
         """Return the time of each run; machines of `effects` (by default those of the fit) by what is known of them."""
@@ -332,7 +340,10 @@ def design(facts: Facts, values: Mapping[str, Floats], terms: Sequence[Term]) ->
         if term.level != "all":
             value = value * (labels[term.level] == term.label)
         columns[term.part].append(value)
-    return {part: np.stack(found, 1) for part, found in columns.items()}
+    return {
+        part: np.stack(found, 1) if found else np.zeros((len(facts), 0))
+        for part, found in columns.items()
+    }
 
 
 def to_document(law: TimeLaw) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 import roofline as rl
+from roofline.errors import OptionError
 from roofline.model._request import Choices, predictions_at
-from roofline.model.expected import estimate, within
+from roofline.model.expected import estimate, how, within
 
 PLATFORMS = (
     "edgetpu",
@@ -56,7 +57,13 @@ def test_a_capped_estimate_says_so() -> None:
     assert capped.interval_fps == pytest.approx((most / 4, most))
     assert capped.fps == pytest.approx(most)
     assert "capped by the bound" in capped.rests_on
-    below = replace(found, fps=most / 4, interval_fps=(most / 9, most / 2))
+    below = replace(
+        found,
+        fps=most / 4,
+        interval_fps=(most / 9, most / 2),
+        latency_s=4 / most,
+        interval_latency_s=(2 / most, 9 / most),
+    )
     assert within(bound, below) == below
 
 
@@ -71,12 +78,41 @@ def test_a_machine_of_the_evidence_runs_its_own_runtime() -> None:
 
 
 def test_other_names_of_a_machine_mean_the_same_estimate() -> None:
-    from roofline.model.expected import how
-
     assert how(rl.platform("rpi4b")) == how(rl.platform("rpi4"))
     known = how(rl.platform("snapdragon-8-gen-3"))
     assert known is not None
     assert known[1].startswith("htp")
+
+
+@pytest.mark.parametrize(
+    ("machine", "runtime"),
+    [
+        ("hailo-8l", "hailo"),
+        ("rk3588-npu", "rknn"),
+        ("orin-nx", "trt"),
+        ("kv260-dpu", "dpu"),
+        ("i5-13600k", "openvino"),
+    ],
+)
+def test_a_new_machine_has_a_runtime_of_its_maker(machine: str, runtime: str) -> None:
+    found = how(rl.platform(machine))
+    assert found is not None
+    assert found[1] == runtime
+
+
+@pytest.mark.parametrize("machine", ["edgetpu", "groq-lpu", "mi300x"])
+def test_no_other_makers_runtime_is_borrowed_by_name(machine: str) -> None:
+    platform = rl.platform(machine)
+    found = how(platform)
+    assert found is not None
+    assert found[1] == "any"
+    said = estimate(rl.load("mobilenet_v1").under(precision="int8"), platform, datatype="int8")
+    assert said is not None
+    assert said.basis == "borrowed"
+    assert "other runtimes" in said.rests_on
+    assert said.interval_fps[0] < said.fps < said.interval_fps[1]
+    with pytest.raises(OptionError, match="no published run has the runtime 'any'"):
+        estimate(rl.load("mobilenet_v1"), platform, datatype="int8", runtime="any")
 
 
 def test_weights_that_stay_on_the_chip_cost_no_time() -> None:

@@ -27,6 +27,16 @@ FEWEST_RUNS = 20
 """A runtime with fewer runs on a class of machines is no basis for an estimate."""
 
 
+MAKERS = {
+    "hailo": "Hailo", "rknn": "Rockchip", "qaic": "Qualcomm", "htp-onnx": "Qualcomm", "htp-tflite": "Qualcomm",
+    "htp-qnn_dlc": "Qualcomm", "trt": "NVIDIA", "dpu": "AMD Xilinx",
+}  # fmt: skip
+"""Runtimes that run on one maker's machines only."""
+
+ANY = "any"
+"""The runtime of a machine whose maker's own published runs do not know: what is common to its class."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What published runs let one expect of a network on a machine."""
@@ -49,14 +59,19 @@ class Estimate:
 
 
 def runtime_for(
-    machine_class: str, asked: str | None = None, parameters: Parameters | None = None
+    machine_class: str,
+    asked: str | None = None,
+    parameters: Parameters | None = None,
+    vendor: str | None = None,
 ) -> tuple[str, Usage] | None:
     """Return the runtime of an estimate and what the evidence has of it; None where that is too thin.
 
     Args:
         machine_class: The class of machines.
-        asked: The runtime asked for; by default the class's fastest with enough runs.
+        asked: The runtime asked for; by default the fastest of the class, with enough runs, that the maker's machines
+            have, and `ANY` where there is none.
         parameters: The model's; by default those shipped.
+        vendor: The machine's maker; by default one whose machines have every runtime.
 
     Raises:
         OptionError: No machine of any class has the runtime in the evidence.
@@ -65,8 +80,12 @@ def runtime_for(
     own = usage.get(machine_class, {})
     if asked is None:
         enough = {name: found for name, found in own.items() if found.runs >= FEWEST_RUNS}
-        best = max(enough, key=lambda name: enough[name].speed, default=None)
-        return None if best is None else (best, enough[best])
+        theirs = [name for name in enough if MAKERS.get(name, vendor) == vendor or vendor is None]
+        if theirs:
+            best = max(theirs, key=lambda name: enough[name].speed)
+            return best, enough[best]
+        widest = max(enough, key=lambda name: enough[name].machines, default=None)
+        return None if widest is None else (ANY, enough[widest])
     everywhere = sorted({name for found in usage.values() for name in found})
     if asked not in everywhere:
         hint = did_you_mean(asked, everywhere) or f"Known: {', '.join(everywhere)}"
@@ -83,7 +102,7 @@ def how(
     """Return how a machine is taken to be run: class, runtime, what the evidence has of it, and cores.
 
     A machine of the evidence is of the class and by default runs the runtime that its runs are of; another is of the
-    class of its kind and segment, with that class's fastest runtime. None where the evidence is too thin.
+    class of its kind and segment, with that class's fastest runtime of its maker. None where the evidence is too thin.
 
     Args:
         platform: The machine.
@@ -98,7 +117,8 @@ def how(
     name = class_of(platform) if before is None else before.machine_class
     if name is None:
         return None
-    chosen = runtime_for(name, before.fastest if asked is None and before else asked, known)
+    asked = before.fastest if asked is None and before else asked
+    chosen = runtime_for(name, asked, known, platform.vendor)
     if chosen is None:
         return None
     return name, *chosen, chosen[1].cores if before is None else before.cores

@@ -58,7 +58,7 @@ class Options:
     """Prior standard deviation of the constants of each level."""
     slope: float = 0.3
     """Prior standard deviation of slopes."""
-    class_slope: float = 0.15
+    class_slope: float = 0.1
     """The same of what a class adds to a slope: some classes have runs of few machines only."""
     peak_slope: float = 0.1
     """The same of a slope over the peak within a class."""
@@ -72,7 +72,7 @@ class Options:
     """How many runs of its own the spread of any machine counts as in that of one."""
     limit: float = 0.2
     """Residual beyond which a run counts by its size alone."""
-    effective: int = 60
+    effective: int = 40
     """Runs that one machine counts as at most."""
     most: int = 80
     """Runs of one machine that the fit looks at; a fixed sample, since one machine's runs say one machine's law."""

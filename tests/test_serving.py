@@ -255,3 +255,18 @@ def test_layers_in_series_add_no_bandwidth_and_hold_a_share_of_the_memory() -> N
     assert two.tokens.spread == "series"
     with pytest.raises(OptionError, match="2 layers of small are fewer than 3 devices"):
         served(Request(64, 1, Phase.DECODE, 3, spread=Spread.SERIES), 1, found)
+
+
+def test_count_takes_a_context_and_a_phase() -> None:
+    macs: dict[str, int] = {}
+    for phase in ("prefill", "decode"):
+        done = run("count", "llama32_1b", "--context", 256, "--phase", phase, "--format", "json")
+        assert done.code == 0, done.err
+        macs[phase] = json.loads(done.out)["totals"]["macs"]
+    queries, hidden, layers, head = 32 * 64, 2048, 16, 128_256 * 2048
+    blocks = 1_235_814_400 - head - hidden * (2 * layers + 1)
+    assert macs["decode"] == blocks + head + layers * 2 * queries * 257
+    assert macs["prefill"] == 256 * blocks + head + layers * 2 * queries * 256 * 257 // 2
+    refused = run("count", "mlp", "--context", 5)
+    assert refused.code == 2
+    assert "no key-value cache" in refused.err

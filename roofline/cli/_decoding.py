@@ -42,6 +42,14 @@ PhaseOption = Annotated[
         help="The prompt, the tokens behind it, or both (the default); -b is requests in flight.",
     ),
 ]
+CountedPhaseOption = Annotated[
+    Phase | None,
+    typer.Option(
+        "--phase",
+        rich_help_panel=PANEL,
+        help="Count the prompt, or one token behind it (decode, the default).",
+    ),
+]
 DevicesOption = Annotated[
     int | None,
     typer.Option(

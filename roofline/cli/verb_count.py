@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from roofline.cli._compression import (
     compressed,
     with_zeros,
 )
+from roofline.cli._decoding import ContextOption, CountedPhaseOption, asked_request, told_apart
 from roofline.cli._options import (
     BatchOption,
     BoundSizesOption,
@@ -36,6 +38,7 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
+from roofline.decoding.phases import Phase
 from roofline.errors import UnsupportedOperatorError
 from roofline.layer import Causal
 
@@ -84,6 +87,8 @@ def count(
     sparse_format: SparseFormatOption = "dense",
     datatype: DatatypesOption = None,
     causal: CausalOption = Causal.VISIBLE,
+    context: ContextOption = None,
+    phase: CountedPhaseOption = None,
     zeros: ZerosOption = False,
     strict: StrictOption = False,
     platform: Annotated[
@@ -107,9 +112,15 @@ def count(
         "batch": batch, "dim": dim, "input_": input_, "value": value, "causal": causal.value,
         "bound_sizes": bound_sizes,
     }  # fmt: skip
-    workload = compressed(
-        load_model(model, **options), keep_channels, sparsity, sparse_format, datatype
-    )
+    request = asked_request(context, None, phase, None)
+    if request is None:
+        counted = load_model(model, **options)
+    else:
+        _, (decoder,) = told_apart([model], request, bound=bool(dim or input_ or value))
+        asked = replace(request, new_tokens=1, causal=causal.value)
+        decoder.check(asked)
+        counted = (decoder.prompt if phase is Phase.PREFILL else decoder.step)(asked, batch or 1)
+    workload = compressed(counted, keep_channels, sparsity, sparse_format, datatype)
     if zeros:
         workload = with_zeros(workload)
     other = load_model(diff, **options) if diff is not None else None

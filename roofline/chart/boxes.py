@@ -50,7 +50,7 @@ COLUMNS = (
         kind="positive",
     ),
 )
-_MOST = 34
+_MOST = 28
 """Boxes in one panel; more are divided between groups."""
 THEORY = "theoretical compute"
 """The first group of normalised boxes: what the operations alone promise."""

@@ -116,14 +116,19 @@ class Orthogonality(Chart):
                     textcoords="offset points", ha="center", va="bottom" if y else "top", fontsize=7.5,
                 )  # fmt: skip
             ax.text(
-                left + 0.5, bottom + 0.5, f"{square.label}\n{100 * square.orthogonality:.0f}% orthogonal",
-                ha="center", va="center", fontsize=7.5, color=style.INK, linespacing=1.4,
+                left + 0.5, bottom + 0.5, f"{_lines(square.label)}\n{100 * square.orthogonality:.0f}% orthogonal",
+                ha="center", va="center", fontsize=6.5, color=style.INK, linespacing=1.4,
             )  # fmt: skip
         ax.annotate(
             _CAPTION, (0, 0), xycoords="axes fraction", xytext=(4, 2), textcoords="offset points", fontsize=7.5,
             color=style.INK, va="bottom", linespacing=1.4,
         )  # fmt: skip
         titled(ax, self.title)
+
+
+def _lines(label: str) -> str:
+    """Return a label with a line for each word: it stands between the gains of its square."""
+    return label.replace(" ", "\n")
 
 
 def compute(rows: Iterable[Row], options: Options | None = None) -> Orthogonality:

@@ -358,3 +358,81 @@ def test_a_notebook_shows_a_picture_and_not_the_values(rows):
     bundle = efficiency(rows[:3])._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert bundle["text/plain"] == "EfficiencyChart of 3 rows"
+
+
+def words_of(chart) -> list[str]:
+    figure = chart.figure()
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_boxes_never_mix_networks_and_say_of_how_many_points_they_are():
+    rows = [
+        {"platform": "m", "datatype": "int8", "network": name, "batch": batch, "measured_fps": 10.0 * batch}
+        for name, batches in (("one", (1, 2, 4)), ("two", (1, 2)))
+        for batch in batches
+    ]  # fmt: skip
+    chart = boxes(rows)
+    assert {box.group: len(box.values) for box in chart.boxes} == {
+        "m int8 one": 3,
+        "m int8 two": 2,
+    }
+    assert {"3", "2"} <= set(words_of(chart))
+
+
+def test_many_boxes_are_divided_into_panels_with_one_axis():
+    rows = [
+        {"platform": f"m{i}", "pruning": name, "measured_fps": 10.0 + i}
+        for i in range(15)
+        for name in ("dense", "50%", "25%")
+    ]
+    chart = boxes(rows)
+    panels = chart.panels()
+    assert sum(len(panel.boxes) for panel in panels) == 45
+    assert len({panel.limits for panel in panels}) == 1
+    assert chart.size()[0] < 11
+    assert len([axes for axes in chart.figure().axes if axes.axison]) == len(panels)
+
+
+def test_pareto_has_legends_of_tasks_and_machines_in_the_machines_colours():
+    rows = [
+        {"network": "n", "platform": name, "task": task, "accuracy": 70.0 + i, "measured_fps": 10.0 * (i + 1)}
+        for i, (name, task) in enumerate([("t4", "ImageNet"), ("ncs", "MNIST")])
+    ]  # fmt: skip
+    legend = pareto(rows).figure().axes[0].get_legend()
+    looks = {
+        text.get_text(): handle.get_color()
+        for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
+    }
+    assert {"ImageNet", "MNIST", "t4", "ncs"} <= set(looks)
+    assert looks["t4"] == machine_colour("t4")
+
+
+def test_tables_without_ratios_have_no_empty_line():
+    rows = [
+        {"table": "numbers", "cell": "a", "agrees": "True", "published": "2", "ours": "2.0"},
+        {"table": "verdicts", "cell": "b", "agrees": "False", "published": "yes", "ours": "no"},
+    ]
+    (axes,) = agreement(rows).figure().axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["numbers"]
+    assert "verdicts: 0 / 1 agree" in axes.get_xlabel()
+
+
+def test_the_overview_shows_what_was_planned_beside_what_was_run():
+    rows = [
+        {"platform": "m", "network": "n", "datatype": "int8", "batch": batch, "stage": stage}
+        for batch, stage in (("1 8", "planned"), ("1", "run"))
+    ]
+    assert "planned:\n[INT8]*[100%]\nbatch 1–8\nrun:\n[INT8]*[100%]\nbatch 1" in words_of(
+        overview(rows)
+    )
+
+
+def test_roofs_that_coincide_share_their_line():
+    row = {"datatype": "int8", "peak_op_s": 1e12, "bandwidth_b_s": 1e10}
+    axes = (
+        charts.get("roofline")
+        .compute([{"platform": name, **row} for name in "ab"], Options())
+        .plot()
+    )
+    styles = [line.get_linestyle() for line in axes.get_lines() if len(line.get_xdata()) == 3]
+    assert styles == ["--", "--"]  # dashes of their own, one behind the other

@@ -79,10 +79,11 @@ def _paper(rows: Rows) -> dict[str, Chart]:
         name = f"fig{number}_pareto_{_file(task)}"
         shown = [row | {"predicted_fps": None} for row in _of(rows, task=task)]
         found[name] = _draw("pareto", shown, f"{task}: accuracy against throughput")
+    by_share = sorted(_of(rows, task="CIFAR-10"), key=_kept, reverse=True)
+    title = "CIFAR-10: latency against throughput"
     found["fig22_latency_cifar10"] = facets(
-        charts.get("latency"), _of(rows, task="CIFAR-10"), Options(title="CIFAR-10: latency against throughput"),
-        "pruning",
-    )  # fmt: skip
+        charts.get("latency"), by_share, Options(title=title), "pruning"
+    )
     found["fig23_latency_imagenet"] = _draw(
         "latency", _of(rows, task="ImageNet"), "ImageNet: latency against throughput"
     )
@@ -180,6 +181,11 @@ def _of(rows: Rows, **wanted: str) -> list[dict[str, Any]]:
 
 def _file(task: str) -> str:
     return task.lower().replace("-", "")
+
+
+def _kept(row: Mapping[str, Any]) -> float:
+    """Return the percentage of channels that stay."""
+    return 100.0 if row["pruning"] == "dense" else float(row["pruning"].rstrip("%"))
 
 
 def _named(row: Mapping[str, Any]) -> str:

@@ -1,0 +1,140 @@
+"""Chart ``tokens``: what decoders write in all over what each user waits for, the requests in flight as the curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
+from roofline.chart._labels import place_labels
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
+from roofline.errors import OptionError
+
+COLUMNS = (
+    *words("network", "platform"),
+    *words("datatype", required=False),
+    Column("model", "prediction model", required=False),
+    Column("spread", "how devices share the decoder", required=False),
+    Column("devices", "machines that share the decoder", required=False, kind="positive"),
+    Column("context", "positions of the prompt", required=False, kind="positive"),
+    Column("batch", "requests in flight", kind="positive"),
+    Column("tpot_ms", "time per output token in milliseconds", kind="positive"),
+    Column("tokens_per_s", "tokens per second of all requests", kind="positive"),
+    Column("fits", "whether weights and caches fit in memory", required=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One decoder on one kind of machine: requests, milliseconds a token, tokens per second of all."""
+
+    name: str
+    platform: str
+    bound: bool
+    """Whether no run is faster; else an estimate."""
+    points: tuple[tuple[float, float, float], ...]
+    too_large: frozenset[float] = frozenset()
+    """Requests whose caches do not fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokensChart(Chart):
+    """Curves over requests in flight."""
+
+    curves: tuple[Curve, ...]
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per curve and number of requests."""
+        return [
+            {
+                "name": curve.name, "batch": batch, "tpot_ms": each, "tokens_per_s": rate,
+                "fits": batch not in curve.too_large,
+            }
+            for curve in self.curves
+            for batch, each, rate in curve.points
+        ]  # fmt: skip
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        return 9.0, max(5.0, 0.2 * len(self.curves) + 1.5)
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw a curve per machine, dashed where it is a bound, hollow where caches do not fit."""
+        from matplotlib.lines import Line2D
+
+        colours = style.colours(ordered(curve.platform for curve in self.curves))
+        for curve in self.curves:
+            colour, dash = colours[curve.platform], "--" if curve.bound else "-"
+            ax.plot(
+                [each for _, each, _ in curve.points], [rate for _, _, rate in curve.points], dash, marker="o",
+                color=colour, ms=4, lw=1.2, mec="white", mew=0.4,
+            )  # fmt: skip
+            over = [point for point in curve.points if point[0] in curve.too_large]
+            ax.plot([x for _, x, _ in over], [y for _, _, y in over], "o", ls="", ms=5.5, mfc="white", mec=colour,
+                    zorder=3)  # fmt: skip
+        ax.set(xscale="log", yscale="log")
+        ax.margins(0.06)
+        prefixed(ax.xaxis)
+        prefixed(ax.yaxis)
+        titled(ax, self.title, "time per output token of a user, ms", "tokens/s of all requests")
+        outside_legend(
+            ax,
+            [
+                Line2D([], [], color=colours[curve.platform], ls="--" if curve.bound else "-", lw=1.6, label=curve.name)
+                for curve in self.curves
+            ],
+        )  # fmt: skip
+        shown = [(curve, point) for curve in self.curves for point in curve.points]
+        place_labels(
+            ax, [(each, rate) for _, (_, each, rate) in shown], [f"{batch:g}" for _, (batch, _, _) in shown],
+            colours=[colours[curve.platform] for curve, _ in shown], fontsize=6, reach=12,
+        )  # fmt: skip
+        note = "numbers: requests in flight; dashed: bound"
+        if any(curve.too_large for curve in self.curves):
+            note += "; hollow: does not fit"
+        ax.annotate(note, (1, 0), xycoords="axes fraction", xytext=(-4, 4), textcoords="offset points",
+                    ha="right", fontsize=7, color=style.GREY)  # fmt: skip
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> TokensChart:
+    """Return the chart of predictions of decoders at several numbers of requests.
+
+    Raises:
+        OptionError: No row has tokens.
+    """
+    given = [row for row in rows if row.get("tpot_ms") not in (None, "")]
+    if not given:
+        raise OptionError(
+            "no row is of a decoder that writes tokens",
+            repair="Give predictions of one: roofline predict llama31_8b -b 1 -b 8 ... --format csv",
+        )
+    found = checked(given, COLUMNS, "tokens")
+    names = varying(found, "network", "datatype", "context", "spread")
+    grouped: dict[tuple[str, str, bool], list[Row]] = {}
+    for row in found:
+        machine = str(row["platform"])
+        devices = int(row.get("devices") or 1)
+        whole = machine if devices == 1 else f"{devices} x {machine}"
+        bound = row.get("model") not in ("expected", "calibrated")
+        parts = [whole, label(row, *names), "at most" if bound else "expected"]
+        grouped.setdefault((", ".join(part for part in parts if part), whole, bound), []).append(
+            row
+        )
+    curves = tuple(
+        Curve(
+            name, machine, bound,
+            tuple(sorted((float(row["batch"]), float(row["tpot_ms"]), float(row["tokens_per_s"])) for row in own)),
+            frozenset(float(row["batch"]) for row in own if str(row.get("fits")) == "False"),
+        )
+        for (name, machine, bound), own in grouped.items()
+    )  # fmt: skip
+    return TokensChart(curves, (options or Options()).title)
+
+
+charts.add(
+    "tokens", Kind("tokens", "tokens/s against the time per token of a user", COLUMNS, compute)
+)

@@ -82,7 +82,7 @@ def blocks(grid: Grid, part: int) -> Iterator[Block]:
         width = 1 if one.law is None else one.law.width
         step = max(_FEWEST, min(GROUP_ROWS, _BLOCK_VALUES // width))
         for start in range(first, last, step):
-            yield at(one, grid.batch_items[start : min(start + step, last)])
+            yield at(one, grid.items(start, min(start + step, last)))
 
 
 def tables(grid: Grid, part: int) -> Iterator[Any]:

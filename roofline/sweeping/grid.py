@@ -89,10 +89,9 @@ class Grid:
         """How many parts it is done in."""
         return math.ceil(self.rows / self.part_rows)
 
-    @cached_property
-    def batch_items(self) -> NDArray[np.int64]:
-        """The batches as an array."""
-        return np.asarray(self.batches, np.int64)
+    def items(self, first: int, last: int) -> NDArray[np.int64]:
+        """Return some of the batches as an array; a range of millions is never one as a whole."""
+        return np.asarray(self.batches[first:last], np.int64)
 
     def point(self, index: int) -> Point:
         """Return a combination by its place."""

@@ -41,10 +41,11 @@ def plan(grid: Grid, parts: int) -> Plan:
         grid: What is asked.
         parts: How many of its parts are to be done.
     """
+    batches = len(grid.batches)
     rows = min(grid.rows, parts * grid.part_rows)
     places = sorted({round(at * (grid.points - 1) / (_SAMPLES - 1)) for at in range(_SAMPLES)})
     # What is loaded at the first use is no part of the sweep's time.
-    empty = len(written(iter([table([at(asked(grid, grid.point(0)), grid.batch_items[:1])])])))
+    empty = len(written(iter([table([at(asked(grid, grid.point(0)), grid.items(0, 1))])])))
     found: list[Block] = []
     ready_s = first_s = rest_s = 0.0
     for place in places:
@@ -52,9 +53,9 @@ def plan(grid: Grid, parts: int) -> Plan:
         point = grid.point(place)
         ready = time.perf_counter()
         one = asked(grid, point)
-        at(one, grid.batch_items[:1])
+        at(one, grid.items(0, 1))
         first = time.perf_counter()
-        found.append(at(one, grid.batch_items[-_SAMPLE_ROWS:]))
+        found.append(at(one, grid.items(max(0, batches - _SAMPLE_ROWS), batches)))
         ready_s += ready - begun
         first_s += first - ready
         rest_s += time.perf_counter() - first

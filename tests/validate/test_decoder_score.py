@@ -114,6 +114,28 @@ def test_schemes_that_are_not_modelled_stay_empty_and_long_queues_have_a_lower_b
     assert all(entry["predicted_tpot_ms"] is None for entry in others)
 
 
+def test_requests_whose_caches_do_not_fit_wait_outside_the_step() -> None:
+    from roofline.validate.evidence.served import serving_of
+
+    # 64 GB beside 16 GB of weights hold 480 requests of 1,024 positions and 131,072 bytes each.
+    some, many, more = (
+        serving_of(
+            {
+                **{key: str(value) for key, value in SERVED.items()},
+                "output_tokens": "1",
+                "concurrency": count,
+            }
+        )
+        for count in ("400", "500", "5000")
+    )
+    assert some is not None
+    assert many is not None
+    assert more is not None
+    assert (some.fits, many.fits, more.fits) == (True, False, False)
+    assert some.step < many.step == more.step
+    assert more.queue > many.queue
+
+
 def test_the_bound_has_no_interval(tmp_path: Path) -> None:
     rows = read_table(table(tmp_path, [LOCAL]))
     (written,) = rows_with(rows, predict_table(rows, model="equation1"))

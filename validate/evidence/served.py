@@ -53,6 +53,9 @@ _BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "fp4": 4.5 / 8, "int4": 4.5 / 8}
 _EXPERT_BYTES = {"gpt_oss_20b": 4.25 / 8, "gpt_oss_120b": 4.25 / 8}
 """Of experts that are published in a narrower format than the rest."""
 
+_NARROW_CACHES = "trtllm"
+"""The runtime whose checkpoints in 8 bits and fewer come with caches of 8 bits; the others keep 16."""
+
 _UNITS = {"fp4": ("fp4", "fp8", "fp16", "bf16"), "fp8": ("fp8", "fp16", "bf16")}
 """Peaks that a precision runs on, the first that a machine has."""
 
@@ -110,19 +113,23 @@ def serving_of(row: Mapping[str, str]) -> Serving | None:
     expert = min(plain, _EXPERT_BYTES.get(key, plain))
     peak, shares = devices * machine.peak(units[0]), min(devices, sizes.kv_heads)
     mean = context + new / 2
-    read, stored = _weights(sizes, requests, plain, expert), _weights(sizes, 1e9, plain, expert)
-    cache_bytes = requests * _cache(sizes, mean)
+    stored = _weights(sizes, 1e9, plain, expert)
+    # Requests whose caches do not fit wait outside: a step is of those that run.
+    wide = 1 if row.get("backend") == _NARROW_CACHES and plain <= 1 else 2
+    capacity, each = machine.capacity, wide * _cache(sizes, context + new) / shares
+    room = None if capacity is None else (capacity - stored / devices) / each
+    running = requests if room is None else min(requests, max(room, 1.0))
+    read = _weights(sizes, running, plain, expert)
+    cache_bytes = running * wide * _cache(sizes, mean)
     moved = (read / devices + cache_bytes / shares) / machine.bandwidth
-    step = max(2 * requests * _macs(sizes, mean) / peak, moved)
+    step = max(2 * running * _macs(sizes, mean) / peak, moved)
     prompt = max(
         2 * context * _macs(sizes, context / 2) / peak,
         _weights(sizes, context, plain, expert) / devices / machine.bandwidth,
     )
-    capacity = machine.capacity
-    held = stored / devices + requests * _cache(sizes, context + new) / shares
     return Serving(
-        step, requests / new * prompt, _sums(sizes, machine, devices, requests), prompt, (requests - 1) * prompt,
-        capacity is None or held <= capacity,
+        step, running / new * prompt, _sums(sizes, machine, devices, running), prompt, (requests - 1) * prompt,
+        running >= requests,
     )  # fmt: skip
 
 
@@ -183,8 +190,8 @@ def _seen(sizes: Decoder, length: float) -> float:
 
 
 def _cache(sizes: Decoder, length: float) -> float:
-    """Return the bytes of one request's cache in 16 bit."""
-    return 2 * 2 * sizes.kv_heads * sizes.head_size * _seen(sizes, length)
+    """Return the elements of one request's cache."""
+    return 2 * sizes.kv_heads * sizes.head_size * _seen(sizes, length)
 
 
 def _sums(sizes: Decoder, machine: Platform, devices: float, tokens: float) -> float:

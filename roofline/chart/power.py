@@ -44,7 +44,7 @@ _PARTS = (
     ("network", "#B5473C"),
     ("not divided", "#8C8C8C"),
 )
-_ACROSS = 4
+_ACROSS = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,10 @@ def text_width(text: str, fontsize: float) -> float:
     """Return how wide a text is in the charts' font, in points."""
     from matplotlib.textpath import TextPath
 
+    if not text.strip():
+        return 0.0
     path: Drawing = TextPath((0, 0), text, size=fontsize)
-    return float(path.get_extents().width) if text.strip() else 0.0
+    return float(path.get_extents().width)
 
 
 def apart(natural: Sequence[float], step: float) -> list[float]:

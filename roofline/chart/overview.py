@@ -63,16 +63,16 @@ class Overview(Chart):
 
     def size(self) -> tuple[float, float]:
         """Return the size in inches."""
-        return sum(self._widths()) + 0.3, sum(self._heights()) + (0.7 if self.title else 0.4)
+        title = 1.13 * text_width(self.title, 11) / 72
+        return max(sum(self._widths()), title) + 0.3, sum(self._heights()) + (
+            0.7 if self.title else 0.4
+        )
 
     def draw(self, ax: Drawing) -> None:
         """Draw the table; an empty cell says so."""
         ax.set_axis_off()
         widths, heights = self._widths(), self._heights()
         ax.set(xlim=(0, sum(widths)), ylim=(sum(heights), 0))
-        held: dict[tuple[str, str], list[str]] = {}
-        for entry in self.entries:
-            held.setdefault((entry.platform, entry.network), []).extend(entry.lines())
         tops = [sum(heights[:i]) for i in range(len(heights) + 1)]
         lefts = [sum(widths[:i]) for i in range(len(widths) + 1)]
         ax.axhspan(0, tops[1], color="#EAEEF2", zorder=0)
@@ -84,7 +84,7 @@ class Overview(Chart):
             middle = (tops[row] + tops[row + 1]) / 2
             self._text(ax, 0, middle, machine, weight="bold")
             for column, network in enumerate(self._networks(), 1):
-                text = "\n".join(held.get((machine, network), ["na"]))
+                text = "\n".join(self._cell(machine, network) or ["na"])
                 self._text(
                     ax,
                     lefts[column],
@@ -99,6 +99,13 @@ class Overview(Chart):
     ) -> None:  # fmt: skip
         ax.text(left + 0.07, middle, text, va="center", fontsize=_FONT, fontweight=weight, color=colour,
                 linespacing=1.35)  # fmt: skip
+
+    def _cell(self, machine: str, network: str) -> list[str]:
+        """Return the lines of a cell; what was run as it was planned is said once."""
+        own = [e for e in self.entries if (e.platform, e.network) == (machine, network)]
+        if len(own) > 1 and len({(e.variants, e.batches) for e in own}) == 1:
+            return [f"{' and '.join(e.stage for e in own)}:", *own[0].lines()[1:]]
+        return [line for entry in own for line in entry.lines()]
 
     def _machines(self) -> list[str]:
         return ordered(entry.platform for entry in self.entries)
@@ -121,14 +128,7 @@ class Overview(Chart):
     def _heights(self) -> list[float]:
         """Return the heights of the rows in inches, that of the heading first."""
         lines = [
-            max(
-                sum(
-                    len(e.lines())
-                    for e in self.entries
-                    if (e.platform, e.network) == (machine, network)
-                )
-                for network in self._networks()
-            )
+            max(len(self._cell(machine, network)) for network in self._networks())
             for machine in self._machines()
         ]
         return [0.3, *(0.155 * count + 0.13 for count in lines)]

@@ -153,9 +153,12 @@ def _portal(rows: Rows) -> dict[str, Chart]:
             "overview",
             [
                 *(row | {"stage": "planned"} for row in planned),
-                *(row | {"stage": "run"} for row in _of(rows, task=task)),
+                *(
+                    row | {"stage": "run"}
+                    for row in sorted(_of(rows, task=task), key=_kept, reverse=True)
+                ),
             ],
-            f"{task}: what was planned (Table 5) and what was run",
+            f"{task}: planned (Table 5) and run",
         )
     return found
 

@@ -36,7 +36,7 @@ def connected(address: str) -> Generator[Any]:
 
     Raises:
         MissingPackageError: Dask is not installed.
-        OptionError: No scheduler answers there.
+        OptionError: No scheduler answers there, or it has no workers.
     """
     try:
         distributed = importlib.import_module("distributed")
@@ -53,6 +53,13 @@ def connected(address: str) -> Generator[Any]:
             repair="Start one: dask scheduler; or use this machine: --dask local",
         ) from error
     with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_S)
+        except TimeoutError as error:
+            raise OptionError(
+                f"the Dask scheduler at {address} has no workers",
+                repair=f"Start one on each machine: dask worker {address}",
+            ) from error
         yield client
 
 

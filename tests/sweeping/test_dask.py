@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -32,24 +33,31 @@ def started(*arguments: str, cwd: Path) -> subprocess.Popen:
 
 
 @pytest.fixture
-def processes(tmp_path):
+def scheduler(tmp_path):
     note = tmp_path / "scheduler.json"
-    scheduler = started(
+    process = started(
         "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(note),
         cwd=tmp_path,
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not note.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
+    yield note
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def processes(scheduler, tmp_path):
     workers = [
         started(
-            "worker", "--scheduler-file", str(note), "--nthreads", "1", "--no-dashboard", "--no-nanny",
+            "worker", "--scheduler-file", str(scheduler), "--nthreads", "1", "--no-dashboard", "--no-nanny",
             cwd=tmp_path,
         )
         for _ in range(2)
     ]  # fmt: skip
-    yield note, workers
-    for process in (*workers, scheduler):
+    yield scheduler, workers
+    for process in workers:
         process.kill()
         process.wait()
 
@@ -97,4 +105,12 @@ def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch):
 def test_an_address_that_is_none_is_one_line(address, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_S", 0.2)
     with pytest.raises(OptionError, match="no Dask scheduler"), cluster.connected(address):
+        pass
+
+
+@pytest.mark.slow
+def test_a_scheduler_without_workers_is_one_line(scheduler, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_S", 5)
+    address = json.loads(scheduler.read_text())["address"]
+    with pytest.raises(OptionError, match="has no workers"), cluster.connected(address):
         pass

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roofline.arguments import check_items, check_kind
+from roofline.arguments import check_items, check_kind, check_list, check_whole
 from roofline.decoding.phases import CONTEXT, Request, decoding
 from roofline.errors import NetworkError, did_you_mean, printable
 from roofline.workload import Workload
@@ -61,6 +61,12 @@ def load(
     check_items(batch)
     for name, given in (("dims", dims), ("inputs", inputs), ("values", values)):
         check_kind(given or {}, Mapping, name, "Give a mapping of names")
+    for name, shape in (inputs or {}).items():
+        check_list(shape, object, f"inputs[{name!r}]", "Give a shape: (1, 3, 224, 224)")
+        for size in shape:
+            check_whole(size, f"inputs[{name!r}]", "Give a shape: (1, 3, 224, 224)")
+    for name, size in (dims or {}).items():
+        check_whole(size, f"dims[{name!r}]", "Give a size")
     binding: dict[str, Any] = {
         "batch": batch, "dims": dims, "inputs": inputs, "values": values, "causal": causal,
         "bound_sizes": bound_sizes,

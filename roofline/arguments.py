@@ -32,6 +32,7 @@ _NOUNS = {
     "PathLike": "path",
     "Path": "path",
     "int": "whole number",
+    "float": "number",
     "dict": "mapping",
     "Mapping": "mapping",
 }
@@ -60,6 +61,16 @@ def check_list(values: Any, kind: type, name: str, repair: str) -> None:
             check_kind(value, kind, name, repair)
 
 
+def check_whole(value: Any, name: str, repair: str) -> None:
+    """Refuse what is no whole number; NumPy's are.
+
+    Raises:
+        OptionError: It is something else.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise OptionError(f"{name} is {shown(value)}, not a whole number", repair=repair)
+
+
 def check_items(batch: Any) -> None:
     """Refuse what is neither a whole number of items nor left out.
 
@@ -68,6 +79,5 @@ def check_items(batch: Any) -> None:
     """
     if batch is None:
         return
-    if isinstance(batch, str) or not hasattr(batch, "__index__"):
-        raise OptionError(f"batch is {shown(batch)}, not a whole number", repair="Use 1 or more")
+    check_whole(batch, "batch", "Use 1 or more")
     whole_number(batch.__index__(), "batch")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from roofline.arguments import check_kind
 from roofline.compress.channels import joined
 from roofline.compress.recount import distinct_weight_bytes, multiplies, stored_bytes
 from roofline.compress.sparsity import Sparsity, count_zeros, zero_count
@@ -30,6 +31,10 @@ def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload
     Raises:
         CompressionError: A pattern matches no layer with weights.
     """
+    if not isinstance(request, Sparsity):
+        check_kind(
+            request, (int, float), "sparsity", "Give the share of weights to zero, or a Sparsity"
+        )
     sparsity = request if isinstance(request, Sparsity) else Sparsity(float(request))
     weighted = [layer.name for layer in workload.layers if _multiplying(layer)]
     if not weighted and sparsity.label != "dense" and not _table(workload):

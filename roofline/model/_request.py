@@ -211,6 +211,7 @@ def predict(
         check_kind(datatype, (str, Precision), "datatype", "Give its name: 'int8'")
     for name, value in (("traffic", traffic), ("operations", operations)):
         check_name(value, name)
+    check_kind(weights_read, str, "weights_read", "Use 'per-batch' or 'per-item'")
     check_items(batch)
     entry = models.get(model)
     asked = own_precision(workload, platform) if datatype is None else precision(datatype)

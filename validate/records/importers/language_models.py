@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from roofline.errors import TableError
 from roofline.precision import formats
@@ -55,11 +55,12 @@ def _llama_bench(path: Path, text: str, facts: Facts) -> Imported:
             batch=prompt or 1,
         )  # fmt: skip
         _complete(known, where)
-        samples = entry.get("samples_ns") or [entry.get("avg_ns")]
-        if not isinstance(samples, list):
+        found = entry.get("samples_ns") or [entry.get("avg_ns", "")]
+        if not isinstance(found, list):
             raise TableError(
                 f"{where}: samples_ns is no list", repair="Write it with llama-bench -o json"
             )
+        samples = cast("list[Any]", found)
         # A sample is the whole test: of new tokens so many steps of one.
         seconds = tuple(
             real_number(ns, f"{where}: samples_ns", least=1, error=TableError) / 1e9 / (new or 1) for ns in samples
@@ -91,7 +92,7 @@ def _vllm(path: Path, text: str, facts: Facts) -> Imported:
         raise TableError(
             f"{path} is no result of vllm bench serve", repair="Write it with --save-result"
         )
-    entry: Mapping[str, Any] = document
+    entry = cast("Mapping[str, Any]", document)
     known = replace(facts, network=facts.network or str(entry.get("model_id", "")))
     _complete(known, str(path))
     completed = _count(entry, "completed", str(path))

@@ -70,7 +70,11 @@ def estimated(bound: Prediction, platform: Platform, parts: Parts) -> Prediction
     if tokens is None or kind is None or bound.latency_s is None:
         return None
     bits = precision(bound.datatype).weight_bits
-    if kind == "served" and tokens.spread == "tensor":
+    series = tokens.spread == "series" and tokens.devices > 1
+    if kind == "served" and series:
+        # No public runs are of such cards behind one another.
+        return None
+    if kind == "served":
         label = "bf16" if bits >= 16 else "fp8" if bits >= 8 else "fp4"
         share = 0.0 if parts.prompt is None else bound.batch / tokens.new_tokens * parts.prompt
         tpot = _time(
@@ -89,7 +93,7 @@ def estimated(bound: Prediction, platform: Platform, parts: Parts) -> Prediction
                 "ttft", "", {"format": label}, prompt=parts.prompt, queue=waiting, floor=1.0
             )
         rests = "served runs on H100, B200 and GB200 (vLLM, SGLang, TensorRT-LLM)"
-    elif bound.batch == 1 and (tokens.devices == 1 or tokens.spread == "series"):
+    elif bound.batch == 1 and (tokens.devices == 1 or series):
         groups = {"class": kind, "format": "16 bit" if bits >= 16 else "packed"}
         tpot = _time("decode", kind, groups, work=parts.step_bytes, floor=1.0, host=0.0)
         ttft = None

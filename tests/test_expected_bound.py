@@ -110,6 +110,8 @@ def test_no_other_makers_runtime_is_borrowed_by_name(machine: str) -> None:
     assert said is not None
     assert said.basis == "borrowed"
     assert "other runtimes" in said.rests_on
+    # A chip that holds MobileNet's weights streams: its rate tells no latency.
+    assert (said.latency_s is None) == (platform.weight_memory is not None)
     assert said.interval_fps[0] < said.fps < said.interval_fps[1]
     with pytest.raises(OptionError, match="no published run has the runtime 'any'"):
         estimate(rl.load("mobilenet_v1"), platform, datatype="int8", runtime="any")

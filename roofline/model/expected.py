@@ -215,7 +215,9 @@ def _runs(
         return items, np.exp(found.log_time), np.exp(low), np.exp(high), found.shares
 
     items, seconds, short, long, shares = at(usage.throughput)
-    alone = at(in_flight=False) if usage.latency else None
+    # A chip that streams items has many under way at any batch: their rate says nothing of one's latency.
+    streams = bool(np.any(items > batches))
+    alone = at(in_flight=False) if usage.latency and not streams else None
     return _Runs(
         items / seconds, (items / long, items / short),
         None if alone is None else alone[1], None if alone is None else alone[2:4], shares,

@@ -221,8 +221,11 @@
 
   // --- drawing ----------------------------------------------------------------------------------------------------------
   function colouring() {
-    const shown = [...new Set(rows.map(r => nameOf(r, state.colour)))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-    const all = state.colour === "machine" ? shown : names[state.colour];
+    const found = new Set(rows.map(r => nameOf(r, state.colour)));
+    // The most frequent get the first colours, whatever is selected; there are more vendors than colours.
+    const many = name => data.machines.filter(m => m[state.colour] === name).length;
+    const all = state.colour === "machine" ? [...found].sort() : [...names[state.colour]].sort((a, b) => many(b) - many(a));
+    const shown = all.filter(name => found.has(name));
     const colour = name => state.colour === "machine" ? data.colours[name] : PALETTE[all.indexOf(name) % PALETTE.length];
     const few = shown.slice(0, 14).map(name => element("span", {}, element("i", { style: `background:${colour(name)}` }), name));
     $("legend").replaceChildren(...few, shown.length > few.length ? `and ${shown.length - few.length} more` : "");

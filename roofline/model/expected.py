@@ -204,7 +204,7 @@ def _runs(
     name, ran, usage, cores = run
     effects = None if effect is None else {platform.key: effect}
 
-    def at(in_flight: bool) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    def at(in_flight: bool) -> tuple[Floats, Floats, Floats, Floats, Floats, bool]:
         one = facts_of(
             workload, platform, machine_class=name, runtime=ran, datatype=datatype, unit=unit, batch=1,
             cores=cores, in_flight=in_flight,
@@ -212,11 +212,11 @@ def _runs(
         items = under_way(one, batches)
         found = known.law.at_batches(one, items, effects)
         low, high = known.quantiles.interval(found, one.machine_class)
-        return items, np.exp(found.log_time), np.exp(low), np.exp(high), found.shares
+        streams = bool(under_way(one, np.ones(1))[0] > 1)
+        return items, np.exp(found.log_time), np.exp(low), np.exp(high), found.shares, streams
 
-    items, seconds, short, long, shares = at(usage.throughput)
+    items, seconds, short, long, shares, streams = at(usage.throughput)
     # A chip that streams items has many under way at any batch: their rate says nothing of one's latency.
-    streams = bool(np.any(items > batches))
     alone = at(in_flight=False) if usage.latency and not streams else None
     return _Runs(
         items / seconds, (items / long, items / short),

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import roofline as rl
+from roofline.child import start_python
 from roofline.sweeping import Folder, Grid, run
 from roofline.sweeping.columns import blocks, tables
 
@@ -89,16 +88,8 @@ def main() -> None:
         return
     print(" predictions     law s   numpy s  ratio   table s   write s        MB  GB peak")
     for power in range(4, asked.most + 1):
-        command = [
-            sys.executable,
-            "-P",
-            __file__,
-            "--rows",
-            str(10**power),
-            "--model",
-            asked.model,
-        ]
-        subprocess.run(command, check=True)
+        with start_python(__file__, "--rows", str(10**power), "--model", asked.model) as process:
+            process.wait()
 
 
 if __name__ == "__main__":

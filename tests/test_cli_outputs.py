@@ -26,7 +26,7 @@ from roofline.writing import check_output, check_output_folder
         ["validate", "mlp", "--per-layer", "{folder}"],
         ["compress", "vgg16", "--keep-channels", "0.5", "-o", "{folder}"],
         ["campaign", "run", "dlas", "-o", "{folder}"],
-        ["sweep", "absent.yaml", "-o", "{folder}"],
+        ["sweep", "absent.yaml", "-o", "{file}/below"],
         ["report", "qutibench", "-o", "{folder}"],
         ["export", "{folder}"],
         ["networks", "export", "vgg16", "-o", "{folder}"],

@@ -21,6 +21,7 @@ from roofline.cli._output import (
     emit,
     say,
     writable,
+    writable_folder,
 )
 from roofline.cli._predictions import cells_left_out, cells_of, conventions, footnotes
 from roofline.cli._progress import progress
@@ -78,9 +79,11 @@ def sweep(
     if file is None:
         emit(EXAMPLE, None)
         return
-    asked = read_sweep(file)
     suffix = "" if output is None else output.suffix.lower()
-    in_parts = output is not None and (output.is_dir() or not suffix)
+    in_parts = output is not None and (output.is_dir() or not (suffix or output.is_file()))
+    if output is not None:
+        (writable_folder if in_parts else writable)(output)
+    asked = read_sweep(file)
     if in_parts or dry_run:
         _in_parts(asked, output, shard, dask, dry_run=dry_run)
         return
@@ -89,7 +92,6 @@ def sweep(
             f"{'--shard' if shard else '--dask'} needs a folder to write into",
             repair="Name one: -o FOLDER",
         )
-    writable(output)
     check_size(asked, file)
     if output is not None and suffix == ".parquet":
         _one_file(asked, output)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from roofline.cli import main
+
+from ..cli_process import run_python
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -68,21 +68,8 @@ def site(tmp_path_factory):
     if find_spec("mkdocs") is None or find_spec("material") is None:
         pytest.skip("the extra docs is not installed")
     folder = tmp_path_factory.mktemp("site")
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "mkdocs",
-        "build",
-        "-q",
-        "--strict",
-        "-f",
-        str(ROOT / "mkdocs.yml"),
-    ]
-    done = subprocess.run(
-        [*command, "-d", str(folder)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    config = ROOT / "mkdocs.yml"
+    run_python("-m", "mkdocs", "build", "-q", "--strict", "-f", config, "-d", folder, check=True)
     return folder
 
 

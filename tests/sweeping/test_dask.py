@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from roofline.child import start_python
 from roofline.errors import OptionError
 from roofline.sweeping import Folder
 from roofline.sweeping import dask_cluster as cluster
@@ -26,10 +26,9 @@ def silent(*_: object) -> None:
 
 
 def started(*arguments: str, cwd: Path) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "dask", *arguments], cwd=cwd, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    return start_python(
+        "-m", "dask", *arguments, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 @pytest.fixture

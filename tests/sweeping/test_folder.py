@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import namedtuple
 from pathlib import Path
 
 import pytest
 
+from roofline.child import start_python
 from roofline.cli import main
 from roofline.errors import OptionError
 from roofline.sweeping import Folder, run, shard
 
+from ..cli_process import run_python
 from .sweep_in_parts import small_grid
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -59,8 +59,7 @@ def keys(folder: Path) -> list[tuple]:
 
 def test_nothing_is_lost_or_doubled_when_it_is_killed(tmp_path):
     folder = tmp_path / "out"
-    command = [sys.executable, "-P", str(SCRIPT), str(folder)]
-    process = subprocess.Popen([*command, "0.05"])
+    process = start_python(str(SCRIPT), str(folder), "0.05")
     deadline = time.monotonic() + 60
     while len(list(folder.glob("part-*.parquet"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -68,7 +67,7 @@ def test_nothing_is_lost_or_doubled_when_it_is_killed(tmp_path):
     process.wait()
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob("part-*.parquet")}
     assert 3 <= len(before) < 40
-    subprocess.run([*command, "0"], check=True)
+    run_python(SCRIPT, folder, "0", check=True)
     after = {path.name: path.stat().st_mtime_ns for path in folder.glob("part-*.parquet")}
     assert len(after) == 40
     assert before.items() <= after.items()

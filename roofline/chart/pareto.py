@@ -156,7 +156,8 @@ class Pareto(Chart):
         from matplotlib.lines import Line2D
 
         def entry(label: str, **look: Any) -> Line2D:
-            return Line2D([], [], label=label, **{"ls": "", **look})
+            drawn: Drawing = Line2D
+            return drawn([], [], label=label, **{"ls": "", **look})
 
         series = {candidate.series for candidate in self.candidates}
         first = next(iter(marks.values()), "o")

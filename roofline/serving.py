@@ -121,9 +121,16 @@ def serve(
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
     machines = {platform.key: platform for platform in platforms}
+
     # Counting takes longer than all that follows, and no datatype changes it.
-    step_at = cache(lambda requests: decoder.step(request, requests))
-    prompt_at = cache(lambda requests: decoder.prompt(request, requests))
+    @cache
+    def step_at(requests: int) -> Workload:
+        return decoder.step(request, requests)
+
+    @cache
+    def prompt_at(requests: int) -> Workload:
+        return decoder.prompt(request, requests)
+
     for datatype in datatypes or (None,):
         prompts: dict[int, Sweep] = {}
         for batch in batches:

@@ -11,7 +11,6 @@ from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, title
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import Kind, Options, charts
 from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
-from roofline.errors import OptionError
 
 COLUMNS = (
     *words("network", "platform"),
@@ -104,15 +103,9 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> TokensChart:
     """Return the chart of predictions of decoders at several numbers of requests.
 
     Raises:
-        OptionError: No row has tokens.
+        TableError: A column is missing, as where no row is of a decoder, or a cell is no number.
     """
-    given = [row for row in rows if row.get("tpot_ms") not in (None, "")]
-    if not given:
-        raise OptionError(
-            "no row is of a decoder that writes tokens",
-            repair="Give predictions of one: roofline predict llama31_8b -b 1 -b 8 ... --format csv",
-        )
-    found = checked(given, COLUMNS, "tokens")
+    found = checked(rows, COLUMNS, "tokens")
     names = varying(found, "network", "datatype", "context", "spread")
     grouped: dict[tuple[str, str, bool], list[Row]] = {}
     for row in found:

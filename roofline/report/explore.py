@@ -23,6 +23,7 @@ from roofline.errors import OptionError
 from roofline.model import at_precision, models
 from roofline.model._outcomes import BOUNDS
 from roofline.model._request import case_of
+from roofline.number_format import plural
 from roofline.precision import COMPUTE_DATATYPES
 from roofline.report.page import asset, embedded, filled
 from roofline.serving import serve
@@ -126,7 +127,9 @@ def explore(
     page = filled(
         "explore.html",
         {
-            "title": html.escape(title or f"{len(machines)} machines, {len(subjects)} networks"),
+            "title": html.escape(
+                title or f"{plural(len(machines), 'machine')}, {plural(len(subjects), 'network')}"
+            ),
             "conventions": html.escape(
                 "One multiply-accumulate is two operations. Bounds are those of Equation 1 with the traffic assumption "
                 "'weights': weights once per batch; no run is faster. Estimates come from published runs, with an 80 % "

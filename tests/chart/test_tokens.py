@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from roofline.chart.tokens import compute
-from roofline.errors import OptionError
+from roofline.errors import TableError
 
 
 def row(batch: int, tpot: float, **changes: object) -> dict[str, object]:
@@ -31,5 +31,5 @@ def test_a_curve_per_machine_and_model_in_order_of_requests() -> None:
 
 
 def test_rows_without_tokens_are_refused() -> None:
-    with pytest.raises(OptionError, match="no row is of a decoder"):
+    with pytest.raises(TableError, match="no column 'tpot_ms'"):
         compute([{"network": "mlp", "platform": "h100-sxm", "batch": 1}])

@@ -75,10 +75,10 @@ def test_whatever_a_backend_does_is_one_record(
 
 def test_a_hang_is_ended_at_the_time_limit(small_model, tmp_path, fake_backend):
     start = time.monotonic()
-    record = run(small_model, tmp_path, "hang", replace(SHORT, time_limit_s=3.0))
+    record = run(small_model, tmp_path, "hang", replace(SHORT, time_limit_s=8.0))
     assert record.status is Status.TIMEOUT
-    assert record.reason == "ended after the time limit of 3 s in the step 'running'"
-    assert time.monotonic() - start < 20
+    assert record.reason == "ended after the time limit of 8 s in the step 'running'"
+    assert time.monotonic() - start < 60
 
 
 def test_memory_is_limited(small_model, tmp_path, fake_backend):
@@ -174,6 +174,6 @@ def test_a_missing_package_is_named(small_model, tmp_path, fake_backend, monkeyp
 
 
 def test_no_process_is_left_behind(small_model, tmp_path, fake_backend):
-    run(small_model, tmp_path, "hang", replace(SHORT, time_limit_s=3.0))
+    run(small_model, tmp_path, "hang", replace(SHORT, time_limit_s=8.0))
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)

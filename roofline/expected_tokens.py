@@ -134,7 +134,13 @@ def _row(
             tokens_per_s_per_user=None if rates is None else rates[0] / bound.batch,
         )
     else:
-        rates = [bound.batch / value for value in tpot]
+        # The rate of a whole answer has its prompt in it, as the bound's has; where none is estimated, the bound's.
+        known = tokens.ttft_s or 0.0
+        firsts = (known, known, known) if ttft is None else ttft
+        rates = [
+            bound.batch / (each + first / tokens.new_tokens)
+            for each, first in zip(tpot, firsts, strict=True)
+        ]
         intervals["tpot_ms"] = (1e3 * tpot[1], 1e3 * tpot[2])
         intervals["tokens_per_s_per_user"] = (1 / tpot[2], 1 / tpot[1])
         changed = replace(

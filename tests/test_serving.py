@@ -270,3 +270,21 @@ def test_count_takes_a_context_and_a_phase() -> None:
     refused = run("count", "mlp", "--context", 5)
     assert refused.code == 2
     assert "no key-value cache" in refused.err
+
+
+@pytest.mark.parametrize(("context", "new"), [(8192, 4), (32768, 1), (512, 512)])
+def test_no_estimate_of_a_whole_answer_exceeds_the_bound(context: int, new: int) -> None:
+    assert LLAMA is not None
+    machine = roofline.platform("rtx-4090")
+    bound, estimate = serve(
+        LLAMA, Request(context, new), [machine], datatypes=["q4_k_m"]
+    ).predictions
+    assert bound.tokens is not None
+    assert estimate.tokens is not None
+    assert estimate.intervals["tokens_per_s"][1] <= (bound.tokens.tokens_per_s or 0) * (1 + 1e-12)
+    written = estimate.tokens
+    assert written.tpot_s is not None
+    assert written.ttft_s is not None
+    assert written.tokens_per_s == pytest.approx(
+        1 / (written.tpot_s + written.ttft_s / new), rel=1e-12
+    )

@@ -304,6 +304,8 @@ def _judge_times(
             doubts.append(Hurdle(limit, f"{limit.value} unknown"))
         elif found > most:
             behind = f" for {plural(len(parts), 'network')}" if len(parts) > 1 else ""
+            estimated = all(part.low is not None for part in parts)
+            end = "at worst" if estimated else "at best"
             obstacles.append(
-                Hurdle(limit, f"{limit.value} {number(1e3 * found, 3)} ms at worst{behind}")
+                Hurdle(limit, f"{limit.value} {number(1e3 * found, 3)} ms {end}{behind}")
             )

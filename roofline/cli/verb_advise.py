@@ -251,7 +251,11 @@ def advise(
             compressible=not (keep_channels or sparsity),
         )  # fmt: skip
     most = (20 if form is Format.TABLE else 0) if top is None else top
-    shown = arranged(advice.candidates, advice.records(), sort, most)
+    shown = arranged(advice.candidates, advice.records(), sort, 0)
+    if sort:
+        # A machine that fails is no answer, however cheap it is.
+        shown.sort(key=lambda entry: ("yes", "unknown", "no").index(entry.answer))
+    shown = shown[:most] if most else shown
     emit(written(advice, wish, names, workloads, shown, form), output)
     if form is Format.CSV and advice.without_unit:
         say(f"roofline: left out, without such a unit: {', '.join(advice.without_unit)}")

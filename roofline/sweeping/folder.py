@@ -53,14 +53,13 @@ class Folder:
         check_output_folder(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         note = self.path / NAME
-        if note.exists():
-            known = _known(note)
-            if known != grid.digest:
-                raise OptionError(
-                    f"{self.path} holds parts of another sweep (other networks, machines or choices: see {note})",
-                    repair="Choose another folder with -o, or remove that one",
-                )
-        else:
+        known = _known(note) if note.exists() else None
+        if known not in {None, grid.digest} and self.done():
+            raise OptionError(
+                f"{self.path} holds parts of another sweep (other networks, machines or choices: see {note})",
+                repair="Choose another folder with -o, or remove that one",
+            )
+        if known is None:
             strange = next(
                 (path for path in self.path.iterdir() if path.suffix == ".parquet"), None
             )
@@ -69,6 +68,8 @@ class Folder:
                     f"{self.path} holds {strange.name}, which is of no sweep that is known",
                     repair="Choose an empty folder with -o",
                 )
+        # A note without parts is of a sweep that was refused or stopped before its first: this one takes its place.
+        if known != grid.digest:
             document: dict[str, Any] = {
                 "schema_version": SCHEMA_VERSION, "digest": grid.digest, **grid.identity,
             }  # fmt: skip

@@ -15,6 +15,7 @@ from roofline.child import start_python
 from roofline.cli import main
 from roofline.errors import OptionError
 from roofline.sweeping import Folder, run, shard
+from roofline.sweeping.folder import NAME, SCHEMA_VERSION
 
 from ..cli_process import run_python
 from .sweep_in_parts import small_grid
@@ -211,3 +212,12 @@ def test_results_are_read_by_pandas_polars_and_duckdb(file, capsys, tmp_path):
         two.group_by("platform").agg(polars.col("throughput_fps").max()).iter_rows()
     )
     assert two["skipped"].null_count() == one.throughput_fps.notna().sum()
+
+
+def test_a_note_without_parts_gives_way_to_another_sweep(tmp_path: Path) -> None:
+    path = tmp_path / "swept"
+    path.mkdir()
+    (path / NAME).write_text(json.dumps({"schema_version": SCHEMA_VERSION, "digest": "another"}))
+    wanted = small_grid()
+    assert Folder(path).begin(wanted) == set()
+    assert json.loads((path / NAME).read_text())["digest"] == wanted.digest

@@ -82,3 +82,13 @@ def to_base(value: float, unit: str, dimension: str) -> float:
             repair=f"Use one of: {', '.join(allowed)}",
         )
     return value * known.factor
+
+
+def scaled(value: float | None, factor: float) -> float | None:
+    """Return a number that may be unknown in a unit that is so many times the other.
+
+    Example:
+        >>> scaled(2.0, 1e3), scaled(None, 1e3)
+        (2000.0, None)
+    """
+    return None if value is None else value * factor

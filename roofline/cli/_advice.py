@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.cli._output import Format, as_csv, as_json, as_table
 from roofline.cli._predictions import conventions
 from roofline.number_format import number, plural
+from roofline.units import scaled
 
 if TYPE_CHECKING:
     from roofline.advice import Advice, Candidate, Wish
@@ -109,9 +110,9 @@ def _document(
             "streams": wish.streams,
             "max_watts": wish.watts,
             "max_price": wish.price,
-            "max_latency_ms": _ms(wish.latency),
-            "max_ttft_ms": _ms(wish.ttft),
-            "max_tpot_ms": _ms(wish.tpot),
+            "max_latency_ms": scaled(wish.latency, 1e3),
+            "max_ttft_ms": scaled(wish.ttft, 1e3),
+            "max_tpot_ms": scaled(wish.tpot, 1e3),
             "min_memory_b": wish.capacity,
             "efficiency": wish.efficiency,
             "lifetime_years": wish.years,
@@ -157,10 +158,6 @@ def _curves(advice: Advice, wish: Wish, workloads: Sequence[Workload]) -> list[d
             (wish.streams or 1) * (wish.rate(need.network) or 0.0) / (wish.efficiency or 1.0),
         )
     ]
-
-
-def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else 1e3 * seconds
 
 
 def _needed(advice: Advice, wish: Wish) -> list[str]:

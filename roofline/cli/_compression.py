@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roofline.compression_flags import request
 from roofline.errors import OptionError, printable
 from roofline.temporary import temporary_folder
 
 if TYPE_CHECKING:
     import onnx
 
-    from roofline.compress import Request
     from roofline.validate.records.compression import Compression
     from roofline.workload import Workload
 
@@ -52,42 +52,6 @@ DatatypesOption = Annotated[
         "for parts; repeatable.",
     ),
 ]
-
-
-def request(
-    keep_channels: Sequence[str] | None = None,
-    sparsity: Sequence[str] | None = None,
-    sparse_format: str = "dense",
-    datatype: Sequence[str] | None = None,
-    *,
-    criterion: str = "l1",
-    seed: int = 0,
-) -> Request:
-    """Return what the compression flags ask for.
-
-    Raises:
-        RooflineError: A share is outside its range, or a name is not known.
-    """
-    from roofline.compress.flags import request as parsed
-
-    return parsed(keep_channels, sparsity, sparse_format, datatype, criterion=criterion, seed=seed)
-
-
-def compressed(
-    workload: Workload,
-    keep_channels: Sequence[str] | None = None,
-    sparsity: Sequence[str] | None = None,
-    sparse_format: str = "dense",
-    datatype: Sequence[str] | None = None,
-) -> Workload:
-    """Return a workload under the compression flags; without any it is the same workload.
-
-    Raises:
-        RooflineError: The flags ask for what cannot be done.
-    """
-    from roofline.compress.flags import compressed as changed
-
-    return changed(workload, keep_channels, sparsity, sparse_format, datatype)
 
 
 def with_zeros(workload: Workload) -> Workload:

@@ -14,7 +14,6 @@ from roofline.cli._compression import (
     KeepChannelsOption,
     SparseFormatOption,
     SparsityOption,
-    compressed,
 )
 from roofline.cli._decoding import (
     ContextOption,
@@ -43,6 +42,8 @@ from roofline.cli._output import (
     emit,
     say,
 )
+from roofline.compression_flags import compressed
+from roofline.units import scaled
 
 if TYPE_CHECKING:
     from roofline.advice import Advice, Wish
@@ -214,8 +215,8 @@ def advise(
         )
     rate, rates = _rates(min_fps, stream_fps, min_tokens_per_s, streams)
     wish = Wish(
-        rate, max_watts, max_price, efficiency, rates, streams, _scaled(max_latency_ms, 1e-3),
-        _scaled(max_ttft_ms, 1e-3), _scaled(max_tpot_ms, 1e-3), _scaled(min_memory_gb, 1e9), lifetime_years,
+        rate, max_watts, max_price, efficiency, rates, streams, scaled(max_latency_ms, 1e-3),
+        scaled(max_ttft_ms, 1e-3), scaled(max_tpot_ms, 1e-3), scaled(min_memory_gb, 1e9), lifetime_years,
         usd_per_kwh,
     )  # fmt: skip
     machines = _machines(split_names(platform), split_names(segment), split_names(kind))
@@ -251,8 +252,9 @@ def advise(
             compressible=not (keep_channels or sparsity),
         )  # fmt: skip
     most = (20 if form is Format.TABLE else 0) if top is None else top
-    shown = arranged(advice.candidates, advice.records(), sort, 0)
+    shown = list(advice.candidates)
     if sort:
+        shown = arranged(shown, advice.records(), sort, 0)
         # A machine that fails is no answer, however cheap it is.
         shown.sort(key=lambda entry: ("yes", "unknown", "no").index(entry.answer))
     shown = shown[:most] if most else shown
@@ -353,7 +355,3 @@ def _machines(names: list[str], segments: list[str], kinds: list[str]) -> list[P
             "no machine is of that segment and kind", repair="Leave --segment or --kind out"
         )
     return found
-
-
-def _scaled(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor

@@ -13,7 +13,6 @@ from roofline.cli._compression import (
     KeepChannelsOption,
     SparseFormatOption,
     SparsityOption,
-    request,
     with_weights,
 )
 from roofline.cli._options import (
@@ -39,6 +38,7 @@ from roofline.cli._output import (
     together,
     writable,
 )
+from roofline.compression_flags import request
 from roofline.errors import OptionError
 from roofline.number_format import plural
 from roofline.writing import write_whole

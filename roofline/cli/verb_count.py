@@ -14,7 +14,6 @@ from roofline.cli._compression import (
     KeepChannelsOption,
     SparseFormatOption,
     SparsityOption,
-    compressed,
     with_zeros,
 )
 from roofline.cli._decoding import ContextOption, CountedPhaseOption, asked_request, told_apart
@@ -38,6 +37,7 @@ from roofline.cli._output import (
     as_table,
     emit,
 )
+from roofline.compression_flags import compressed
 from roofline.decoding.phases import Phase
 from roofline.errors import UnsupportedOperatorError
 from roofline.layer import Causal

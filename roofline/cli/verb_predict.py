@@ -15,7 +15,6 @@ from roofline.cli._compression import (
     KeepChannelsOption,
     SparseFormatOption,
     SparsityOption,
-    compressed,
 )
 from roofline.cli._decoding import (
     NEW_TOKENS,
@@ -58,6 +57,7 @@ from roofline.cli._predictions import (
     footnotes,
     token_cells_of,
 )
+from roofline.compression_flags import compressed
 from roofline.number_format import number, percent
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli._compression import compressed
 from roofline.cli._options import labels, load_model
 from roofline.cli._output import (
     Format,
@@ -25,6 +24,7 @@ from roofline.cli._output import (
 )
 from roofline.cli._predictions import cells_left_out, cells_of, conventions, footnotes
 from roofline.cli._progress import progress
+from roofline.compression_flags import compressed
 from roofline.errors import OptionError
 from roofline.number_format import plural
 
@@ -125,9 +125,10 @@ def _in_parts(
     grid = _grid(asked)
     mine = parts_of(share or "1/1", grid.parts)
     if output is None or dry_run:
-        say(str(plan(grid, len(mine))))
+        planned = plan(grid, len(mine))
+        say(str(planned))
         if output is not None:
-            check_room(plan(grid, len(mine)), output)
+            check_room(planned, output)
         return
     folder = Folder(output)
     done = folder.begin(grid)

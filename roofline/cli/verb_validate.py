@@ -14,7 +14,6 @@ from roofline.cli._compression import (
     KeepChannelsOption,
     SparseFormatOption,
     SparsityOption,
-    compressed,
     written,
 )
 from roofline.cli._measuring import (
@@ -60,6 +59,7 @@ from roofline.cli._output import (
     together,
     writable,
 )
+from roofline.compression_flags import compressed
 from roofline.errors import DatatypeError, OptionError
 from roofline.number_format import number, percent
 from roofline.precision import precision

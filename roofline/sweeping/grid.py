@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.compress.flags import compressed
+from roofline.compression_flags import compressed
 from roofline.model import Choices, models
 from roofline.spec import Platform
 from roofline.workload import Workload

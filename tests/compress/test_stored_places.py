@@ -13,10 +13,10 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from roofline.cli._compression import request
 from roofline.compress import Quantization, Request, compress
 from roofline.compress.loading import check_loads
 from roofline.compress.writers._registry import WriteOptions
+from roofline.compression_flags import request
 from roofline.errors import CompressionError
 from roofline.validate.tvm.importing import rewrite
 

@@ -27,9 +27,9 @@ from typing import Any
 import onnx
 
 import roofline
-from roofline.cli._compression import request
 from roofline.cli._counting import document
 from roofline.cli._output import as_json
+from roofline.compression_flags import request
 from roofline.errors import RooflineError
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ LAYERS = (
     ("decoding",),
     ("_load",),
     ("compress",),
+    ("compression_flags",),
     ("model",),
     ("_sweep", "speedup", "sweeping"),
     ("serving", "expected_tokens"),

@@ -1,13 +1,16 @@
-"""The compression flags as texts, as the command line and sweep files have them."""
+"""The compression flags as texts, as the command line and sweep files have them.
+
+What compresses is loaded only where something is asked for: most counts and predictions are of networks as they are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from roofline.compress import Pruning, Request, Sparsity
-from roofline.compress.quantization import parse_datatypes
-from roofline.compress.request import parse_shares
-from roofline.workload import Workload
+if TYPE_CHECKING:
+    from roofline.compress import Request
+    from roofline.workload import Workload
 
 
 def request(
@@ -24,6 +27,10 @@ def request(
     Raises:
         RooflineError: A share is outside its range, or a name is not known.
     """
+    from roofline.compress import Pruning, Request, Sparsity
+    from roofline.compress.quantization import parse_datatypes
+    from roofline.compress.request import parse_shares
+
     keep, keep_layers = parse_shares("--keep-channels", keep_channels)
     share, sparse_layers = parse_shares("--sparsity", sparsity)
     structured = sparse_format == "2:4"

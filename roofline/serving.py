@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from roofline._sweep import Skipped, Sweep, sweep
+from roofline.decoding.memory import Memory, memory_of
 from roofline.decoding.phases import Decoding, Phase, Request, Spread
 from roofline.errors import NoBasisError, OptionError
 from roofline.expected_tokens import Parts, estimated
@@ -31,41 +31,6 @@ if TYPE_CHECKING:
     from roofline.spec import Platform
     from roofline.spec.schema import Link
     from roofline.workload import Workload
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What a decoder keeps in memory, on all devices together, in bytes."""
-
-    weights: int
-    caches: tuple[tuple[float, int], ...]
-    """Of each layer: bytes of a position of one request, and how many positions are kept (0 without limit)."""
-
-    @property
-    def per_token(self) -> float:
-        """Bytes of one position of one request."""
-        return sum(each for each, _ in self.caches)
-
-    def per_request(self, length: int) -> float:
-        """Bytes of a request's cache of so many positions; of windows the last ones alone."""
-        return sum(each * (min(length, most) if most else length) for each, most in self.caches)
-
-    def on_one(self, requests: int, length: int, devices: int, kv_heads: int | None) -> float:
-        """Return the bytes on each of several devices; without heads of keys every device has its share."""
-        shares = min(devices, kv_heads or devices)
-        return self.weights / devices + requests * self.per_request(length) / shares
-
-
-def memory_of(step: Workload) -> Memory:
-    """Return what a decoder keeps, from a step of one new position of each request."""
-    return Memory(
-        step.weight_bytes,
-        tuple(
-            (layer.cache_written_bytes / step.batch, int(layer.attributes.get("local_window_size", 0) or 0))
-            for layer in step.layers
-            if layer.cache_written_bytes
-        ),
-    )  # fmt: skip
 
 
 def serve(
@@ -122,19 +87,10 @@ def serve(
     skipped: list[Skipped] = []
     machines = {platform.key: platform for platform in platforms}
 
-    # Counting takes longer than all that follows, and no datatype changes it.
-    @cache
-    def step_at(requests: int) -> Workload:
-        return decoder.step(request, requests)
-
-    @cache
-    def prompt_at(requests: int) -> Workload:
-        return decoder.prompt(request, requests)
-
     for datatype in datatypes or (None,):
         prompts: dict[int, Sweep] = {}
         for batch in batches:
-            step = ready(step_at(batch), datatype)
+            step = ready(decoder.step(request, batch), datatype)
             kept = memory_of(step)
             after = ask(step, datatype)
             skipped += after.skipped
@@ -143,7 +99,7 @@ def serve(
             together = batch if request.phase is Phase.PREFILL else 1
             if request.phase is not Phase.DECODE:
                 if together not in prompts:
-                    prompt = ready(prompt_at(together), datatype)
+                    prompt = ready(decoder.prompt(request, together), datatype)
                     prompts[together] = ask(prompt, datatype)
                 before = prompts[together].predictions
             for first, then in zip(before, after.predictions, strict=True):

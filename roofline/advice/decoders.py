@@ -10,11 +10,12 @@ from roofline.advice.candidate import Candidate, judged, part_of
 from roofline.advice.needs import Need
 from roofline.advice.search import Advice, ranked
 from roofline.advice.wish import Limit, Wish
+from roofline.decoding.memory import memory_of
 from roofline.decoding.phases import Spread
 from roofline.errors import DatatypeError, OptionError
 from roofline.model import at_precision, choose_unit
 from roofline.precision import precision
-from roofline.serving import memory_of, serve
+from roofline.serving import serve
 
 if TYPE_CHECKING:
     from roofline.decoding.phases import Decoding, Request

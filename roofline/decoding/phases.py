@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,13 @@ class Decoding:
     name: str
     model: onnx.ModelProto
     roles: Roles
+    _counts: dict[tuple[str, int, int, int], Workload] = field(
+        default_factory=dict[tuple[str, int, int, int], Workload],
+        init=False,
+        repr=False,
+        compare=False,
+    )
+    """What was counted, by causal, requests, past and new positions: counting takes longer than all that follows."""
 
     def check(self, request: Request) -> None:
         """Check that a request can be served at all.
@@ -131,6 +138,10 @@ class Decoding:
         return self._counted(request, requests, past, 1)
 
     def _counted(self, request: Request, requests: int, past: int, new: int) -> Workload:
+        asked = (request.causal, requests, past, new)
+        known = self._counts.get(asked)
+        if known is not None:
+            return known
         binding = self.roles.bind(requests, past, new)
         counted = Workload.from_onnx(self.model, name=self.name, causal=request.causal, **binding)
         part = (
@@ -138,9 +149,8 @@ class Decoding:
             if not past
             else f"one token behind {plural(past, 'position')}"
         )
-        return replace(
-            counted, notes=(f"counts are of {part}, {requests} at a time", *counted.notes)
-        )
+        notes = (f"counts are of {part}, {requests} at a time", *counted.notes)
+        return self._counts.setdefault(asked, replace(counted, notes=notes))
 
 
 def decoding(name: str, model: onnx.ModelProto) -> Decoding | None:

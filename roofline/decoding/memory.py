@@ -1,0 +1,42 @@
+"""What a decoder keeps in memory: its weights, and the cache of every request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roofline.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a decoder keeps in memory, on all devices together, in bytes."""
+
+    weights: int
+    caches: tuple[tuple[float, int], ...]
+    """Of each layer: bytes of a position of one request, and how many positions are kept (0 without limit)."""
+
+    @property
+    def per_token(self) -> float:
+        """Bytes of one position of one request."""
+        return sum(each for each, _ in self.caches)
+
+    def per_request(self, length: int) -> float:
+        """Bytes of a request's cache of so many positions; of windows the last ones alone."""
+        return sum(each * (min(length, most) if most else length) for each, most in self.caches)
+
+    def on_one(self, requests: int, length: int, devices: int, kv_heads: int | None) -> float:
+        """Return the bytes on each of several devices; without heads of keys every device has its share."""
+        shares = min(devices, kv_heads or devices)
+        return self.weights / devices + requests * self.per_request(length) / shares
+
+
+def memory_of(step: Workload) -> Memory:
+    """Return what a decoder keeps, from a step of one new position of each request."""
+    return Memory(
+        step.weight_bytes,
+        tuple(
+            (layer.cache_written_bytes / step.batch, int(layer.attributes.get("local_window_size", 0) or 0))
+            for layer in step.layers
+            if layer.cache_written_bytes
+        ),
+    )  # fmt: skip

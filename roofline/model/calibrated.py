@@ -15,13 +15,13 @@ from roofline.model._core import Floats
 from roofline.model._outcomes import BOUNDS, Law, Outcomes
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
 from roofline.model._registry import Gives, Model, Need, models, one_by_one
+from roofline.model.executed_steps import steps_of
 from roofline.model.machine_profile import Profile
 from roofline.model.network_time import (
     SHARE_80,
     CalibratedTime,
     LayerTime,
     calibrated_time,
-    steps_of,
     times_at,
 )
 from roofline.model.profile_text import from_entry

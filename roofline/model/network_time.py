@@ -1,8 +1,4 @@
-"""The time of a network by a profile: per layer, speed of light over the measured utilisation of its kind and shape.
-
-What a runtime does on the way out of a convolution or a product costs nothing beside it, as measured; what it does not
-take along costs its own time. Between kernels on packed channels and all others, values are rearranged.
-"""
+"""The time of a network by a profile: per step, speed of light over the measured utilisation of its kind and shape."""
 
 from __future__ import annotations
 
@@ -13,31 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from roofline.layer import Layer
 from roofline.model._prediction import Basis
-from roofline.model.kinds import NARROW_ROWS, Work, works
+from roofline.model.executed_steps import Step, steps_of
+from roofline.model.kinds import NARROW_ROWS, Work
 from roofline.model.machine_profile import Estimate, Floats, Profile
-from roofline.node import Tensor
-from roofline.ops import Kind
 from roofline.workload import Workload
 
-_PACKED_FORMS = (
-    "conv.1x1",
-    "conv.kxk",
-    "conv.depthwise.",
-    "conv.grouped.",
-    "conv.first",
-    "conv.few",
-)
-_READS_PLAIN = ("conv.first", "conv.few")
-_PATTERNS: Mapping[str, frozenset[str]] = {
-    "layer_norm": frozenset({"ReduceMean", "Sqrt"}),
-    "gelu": frozenset({"Erf", "Mul"}),
-    "silu": frozenset({"Sigmoid", "Mul"}),
-    "hard_swish": frozenset({"HardSigmoid", "Mul"}),
-}
-_SMALL = 4096
-"""Elements up to which an operand beside an image is no image itself."""
 _ALIKE = 0.5
 """Correlation of the errors of two layers of one kind: they share its samples, and not their shape."""
 _COMMON = 0.12
@@ -117,54 +94,6 @@ def calibrated_time(
     ]  # fmt: skip
     deviation = _deviation(found, profile)
     return CalibratedTime(tuple(found), profile.run_s, deviation)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a run executes for a layer, or to rearrange a value."""
-
-    layer: str
-    work: Work | None
-    """At the network's own batch; None for a view, which takes its seconds whatever the batch."""
-    seconds: float = 0.0
-    weighed: bool = True
-    """Whether the weights of the whole network compete with it for the caches."""
-
-
-def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
-    """Return what one run executes; None for a network whose layers have no shapes, or are not all counted."""
-    if any(layer.unknown for layer in workload.layers) or not any(
-        layer.outputs for layer in workload.layers
-    ):
-        return None
-    absorbed = _absorbed(workload, profile)
-    layout = _layout(workload, profile, absorbed)
-    found: list[Step] = []
-    for layer in workload.layers:
-        work = works(layer)
-        if layer.name in absorbed:
-            kind = absorbed[layer.name]
-            if kind is None:
-                continue
-            if work is not None:
-                elements = max(
-                    (tensor.elements or 1) for tensor in (*layer.inputs, *layer.outputs)
-                )
-                work = replace(work, kind=kind, at=(float(elements),))
-        elif work is not None and layer.name in layout.inside:
-            own = f"packed.{form(work.kind)}"
-            if own in profile.samples:
-                work = replace(work, kind=own, at=work.at[:1])
-        if work is not None:
-            found.append(Step(layer.name, work))
-        elif layer.kind is Kind.VIEW and layer.inputs:
-            seconds = (profile.layer_s + profile.switch_s) * layer.repeats
-            found.append(Step(layer.name, None, seconds))
-    for name, elements, repeats in layout.conversions:
-        at = (float(max(elements, 1)),)
-        work = Work("layout.convert", at, 0.0, "fp32", 8 * elements * repeats, 0, repeats)
-        found.append(Step(name, work, weighed=False))
-    return tuple(found)
 
 
 def _working_set(workload: Workload, batches: Floats) -> Floats:
@@ -296,173 +225,3 @@ def _deviation(layers: Sequence[LayerTime], profile: Profile) -> float:
     variance = sum(_ALIKE * alike[kind] ** 2 + (1 - _ALIKE) * apart[kind] for kind in alike)
     own = math.sqrt(variance) / total if total else 0.0
     return math.hypot(own * max(profile.surprise, 1.0), _COMMON) * profile.spread
-
-
-def form(kind: str) -> str:
-    """Return an operator's name and form as the profile's tables have it: ``Mul.channel``."""
-    parts = kind.split(".")
-    return ".".join(parts[1:]) if parts[0] == "elementwise" else parts[-1]
-
-
-def _absorbed(workload: Workload, profile: Profile) -> Mapping[str, str | None]:
-    """Return, by name, the layers that cost nothing beside another (None) or are a pattern's (its kind)."""
-    by_name = {layer.name: layer for layer in workload.layers}
-    found: dict[str, str | None] = _quantized_beside(workload)
-    for group in workload.fused_layers:
-        members = [by_name[name] for name in group.members if name in by_name]
-        if len(members) < 2:
-            continue
-        anchor = by_name.get(group.name, members[0])
-        rest = [member for member in members if member is not anchor]
-        if anchor.op_type in ("MatMulInteger", "ConvInteger"):
-            if anchor.op_type == "MatMulInteger":
-                found.update((member.name, None) for member in rest if _rescales(member))
-            continue
-        is_conv, is_product = (
-            "Conv" in anchor.op_type,
-            anchor.op_type in ("MatMul", "Gemm", "FusedMatMul"),
-        )
-        names = {member.op_type for member in rest}
-        pattern = next((name for name, ops in _PATTERNS.items() if name in profile.patterns and ops <= names | (
-            set() if is_conv or is_product else {anchor.op_type})), None)  # fmt: skip
-        if pattern is not None:
-            parts = [member for member in (rest if is_conv or is_product else members)
-                     if member.op_type in _PATTERN_OPS[pattern]]  # fmt: skip
-            found.update((member.name, None) for member in parts)
-            found[parts[-1].name] = f"pattern.{pattern}"
-            rest = [member for member in rest if member not in parts]
-        if not (is_conv or is_product):
-            continue
-        free = profile.absorbed if is_conv else profile.after_product
-        _take(rest, free, found, {tensor.name for tensor in anchor.outputs})
-    return found
-
-
-def _quantized_beside(workload: Workload) -> dict[str, str | None]:
-    """Return the quantizations of a value for one integer product alone: microbenchmarks time them with the product."""
-    readers: dict[str, list[Layer]] = defaultdict(list)
-    for layer in workload.layers:
-        for name in {tensor.name for tensor in layer.inputs}:
-            readers[name].append(layer)
-    found: dict[str, str | None] = {}
-    for layer in workload.layers:
-        if layer.op_type == "DynamicQuantizeLinear" and layer.outputs:
-            reads = readers[layer.outputs[0].name]
-            if [reader.op_type for reader in reads] in (["MatMulInteger"], ["ConvInteger"]):
-                found[layer.name] = None
-    return found
-
-
-def _rescales(member: Layer) -> bool:
-    """Return whether an operator beside an integer product scales its result back, or adds a stored bias."""
-    if member.op_type == "Add":
-        return bool(member.weights) and len(member.inputs) == 1
-    return member.op_type in ("Cast", "Mul")
-
-
-_PATTERN_OPS: Mapping[str, frozenset[str]] = {
-    "layer_norm": frozenset({"ReduceMean", "Sub", "Pow", "Mul", "Add", "Sqrt", "Div", "Cast"}),
-    "gelu": frozenset({"Erf", "Mul", "Add", "Div"}),
-    "silu": frozenset({"Sigmoid", "Mul"}),
-    "hard_swish": frozenset({"HardSigmoid", "Mul"}),
-}
-
-
-def _take(
-    rest: Sequence[Layer],
-    free: frozenset[str],
-    found: dict[str, str | None],
-    made: set[str],
-) -> None:
-    """Let an anchor absorb, one after the other, what reads its result, until something is not absorbed."""
-    activated = False
-    for member in rest:
-        if member.name in found:
-            break
-        if member.op_type == "BatchNormalization":
-            found[member.name] = None
-            made |= {tensor.name for tensor in member.outputs}
-            continue
-        if member.kind is Kind.VIEW or not any(tensor.name in made for tensor in member.inputs):
-            continue
-        work = works(member)
-        name = "" if work is None else form(work.kind)
-        residual = name in ("Add.same", "Sum.same") and "residual" in free
-        scale = name.startswith(("Add", "Mul", "Sub", "Div")) and not activated and name in free
-        if not (residual or scale or (name in free and not activated)):
-            break
-        activated = activated or not (residual or scale)
-        found[member.name] = None
-        made |= {tensor.name for tensor in member.outputs}
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Where channels lie packed."""
-
-    conversions: tuple[tuple[str, int, int], ...]
-    """Values that are packed or unpacked: name, elements, repeats."""
-    inside: frozenset[str]
-    """Layers that read packed channels and leave them so."""
-
-
-def _layout(workload: Workload, profile: Profile, absorbed: Mapping[str, str | None]) -> _Layout:
-    """Return where values are packed and unpacked: wherever kernels on packed channels meet others."""
-    if "layout.convert" not in profile.samples:
-        return _Layout((), frozenset())
-    packed: dict[str, bool] = {}
-    conversions: list[tuple[str, int, int]] = []
-    inside: set[str] = set()
-
-    def convert(tensor: Tensor, layer: Layer, *, to: bool) -> None:
-        if packed.get(tensor.name, False) != to:
-            conversions.append((tensor.name, tensor.elements or 0, layer.repeats))
-            packed[tensor.name] = to
-
-    for layer in workload.layers:
-        images = [
-            tensor
-            for tensor in layer.inputs
-            if tensor.shape is not None and len(tensor.shape) == 4
-        ]
-        work = works(layer)
-        kind = work.kind if work is not None else "view"
-        free = layer.name in absorbed and absorbed[layer.name] is None
-        ready = any(packed.get(tensor.name, False) for tensor in images)
-        if kind.startswith(_PACKED_FORMS) and "int8" not in kind:
-            if images and not kind.startswith(_READS_PLAIN):
-                convert(images[0], layer, to=True)
-            outcome = True
-        elif ready and (free or _stays(layer, kind, profile)):
-            # A small operand is no image that would be rearranged.
-            outcome = free or all(
-                packed.get(tensor.name, False) or (tensor.elements or 0) <= _SMALL
-                for tensor in images
-            )
-        else:
-            outcome = False
-        if outcome:
-            inside.add(layer.name)
-        else:
-            for tensor in images:
-                convert(tensor, layer, to=False)
-        for tensor in layer.outputs:
-            packed[tensor.name] = outcome
-    return _Layout(tuple(conversions), frozenset(inside))
-
-
-def _stays(layer: Layer, kind: str, profile: Profile) -> bool:
-    if layer.op_type in ("GlobalAveragePool", "Identity", "Dropout"):
-        return True
-    if layer.op_type == "Concat":
-        return (
-            "Concat" in profile.packed
-            and int(layer.attributes.get("axis", 1)) in (1, -3)
-            and all(
-                tensor.shape is not None
-                and len(tensor.shape) == 4
-                and (tensor.shape[1] or 1) % profile.lanes == 0
-                for tensor in layer.inputs
-            )
-        )
-    return layer.op_type in profile.packed or form(kind) in profile.packed

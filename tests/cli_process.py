@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from roofline.child import command, start_python
+from roofline.cli import main
 
 # Linux charges a child with the memory its parent had when it was started. This parent has none to speak of.
 _STARTER = """
@@ -81,3 +84,11 @@ def roofline(*arguments: str | Path, cwd: Path | None = None) -> Run:
         done = run_python("-S", "-c", _STARTER, report.name, *program, check=True, cwd=cwd)
         code, cpu_s, rss_bytes = json.loads(Path(report.name).read_text())
     return Run(code, done.stdout, done.stderr, cpu_s, rss_bytes)
+
+
+def answered(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Run the command line in this process; return its exit code and what it wrote to standard output and error."""
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(stopped.value.code or 0), out, err

@@ -32,6 +32,8 @@ from roofline.decoding.phases import Request
 from roofline.errors import DatatypeError, NoBasisError, OptionError, TableError
 from roofline.model import predict, requirement
 
+from .cli_process import answered
+
 WORK = Workload.from_table("net", ops=8e9, weights=25e6, bits=8, source="test")
 
 
@@ -138,10 +140,7 @@ def test_no_machine_is_refused():
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main(["advise", *arguments])
-    out, err = capsys.readouterr()
-    return int(stopped.value.code or 0), out, err
+    return answered(capsys, "advise", *arguments)
 
 
 def test_the_command_answers_and_says_when_nothing_does(capsys):

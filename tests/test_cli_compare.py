@@ -11,16 +11,9 @@ from typing import Any
 import pytest
 
 import roofline as rl
-from roofline.cli._app import main
 
+from .cli_process import answered as run
 from .conformance.graphs import model, node, weight
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(list(arguments))
-    printed = capsys.readouterr()
-    return int(str(ended.value.code)), printed.out, printed.err
 
 
 def totals(text: str) -> dict[str, dict[str, Any]]:

@@ -11,21 +11,14 @@ from pathlib import Path
 import pytest
 from onnx import helper
 
-from roofline.cli import main
 from roofline.cli._output import as_csv, as_table
 from roofline.errors import RooflineError, one_line, printable
 
+from .cli_process import answered as run
 from .cli_process import run_roofline
 from .conformance.graphs import model, node
 
 ESCAPE = "\x1b[2J\x9b31m\u202e"
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(stopped.value.code or 0), out, err
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ import json
 
 import pytest
 
-from roofline.cli import main
-
+from .cli_process import answered as run
 from .cli_process import run_python
 
 # Exact requirements of CNV (BNN-PYNQ's network at twice its width): convolutions and fully connected layers.
@@ -20,13 +19,6 @@ NAMES = (
     "network", "platform", "datatype", "batch", "pruning", "model", "throughput_fps", "latency_ms", "bound",
     "intensity", "utilization", "fits", "energy_mj", "fps_per_w", "interval_fps",
 )  # fmt: skip
-
-
-def run(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(stopped.value.code or 0), out, err
 
 
 def predict(capsys, *arguments: str) -> list[dict]:

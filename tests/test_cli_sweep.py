@@ -11,6 +11,8 @@ import pytest
 from roofline.cli import main
 from roofline.cli._sweep_file import EXAMPLE, read_sweep
 
+from .cli_process import answered
+
 SWEEP = """\
 schema_version: 1
 networks: [cnv, mlp]
@@ -27,10 +29,7 @@ HEAD = "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\n"
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main(["sweep", *arguments])
-    out, err = capsys.readouterr()
-    return int(stopped.value.code or 0), out, err
+    return answered(capsys, "sweep", *arguments)
 
 
 @pytest.fixture

@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 
 from roofline.child import start_python
-from roofline.cli import main
 from roofline.errors import OptionError
 from roofline.sweeping import Folder, run, shard
 from roofline.sweeping.folder import NAME, SCHEMA_VERSION
 
-from ..cli_process import run_python
+from ..cli_process import answered, run_python
 from .sweep_in_parts import small_grid
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -38,10 +37,7 @@ def silent(*_: object) -> None:
 
 
 def cli(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main(["sweep", *arguments])
-    out, err = capsys.readouterr()
-    return int(stopped.value.code or 0), out, err
+    return answered(capsys, "sweep", *arguments)
 
 
 @pytest.fixture

@@ -14,13 +14,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from roofline.cli import main
 from roofline.errors import MeasurementError, OptionError, RooflineError, StoreError, TableError
 from roofline.validate.accuracy.datasets import Labelled, Preparation, read_labelled
 from roofline.validate.accuracy.evaluation import evaluate, wilson_interval, with_accuracy
 from roofline.validate.records.record import Measurement, Reported, Status
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
+
+from ..cli_process import answered
 
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("onnxruntime")
@@ -392,10 +393,7 @@ class TestRecords:
 
 class TestVerb:
     def run(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(["accuracy", *map(str, arguments)])
-        shown = capsys.readouterr()
-        return int(ended.value.code or 0), shown.out, shown.err
+        return answered(capsys, "accuracy", *arguments)
 
     def test_one_row_per_model(self, identity: Path, tmp_path: Path, capsys) -> None:
         data = save(tmp_path / "data.npz", right=50)

@@ -16,7 +16,7 @@ from roofline.validate.records.request import Protocol
 if TYPE_CHECKING:
     from roofline.validate.records.compression import Compression
     from roofline.validate.records.record import Measurement
-    from roofline.validate.records.request import RunRequest
+    from roofline.validate.records.request import RunRequest, Scalar
 
 BackendsOption = Annotated[
     list[str] | None,
@@ -60,6 +60,14 @@ ThreadsOption = Annotated[
     int,
     typer.Option(
         "--threads", min=0, max=MOST_THREADS, help="Threads; 0: every core this process may use."
+    ),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="cpu|cuda",
+        help="What the backend runs on; left out, a GPU where it finds one.",
     ),
 ]
 RunsOption = Annotated[int, typer.Option("--runs", min=1, help="Timed runs.")]
@@ -110,6 +118,13 @@ def make_protocol(
     return Protocol(
         runs=runs, sampling_s=sampling_s, time_limit_s=time_limit, memory_limit_bytes=memory
     )
+
+
+def on_device(device: str) -> dict[str, Scalar]:
+    """Return the options of a request by which a backend runs on a device; empty leaves it the choice."""
+    from roofline.validate.measuring.backend import DEVICE
+
+    return {DEVICE: device} if device else {}
 
 
 def at_board(tracker: str, key: str, target: str = "") -> None:
@@ -195,13 +210,19 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
 
     Raises:
         MeasurementError: No backend has that name.
-        OptionError: The backend tunes, but not like this.
+        OptionError: The backend tunes, but not like this, or runs on no such device.
     """
     from dataclasses import replace
 
-    from roofline.validate.measuring.backend import backends
+    from roofline.validate.measuring.backend import DEVICE, backends
 
     able = backends.get(request.backend).capabilities
+    device = request.options.get(DEVICE, able.devices[0])
+    if device not in able.devices:
+        raise OptionError(
+            f"{request.backend} runs on no --device {device}",
+            repair=f"Use --device {' or '.join(able.devices)}",
+        )
     form = request.compression.sparse_format
     if form in able.sparse_formats:
         request = replace(request, options={**request.options, "sparse_format": form})

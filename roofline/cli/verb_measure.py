@@ -18,6 +18,7 @@ from roofline.cli._measuring import (
     AlgorithmOption,
     BackendsOption,
     BudgetOption,
+    DeviceOption,
     MemoryLimitOption,
     PerLayerOption,
     RunsOption,
@@ -33,6 +34,7 @@ from roofline.cli._measuring import (
     for_backend,
     kernel_cells,
     make_protocol,
+    on_device,
     remarks,
     run_each,
 )
@@ -72,6 +74,7 @@ def measure(
     trials: TrialsOption = TRIALS,
     budget_s: BudgetOption = 0.0,
     threads: ThreadsOption = 0,
+    device: DeviceOption = "",
     batch: BatchOption = None,
     dim: DimOption = None,
     input_: InputOption = None,
@@ -120,7 +123,7 @@ def measure(
         tuning_budget_s=budget_s,
         algorithm=algorithm,
         target=rpc_key or "local",
-        options={"rpc_target": rpc_target} if rpc_target else {},
+        options=({"rpc_target": rpc_target} if rpc_target else {}) | on_device(device),
         protocol=make_protocol(runs, sampling_s, time_limit, memory_limit_gb),
     )
     names = ["tvm-rpc"] if rpc_key else backend or ["tvm"]

@@ -21,6 +21,7 @@ from roofline.cli._measuring import (
     AlgorithmOption,
     BackendsOption,
     BudgetOption,
+    DeviceOption,
     MemoryLimitOption,
     RunsOption,
     SamplingOption,
@@ -32,6 +33,7 @@ from roofline.cli._measuring import (
     datatype_cell,
     for_backend,
     make_protocol,
+    on_device,
     remarks,
     run_each,
 )
@@ -98,6 +100,7 @@ def validate(
     trials: TrialsOption = TRIALS,
     budget_s: BudgetOption = 0.0,
     threads: ThreadsOption = 0,
+    device: DeviceOption = "",
     batch: BatchOption = None,
     dim: DimOption = None,
     input_: InputOption = None,
@@ -137,7 +140,8 @@ def validate(
     from roofline.validate.analysis.compare import compare
 
     machine = this_machine(platform, threads)
-    elsewhere = not_this_machine(machine) if platform is not None else None
+    names = backend or ["onnxruntime"]
+    elsewhere = not_this_machine(machine, names, device) if platform is not None else None
     if elsewhere is not None:
         say(f"warning: {elsewhere}")
     binding = parse_binding(dim, input_, value)
@@ -150,9 +154,9 @@ def validate(
         trials=trials,
         tuning_budget_s=budget_s,
         algorithm=algorithm,
+        options=on_device(device),
         protocol=make_protocol(runs, sampling_s, time_limit, memory_limit_gb),
     )
-    names = backend or ["onnxruntime"]
     for name in names:
         for_backend(replace(asked, backend=name))
     flags = (keep_channels, sparsity, sparse_format, datatype)
@@ -289,19 +293,33 @@ def this_machine(platform: str | None, threads: int) -> Platform:
     return find_platform(f"{path}:{mode_name(threads)}" if threads else str(path))
 
 
-def not_this_machine(machine: Platform) -> str | None:
+def not_this_machine(machine: Platform, names: Sequence[str], device: str = "") -> str | None:
     """Return what is to be said of efficiencies against a machine that this one is not; None where it is this one.
 
-    A shipped machine is known by its processor's name, and a calibration bears it.
+    A shipped machine is known by its processor's name, or a GPU by that which its driver gives, and a calibration
+    bears it.
+
+    Args:
+        machine: What runs are compared with.
+        names: The backends that make them.
+        device: What they are asked to run on; empty where they choose.
     """
-    from roofline.spec.matching import matching
+    from roofline.spec.detecting import detect
+    from roofline.validate.measuring.backend import backends
     from roofline.validate.measuring.environment import cpu_name
 
     here = cpu_name()
-    if here.casefold() in machine.specification.name.casefold() or (
-        matching(here) == machine.key.partition(":")[0]
+    known = {device for name in names for device in backends.get(name).capabilities.devices}
+    found = detect(here)
+    if device == "cpu" or known == {"cpu"}:
+        found = found[:1]
+    key = machine.key.partition(":")[0]
+    if any(
+        entry.name.casefold() in machine.specification.name.casefold() or entry.platform == key
+        for entry in found
     ):
         return None
+    here = " with ".join(entry.name for entry in found)
     return (
         f"{machine.key} ({machine.specification.name}) is not this machine ({here}), on which the runs are made: "
         "efficiency is no share of what this machine could reach"

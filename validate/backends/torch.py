@@ -1,4 +1,7 @@
-"""PyTorch, eager and compiled: the way to a GPU where TVM's wheel has no code generator for it."""
+"""PyTorch, eager and compiled: the way to a GPU where TVM's wheel has no code generator for it.
+
+Products of fp32 are computed in fp32 on a GPU too: torch would round the operands of convolutions to TF32 by default.
+"""
 
 # torch is optional and its stubs are partial; everything in this module is a torch call.
 # pyright: basic
@@ -12,11 +15,13 @@ from typing import Any
 
 from roofline.node import Array
 from roofline.validate.measuring.backend import (
+    DEVICE,
     Arrays,
     Artifact,
     Capabilities,
     Report,
     Request,
+    RunError,
     Session,
     backends,
 )
@@ -25,6 +30,9 @@ from roofline.validate.records.executed import Executed
 from roofline.validate.records.request import RunRequest
 
 _KINDS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "fp64": "float64"}
+_CUDA = "cuda"
+_MODES = {"cpu": "default", _CUDA: "reduce-overhead"}
+"""How torch compiles for a device: on a GPU the kernels of a step are launched at once, as one graph."""
 
 
 class TorchSession:
@@ -37,9 +45,16 @@ class TorchSession:
         if datatype != "fp32":
             module = module.to(self._kind)
         self._names: Sequence[str] = module.input_names
-        self._module = self._torch.compile(module) if compiled else module
+        self._module = (
+            self._torch.compile(module, mode=_MODES[device], dynamic=False) if compiled else module
+        )
         self._inputs: list[Any] = []
         self._outputs: Sequence[Any] = ()
+
+    @property
+    def accelerator(self) -> str:
+        """Name of the GPU, as its driver calls it; empty on the CPU."""
+        return self._torch.cuda.get_device_name() if self._device == _CUDA else ""
 
     def bind(self, inputs: Arrays) -> None:
         """Copy the inputs to the device, in the datatype asked for."""
@@ -52,7 +67,7 @@ class TorchSession:
         """Run once; on a GPU, return when its queue is empty."""
         with self._torch.inference_mode():
             self._outputs = self._module(*self._inputs)
-        if self._device == "cuda":
+        if self._device == _CUDA:
             self._torch.cuda.synchronize()
 
     def outputs(self) -> Sequence[Array]:
@@ -67,7 +82,7 @@ class TorchBackend:
     """Runs an ONNX graph as torch functions: ``untuned`` is eager, ``tuned`` goes through ``torch.compile``."""
 
     title = "PyTorch"
-    capabilities = Capabilities(tunings=("untuned", "tuned"))
+    capabilities = Capabilities(tunings=("untuned", "tuned"), devices=("cpu", _CUDA))
 
     def missing(self) -> str:
         """Return ``torch`` when it is not installed."""
@@ -86,12 +101,13 @@ class TorchBackend:
 
         Raises:
             UnsupportedModelError: The model holds an operator that has none.
+            RunError: A GPU is asked for and torch finds none.
         """
         from roofline.validate.torch_runtime.graph import build_module
 
         report("reading the graph", 0, 1)
-        build_module(request.model)
         device = _device(request.job)
+        build_module(request.model)
         notes = ("eager mode: no kernel was fused",) if request.job.tuning != "tuned" else ()
         return Artifact(
             request.model,
@@ -106,6 +122,7 @@ class TorchBackend:
 
         torch: Any = importlib.import_module("torch")
         torch.set_num_threads(request.job.threads)
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         job = request.job
         return TorchSession(
             build_module(artifact.path),
@@ -121,9 +138,15 @@ def _datatype(job: RunRequest) -> str:
 
 
 def _device(job: RunRequest) -> str:
+    """Return what a model runs on: what is asked for, else a GPU where there is one."""
     torch: Any = importlib.import_module("torch")
-    asked = str(job.options.get("device", ""))
-    return asked or ("cuda" if torch.cuda.is_available() else "cpu")
+    asked, there = str(job.options.get(DEVICE, "")), torch.cuda.is_available()
+    if asked == _CUDA and not there:
+        raise RunError(
+            f"torch {torch.__version__} finds no GPU",
+            repair="Ask for --device cpu, or install a torch that is built for the GPU's driver",
+        )
+    return asked or (_CUDA if there else "cpu")
 
 
 backends.add("torch", TorchBackend())

@@ -29,6 +29,10 @@ Report = Callable[[str, int, int], None]
 """Progress of long work: what is being done, how many steps are done, how many there are."""
 
 
+DEVICE = "device"
+"""Name of a request's option for what its model runs on; without it, it is the backend's own choice."""
+
+
 class RunError(MeasurementError):
     """A run cannot go on; it is recorded as failed with this kind and reason."""
 
@@ -129,6 +133,16 @@ class KernelTimer(Protocol):
 
 
 @runtime_checkable
+class AcceleratedSession(Protocol):
+    """A session whose model may run on something else than the CPU."""
+
+    @property
+    def accelerator(self) -> str:
+        """Name of the device it runs on, as its driver calls it; empty for the CPU."""
+        ...
+
+
+@runtime_checkable
 class DistantSession(Protocol):
     """A session whose model runs on another machine, which takes the samples and describes itself."""
 
@@ -153,6 +167,8 @@ class Capabilities:
     """Values of ``--tuning`` it knows, the default first; ``("none",)`` where nothing is tuned."""
     algorithms: tuple[str, ...] = ("default",)
     """Ways to compute a convolution."""
+    devices: tuple[str, ...] = ("cpu",)
+    """What it can run a model on here: a request's option `DEVICE`."""
     sparse_formats: tuple[str, ...] = ()
     """Formats of pruned weights whose zeros it skips."""
     times_kernels: bool = False

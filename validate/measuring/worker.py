@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 from roofline.errors import RooflineError
 from roofline.validate.measuring import environment, steps
 from roofline.validate.measuring.backend import (
+    AcceleratedSession,
     Artifact,
     DistantSession,
     KernelTimer,
@@ -141,10 +143,13 @@ def _run(asked: steps.Run, report: Progress) -> steps.RunResult:
         return steps.RunResult(first, check, there, session.peak_rss_bytes(), taken)
     if right:
         taken = sample(session, request.job.protocol, first, report)
+    here = environment.describe(backend.versions(), taken.shares, load)
+    if isinstance(session, AcceleratedSession):
+        here = replace(here, accelerator=session.accelerator)
     return steps.RunResult(
         first,
         check,
-        environment.describe(backend.versions(), taken.shares, load),
+        here,
         _peak_rss_bytes(),
         taken,
         tuple(_kernel_times(session, request)) if right else (),

@@ -91,6 +91,8 @@ class Environment:
     """Share of the machine's CPU time that other processes took while the samples were taken."""
     stolen_share: float | None = None
     """Share of the machine's CPU time that the hypervisor gave to others meanwhile."""
+    accelerator: str = ""
+    """What the model ran on where that is not the CPU, as its driver calls it: ``NVIDIA H200``."""
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     """Versions of Python, this program, the backend and its compiler."""
 

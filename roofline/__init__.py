@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from roofline._load import load, networks
     from roofline._sweep import Sweep, sweep
+    from roofline.binding import Binding
     from roofline.layer import Layer
     from roofline.model import Bound, LayerPrediction, Prediction, attainable, predict
     from roofline.spec import Platform, platform
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives; it is imported when it is first used, so that `import roofline` is instant.
 _HOMES = {
+    "Binding": "roofline.binding",
     "Bound": "roofline.model",
     "Comparison": "roofline.validate.analysis.compare",
     "Comparisons": "roofline.validate.api",
@@ -47,6 +49,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Binding",
     "Bound",
     "Comparison",
     "Comparisons",

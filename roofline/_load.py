@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofline.arguments import check_items, check_kind, check_list, check_whole
+from roofline.binding import Binding, known_causal
 from roofline.decoding.phases import CONTEXT, Request, decoding
 from roofline.errors import NetworkError, did_you_mean, printable
 from roofline.workload import Workload
@@ -55,34 +56,38 @@ def load(
         >>> load("mlp").macs
         10014720
     """
+    for name, given in (("dims", dims), ("inputs", inputs), ("values", values)):
+        check_kind(given or {}, Mapping, name, "Give a mapping of names")
+    binding = Binding(
+        batch, dims or {}, inputs or {}, values or {}, bound_sizes, known_causal(causal)
+    )
+    return load_bound(model, binding)
+
+
+def load_bound(model: str | Path, binding: Binding) -> Workload:
+    """Count a model as `load` does, what it leaves open given as one value."""
     check_kind(model, (str, PathLike), "model", "Give a path, or the name of a shipped network")
     if not str(model) or str(model) == ".":
         raise NetworkError("the model's name is empty", repair="Give a path to an .onnx file")
-    check_items(batch)
-    for name, given in (("dims", dims), ("inputs", inputs), ("values", values)):
-        check_kind(given or {}, Mapping, name, "Give a mapping of names")
-    for name, shape in (inputs or {}).items():
+    check_items(binding.batch)
+    for name, shape in binding.inputs.items():
         check_list(shape, object, f"inputs[{name!r}]", "Give a shape: (1, 3, 224, 224)")
         for size in shape:
             check_whole(size, f"inputs[{name!r}]", "Give a shape: (1, 3, 224, 224)")
-    for name, size in (dims or {}).items():
+    for name, size in binding.dims.items():
         check_whole(size, f"dims[{name!r}]", "Give a size")
-    binding: dict[str, Any] = {
-        "batch": batch, "dims": dims, "inputs": inputs, "values": values, "causal": causal,
-        "bound_sizes": bound_sizes,
-    }  # fmt: skip
     network = described(model)
     if network is None:
-        return Workload.from_onnx(Path(model), **binding)
+        return Workload.from_onnx(Path(model), binding=binding)
     sized = importlib.import_module("roofline.workloads").DecoderNetwork
-    if isinstance(network, sized) and not dims and not inputs:
+    if isinstance(network, sized) and not binding.dims and not binding.inputs:
         # A decoder's lengths are open; a token behind a long prompt is what is asked of it most often.
         found = decoder(model)
         if found is not None:
             most = found.roles.positions or CONTEXT
-            request = Request(context=min(CONTEXT, most), causal=causal)
-            return found.step(request, batch or 1)
-    return Workload.from_onnx(network.build(), name=network.key, **binding)
+            request = Request(context=min(CONTEXT, most), causal=binding.causal.value)
+            return found.step(request, binding.batch or 1)
+    return Workload.from_onnx(network.build(), name=network.key, binding=binding)
 
 
 def decoder(model: str | Path) -> Decoding | None:

@@ -1,10 +1,37 @@
-"""What a caller fixes about a graph's inputs."""
+"""What a caller fixes about a graph: sizes and values that it leaves open, and what is counted of masked attention."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
+
+from roofline.errors import OptionError
+
+
+class Causal(Enum):
+    """Which scores of causal and windowed attention are counted."""
+
+    VISIBLE = "visible"
+    """Those that the mask leaves: half the square and half the diagonal, or the window."""
+    FULL = "full"
+    """The whole square, as tools count that know no masks."""
+
+
+def known_causal(name: Causal | str) -> Causal:
+    """Return which scores of causal attention are meant.
+
+    Raises:
+        OptionError: The name is not known.
+    """
+    try:
+        return Causal(name)
+    except ValueError:
+        raise OptionError(
+            f"unknown count of causal attention {name!r}",
+            repair=f"Use one of: {', '.join(entry.value for entry in Causal)}",
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +55,10 @@ class Binding:
     a list of them. The name of a Loop gives its trips."""
     bound_sizes: bool = False
     """Whether sizes that depend on values (NonZero, NonMaxSuppression, ...) and are not given are taken at their
-    operators' bounds."""
+    operators' bounds; counts from them are "at most"."""
+    causal: Causal = Causal.VISIBLE
+    """Which scores of causal and windowed attention are counted."""
+
+
+UNBOUND = Binding()
+"""Nothing is fixed: sizes are the file's own, at batch 1 where it leaves that open."""

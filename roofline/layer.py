@@ -8,37 +8,12 @@ from enum import Enum
 from typing import Any
 
 from roofline.cost import Cost
-from roofline.errors import OptionError
 from roofline.node import Tensor
 from roofline.ops import Kind
 from roofline.precision import packed_bytes
 
 MIXTURES = frozenset({"MoE", "QMoE"})
 """Operators that read the weights of some experts only: of those that the tokens are expected to reach."""
-
-
-class Causal(Enum):
-    """Which scores of causal and windowed attention are counted."""
-
-    VISIBLE = "visible"
-    """Those that the mask leaves: half the square and half the diagonal, or the window."""
-    FULL = "full"
-    """The whole square, as tools count that know no masks."""
-
-
-def known_causal(name: Causal | str) -> Causal:
-    """Return which scores of causal attention are meant.
-
-    Raises:
-        OptionError: The name is not known.
-    """
-    try:
-        return Causal(name)
-    except ValueError:
-        raise OptionError(
-            f"unknown count of causal attention {name!r}",
-            repair=f"Use one of: {', '.join(entry.value for entry in Causal)}",
-        ) from None
 
 
 class Use(Enum):

@@ -10,6 +10,7 @@ from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roofline.binding import UNBOUND, Binding
 from roofline.cost import Cost
 from roofline.errors import CompressionError, MissingPackageError, OptionError, did_you_mean
 from roofline.graph.totals.census import Census
@@ -42,12 +43,10 @@ class Origin:
 
     model: Any
     """The ONNX model, with or without its weights."""
-    binding: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """How its open dimensions and values were bound: the keyword arguments of `Workload.from_onnx`."""
+    binding: Binding = UNBOUND
+    """How its open dimensions and values were bound."""
     path: Path | None = None
     """The file that holds the weights; None for a model that was built in memory."""
-    causal: str = "visible"
-    """Which scores of causal attention were counted."""
 
 
 # Without slots, so that sums over the layers, which every prediction asks for, are made once.
@@ -257,26 +256,14 @@ class Workload:
         model: str | Path | onnx.ModelProto,
         *,
         name: str | None = None,
-        batch: int | None = None,
-        dims: Mapping[str, int] | None = None,
-        inputs: Mapping[str, Sequence[int]] | None = None,
-        values: Mapping[str, Any] | None = None,
-        bound_sizes: bool = False,
-        causal: str = "visible",
+        binding: Binding = UNBOUND,
     ) -> Workload:
         """Count what an ONNX model requires; the values of weights are never read.
 
         Args:
             model: A file, or a model in memory.
             name: What to call it; the file's name without its suffix unless given.
-            batch: Items per inference where the model leaves its leading dimension open; 1 unless given.
-            dims: Sizes of other symbolic dimensions, by name, and of results whose sizes depend on values, by theirs.
-            inputs: Whole shapes of inputs, by name.
-            values: Values of inputs that decide shapes, branches or trips, by name.
-            bound_sizes: Whether sizes that depend on values (NonZero, NonMaxSuppression, ...) are taken at the most
-                they can be where they are not given; counts from them are "at most".
-            causal: Which scores of causal and windowed attention count: those its mask leaves (``visible``), or the
-                ``full`` square.
+            binding: Sizes and values that the model leaves open, and what is counted of masked attention.
 
         Raises:
             DimensionError: A dimension has no size; the message names the input, the dimension and the flag.
@@ -284,14 +271,7 @@ class Workload:
         """
         from roofline.graph.totals.count import count
 
-        binding: dict[str, Any] = {
-            "batch": batch,
-            "dims": dims,
-            "inputs": inputs,
-            "values": values,
-            "bound_sizes": bound_sizes,
-        }
-        counted = count(model, name=name, causal=causal, **binding)
+        counted = count(model, name=name, binding=binding)
         return cls(
             name=counted.name,
             layers=counted.layers,
@@ -307,7 +287,7 @@ class Workload:
             activation_bytes=counted.census.act_bytes_dyn,
             peak_activation_bytes=counted.census.peak_live_bytes,
             notes=counted.notes,
-            origin=Origin(counted.model, binding, counted.path, causal),
+            origin=Origin(counted.model, binding, counted.path),
             census=counted.census,
         )
 

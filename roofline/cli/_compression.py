@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roofline.binding import UNBOUND, Binding
 from roofline.compression_flags import request
 from roofline.errors import OptionError, printable
 from roofline.temporary import temporary_folder
@@ -85,7 +86,7 @@ def written(
     sparsity: Sequence[str] | None = None,
     sparse_format: str = "dense",
     datatype: Sequence[str] | None = None,
-    **binding: Any,
+    binding: Binding = UNBOUND,
 ) -> Generator[list[tuple[str, Compression]]]:
     """Write each model under the compression flags into a folder that lives as long as the context.
 
@@ -95,7 +96,7 @@ def written(
         sparsity: Texts of ``--sparsity``.
         sparse_format: How pruned weights are stored.
         datatype: Texts of ``--datatype``.
-        **binding: Batch, dims, inputs and values, as `roofline.load` takes them.
+        binding: Sizes and values that the models leave open.
 
     Yields:
         For each model, what to run and what was taken from it; without flags the model itself.
@@ -117,7 +118,7 @@ def written(
         made: list[tuple[str, Compression]] = []
         for place, model in enumerate(models):
             name, whole, _ = with_weights(model, 0)
-            done = compress(whole, asked, name=name, **binding)
+            done = compress(whole, asked, name=name, binding=binding)
             # The network keeps its name, and two files of one name do not meet.
             path = Path(folder) / str(place) / f"{name}.onnx"
             path.parent.mkdir()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from roofline.binding import UNBOUND, Binding, Causal
 from roofline.errors import OptionError
 from roofline.reading import MAX_INTEGER, real_number, whole_number
 
@@ -146,75 +147,44 @@ def parse_rates(flag: str, texts: Iterable[str] | None) -> tuple[float | None, d
 
 
 def parse_binding(
-    dim: Iterable[str] | None, input_: Iterable[str] | None, value: Iterable[str] | None
-) -> dict[str, Any]:
-    """Return what the three options fix of a model's inputs, as `roofline.load` and `RunRequest` name it.
+    batch: int | None,
+    dim: Iterable[str] | None,
+    input_: Iterable[str] | None,
+    value: Iterable[str] | None,
+    *,
+    bound_sizes: bool = False,
+    causal: Causal = Causal.VISIBLE,
+) -> Binding:
+    """Return what the options of this module fix of a model.
 
     Raises:
         OptionError: One of their texts cannot be read.
     """
-    return {
-        "dims": parse_dims(dim),
-        "inputs": parse_inputs(input_),
-        "values": parse_values(value),
-    }
-
-
-def load_model(
-    model: str,
-    *,
-    batch: int | None = None,
-    dim: Iterable[str] | None = None,
-    input_: Iterable[str] | None = None,
-    value: Iterable[str] | None = None,
-    bound_sizes: bool = False,
-    causal: str = "visible",
-) -> Workload:
-    """Count the model a user named with the options of this module.
-
-    Args:
-        model: A path or the name of a shipped network.
-        batch: Items per inference.
-        dim: Texts of ``--dim``.
-        input_: Texts of ``--input``.
-        value: Texts of ``--value``.
-        bound_sizes: Whether sizes that depend on values are taken at their operators' bounds.
-        causal: Which scores of causal attention count.
-
-    Raises:
-        RooflineError: The options or the model cannot be read.
-    """
-    import roofline
-
-    if not model:
-        raise OptionError("the model's name is empty", repair="Give a path to an .onnx file")
-    return roofline.load(
-        Path(model) if model.endswith(".onnx") else model,
-        batch=batch,
-        **parse_binding(dim, input_, value),
-        bound_sizes=bound_sizes,
-        causal=causal,
+    return Binding(
+        batch, parse_dims(dim), parse_inputs(input_), parse_values(value), bound_sizes, causal
     )
 
 
-def load_models(
-    models: Iterable[str],
-    *,
-    batch: int | None = None,
-    dim: Iterable[str] | None = None,
-    input_: Iterable[str] | None = None,
-    value: Iterable[str] | None = None,
-    bound_sizes: bool = False,
-) -> list[Workload]:
+def load_model(model: str, binding: Binding = UNBOUND) -> Workload:
+    """Count the model a user named: a path, or the name of a shipped network.
+
+    Raises:
+        RooflineError: The model cannot be read.
+    """
+    from roofline._load import load_bound
+
+    if not model:
+        raise OptionError("the model's name is empty", repair="Give a path to an .onnx file")
+    return load_bound(Path(model) if model.endswith(".onnx") else model, binding)
+
+
+def load_models(models: Iterable[str], binding: Binding) -> list[Workload]:
     """Count every model a user named, once each; files of one name in several folders are told apart.
 
     The arguments and errors are those of `load_model`.
     """
     asked = list(dict.fromkeys(models))
-    found = [
-        load_model(name, batch=batch, dim=dim, input_=input_, value=value, bound_sizes=bound_sizes)
-        for name in asked
-    ]
+    found = [load_model(name, binding) for name in asked]
     names = labels([workload.name for workload in found], asked)
     return [
         workload if workload.name == name else replace(workload, name=name)

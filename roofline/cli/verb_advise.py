@@ -30,6 +30,7 @@ from roofline.cli._options import (
     ModelsArgument,
     ValueOption,
     load_models,
+    parse_binding,
     parse_rates,
     split_names,
 )
@@ -242,7 +243,9 @@ def advise(
             raise OptionError(
                 f"{others[0]} is no decoder and has no tokens", repair="Ask for --min-fps"
             )
-        loaded = load_models(others, dim=dim, input_=input_, value=value, bound_sizes=bound_sizes)
+        loaded = load_models(
+            others, parse_binding(None, dim, input_, value, bound_sizes=bound_sizes)
+        )
         workloads = [
             compressed(workload, keep_channels, sparsity, sparse_format) for workload in loaded
         ]

@@ -15,6 +15,7 @@ from roofline.cli._options import (
     ValueOption,
     labels,
     load_model,
+    parse_binding,
 )
 from roofline.cli._output import (
     Format,
@@ -109,9 +110,7 @@ def compare(
         )
     from roofline.cli import _compared, _differences
 
-    networks = [
-        load_model(side, batch=batch, dim=dim, input_=input_, value=value) for side in sides
-    ]
+    networks = [load_model(side, parse_binding(batch, dim, input_, value)) for side in sides]
     if (datatype or model) and not platform:
         raise OptionError(
             f"{'-d' if datatype else '--model'} is about predictions",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roofline.binding import Binding
 from roofline.cli._compression import (
     DatatypesOption,
     KeepChannelsOption,
@@ -22,9 +23,7 @@ from roofline.cli._options import (
     InputOption,
     ModelArgument,
     ValueOption,
-    parse_dims,
-    parse_inputs,
-    parse_values,
+    parse_binding,
     split_names,
 )
 from roofline.cli._output import (
@@ -137,11 +136,9 @@ def compress(
         )
     given = None if calibration is None else read_arrays(calibration)
     options = WriteOptions(given, dynamic, block, threshold=threshold, seed=seed)
-    binding: dict[str, Any] = {
-        "batch": batch, "dims": parse_dims(dim), "inputs": parse_inputs(input_), "values": parse_values(value),
-    }  # fmt: skip
+    binding = parse_binding(batch, dim, input_, value)
     name, whole, filled = with_weights(model, seed, fill=random_weights)
-    done = run(whole, replace(asked, options=options), name=name, **binding)
+    done = run(whole, replace(asked, options=options), name=name, binding=binding)
     speedups = _speedups(name, whole, asked, split_names(platform), binding, emulate=emulate)
     content = serialized(done.model)
     unchecked = check_loads(content, whole)
@@ -156,7 +153,7 @@ def _speedups(
     whole: onnx.ModelProto,
     asked: Request,
     platforms: list[str],
-    binding: dict[str, Any],
+    binding: Binding,
     *,
     emulate: bool,
 ) -> list[SpeedUp]:
@@ -164,7 +161,7 @@ def _speedups(
     from roofline.speedup import speed_ups
     from roofline.workload import Workload
 
-    dense = Workload.from_onnx(whole, name=name, **binding)
+    dense = Workload.from_onnx(whole, name=name, binding=binding)
     machines = [find_platform(key) for key in platforms]
     return speed_ups(dense, asked, machines, emulate=emulate)
 

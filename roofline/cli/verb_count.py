@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roofline.binding import Causal
 from roofline.cli._compression import (
     DatatypesOption,
     KeepChannelsOption,
@@ -25,6 +26,7 @@ from roofline.cli._options import (
     ModelArgument,
     ValueOption,
     load_model,
+    parse_binding,
 )
 from roofline.cli._output import (
     Format,
@@ -40,7 +42,6 @@ from roofline.cli._output import (
 from roofline.compression_flags import compressed
 from roofline.decoding.phases import Phase
 from roofline.errors import UnsupportedOperatorError
-from roofline.layer import Causal
 
 if TYPE_CHECKING:
     from roofline.cli._counting import LayerView
@@ -108,13 +109,10 @@ def count(
     from roofline.cli.verb_compare import written
 
     _spare()
-    options: dict[str, Any] = {
-        "batch": batch, "dim": dim, "input_": input_, "value": value, "causal": causal.value,
-        "bound_sizes": bound_sizes,
-    }  # fmt: skip
+    binding = parse_binding(batch, dim, input_, value, bound_sizes=bound_sizes, causal=causal)
     request = asked_request(context, None, phase, None)
     if request is None:
-        counted = load_model(model, **options)
+        counted = load_model(model, binding)
     else:
         _, (decoder,) = told_apart([model], request, bound=bool(dim or input_ or value))
         asked = replace(request, new_tokens=1, causal=causal.value)
@@ -123,7 +121,7 @@ def count(
     workload = compressed(counted, keep_channels, sparsity, sparse_format, datatype)
     if zeros:
         workload = with_zeros(workload)
-    other = load_model(diff, **options) if diff is not None else None
+    other = load_model(diff, binding) if diff is not None else None
     if strict:
         for counted in (workload, other):
             _check(counted)

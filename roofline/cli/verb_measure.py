@@ -111,13 +111,15 @@ def measure(
 
     if rpc_key:
         at_board(tracker, rpc_key, rpc_target)
-    binding = parse_binding(dim, input_, value)
+    binding = parse_binding(batch, dim, input_, value)
     asked = RunRequest(
         "",
         batch=batch or 0,
         # How many cores a board has is not known here.
         threads=threads or (1 if rpc_key else 0),
-        **binding,
+        dims=binding.dims,
+        inputs=binding.inputs,
+        values=binding.values,
         tuning=tuning,
         trials=trials,
         tuning_budget_s=budget_s,
@@ -131,7 +133,7 @@ def measure(
         for_backend(replace(asked, backend=name))
     models = list(dict.fromkeys(models))
     flags = (keep_channels, sparsity, sparse_format, datatype)
-    with written(models, *flags, batch=batch, **binding) as variants:
+    with written(models, *flags, binding=binding) as variants:
         done = run_each(
             asked,
             models,

@@ -15,6 +15,7 @@ from roofline.cli._options import (
     InputOption,
     ValueOption,
     load_model,
+    parse_binding,
 )
 from roofline.cli._output import (
     Format,
@@ -166,7 +167,7 @@ def check(
             continue
         for shown in found:
             try:
-                workload = load_model(shown, batch=batch, dim=dim, input_=input_, value=value)
+                workload = load_model(shown, parse_binding(batch, dim, input_, value))
             except RooflineError as error:
                 rows.append(_checked(shown, error))
             else:

@@ -36,6 +36,7 @@ from roofline.cli._options import (
     ModelsArgument,
     ValueOption,
     load_models,
+    parse_binding,
     split_names,
 )
 from roofline.cli._output import (
@@ -172,7 +173,9 @@ def predict(
     machines = [find_platform(key) for key in split_names(platform)]
     request = asked_request(context, new_tokens, phase, devices, max_ttft_ms, max_tpot_ms, spread)
     others, decoders = told_apart(models, request, bound=bool(dim or input_ or value))
-    workloads = load_models(others, dim=dim, input_=input_, value=value, bound_sizes=bound_sizes)
+    workloads = load_models(
+        others, parse_binding(None, dim, input_, value, bound_sizes=bound_sizes)
+    )
     asked_datatypes = split_names(datatype)
     whole = [name for name in asked_datatypes if "=" not in name]
     parts = [name for name in asked_datatypes if "=" in name]

@@ -144,12 +144,14 @@ def validate(
     elsewhere = not_this_machine(machine, names, device) if platform is not None else None
     if elsewhere is not None:
         say(f"warning: {elsewhere}")
-    binding = parse_binding(dim, input_, value)
+    binding = parse_binding(batch, dim, input_, value)
     asked = RunRequest(
         "",
         batch=batch or 0,
         threads=threads or machine_threads(machine),
-        **binding,
+        dims=binding.dims,
+        inputs=binding.inputs,
+        values=binding.values,
         tuning=tuning,
         trials=trials,
         tuning_budget_s=budget_s,
@@ -161,10 +163,10 @@ def validate(
         for_backend(replace(asked, backend=name))
     flags = (keep_channels, sparsity, sparse_format, datatype)
     models = list(dict.fromkeys(models))
-    counted = load_models(models, batch=batch, dim=dim, input_=input_, value=value)
+    counted = load_models(models, binding)
     workloads = [compressed(workload, *flags) for workload in counted]
     check_units(workloads, machine, emulate=emulate)
-    with written(models, *flags, batch=batch, **binding) as variants:
+    with written(models, *flags, binding=binding) as variants:
         measured = run_each(
             asked,
             models,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from roofline.binding import UNBOUND, Binding
 from roofline.compress.pruning import PruningPlan, plan
 from roofline.compress.request import Pruning, as_pruning
 from roofline.compress.rewrite import apply
@@ -31,7 +32,7 @@ def prune(
     request: Pruning | float | Mapping[str, float],
     *,
     name: str = "model",
-    **binding: Any,
+    binding: Binding = UNBOUND,
 ) -> PrunedModel:
     """Return a new model that keeps a share of the channels; the given model is unchanged.
 
@@ -39,7 +40,7 @@ def prune(
         model: With weights they are ranked and cut; without, their dimensions shrink the same way.
         request: What to keep.
         name: For messages.
-        **binding: Sizes of open dimensions and values, as for `roofline.graph.walking.resolve`.
+        binding: Sizes and values that the model leaves open.
 
     Raises:
         CompressionError: The request cannot be met exactly; the message names the layer or operator.
@@ -53,7 +54,7 @@ def prune(
     from roofline.graph import resolve
 
     whole = inlined(model)
-    types = resolve(whole, name=name, **binding).types
+    types = resolve(whole, name=name, binding=binding).types
     chosen = plan(whole, as_pruning(request), types)
     pruned = apply(chosen, whole)
     if chosen.kept:
@@ -81,13 +82,11 @@ def prune_workload(workload: Workload, request: Pruning | float | Mapping[str, f
             repair="Ask for all of them at once: under(pruning=..., precision=..., sparsity=...)",
         )
     origin = workload.origin
-    pruned = prune(origin.model, pruning, name=workload.name, **origin.binding)
-    counted = Workload.from_onnx(
-        pruned.model, name=workload.name, causal=origin.causal, **origin.binding
-    )
+    pruned = prune(origin.model, pruning, name=workload.name, binding=origin.binding)
+    counted = Workload.from_onnx(pruned.model, name=workload.name, binding=origin.binding)
     return replace(
         counted, source=workload.source, variant=joined(workload.variant, pruning.label),
-        origin=Origin(pruned.model, origin.binding, causal=origin.causal),
+        origin=Origin(pruned.model, origin.binding),
     )  # fmt: skip
 
 
@@ -104,13 +103,13 @@ def _check_shapes(
     before: Mapping[str, Tensor],
     pruned: onnx.ModelProto,
     name: str,
-    binding: Mapping[str, Any],
+    binding: Binding,
 ) -> None:
     """Refuse a graph that computes a shape in a way the plan did not foresee."""
     from roofline.graph import resolve
 
     try:
-        after = resolve(pruned, name=name, **binding).types
+        after = resolve(pruned, name=name, binding=binding).types
     except ModelError as error:
         raise CompressionError(
             f"{name} computes its shapes in a way that pruning cannot follow: {error.message}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from roofline.binding import UNBOUND, Binding
 from roofline.compress.call import layer_name
 from roofline.compress.channels import prune
 from roofline.compress.narrowing import Narrowing, narrowing
@@ -83,7 +84,7 @@ class Compressed:
 
 
 def compress(
-    model: onnx.ModelProto, request: Request, *, name: str = "model", **binding: Any
+    model: onnx.ModelProto, request: Request, *, name: str = "model", binding: Binding = UNBOUND
 ) -> Compressed:
     """Return a compressed model beside its predicted and its counted requirements; the given model is unchanged.
 
@@ -91,17 +92,17 @@ def compress(
         model: With its weights.
         request: What to do.
         name: For messages and in the counts.
-        **binding: Sizes of open dimensions and values, as for `roofline.graph.walking.resolve`.
+        binding: Sizes and values that the model leaves open.
 
     Raises:
         CompressionError: A part of the request cannot be met.
     """
-    dense = Workload.from_onnx(model, name=name, **binding)
+    dense = Workload.from_onnx(model, name=name, binding=binding)
     predicted = request.under(dense)
     stored = replace(request, sparsity=None).under(dense).weight_bytes
     written, plan, sparse = model, None, None
     if request.pruning is not None and request.pruning.label != "dense":
-        pruned = prune(written, request.pruning, name=name, **binding)
+        pruned = prune(written, request.pruning, name=name, binding=binding)
         written, plan = pruned.model, pruned.plan
     if request.sparsity is not None and request.sparsity.label != "dense":
         written = sparse = zeroed(written, request.sparsity)
@@ -109,11 +110,11 @@ def compress(
     if request.quantization is not None and request.quantization.label:
         options = replace(request.options, binding=binding)
         written = quantized(written, request.quantization, options)
-    counted = Workload.from_onnx(written, name=name, **binding)
+    counted = Workload.from_onnx(written, name=name, binding=binding)
     told, asked = None, None
     if request.quantization is not None and request.quantization.datatype is not None:
         asked = request.quantization.datatype
-        before = dense if wide is model else Workload.from_onnx(wide, name=name, **binding)
+        before = dense if wide is model else Workload.from_onnx(wide, name=name, binding=binding)
         told = narrowing(
             before, counted, asked.weight_bits,
             asked=kept_layers(inlined(wide), request.quantization), scales=_scales(written),

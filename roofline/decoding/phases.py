@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from roofline.binding import known_causal
 from roofline.decoding.roles import Roles, roles_of
 from roofline.errors import OptionError
 from roofline.number_format import plural
@@ -142,8 +143,10 @@ class Decoding:
         known = self._counts.get(asked)
         if known is not None:
             return known
-        binding = self.roles.bind(requests, past, new)
-        counted = Workload.from_onnx(self.model, name=self.name, causal=request.causal, **binding)
+        binding = replace(
+            self.roles.bind(requests, past, new), causal=known_causal(request.causal)
+        )
+        counted = Workload.from_onnx(self.model, name=self.name, binding=binding)
         part = (
             f"the prompt of {plural(new, 'position')}"
             if not past

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from roofline.binding import Binding
 from roofline.errors import DimensionError, OptionError
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ class Roles:
     positions: int | None = None
     """The longest context its tables of angles have; None without such tables."""
 
-    def bind(self, requests: int, past: int, new: int) -> dict[str, Any]:
-        """Return the shapes and values of the inputs, as `Workload.from_onnx` takes them.
+    def bind(self, requests: int, past: int, new: int) -> Binding:
+        """Return the shapes and values of the inputs.
 
         Args:
             requests: How many are in flight.
@@ -86,7 +87,7 @@ class Roles:
                 values[entry.name] = (value,) * requests if shape else value
         for entry in self.flags:
             values[entry.name] = past > 0
-        return {"batch": requests, "inputs": inputs, "values": values}
+        return Binding(requests, inputs=inputs, values=values)
 
 
 def roles_of(model: onnx.ModelProto) -> Roles | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import onnx
@@ -11,6 +10,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from roofline.binding import UNBOUND, Binding
 from roofline.compress.channels import prune
 from roofline.compress.pruning import PruningPlan
 from roofline.compress.request import Pruning
@@ -74,11 +74,9 @@ def graph(
     return model
 
 
-def masked(
-    model: onnx.ModelProto, plan: PruningPlan, binding: Mapping[str, Any]
-) -> onnx.ModelProto:
+def masked(model: onnx.ModelProto, plan: PruningPlan, binding: Binding) -> onnx.ModelProto:
     """Return the dense model with the channels that a plan removes multiplied by zero at every consumer."""
-    types = resolve(model, name="dense", **binding).types
+    types = resolve(model, name="dense", binding=binding).types
     dense = onnx.ModelProto()
     dense.CopyFrom(model)
     nodes: list[onnx.NodeProto] = []
@@ -121,11 +119,11 @@ def masked(
     return dense
 
 
-def feeds(model: onnx.ModelProto, binding: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def feeds(model: onnx.ModelProto, binding: Binding) -> dict[str, np.ndarray]:
     chance = np.random.default_rng(1)
     given: dict[str, np.ndarray] = {}
-    values = binding.get("values") or {}
-    for tensor in resolve(model, name="model", **binding).inputs:
+    values = binding.values
+    for tensor in resolve(model, name="model", binding=binding).inputs:
         if tensor.name in values:
             given[tensor.name] = np.array(values[tensor.name], np.int64)
         elif tensor.dtype.kind == "float":
@@ -187,10 +185,10 @@ def assert_prunes(
     *,
     rounding: float = 1e-5,
     evaluate: Callable[[onnx.ModelProto, Mapping[str, np.ndarray]], list[np.ndarray]] = run,
-    **binding: Any,
+    binding: Binding = UNBOUND,
 ) -> PruningPlan:
     """Prune; the result is valid, runs, and computes what the masked dense network computes."""
-    pruned = prune(model, request, **binding)
+    pruned = prune(model, request, binding=binding)
     onnx.checker.check_model(pruned.model)
     given = feeds(model, binding)
     expected = evaluate(masked(model, pruned.plan, binding), given)

@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 import pytest
 
+from roofline.binding import Binding
 from roofline.compress.channels import prune
 from roofline.compress.tensors import inlined
 from roofline.errors import CompressionError
@@ -56,15 +57,15 @@ def test_a_real_model_prunes_or_says_why_not(name: str, share: float) -> None:
         pytest.skip(f"{path} is not there; tests/oracle/test_real_models.py fetches it")
     model = inlined(onnx.load(path))
     shapes = {key: tuple(shape) for key, shape in json.loads(row["input_shapes"]).items()}
-    binding = {"inputs": shapes, "values": {"sr": 16000} if "sr" in shapes else {}}
+    binding = Binding(inputs=shapes, values={"sr": 16000} if "sr" in shapes else {})
     why = REFUSED.get(Path(name).stem)
     if why is not None:
         with pytest.raises(CompressionError, match=why):
-            prune(model, share, **binding)
+            prune(model, share, binding=binding)
         return
     rounding = ROUNDING.get(Path(name).stem, 1e-5)
-    plan = assert_prunes(model, share, rounding=rounding, **binding)
+    plan = assert_prunes(model, share, rounding=rounding, binding=binding)
     assert plan.removed > 0
-    pruned = Workload.from_onnx(prune(model, share, **binding).model, **binding)
-    predicted = Workload.from_onnx(model, **binding).under(pruning=share)
+    pruned = Workload.from_onnx(prune(model, share, binding=binding).model, binding=binding)
+    predicted = Workload.from_onnx(model, binding=binding).under(pruning=share)
     assert (pruned.cost, pruned.weight_bytes) == (predicted.cost, predicted.weight_bytes)

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from roofline.binding import Binding
 from roofline.errors import ModelError
 from roofline.workload import Workload
 
@@ -22,7 +23,7 @@ KERNEL = weight("w", 8, 4, 3, 3)
 
 
 def fused(graph: onnx.ModelProto, **options: Any) -> Workload:
-    workload = Workload.from_onnx(graph, **options)
+    workload = Workload.from_onnx(graph, binding=Binding(**options))
     assert sum(layer.cost.macs for layer in workload.fused_layers) == workload.macs
     return workload
 

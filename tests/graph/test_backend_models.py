@@ -17,6 +17,7 @@ import pytest
 from onnx import numpy_helper
 from onnx.backend.test.loader import load_model_tests
 
+from roofline.binding import Binding
 from roofline.graph import ResolvedGraph, resolve
 
 pytestmark = pytest.mark.slow
@@ -88,7 +89,7 @@ def run(case: Case) -> ResolvedGraph:
             array.dtype.kind in "iub" or (array.dtype.kind == "f" and array.ndim <= 1)
         ):
             values[entry.name] = array
-    return resolve(case.model, name=case.name, inputs=shapes, values=values)
+    return resolve(case.model, name=case.name, binding=Binding(inputs=shapes, values=values))
 
 
 def pairs(case: Case) -> Mapping[str, tuple[Any, np.ndarray]]:

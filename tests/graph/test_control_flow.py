@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from roofline.binding import Binding
 from roofline.graph import ResolvedGraph, resolve
 from roofline.graph.totals.costs import call_costs
 from roofline.graph.totals.liveness import activations
@@ -287,7 +288,9 @@ def test_an_unknown_operator_takes_the_shape_the_file_states() -> None:
         value_info=[info("h", ["N", 8])],
     )
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("mine", 1)]
-    found = resolve(helper.make_model(graph, opset_imports=opsets), name="test", batch=5)
+    found = resolve(
+        helper.make_model(graph, opset_imports=opsets), name="test", binding=Binding(5)
+    )
     assert found.types["h"].shape == (5, 8)
     assert found.outputs[0].shape == (5, 3)
 

@@ -12,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import roofline as rl
+from roofline.binding import Binding, Causal
 from roofline.layer import Use
 from roofline.workload import Workload
 
@@ -94,7 +95,7 @@ def test_a_prompt_is_counted_by_half_the_square_and_half_the_diagonal() -> None:
     assert layer.cost.macs == each * new * (new + 1) // 2
     assert layer.cost.masked_macs == each * new * (new - 1) // 2
     assert (layer.cache_read_bytes, layer.cache_written_bytes) == (0, position(new))
-    whole = Workload.from_onnx(model, causal="full")
+    whole = Workload.from_onnx(model, binding=Binding(causal=Causal.FULL))
     assert whole.macs == each * new * new
     assert any("full square" in note for note in whole.notes)
 
@@ -119,7 +120,7 @@ def test_attention_of_onnx_with_a_past(queries: int, past: int, causal: int) -> 
     inputs += [info(name, [BATCH, KV, queries, SIZE]) for name in ("k", "v")]
     inputs += [info(name, [BATCH, KV, "past", SIZE]) for name in ("past_k", "past_v")]
     built = model([node], inputs, ["out", "new_k", "new_v"])
-    layer = Workload.from_onnx(built, dims={"past": past}).layers[-1]
+    layer = Workload.from_onnx(built, binding=Binding(dims={"past": past})).layers[-1]
     # The mask by its definition: query i sees the past and the new positions up to its own.
     mask = np.tri(queries, queries + past, past) if causal else np.ones((queries, queries + past))
     assert layer.cost.macs == BATCH * HEADS * int(mask.sum()) * 2 * SIZE

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from roofline.binding import Binding
 from roofline.errors import DimensionError, ModelError
 from roofline.graph import resolve
 
@@ -37,7 +38,7 @@ def refused(
     model: onnx.ModelProto, message: str, error: type[ModelError] = ModelError, **options
 ) -> None:
     with pytest.raises(error) as caught:
-        resolve(model, name="test", **options)
+        resolve(model, name="test", binding=Binding(**options))
     assert re.search(message, caught.value.command_line)
     assert "\n" not in str(caught.value)
 
@@ -221,7 +222,10 @@ class TestDimensions:
         return model(nodes, inputs, [info(f"y{place}", None) for place in range(len(shapes))])
 
     def shapes(self, graph: onnx.ModelProto, **options) -> list[tuple[int | None, ...] | None]:
-        return [tensor.shape for tensor in resolve(graph, name="test", **options).outputs]
+        return [
+            tensor.shape
+            for tensor in resolve(graph, name="test", binding=Binding(**options)).outputs
+        ]
 
     def test_named(self) -> None:
         refused(
@@ -263,7 +267,7 @@ class TestDimensions:
         refused(self.graph([1, 4]), "2 dimensions", DimensionError, inputs={"x0": (1, 4, 4)})
 
     def test_a_fixed_batch_can_be_raised(self) -> None:
-        graph = resolve(self.graph([1, 4]), name="test", batch=8)
+        graph = resolve(self.graph([1, 4]), name="test", binding=Binding(8))
         assert graph.outputs[0].shape == (8, 4)
         assert graph.batch == 8
         assert "batch 8" in graph.notes[0]

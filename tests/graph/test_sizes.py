@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import roofline as rl
+from roofline.binding import Binding
 from roofline.errors import DimensionError
 from roofline.workload import Workload
 
@@ -98,7 +99,7 @@ def test_given_sizes_are_those_of_a_run(case: str) -> None:
     (y,) = session.run(None, {"x": np.ones((ROWS, WIDTH), np.float32), "v": v})
     rows = y.shape[0]
     assert 0 < rows < ROWS
-    counted = Workload.from_onnx(model, dims={name: rows})
+    counted = Workload.from_onnx(model, binding=Binding(dims={name: rows}))
     assert counted.fully_counted
     assert not counted.at_most
     assert counted.outputs[0].shape == y.shape
@@ -112,7 +113,7 @@ def test_bounds_are_asked_for_and_said(case: str) -> None:
     open_ = Workload.from_onnx(model)
     assert not open_.fully_counted
     assert any(f"--dim '{name}=N'" in note and f"at most {ROWS}" in note for note in open_.notes)
-    bounded = Workload.from_onnx(model, bound_sizes=True)
+    bounded = Workload.from_onnx(model, binding=Binding(bound_sizes=True))
     assert bounded.fully_counted
     assert bounded.macs == ROWS * WIDTH * 4
     assert bounded.at_most
@@ -121,13 +122,13 @@ def test_bounds_are_asked_for_and_said(case: str) -> None:
     predicted = rl.predict(bounded, rl.platform("rpi5"), datatype="fp32")
     assert not predicted.upper_bound
     with pytest.raises(DimensionError, match=f"at most {ROWS}, not 13"):
-        Workload.from_onnx(model, dims={name: ROWS + 1})
+        Workload.from_onnx(model, binding=Binding(dims={name: ROWS + 1}))
 
 
 def test_a_name_that_nothing_has_is_refused() -> None:
     choosing, stored, _ = CASES["NonZero"]
     with pytest.raises(DimensionError, match="no result a size of that name"):
-        Workload.from_onnx(followed(choosing, "rows", stored), dims={"m": 3})
+        Workload.from_onnx(followed(choosing, "rows", stored), binding=Binding(dims={"m": 3}))
 
 
 def test_a_range_from_data_has_no_bound() -> None:
@@ -137,8 +138,8 @@ def test_a_range_from_data_has_no_bound() -> None:
         helper.make_node("Range", ["none", "end", "step"], ["rows"]),
     ]
     model = followed(nodes, "rows", {"none": np.array(0, np.int64), "step": np.array(1, np.int64)})
-    assert not Workload.from_onnx(model, bound_sizes=True).fully_counted
-    assert Workload.from_onnx(model, dims={"rows": 5}).macs == 5 * WIDTH * 4
+    assert not Workload.from_onnx(model, binding=Binding(bound_sizes=True)).fully_counted
+    assert Workload.from_onnx(model, binding=Binding(dims={"rows": 5})).macs == 5 * WIDTH * 4
 
 
 def test_a_size_that_falls_as_the_bound_rises_is_unknown() -> None:
@@ -155,8 +156,8 @@ def test_a_size_that_falls_as_the_bound_rises_is_unknown() -> None:
         "step": np.array(1, np.int64),
     }  # fmt: skip
     model = followed(nodes, "rows", stored)
-    assert not Workload.from_onnx(model, bound_sizes=True).fully_counted
-    assert Workload.from_onnx(model, dims={"n": 5}).macs == (ROWS - 5) * WIDTH * 4
+    assert not Workload.from_onnx(model, binding=Binding(bound_sizes=True)).fully_counted
+    assert Workload.from_onnx(model, binding=Binding(dims={"n": 5})).macs == (ROWS - 5) * WIDTH * 4
 
 
 def optional(given: bool | None) -> onnx.ModelProto:
@@ -186,7 +187,7 @@ def optional(given: bool | None) -> onnx.ModelProto:
 
 
 def test_optionals_decide_branches() -> None:
-    there = Workload.from_onnx(optional(None), inputs={"o": (2, WIDTH)})
+    there = Workload.from_onnx(optional(None), binding=Binding(inputs={"o": (2, WIDTH)}))
     assert there.macs == 2 * WIDTH * 4
     assert not any("condition" in note for note in there.notes)
     gone = Workload.from_onnx(optional(False))

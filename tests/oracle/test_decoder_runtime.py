@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from roofline.binding import Binding
 from roofline.workload import Workload
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -122,8 +123,10 @@ def test_shapes_are_those_of_a_run(past: int, new: int) -> None:
     run = {name: value.shape for name, value in zip(names, session.run(names, given), strict=True)}
     counted = Workload.from_onnx(
         model,
-        inputs={name: array.shape for name, array in given.items()},
-        values={"attention_mask": np.ones((BATCH, past + new), np.int64)},
+        binding=Binding(
+            inputs={name: array.shape for name, array in given.items()},
+            values={"attention_mask": np.ones((BATCH, past + new), np.int64)},
+        ),
     )
     assert counted.fully_counted
     shapes = {tensor.name: tensor.shape for layer in counted.layers for tensor in layer.outputs}

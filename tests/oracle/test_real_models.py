@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from roofline.binding import Binding
 from roofline.workload import Workload
 
 from ..cli_process import run_python
@@ -77,7 +78,7 @@ def test_counts_of_a_real_run(name: str) -> None:
     shapes = {key: tuple(shape) for key, shape in json.loads(row["input_shapes"]).items()}
     # The rate decides which branch of a voice model runs; the reference ran at 16 kHz.
     values = {"sr": 16000} if "sr" in shapes else {}
-    workload = Workload.from_onnx(model_file(row), inputs=shapes, values=values)
+    workload = Workload.from_onnx(model_file(row), binding=Binding(inputs=shapes, values=values))
     census = workload.census
     assert census is not None
     columns = CENSUS if row["control_flow"] == "True" else (*CENSUS, *TOP_LEVEL_ONLY)

@@ -13,16 +13,13 @@ from typing import Any
 import numpy as np
 
 from roofline._load import shipped
-from roofline.binding import Binding
+from roofline.binding import UNBOUND, Binding
 from roofline.errors import DimensionError, MeasurementError, ModelError, printable
 from roofline.graph.reading.declared import declare, dimensions
 from roofline.graph.reading.read import check_file
 from roofline.node import Array
 from roofline.validate.measuring.random_weights import fill, random_input
 from roofline.writing import write_whole
-
-UNBOUND = Binding()
-"""Nothing is fixed: sizes are the file's own, at batch 1 where it leaves that open."""
 
 
 @dataclass(frozen=True, slots=True)

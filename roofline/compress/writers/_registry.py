@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from roofline.binding import UNBOUND, Binding
 from roofline.compress.plain import plain
 from roofline.compress.quantization import ENDS, Quantization
 from roofline.compress.sparsity import multiplying_weights
@@ -39,8 +39,8 @@ class WriteOptions:
     """Of random calibration inputs."""
     wide: tuple[str, ...] = ()
     """Names of the layers that stay at their own datatype."""
-    binding: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    """Sizes of open dimensions and values, as for `roofline.graph.walking.resolve`."""
+    binding: Binding = UNBOUND
+    """Sizes and values that the model leaves open."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold < 1:

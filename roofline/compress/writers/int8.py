@@ -132,7 +132,7 @@ def calibration_inputs(
     """
     from roofline.graph import resolve
 
-    inputs = resolve(model, name="model", **options.binding).inputs
+    inputs = resolve(model, name="model", binding=options.binding).inputs
     if options.calibration is not None:
         yield from batches(
             options.calibration, {tensor.name: tensor.shape or () for tensor in inputs}

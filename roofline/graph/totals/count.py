@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from roofline.binding import UNBOUND, Binding, Causal
 from roofline.errors import printable
 from roofline.graph.fusion import fuse, report
 from roofline.graph.reading.read import read
@@ -16,7 +17,7 @@ from roofline.graph.totals.layers import call_layers, group_layers
 from roofline.graph.walking.resolve import resolve
 from roofline.graph.walking.resolved import ResolvedGraph
 from roofline.graph.walking.weights import StoredTotals, reads_of, totals
-from roofline.layer import MIXTURES, Causal, Layer, known_causal
+from roofline.layer import MIXTURES, Layer
 from roofline.node import Tensor
 from roofline.number_format import plural
 from roofline.ops import Kind
@@ -49,24 +50,14 @@ def count(
     model: str | Path | onnx.ModelProto,
     *,
     name: str | None = None,
-    batch: int | None = None,
-    dims: Mapping[str, int] | None = None,
-    inputs: Mapping[str, Sequence[int]] | None = None,
-    values: Mapping[str, Any] | None = None,
-    bound_sizes: bool = False,
-    causal: Causal | str = Causal.VISIBLE,
+    binding: Binding = UNBOUND,
 ) -> Counted:
     """Read, resolve and count a model.
 
     Args:
         model: A file, or a model in memory.
         name: What to call it; the file's name without its suffix, or the graph's, unless given.
-        batch: Items per inference where the leading dimension is open.
-        dims: Sizes of symbolic dimensions by name.
-        inputs: Whole shapes of inputs by name.
-        values: Values that decide shapes, branches or trips, by name.
-        bound_sizes: Whether sizes that depend on values are taken at their operators' bounds.
-        causal: Which scores of masked attention are counted.
+        binding: Sizes and values that the model leaves open, and what is counted of masked attention.
 
     Raises:
         ModelError: The model is not well formed, or a dimension has no size.
@@ -79,14 +70,11 @@ def count(
         path, proto = None, model
         name = name or model.graph.name or "model"
         source = "counted from a model in memory"
-    graph = resolve(
-        proto, name=name, batch=batch, dims=dims, inputs=inputs, values=values, bound_sizes=bound_sizes
-    )  # fmt: skip
+    graph = resolve(proto, name=name, binding=binding)
     executed, idle = reads_of(graph)
     exact = call_costs(graph)
-    causal = known_causal(causal)
     whole = unmasked(exact)
-    costs = whole if causal is Causal.FULL else exact
+    costs = whole if binding.causal is Causal.FULL else exact
     groups = fuse(graph)
     layers = call_layers(graph, costs, executed)
     return Counted(
@@ -103,7 +91,7 @@ def count(
         graph.outputs,
         (
             *graph.notes,
-            *_attention_notes(exact, causal),
+            *_attention_notes(exact, binding.causal),
             *_expert_notes(graph),
             *_limit_notes(layers),
         ),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from roofline.binding import Binding
+from roofline.binding import UNBOUND, Binding
 from roofline.errors import ModelError, did_you_mean
 from roofline.graph.reading.blocks import own_channels
 from roofline.graph.reading.declared import declare
@@ -34,34 +34,18 @@ RUNNERS: Mapping[str, Runner] = {
 """What walks each operator that holds graphs."""
 
 
-def resolve(
-    model: ModelProto,
-    *,
-    name: str,
-    batch: int | None = None,
-    dims: Mapping[str, int] | None = None,
-    inputs: Mapping[str, Sequence[int]] | None = None,
-    values: Mapping[str, Any] | None = None,
-    bound_sizes: bool = False,
-) -> ResolvedGraph:
+def resolve(model: ModelProto, *, name: str, binding: Binding = UNBOUND) -> ResolvedGraph:
     """Return the executed calls of a model with every tensor typed.
 
     Args:
         model: The model, with or without its weights.
         name: What to call it in the result and in messages.
-        batch: Leading dimension of every input whose leading dimension is symbolic; 1 unless given.
-        dims: Sizes of symbolic dimensions by name, and of results whose sizes depend on values by the result's name
-            (``name[axis]`` where it has several).
-        inputs: Whole shapes of inputs by name; an empty one is a scalar.
-        values: Values of inputs (or of other values of the graph) that decide shapes, branches or trips, by
-            name: a number, or a list of them. The name of a Loop gives its trips.
-        bound_sizes: Whether sizes that depend on values and are not given are taken at the operator's own bound.
+        binding: Sizes and values that the model leaves open.
 
     Raises:
         DimensionError: A dimension has no size; the message names the input, the dimension and the flag.
         ModelError: The graph breaks a rule of the format, or a name in the request is not the graph's.
     """
-    binding = Binding(batch, dims or {}, inputs or {}, values or {}, bound_sizes)
     with names_must_be_text(model):
         return _resolved(model, name, binding)
 

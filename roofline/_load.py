@@ -56,11 +56,17 @@ def load(
         >>> load("mlp").macs
         10014720
     """
+    check_items(batch)
     for name, given in (("dims", dims), ("inputs", inputs), ("values", values)):
         check_kind(given or {}, Mapping, name, "Give a mapping of names")
-    binding = Binding(
-        batch, dims or {}, inputs or {}, values or {}, bound_sizes, known_causal(causal)
-    )
+    for name, shape in (inputs or {}).items():
+        check_list(shape, object, f"inputs[{name!r}]", "Give a shape: (1, 3, 224, 224)")
+        for size in shape:
+            check_whole(size, f"inputs[{name!r}]", "Give a shape: (1, 3, 224, 224)")
+    for name, size in (dims or {}).items():
+        check_whole(size, f"dims[{name!r}]", "Give a size")
+    shapes = {name: tuple(shape) for name, shape in (inputs or {}).items()}
+    binding = Binding(batch, dims or {}, shapes, values or {}, bound_sizes, known_causal(causal))
     return load_bound(model, binding)
 
 
@@ -69,13 +75,6 @@ def load_bound(model: str | Path, binding: Binding) -> Workload:
     check_kind(model, (str, PathLike), "model", "Give a path, or the name of a shipped network")
     if not str(model) or str(model) == ".":
         raise NetworkError("the model's name is empty", repair="Give a path to an .onnx file")
-    check_items(binding.batch)
-    for name, shape in binding.inputs.items():
-        check_list(shape, object, f"inputs[{name!r}]", "Give a shape: (1, 3, 224, 224)")
-        for size in shape:
-            check_whole(size, f"inputs[{name!r}]", "Give a shape: (1, 3, 224, 224)")
-    for name, size in binding.dims.items():
-        check_whole(size, f"dims[{name!r}]", "Give a size")
     network = described(model)
     if network is None:
         return Workload.from_onnx(Path(model), binding=binding)
@@ -85,7 +84,7 @@ def load_bound(model: str | Path, binding: Binding) -> Workload:
         found = decoder(model)
         if found is not None:
             most = found.roles.positions or CONTEXT
-            request = Request(context=min(CONTEXT, most), causal=binding.causal.value)
+            request = Request(context=min(CONTEXT, most), causal=binding.causal)
             return found.step(request, binding.batch or 1)
     return Workload.from_onnx(network.build(), name=network.key, binding=binding)
 

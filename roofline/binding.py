@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -48,7 +48,7 @@ class Binding:
     dims: Mapping[str, int] = field(default_factory=dict[str, int])
     """Sizes of symbolic dimensions by name, and of results whose sizes depend on values by the result's name
     (``name[axis]`` where it has several)."""
-    inputs: Mapping[str, Sequence[int]] = field(default_factory=dict[str, "Sequence[int]"])
+    inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, "tuple[int, ...]"])
     """Whole shapes of inputs by name; an empty one is a scalar."""
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Values of inputs (or of other values of the graph) that decide shapes, branches or trips, by name: a number, or

@@ -178,7 +178,7 @@ def load_model(model: str, binding: Binding = UNBOUND) -> Workload:
     return load_bound(Path(model) if model.endswith(".onnx") else model, binding)
 
 
-def load_models(models: Iterable[str], binding: Binding) -> list[Workload]:
+def load_models(models: Iterable[str], binding: Binding = UNBOUND) -> list[Workload]:
     """Count every model a user named, once each; files of one name in several folders are told apart.
 
     The arguments and errors are those of `load_model`.

@@ -115,7 +115,7 @@ def count(
         counted = load_model(model, binding)
     else:
         _, (decoder,) = told_apart([model], request, bound=bool(dim or input_ or value))
-        asked = replace(request, new_tokens=1, causal=causal.value)
+        asked = replace(request, new_tokens=1, causal=causal)
         decoder.check(asked)
         counted = (decoder.prompt if phase is Phase.PREFILL else decoder.step)(asked, batch or 1)
     workload = compressed(counted, keep_channels, sparsity, sparse_format, datatype)

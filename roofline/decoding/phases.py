@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from roofline.binding import known_causal
+from roofline.binding import Causal
 from roofline.decoding.roles import Roles, roles_of
 from roofline.errors import OptionError
 from roofline.number_format import plural
@@ -50,7 +50,7 @@ class Request:
     devices: int = 1
     """Machines that share the decoder."""
     spread: Spread = Spread.TENSOR
-    causal: str = "visible"
+    causal: Causal = Causal.VISIBLE
     max_ttft_s: float | None = None
     """Longest time to the first token: the fewest devices that reach it at the bound are taken, from `devices` on."""
     max_tpot_s: float | None = None
@@ -81,7 +81,7 @@ class Decoding:
     name: str
     model: onnx.ModelProto
     roles: Roles
-    _counts: dict[tuple[str, int, int, int], Workload] = field(
+    _counts: dict[tuple[Causal, int, int, int], Workload] = field(
         default_factory=dict[tuple[str, int, int, int], Workload],
         init=False,
         repr=False,
@@ -143,9 +143,7 @@ class Decoding:
         known = self._counts.get(asked)
         if known is not None:
             return known
-        binding = replace(
-            self.roles.bind(requests, past, new), causal=known_causal(request.causal)
-        )
+        binding = replace(self.roles.bind(requests, past, new), causal=request.causal)
         counted = Workload.from_onnx(self.model, name=self.name, binding=binding)
         part = (
             f"the prompt of {plural(new, 'position')}"

@@ -42,7 +42,7 @@ def resolved(nodes, inputs, output: str, weights=(), functions=(), **options) ->
     return resolve(
         helper.make_model(graph, opset_imports=opsets, functions=list(functions)),
         name="test",
-        **options,
+        binding=Binding(**options),
     )
 
 

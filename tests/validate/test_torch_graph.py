@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from roofline.workloads import build
+from roofline.workloads.decoder import Decoder, DecoderNetwork
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -32,7 +33,9 @@ def both(path: Path, inputs: dict[str, np.ndarray]) -> tuple[list[np.ndarray], l
     with torch.no_grad():
         ours = [
             entry.numpy()
-            for entry in module(*(torch.from_numpy(inputs[name]) for name in module.input_names))
+            for entry in module(
+                *(torch.from_numpy(inputs[name].copy()) for name in module.input_names)
+            )
         ]
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -113,3 +116,40 @@ def test_unknown_operator_is_named(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph), path)
     with pytest.raises(UnsupportedModelError, match="NonZero"):
         build_module(path)
+
+
+@pytest.mark.parametrize(
+    ("batch", "new", "past", "shared"),
+    [(1, 7, 0, False), (2, 1, 9, False), (2, 1, 9, True), (1, 3, 5, False)],
+    ids=["prompt", "one more token", "one more token into a shared buffer", "more tokens"],
+)
+def test_decoder(batch: int, new: int, past: int, shared: bool, tmp_path: Path) -> None:
+    sizes = Decoder(
+        layers=2, hidden=64, heads=8, kv_heads=2, head_size=16, vocabulary=100, positions=64, mlp=96, qk_norm=True
+    )  # fmt: skip
+    model = DecoderNetwork("small", "small", "", sizes).build(weights="random", batch=batch)
+    total = new + past
+    held = total if shared else past
+    dims = {
+        "sequence_length": new, "total_sequence_length": total, "past_sequence_length": held,
+    }  # fmt: skip
+    rng = np.random.default_rng(0)
+    inputs: dict[str, np.ndarray] = {}
+    for entry in (*model.graph.input, *model.graph.output):
+        for dim in entry.type.tensor_type.shape.dim:
+            if dim.dim_param:
+                dim.dim_value = dims.get(dim.dim_param, batch)
+    for entry in model.graph.input:
+        shape = [dim.dim_value for dim in entry.type.tensor_type.shape.dim]
+        inputs[entry.name] = (
+            rng.integers(0, 100, shape) if entry.name == "input_ids"
+            else np.ones(shape, np.int64) if entry.name == "attention_mask"
+            else rng.standard_normal(shape).astype(np.float16)
+        )  # fmt: skip
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    ours, theirs = both(path, inputs)
+    for mine, reference in zip(ours, theirs, strict=True):
+        assert mine.shape == reference.shape
+        # Both round to fp16, in another order.
+        assert np.abs(mine.astype(np.float32) - reference).max() <= 4e-3 * np.abs(reference).max()

@@ -58,10 +58,16 @@ class TorchSession:
 
     def bind(self, inputs: Arrays) -> None:
         """Copy the inputs to the device, in the datatype asked for."""
-        tensors = [self._torch.from_numpy(inputs[name]).to(self._device) for name in self._names]
+        from roofline.validate.torch_runtime.table import from_array
+
+        tensors = [from_array(inputs[name]).to(self._device) for name in self._names]
         self._inputs = [
             entry.to(self._kind) if entry.is_floating_point() else entry for entry in tensors
         ]
+        if self._device == _CUDA:
+            # They stay where they are: a graph of kernels needs no copy of them, and may write into a cache.
+            for entry in self._inputs:
+                self._torch._dynamo.mark_static_address(entry)
 
     def step(self) -> None:
         """Run once; on a GPU, return when its queue is empty."""

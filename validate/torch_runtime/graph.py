@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from roofline.validate.measuring.backend import UnsupportedModelError
+from roofline.validate.torch_runtime import attention as _attention  # noqa: F401  # they fill the table
 from roofline.validate.torch_runtime import layout as _torch_layout  # noqa: F401  # they fill the table
 from roofline.validate.torch_runtime import ops as _torch_ops  # noqa: F401  # they fill the table
-from roofline.validate.torch_runtime.table import OPERATORS
+from roofline.validate.torch_runtime.table import OPERATORS, from_array
 
 torch: Any = importlib.import_module("torch")
 
@@ -85,13 +86,11 @@ def build_module(path: Path) -> GraphModule:
     graph = onnx.load(path)
     versions = {entry.domain: entry.version for entry in graph.opset_import}
     body = graph.graph
-    unknown = sorted({node.op_type if node.domain in {"", "ai.onnx"} else f"{node.domain}.{node.op_type}"
-                      for node in body.node if not _known(node)})  # fmt: skip
+    unknown = sorted({_name(node) for node in body.node if not _known(node)})
     if unknown:
         raise UnsupportedModelError(f"torch: no function for {', '.join(unknown)}")
     constants = {
-        entry.name: torch.from_numpy(onnx.numpy_helper.to_array(entry).copy())
-        for entry in body.initializer
+        entry.name: from_array(onnx.numpy_helper.to_array(entry)) for entry in body.initializer
     }
     inputs = [entry.name for entry in body.input if entry.name not in constants]
     examples = {entry.name: _example(onnx, entry) for entry in body.input if entry.name in inputs}
@@ -104,9 +103,15 @@ def build_module(path: Path) -> GraphModule:
 
 
 def _known(node: Any) -> bool:
-    if node.domain not in {"", "ai.onnx"} or any(entry.HasField("g") for entry in node.attribute):
+    if any(entry.HasField("g") for entry in node.attribute):
         return False
-    return node.op_type in OPERATORS or node.op_type in {"Constant", "Shape", "ConstantOfShape"}
+    return _name(node) in OPERATORS or _name(node) in {"Constant", "Shape", "ConstantOfShape"}
+
+
+def _name(node: Any) -> str:
+    """Return the name of an operator's function: with its domain, if it is not ONNX's own."""
+    own = node.domain in {"", "ai.onnx"}
+    return node.op_type if own else f"{node.domain}.{node.op_type}"
 
 
 def _example(onnx: Any, entry: Any) -> Any:
@@ -152,11 +157,11 @@ def _fold(
                 live[name] if kind == "value" else constants[name] if kind == "weight" else name
                 for kind, name in operands
             ]
-            result = OPERATORS[node.op_type](attributes, *values)
+            result = OPERATORS[_name(node)](attributes, *values)
             results = result if isinstance(result, tuple) else (result,)
             if any(kind == "value" for kind, _ in operands):
                 weights |= {name: constants[name] for kind, name in operands if kind == "weight"}
-                steps.append(_Step(node.op_type, attributes, tuple(operands), tuple(node.output)))
+                steps.append(_Step(_name(node), attributes, tuple(operands), tuple(node.output)))
                 live |= {
                     name: value for name, value in zip(node.output, results, strict=False) if name
                 }
@@ -173,7 +178,7 @@ def _operand(name: str, live: dict[str, Any], constants: dict[str, Any]) -> tupl
     if name in live:
         return "value", name
     value = constants[name]
-    if value.dtype == torch.int64:
+    if value.dtype == torch.int64 or (value.dtype == torch.int32 and value.numel() == 1):
         return "constant", value.tolist()
     return "weight", name
 
@@ -183,7 +188,7 @@ def _attribute(onnx: Any, entry: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode()
     if hasattr(value, "dims"):
-        return torch.from_numpy(onnx.numpy_helper.to_array(value).copy())
+        return from_array(onnx.numpy_helper.to_array(value))
     return list(value) if hasattr(value, "__len__") and not isinstance(value, str) else value
 
 

@@ -17,7 +17,7 @@ functional: Any = importlib.import_module("torch.nn.functional")
 
 @operator("Concat")
 def _concat(attributes: Mapping[str, Any], *operands: Any) -> Any:
-    like = next(operand for operand in operands if isinstance(operand, torch.Tensor))
+    like = next((operand for operand in operands if isinstance(operand, torch.Tensor)), None)
     return torch.cat([tensor(operand, like) for operand in operands], attributes["axis"])
 
 
@@ -46,6 +46,7 @@ def _transpose(attributes: Mapping[str, Any], data: Any) -> Any:
 @operator("Squeeze")
 def _squeeze(attributes: Mapping[str, Any], data: Any, axes: Any = None) -> Any:
     axes = attributes.get("axes") if axes is None else axes
+    data = tensor(data)
     return data.squeeze() if axes is None else data.squeeze(tuple(axes))
 
 

@@ -14,11 +14,13 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from roofline.node import Array
+
 Handler = Callable[..., Any]
 """Called as ``handler(attributes, *operands)``; returns a tensor, or a tuple for several results."""
 
 OPERATORS: dict[str, Handler] = {}
-"""Every operator of ai.onnx that the torch backend takes."""
+"""Every operator that the torch backend takes; those of other domains with the domain's name before theirs."""
 
 torch: Any = importlib.import_module("torch")
 
@@ -34,6 +36,13 @@ def operator(*names: str) -> Callable[[Handler], Handler]:
         return handler
 
     return add
+
+
+def from_array(array: Array) -> Any:
+    """Return an array as a tensor of its own; numpy has no bf16, for which its bits are read again."""
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view("int16").copy()).view(torch.bfloat16)
+    return torch.from_numpy(array.copy())
 
 
 def tensor(value: Any, like: Any = None) -> Any:

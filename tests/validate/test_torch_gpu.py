@@ -6,7 +6,7 @@ import pytest
 
 from roofline import load
 from roofline.model import predict
-from roofline.spec import find_platform
+from roofline.spec import platform as find_platform
 from roofline.spec.detecting import detect
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.request import Protocol, RunRequest

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,15 +83,26 @@ def build_module(path: Path) -> GraphModule:
         UnsupportedModelError: The graph holds an operator that is not in the table, or one with a body.
     """
     onnx: Any = importlib.import_module("onnx")
-    graph = onnx.load(path)
+    return module_of(onnx.load(path), lambda entry: from_array(onnx.numpy_helper.to_array(entry)))
+
+
+def module_of(graph: Any, stored: Callable[[Any], Any]) -> GraphModule:
+    """Return a model with fixed input shapes as a torch module.
+
+    Args:
+        graph: An ``onnx.ModelProto``.
+        stored: Returns an initializer as a tensor: what it holds, or what takes the place of weights that it lacks.
+
+    Raises:
+        UnsupportedModelError: The graph holds an operator that is not in the table, or one with a body.
+    """
+    onnx: Any = importlib.import_module("onnx")
     versions = {entry.domain: entry.version for entry in graph.opset_import}
     body = graph.graph
     unknown = sorted({_name(node) for node in body.node if not _known(node)})
     if unknown:
         raise UnsupportedModelError(f"torch: no function for {', '.join(unknown)}")
-    constants = {
-        entry.name: from_array(onnx.numpy_helper.to_array(entry)) for entry in body.initializer
-    }
+    constants = {entry.name: stored(entry) for entry in body.initializer}
     inputs = [entry.name for entry in body.input if entry.name not in constants]
     examples = {entry.name: _example(onnx, entry) for entry in body.input if entry.name in inputs}
     steps, weights = _fold(

@@ -19,10 +19,11 @@ from roofline.layer import Layer
 from roofline.model import Basis, Bound, models
 from roofline.model._outcomes import BOUNDS
 from roofline.model._request import case_of
-from roofline.model.kinds import AXES, Work, works
+from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile, Sample
 from roofline.model.network_time import calibrated_time
 from roofline.model.profile_text import as_entry, from_entry
+from roofline.model.work import AXES, Work
 from roofline.node import Tensor
 from roofline.ops._registry import key, operators
 from roofline.spec.schema import Profile as Entry

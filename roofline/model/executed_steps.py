@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from roofline.layer import Layer
-from roofline.model.kinds import Work, works
+from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile
+from roofline.model.work import Work
 from roofline.node import Tensor
 from roofline.ops import Kind
 from roofline.workload import Workload

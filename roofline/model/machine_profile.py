@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._prediction import Basis
-from roofline.model.kinds import Work
+from roofline.model.work import Work
 
 Floats = NDArray[np.float64]
 

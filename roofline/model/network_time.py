@@ -11,8 +11,8 @@ import numpy as np
 
 from roofline.model._prediction import Basis
 from roofline.model.executed_steps import Step, steps_of
-from roofline.model.kinds import NARROW_ROWS, Work
 from roofline.model.machine_profile import Estimate, Floats, Profile
+from roofline.model.work import NARROW_ROWS, Work
 from roofline.workload import Workload
 
 _ALIKE = 0.5

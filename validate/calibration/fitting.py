@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from roofline.layer import Layer
-from roofline.model.kinds import Work, works
+from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile, Sample, decided_by_weights, shape
+from roofline.model.work import Work
 from roofline.validate.calibration.calibrate import Roofs
 from roofline.validate.calibration.microbenchmarks import Timed, Times
 from roofline.validate.calibration.probes import (

@@ -1,0 +1,69 @@
+"""What the rules that name a layer's work read of it: sizes, datatypes, attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from roofline.layer import Layer
+from roofline.node import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class WorkShape:
+    """A kind of work and where a layer lies among the shapes of that kind."""
+
+    kind: str
+    at: tuple[float, ...]
+    """Its shape along the axes of its kind."""
+    channels: tuple[int, ...] = ()
+    """Numbers of channels that kernels on packed channels fill up to whole vectors."""
+
+
+Rule = Callable[[Layer], WorkShape | None]
+"""Names the work of a layer; None where the layer's shapes are not those of the rule."""
+
+
+def shape_of(tensor: Tensor | None) -> tuple[int, ...]:
+    """Return the sizes of a tensor, unknown ones as 1; none where it has no shape."""
+    if tensor is None or tensor.shape is None:
+        return ()
+    return tuple(1 if size is None else size for size in tensor.shape)
+
+
+def first_shape(tensors: tuple[Tensor, ...]) -> tuple[int, ...]:
+    """Return the sizes of the first of some tensors."""
+    return shape_of(tensors[0]) if tensors else ()
+
+
+def largest(layer: Layer) -> float:
+    """Return the elements of the largest operand or result of one run."""
+    counts = [tensor.elements or 0 for tensor in (*layer.inputs, *layer.outputs)]
+    return float(max(counts, default=0))
+
+
+def weight_shape(layer: Layer, rank: int) -> tuple[int, ...] | None:
+    """Return the shape of the first stored operand of at least that rank."""
+    for tensor in layer.weights:
+        if len(shape_of(tensor)) >= rank:
+            return shape_of(tensor)
+    return None
+
+
+_INTEGER = ("MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul", "QGemm")
+
+
+def bits_of(layer: Layer) -> str:
+    """Return the datatype that decides a product's kernel: static or dynamic int8, or the operands' own."""
+    if layer.op_type in ("MatMulInteger", "ConvInteger") or layer.op_type.startswith("Dynamic"):
+        return "int8_dynamic"
+    if layer.op_type in _INTEGER:
+        return "int8_static"
+    # A network that is asked for at int8 runs as one that was quantized before.
+    return "int8_static" if layer.datatype == "int8" else layer.datatype or "fp32"
+
+
+def text(layer: Layer, name: str) -> str:
+    """Return an attribute as text, which ONNX keeps as bytes."""
+    value = layer.attributes.get(name, b"")
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,138 @@
+"""The work of convolutions, matrix products, recurrent layers and attention."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from roofline.layer import Layer
+from roofline.model._layer_shapes import (
+    Rule,
+    WorkShape,
+    bits_of,
+    first_shape,
+    shape_of,
+    weight_shape,
+)
+from roofline.model.work import BLOCK, rows_form
+
+
+def _convolution(layer: Layer) -> WorkShape | None:
+    weight = weight_shape(layer, 3)
+    out = first_shape(layer.outputs)
+    if weight is None or len(out) < 3:
+        # Weights that are computed: the first two inputs are the image and the kernel.
+        if len(layer.inputs) < 2 or len(out) < 3:
+            return None
+        weight = shape_of(layer.inputs[1])
+    groups = int(layer.attributes.get("group", 1))
+    transposed = layer.op_type == "ConvTranspose"
+    inner, taps = weight[1], math.prod(weight[2:])
+    if transposed:
+        source = first_shape(layer.inputs)
+        positions, items = (math.prod(source[2:]), source[0]) if source else (1, 1)
+        at = (weight[0] / groups, weight[1], positions, taps, items)
+        return WorkShape(f"conv_transpose.{bits_of(layer)}", at)
+    at = (inner, weight[0] / groups, math.prod(out[2:]), taps, out[0])
+    return WorkShape(
+        f"conv.{_convolution_form(layer, weight, out, groups)}.{bits_of(layer)}",
+        at,
+        _packed(weight, groups, len(out)),
+    )
+
+
+def _convolution_form(
+    layer: Layer, weight: tuple[int, ...], out: tuple[int, ...], groups: int
+) -> str:
+    inner, outer = weight[1], weight[0]
+    # A second spatial axis of length one with a kernel of one is a 1-D convolution in other words.
+    flat = len(out) == 3
+    if groups > 1 and inner == 1 and outer == groups:
+        aligned = outer % BLOCK == 0 and not flat
+        return "depthwise" if aligned else "depthwise_unaligned"
+    if flat:
+        return "one_dimensional" if groups == 1 else "one_dimensional_grouped"
+    if groups > 1:
+        return "grouped" if inner % 16 == 0 else "grouped_unaligned"
+    if inner < 8:
+        return "first"
+    if inner % BLOCK:
+        return "unrolled"
+    if inner < 16:
+        return "few"
+    strided = any(int(stride) > 1 for stride in layer.attributes.get("strides", ()))
+    if math.prod(weight[2:]) == 1:
+        return "1x1_strided" if strided else "1x1"
+    return "kxk"
+
+
+def _packed(weight: tuple[int, ...], groups: int, rank: int) -> tuple[int, ...]:
+    inner, outer = weight[1], weight[0]
+    if rank != 4 or groups > 1:
+        return ()
+    # A first layer reads the image as it is: only its filters are packed.
+    if inner < 8 or (inner < 16 and not inner % BLOCK):
+        return (outer,)
+    return () if inner % BLOCK else (inner, outer)
+
+
+def _product(layer: Layer) -> WorkShape | None:
+    out = first_shape(layer.outputs)
+    left = first_shape(layer.inputs)
+    weight = weight_shape(layer, 2)
+    if not out or not left:
+        return None
+    macs = layer.cost.macs / max(layer.repeats, 1)
+    total = math.prod(out)
+    inner = macs / total if total else 1
+    columns = out[-1]
+    rows = math.prod(out[:-1]) if weight is not None else (out[-2] if len(out) > 1 else 1)
+    copies = total / (rows * columns) if rows * columns else 1
+    if layer.op_type == "Gemm" and weight is None and len(layer.inputs) > 1:
+        copies = 1
+    form = "batched" if weight is None else rows_form(rows)
+    bits = "int4_weights" if layer.op_type == "MatMulNBits" else bits_of(layer)
+    return WorkShape(f"matmul.{form}.{bits}", (rows, inner, columns, copies))
+
+
+def _recurrent(layer: Layer) -> WorkShape | None:
+    source = first_shape(layer.inputs)
+    if len(source) < 3:
+        return None
+    steps, batch, width = source[0], source[1], source[2]
+    if int(layer.attributes.get("layout", 0)):
+        steps, batch = batch, steps
+    hidden = int(layer.attributes.get("hidden_size", 0)) or first_shape(layer.outputs)[-1]
+    bits = "int8_dynamic" if layer.op_type.startswith("Dynamic") else layer.datatype or "fp32"
+    cell = layer.op_type.removeprefix("DynamicQuantize").lower()
+    return WorkShape(f"rnn.{cell}.{bits}", (width, hidden, steps, batch))
+
+
+def _attention(layer: Layer) -> WorkShape | None:
+    out = first_shape(layer.outputs)
+    if len(out) < 3:
+        return None
+    heads = int(layer.attributes.get("num_heads", layer.attributes.get("q_num_heads", 1)) or 1)
+    return WorkShape(
+        f"attention.{layer.datatype or 'fp32'}", (out[-2], out[-2], heads, out[-1] / heads)
+    )
+
+
+RULES: Final[Mapping[str, Rule]] = MappingProxyType(
+    {
+        name: rule
+        for rule, names in (
+            (_convolution, "Conv ConvTranspose ConvInteger QLinearConv FusedConv"),
+            (
+                _product,
+                "MatMul Gemm FusedMatMul MatMulInteger MatMulNBits QLinearMatMul QGemm Einsum",
+            ),
+            (_recurrent, "LSTM GRU RNN DynamicQuantizeLSTM"),
+            (_attention, "Attention MultiHeadAttention GroupQueryAttention QAttention"),
+        )
+        for name in names.split()
+    }
+)
+"""Rules by operator."""

@@ -1,0 +1,179 @@
+"""The work of operators that stream their operands: elementwise, normalizing, reducing, pooling and moving ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from roofline.layer import Layer
+from roofline.model._layer_shapes import Rule, WorkShape, first_shape, largest, shape_of, text
+
+_UNARY_NAMES = frozenset(
+    {
+        "Relu", "Clip", "Sigmoid", "Tanh", "Exp", "Log", "Sqrt", "Erf", "Gelu", "FastGelu", "QuickGelu", "BiasGelu",
+        "HardSigmoid", "HardSwish", "LeakyRelu", "Elu", "Selu", "Softplus", "Softsign", "Mish", "Abs", "Neg",
+        "Floor", "Ceil", "Round", "Sign", "Reciprocal", "Cast", "Not", "Sin", "Cos", "Swish", "Celu",
+        "ThresholdedRelu", "IsNaN", "IsInf", "Atan", "Tan", "Asin", "Acos", "Sinh", "Cosh",
+    }
+)  # fmt: skip
+_BINARY_NAMES = frozenset(
+    {
+        "Add", "Sub", "Mul", "Div", "Max", "Min", "Where", "Equal", "Greater", "GreaterOrEqual", "Less",
+        "LessOrEqual", "And", "Or", "Xor", "Mod", "Sum", "Mean", "PRelu", "Pow",
+    }
+)  # fmt: skip
+
+
+def _elementwise(layer: Layer) -> WorkShape | None:
+    count = largest(layer)
+    if layer.op_type in _UNARY_NAMES:
+        return WorkShape(f"elementwise.{layer.op_type}", (count,))
+    operands = [tensor.elements or 1 for tensor in (*layer.inputs, *layer.weights)]
+    large = sum(1 for operand in operands if operand >= count)
+    if large >= 2:
+        form = "same"
+    else:
+        rest = max((operand for operand in operands if operand < count), default=1)
+        form = "scalar" if rest == 1 else _broadcast(layer, count)
+    if form in ("channel", "row"):
+        return WorkShape(f"elementwise.{layer.op_type}.{form}", (count, _run(layer, count)))
+    return WorkShape(f"elementwise.{layer.op_type}.{form}", (count,))
+
+
+def _run(layer: Layer, count: float) -> float:
+    """Return over how many elements in a row one element of the smaller operand is repeated, or how long its row is."""
+    smaller = max(
+        (
+            tensor
+            for tensor in (*layer.inputs, *layer.weights)
+            if 1 < (tensor.elements or 1) < count
+        ),
+        key=lambda tensor: tensor.elements or 1,
+        default=None,
+    )
+    sizes, out = shape_of(smaller), first_shape(layer.outputs)
+    if not sizes or not out:
+        return 1.0
+    if len(sizes) == 1 and len(out) > 2 and sizes[0] == out[1] != out[-1]:
+        return float(math.prod(out[2:]))
+    place = max((axis for axis, size in enumerate(sizes) if size > 1), default=0)
+    behind = len(sizes) - 1 - place
+    return float(math.prod(out[len(out) - behind :])) if behind else float(sizes[-1])
+
+
+def _broadcast(layer: Layer, count: float) -> str:
+    """Return whether the smaller operand is repeated along the last axis (``channel``) or before it (``row``)."""
+    for tensor in (*layer.inputs, *layer.weights):
+        sizes = shape_of(tensor)
+        if 1 < (tensor.elements or 1) < count:
+            out = first_shape(layer.outputs)
+            # A stored vector behind a constant reshape: as long as the channels, and not as the last axis.
+            if len(sizes) == 1 and len(out) > 2 and sizes[0] == out[1] != out[-1]:
+                return "channel"
+            return "row" if sizes and sizes[-1] > 1 else "channel"
+    return "channel"
+
+
+def _normalized(layer: Layer) -> WorkShape | None:
+    out = first_shape(layer.outputs)
+    if len(out) < 1:
+        return None
+    if layer.op_type in ("LayerNormalization", "SimplifiedLayerNormalization", "RMSNormalization",
+                         "SkipLayerNormalization", "SkipSimplifiedLayerNormalization"):  # fmt: skip
+        width = out[-1]
+    elif len(out) > 2:
+        width = math.prod(out[2:])
+    else:
+        width = out[-1]
+    return WorkShape(f"normalization.{layer.op_type}", (math.prod(out), width))
+
+
+def _softmax(layer: Layer) -> WorkShape | None:
+    out = first_shape(layer.outputs)
+    if not out:
+        return None
+    axis = int(layer.attributes.get("axis", -1))
+    last = axis in (-1, len(out) - 1)
+    return WorkShape(
+        f"softmax.{'last' if last else 'inner'}",
+        (math.prod(out), out[axis] if -len(out) <= axis < len(out) else 1),
+    )
+
+
+def _reduced(layer: Layer) -> WorkShape | None:
+    source, out = first_shape(layer.inputs), first_shape(layer.outputs)
+    if not source:
+        return None
+    count = math.prod(source)
+    # Reducing the innermost axes reads in order; others stride.
+    inner = len(out) < 1 or len(source) < 1 or (len(out) == len(source) and out[-1] != source[-1])
+    name = "ArgMax" if layer.op_type.startswith("Arg") else "Reduce"
+    return WorkShape(
+        f"reduction.{name}.{'inner' if inner else 'outer'}",
+        (count, count / max(math.prod(out), 1)),
+    )
+
+
+def _pooled(layer: Layer) -> WorkShape | None:
+    out, source = first_shape(layer.outputs), first_shape(layer.inputs)
+    if len(out) < 3 or len(source) < 3:
+        return None
+    if layer.op_type.startswith("Global"):
+        return WorkShape("pool.global", (source[1], source[0] * math.prod(source[2:]), 1))
+    taps = math.prod(int(size) for size in layer.attributes.get("kernel_shape", (1,)))
+    form = "max" if layer.op_type == "MaxPool" else "average"
+    return WorkShape(f"pool.{form}", (out[1], out[0] * math.prod(out[2:]), taps))
+
+
+def moved(layer: Layer) -> WorkShape:
+    """Return the work of an operator that only moves elements."""
+    out, source = first_shape(layer.outputs), first_shape(layer.inputs)
+    count = float(sum(tensor.elements or 0 for tensor in layer.outputs)) or largest(layer)
+    run = out[-1] if out else 1.0
+    name = layer.op_type
+    if name == "Transpose":
+        perm = tuple(int(axis) for axis in layer.attributes.get("perm", ()))
+        kept = bool(perm) and perm[-1] == len(perm) - 1
+        name, run = ("Transpose.rows" if kept else "Transpose.all"), run if kept else 1.0
+    elif name in ("Resize", "Upsample"):
+        name = "Resize." + ("linear" if text(layer, "mode") in ("linear", "cubic") else "nearest")
+    elif name in ("Concat", "Split"):
+        axis = int(layer.attributes.get("axis", 0))
+        shape = out if name == "Concat" else source
+        run = math.prod(shape[axis:]) if shape else 1.0
+    elif name in ("Gather", "GatherElements", "GatherND"):
+        run = out[-1] if out else 1.0
+    return WorkShape(f"move.{name}", (count, run))
+
+
+def _quantized(layer: Layer) -> WorkShape | None:
+    return WorkShape(f"quantization.{layer.op_type}", (largest(layer),))
+
+
+RULES: Final[Mapping[str, Rule]] = MappingProxyType(
+    {
+        name: rule
+        for rule, names in (
+            (_elementwise, " ".join(sorted(_UNARY_NAMES | _BINARY_NAMES))),
+            (
+                _normalized,
+                "BatchNormalization InstanceNormalization LayerNormalization GroupNormalization RMSNormalization"
+                " SkipLayerNormalization SimplifiedLayerNormalization SkipSimplifiedLayerNormalization LRN"
+                " LpNormalization MeanVarianceNormalization",
+            ),
+            (_softmax, "Softmax LogSoftmax"),
+            (
+                _reduced,
+                "ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare"
+                " ReduceLogSumExp ArgMax ArgMin",
+            ),
+            (_pooled, "MaxPool AveragePool GlobalAveragePool GlobalMaxPool LpPool"),
+            (_quantized, "QuantizeLinear DequantizeLinear DynamicQuantizeLinear"),
+            (moved, "Resize Upsample"),
+        )
+        for name in names.split()
+    }
+)
+"""Rules by operator."""

@@ -143,8 +143,6 @@ def moved(layer: Layer) -> WorkShape:
         axis = int(layer.attributes.get("axis", 0))
         shape = out if name == "Concat" else source
         run = math.prod(shape[axis:]) if shape else 1.0
-    elif name in ("Gather", "GatherElements", "GatherND"):
-        run = out[-1] if out else 1.0
     return WorkShape(f"move.{name}", (count, run))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
 
 from roofline.cost import Cost
 from roofline.node import Node, Shape
@@ -27,7 +26,7 @@ from roofline.ops._registry import (
     TensorType,
     define,
 )
-from roofline.ops._shapes import Dim, at_least, dtype, merge, ranked, shape, show, total
+from roofline.ops._shapes import Dim, dtype, merge, ranked, shape, show, total
 from roofline.ops._values import scalar
 from roofline.ops.attention import ROTATE
 
@@ -172,55 +171,33 @@ def _multi_head(node: Node) -> Heads:
     query = shape(node, 0)
     if query is None:
         return Heads(None, heads, heads, None, None, None, None)
-    if len(query) == 5:
-        keys = total(query[1], _before(node))
-        return Heads(
-            query[0],
-            heads,
-            heads,
-            query[1],
-            keys,
-            query[4],
-            query[4],
-            causal=flag(node, "unidirectional"),
-        )
-    if len(query) != 3:
+    if len(query) not in (3, 5):
         raise malformed(node, f"operand 0 must have rank 3 or 5, its shape is {show(query)}")
-    size = head_size(node, query[2], heads)
-    key = shape(node, 1) if has(node, 1) else None
-    value = shape(node, 2) if has(node, 2) else None
-    if key is None:
-        keys = None if has(node, 1) else query[1]
-        return Heads(
-            query[0],
-            heads,
-            heads,
-            query[1],
-            total(keys, _before(node)),
-            size,
-            size,
-            causal=flag(node, "unidirectional"),
-        )
-    if len(key) == 5:
-        return Heads(
-            query[0],
-            heads,
-            heads,
-            query[1],
-            total(key[1], _before(node)),
-            size,
-            size,
-            causal=flag(node, "unidirectional"),
-        )
-    length = _positions(node, key)
-    value_size: Dim = None
-    if value is not None:
-        _positions(node, value)
-        value_size = value[3] if len(value) == 4 else head_size(node, value[-1], heads)
+    size = query[4] if len(query) == 5 else head_size(node, query[2], heads)
+    length, value_size = _multi_head_keys(node, query, heads, size)
     return Heads(
-        query[0], heads, heads, query[1], total(length, _before(node)), size,
-        size if value is None and not has(node, 2) else value_size, causal=flag(node, "unidirectional"),
+        query[0], heads, heads, query[1], total(length, _before(node)), size, value_size,
+        causal=flag(node, "unidirectional"),
     )  # fmt: skip
+
+
+def _multi_head_keys(node: Node, query: Shape, heads: int, size: Dim) -> tuple[Dim, Dim]:
+    """Return how many new keys MultiHeadAttention is given, and the size of a value's head."""
+    key = shape(node, 1) if has(node, 1) else None
+    if len(query) == 5 or not has(node, 1):
+        return query[1], size
+    if key is None:
+        return None, size
+    if len(key) == 5:
+        return key[1], size
+    length = _positions(node, key)
+    if not has(node, 2):
+        return length, size
+    value = shape(node, 2)
+    if value is None:
+        return length, None
+    _positions(node, value)
+    return length, value[3] if len(value) == 4 else head_size(node, value[-1], heads)
 
 
 def _multi_head_type(node: Node) -> NodeTypes:
@@ -311,56 +288,6 @@ def _grouped_cost(node: Node) -> Cost:
     return found.cost(node, per_score=has(node, 10) + softcap) + Cost(other_ops=rotated)
 
 
-def _expert_width(node: Node, position: int, bits: int) -> int:
-    """Return how many weights one expert has at a position; bytes may hold several."""
-    if not has(node, position):
-        return 0
-    _, *sizes = in_dims(node, position, 3)
-    elements = 1
-    for size in sizes:
-        elements *= size
-    return elements * 8 // bits
-
-
-def _experts_type(node: Node) -> NodeTypes:
-    at_least(node, 1, 1)
-    return ((at_least(node, 0, 1), dtype(node, 0)),)
-
-
-def _experts_cost(node: Node) -> Cost:
-    """Count the weights of ``k`` experts per token as MACs; the router's product is an operator of its own."""
-    *lead, _ = in_dims(node, 0)
-    tokens = 1
-    for size in lead:
-        tokens *= size
-    quantized = node.op_type == "QMoE"
-    places = (2, 5, 8) if quantized else (2, 4, 6)
-    bits = integer(node, "expert_weight_bits", 4) if quantized else 8
-    if bits not in (2, 4, 8):
-        raise malformed(node, f"attribute 'expert_weight_bits' must be 2, 4 or 8, it is {bits}")
-    picked = integer(node, "k", 1)
-    weights = sum(_expert_width(node, place, bits) for place in places)
-    return Cost(tokens * picked * weights, tokens * in_dims(node, 1)[-1] * 5)
-
-
-def _experts_moves(node: Node) -> Moves:
-    """Return the weights of the experts that tokens are expected to reach, each choosing ``k`` uniformly.
-
-    Of E experts T tokens reach ``E (1 - (1 - k/E)^T)``: k of them for one token, all for many.
-    """
-    *lead, _ = in_dims(node, 0)
-    tokens, experts = prod(lead), in_dims(node, 2)[0]
-    if not experts:
-        return Moves()
-    share = 1 - (1 - min(integer(node, "k", 1), experts) / experts) ** tokens
-    # The router's scores are an operand of their own; everything behind them is one block per expert.
-    return Moves({
-        place: min(round(in_count(node, place) * share), in_count(node, place))
-        for place in range(2, len(node.operands))
-        if has(node, place) and in_dims(node, place)[:1] == (experts,)
-    })  # fmt: skip
-
-
 def _relative_type(node: Node) -> NodeTypes:
     """Return ``[1, heads, queries, keys]`` of a looked-up position bias."""
     table = ranked(node, 0, 2)
@@ -388,15 +315,6 @@ define(
 define(
     "GroupQueryAttention", kind=Kind.COMPUTE, domain="com.microsoft", cost=_grouped_cost, shape=_grouped_type,
     settings=(5, 6), quantizers=(7, 8), moves=_grouped_moves,
-)  # fmt: skip
-define(
-    "MoE", kind=Kind.COMPUTE, domain="com.microsoft", cost=_experts_cost, shape=_experts_type,
-    weights=(2, 3, 4, 5, 6, 7), moves=_experts_moves,
-)  # fmt: skip
-define(
-    "QMoE", kind=Kind.COMPUTE, domain="com.microsoft", cost=_experts_cost, shape=_experts_type,
-    weights=(2, 4, 5, 7, 8, 10), quantizers=(3, 6, 9, 11, 12, 13),
-    moves=_experts_moves,
 )  # fmt: skip
 define(
     "RelativePositionBias",

@@ -29,7 +29,7 @@ from roofline.precision import precision
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
-    from roofline.spec.schema import Link
+    from roofline.spec.parts import Link
     from roofline.workload import Workload
 
 

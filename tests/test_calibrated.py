@@ -26,7 +26,7 @@ from roofline.model.profile_text import as_entry, from_entry
 from roofline.model.work import AXES, Work
 from roofline.node import Tensor
 from roofline.ops._registry import key, operators
-from roofline.spec.schema import Profile as Entry
+from roofline.spec.profiles import Profile as Entry
 from roofline.spec.thread_modes import mode_threads
 
 PEAK, BANDWIDTH = 100e9, 10e9

@@ -31,7 +31,7 @@ from roofline.node import Tensor
 from roofline.ops import Kind
 from roofline.precision import DATATYPES
 from roofline.spec import Platform, from_mapping, in_mode
-from roofline.spec.schema import HostLink
+from roofline.spec.parts import HostLink
 from roofline.workload import Layer, Workload
 
 FACTS = Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[1] / "../shared/facts"))

@@ -338,7 +338,7 @@ def _machines(names: list[str], segments: list[str], kinds: list[str]) -> list[P
     from roofline.errors import OptionError, did_you_mean
     from roofline.spec import platform as find_platform
     from roofline.spec import platform_keys
-    from roofline.spec.schema import MACHINE_KINDS, SEGMENTS
+    from roofline.spec.names import MACHINE_KINDS, SEGMENTS
 
     for flag, given, known in (
         ("--segment", segments, SEGMENTS),

@@ -364,7 +364,7 @@ def _problem_row(named: str, problem: Problem) -> dict[str, Any]:
 
 def _known_filters(kind: str | None, datatypes: list[str]) -> None:
     from roofline.precision import COMPUTE_DATATYPES
-    from roofline.spec.schema import MACHINE_KINDS
+    from roofline.spec.names import MACHINE_KINDS
 
     for word, known, noun in (
         (kind, MACHINE_KINDS, "kind"),

@@ -27,7 +27,7 @@ from roofline.model.network_time import (
 from roofline.model.profile_text import from_entry
 from roofline.number_format import plural
 from roofline.spec import Platform
-from roofline.spec.schema import Profile as Entry
+from roofline.spec.profiles import Profile as Entry
 from roofline.spec.thread_modes import mode_threads
 
 _DISTRIBUTIONS = {"tvm": "apache-tvm"}

@@ -9,7 +9,7 @@ from typing import Any
 
 from roofline.errors import PlatformError
 from roofline.model.machine_profile import Profile, Sample
-from roofline.spec.schema import Profile as Entry
+from roofline.spec.profiles import Profile as Entry
 
 _PEAK = "peak "
 _MEMORY, _RUN, _LAYER, _SWITCH = "memory", "run", "layer", "switch"

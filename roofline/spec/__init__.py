@@ -8,8 +8,10 @@ from roofline.spec.finding import platform, platform_keys
 from roofline.spec.folders import platform_files
 from roofline.spec.loading import from_mapping, load
 from roofline.spec.machine import Platform, in_mode
+from roofline.spec.parts import Memory, Peak, Source
+from roofline.spec.profiles import Profile
 from roofline.spec.quantity import Quantity
-from roofline.spec.schema import Memory, Peak, Profile, Source, Specification
+from roofline.spec.schema import Specification
 from roofline.spec.writing import as_yaml
 
 __all__ = [

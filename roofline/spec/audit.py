@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from roofline.spec.consistency import AGREEMENT, quantities
+from roofline.spec.names import Rule
+from roofline.spec.parts import Peak
 from roofline.spec.problem import Problem
 from roofline.spec.quantity import Quantity
-from roofline.spec.schema import Peak, Rule, Specification
+from roofline.spec.schema import Specification
 
 RATIOS = (1, 2, 4, 8)
 """How many times faster than another a datatype of the same unit can be."""

@@ -7,17 +7,11 @@ from typing import cast
 
 from roofline.errors import did_you_mean
 from roofline.spec._frozen import Strict
+from roofline.spec.names import KEY_PATTERN, KEY_REPAIR
+from roofline.spec.parts import Clocks, Memory, Peak, PowerDraw
 from roofline.spec.problem import Problem
 from roofline.spec.quantity import Count, Quantity
-from roofline.spec.schema import (
-    KEY_PATTERN,
-    KEY_REPAIR,
-    Clocks,
-    Memory,
-    Peak,
-    PowerDraw,
-    Specification,
-)
+from roofline.spec.schema import Specification
 
 Path = tuple[str | int, ...]
 

@@ -14,8 +14,8 @@ from typing import Any, cast
 
 from roofline.errors import PlatformError, did_you_mean
 from roofline.spec.folders import FAMILIES, platform_folders
+from roofline.spec.names import KEY_PATTERN, KEY_REPAIR
 from roofline.spec.reading import Document, parse, read_text
-from roofline.spec.schema import KEY_PATTERN, KEY_REPAIR
 
 MAX_GENERATIONS = 4
 """The longest chain of files that extend one another."""

@@ -10,7 +10,10 @@ from pydantic import BaseModel, ConfigDict
 from roofline.errors import DatatypeError, PlatformError, did_you_mean
 from roofline.precision import COMPUTE_DATATYPES
 from roofline.spec._frozen import FrozenDict
-from roofline.spec.schema import Memory, Peak, Profile, Specification, ZeroSkipping
+from roofline.spec.names import ZeroSkipping
+from roofline.spec.parts import Memory, Peak
+from roofline.spec.profiles import Profile
+from roofline.spec.schema import Specification
 
 _FLOATS_FROM_16 = ("fp16", "bf16", "tf32", "fp32", "fp64")
 _INTEGERS_FROM_8 = ("int8", "fp8", "int16", "fp16", "bf16", "int32", "tf32", "fp32", "fp64")
@@ -81,7 +84,7 @@ class Platform(BaseModel):
 
     @property
     def segment(self) -> str | None:
-        """Where such machines stand: one of `roofline.spec.schema.SEGMENTS`; None if the file does not say."""
+        """Where such machines stand: one of `roofline.spec.names.SEGMENTS`; None if the file does not say."""
         return self.specification.segment
 
     @property

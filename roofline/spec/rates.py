@@ -10,8 +10,9 @@ from typing import Any
 
 from roofline.precision import COMPUTE_DATATYPES
 from roofline.spec._frozen import FrozenDict
+from roofline.spec.parts import Clocks, Peak, Rate, SparsePeak
 from roofline.spec.quantity import ComputeRate, Count, Quantity
-from roofline.spec.schema import Clocks, Peak, Rate, SparsePeak, Specification
+from roofline.spec.schema import Specification
 
 
 def with_peaks(spec: Specification) -> Specification:

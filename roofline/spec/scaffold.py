@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from roofline.errors import PlatformError
 from roofline.precision import COMPUTE_DATATYPES
+from roofline.spec.names import KEY_PATTERN, KEY_REPAIR, MACHINE_KINDS, SEGMENTS
 from roofline.spec.reading import UNFILLED
-from roofline.spec.schema import KEY_PATTERN, KEY_REPAIR, MACHINE_KINDS, SCHEMA_VERSION, SEGMENTS
+from roofline.spec.schema import SCHEMA_VERSION
 
 
 def scaffold(key: str) -> str:

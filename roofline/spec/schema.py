@@ -5,31 +5,36 @@ Inside the program a machine is a `roofline.spec.Platform`: one specification in
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self, TypeVar, get_args
+from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from roofline.errors import did_you_mean
 from roofline.precision import COMPUTE_DATATYPES
 from roofline.spec._frozen import FrozenDict, Strict, Table
-from roofline.spec.quantity import (
-    Bandwidth,
-    Capacity,
-    ComputeRate,
-    Count,
-    Frequency,
-    Kind,
-    Money,
-    Power,
-    Product,
-    Quantity,
-    Time,
-    TransferRate,
-    Width,
+from roofline.spec.names import (
+    Datatype,
+    Key,
+    MachineKind,
+    Rule,
+    Segment,
+    ZeroSkipping,
+    check_datatype,
 )
+from roofline.spec.parts import (
+    Clocks,
+    DeviceLink,
+    HostLink,
+    Link,
+    Memory,
+    Peak,
+    PowerDraw,
+    Rate,
+    Source,
+)
+from roofline.spec.profiles import Profile
+from roofline.spec.quantity import Count, Money, Width
 
 SCHEMA_VERSION = 1
 """The version of the file format that this program reads."""
@@ -37,288 +42,7 @@ SCHEMA_VERSION = 1
 CHANGES_SINCE: dict[int, str] = {}
 """For each older version, what to change in a file to bring it up to the next one."""
 
-MachineKind = Literal["cpu", "gpu", "npu", "fpga", "tpu"]
-"""The kind of machine a network runs on; a microcontroller's core is a cpu of that segment."""
-
-Segment = Literal["data centre", "desktop", "laptop", "phone", "edge", "microcontroller"]
-"""Where such machines stand."""
-
-ClockName = Literal["base", "boost", "wide_vectors"]
-"""The name of a clock."""
-
-Rule = Literal["ratios", "product", "maker", "sparse", "segment"]
-"""A rule of the strict check, of `roofline.spec.audit`."""
-
-WeightsFrom = Literal["memory", "host_link"]
-"""What the weights that a memory cannot hold cross: the memory listed before it, or the link to the host."""
-
-ZeroSkipping = Literal["none", "2:4", "unstructured"]
-"""Which zero weights cost no time: none; two of every four in a row; or any."""
-
-
 T = TypeVar("T")
-
-KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-"""What can be typed on a command line as a key or a mode: no colon, no space, no capital."""
-
-
-KEY_REPAIR = "Use lower-case letters, digits, dots and dashes: my-board"
-"""How to mend a key."""
-
-
-def _key(value: str) -> str:
-    if KEY_PATTERN.fullmatch(value) is None:
-        raise PydanticCustomError(
-            "broken_rule",
-            "{value} is not a key",
-            {"value": repr(value[:60]), "repair": KEY_REPAIR},
-        )
-    return value
-
-
-Key = Annotated[str, AfterValidator(_key)]
-"""A name that can be typed on a command line: lower case, no colon, no space."""
-
-
-def check_datatype(name: str) -> str:
-    """Refuse a name that is no compute datatype, with the nearest one that is."""
-    if name not in COMPUTE_DATATYPES:
-        hint = did_you_mean(name, COMPUTE_DATATYPES) or f"Known: {', '.join(COMPUTE_DATATYPES)}"
-        raise PydanticCustomError(
-            "broken_rule", "unknown datatype {name}", {"name": repr(name), "repair": hint}
-        )
-    return name
-
-
-Datatype = Annotated[
-    str,
-    AfterValidator(check_datatype),
-    WithJsonSchema({"type": "string", "enum": list(COMPUTE_DATATYPES)}),
-]
-"""A datatype that a machine can have arithmetic for."""
-
-
-class Source(Strict):
-    """Where numbers come from."""
-
-    title: str = Field(min_length=1)
-    """Author and title of the document, precise enough to find it."""
-    maker: bool = False
-    """Whether the machine's maker published it; the numbers of others are `published`, not `datasheet`."""
-    url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
-    """Address of the document."""
-    date: str | None = None
-    """When it was published, as the document says."""
-    accessed: str | None = None
-    """When it was read."""
-    quote: str | None = None
-    """The words or table cells that carry the numbers."""
-
-
-class SparsePeak(ComputeRate):
-    """The peak that a unit reaches when the weights follow a pattern of zeros, zeros counted as work."""
-
-    pattern: Literal["2:4", "unstructured"]
-    """The pattern of zeros it needs."""
-
-
-class Arithmetic(Strict):
-    """How a peak follows from the machine's parts: units × operations per cycle × clock."""
-
-    units: str
-    """Which of the machine's `compute_units`."""
-    operations_per_cycle: float = Field(gt=0, allow_inf_nan=False)
-    """Operations that one of them completes in a cycle on dense operands; one multiply-accumulate is two."""
-    clock: ClockName
-    """At which of the machine's `clocks`."""
-
-
-class Rate(Arithmetic):
-    """What one unit does in a cycle at one datatype, and so every member of a family and every mode."""
-
-    kind: Kind
-    """How the operations per cycle are known."""
-    source: str
-    """Key of an entry of `sources`."""
-    accumulate: Datatype | None = None
-    """The datatype sums are kept in, where it changes the rate."""
-    sparse: Literal["2:4", "unstructured"] | None = None
-    """The pattern of zeros at which the unit does twice as many, zeros counted as work."""
-    alternatives: Table[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
-        default_factory=FrozenDict
-    )
-    """Operations per cycle under another name, such as those with another accumulator."""
-
-    @property
-    def arithmetic(self) -> Arithmetic:
-        """The formula alone."""
-        return Arithmetic(
-            units=self.units,
-            operations_per_cycle=self.operations_per_cycle,
-            clock=self.clock,
-        )
-
-
-class Peak(ComputeRate):
-    """The most operations per second on dense operands of one datatype."""
-
-    arithmetic: Arithmetic | None = None
-    """How the peak follows from units and clock, where that is known; the two must agree within 2 %."""
-    accumulate: Datatype | None = None
-    """The datatype sums are kept in, where it changes the rate."""
-    sparse: SparsePeak | None = None
-    """The peak under structured sparsity, where the machine has one."""
-    alternatives: Table[ComputeRate] = Field(default_factory=FrozenDict)
-    """Other figures for the same peak, by name: another source's or another accumulator's; not used in predictions."""
-
-
-class Memory(Strict):
-    """One level of memory."""
-
-    name: str = Field(min_length=1)
-    """What it is: `HBM2e`, `LPDDR4`, `L2`."""
-    bandwidth: Bandwidth | None = None
-    """Bytes per second from this level towards the arithmetic; needed for the outermost level."""
-    attained: Bandwidth | None = None
-    """Bytes per second that a streaming benchmark was measured to attain."""
-    bus: Width | None = None
-    """Width of the interface, all channels together; with `transfers` it must give the bandwidth within 2 %."""
-    transfers: TransferRate | None = None
-    """Transfers per second on each wire of the interface."""
-    latency: Time | None = None
-    """Time from asking for a byte until it arrives."""
-    capacity: Capacity | None = None
-    """Bytes it holds."""
-    on_chip: bool = False
-    """Whether it lies on the die of the arithmetic."""
-    holds_weights: bool = False
-    """Whether weights that fit stay here from one inference to the next: a scratchpad or block RAM, never a cache."""
-    excess_from: WeightsFrom = "memory"
-    """What the weights in excess of this level cross at every inference; only where it holds weights."""
-
-
-class Link(Strict):
-    """A link of the machine to what is outside it."""
-
-    name: str = Field(min_length=1)
-    """What it is: `PCIe 4.0 x16`, `USB 3.0`, `NVLink 4`."""
-    bandwidth: Bandwidth
-    """Bytes per second in one direction."""
-    latency: Time | None = None
-    """Time that a transfer of one byte takes."""
-
-
-class Figures(Strict):
-    """Figures of one thing, some of which an operating mode states anew."""
-
-    def over(self, other: Self | None) -> Self:
-        """Return these figures with those that the other states in their place."""
-        if other is None:
-            return self
-        stated = {
-            name: value
-            for name in type(self).model_fields
-            if (value := getattr(other, name)) is not None
-        }
-        return self.model_copy(update=stated)
-
-
-class HostLink(Link):
-    """The link between the machine and its host, which inputs and results cross."""
-
-
-class DeviceLink(Link):
-    """The link between machines of this kind that work on one network together."""
-
-    devices: Count | None = None
-    """How many machines one system links so."""
-
-
-class PowerDraw(Figures):
-    """Electrical power."""
-
-    of: Product | None = None
-    """What draws it; to be compared with what is bought at `price`."""
-    tdp: Power | None = None
-    """Thermal design power, board power limit or power budget of the mode."""
-    idle: Power | None = None
-    """Power at rest, system up."""
-    full: Power | None = None
-    """Power under a network that keeps the arithmetic busy."""
-
-
-class Clocks(Figures):
-    """Clocks of the arithmetic."""
-
-    base: Frequency | None = None
-    """What the maker guarantees within the power limit."""
-    boost: Frequency | None = None
-    """The most it reaches."""
-    wide_vectors: Frequency | None = None
-    """What all units sustain under the widest vectors or matrix units, where that is slower."""
-
-    def named(self, name: ClockName) -> Frequency | None:
-        """Return one of the clocks; None if the file does not say."""
-        return {"base": self.base, "boost": self.boost, "wide_vectors": self.wide_vectors}[name]
-
-
-SampleText = Annotated[
-    str,
-    Field(
-        max_length=200,
-        pattern=r"^[0-9.e+]+(x[0-9.e+]+)* = [0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?( ±[0-9.]+%)?$",
-    ),
-]
-"""A shape along the axes of its kind, the utilisation measured there, and how far two measurements lay apart."""
-
-
-Factor = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
-"""What a time is multiplied by."""
-
-
-class Profile(Strict):
-    """What microbenchmarks measured on the machine with one backend, version, number of threads and datatype.
-
-    Who measured with what, named figures, and one line of text for each measured shape. The type that models compute
-    with belongs to `roofline.model`, a layer above this one, which reads the figures and lines that it knows.
-    """
-
-    backend: str = Field(min_length=1)
-    """The backend: `tvm`, `onnxruntime`."""
-    version: str = Field(min_length=1)
-    """The version of the backend."""
-    threads: int = Field(ge=1, le=4096)
-    """How many threads it ran on."""
-    datatype: Datatype
-    """The datatype it ran at."""
-    tool: str
-    """Program and version that measured."""
-    date: str
-    """When it measured."""
-    conditions: str | None = None
-    """Operating system, clocks, governor: whatever else would change the numbers."""
-    figures: Table[Quantity] = Field(default_factory=FrozenDict)
-    """Measured figures by name, in any unit of the table: rates, bandwidths, times, efficiencies."""
-    processor: str | None = None
-    """The processor it was measured on, as the operating system names it."""
-    protocol: str | None = None
-    """How times were taken."""
-    lanes: int = Field(default=1, ge=1, le=1024)
-    """Channels that packed kernels handle at once, found from the steps of measured times; 1 where there are none."""
-    traits: Table[tuple[str, ...]] = Field(default_factory=FrozenDict)
-    """What the backend does with operators beside others, by trait: ``absorbed``, ``after_product``, ``packed``,
-    ``patterns``."""
-    samples: Table[tuple[SampleText, ...]] = Field(default_factory=FrozenDict)
-    """By kind of work, measured shapes and the share of the speed of light there: ``64x64x3136x9x1 = 0.75 ±3%``."""
-    corrections: Table[Factor] = Field(default_factory=FrozenDict)
-    """Factors of predicted times by class of work (`conv`, `matmul`), from networks measured on the machine."""
-    spread: float | None = Field(default=None, ge=1, le=1000, allow_inf_nan=False)
-    """Geometric spread of predictions made with this profile on networks it was not fitted to."""
-
-    @property
-    def key(self) -> str:
-        """The name it has among the machine's profiles: ``onnxruntime/1.23.2/2/fp32``."""
-        return f"{self.backend}/{self.version}/{self.threads}/{self.datatype}"
 
 
 def _known_datatypes(table: Mapping[str, T]) -> Mapping[str, T]:
@@ -453,10 +177,3 @@ class Specification(Strict):
                 },
             )
         return version
-
-
-SEGMENTS: tuple[str, ...] = get_args(Segment)
-"""Every segment."""
-
-MACHINE_KINDS: tuple[str, ...] = get_args(MachineKind)
-"""Every kind of machine."""

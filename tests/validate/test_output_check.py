@@ -129,15 +129,16 @@ def test_products_in_bodies_count_too() -> None:
 @pytest.mark.parametrize(
     ("executed", "kept", "expected"),
     [
-        ("fp32", ["fp16"], "fp16"),
-        ("fp32", ["fp32"], "fp32"),
-        ("fp32", [], "fp32"),
-        ("fp16", ["fp32"], "fp16"),
-        ("int8", ["fp16"], "int8"),
-        ("fp32", ["int8"], "fp32"),
+        (["fp32"], ["fp16"], "fp16"),
+        (["fp32"], ["fp32"], "fp32"),
+        (["fp32"], [], "fp32"),
+        (["fp16"], ["fp32"], "fp16"),
+        (["int8"], ["fp16"], "int8"),
+        (["fp32"], ["int8"], "fp32"),
+        (["fp32", "int32"], ["fp32"], "int32"),
     ],
 )
-def test_the_coarser_rounding_decides(executed: str, kept: list[str], expected: str) -> None:
+def test_the_coarser_rounding_decides(executed: list[str], kept: list[str], expected: str) -> None:
     assert coarsest(executed, kept) == expected
 
 

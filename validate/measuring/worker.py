@@ -12,7 +12,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,8 @@ def _run(asked: steps.Run, report: Progress) -> steps.RunResult:
     begin = time.perf_counter()
     session.step()
     first = time.perf_counter() - begin
-    check = _checked(session, asked, artifact.executed.datatype or request.job.datatype)
+    kinds = (artifact.executed.datatype or request.job.datatype, *artifact.executed.others)
+    check = _checked(session, asked, kinds)
     right, taken = check.passed is not False, Samples()
     if isinstance(session, DistantSession):
         if right:
@@ -168,12 +169,12 @@ def _kernel_times(session: Session, asked: Request) -> Sequence[KernelTime]:
     return mapped(session.kernel_times(), network)
 
 
-def _checked(session: Session, asked: steps.Run, datatype: str) -> Check:
+def _checked(session: Session, asked: steps.Run, executed: Iterable[str]) -> Check:
     if asked.reference is None:
         return Check(why=asked.reference_note)
     kept = load_arrays(asked.reference)
     magnitude = float(kept.pop(_MAGNITUDE))
-    datatype = coarsest(datatype, map(str, kept.pop(_DATATYPES)))
+    datatype = coarsest(executed, map(str, kept.pop(_DATATYPES)))
     wanted = [kept[name] for name in sorted(kept)]
     return compare_outputs(
         session.outputs(), wanted, by=asked.reference_note, datatype=datatype, magnitude=magnitude

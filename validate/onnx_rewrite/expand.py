@@ -16,7 +16,7 @@ from roofline.graph.reading.reads import reads
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.onnx_rewrite.control import take_branch, unroll_loop, unroll_scan
 from roofline.validate.onnx_rewrite.quantized import QUANTIZED
-from roofline.validate.onnx_rewrite.recurrent import write_out
+from roofline.validate.onnx_rewrite.recurrent import shorten
 from roofline.validate.onnx_rewrite.scope import Scope
 
 _OLDEST = 13
@@ -25,7 +25,7 @@ _DEPTH = 24
 """Rounds of rewriting: one for every level of nesting."""
 
 _REWRITERS: Mapping[str, Callable[[Scope, Any], bool]] = {
-    **dict.fromkeys(("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"), write_out),
+    **dict.fromkeys(("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"), shorten),
     "If": take_branch,
     "Loop": unroll_loop,
     "Scan": unroll_scan,

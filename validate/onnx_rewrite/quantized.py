@@ -134,8 +134,10 @@ def dynamic_quantization(scope: Scope, node: Any) -> bool:
     zero = scope.constant(np.array(0, np.float32), "zero")
     one = scope.constant(np.array(1, np.float32), "one")
     most = scope.constant(np.array(255, np.float32), "most")
-    high = scope.call("Max", scope.call("ReduceMax", name, keepdims=0), zero)
-    low = scope.call("Min", scope.call("ReduceMin", name, keepdims=0), zero)
+    # Max and Min of two become stacks and reductions in TVM; a Relu computes the same.
+    high = scope.call("Relu", scope.call("ReduceMax", name, keepdims=0))
+    least = scope.call("ReduceMin", name, keepdims=0)
+    low = scope.call("Sub", least, scope.call("Relu", least))
     span = scope.call("Sub", high, low)
     empty = scope.call("Equal", span, zero)
     scale = scope.call("Where", empty, one, scope.call("Div", span, most))

@@ -1,36 +1,29 @@
-"""LSTM, GRU and RNN written out step by step in plain products, sums and activations.
+"""LSTM, GRU and RNN as one product for the inputs of all steps, and one operator for all the steps themselves.
 
-The products of all steps with the input's weights, both directions together, are one matrix product; each step then
-has the product with the recurrent weights alone. Equations: https://onnx.ai/onnx/operators/onnx__LSTM.html,
-onnx__GRU.html and onnx__RNN.html. ``DynamicQuantizeLSTM`` of ONNX Runtime keeps its products in integers: every
-operand is quantized over its whole range just before its product.
+The products of all steps with the input's weights, both directions together, are one matrix product, which any runtime
+knows how to compute fast; what is left of each direction is `STEPS`, an operator of this program's own.
+``DynamicQuantizeLSTM`` of ONNX Runtime keeps its products in integers: every operand is quantized over its whole range
+just before its product.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from roofline.node import Array
-from roofline.number_format import plural
 from roofline.validate.measuring.backend import UnsupportedModelError
-from roofline.validate.onnx_rewrite.control import MOST_STEPS
+from roofline.validate.onnx_rewrite.recurrence import (
+    DOMAIN,
+    GATES,
+    STEPS,
+    Recurrence,
+    activations,
+)
 from roofline.validate.onnx_rewrite.scope import Scope, attributes_of, operand
-
-_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
-_DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
-_PLAIN = ("Sigmoid", "Tanh", "Relu", "Softsign", "Softplus")
-_PARAMETRIC = {
-    "LeakyRelu": {"alpha": 0.01},
-    "Elu": {"alpha": 1.0},
-    "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
-}
-"""Activations with parameters, and the values that hold where the call gives none."""
-
-Activate = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,44 +69,59 @@ class _Call:
     @property
     def width(self) -> int:
         """Outputs of one direction's products: gates times hidden size."""
-        return _GATES[self.kind] * self.hidden
+        return GATES[self.kind] * self.hidden
 
-    def activations(self, scope: Scope, direction: int) -> list[Activate]:
-        """Return what appends each activation of a direction."""
-        each = len(_DEFAULTS[self.kind])
-        named = self.attributes.get("activations") or _DEFAULTS[self.kind] * len(self.reversed_)
+    def directions(self) -> list[Recurrence]:
+        """Return what each direction computes."""
+        named = activations(self.kind, len(self.reversed_), self.attributes)
         return [
-            # ONNX Runtime clips what goes into the gates, not the cell on its way out.
-            _activation(scope, name, self.attributes, clipped=place < 2)
-            for place, name in enumerate(named[direction * each : (direction + 1) * each])
-        ]
+            Recurrence(
+                self.kind, self.steps, self.batch, self.hidden, named[place], self.bias.dtype.name,
+                backwards=backwards, resets_late=_resets_late(self),
+                coupled=bool(self.attributes.get("input_forget", 0)), peepholes=self.peepholes is not None,
+                clip=self.attributes.get("clip"), quantized=self.recurrent[place].scale is not None,
+                off_centre=bool(np.any(self.recurrent[place].zero)),
+            )
+            for place, backwards in enumerate(self.reversed_)
+        ]  # fmt: skip
 
 
-def write_out(scope: Scope, node: Any) -> bool:
-    """Replace an LSTM, GRU, RNN or DynamicQuantizeLSTM by the calls of all its steps.
+def shorten(scope: Scope, node: Any) -> bool:
+    """Replace an LSTM, GRU, RNN or DynamicQuantizeLSTM by a product and the operator of all its steps.
 
     Raises:
-        UnsupportedModelError: Its weights are no constants, it has too many steps, or its sequences are of
-            different lengths.
+        UnsupportedModelError: Its weights are no constants, or its sequences are of different lengths.
     """
     call = _read(scope, node)
     rows = _projected(scope, node, call)
-    sequences: list[str] = []
-    lasts: list[list[str]] = []
-    for direction, backwards in enumerate(call.reversed_):
-        states = [_initial(scope, operand(node, place), call, direction) for place in (5, 6)]
-        made: list[str] = []
-        step = _steps_of(scope, call, direction)
-        order = range(call.steps)
-        for place in reversed(order) if backwards else order:
-            states = step(rows[direction][place], states)
-            made.append(states[0])
-        if backwards:
-            made.reverse()
-        sequences.append(_rejoined(scope, made, 0))
-        lasts.append(states)
-    _results(scope, node, call, sequences, lasts)
+    made: list[list[str]] = []
+    for direction, layer in enumerate(call.directions()):
+        first = [_initial(scope, operand(node, place), call, direction) for place in (5, 6)]
+        kept = _kept(scope, call, direction)
+        inputs = [rows[direction], *kept, *first]
+        made.append(scope.emit(STEPS, inputs, 3, domain=DOMAIN, layer=layer.to_text()))
+    _results(scope, node, call, made)
     return True
+
+
+def _kept(scope: Scope, call: _Call, direction: int) -> list[str]:
+    """Store what a direction's steps read: weights, their scales and zero points, the late bias, peepholes."""
+    weights, dtype = call.recurrent[direction], call.bias.dtype
+    scale = np.ones(call.width, np.float32) if weights.scale is None else weights.scale
+    zero = np.zeros(call.width, np.int32) if weights.zero is None else weights.zero
+    late = call.bias[direction][call.width + 2 * call.hidden :][: call.hidden]
+    if not _resets_late(call):
+        late = np.zeros(call.hidden, dtype)
+    peepholes = (
+        np.zeros((3, call.hidden), dtype)
+        if call.peepholes is None
+        else call.peepholes[direction].reshape(3, call.hidden)
+    )
+    parts = {
+        "weights": weights.matrix, "scale": scale.astype(np.float32), "zero": zero.astype(np.int32),
+        "late": late, "peepholes": peepholes,
+    }  # fmt: skip
+    return [scope.constant(array, name) for name, array in parts.items()]
 
 
 def _read(scope: Scope, node: Any) -> _Call:
@@ -124,10 +132,6 @@ def _read(scope: Scope, node: Any) -> _Call:
     shape = scope.shape(node.input[0])
     batch, steps = (shape[0], shape[1]) if batch_first else (shape[1], shape[0])
     label = node.name or node.output[0]
-    if steps > MOST_STEPS:
-        raise UnsupportedModelError(
-            f"{node.op_type} {label!r} has {plural(steps, 'step')}; TVM gets them written out, at most {MOST_STEPS}"
-        )
     lengths = operand(node, 4)
     if lengths:
         known = scope.value(lengths)
@@ -143,7 +147,7 @@ def _read(scope: Scope, node: Any) -> _Call:
     dtype = np.dtype(np.float32) if quantized else input_weights[0].matrix.dtype
     bias = _constant(scope, node, 3)
     if bias is None:
-        bias = np.zeros((len(reversed_), 2 * _GATES[kind] * hidden), dtype)
+        bias = np.zeros((len(reversed_), 2 * GATES[kind] * hidden), dtype)
     peepholes = _constant(scope, node, 7) if kind == "LSTM" else None
     return _Call(
         kind, steps, batch, hidden, batch_first, reversed_, attributes, input_weights, recurrent, bias, peepholes,
@@ -173,6 +177,9 @@ def _weights(scope: Scope, node: Any, place: int, scales: int) -> tuple[_Weights
     if scale is None:
         raise UnsupportedModelError(f"{node.op_type} {node.output[0]!r} has no scales")
     zeros = np.zeros(scale.shape, stored.dtype) if zero is None else zero
+    if stored.dtype == np.uint8:
+        # Around 0 instead of around 128: the differences are the same.
+        stored, zeros = ((part.astype(np.int16) - 128).astype(np.int8) for part in (stored, zeros))
     width = stored.shape[2]
 
     def wide(part: Array) -> Array:
@@ -197,8 +204,8 @@ def _joined(parts: tuple[_Weights, ...]) -> _Weights:
     )
 
 
-def _projected(scope: Scope, node: Any, call: _Call) -> list[list[str]]:
-    """Append the product of all steps with the input's weights; return its rows by direction and step."""
+def _projected(scope: Scope, node: Any, call: _Call) -> list[str]:
+    """Append the product of all steps with the input's weights; return [steps, batch, width] of each direction."""
     name = node.input[0]
     if call.batch_first:
         name = scope.call("Transpose", name, perm=[1, 0, 2])
@@ -210,8 +217,9 @@ def _projected(scope: Scope, node: Any, call: _Call) -> list[list[str]]:
     bias = np.concatenate([_outer_bias(call, row) for row in call.bias])
     if bias.any():
         total = scope.call("Add", total, scope.constant(bias, "bias"))
-    columns = _cut(scope, total, len(call.reversed_), call.width, 1)
-    return [_cut(scope, column, call.steps, call.batch, 0) for column in columns]
+    columns = _cut(scope, total, len(call.reversed_), call.width)
+    shape = scope.whole(call.steps, call.batch, call.width)
+    return [scope.call("Reshape", column, shape) for column in columns]
 
 
 def _outer_bias(call: _Call, row: Array) -> Array:
@@ -226,10 +234,10 @@ def _resets_late(call: _Call) -> bool:
     return call.kind == "GRU" and bool(call.attributes.get("linear_before_reset", 0))
 
 
-def _cut(scope: Scope, name: str, parts: int, size: int, axis: int) -> list[str]:
+def _cut(scope: Scope, name: str, parts: int, size: int) -> list[str]:
     if parts == 1:
         return [name]
-    return scope.emit("Split", [name, scope.whole(*[size] * parts)], parts, axis=axis)
+    return scope.emit("Split", [name, scope.whole(*[size] * parts)], parts, axis=1)
 
 
 def _initial(scope: Scope, name: str, call: _Call, direction: int) -> str:
@@ -242,121 +250,21 @@ def _initial(scope: Scope, name: str, call: _Call, direction: int) -> str:
     return scope.call("Gather", name, place, axis=1 if call.batch_first else 0)
 
 
-def _steps_of(scope: Scope, call: _Call, direction: int) -> Callable[[str, list[str]], list[str]]:
-    """Return what appends one step of a direction: from its projected input and states to its new states."""
-    build = {"LSTM": _lstm, "GRU": _gru, "RNN": _rnn}[call.kind]
-    return build(scope, call, direction)
-
-
-def _rnn(scope: Scope, call: _Call, direction: int) -> Callable[[str, list[str]], list[str]]:
-    (activate,) = call.activations(scope, direction)
-    weights = call.recurrent[direction]
-
-    def step(row: str, states: list[str]) -> list[str]:
-        return [activate(scope.call("Add", row, weights.product(scope, states[0]))), states[1]]
-
-    return step
-
-
-def _lstm(scope: Scope, call: _Call, direction: int) -> Callable[[str, list[str]], list[str]]:
-    gate, candidate, out = call.activations(scope, direction)
-    weights, hidden = call.recurrent[direction], call.hidden
-    peepholes = None if call.peepholes is None else call.peepholes[direction].reshape(3, hidden)
-    coupled = bool(call.attributes.get("input_forget", 0))
-
-    def peeking(name: str, which: int, cell: str) -> str:
-        if peepholes is None or not peepholes[which].any():
-            return name
-        seen = scope.call("Mul", cell, scope.constant(peepholes[which], "peephole"))
-        return scope.call("Add", name, seen)
-
-    def step(row: str, states: list[str]) -> list[str]:
-        total = scope.call("Add", row, weights.product(scope, states[0]))
-        enter, leave, forget, new = _cut(scope, total, 4, hidden, 1)
-        enter = gate(peeking(enter, 0, states[1]))
-        own = peeking(forget, 2, states[1])
-        forget = _complement(scope, enter, call) if coupled else gate(own)
-        kept = scope.call("Mul", forget, states[1])
-        cell = scope.call("Add", kept, scope.call("Mul", enter, candidate(new)))
-        leave = gate(peeking(leave, 1, cell))
-        return [scope.call("Mul", leave, out(cell)), cell]
-
-    return step
-
-
-def _gru(scope: Scope, call: _Call, direction: int) -> Callable[[str, list[str]], list[str]]:
-    gate, candidate = call.activations(scope, direction)
-    hidden, weights = call.hidden, call.recurrent[direction]
-    late = _resets_late(call)
-    gates = _Weights(np.ascontiguousarray(weights.matrix[:, : 2 * hidden]))
-    proposal = _Weights(np.ascontiguousarray(weights.matrix[:, 2 * hidden :]))
-    bias = call.bias[direction][call.width + 2 * hidden :]
-
-    def step(row: str, states: list[str]) -> list[str]:
-        state = states[0]
-        both, new = scope.emit("Split", [row, scope.whole(2 * hidden, hidden)], 2, axis=1)
-        if late:
-            product = weights.product(scope, state)
-            sides = [product, scope.whole(2 * hidden, hidden)]
-            inner, proposed = scope.emit("Split", sides, 2, axis=1)
-            if bias.any():
-                proposed = scope.call("Add", proposed, scope.constant(bias, "bias"))
-        else:
-            inner, proposed = gates.product(scope, state), ""
-        update, reset = _cut(scope, gate(scope.call("Add", both, inner)), 2, hidden, 1)
-        if late:
-            proposed = scope.call("Mul", reset, proposed)
-        else:
-            proposed = proposal.product(scope, scope.call("Mul", reset, state))
-        made = candidate(scope.call("Add", new, proposed))
-        fresh = scope.call("Mul", _complement(scope, update, call), made)
-        return [scope.call("Add", fresh, scope.call("Mul", update, state)), states[1]]
-
-    return step
-
-
-def _complement(scope: Scope, gate: str, call: _Call) -> str:
-    return scope.call("Sub", scope.constant(np.ones((), call.bias.dtype), "one"), gate)
-
-
-def _activation(
-    scope: Scope, name: str, attributes: Mapping[str, Any], *, clipped: bool
-) -> Activate:
-    known = {one.lower(): one for one in (*_PLAIN, *_PARAMETRIC)}
-    operator = known.get(name.lower())
-    given = "activation_alpha" in attributes or "activation_beta" in attributes
-    if operator is None or (operator in _PARAMETRIC and given):
-        wanted = f"{name} with parameters of its own" if operator else name
-        raise UnsupportedModelError(f"a recurrent layer has the activation {wanted}")
-    parameters = _PARAMETRIC.get(operator, {})
-    clip = attributes.get("clip")
-
-    def activate(value: str) -> str:
-        if clip is not None and clipped:
-            bounds = [scope.constant(np.array(side, np.float32), "clip") for side in (-clip, clip)]
-            value = scope.call("Clip", value, *bounds)
-        return scope.call(operator, value, **parameters)
-
-    return activate
-
-
 def _rejoined(scope: Scope, parts: list[str], axis: int) -> str:
     return parts[0] if len(parts) == 1 else scope.call("Concat", *parts, axis=axis)
 
 
-def _results(
-    scope: Scope, node: Any, call: _Call, sequences: list[str], lasts: list[list[str]]
-) -> None:
+def _results(scope: Scope, node: Any, call: _Call, made: list[list[str]]) -> None:
     names = [*node.output, "", "", ""][:3]
     if names[0]:
         shape = scope.whole(call.steps, 1, call.batch, call.hidden)
-        every = [scope.call("Reshape", name, shape) for name in sequences]
+        every = [scope.call("Reshape", sequence, shape) for sequence, *_ in made]
         result = _rejoined(scope, every, 1)
         if call.batch_first:
             result = scope.call("Transpose", result, perm=[2, 0, 1, 3])
         scope.bind(names[0], result)
     single = scope.whole(*((call.batch, 1) if call.batch_first else (1, call.batch)), call.hidden)
-    for place, name in enumerate(names[1:]):
+    for place, name in enumerate(names[1:], start=1):
         if name:
-            ends = [scope.call("Reshape", states[place], single) for states in lasts]
+            ends = [scope.call("Reshape", results[place], single) for results in made]
             scope.bind(name, _rejoined(scope, ends, 1 if call.batch_first else 0))

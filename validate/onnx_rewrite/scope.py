@@ -131,6 +131,9 @@ class Scope:
             if isinstance(outputs, int)
             else list(outputs)
         )
+        domain = attributes.get("domain", "")
+        if all(entry.domain != domain for entry in self._model.opset_import):
+            self._model.opset_import.append(helper.make_opsetid(domain, 1))
         self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
         return names
 

@@ -17,10 +17,12 @@ from roofline.number_format import plural
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.measuring.products import stored_as
 from roofline.validate.onnx_rewrite.expand import expand, fold_shapes
+from roofline.validate.onnx_rewrite.recurrence import DOMAIN
 from roofline.validate.records.executed import Executed
 from roofline.validate.tvm.executed import executed as executed_in
 from roofline.validate.tvm.lowering import lower
 from roofline.validate.tvm.plan import Choose, Computation, arrange_convolutions, arrange_weights
+from roofline.validate.tvm.recurrent import recurrent_layers
 
 _UNSUPPORTED = (
     "QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "LSTM", "GRU", "RNN", "Loop", "Scan",
@@ -62,7 +64,9 @@ def rewrite(model: Any) -> tuple[str, ...]:
 def unsupported(model: Any) -> tuple[str, ...]:
     """Return the operators of a model that TVM cannot import, sorted."""
     found = {node.op_type for node in model.graph.node if node.op_type in _UNSUPPORTED}
-    found |= {node.op_type for node in model.graph.node if node.domain not in {"", "ai.onnx"}}
+    found |= {
+        node.op_type for node in model.graph.node if node.domain not in {"", "ai.onnx", DOMAIN}
+    }
     return tuple(sorted(found))
 
 
@@ -102,7 +106,8 @@ def import_model(
     if missing:
         raise UnsupportedModelError(f"TVM cannot import {', '.join(missing)}")
     done = (*expanded, *rewrite(model))
-    module = _module(frontend, model)
+    with recurrent_layers():
+        module = _module(frontend, model)
     weighty = arrange_weights(module, how)
     module = weighty.module
     computed = executed_in(module, kept)

@@ -181,14 +181,20 @@ def _convolution(
         )
         function = sparse_direct(
             conv.batch, groups, form.block_rows, stored.index.size, conv.channels * height * width, oh, ow,
-            conv.strides[0] * width, conv.strides[1], _lanes(ow),
+            conv.strides[0] * width, conv.strides[1], vector_lanes(ow),
         )  # fmt: skip
         index = _offsets(stored.index, conv)
     else:
         source = builder.emit(im2col(builder, data, conv))
         depth = conv.channels * conv.kernel[0] * conv.kernel[1]
         function = sparse_gemm(
-            conv.batch, groups, form.block_rows, stored.index.size, depth, oh * ow, _lanes(oh * ow)
+            conv.batch,
+            groups,
+            form.block_rows,
+            stored.index.size,
+            depth,
+            oh * ow,
+            vector_lanes(oh * ow),
         )
         index = stored.index
     variable = builder.add_func(function, "sparse_conv2d")
@@ -221,7 +227,7 @@ def _framed(conv: Convolution) -> tuple[int, int]:
     return conv.height + top + bottom, conv.width + left + right
 
 
-def _lanes(size: int) -> int:
+def vector_lanes(size: int) -> int:
     """Return the divisor of a size that fills vectors best: no remainder loop, few idle lanes."""
     divisors = [lanes for lanes in range(1, _WIDEST + 1) if size % lanes == 0]
     return max(divisors, key=lambda lanes: (lanes / (-(-lanes // _VECTOR) * _VECTOR), lanes))

@@ -51,7 +51,8 @@ def _pool_type(node: Node) -> Sequence[TensorType]:
     return ((shape, dtype(node, 0)), (shape, INT64))
 
 
-def _nhwc_type(node: Node) -> Sequence[TensorType]:
+def nhwc_pool_type(node: Node) -> Sequence[TensorType]:
+    """Return the pooled shape of channels-last data."""
     return ((_pool_shape(node, last=True), dtype(node, 0)),)
 
 
@@ -73,7 +74,7 @@ def _quantized_type(node: Node) -> Sequence[TensorType]:
     return ((shape, dtype(node, 4) or dtype(node, 0)),)
 
 
-def _windowed(ops: Callable[[int], int]) -> CostFunction:
+def windowed(ops: Callable[[int], int]) -> CostFunction:
     """Return a cost of ``ops(k)`` operations, linear in k, per output element for a window of k elements."""
 
     def cost(node: Node) -> Cost:
@@ -156,19 +157,19 @@ def _roi_cost(node: Node) -> Cost:
 
 def _layout_type(domain: str) -> ShapeFunction:
     """Return the shape function of a domain: channels last, or where ai.onnx has them."""
-    return _pool_type if domain in ("", "com.microsoft.nchwc") else _nhwc_type
+    return _pool_type if domain in ("", "com.microsoft.nchwc") else nhwc_pool_type
 
 
 for _domain in ("", "com.microsoft", "com.ms.internal.nhwc", "com.microsoft.nchwc"):
     _name = "NhwcMaxPool" if _domain == "com.microsoft" else "MaxPool"
     define(
-        _name, kind=Kind.COMPUTE, domain=_domain, cost=_windowed(lambda k: k - 1), shape=_layout_type(_domain),
+        _name, kind=Kind.COMPUTE, domain=_domain, cost=windowed(lambda k: k - 1), shape=_layout_type(_domain),
     )  # fmt: skip
 for _domain in ("", "com.ms.internal.nhwc", "com.microsoft.nchwc"):
     define(
-        "AveragePool", kind=Kind.COMPUTE, domain=_domain, cost=_windowed(lambda k: k), shape=_layout_type(_domain)
+        "AveragePool", kind=Kind.COMPUTE, domain=_domain, cost=windowed(lambda k: k), shape=_layout_type(_domain)
     )  # fmt: skip
-define("LpPool", kind=Kind.COMPUTE, cost=_windowed(lambda k: 2 * k), shape=_pool_type)
+define("LpPool", kind=Kind.COMPUTE, cost=windowed(lambda k: 2 * k), shape=_pool_type)
 for _domain in ("", "com.microsoft.nchwc"):
     define(
         "GlobalAveragePool", kind=Kind.COMPUTE, domain=_domain, cost=_global(1), shape=_global_type

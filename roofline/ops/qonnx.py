@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from roofline.cost import Cost
 from roofline.node import Node, Tensor
-from roofline.ops._attributes import text
+from roofline.ops._attributes import integer, text
 from roofline.ops._counts import in_dims, out_count, per_output
 from roofline.ops._registry import Kind, define
 from roofline.ops._shapes import same
@@ -22,6 +22,7 @@ from roofline.ops._values import number
 from roofline.precision import DATATYPES, Bits, DataType
 
 DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
+CHANNELS_LAST = "qonnx.custom_op.channels_last"
 _QUANTIZE = 6
 _BIPOLAR = 2  # the sign, and the scale
 _WIDEST = 32
@@ -39,14 +40,33 @@ def quantized_type(node: Node) -> DataType | None:
     if node.op_type == "BipolarQuant":
         return DATATYPES["binary"]
     if node.op_type == "MultiThreshold":
-        return _finn_type(text(node, "out_dtype", ""))
-    places = {"Quant": 3, "IntQuant": 3, "Trunc": 4}
-    if node.op_type not in places:
-        return None
-    bits = number(node, places[node.op_type])
+        return finn_type(text(node, "out_dtype", ""))
+    if node.op_type == "QuantAvgPool2d":
+        return _integers_of(integer(node, "obits", 0))
+    if node.op_type == "FloatQuant":
+        return _floats_of(number(node, 2), number(node, 3))
+    if node.op_type == "Trunc":
+        # Version 2 states the scale of the result before its width.
+        return _integers_of(number(node, 5 if node.operand(5) is not None else 4))
+    return _integers_of(number(node, 3)) if node.op_type in ("Quant", "IntQuant") else None
+
+
+def _integers_of(bits: float | None) -> DataType | None:
+    """Return integers of a stated width; None for widths that are unknown or none."""
     if bits is None or not 1 <= bits <= _WIDEST or bits != int(bits):
         return None
     return _integers(int(bits))
+
+
+def _floats_of(exponent: float | None, mantissa: float | None) -> DataType | None:
+    """Return floats of a sign, an exponent and a mantissa of stated widths."""
+    if exponent is None or mantissa is None or exponent < 1 or mantissa < 0:
+        return None
+    bits = 1 + exponent + mantissa
+    if bits != int(bits) or bits > _WIDEST:
+        return None
+    name = f"fp{int(bits)}_e{int(exponent)}m{int(mantissa)}"
+    return DATATYPES.get(name) or DataType(name, int(bits), "float")
 
 
 def _integers(bits: int) -> DataType:
@@ -54,29 +74,48 @@ def _integers(bits: int) -> DataType:
     return DATATYPES.get(name) or DataType(name, bits, "int")
 
 
-_FINN = re.compile(r"U?INT([1-9]\d?)")
+_FINN = re.compile(r"U?INT([1-9]\d?)|SCALEDU?INT<([1-9]\d?)>|FIXED<([1-9]\d?),-?\d+>")
 
 
-def _finn_type(name: str) -> DataType | None:
-    """Return the type of a name of FINN's, such as ``UINT2`` or ``BIPOLAR``; None for floats and unknown ones."""
+def finn_type(name: str) -> DataType | None:
+    """Return the type of a name of FINN's, such as ``UINT2`` or ``BIPOLAR``; None for floats and unknown ones.
+
+    Example:
+        >>> [finn_type(name).bits for name in ("BIPOLAR", "TERNARY", "UINT4", "SCALEDINT<8>", "FIXED<6,2>")]
+        [1, 2, 4, 8, 6]
+    """
     if name in ("BIPOLAR", "BINARY"):
         return DATATYPES["binary"]
+    if name == "TERNARY":
+        return DATATYPES["ternary"]
     found = _FINN.fullmatch(name)
-    return _integers(int(found[1])) if found is not None and int(found[1]) <= _WIDEST else None
+    bits = int(next(filter(None, found.groups()))) if found is not None else _WIDEST + 1
+    return _integers(bits) if bits <= _WIDEST else None
+
+
+def annotated_type(tensor: Tensor, width: DataType | None) -> Tensor:
+    """Return a floating-point tensor at the narrower type that FINN's annotation gives it."""
+    if width is None or tensor.dtype is None or width.bits >= tensor.dtype.bits:
+        return tensor
+    return replace(tensor, dtype=width, carrier=tensor.dtype)
 
 
 _PEAKS = ((1, "binary"), (2, "int2"), (4, "int4"), (8, "int8"), (16, "int16"), (32, "int32"))
+_FLOAT_PEAKS = ((4, "fp4"), (8, "fp8"), (16, "fp16"), (32, "fp32"))
 
 
 def product_peak(node: Node) -> str | None:
     """Return the peak of a product whose two operands quantizers narrowed: that which holds the wider one."""
     left, right = node.operand(0), node.operand(1)
-    bits = [
-        tensor.dtype.bits
+    types = [
+        tensor.dtype
         for tensor in (left, right)
         if tensor is not None and tensor.carrier is not None and tensor.dtype is not None
     ]
-    return next(name for width, name in _PEAKS if width >= max(bits)) if len(bits) == 2 else None
+    if len(types) != 2:
+        return None
+    peaks = _FLOAT_PEAKS if any(dtype.kind == "float" for dtype in types) else _PEAKS
+    return next(name for width, name in peaks if width >= max(dtype.bits for dtype in types))
 
 
 def carried(node: Node, *, copies: bool) -> Node:
@@ -128,7 +167,11 @@ for _domain in DOMAINS:
     )  # fmt: skip
     define(
         "Trunc", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_QUANTIZE), shape=same, weights=(0,),
-        quantizers=(1, 2), settings=(3, 4),
+        quantizers=(1, 2), settings=(3, 4, 5),
+    )  # fmt: skip
+    define(
+        "FloatQuant", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_QUANTIZE), shape=same, weights=(0,),
+        quantizers=(1,), settings=(2, 3, 4, 5),
     )  # fmt: skip
     define(
         "BipolarQuant", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_BIPOLAR), shape=same, weights=(0,),

@@ -167,3 +167,120 @@ def test_predictions_run_on_the_matching_peak() -> None:
     units = {layer.datatype for layer in by_layer.layers if layer.op_type in ("Conv", "Gemm")}
     assert by_layer.unit == "binary"
     assert units == {"binary", "int8"}
+
+
+def _one(
+    op_type: str, inputs: dict[str, list[int]], stored: dict[str, np.ndarray], domain: str = DOMAINS[0],
+    version: int = 1, outputs: int = 1, **attributes: object,
+) -> Workload:  # fmt: skip
+    node = helper.make_node(
+        op_type, [*inputs, *stored], [f"y{n}" for n in range(outputs)], domain=domain, **attributes
+    )
+    graph = helper.make_graph(
+        [node], "q",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info("y0", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array.astype(np.float32), name) for name, array in stored.items()],
+    )  # fmt: skip
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid(domain, version)]
+    return Workload.from_onnx(helper.make_model(graph, opset_imports=imports))
+
+
+def test_the_second_version_of_trunc_states_a_scale_before_the_width() -> None:
+    scalars = {
+        name: np.array(value)
+        for name, value in {"s": 0.5, "z": 0, "in": 8, "to": 8, "out": 4}.items()
+    }
+    counted = _one("Trunc", {"x": [1, 4, 5, 5]}, scalars, version=2)
+    (result,) = counted.layers[0].outputs
+    assert result.dtype is not None
+    assert result.dtype.bits == 4
+
+
+@pytest.mark.parametrize(
+    ("exponent", "mantissa", "name"), [(4, 3, "fp8_e4m3"), (5, 2, "fp8_e5m2"), (2, 1, "fp4_e2m1")]
+)
+def test_float_quantizers_give_their_own_width(exponent: int, mantissa: int, name: str) -> None:
+    scalars = {
+        "s": np.array(1),
+        "e": np.array(exponent),
+        "m": np.array(mantissa),
+        "b": np.array(7),
+        "top": np.array(448),
+    }
+    counted = _one("FloatQuant", {"x": [1, 4, 5, 5]}, scalars)
+    (result,) = counted.layers[0].outputs
+    assert result.dtype is not None
+    assert (result.dtype.name, result.dtype.bits) == (name, 1 + exponent + mantissa)
+
+
+def test_windows_laid_out_in_rows_and_a_product_are_the_convolution() -> None:
+    laid = _one(
+        "Im2Col", {"x": [1, 10, 12, 4]}, {}, kernel_size=[3, 3], stride=[2, 1], pad_amount=[1, 0, 1, 0],
+        dilations=[1, 2], input_shape="(1,10,12,4)",
+    )  # fmt: skip
+    # height (10 + 2 - 3) // 2 + 1; width 12 - 5 + 1
+    assert laid.outputs[0].shape == (1, 5, 8, 36)
+    assert laid.macs == 0
+    product = _one("XnorPopcountMatMul", {"x": [40, 36]}, {"w": np.ones((36, 8))})
+    assert product.macs == 5 * 8 * 8 * 4 * 9
+
+
+def test_channels_last_convolutions_have_their_weights_last_too() -> None:
+    counted = _one(
+        "Conv", {"x": [1, 10, 12, 4]}, {"w": np.ones((8, 3, 3, 2))}, "qonnx.custom_op.channels_last",
+        kernel_shape=[3, 3], strides=[1, 1], pads=[1, 1, 1, 1], dilations=[1, 1], group=2,
+    )  # fmt: skip
+    assert counted.outputs[0].shape == (1, 10, 12, 8)
+    assert counted.macs == 10 * 12 * 8 * 2 * 9
+
+
+def test_quantized_pools_keep_to_their_layout() -> None:
+    for layout, given, wanted in (
+        ("NCHW", [1, 4, 8, 8], (1, 4, 2, 2)),
+        ("NHWC", [1, 8, 8, 4], (1, 2, 2, 4)),
+    ):
+        counted = _one(
+            "QuantAvgPool2d",
+            {"x": given},
+            {},
+            kernel=4,
+            stride=4,
+            ibits=8,
+            obits=4,
+            signed=0,
+            data_layout=layout,
+        )
+        (result,) = counted.layers[0].outputs
+        assert result.shape == wanted
+        assert result.dtype is not None
+        assert result.dtype.bits == 4
+    pooled = _one(
+        "MaxPoolNHWC", {"x": [1, 8, 8, 4]}, {}, kernel_shape=[2, 2], strides=[2, 2], pads=[0] * 4
+    )
+    assert pooled.outputs[0].shape == (1, 4, 4, 4)
+
+
+def test_a_quantized_lstm_counts_its_eight_weights_at_every_step() -> None:
+    gates = {f"i{n}": np.ones((16, 12)) for n in range(4)} | {
+        f"h{n}": np.ones((16, 16)) for n in range(4)
+    }
+    biases = {f"b{n}": np.ones(16) for n in range(4)}
+    given = {"x": [5, 2, 12], "h": [2, 16], "c": [2, 16]}
+    counted = _one("QuantLSTMCell", given, gates | biases, outputs=3, batch_first=0)
+    assert counted.macs == 5 * 2 * 4 * (12 * 16 + 16 * 16)
+    assert counted.parameters == 4 * (12 * 16 + 16 * 16 + 16)
+    assert counted.outputs[0].shape == (5, 2, 16)
+
+
+def test_weights_take_the_width_that_finn_notes_beside_them() -> None:
+    model = convolution(None)
+    for name, width in (("w", "BIPOLAR"), ("x", "UINT8")):
+        note = model.graph.quantization_annotation.add(tensor_name=name)
+        note.quant_parameter_tensor_names.add(key="finn_datatype", value=width)
+    counted = Workload.from_onnx(model)
+    (product,) = counted.layers
+    assert (product.datatype, counted.weight_bytes) == ("int8", 8 * 4 * 9 // 8)
+    assert product.output_bytes == 8 * 8 * 8 * 4
+    model.graph.quantization_annotation[0].quant_parameter_tensor_names[0].value = "FLOAT32"
+    assert Workload.from_onnx(model).weight_bytes == 8 * 4 * 9 * 4

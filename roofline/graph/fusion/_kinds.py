@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from roofline.node import Node
+from roofline.ops.qonnx import CHANNELS_LAST
 
 MICROSOFT = "com.microsoft"
 
@@ -75,7 +76,7 @@ _ROLES: dict[str, Role] = {
 
 def role(node: Node) -> Role:
     """Return the part a call plays; operators of unknown domains play none."""
-    if node.domain not in ("", MICROSOFT):
+    if node.domain not in ("", MICROSOFT, CHANNELS_LAST):
         return Role.OTHER
     return _ROLES.get(node.op_type, Role.OTHER)
 

@@ -13,10 +13,11 @@ from roofline.errors import ModelError
 from roofline.node import Array, Shape, Tensor
 from roofline.number_format import plural
 from roofline.ops._datatypes import from_code
+from roofline.ops.qonnx import finn_type
 from roofline.precision import DataType, packed_bytes
 
 if TYPE_CHECKING:
-    from onnx import AttributeProto, SparseTensorProto, TensorProto
+    from onnx import AttributeProto, GraphProto, SparseTensorProto, TensorProto
 
 MAX_ELEMENTS = 1 << 50
 """A tensor with more elements than this (a petabyte of int8) is a mistake in the file or in the options."""
@@ -76,6 +77,19 @@ def stored_tensor(proto: TensorProto, name: str) -> Tensor:
             f"{list(shape)} of {dtype.name} take {expected}"
         )
     return Tensor(name, shape, dtype, constant=True, stored=True, value=value_of(proto))
+
+
+def finn_types(graph: GraphProto) -> Mapping[str, DataType]:
+    """Return the types that FINN and QONNX note beside tensors they keep as floats, by tensor name.
+
+    Source: https://github.com/fastmachinelearning/qonnx/blob/main/docs/overview.rst (``finn_datatype``)
+    """
+    found: dict[str, DataType] = {}
+    for entry in graph.quantization_annotation:
+        for noted in entry.quant_parameter_tensor_names:
+            if noted.key == "finn_datatype" and (dtype := finn_type(noted.value)) is not None:
+                found[entry.tensor_name] = dtype
+    return found
 
 
 def sparse_tensor(proto: SparseTensorProto, name: str) -> Tensor:

@@ -39,7 +39,7 @@ _REST = "rest"
 # only when it is no sensible string, or stop looking (lists of numbers, one field for each). Other fields stay.
 _FIELDS: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 25: "function", 6: _DROP, 14: _DROP, 20: _DROP},
-    "graph": {1: "node", 5: "tensor", 15: "sparse", 10: _DROP, 14: _DROP, 16: _DROP},
+    "graph": {1: "node", 5: "tensor", 15: "sparse", 10: _DROP, 16: _DROP},
     "function": {7: "node", 11: "attribute", 8: _DROP, 14: _DROP},
     "node": {5: "attribute", 6: _DROP, 9: _DROP},
     "attribute": {

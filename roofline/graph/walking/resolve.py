@@ -12,7 +12,7 @@ from roofline.graph.reading.blocks import own_channels
 from roofline.graph.reading.declared import declare
 from roofline.graph.reading.expansion import check_expansion, functions_of, plain_domain
 from roofline.graph.reading.reads import subgraphs
-from roofline.graph.reading.tensors import sparse_tensor, stored_tensor
+from roofline.graph.reading.tensors import finn_types, sparse_tensor, stored_tensor
 from roofline.graph.reading.text import names_must_be_text
 from roofline.graph.walking.branches import run_if
 from roofline.graph.walking.loops import run_loop
@@ -21,6 +21,7 @@ from roofline.graph.walking.scope import Frame
 from roofline.graph.walking.sequence_map import run_sequence_map
 from roofline.graph.walking.walk import Runner, Walker
 from roofline.node import Tensor
+from roofline.ops.qonnx import annotated_type
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
@@ -75,7 +76,10 @@ def _resolved(model: ModelProto, name: str, binding: Binding) -> ResolvedGraph:
     walker.sizes.bounded = binding.bound_sizes
     walker.used_values.update(tensor.name for tensor in declared.inputs)
     opsets = {plain_domain(entry.domain): entry.version for entry in model.opset_import}
-    given = {tensor.name: tensor for tensor in declared.inputs}
+    widths = finn_types(graph)
+    given = {
+        tensor.name: annotated_type(tensor, widths.get(tensor.name)) for tensor in declared.inputs
+    }
     environment = walker.graph(graph, given, None, Frame(opsets=opsets))
     types = {known: tensor for known, tensor in environment.names.items() if tensor is not None}
     walker.sizes.check(declared.symbols)

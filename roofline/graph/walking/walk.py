@@ -13,7 +13,7 @@ from roofline.graph.reading.declared import with_value
 from roofline.graph.reading.expansion import MAX_CALLS, Key, key_of, plain_domain
 from roofline.graph.reading.order import label, schedule
 from roofline.graph.reading.reads import Reads, subgraphs
-from roofline.graph.reading.tensors import sparse_tensor, stored_tensor
+from roofline.graph.reading.tensors import finn_types, sparse_tensor, stored_tensor
 from roofline.graph.walking.infer import annotated, filled, typed
 from roofline.graph.walking.limits import limited, own_blocks
 from roofline.graph.walking.rename import renamed
@@ -25,7 +25,7 @@ from roofline.node import Limit, Node, Tensor
 from roofline.number_format import plural
 from roofline.ops import Kind, Operator, lookup
 from roofline.ops.qonnx import DOMAINS as QUANTIZERS
-from roofline.ops.qonnx import carried
+from roofline.ops.qonnx import annotated_type, carried
 
 if TYPE_CHECKING:
     from onnx import FunctionProto, GraphProto, NodeProto, ValueInfoProto
@@ -84,12 +84,14 @@ class Walker:
         environment = Environment(outer)
         names = environment.names
         where = f"the graph {graph.name!r}" if graph.name else "the graph"
+        widths = finn_types(graph)
         for proto in graph.initializer:
             if proto.name in names:
                 raise ModelError(f"the tensor {proto.name!r} is stored twice in {where}")
-            names[proto.name] = self._keep(
-                stored_tensor(proto, frame.prefix + proto.name), proto.name, frame
-            )
+            tensor = stored_tensor(proto, frame.prefix + proto.name)
+            if widths:
+                tensor = annotated_type(tensor, widths.get(proto.name))
+            names[proto.name] = self._keep(tensor, proto.name, frame)
         for sparse in graph.sparse_initializer:
             name = sparse.values.name
             names[name] = self._keep(sparse_tensor(sparse, frame.prefix + name), name, frame)
@@ -247,7 +249,10 @@ class Walker:
             if row.shape is None and not frame.depth:
                 node = annotated(node, self.annotations, self.symbols)
         if narrowed:
-            copies = row.kind in (Kind.MOVE, Kind.VIEW) or proto.op_type == "MaxPool"
+            copies = row.kind in (Kind.MOVE, Kind.VIEW) or proto.op_type in (
+                "MaxPool",
+                "MaxPoolNHWC",
+            )
             node = carried(node, copies=copies)
         if not exact:
             node = limited(node)

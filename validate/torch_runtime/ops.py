@@ -19,9 +19,17 @@ functional: Any = importlib.import_module("torch.nn.functional")
 def _elementwise(function: Callable[..., Any]) -> Handler:
     def run(attributes: Mapping[str, Any], *operands: Any) -> Any:  # noqa: ARG001
         like = next((operand for operand in operands if isinstance(operand, torch.Tensor)), None)
-        return function(*(tensor(operand, like) for operand in operands))
+        first, *rest = operands
+        return function(tensor(first, like), *(_operand(entry, like) for entry in rest))
 
     return run
+
+
+def _operand(value: Any, like: Any) -> Any:
+    """Return a further operand: one number as such, which needs no copy to the device in every step."""
+    if like is not None and isinstance(value, list) and len(value) == 1 and like.dim() > 0:
+        return number(value)
+    return tensor(value, like)
 
 
 _UNARY = {

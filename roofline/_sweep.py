@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,15 @@ class Sweep:
 
     def __repr__(self) -> str:
         return f"<Sweep of {plural(len(self.predictions), 'prediction')}, {len(self.skipped):,} left out>"
+
+    @classmethod
+    def joined(cls, parts: Iterable[Sweep]) -> Sweep:
+        """Return several sweeps as one; what is left out of more than one of them stands in it once."""
+        listed = list(parts)
+        return cls(
+            tuple(entry for part in listed for entry in part.predictions),
+            tuple(dict.fromkeys(entry for part in listed for entry in part.skipped)),
+        )
 
     def records(self) -> list[dict[str, Any]]:
         """Return one row per prediction."""

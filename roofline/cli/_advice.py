@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from roofline.cli._output import Format, as_csv, as_json, as_table
+from roofline.cli._output import as_table
 from roofline.cli._predictions import conventions
 from roofline.number_format import number, plural
 from roofline.units import scaled
@@ -15,56 +16,94 @@ if TYPE_CHECKING:
     from roofline.workload import Workload
 
 
-def written(
-    advice: Advice,
-    wish: Wish,
-    names: Sequence[str],
-    workloads: Sequence[Workload],
-    shown: Sequence[Candidate],
-    form: Format,
-) -> str:
-    """Return the answer as text.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What machines were found."""
 
-    Args:
-        advice: The answer.
-        wish: What was asked.
-        names: Of the networks.
-        workloads: The networks; none for a decoder.
-        shown: The machines to write, in order.
-        form: How to write it.
-    """
-    records = [candidate.record() for candidate in shown]
-    if form is Format.CSV:
-        return as_csv(records)
-    from roofline.advice.verdict import funnel, verdict
+    advice: Advice
+    wish: Wish
+    """What was asked."""
+    names: Sequence[str]
+    """Of the networks."""
+    workloads: Sequence[Workload]
+    """The networks; none for a decoder."""
+    shown: Sequence[Candidate]
+    """The machines to write, in order."""
 
-    stated = _conventions(advice, wish)
-    if form is Format.JSON:
-        return as_json(_document(advice, wish, names, workloads, records, stated))
-    # Rows of a bound only say so themselves.
-    said = stated.pop("throughput", None)
-    notes = [said] if said and wish.efficiency is not None else []
-    if len(shown) < len(advice.candidates):
-        notes.insert(
-            0, f"{plural(len(advice.candidates) - len(shown), 'more row')} behind these: --top 0"
-        )
-    left_out = [
-        f"without {what}: {_names(keys)}"
-        for what, keys in (
-            ("such a unit", advice.without_unit), ("the memory for it", advice.without_memory),
-        )
-        if keys
-    ]  # fmt: skip
-    notes += ["; ".join(left_out)] if left_out else []
-    counted = funnel(advice)
-    lines = [
-        f"{verdict(advice, wish, names)}.",
-        *([counted] if counted else []),
-        *_needed(advice, wish),
-        "",
-    ]
-    rows = [_cells(entry) for entry in shown]
-    return "\n".join([*lines, as_table(rows, notes=notes, explained=list(stated.values()))])
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the machines with exact values."""
+        return [candidate.record() for candidate in self.shown]
+
+    def document(self) -> dict[str, Any]:
+        """Return the whole answer under its stable names."""
+        from roofline.advice import probability_faster, survivors, verdict
+
+        advice, wish, names = self.advice, self.wish, self.names
+        first = [entry for entry in advice.candidates if entry.suits][:2]
+        return {
+            "conventions": _conventions(advice, wish),
+            "network": names[0] if len(names) == 1 else None,
+            "networks": list(names),
+            "wish": {
+                "min_fps": wish.fps,
+                "rates": dict(wish.rates),
+                "streams": wish.streams,
+                "max_watts": wish.watts,
+                "max_price": wish.price,
+                "max_latency_ms": scaled(wish.latency, 1e3),
+                "max_ttft_ms": scaled(wish.ttft, 1e3),
+                "max_tpot_ms": scaled(wish.tpot, 1e3),
+                "min_memory_b": wish.capacity,
+                "efficiency": wish.efficiency,
+                "lifetime_years": wish.years,
+                "usd_per_kwh": wish.usd_per_kwh,
+            },
+            "verdict": verdict(advice, wish, names),
+            "probability_first_faster": probability_faster(*first) if len(first) == 2 else None,
+            "limits": [
+                {
+                    "limit": step.limit.value,
+                    "left": step.left,
+                    "last": step.last and step.last.platform,
+                }
+                for step in survivors(advice)
+            ],
+            "needs": [need.record() for need in advice.needs],
+            "need_curve": _curves(advice, wish, self.workloads),
+            "machines": self.rows(),
+            "without_unit": list(advice.without_unit),
+            "without_memory": list(advice.without_memory),
+        }
+
+    def table(self) -> str:
+        """Return the page for people."""
+        from roofline.advice.verdict import funnel, verdict
+
+        advice, wish, shown = self.advice, self.wish, self.shown
+        stated = _conventions(advice, wish)
+        # Rows of a bound only say so themselves.
+        said = stated.pop("throughput", None)
+        notes = [said] if said and wish.efficiency is not None else []
+        if len(shown) < len(advice.candidates):
+            more = plural(len(advice.candidates) - len(shown), "more row")
+            notes.insert(0, f"{more} behind these: --top 0")
+        left_out = [
+            f"without {what}: {_names(keys)}"
+            for what, keys in (
+                ("such a unit", advice.without_unit), ("the memory for it", advice.without_memory),
+            )
+            if keys
+        ]  # fmt: skip
+        notes += ["; ".join(left_out)] if left_out else []
+        counted = funnel(advice)
+        lines = [
+            f"{verdict(advice, wish, self.names)}.",
+            *([counted] if counted else []),
+            *_needed(advice, wish),
+            "",
+        ]
+        rows = [_cells(entry) for entry in shown]
+        return "\n".join([*lines, as_table(rows, notes=notes, explained=list(stated.values()))])
 
 
 def _names(keys: Sequence[str], most: int = 12) -> str:
@@ -87,53 +126,6 @@ def _conventions(advice: Advice, wish: Wish) -> dict[str, str]:
     )
     stated["faster"] = "probabilities take the errors of two estimates as independent"
     return stated
-
-
-def _document(
-    advice: Advice,
-    wish: Wish,
-    names: Sequence[str],
-    workloads: Sequence[Workload],
-    records: list[dict[str, Any]],
-    stated: dict[str, str],
-) -> dict[str, Any]:
-    from roofline.advice import probability_faster, survivors, verdict
-
-    first = [entry for entry in advice.candidates if entry.suits][:2]
-    return {
-        "conventions": stated,
-        "network": names[0] if len(names) == 1 else None,
-        "networks": list(names),
-        "wish": {
-            "min_fps": wish.fps,
-            "rates": dict(wish.rates),
-            "streams": wish.streams,
-            "max_watts": wish.watts,
-            "max_price": wish.price,
-            "max_latency_ms": scaled(wish.latency, 1e3),
-            "max_ttft_ms": scaled(wish.ttft, 1e3),
-            "max_tpot_ms": scaled(wish.tpot, 1e3),
-            "min_memory_b": wish.capacity,
-            "efficiency": wish.efficiency,
-            "lifetime_years": wish.years,
-            "usd_per_kwh": wish.usd_per_kwh,
-        },
-        "verdict": verdict(advice, wish, names),
-        "probability_first_faster": probability_faster(*first) if len(first) == 2 else None,
-        "limits": [
-            {
-                "limit": step.limit.value,
-                "left": step.left,
-                "last": step.last and step.last.platform,
-            }
-            for step in survivors(advice)
-        ],
-        "needs": [need.record() for need in advice.needs],
-        "need_curve": _curves(advice, wish, workloads),
-        "machines": records,
-        "without_unit": list(advice.without_unit),
-        "without_memory": list(advice.without_memory),
-    }
 
 
 def _curves(advice: Advice, wish: Wish, workloads: Sequence[Workload]) -> list[dict[str, Any]]:

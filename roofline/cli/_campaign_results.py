@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from roofline.cli._output import as_table
+
 if TYPE_CHECKING:
     from roofline.validate.analysis.configurations import Ran
 
@@ -60,7 +62,41 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
 """What each column of a kind of results means, with its unit."""
 
 
-def without_constant(
+def conventions(kind: str, *, predicted: bool, shortest: bool) -> dict[str, str]:
+    """Return how the figures of a kind of results are meant.
+
+    Args:
+        kind: One of `MEANINGS`.
+        predicted: Whether predictions stand beside what was measured.
+        shortest: Whether shortest samples are compared.
+    """
+    time = "the shortest sample of all rounds" if shortest else "the median of the rounds' medians"
+    stated = {"time": time} if kind != "memory" else {}
+    stated |= MEANINGS[kind]
+    if not predicted:
+        stated.pop("predicted_speedup", None)
+    return stated
+
+
+def compared(rows: Sequence[dict[str, Any]], stated: Mapping[str, str], recorded: int) -> str:
+    """Return results for people, what is the same in all rows below them.
+
+    Args:
+        rows: What was compared.
+        stated: How the figures are meant.
+        recorded: How many runs there were to compare.
+    """
+    if not rows:
+        return as_table([], notes=[f"none of the {recorded} recorded runs can be compared so"])
+    left, same = _without_constant(rows)
+    return as_table(
+        left,
+        notes=[f"{name}: {text}" for name, text in same.items()],
+        explained=[f"{name}: {text}" for name, text in stated.items()],
+    )
+
+
+def _without_constant(
     rows: Sequence[dict[str, Any]],
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return rows without the columns that say the same of all, and what these say."""

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roofline.binding import UNBOUND, Binding
-from roofline.compression_flags import request
+from roofline.cli._options import split_names
+from roofline.compression_flags import compressed, request
 from roofline.errors import OptionError, printable
 from roofline.temporary import temporary_folder
 
 if TYPE_CHECKING:
     import onnx
 
+    from roofline.compress import Request
     from roofline.validate.records.compression import Compression
     from roofline.workload import Workload
 
@@ -55,6 +58,47 @@ DatatypesOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompressionOptions:
+    """What is taken from a network."""
+
+    keep_channels: KeepChannelsOption = None
+    sparsity: SparsityOption = None
+    sparse_format: SparseFormatOption = "dense"
+    datatype: DatatypesOption = None
+
+    @property
+    def prunes(self) -> bool:
+        """Whether channels or weights go."""
+        return bool(self.keep_channels or self.sparsity)
+
+    @property
+    def datatypes(self) -> list[str]:
+        """The datatypes of whole networks."""
+        return [name for name in split_names(self.datatype) if "=" not in name]
+
+    @property
+    def parts(self) -> list[str]:
+        """The datatypes of single layers, as ``PATTERN=fp16``."""
+        return [name for name in split_names(self.datatype) if "=" in name]
+
+    def request(self, *, criterion: str = "l1", seed: int = 0) -> Request:
+        """Return what is asked for; the errors are those of `compression_flags.request`."""
+        return request(
+            self.keep_channels, self.sparsity, self.sparse_format, self.datatype, criterion=criterion, seed=seed
+        )  # fmt: skip
+
+    def under(self, workload: Workload) -> Workload:
+        """Return a workload under all that is asked for; without anything it is the same workload."""
+        return self.at(workload, self.datatype)
+
+    def at(self, workload: Workload, datatypes: Sequence[str] | None) -> Workload:
+        """Return a workload without what is taken from it, in datatypes that are chosen elsewhere."""
+        return compressed(
+            workload, self.keep_channels, self.sparsity, self.sparse_format, datatypes
+        )
+
+
 def with_zeros(workload: Workload) -> Workload:
     """Return a workload whose effective MACs leave out the weights that are zero in its file.
 
@@ -81,21 +125,13 @@ def with_zeros(workload: Workload) -> Workload:
 
 @contextmanager
 def written(
-    models: Sequence[str],
-    keep_channels: Sequence[str] | None = None,
-    sparsity: Sequence[str] | None = None,
-    sparse_format: str = "dense",
-    datatype: Sequence[str] | None = None,
-    binding: Binding = UNBOUND,
+    models: Sequence[str], options: CompressionOptions, binding: Binding = UNBOUND
 ) -> Generator[list[tuple[str, Compression]]]:
     """Write each model under the compression flags into a folder that lives as long as the context.
 
     Args:
         models: What the user named.
-        keep_channels: Texts of ``--keep-channels``.
-        sparsity: Texts of ``--sparsity``.
-        sparse_format: How pruned weights are stored.
-        datatype: Texts of ``--datatype``.
+        options: What is taken from each.
         binding: Sizes and values that the models leave open.
 
     Yields:
@@ -106,14 +142,14 @@ def written(
     """
     from roofline.validate.records.compression import Compression, compression_of
 
-    if not (keep_channels or sparsity or datatype):
+    if not (options.prunes or options.datatype):
         # The model may hold zeros of its own, which a runtime can skip.
-        yield [(model, Compression(sparse_format=sparse_format)) for model in models]
+        yield [(model, Compression(sparse_format=options.sparse_format)) for model in models]
         return
     from roofline.compress import compress
     from roofline.compress.compressing import serialized
 
-    asked = request(keep_channels, sparsity, sparse_format, datatype)
+    asked = options.request()
     with temporary_folder() as folder:
         made: list[tuple[str, Compression]] = []
         for place, model in enumerate(models):

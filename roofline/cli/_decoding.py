@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from roofline.decoding.phases import CONTEXT, Phase, Request, Spread
 from roofline.errors import DimensionError, OptionError
+from roofline.units import scaled
 
 if TYPE_CHECKING:
     from roofline.decoding.phases import Decoding
@@ -91,23 +93,32 @@ MaxTpotOption = Annotated[
 NEW_TOKENS = 512
 
 
-def asked_request(
-    context: int | None,
-    new_tokens: int | None,
-    phase: Phase | None,
-    devices: int | None,
-    max_ttft_ms: float | None = None,
-    max_tpot_ms: float | None = None,
-    spread: Spread | None = None,
-) -> Request | None:
-    """Return what the flags ask of decoders; None when none is given."""
-    if context is new_tokens is phase is devices is max_ttft_ms is max_tpot_ms is spread is None:
-        return None
-    return Request(
-        context or CONTEXT, new_tokens or NEW_TOKENS, phase or Phase.BOTH, devices or 1, spread or Spread.TENSOR,
-        max_ttft_s=None if max_ttft_ms is None else max_ttft_ms / 1e3,
-        max_tpot_s=None if max_tpot_ms is None else max_tpot_ms / 1e3,
-    )  # fmt: skip
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecoderOptions:
+    """What is asked of decoders."""
+
+    context: ContextOption = None
+    new_tokens: NewTokensOption = None
+    phase: PhaseOption = None
+    spread: SpreadOption = None
+
+    def request(
+        self,
+        *,
+        devices: int | None = None,
+        max_ttft_ms: float | None = None,
+        max_tpot_ms: float | None = None,
+    ) -> Request | None:
+        """Return what is asked, with the machines that share it and the longest times in ms; None for nothing."""
+        given = (
+            self.context, self.new_tokens, self.phase, self.spread, devices, max_ttft_ms, max_tpot_ms,
+        )  # fmt: skip
+        if all(value is None for value in given):
+            return None
+        return Request(
+            self.context or CONTEXT, self.new_tokens or NEW_TOKENS, self.phase or Phase.BOTH, devices or 1,
+            self.spread or Spread.TENSOR, max_ttft_s=scaled(max_ttft_ms, 1e-3), max_tpot_s=scaled(max_tpot_ms, 1e-3),
+        )  # fmt: skip
 
 
 def told_apart(

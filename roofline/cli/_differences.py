@@ -100,6 +100,9 @@ _UNITS = {
     "macs": "MAC", "effective_macs": "MAC", "ops": "OP", "other_ops": "OP", "parameters": "",
     "trainable_parameters": "", "weight_bytes": "B", "activation_bytes": "B", "peak_activation_bytes": "B",
 }  # fmt: skip
+SIGNS = {"ratio": "difference is second less first, ratio second over first"}
+"""How differences are meant."""
+
 COMPARED = (
     "op_type", "macs", "other_ops", "parameters", "weight_bytes", "input_bytes", "output_bytes", "cache_read_bytes",
     "cache_written_bytes", "datatype",

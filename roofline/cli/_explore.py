@@ -14,7 +14,7 @@ from roofline.spec import platform, platform_keys
 from roofline.workloads import decoders, networks
 
 if TYPE_CHECKING:
-    from roofline.cli._progress import Report
+    from roofline.progress import Report
 
 EXPLORE = "explore"
 """What a user writes for the page over all machines instead of a file."""

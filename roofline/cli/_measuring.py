@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli._options import labels
-from roofline.errors import OptionError, printable
+from roofline.cli._compression import CompressionOptions, written
 from roofline.number_format import number, percent
-from roofline.validate.records.request import Protocol
+from roofline.validate.records.request import PROTOCOL, TRIALS, Protocol, RunRequest
 
 if TYPE_CHECKING:
-    from roofline.validate.records.compression import Compression
+    from roofline.binding import Binding
     from roofline.validate.records.record import Measurement
-    from roofline.validate.records.request import RunRequest, Scalar
 
 BackendsOption = Annotated[
     list[str] | None,
@@ -93,6 +92,9 @@ StoreOption = Annotated[
     Path | None, typer.Option("--store", help="Record store; default: the user's own.")
 ]
 
+FreshOption = Annotated[
+    bool, typer.Option("--fresh", help="Compile and tune again, whatever is kept.")
+]
 TrackerOption = Annotated[
     str,
     typer.Option(
@@ -110,130 +112,79 @@ CONVENTIONS = {
 """The conventions of every measured figure."""
 
 
-def make_protocol(
-    runs: int, sampling_s: float, time_limit: float, memory_limit_gb: float
-) -> Protocol:
-    """Return how runs are timed from the options of the command line."""
-    memory = round(memory_limit_gb * 1e9)
-    return Protocol(
-        runs=runs, sampling_s=sampling_s, time_limit_s=time_limit, memory_limit_bytes=memory
-    )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOptions:
+    """How networks are run on this machine or on a board."""
+
+    tuning: TuningOption = ""
+    algorithm: AlgorithmOption = "default"
+    trials: TrialsOption = TRIALS
+    budget_s: BudgetOption = 0.0
+    threads: ThreadsOption = 0
+    device: DeviceOption = ""
+    runs: RunsOption = PROTOCOL.runs
+    sampling_s: SamplingOption = PROTOCOL.sampling_s
+    time_limit: TimeLimitOption = PROTOCOL.time_limit_s
+    memory_limit_gb: MemoryLimitOption = 0.0
+
+    def request(self, binding: Binding, *, threads: int = 0) -> RunRequest:
+        """Return what is asked of every run; network, backend and compression are still to be put in.
+
+        Args:
+            binding: Sizes and values that the networks leave open.
+            threads: How many where none are asked for.
+        """
+        from roofline.validate.measuring.backend import DEVICE
+
+        return RunRequest(
+            "",
+            batch=binding.batch or 0,
+            threads=self.threads or threads,
+            dims=binding.dims,
+            inputs=binding.inputs,
+            values=binding.values,
+            tuning=self.tuning,
+            trials=self.trials,
+            tuning_budget_s=self.budget_s,
+            algorithm=self.algorithm,
+            options={DEVICE: self.device} if self.device else {},
+            protocol=Protocol(
+                runs=self.runs,
+                sampling_s=self.sampling_s,
+                time_limit_s=self.time_limit,
+                memory_limit_bytes=round(self.memory_limit_gb * 1e9),
+            ),
+        )
 
 
-def on_device(device: str) -> dict[str, Scalar]:
-    """Return the options of a request by which a backend runs on a device; empty leaves it the choice."""
-    from roofline.validate.measuring.backend import DEVICE
-
-    return {DEVICE: device} if device else {}
-
-
-def at_board(tracker: str, key: str, target: str = "") -> None:
-    """Check that a board is there before anything is compiled, and let every process know its tracker.
-
-    Args:
-        tracker: The tracker's address.
-        key: The key of the board's server.
-        target: The board's processor, as `parse_target` reads it; empty when the board is to be asked.
-
-    Raises:
-        OptionError: The tracker's address is missing or malformed, or the processor is.
-        BoardError: The tracker does not answer, or nobody serves the key.
-    """
-    from roofline.validate.tvm.boards.target import parse_target
-    from roofline.validate.tvm.boards.tracker import parse_tracker, use_tracker
-
-    if not tracker:
-        raise OptionError("a board needs its tracker", repair="Add --rpc-tracker HOST:PORT")
-    if target:
-        parse_target(target, 1)
-    found = parse_tracker(tracker)
-    found.check(key)
-    use_tracker(found)
-
-
-def run_each(
+def run_models(
     asked: RunRequest,
     models: Sequence[str],
-    variants: Sequence[tuple[str, Compression]],
     backends: Sequence[str],
+    compression: CompressionOptions,
+    binding: Binding,
     store: Path | None,
     *,
-    machine: str = "",
-    per_layer: bool = False,
+    machine: str,
+    per_layer: bool,
     fresh: bool = False,
 ) -> list[Measurement]:
-    """Run every network on every backend, and keep each record as soon as there is one.
+    """Run every network under the compression flags on every backend, each record kept in the store.
 
-    Args:
-        asked: How they are run; network, backend and compression are those of the other arguments.
-        models: What the user named, each once.
-        variants: For each of them the file to run, and what was taken from it.
-        backends: Names of backends.
-        store: The record store; None is the user's own.
-        machine: Key of the platform they run on, for the records.
-        per_layer: Whether single kernels are timed too, where a backend can.
-        fresh: Whether kept compiled programs and tuning results are made again.
-
-    Returns:
-        The records, in which files of one name in several folders are told apart.
-
-    Raises:
-        RooflineError: A model cannot be read, or a backend cannot run as asked.
+    The arguments and errors are those of `measure_each`; without a store it is the user's own.
     """
-    from dataclasses import replace
-
     from roofline.cli._progress import progress
-    from roofline.validate.measuring.measure import measure
+    from roofline.validate.measuring.series import measure_each
     from roofline.validate.records.store import Store, default_store
 
-    done: list[Measurement] = []
-    names = labels([printable(Path(model).stem) for model in models], list(models))
-    with Store(store or default_store()) as kept:
-        for label, (model, compression) in zip(names, variants, strict=True):
-            for name in backends:
-                one = replace(asked, network=model, backend=name, compression=compression)
-                with progress(f"{label} on {name}") as report:
-                    request = for_backend(one, per_layer=per_layer)
-                    record = measure(request, machine=machine, fresh=fresh, report=report)
-                if label != record.job.network:
-                    record = replace(record, job=replace(record.job, network=label))
-                kept.add(record)
-                done.append(record)
-    return done
-
-
-def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
-    """Return a request with a tuning that its backend knows, when the other one asked for has none.
-
-    A sparse format for which the backend has kernels is asked of it; others only decide what is predicted.
-    Times of single kernels are asked of backends that can give them.
-
-    Raises:
-        MeasurementError: No backend has that name.
-        OptionError: The backend tunes, but not like this, or runs on no such device.
-    """
-    from dataclasses import replace
-
-    from roofline.validate.measuring.backend import DEVICE, backends
-
-    able = backends.get(request.backend).capabilities
-    device = request.options.get(DEVICE, able.devices[0])
-    if device not in able.devices:
-        raise OptionError(
-            f"{request.backend} runs on no --device {device}",
-            repair=f"Use --device {' or '.join(able.devices)}",
-        )
-    form = request.compression.sparse_format
-    if form in able.sparse_formats:
-        request = replace(request, options={**request.options, "sparse_format": form})
-    if per_layer and able.times_kernels:
-        request = replace(request, options={**request.options, "per_layer": True})
-    if request.tuning and request.tuning not in able.tunings:
-        if able.tunings == ("none",):
-            return replace(request, tuning="")
-        known = " or ".join(able.tunings)
-        raise OptionError(f"--tuning {request.tuning} is not known", repair=f"Use {known}")
-    return request
+    with (
+        written(models, compression, binding) as variants,
+        Store(store or default_store()) as kept,
+    ):
+        return measure_each(
+            asked, models, variants, backends, kept, machine=machine, per_layer=per_layer, fresh=fresh,
+            progress=progress,
+        )  # fmt: skip
 
 
 def cells(run: Measurement) -> dict[str, Any]:

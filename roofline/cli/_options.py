@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -11,6 +11,7 @@ import typer
 
 from roofline.binding import UNBOUND, Binding, Causal
 from roofline.errors import OptionError
+from roofline.labels import labels
 from roofline.reading import MAX_INTEGER, real_number, whole_number
 
 if TYPE_CHECKING:
@@ -146,23 +147,39 @@ def parse_rates(flag: str, texts: Iterable[str] | None) -> tuple[float | None, d
     return (real_number(plain[0], flag) if plain else None), named
 
 
-def parse_binding(
-    batch: int | None,
-    dim: Iterable[str] | None,
-    input_: Iterable[str] | None,
-    value: Iterable[str] | None,
-    *,
-    bound_sizes: bool = False,
-    causal: Causal = Causal.VISIBLE,
-) -> Binding:
-    """Return what the options of this module fix of a model.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputOptions:
+    """What fixes the inputs that a model leaves open, but for its batch."""
 
-    Raises:
-        OptionError: One of their texts cannot be read.
-    """
-    return Binding(
-        batch, parse_dims(dim), parse_inputs(input_), parse_values(value), bound_sizes, causal
-    )
+    dim: DimOption = None
+    input_: InputOption = None
+    value: ValueOption = None
+
+    @property
+    def given(self) -> bool:
+        """Whether anything is fixed."""
+        return bool(self.dim or self.input_ or self.value)
+
+    def binding(
+        self,
+        batch: int | None = None,
+        *,
+        bound_sizes: bool = False,
+        causal: Causal = Causal.VISIBLE,
+    ) -> Binding:
+        """Return what is fixed of a model, beside its batch and how it is counted.
+
+        Raises:
+            OptionError: A text cannot be read.
+        """
+        return Binding(
+            batch,
+            parse_dims(self.dim),
+            parse_inputs(self.input_),
+            parse_values(self.value),
+            bound_sizes,
+            causal,
+        )
 
 
 def load_model(model: str, binding: Binding = UNBOUND) -> Workload:
@@ -190,27 +207,6 @@ def load_models(models: Iterable[str], binding: Binding = UNBOUND) -> list[Workl
         workload if workload.name == name else replace(workload, name=name)
         for workload, name in zip(found, names, strict=True)
     ]
-
-
-def labels(names: list[str], paths: list[str]) -> list[str]:
-    """Return names that differ: where two are the same, with as many of their folders as tell them apart.
-
-    Example:
-        >>> labels(["model", "model", "mlp"], ["x/model.onnx", "y/model.onnx", "mlp"])
-        ['x/model', 'y/model', 'mlp']
-    """
-    made = list(names)
-    for place, name in enumerate(names):
-        others = [i for i, other in enumerate(names) if other == name and i != place]
-        if not others:
-            continue
-        folders = [Path(path).resolve().parts[:-1] for path in paths]
-        for depth in range(1, len(folders[place]) + 1):
-            mine = folders[place][-depth:]
-            if all(folders[other][-depth:] != mine for other in others):
-                made[place] = "/".join([*mine, name])
-                break
-    return made
 
 
 def split_names(texts: Iterable[str] | None) -> list[str]:

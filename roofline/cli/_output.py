@@ -7,8 +7,9 @@ import io
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -131,6 +132,49 @@ def emit(text: str, output: Path | None) -> None:
         sys.stdout.flush()
         return
     write_whole(output, text.encode(errors="backslashreplace"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResultOptions:
+    """In which form a verb writes its result, and where it goes."""
+
+    form: FormatOption = Format.TABLE
+    output: OutputOption = None
+
+    def emit(
+        self,
+        *,
+        document: Callable[[], Mapping[str, Any]],
+        rows: Callable[[], Sequence[Row]],
+        table: Callable[[], str],
+    ) -> None:
+        """Write a result; of its three forms only the one that is asked for is made.
+
+        Args:
+            document: The JSON document, without its schema version.
+            rows: The rows of the CSV.
+            table: The text for people.
+        """
+        match self.form:
+            case Format.JSON:
+                text = as_json(document())
+            case Format.CSV:
+                text = as_csv(rows())
+            case Format.TABLE:
+                text = table()
+        emit(text, self.output)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderOptions:
+    """Which rows of a result are shown, and in which order."""
+
+    sort: SortOption = ""
+    top: TopOption = 0
+
+    def arranged(self, entries: Sequence[T], rows: Sequence[Row]) -> list[T]:
+        """Return the entries to show; the arguments and errors are those of `arranged`."""
+        return arranged(entries, rows, self.sort, self.top)
 
 
 def emit_scaffold(text: str, output: Path | None) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from roofline.errors import one_line
-
-Report = Callable[[str, int, int], None]
-"""What is being done, how many steps are done, how many there are."""
+from roofline.progress import Report, silent
 
 
 @contextmanager
@@ -20,7 +18,7 @@ def progress(title: str) -> Generator[Report]:
         title: What the whole work is.
     """
     if not sys.stderr.isatty():
-        yield lambda _what, _done, _total: None
+        yield silent
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

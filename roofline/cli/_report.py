@@ -16,7 +16,7 @@ from roofline.report.data import Row, check_rows, on_chip
 from roofline.spec import platform
 
 if TYPE_CHECKING:
-    from roofline.cli._progress import Report
+    from roofline.progress import Report
     from roofline.spec import Platform
     from roofline.validate.records.record import Measurement
 

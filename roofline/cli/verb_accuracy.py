@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli._output import (
-    Format,
-    FormatOption,
-    OutputOption,
-    as_csv,
-    as_json,
-    as_table,
-    emit,
-)
+from roofline.cli._groups import command
+from roofline.cli._output import ResultOptions, as_table
 from roofline.errors import printable
 from roofline.number_format import plural
 from roofline.reading import real_number, whole_number
 
 if TYPE_CHECKING:
+    from roofline.validate.accuracy.datasets import Labelled
     from roofline.validate.accuracy.evaluation import Accuracy
 
 app = typer.Typer(add_completion=False)
@@ -33,19 +28,31 @@ CONVENTIONS = {
 """How the figures are meant."""
 
 
-@app.command()
-def accuracy(
-    *,
-    models: Annotated[
-        list[Path], typer.Argument(metavar="MODEL...", help="ONNX classifiers with their weights.")
-    ],
+ClassifiersArgument = Annotated[
+    list[Path], typer.Argument(metavar="MODEL...", help="ONNX classifiers with their weights.")
+]
+BatchOption = Annotated[
+    int, typer.Option("--batch", "-b", min=1, help="Items per run, where the model allows.")
+]
+NotedOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", help="Note the accuracy in every record of the same model in this store."
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataOptions:
+    """What is classified, and how it is brought to the classifiers."""
+
     data: Annotated[
         Path,
         typer.Option(
             "--data",
             help="An .npz file with arrays x and y, an .npy file, or a folder with a subfolder per class.",
         ),
-    ],
+    ]
     labels: Annotated[
         Path | None,
         typer.Option(
@@ -53,44 +60,57 @@ def accuracy(
             help="Classes of the items (.npy, or one number a line); for a folder, its subfolders in the order of "
             "the scores, one a line.",
         ),
-    ] = None,
+    ] = None
     layout: Annotated[
         str,
         typer.Option("--layout", help="Axes of image arrays: nchw or nhwc; else as the model's."),
-    ] = "",
+    ] = ""
     resize: Annotated[
         str, typer.Option("--resize", metavar="HxW", help="Bring images to this size.")
-    ] = "",
+    ] = ""
     pixels: Annotated[
         float, typer.Option("--pixels", help="What a white pixel of an image becomes: 1 or 255.")
-    ] = 1.0,
+    ] = 1.0
     mean: Annotated[
         str, typer.Option("--mean", help="Taken off each channel: 0.485,0.456,0.406.")
-    ] = "",
+    ] = ""
     std: Annotated[
         str, typer.Option("--std", help="Each channel is divided by it: 0.229,0.224,0.225.")
-    ] = "",
-    batch: Annotated[
-        int, typer.Option("--batch", "-b", min=1, help="Items per run, where the model allows.")
-    ] = 64,
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            "--store", help="Note the accuracy in every record of the same model in this store."
-        ),
-    ] = None,
-    form: FormatOption = Format.TABLE,
-    output: OutputOption = None,
+    ] = ""
+
+    def read(self) -> Labelled:
+        """Return the items with their classes.
+
+        Raises:
+            RooflineError: A text or a file cannot be read.
+        """
+        from roofline.validate.accuracy.datasets import Preparation, read_labelled
+
+        preparation = Preparation(
+            _size(self.resize),
+            self.pixels,
+            _numbers("--mean", self.mean),
+            _numbers("--std", self.std),
+        )
+        return read_labelled(
+            self.data, labels=self.labels, layout=self.layout.lower(), preparation=preparation
+        )
+
+
+@command(app)
+def accuracy(
+    *,
+    models: ClassifiersArgument,
+    items: DataOptions,
+    batch: BatchOption = 64,
+    store: NotedOption = None,
+    result: ResultOptions,
 ) -> None:
     """Evaluate classifiers: how often the right class has the largest score."""
     from roofline.graph import read
-    from roofline.validate.accuracy.datasets import Preparation, read_labelled
     from roofline.validate.accuracy.evaluation import evaluate
 
-    preparation = Preparation(
-        _size(resize), pixels, _numbers("--mean", mean), _numbers("--std", std)
-    )
-    labelled = read_labelled(data, labels=labels, layout=layout.lower(), preparation=preparation)
+    labelled = items.read()
     found: list[Accuracy] = []
     for model in models:
         # The careful reader refuses what is no model with one clear line.
@@ -99,17 +119,13 @@ def accuracy(
     notes: list[str] = []
     if store is not None:
         notes.append(f"noted in {plural(_note(found, store), 'record')} of {store}")
-    emit(_written(found, form, notes), output)
-
-
-def _written(found: list[Accuracy], form: Format, notes: list[str]) -> str:
     rows = [entry.record() for entry in found]
-    if form is Format.JSON:
-        return as_json({"conventions": CONVENTIONS, "accuracies": rows})
-    if form is Format.CSV:
-        return as_csv(rows)
-    return as_table(
-        [_cells(row) for row in rows], notes=notes, explained=list(CONVENTIONS.values())
+    result.emit(
+        document=lambda: {"conventions": CONVENTIONS, "accuracies": rows},
+        rows=lambda: rows,
+        table=lambda: as_table(
+            [_cells(row) for row in rows], notes=notes, explained=list(CONVENTIONS.values())
+        ),
     )
 
 

@@ -3,51 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli._advice import written
-from roofline.cli._compression import (
-    DatatypesOption,
-    KeepChannelsOption,
-    SparseFormatOption,
-    SparsityOption,
-)
-from roofline.cli._decoding import (
-    ContextOption,
-    NewTokensOption,
-    PhaseOption,
-    SpreadOption,
-    asked_request,
-    told_apart,
-)
+from roofline.cli._advice import Answer
+from roofline.cli._compression import CompressionOptions
+from roofline.cli._decoding import DecoderOptions, told_apart
+from roofline.cli._groups import command
 from roofline.cli._options import (
     BoundSizesOption,
-    DimOption,
-    InputOption,
+    InputOptions,
     ModelsArgument,
-    ValueOption,
     load_models,
-    parse_binding,
     parse_rates,
     split_names,
 )
-from roofline.cli._output import (
-    Format,
-    FormatOption,
-    OutputOption,
-    SortOption,
-    arranged,
-    emit,
-    say,
-)
-from roofline.compression_flags import compressed
+from roofline.cli._output import Format, ResultOptions, SortOption, arranged, say
+from roofline.errors import OptionError, did_you_mean
 from roofline.units import scaled
 
 if TYPE_CHECKING:
-    from roofline.advice import Advice, Wish
+    from roofline.advice import Advice, Candidate, Wish
     from roofline.decoding.phases import Decoding, Request
     from roofline.spec import Platform
     from roofline.workload import Workload
@@ -57,11 +36,48 @@ app = typer.Typer()
 _LIMITS = "Limits"
 _COST = "Cost"
 
+BatchesOption = Annotated[
+    list[int] | None,
+    typer.Option("--batch", "-b", min=1, help="Items per batch that would do; repeatable."),
+]
+PredictionModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Prediction model: equation1, ... Default: the best estimate, else the bound.",
+    ),
+]
+MaxDevicesOption = Annotated[
+    int,
+    typer.Option(
+        "--max-devices",
+        min=1,
+        rich_help_panel=_LIMITS,
+        help="Most devices that share a decoder; the fewest that do are taken.",
+    ),
+]
+AccuracyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--accuracy",
+        metavar="TABLE.csv",
+        help="Accuracies of compressed networks: columns network, datatype, accuracy_percent, keep_channels.",
+    ),
+]
+TopOption = Annotated[
+    int | None,
+    typer.Option(
+        "--top",
+        min=0,
+        help="Only the first so many rows; 0: all. Default: 20 in tables, else all.",
+    ),
+]
 
-@app.command()
-def advise(
-    *,
-    models: ModelsArgument,
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WishOptions:
+    """What a machine has to reach, and what it may take."""
+
     min_fps: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,18 +85,18 @@ def advise(
             metavar="FPS",
             help="Frames per second to reach; NETWORK=FPS where networks that share a machine differ; repeatable.",
         ),
-    ] = None,
+    ] = None
     streams: Annotated[
         int | None,
         typer.Option("--streams", min=1, help="Cameras: as many units are taken as they need."),
-    ] = None,
+    ] = None
     stream_fps: Annotated[
         float | None, typer.Option("--stream-fps", help="Frames per second of each camera.")
-    ] = None,
+    ] = None
     min_tokens_per_s: Annotated[
         float | None,
         typer.Option("--min-tokens-per-s", help="Tokens per second of a decoder's requests."),
-    ] = None,
+    ] = None
     max_latency_ms: Annotated[
         float | None,
         typer.Option(
@@ -88,7 +104,7 @@ def advise(
             rich_help_panel=_LIMITS,
             help="Longest time of a batch; without -b the fastest batch within it is taken.",
         ),
-    ] = None,
+    ] = None
     max_ttft_ms: Annotated[
         float | None,
         typer.Option(
@@ -96,13 +112,13 @@ def advise(
             rich_help_panel=_LIMITS,
             help="Longest time to a decoder's first token.",
         ),
-    ] = None,
+    ] = None
     max_tpot_ms: Annotated[
         float | None,
         typer.Option(
             "--max-tpot-ms", rich_help_panel=_LIMITS, help="Longest time per output token."
         ),
-    ] = None,
+    ] = None
     max_watts: Annotated[
         float | None,
         typer.Option(
@@ -110,17 +126,77 @@ def advise(
             rich_help_panel=_LIMITS,
             help="Most thermal design power of what the price buys, all units, W.",
         ),
-    ] = None,
+    ] = None
     max_price: Annotated[
         float | None,
         typer.Option("--max-price", rich_help_panel=_LIMITS, help="Most to pay, all units, USD."),
-    ] = None,
+    ] = None
     min_memory_gb: Annotated[
         float | None,
         typer.Option(
             "--min-memory-gb", rich_help_panel=_LIMITS, help="Least memory of a unit, GB."
         ),
-    ] = None,
+    ] = None
+    efficiency: Annotated[
+        float | None,
+        typer.Option("--efficiency", help="Share of the bound that a real run reaches: 0.3."),
+    ] = None
+    lifetime_years: Annotated[
+        float,
+        typer.Option(
+            "--lifetime-years", rich_help_panel=_COST, help="Time over which the price is spread."
+        ),
+    ] = 3.0
+    usd_per_kwh: Annotated[
+        float, typer.Option("--usd-per-kwh", rich_help_panel=_COST, help="Price of electricity.")
+    ] = 0.15
+
+    def wish(self) -> Wish:
+        """Return what is asked, in base units.
+
+        Raises:
+            OptionError: Nothing is asked, a rate is asked in more than one way, or a number is out of its range.
+        """
+        from roofline.advice import Wish
+
+        rates = {
+            "--min-fps": self.min_fps,
+            "--stream-fps": self.stream_fps,
+            "--min-tokens-per-s": self.min_tokens_per_s,
+        }
+        given = [flag for flag, value in rates.items() if value]
+        if len(given) > 1:
+            raise OptionError(
+                f"{' and '.join(given)} ask for the same thing", repair="Leave one of them out"
+            )
+        if self.stream_fps is not None and self.streams is None:
+            raise OptionError(
+                "--stream-fps without --streams", repair="Give the number of --streams"
+            )
+        plain, named = parse_rates("--min-fps", self.min_fps)
+        asked = [
+            rate for rate in (plain, self.stream_fps, self.min_tokens_per_s) if rate is not None
+        ]
+        return Wish(
+            fps=asked[0] if asked else None,
+            watts=self.max_watts,
+            price=self.max_price,
+            efficiency=self.efficiency,
+            rates=named,
+            streams=self.streams,
+            latency=scaled(self.max_latency_ms, 1e-3),
+            ttft=scaled(self.max_ttft_ms, 1e-3),
+            tpot=scaled(self.max_tpot_ms, 1e-3),
+            capacity=scaled(self.min_memory_gb, 1e9),
+            years=self.lifetime_years,
+            usd_per_kwh=self.usd_per_kwh,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MachineOptions:
+    """Which machines there are to choose from."""
+
     segment: Annotated[
         list[str] | None,
         typer.Option(
@@ -128,146 +204,129 @@ def advise(
             rich_help_panel=_LIMITS,
             help="data centre, desktop, laptop, phone, edge or microcontroller; repeatable.",
         ),
-    ] = None,
+    ] = None
     kind: Annotated[
         list[str] | None,
         typer.Option(
             "--kind", rich_help_panel=_LIMITS, help="cpu, gpu, npu, fpga or tpu; repeatable."
         ),
-    ] = None,
-    max_devices: Annotated[
-        int,
-        typer.Option(
-            "--max-devices",
-            min=1,
-            rich_help_panel=_LIMITS,
-            help="Most devices that share a decoder; the fewest that do are taken.",
-        ),
-    ] = 8,
-    efficiency: Annotated[
-        float | None,
-        typer.Option("--efficiency", help="Share of the bound that a real run reaches: 0.3."),
-    ] = None,
-    lifetime_years: Annotated[
-        float,
-        typer.Option(
-            "--lifetime-years", rich_help_panel=_COST, help="Time over which the price is spread."
-        ),
-    ] = 3.0,
-    usd_per_kwh: Annotated[
-        float, typer.Option("--usd-per-kwh", rich_help_panel=_COST, help="Price of electricity.")
-    ] = 0.15,
-    accuracy: Annotated[
-        Path | None,
-        typer.Option(
-            "--accuracy",
-            metavar="TABLE.csv",
-            help="Accuracies of compressed networks: columns network, datatype, accuracy_percent, keep_channels.",
-        ),
-    ] = None,
+    ] = None
     platform: Annotated[
         list[str] | None,
         typer.Option(
             "--platform", "-p", help="Choose among these; repeatable. Default: all shipped."
         ),
-    ] = None,
-    datatype: DatatypesOption = None,
-    batch: Annotated[
-        list[int] | None,
-        typer.Option("--batch", "-b", min=1, help="Items per batch that would do; repeatable."),
-    ] = None,
-    prediction_model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            help="Prediction model: equation1, ... Default: the best estimate, else the bound.",
-        ),
-    ] = None,
-    keep_channels: KeepChannelsOption = None,
-    sparsity: SparsityOption = None,
-    sparse_format: SparseFormatOption = "dense",
-    dim: DimOption = None,
-    input_: InputOption = None,
-    value: ValueOption = None,
+    ] = None
+
+    def machines(self) -> list[Platform]:
+        """Return the machines.
+
+        Raises:
+            OptionError: A segment or kind is not known, or no machine is of both.
+            PlatformError: A name is not known, or a file is wrong.
+        """
+        from roofline.spec import platform as find_platform
+        from roofline.spec import platform_keys
+        from roofline.spec.names import MACHINE_KINDS, SEGMENTS
+
+        segments, kinds = split_names(self.segment), split_names(self.kind)
+        for flag, given, known in (
+            ("--segment", segments, SEGMENTS),
+            ("--kind", kinds, MACHINE_KINDS),
+        ):
+            for name in given:
+                if name not in known:
+                    hint = did_you_mean(name, known) or f"Known: {', '.join(known)}"
+                    raise OptionError(f"{flag}: {name!r} is not known", repair=hint)
+        found = [
+            machine
+            for machine in map(find_platform, split_names(self.platform) or platform_keys())
+            if (not segments or machine.segment in segments)
+            and (not kinds or machine.kind in kinds)
+        ]
+        if not found:
+            raise OptionError(
+                "no machine is of that segment and kind", repair="Leave --segment or --kind out"
+            )
+        return found
+
+
+@command(app)
+def advise(
+    *,
+    models: ModelsArgument,
+    wishes: WishOptions,
+    choice: MachineOptions,
+    max_devices: MaxDevicesOption = 8,
+    accuracy: AccuracyOption = None,
+    batch: BatchesOption = None,
+    prediction_model: PredictionModelOption = None,
+    compression: CompressionOptions,
+    inputs: InputOptions,
     bound_sizes: BoundSizesOption = False,
-    context: ContextOption = None,
-    new_tokens: NewTokensOption = None,
-    phase: PhaseOption = None,
-    spread: SpreadOption = None,
+    decoding: DecoderOptions,
     sort: SortOption = "",
-    top: Annotated[
-        int | None,
-        typer.Option(
-            "--top",
-            min=0,
-            help="Only the first so many rows; 0: all. Default: 20 in tables, else all.",
-        ),
-    ] = None,
-    form: FormatOption = Format.TABLE,
-    output: OutputOption = None,
+    top: TopOption = None,
+    result: ResultOptions,
 ) -> None:
     """Find the machines that run networks as fast as is asked, within power and price; exit code 1 if there is none."""
-    from roofline.advice import Wish
-    from roofline.errors import OptionError
-
-    if any("=" in name for name in datatype or ()):
+    if compression.parts:
         raise OptionError(
             "advise takes whole datatypes", repair="Use predict for parts of a network"
         )
-    rate, rates = _rates(min_fps, stream_fps, min_tokens_per_s, streams)
-    wish = Wish(
-        rate, max_watts, max_price, efficiency, rates, streams, scaled(max_latency_ms, 1e-3),
-        scaled(max_ttft_ms, 1e-3), scaled(max_tpot_ms, 1e-3), scaled(min_memory_gb, 1e9), lifetime_years,
-        usd_per_kwh,
-    )  # fmt: skip
-    machines = _machines(split_names(platform), split_names(segment), split_names(kind))
-    request = asked_request(context, new_tokens, phase, None, spread=spread)
-    others, decoders = told_apart(models, request, bound=bool(dim or input_ or value))
+    wish, machines, datatypes = wishes.wish(), choice.machines(), compression.datatypes
+    request = decoding.request()
+    others, decoders = told_apart(models, request, bound=inputs.given)
+    workloads: list[Workload] = []
     if decoders:
-        if others or len(decoders) > 1:
-            raise OptionError(
-                "a decoder shares its machine with no other network here",
-                repair="Ask for each alone",
-            )
-        if keep_channels or sparsity:
-            raise OptionError(
-                "advise takes no pruning of decoders",
-                repair="Leave --keep-channels and --sparsity out",
-            )
+        _check_decoder(decoders, others, compression)
         advice = _of_decoder(
-            decoders[0], request, machines, wish, split_names(datatype), batch, prediction_model, max_devices
-        )  # fmt: skip
-        names, workloads = [decoders[0].name], []
+            decoders[0], request, machines, wish, datatypes, batch, prediction_model, max_devices
+        )
     else:
-        if min_tokens_per_s is not None or wish.ttft is not None or wish.tpot is not None:
+        if wishes.min_tokens_per_s is not None or wish.ttft is not None or wish.tpot is not None:
             raise OptionError(
                 f"{others[0]} is no decoder and has no tokens", repair="Ask for --min-fps"
             )
-        loaded = load_models(
-            others, parse_binding(None, dim, input_, value, bound_sizes=bound_sizes)
-        )
-        workloads = [
-            compressed(workload, keep_channels, sparsity, sparse_format) for workload in loaded
-        ]
-        names = [workload.name for workload in workloads]
+        loaded = load_models(others, inputs.binding(bound_sizes=bound_sizes))
+        workloads = [compression.at(workload, None) for workload in loaded]
         advice = _of_networks(
-            workloads, machines, wish, split_names(datatype), batch, prediction_model, accuracy,
-            compressible=not (keep_channels or sparsity),
+            workloads, machines, wish, datatypes, batch, prediction_model, accuracy,
+            compressible=not compression.prunes,
         )  # fmt: skip
-    most = (20 if form is Format.TABLE else 0) if top is None else top
-    shown = list(advice.candidates)
-    if sort:
-        shown = arranged(shown, advice.records(), sort, 0)
-        # A machine that fails is no answer, however cheap it is.
-        shown.sort(key=lambda entry: ("yes", "unknown", "no").index(entry.answer))
-    shown = shown[:most] if most else shown
-    emit(written(advice, wish, names, workloads, shown, form), output)
-    if form is Format.CSV and advice.without_unit:
+    names = [entry.name for entry in (workloads or decoders)]
+    most = (20 if result.form is Format.TABLE else 0) if top is None else top
+    answer = Answer(advice, wish, names, workloads, _shown(advice, sort, most))
+    result.emit(document=answer.document, rows=answer.rows, table=answer.table)
+    if result.form is Format.CSV and advice.without_unit:
         say(f"roofline: left out, without such a unit: {', '.join(advice.without_unit)}")
     if not any(candidate.suits for candidate in advice.candidates):
         open_ = any(candidate.answer == "unknown" for candidate in advice.candidates)
         say(f"roofline: no machine {'is known to reach' if open_ else 'reaches'} it")
         raise typer.Exit(1)
+
+
+def _shown(advice: Advice, sort: str, most: int) -> list[Candidate]:
+    shown = list(advice.candidates)
+    if sort:
+        shown = arranged(shown, advice.records(), sort, 0)
+        # A machine that fails is no answer, however cheap it is.
+        shown.sort(key=lambda entry: ("yes", "unknown", "no").index(entry.answer))
+    return shown[:most] if most else shown
+
+
+def _check_decoder(
+    decoders: Sequence[Decoding], others: Sequence[str], compression: CompressionOptions
+) -> None:
+    if others or len(decoders) > 1:
+        raise OptionError(
+            "a decoder shares its machine with no other network here", repair="Ask for each alone"
+        )
+    if compression.prunes:
+        raise OptionError(
+            "advise takes no pruning of decoders",
+            repair="Leave --keep-channels and --sparsity out",
+        )
 
 
 def _of_networks(
@@ -298,63 +357,3 @@ def _of_decoder(
         decoder, request or Request(new_tokens=NEW_TOKENS), machines, wish, datatypes=datatypes, batches=batches,
         model=model, most_devices=most_devices,
     )  # fmt: skip
-
-
-def _rates(
-    min_fps: list[str] | None, stream_fps: float | None, tokens_per_s: float | None, streams: int | None
-) -> tuple[float | None, dict[str, float]]:  # fmt: skip
-    """Return the rate that is asked of each network, and those of single ones.
-
-    Raises:
-        OptionError: It is given in more than one way, or a text is no rate.
-    """
-    from roofline.errors import OptionError
-
-    given = [
-        flag
-        for flag, value in (
-            ("--min-fps", min_fps), ("--stream-fps", stream_fps), ("--min-tokens-per-s", tokens_per_s),
-        )
-        if value
-    ]  # fmt: skip
-    if len(given) > 1:
-        raise OptionError(
-            f"{' and '.join(given)} ask for the same thing", repair="Leave one of them out"
-        )
-    if stream_fps is not None and streams is None:
-        raise OptionError("--stream-fps without --streams", repair="Give the number of --streams")
-    rate, rates = parse_rates("--min-fps", min_fps)
-    return next(
-        (value for value in (rate, stream_fps, tokens_per_s) if value is not None), None
-    ), rates
-
-
-def _machines(names: list[str], segments: list[str], kinds: list[str]) -> list[Platform]:
-    """Return the machines to choose among.
-
-    Raises:
-        OptionError: A segment or kind is not known, or no machine is of both.
-    """
-    from roofline.errors import OptionError, did_you_mean
-    from roofline.spec import platform as find_platform
-    from roofline.spec import platform_keys
-    from roofline.spec.names import MACHINE_KINDS, SEGMENTS
-
-    for flag, given, known in (
-        ("--segment", segments, SEGMENTS),
-        ("--kind", kinds, MACHINE_KINDS),
-    ):
-        for name in given:
-            if name not in known:
-                hint = did_you_mean(name, known) or f"Known: {', '.join(known)}"
-                raise OptionError(f"{flag}: {name!r} is not known", repair=hint)
-    found = [
-        machine
-        for machine in map(find_platform, names or platform_keys())
-        if (not segments or machine.segment in segments) and (not kinds or machine.kind in kinds)
-    ]
-    if not found:
-        raise OptionError(
-            "no machine is of that segment and kind", repair="Leave --segment or --kind out"
-        )
-    return found

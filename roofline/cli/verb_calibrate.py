@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
 from roofline.cli._measuring import MOST_THREADS
-from roofline.cli._output import Format, FormatOption, as_csv, as_json, as_table, emit, writable
+from roofline.cli._output import Format, FormatOption, ResultOptions, as_table, writable
 from roofline.number_format import plural
 from roofline.writing import write_whole
 
@@ -21,39 +21,46 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
+FileOption = Annotated[
+    Path, typer.Option("--output", "-o", callback=writable, help="The platform file to write.")
+]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        help="Runs the microbenchmarks of the profile: onnxruntime, torch, tvm, ... none measures the roofs alone.",
+    ),
+]
+SecondsOption = Annotated[
+    float, typer.Option("--seconds", min=0.5, max=3600, help="Time for measuring the roofs.")
+]
+ThreadsOption = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        max=MOST_THREADS,
+        help="Threads to measure at; repeatable. Default: the roofs at 1 and all, the profile at all.",
+    ),
+]
+CorrectOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--correct",
+        help="Measure nothing: correct the file's profile by networks measured on this machine, a CSV with the "
+        "columns network, latency_ms and, where known, family and batch.",
+    ),
+]
+
+
 @app.command()
 def calibrate(
     *,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", callback=writable, help="The platform file to write.")
-    ] = Path("my-machine.yaml"),
-    backend: Annotated[
-        str,
-        typer.Option(
-            "--backend",
-            help="Runs the microbenchmarks of the profile: onnxruntime, torch, tvm, ... none measures the roofs alone.",
-        ),
-    ] = "onnxruntime",
-    seconds: Annotated[
-        float, typer.Option("--seconds", min=0.5, max=3600, help="Time for measuring the roofs.")
-    ] = 20.0,
-    threads: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--threads",
-            min=1,
-            max=MOST_THREADS,
-            help="Threads to measure at; repeatable. Default: the roofs at 1 and all, the profile at all.",
-        ),
-    ] = None,
-    correct: Annotated[
-        Path | None,
-        typer.Option(
-            "--correct",
-            help="Measure nothing: correct the file's profile by networks measured on this machine, a CSV with the "
-            "columns network, latency_ms and, where known, family and batch.",
-        ),
-    ] = None,
+    output: FileOption = Path("my-machine.yaml"),
+    backend: BackendOption = "onnxruntime",
+    seconds: SecondsOption = 20.0,
+    threads: ThreadsOption = None,
+    correct: CorrectOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Measure this machine: its peaks and bandwidths, and what a runtime reaches of them (about three minutes).
@@ -67,7 +74,7 @@ def calibrate(
     from roofline.validate.calibration.microbenchmarks import forget
 
     if correct is not None:
-        emit(_corrected(output, correct, form), None)
+        _correct(output, correct, form)
         return
     key = platform_key(output)
     chosen = None if backend == "none" else _checked(backend)
@@ -85,27 +92,21 @@ def calibrate(
     write_whole(output, text.encode())
     for profile in measured:
         forget(profile.times)
-    emit(_written(roofs, measured, key, output, form), None)
+    rows, profiles = _roof_rows(roofs, key), _profile_rows(measured)
+    ResultOptions(form=form).emit(
+        document=lambda: {"file": str(output), "roofs": rows, "profiles": profiles},
+        rows=lambda: rows,
+        table=lambda: _table(rows, profiles, roofs, remarks, output),
+    )
 
 
-def _corrected(platform_file: Path, table: Path, form: Format) -> str:
+def _correct(platform_file: Path, table: Path, form: Format) -> None:
     from roofline.validate.calibration.correcting import correct_file
 
     found = correct_file(platform_file, table)
-    errors = {
-        "networks": found.networks,
-        "families": found.families,
-        "mape_before": found.before,
-        "mape_after": found.after,
-        "mape_family_left_out": found.left_out,
-    }
-    if form is Format.JSON:
-        return as_json({"file": str(platform_file), **errors, "corrections": dict(found.factors)})
     rows = [
         {"class of work": name, "factor": f"{value:.3f}"} for name, value in found.factors.items()
     ]
-    if form is Format.CSV:
-        return as_csv(rows)
     notes = [
         f"mean error on {found.networks} networks: {found.before:.1%} before, {found.after:.1%} after on the same, "
         f"{found.left_out:.1%} on families left out of the fit, each of {found.families} in turn",
@@ -115,7 +116,19 @@ def _corrected(platform_file: Path, table: Path, form: Format) -> str:
         notes.append(
             "warning: networks of other families were predicted better without these factors"
         )
-    return as_table(rows, notes=notes)
+    ResultOptions(form=form).emit(
+        document=lambda: {
+            "file": str(platform_file),
+            "networks": found.networks,
+            "families": found.families,
+            "mape_before": found.before,
+            "mape_after": found.after,
+            "mape_family_left_out": found.left_out,
+            "corrections": dict(found.factors),
+        },
+        rows=lambda: rows,
+        table=lambda: as_table(rows, notes=notes),
+    )
 
 
 def _checked(backend: str) -> str:
@@ -141,10 +154,8 @@ def platform_key(path: Path) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", path.stem.lower()).strip("-.") or "my-machine"
 
 
-def _written(
-    roofs: Sequence[Roofs], measured: Sequence[Measured], key: str, output: Path, form: Format
-) -> str:
-    rows: list[dict[str, Any]] = [
+def _roof_rows(roofs: Sequence[Roofs], key: str) -> list[dict[str, Any]]:
+    return [
         {
             "platform": f"{key}:{entry.mode}" if len(roofs) > 1 else key,
             "threads": entry.threads,
@@ -154,7 +165,21 @@ def _written(
         }
         for entry in roofs
     ]
-    profiles: list[dict[str, Any]] = [
+
+
+class _ProfileRow(TypedDict):
+    backend: str
+    version: str
+    threads: int
+    kinds: int
+    samples: int
+    failed: dict[str, str]
+    lanes: int
+    seconds: float
+
+
+def _profile_rows(measured: Sequence[Measured]) -> list[_ProfileRow]:
+    return [
         {
             "backend": found.times.backend,
             "version": found.times.version,
@@ -167,10 +192,12 @@ def _written(
         }
         for found in measured
     ]
-    if form is Format.JSON:
-        return as_json({"file": str(output), "roofs": rows, "profiles": profiles})
-    if form is Format.CSV:
-        return as_csv(rows)
+
+
+def _table(
+    rows: Sequence[dict[str, Any]], profiles: Sequence[_ProfileRow], roofs: Sequence[Roofs], remarks: Sequence[str],
+    output: Path,
+) -> str:  # fmt: skip
     from roofline.validate.calibration.calibrate import warnings
 
     lower = [name for name, way in roofs[-1].how.items() if way == "library"]
@@ -181,7 +208,7 @@ def _written(
         f"in {row['seconds']:.0f} s; predict with --model calibrated"
         for row in profiles
     ]
-    notes += [remark for found in measured for remark in found.remarks]
+    notes += remarks
     if lower:
         notes.append(f"lower bounds, from library matrix products: {', '.join(lower)}")
     return as_table(rows, notes=[*notes, *warnings(roofs)])

@@ -4,42 +4,24 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from roofline.binding import Causal
-from roofline.cli._compression import (
-    DatatypesOption,
-    KeepChannelsOption,
-    SparseFormatOption,
-    SparsityOption,
-    with_zeros,
-)
-from roofline.cli._decoding import ContextOption, CountedPhaseOption, asked_request, told_apart
+from roofline.cli._compression import CompressionOptions, with_zeros
+from roofline.cli._decoding import ContextOption, CountedPhaseOption, DecoderOptions, told_apart
+from roofline.cli._groups import command
 from roofline.cli._options import (
     BatchOption,
     BoundSizesOption,
-    DimOption,
-    InputOption,
+    InputOptions,
     ModelArgument,
-    ValueOption,
     load_model,
-    parse_binding,
 )
-from roofline.cli._output import (
-    Format,
-    FormatOption,
-    OutputOption,
-    SortOption,
-    TopOption,
-    as_csv,
-    as_json,
-    as_table,
-    emit,
-)
-from roofline.compression_flags import compressed
+from roofline.cli._output import OrderOptions, ResultOptions, as_table
 from roofline.decoding.phases import Phase
 from roofline.errors import UnsupportedOperatorError
 
@@ -73,68 +55,68 @@ DiffOption = Annotated[
 ]
 
 
-@app.command()
+MachineOption = Annotated[
+    str | None,
+    typer.Option("--platform", "-p", help="Show how long each fused layer takes at least on it."),
+]
+
+
+@command(app)
 def count(
+    *,
     model: ModelArgument,
     layers: LayersOption = False,
     fused: FusedOption = False,
     batch: BatchOption = None,
-    dim: DimOption = None,
-    input_: InputOption = None,
-    value: ValueOption = None,
+    inputs: InputOptions,
     bound_sizes: BoundSizesOption = False,
-    keep_channels: KeepChannelsOption = None,
-    sparsity: SparsityOption = None,
-    sparse_format: SparseFormatOption = "dense",
-    datatype: DatatypesOption = None,
+    compression: CompressionOptions,
     causal: CausalOption = Causal.VISIBLE,
     context: ContextOption = None,
     phase: CountedPhaseOption = None,
     zeros: ZerosOption = False,
     strict: StrictOption = False,
-    platform: Annotated[
-        str | None,
-        typer.Option(
-            "--platform", "-p", help="Show how long each fused layer takes at least on it."
-        ),
-    ] = None,
-    sort: SortOption = "",
-    top: TopOption = 0,
+    platform: MachineOption = None,
+    order: OrderOptions,
     diff: DiffOption = None,
-    form: FormatOption = Format.TABLE,
-    output: OutputOption = None,
+    result: ResultOptions,
 ) -> None:
     """Count what a model requires: operations, parameters, bytes and intensity."""
+    from roofline.cli._compared_networks import ComparedNetworks
     from roofline.cli._counting import LayerView
-    from roofline.cli.verb_compare import written
 
     _spare()
-    binding = parse_binding(batch, dim, input_, value, bound_sizes=bound_sizes, causal=causal)
-    request = asked_request(context, None, phase, None)
+    binding = inputs.binding(batch, bound_sizes=bound_sizes, causal=causal)
+    request = DecoderOptions(context=context, phase=phase).request()
     if request is None:
         counted = load_model(model, binding)
     else:
-        _, (decoder,) = told_apart([model], request, bound=bool(dim or input_ or value))
+        _, (decoder,) = told_apart([model], request, bound=inputs.given)
         asked = replace(request, new_tokens=1, causal=causal)
         decoder.check(asked)
         counted = (decoder.prompt if phase is Phase.PREFILL else decoder.step)(asked, batch or 1)
-    workload = compressed(counted, keep_channels, sparsity, sparse_format, datatype)
+    workload = compression.under(counted)
     if zeros:
         workload = with_zeros(workload)
-    other = load_model(diff, binding) if diff is not None else None
+    other = None if diff is None else load_model(diff, binding)
+    counted_whole = [workload] if other is None else [workload, other]
     if strict:
-        for counted in (workload, other):
-            _check(counted)
-    view = LayerView(fused or platform is not None, _times(workload, platform), sort, top)
-    if form is Format.JSON:
-        emit(_json(workload, other, view), output)
-    elif other is not None and form is Format.TABLE:
+        for entry in counted_whole:
+            _check(entry)
+    times = _times(workload, platform)
+    view = LayerView(fused or platform is not None, times, order.sort, order.top)
+
+    def table() -> str:
+        if other is None:
+            return _table(workload, view, layers=layers)
         names = (workload.name, f"{other.name} (other)")
-        emit(written(workload, other, names, form, layers=layers, fused=fused), output)
-    elif form is Format.CSV:
-        emit(_csv(workload, other, view, layers=layers), output)
-    else:
-        emit(_table(workload, view, layers=layers), output)
+        return ComparedNetworks(workload, other, names, layers=layers, fused=fused).table()
+
+    result.emit(
+        document=lambda: _document(workload, other, view),
+        rows=lambda: _rows(counted_whole, view, layers=layers),
+        table=table,
+    )
 
 
 def _times(workload: Workload, platform: str | None) -> dict[str, float]:
@@ -156,9 +138,7 @@ def _spare() -> None:
     gc.disable()
 
 
-def _check(workload: Workload | None) -> None:
-    if workload is None:
-        return
+def _check(workload: Workload) -> None:
     unknown = list(workload.unknown_layers)
     if unknown:
         names = ", ".join(repr(layer.name) for layer in unknown[:3])
@@ -169,15 +149,11 @@ def _check(workload: Workload | None) -> None:
         )
 
 
-def _json(workload: Workload, other: Workload | None, view: LayerView) -> str:
+def _document(workload: Workload, other: Workload | None, view: LayerView) -> dict[str, Any]:
     from roofline.cli._counting import document
 
-    fused = view.fused
-    found = document(workload, fused=fused)
-    found["layers"] = view.rows(workload)
-    if other is not None:
-        found["diff"] = _diff(workload, other, fused=fused)
-    return as_json(found)
+    found = document(workload, fused=view.fused) | {"layers": view.rows(workload)}
+    return found if other is None else found | {"diff": _diff(workload, other, fused=view.fused)}
 
 
 def _diff(workload: Workload, other: Workload, *, fused: bool) -> dict[str, Any]:
@@ -209,23 +185,21 @@ def _diff(workload: Workload, other: Workload, *, fused: bool) -> dict[str, Any]
     }
 
 
-def _csv(workload: Workload, other: Workload | None, view: LayerView, *, layers: bool) -> str:
+def _rows(counted: Sequence[Workload], view: LayerView, *, layers: bool) -> list[dict[str, Any]]:
     from roofline.cli._counting import totals
 
     rows: list[dict[str, Any]] = []
-    for counted in (workload, other):
-        if counted is None:
-            continue
+    for workload in counted:
         if layers or view.fused:
-            rows += [{"model": counted.name, **row} for row in view.rows(counted)]
+            rows += [{"model": workload.name, **row} for row in view.rows(workload)]
         else:
-            found = totals(counted)
+            found = totals(workload)
             intensity = found.pop("intensity")
             rows.append({
-                "model": counted.name, "batch": counted.batch, **found,
+                "model": workload.name, "batch": workload.batch, **found,
                 **{f"intensity_{name}": value for name, value in intensity.items()},
             })  # fmt: skip
-    return as_csv(rows)
+    return rows
 
 
 def _table(workload: Workload, view: LayerView, *, layers: bool) -> str:

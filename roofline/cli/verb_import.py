@@ -2,75 +2,93 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roofline.cli._groups import command
 from roofline.cli._measuring import StoreOption
-from roofline.cli._output import (
-    Format,
-    FormatOption,
-    OutputOption,
-    as_csv,
-    as_json,
-    as_table,
-    emit,
-)
+from roofline.cli._output import ResultOptions, as_table
 from roofline.errors import OptionError, TableError
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from roofline.validate.records.importers import Imported
+    from roofline.validate.records.importers._registry import Facts
 
 app = typer.Typer(add_completion=False)
 
 _SHOWN = 20
 
 
-@app.command("import")
-def import_runs(
-    *,
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Files of measured runs.")
-    ],
-    source: Annotated[
-        str, typer.Option("--from", help="Their format; recognized when left out.")
-    ] = "",
-    network: Annotated[str, typer.Option(help="The network, where a file does not say it.")] = "",
-    machine: Annotated[str, typer.Option(help="The machine, where a file does not say it.")] = "",
+FilesArgument = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Files of measured runs.")
+]
+SourceOption = Annotated[
+    str, typer.Option("--from", help="Their format; recognized when left out.")
+]
+SkipDamagedOption = Annotated[
+    bool,
+    typer.Option("--skip-damaged", help="Leave out rows with a damaged cell and take the others."),
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FactOptions:
+    """What is true of runs whose files do not say it."""
+
+    network: Annotated[
+        str, typer.Option("--network", help="The network, where a file does not say it.")
+    ] = ""
+    machine: Annotated[
+        str, typer.Option("--machine", help="The machine, where a file does not say it.")
+    ] = ""
     datatype: Annotated[
         str, typer.Option("--datatype", "-d", help="The datatype, where a file does not say it.")
-    ] = "",
+    ] = ""
     batch: Annotated[
         int | None,
         typer.Option(
             "--batch", "-b", min=1, help="The batch, where a file does not say it; else 1."
         ),
-    ] = None,
+    ] = None
     mapping: Annotated[
         list[str] | None,
         typer.Option(
             "--map", metavar="OURS=THEIRS", help="A column of a CSV file by another name."
         ),
-    ] = None,
-    skip_damaged: Annotated[
-        bool,
-        typer.Option(
-            "--skip-damaged", help="Leave out rows with a damaged cell and take the others."
-        ),
-    ] = False,
+    ] = None
+
+    def facts(self) -> Facts:
+        """Return them as importers take them.
+
+        Raises:
+            OptionError: A column's other name is no pair.
+        """
+        from roofline.validate.records.importers._registry import Facts
+
+        columns = _columns(self.mapping or [])
+        return Facts(self.network, self.machine, self.datatype, self.batch, columns)
+
+
+@command(app, "import")
+def import_runs(
+    *,
+    files: FilesArgument,
+    source: SourceOption = "",
+    known: FactOptions,
+    skip_damaged: SkipDamagedOption = False,
     store: StoreOption = None,
-    form: FormatOption = Format.TABLE,
-    output: OutputOption = None,
+    result: ResultOptions,
 ) -> None:
     """Read measured runs of other tools into the record store; rows that cannot be taken are listed."""
     from roofline.validate.records.importers import read_runs
-    from roofline.validate.records.importers._registry import Facts
     from roofline.validate.records.store import Store, default_store
 
-    facts = Facts(network, machine, datatype, batch, _columns(mapping or []))
+    facts = known.facts()
     rows: list[dict[str, object]] = []
     refused: list[dict[str, object]] = []
     # Everything is read before anything is stored, so that a bad second file leaves no half import.
@@ -94,7 +112,11 @@ def import_runs(
             {"file": str(path), "row": entry.row, "reason": entry.reason}
             for entry in found.rejected
         )
-    emit(_written(rows, refused, form), output)
+    result.emit(
+        document=lambda: {"files": rows, "refused": refused},
+        rows=lambda: rows,
+        table=lambda: _table(rows, refused),
+    )
 
 
 def _refuse_damaged(read: list[tuple[Path, Imported]]) -> None:
@@ -126,11 +148,7 @@ def _columns(mapping: list[str]) -> dict[str, str]:
     return found
 
 
-def _written(rows: list[dict[str, object]], refused: list[dict[str, object]], form: Format) -> str:
-    if form is Format.JSON:
-        return as_json({"files": rows, "refused": refused})
-    if form is Format.CSV:
-        return as_csv(rows)
+def _table(rows: list[dict[str, object]], refused: list[dict[str, object]]) -> str:
     notes = [
         f"{entry['file']} row {entry['row']}: {entry['reason']}" for entry in refused[:_SHOWN]
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,25 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofline.cli._counting import listed_inputs
-from roofline.cli._options import (
-    BatchOption,
-    DimOption,
-    InputOption,
-    ValueOption,
-    load_model,
-    parse_binding,
-)
+from roofline.cli._groups import command
+from roofline.cli._options import BatchOption, InputOptions, load_model
 from roofline.cli._output import (
-    Format,
-    FormatOption,
+    OrderOptions,
     OutputOption,
-    SortOption,
-    TopOption,
-    arranged,
-    as_csv,
-    as_json,
+    ResultOptions,
     as_table,
-    emit,
     emit_scaffold,
     writable,
     wrote,
@@ -62,57 +51,49 @@ class Fill(StrEnum):
     RANDOM = "random"
 
 
-@app.command("list")
-def list_networks(
-    sort: SortOption = "",
-    top: TopOption = 0,
-    form: FormatOption = Format.TABLE,
-    output: OutputOption = None,
-) -> None:
+@command(app, "list")
+def list_networks(*, order: OrderOptions, result: ResultOptions) -> None:
     """List the shipped networks with what one inference requires."""
     from roofline.workloads import decoders, networks
 
     shipped = [*map(networks.get, networks), *map(decoders.get, decoders)]
     rows = [_summary(entry) for entry in shipped]
-    rows = arranged(rows, rows, sort, top)
-    if form is Format.JSON:
-        emit(as_json({"conventions": CONVENTIONS, "networks": rows}), output)
-    elif form is Format.CSV:
-        emit(as_csv(rows), output)
-    else:
-        cells = [
-            {
-                "network": row["network"],
-                "title": row["title"],
-                "for": row["dataset"],
-                "GMAC": f"{row['macs'] / 1e9:.3f}",
-                "Mparameters": f"{row['parameters'] / 1e6:.2f}",
-            }
-            for row in rows
-        ]
-        notes = (*CONVENTIONS.values(), "more of one: roofline networks show KEY")
-        emit(as_table(cells, explained=notes), output)
+    rows = order.arranged(rows, rows)
+    result.emit(
+        document=lambda: {"conventions": CONVENTIONS, "networks": rows},
+        rows=lambda: rows,
+        table=lambda: as_table(
+            [_listed(row) for row in rows],
+            explained=(*CONVENTIONS.values(), "more of one: roofline networks show KEY"),
+        ),
+    )
 
 
-@app.command()
-def show(key: KeyArgument, form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
+def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "network": row["network"],
+        "title": row["title"],
+        "for": row["dataset"],
+        "GMAC": f"{row['macs'] / 1e9:.3f}",
+        "Mparameters": f"{row['parameters'] / 1e6:.2f}",
+    }
+
+
+@command(app)
+def show(*, key: KeyArgument, result: ResultOptions) -> None:
     """Show where one network comes from and what it requires."""
     from roofline.workloads import decoders, networks
 
     network = decoders.named(key) or networks.get(key)
     row = {**_summary(network), **_details(network)}
-    if form is Format.JSON:
-        emit(as_json({"conventions": CONVENTIONS, "network": row}), output)
-    elif form is Format.CSV:
-        emit(as_csv([row]), output)
-    else:
-        pairs = [{"what": name.replace("_", " "), "value": _shown(row[name])} for name in row]
-        emit(
-            as_table(
-                pairs, explained=(*CONVENTIONS.values(), f"layers: roofline count {key} --layers")
-            ),
-            output,
-        )
+    result.emit(
+        document=lambda: {"conventions": CONVENTIONS, "network": row},
+        rows=lambda: [row],
+        table=lambda: as_table(
+            [{"what": name.replace("_", " "), "value": _shown(row[name])} for name in row],
+            explained=(*CONVENTIONS.values(), f"layers: roofline count {key} --layers"),
+        ),
+    )
 
 
 @app.command()
@@ -142,22 +123,24 @@ def export(
     wrote(f"{output} ({len(content) / 1e6:.1f} MB)")
 
 
-@app.command()
+ModelsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL...", help="ONNX files, modules (.py) that define networks, or keys."
+    ),
+]
+
+
+@command(app)
 def check(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL...", help="ONNX files, modules (.py) that define networks, or keys."
-        ),
-    ],
+    *,
+    models: ModelsArgument,
     batch: BatchOption = None,
-    dim: DimOption = None,
-    input_: InputOption = None,
-    value: ValueOption = None,
-    form: FormatOption = Format.TABLE,
-    output: OutputOption = None,
+    inputs: InputOptions,
+    result: ResultOptions,
 ) -> None:
     """Check that networks can be read and are counted whole; exit code 2 if one is not."""
+    binding = inputs.binding(batch)
     rows: list[dict[str, Any]] = []
     for name in models:
         try:
@@ -167,18 +150,19 @@ def check(
             continue
         for shown in found:
             try:
-                workload = load_model(shown, parse_binding(batch, dim, input_, value))
+                workload = load_model(shown, binding)
             except RooflineError as error:
                 rows.append(_checked(shown, error))
             else:
                 rows.append(_checked(shown, workload))
     wrong = [row["model"] for row in rows if row["problem"]]
-    if form is Format.JSON:
-        emit(as_json({"ok": not wrong, "networks": rows}), output)
-    elif form is Format.CSV:
-        emit(as_csv(rows), output)
-    else:
-        emit("\n".join(f"{row['model']}: {row['problem'] or _sizes(row)}" for row in rows), output)
+    result.emit(
+        document=lambda: {"ok": not wrong, "networks": rows},
+        rows=lambda: rows,
+        table=lambda: "\n".join(
+            f"{row['model']}: {row['problem'] or _sizes(row)}" for row in rows
+        ),
+    )
     if wrong:
         raise NetworkError(
             f"not whole: {', '.join(wrong)}", repair="Mend what is listed, and check again"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roofline.cli._groups import command
 from roofline.cli._output import as_table, emit, say, writable, wrote
 
 if TYPE_CHECKING:
@@ -15,48 +17,61 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
-def plot(
-    *,
-    kind: Annotated[
-        str | None,
-        typer.Argument(metavar="KIND", help="What to draw; leave out to list the kinds."),
-    ] = None,
-    data: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="DATA...", help="CSV or JSON files; none shows the columns the kind takes."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", callback=writable, help="The figure: a .png, .svg or .pdf file."
-        ),
-    ] = None,
-    title: Annotated[str, typer.Option("--title", help="A line above the figure.")] = "",
+KindArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="KIND", help="What to draw; leave out to list the kinds."),
+]
+DataArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="DATA...", help="CSV or JSON files; none shows the columns the kind takes."
+    ),
+]
+FigureOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", callback=writable, help="The figure: a .png, .svg or .pdf file."
+    ),
+]
+ByOption = Annotated[
+    str, typer.Option("--by", help="A column; one panel for each of its values, any kind.")
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawingOptions:
+    """What a figure shows of its data."""
+
+    title: Annotated[str, typer.Option("--title", help="A line above the figure.")] = ""
     value: Annotated[
         str,
         typer.Option(
             "--value",
             help="The column to show, in heatmap, boxes, pareto, power and orthogonality.",
         ),
-    ] = "",
-    x: Annotated[str, typer.Option("--x", help="The horizontal column of curves.")] = "",
-    y: Annotated[str, typer.Option("--y", help="The vertical column of curves.")] = "",
-    by: Annotated[
-        str, typer.Option("--by", help="A column; one panel for each of its values, any kind.")
-    ] = "",
+    ] = ""
+    x: Annotated[str, typer.Option("--x", help="The horizontal column of curves.")] = ""
+    y: Annotated[str, typer.Option("--y", help="The vertical column of curves.")] = ""
     normalise: Annotated[
         bool,
         typer.Option(
             "--normalise", help="Boxes: shares of each machine's greatest value, theory first."
         ),
-    ] = False,
+    ] = False
     on_chip: Annotated[
         bool,
         typer.Option("--on-chip", help="Rooflines: on-chip memories, and what fits into them."),
-    ] = False,
+    ] = False
+
+
+@command(app)
+def plot(
+    *,
+    kind: KindArgument = None,
+    data: DataArgument = None,
+    output: FigureOption = None,
+    drawing: DrawingOptions,
+    by: ByOption = "",
 ) -> None:
     """Draw one figure (PNG, SVG or PDF) from the results of predict, sweep, measure, validate or count."""
     from roofline.chart import Options, charts, facets, read_rows, save
@@ -75,7 +90,7 @@ def plot(
             "no file was named for the figure", repair=f"Add -o {kind}.png (or .svg, .pdf)"
         )
     rows = [row for path in data for row in read_rows(path)]
-    options = Options(title=title, value=value, x=x, y=y, normalise=normalise, on_chip=on_chip)
+    options = Options(**asdict(drawing))
     drawn = facets(chart, rows, options, by) if by else chart.compute(rows, options)
     save(drawn.figure(), output)
     wrote(str(output))

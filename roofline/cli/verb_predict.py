@@ -2,55 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from roofline.cli._check import FailIfOption, conditions, report_failures
-from roofline.cli._compression import (
-    DatatypesOption,
-    KeepChannelsOption,
-    SparseFormatOption,
-    SparsityOption,
-)
+from roofline.cli._compression import CompressionOptions
 from roofline.cli._decoding import (
     NEW_TOKENS,
-    ContextOption,
+    DecoderOptions,
     DevicesOption,
     MaxTpotOption,
     MaxTtftOption,
-    NewTokensOption,
-    PhaseOption,
-    SpreadOption,
-    asked_request,
     told_apart,
 )
+from roofline.cli._groups import command
 from roofline.cli._options import (
     BoundSizesOption,
-    DimOption,
     EmulateOption,
-    InputOption,
+    InputOptions,
     ModelsArgument,
-    ValueOption,
     load_models,
-    parse_binding,
     split_names,
 )
-from roofline.cli._output import (
-    Format,
-    FormatOption,
-    OutputOption,
-    SortOption,
-    TopOption,
-    arranged,
-    as_csv,
-    as_json,
-    as_table,
-    emit,
-)
+from roofline.cli._output import OrderOptions, ResultOptions, as_table
 from roofline.cli._predictions import (
     cells_left_out,
     cells_of,
@@ -58,12 +36,14 @@ from roofline.cli._predictions import (
     footnotes,
     token_cells_of,
 )
-from roofline.compression_flags import compressed
+from roofline.errors import OptionError
 from roofline.number_format import number, percent
 
 if TYPE_CHECKING:
     from roofline._sweep import Sweep
+    from roofline.decoding.phases import Decoding, Request
     from roofline.model import Prediction
+    from roofline.spec import Platform
     from roofline.workload import Workload
 
 app = typer.Typer(add_completion=False)
@@ -111,26 +91,28 @@ OperationsOption = Annotated[
 ]
 
 
-@app.command()
-def predict(
-    *,
-    models: ModelsArgument,
-    platform: PlatformOption,
-    datatype: DatatypesOption = None,
-    batch: BatchesOption = None,
-    model: PredictionModelOption = None,
-    traffic: TrafficOption = None,
-    operations: OperationsOption = None,
-    weights_read: WeightsReadOption = "per-batch",
-    emulate: EmulateOption = False,
-    overhead_ms: OverheadOption = 0.0,
+LayersOption = Annotated[
+    bool, typer.Option("--layers", help="Show each layer (with --model layerwise or calibrated).")
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PredictionOptions:
+    """By which model networks are predicted, and what it takes into account."""
+
+    model: PredictionModelOption = None
+    traffic: TrafficOption = None
+    operations: OperationsOption = None
+    weights_read: WeightsReadOption = "per-batch"
+    emulate: EmulateOption = False
+    overhead_ms: OverheadOption = 0.0
     runtime: Annotated[
         str | None,
         typer.Option(
             "--runtime",
             help="Runtime of --model expected: openvino, trt, ... Default: the class's fastest in the evidence.",
         ),
-    ] = None,
+    ] = None
     evidence: Annotated[
         Path | None,
         typer.Option(
@@ -138,142 +120,149 @@ def predict(
             metavar="RUNS.csv",
             help="Figures of the machine that correct --model expected: columns machine, network, datatype, fps.",
         ),
-    ] = None,
-    layers: Annotated[
-        bool,
-        typer.Option("--layers", help="Show each layer (with --model layerwise or calibrated)."),
-    ] = False,
+    ] = None
+
+    def choices(self, machines: Sequence[Platform]) -> dict[str, Any]:
+        """Return them as `sweep` and `serve` take them.
+
+        Raises:
+            RooflineError: The model takes no runtime or no evidence, or the evidence cannot be read.
+        """
+        for flag, given in (("--runtime", self.runtime), ("--evidence", self.evidence)):
+            if given is not None and self.model not in {None, "expected"}:
+                raise OptionError(
+                    f"{self.model} takes no {flag}",
+                    repair="Leave --model out, or ask for --model expected",
+                )
+        effects = None
+        if self.evidence is not None:
+            from roofline.validate.evidence.figures import read_effects
+
+            effects = read_effects(self.evidence, machines)
+        return {
+            "model": self.model, "traffic": self.traffic, "operations": self.operations,
+            "weights_read": self.weights_read, "emulate": self.emulate, "runtime": self.runtime, "effects": effects,
+        }  # fmt: skip
+
+
+@command(app)
+def predict(
+    *,
+    models: ModelsArgument,
+    platform: PlatformOption,
+    batch: BatchesOption = None,
+    prediction: PredictionOptions,
+    layers: LayersOption = False,
     fail_if: FailIfOption = None,
-    keep_channels: KeepChannelsOption = None,
-    sparsity: SparsityOption = None,
-    sparse_format: SparseFormatOption = "dense",
-    dim: DimOption = None,
-    input_: InputOption = None,
-    value: ValueOption = None,
+    compression: CompressionOptions,
+    inputs: InputOptions,
     bound_sizes: BoundSizesOption = False,
-    context: ContextOption = None,
-    new_tokens: NewTokensOption = None,
-    phase: PhaseOption = None,
+    decoding: DecoderOptions,
     devices: DevicesOption = None,
-    spread: SpreadOption = None,
     max_ttft_ms: MaxTtftOption = None,
     max_tpot_ms: MaxTpotOption = None,
-    sort: SortOption = "",
-    top: TopOption = 0,
-    form: FormatOption = Format.TABLE,
-    output: OutputOption = None,
+    order: OrderOptions,
+    result: ResultOptions,
 ) -> None:
     """Predict throughput, latency, bound, energy and fit of networks on machines."""
-    from roofline._sweep import Sweep, sweep
-    from roofline.decoding.phases import Request
-    from roofline.errors import OptionError
-    from roofline.serving import serve
     from roofline.spec import platform as find_platform
 
     machines = [find_platform(key) for key in split_names(platform)]
-    request = asked_request(context, new_tokens, phase, devices, max_ttft_ms, max_tpot_ms, spread)
-    others, decoders = told_apart(models, request, bound=bool(dim or input_ or value))
-    workloads = load_models(
-        others, parse_binding(None, dim, input_, value, bound_sizes=bound_sizes)
-    )
-    asked_datatypes = split_names(datatype)
-    whole = [name for name in asked_datatypes if "=" not in name]
-    parts = [name for name in asked_datatypes if "=" in name]
-    if model not in {None, "expected"} and (runtime is not None or evidence is not None):
+    request = decoding.request(devices=devices, max_ttft_ms=max_ttft_ms, max_tpot_ms=max_tpot_ms)
+    others, decoders = told_apart(models, request, bound=inputs.given)
+    workloads = load_models(others, inputs.binding(bound_sizes=bound_sizes))
+    choices = prediction.choices(machines)
+    found = _predicted(workloads, decoders, machines, request, compression, batch, choices)
+    if layers and not any(entry.layers for entry in found.predictions):
         raise OptionError(
-            f"{model} takes no {'--runtime' if runtime is not None else '--evidence'}",
-            repair="Leave --model out, or ask for --model expected",
-        )
-    effects = None
-    if evidence is not None:
-        from roofline.validate.evidence.figures import read_effects
-
-        effects = read_effects(evidence, machines)
-
-    def prepare(workload: Workload, name: str | None) -> Workload:
-        asked = parts if name is None else [name, *parts]
-        return compressed(workload, keep_channels, sparsity, sparse_format, asked)
-
-    choices: dict[str, Any] = {
-        "traffic": traffic, "operations": operations, "weights_read": weights_read, "emulate": emulate,
-        "runtime": runtime, "effects": effects, "prepare": prepare,
-    }  # fmt: skip
-    asked = request or Request(new_tokens=NEW_TOKENS)
-    parted = [
-        serve(
-            entry, asked, machines, datatypes=whole, batches=batch or [1], model=model, **choices
-        )
-        for entry in decoders
-    ]
-    if workloads:
-        parted.insert(
-            0,
-            sweep(
-                workloads, machines, datatypes=whole or None, batches=batch, model=model, **choices
-            ),
-        )
-    result = Sweep(
-        tuple(entry for part in parted for entry in part.predictions),
-        tuple(entry for part in parted for entry in part.skipped),
-    )
-    if layers and not any(prediction.layers for prediction in result.predictions):
-        raise OptionError(
-            f"{model or 'equation1'} sees the network as a whole and has no layers",
+            f"{prediction.model or 'equation1'} sees the network as a whole and has no layers",
             repair="Add --model layerwise",
         )
-    if overhead_ms:
-        slower = (entry.with_overhead(overhead_ms / 1e3) for entry in result.predictions)
-        result = replace(result, predictions=tuple(slower))
-    result = replace(
-        result, predictions=tuple(arranged(result.predictions, result.records(), sort, top))
-    )
-    rows = result.records()
+    if prediction.overhead_ms:
+        overhead = prediction.overhead_ms / 1e3
+        slower = (entry.with_overhead(overhead) for entry in found.predictions)
+        found = replace(found, predictions=tuple(slower))
+    found = replace(found, predictions=tuple(order.arranged(found.predictions, found.records())))
+    rows = found.records()
     checks = conditions(fail_if, list(dict.fromkeys(name for row in rows for name in row)))
-    emit(_written(result, form, layers=layers), output)
+    result.emit(
+        document=lambda: _document(found, layers=layers),
+        rows=lambda: _layer_rows(found.predictions) if layers else found.rows(),
+        table=lambda: _table(found, layers=layers),
+    )
     report_failures(best_rows(rows), checks, ("network", "platform", "datatype", "batch", "model"))
-    if checks and result.skipped:
+    if checks and found.skipped:
         raise typer.Exit(1)
 
 
-def _written(result: Sweep, form: Format, *, layers: bool) -> str:
-    predictions = result.predictions
-    if form is Format.JSON:
-        entries = [
-            prediction.record()
-            | ({"layers": [layer.record() for layer in prediction.layers]} if layers else {})
-            for prediction in predictions
-        ]
-        return as_json(
-            {
-                "conventions": conventions(predictions),
-                "predictions": entries + result.rows()[len(entries) :],
-            }
+def _predicted(
+    workloads: Sequence[Workload], decoders: Sequence[Decoding], machines: Sequence[Platform], request: Request | None,
+    compression: CompressionOptions, batches: Sequence[int] | None, choices: Mapping[str, Any],
+) -> Sweep:  # fmt: skip
+    """Return what is predicted of networks and, behind them, of decoders."""
+    from roofline._sweep import Sweep, sweep
+    from roofline.decoding.phases import Request
+    from roofline.serving import serve
+
+    def prepare(workload: Workload, name: str | None) -> Workload:
+        named = [] if name is None else [name]
+        return compression.at(workload, [*named, *compression.parts])
+
+    datatypes = compression.datatypes
+    parts: list[Sweep] = []
+    if workloads:
+        parts.append(
+            sweep(
+                workloads, machines, datatypes=datatypes or None, batches=batches, prepare=prepare, **choices
+            )
+        )  # fmt: skip
+    asked = request or Request(new_tokens=NEW_TOKENS)
+    parts += [
+        serve(
+            entry, asked, machines, datatypes=datatypes, batches=batches or [1], prepare=prepare, **choices
         )
-    if form is Format.CSV:
-        return as_csv(_layer_rows(predictions) if layers else result.rows())
-    remarks = list(dict.fromkeys(note for prediction in predictions for note in prediction.notes))
-    remarks += dict.fromkeys(f"left out: {entry.reason}" for entry in result.skipped)
-    notes, explained = footnotes(predictions, remarks)
-    if not layers:
-        spoken = [entry for entry in predictions if entry.tokens is not None]
-        written = [entry for entry in predictions if entry.tokens is None]
-        decoders = {entry.network for entry in spoken}
-        gone = [entry for entry in result.skipped if entry.network not in decoders]
-        shown = cells_of(written) + cells_left_out(gone)
-        tables = [as_table(shown)] if spoken and shown else []
-        if spoken:
-            gone = [entry for entry in result.skipped if entry.network in decoders]
-            shown = token_cells_of(spoken) + cells_left_out(gone, tokens=True)
-        return "\n".join([*tables, as_table(shown, notes=notes, explained=explained)])
-    tables = [
-        as_table(
-            [_layer_cells(row) for row in _layer_rows([prediction])],
-            title=f"{prediction.network} on {prediction.platform}, {prediction.datatype}, batch {prediction.batch}: "
-            f"{number(prediction.throughput_fps)} fps{' at most' * prediction.upper_bound} ({prediction.model})",
-        )
-        for prediction in predictions
+        for entry in decoders
+    ]  # fmt: skip
+    return Sweep.joined(parts)
+
+
+def _document(found: Sweep, *, layers: bool) -> dict[str, Any]:
+    predictions = found.predictions
+    entries = [
+        entry.record() | ({"layers": [layer.record() for layer in entry.layers]} if layers else {})
+        for entry in predictions
     ]
-    return "\n\n".join(tables) + "\n" + as_table([], notes=notes, explained=explained)
+    return {
+        "conventions": conventions(predictions),
+        "predictions": entries + found.rows()[len(entries) :],
+    }
+
+
+def _table(found: Sweep, *, layers: bool) -> str:
+    predictions = found.predictions
+    remarks = list(dict.fromkeys(note for prediction in predictions for note in prediction.notes))
+    remarks += dict.fromkeys(f"left out: {entry.reason}" for entry in found.skipped)
+    notes, explained = footnotes(predictions, remarks)
+    if layers:
+        tables = [
+            as_table(
+                [_layer_cells(row) for row in _layer_rows([entry])],
+                title=f"{entry.network} on {entry.platform}, {entry.datatype}, batch {entry.batch}: "
+                f"{number(entry.throughput_fps)} fps{' at most' * entry.upper_bound} ({entry.model})",
+            )
+            for entry in predictions
+        ]
+        return "\n\n".join(tables) + "\n" + as_table([], notes=notes, explained=explained)
+    spoken = [entry for entry in predictions if entry.tokens is not None]
+    written = [entry for entry in predictions if entry.tokens is None]
+    decoders = {entry.network for entry in spoken}
+    gone = [entry for entry in found.skipped if entry.network not in decoders]
+    shown = cells_of(written) + cells_left_out(gone)
+    tables = [as_table(shown)] if spoken and shown else []
+    if spoken:
+        gone = [entry for entry in found.skipped if entry.network in decoders]
+        shown = token_cells_of(spoken) + cells_left_out(gone, tokens=True)
+    return "\n".join([*tables, as_table(shown, notes=notes, explained=explained)])
 
 
 def best_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

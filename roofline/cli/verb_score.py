@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli._output import (
-    Format,
-    FormatOption,
-    OutputOption,
-    as_csv,
-    as_json,
-    as_table,
-    emit,
-    wrote,
-)
+from roofline.cli._groups import command
+from roofline.cli._output import ResultOptions, as_csv, as_table, wrote
 from roofline.cli._predictions import number
 from roofline.number_format import plural
 
@@ -29,55 +21,72 @@ app = typer.Typer()
 TABLES = ("all", "in_sample", "by_quantity", "by_class", "by_runtime", "by_kind", "by_machine")
 
 
-@app.command()
+RunsArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="CSV of runs (see the page on expected), a record store, or its export.",
+    ),
+]
+PredictionModelOption = Annotated[
+    str, typer.Option("--model", help="Prediction model: equation1, expected.")
+]
+LeaveOption = Annotated[
+    str,
+    typer.Option(
+        "--leave",
+        help="silicon or family: refit from FILE without what is judged. none: the shipped parameters.",
+    ),
+]
+FiguresOption = Annotated[
+    int,
+    typer.Option(
+        "--figures", min=0, max=50, help="Runs of each machine that correct its estimates first."
+    ),
+]
+RowsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--rows",
+        metavar="OUT.csv",
+        help="Write every run with predicted_fps, low_fps, high_fps, basis.",
+    ),
+]
+
+
+@command(app)
 def score(
     *,
-    file: Annotated[
-        Path,
-        typer.Argument(
-            help="CSV of runs (see the page on expected), a record store, or its export."
-        ),
-    ],
-    model: Annotated[
-        str, typer.Option("--model", help="Prediction model: equation1, expected.")
-    ] = "expected",
-    leave: Annotated[
-        str,
-        typer.Option(
-            "--leave",
-            help="silicon or family: refit from FILE without what is judged. none: the shipped parameters.",
-        ),
-    ] = "none",
-    figures: Annotated[
-        int,
-        typer.Option(
-            "--figures",
-            min=0,
-            max=50,
-            help="Runs of each machine that correct its estimates first.",
-        ),
-    ] = 0,
-    rows: Annotated[
-        Path | None,
-        typer.Option(
-            "--rows",
-            metavar="OUT.csv",
-            help="Write every run with predicted_fps, low_fps, high_fps, basis.",
-        ),
-    ] = None,
-    form: FormatOption = Format.TABLE,
-    output: OutputOption = None,
+    file: RunsArgument,
+    model: PredictionModelOption = "expected",
+    leave: LeaveOption = "none",
+    figures: FiguresOption = 0,
+    rows: RowsOption = None,
+    result: ResultOptions,
 ) -> None:
     """Score predictions against real runs: errors, order, intervals, by class, machine, runtime and network."""
-    from roofline.cli._progress import progress
     from roofline.validate.evidence.decoder_score import is_decoder_table
+
+    if is_decoder_table(file):
+        document = _decoders(file, model=model, leave=leave, rows=rows)
+    else:
+        document = _runs(file, model=model, leave=leave, figures=figures, rows=rows)
+    result.emit(
+        document=lambda: document,
+        rows=lambda: _records(document),
+        table=lambda: _tables(document),
+    )
+
+
+def _runs(
+    file: Path, *, model: str, leave: str, figures: int, rows: Path | None
+) -> dict[str, Any]:
+    """Score a table of runs of networks."""
+    from roofline.cli._progress import progress
     from roofline.validate.evidence.readers import read_evidence
     from roofline.validate.evidence.score import score as score_evidence
     from roofline.validate.evidence.score import summary
 
-    if is_decoder_table(file):
-        _emit(_decoders(file, model=model, leave=leave, rows=rows), form, output)
-        return
     evidence = read_evidence(file)
     with progress("score") as report:
         fits = 0
@@ -90,10 +99,9 @@ def score(
         scored = score_evidence(
             evidence, model=model, leave=leave, figures=figures, progress=fitted
         )
-    document = summary(scored)
     if rows is not None:
         _write_rows(scored, rows)
-    _emit(document, form, output)
+    return summary(scored)
 
 
 def _decoders(file: Path, *, model: str, leave: str, rows: Path | None) -> dict[str, Any]:
@@ -107,15 +115,6 @@ def _decoders(file: Path, *, model: str, leave: str, rows: Path | None) -> dict[
         write_whole(rows, as_csv(decoder_score.rows_with(table, predicted)).encode())
         wrote(str(rows))
     return decoder_score.summary(table, predicted, model=model, leave=leave)
-
-
-def _emit(document: dict[str, Any], form: Format, output: Path | None) -> None:
-    if form is Format.JSON:
-        emit(as_json(document), output)
-    elif form is Format.CSV:
-        emit(as_csv(_records(document)), output)
-    else:
-        emit(_tables(document), output)
 
 
 def _tables(document: Mapping[str, Any]) -> str:

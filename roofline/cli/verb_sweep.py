@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli._options import labels, load_model
+from roofline.cli._groups import command
+from roofline.cli._options import load_model
 from roofline.cli._output import (
     Format,
     FormatOption,
-    as_csv,
-    as_json,
+    ResultOptions,
     as_table,
     emit,
     say,
@@ -26,6 +26,7 @@ from roofline.cli._predictions import cells_left_out, cells_of, conventions, foo
 from roofline.cli._progress import progress
 from roofline.compression_flags import compressed
 from roofline.errors import OptionError
+from roofline.labels import labels
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
@@ -41,37 +42,47 @@ LONG = 10_000
 """Predictions from which a sweep says how long it will take before it starts."""
 
 
-@app.command()
+FileArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="FILE.yaml", help="What to predict; leave out for an example."),
+]
+IntoOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="A file (.csv, .json, .parquet), or a folder: any size, in parts, and the same command goes on where "
+        "it was stopped.",
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="I/N", help="Do the I-th of N shares of the parts, into one folder."
+    ),
+]
+DaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Do the parts on the cluster of this Dask scheduler, tcp://host:8786, or local for all cores here.",
+    ),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say how many, how large and how long, and stop.")
+]
+
+
+@command(app)
 def sweep(
     *,
-    file: Annotated[
-        Path | None,
-        typer.Argument(metavar="FILE.yaml", help="What to predict; leave out for an example."),
-    ] = None,
+    file: FileArgument = None,
     form: FormatOption = Format.CSV,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="A file (.csv, .json, .parquet), or a folder: any size, in parts, and the same command goes on where "
-            "it was stopped.",
-        ),
-    ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(metavar="I/N", help="Do the I-th of N shares of the parts, into one folder."),
-    ] = None,
-    dask: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Do the parts on the cluster of this Dask scheduler, tcp://host:8786, or local for all cores here.",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say how many, how large and how long, and stop.")
-    ] = False,
+    output: IntoOption = None,
+    shard: ShardOption = None,
+    dask: DaskOption = None,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Predict networks × variants × machines × datatypes × batches, to CSV, JSON or Parquet."""
     from roofline.cli._sweep_file import EXAMPLE, check_size, read_sweep
@@ -96,21 +107,24 @@ def sweep(
     if output is not None and suffix == ".parquet":
         _one_file(asked, output)
         return
-    result = _run(asked)
-    if suffix == ".json" or form is Format.JSON:
-        document = {
-            "conventions": conventions(result.predictions),
-            "predictions": result.rows(),
-        }
-        emit(as_json(document), output)
-    elif form is Format.TABLE:
-        notes, explained = footnotes(result.predictions, [])
-        shown = cells_of(result.predictions) + cells_left_out(result.skipped)
-        emit(as_table(shown, notes=notes, explained=explained), output)
-    else:
-        emit(as_csv(result.rows()), output)
-    for reason in dict.fromkeys(gone.reason for gone in result.skipped):
+    form = Format.JSON if suffix == ".json" else form
+    found = _run(asked)
+    ResultOptions(form=form, output=output).emit(
+        document=lambda: {
+            "conventions": conventions(found.predictions),
+            "predictions": found.rows(),
+        },
+        rows=found.rows,
+        table=lambda: _table(found),
+    )
+    for reason in dict.fromkeys(gone.reason for gone in found.skipped):
         say(f"roofline: left out: {reason}")
+
+
+def _table(found: Sweep) -> str:
+    notes, explained = footnotes(found.predictions, [])
+    shown = cells_of(found.predictions) + cells_left_out(found.skipped)
+    return as_table(shown, notes=notes, explained=explained)
 
 
 def _in_parts(
@@ -229,10 +243,8 @@ def _run(asked: SweepFile) -> Sweep:
             emulate=asked.emulate, runtime=asked.runtime, prepare=prepare,
         )  # fmt: skip
 
-    parts = [at(variant) for variant in asked.variants]
-    predictions = [prediction for part in parts for prediction in part.predictions]
+    found = Sweep.joined(at(variant) for variant in asked.variants)
     # Networks first, as in the file; their variants follow one another.
-    order = {name.name: place for place, name in enumerate(networks)}
-    predictions.sort(key=lambda prediction: order[prediction.network])
-    skipped = dict.fromkeys(gone for part in parts for gone in part.skipped)
-    return Sweep(tuple(predictions), tuple(skipped))
+    order = {network.name: place for place, network in enumerate(networks)}
+    ordered = sorted(found.predictions, key=lambda prediction: order[prediction.network])
+    return replace(found, predictions=tuple(ordered))

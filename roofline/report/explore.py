@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product, zip_longest
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from roofline.model._outcomes import BOUNDS
 from roofline.model._request import case_of
 from roofline.number_format import plural
 from roofline.precision import COMPUTE_DATATYPES
+from roofline.progress import Report, silent
 from roofline.report.page import asset, embedded, filled
 from roofline.serving import serve
 from roofline.spec.consistency import quantities
@@ -67,8 +68,6 @@ _LEAST, _STEP = 1e-9, 0.00085
 _NO_FIT, _NOT_STRICT, _HELD = 4, 8, 16
 """Flags beside the place of the bound in `BOUNDS`, counted from 1; the estimate's lies from `_HELD` on."""
 
-Report = Callable[[str, int, int], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -89,7 +88,7 @@ def explore(
     title: str = "",
     years: float,
     usd_per_kwh: float,
-    report: Report = lambda _what, _done, _total: None,
+    report: Report = silent,
 ) -> str:
     """Return the page as HTML; it loads nothing from anywhere.
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from roofline.errors import MissingPackageError, OptionError
 from roofline.number_format import plural
+from roofline.progress import Report
 from roofline.sweeping.columns import parquet
 from roofline.sweeping.folder import Folder
 from roofline.sweeping.grid import Grid
-from roofline.sweeping.running import Report
 
 LOCAL = "local"
 """The address that stands for a cluster of processes of this machine."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from roofline.progress import Report
 from roofline.sweeping.columns import parquet
 from roofline.sweeping.folder import Folder
 from roofline.sweeping.grid import Grid
-
-Report = Callable[[str, int, int], None]
-"""What is done, how many parts are done, how many there are."""
 
 
 def run(grid: Grid, folder: Folder, parts: Sequence[int], report: Report) -> None:

@@ -33,6 +33,8 @@ LAYERS = (
         "reading",
         "arguments",
         "binding",
+        "labels",
+        "progress",
         "number_format",
         "writing",
         "child",

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from roofline.node import Array
+from roofline.progress import Report
 from roofline.temporary import temporary_folder
 from roofline.validate.measuring.backend import (
     Arrays,
     Artifact,
     Capabilities,
-    Report,
     Request,
     Session,
     backends,

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from roofline.node import Array
+from roofline.progress import Report
 from roofline.validate.measuring.backend import (
     DEVICE,
     Arrays,
     Artifact,
     Capabilities,
-    Report,
     Request,
     RunError,
     Session,

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 from roofline.errors import MeasurementError, did_you_mean
 from roofline.node import Array
 from roofline.number_format import plural
+from roofline.progress import Report
 from roofline.validate.measuring.backend import (
     Arrays,
     Artifact,
     Capabilities,
-    Report,
     Request,
     Session,
     backends,

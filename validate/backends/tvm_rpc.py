@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from roofline.progress import Report
 from roofline.validate.backends.tvm import TvmBackend, computation
 from roofline.validate.measuring.backend import (
     Artifact,
-    Report,
     Request,
     Session,
     backends,

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 
 from roofline.errors import MeasurementError
 from roofline.number_format import plural
+from roofline.progress import Report, silent
 from roofline.temporary import temporary_folder
 from roofline.user_folders import cache_folder
 from roofline.validate.calibration.probes import Probe, probes
@@ -26,7 +27,6 @@ from roofline.validate.measuring import environment
 from roofline.validate.measuring.backend import (
     Artifact,
     Backend,
-    Report,
     Request,
     Session,
     backends,
@@ -54,8 +54,6 @@ _QUANTILE = 0.2
 _MOST_RUNS, _LEAST_RUNS, _WARM_UP = 400, 5, 2
 _LIMIT_S = {"tvm": 7200.0}
 _DAY_S = 86_400.0
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ class Times:
         )
 
 
-def measure_times(backend: str, threads: int, *, report: Progress | None = None) -> Times:
+def measure_times(backend: str, threads: int, *, report: Report | None = None) -> Times:
     """Time all microbenchmarks; what an earlier call that was ended had measured is not measured again.
 
     Args:
@@ -157,7 +155,7 @@ def kept_file(backend: str, version: str, threads: int) -> Path:
 class _Rounds:
     """The rounds of one calibration and the file that keeps them."""
 
-    def __init__(self, backend: str, threads: int, kept: Path, report: Progress | None) -> None:
+    def __init__(self, backend: str, threads: int, kept: Path, report: Report | None) -> None:
         self._backend, self._threads, self._kept, self._report = backend, threads, kept, report
         kept.parent.mkdir(parents=True, exist_ok=True)
         if kept.exists() and time.time() - kept.stat().st_mtime > _DAY_S:
@@ -189,7 +187,7 @@ class _Rounds:
             if culprit is not None:
                 _append(self._kept, {"name": culprit, "round": number, "failed": outcome.reason})
 
-    def _told(self, before: int, total: int) -> Progress:
+    def _told(self, before: int, total: int) -> Report:
         report = self._report
         assert report is not None
         return lambda what, done, _: report(what, min(before + done, total), total)
@@ -335,7 +333,7 @@ class _Model:
             job = RunRequest("probe", asked.backend, threads=asked.threads, batch=1)
             request = Request(job, path, folder)
             as_it_is = backend.capabilities.loads_models
-            made = Artifact(path) if as_it_is else backend.prepare(request, _quiet)
+            made = Artifact(path) if as_it_is else backend.prepare(request, silent)
             self._session: Session = backend.load(request, made)
         random = np.random.default_rng(1)
         self._session.bind(
@@ -367,7 +365,3 @@ def probe_inputs(content: bytes) -> Mapping[str, tuple[int, ...]]:
         entry.name: tuple(size.dim_value for size in entry.type.tensor_type.shape.dim)
         for entry in graph.input
     }
-
-
-def _quiet(what: str, done: int, total: int) -> None:
-    """Take no note of progress: a probe is prepared in a moment."""

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from roofline.number_format import plural
+from roofline.progress import Report
 from roofline.validate.campaigns.grid import Board
 from roofline.validate.campaigns.runner import Measure, Task, check_space, finished, measured
-from roofline.validate.measuring.measure import Report
 from roofline.validate.records.failure import FailureKind
 from roofline.validate.records.record import Measurement, Turn
 from roofline.validate.records.request import RunRequest, Scalar

@@ -17,10 +17,11 @@ from roofline.errors import (
     did_you_mean,
     printable,
 )
+from roofline.progress import Report
 from roofline.user_folders import cache_folder
 from roofline.validate.campaigns.grid import Campaign, point_row
 from roofline.validate.measuring.environment import describe
-from roofline.validate.measuring.measure import Report, measure, now
+from roofline.validate.measuring.measure import measure, now
 from roofline.validate.measuring.process import Outcome, run_step
 from roofline.validate.measuring.steps import Compress, Written
 from roofline.validate.records.failure import Failure, FailureKind

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.errors import DatatypeError, PlatformError
 from roofline.number_format import plural
+from roofline.progress import Report
 from roofline.spec.thread_modes import mode_threads
 from roofline.validate.analysis.compare import Comparison, compare
 from roofline.validate.calibration.calibrate import (
@@ -50,8 +51,6 @@ _FIXED_S = 115.0
 _SAMPLING_S = 4.0
 _CALIBRATION_S = 10.0
 KEY = "this-machine"
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

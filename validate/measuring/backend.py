@@ -8,13 +8,14 @@ a process of its own, so a backend may import its runtime at will and may crash.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from roofline.errors import MeasurementError
 from roofline.node import Array
+from roofline.progress import Report
 from roofline.registry import Registry
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.failure import FailureKind
@@ -25,8 +26,6 @@ from roofline.validate.records.request import RunRequest
 from roofline.writing import write_whole
 
 Arrays = Mapping[str, Array]
-Report = Callable[[str, int, int], None]
-"""Progress of long work: what is being done, how many steps are done, how many there are."""
 
 
 DEVICE = "device"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from roofline.errors import (
     printable,
 )
 from roofline.number_format import plural
+from roofline.progress import Report, silent
 from roofline.user_folders import cache_folder
 from roofline.validate.measuring.backend import Artifact, Backend, Request, backends
 from roofline.validate.measuring.environment import available_cores, describe
@@ -37,7 +38,6 @@ from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
 
 R = TypeVar("R")
-Report = Callable[[str, int, int], None]
 
 _REFERENCE = "reference-2.npz"
 """File of the reference's outputs in the cache; another number where what it holds changes, so that none is misread."""
@@ -75,7 +75,7 @@ def measure(
     """
     chosen = backends.get(request.backend)
     _check(request, chosen)
-    run = _Run(chosen, request, machine, folder or cache_folder(), report or _silent, fresh=fresh)
+    run = _Run(chosen, request, machine, folder or cache_folder(), report or silent, fresh=fresh)
     made = run.make(model or request.network)
     job = _filled_in(request, chosen, made.answer)
     if made.answer is None:
@@ -262,10 +262,6 @@ def _again(raised: Raised) -> RooflineError:
     if not known or kind is MissingPackageError:
         kind = MeasurementError
     return kind(raised.message, repair=raised.repair)
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """Take no notice of progress."""
 
 
 def now() -> str:

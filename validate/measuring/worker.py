@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from roofline.errors import RooflineError
+from roofline.progress import Report as Progress
 from roofline.validate.measuring import environment, steps
 from roofline.validate.measuring.backend import (
     AcceleratedSession,
@@ -32,7 +33,6 @@ from roofline.validate.measuring.backend import (
     Session,
     backends,
 )
-from roofline.validate.measuring.backend import Report as Progress
 from roofline.validate.measuring.output_check import coarsest, compare_outputs
 from roofline.validate.measuring.runnable_model import (
     Runnable,

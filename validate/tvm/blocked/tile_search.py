@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from roofline.validate.measuring.backend import Report
+from roofline.progress import Report
 from roofline.validate.measuring.runnable_model import write_whole
 from roofline.validate.tvm.blocked.schedules import (
     kernel_products,

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from roofline.progress import Report
 from roofline.temporary import temporary_folder
-from roofline.validate.measuring.backend import Report
 from roofline.validate.tvm.algorithms import ALGORITHMS, Convolution
 from roofline.validate.tvm.blocked import tile_search as tiling
 from roofline.validate.tvm.plan import BEST, BLOCKED, Computation, lanes

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roofline.validate.measuring.backend import Report
+from roofline.progress import Report
 from roofline.validate.tvm.tuning import forked_timing as _fork
 
 LIGHT_TRIALS = 4

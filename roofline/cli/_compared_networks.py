@@ -1,0 +1,122 @@
+"""How ``compare`` writes two networks: a document, rows, or a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roofline.cli import _compared, _counting, _differences
+from roofline.cli._output import as_table
+from roofline.number_format import plural
+
+if TYPE_CHECKING:
+    from roofline.workload import Workload
+
+MOST_LAYERS = 10
+"""Changed layers in a table unless another number is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedNetworks:
+    """Two networks, or two versions of one, side by side."""
+
+    first: Workload
+    """What is compared with."""
+    second: Workload
+    names: tuple[str, str]
+    """What they are called on the page."""
+    layers: bool
+    """Whether a page lists all changed layers and nothing else, and CSV has them as its rows."""
+    fused: bool
+    """Whether the layers are the fused ones."""
+    predictions: Sequence[dict[str, Any]] | None = None
+    """Rows of both on machines; None where none were asked for."""
+
+    @property
+    def sides(self) -> tuple[tuple[str, Workload], tuple[str, Workload]]:
+        """Both with their names."""
+        return (self.names[0], self.first), (self.names[1], self.second)
+
+    def lines(self) -> list[_differences.Line]:
+        """Return their totals, one beside the other."""
+        return _differences.network_lines(self.first, self.second)
+
+    def changes(self) -> list[dict[str, Any]]:
+        """Return the layers that differ."""
+        return _differences.layer_changes(self.first, self.second, fused=self.fused)
+
+    def document(self) -> dict[str, Any]:
+        """Return all that is compared, under its stable names."""
+        traffic = {f"intensity_{name}": meaning for name, meaning in _counting.TRAFFIC.items()}
+        sides = [
+            {"name": name, "source": side.source, "unsupported": list(side.coverage.unsupported)}
+            for name, side in self.sides
+        ]
+        return {
+            "conventions": {**_counting.CONVENTIONS, **traffic, **_differences.SIGNS},
+            "compared": "networks",
+            "first": sides[0],
+            "second": sides[1],
+            "totals": [line.record() for line in self.lines()],
+            "layers": self.changes(),
+            **({} if self.predictions is None else {"predictions": self.predictions}),
+        }
+
+    def rows(self) -> Sequence[dict[str, Any]]:
+        """Return what a CSV holds: predictions where there are some, else layers or totals."""
+        if self.predictions is not None:
+            return self.predictions
+        if self.layers:
+            return [_flat(change) for change in self.changes()]
+        return [line.record() for line in self.lines()]
+
+    def table(self) -> str:
+        """Return the page for people."""
+        changes = self.changes()
+        if self.layers:
+            cells = [_differences.layer_cells(change, self.names) for change in changes]
+            return as_table(cells) if cells else "no layer differs"
+        parts = [self._totals()]
+        if self.predictions is not None:
+            cells = _compared.cells(self.predictions, self.names)
+            parts.append(as_table(cells, title="on machines"))
+        parts.append(self._largest(changes) if changes else "no layer differs")
+        return "\n\n".join(parts)
+
+    def _totals(self) -> str:
+        # Weights that are zero are asked for with count --zeros; without it the two lines are one.
+        shown = [
+            line
+            for line in self.lines()
+            if line.quantity != "effective_macs"
+            or line.first != self.first.macs
+            or line.second != self.second.macs
+        ]
+        uncounted = [
+            f"{name}: {note}"
+            for name, side in self.sides
+            if not side.fully_counted
+            for note in _counting.coverage_notes(side)[1:]
+        ]
+        return as_table(
+            [line.cells(self.names) for line in shown],
+            notes=["; ".join(uncounted)] if uncounted else [],
+            explained=[*_counting.CONVENTIONS.values(), *_differences.SIGNS.values()],
+        )
+
+    def _largest(self, changes: Sequence[dict[str, Any]]) -> str:
+        largest = sorted(changes, key=_differences.changed_macs, reverse=True)[:MOST_LAYERS]
+        title = f"{plural(len(changes), 'layer')} {'differs' if len(changes) == 1 else 'differ'}"
+        if len(largest) < len(changes):
+            title += f", {len(largest)} with the largest change of MACs shown; --layers lists all"
+        cells = [_differences.layer_cells(change, self.names) for change in largest]
+        return as_table(cells, title=title)
+
+
+def _flat(change: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": change["name"], "change": change["change"]}
+    for side in ("first", "second"):
+        own: dict[str, Any] = change[side] or {}
+        row |= {f"{side}_{name}": own.get(name) for name in _differences.COMPARED}
+    return row

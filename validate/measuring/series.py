@@ -1,0 +1,103 @@
+"""Runs of several networks on several backends, each record kept as soon as there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from roofline.errors import OptionError, printable
+from roofline.labels import labels
+from roofline.progress import Progress
+from roofline.validate.measuring.backend import DEVICE, backends
+from roofline.validate.measuring.measure import measure
+from roofline.validate.records.compression import Compression
+from roofline.validate.records.record import Measurement
+from roofline.validate.records.request import RunRequest
+from roofline.validate.records.store import Store
+
+
+def measure_each(
+    asked: RunRequest,
+    models: Sequence[str],
+    variants: Sequence[tuple[str, Compression]],
+    backend_names: Sequence[str],
+    store: Store,
+    *,
+    machine: str = "",
+    per_layer: bool = False,
+    fresh: bool = False,
+    progress: Progress,
+) -> list[Measurement]:
+    """Run every network on every backend.
+
+    Args:
+        asked: How they are run; network, backend and compression are those of the other arguments.
+        models: What the user named, each once.
+        variants: For each of them the file to run, and what was taken from it.
+        backend_names: Names of backends.
+        store: Where each record goes.
+        machine: Key of the platform they run on, for the records.
+        per_layer: Whether single kernels are timed too, where a backend can.
+        fresh: Whether kept compiled programs and tuning results are made again.
+        progress: Called with what is run; tells of its progress meanwhile.
+
+    Returns:
+        The records, in which files of one name in several folders are told apart.
+
+    Raises:
+        RooflineError: A model cannot be read, or a backend cannot run as asked.
+    """
+    done: list[Measurement] = []
+    names = labels([printable(Path(model).stem) for model in models], list(models))
+    for label, (model, compression) in zip(names, variants, strict=True):
+        for name in backend_names:
+            own = replace(asked, network=model, backend=name, compression=compression)
+            with progress(f"{label} on {name}") as report:
+                request = for_backend(own, per_layer=per_layer)
+                record = measure(request, machine=machine, fresh=fresh, report=report)
+            if label != record.job.network:
+                record = replace(record, job=replace(record.job, network=label))
+            store.add(record)
+            done.append(record)
+    return done
+
+
+def check_backends(asked: RunRequest, backend_names: Sequence[str]) -> None:
+    """Refuse, before anything is read or compiled, what a backend cannot do.
+
+    Raises:
+        RooflineError: A backend is not known, or cannot run as asked.
+    """
+    for name in backend_names:
+        for_backend(replace(asked, backend=name))
+
+
+def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
+    """Return a request with a tuning that its backend knows, when the other one asked for has none.
+
+    A sparse format for which the backend has kernels is asked of it; others only decide what is predicted.
+    Times of single kernels are asked of backends that can give them.
+
+    Raises:
+        MeasurementError: No backend has that name.
+        OptionError: The backend tunes, but not like this, or runs on no such device.
+    """
+    able = backends.get(request.backend).capabilities
+    device = request.options.get(DEVICE, able.devices[0])
+    if device not in able.devices:
+        raise OptionError(
+            f"{request.backend} runs on no --device {device}",
+            repair=f"Use --device {' or '.join(able.devices)}",
+        )
+    form = request.compression.sparse_format
+    if form in able.sparse_formats:
+        request = replace(request, options={**request.options, "sparse_format": form})
+    if per_layer and able.times_kernels:
+        request = replace(request, options={**request.options, "per_layer": True})
+    if request.tuning and request.tuning not in able.tunings:
+        if able.tunings == ("none",):
+            return replace(request, tuning="")
+        known = " or ".join(able.tunings)
+        raise OptionError(f"--tuning {request.tuning} is not known", repair=f"Use {known}")
+    return request

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from operator import add
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from roofline.binding import UNBOUND, Binding
 from roofline.cost import Cost
@@ -24,6 +24,8 @@ from roofline.registry import Registry
 if TYPE_CHECKING:
     import onnx
     import pandas as pd
+
+T = TypeVar("T")
 
 Transformation = Callable[["Workload", Any], "Workload"]
 """Returns a workload changed as a request says."""
@@ -88,6 +90,21 @@ class Workload:
     """How many groups each fusion pattern took part in, by name."""
 
     @cached_property
+    def _found(self) -> dict[Hashable, Any]:
+        return {}
+
+    def once(self, key: Hashable, find: Callable[[], T]) -> T:
+        """Return what this workload and a key decide alone; it never changes, so it is found once.
+
+        Args:
+            key: Names the question and all else that the answer depends on.
+            find: Finds the answer.
+        """
+        if key not in self._found:
+            self._found[key] = find()
+        return self._found[key]
+
+    @cached_property
     def cost(self) -> Cost:
         """The sum over the executed nodes."""
         return reduce(add, (layer.cost for layer in self.layers), Cost())
@@ -142,7 +159,7 @@ class Workload:
     @property
     def fully_counted(self) -> bool:
         """Whether every executed node was counted; totals of arithmetic and traffic are lower bounds otherwise."""
-        return not any(layer.unknown for layer in self.layers)
+        return not self.unknown_layers
 
     @property
     def coverage(self) -> Coverage:

@@ -77,9 +77,11 @@ def advise_decoder(
         for batch in batches or (1,):
             step = decoder.step(request, batch)
             step = step if datatype is None else at_precision(step, datatype)
-            able = [entry for entry in platforms if _has_unit(entry, step, datatype)]
+            able: list[Platform] = []
             for entry in platforms:
-                lacking[entry.key] = lacking.get(entry.key, 0) + (entry not in able)
+                has = _has_unit(entry, step, datatype)
+                able += [entry] if has else []
+                lacking[entry.key] = lacking.get(entry.key, 0) + (not has)
             found = _fewest(decoder, request, able, wish, datatype, batch, step, counts, model)
             for entry in able:
                 unheld[entry.key] = unheld.get(entry.key, 0) + (entry.key not in found)

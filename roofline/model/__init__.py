@@ -3,7 +3,7 @@
 from roofline.model._case import Case, choose_unit
 from roofline.model._core import attainable, ridge
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
-from roofline.model._registry import Gives, Model, Need, best_estimate, models
+from roofline.model._registry import Gives, Model, Need, best_estimates, models
 from roofline.model._request import Choices, at_precision, predict
 from roofline.model._requirement import (
     OPERATIONS,
@@ -33,7 +33,7 @@ __all__ = [
     "Term",
     "at_precision",
     "attainable",
-    "best_estimate",
+    "best_estimates",
     "choose_unit",
     "effective_ops",
     "equation1",

@@ -227,7 +227,7 @@ def conclude(
     """
     times = times.at(place)
     latency, in_memory = float(times.latency[0]), float(times.in_memory[0])
-    unknown = [layer.name for layer in case.workload.layers if layer.unknown]
+    unknown = [layer.name for layer in case.workload.unknown_layers]
     notes = case.notes
     if case.workload.routed:
         notes += ("uniform routing assumed (reached experts are expected): no upper bound",)

@@ -59,6 +59,10 @@ def class_of(platform: Platform) -> str | None:
 
 def marked(workload: Workload) -> dict[str, float]:
     """Return 1 for each kind of arithmetic that a network does a share of, else 0."""
+    return workload.once("marked", lambda: _marked(workload))
+
+
+def _marked(workload: Workload) -> dict[str, float]:
     macs = {"depthwise": 0, "grouped": 0, "attention": 0}
     for layer in workload.layers:
         kind = _kind(layer)
@@ -84,7 +88,10 @@ def _kind(layer: Layer) -> str | None:
 
 def activation_elements(workload: Workload) -> int:
     """Return the elements that layers with multiply-accumulates write, which is what published tables state."""
-    return sum(layer.cost.outputs for layer in workload.layers if layer.cost.macs)
+    return workload.once(
+        "activation elements",
+        lambda: sum(layer.cost.outputs for layer in workload.layers if layer.cost.macs),
+    )
 
 
 def streamed(batch: float, weights: float, held: float) -> float:

@@ -58,11 +58,8 @@ def bound_outcomes(case: Case, times: Times, batches: Floats) -> Outcomes:
         batches: Items per batch.
     """
     latency, in_memory = times.latency, times.in_memory
-    if any(layer.unknown for layer in case.workload.layers):
-        # What is not counted has no bound; nor has a network of which nothing was.
-        known = np.full(latency.shape, np.nan)
-    else:
-        known = np.where(latency > 0, latency, np.nan)
+    # What is not counted has no bound; nor has a network of which nothing was.
+    known = np.where((latency > 0) & case.workload.fully_counted, latency, np.nan)
     memory = in_memory > latency - in_memory
     return Outcomes(
         batches / known, known,

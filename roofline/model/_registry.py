@@ -3,13 +3,13 @@
 A model joins by registering a `Model`: what it needs of a machine, what it gives, and a function from a `Case`, in
 which every choice is made and checked, to a `Prediction`. A bound gives a number always. An estimate gives one with an
 80 % interval (``interval_fps``, ``intervals``) and says in ``basis`` what each term of its time rests on; where it has
-no basis it returns None, and the bound stands alone. Nothing else in the program names a model: `best_estimate`, the
+no basis it returns None, and the bound stands alone. Nothing else in the program names a model: `best_estimates`, the
 verbs and the sweep find it here. ``rank`` orders the estimates: the first that has a basis is shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -107,17 +107,21 @@ models: Registry[Model] = Registry(
 """Every prediction model, by name."""
 
 
-def best_estimate(ask: Callable[[Model], Prediction | None]) -> Prediction | None:
-    """Return the best-founded estimate there is; None where no model has a basis.
+def best_estimates(
+    ask: Callable[[Model, tuple[int, ...]], Sequence[Prediction]], batches: Sequence[int]
+) -> dict[int, Prediction]:
+    """Return the best-founded estimate there is of each batch; batches of which no model has a basis are left out.
 
     Args:
-        ask: Returns what a model says of the case.
+        ask: Returns what a model says of the case at the batches that it has a basis for.
+        batches: Items per batch.
     """
+    found: dict[int, Prediction] = {}
     estimates = [model for model in map(models.get, models) if model.gives is Gives.ESTIMATE]
     for model in sorted(estimates, key=lambda model: model.rank):
+        left = tuple(batch for batch in dict.fromkeys(batches) if batch not in found)
         # A model that has a basis for other cases says which; here the next one is asked.
         with suppress(NoBasisError):
-            answer = ask(model)
-            if answer is not None:
-                return answer
-    return None
+            if left:
+                found |= {entry.batch: entry for entry in ask(model, left)}
+    return found

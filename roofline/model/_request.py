@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from roofline.arguments import check_items, check_kind, check_name
 from roofline.errors import DatatypeError, NoBasisError
 from roofline.model._case import Case, check_batch, choose_unit, main_datatype
 from roofline.model._prediction import Prediction
-from roofline.model._registry import Model, best_estimate, models
+from roofline.model._registry import Model, best_estimates, models
 from roofline.model._requirement import OPERATIONS, TRAFFIC, WEIGHTS_READ, known
 from roofline.model._time_law import Effect
 from roofline.precision import Precision, precision
@@ -129,13 +129,14 @@ def predictions_at(
     if model is not None:
         return found
 
-    def ask(batch: int) -> Callable[[Model], Prediction | None]:
-        return lambda other: other.run(case_of(other, workload, platform, choices, batch))
+    def ask(other: Model, left: tuple[int, ...]) -> tuple[Prediction, ...]:
+        return other.at(case_of(other, workload, platform, choices, left[0]), left)
 
+    estimates = best_estimates(ask, asked)
     return tuple(
         entry
         for bound in found
-        for entry in (bound, best_estimate(ask(bound.batch)))
+        for entry in (bound, estimates.get(bound.batch))
         if entry is not None
     )
 
@@ -166,7 +167,7 @@ def at_precision(workload: Workload, asked: Precision | str) -> Workload:
     own = {layer.datatype for layer in workload.layers if layer.cost.macs}
     if wanted == workload.precision or (workload.precision is None and own == {wanted.name}):
         return workload
-    return workload.under(precision=wanted)
+    return workload.once(("at precision", wanted), lambda: workload.under(precision=wanted))
 
 
 def predict(

@@ -95,15 +95,22 @@ def requirement(
     )
 
 
-def total(workload: Workload, required: Requirement) -> Requirement:
-    """Return the requirement of the whole network as that of one layer; shared weights are read once."""
-    weights = workload.weight_read_bytes(required.layers)
-    return Requirement(
-        (),
-        required.ops.sum(keepdims=True),
-        np.asarray([weights], np.float64),
-        required.activations.sum(keepdims=True),
-    )
+def total(workload: Workload, platform: Platform, *, traffic: str, operations: str) -> Requirement:
+    """Return the requirement of the whole network as that of one layer; shared weights are read once.
+
+    It is the same on all machines that skip the same zeros.
+    """
+
+    def find() -> Requirement:
+        required = requirement(workload, platform, traffic=traffic, operations=operations)
+        return Requirement(
+            (),
+            required.ops.sum(keepdims=True),
+            np.asarray([workload.weight_read_bytes(required.layers)], np.float64),
+            required.activations.sum(keepdims=True),
+        )
+
+    return workload.once(("required in total", platform.skips_zeros, traffic, operations), find)
 
 
 def io_bytes(workload: Workload) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,13 @@ NUMBERS = (
     "peak", "bandwidth", "cores", "batch", "macs", "parameters", "activations", "depthwise", "grouped",
     "attention", "weight_bytes", "activation_bytes", "throughput", "held", "half", "phone", "year",
 )  # fmt: skip
+
+FEATURES = (
+    "one", "depthwise", "grouped", "attention", "work", "int8", "w8a16", "activations_per_mac", "parameters_per_mac",
+    "batch", "cores", "throughput", "class_peak", "class_bandwidth", "peak", "bandwidth", "on_chip", "unfed", "half",
+    "phone", "mobile_year",
+)  # fmt: skip
+"""What a coefficient can be multiplied with; `features` has the formulas."""
 
 BALANCED = 100.0
 """OP/B of peak to bandwidth beyond which the arithmetic of a machine is seldom fed."""
@@ -185,23 +193,34 @@ class TimeLaw:
         ).reshape(-1, 2)
         return features(facts, centre)
 
-    def design(self, facts: Facts) -> dict[str, Floats]:
-        """Return the matrix of each part: one row per run, one column per term of that part."""
-        return design(facts, self.features(facts), self.terms)
-
     def logarithms(self, facts: Facts) -> Floats:
         """Return (a, w, k, t) of each run without what its machine adds; (runs, 4)."""
-        # Of few runs most terms are of other classes and runtimes; their columns would be zero.
-        present = {level: set(facts.labels(level)) for level in LEVELS if level != "all"}
-        own = [
-            place
-            for place, term in enumerate(self.terms)
-            if term.level == "all" or term.label in present[term.level]
-        ]
-        terms = [self.terms[place] for place in own]
-        matrices = design(facts, self.features(facts), terms)
-        parts, coefficients = np.asarray([term.part for term in terms]), self.coefficients[own]
-        return np.stack([matrices[p] @ coefficients[parts == p] for p in PARTS], 1)
+        values = self.features(facts)
+        columns, where = np.stack([values[name] for name in FEATURES], 1), facts.where
+        found = np.empty((len(facts), len(PARTS)))
+        for label in dict.fromkeys(where):
+            rows = where == label
+            found[rows] = columns[rows] @ self._slopes(*label.split("/", 1))
+        return found
+
+    def _slopes(self, machine_class: str, runtime: str) -> Floats:
+        """Return what each feature adds to (a, w, k, t) on a class under a runtime, over all levels; (features, 4)."""
+        known = self._known_slopes.get((machine_class, runtime))
+        if known is not None:
+            return known
+        slopes = np.zeros((len(FEATURES), len(PARTS)))
+        labels = {
+            "family": FAMILIES.get(machine_class, ""), "runtime": runtime, "class": machine_class,
+            "class/runtime": f"{machine_class}/{runtime}",
+        }  # fmt: skip
+        for term, coefficient in zip(self.terms, self.coefficients, strict=True):
+            if term.level == "all" or labels[term.level] == term.label:
+                slopes[FEATURES.index(term.feature), PARTS.index(term.part)] += coefficient
+        return self._known_slopes.setdefault((machine_class, runtime), slopes)
+
+    @cached_property
+    def _known_slopes(self) -> dict[tuple[str, str], Floats]:
+        return {}
 
     def estimate(self, facts: Facts, effects: Mapping[str, Effect] | None = None) -> Estimates:
         """Return the time of each run; machines of `effects` (by default those of the fit) by what is known of them."""

@@ -10,7 +10,7 @@ from roofline.model._outcomes import Law, bound_outcomes
 from roofline.model._prediction import Prediction
 from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._request import Choices, run
-from roofline.model._requirement import Requirement, requirement, total
+from roofline.model._requirement import Requirement, total
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -38,10 +38,7 @@ def equation1(workload: Workload, platform: Platform, **choices: Unpack[Choices]
 
 def whole(case: Case) -> Requirement:
     """Return what the whole network requires, as one layer."""
-    layers = requirement(
-        case.workload, case.platform, traffic=case.traffic, operations=case.operations
-    )
-    return total(case.workload, layers)
+    return total(case.workload, case.platform, traffic=case.traffic, operations=case.operations)
 
 
 def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:

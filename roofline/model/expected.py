@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from roofline.model._expected_data import Parameters, Usage, shipped
 from roofline.model._network_facts import class_of, facts_of, under_way
 from roofline.model._outcomes import BOUNDS, Law, Outcomes
 from roofline.model._prediction import Basis, Bound, Prediction, Term
-from roofline.model._registry import Gives, Model, Need, models, one_by_one
+from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._time_law import PART_NAMES, PARTS, Effect, Facts, joined
 from roofline.model.equation1 import law, whole
 
@@ -125,24 +125,38 @@ def how(
 
 
 def estimate(
+    workload: Workload, platform: Platform, *, batch: int = 1, **choices: Any
+) -> Estimate | None:
+    """Estimate a network on a machine at one batch; None where there is no basis.
+
+    Args:
+        workload: The network at its precision.
+        platform: The machine.
+        batch: Items per batch.
+        **choices: Everything else that `estimates` takes.
+    """
+    return next(iter(estimates(workload, platform, batches=(batch,), **choices)), None)
+
+
+def estimates(
     workload: Workload,
     platform: Platform,
     *,
     datatype: str,
     unit: str | None = None,
-    batch: int = 1,
+    batches: Sequence[int] = (1,),
     runtime: str | None = None,
     effect: Effect | None = None,
     parameters: Parameters | None = None,
-) -> Estimate | None:
-    """Estimate a network on a machine from published runs; None where there is no basis.
+) -> tuple[Estimate, ...]:
+    """Estimate a network on a machine from published runs at each batch; empty where there is no basis.
 
     Args:
         workload: The network at its precision.
         platform: The machine.
         datatype: The precision.
         unit: The peak it runs on; by default the datatype's own.
-        batch: Items per batch.
+        batches: Items per batch.
         runtime: The runtime; by default the class's fastest.
         effect: What figures of the machine say of it (`machine_effect`).
         parameters: The model's; by default those shipped.
@@ -155,27 +169,31 @@ def estimate(
     before = known.machines.get(platform.key)
     run = how(platform, runtime, known)
     if run is None or not workload.macs:
-        return None
+        return ()
     name, ran, _, _ = run
     unit = choose_unit(platform, datatype)[0] if unit is None else unit
 
     runs = _runs(
-        workload, platform, run, datatype, unit, np.asarray([batch], np.float64), effect, known
+        workload, platform, run, datatype, unit, np.asarray(batches, np.float64), effect, known
     )
     own = (before is not None and ran in before.speeds) or effect is not None
     seen = ran in known.usage[name]
     count = known.usage[name][ran].machines if seen else 0
-    alone = runs.latency_s
-    return Estimate(
-        ran, float(runs.fps[0]), (float(runs.interval_fps[0][0]), float(runs.interval_fps[1][0])),
-        None if alone is None else float(alone[0]),
-        None if runs.interval_latency_s is None
-        else (float(runs.interval_latency_s[0][0]), float(runs.interval_latency_s[1][0])),
-        {PART_NAMES[p]: float(x) for p, x in zip(PARTS, runs.shares[0], strict=True)},
-        "published" if seen else "borrowed",
+    rests_on = (
         "runs of this machine" if own else f"runs of {count} {name} machines with {ran}" if seen
-        else f"runs of {name} machines with other runtimes",
-        known.version,
+        else f"runs of {name} machines with other runtimes"
+    )  # fmt: skip
+    alone, ends = runs.latency_s, runs.interval_latency_s
+    return tuple(
+        Estimate(
+            ran, float(runs.fps[place]),
+            (float(runs.interval_fps[0][place]), float(runs.interval_fps[1][place])),
+            None if alone is None else float(alone[place]),
+            None if ends is None else (float(ends[0][place]), float(ends[1][place])),
+            {PART_NAMES[p]: float(x) for p, x in zip(PARTS, runs.shares[place], strict=True)},
+            "published" if seen else "borrowed", rests_on, known.version,
+        )
+        for place in range(len(batches))
     )  # fmt: skip
 
 
@@ -240,17 +258,22 @@ def machine_effect(
     return known.law.correct(facts, np.log(facts.numbers["batch"] / fps), prior)
 
 
-def _run(case: Case) -> Prediction | None:
+def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
     if case.workload.unknown_layers:
-        return None
-    found = estimate(
-        case.workload, case.platform, datatype=case.precision.name, unit=case.unit, batch=case.batch,
+        return ()
+    found = estimates(
+        case.workload, case.platform, datatype=case.precision.name, unit=case.unit, batches=batches,
         runtime=case.runtime, effect=(case.effects or {}).get(case.platform.key),
     )  # fmt: skip
-    if found is None:
-        return None
-    times = evaluate(case, whole(case), [case.unit])
-    return as_prediction(conclude(case, times, "expected"), found)
+    if not found:
+        return ()
+    times = evaluate(case, whole(case), [case.unit], batches)
+    return tuple(
+        as_prediction(
+            conclude(replace(case, batch=batch), times, "expected", place=place), found[place]
+        )
+        for place, batch in enumerate(batches)
+    )
 
 
 def within(bound: Prediction, found: Estimate) -> Estimate:
@@ -384,7 +407,7 @@ models.add(
         gives=Gives.ESTIMATE,
         traffic="weights",
         operations="macs",
-        at=one_by_one(_run),
+        at=_at,
         law=_law,
         rank=20,
     ),

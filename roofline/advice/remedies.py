@@ -75,14 +75,21 @@ def with_remedies(
     machines = {platform.key: platform for platform in platforms}
 
     @cache
-    def compressed(datatype: str, share: float) -> tuple[Workload, ...] | None:
+    def pruned(share: float) -> tuple[Workload, ...] | None:
+        if share == 1:
+            return tuple(networks)
         try:
-            return tuple(
-                at_precision(network if share == 1 else network.under(pruning=share), datatype)
-                for network in networks
-            )
+            return tuple(network.under(pruning=share) for network in networks)
         except RooflineError:
             # A network without channels to take away keeps them.
+            return None
+
+    def compressed(datatype: str, share: float) -> tuple[Workload, ...] | None:
+        left = pruned(share)
+        try:
+            return left and tuple(at_precision(network, datatype) for network in left)
+        except RooflineError:
+            # Not every format stores every network.
             return None
 
     tried: set[str] = {entry.platform for entry in advice.candidates if entry.suits}

@@ -190,10 +190,11 @@ def quantize_workload(
         kept = bits == KEPT and (tensor.dtype is None or tensor.dtype.bits <= KEPT)
         return None if kept else _stored(precision, bits)
 
+    every = fused | chosen
     changed = recount(
         workload,
         Change(
-            lambda layer: (fused | chosen).get(id(layer)),
+            lambda layer: every.get(id(layer)),
             activation,
             weight_type,
             part if places else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from roofline.compress.formats import WeightShape, formats
 from roofline.compress.sparsity import RECURRENT, zero_count
@@ -27,6 +27,24 @@ class Change:
     part: Callable[[Tensor, Precision], DataType | None] | None = None
     """The type of a decoder's stored tensor by the part it is, or None when it keeps its own; absent for networks
     whose parts are not told apart."""
+    _activations: dict[int, tuple[Tensor, Tensor]] = field(
+        default_factory=dict[int, tuple[Tensor, Tensor]], init=False, repr=False, compare=False
+    )
+    """Activations before and after, by identity: the layers that write and read one, in both views, share it."""
+
+    def activated(self, tensor: Tensor) -> Tensor:
+        """Return an activation at its new type."""
+        known = self._activations.get(id(tensor))
+        if known is None:
+            known = self._activations[id(tensor)] = (tensor, self._activated(tensor))
+        return known[1]
+
+    def _activated(self, tensor: Tensor) -> Tensor:
+        kind = tensor.dtype
+        if kind is None or kind.kind not in {"float", "int", "uint"} or _wide_integer(tensor):
+            return tensor
+        new = self.activation(tensor)
+        return tensor if new is None else replace(tensor, dtype=new)
 
 
 def multiplies(layer: Layer, tensor: Tensor) -> bool:
@@ -149,7 +167,7 @@ def _accessed(layer: Layer, entry: Access, asked: Precision | None, change: Chan
     """Return an access whose tensor has another datatype, with its bytes counted again."""
     before = entry.tensor
     if entry.use is not Use.WEIGHT:
-        after = _activation(before, change)
+        after = change.activated(before)
     elif asked is None:
         return entry
     else:
@@ -174,15 +192,7 @@ def _weight(layer: Layer, tensor: Tensor, asked: Precision, change: Change) -> T
 
 
 def _activations(tensors: Sequence[Tensor], change: Change) -> tuple[Tensor, ...]:
-    return tuple(_activation(tensor, change) for tensor in tensors)
-
-
-def _activation(tensor: Tensor, change: Change) -> Tensor:
-    kind = tensor.dtype
-    if kind is None or kind.kind not in {"float", "int", "uint"} or _wide_integer(tensor):
-        return tensor
-    new = change.activation(tensor)
-    return tensor if new is None else replace(tensor, dtype=new)
+    return tuple(map(change.activated, tensors))
 
 
 def _wide_integer(tensor: Tensor) -> bool:

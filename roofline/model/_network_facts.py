@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from roofline.model._core import Floats
 from roofline.model._time_law import Facts
@@ -94,7 +95,7 @@ def activation_elements(workload: Workload) -> int:
     )
 
 
-def streamed(batch: float, weights: float, held: float) -> float:
+def streamed(batch: ArrayLike, weights: ArrayLike, held: ArrayLike) -> Floats:
     """Return the items that a machine has under way: a chip that holds all weights streams them whatever the batch.
 
     Args:
@@ -102,19 +103,19 @@ def streamed(batch: float, weights: float, held: float) -> float:
         weights: Bytes of weights.
         held: Bytes of weights that stay on the chip.
     """
-    return max(batch, STREAMED) if 0 < weights <= held else batch
+    stay = np.less(0, weights) & np.less_equal(weights, held)
+    return np.where(stay, np.maximum(batch, STREAMED), batch)
 
 
-def under_way(one: Facts, batches: Floats) -> Floats:
-    """Return the items that a machine has under way at each batch of a run.
+def under_way(runs: Facts, batches: Floats) -> Floats:
+    """Return the items that a machine has under way at each batch.
 
     Args:
-        one: Facts of one run.
+        runs: Facts of one run, or of as many as there are batches.
         batches: Items per batch.
     """
-    numbers = one.numbers
-    weights = float(numbers["parameters"][0] * numbers["weight_bytes"][0])
-    return np.maximum(batches, streamed(1.0, weights, float(numbers["held"][0])))
+    numbers = runs.numbers
+    return streamed(batches, numbers["parameters"] * numbers["weight_bytes"], numbers["held"])
 
 
 def origin(platform: Platform, machine_class: str) -> dict[str, float]:
@@ -188,7 +189,7 @@ def facts_of(
         **origin(platform, machine_class),
     }
     weights = numbers["parameters"] * numbers["weight_bytes"]
-    numbers["batch"] = streamed(batch, weights, numbers["held"])
+    numbers["batch"] = float(streamed(batch, weights, numbers["held"]))
 
     def one(name: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
         return np.asarray([name, ""], object)[:1]

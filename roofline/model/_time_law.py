@@ -233,23 +233,35 @@ class TimeLaw:
         return self._estimates(self.logarithms(facts) + means, facts.terms, covariances, spread)
 
     def at_batches(
-        self, one: Facts, batches: Floats, effects: Mapping[str, Effect] | None = None
+        self, runs: Facts, batches: Floats, effects: Mapping[str, Effect] | None = None
     ) -> Estimates:
-        """Return the time of one run at many batches, as `estimate` does of as many runs.
+        """Return the time of runs at many batches, as `estimate` does of as many runs.
 
         Args:
-            one: What is known of the run; its batch is not looked at.
-            batches: Items under way.
+            runs: What is known of each run; its batch is not looked at.
+            batches: Items under way; (runs, batches).
             effects: What is known of single machines; by default those of the fit.
+
+        Returns:
+            The batches of each run behind those of the one before.
         """
         known = self.effects if effects is None else effects
-        effect = known.get(one.machine[0], Effect(np.zeros(4), np.diag(self.machine_deviation**2)))
+        unknown = Effect(np.zeros(4), np.diag(self.machine_deviation**2))
+        each = [known.get(name, unknown) for name in runs.machine]
+        means = np.stack([effect.mean for effect in each])
+        covariances = np.stack([effect.covariance for effect in each])[:, None]
+        spread = np.asarray([effect.spread or self.row_deviation for effect in each])[:, None]
         # Of all features the batch changes one, by its logarithm: two batches say what all others do.
-        least, more = self.logarithms(one.take(np.zeros(2, int)).at(np.exp([0.0, 1.0])))
-        logarithms = least + np.log(batches)[:, None] * (more - least) + effect.mean
+        least, more = (self.logarithms(runs.at(np.full(len(runs), at))) for at in (1.0, np.e))
+        slopes, constants = (more - least)[:, None], (least + means)[:, None]
+        logarithms = constants + np.log(batches)[..., None] * slopes
+        columns = replace(runs, numbers={name: n[:, None] for name, n in runs.numbers.items()})
+        rows = batches.size
         return self._estimates(
-            logarithms, one.at(batches).terms, np.broadcast_to(effect.covariance, (len(batches), 4, 4)),
-            np.asarray([effect.spread or self.row_deviation]),
+            logarithms.reshape(rows, 4),
+            [np.broadcast_to(term, batches.shape).reshape(rows) for term in columns.at(batches).terms],
+            np.broadcast_to(covariances, (*batches.shape, 4, 4)).reshape(rows, 4, 4),
+            np.broadcast_to(spread, batches.shape).reshape(rows),
         )  # fmt: skip
 
     def _estimates(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -173,9 +175,10 @@ def estimates(
     name, ran, _, _ = run
     unit = choose_unit(platform, datatype)[0] if unit is None else unit
 
-    runs = _runs(
-        workload, platform, run, datatype, unit, np.asarray(batches, np.float64), effect, known
-    )
+    (runs,) = _runs(
+        [_Asked(workload, platform, run, datatype, unit)], np.asarray(batches, np.float64),
+        None if effect is None else {platform.key: effect}, known,
+    )  # fmt: skip
     own = (before is not None and ran in before.speeds) or effect is not None
     seen = ran in known.usage[name]
     count = known.usage[name][ran].machines if seen else 0
@@ -209,37 +212,74 @@ class _Runs:
     """Share of the time that each of `PARTS` answers for; (batches, 4)."""
 
 
-def _runs(
-    workload: Workload,
-    platform: Platform,
-    run: tuple[str, str, Usage, float],
-    datatype: str,
-    unit: str,
-    batches: Floats,
-    effect: Effect | None,
-    known: Parameters,
-) -> _Runs:
-    name, ran, usage, cores = run
-    effects = None if effect is None else {platform.key: effect}
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A network on a machine, and how that is taken to be run."""
 
-    def at(in_flight: bool) -> tuple[Floats, Floats, Floats, Floats, Floats, bool]:
-        one = facts_of(
-            workload, platform, machine_class=name, runtime=ran, datatype=datatype, unit=unit, batch=1,
-            cores=cores, in_flight=in_flight,
+    workload: Workload
+    platform: Platform
+    run: tuple[str, str, Usage, float]
+    datatype: str
+    unit: str
+
+    def facts(self, *, in_flight: bool) -> Facts:
+        """Return what the law is told of it."""
+        name, ran, _, cores = self.run
+        return facts_of(
+            self.workload, self.platform, machine_class=name, runtime=ran, datatype=self.datatype,
+            unit=self.unit, batch=1, cores=cores, in_flight=in_flight,
         )  # fmt: skip
-        items = under_way(one, batches)
-        found = known.law.at_batches(one, items, effects)
-        low, high = known.quantiles.interval(found, one.machine_class)
-        streams = bool(under_way(one, np.ones(1))[0] > 1)
-        return items, np.exp(found.log_time), np.exp(low), np.exp(high), found.shares, streams
 
-    items, seconds, short, long, shares, streams = at(usage.throughput)
+
+def _runs(
+    asked: Sequence[_Asked],
+    batches: Floats,
+    effects: Mapping[str, Effect] | None,
+    known: Parameters,
+) -> list[_Runs]:
+    """Return what the law says of networks on machines, all at the same batches."""
+    every = [each.facts(in_flight=each.run[2].throughput) for each in asked]
+    rates = _timed(every, batches, effects, known)
     # A chip that streams items has many under way at any batch: their rate says nothing of one's latency.
-    alone = at(in_flight=False) if usage.latency and not streams else None
-    return _Runs(
-        items / seconds, (items / long, items / short),
-        None if alone is None else alone[1], None if alone is None else alone[2:4], shares,
-    )  # fmt: skip
+    alone = [
+        place
+        for place, (each, facts) in enumerate(zip(asked, every, strict=True))
+        if each.run[2].latency and under_way(facts, np.ones(1))[0] == 1
+    ]
+    times = _timed(
+        [asked[place].facts(in_flight=False) for place in alone], batches, effects, known
+    )
+    latencies = dict(zip(alone, times, strict=True))
+    found: list[_Runs] = []
+    for place, (items, seconds, short, long, shares) in enumerate(rates):
+        time = latencies.get(place)
+        found.append(
+            _Runs(
+                items / seconds, (items / long, items / short), None if time is None else time[1],
+                None if time is None else time[2:4], shares,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _timed(
+    runs: Sequence[Facts],
+    batches: Floats,
+    effects: Mapping[str, Effect] | None,
+    known: Parameters,
+) -> list[tuple[Floats, Floats, Floats, Floats, Floats]]:
+    """Return of each run, by batches: items under way, seconds, the ends of their interval, and shares of the time."""
+    if not runs:
+        return []
+    facts, shape = joined(runs), (len(runs), len(batches))
+    items = np.stack([under_way(one, batches) for one in runs])
+    found = known.law.at_batches(facts, items, effects)
+    classes = (
+        facts.machine_class if len(runs) == 1 else np.repeat(facts.machine_class, len(batches))
+    )
+    low, high = known.quantiles.interval(found, classes)
+    seconds, short, long = (np.exp(x).reshape(shape) for x in (found.log_time, low, high))
+    return list(zip(items, seconds, short, long, found.shares.reshape(*shape, 4), strict=True))
 
 
 def machine_effect(
@@ -346,27 +386,48 @@ def as_prediction(bound: Prediction, found: Estimate) -> Prediction:
 
 
 def _law(case: Case) -> Law | None:
-    run = how(case.platform, case.runtime)
-    if case.workload.unknown_layers or run is None or not case.workload.macs:
+    asked = _asked(case)
+    if asked is None:
         return None
-    bound_at = law(case)
-    known = shipped()
-    effect = (case.effects or {}).get(case.platform.key)
+    bound_at, known, effects = law(case), shipped(), _effects([case])
 
     def at(batches: Floats) -> Outcomes:
-        runs = _runs(
-            case.workload,
-            case.platform,
-            run,
-            case.precision.name,
-            case.unit,
-            batches,
-            effect,
-            known,
-        )
+        (runs,) = _runs([asked], batches, effects, known)
         return _beside(bound_at.at(batches), runs)
 
     return Law(at, _WIDTH)
+
+
+def beside(
+    cases: Sequence[Case], bounds: Sequence[Outcomes], batches: Floats
+) -> list[Outcomes | None]:
+    """Return the estimates of many cases at the same batches, all at once; None where there is no basis.
+
+    Args:
+        cases: What is asked; their own batches are not looked at.
+        bounds: What Equation 1 says of each case at the batches.
+        batches: Items per batch.
+    """
+    asked = [_asked(case) for case in cases]
+    runs = iter(_runs([each for each in asked if each], batches, _effects(cases), shipped()))
+    return [
+        None if each is None else _beside(bound, next(runs))
+        for each, bound in zip(asked, bounds, strict=True)
+    ]
+
+
+def _asked(case: Case) -> _Asked | None:
+    """Return how a case is taken to be run; None where there is no basis."""
+    run = how(case.platform, case.runtime)
+    if case.workload.unknown_layers or run is None or not case.workload.macs:
+        return None
+    return _Asked(case.workload, case.platform, run, case.precision.name, case.unit)
+
+
+def _effects(cases: Sequence[Case]) -> Mapping[str, Effect]:
+    """Return what is known of single machines: by the fit, and by figures of their own."""
+    own = [case.effects for case in cases if case.effects]
+    return reduce(or_, map(dict, own), dict(shipped().law.effects))
 
 
 def _beside(bound: Outcomes, runs: _Runs) -> Outcomes:

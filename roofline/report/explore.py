@@ -23,6 +23,8 @@ from roofline.errors import OptionError
 from roofline.model import at_precision, models
 from roofline.model._outcomes import BOUNDS
 from roofline.model._request import case_of
+from roofline.model.equation1 import law
+from roofline.model.expected import beside
 from roofline.number_format import plural
 from roofline.precision import COMPUTE_DATATYPES
 from roofline.progress import Report, silent
@@ -216,22 +218,20 @@ class _Table:
         return base64.b64encode(zlib.compress(b"".join(planes), 9)).decode()
 
     def _laws(self, network: Workload) -> Iterable[_Rows]:
-        bounds, estimates = models.get("equation1"), models.get("expected")
+        equation = models.get("equation1")
         items = np.asarray(self._batches, np.float64)
         for datatype in self._shared:
             ready = at_precision(network, datatype)
-            for platform in self._platforms:
-                if not platform.has(datatype):
-                    continue
-                case, other = (
-                    case_of(model, ready, platform, {"datatype": datatype}, 1)
-                    for model in (bounds, estimates)
-                )
-                law, estimate = bounds.law_of(case), estimates.law_of(other)
-                if law is not None:
-                    yield _frames(
-                        case, self._batches, law.at(items), estimate and estimate.at(items)
-                    )
+            cases = [
+                case_of(equation, ready, platform, {"datatype": datatype}, 1)
+                for platform in self._platforms
+                if platform.has(datatype)
+            ]
+            bounds = [law(case).at(items) for case in cases]
+            for case, bound, found in zip(
+                cases, bounds, beside(cases, bounds, items), strict=True
+            ):
+                yield _frames(case, self._batches, bound, found)
 
     def _decoded(self, network: Decoding) -> Iterable[_Rows]:
         found = serve(

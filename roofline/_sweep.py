@@ -178,11 +178,13 @@ def check_units(
     workload: Workload, platforms: Sequence[Platform], datatype: str | None, *, emulate: bool
 ) -> None:
     """Refuse a datatype that none of the machines has."""
-    errors: list[DatatypeError] = []
+    refused: DatatypeError | None = None
     for platform in platforms:
         try:
             choose_unit(platform, datatype or own_precision(workload, platform), emulate=emulate)
         except DatatypeError as error:
-            errors.append(error)
-    if len(errors) == len(platforms):
-        raise errors[0]
+            refused = refused or error
+        else:
+            return
+    if refused is not None:
+        raise refused

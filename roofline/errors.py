@@ -25,7 +25,11 @@ class RooflineError(Exception):
     def __init__(self, message: str, *, repair: str = "") -> None:
         self.message = _sentence(message)
         self.repair = _sentence(repair)
-        super().__init__(in_python(self.command_line))
+        super().__init__(self.command_line)
+
+    def __str__(self) -> str:
+        # Worded when it is read: where many machines are tried, most refusals never are.
+        return in_python(self.command_line)
 
     @property
     def command_line(self) -> str:

@@ -47,6 +47,10 @@ class Access:
     rows: bool = False
     """Whether they are a part of a stored tensor that is looked up; none, where another layer reads it whole."""
 
+    def of(self, tensor: Tensor, size: int) -> Access:
+        """Return the access to the same elements of a tensor at another datatype, and their bytes there."""
+        return Access(self.use, tensor, self.elements, size, self.parameter, self.rows)
+
 
 def access(use: Use, tensor: Tensor, elements: int) -> Access:
     """Return the access to so many elements of a tensor, packed at its own width; an unknown width adds no bytes."""

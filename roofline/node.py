@@ -47,6 +47,13 @@ class Tensor:
     limit: Limit = Limit.EXACT
     """Whether its sizes are upper limits, and why."""
 
+    def typed(self, dtype: DataType) -> Tensor:
+        """Return the tensor at another datatype."""
+        # Counting at a datatype asks this of every tensor; `dataclasses.replace` takes several times as long.
+        return Tensor(
+            self.name, self.shape, dtype, self.constant, self.stored, self.value, self.carrier, self.limit
+        )  # fmt: skip
+
     @property
     def elements(self) -> int | None:
         """How many elements, or None when a dimension is unknown."""

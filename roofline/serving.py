@@ -42,6 +42,7 @@ def serve(
     batches: Sequence[int] = (1,),
     model: str | None = None,
     prepare: Callable[[Workload, str | None], Workload] | None = None,
+    unheld: bool = False,
     **choices: Any,
 ) -> Sweep:
     """Predict a decoder's phases.
@@ -54,6 +55,7 @@ def serve(
         batches: Requests in flight.
         model: Name of a bound; None for Equation 1.
         prepare: Brings a workload to a datatype where more than its datatype is to change.
+        unheld: Whether rows are of use though it fits on no machine.
         **choices: Everything else that `roofline.sweep` takes.
 
     Returns:
@@ -139,7 +141,8 @@ def serve(
         raise NoBasisError(skipped[0].reason, repair="Ask for a bound: --model equation1")
     order = {key: place for place, key in enumerate(machines)}
     predictions.sort(key=lambda entry: order[entry.platform])
-    _check_fits(predictions)
+    if not unheld:
+        _check_fits(predictions)
     return Sweep(tuple(predictions), tuple(skipped))
 
 

@@ -22,11 +22,12 @@ EXPLORE = "explore"
 _FIRST = "resnet50"
 
 
-def exploring(models: Sequence[str], title: str, report: Report) -> str:
+def exploring(models: Sequence[str], machines: Sequence[str], title: str, report: Report) -> str:
     """Return the page over all machines, with a user's networks beside those that are shipped.
 
     Args:
         models: Paths and names.
+        machines: Keys and paths of the machines; without any, all that are shipped.
         title: The page's; by default what is on it.
         report: Is told what is done.
 
@@ -48,7 +49,7 @@ def exploring(models: Sequence[str], title: str, report: Report) -> str:
     ]
     # The first of the loaded are the user's, in the user's order.
     first = [workload.name for workload in workloads[: len(own)]] or [_FIRST]
-    machines = [platform(key) for key in platform_keys()]
+    platforms = [platform(key) for key in dict.fromkeys(machines or platform_keys())]
     return explore(
-        subjects, machines, title=title, first=first, years=YEARS, usd_per_kwh=USD_PER_KWH, report=report
+        subjects, platforms, title=title, first=first, years=YEARS, usd_per_kwh=USD_PER_KWH, report=report
     )  # fmt: skip

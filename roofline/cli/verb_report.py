@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from roofline.cli._options import split_names
 from roofline.cli._output import emit, writable, wrote
+from roofline.errors import OptionError
 
 app = typer.Typer(add_completion=False)
 
@@ -26,6 +28,14 @@ def report(
         Path, typer.Option("--output", "-o", callback=writable, help="The HTML file to write.")
     ] = Path("roofline.html"),
     title: Annotated[str, typer.Option(help="The page's title.")] = "",
+    platform: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--platform",
+            "-p",
+            help="With explore, the machines of the page; repeatable. Default: all shipped.",
+        ),
+    ] = None,
 ) -> None:
     """Write one self-contained interactive HTML page of predictions and measured runs, or of all machines."""
     from roofline.cli._explore import EXPLORE, exploring
@@ -34,7 +44,16 @@ def report(
     from roofline.report import render
 
     explored = data[0] == EXPLORE and not Path(EXPLORE).exists()
+    if platform and not explored:
+        raise OptionError(
+            "-p chooses the machines of the page over all machines",
+            repair="Leave it out: a page of results shows the machines that are in them",
+        )
     with progress("report") as tell:
-        page = exploring(data[1:], title, tell) if explored else render(gather(data, title, tell))
+        page = (
+            exploring(data[1:], split_names(platform), title, tell)
+            if explored
+            else render(gather(data, title, tell))
+        )
     emit(page, output)
     wrote(f"{output} ({output.stat().st_size / 1e6:.1f} MB)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from roofline.compress.formats import WeightShape, formats
@@ -44,7 +44,7 @@ class Change:
         if kind is None or kind.kind not in {"float", "int", "uint"} or _wide_integer(tensor):
             return tensor
         new = self.activation(tensor)
-        return tensor if new is None else replace(tensor, dtype=new)
+        return tensor if new is None else tensor.typed(new)
 
 
 def multiplies(layer: Layer, tensor: Tensor) -> bool:
@@ -139,13 +139,16 @@ def _retyped(layer: Layer, change: Change) -> Layer:
     weights = layer.weights
     if asked is not None:
         weights = tuple(_weight(layer, tensor, asked, change) for tensor in weights)
-    accesses = tuple(_accessed(layer, entry, asked, change) for entry in layer.accesses)
-    gained = dict.fromkeys(Use, 0)
+    # Operands and accesses name the same tensors.
+    known = {id(old): new for old, new in zip(layer.weights, weights, strict=True)}
+    accesses = tuple(_accessed(layer, entry, asked, change, known) for entry in layer.accesses)
+    gained = {use.value: 0 for use in Use}
     for before, after in zip(layer.accesses, accesses, strict=True):
-        gained[before.use] += after.bytes - before.bytes
+        if before is not after:
+            gained[before.use.value] += after.bytes - before.bytes
     if asked is not None and not layer.weights and layer.parameters:
         # A published total is one bag of weights.
-        gained[Use.WEIGHT] += (
+        gained[Use.WEIGHT.value] += (
             packed_bytes(layer.parameters, asked.weight_bits) - layer.weight_bytes
         )
     return replace(
@@ -154,16 +157,22 @@ def _retyped(layer: Layer, change: Change) -> Layer:
         inputs=_activations(layer.inputs, change),
         outputs=_activations(layer.outputs, change),
         accesses=accesses,
-        weight_bytes=layer.weight_bytes + gained[Use.WEIGHT],
-        input_bytes=layer.input_bytes + gained[Use.INPUT],
-        output_bytes=layer.output_bytes + gained[Use.OUTPUT],
-        cache_read_bytes=layer.cache_read_bytes + gained[Use.CACHE_READ],
-        cache_written_bytes=layer.cache_written_bytes + gained[Use.CACHE_WRITE],
+        weight_bytes=layer.weight_bytes + gained[Use.WEIGHT.value],
+        input_bytes=layer.input_bytes + gained[Use.INPUT.value],
+        output_bytes=layer.output_bytes + gained[Use.OUTPUT.value],
+        cache_read_bytes=layer.cache_read_bytes + gained[Use.CACHE_READ.value],
+        cache_written_bytes=layer.cache_written_bytes + gained[Use.CACHE_WRITE.value],
         datatype=layer.datatype if asked is None or layer.datatype is None else asked.peak,
     )
 
 
-def _accessed(layer: Layer, entry: Access, asked: Precision | None, change: Change) -> Access:
+def _accessed(
+    layer: Layer,
+    entry: Access,
+    asked: Precision | None,
+    change: Change,
+    known: Mapping[int, Tensor],
+) -> Access:
     """Return an access whose tensor has another datatype, with its bytes counted again."""
     before = entry.tensor
     if entry.use is not Use.WEIGHT:
@@ -171,12 +180,12 @@ def _accessed(layer: Layer, entry: Access, asked: Precision | None, change: Chan
     elif asked is None:
         return entry
     else:
-        after = _weight(layer, before, asked, change)
+        after = known.get(id(before)) or _weight(layer, before, asked, change)
     if after.dtype == before.dtype or after.dtype is None:
         return entry
     if entry.use is Use.WEIGHT and not entry.rows:
-        return replace(entry, tensor=after, bytes=stored_bytes(layer, after))
-    return replace(entry, tensor=after, bytes=packed_bytes(entry.elements, after.dtype.bits))
+        return entry.of(after, stored_bytes(layer, after))
+    return entry.of(after, packed_bytes(entry.elements, after.dtype.bits))
 
 
 def _weight(layer: Layer, tensor: Tensor, asked: Precision, change: Change) -> Tensor:
@@ -185,9 +194,9 @@ def _weight(layer: Layer, tensor: Tensor, asked: Precision, change: Change) -> T
         return tensor
     if change.part is not None:
         own = change.part(tensor, asked)
-        return tensor if own is None else replace(tensor, dtype=own)
+        return tensor if own is None else tensor.typed(own)
     if multiplies(layer, tensor) or (kind.kind == "float" and asked.weight_bits >= 16):
-        return replace(tensor, dtype=change.weight(asked))
+        return tensor.typed(change.weight(asked))
     return tensor
 
 

@@ -13,7 +13,8 @@ class Memory:
 
     weights: int
     caches: tuple[tuple[float, int], ...]
-    """Of each layer: bytes of a position of one request, and how many positions are kept (0 without limit)."""
+    """Of the layers that keep as many positions: bytes of a position of one request in all of them, and how many are
+    kept (0 without limit)."""
 
     @property
     def per_token(self) -> float:
@@ -32,11 +33,11 @@ class Memory:
 
 def memory_of(step: Workload) -> Memory:
     """Return what a decoder keeps, from a step of one new position of each request."""
+    written: dict[int, int] = {}
+    for layer in step.layers:
+        if layer.cache_written_bytes:
+            most = int(layer.attributes.get("local_window_size", 0) or 0)
+            written[most] = written.get(most, 0) + layer.cache_written_bytes
     return Memory(
-        step.weight_bytes,
-        tuple(
-            (layer.cache_written_bytes / step.batch, int(layer.attributes.get("local_window_size", 0) or 0))
-            for layer in step.layers
-            if layer.cache_written_bytes
-        ),
-    )  # fmt: skip
+        step.weight_bytes, tuple((size / step.batch, most) for most, size in written.items())
+    )

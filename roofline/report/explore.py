@@ -235,8 +235,8 @@ class _Table:
 
     def _decoded(self, network: Decoding) -> Iterable[_Rows]:
         found = serve(
-            network, REQUEST, self._platforms, datatypes=self._shared, batches=self._batches
-        )
+            network, REQUEST, self._platforms, datatypes=self._shared, batches=self._batches, unheld=True
+        )  # fmt: skip
         for bound, estimate in _paired(found.predictions):
             yield _tokens(bound, estimate)
 

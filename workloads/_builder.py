@@ -25,8 +25,8 @@ OPSET = 17
 
 IR_VERSION = 8
 
-HALF_OPSET, HALF_IR_VERSION = 23, 11
-"""Those of networks in fp16: decoders, which need RMSNormalization."""
+DECODER_OPSET, DECODER_IR_VERSION = 23, 11
+"""Those of decoders, which need RMSNormalization."""
 
 
 class Builder:
@@ -37,16 +37,24 @@ class Builder:
         batch: Items per inference; None for the symbolic dimension ``N``.
         seed: Of the random weights; None leaves weights declared without payload.
         half: Whether tensors are fp16; fp32 otherwise.
+        decoder: Whether the operator set is that of decoders.
     """
 
     INT64 = TensorProto.INT64
     """The datatype of token numbers."""
 
     def __init__(
-        self, name: str, *, batch: int | None = None, seed: int | None = None, half: bool = False
+        self,
+        name: str,
+        *,
+        batch: int | None = None,
+        seed: int | None = None,
+        half: bool = False,
+        decoder: bool = False,
     ) -> None:
         self._name = name
         self._half = half
+        self._decoder = decoder
         self._batch = batch
         self._seed = seed
         self._nodes: list[onnx.NodeProto] = []
@@ -108,9 +116,9 @@ class Builder:
         return helper.make_model(
             graph,
             producer_name="roofline",
-            ir_version=HALF_IR_VERSION if self._half else IR_VERSION,
+            ir_version=DECODER_IR_VERSION if self._decoder else IR_VERSION,
             opset_imports=[
-                helper.make_opsetid("", HALF_OPSET if self._half else OPSET),
+                helper.make_opsetid("", DECODER_OPSET if self._decoder else OPSET),
                 *(helper.make_opsetid(domain, 1) for domain in domains if domain),
             ],
         )

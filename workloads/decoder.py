@@ -283,13 +283,15 @@ class DecoderNetwork:
         weights: Literal["random"] | None = None,
         seed: int = 0,
         batch: int | None = None,
+        half: bool = True,
     ) -> onnx.ModelProto:
-        """Return the decoder as an ONNX model in fp16, batch and lengths open.
+        """Return the decoder as an ONNX model, batch and lengths open.
 
         Args:
             weights: None declares stored tensors without payload; ``"random"`` fills them.
             seed: Of the random weights.
             batch: Requests at a time; None leaves the symbolic dimension ``N``.
+            half: Whether weights, activations and cache are fp16; fp32 otherwise.
 
         Raises:
             OptionError: The batch is not positive, or random weights do not fit in a file.
@@ -300,15 +302,16 @@ class DecoderNetwork:
             raise OptionError(f"weights {weights!r} are not known", repair="Use None or 'random'")
         if batch is not None and batch < 1:
             raise OptionError(f"batch {batch} is not positive", repair="Give 1 or more")
-        size = 2 * self.sizes.parameters
+        size = (2 if half else 4) * self.sizes.parameters
         if weights is not None and size > _MOST:
             raise OptionError(
                 f"the weights of {self.key} take {size / 1e9:.3g} GB, an ONNX file holds 2 GB",
                 repair="Leave --weights out: counts need none",
             )
         builder = Builder(
-            self.key, batch=batch, seed=seed if weights == "random" else None, half=True
-        )
+            self.key, batch=batch, seed=seed if weights == "random" else None, half=half,
+            decoder=True,
+        )  # fmt: skip
         self.sizes.define(builder)
         return builder.model(f"{self.title}. {self.source}")
 

@@ -24,3 +24,12 @@ decoder(
     ),
     source=_SOURCE,
 )  # fmt: skip
+decoder(
+    "qwen3_0_6b",
+    "Qwen3 0.6B",
+    Decoder(
+        layers=28, hidden=1024, heads=16, kv_heads=8, head_size=128, mlp=3072, vocabulary=151936,
+        positions=40960, tied=True, qk_norm=True,
+    ),
+    source=_SOURCE,
+)  # fmt: skip

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from roofline.compress import Request
     from roofline.validate.records.compression import Compression
     from roofline.workload import Workload
+    from roofline.workloads import DecoderNetwork
 
 KeepChannelsOption = Annotated[
     list[str] | None,
@@ -148,19 +149,35 @@ def written(
         return
     from roofline.compress import compress
     from roofline.compress.compressing import serialized
+    from roofline.validate.measuring.decoder_model import in_format
 
     asked = options.request()
     with temporary_folder() as folder:
         made: list[tuple[str, Compression]] = []
         for place, model in enumerate(models):
-            name, whole, _ = with_weights(model, 0)
-            done = compress(whole, asked, name=name, binding=binding)
+            decoder = _sized(model) if asked.pruning is None and asked.sparsity is None else None
+            if decoder is not None and asked.quantization is not None:
+                name, ready = decoder.key, in_format(decoder, asked.quantization)
+            else:
+                name, whole, _ = with_weights(model, 0)
+                ready = compress(whole, asked, name=name, binding=binding).model
             # The network keeps its name, and two files of one name do not meet.
             path = Path(folder) / str(place) / f"{name}.onnx"
             path.parent.mkdir()
-            path.write_bytes(serialized(done.model))
+            path.write_bytes(serialized(ready))
             made.append((str(path), compression_of(asked)))
         yield made
+
+
+def _sized(model: str) -> DecoderNetwork | None:
+    """Return the decoder that is shipped, or described by a configuration file; None for others."""
+    import importlib
+
+    from roofline._load import described
+
+    found = described(model)
+    kind = importlib.import_module("roofline.workloads").DecoderNetwork
+    return found if isinstance(found, kind) else None
 
 
 def with_weights(model: str, seed: int, *, fill: bool = False) -> tuple[str, onnx.ModelProto, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +15,8 @@ from roofline.units import scaled
 
 if TYPE_CHECKING:
     from roofline.decoding.phases import Decoding
+    from roofline.validate.measuring.decoder_model import Stage
+    from roofline.workload import Workload
 
 PANEL = "Language models (decoders)"
 
@@ -42,6 +44,14 @@ PhaseOption = Annotated[
         "--phase",
         rich_help_panel=PANEL,
         help="The prompt, the tokens behind it, or both (the default); -b is requests in flight.",
+    ),
+]
+MeasuredPhaseOption = Annotated[
+    Phase | None,
+    typer.Option(
+        "--phase",
+        rich_help_panel=PANEL,
+        help="Run the prompt, one token behind it with a filled cache, or both (the default), each by itself.",
     ),
 ]
 CountedPhaseOption = Annotated[
@@ -119,6 +129,59 @@ class DecoderOptions:
             self.context or CONTEXT, self.new_tokens or NEW_TOKENS, self.phase or Phase.BOTH, devices or 1,
             self.spread or Spread.TENSOR, max_ttft_s=scaled(max_ttft_ms, 1e-3), max_tpot_s=scaled(max_tpot_ms, 1e-3),
         )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageOptions:
+    """Which parts of answering a request are run of decoders."""
+
+    context: ContextOption = None
+    phase: MeasuredPhaseOption = None
+
+    def staged(self, models: Sequence[str], *, bound: bool) -> Staged:
+        """Return the decoders among networks that are to be run, and the parts in which they are.
+
+        Without flags decoders that are shipped or described are run in both phases; files are, with them.
+
+        Raises:
+            OptionError: A phase is asked for, and a network is no decoder; or decoders stand among other networks.
+        """
+        from roofline.validate.measuring.decoder_model import Stage
+
+        request = None
+        if self.context is not None or self.phase is not None:
+            request = Request(self.context or CONTEXT, phase=self.phase or Phase.BOTH)
+        if request is None and all(name.endswith(".onnx") for name in models):
+            return Staged((), ())
+        others, found = told_apart(models, request, bound=bound)
+        if others and found:
+            raise OptionError(
+                f"{found[0].name} is a decoder, and {others[0]} is none", repair="Run them apart"
+            )
+        asked = request or Request()
+        for decoder in found:
+            decoder.check(asked)
+        phases = [Phase.PREFILL, Phase.DECODE] if asked.phase is Phase.BOTH else [asked.phase]
+        stages = tuple(Stage(phase, asked.context) for phase in phases)
+        return Staged(tuple(found), stages if found else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Decoders that are run, and the parts in which they are; without any, networks are run whole."""
+
+    decoders: tuple[Decoding, ...]
+    stages: tuple[Stage, ...]
+
+    def workloads(self, batch: int) -> list[Workload]:
+        """Return what each part of each decoder requires, under the name that its runs are shown by."""
+        found: list[Workload] = []
+        for entry in self.decoders:
+            for stage in self.stages:
+                request = Request(context=stage.context, phase=stage.phase)
+                count = entry.step if stage.phase is Phase.DECODE else entry.prompt
+                found.append(replace(count(request, batch), name=f"{entry.name} {stage.label}"))
+        return found
 
 
 def told_apart(

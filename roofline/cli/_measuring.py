@@ -15,6 +15,7 @@ from roofline.validate.records.request import PROTOCOL, TRIALS, Protocol, RunReq
 
 if TYPE_CHECKING:
     from roofline.binding import Binding
+    from roofline.validate.measuring.decoder_model import Stage
     from roofline.validate.records.record import Measurement
 
 BackendsOption = Annotated[
@@ -168,6 +169,7 @@ def run_models(
     machine: str,
     per_layer: bool,
     fresh: bool = False,
+    stages: Sequence[Stage] = (),
 ) -> list[Measurement]:
     """Run every network under the compression flags on every backend, each record kept in the store.
 
@@ -183,7 +185,7 @@ def run_models(
     ):
         return measure_each(
             asked, models, variants, backends, kept, machine=machine, per_layer=per_layer, fresh=fresh,
-            progress=progress,
+            stages=stages, progress=progress,
         )  # fmt: skip
 
 
@@ -193,12 +195,14 @@ def cells(run: Measurement) -> dict[str, Any]:
     tuned = f" {job.tuning}" if job.tuning != "none" else ""
     ok = run.ok
     return {
-        "network": job.network,
+        "network": job.shown,
         "backend": f"{job.backend}{tuned}",
         "datatype": datatype_cell(run),
         "batch": job.batch,
         "threads": job.threads,
-        "fps": number(run.throughput_fps) if ok else None,
+        rate_name(run): number(run.tokens_per_s if job.phase else run.throughput_fps)
+        if ok
+        else None,
         "median ms": _scaled(run.median_s, 1e3) if ok else None,
         "p5 ms": _scaled(run.quantile_s(0.05), 1e3) if ok else None,
         "p95 ms": _scaled(run.quantile_s(0.95), 1e3) if ok else None,
@@ -209,10 +213,15 @@ def cells(run: Measurement) -> dict[str, Any]:
     }
 
 
+def rate_name(run: Measurement) -> str:
+    """Return what a run's rate counts: tokens of a decoder, else frames."""
+    return "tokens/s" if run.job.phase else "fps"
+
+
 def datatype_cell(run: Measurement) -> str:
     """Return the datatype asked for, with the one that ran where that is another: ``int4 (ran in fp32)``."""
     if not run.emulated:
-        return run.operands
+        return run.asked if run.job.phase else run.operands
     own = run.executed.emulated
     return f"{run.asked} (emulated)" if own else f"{run.asked} (ran in {run.operands})"
 
@@ -236,7 +245,7 @@ def remarks(runs: Sequence[Measurement]) -> list[str]:
     """Return what is to be said below the table: failures, flags, untuned kernels."""
     notes: list[str] = []
     for run in runs:
-        name = f"{run.job.network} on {run.job.backend} {run.job.tuning}".removesuffix(" none")
+        name = f"{run.job.shown} on {run.job.backend} {run.job.tuning}".removesuffix(" none")
         notes += [f"{name}: {run.reason}"] if run.reason else []
         notes += [f"{name}: {flag.label}" for flag in run.flags]
         if run.job.tuning == "tuned" and run.untuned_kernels:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofline.cli._compression import CompressionOptions
+from roofline.cli._decoding import StageOptions
 from roofline.cli._groups import command
 from roofline.cli._measuring import (
     CONVENTIONS,
@@ -50,6 +51,7 @@ def measure(
     batch: BatchOption = None,
     inputs: InputOptions,
     compression: CompressionOptions,
+    parts: StageOptions,
     fresh: FreshOption = False,
     per_layer: PerLayerOption = False,
     tracker: TrackerOption = "",
@@ -76,8 +78,10 @@ def measure(
         asked = replace(asked, target=rpc_key, options=options, threads=asked.threads or 1)
     check_backends(asked, names)
     models = list(dict.fromkeys(models))
+    staged = parts.staged(models, bound=inputs.given)
     done = run_models(
-        asked, models, names, compression, binding, store, machine=rpc_key, per_layer=per_layer, fresh=fresh
+        asked, models, names, compression, binding, store, machine=rpc_key, per_layer=per_layer, fresh=fresh,
+        stages=staged.stages,
     )  # fmt: skip
     result.emit(
         document=lambda: _document(done),

@@ -10,6 +10,7 @@ import typer
 
 from roofline.cli._check import FailIfOption, conditions, report_failures
 from roofline.cli._compression import CompressionOptions
+from roofline.cli._decoding import StageOptions
 from roofline.cli._groups import command
 from roofline.cli._measuring import (
     CONVENTIONS,
@@ -17,6 +18,7 @@ from roofline.cli._measuring import (
     RunOptions,
     StoreOption,
     datatype_cell,
+    rate_name,
     remarks,
     run_models,
 )
@@ -39,6 +41,7 @@ from roofline.cli._output import (
     writable,
 )
 from roofline.number_format import number, percent
+from roofline.units import scaled
 
 if TYPE_CHECKING:
     from roofline.validate.analysis.compare import Comparison
@@ -85,6 +88,7 @@ def validate(
     batch: BatchOption = None,
     inputs: InputOptions,
     compression: CompressionOptions,
+    parts: StageOptions,
     chart: ChartOption = None,
     layers: LayersOption = None,
     store: StoreOption = None,
@@ -108,10 +112,13 @@ def validate(
     asked = timing.request(binding, threads=machine_threads(machine))
     check_backends(asked, names)
     models = list(dict.fromkeys(models))
-    workloads = [compression.under(workload) for workload in load_models(models, binding)]
+    staged = parts.staged(models, bound=inputs.given)
+    counted = staged.workloads(batch or 1) or load_models(models, binding)
+    workloads = [compression.under(workload) for workload in counted]
     predicting.check_units(workloads, machine, emulate=emulate)
     measured = run_models(
-        asked, models, names, compression, binding, store, machine=machine.key, per_layer=layers is not None
+        asked, models, names, compression, binding, store, machine=machine.key, per_layer=layers is not None,
+        stages=staged.stages,
     )  # fmt: skip
     predicted = predicting.predict_measured(
         workloads, measured, machine, split_names(prediction) or ["equation1"], emulate=emulate
@@ -153,7 +160,9 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
 def cells(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison as a row of the table for people."""
     row = comparison.record()
-    efficiency = comparison.efficiency
+    efficiency, run = comparison.efficiency, comparison.measurement
+    # The rate of a prompt is that of its positions.
+    rate, items = rate_name(run), run.job.context if run.job.phase == "prefill" else 1
     return {
         "network": row["network"],
         "platform": row["platform"],
@@ -161,8 +170,8 @@ def cells(comparison: Comparison) -> dict[str, Any]:
         "batch": row["batch"],
         "backend": row["backend"],
         "model": row["model"],
-        "predicted fps": number(row["predicted_fps"]),
-        "measured fps": number(row["measured_fps"]),
+        f"predicted {rate}": number(scaled(row["predicted_fps"], items)),
+        f"measured {rate}": number(scaled(row["measured_fps"], items)),
         "efficiency": percent(efficiency),
         "bound": row["bound"],
         "flag": row["flag"],

@@ -55,6 +55,8 @@ class Roles:
     kv_heads: int | None = None
     hidden: int | None = None
     """Width between layers; None where no table of embeddings says."""
+    vocabulary: int | None = None
+    """Rows of the table of embeddings; None without such a table."""
     positions: int | None = None
     """The longest context its tables of angles have; None without such tables."""
 
@@ -148,6 +150,7 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
         heads=first.get("num_heads") or first.get("q_num_heads"),
         kv_heads=first.get("kv_num_heads") or (heads if isinstance(heads, int) else None),
         hidden=None if table is None else table[1],
+        vocabulary=None if table is None else table[0],
         positions=min((shape[0] for shape in angles), default=None),
     )  # fmt: skip
 

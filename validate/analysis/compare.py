@@ -88,6 +88,8 @@ class Comparison:
             "datatype": prediction.datatype,
             "asked_datatype": run.asked,
             "executed": run.executed.label,
+            "phase": run.job.phase,
+            "context": run.job.context or None,
             "batch": prediction.batch,
             "threads": run.job.threads,
             "backend": backend_label(run),
@@ -145,8 +147,11 @@ def compare(
     runs: dict[tuple[str, str, str, int, str], list[Measurement]] = {}
     for run in measurements:
         job = run.job
-        key = (job.network, job.compression.label, run.machine, job.batch, run.operands)
-        runs.setdefault(key, []).append(run)
+        # Narrow weights that are widened to be multiplied are predicted as they are stored.
+        datatypes = {run.operands} if run.emulated else {run.operands, run.asked}
+        for datatype in datatypes:
+            key = (job.shown, job.compression.label, run.machine, job.batch, datatype)
+            runs.setdefault(key, []).append(run)
     machines = platforms or {}
     return tuple(
         _compared(prediction, run, machines.get(prediction.platform))

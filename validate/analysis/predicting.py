@@ -70,7 +70,7 @@ def predict_measured(
     found: list[Prediction] = []
     failed: list[tuple[str, DatatypeError]] = []
     for workload in workloads:
-        own = [(run.operands, run.job.batch) for run in runs if run.job.network == workload.name]
+        own = [(_datatype(run), run.job.batch) for run in runs if run.job.shown == workload.name]
         for datatype, batch in dict.fromkeys(own):
             try:
                 found += [
@@ -84,6 +84,14 @@ def predict_measured(
     if failed and not found:
         raise failed[0][1]
     return Predicted(tuple(found), tuple(failed))
+
+
+def _datatype(run: Measurement) -> str:
+    """Return the datatype that a run is predicted at.
+
+    Of decoders narrow weights are most of what is read, so they are taken as they are stored.
+    """
+    return run.asked if run.job.phase and not run.emulated else run.operands
 
 
 def predict_layers(

@@ -20,6 +20,7 @@ from roofline.validate.measuring.backend import (
     Session,
     backends,
 )
+from roofline.validate.measuring.decoder_model import shared_caches
 from roofline.validate.measuring.environment import package_version
 from roofline.validate.measuring.products import product_datatypes, stored_as, with_magnitudes
 from roofline.validate.records.executed import Executed, executed_in
@@ -67,16 +68,26 @@ def reference(model: Path, inputs: Arrays) -> Reference:
 class OnnxRuntimeSession:
     """A model in ONNX Runtime, with inputs bound so that no copy is timed."""
 
-    def __init__(self, model: Path, threads: int) -> None:
+    def __init__(self, model: Path, threads: int, shared: Mapping[str, str] | None = None) -> None:
         self._session = _session(model, threads, optimize=True)
         self._binding: Any = self._session.io_binding()
+        self._shared = shared or {}
+        """Of each output that lies where an input does, the input's name."""
 
     def bind(self, inputs: Arrays) -> None:
         """Put the inputs where the runtime reads them, and let it place the outputs."""
+        values: Any = importlib.import_module("onnxruntime").OrtValue
+        shared = {name: values.ortvalue_from_numpy(inputs[name]) for name in self._shared.values()}
         for name, array in inputs.items():
-            self._binding.bind_cpu_input(name, array)
+            if name in shared:
+                self._binding.bind_ortvalue_input(name, shared[name])
+            else:
+                self._binding.bind_cpu_input(name, array)
         for entry in self._session.get_outputs():
-            self._binding.bind_output(entry.name)
+            if entry.name in self._shared:
+                self._binding.bind_ortvalue_output(entry.name, shared[self._shared[entry.name]])
+            else:
+                self._binding.bind_output(entry.name)
 
     def step(self) -> None:
         """Run once."""
@@ -115,7 +126,11 @@ class OnnxRuntimeBackend:
 
     def load(self, request: Request, artifact: Artifact) -> Session:
         """Load and optimize the model."""
-        return OnnxRuntimeSession(artifact.path, request.job.threads)
+        shared: Mapping[str, str] = {}
+        if request.job.phase:
+            onnx: Any = importlib.import_module("onnx")
+            shared = shared_caches(onnx.load(artifact.path, load_external_data=False))
+        return OnnxRuntimeSession(artifact.path, request.job.threads, shared)
 
 
 def _executed(model: Path, threads: int) -> Executed:
@@ -152,6 +167,8 @@ def _session(
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
     options.graph_optimization_level = level
+    # Products of narrow weights stay in floating point, as the file says; by default the activations go to 8 bits.
+    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
     if keep is not None:
         options.optimized_model_filepath = str(keep)
         external = "session.optimized_model_external_initializers_file_name"

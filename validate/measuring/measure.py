@@ -144,7 +144,8 @@ class _Run:
         """Read the model and fill in what it lacks; input errors are raised, not recorded."""
         asked = self._request
         binding = Binding(asked.batch or None, asked.dims, asked.inputs, asked.values)
-        made = self._step(Make(model, binding, asked.protocol.seed, self._folder), {})
+        make = Make(model, binding, asked.protocol.seed, self._folder, asked.phase, asked.context)
+        made = self._step(make, {})
         if made.raised is not None:
             raise _again(made.raised)
         return made

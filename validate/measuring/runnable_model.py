@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from roofline._load import shipped
+from roofline._load import described
 from roofline.binding import UNBOUND, Binding
 from roofline.errors import DimensionError, MeasurementError, ModelError, printable
 from roofline.graph.reading.declared import declare, dimensions
 from roofline.graph.reading.read import check_file
 from roofline.node import Array
+from roofline.validate.measuring.decoder_model import Stage, stage_inputs
 from roofline.validate.measuring.random_weights import fill, random_input
 from roofline.writing import write_whole
 
@@ -39,13 +40,21 @@ class Runnable:
     """Datatype of the widest weights, in this project's words."""
 
 
-def make_runnable(model: str, *, binding: Binding = UNBOUND, seed: int, folder: Path) -> Runnable:
+def make_runnable(
+    model: str,
+    *,
+    binding: Binding = UNBOUND,
+    stage: Stage | None = None,
+    seed: int,
+    folder: Path,
+) -> Runnable:
     """Read a model, fill in what it lacks, and keep the result by content.
 
     Args:
         model: Path of an ``.onnx`` file, or the name of a shipped network.
         binding: Batch, sizes of symbolic dimensions, shapes and values of inputs; a batch of None keeps the graph's
             own (1 where it is symbolic), and inputs without a value are random.
+        stage: Of a decoder, the part that is run: its inputs are then bound by their roles.
         seed: Seed of random weights and inputs.
         folder: The cache folder.
 
@@ -57,11 +66,17 @@ def make_runnable(model: str, *, binding: Binding = UNBOUND, seed: int, folder: 
         DimensionError: A symbolic dimension has no value, or the batch is fixed at another one.
     """
     network, proto, source = _read(model, binding.batch, seed)
+    given: dict[str, Array] = {}
+    if stage is not None:
+        binding, given = stage_inputs(proto, stage, binding.batch or 1, seed=seed)
     shapes, values = _fix_inputs(proto, binding)
     digest = hashlib.sha256(source).hexdigest()
     identity = f"{digest} {sorted(shapes.items())} {seed}"
     if values:
         identity += f" {sorted((name, value.tolist()) for name, value in values.items())}"
+    if stage is not None:
+        identity += f" {stage.label}"
+    values |= given
     place = folder / "models" / hashlib.sha256(identity.encode()).hexdigest()[:24]
     path, inputs = place / "model.onnx", place / "inputs.npz"
     parent = Path(model).parent if Path(model).is_file() else None
@@ -110,7 +125,8 @@ def load_arrays(path: Path) -> dict[str, Array]:
 def _read(model: str, batch: int | None, seed: int) -> tuple[str, Any, bytes]:
     import onnx
 
-    if shipped(model) is None:
+    network = described(model)
+    if network is None:
         path = check_file(Path(model))
         source = path.read_bytes()
         try:
@@ -118,11 +134,9 @@ def _read(model: str, batch: int | None, seed: int) -> tuple[str, Any, bytes]:
         except Exception as error:
             raise ModelError(f"{model} is not an ONNX model") from error
         return printable(path.stem), proto, source
-    from roofline import workloads
-
-    declared = workloads.build(model, batch=batch)
-    source = declared.SerializeToString(deterministic=True)
-    return model, workloads.build(model, weights="random", seed=seed, batch=batch or 1), source
+    source = network.build(batch=batch).SerializeToString(deterministic=True)
+    filled = network.build(weights="random", seed=seed, batch=batch or 1)
+    return network.key, filled, source
 
 
 def _inputs(proto: Any) -> list[Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from roofline.errors import OptionError, printable
 from roofline.labels import labels
 from roofline.progress import Progress
 from roofline.validate.measuring.backend import DEVICE, backends
+from roofline.validate.measuring.decoder_model import Stage
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.record import Measurement
@@ -27,6 +29,7 @@ def measure_each(
     machine: str = "",
     per_layer: bool = False,
     fresh: bool = False,
+    stages: Sequence[Stage] = (),
     progress: Progress,
 ) -> list[Measurement]:
     """Run every network on every backend.
@@ -40,6 +43,7 @@ def measure_each(
         machine: Key of the platform they run on, for the records.
         per_layer: Whether single kernels are timed too, where a backend can.
         fresh: Whether kept compiled programs and tuning results are made again.
+        stages: Of decoders, the parts that are run, each by itself.
         progress: Called with what is run; tells of its progress meanwhile.
 
     Returns:
@@ -49,14 +53,17 @@ def measure_each(
         RooflineError: A model cannot be read, or a backend cannot run as asked.
     """
     done: list[Measurement] = []
-    names = labels([printable(Path(model).stem) for model in models], list(models))
-    for label, (model, compression) in zip(names, variants, strict=True):
-        for name in backend_names:
+    stems = [printable(Path(model).stem) for model in models]
+    names = labels(stems, list(models))
+    for stem, label, (model, compression) in zip(stems, names, variants, strict=True):
+        for name, stage in product(backend_names, stages or (None,)):
             own = replace(asked, network=model, backend=name, compression=compression)
+            if stage is not None:
+                own = replace(own, phase=stage.phase.value, context=stage.context)
             with progress(f"{label} on {name}") as report:
                 request = for_backend(own, per_layer=per_layer)
                 record = measure(request, machine=machine, fresh=fresh, report=report)
-            if label != record.job.network:
+            if label != stem:
                 record = replace(record, job=replace(record.job, network=label))
             store.add(record)
             done.append(record)

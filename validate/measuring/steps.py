@@ -47,6 +47,9 @@ class Make(Action[Runnable]):
     binding: Binding
     seed: int
     folder: Path
+    phase: str = ""
+    """Of a decoder whose inputs are to be bound by their roles."""
+    context: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from roofline.decoding.phases import Phase
 from roofline.errors import RooflineError
 from roofline.progress import Report as Progress
 from roofline.validate.measuring import environment, steps
@@ -33,6 +34,7 @@ from roofline.validate.measuring.backend import (
     Session,
     backends,
 )
+from roofline.validate.measuring.decoder_model import Stage
 from roofline.validate.measuring.output_check import coarsest, compare_outputs
 from roofline.validate.measuring.runnable_model import (
     Runnable,
@@ -98,7 +100,10 @@ def _kind(error: Exception) -> FailureKind:
 
 def _make(asked: steps.Make, report: Progress) -> Runnable:
     report("reading the model", 0, 1)
-    return make_runnable(asked.model, binding=asked.binding, seed=asked.seed, folder=asked.folder)
+    stage = Stage(Phase(asked.phase), asked.context) if asked.phase else None
+    return make_runnable(
+        asked.model, binding=asked.binding, stage=stage, seed=asked.seed, folder=asked.folder
+    )
 
 
 def _compress(asked: steps.Compress, report: Progress) -> steps.Written:

@@ -214,6 +214,14 @@ class Measurement:
         )
 
     @property
+    def tokens_per_s(self) -> float | None:
+        """Of a decoder: new tokens of all requests a second, or positions of the prompts; None of other networks."""
+        rate = self.throughput_fps if self.ok and self.job.phase else None
+        if rate is None:
+            return None
+        return rate if self.job.phase == "decode" else rate * self.job.context
+
+    @property
     def median_s(self) -> float | None:
         """Median time of one inference of the whole batch, or the reported latency."""
         if self.samples_s:
@@ -323,6 +331,8 @@ class Measurement:
             "variant": self.job.compression.label,
             "datatype": self.asked,
             "executed": self.executed.label,
+            "phase": self.job.phase,
+            "context": self.job.context or None,
             "batch": self.job.batch,
             "threads": self.job.threads,
             "backend": self.job.backend,
@@ -333,6 +343,7 @@ class Measurement:
             "failure": self.failure.kind.value if self.failure is not None else "",
             "reason": self.reason,
             "measured_fps": self.throughput_fps if self.ok else None,
+            "tokens_per_s": self.tokens_per_s,
             "median_ms": _milliseconds(self.median_s),
             "min_ms": _milliseconds(self.min_s),
             "p5_ms": _milliseconds(low),

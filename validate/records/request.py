@@ -78,6 +78,10 @@ class RunRequest:
     """Whole shapes of inputs, by name."""
     values: Mapping[str, InputValue] = field(default_factory=dict[str, InputValue])
     """Values of inputs that decide shapes, branches or trips, by name; all others are random."""
+    phase: str = ""
+    """Of a decoder: ``prefill`` or ``decode``, for which its inputs are bound by their roles; empty for others."""
+    context: int = 0
+    """Positions of the prompt of a decoder whose phase is given."""
     tuning: str = ""
     """``untuned``, ``tuned``, or ``none`` where the backend has nothing to tune; empty is the backend's own default."""
     trials: int = TRIALS
@@ -129,14 +133,20 @@ class RunRequest:
             asked["compression"] = asdict(taken)
         asked |= {"inputs": dict(self.inputs)} if self.inputs else {}
         asked |= {"values": dict(self.values)} if self.values else {}
+        asked |= {"phase": self.phase, "context": self.context} if self.phase else {}
         text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def shown(self) -> str:
+        """The network's name, of a decoder with the part that is run: ``llama32_1b decode at 4096``."""
+        return f"{self.network} {self.phase} at {self.context}" if self.phase else self.network
 
     @property
     def title(self) -> str:
         """The request in one line."""
         taken = self.compression
-        parts = [Path(self.network).stem]
+        parts = [Path(self.network).stem if not self.phase else self.shown]
         parts += [taken.label] if taken.pruned else []
         parts += [taken.datatype or self.datatype, self.backend]
         parts += [self.algorithm] if self.algorithm != "default" else []

@@ -17,6 +17,8 @@ from roofline.validate.measuring.decoder_model import (
 )
 from roofline.workloads.decoder import Decoder, DecoderNetwork
 
+from ..cli_process import run_roofline
+
 CONFIG = {
     "model_type": "llama", "num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4,
     "num_key_value_heads": 2, "intermediate_size": 128, "vocab_size": 256, "max_position_embeddings": 64,
@@ -95,12 +97,10 @@ def test_narrow_weights_keep_the_scores_matrix_and_a_scale_for_each_block() -> N
 @pytest.mark.slow
 def test_validate_shows_both_phases_beside_the_bound(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    from tests.cli_process import run
-
     config = tmp_path / "tiny" / "config.json"
     config.parent.mkdir()
     config.write_text(json.dumps(CONFIG))
-    done = run(
+    done = run_roofline(
         "validate", str(config), "-d", "fp32", "--context", "20", "-p", "xeon-8380", "--runs", "3",
         "--store", str(tmp_path / "store.db"), "--format", "json",
     )  # fmt: skip
@@ -124,8 +124,6 @@ def test_validate_shows_both_phases_beside_the_bound(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_run_in_phases_is_refused(arguments: list[str], said: str) -> None:
-    from tests.cli_process import run
-
-    done = run(*arguments)
+    done = run_roofline(*arguments)
     assert done.returncode == 2
     assert said in done.stderr

@@ -271,12 +271,31 @@ def test_llama_bench_gives_tokens_per_second_of_both_phases(tmp_path: Path) -> N
     assert [entry.row for entry in found.rejected] == [3]
 
 
+def test_a_test_that_llama_cpp_documents_is_read_as_it_says(tmp_path: Path) -> None:
+    """The second test of the JSON in llama.cpp's tools/llama-bench/README.md."""
+    entry = {
+        "build_commit": "8cf427ff", "build_number": 5163, "cpu_info": "AMD Ryzen 7 7800X3D 8-Core Processor",
+        "gpu_info": "NVIDIA GeForce RTX 4080", "backends": "CUDA",
+        "model_filename": "models/Qwen2.5-7B-Instruct-Q4_K_M.gguf", "model_type": "qwen2 7B Q4_K - Medium",
+        "model_size": 4677120000, "model_n_params": 7615616512, "n_threads": 8, "n_gpu_layers": 99,
+        "n_prompt": 0, "n_gen": 128, "n_depth": 0, "avg_ns": 1076767880, "stddev_ns": 9449585,
+        "avg_ts": 118.881588, "stddev_ts": 1.041811,
+        "samples_ns": [1075361300, 1065089400, 1071761200, 1081934900, 1089692600],
+        "samples_ts": [119.03, 120.178, 119.43, 118.307, 117.464],
+    }  # fmt: skip
+    _, found = read_runs(written(tmp_path, "bench.json", [entry]), Facts())
+    (run,) = found.measurements
+    assert run.throughput_fps == pytest.approx(119.03, rel=1e-4)
+    assert (run.job.network, run.job.datatype) == ("Qwen2.5-7B-Instruct-Q4_K_M", "q4_k_m")
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"model_type": "llama 8B IQ9"}, "does not say the datatype"),
         ({"n_gen": "many"}, "n_gen"),
         ({"samples_ns": 5}, "samples_ns is no list"),
+        ({"avg_ts": 120.0}, "avg_ts is 120 tokens/s, and its times are of 100"),
     ],
 )
 def test_a_damaged_llama_bench_is_one_line(
@@ -289,7 +308,8 @@ def test_a_damaged_llama_bench_is_one_line(
 def test_vllm_bench_gives_medians_of_both_times(tmp_path: Path) -> None:
     result = {
         "date": "20260101-000000", "model_id": "meta-llama/Llama-3.1-8B-Instruct", "max_concurrency": 16,
-        "completed": 100, "total_input_tokens": 102400, "total_output_tokens": 12800, "output_throughput": 900.0,
+        "completed": 100, "total_input_tokens": 102400, "total_output_tokens": 12800, "duration": 12.8,
+        "output_throughput": 1000.0, "request_throughput": 7.8125,
         "median_ttft_ms": 120.0, "median_tpot_ms": 12.5,
     }  # fmt: skip
     facts = Facts(machine="h100-sxm", datatype="bf16")
@@ -301,5 +321,7 @@ def test_vllm_bench_gives_medians_of_both_times(tmp_path: Path) -> None:
     assert prefill.median_s == pytest.approx(0.12)
     assert decode.job.options["context"] == 1024
     assert decode.job.options["new_tokens"] == 128
+    with pytest.raises(TableError, match="output_throughput is 900 a second"):
+        read_runs(written(tmp_path, "changed.json", {**result, "output_throughput": 900.0}), facts)
     with pytest.raises(TableError, match="how many requests"):
         read_runs(written(tmp_path, "open.json", {**result, "max_concurrency": None}), facts)

@@ -6,7 +6,8 @@ Items are tokens: the throughput of such a run is its tokens per second.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +29,8 @@ from roofline.validate.records.record import Measurement, Reported, Status
 
 _WEIGHTS = {"f16": "fp16", "bf16": "bf16", "all f32": "fp32", "mxfp4 moe": "mxfp4"}
 """Formats of weights as llama.cpp describes them, where that is not the name of the file."""
+_ROUNDED = 0.02
+"""Difference between a stated rate and the one of its times: a mean of rates is not the rate of a mean."""
 _SIZES = {"small": "s", "medium": "m", "large": "l"}
 _SAME = 1e-6
 """Difference in parameters up to which a model is the shipped one: files of llama.cpp store a few factors beside."""
@@ -65,6 +68,7 @@ def _llama_bench(path: Path, text: str, facts: Facts) -> Imported:
         seconds = tuple(
             real_number(ns, f"{where}: samples_ns", least=1, error=TableError) / 1e9 / (new or 1) for ns in samples
         )  # fmt: skip
+        _check_bench(entry, seconds, 1 if prompt == 0 else prompt, where)
         options = {
             "phase": "prefill" if prompt else "decode",
             "context": _count(entry, "n_depth", where),
@@ -109,6 +113,7 @@ def _vllm(path: Path, text: str, facts: Facts) -> Imported:
         "context": round(_count(entry, "total_input_tokens", str(path)) / completed),
         "new_tokens": round(_count(entry, "total_output_tokens", str(path)) / completed),
     }
+    _check_served(entry, completed, str(path))
     runs: list[Measurement] = []
     for phase, name, items in (
         ("decode", "median_tpot_ms", requests),
@@ -129,6 +134,50 @@ def _vllm(path: Path, text: str, facts: Facts) -> Imported:
             )
         )  # fmt: skip
     return Imported(tuple(runs))
+
+
+def _check_bench(
+    entry: Mapping[str, Any], seconds: Sequence[float], tokens: int, where: str
+) -> None:
+    """Check that the rate that a test states is that of its samples: one of both was changed, or means another thing.
+
+    llama-bench states the mean of the samples' rates.
+
+    Raises:
+        TableError: They differ by more than `_ROUNDED`.
+    """
+    if "avg_ts" not in entry:
+        return
+    stated = real_number(entry["avg_ts"], f"{where}: avg_ts", least=0, error=TableError)
+    found = tokens * sum(1 / value for value in seconds) / len(seconds)
+    if not math.isclose(stated, found, rel_tol=_ROUNDED):
+        raise TableError(
+            f"{where}: avg_ts is {stated:g} tokens/s, and its times are of {found:.4g}",
+            repair="Write it with llama-bench -o json, and leave it as it is",
+        )
+
+
+def _check_served(entry: Mapping[str, Any], completed: int, where: str) -> None:
+    """Check the rates that a result states against its totals and its duration.
+
+    Raises:
+        TableError: They differ by more than `_ROUNDED`.
+    """
+    if "duration" not in entry:
+        return
+    duration = real_number(entry["duration"], f"{where}: duration", least=1e-9, error=TableError)
+    for name, total in (
+        ("request_throughput", completed),
+        ("output_throughput", _count(entry, "total_output_tokens", where)),
+    ):
+        if name not in entry:
+            continue
+        stated = real_number(entry[name], f"{where}: {name}", least=0, error=TableError)
+        if not math.isclose(stated, total / duration, rel_tol=_ROUNDED):
+            raise TableError(
+                f"{where}: {name} is {stated:g} a second, and {total:,} in {duration:g} s are {total / duration:.4g}",
+                repair="Write it with vllm bench serve --save-result, and leave it as it is",
+            )
 
 
 def _network(entry: Mapping[str, Any], where: str) -> str:

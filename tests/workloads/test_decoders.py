@@ -27,6 +27,9 @@ PUBLISHED = {
     "qwen3_235b_a22b": 235_093_634_560,
     "gpt_oss_20b": 20_914_757_184,
     "gpt_oss_120b": 116_829_156_672,
+    "smollm2_135m": 134_515_008,
+    "smollm2_360m": 361_821_120,
+    "qwen3_0_6b": 596_049_920,
 }
 SMALL: dict[str, Any] = {
     "layers": 2, "hidden": 64, "heads": 4, "kv_heads": 2, "head_size": 24, "vocabulary": 100, "positions": 512,

@@ -48,13 +48,14 @@ _FAMILIES: Mapping[str, Mapping[str, Any]] = {
 """What each family has beside its sizes, by ``model_type``."""
 
 _FREE = frozenset({
-    "_attn_implementation_autoset", "_name_or_path", "architectures", "attention_dropout", "auto_map", "bos_token_id", "decoder_start_token_id",
-    "dtype", "embd_pdrop", "eos_token_id", "hidden_act", "hidden_dropout", "id2label", "initial_context_length",
-    "initializer_range", "is_decoder", "is_llama_config", "label2id", "layer_norm_eps", "max_window_layers", "model_type",
-    "norm_topk_prob", "output_attentions", "output_hidden_states", "output_router_logits", "pad_token_id",
-    "pretraining_tp", "quantization_config", "return_dict", "rms_norm_eps", "rope_interleaved", "rope_parameters", "rope_scaling",
+    "_attn_implementation_autoset", "_name_or_path", "architectures", "attention_dropout", "attention_type",
+    "auto_map", "bos_token_id", "decoder_start_token_id", "dtype", "embd_pdrop", "eos_token_id", "hidden_act",
+    "hidden_dropout", "id2label", "initial_context_length", "initializer_range", "is_decoder", "is_llama_config",
+    "label2id", "layer_norm_eps", "max_window_layers", "model_type", "norm_topk_prob", "output_attentions",
+    "output_hidden_states", "output_router_logits", "pad_token_id", "pretraining_tp", "quantization_config",
+    "resid_pdrop", "return_dict", "rms_norm_eps", "rope_interleaved", "rope_parameters", "rope_scaling",
     "rope_theta", "rope_type", "router_aux_loss_coef", "router_jitter_noise", "swiglu_limit", "torch_dtype",
-    "transformers.js_config", "transformers_version", "unk_token_id", "use_cache", "resid_pdrop", "attention_type",
+    "transformers.js_config", "transformers_version", "unk_token_id", "use_cache",
 })  # fmt: skip
 """Keys that change no count."""
 

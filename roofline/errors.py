@@ -6,6 +6,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from roofline.surfaces import in_python, on_command_line
+
 MISFIT: tuple[type[Exception], ...] = (
     ValueError, TypeError, IndexError, KeyError, OverflowError, ZeroDivisionError, AttributeError,
 )  # fmt: skip
@@ -23,18 +25,29 @@ class RooflineError(Exception):
     exit_code = 2
 
     def __init__(self, message: str, *, repair: str = "") -> None:
-        self.message = _sentence(message)
-        self.repair = _sentence(repair)
-        super().__init__(self.command_line)
+        self.texts = message, repair
+        """What is wrong and how to mend it, as they were written: each surface renders the arguments in them."""
+        super().__init__(message)
+
+    # Worded when they are read: where many machines are tried, most refusals never are.
 
     def __str__(self) -> str:
-        # Worded when it is read: where many machines are tried, most refusals never are.
-        return in_python(self.command_line)
+        return _joined(*(_sentence(in_python(text)) for text in self.texts))
+
+    @property
+    def message(self) -> str:
+        """What is wrong, as the command line says it."""
+        return _sentence(on_command_line(self.texts[0]))
+
+    @property
+    def repair(self) -> str:
+        """How to mend it, as the command line says it; empty where nobody said."""
+        return _sentence(on_command_line(self.texts[1]))
 
     @property
     def command_line(self) -> str:
         """The whole line as the command line says it, which speaks of flags; ``str`` speaks of Python's arguments."""
-        return f"{self.message}. {self.repair}" if self.repair else self.message
+        return _joined(self.message, self.repair)
 
 
 class ModelError(RooflineError):
@@ -107,43 +120,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"Did you mean {spelled[near[0]]!r}?" if near else ""
 
 
-# Flags whose arguments in Python have other names; the rest are called as they are.
-_ARGUMENTS = {
-    "-d": "datatype", "-b": "batch", "-p": "platform", "dim": "dims", "input": "inputs", "value": "values",
-    "keep-channels": "pruning", "time-limit": "time_limit_s",
-}  # fmt: skip
-_PAIR = re.compile(r"--(dim|input|value) '?([^\s'=]+)=([^\s',]+(?: ?,? ?[0-9.]+)*)'?")
-_FLAG = re.compile(r"(?<![\w-])(?:--([a-z][a-z-]*[a-z])|-[dbp](?=[ ,.]|$))(?: (?=[0-9N]+\b)|\b)")
-
-
-def in_python(text: str) -> str:
-    """Return a message that names flags of the command line as Python's callers know them: by arguments.
-
-    Example:
-        >>> in_python("Give it: --dim 'N=8', or the shape: --input x=1x3x4")
-        "Give it: dims={'N': 8}, or the shape: inputs={'x': (1, 3, 4)}"
-        >>> in_python("Leave --batch out, or choose with -d")
-        'Leave batch out, or choose with datatype'
-    """
-
-    def pair(found: re.Match[str]) -> str:
-        flag, name, value = found.groups()
-        if flag == "input" and value[:1].isdigit():
-            sizes = value.split("x")
-            value = f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
-        return f"{_ARGUMENTS[flag]}={{{name!r}: {value}}}"
-
-    def flag(found: re.Match[str]) -> str:
-        name = found[1] or found[0].strip()
-        written = _ARGUMENTS.get(name, name.replace("-", "_"))
-        return f"{written}=" if found[0].endswith(" ") else written
-
-    # Commands to type, of this program or another, stay as they are typed.
-    parts = re.split(r"((?:roofline [a-z]+|trtexec|python -m|pip) .*)", text, maxsplit=1)
-    parts[0] = _FLAG.sub(flag, _PAIR.sub(pair, parts[0]))
-    return "".join(parts)
-
-
 # What terminals obey or do not show: control characters, the marks that turn text round, halves of characters.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -182,3 +158,7 @@ def one_line(text: str, most: int = 1000) -> str:
 def _sentence(text: str) -> str:
     line = one_line(text)
     return line if line.endswith("?") else line.rstrip(".")
+
+
+def _joined(message: str, repair: str) -> str:
+    return f"{message}. {repair}" if repair else message

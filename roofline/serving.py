@@ -26,11 +26,16 @@ from roofline.model import Prediction, at_precision, models
 from roofline.model._tokens import Tokens
 from roofline.number_format import plural
 from roofline.precision import precision
+from roofline.surfaces import BATCH, DEVICES, MODEL, Argument, argument
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
     from roofline.spec.parts import Link
     from roofline.workload import Workload
+
+
+_MAX_TTFT = Argument("--max-ttft-ms", "max_ttft_s")
+_MAX_TPOT = Argument("--max-tpot-ms", "max_tpot_s")
 
 
 def serve(
@@ -70,7 +75,7 @@ def serve(
     if not models.get(name).upper_bound:
         raise OptionError(
             f"{name} rests on no runs of decoders",
-            repair="Ask for a bound, --model equation1, or --model expected",
+            repair=f"Ask for a bound, {MODEL.at('equation1')}, or {MODEL.at('expected')}",
         )
 
     def ready(workload: Workload, datatype: str | None) -> Workload:
@@ -136,9 +141,9 @@ def serve(
                 predictions += [found] if found is not None else []
     limited = request.max_ttft_s is not None or request.max_tpot_s is not None
     if not predictions and skipped and limited:
-        raise OptionError(skipped[0].reason, repair="Raise --max-ttft-ms or --max-tpot-ms")
+        raise OptionError(skipped[0].reason, repair=f"Raise {_MAX_TTFT} or {_MAX_TPOT}")
     if not predictions and model == "expected" and skipped:
-        raise NoBasisError(skipped[0].reason, repair="Ask for a bound: --model equation1")
+        raise NoBasisError(skipped[0].reason, repair=f"Ask for a bound: {MODEL.at('equation1')}")
     order = {key: place for place, key in enumerate(machines)}
     predictions.sort(key=lambda entry: order[entry.platform])
     if not unheld:
@@ -376,5 +381,6 @@ def _check_fits(predictions: Sequence[Prediction]) -> None:
     if predictions and all(entry.fits is False for entry in predictions):
         said = next(note for note in predictions[0].notes if "does not fit" in note)
         raise OptionError(
-            said, repair="Change --devices, --batch, --context or the datatype, or add a machine"
+            said,
+            repair=f"Change {DEVICES}, {BATCH}, {argument('context')} or the datatype, or add a machine",
         )

@@ -8,8 +8,18 @@ from typing import Any
 import pytest
 
 import roofline as rl
-from roofline.errors import DimensionError, RooflineError, in_python
+from roofline.errors import DimensionError, RooflineError
 from roofline.precision import precision
+from roofline.surfaces import (
+    BATCH,
+    DATATYPE,
+    argument,
+    dim_at,
+    in_python,
+    input_at,
+    on_command_line,
+    value_at,
+)
 
 MLP = rl.load("mlp")
 TX2 = rl.platform("tx2:maxn")
@@ -57,27 +67,41 @@ def test_wrong_calls_are_one_clear_line(call: Callable[[], Any], words: str) -> 
 
 def test_the_library_speaks_of_arguments_and_the_command_line_of_flags() -> None:
     error = DimensionError(
-        "input 'x' has no 'N'", repair="Give it: --dim 'N=8', or: --input x=1x3"
+        "input 'x' has no 'N'",
+        repair=f"Give it: {dim_at('N', 8)}, or: {input_at('x', '1x3')}, or leave {BATCH} out",
     )
-    assert str(error).endswith("Give it: dims={'N': 8}, or: inputs={'x': (1, 3)}")
-    assert error.command_line.endswith("Give it: --dim 'N=8', or: --input x=1x3")
+    assert str(error) == (
+        "input 'x' has no 'N'. Give it: dims={'N': 8}, or: inputs={'x': (1, 3)}, or leave batch out"
+    )
+    assert error.command_line == (
+        "input 'x' has no 'N'. Give it: --dim 'N=8', or: --input x=1x3, or leave --batch out"
+    )
+    assert (error.message, error.repair) == tuple(error.command_line.split(". ", 1))
 
 
 @pytest.mark.parametrize(
-    ("flags", "arguments"),
+    ("text", "flags", "arguments"),
     [
-        ("Leave --batch out", "Leave batch out"),
-        ("Choose one with -d", "Choose one with datatype"),
-        ("let --emulate run", "let emulate run"),
-        ("Give --value sr=16000", "Give values={'sr': 16000}"),
-        ("Give --input x=7", "Give inputs={'x': (7,)}"),
-        ("--batch 8 is too much", "batch=8 is too much"),
-        ("See: roofline predict mlp -d int8", "See: roofline predict mlp -d int8"),
-        ("a well-known keep-channels=0.5 w-d", "a well-known keep-channels=0.5 w-d"),
+        (f"Choose one with {DATATYPE}", "Choose one with -d", "Choose one with datatype"),
+        (f"Give {value_at('sr', 16000)}", "Give --value sr=16000", "Give values={'sr': 16000}"),
+        (f"Give {input_at('x', '7')}", "Give --input x=7", "Give inputs={'x': (7,)}"),
+        (f"{BATCH.at(8)} is too much", "--batch 8 is too much", "batch=8 is too much"),
+        (f"{argument('weights_read')}", "--weights-read", "weights_read"),
+        # What a model or a user is called by stays as it is, even where it looks like a flag.
+        ("See: roofline predict mlp -d int8", *["See: roofline predict mlp -d int8"] * 2),
+        ("input '--batch 8'", *["input '--batch 8'"] * 2),
     ],
 )
-def test_flags_become_arguments(flags: str, arguments: str) -> None:
-    assert in_python(flags) == arguments
+def test_a_message_has_the_words_of_each_surface(text: str, flags: str, arguments: str) -> None:
+    assert on_command_line(text) == flags
+    assert in_python(text) == arguments
+
+
+def test_an_error_of_another_process_keeps_the_words_of_both_surfaces() -> None:
+    error = DimensionError("no size", repair=f"Give {dim_at('N')}")
+    message, repair = error.texts
+    again = DimensionError(message, repair=repair)
+    assert (str(again), again.command_line) == (str(error), error.command_line)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from roofline.advice.candidate import Candidate, judged, part_of
 from roofline.advice.needs import Need
 from roofline.advice.search import Advice, ranked
-from roofline.advice.wish import Limit, Wish
+from roofline.advice.wish import MAX_TPOT, MAX_TTFT, MIN_TOKENS_PER_S, Limit, Wish
 from roofline.decoding.memory import memory_of
 from roofline.decoding.phases import Spread
 from roofline.errors import DatatypeError, OptionError
@@ -57,7 +57,7 @@ def advise_decoder(
     if wish.streams is not None or wish.latency is not None or wish.rates:
         raise OptionError(
             f"{decoder.name} is a decoder: it has tokens, and no frames",
-            repair="Ask for --min-tokens-per-s, --max-ttft-ms or --max-tpot-ms",
+            repair=f"Ask for {MIN_TOKENS_PER_S}, {MAX_TTFT} or {MAX_TPOT}",
         )
     fitting = decoder.counts(request.spread)
     counts = [

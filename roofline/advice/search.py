@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.advice.candidate import Candidate, Part, judged, part_of
 from roofline.advice.needs import Need, need
-from roofline.advice.wish import Wish
+from roofline.advice.wish import MIN_FPS, Wish
 from roofline.errors import DatatypeError, NoBasisError, OptionError
 from roofline.model import at_precision
 from roofline.model._prediction import frame
 from roofline.model._request import own_precision, predictions_at
 from roofline.precision import Precision, precision
+from roofline.surfaces import PLATFORM, both
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,7 +172,9 @@ def _front(candidates: Sequence[Candidate]) -> set[int]:
 
 def _check(networks: Sequence[Workload], platforms: Sequence[Platform], wish: Wish) -> None:
     if not platforms:
-        raise OptionError("there is no machine to choose from", repair="Name some with -p")
+        raise OptionError(
+            "there is no machine to choose from", repair=f"Name some with {PLATFORM}"
+        )
     if not networks:
         raise OptionError("there is no network", repair="Name at least one")
     names = [network.name for network in networks]
@@ -184,5 +187,5 @@ def _check(networks: Sequence[Workload], platforms: Sequence[Platform], wish: Wi
     if len(networks) > 1 and any(wish.rate(name) is None for name in names):
         raise OptionError(
             "networks that share a machine need a rate each",
-            repair="Give --min-fps 30, or --min-fps NETWORK=30 for each",
+            repair=f"Give {MIN_FPS.at(30)}, or {both('--min-fps NETWORK=30', 'rates={NETWORK: 30}')} for each",
         )

@@ -8,8 +8,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from roofline.errors import OptionError
+from roofline.surfaces import Argument, argument
 
 SECONDS_A_YEAR = 365.25 * 86400
+MIN_FPS = Argument("--min-fps", "fps")
+STREAM_FPS = Argument("--stream-fps", "fps")
+MIN_TOKENS_PER_S = Argument("--min-tokens-per-s", "fps")
+MAX_LATENCY = Argument("--max-latency-ms", "latency")
+MAX_TTFT = Argument("--max-ttft-ms", "ttft")
+MAX_TPOT = Argument("--max-tpot-ms", "tpot")
+"""What a wish is called by on the command line, and here."""
+
 YEARS, USD_PER_KWH = 3.0, 0.15
 """Lifetime over which a price is spread, and the price of electricity, where nobody says otherwise."""
 
@@ -81,13 +90,13 @@ class Wish:
         if self.fps is None and self.streams is not None:
             raise OptionError(
                 "streams are asked for without the frames per second of one",
-                repair="Give --stream-fps, such as 30",
+                repair=f"Give {STREAM_FPS}, such as 30",
             )
         if self.fps is self.latency is self.ttft is self.tpot is None and not self.rates:
             raise OptionError(
                 "nothing is asked of the machines",
-                repair="Give --min-fps, --streams and --stream-fps, or --max-latency-ms (of decoders "
-                "--min-tokens-per-s, --max-ttft-ms or --max-tpot-ms)",
+                repair=f"Give {MIN_FPS}, {argument('streams')} and {STREAM_FPS}, or {MAX_LATENCY} (of decoders "
+                f"{MIN_TOKENS_PER_S}, {MAX_TTFT} or {MAX_TPOT})",
             )
 
     def rate(self, network: str) -> float | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.compress.tensors import every_tensor, has_data
 from roofline.errors import CompressionError
+from roofline.surfaces import DATATYPE
 
 if TYPE_CHECKING:
     import onnx
@@ -49,7 +50,7 @@ def check_loads(written: bytes, source: onnx.ModelProto) -> str:
     if not own:
         raise CompressionError(
             f"the compressed network does not load in ONNX Runtime, so no file is written: {refused}",
-            repair="Keep the layer it names with -d LAYER=fp32, or choose another datatype",
+            repair=f"Keep the layer it names with {DATATYPE.at('LAYER=fp32')}, or choose another datatype",
         )
     return _checked(
         written, own_bytes, f"the network itself does not load in ONNX Runtime ({own})"

@@ -22,6 +22,7 @@ from roofline.compress.tensors import inlined
 from roofline.errors import CompressionError, did_you_mean
 from roofline.node import Tensor
 from roofline.number_format import plural
+from roofline.surfaces import both
 
 if TYPE_CHECKING:
     import onnx
@@ -251,6 +252,9 @@ def _listed(pool: _Pool, layer: str, filters: Sequence[int], roots: Labels) -> N
     return chosen
 
 
+_WHOLE = both("--keep-channels 'PATTERN=1'", "pruning={'PATTERN': 1}")
+
+
 def _refuse_unknown(coupling: Coupling, pool: _Pool) -> None:
     for blocked in coupling.blocked:
         for labels in blocked.labels:
@@ -258,7 +262,7 @@ def _refuse_unknown(coupling: Coupling, pool: _Pool) -> None:
                 raise CompressionError(
                     f"channels of {pool.producers[0][0].node} reach {blocked.op_type} {blocked.node}, which "
                     f"{blocked.why}",
-                    repair="Keep those layers whole with --keep-channels 'PATTERN=1'",
+                    repair=f"Keep those layers whole with {_WHOLE}",
                 )
 
 

@@ -10,11 +10,13 @@ from roofline.binding import Causal
 from roofline.decoding.roles import Roles, roles_of
 from roofline.errors import OptionError
 from roofline.number_format import plural
+from roofline.surfaces import DEVICES, NEW_TOKENS, argument
 from roofline.workload import Workload
 
 if TYPE_CHECKING:
     import onnx
 
+CONTEXT_LENGTH = argument("context")
 CONTEXT = 4096
 """Positions of the prompt when none are asked for."""
 
@@ -62,11 +64,11 @@ class Request:
         Raises:
             OptionError: One is not positive.
         """
-        for flag, value in (
-            ("--context", self.context), ("--new-tokens", self.new_tokens), ("--devices", self.devices),
+        for given, value in (
+            (CONTEXT_LENGTH, self.context), (NEW_TOKENS, self.new_tokens), (DEVICES, self.devices),
         ):  # fmt: skip
             if value < 1:
-                raise OptionError(f"{flag} {value} is not positive", repair="Give 1 or more")
+                raise OptionError(f"{given.at(value)} is not positive", repair="Give 1 or more")
 
     @property
     def length(self) -> int:
@@ -100,15 +102,15 @@ class Decoding:
             raise OptionError(
                 f"{self.name} has {plural(most, 'position')}; {request.context:,} of context and "
                 f"{request.new_tokens:,} new tokens are {request.length:,}",
-                repair=f"Give a --context of at most {most - request.new_tokens + 1:,}"
+                repair=f"Give a {CONTEXT_LENGTH} of at most {most - request.new_tokens + 1:,}"
                 if request.new_tokens <= most
-                else f"Give at most {most:,} --new-tokens",
+                else f"Give at most {most:,} {NEW_TOKENS}",
             )
         layers = self.roles.layers
         if request.spread is Spread.SERIES and request.devices > layers:
             raise OptionError(
                 f"the {plural(layers, 'layer')} of {self.name} are fewer than {plural(request.devices, 'device')}",
-                repair=f"Give --devices of at most {layers}",
+                repair=f"Give {DEVICES} of at most {layers}",
             )
         if request.spread is Spread.SERIES:
             return
@@ -116,7 +118,7 @@ class Decoding:
             fitting = ", ".join(str(count) for count in range(1, heads + 1) if heads % count == 0)
             raise OptionError(
                 f"the {plural(heads, 'head')} of {self.name} cannot be spread over {plural(request.devices, 'device')}",
-                repair=f"Give --devices as one of: {fitting}",
+                repair=f"Give {DEVICES} as one of: {fitting}",
             )
 
     def counts(self, spread: Spread) -> tuple[int, ...]:

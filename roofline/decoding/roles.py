@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.binding import Binding
 from roofline.errors import DimensionError, OptionError
+from roofline.surfaces import INPUTS, input_at
 
 if TYPE_CHECKING:
     import onnx
@@ -114,7 +115,7 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
         rest = ", ".join(repr(entry.name) for entry in entries if entry not in caches)
         raise DimensionError(
             f"it cannot be told which input of {model.graph.name!r} holds the token numbers (inputs: {rest})",
-            repair=f"Name one of them {' or '.join(sorted(_TOKENS))}, or give every shape with --input",
+            repair=f"Name one of them {' or '.join(sorted(_TOKENS))}, or give every shape with {INPUTS}",
         )
     attention = [
         node for node in model.graph.node if "Attention" in node.op_type and len(node.input) > 3
@@ -174,12 +175,12 @@ def _filled(entry: Input, requests: int, new: int) -> tuple[int, ...]:
     if len(entry.shape) not in (2, 3):
         raise OptionError(
             f"input {entry.name!r} has rank {len(entry.shape)}, token numbers have 2",
-            repair="Give its shape with --input",
+            repair=f"Give its shape with {INPUTS}",
         )
     tail = entry.shape[2:]
     if any(not isinstance(size, int) for size in tail):
         raise DimensionError(
-            f"the width of input {entry.name!r} is open", repair="Give its shape with --input"
+            f"the width of input {entry.name!r} is open", repair=f"Give its shape with {INPUTS}"
         )
     return (requests, new, *(size for size in tail if isinstance(size, int)))
 
@@ -194,7 +195,7 @@ def _cache(entry: Input, requests: int, past: int) -> tuple[int, ...]:
     if not isinstance(head, int) and len(entry.shape) == 5:
         raise DimensionError(
             f"input {entry.name!r} holds keys and values in one",
-            repair="Give its shape with --input",
+            repair=f"Give its shape with {INPUTS}",
         )
     first = requests if not isinstance(head, int) or len(entry.shape) == 4 else head
     opened = [place for place, size in enumerate(rest) if not isinstance(size, int)]
@@ -203,7 +204,7 @@ def _cache(entry: Input, requests: int, past: int) -> tuple[int, ...]:
     ):
         raise DimensionError(
             f"it cannot be told which dimension of input {entry.name!r} {list(entry.shape)} is the positions",
-            repair=f"Give its shape with --input {entry.name}=…",
+            repair=f"Give its shape with {input_at(entry.name, '…')}",
         )
     return (
         first,

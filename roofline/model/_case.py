@@ -14,6 +14,7 @@ from roofline.model._core import Floats, compute_time, memory_time
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
 from roofline.model._requirement import Requirement, io_bytes
 from roofline.precision import COMPUTE_DATATYPES, DATATYPES, Precision, precision
+from roofline.surfaces import DATATYPE, EMULATE
 from roofline.workload import Layer, Workload
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def choose_unit(
     if not emulate:
         raise DatatypeError(
             f"{platform.key} has no {wanted} unit; it has {', '.join(platform.datatypes)}",
-            repair="Choose one of them with -d, or let --emulate run on the next wider one",
+            repair=f"Choose one of them with {DATATYPE}, or let {EMULATE} run on the next wider one",
         )
     unit = platform.emulating(wanted)
     return unit, (f"{name} is emulated: it runs on the {unit} unit of {platform.key}",)

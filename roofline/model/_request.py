@@ -14,6 +14,7 @@ from roofline.model._requirement import OPERATIONS, TRAFFIC, WEIGHTS_READ, known
 from roofline.model._time_law import Effect
 from roofline.precision import Precision, precision
 from roofline.spec import Platform
+from roofline.surfaces import DATATYPE, MODEL, argument
 from roofline.workload import Workload
 
 
@@ -60,7 +61,7 @@ def no_basis(model: Model, workload: Workload, platform: Platform) -> NoBasisErr
     needs = ", ".join(sorted(need.value for need in model.needs))
     return NoBasisError(
         f"{model.name} has no basis for {workload.name} on {platform.key}; it needs: {needs}",
-        repair="Ask for a bound: --model equation1",
+        repair=f"Ask for a bound: {MODEL.at('equation1')}",
     )
 
 
@@ -76,9 +77,9 @@ def case_of(
     traffic = choices.get("traffic") or model.traffic
     operations = choices.get("operations") or model.operations
     reads = choices.get("weights_read", "per-batch")
-    known(traffic, TRAFFIC, "traffic assumption", "--traffic")
-    known(operations, OPERATIONS, "choice of operations", "--operations")
-    known(reads, WEIGHTS_READ, "choice of weight reads", "--weights-read")
+    known(traffic, TRAFFIC, "traffic assumption", argument("traffic"))
+    known(operations, OPERATIONS, "choice of operations", argument("operations"))
+    known(reads, WEIGHTS_READ, "choice of weight reads", argument("weights_read"))
     named = choices.get("datatype")
     asked = own_precision(workload, platform) if named is None else precision(named)
     unit, notes = choose_unit(platform, asked, emulate=choices.get("emulate", False))
@@ -157,7 +158,7 @@ def own_precision(workload: Workload, platform: Platform) -> Precision:
     raise DatatypeError(
         f"{workload.name} names no datatype of its own, and {platform.key} has several: "
         f"{', '.join(platform.datatypes)}",
-        repair="Choose one with -d",
+        repair=f"Choose one with {DATATYPE}",
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from roofline.errors import OptionError, did_you_mean
 from roofline.model._core import Floats
 from roofline.ops import Kind
+from roofline.surfaces import Argument, argument
 from roofline.workload import TRAFFIC_ASSUMPTIONS, Layer, Workload
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ def requirement(
     Raises:
         OptionError: An assumption's name is not known.
     """
-    known(traffic, TRAFFIC, "traffic assumption", "--traffic")
-    known(operations, OPERATIONS, "choice of operations", "--operations")
+    known(traffic, TRAFFIC, "traffic assumption", argument("traffic"))
+    known(operations, OPERATIONS, "choice of operations", argument("operations"))
     layers = workload.layers if traffic == "unfused" else workload.fused_layers or workload.layers
     if operations == "macs" and not any(layer.cost.macs for layer in layers):
         # A network without multiply-accumulates would be free; its other arithmetic is what it asks for.
@@ -144,12 +145,12 @@ def _network_io(workload: Workload, layers: Sequence[Layer]) -> list[int]:
     return charged
 
 
-def known(name: str, allowed: Sequence[str], noun: str, flag: str) -> None:
+def known(name: str, allowed: Sequence[str], noun: str, given_by: Argument) -> None:
     """Check that a name is one of those allowed.
 
     Raises:
         OptionError: It is not.
     """
     if name not in allowed:
-        hint = did_you_mean(name, allowed) or f"Use {flag} with one of: {', '.join(allowed)}"
+        hint = did_you_mean(name, allowed) or f"Use {given_by} with one of: {', '.join(allowed)}"
         raise OptionError(f"unknown {noun} {name!r}", repair=hint)

@@ -10,6 +10,7 @@ from roofline.node import Node, Shape, Tensor
 from roofline.number_format import plural
 from roofline.ops._attributes import malformed, operand
 from roofline.ops._registry import CostFunction
+from roofline.surfaces import DIMS, INPUTS, VALUES
 
 FREE = Cost()
 
@@ -17,7 +18,7 @@ FREE = Cost()
 def _unresolved(node: Node, tensor: Tensor) -> DimensionError:
     return DimensionError(
         f"{node.op_type} node {node.name!r}: the size of {tensor.name!r} is not known",
-        repair="Give the sizes of the inputs it depends on with --dim, --input or --value",
+        repair=f"Give the sizes of the inputs it depends on with {DIMS}, {INPUTS} or {VALUES}",
     )
 
 

@@ -9,6 +9,7 @@ from roofline.errors import DimensionError
 from roofline.node import Node, Shape
 from roofline.ops._attributes import malformed, required_integer
 from roofline.ops._shapes import Dim, divided, scaled
+from roofline.surfaces import DIMS, INPUTS
 
 SOFTMAX = 5
 """Operations per score: max, subtract, exp, sum, divide."""
@@ -66,7 +67,7 @@ class Heads:
         if len(known) != len(sizes):
             raise DimensionError(
                 f"{node.op_type} node {node.name!r}: the length of its queries or of its cache is not known",
-                repair="Give it with --dim or --input",
+                repair=f"Give it with {DIMS} or {INPUTS}",
             )
         batch, heads, queries, keys, key_size, value_size = known
         offset = keys - queries if self.offset is None else self.offset

@@ -14,6 +14,7 @@ from typing import Any
 from roofline.errors import MissingPackageError, OptionError
 from roofline.number_format import plural
 from roofline.progress import Report
+from roofline.surfaces import argument
 from roofline.sweeping.columns import parquet
 from roofline.sweeping.folder import Folder
 from roofline.sweeping.grid import Grid
@@ -50,7 +51,7 @@ def connected(address: str) -> Generator[Any]:
     except (OSError, ValueError, TypeError) as error:
         raise OptionError(
             f"no Dask scheduler answers at {address} ({type(error).__name__})",
-            repair="Start one: dask scheduler; or use this machine: --dask local",
+            repair=f"Start one: dask scheduler; or use this machine: {argument('dask').at('local')}",
         ) from error
     with client:
         try:

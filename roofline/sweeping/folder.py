@@ -12,6 +12,7 @@ from typing import Any
 from roofline.errors import OptionError
 from roofline.number_format import plural
 from roofline.reading import read_text
+from roofline.surfaces import argument
 from roofline.sweeping.grid import Grid
 from roofline.writing import check_output_folder, write_whole
 
@@ -110,7 +111,7 @@ def shard(text: str, parts: int) -> list[int]:
     found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
         raise OptionError(
-            f"--shard {text} is no share of a sweep",
-            repair=f"Write --shard 1/4 for the first of {plural(4, 'share')}",
+            f"{argument('shard').at(text)} is no share of a sweep",
+            repair=f"Write {argument('shard').at('1/4')} for the first of {plural(4, 'share')}",
         )
     return list(range(int(found[1]) - 1, parts, int(found[2])))

@@ -24,6 +24,7 @@ PACKAGES = {
 
 # Lower may never import higher. A part is a module or a package; parts on one line may import each other.
 LAYERS = (
+    ("surfaces",),
     ("errors",),
     (
         "registry",

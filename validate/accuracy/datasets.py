@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from roofline.errors import MissingPackageError, OptionError, TableError, did_you_mean
 from roofline.number_format import plural
 from roofline.reading import MAX_INTEGER, check_regular, read_text, whole_number
+from roofline.surfaces import argument
 
 Array = NDArray[Any]
 
@@ -131,7 +132,7 @@ def read_labelled(
     if prepared.resize is not None:
         raise OptionError(
             f"{path.name} holds arrays, which are not resized",
-            repair="Leave out --resize, or give a folder of images",
+            repair=f"Leave out {argument('resize')}, or give a folder of images",
         )
     items, classes = _arrays(path, labels)
     return Labelled(items, classes, path.name, layout, preparation=prepared)
@@ -146,7 +147,7 @@ def _arrays(path: Path, labels: Path | None) -> tuple[Array, NDArray[np.int64]]:
         found = ", ".join(held) if path.suffix == ".npz" else "items and no labels"
         raise TableError(
             f"{path} has the arrays {found or 'none'}",
-            repair="Give one of items (x) and one of labels (y), or the labels with --labels",
+            repair=f"Give one of items (x) and one of labels (y), or the labels with {argument('labels')}",
         )
     values = given["y"] if given else held[named[0]]
     if values.ndim != 1 or values.dtype.kind not in "iu":
@@ -236,7 +237,7 @@ class Files:
             if item.shape != items[0].shape:
                 raise TableError(
                     f"{file} is {_size(item.shape)}, and others are {_size(items[0].shape)}",
-                    repair="Bring images to one size with --resize HEIGHTxWIDTH",
+                    repair=f"Bring images to one size with {argument('resize').at('HEIGHTxWIDTH')}",
                 )
         return np.stack(items)
 

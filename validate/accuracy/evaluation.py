@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from roofline.errors import MeasurementError, MissingPackageError, RooflineError
 from roofline.number_format import plural
+from roofline.surfaces import argument
 from roofline.validate.accuracy.datasets import Array, Labelled, read_labelled
 from roofline.validate.records.record import Measurement, Reported
 
@@ -198,14 +199,14 @@ def _arranged(items: Array, data: Labelled, taken: _Taken) -> Array:
         given = "x".join(str(size) for size in prepared.shape[1:])
         raise MeasurementError(
             f"an item of {data.source} is {given}, and the model takes {takes or 'a scalar'}",
-            repair="Resize images with --resize, or name the layout of arrays with --layout",
+            repair=f"Resize images with {argument('resize')}, or name the layout of arrays with {argument('layout')}",
         )
     if prepared.dtype.kind == "f" and taken.kind.lstrip("u").startswith("int"):
         rounded = np.rint(prepared)
         if not np.allclose(prepared, rounded, atol=1e-3):
             raise MeasurementError(
                 f"the model takes {taken.kind}, and items of {data.source} are not whole numbers",
-                repair="For images in files add --pixels 255",
+                repair=f"For images in files add {argument('pixels').at(255)}",
             )
         prepared = rounded
     return np.ascontiguousarray(prepared.astype(taken.kind))
@@ -233,7 +234,7 @@ def _checked(scores: Array, rows: int, data: Labelled, name: str) -> Array:
         raise MeasurementError(
             f"{data.source} has {plural(data.classes, 'class', 'classes')}, and {name} gives "
             f"{plural(classes, 'score')}",
-            repair="Name the classes in the order of the scores in a text file, and give it with --labels",
+            repair=f"Name the classes in the order of the scores in a text file, and give it with {argument('labels')}",
         )
     return flat
 

@@ -11,6 +11,7 @@ from roofline.model import Prediction, choose_unit, predict
 from roofline.model._request import own_precision
 from roofline.precision import precision
 from roofline.spec import Platform
+from roofline.surfaces import argument
 from roofline.validate.measuring.kernel_times import layer_rows
 from roofline.validate.records.record import Measurement
 from roofline.workload import Workload
@@ -121,6 +122,7 @@ def predict_layers(
     ]  # fmt: skip
     if not rows:
         raise OptionError(
-            "no layer was timed", repair="Use --backend tvm, which can time single kernels"
+            "no layer was timed",
+            repair=f"Use {argument('backend').at('tvm')}, which can time single kernels",
         )
     return rows

@@ -22,6 +22,7 @@ from roofline.errors import MeasurementError, did_you_mean
 from roofline.node import Array
 from roofline.number_format import plural
 from roofline.progress import Report
+from roofline.surfaces import argument
 from roofline.validate.measuring.backend import (
     Arrays,
     Artifact,
@@ -163,7 +164,7 @@ def computation(job: RunRequest) -> Computation:
     if job.datatype not in _DATATYPES:
         raise MeasurementError(
             f"the TVM backend runs {', '.join(_DATATYPES)}, not {job.datatype}",
-            repair="Use --backend onnxruntime for it",
+            repair=f"Use {argument('backend').at('onnxruntime')} for it",
         )
     form = str(job.options.get("sparse_format", "dense"))
     for asked, known, what in (

@@ -18,6 +18,7 @@ from roofline.errors import (
     printable,
 )
 from roofline.progress import Report
+from roofline.surfaces import argument
 from roofline.user_folders import cache_folder
 from roofline.validate.campaigns.grid import Campaign, point_row
 from roofline.validate.measuring.environment import describe
@@ -135,7 +136,10 @@ class State:
             known = {str(row[name]) for row in rows.values() if name in row}
             if not equals or value not in known:
                 hint = did_you_mean(value, known) or f"Known: {', '.join(sorted(known))}"
-                raise OptionError(f"--only {text!r}: no point of the campaign has it", repair=hint)
+                raise OptionError(
+                    f"{argument('only').at(repr(text))}: no point of the campaign has it",
+                    repair=hint,
+                )
             values.setdefault(name, set()).add(value)
         return frozenset(
             key
@@ -312,6 +316,7 @@ def parse_retry(names: Sequence[str]) -> frozenset[Retry]:
     for name in names:
         if name not in known:
             raise MeasurementError(
-                f"--retry {name!r} is not known", repair=f"Use {', '.join(known)}"
+                f"{argument('retry').at(repr(name))} is not known",
+                repair=f"Use {', '.join(known)}",
             )
     return frozenset(Retry(name) for name in names)

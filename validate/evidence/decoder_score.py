@@ -15,6 +15,7 @@ from roofline.errors import OptionError
 from roofline.model.decoder_laws import FittedLaw, shipped_laws
 from roofline.model.sum_law import Floats, Runs, balance, fit, half_width, leave_out
 from roofline.reading import csv_header, read_bytes, read_csv
+from roofline.surfaces import MODEL, argument
 from roofline.validate.evidence import served, single_user
 
 Row = Mapping[str, str]
@@ -109,10 +110,13 @@ def predict_table(
     """
     if model not in {"expected", "equation1"}:
         raise OptionError(
-            f"{model} says nothing of decoders here", repair="Use --model expected or equation1"
+            f"{model} says nothing of decoders here",
+            repair=f"Use {MODEL.at('expected')} or equation1",
         )
     if leave not in {"none", "silicon", "family"}:
-        raise OptionError(f"unknown --leave {leave!r}", repair="Use silicon, family or none")
+        raise OptionError(
+            f"unknown {argument('leave').at(repr(leave))}", repair="Use silicon, family or none"
+        )
     found: list[Predicted] = []
     for quantity in table.quantities:
         places = _places(table, quantity)

@@ -15,6 +15,7 @@ from roofline.model._request import at_precision
 from roofline.model._time_law import Effect, Facts
 from roofline.model.expected import how, machine_effect
 from roofline.reading import read_csv, read_text
+from roofline.surfaces import MODEL
 from roofline.validate.evidence.published import IN_FLIGHT
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _figure(row: dict[str, str], where: str, machine: Platform) -> tuple[Facts, 
     if run is None:
         raise OptionError(
             f"published runs say nothing of machines like {machine.key}, so no figure corrects it",
-            repair="Use --model equation1",
+            repair=f"Use {MODEL.at('equation1')}",
         )
     name, runtime, _, cores = run
     workload = at_precision(roofline.load(row["network"]), row["datatype"])

@@ -13,6 +13,7 @@ from roofline.model._core import Floats
 from roofline.model._expected_data import Parameters, shipped
 from roofline.model._quantiles import NOMINAL
 from roofline.number_format import plural
+from roofline.surfaces import MODEL, argument
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names
 from roofline.validate.evidence.fit import Options
 from roofline.validate.evidence.leaving import (
@@ -23,6 +24,7 @@ from roofline.validate.evidence.leaving import (
     with_figures,
 )
 
+LEAVE = argument("leave")
 LEAVES = ("silicon", "family", "none")
 MODELS = ("equation1", "expected")
 
@@ -78,16 +80,20 @@ def score(
     Raises:
         OptionError: A name is not known, or what is asked for needs other choices.
     """
-    for name, allowed, flag in ((model, MODELS, "--model"), (leave, LEAVES, "--leave")):
+    for name, allowed, given_by in ((model, MODELS, MODEL), (leave, LEAVES, LEAVE)):
         if name not in allowed:
-            hint = did_you_mean(name, allowed) or f"Use {flag} with one of: {', '.join(allowed)}"
-            raise OptionError(f"a table of counts cannot be scored by {flag} {name}", repair=hint)
+            hint = (
+                did_you_mean(name, allowed) or f"Use {given_by} with one of: {', '.join(allowed)}"
+            )
+            raise OptionError(
+                f"a table of counts cannot be scored by {given_by.at(name)}", repair=hint
+            )
     if model == "equation1":
         return _bound(evidence, leave)
     if figures and leave == "family":
         raise OptionError(
             "figures of a machine correct nothing where the machine stays in the fit",
-            repair="Use --leave silicon or none",
+            repair=f"Use {LEAVE.at('silicon')} or none",
         )
     if leave == "none":
         known = parameters or shipped()
@@ -140,7 +146,7 @@ def refit(
     if len(set(evidence.silicon)) < 2 or len(set(evidence.network_family)) < 2:
         raise OptionError(
             "the evidence has one silicon or one family of networks: nothing is left to fit",
-            repair="Use --leave none, or give a table of several",
+            repair=f"Use {LEAVE.at('none')}, or give a table of several",
         )
     leaving = leave_silicon if leave == "silicon" else leave_family
     return leaving(evidence, options, progress)

@@ -18,6 +18,7 @@ from roofline.errors import DimensionError, MeasurementError, ModelError, printa
 from roofline.graph.reading.declared import declare, dimensions
 from roofline.graph.reading.read import check_file
 from roofline.node import Array
+from roofline.surfaces import BATCH
 from roofline.validate.measuring.decoder_model import Stage, stage_inputs
 from roofline.validate.measuring.random_weights import fill, random_input
 from roofline.writing import write_whole
@@ -156,7 +157,7 @@ def _fix_inputs(
         if first and isinstance(first[0], int) and first[0] != binding.batch:
             raise DimensionError(
                 f"the batch of {entries[0].name!r} is fixed at {first[0]} in the graph",
-                repair=f"Leave out --batch {binding.batch}, or export the model with a symbolic batch",
+                repair=f"Leave out {BATCH.at(binding.batch)}, or export the model with a symbolic batch",
             )
     declared = declare(entries, binding)
     shapes: dict[str, tuple[int, ...]] = {}

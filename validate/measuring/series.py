@@ -10,6 +10,7 @@ from pathlib import Path
 from roofline.errors import OptionError, printable
 from roofline.labels import labels
 from roofline.progress import Progress
+from roofline.surfaces import TUNING, argument
 from roofline.validate.measuring.backend import DEVICE, backends
 from roofline.validate.measuring.decoder_model import Stage
 from roofline.validate.measuring.measure import measure
@@ -94,8 +95,8 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
     device = request.options.get(DEVICE, able.devices[0])
     if device not in able.devices:
         raise OptionError(
-            f"{request.backend} runs on no --device {device}",
-            repair=f"Use --device {' or '.join(able.devices)}",
+            f"{request.backend} runs on no {argument('device').at(device)}",
+            repair=f"Use {argument('device').at(' or '.join(able.devices))}",
         )
     form = request.compression.sparse_format
     if form in able.sparse_formats:
@@ -106,5 +107,5 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
         if able.tunings == ("none",):
             return replace(request, tuning="")
         known = " or ".join(able.tunings)
-        raise OptionError(f"--tuning {request.tuning} is not known", repair=f"Use {known}")
+        raise OptionError(f"{TUNING.at(request.tuning)} is not known", repair=f"Use {known}")
     return request

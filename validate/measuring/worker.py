@@ -82,7 +82,7 @@ def _done(document: Mapping[str, Any], progress: Progress) -> Report:
             Status.OK, answer=to_plain(act(from_plain(kind, document["request"]), progress))
         )
     except RooflineError as error:
-        raised = Raised(type(error).__name__, error.message, error.repair)
+        raised = Raised(type(error).__name__, *error.texts)
         return Report(Status.FAILED, Failure(_kind(error), str(error)), raised=raised)
     except MemoryError:
         detail = "the process could not get the memory it asked for"

@@ -15,6 +15,7 @@ from roofline.compress.sparsity import multiplying_weights
 from roofline.compress.tensors import ABSENT, has_data, inlined, stored_tensors
 from roofline.errors import CompressionError, did_you_mean
 from roofline.registry import Registry
+from roofline.surfaces import DATATYPE
 
 if TYPE_CHECKING:
     import onnx
@@ -80,7 +81,8 @@ def quantized(
     wide = {*given.wide, *kept_layers(model, request)}
     if request.datatype is None:
         raise CompressionError(
-            "no datatype for the network is given", repair="Add one, such as -d int8"
+            "no datatype for the network is given",
+            repair=f"Add one, such as {DATATYPE.at('int8')}",
         )
     name = request.datatype.name
     if name == "fp32" and not wide:

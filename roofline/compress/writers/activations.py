@@ -22,6 +22,7 @@ from roofline.compress.writers.half_float import drop_stored, prepend, retyped
 from roofline.compress.writers.int8 import calibration_inputs
 from roofline.compress.writers.weight_only import OPSETS, at_opset, write_weight_only
 from roofline.errors import CompressionError, MissingPackageError
+from roofline.surfaces import DATATYPE
 
 if TYPE_CHECKING:
     import onnx
@@ -164,7 +165,8 @@ def _activations(model: onnx.ModelProto, options: WriteOptions) -> dict[tuple[in
         if positions is None:
             raise CompressionError(
                 f"the activations of {node.op_type} {layer_name(node)} cannot be quantized in a file",
-                repair=f"Keep it with -d {layer_name(node)}=fp32, or ask for weights alone, such as -d w4a16",
+                repair=f"Keep it with {DATATYPE.at(f'{layer_name(node)}=fp32')}, or ask for weights alone, such as "
+                f"{DATATYPE.at('w4a16')}",
             )
         for position in positions:
             if node.input[position] not in constant:

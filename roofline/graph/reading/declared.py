@@ -14,6 +14,7 @@ from roofline.graph.reading.tensors import check_size, datatype
 from roofline.node import Array, Tensor
 from roofline.number_format import plural
 from roofline.ops._datatypes import numpy_type
+from roofline.surfaces import BATCH, dim_at, input_at, value_at
 
 if TYPE_CHECKING:
     from onnx import TensorShapeProto, ValueInfoProto
@@ -130,14 +131,14 @@ class _Declaration:
             f"input {name!r} {'without a shape' if dims is None else _shown(dims)}"
             for name, dims in shapeless.items()
         ]
-        flags = [f"--dim '{size}=N'" for size in named]
-        flags += [
-            f"--input {name}={'1x3x224x224' if dims is None else _example(dims)}"
+        given = [dim_at(size) for size in named]
+        given += [
+            input_at(name, "1x3x224x224" if dims is None else _example(dims))
             for name, dims in shapeless.items()
         ]
         raise DimensionError(
             f"dimensions without a size: {', '.join(lacking)}",
-            repair=f"Give them: {' '.join(flags)}",
+            repair=f"Give them: {' '.join(given)}",
         )
 
     def _holds_tensor(self, name: str) -> bool:
@@ -153,12 +154,12 @@ class _Declaration:
         if fixed is None:
             raise DimensionError(
                 f"no input has a leading dimension that could be {plural(asked, 'item')}",
-                repair="Leave --batch out",
+                repair=f"Leave {BATCH} out",
             )
         dims = self._declared[fixed] or ()
         raise DimensionError(
             f"the model is at batch {batch}, not {asked}: its input {fixed!r} is {_shown(dims)}",
-            repair=f"Leave --batch out, or give the whole shape: --input {fixed}={_example((asked, *dims[1:]))}",
+            repair=f"Leave {BATCH} out, or give the whole shape: {input_at(fixed, _example((asked, *dims[1:])))}",
         )
 
     def _dims(self, entry: ValueInfoProto) -> tuple[Dim, ...] | None:
@@ -197,7 +198,7 @@ class _Declaration:
         if len(dims) != len(sizes):
             raise DimensionError(
                 f"input {name!r} has {plural(len(dims), 'dimension')} {_shown(dims)}, not {len(sizes)}",
-                repair=f"Give --input {name}={_example(dims)}",
+                repair=f"Give {input_at(name, _example(dims))}",
             )
         for declared, size in zip(dims, sizes, strict=True):
             if isinstance(declared, str):
@@ -267,7 +268,7 @@ class _Declaration:
             if value is None:
                 raise DimensionError(
                     f"input {name!r} declares no shape",
-                    repair=f"Give it one: --input {name}=1x3x224x224",
+                    repair=f"Give it one: {input_at(name, '1x3x224x224')}",
                 )
             tensor = Tensor(name, np.shape(value), dtype)
         else:
@@ -300,11 +301,11 @@ class _Declaration:
         if size is None:
             raise DimensionError(
                 f"dimension {place} of input {name!r} {_shown(dims)} has no size and no name",
-                repair=f"Give the shape: --input {name}={_example(dims)}",
+                repair=f"Give the shape: {input_at(name, _example(dims))}",
             )
         raise DimensionError(
             f"dimension {size!r} of input {name!r} {_shown(dims)} has no size",
-            repair=f"Give it: --dim '{size}=N', or the shape: --input {name}={_example(dims)}",
+            repair=f"Give it: {dim_at(size)}, or the shape: {input_at(name, _example(dims))}",
         )
 
 
@@ -321,7 +322,7 @@ def with_value(tensor: Tensor, given: Any) -> Tensor:
         if value.size != (tensor.elements or 0):
             raise DimensionError(
                 f"the value given for {tensor.name!r} has {plural(value.size, 'element')}, it takes {tensor.elements}",
-                repair=f"Give --value {tensor.name}=... with {plural(tensor.elements or 0, 'number')}",
+                repair=f"Give {value_at(tensor.name, '...')} with {plural(tensor.elements or 0, 'number')}",
             )
         value = value.reshape(shape)
     return replace(tensor, shape=value.shape, value=value)

@@ -10,6 +10,7 @@ from roofline.graph.reading.tensors import check_size
 from roofline.node import Limit, Node, Shape, Tensor
 from roofline.ops import Operator
 from roofline.ops._attributes import fitting
+from roofline.surfaces import dim_at
 
 _LISTED = 3
 
@@ -101,7 +102,7 @@ class Sizes:
             name = next((output.name for output in outputs if output is not None), node.name)
             raise DimensionError(
                 f"{node.op_type} node {node.name!r} gives at most {most}, not {size}",
-                repair=f"Give --dim '{name}=N' with N from 0 to {most}",
+                repair=f"Give {dim_at(name)} with N from 0 to {most}",
             )
         if size is None and self.bounded:
             size, limit = most, Limit.SIZES

@@ -15,6 +15,7 @@ from typing import Any, cast
 from roofline.errors import TableError
 from roofline.precision import formats
 from roofline.reading import read_json, real_number, whole_number
+from roofline.surfaces import BATCH
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import (
     Facts,
@@ -107,7 +108,7 @@ def _vllm(path: Path, text: str, facts: Facts) -> Imported:
     if not requests:
         raise TableError(
             f"{path} does not say how many requests were in flight",
-            repair="Name them with --batch",
+            repair=f"Name them with {BATCH}",
         )
     shape = {
         "context": round(_count(entry, "total_input_tokens", str(path)) / completed),

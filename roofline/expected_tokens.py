@@ -42,6 +42,7 @@ class Parts:
     """Sums over the devices in a step."""
     positions: int
     """Of the prompt."""
+    layers: int
 
 
 def class_of(platform: Platform) -> str | None:
@@ -75,23 +76,15 @@ def estimated(bound: Prediction, platform: Platform, parts: Parts) -> Prediction
         # No public runs are of such cards behind one another.
         return None
     if kind == "served":
-        label = "bf16" if bits >= 16 else "fp8" if bits >= 8 else "fp4"
         share = 0.0 if parts.prompt is None else bound.batch / tokens.new_tokens * parts.prompt
         tpot = _time(
-            "tpot",
-            "",
-            {"format": label},
-            step=parts.step,
-            prompts=share,
-            sums=parts.sums,
-            floor=1.0,
-        )
+            "tpot", "", {}, step=parts.step, prompts=share, sums=parts.sums, layers=parts.layers,
+            requests=bound.batch,
+        )  # fmt: skip
         ttft = None
         if parts.prompt is not None and bound.batch <= MOST_QUEUED and bound.fits is not False:
             waiting = (bound.batch - 1) * parts.prompt
-            ttft = _time(
-                "ttft", "", {"format": label}, prompt=parts.prompt, queue=waiting, floor=1.0
-            )
+            ttft = _time("ttft", "", {}, prompt=parts.prompt, queue=waiting, floor=1.0)
         rests = "served runs on H100, B200 and GB200 (vLLM, SGLang, TensorRT-LLM)"
     elif bound.batch == 1 and (tokens.devices == 1 or series):
         groups = {"class": kind, "format": "16 bit" if bits >= 16 else "packed"}

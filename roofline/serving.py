@@ -250,6 +250,7 @@ class Served:
             None if prompt is None else self._shared(prompt, 1, 0),
             self._reduced(self.step, self.batch) if ask.devices > 1 else 0.0,
             ask.context * (self.batch if ask.phase is Phase.PREFILL else 1),
+            self.decoder.roles.layers,
         )
 
     def _shared(self, part: Prediction, requests: int, past: int) -> float:

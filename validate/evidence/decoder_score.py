@@ -139,6 +139,8 @@ def predict_table(
                 runs.of(known), measured[known], _room(quantity).PRIORS[quantity],
                 [label for label, there in zip(labels, known, strict=True) if there],
             )  # fmt: skip
+            if table.many:
+                width = nested_widths(times - measured, labels)
         withheld = tuple(quantity == "ttft" and served.queued(row) for row in rows)
         found.append(Predicted(quantity, places, times, width, measured, least, withheld))
     return found
@@ -160,10 +162,8 @@ def fitted(table: Table) -> dict[str, FittedLaw]:
         runs, measured = _runs(rows, quantity), measured[known]
         priors = _room(quantity).PRIORS[quantity]
         off = np.zeros(len(rows))
-        for leave in ("family",) if table.many else ("silicon",):
-            labels = [_left(row, quantity, leave) for row in rows]
-            off = leave_out(runs, measured, priors, labels) - measured
         machines = [_left(row, quantity, "silicon") for row in rows]
+        off = leave_out(runs, measured, priors, machines) - measured
         widths = {"other": half_width(off)}
         groups = np.array([_group(row, quantity) for row in rows])
         rest = np.ones(len(rows), np.bool_)
@@ -179,6 +179,17 @@ def fitted(table: Table) -> dict[str, FittedLaw]:
             table.sha256,
         )  # fmt: skip
     return laws
+
+
+def nested_widths(off: Floats, labels: Sequence[str]) -> Floats:
+    """Return of each run the half-width that held 80 % of the errors on all labels but its own.
+
+    Args:
+        off: Errors as logarithms, each of a law that was fitted without the run's own label.
+        labels: What was left out as one.
+    """
+    marks = np.array(labels)
+    return np.array([half_width(off[marks != label]) for label in labels])
 
 
 def rows_with(table: Table, predicted: Sequence[Predicted]) -> list[dict[str, Any]]:

@@ -2,8 +2,11 @@
 
 Terms of the time per output token, from the sizes of the model and the data sheet: the step of all requests at its
 bound, the other requests' prompts at their bound (requests over output tokens, times one prompt), the sums over
-devices, and a floor per step. Of the time to the first token: the prompt, the prompts in front of it, and a floor.
-Runs whose scheme is not modelled (attention or expert parallel; other attention) have no basis.
+devices, a floor per layer (kernels are launched layer by layer), and what each request costs a step beside (its place
+in the schedule, its sampling). Of the time to the first token: the prompt, the prompts in front of it, and a floor.
+Runtimes and formats have no factors of their own: on a system that was left out these made predictions worse.
+Runs whose scheme is not modelled (attention or expert parallel, several instances behind one entrance; other attention)
+have no basis.
 """
 
 from __future__ import annotations
@@ -25,15 +28,16 @@ COLUMNS = frozenset({"system", "tp_size", "input_tokens", "output_tokens", "mode
 
 PRIORS: Mapping[str, Mapping[str, Prior]] = {
     "tpot": {
-        "step": Prior(np.log(1 / 0.7), 0.4, 0.2),
-        "prompts": Prior(np.log(1 / 0.5), 0.5, 0.3),
-        "sums": Prior(0.5, 0.7, 0.2),
-        "floor": Prior(np.log(2e-3), 1.0, 0.4),
+        "step": Prior(np.log(1 / 0.7), 0.4),
+        "prompts": Prior(np.log(1 / 0.5), 0.5),
+        "sums": Prior(0.5, 0.7),
+        "layers": Prior(np.log(3e-5), 1.0),
+        "requests": Prior(np.log(2e-5), 1.0),
     },
     "ttft": {
-        "prompt": Prior(np.log(2.0), 0.7, 0.3),
-        "queue": Prior(np.log(0.5), 1.0, 0.3),
-        "floor": Prior(np.log(0.02), 1.0, 0.4),
+        "prompt": Prior(np.log(2.0), 0.7),
+        "queue": Prior(np.log(0.5), 1.0),
+        "floor": Prior(np.log(0.02), 1.0),
     },
 }
 
@@ -70,6 +74,12 @@ class Serving:
     prompt: float
     queue: float
     fits: bool
+    layers: float
+    """How many there are."""
+    requests: float
+    """How many run at a time."""
+    floor: float = 1.0
+    """Once a request."""
 
 
 def decoder_of(name: str) -> str | None:
@@ -103,6 +113,9 @@ def serving_of(row: Mapping[str, str]) -> Serving | None:
         return None
     sizes = decoders.get(key).sizes
     requests, devices = optional_number(row, "concurrency"), optional_number(row, "tp_size", 1)
+    if optional_number(row, "batch_per_rank", requests) != requests:
+        # Several instances, or separate ones for prompts, share the requests.
+        return None
     context, new = optional_number(row, "input_tokens"), optional_number(row, "output_tokens")
     if not (requests >= 1 and devices >= 1 and context >= 1 and new >= 1):
         return None
@@ -129,7 +142,7 @@ def serving_of(row: Mapping[str, str]) -> Serving | None:
     )
     return Serving(
         step, running / new * prompt, _sums(sizes, machine, devices, running), prompt, (requests - 1) * prompt,
-        running >= requests,
+        running >= requests, sizes.layers, running,
     )  # fmt: skip
 
 
@@ -147,15 +160,8 @@ def queued(row: Mapping[str, str]) -> bool:
 def runs_of(rows: Sequence[Mapping[str, str]], quantity: str) -> Runs:
     """Return what the law of a quantity (``tpot``, ``ttft``) needs of runs that have a basis."""
     found = [terms for row in rows if (terms := serving_of(row)) is not None]
-    names = tuple(name for name in PRIORS[quantity] if name != "floor")
-    terms = {name: np.array([getattr(entry, name) for entry in found]) for name in names}
-    return Runs(
-        {**terms, "floor": np.ones(len(found))},
-        {
-            "runtime": np.array([row.get("backend", "") for row in rows]),
-            "format": np.array([row.get("precision", "") for row in rows]),
-        },
-    )
+    names = PRIORS[quantity]
+    return Runs({name: np.array([float(getattr(entry, name)) for entry in found]) for name in names}, {})
 
 
 def log_times(rows: Sequence[Mapping[str, str]], quantity: str) -> Floats:

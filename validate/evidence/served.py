@@ -161,7 +161,9 @@ def runs_of(rows: Sequence[Mapping[str, str]], quantity: str) -> Runs:
     """Return what the law of a quantity (``tpot``, ``ttft``) needs of runs that have a basis."""
     found = [terms for row in rows if (terms := serving_of(row)) is not None]
     names = PRIORS[quantity]
-    return Runs({name: np.array([float(getattr(entry, name)) for entry in found]) for name in names}, {})
+    return Runs(
+        {name: np.array([float(getattr(entry, name)) for entry in found]) for name in names}, {}
+    )
 
 
 def log_times(rows: Sequence[Mapping[str, str]], quantity: str) -> Floats:

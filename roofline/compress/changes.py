@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from roofline.compress.bodies import calls
 from roofline.compress.coupling._registry import AttributeEdit, Edit, OperandEdit
 from roofline.compress.labels import Labels
 from roofline.errors import CompressionError
@@ -52,14 +53,15 @@ def changes(
         CompressionError: Two uses of one computed shape need different numbers in it.
     """
     found: dict[tuple[int, int | str], Change] = {}
+    nodes = list(calls(model.graph))
     for edit in edits:
-        for change in _resolve(edit, keeps, model, types):
+        for change in _resolve(edit, keeps, nodes, types):
             place = (
                 change.node,
                 change.name if isinstance(change, AttributeChange) else change.position,
             )
             if found.setdefault(place, change) != change:
-                node = model.graph.node[change.node]
+                node = nodes[change.node]
                 raise CompressionError(
                     f"{node.op_type} {node.name} computes a shape that two layers share, and pruning makes them differ"
                 )
@@ -67,7 +69,7 @@ def changes(
 
 
 def _resolve(
-    edit: Edit, keeps: Keeps, model: onnx.ModelProto, types: Mapping[str, Tensor]
+    edit: Edit, keeps: Keeps, nodes: Sequence[onnx.NodeProto], types: Mapping[str, Tensor]
 ) -> Iterable[Change]:
     if isinstance(edit, AttributeEdit):
         entries = tuple(
@@ -82,11 +84,11 @@ def _resolve(
             if changed
             else []
         )
-    return _operand(edit, keeps, model, types)
+    return _operand(edit, keeps, nodes, types)
 
 
 def _operand(
-    edit: OperandEdit, keeps: Keeps, model: onnx.ModelProto, types: Mapping[str, Tensor]
+    edit: OperandEdit, keeps: Keeps, nodes: Sequence[onnx.NodeProto], types: Mapping[str, Tensor]
 ) -> Iterable[Change]:
     if edit.indices is not None:
         stays = keeps(edit.indices)
@@ -106,30 +108,31 @@ def _operand(
     changed = {at: count for at, count in counts.items() if count != whole[at]}
     if not changed:
         return []
-    node = model.graph.node[edit.node]
+    node = nodes[edit.node]
     name = node.input[edit.position] if edit.position < len(node.input) else ""
     tensor = types.get(name)
     if not name or tensor is None or tensor.constant:
         values = tuple(counts.get(at, value) for at, value in enumerate(edit.values))
         return [OperandChange(edit.node, edit.position, values)]
-    return _literals(name, changed, model, types)
+    return _literals(name, changed, nodes, types)
 
 
 def _literals(
-    name: str, changed: Mapping[int, int], model: onnx.ModelProto, types: Mapping[str, Tensor]
+    name: str,
+    changed: Mapping[int, int],
+    nodes: Sequence[onnx.NodeProto],
+    types: Mapping[str, Tensor],
 ) -> list[Change]:
     """Return changes of the numbers written into a shape that a Concat puts together."""
-    makers = {
-        output: index for index, node in enumerate(model.graph.node) for output in node.output
-    }
+    makers = {output: index for index, node in enumerate(nodes) for output in node.output}
     index = makers.get(name)
-    while index is not None and model.graph.node[index].op_type in {"Cast", "Identity"}:
-        index = makers.get(model.graph.node[index].input[0])
-    if index is None or model.graph.node[index].op_type != "Concat":
+    while index is not None and nodes[index].op_type in {"Cast", "Identity"}:
+        index = makers.get(nodes[index].input[0])
+    if index is None or nodes[index].op_type != "Concat":
         return []
     found: list[Change] = []
     start = 0
-    for position, part in enumerate(model.graph.node[index].input):
+    for position, part in enumerate(nodes[index].input):
         tensor = types.get(part)
         size = None if tensor is None else tensor.elements
         if tensor is None or size is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from roofline.binding import UNBOUND, Binding
+from roofline.compress.bodies import distinct, value_types
 from roofline.compress.pruning import PruningPlan, plan
 from roofline.compress.request import Pruning, as_pruning
 from roofline.compress.rewrite import apply
@@ -53,8 +54,8 @@ def prune(
     """
     from roofline.graph import resolve
 
-    whole = inlined(model)
-    types = resolve(whole, name=name, binding=binding).types
+    whole = distinct(inlined(model))
+    types = value_types(resolve(whole, name=name, binding=binding), whole)
     chosen = plan(whole, as_pruning(request), types)
     pruned = apply(chosen, whole)
     if chosen.kept:
@@ -109,7 +110,7 @@ def _check_shapes(
     from roofline.graph import resolve
 
     try:
-        after = resolve(pruned, name=name, binding=binding).types
+        after = value_types(resolve(pruned, name=name, binding=binding), pruned)
     except ModelError as error:
         raise CompressionError(
             f"{name} computes its shapes in a way that pruning cannot follow: {error.message}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roofline.compress.bodies import distinct
 from roofline.compress.call import inner_nodes, layer_name
 from roofline.compress.changes import Change, changes
 from roofline.compress.coupling._registry import Coupling, Producer, analyse
@@ -79,11 +80,11 @@ def plan(model: onnx.ModelProto, pruning: Pruning, types: Mapping[str, Tensor]) 
     Raises:
         CompressionError: A pattern matches nothing, no channel can go, or an operator's coupling is unknown.
     """
-    model = inlined(model)
+    model = distinct(inlined(model))
     coupling = analyse(model, types)
     pools = _pools(coupling)
     if not pools and pruning.label != "dense":
-        why = _because(coupling.producers, coupling) or _inside(model)
+        why = _because(coupling.producers, coupling) or _unfollowed(model)
         raise CompressionError(f"no channel of this network can be removed{why}")
     shares = _shares(pools, coupling, pruning)
     stays: NDArray[np.bool_] = np.ones(coupling.atoms.size, np.bool_)
@@ -192,8 +193,8 @@ def _because(producers: Sequence[Producer], coupling: Coupling) -> str:
     return f": {'; '.join(known[:2])}" if known else ""
 
 
-def _inside(model: onnx.ModelProto) -> str:
-    """Return that the layers with weights are in a subgraph, naming it and the first of them, or that there is none."""
+def _unfollowed(model: onnx.ModelProto) -> str:
+    """Return that the layers with weights are in a body that is not followed, naming both, or that there is none."""
     for node in model.graph.node:
         layers = [inner for inner in inner_nodes(node) if inner.op_type in WEIGHT_OPERANDS]
         if layers:
@@ -201,7 +202,7 @@ def _inside(model: onnx.ModelProto) -> str:
             others = f" and {plural(len(layers) - 1, 'more layer')}" if len(layers) > 1 else ""
             return (
                 f": {first}{others} are inside {node.op_type} {layer_name(node)}, "
-                "and layers in a subgraph are not pruned"
+                "through which channels are not followed"
             )
     return ": it has no layer that makes channels"
 

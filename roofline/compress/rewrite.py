@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from roofline.compress.bodies import bodies, calls, distinct, nested_tensors
 from roofline.compress.changes import AttributeChange, Change
-from roofline.compress.tensors import inlined, keep_positions, replace_data, stored_tensors
+from roofline.compress.tensors import inlined, keep_positions, replace_data
 from roofline.graph.reading.reads import read_counts
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ def apply(plan: PruningPlan, model: onnx.ModelProto) -> onnx.ModelProto:
     from onnx import ModelProto
 
     pruned = ModelProto()
-    pruned.CopyFrom(inlined(model))
-    stored = stored_tensors(pruned)
+    pruned.CopyFrom(distinct(inlined(model)))
+    stored = nested_tensors(pruned)
     for name, axes in plan.kept.items():
         if name in stored:
             for axis, positions in axes.items():
@@ -38,16 +40,28 @@ def apply(plan: PruningPlan, model: onnx.ModelProto) -> onnx.ModelProto:
         if given.name in stored:
             for axis, positions in plan.kept.get(given.name, {}).items():
                 given.type.tensor_type.shape.dim[axis].dim_value = len(positions)
+    nodes = list(calls(pruned.graph))
     for change in plan.changes:
-        _change(pruned, change)
+        _change(pruned, nodes[change.node], change)
     del pruned.graph.value_info[:]
+    for body in bodies(pruned.graph):
+        del body.value_info[:]
+        for entry in (*body.input, *body.output):
+            _redeclare(entry, plan.kept.get(entry.name, {}))
     return pruned
 
 
-def _change(model: onnx.ModelProto, change: Change) -> None:
+def _redeclare(entry: onnx.ValueInfoProto, kept: Mapping[int, tuple[int, ...]]) -> None:
+    """Give a body's input or result, where its shape is stated, the sizes that stay."""
+    sizes = entry.type.tensor_type.shape.dim
+    for axis, positions in kept.items():
+        if axis < len(sizes):
+            sizes[axis].dim_value = len(positions)
+
+
+def _change(model: onnx.ModelProto, node: onnx.NodeProto, change: Change) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
-    node = model.graph.node[change.node]
     if isinstance(change, AttributeChange):
         _drop_attribute(node, change.name)
         value = change.value if isinstance(change.value, int) else list(change.value)
@@ -58,7 +72,7 @@ def _change(model: onnx.ModelProto, change: Change) -> None:
     while len(node.input) <= change.position:
         node.input.append("")
     old = node.input[change.position]
-    stored = stored_tensors(model).get(old)
+    stored = nested_tensors(model).get(old)
     integer = (
         np.int32 if stored is not None and stored.data_type == TensorProto.INT32 else np.int64
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.compress.tensors import stored_tensors, to_array
+from roofline.compress.bodies import calls, nested_tensors
+from roofline.compress.tensors import to_array
 
 if TYPE_CHECKING:
     import onnx
@@ -27,8 +28,8 @@ def scorer(model: onnx.ModelProto, criterion: str) -> Scorer:
         model: The network. A layer's weights are a stored tensor, or computed from one with like axes.
         criterion: ``l1`` (sum of magnitudes) or ``l2`` (root of the sum of squares).
     """
-    stored = stored_tensors(model)
-    makers = {output: node for node in model.graph.node for output in node.output}
+    stored = nested_tensors(model)
+    makers = {output: node for node in calls(model.graph) for output in node.output}
 
     def origin(name: str) -> str:
         # The first stored tensor behind a computed one, following first operands.

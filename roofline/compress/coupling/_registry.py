@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import onnx
 
+from roofline.compress.bodies import calls, stored_inside
 from roofline.compress.call import (
     AttributeEdit,
     Blocked,
@@ -29,9 +30,10 @@ from roofline.compress.call import (
     holds_weights,
     layer_name,
 )
+from roofline.compress.coupling.control import Passing, passing
 from roofline.compress.labels import Atoms, Axes, Labels, fixed
 from roofline.errors import MISFIT
-from roofline.graph.reading.reads import reads
+from roofline.graph.reading.reads import reads, subgraphs
 from roofline.node import Tensor
 from roofline.registry import Registry
 
@@ -71,26 +73,19 @@ def analyse(model: onnx.ModelProto, types: Mapping[str, Tensor]) -> Coupling:
         The labels of every value, the layers that make channels, and what else must change with them.
     """
     uses: dict[str, list[onnx.NodeProto]] = {}
-    for node in model.graph.node:
+    for node in calls(model.graph):
         for name in reads(node):
             uses.setdefault(name, []).append(node)
     state = State(uses=uses)
     values: dict[str, Axes] = {}
     opsets = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
     stored = {tensor.name for tensor in model.graph.initializer}
-    for name in stored:
+    for name in sorted({*stored, *stored_inside(model)}):
         values[name] = _stored_axes(state.atoms, types.get(name))
     for given in model.graph.input:
         if given.name not in stored:
             values[given.name] = _fixed_axes(types.get(given.name))
-    for index, node in enumerate(model.graph.node):
-        domain = "" if node.domain == "ai.onnx" else node.domain
-        call = Call(node, index, types, values, state, opsets.get(domain, 1))
-        results = _run(call, f"{domain}::{node.op_type}", state, types)
-        for position, name in enumerate(node.output):
-            axes = results[position] if position < len(results) else None
-            if name and (axes := _agreed(call, axes, call.output_axes(position))) is not None:
-                values[name] = axes
+    _walk(model.graph, 0, opsets, types, values, state)
     for output in model.graph.output:
         for labels in values.get(output.name, ()):
             if labels.any():
@@ -98,6 +93,53 @@ def analyse(model: onnx.ModelProto, types: Mapping[str, Tensor]) -> Coupling:
     return Coupling(
         state.atoms, values, tuple(state.producers), tuple(state.blocked), tuple(state.edits)
     )
+
+
+def _walk(
+    graph: onnx.GraphProto,
+    index: int,
+    opsets: Mapping[str, int],
+    types: Mapping[str, Tensor],
+    values: dict[str, Axes],
+    state: State,
+) -> int:
+    """Label what the calls of a graph give, bodies in their place; return how many calls there are so far."""
+    for node in graph.node:
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        inner = list(subgraphs(node))
+        # Bodies come before the call in `bodies.calls`, so its place is known once they are walked.
+        place = index + sum(1 for body in inner for _ in calls(body))
+        call = Call(node, place, types, values, state, opsets.get(domain, 1))
+        passes = passing(call) if inner else None
+        if passes is not None and _handed(call, passes, values):
+            for body in inner:
+                index = _walk(body, index, opsets, types, values, state)
+            results = _left(call, passes, values)
+        else:
+            index = place
+            results = _run(call, f"{domain}::{node.op_type}", state, types)
+        index += 1
+        for position, name in enumerate(node.output):
+            axes = results[position] if position < len(results) else None
+            if name and (axes := _agreed(call, axes, call.output_axes(position))) is not None:
+                values[name] = axes
+    return index
+
+
+def _handed(call: Call, passes: Passing, values: dict[str, Axes]) -> bool:
+    """Label the inputs of a call's bodies; return whether call and bodies fit together."""
+    try:
+        passes.enter(call, values)
+    except MISFIT:
+        return False
+    return True
+
+
+def _left(call: Call, passes: Passing, values: dict[str, Axes]) -> Results:
+    try:
+        return passes.leave(call, values)
+    except MISFIT as error:
+        return call.block(f"has bodies that do not fit it ({error})")
 
 
 def _run(call: Call, key: str, state: State, types: Mapping[str, Tensor]) -> Results:

@@ -1,0 +1,167 @@
+"""The graphs inside If, Loop and Scan as channel pruning sees them: every call in one order, every value named once.
+
+A value that a body reads from around it is that value. What an If gives is what both its branches give; what a loop
+carries is the same before, in and after it. So channels can be followed into a body, through it and out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from roofline.graph.reading.reads import renamed, subgraphs
+from roofline.node import Shape, Tensor
+
+if TYPE_CHECKING:
+    import onnx
+
+    from roofline.graph.walking.resolved import ResolvedGraph
+
+
+def calls(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Yield every call of a graph, those of bodies before the call that holds them."""
+    for node in graph.node:
+        for body in subgraphs(node):
+            yield from calls(body)
+        yield node
+
+
+def bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """Yield the graphs inside a graph, at every depth."""
+    for node in graph.node:
+        for body in subgraphs(node):
+            yield body
+            yield from bodies(body)
+
+
+def nested_tensors(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
+    """Return the initializers and the tensors of Constant nodes of all graphs, by name; names are distinct."""
+    found = {
+        tensor.name: tensor
+        for graph in (model.graph, *bodies(model.graph))
+        for tensor in graph.initializer
+    }
+    for node in calls(model.graph):
+        if node.op_type == "Constant" and not node.domain:
+            for attribute in node.attribute:
+                if attribute.name == "value":
+                    found[node.output[0]] = attribute.t
+    return found
+
+
+def distinct(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with no name used in two graphs: the two branches of an If may each have a value ``y``.
+
+    The model itself when that holds already.
+    """
+    if not any(True for _ in bodies(model.graph)):
+        return model
+    copy = type(model)()
+    copy.CopyFrom(model)
+    return copy if _apart(copy.graph, set(_own(copy.graph))) else model
+
+
+def _own(graph: onnx.GraphProto) -> Iterator[str]:
+    yield from (entry.name for entry in (*graph.input, *graph.initializer))
+    yield from (name for node in graph.node for name in node.output if name)
+
+
+def _apart(graph: onnx.GraphProto, taken: set[str]) -> bool:
+    """Give values of a graph's bodies names that are not taken; return whether any needed one."""
+    changed = False
+    for node in graph.node:
+        for body in subgraphs(node):
+            own = list(dict.fromkeys(_own(body)))
+            names = {name: _free(name, taken | set(own)) for name in own if name in taken}
+            taken.update(names.get(name, name) for name in own)
+            if names:
+                _rename(body, names)
+            changed = _apart(body, taken) or bool(names) or changed
+    return changed
+
+
+def _free(name: str, taken: set[str]) -> str:
+    number = 2
+    while f"{name}.{number}" in taken:
+        number += 1
+    return f"{name}.{number}"
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    for position, node in enumerate(graph.node):
+        call = renamed(node, names)
+        for place, name in enumerate(call.output):
+            call.output[place] = names.get(name, name)
+        graph.node[position].CopyFrom(call)
+    for entry in (*graph.input, *graph.initializer, *graph.output, *graph.value_info):
+        entry.name = names.get(entry.name, entry.name)
+
+
+def value_types(resolved: ResolvedGraph, model: onnx.ModelProto) -> Mapping[str, Tensor]:
+    """Return the types of all values by their names in the file, those of bodies too.
+
+    A dimension that differs from trip to trip is unknown, and so is a value that does.
+
+    Args:
+        resolved: The model, resolved.
+        model: The same, with distinct names.
+    """
+    inside = {name for body in bodies(model.graph) for name in _own(body)}
+    if not inside:
+        return resolved.types
+    found: dict[str, Tensor] = {}
+    for call in (*resolved.nodes, *resolved.idle):
+        for tensor in (*call.node.operands, *call.node.outputs):
+            if tensor is not None and (name := _inner_name(tensor.name, inside)):
+                mine = replace(tensor, name=name)
+                found[name] = _both(found[name], mine) if name in found else mine
+    types = {**found, **resolved.types}
+    for node in calls(model.graph):
+        _results(node, types)
+    return types
+
+
+def _inner_name(name: str, inside: set[str]) -> str:
+    """Return the name in the file of a value of a body, whose flat name has the calls around it in front."""
+    place = name.find("/")
+    while place >= 0:
+        if name[place + 1 :] in inside:
+            return name[place + 1 :]
+        place = name.find("/", place + 1)
+    return ""
+
+
+def _results(node: onnx.NodeProto, types: dict[str, Tensor]) -> None:
+    """Type what the branches of an If give as the If's own results, under whose names they were resolved."""
+    if node.op_type != "If" or node.domain:
+        return
+    for body in subgraphs(node):
+        for entry, name in zip(body.output, node.output, strict=False):
+            if name in types and entry.name not in types:
+                types[entry.name] = replace(types[name], name=entry.name, value=None)
+
+
+def _both(one: Tensor, other: Tensor) -> Tensor:
+    shape: Shape | None = None
+    if one.shape is not None and other.shape is not None and len(one.shape) == len(other.shape):
+        shape = tuple(a if a == b else None for a, b in zip(one.shape, other.shape, strict=True))
+    same = (
+        one.value is not None
+        and other.value is not None
+        and one.value.shape == other.value.shape
+        and bool((one.value == other.value).all())
+    )
+    return replace(
+        one,
+        shape=shape,
+        value=one.value if same else None,
+        constant=one.constant and other.constant,
+        stored=one.stored and other.stored,
+    )
+
+
+def stored_inside(model: onnx.ModelProto) -> Iterable[str]:
+    """Yield the names of initializers of all graphs."""
+    for graph in (model.graph, *bodies(model.graph)):
+        yield from (tensor.name for tensor in graph.initializer)

@@ -229,3 +229,27 @@ def test_what_cannot_be_written_is_refused(
     model = build("mlp_12_5", weights="random")
     with pytest.raises(error, match=message):
         quantized(model, parse_datatypes(texts))
+
+
+def test_a_shared_bias_is_copied_beside_values_of_like_names() -> None:
+    """The quantizer numbers its copies of a bias: `b` becomes `b0`, which another value may be called already."""
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+g (float[1,4,6,6] x) => (float[1,4,6,6] y) <float[4,4,1,1] w1, float[4,4,1,1] w2, float[4] b> {
+  h = Conv(x, w1, b)  b0 = Conv(h, w2, b)  n = Neg(b0)  y = Relu(n)
+}"""
+    model = onnx.parser.parse_model(text)
+    chance = np.random.default_rng(0)
+    for entry in model.graph.value_info:
+        shape = [size.dim_value for size in entry.type.tensor_type.shape.dim]
+        values = chance.standard_normal(shape).astype(np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(values, entry.name))
+    del model.graph.value_info[:]
+    written = compress(model, Request(quantization=Quantization("int8"))).model
+    fed = {"x": chance.random((1, 4, 6, 6), np.float32)}
+    dense, narrow = (
+        ort.InferenceSession(one.SerializeToString(), providers=["CPUExecutionProvider"]).run(
+            None, fed
+        )[0]
+        for one in (model, written)
+    )
+    assert np.abs(dense - narrow).max() < 0.1 * np.abs(dense).max() + 0.1

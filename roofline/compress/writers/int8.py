@@ -20,6 +20,7 @@ from roofline.compress.widening import widened
 from roofline.compress.writers._registry import WriteOptions, writers
 from roofline.compress.writers.weight_only import write_weight_only
 from roofline.errors import CompressionError, MissingPackageError
+from roofline.graph.reading.reads import renamed
 from roofline.precision import Bits
 from roofline.temporary import temporary_folder
 
@@ -52,7 +53,7 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
         raise MissingPackageError("onnxruntime", "validate", "writing int8 files") from error
     import onnx
 
-    model = shielded(plain(widened(model), options.wide))
+    model = _numbered_apart(shielded(plain(widened(model), options.wide)))
 
     class Reader(CalibrationDataReader):  # pyright: ignore
         def __init__(self) -> None:
@@ -112,6 +113,32 @@ def _quantized_operators(model: onnx.ModelProto) -> list[str]:
     """
     present = {node.op_type for node in model.graph.node} - RECURRENT - {"Cast"}
     return sorted(kind for kind in present if not kind.endswith("Normalization"))
+
+
+def _numbered_apart(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model in which no value is called as a stored tensor with a number behind it.
+
+    The quantizer copies a bias that several layers share under such names, and does not look whether they are free.
+    """
+    graph = model.graph
+    interface = {entry.name for entry in (*graph.input, *graph.output)}
+    values = interface | {name for node in graph.node for name in node.output}
+    values |= {tensor.name for tensor in graph.initializer}
+    numbered = {
+        name[:end] for name in values for end in range(len(name.rstrip("0123456789")), len(name))
+    }
+    names: dict[str, str] = {}
+    for tensor in graph.initializer:
+        if tensor.name in numbered and tensor.name not in interface:
+            new = f"{tensor.name}_stored"
+            while new in values or new in numbered:
+                new += "_"
+            names[tensor.name] = tensor.name = new
+    if names:
+        nodes = [renamed(node, names) for node in graph.node]
+        del graph.node[:]
+        graph.node.extend(nodes)
+    return model
 
 
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -80,3 +80,62 @@ def test_resnet50_finds_every_kernel_in_what_ships(tmp_path) -> None:
     assert len(search.guessed(module, None)) >= 20
     # Nothing is left for MetaSchedule either.
     assert unscheduled(search.schedule_blocks(module, 16, known.tile)) == ()
+
+
+def test_what_is_best_elsewhere_is_likely_and_not_known(tmp_path) -> None:
+    _, width, key, entry = ENTRIES[0]
+    asked = kernel(key, framed=False)
+    known = findings_for(tmp_path, "cascadelake", width, fresh=False)
+    assert known.likely(asked) == [Tile.from_list(entry["tile"])]
+    assert not known.settled(asked)
+    known.add(asked, Tile(2, 1, 1), 1e-3, 4, hurried=True)
+    again = findings_for(tmp_path, "cascadelake", width, fresh=False)
+    assert again.tile(asked) == Tile(2, 1, 1)
+    assert again.likely(asked) == [Tile(2, 1, 1), Tile.from_list(entry["tile"])]
+    assert not again.settled(asked)
+    again.add(asked, Tile(1, 1, 2), 1e-3, 14)
+    assert again.settled(asked)
+    assert findings_for(tmp_path / "other", "cascadelake", width, fresh=True).likely(asked) == []
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "finished", "order"),
+    [
+        (0.0, True, ["large 14", "small 14"]),
+        (1000.0, True, ["large 3", "small 3", "large 14", "small 14"]),
+        (2.0, False, ["large 3", "small 3", "large 14"]),
+        (0.4, False, ["large 3"]),
+    ],
+)
+def test_every_kernel_has_a_tile_before_any_has_its_best(
+    budget_s, finished, order, tmp_path, monkeypatch
+) -> None:
+    from roofline.validate.tvm.blocked import tile_search
+
+    small = Kernel("blocked_conv2d", (1, 4, 8, 8, 16), (4, 3, 3, 16), "s1x1 d1x1 g1", 3, True)
+    large = Kernel("blocked_conv2d", (1, 8, 16, 16, 16), (8, 3, 3, 16), "s1x1 d1x1 g1", 3, True)
+    clock, tried = [0.0], []
+
+    def timed(candidates, function, _target, _workers):
+        tried.append((function, candidates))
+        clock[0] += 0.5 if len(candidates) < 6 else 0.75
+        return [(tile, 1.0 / (1 + tile.outer)) for tile in candidates]
+
+    monkeypatch.setattr(tile_search, "_functions", lambda _: [(None, small), (None, large)])
+    monkeypatch.setattr(tile_search, "recognize", lambda function: function)
+    monkeypatch.setattr(tile_search, "_timed", timed)
+    monkeypatch.setattr(tile_search.time, "monotonic", lambda: clock[0])
+    found = tile_search.Findings(tmp_path / "tiles.json")
+    said = []
+    done = tile_search.search(
+        None, None, found, budget_s=budget_s, workers=1,
+        report=lambda *words: said.append(words),
+    )  # fmt: skip
+    assert done.finished is finished
+    rounds = [("large" if function is large else "small", len(tiles)) for function, tiles in tried]
+    hurried = [f"{name} 3" for name, count in rounds if count == 3]
+    assert hurried == [entry for entry in order if entry.endswith(" 3")]
+    assert [found.settled(one) for one in (large, small)] == [
+        f"{name} 14" in order for name in ("large", "small")
+    ]
+    assert len(said) == len(order)

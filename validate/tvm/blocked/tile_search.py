@@ -1,7 +1,8 @@
 """Finds the best tile of every kernel on blocks by timing a few, and keeps what was found.
 
 What is best depends on the processor's vectors and caches, hardly on anything else: findings are kept per processor,
-for every network that has a kernel of the same shape.
+for every network that has a kernel of the same shape. Where seconds are counted, every kernel gets its best of a few
+tiles, among them what is best on another processor with vectors of the same width, before any kernel gets them all.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ _RUN_LIMIT_S = 20.0
 _SAMPLING_S = 0.03
 """CPU time spent on timing one tile."""
 
+_FEW = 3
+"""Of the best guesses, how many are timed in a hurry."""
+
 
 @dataclass(frozen=True, slots=True)
 class Searched:
@@ -45,30 +49,52 @@ class Searched:
 class Findings:
     """The best tile of each kernel, kept in a file, over those that ship."""
 
-    def __init__(self, path: Path, shipped: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        shipped: Mapping[str, Any] | None = None,
+        elsewhere: Mapping[str, Any] | None = None,
+    ) -> None:
         self._path = path
         self._known: dict[str, Any] = dict(shipped or {})
+        self._elsewhere: dict[str, Any] = dict(elsewhere or {})
         self._found: dict[str, Any] = {}
         if path.exists():
             self._found = json.loads(path.read_text(encoding="utf-8"))
 
     def tile(self, kernel: Kernel) -> Tile | None:
         """Return the tile that was found best, or None when none was sought."""
-        entry = self._found.get(kernel.key) or self._known.get(kernel.key)
+        entry = self._entry(kernel)
         return None if entry is None else Tile.from_list(entry["tile"])
 
-    def add(self, kernel: Kernel, tile: Tile, seconds: float, tried: int) -> None:
+    def settled(self, kernel: Kernel) -> bool:
+        """Tell whether a kernel's tile is the best of all that are worth trying, not of a few."""
+        entry = self._entry(kernel)
+        return entry is not None and not entry.get("hurried", False)
+
+    def likely(self, kernel: Kernel) -> list[Tile]:
+        """Return the tiles that were best in a hurry, or on another processor."""
+        entries = [self._entry(kernel), self._elsewhere.get(kernel.key)]
+        return [Tile.from_list(entry["tile"]) for entry in entries if entry is not None]
+
+    def add(
+        self, kernel: Kernel, tile: Tile, seconds: float, tried: int, *, hurried: bool = False
+    ) -> None:
         """Keep a finding, on disk at once."""
         self._found[kernel.key] = {
             "tile": tile.to_list(), "ms": round(seconds * 1e3, 5), "tried": tried,
+            **({"hurried": True} if hurried else {}),
         }  # fmt: skip
         self._path.parent.mkdir(parents=True, exist_ok=True)
         document = json.dumps(self._found, indent=1, sort_keys=True)
         write_whole(self._path, document.encode())
 
+    def _entry(self, kernel: Kernel) -> Any:
+        return self._found.get(kernel.key) or self._known.get(kernel.key)
+
 
 def findings_for(folder: Path, cpu: str, lanes: int, *, fresh: bool) -> Findings:
-    """Return what is known for a processor: found here before, or shipped.
+    """Return what is known for a processor: found here before, or shipped; and what is best on others.
 
     Args:
         folder: Where findings of this machine are kept.
@@ -76,16 +102,18 @@ def findings_for(folder: Path, cpu: str, lanes: int, *, fresh: bool) -> Findings
         lanes: Elements of one vector.
         fresh: Whether what ships is left aside.
     """
-    shipped = (
-        files("roofline.validate.tvm.blocked")
-        .joinpath("tiles_by_processor")
-        .joinpath(f"{cpu}.json")
-    )
-    known: dict[str, Any] = (
-        json.loads(shipped.read_text(encoding="utf-8")) if shipped.is_file() else {}
-    )
     kept = folder / f"tiles-{cpu}-{lanes}.json"
-    return Findings(kept, {} if fresh else known.get(str(lanes), {}))
+    if fresh:
+        return Findings(kept)
+    shipped: dict[str, Any] = {}
+    elsewhere: dict[str, Any] = {}
+    tables = files("roofline.validate.tvm.blocked").joinpath("tiles_by_processor")
+    for table in sorted(tables.iterdir(), key=lambda entry: entry.name):
+        if not table.name.endswith(".json"):
+            continue
+        entries = json.loads(table.read_text(encoding="utf-8")).get(str(lanes), {})
+        (shipped if table.name == f"{cpu}.json" else elsewhere).update(entries)
+    return Findings(kept, shipped, elsewhere)
 
 
 def search(
@@ -98,7 +126,9 @@ def search(
     report: Report,
     again: bool = False,
 ) -> Searched:
-    """Time tiles of every kernel on blocks for which none is known yet.
+    """Time tiles of every kernel on blocks for which none is known yet, the longest first.
+
+    With a budget every kernel first gets the best of a few tiles.
 
     Args:
         module: A Relax module with fused kernels.
@@ -110,25 +140,32 @@ def search(
         again: Whether what is known is sought again.
     """
     start = time.monotonic()
-    open_kernels: dict[str, tuple[Kernel, Any]] = {}
-    known = 0
+    found: dict[str, tuple[Kernel, Any]] = {}
     for _, function in _functions(module):
         kernel = recognize(function)
-        if kernel is None:
-            continue
-        known += 1
-        if again or findings.tile(kernel) is None:
-            open_kernels.setdefault(kernel.key, (kernel, function))
+        if kernel is not None:
+            found.setdefault(kernel.key, (kernel, function))
+    open_kernels = [
+        (kernel, function)
+        for kernel, function in sorted(found.values(), key=lambda entry: -entry[0].products)
+        if again or not findings.settled(kernel)
+    ]
+    rounds = [(entry, False) for entry in open_kernels]
+    if budget_s:
+        unknown = [entry for entry in open_kernels if again or findings.tile(entry[0]) is None]
+        rounds = [*((entry, True) for entry in unknown), *rounds]
     tried = 0
-    for place, (kernel, function) in enumerate(open_kernels.values()):
+    for place, ((kernel, function), hurried) in enumerate(rounds):
         if budget_s and time.monotonic() - start > budget_s:
-            return Searched(time.monotonic() - start, known, finished=False, tried=tried)
-        best, seconds, count = _best(kernel, function, target, workers)
+            return Searched(time.monotonic() - start, len(found), finished=False, tried=tried)
+        best, seconds, count = _best(
+            kernel, function, target, workers, findings.likely(kernel), hurried=hurried
+        )
         tried += count
         if best is not None:
-            findings.add(kernel, best, seconds, count)
-            report(f"tiling {kernel.kind}: {seconds * 1e3:.3g} ms", place + 1, len(open_kernels))
-    return Searched(time.monotonic() - start, known, finished=True, tried=tried)
+            findings.add(kernel, best, seconds, count, hurried=hurried)
+            report(f"tiling {kernel.kind}: {seconds * 1e3:.3g} ms", place + 1, len(rounds))
+    return Searched(time.monotonic() - start, len(found), finished=True, tried=tried)
 
 
 def first_guess(kernel: Kernel) -> Tile:
@@ -182,15 +219,27 @@ def schedule_blocks(
 
 
 def _best(
-    kernel: Kernel, function: Any, target: Any, workers: int
+    kernel: Kernel, function: Any, target: Any, workers: int, likely: list[Tile], *, hurried: bool
 ) -> tuple[Tile | None, float, int]:
-    """Return the fastest tile, its time, and how many were tried: first tiles, then variants of the two best."""
-    first = tiles(kernel)
+    """Return the fastest tile, its time, and how many were tried: first tiles, then variants of the two best.
+
+    Args:
+        kernel: What the kernel computes.
+        function: The kernel.
+        target: The TVM target.
+        workers: Processes that build at the same time.
+        likely: Tiles that are tried whatever is guessed.
+        hurried: Whether a few of the best guesses are enough.
+    """
+    guesses = tiles(kernel)
+    first = list(dict.fromkeys([*likely, *(guesses[:_FEW] if hurried else guesses)]))
     timed = _timed(first, function, target, workers)
-    leaders = sorted(timed, key=lambda entry: entry[1])[:2]
-    more = [variant for tile, _ in leaders for variant in neighbours(kernel, tile)]
-    more = [tile for tile in dict.fromkeys(more) if tile not in first]
-    timed += _timed(more, function, target, workers)
+    more: list[Tile] = []
+    if not hurried:
+        leaders = sorted(timed, key=lambda entry: entry[1])[:2]
+        more = [variant for tile, _ in leaders for variant in neighbours(kernel, tile)]
+        more = [tile for tile in dict.fromkeys(more) if tile not in first]
+        timed += _timed(more, function, target, workers)
     if not timed:
         return None, 0.0, len(first)
     best, seconds = min(timed, key=lambda entry: entry[1])

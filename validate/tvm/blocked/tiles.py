@@ -5,6 +5,7 @@ The best guess stands first among `tiles`; the search tries the others.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -60,6 +61,11 @@ class Kernel:
     def lanes(self) -> int:
         """Elements of one vector."""
         return int(self.form[1:]) if self.kind == blocks.GEMM else self.spatial[-1]
+
+    @property
+    def products(self) -> int:
+        """Multiply-accumulates."""
+        return math.prod(self.spatial) * math.prod(self.reduced)
 
     @property
     def product(self) -> bool:

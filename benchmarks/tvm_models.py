@@ -1,0 +1,79 @@
+"""Which models TVM imports, compiles and computes right, untuned on one thread, and why the others do not.
+
+    python benchmarks/tvm_models.py "det.onnx,x=1x3x320x320" "rawi.onnx,sequence=64" --write docs/tvm.md
+
+A model is a path, followed by the sizes its file leaves open: `NAME=64` of a dimension, `NAME=1x3x48x320` of an input,
+`NAME:16000` for the value of an input that decides branches. Outputs are compared with ONNX Runtime's, its
+optimizations off, on one random input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from roofline.binding import Binding
+from roofline.validate.measuring.measure import measure
+from roofline.validate.records.record import Measurement
+from roofline.validate.records.request import Protocol, RunRequest
+from roofline.writing import write_whole
+
+_BEGIN, _END = "<!-- models -->", "<!-- /models -->"
+
+
+def asked(text: str) -> RunRequest:
+    """Return the run that a model and its sizes stand for."""
+    path, *sizes = text.split(",")
+    binding = Binding(batch=1)
+    dims, inputs, values = dict[str, int](), dict[str, tuple[int, ...]](), dict[str, int]()
+    for entry in sizes:
+        name, _, value = entry.rpartition(":" if "=" not in entry else "=")
+        if "=" not in entry:
+            values[name] = int(value)
+        elif "x" in value:
+            inputs[name] = tuple(int(size) for size in value.split("x"))
+        else:
+            dims[name] = int(value)
+    binding = Binding(1, dims, inputs, values)
+    protocol = Protocol(runs=3, sampling_s=1.0, time_limit_s=600.0)
+    return RunRequest(
+        path, "tvm", batch=binding.batch, dims=binding.dims, inputs=binding.inputs,
+        values=binding.values, tuning="untuned", threads=1, protocol=protocol,
+    )  # fmt: skip
+
+
+def row(run: Measurement) -> tuple[str, str, str, str]:
+    """Return a model's name, what came of it, its largest error, and seconds of import and compilation."""
+    name = Path(run.job.network).stem
+    seconds = "" if run.compile_s is None else f"{run.compile_s:.1f}"
+    error = run.check.max_rel_error if run.check is not None else None
+    said = [note.removeprefix("rewritten: ") for note in run.notes if note.startswith("rewritten")]
+    result = ", ".join(["runs", *said]) if run.ok else f"**{run.status.value}**: {run.reason}"
+    return name, result, "" if error is None else f"{error:.0e}", seconds
+
+
+def main() -> None:
+    """Run every model and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="+")
+    parser.add_argument("--write", type=Path, help="page to write the table into")
+    given = parser.parse_args()
+    lines = [
+        "| model | result | largest relative error | import and compile, s |",
+        "|---|---|--:|--:|",
+    ]
+    for text in given.models:
+        cells = row(measure(asked(text)))
+        lines.append("| " + " | ".join(cells) + " |")
+        print(lines[-1], file=sys.stderr, flush=True)
+    table = "\n".join(lines)
+    print(table)
+    if given.write is not None:
+        page = given.write.read_text(encoding="utf-8")
+        start, end = page.index(_BEGIN) + len(_BEGIN), page.index(_END)
+        write_whole(given.write, f"{page[:start]}\n\n{table}\n\n{page[end:]}".encode())
+
+
+if __name__ == "__main__":
+    main()

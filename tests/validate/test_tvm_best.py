@@ -14,7 +14,7 @@ from roofline.validate.measuring.backend import backends
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.record import Status
 from roofline.validate.records.request import Protocol, RunRequest
-from roofline.validate.tvm.algorithms import Convolution
+from roofline.validate.tvm.convolution import Convolution
 from roofline.validate.tvm.tuning.algorithm_choice import Choices, candidates, one_convolution
 
 PLAIN = Convolution(1, 16, 8, 8, 32, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 1, "float32", "float32")
@@ -94,8 +94,7 @@ def decide(folder, tuning: str) -> None:
     """Write down an algorithm for each layer, as choosing would have."""
     import tvm
 
-    from roofline.validate.tvm.plan import lanes
-    from roofline.validate.tvm.setup import local_target
+    from roofline.validate.tvm.setup import lanes, local_target
 
     target = local_target(tvm, 1)
     place = folder / "tvm" / f"algorithms-{target.attrs['mcpu']}-{lanes(target)}-{tuning}.json"

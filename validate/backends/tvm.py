@@ -1,8 +1,9 @@
 """Apache TVM: Relax import from ONNX, LLVM code for this CPU, MetaSchedule tuning.
 
 ``untuned`` is TVM's default lowering: plain serial loops, tens of times slower than the machine allows,
-so it says nothing about the machine. ``tuned`` keeps images in blocks of channels, tries a few tiles for every
-convolution and matrix product, and has MetaSchedule try schedules for whatever is left, within a budget.
+so it says nothing about the machine. ``tuned`` keeps images in blocks of channels (or what ``--algorithm`` asks for
+instead), tries a few tiles for every kernel on blocks, vectorizes elementwise work, and has MetaSchedule try schedules
+for whatever is left, within a budget.
 """
 
 from __future__ import annotations
@@ -38,13 +39,16 @@ from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import KernelTime
 from roofline.validate.records.request import RunRequest
 from roofline.validate.tvm import setup
-from roofline.validate.tvm.plan import ALGORITHMS, BEST, BLOCKED, Computation, lanes
+from roofline.validate.tvm.plan import ALGORITHMS, BEST, BLOCKED, Computation
+from roofline.validate.tvm.setup import lanes
 
 if TYPE_CHECKING:
     from roofline.validate.tvm.blocked.tile_search import Findings
     from roofline.validate.tvm.tuning.algorithm_choice import Choices, Chosen
 
 _DATATYPES = ("fp32", "fp64", "fp16", "bf16", "int8", "uint8", "int4")
+_KERNELS = 2
+"""Raised when the same request makes another program: what was kept before is then made again."""
 _COMPILERS = ("g++", "clang++", "c++")
 
 SHIPPED_TILES = "shipped_tiles"
@@ -183,7 +187,8 @@ def _folder(request: Request, description: Mapping[str, Any]) -> Path:
     version = {name: package_version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
     how = computation(request.job)
     identity = json.dumps(
-        [_content(request.model), dict(description), version, asdict(how)], sort_keys=True
+        [_content(request.model), dict(description), version, asdict(how), _KERNELS],
+        sort_keys=True,
     )
     return request.folder / "tvm" / hashlib.sha256(identity.encode()).hexdigest()[:24]
 
@@ -280,21 +285,17 @@ def _tune(request: Request, target: Any, database: Path, report: Report) -> _Tun
     if job.tuning != "tuned":
         return _Tuning(time.monotonic() - start, finished, tuple(notes))
     module = import_model(request.model, target, how, choices).module
-    if how.blocked:
-        findings = _findings(request, target)
-        searched = tiling.search(
-            module, target, findings, budget_s=left(), workers=job.threads, report=report,
-            again=request.fresh,
-        )  # fmt: skip
-        finished = finished and searched.finished
-        notes += (
-            []
-            if searched.finished
-            else [f"the budget ended after {plural(searched.tried, 'tile')}"]
-        )
-        module = tiling.schedule_blocks(
-            module, lanes(target), findings.tile, tune_products=choices is not None
-        )
+    findings = _findings(request, target)
+    searched = tiling.search(
+        module, target, findings, budget_s=left(), workers=job.threads, report=report,
+        again=request.fresh,
+    )  # fmt: skip
+    finished = finished and searched.finished
+    if not searched.finished:
+        notes.append(f"the budget ended after {plural(searched.tried, 'tile')}")
+    module = tiling.schedule_blocks(
+        module, lanes(target), findings.tile, tune_products=how.algorithm != BLOCKED
+    )
     tuned = _tvm_tune.tune(
         module, target, database,
         trials=job.trials, budget_s=left(), threads=job.threads, report=report,
@@ -379,10 +380,12 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
     kernels = len(_tvm_tune.unscheduled(module))
     products = kernel_products(module)
     guesses: tuple[str, ...] = ()
-    if how.blocked:
+    if how.blocked or tuned:
         find = _findings(request, target).tile if tuned else first_guess
         guesses = guessed(module, _findings(request, target).tile if tuned else None)
-        module = schedule_blocks(module, lanes(target), find, tune_products=best and tuned)
+        module = schedule_blocks(
+            module, lanes(target), find, tune_products=tuned and how.algorithm != BLOCKED
+        )
     if tuned:
         module, untuned = _tvm_tune.apply(module, target, database)
     else:

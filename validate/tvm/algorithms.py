@@ -1,9 +1,10 @@
 """Convolution algorithms for TVM: direct, GEMM, spatial pack and Winograd, chosen when Relax is legalized.
 
 The algorithms are those that DLAS (Gibson et al. 2023, Section 4) varies, and Winograd. Each returns a Relax
-expression, so that what is constant in it (a reshaped or transformed kernel) is folded before code is made. Copies
-that an algorithm is known by (the unrolled patches of GEMM, the packed input of spatial pack) are functions of their
-own: inlined into the convolution they would turn every algorithm back into the direct one.
+expression, so that what is constant in it (a packed or transformed kernel) is folded before code is made. Copies
+that an algorithm is known by (the panels of GEMM, the packed input of spatial pack) are functions of their own: inlined
+into the convolution they would turn every algorithm back into the direct one. The products of GEMM and of spatial pack
+are kernels on blocks, whose tiles are sought.
 """
 
 # The lambdas of tensor expressions take index variables, which have no type at all.
@@ -18,63 +19,19 @@ from types import MappingProxyType
 from typing import Any
 
 from roofline.errors import MeasurementError, did_you_mean
+from roofline.validate.tvm.blocked import kernels as blocks
+from roofline.validate.tvm.convolution import Convolution, conv2d_numbers, padded
+from roofline.validate.tvm.setup import lanes
 
-# Channels of one packed block: the widest vector of fp32 in use (AVX-512); narrower machines use two or four.
-_BLOCK = 16
+# Vectors that the positions of an image must fill for its patches to be the panels; weights are below.
+_ENOUGH = 2
 
 # Output tile of Winograd F(4x4, 3x3): fewer multiplications than F(2x2) at a rounding error that fp32 stands.
 _TILE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Convolution:
-    """The numbers of one 2-D convolution in NCHW layout."""
-
-    batch: int
-    channels: int
-    height: int
-    width: int
-    filters: int
-    kernel: tuple[int, int]
-    strides: tuple[int, int]
-    padding: tuple[int, int, int, int]
-    """Top, left, bottom, right."""
-    dilation: tuple[int, int]
-    groups: int
-    dtype: str
-    """Datatype of the input."""
-    sums: str
-    """Datatype of the products and their sums: ``int32`` for 8-bit integers."""
-
-    @property
-    def output(self) -> tuple[int, int]:
-        """Height and width of the result."""
-        top, left, bottom, right = self.padding
-        reach = [
-            (size - 1) * step + 1 for size, step in zip(self.kernel, self.dilation, strict=True)
-        ]
-        return (
-            (self.height + top + bottom - reach[0]) // self.strides[0] + 1,
-            (self.width + left + right - reach[1]) // self.strides[1] + 1,
-        )
-
-
 Emit = Callable[[Any, Any, Any, Convolution], Any]
 """Builds a convolution from a block builder, the input, the kernel and the numbers."""
-
-
-def _divisor(size: int, most: int) -> int:
-    return next(block for block in range(min(size, most), 0, -1) if size % block == 0)
-
-
-def padded(data: Any, conv: Convolution) -> Any:
-    """Return the input tensor expression with its frame of zeros."""
-    topi: Any = importlib.import_module("tvm.topi")
-
-    top, left, bottom, right = conv.padding
-    if not any(conv.padding):
-        return data
-    return topi.nn.pad(data, (0, 0, top, left), (0, 0, bottom, right), name="padded")
 
 
 def im2col(builder: Any, data: Any, conv: Convolution) -> Any:
@@ -82,109 +39,156 @@ def im2col(builder: Any, data: Any, conv: Convolution) -> Any:
     relax: Any = importlib.import_module("tvm.relax")
     te: Any = importlib.import_module("tvm.te")
 
-    (kh, kw), (sh, sw), (dh, dw) = conv.kernel, conv.strides, conv.dilation
     oh, ow = conv.output
-    depth = conv.channels * kh * kw
     if conv.kernel == (1, 1) and conv.strides == (1, 1) and not any(conv.padding):
-        return relax.op.reshape(data, (conv.batch, depth, oh * ow))
+        return relax.op.reshape(data, (conv.batch, conv.depth, oh * ow))
 
     def patches(inputs: Any) -> Any:
-        framed = padded(inputs, conv)
-        return te.compute(
-            (conv.batch, depth, oh * ow),
-            lambda n, k, p: framed[
-                n,
-                k // (kh * kw),
-                (p // ow) * sh + (k // kw) % kh * dh,
-                (p % ow) * sw + k % kw * dw,
-            ],
-            name="patches",
-        )
+        element = _patch(padded(inputs, conv), conv)
+        return te.compute((conv.batch, conv.depth, oh * ow), element, name="patches")
 
     return builder.call_te(patches, data, primfunc_name_hint="im2col")
 
 
-def _gemm(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
-    """Unroll the patches into a matrix, then one matrix product (im2col)."""
-    relax: Any = importlib.import_module("tvm.relax")
-    te: Any = importlib.import_module("tvm.te")
-    columns = builder.emit(im2col(builder, data, conv))
-    depth = conv.channels * conv.kernel[0] * conv.kernel[1]
-    size = conv.output[0] * conv.output[1]
-    matrix = relax.op.reshape(kernel, (conv.filters, depth))
-
-    def multiply(weights: Any, patches: Any) -> Any:
-        k = te.reduce_axis((0, depth), name="k")
-        return te.compute(
-            (conv.batch, conv.filters, size),
-            lambda n, f, p: te.sum(
-                weights[f, k].astype(conv.sums) * patches[n, k, p].astype(conv.sums), axis=k
-            ),
-            name="matmul",
-        )
-
-    product = builder.emit(
-        builder.call_te(multiply, builder.emit(matrix), columns, primfunc_name_hint="conv2d_gemm")
-    )
-    return relax.op.reshape(product, (conv.batch, conv.filters, *conv.output))
-
-
-def _spatial_pack(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
-    """Pack channels into blocks that fill a vector, convolve block by block, unpack."""
-    relax: Any = importlib.import_module("tvm.relax")
-    te: Any = importlib.import_module("tvm.te")
-    topi: Any = importlib.import_module("tvm.topi")
-
+def _patch(framed: Any, conv: Convolution) -> Callable[[Any, Any, Any], Any]:
+    """Return what gives element k of the patch at position p of image n, from the framed image."""
     (kh, kw), (sh, sw), (dh, dw) = conv.kernel, conv.strides, conv.dilation
-    oh, ow = conv.output
-    inner, outer = _divisor(conv.channels, _BLOCK), _divisor(conv.filters, _BLOCK)
+    ow = conv.output[1]
 
-    def pack(inputs: Any) -> Any:
-        return te.compute(
-            (conv.batch, conv.channels // inner, conv.height, conv.width, inner),
-            lambda n, c, y, x, i: inputs[n, c * inner + i, y, x],
-            name="packed",
-        )
+    def element(n: Any, k: Any, p: Any) -> Any:
+        row, column = (p // ow) * sh + k // kw % kh * dh, p % ow * sw + k % kw * dw
+        return framed[n, k // (kh * kw), row, column]
 
-    def convolve(packed: Any, weights: Any) -> Any:
-        top, left, bottom, right = conv.padding
-        framed = (
-            topi.nn.pad(packed, (0, 0, top, left, 0), (0, 0, bottom, right, 0), name="padded")
-            if any(conv.padding)
-            else packed
-        )
-        c = te.reduce_axis((0, conv.channels // inner), name="c")
-        i = te.reduce_axis((0, inner), name="i")
-        ky = te.reduce_axis((0, kh), name="ky")
-        kx = te.reduce_axis((0, kw), name="kx")
-        return te.compute(
-            (conv.batch, conv.filters // outer, oh, ow, outer),
-            lambda n, o, y, x, b: te.sum(
-                framed[n, c, y * sh + ky * dh, x * sw + kx * dw, i].astype(conv.sums)
-                * weights[o, c, ky, kx, i, b].astype(conv.sums),
-                axis=[c, ky, kx, i],
-            ),
-            name="conv2d_spatial_pack",
-        )
+    return element
 
-    def unpack(blocks: Any) -> Any:
+
+def _gemm(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
+    """Unroll the patches (im2col), then one matrix product whose right side is packed in panels of one vector."""
+    positions = conv.output[0] * conv.output[1] * conv.batch
+    width = _lanes()
+    # A vector holds positions where there are enough of them: the panels are then written as they are read.
+    if positions >= _ENOUGH * width:
+        return _image_panels(builder, data, kernel, conv, width)
+    return _weight_panels(builder, data, kernel, conv, width)
+
+
+def _image_panels(builder: Any, data: Any, kernel: Any, conv: Convolution, width: int) -> Any:
+    """Multiply [filters, depth] weights with patches in panels of positions."""
+    relax: Any = importlib.import_module("tvm.relax")
+    te: Any = importlib.import_module("tvm.te")
+    depth, (oh, ow) = conv.depth, conv.output
+    size = oh * ow
+
+    def panels(image: Any) -> Any:
+        element = _patch(padded(image, conv), conv)
+
+        def packed(outer: Any, k: Any, lane: Any) -> Any:
+            place = outer * width + lane
+            value = element(place // size, k, place % size)
+            return _within(place, conv.batch * size, width, value, conv.dtype)
+
+        shape = (blocks.blocks(conv.batch * size, width), depth, width)
+        return te.compute(shape, packed, name="panels")
+
+    matrix = builder.emit(relax.op.reshape(kernel, (conv.filters, depth)))
+    packed = builder.emit(builder.call_te(panels, data, primfunc_name_hint="im2col"))
+    product = builder.emit(
+        builder.call_te(blocks.matrix_product(conv.sums), matrix, packed, primfunc_name_hint="conv2d_gemm")
+    )  # fmt: skip
+    if conv.batch == 1 and size % width == 0:
+        return relax.op.reshape(product, (1, conv.filters, oh, ow))
+
+    def unpacked(rows: Any) -> Any:
         return te.compute(
             (conv.batch, conv.filters, oh, ow),
-            lambda n, f, y, x: blocks[n, f // outer, y, x, f % outer],
+            lambda n, f, y, x: rows[f, n * size + y * ow + x],
             name="unpacked",
         )
 
-    split = relax.op.reshape(
-        kernel, (conv.filters // outer, outer, conv.channels // inner, inner, kh, kw)
+    return builder.call_te(unpacked, product, primfunc_name_hint="unpack")
+
+
+def _weight_panels(builder: Any, data: Any, kernel: Any, conv: Convolution, width: int) -> Any:
+    """Multiply [positions, depth] patches with weights in panels of filters."""
+    te: Any = importlib.import_module("tvm.te")
+    depth, (oh, ow) = conv.depth, conv.output
+    kh, kw = conv.kernel
+    size = oh * ow
+
+    def patches(image: Any) -> Any:
+        element = _patch(padded(image, conv), conv)
+        return te.compute(
+            (conv.batch * size, depth),
+            lambda p, k: element(p // size, k, p % size),
+            name="patches",
+        )
+
+    def panels(weights: Any) -> Any:
+        def packed(outer: Any, k: Any, lane: Any) -> Any:
+            place = outer * width + lane
+            value = weights[place, k // (kh * kw), k // kw % kh, k % kw]
+            return _within(place, conv.filters, width, value, str(weights.dtype))
+
+        shape = (blocks.blocks(conv.filters, width), depth, width)
+        return te.compute(shape, packed, name="panels")
+
+    def unpacked(rows: Any) -> Any:
+        return te.compute(
+            (conv.batch, conv.filters, oh, ow),
+            lambda n, f, y, x: rows[n * size + y * ow + x, f],
+            name="unpacked",
+        )
+
+    rows = builder.emit(builder.call_te(patches, data, primfunc_name_hint="im2col"))
+    packed = builder.emit(builder.call_te(panels, kernel, primfunc_name_hint="weight_panels"))
+    product = builder.emit(
+        builder.call_te(blocks.matrix_product(conv.sums), rows, packed, primfunc_name_hint="conv2d_gemm")
+    )  # fmt: skip
+    return builder.call_te(unpacked, product, primfunc_name_hint="unpack")
+
+
+def _spatial_pack(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
+    """Pack channels into blocks that fill a vector, convolve block by block, unpack: layer by layer."""
+    te: Any = importlib.import_module("tvm.te")
+    width = _lanes()
+    inner = blocks.depth_block(conv.channels, width)
+    kh, kw = conv.kernel
+
+    def packed_weights(weights: Any) -> Any:
+        def packed(f: Any, c: Any, ky: Any, kx: Any, i: Any, b: Any) -> Any:
+            value = weights[f * width + b, c * inner + i, ky, kx]
+            dtype = str(weights.dtype)
+            value = _within(c * inner + i, conv.channels, inner, value, dtype)
+            return _within(f * width + b, conv.filters, width, value, dtype)
+
+        outer = blocks.blocks(conv.filters, width), blocks.blocks(conv.channels, inner)
+        return te.compute((*outer, kh, kw, inner, width), packed, name="packed_weights")
+
+    weights = builder.emit(
+        builder.call_te(packed_weights, kernel, primfunc_name_hint="pack_weights")
     )
-    weights = relax.op.permute_dims(split, [0, 2, 4, 5, 3, 1])
-    packed = builder.emit(builder.call_te(pack, data, primfunc_name_hint="pack"))
-    blocks = builder.emit(
+    image = builder.emit(
+        builder.call_te(blocks.pack(conv.channels, width), data, primfunc_name_hint="pack")
+    )
+    product = builder.emit(
         builder.call_te(
-            convolve, packed, builder.emit(weights), primfunc_name_hint="conv2d_spatial_pack"
+            blocks.convolution(conv), image, weights, primfunc_name_hint="conv2d_spatial_pack"
         )
     )
-    return builder.call_te(unpack, blocks, primfunc_name_hint="unpack")
+    return builder.call_te(blocks.unpack(conv.filters), product, primfunc_name_hint="unpack")
+
+
+def _lanes() -> int:
+    tvm: Any = importlib.import_module("tvm")
+    return lanes(tvm.target.Target.current())
+
+
+def _within(place: Any, size: int, step: int, value: Any, dtype: str) -> Any:
+    """Return a value, or zero beyond the size where blocks of ``step`` do not fill it."""
+    if size % step == 0:
+        return value
+    tirx: Any = importlib.import_module("tvm.tirx")
+    return tirx.if_then_else(place < size, value, tirx.const(0, dtype))
 
 
 def _winograd(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
@@ -345,25 +349,3 @@ def apply(
             if isinstance(function, relax.Function):
                 rewriter.builder_.update_func(variable, rewriter.visit_expr(function))
     return rewriter.builder_.get(), used
-
-
-def conv2d_numbers(call: Any) -> Convolution | None:
-    """Return the numbers of a call of ``nn.conv2d`` in NCHW, or None for any other call."""
-    if getattr(call.op, "name", "") != "relax.nn.conv2d":
-        return None
-    attributes = call.attrs
-    if attributes.data_layout != "NCHW" or attributes.kernel_layout != "OIHW":
-        return None
-    sizes: list[Any] = [size for argument in call.args for size in argument.ty.shape]
-    if len(sizes) != 8 or not all(
-        hasattr(size, "value") or isinstance(size, int) for size in sizes
-    ):
-        return None
-    data, kernel = ([int(size) for size in part] for part in (sizes[:4], sizes[4:]))
-    top, left, bottom, right = (int(size) for size in attributes.padding)
-    return Convolution(
-        data[0], data[1], data[2], data[3], kernel[0], (kernel[2], kernel[3]),
-        (int(attributes.strides[0]), int(attributes.strides[1])), (top, left, bottom, right),
-        (int(attributes.dilation[0]), int(attributes.dilation[1])), int(attributes.groups),
-        str(call.args[0].ty.dtype), str(call.ty.dtype),
-    )  # fmt: skip

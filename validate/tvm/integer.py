@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from roofline.node import Array
-from roofline.validate.tvm.algorithms import conv2d_numbers
+from roofline.validate.tvm.convolution import conv2d_numbers
 
 _INTEGERS = frozenset({"int8", "uint8"})
 

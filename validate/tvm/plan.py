@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 from roofline.number_format import plural
 from roofline.validate.records.executed import Executed, executed_in
 from roofline.validate.tvm import algorithms
-from roofline.validate.tvm.algorithms import Convolution
 from roofline.validate.tvm.blocked.layout import use_blocks
+from roofline.validate.tvm.convolution import Convolution
 from roofline.validate.tvm.integer import use_integers
+from roofline.validate.tvm.setup import has_feature, lanes
 from roofline.validate.tvm.sparse import apply_sparse, sparse_form
 
 BLOCKED, BEST = "blocked", "best"
@@ -105,7 +105,7 @@ def arrange_convolutions(
     if how.blocked:
         module, made = use_blocks(
             module, target, lanes(target), lambda conv: pick(conv) == BLOCKED,
-            vnni=_has(target, "avx512vnni"),
+            vnni=has_feature(target, "avx512vnni"),
         )  # fmt: skip
         used = {**used, "direct": 0, **made}
     counts = {name: count for name, count in sorted(used.items()) if count}
@@ -117,15 +117,3 @@ def arrange_convolutions(
             f"{plural(counts['direct'], 'layer')} stay direct, where {how.algorithm} does not apply"
         )
     return Arranged(module, tuple(notes), chosen=tuple(chosen) if how.algorithm == BEST else ())
-
-
-def lanes(target: Any) -> int:
-    """Return how many fp32 elements the widest vector register of a target holds."""
-    if _has(target, "avx512f"):
-        return 16
-    return 8 if _has(target, "avx2") else 4
-
-
-def _has(target: Any, feature: str) -> bool:
-    tvm: Any = importlib.import_module("tvm")
-    return bool(tvm.target.codegen.target_has_features(feature, target))

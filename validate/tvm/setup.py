@@ -68,3 +68,16 @@ def local_target_description(tvm: Any, threads: int) -> dict[str, Any]:
 def describe(target: Mapping[str, Any]) -> str:
     """Return a target in one line."""
     return f"{target['kind']} -mcpu={target['mcpu']} -num-cores={target['num-cores']}"
+
+
+def lanes(target: Any) -> int:
+    """Return how many fp32 elements the widest vector register of a target holds."""
+    if has_feature(target, "avx512f"):
+        return 16
+    return 8 if has_feature(target, "avx2") else 4
+
+
+def has_feature(target: Any, feature: str) -> bool:
+    """Tell whether a target has a feature, by LLVM's name of it."""
+    tvm: Any = importlib.import_module("tvm")
+    return bool(tvm.target.codegen.target_has_features(feature, target))

@@ -17,7 +17,8 @@ import numpy as np
 
 from roofline.errors import MeasurementError, did_you_mean
 from roofline.node import Array
-from roofline.validate.tvm.algorithms import Convolution, conv2d_numbers, im2col, padded
+from roofline.validate.tvm.algorithms import im2col
+from roofline.validate.tvm.convolution import Convolution, conv2d_numbers, padded
 from roofline.validate.tvm.sparse_kernels import sparse_direct, sparse_gemm, sparse_linear
 
 DENSEST = 0.5

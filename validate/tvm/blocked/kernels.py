@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from roofline.node import Array
-from roofline.validate.tvm.algorithms import Convolution
+from roofline.validate.tvm.convolution import Convolution
 
 CONVOLUTION, DEPTHWISE, GEMM = "blocked_conv2d", "blocked_depthwise", "blocked_matmul"
 INTEGER_CONVOLUTION, INTEGER_GEMM = "blocked_conv2d_int8", "blocked_matmul_int8"
@@ -149,7 +149,7 @@ def convolution(conv: Convolution) -> Any:
     te: Any = importlib.import_module("tvm.te")
     (kh, kw), (sh, sw), (dh, dw) = conv.kernel, conv.strides, conv.dilation
     oh, ow = conv.output
-    form = {FORM: f"s{sh}x{sw} d{dh}x{dw} g{conv.groups}"}
+    form = {FORM: f"s{sh}x{sw} d{dh}x{dw} g{conv.groups}{_summed(conv.sums)}"}
 
     def convolve(image: Any, weights: Any) -> Any:
         framed = _framed(image, conv)
@@ -169,8 +169,8 @@ def convolution(conv: Convolution) -> Any:
                     y * sh + ky * dh,
                     x * sw + kx * dw,
                     i,
-                ]
-                * weights[f, c, ky, kx, i, b],
+                ].astype(conv.sums)
+                * weights[f, c, ky, kx, i, b].astype(conv.sums),
                 axis=[c, ky, kx, i],
             ),
             name=CONVOLUTION,
@@ -246,8 +246,12 @@ def depthwise(conv: Convolution, fill: int = 0) -> Any:
     return convolve
 
 
-def matrix_product() -> Any:
-    """Return the function of [M, K] rows and a packed matrix that multiplies them."""
+def matrix_product(sums: str = "float32") -> Any:
+    """Return the function of [M, K] rows and a packed matrix that multiplies them.
+
+    Args:
+        sums: Datatype of the products and their sums.
+    """
     te: Any = importlib.import_module("tvm.te")
 
     def multiply(rows: Any, weights: Any) -> Any:
@@ -255,9 +259,11 @@ def matrix_product() -> Any:
         k = te.reduce_axis((0, depth), name="k")
         return te.compute(
             (rows.shape[0], outer * lanes),
-            lambda m, n: te.sum(rows[m, k] * weights[n // lanes, k, n % lanes], axis=k),
+            lambda m, n: te.sum(
+                rows[m, k].astype(sums) * weights[n // lanes, k, n % lanes].astype(sums), axis=k
+            ),
             name=GEMM,
-            attrs={FORM: f"b{lanes}"},
+            attrs={FORM: f"b{lanes}{_summed(sums)}"},
         )
 
     return multiply
@@ -340,6 +346,10 @@ def mean() -> Any:
         return te.compute(total.shape, lambda *place: total(*place) * share, name="blocked_mean")
 
     return average
+
+
+def _summed(datatype: str) -> str:
+    return "" if datatype == "float32" else f" {datatype}"
 
 
 def _framed(image: Any, conv: Convolution, fill: int = 0) -> Any:

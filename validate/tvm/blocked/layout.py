@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from roofline.node import Array
-from roofline.validate.tvm.algorithms import Convolution, conv2d_numbers
 from roofline.validate.tvm.blocked import kernels as blocks
 from roofline.validate.tvm.blocked import layout_integer as integers
+from roofline.validate.tvm.convolution import Convolution, conv2d_numbers
 
 _UNARY = frozenset(
     {"relax.nn.relu", "relax.nn.leakyrelu", "relax.clip", "relax.sigmoid", "relax.tanh", "relax.nn.silu",

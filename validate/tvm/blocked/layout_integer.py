@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from roofline.node import Array
-from roofline.validate.tvm.algorithms import Convolution
 from roofline.validate.tvm.blocked import kernels as blocks
+from roofline.validate.tvm.convolution import Convolution
 
 # What is added to signed inputs, and its multiples of the weights are taken off the sums again.
 _OFFSET = 128

@@ -168,7 +168,7 @@ def _depthwise(schedule: Any, main: Any, last: Any, frames: list[Any], tile: Til
 
 def _gemm(schedule: Any, main: Any, last: Any, frames: list[Any], tile: Tile) -> None:
     m, n = schedule.get_loops(last)[-2:]
-    lanes = int(str(schedule.get(main).annotations[blocks.FORM])[1:])
+    lanes = int(str(schedule.get(main).annotations[blocks.FORM])[1:].split()[0])
     no, ni, lane = schedule.split(n, [None, tile.outer, lanes])
     mo, mi = schedule.split(m, [None, tile.rows])
     first, second = (mo, no) if tile.rows_first else (no, mo)

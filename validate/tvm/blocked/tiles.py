@@ -60,7 +60,7 @@ class Kernel:
     @property
     def lanes(self) -> int:
         """Elements of one vector."""
-        return int(self.form[1:]) if self.kind == blocks.GEMM else self.spatial[-1]
+        return int(self.form[1:].split()[0]) if self.kind == blocks.GEMM else self.spatial[-1]
 
     @property
     def products(self) -> int:

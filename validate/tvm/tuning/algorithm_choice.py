@@ -20,9 +20,11 @@ import numpy as np
 
 from roofline.progress import Report
 from roofline.temporary import temporary_folder
-from roofline.validate.tvm.algorithms import ALGORITHMS, Convolution
+from roofline.validate.tvm.algorithms import ALGORITHMS
 from roofline.validate.tvm.blocked import tile_search as tiling
-from roofline.validate.tvm.plan import BEST, BLOCKED, Computation, lanes
+from roofline.validate.tvm.convolution import Convolution
+from roofline.validate.tvm.plan import BEST, BLOCKED, Computation
+from roofline.validate.tvm.setup import lanes
 from roofline.validate.tvm.tuning import forked_timing as _fork
 from roofline.writing import write_whole
 

@@ -2,9 +2,9 @@
 
     python benchmarks/tvm_models.py "det.onnx,x=1x3x320x320" "rawi.onnx,sequence=64" --write docs/tvm.md
 
-A model is a path, followed by the sizes its file leaves open: `NAME=64` of a dimension, `NAME=1x3x48x320` of an input,
-`NAME:16000` for the value of an input that decides branches. Outputs are compared with ONNX Runtime's, its
-optimizations off, on one random input.
+A model is a path, followed by the sizes its file leaves open: `NAME=64` of a dimension (leading ones are 1),
+`NAME=1x3x48x320` of an input, `NAME:16000` for the value of an input that decides branches. Outputs are compared with
+ONNX Runtime's, its optimizations off, on one random input.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from roofline.binding import Binding
+from roofline.errors import RooflineError
 from roofline.validate.measuring.measure import measure
-from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.writing import write_whole
 
@@ -25,7 +24,6 @@ _BEGIN, _END = "<!-- models -->", "<!-- /models -->"
 def asked(text: str) -> RunRequest:
     """Return the run that a model and its sizes stand for."""
     path, *sizes = text.split(",")
-    binding = Binding(batch=1)
     dims, inputs, values = dict[str, int](), dict[str, tuple[int, ...]](), dict[str, int]()
     for entry in sizes:
         name, _, value = entry.rpartition(":" if "=" not in entry else "=")
@@ -35,17 +33,19 @@ def asked(text: str) -> RunRequest:
             inputs[name] = tuple(int(size) for size in value.split("x"))
         else:
             dims[name] = int(value)
-    binding = Binding(1, dims, inputs, values)
     protocol = Protocol(runs=3, sampling_s=1.0, time_limit_s=600.0)
     return RunRequest(
-        path, "tvm", batch=binding.batch, dims=binding.dims, inputs=binding.inputs,
-        values=binding.values, tuning="untuned", threads=1, protocol=protocol,
+        path, "tvm", dims=dims, inputs=inputs, values=values, tuning="untuned", threads=1, protocol=protocol,
     )  # fmt: skip
 
 
-def row(run: Measurement) -> tuple[str, str, str, str]:
+def row(request: RunRequest) -> tuple[str, str, str, str]:
     """Return a model's name, what came of it, its largest error, and seconds of import and compilation."""
-    name = Path(run.job.network).stem
+    name = Path(request.network).name.removesuffix(".onnx")
+    try:
+        run = measure(request)
+    except RooflineError as error:
+        return name, f"**not run**: {error.message}", "", ""
     seconds = "" if run.compile_s is None else f"{run.compile_s:.1f}"
     error = run.check.max_rel_error if run.check is not None else None
     said = [note.removeprefix("rewritten: ") for note in run.notes if note.startswith("rewritten")]
@@ -64,7 +64,7 @@ def main() -> None:
         "|---|---|--:|--:|",
     ]
     for text in given.models:
-        cells = row(measure(asked(text)))
+        cells = row(asked(text))
         lines.append("| " + " | ".join(cells) + " |")
         print(lines[-1], file=sys.stderr, flush=True)
     table = "\n".join(lines)

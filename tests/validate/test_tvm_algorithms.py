@@ -75,6 +75,41 @@ def test_algorithm_computes_the_convolution(name: str, case: str) -> None:
     assert np.abs(result - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("mcpu", ["x86-64", "haswell"])
+@pytest.mark.parametrize("case", [case for case in CASES if case != "depthwise"])
+@pytest.mark.parametrize("name", ["gemm", "spatial_pack"])
+def test_products_on_blocks_have_tiles_and_compute_the_convolution(name, case, mcpu, tmp_path):
+    """With the vectors of another target than this machine's: its flags decide how wide a block is."""
+    tvm = pytest.importorskip("tvm", reason="apache-tvm is not installed")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the reference needs onnxruntime")
+    from tvm import relax
+
+    from roofline.validate.tvm.blocked.schedules import recognize
+    from roofline.validate.tvm.blocked.tile_search import first_guess, schedule_blocks
+    from roofline.validate.tvm.importing import import_model
+    from roofline.validate.tvm.plan import Computation
+    from roofline.validate.tvm.setup import lanes
+
+    model, inputs = convolution(case)
+    onnx.save(model, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    expected = session.run(None, {"x": inputs})[0]
+    target = tvm.target.Target({"kind": "llvm", "mcpu": mcpu, "num-cores": 1})
+    width = lanes(target)
+    assert width == {"x86-64": 4, "haswell": 8}[mcpu]
+    module = import_model(tmp_path / "model.onnx", target, Computation(name)).module
+    kernels = [
+        recognize(function)
+        for _, function in module.functions_items()
+        if isinstance(function, tvm.tirx.PrimFunc)
+    ]
+    assert [kernel.lanes for kernel in kernels if kernel is not None] == [width]
+    module = schedule_blocks(module, width, first_guess, tune_products=True)
+    machine = relax.VirtualMachine(tvm.compile(module, target), tvm.cpu())
+    result = machine["main"](tvm.runtime.tensor(inputs)).numpy()
+    assert np.abs(result - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
 def test_unknown_algorithm_is_refused_with_the_nearest() -> None:
     with pytest.raises(MeasurementError, match=r"Did you mean 'winograd'\?"):
         algorithm("winogrd")

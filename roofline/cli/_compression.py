@@ -107,7 +107,7 @@ def with_zeros(workload: Workload) -> Workload:
         OptionError: The workload comes from no file with weights.
     """
     from roofline.compress.sparse_workload import with_stored_zeros
-    from roofline.compress.tensors import every_tensor, has_data, read_whole
+    from roofline.compress.tensors import read_whole
 
     origin = workload.origin
     if origin is None or origin.path is None or workload.variant != "dense":
@@ -116,7 +116,7 @@ def with_zeros(workload: Workload) -> Workload:
             repair="Leave --zeros out, or give an .onnx file as it is",
         )
     whole = read_whole(origin.path)
-    if not all(map(has_data, every_tensor(whole))):
+    if lacks_weights(whole):
         raise OptionError(
             f"{origin.path} has not all of its weights, so their zeros cannot be counted",
             repair="Put the file that holds them beside it, or leave --zeros out",
@@ -202,3 +202,22 @@ def with_weights(model: str, seed: int, *, fill: bool = False) -> tuple[str, onn
 
         filled = with_random(whole, seed=seed)
     return printable(path.stem), whole, filled
+
+
+def lacks_weights(model: onnx.ModelProto) -> bool:
+    """Whether elements of a stored tensor are not at hand."""
+    from roofline.compress.tensors import every_tensor, has_data
+
+    return not all(map(has_data, every_tensor(model)))
+
+
+def filled_with(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
+    """Return a model in which random weights stand for those that are not at hand."""
+    from onnx import ModelProto
+
+    from roofline.validate.measuring.random_weights import fill
+
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    fill(copy, seed=seed, light=False)
+    return copy

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli._compression import CompressionOptions, with_weights
+from roofline.cli._compression import CompressionOptions, filled_with, lacks_weights, with_weights
 from roofline.cli._groups import command
 from roofline.cli._options import (
     BatchOption,
@@ -142,7 +142,15 @@ def compress(
     request = replace(asked, options=writing.read())
     binding = inputs.binding(batch)
     name, whole, filled = with_weights(model, writing.seed, fill=random_weights)
-    done = run(whole, request, name=name, binding=binding)
+    absent = 0
+    if (asked.quantization or asked.sparsity) and lacks_weights(whole):
+        from roofline.compress.unweighted import compress_unweighted
+
+        done, absent = compress_unweighted(
+            lambda seed: filled_with(whole, seed), request, name=name, binding=binding
+        )
+    else:
+        done = run(whole, request, name=name, binding=binding)
     dense = Workload.from_onnx(whole, name=name, binding=binding)
     machines = [find_platform(key) for key in split_names(platform)]
     speedups = speed_ups(dense, asked, machines, emulate=emulate)
@@ -152,8 +160,13 @@ def compress(
         say(
             f"warning: {plural(filled, 'weight')} that {model} has not are random (seed {writing.seed})"
         )
+    if absent:
+        say(
+            f"warning: the weights of {model} are absent, and so are {plural(absent, 'tensor')} of what is written: "
+            "it can be counted, and not run. --random-weights writes one that runs"
+        )
     write_whole(output, content)
-    page = _Written(name, asked.label, done, output, speedups, unchecked, filled)
+    page = _Written(name, asked.label, done, output, speedups, unchecked, filled, absent)
     ResultOptions(form=form).emit(document=page.document, rows=page.rows, table=page.table)
 
 
@@ -170,6 +183,8 @@ class _Written:
     """Why the file was not loaded by the runtime; empty when it was."""
     filled: int
     """Weights that are random."""
+    absent: int
+    """Tensors that have no elements, for the network's weights have none."""
 
     def document(self) -> dict[str, Any]:
         """Return all that was predicted and counted, under its stable names."""
@@ -183,7 +198,7 @@ class _Written:
             "channels_removed": 0 if plan is None else plan.removed, "fixed": self.fixed(),
             "narrowing": None if done.narrowing is None else asdict(done.narrowing),
             "loads": not self.unchecked, "not_loaded_because": self.unchecked or None,
-            "random_weights": self.filled,
+            "random_weights": self.filled, "absent_tensors": self.absent,
         }  # fmt: skip
 
     def fixed(self) -> list[dict[str, Any]]:

@@ -113,6 +113,14 @@ def has_data(tensor: onnx.TensorProto) -> bool:
     return any(len(getattr(tensor, name)) for name in _PAYLOADS)
 
 
+def drop_data(tensor: onnx.TensorProto) -> None:
+    """Take a tensor's elements away; its name, datatype and dimensions stay."""
+    for payload in _PAYLOADS:
+        tensor.ClearField(payload)
+    del tensor.external_data[:]
+    tensor.ClearField("data_location")
+
+
 def to_array(tensor: onnx.TensorProto) -> NDArray[Any] | None:
     """Return a tensor's elements, or None when they are not at hand."""
     if not has_data(tensor):
@@ -136,8 +144,7 @@ def keep_positions(tensor: onnx.TensorProto, axis: int, positions: tuple[int, ..
     """Keep some positions of one axis of a tensor; without data only its dimensions change."""
     array = to_array(tensor)
     if array is None:
-        del tensor.external_data[:]
-        tensor.ClearField("data_location")
+        drop_data(tensor)
         tensor.dims[axis] = len(positions)
     else:
         replace_data(tensor, np.take(array, positions, axis=axis))

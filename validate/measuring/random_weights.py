@@ -25,7 +25,7 @@ _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _RESIDUAL_GAIN = 0.25
 
 
-def fill(model: Any, *, seed: int, folder: Path | None = None) -> int:
+def fill(model: Any, *, seed: int, folder: Path | None = None, light: bool = True) -> int:
     """Store random elements in every weight that has none, in place.
 
     A weight has none when it is an initializer without data (or whose external file is absent), or a
@@ -35,6 +35,7 @@ def fill(model: Any, *, seed: int, folder: Path | None = None) -> int:
         model: An ``onnx.ModelProto``.
         seed: With the weight's name it decides the elements; the order of weights does not.
         folder: Where external data files are looked for.
+        light: Whether a ``ConstantOfShape`` stands for a weight.
 
     Returns:
         How many weights were filled.
@@ -53,7 +54,8 @@ def fill(model: Any, *, seed: int, folder: Path | None = None) -> int:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     kept: list[Any] = []
     for node in graph.node:
-        shape = constants.get(node.input[0]) if node.op_type == "ConstantOfShape" else None
+        weight = light and node.op_type == "ConstantOfShape"
+        shape = constants.get(node.input[0]) if weight else None
         if shape is None:
             kept.append(node)
             continue

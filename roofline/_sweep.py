@@ -128,6 +128,8 @@ def sweep(
         datatypes = list(dict.fromkeys(precision(name).name for name in datatypes))
     if batches is not None:
         check_list(batches, int, "batches", "Give whole numbers: [1, 8]")
+        batches = list(dict.fromkeys(batches))
+    platforms = distinct(platforms)
     for things, flag in (
         (workloads, "networks"),
         (platforms, "platforms"),
@@ -162,6 +164,17 @@ def sweep(
     if not predictions:
         raise errors[0]
     return Sweep(tuple(predictions), tuple(skipped))
+
+
+def distinct(platforms: Sequence[Platform]) -> list[Platform]:
+    """Return each machine once, however often and under however many names it was asked for."""
+    found: dict[str, list[Platform]] = {}
+    for platform in platforms:
+        # Files of two users may describe machines of one key.
+        alike = found.setdefault(platform.key, [])
+        if platform not in alike:
+            alike.append(platform)
+    return [platform for alike in found.values() for platform in alike]
 
 
 def _prepared(

@@ -94,9 +94,9 @@ def serve(
     skipped: list[Skipped] = []
     machines = {platform.key: platform for platform in platforms}
 
-    for datatype in datatypes or (None,):
+    for datatype in dict.fromkeys(datatypes or (None,)):
         prompts: dict[int, Sweep] = {}
-        for batch in batches:
+        for batch in dict.fromkeys(batches):
             step = ready(decoder.step(request, batch), datatype)
             kept = memory_of(step)
             after = ask(step, datatype)

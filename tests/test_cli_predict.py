@@ -228,7 +228,7 @@ def test_fail_if_decides_the_exit_code(condition, code, capsys):
         (("cnv", "-p", "tx2:maxn", "--fail-if", "bound<3"), "only with == and !="),
         (("cnv", "-p", "tx2:maxn", "--fail-if", "bound<memory"), "only with == and !="),
         (("cnv", "-p", "tx2:maxn", "--fail-if", "fits<yes"), "only with == and !="),
-        (("cnv", "-p", "tx2:maxn", "--fail-if", "fps<nan"), "numbers with numbers"),
+        (("cnv", "-p", "tx2:maxn", "--fail-if", "fps<nan"), "what is no number"),
         (("cnv", "-p", "tx2:maxn", "--layers"), "--model layerwise"),
         (("cnv", "-p", "tx2:maxn", "--model", "layrwise"), "Did you mean 'layerwise'"),
         (("cnv", "-p", "tx2:maxn", "--traffic", "wights"), "Did you mean 'weights'"),

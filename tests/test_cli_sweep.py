@@ -139,38 +139,47 @@ def test_files_are_found_beside_the_sweep(capsys, tmp_path):
     [
         ("", "a mapping of keys to values"),
         ("networks: [cnv]\nplatforms: [ncs]", "schema_version"),
-        ("schema_version: 1\nnetworks: [cnv]", "names no platforms"),
+        ("schema_version: 1\nnetworks: [cnv]", "platforms is missing"),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nbatchs: [1]",
             "Did you mean 'batches'",
         ),
-        ("schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nbatches: [0]", "whole numbers"),
-        ("schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nbatches: 3", "not a list"),
-        ("schema_version: 1\nnetworks: [1]\nplatforms: [ncs]", "not a name"),
-        ("schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nvariants: [3]", "no mapping"),
+        (
+            "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nbatches: [0]",
+            "line 4: batches[0] should be greater than or equal to 1, not 0",
+        ),
+        (
+            "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nbatches: 3",
+            "batches must be a list, not 3",
+        ),
+        ("schema_version: 1\nnetworks: [1]\nplatforms: [ncs]", "networks[0] must be text, not 1"),
+        (
+            "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nvariants: [3]",
+            "variants[0] must be a mapping, not 3",
+        ),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nvariants: [{keep_chanels: 0.5}]",
             "Did you mean",
         ),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nemulate: maybe",
-            "neither true nor false",
+            "emulate must be true or false, not 'maybe'",
         ),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nvariants: [{keep_channels: 50}]",
             "share",
         ),
         ("a: [", "not valid YAML"),
-        (f"{HEAD}batches: [{'9' * 5000}]", "batches holds"),
-        (f"{HEAD}batches: [{'9' * 30}]", "batches holds 999"),
-        (f"{HEAD}batches: [2026-02-30]", "batches holds '2026-02-30'"),
+        (f"{HEAD}batches: [{'9' * 5000}]", "batches[0] must be a whole number, not '999"),
+        (f"{HEAD}batches: [{'9' * 30}]", "less than or equal to"),
+        (f"{HEAD}batches: [2026-02-30]", "batches[0] must be a whole number, not '2026-02-30'"),
         (f"{HEAD}batches: [1]\nbatches: [2]", "is there twice, first on line 4"),
         ("schema_version: 1.0\nnetworks: [cnv]\nplatforms: [ncs]", "schema_version 1.0, not 1"),
         ("schema_version: true\nnetworks: [cnv]\nplatforms: [ncs]", "schema_version True, not 1"),
-        (f"{HEAD}? {'x' * 100000}\n: 1", "unknown key"),
-        (f"{HEAD}'\\e[2J': 1", "unknown key"),
+        (f"{HEAD}? {'x' * 100000}\n: 1", "is no key of a sweep file"),
+        (f"{HEAD}'\\e[2J': 1", "is no key of a sweep file"),
         (
-            f"{HEAD}batches: {list(range(1, 1500))}\ndatatypes: {['fp16'] * 700}",
+            f"{HEAD}batches: {{from: 1, to: 1049300}}",
             "1,049,300 predictions",
         ),
         (f"{HEAD}# {'x' * (1 << 20)}", "larger than 1 MiB"),
@@ -190,3 +199,30 @@ def test_a_missing_file_is_one_line(capsys, tmp_path):
     code, _, err = run(capsys, str(tmp_path / "none.yaml"))
     assert code == 2
     assert "does not exist" in err
+
+
+def test_what_is_named_twice_is_predicted_once(capsys, tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text(
+        "schema_version: 1\nnetworks: [cnv, cnv]\nplatforms: [h100-sxm, H100-sxm]\ndatatypes: [fp16, fp16]\n"
+        "batches: [1, 1]\n"
+    )
+    _, out, _ = run(capsys, str(path))
+    assert len(list(csv.DictReader(out.splitlines()))) == 1
+
+
+def test_a_dry_run_checks_every_variant(capsys, tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "wrong.yaml"
+    path.write_text(f"{HEAD}datatypes: [int8]\nvariants: [{{}}, {{keep_channels: absent*=0.5}}]\n")
+    code, _, err = run(capsys, str(path), "--dry-run")
+    assert code == 2
+    assert "absent*" in err
+
+
+def test_a_share_of_which_nothing_is_says_so(capsys, tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "s.yaml"
+    path.write_text(f"{HEAD}datatypes: [int8]\n")
+    code, _, err = run(capsys, str(path), "--shard", "3/4", "-o", str(tmp_path / "out"))
+    assert (code, err) == (0, "share 3/4 is empty: this sweep has 1 part\n")

@@ -91,7 +91,18 @@ def conditions(texts: Iterable[str] | None, columns: Sequence[str]) -> list[Cond
                 or f"Columns: {', '.join(columns)}"
             )
             raise OptionError(f"--fail-if {text!r} names no column of the result", repair=hint)
-        parsed.append(Condition(text, column, match[2], _value(match[3])))
+        value = _value(match[3])
+        if isinstance(value, (str, bool)) and match[2] not in ("==", "!="):
+            raise OptionError(
+                f"--fail-if {text!r}: nothing is less or more than {match[3]!r}",
+                repair="Compare with a number; words and yes or no only with == and !=",
+            )
+        if isinstance(value, float) and math.isnan(value):
+            # Nothing equals what is not a number: the check would pass, or fail, whatever the result is.
+            raise OptionError(
+                f"--fail-if {text!r} compares with what is no number", repair="Give a number"
+            )
+        parsed.append(Condition(text, column, match[2], value))
     return parsed
 
 
@@ -129,8 +140,6 @@ def _value(text: str) -> float | bool | str:
     if text.lower() in _TRUTH:
         return _TRUTH[text.lower()]
     try:
-        number = float(text)
+        return float(text)
     except ValueError:
         return text
-    # Nothing compares with what is not a number; the check would pass whatever the result is.
-    return text if math.isnan(number) else number

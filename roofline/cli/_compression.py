@@ -213,11 +213,9 @@ def lacks_weights(model: onnx.ModelProto) -> bool:
 
 def filled_with(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
     """Return a model in which random weights stand for those that are not at hand."""
-    from onnx import ModelProto
-
     from roofline.validate.measuring.random_weights import fill
 
-    copy = ModelProto()
+    copy = type(model)()
     copy.CopyFrom(model)
     fill(copy, seed=seed, light=False)
     return copy

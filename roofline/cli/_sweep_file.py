@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from math import prod
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, Self
 
-from roofline.errors import OptionError, did_you_mean
+from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from roofline.errors import OptionError
 from roofline.number_format import plural
 from roofline.reading import MAX_INTEGER, read_text, shown
+from roofline.spec._frozen import Strict
+from roofline.spec.checking import checked
 from roofline.spec.reading import parse
-from roofline.sweeping.grid import Variant
+from roofline.sweeping.grid import Assumed, Variant
 
 SCHEMA_VERSION = 1
 """Version of the file's format."""
@@ -38,34 +42,75 @@ model: equation1                     # optional, like traffic, operations, weigh
 """A file with everything in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SweepFile:
+def _ranged(given: Any) -> str:
+    return "tagged-range" if isinstance(given, Mapping) else "tagged-list"
+
+
+def _once(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(given))
+
+
+Names = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_once)]
+Whole = Annotated[int, Field(strict=True, ge=1, le=MAX_INTEGER)]
+
+
+class BatchRange(Strict):
+    """Batches from one to another, both included."""
+
+    first: Whole = Field(alias="from")
+    last: Whole = Field(alias="to")
+    step: Whole = 1
+
+    @model_validator(mode="after")
+    def _grows(self) -> Self:
+        if self.last < self.first:
+            raise PydanticCustomError(
+                "broken_rule",
+                "goes from {first} to {last}, which is none",
+                {"first": self.first, "last": self.last, "repair": "Let them grow"},
+            )
+        return self
+
+
+Batches = Annotated[
+    Annotated[tuple[Whole, ...], Field(min_length=1), AfterValidator(_once), Tag("tagged-list")]
+    | Annotated[BatchRange, Tag("tagged-range")],
+    Discriminator(_ranged),
+]
+
+
+class SweepFile(Assumed):
     """What a sweep file asks for."""
 
-    networks: tuple[str, ...]
-    platforms: tuple[str, ...]
-    variants: tuple[Variant, ...] = (Variant(),)
-    datatypes: tuple[str, ...] = ()
-    batches: Sequence[int] = (1,)
-    """A range stands for as many batches as it has."""
-    model: str = "equation1"
-    traffic: str | None = None
-    operations: str | None = None
-    weights_read: str = "per-batch"
-    emulate: bool = False
-    runtime: str | None = None
-    folder: Path = field(default_factory=Path)
-    """Where the file lies; files named in it are found from there."""
+    networks: Names
+    platforms: Names
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = (Variant(),)
+    datatypes: Names | None = None
+    batches: Batches = (1,)
+    _folder: Path = PrivateAttr(default_factory=Path)
+
+    @property
+    def assumed(self) -> Assumed:
+        """What all of its predictions have in common."""
+        return Assumed(**{name: getattr(self, name) for name in Assumed.model_fields})
+
+    @property
+    def items(self) -> Sequence[int]:
+        """The batches; a range stands for as many as it has."""
+        given = self.batches
+        if isinstance(given, BatchRange):
+            return range(given.first, given.last + 1, given.step)
+        return given
 
     @property
     def size(self) -> int:
         """How many predictions it asks for."""
-        lists = (self.networks, self.variants, self.platforms, self.batches)
-        return prod(len(entries) for entries in lists) * max(1, len(self.datatypes))
+        lists = (self.networks, self.variants, self.platforms, self.items)
+        return prod(len(entries) for entries in lists) * len(self.datatypes or (None,))
 
     def found(self, name: str) -> str:
         """Return a name, or the path of the file of that name beside the sweep file."""
-        path = self.folder / name
+        path = self._folder / name
         return str(path) if Path(name).suffix and path.exists() else name
 
 
@@ -76,44 +121,20 @@ def read_sweep(path: Path) -> SweepFile:
         OptionError: The file cannot be read, breaks a rule of the format, or asks for more than a process holds.
     """
     text = read_text(path, "sweep file", most=MAX_BYTES, error=OptionError)
-    settings = parse(
+    document = parse(
         text, str(path), noun="sweep file", repair="See: roofline sweep", error=OptionError,
         most_values=MAX_VALUES,
-    ).content  # fmt: skip
-    version = settings.pop("schema_version", None)
+    )  # fmt: skip
+    version = document.content.pop("schema_version", None)
     # 1.0 and true equal 1.
     if type(version) is not int or version != SCHEMA_VERSION:
         raise OptionError(
             f"{path} has schema_version {shown(version)}, not {SCHEMA_VERSION}",
             repair=f"Begin it with: schema_version: {SCHEMA_VERSION}",
         )
-    known = [entry.name for entry in fields(SweepFile) if entry.name != "folder"]
-    _check_keys(settings, known, path)
-    for needed in ("networks", "platforms"):
-        if not settings.get(needed):
-            raise OptionError(f"{path} names no {needed}", repair="See: roofline sweep")
-    values: dict[str, Any] = {"folder": path.parent}
-    for name in ("networks", "platforms", "datatypes"):
-        if name in settings:
-            values[name] = tuple(
-                _text(entry, name, path) for entry in _listed(settings[name], name, path)
-            )
-    if "batches" in settings:
-        values["batches"] = _batches(settings["batches"], path)
-    if "variants" in settings:
-        values["variants"] = tuple(
-            _variant(entry, path) for entry in _listed(settings["variants"], "variants", path)
-        )
-    for name in ("model", "traffic", "operations", "weights_read", "runtime"):
-        if name in settings:
-            values[name] = _text(settings[name], name, path)
-    if "emulate" in settings:
-        if not isinstance(settings["emulate"], bool):
-            raise OptionError(
-                f"{path}: emulate is neither true nor false", repair="Write true or false"
-            )
-        values["emulate"] = settings["emulate"]
-    return SweepFile(**values)
+    asked = checked(SweepFile, document, path, "sweep file")
+    asked._folder = path.parent
+    return asked
 
 
 def check_size(asked: SweepFile, path: Path) -> None:
@@ -127,67 +148,3 @@ def check_size(asked: SweepFile, path: Path) -> None:
             f"{path} asks for {plural(asked.size, 'prediction')}; one file holds at most {MAX_PREDICTIONS:,}",
             repair="Write a folder of Parquet files, which has no limit: -o FOLDER",
         )
-
-
-def _batches(given: Any, path: Path) -> Sequence[int]:
-    if not isinstance(given, Mapping):
-        return tuple(_whole(entry, path) for entry in _listed(given, "batches", path))
-    ends = cast("dict[Any, Any]", given)
-    _check_keys(ends, ["from", "to", "step"], path)
-    for needed in ("from", "to"):
-        if needed not in ends:
-            raise OptionError(
-                f"{path}: batches is a range without {needed!r}", repair="Write {from: 1, to: 64}"
-            )
-    first, last, step = (_whole(ends.get(name, 1), path) for name in ("from", "to", "step"))
-    if last < first:
-        raise OptionError(
-            f"{path}: batches go from {first} to {last}, which is none", repair="Let them grow"
-        )
-    return range(first, last + 1, step)
-
-
-def _variant(entry: Any, path: Path) -> Variant:
-    if not isinstance(entry, Mapping):
-        raise OptionError(
-            f"{path}: a variant is no mapping", repair="Write {} or {keep_channels: 0.5}"
-        )
-    settings = cast("dict[Any, Any]", entry)
-    _check_keys(settings, [known.name for known in fields(Variant)], path)
-    shares = {
-        name: tuple(str(share) for share in (found if isinstance(found, list) else [found]))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        for name, found in settings.items()
-        if name != "sparse_format"
-    }
-    return Variant(**shares, sparse_format=str(settings.get("sparse_format", "dense")))
-
-
-def _check_keys(settings: Mapping[Any, Any], known: list[str], path: Path) -> None:
-    for key in settings:
-        if key not in known:
-            hint = did_you_mean(str(key), known) or f"Known: {', '.join(known)}"
-            raise OptionError(f"{path} has an unknown key {shown(key)}", repair=hint)
-
-
-def _listed(value: Any, name: str, path: Path) -> list[Any]:
-    if not isinstance(value, list) or not value:
-        raise OptionError(
-            f"{path}: {name} is not a list of at least one", repair=f"Write {name}: [ … ]"
-        )
-    return cast("list[Any]", value)
-
-
-def _text(value: Any, name: str, path: Path) -> str:
-    if not isinstance(value, str):
-        raise OptionError(
-            f"{path}: {name} holds {shown(value)}, not a name", repair="Put names in quotes"
-        )
-    return value
-
-
-def _whole(value: Any, path: Path) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_INTEGER:
-        raise OptionError(
-            f"{path}: batches holds {shown(value)}", repair="Batches are whole numbers from 1"
-        )
-    return value

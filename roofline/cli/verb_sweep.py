@@ -138,6 +138,9 @@ def _in_parts(
     arrow()
     grid = _grid(asked)
     mine = parts_of(share or "1/1", grid.parts)
+    if not mine:
+        say(f"share {share} is empty: this sweep has {plural(grid.parts, 'part')}")
+        return
     if output is None or dry_run:
         planned = plan(grid, len(mine))
         say(str(planned))
@@ -185,26 +188,29 @@ def _grid(asked: SweepFile) -> Grid:
 
     networks, digests = _networks(asked)
     machines = _machines(asked)
-    for network, datatype in product(networks, asked.datatypes):
+    for network, datatype in product(networks, asked.datatypes or ()):
         check_units(network, machines, datatype, emulate=asked.emulate)
+    for network, variant in product(networks, asked.variants):
+        # What cannot be compressed so is told before the first part, and by a dry run.
+        compressed(network, variant.keep_channels, variant.sparsity, variant.sparse_format)
     return Grid(
         tuple(networks), tuple(digests), tuple(machines), asked.variants, asked.datatypes or (None,),
-        asked.batches, asked.model, asked.traffic, asked.operations, asked.weights_read, asked.emulate,
-        asked.runtime,
+        asked.items, asked.assumed,
     )  # fmt: skip
 
 
 def _machines(asked: SweepFile) -> list[Platform]:
+    from roofline._sweep import distinct
     from roofline.spec import platform
 
-    return [platform(asked.found(key)) for key in dict.fromkeys(asked.platforms)]
+    return distinct([platform(asked.found(key)) for key in asked.platforms])
 
 
 def _networks(asked: SweepFile) -> tuple[list[Workload], list[str]]:
     """Count every network, one of the same content once, and return them with digests of their contents."""
     import roofline
 
-    names = [asked.found(name) for name in dict.fromkeys(asked.networks)]
+    names = [asked.found(name) for name in asked.networks]
     counted: dict[str, Workload] = {}
     digests: list[str] = []
     found: list[Workload] = []
@@ -238,9 +244,8 @@ def _run(asked: SweepFile) -> Sweep:
             )
 
         return every(
-            networks, machines, datatypes=asked.datatypes or None, batches=list(asked.batches), model=asked.model,
-            traffic=asked.traffic, operations=asked.operations, weights_read=asked.weights_read,
-            emulate=asked.emulate, runtime=asked.runtime, prepare=prepare,
+            networks, machines, datatypes=asked.datatypes, batches=list(asked.items), prepare=prepare,
+            **asked.assumed.model_dump(),
         )  # fmt: skip
 
     found = Sweep.joined(at(variant) for variant in asked.variants)

@@ -59,7 +59,7 @@ def keys_at(model: type[BaseModel], path: Sequence[str | int]) -> tuple[str, ...
             # A mapping's values or a tuple's items.
             here = _plain(next((kind for kind in get_args(here) if kind is not str), None))
     if isinstance(here, type) and issubclass(here, BaseModel):
-        return tuple(here.model_fields)
+        return tuple(field.alias or name for name, field in here.model_fields.items())
     return ()
 
 

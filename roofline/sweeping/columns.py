@@ -56,7 +56,7 @@ class Block:
 def asked(grid: Grid, point: Point) -> Asked:
     """Return what the grid's model is asked of a combination."""
     workload, platform = point.workload, point.platform
-    model = models.get(grid.model)
+    model = models.get(grid.assumed.model)
     try:
         name = own_precision(workload, platform).name if point.datatype is None else point.datatype
         case = case_of(model, workload, platform, grid.choices(name), 1)
@@ -65,8 +65,8 @@ def asked(grid: Grid, point: Point) -> Asked:
             raise no_basis(model, workload, platform)
     except (DatatypeError, NoBasisError) as error:
         named = point.datatype or str(workload.precision or "")
-        return Asked(point, named, grid.model, skipped=error.message)
-    return Asked(point, case.datatype, grid.model, case, law)
+        return Asked(point, named, grid.assumed.model, skipped=error.message)
+    return Asked(point, case.datatype, grid.assumed.model, case, law)
 
 
 def at(one: Asked, batches: NDArray[np.int64]) -> Block:

@@ -6,29 +6,50 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field
 
 from roofline.compression_flags import compressed
 from roofline.model import Choices, models
 from roofline.spec import Platform
+from roofline.spec._frozen import Strict
 from roofline.workload import Workload
 
 PART_ROWS = 1 << 18
 """Rows of one part of a sweep: what is done at once, written at once, and done again if it is lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+def _texts(given: Any) -> Any:
+    """Return one share, or several of layers, as the flags of the command line have them."""
+    entries: list[Any] = given if isinstance(given, list | tuple) else [given]
+    return tuple(str(each) if isinstance(each, str | int | float) else each for each in entries)
+
+
+Shares = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+
+
+class Variant(Strict):
     """How a network is compressed, in the words of the command line's flags."""
 
-    keep_channels: tuple[str, ...] = ()
-    sparsity: tuple[str, ...] = ()
+    keep_channels: Shares = ()
+    sparsity: Shares = ()
     sparse_format: str = "dense"
+
+
+class Assumed(Strict):
+    """What all predictions of a sweep have in common, by the names that one prediction has for it."""
+
+    model: str = "equation1"
+    traffic: str | None = None
+    operations: str | None = None
+    weights_read: str = "per-batch"
+    emulate: Annotated[bool, Field(strict=True)] = False
+    runtime: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +75,14 @@ class Grid:
     datatypes: tuple[str | None, ...] = (None,)
     batches: Sequence[int] = (1,)
     """A range stands for as many batches as it has."""
-    model: str = "equation1"
-    traffic: str | None = None
-    operations: str | None = None
-    weights_read: str = "per-batch"
-    emulate: bool = False
-    runtime: str | None = None
+    assumed: Assumed = field(default_factory=Assumed)
     part_rows: int = PART_ROWS
     _ready: dict[tuple[int, int, int], Workload] = field(
         default_factory=dict[tuple[int, int, int], Workload], init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
-        models.get(self.model)
+        models.get(self.assumed.model)
 
     @property
     def sizes(self) -> tuple[int, int, int, int, int]:
@@ -117,9 +133,10 @@ class Grid:
 
     def choices(self, datatype: str | None) -> Choices:
         """Return what all rows of a datatype have in common."""
+        common = self.assumed
         return {
-            "datatype": datatype, "traffic": self.traffic, "operations": self.operations,
-            "weights_read": self.weights_read, "emulate": self.emulate, "runtime": self.runtime,
+            "datatype": datatype, "traffic": common.traffic, "operations": common.operations,
+            "weights_read": common.weights_read, "emulate": common.emulate, "runtime": common.runtime,
         }  # fmt: skip
 
     @cached_property
@@ -139,10 +156,9 @@ class Grid:
                 {"platform": platform.key, "digest": _digest(text.encode())}
                 for platform, text in zip(self.platforms, machines, strict=True)
             ],
-            "variants": [asdict(variant) for variant in self.variants],
-            "datatypes": list(self.datatypes), "batches": batches, "model": self.model,
-            "traffic": self.traffic, "operations": self.operations, "weights_read": self.weights_read,
-            "emulate": self.emulate, "runtime": self.runtime, "rows": self.rows, "part_rows": self.part_rows,
+            "variants": [variant.model_dump() for variant in self.variants],
+            "datatypes": list(self.datatypes), "batches": batches, **self.assumed.model_dump(),
+            "rows": self.rows, "part_rows": self.part_rows,
         }  # fmt: skip
 
     @property

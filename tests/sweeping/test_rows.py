@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import roofline as rl
 from roofline.errors import DatatypeError, NoBasisError
 from roofline.model import models
-from roofline.sweeping import Grid, Variant, tables
+from roofline.sweeping import Assumed, Grid, Variant, tables
 
 pytest.importorskip("pyarrow")
 
@@ -34,7 +34,9 @@ def machines():
 
 
 def grid_of(networks, machines, **choices) -> Grid:
-    return Grid(networks, tuple(entry.name for entry in networks), machines, **choices)
+    assumed = {name: choices.pop(name) for name in Assumed.model_fields if name in choices}
+    names = tuple(entry.name for entry in networks)
+    return Grid(networks, names, machines, assumed=Assumed(**assumed), **choices)
 
 
 def rows_of(grid: Grid) -> list[dict]:
@@ -46,8 +48,7 @@ def rows_of(grid: Grid) -> list[dict]:
 def expected_row(workload, platform, datatype, batch, grid) -> dict:
     try:
         found = rl.predict(
-            workload, platform, datatype=datatype, batch=batch, model=grid.model, traffic=grid.traffic,
-            operations=grid.operations, weights_read=grid.weights_read, emulate=grid.emulate,
+            workload, platform, datatype=datatype, batch=batch, **grid.assumed.model_dump()
         )  # fmt: skip
     except (DatatypeError, NoBasisError) as error:
         return {"throughput_fps": None, "skipped": error.message}

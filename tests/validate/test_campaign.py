@@ -401,7 +401,7 @@ def test_the_estimate_is_corrected_by_what_runs_took():
 
 
 HOSTILE = {
-    "grids: []": r"grids list should have at least 1 item",
+    "grids: []": r"grids must be a list of at least one",
     "network: [mlp]\nthreads: [100000000]": "4096",
     "network: [mlp]\nbatch: [" + "9" * 399 + "]": "about 399 digits",
     "network: [mlp]\nbatch: [" + "9" * 5000 + "]": "batch",

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from roofline.errors import OptionError, did_you_mean
-from roofline.reading import MAX_INTEGER, read_text, shown
-from roofline.spec.problem import dotted
+from roofline.errors import OptionError
+from roofline.reading import MAX_INTEGER, read_text
+from roofline.spec.checking import checked
 from roofline.spec.reading import MAX_BYTES, Document, parse
 from roofline.validate.records.request import PROTOCOL
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 MAX_THREADS = 4096
 """The most threads one run can be asked for; the largest servers have about a quarter of it."""
@@ -151,50 +147,8 @@ def read(path: Path) -> tuple[CampaignFile, Document]:
             f"{path} has schema version {version}; this program knows {SCHEMA_VERSION}",
             repair="Run it with a newer version of roofline",
         )
-    try:
-        return CampaignFile.model_validate(document.content), document
-    except ValidationError as error:
-        raise _problem(path, document, error) from error
-
-
-def _problem(path: Path, document: Document, error: ValidationError) -> OptionError:
-    first = min(error.errors(), key=lambda entry: document.line(_place(entry)) or 0)
-    place = _place(first)
-    line = document.line(place)
-    where = f"{path}: line {line}: {dotted(place)}" if line else f"{path}: {dotted(place)}"
-    if first["type"] == "extra_forbidden":
-        known = _known(place[:-1])
-        hint = did_you_mean(str(place[-1]), known) or f"Known keys: {', '.join(known)}"
-        return OptionError(f"{where} is no key of a campaign", repair=hint)
-    if first["type"] == "missing":
-        return OptionError(f"{where} is missing", repair=f"Add {dotted(place)}: {SCHEMA_VERSION}")
-    found = first["input"]
-    given = f", not {shown(found)}" if isinstance(found, str | int | float) else ""
-    rule = first["msg"].lower().removeprefix("input ")
-    return OptionError(f"{where} {rule}{given}")
-
-
-# What pydantic puts among the keys where a value may be of several types.
-_VALIDATOR = re.compile(r"(function-|list\[|constrained-|lax-or-strict)")
-
-
-def _place(entry: ErrorDetails) -> tuple[int | str, ...]:
-    """Return where in the file an error is, without the names of validators."""
-    location = entry["loc"]
-    # The last part of an unknown key's place is the key itself, whatever it looks like.
-    end = len(location) - (entry["type"] == "extra_forbidden")
-    return tuple(
-        part
-        for number, part in enumerate(location)
-        if number >= end or isinstance(part, int) or not _VALIDATOR.match(part)
-    )
-
-
-def _known(place: tuple[int | str, ...]) -> list[str]:
-    kinds: dict[str, type[BaseModel]] = {
-        "grids": Grid, "exclude": Rule, "protocol": Timing, "boards": BoardFile,
-        "compression": Compression,
-    }  # fmt: skip
-    names = [part for part in place if part in kinds]
-    model = kinds[str(names[-1])] if names else CampaignFile
-    return sorted(model.model_fields)
+    if version is None:
+        raise OptionError(
+            f"{path}: schema_version is missing", repair=f"Add schema_version: {SCHEMA_VERSION}"
+        )
+    return checked(CampaignFile, document, path, "campaign"), document

@@ -6,6 +6,7 @@ memory have runs of many (vLLM, SGLang, TensorRT-LLM). Where neither fits what i
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,15 @@ import numpy as np
 from roofline.model import Basis, Prediction, Term
 from roofline.model.decoder_laws import shipped_laws
 from roofline.model.sum_law import Runs
+from roofline.number_format import plural
 from roofline.precision import precision
 
 if TYPE_CHECKING:
     from roofline.model._tokens import Tokens
     from roofline.spec import Platform
 
+Figures = Mapping[str, Sequence[float]]
+"""Of a machine, by ``tpot`` and ``ttft``: logarithms of measured times over those expected without the figures."""
 STACKED = 1.1e12
 """Bandwidth in B/s from which a card's memory is stacked."""
 MOST_QUEUED = 16
@@ -59,15 +63,20 @@ def class_of(platform: Platform) -> str | None:
     return None
 
 
-def estimated(bound: Prediction, platform: Platform, parts: Parts) -> Prediction | None:
+def estimated(
+    bound: Prediction, platform: Platform, parts: Parts, figures: Figures | None = None
+) -> Prediction | None:
     """Return the estimate beside a bound; None where no runs are a basis.
 
     Args:
         bound: The row of the bound.
         platform: The machine.
         parts: What its phases need at the bound.
+        figures: What measured rates of this machine say of it.
     """
     tokens, kind = bound.tokens, class_of(platform)
+    known = figures or {}
+    after, before = known.get("tpot", ()), known.get("ttft", ())
     if tokens is None or kind is None or bound.latency_s is None:
         return None
     bits = precision(bound.datatype).weight_bits
@@ -78,26 +87,34 @@ def estimated(bound: Prediction, platform: Platform, parts: Parts) -> Prediction
     if kind == "served":
         share = 0.0 if parts.prompt is None else bound.batch / tokens.new_tokens * parts.prompt
         tpot = _time(
-            "tpot", "", {}, step=parts.step, prompts=share, sums=parts.sums, layers=parts.layers,
-            requests=bound.batch,
+            "tpot", "", {}, after, step=parts.step, prompts=share, sums=parts.sums,
+            layers=parts.layers, requests=bound.batch,
         )  # fmt: skip
         ttft = None
         if parts.prompt is not None and bound.batch <= MOST_QUEUED and bound.fits is not False:
             waiting = (bound.batch - 1) * parts.prompt
-            ttft = _time("ttft", "", {}, prompt=parts.prompt, queue=waiting, floor=1.0)
+            ttft = _time("ttft", "", {}, before, prompt=parts.prompt, queue=waiting, floor=1.0)
         rests = "served runs on H100, B200 and GB200 (vLLM, SGLang, TensorRT-LLM)"
     elif bound.batch == 1 and (tokens.devices == 1 or series):
         groups = {"class": kind, "format": "16 bit" if bits >= 16 else "packed"}
-        tpot = _time("decode", kind, groups, work=parts.step_bytes, floor=1.0, host=0.0)
+        tpot = _time("decode", kind, groups, after, work=parts.step_bytes, floor=1.0, host=0.0)
         ttft = None
         if parts.prompt is not None:
             each = _time(
-                "prefill", kind, groups, work=parts.prompt / parts.positions, floor=1.0, host=0.0
+                "prefill",
+                kind,
+                groups,
+                before,
+                work=parts.prompt / parts.positions,
+                floor=1.0,
+                host=0.0,
             )
             ttft = tuple(parts.positions * value for value in each)
         rests = "runs of one user on 37 machines (llama.cpp)"
     else:
         return None
+    if after or before:
+        rests += f", corrected by {plural(len(after) + len(before), 'figure')} of it"
     return _row(bound, tokens, tpot, ttft, rests)
 
 
@@ -154,15 +171,19 @@ def _row(
 
 
 def _time(
-    quantity: str, kind: str, groups: dict[str, str], **terms: float
+    quantity: str, kind: str, groups: dict[str, str], off: Sequence[float], **terms: float
 ) -> tuple[float, float, float]:
-    """Return the time in seconds that a law expects, and the ends of its 80 % interval."""
+    """Return the time in seconds that a law expects, and the ends of its 80 % interval.
+
+    Figures of the machine, by how far they are off as logarithms, move and narrow it.
+    """
     entry = shipped_laws()[quantity]
     runs = Runs(
         {name: np.array([value]) for name, value in terms.items()},
         {name: np.array([value]) for name, value in groups.items()},
     )
-    middle, width = float(entry.law.log_times(runs)[0]), entry.width(kind)
+    shift, width = entry.corrected(kind, off)
+    middle = float(entry.law.log_times(runs)[0]) + shift
     return (
         float(np.exp(middle)),
         float(np.exp(middle - width)),

@@ -13,7 +13,7 @@ measure them, simulators such as Vidur and AIConfigurator estimate them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from roofline._sweep import Skipped, Sweep, sweep
 from roofline.decoding.memory import Memory, memory_of
 from roofline.decoding.phases import Decoding, Phase, Request, Spread
 from roofline.errors import NoBasisError, OptionError
-from roofline.expected_tokens import Parts, estimated
+from roofline.expected_tokens import Figures, Parts, estimated
 from roofline.model import Prediction, at_precision, models
 from roofline.model._tokens import Tokens
 from roofline.number_format import plural
@@ -48,6 +48,7 @@ def serve(
     model: str | None = None,
     prepare: Callable[[Workload, str | None], Workload] | None = None,
     unheld: bool = False,
+    figures: Mapping[str, Figures] | None = None,
     **choices: Any,
 ) -> Sweep:
     """Predict a decoder's phases.
@@ -61,6 +62,7 @@ def serve(
         model: Name of a bound; None for Equation 1.
         prepare: Brings a workload to a datatype where more than its datatype is to change.
         unheld: Whether rows are of use though it fits on no machine.
+        figures: What measured rates of machines say of them, by key; for estimates.
         **choices: Everything else that `roofline.sweep` takes.
 
     Returns:
@@ -127,7 +129,8 @@ def serve(
                 row = served.row()
                 found = None
                 if model in {None, "expected"}:
-                    found = estimated(row, served.platform, served.parts())
+                    own = (figures or {}).get(served.platform.key)
+                    found = estimated(row, served.platform, served.parts(), own)
                 if model == "expected" and found is None:
                     skipped.append(
                         Skipped(

@@ -42,6 +42,7 @@ from roofline.number_format import number, percent
 if TYPE_CHECKING:
     from roofline._sweep import Sweep
     from roofline.decoding.phases import Decoding, Request
+    from roofline.expected_tokens import Figures
     from roofline.model import Prediction
     from roofline.spec import Platform
     from roofline.workload import Workload
@@ -118,12 +119,25 @@ class PredictionOptions:
         typer.Option(
             "--evidence",
             metavar="RUNS.csv",
-            help="Figures of the machine that correct --model expected: columns machine, network, datatype, fps.",
+            help="Figures of the machine that correct --model expected: columns machine, network, datatype, and fps "
+            "or, of decoders, tokens_per_s (with phase, context, batch, devices).",
         ),
     ] = None
 
-    def choices(self, machines: Sequence[Platform]) -> dict[str, Any]:
-        """Return them as `sweep` and `serve` take them.
+    def figures(self, machines: Sequence[Platform]) -> Mapping[str, Figures] | None:
+        """Return what measured rates of decoders say of the machines; None without evidence.
+
+        Raises:
+            RooflineError: The evidence cannot be read.
+        """
+        if self.evidence is None:
+            return None
+        from roofline.validate.evidence.token_figures import read_figures
+
+        return read_figures(self.evidence, machines)
+
+    def choices(self, machines: Sequence[Platform], *, networks: bool = True) -> dict[str, Any]:
+        """Return them as `sweep` and `serve` take them; the evidence is read where there are networks to correct.
 
         Raises:
             RooflineError: The model takes no runtime or no evidence, or the evidence cannot be read.
@@ -135,7 +149,7 @@ class PredictionOptions:
                     repair="Leave --model out, or ask for --model expected",
                 )
         effects = None
-        if self.evidence is not None:
+        if self.evidence is not None and networks:
             from roofline.validate.evidence.figures import read_effects
 
             effects = read_effects(self.evidence, machines)
@@ -171,8 +185,11 @@ def predict(
     request = decoding.request(devices=devices, max_ttft_ms=max_ttft_ms, max_tpot_ms=max_tpot_ms)
     others, decoders = told_apart(models, request, bound=inputs.given)
     workloads = load_models(others, inputs.binding(bound_sizes=bound_sizes))
-    choices = prediction.choices(machines)
-    found = _predicted(workloads, decoders, machines, request, compression, batch, choices)
+    choices = prediction.choices(machines, networks=bool(workloads))
+    figures = prediction.figures(machines) if decoders else None
+    found = _predicted(
+        workloads, decoders, machines, request, compression, batch, choices, figures
+    )
     if layers and not any(entry.layers for entry in found.predictions):
         raise OptionError(
             f"{prediction.model or 'equation1'} sees the network as a whole and has no layers",
@@ -198,6 +215,7 @@ def predict(
 def _predicted(
     workloads: Sequence[Workload], decoders: Sequence[Decoding], machines: Sequence[Platform], request: Request | None,
     compression: CompressionOptions, batches: Sequence[int] | None, choices: Mapping[str, Any],
+    figures: Mapping[str, Figures] | None,
 ) -> Sweep:  # fmt: skip
     """Return what is predicted of networks and, behind them, of decoders."""
     from roofline._sweep import Sweep, sweep
@@ -219,7 +237,8 @@ def _predicted(
     asked = request or Request(new_tokens=NEW_TOKENS)
     parts += [
         serve(
-            entry, asked, machines, datatypes=datatypes, batches=batches or [1], prepare=prepare, **choices
+            entry, asked, machines, datatypes=datatypes, batches=batches or [1], prepare=prepare,
+            figures=figures, **choices
         )
         for entry in decoders
     ]  # fmt: skip

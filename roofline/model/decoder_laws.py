@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
@@ -21,6 +22,8 @@ class FittedLaw:
     law: SumLaw
     widths: Mapping[str, float]
     """Logarithmic half-widths that held 80 % of such runs: by group, and ``other``."""
+    within: Mapping[str, float]
+    """The same around the mean of a run's own installation: a machine with its host and its software."""
     known: tuple[str, ...]
     """Machines or systems it was fitted to."""
     runs: int
@@ -31,6 +34,25 @@ class FittedLaw:
         """Return the half-width of a group of runs."""
         return self.widths.get(group, self.widths["other"])
 
+    def corrected(self, group: str, off: Sequence[float]) -> tuple[float, float]:
+        """Return by how much figures of a machine move its logarithmic times, and the half-width that is left.
+
+        What is off has two parts: how an installation differs from its class, which its figures share, and how each
+        run differs from the installation's own. The first is taken as far as the figures bear it out (a mean that is
+        shrunk towards zero by the ratio of both variances).
+
+        Args:
+            group: Of the machine.
+            off: Of each figure, the logarithm of its time over the expected one.
+        """
+        width = self.width(group)
+        if not off:
+            return 0.0, width
+        own = min(self.within.get(group, self.within["other"]), width) ** 2
+        between, count = width**2 - own, len(off)
+        share = count * between / (count * between + own) if width else 0.0
+        return share * sum(off) / count, math.sqrt((1 - share) * between + own)
+
 
 @cache
 def shipped_laws() -> Mapping[str, FittedLaw]:
@@ -39,8 +61,8 @@ def shipped_laws() -> Mapping[str, FittedLaw]:
     document: dict[str, dict[str, Any]] = json.loads(text)
     return {
         name: FittedLaw(
-            SumLaw(entry["law"]["factors"]), entry["widths"], tuple(entry["known"]), entry["runs"],
-            entry["sha256"],
+            SumLaw(entry["law"]["factors"]), entry["widths"], entry["within"], tuple(entry["known"]),
+            entry["runs"], entry["sha256"],
         )
         for name, entry in document.items()
     }  # fmt: skip

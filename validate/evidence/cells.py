@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+
+from roofline.errors import TableError
 
 
 def optional_number(row: Mapping[str, str], column: str, otherwise: float = float("nan")) -> float:
@@ -11,3 +14,21 @@ def optional_number(row: Mapping[str, str], column: str, otherwise: float = floa
         return float(row.get(column, "") or otherwise)
     except ValueError:
         return float("nan")
+
+
+def number_of(
+    row: Mapping[str, str], column: str, where: str, default: float | None = None
+) -> float:
+    """Return the number above zero in a cell; the default where it is empty and there is one.
+
+    Raises:
+        TableError: It is no number above zero.
+    """
+    cell = row.get(column, "")
+    try:
+        value = default if not cell and default is not None else float(cell)
+    except ValueError:
+        value = math.nan
+    if not (0 < value < math.inf):
+        raise TableError(f"{where}: {column} is {cell!r}", repair="Give a number above zero")
+    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from roofline.errors import OptionError
 from roofline.model.decoder_laws import FittedLaw, shipped_laws
@@ -162,23 +164,41 @@ def fitted(table: Table) -> dict[str, FittedLaw]:
         runs, measured = _runs(rows, quantity), measured[known]
         priors = _room(quantity).PRIORS[quantity]
         off = np.zeros(len(rows))
-        machines = [_left(row, quantity, "silicon") for row in rows]
-        off = leave_out(runs, measured, priors, machines) - measured
-        widths = {"other": half_width(off)}
+        machines = np.array([_left(row, quantity, "silicon") for row in rows])
+        off = leave_out(runs, measured, priors, machines.tolist()) - measured
+        own = np.array(["|".join(row.get(name, "") for name in _INSTALLATION) for row in rows])
+        widths, within = {"other": half_width(off)}, {"other": _within(off, own)}
         groups = np.array([_group(row, quantity) for row in rows])
         rest = np.ones(len(rows), np.bool_)
         for group in sorted(set(groups.tolist())):
             chosen = groups == group
-            if chosen.sum() >= _FEWEST and len(set(np.array(machines)[chosen])) >= _MACHINES:
+            if chosen.sum() >= _FEWEST and len(set(machines[chosen].tolist())) >= _MACHINES:
                 widths[group] = half_width(off[chosen])
+                within[group] = _within(off[chosen], own[chosen])
                 rest &= ~chosen
         if rest.any():
             widths["other"] = half_width(off[rest])
+            within["other"] = _within(off[rest], own[rest])
         laws[quantity] = FittedLaw(
-            fit(runs, measured, priors, balance(machines)), widths, tuple(sorted(set(machines))), len(rows),
-            table.sha256,
+            fit(runs, measured, priors, balance(machines.tolist())), widths, within,
+            tuple(sorted(set(machines.tolist()))), len(rows), table.sha256,
         )  # fmt: skip
     return laws
+
+
+_INSTALLATION = ("machine", "system", "devices", "host", "backend", "runtime", "source")
+"""By which columns runs are of one machine with its software, as one user has it."""
+
+
+def _within(off: Floats, places: NDArray[np.str_]) -> float:
+    """Return the logarithmic half-width that holds 80 % of errors around the mean of their own installation's."""
+    inner: list[Floats] = []
+    for label in sorted(set(places.tolist())):
+        own = off[places == label]
+        if len(own) > 1:
+            # A mean is nearer to its own runs than to others.
+            inner.append((own - own.mean()) * math.sqrt(len(own) / (len(own) - 1)))
+    return half_width(np.concatenate(inner)) if inner else 0.0
 
 
 def nested_widths(off: Floats, labels: Sequence[str]) -> Floats:

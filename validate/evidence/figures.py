@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from roofline.model._time_law import Effect, Facts
 from roofline.model.expected import how, machine_effect
 from roofline.reading import read_csv, read_text
 from roofline.surfaces import MODEL
+from roofline.validate.evidence.cells import number_of
 from roofline.validate.evidence.published import IN_FLIGHT
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def read_effects(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]
 
 
 def _figure(row: dict[str, str], where: str, machine: Platform) -> tuple[Facts, float]:
-    fps, batch = _number(row, "fps", where), _number(row, "batch", where, 1)
+    fps, batch = number_of(row, "fps", where), number_of(row, "batch", where, 1)
     run = how(machine, row.get("runtime") or None)
     if run is None:
         raise OptionError(
@@ -88,14 +88,3 @@ def _figure(row: dict[str, str], where: str, machine: Platform) -> tuple[Facts, 
             repair="Give frames per second, and check the datatype",
         )
     return facts, fps
-
-
-def _number(row: dict[str, str], column: str, where: str, default: float | None = None) -> float:
-    cell = row.get(column, "")
-    try:
-        value = default if not cell and default is not None else float(cell)
-    except ValueError:
-        value = math.nan
-    if not (0 < value < math.inf):
-        raise TableError(f"{where}: {column} is {cell!r}", repair="Give a number above zero")
-    return value

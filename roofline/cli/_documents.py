@@ -8,7 +8,7 @@ not known, and what is not finite, is null.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NotRequired
 
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
@@ -349,12 +349,96 @@ class Import(_Document):
     refused: list[dict[str, Any]]
 
 
+class Score(_Stated):
+    """``roofline score``; scores of what was left out of the fit are in ``all``, others in ``in_sample``."""
+
+    model: str
+    model_version: str | int
+    leave: str
+    evidence: dict[str, Any]
+    all: NotRequired[dict[str, Any] | None]
+    in_sample: NotRequired[dict[str, Any]]
+    by_class: NotRequired[dict[str, Any]]
+    by_runtime: NotRequired[dict[str, Any]]
+    by_kind: NotRequired[dict[str, Any]]
+    by_machine: NotRequired[dict[str, Any]]
+
+
+class Export(_Document):
+    """``roofline export records.json``, whose version is that of the records."""
+
+    measurements: list[dict[str, Any]]
+
+
+class Demo(_Document):
+    """``validate.json`` in the folder of ``roofline demo``."""
+
+    comparisons: list[dict[str, Any]]
+    predictions: list[dict[str, Any]]
+    measurements: list[dict[str, Any]]
+    roofs: list[dict[str, Any]]
+    seconds: Number
+
+
+class CheckedNetwork(TypedDict):
+    """One network."""
+
+    model: str
+    macs: int | None
+    parameters: int | None
+    nodes: int | None
+    problem: str
+
+
+class NetworksCheck(_Document):
+    """``roofline networks check``."""
+
+    ok: bool
+    networks: list[CheckedNetwork]
+
+
+class DetectedMachine(TypedDict):
+    """A machine that is in this computer; ``platform`` is null where none is described."""
+
+    name: str
+    via: str
+    memory_gb: Number
+    platform: str | None
+
+
+class PlatformsDetect(_Document):
+    """``roofline platforms detect``."""
+
+    machines: list[DetectedMachine]
+
+
+class Conflict(TypedDict):
+    """One number, in base units, of which another collection says something else."""
+
+    platform: str
+    name: str
+    quantity: str
+    ours: float
+    theirs: float
+    ratio: float
+    kind: str
+    guess: str
+
+
+class PlatformsConflicts(_Document):
+    """``roofline platforms conflicts``."""
+
+    known: int
+    conflicts: list[Conflict]
+
+
 DOCUMENTS: Mapping[str, type] = {
     "accuracy": Accuracy, "advise": Advise, "calibrate": Calibrate, "campaign": Campaign, "compare": Compare,
-    "compress": Compress, "count": Count, "import": Import, "measure": Measure, "networks-list": NetworksList,
-    "networks-show": NetworksShow, "platforms-check": PlatformsCheck, "platforms-list": PlatformsList,
-    "platforms-show": PlatformsList, "predict": Predict, "reproduce": Reproduce, "sweep": Predict,
-    "validate": Validate,
+    "compress": Compress, "count": Count, "demo": Demo, "export": Export, "import": Import, "measure": Measure,
+    "networks-check": NetworksCheck, "networks-list": NetworksList, "networks-show": NetworksShow,
+    "platforms-check": PlatformsCheck, "platforms-conflicts": PlatformsConflicts, "platforms-detect": PlatformsDetect,
+    "platforms-list": PlatformsList, "platforms-show": PlatformsList, "predict": Predict, "reproduce": Reproduce,
+    "score": Score, "sweep": Predict, "validate": Validate,
 }  # fmt: skip
 """The type of each verb's document, by the verb's name."""
 
@@ -366,10 +450,18 @@ def schema(name: str) -> dict[str, Any]:
         name: One of `DOCUMENTS`.
     """
     made = TypeAdapter(DOCUMENTS[name]).json_schema(mode="serialization")
-    made["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
+    made["properties"]["schema_version"] = {"const": _version(name)}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"https://roofline-nn.github.io/roofline/schemas/v{SCHEMA_VERSION}/{name}.json",
         **made,
         "title": f"roofline {name.replace('-', ' ')} --format json",
     }
+
+
+def _version(name: str) -> int:
+    if name != "export":
+        return SCHEMA_VERSION
+    from roofline.validate.records.record import SCHEMA_VERSION as RECORDS
+
+    return RECORDS

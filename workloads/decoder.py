@@ -68,6 +68,18 @@ class Decoder:
     """Whether each head has a learned score that no position belongs to."""
     expert_bias: bool = False
     """Of the router and of the experts' matrices."""
+    sandwich: bool = False
+    """Whether attention and MLP are normalized behind as well as in front."""
+    wide_norm: bool = False
+    """Whether all heads' queries, and all heads' keys, are normalized as one."""
+    gelu: bool = False
+    """Whether the MLP's gate is a GELU; else a swish."""
+    scaled: bool = False
+    """Whether embeddings are multiplied by a constant."""
+    cap: float = 0.0
+    """The most that a score of attention can be: a softcap; 0 without."""
+    final_cap: float = 0.0
+    """The same of the scores of the vocabulary."""
 
     def __post_init__(self) -> None:
         """Check that the sizes fit together.
@@ -116,13 +128,15 @@ class Decoder:
         queries, keys = self.heads * self.head_size, self.kv_heads * self.head_size
         attention = self.hidden * (2 * queries + 2 * keys)
         attention += self.qkv_bias * (queries + 2 * keys) + self.output_bias * self.hidden
-        attention += self.qk_norm * 2 * self.head_size + self.sinks * self.heads
+        attention += self.qk_norm * 2 * self.head_size + self.wide_norm * (queries + keys)
+        attention += self.sinks * self.heads
         expert = 3 * self.hidden * self.expert_mlp
         expert += self.expert_bias * (2 * self.expert_mlp + self.hidden)
         router = self.experts * (self.hidden + self.expert_bias)
         block = 3 * self.hidden * self.mlp + self.experts * expert + router
         tables = (1 if self.tied else 2) * self.vocabulary * self.hidden
-        return self.layers * (attention + block + 2 * self.hidden) + self.hidden + tables
+        norms = (4 if self.sandwich else 2) * self.hidden
+        return self.layers * (attention + block + norms) + self.hidden + tables
 
     def define(self, net: Builder) -> None:
         """Add the decoder's inputs, operators and outputs to a builder."""
@@ -133,12 +147,17 @@ class Decoder:
         # A value's shape is its width; batch and position are the open dimensions in front.
         table = _table(net, "embedding.weight", self.vocabulary, self.hidden)
         x = net.node("Gather", [table, ids.name], (self.hidden,), name="embedding", axis=0)
+        if self.scaled:
+            factor = net.constant("embedding.scale", math.sqrt(self.hidden))
+            x = net.node("Mul", [x.name, factor], x.shape, name="embedding_scale")
         for layer in range(self.layers):
             with net.scope(f"layer{layer}"):
-                x = net.add(x, self._attention(net, _norm(net, x), layer, shared))
+                mixed = self._attention(net, _norm(net, x), layer, shared)
+                x = net.add(x, _norm(net, mixed) if self.sandwich else mixed)
                 normed = _norm(net, x)
                 block = self._experts if self.experts else self._mlp
-                x = net.add(x, block(net, normed))
+                made = block(net, normed)
+                x = net.add(x, _norm(net, made) if self.sandwich else made)
         last = net.node("Slice", [x.name, *_last(net)], (self.hidden,), name="last_position")
         last = _norm(net, last)
         if self.tied:
@@ -146,6 +165,8 @@ class Decoder:
             scores = net.node("MatMul", [last.name, turned.name], (self.vocabulary,), name="head")
         else:
             scores = net.linear(last, self.vocabulary, bias=False)
+        if self.final_cap:
+            scores = _capped(net, scores, self.final_cap)
         net.output(scores, "logits", shape=(1, self.vocabulary))
 
     def _attention(self, net: Builder, x: Value, layer: int, shared: list[str]) -> Value:
@@ -156,6 +177,8 @@ class Decoder:
         if self.qk_norm:
             query = _head_norm(net, query, self.heads, self.head_size)
             key = _head_norm(net, key, self.kv_heads, self.head_size)
+        if self.wide_norm:
+            query, key = _norm(net, query), _norm(net, key)
         cache = (self.kv_heads, "past_sequence_length", self.head_size)
         past = [net.sequence(cache, name=f"past_key_values.{layer}.{part}") for part in _PARTS]
         present = [f"present.{layer}.{part}" for part in _PARTS]
@@ -163,6 +186,8 @@ class Decoder:
         window: dict[str, Any] = {}
         if self.windowed(layer):
             window["local_window_size"] = self.window
+        if self.cap:
+            window["softcap"] = self.cap
         mixed = net.node(
             "GroupQueryAttention",
             [query.name, key.name, value.name, *(entry.name for entry in past), *shared, *sinks],
@@ -175,7 +200,8 @@ class Decoder:
         return net.linear(mixed, self.hidden, bias=self.output_bias)
 
     def _mlp(self, net: Builder, x: Value) -> Value:
-        gate = net.swish(net.linear(x, self.mlp, bias=False))
+        gate = net.linear(x, self.mlp, bias=False)
+        gate = net.node("Gelu", [gate.name], gate.shape) if self.gelu else net.swish(gate)
         return net.linear(
             net.mul(gate, net.linear(x, self.mlp, bias=False)), self.hidden, bias=False
         )
@@ -223,6 +249,13 @@ def _norm(net: Builder, x: Value) -> Value:
 
     scale = net.stored(f"{x.name}.norm", x.shape[-1:], Draw.SCALE)
     return net.node("RMSNormalization", [x.name, scale], x.shape, axis=-1, epsilon=1e-5)
+
+
+def _capped(net: Builder, x: Value, most: float) -> Value:
+    """Bring a value below a bound: most · tanh(x / most)."""
+    bound = net.constant("cap", most)
+    inner = net.node("Div", [x.name, bound], x.shape)
+    return net.node("Mul", [net.node("Tanh", [inner.name], x.shape).name, bound], x.shape)
 
 
 def _head_norm(net: Builder, x: Value, heads: int, size: int) -> Value:

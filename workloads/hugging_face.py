@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -34,10 +35,18 @@ _MIXTURE = (
     ("num_experts_per_tok", "experts_per_token"),
 )
 
+_GEMMA: Mapping[str, Any] = {"tied": True, "gelu": True, "scaled": True}
+
 _FAMILIES: Mapping[str, Mapping[str, Any]] = {
     "llama": {},
+    "smollm3": {},
     "mistral": {},
     "mixtral": {},
+    "phi3": {},
+    "gemma": _GEMMA,
+    "gemma2": {**_GEMMA, "sandwich": True, "full_every": 2},
+    "gemma3_text": {**_GEMMA, "sandwich": True, "qk_norm": True, "full_every": 6},
+    "olmo2": {"wide_norm": True},
     "qwen2": {"qkv_bias": True},
     "qwen3": {"qk_norm": True},
     "qwen3_moe": {"qk_norm": True},
@@ -49,19 +58,22 @@ _FAMILIES: Mapping[str, Mapping[str, Any]] = {
 
 _FREE = frozenset({
     "_attn_implementation_autoset", "_name_or_path", "architectures", "attention_dropout", "attention_type",
-    "auto_map", "bos_token_id", "decoder_start_token_id", "dtype", "embd_pdrop", "eos_token_id", "hidden_act",
-    "hidden_dropout", "id2label", "initial_context_length", "initializer_range", "is_decoder", "is_llama_config",
-    "label2id", "layer_norm_eps", "max_window_layers", "model_type", "norm_topk_prob", "output_attentions",
-    "output_hidden_states", "output_router_logits", "pad_token_id", "pretraining_tp", "quantization_config",
-    "resid_pdrop", "return_dict", "rms_norm_eps", "rope_interleaved", "rope_parameters", "rope_scaling",
-    "rope_theta", "rope_type", "router_aux_loss_coef", "router_jitter_noise", "swiglu_limit", "torch_dtype",
+    "auto_map", "bos_token_id", "cache_implementation", "decoder_start_token_id", "dtype", "embd_pdrop",
+    "eos_token_id", "hidden_act", "hidden_activation", "hidden_dropout", "id2label", "initial_context_length",
+    "initializer_range", "is_decoder", "is_llama_config", "label2id", "layer_norm_eps", "max_window_layers",
+    "model_type", "no_rope_layer_interval", "no_rope_layers", "norm_topk_prob", "original_max_position_embeddings",
+    "output_attentions", "output_hidden_states", "output_router_logits", "pad_token_id", "partial_rotary_factor",
+    "pretraining_tp", "quantization_config", "query_pre_attn_scalar", "resid_pdrop", "return_dict", "rms_norm_eps",
+    "rope_interleaved", "rope_local_base_freq", "rope_parameters", "rope_scaling", "rope_theta", "rope_type",
+    "router_aux_loss_coef", "router_jitter_noise", "sliding_window_size", "swiglu_limit", "torch_dtype",
     "transformers.js_config", "transformers_version", "unk_token_id", "use_cache",
 })  # fmt: skip
 """Keys that change no count."""
 
 _READ = frozenset({
-    "attention_bias", "decoder_sparse_step", "layer_types", "mlp_bias", "mlp_only_layers", "moe_intermediate_size",
-    "shared_expert_intermediate_size", "sliding_window", "tie_word_embeddings", "use_sliding_window",
+    "attention_bias", "attn_logit_softcapping", "decoder_sparse_step", "final_logit_softcapping", "layer_types",
+    "mlp_bias", "mlp_only_layers", "moe_intermediate_size", "shared_expert_intermediate_size", "sliding_window",
+    "sliding_window_pattern", "tie_word_embeddings", "use_sliding_window",
     *_MIXTURE[0], *_MIXTURE[1],
 })  # fmt: skip
 """Keys that are read below."""
@@ -147,10 +159,19 @@ def _decoder(path: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) ->
     flags: dict[str, Any] = {
         **extra,
         **biased,
-        "tied": bool(config.get("tie_word_embeddings", False)),
+        "tied": bool(config.get("tie_word_embeddings", extra.get("tied", False))),
+        "cap": _cap(path, config, "attn_logit_softcapping"),
+        "final_cap": _cap(path, config, "final_logit_softcapping"),
     }
     given: dict[str, Any] = {**sizes, **flags, **_window(path, config, extra)}
     return Decoder(**given)
+
+
+def _cap(path: Path, config: Mapping[str, Any], key: str) -> float:
+    value = config.get(key) or 0.0
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
+        raise NetworkError(f"{path}: {key} is {value!r}, not a number", repair="Give a number")
+    return float(value)
 
 
 def _window(path: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, int]:
@@ -160,6 +181,8 @@ def _window(path: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) -> 
         return {"window": 0, "full_every": 0}
     kinds = config.get("layer_types")
     every = int(extra.get("full_every", 0))
+    if config.get("sliding_window_pattern"):
+        every = _whole(path, config, "sliding_window_pattern")
     if isinstance(kinds, list):
         full = [place for place, kind in enumerate(kinds, 1) if kind == "full_attention"]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         every = full[0] if full else 0

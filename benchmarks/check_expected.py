@@ -1,6 +1,6 @@
 """Compare what the program says of published runs, through platform files and graphs, with what was published.
 
-    python benchmarks/check_expected.py --evidence evidence.csv
+    python benchmarks/check_expected.py --evidence evidence.csv [--machines] [--write]
 
 A run is looked at where its machine has a platform file and its network's counts are those of a shipped graph. The
 estimate is that of the verb `predict`: nothing of the run but its datatype, batch and runtime is told.
@@ -10,65 +10,35 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-import roofline as rl
 from roofline.errors import RooflineError
-from roofline.model._request import at_precision
 from roofline.model.expected import estimate
-from roofline.spec import canonical, platform
-from roofline.validate.evidence.evidence import Evidence
+from roofline.validate.evidence.by_graph import placed, predictions
+from roofline.validate.evidence.evidence import Evidence, Placed
 from roofline.validate.evidence.published import IN_FLIGHT, read_published
-from roofline.workload import Workload
+from roofline.validate.evidence.summaries import add
 
-ALIKE = 0.04
-"""How far the multiply-accumulates and the parameters of a run may be from a graph's."""
+ROOT = Path(__file__).parents[1]
 
 Compared = tuple[str, str, str, str, float, float, bool]
 """Class, machine, network, datatype, published and expected fps, and whether the interval holds the published."""
 
 
-@cache
-def at(name: str, datatype: str) -> Workload:
-    """Return a shipped network at a precision."""
-    return at_precision(rl.load(name), datatype)
-
-
-def compared(evidence: Evidence) -> Iterator[Compared]:
+def compared(evidence: Evidence, graphs: Sequence[Placed]) -> Iterator[Compared]:
     """Yield what was published of each run that can be placed, beside what is expected."""
-    graphs = {
-        name: rl.load(name)
-        for name in rl.networks()
-        if "_" not in name or "b" not in name.split("_")[-1]
-    }
-    counts = {name: (graph.macs / graph.batch, graph.parameters) for name, graph in graphs.items()}
-    facts, most = evidence.facts, defaultdict[tuple[str, str], float](float)
-    for machine, datatype, peak in zip(
-        facts.machine, facts.datatype, facts.numbers["peak"], strict=True
-    ):
-        most[machine, datatype] = max(most[machine, datatype], peak)
-    for i, row in enumerate(evidence.rows):
+    facts = evidence.facts
+    for i, (row, where) in enumerate(zip(evidence.rows, graphs, strict=True)):
         machine, datatype = facts.machine[i], facts.datatype[i]
-        macs, parameters = facts.numbers["macs"][i], facts.numbers["parameters"][i]
-        name = next(
-            (name for name, (m, p) in counts.items()
-             if p and abs(np.log(macs / m)) < ALIKE and abs(np.log(parameters / p)) < ALIKE),
-            None,
-        )  # fmt: skip
-        if (
-            name is None
-            or canonical(machine) is None
-            or facts.numbers["peak"][i] < most[machine, datatype]
-        ):
-            continue
         in_flight = row["mode"] in IN_FLIGHT
         try:
             found = estimate(
-                at(name, datatype), platform(machine), datatype=datatype, batch=int(float(row["batch"])),
+                where.workload, where.platform, datatype=datatype, batch=int(float(row["batch"])),
                 runtime=row["runtime"],
             )  # fmt: skip
         except RooflineError:
@@ -82,18 +52,48 @@ def compared(evidence: Evidence) -> Iterator[Compared]:
             fps = batch / found.latency_s
             low, high = (batch / end for end in found.interval_latency_s[::-1])
         yield (
-            facts.machine_class[i], machine, name, datatype, float(row["fps"]), fps,
+            facts.machine_class[i], machine, where.workload.name, datatype, float(row["fps"]), fps,
             low <= float(row["fps"]) <= high,
         )  # fmt: skip
+
+
+def row(model: str, entries: Sequence[tuple[str, float, float]]) -> dict[str, Any]:
+    """Return the score of a model: of each run the machine, what was published and what is said of it."""
+    off = np.asarray([abs(np.log(said / true)) for _, true, said in entries])
+    machine = np.asarray([name for name, _, _ in entries])
+    each = [np.exp(np.median(off[machine == name])) for name in np.unique(machine)]
+    return {
+        "model": model, "n": len(off), "machines": len(each), "factor_machines": float(np.mean(each)),
+        "factor_rows": float(np.exp(np.median(off))), "within 2x": float((off < np.log(2)).mean()),
+    }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evidence", type=Path, required=True)
     parser.add_argument("--machines", action="store_true", help="One line per machine.")
+    parser.add_argument("--write", action="store_true", help="Into the page on expected.")
     arguments = parser.parse_args()
+    whole = read_published(arguments.evidence)
+    found = placed(whole)
+    graphs = tuple(entry for entry in found if entry is not None)
+    there = np.asarray([entry is not None for entry in found])
+    evidence = replace(whole.take(there), placed=graphs)
+    every = list(compared(evidence, graphs))
+    if arguments.write:
+        names = [str(name) for name in evidence.facts.machine]
+        rows = [
+            row(model, [
+                (name, float(fps), said.throughput_fps)
+                for name, fps, said in zip(names, evidence.fps, predictions(evidence, model), strict=True)
+                if said is not None and said.throughput_fps
+            ])
+            for model in ("equation1", "layerwise")
+        ]  # fmt: skip
+        rows.append(row("expected", [(entry[1], entry[4], entry[5]) for entry in every]))
+        add(ROOT, "graphs", rows)
     groups: dict[str, list[Compared]] = defaultdict(list)
-    for entry in compared(read_published(arguments.evidence)):
+    for entry in every:
         groups[entry[1] if arguments.machines else entry[0]].append(entry)
     print(f"{'':26} runs  machines  median factor  geometric  bias  in 80 % interval")
     for label, entries in sorted(groups.items()):

@@ -14,16 +14,13 @@ import sys
 from pathlib import Path
 
 from roofline.model._expected_data import to_document
-from roofline.validate.evidence.page import page
 from roofline.validate.evidence.published import read_published
 from roofline.validate.evidence.score import refit
 from roofline.validate.evidence.shipping import parameters
-from roofline.validate.evidence.summaries import whole
+from roofline.validate.evidence.summaries import KEPT, PAGE, SUMMARY, whole, write, written
 
 ROOT = Path(__file__).parents[1]
 PARAMETERS = ROOT / "roofline" / "model" / "expected.json"
-SUMMARY = ROOT / "validate" / "evidence" / "summary.json"
-PAGE = ROOT / "docs" / "expected.md"
 
 
 def main() -> None:
@@ -43,8 +40,8 @@ def main() -> None:
     PARAMETERS.write_text(text + "\n", encoding="utf-8")
     print(f"\nwrote {PARAMETERS}")
     document = whole(evidence, fitted, silicon, family)
-    SUMMARY.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(page(document), encoding="utf-8")
+    before = written(ROOT)
+    write(ROOT, document | {name: before[name] for name in KEPT if name in before})
     print(f"\nwrote {SUMMARY} and {PAGE}")
 
 

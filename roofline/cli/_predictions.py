@@ -37,6 +37,12 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
         "latency": "latency_ms is the time of the whole batch",
         "energy": "energy and fps/W are at the thermal design power",
     }
+    between = list(dict.fromkeys(entry.platform for entry in predictions if entry.draw.known))
+    if between:
+        stated["energy"] += (
+            f"; of {', '.join(between)}, whose power is known at rest and busy, "
+            "at idle + utilization x (full - idle)"
+        )
     if any(entry.tokens is not None for entry in predictions):
         stated |= TOKENS
     stated |= {"excluded": "pre- and post-processing are not in the time; --overhead-ms adds them"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,11 +25,16 @@ RunsArgument = Annotated[
     Path,
     typer.Argument(
         metavar="FILE",
-        help="CSV of runs (see the page on expected), a record store, or its export.",
+        help="CSV of runs (see the page on expected), a record store or its export, or what validate wrote.",
     ),
 ]
 PredictionModelOption = Annotated[
-    str, typer.Option("--model", help="Prediction model: equation1, expected.")
+    str,
+    typer.Option(
+        "--model",
+        help="Prediction model: equation1, layerwise, calibrated, expected. Those that need a graph judge the runs of "
+        "shipped networks, and of --network.",
+    ),
 ]
 LeaveOption = Annotated[
     str,
@@ -52,6 +57,20 @@ RowsOption = Annotated[
         help="Write every run with predicted_fps, low_fps, high_fps, basis.",
     ),
 ]
+PlatformOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--platform",
+        "-p",
+        help="A machine that records name and that is not shipped: its YAML file; repeatable.",
+    ),
+]
+NetworkOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--network", help="An ONNX file that records name and that is not shipped; repeatable."
+    ),
+]
 
 
 @command(app)
@@ -62,6 +81,8 @@ def score(
     leave: LeaveOption = "none",
     figures: FiguresOption = 0,
     rows: RowsOption = None,
+    platform: PlatformOption = None,
+    network: NetworkOption = None,
     result: ResultOptions,
 ) -> None:
     """Score predictions against real runs: errors, order, intervals, by class, machine, runtime and network."""
@@ -70,7 +91,9 @@ def score(
     if is_decoder_table(file):
         document = _decoders(file, model=model, leave=leave, rows=rows)
     else:
-        document = _runs(file, model=model, leave=leave, figures=figures, rows=rows)
+        document = _runs(
+            file, model=model, leave=leave, figures=figures, rows=rows, platform=platform, network=network
+        )  # fmt: skip
     result.emit(
         document=lambda: document,
         rows=lambda: _records(document),
@@ -79,15 +102,25 @@ def score(
 
 
 def _runs(
-    file: Path, *, model: str, leave: str, figures: int, rows: Path | None
+    file: Path,
+    *,
+    model: str,
+    leave: str,
+    figures: int,
+    rows: Path | None,
+    platform: Sequence[str] | None,
+    network: Sequence[Path] | None,
 ) -> dict[str, Any]:
     """Score a table of runs of networks."""
     from roofline.cli._progress import progress
+    from roofline.spec import platform as find_platform
     from roofline.validate.evidence.readers import read_evidence
     from roofline.validate.evidence.score import score as score_evidence
     from roofline.validate.evidence.score import summary
 
-    evidence = read_evidence(file)
+    evidence = read_evidence(
+        file, machines=[find_platform(key) for key in platform or ()], networks=network or ()
+    )
     with progress("score") as report:
         fits = 0
 
@@ -170,7 +203,9 @@ def _write_rows(scored: Scored, path: Path) -> None:
             "predicted_fps": float(scored.predicted[i]) if scored.asked[i] else None,
             "low_fps": None if bound or not scored.asked[i] else float(scored.low[i]),
             "high_fps": None if bound or not scored.asked[i] else float(scored.high[i]),
-            "basis": scored.basis[i] if scored.asked[i] else "gave a figure",
+            "basis": scored.basis[i]
+            if scored.asked[i] or scored.basis[i] == "no basis"
+            else "gave a figure",
             "in_sample": bool(scored.in_sample[i]),
         }
         for i, row in enumerate(scored.evidence.rows)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from roofline.errors import DatatypeError, OptionError
 from roofline.model._core import Floats, compute_time, memory_time
+from roofline.model._power import Draw
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
 from roofline.model._requirement import Requirement, io_bytes
 from roofline.precision import COMPUTE_DATATYPES, DATATYPES, Precision, precision
@@ -260,7 +261,7 @@ def conclude(
         weights_read=case.weights_read,
         required_bytes=case.required_bytes,
         fits=case.fits,
-        tdp=case.platform.tdp,
+        draw=draw_of(case.platform),
         basis=_terms(case, latency, in_memory),
         layers=layers,
         notes=notes,
@@ -279,6 +280,11 @@ def _terms(case: Case, latency: float, in_memory: float) -> tuple[Term, ...]:
         for term, kind, seconds in shares
         if kind is not None and seconds > 0
     )
+
+
+def draw_of(platform: Platform) -> Draw:
+    """Return what a platform's file says of its power."""
+    return Draw(platform.tdp, platform.idle_power, platform.full_power)
 
 
 def check_batch(batch: int) -> int:

@@ -89,6 +89,7 @@ def to_document(parameters: Parameters) -> dict[str, Any]:
         "quantiles": {
             "new": _quantiles.to_document(parameters.quantiles.new),
             "own": _quantiles.to_document(parameters.quantiles.own),
+            "many": _quantiles.to_document(parameters.quantiles.many),
         },
         "law": _time_law.to_document(parameters.law),
     }
@@ -102,6 +103,7 @@ def from_document(document: Mapping[str, Any]) -> Parameters:
         Quantiles(
             _quantiles.from_document(document["quantiles"]["new"]),
             _quantiles.from_document(document["quantiles"]["own"]),
+            _quantiles.from_document(document["quantiles"]["many"]),
         ),
         {
             name: {runtime: Usage(*entry) for runtime, entry in found.items()}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from roofline.model._power import Draw
 from roofline.model._tokens import Tokens
 from roofline.number_format import number
 
@@ -148,8 +149,8 @@ class Prediction:
     """Weights and the largest live set of activations of the batch."""
     fits: bool | None
     """Whether that fits in the machine's memory; None when its capacity is not known."""
-    tdp: float | None = None
-    """Thermal design power of the machine, W."""
+    draw: Draw = field(default_factory=Draw)
+    """Power of the machine."""
     interval_fps: tuple[float, float] | None = None
     """Range in which eight of ten real throughputs lie; None for bounds."""
     intervals: Mapping[str, tuple[float, float]] = field(
@@ -190,14 +191,39 @@ class Prediction:
         return self.batch * self.peak / self.ops if self.ops else math.inf
 
     @property
+    def tdp(self) -> float | None:
+        """Thermal design power of the machine, W."""
+        return self.draw.tdp
+
+    @property
+    def power_w(self) -> float | None:
+        """Power while it runs, W: between idle and full where both are known, else the thermal design power."""
+        return self._power(self.throughput_fps)
+
+    def _power(self, fps: float | None) -> float | None:
+        if not fps:
+            return None
+        return self.draw.at(self.ops * fps / self.batch / self.peak)
+
+    @property
     def energy_j(self) -> float | None:
-        """Energy per item at the thermal design power, J."""
-        return self.tdp / self.throughput_fps if self.tdp and self.throughput_fps else None
+        """Energy per item at that power, J."""
+        watts = self.power_w
+        return watts / self.throughput_fps if watts and self.throughput_fps else None
 
     @property
     def fps_per_w(self) -> float | None:
-        """Items per second for each watt of the thermal design power."""
-        return self.throughput_fps / self.tdp if self.tdp and self.throughput_fps else None
+        """Items per second for each watt."""
+        watts = self.power_w
+        return self.throughput_fps / watts if watts and self.throughput_fps else None
+
+    def _interval_fps_per_w(self) -> dict[str, list[float]]:
+        """Return the range of items per second for each watt: more items never cost as much more power."""
+        if self.interval_fps is None:
+            return {}
+        ends = [(fps, self._power(fps)) for fps in self.interval_fps]
+        found = [fps / watts for fps, watts in ends if watts]
+        return {"interval_fps_per_w": found} if len(found) == len(ends) else {}
 
     def with_overhead(self, seconds: float) -> Prediction:
         """Return the prediction with time for each item that the network does not account for.
@@ -251,6 +277,7 @@ class Prediction:
             "fps_per_w": self.fps_per_w,
             "interval_fps": None if self.interval_fps is None else list(self.interval_fps),
             **{f"interval_{name}": list(ends) for name, ends in self.intervals.items()},
+            **self._interval_fps_per_w(),
             "upper_bound": self.upper_bound,
             "skipped": None,
             "basis": [term.record() for term in self.basis],

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._core import Floats
-from roofline.model._time_law import Estimates
+from roofline.model._time_law import FEW, MANY, NEW, Estimates
 
 NOMINAL = (0.5, 0.8, 0.9, 0.95)
 """Shares of real runs that an interval can be asked to hold."""
@@ -26,27 +26,32 @@ Pairs = dict[float, tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
-    """Lower and upper quantiles per class and nominal share, of new machines and of those with own figures."""
+    """Lower and upper quantiles per class and nominal share, by what is known of a machine."""
 
     new: Mapping[str, Pairs]
+    """Of machines without runs in the fit."""
     own: Mapping[str, Pairs]
+    """Of those with few."""
+    many: Mapping[str, Pairs]
+    """Of those with many."""
 
     def interval(
         self, estimates: Estimates, machine_class: NDArray[np.object_], nominal: float = 0.8
     ) -> tuple[Floats, Floats]:
         """Return the lower and upper logarithm of each run's time.
 
-        Between a machine of which nothing is known and one that its own figures describe, the quantiles are mixed by
-        how much of the variance between machines is left.
+        A machine with figures that a user gave has the quantiles of new machines, around a deviation that they narrow.
         """
 
         def of(table: Mapping[str, Pairs]) -> Floats:
             found = {name: table.get(name, table[POOLED])[nominal] for name in set(machine_class)}
             return np.asarray([found[name] for name in machine_class]).reshape(-1, 2)
 
-        own, new = of(self.own), of(self.new)
-        mixed = own + estimates.novelty[:, None] * (new - own)
-        bounds = estimates.log_time[:, None] + mixed * estimates.deviation[:, None]
+        tables = {NEW: self.new, FEW: self.own, MANY: self.many}
+        chosen = np.zeros((len(machine_class), 2))
+        for known, table in tables.items():
+            chosen = np.where((estimates.known == known)[:, None], of(table), chosen)
+        bounds = estimates.log_time[:, None] + chosen * estimates.deviation[:, None]
         return bounds[:, 0], bounds[:, 1]
 
 

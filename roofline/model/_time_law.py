@@ -8,7 +8,8 @@ holds are read once and for all and cost nothing, and where it holds all of them
 The logarithms a, w, k and t are sums of few coefficients: of everything, of a family of machine classes, of a runtime,
 of a class and of a runtime on a class, some of them times a feature of the network or the machine. Each coefficient is
 shrunk towards zero, so that what is not known of a class is that of its parents. A machine deviates from its class by
-four numbers, one for each of a, w, k and t; figures measured on it say which.
+four numbers, one for each of a, w, k and t; figures measured on it say which. A smooth surface over the counts
+(`_surface`) is added to the logarithm of T.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roofline.model import _surface
 from roofline.model._core import Floats
+from roofline.model._surface import Surface
 
 PARTS = ("a", "w", "k", "t")
 """What the coefficients make up: compute, weights, activations, floor."""
@@ -53,6 +56,9 @@ FEATURES = (
     "phone", "mobile_year",
 )  # fmt: skip
 """What a coefficient can be multiplied with; `features` has the formulas."""
+
+NEW, FEW, MANY = range(3)
+"""A machine without runs in the fit, with few, and with so many that they say how far others fall from its law."""
 
 BALANCED = 100.0
 """OP/B of peak to bandwidth beyond which the arithmetic of a machine is seldom fed."""
@@ -101,6 +107,11 @@ class Facts:
     def where(self) -> NDArray[np.object_]:
         """Class and runtime of each run, ``cpu/openvino``."""
         return self.machine_class + np.asarray(["/"], object) + self.runtime
+
+    @property
+    def own(self) -> NDArray[np.object_]:
+        """Machine and runtime of each run, ``i5-8500/openvino``."""
+        return self.machine + np.asarray(["/"], object) + self.runtime
 
     @property
     def terms(self) -> tuple[Floats, Floats, Floats]:
@@ -153,6 +164,8 @@ class Effect:
     covariance: Floats
     spread: float | None = None
     """Standard deviation of the logarithm of a run's time around this machine's law; None is that of any machine."""
+    many: bool = False
+    """Whether it has so many runs that its spread is that around laws which had not seen a run's family of networks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +178,12 @@ class Estimates:
     """Share of the time that each of `PARTS` answers for; (runs, 4)."""
     deviation: Floats
     """Standard deviation of the logarithm, before quantiles are applied."""
-    novelty: Floats
-    """Share of the variance between machines that figures of this one have not taken away; 1 for a new machine."""
+    known: NDArray[np.int8]
+    """What is known of the machine, one of `NEW`, `FEW` and `MANY`: by which quantiles the run is judged."""
+
+    def moved(self, by: Floats) -> Estimates:
+        """Return the estimates with something added to the logarithms."""
+        return replace(self, log_time=self.log_time + by)
 
 
 @dataclass(frozen=True)
@@ -185,6 +202,8 @@ class TimeLaw:
     """Standard deviation of the logarithm of a run's time around its machine's law."""
     effects: Mapping[str, Effect] = field(default_factory=dict[str, Effect])
     """What is known of single machines, by key."""
+    surface: Surface = field(default_factory=Surface)
+    """What runs of like networks add to the logarithm of a time."""
 
     def features(self, facts: Facts) -> dict[str, Floats]:
         """Return each feature of each run."""
@@ -224,13 +243,21 @@ class TimeLaw:
 
     def estimate(self, facts: Facts, effects: Mapping[str, Effect] | None = None) -> Estimates:
         """Return the time of each run; machines of `effects` (by default those of the fit) by what is known of them."""
-        known = self.effects if effects is None else effects
+        all_known = self.effects if effects is None else effects
         unknown = Effect(np.zeros(4), np.diag(self.machine_deviation**2))
-        each = [known.get(name, unknown) for name in facts.machine]
+        each = [all_known.get(name, unknown) for name in facts.machine]
         means = np.asarray([effect.mean for effect in each]).reshape(-1, 4)
         covariances = np.asarray([effect.covariance for effect in each]).reshape(-1, 4, 4)
         spread = np.asarray([effect.spread or self.row_deviation for effect in each])
-        return self._estimates(self.logarithms(facts) + means, facts.terms, covariances, spread)
+        known = np.asarray([_known(effect) for effect in each], np.int8)
+        found = self._estimates(
+            self.logarithms(facts) + means, facts.terms, covariances, spread, known
+        )
+        return found.moved(self.beside(facts))
+
+    def beside(self, facts: Facts) -> Floats:
+        """Return what the surface adds to the logarithm of each run's time."""
+        return self.surface.at(facts.where, facts.own, self.features(facts))
 
     def at_batches(
         self, runs: Facts, batches: Floats, effects: Mapping[str, Effect] | None = None
@@ -256,24 +283,31 @@ class TimeLaw:
         slopes, constants = (more - least)[:, None], (least + means)[:, None]
         logarithms = constants + np.log(batches)[..., None] * slopes
         columns = replace(runs, numbers={name: n[:, None] for name, n in runs.numbers.items()})
-        rows = batches.size
-        return self._estimates(
+        rows, items = batches.size, batches.shape[1]
+        found = self._estimates(
             logarithms.reshape(rows, 4),
             [np.broadcast_to(term, batches.shape).reshape(rows) for term in columns.at(batches).terms],
             np.broadcast_to(covariances, (*batches.shape, 4, 4)).reshape(rows, 4, 4),
             np.broadcast_to(spread, batches.shape).reshape(rows),
+            np.repeat(np.asarray([_known(effect) for effect in each], np.int8), items),
         )  # fmt: skip
+        values = {name: np.repeat(value, items) for name, value in self.features(runs).items()}
+        values["batch"] = of_batch(batches.reshape(rows))
+        return found.moved(
+            self.surface.at(np.repeat(runs.where, items), np.repeat(runs.own, items), values)
+        )
 
     def _estimates(
-        self, logarithms: Floats, terms: Sequence[Floats], covariances: Floats, spread: Floats
+        self,
+        logarithms: Floats,
+        terms: Sequence[Floats],
+        covariances: Floats,
+        spread: Floats,
+        known: NDArray[np.int8],
     ) -> Estimates:
         log_time, shares = forward(logarithms, terms, self.power)
         between = np.einsum("ni,nij,nj->n", shares, covariances, shares)
-        anyhow = (shares**2 * self.machine_deviation**2).sum(1)
-        return Estimates(
-            log_time, shares, np.sqrt(between + spread**2),
-            np.clip(between / np.maximum(anyhow, 1e-12), 0, 1),
-        )  # fmt: skip
+        return Estimates(log_time, shares, np.sqrt(between + spread**2), known)
 
     def correct(self, facts: Facts, log_time: Floats, prior: Effect | None = None) -> Effect:
         """Return a machine's deviation given figures of it: the mode under the law, and its curvature.
@@ -286,6 +320,7 @@ class TimeLaw:
         prior = prior or Effect(np.zeros(4), np.diag(self.machine_deviation**2))
         precision = np.linalg.inv(prior.covariance)
         base, terms, mean = self.logarithms(facts), facts.terms, prior.mean.copy()
+        log_time = log_time - self.beside(facts)
         curvature = precision
         for _ in range(30):
             found, jacobian = forward(base + mean, terms, self.power)
@@ -299,7 +334,13 @@ class TimeLaw:
             if np.abs(step).max() < 1e-6:
                 break
         covariance: Floats = np.asarray(np.linalg.inv(curvature), np.float64)
-        return Effect(mean, covariance, prior.spread)
+        return replace(prior, mean=mean, covariance=covariance)
+
+
+def _known(effect: Effect) -> int:
+    if effect.spread is None:
+        return NEW
+    return MANY if effect.many else FEW
 
 
 def forward(logarithms: Floats, terms: Sequence[Floats], power: float) -> tuple[Floats, Floats]:
@@ -328,6 +369,11 @@ def huber_weight(residual: Floats, limit: float) -> Floats:
     return np.minimum(1, limit / np.maximum(np.abs(residual), 1e-12))
 
 
+def of_batch(batches: Floats) -> Floats:
+    """Return the feature of a batch."""
+    return np.log(batches) / 3
+
+
 def features(facts: Facts, centre: Floats) -> dict[str, Floats]:
     """Return each feature of each run, by name.
 
@@ -345,9 +391,10 @@ def features(facts: Facts, centre: Floats) -> dict[str, Floats]:
         "work": np.log(giga_macs / 2).clip(-5, 6),
         "int8": (facts.datatype == "int8").astype(float),
         "w8a16": (facts.datatype == "w8a16").astype(float),
+        "fp16": (facts.datatype == "fp16").astype(float),
         "activations_per_mac": np.log(n["activations"] / n["macs"] * 1e3 / 4).clip(-3, 3),
         "parameters_per_mac": np.log(n["parameters"] / n["macs"] * 1e3 / 5).clip(-4, 4),
-        "batch": np.log(n["batch"]) / 3,
+        "batch": of_batch(n["batch"]),
         "cores": np.log(n["cores"]),
         "throughput": n["throughput"],
         "class_peak": peak - centre[:, 0],
@@ -395,10 +442,12 @@ def to_document(law: TimeLaw) -> dict[str, Any]:
                     *effect.mean,
                     *effect.covariance[_LOWER],
                     effect.spread or law.row_deviation,
+                    effect.many,
                 )
             ]
             for name, effect in law.effects.items()
         },
+        "surface": _surface.to_document(law.surface),
     }
 
 
@@ -409,7 +458,7 @@ def from_document(document: Mapping[str, Any]) -> TimeLaw:
         covariance = np.zeros((4, 4))
         covariance[_LOWER] = numbers[4:14]
         whole = covariance + np.tril(covariance, -1).T
-        effects[name] = Effect(np.asarray(numbers[:4]), whole, numbers[14])
+        effects[name] = Effect(np.asarray(numbers[:4]), whole, numbers[14], bool(numbers[15]))
     return TimeLaw(
         document["power"],
         tuple(Term(*entry[:4]) for entry in document["terms"]),
@@ -418,6 +467,7 @@ def from_document(document: Mapping[str, Any]) -> TimeLaw:
         np.asarray(document["machine_deviation"], np.float64),
         document["row_deviation"],
         effects,
+        _surface.from_document(document["surface"]),
     )
 
 

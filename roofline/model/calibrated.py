@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from roofline.errors import NoBasisError
-from roofline.model._case import Case
+from roofline.model._case import Case, draw_of
 from roofline.model._core import Floats
 from roofline.model._outcomes import BOUNDS, Law, Outcomes
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
@@ -122,7 +122,7 @@ def _run(case: Case) -> Prediction | None:
         weights_read=case.weights_read,
         required_bytes=case.required_bytes,
         fits=case.fits,
-        tdp=case.platform.tdp,
+        draw=draw_of(case.platform),
         interval_fps=(case.batch / slow, case.batch / fast),
         intervals={"latency_ms": (1e3 * fast, 1e3 * slow)},
         basis=_terms(time),

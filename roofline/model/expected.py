@@ -58,6 +58,8 @@ class Estimate:
     rests_on: str
     """What was published, in a few words."""
     version: str
+    in_flight: bool = False
+    """Whether the throughput is of several runs in flight; a latency is always of one alone."""
 
 
 def runtime_for(
@@ -194,7 +196,7 @@ def estimates(
             None if alone is None else float(alone[place]),
             None if ends is None else (float(ends[0][place]), float(ends[1][place])),
             {PART_NAMES[p]: float(x) for p, x in zip(PARTS, runs.shares[place], strict=True)},
-            "published" if seen else "borrowed", rests_on, known.version,
+            "published" if seen else "borrowed", rests_on, known.version, run[2].throughput,
         )
         for place in range(len(batches))
     )  # fmt: skip
@@ -252,13 +254,14 @@ def _runs(
     latencies = dict(zip(alone, times, strict=True))
     found: list[_Runs] = []
     for place, (items, seconds, short, long, shares) in enumerate(rates):
+        fps, ends = items / seconds, (items / long, items / short)
         time = latencies.get(place)
-        found.append(
-            _Runs(
-                items / seconds, (items / long, items / short), None if time is None else time[1],
-                None if time is None else time[2:4], shares,
-            )
-        )  # fmt: skip
+        if time is None:
+            found.append(_Runs(fps, ends, None, None, shares))
+            continue
+        # One run alone takes at least its share of the time of several.
+        least, most = np.maximum(time[2], short), np.maximum(time[3], long)
+        found.append(_Runs(fps, ends, np.maximum(time[1], seconds), (least, most), shares))
     return found
 
 
@@ -274,9 +277,7 @@ def _timed(
     facts, shape = joined(runs), (len(runs), len(batches))
     items = np.stack([under_way(one, batches) for one in runs])
     found = known.law.at_batches(facts, items, effects)
-    classes = (
-        facts.machine_class if len(runs) == 1 else np.repeat(facts.machine_class, len(batches))
-    )
+    classes = np.repeat(facts.machine_class, len(batches))
     low, high = known.quantiles.interval(found, classes)
     seconds, short, long = (np.exp(x).reshape(shape) for x in (found.log_time, low, high))
     return list(zip(items, seconds, short, long, found.shares.reshape(*shape, 4), strict=True))
@@ -368,6 +369,11 @@ def as_prediction(bound: Prediction, found: Estimate) -> Prediction:
         (found.shares["fixed"], Bound.LATENCY), key=lambda pair: pair[0],
     )[1]  # fmt: skip
     ends = found.interval_latency_s
+    flight = "" if not found.in_flight else ", fps with several runs in flight"
+    if found.latency_s is None:
+        flight += ", of whose latency nothing is published"
+    elif found.in_flight:
+        flight += " and latency of one alone"
     return replace(
         bound,
         upper_bound=False,
@@ -379,7 +385,7 @@ def as_prediction(bound: Prediction, found: Estimate) -> Prediction:
         basis=tuple(Term(name, Basis(found.basis), share) for name, share in found.shares.items()),
         notes=(
             *bound.notes,
-            f"expected on {bound.platform}: {found.runtime}, {found.rests_on}, 80 % interval, model version "
+            f"expected on {bound.platform}: {found.runtime}, {found.rests_on}{flight}, 80 % interval, model version "
             f"{found.version}; pre- and post-processing excluded; check it with roofline score",
         ),
     )

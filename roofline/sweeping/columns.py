@@ -16,6 +16,7 @@ from roofline.model import models
 from roofline.model._case import Case
 from roofline.model._core import Floats
 from roofline.model._outcomes import BOUNDS, Law, Outcomes
+from roofline.model._power import watts
 from roofline.model._request import case_of, no_basis, own_precision
 from roofline.sweeping.grid import Grid, Point
 
@@ -196,7 +197,10 @@ def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]
     peak = _constant(found, counts, lambda case: case.platform.peak(case.unit))
     bandwidth = _constant(found, counts, lambda case: case.platform.bandwidth)
     tdp = _constant(found, counts, lambda case: case.platform.tdp or None)
+    idle = _constant(found, counts, lambda case: case.platform.idle_power)
+    full = _constant(found, counts, lambda case: case.platform.full_power)
     performance = ops * fps / batches
+    power = watts(performance / peak, tdp, idle, full)
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
             "throughput_fps": fps,
@@ -204,8 +208,8 @@ def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]
             # Nothing that crosses the outermost memory is an infinite intensity, also of no operations.
             "intensity": np.where(moved == 0, np.inf, ops / moved),
             "utilization": performance / peak,
-            "energy_mj": 1e3 * tdp / fps,
-            "fps_per_w": fps / tdp,
+            "energy_mj": 1e3 * power / fps,
+            "fps_per_w": fps / power,
             "interval_fps_low": joined(lambda outcomes: _end(outcomes.interval_fps, 0)),
             "interval_fps_high": joined(lambda outcomes: _end(outcomes.interval_fps, 1)),
             "interval_latency_ms_low": 1e3

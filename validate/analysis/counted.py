@@ -25,9 +25,19 @@ def counted(network: str, compression: Compression, datatype: str, batch: int) -
     Raises:
         RooflineError: The network is not shipped, or cannot be counted so.
     """
+    return taken_from(_whole(network, batch), compression, datatype)
+
+
+def taken_from(whole: Workload, compression: Compression, datatype: str) -> Workload:
+    """Return what is left of a network when it is compressed.
+
+    Args:
+        whole: The network.
+        compression: What is taken from it.
+        datatype: Of weights and activations; ``fp32`` or empty leaves them as they are.
+    """
     wide = datatype in {"fp32", ""}
     asked = replace(compression, datatypes=()) if wide else narrow(compression, datatype)
-    whole = _whole(network, batch)
     return whole if asked.nothing else asked.request().under(whole)
 
 

@@ -73,6 +73,8 @@ class OnnxRuntimeSession:
         self._binding: Any = self._session.io_binding()
         self._shared = shared or {}
         """Of each output that lies where an input does, the input's name."""
+        self._placed: dict[str, Any] = {}
+        self._always_place = False
 
     def bind(self, inputs: Arrays) -> None:
         """Put the inputs where the runtime reads them, and let it place the outputs."""
@@ -83,15 +85,32 @@ class OnnxRuntimeSession:
                 self._binding.bind_ortvalue_input(name, shared[name])
             else:
                 self._binding.bind_cpu_input(name, array)
-        for entry in self._session.get_outputs():
-            if entry.name in self._shared:
-                self._binding.bind_ortvalue_output(entry.name, shared[self._shared[entry.name]])
-            else:
-                self._binding.bind_output(entry.name)
+        self._placed = shared
+        self._place_outputs()
 
     def step(self) -> None:
         """Run once."""
-        self._session.run_with_iobinding(self._binding)
+        if self._always_place:
+            self._place_outputs()
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except RuntimeError:
+            # The runtime keeps where outputs lie from run to run, and refuses them where the file declares another
+            # shape than it computes: such outputs are placed anew for every run.
+            if self._always_place:
+                raise
+            self._always_place = True
+            self.step()
+
+    def _place_outputs(self) -> None:
+        self._binding.clear_binding_outputs()
+        for entry in self._session.get_outputs():
+            if entry.name in self._shared:
+                self._binding.bind_ortvalue_output(
+                    entry.name, self._placed[self._shared[entry.name]]
+                )
+            else:
+                self._binding.bind_output(entry.name)
 
     def outputs(self) -> Sequence[Array]:
         """Return the outputs of the last run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,21 @@ from numpy.typing import NDArray
 from roofline.model._core import Floats
 from roofline.model._time_law import Facts
 
+if TYPE_CHECKING:
+    from roofline.spec import Platform
+    from roofline.workload import Workload
+
 Names = NDArray[np.object_]
 Rows = NDArray[np.int64]
 Chosen = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The graph and the platform behind a run."""
+
+    workload: Workload
+    platform: Platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,8 @@ class Evidence:
     """Digest of the file they were read from."""
     rows: tuple[dict[str, str], ...] = ()
     """The rows as they were read."""
+    placed: tuple[Placed, ...] = ()
+    """The graph and the platform of each run, where it is a record; empty for tables of counts."""
 
     def __len__(self) -> int:
         return len(self.fps)
@@ -51,6 +65,7 @@ class Evidence:
             self.facts.take(rows), self.network[rows], self.network_family[rows], self.silicon[rows],
             self.source[rows], self.fps[rows], self.sha256,
             tuple(self.rows[int(i)] for i in places) if self.rows else (),
+            tuple(self.placed[int(i)] for i in places) if self.placed else (),
         )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +22,7 @@ from roofline.model._time_law import (
     huber_weight,
 )
 from roofline.validate.evidence.evidence import Evidence, Names, Rows
+from roofline.validate.evidence.surface import Bumps, Shrinkage
 
 ONE_LEVEL = (
     "cores", "peak", "class_peak", "on_chip", "unfed", "half", "phone", "mobile_year",
@@ -30,6 +31,10 @@ ONE_LEVEL = (
 
 START = {"a": 0.7, "w": 0.0, "k": 0.3, "t": float(np.log(2e-4))}
 """Where the coefficients of everything start from; loosely held."""
+
+
+NOTHING = -25.0
+"""The logarithm of what takes no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +71,20 @@ class Options:
     """The same of a machine's deviation in each part."""
     on_chip: float = -1.0
     """Prior mean of the slope of activation time beyond the ratio at which a machine keeps them on chip."""
-    spread: float = 0.15
+    spread: float = 0.2
     """Standard deviation of a run around its machine's law that the robust loss takes as given."""
     pooled: float = 10.0
     """How many runs of its own the spread of any machine counts as in that of one."""
-    limit: float = 0.2
+    limit: float = 0.3
     """Residual beyond which a run counts by its size alone."""
-    effective: int = 40
+    effective: int = 80
     """Runs that one machine counts as at most."""
     most: int = 80
     """Runs of one machine that the fit looks at; a fixed sample, since one machine's runs say one machine's law."""
+    without: frozenset[str] = frozenset()
+    """Parts that take no time at all."""
+    surface: Shrinkage | None = field(default_factory=Shrinkage)
+    """How the surface beside the law is fitted, to all runs; None for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +121,9 @@ def prior(facts: Facts, options: Options) -> Prior:
     entries: list[tuple[Term, float, float]] = []
     labels = {level: sorted(set(facts.labels(level))) for level in LEVELS if level != "all"}
     for part in PARTS:
+        if part in options.without:
+            entries.append((Term(part, "one", "all", ""), NOTHING, 1e-3))
+            continue
         entries.append((Term(part, "one", "all", ""), START[part], options.level["all"]))
         for level, found in labels.items():
             entries += [
@@ -154,14 +166,20 @@ class Fitting:
             options: What is chosen before the fit.
         """
         self.options = options or Options()
-        self.evidence = evidence.take(sample(evidence, self.options.most))
-        facts = self.evidence.facts
-        self._centres = centres(facts)
-        self._prior = prior(facts, self.options)
+        self._all = evidence
+        self._sampled = sample(evidence, self.options.most)
+        self._sample = evidence.take(self._sampled)
+        self._centres = centres(self._sample.facts)
+        self._prior = prior(self._sample.facts, self.options)
+        facts = evidence.facts
         centre = np.asarray([self._centres[name] for name in facts.machine_class])
-        matrices = design(facts, features(facts, centre), self._prior.terms)
+        values = features(facts, centre)
+        matrices = design(facts, values, self._prior.terms)
         self._part = np.asarray([PARTS.index(term.part) for term in self._prior.terms])
-        self._matrix = np.hstack([matrices[part] for part in PARTS])
+        self._whole = np.hstack([matrices[part] for part in PARTS])
+        self._matrix = self._whole[self._sampled]
+        shrinkage = self.options.surface
+        self._bumps = None if shrinkage is None else Bumps(facts, values, shrinkage)
         self._start: Floats | None = None
 
     def fit(self, left_out: Names | None = None, by: Names | None = None) -> TimeLaw:
@@ -169,21 +187,34 @@ class Fitting:
 
         Args:
             left_out: Labels whose runs are not looked at.
-            by: The label of each sampled run.
+            by: The label of each run.
         """
-        keep = np.ones(len(self.evidence), bool)
+        keep = np.ones(len(self._all), bool)
         if left_out is not None and by is not None:
             keep = ~np.isin(by.astype(str), left_out.astype(str))
-        rows = np.flatnonzero(keep)
+        rows = np.flatnonzero(keep[self._sampled])
         first = self._start is None
         law, coefficients = self._solve(rows, self._start, 25 if first else 12)
         if first and keep.all():
             self._start = coefficients
-        return law
+        if self._bumps is None:
+            return law
+        return replace(law, surface=self._bumps.fit(self._residual(law), np.flatnonzero(keep)))
+
+    def _residual(self, law: TimeLaw) -> Floats:
+        """Return what a law leaves of the logarithm of every run's time."""
+        coefficients, facts = law.coefficients, self._all.facts
+        logarithms = np.stack(
+            [self._whole[:, self._part == p] @ coefficients[self._part == p] for p in range(4)], 1
+        )
+        none = np.zeros(len(PARTS))
+        means = {name: effect.mean for name, effect in law.effects.items()}
+        logarithms += np.stack([means.get(name, none) for name in facts.machine])
+        return self._all.log_time - forward(logarithms, facts.terms, law.power)[0]
 
     def _solve(self, rows: Rows, start: Floats | None, steps: int) -> tuple[TimeLaw, Floats]:
         o, known = self.options, self._prior
-        facts, log_time = self.evidence.facts.take(rows), self.evidence.log_time[rows]
+        facts, log_time = self._sample.facts.take(rows), self._sample.log_time[rows]
         # Sorted by class first: within a class most columns are zero, and the products leave them out.
         placed = (facts.machine_class + np.asarray(["\t"], object) + facts.machine).astype(str)
         machines, index, count = np.unique(placed, return_inverse=True, return_counts=True)

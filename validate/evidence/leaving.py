@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
 
 from roofline.model._core import Floats
-from roofline.model._quantiles import Quantiles, quantiles
-from roofline.model._time_law import Effect, Estimates, TimeLaw
+from roofline.model._quantiles import POOLED, Quantiles, quantiles
+from roofline.model._time_law import MANY, Effect, Estimates, TimeLaw
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows
 from roofline.validate.evidence.fit import Fitting, Options
 
@@ -19,6 +19,12 @@ GROUPS = 6
 
 LARGE_FAMILY = 0.015
 """A family of networks with a larger share of the runs is left out alone."""
+
+EIGHT_OF_TEN = 1.2816
+"""Standard deviations within which eight of ten draws of a normal distribution lie."""
+
+MANY_RUNS = 250
+"""A machine with as many has a deviation of its own; of fewer, the families left out say too little."""
 
 MOST_FIGURES_FROM = 10
 """A machine with fewer runs is not asked to give figures and be judged by the rest."""
@@ -33,8 +39,11 @@ class LeftOut:
     """The group of each run."""
     tables: Mapping[str, Quantiles]
     """The quantiles that judge each group: of runs of other groups, by laws that have seen neither."""
-    laws: Mapping[str, TimeLaw]
+    laws: Mapping[str, TimeLaw] = field(default_factory=dict[str, TimeLaw])
     """The law without each silicon; empty where families of networks are left out."""
+    spreads: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Standard deviation of the runs of each machine with many around laws that know it from other families of
+    networks; empty where silicon is left out."""
 
 
 def group_of(labels: Names, groups: int) -> dict[str, int]:
@@ -54,7 +63,7 @@ def leave_silicon(
     """
     fitting = Fitting(evidence, options)
     fitting.fit()
-    by = fitting.evidence.silicon
+    by = evidence.silicon
     tick = progress or (lambda: None)
     order = np.lexsort((evidence.silicon.astype(str), evidence.facts.machine_class.astype(str)))
     dealt = group_of(evidence.silicon[order], GROUPS)
@@ -80,7 +89,7 @@ def leave_silicon(
         keep = np.isfinite(residuals[place])
         if keep.any():
             new = judged(evidence, residuals[place], keep)
-            tables[str(place)] = Quantiles(new, new)
+            tables[str(place)] = Quantiles(new, new, new)
     labels = np.asarray([str(place) for place in group], object)
     return LeftOut(joined(parts, len(evidence)), labels, tables, laws)
 
@@ -104,22 +113,67 @@ def leave_family(
     dealt = group_of(named[small].astype(object), GROUPS)
     dealt |= {name: GROUPS + place for place, name in enumerate(named[~small])}
     parts: list[tuple[Rows, Estimates]] = []
+    fold, between = np.zeros(len(evidence), np.int64), np.zeros(len(evidence))
+    machine = evidence.facts.machine
     for place in sorted(set(dealt.values())):
         out = np.asarray([name for name, where in dealt.items() if where == place], object)
-        law = fitting.fit(out, fitting.evidence.network_family)
+        law = fitting.fit(out, evidence.network_family)
         rows = np.flatnonzero(np.isin(evidence.network_family.astype(str), out.astype(str)))
-        parts.append((rows, law.estimate(evidence.facts.take(rows))))
+        part = law.estimate(evidence.facts.take(rows))
+        parts.append((rows, part))
+        around = [
+            law.effects[name].spread if name in law.effects else law.row_deviation
+            for name in machine[rows]
+        ]
+        fold[rows] = place
+        between[rows] = part.deviation**2 - np.asarray(around, np.float64) ** 2
         if progress is not None:
             progress()
     estimates = joined(parts, len(evidence))
-    z = standardized(evidence, estimates)
+    off = np.abs(evidence.log_time - estimates.log_time)
+    deviation, known = estimates.deviation.copy(), estimates.known.copy()
+    for place in range(int(fold.max()) + 1):
+        spreads = own_spreads(off[fold != place], machine[fold != place])
+        for name, spread in spreads.items():
+            rows = np.flatnonzero((fold == place) & (machine == name))
+            deviation[rows], known[rows] = np.sqrt(between[rows] + spread**2), MANY
+    estimates = replace(estimates, deviation=deviation, known=known)
     labels = group_of(np.sort(evidence.silicon.astype(str)).astype(object), GROUPS)
     group = np.asarray([str(labels[name]) for name in evidence.silicon], object)
-    tables: dict[str, Quantiles] = {}
-    for place in sorted(set(group)):
-        own = judged(evidence, z, group != place)
-        tables[place] = Quantiles(own, own)
-    return LeftOut(estimates, group, tables, {})
+    tables = {
+        place: known_quantiles(evidence, estimates, group != place) for place in sorted(set(group))
+    }
+    return LeftOut(estimates, group, tables, spreads=own_spreads(off, machine))
+
+
+def known_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Quantiles:
+    """Return the quantiles of machines that are known, from some of the runs.
+
+    Args:
+        evidence: The runs.
+        estimates: What laws say of them that had not seen their families of networks.
+        keep: The runs that are looked at.
+    """
+    z = standardized(evidence, estimates)
+    few = judged(evidence, z, keep & (estimates.known != MANY))
+    many = keep & (estimates.known == MANY)
+    pooled = judged(evidence, z, many) if many.any() else few
+    return Quantiles(few, few, {POOLED: pooled[POOLED]})
+
+
+def own_spreads(off: Floats, machine: Names) -> dict[str, float]:
+    """Return the deviation of the runs of each machine with many, by the range that holds eight of ten.
+
+    Args:
+        off: How far each run is from a law that had not seen its family of networks, in logarithms.
+        machine: The machine of each.
+    """
+    found: dict[str, float] = {}
+    for name in np.unique(machine.astype(str)):
+        rows = machine == name
+        if rows.sum() >= MANY_RUNS:
+            found[str(name)] = float(np.quantile(off[rows], 0.8)) / EIGHT_OF_TEN
+    return found
 
 
 def standardized(evidence: Evidence, estimates: Estimates) -> Floats:
@@ -142,11 +196,11 @@ def joined(parts: list[tuple[Rows, Estimates]], length: int) -> Estimates:
         np.full(length, np.nan),
         np.full((length, 4), np.nan),
         np.full(length, np.nan),
-        np.ones(length),
+        np.zeros(length, np.int8),
     )
     for rows, part in parts:
         whole.log_time[rows], whole.shares[rows] = part.log_time, part.shares
-        whole.deviation[rows], whole.novelty[rows] = part.deviation, part.novelty
+        whole.deviation[rows], whole.known[rows] = part.deviation, part.known
     return whole
 
 
@@ -201,7 +255,7 @@ def intervals(
                 estimates.log_time[rows],
                 estimates.shares[rows],
                 estimates.deviation[rows],
-                estimates.novelty[rows],
+                estimates.known[rows],
             )
             low[rows], high[rows] = table.interval(
                 part, evidence.facts.machine_class[rows], nominal

@@ -76,8 +76,67 @@ def page(summary: Mapping[str, Any]) -> str:
         "",
         *_rows(("machine", summary["silicon"]["by_machine"])),
         "",
+        *_parts(summary),
     ]
     return "\n".join(lines)
+
+
+PARTS = {
+    "ablations": """## What each part of the law is worth
+
+`python benchmarks/expected_ablations.py --evidence FILE --write`: the factor on new machines without the part. Silicon
+is left out in groups here, so the first row is a little above the headline. Settings were chosen by such errors, so
+they are judged by them too kindly: in the last row each group is judged by the variant that is best on the others.
+""",
+    "graphs": """## Where the graphs ship: layers against the whole network
+
+`python benchmarks/check_expected.py --evidence FILE --write`: runs whose counts are those of a shipped network, on
+machines with a platform file. `expected` is what `roofline predict` says, machines of the evidence by their own runs.
+""",
+    "power": """## Power
+
+`python benchmarks/power.py --table FILE --write`: full power of the QuTiBench machines, from idle power, utilization
+and a share that is shrunk towards that of all machines; the last column is the range that eight of ten runs lie in,
+high over low. `predict` takes idle + utilization x (full - idle) where a platform file knows both ends, and else the
+thermal design power, a bound: the rows of a machine left out say how far that is from what is drawn.
+""",
+}
+"""The parts that benchmarks of their own put into the summary: heading and text."""
+
+AS_SHARES = frozenset({"mape", "median_ape", "within_20"})
+_NAMES = {
+    "mape": "MAPE", "median_ape": "median", "within_20": "±20 %", "factor_machines": "over machines",
+    "factor_rows": "rows", "width": "eight of ten in",
+}  # fmt: skip
+
+
+def _parts(summary: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for name, text in PARTS.items():
+        rows = summary.get(name)
+        if rows:
+            columns = list(rows[0])
+            lines += [
+                *text.splitlines(),
+                "",
+                f"| {' | '.join(_NAMES.get(c, c) for c in columns)} |",
+            ]
+            lines += ["|---" * len(columns) + "|"]
+            lines += [f"| {' | '.join(_cell(c, row[c]) for c in columns)} |" for row in rows]
+            lines += [""]
+    return lines
+
+
+def _cell(column: str, value: Any) -> str:
+    if column in AS_SHARES:
+        return f"{100 * value:.1f} %"
+    return (
+        f"{value:.2f}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value)
+    )
 
 
 def _table(score: Mapping[str, Any], by: str) -> list[str]:

@@ -3,80 +3,177 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from roofline import load
 from roofline.errors import RooflineError, TableError
+from roofline.model import choose_unit
 from roofline.model._network_facts import class_of, facts_of
 from roofline.model._time_law import Facts, joined
-from roofline.reading import csv_header, read_bytes
-from roofline.spec import platform
-from roofline.validate.analysis.counted import counted
-from roofline.validate.evidence.evidence import Evidence, names
+from roofline.reading import CsvTable, csv_header, read_bytes, read_csv
+from roofline.spec import Platform, platform
+from roofline.validate.analysis.counted import counted, taken_from
+from roofline.validate.evidence.cells import optional_number
+from roofline.validate.evidence.evidence import Evidence, Placed, names
 from roofline.validate.evidence.published import COLUMNS, read_published
 from roofline.validate.records.files import import_csv, import_json
-from roofline.validate.records.record import Measurement
+from roofline.validate.records.record import Measurement, Reported, Status
+from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
 
 
-def read_evidence(path: Path) -> Evidence:
+def read_evidence(
+    path: Path, *, machines: Sequence[Platform] = (), networks: Sequence[Path] = ()
+) -> Evidence:
     """Read the runs of a file.
 
     Args:
-        path: A CSV of published runs, a CSV or JSON export of records, or a record store.
+        path: A CSV of published runs, a CSV or JSON export of records, what ``validate`` wrote as CSV or JSON, or a
+            record store.
+        machines: What records name as their machine beside the shipped ones: files of ``roofline calibrate``.
+        networks: ONNX files that records name beside the shipped networks.
 
     Raises:
         TableError: It is none of them, or has no run that can be placed.
     """
     content = read_bytes(path, "table of evidence")
+    placing = Placing({entry.key: entry for entry in machines}, networks)
     if content.startswith(b"SQLite format 3"):
         with Store(path, writable=False) as store:
-            return stored(tuple(store.records()), _digest(content))
+            return stored(tuple(store.records()), _digest(content), placing)
     text = content.decode(errors="replace").removeprefix("\ufeff")
     if text.lstrip().startswith("{"):
-        return stored(tuple(import_json(text)), _digest(content))
-    header = csv_header(text.split("\n", 1)[0])
-    if "record" in header and not set(COLUMNS) <= set(header):
-        return stored(tuple(import_csv(text)), _digest(content))
+        return stored(tuple(import_json(text)), _digest(content), placing)
+    header = set(csv_header(text.split("\n", 1)[0]))
+    if "record" in header and not set(COLUMNS) <= header:
+        return stored(tuple(import_csv(text)), _digest(content), placing)
+    if header >= VALIDATED and not set(COLUMNS) <= header:
+        return stored(validated(read_csv(text, str(path))), _digest(content), placing)
     return read_published(path)
+
+
+VALIDATED = frozenset(
+    {"network", "platform", "datatype", "batch", "backend", "measured_fps", "status"}
+)
+"""Columns by which a table of ``roofline validate --format csv`` is known."""
+
+
+def validated(table: CsvTable) -> tuple[Measurement, ...]:
+    """Return the runs behind the comparisons of ``roofline validate``, each once whatever models it was compared with.
+
+    Raises:
+        TableError: A number is none.
+    """
+    found: dict[tuple[str, ...], Measurement] = {}
+    for place, row in enumerate(table.rows, 1):
+        if row["status"] != Status.OK:
+            continue
+        fps, batch = (optional_number(row, name) for name in ("measured_fps", "batch"))
+        if not (fps > 0 and batch >= 1):
+            raise TableError(
+                f"row {place}: measured_fps is {row['measured_fps']!r} at batch {row['batch']!r}",
+                repair="Give the table as roofline validate --format csv writes it",
+            )
+        if row.get("pruning", "dense") != "dense":
+            # The table names what was taken from a network for people; its records say it in full.
+            continue
+        job = RunRequest(
+            row["network"], row["backend"].split(" ")[0], datatype=row["datatype"], batch=int(batch),
+            threads=int(optional_number(row, "threads", 0.0)),
+        )  # fmt: skip
+        run = Measurement(
+            job, Status.OK, machine=row["platform"],
+            reported=Reported("roofline validate", throughput_fps=fps),
+        )  # fmt: skip
+        key = tuple(
+            row[name]
+            for name in ("network", "platform", "datatype", "batch", "backend", "measured_fps")
+        )
+        found.setdefault(key, run)
+    return tuple(found.values())
 
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def stored(measurements: tuple[Measurement, ...], sha256: str) -> Evidence:
-    """Return records as evidence: those of shipped networks on machines that have a platform.
+class Placing:
+    """The machines and networks that records name: those that are shipped, and those at hand."""
+
+    def __init__(self, machines: Mapping[str, Platform], networks: Sequence[Path]) -> None:
+        """Learn what is at hand.
+
+        Args:
+            machines: By key.
+            networks: ONNX files; records know them by their digest, else by the name of the file.
+        """
+        self._machines = machines
+        self._networks = {path.stem: path for path in networks}
+        self._networks |= {_digest(path.read_bytes()): path for path in networks}
+
+    def place(self, run: Measurement) -> Placed:
+        """Return the network and the machine of a run.
+
+        Raises:
+            RooflineError: One of them is not known, or the network cannot be counted so.
+        """
+        job = run.job
+        machine = self._machines.get(run.machine)
+        if machine is None:
+            machine = platform(run.machine)
+        path = self._networks.get(job.model_sha256) or self._networks.get(job.network)
+        if path is None:
+            return Placed(counted(job.network, job.compression, job.datatype, job.batch), machine)
+        whole = load(
+            path, batch=job.batch or None, dims=job.dims, inputs=job.inputs, values=job.values
+        )
+        return Placed(taken_from(whole, job.compression, job.datatype), machine)
+
+
+def stored(
+    measurements: tuple[Measurement, ...], sha256: str, placing: Placing | None = None
+) -> Evidence:
+    """Return records as evidence: those of known networks on machines that have a platform.
+
+    Args:
+        measurements: The records.
+        sha256: Digest of the file they were read from.
+        placing: What is at hand beside what is shipped.
 
     Raises:
         TableError: No record is of such a network and machine.
     """
+    placing = placing or Placing({}, ())
     facts: list[Facts] = []
     kept: list[Measurement] = []
+    placed: list[Placed] = []
     why = "there is none"
     for measurement in measurements:
         if not measurement.throughput_fps:
             continue
         job = measurement.job
         try:
-            machine = platform(measurement.machine)
-            name = class_of(machine) or machine.kind
-            workload = counted(job.network, job.compression, job.datatype, job.batch)
+            where = placing.place(measurement)
+            machine, datatype = where.platform, measurement.operands
             facts.append(
                 facts_of(
-                    workload, machine, machine_class=name, runtime=job.backend, datatype=job.datatype,
-                    unit=job.datatype, batch=job.batch, cores=float(job.threads or 1), in_flight=False,
+                    where.workload, machine, machine_class=class_of(machine) or machine.kind,
+                    runtime=job.backend, datatype=datatype, unit=choose_unit(machine, datatype)[0],
+                    batch=max(job.batch, 1), cores=float(job.threads or 1), in_flight=False,
                 )
             )  # fmt: skip
         except RooflineError as reason:
             why = str(reason)
             continue
         kept.append(measurement)
+        placed.append(where)
     if not kept:
         raise TableError(
             f"no record has a network and a machine that can be placed: {why}",
-            repair="Records need a shipped network, and a shipped platform's key as their machine",
+            repair="Name the machine's file with -p and the networks' files with --network, where they are not shipped",
         )
     whole = joined(facts)
     networks = names([m.job.network for m in kept])
@@ -85,7 +182,8 @@ def stored(measurements: tuple[Measurement, ...], sha256: str) -> Evidence:
         np.asarray([m.throughput_fps for m in kept], np.float64), sha256,
         tuple(
             {"network": m.job.network, "machine": m.machine, "runtime": m.job.backend,
-             "datatype": m.job.datatype, "batch": str(m.job.batch), "fps": str(m.throughput_fps)}
+             "datatype": m.operands, "batch": str(max(m.job.batch, 1)), "fps": str(m.throughput_fps)}
             for m in kept
         ),
+        tuple(placed),
     )  # fmt: skip

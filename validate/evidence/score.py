@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from roofline import __version__
 from roofline.errors import OptionError, did_you_mean
+from roofline.model import Prediction, models
 from roofline.model._core import Floats
 from roofline.model._expected_data import Parameters, shipped
 from roofline.model._quantiles import NOMINAL
 from roofline.number_format import plural
 from roofline.surfaces import MODEL, argument
+from roofline.validate.evidence.by_graph import predictions
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names
 from roofline.validate.evidence.fit import Options
 from roofline.validate.evidence.leaving import (
@@ -26,7 +29,8 @@ from roofline.validate.evidence.leaving import (
 
 LEAVE = argument("leave")
 LEAVES = ("silicon", "family", "none")
-MODELS = ("equation1", "expected")
+OF_COUNTS = ("equation1", "expected")
+"""Models that need no graph: a network's counts and a machine's roofs are enough."""
 
 ORDER_RANGE = (1.2, 3.0)
 """Two machines that differ by less on one network are alike; by more, any model orders them right."""
@@ -68,7 +72,8 @@ def score(
 
     Args:
         evidence: The runs.
-        model: One of `MODELS`.
+        model: A registered model. Those of `OF_COUNTS` predict every run; of the others, which need a graph and a
+            platform file, the runs that have both are judged.
         leave: ``silicon`` or ``family`` refit from the evidence without what is judged; ``none`` takes the shipped
             parameters.
         figures: How many runs of each machine correct its estimates; the others are judged.
@@ -80,16 +85,21 @@ def score(
     Raises:
         OptionError: A name is not known, or what is asked for needs other choices.
     """
-    for name, allowed, given_by in ((model, MODELS, MODEL), (leave, LEAVES, LEAVE)):
+    for name, allowed, given_by in ((model, tuple(models), MODEL), (leave, LEAVES, LEAVE)):
         if name not in allowed:
             hint = (
                 did_you_mean(name, allowed) or f"Use {given_by} with one of: {', '.join(allowed)}"
             )
-            raise OptionError(
-                f"a table of counts cannot be scored by {given_by.at(name)}", repair=hint
-            )
+            raise OptionError(f"there is no {given_by.at(name)}", repair=hint)
+    if model != "expected" and (leave != "none" or figures):
+        raise OptionError(
+            f"{model} is not fitted to runs: nothing can be left out, and no figure corrects it",
+            repair=f"Use {LEAVE.at('none')} and no figures, or {MODEL.at('expected')}",
+        )
     if model == "equation1":
-        return _bound(evidence, leave)
+        return _bound(evidence)
+    if model not in OF_COUNTS:
+        return _by_graph(evidence, model)
     if figures and leave == "family":
         raise OptionError(
             "figures of a machine correct nothing where the machine stays in the fit",
@@ -171,13 +181,45 @@ def basis_of(evidence: Evidence, known: Parameters) -> Names:
     return np.asarray([*found, ""], object)[:-1]
 
 
-def _bound(evidence: Evidence, leave: str) -> Scored:
+def _by_graph(evidence: Evidence, model: str) -> Scored:
+    said = predictions(evidence, model)
+    if not any(said):
+        raise OptionError(
+            f"{model} says nothing of these runs: it needs their graphs and platform files",
+            repair="Give records of shipped networks, or name the files with --network and -p; "
+            "an estimate from a profile needs a file that roofline calibrate wrote",
+        )
+    fps = np.asarray([np.nan if p is None else p.throughput_fps or np.nan for p in said])
+    ends = np.asarray(
+        [(np.nan, np.nan) if p is None or p.interval_fps is None else p.interval_fps for p in said]
+    )
+    held = {0.8: (ends[:, 0] <= evidence.fps) & (evidence.fps <= ends[:, 1])}
+    basis = np.asarray(["no basis" if p is None else rests_on(p) for p in said] + [""], object)[
+        :-1
+    ]
+    no = np.zeros(len(evidence), bool)
+    return Scored(
+        evidence, model, __version__, "none", fps, ends[:, 0], ends[:, 1],
+        held if np.isfinite(ends).any() else {}, basis, no, np.isfinite(fps),
+    )  # fmt: skip
+
+
+def rests_on(prediction: Prediction) -> str:
+    """Return what the time of a prediction rests on, the largest share first: ``measured 80 %, derived 20 %``."""
+    shares: dict[str, float] = {}
+    for term in prediction.basis:
+        shares[term.basis.value] = shares.get(term.basis.value, 0.0) + term.share
+    ordered = sorted(shares.items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{name} {share:.0%}" for name, share in ordered) or "datasheet"
+
+
+def _bound(evidence: Evidence) -> Scored:
     compute, weights, _ = evidence.facts.terms
     fps = evidence.facts.numbers["batch"] / np.maximum(compute, weights)
     nothing = np.full(len(evidence), np.nan)
     basis = np.asarray(["datasheet"] * len(evidence), object)
     no = np.zeros(len(evidence), bool)
-    return Scored(evidence, "equation1", "1", leave, fps, nothing, nothing, {}, basis, no, ~no)
+    return Scored(evidence, "equation1", "1", "none", fps, nothing, nothing, {}, basis, no, ~no)
 
 
 def summary(scored: Scored) -> dict[str, Any]:

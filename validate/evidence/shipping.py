@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from roofline.model._expected_data import Parameters, Ran, Usage
-from roofline.model._quantiles import Quantiles, quantiles
+from roofline.model._quantiles import Quantiles
 from roofline.validate.evidence.evidence import Evidence
 from roofline.validate.evidence.fit import Fitting, Options
-from roofline.validate.evidence.leaving import LeftOut, standardized
+from roofline.validate.evidence.leaving import LeftOut, judged, known_quantiles, standardized
 
 
 def parameters(
@@ -29,13 +31,22 @@ def parameters(
     """
     facts = evidence.facts
     law = Fitting(evidence, options).fit()
-    new, own = silicon.estimates, family.estimates
+    spreads = family.spreads
+    effects = {
+        name: replace(effect, spread=spreads[name], many=True) if name in spreads else effect
+        for name, effect in law.effects.items()
+    }
+    law = replace(law, effects=effects)
+    known = known_quantiles(evidence, family.estimates, np.ones(len(evidence), bool))
     return Parameters(
         version,
         law,
         Quantiles(
-            quantiles(standardized(evidence, new), facts.machine, facts.machine_class),
-            quantiles(standardized(evidence, own), facts.machine, facts.machine_class),
+            judged(
+                evidence, standardized(evidence, silicon.estimates), np.ones(len(evidence), bool)
+            ),
+            known.own,
+            known.many,
         ),
         usage(evidence),
         machines(evidence),

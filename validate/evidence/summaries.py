@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from roofline.model._expected_data import Parameters
 from roofline.validate.evidence.evidence import Evidence
 from roofline.validate.evidence.leaving import LeftOut
+from roofline.validate.evidence.page import page
 from roofline.validate.evidence.score import score, summary
 
 FIGURES = (0, 1, 3, 5)
 """How many figures of a machine correct its estimates."""
+
+
+SUMMARY = Path("validate", "evidence", "summary.json")
+PAGE = Path("docs", "expected.md")
+"""Where the summary and the page are, below the root of a checkout."""
+
+KEPT = ("power",)
+"""Parts of the summary that a new version of the model does not change."""
+
+
+def written(root: Path) -> dict[str, Any]:
+    """Return the summary that stands in a checkout."""
+    return json.loads((root / SUMMARY).read_text(encoding="utf-8"))
+
+
+def write(root: Path, document: dict[str, Any]) -> None:
+    """Write a summary into a checkout, and the page that is made from it."""
+    (root / SUMMARY).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    (root / PAGE).write_text(page(document), encoding="utf-8")
+
+
+def add(root: Path, name: str, part: Any) -> None:
+    """Put a part into the summary of a checkout: a table that a benchmark of its own makes.
+
+    Args:
+        root: The checkout.
+        name: ``power``, ``ablations`` or ``graphs``.
+        part: Rows, each a dictionary with the same keys.
+    """
+    write(root, written(root) | {name: _rounded(part)})
 
 
 def whole(
@@ -49,4 +82,6 @@ def _after(evidence: Evidence, silicon: LeftOut, count: int) -> Any:
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _rounded(entry) for name, entry in value.items()}  # pyright: ignore
+    if isinstance(value, list):
+        return [_rounded(entry) for entry in value]  # pyright: ignore
     return round(value, 4) if isinstance(value, float) else value

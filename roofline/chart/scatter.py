@@ -1,0 +1,139 @@
+"""Chart ``scatter``: predicted over measured throughput, a panel for each class of machines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, Drawing, prefixed, titled
+from roofline.chart._panels import draw_panels, grid_size
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, ordered
+
+COLUMNS = (
+    Column("predicted_fps", "predicted throughput in frames per second", kind="positive"),
+    Column("fps", "measured throughput in frames per second", required=False, kind="positive"),
+    Column("measured_fps", "the same, as comparisons name it", required=False, kind="positive"),
+    Column("machine_class", "class of the machine: a panel each", required=False),
+    Column("platform", "the machine, where the rows name no class", required=False),
+    Column("runtime", "what ran it: a colour each", required=False),
+    Column("backend", "the same, as comparisons name it", required=False),
+)
+_ACROSS = 3
+_SIDES = (3.3, 3.3)
+_FEW = 12
+"""Names that a legend has room for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel(Chart):
+    """The runs of one class: runtime, measured and predicted throughput."""
+
+    name: str
+    points: tuple[tuple[str, float, float], ...]
+    colours: Mapping[str, str]
+    """Of each runtime, the same in every panel."""
+
+    @property
+    def factor(self) -> float:
+        """The typical factor between the two: exp of the median of |log(predicted / measured)|."""
+        return math.exp(median(abs(math.log(said / true)) for _, true, said in self.points))
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row."""
+        return [{"class": self.name, "n": len(self.points), "factor": self.factor}]
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        return _SIDES
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw a point a run, the line of equality, and lines at a factor of two to both sides of it."""
+        ends = [end for _, true, said in self.points for end in (true, said)]
+        low, high = min(ends) / 1.5, max(ends) * 1.5
+        for factor, look in ((1.0, "-"), (2.0, ":"), (0.5, ":")):
+            ax.plot(
+                [low, high], [factor * low, factor * high], look, color=style.INK, lw=0.8, zorder=2
+            )
+        names = ordered(name for name, _, _ in self.points)
+        for name in names:
+            own = [(true, said) for of, true, said in self.points if of == name]
+            ax.scatter(
+                [true for true, _ in own], [said for _, said in own], s=5, lw=0, alpha=0.35, color=self.colours[name],
+                label=name or None, rasterized=len(own) > 500, zorder=3,
+            )  # fmt: skip
+        ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
+        prefixed(ax.xaxis)
+        prefixed(ax.yaxis)
+        head = f"{self.name}: {len(self.points):,} runs, x{self.factor:.2f}"
+        titled(ax, head.removeprefix(": "), "measured, frames/s", "predicted, frames/s")
+        if any(names) and len(names) <= _FEW:
+            legend = ax.legend(
+                fontsize=6.5, markerscale=2, loc="upper left", frameon=False, handletextpad=0.1
+            )
+            for handle in legend.legend_handles:
+                handle.set_alpha(1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter(Chart):
+    """Panels of classes."""
+
+    panels: tuple[Panel, ...]
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per class."""
+        return [row for panel in self.panels for row in panel.records()]
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        return grid_size(self.panels, _ACROSS) if self.panels else _SIDES
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw a panel for each class."""
+        draw_panels(ax, self.panels, _ACROSS, self.title)
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> Scatter:
+    """Return the chart of rows as ``roofline score --rows`` writes them; those without a prediction are left aside.
+
+    Raises:
+        TableError: A column is missing or a cell is no number.
+    """
+    table = [
+        row
+        for row in checked(rows, COLUMNS, "scatter")
+        if row["predicted_fps"] and (row["fps"] or row["measured_fps"])
+    ]
+    of = [row["machine_class"] or row["platform"] or "" for row in table]
+    runtimes = [row["runtime"] or row["backend"] or "" for row in table]
+    colours = style.colours(runtimes)
+    panels = tuple(
+        Panel(
+            name,
+            tuple(
+                (runtime, row["fps"] or row["measured_fps"], row["predicted_fps"])
+                for row, runtime, own in zip(table, runtimes, of, strict=True)
+                if own == name
+            ),
+            colours,
+        )
+        for name in ordered(of)
+    )  # fmt: skip
+    return Scatter(panels, (options or Options()).title)
+
+
+charts.add(
+    "scatter",
+    Kind(
+        "scatter",
+        "predicted over measured throughput, a panel for each class of machines",
+        COLUMNS,
+        compute,
+    ),
+)

@@ -1,0 +1,119 @@
+"""What ``roofline score`` reads and by which models it judges: records, what validate wrote, files at hand."""
+
+import json
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import roofline as rl
+from roofline.errors import OptionError, TableError
+from roofline.validate.evidence.readers import read_evidence
+from roofline.validate.evidence.score import score, summary
+from roofline.validate.records.files import export_json
+from roofline.validate.records.record import Measurement, Status
+from roofline.validate.records.request import RunRequest
+
+from ..cli_process import answered
+
+MACHINE = "i5-8500"
+
+
+def run(network: str, seconds: float, machine: str = MACHINE) -> Measurement:
+    job = RunRequest(network, "onnxruntime", batch=1, threads=1, datatype="fp32")
+    return Measurement(job, Status.OK, None, samples_s=(seconds,) * 5, machine=machine)
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    path = tmp_path / "runs.json"
+    path.write_text(export_json([run("resnet50", 0.04), run("mobilenet_v1", 0.01)]))
+    return path
+
+
+def test_layerwise_judges_records_by_their_graphs(records: Path) -> None:
+    scored = score(read_evidence(records), model="layerwise")
+    for name, said in zip(("resnet50", "mobilenet_v1"), scored.predicted, strict=True):
+        one = rl.predict(rl.load(name), rl.platform(MACHINE), datatype="fp32", model="layerwise")
+        assert said == pytest.approx(one.throughput_fps)
+    found = summary(scored)["all"]
+    assert found["n"] == 2
+    assert "coverage" not in found  # a bound has no interval
+
+
+def test_a_model_without_a_profile_says_what_it_needs(records: Path) -> None:
+    with pytest.raises(OptionError, match="calibrated says nothing of these runs") as caught:
+        score(read_evidence(records), model="calibrated")
+    assert "roofline calibrate" in str(caught.value.repair)
+
+
+@pytest.mark.parametrize("asked", [{"leave": "silicon"}, {"figures": 3}])
+def test_what_is_not_fitted_leaves_nothing_out(records: Path, asked: dict) -> None:
+    with pytest.raises(OptionError, match="layerwise is not fitted"):
+        score(read_evidence(records), model="layerwise", **asked)
+
+
+def test_what_validate_wrote_is_the_same_evidence(records: Path, tmp_path: Path) -> None:
+    rows = [
+        "network,platform,pruning,datatype,batch,threads,backend,model,predicted_fps,measured_fps,status",
+        f"resnet50,{MACHINE},dense,fp32,1,1,onnxruntime,equation1,50,25,ok",
+        f"resnet50,{MACHINE},dense,fp32,1,1,onnxruntime,layerwise,40,25,ok",
+        f"mobilenet_v1,{MACHINE},dense,fp32,1,1,onnxruntime,equation1,200,100,ok",
+        f"mobilenet_v1,{MACHINE},dense,fp32,1,1,tvm untuned,equation1,200,,failed",
+    ]
+    table = tmp_path / "compared.csv"
+    table.write_text("\n".join(rows) + "\n")
+    ours, theirs = read_evidence(table), read_evidence(records)
+    assert ours.fps == pytest.approx(theirs.fps)
+    for name, values in theirs.facts.numbers.items():
+        assert ours.facts.numbers[name] == pytest.approx(values), name
+
+
+def test_a_rate_that_is_none_is_named_with_its_row(tmp_path: Path) -> None:
+    table = tmp_path / "compared.csv"
+    table.write_text(
+        "network,platform,datatype,batch,backend,measured_fps,status\n"
+        f"resnet50,{MACHINE},fp32,1,onnxruntime,25 fps,ok\n"
+    )
+    with pytest.raises(TableError, match="row 1: measured_fps is '25 fps'"):
+        read_evidence(table)
+
+
+def test_files_at_hand_stand_for_what_is_not_shipped(tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [8, 3, 3, 3], np.zeros(216, np.float32))
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 18, 18])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8, 16, 16])], [weight],
+    )  # fmt: skip
+    model = tmp_path / "mine.onnx"
+    onnx.save(helper.make_model(graph), model)
+    mine = replace(run("mine", 1e-3), machine="here")
+    path = tmp_path / "mine.json"
+    path.write_text(export_json([mine]))
+    with pytest.raises(TableError, match="can be placed") as caught:
+        read_evidence(path)
+    assert "--network" in str(caught.value.repair)
+    text = (files("roofline.platforms") / f"{MACHINE}.yaml").read_text()
+    (tmp_path / "here.yaml").write_text(text.replace(f"key: {MACHINE}", "key: here", 1))
+    found = read_evidence(path, machines=[rl.platform(tmp_path / "here.yaml")], networks=[model])
+    assert found.facts.numbers["macs"] == pytest.approx(8 * 16 * 16 * 27)
+
+
+def test_the_verb_writes_what_each_estimate_rests_on(
+    records: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.csv"
+    code, out, err = answered(
+        capsys, "score", records, "--model", "layerwise", "--rows", rows, "--format", "json"
+    )
+    assert code == 0, err
+    assert json.loads(out)["model"] == "layerwise"
+    header, *lines = rows.read_text().splitlines()
+    assert {"predicted_fps", "low_fps", "high_fps", "basis"} <= set(header.split(","))
+    assert all("published" in line or "derived" in line or "estimated" in line for line in lines)

@@ -1,0 +1,97 @@
+"""Predicts runs by models that need a graph and a platform file: every registered one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cache
+
+import numpy as np
+
+from roofline import load, networks
+from roofline.errors import RooflineError
+from roofline.model import Prediction, predict
+from roofline.model._request import at_precision
+from roofline.spec import canonical, platform
+from roofline.validate.evidence.evidence import Evidence, Placed
+from roofline.workload import Workload
+
+ALIKE = 0.04
+"""How far, in logarithms, the multiply-accumulates and the parameters of a run may be from a graph's."""
+
+
+def predictions(evidence: Evidence, model: str) -> list[Prediction | None]:
+    """Return what a model says of each run; None where it has no graph, no platform, or the model no basis.
+
+    Args:
+        evidence: Records, or a table of counts: there the graph is the shipped one with the same counts.
+        model: Name of a registered model.
+    """
+    found: list[Prediction | None] = []
+    known: dict[tuple[object, ...], Prediction | None] = {}
+    for i, where in enumerate(evidence.placed or placed(evidence)):
+        datatype, batch = evidence.facts.datatype[i], int(float(evidence.rows[i]["batch"]))
+        if where is None:
+            found.append(None)
+            continue
+        key = (id(where.workload), id(where.platform), datatype, batch)
+        if key not in known:
+            known[key] = _said(where, datatype, batch, model)
+        found.append(known[key])
+    return found
+
+
+def _said(where: Placed, datatype: str, batch: int, model: str) -> Prediction | None:
+    try:
+        return predict(where.workload, where.platform, datatype=datatype, batch=batch, model=model)
+    except RooflineError:
+        return None
+
+
+def placed(evidence: Evidence) -> list[Placed | None]:
+    """Return the shipped graph and the platform of each run of a table; None where one is not there.
+
+    A run of fewer of a machine's cores than others have is left aside: the platform file is of the whole machine.
+
+    Args:
+        evidence: A table of counts.
+    """
+    facts, most = evidence.facts, defaultdict[tuple[str, str], float](float)
+    peaks = facts.numbers["peak"]
+    for machine, datatype, peak in zip(facts.machine, facts.datatype, peaks, strict=True):
+        most[machine, datatype] = max(most[machine, datatype], peak)
+    names, counts = _counts()
+    own = np.log(np.stack([facts.numbers["macs"], facts.numbers["parameters"]], 1))
+    found: list[Placed | None] = []
+    for i, (machine, datatype) in enumerate(zip(facts.machine, facts.datatype, strict=True)):
+        near = np.flatnonzero((np.abs(counts - own[i]) < ALIKE).all(1))
+        if not len(near) or canonical(machine) is None or peaks[i] < most[machine, datatype]:
+            found.append(None)
+            continue
+        try:
+            graph = _at(names[near[0]], datatype)
+        except RooflineError:
+            found.append(None)
+            continue
+        found.append(Placed(graph, _platform(machine)))
+    return found
+
+
+@cache
+def _counts() -> tuple[list[str], np.ndarray[tuple[int, int], np.dtype[np.float64]]]:
+    """Return the shipped networks that stand for themselves at a batch of one, and the logarithms of their counts."""
+    names: list[str] = []
+    counts: list[tuple[float, float]] = []
+    for name in networks():
+        graph = load(name)
+        if graph.parameters and graph.macs and "b" not in name.rpartition("_")[2]:
+            names.append(name)
+            counts.append((graph.macs / graph.batch, graph.parameters))
+    return names, np.log(np.asarray(counts))
+
+
+@cache
+def _at(name: str, datatype: str) -> Workload:
+    return at_precision(load(name), datatype)
+
+
+_platform = cache(platform)

@@ -7,6 +7,7 @@ asked for. Third parties register the same way from a module named by an entry p
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
@@ -28,15 +29,23 @@ class Registry(Generic[T]):
         package: The package whose modules register the built-in entries.
         group: The entry-point group through which third parties register.
         error: The error raised for an unknown name.
+        module: Where entries are whole folders of the package, the module in each that registers it.
     """
 
     def __init__(
-        self, noun: str, package: str, group: str, error: type[RooflineError] = RooflineError
+        self,
+        noun: str,
+        package: str,
+        group: str,
+        error: type[RooflineError] = RooflineError,
+        *,
+        module: str = "",
     ) -> None:
         self._noun = noun
         self._package = package
         self._group = group
         self._error = error
+        self._module = module
         self._entries: dict[str, T] = {}
         self._collected = False
 
@@ -103,8 +112,13 @@ class Registry(Generic[T]):
         # A registry whose package is a plain module has all of its built-in entries there.
         folders = getattr(package, "__path__", ())
         for module in sorted(pkgutil.iter_modules(folders), key=lambda found: found.name):
+            name = f"{self._package}.{module.name}"
+            if self._module:
+                name = f"{name}.{self._module}"
+                if not module.ispkg or importlib.util.find_spec(name) is None:
+                    continue
             if not module.name.startswith("_"):
-                importlib.import_module(f"{self._package}.{module.name}")
+                importlib.import_module(name)
         if f"[{self._group}]" in _declared_groups():
             from importlib.metadata import entry_points
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import math
 import os
+import pkgutil
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,7 +28,7 @@ VERBS = (
     "campaign", "calibrate", "validate", "score", "accuracy", "import", "export", "plot", "report", "reproduce",
     "schema",
 )  # fmt: skip
-"""The verbs in the order a new user meets them; verb ``x`` lives in ``roofline.cli.verb_x``."""
+"""The verbs in the order a new user meets them; verb ``x`` lives in ``roofline.cli.verb_x``. Others come last."""
 
 _INTERRUPTED = 128 + signal.SIGINT
 
@@ -40,14 +40,15 @@ class _Verbs(TyperGroup):
     """Imports a verb's module only when the verb is called or listed."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        return [verb for verb in VERBS if _exists(verb)]
+        return _verbs()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.list_commands(ctx):
             if ctx.resilient_parsing:
                 # A shell that completes a line asks; it wants no sentence.
                 return None
-            hint = did_you_mean(cmd_name, VERBS) or f"Verbs: {', '.join(self.list_commands(ctx))}"
+            verbs = self.list_commands(ctx)
+            hint = did_you_mean(cmd_name, verbs) or f"Verbs: {', '.join(verbs)}"
             raise RooflineError(f"unknown verb {cmd_name!r}", repair=hint)
         module = importlib.import_module(f"roofline.cli.verb_{cmd_name}")
         command = typer.main.get_command(module.app)
@@ -115,8 +116,15 @@ def _bounded(_context: Any, parameter: Any, value: Any) -> Any:
     return value
 
 
-def _exists(verb: str) -> bool:
-    return importlib.util.find_spec(f"roofline.cli.verb_{verb}") is not None
+@cache
+def _verbs() -> list[str]:
+    """Return every verb whose module is there."""
+    found = {
+        module.name.removeprefix("verb_")
+        for module in pkgutil.iter_modules([str(Path(__file__).parent)])
+        if module.name.startswith("verb_")
+    }
+    return [verb for verb in VERBS if verb in found] + sorted(found.difference(VERBS))
 
 
 app = typer.Typer(cls=_Verbs, no_args_is_help=True)

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from roofline.spec import Platform
     from roofline.validate.records.record import Measurement
 
-PUBLISHED = "qutibench"
-"""What a user writes for the data of Blott et al. 2021 instead of a file."""
-
 
 def gather(data: Sequence[str], title: str, report: Report | None = None) -> ReportData:
     """Read every file and look up the roofs of the machines in it.
@@ -30,12 +27,11 @@ def gather(data: Sequence[str], title: str, report: Report | None = None) -> Rep
     Raises:
         TableError: A file cannot be read, or published data are mixed with a user's own.
     """
-    if PUBLISHED in data and not Path(PUBLISHED).exists():
-        from roofline.validate.studies.qutibench.report import qutibench_report
-
+    published = next((name for name in data if _is_study(name)), None)
+    if published is not None:
         if len(data) > 1:
-            raise TableError(f"{PUBLISHED!r} stands for a page of its own", repair="Give it alone")
-        page = qutibench_report()
+            raise TableError(f"{published!r} stands for a page of its own", repair="Give it alone")
+        page = _study_page(published)
         return replace(page, title=title) if title else page
     rows = tuple(row for path in data for row in _rows(Path(path), report))
     stated = [row for path in data for row in _stated(Path(path))]
@@ -43,6 +39,25 @@ def gather(data: Sequence[str], title: str, report: Report | None = None) -> Rep
     return ReportData(
         title or "Roofline report", rows, roofs, requirements, " ".join(_conventions(data, rows))
     )
+
+
+def _is_study(name: str) -> bool:
+    """Return whether a user names a study that has a page, and no file."""
+    if Path(name).suffix or Path(name).exists():
+        return False
+    from roofline.validate.studies import studies
+
+    study = studies.find(name)
+    return study is not None and study.report is not None
+
+
+def _study_page(name: str) -> ReportData:
+    from roofline.validate.studies import studies
+
+    report = studies.get(name).report
+    if report is None:
+        raise TableError(f"{name!r} has no page", repair="Give a file")
+    return report()
 
 
 def _conventions(data: Sequence[str], rows: Sequence[Row]) -> Iterable[str]:

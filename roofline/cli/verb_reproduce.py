@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli._output import (
-    Format,
-    FormatOption,
-    OutputOption,
-    as_csv,
-    as_json,
-    as_table,
-    emit,
-    wrote,
-)
+from roofline.cli._groups import command
+from roofline.cli._output import ResultOptions, as_table, wrote
 from roofline.errors import OptionError
 from roofline.number_format import plural
 
@@ -24,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from roofline.validate.records.record import Measurement
-    from roofline.validate.studies import Table
+    from roofline.validate.studies import Study, Table
 
 app = typer.Typer(add_completion=False)
 
@@ -33,65 +25,74 @@ CONVENTIONS = {
     "intensity": "intensity is operations per byte of their weights, read once for each inference at batch 1",
 }
 
+PaperArgument = Annotated[
+    str | None, typer.Argument(metavar="PAPER", help="The paper; leave out to list them.")
+]
+CellsOption = Annotated[
+    bool, typer.Option("--cells", help="Show every cell, not only those that disagree.")
+]
+ChartsOption = Annotated[
+    Path | None,
+    typer.Option("--charts", metavar="DIR", help="Draw the paper's figures there (PNG and SVG)."),
+]
+RunsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--runs",
+        help="QuTiBench: the portal's table of measurements, for figures over batches. "
+        "DLAS: records as roofline export writes them (.csv, .json, .parquet), instead of those shipped.",
+    ),
+]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--store", help="DLAS: decide its observations from the records of this store."),
+]
+ShortestOption = Annotated[
+    bool,
+    typer.Option(
+        "--shortest", help="With --store: compare shortest samples, not medians (busy machines)."
+    ),
+]
 
-@app.command()
+
+@command(app)
 def reproduce(
-    paper: Annotated[str, typer.Argument(metavar="PAPER", help="qutibench, turner or dlas.")],
-    cells: Annotated[
-        bool, typer.Option("--cells", help="Show every cell, not only those that disagree.")
-    ] = False,
-    charts: Annotated[
-        Path | None,
-        typer.Option(
-            "--charts", metavar="DIR", help="Draw the paper's figures there (PNG and SVG)."
-        ),
-    ] = None,
-    runs: Annotated[
-        Path | None,
-        typer.Option(
-            "--runs",
-            help="QuTiBench: the portal's table of measurements, for figures over batches. "
-            "DLAS: records as roofline export writes them (.csv, .json, .parquet), instead of those shipped.",
-        ),
-    ] = None,
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            "--store", help="DLAS: decide its observations from the records of this store."
-        ),
-    ] = None,
-    shortest: Annotated[
-        bool,
-        typer.Option(
-            "--shortest",
-            help="With --store: compare shortest samples, not medians (busy machines).",
-        ),
-    ] = False,
-    form: FormatOption = Format.TABLE,
-    output: OutputOption = None,
+    *,
+    paper: PaperArgument = None,
+    cells: CellsOption = False,
+    charts: ChartsOption = None,
+    runs: RunsOption = None,
+    store: StoreOption = None,
+    shortest: ShortestOption = False,
+    result: ResultOptions,
 ) -> None:
     """Recompute a seed paper's tables and say cell by cell what agrees, and why the rest does not."""
-    from roofline.validate.studies import PAPERS
-    from roofline.validate.studies import reproduce as recompute
+    from roofline.validate.studies import studies
 
-    records = _records(paper, store, runs)
-    tables = recompute(paper) if records is None else _decided(records, shortest=shortest)
+    if paper is None:
+        papers = [{"paper": name, "title": studies.get(name).title} for name in studies]
+        result.emit(
+            document=lambda: {"papers": papers},
+            rows=lambda: papers,
+            table=lambda: as_table(papers),
+        )
+        return
+    study = studies.get(paper)
+    records = _records(paper, study, store, runs)
+    tables = study.recompute(records, shortest=shortest)
     if charts is not None:
         _draw(paper, charts, runs if records is None else None, records)
-    if form is Format.JSON:
-        document = {
-            "paper": PAPERS[paper][0],
+    result.emit(
+        document=lambda: {
+            "paper": study.title,
             "conventions": CONVENTIONS,
             "tables": [table.record() for table in tables],
-        }
-        emit(as_json(document), output)
-    elif form is Format.CSV:
-        emit(as_csv(_rows(tables, every=True)), output)
-    else:
-        emit(
-            "\n\n".join([_scorecard(PAPERS[paper][0], tables), *_details(tables, every=cells)]),
-            output,
-        )
+        },
+        rows=lambda: _rows(tables, every=True),
+        table=lambda: "\n\n".join(
+            [_scorecard(study.title, tables), *_details(tables, every=cells)]
+        ),
+    )
 
 
 def _draw(
@@ -105,14 +106,16 @@ def _draw(
     wrote(f"{plural(len(paths) // 2, 'figure')} to {folder}")
 
 
-def _records(paper: str, store: Path | None, runs: Path | None) -> tuple[Measurement, ...] | None:
+def _records(
+    paper: str, study: Study, store: Path | None, runs: Path | None
+) -> tuple[Measurement, ...] | None:
     """Return the records that are named, or None where the shipped ones serve."""
     from roofline.validate.records.importers import read_runs
     from roofline.validate.records.importers._registry import Facts
     from roofline.validate.records.store import reading
-    from roofline.validate.studies.dlas.runs import latest
+    from roofline.validate.records.turns import latest
 
-    if paper != "dlas":
+    if study.decide is None:
         if store is not None:
             raise OptionError(
                 f"the tables of {paper} are not decided from records", repair="Leave out --store"
@@ -125,19 +128,13 @@ def _records(paper: str, store: Path | None, runs: Path | None) -> tuple[Measure
         return None
     if not file.is_file():
         raise OptionError(
-            f"{file} does not exist", repair="Make it: roofline campaign run dlas-reduced"
+            f"{file} does not exist", repair=f"Make it: roofline campaign run {study.campaign}"
         )
     if runs is not None:
         _, found = read_runs(runs, Facts(), form="records")
         return latest(found.measurements)
     with reading(file) as kept:
         return latest(kept.records())
-
-
-def _decided(records: Sequence[Measurement], *, shortest: bool) -> tuple[Table, ...]:
-    from roofline.validate.studies.dlas import runs as dlas_runs
-
-    return dlas_runs.tables(records, shortest=shortest)
 
 
 def _scorecard(title: str, tables: tuple[Table, ...]) -> str:

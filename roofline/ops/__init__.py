@@ -1,5 +1,14 @@
 """What each operator costs: one module per operator family, one row per operator."""
 
-from roofline.ops._registry import Kind, Moves, Operator, TensorType, define, lookup, supported
+from roofline.ops._registry import (
+    Kind,
+    Moves,
+    Operator,
+    Role,
+    TensorType,
+    define,
+    lookup,
+    supported,
+)
 
-__all__ = ["Kind", "Moves", "Operator", "TensorType", "define", "lookup", "supported"]
+__all__ = ["Kind", "Moves", "Operator", "Role", "TensorType", "define", "lookup", "supported"]

@@ -27,6 +27,24 @@ class Kind(Enum):
     """Not in this table: reported by name, never taken as zero."""
 
 
+class Role(Enum):
+    """The part of a call, or of a block of calls, in fusing."""
+
+    PRODUCT = "product"
+    """Multiply-accumulates whose result takes an epilogue."""
+    INTEGER = "integer"
+    """A product of integers whose result is scaled back afterwards."""
+    ELEMENTWISE = "elementwise"
+    NORM = "norm"
+    SOFTMAX = "softmax"
+    ATTENTION = "attention"
+    PAD = "pad"
+    QUANTIZE = "quantize"
+    DEQUANTIZE = "dequantize"
+    DYNAMIC_QUANTIZE = "dynamic quantize"
+    OTHER = "other"
+
+
 TensorType = tuple[Shape | None, DataType | None]
 """Shape and element type of one result."""
 
@@ -90,6 +108,9 @@ class Operator:
     """What is read and written in part; None for an operator that moves its operands and results whole."""
     bound: BoundFunction | None = None
     """For operators that choose elements: the results' unknown sizes are one, and at most this."""
+    role: Role | None = None
+    """What it does when runtimes fuse, and channels are pruned through it where it is elementwise; None for operators
+    whose names the patterns know, and for those that take no part."""
 
 
 operators: Registry[Operator] = Registry("operator", "roofline.ops", "roofline.operators")
@@ -120,6 +141,7 @@ def define(
     statistics: tuple[int, ...] = (),
     moves: MovesFunction | None = None,
     bound: BoundFunction | None = None,
+    role: Role | None = None,
 ) -> None:
     """Add operators to the table.
 
@@ -128,7 +150,7 @@ def define(
     """
     row = Operator(
         "", domain, kind, cost, shape, value, weights, quantizers, settings, statistics, moves,
-        bound,
+        bound, role,
     )  # fmt: skip
     for op_type in op_types:
         operators.add(key(op_type, domain), replace(row, op_type=op_type))

@@ -18,9 +18,10 @@ from roofline.validate.records.executed import Executed
 from roofline.validate.records.files import import_csv
 from roofline.validate.records.record import Environment, Measurement, Status, Turn
 from roofline.validate.records.request import RunRequest
+from roofline.validate.records.turns import latest
 from roofline.validate.studies.dlas.page import SECTIONS, regenerated
 from roofline.validate.studies.dlas.rules import Case, below
-from roofline.validate.studies.dlas.runs import as_shipped, compared, latest, shipped, tables
+from roofline.validate.studies.dlas.runs import as_shipped, compared, shipped, tables
 from roofline.validate.studies.dlas.verdicts import (
     CONTRADICTED,
     HOLDS,

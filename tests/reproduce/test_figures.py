@@ -10,7 +10,7 @@ pytest.importorskip("matplotlib")
 
 from roofline.cli import main
 from roofline.errors import OptionError
-from roofline.validate.studies import PAPERS
+from roofline.validate.studies import studies
 from roofline.validate.studies.figures import draw_figures, figures
 from roofline.validate.studies.qutibench.rows import measured, measured_in, points, roofs
 from roofline.workloads.published import table
@@ -23,7 +23,7 @@ def qutibench():
     return {figure.name: figure.chart for figure in figures("qutibench")}
 
 
-@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("paper", studies)
 def test_every_figure_has_data_and_a_name_of_its_own(paper):
     drawn = figures(paper)
     assert len({figure.name for figure in drawn}) == len(drawn)

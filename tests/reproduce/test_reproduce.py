@@ -9,7 +9,7 @@ import pytest
 
 from roofline.cli import main
 from roofline.errors import OptionError
-from roofline.validate.studies import PAPERS, reproduce
+from roofline.validate.studies import reproduce, studies
 from roofline.validate.studies.cells import Cell, Table, held
 from roofline.validate.studies.qutibench.runs import squares
 from roofline.validate.studies.turner.published import implied_sparsity
@@ -32,11 +32,11 @@ def facts(name):
 @pytest.fixture(name="scorecard", scope="module")
 def _scorecard():
     return {
-        paper: {table.name.split(":")[0]: table for table in reproduce(paper)} for paper in PAPERS
+        paper: {table.name.split(":")[0]: table for table in reproduce(paper)} for paper in studies
     }
 
 
-@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("paper", studies)
 def test_every_cell_that_does_not_agree_says_why(paper, scorecard):
     for table in scorecard[paper].values():
         for cell in table.disagree:
@@ -190,7 +190,7 @@ def run(capsys, *arguments):
     return stop.value.code, capsys.readouterr()
 
 
-@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("paper", studies)
 def test_command_writes_json_with_the_scorecard(paper, capsys):
     code, shown = run(capsys, "reproduce", paper, "--format", "json")
     assert code == 0

@@ -7,7 +7,7 @@ import pytest
 
 import roofline
 from roofline.cli.verb_reproduce import _scorecard
-from roofline.validate.studies import PAPERS, reproduce
+from roofline.validate.studies import reproduce, studies
 from roofline.workloads import build, networks
 from roofline.workloads._builder import Builder
 
@@ -29,10 +29,10 @@ def test_every_network_is_in_the_table_with_its_counts():
         ]
 
 
-@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("paper", studies)
 def test_scorecards_are_those_of_the_command(paper):
     page = (DOCS / "reproduction.md").read_text(encoding="utf-8")
-    card = _scorecard(PAPERS[paper][0], reproduce(paper))
+    card = _scorecard(studies.get(paper).title, reproduce(paper))
     assert f"$ roofline reproduce {paper}\n{card}\n" in page
 
 

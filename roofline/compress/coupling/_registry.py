@@ -35,6 +35,8 @@ from roofline.compress.labels import Atoms, Axes, Labels, fixed
 from roofline.errors import MISFIT
 from roofline.graph.reading.reads import reads, subgraphs
 from roofline.node import Tensor
+from roofline.ops import Role
+from roofline.ops._registry import operators
 from roofline.registry import Registry
 
 Rule = Callable[[Call], Results]
@@ -146,7 +148,7 @@ def _run(call: Call, key: str, state: State, types: Mapping[str, Tensor]) -> Res
     node = call.node
     if node.op_type == "Constant" and not node.domain:
         return [_stored_axes(state.atoms, types.get(node.output[0]))]
-    rule = couplings.find(key)
+    rule = couplings.find(key) or _by_role(key)
     if rule is None or any(a.HasField("g") or a.graphs for a in node.attribute):
         return call.block("is not in the table of channel couplings")
     if any(name and name not in call._values for name in node.input):  # pyright: ignore[reportPrivateUsage]
@@ -156,6 +158,14 @@ def _run(call: Call, key: str, state: State, types: Mapping[str, Tensor]) -> Res
     except MISFIT as error:
         # A damaged call is refused only where channels would go through it.
         return call.block(f"has operands and attributes that do not fit together ({error})")
+
+
+def _by_role(key: str) -> Rule | None:
+    """Return the rule of an operator that is elementwise by its row of the operator table, whoever registered it."""
+    known = operators.find(key)
+    return (
+        couplings.find("::Add") if known is not None and known.role is Role.ELEMENTWISE else None
+    )
 
 
 def _agreed(call: Call, axes: Axes | None, shaped: Axes | None) -> Axes | None:

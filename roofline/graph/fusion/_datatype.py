@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from roofline.graph.fusion._kinds import Role, role
+from roofline.graph.fusion._kinds import role
 from roofline.graph.fusion._view import View
 from roofline.node import Node
+from roofline.ops import Role
 from roofline.ops.qonnx import product_peak
 from roofline.precision import COMPUTE_DATATYPES, DataType
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from roofline.graph.fusion._kinds import Role, is_activation
+from roofline.graph.fusion._kinds import is_activation
 from roofline.graph.fusion._view import Block, View
+from roofline.ops import Role
 from roofline.ops._attributes import text
 
 Test = Callable[[View, Block, Block], bool]

@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 from roofline.node import Node
+from roofline.ops import Role, lookup
 from roofline.ops.qonnx import CHANNELS_LAST
 
 MICROSOFT = "com.microsoft"
-
-
-class Role(Enum):
-    """The part of a call, or of a block of calls, in fusing."""
-
-    PRODUCT = "product"
-    """Multiply-accumulates whose result takes an epilogue."""
-    INTEGER = "integer"
-    """A product of integers whose result is scaled back afterwards."""
-    ELEMENTWISE = "elementwise"
-    NORM = "norm"
-    SOFTMAX = "softmax"
-    ATTENTION = "attention"
-    PAD = "pad"
-    QUANTIZE = "quantize"
-    DEQUANTIZE = "dequantize"
-    DYNAMIC_QUANTIZE = "dynamic quantize"
-    OTHER = "other"
 
 
 _PRODUCTS = frozenset(
@@ -75,7 +56,10 @@ _ROLES: dict[str, Role] = {
 
 
 def role(node: Node) -> Role:
-    """Return the part a call plays; operators of unknown domains play none."""
+    """Return the part a call plays: as its row of the table says, else as its name is known; others play none."""
+    stated = lookup(node).role
+    if stated is not None:
+        return stated
     if node.domain not in ("", MICROSOFT, CHANNELS_LAST):
         return Role.OTHER
     return _ROLES.get(node.op_type, Role.OTHER)

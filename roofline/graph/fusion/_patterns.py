@@ -10,8 +10,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from roofline.graph.fusion._kinds import Role
 from roofline.graph.fusion._view import View
+from roofline.ops import Role
 
 Matcher = Callable[[View, int], "Sequence[Sequence[int]]"]
 """Returns candidate sets of calls around a place, the one to prefer first."""

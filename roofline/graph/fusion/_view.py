@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from roofline.errors import ModelError
-from roofline.graph.fusion._kinds import Role, is_view, role
+from roofline.graph.fusion._kinds import is_view, role
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.node import Array, Node, Tensor
-from roofline.ops import lookup
+from roofline.ops import Role, lookup
 from roofline.ops._attributes import fitting
 
 _MANY_READERS = 32

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import reduce
 
 from roofline.cost import Cost
-from roofline.graph.fusion._kinds import Role, role
+from roofline.graph.fusion._kinds import role
 from roofline.graph.fusion.group import Group
 from roofline.graph.totals.caches import Caches, caches_of
 from roofline.graph.totals.costs import CallCost
@@ -16,7 +16,7 @@ from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.graph.walking.weights import Origins, Stored
 from roofline.layer import Access, Layer, Use, access
 from roofline.node import Limit, Node, Tensor
-from roofline.ops import Kind, Moves
+from roofline.ops import Kind, Moves, Role
 from roofline.ops._attributes import fitting
 from roofline.ops.qonnx import product_peak
 from roofline.precision import DataType

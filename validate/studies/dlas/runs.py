@@ -73,18 +73,6 @@ def _without_empty(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if value not in (None, "", (), [], {})}
 
 
-def latest(runs: Iterable[Measurement]) -> tuple[Measurement, ...]:
-    """Return the last attempt of every round of a campaign's points, and all runs outside of campaigns."""
-    kept: dict[object, Measurement] = {}
-    for number, run in enumerate(runs):
-        turn = run.turn
-        place = number if turn is None else (turn.point, turn.round)
-        before = kept[place].turn if place in kept else None
-        if turn is None or before is None or turn.attempt > before.attempt:
-            kept[place] = run
-    return tuple(kept.values())
-
-
 def tables(runs: Iterable[Measurement], *, shortest: bool = False) -> tuple[Table, ...]:
     """Decide every observation, and list the speed-ups behind them.
 

@@ -19,7 +19,7 @@ _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;margin:1rem 0;font-size:.9rem}th,td{padding:.25rem .7rem;text-align:right;
 border-bottom:1px solid #ddd}th:first-child,td:first-child,td.word,th.word{text-align:left}
-img{max-width:100%;height:auto}h2{margin-top:2.5rem}.note{color:#666;font-size:.9rem}
+.wide{overflow-x:auto}img{max-width:100%;height:auto}h2{margin-top:2.5rem}.note{color:#666;font-size:.9rem}
 @media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}th,td{border-color:#444}
 img{background:#fff;padding:.5rem}}
 """
@@ -203,4 +203,4 @@ def _table(rows: Sequence[Row]) -> str:
         f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row.values())}</tr>"
         for row in rows
     )
-    return f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide"><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -11,9 +11,11 @@ import onnxruntime as ort
 import pytest
 
 import roofline
+from roofline.binding import Binding
 from roofline.compress import Quantization, Request, compress
 from roofline.compress.quantization import parse_datatypes
 from roofline.compress.writers._registry import WriteOptions, quantized, writers
+from roofline.compress.writers.int8 import calibration_inputs
 from roofline.compress.writers.weight_only import symmetric
 from roofline.errors import CompressionError, DatatypeError
 from roofline.workload import Workload
@@ -253,3 +255,14 @@ g (float[1,4,6,6] x) => (float[1,4,6,6] y) <float[4,4,1,1] w1, float[4,4,1,1] w2
         for one in (model, written)
     )
     assert np.abs(dense - narrow).max() < 0.1 * np.abs(dense).max() + 0.1
+
+
+def test_calibration_feeds_the_values_that_decide_branches() -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+g (float[1,4] x, int64 rate) => (float[1,4] y) { r = Cast<to=1>(rate)  y = Mul(x, r) }"""
+    options = WriteOptions(binding=Binding(values={"rate": 16000}))
+    fed = list(calibration_inputs(onnx.parser.parse_model(text), options))
+    assert [(item["rate"].item(), item["rate"].dtype) for item in fed] == [
+        (16000, np.int64)
+    ] * len(fed)
+    assert len({item["x"].tobytes() for item in fed}) == len(fed) > 1

@@ -21,6 +21,7 @@ from roofline.compress.writers._registry import WriteOptions, writers
 from roofline.compress.writers.weight_only import write_weight_only
 from roofline.errors import CompressionError, MissingPackageError
 from roofline.graph.reading.reads import renamed
+from roofline.ops._datatypes import numpy_type
 from roofline.precision import Bits
 from roofline.temporary import temporary_folder
 
@@ -154,6 +155,8 @@ def calibration_inputs(
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """Yield the inputs that activation ranges are measured on: those given, batch by batch, or seeded random ones.
 
+    An input whose value decides shapes or branches has the value that was asked for.
+
     Raises:
         CompressionError: An input has no array, one of another rank, or too few items.
     """
@@ -170,7 +173,10 @@ def calibration_inputs(
         feed: dict[str, NDArray[Any]] = {}
         for tensor in inputs:
             shape = tuple(size or 1 for size in tensor.shape or ())
-            if tensor.dtype is not None and tensor.dtype.kind == "float":
+            if tensor.name in options.binding.values and tensor.value is not None:
+                kind = numpy_type(tensor.dtype)
+                feed[tensor.name] = tensor.value if kind is None else tensor.value.astype(kind)
+            elif tensor.dtype is not None and tensor.dtype.kind == "float":
                 widths: dict[Bits, Any] = {16: np.float16, 64: np.float64}
                 width = widths.get(tensor.dtype.bits, np.float32)
                 feed[tensor.name] = chance.standard_normal(shape).astype(width)

@@ -1,9 +1,10 @@
 """How many channels of ONNX Runtime's blocks (NCHWc) are the network's own, where the file tells it.
 
 ONNX Runtime fills channels up to whole blocks of 8 or 16 as it saves a model, in the weights and biases of both sides
-of a value. What is the network's own shows where a value leaves the blocks (`ReorderOutput` states it), where the bias
-was left as it was, where groups or a concatenation need whole blocks, and in every value of the same channels. The
-values of weights, zero where they fill up, are not read.
+of a value. What is the network's own shows where the file states the shape of the value that a call was made for, where
+a value leaves the blocks (`ReorderOutput` states it), where the bias was left as it was, where groups or a
+concatenation need whole blocks, and in every value of the same channels. The values of weights, zero where they fill
+up, are not read.
 
 Source: onnxruntime/core/optimizer/nchwc_transformer.cc.
 """
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
 
 DOMAIN = "com.microsoft.nchwc"
+_SUFFIX = "_nchwc"
+"""What ONNX Runtime puts behind the name of a call's result to name the call over blocks that it makes of it."""
 _MADE = "reorder"
 """How ONNX Runtime begins the names of the weights and biases it writes anew."""
 
@@ -33,6 +36,7 @@ def own_channels(graph: GraphProto) -> Mapping[str, int]:
     if not any(node.domain == DOMAIN for node in graph.node):
         return {}
     alike = _Alike()
+    declared = _declared(graph)
     stored = {entry.name: tuple(entry.dims) for entry in graph.initializer}
     convolved: dict[str, int] = {}
     known: dict[str, int] = {}
@@ -42,6 +46,10 @@ def own_channels(graph: GraphProto) -> Mapping[str, int]:
         if not node.output:
             continue
         inside = [name for name in node.input if name in blocked]
+        if node.domain == DOMAIN and node.name.endswith(_SUFFIX):
+            channels = declared.get(node.name.removesuffix(_SUFFIX))
+            if channels is not None:
+                known[node.output[0]] = channels
         if node.domain == DOMAIN and node.op_type == "ReorderOutput":
             known.update(dict.fromkeys(inside, _integer(node, "channels")))
             continue
@@ -65,6 +73,16 @@ def own_channels(graph: GraphProto) -> Mapping[str, int]:
         for name, filled in convolved.items()
         if 0 < (channels := by_class.get(alike.root(name), 0)) <= filled
     }
+
+
+def _declared(graph: GraphProto) -> Mapping[str, int]:
+    """Return the channels of values whose shape the file states: ONNX Runtime keeps what the model stated before."""
+    found: dict[str, int] = {}
+    for entry in graph.value_info:
+        sizes = entry.type.tensor_type.shape.dim
+        if len(sizes) == 4 and sizes[1].dim_value > 0:
+            found[entry.name] = sizes[1].dim_value
+    return found
 
 
 def _convolution(

@@ -16,7 +16,8 @@ _RISING = frozenset({
 """Operators whose results' values never fall as sizes rise (sizes are not negative)."""
 
 NOTES: Mapping[Limit, str] = {
-    Limit.CHANNELS: "channels that may only fill up a block are counted",
+    Limit.CHANNELS: "channels that may only fill up a block are counted (a file saved from a model with inferred "
+    "shapes tells which those are)",
     Limit.SIZES: "a size that depends on values is taken at its operator's bound",
 }
 

@@ -70,7 +70,7 @@ def bumps(places: Floats, centres: Floats) -> Floats:
     return np.exp(-np.maximum(apart, 0) / 2)
 
 
-def to_document(surface: Surface) -> dict[str, Any]:
+def surface_to_document(surface: Surface) -> dict[str, Any]:
     """Return a surface as plain data."""
     return {
         "centres": [[round(float(x), 3) for x in row] for row in surface.centres],
@@ -80,7 +80,7 @@ def to_document(surface: Surface) -> dict[str, Any]:
     }
 
 
-def from_document(document: Mapping[str, Any]) -> Surface:
+def surface_from_document(document: Mapping[str, Any]) -> Surface:
     """Return the surface that plain data describe."""
     return Surface(
         np.asarray(document["centres"], np.float64).reshape(-1, len(SCALES)),

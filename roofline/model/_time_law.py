@@ -22,9 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.model import _surface
 from roofline.model._core import Floats
-from roofline.model._surface import Surface
+from roofline.model._surface import Surface, surface_from_document, surface_to_document
 
 PARTS = ("a", "w", "k", "t")
 """What the coefficients make up: compute, weights, activations, floor."""
@@ -447,7 +446,7 @@ def to_document(law: TimeLaw) -> dict[str, Any]:
             ]
             for name, effect in law.effects.items()
         },
-        "surface": _surface.to_document(law.surface),
+        "surface": surface_to_document(law.surface),
     }
 
 
@@ -467,7 +466,7 @@ def from_document(document: Mapping[str, Any]) -> TimeLaw:
         np.asarray(document["machine_deviation"], np.float64),
         document["row_deviation"],
         effects,
-        _surface.from_document(document["surface"]),
+        surface_from_document(document["surface"]),
     )
 
 

@@ -331,6 +331,25 @@ def test_traffic_assumptions_differ_by_what_crosses_the_memory():
     assert moved("unfused") == 30 + 4 * 400  # the view moves nothing
 
 
+def test_network_inputs_are_charged_to_their_first_readers_and_outputs_to_their_producers():
+    fp32 = DATATYPES["fp32"]
+    image, mask, early, middle, late = (
+        Tensor(name, (size,), fp32)
+        for name, size in (("image", 1), ("mask", 2), ("early", 4), ("middle", 8), ("late", 16))
+    )
+    layers = (
+        Layer("1", "Conv", Cost(macs=1), inputs=(image,), outputs=(early,)),
+        Layer("2", "Conv", Cost(macs=1), inputs=(mask, early), outputs=(middle,)),
+        Layer("3", "Conv", Cost(macs=1), inputs=(mask, middle), outputs=(late,)),
+    )
+    work = Workload(
+        "net", layers, fused_layers=layers, inputs=(image, mask), outputs=(early, late)
+    )
+    # 4 bytes an element: the image and an output at the first layer, the mask at the second, an output at the third.
+    charged = requirement(work, traffic="weights_io").activations
+    assert charged.tolist() == [4 * (1 + 4), 4 * 2, 4 * 16]
+
+
 def test_a_level_that_holds_the_working_set_is_not_charged_outside():
     small = network(
         layer("fc", macs=10**6, weights=10**6, moved=10**4), peak_activation_bytes=10**4

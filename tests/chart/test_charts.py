@@ -490,3 +490,23 @@ def test_the_page_on_charts_names_every_kind_and_its_example_runs(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     exec(page.split("```python\n")[1].split("```")[0], {})
     assert (tmp_path / "rooflines.png").exists()
+
+
+def test_the_efficiency_of_a_layer_is_predicted_over_measured_time():
+    chart = layer_times(
+        [{"layer": "a", "time_ms": 1.0, "measured_ms": 4.0}, {"layer": "b", "time_ms": 1.0}]
+    )
+    assert [row["efficiency"] for row in chart.records()] == [0.25, None]
+
+
+def test_lines_of_pruning_are_drawn_at_the_shares_of_the_table():
+    rows = [
+        {"network": "n", "keep_channels": 1.0, "ops": 80, "parameters": 40},
+        {"network": "n", "keep_channels": 0.5, "ops": 20, "parameters": 20},
+    ]
+    lines = pruning(rows).plot().get_lines()
+    found = [[list(line.get_xdata()), list(line.get_ydata())] for line in lines]
+    # Operations fall to a quarter, weights to a half, operations per weight to a half; then the square of the share.
+    assert found == [
+        [[1.0, 0.5], [1.0, 0.25]], [[1.0, 0.5], [1.0, 0.5]], [[1.0, 0.5], [1.0, 0.5]], [[0.5, 1.0], [0.25, 1.0]],
+    ]  # fmt: skip

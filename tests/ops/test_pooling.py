@@ -24,6 +24,12 @@ def test_global_pooling_reduces_every_element(call):
     assert call("GlobalMaxPool", (2, 8, 7, 7)).cost.other_ops == 2 * 8 * (7 * 7 - 1)
 
 
+def test_global_pooling_takes_data_without_places_and_no_less(call):
+    assert call("GlobalAveragePool", (2, 8)).shape == (2, 8)
+    with pytest.raises(ModelError, match="rank 2 or more"):
+        _ = call("GlobalAveragePool", (2,)).shape
+
+
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "pad", "expected"),
     [

@@ -208,11 +208,10 @@ def _cached_fps(prediction: Prediction, platform: Platform | None) -> float | No
     None where the file of the machine does not describe such a memory.
     """
     inner = [memory for memory in platform.memories if memory.on_chip] if platform else []
-    sizes = [memory for memory in inner if memory.capacity is not None]
+    sizes = [(memory.capacity.base, memory) for memory in inner if memory.capacity is not None]
     if not sizes:
         return None
-    largest = max(sizes, key=lambda memory: memory.capacity.base if memory.capacity else 0.0)
-    capacity = largest.capacity.base if largest.capacity else 0.0
+    capacity, largest = max(sizes, key=lambda entry: entry[0])
     kept = min(prediction.bytes, capacity)
     seconds = (prediction.bytes - kept) / prediction.bandwidth
     if largest.bandwidth is not None:

@@ -38,7 +38,7 @@ from roofline.validate.measuring.environment import package_version
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import KernelTime
 from roofline.validate.records.request import RunRequest
-from roofline.validate.tvm import setup
+from roofline.validate.tvm import setup, weights
 from roofline.validate.tvm.plan import ALGORITHMS, BEST, BLOCKED, Computation
 from roofline.validate.tvm.setup import lanes
 
@@ -47,8 +47,10 @@ if TYPE_CHECKING:
     from roofline.validate.tvm.tuning.algorithm_choice import Choices, Chosen
 
 _DATATYPES = ("fp32", "fp64", "fp16", "bf16", "int8", "uint8", "int4")
-_KERNELS = 2
+_KERNELS = 3
 """Raised when the same request makes another program: what was kept before is then made again."""
+_WEIGHTS = ".weights"
+"""Ending of the file that a program's weights are in."""
 _COMPILERS = ("g++", "clang++", "c++")
 
 SHIPPED_TILES = "shipped_tiles"
@@ -59,8 +61,13 @@ class TvmSession:
     """A compiled module in the Relax virtual machine."""
 
     def __init__(
-        self, executable: Any, names: Sequence[str], products: Mapping[str, int] | None = None
+        self,
+        executable: Any,
+        names: Sequence[str],
+        products: Mapping[str, int] | None = None,
+        weights: Sequence[Any] = (),
     ) -> None:
+        self._weights = list(weights)
         self._products = dict(products or {})
         self._tvm: Any = importlib.import_module("tvm")
         relax: Any = importlib.import_module("tvm.relax")
@@ -73,7 +80,7 @@ class TvmSession:
 
         arrays = by_position(inputs, self._names)
         tensors = [self._tvm.runtime.tensor(array) for array in arrays]
-        self._machine.set_input("main", *tensors)
+        self._machine.set_input("main", *tensors, *self._weights)
 
     def step(self) -> None:
         """Run once."""
@@ -154,9 +161,11 @@ class TvmBackend:
         details = artifact.details
         if details["library"]:
             library = tvm.runtime.load_module(str(artifact.path))
-            return TvmSession(library, details["inputs"], details.get("products"))
+            kept = weights.read(artifact.path.with_suffix(_WEIGHTS), details["weights"])
+            return TvmSession(library, details["inputs"], details.get("products"), kept)
         built = _build(tvm, request, details["target"], artifact.path)
-        return TvmSession(built.executable, built.inputs, built.products)
+        kept = [tvm.runtime.tensor(array) for array in built.weights]
+        return TvmSession(built.executable, built.inputs, built.products, kept)
 
 
 def computation(job: RunRequest) -> Computation:
@@ -221,8 +230,10 @@ def _compile(
     notes = built.rewrites
     library = folder / f"{_variant(job)}.so"
     linked = any(shutil.which(name) for name in _COMPILERS)
+    forms: list[list[Any]] = []
     if linked:
         built.executable.export_library(str(library))
+        forms = weights.write(built.weights, library.with_suffix(_WEIGHTS))
     else:
         notes += (
             "no C++ compiler: compiled again in the measured process, its peak memory included",
@@ -240,6 +251,7 @@ def _compile(
         notes=notes,
         details={
             "library": linked,
+            "weights": forms,
             "inputs": built.inputs,
             "products": dict(built.products),
             "target": dict(description),
@@ -351,6 +363,8 @@ class _Built:
     executed: Executed
     products: Mapping[str, int]
     """Multiply-accumulates of every kernel, 0 for those without."""
+    weights: tuple[Array, ...]
+    """What the program takes after its inputs."""
 
 
 def _executed(found: Executed, job: RunRequest, target: Any) -> Executed:
@@ -392,9 +406,10 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
         untuned = _tvm_tune.unscheduled(module)
     found = checked(request.job.datatype, imported.executed)
     executed = _executed(found, request.job, target)
+    detached = weights.detach(module)
     return _Built(
-        tvm.compile(module, target), kernels, tuple(sorted((*untuned, *guesses))), imported.notes,
-        names, executed, products,
+        tvm.compile(detached.module, target), kernels, tuple(sorted((*untuned, *guesses))), imported.notes,
+        names, executed, products, detached.weights,
     )  # fmt: skip
 
 

@@ -204,6 +204,10 @@ class Served:
             ttft_s=first, tpot_s=tpot, tokens_per_s=total, tokens_per_s_per_user=each,
             kv_bytes_per_token=self.memory.per_token, max_batch=self._max_batch(),
             max_context=self._max_context(), least_devices=self._least_devices(),
+            weight_bytes=self._required(0, ask.context, ask.devices),
+            cache_bytes=self._required(batch, ask.context, ask.devices)
+            - self._required(0, ask.context, ask.devices),
+            memory_bytes=self.platform.capacity,
             prefill_bound=None if self.prompt is None else self.prompt.bound.value,
             decode_bound=None if ask.phase is Phase.PREFILL else self.step.bound.value,
         )  # fmt: skip

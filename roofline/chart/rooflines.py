@@ -22,6 +22,8 @@ COLUMNS = (
     Column("memory", "name of the memory level the bandwidth is of", required=False),
     Column("roof", "'measured' for a roof that microbenchmarks gave", required=False),
     *words("network", "pruning", "batch", "layer", required=False),
+    Column("phase", "of a decoder: the prompt, or a token behind it", required=False),
+    Column("context", "of a decoder: positions of the prompt", required=False, kind="positive"),
     Column("intensity", "operational intensity in OP/B", required=False, kind="positive"),
     Column("performance_op_s", "predicted performance in OP/s", required=False, kind="positive"),
     Column("measured_op_s", "measured performance in OP/s", required=False, kind="positive"),
@@ -91,6 +93,8 @@ class RooflineChart(Chart):
     points: tuple[Point, ...] = ()
     layers: bool = False
     """Whether the points are layers of one network."""
+    phases: bool = False
+    """Whether the points are phases of decoders."""
     title: str = ""
 
     def records(self) -> list[dict[str, Any]]:
@@ -257,7 +261,9 @@ class RooflineChart(Chart):
                 ax.plot(
                     [point.intensity], [point.measured], "x", color=ink, ms=5, mew=1.4, zorder=4
                 )
-        if len(self.points) <= 12 and len({point.label for point in self.points}) == len(
+        # Points of a decoder lie close on the roof, so that labels would be taken for each other's.
+        most = 12 if not self.phases else 0
+        if len(self.points) <= most and len({point.label for point in self.points}) == len(
             self.points
         ):
             measured = [(p.intensity, p.measured) for p in self.points if p.measured is not None]
@@ -346,7 +352,8 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> RooflineChar
                 _resident(point, row, inner[point.machine])
                 for point, row in zip(_each(with_points), with_points, strict=True)
             )
-    return RooflineChart(tuple(roofs), tuple(points), layers, chosen.title)
+    phases = any(row["phase"] for row in with_points)
+    return RooflineChart(tuple(roofs), tuple(points), layers, phases, chosen.title)
 
 
 def _resident(point: Point, row: Row, memories: Sequence[tuple[str, float, float]]) -> Point:
@@ -365,7 +372,14 @@ def _points(rows: Sequence[dict[str, Any]], *, layers: bool) -> list[Point]:
 
 def _each(rows: Sequence[dict[str, Any]], *, layers: bool = False) -> list[Point]:
     """Return a point for every row."""
-    names = ("layer",) if layers else varying(rows, "network", "pruning", "batch")
+    # A decoder has a point for each phase, context and number of requests.
+    rows = [
+        {**row, "phase": f"{row['phase']} at {row['context'] or 0:,.0f},", "batch": f"batch {row['batch']}"}
+        if row["phase"]
+        else row
+        for row in rows
+    ]  # fmt: skip
+    names = ("layer",) if layers else varying(rows, "network", "pruning", "phase", "batch")
     total = sum(row["time_ms"] or 0.0 for row in rows) or 1.0
     return [
         Point(

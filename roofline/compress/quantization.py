@@ -202,6 +202,12 @@ def quantize_workload(
     )
     if base is not None and places:
         changed = replace(changed, notes=(*changed.notes, _said(changed, base)))
+    elif base is not None and base.mix and not isinstance(base.weight_bits, int):
+        plain = (
+            f"{base.name} is a format of decoders, whose parts have widths of their own; here every weight that "
+            f"multiplies takes its average, {float(base.weight_bits):g} bits"
+        )
+        changed = replace(changed, notes=(*changed.notes, plain))
     if base is None:
         return replace(changed, variant=joined(workload.variant, f"precision={asked.label}"))
     variant = workload.variant

@@ -33,6 +33,12 @@ class Tokens:
     """Longest context that fits at this batch and these new tokens; 0 where none does."""
     least_devices: int | None
     """Fewest devices on which it fits, of those its heads spread over; None where none is known to."""
+    weight_bytes: float
+    """Bytes of weights on each device."""
+    cache_bytes: float
+    """Bytes of the caches of all requests on each device, at context and new tokens."""
+    memory_bytes: float | None
+    """Bytes that a device holds; None where no capacity is known."""
     prefill_bound: str | None
     """What holds the prompt back: ``compute`` or ``memory``; None in phase ``decode``."""
     decode_bound: str | None
@@ -54,6 +60,9 @@ class Tokens:
             "devices": self.devices,
             "spread": self.spread,
             "least_devices": self.least_devices,
+            "weight_bytes": self.weight_bytes,
+            "cache_bytes": self.cache_bytes,
+            "memory_bytes": self.memory_bytes,
             "prefill_bound": self.prefill_bound,
             "decode_bound": self.decode_bound,
         }

@@ -41,6 +41,7 @@ def configurations(count: int) -> list[dict[str, Any]]:
                 "achieved_speedup": 1.0 + number % 3, "board_power_w": watts / 4, "idle_power_w": watts / 2,
                 "table": f"Table {number % 3}", "cell": f"cell {number}", "published": 10.0,
                 "ours": 10.0 if number % 4 else 12.0, "agrees": number % 4 > 0, "time_s": number,
+                "context": 4096, "weight_bytes": 16e9, "cache_bytes": 5e8 * batch, "memory_bytes": 24e9,
                 "tpot_ms": 5.0 + batch, "tokens_per_s": 1e3 * batch / (5.0 + batch),
             }
         )  # fmt: skip

@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 
+import roofline
 from roofline._load import decoder
 from roofline.compress.decoder_parts import places_of
 from roofline.decoding.phases import Request, decoding
@@ -113,3 +114,12 @@ def test_a_network_without_a_cache_has_no_parts() -> None:
     import roofline
 
     assert places_of(roofline.load("mlp")) == {}
+
+
+def test_a_format_of_decoders_says_what_it_is_taken_for_elsewhere() -> None:
+    changed = roofline.load("mlp").under(precision="q4_k_m")
+    assert any("every weight" in note and "4.9 bits" in note for note in changed.notes)
+    assert not any(
+        "format of decoders" in note
+        for note in roofline.load("mlp").under(precision="w4a16").notes
+    )

@@ -1,0 +1,140 @@
+"""Chart ``memory``: what a decoder's weights and caches take of a machine's memory, as the context grows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from roofline.chart import _style as style
+from roofline.chart._base import Chart, Drawing, outside_legend, titled
+from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._table import Column, Row, checked, label, varying, words
+
+COLUMNS = (
+    *words("network", "platform"),
+    *words("datatype", "batch", required=False),
+    Column("devices", "machines that share the decoder", required=False, kind="positive"),
+    Column("context", "positions of the prompt", kind="positive"),
+    Column("weight_bytes", "bytes of weights on each device", kind="positive"),
+    Column("cache_bytes", "bytes of all caches on each device", kind="positive"),
+    Column("memory_bytes", "bytes that a device holds", required=False, kind="positive"),
+)
+_PARTS = ("weights", "cache", "free")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One decoder on one kind of machine at one context."""
+
+    group: str
+    """What is the same as the context grows."""
+    context: float
+    weights: float
+    """Bytes, as those below."""
+    cache: float
+    capacity: float | None
+
+    @property
+    def free(self) -> float:
+        """Bytes that are left; 0 where nothing is, or no capacity is known."""
+        return max((self.capacity or 0.0) - self.weights - self.cache, 0.0)
+
+    @property
+    def fits(self) -> bool:
+        """Whether it does, as far as that is known."""
+        return self.capacity is None or self.weights + self.cache <= self.capacity
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryChart(Chart):
+    """Stacked bars over the context, side by side for machines and numbers of requests."""
+
+    bars: tuple[Bar, ...]
+    title: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one row per bar."""
+        return [
+            {
+                "name": bar.group, "context": bar.context, "weight_bytes": bar.weights, "cache_bytes": bar.cache,
+                "free_bytes": bar.free, "fits": bar.fits,
+            }
+            for bar in self.bars
+        ]  # fmt: skip
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches."""
+        return max(7.0, 0.5 * len(self.bars) + 3.0), 5.0
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw weights, cache and what is free on each other; what exceeds the memory is hatched."""
+        from matplotlib.patches import Patch
+
+        colours = dict(zip(_PARTS, (style.INK, style.BOUND["memory"], "white"), strict=True))
+        groups: dict[str, list[Bar]] = {}
+        for bar in self.bars:
+            groups.setdefault(bar.group, []).append(bar)
+        ticks: list[tuple[float, str]] = []
+        at = 0.0
+        for name, bars in groups.items():
+            first = at
+            for bar in sorted(bars, key=lambda entry: entry.context):
+                heights = (bar.weights, bar.cache, bar.free)
+                below = 0.0
+                for part, height in zip(_PARTS, heights, strict=True):
+                    ax.bar(
+                        at, height / 1e9, 0.8, below / 1e9, color=colours[part], edgecolor=style.GREY, lw=0.5,
+                        hatch="" if bar.fits or part != "cache" else "///",
+                    )  # fmt: skip
+                    below += height
+                if bar.capacity is not None:
+                    ax.plot(
+                        [at - 0.45, at + 0.45], [bar.capacity / 1e9] * 2, color=style.GREY, lw=1.4
+                    )
+                ticks.append((at, f"{bar.context:,.0f}"))
+                at += 1
+            ax.annotate(
+                name, ((first + at - 1) / 2, 1), xycoords=("data", "axes fraction"), xytext=(0, 4),
+                textcoords="offset points", ha="center", fontsize=7,
+            )  # fmt: skip
+            at += 0.6
+        ax.set_xticks([x for x, _ in ticks], [text for _, text in ticks], rotation=45, ha="right")
+        titled(ax, self.title, "positions of the prompt", "GB on each device")
+        handles = [Patch(fc=colours[part], ec=style.GREY, label=part) for part in _PARTS]
+        if not all(bar.fits for bar in self.bars):
+            handles.append(
+                Patch(fc=colours["cache"], ec=style.GREY, hatch="///", label="does not fit")
+            )
+        outside_legend(ax, handles)
+
+
+def compute(rows: Iterable[Row], options: Options | None = None) -> MemoryChart:
+    """Return the chart of predictions of decoders at several contexts.
+
+    Raises:
+        TableError: A column is missing, as where no row is of a decoder, or a cell is no number.
+    """
+    found = checked(rows, COLUMNS, "memory")
+    names = varying(found, "network", "datatype", "batch")
+    bars: dict[tuple[str, float], Bar] = {}
+    for row in found:
+        devices = int(row["devices"] or 1)
+        machine = str(row["platform"]) if devices == 1 else f"{devices} x {row['platform']}"
+        told = label(row, *names)
+        if "batch" in names and row["batch"]:
+            told = f"{label(row, *(name for name in names if name != 'batch'))} batch {row['batch']}".strip()
+        group = f"{machine}\n{told}"
+        # A bound and an estimate are of one case.
+        bars[group, row["context"]] = Bar(
+            group, row["context"], row["weight_bytes"], row["cache_bytes"], row["memory_bytes"]
+        )
+    return MemoryChart(tuple(bars.values()), (options or Options()).title)
+
+
+charts.add(
+    "memory",
+    Kind(
+        "memory", "weights, caches and free memory of decoders over the context", COLUMNS, compute
+    ),
+)

@@ -393,3 +393,33 @@ def test_the_chart_has_the_curve_and_every_machine(tmp_path):
         main(["plot", "needs", str(answer), "-o", str(figure)])
     assert stopped.value.code == 0
     assert figure.read_text().startswith("<?xml")
+
+
+def test_a_bound_of_more_devices_says_what_fewer_are_expected_to_reach() -> None:
+    network = decoder("llama31_8b")
+    assert network is not None
+    wish = Wish(200)
+    (found,) = advise_decoder(
+        network, Request(2048, 512), [platform("rtx-4090")], wish, datatypes=["q4_k_m"]
+    ).candidates
+    assert found.units > 1
+    assert found.low is None
+    (doubt,) = found.doubts
+    assert "a bound of 2 devices" in doubt.text
+    assert "1 device would reach" in doubt.text
+
+
+def test_what_the_bound_misses_is_said_to_be_at_the_bound() -> None:
+    network = decoder("llama31_8b")
+    assert network is not None
+    (found,) = advise_decoder(
+        network, Request(2048, 512), [platform("rtx-4090")], Wish(1e6), datatypes=["q4_k_m"]
+    ).candidates
+    assert any("of the throughput at the bound" in hurdle.text for hurdle in found.obstacles)
+
+
+def test_a_format_of_decoders_is_remarked_on_where_it_is_asked_for_another_network() -> None:
+    said = "is a format of decoders, and no runtime stores mlp in it"
+    machine = platform("rtx-4090")
+    assert any(said in note for note in predict(load("mlp"), machine, datatype="q4_k_m").notes)
+    assert not any(said in note for note in predict(load("mlp"), machine, datatype="int8").notes)

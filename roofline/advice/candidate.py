@@ -263,7 +263,8 @@ def _units(
         return 1
     if load > 1:
         of = "a stream" if wish.streams else "the throughput"
-        obstacles.append(Hurdle(Limit.THROUGHPUT, f"reaches {percent(1 / load, 2)} of {of}"))
+        end = "" if estimated else " at the bound"
+        obstacles.append(Hurdle(Limit.THROUGHPUT, f"reaches {percent(1 / load, 2)} of {of}{end}"))
         return 1
     if wish.streams is None or not load:
         return 1

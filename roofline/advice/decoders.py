@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from roofline.advice.candidate import Candidate, judged, part_of
+from roofline.advice.candidate import Candidate, Hurdle, judged, part_of
 from roofline.advice.needs import Need
 from roofline.advice.search import Advice, ranked
 from roofline.advice.wish import MAX_TPOT, MAX_TTFT, MIN_TOKENS_PER_S, Limit, Wish
@@ -14,6 +14,7 @@ from roofline.decoding.memory import memory_of
 from roofline.decoding.phases import Spread
 from roofline.errors import DatatypeError, OptionError
 from roofline.model import at_precision, choose_unit
+from roofline.number_format import number, plural
 from roofline.precision import precision
 from roofline.serving import serve
 
@@ -107,6 +108,7 @@ def _fewest(
     kept = memory_of(step)
     open_ = {entry.key: entry for entry in platforms}
     found: dict[str, Candidate] = {}
+    estimated: dict[str, Candidate] = {}
     for count in counts:
         heads = None if request.spread is Spread.SERIES else decoder.roles.kv_heads
         on_one = kept.on_one(batch, request.length, count, heads)
@@ -125,11 +127,26 @@ def _fewest(
         for key, mine in rows.items():
             chosen = mine[-1] if wish.efficiency is None else mine[0]
             candidate = judged((part_of(chosen, wish),), open_[key], wish, count)
+            candidate = _beside_fewer(candidate, estimated.get(key))
             found[key] = candidate
+            if candidate.low is not None:
+                estimated[key] = candidate
             slow = {Limit.THROUGHPUT, Limit.FIRST_TOKEN, Limit.TOKEN, Limit.MEMORY}
             if not any(hurdle.limit in slow for hurdle in candidate.obstacles):
                 del open_[key]
     return found
+
+
+def _beside_fewer(candidate: Candidate, fewer: Candidate | None) -> Candidate:
+    """Return a candidate of which there is a bound only, with what is expected of fewer devices that do not do."""
+    if candidate.low is not None or fewer is None or fewer.low is None:
+        return candidate
+    said = (
+        f"a bound of {plural(candidate.units, 'device')}: of so many no public runs are a basis; "
+        f"{plural(fewer.units, 'device')} would reach {number(fewer.low, 3)} tokens/s at the low end"
+    )
+    doubts = [hurdle for hurdle in candidate.doubts if hurdle.limit is not Limit.BASIS]
+    return replace(candidate, doubts=(Hurdle(Limit.BASIS, said), *doubts))
 
 
 def _has_unit(platform: Platform, step: Workload, datatype: str | None) -> bool:

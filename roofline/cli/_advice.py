@@ -78,6 +78,8 @@ class Answer:
     def table(self) -> str:
         """Return the page for people."""
         from roofline.advice.verdict import funnel, verdict
+        from roofline.model._request import format_of_decoders
+        from roofline.precision import precision
 
         advice, wish, shown = self.advice, self.wish, self.shown
         stated = _conventions(advice, wish)
@@ -95,6 +97,14 @@ class Answer:
             if keys
         ]  # fmt: skip
         notes += ["; ".join(left_out)] if left_out else []
+        notes += dict.fromkeys(
+            said
+            for entry in shown
+            for part in entry.parts
+            for work in self.workloads
+            if work.name == part.prediction.network
+            and (said := format_of_decoders(work, precision(part.prediction.datatype)))
+        )
         counted = funnel(advice)
         lines = [
             f"{verdict(advice, wish, self.names)}.",

@@ -83,6 +83,8 @@ def case_of(
     named = choices.get("datatype")
     asked = own_precision(workload, platform) if named is None else precision(named)
     unit, notes = choose_unit(platform, asked, emulate=choices.get("emulate", False))
+    foreign = format_of_decoders(workload, asked)
+    notes += (foreign,) if foreign else ()
     holder = platform.weight_memory
     holds = choices.get("traffic") is None and holder is not None
     if holds and holder is not None and holder.capacity is not None:
@@ -98,6 +100,16 @@ def case_of(
         workload, platform, asked, unit, batch, traffic, operations, reads, notes, holds,
         choices.get("runtime"), choices.get("effects"),
     )  # fmt: skip
+
+
+def format_of_decoders(workload: Workload, asked: Precision) -> str:
+    """Return what is to be said of a decoders' format that is asked for another network; empty where nothing is."""
+    if not asked.mix or workload.once("caches", lambda: bool(workload.cache_names)):
+        return ""
+    return (
+        f"{asked.name} is a format of decoders, and no runtime stores {workload.name} in it: its weights are taken at "
+        f"{float(asked.weight_bits):.3g} bits on average"
+    )
 
 
 def predictions_at(

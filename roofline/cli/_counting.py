@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.cli._output import arranged
 from roofline.number_format import human, number, percent, plural
+from roofline.ops import Kind
 
 if TYPE_CHECKING:
     from roofline.layer import Layer
@@ -253,11 +254,12 @@ def coverage_notes(workload: Workload) -> list[str]:
     lines = [f"counted: {coverage.nodes:.1%} of nodes, {coverage.bytes:.1%} of bytes"]
     if coverage.unsupported:
         lines.append(f"not supported, not in the totals: {', '.join(coverage.unsupported)}")
-    reasons = Counter(layer.note for layer in workload.unknown_layers)
+    reasons = Counter(
+        layer.note for layer in workload.unknown_layers if layer.kind is not Kind.UNSUPPORTED
+    )
     lines += [
         f"not resolved: {reason} ({plural(times, 'node')})"
         for reason, times in sorted(reasons.items())
-        if "not supported" not in reason
     ]
     return lines
 

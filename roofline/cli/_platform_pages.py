@@ -90,6 +90,7 @@ def page(machine: Platform) -> str:
     if machine.skips_zeros != "none":
         lines.append(f"Skips zeros: {machine.skips_zeros}")
     lines += [f"Note: {note}" for note in specification.notes]
+    lines += [f"Doubt: {doubt}" for doubt in specification.doubts]
     lines.append("Sources:")
     for key, source in specification.sources.items():
         if key in used:

@@ -81,11 +81,11 @@ def _conventions(data: Sequence[str], rows: Sequence[Row]) -> Iterable[str]:
         yield f"Traffic with memory that predictions assume: {'; '.join(assumed)}."
     for key in sorted({row["platform"] for row in rows}):
         try:
-            notes = _machine(key).specification.notes
+            own = _machine(key).specification.doubts
         except RooflineError:
             continue
         # A calibration that was disturbed says so in the file that it writes.
-        doubts += [f"{key}: {note}" for note in notes if note.startswith("Disturbed")]
+        doubts += [f"{key}: {doubt}" for doubt in own]
     yield from dict.fromkeys(doubts)
 
 

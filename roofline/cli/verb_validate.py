@@ -132,7 +132,7 @@ def validate(
         draw(rows, chart)
     if layers is not None:
         emit(as_csv(predicting.predict_layers(workloads, measured, machine)), layers)
-    doubts += [note for note in machine.specification.notes if note.startswith("Disturbed")]
+    doubts += machine.specification.doubts
     result.emit(
         document=lambda: _document(comparisons, measured, doubts),
         rows=lambda: rows,

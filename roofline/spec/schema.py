@@ -150,6 +150,9 @@ class Specification(Strict):
     """Rules of the strict check that the machine breaks in truth, each with the reason."""
     notes: tuple[str, ...] = ()
     """What a reader must know, conflicts between sources above all."""
+    doubts: tuple[str, ...] = ()
+    """What makes the file's own numbers doubtful, such as other load during its calibration; told wherever they are
+    held against a run."""
     sources: Table[Source] = Field(default_factory=FrozenDict)
     """Where the numbers come from, by key."""
 

@@ -46,8 +46,9 @@ def test_a_mode_names_its_threads():
 
 def test_a_disturbed_calibration_says_so():
     busy = Roofs(2, {"fp32": 1e9}, {"fp32": "tvm"}, 1e9, None, taken=0.8)
-    assert any(note.startswith("Disturbed") for note in platform_document([busy], "x")["notes"])
-    assert not any("Disturbed" in note for note in platform_document(ROOFS, "x")["notes"])
+    (doubt,) = from_mapping(platform_document([busy], "x")).doubts
+    assert doubt.startswith("Disturbed with 2 threads: others took 80% of the CPU time")
+    assert from_mapping(platform_document(ROOFS, "x")).doubts == ()
 
 
 def test_streams_count_array_bytes_once():

@@ -152,7 +152,8 @@ def platform_document(
         "description": f"This machine as measured by roofline calibrate; {plural(cores, 'core')} available.",
         "peaks": _peaks(last),
         "memories": _memories(last),
-        "notes": ["The year is that of the calibration.", *warnings(roofs), *remarks],
+        "notes": ["The year is that of the calibration.", *remarks],
+        "doubts": list(warnings(roofs)),
         "sources": {
             SOURCE: {
                 "title": f"roofline {package_version('roofline')} calibrate on {cpu_name()}",

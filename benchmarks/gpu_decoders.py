@@ -14,17 +14,16 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib
+import json
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from roofline import load
-from roofline.model import predict
-from roofline.spec import platform as find_platform
 from roofline.workloads import build
 
 CASES = (
@@ -140,27 +139,29 @@ def _input(torch: Any, entry: Any) -> Any:
     return torch.randn(shape, dtype=torch.float16, device="cuda")
 
 
-def table(rows: list[Row], machine: str) -> Iterator[str]:
+def table(rows: Sequence[Row], machine: str) -> Iterator[str]:
     """Yield the lines of a table: measured, Equation 1's bound, its share, and the estimate."""
-    platform = find_platform(machine)
     yield "| network | phase | context | batch | measured ms | bound ms | share | expected ms | memory GB |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for row in rows:
-        workload = load(row.network)
-        asked = {
-            "datatype": "fp16", "batch": row.batch, "context": row.context, "new_tokens": 1, "phase": row.phase,
-        }  # fmt: skip
-        found = {
-            kind: predict(workload, platform, model=kind, **asked)
-            for kind in ("equation1", "expected")
-        }
-        bound, estimate = (
-            1e3 * (kind.ttft_s if row.phase == "prefill" else kind.tpot_s) for kind in found.values()
-        )  # fmt: skip
+        bound, estimate = (predicted_ms(row, machine, kind) for kind in ("equation1", "expected"))
         yield (
             f"| {row.network} | {row.phase} | {row.context:,} | {row.batch} | {row.median_ms:.3g} | {bound:.3g} "
             f"| {bound / row.median_ms:.0%} | {estimate:.3g} | {row.memory_gb:.3g} |"
         )
+
+
+def predicted_ms(row: Row, machine: str, kind: str) -> float:
+    """Return the time of a case by a prediction model."""
+    asked = (
+        "predict", row.network, "-p", machine, "-d", "fp16", "-b", str(row.batch), "--context", str(row.context),
+        "--new-tokens", "1", "--phase", row.phase, "--model", kind, "--format", "json",
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "roofline", *asked], capture_output=True, check=True
+    )
+    (found,) = json.loads(done.stdout)["predictions"]
+    return found["ttft_ms" if row.phase == "prefill" else "tpot_ms"]
 
 
 def main() -> None:

@@ -127,3 +127,34 @@ def test_what_cannot_be_run_in_phases_is_refused(arguments: list[str], said: str
     done = run_roofline(*arguments)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("phase", [Phase.DECODE, Phase.PREFILL])
+@pytest.mark.parametrize("window", [0, 8])
+def test_attention_written_out_computes_the_same(phase: Phase, window: int) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    from dataclasses import replace
+
+    import onnx
+
+    from roofline.validate.measuring.runnable_model import _fix_inputs
+    from roofline.validate.onnx_rewrite.expand import expand
+
+    network = DecoderNetwork("tiny", "tiny", "", replace(TINY.sizes, window=window))
+    model = network.build(weights="random", half=False)
+    binding, arrays = stage_inputs(model, Stage(phase, 20), 2, seed=0)
+    _fix_inputs(model, binding)
+
+    def outputs(given: onnx.ModelProto) -> list[np.ndarray]:
+        session = runtime.InferenceSession(
+            given.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        taken = {entry.name: arrays[entry.name] for entry in session.get_inputs()}
+        return session.run(None, taken)
+
+    wanted = outputs(model)
+    plain, notes = expand(model)
+    assert "2 GroupQueryAttention" in notes[0]
+    assert all(node.domain in {"", "ai.onnx"} for node in plain.graph.node)
+    for found, right in zip(outputs(plain), wanted, strict=True):
+        assert np.abs(found - right).max() < 1e-5

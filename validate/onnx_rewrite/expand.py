@@ -14,6 +14,7 @@ from typing import Any
 
 from roofline.graph.reading.reads import reads
 from roofline.validate.measuring.backend import UnsupportedModelError
+from roofline.validate.onnx_rewrite.attention import group_query
 from roofline.validate.onnx_rewrite.control import take_branch, unroll_loop, unroll_scan
 from roofline.validate.onnx_rewrite.quantized import QUANTIZED
 from roofline.validate.onnx_rewrite.recurrent import shorten
@@ -29,17 +30,18 @@ _REWRITERS: Mapping[str, Callable[[Scope, Any], bool]] = {
     "If": take_branch,
     "Loop": unroll_loop,
     "Scan": unroll_scan,
+    "GroupQueryAttention": group_query,
     **QUANTIZED,
 }
-_CONTRIBUTED = frozenset({"DynamicQuantizeLSTM", "MatMulNBits", "QGemm"}) | {
-    name for name in QUANTIZED if name.startswith("QLinear")
-}
+_CONTRIBUTED = frozenset(
+    {"DynamicQuantizeLSTM", "GroupQueryAttention", "MatMulNBits", "QGemm"}
+) | {name for name in QUANTIZED if name.startswith("QLinear")}
 """Operators of ONNX Runtime's own domain among them."""
 
 _DEFINED = (
     "Attention", "BlackmanWindow", "CausalConvWithState", "Celu", "CenterCropPad", "HammingWindow", "HannWindow",
-    "LinearAttention", "NegativeLogLikelihoodLoss", "RotaryEmbedding", "SequenceMap", "SoftmaxCrossEntropyLoss",
-    "SwiGLU", "Swish",
+    "LinearAttention", "NegativeLogLikelihoodLoss", "RMSNormalization", "RotaryEmbedding", "SequenceMap",
+    "SoftmaxCrossEntropyLoss", "SwiGLU", "Swish",
 )  # fmt: skip
 """Operators the importer lacks or misreads, which ONNX defines as functions of others."""
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofline.arguments import check_items, check_kind, check_list, check_whole
-from roofline.binding import Binding, known_causal
+from roofline.binding import Binding
+from roofline.conventions import Causal, choice
 from roofline.decoding.phases import CONTEXT, Request, decoding
 from roofline.errors import NetworkError, did_you_mean, printable
 from roofline.workload import Workload
@@ -29,7 +30,7 @@ def load(
     inputs: Mapping[str, Sequence[int]] | None = None,
     values: Mapping[str, Any] | None = None,
     bound_sizes: bool = False,
-    causal: str = "visible",
+    causal: Causal | str = Causal.VISIBLE,
 ) -> Workload:
     """Count a model: an ``.onnx`` file, a network that is shipped, or a decoder's ``config.json``.
 
@@ -66,7 +67,8 @@ def load(
     for name, size in (dims or {}).items():
         check_whole(size, f"dims[{name!r}]", "Give a size")
     shapes = {name: tuple(shape) for name, shape in (inputs or {}).items()}
-    binding = Binding(batch, dims or {}, shapes, values or {}, bound_sizes, known_causal(causal))
+    scores = choice(Causal, causal, "count of causal attention")
+    binding = Binding(batch, dims or {}, shapes, values or {}, bound_sizes, scores)
     return load_bound(model, binding)
 
 

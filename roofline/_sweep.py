@@ -8,6 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from roofline.arguments import check_list
+from roofline.conventions import Operations, Traffic, WeightsRead
 from roofline.errors import DatatypeError, NoBasisError, OptionError
 from roofline.model import Choices, Prediction, at_precision, choose_unit
 from roofline.model._prediction import drawn, frame
@@ -90,9 +91,9 @@ def sweep(
     datatypes: Sequence[str] | None = None,
     batches: Sequence[int] | None = None,
     model: str | None = "equation1",
-    traffic: str | None = None,
-    operations: str | None = None,
-    weights_read: str = "per-batch",
+    traffic: Traffic | str | None = None,
+    operations: Operations | str | None = None,
+    weights_read: WeightsRead | str = WeightsRead.PER_BATCH,
     emulate: bool = False,
     runtime: str | None = None,
     effects: Mapping[str, Effect] | None = None,

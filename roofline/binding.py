@@ -4,34 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
-from roofline.errors import OptionError
-
-
-class Causal(Enum):
-    """Which scores of causal and windowed attention are counted."""
-
-    VISIBLE = "visible"
-    """Those that the mask leaves: half the square and half the diagonal, or the window."""
-    FULL = "full"
-    """The whole square, as tools count that know no masks."""
-
-
-def known_causal(name: Causal | str) -> Causal:
-    """Return which scores of causal attention are meant.
-
-    Raises:
-        OptionError: The name is not known.
-    """
-    try:
-        return Causal(name)
-    except ValueError:
-        raise OptionError(
-            f"unknown count of causal attention {name!r}",
-            repair=f"Use one of: {', '.join(entry.value for entry in Causal)}",
-        ) from None
+from roofline.conventions import Causal
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
 
@@ -21,6 +22,17 @@ Bits = int | Fraction
 """Width of an element in storage; a fraction where scales are spread over the elements they belong to."""
 
 
+class DatatypeKind(StrEnum):
+    """What the elements of a datatype are."""
+
+    FLOAT = "float"
+    INT = "int"
+    UINT = "uint"
+    BOOL = "bool"
+    COMPLEX = "complex"
+    STRING = "string"
+
+
 @dataclass(frozen=True, slots=True)
 class DataType:
     """An element type: its name and its width."""
@@ -28,8 +40,7 @@ class DataType:
     name: str
     bits: Bits
     """Width of one element in bits; packed, so int4 is 4."""
-    kind: str
-    """``float``, ``int``, ``uint``, ``bool``, ``complex`` or ``string``."""
+    kind: DatatypeKind
 
 
 _ROWS = (
@@ -44,7 +55,9 @@ _ROWS = (
     ("string", 0, "string"),
 )  # fmt: skip
 
-DATATYPES: Mapping[str, DataType] = MappingProxyType({row[0]: DataType(*row) for row in _ROWS})
+DATATYPES: Mapping[str, DataType] = MappingProxyType(
+    {name: DataType(name, bits, DatatypeKind(kind)) for name, bits, kind in _ROWS}
+)
 """Every element type, by name. A boolean takes a byte, as every runtime stores it."""
 
 COMPUTE_DATATYPES = (

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 
 from roofline.errors import UnitError, did_you_mean
+
+
+class Dimension(StrEnum):
+    """What a unit measures."""
+
+    COMPUTE_RATE = "compute rate"
+    OPERATIONS = "operations"
+    BANDWIDTH = "bandwidth"
+    CAPACITY = "capacity"
+    FREQUENCY = "frequency"
+    TIME = "time"
+    POWER = "power"
+    ENERGY = "energy"
+    PRICE = "price"
+    RATIO = "ratio"
+    WIDTH = "width"
+    TRANSFER_RATE = "transfer rate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +32,7 @@ class Unit:
     """A unit: what it measures and how many base units it is."""
 
     name: str
-    dimension: str
+    dimension: Dimension
     factor: float
 
 
@@ -24,28 +42,31 @@ def _table() -> dict[str, Unit]:
     units: list[Unit] = []
     for prefix, factor in decimal.items():
         units += [
-            Unit(f"{prefix}OP/s", "compute rate", factor),
-            Unit(f"{prefix}FLOP/s", "compute rate", factor),
-            Unit(f"{prefix}OP", "operations", factor),
-            Unit(f"{prefix}B/s", "bandwidth", factor),
-            Unit(f"{prefix}B", "capacity", factor),
-            Unit(f"{prefix}Hz", "frequency", factor),
+            Unit(f"{prefix}OP/s", Dimension.COMPUTE_RATE, factor),
+            Unit(f"{prefix}FLOP/s", Dimension.COMPUTE_RATE, factor),
+            Unit(f"{prefix}OP", Dimension.OPERATIONS, factor),
+            Unit(f"{prefix}B/s", Dimension.BANDWIDTH, factor),
+            Unit(f"{prefix}B", Dimension.CAPACITY, factor),
+            Unit(f"{prefix}Hz", Dimension.FREQUENCY, factor),
         ]
     for prefix, factor in binary.items():
         units += [
-            Unit(f"{prefix}B", "capacity", factor),
-            Unit(f"{prefix}B/s", "bandwidth", factor),
+            Unit(f"{prefix}B", Dimension.CAPACITY, factor),
+            Unit(f"{prefix}B/s", Dimension.BANDWIDTH, factor),
         ]
     for name, factor in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)):
-        units.append(Unit(name, "time", factor))
+        units.append(Unit(name, Dimension.TIME, factor))
     for name, factor in (("mW", 1e-3), ("W", 1.0), ("kW", 1e3)):
-        units.append(Unit(name, "power", factor))
+        units.append(Unit(name, Dimension.POWER, factor))
     for name, factor in (("mJ", 1e-3), ("J", 1.0)):
-        units.append(Unit(name, "energy", factor))
-    units.append(Unit("USD", "price", 1.0))
-    units.append(Unit("1", "ratio", 1.0))
-    units.append(Unit("bit", "width", 1.0))
-    units += [Unit("MT/s", "transfer rate", 1e6), Unit("GT/s", "transfer rate", 1e9)]
+        units.append(Unit(name, Dimension.ENERGY, factor))
+    units.append(Unit("USD", Dimension.PRICE, 1.0))
+    units.append(Unit("1", Dimension.RATIO, 1.0))
+    units.append(Unit("bit", Dimension.WIDTH, 1.0))
+    units += [
+        Unit("MT/s", Dimension.TRANSFER_RATE, 1e6),
+        Unit("GT/s", Dimension.TRANSFER_RATE, 1e9),
+    ]
     return {unit.name: unit for unit in units}
 
 
@@ -53,13 +74,13 @@ UNITS: Mapping[str, Unit] = MappingProxyType(_table())
 """Every unit the program accepts, by its exact spelling."""
 
 
-def to_base(value: float, unit: str, dimension: str) -> float:
+def to_base(value: float, unit: str, dimension: Dimension | None) -> float:
     """Convert a value to the base unit of its dimension.
 
     Args:
         value: The number as written.
         unit: Its unit, spelled exactly as in `UNITS`.
-        dimension: What the number must measure, e.g. ``"bandwidth"``.
+        dimension: What the number must measure; None for any.
 
     Returns:
         The value in OP/s, B/s, B, s, W, J, Hz or USD.
@@ -68,20 +89,20 @@ def to_base(value: float, unit: str, dimension: str) -> float:
         UnitError: The unit is unknown or measures something else.
 
     Example:
-        >>> to_base(19.2, "GB/s", "bandwidth")
+        >>> to_base(19.2, "GB/s", Dimension.BANDWIDTH)
         19200000000.0
     """
     known = UNITS.get(unit)
-    allowed = [name for name, entry in UNITS.items() if entry.dimension == dimension]
+    if known is not None and dimension in (None, known.dimension):
+        return value * known.factor
+    allowed = [name for name, entry in UNITS.items() if dimension in (None, entry.dimension)]
+    choices = f"Use one of: {', '.join(allowed)}"
     if known is None:
-        hint = did_you_mean(unit, allowed) or f"Use one of: {', '.join(allowed)}"
-        raise UnitError(f"unknown unit {unit!r} for a {dimension}", repair=hint)
-    if known.dimension != dimension:
         raise UnitError(
-            f"unit {unit!r} measures {known.dimension}, not {dimension}",
-            repair=f"Use one of: {', '.join(allowed)}",
+            f"unknown unit {unit!r} for a {dimension or 'number'}",
+            repair=did_you_mean(unit, allowed) or choices,
         )
-    return value * known.factor
+    raise UnitError(f"unit {unit!r} measures {known.dimension}, not {dimension}", repair=choices)
 
 
 def scaled(value: float | None, factor: float) -> float | None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from roofline.binding import UNBOUND, Binding
+from roofline.conventions import Traffic, choice
 from roofline.cost import Cost
-from roofline.errors import CompressionError, MissingPackageError, OptionError, did_you_mean
+from roofline.errors import CompressionError, MissingPackageError
 from roofline.graph.totals.census import Census
 from roofline.layer import MIXTURES, Layer, Use
 from roofline.node import Tensor
@@ -34,9 +35,6 @@ transformations: Registry[Transformation] = Registry(
     "transformation", "roofline.compress", "roofline.transformations", CompressionError
 )
 """What `Workload.under` can do, by the name of its keyword."""
-
-TRAFFIC_ASSUMPTIONS = ("weights", "weights_io", "fused", "unfused")
-"""Which bytes cross the memory interface, by name; `Workload.traffic_bytes` says what each means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,34 +164,31 @@ class Workload:
         """What share of the network was counted."""
         return coverage_of(self.layers)
 
-    def traffic_bytes(self, assumption: str = "fused") -> int:
+    def view(self, traffic: Traffic) -> tuple[Layer, ...]:
+        """Return the layers that traffic is charged by: executed nodes, or fused ones where there are any."""
+        return self.layers if traffic is Traffic.UNFUSED else self.fused_layers or self.layers
+
+    def traffic_bytes(self, assumption: Traffic | str = Traffic.FUSED) -> int:
         """Return the bytes that cross the memory interface in one inference.
 
         Args:
-            assumption: ``weights`` (weights once per inference, of tables that are looked up the rows, and what is
-                read and written of a key-value cache), ``weights_io`` (and the network's own inputs and outputs),
-                ``fused`` (per fused layer its weights, inputs, outputs and cache) or ``unfused`` (per ONNX node).
+            assumption: Which bytes are charged; under ``resident`` everything fits the inner memory.
 
         Raises:
             OptionError: The assumption's name is not known.
         """
-        layers = (
-            self.layers if assumption == "unfused" or not self.fused_layers else self.fused_layers
-        )
+        traffic = choice(Traffic, assumption, "traffic assumption")
+        layers = self.view(traffic)
         weights = self.weight_read_bytes(layers) + sum(layer.cache_bytes for layer in layers)
-        match assumption:
-            case "weights":
+        match traffic:
+            case Traffic.WEIGHTS:
                 return weights
-            case "weights_io":
+            case Traffic.WEIGHTS_IO:
                 return weights + self.io_bytes
-            case "fused" | "unfused":
+            case Traffic.RESIDENT:
+                return self.io_bytes
+            case Traffic.FUSED | Traffic.UNFUSED:
                 return weights + sum(layer.input_bytes + layer.output_bytes for layer in layers)
-            case _:
-                hint = (
-                    did_you_mean(assumption, TRAFFIC_ASSUMPTIONS)
-                    or f"Known: {', '.join(TRAFFIC_ASSUMPTIONS)}"
-                )
-                raise OptionError(f"unknown traffic assumption {assumption!r}", repair=hint)
 
     @cached_property
     def at_most(self) -> bool:
@@ -255,11 +250,11 @@ class Workload:
             + (min(bare, self.weight_bytes) if self.weight_bytes else bare)
         )
 
-    def intensity(self, assumption: str = "fused") -> float:
+    def intensity(self, assumption: Traffic | str = Traffic.FUSED) -> float:
         """Return operations per byte under a traffic assumption; infinite when nothing crosses the interface.
 
         Args:
-            assumption: One of `TRAFFIC_ASSUMPTIONS`; `traffic_bytes` says what each means.
+            assumption: Which bytes are charged.
 
         Raises:
             OptionError: The assumption's name is not known.

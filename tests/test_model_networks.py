@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from roofline import Workload, load, platform
+from roofline.conventions import Traffic
 from roofline.model import equation1, layerwise, predict, requirement
 from roofline.model._requirement import total
-from roofline.workload import TRAFFIC_ASSUMPTIONS
 
 FACTS = Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[1] / "../shared/facts"))
 NETWORKS = ("mlp_25", "cnv_12_5", "mobilenet_v1", "googlenet_v1", "mobilenet_v3_small")
@@ -24,7 +24,7 @@ def counted(name: str) -> Workload:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("traffic", TRAFFIC_ASSUMPTIONS)
+@pytest.mark.parametrize("traffic", [name for name in Traffic if name is not Traffic.RESIDENT])
 def test_the_bytes_of_a_prediction_are_those_of_the_workload(name, traffic):
     work = counted(name)
     whole = total(work, requirement(work, traffic=traffic))
@@ -36,7 +36,7 @@ def test_the_bytes_of_a_prediction_are_those_of_the_workload(name, traffic):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("traffic", [*TRAFFIC_ASSUMPTIONS, "resident"])
+@pytest.mark.parametrize("traffic", Traffic)
 def test_layer_by_layer_is_never_faster_than_the_whole(name, traffic):
     machine = platform("tx2:maxn")
     whole = equation1(counted(name), machine, traffic=traffic, operations="all")

@@ -10,6 +10,7 @@ from roofline.advice.candidate import Candidate, Hurdle, judged, part_of
 from roofline.advice.needs import Need
 from roofline.advice.search import Advice, ranked
 from roofline.advice.wish import MAX_TPOT, MAX_TTFT, MIN_TOKENS_PER_S, Limit, Wish
+from roofline.conventions import Traffic
 from roofline.decoding.memory import memory_of
 from roofline.decoding.phases import Spread
 from roofline.errors import DatatypeError, OptionError
@@ -168,7 +169,7 @@ def _need(
         return []
     steps_per_s = wish.fps / (wish.efficiency or 1.0) / batch
     kept = memory_of(step)
-    read = step.traffic_bytes("weights") + sum(layer.cache_bytes for layer in step.layers)
+    read = step.traffic_bytes(Traffic.WEIGHTS) + sum(layer.cache_bytes for layer in step.layers)
     name = next(iter(found.values())).prediction.datatype
     return [
         Need(

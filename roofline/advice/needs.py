@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.conventions import Traffic
 from roofline.model import requirement
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def need(workload: Workload, datatype: str, batch: int, rate: float) -> Need:
         datatype,
         batch,
         peak=ops * batch / workload.batch * batches_per_s,
-        bandwidth=workload.traffic_bytes("weights") * batches_per_s,
+        bandwidth=workload.traffic_bytes(Traffic.WEIGHTS) * batches_per_s,
         capacity=workload.weight_bytes + workload.peak_activation_bytes * batch / workload.batch,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from roofline.cli._output import arranged
+from roofline.conventions import Traffic
 from roofline.number_format import human, number, percent, plural
 from roofline.ops import Kind
 
@@ -53,12 +54,7 @@ def totals(workload: Workload) -> dict[str, Any]:
 
     A total is None where a node that belongs to it could not be counted; `counted_part` has what the others sum to.
     """
-    from roofline.workload import TRAFFIC_ASSUMPTIONS
-
-    intensity: dict[str, float | None] = {
-        name: workload.intensity(name) for name in TRAFFIC_ASSUMPTIONS
-    }
-    intensity["resident"] = workload.ops / workload.io_bytes if workload.io_bytes else None
+    intensity: dict[str, float | None] = {name.value: workload.intensity(name) for name in Traffic}
     found = _sums(workload)
     if not workload.fully_counted:
         intensity = dict.fromkeys(intensity)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from roofline.binding import UNBOUND, Binding, Causal
+from roofline.binding import UNBOUND, Binding
+from roofline.conventions import Causal
 from roofline.errors import OptionError
 from roofline.labels import labels
 from roofline.reading import MAX_INTEGER, real_number, whole_number

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.binding import Causal
 from roofline.cli._compression import CompressionOptions, with_zeros
 from roofline.cli._decoding import ContextOption, CountedPhaseOption, DecoderOptions, told_apart
 from roofline.cli._groups import command
@@ -22,6 +21,7 @@ from roofline.cli._options import (
     load_model,
 )
 from roofline.cli._output import OrderOptions, ResultOptions, as_table
+from roofline.conventions import Causal
 from roofline.decoding.phases import Phase
 from roofline.errors import UnsupportedOperatorError
 

@@ -11,6 +11,7 @@ import onnx
 from roofline.compress.labels import Atoms, Axes, Labels, fixed
 from roofline.graph.reading.reads import reads, subgraphs
 from roofline.node import Array, Tensor
+from roofline.precision import DatatypeKind
 
 Results = Sequence["Axes | None"]
 
@@ -262,4 +263,4 @@ def holds_weights(tensor: Tensor) -> bool:
     if tensor.dtype is None or tensor.dtype.kind not in WEIGHT_KINDS:
         return False
     # 64-bit integers steer (shapes, axes, indices); they are never weights.
-    return tensor.dtype.kind == "float" or tensor.dtype.bits < 64
+    return tensor.dtype.kind is DatatypeKind.FLOAT or tensor.dtype.bits < 64

@@ -14,6 +14,7 @@ from roofline.compress.rewrite import apply
 from roofline.compress.tensors import inlined
 from roofline.errors import CompressionError, ModelError
 from roofline.node import Tensor
+from roofline.precision import DatatypeKind
 from roofline.workload import Origin, Workload, transformations
 
 if TYPE_CHECKING:
@@ -137,5 +138,5 @@ def _check_shapes(
 def _has_channels(tensor: Tensor) -> bool:
     # Vectors of 64-bit integers hold shapes, whose own length pruning may change freely.
     return tensor.dtype is not None and not (
-        tensor.dtype.kind == "int" and tensor.dtype.bits == 64
+        tensor.dtype.kind is DatatypeKind.INT and tensor.dtype.bits == 64
     )

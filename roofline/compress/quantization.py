@@ -14,7 +14,7 @@ from roofline.compress.decoder_parts import KEPT, Places, places_of, stored_bits
 from roofline.compress.recount import Change, recount
 from roofline.errors import CompressionError, did_you_mean
 from roofline.node import Tensor
-from roofline.precision import DATATYPES, Bits, DataType, Precision, precision
+from roofline.precision import DATATYPES, Bits, DataType, DatatypeKind, Precision, precision
 from roofline.workload import Workload, transformations
 
 ENDS = ("first", "last")
@@ -129,10 +129,10 @@ def activation_type(asked: Precision) -> DataType:
 def _plain(bits: Bits, asked: str) -> DataType:
     if not isinstance(bits, int):
         # Its elements have no type of their own: they come in blocks, under the name of the format.
-        return DataType(asked, bits, "int")
+        return DataType(asked, bits, DatatypeKind.INT)
     kind = "fp" if bits >= 16 else "int"
     name = "binary" if bits == 1 else f"{kind}{bits}"
-    return DATATYPES.get(name) or DataType(name, bits, "int")
+    return DATATYPES.get(name) or DataType(name, bits, DatatypeKind.INT)
 
 
 def quantize_workload(
@@ -180,7 +180,7 @@ def quantize_workload(
         if not _narrow(precision):
             return (
                 weight_type(precision)
-                if tensor.dtype is not None and tensor.dtype.kind == "float"
+                if tensor.dtype is not None and tensor.dtype.kind is DatatypeKind.FLOAT
                 else None
             )
         place = places.get(tensor.name)

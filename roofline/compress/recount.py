@@ -10,7 +10,7 @@ from roofline.compress.sparsity import RECURRENT, zero_count
 from roofline.layer import Access, Layer, Use
 from roofline.node import Tensor
 from roofline.ops import Kind
-from roofline.precision import DataType, Precision, packed_bytes
+from roofline.precision import DataType, DatatypeKind, Precision, packed_bytes
 from roofline.workload import Workload
 
 
@@ -195,7 +195,7 @@ def _weight(layer: Layer, tensor: Tensor, asked: Precision, change: Change) -> T
     if change.part is not None:
         own = change.part(tensor, asked)
         return tensor if own is None else tensor.typed(own)
-    if multiplies(layer, tensor) or (kind.kind == "float" and asked.weight_bits >= 16):
+    if multiplies(layer, tensor) or (kind.kind is DatatypeKind.FLOAT and asked.weight_bits >= 16):
         return tensor.typed(change.weight(asked))
     return tensor
 
@@ -206,7 +206,11 @@ def _activations(tensors: Sequence[Tensor], change: Change) -> tuple[Tensor, ...
 
 def _wide_integer(tensor: Tensor) -> bool:
     """Whether a tensor holds integers that no quantization made: indices, shapes, accumulators."""
-    return tensor.dtype is not None and tensor.dtype.kind != "float" and tensor.dtype.bits >= 16
+    return (
+        tensor.dtype is not None
+        and tensor.dtype.kind is not DatatypeKind.FLOAT
+        and tensor.dtype.bits >= 16
+    )
 
 
 def _bytes(tensors: Sequence[Tensor]) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from roofline.binding import Causal
+from roofline.conventions import Causal
 from roofline.decoding.roles import Roles, roles_of
 from roofline.errors import OptionError
 from roofline.number_format import plural

@@ -6,9 +6,6 @@ from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction
 from roofline.model._registry import Gives, Model, Need, best_estimates, models
 from roofline.model._request import Choices, at_precision, predict
 from roofline.model._requirement import (
-    OPERATIONS,
-    TRAFFIC,
-    WEIGHTS_READ,
     Requirement,
     effective_ops,
     requirement,
@@ -17,9 +14,6 @@ from roofline.model.equation1 import equation1
 from roofline.model.layerwise import layerwise
 
 __all__ = [
-    "OPERATIONS",
-    "TRAFFIC",
-    "WEIGHTS_READ",
     "Basis",
     "Bound",
     "Case",

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from roofline.conventions import Operations, Traffic, WeightsRead
 from roofline.errors import DatatypeError, OptionError
 from roofline.model._core import Floats, compute_time, memory_time
 from roofline.model._power import Draw
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
 from roofline.model._requirement import Requirement, io_bytes
-from roofline.precision import COMPUTE_DATATYPES, DATATYPES, Precision, precision
+from roofline.precision import COMPUTE_DATATYPES, DATATYPES, DatatypeKind, Precision, precision
 from roofline.surfaces import DATATYPE, EMULATE
 from roofline.workload import Layer, Workload
 
@@ -35,9 +36,9 @@ class Case:
     unit: str
     """The peak it runs on."""
     batch: int
-    traffic: str
-    operations: str
-    weights_read: str
+    traffic: Traffic
+    operations: Operations
+    weights_read: WeightsRead
     notes: tuple[str, ...] = ()
     holds_weights: bool = False
     """Whether weights that fit in the machine's memory for weights stay there; only the rest is read again."""
@@ -77,7 +78,7 @@ class Case:
         items = np.asarray(batches, np.float64)
         if self.workload.routed or self.workload.at_most:
             return np.zeros(items.shape, np.bool_)
-        loose = (self.weights_read == "per-item") & (items > 1)
+        loose = (self.weights_read is WeightsRead.PER_ITEM) & (items > 1)
         held = self.holds_weights or not self._could_hold
         anyhow = self.traffic == "resident" or held
         on_chip = self.platform.on_chip_capacity
@@ -179,7 +180,7 @@ def layer_units(
     multiplied = {layer.datatype for layer in layers if layer.cost.macs}
     for name, peak in units.items():
         # Products of wider integers than the network's main ones do not fit into that unit.
-        if name in multiplied and DATATYPES[name].kind == "int":
+        if name in multiplied and DATATYPES[name].kind is DatatypeKind.INT:
             units[name] = _holding(platform, peak)
     units = {name: peak for name, peak in units.items() if platform.has(peak)}
     return [units.get(layer.datatype or "", unit) for layer in layers]
@@ -257,7 +258,7 @@ def conclude(
         bandwidth=case.platform.bandwidth,
         traffic=case.traffic,
         # A network without multiply-accumulates is asked for its other arithmetic.
-        operations=case.operations if case.workload.macs else "all",
+        operations=case.operations if case.workload.macs else Operations.ALL,
         weights_read=case.weights_read,
         required_bytes=case.required_bytes,
         fits=case.fits,
@@ -312,10 +313,10 @@ def levels(
     Returns:
         Bytes, levels × layers × batches, and B/s by level.
     """
-    reads = batches if case.weights_read == "per-item" else np.ones_like(batches)
+    reads = batches if case.weights_read is WeightsRead.PER_ITEM else np.ones_like(batches)
     weights = required.weights[:, None] * reads
     activations = required.activations[:, None] * batches
-    if case.traffic == "resident":
+    if case.traffic is Traffic.RESIDENT:
         return _resident(case, required, weights, activations, batches)
     outer = np.asarray([case.platform.bandwidth], np.float64)
     holder, link = case.platform.weight_memory, case.platform.weight_bandwidth

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from roofline.conventions import Operations, Traffic, WeightsRead
 from roofline.model._power import Draw
 from roofline.model._tokens import Tokens
 from roofline.number_format import number
@@ -139,11 +140,11 @@ class Prediction:
     """Peak performance of the unit, OP/s."""
     bandwidth: float
     """Bandwidth of the outermost memory, B/s."""
-    traffic: str
+    traffic: Traffic
     """The traffic assumption, by name."""
-    operations: str
+    operations: Operations
     """Which arithmetic counts: ``macs`` (two operations each, the rest left out) or ``all``."""
-    weights_read: str
+    weights_read: WeightsRead
     """``per-batch`` or ``per-item``: how often weights cross the memory interface."""
     required_bytes: float
     """Weights and the largest live set of activations of the batch."""
@@ -289,9 +290,9 @@ class Prediction:
             "performance_op_s": None if self.throughput_fps is None else self.performance,
             "peak_op_s": self.peak,
             "bandwidth_b_s": self.bandwidth,
-            "traffic": self.traffic,
-            "operations": self.operations,
-            "weights_read": self.weights_read,
+            "traffic": self.traffic.value,
+            "operations": self.operations.value,
+            "weights_read": self.weights_read.value,
             "required_bytes": self.required_bytes,
             "tdp_w": self.tdp,
             "notes": list(self.notes),

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from roofline.conventions import Operations, Traffic
 from roofline.errors import NoBasisError, OptionError
 from roofline.model._case import Case
 from roofline.model._outcomes import Law, outcomes_of
@@ -50,9 +51,9 @@ class Model:
     """One line for help and for the conventions of an output."""
     needs: frozenset[Need]
     gives: Gives
-    traffic: str
+    traffic: Traffic
     """The traffic assumption it takes when none is asked for."""
-    operations: str
+    operations: Operations
     """Which arithmetic it counts when nothing is asked for."""
     at: Callable[[Case, tuple[int, ...]], tuple[Prediction, ...]]
     """Returns what it says at each batch for which it has a basis; `one_by_one` makes it of a function of one case."""

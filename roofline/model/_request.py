@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from roofline.arguments import check_items, check_kind, check_name
+from roofline.conventions import Operations, Traffic, WeightsRead, choice
 from roofline.errors import DatatypeError, NoBasisError
 from roofline.model._case import Case, check_batch, choose_unit, main_datatype
 from roofline.model._prediction import Prediction
 from roofline.model._registry import Model, best_estimates, models
-from roofline.model._requirement import OPERATIONS, TRAFFIC, WEIGHTS_READ, known
 from roofline.model._time_law import Effect
 from roofline.precision import Precision, precision
 from roofline.spec import Platform
@@ -26,12 +26,9 @@ class Choices(TypedDict, total=False):
     datatype run on that unit where the machine has it and the model looks at layers."""
     batch: int | None
     """Items per batch; None is the workload's."""
-    traffic: str | None
-    """One of `TRAFFIC`."""
-    operations: str | None
-    """``macs`` or ``all``."""
-    weights_read: str
-    """``per-batch``, or ``per-item`` for the papers' batch-1 intensity at any batch."""
+    traffic: Traffic | str | None
+    operations: Operations | str | None
+    weights_read: WeightsRead | str
     runtime: str | None
     """The runtime of an estimate from published runs; None is the fastest of the machine's class."""
     effects: Mapping[str, Effect] | None
@@ -74,12 +71,7 @@ def case_of(
         DatatypeError: The machine has no unit for the datatype, or none was named and the workload has none.
         OptionError: A name is not allowed.
     """
-    traffic = choices.get("traffic") or model.traffic
-    operations = choices.get("operations") or model.operations
-    reads = choices.get("weights_read", "per-batch")
-    known(traffic, TRAFFIC, "traffic assumption", argument("traffic"))
-    known(operations, OPERATIONS, "choice of operations", argument("operations"))
-    known(reads, WEIGHTS_READ, "choice of weight reads", argument("weights_read"))
+    traffic, operations, reads = _conventions(model, choices)
     named = choices.get("datatype")
     asked = own_precision(workload, platform) if named is None else precision(named)
     unit, notes = choose_unit(platform, asked, emulate=choices.get("emulate", False))
@@ -109,6 +101,17 @@ def format_of_decoders(workload: Workload, asked: Precision) -> str:
     return (
         f"{asked.name} is a format of decoders, and no runtime stores {workload.name} in it: its weights are taken at "
         f"{float(asked.weight_bits):.3g} bits on average"
+    )
+
+
+def _conventions(model: Model, choices: Choices) -> tuple[Traffic, Operations, WeightsRead]:
+    traffic = choices.get("traffic") or model.traffic
+    operations = choices.get("operations") or model.operations
+    reads = choices.get("weights_read", WeightsRead.PER_BATCH)
+    return (
+        choice(Traffic, traffic, "traffic assumption", argument("traffic")),
+        choice(Operations, operations, "choice of operations", argument("operations")),
+        choice(WeightsRead, reads, "choice of weight reads", argument("weights_read")),
     )
 
 
@@ -190,9 +193,9 @@ def predict(
     datatype: Precision | str | None = None,
     batch: int | None = None,
     model: str = "equation1",
-    traffic: str | None = None,
-    operations: str | None = None,
-    weights_read: str = "per-batch",
+    traffic: Traffic | str | None = None,
+    operations: Operations | str | None = None,
+    weights_read: WeightsRead | str = WeightsRead.PER_BATCH,
     emulate: bool = False,
     runtime: str | None = None,
     effects: Mapping[str, Effect] | None = None,
@@ -208,7 +211,7 @@ def predict(
         datatype: The precision it runs at; by default the workload's own.
         batch: Items per batch; by default the workload's.
         model: Name of a prediction model.
-        traffic: One of `TRAFFIC`; by default the model's own.
+        traffic: Which bytes cross the memory; by default the model's own.
         operations: ``macs`` or ``all``; by default the model's own.
         weights_read: ``per-batch``, or ``per-item`` for the papers' batch-1 intensity at any batch.
         emulate: Whether the next wider unit may stand in for one that the machine lacks.

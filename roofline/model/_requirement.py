@@ -8,23 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roofline.errors import OptionError, did_you_mean
+from roofline.conventions import Operations, Traffic, choice
 from roofline.model._core import Floats
 from roofline.ops import Kind
-from roofline.surfaces import Argument, argument
-from roofline.workload import TRAFFIC_ASSUMPTIONS, Layer, Workload
+from roofline.surfaces import argument
+from roofline.workload import Layer, Workload
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
-
-TRAFFIC = (*TRAFFIC_ASSUMPTIONS, "resident")
-"""Every traffic assumption a prediction can be made under."""
-
-OPERATIONS = ("macs", "all")
-"""Which arithmetic counts: multiply-accumulates alone (the papers' convention), or everything."""
-
-WEIGHTS_READ = ("per-batch", "per-item")
-"""How often weights cross the memory interface; ``per-item`` keeps the papers' batch-1 intensity at any batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,37 +48,38 @@ def requirement(
     workload: Workload,
     platform: Platform | None = None,
     *,
-    traffic: str = "fused",
-    operations: str = "all",
+    traffic: Traffic | str = Traffic.FUSED,
+    operations: Operations | str = Operations.ALL,
 ) -> Requirement:
     """Return what each layer of a workload requires under a traffic assumption.
 
     Args:
         workload: The network, at the precision it is to run at.
         platform: The machine, for what its units skip; None for a machine that skips nothing.
-        traffic: One of `TRAFFIC`; ``resident`` starts from ``fused``.
-        operations: One of `OPERATIONS`.
+        traffic: Which bytes are charged; ``resident`` starts from ``fused``.
+        operations: Which arithmetic is.
 
     Raises:
-        OptionError: An assumption's name is not known.
+        OptionError: A name is not known.
     """
-    known(traffic, TRAFFIC, "traffic assumption", argument("traffic"))
-    known(operations, OPERATIONS, "choice of operations", argument("operations"))
-    layers = workload.layers if traffic == "unfused" else workload.fused_layers or workload.layers
-    if operations == "macs" and not any(layer.cost.macs for layer in layers):
+    traffic = choice(Traffic, traffic, "traffic assumption", argument("traffic"))
+    operations = choice(Operations, operations, "choice of operations", argument("operations"))
+    layers = workload.view(traffic)
+    if operations is Operations.MACS and not any(layer.cost.macs for layer in layers):
         # A network without multiply-accumulates would be free; its other arithmetic is what it asks for.
-        operations = "all"
+        operations = Operations.ALL
     ops = [
-        effective_ops(layer, platform) - (layer.cost.other_ops if operations == "macs" else 0)
+        effective_ops(layer, platform)
+        - (layer.cost.other_ops if operations is Operations.MACS else 0)
         for layer in layers
     ]
-    activations = {
-        "weights": lambda: [layer.cache_bytes for layer in layers],
-        "weights_io": lambda: _network_io(workload, layers),
-        "fused": lambda: [_moved(layer) for layer in layers],
-        "unfused": lambda: [_moved(layer) for layer in layers],
-        "resident": lambda: [_moved(layer) for layer in layers],
-    }[traffic]()
+    match traffic:
+        case Traffic.WEIGHTS:
+            activations = [layer.cache_bytes for layer in layers]
+        case Traffic.WEIGHTS_IO:
+            activations = _network_io(workload, layers)
+        case Traffic.FUSED | Traffic.UNFUSED | Traffic.RESIDENT:
+            activations = [_moved(layer) for layer in layers]
     return Requirement(
         tuple(layers),
         np.asarray(ops, np.float64) / workload.batch,
@@ -143,14 +135,3 @@ def _network_io(workload: Workload, layers: Sequence[Layer]) -> list[int]:
             if tensor.name not in cached:
                 charged[places.get(tensor.name, edge)] += tensor.bytes or 0
     return charged
-
-
-def known(name: str, allowed: Sequence[str], noun: str, given_by: Argument) -> None:
-    """Check that a name is one of those allowed.
-
-    Raises:
-        OptionError: It is not.
-    """
-    if name not in allowed:
-        hint = did_you_mean(name, allowed) or f"Use {given_by} with one of: {', '.join(allowed)}"
-        raise OptionError(f"unknown {noun} {name!r}", repair=hint)

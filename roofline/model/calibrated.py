@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from roofline.conventions import Operations, Traffic
 from roofline.errors import NoBasisError
 from roofline.model._case import Case, draw_of
 from roofline.model._core import Floats
@@ -219,8 +220,8 @@ models.add(
         "per layer, speed of light over the utilisation that microbenchmarks of this machine reached; an estimate",
         needs=frozenset({Need.PROFILE}),
         gives=Gives.ESTIMATE,
-        traffic="fused",
-        operations="all",
+        traffic=Traffic.FUSED,
+        operations=Operations.ALL,
         at=one_by_one(_run),
         law=_law,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
+from roofline.conventions import Operations, Traffic
 from roofline.model._case import Case, conclude, evaluate
 from roofline.model._outcomes import Law, bound_outcomes
 from roofline.model._prediction import Prediction
@@ -64,8 +65,8 @@ models.add(
         "Equation 1 of Blott et al. 2021: one intensity for the whole network; an upper bound",
         needs=frozenset({Need.PEAK}),
         gives=Gives.BOUND,
-        traffic="weights",
-        operations="macs",
+        traffic=Traffic.WEIGHTS,
+        operations=Operations.MACS,
         at=_at,
         law=law,
     ),

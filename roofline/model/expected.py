@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.conventions import Operations, Traffic
 from roofline.errors import OptionError, did_you_mean
 from roofline.model._case import Case, choose_unit, conclude, evaluate
 from roofline.model._core import Floats
@@ -472,8 +473,8 @@ models.add(
         "what published runs of like machines and networks let one expect: an estimate with an 80 % interval",
         needs=frozenset({Need.PEAK, Need.EVIDENCE}),
         gives=Gives.ESTIMATE,
-        traffic="weights",
-        operations="macs",
+        traffic=Traffic.WEIGHTS,
+        operations=Operations.MACS,
         at=_at,
         law=_law,
         rank=20,

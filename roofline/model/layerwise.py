@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
+from roofline.conventions import Operations, Traffic
 from roofline.model._case import Case, Times, conclude, evaluate, layer_units
 from roofline.model._outcomes import Law, bound_outcomes
 from roofline.model._prediction import Bound, LayerPrediction, Prediction
@@ -92,8 +93,8 @@ models.add(
         "Equation 1 per fused layer, summed: the maximum of compute and memory for each; an upper bound",
         needs=frozenset({Need.PEAK}),
         gives=Gives.BOUND,
-        traffic="fused",
-        operations="all",
+        traffic=Traffic.FUSED,
+        operations=Operations.ALL,
         at=_at,
         law=_law,
     ),

@@ -19,7 +19,7 @@ from roofline.ops._counts import in_dims, out_count, per_output
 from roofline.ops._registry import Kind, define
 from roofline.ops._shapes import same
 from roofline.ops._values import number
-from roofline.precision import DATATYPES, Bits, DataType
+from roofline.precision import DATATYPES, Bits, DataType, DatatypeKind
 
 DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 CHANNELS_LAST = "qonnx.custom_op.channels_last"
@@ -71,7 +71,7 @@ def _floats_of(exponent: float | None, mantissa: float | None) -> DataType | Non
 
 def _integers(bits: int) -> DataType:
     name = "binary" if bits == 1 else f"int{bits}"
-    return DATATYPES.get(name) or DataType(name, bits, "int")
+    return DATATYPES.get(name) or DataType(name, bits, DatatypeKind.INT)
 
 
 _FINN = re.compile(r"U?INT([1-9]\d?)|SCALEDU?INT<([1-9]\d?)>|FIXED<([1-9]\d?),-?\d+>")
@@ -152,7 +152,7 @@ def _width(tensor: Tensor) -> Bits:
 
 
 def _floating(tensor: Tensor) -> bool:
-    return tensor.dtype is not None and tensor.dtype.kind == "float"
+    return tensor.dtype is not None and tensor.dtype.kind is DatatypeKind.FLOAT
 
 
 def _threshold_cost(node: Node) -> Cost:

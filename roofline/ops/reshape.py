@@ -46,6 +46,7 @@ from roofline.ops._values import (
     settled,
     values,
 )
+from roofline.precision import DatatypeKind
 
 
 def _target(node: Node) -> tuple[int | None, ...] | None:
@@ -284,6 +285,10 @@ def _cast_like_type(node: Node) -> Sequence[TensorType | None]:
     return ((shape(node, 0), operand(node, 1).dtype),)
 
 
+_INTEGERS = (DatatypeKind.INT, DatatypeKind.UINT)
+_NUMBERS = (*_INTEGERS, DatatypeKind.FLOAT)
+
+
 @one
 def _cast(node: Node) -> Array | None:
     array = node.value(0)
@@ -293,8 +298,8 @@ def _cast(node: Node) -> Array | None:
         return None
     array = settled(array)
     if is_partial(array):
-        return array if wanted.kind in ("int", "uint", "float") and _numeric(array) else None
-    if array.dtype.kind == "f" and wanted.kind in ("int", "uint") and not np.isfinite(array).all():
+        return array if wanted.kind in _NUMBERS and _numeric(array) else None
+    if array.dtype.kind == "f" and wanted.kind in _INTEGERS and not np.isfinite(array).all():
         return None
     return array.astype(kind)
 

@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from roofline.errors import UnitError
 from roofline.spec._frozen import Strict
-from roofline.units import UNITS, to_base
+from roofline.units import UNITS, Dimension, to_base
 
 Kind = Literal["datasheet", "published", "derived", "measured", "estimated"]
 """How a number is known: printed by the machine's maker; printed by someone else, as a database, a paper or a review;
@@ -83,7 +83,7 @@ Positive = Annotated[
 class Quantity(Strict):
     """A number with its unit, how it is known, and where it comes from."""
 
-    dimension: ClassVar[str] = ""
+    dimension: ClassVar[Dimension | None] = None
 
     value: Positive
     """The number, in `unit`."""
@@ -99,7 +99,7 @@ class Quantity(Strict):
     @model_validator(mode="after")
     def _unit_fits(self) -> Quantity:
         try:
-            base = to_base(self.value, self.unit, self.dimension) if self.dimension else self.base
+            base = self.base
         except UnitError as error:
             raise PydanticCustomError(
                 "broken_rule",
@@ -126,71 +126,68 @@ class Quantity(Strict):
         """List the allowed units, so that an editor can offer them."""
         schema = handler.resolve_ref_schema(handler(core_schema))
         schema["properties"]["unit"]["enum"] = [
-            name for name, unit in UNITS.items() if cls.dimension in ("", unit.dimension)
+            name for name, unit in UNITS.items() if cls.dimension in (None, unit.dimension)
         ]
         return schema
 
     @property
     def base(self) -> float:
         """The number in the base unit of its dimension (OP/s, B/s, B, s, W, USD, 1)."""
-        known = UNITS.get(self.unit)
-        if known is None:
-            return to_base(self.value, self.unit, self.dimension)
-        return self.value * known.factor
+        return to_base(self.value, self.unit, self.dimension)
 
 
 class ComputeRate(Quantity):
     """Operations per second; one multiply-accumulate is two operations."""
 
-    dimension: ClassVar[str] = "compute rate"
+    dimension: ClassVar[Dimension | None] = Dimension.COMPUTE_RATE
 
 
 class Bandwidth(Quantity):
     """Bytes per second."""
 
-    dimension: ClassVar[str] = "bandwidth"
+    dimension: ClassVar[Dimension | None] = Dimension.BANDWIDTH
 
 
 class Capacity(Quantity):
     """Bytes."""
 
-    dimension: ClassVar[str] = "capacity"
+    dimension: ClassVar[Dimension | None] = Dimension.CAPACITY
 
 
 class Power(Quantity):
     """Watts."""
 
-    dimension: ClassVar[str] = "power"
+    dimension: ClassVar[Dimension | None] = Dimension.POWER
 
 
 class Time(Quantity):
     """Seconds."""
 
-    dimension: ClassVar[str] = "time"
+    dimension: ClassVar[Dimension | None] = Dimension.TIME
 
 
 class Frequency(Quantity):
     """Cycles per second."""
 
-    dimension: ClassVar[str] = "frequency"
+    dimension: ClassVar[Dimension | None] = Dimension.FREQUENCY
 
 
 class TransferRate(Quantity):
     """Transfers per second on one wire; twice the clock of a memory that transfers on both edges."""
 
-    dimension: ClassVar[str] = "transfer rate"
+    dimension: ClassVar[Dimension | None] = Dimension.TRANSFER_RATE
 
 
 class Width(Quantity):
     """Bits side by side."""
 
-    dimension: ClassVar[str] = "width"
+    dimension: ClassVar[Dimension | None] = Dimension.WIDTH
 
 
 class Ratio(Quantity):
     """A number without a dimension; its unit is written `1`."""
 
-    dimension: ClassVar[str] = "ratio"
+    dimension: ClassVar[Dimension | None] = Dimension.RATIO
 
 
 class Count(Ratio):
@@ -215,7 +212,7 @@ board that runs by itself; or a whole computer."""
 class Money(Quantity):
     """US dollars, what they buy, and the month they were asked."""
 
-    dimension: ClassVar[str] = "price"
+    dimension: ClassVar[Dimension | None] = Dimension.PRICE
 
     of: Product
     """What is bought at that price."""

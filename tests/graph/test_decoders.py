@@ -12,7 +12,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import roofline as rl
-from roofline.binding import Binding, Causal
+from roofline.binding import Binding
+from roofline.conventions import Causal
 from roofline.layer import Use
 from roofline.workload import Workload
 

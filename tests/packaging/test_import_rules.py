@@ -36,6 +36,7 @@ LAYERS = (
         "binding",
         "labels",
         "progress",
+        "conventions",
         "number_format",
         "writing",
         "child",

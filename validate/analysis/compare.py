@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from roofline.conventions import WeightsRead
 from roofline.validate.records.flag import FlagKind, joined
 from roofline.validate.records.record import Measurement
 
@@ -189,7 +190,7 @@ def _compared(prediction: Prediction, run: Measurement, platform: Platform | Non
     if speed > prediction.peak_fps * _TOLERANCE:
         why = "faster than the compute peak: a wrong peak, unit or datatype, or work that was skipped"
         return Comparison(prediction, run, why, doubtful=True)
-    if prediction.weights_read == "per-item" and prediction.batch > 1:
+    if prediction.weights_read is WeightsRead.PER_ITEM and prediction.batch > 1:
         why = "the bound charges the weights to every item; the run reuses them across the batch"
         return Comparison(prediction, run, why)
     floor = _cached_fps(prediction, platform)

@@ -22,7 +22,7 @@ from roofline.compress.writers.weight_only import write_weight_only
 from roofline.errors import CompressionError, MissingPackageError
 from roofline.graph.reading.reads import renamed
 from roofline.ops._datatypes import numpy_type
-from roofline.precision import Bits
+from roofline.precision import Bits, DatatypeKind
 from roofline.temporary import temporary_folder
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def calibration_inputs(
             if tensor.name in options.binding.values and tensor.value is not None:
                 kind = numpy_type(tensor.dtype)
                 feed[tensor.name] = tensor.value if kind is None else tensor.value.astype(kind)
-            elif tensor.dtype is not None and tensor.dtype.kind == "float":
+            elif tensor.dtype is not None and tensor.dtype.kind is DatatypeKind.FLOAT:
                 widths: dict[Bits, Any] = {16: np.float16, 64: np.float64}
                 width = widths.get(tensor.dtype.bits, np.float32)
                 feed[tensor.name] = chance.standard_normal(shape).astype(width)
@@ -184,7 +184,7 @@ def calibration_inputs(
                 bits = tensor.dtype.bits if tensor.dtype else 64
                 kind = (
                     "bool"
-                    if tensor.dtype and tensor.dtype.kind == "bool"
+                    if tensor.dtype and tensor.dtype.kind is DatatypeKind.BOOL
                     else f"{tensor.dtype.kind if tensor.dtype else 'int'}{bits}"
                 )
                 feed[tensor.name] = chance.integers(0, 2, shape).astype(kind)

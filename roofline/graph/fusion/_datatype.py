@@ -7,7 +7,7 @@ from roofline.graph.fusion._view import View
 from roofline.node import Node
 from roofline.ops import Role
 from roofline.ops.qonnx import product_peak
-from roofline.precision import COMPUTE_DATATYPES, DataType
+from roofline.precision import COMPUTE_DATATYPES, DataType, DatatypeKind
 
 _INTEGER_OPERANDS = {
     "QLinearConv": (0, 3),
@@ -32,9 +32,9 @@ def peak_of(dtype: DataType) -> str | None:
         >>> peak_of(DATATYPES["uint8"]), peak_of(DATATYPES["fp8_e4m3"]), peak_of(DATATYPES["string"])
         ('int8', 'fp8', None)
     """
-    if dtype.kind == "float":
+    if dtype.kind is DatatypeKind.FLOAT:
         name = f"fp{dtype.bits}" if dtype.bits in (4, 8) else dtype.name
-    elif dtype.kind in ("int", "uint"):
+    elif dtype.kind in (DatatypeKind.INT, DatatypeKind.UINT):
         name = f"int{dtype.bits}"
     else:
         return None
@@ -63,7 +63,7 @@ def arithmetic(view: View, place: int) -> str | None:
         for operand in node.operands
         if operand is not None and operand.dtype is not None
     ]
-    floats = [dtype for dtype in types if dtype.kind == "float"]
+    floats = [dtype for dtype in types if dtype.kind is DatatypeKind.FLOAT]
     if floats:
         # The first floating-point operand is the activation; scales may be wider.
         return peak_of(floats[0])

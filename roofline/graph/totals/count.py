@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roofline.binding import UNBOUND, Binding, Causal
+from roofline.binding import UNBOUND, Binding
+from roofline.conventions import Causal
 from roofline.errors import printable
 from roofline.graph.fusion import fuse, report
 from roofline.graph.reading.read import read

@@ -19,7 +19,7 @@ from roofline.node import Limit, Node, Tensor
 from roofline.ops import Kind, Moves, Role
 from roofline.ops._attributes import fitting
 from roofline.ops.qonnx import product_peak
-from roofline.precision import DataType
+from roofline.precision import DataType, DatatypeKind
 
 _PEAK_OF = {
     "uint8": "int8", "uint4": "int4", "uint2": "int2", "int16": "int32", "uint16": "int32", "uint32": "int32",
@@ -304,7 +304,7 @@ def _datatype(node: Node) -> str | None:
         if tensor is not None and tensor.dtype is not None
     ]
     # An embedding or a comparison has integer operands beside the ones it works on.
-    floats = [dtype for dtype in types if dtype.kind == "float"]
+    floats = [dtype for dtype in types if dtype.kind is DatatypeKind.FLOAT]
     chosen = (floats or types or [None])[0]
     if chosen is None:
         outputs = [tensor.dtype for tensor in node.outputs if tensor is not None]
@@ -313,6 +313,6 @@ def _datatype(node: Node) -> str | None:
 
 
 def _peak_name(dtype: DataType | None) -> str | None:
-    if dtype is None or dtype.kind == "string":
+    if dtype is None or dtype.kind is DatatypeKind.STRING:
         return None
     return _PEAK_OF.get(dtype.name, dtype.name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.node import Tensor
+from roofline.precision import DatatypeKind
 
 CONTAINERS = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 """Calls whose results their bodies have already written."""
@@ -41,7 +42,9 @@ def activations(graph: ResolvedGraph) -> Activations:
             floating += resolved.repeats * sum(
                 _size(output)
                 for output in resolved.node.outputs
-                if output is not None and output.dtype is not None and output.dtype.kind == "float"
+                if output is not None
+                and output.dtype is not None
+                and output.dtype.kind is DatatypeKind.FLOAT
             )
     peak, node = _peak(graph)
     return Activations(written, dynamic, floating, peak, node)

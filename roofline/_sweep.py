@@ -11,11 +11,12 @@ from roofline.arguments import check_list
 from roofline.conventions import Operations, Traffic, WeightsRead
 from roofline.errors import DatatypeError, NoBasisError, OptionError
 from roofline.model import Choices, Prediction, at_precision, choose_unit
-from roofline.model._prediction import drawn, frame
+from roofline.model._prediction import drawn
 from roofline.model._request import own_precision, predictions_at
 from roofline.number_format import plural
 from roofline.precision import precision
 from roofline.spec import Platform
+from roofline.tables import frame
 from roofline.workload import Workload
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from roofline.binding import UNBOUND, Binding
 from roofline.conventions import Traffic, choice
 from roofline.cost import Cost
-from roofline.errors import CompressionError, MissingPackageError
+from roofline.errors import CompressionError
 from roofline.graph.totals.census import Census
 from roofline.layer import MIXTURES, Layer, Use
 from roofline.node import Tensor
@@ -21,6 +21,7 @@ from roofline.number_format import plural
 from roofline.ops import Kind
 from roofline.precision import Bits, Precision
 from roofline.registry import Registry
+from roofline.tables import frame
 
 if TYPE_CHECKING:
     import onnx
@@ -335,11 +336,7 @@ class Workload:
         Raises:
             MissingPackageError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise MissingPackageError("pandas", "tables", "A data frame of layers") from None
-        return pd.DataFrame([row_of(layer) for layer in self.layers])
+        return frame(row_of(layer) for layer in self.layers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class Comparisons(tuple[Comparison, ...]):
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per comparison (needs pandas)."""
-        from roofline.model._prediction import frame
+        from roofline.tables import frame
 
         return frame(self.records())
 

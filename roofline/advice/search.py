@@ -11,10 +11,10 @@ from roofline.advice.needs import Need, need
 from roofline.advice.wish import MIN_FPS, Wish
 from roofline.errors import DatatypeError, NoBasisError, OptionError
 from roofline.model import at_precision
-from roofline.model._prediction import frame
 from roofline.model._request import own_precision, predictions_at
 from roofline.precision import Precision, precision
 from roofline.surfaces import PLATFORM, both
+from roofline.tables import frame
 
 if TYPE_CHECKING:
     import pandas as pd

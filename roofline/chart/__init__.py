@@ -3,7 +3,8 @@
 from roofline.chart._base import FORMATS, Chart, check_suffix, save
 from roofline.chart._panels import Facets, facets
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, read_rows
+from roofline.chart._table import read_rows
+from roofline.tables import Column
 
 __all__ = [
     "FORMATS",

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofline.chart._style import GREY, RC, short
-from roofline.errors import MissingPackageError, OptionError
+from roofline.errors import OptionError
+from roofline.extras import optional_import
 from roofline.number_format import plural
+from roofline.tables import Record, frame
 from roofline.writing import write_whole
 
 Drawing = Any
@@ -41,7 +43,7 @@ class Chart(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return the values as rows; none means that there is nothing to draw."""
 
     @abstractmethod
@@ -84,11 +86,7 @@ class Chart(ABC):
 
     def to_frame(self) -> pd.DataFrame:
         """Return the values as a table (needs pandas)."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingPackageError("pandas", "tables", "A table") from error
-        return pd.DataFrame(self.records())
+        return frame(self.records())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """Show the chart in a notebook, as a picture and not as its values."""
@@ -216,8 +214,6 @@ def _rendered(figure: Drawing, suffix: str, *, dpi: int | None = None) -> bytes:
 
 
 def _matplotlib() -> Any:
-    try:
+    with optional_import("A chart"):
         import matplotlib as mpl
-    except ImportError as error:
-        raise MissingPackageError("matplotlib", "plot", "A chart") from error
     return mpl

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from roofline.chart._base import Chart, Drawing
 from roofline.chart._registry import Kind, Options
-from roofline.chart._table import Row, ordered
+from roofline.chart._table import ordered
 from roofline.errors import TableError, did_you_mean
+from roofline.tables import Record, Row
 
 T = TypeVar("T")
 
@@ -79,7 +80,7 @@ class Facets(Chart):
     """Value and chart, in the order the values first come in."""
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return the rows of all parts, each with the value it is for."""
         return [{self.by: value} | row for value, part in self.parts for row in part.records()]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from roofline.chart._base import Chart
-from roofline.chart._table import Column, Row
 from roofline.errors import OptionError
 from roofline.registry import Registry
+from roofline.tables import Column, Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from roofline.errors import TableError, did_you_mean
 from roofline.reading import read_csv, read_json, read_text
-
-Row = Mapping[str, Any]
+from roofline.tables import Column, Holds, Row, number_in, rows_in, with_interval, word_in
 
 _LISTS = ("comparisons", "predictions", "measurements", "layers", "machines", "rows")
 # A prediction calls its throughput throughput_fps; beside a measurement it is the predicted one.
 _ALIASES = {"predicted_fps": "throughput_fps", "throughput_fps": "predicted_fps"}
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a chart's table."""
-
-    name: str
-    meaning: str
-    """One phrase, with the unit."""
-    required: bool = True
-    kind: str = "word"
-    """``word``; ``number``; ``percent``, from 0 to 100; or ``positive``, for log axes, where zero is no value."""
-
-
-# A number and letters after it: a unit in the cell, or a number that only looks like one.
-_WITH_UNIT = re.compile(r"[-+]?[\d.,]+(?:[eE][-+]?\d+)?\s*[A-Za-zµ%][\w/µ%]*")
-
 INTERVAL = (
-    Column("predicted_low_fps", "least throughput expected of a run", required=False, kind="positive"),
-    Column("predicted_high_fps", "greatest throughput expected of a run", required=False, kind="positive"),
+    Column("predicted_low_fps", "least throughput expected of a run", required=False, holds=Holds.POSITIVE),
+    Column("predicted_high_fps", "greatest throughput expected of a run", required=False, holds=Holds.POSITIVE),
 )  # fmt: skip
 """The interval of a prediction; ``interval_fps`` of JSON is understood too."""
 
@@ -97,7 +78,13 @@ def checked(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> list[d
             )
     result: list[dict[str, Any]] = []
     for number, row in enumerate(table, 1):
-        cells = {column.name: _cell(row.get(column.name), column, number) for column in columns}
+        where = f"row {number}"
+        cells = {
+            column.name: word_in(row.get(column.name))
+            if column.holds is Holds.WORD
+            else number_in(row.get(column.name), column, where)
+            for column in columns
+        }
         if all(cells[column.name] is not None for column in columns if column.required):
             result.append(cells)
     return result
@@ -121,12 +108,8 @@ def ordered(values: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
-def _aliased(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
-    cells = dict(row)
-    interval: Any = cells.get("interval_fps")
-    if isinstance(interval, (list, tuple)) and len(cast("list[Any]", interval)) == 2:
-        low, high = cast("list[Any]", interval)
-        cells = {"predicted_low_fps": low, "predicted_high_fps": high} | cells
+def _aliased(row: Row, columns: Sequence[Column]) -> Row:
+    cells = dict(with_interval(row))
     for column in columns:
         other = _ALIASES.get(column.name)
         if other is not None and cells.get(column.name) in (None, "") and other in cells:
@@ -134,62 +117,25 @@ def _aliased(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
     return cells
 
 
-def _cell(value: Any, column: Column, number: int) -> Any:
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if column.kind == "word":
-        return str(value)
-    if isinstance(value, bool):
-        raise TableError(
-            f"row {number}: {column.name} is {value}, not a number", repair=column.meaning
-        )
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        unit = " with a unit" if _WITH_UNIT.fullmatch(str(value).strip()) else ", not a number"
-        raise TableError(
-            f"row {number}: {column.name} is {str(value)[:40]!r}{unit}",
-            repair=f"Give a bare number: {column.meaning}",
-        ) from None
-    if math.isnan(found):
-        return None
-    if column.kind == "percent" and not 0 <= found <= 100:
-        raise TableError(
-            f"row {number}: {column.name} {found:g} is not within 0–100",
-            repair="Give it in percent",
-        )
-    if column.kind == "positive":
-        if found < 0:
-            raise TableError(
-                f"row {number}: {column.name} is {found:g}", repair="It cannot be below zero"
-            )
-        # Published tables write 0 where there is no value; infinity has no place on an axis either.
-        return found if 0 < found < math.inf else None
-    return found
-
-
 def _from_json(text: str, path: Path) -> list[Row]:
     document = read_json(text, str(path))
-    entries: Any = document
+    entries: list[Row] = []
     if isinstance(document, dict):
         held = cast("dict[str, Any]", document)
-        entries = next((held[name] for name in _LISTS if held.get(name)), held.get("rows", []))
         if "totals" in held and not held.get("layers"):
-            entries = [{"network": held.get("model"), **cast("dict[str, Any]", held["totals"])}]
+            return [{"network": held.get("model"), **cast("Row", held["totals"])}]
         # The answer of advise has, beside the machines, what any machine would need.
-        entries = [*entries, *held.get("need_curve", [])] if isinstance(entries, list) else entries
-    if not isinstance(entries, list) or not all(
-        isinstance(entry, dict) for entry in cast("list[Any]", entries)
-    ):
-        raise TableError(
-            f"{path} holds no list of rows", repair=f"It needs one of: {', '.join(_LISTS)}"
-        )
-    rows: list[Row] = []
-    for entry in cast("list[dict[str, Any]]", entries):
-        layers = entry.get("layers")
-        if isinstance(layers, list) and layers:
-            rest = {name: value for name, value in entry.items() if name != "layers"}
-            rows += [rest | layer for layer in cast("list[dict[str, Any]]", layers)]
-        else:
-            rows.append(entry)
-    return rows
+        entries += held.get("need_curve", [])
+    return [
+        part for row in (*rows_in(document, _LISTS, str(path)), *entries) for part in _parts(row)
+    ]
+
+
+def _parts(row: Row) -> Iterator[Row]:
+    """Yield a row, or where it has layers one for each of them, with its own fields beside theirs."""
+    layers = row.get("layers")
+    if isinstance(layers, list) and layers:
+        rest = {name: value for name, value in row.items() if name != "layers"}
+        yield from (rest | layer for layer in cast("list[dict[str, Any]]", layers))
+    else:
+        yield row

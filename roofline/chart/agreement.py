@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, titled
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, ordered
+from roofline.chart._table import checked, ordered
+from roofline.tables import Column, Record, Row
 
 COLUMNS = (
     Column("table", "name of the table"),
@@ -47,7 +47,7 @@ class Agreement(Chart):
     strips: tuple[Strip, ...]
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per table."""
         return [
             {"table": strip.table, "cells": len(strip.cells), "agree": strip.agree}

@@ -13,7 +13,8 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
 from roofline.chart._panels import divided, draw_panels, grid_size
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, ordered, words
+from roofline.chart._table import checked, label, ordered, words
+from roofline.tables import Column, Holds, Record, Row
 
 _VALUES = {
     "measured_fps": "throughput, frames/s",
@@ -34,20 +35,20 @@ COLUMNS = (
     Column(
         "measured_fps",
         "throughput in frames per second, or another column named as the value",
-        kind="positive",
+        holds=Holds.POSITIVE,
     ),
     Column(
         "peak_fps",
         "throughput at the compute peak in frames per second",
         required=False,
-        kind="positive",
+        holds=Holds.POSITIVE,
     ),
-    Column("power_w", "power at load in watts", required=False, kind="positive"),
+    Column("power_w", "power at load in watts", required=False, holds=Holds.POSITIVE),
     Column(
         "ops",
         "operations per frame, for the theoretical compute of normalised boxes",
         required=False,
-        kind="positive",
+        holds=Holds.POSITIVE,
     ),
 )
 _MOST = 28
@@ -93,7 +94,7 @@ class Boxes(Chart):
     prunings: tuple[str, ...] = ()
     """All prunings, where a panel shows some of them."""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per box."""
         return [
             {
@@ -246,7 +247,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Boxes:
     compute_it = value in derived and not any(row.get(value) for row in rows)
     shown = "measured_fps" if compute_it else value
     columns = [column for column in COLUMNS if column.name not in {"measured_fps", shown}]
-    columns.append(Column(shown, _VALUES.get(shown, "value shown"), kind="positive"))
+    columns.append(Column(shown, _VALUES.get(shown, "value shown"), holds=Holds.POSITIVE))
     table = checked(rows, columns, "boxes")
     # Networks are never mixed in one box.
     several = len({row["network"] for row in table}) > 1

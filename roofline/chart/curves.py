@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, varying, words
+from roofline.chart._table import checked, label, varying, words
+from roofline.tables import Column, Holds, Record, Row
 
 _SERIES = ("network", "pruning", "platform", "datatype", "backend")
 COLUMNS = (
     *words(*_SERIES, required=False),
-    Column("threads", "threads, or the column named with --x", kind="positive"),
-    Column("measured_fps", "frames per second, or the column named with --y", kind="positive"),
+    Column("threads", "threads, or the column named with --x", holds=Holds.POSITIVE),
+    Column(
+        "measured_fps", "frames per second, or the column named with --y", holds=Holds.POSITIVE
+    ),
 )
 _BANDS = {
     "predicted_fps": ("predicted_low_fps", "predicted_high_fps"),
@@ -57,7 +59,7 @@ class Curves(Chart):
     y: str = "measured_fps"
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per point."""
         return [
             {"label": curve.label, self.x: x, self.y: y}
@@ -120,10 +122,10 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Curves:
     x, y = chosen.x or "threads", chosen.y or "measured_fps"
     columns = (
         *(column for column in COLUMNS if column.name in _SERIES),
-        Column(x, _AXIS.get(x, "horizontal axis"), kind="positive"),
-        Column(y, _AXIS.get(y, "vertical axis"), kind="positive"),
+        Column(x, _AXIS.get(x, "horizontal axis"), holds=Holds.POSITIVE),
+        Column(y, _AXIS.get(y, "vertical axis"), holds=Holds.POSITIVE),
         *(
-            Column(name, "end of a band", required=False, kind="positive")
+            Column(name, "end of a band", required=False, holds=Holds.POSITIVE)
             for name in _BANDS.get(y, ())
         ),
     )

@@ -10,8 +10,9 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
 from roofline.chart._panels import divided, draw_panels, grid_size
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import INTERVAL, Column, Row, checked, label, varying, words
+from roofline.chart._table import INTERVAL, checked, label, varying, words
 from roofline.number_format import percent
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network", "platform"),
@@ -20,16 +21,19 @@ COLUMNS = (
         "predicted_fps",
         "predicted throughput in frames per second",
         required=False,
-        kind="positive",
+        holds=Holds.POSITIVE,
     ),
     Column(
-        "measured_fps", "measured throughput in frames per second", required=False, kind="positive"
+        "measured_fps",
+        "measured throughput in frames per second",
+        required=False,
+        holds=Holds.POSITIVE,
     ),
     Column(
         "peak_fps",
         "throughput at the compute peak in frames per second",
         required=False,
-        kind="positive",
+        holds=Holds.POSITIVE,
     ),
     *INTERVAL,
     Column("flag", "why a row is doubtful, or 'untuned'", required=False),
@@ -74,7 +78,7 @@ class EfficiencyChart(Chart):
     limits: tuple[float, float] | None = None
     """The vertical axis, where several panels share it."""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per configuration."""
         return [
             {

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
+from roofline.chart._table import checked, label, ordered, varying, words
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", "pruning", "batch", required=False),
-    Column("predicted_fps", "predicted throughput in frames per second", kind="positive"),
+    Column("predicted_fps", "predicted throughput in frames per second", holds=Holds.POSITIVE),
 )
 _MEANINGS = {
     "predicted_fps": "frames/s, predicted",
@@ -47,7 +47,7 @@ class Heatmap(Chart):
         """The columns, in the order they first come in."""
         return ordered(network for _, network, _ in self.cells)
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per cell."""
         return [
             {"platform": machine, "network": network, self.value: value}
@@ -118,7 +118,10 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Heatmap:
     """
     chosen = options or Options()
     value = chosen.value or "predicted_fps"
-    columns = (*COLUMNS[:-1], Column(value, _MEANINGS.get(value, "value shown"), kind="positive"))
+    columns = (
+        *COLUMNS[:-1],
+        Column(value, _MEANINGS.get(value, "value shown"), holds=Holds.POSITIVE),
+    )
     table = checked(rows, columns, "heatmap")
     across = varying(table, "network", "pruning", "batch")
     down = varying(table, "platform", "datatype")

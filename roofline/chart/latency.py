@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
+from roofline.chart._table import checked, label, ordered, varying, words
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", "pruning", "backend", required=False),
     Column("flag", "why a row is doubtful", required=False),
     Column("sweep", "what the batch counts: batch, thread or stream", required=False),
-    Column("batch", "items per batch, threads or stream length", kind="positive"),
-    Column("latency_ms", "latency of the whole batch in milliseconds", kind="positive"),
+    Column("batch", "items per batch, threads or stream length", holds=Holds.POSITIVE),
+    Column("latency_ms", "latency of the whole batch in milliseconds", holds=Holds.POSITIVE),
     Column(
-        "measured_fps", "measured throughput in frames per second", required=False, kind="positive"
+        "measured_fps",
+        "measured throughput in frames per second",
+        required=False,
+        holds=Holds.POSITIVE,
     ),
     Column(
         "predicted_fps",
         "predicted throughput in frames per second",
         required=False,
-        kind="positive",
+        holds=Holds.POSITIVE,
     ),
 )
 
@@ -56,7 +59,7 @@ class LatencyChart(Chart):
     lines: tuple[Line, ...]
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per configuration and batch."""
         return [
             {

@@ -9,14 +9,15 @@ from typing import Any
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, ordered, words
+from roofline.chart._table import checked, ordered, words
 from roofline.errors import TableError
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("layer"),
     Column("op_type", "operator", required=False),
-    Column("time_ms", "predicted time in milliseconds", kind="positive"),
-    Column("measured_ms", "measured time in milliseconds", required=False, kind="positive"),
+    Column("time_ms", "predicted time in milliseconds", holds=Holds.POSITIVE),
+    Column("measured_ms", "measured time in milliseconds", required=False, holds=Holds.POSITIVE),
     Column("bound", "what holds the layer back", required=False),
     *words("network", "platform", "datatype", "batch", required=False),
 )
@@ -48,7 +49,7 @@ class LayerTimes(Chart):
     layers: tuple[LayerTime, ...]
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per layer."""
         return [
             {

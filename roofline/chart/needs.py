@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, ordered, words
+from roofline.chart._table import checked, ordered, words
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("datatype"),
     *words("network", "platform", "batch", required=False),
     Column("answer", "yes, unknown or no; empty for a point of a curve", required=False),
-    Column("bandwidth_b_s", "memory bandwidth in B/s", kind="positive"),
-    Column("peak_op_s", "peak performance in OP/s", kind="positive"),
+    Column("bandwidth_b_s", "memory bandwidth in B/s", holds=Holds.POSITIVE),
+    Column("peak_op_s", "peak performance in OP/s", holds=Holds.POSITIVE),
 )
 
 _ANSWERS = {"yes": "#009E73", "unknown": "#E69F00", "no": style.GREY}
@@ -37,7 +37,7 @@ class Needs(Chart):
     """Machine, answer and where it lies."""
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per point of a curve and per machine."""
         along = [
             {"curve": name, "bandwidth_b_s": bandwidth, "peak_op_s": peak}

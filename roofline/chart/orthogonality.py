@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, ordered, words
+from roofline.chart._table import checked, label, ordered, words
 from roofline.precision import width_of
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network", "platform", "datatype", "pruning"),
     Column(
         "measured_fps",
         "throughput in frames per second, or another column named as the value",
-        kind="positive",
+        holds=Holds.POSITIVE,
     ),
 )
 _ACROSS = 3
@@ -61,7 +61,7 @@ class Orthogonality(Chart):
     squares: tuple[Square, ...]
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per square."""
         return [
             {
@@ -143,7 +143,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Orthogonalit
     chosen = options or Options()
     value = chosen.value or "measured_fps"
     table = checked(
-        rows, (*COLUMNS[:-1], Column(value, "value shown", kind="positive")), "orthogonality"
+        rows, (*COLUMNS[:-1], Column(value, "value shown", holds=Holds.POSITIVE)), "orthogonality"
     )
     best: dict[tuple[str, str, str], float] = {}
     for row in table:

@@ -11,8 +11,9 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._labels import text_width
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, ordered, words
+from roofline.chart._table import checked, ordered, words
 from roofline.number_format import percent
+from roofline.tables import Column, Record, Row
 
 COLUMNS = (
     *words("network", "platform"),
@@ -50,7 +51,7 @@ class Overview(Chart):
     entries: tuple[Entry, ...]
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per cell that is not empty."""
         return [
             {

@@ -11,24 +11,28 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
 from roofline.chart._labels import UPPER_RIGHT, place_labels
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import INTERVAL, Column, Row, checked, label, ordered, varying, words
+from roofline.chart._table import INTERVAL, checked, label, ordered, varying, words
 from roofline.errors import OptionError
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", "pruning", "batch", "backend", required=False),
     Column("task", "data set of the accuracy; accuracies compare within one", required=False),
-    Column("accuracy", "accuracy in percent", kind="percent"),
+    Column("accuracy", "accuracy in percent", holds=Holds.PERCENT),
     Column(
         "predicted_fps",
         "predicted throughput in frames per second",
         required=False,
-        kind="positive",
+        holds=Holds.POSITIVE,
     ),
     Column(
-        "measured_fps", "measured throughput in frames per second", required=False, kind="positive"
+        "measured_fps",
+        "measured throughput in frames per second",
+        required=False,
+        holds=Holds.POSITIVE,
     ),
-    Column("latency_ms", "latency in milliseconds", required=False, kind="positive"),
+    Column("latency_ms", "latency in milliseconds", required=False, holds=Holds.POSITIVE),
     *INTERVAL,
 )
 
@@ -65,7 +69,7 @@ class Pareto(Chart):
     """``fps`` (more is better) or ``latency_ms`` (less is better)."""
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per configuration and series."""
         best = {
             id(entry) for series in ("theoretical", "measured") for entry in self.frontier(series)

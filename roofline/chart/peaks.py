@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, ordered, words
+from roofline.chart._table import checked, ordered, words
 from roofline.precision import COMPUTE_DATATYPES
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("platform", "datatype"),
-    Column("peak_op_s", "peak performance in OP/s", kind="positive"),
-    Column("bandwidth_b_s", "memory bandwidth in B/s", kind="positive"),
+    Column("peak_op_s", "peak performance in OP/s", holds=Holds.POSITIVE),
+    Column("bandwidth_b_s", "memory bandwidth in B/s", holds=Holds.POSITIVE),
 )
 
 
@@ -27,7 +27,7 @@ class Peaks(Chart):
     """Machine, datatype, peak in OP/s, bandwidth in B/s."""
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per machine and datatype."""
         return [
             {"platform": name, "datatype": datatype, "peak_op_s": peak, "bandwidth_b_s": bandwidth}

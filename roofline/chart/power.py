@@ -11,26 +11,29 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, prefixed, titled
 from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
+from roofline.chart._table import checked, label, ordered, varying, words
 from roofline.errors import OptionError
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("platform"),
     *words("datatype", "network", "pruning", "batch", "backend", required=False),
-    Column("power_w", "power at load in watts", kind="positive"),
+    Column("power_w", "power at load in watts", holds=Holds.POSITIVE),
     Column(
         "board_power_w",
         "power of the bare board: nothing configured, nothing running",
         required=False,
-        kind="positive",
+        holds=Holds.POSITIVE,
     ),
     Column(
         "idle_power_w",
         "power with operating system, bitstream and peripherals, at rest",
         required=False,
-        kind="positive",
+        holds=Holds.POSITIVE,
     ),
-    Column("measured_fps", "throughput in frames per second", required=False, kind="positive"),
+    Column(
+        "measured_fps", "throughput in frames per second", required=False, holds=Holds.POSITIVE
+    ),
     Column("power_flag", "why the power is doubtful", required=False),
 )
 _VALUES = {
@@ -98,7 +101,7 @@ class PowerChart(Chart):
         """The panels, in the order they first come in."""
         return ordered(load.machine for load in self.loads)
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per configuration."""
         return [
             {

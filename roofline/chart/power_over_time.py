@@ -12,21 +12,22 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, ordered
+from roofline.chart._table import checked, ordered
 from roofline.errors import TableError
 from roofline.number_format import plural
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
-    Column("power_w", "power in watts, or voltage_v and current_a", kind="number"),
+    Column("power_w", "power in watts, or voltage_v and current_a", holds=Holds.NUMBER),
     Column("series", "what ran: the network, or idle", required=False),
     Column(
         "time_s",
         "seconds since the start; without it the samples of a series are one second apart",
         required=False,
-        kind="number",
+        holds=Holds.NUMBER,
     ),
-    Column("voltage_v", "voltage in volts", required=False, kind="number"),
-    Column("current_a", "current in amperes", required=False, kind="number"),
+    Column("voltage_v", "voltage in volts", required=False, holds=Holds.NUMBER),
+    Column("current_a", "current in amperes", required=False, holds=Holds.NUMBER),
 )
 FAR = 3.0
 """A sample beyond this factor from the bulk of its series is a glitch of the meter."""
@@ -58,7 +59,7 @@ class PowerSeries(Chart):
     limits: tuple[float, float] | None = None
     """Seconds and watts at the ends of the axes, where several panels share them."""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per sample, by series and time."""
         return [
             {"series": one.name, "time_s": time, "power_w": watts, "dropped": dropped}

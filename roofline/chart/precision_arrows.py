@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, ordered, words
+from roofline.chart._table import checked, label, ordered, words
 from roofline.chart.rooflines import Roof, RooflineChart
 from roofline.model import attainable
 from roofline.precision import width_of
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("platform", "datatype", "network"),
     *words("pruning", required=False),
-    Column("peak_op_s", "peak performance in OP/s", kind="positive"),
-    Column("bandwidth_b_s", "memory bandwidth in B/s", kind="positive"),
-    Column("intensity", "operational intensity in OP/B", kind="positive"),
+    Column("peak_op_s", "peak performance in OP/s", holds=Holds.POSITIVE),
+    Column("bandwidth_b_s", "memory bandwidth in B/s", holds=Holds.POSITIVE),
+    Column("intensity", "operational intensity in OP/B", holds=Holds.POSITIVE),
 )
 
 
@@ -48,7 +48,7 @@ class PrecisionChart(Chart):
     paths: tuple[Path, ...]
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per step of each path."""
         return [
             {

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, titled
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, ordered, words
+from roofline.chart._table import checked, ordered, words
 from roofline.number_format import percent
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network"),
-    Column("keep_channels", "share of the inner channels that stay, 0 to 1", kind="positive"),
-    Column("ops", "operations per frame", kind="positive"),
-    Column("parameters", "stored weight elements", kind="positive"),
+    Column("keep_channels", "share of the inner channels that stay, 0 to 1", holds=Holds.POSITIVE),
+    Column("ops", "operations per frame", holds=Holds.POSITIVE),
+    Column("parameters", "stored weight elements", holds=Holds.POSITIVE),
 )
 _QUANTITIES = (("operations", 0, "-"), ("weights", 1, "--"), ("operations per weight", 2, ":"))
 
@@ -44,7 +44,7 @@ class PruningChart(Chart):
     networks: tuple[Pruned, ...]
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per network and share."""
         return [
             {

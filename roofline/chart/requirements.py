@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
+from roofline.chart._table import checked, label, ordered, varying, words
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network"),
     *words("pruning", required=False),
-    Column("ops", "operations per frame", kind="positive"),
-    Column("parameters", "stored weight elements", kind="positive"),
+    Column("ops", "operations per frame", holds=Holds.POSITIVE),
+    Column("parameters", "stored weight elements", holds=Holds.POSITIVE),
 )
 
 
@@ -27,7 +27,7 @@ class Requirements(Chart):
     """Name, operations per frame, weight elements."""
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per network."""
         return [
             {"network": name, "ops": ops, "parameters": weights, "ops_per_weight": ops / weights}

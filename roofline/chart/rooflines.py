@@ -12,25 +12,31 @@ from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._inner import on_chip
 from roofline.chart._labels import OFF_THE_LINE, place_labels, spread
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
+from roofline.chart._table import checked, label, ordered, varying, words
 from roofline.model import attainable, ridge
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("platform", "datatype"),
-    Column("peak_op_s", "peak performance in OP/s", kind="positive"),
-    Column("bandwidth_b_s", "memory bandwidth in B/s", kind="positive"),
+    Column("peak_op_s", "peak performance in OP/s", holds=Holds.POSITIVE),
+    Column("bandwidth_b_s", "memory bandwidth in B/s", holds=Holds.POSITIVE),
     Column("memory", "name of the memory level the bandwidth is of", required=False),
     Column("roof", "'measured' for a roof that microbenchmarks gave", required=False),
     *words("network", "pruning", "batch", "layer", required=False),
     Column("phase", "of a decoder: the prompt, or a token behind it", required=False),
-    Column("context", "of a decoder: positions of the prompt", required=False, kind="positive"),
-    Column("intensity", "operational intensity in OP/B", required=False, kind="positive"),
-    Column("performance_op_s", "predicted performance in OP/s", required=False, kind="positive"),
-    Column("measured_op_s", "measured performance in OP/s", required=False, kind="positive"),
-    Column("time_ms", "time of the layer in ms", required=False, kind="positive"),
+    Column("context", "of a decoder: positions of the prompt", required=False, holds=Holds.POSITIVE),
+    Column("intensity", "operational intensity in OP/B", required=False, holds=Holds.POSITIVE),
+    Column(
+        "performance_op_s", "predicted performance in OP/s", required=False, holds=Holds.POSITIVE
+    ),
+    Column("measured_op_s", "measured performance in OP/s", required=False, holds=Holds.POSITIVE),
+    Column("time_ms", "time of the layer in ms", required=False, holds=Holds.POSITIVE),
     Column("bound", "what holds the layer back", required=False),
     Column(
-        "required_bytes", "memory the network needs, in bytes", required=False, kind="positive"
+        "required_bytes",
+        "memory the network needs, in bytes",
+        required=False,
+        holds=Holds.POSITIVE,
     ),
 )
 
@@ -97,7 +103,7 @@ class RooflineChart(Chart):
     """Whether the points are phases of decoders."""
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per roof and point."""
         return [
             {

@@ -9,16 +9,21 @@ from typing import Any
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, varying, words
+from roofline.chart._table import checked, label, varying, words
 from roofline.number_format import percent
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network"),
     Column("technique", "what was done: weight pruning, channel pruning, int8, ..."),
     *words("platform", "datatype", "pruning", "backend", required=False),
-    Column("expected_speedup", "speed-up that the reduction of work promises", kind="positive"),
-    Column("achieved_speedup", "speed-up that was measured", kind="positive"),
-    Column("predicted_speedup", "speed-up that a model predicts", required=False, kind="positive"),
+    Column(
+        "expected_speedup", "speed-up that the reduction of work promises", holds=Holds.POSITIVE
+    ),
+    Column("achieved_speedup", "speed-up that was measured", holds=Holds.POSITIVE),
+    Column(
+        "predicted_speedup", "speed-up that a model predicts", required=False, holds=Holds.POSITIVE
+    ),
 )
 
 
@@ -45,7 +50,7 @@ class SpeedUpChart(Chart):
     bars: tuple[SpeedUp, ...]
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per configuration."""
         return [
             {

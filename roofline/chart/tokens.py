@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, ordered, varying, words
+from roofline.chart._table import checked, label, ordered, varying, words
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", required=False),
     Column("model", "prediction model", required=False),
     Column("spread", "how devices share the decoder", required=False),
-    Column("devices", "machines that share the decoder", required=False, kind="positive"),
-    Column("context", "positions of the prompt", required=False, kind="positive"),
-    Column("batch", "requests in flight", kind="positive"),
-    Column("tpot_ms", "time per output token in milliseconds", kind="positive"),
-    Column("tokens_per_s", "tokens per second of all requests", kind="positive"),
+    Column("devices", "machines that share the decoder", required=False, holds=Holds.POSITIVE),
+    Column("context", "positions of the prompt", required=False, holds=Holds.POSITIVE),
+    Column("batch", "requests in flight", holds=Holds.POSITIVE),
+    Column("tpot_ms", "time per output token in milliseconds", holds=Holds.POSITIVE),
+    Column("tokens_per_s", "tokens per second of all requests", holds=Holds.POSITIVE),
     Column("fits", "whether weights and caches fit in memory", required=False),
 )
 
@@ -46,7 +46,7 @@ class TokensChart(Chart):
     curves: tuple[Curve, ...]
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per curve and number of requests."""
         return [
             {

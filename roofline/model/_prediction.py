@@ -13,6 +13,7 @@ from roofline.conventions import Operations, Traffic, WeightsRead
 from roofline.model._power import Draw
 from roofline.model._tokens import Tokens
 from roofline.number_format import number
+from roofline.tables import frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -327,18 +328,3 @@ def drawn(kind: str, rows: list[dict[str, Any]], ax: Axes | None) -> Axes:
     # Charts are built on top of predictions; the registry is looked up when something is drawn.
     charts = importlib.import_module("roofline.chart").charts
     return charts.get(kind).compute(rows).plot(ax)
-
-
-def frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return rows as a DataFrame.
-
-    Raises:
-        MissingPackageError: pandas is not installed.
-    """
-    try:
-        import pandas as pd
-    except ImportError as error:
-        from roofline.errors import MissingPackageError
-
-        raise MissingPackageError("pandas", "tables", "A table") from error
-    return pd.DataFrame(rows)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from roofline.errors import TableError, did_you_mean
 from roofline.reading import read_csv, read_json, read_text
+from roofline.tables import Column, Holds, Row, number_in, rows_in, with_interval, word_in
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
-
-Row = Mapping[str, Any]
 
 COLUMNS: Mapping[str, str] = {
     "platform": "machine, with its mode after a colon",
@@ -42,24 +40,17 @@ COLUMNS: Mapping[str, str] = {
 }
 """The columns of a report's rows, in order; rows may lack any but platform and network."""
 
-_WORDS = frozenset(
-    {
-        "platform",
-        "network",
-        "task",
-        "datatype",
-        "pruning",
-        "bound",
-        "backend",
-        "flag",
-        "explanation",
-        "source",
-    }
+_WORDS = frozenset({
+    "platform", "network", "task", "datatype", "pruning", "bound", "backend", "flag", "explanation", "source",
+})  # fmt: skip
+_NUMBERS = tuple(
+    Column(
+        name, meaning, required=False, holds=Holds.PERCENT if name == "accuracy" else Holds.AMOUNT
+    )
+    for name, meaning in COLUMNS.items()
+    if name not in _WORDS
 )
-_NUMBERS = tuple(name for name in COLUMNS if name not in _WORDS)
-
-# A number and letters after it: a unit in the cell.
-_WITH_UNIT = re.compile(r"[-+]?[\d.,]+(?:[eE][-+]?\d+)?\s*[A-Za-zµ%][\w/µ%]*")
+_LISTS = ("comparisons", "predictions", "measurements", "rows")
 
 # A latency may differ from batch / throughput by this factor before the row is flagged: pipelines overlap items.
 _LATENCY_FACTOR = 1.1
@@ -100,46 +91,22 @@ def load_rows(path: Path) -> tuple[Row, ...]:
 
 
 def _from_json(text: str, path: Path) -> list[Row]:
-    document = read_json(text, str(path))
-    entries: Any = document
-    if isinstance(document, dict):
-        held = cast("dict[str, Any]", document)
-        for name in ("comparisons", "predictions", "measurements", "rows"):
-            if held.get(name):
-                entries = held[name]
-                break
-        else:
-            entries = held.get("comparisons", held.get("predictions", held.get("rows")))
-    if not isinstance(entries, list):
-        raise TableError(
-            f"{path}: no list of comparisons, predictions, measurements or rows",
-            repair="Write it with: roofline validate … --format json",
-        )
-    rows: list[Row] = []
-    for number, entry in enumerate(cast("list[Any]", entries), 1):
-        if not isinstance(entry, dict):
-            raise TableError(
-                f"{path}: entry {number} is not an object", repair="Write it with --format json"
-            )
-        rows.append(_renamed(cast("dict[str, Any]", entry)))
-    return rows
+    return [_renamed(row) for row in rows_in(read_json(text, str(path)), _LISTS, str(path))]
 
 
-def _renamed(entry: Mapping[str, Any]) -> Row:
+def _renamed(entry: Row) -> Row:
     """Map the field names of the other verbs onto the report's columns."""
-    row = dict(entry)
+    row = dict(with_interval(entry))
     if "predicted_fps" not in row and "throughput_fps" in row:
         row["predicted_fps"] = row["throughput_fps"]
         row.pop("latency_ms", None)
-    if isinstance(row.get("interval_fps"), list) and len(row["interval_fps"]) == 2:
-        row["predicted_low_fps"], row["predicted_high_fps"] = row["interval_fps"]
     if "latency_ms" not in row and row.get("measured_fps"):
         row["latency_ms"] = row.get("median_ms")
     return {name: row.get(name) for name in COLUMNS if row.get(name) is not None}
 
 
 def check_rows(
-    entries: Sequence[Mapping[str, Any]], where: str, *, strict_columns: bool = False
+    entries: Sequence[Row], where: str, *, strict_columns: bool = False
 ) -> tuple[Row, ...]:
     """Check and complete rows.
 
@@ -160,24 +127,18 @@ def check_rows(
     return tuple(_flag_shares(_flag_duplicates(rows)))
 
 
-def _checked(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _checked(entry: Row, where: str) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     for name in _WORDS:
-        value = entry.get(name)
-        row[name] = str(value) if value not in (None, "") else None
-    for name in _NUMBERS:
-        row[name] = _number(entry.get(name), name, where)
+        row[name] = word_in(entry.get(name))
+    for column in _NUMBERS:
+        row[column.name] = number_in(entry.get(column.name), column, where)
     for name in ("platform", "network"):
         if row[name] is None:
             raise TableError(f"{where}: no {name}", repair=f"Fill the column {name!r}")
     row["pruning"] = row["pruning"] or "dense"
     if row["batch"] is not None and row["batch"] == int(row["batch"]):
         row["batch"] = int(row["batch"])
-    if row["accuracy"] is not None and row["accuracy"] > 100:
-        raise TableError(
-            f"{where}: accuracy {row['accuracy']} is not within 0–100",
-            repair="Give accuracy in percent",
-        )
     if (row["predicted_low_fps"] or 0.0) > (row["predicted_high_fps"] or math.inf):
         raise TableError(
             f"{where}: predicted_low_fps is above predicted_high_fps", repair="Exchange them"
@@ -190,26 +151,6 @@ def _checked(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
         if ratio > _LATENCY_FACTOR:
             row["flag"] = _joined(row["flag"], f"latency and batch imply {implied:.4g} fps")
     return row
-
-
-def _number(value: Any, name: str, where: str) -> float | None:
-    if value is None or value == "":
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        unit = _WITH_UNIT.fullmatch(str(value).strip())
-        if unit:
-            raise TableError(
-                f"{where}: {name} is {value!r}, a number with a unit",
-                repair=f"Give a bare number: {COLUMNS[name]}",
-            ) from None
-        number = math.nan
-    if not math.isfinite(number) or number < 0:
-        raise TableError(
-            f"{where}: {name} is {value!r}, not a number of at least 0", repair="Mend or empty it"
-        )
-    return number
 
 
 def _flag_duplicates(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from roofline.chart._style import machine_colour
-from roofline.errors import MissingPackageError
+from roofline.extras import optional_import
 from roofline.report.data import ReportData
 
 MAXIMUM_BYTES = 8_000_000
@@ -24,10 +24,8 @@ def render(data: ReportData) -> str:
     Raises:
         MissingPackageError: plotly, whose JavaScript is inlined, is not installed.
     """
-    try:
+    with optional_import("an interactive report"):
         from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise MissingPackageError("plotly", "report", "an interactive report") from error
     document: dict[str, Any] = asdict(data)
     machines = [str(row["platform"]) for row in (*data.rows, *data.roofs)]
     # The same colours as in the figures.

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.errors import DatatypeError, MissingPackageError, NoBasisError
+from roofline.errors import DatatypeError, NoBasisError
+from roofline.extras import optional_import
 from roofline.model import models
 from roofline.model._case import Case
 from roofline.model._core import Floats
@@ -123,10 +124,8 @@ def arrow(name: str = "pyarrow") -> Any:
     Raises:
         MissingPackageError: It is not installed.
     """
-    try:
+    with optional_import("A Parquet file"):
         return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingPackageError("pyarrow", "tables", "A Parquet file") from error
 
 
 _TEXTS = (

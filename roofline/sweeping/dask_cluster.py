@@ -11,7 +11,8 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from roofline.errors import MissingPackageError, OptionError
+from roofline.errors import OptionError
+from roofline.extras import optional_import
 from roofline.number_format import plural
 from roofline.progress import Report
 from roofline.surfaces import argument
@@ -39,10 +40,8 @@ def connected(address: str) -> Generator[Any]:
         MissingPackageError: Dask is not installed.
         OptionError: No scheduler answers there, or it has no workers.
     """
-    try:
+    with optional_import("A sweep on a Dask cluster"):
         distributed = importlib.import_module("distributed")
-    except ImportError as error:
-        raise MissingPackageError("distributed", "dask", "A sweep on a Dask cluster") from error
     try:
         if address == LOCAL:
             client = distributed.Client(processes=True, dashboard_address=None)

@@ -37,6 +37,8 @@ LAYERS = (
         "labels",
         "progress",
         "conventions",
+        "extras",
+        "tables",
         "number_format",
         "writing",
         "child",

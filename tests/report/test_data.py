@@ -42,7 +42,7 @@ def test_efficiency_is_measured_over_predicted() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"accuracy": "101"}, "t row 1: accuracy 101.0 is not within 0–100"),
+        ({"accuracy": "101"}, "t row 1: accuracy 101 is not within 0–100"),
         ({"measured_fps": "fast"}, "t row 1: measured_fps is 'fast'"),
         ({"measured_fps": "nan"}, "t row 1: measured_fps is 'nan'"),
         ({"latency_ms": "-1"}, "t row 1: latency_ms is '-1'"),

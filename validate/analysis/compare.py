@@ -167,7 +167,7 @@ def frame(comparisons: Iterable[Comparison]) -> pd.DataFrame:
     Raises:
         MissingPackageError: pandas is not installed.
     """
-    from roofline.model._prediction import frame as as_frame
+    from roofline.tables import frame as as_frame
 
     return as_frame([comparison.record() for comparison in comparisons])
 

@@ -318,7 +318,7 @@ class Measurement:
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row (needs pandas)."""
-        from roofline.model._prediction import frame
+        from roofline.tables import frame
 
         return frame([self.to_row()])
 

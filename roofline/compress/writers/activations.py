@@ -21,7 +21,8 @@ from roofline.compress.writers._registry import WriteOptions, Writer, writers
 from roofline.compress.writers.half_float import drop_stored, prepend, retyped
 from roofline.compress.writers.int8 import calibration_inputs
 from roofline.compress.writers.weight_only import OPSETS, at_opset, write_weight_only
-from roofline.errors import CompressionError, MissingPackageError
+from roofline.errors import CompressionError
+from roofline.extras import optional_import
 from roofline.surfaces import DATATYPE
 
 if TYPE_CHECKING:
@@ -188,12 +189,8 @@ def _ranges(
     model: onnx.ModelProto, entries: Mapping[tuple[int, int], str], options: WriteOptions
 ) -> dict[str, _Range]:
     """Return the least and the greatest element of each value over the calibration inputs."""
-    try:
+    with optional_import("measuring ranges of activations"):
         ort: Any = importlib.import_module("onnxruntime")
-    except ImportError as error:
-        raise MissingPackageError(
-            "onnxruntime", "validate", "measuring ranges of activations"
-        ) from error
     from onnx import ModelProto, helper
 
     values = list(dict.fromkeys(entries.values()))

@@ -10,7 +10,8 @@ import numpy as np
 from roofline.compress.call import layer_name
 from roofline.compress.tensors import stored_tensors, to_array
 from roofline.compress.writers._registry import WriteOptions, writers
-from roofline.errors import CompressionError, MissingPackageError
+from roofline.errors import CompressionError
+from roofline.extras import optional_import
 
 if TYPE_CHECKING:
     import onnx
@@ -25,10 +26,8 @@ def write_fp16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
     """
     from onnx import ModelProto
 
-    try:
+    with optional_import("writing fp16 files"):
         from onnxruntime.transformers.float16 import convert_float_to_float16  # pyright: ignore
-    except ImportError as error:
-        raise MissingPackageError("onnxruntime", "validate", "writing fp16 files") from error
     copy = ModelProto()
     copy.CopyFrom(model)
     with warnings.catch_warnings():

@@ -19,7 +19,8 @@ from roofline.compress.sparsity import RECURRENT, wide_weights
 from roofline.compress.widening import widened
 from roofline.compress.writers._registry import WriteOptions, writers
 from roofline.compress.writers.weight_only import write_weight_only
-from roofline.errors import CompressionError, MissingPackageError
+from roofline.errors import CompressionError
+from roofline.extras import optional_import
 from roofline.graph.reading.reads import renamed
 from roofline.ops._datatypes import numpy_type
 from roofline.precision import Bits, DatatypeKind
@@ -42,7 +43,7 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
         CompressionError: The quantizer refuses the graph.
         MissingPackageError: ONNX Runtime is not installed.
     """
-    try:
+    with optional_import("writing int8 files"):
         from onnxruntime.quantization import (  # pyright: ignore
             CalibrationDataReader,
             QuantFormat,
@@ -50,8 +51,6 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
             quantize_dynamic,  # pyright: ignore[reportUnknownVariableType]
             quantize_static,  # pyright: ignore[reportUnknownVariableType]
         )
-    except ImportError as error:
-        raise MissingPackageError("onnxruntime", "validate", "writing int8 files") from error
     import onnx
 
     model = _numbered_apart(shielded(plain(widened(model), options.wide)))

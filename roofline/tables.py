@@ -1,0 +1,142 @@
+"""Tables of data: what a column holds, how its cells are checked, how rows are found in files and become frames."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, cast
+
+from roofline.errors import TableError
+from roofline.extras import optional_import
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Cell = str | int | float | bool | None
+"""What a cell of a finished table holds; None where there is nothing to say."""
+Record = dict[str, Cell]
+"""A row of a finished table: plain values by column."""
+Row = Mapping[str, Any]
+"""A row of any table, as it was read or made; lists and further tables may stand in its cells."""
+
+
+class Holds(StrEnum):
+    """What the cells of a column are."""
+
+    WORD = "word"
+    NUMBER = "number"
+    AMOUNT = "amount"
+    """A finite number of at least zero."""
+    PERCENT = "percent"
+    """A number from 0 to 100."""
+    POSITIVE = "positive"
+    """A number above zero, for logarithmic axes: zero and infinity are no value, a negative number is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table that is read."""
+
+    name: str
+    meaning: str
+    """One phrase, with the unit."""
+    required: bool = True
+    holds: Holds = Holds.WORD
+
+
+# A number and letters after it: a unit in the cell, or a number that only looks like one.
+_WITH_UNIT = re.compile(r"[-+]?[\d.,]+(?:[eE][-+]?\d+)?\s*[A-Za-zµ%][\w/µ%]*")
+
+
+def word_in(value: Any) -> str | None:
+    """Return a cell's word; None where it is empty."""
+    return None if is_empty(value) else str(value)
+
+
+def number_in(value: Any, column: Column, where: str) -> float | None:
+    """Return a cell's number; None where it is empty or no value of its column.
+
+    Args:
+        value: A number, or its text.
+        column: What the cell belongs to.
+        where: The table and the row, for messages.
+
+    Raises:
+        TableError: It is no number, has a unit, or is out of the column's range.
+    """
+    if is_empty(value):
+        return None
+    place = f"{where}: {column.name} is {str(value)[:40]!r}"
+    bare = f"Give a bare number: {column.meaning}"
+    try:
+        found = float("none" if isinstance(value, bool) else value)
+    except (TypeError, ValueError):
+        unit = _WITH_UNIT.fullmatch(str(value).strip())
+        why = "a number with a unit" if unit else "not a number"
+        raise TableError(f"{place}, {why}", repair=bare) from None
+    if column.holds is Holds.AMOUNT and not 0 <= found < math.inf:
+        raise TableError(f"{place}, not a number of at least 0", repair="Mend or empty it")
+    if math.isnan(found):
+        return None
+    if column.holds is Holds.PERCENT and not 0 <= found <= 100:
+        raise TableError(
+            f"{where}: {column.name} {found:g} is not within 0–100", repair="Give it in percent"
+        )
+    if column.holds is Holds.POSITIVE:
+        if found < 0:
+            raise TableError(f"{place}, below zero", repair=bare)
+        # Published tables write 0 where there is no value; infinity has no place on an axis either.
+        return found if 0 < found < math.inf else None
+    return found
+
+
+def is_empty(value: Any) -> bool:
+    """Return whether a cell says nothing: empty text, None, or not a number."""
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def with_interval(row: Row) -> Row:
+    """Return a row whose ``interval_fps``, a pair in JSON, is two columns as in CSV; what they say already stays."""
+    pair = row.get("interval_fps")
+    if isinstance(pair, (list, tuple)) and len(cast("Sequence[Any]", pair)) == 2:
+        low, high = cast("Sequence[Any]", pair)
+        return {"predicted_low_fps": low, "predicted_high_fps": high, **row}
+    return row
+
+
+def rows_in(document: Any, names: Sequence[str], where: str) -> list[Row]:
+    """Return the rows of a JSON document: the document itself, or the first list under one of some names.
+
+    Args:
+        document: What was read.
+        names: Names that a verb gives its rows, in the order in which they are looked for.
+        where: The file, for messages.
+
+    Raises:
+        TableError: There is no list of rows.
+    """
+    found: Any = document
+    if isinstance(document, dict):
+        held = cast("dict[str, Any]", document)
+        given = [held[name] for name in names if name in held]
+        found = next((rows for rows in given if rows), given[0] if given else None)
+    rows = cast("list[Any]", found) if isinstance(found, list) else None
+    if rows is None or not all(isinstance(row, Mapping) for row in rows):
+        raise TableError(
+            f"{where} holds no list of rows", repair=f"It needs one of: {', '.join(names)}"
+        )
+    return rows
+
+
+def frame(rows: Iterable[Row]) -> pd.DataFrame:
+    """Return rows as a data frame.
+
+    Raises:
+        MissingPackageError: pandas is not installed.
+    """
+    with optional_import("A table"):
+        import pandas as pd
+    return pd.DataFrame([dict(row) for row in rows])

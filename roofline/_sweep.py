@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from roofline.model._time_law import Effect
 
 
+Prepare = Callable[[Workload, str | None], Workload]
+"""Brings a workload to a datatype, None for its own, where more than its datatype is to change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """A combination that was asked for and cannot be: the machine has no such unit, or the model no basis."""
@@ -98,7 +102,7 @@ def sweep(
     emulate: bool = False,
     runtime: str | None = None,
     effects: Mapping[str, Effect] | None = None,
-    prepare: Callable[[Workload, str | None], Workload] | None = None,
+    prepare: Prepare | None = None,
 ) -> Sweep:
     """Predict every combination.
 
@@ -123,46 +127,32 @@ def sweep(
         NoBasisError: The model has no basis for any combination.
         OptionError: A name or a batch is not allowed, or there is no network or no machine.
     """
-    check_list(workloads, Workload, "workloads", "Load each: rl.load('resnet50')")
-    check_list(platforms, Platform, "platforms", "Find each: rl.platform('h100-sxm')")
-    if datatypes is not None:
-        check_list(datatypes, str, "datatypes", "Give their names: ['fp16', 'int8']")
-        datatypes = list(dict.fromkeys(precision(name).name for name in datatypes))
-    if batches is not None:
-        check_list(batches, int, "batches", "Give whole numbers: [1, 8]")
-        batches = list(dict.fromkeys(batches))
+    _check_lists(workloads, platforms, datatypes, batches)
+    names = (
+        (None,) if datatypes is None else dict.fromkeys(precision(name).name for name in datatypes)
+    )
+    batches = None if batches is None else list(dict.fromkeys(batches))
     platforms = distinct(platforms)
-    for things, flag in (
-        (workloads, "networks"),
-        (platforms, "platforms"),
-        (datatypes, "datatypes"),
-    ):
-        if things is not None and not things:
-            raise OptionError(f"the list of {flag} is empty", repair="Name at least one")
+    common: Choices = {
+        "traffic": traffic, "operations": operations, "weights_read": weights_read, "emulate": emulate,
+        "runtime": runtime, "effects": effects,
+    }  # fmt: skip
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
     errors: list[DatatypeError | NoBasisError] = []
     for workload in workloads:
-        ready = {name: _prepared(workload, name, prepare) for name in datatypes or (None,)}
+        ready = {name: _prepared(workload, name, prepare) for name in names}
         for datatype, network in ready.items():
             check_units(network, platforms, datatype, emulate=emulate)
         for platform, datatype in product(platforms, ready):
             network = ready[datatype]
-            choices: Choices = {
-                "datatype": datatype, "traffic": traffic, "operations": operations, "weights_read": weights_read,
-                "emulate": emulate, "runtime": runtime, "effects": effects,
-            }  # fmt: skip
+            sizes = batches or (network.batch,)
+            choices: Choices = {"datatype": datatype, **common}
             try:
-                predictions += predictions_at(
-                    network, platform, batches or (network.batch,), model, choices
-                )
+                predictions += predictions_at(network, platform, sizes, model, choices)
             except (DatatypeError, NoBasisError) as error:
                 errors.append(error)
-                name = datatype or str(own_precision(network, platform))
-                skipped += [
-                    Skipped(network.name, platform.key, name, batch, model or "equation1", error.message)
-                    for batch in batches or (network.batch,)
-                ]  # fmt: skip
+                skipped += _left_out(network, platform, datatype, sizes, model, error.message)
     if not predictions:
         raise errors[0]
     return Sweep(tuple(predictions), tuple(skipped))
@@ -179,10 +169,38 @@ def distinct(platforms: Sequence[Platform]) -> list[Platform]:
     return [platform for alike in found.values() for platform in alike]
 
 
+def _left_out(
+    network: Workload, platform: Platform, datatype: str | None, batches: Sequence[int], model: str | None, reason: str
+) -> list[Skipped]:  # fmt: skip
+    name = datatype or str(own_precision(network, platform))
+    return [
+        Skipped(network.name, platform.key, name, batch, model or "equation1", reason)
+        for batch in batches
+    ]
+
+
+def _check_lists(
+    workloads: Sequence[Workload],
+    platforms: Sequence[Platform],
+    datatypes: Sequence[str] | None,
+    batches: Sequence[int] | None,
+) -> None:
+    check_list(workloads, Workload, "workloads", "Load each: rl.load('resnet50')")
+    check_list(platforms, Platform, "platforms", "Find each: rl.platform('h100-sxm')")
+    if datatypes is not None:
+        check_list(datatypes, str, "datatypes", "Give their names: ['fp16', 'int8']")
+    if batches is not None:
+        check_list(batches, int, "batches", "Give whole numbers: [1, 8]")
+    lists = (("networks", workloads), ("platforms", platforms), ("datatypes", datatypes))
+    for noun, entries in lists:
+        if entries is not None and not entries:
+            raise OptionError(f"the list of {noun} is empty", repair="Name at least one")
+
+
 def _prepared(
     workload: Workload,
     datatype: str | None,
-    prepare: Callable[[Workload, str | None], Workload] | None,
+    prepare: Prepare | None,
 ) -> Workload:
     if prepare is not None:
         return prepare(workload, datatype)

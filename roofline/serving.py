@@ -13,11 +13,11 @@ measure them, simulators such as Vidur and AIConfigurator estimate them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from roofline._sweep import Skipped, Sweep, sweep
+from roofline._sweep import Prepare, Skipped, Sweep, sweep
 from roofline.decoding.memory import Memory, memory_of
 from roofline.decoding.phases import Decoding, Phase, Request, Spread
 from roofline.errors import NoBasisError, OptionError
@@ -46,7 +46,7 @@ def serve(
     datatypes: Sequence[str] = (),
     batches: Sequence[int] = (1,),
     model: str | None = None,
-    prepare: Callable[[Workload, str | None], Workload] | None = None,
+    prepare: Prepare | None = None,
     unheld: bool = False,
     figures: Mapping[str, Figures] | None = None,
     **choices: Any,
@@ -73,85 +73,110 @@ def serve(
             fits on no machine, or the model gives no bound.
     """
     decoder.check(request)
-    name = "equation1" if model in {None, "expected"} else str(model)
-    if not models.get(name).upper_bound:
+    bound = "equation1" if model in {None, "expected"} else str(model)
+    if not models.get(bound).upper_bound:
         raise OptionError(
-            f"{name} rests on no runs of decoders",
+            f"{bound} rests on no runs of decoders",
             repair=f"Ask for a bound, {MODEL.at('equation1')}, or {MODEL.at('expected')}",
         )
-
-    def ready(workload: Workload, datatype: str | None) -> Workload:
-        if prepare is not None:
-            return prepare(workload, datatype)
-        return workload if datatype is None else at_precision(workload, datatype)
-
-    def ask(workload: Workload, datatype: str | None) -> Sweep:
-        named = None if datatype is None else [datatype]
-        return sweep(
-            [workload], platforms, datatypes=named, batches=[workload.batch], model=name,
-            prepare=lambda given, _: given, **choices,
-        )  # fmt: skip
-
+    phases = _Phases(decoder, request, platforms, bound, prepare, choices)
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
-    machines = {platform.key: platform for platform in platforms}
-
     for datatype in dict.fromkeys(datatypes or (None,)):
-        prompts: dict[int, Sweep] = {}
-        for batch in dict.fromkeys(batches):
-            step = ready(decoder.step(request, batch), datatype)
-            kept = memory_of(step)
-            after = ask(step, datatype)
-            skipped += after.skipped
-            before: Sequence[Prediction | None] = [None] * len(after.predictions)
-            # Behind one another prompts are answered one by one; phase prefill has them all at once.
-            together = batch if request.phase is Phase.PREFILL else 1
-            if request.phase is not Phase.DECODE:
-                if together not in prompts:
-                    prompt = ready(decoder.prompt(request, together), datatype)
-                    prompts[together] = ask(prompt, datatype)
-                before = prompts[together].predictions
-            for first, then in zip(before, after.predictions, strict=True):
-                served = Served(
-                    decoder, request, machines[then.platform], batch, first, then, kept
-                )
-                enough = served.within_limits()
-                if enough is None:
-                    skipped.append(
-                        Skipped(
-                            then.network, then.platform, then.datatype, batch, name,
-                            f"no number of devices of {then.platform} reaches the limits of {then.network} at batch "
-                            f"{batch}, even at the bound",
-                        )
-                    )  # fmt: skip
-                    continue
-                served = enough
-                row = served.row()
-                found = None
-                if model in {None, "expected"}:
-                    own = (figures or {}).get(served.platform.key)
-                    found = estimated(row, served.platform, served.parts(), own)
-                if model == "expected" and found is None:
-                    skipped.append(
-                        Skipped(
-                            row.network, row.platform, row.datatype, batch, "expected",
-                            f"no public runs of decoders are a basis for {row.network} on {row.platform} at batch "
-                            f"{batch} on {served.request.devices} devices",
-                        )
-                    )  # fmt: skip
-                    continue
-                predictions += [row] if model != "expected" else []
-                predictions += [found] if found is not None else []
-    limited = request.max_ttft_s is not None or request.max_tpot_s is not None
-    if not predictions and skipped and limited:
-        raise OptionError(skipped[0].reason, repair=f"Raise {_MAX_TTFT} or {_MAX_TPOT}")
-    if not predictions and model == "expected" and skipped:
-        raise NoBasisError(skipped[0].reason, repair=f"Ask for a bound: {MODEL.at('equation1')}")
-    order = {key: place for place, key in enumerate(machines)}
+        for case in phases.at(datatype, dict.fromkeys(batches)):
+            answer = (
+                _answer(case, bound, model, (figures or {}).get(case.platform.key))
+                if isinstance(case, Served)
+                else case
+            )
+            if isinstance(answer, Skipped):
+                skipped.append(answer)
+            else:
+                predictions += answer
+    if not predictions and skipped:
+        limited = request.max_ttft_s is not None or request.max_tpot_s is not None
+        if limited:
+            raise OptionError(skipped[0].reason, repair=f"Raise {_MAX_TTFT} or {_MAX_TPOT}")
+        if model == "expected":
+            repair = f"Ask for a bound: {MODEL.at('equation1')}"
+            raise NoBasisError(skipped[0].reason, repair=repair)
+    order = {platform.key: place for place, platform in enumerate(platforms)}
     predictions.sort(key=lambda entry: order[entry.platform])
     if not unheld:
         _check_fits(predictions)
     return Sweep(tuple(predictions), tuple(skipped))
+
+
+@dataclass(frozen=True, slots=True)
+class _Phases:
+    """A decoder's phases on machines, each predicted as any workload is."""
+
+    decoder: Decoding
+    request: Request
+    platforms: Sequence[Platform]
+    bound: str
+    """The model of the phases."""
+    prepare: Prepare | None
+    choices: Mapping[str, Any]
+    """Everything else that a sweep takes."""
+
+    def at(self, datatype: str | None, batches: Iterable[int]) -> Iterator[Served | Skipped]:
+        """Yield a case for each batch and machine; those that cannot be are told in its place."""
+        machines = {platform.key: platform for platform in self.platforms}
+        prompts: dict[int, Sweep] = {}
+        for batch in batches:
+            step = self._ready(self.decoder.step(self.request, batch), datatype)
+            memory = memory_of(step)
+            steps = self._sweep(step, datatype)
+            yield from steps.skipped
+            before: Sequence[Prediction | None] = [None] * len(steps.predictions)
+            if self.request.phase is not Phase.DECODE:
+                # Behind one another prompts are answered one by one; phase prefill has them all at once.
+                together = batch if self.request.phase is Phase.PREFILL else 1
+                if together not in prompts:
+                    prompt = self._ready(self.decoder.prompt(self.request, together), datatype)
+                    prompts[together] = self._sweep(prompt, datatype)
+                before = prompts[together].predictions
+            for first, then in zip(before, steps.predictions, strict=True):
+                machine = machines[then.platform]
+                yield Served(self.decoder, self.request, machine, batch, first, then, memory)
+
+    def _ready(self, workload: Workload, datatype: str | None) -> Workload:
+        if self.prepare is not None:
+            return self.prepare(workload, datatype)
+        return workload if datatype is None else at_precision(workload, datatype)
+
+    def _sweep(self, workload: Workload, datatype: str | None) -> Sweep:
+        return sweep(
+            [workload], self.platforms, datatypes=None if datatype is None else [datatype], batches=[workload.batch],
+            model=self.bound, prepare=lambda given, _: given, **self.choices,
+        )  # fmt: skip
+
+
+def _answer(
+    case: Served, bound: str, model: str | None, figures: Figures | None
+) -> tuple[Prediction, ...] | Skipped:
+    """Return what is shown of a case: the bound, the estimate behind it, or why there is neither."""
+    enough = case.within_limits()
+    if enough is None:
+        return case.skipped(
+            bound,
+            f"no number of devices of {case.step.platform} reaches the limits of {case.step.network} at batch "
+            f"{case.batch}, even at the bound",
+        )
+    row = enough.row()
+    if model not in {None, "expected"}:
+        return (row,)
+    found = estimated(row, enough.platform, enough.parts(), figures)
+    if model is None:
+        return (row,) if found is None else (row, found)
+    if found is None:
+        return case.skipped(
+            "expected",
+            f"no public runs of decoders are a basis for {row.network} on {row.platform} at batch {case.batch} on "
+            f"{enough.request.devices} devices",
+        )
+    return (found,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +193,11 @@ class Served:
     step: Prediction
     """One further token of each request on one device."""
     memory: Memory
+
+    def skipped(self, model: str, reason: str) -> Skipped:
+        """Return the case as one that a model says nothing of."""
+        step = self.step
+        return Skipped(step.network, step.platform, step.datatype, self.batch, model, reason)
 
     def row(self) -> Prediction:
         """Return the phases as one prediction."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 from roofline.advice.candidate import Candidate, Hurdle, judged, part_of
@@ -61,44 +63,50 @@ def advise_decoder(
             f"{decoder.name} is a decoder: it has tokens, and no frames",
             repair=f"Ask for {MIN_TOKENS_PER_S}, {MAX_TTFT} or {MAX_TPOT}",
         )
+    counts = _device_counts(decoder, request, most_devices)
+    asked = [*product(datatypes or (None,), batches or (1,))]
+    candidates: list[Candidate] = []
+    needs: list[Need] = []
+    lacking: Counter[str] = Counter()
+    unheld: Counter[str] = Counter()
+    for datatype, batch in asked:
+        step = decoder.step(request, batch)
+        step = step if datatype is None else at_precision(step, datatype)
+        able: list[Platform] = []
+        for entry in platforms:
+            has = _has_unit(entry, step, datatype)
+            able += [entry] if has else []
+            lacking[entry.key] += not has
+        found = _fewest(decoder, request, able, wish, datatype, batch, step, counts, model)
+        unheld.update(entry.key for entry in able if entry.key not in found)
+        candidates += found.values()
+        needs += _need(decoder, request, step, found, wish, batch)
+    without = [entry.key for entry in platforms if lacking[entry.key] == len(asked)]
+    if platforms and len(without) == len(platforms):
+        # What the first machine says of it stands for all.
+        own = decoder.step(request, 1).precision
+        choose_unit(platforms[0], precision(asked[0][0] or own or ""))
+    held = {candidate.platform for candidate in candidates}
+    small = [key for key in unheld if key not in held and key not in without]
+    return Advice(tuple(needs), ranked(candidates), tuple(dict.fromkeys(without)), tuple(small))
+
+
+def _device_counts(decoder: Decoding, request: Request, most: int) -> list[int]:
+    """Return the numbers of devices that are tried, fewest first.
+
+    Raises:
+        OptionError: The network spreads over none of them.
+    """
     fitting = decoder.counts(request.spread)
     counts = [
         count
-        for count in sorted({*DEVICES, request.devices, most_devices})
-        if request.devices <= count <= most_devices and count in fitting
+        for count in sorted({*DEVICES, request.devices, most})
+        if request.devices <= count <= most and count in fitting
     ]
     if not counts:
         # Says which numbers the heads spread over.
-        decoder.check(replace(request, devices=most_devices))
-    candidates: list[Candidate] = []
-    needs: list[Need] = []
-    lacking: dict[str, int] = {}
-    unheld: dict[str, int] = {}
-    asked = [*(datatypes or (None,))]
-    for datatype in asked:
-        for batch in batches or (1,):
-            step = decoder.step(request, batch)
-            step = step if datatype is None else at_precision(step, datatype)
-            able: list[Platform] = []
-            for entry in platforms:
-                has = _has_unit(entry, step, datatype)
-                able += [entry] if has else []
-                lacking[entry.key] = lacking.get(entry.key, 0) + (not has)
-            found = _fewest(decoder, request, able, wish, datatype, batch, step, counts, model)
-            for entry in able:
-                unheld[entry.key] = unheld.get(entry.key, 0) + (entry.key not in found)
-            candidates += found.values()
-            needs += _need(decoder, request, step, found, wish, batch)
-    rounds = len(asked) * len(batches or (1,))
-    without = tuple(key for key, times in lacking.items() if times == rounds)
-    if platforms and len(without) == len(platforms):
-        # What the first machine says of it stands for all.
-        choose_unit(platforms[0], precision(asked[0] or decoder.step(request, 1).precision or ""))
-    held = {candidate.platform for candidate in candidates}
-    small = tuple(
-        key for key, times in unheld.items() if times and key not in held and key not in without
-    )
-    return Advice(tuple(needs), ranked(candidates), without, small)
+        decoder.check(replace(request, devices=most))
+    return counts
 
 
 def _fewest(

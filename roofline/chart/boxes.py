@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -150,63 +150,12 @@ class Boxes(Chart):
         for group in ordered(box.group for box in self.boxes):
             own = [box for box in self.boxes if box.group == group]
             for offset, box in enumerate(own):
-                low, middle, high = box.quartiles
-                where = place + offset
-                ax.plot(
-                    [where, where],
-                    [min(box.values), max(box.values)],
-                    color=style.INK,
-                    lw=0.8,
-                    zorder=2,
-                )
-                if group == THEORY:
-                    ax.plot(
-                        [where - 0.39, where + 0.39],
-                        [middle] * 2,
-                        color=shades[box.pruning],
-                        lw=5,
-                        zorder=3,
-                    )
-                elif high > low:
-                    ax.bar(where, high - low, 0.78, bottom=low, color=shades[box.pruning], edgecolor=style.INK,
-                           lw=0.6, zorder=3)  # fmt: skip
-                ax.plot(
-                    [where - 0.39, where + 0.39], [middle] * 2, color=style.INK, lw=1.4, zorder=4
-                )
-                for ink, weight in ((style.INK, 2.6), ("white", 1.2)):
-                    ax.plot([where], [box.mean], "x", color=ink, ms=4, mew=weight, zorder=5)
-                if group != THEORY:
-                    ax.annotate(
-                        f"{len(box.values)}", (where, max(box.values)), xytext=(0, 1.5), ha="center", fontsize=6,
-                        textcoords="offset points", color=style.GREY,
-                    )  # fmt: skip
-                if box.peak is not None:
-                    ax.plot(
-                        [where - 0.39, where + 0.39],
-                        [box.peak] * 2,
-                        color=style.PEAK,
-                        lw=2,
-                        zorder=4,
-                    )
+                _draw_box(ax, box, place + offset, shades[box.pruning])
             ticks.append((place + (len(own) - 1) / 2, group))
             place += len(own) + 1
             ax.axvline(place - 1, color="#DDDDDD", lw=0.8, zorder=1)
-        bottom, top = self.limits or self._limits()
-        if bottom > 0:
-            ax.set_yscale("log")
-            prefixed(ax.yaxis)
-        ax.set_ylim(bottom, top)
-        ax.set_xlim(-1, place - 1)
-        ax.set_xticks(
-            [where for where, _ in ticks],
-            [name for _, name in ticks],
-            rotation=90 if len(ticks) > 6 else 30,
-        )
-        for text in ax.get_xticklabels():
-            text.set_ha("center" if len(ticks) > 6 else "right")
-            text.set_rotation_mode("default" if len(ticks) > 6 else "anchor")
-        ax.tick_params(axis="x", length=0)
-        ax.grid(visible=False, axis="x")
+        self._scale(ax, place - 1)
+        _name_groups(ax, ticks)
         name = _VALUES.get(self.value, self.value)
         if self.normalised:
             name = f"{name.split(',')[0]}, share of each machine's greatest"
@@ -221,6 +170,51 @@ class Boxes(Chart):
             Line2D([], [], ls="", marker="$n$", color=style.GREY, label="number of points")
         )
         legend_above(ax, self.title, columns=6, handles=handles)
+
+    def _scale(self, ax: Drawing, right: float) -> None:
+        bottom, top = self.limits or self._limits()
+        if bottom > 0:
+            ax.set_yscale("log")
+            prefixed(ax.yaxis)
+        ax.set_ylim(bottom, top)
+        ax.set_xlim(-1, right)
+
+
+def _draw_box(ax: Drawing, box: Box, where: float, shade: str) -> None:
+    """Draw one box with its quartiles, mean, whiskers, number of points and compute peak."""
+    low, middle, high = box.quartiles
+    least, greatest = min(box.values), max(box.values)
+    across = [where - 0.39, where + 0.39]
+    ax.plot([where, where], [least, greatest], color=style.INK, lw=0.8, zorder=2)
+    if box.group == THEORY:
+        ax.plot(across, [middle] * 2, color=shade, lw=5, zorder=3)
+    elif high > low:
+        ax.bar(
+            where, high - low, 0.78, bottom=low, color=shade, edgecolor=style.INK, lw=0.6, zorder=3
+        )
+    ax.plot(across, [middle] * 2, color=style.INK, lw=1.4, zorder=4)
+    for ink, weight in ((style.INK, 2.6), ("white", 1.2)):
+        ax.plot([where], [box.mean], "x", color=ink, ms=4, mew=weight, zorder=5)
+    if box.group != THEORY:
+        ax.annotate(
+            f"{len(box.values)}", (where, greatest), xytext=(0, 1.5), ha="center", fontsize=6,
+            textcoords="offset points", color=style.GREY,
+        )  # fmt: skip
+    if box.peak is not None:
+        ax.plot(across, [box.peak] * 2, color=style.PEAK, lw=2, zorder=4)
+
+
+def _name_groups(ax: Drawing, ticks: Sequence[tuple[float, str]]) -> None:
+    """Write the groups below the axis, upright where there are many."""
+    upright = len(ticks) > 6
+    ax.set_xticks(
+        [where for where, _ in ticks], [name for _, name in ticks], rotation=90 if upright else 30
+    )
+    for text in ax.get_xticklabels():
+        text.set_ha("center" if upright else "right")
+        text.set_rotation_mode("default" if upright else "anchor")
+    ax.tick_params(axis="x", length=0)
+    ax.grid(visible=False, axis="x")
 
 
 def compute(rows: Iterable[Row], options: Options | None = None) -> Boxes:

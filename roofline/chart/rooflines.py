@@ -10,10 +10,11 @@ from typing import Any
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._inner import on_chip
-from roofline.chart._labels import OFF_THE_LINE, place_labels, spread
+from roofline.chart._labels import spread
 from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._roof_points import Point, Roof, draw_layers, draw_networks
 from roofline.chart._table import checked, label, ordered, varying, words
-from roofline.model import attainable, ridge
+from roofline.model import attainable
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -43,52 +44,6 @@ COLUMNS = (
 
 _TURN = 6.0
 """Length of a dash, in widths of the line, of roofs that coincide: their machines take turns along it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Roof:
-    """One memory slope with one compute roof."""
-
-    machine: str
-    datatype: str
-    peak: float
-    """OP/s."""
-    bandwidth: float
-    """B/s; infinite for an on-chip memory whose bandwidth the platform file does not say."""
-    memory: str = ""
-    measured: bool = False
-    on_chip: bool = False
-
-    @property
-    def knee(self) -> tuple[float, float]:
-        """The ridge point: intensity in OP/B, performance in OP/s."""
-        return float(ridge(self.peak, self.bandwidth)), self.peak
-
-    @property
-    def name(self) -> str:
-        """What the compute roof is called."""
-        return f"{self.machine} {self.datatype}{' measured' if self.measured else ''}"
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A network or a layer on a roof."""
-
-    label: str
-    machine: str
-    intensity: float
-    """OP/B."""
-    performance: float
-    """OP/s."""
-    measured: float | None = None
-    """OP/s of a real run."""
-    weight: float = 1.0
-    """Share of the time, for layers."""
-    bound: str = ""
-    resident: str = ""
-    """The on-chip memory that holds all the network needs."""
-    reach: float = 0.0
-    """OP/s that this memory allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +122,10 @@ class RooflineChart(Chart):
         # The names of the roofs come first: they take room from the axes, and points are labelled in what is left.
         self._name_roofs(ax, colour)
         if self.layers:
-            self._draw_layers(ax)
+            draw_layers(ax, self.points)
         else:
-            self._draw_networks(ax, colour)
+            inner = any(roof.on_chip for roof in self.roofs)
+            draw_networks(ax, self.points, colour, on_chip=inner, phases=self.phases)
 
     def _turns(self) -> dict[Roof, tuple[int, int]]:
         """Return for each roof its place among the machines whose line is the same, and how many those are."""
@@ -227,102 +183,6 @@ class RooflineChart(Chart):
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.9}, zorder=3,
             )  # fmt: skip
             text.set_in_layout(False)
-
-    def _draw_networks(self, ax: Drawing, colour: dict[str, str]) -> None:
-        from matplotlib.lines import Line2D
-
-        marks = style.markers(point.label for point in self.points)
-        for point in self.points:
-            ink = colour.get(point.machine, style.INK)
-            ax.plot([point.intensity], [point.performance], marks[point.label], color=ink, ms=6, mec="white",
-                    mew=0.6, zorder=4)  # fmt: skip
-            if point.resident:
-                ax.plot(
-                    [point.intensity],
-                    [point.performance],
-                    "o",
-                    ms=11,
-                    mfc="none",
-                    mec=ink,
-                    mew=1.0,
-                    zorder=4,
-                )
-                ax.plot(
-                    [point.intensity] * 2,
-                    [point.performance, point.reach],
-                    "--",
-                    color=ink,
-                    lw=0.8,
-                    zorder=3,
-                )
-            if point.measured is not None:
-                ax.plot(
-                    [point.intensity] * 2,
-                    [point.measured, point.performance],
-                    ":",
-                    color=ink,
-                    lw=0.9,
-                    zorder=3,
-                )
-                ax.plot(
-                    [point.intensity], [point.measured], "x", color=ink, ms=5, mew=1.4, zorder=4
-                )
-        # Points of a decoder lie close on the roof, so that labels would be taken for each other's.
-        most = 12 if not self.phases else 0
-        if len(self.points) <= most and len({point.label for point in self.points}) == len(
-            self.points
-        ):
-            measured = [(p.intensity, p.measured) for p in self.points if p.measured is not None]
-            place_labels(
-                ax, [(point.intensity, point.performance) for point in self.points],
-                [point.label for point in self.points],
-                colours=[colour.get(point.machine, style.INK) for point in self.points], avoid=measured,
-            )  # fmt: skip
-            names: list[Line2D] = []
-        else:
-            names = [
-                Line2D([], [], marker=marks[name], ls="", color=style.GREY, label=name)
-                for name in ordered(point.label for point in self.points)
-            ]
-        if any(point.measured is not None for point in self.points):
-            names.append(Line2D([], [], marker="x", ls="", color=style.INK, label="measured"))
-        if any(roof.on_chip for roof in self.roofs):
-            names.append(Line2D([], [], ls="--", color=style.GREY, label="roof of on-chip memory"))
-        if any(point.resident for point in self.points):
-            names.append(
-                Line2D([], [], marker="o", ls="", mfc="none", ms=9, color=style.GREY, label="fits on the chip")
-            )  # fmt: skip
-        if names:
-            ax.legend(handles=names, loc="lower right", fontsize=7, ncols=1 + len(names) // 14)
-
-    def _draw_layers(self, ax: Drawing) -> None:
-        from matplotlib.lines import Line2D
-
-        heaviest = max((point.weight for point in self.points), default=1.0)
-        for point in self.points:
-            ax.plot(
-                [point.intensity], [point.performance], "o", alpha=0.65, mec="white", mew=0.4, zorder=4,
-                color=style.BOUND.get(point.bound, style.INK), ms=3 + 11 * math.sqrt(point.weight / heaviest),
-            )  # fmt: skip
-        named = sorted(self.points, key=lambda point: -point.weight)[:6]
-        place_labels(
-            ax, [(point.intensity, point.performance) for point in named], [point.label for point in named],
-            colours=[style.INK] * len(named), prefer=OFF_THE_LINE,
-        )  # fmt: skip
-        bounds = ordered(point.bound for point in self.points if point.bound)
-        handles = [
-            Line2D(
-                [],
-                [],
-                marker="o",
-                ls="",
-                color=style.BOUND.get(name, style.INK),
-                label=f"{name}-bound layer",
-            )
-            for name in bounds
-        ]
-        handles.append(Line2D([], [], marker="", ls="", label="area: share of the time"))
-        ax.legend(handles=handles, loc="lower right", fontsize=7)
 
 
 def compute(rows: Iterable[Row], options: Options | None = None) -> RooflineChart:

@@ -37,65 +37,83 @@ def places_of(workload: Workload) -> Places:
     """Return the part of each stored matrix of a decoder; nothing for a network without a cache."""
     if not any(layer.cache_bytes for layer in workload.layers):
         return {}
-    layers = workload.layers
-    graph = _Graph(layers)
-    matrices = [place for place, layer in enumerate(layers) if _matrices(layer)]
-    found: dict[str, list[str]] = {}
-    blocks: dict[str, int] = {}
-    attention = [place for place, layer in enumerate(layers) if layer.cache_bytes]
-    ends = [*attention[1:], len(layers)]
-    mixed = any(layer.op_type in MIXTURES for layer in layers)
-    head = matrices[-1] if matrices else None
-    for place in matrices:
-        block = sum(1 for end in attention if end < place) - 1
-        for tensor in _matrices(layers[place]):
-            parts = ["weights"]
-            if mixed:
-                parts.append("experts" if layers[place].op_type in MIXTURES else "beside_experts")
-            found[tensor.name] = ["head"] if place == head else parts
-            blocks[tensor.name] = max(block, 0)
-    for block, (place, end) in enumerate(zip(attention, ends, strict=True)):
-        taken = layers[place].inputs
-        inner = [graph.source(tensor) for tensor in taken[:3]]
+    return _Parts(workload.layers).places()
+
+
+class _Parts:
+    """The parts of a decoder's stored matrices, found from the attention of its blocks outwards."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers = layers
+        self._graph = _Graph(layers)
+        self._matrices = [place for place, layer in enumerate(layers) if _matrices(layer)]
+        self._attention = [place for place, layer in enumerate(layers) if layer.cache_bytes]
+        self._head = self._matrices[-1] if self._matrices else None
+        self._found: dict[str, list[str]] = {}
+        self._blocks: dict[str, int] = {}
+
+    def places(self) -> Places:
+        """Return the part of each matrix."""
+        self._name_matrices()
+        ends = [*self._attention[1:], len(self._layers)]
+        for block, (place, end) in enumerate(zip(self._attention, ends, strict=True)):
+            behind = self._name_projections(block, place)
+            self._name_way_down(behind or place, end)
+            self._name_routers(place, end)
+        for layer in self._layers:
+            for tensor in _looked_up(layer):
+                self._found[tensor.name] = ["embedding", *self._found.get(tensor.name, [])]
+        return {
+            name: Place(tuple(parts), self._blocks.get(name, 0), len(self._attention))
+            for name, parts in self._found.items()
+        }
+
+    def _name_matrices(self) -> None:
+        """Name every matrix by what it multiplies in: an expert, beside experts, the head, or any other."""
+        mixed = any(layer.op_type in MIXTURES for layer in self._layers)
+        for place in self._matrices:
+            block = sum(1 for end in self._attention if end < place) - 1
+            expert = self._layers[place].op_type in MIXTURES
+            parts = ["weights", "experts" if expert else "beside_experts"][: 1 + mixed]
+            for tensor in _matrices(self._layers[place]):
+                self._found[tensor.name] = ["head"] if place == self._head else [*parts]
+                self._blocks[tensor.name] = max(block, 0)
+
+    def _name_projections(self, block: int, attention: int) -> int | None:
+        """Name the projection of values and the one behind attention; return the place of the latter."""
+        layers, graph = self._layers, self._graph
+        inner = [graph.source(tensor) for tensor in layers[attention].inputs[:3]]
         for source in inner:
             for tensor in () if source is None else _matrices(layers[source]):
-                blocks[tensor.name] = block
+                self._blocks[tensor.name] = block
         # Queries, keys and values may be one product with three stored matrices, side by side.
-        packed = (
-            inner[0]
-            if inner and inner[0] is not None and len(_matrices(layers[inner[0]])) == 3
-            else None
-        )
-        values = packed if packed is not None else inner[2] if len(inner) == 3 else None
+        query = inner[0] if inner else None
+        packed = query is not None and len(_matrices(layers[query])) == 3
+        values = query if packed else inner[2] if len(inner) == 3 else None
         if values is not None:
-            _add(found, layers[values], "value")
-        behind = graph.target(layers[place])
+            _add(self._found, layers[values], "value")
+        behind = graph.target(layers[attention])
         if behind is not None:
-            _add(found, layers[behind], "output")
-        # In front of the next attention stand its own projections.
-        following = (
-            [graph.source(tensor) for tensor in layers[end].inputs[:3]]
-            if end < len(layers)
-            else [head]
-        )
+            _add(self._found, layers[behind], "output")
+        return behind
+
+    def _name_way_down(self, behind: int, end: int) -> None:
+        """Name the last product of the MLP: the last matrix in front of the next attention's own projections."""
+        following = [self._head]
+        if end < len(self._layers):
+            taken = self._layers[end].inputs[:3]
+            following = [self._graph.source(tensor) for tensor in taken]
         first = min((entry for entry in following if entry is not None), default=end)
-        down = max(
-            (entry for entry in matrices if (behind or place) < entry < first), default=None
-        )
+        down = max((entry for entry in self._matrices if behind < entry < first), default=None)
         if down is not None:
-            _add(found, layers[down], "down")
-        for layer in layers[place:end]:
+            _add(self._found, self._layers[down], "down")
+
+    def _name_routers(self, place: int, end: int) -> None:
+        for layer in self._layers[place:end]:
             if layer.op_type in MIXTURES and len(layer.inputs) > 1:
-                router = graph.source(layer.inputs[1])
-                for tensor in () if router is None else _matrices(layers[router]):
-                    found[tensor.name] = ["router"]
-    for layer in layers:
-        for tensor in _looked_up(layer):
-            found[tensor.name] = ["embedding", *found.get(tensor.name, [])]
-    return {
-        name: Place(tuple(parts), blocks.get(name, 0), len(attention))
-        for name, parts in found.items()
-    }  # fmt: skip
+                router = self._graph.source(layer.inputs[1])
+                for tensor in () if router is None else _matrices(self._layers[router]):
+                    self._found[tensor.name] = ["router"]
 
 
 def stored_bits(place: Place, asked: Precision) -> Bits:

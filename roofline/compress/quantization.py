@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -156,18 +156,41 @@ def quantize_workload(
     """
     asked = as_quantization(request)
     chosen = _precisions(workload, asked)
-    fused = _fused_precisions(workload, asked, chosen)
+    precisions = _fused_precisions(workload, asked, chosen) | chosen
     base = asked.datatype
-    state = None if asked.state is None else activation_type(asked.state)
-    written = _activation_types(workload, chosen, base)
-    caches: frozenset[str] = (
-        workload.cache_names
-        if base is not None and base.cache_bits != base.activation_bits
-        else frozenset()
-    )
     places: Places = (
         places_of(workload) if any(_narrow(entry) for entry in chosen.values()) else {}
     )
+    changed = recount(
+        workload,
+        Change(
+            lambda layer: precisions.get(id(layer)),
+            _activations(workload, asked, chosen),
+            weight_type,
+            partial(_part_type, places) if places else None,
+        ),
+    )
+    if base is not None and places:
+        changed = replace(changed, notes=(*changed.notes, _average_note(changed, base)))
+    elif base is not None and base.mix and not isinstance(base.weight_bits, int):
+        changed = replace(changed, notes=(*changed.notes, _plain_note(base)))
+    if base is None:
+        return replace(changed, variant=joined(workload.variant, f"precision={asked.label}"))
+    variant = workload.variant
+    if asked.layers or asked.wide or asked.state:
+        variant = joined(variant, f"precision={asked.label}")
+    return replace(changed, precision=base, variant=variant)
+
+
+def _activations(
+    workload: Workload, asked: Quantization, chosen: Mapping[int, Precision]
+) -> Callable[[Tensor], DataType | None]:
+    """Return what gives the datatype of a value that depends on the input; None where it keeps its own."""
+    base = asked.datatype
+    state = None if asked.state is None else activation_type(asked.state)
+    written = _activation_types(workload, chosen, base)
+    apart = base is not None and base.cache_bits != base.activation_bits
+    caches = workload.cache_names if apart else frozenset[str]()
 
     def activation(tensor: Tensor) -> DataType | None:
         if state is not None and _matches(tensor.name, asked.state_names):
@@ -176,44 +199,20 @@ def quantize_workload(
             return _plain(base.cache_bits, base.name)
         return written.get(tensor.name)
 
-    def part(tensor: Tensor, precision: Precision) -> DataType | None:
-        if not _narrow(precision):
-            return (
-                weight_type(precision)
-                if tensor.dtype is not None and tensor.dtype.kind is DatatypeKind.FLOAT
-                else None
-            )
-        place = places.get(tensor.name)
-        if place is None:
-            return None
-        bits = stored_bits(place, precision)
-        kept = bits == KEPT and (tensor.dtype is None or tensor.dtype.bits <= KEPT)
-        return None if kept else _stored(precision, bits)
+    return activation
 
-    every = fused | chosen
-    changed = recount(
-        workload,
-        Change(
-            lambda layer: every.get(id(layer)),
-            activation,
-            weight_type,
-            part if places else None,
-        ),
-    )
-    if base is not None and places:
-        changed = replace(changed, notes=(*changed.notes, _said(changed, base)))
-    elif base is not None and base.mix and not isinstance(base.weight_bits, int):
-        plain = (
-            f"{base.name} is a format of decoders, whose parts have widths of their own; here every weight that "
-            f"multiplies takes its average, {float(base.weight_bits):g} bits"
-        )
-        changed = replace(changed, notes=(*changed.notes, plain))
-    if base is None:
-        return replace(changed, variant=joined(workload.variant, f"precision={asked.label}"))
-    variant = workload.variant
-    if asked.layers or asked.wide or asked.state:
-        variant = joined(variant, f"precision={asked.label}")
-    return replace(changed, precision=base, variant=variant)
+
+def _part_type(places: Places, tensor: Tensor, asked: Precision) -> DataType | None:
+    """Return the datatype of a stored tensor of a decoder; None where it keeps its own."""
+    if not _narrow(asked):
+        floating = tensor.dtype is not None and tensor.dtype.kind is DatatypeKind.FLOAT
+        return weight_type(asked) if floating else None
+    place = places.get(tensor.name)
+    if place is None:
+        return None
+    bits = stored_bits(place, asked)
+    kept = bits == KEPT and (tensor.dtype is None or tensor.dtype.bits <= KEPT)
+    return None if kept else _stored(asked, bits)
 
 
 transformations.add("precision", quantize_workload)
@@ -231,11 +230,18 @@ def _stored(asked: Precision, bits: Bits) -> DataType:
     )
 
 
-def _said(workload: Workload, asked: Precision) -> str:
+def _average_note(workload: Workload, asked: Precision) -> str:
     average = 8 * workload.weight_bytes / workload.parameters
     return (
         f"{asked.name} stores {average:.3g} bits a weight of {workload.name} on average: parts at their own widths, "
         "scales included"
+    )
+
+
+def _plain_note(asked: Precision) -> str:
+    return (
+        f"{asked.name} is a format of decoders, whose parts have widths of their own; here every weight that "
+        f"multiplies takes its average, {float(asked.weight_bits):g} bits"
     )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from roofline.model._core import Floats
 from roofline.model._time_law import Facts
-from roofline.precision import precision
+from roofline.precision import Precision, precision
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -161,18 +161,10 @@ def facts_of(
         in_flight: Whether several runs are in flight.
     """
     wide = precision(datatype)
-    peak = platform.peak(unit)
-    if unit == "int8" and wide.activation_bits == 16:
-        # Tables rate wide activations at fp16, which is half of int8.
-        peak = platform.peak("fp16") if platform.has("fp16") else peak / 2
-    lanes = platform.lanes
+    peak, lanes = _peak_of(platform, machine_class, unit, wide), platform.lanes
     if lanes > 1 and not in_flight:
         # One run at a time is on one of the cores.
         peak, cores, lanes = peak / lanes, 1.0, 1
-    alternatives = platform.peaks[unit].alternatives
-    if machine_class == "gpu_consumer" and "fp32-accumulate" in alternatives:
-        # Frameworks accumulate in fp32, which such cards do at half the headline.
-        peak = alternatives["fp32-accumulate"].base
     numbers = {
         "peak": peak,
         "bandwidth": platform.weight_bandwidth or platform.bandwidth,
@@ -190,14 +182,24 @@ def facts_of(
     }
     weights = numbers["parameters"] * numbers["weight_bytes"]
     numbers["batch"] = float(streamed(batch, weights, numbers["held"]))
-
-    def one(name: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-        return np.asarray([name, ""], object)[:1]
-
+    names = (platform.key, machine_class, runtime, _spoken(datatype))
     return Facts(
-        one(platform.key), one(machine_class), one(runtime), one(_spoken(datatype)),
+        *(np.asarray([name, ""], object)[:1] for name in names),
         {name: np.asarray([value], np.float64) for name, value in numbers.items()},
-    )  # fmt: skip
+    )
+
+
+def _peak_of(platform: Platform, machine_class: str, unit: str, asked: Precision) -> float:
+    """Return the peak that runs of a precision are compared with, in OP/s."""
+    alternatives = platform.peaks[unit].alternatives
+    if machine_class == "gpu_consumer" and "fp32-accumulate" in alternatives:
+        # Frameworks accumulate in fp32, which such cards do at half the headline.
+        return alternatives["fp32-accumulate"].base
+    peak = platform.peak(unit)
+    if unit == "int8" and asked.activation_bits == 16:
+        # Tables rate wide activations at fp16, which is half of int8.
+        return platform.peak("fp16") if platform.has("fp16") else peak / 2
+    return peak
 
 
 def _spoken(datatype: str) -> str:

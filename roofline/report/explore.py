@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product, zip_longest
 from typing import TYPE_CHECKING, Any
@@ -125,24 +125,8 @@ def explore(
         "first": list(first) or [subjects[0].name], "years": years, "kwh": usd_per_kwh,
         "colours": {platform.key: machine_colour(platform.key) for platform in platforms}, "packed": table.packed(),
     }  # fmt: skip
-    page = filled(
-        "explore.html",
-        {
-            "title": html.escape(
-                title or f"{plural(len(machines), 'machine')}, {plural(len(subjects), 'network')}"
-            ),
-            "conventions": html.escape(
-                "One multiply-accumulate is two operations. Bounds are those of Equation 1 with the traffic assumption "
-                "'weights': weights once per batch; no run is faster. Estimates come from published runs, with an 80 % "
-                f"interval. Decoders: tokens behind a context of {REQUEST.context:,}, one device."
-            ),
-            "css": asset("page.css"),
-            "explore_css": asset("explore.css"),
-            "data": embedded(document),
-            "plot": asset("plot.js"),
-            "explore": asset("explore.js"),
-        },
-    )
+    extent = f"{plural(len(machines), 'machine')}, {plural(len(subjects), 'network')}"
+    page = _page(title or extent, document)
     size = len(page.encode())
     if size > MAXIMUM_BYTES:
         raise OptionError(
@@ -150,6 +134,28 @@ def explore(
             repair="Name fewer networks",
         )
     return page
+
+
+def _page(title: str, document: Mapping[str, Any]) -> str:
+    return filled(
+        "explore.html",
+        {
+            "title": html.escape(title),
+            "conventions": html.escape(_CONVENTIONS),
+            "css": asset("page.css"),
+            "explore_css": asset("explore.css"),
+            "data": embedded(document),
+            "plot": asset("plot.js"),
+            "explore": asset("explore.js"),
+        },
+    )
+
+
+_CONVENTIONS = (
+    "One multiply-accumulate is two operations. Bounds are those of Equation 1 with the traffic assumption 'weights': "
+    "weights once per batch; no run is faster. Estimates come from published runs, with an 80 % interval. Decoders: "
+    f"tokens behind a context of {REQUEST.context:,}, one device."
+)
 
 
 class _Table:

@@ -17,8 +17,14 @@ def scaffold(key: str) -> str:
     """
     if KEY_PATTERN.fullmatch(key) is None:
         raise PlatformError(f"{key!r} is not a key", repair=KEY_REPAIR)
-    return f"""\
-# A machine for roofline. Fill in what says {UNFILLED}, remove what does not apply, then:
+    return _TEMPLATE.format(
+        key=key, unfilled=UNFILLED, version=SCHEMA_VERSION, kinds=", ".join(MACHINE_KINDS),
+        segments=", ".join(SEGMENTS), datatypes=", ".join(COMPUTE_DATATYPES),
+    )  # fmt: skip
+
+
+_TEMPLATE = """\
+# A machine for roofline. Fill in what says {unfilled}, remove what does not apply, then:
 #
 #     roofline platforms check {key}.yaml
 #     roofline predict resnet50 -p {key}.yaml
@@ -30,23 +36,23 @@ def scaffold(key: str) -> str:
 #   source  a key of the sources at the end of the file
 # A number that is not known is left out.
 
-schema_version: {SCHEMA_VERSION}
+schema_version: {version}
 key: "{key}"
-name: {UNFILLED}
-vendor: {UNFILLED}
-# One of: {", ".join(MACHINE_KINDS)}.
-kind: {UNFILLED}
-# One of: {", ".join(SEGMENTS)}.
+name: {unfilled}
+vendor: {unfilled}
+# One of: {kinds}.
+kind: {unfilled}
+# One of: {segments}.
 # segment: edge
 # The year it could first be bought.
-year: {UNFILLED}
+year: {unfilled}
 # description: One sentence on which configuration this is.
 
 # Peak operations per second on dense operands, for each datatype the machine has arithmetic for:
-# {", ".join(COMPUTE_DATATYPES)}.
+# {datatypes}.
 # Datasheets often print the sparse figure only; the dense one is then half of it.
 peaks:
-  fp32: {{value: {UNFILLED}, unit: TOP/s, kind: datasheet, source: datasheet}}
+  fp32: {{value: {unfilled}, unit: TOP/s, kind: datasheet, source: datasheet}}
   # fp16:
   #   value: 20
   #   unit: TOP/s
@@ -61,7 +67,7 @@ absent: []
 # Levels of memory, outermost first. The first needs a bandwidth; on-chip levels often have only a capacity.
 memories:
   - name: DRAM
-    bandwidth: {{value: {UNFILLED}, unit: GB/s, kind: datasheet, source: datasheet}}
+    bandwidth: {{value: {unfilled}, unit: GB/s, kind: datasheet, source: datasheet}}
     # capacity: {{value: 8, unit: GB, kind: datasheet, source: datasheet}}
   # - name: L2
   #   on_chip: true
@@ -105,8 +111,8 @@ skips_zeros: none
 
 sources:
   datasheet:
-    title: {UNFILLED}
-    url: {UNFILLED}
+    title: {unfilled}
+    url: {unfilled}
     # date: "2025-01"
     # quote: The words or table cells that carry the numbers.
 """

@@ -323,7 +323,8 @@ def test_accuracy_outside_0_to_100_is_refused(accuracy):
 
 def test_a_unit_in_a_cell_is_named():
     with pytest.raises(
-        TableError, match=r"latency_ms is '12 ms', a number with a unit. Give a bare number: .*milliseconds"
+        TableError,
+        match=r"latency_ms is '12 ms', a number with a unit. Give a bare number: .*milliseconds",
     ):
         latency(
             [

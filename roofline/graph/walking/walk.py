@@ -209,7 +209,6 @@ class Walker:
         if not proto.op_type:
             raise ModelError(f"{label(proto)} names no operator")
         domain = plain_domain(proto.domain)
-        operator = (domain, proto.op_type)
         operands = self.operands(proto, environment)
         constant, exact, narrowed = True, True, domain in QUANTIZERS
         for operand in operands:
@@ -235,19 +234,8 @@ class Walker:
             domain,
             frame.opsets.get(domain, 0),
         )
-        row = self._rows.get(operator)
-        if row is None:
-            row = self._rows[operator] = lookup(node)
-        if operator == ("", "Constant"):
-            node = replace(node, outputs=(self._constant(proto, node, frame),))
-        elif not domain and proto.op_type in SEQUENCE_OPERATORS:
-            node = self.sequences.typed(node)
-        else:
-            node = typed(node, row, proto)
-            if proto.op_type == "ConstantOfShape":
-                node = filled(node, frame.attribute(proto, "value"))
-            if row.shape is None and not frame.depth:
-                node = annotated(node, self.annotations, self.symbols)
+        row = self._row(node)
+        node = self._typed(node, row, proto, frame)
         if narrowed:
             copies = row.kind in (Kind.MOVE, Kind.VIEW) or proto.op_type in (
                 "MaxPool",
@@ -260,13 +248,40 @@ class Walker:
             if output is not None and output.shape is not None and None in output.shape:
                 node = self.sizes.sized(node, row)
                 break
-        if operator == (BLOCKS, "Conv"):
+        if domain == BLOCKS and proto.op_type == "Conv":
             node = own_blocks(node, self.own_channels)
         self.nodes.append(
             ResolvedNode(
                 node, frame.repeats, frame.scope, not constant, frame.container, frame.note
             )
         )
+        self._bind_outputs(proto, node, environment, frame)
+
+    def _row(self, node: Node) -> Operator:
+        """Return the operator's row of the table, looked up once."""
+        operator = (node.domain, node.op_type)
+        row = self._rows.get(operator)
+        if row is None:
+            row = self._rows[operator] = lookup(node)
+        return row
+
+    def _typed(self, node: Node, row: Operator, proto: NodeProto, frame: Frame) -> Node:
+        """Return a node with the shapes, datatypes and values of its results."""
+        if not node.domain:
+            if proto.op_type == "Constant":
+                return replace(node, outputs=(self._constant(proto, node, frame),))
+            if proto.op_type in SEQUENCE_OPERATORS:
+                return self.sequences.typed(node)
+        node = typed(node, row, proto)
+        if proto.op_type == "ConstantOfShape":
+            node = filled(node, frame.attribute(proto, "value"))
+        if row.shape is None and not frame.depth:
+            node = annotated(node, self.annotations, self.symbols)
+        return node
+
+    def _bind_outputs(
+        self, proto: NodeProto, node: Node, environment: Environment, frame: Frame
+    ) -> None:
         if not frame.depth and self.values:
             self.bind(proto, node.outputs, environment, frame)
             return

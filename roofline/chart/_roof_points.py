@@ -1,0 +1,157 @@
+"""What stands under the roofs of the chart ``roofline``: networks or layers as points, and how they are drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from roofline.chart import _style as style
+from roofline.chart._base import Drawing
+from roofline.chart._labels import OFF_THE_LINE, place_labels
+from roofline.chart._table import ordered
+from roofline.model import ridge
+
+_FEW = 12
+"""So many points are labelled each; more have a legend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """One memory slope with one compute roof."""
+
+    machine: str
+    datatype: str
+    peak: float
+    """OP/s."""
+    bandwidth: float
+    """B/s; infinite for an on-chip memory whose bandwidth the platform file does not say."""
+    memory: str = ""
+    measured: bool = False
+    on_chip: bool = False
+
+    @property
+    def knee(self) -> tuple[float, float]:
+        """The ridge point: intensity in OP/B, performance in OP/s."""
+        return float(ridge(self.peak, self.bandwidth)), self.peak
+
+    @property
+    def name(self) -> str:
+        """What the compute roof is called."""
+        return f"{self.machine} {self.datatype}{' measured' if self.measured else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A network or a layer on a roof."""
+
+    label: str
+    machine: str
+    intensity: float
+    """OP/B."""
+    performance: float
+    """OP/s."""
+    measured: float | None = None
+    """OP/s of a real run."""
+    weight: float = 1.0
+    """Share of the time, for layers."""
+    bound: str = ""
+    resident: str = ""
+    """The on-chip memory that holds all the network needs."""
+    reach: float = 0.0
+    """OP/s that this memory allows."""
+
+
+def draw_networks(
+    ax: Drawing, points: Sequence[Point], colour: Mapping[str, str], *, on_chip: bool, phases: bool
+) -> None:
+    """Draw networks as marks in the colour of their machine, each with its measured run.
+
+    Args:
+        ax: The axes.
+        points: The networks.
+        colour: By machine.
+        on_chip: Whether there are roofs of on-chip memories, which the legend explains.
+        phases: Whether the points are phases of decoders, which lie close on the roof: labels beside them would be
+            taken for each other's.
+    """
+    marks = style.markers(point.label for point in points)
+    for point in points:
+        _draw_network(ax, point, marks[point.label], colour.get(point.machine, style.INK))
+    distinct = len({point.label for point in points}) == len(points)
+    labelled = distinct and len(points) <= _FEW and not phases
+    if labelled:
+        place_labels(
+            ax, [(point.intensity, point.performance) for point in points], [point.label for point in points],
+            colours=[colour.get(point.machine, style.INK) for point in points],
+            avoid=[(point.intensity, point.measured) for point in points if point.measured is not None],
+        )  # fmt: skip
+    _explain(ax, points, {} if labelled else marks, on_chip=on_chip)
+
+
+def _draw_network(ax: Drawing, point: Point, mark: str, ink: str) -> None:
+    x, y = point.intensity, point.performance
+    ax.plot([x], [y], mark, color=ink, ms=6, mec="white", mew=0.6, zorder=4)
+    if point.resident:
+        ax.plot([x], [y], "o", ms=11, mfc="none", mec=ink, mew=1.0, zorder=4)
+        ax.plot([x] * 2, [y, point.reach], "--", color=ink, lw=0.8, zorder=3)
+    if point.measured is not None:
+        ax.plot([x] * 2, [point.measured, y], ":", color=ink, lw=0.9, zorder=3)
+        ax.plot([x], [point.measured], "x", color=ink, ms=5, mew=1.4, zorder=4)
+
+
+def _explain(
+    ax: Drawing, points: Sequence[Point], marks: Mapping[str, str], *, on_chip: bool
+) -> None:
+    """Draw the legend of marks, and of what else is drawn beside networks."""
+    from matplotlib.lines import Line2D
+
+    grey = style.GREY
+    names = [
+        Line2D([], [], marker=marks[name], ls="", color=grey, label=name)
+        for name in ordered(point.label for point in points)
+        if name in marks
+    ]
+    if any(point.measured is not None for point in points):
+        names.append(Line2D([], [], marker="x", ls="", color=style.INK, label="measured"))
+    if on_chip:
+        names.append(Line2D([], [], ls="--", color=grey, label="roof of on-chip memory"))
+    if any(point.resident for point in points):
+        names.append(
+            Line2D(
+                [], [], marker="o", ls="", mfc="none", ms=9, color=grey, label="fits on the chip"
+            )
+        )
+    if names:
+        ax.legend(handles=names, loc="lower right", fontsize=7, ncols=1 + len(names) // 14)
+
+
+def draw_layers(ax: Drawing, points: Sequence[Point]) -> None:
+    """Draw the layers of one network: the colour is what holds them back, the area their share of the time."""
+    from matplotlib.lines import Line2D
+
+    heaviest = max((point.weight for point in points), default=1.0)
+    for point in points:
+        ax.plot(
+            [point.intensity], [point.performance], "o", alpha=0.65, mec="white", mew=0.4, zorder=4,
+            color=style.BOUND.get(point.bound, style.INK), ms=3 + 11 * math.sqrt(point.weight / heaviest),
+        )  # fmt: skip
+    named = sorted(points, key=lambda point: -point.weight)[:6]
+    place_labels(
+        ax, [(point.intensity, point.performance) for point in named], [point.label for point in named],
+        colours=[style.INK] * len(named), prefer=OFF_THE_LINE,
+    )  # fmt: skip
+    bounds = ordered(point.bound for point in points if point.bound)
+    handles = [
+        Line2D(
+            [],
+            [],
+            marker="o",
+            ls="",
+            color=style.BOUND.get(name, style.INK),
+            label=f"{name}-bound layer",
+        )
+        for name in bounds
+    ]
+    handles.append(Line2D([], [], marker="", ls="", label="area: share of the time"))
+    ax.legend(handles=handles, loc="lower right", fontsize=7)

@@ -86,7 +86,7 @@ def serve(
         for case in phases.at(datatype, dict.fromkeys(batches)):
             answer = (
                 _answer(case, bound, model, (figures or {}).get(case.platform.key))
-                if isinstance(case, Served)
+                if isinstance(case, ServingCase)
                 else case
             )
             if isinstance(answer, Skipped):
@@ -120,7 +120,7 @@ class _Phases:
     choices: Mapping[str, Any]
     """Everything else that a sweep takes."""
 
-    def at(self, datatype: str | None, batches: Iterable[int]) -> Iterator[Served | Skipped]:
+    def at(self, datatype: str | None, batches: Iterable[int]) -> Iterator[ServingCase | Skipped]:
         """Yield a case for each batch and machine; those that cannot be are told in its place."""
         machines = {platform.key: platform for platform in self.platforms}
         prompts: dict[int, Sweep] = {}
@@ -139,7 +139,7 @@ class _Phases:
                 before = prompts[together].predictions
             for first, then in zip(before, steps.predictions, strict=True):
                 machine = machines[then.platform]
-                yield Served(self.decoder, self.request, machine, batch, first, then, memory)
+                yield ServingCase(self.decoder, self.request, machine, batch, first, then, memory)
 
     def _ready(self, workload: Workload, datatype: str | None) -> Workload:
         if self.prepare is not None:
@@ -154,7 +154,7 @@ class _Phases:
 
 
 def _answer(
-    case: Served, bound: str, model: str | None, figures: Figures | None
+    case: ServingCase, bound: str, model: str | None, figures: Figures | None
 ) -> tuple[Prediction, ...] | Skipped:
     """Return what is shown of a case: the bound, the estimate behind it, or why there is neither."""
     enough = case.within_limits()
@@ -180,7 +180,7 @@ def _answer(
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServingCase:
     """One decoder on one kind of machine: what its phases need, and what they come to."""
 
     decoder: Decoding
@@ -250,7 +250,7 @@ class Served:
             notes=tuple(dict.fromkeys((*main.notes, *self._notes(fits=fits)))),
         )  # fmt: skip
 
-    def within_limits(self) -> Served | None:
+    def within_limits(self) -> ServingCase | None:
         """Return the case on the fewest devices, from those asked for on, that fit and reach the limits; None for none.
 
         Without limits the case itself.
@@ -417,8 +417,8 @@ def _check_fits(predictions: Sequence[Prediction]) -> None:
         OptionError: No prediction fits; the message says by how much, and what would.
     """
     if predictions and all(entry.fits is False for entry in predictions):
-        said = next(note for note in predictions[0].notes if "does not fit" in note)
+        why = next(note for note in predictions[0].notes if "does not fit" in note)
         raise OptionError(
-            said,
+            why,
             repair=f"Change {DEVICES}, {BATCH}, {argument('context')} or the datatype, or add a machine",
         )

@@ -18,13 +18,13 @@ _TENTH = 1.2815515655446004
 """Standard deviations between the middle of a normal law and an end of its 80 % interval."""
 
 
-def probability_faster(one: Candidate, other: Candidate) -> float | None:
+def probability_faster(first: Candidate, second: Candidate) -> float | None:
     """Return the probability that one machine is faster than another; None where an estimate is missing.
 
     Errors are taken as log-normal with the widths of the 80 % intervals, and independent: what two estimates get wrong
     of the network in common makes the order surer than this.
     """
-    laws = [_law(entry) for entry in (one, other)]
+    laws = [_law(entry) for entry in (first, second)]
     if laws[0] is None or laws[1] is None:
         return None
     (middle, spread), (others_middle, others_spread) = laws[0], laws[1]
@@ -91,18 +91,18 @@ def verdict(advice: Advice, wish: Wish, networks: Sequence[str]) -> str:
     last = steps[-1].last if steps else None
     if last is not None:
         limit = steps[-1].limit
-        said = "; ".join(hurdle.text for hurdle in last.obstacles if hurdle.limit is limit)
+        obstacles = "; ".join(hurdle.text for hurdle in last.obstacles if hurdle.limit is limit)
         before = steps[-2].left if len(steps) > 1 else len(advice.candidates)
         return (
             f"No machine does: {limit.value} takes the last {plural(before, 'candidate')}, the best of them "
-            f"{last.platform} ({said})"
+            f"{last.platform} ({obstacles})"
         )
     doubtful = [entry for entry in advice.candidates if entry.answer == "unknown"]
     first = doubtful[0]
-    said = ", ".join(hurdle.text for hurdle in first.doubts)
+    doubts = ", ".join(hurdle.text for hurdle in first.doubts)
     return (
         f"No machine is known to do; of {plural(len(doubtful), 'candidate')} something is not known, first "
-        f"{first.platform} ({said})"
+        f"{first.platform} ({doubts})"
     )
 
 
@@ -142,11 +142,11 @@ def _others(suiting: Sequence[Candidate]) -> str:
     """Return who else does it for less money or less power, where that is another."""
     prices = [(entry.total_price, entry) for entry in suiting]
     watts = [(entry.total_watts, entry) for entry in suiting]
-    said = ""
+    rivals = ""
     for noun, unit, values in (("cheapest", "USD", prices), ("most frugal", "W", watts)):
         known = [(value, entry) for value, entry in values if value is not None]
         least, entry = min(known, key=lambda pair: pair[0], default=(0.0, suiting[0]))
         if entry is not suiting[0]:
             count = f"{entry.units} x " if entry.units > 1 else ""
-            said += f"; the {noun} that does is {count}{entry.platform} ({number(least)} {unit})"
-    return said
+            rivals += f"; the {noun} that does is {count}{entry.platform} ({number(least)} {unit})"
+    return rivals

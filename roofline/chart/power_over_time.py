@@ -62,10 +62,11 @@ class PowerSeries(Chart):
     def records(self) -> list[Record]:
         """Return one row per sample, by series and time."""
         return [
-            {"series": one.name, "time_s": time, "power_w": watts, "dropped": dropped}
-            for one in self.series
+            {"series": series.name, "time_s": time, "power_w": watts, "dropped": dropped}
+            for series in self.series
             for time, watts, dropped in sorted(
-                [(*sample, False) for sample in one.samples] + [(*s, True) for s in one.dropped]
+                [(*sample, False) for sample in series.samples]
+                + [(*s, True) for s in series.dropped]
             )
         ]
 
@@ -80,18 +81,18 @@ class PowerSeries(Chart):
         if len(self.series) > 1:
             draw_panels(ax, self._panels(), _ACROSS, self.title)
             return
-        one = next(iter(self.series))
+        series = next(iter(self.series))
         seconds, watts = self.limits or _ends(self.series)
-        colour = style.machine_colour(one.name)
-        times = [time for time, _ in one.samples]
-        values = [value for _, value in one.samples]
+        colour = style.machine_colour(series.name)
+        times = [time for time, _ in series.samples]
+        values = [value for _, value in series.samples]
         ax.fill_between(times, values, step="mid", color=colour, alpha=0.4, lw=0, zorder=2)
         ax.plot(times, values, drawstyle="steps-mid", color=colour, lw=0.9, zorder=3)
-        ax.axhline(one.median, color=style.INK, lw=0.9, ls="--", zorder=4)
-        lost = f", {len(one.dropped)} of {plural(len(one.samples) + len(one.dropped), 'sample')} dropped"
+        ax.axhline(series.median, color=style.INK, lw=0.9, ls="--", zorder=4)
+        lost = f", {len(series.dropped)} of {plural(len(series.samples) + len(series.dropped), 'sample')} dropped"
         titled(
             ax,
-            f"{one.name}: median {one.median:.3g} W{lost if one.dropped else ''}",
+            f"{series.name}: median {series.median:.3g} W{lost if series.dropped else ''}",
             "time, s",
             "power, W",
         )
@@ -100,7 +101,7 @@ class PowerSeries(Chart):
 
     def _panels(self) -> list[PowerSeries]:
         limits = _ends(self.series)
-        return [PowerSeries((one,), limits=limits) for one in self.series]
+        return [PowerSeries((series,), limits=limits) for series in self.series]
 
 
 def kept(samples: Iterable[tuple[float, float]]) -> tuple[list[tuple[float, float]], ...]:
@@ -165,7 +166,7 @@ def _product(voltage: Any, current: Any) -> float | None:
 
 
 def _ends(series: Iterable[Series]) -> tuple[float, float]:
-    samples = [sample for one in series for sample in one.samples]
+    samples = [sample for each in series for sample in each.samples]
     last = max(time for time, _ in samples)
     return last if last > 0 else 1.0, 1.15 * max((w for _, w in samples), default=1.0)
 

@@ -96,8 +96,8 @@ class Atoms:
             # No label is in two pairs, so the unions do not depend on each other.
             self._parent[pairs.max(axis=0)] = pairs.min(axis=0)
             return
-        for one, other in pairs.T.tolist():
-            self._union(one, other, reason)
+        for left, right in pairs.T.tolist():
+            self._union(left, right, reason)
 
     def fix(self, labels: Labels, reason: str) -> None:
         """Make positions stay, for a reason."""
@@ -123,11 +123,11 @@ class Atoms:
         self._parent[labels] = heads
         return heads
 
-    def _union(self, one: int, other: int, reason: str) -> None:
-        one, other = self._head(one), self._head(other)
-        if one == other:
+    def _union(self, left: int, right: int, reason: str) -> None:
+        left, right = self._head(left), self._head(right)
+        if left == right:
             return
-        low, high = min(one, other), max(one, other)
+        low, high = min(left, right), max(left, right)
         if low == FIXED:
             # Nothing is merged with the fixed label itself, so that each set keeps its own reason.
             if not self._fixed[high]:

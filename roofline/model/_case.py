@@ -122,10 +122,10 @@ class Times:
 
     def at(self, place: int) -> Times:
         """Return the times at one of the batches."""
-        one = slice(place, place + 1)
+        column = slice(place, place + 1)
         return Times(
-            self.ops[:, one], self.outer_bytes[:, one], self.peaks, self.compute[:, one],
-            self.memory[:, one],
+            self.ops[:, column], self.outer_bytes[:, column], self.peaks, self.compute[:, column],
+            self.memory[:, column],
         )  # fmt: skip
 
 

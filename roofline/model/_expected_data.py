@@ -33,7 +33,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class MachineRuns:
     """How a machine of the evidence was run."""
 
     machine_class: str
@@ -57,7 +57,7 @@ class Parameters:
     quantiles: Quantiles
     usage: Mapping[str, Mapping[str, Usage]]
     """Per class of machines and runtime."""
-    machines: Mapping[str, Ran]
+    machines: Mapping[str, MachineRuns]
     """The machines of the evidence, by key."""
     provenance: Mapping[str, Any]
     """Digest, runs, machines and sources of the evidence."""
@@ -109,6 +109,6 @@ def from_document(document: Mapping[str, Any]) -> Parameters:
             name: {runtime: Usage(*entry) for runtime, entry in found.items()}
             for name, found in document["usage"].items()
         },
-        {name: Ran(*entry) for name, entry in document["machines"].items()},
+        {name: MachineRuns(*entry) for name, entry in document["machines"].items()},
         document["provenance"],
     )

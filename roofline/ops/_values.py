@@ -47,7 +47,7 @@ def values(function: ValueFunction) -> ValueFunction:
     return guarded
 
 
-def one(function: _Single) -> ValueFunction:
+def single_result(function: _Single) -> ValueFunction:
     """Return a guarded value function from one that gives its only result."""
 
     @wraps(function)

@@ -19,7 +19,7 @@ from roofline.ops._attributes import operand
 from roofline.ops._counts import has, out_count, per_output
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
 from roofline.ops._shapes import broadcast, divided, same
-from roofline.ops._values import arithmetic, one
+from roofline.ops._values import arithmetic, single_result
 
 OPS_PER_ELEMENT: dict[str, int] = {
     "Relu": 1,  # max(x, 0)
@@ -47,7 +47,7 @@ _CONTRIB_OPS_PER_ELEMENT: dict[str, int] = {
 _TANH_GELU = 8  # cube (2), multiply, add, scale, tanh, add, and the product with x / 2
 
 
-@one
+@single_result
 def _relu(node: Node) -> Array | None:
     def relu(array: Array) -> Array:
         return np.maximum(array, array.dtype.type(0))
@@ -55,7 +55,7 @@ def _relu(node: Node) -> Array | None:
     return arithmetic(node, relu)
 
 
-@one
+@single_result
 def _sigmoid(node: Node) -> Array | None:
     def sigmoid(array: Array) -> Array:
         return (1 / (1 + np.exp(-array))).astype(array.dtype)
@@ -63,7 +63,7 @@ def _sigmoid(node: Node) -> Array | None:
     return arithmetic(node, sigmoid)
 
 
-@one
+@single_result
 def _tanh(node: Node) -> Array | None:
     return arithmetic(node, np.tanh)
 

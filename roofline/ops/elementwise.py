@@ -21,7 +21,7 @@ from roofline.ops._attributes import integer, operand, present, version
 from roofline.ops._counts import out_count, per_output
 from roofline.ops._registry import Kind, TensorType, ValueFunction, define
 from roofline.ops._shapes import broadcast, same
-from roofline.ops._values import arithmetic, known, one
+from roofline.ops._values import arithmetic, known, single_result
 
 
 def broadcast_shape(node: Node) -> Shape | None:
@@ -110,7 +110,7 @@ def _elementwise(function: Callable[..., Array]) -> ValueFunction:
             return _aligned(node, function)
         return arithmetic(node, function)
 
-    return one(value)
+    return single_result(value)
 
 
 def _aligned(node: Node, function: Callable[..., Array]) -> Array | None:
@@ -123,7 +123,7 @@ def _aligned(node: Node, function: Callable[..., Array]) -> Array | None:
     return function(left, right.reshape((*right.shape, *[1] * (left.ndim - axis - right.ndim))))
 
 
-@one
+@single_result
 def _mod(node: Node) -> Array | None:
     function = np.fmod if integer(node, "fmod", 0) else np.mod
     divisor = known(node, 1)
@@ -133,17 +133,17 @@ def _mod(node: Node) -> Array | None:
 
 
 def _folded(function: Callable[..., Array]) -> ValueFunction:
-    return one(lambda node: arithmetic(node, lambda *arrays: reduce(function, arrays)))
+    return single_result(lambda node: arithmetic(node, lambda *arrays: reduce(function, arrays)))
 
 
-@one
+@single_result
 def _mean(node: Node) -> Array | None:
     return arithmetic(
         node, lambda *arrays: (reduce(np.add, arrays) / len(arrays)).astype(arrays[0].dtype)
     )
 
 
-@one
+@single_result
 def _shifted(node: Node) -> Array | None:
     left = node.attributes.get("direction") in ("LEFT", b"LEFT")
     return arithmetic(node, np.left_shift if left else np.right_shift)
@@ -171,7 +171,7 @@ def _clip_cost(node: Node) -> Cost:
     )
 
 
-@one
+@single_result
 def _clip(node: Node) -> Array | None:
     array = node.value(0)
     if array is None:

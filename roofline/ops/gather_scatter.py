@@ -18,7 +18,7 @@ from roofline.ops._counts import in_count
 from roofline.ops._moves import picked
 from roofline.ops._registry import Kind, Moves, TensorType, define
 from roofline.ops._shapes import at_least, axis_of, dtype, shape, show, unknown
-from roofline.ops._values import known, one
+from roofline.ops._values import known, single_result
 
 NodeTypes = Sequence[TensorType | None]
 
@@ -35,7 +35,7 @@ def _gather_type(node: Node) -> NodeTypes:
     return (((*data[:axis], *indices, *data[axis + 1 :]), dtype(node, 0)),)
 
 
-@one
+@single_result
 def _gather(node: Node) -> Array | None:
     array, indices = node.value(0), known(node, 1)
     if array is None or indices is None:
@@ -60,7 +60,7 @@ def _elements_type(node: Node) -> NodeTypes:
     return ((indices, dtype(node, 0)),)
 
 
-@one
+@single_result
 def _gather_elements(node: Node) -> Array | None:
     array, indices = node.value(0), known(node, 1)
     if array is None or indices is None:
@@ -91,7 +91,7 @@ def _nd_type(node: Node) -> NodeTypes:
     return (((*indices[:-1], *data[batch + depth :]), dtype(node, 0)),)
 
 
-@one
+@single_result
 def _gather_nd(node: Node) -> Array | None:
     array, indices = node.value(0), known(node, 1)
     if array is None or indices is None:
@@ -132,7 +132,7 @@ def _scatter_cost(node: Node) -> Cost:
     return Cost(other_ops=0 if _reduction(node) == "none" else in_count(node, 2))
 
 
-@one
+@single_result
 def _scatter_nd(node: Node) -> Array | None:
     array, indices, updates = node.value(0), known(node, 1), node.value(2)
     if array is None or indices is None or updates is None or _reduction(node) != "none":
@@ -145,7 +145,7 @@ def _scatter_nd(node: Node) -> Array | None:
     return result
 
 
-@one
+@single_result
 def _scatter_elements(node: Node) -> Array | None:
     array, indices, updates = node.value(0), known(node, 1), node.value(2)
     if array is None or indices is None or updates is None or _reduction(node) != "none":

@@ -33,7 +33,7 @@ from roofline.ops._datatypes import (
 )
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import dtype, rank_held, ranked, shape, show
-from roofline.ops._values import all_entries, entries, fits, number, one
+from roofline.ops._values import all_entries, entries, fits, number, single_result
 from roofline.precision import DataType
 
 _SCALARS: dict[str, DataType] = {
@@ -85,7 +85,7 @@ def _constant_type(node: Node) -> Sequence[TensorType | None]:
     return ((found.shape, found.dtype),)
 
 
-@one
+@single_result
 def _constant(node: Node) -> Array | None:
     return constant_tensor(node).value
 
@@ -122,7 +122,7 @@ def _constant_of_shape_type(node: Node) -> Sequence[TensorType | None]:
     return ((_dimensions(node, 0), _fill(node).dtype),)
 
 
-@one
+@single_result
 def _constant_of_shape(node: Node) -> Array | None:
     wanted, fill = all_entries(node, 0), _fill(node).value
     if wanted is None or fill is None or fill.size != 1 or not fits(wanted):
@@ -155,7 +155,7 @@ def _range_length(node: Node) -> int | None:
     return max(0, math.ceil(steps)) if math.isfinite(steps) else None
 
 
-@one
+@single_result
 def _range(node: Node) -> Array | None:
     size = _range_length(node)
     start, delta = number(node, 0), number(node, 2)

@@ -42,8 +42,8 @@ from roofline.ops._values import (
     fits,
     given,
     is_partial,
-    one,
     scalar,
+    single_result,
     values,
 )
 
@@ -74,7 +74,7 @@ def _transpose_type(node: Node) -> NodeTypes:
     return ((tuple(data[axis] for axis in _permutation(node, len(data))), dtype(node, 0)),)
 
 
-@one
+@single_result
 def _transpose(node: Node) -> Array | None:
     array = node.value(0)
     return None if array is None else array.transpose(_permutation(node, array.ndim))
@@ -121,7 +121,7 @@ def _concat_type(node: Node) -> NodeTypes:
     return ((found, types[0] if types else None),)
 
 
-@one
+@single_result
 def _concat(node: Node) -> Array | None:
     """Join values; an operand of known size whose entries are unknown contributes unknown entries."""
     parts: list[Array] = []
@@ -237,7 +237,7 @@ def _tile_type(node: Node) -> NodeTypes:
     return ((sizes, dtype(node, 0)),)
 
 
-@one
+@single_result
 def _tile(node: Node) -> Array | None:
     array = node.value(0)
     if array is None:
@@ -268,7 +268,7 @@ def _expand_type(node: Node) -> NodeTypes:
     return ((broadcast(node, (shape(node, 0), wanted)), dtype(node, 0)),)
 
 
-@one
+@single_result
 def _expand(node: Node) -> Array | None:
     array, wanted = node.value(0), all_entries(node, 1)
     if array is None or wanted is None:
@@ -305,7 +305,7 @@ def _reverse_type(node: Node) -> NodeTypes:
     return ((data, dtype(node, 0)),)
 
 
-@one
+@single_result
 def _trilu(node: Node) -> Array | None:
     array = node.value(0)
     offset = scalar(node, 1) if node.operand(1) is not None else 0

@@ -16,7 +16,7 @@ from roofline.ops._counts import per_output
 from roofline.ops._datatypes import BOOL
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import broadcast, dtype
-from roofline.ops._values import arithmetic, fits, one, settled
+from roofline.ops._values import arithmetic, fits, settled, single_result
 from roofline.ops.elementwise import binary_type
 
 _COMPARISONS: dict[str, Callable[..., Array]] = {
@@ -46,10 +46,10 @@ def _test_type(node: Node) -> Sequence[TensorType | None]:
 
 
 def _computed(function: Callable[..., Array]) -> Callable[[Node], Sequence[Array | None]]:
-    return one(lambda node: arithmetic(node, function))
+    return single_result(lambda node: arithmetic(node, function))
 
 
-@one
+@single_result
 def _is_inf(node: Node) -> Array | None:
     """Test for infinity, of either sign unless an attribute leaves one out."""
     low = node.attributes.get("detect_negative", 1) != 0
@@ -70,7 +70,7 @@ def _where_type(node: Node) -> Sequence[TensorType | None]:
     return ((found, dtype(node, 1) or dtype(node, 2)),)
 
 
-@one
+@single_result
 def _where(node: Node) -> Array | None:
     """Select; an entry of unknown condition is unknown unless both choices agree, and what is not chosen may be."""
     condition, yes, no = node.value(0), node.value(1), node.value(2)

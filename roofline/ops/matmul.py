@@ -21,7 +21,7 @@ from roofline.ops._counts import has, in_dims, out_count
 from roofline.ops._datatypes import INT32
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import Dim, at_least, broadcast, dtype, merge, ranked, show
-from roofline.ops._values import known, one
+from roofline.ops._values import known, single_result
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.convolution import REQUANTIZE
 
@@ -62,7 +62,7 @@ def _matmul_cost(node: Node) -> Cost:
     return Cost(matmul_macs(node))
 
 
-@one
+@single_result
 def _matmul(node: Node) -> Array | None:
     left, right = known(node, 0), known(node, 1)
     return None if left is None or right is None else np.asarray(np.matmul(left, right))

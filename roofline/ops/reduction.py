@@ -22,7 +22,7 @@ from roofline.ops._counts import in_count, out_count, per_output
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
 from roofline.ops._shapes import Dim, axes_of, axis_of, dtype, rank_held, shape, unknown
-from roofline.ops._values import given, is_partial, known, listed, one, scalar
+from roofline.ops._values import given, is_partial, known, listed, scalar, single_result
 
 _Reducer = Callable[..., Any]
 
@@ -128,7 +128,7 @@ def _reducer(function: _Reducer) -> Callable[[Node], Sequence[Array | None]]:
         found = axes_of(node, axes, array.ndim) if axes else None
         return np.asarray(function(array, axis=found, keepdims=keep)).astype(array.dtype)
 
-    return one(value)
+    return single_result(value)
 
 
 def _arg_type(node: Node) -> Sequence[TensorType | None]:
@@ -144,7 +144,7 @@ def _arg_type(node: Node) -> Sequence[TensorType | None]:
     return (((*data[:axis], *kept, *data[axis + 1 :]), INT64),)
 
 
-@one
+@single_result
 def _arg(node: Node) -> Array | None:
     array = known(node, 0)
     if array is None:
@@ -163,7 +163,7 @@ def _running_type(node: Node) -> Sequence[TensorType | None]:
     return ((shape(node, 0), dtype(node, 0)),)
 
 
-@one
+@single_result
 def _running(node: Node) -> Array | None:
     """Sum or multiply along an axis; ``exclusive`` leaves each element's own part out.
 

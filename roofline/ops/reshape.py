@@ -42,8 +42,8 @@ from roofline.ops._values import (
     given,
     is_partial,
     listed,
-    one,
     settled,
+    single_result,
     values,
 )
 from roofline.precision import DatatypeKind
@@ -132,7 +132,7 @@ def _whole(found: Shape) -> tuple[int, ...]:
     return tuple(size for size in found if size is not None)
 
 
-@one
+@single_result
 def _reshape(node: Node) -> Array | None:
     array = node.value(0)
     wanted = None if array is None else reshaped(node, array.shape, _target(node))
@@ -155,7 +155,7 @@ def _flatten_type(node: Node) -> Sequence[TensorType | None]:
     return ((unknown(2) if data is None else _flattened(node, data), dtype(node, 0)),)
 
 
-@one
+@single_result
 def _flatten(node: Node) -> Array | None:
     array = node.value(0)
     return None if array is None else array.reshape(_whole(_flattened(node, array.shape)))
@@ -206,7 +206,7 @@ def _unsqueeze_type(node: Node) -> Sequence[TensorType | None]:
     return ((None if data is None else _unsqueezed(node, data), dtype(node, 0)),)
 
 
-@one
+@single_result
 def _refit(node: Node) -> Array | None:
     array = node.value(0)
     if array is None:
@@ -234,7 +234,7 @@ def _shape_type(node: Node) -> Sequence[TensorType | None]:
     return (((None if data is None else len(_span(node, data)),), INT64),)
 
 
-@one
+@single_result
 def _shape(node: Node) -> Array | None:
     data = shape(node, 0)
     if data is None:
@@ -248,7 +248,7 @@ def _size_type(node: Node) -> Sequence[TensorType | None]:
     return (((), INT64),)
 
 
-@one
+@single_result
 def _size(node: Node) -> Array | None:
     data = shape(node, 0)
     total = None if data is None else product(data)
@@ -289,7 +289,7 @@ _INTEGERS = (DatatypeKind.INT, DatatypeKind.UINT)
 _NUMBERS = (*_INTEGERS, DatatypeKind.FLOAT)
 
 
-@one
+@single_result
 def _cast(node: Node) -> Array | None:
     array = node.value(0)
     wanted = target(node, "to") if node.op_type == "Cast" else dtype(node, 1)
@@ -312,7 +312,7 @@ def _numeric(array: Array) -> bool:
     )
 
 
-@one
+@single_result
 def _bit_cast(node: Node) -> Array | None:
     array = node.value(0)
     kind = _datatypes.numpy_type(target(node, "to"))

@@ -26,7 +26,7 @@ from roofline.ops._counts import in_count, in_dims, out_count
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import Dim, at_least, axis_of, dtype, product, ranked, shape
-from roofline.ops._values import NOTHING, fits, known, number, one, scalar, values
+from roofline.ops._values import NOTHING, fits, known, number, scalar, single_result, values
 
 NodeTypes = Sequence[TensorType | None]
 
@@ -102,7 +102,7 @@ def _all_elements(node: Node) -> int | None:
     return None if data is None else product(data)
 
 
-@one
+@single_result
 def _nonzero(node: Node) -> Array | None:
     array = known(node, 0)
     return None if array is None or not array.ndim else np.array(np.nonzero(array), np.int64)
@@ -186,7 +186,7 @@ def _compress_bound(node: Node) -> int | None:
     return min((size for size in found if size is not None), default=None)
 
 
-@one
+@single_result
 def _compress(node: Node) -> Array | None:
     array, condition = node.value(0), known(node, 1)
     if array is None or condition is None:
@@ -209,7 +209,7 @@ def _onehot_type(node: Node) -> NodeTypes:
     return (((*indices[:axis], size, *indices[axis:]), dtype(node, 2)),)
 
 
-@one
+@single_result
 def _onehot(node: Node) -> Array | None:
     indices, depth, choices = known(node, 0), number(node, 1), known(node, 2)
     if (

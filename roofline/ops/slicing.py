@@ -35,7 +35,7 @@ from roofline.ops._values import (
     all_entries,
     entries,
     fits,
-    one,
+    single_result,
 )
 
 NodeTypes = Sequence[TensorType | None]
@@ -105,7 +105,7 @@ def _slice_type(node: Node) -> NodeTypes:
     return ((tuple(result), dtype(node, 0)),)
 
 
-@one
+@single_result
 def _slice(node: Node) -> Array | None:
     array = node.value(0)
     slices = None if array is None else _slices(node, array.ndim)
@@ -164,7 +164,7 @@ def _pad_type(node: Node) -> NodeTypes:
     return ((tuple(result), dtype(node, 0)),)
 
 
-@one
+@single_result
 def _pad(node: Node) -> Array | None:
     array = node.value(0)
     if (

@@ -104,12 +104,12 @@ def _rocm(run: Run) -> Iterator[Detected]:
     for card in cast("dict[str, Any]", cards).values() if isinstance(cards, dict) else ():
         if not isinstance(card, dict):
             continue
-        said = {
+        fields = {
             str(key).lower(): str(value)
             for key, value in cast("dict[object, object]", card).items()
         }
-        name = said.get("card series") or said.get("card model")
+        name = fields.get("card series") or fields.get("card model")
         if name:
-            size = said.get("vram total memory (b)", "")
+            size = fields.get("vram total memory (b)", "")
             capacity = float(size) if size.isdecimal() else None
             yield Detected(name, "rocm-smi", capacity, matching(name, capacity))

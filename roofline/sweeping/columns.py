@@ -30,7 +30,7 @@ _BLOCK_VALUES, _FEWEST = 1 << 19, 256
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Combination:
     """One combination without its batch: the law of what is predicted, or the reason why nothing is."""
 
     point: Point
@@ -45,17 +45,17 @@ class Asked:
 class Block:
     """One combination at some batches."""
 
-    asked: Asked
+    combination: Combination
     batches: NDArray[np.int64]
     outcomes: Outcomes | None
 
     @property
     def case(self) -> Case | None:
         """What was asked; None where nothing can be predicted."""
-        return self.asked.case
+        return self.combination.case
 
 
-def asked(grid: Grid, point: Point) -> Asked:
+def combination(grid: Grid, point: Point) -> Combination:
     """Return what the grid's model is asked of a combination."""
     workload, platform = point.workload, point.platform
     model = models.get(grid.assumed.model)
@@ -67,24 +67,24 @@ def asked(grid: Grid, point: Point) -> Asked:
             raise no_basis(model, workload, platform)
     except (DatatypeError, NoBasisError) as error:
         named = point.datatype or str(workload.precision or "")
-        return Asked(point, named, grid.assumed.model, skipped=error.message)
-    return Asked(point, case.datatype, grid.assumed.model, case, law)
+        return Combination(point, named, grid.assumed.model, skipped=error.message)
+    return Combination(point, case.datatype, grid.assumed.model, case, law)
 
 
-def at(one: Asked, batches: NDArray[np.int64]) -> Block:
+def block(chosen: Combination, batches: NDArray[np.int64]) -> Block:
     """Return what was asked at some batches."""
-    found = None if one.law is None else one.law.at(batches.astype(np.float64))
-    return Block(one, batches, found)
+    found = None if chosen.law is None else chosen.law.at(batches.astype(np.float64))
+    return Block(chosen, batches, found)
 
 
 def blocks(grid: Grid, part: int) -> Iterator[Block]:
     """Yield a part of a grid, block by block, in the order of its rows."""
     for index, first, last in grid.stretches(part):
-        one = asked(grid, grid.point(index))
-        width = 1 if one.law is None else one.law.width
+        chosen = combination(grid, grid.point(index))
+        width = 1 if chosen.law is None else chosen.law.width
         step = max(_FEWEST, min(GROUP_ROWS, _BLOCK_VALUES // width))
         for start in range(first, last, step):
-            yield at(one, grid.items(start, min(start + step, last)))
+            yield block(chosen, grid.items(start, min(start + step, last)))
 
 
 def tables(grid: Grid, part: int) -> Iterator[Any]:
@@ -234,11 +234,11 @@ def _end(pair: tuple[Floats, Floats] | None, place: int) -> Floats | None:
 def _texts(found: Sequence[Block]) -> dict[str, list[str | None]]:
     cases = [each.case for each in found]
     return {
-        "network": [each.asked.point.workload.name for each in found],
-        "platform": [each.asked.point.platform.key for each in found],
-        "datatype": [each.asked.datatype for each in found],
-        "pruning": [each.asked.point.workload.variant for each in found],
-        "model": [each.asked.model for each in found],
+        "network": [each.combination.point.workload.name for each in found],
+        "platform": [each.combination.point.platform.key for each in found],
+        "datatype": [each.combination.datatype for each in found],
+        "pruning": [each.combination.point.workload.variant for each in found],
+        "model": [each.combination.model for each in found],
         "unit": [None if case is None else case.unit for case in cases],
         "traffic": [None if case is None else case.traffic for case in cases],
         # As `conclude` has it: a network without multiply-accumulates is asked for its other arithmetic.
@@ -246,7 +246,7 @@ def _texts(found: Sequence[Block]) -> dict[str, list[str | None]]:
             None if case is None else case.operations if case.workload.macs else "all" for case in cases
         ],
         "weights_read": [None if case is None else case.weights_read for case in cases],
-        "skipped": [each.asked.skipped for each in found],
+        "skipped": [each.combination.skipped for each in found],
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from roofline.errors import OptionError
 from roofline.number_format import human, plural
-from roofline.sweeping.columns import Block, asked, at, table, written
+from roofline.sweeping.columns import Block, block, combination, table, written
 from roofline.sweeping.grid import Grid
 
 _SAMPLES = 3
@@ -45,17 +45,19 @@ def plan(grid: Grid, parts: int) -> Plan:
     rows = min(grid.rows, parts * grid.part_rows)
     places = sorted({round(at * (grid.points - 1) / (_SAMPLES - 1)) for at in range(_SAMPLES)})
     # What is loaded at the first use is no part of the sweep's time.
-    empty = len(written(iter([table([at(asked(grid, grid.point(0)), grid.items(0, 1))])])))
+    empty = len(
+        written(iter([table([block(combination(grid, grid.point(0)), grid.items(0, 1))])]))
+    )
     found: list[Block] = []
     ready_s = first_s = rest_s = 0.0
     for place in places:
         begun = time.perf_counter()
         point = grid.point(place)
         ready = time.perf_counter()
-        one = asked(grid, point)
-        at(one, grid.items(0, 1))
+        chosen = combination(grid, point)
+        block(chosen, grid.items(0, 1))
         first = time.perf_counter()
-        found.append(at(one, grid.items(max(0, batches - _SAMPLE_ROWS), batches)))
+        found.append(block(chosen, grid.items(max(0, batches - _SAMPLE_ROWS), batches)))
         ready_s += ready - begun
         first_s += first - ready
         rest_s += time.perf_counter() - first

@@ -45,7 +45,7 @@ class _Trip:
 
 
 @dataclass(frozen=True, slots=True)
-class _Walked:
+class _Walk:
     """All trips of a loop."""
 
     trips: int | None
@@ -91,9 +91,7 @@ def run_loop(walker: Walker, proto: NodeProto, environment: Environment, frame: 
     walker.bind(proto, outputs, environment, frame)
 
 
-def _run(
-    walker: Walker, plan: Plan, environment: Environment, frame: Frame, local: str
-) -> _Walked:
+def _run(walker: Walker, plan: Plan, environment: Environment, frame: Frame, local: str) -> _Walk:
     """Return what the loop gives, its body walked once where every trip is alike."""
     if plan.trips == 0:
         first = _settle(
@@ -128,9 +126,9 @@ def _run(
 
 def _of_trip(
     trip: _Trip, trips: int | None, carried: tuple[Tensor, ...], nodes: tuple[ResolvedNode, ...]
-) -> _Walked:
+) -> _Walk:
     """Return the trips of a loop that are all as this one."""
-    return _Walked(trips, carried, tuple(_stacked(row, trips) for row in trip.rows), nodes)
+    return _Walk(trips, carried, tuple(_stacked(row, trips) for row in trip.rows), nodes)
 
 
 def _decided(
@@ -140,7 +138,7 @@ def _decided(
     frame: Frame,
     local: str,
     before: tuple[int, int],
-) -> _Walked | None:
+) -> _Walk | None:
     """Walk every trip, and return what was found where that decides every branch.
 
     Args:
@@ -152,14 +150,14 @@ def _decided(
         before: How many branches had been chosen blindly, and how many notes taken, before the loop was met.
     """
     undecided, notes = before
-    said = walker.notes[notes:]
+    withdrawn = walker.notes[notes:]
     del walker.notes[notes:]
     blind = walker.undecided
     found = _one_by_one(walker, plan, environment, frame, local)
     if found is not None and walker.undecided == blind:
         walker.undecided = undecided
         return found
-    walker.notes[notes:] = said
+    walker.notes[notes:] = withdrawn
     return None
 
 
@@ -183,7 +181,7 @@ def _settle(walker: Walker, plan: Plan, environment: Environment, frame: Frame) 
 
 def _one_by_one(
     walker: Walker, plan: Plan, environment: Environment, frame: Frame, local: str
-) -> _Walked | None:
+) -> _Walk | None:
     """Walk every trip with its own values; None when the end or a size still depends on data."""
     limit = _MAX_TRIPS_APART if plan.trips is None else plan.trips
     size = max(len(plan.body.node), 1)
@@ -208,7 +206,7 @@ def _one_by_one(
         if limit != plan.trips:
             return None
     stacked = tuple(_joined(column) for column in zip(*rows, strict=True))
-    return _Walked(len(rows), carried, stacked, tuple(nodes))
+    return _Walk(len(rows), carried, stacked, tuple(nodes))
 
 
 def _left(
@@ -312,7 +310,7 @@ def _results(
     walker: Walker,
     proto: NodeProto,
     plan: Plan,
-    walked: _Walked,
+    walked: _Walk,
     frame: Frame,
 ) -> list[Tensor | None]:
     """Return the loop's own results: what is carried out, then the rows of all trips."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from roofline.chart._base import Chart
 from roofline.errors import OptionError
@@ -28,10 +28,14 @@ class Options:
     """Whether rooflines show the on-chip memories that the platform files describe."""
 
 
+PLAIN = Options()
+"""No title, and what each chart shows by default."""
+
+
 class Compute(Protocol):
     """Turns rows into values ready to be drawn."""
 
-    def __call__(self, rows: Iterable[Row], options: Options | None = None) -> Chart:
+    def __call__(self, rows: Iterable[Row], options: Options = PLAIN) -> Chart:
         """Return the chart of rows; without options it has no title and shows its default value."""
         ...
 
@@ -51,3 +55,17 @@ class Kind:
 
 charts: Registry[Kind] = Registry("chart", "roofline.chart", "roofline.charts", OptionError)
 """Every kind of chart, by name."""
+
+
+F = TypeVar("F", bound=Compute)
+
+
+def chart(name: str, summary: str, columns: Sequence[Column]) -> Callable[[F], F]:
+    """Return a decorator that registers what turns rows into a chart.
+
+    Args:
+        name: The chart's name.
+        summary: What it shows, in one line.
+        columns: What its table needs and can use.
+    """
+    return charts.register(name, wrap=lambda compute: Kind(name, summary, tuple(columns), compute))

@@ -23,11 +23,16 @@ INTERVAL = (
 
 
 def words(*names: str, required: bool = True) -> tuple[Column, ...]:
-    """Return columns of the words that identify a row."""
-    return tuple(Column(name, _MEANING[name], required) for name in names)
+    """Return columns of words that mean the same in every chart."""
+    return tuple(Column(name, _WORDS[name], required) for name in names)
 
 
-_MEANING = {
+def amounts(*names: str, required: bool = True) -> tuple[Column, ...]:
+    """Return columns of amounts above zero that mean the same in every chart."""
+    return tuple(Column(name, _AMOUNTS[name], required, Holds.POSITIVE) for name in names)
+
+
+_WORDS = {
     "network": "name of the network",
     "platform": "machine, with its mode after a colon",
     "datatype": "datatype of the arithmetic",
@@ -35,6 +40,19 @@ _MEANING = {
     "batch": "items per batch",
     "backend": "what ran it",
     "layer": "name of the layer",
+    "bound": "what holds the layer back",
+    "sweep": "what the batch counts: batch, thread or stream",
+}
+_AMOUNTS = {
+    "measured_fps": "measured throughput in frames per second",
+    "predicted_fps": "predicted throughput in frames per second",
+    "peak_fps": "throughput at the compute peak in frames per second",
+    "peak_op_s": "peak performance in OP/s",
+    "bandwidth_b_s": "memory bandwidth in B/s",
+    "ops": "operations per frame",
+    "parameters": "stored weight elements",
+    "intensity": "operational intensity in OP/B",
+    "power_w": "power at load in watts",
 }
 
 

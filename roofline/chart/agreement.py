@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, titled
-from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import checked, ordered
 from roofline.tables import Column, Record, Row
 
@@ -116,7 +116,8 @@ class Agreement(Chart):
         ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> Agreement:
+@chart("agreement", "recomputed figures over published ones, table by table", COLUMNS)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> Agreement:
     """Return the chart of rows as ``roofline reproduce --format csv`` writes them.
 
     Raises:
@@ -134,7 +135,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Agreement:
         )
         for name in ordered(row["table"] for row in table)
     )  # fmt: skip
-    return Agreement(strips, (options or Options()).title)
+    return Agreement(strips, options.title)
 
 
 def _ratio(ours: str | None, published: str | None) -> float | None:
@@ -144,9 +145,3 @@ def _ratio(ours: str | None, published: str | None) -> float | None:
     except (ValueError, ZeroDivisionError):
         return None
     return ratio if 0 < ratio < math.inf else None
-
-
-charts.add(
-    "agreement",
-    Kind("agreement", "recomputed figures over published ones, table by table", COLUMNS, compute),
-)

@@ -12,8 +12,8 @@ import numpy as np
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
 from roofline.chart._panels import divided, draw_panels, grid_size
-from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import checked, label, ordered, words
+from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._table import amounts, checked, label, ordered, words
 from roofline.tables import Column, Holds, Record, Row
 
 _VALUES = {
@@ -37,13 +37,7 @@ COLUMNS = (
         "throughput in frames per second, or another column named as the value",
         holds=Holds.POSITIVE,
     ),
-    Column(
-        "peak_fps",
-        "throughput at the compute peak in frames per second",
-        required=False,
-        holds=Holds.POSITIVE,
-    ),
-    Column("power_w", "power at load in watts", required=False, holds=Holds.POSITIVE),
+    *amounts("peak_fps", "power_w", required=False),
     Column(
         "ops",
         "operations per frame, for the theoretical compute of normalised boxes",
@@ -217,7 +211,8 @@ def _name_groups(ax: Drawing, ticks: Sequence[tuple[float, str]]) -> None:
     ax.grid(visible=False, axis="x")
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> Boxes:
+@chart("boxes", "spread of a value per machine and datatype, one box per pruning", COLUMNS)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> Boxes:
     """Return the chart of a value over all rows of each machine, datatype and pruning.
 
     Where throughput is shown and rows have a peak_fps, each box shows the theoretical value too. ``fps_per_w`` and
@@ -234,8 +229,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Boxes:
     Raises:
         TableError: A column is missing or a cell is no number.
     """
-    chosen = options or Options()
-    value = chosen.value or "measured_fps"
+    value = options.value or "measured_fps"
     derived = {"fps_per_w": "power_w", "utilization": "peak_fps"}
     rows = list(rows)
     compute_it = value in derived and not any(row.get(value) for row in rows)
@@ -271,10 +265,10 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Boxes:
         for pruning in prunings
         if (group, pruning) in found
     )
-    if chosen.normalise:
+    if options.normalise:
         theory = _theory(ops, prunings, rate=value in _RATES) if value in _PROMISED else ()
         boxes = (*theory, *_normalised(boxes, machines))
-    return Boxes(boxes, value, chosen.title, chosen.normalise)
+    return Boxes(boxes, value, options.title, options.normalise)
 
 
 def _normalised(boxes: tuple[Box, ...], machines: dict[str, str]) -> tuple[Box, ...]:
@@ -314,14 +308,3 @@ def _shades(count: int) -> list[str]:
     return [
         to_hex(colormaps["viridis"](0.15 + 0.75 * i / max(1, count - 1))) for i in range(count)
     ]
-
-
-charts.add(
-    "boxes",
-    Kind(
-        "boxes",
-        "spread of a value per machine and datatype, one box per pruning",
-        COLUMNS,
-        compute,
-    ),
-)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
-from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import checked, label, varying, words
 from roofline.tables import Column, Holds, Record, Row
 
@@ -108,7 +108,8 @@ class Curves(Chart):
         outside_legend(ax)
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> Curves:
+@chart("curves", "one column over another, one line per configuration", COLUMNS)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> Curves:
     """Return the chart of one column over another; of several rows at one place the greatest value is shown.
 
     Args:
@@ -118,8 +119,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Curves:
     Raises:
         TableError: A column is missing or a cell is no number.
     """
-    chosen = options or Options()
-    x, y = chosen.x or "threads", chosen.y or "measured_fps"
+    x, y = options.x or "threads", options.y or "measured_fps"
     columns = (
         *(column for column in COLUMNS if column.name in _SERIES),
         Column(x, _AXIS.get(x, "horizontal axis"), holds=Holds.POSITIVE),
@@ -147,11 +147,5 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Curves:
         ),
         x,
         y,
-        chosen.title,
+        options.title,
     )
-
-
-charts.add(
-    "curves",
-    Kind("curves", "one column over another, one line per configuration", COLUMNS, compute),
-)

@@ -9,32 +9,15 @@ from typing import Any
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
 from roofline.chart._panels import divided, draw_panels, grid_size
-from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import INTERVAL, checked, label, varying, words
+from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._table import INTERVAL, amounts, checked, label, varying, words
 from roofline.number_format import percent
-from roofline.tables import Column, Holds, Record, Row
+from roofline.tables import Column, Record, Row
 
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", "pruning", "batch", "backend", required=False),
-    Column(
-        "predicted_fps",
-        "predicted throughput in frames per second",
-        required=False,
-        holds=Holds.POSITIVE,
-    ),
-    Column(
-        "measured_fps",
-        "measured throughput in frames per second",
-        required=False,
-        holds=Holds.POSITIVE,
-    ),
-    Column(
-        "peak_fps",
-        "throughput at the compute peak in frames per second",
-        required=False,
-        holds=Holds.POSITIVE,
-    ),
+    *amounts("predicted_fps", "measured_fps", "peak_fps", required=False),
     *INTERVAL,
     Column("flag", "why a row is doubtful, or 'untuned'", required=False),
 )
@@ -208,7 +191,12 @@ class EfficiencyChart(Chart):
         return longest * 0.072 > per_bar
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> EfficiencyChart:
+@chart(
+    "efficiency",
+    "predicted, measured and peak throughput side by side, and the efficiency in percent",
+    COLUMNS,
+)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> EfficiencyChart:
     """Return the chart of rows as ``validate`` writes them.
 
     Args:
@@ -232,7 +220,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> EfficiencyCh
         )
         for row in table
     )
-    return EfficiencyChart(bars, (options or Options()).title)
+    return EfficiencyChart(bars, options.title)
 
 
 def _interval(row: Row) -> tuple[float, float] | None:
@@ -245,14 +233,3 @@ def _named(row: Row, names: tuple[str, ...]) -> str:
     return " ".join(
         part for part in (label(row, *(name for name in names if name != "batch")), batch) if part
     )
-
-
-charts.add(
-    "efficiency",
-    Kind(
-        "efficiency",
-        "predicted, measured and peak throughput side by side, with measured / predicted in percent",
-        COLUMNS,
-        compute,
-    ),
-)

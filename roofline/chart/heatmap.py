@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
-from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import checked, label, ordered, varying, words
+from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._table import amounts, checked, label, ordered, varying, words
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", "pruning", "batch", required=False),
-    Column("predicted_fps", "predicted throughput in frames per second", holds=Holds.POSITIVE),
+    *amounts("predicted_fps"),
 )
 _MEANINGS = {
     "predicted_fps": "frames/s, predicted",
@@ -106,7 +106,8 @@ class Heatmap(Chart):
             bar.outline.set_visible(False)
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> Heatmap:
+@chart("heatmap", "throughput of networks on machines, coloured cells with numbers", COLUMNS)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> Heatmap:
     """Return the chart of rows as ``predict`` writes them; of several in one cell the greatest is shown.
 
     Args:
@@ -116,8 +117,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Heatmap:
     Raises:
         TableError: A column is missing or a cell is no number.
     """
-    chosen = options or Options()
-    value = chosen.value or "predicted_fps"
+    value = options.value or "predicted_fps"
     columns = (
         *COLUMNS[:-1],
         Column(value, _MEANINGS.get(value, "value shown"), holds=Holds.POSITIVE),
@@ -129,15 +129,4 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Heatmap:
     for row in table:
         place = label(row, *down), label(row, *across)
         cells[place] = max(cells.get(place, 0.0), row[value])
-    return Heatmap(tuple((*place, found) for place, found in cells.items()), value, chosen.title)
-
-
-charts.add(
-    "heatmap",
-    Kind(
-        "heatmap",
-        "throughput of networks on machines, coloured cells with numbers",
-        COLUMNS,
-        compute,
-    ),
-)
+    return Heatmap(tuple((*place, found) for place, found in cells.items()), value, options.title)

@@ -8,29 +8,18 @@ from dataclasses import dataclass
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
 from roofline.chart._labels import place_labels
-from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import checked, label, ordered, varying, words
+from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._table import amounts, checked, label, ordered, varying, words
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", "pruning", "backend", required=False),
     Column("flag", "why a row is doubtful", required=False),
-    Column("sweep", "what the batch counts: batch, thread or stream", required=False),
+    *words("sweep", required=False),
     Column("batch", "items per batch, threads or stream length", holds=Holds.POSITIVE),
     Column("latency_ms", "latency of the whole batch in milliseconds", holds=Holds.POSITIVE),
-    Column(
-        "measured_fps",
-        "measured throughput in frames per second",
-        required=False,
-        holds=Holds.POSITIVE,
-    ),
-    Column(
-        "predicted_fps",
-        "predicted throughput in frames per second",
-        required=False,
-        holds=Holds.POSITIVE,
-    ),
+    *amounts("measured_fps", "predicted_fps", required=False),
 )
 
 _APART = 1.1
@@ -135,7 +124,10 @@ class LatencyChart(Chart):
         return {name: style.machine_colour(of) for name, of in by_platform.items()}, dash
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> LatencyChart:
+@chart(
+    "latency", "latency against throughput, one line per configuration over its batches", COLUMNS
+)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> LatencyChart:
     """Return the chart of rows with several batches per configuration; measured throughput goes before predicted.
 
     A point is doubtful where its row has a flag, or where batch / latency differs from the throughput by more than a
@@ -169,15 +161,4 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> LatencyChart
         )
         for place, points in found.items()
     )
-    return LatencyChart(lines, (options or Options()).title)
-
-
-charts.add(
-    "latency",
-    Kind(
-        "latency",
-        "latency against throughput, one line per configuration over its batches",
-        COLUMNS,
-        compute,
-    ),
-)
+    return LatencyChart(lines, options.title)

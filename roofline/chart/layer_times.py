@@ -8,7 +8,7 @@ from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
-from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import checked, ordered, words
 from roofline.errors import TableError
 from roofline.tables import Column, Holds, Record, Row
@@ -18,8 +18,7 @@ COLUMNS = (
     Column("op_type", "operator", required=False),
     Column("time_ms", "predicted time in milliseconds", holds=Holds.POSITIVE),
     Column("measured_ms", "measured time in milliseconds", required=False, holds=Holds.POSITIVE),
-    Column("bound", "what holds the layer back", required=False),
-    *words("network", "platform", "datatype", "batch", required=False),
+    *words("bound", "network", "platform", "datatype", "batch", required=False),
 )
 # More layers than this are not all named: the axis would be a smear.
 _NAMED = 70
@@ -123,7 +122,8 @@ class LayerTimes(Chart):
         legend_above(ax, self.title, handles=handles)
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> LayerTimes:
+@chart("layers", "the time of each layer and what holds it back", COLUMNS)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> LayerTimes:
     """Return the chart of the layers of one prediction, as ``predict --layers`` writes them.
 
     Raises:
@@ -148,14 +148,9 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> LayerTimes:
             LayerTime(row["layer"], row["time_ms"], row["measured_ms"], row["bound"] or "")
             for row in table
         ),
-        (options or Options()).title,
+        options.title,
     )
 
 
 def _shortened(name: str) -> str:
     return name if len(name) <= 28 else f"…{name[-27:]}"
-
-
-charts.add(
-    "layers", Kind("layers", "the time of each layer and what holds it back", COLUMNS, compute)
-)

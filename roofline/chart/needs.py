@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
 from roofline.chart._labels import place_labels
-from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import checked, ordered, words
-from roofline.tables import Column, Holds, Record, Row
+from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._table import amounts, checked, ordered, words
+from roofline.tables import Column, Record, Row
 
 COLUMNS = (
     *words("datatype"),
     *words("network", "platform", "batch", required=False),
     Column("answer", "yes, unknown or no; empty for a point of a curve", required=False),
-    Column("bandwidth_b_s", "memory bandwidth in B/s", holds=Holds.POSITIVE),
-    Column("peak_op_s", "peak performance in OP/s", holds=Holds.POSITIVE),
+    *amounts("bandwidth_b_s", "peak_op_s"),
 )
 
 _ANSWERS = {"yes": "#009E73", "unknown": "#E69F00", "no": style.GREY}
@@ -100,7 +99,12 @@ def _name(ax: Drawing, machines: Sequence[tuple[str, str, Point]]) -> None:
     )  # fmt: skip
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> Needs:
+@chart(
+    "needs",
+    "what a network asks of any machine, in bandwidth and peak, and the machines (from advise)",
+    COLUMNS,
+)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> Needs:
     """Return the chart of what ``advise --format json`` writes.
 
     Raises:
@@ -123,20 +127,9 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Needs:
             if row["platform"]
         )
     )
-    return Needs(curves, machines, (options or Options()).title)
+    return Needs(curves, machines, options.title)
 
 
 def _said(row: Row) -> str:
     batch = f", batch {row['batch']}" if row["batch"] else ""
     return f"{row['network'] or 'the network'} in {row['datatype']}{batch}"
-
-
-charts.add(
-    "needs",
-    Kind(
-        "needs",
-        "what a network asks of any machine, in bandwidth and peak, and the machines (from advise)",
-        COLUMNS,
-        compute,
-    ),
-)

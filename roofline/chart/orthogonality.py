@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
-from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import checked, label, ordered, words
 from roofline.precision import width_of
 from roofline.tables import Column, Holds, Record, Row
@@ -131,7 +131,10 @@ def _lines(label: str) -> str:
     return label.replace(" ", "\n")
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> Orthogonality:
+@chart(
+    "orthogonality", "what pruning and quantization gain alone and together, as a square", COLUMNS
+)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> Orthogonality:
     """Return a square for each machine and network that was run at two datatypes and two prunings.
 
     The widest and the narrowest datatype are taken, the dense network and the one pruned last in the table; of several
@@ -140,8 +143,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Orthogonalit
     Raises:
         TableError: A column is missing or a cell is no number.
     """
-    chosen = options or Options()
-    value = chosen.value or "measured_fps"
+    value = options.value or "measured_fps"
     table = checked(
         rows, (*COLUMNS[:-1], Column(value, "value shown", holds=Holds.POSITIVE)), "orthogonality"
     )
@@ -169,15 +171,4 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Orthogonalit
         values = [corner for corner in corners if corner is not None]
         if len(values) == 4:
             squares.append(Square(name, wide, narrow, "dense", prunings[-1], *values))
-    return Orthogonality(tuple(squares), chosen.title)
-
-
-charts.add(
-    "orthogonality",
-    Kind(
-        "orthogonality",
-        "what pruning and quantization gain alone and together, as a square",
-        COLUMNS,
-        compute,
-    ),
-)
+    return Orthogonality(tuple(squares), options.title)

@@ -10,7 +10,7 @@ from typing import Any
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._labels import text_width
-from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import checked, ordered, words
 from roofline.number_format import percent
 from roofline.tables import Column, Record, Row
@@ -18,7 +18,7 @@ from roofline.tables import Column, Record, Row
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", "pruning", "batch", required=False),
-    Column("sweep", "what the batch counts: batch, thread or stream", required=False),
+    *words("sweep", required=False),
     Column("stage", "'planned' or 'run', to show both side by side", required=False),
 )
 _FONT = 7.5
@@ -135,7 +135,8 @@ class Overview(Chart):
         return [0.3, *(0.155 * count + 0.13 for count in lines)]
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> Overview:
+@chart("overview", "a table of what was run where: datatypes, prunings and batches", COLUMNS)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> Overview:
     """Return the table of any rows that name networks and machines.
 
     Raises:
@@ -146,7 +147,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Overview:
         _entry([row for row in table if _place(row) == place], *place)
         for place in ordered(map(_place, table))
     ]
-    return Overview(tuple(entries), (options or Options()).title)
+    return Overview(tuple(entries), options.title)
 
 
 def _place(row: dict[str, Any]) -> tuple[str, str, str]:
@@ -191,14 +192,3 @@ def _batches(rows: Sequence[dict[str, Any]]) -> str:
         return ""
     ends = f"{numbers[0]:g}" + (f"–{numbers[-1]:g}" if len(numbers) > 1 else "")
     return f"{kind} {ends}"
-
-
-charts.add(
-    "overview",
-    Kind(
-        "overview",
-        "a table of what was run where: datatypes, prunings and batches",
-        COLUMNS,
-        compute,
-    ),
-)

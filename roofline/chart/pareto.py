@@ -10,8 +10,8 @@ from typing import Any
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
 from roofline.chart._labels import UPPER_RIGHT, place_labels
-from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import INTERVAL, checked, label, ordered, varying, words
+from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._table import INTERVAL, amounts, checked, label, ordered, varying, words
 from roofline.errors import OptionError
 from roofline.tables import Column, Holds, Record, Row
 
@@ -20,18 +20,7 @@ COLUMNS = (
     *words("datatype", "pruning", "batch", "backend", required=False),
     Column("task", "data set of the accuracy; accuracies compare within one", required=False),
     Column("accuracy", "accuracy in percent", holds=Holds.PERCENT),
-    Column(
-        "predicted_fps",
-        "predicted throughput in frames per second",
-        required=False,
-        holds=Holds.POSITIVE,
-    ),
-    Column(
-        "measured_fps",
-        "measured throughput in frames per second",
-        required=False,
-        holds=Holds.POSITIVE,
-    ),
+    *amounts("predicted_fps", "measured_fps", required=False),
     Column("latency_ms", "latency in milliseconds", required=False, holds=Holds.POSITIVE),
     *INTERVAL,
 )
@@ -192,7 +181,12 @@ class Pareto(Chart):
         return handles
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> Pareto:
+@chart(
+    "pareto",
+    "accuracy over throughput or latency, predicted and measured, with their frontiers",
+    COLUMNS,
+)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> Pareto:
     """Return the chart of rows that have an accuracy.
 
     Args:
@@ -203,8 +197,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Pareto:
         TableError: A column is missing or a cell is no number.
         OptionError: The value is another.
     """
-    chosen = options or Options()
-    value = chosen.value or "fps"
+    value = options.value or "fps"
     if value not in {"fps", "latency_ms"}:
         raise OptionError(f"a pareto chart cannot show {value!r}", repair="Use fps or latency_ms")
     table = checked(rows, COLUMNS, "pareto")
@@ -232,7 +225,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Pareto:
             )
             if better:
                 best[place] = entry
-    return Pareto(tuple(best.values()), value, chosen.title)
+    return Pareto(tuple(best.values()), value, options.title)
 
 
 def _batch(row: dict[str, Any]) -> str:
@@ -249,14 +242,3 @@ def _frontier(entries: Sequence[Candidate], *, more_is_better: bool) -> list[Can
         if not best or entry.accuracy > best[-1].accuracy:
             best.append(entry)
     return best
-
-
-charts.add(
-    "pareto",
-    Kind(
-        "pareto",
-        "accuracy over throughput or latency, predicted and measured, with their frontiers",
-        COLUMNS,
-        compute,
-    ),
-)

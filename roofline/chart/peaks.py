@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
-from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import checked, ordered, words
+from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._table import amounts, checked, ordered, words
 from roofline.precision import COMPUTE_DATATYPES
-from roofline.tables import Column, Holds, Record, Row
+from roofline.tables import Record, Row
 
 COLUMNS = (
     *words("platform", "datatype"),
-    Column("peak_op_s", "peak performance in OP/s", holds=Holds.POSITIVE),
-    Column("bandwidth_b_s", "memory bandwidth in B/s", holds=Holds.POSITIVE),
+    *amounts("peak_op_s", "bandwidth_b_s"),
 )
 
 
@@ -84,7 +83,8 @@ class Peaks(Chart):
         legend_above(ax, self.title, columns=8)
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> Peaks:
+@chart("peaks", "peak performance by datatype and memory bandwidth of machines", COLUMNS)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> Peaks:
     """Return the chart of rows as ``predict`` and ``platforms`` write them.
 
     Raises:
@@ -98,7 +98,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Peaks:
                 for row in table
             )
         ),
-        (options or Options()).title,
+        options.title,
     )
 
 
@@ -107,11 +107,3 @@ def _shades(count: int) -> list[str]:
     from matplotlib.colors import to_hex
 
     return [to_hex(colormaps["viridis"](0.08 + 0.8 * i / max(1, count - 1))) for i in range(count)]
-
-
-charts.add(
-    "peaks",
-    Kind(
-        "peaks", "peak performance by datatype and memory bandwidth of machines", COLUMNS, compute
-    ),
-)

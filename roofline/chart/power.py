@@ -10,15 +10,15 @@ from typing import Any
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, prefixed, titled
 from roofline.chart._panels import draw_panels, grid_size
-from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import checked, label, ordered, varying, words
+from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._table import amounts, checked, label, ordered, varying, words
 from roofline.errors import OptionError
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("platform"),
     *words("datatype", "network", "pruning", "batch", "backend", required=False),
-    Column("power_w", "power at load in watts", holds=Holds.POSITIVE),
+    *amounts("power_w"),
     Column(
         "board_power_w",
         "power of the bare board: nothing configured, nothing running",
@@ -191,7 +191,12 @@ class PowerChart(Chart):
             figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> PowerChart:
+@chart(
+    "power",
+    "measured power per machine, datatype, network and pruning, stacked where its parts are known",
+    COLUMNS,
+)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> PowerChart:
     """Return the chart of rows with a measured power; of several in one place (batches) the mean is shown.
 
     Args:
@@ -202,8 +207,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> PowerChart:
         TableError: A column is missing or a cell is no number.
         OptionError: The value is another.
     """
-    chosen = options or Options()
-    shown = chosen.value or "power_w"
+    shown = options.value or "power_w"
     if shown not in _VALUES:
         raise OptionError(
             f"a power chart cannot show {shown!r}", repair=f"Use one of {', '.join(_VALUES)}"
@@ -216,7 +220,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> PowerChart:
             machine = label(row, "platform", "datatype", "backend")
             found.setdefault((machine, label(row, *names) or "load"), []).append(row)
     return PowerChart(
-        tuple(_load(place, own) for place, own in found.items()), shown, chosen.title
+        tuple(_load(place, own) for place, own in found.items()), shown, options.title
     )
 
 
@@ -239,14 +243,3 @@ def _limits(values: list[float], *, log: bool) -> tuple[float, float]:
         return 0.0, top * 1.22
     floor = min((v for v in values if v), default=1.0) / 3
     return floor, top * (top / floor) ** 0.22
-
-
-charts.add(
-    "power",
-    Kind(
-        "power",
-        "measured power per machine, datatype, network and pruning, stacked where its parts are known",
-        COLUMNS,
-        compute,
-    ),
-)

@@ -11,7 +11,7 @@ import numpy as np
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._panels import draw_panels, grid_size
-from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import checked, ordered
 from roofline.errors import TableError
 from roofline.number_format import plural
@@ -131,7 +131,12 @@ def kept(samples: Iterable[tuple[float, float]]) -> tuple[list[tuple[float, floa
     )
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> PowerSeries:
+@chart(
+    "power_over_time",
+    "measured power over time, one panel per series; glitches of the meter dropped",
+    COLUMNS,
+)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> PowerSeries:
     """Return the chart of samples in the order they are given; glitches are dropped as `kept` says.
 
     Raises:
@@ -150,7 +155,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> PowerSeries:
         good, bad = kept(sorted(found[name]))
         if good:
             series.append(Series(name, tuple(good), tuple(bad)))
-    return PowerSeries(tuple(series), (options or Options()).title)
+    return PowerSeries(tuple(series), options.title)
 
 
 def _product(voltage: Any, current: Any) -> float | None:
@@ -169,14 +174,3 @@ def _ends(series: Iterable[Series]) -> tuple[float, float]:
     samples = [sample for each in series for sample in each.samples]
     last = max(time for time, _ in samples)
     return last if last > 0 else 1.0, 1.15 * max((w for _, w in samples), default=1.0)
-
-
-charts.add(
-    "power_over_time",
-    Kind(
-        "power_over_time",
-        "measured power as areas over time, one panel per series; glitches of the meter dropped",
-        COLUMNS,
-        compute,
-    ),
-)

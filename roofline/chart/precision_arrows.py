@@ -9,19 +9,17 @@ from itertools import pairwise
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing
 from roofline.chart._labels import place_labels
-from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import checked, label, ordered, words
+from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._table import amounts, checked, label, ordered, words
 from roofline.chart.rooflines import Roof, RooflineChart
 from roofline.model import attainable
 from roofline.precision import width_of
-from roofline.tables import Column, Holds, Record, Row
+from roofline.tables import Record, Row
 
 COLUMNS = (
     *words("platform", "datatype", "network"),
     *words("pruning", required=False),
-    Column("peak_op_s", "peak performance in OP/s", holds=Holds.POSITIVE),
-    Column("bandwidth_b_s", "memory bandwidth in B/s", holds=Holds.POSITIVE),
-    Column("intensity", "operational intensity in OP/B", holds=Holds.POSITIVE),
+    *amounts("peak_op_s", "bandwidth_b_s", "intensity"),
 )
 
 
@@ -107,7 +105,8 @@ class PrecisionChart(Chart):
         ax.legend(handles=handles, loc="lower right", fontsize=7)
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> PrecisionChart:
+@chart("precision", "how networks move on the roofline from wide to narrow datatypes", COLUMNS)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> PrecisionChart:
     """Return the chart of rows as ``predict`` writes them for several datatypes.
 
     Raises:
@@ -129,15 +128,4 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> PrecisionCha
         Path(*place, tuple(sorted(own.values(), key=lambda step: -width_of(step[0]))))
         for place, own in steps.items()
     )
-    return PrecisionChart(tuple(roofs), paths, (options or Options()).title)
-
-
-charts.add(
-    "precision",
-    Kind(
-        "precision",
-        "how networks move on the roofline from wide to narrow datatypes",
-        COLUMNS,
-        compute,
-    ),
-)
+    return PrecisionChart(tuple(roofs), paths, options.title)

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, titled
-from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import checked, ordered, words
+from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._table import amounts, checked, ordered, words
 from roofline.number_format import percent
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network"),
     Column("keep_channels", "share of the inner channels that stay, 0 to 1", holds=Holds.POSITIVE),
-    Column("ops", "operations per frame", holds=Holds.POSITIVE),
-    Column("parameters", "stored weight elements", holds=Holds.POSITIVE),
+    *amounts("ops", "parameters"),
 )
 _QUANTITIES = (("operations", 0, "-"), ("weights", 1, "--"), ("operations per weight", 2, ":"))
 
@@ -92,7 +91,8 @@ class PruningChart(Chart):
         outside_legend(ax, handles)
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> PruningChart:
+@chart("pruning", "operations, weights and intensity over the share of channels kept", COLUMNS)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> PruningChart:
     """Return the chart of rows with the requirements of pruned networks.
 
     Raises:
@@ -115,19 +115,8 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> PruningChart
         )
         for name in ordered(row["network"] for row in table)
     )
-    return PruningChart(networks, (options or Options()).title)
+    return PruningChart(networks, options.title)
 
 
 def _percent(value: float, _: object) -> str:
     return percent(value)
-
-
-charts.add(
-    "pruning",
-    Kind(
-        "pruning",
-        "operations, weights and intensity over the share of channels kept",
-        COLUMNS,
-        compute,
-    ),
-)

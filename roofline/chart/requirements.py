@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
-from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import checked, label, ordered, varying, words
-from roofline.tables import Column, Holds, Record, Row
+from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._table import amounts, checked, label, ordered, varying, words
+from roofline.tables import Record, Row
 
 COLUMNS = (
     *words("network"),
     *words("pruning", required=False),
-    Column("ops", "operations per frame", holds=Holds.POSITIVE),
-    Column("parameters", "stored weight elements", holds=Holds.POSITIVE),
+    *amounts("ops", "parameters"),
 )
 
 
@@ -69,7 +68,8 @@ class Requirements(Chart):
         legend_above(ax, self.title, columns=2)
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> Requirements:
+@chart("requirements", "operations and weights of networks as bars", COLUMNS)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> Requirements:
     """Return the chart of rows as ``count`` writes its totals.
 
     Raises:
@@ -79,11 +79,5 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Requirements
     names = varying(table, "network", "pruning")
     return Requirements(
         tuple(ordered((label(row, *names), row["ops"], row["parameters"]) for row in table)),
-        (options or Options()).title,
+        options.title,
     )
-
-
-charts.add(
-    "requirements",
-    Kind("requirements", "operations and weights of networks as bars", COLUMNS, compute),
-)

@@ -11,28 +11,27 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._inner import on_chip
 from roofline.chart._labels import spread
-from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._roof_points import Point, Roof, draw_layers, draw_networks
-from roofline.chart._table import checked, label, ordered, varying, words
+from roofline.chart._table import amounts, checked, label, ordered, varying, words
 from roofline.model import attainable
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("platform", "datatype"),
-    Column("peak_op_s", "peak performance in OP/s", holds=Holds.POSITIVE),
-    Column("bandwidth_b_s", "memory bandwidth in B/s", holds=Holds.POSITIVE),
+    *amounts("peak_op_s", "bandwidth_b_s"),
     Column("memory", "name of the memory level the bandwidth is of", required=False),
     Column("roof", "'measured' for a roof that microbenchmarks gave", required=False),
     *words("network", "pruning", "batch", "layer", required=False),
     Column("phase", "of a decoder: the prompt, or a token behind it", required=False),
     Column("context", "of a decoder: positions of the prompt", required=False, holds=Holds.POSITIVE),
-    Column("intensity", "operational intensity in OP/B", required=False, holds=Holds.POSITIVE),
+    *amounts("intensity", required=False),
     Column(
         "performance_op_s", "predicted performance in OP/s", required=False, holds=Holds.POSITIVE
     ),
     Column("measured_op_s", "measured performance in OP/s", required=False, holds=Holds.POSITIVE),
     Column("time_ms", "time of the layer in ms", required=False, holds=Holds.POSITIVE),
-    Column("bound", "what holds the layer back", required=False),
+    *words("bound", required=False),
     Column(
         "required_bytes",
         "memory the network needs, in bytes",
@@ -185,7 +184,12 @@ class RooflineChart(Chart):
             text.set_in_layout(False)
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> RooflineChart:
+@chart(
+    "roofline",
+    "performance over intensity: memory slopes, compute roofs, networks or layers as points",
+    COLUMNS,
+)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> RooflineChart:
     """Return the chart of rows as ``predict`` writes them.
 
     Args:
@@ -196,7 +200,6 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> RooflineChar
     Raises:
         TableError: A column is missing or a cell is no number.
     """
-    chosen = options or Options()
     table = checked(rows, COLUMNS, "roofline")
     roofs = ordered(
         Roof(row["platform"], row["datatype"], row["peak_op_s"], row["bandwidth_b_s"], row["memory"] or "",
@@ -206,7 +209,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> RooflineChar
     with_points = [row for row in table if row["intensity"] is not None]
     layers = any(row["layer"] for row in with_points)
     points = _points(with_points, layers=layers)
-    if chosen.on_chip:
+    if options.on_chip:
         inner = {machine: on_chip(machine) for machine in ordered(roof.machine for roof in roofs)}
         roofs += ordered(
             Roof(roof.machine, roof.datatype, roof.peak, bandwidth, name, on_chip=True)
@@ -219,7 +222,7 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> RooflineChar
                 for point, row in zip(_each(with_points), with_points, strict=True)
             )
     phases = any(row["phase"] for row in with_points)
-    return RooflineChart(tuple(roofs), tuple(points), layers, phases, chosen.title)
+    return RooflineChart(tuple(roofs), tuple(points), layers, phases, options.title)
 
 
 def _resident(point: Point, row: Row, memories: Sequence[tuple[str, float, float]]) -> Point:
@@ -267,14 +270,3 @@ def _si_axis(ax: Drawing) -> None:
 
 def _plain(value: float, _: object) -> str:
     return f"{value:g}"
-
-
-charts.add(
-    "roofline",
-    Kind(
-        "roofline",
-        "performance over intensity: memory slopes, compute roofs, networks or layers as points",
-        COLUMNS,
-        compute,
-    ),
-)

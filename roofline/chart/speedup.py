@@ -8,7 +8,7 @@ from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
-from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import checked, label, varying, words
 from roofline.number_format import percent
 from roofline.tables import Column, Holds, Record, Row
@@ -122,7 +122,8 @@ class SpeedUpChart(Chart):
         legend_above(ax, self.title, columns=columns, handles=handles)
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> SpeedUpChart:
+@chart("speedup", "expected against achieved (and predicted) speed-up of compression", COLUMNS)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> SpeedUpChart:
     """Return the chart of rows with an expected and an achieved speed-up, and a predicted one where they have it.
 
     Raises:
@@ -141,16 +142,5 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> SpeedUpChart
             )
             for row in table
         ),
-        (options or Options()).title,
+        options.title,
     )
-
-
-charts.add(
-    "speedup",
-    Kind(
-        "speedup",
-        "expected against achieved (and predicted) speed-up of compression",
-        COLUMNS,
-        compute,
-    ),
-)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
 from roofline.chart._labels import place_labels
-from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import checked, label, ordered, varying, words
 from roofline.tables import Column, Holds, Record, Row
 
@@ -99,7 +99,8 @@ class TokensChart(Chart):
                     ha="right", fontsize=7, color=style.GREY)  # fmt: skip
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> TokensChart:
+@chart("tokens", "tokens/s against the time per token of a user", COLUMNS)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> TokensChart:
     """Return the chart of predictions of decoders at several numbers of requests.
 
     Raises:
@@ -125,9 +126,4 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> TokensChart:
         )
         for (name, machine, bound), own in grouped.items()
     )  # fmt: skip
-    return TokensChart(curves, (options or Options()).title)
-
-
-charts.add(
-    "tokens", Kind("tokens", "tokens/s against the time per token of a user", COLUMNS, compute)
-)
+    return TokensChart(curves, options.title)

@@ -6,18 +6,22 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, prefixed, titled
 from roofline.chart._panels import draw_panels, grid_size
-from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, ordered
+from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._table import checked, ordered
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
-    Column("predicted_fps", "predicted throughput in frames per second", kind="positive"),
-    Column("fps", "measured throughput in frames per second", required=False, kind="positive"),
-    Column("measured_fps", "the same, as comparisons name it", required=False, kind="positive"),
+    Column("predicted_fps", "predicted throughput in frames per second", holds=Holds.POSITIVE),
+    Column(
+        "fps", "measured throughput in frames per second", required=False, holds=Holds.POSITIVE
+    ),
+    Column(
+        "measured_fps", "the same, as comparisons name it", required=False, holds=Holds.POSITIVE
+    ),
     Column("machine_class", "class of the machine: a panel each", required=False),
     Column("platform", "the machine, where the rows name no class", required=False),
     Column("runtime", "what ran it: a colour each", required=False),
@@ -43,7 +47,7 @@ class Panel(Chart):
         """The typical factor between the two: exp of the median of |log(predicted / measured)|."""
         return math.exp(median(abs(math.log(said / true)) for _, true, said in self.points))
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row."""
         return [{"class": self.name, "n": len(self.points), "factor": self.factor}]
 
@@ -86,7 +90,7 @@ class Scatter(Chart):
     panels: tuple[Panel, ...]
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per class."""
         return [row for panel in self.panels for row in panel.records()]
 
@@ -99,7 +103,10 @@ class Scatter(Chart):
         draw_panels(ax, self.panels, _ACROSS, self.title)
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> Scatter:
+@chart(
+    "scatter", "predicted over measured throughput, a panel for each class of machines", COLUMNS
+)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> Scatter:
     """Return the chart of rows as ``roofline score --rows`` writes them; those without a prediction are left aside.
 
     Raises:
@@ -125,15 +132,4 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> Scatter:
         )
         for name in ordered(of)
     )  # fmt: skip
-    return Scatter(panels, (options or Options()).title)
-
-
-charts.add(
-    "scatter",
-    Kind(
-        "scatter",
-        "predicted over measured throughput, a panel for each class of machines",
-        COLUMNS,
-        compute,
-    ),
-)
+    return Scatter(panels, options.title)

@@ -2,17 +2,19 @@
 
 from roofline.chart._base import FORMATS, Chart, check_suffix, save
 from roofline.chart._panels import Facets, facets
-from roofline.chart._registry import Kind, Options, charts
+from roofline.chart._registry import PLAIN, Kind, Options, chart, charts
 from roofline.chart._table import read_rows
 from roofline.tables import Column
 
 __all__ = [
     "FORMATS",
+    "PLAIN",
     "Chart",
     "Column",
     "Facets",
     "Kind",
     "Options",
+    "chart",
     "charts",
     "check_suffix",
     "facets",

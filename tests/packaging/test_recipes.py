@@ -41,10 +41,12 @@ backends.add("mine", Mine())
 """
 
 CHART = """
-from roofline.chart._registry import Kind, charts
-from roofline.chart._table import Column
+from roofline.chart._registry import PLAIN, chart
+from roofline.tables import Column
 
-charts.add("mine", Kind("mine", "what I see", (Column("fps", "frames per second"),), lambda rows, options=None: None))
+@chart("mine", "what I see", (Column("fps", "frames per second"),))
+def compute(rows, options=PLAIN):
+    return None
 """
 
 STUDY = """

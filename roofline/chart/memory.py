@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, titled
-from roofline.chart._registry import Kind, Options, charts
-from roofline.chart._table import Column, Row, checked, label, varying, words
+from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._table import checked, label, varying, words
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", "batch", required=False),
-    Column("devices", "machines that share the decoder", required=False, kind="positive"),
-    Column("context", "positions of the prompt", kind="positive"),
-    Column("weight_bytes", "bytes of weights on each device", kind="positive"),
-    Column("cache_bytes", "bytes of all caches on each device", kind="positive"),
-    Column("memory_bytes", "bytes that a device holds", required=False, kind="positive"),
+    Column("devices", "machines that share the decoder", required=False, holds=Holds.POSITIVE),
+    Column("context", "positions of the prompt", holds=Holds.POSITIVE),
+    Column("weight_bytes", "bytes of weights on each device", holds=Holds.POSITIVE),
+    Column("cache_bytes", "bytes of all caches on each device", holds=Holds.POSITIVE),
+    Column("memory_bytes", "bytes that a device holds", required=False, holds=Holds.POSITIVE),
 )
 _PARTS = ("weights", "cache", "free")
 
@@ -53,7 +53,7 @@ class MemoryChart(Chart):
     bars: tuple[Bar, ...]
     title: str = ""
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per bar."""
         return [
             {
@@ -109,7 +109,8 @@ class MemoryChart(Chart):
         outside_legend(ax, handles)
 
 
-def compute(rows: Iterable[Row], options: Options | None = None) -> MemoryChart:
+@chart("memory", "weights, caches and free memory of decoders over the context", COLUMNS)
+def compute(rows: Iterable[Row], options: Options = PLAIN) -> MemoryChart:
     """Return the chart of predictions of decoders at several contexts.
 
     Raises:
@@ -129,12 +130,4 @@ def compute(rows: Iterable[Row], options: Options | None = None) -> MemoryChart:
         bars[group, row["context"]] = Bar(
             group, row["context"], row["weight_bytes"], row["cache_bytes"], row["memory_bytes"]
         )
-    return MemoryChart(tuple(bars.values()), (options or Options()).title)
-
-
-charts.add(
-    "memory",
-    Kind(
-        "memory", "weights, caches and free memory of decoders over the context", COLUMNS, compute
-    ),
-)
+    return MemoryChart(tuple(bars.values()), options.title)

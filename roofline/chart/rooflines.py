@@ -24,7 +24,9 @@ COLUMNS = (
     Column("roof", "'measured' for a roof that microbenchmarks gave", required=False),
     *words("network", "pruning", "batch", "layer", required=False),
     Column("phase", "of a decoder: the prompt, or a token behind it", required=False),
-    Column("context", "of a decoder: positions of the prompt", required=False, holds=Holds.POSITIVE),
+    Column(
+        "context", "of a decoder: positions of the prompt", required=False, holds=Holds.POSITIVE
+    ),
     *amounts("intensity", required=False),
     Column(
         "performance_op_s", "predicted performance in OP/s", required=False, holds=Holds.POSITIVE

@@ -233,6 +233,19 @@ def test_overhead_is_added_to_every_item():
     assert slow.throughput_fps == pytest.approx(4 / slow.latency_s)
 
 
+def test_overhead_moves_the_ends_of_intervals_as_it_moves_the_prediction():
+    found = replace(
+        predict(network(COMPUTE_LAYER), MACHINE, batch=4),
+        interval_fps=(100.0, 400.0),
+        intervals={"latency_ms": (2.0, 8.0), "power_w": (5.0, 6.0)},
+    )
+    slow = found.with_overhead(1e-3)
+    # An item takes 10 and 2.5 ms, and 1 ms more; a batch of four 4 ms more. Watts stay.
+    assert slow.interval_fps == (pytest.approx(1 / 0.011), pytest.approx(1 / 0.0035))
+    assert slow.intervals["latency_ms"] == (pytest.approx(6.0), pytest.approx(12.0))
+    assert slow.intervals["power_w"] == (5.0, 6.0)
+
+
 # --- Predictions ------------------------------------------------------------------------------
 
 MACHINE = machine()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 
 from roofline.number_format import plural
 from roofline.validate.calibration.probes.graph import (
@@ -19,208 +19,171 @@ from roofline.validate.calibration.probes.graph import (
 
 def convolutions() -> list[Probe]:
     """Return the probes of convolutions in floating point."""
-    found: list[Probe] = []
+    return [
+        *_pairs(),
+        *_first(),
+        *_depthwise(),
+        *_grouped(3, _GROUPED),
+        *_unrolled("unrolled", _UNROLLED),
+        *_along_a_line(),
+        *_grouped(1, _GROUPED_1X1),
+        *_unrolled("few", _FEW),
+        *_oblong(),
+        *_of_items(),
+        *_depthwise_along_a_line(),
+        *_upwards(),
+    ]
 
-    def add(name: str, build: Callable[[int], bytes], copies: int) -> None:
-        found.append(Probe(name, build, copies, "Conv"))
 
-    def pair(c1: int, c2: int, size: int, kernel: int, copies: int) -> None:
-        step = convolution(c1, c2, kernel)
-        if c1 != c2:
-            step = both(step, convolution(c2, c1, kernel))
-        add(
-            f"conv {c1}-{c2} {kernel}x{kernel} at {size}",
-            chain((1, c1, size, size), step, pooled),
-            copies,
-        )
+# Channels, groups, size of the plane, copies.
+_GROUPED = (
+    (128, 4, 28, 4), (256, 16, 14, 6), (512, 32, 14, 4), (272, 8, 14, 6), (64, 8, 28, 5), (128, 32, 28, 4),
+    (96, 3, 20, 4), (240, 15, 14, 4),
+)  # fmt: skip
+_GROUPED_1X1 = (
+    (272, 4, 28, 5), (136, 4, 28, 6), (544, 4, 14, 6), (64, 4, 28, 8), (1088, 4, 7, 4), (240, 3, 28, 4),
+)  # fmt: skip
+# Channels, size of the plane, kernel, copies.
+_UNROLLED = (
+    (10, 56, 3, 5), (30, 28, 3, 5), (50, 28, 1, 8), (130, 14, 3, 4), (18, 112, 1, 5), (50, 7, 3, 8), (22, 56, 5, 3),
+)  # fmt: skip
+_FEW = ((8, 112, 3, 5), (8, 64, 7, 4), (12, 56, 3, 6), (8, 56, 1, 10))
 
-    for c1, c2, size, copies in (
-        (16, 16, 112, 6), (32, 32, 56, 6), (64, 64, 56, 3), (128, 128, 28, 3), (256, 256, 14, 4), (512, 512, 7, 4),
-        (64, 64, 14, 8), (32, 128, 28, 3), (64, 64, 224, 1),
-        (512, 512, 28, 1), (256, 32, 14, 4), (512, 512, 14, 2), (64, 64, 112, 2), (24, 24, 40, 8),
-        (96, 96, 20, 5), (16, 16, 20, 12),
-    ):  # fmt: skip
-        pair(c1, c2, size, 3, copies)
-    for c1, c2, size, copies in (
-        (16, 64, 112, 4), (64, 64, 56, 8), (64, 256, 56, 3), (128, 512, 28, 3), (256, 1024, 14, 3), (512, 2048, 7, 3),
-        (96, 24, 28, 8), (32, 32, 14, 16), (256, 256, 28, 5), (1024, 1024, 7, 4), (128, 128, 4, 10), (40, 240, 20, 6),
-        (512, 512, 1, 12), (128, 32, 1, 20),
-    ):  # fmt: skip
-        pair(c1, c2, size, 1, copies)
-    for c1, c2, size, kernel, copies in (
-        (64, 64, 28, 5, 3),
-        (16, 16, 40, 7, 5),
-        (128, 128, 14, 5, 3),
-    ):
-        pair(c1, c2, size, kernel, copies)
+
+def _plane(name: str, channels: int, size: int, step: Step, copies: int, items: int = 1) -> Probe:
+    """Return a probe of a step that keeps channels and size, over planes."""
+    return Probe(name, chain((items, channels, size, size), step, pooled), copies, "Conv")
+
+
+def _line(name: str, channels: int, size: int, step: Step, copies: int, items: int = 1) -> Probe:
+    """Return a probe of a step that keeps channels and size, over lines."""
+    return Probe(name, chain((items, channels, size), step), copies, "Conv")
+
+
+def _pairs() -> Iterator[Probe]:
+    """Yield convolutions from some channels to others, and back where these differ."""
+    kernels = (
+        (3, (
+            (16, 16, 112, 6), (32, 32, 56, 6), (64, 64, 56, 3), (128, 128, 28, 3), (256, 256, 14, 4), (512, 512, 7, 4),
+            (64, 64, 14, 8), (32, 128, 28, 3), (64, 64, 224, 1), (512, 512, 28, 1), (256, 32, 14, 4), (512, 512, 14, 2),
+            (64, 64, 112, 2), (24, 24, 40, 8), (96, 96, 20, 5), (16, 16, 20, 12),
+        )),
+        (1, (
+            (16, 64, 112, 4), (64, 64, 56, 8), (64, 256, 56, 3), (128, 512, 28, 3), (256, 1024, 14, 3),
+            (512, 2048, 7, 3), (96, 24, 28, 8), (32, 32, 14, 16), (256, 256, 28, 5), (1024, 1024, 7, 4),
+            (128, 128, 4, 10), (40, 240, 20, 6), (512, 512, 1, 12), (128, 32, 1, 20),
+        )),
+        (5, ((64, 64, 28, 3),)),
+        (7, ((16, 16, 40, 5),)),
+        (5, ((128, 128, 14, 3),)),
+    )  # fmt: skip
+    for kernel, shapes in kernels:
+        for c1, c2, size, copies in shapes:
+            step = convolution(c1, c2, kernel)
+            if c1 != c2:
+                step = both(step, convolution(c2, c1, kernel))
+            yield _plane(f"conv {c1}-{c2} {kernel}x{kernel} at {size}", c1, size, step, copies)
+
+
+def _first() -> Iterator[Probe]:
+    """Yield first layers, of few channels, and products that halve the plane."""
     for inner, outer, size, kernel, stride, copies in (
         (3, 64, 224, 7, 2, 3), (3, 32, 112, 3, 2, 8), (3, 16, 224, 3, 1, 4), (1, 32, 64, 3, 1, 10),
-        (3, 64, 64, 3, 1, 6),
-        (1, 64, 128, 5, 1, 5),
+        (3, 64, 64, 3, 1, 6), (1, 64, 128, 5, 1, 5),
     ):  # fmt: skip
         step = both(convolution(inner, outer, kernel, stride=stride), pooled)
-        add(
-            f"first {inner}-{outer} {kernel}x{kernel}/{stride} at {size}",
-            branches((1, inner, size, size), step),
-            copies,
-        )
+        name = f"first {inner}-{outer} {kernel}x{kernel}/{stride} at {size}"
+        yield Probe(name, branches((1, inner, size, size), step), copies, "Conv")
     for inner, outer, size, copies in ((64, 128, 56, 5), (256, 512, 28, 4)):
         step = both(convolution(inner, outer, 1, stride=2), pooled)
-        add(f"1x1/2 {inner}-{outer} at {size}", branches((1, inner, size, size), step), copies)
+        name = f"1x1/2 {inner}-{outer} at {size}"
+        yield Probe(name, branches((1, inner, size, size), step), copies, "Conv")
+
+
+def _depthwise() -> Iterator[Probe]:
+    """Yield depthwise convolutions, the last of them of channels that fill no vector."""
     for channels, size, kernel, copies in (
         (64, 112, 3, 5), (128, 56, 3, 6), (512, 14, 3, 10), (256, 28, 3, 8), (1024, 7, 3, 10), (96, 28, 5, 8),
         (240, 14, 5, 10), (64, 28, 7, 6), (128, 14, 9, 5), (32, 40, 11, 4),
+        (30, 56, 3, 5), (122, 28, 3, 5), (58, 14, 5, 6), (30, 14, 3, 10), (18, 80, 5, 3),
     ):  # fmt: skip
         step = convolution(channels, channels, kernel, groups=channels)
-        add(
-            f"depthwise {channels} {kernel}x{kernel} at {size}",
-            chain((1, channels, size, size), step, pooled),
-            copies,
-        )
+        name = f"depthwise {channels} {kernel}x{kernel} at {size}"
+        yield _plane(name, channels, size, step, copies)
+
+
+def _grouped(kernel: int, shapes: Sequence[tuple[int, int, int, int]]) -> Iterator[Probe]:
+    square = "" if kernel == 3 else f" {kernel}x{kernel}"
+    for channels, groups, size, copies in shapes:
+        step = convolution(channels, channels, kernel, groups=groups)
+        name = f"grouped {channels}/{groups}{square} at {size}"
+        yield _plane(name, channels, size, step, copies)
+
+
+def _unrolled(noun: str, shapes: Sequence[tuple[int, int, int, int]]) -> Iterator[Probe]:
+    """Yield convolutions whose channels fill no vector, or less than one."""
+    for channels, size, kernel, copies in shapes:
+        step = convolution(channels, channels, kernel)
+        name = f"{noun} {channels} {kernel}x{kernel} at {size}"
+        yield _plane(name, channels, size, step, copies)
+
+
+def _along_a_line() -> Iterator[Probe]:
+    """Yield convolutions along one axis: that keep their size, of several items, and of a stride."""
     for channels, size, kernel, copies in (
-        (30, 56, 3, 5),
-        (122, 28, 3, 5),
-        (58, 14, 5, 6),
-        (30, 14, 3, 10),
-        (18, 80, 5, 3),
-    ):
-        step = convolution(channels, channels, kernel, groups=channels)
-        add(
-            f"depthwise {channels} {kernel}x{kernel} at {size}",
-            chain((1, channels, size, size), step, pooled),
-            copies,
-        )
-    for channels, groups, size, copies in (
-        (128, 4, 28, 4),
-        (256, 16, 14, 6),
-        (512, 32, 14, 4),
-        (272, 8, 14, 6),
-        (64, 8, 28, 5),
-        (128, 32, 28, 4),
-        (96, 3, 20, 4),
-        (240, 15, 14, 4),
-    ):
-        step = convolution(channels, channels, 3, groups=groups)
-        add(
-            f"grouped {channels}/{groups} at {size}",
-            chain((1, channels, size, size), step, pooled),
-            copies,
-        )
-    for c1, size, kernel, copies in (
-        (10, 56, 3, 5),
-        (30, 28, 3, 5),
-        (50, 28, 1, 8),
-        (130, 14, 3, 4),
-        (18, 112, 1, 5),
-        (50, 7, 3, 8),
-        (22, 56, 5, 3),
-    ):
-        add(
-            f"unrolled {c1} {kernel}x{kernel} at {size}",
-            chain((1, c1, size, size), convolution(c1, c1, kernel), pooled),
-            copies,
-        )
-    for channels, size, kernel, copies in (
-        (64, 256, 3, 8), (128, 64, 3, 8), (128, 4, 3, 12), (256, 512, 1, 4), (32, 4096, 5, 4),
-        (258, 16, 3, 5), (64, 1024, 7, 4),
-        (256, 32, 3, 5), (64, 16, 3, 12), (32, 32, 5, 12), (512, 128, 1, 3), (128, 256, 9, 3),
+        (64, 256, 3, 8), (128, 64, 3, 8), (128, 4, 3, 12), (256, 512, 1, 4), (32, 4096, 5, 4), (258, 16, 3, 5),
+        (64, 1024, 7, 4), (256, 32, 3, 5), (64, 16, 3, 12), (32, 32, 5, 12), (512, 128, 1, 3), (128, 256, 9, 3),
         (64, 7500, 3, 2), (16, 2048, 15, 3),
     ):  # fmt: skip
         step = convolution(channels, channels, kernel, flat=True)
-        add(f"1-D {channels} {kernel} at {size}", chain((1, channels, size), step), copies)
+        yield _line(f"1-D {channels} {kernel} at {size}", channels, size, step, copies)
     for channels, size, kernel, items, copies in (
-        (128, 4, 3, 16, 3),
-        (64, 64, 3, 8, 2),
-        (128, 1, 3, 1, 12),
-    ):
+        (128, 4, 3, 16, 3), (64, 64, 3, 8, 2), (128, 1, 3, 1, 12),
+    ):  # fmt: skip
         step = convolution(channels, channels, kernel, flat=True)
-        add(
-            f"1-D {channels} {kernel} at {size}, {plural(items, 'item')}",
-            chain((items, channels, size), step),
-            copies,
-        )
+        name = f"1-D {channels} {kernel} at {size}, {plural(items, 'item')}"
+        yield _line(name, channels, size, step, copies, items)
     for inner, outer, size, kernel, stride, copies in (
-        (1, 258, 640, 256, 64, 4),
-        (128, 64, 4, 3, 2, 12),
-        (64, 64, 2, 3, 2, 12),
-        (64, 128, 1, 3, 1, 12),
-        (1, 64, 4096, 9, 2, 4),
-        (129, 128, 8, 3, 1, 6),
-        (40, 96, 400, 5, 2, 3),
-    ):
+        (1, 258, 640, 256, 64, 4), (128, 64, 4, 3, 2, 12), (64, 64, 2, 3, 2, 12), (64, 128, 1, 3, 1, 12),
+        (1, 64, 4096, 9, 2, 4), (129, 128, 8, 3, 1, 6), (40, 96, 400, 5, 2, 3),
+    ):  # fmt: skip
         step = convolution(inner, outer, kernel, stride=stride, flat=True)
-        add(
-            f"1-D {inner}-{outer} {kernel}/{stride} at {size}",
-            branches((1, inner, size), step),
-            copies,
-        )
-    for channels, groups, size, copies in (
-        (272, 4, 28, 5),
-        (136, 4, 28, 6),
-        (544, 4, 14, 6),
-        (64, 4, 28, 8),
-        (1088, 4, 7, 4),
-        (240, 3, 28, 4),
-    ):
-        step = convolution(channels, channels, 1, groups=groups)
-        add(
-            f"grouped {channels}/{groups} 1x1 at {size}",
-            chain((1, channels, size, size), step, pooled),
-            copies,
-        )
-    for c1, size, kernel, copies in (
-        (8, 112, 3, 5),
-        (8, 64, 7, 4),
-        (12, 56, 3, 6),
-        (8, 56, 1, 10),
-    ):
-        add(
-            f"few {c1} {kernel}x{kernel} at {size}",
-            chain((1, c1, size, size), convolution(c1, c1, kernel), pooled),
-            copies,
-        )
-    for c1, size, kernel, width, copies in (
-        (8, 64, 3, 39, 3),
-        (8, 128, 3, 25, 2),
-        (32, 40, 3, 15, 2),
-        (64, 14, 9, 9, 2),
-        (16, 64, 1, 9, 4),
-    ):
-        step = convolution(c1, c1, kernel, width=width)
-        add(
-            f"conv {c1} {kernel}x{width} at {size}",
-            chain((1, c1, size, size), step, pooled),
-            copies,
-        )
-    for c1, size, kernel, items, copies in ((64, 28, 3, 8, 2), (256, 14, 1, 8, 3)):
-        add(
-            f"conv {c1} {kernel}x{kernel} at {size}, {plural(items, 'item')}",
-            chain((items, c1, size, size), convolution(c1, c1, kernel), pooled),
-            copies,
-        )
+        name = f"1-D {inner}-{outer} {kernel}/{stride} at {size}"
+        yield Probe(name, branches((1, inner, size), step), copies, "Conv")
+
+
+def _oblong() -> Iterator[Probe]:
+    """Yield convolutions whose kernels are no squares."""
+    for channels, size, kernel, width, copies in (
+        (8, 64, 3, 39, 3), (8, 128, 3, 25, 2), (32, 40, 3, 15, 2), (64, 14, 9, 9, 2), (16, 64, 1, 9, 4),
+    ):  # fmt: skip
+        step = convolution(channels, channels, kernel, width=width)
+        name = f"conv {channels} {kernel}x{width} at {size}"
+        yield _plane(name, channels, size, step, copies)
+
+
+def _of_items() -> Iterator[Probe]:
+    for channels, size, kernel, items, copies in ((64, 28, 3, 8, 2), (256, 14, 1, 8, 3)):
+        step = convolution(channels, channels, kernel)
+        name = f"conv {channels} {kernel}x{kernel} at {size}, {plural(items, 'item')}"
+        yield _plane(name, channels, size, step, copies, items)
+
+
+def _depthwise_along_a_line() -> Iterator[Probe]:
     for channels, size, kernel, copies in ((64, 512, 7, 5), (256, 64, 3, 8)):
         step = convolution(channels, channels, kernel, flat=True, groups=channels)
-        add(
-            f"1-D depthwise {channels} {kernel} at {size}",
-            chain((1, channels, size), step),
-            copies,
-        )
+        yield _line(f"1-D depthwise {channels} {kernel} at {size}", channels, size, step, copies)
+
+
+def _upwards() -> Iterator[Probe]:
+    """Yield transposed convolutions, which double the plane."""
     for inner, outer, size, kernel, copies in (
-        (64, 32, 28, 2, 4),
-        (32, 16, 56, 4, 3),
-        (128, 64, 14, 3, 3),
-        (24, 1, 80, 2, 5),
-        (16, 16, 20, 3, 6),
-        (256, 128, 14, 2, 2),
-        (24, 24, 160, 2, 2),
-    ):
-        step = _transposed(inner, outer, kernel)
-        found.append(
-            Probe(f"transposed {inner}-{outer} {kernel}x{kernel} at {size}", branches((1, inner,
-                size, size), step), copies,
-                  "ConvTranspose")
-        )  # fmt: skip
-    return found
+        (64, 32, 28, 2, 4), (32, 16, 56, 4, 3), (128, 64, 14, 3, 3), (24, 1, 80, 2, 5), (16, 16, 20, 3, 6),
+        (256, 128, 14, 2, 2), (24, 24, 160, 2, 2),
+    ):  # fmt: skip
+        name = f"transposed {inner}-{outer} {kernel}x{kernel} at {size}"
+        build = branches((1, inner, size, size), _transposed(inner, outer, kernel))
+        yield Probe(name, build, copies, "ConvTranspose")
 
 
 def _transposed(inner: int, outer: int, kernel: int) -> Step:

@@ -73,8 +73,9 @@ class Panel(Chart):
         ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
         prefixed(ax.xaxis)
         prefixed(ax.yaxis)
-        head = f"{self.name}: {len(self.points):,} runs, x{self.factor:.2f}"
-        titled(ax, head.removeprefix(": "), "measured, frames/s", "predicted, frames/s")
+        titled(ax, self.name, "measured, frames/s", "predicted, frames/s")
+        ax.annotate(f"{len(self.points):,} runs, factor {self.factor:.2f}", (1, 0), xycoords="axes fraction",
+                    xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=7)  # fmt: skip
         if any(names) and len(names) <= _FEW:
             legend = ax.legend(
                 fontsize=6.5, markerscale=2, loc="upper left", frameon=False, handletextpad=0.1

@@ -20,6 +20,15 @@ all classes.
 """
 
 
+SCATTER = """![Predicted over measured throughput, a panel for each class](images/expected_scatter.png)
+
+`roofline score FILE --leave silicon --rows rows.csv`, then `roofline plot scatter rows.csv -o scatter.png`; dotted are
+factors of two. Streaming NPUs, a card whose runs were made by another tool than its class's, and a compiled processor
+that no other machine of the evidence is like are where it fails.
+""".splitlines()
+"""The figure of new machines, drawn of the rows behind the table above it."""
+
+
 def page(summary: Mapping[str, Any]) -> str:
     """Return the page as Markdown.
 
@@ -37,6 +46,7 @@ def page(summary: Mapping[str, Any]) -> str:
         "",
         *_table(summary["silicon"], "by_class"),
         "",
+        *SCATTER,
         "## A network that is not in the evidence, on a machine that is (`--leave family`)",
         "",
         *_table(summary["family"], "by_class"),

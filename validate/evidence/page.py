@@ -95,8 +95,8 @@ PARTS = {
     "ablations": """## What each part of the law is worth
 
 `python benchmarks/expected_ablations.py --evidence FILE --write`: the factor on new machines without the part. Silicon
-is left out in groups here, so the first row is a little above the headline. Settings were chosen by such errors, so
-they are judged by them too kindly: in the last row each group is judged by the variant that is best on the others.
+is left out in six groups here, so the first row is not the headline. Settings that are chosen by such errors are judged
+by them too kindly: in the last row each group is judged by the variant that is best on the others.
 """,
     "graphs": """## Where the graphs ship: layers against the whole network
 

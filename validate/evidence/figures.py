@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import roofline
 from roofline.errors import OptionError, TableError
 from roofline.model._case import choose_unit
+from roofline.model._expected_data import shipped
 from roofline.model._network_facts import facts_of
 from roofline.model._request import at_precision
 from roofline.model._time_law import Effect, Facts
@@ -17,9 +18,11 @@ from roofline.reading import read_csv, read_text
 from roofline.surfaces import MODEL
 from roofline.validate.evidence.cells import number_of
 from roofline.validate.evidence.published import IN_FLIGHT
+from roofline.validate.evidence.readers import is_recorded, read_evidence
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
+    from roofline.workload import Workload
 
 COLUMNS = ("machine", "network", "datatype", "fps")
 """What a table of figures has to have; batch, runtime and mode where they are known."""
@@ -30,13 +33,15 @@ def read_effects(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]
 
     Args:
         path: A CSV with `COLUMNS`: the machine by its key, the network by a shipped name or the path of a model, and
-            its rate in items per second.
+            its rate in items per second; or records: a store, its export, or what ``validate`` wrote.
         platforms: The machines that are asked about; rows of others are left aside.
 
     Raises:
         TableError: A column is missing, a rate is no number above zero, or a run stands there twice.
         OptionError: No row is of one of the machines, or published runs say nothing of its class.
     """
+    if is_recorded(path):
+        return _recorded(path, platforms)
     table = read_csv(read_text(path, "table of figures"), str(path))
     missing = [name for name in COLUMNS if name not in table.header]
     if missing:
@@ -58,6 +63,12 @@ def read_effects(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]
         machine = keys.get(row["machine"])
         if machine is not None:
             found.setdefault(machine.key, []).append(_figure(row, where, machine))
+    return _effects(found, path, keys)
+
+
+def _effects(
+    found: Mapping[str, Sequence[tuple[Facts, float]]], path: Path, keys: Iterable[str]
+) -> dict[str, Effect]:
     if not found:
         raise OptionError(
             f"{path} has no figure of {', '.join(keys)}",
@@ -66,20 +77,60 @@ def read_effects(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]
     return {key: machine_effect(figures) for key, figures in found.items()}
 
 
+def _recorded(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]:
+    """Return what the runs of a file of records say; a runtime that nobody published is taken as the usual one."""
+    evidence = read_evidence(path, machines=platforms)
+    keys = {machine.key: machine for machine in platforms}
+    known = {name for found in shipped().usage.values() for name in found}
+    figures: dict[str, list[tuple[Facts, float]]] = {}
+    for place, (row, placed) in enumerate(zip(evidence.rows, evidence.placed, strict=True), 1):
+        machine = keys.get(row["machine"])
+        if machine is None:
+            continue
+        figure = _at(
+            machine, placed.workload, row["datatype"], int(row["batch"]), float(row["fps"]),
+            f"{path} run {place}", runtime=row["runtime"] if row["runtime"] in known else None,
+        )  # fmt: skip
+        figures.setdefault(machine.key, []).append(figure)
+    return _effects(figures, path, keys)
+
+
 def _figure(row: dict[str, str], where: str, machine: Platform) -> tuple[Facts, float]:
     fps, batch = number_of(row, "fps", where), number_of(row, "batch", where, 1)
-    run = how(machine, row.get("runtime") or None)
+    return _at(
+        machine, roofline.load(row["network"]), row["datatype"], int(batch), fps, where,
+        runtime=row.get("runtime") or None, in_flight=row.get("mode", "") in IN_FLIGHT,
+    )  # fmt: skip
+
+
+def _at(
+    machine: Platform,
+    network: Workload,
+    datatype: str,
+    batch: int,
+    fps: float,
+    where: str,
+    *,
+    runtime: str | None,
+    in_flight: bool = False,
+) -> tuple[Facts, float]:
+    """Return a rate with the facts of its run.
+
+    Raises:
+        OptionError: Published runs say nothing of such machines.
+        TableError: The rate is far above what the machine's peak allows.
+    """
+    run = how(machine, runtime)
     if run is None:
         raise OptionError(
             f"published runs say nothing of machines like {machine.key}, so no figure corrects it",
             repair=f"Use {MODEL.at('equation1')}",
         )
-    name, runtime, _, cores = run
-    workload = at_precision(roofline.load(row["network"]), row["datatype"])
-    unit, _ = choose_unit(machine, row["datatype"])
+    name, chosen, _, cores = run
+    unit, _ = choose_unit(machine, datatype)
     facts = facts_of(
-        workload, machine, machine_class=name, runtime=runtime, datatype=row["datatype"], unit=unit,
-        batch=int(batch), cores=cores, in_flight=row.get("mode", "") in IN_FLIGHT,
+        at_precision(network, datatype), machine, machine_class=name, runtime=chosen, datatype=datatype, unit=unit,
+        batch=batch, cores=cores, in_flight=in_flight,
     )  # fmt: skip
     bound = facts.numbers["peak"][0] / (2 * facts.numbers["macs"][0])
     if fps > 3 * bound:

@@ -55,10 +55,27 @@ def read_evidence(
     return read_published(path)
 
 
+_PUBLISHED = {("torch", "tuned"): "pt-compile", ("torch", "untuned"): "pt-eager"}
+
 VALIDATED = frozenset(
     {"network", "platform", "datatype", "batch", "backend", "measured_fps", "status"}
 )
 """Columns by which a table of ``roofline validate --format csv`` is known."""
+
+
+def is_recorded(path: Path) -> bool:
+    """Return whether a file holds records, or comparisons with them, and is no table of rates."""
+    content = read_bytes(path, "table of evidence")
+    if content.startswith(b"SQLite format 3"):
+        return True
+    text = content.decode(errors="replace").removeprefix("\ufeff")
+    header = set(csv_header(text.split("\n", 1)[0]))
+    return text.lstrip().startswith("{") or "record" in header or header >= VALIDATED
+
+
+def runtime_of(run: RunRequest) -> str:
+    """Return what published runs call the runtime of a run."""
+    return _PUBLISHED.get((run.backend, run.tuning), run.backend)
 
 
 def validated(table: CsvTable) -> tuple[Measurement, ...]:
@@ -80,8 +97,9 @@ def validated(table: CsvTable) -> tuple[Measurement, ...]:
         if row.get("pruning", "dense") != "dense":
             # The table names what was taken from a network for people; its records say it in full.
             continue
+        backend, _, tuning = row["backend"].partition(" ")
         job = RunRequest(
-            row["network"], row["backend"].split(" ")[0], datatype=row["datatype"], batch=int(batch),
+            row["network"], backend, datatype=row["datatype"], batch=int(batch), tuning=tuning,
             threads=int(optional_number(row, "threads", 0.0)),
         )  # fmt: skip
         run = Measurement(
@@ -161,7 +179,7 @@ def stored(
             facts.append(
                 facts_of(
                     where.workload, machine, machine_class=class_of(machine) or machine.kind,
-                    runtime=job.backend, datatype=datatype, unit=choose_unit(machine, datatype)[0],
+                    runtime=runtime_of(job), datatype=datatype, unit=choose_unit(machine, datatype)[0],
                     batch=max(job.batch, 1), cores=float(job.threads or 1), in_flight=False,
                 )
             )  # fmt: skip
@@ -178,10 +196,10 @@ def stored(
     whole = joined(facts)
     networks = names([m.job.network for m in kept])
     return Evidence(
-        whole, networks, networks, whole.machine, names([m.job.backend for m in kept]),
+        whole, networks, networks, whole.machine, names([runtime_of(m.job) for m in kept]),
         np.asarray([m.throughput_fps for m in kept], np.float64), sha256,
         tuple(
-            {"network": m.job.network, "machine": m.machine, "runtime": m.job.backend,
+            {"network": m.job.network, "machine": m.machine, "runtime": runtime_of(m.job),
              "datatype": m.operands, "batch": str(max(m.job.batch, 1)), "fps": str(m.throughput_fps)}
             for m in kept
         ),

@@ -99,16 +99,17 @@ def test_what_is_best_elsewhere_is_likely_and_not_known(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget_s", "finished", "order"),
+    ("budget_s", "finished", "settled", "hurried"),
     [
-        (0.0, True, ["large 14", "small 14"]),
-        (1000.0, True, ["large 3", "small 3", "large 14", "small 14"]),
-        (2.0, False, ["large 3", "small 3", "large 14"]),
-        (0.4, False, ["large 3"]),
+        (0.0, True, [True, True], 0),
+        (1000.0, True, [True, True], 6),
+        # The first tiles of both kernels take 6 seconds together, all of one kernel's more.
+        (6.0, False, [True, False], 6),
+        (3.0, False, [False, False], 6),
     ],
 )
 def test_every_kernel_has_a_tile_before_any_has_its_best(
-    budget_s, finished, order, tmp_path, monkeypatch
+    budget_s, finished, settled, hurried, tmp_path, monkeypatch
 ) -> None:
     from roofline.validate.tvm.blocked import tile_search
 
@@ -116,26 +117,22 @@ def test_every_kernel_has_a_tile_before_any_has_its_best(
     large = Kernel("blocked_conv2d", (1, 8, 16, 16, 16), (8, 3, 3, 16), "s1x1 d1x1 g1", 3, True)
     clock, tried = [0.0], []
 
-    def timed(candidates, function, _target, _workers):
-        tried.append((function, candidates))
-        clock[0] += 0.5 if len(candidates) < 6 else 0.75
-        return [(tile, 1.0 / (1 + tile.outer)) for tile in candidates]
+    def timed(candidates, _target, _workers):
+        tried.append([function for function, _ in candidates])
+        clock[0] += len(candidates)
+        return [1.0 / (1 + tile.outer) for _, tile in candidates]
 
     monkeypatch.setattr(tile_search, "_functions", lambda _: [(None, small), (None, large)])
     monkeypatch.setattr(tile_search, "recognize", lambda function: function)
     monkeypatch.setattr(tile_search, "_timed", timed)
     monkeypatch.setattr(tile_search.time, "monotonic", lambda: clock[0])
     found = tile_search.Findings(tmp_path / "tiles.json")
-    said = []
     done = tile_search.search(
-        None, None, found, budget_s=budget_s, workers=1,
-        report=lambda *words: said.append(words),
-    )  # fmt: skip
+        None, None, found, budget_s=budget_s, workers=1, report=lambda *_: None
+    )
     assert done.finished is finished
-    rounds = [("large" if function is large else "small", len(tiles)) for function, tiles in tried]
-    hurried = [f"{name} 3" for name, count in rounds if count == 3]
-    assert hurried == [entry for entry in order if entry.endswith(" 3")]
-    assert [found.settled(one) for one in (large, small)] == [
-        f"{name} 14" in order for name in ("large", "small")
-    ]
-    assert len(said) == len(order)
+    assert [found.settled(one) for one in (large, small)] == settled
+    assert None not in [found.tile(one) for one in (large, small)]
+    if hurried:
+        assert tried[0] == [large] * 3 + [small] * 3
+    assert done.tried == sum(map(len, tried))

@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from roofline.number_format import plural
 from roofline.progress import Report
 from roofline.validate.measuring.runnable_model import write_whole
 from roofline.validate.tvm.blocked.schedules import (
@@ -33,7 +34,10 @@ _SAMPLING_S = 0.03
 """CPU time spent on timing one tile."""
 
 _FEW = 3
-"""Of the best guesses, how many are timed in a hurry."""
+"""Tiles of a kernel that are timed in a hurry."""
+
+_TOGETHER = 8
+"""Kernels whose first tiles are built side by side: processes are started once for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,22 +154,33 @@ def search(
         for kernel, function in sorted(found.values(), key=lambda entry: -entry[0].products)
         if again or not findings.settled(kernel)
     ]
-    rounds = [(entry, False) for entry in open_kernels]
-    if budget_s:
-        unknown = [entry for entry in open_kernels if again or findings.tile(entry[0]) is None]
-        rounds = [*((entry, True) for entry in unknown), *rounds]
+    unknown = [entry for entry in open_kernels if again or findings.tile(entry[0]) is None]
+    groups = [
+        unknown[first : first + _TOGETHER] for first in range(0, len(unknown), _TOGETHER)
+    ] if budget_s else []  # fmt: skip
+    steps = len(groups) + len(open_kernels)
     tried = 0
-    for place, ((kernel, function), hurried) in enumerate(rounds):
-        if budget_s and time.monotonic() - start > budget_s:
-            return Searched(time.monotonic() - start, len(found), finished=False, tried=tried)
-        best, seconds, count = _best(
-            kernel, function, target, workers, findings.likely(kernel), hurried=hurried
-        )
+
+    def late() -> bool:
+        return bool(budget_s) and time.monotonic() - start > budget_s
+
+    def searched(*, finished: bool) -> Searched:
+        return Searched(time.monotonic() - start, len(found), finished=finished, tried=tried)
+
+    for place, group in enumerate(groups):
+        if late():
+            return searched(finished=False)
+        tried += _hurry(group, findings, target, workers)
+        report(f"first tiles of {plural(len(group), 'kernel')}", place + 1, steps)
+    for place, (kernel, function) in enumerate(open_kernels, start=len(groups)):
+        if late():
+            return searched(finished=False)
+        best, seconds, count = _best(kernel, function, target, workers, findings.likely(kernel))
         tried += count
         if best is not None:
-            findings.add(kernel, best, seconds, count, hurried=hurried)
-            report(f"tiling {kernel.kind}: {seconds * 1e3:.3g} ms", place + 1, len(rounds))
-    return Searched(time.monotonic() - start, len(found), finished=True, tried=tried)
+            findings.add(kernel, best, seconds, count)
+            report(f"tiling {kernel.kind}: {seconds * 1e3:.3g} ms", place + 1, steps)
+    return searched(finished=True)
 
 
 def first_guess(kernel: Kernel) -> Tile:
@@ -218,8 +233,30 @@ def schedule_blocks(
     return module
 
 
+def _hurry(group: list[tuple[Kernel, Any]], findings: Findings, target: Any, workers: int) -> int:
+    """Keep the best of a few tiles of each kernel, and return how many were tried: all are built side by side."""
+    candidates = [
+        (kernel, function, tile)
+        for kernel, function in group
+        for tile in dict.fromkeys(
+            [*findings.likely(kernel), *tiles(kernel)[: _FEW - len(findings.likely(kernel))]]
+        )
+    ]
+    times = _timed([(function, tile) for _, function, tile in candidates], target, workers)
+    for kernel, _ in group:
+        timed = [
+            (seconds, tile)
+            for (one, _, tile), seconds in zip(candidates, times, strict=True)
+            if one is kernel and seconds is not None
+        ]
+        if timed:
+            seconds, tile = min(timed, key=lambda entry: entry[0])
+            findings.add(kernel, tile, seconds, len(timed), hurried=True)
+    return len(candidates)
+
+
 def _best(
-    kernel: Kernel, function: Any, target: Any, workers: int, likely: list[Tile], *, hurried: bool
+    kernel: Kernel, function: Any, target: Any, workers: int, likely: list[Tile]
 ) -> tuple[Tile | None, float, int]:
     """Return the fastest tile, its time, and how many were tried: first tiles, then variants of the two best.
 
@@ -229,38 +266,39 @@ def _best(
         target: The TVM target.
         workers: Processes that build at the same time.
         likely: Tiles that are tried whatever is guessed.
-        hurried: Whether a few of the best guesses are enough.
     """
-    guesses = tiles(kernel)
-    first = list(dict.fromkeys([*likely, *(guesses[:_FEW] if hurried else guesses)]))
-    timed = _timed(first, function, target, workers)
-    more: list[Tile] = []
-    if not hurried:
-        leaders = sorted(timed, key=lambda entry: entry[1])[:2]
-        more = [variant for tile, _ in leaders for variant in neighbours(kernel, tile)]
-        more = [tile for tile in dict.fromkeys(more) if tile not in first]
-        timed += _timed(more, function, target, workers)
+    timed: list[tuple[Tile, float]] = []
+
+    def take(candidates: list[Tile]) -> None:
+        times = _timed([(function, tile) for tile in candidates], target, workers)
+        timed.extend(
+            (tile, seconds)
+            for tile, seconds in zip(candidates, times, strict=True)
+            if seconds is not None
+        )
+
+    first = list(dict.fromkeys([*likely, *tiles(kernel)]))
+    take(first)
+    leaders = sorted(timed, key=lambda entry: entry[1])[:2]
+    more = [variant for tile, _ in leaders for variant in neighbours(kernel, tile)]
+    more = [tile for tile in dict.fromkeys(more) if tile not in first]
+    take(more)
     if not timed:
         return None, 0.0, len(first)
     best, seconds = min(timed, key=lambda entry: entry[1])
     return best, seconds, len(first) + len(more)
 
 
-def _timed(
-    candidates: list[Tile], function: Any, target: Any, workers: int
-) -> list[tuple[Tile, float]]:
+def _timed(candidates: list[tuple[Any, Tile]], target: Any, workers: int) -> list[float | None]:
+    """Return seconds of each kernel with its tile, None where it cannot be built or run."""
     outcomes = _fork.race(
         candidates,
-        lambda tile: kernel_timer(scheduled(function, tile), target),
+        lambda entry: kernel_timer(scheduled(*entry), target),
         workers=workers,
         build_limit_s=_BUILD_LIMIT_S,
         run_limit_s=_RUN_LIMIT_S,
     )
-    return [
-        (tile, outcome.seconds)
-        for tile, outcome in zip(candidates, outcomes, strict=True)
-        if outcome.seconds is not None
-    ]
+    return [outcome.seconds for outcome in outcomes]
 
 
 def kernel_timer(function: Any, target: Any) -> Callable[[float], float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import roofline as rl
 from roofline.cli import main
 from roofline.errors import TableError
 from roofline.spec.conflicts import conflicts
@@ -115,3 +116,7 @@ def test_this_computer_is_detected(capsys: pytest.CaptureFixture[str]) -> None:
         main(["platforms", "detect", "--format", "json"])
     assert not caught.value.code
     assert isinstance(json.loads(capsys.readouterr().out)["machines"], list)
+
+
+def test_modes_are_named_in_any_case() -> None:
+    assert rl.platform("TX2:MaxN") == rl.platform("tx2:maxn")

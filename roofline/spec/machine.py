@@ -300,7 +300,7 @@ class Platform(BaseModel):
 
 
 def in_mode(specification: Specification, mode: str | None) -> Platform:
-    """Return the machine in one of its modes.
+    """Return the machine in one of its modes, whose name may be in any case.
 
     Without a mode, the file's `default_mode` is meant; a file that has modes and no default must be asked for one.
 
@@ -322,6 +322,7 @@ def in_mode(specification: Specification, mode: str | None) -> Platform:
             f"platform {key!r} has operating modes and none was named",
             repair=f"Ask for one of: {known}",
         )
+    chosen = next((name for name in modes if name.casefold() == chosen.casefold()), chosen)
     if chosen not in modes:
         hint = did_you_mean(chosen, modes) or f"Modes: {known}"
         raise PlatformError(f"platform {key!r} has no mode {chosen!r}", repair=hint)

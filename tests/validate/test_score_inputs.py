@@ -117,3 +117,34 @@ def test_the_verb_writes_what_each_estimate_rests_on(
     header, *lines = rows.read_text().splitlines()
     assert {"predicted_fps", "low_fps", "high_fps", "basis"} <= set(header.split(","))
     assert all("published" in line or "derived" in line or "estimated" in line for line in lines)
+
+
+HEADER = (
+    "machine,machine_class,peak_op_s,bandwidth_b_s,runtime,network,datatype,batch,fps,gmacs,params_m,"
+    "activation_elements_m"
+)
+ROW = "m,cpu,1e12,5e10,openvino,resnet50,int8,1,50,4.1,25.6,11"
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([ROW, ROW.replace(",50,", ",60,")], "row 2 is the same run as row 1"),
+        ([ROW.replace("1e12", "1.0")], "row 1: 50 fps of 4.1 GMAC are 4.1e.11 times what peak_op_s 1 allows"),
+        ([ROW.replace(",4.1,", ",4100000000,")], "row 1: 50 fps of 4.1e.09 GMAC"),
+        ([ROW.replace(",50,", ",50 fps,")], "row 1: fps is '50 fps'"),
+    ],
+)  # fmt: skip
+def test_evidence_with_wrong_units_or_twice_is_named(
+    rows: list[str], told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "evidence.csv"
+    path.write_text("\n".join([HEADER, *rows]) + "\n")
+    with pytest.raises(TableError, match=told):
+        read_evidence(path)
+
+
+def test_the_same_run_at_another_batch_is_another_run(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.csv"
+    path.write_text("\n".join([HEADER, ROW, ROW.replace(",1,50,", ",8,60,")]) + "\n")
+    assert read_evidence(path).fps.tolist() == [50, 60]

@@ -17,6 +17,7 @@ from roofline.model._network_facts import held_bytes, origin, streamed
 from roofline.model._time_law import YEAR, Facts
 from roofline.reading import CsvTable, read_csv, read_text
 from roofline.spec import Platform, canonical, platform
+from roofline.validate.evidence.cells import optional_number
 from roofline.validate.evidence.evidence import Chosen, Evidence, names
 
 COLUMNS = (
@@ -55,8 +56,8 @@ def read_published(path: Path) -> Evidence:
         path: A CSV file.
 
     Raises:
-        TableError: A column is missing, a number is not one or not above zero, or a run is given twice with
-            different results.
+        TableError: A column is missing, a number is not one, not above zero or of another unit, or a run is given
+            twice.
     """
     text = read_text(path, "table of evidence")
     table = read_csv(text, str(path))
@@ -68,7 +69,44 @@ def read_published(path: Path) -> Evidence:
         )
     if not table.rows:
         raise TableError(f"{path} has no runs", repair="Give one row per run")
+    _each_once(table, str(path))
     return _evidence(table, str(path), hashlib.sha256(text.encode()).hexdigest())
+
+
+RUN = (
+    "machine", "key", "runtime", "mode", "network", "input_size", "datatype", "batch", "cores", "peak_op_s", "source",
+)  # fmt: skip
+"""Columns that tell runs apart, beside the counts of their networks."""
+
+MOST_OF_PEAK = 50.0
+"""Rate of arithmetic over the stated peak beyond which one of the numbers has another unit than its column; published
+tables, whose counts and peaks do not always belong together, reach 25."""
+
+
+def _each_once(table: CsvTable, where: str) -> None:
+    """Check that no run is given twice, and that rates, counts and peaks are of one order.
+
+    Raises:
+        TableError: Two rows are one run, or a number has another unit than its column.
+    """
+    seen: dict[tuple[str, ...], int] = {}
+    columns = (*(name for name in RUN if name in table.header), "gmacs", "params_m")
+    for place, row in enumerate(table.rows, 1):
+        run = tuple(row[name] for name in columns)
+        if run in seen:
+            raise TableError(
+                f"{where} row {place} is the same run as row {seen[run]}",
+                repair="Keep one of the two",
+            )
+        seen[run] = place
+        fps, giga, peak = (optional_number(row, name) for name in ("fps", "gmacs", "peak_op_s"))
+        attained = 2e9 * giga * fps
+        if MOST_OF_PEAK * peak < attained < math.inf:
+            raise TableError(
+                f"{where} row {place}: {fps:g} fps of {giga:g} GMAC are {attained / peak:.3g} times "
+                f"what peak_op_s {peak:g} allows",
+                repair="Give frames per second, 1e9 multiply-accumulates and operations per second",
+            )
 
 
 ALIKE = 0.02

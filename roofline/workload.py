@@ -16,9 +16,9 @@ from roofline.cost import Cost
 from roofline.errors import CompressionError
 from roofline.graph.totals.census import Census
 from roofline.layer import MIXTURES, Layer, Use
+from roofline.layer_table import Coverage, coverage_of, row_of
 from roofline.node import Tensor
 from roofline.number_format import plural
-from roofline.ops import Kind
 from roofline.precision import Bits, Precision
 from roofline.registry import Registry
 from roofline.tables import frame
@@ -337,66 +337,3 @@ class Workload:
             MissingPackageError: pandas is not installed.
         """
         return frame(row_of(layer) for layer in self.layers)
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """What share of a network was counted; what was not is reported by name, never taken as zero in silence."""
-
-    nodes: float
-    """Share of executed nodes that were counted or are free by design."""
-    bytes: float
-    """Share of the bytes of their weights, inputs and outputs."""
-    unsupported: tuple[str, ...]
-    """Operators that are not in the table, by name, in sorted order."""
-    unresolved: tuple[str, ...]
-    """Names of nodes that were not counted, in execution order."""
-
-
-def coverage_of(layers: Sequence[Layer]) -> Coverage:
-    """Return what share of layers was counted."""
-    missed = [layer for layer in layers if layer.unknown]
-    total = sum(layer.traffic_bytes for layer in layers)
-    lost = sum(layer.traffic_bytes for layer in missed)
-    return Coverage(
-        nodes=1 - len(missed) / len(layers) if layers else 1.0,
-        bytes=1 - lost / total if total else 1.0,
-        unsupported=tuple(
-            sorted({full_name(layer) for layer in missed if layer.kind is Kind.UNSUPPORTED})
-        ),
-        unresolved=tuple(layer.name for layer in missed),
-    )
-
-
-def full_name(layer: Layer) -> str:
-    """Return an operator's name with its domain, which ONNX's own leave out."""
-    return f"{layer.domain}::{layer.op_type}" if layer.domain else layer.op_type
-
-
-def row_of(layer: Layer) -> dict[str, Any]:
-    """Return a layer as a table's row, its columns named for JSON and CSV."""
-    return {
-        "name": layer.name,
-        "op_type": full_name(layer),
-        "kind": layer.kind.value,
-        "input_shapes": [_shape(tensor) for tensor in layer.inputs],
-        "weight_shapes": [_shape(tensor) for tensor in layer.weights],
-        "output_shapes": [_shape(tensor) for tensor in layer.outputs],
-        "macs": None if layer.unknown else layer.cost.macs,
-        "other_ops": None if layer.unknown else layer.cost.other_ops,
-        "parameters": layer.parameters,
-        "weight_bytes": layer.weight_bytes,
-        "input_bytes": layer.input_bytes,
-        "output_bytes": layer.output_bytes,
-        "cache_read_bytes": layer.cache_read_bytes,
-        "cache_written_bytes": layer.cache_written_bytes,
-        "datatype": layer.datatype,
-        "repeats": layer.repeats,
-        "unknown": layer.unknown,
-        "note": layer.note,
-        "at_most": layer.at_most,
-    }
-
-
-def _shape(tensor: Tensor) -> list[int | None] | None:
-    return None if tensor.shape is None else list(tensor.shape)

@@ -47,7 +47,7 @@ LAYERS = (
     ),
     ("node",),
     ("ops", "spec", "platforms"),
-    ("layer",),
+    ("layer", "layer_table"),
     ("graph",),
     ("workload",),
     ("decoding",),

@@ -46,29 +46,36 @@ def full_name(layer: Layer) -> str:
 
 
 def row_of(layer: Layer) -> dict[str, Any]:
-    """Return a layer as a table's row, its columns named for JSON and CSV."""
+    """Return a layer as a table's row, exact, its columns named for JSON and CSV; counts that are unknown are None."""
+    counted = not layer.unknown
     return {
         "name": layer.name,
-        "op_type": full_name(layer),
+        "op_type": layer.op_type,
+        "domain": layer.domain,
         "kind": layer.kind.value,
-        "input_shapes": [_shape(tensor) for tensor in layer.inputs],
-        "weight_shapes": [_shape(tensor) for tensor in layer.weights],
-        "output_shapes": [_shape(tensor) for tensor in layer.outputs],
-        "macs": None if layer.unknown else layer.cost.macs,
-        "other_ops": None if layer.unknown else layer.cost.other_ops,
+        "input_shapes": [sizes_of(tensor) for tensor in layer.inputs],
+        "weight_shapes": [sizes_of(tensor) for tensor in layer.weights],
+        "output_shapes": [sizes_of(tensor) for tensor in layer.outputs],
+        "macs": layer.cost.macs if counted else None,
+        "other_ops": layer.cost.other_ops if counted else None,
+        "ops": layer.cost.ops if counted else None,
         "parameters": layer.parameters,
+        "trainable_parameters": layer.trainable_parameters,
         "weight_bytes": layer.weight_bytes,
         "input_bytes": layer.input_bytes,
         "output_bytes": layer.output_bytes,
         "cache_read_bytes": layer.cache_read_bytes,
         "cache_written_bytes": layer.cache_written_bytes,
+        "intensity": layer.cost.ops / layer.traffic_bytes
+        if counted and layer.traffic_bytes
+        else None,
         "datatype": layer.datatype,
         "repeats": layer.repeats,
         "unknown": layer.unknown,
         "note": layer.note,
-        "at_most": layer.at_most,
     }
 
 
-def _shape(tensor: Tensor) -> list[int | None] | None:
+def sizes_of(tensor: Tensor) -> list[int | None] | None:
+    """Return a tensor's sizes; None where not even its rank is known."""
     return None if tensor.shape is None else list(tensor.shape)

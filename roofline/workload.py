@@ -336,4 +336,4 @@ class Workload:
         Raises:
             MissingPackageError: pandas is not installed.
         """
-        return frame(row_of(layer) for layer in self.layers)
+        return frame(row_of(layer) | {"at_most": layer.at_most} for layer in self.layers)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.cli._output import arranged
 from roofline.conventions import Traffic
+from roofline.layer_table import row_of, sizes_of
 from roofline.number_format import human, number, percent, plural
 from roofline.ops import Kind
 
@@ -269,43 +270,12 @@ def fusion_notes(workload: Workload) -> list[str]:
     ]
 
 
-def _intensity(layer: Layer) -> float | None:
-    known = layer.traffic_bytes and not layer.unknown
-    return layer.cost.ops / layer.traffic_bytes if known else None
-
-
 def _layers(workload: Workload, fused: bool) -> tuple[Layer, ...]:
     return workload.fused_layers if fused else workload.layers
 
 
 def _layer_row(layer: Layer, fused: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "name": layer.name,
-        "op_type": layer.op_type,
-        "domain": layer.domain,
-        "kind": layer.kind.value,
-        "input_shapes": [_dims(tensor) for tensor in layer.inputs],
-        "weight_shapes": [_dims(tensor) for tensor in layer.weights],
-        "output_shapes": [_dims(tensor) for tensor in layer.outputs],
-        "macs": None if layer.unknown else layer.cost.macs,
-        "other_ops": None if layer.unknown else layer.cost.other_ops,
-        "ops": None if layer.unknown else layer.cost.ops,
-        "parameters": layer.parameters,
-        "trainable_parameters": layer.trainable_parameters,
-        "weight_bytes": layer.weight_bytes,
-        "input_bytes": layer.input_bytes,
-        "output_bytes": layer.output_bytes,
-        "cache_read_bytes": layer.cache_read_bytes,
-        "cache_written_bytes": layer.cache_written_bytes,
-        "intensity": _intensity(layer),
-        "datatype": layer.datatype,
-        "repeats": layer.repeats,
-        "unknown": layer.unknown,
-        "note": layer.note,
-    }
-    if fused:
-        row["members"] = list(layer.members)
-    return row
+    return row_of(layer) | ({"members": list(layer.members)} if fused else {})
 
 
 def _line(quantity: str, value: int | None, unit: str, least: int | None = None) -> dict[str, str]:
@@ -321,12 +291,8 @@ def _operator(layer: Layer) -> str:
     return f"{name} + {extra}" if extra > 0 else name
 
 
-def _dims(tensor: Any) -> list[int | None] | None:
-    return None if tensor.shape is None else list(tensor.shape)
-
-
 def _typed(tensor: Any) -> dict[str, Any]:
-    return {"shape": _dims(tensor), "datatype": tensor.dtype.name if tensor.dtype else None}
+    return {"shape": sizes_of(tensor), "datatype": tensor.dtype.name if tensor.dtype else None}
 
 
 def _shape(tensor: Any) -> str:

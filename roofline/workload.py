@@ -14,7 +14,6 @@ from roofline.binding import UNBOUND, Binding
 from roofline.conventions import Traffic, choice
 from roofline.cost import Cost
 from roofline.errors import CompressionError
-from roofline.graph.totals.census import Census
 from roofline.layer import MIXTURES, Layer, Use
 from roofline.layer_table import Coverage, coverage_of, row_of
 from roofline.node import Tensor
@@ -26,6 +25,8 @@ from roofline.tables import frame
 if TYPE_CHECKING:
     import onnx
     import pandas as pd
+
+    from roofline.graph.totals.census import Census
 
 T = TypeVar("T")
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.cli._output import arranged
 from roofline.conventions import Traffic
-from roofline.layer_table import row_of, sizes_of
 from roofline.number_format import human, number, percent, plural
 from roofline.ops import Kind
 
@@ -275,6 +274,8 @@ def _layers(workload: Workload, fused: bool) -> tuple[Layer, ...]:
 
 
 def _layer_row(layer: Layer, fused: bool) -> dict[str, Any]:
+    from roofline.layer_table import row_of
+
     return row_of(layer) | ({"members": list(layer.members)} if fused else {})
 
 
@@ -292,6 +293,8 @@ def _operator(layer: Layer) -> str:
 
 
 def _typed(tensor: Any) -> dict[str, Any]:
+    from roofline.layer_table import sizes_of
+
     return {"shape": sizes_of(tensor), "datatype": tensor.dtype.name if tensor.dtype else None}
 
 

@@ -22,6 +22,7 @@ import json
 import os
 import py_compile
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -81,6 +82,10 @@ TESTS = (
     ),
 )  # fmt: skip
 """Tests of each part, by the start of its modules' paths; the first that fits counts. Those of its own come first."""
+
+
+_IDLE = 10
+"""Times the limit of processor time after which a mutant that waits is ended."""
 
 
 @dataclass(frozen=True)
@@ -194,16 +199,23 @@ def copied(folder: Path) -> Path:
     return package.parent
 
 
+def tests_of(mutant: Mutant) -> str:
+    """Return the tests of the part that a mutant changes."""
+    return next(files for start, files in TESTS if mutant.path.startswith(start))
+
+
 def survives(tests: str, folder: Path, importable: Path, most_s: float) -> bool:
     """Return whether the tests pass, in a process forked from this one, which has loaded what is slow to load."""
     child = os.fork()
     if child == 0:
         try:
+            # Processor time: a machine that others use too makes no mutant hang.
+            resource.setrlimit(resource.RLIMIT_CPU, (round(most_s), round(most_s)))
             _test(tests.split(), folder, importable)
         finally:
             # Nothing that belongs to the parent is cleared up here.
             os._exit(70)
-    end = time.monotonic() + most_s
+    end = time.monotonic() + _IDLE * most_s
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -225,8 +237,20 @@ def _test(tests: Sequence[str], folder: Path, importable: Path) -> None:
     sys.path.insert(0, str(importable))
     os.environ["PYTHONPATH"] = str(importable)
     import pytest
+    from hypothesis import settings
 
-    code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *dict.fromkeys(tests)])
+    # On a busy machine an example that is slow is no sign of a mutant.
+    settings.register_profile("mutants", deadline=None)
+    settings.load_profile("mutants")
+    options = [
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+    ]
+    code = pytest.main([*options, *dict.fromkeys(tests)])
     os._exit(int(code))
 
 
@@ -242,10 +266,16 @@ def run(chosen: Sequence[Mutant], into: Path, most_s: float) -> None:
     with tempfile.TemporaryDirectory() as name, into.open("a") as log:
         folder = Path(name)
         importable = copied(folder)
+        for tests in dict.fromkeys(map(tests_of, chosen)):
+            if not survives(tests, folder, importable, most_s):
+                failed = (folder / "tests.log").read_text()
+                raise SystemExit(
+                    f"tests fail without any mutant, so they tell nothing: {tests}\n{failed}"
+                )
         for mutant in chosen:
             if mutant.name in known:
                 continue
-            tests = next(files for start, files in TESTS if mutant.path.startswith(start))
+            tests = tests_of(mutant)
             begin = time.monotonic()
             with use_mutation(
                 folder / mutant.path, get_operator(mutant.operator)(), mutant.occurrence
@@ -311,7 +341,7 @@ def main() -> None:
         "--time-limit",
         type=float,
         default=300.0,
-        help="seconds after which a mutant counts as killed",
+        help="seconds of processor time after which a mutant counts as killed",
     )
     parser.add_argument("--report", type=Path, nargs="+", help="print what was found")
     given = parser.parse_args()

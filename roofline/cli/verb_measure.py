@@ -73,7 +73,7 @@ def measure(
     if rpc_key:
         use_tracker(reach(tracker, rpc_key, target=rpc_target))
         names = ["tvm-rpc"]
-        options = asked.options | ({"rpc_target": rpc_target} if rpc_target else {})
+        options = {**asked.options, **({"rpc_target": rpc_target} if rpc_target else {})}
         # How many cores a board has is not known here.
         asked = replace(asked, target=rpc_key, options=options, threads=asked.threads or 1)
     check_backends(asked, names)

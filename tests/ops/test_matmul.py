@@ -93,3 +93,17 @@ def test_contracted_sizes_must_agree(call):
         _ = call("MatMul", (2, 3), (4, 5)).shape
     with pytest.raises(ModelError, match="scalars"):
         _ = call("MatMul", (), (4, 5)).shape
+
+
+def test_a_dynamically_quantized_product_adds_a_bias_only_where_there_is_one(call):
+    scale, zero, bias = ((), "fp32"), ((), "int8"), (5,)
+    weights = ((4, 5), "int8")
+
+    def other(*operands):
+        return call(
+            "DynamicQuantizeMatMul", (3, 4), weights, *operands, domain="com.microsoft"
+        ).cost.other_ops
+
+    # Six operations quantize each of 12 elements; each of 15 results is scaled, and added to where there is a bias.
+    assert other(scale) == other(scale, zero) == 6 * 12 + 15
+    assert other(scale, None, bias) == other(scale, zero, bias) == 6 * 12 + 2 * 15

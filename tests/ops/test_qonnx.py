@@ -9,6 +9,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 import roofline as rl
 from roofline.errors import DatatypeError
+from roofline.node import Tensor
+from roofline.ops.qonnx import annotated_type
+from roofline.precision import DATATYPES
 from roofline.workload import Workload
 from roofline.workloads import networks
 
@@ -284,3 +287,14 @@ def test_weights_take_the_width_that_finn_notes_beside_them() -> None:
     assert product.output_bytes == 8 * 8 * 8 * 4
     model.graph.quantization_annotation[0].quant_parameter_tensor_names[0].value = "FLOAT32"
     assert Workload.from_onnx(model).weight_bytes == 8 * 4 * 9 * 4
+
+
+@pytest.mark.parametrize(
+    ("stored", "width", "found"),
+    [("fp32", "int4", "int4"), ("fp16", "int8", "int8"), ("fp32", "int32", "fp32"), ("fp16", "int32", "fp16")],
+)  # fmt: skip
+def test_an_annotation_narrows_a_tensor_and_never_widens_it(
+    stored: str, width: str, found: str
+) -> None:
+    tensor = Tensor("x", (2, 3), DATATYPES[stored])
+    assert annotated_type(tensor, DATATYPES[width]).dtype == DATATYPES[found]

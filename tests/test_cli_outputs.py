@@ -64,3 +64,29 @@ def test_names_that_no_system_takes_are_refused(tmp_path: Path) -> None:
     for check in (check_output, check_output_folder):
         with pytest.raises(OptionError, match="cannot write"):
             check(tmp_path / ("a" * 300))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["count", "{file}", "-o", "{file}"],
+        ["compress", "{file}", "-d", "fp16", "-o", "{file}"],
+        ["predict", "mlp", "-p", "{file}", "-o", "{other}"],
+        ["sweep", "{file}", "-o", "{file}"],
+        ["report", "{file}", "-o", "{other}"],
+    ],
+)
+def test_no_verb_writes_over_what_it_reads(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file, other = tmp_path / "mine.yaml", tmp_path / "also-mine.yaml"
+    file.write_text("mine")
+    other.hardlink_to(file)
+    words = [word.format(file=file, other=other) for word in arguments]
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    err = capsys.readouterr().err
+    assert "the same command reads it" in err
+    assert err.count("\n") == 1
+    assert file.read_text() == "mine"

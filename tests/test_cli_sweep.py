@@ -226,3 +226,13 @@ def test_a_share_of_which_nothing_is_says_so(capsys, tmp_path):
     path.write_text(f"{HEAD}datatypes: [int8]\n")
     code, _, err = run(capsys, str(path), "--shard", "3/4", "-o", str(tmp_path / "out"))
     assert (code, err) == (0, "share 3/4 is empty: this sweep has 1 part\n")
+
+
+def test_a_sweep_that_no_disk_holds_is_refused_before_its_parts_are_counted(capsys, tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "s.yaml"
+    path.write_text(f"{HEAD}datatypes: [int8]\nbatches: {{from: 1, to: {10**18}}}\n")
+    code, _, err = run(capsys, str(path), "-o", str(tmp_path / "out"))
+    assert code == 2
+    assert "memory for this model" not in err
+    assert "GB" in err or "TB" in err

@@ -69,6 +69,8 @@ def _prepare(command: Any) -> None:
         command.params.append(_switch("--explain", None, EXPLAIN, explained))
     if {"form", "output"} <= names:
         command.invoke = partial(_in_form_of_its_file, command.invoke)
+    if "output" in names:
+        command.invoke = partial(_keep_inputs, command.invoke)
 
 
 def _switch(name: str, short: str | None, variable: ContextVar[bool], text: str) -> TyperOption:
@@ -84,6 +86,38 @@ def _switch(name: str, short: str | None, variable: ContextVar[bool], text: str)
         callback=switch,
         help=text,
     )
+
+
+def _keep_inputs(invoke: Callable[[Any], Any], context: Any) -> Any:
+    """Refuse to write over a file that the same command reads.
+
+    Raises:
+        OptionError: The output is one of the inputs.
+    """
+    output: Any = context.params.get("output")
+    if output is not None and Path(output).is_file():
+        for name, given in context.params.items():
+            entries: Any = given if isinstance(given, (list, tuple)) else [given]
+            for entry in entries:
+                if (
+                    name != "output"
+                    and isinstance(entry, (str, Path))
+                    and _is_file(entry)
+                    and Path(output).samefile(entry)
+                ):
+                    raise OptionError(
+                        f"cannot write {output}: the same command reads it",
+                        repair="Choose another file",
+                    )
+    return invoke(context)
+
+
+def _is_file(entry: str | Path) -> bool:
+    try:
+        return Path(entry).is_file()
+    except (OSError, ValueError):
+        # Texts of other flags are no paths.
+        return False
 
 
 def _in_form_of_its_file(invoke: Callable[[Any], Any], context: Any) -> Any:

@@ -34,6 +34,8 @@ def exploring(models: Sequence[str], machines: Sequence[str], title: str, report
     Raises:
         RooflineError: A network cannot be read, or a dimension of it has no size.
     """
+    # A misspelt machine is told before anything is counted.
+    platforms = [platform(key) for key in dict.fromkeys(machines or platform_keys())]
     names = [*models, *(name for name in (*networks, *decoders) if name not in models)]
     plain, decoding = told_apart(names, None, bound=False)
     own, _ = told_apart(models, None, bound=False)
@@ -49,7 +51,6 @@ def exploring(models: Sequence[str], machines: Sequence[str], title: str, report
     ]
     # The first of the loaded are the user's, in the user's order.
     first = [workload.name for workload in workloads[: len(own)]] or [_FIRST]
-    platforms = [platform(key) for key in dict.fromkeys(machines or platform_keys())]
     return explore(
         subjects, platforms, title=title, first=first, years=YEARS, usd_per_kwh=USD_PER_KWH, report=report
     )  # fmt: skip

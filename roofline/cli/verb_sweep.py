@@ -149,6 +149,7 @@ def _in_parts(
         return
     folder = Folder(output)
     done = folder.begin(grid)
+    check_room(plan(grid, max(1, len(mine) - len(done))), output)
     left = [index for index in mine if index not in done]
     if not left:
         say(f"nothing is left to do: {output} holds {plural(len(mine), 'part')} of this sweep")

@@ -98,14 +98,14 @@ def _known(note: Path) -> str:
     return str(digest)
 
 
-def shard(text: str, parts: int) -> list[int]:
+def shard(text: str, parts: int) -> range:
     """Return the parts of a share ``i/n`` of a sweep: every n-th part, from the i-th on.
 
     Raises:
         OptionError: It is no share.
 
     Example:
-        >>> shard("2/3", 7)
+        >>> list(shard("2/3", 7))
         [1, 4]
     """
     found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
@@ -114,4 +114,5 @@ def shard(text: str, parts: int) -> list[int]:
             f"{argument('shard').at(text)} is no share of a sweep",
             repair=f"Write {argument('shard').at('1/4')} for the first of {plural(4, 'share')}",
         )
-    return list(range(int(found[1]) - 1, parts, int(found[2])))
+    # Never a list: a sweep may have more parts than a list can hold.
+    return range(int(found[1]) - 1, parts, int(found[2]))

@@ -142,10 +142,10 @@ class Grid:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What makes this sweep another than any other, as plain data."""
-        batches: Any = list(self.batches)
-        if isinstance(self.batches, range):
-            at = self.batches
-            batches = {"from": at.start, "to": at[-1], "step": at.step}
+        at = self.batches
+        batches: Any = (
+            {"from": at.start, "to": at[-1], "step": at.step} if isinstance(at, range) else list(at)
+        )
         machines = [platform.specification.model_dump_json() for platform in self.platforms]
         return {
             "networks": [

@@ -144,7 +144,9 @@ class Grid:
         """What makes this sweep another than any other, as plain data."""
         at = self.batches
         batches: Any = (
-            {"from": at.start, "to": at[-1], "step": at.step} if isinstance(at, range) else list(at)
+            {"from": at.start, "to": at[-1], "step": at.step}
+            if isinstance(at, range)
+            else list(at)
         )
         machines = [platform.specification.model_dump_json() for platform in self.platforms]
         return {

@@ -150,12 +150,12 @@ def _beside_fewer(candidate: Candidate, fewer: Candidate | None) -> Candidate:
     """Return a candidate of which there is a bound only, with what is expected of fewer devices that do not do."""
     if candidate.low is not None or fewer is None or fewer.low is None:
         return candidate
-    said = (
+    doubt = (
         f"a bound of {plural(candidate.units, 'device')}: of so many no public runs are a basis; "
         f"{plural(fewer.units, 'device')} would reach {number(fewer.low, 3)} tokens/s at the low end"
     )
     doubts = [hurdle for hurdle in candidate.doubts if hurdle.limit is not Limit.BASIS]
-    return replace(candidate, doubts=(Hurdle(Limit.BASIS, said), *doubts))
+    return replace(candidate, doubts=(Hurdle(Limit.BASIS, doubt), *doubts))
 
 
 def _has_unit(platform: Platform, step: Workload, datatype: str | None) -> bool:

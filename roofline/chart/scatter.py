@@ -45,7 +45,9 @@ class Panel(Chart):
     @property
     def factor(self) -> float:
         """The typical factor between the two: exp of the median of |log(predicted / measured)|."""
-        return math.exp(median(abs(math.log(said / true)) for _, true, said in self.points))
+        return math.exp(
+            median(abs(math.log(predicted / measured)) for _, measured, predicted in self.points)
+        )
 
     def records(self) -> list[Record]:
         """Return one row."""
@@ -57,7 +59,7 @@ class Panel(Chart):
 
     def draw(self, ax: Drawing) -> None:
         """Draw a point a run, the line of equality, and lines at a factor of two to both sides of it."""
-        ends = [end for _, true, said in self.points for end in (true, said)]
+        ends = [end for _, measured, predicted in self.points for end in (measured, predicted)]
         low, high = min(ends) / 1.5, max(ends) * 1.5
         for factor, look in ((1.0, "-"), (2.0, ":"), (0.5, ":")):
             ax.plot(
@@ -65,9 +67,10 @@ class Panel(Chart):
             )
         names = ordered(name for name, _, _ in self.points)
         for name in names:
-            own = [(true, said) for of, true, said in self.points if of == name]
+            own = [(measured, predicted) for of, measured, predicted in self.points if of == name]
             ax.scatter(
-                [true for true, _ in own], [said for _, said in own], s=5, lw=0, alpha=0.35, color=self.colours[name],
+                [measured for measured, _ in own], [predicted for _, predicted in own],
+                s=5, lw=0, alpha=0.35, color=self.colours[name],
                 label=name or None, rasterized=len(own) > 500, zorder=3,
             )  # fmt: skip
         ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")

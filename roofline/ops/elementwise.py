@@ -16,20 +16,12 @@ from typing import Any
 import numpy as np
 
 from roofline.cost import Cost
-from roofline.node import Array, Node, Shape
+from roofline.node import Array, Node
 from roofline.ops._attributes import integer, operand, present, version
 from roofline.ops._counts import out_count, per_output
 from roofline.ops._registry import Kind, TensorType, ValueFunction, define
 from roofline.ops._shapes import broadcast, same
 from roofline.ops._values import arithmetic, known, single_result
-
-
-def broadcast_shape(node: Node) -> Shape | None:
-    """Return the broadcast of all operands; before opset 7 the second operand was fitted to the first."""
-    tensors = present(node)
-    if version(node) < 7:
-        return tensors[0].shape
-    return broadcast(node, (tensor.shape for tensor in tensors))
 
 
 def binary_type(node: Node) -> Sequence[TensorType]:

@@ -71,6 +71,20 @@ def test_what_validate_wrote_is_the_same_evidence(records: Path, tmp_path: Path)
         assert ours.facts.numbers[name] == pytest.approx(values), name
 
 
+def test_the_json_of_validate_is_read_with_its_columns_for_people(
+    records: Path, tmp_path: Path
+) -> None:
+    runs = [run("resnet50", 0.04), run("mobilenet_v1", 0.01)]
+    document = {
+        "schema_version": 1,
+        "comparisons": [],
+        "measurements": [{**one.to_row(), **one.to_dict()} for one in runs],
+    }
+    path = tmp_path / "validated.json"
+    path.write_text(json.dumps(document))
+    assert read_evidence(path).fps == pytest.approx(read_evidence(records).fps)
+
+
 def test_a_rate_that_is_none_is_named_with_its_row(tmp_path: Path) -> None:
     table = tmp_path / "compared.csv"
     table.write_text(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,7 +16,7 @@ from roofline.errors import RooflineError, TableError
 from roofline.model import choose_unit
 from roofline.model._network_facts import class_of, facts_of
 from roofline.model._time_law import Facts, joined
-from roofline.reading import CsvTable, csv_header, read_bytes, read_csv
+from roofline.reading import CsvTable, csv_header, read_bytes, read_csv, read_json
 from roofline.spec import Platform, platform
 from roofline.validate.analysis.counted import counted, taken_from
 from roofline.validate.evidence.cells import optional_number
@@ -46,7 +49,7 @@ def read_evidence(
             return stored(tuple(store.records()), _digest(content), placing)
     text = content.decode(errors="replace").removeprefix("\ufeff")
     if text.lstrip().startswith("{"):
-        return stored(tuple(import_json(text)), _digest(content), placing)
+        return stored(tuple(import_json(_records_alone(text))), _digest(content), placing)
     header = set(csv_header(text.split("\n", 1)[0]))
     if "record" in header and not set(COLUMNS) <= header:
         return stored(tuple(import_csv(text)), _digest(content), placing)
@@ -56,6 +59,24 @@ def read_evidence(
 
 
 _PUBLISHED = {("torch", "tuned"): "pt-compile", ("torch", "untuned"): "pt-eager"}
+
+_FIELDS = frozenset(field.name for field in fields(Measurement))
+
+
+def _records_alone(text: str) -> str:
+    """Return a document of records without the columns for people that ``validate`` and ``measure`` put beside."""
+    document = read_json(text, "the records")
+    entries = document.get("measurements") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        return text
+    kept = [
+        {name: value for name, value in entry.items() if name in _FIELDS}
+        if isinstance(entry, dict) and "job" in entry
+        else entry
+        for entry in cast("list[Any]", entries)
+    ]
+    return json.dumps({"measurements": kept})
+
 
 VALIDATED = frozenset(
     {"network", "platform", "datatype", "batch", "backend", "measured_fps", "status"}

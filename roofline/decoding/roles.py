@@ -56,6 +56,8 @@ class Roles:
     kv_heads: int | None = None
     hidden: int | None = None
     """Width between layers; None where no table of embeddings says."""
+    head_size: int | None = None
+    """Of keys and values; None where no projection in front of attention says."""
     vocabulary: int | None = None
     """Rows of the table of embeddings; None without such a table."""
     positions: int | None = None
@@ -79,7 +81,7 @@ class Roles:
         for entry in self.places:
             inputs[entry.name] = (requests, new) if len(entry.shape) == 2 else (new,)
         for entry in self.caches:
-            inputs[entry.name] = _cache(entry, requests, past)
+            inputs[entry.name] = _cache(entry, requests, past, self.head_size)
         values: dict[str, Any] = {}
         for entries, value in (
             (self.whole, past + new), (self.past, past), (self.valid, past + new - 1),
@@ -151,6 +153,7 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
         heads=first.get("num_heads") or first.get("q_num_heads"),
         kv_heads=first.get("kv_num_heads") or (heads if isinstance(heads, int) else None),
         hidden=None if table is None else table[1],
+        head_size=_head_size(model.graph, attention[0], first, dims) if attention else None,
         vocabulary=None if table is None else table[0],
         positions=min((shape[0] for shape in angles), default=None),
     )  # fmt: skip
@@ -185,8 +188,36 @@ def _filled(entry: Input, requests: int, new: int) -> tuple[int, ...]:
     return (requests, new, *(size for size in tail if isinstance(size, int)))
 
 
-def _cache(entry: Input, requests: int, past: int) -> tuple[int, ...]:
+def _head_size(
+    graph: onnx.GraphProto,
+    attention: onnx.NodeProto,
+    counts: Mapping[str, int],
+    dims: Mapping[str, tuple[int, ...]],
+) -> int | None:
+    """Return the size of a head of keys, from the projection that makes them: alone, or packed with the others."""
+    groups, heads = counts.get("kv_num_heads", 0), counts.get("num_heads", 0)
+    packed = not attention.input[1]
+    makers = {name: node for node in graph.node for name in node.output}
+    at, parts = attention.input[0 if packed else 1], heads + 2 * groups if packed else groups
+    while parts and at in makers:
+        node = makers[at]
+        stored = next((dims[name] for name in node.input if len(dims.get(name, ())) == 2), None)
+        # Of narrow weights the shape is that of their blocks, and an attribute holds the width.
+        width = _attributes(node).get("N") or (
+            stored[-1] if stored is not None and node.op_type == "MatMul" else 0
+        )
+        if width:
+            return width // parts
+        at = node.input[0] if node.input else ""
+    return None
+
+
+def _cache(
+    entry: Input, requests: int, past: int, head_size: int | None = None
+) -> tuple[int, ...]:
     """Return the shape of a cache: the open dimension behind the batch is the positions.
+
+    Exporters may leave the size of a head open too, behind the positions.
 
     Raises:
         DimensionError: Several are open, or none is and it is shorter than the past.
@@ -198,6 +229,8 @@ def _cache(entry: Input, requests: int, past: int) -> tuple[int, ...]:
             repair=f"Give its shape with {INPUTS}",
         )
     first = requests if not isinstance(head, int) or len(entry.shape) == 4 else head
+    if head_size is not None and len(rest) == 3 and isinstance(rest[0], int):
+        rest[2] = rest[2] if isinstance(rest[2], int) else head_size
     opened = [place for place, size in enumerate(rest) if not isinstance(size, int)]
     if len(opened) > 1 or (
         not opened and past > max(size for size in rest if isinstance(size, int))

@@ -199,3 +199,17 @@ def test_a_cache_whose_tokens_cannot_be_told_is_refused_with_candidates() -> Non
     model.graph.input[0].name = "words"
     with pytest.raises(DimensionError, match="'words'"):
         decoding("small", model)
+
+
+def test_a_cache_whose_head_size_is_left_open_takes_that_of_the_projection() -> None:
+    """onnxruntime-genai 0.18 names the last dimension of its caches instead of stating it."""
+    model = made(**FAMILIES["dense"]).build()
+    for entry in model.graph.input:
+        if entry.name.startswith("past_key_values"):
+            entry.type.tensor_type.shape.dim[3].dim_param = "kv_cache_dim"
+    bound, plain = decoding("open", model), decoding("plain", made(**FAMILIES["dense"]).build())
+    assert bound is not None
+    assert plain is not None
+    assert bound.roles.head_size == 24
+    ask = Request(context=40)
+    assert bound.step(ask, 2).macs == plain.step(ask, 2).macs

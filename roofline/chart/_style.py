@@ -20,23 +20,7 @@ _OWN = (
     "zcu104-finn", "tx2:maxn", "ncs", "edgetpu:fast", "ultra96-dpu", "zcu104-bismo", "ultra96-a53", "zcu104-dpu",
     "tx2:maxp", "tx2:maxq", "edgetpu:slow", "zcu102-dpu",
 )  # fmt: skip
-_MARKERS = (
-    "o",
-    "s",
-    "^",
-    "D",
-    "v",
-    "P",
-    "X",
-    "*",
-    "<",
-    ">",
-    "h",
-    "p",
-    "d",
-    "$\\clubsuit$",
-    "$\\spadesuit$",
-)
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p", "d", "8", "H")
 _DASHES = ("-", "--", "-.", ":")
 
 PREDICTED = "#C4312B"

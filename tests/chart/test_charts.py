@@ -15,8 +15,9 @@ pytest.importorskip("matplotlib")
 from matplotlib.text import Text
 
 from roofline.chart import FORMATS, Chart, Options, charts, read_rows, save
+from roofline.chart._base import new_axes
 from roofline.chart._labels import apart, place_labels
-from roofline.chart._style import colours, short
+from roofline.chart._style import colours, markers, short
 from roofline.chart.boxes import Box
 from roofline.chart.boxes import compute as boxes
 from roofline.chart.efficiency import compute as efficiency
@@ -510,3 +511,10 @@ def test_lines_of_pruning_are_drawn_at_the_shares_of_the_table():
     assert found == [
         [[1.0, 0.5], [1.0, 0.25]], [[1.0, 0.5], [1.0, 0.5]], [[1.0, 0.5], [1.0, 0.5]], [[0.5, 1.0], [0.25, 1.0]],
     ]  # fmt: skip
+
+
+def test_fifteen_networks_have_marks_of_their_own() -> None:
+    marks = markers(f"network {number:02}" for number in range(15))
+    assert len(set(marks.values())) == 15
+    for mark in marks.values():
+        new_axes((2, 2)).plot([1], [1], mark)

@@ -39,18 +39,17 @@ def asked(text: str) -> RunRequest:
     )  # fmt: skip
 
 
-def row(request: RunRequest) -> tuple[str, str, str, str]:
-    """Return a model's name, what came of it, its largest error, and seconds of import and compilation."""
+def row(request: RunRequest) -> tuple[str, str, str]:
+    """Return a model's name, what came of it, and its largest relative error."""
     name = Path(request.network).name.removesuffix(".onnx")
     try:
         run = measure(request)
     except RooflineError as error:
-        return name, f"**not run**: {error.message}", "", ""
-    seconds = "" if run.compile_s is None else f"{run.compile_s:.1f}"
+        return name, f"**not run**: {error.message}", ""
     error = run.check.max_rel_error if run.check is not None else None
     said = [note.removeprefix("rewritten: ") for note in run.notes if note.startswith("rewritten")]
     result = ", ".join(["runs", *said]) if run.ok else f"**{run.status.value}**: {run.reason}"
-    return name, result, "" if error is None else f"{error:.0e}", seconds
+    return name, result, "" if error is None else f"{error:.0e}"
 
 
 def main() -> None:
@@ -59,10 +58,7 @@ def main() -> None:
     parser.add_argument("models", nargs="+")
     parser.add_argument("--write", type=Path, help="page to write the table into")
     given = parser.parse_args()
-    lines = [
-        "| model | result | largest relative error | import and compile, s |",
-        "|---|---|--:|--:|",
-    ]
+    lines = ["| model | result | largest relative error |", "|---|---|--:|"]
     for text in given.models:
         cells = row(asked(text))
         lines.append("| " + " | ".join(cells) + " |")

@@ -2,9 +2,9 @@
 
     python benchmarks/tvm_memory.py mlp cnv mobilenet_v1 vgg16_cifar10 resnet50 --write docs/tvm.md
 
-The peak is that of the process that loads the program and runs it, TVM's own code included; the last line is how much the
-peak grows with what is needed, by least squares over the networks. Kernels on blocks with guessed tiles: their memory is that
-of tuned ones.
+The peak is that of the process that loads the program and runs it, TVM's own code included; the last line is how much
+the peak grows with what is needed, by least squares over the networks. Kernels on blocks have guessed tiles: their
+memory is that of tuned ones.
 """
 
 from __future__ import annotations

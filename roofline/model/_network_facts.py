@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from roofline.model._core import Floats
 from roofline.model._time_law import Facts
@@ -182,11 +182,18 @@ def facts_of(
     }
     weights = numbers["parameters"] * numbers["weight_bytes"]
     numbers["batch"] = float(streamed(batch, weights, numbers["held"]))
-    names = (platform.key, machine_class, runtime, _spoken(datatype))
     return Facts(
-        *(np.asarray([name, ""], object)[:1] for name in names),
+        _word(platform.key),
+        _word(machine_class),
+        _word(runtime),
+        _word(_spoken(datatype)),
         {name: np.asarray([value], np.float64) for name, value in numbers.items()},
     )
+
+
+def _word(name: str) -> NDArray[np.object_]:
+    """Return a name as an array with one entry, an object."""
+    return np.asarray([name, ""], object)[:1]
 
 
 def _peak_of(platform: Platform, machine_class: str, unit: str, asked: Precision) -> float:

@@ -127,7 +127,7 @@ def _parts(summary: Mapping[str, Any]) -> list[str]:
     for name, text in PARTS.items():
         rows = summary.get(name)
         if rows:
-            columns = list(rows[0])
+            columns: list[str] = [str(name) for name in rows[0]]
             lines += [
                 *text.splitlines(),
                 "",

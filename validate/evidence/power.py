@@ -90,7 +90,9 @@ def fit(runs: Sequence[PowerRun]) -> PowerLaw:
     design *= relative[:, None]
     deviations = np.asarray([COMMON, COMMON] + [OWN_BASE, OWN_SLOPE] * len(machines))
     tight = np.diag((SPREAD / deviations) ** 2)
-    found: Floats = np.linalg.solve(design.T @ design + tight, design.T @ target)
+    found: Floats = np.asarray(
+        np.linalg.solve(design.T @ design + tight, design.T @ target), np.float64
+    )
     own = {
         name: (float(found[0] + found[at]), float(found[1] + found[at + 1]))
         for name, at in place.items()

@@ -292,7 +292,7 @@ def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
         )
     ]
     columns["batch"] = [
-        streamed(batch, parameters * width, held)
+        float(streamed(batch, parameters * width, held))
         for batch, parameters, width, held in zip(
             columns["batch"], columns["parameters"], weight, columns["held"], strict=True
         )

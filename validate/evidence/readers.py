@@ -66,16 +66,19 @@ _FIELDS = frozenset(field.name for field in fields(Measurement))
 def _records_alone(text: str) -> str:
     """Return a document of records without the columns for people that ``validate`` and ``measure`` put beside."""
     document = read_json(text, "the records")
-    entries = document.get("measurements") if isinstance(document, dict) else None
+    whole = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    entries = whole.get("measurements")
     if not isinstance(entries, list):
         return text
-    kept = [
-        {name: value for name, value in entry.items() if name in _FIELDS}
-        if isinstance(entry, dict) and "job" in entry
-        else entry
-        for entry in cast("list[Any]", entries)
-    ]
+    kept = [_record_alone(entry) for entry in cast("list[Any]", entries)]
     return json.dumps({"measurements": kept})
+
+
+def _record_alone(entry: Any) -> Any:
+    if not isinstance(entry, dict) or "job" not in entry:
+        return entry
+    row = cast("dict[str, Any]", entry)
+    return {name: value for name, value in row.items() if name in _FIELDS}
 
 
 VALIDATED = frozenset(

@@ -89,7 +89,9 @@ class Bumps:
         weighted = heights * weight[:, None]
         clipped = np.clip(residual, -chosen.limit, chosen.limit)
         tight = np.eye(heights.shape[1]) / deviation**2
-        return np.linalg.solve(weighted.T @ heights + tight, weighted.T @ clipped)
+        return np.asarray(
+            np.linalg.solve(weighted.T @ heights + tight, weighted.T @ clipped), np.float64
+        )
 
 
 def grouped(labels: Names) -> dict[str, Rows]:

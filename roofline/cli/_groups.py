@@ -33,8 +33,8 @@ def _spread(verb: Callable[..., None]) -> Callable[..., None]:
     groups: dict[str, tuple[type, list[str]]] = {}
     parameters: list[Parameter] = []
     for parameter in inspect.signature(verb, eval_str=True).parameters.values():
-        if is_dataclass(parameter.annotation):
-            group: type = parameter.annotation
+        group = parameter.annotation
+        if isinstance(group, type) and is_dataclass(group):
             options = _options(group)
             groups[parameter.name] = group, [option.name for option in options]
             parameters += options

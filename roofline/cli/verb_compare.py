@@ -86,7 +86,9 @@ def compare(
         )
     names = _pair(labels([network.name for network in networks], [first, second]))
     rows = _compared.predicted(networks, platform, datatype, batch, model) if platform else None
-    page = ComparedNetworks(*networks, names, layers=layers, fused=fused, predictions=rows)
+    page = ComparedNetworks(
+        networks[0], networks[1], names, layers=layers, fused=fused, predictions=rows
+    )
     totals = _compared.checked(page.lines(), names)
     checks = conditions(fail_if, [*totals, *(rows[0] if rows else ())])
     result.emit(document=page.document, rows=page.rows, table=page.table)

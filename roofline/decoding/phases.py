@@ -84,7 +84,7 @@ class Decoding:
     model: onnx.ModelProto
     roles: Roles
     _counts: dict[tuple[Causal, int, int, int], Workload] = field(
-        default_factory=dict[tuple[str, int, int, int], Workload],
+        default_factory=dict[tuple[Causal, int, int, int], Workload],
         init=False,
         repr=False,
         compare=False,

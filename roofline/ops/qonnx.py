@@ -66,7 +66,7 @@ def _floats_of(exponent: float | None, mantissa: float | None) -> DataType | Non
     if bits != int(bits) or bits > _WIDEST:
         return None
     name = f"fp{int(bits)}_e{int(exponent)}m{int(mantissa)}"
-    return DATATYPES.get(name) or DataType(name, int(bits), "float")
+    return DATATYPES.get(name) or DataType(name, int(bits), DatatypeKind.FLOAT)
 
 
 def _integers(bits: int) -> DataType:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from roofline.model._expected_data import Parameters, Ran, Usage
+from roofline.model._expected_data import MachineRuns, Parameters, Usage
 from roofline.model._quantiles import Quantiles
 from roofline.validate.evidence.evidence import Evidence
 from roofline.validate.evidence.fit import Fitting, Options
@@ -93,19 +93,19 @@ def most_cores(evidence: Evidence) -> dict[str, float]:
     return found
 
 
-def machines(evidence: Evidence) -> dict[str, Ran]:
+def machines(evidence: Evidence) -> dict[str, MachineRuns]:
     """Return how each machine of the evidence was run."""
     facts, most = evidence.facts, most_cores(evidence)
     compute, weights, _ = facts.terms
     speed = np.log(np.maximum(compute, weights)) - evidence.log_time
-    found: dict[str, Ran] = {}
+    found: dict[str, MachineRuns] = {}
     for machine in sorted(most):
         rows = facts.machine == machine
         speeds = {
             name: float(np.median(speed[rows & (facts.runtime == name)]))
             for name in sorted(set(facts.runtime[rows]))
         }
-        found[machine] = Ran(facts.machine_class[rows][0], speeds, most[machine])
+        found[machine] = MachineRuns(facts.machine_class[rows][0], speeds, most[machine])
     return found
 
 

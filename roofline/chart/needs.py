@@ -38,7 +38,7 @@ class Needs(Chart):
 
     def records(self) -> list[Record]:
         """Return one row per point of a curve and per machine."""
-        along = [
+        along: list[Record] = [
             {"curve": name, "bandwidth_b_s": bandwidth, "peak_op_s": peak}
             for name, points in self.curves
             for bandwidth, peak in points

@@ -97,7 +97,8 @@ def _keep_inputs(invoke: Callable[[Any], Any], context: Any) -> Any:
     output: Any = context.params.get("output")
     if output is not None and Path(output).is_file():
         for name, given in context.params.items():
-            entries: Any = given if isinstance(given, (list, tuple)) else [given]
+            several = isinstance(given, (list, tuple))
+            entries = cast("Sequence[Any]", given if several else [given])
             for entry in entries:
                 if (
                     name != "output"

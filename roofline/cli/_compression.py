@@ -171,13 +171,11 @@ def written(
 
 def _sized(model: str) -> DecoderNetwork | None:
     """Return the decoder that is shipped, or described by a configuration file; None for others."""
-    import importlib
-
     from roofline._load import described
+    from roofline.workloads import DecoderNetwork
 
     found = described(model)
-    kind = importlib.import_module("roofline.workloads").DecoderNetwork
-    return found if isinstance(found, kind) else None
+    return found if isinstance(found, DecoderNetwork) else None
 
 
 def with_weights(model: str, seed: int, *, fill: bool = False) -> tuple[str, onnx.ModelProto, int]:

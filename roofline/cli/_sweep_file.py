@@ -108,6 +108,11 @@ class SweepFile(Assumed):
         lists = (self.networks, self.variants, self.platforms, self.items)
         return prod(len(entries) for entries in lists) * len(self.datatypes or (None,))
 
+    def beside(self, path: Path) -> SweepFile:
+        """Return it with the folder of the file it was read from, beside which names are looked for."""
+        self._folder = path.parent
+        return self
+
     def found(self, name: str) -> str:
         """Return a name, or the path of the file of that name beside the sweep file."""
         path = self._folder / name
@@ -133,8 +138,7 @@ def read_sweep(path: Path) -> SweepFile:
             repair=f"Begin it with: schema_version: {SCHEMA_VERSION}",
         )
     asked = checked(SweepFile, document, path, "sweep file")
-    asked._folder = path.parent
-    return asked
+    return asked.beside(path)
 
 
 def check_size(asked: SweepFile, path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -433,8 +431,10 @@ def _asked(case: Case) -> _Asked | None:
 
 def _effects(cases: Sequence[Case]) -> Mapping[str, Effect]:
     """Return what is known of single machines: by the fit, and by figures of their own."""
-    own = [case.effects for case in cases if case.effects]
-    return reduce(or_, map(dict, own), dict(shipped().law.effects))
+    known = dict(shipped().law.effects)
+    for case in cases:
+        known |= case.effects or {}
+    return known
 
 
 def _beside(bound: Outcomes, runs: _Runs) -> Outcomes:

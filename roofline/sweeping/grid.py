@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,8 @@ PART_ROWS = 1 << 18
 
 def _texts(given: Any) -> Any:
     """Return one share, or several of layers, as the flags of the command line have them."""
-    entries: list[Any] = given if isinstance(given, list | tuple) else [given]
+    several = isinstance(given, list | tuple)
+    entries = cast("Sequence[Any]", given if several else [given])
     return tuple(str(each) if isinstance(each, str | int | float) else each for each in entries)
 
 

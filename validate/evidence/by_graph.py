@@ -14,6 +14,7 @@ from roofline.model._request import at_precision
 from roofline.spec import canonical, platform
 from roofline.validate.evidence.evidence import Evidence, Placed
 from roofline.workload import Workload
+from roofline.workloads import decoders
 
 ALIKE = 0.04
 """How far, in logarithms, the multiply-accumulates and the parameters of a run may be from a graph's."""
@@ -78,12 +79,12 @@ def placed(evidence: Evidence) -> list[Placed | None]:
 
 @cache
 def _counts() -> tuple[list[str], np.ndarray[tuple[int, int], np.dtype[np.float64]]]:
-    """Return the shipped networks that stand for themselves at a batch of one, and the logarithms of their counts."""
+    """Return the shipped networks that run once for an answer, and the logarithms of their counts."""
     names: list[str] = []
     counts: list[tuple[float, float]] = []
     for name in networks():
         graph = load(name)
-        if graph.parameters and graph.macs and "b" not in name.rpartition("_")[2]:
+        if graph.parameters and graph.macs and name not in decoders:
             names.append(name)
             counts.append((graph.macs / graph.batch, graph.parameters))
     return names, np.log(np.asarray(counts))

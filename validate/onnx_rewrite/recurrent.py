@@ -166,6 +166,11 @@ def _constant(scope: Scope, node: Any, place: int) -> Array | None:
     return value
 
 
+def _around_zero(part: Array) -> Array:
+    """Return unsigned integers around 0 instead of around 128: their differences are the same."""
+    return (part.astype(np.int16) - 128).astype(np.int8)
+
+
 def _weights(scope: Scope, node: Any, place: int, scales: int) -> tuple[_Weights, ...]:
     """Return the matrices of all directions; ``scales`` is the operand of quantized weights' scales."""
     stored = _constant(scope, node, place)
@@ -178,8 +183,7 @@ def _weights(scope: Scope, node: Any, place: int, scales: int) -> tuple[_Weights
         raise UnsupportedModelError(f"{node.op_type} {node.output[0]!r} has no scales")
     zeros = np.zeros(scale.shape, stored.dtype) if zero is None else zero
     if stored.dtype == np.uint8:
-        # Around 0 instead of around 128: the differences are the same.
-        stored, zeros = ((part.astype(np.int16) - 128).astype(np.int8) for part in (stored, zeros))
+        stored, zeros = _around_zero(stored), _around_zero(zeros)
     width = stored.shape[2]
 
     def wide(part: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from roofline.validate.tvm.recurrent_kernels import packed_shape, recurrent_step
 
 
 @contextmanager
-def recurrent_layers() -> Iterator[None]:
+def recurrent_layers() -> Generator[None]:
     """Let TVM's importer know the operator while a model is read."""
     frontend: Any = importlib.import_module("tvm.relax.frontend.onnx.onnx_frontend")
     known = frontend._get_convert_map

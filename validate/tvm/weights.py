@@ -44,7 +44,7 @@ def detach(module: Any) -> Detached:
         """Puts a variable in the place of every large constant."""
 
         def visit_generic_const_(self, constant: Any) -> Any:
-            value = getattr(constant, "value", None)
+            value: Any = getattr(constant, "value", None)
             array = value.numpy() if hasattr(value, "numpy") else None
             # numpy does not take datatypes that are not its own, such as bf16, from a tensor.
             if array is None or array.nbytes < _LEAST or not array.dtype.isbuiltin:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from roofline import load, networks
 from roofline.errors import RooflineError
@@ -64,12 +65,13 @@ def placed(evidence: Evidence) -> list[Placed | None]:
     own = np.log(np.stack([facts.numbers["macs"], facts.numbers["parameters"]], 1))
     found: list[Placed | None] = []
     for i, (machine, datatype) in enumerate(zip(facts.machine, facts.datatype, strict=True)):
-        near = np.flatnonzero((np.abs(counts - own[i]) < ALIKE).all(1))
-        if not len(near) or canonical(machine) is None or peaks[i] < most[machine, datatype]:
+        far: NDArray[np.float64] = np.abs(counts - own[i]).max(axis=1)
+        near = [name for name, apart in zip(names, far.tolist(), strict=True) if apart < ALIKE]
+        if not near or canonical(machine) is None or peaks[i] < most[machine, datatype]:
             found.append(None)
             continue
         try:
-            graph = _at(names[near[0]], datatype)
+            graph = _at(near[0], datatype)
         except RooflineError:
             found.append(None)
             continue

@@ -74,11 +74,11 @@ def _records_alone(text: str) -> str:
     return json.dumps({"measurements": kept})
 
 
-def _record_alone(entry: Any) -> Any:
-    if not isinstance(entry, dict) or "job" not in entry:
+def _record_alone(entry: object) -> object:
+    if not isinstance(entry, dict):
         return entry
     row = cast("dict[str, Any]", entry)
-    return {name: value for name, value in row.items() if name in _FIELDS}
+    return {name: value for name, value in row.items() if name in _FIELDS or "job" not in row}
 
 
 VALIDATED = frozenset(

@@ -13,10 +13,11 @@ import argparse
 import ast
 import json
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from roofline.child import command, environment
 
 FOLDERS = ("roofline", "validate", "workloads")
 LINES_OF_A_FILE = 400
@@ -91,11 +92,11 @@ def long_functions(program: Sequence[Module]) -> list[Place]:
 
 def complex_functions(root: Path, folders: Sequence[str]) -> list[Place]:
     """Return the functions whose cyclomatic complexity is above `COMPLEXITY`."""
-    asked = [
-        sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "C901",
+    asked = command(
+        "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "C901",
         "--output-format", "json", "--config", f"lint.mccabe.max-complexity={COMPLEXITY}", *folders,
-    ]  # fmt: skip
-    done = subprocess.run(asked, cwd=root, capture_output=True, check=False)
+    )  # fmt: skip
+    done = subprocess.run(asked, cwd=root, env=environment({}), capture_output=True, check=False)
     return [
         Place(
             Path(found["filename"]).relative_to(root), found["location"]["row"], found["message"]

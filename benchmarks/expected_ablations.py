@@ -10,8 +10,8 @@ variant that is best on the five others.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -127,8 +127,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="Into the page on expected.")
     arguments = parser.parse_args()
     names = list(variants(Options()))
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        found = list(pool.map(misses, [arguments.evidence] * len(names), names))
+    with multiprocessing.get_context("fork").Pool(arguments.jobs) as pool:
+        found = pool.starmap(misses, [(arguments.evidence, name) for name in names])
     rows = table(_evidence(arguments.evidence), dict(zip(names, found, strict=True)))
     for row in rows:
         print(f"{row['law']:40} {row['factor_machines']:.3f} {row['factor_rows']:.3f}")

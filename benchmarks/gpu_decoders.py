@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from roofline.child import command, environment
 from roofline.workloads import build
 
 CASES = (
@@ -153,13 +154,11 @@ def table(rows: Sequence[Row], machine: str) -> Iterator[str]:
 
 def predicted_ms(row: Row, machine: str, kind: str) -> float:
     """Return the time of a case by a prediction model."""
-    asked = (
-        "predict", row.network, "-p", machine, "-d", "fp16", "-b", str(row.batch), "--context", str(row.context),
-        "--new-tokens", "1", "--phase", row.phase, "--model", kind, "--format", "json",
+    asked = command(
+        "-m", "roofline", "predict", row.network, "-p", machine, "-d", "fp16", "-b", str(row.batch),
+        "--context", str(row.context), "--new-tokens", "1", "--phase", row.phase, "--model", kind, "--format", "json",
     )  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "roofline", *asked], capture_output=True, check=True
-    )
+    done = subprocess.run(asked, env=environment({}), capture_output=True, check=True)
     (found,) = json.loads(done.stdout)["predictions"]
     return found["ttft_ms" if row.phase == "prefill" else "tpot_ms"]
 

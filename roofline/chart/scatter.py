@@ -12,6 +12,7 @@ from roofline.chart._base import Chart, Drawing, prefixed, titled
 from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import checked, ordered
+from roofline.number_format import plural
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -77,7 +78,7 @@ class Panel(Chart):
         prefixed(ax.xaxis)
         prefixed(ax.yaxis)
         titled(ax, self.name, "measured, frames/s", "predicted, frames/s")
-        ax.annotate(f"{len(self.points):,} runs, factor {self.factor:.2f}", (1, 0), xycoords="axes fraction",
+        ax.annotate(f"{plural(len(self.points), 'run')}, factor {self.factor:.2f}", (1, 0), xycoords="axes fraction",
                     xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=7)  # fmt: skip
         if any(names) and len(names) <= _FEW:
             legend = ax.legend(

@@ -136,7 +136,8 @@ _FLAGS = ("fits", "upper_bound")
 _ORDER = (
     "network", "platform", "datatype", "batch", "pruning", "model", "throughput_fps", "latency_ms", "bound",
     "intensity", "utilization", "fits", "energy_mj", "fps_per_w", "interval_fps_low", "interval_fps_high",
-    "interval_latency_ms_low", "interval_latency_ms_high", "upper_bound", "skipped", "peak_fps", "ridge_point",
+    "interval_latency_ms_low", "interval_latency_ms_high", "interval_fps_per_w_low", "interval_fps_per_w_high",
+    "upper_bound", "skipped", "peak_fps", "ridge_point",
     "unit", "ops", "bytes", "performance_op_s", "peak_op_s", "bandwidth_b_s", "traffic", "operations",
     "weights_read", "required_bytes", "tdp_w",
 )  # fmt: skip
@@ -199,7 +200,12 @@ def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]
     idle = _constant(found, counts, lambda case: case.platform.idle_power)
     full = _constant(found, counts, lambda case: case.platform.full_power)
     performance = ops * fps / batches
-    power = watts(performance / peak, tdp, idle, full)
+    ends = [joined(lambda outcomes, end=end: _end(outcomes.interval_fps, end)) for end in (0, 1)]
+
+    def power_at(rate: Floats) -> Floats:
+        return watts(ops * rate / batches / peak, tdp, idle, full)
+
+    power = power_at(fps)
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
             "throughput_fps": fps,
@@ -209,8 +215,10 @@ def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]
             "utilization": performance / peak,
             "energy_mj": 1e3 * power / fps,
             "fps_per_w": fps / power,
-            "interval_fps_low": joined(lambda outcomes: _end(outcomes.interval_fps, 0)),
-            "interval_fps_high": joined(lambda outcomes: _end(outcomes.interval_fps, 1)),
+            "interval_fps_low": ends[0],
+            "interval_fps_high": ends[1],
+            "interval_fps_per_w_low": ends[0] / power_at(ends[0]),
+            "interval_fps_per_w_high": ends[1] / power_at(ends[1]),
             "interval_latency_ms_low": 1e3
             * joined(lambda outcomes: _end(outcomes.interval_latency_s, 0)),
             "interval_latency_ms_high": 1e3

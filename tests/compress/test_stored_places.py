@@ -272,9 +272,12 @@ def test_weights_inside_a_subgraph_are_said_to_stay() -> None:
     assert half.narrowed_bytes == half.weight_bytes
 
 
-def test_channels_that_only_a_subgraph_reads_are_refused_or_right() -> None:
-    with pytest.raises(CompressionError, match="channels of conv reach If choice"):
-        compress(gated(), request(keep_channels=["0.5"]))
+def test_channels_that_only_a_subgraph_reads_go_from_its_readers_too() -> None:
+    pruned = compress(gated(), request(keep_channels=["0.5"])).model
+    sizes = {tensor.name: list(tensor.dims) for tensor in pruned.graph.initializer}
+    assert sizes == {"w": [4, 3, 3, 3], "k": [4, 4, 1, 1]}
+    feed = feed_of(pruned) | {"b": np.array(True)}
+    assert outputs(pruned, feed).shape == outputs(gated(), feed).shape
 
 
 def test_rewriting_for_tvm_keeps_what_a_subgraph_reads() -> None:

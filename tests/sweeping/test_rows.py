@@ -53,7 +53,7 @@ def expected_row(workload, platform, datatype, batch, grid) -> dict:
     except (DatatypeError, NoBasisError) as error:
         return {"throughput_fps": None, "skipped": error.message}
     record = found.record()
-    for name in ("interval_fps", "interval_latency_ms"):
+    for name in ("interval_fps", "interval_latency_ms", "interval_fps_per_w"):
         low, high = record.pop(name, None) or (None, None)
         record |= {f"{name}_low": low, f"{name}_high": high}
     return {name: value for name, value in record.items() if name not in {"basis", "notes"}}

@@ -304,7 +304,7 @@ def test_only_chosen_points_are_run(tmp_path):
     assert [p.batch for p in campaign.points if p.key in chosen] == [2, 3]
     with pytest.raises(OptionError, match="no point of the campaign has it"):
         found.only(["batch=9"])
-    with pytest.raises(MeasurementError, match="retry 'all' is not known"):
+    with pytest.raises(MeasurementError, match="retry='all' is not known"):
         parse_retry(["all"])
 
 

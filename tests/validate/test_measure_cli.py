@@ -118,8 +118,8 @@ def test_what_was_asked_and_what_ran_are_told_apart(roofline, small_model, tmp_p
     assert row["executed"].startswith("int8, int32 sums")
     assert "other datatype" not in row["flags"]
     done = roofline("measure", small_model, "-d", "w4a16", "--backend", "onnxruntime", "--runs", 5)
-    # ONNX Runtime makes one of the two products an 8-bit one.
-    assert "w4a16 (ran in int8)" in done.stdout
+    # Products of narrow weights stay in floating point, and ONNX Runtime widens fp16 for them.
+    assert "w4a16 (ran in fp32)" in done.stdout
 
 
 @pytest.mark.parametrize(

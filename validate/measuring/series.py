@@ -95,7 +95,7 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
     device = request.options.get(DEVICE, able.devices[0])
     if device not in able.devices:
         raise OptionError(
-            f"{request.backend} runs on no {argument('device').at(device)}",
+            f"{request.backend} does not run on {argument('device').at(device)}",
             repair=f"Use {argument('device').at(' or '.join(able.devices))}",
         )
     form = request.compression.sparse_format

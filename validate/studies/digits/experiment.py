@@ -14,6 +14,7 @@ from roofline.compress.tensors import read_whole, stored_tensors
 from roofline.errors import MissingPackageError, OptionError
 from roofline.model import predict
 from roofline.speedup import ideal_speedup
+from roofline.surfaces import argument
 from roofline.validate.accuracy.datasets import Labelled
 from roofline.validate.accuracy.evaluation import Accuracy, evaluate, with_accuracy
 from roofline.validate.analysis.compare import backend_label, compare
@@ -280,7 +281,7 @@ def _same_training(plan: Plan, folder: Path) -> None:
     if epochs != plan.epochs:
         raise OptionError(
             f"the networks in {folder} were trained for {epochs} epochs, not {plan.epochs}",
-            repair=f"Use --epochs {epochs}, or another folder as --output",
+            repair=f"Use {argument('epochs').at(epochs)}, or another folder as {argument('output')}",
         )
 
 

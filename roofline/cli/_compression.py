@@ -194,6 +194,11 @@ def with_weights(model: str, seed: int, *, fill: bool = False) -> tuple[str, onn
         return model, networks.build(model, weights="random", seed=seed), 0
     from roofline.compress.tensors import read_whole
 
+    if path.suffix == ".json":
+        raise OptionError(
+            f"{printable(str(path))} describes a network and holds no weights to take from",
+            repair="Export the model to ONNX and give that file",
+        )
     whole, filled = read_whole(path), 0
     if fill:
         from roofline.validate.measuring.random_weights import fill as with_random

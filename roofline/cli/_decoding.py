@@ -159,9 +159,10 @@ class StageOptions:
                 f"{found[0].name} is a decoder, and {others[0]} is none", repair="Run them apart"
             )
         asked = request or Request()
-        for decoder in found:
-            decoder.check(asked)
         phases = [Phase.PREFILL, Phase.DECODE] if asked.phase is Phase.BOTH else [asked.phase]
+        for decoder in found:
+            for phase in phases:
+                decoder.check(replace(asked, phase=phase, new_tokens=1))
         stages = tuple(Stage(phase, asked.context) for phase in phases)
         return Staged(tuple(found), stages if found else ())
 

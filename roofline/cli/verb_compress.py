@@ -242,18 +242,36 @@ class _Written:
                 f"{row['layer']} keeps {plural(row['channels'], 'channel')}: {row['reason']}"
                 for row in self.fixed()
             ]
+        if _keeps_more(done):
+            notes.append(
+                "warning: the file keeps more than was asked, in bodies or behind quantizers: see both columns; its "
+                "gain is not stated"
+            )
+            return self._page(notes, [], details)
         gains = [f"{self.speedups[0].ideal:.4g}x faster if operations and their width were all"]
         gains += [
             entry.skipped or f"{entry.predicted:.4g}x faster on {entry.platform} by Equation 1"
             for entry in self.speedups
             if entry.skipped or entry.predicted is not None
         ]
+        return self._page(notes, gains, details)
+
+    def _page(self, notes: list[str], gains: list[str], details: list[str]) -> str:
         return as_table(
             self.rows(),
             title=f"{self.name}, {self.label}: wrote {self.output}",
             notes=[*together(notes), *together(gains)],
             explained=[*details, *CONVENTIONS.values()],
         )
+
+
+def _keeps_more(done: Compressed) -> bool:
+    """Return whether a file keeps clearly more bytes or arithmetic than was predicted of it; scales are allowed for."""
+    found, wanted = done.counted, done.predicted
+    return (
+        found.weight_bytes > _ALLOWED * wanted.weight_bytes + done.scale_bytes
+        or found.effective_macs > _ALLOWED * wanted.effective_macs
+    )
 
 
 def _narrowing(found: Narrowing) -> list[str]:
@@ -268,6 +286,9 @@ def _narrowing(found: Narrowing) -> list[str]:
         lines.append(f"{plural(size, 'byte')} stay as they are in {names}{more}: {reason}")
     return lines
 
+
+_ALLOWED = 1.05
+"""How much more a file may keep than is predicted before it is said: biases and small tables stay as they are."""
 
 _SHOWN = {
     "macs": "MACs",

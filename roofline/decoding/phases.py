@@ -71,6 +71,13 @@ class Request:
                 raise OptionError(f"{given.at(value)} is not positive", repair="Give 1 or more")
 
     @property
+    def positions(self) -> int:
+        """Positions that are computed: the first new token comes of the prompt, the last is fed to nothing."""
+        if self.phase is Phase.PREFILL:
+            return self.context
+        return self.length if self.phase is Phase.DECODE else self.length - 1
+
+    @property
     def length(self) -> int:
         """Positions that a request's cache holds in the end."""
         return self.context + self.new_tokens
@@ -98,13 +105,15 @@ class Decoding:
             OptionError: It is longer than the model's positions, or the heads do not spread over the devices.
         """
         most, heads = self.roles.positions, self.roles.heads
-        if most is not None and request.length > most + 1:
+        written = request.positions - request.context
+        if most is not None and request.positions > most:
+            behind = f" and {plural(request.new_tokens, 'new token')}" if written else ""
             raise OptionError(
-                f"{self.name} has {plural(most, 'position')}; {request.context:,} of context and "
-                f"{request.new_tokens:,} new tokens are {request.length:,}",
-                repair=f"Give a {CONTEXT_LENGTH} of at most {most - request.new_tokens + 1:,}"
-                if request.new_tokens <= most
-                else f"Give at most {most:,} {NEW_TOKENS}",
+                f"{self.name} has {plural(most, 'position')}; {request.context:,} of context{behind} "
+                f"need {request.positions:,}",
+                repair=f"Give a {CONTEXT_LENGTH} of at most {most - written:,}"
+                if written < most
+                else f"Give at most {most - 1:,} {NEW_TOKENS}",
             )
         layers = self.roles.layers
         if request.spread is Spread.SERIES and request.devices > layers:

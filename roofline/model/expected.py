@@ -180,13 +180,14 @@ def estimates(
         [_Asked(workload, platform, run, datatype, unit)], np.asarray(batches, np.float64),
         None if effect is None else {platform.key: effect}, known,
     )  # fmt: skip
-    own = (before is not None and ran in before.speeds) or effect is not None
+    own = before is not None and ran in before.speeds
     seen = ran in known.usage[name]
     count = known.usage[name][ran].machines if seen else 0
     rests_on = (
         "runs of this machine" if own else f"runs of {count} {name} machines with {ran}" if seen
         else f"runs of {name} machines with other runtimes"
     )  # fmt: skip
+    rests_on = f"figures of this machine, on {rests_on}" if effect is not None else rests_on
     alone, ends = runs.latency_s, runs.interval_latency_s
     return tuple(
         Estimate(
@@ -298,8 +299,18 @@ def machine_effect(
     return known.law.correct(facts, np.log(facts.numbers["batch"] / fps), prior)
 
 
+def _is_alike(workload: Workload) -> bool:
+    """Return whether a network is of the kind that the runs are of: counted, and no step of a decoder.
+
+    Those have a law of their own: `roofline.expected_tokens`.
+    """
+    return not workload.unknown_layers and not any(
+        layer.cache_written_bytes for layer in workload.layers
+    )
+
+
 def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
-    if case.workload.unknown_layers:
+    if not _is_alike(case.workload):
         return ()
     found = estimates(
         case.workload, case.platform, datatype=case.precision.name, unit=case.unit, batches=batches,
@@ -424,7 +435,7 @@ def beside(
 def _asked(case: Case) -> _Asked | None:
     """Return how a case is taken to be run; None where there is no basis."""
     run = how(case.platform, case.runtime)
-    if case.workload.unknown_layers or run is None or not case.workload.macs:
+    if not _is_alike(case.workload) or run is None or not case.workload.macs:
         return None
     return _Asked(case.workload, case.platform, run, case.precision.name, case.unit)
 

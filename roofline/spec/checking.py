@@ -52,7 +52,9 @@ def _problem(
     where = f"{path}: line {line}: {dotted(place)}" if line else f"{path}: {dotted(place)}"
     if first["type"] == "extra_forbidden":
         known = sorted(keys_at(model, place[:-1]))
-        hint = did_you_mean(str(place[-1]), known) or f"Known keys: {', '.join(known)}"
+        hint = did_you_mean(str(place[-1]), known) or (
+            f"Known keys: {', '.join(known)}" if known else "Leave it out"
+        )
         return OptionError(f"{where} is no key of a {noun}", repair=hint)
     if first["type"] == "missing":
         return OptionError(f"{path}: {dotted(place)} is missing", repair=f"Add {dotted(place)}")

@@ -196,6 +196,9 @@ def stored(
     for measurement in measurements:
         if not measurement.throughput_fps:
             continue
+        if measurement.job.phase:
+            why = f"{measurement.job.shown} is a phase of a decoder, which tables of tokens_per_s tell"
+            continue
         job = measurement.job
         try:
             where = placing.place(measurement)

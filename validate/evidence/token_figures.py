@@ -14,6 +14,7 @@ from roofline.errors import OptionError, TableError, did_you_mean
 from roofline.reading import read_csv, read_text
 from roofline.serving import serve
 from roofline.validate.evidence.cells import number_of
+from roofline.validate.evidence.readers import is_recorded
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -39,6 +40,11 @@ def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, dict[st
         TableError: A column is missing, a rate is no number above zero or beyond the bound, or a run is there twice.
         OptionError: No row is of one of the machines, or public runs say nothing of its class.
     """
+    if is_recorded(path):
+        raise TableError(
+            f"{path} holds records, of which none corrects a decoder",
+            repair=f"Give a table of figures of decoders, with the columns {', '.join(COLUMNS)}",
+        )
     table = read_csv(read_text(path, "table of figures"), str(path))
     missing = [name for name in COLUMNS if name not in table.header]
     if missing:

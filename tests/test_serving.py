@@ -10,7 +10,7 @@ import pytest
 import roofline
 from roofline._load import decoder
 from roofline.decoding.phases import Decoding, Phase, Request, Spread
-from roofline.errors import OptionError
+from roofline.errors import NoBasisError, OptionError
 from roofline.model import Prediction
 from roofline.serving import serve
 from roofline.workloads import Decoder, DecoderNetwork
@@ -146,6 +146,26 @@ def test_heads_that_do_not_spread_name_the_counts_that_do() -> None:
 def test_a_context_beyond_the_positions_is_refused() -> None:
     with pytest.raises(OptionError, match="4,096 positions"):
         served(Request(5000, 1, Phase.DECODE), 1, small())
+
+
+@pytest.mark.parametrize(
+    ("phase", "new", "most"),
+    [(Phase.PREFILL, 512, 4096), (Phase.DECODE, 1, 4095), (Phase.DECODE, 512, 3584), (Phase.BOTH, 512, 3585)],
+)  # fmt: skip
+def test_a_request_may_fill_the_positions_and_no_more(phase: Phase, new: int, most: int) -> None:
+    small().check(Request(most, new, phase))
+    with pytest.raises(OptionError, match="4,096 positions") as caught:
+        small().check(Request(most + 1, new, phase))
+    assert f"at most {most:,}" in caught.value.repair
+
+
+def test_the_law_of_frames_says_nothing_of_a_step() -> None:
+    step = small().step(Request(64, 1, Phase.DECODE), 1)
+    machine = roofline.platform("xeon-8270")
+    with pytest.raises(NoBasisError):
+        roofline.predict(step, machine, datatype="fp32", model="expected")
+    found = roofline.sweep([step], [machine], datatypes=["fp32"])
+    assert [entry.model for entry in found.predictions] == ["equation1"]
 
 
 def test_expected_experts_give_no_upper_bound() -> None:

@@ -58,6 +58,45 @@ def test_a_users_file_keeps_the_filters_of_largest_magnitude(
     np.testing.assert_array_equal(kept[name], weights[name].take(largest, axis))
 
 
+def test_weights_that_stay_in_a_body_give_no_gain(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    kind = onnx.TensorProto.FLOAT
+    weight = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    branches = {
+        f"{name}_branch": helper.make_graph(
+            [helper.make_node("MatMul", ["x", f"{name}_w"], [f"{name}_y"])], name, [],
+            [helper.make_tensor_value_info(f"{name}_y", kind, [1, 64])], [numpy_helper.from_array(weight, f"{name}_w")],
+        )
+        for name in ("then", "else")
+    }  # fmt: skip
+    graph = helper.make_graph(
+        [helper.make_node("If", ["which"], ["y"], **branches)], "bodies",
+        [helper.make_tensor_value_info("x", kind, [1, 64]),
+         helper.make_tensor_value_info("which", onnx.TensorProto.BOOL, [])],
+        [helper.make_tensor_value_info("y", kind, [1, 64])],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    source = tmp_path / "bodies.onnx"
+    onnx.save(model, source)
+    code, out, _ = run(capsys, "compress", source, "-d", "w4a16", "-o", tmp_path / "narrow.onnx")
+    assert code == 0
+    assert "keeps more than was asked" in out
+    assert "x faster" not in out
+
+
+def test_a_description_without_weights_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source = tmp_path / "config.json"
+    source.write_text("{}")
+    code, _, err = run(capsys, "compress", source, "-d", "int8", "-o", tmp_path / "x.onnx")
+    assert code == 2
+    assert "holds no weights to take from" in err
+    assert len(err.strip().splitlines()) == 1
+
+
 def test_several_compressions_are_done_in_one_call(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -148,8 +148,10 @@ def _in_parts(
             check_room(planned, output)
         return
     folder = Folder(output)
+    if not output.exists():
+        # Nothing is there that would make it less, and what is refused leaves nothing behind.
+        check_room(plan(grid, len(mine)), output)
     done = folder.begin(grid)
-    check_room(plan(grid, max(1, len(mine) - len(done))), output)
     left = [index for index in mine if index not in done]
     if not left:
         say(f"nothing is left to do: {output} holds {plural(len(mine), 'part')} of this sweep")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from dataclasses import dataclass
@@ -83,8 +84,11 @@ def check_room(planned: Plan, folder: Path) -> None:
     while not nearest.exists():
         nearest = nearest.parent
     free = shutil.disk_usage(nearest).free
+    shares = math.ceil(planned.bytes * _SPARE / max(free, 1))
     if planned.bytes * _SPARE > free:
         raise OptionError(
             f"the sweep would write about {human(planned.bytes, 'B')}, and {human(free, 'B')} are free in {nearest}",
-            repair="Name a folder on a larger disk with -o, or do a part of it: --shard 1/4",
+            repair=f"Name a folder on a larger disk with -o, or do a part of it: --shard 1/{shares}"
+            if shares <= planned.parts
+            else "Name a folder on a larger disk with -o, or ask for less",
         )

@@ -133,7 +133,8 @@ def test_a_sweep_beyond_the_disk_is_refused_before_it_starts(file, capsys, tmp_p
     code, _, err = cli(capsys, str(file), "-o", str(tmp_path / "out"))
     assert code == 2
     assert "are free in" in err
-    assert not list((tmp_path / "out").glob("part-*"))
+    assert "--shard" not in err, "one part is not divided"
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

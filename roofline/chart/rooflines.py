@@ -244,23 +244,25 @@ def _points(rows: Sequence[dict[str, Any]], *, layers: bool) -> list[Point]:
 def _each(rows: Sequence[dict[str, Any]], *, layers: bool = False) -> list[Point]:
     """Return a point for every row."""
     # A decoder has a point for each phase, context and number of requests.
-    rows = [
-        {**row, "phase": f"{row['phase']} at {row['context'] or 0:,.0f},", "batch": f"batch {row['batch']}"}
-        if row["phase"]
-        else row
-        for row in rows
-    ]  # fmt: skip
+    rows = [_with_phase(row) if row["phase"] else row for row in rows]
     names = ("layer",) if layers else varying(rows, "network", "pruning", "phase", "batch")
     total = sum(row["time_ms"] or 0.0 for row in rows) or 1.0
     return [
         Point(
-            label=label(row, *names), machine=row["platform"], intensity=row["intensity"],
+            label=label(row, *names).removesuffix(","), machine=row["platform"], intensity=row["intensity"],
             performance=row["performance_op_s"]
             or float(attainable(row["peak_op_s"], row["bandwidth_b_s"], row["intensity"])),
             measured=row["measured_op_s"], weight=(row["time_ms"] or total) / total, bound=row["bound"] or "",
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _with_phase(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a decoder's row with its phase and batch in words; the name of a run of a phase has it already."""
+    words = f"{row['phase']} at {row['context'] or 0:,.0f}"
+    named = str(row["network"]).replace(",", "").endswith(words.replace(",", ""))
+    return {**row, "phase": "" if named else f"{words},", "batch": f"batch {row['batch']}"}
 
 
 def _si_axis(ax: Drawing) -> None:

@@ -10,7 +10,7 @@ import base64
 import html
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product, zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +154,7 @@ def _page(title: str, document: Mapping[str, Any]) -> str:
 _CONVENTIONS = (
     "One multiply-accumulate is two operations. Bounds are those of Equation 1 with the traffic assumption 'weights': "
     "weights once per batch; no run is faster. Estimates come from published runs, with an 80 % interval. Decoders: "
-    f"tokens behind a context of {REQUEST.context:,}, one device."
+    f"tokens behind a context of {REQUEST.context:,} (or the last position of models that have fewer), one device."
 )
 
 
@@ -240,8 +240,10 @@ class _Table:
                 yield _frames(case, self._batches, bound, found)
 
     def _decoded(self, network: Decoding) -> Iterable[_Rows]:
+        most = network.roles.positions or REQUEST.length
+        request = replace(REQUEST, context=min(REQUEST.context, most - 1))
         found = serve(
-            network, REQUEST, self._platforms, datatypes=self._shared, batches=self._batches, unheld=True
+            network, request, self._platforms, datatypes=self._shared, batches=self._batches, unheld=True
         )  # fmt: skip
         for bound, estimate in _paired(found.predictions):
             yield _tokens(bound, estimate)

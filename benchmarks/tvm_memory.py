@@ -14,13 +14,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from tvm_ladder import into_page
 
 import roofline
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.request import Protocol, RunRequest
-from roofline.writing import write_whole
-
-_BEGIN, _END = "<!-- memory -->", "<!-- /memory -->"
 
 
 def needed_bytes(network: str) -> int:
@@ -58,9 +56,7 @@ def main() -> None:
         table += f"\n\n{base:.0f} MB and {slope:.2f} MB for each MB needed."
     print(table)
     if given.write is not None:
-        page = given.write.read_text(encoding="utf-8")
-        start, end = page.index(_BEGIN) + len(_BEGIN), page.index(_END)
-        write_whole(given.write, f"{page[:start]}\n\n{table}\n\n{page[end:]}".encode())
+        into_page(given.write, "memory", f"{table}\n")
 
 
 if __name__ == "__main__":

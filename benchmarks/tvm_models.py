@@ -13,12 +13,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from tvm_ladder import into_page
+
 from roofline.errors import RooflineError
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.request import Protocol, RunRequest
-from roofline.writing import write_whole
-
-_BEGIN, _END = "<!-- models -->", "<!-- /models -->"
 
 
 def asked(text: str) -> RunRequest:
@@ -66,9 +65,7 @@ def main() -> None:
     table = "\n".join(lines)
     print(table)
     if given.write is not None:
-        page = given.write.read_text(encoding="utf-8")
-        start, end = page.index(_BEGIN) + len(_BEGIN), page.index(_END)
-        write_whole(given.write, f"{page[:start]}\n\n{table}\n\n{page[end:]}".encode())
+        into_page(given.write, "models", f"{table}\n")
 
 
 if __name__ == "__main__":

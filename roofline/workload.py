@@ -213,6 +213,11 @@ class Workload:
             if access.use in (Use.CACHE_READ, Use.CACHE_WRITE)
         )
 
+    @cached_property
+    def has_cache(self) -> bool:
+        """Whether it is a step of a decoder, with a key-value cache."""
+        return bool(self.cache_names)
+
     @property
     def io_bytes(self) -> int:
         """Bytes of the network's own inputs and outputs, a cache aside; unknown sizes count nothing."""

@@ -96,7 +96,7 @@ def case_of(
 
 def format_of_decoders(workload: Workload, asked: Precision) -> str:
     """Return what is to be said of a decoders' format that is asked for another network; empty where nothing is."""
-    if not asked.mix or workload.once("caches", lambda: bool(workload.cache_names)):
+    if not asked.mix or workload.has_cache:
         return ""
     return (
         f"{asked.name} is a format of decoders, and no runtime stores {workload.name} in it: its weights are taken at "

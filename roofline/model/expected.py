@@ -304,9 +304,7 @@ def _is_alike(workload: Workload) -> bool:
 
     Those have a law of their own: `roofline.expected_tokens`.
     """
-    return not workload.unknown_layers and not any(
-        layer.cache_written_bytes for layer in workload.layers
-    )
+    return not workload.unknown_layers and not workload.has_cache
 
 
 def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:

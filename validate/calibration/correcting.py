@@ -19,10 +19,11 @@ from roofline.errors import TableError
 from roofline.model.calibrated import profile_of
 from roofline.model.machine_profile import Profile
 from roofline.model.network_time import calibrated_time
-from roofline.reading import read_csv, read_text, real_number
+from roofline.reading import real_number
 from roofline.spec import load
 from roofline.spec._frozen import FrozenDict
 from roofline.spec.writing import as_yaml
+from roofline.validate.evidence.cells import read_table
 from roofline.writing import write_whole
 
 Floats = NDArray[np.float64]
@@ -74,13 +75,7 @@ def read_runs(path: Path, profile: Profile) -> list[Run]:
     Raises:
         TableError: A column is missing, a time is no number above zero, a network stands there twice, or has no basis.
     """
-    table = read_csv(read_text(path, "table of measured networks"), str(path))
-    missing = [name for name in COLUMNS if name not in table.header]
-    if missing:
-        raise TableError(
-            f"{path} has no column {', '.join(missing)}",
-            repair=f"A table of measured networks has the columns {', '.join(COLUMNS)}",
-        )
+    table = read_table(path, "table of measured networks", COLUMNS)
     found: list[Run] = []
     seen: dict[tuple[str, str], int] = {}
     for place, row in enumerate(table.rows, 1):

@@ -14,9 +14,8 @@ from roofline.model._network_facts import facts_of
 from roofline.model._request import at_precision
 from roofline.model._time_law import Effect, Facts
 from roofline.model.expected import how, machine_effect
-from roofline.reading import read_csv, read_text
 from roofline.surfaces import MODEL
-from roofline.validate.evidence.cells import number_of
+from roofline.validate.evidence.cells import number_of, read_table
 from roofline.validate.evidence.published import IN_FLIGHT
 from roofline.validate.evidence.readers import is_recorded, read_evidence
 
@@ -42,13 +41,7 @@ def read_effects(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]
     """
     if is_recorded(path):
         return _recorded(path, platforms)
-    table = read_csv(read_text(path, "table of figures"), str(path))
-    missing = [name for name in COLUMNS if name not in table.header]
-    if missing:
-        raise TableError(
-            f"{path} has no column {', '.join(missing)}",
-            repair=f"A table of figures has the columns {', '.join(COLUMNS)}",
-        )
+    table = read_table(path, "table of figures", COLUMNS)
     found: dict[str, list[tuple[Facts, float]]] = {}
     seen: dict[tuple[str, ...], int] = {}
     keys = {machine.key: machine for machine in platforms}

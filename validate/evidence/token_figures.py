@@ -11,9 +11,8 @@ from roofline._load import decoder
 from roofline.compression_flags import compressed
 from roofline.decoding.phases import CONTEXT, Phase, Request
 from roofline.errors import OptionError, TableError, did_you_mean
-from roofline.reading import read_csv, read_text
 from roofline.serving import serve
-from roofline.validate.evidence.cells import number_of
+from roofline.validate.evidence.cells import number_of, read_table
 from roofline.validate.evidence.readers import is_recorded
 
 if TYPE_CHECKING:
@@ -45,13 +44,7 @@ def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, dict[st
             f"{path} holds records, of which none corrects a decoder",
             repair=f"Give a table of figures of decoders, with the columns {', '.join(COLUMNS)}",
         )
-    table = read_csv(read_text(path, "table of figures"), str(path))
-    missing = [name for name in COLUMNS if name not in table.header]
-    if missing:
-        raise TableError(
-            f"{path} has no column {', '.join(missing)}",
-            repair=f"A table of figures of decoders has the columns {', '.join(COLUMNS)}",
-        )
+    table = read_table(path, "table of figures of decoders", COLUMNS)
     keys = {machine.key: machine for machine in platforms}
     found: dict[str, dict[str, list[float]]] = {}
     seen: dict[tuple[str, ...], int] = {}

@@ -28,6 +28,7 @@ from roofline.validate.measuring.measure import measure
 from roofline.validate.records.flag import FlagKind
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import Protocol, RunRequest
+from roofline.validate.records.tuning import Tuning
 from roofline.writing import write_whole
 
 NETWORKS = ("resnet50", "mobilenet_v1")
@@ -56,9 +57,9 @@ def points(network: str, known: Sequence[Point], given: argparse.Namespace) -> S
             break
         before = run("onnxruntime")
         tuned = (
-            run("tvm", tuning="tuned", tuning_budget_s=step)
+            run("tvm", tuning=Tuning.TUNED, tuning_budget_s=step)
             if step
-            else run("tvm", tuning="untuned", algorithm="blocked")
+            else run("tvm", tuning=Tuning.UNTUNED, algorithm="blocked")
         )
         after = run("onnxruntime")
         for record in (before, tuned, after):
@@ -94,7 +95,7 @@ def _point(
         "times_onnxruntime": (tuned.median_s or 0.0) / ceiling,
         "kernels": tuned.kernels,
         "untuned_kernels": list(tuned.untuned_kernels),
-        "finished": tuned.job.tuning == "tuned"
+        "finished": tuned.job.tuning is Tuning.TUNED
         and not any("budget ended" in note for note in tuned.notes),
         "notes": list(tuned.notes),
         "flags": sorted(flags),

@@ -29,6 +29,7 @@ from roofline.validate.records.compression import Compression
 from roofline.validate.records.flag import FlagKind
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import Protocol, RunRequest
+from roofline.validate.records.tuning import Tuning
 from roofline.writing import write_whole
 
 NETWORKS = ("mlp", "cnv", "mobilenet_v1", "resnet50")
@@ -42,13 +43,13 @@ class Contestant:
 
     name: str
     backend: str
-    tuning: str = ""
+    tuning: Tuning = Tuning.BACKEND_DEFAULT
     algorithm: str = "default"
 
 
 LADDER = (
-    Contestant("untuned", "tvm", "untuned"),
-    Contestant("tuned", "tvm", "tuned"),
+    Contestant("untuned", "tvm", Tuning.UNTUNED),
+    Contestant("tuned", "tvm", Tuning.TUNED),
     Contestant(CEILING, "onnxruntime"),
 )
 

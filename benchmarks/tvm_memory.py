@@ -19,6 +19,7 @@ from tvm_ladder import into_page
 import roofline
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.request import Protocol, RunRequest
+from roofline.validate.records.tuning import Tuning
 
 
 def needed_bytes(network: str) -> int:
@@ -40,7 +41,7 @@ def main() -> None:
     for network in given.networks:
         run = measure(
             RunRequest(
-                network, "tvm", tuning="untuned", algorithm="blocked", threads=1,
+                network, "tvm", tuning=Tuning.UNTUNED, algorithm="blocked", threads=1,
                 protocol=Protocol(runs=3, sampling_s=1.0),
             )
         )  # fmt: skip

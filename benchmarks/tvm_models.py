@@ -18,6 +18,7 @@ from tvm_ladder import into_page
 from roofline.errors import RooflineError
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.request import Protocol, RunRequest
+from roofline.validate.records.tuning import Tuning
 
 
 def asked(text: str) -> RunRequest:
@@ -34,7 +35,7 @@ def asked(text: str) -> RunRequest:
             dims[name] = int(value)
     protocol = Protocol(runs=3, sampling_s=1.0, time_limit_s=600.0)
     return RunRequest(
-        path, "tvm", dims=dims, inputs=inputs, values=values, tuning="untuned", threads=1, protocol=protocol,
+        path, "tvm", dims=dims, inputs=inputs, values=values, tuning=Tuning.UNTUNED, threads=1, protocol=protocol,
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from roofline.validate.measuring.compressed_model import write
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.request import Protocol, RunRequest
+from roofline.validate.records.tuning import Tuning
 from roofline.writing import write_whole
 
 TILES = Path(__file__).parents[1] / "validate/tvm/blocked/tiles_by_processor"
@@ -34,7 +35,7 @@ def seek(network: str, datatype: str, folder: Path) -> None:
     model = network if compression.nothing else str(write(network, compression, cache_folder()))
     options = RunRequest(
         "",
-        tuning="tuned", trials=1, compression=compression, options={SHIPPED_TILES: False},
+        tuning=Tuning.TUNED, trials=1, compression=compression, options={SHIPPED_TILES: False},
         protocol=Protocol(runs=3, sampling_s=0.0),
     )  # fmt: skip
     record = measure(replace(options, network=model, backend="tvm"), folder=folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,3 +37,15 @@ class Binding:
 
 UNBOUND = Binding()
 """Nothing is fixed: sizes are the file's own, at batch 1 where it leaves that open."""
+
+
+def assumed_batch(inputs: Sequence[str]) -> str:
+    """Return the words for a batch of 1 that nobody gave.
+
+    Args:
+        inputs: Those whose leading dimension is symbolic, each with its symbol.
+    """
+    return (
+        f"batch 1 taken for the symbolic leading dimension of {', '.join(inputs)} "
+        "(--batch N changes it)"
+    )

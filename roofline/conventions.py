@@ -72,7 +72,7 @@ def choice(kind: type[E], name: str, noun: str, given_by: Argument | None = None
     try:
         return kind(name)
     except ValueError:
-        names = [entry.value for entry in kind]
+        names = [entry.value for entry in kind if entry.value]
         way = "Use" if given_by is None else f"Use {given_by} with"
         repair = did_you_mean(str(name), names) or f"{way} one of: {', '.join(names)}"
         raise OptionError(f"unknown {noun} {name!r}", repair=repair) from None

@@ -115,7 +115,8 @@ class MissingPackageError(RooflineError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``"Did you mean 'x'?"`` for the nearest known word, or an empty string."""
     # Capitals never tell two names apart, and people type them differently.
-    spelled = {name.casefold(): name for name in known}
+    # An entry of an enum is shown as what a user would type.
+    spelled = {name.casefold(): str(name) for name in known}
     near = difflib.get_close_matches(word.casefold(), list(spelled), n=1, cutoff=0.6)
     return f"Did you mean {spelled[near[0]]!r}?" if near else ""
 

@@ -80,6 +80,8 @@ class Workload:
     """Conventions and choices made while counting (default batch, untaken branches, ...)."""
     variant: str = "dense"
     """What was done to the network: ``dense``, ``keep-channels=0.5``, ..."""
+    batch_assumed_for: tuple[str, ...] = ()
+    """Inputs whose symbolic leading dimension was taken as 1, since no batch was given."""
     precision: Precision | None = None
     """The precision asked for; None is the graph's own datatypes."""
     origin: Origin | None = field(default=None, compare=False, repr=False)
@@ -298,6 +300,7 @@ class Workload:
             fused_layers=counted.fused_layers,
             fusions=counted.fusions,
             batch=counted.batch,
+            batch_assumed_for=counted.batch_assumed_for,
             inputs=counted.inputs,
             outputs=counted.outputs,
             parameters=counted.stored.parameters,

@@ -16,6 +16,7 @@ from roofline.validate.analysis.compare import compare as _compared
 from roofline.validate.measuring.measure import measure as _measured
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import PROTOCOL, InputValue, Protocol, RunRequest
+from roofline.validate.records.tuning import Tuning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +95,7 @@ def measure(
     request = RunRequest(
         str(model),
         backend,
-        tuning=tuning,
+        tuning=Tuning.named(tuning),
         threads=threads,
         batch=batch or 0,
         dims=dict(dims or {}),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from roofline.binding import assumed_batch
 from roofline.cli._output import arranged
 from roofline.conventions import Traffic
 from roofline.number_format import human, number, percent, plural
@@ -131,8 +132,9 @@ def document(workload: Workload, *, fused: bool) -> dict[str, Any]:
 
 def _batch(workload: Workload) -> str:
     """Return what the counts are of; a batch that was not given is said to be taken."""
-    taken = (note for note in workload.notes if note.startswith("batch "))
-    return next(taken, f"counts are of a whole batch of {workload.batch}")
+    if workload.batch_assumed_for:
+        return assumed_batch(workload.batch_assumed_for)
+    return f"counts are of a whole batch of {workload.batch}"
 
 
 def layer_rows(workload: Workload, *, fused: bool) -> list[dict[str, Any]]:

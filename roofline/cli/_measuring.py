@@ -12,6 +12,7 @@ import typer
 from roofline.cli._compression import CompressionOptions, written
 from roofline.number_format import number, percent
 from roofline.validate.records.request import PROTOCOL, TRIALS, Protocol, RunRequest
+from roofline.validate.records.tuning import Tuning
 
 if TYPE_CHECKING:
     from roofline.binding import Binding
@@ -144,7 +145,7 @@ class RunOptions:
             dims=binding.dims,
             inputs=binding.inputs,
             values=binding.values,
-            tuning=self.tuning,
+            tuning=Tuning.named(self.tuning),
             trials=self.trials,
             tuning_budget_s=self.budget_s,
             algorithm=self.algorithm,
@@ -192,7 +193,7 @@ def run_models(
 def cells(run: Measurement) -> dict[str, Any]:
     """Return a run as a row of the table for people."""
     job = run.job
-    tuned = f" {job.tuning}" if job.tuning != "none" else ""
+    tuned = f" {job.tuning}" if job.tuning is not Tuning.NONE else ""
     ok = run.ok
     return {
         "network": job.shown,
@@ -248,7 +249,7 @@ def remarks(runs: Sequence[Measurement]) -> list[str]:
         name = f"{run.job.shown} on {run.job.backend} {run.job.tuning}".removesuffix(" none")
         notes += [f"{name}: {run.reason}"] if run.reason else []
         notes += [f"{name}: {flag.label}" for flag in run.flags]
-        if run.job.tuning == "tuned" and run.untuned_kernels:
+        if run.job.tuning is Tuning.TUNED and run.untuned_kernels:
             notes.append(f"{name}: no schedule for {', '.join(run.untuned_kernels)}")
         notes += [f"{name}: {note}" for note in run.notes]
     return list(dict.fromkeys(notes))

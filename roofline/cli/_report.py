@@ -14,6 +14,7 @@ from roofline.reading import read_head, read_json, read_text
 from roofline.report import ReportData, load_rows
 from roofline.report.data import Row, check_rows, on_chip
 from roofline.spec import platform
+from roofline.validate.records.tuning import Tuning
 
 if TYPE_CHECKING:
     from roofline.progress import Report
@@ -123,7 +124,7 @@ def stored(path: Path, report: Report | None = None) -> list[dict[str, Any]]:
                 report("reading the records", number, total)
             reported, job = run.reported, run.job
             flags = [] if run.ok else [run.status.value]
-            flags += ["untuned"] if job.tuning == "untuned" else []
+            flags += ["untuned"] if job.tuning is Tuning.UNTUNED else []
             rows.append(
                 {
                     "platform": run.machine or "this machine", "network": job.network, "datatype": run.operands,

@@ -29,10 +29,11 @@ def my_network(net):
 
 BACKEND = """
 from roofline.validate.measuring.backend import Capabilities, backends
+from roofline.validate.records.tuning import Tuning
 
 class Mine:
     title = "my runtime"
-    capabilities = Capabilities(tunings=("slow", "fast"))
+    capabilities = Capabilities(tunings=(Tuning.UNTUNED, Tuning.TUNED))
 
     def missing(self):
         return ""
@@ -164,9 +165,9 @@ def test_a_backend_is_asked_what_it_can_do(installed: dict[str, str]) -> None:
     code = (
         "from roofline.validate.measuring.series import for_backend\n"
         "from roofline.validate.records.request import RunRequest\n"
-        "import json; print(json.dumps(for_backend(RunRequest('mlp', 'mine', tuning='fast')).tuning))"
+        "import json; print(json.dumps(for_backend(RunRequest('mlp', 'mine', tuning='tuned')).tuning))"
     )
-    assert _told(installed, code) == "fast"
+    assert _told(installed, code) == "tuned"
 
 
 @pytest.mark.parametrize(

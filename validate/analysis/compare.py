@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.conventions import WeightsRead
 from roofline.validate.records.flag import FlagKind, joined
 from roofline.validate.records.record import Measurement
+from roofline.validate.records.tuning import Tuning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +63,7 @@ class Comparison:
         Untuned code, another datatype than that and failed runs do not.
         """
         run = self.measurement
-        return run.ok and run.job.tuning != "untuned" and not run.emulated
+        return run.ok and run.job.tuning is not Tuning.UNTUNED and not run.emulated
 
     @property
     def flag(self) -> str:
@@ -70,7 +71,7 @@ class Comparison:
         run = self.measurement
         if not run.ok:
             return run.status.value
-        if run.job.tuning == "untuned":
+        if run.job.tuning is Tuning.UNTUNED:
             return "untuned"
         if run.emulated:
             return FlagKind.OTHER_DATATYPE.value
@@ -119,7 +120,7 @@ class Comparison:
 def backend_label(run: Measurement) -> str:
     """Return the backend with what makes it differ from its other runs: ``tvm tuned``."""
     parts = [run.job.backend]
-    if run.job.tuning != "none":
+    if run.job.tuning is not Tuning.NONE:
         parts.append(run.job.tuning)
     if run.job.algorithm != "default":
         parts.append(run.job.algorithm)

@@ -16,6 +16,7 @@ from roofline.validate.records.compression import Compression
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.flag import joined
 from roofline.validate.records.record import Measurement
+from roofline.validate.records.tuning import Tuning
 
 if TYPE_CHECKING:
     from roofline.workload import Workload
@@ -36,7 +37,7 @@ class Ran:
     datatype: str
     backend: str
     algorithm: str
-    tuning: str
+    tuning: Tuning
     trials: int
     budget_s: float
     batch: int
@@ -279,7 +280,11 @@ def both_ways(found: Iterable[Ran]) -> list[tuple[Ran, Ran]]:
     """Return every configuration that was run both ways, untuned and tuned."""
     groups = _grouped(found, "tuning", "trials", "budget_s")
     times = [{one.tuning: one for one in group} for group in groups]
-    return [(by["untuned"], by["tuned"]) for by in times if {"untuned", "tuned"} <= set(by)]
+    return [
+        (by[Tuning.UNTUNED], by[Tuning.TUNED])
+        for by in times
+        if {Tuning.UNTUNED, Tuning.TUNED} <= set(by)
+    ]
 
 
 def footprints(found: Iterable[Ran]) -> list[dict[str, Any]]:

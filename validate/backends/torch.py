@@ -28,6 +28,7 @@ from roofline.validate.measuring.backend import (
 from roofline.validate.measuring.environment import package_version
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.request import RunRequest
+from roofline.validate.records.tuning import Tuning
 
 _KINDS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "fp64": "float64"}
 _CUDA = "cuda"
@@ -88,7 +89,7 @@ class TorchBackend:
     """Runs an ONNX graph as torch functions: ``untuned`` is eager, ``tuned`` goes through ``torch.compile``."""
 
     title = "PyTorch"
-    capabilities = Capabilities(tunings=("untuned", "tuned"), devices=("cpu", _CUDA))
+    capabilities = Capabilities(tunings=(Tuning.UNTUNED, Tuning.TUNED), devices=("cpu", _CUDA))
 
     def missing(self) -> str:
         """Return ``torch`` when it is not installed."""
@@ -114,7 +115,9 @@ class TorchBackend:
         report("reading the graph", 0, 1)
         device = _device(request.job)
         build_module(request.model)
-        notes = ("eager mode: no kernel was fused",) if request.job.tuning != "tuned" else ()
+        notes = (
+            ("eager mode: no kernel was fused",) if request.job.tuning is not Tuning.TUNED else ()
+        )
         return Artifact(
             request.model,
             compiled_for=f"torch {device}",
@@ -134,7 +137,7 @@ class TorchBackend:
             build_module(artifact.path),
             _device(job),
             _datatype(job),
-            compiled=job.tuning == "tuned",
+            compiled=job.tuning is Tuning.TUNED,
         )
 
 

@@ -38,6 +38,7 @@ from roofline.validate.measuring.environment import package_version
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import KernelTime
 from roofline.validate.records.request import RunRequest
+from roofline.validate.records.tuning import Tuning
 from roofline.validate.tvm import setup, weights
 from roofline.validate.tvm.plan import ALGORITHMS, BEST, BLOCKED, Computation
 from roofline.validate.tvm.setup import lanes
@@ -121,7 +122,7 @@ class TvmBackend:
 
     title = "Apache TVM"
     capabilities = Capabilities(
-        tunings=("tuned", "untuned"),
+        tunings=(Tuning.TUNED, Tuning.UNTUNED),
         algorithms=ALGORITHMS,
         sparse_formats=("csr", "bsr"),
         times_kernels=True,
@@ -187,7 +188,7 @@ def computation(job: RunRequest) -> Computation:
         if asked not in known:
             hint = did_you_mean(asked, known) or f"Known: {', '.join(known)}"
             raise MeasurementError(f"the TVM backend has no {what} {asked!r}", repair=hint)
-    tuned_by_choice = job.algorithm == "default" and job.tuning == "tuned"
+    tuned_by_choice = job.algorithm == "default" and job.tuning is Tuning.TUNED
     return Computation(BLOCKED if tuned_by_choice else job.algorithm, form)
 
 
@@ -209,7 +210,7 @@ def _content(model: Path) -> str:
 
 
 def _variant(job: RunRequest) -> str:
-    return f"tuned-{job.trials}" if job.tuning == "tuned" else "untuned"
+    return f"tuned-{job.trials}" if job.tuning is Tuning.TUNED else "untuned"
 
 
 def _compile(
@@ -221,7 +222,7 @@ def _compile(
     tuned = None
     if request.fresh:
         shutil.rmtree(database, ignore_errors=True)
-    if job.tuning == "tuned" or computation(job).algorithm == BEST:
+    if job.tuning is Tuning.TUNED or computation(job).algorithm == BEST:
         report("importing into TVM", 0, 1)
         tuned = _tune(request, tvm.target.Target(dict(description)), database, report)
     report("compiling", 0, 1)
@@ -245,7 +246,7 @@ def _compile(
         compiled_for=setup.describe(description),
         executed=built.executed,
         compile_s=time.monotonic() - start,
-        tune_s=tuned.seconds if tuned is not None and job.tuning == "tuned" else None,
+        tune_s=tuned.seconds if tuned is not None and job.tuning is Tuning.TUNED else None,
         kernels=built.kernels,
         untuned_kernels=built.untuned,
         notes=notes,
@@ -294,7 +295,7 @@ def _tune(request: Request, target: Any, database: Path, report: Report) -> _Tun
             notes.append(
                 f"no algorithm could be timed for {plural(chosen.failed, 'convolution')}: blocked"
             )
-    if job.tuning != "tuned":
+    if job.tuning is not Tuning.TUNED:
         return _Tuning(time.monotonic() - start, finished, tuple(notes))
     module = import_model(request.model, target, how, choices).module
     findings = _findings(request, target)
@@ -384,7 +385,7 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
     from roofline.validate.tvm.tuning import metaschedule as _tvm_tune
 
     target = tvm.target.Target(dict(description))
-    how, tuned = computation(request.job), request.job.tuning == "tuned"
+    how, tuned = computation(request.job), request.job.tuning is Tuning.TUNED
     best = how.algorithm == BEST
     imported = import_model(
         request.model, target, how, _choices(request, target) if best else None

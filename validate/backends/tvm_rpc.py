@@ -27,6 +27,7 @@ from roofline.validate.measuring.backend import (
 )
 from roofline.validate.measuring.environment import package_version
 from roofline.validate.records.request import RunRequest
+from roofline.validate.records.tuning import Tuning
 from roofline.validate.tvm import setup
 from roofline.validate.tvm.boards.target import parse_target
 from roofline.validate.tvm.boards.tracker import WAIT_S
@@ -38,7 +39,7 @@ class TvmRpcBackend:
     title = "Apache TVM over RPC"
     capabilities = replace(
         TvmBackend.capabilities,
-        tunings=("untuned",),
+        tunings=(Tuning.UNTUNED,),
         times_kernels=False,
         waiting_s=WAIT_S,
         board_backend="tvm-rpc",

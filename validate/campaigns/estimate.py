@@ -7,11 +7,12 @@ from types import MappingProxyType
 
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import RunRequest
+from roofline.validate.records.tuning import Tuning
 
 _STARTING_S = 6.0
 """Processes that read the model, compute the reference, compile and run it."""
 
-_RATES = MappingProxyType({"untuned": 1.5e9, "tuned": 40e9, "none": 60e9})
+_RATES = MappingProxyType({Tuning.UNTUNED: 1.5e9, Tuning.TUNED: 40e9, Tuning.NONE: 60e9})
 """Operations per second and thread that code of each tuning reaches on a current CPU, roughly."""
 
 _ENOUGH = 3
@@ -56,7 +57,7 @@ def seconds(point: RunRequest, ops: float, kernel_count: int) -> float:
     timing = point.protocol
     sampling = min(timing.sampling_s + step, (timing.runs + timing.warmup) * step)
     tuning = 0.0
-    if point.tuning == "tuned":
+    if point.tuning is Tuning.TUNED:
         tuning = kernel_count * point.trials * _TRIAL_S
         tuning = min(tuning, point.tuning_budget_s) if point.tuning_budget_s else tuning
     return min(_STARTING_S + sampling, 3 * timing.time_limit_s) + tuning
@@ -75,7 +76,7 @@ def estimate(
     every = [*points, *(point for point, _ in known)]
     ops = operations(every)
     counts = {point.network: 0 for point in every}
-    counts |= {p.network: kernels(p.network) for p in every if p.tuning == "tuned"}
+    counts |= {p.network: kernels(p.network) for p in every if p.tuning is Tuning.TUNED}
     total, tuned = 0.0, set[str]()
     for point in points:
         # What was tuned in an earlier round is kept.

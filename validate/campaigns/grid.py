@@ -19,6 +19,7 @@ from roofline.number_format import plural
 from roofline.validate.measuring.backend import Backend, backends
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.request import TRIALS, Protocol, RunRequest
+from roofline.validate.records.tuning import Tuning
 from roofline.validate.tvm.boards.target import parse_target
 from roofline.validate.tvm.boards.tracker import parse_tracker
 
@@ -209,7 +210,7 @@ def _point(
     name = values["backend"] if values["target"] == "local" else _board_backend(values)
     backend = backends.get(name)
     tuning = _tuning(values, backend, where)
-    tuned = tuning == "tuned"
+    tuned = tuning is Tuning.TUNED
     network, source = _network(values["network"], folder, where)
     compression: Asked = values["compression"]
     timing = document.protocol
@@ -245,9 +246,9 @@ def _board_backend(values: Values) -> str:
     return backends.get(values["backend"]).capabilities.board_backend
 
 
-def _tuning(values: Values, backend: Backend, where: str) -> str:
+def _tuning(values: Values, backend: Backend, where: str) -> Tuning:
     asked = values["tuning"]
-    if not asked or backend.capabilities.tunings == ("none",):
+    if not asked or backend.capabilities.tunings == (Tuning.NONE,):
         return backend.capabilities.tunings[0]
     if asked not in backend.capabilities.tunings:
         hint = (
@@ -255,7 +256,7 @@ def _tuning(values: Values, backend: Backend, where: str) -> str:
             or f"Known: {', '.join(backend.capabilities.tunings)}"
         )
         raise OptionError(f"{where}: {values['backend']} has no tuning {asked!r}", repair=hint)
-    return asked
+    return Tuning.named(asked)
 
 
 def _algorithm(asked: str, backend: Backend, where: str) -> str:

@@ -25,6 +25,7 @@ from roofline.validate.measuring.measure import measure
 from roofline.validate.records.flag import joined
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import Protocol, RunRequest
+from roofline.validate.records.tuning import Tuning
 
 if TYPE_CHECKING:
     from roofline.model import Prediction
@@ -137,7 +138,7 @@ def _plan(models: Sequence[str | Path], minutes: float) -> tuple[list[RunRequest
     if backends.get("tvm").missing():
         notes.append("apache-tvm is not installed: nothing was compiled and tuned here")
         return plan, notes
-    untuned = RunRequest("mlp", "tvm", tuning="untuned", protocol=replace(protocol, runs=20))
+    untuned = RunRequest("mlp", "tvm", tuning=Tuning.UNTUNED, protocol=replace(protocol, runs=20))
     plan.append(untuned)
     tuning_s = max(20.0, minutes * 60.0 - _FIXED_S)
     named = {Path(model).stem: model for model in models}
@@ -145,7 +146,7 @@ def _plan(models: Sequence[str | Path], minutes: float) -> tuple[list[RunRequest
         if name not in named:
             continue
         tuned = RunRequest(
-            str(named[name]), "tvm", tuning="tuned", trials=trials,
+            str(named[name]), "tvm", tuning=Tuning.TUNED, trials=trials,
             tuning_budget_s=share * tuning_s, protocol=protocol,
         )  # fmt: skip
         plan.append(tuned)

@@ -26,6 +26,7 @@ from roofline.validate.records.files import import_csv, import_json
 from roofline.validate.records.record import Measurement, Reported, Status
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
+from roofline.validate.records.tuning import Tuning
 
 
 def read_evidence(
@@ -58,7 +59,7 @@ def read_evidence(
     return read_published(path)
 
 
-_PUBLISHED = {("torch", "tuned"): "pt-compile", ("torch", "untuned"): "pt-eager"}
+_PUBLISHED = {("torch", Tuning.TUNED): "pt-compile", ("torch", Tuning.UNTUNED): "pt-eager"}
 
 _FIELDS = frozenset(field.name for field in fields(Measurement))
 
@@ -123,7 +124,7 @@ def validated(table: CsvTable) -> tuple[Measurement, ...]:
             continue
         backend, _, tuning = row["backend"].partition(" ")
         job = RunRequest(
-            row["network"], backend, datatype=row["datatype"], batch=int(batch), tuning=tuning,
+            row["network"], backend, datatype=row["datatype"], batch=int(batch), tuning=Tuning.named(tuning),
             threads=int(optional_number(row, "threads", 0.0)),
         )  # fmt: skip
         run = Measurement(

@@ -23,6 +23,7 @@ from roofline.validate.records.plain import from_plain, to_plain
 from roofline.validate.records.record import Environment, KernelTime
 from roofline.validate.records.request import Protocol as Timing
 from roofline.validate.records.request import RunRequest
+from roofline.validate.records.tuning import Tuning
 from roofline.writing import write_whole
 
 Arrays = Mapping[str, Array]
@@ -162,8 +163,8 @@ class DistantSession(Protocol):
 class Capabilities:
     """What a backend has a choice of; the defaults are those of one that runs a model as it is."""
 
-    tunings: tuple[str, ...] = ("none",)
-    """Values of ``--tuning`` it knows, the default first; ``("none",)`` where nothing is tuned."""
+    tunings: tuple[Tuning, ...] = (Tuning.NONE,)
+    """Those it has, the default first."""
     algorithms: tuple[str, ...] = ("default",)
     """Ways to compute a convolution."""
     devices: tuple[str, ...] = ("cpu",)

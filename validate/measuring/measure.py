@@ -36,6 +36,7 @@ from roofline.validate.measuring.steps import (
 from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
+from roofline.validate.records.tuning import Tuning
 
 R = TypeVar("R")
 
@@ -106,7 +107,7 @@ def _check(request: RunRequest, backend: Backend) -> None:
 def _filled_in(request: RunRequest, backend: Backend, made: Runnable | None) -> RunRequest:
     """Return a request with the backend's and the model's own values where it leaves them the choice."""
     tuning = request.tuning or backend.capabilities.tunings[0]
-    tuned = tuning == "tuned"
+    tuned = tuning is Tuning.TUNED
     return replace(
         request,
         network=printable(Path(request.network).stem) if made is None else made.network,
@@ -156,7 +157,7 @@ class _Run:
         variables = self._backend.environment(job)
         # Tuning has a budget of its own; only compiling counts against the time limit.
         tuning_s = job.tuning_budget_s if job.tuning_budget_s else float("inf")
-        extra_s = tuning_s if job.tuning == "tuned" else 0.0
+        extra_s = tuning_s if job.tuning is Tuning.TUNED else 0.0
         # Waiting for a machine that others use is no part of a run either.
         waiting_s = self._backend.capabilities.waiting_s
         prepared = self._step(Prepare(request), variables, extra_s=extra_s + waiting_s)

@@ -18,6 +18,7 @@ from roofline.validate.records.compression import Compression
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
+from roofline.validate.records.tuning import Tuning
 
 
 def measure_each(
@@ -104,7 +105,7 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
     if per_layer and able.times_kernels:
         request = replace(request, options={**request.options, "per_layer": True})
     if request.tuning and request.tuning not in able.tunings:
-        if able.tunings == ("none",):
+        if able.tunings == (Tuning.NONE,):
             return replace(request, tuning="")
         known = " or ".join(able.tunings)
         raise OptionError(f"{TUNING.at(request.tuning)} is not known", repair=f"Use {known}")

@@ -21,6 +21,7 @@ from roofline.validate.records.failure import Failure
 from roofline.validate.records.flag import Flag, FlagKind, joined
 from roofline.validate.records.plain import to_plain
 from roofline.validate.records.request import RunRequest
+from roofline.validate.records.tuning import Tuning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -269,9 +270,9 @@ class Measurement:
     def flags(self) -> tuple[Flag, ...]:
         """What makes this run suspicious; empty when nothing does."""
         found = list(self.disturbances)
-        if self.ok and self.job.tuning == "untuned":
+        if self.ok and self.job.tuning is Tuning.UNTUNED:
             found.append(Flag(FlagKind.UNTUNED))
-        if self.job.tuning == "tuned" and self.untuned_kernels:
+        if self.job.tuning is Tuning.TUNED and self.untuned_kernels:
             share = len(self.untuned_kernels) / self.kernels if self.kernels else None
             found.append(Flag(FlagKind.KERNELS_UNTUNED, share))
         if self.ok and self.emulated:

@@ -11,6 +11,7 @@ from typing import Any
 
 from roofline.number_format import plural
 from roofline.validate.records.compression import Compression
+from roofline.validate.records.tuning import Tuning
 
 Scalar = str | int | float | bool
 InputValue = bool | int | float | tuple[int, ...] | tuple[float, ...]
@@ -82,8 +83,8 @@ class RunRequest:
     """Of a decoder: ``prefill`` or ``decode``, for which its inputs are bound by their roles; empty for others."""
     context: int = 0
     """Positions of the prompt of a decoder whose phase is given."""
-    tuning: str = ""
-    """``untuned``, ``tuned``, or ``none`` where the backend has nothing to tune; empty is the backend's own default."""
+    tuning: Tuning = Tuning.BACKEND_DEFAULT
+    """Whether schedules are sought; its name will do."""
     trials: int = TRIALS
     """Schedules tried per kernel when tuned; 0 in a record of an untuned run."""
     tuning_budget_s: float = 0.0
@@ -95,6 +96,10 @@ class RunRequest:
     options: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
     """Options that only this backend knows."""
     protocol: Protocol = field(default=PROTOCOL)
+
+    def __post_init__(self) -> None:
+        """Take the name of a tuning for it."""
+        object.__setattr__(self, "tuning", Tuning.named(self.tuning))
 
     @property
     def key(self) -> str:
@@ -150,7 +155,7 @@ class RunRequest:
         parts += [taken.label] if taken.pruned else []
         parts += [taken.datatype or self.datatype, self.backend]
         parts += [self.algorithm] if self.algorithm != "default" else []
-        parts += [self.tuning] if self.tuning != "none" else []
+        parts += [self.tuning] if self.tuning is not Tuning.NONE else []
         parts += [f"batch {self.batch}"] if self.batch > 1 else []
         parts += [plural(self.threads, "thread")] if self.threads else []
         parts += [f"on {self.target}"] if self.target != "local" else []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from roofline.binding import Binding
+from roofline.binding import Binding, assumed_batch
 from roofline.errors import DimensionError, ModelError, did_you_mean
 from roofline.graph.reading.tensors import check_size, datatype
 from roofline.node import Array, Tensor
@@ -35,6 +35,8 @@ class Declared:
     """Size of every named symbolic dimension."""
     notes: tuple[str, ...]
     batch: int
+    batch_assumed_for: tuple[str, ...]
+    """Inputs whose symbolic leading dimension was taken as 1, since no batch was given."""
     overridden: bool
     """Whether a size that the file fixes was replaced."""
     unbound: tuple[str, ...] = ()
@@ -94,10 +96,7 @@ class _Declaration:
         self._check_sizes()
         tensors = tuple(self._tensor(entry) for entry in self._entries)
         if self._defaulted:
-            self._notes.append(
-                f"batch 1 taken for the symbolic leading dimension of {', '.join(self._defaulted)} "
-                "(--batch N changes it)"
-            )
+            self._notes.append(assumed_batch(self._defaulted))
         batch = self._batch
         if batch is None:
             batch = next(
@@ -105,7 +104,13 @@ class _Declaration:
             )
         self._check_batch(batch or 1)
         return Declared(
-            tensors, self._symbols, tuple(self._notes), batch or 1, self._overridden, self._inside
+            tensors,
+            self._symbols,
+            tuple(self._notes),
+            batch or 1,
+            tuple(self._defaulted),
+            self._overridden,
+            self._inside,
         )
 
     def _check_sizes(self) -> None:

@@ -45,6 +45,7 @@ class Counted:
     outputs: tuple[Tensor, ...]
     notes: tuple[str, ...]
     batch: int
+    batch_assumed_for: tuple[str, ...]
 
 
 def count(
@@ -97,6 +98,7 @@ def count(
             *_limit_notes(layers),
         ),
         graph.batch,
+        graph.batch_assumed_for,
     )
 
 

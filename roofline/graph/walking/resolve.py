@@ -100,6 +100,7 @@ def _resolved(model: ModelProto, name: str, binding: Binding) -> ResolvedGraph:
         storage=walker.stored,
         nodes_in_file=written,
         batch=declared.batch,
+        batch_assumed_for=declared.batch_assumed_for,
     )
 
 

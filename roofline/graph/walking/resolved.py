@@ -57,3 +57,5 @@ class ResolvedGraph:
     """Calls written in the file: all branches and function bodies."""
     batch: int = 1
     """The leading dimension of the first input that has one."""
+    batch_assumed_for: tuple[str, ...] = ()
+    """Inputs whose symbolic leading dimension was taken as 1, since no batch was given."""

@@ -12,6 +12,7 @@ from roofline.reading import read_text, real_number, shown, whole_number
 from roofline.registry import Registry
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
+from roofline.validate.records.tuning import Tuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ def imported(facts: Facts, backend: str) -> RunRequest:
     """Return what is known of how a run of another tool was asked for."""
     return RunRequest(
         facts.network, backend, datatype=facts.datatype or "fp32", batch=facts.batch or 1, threads=1,
-        tuning="none", trials=0, target=facts.machine,
+        tuning=Tuning.NONE, trials=0, target=facts.machine,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import Facts, Imported, Rejected
 from roofline.validate.records.record import Measurement, Reported, Status
 from roofline.validate.records.request import RunRequest
+from roofline.validate.records.tuning import Tuning
 
 LATENCY_FACTOR = 1.1
 """Ratio of throughput × latency to the batch above which a row is flagged."""
@@ -133,7 +134,7 @@ def _measurement(row: Mapping[str, str], facts: Facts, source: str) -> Measureme
     job = RunRequest(
         row["network"], "imported", compression=parse_compression(row.get("pruning") or "dense"),
         datatype=row.get("datatype") or facts.datatype or "fp32", batch=batch,
-        threads=concurrency, tuning="none", trials=0, target=row["platform"],
+        threads=concurrency, tuning=Tuning.NONE, trials=0, target=row["platform"],
     )  # fmt: skip
     reported = Reported(
         source,

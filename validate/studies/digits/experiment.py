@@ -26,6 +26,7 @@ from roofline.validate.records.flag import joined
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.store import Store
+from roofline.validate.records.tuning import Tuning
 from roofline.validate.studies.digits.data import SOURCE, Split
 from roofline.validate.studies.digits.networks import TITLES, counted
 from roofline.validate.studies.digits.variants import (
@@ -253,16 +254,17 @@ def _requests(entry: Made, plan: Plan) -> list[RunRequest]:
     for batch in BATCHES:
         if variant.key in TUNED:
             tuned = replace(
-                request, backend="tvm", batch=batch, tuning="tuned", trials=plan.trials, tuning_budget_s=plan.budget_s
+                request, backend="tvm", batch=batch, tuning=Tuning.TUNED, trials=plan.trials,
+                tuning_budget_s=plan.budget_s,
             )  # fmt: skip
             found.append(tuned)
-    return [*found, replace(request, backend="tvm", batch=BATCHES[0], tuning="untuned")]
+    return [*found, replace(request, backend="tvm", batch=BATCHES[0], tuning=Tuning.UNTUNED)]
 
 
 def _wanted(entry: Made, request: RunRequest, machine: Platform) -> tuple[str | int | None, ...]:
     """Return what a kept run must agree in to stand for a wanted one."""
-    tuning = request.tuning or "none"
-    trials = request.trials if tuning == "tuned" else 0
+    tuning = request.tuning or Tuning.NONE
+    trials = request.trials if tuning is Tuning.TUNED else 0
     model = entry.accuracy.model_sha256
     return model, request.backend, tuning, trials, request.batch, machine.key
 

@@ -10,6 +10,7 @@ from roofline.chart import Chart, Options, charts, save
 from roofline.chart._panels import facets
 from roofline.errors import OptionError
 from roofline.validate.analysis.configurations import Ran, footprints, pairs, scaling
+from roofline.validate.records.tuning import Tuning
 
 TECHNIQUES = ("channel pruning", "weight pruning", "int8", "fp16")
 """In the order shown."""
@@ -25,7 +26,7 @@ def measured_figures(found: Sequence[Ran]) -> Mapping[str, Chart]:
         found: Configurations, as `dlas_runs.compared` returns them.
     """
     drawn: dict[str, Chart] = {}
-    for tuning in ("tuned", "untuned"):
+    for tuning in (Tuning.TUNED, Tuning.UNTUNED):
         rows = list(_gains(found, tuning))
         if rows:
             options = Options(title=f"Expected and achieved speed-up, {tuning}, one thread")
@@ -65,9 +66,9 @@ def draw_measured(found: Sequence[Ran], folder: Path) -> list[Path]:
     return paths
 
 
-def _gains(found: Iterable[Ran], tuning: str) -> Iterable[dict[str, Any]]:
+def _gains(found: Iterable[Ran], tuning: Tuning) -> Iterable[dict[str, Any]]:
     # What has no tuning stands beside the tuned: both are what a user would run.
-    wanted = {"tuned", "none"} if tuning == "tuned" else {tuning}
+    wanted = {Tuning.TUNED, Tuning.NONE} if tuning is Tuning.TUNED else {tuning}
     chosen = [
         (base, one)
         for base, one in pairs(found)
@@ -121,7 +122,9 @@ def representative(found: Iterable[Ran]) -> list[Ran]:
     return [
         one
         for one in found
-        if one.threads == 1 and one.tuning != "untuned" and one.algorithm in {"direct", "default"}
+        if one.threads == 1
+        and one.tuning is not Tuning.UNTUNED
+        and one.algorithm in {"direct", "default"}
     ]
 
 

@@ -13,6 +13,7 @@ from roofline.number_format import plural
 from roofline.validate.analysis.configurations import Ran, footprints, pairs, scaling, tuning_gains
 from roofline.validate.records.flag import joined
 from roofline.validate.records.record import Measurement
+from roofline.validate.records.tuning import Tuning
 from roofline.validate.studies.dlas.figures import LEAST_MB, measured_figures, representative
 from roofline.validate.studies.dlas.runs import compared, printed_range
 from roofline.validate.studies.dlas.verdicts import verdicts
@@ -61,7 +62,7 @@ def _machine(runs: Sequence[Measurement]) -> str:
         for way in sorted(ways, key=repr)
     )
     targets = {run.compiled_for for run in runs if run.job.backend == "tvm" and run.compiled_for}
-    tuned = {(r.job.trials, r.job.tuning_budget_s) for r in runs if r.job.tuning == "tuned"}
+    tuned = {(r.job.trials, r.job.tuning_budget_s) for r in runs if r.job.tuning is Tuning.TUNED}
     tuning = "; ".join(
         f"{trials} schedules per kernel, at most {budget:g} s per program"
         for trials, budget in sorted(tuned)
@@ -165,7 +166,7 @@ def _speedups(runs: Sequence[Measurement]) -> str:
 
 def _named(one: Ran) -> dict[str, Any]:
     algorithm = one.algorithm.replace("_", " ") if one.algorithm != "default" else one.backend
-    tuning = f" {one.tuning}" if one.tuning != "none" else ""
+    tuning = f" {one.tuning}" if one.tuning is not Tuning.NONE else ""
     return {
         "network": one.network,
         "technique": one.shown_technique,

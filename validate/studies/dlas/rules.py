@@ -23,6 +23,7 @@ from roofline.validate.analysis.configurations import (
     macs,
     pairs,
 )
+from roofline.validate.records.tuning import Tuning
 
 STRONG = 0.9
 """Correlation coefficient from which two quantities are called strongly correlated."""
@@ -125,7 +126,9 @@ def _uncorrelated(found: Sequence[Ran]) -> Decided:
     fastest: dict[tuple[str, str], Ran] = {}
     for one in found:
         key = (one.network, f"{one.technique} {one.variant}")
-        if one.tuning == "tuned" and (key not in fastest or one.seconds < fastest[key].seconds):
+        if one.tuning is Tuning.TUNED and (
+            key not in fastest or one.seconds < fastest[key].seconds
+        ):
             fastest[key] = one
     work: list[float] = []
     runs: list[Ran] = []
@@ -169,8 +172,8 @@ def correlation(points: Sequence[tuple[float, float]]) -> float:
 
 
 def _sparse_beats_dense(found: Sequence[Ran]) -> Decided:
-    dense = _by_network(found, technique=DENSE, tuning="tuned", backend="tvm")
-    sparse = _by_network(found, technique=WEIGHTS, tuning="tuned", backend="tvm")
+    dense = _by_network(found, technique=DENSE, tuning=Tuning.TUNED, backend="tvm")
+    sparse = _by_network(found, technique=WEIGHTS, tuning=Tuning.TUNED, backend="tvm")
     cases: list[Case] = []
     datasets: set[bool] = set()
     for network in dense.keys() & sparse.keys():
@@ -241,7 +244,7 @@ def _fastest_is(
     name: str, found: Sequence[Ran], among: Iterable[str], **wanted: str
 ) -> list[Case]:
     cases: list[Case] = []
-    for network, runs in _by_network(found, backend="tvm", tuning="tuned", **wanted).items():
+    for network, runs in _by_network(found, backend="tvm", tuning=Tuning.TUNED, **wanted).items():
         fair = [one for one in runs if one.algorithm in among]
         names = {one.algorithm for one in fair}
         if name not in names or len(names) < 2:
@@ -279,8 +282,8 @@ def _below_expectation(found: Sequence[Ran]) -> Decided:
 
 
 def _tuning_changes(found: Sequence[Ran]) -> Decided:
-    untuned = _by_network(found, technique=DENSE, tuning="untuned", backend="tvm")
-    tuned = _by_network(found, technique=DENSE, tuning="tuned", backend="tvm")
+    untuned = _by_network(found, technique=DENSE, tuning=Tuning.UNTUNED, backend="tvm")
+    tuned = _by_network(found, technique=DENSE, tuning=Tuning.TUNED, backend="tvm")
     cases: list[Case] = []
     for network in untuned.keys() & tuned.keys():
         before, after = untuned[network], tuned[network]

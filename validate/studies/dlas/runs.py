@@ -14,6 +14,7 @@ from typing import Any, cast
 from roofline.number_format import plural
 from roofline.validate.analysis.configurations import Ran, configurations, pairs
 from roofline.validate.records.record import Measurement
+from roofline.validate.records.tuning import Tuning
 from roofline.validate.studies.cells import Cell, Table
 from roofline.validate.studies.dlas.verdicts import HOLDS, MOSTLY, Verdict, verdicts
 from roofline.workloads.published import table
@@ -55,7 +56,7 @@ def as_shipped(runs: Iterable[Measurement]) -> str:
 
 def _small(run: Measurement) -> Measurement:
     samples = tuple(float(f"{sample:.4e}") for sample in run.samples_s)
-    untuned = run.untuned_kernels if run.job.tuning == "tuned" else ()
+    untuned = run.untuned_kernels if run.job.tuning is Tuning.TUNED else ()
     return replace(run, samples_s=samples, untuned_kernels=untuned, kernel_times=())
 
 
@@ -118,7 +119,7 @@ def _figures(one: Verdict) -> str:
 
 def printed_range(one: Ran) -> tuple[float, float] | None:
     """Return the least and greatest share of the expectation that the paper prints for CPUs, in percent."""
-    tuned = "yes" if one.tuning == "tuned" else "no"
+    tuned = "yes" if one.tuning is Tuning.TUNED else "no"
     shares = [
         row["achieved_percent"]
         for row in table("dlas_achieved")

@@ -127,7 +127,7 @@ def test_what_was_asked_and_what_ran_are_told_apart(roofline, small_model, tmp_p
     [
         (("measure", "nonet", "--backend", "onnxruntime"), "nonet"),
         (("measure", "mlp", "--backend", "tvmm"), "Did you mean 'tvm'"),
-        (("measure", "mlp", "--backend", "tvm", "--tuning", "tunes"), "tuned or untuned"),
+        (("measure", "mlp", "--backend", "tvm", "--tuning", "tunes"), "Did you mean 'tuned'"),
         (("measure", "mlp", "--backend", "onnxruntime", "--device", "cuda"), "Use --device cpu"),
         (("validate", "mlp", "-p", "no-such-machine"), "no-such-machine"),
         (("calibrate", "--seconds", "1", "-o", "no/such/folder/x.yaml"), "no/such/folder"),

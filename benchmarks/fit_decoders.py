@@ -13,14 +13,15 @@ from pathlib import Path
 
 import roofline
 from roofline.model.decoder_laws import NAME, FittedLaw, to_document
-from roofline.validate.evidence.decoder_score import fitted, read_table
+from roofline.validate.evidence.decoder_score import decoder_table, fitted
+from roofline.validate.evidence.forms import read_source
 
 
 def main() -> None:
     """Write the file of laws into the package."""
     laws: dict[str, FittedLaw] = {}
     for path in map(Path, sys.argv[1:]):
-        laws |= fitted(read_table(path))
+        laws |= fitted(decoder_table(read_source(path)))
     target = Path(roofline.__file__).parent / "model" / NAME
     target.write_text(to_document(laws), encoding="utf-8")
     for name, law in laws.items():

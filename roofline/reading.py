@@ -117,7 +117,20 @@ def read_text(
     Raises:
         RooflineError: It cannot be read (`read_bytes`), or is not UTF-8.
     """
-    content = read_bytes(path, noun, most=most, error=error)
+    return decode(read_bytes(path, noun, most=most, error=error), path, error=error)
+
+
+def decode(content: bytes, path: Path, *, error: type[RooflineError] = TableError) -> str:
+    """Return the text of what a file holds, without the mark that spreadsheets write in front of it.
+
+    Args:
+        content: What it holds.
+        path: The file, for messages.
+        error: The error raised.
+
+    Raises:
+        RooflineError: It is not UTF-8.
+    """
     try:
         return content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as reason:

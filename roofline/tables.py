@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from roofline.errors import TableError
 from roofline.extras import optional_import
+from roofline.reading import CsvTable, read_csv, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +47,44 @@ class Column:
     """One phrase, with the unit."""
     required: bool = True
     holds: Holds = Holds.WORD
+
+
+def read_table(path: Path, noun: str, columns: Sequence[str]) -> CsvTable:
+    """Return the rows of a CSV file that has the columns it must have.
+
+    Args:
+        path: The file.
+        noun: What it is to be, for messages: ``table of figures``.
+        columns: Those without which it says nothing.
+
+    Raises:
+        TableError: It cannot be read, is no table, or lacks a column.
+    """
+    return with_columns(read_csv(read_text(path, noun), str(path)), str(path), noun, columns)
+
+
+def with_columns(
+    table: CsvTable, where: str, noun: str, columns: Sequence[str], *, repair: str = ""
+) -> CsvTable:
+    """Return a table that has the columns it must have.
+
+    Args:
+        table: The table.
+        where: What to call it in messages: the file's path.
+        noun: What it is to be, for messages.
+        columns: Those without which it says nothing.
+        repair: What to do where it lacks one; by default the columns are named.
+
+    Raises:
+        TableError: It lacks a column.
+    """
+    missing = [name for name in columns if name not in table.header]
+    if missing:
+        raise TableError(
+            f"{where} has no column {', '.join(missing)}",
+            repair=repair or f"A {noun} has the columns {', '.join(columns)}",
+        )
+    return table
 
 
 # A number and letters after it: a unit in the cell, or a number that only looks like one.

@@ -14,6 +14,7 @@ from roofline.cli._predictions import number
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
+    from roofline.validate.evidence.forms import Source
     from roofline.validate.evidence.score import Scored
 
 app = typer.Typer()
@@ -86,13 +87,14 @@ def score(
     result: ResultOptions,
 ) -> None:
     """Score predictions against real runs: errors, order, intervals, by class, machine, runtime and network."""
-    from roofline.validate.evidence.decoder_score import is_decoder_table
+    from roofline.validate.evidence.forms import read_source
 
-    if is_decoder_table(file):
-        document = _decoders(file, model=model, leave=leave, rows=rows)
+    source = read_source(file)
+    if source.form.of_decoders:
+        document = _decoders(source, model=model, leave=leave, rows=rows)
     else:
         document = _runs(
-            file, model=model, leave=leave, figures=figures, rows=rows, platform=platform, network=network
+            source, model=model, leave=leave, figures=figures, rows=rows, platform=platform, network=network
         )  # fmt: skip
     result.emit(
         document=lambda: document,
@@ -102,7 +104,7 @@ def score(
 
 
 def _runs(
-    file: Path,
+    source: Source,
     *,
     model: str,
     leave: str,
@@ -114,12 +116,12 @@ def _runs(
     """Score a table of runs of networks."""
     from roofline.cli._progress import progress
     from roofline.spec import platform as find_platform
-    from roofline.validate.evidence.readers import read_evidence
+    from roofline.validate.evidence.readers import evidence_of
     from roofline.validate.evidence.score import score as score_evidence
     from roofline.validate.evidence.score import summary
 
-    evidence = read_evidence(
-        file, machines=[find_platform(key) for key in platform or ()], networks=network or ()
+    evidence = evidence_of(
+        source, machines=[find_platform(key) for key in platform or ()], networks=network or ()
     )
     with progress("score") as report:
         fits = 0
@@ -137,12 +139,12 @@ def _runs(
     return summary(scored)
 
 
-def _decoders(file: Path, *, model: str, leave: str, rows: Path | None) -> dict[str, Any]:
+def _decoders(source: Source, *, model: str, leave: str, rows: Path | None) -> dict[str, Any]:
     """Score a table of runs of decoders."""
     from roofline.validate.evidence import decoder_score
     from roofline.writing import write_whole
 
-    table = decoder_score.read_table(file)
+    table = decoder_score.decoder_table(source)
     predicted = decoder_score.predict_table(table, model=model, leave=leave)
     if rows is not None:
         write_whole(rows, as_csv(decoder_score.rows_with(table, predicted)).encode())

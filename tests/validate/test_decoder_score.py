@@ -13,12 +13,13 @@ import pytest
 from roofline.model.decoder_laws import shipped_laws
 from roofline.model.sum_law import Prior, Runs, SumLaw, fit, half_width, leave_out
 from roofline.validate.evidence.decoder_score import (
-    is_decoder_table,
+    Table,
+    decoder_table,
     predict_table,
-    read_table,
     rows_with,
     summary,
 )
+from roofline.validate.evidence.forms import Form, read_source
 
 FACTS = (
     Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[2] / "../shared/facts"))
@@ -43,6 +44,10 @@ def table(folder: Path, rows: list[dict[str, Any]]) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+def read_rows(path: Path) -> Table:
+    return decoder_table(read_source(path))
 
 
 def known(count: int, factors: dict[str, float]) -> tuple[Runs, Any]:
@@ -85,8 +90,9 @@ def test_half_width_is_a_quantile_of_sizes() -> None:
 
 def test_a_row_without_a_measured_figure_is_predicted_within_its_interval(tmp_path: Path) -> None:
     path = table(tmp_path, [LOCAL, {**LOCAL, "bandwidth_gb_s": ""}, {**LOCAL, "phase": "idle"}])
-    assert is_decoder_table(path)
-    rows = read_table(path)
+    source = read_source(path)
+    assert source.form is Form.SINGLE_USER
+    rows = decoder_table(source)
     first, *others = rows_with(rows, predict_table(rows))
     assert first["low_tokens_per_s"] < first["predicted_tokens_per_s"] < first["high_tokens_per_s"]
     # Below what the bandwidth allows, above half of that.
@@ -104,7 +110,7 @@ def test_schemes_that_are_not_modelled_stay_empty_and_long_queues_have_a_lower_b
             {**SERVED, "parallelism": "expert"}, {**SERVED, "system": "abacus"},
         ],
     )  # fmt: skip
-    rows = read_table(path)
+    rows = read_rows(path)
     first, queue, *others = rows_with(rows, predict_table(rows))
     assert first["low_tpot_ms"] < first["predicted_tpot_ms"] < first["high_tpot_ms"]
     assert first["low_ttft_ms"] < first["predicted_ttft_ms"] < first["high_ttft_ms"]
@@ -137,7 +143,7 @@ def test_requests_whose_caches_do_not_fit_wait_outside_the_step() -> None:
 
 
 def test_the_bound_has_no_interval(tmp_path: Path) -> None:
-    rows = read_table(table(tmp_path, [LOCAL]))
+    rows = read_rows(table(tmp_path, [LOCAL]))
     (written,) = rows_with(rows, predict_table(rows, model="equation1"))
     assert written["predicted_tokens_per_s"] == pytest.approx(1008 / 4.92)
     assert written["low_tokens_per_s"] is None
@@ -157,7 +163,7 @@ def test_the_shipped_laws_are_of_all_quantities() -> None:
 def test_machines_that_were_left_out_are_predicted_within_the_stated_factor(
     name: str, quantity: str, most: float
 ) -> None:
-    rows = read_table(FACTS / name)
+    rows = read_rows(FACTS / name)
     score = summary(rows, predict_table(rows, leave="silicon"), model="expected", leave="silicon")
     found = score["by_quantity"][quantity]
     assert found["factor_rows"] <= most

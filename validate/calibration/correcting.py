@@ -23,7 +23,7 @@ from roofline.reading import real_number
 from roofline.spec import load
 from roofline.spec._frozen import FrozenDict
 from roofline.spec.writing import as_yaml
-from roofline.validate.evidence.cells import read_table
+from roofline.tables import read_table
 from roofline.writing import write_whole
 
 Floats = NDArray[np.float64]

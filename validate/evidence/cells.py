@@ -1,34 +1,11 @@
-"""Tables of runs with the columns they must have, and their cells, which may be empty or hold a remark."""
+"""Cells of tables of runs, which may be empty or hold a remark."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 from roofline.errors import TableError
-from roofline.reading import CsvTable, read_csv, read_text
-
-
-def read_table(path: Path, noun: str, columns: Sequence[str]) -> CsvTable:
-    """Return the rows of a CSV file that has the columns it must have.
-
-    Args:
-        path: The file.
-        noun: What it is to be, for messages: ``table of figures``.
-        columns: Those without which it says nothing.
-
-    Raises:
-        TableError: It cannot be read, is no table, or lacks a column.
-    """
-    table = read_csv(read_text(path, noun), str(path))
-    missing = [name for name in columns if name not in table.header]
-    if missing:
-        raise TableError(
-            f"{path} has no column {', '.join(missing)}",
-            repair=f"A {noun} has the columns {', '.join(columns)}",
-        )
-    return table
 
 
 def optional_number(row: Mapping[str, str], column: str, otherwise: float = float("nan")) -> float:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,9 +14,9 @@ from numpy.typing import NDArray
 from roofline.errors import OptionError
 from roofline.model.decoder_laws import FittedLaw, shipped_laws
 from roofline.model.sum_law import Floats, Runs, balance, fit, half_width, leave_out
-from roofline.reading import csv_header, read_bytes, read_csv
 from roofline.surfaces import MODEL, argument
 from roofline.validate.evidence import served, single_user
+from roofline.validate.evidence.forms import Form, Source
 
 Row = Mapping[str, str]
 
@@ -67,33 +65,13 @@ class Predicted:
     """Whether only the bound is given: a queue decides."""
 
 
-def is_decoder_table(path: Path) -> bool:
-    """Return whether a file is a table of runs of decoders, by its columns."""
-    content = read_bytes(path, "table of evidence")
-    if content.startswith(b"SQLite format 3"):
-        return False
-    first = content.split(b"\n", 1)[0].decode(errors="replace").removeprefix("\ufeff")
-    if first.lstrip().startswith("{"):
-        return False
-    header = set(csv_header(first))
-    return header >= served.COLUMNS or header >= single_user.COLUMNS
-
-
-def read_table(path: Path) -> Table:
-    """Read such a table.
+def decoder_table(source: Source) -> Table:
+    """Return the table of a file of runs of decoders.
 
     Raises:
         TableError: It is no CSV.
     """
-    content = read_bytes(path, "table of evidence")
-    text = content.decode(errors="replace").removeprefix("\ufeff")
-    table = read_csv(text, str(path))
-    rows = tuple(dict(row) for row in table.rows)
-    return Table(
-        rows,
-        set(rows[0]) >= served.COLUMNS if rows else False,
-        hashlib.sha256(content).hexdigest(),
-    )
+    return Table(source.table.rows, source.form is Form.SERVED, source.sha256)
 
 
 def predict_table(

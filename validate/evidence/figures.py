@@ -15,9 +15,11 @@ from roofline.model._request import at_precision
 from roofline.model._time_law import Effect, Facts
 from roofline.model.expected import how, machine_effect
 from roofline.surfaces import MODEL
-from roofline.validate.evidence.cells import number_of, read_table
+from roofline.tables import with_columns
+from roofline.validate.evidence.cells import number_of
+from roofline.validate.evidence.forms import Source, read_source
 from roofline.validate.evidence.published import IN_FLIGHT
-from roofline.validate.evidence.readers import is_recorded, read_evidence
+from roofline.validate.evidence.readers import evidence_of
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -39,9 +41,10 @@ def read_effects(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]
         TableError: A column is missing, a rate is no number above zero, or a run stands there twice.
         OptionError: No row is of one of the machines, or published runs say nothing of its class.
     """
-    if is_recorded(path):
-        return _recorded(path, platforms)
-    table = read_table(path, "table of figures", COLUMNS)
+    source = read_source(path)
+    if source.form.recorded:
+        return _recorded(source, platforms)
+    table = with_columns(source.table, str(path), "table of figures", COLUMNS)
     found: dict[str, list[tuple[Facts, float]]] = {}
     seen: dict[tuple[str, ...], int] = {}
     keys = {machine.key: machine for machine in platforms}
@@ -70,9 +73,9 @@ def _effects(
     return {key: machine_effect(figures) for key, figures in found.items()}
 
 
-def _recorded(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]:
+def _recorded(source: Source, platforms: Sequence[Platform]) -> dict[str, Effect]:
     """Return what the runs of a file of records say; a runtime that nobody published is taken as the usual one."""
-    evidence = read_evidence(path, machines=platforms)
+    evidence = evidence_of(source, machines=platforms)
     keys = {machine.key: machine for machine in platforms}
     known = {name for found in shipped().usage.values() for name in found}
     figures: dict[str, list[tuple[Facts, float]]] = {}
@@ -82,10 +85,10 @@ def _recorded(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]:
             continue
         figure = _at(
             machine, placed.workload, row["datatype"], int(row["batch"]), float(row["fps"]),
-            f"{path} run {place}", runtime=row["runtime"] if row["runtime"] in known else None,
+            f"{source.path} run {place}", runtime=row["runtime"] if row["runtime"] in known else None,
         )  # fmt: skip
         figures.setdefault(machine.key, []).append(figure)
-    return _effects(figures, path, keys)
+    return _effects(figures, source.path, keys)
 
 
 def _figure(row: dict[str, str], where: str, machine: Platform) -> tuple[Facts, float]:

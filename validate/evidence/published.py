@@ -15,8 +15,9 @@ from roofline.errors import TableError
 from roofline.model._core import Floats
 from roofline.model._network_facts import held_bytes, origin, streamed
 from roofline.model._time_law import YEAR, Facts
-from roofline.reading import CsvTable, read_csv, read_text
+from roofline.reading import CsvTable, decode, read_bytes, read_csv
 from roofline.spec import Platform, canonical, platform
+from roofline.tables import with_columns
 from roofline.validate.evidence.cells import optional_number
 from roofline.validate.evidence.evidence import Chosen, Evidence, names
 
@@ -59,18 +60,27 @@ def read_published(path: Path) -> Evidence:
         TableError: A column is missing, a number is not one, not above zero or of another unit, or a run is given
             twice.
     """
-    text = read_text(path, "table of evidence")
-    table = read_csv(text, str(path))
-    missing = [name for name in COLUMNS if name not in table.header]
-    if missing:
-        raise TableError(
-            f"{path} has no column {', '.join(missing)}",
-            repair=f"A table of evidence has the columns {', '.join(COLUMNS)}",
-        )
+    content = read_bytes(path, "table of evidence")
+    table = read_csv(decode(content, path), str(path))
+    return published_runs(table, str(path), hashlib.sha256(content).hexdigest())
+
+
+def published_runs(table: CsvTable, where: str, sha256: str) -> Evidence:
+    """Return the runs of a table that was read; the same as `read_published` of its path.
+
+    Args:
+        table: One row per run.
+        where: What to call it in messages: the file's path.
+        sha256: Digest of the file.
+
+    Raises:
+        TableError: As `read_published`.
+    """
+    with_columns(table, where, "table of evidence", COLUMNS)
     if not table.rows:
-        raise TableError(f"{path} has no runs", repair="Give one row per run")
-    _each_once(table, str(path))
-    return _evidence(table, str(path), hashlib.sha256(text.encode()).hexdigest())
+        raise TableError(f"{where} has no runs", repair="Give one row per run")
+    _each_once(table, where)
+    return _evidence(table, where, sha256)
 
 
 RUN = (

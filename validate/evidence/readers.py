@@ -16,12 +16,13 @@ from roofline.errors import RooflineError, TableError
 from roofline.model import choose_unit
 from roofline.model._network_facts import class_of, facts_of
 from roofline.model._time_law import Facts, joined
-from roofline.reading import CsvTable, csv_header, read_bytes, read_csv, read_json
+from roofline.reading import CsvTable, read_json
 from roofline.spec import Platform, platform
 from roofline.validate.analysis.counted import counted, taken_from
 from roofline.validate.evidence.cells import optional_number
 from roofline.validate.evidence.evidence import Evidence, Placed, names
-from roofline.validate.evidence.published import COLUMNS, read_published
+from roofline.validate.evidence.forms import Form, Source, read_source
+from roofline.validate.evidence.published import published_runs
 from roofline.validate.records.files import import_csv, import_json
 from roofline.validate.records.record import Measurement, Reported, Status
 from roofline.validate.records.request import RunRequest
@@ -43,20 +44,34 @@ def read_evidence(
     Raises:
         TableError: It is none of them, or has no run that can be placed.
     """
-    content = read_bytes(path, "table of evidence")
+    return evidence_of(read_source(path), machines=machines, networks=networks)
+
+
+def evidence_of(
+    source: Source, *, machines: Sequence[Platform] = (), networks: Sequence[Path] = ()
+) -> Evidence:
+    """Return the runs of a file that was read; the same as `read_evidence` of its path.
+
+    Raises:
+        TableError: It has no run that can be placed.
+    """
+    if not source.form.recorded:
+        return published_runs(source.table, str(source.path), source.sha256)
     placing = Placing({entry.key: entry for entry in machines}, networks)
-    if content.startswith(b"SQLite format 3"):
-        with Store(path, writable=False) as store:
-            return stored(tuple(store.records()), _digest(content), placing)
-    text = content.decode(errors="replace").removeprefix("\ufeff")
-    if text.lstrip().startswith("{"):
-        return stored(tuple(import_json(_records_alone(text))), _digest(content), placing)
-    header = set(csv_header(text.split("\n", 1)[0]))
-    if "record" in header and not set(COLUMNS) <= header:
-        return stored(tuple(import_csv(text)), _digest(content), placing)
-    if header >= VALIDATED and not set(COLUMNS) <= header:
-        return stored(validated(read_csv(text, str(path))), _digest(content), placing)
-    return read_published(path)
+    return stored(_records(source), source.sha256, placing)
+
+
+def _records(source: Source) -> tuple[Measurement, ...]:
+    match source.form:
+        case Form.STORE:
+            with Store(source.path, writable=False) as store:
+                return tuple(store.records())
+        case Form.DOCUMENT:
+            return tuple(import_json(_records_alone(source.text)))
+        case Form.RECORDS:
+            return tuple(import_csv(source.text))
+        case _:
+            return validated(source.table)
 
 
 _PUBLISHED = {("torch", Tuning.TUNED): "pt-compile", ("torch", Tuning.UNTUNED): "pt-eager"}
@@ -80,22 +95,6 @@ def _record_alone(entry: object) -> object:
         return entry
     row = cast("dict[str, Any]", entry)
     return {name: value for name, value in row.items() if name in _FIELDS or "job" not in row}
-
-
-VALIDATED = frozenset(
-    {"network", "platform", "datatype", "batch", "backend", "measured_fps", "status"}
-)
-"""Columns by which a table of ``roofline validate --format csv`` is known."""
-
-
-def is_recorded(path: Path) -> bool:
-    """Return whether a file holds records, or comparisons with them, and is no table of rates."""
-    content = read_bytes(path, "table of evidence")
-    if content.startswith(b"SQLite format 3"):
-        return True
-    text = content.decode(errors="replace").removeprefix("\ufeff")
-    header = set(csv_header(text.split("\n", 1)[0]))
-    return text.lstrip().startswith("{") or "record" in header or header >= VALIDATED
 
 
 def runtime_of(run: RunRequest) -> str:

@@ -12,8 +12,9 @@ from roofline.compression_flags import compressed
 from roofline.decoding.phases import CONTEXT, Phase, Request
 from roofline.errors import OptionError, TableError, did_you_mean
 from roofline.serving import serve
-from roofline.validate.evidence.cells import number_of, read_table
-from roofline.validate.evidence.readers import is_recorded
+from roofline.tables import with_columns
+from roofline.validate.evidence.cells import number_of
+from roofline.validate.evidence.forms import read_source
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -39,12 +40,13 @@ def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, dict[st
         TableError: A column is missing, a rate is no number above zero or beyond the bound, or a run is there twice.
         OptionError: No row is of one of the machines, or public runs say nothing of its class.
     """
-    if is_recorded(path):
+    source = read_source(path)
+    if source.form.recorded:
         raise TableError(
             f"{path} holds records, of which none corrects a decoder",
             repair=f"Give a table of figures of decoders, with the columns {', '.join(COLUMNS)}",
         )
-    table = read_table(path, "table of figures of decoders", COLUMNS)
+    table = with_columns(source.table, str(path), "table of figures of decoders", COLUMNS)
     keys = {machine.key: machine for machine in platforms}
     found: dict[str, dict[str, list[float]]] = {}
     seen: dict[tuple[str, ...], int] = {}

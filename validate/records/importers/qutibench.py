@@ -12,6 +12,7 @@ from pathlib import Path
 
 from roofline.errors import TableError
 from roofline.reading import csv_header, read_csv, real_number
+from roofline.tables import with_columns
 from roofline.validate.records.importers._registry import Facts, Imported, Importer, importers
 from roofline.validate.records.importers._table import read_rows
 
@@ -46,13 +47,10 @@ _FLAGS = {
 
 
 def _read(path: Path, text: str, facts: Facts) -> Imported:
-    table = read_csv(text, str(path))
-    missing = [name for name in _NEEDED if name not in table.header]
-    if missing:
-        raise TableError(
-            f"{path} has no column {', '.join(missing)}",
-            repair="Import it as plain CSV with --from csv --map",
-        )
+    table = with_columns(
+        read_csv(text, str(path)), str(path), "table of the portal", _NEEDED,
+        repair="Import it as plain CSV with --from csv --map",
+    )  # fmt: skip
     renamed = [_row(row, f"{path} row {number}") for number, row in enumerate(table.rows, 1)]
     return read_rows(path, renamed, {name: name for name in renamed[0]} if renamed else {}, facts)
 

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from roofline import Workload, load
+from roofline.markdown import markdown_records
 from roofline.model.machine_profile import Profile
 from roofline.model.network_time import calibrated_time
 from roofline.temporary import temporary_folder
@@ -248,10 +249,10 @@ def tables(
             model: score(outcomes(profile, works, measured)) for model, profile in profiles.items()
         }
         rows = [{"model": model, **row} for model, row in scores.items()]
-        parts.append(f"## {name}\n\n{_markdown(rows)}\n")
+        parts.append(f"## {name}\n\n{markdown_records(rows)}\n\n")
         own = outcomes(profiles["calibrated"], works, measured)
-        parts.append(
-            _markdown(
+        table = markdown_records(
+            [
                 {
                     "network": entry.network.name,
                     "measured ms": f"{1e3 * entry.measured_s:.3f}",
@@ -261,16 +262,10 @@ def tables(
                     "borrowed": f"{entry.borrowed:.0%}",
                 }
                 for entry in own
-            )
+            ]
         )
+        parts.append(f"{table}\n")
     return "\n".join(parts)
-
-
-def _markdown(rows: Iterable[Mapping[str, Any]]) -> str:
-    listed = list(rows)
-    head = list(listed[0])
-    lines = [head, ["---"] * len(head), *([str(row[name]) for name in head] for row in listed)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from compression_speed import SHARE, environment, measure
 import roofline
 from roofline.compress import Pruning, Request
 from roofline.compress.channels import prune
+from roofline.markdown import markdown_table, with_section
 from roofline.spec import Platform, platform
 from roofline.speedup import speed_up
 from roofline.workloads import build, networks
@@ -106,9 +107,7 @@ def page(rows: Mapping[str, Row]) -> str:
         cells += [f"{float(row[name]):.2f}x" for name in COUNTED if name[:5] in {"ideal", "equat"}]
         cells += _measured_cells(row) if ran else []
         lines.append([*cells, row["kept_whole"]])
-    shown = "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, *lines])
-    head, _, body = shown.partition("\n")
-    table = f"{head}\n|---|{'---:|' * (len(heads) - 1)}\n{body}"
+    table = markdown_table(heads, lines, numbers_from=1)
     return f"{table}\n{_account(ran)}" if ran else f"{table}\n"
 
 
@@ -142,11 +141,7 @@ def _account(ran: Sequence[Row]) -> str:
 def write_page(path: Path, rows: Mapping[str, Row]) -> None:
     """Put the table between the markers of a page."""
     text = path.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        sys.exit(f"{path} lacks the markers {BEGIN} and {END}")
-    write_whole(path, f"{before}{BEGIN}\n{page(rows)}{END}{after}".encode())
+    write_whole(path, with_section(text, page(rows), BEGIN, END).encode())
 
 
 def chart(path: Path, rows: Mapping[str, Row]) -> None:

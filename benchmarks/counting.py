@@ -17,12 +17,13 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from roofline.child import command as python_command
 from roofline.child import start_python
+from roofline.markdown import markdown_table
 
 STARTER = """
 import json, os, sys
@@ -162,14 +163,6 @@ def cell(cost: Cost) -> str:
     )
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    print("| " + " | ".join(header) + " |")
-    print("|" + "|".join("---" for _ in header) + "|")
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
-    print()
-
-
 def compare(models: dict[str, Path], python: str | None, folder: Path, runs: int) -> None:
     """Print CPU seconds and megabytes of every tool on every model, and how many times ours each took."""
     others = peers(python)
@@ -185,7 +178,7 @@ def compare(models: dict[str, Path], python: str | None, folder: Path, runs: int
         rows.append(row)
         print(f"  {name}: {row[1:]}", file=sys.stderr)
     print("CPU seconds / resident MB of the whole process; in brackets how many times ours\n")
-    table(["model", "roofline count", *others], rows)
+    print(markdown_table(["model", "roofline count", *others], rows), end="\n\n")
 
 
 def curve(folder: Path, runs: int) -> None:
@@ -202,7 +195,8 @@ def curve(folder: Path, runs: int) -> None:
         )
         rows.append([f"{nodes:,}", f"{cost.cpu_s:.2f}", f"{cost.rss_mb:,.0f}", slope])
         print(f"  {rows[-1]}", file=sys.stderr)
-    table(["calls", "CPU s", "resident MB", "µs per further call"], rows)
+    header = ["calls", "CPU s", "resident MB", "µs per further call"]
+    print(markdown_table(header, rows), end="\n\n")
 
 
 def identical(models: dict[str, Path], folder: Path) -> None:

@@ -23,6 +23,7 @@ import onnx
 from onnx import TensorProto, helper
 
 import roofline as rl
+from roofline.markdown import markdown_table
 from roofline.workloads import build
 
 NETWORKS = ("resnet50_v15", "mobilenet_v2", "vit_b16", "lstm")
@@ -205,12 +206,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch = importlib.import_module("torch")
     tools = installed()
-    print(
-        "| network | roofline, MACs |",
-        " | ".join(f"{name} {number}" for name, number in tools.items()),
-        "|",
-    )
-    print("|---|---:|" + "---:|" * len(tools))
+    rows: list[list[str]] = []
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         for name, (module, shape) in twins().items():
             file = Path(folder) / f"{name}.onnx"
@@ -218,7 +214,9 @@ def main() -> None:
             onnx.save(model, str(file))
             ours = rl.load(file).macs
             cells = [cell(tool, module, torch.zeros(shape), file, ours) for tool in tools]
-            print(f"| {name} | {ours:,} |", " | ".join(cells), "|", flush=True)
+            rows.append([name, f"{ours:,}", *cells])
+    header = ["network", "roofline, MACs", *(f"{name} {number}" for name, number in tools.items())]
+    print(markdown_table(header, rows, numbers_from=1))
     print(f"\ntorch {torch.__version__}, Python {sys.version.split()[0]}")
 
 

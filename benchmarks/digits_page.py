@@ -9,13 +9,13 @@ Give a machine's file of your own (--machine) after the folder. The notebook nee
 from __future__ import annotations
 
 import importlib.util
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from roofline.markdown import markdown_records, with_section
 from roofline.spec import Platform, platform
 from roofline.validate.studies.digits import results
 from roofline.validate.studies.digits.experiment import BATCHES
@@ -39,7 +39,7 @@ def sections(rows: Sequence[Row], machine: Platform) -> dict[str, str]:
         "speed": speeds(rows, machine.key),
         "fronts": fronts(rows, machine.key),
         **{
-            f"table {batch}": results.markdown(results.summary(rows, machine.key, batch))
+            f"table {batch}": markdown_records(results.summary(rows, machine.key, batch))
             for batch in BATCHES
         },
     }
@@ -48,12 +48,7 @@ def sections(rows: Sequence[Row], machine: Platform) -> dict[str, str]:
 def filled(page: str, parts: Mapping[str, str]) -> str:
     """Return the page with the text between each section's marks replaced."""
     for name, text in parts.items():
-        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-        if page.count(begin) != 1 or page.count(end) != 1:
-            sys.exit(f"{PAGE.name} needs the marks of the section {name!r} exactly once")
-        pattern = re.escape(begin) + ".*?" + re.escape(end)
-        replacement = f"{begin}\n{text}\n{end}"
-        page = re.sub(pattern, lambda _, new=replacement: new, page, flags=re.DOTALL)
+        page = with_section(page, f"{text}\n", f"<!-- begin {name} -->", f"<!-- end {name} -->")
     return page
 
 

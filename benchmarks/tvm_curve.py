@@ -17,11 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tvm_ladder import into_page, table
+from tvm_ladder import into_page
 
 from roofline.chart import charts, save
 from roofline.chart._registry import Options as ChartOptions
 from roofline.cli._output import as_csv
+from roofline.markdown import markdown_table
 from roofline.user_folders import cache_folder
 from roofline.validate.backends.tvm import SHIPPED_TILES
 from roofline.validate.measuring.measure import measure
@@ -148,7 +149,8 @@ def markdown(rows: Sequence[Point], threads: int) -> str:
         for row in rows
     ]  # fmt: skip
     which = "1 thread" if threads == 1 else f"{threads} threads"
-    return f"{rows[0]['cpu']}, {which}, {rows[-1]['date']}.\n\n" + table(header, cells)
+    table = markdown_table(header, cells, numbers_from=1)
+    return f"{rows[0]['cpu']}, {which}, {rows[-1]['date']}.\n\n{table}\n"
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:

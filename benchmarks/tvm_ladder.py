@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import roofline
+from roofline.markdown import markdown_table, with_section
 from roofline.spec.thread_modes import mode_name
 from roofline.user_folders import cache_folder
 from roofline.validate.measuring.compressed_model import write
@@ -137,7 +138,7 @@ def ladder(found: Mapping[str, Rounds], platform: str, given: argparse.Namespace
         if machine:
             row += [_share(network, rounds[name], machine) for name in ("tuned", CEILING)]
         rows.append([*row, rounds["tuned"][-1].executed.label or "–", flags(rounds)])
-    return _lead(found, given) + table(header, rows)
+    return f"{_lead(found, given)}{markdown_table(header, rows, numbers_from=1)}\n"
 
 
 def algorithms(network: str, rounds: Mapping[str, Rounds], given: argparse.Namespace) -> str:
@@ -165,28 +166,18 @@ def algorithms(network: str, rounds: Mapping[str, Rounds], given: argparse.Names
     closing = "".join(f"\n`best`, {note}.\n" for note in said)
     lead = _lead(rounds, given)
     text = f"{network}, {CEILING} {milliseconds(ceiling)} ms, {given.trials} trials for each kernel.\n\n"
-    return lead + text + table(header, rows) + closing
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"{lead}{text}{markdown_table(header, rows, numbers_from=1)}\n{closing}"
 
 
 def into_page(page: Path, name: str, content: str) -> None:
     """Put a table between its markers on a page.
 
     Raises:
-        SystemExit: The page has no such markers.
+        OptionError: The page has no such markers.
     """
     text = page.read_text(encoding="utf-8")
-    start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    if start not in text or end not in text:
-        raise SystemExit(f"{page} has no {start.strip()} … {end}: add the two lines")
-    before, rest = text.split(start, 1)
-    _, after = rest.split(end, 1)
-    write_whole(page, f"{before}{start}\n{content}\n{end}{after}".encode())
+    made = with_section(text, f"\n{content}\n", f"<!-- {name} -->", f"<!-- /{name} -->")
+    write_whole(page, made.encode())
 
 
 def _lead(found: Mapping[str, Rounds], given: argparse.Namespace) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from tvm_ladder import into_page
 
 import roofline
+from roofline.markdown import markdown_table
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.tuning import Tuning
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("networks", nargs="+", metavar="NETWORK")
     parser.add_argument("--write", type=Path, help="page to write the table into")
     given = parser.parse_args()
-    lines = ["| network | needed, MB | peak of the run, MB |", "|---|--:|--:|"]
+    rows: list[tuple[str, str, str]] = []
     points: list[tuple[float, float]] = []
     for network in given.networks:
         run = measure(
@@ -46,12 +47,12 @@ def main() -> None:
             )
         )  # fmt: skip
         if not run.ok or run.peak_rss_bytes is None:
-            lines.append(f"| {network} | | {run.status.value}: {run.reason} |")
+            rows.append((network, "", f"{run.status.value}: {run.reason}"))
             continue
         points.append((needed_bytes(network) / 1e6, run.peak_rss_bytes / 1e6))
-        lines.append(f"| {network} | {points[-1][0]:.1f} | {points[-1][1]:.0f} |")
-        print(lines[-1], file=sys.stderr, flush=True)
-    table = "\n".join(lines)
+        rows.append((network, f"{points[-1][0]:.1f}", f"{points[-1][1]:.0f}"))
+        print(*rows[-1], file=sys.stderr, flush=True)
+    table = markdown_table(["network", "needed, MB", "peak of the run, MB"], rows, numbers_from=1)
     if len(points) > 2:
         slope, base = np.polyfit(*zip(*points, strict=True), 1)
         table += f"\n\n{base:.0f} MB and {slope:.2f} MB for each MB needed."

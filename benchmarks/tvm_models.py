@@ -16,6 +16,7 @@ from pathlib import Path
 from tvm_ladder import into_page
 
 from roofline.errors import RooflineError
+from roofline.markdown import markdown_table
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.tuning import Tuning
@@ -58,12 +59,11 @@ def main() -> None:
     parser.add_argument("models", nargs="+")
     parser.add_argument("--write", type=Path, help="page to write the table into")
     given = parser.parse_args()
-    lines = ["| model | result | largest relative error |", "|---|---|--:|"]
+    rows: list[tuple[str, str, str]] = []
     for text in given.models:
-        cells = row(asked(text))
-        lines.append("| " + " | ".join(cells) + " |")
-        print(lines[-1], file=sys.stderr, flush=True)
-    table = "\n".join(lines)
+        rows.append(row(asked(text)))
+        print(*rows[-1], file=sys.stderr, flush=True)
+    table = markdown_table(["model", "result", "largest relative error"], rows, numbers_from=2)
     print(table)
     if given.write is not None:
         into_page(given.write, "models", f"{table}\n")

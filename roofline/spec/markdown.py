@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from importlib import resources
 from typing import get_args
 
-from roofline.errors import PlatformError
+from roofline.markdown import markdown_table, with_section
 from roofline.number_format import plural
 from roofline.spec.audit import census, default_quantities
 from roofline.spec.finding import platform, platform_keys
@@ -32,16 +31,9 @@ def refreshed(page: str) -> str:
     """Return a page with the part between its two marks generated anew.
 
     Raises:
-        PlatformError: The page does not have the two marks.
+        OptionError: The page does not have the two marks.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise PlatformError(
-            "the page lacks the marks of its generated part",
-            repair=f"Add the lines {BEGIN} and {END}",
-        )
-    return f"{before}{begin}\n\n{tables()}\n{end}{after}"
+    return with_section(page, f"\n{tables()}\n", BEGIN, END)
 
 
 ASKED_FOR = "asked_for.csv"
@@ -82,9 +74,11 @@ def _shares() -> list[str]:
     return [
         f"{counted.sourced} of {plural(counted.machines, 'machine')} have a sourced peak and a sourced bandwidth.",
         "",
-        _row(["kind", "numbers", "share", f"share over the {len(asked_for())} most asked for"]),
-        _row(["---", "---:", "---:", "---:"]),
-        *map(_row, rows),
+        markdown_table(
+            ["kind", "numbers", "share", f"share over the {len(asked_for())} most asked for"],
+            rows,
+            numbers_from=1,
+        ),
         "",
     ]
 
@@ -131,8 +125,8 @@ def _every(machines: list[Platform]) -> list[str]:
         ]
         for machine in machines
     ]
-    lines = [_row(header), _row(["---"] * 4 + ["---:"] * (len(header) - 4)), *map(_row, rows)]
-    lines += [
+    lines = [
+        markdown_table(header, rows, numbers_from=4),
         "",
         "A number in italics is an estimate. `×` marks a datatype the machine is known to lack.",
         "",
@@ -159,7 +153,3 @@ def _peak(machine: Platform, datatype: str) -> str:
         return "×" if datatype in machine.specification.absent else ""
     text = f"{peak.base / 1e12:.4g}"
     return f"*{text}*" if peak.kind == "estimated" else text
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"

@@ -12,6 +12,9 @@ from types import ModuleType
 
 import pytest
 
+from roofline.errors import OptionError
+from roofline.markdown import markdown_table
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "tvm.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -81,10 +84,12 @@ def test_a_table_goes_between_its_markers(tmp_path: Path, monkeypatch: pytest.Mo
     ladder = script("tvm_ladder", monkeypatch)
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- x y -->\nold\n<!-- /x y -->\nb\n<!-- x -->\n<!-- /x -->\n")
-    ladder.into_page(page, "x y", ladder.table(["n", "m"], [["1", "2"]]))
-    expected = "a\n<!-- x y -->\n\n| n | m |\n| --- | ---: |\n| 1 | 2 |\n\n<!-- /x y -->\nb\n<!-- x -->\n<!-- /x -->\n"
+    ladder.into_page(page, "x y", markdown_table(["n"], [["1"]]) + "\n")
+    expected = (
+        "a\n<!-- x y -->\n\n| n |\n|---|\n| 1 |\n\n<!-- /x y -->\nb\n<!-- x -->\n<!-- /x -->\n"
+    )
     assert page.read_text() == expected
-    with pytest.raises(SystemExit, match="no <!-- z -->"):
+    with pytest.raises(OptionError, match="lacks the marks"):
         ladder.into_page(page, "z", "")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from roofline.errors import MissingPackageError
+from roofline.markdown import markdown_records
 from roofline.number_format import number
 from roofline.validate.demo.run import Demo
 from roofline.writing import write_whole
@@ -111,11 +112,7 @@ def prediction_rows(demo: Demo) -> list[Row]:
 
 def markdown(rows: Sequence[Row]) -> str:
     """Return rows as a Markdown table."""
-    if not rows:
-        return "nothing was measured\n"
-    header = list(rows[0])
-    lines = [header, ["---"] * len(header), *([row[name] for name in header] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"{markdown_records(rows) if rows else 'nothing was measured'}\n"
 
 
 def _json(demo: Demo) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from roofline.markdown import markdown_table
 from roofline.number_format import plural
 
 HEAD = """# How good `expected` is
@@ -66,13 +67,7 @@ def page(summary: Mapping[str, Any]) -> str:
         "Share of runs in intervals of each nominal share, mean over machines. The quantiles that judge a machine are",
         "never fitted with it.",
         "",
-        "| nominal | new machine | new network |",
-        "|---|---|---|",
-        *(
-            f"| {100 * float(share):.0f} % | {100 * value:.1f} % | "
-            f"{100 * summary['family']['all']['coverage_curve'][share]:.1f} % |"
-            for share, value in summary["silicon"]["all"]["coverage_curve"].items()
-        ),
+        markdown_table(["nominal", "new machine", "new network"], _coverage(summary)),
         "",
         "## By runtime, new machine",
         "",
@@ -128,14 +123,9 @@ def _parts(summary: Mapping[str, Any]) -> list[str]:
         rows = summary.get(name)
         if rows:
             columns: list[str] = [str(name) for name in rows[0]]
-            lines += [
-                *text.splitlines(),
-                "",
-                f"| {' | '.join(_NAMES.get(c, c) for c in columns)} |",
-            ]
-            lines += ["|---" * len(columns) + "|"]
-            lines += [f"| {' | '.join(_cell(c, row[c]) for c in columns)} |" for row in rows]
-            lines += [""]
+            head = [_NAMES.get(name, name) for name in columns]
+            cells = ([_cell(name, row[name]) for name in columns] for row in rows)
+            lines += [*text.splitlines(), "", markdown_table(head, cells), ""]
     return lines
 
 
@@ -162,7 +152,7 @@ def _rows(table: tuple[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
     interval = "coverage" in some
     columns += ["order", "Spearman"] if "order" in some else []
     columns += ["in 80 % interval", "high/low"] if interval else []
-    lines = [f"| {' | '.join([name, *columns])} |", "|---" * (len(columns) + 1) + "|"]
+    rows: list[list[str]] = []
     for label, entry in entries.items():
         cells = [
             label, f"{entry['n']:,}", str(entry["machines"]), f"{entry['factor_machines']:.2f}",
@@ -173,8 +163,16 @@ def _rows(table: tuple[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
             cells += [_share(entry.get("order")), _number(entry.get("spearman"))]
         if interval:
             cells += [f"{100 * entry['coverage_machines']:.0f} %", f"{entry['width']:.1f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+        rows.append(cells)
+    return [markdown_table([name, *columns], rows)]
+
+
+def _coverage(summary: Mapping[str, Any]) -> list[list[str]]:
+    curves = [summary[left]["all"]["coverage_curve"] for left in ("silicon", "family")]
+    return [
+        [f"{100 * float(share):.0f} %", *(f"{100 * curve[share]:.1f} %" for curve in curves)]
+        for share in curves[0]
+    ]
 
 
 def _share(value: float | None) -> str:

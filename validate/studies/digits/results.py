@@ -108,14 +108,6 @@ def summary(rows: Iterable[Row], platform: str, batch: int) -> list[dict[str, An
     ]  # fmt: skip
 
 
-def markdown(table: Sequence[Row]) -> str:
-    """Return a table in Markdown."""
-    header = list(table[0])
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    lines += ["| " + " | ".join(str(row[name]) for name in header) + " |" for row in table]
-    return "\n".join(lines)
-
-
 def figures(rows: Sequence[Row], platform: str, folder: Path) -> list[str]:
     """Draw the fronts and the speed-ups, and return the names of the files."""
     drawn: list[str] = []

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from roofline.errors import OptionError
+from roofline.markdown import markdown_records
 from roofline.number_format import plural
 from roofline.validate.analysis.configurations import Ran, footprints, pairs, scaling, tuning_gains
 from roofline.validate.records.flag import joined
@@ -265,9 +266,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return "No run of the records speaks to it."
     names = [name for name in rows[0] if any(row[name] != "" for row in rows)]
-    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
-    lines += [f"| {' | '.join(str(row[name]) for name in names)} |" for row in rows]
-    return "\n".join(lines)
+    return markdown_records([{name: row[name] for name in names} for row in rows])
 
 
 SECTIONS: Mapping[str, Callable[[Sequence[Measurement]], str]] = MappingProxyType(

@@ -174,8 +174,8 @@ def _needed(advice: Advice, wish: Wish) -> list[str]:
 
 def _cells(entry: Candidate) -> dict[str, Any]:
     row = entry.record()
-    rate = "tokens/s" if entry.prediction.tokens is not None else "fps"
-    rate = rate if len(entry.parts) == 1 else "x asked"
+    shared = len(entry.parts) > 1
+    rate = "x asked" if shared else "tokens/s" if entry.prediction.tokens is not None else "fps"
     remarks = [*row["obstacles"], *row["doubts"], *([str(entry.remedy)] if entry.remedy else [])]
     return {
         "platform": row["platform"] + ("*" if entry.on_front else ""),
@@ -191,7 +191,7 @@ def _cells(entry: Candidate) -> dict[str, Any]:
         "USD": number(row["total_usd"]),
         "USD/M": number(row["usd_per_million"], 3),
         f"{rate}/W": number(entry.expected / watts)
-        if (watts := row["total_w"]) and entry.expected and rate != "x asked"
+        if (watts := row["total_w"]) and entry.expected and not shared
         else None,
         "remarks": "; ".join(remarks),
     }

@@ -246,7 +246,7 @@ def remarks(runs: Sequence[Measurement]) -> list[str]:
     """Return what is to be said below the table: failures, flags, untuned kernels."""
     notes: list[str] = []
     for run in runs:
-        name = f"{run.job.shown} on {run.job.backend} {run.job.tuning}".removesuffix(" none")
+        name = run.job.brief
         notes += [f"{name}: {run.reason}"] if run.reason else []
         notes += [f"{name}: {flag.label}" for flag in run.flags]
         if run.job.tuning is Tuning.TUNED and run.untuned_kernels:

@@ -135,7 +135,7 @@ def compress(
     from roofline.workload import Workload
 
     asked = compression.request(criterion=writing.criterion, seed=writing.seed)
-    if asked.label == "dense":
+    if asked.empty:
         raise OptionError(
             "nothing to compress is asked", repair="Add --keep-channels, --sparsity or -d"
         )

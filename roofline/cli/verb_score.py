@@ -196,6 +196,7 @@ def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write_rows(scored: Scored, path: Path) -> None:
+    from roofline.validate.evidence.score import NO_BASIS
     from roofline.writing import write_whole
 
     bound = not scored.coverage
@@ -206,7 +207,7 @@ def _write_rows(scored: Scored, path: Path) -> None:
             "low_fps": None if bound or not scored.asked[i] else float(scored.low[i]),
             "high_fps": None if bound or not scored.asked[i] else float(scored.high[i]),
             "basis": scored.basis[i]
-            if scored.asked[i] or scored.basis[i] == "no basis"
+            if scored.asked[i] or scored.basis[i] == NO_BASIS
             else "gave a figure",
             "in_sample": bool(scored.in_sample[i]),
         }

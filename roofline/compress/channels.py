@@ -71,7 +71,7 @@ def prune_workload(workload: Workload, request: Pruning | float | Mapping[str, f
         CompressionError: The counts come from a table, or were already changed in another way.
     """
     pruning = as_pruning(request)
-    if pruning.label == "dense":
+    if pruning.dense:
         return workload
     if workload.origin is None:
         raise CompressionError(
@@ -97,7 +97,7 @@ transformations.add("pruning", prune_workload)
 
 def joined(variant: str, label: str) -> str:
     """Return the name of a variant that is changed once more."""
-    return label if variant == "dense" else variant if label == "dense" else f"{variant} {label}"
+    return label if variant == "dense" else f"{variant} {label}"
 
 
 def _check_shapes(

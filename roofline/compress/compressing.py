@@ -35,11 +35,18 @@ class Request:
     options: WriteOptions = field(default_factory=WriteOptions)
 
     @property
+    def empty(self) -> bool:
+        """Whether it asks for nothing."""
+        return all(part is None or part.dense for part in (self.pruning, self.sparsity)) and (
+            self.quantization is None or self.quantization.empty
+        )
+
+    @property
     def label(self) -> str:
         """The request in one line, as a variant's name; ``dense`` when it asks for nothing."""
-        parts = [part.label for part in (self.pruning, self.sparsity) if part is not None]
-        parts += [self.quantization.label] if self.quantization is not None else []
-        return " ".join(part for part in parts if part != "dense") or "dense"
+        pruned = [part.label for part in (self.pruning, self.sparsity) if part and not part.dense]
+        narrow = [self.quantization.label] if self.quantization is not None else []
+        return " ".join([*pruned, *narrow]) or "dense"
 
     def under(self, workload: Workload) -> Workload:
         """Return the workload's counts after this compression."""
@@ -101,10 +108,10 @@ def compress(
     predicted = request.under(dense)
     stored = replace(request, sparsity=None).under(dense).weight_bytes
     written, plan, sparse = model, None, None
-    if request.pruning is not None and request.pruning.label != "dense":
+    if request.pruning is not None and not request.pruning.dense:
         pruned = prune(written, request.pruning, name=name, binding=binding)
         written, plan = pruned.model, pruned.plan
-    if request.sparsity is not None and request.sparsity.label != "dense":
+    if request.sparsity is not None and not request.sparsity.dense:
         written = sparse = zeroed(written, request.sparsity)
     wide = written
     if request.quantization is not None and request.quantization.label:

@@ -83,7 +83,7 @@ def plan(model: onnx.ModelProto, pruning: Pruning, types: Mapping[str, Tensor]) 
     model = distinct(inlined(model))
     coupling = analyse(model, types)
     pools = _pools(coupling)
-    if not pools and pruning.label != "dense":
+    if not pools and not pruning.dense:
         why = _because(coupling.producers, coupling) or _unfollowed(model)
         raise CompressionError(f"no channel of this network can be removed{why}")
     shares = _shares(pools, coupling, pruning)

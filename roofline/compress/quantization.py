@@ -78,12 +78,22 @@ class Quantization:
         keep("state_names", state_names)
 
     @property
-    def label(self) -> str:
-        """The request in one word, as on the command line."""
+    def empty(self) -> bool:
+        """Whether it leaves every datatype as it is."""
+        return not (self.datatype or self.wide or self.layers or self.state)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What is asked, each as on the command line: ``int8``, ``first=fp16``."""
         parts = [self.datatype.name] if self.datatype else []
         parts += [f"{where}={name}" for where, name in (*self.wide.items(), *self.layers.items())]
         parts += [f"state={self.state}"] if self.state else []
-        return ",".join(parts)
+        return tuple(parts)
+
+    @property
+    def label(self) -> str:
+        """The request in one word."""
+        return ",".join(self.words)
 
 
 def as_quantization(

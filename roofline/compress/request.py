@@ -47,12 +47,19 @@ class Pruning:
                 )
 
     @property
+    def dense(self) -> bool:
+        """Whether it removes nothing."""
+        return not ((self.keep is not None and self.keep != 1) or self.layers or self.indices)
+
+    @property
     def label(self) -> str:
         """The request in one word, as on the command line; ``dense`` when it removes nothing."""
+        if self.dense:
+            return "dense"
         parts = [] if self.keep is None or self.keep == 1 else [f"{self.keep:g}"]
         parts += [f"{pattern}={share:g}" for pattern, share in self.layers.items()]
         parts += [f"{layer}=list" for layer in self.indices]
-        return f"keep-channels={','.join(parts)}" if parts else "dense"
+        return f"keep-channels={','.join(parts)}"
 
 
 def as_pruning(request: Pruning | float | Mapping[str, float]) -> Pruning:

@@ -37,7 +37,7 @@ def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload
         )
     sparsity = request if isinstance(request, Sparsity) else Sparsity(float(request))
     weighted = [layer.name for layer in workload.layers if _multiplying(layer)]
-    if not weighted and sparsity.label != "dense" and not _table(workload):
+    if not weighted and not sparsity.dense and not _table(workload):
         raise CompressionError(f"{workload.name} has no layer that multiplies with stored weights")
     sparsity.check(weighted)
     own = {layer.name: layer for layer in workload.layers}
@@ -53,7 +53,7 @@ def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload
         weight_bytes=workload.weight_bytes
         + distinct_weight_bytes(layers)
         - distinct_weight_bytes(workload.layers),
-        variant=joined(workload.variant, sparsity.label),
+        variant=workload.variant if sparsity.dense else joined(workload.variant, sparsity.label),
     )
 
 

@@ -77,12 +77,17 @@ class Sparsity:
                 )
 
     @property
+    def dense(self) -> bool:
+        """Whether it zeroes nothing."""
+        return not (self.share or self.layers)
+
+    @property
     def label(self) -> str:
         """The request in one word, as on the command line; ``dense`` when it zeroes nothing."""
+        if self.dense:
+            return "dense"
         parts = [f"{self.share:g}"] if self.share else []
         parts += [f"{pattern}={share:g}" for pattern, share in self.layers.items()]
-        if not parts:
-            return "dense"
         if self.format != "dense" or self.pattern != "unstructured":
             parts.append(self.format if self.format != "dense" else self.pattern)
         return f"sparsity={','.join(parts)}"

@@ -214,11 +214,13 @@ class TimeLaw:
     def logarithms(self, facts: Facts) -> Floats:
         """Return (a, w, k, t) of each run without what its machine adds; (runs, 4)."""
         values = self.features(facts)
-        columns, where = np.stack([values[name] for name in FEATURES], 1), facts.where
+        columns = np.stack([values[name] for name in FEATURES], 1)
         found = np.empty((len(facts), len(PARTS)))
-        for label in dict.fromkeys(where):
-            rows = where == label
-            found[rows] = columns[rows] @ self._slopes(*label.split("/", 1))
+        for machine_class, runtime in dict.fromkeys(
+            zip(facts.machine_class, facts.runtime, strict=True)
+        ):
+            rows = (facts.machine_class == machine_class) & (facts.runtime == runtime)
+            found[rows] = columns[rows] @ self._slopes(machine_class, runtime)
         return found
 
     def _slopes(self, machine_class: str, runtime: str) -> Floats:

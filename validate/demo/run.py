@@ -168,7 +168,7 @@ def _predict_elsewhere(workloads: Sequence[Workload]) -> tuple[list[Prediction],
 
 
 def _line(run: Measurement) -> str:
-    name = f"{run.job.network} on {run.job.backend} {run.job.tuning}".removesuffix(" none")
+    name = run.job.brief
     if not run.ok or run.median_s is None:
         return f"{name}: {run.status.value}, {run.reason}"
     tuned = f", tuned in {run.tune_s:.0f} s" if run.tune_s is not None else ""

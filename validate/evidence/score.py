@@ -31,6 +31,8 @@ LEAVE = argument("leave")
 LEAVES = ("silicon", "family", "none")
 OF_COUNTS = ("equation1", "expected")
 """Models that need no graph: a network's counts and a machine's roofs are enough."""
+NO_BASIS = "no basis"
+"""What stands for the basis of an estimate that there is none of."""
 
 ORDER_RANGE = (1.2, 3.0)
 """Two machines that differ by less on one network are alike; by more, any model orders them right."""
@@ -177,7 +179,7 @@ def basis_of(evidence: Evidence, known: Parameters) -> Names:
         elif name in known.usage:
             found.append(f"borrowed: {name} with other runtimes")
         else:
-            found.append("no basis")
+            found.append(NO_BASIS)
     return np.asarray([*found, ""], object)[:-1]
 
 
@@ -194,9 +196,7 @@ def _by_graph(evidence: Evidence, model: str) -> Scored:
         [(np.nan, np.nan) if p is None or p.interval_fps is None else p.interval_fps for p in said]
     )
     held = {0.8: (ends[:, 0] <= evidence.fps) & (evidence.fps <= ends[:, 1])}
-    basis = np.asarray(["no basis" if p is None else rests_on(p) for p in said] + [""], object)[
-        :-1
-    ]
+    basis = np.asarray([NO_BASIS if p is None else rests_on(p) for p in said] + [""], object)[:-1]
     no = np.zeros(len(evidence), bool)
     return Scored(
         evidence, model, __version__, "none", fps, ends[:, 0], ends[:, 1],

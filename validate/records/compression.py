@@ -112,7 +112,7 @@ def compression_of(request: Request) -> Compression:
             sparsity.format,
             sparsity.pattern,
         )
-    return found if narrowed is None else narrow(found, *narrowed.label.split(","))
+    return found if narrowed is None else narrow(found, *narrowed.words)
 
 
 def narrow(compression: Compression, *datatypes: str) -> Compression:

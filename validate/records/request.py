@@ -148,6 +148,12 @@ class RunRequest:
         return f"{self.network} {self.phase} at {self.context}" if self.phase else self.network
 
     @property
+    def brief(self) -> str:
+        """What runs it: ``mlp on tvm tuned``."""
+        tuned = f" {self.tuning}" if self.tuning is not Tuning.NONE else ""
+        return f"{self.shown} on {self.backend}{tuned}"
+
+    @property
     def title(self) -> str:
         """The request in one line."""
         taken = self.compression

@@ -1,182 +1,27 @@
-"""Decoders on machines: phases predicted as any workload is, and put together to tokens per second.
-
-Tensor parallel: of every layer each of N machines holds an Nth of the weights and does an Nth of the arithmetic, and
-holds the cache of an Nth of the key heads, at least of one; behind attention and behind the MLP they add their results
-up (two all-reduces a layer).
-
-In series: each machine holds an Nth of the layers and of their cache and hands the positions' hidden values on; a token
-takes the time of one machine, and no two work at once.
-
-Queues, expert parallelism and separate machines for the two phases are not modelled; vLLM's and SGLang's benchmarks
-measure them, simulators such as Vidur and AIConfigurator estimate them.
-"""
+"""One decoder on one kind of machine: what its phases need of several devices, and what they come to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from roofline._sweep import Prepare, Skipped, Sweep, sweep
-from roofline.decoding.memory import Memory, memory_of
+from roofline._sweep import Skipped
+from roofline.decoding.memory import Memory
 from roofline.decoding.phases import Decoding, Phase, Request, Spread
-from roofline.errors import NoBasisError, OptionError
-from roofline.expected_tokens import Figures, Parts, estimated
-from roofline.model import Prediction, at_precision, models
+from roofline.expected_tokens import Parts
+from roofline.model import Prediction
 from roofline.model._tokens import Tokens
 from roofline.number_format import plural
 from roofline.precision import precision
-from roofline.surfaces import BATCH, DEVICES, MODEL, Argument, argument
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
     from roofline.spec.parts import Link
-    from roofline.workload import Workload
 
-
-_MAX_TTFT = Argument("--max-ttft-ms", "max_ttft_s")
-_MAX_TPOT = Argument("--max-tpot-ms", "max_tpot_s")
-
-
-def serve(
-    decoder: Decoding,
-    request: Request,
-    platforms: Sequence[Platform],
-    *,
-    datatypes: Sequence[str] = (),
-    batches: Sequence[int] = (1,),
-    model: str | None = None,
-    prepare: Prepare | None = None,
-    unheld: bool = False,
-    figures: Mapping[str, Figures] | None = None,
-    **choices: Any,
-) -> Sweep:
-    """Predict a decoder's phases.
-
-    Args:
-        decoder: The network.
-        request: Lengths, phase and devices.
-        platforms: Machines, each the kind of all devices.
-        datatypes: Precisions; by default the graph's own.
-        batches: Requests in flight.
-        model: Name of a bound; None for Equation 1.
-        prepare: Brings a workload to a datatype where more than its datatype is to change.
-        unheld: Whether rows are of use though it fits on no machine.
-        figures: What measured rates of machines say of them, by key; for estimates.
-        **choices: Everything else that `roofline.sweep` takes.
-
-    Returns:
-        A row per machine, datatype and batch; those that cannot be are in ``skipped``.
-
-    Raises:
-        OptionError: The request is longer than the model's positions, its heads do not spread over the devices, it
-            fits on no machine, or the model gives no bound.
-    """
-    decoder.check(request)
-    bound = "equation1" if model in {None, "expected"} else str(model)
-    if not models.get(bound).upper_bound:
-        raise OptionError(
-            f"{bound} rests on no runs of decoders",
-            repair=f"Ask for a bound, {MODEL.at('equation1')}, or {MODEL.at('expected')}",
-        )
-    phases = _Phases(decoder, request, platforms, bound, prepare, choices)
-    predictions: list[Prediction] = []
-    skipped: list[Skipped] = []
-    for datatype in dict.fromkeys(datatypes or (None,)):
-        for case in phases.at(datatype, dict.fromkeys(batches)):
-            answer = (
-                _answer(case, bound, model, (figures or {}).get(case.platform.key))
-                if isinstance(case, ServingCase)
-                else case
-            )
-            if isinstance(answer, Skipped):
-                skipped.append(answer)
-            else:
-                predictions += answer
-    if not predictions and skipped:
-        limited = request.max_ttft_s is not None or request.max_tpot_s is not None
-        if limited:
-            raise OptionError(skipped[0].reason, repair=f"Raise {_MAX_TTFT} or {_MAX_TPOT}")
-        if model == "expected":
-            repair = f"Ask for a bound: {MODEL.at('equation1')}"
-            raise NoBasisError(skipped[0].reason, repair=repair)
-    order = {platform.key: place for place, platform in enumerate(platforms)}
-    predictions.sort(key=lambda entry: order[entry.platform])
-    if not unheld:
-        _check_fits(predictions)
-    return Sweep(tuple(predictions), tuple(skipped))
-
-
-@dataclass(frozen=True, slots=True)
-class _Phases:
-    """A decoder's phases on machines, each predicted as any workload is."""
-
-    decoder: Decoding
-    request: Request
-    platforms: Sequence[Platform]
-    bound: str
-    """The model of the phases."""
-    prepare: Prepare | None
-    choices: Mapping[str, Any]
-    """Everything else that a sweep takes."""
-
-    def at(self, datatype: str | None, batches: Iterable[int]) -> Iterator[ServingCase | Skipped]:
-        """Yield a case for each batch and machine; those that cannot be are told in its place."""
-        machines = {platform.key: platform for platform in self.platforms}
-        prompts: dict[int, Sweep] = {}
-        for batch in batches:
-            step = self._ready(self.decoder.step(self.request, batch), datatype)
-            memory = memory_of(step)
-            steps = self._sweep(step, datatype)
-            yield from steps.skipped
-            before: Sequence[Prediction | None] = [None] * len(steps.predictions)
-            if self.request.phase is not Phase.DECODE:
-                # Behind one another prompts are answered one by one; phase prefill has them all at once.
-                together = batch if self.request.phase is Phase.PREFILL else 1
-                if together not in prompts:
-                    prompt = self._ready(self.decoder.prompt(self.request, together), datatype)
-                    prompts[together] = self._sweep(prompt, datatype)
-                before = prompts[together].predictions
-            for first, then in zip(before, steps.predictions, strict=True):
-                machine = machines[then.platform]
-                yield ServingCase(self.decoder, self.request, machine, batch, first, then, memory)
-
-    def _ready(self, workload: Workload, datatype: str | None) -> Workload:
-        if self.prepare is not None:
-            return self.prepare(workload, datatype)
-        return workload if datatype is None else at_precision(workload, datatype)
-
-    def _sweep(self, workload: Workload, datatype: str | None) -> Sweep:
-        return sweep(
-            [workload], self.platforms, datatypes=None if datatype is None else [datatype], batches=[workload.batch],
-            model=self.bound, prepare=lambda given, _: given, **self.choices,
-        )  # fmt: skip
-
-
-def _answer(
-    case: ServingCase, bound: str, model: str | None, figures: Figures | None
-) -> tuple[Prediction, ...] | Skipped:
-    """Return what is shown of a case: the bound, the estimate behind it, or why there is neither."""
-    enough = case.within_limits()
-    if enough is None:
-        return case.skipped(
-            bound,
-            f"no number of devices of {case.step.platform} reaches the limits of {case.step.network} at batch "
-            f"{case.batch}, even at the bound",
-        )
-    row = enough.row()
-    if model not in {None, "expected"}:
-        return (row,)
-    found = estimated(row, enough.platform, enough.parts(), figures)
-    if model is None:
-        return (row,) if found is None else (row, found)
-    if found is None:
-        return case.skipped(
-            "expected",
-            f"no public runs of decoders are a basis for {row.network} on {row.platform} at batch {case.batch} on "
-            f"{enough.request.devices} devices",
-        )
-    return (found,)
+_SHARING = {
+    Spread.TENSOR: "share every layer and add up",
+    Spread.SERIES: "have layers in series and hand on",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +210,7 @@ class ServingCase:
     def _notes(self, *, fits: bool | None) -> list[str]:
         notes: list[str] = []
         if fits is False:
-            notes.append(self._excess())
+            notes.append(self.excess())
         if self.request.devices > 1:
             link = self._link
             if link is None or self.decoder.roles.hidden is None:
@@ -379,8 +224,8 @@ class ServingCase:
                 )
         return notes
 
-    def _excess(self) -> str:
-        """Say by how much it does not fit, and what would."""
+    def excess(self) -> str:
+        """Return in words by how much it does not fit, and what would."""
         ask, capacity = self.request, self.platform.capacity or 0.0
         weights = self.memory.weights / ask.devices
         required = self._required(self.batch, ask.context, ask.devices)
@@ -401,24 +246,4 @@ class ServingCase:
                 if fewest is not None and fewest > ask.devices
                 else ""
             )
-        )
-
-
-_SHARING = {
-    Spread.TENSOR: "share every layer and add up",
-    Spread.SERIES: "have layers in series and hand on",
-}
-
-
-def _check_fits(predictions: Sequence[Prediction]) -> None:
-    """Refuse what fits nowhere: its rates would be of a machine that cannot be bought.
-
-    Raises:
-        OptionError: No prediction fits; the message says by how much, and what would.
-    """
-    if predictions and all(entry.fits is False for entry in predictions):
-        why = next(note for note in predictions[0].notes if "does not fit" in note)
-        raise OptionError(
-            why,
-            repair=f"Change {DEVICES}, {BATCH}, {argument('context')} or the datatype, or add a machine",
         )

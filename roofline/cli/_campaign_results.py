@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from roofline.cli._output import as_table
 
 if TYPE_CHECKING:
-    from roofline.validate.analysis.configurations import Ran
+    from roofline.validate.analysis.configurations import Configuration
 
 
 def with_predictions(
-    rows: Sequence[dict[str, Any]], found: Sequence[Ran], platform: str
+    rows: Sequence[dict[str, Any]], found: Sequence[Configuration], platform: str
 ) -> list[dict[str, Any]]:
     """Return rows of speed-ups with that of Equation 1 on a platform beside the expected one."""
     from roofline.spec import platform as find_platform

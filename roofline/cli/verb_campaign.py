@@ -162,7 +162,8 @@ def results(
     result: ResultOptions,
 ) -> None:
     """Compare the runs of a campaign with one another: expected and achieved speed-ups, scaling, memory."""
-    from roofline.validate.analysis.configurations import KINDS, configurations
+    from roofline.validate.analysis.configurations import configurations
+    from roofline.validate.analysis.derived import KINDS
     from roofline.validate.campaigns.grid import load
     from roofline.validate.campaigns.runner import state
     from roofline.validate.records.store import reading

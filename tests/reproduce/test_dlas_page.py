@@ -12,7 +12,8 @@ import pytest
 
 from roofline.cli import main
 from roofline.errors import OptionError
-from roofline.validate.analysis.configurations import ROUND_MARGIN, configurations, speedups
+from roofline.validate.analysis.configurations import ROUND_MARGIN, configurations
+from roofline.validate.analysis.derived import speedups
 from roofline.validate.campaigns.grid import load
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.files import import_csv
@@ -167,7 +168,7 @@ def test_a_lead_within_the_interval_decides_nothing():
 def test_emulated_datatypes_are_called_so():
     runs = [run(4), run(16, datatype="fp16", executed=Executed("fp16", emulated=True)),
             run(2, datatype="int8", executed=Executed("int8", "int32"))]  # fmt: skip
-    assert [row["technique"] for row in speedups(configurations(runs))] == [
+    assert [row.configuration.shown_technique for row in speedups(configurations(runs))] == [
         "fp16 (emulated)",
         "int8",
     ]

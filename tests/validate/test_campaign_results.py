@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from roofline.cli import main
-from roofline.validate.analysis.configurations import KINDS
+from roofline.validate.analysis.derived import KINDS
 from roofline.validate.campaigns.grid import load
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import Measurement, Status, Turn

@@ -7,12 +7,9 @@ from roofline.validate.analysis.configurations import (
     DENSE,
     WEIGHTS,
     configurations,
-    footprints,
     macs,
-    scaling,
-    speedups,
-    tuning_gains,
 )
+from roofline.validate.analysis.derived import footprints, scaling, speedups, tuning_gains
 from roofline.validate.records.compression import parse_compression
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
@@ -48,16 +45,16 @@ def test_the_expectation_is_the_work_that_remains():
         run(8e-3), run(2e-3, compression=parse_compression("sparsity=0.95,csr")), run(1e-3, datatype="int8"),
         run(4e-3, compression=parse_compression("keep-channels=0.5")),
     ]  # fmt: skip
-    rows = {row["technique"]: row for row in speedups(configurations(runs))}
+    rows = {row.configuration.technique: row for row in speedups(configurations(runs))}
     # One in twenty multiplications is left; int8 has a quarter of fp32's bits.
-    assert rows[WEIGHTS]["expected_speedup"] == pytest.approx(20)
-    assert rows[WEIGHTS]["achieved_speedup"] == pytest.approx(8 / 2)
-    assert rows[WEIGHTS]["achieved_share"] == pytest.approx(4 / 20)
-    assert rows["int8"]["expected_speedup"] == pytest.approx(4)
-    assert rows["int8"]["achieved_share"] == pytest.approx(8 / 4)
+    assert rows[WEIGHTS].expected_speedup == pytest.approx(20)
+    assert rows[WEIGHTS].achieved_speedup == pytest.approx(8 / 2)
+    assert rows[WEIGHTS].achieved_share == pytest.approx(4 / 20)
+    assert rows["int8"].expected_speedup == pytest.approx(4)
+    assert rows["int8"].achieved_share == pytest.approx(8 / 4)
     # Layers lose inputs and outputs: between twice and four times less work.
-    assert 2 < rows[CHANNELS]["expected_speedup"] < 4
-    assert rows[CHANNELS]["achieved_speedup"] == pytest.approx(2)
+    assert 2 < rows[CHANNELS].expected_speedup < 4
+    assert rows[CHANNELS].achieved_speedup == pytest.approx(2)
 
 
 def test_speedups_compare_only_what_is_run_the_same_way():
@@ -73,16 +70,16 @@ def test_speedups_compare_only_what_is_run_the_same_way():
 def test_scaling_over_threads():
     runs = [run(8e-3, threads=2), run(12e-3, threads=1), run(1e-3, threads=1, algorithm="gemm")]
     rows = scaling(configurations(runs))
-    assert [row["threads"] for row in rows] == [1, 2]
-    assert rows[1]["thread_speedup"] == pytest.approx(12 / 8)
-    assert rows[1]["parallel_efficiency"] == pytest.approx(12 / 8 / 2)
-    assert rows[1]["measured_fps"] == pytest.approx(1 / 8e-3)
+    assert [row.configuration.threads for row in rows] == [1, 2]
+    assert rows[1].thread_speedup == pytest.approx(12 / 8)
+    assert rows[1].parallel_efficiency == pytest.approx(12 / 8 / 2)
+    assert rows[1].measured_fps == pytest.approx(1 / 8e-3)
 
 
 def test_gains_of_tuning():
     runs = [run(9e-3, tuning="untuned"), run(3e-3, tuning="tuned", trials=8, tuning_budget_s=5.0)]
     (row,) = tuning_gains(configurations(runs))
-    assert row["tuning_speedup"] == pytest.approx(3)
+    assert row.tuning_speedup == pytest.approx(3)
 
 
 def test_memory_beside_its_prediction():
@@ -96,14 +93,14 @@ def test_memory_beside_its_prediction():
         run(1e-3, compression=parse_compression("keep-channels=0.5"), rss=490_000_000),
     ]
     first, second = footprints(configurations(runs))
-    assert first["predicted_mb"] == pytest.approx(
+    assert first.predicted_mb == pytest.approx(
         (dense.weight_bytes + dense.peak_activation_bytes) / 1e6
     )
     saved = dense.weight_bytes + dense.peak_activation_bytes
     saved -= pruned.weight_bytes + pruned.peak_activation_bytes
-    assert first["predicted_beyond_least_mb"] == pytest.approx(saved / 1e6)
-    assert first["measured_beyond_least_mb"] == pytest.approx(10)
-    assert second["measured_beyond_least_mb"] == second["predicted_beyond_least_mb"] == 0
+    assert first.predicted_beyond_least_mb == pytest.approx(saved / 1e6)
+    assert first.measured_beyond_least_mb == pytest.approx(10)
+    assert second.measured_beyond_least_mb == second.predicted_beyond_least_mb == 0
 
 
 def test_a_network_that_is_not_shipped_is_still_compared():
@@ -112,7 +109,7 @@ def test_a_network_that_is_not_shipped_is_still_compared():
         run(1e-3, network="mine", compression=parse_compression("keep-channels=0.25")),
     ]
     (row,) = speedups(configurations(runs))
-    assert row["expected_speedup"] == pytest.approx(1 / 0.25)
+    assert row.expected_speedup == pytest.approx(1 / 0.25)
     assert footprints(configurations([run(1e-3, network="mine", rss=1)])) == []
 
 

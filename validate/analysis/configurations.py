@@ -1,17 +1,16 @@
-"""What records say together: speed-ups of compression, scaling over threads, memory, gains of tuning."""
+"""Configurations that ran well: the records of each together, and which of them differ in one thing alone."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import RooflineError
 from roofline.precision import DATATYPES, width_of
+from roofline.tables import Record
 from roofline.validate.analysis.counted import counted
-from roofline.validate.analysis.gains import squares
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.flag import joined
@@ -25,7 +24,7 @@ DENSE, CHANNELS, WEIGHTS = "dense", "channel pruning", "weight pruning"
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class Configuration:
     """One configuration that ran well, all its rounds together."""
 
     network: str
@@ -83,22 +82,19 @@ class Ran:
             # A network that is not shipped cannot be counted here: the share that is named must do.
             return bits / (1.0 - self.removed)
 
-    def row(self) -> dict[str, Any]:
+    @property
+    def run_by(self) -> str:
+        """Backend, tuning and algorithm in a few words."""
+        words = (self.backend, self.tuning, self.algorithm)
+        return " ".join(word for word in words if word not in {"none", "default"})
+
+    def row(self) -> Record:
         """Return what tells the configuration from others."""
         return {
-            "network": self.network,
-            "technique": self.shown_technique,
-            "pruning": self.variant,
-            "datatype": self.datatype,
-            "backend": " ".join(
-                word
-                for word in (self.backend, self.tuning, self.algorithm)
-                if word not in {"none", "default"}
-            ),
-            "batch": self.batch,
-            "threads": self.threads,
+            "network": self.network, "technique": self.shown_technique, "pruning": self.variant,
+            "datatype": self.datatype, "backend": self.run_by, "batch": self.batch, "threads": self.threads,
             "machine": self.machine,
-        }
+        }  # fmt: skip
 
     def workload(self) -> Workload:
         """Return what it requires, counted anew.
@@ -118,7 +114,9 @@ class Ran:
 _COMPRESSION = ("technique", "removed", "variant", "datatype")
 
 
-def configurations(runs: Iterable[Measurement], *, shortest: bool = False) -> tuple[Ran, ...]:
+def configurations(
+    runs: Iterable[Measurement], *, shortest: bool = False
+) -> tuple[Configuration, ...]:
     """Return one entry for every configuration that ran well, in the order first met.
 
     Args:
@@ -136,10 +134,12 @@ def configurations(runs: Iterable[Measurement], *, shortest: bool = False) -> tu
         key = (job.network, job.compression.label, run.asked, job.backend, job.algorithm, job.tuning,
                job.trials, job.tuning_budget_s, max(1, job.batch), max(1, job.threads), place)  # fmt: skip
         found.setdefault(key, []).append(run)
-    return tuple(_ran(key, group, shortest=shortest) for key, group in found.items())
+    return tuple(_configuration(key, group, shortest=shortest) for key, group in found.items())
 
 
-def _ran(key: tuple[Any, ...], group: Sequence[Measurement], *, shortest: bool) -> Ran:
+def _configuration(
+    key: tuple[Any, ...], group: Sequence[Measurement], *, shortest: bool
+) -> Configuration:
     (network, _, datatype, backend, algorithm, tuning, trials, budget_s, batch, threads,
      machine) = key  # fmt: skip
     medians = [run.median_s for run in group if run.median_s]
@@ -150,7 +150,7 @@ def _ran(key: tuple[Any, ...], group: Sequence[Measurement], *, shortest: bool) 
     technique, removed = _technique(compression, datatype)
     marks = joined(flag for run in group for flag in run.disturbances)
     resident = [run.peak_rss_bytes for run in group if run.peak_rss_bytes]
-    return Ran(
+    return Configuration(
         network, technique, removed, compression, datatype, backend, algorithm, tuning, trials, budget_s,
         batch, threads, machine, seconds, min(resident, default=None), len(group), low, high,
         group[-1].executed, group[-1].emulated, marks,
@@ -204,82 +204,20 @@ def _technique(compression: Compression, datatype: str) -> tuple[str, float]:
     return " + ".join(names) or DENSE, 1.0 - kept
 
 
-def speedups(found: Iterable[Ran]) -> list[dict[str, Any]]:
-    """Return the speed-up of every compressed configuration over the dense one that is run the same way.
-
-    Returns:
-        Rows with ``expected_speedup``, ``achieved_speedup`` and the ends of its interval, ``achieved_share``, the share
-        of the expectation, and ``disturbed`` where a run of either was.
-    """
-    return [
-        {
-            **one.row(),
-            "expected_speedup": one.expected,
-            "achieved_speedup": base.seconds / one.seconds,
-            "achieved_low": base.low_s / one.high_s,
-            "achieved_high": base.high_s / one.low_s,
-            "achieved_share": base.seconds / one.seconds / one.expected,
-            "dense_ms": base.seconds * 1e3,
-            "median_ms": one.seconds * 1e3,
-            "disturbed": "yes" if base.disturbed or one.disturbed else "",
-        }
-        for base, one in pairs(found)
-    ]
-
-
-def pairs(found: Iterable[Ran]) -> list[tuple[Ran, Ran]]:
+def pairs(found: Iterable[Configuration]) -> list[tuple[Configuration, Configuration]]:
     """Return every compressed configuration after the dense one that is run the same way."""
     entries = tuple(found)
-    dense = {one.beside(*_COMPRESSION): one for one in entries if one.technique == DENSE}
-    together = ((dense.get(one.beside(*_COMPRESSION)), one) for one in entries)
-    return [(base, one) for base, one in together if base is not None and one.technique != DENSE]
-
-
-def scaling(found: Iterable[Ran]) -> list[dict[str, Any]]:
-    """Return how every configuration scales over threads, beside itself at the fewest threads measured.
-
-    Returns:
-        Rows with ``measured_fps``, ``thread_speedup`` and ``parallel_efficiency`` (speed-up per factor of threads);
-        configurations with one thread count alone are left out.
-    """
-    groups = _grouped(found, "threads")
-    rows: list[dict[str, Any]] = []
-    for group in groups:
-        ordered = sorted(group, key=lambda one: one.threads)
-        first = ordered[0]
-        if len(ordered) < 2:
-            continue
-        for one in ordered:
-            gain = first.seconds / one.seconds
-            rows.append(
-                {
-                    **one.row(),
-                    "measured_fps": one.batch / one.seconds,
-                    "thread_speedup": gain,
-                    "parallel_efficiency": gain * first.threads / one.threads,
-                }
-            )
-    return rows
-
-
-def tuning_gains(found: Iterable[Ran]) -> list[dict[str, Any]]:
-    """Return what tuning makes of every configuration that was run both ways: ``tuning_speedup``."""
+    dense = {entry.beside(*_COMPRESSION): entry for entry in entries if entry.technique == DENSE}
+    together = ((dense.get(entry.beside(*_COMPRESSION)), entry) for entry in entries)
     return [
-        {
-            **tuned.row(),
-            "trials": tuned.trials,
-            "untuned_ms": untuned.seconds * 1e3,
-            "tuned_ms": tuned.seconds * 1e3,
-            "tuning_speedup": untuned.seconds / tuned.seconds,
-        }
-        for untuned, tuned in both_ways(found)
+        (base, entry) for base, entry in together if base is not None and entry.technique != DENSE
     ]
 
 
-def both_ways(found: Iterable[Ran]) -> list[tuple[Ran, Ran]]:
+def both_ways(found: Iterable[Configuration]) -> list[tuple[Configuration, Configuration]]:
     """Return every configuration that was run both ways, untuned and tuned."""
-    groups = _grouped(found, "tuning", "trials", "budget_s")
-    times = [{one.tuning: one for one in group} for group in groups]
+    groups = grouped(found, "tuning", "trials", "budget_s")
+    times = [{entry.tuning: entry for entry in group} for group in groups]
     return [
         (by[Tuning.UNTUNED], by[Tuning.TUNED])
         for by in times
@@ -287,78 +225,29 @@ def both_ways(found: Iterable[Ran]) -> list[tuple[Ran, Ran]]:
     ]
 
 
-def footprints(found: Iterable[Ran]) -> list[dict[str, Any]]:
-    """Return the largest resident set of every run beside what weights and activations need.
-
-    A process also holds its runtime, and a runtime may keep weights twice (as stored and as packed for its kernels), so
-    what a run takes beyond the least of its backend is shown too: there the runtime itself cancels.
-
-    Returns:
-        Rows with ``measured_mb``, ``predicted_mb`` (weights and the largest live activations), and both beyond the
-        smallest prediction of the same backend and machine; networks that cannot be counted are left out.
-    """
-    counted = [
-        (one, one.peak_rss_bytes / 1e6, required / 1e6)
-        for one in found
-        if one.peak_rss_bytes and (required := _required_bytes(one)) is not None
-    ]
-    least: dict[tuple[str, str], tuple[float, float]] = {}
-    for one, measured, predicted in counted:
-        place = (one.backend, one.machine)
-        if place not in least or predicted < least[place][1]:
-            least[place] = (measured, predicted)
-    rows: list[dict[str, Any]] = []
-    for one, measured, predicted in counted:
-        base, smallest = least[one.backend, one.machine]
-        rows.append(
-            {
-                **one.row(),
-                "measured_mb": measured,
-                "predicted_mb": predicted,
-                "measured_beyond_least_mb": measured - base,
-                "predicted_beyond_least_mb": predicted - smallest,
-            }
-        )
-    return rows
-
-
-def _required_bytes(one: Ran) -> float | None:
-    try:
-        workload = counted(one.network, one.compression, one.datatype, one.batch)
-    except RooflineError:
-        return None
-    return float(workload.weight_bytes + workload.peak_activation_bytes)
-
-
-def macs(one: Ran) -> float:
+def macs(entry: Configuration) -> float:
     """Return the multiply-accumulates of one inference that are not by a pruned zero.
 
     Raises:
         RooflineError: The network is not shipped, or cannot be counted so.
     """
     workload = counted(
-        one.network, one.compression if one.technique != WEIGHTS else Compression(), "fp32", 1
+        entry.network,
+        entry.compression if entry.technique != WEIGHTS else Compression(),
+        "fp32",
+        1,
     )
     share = (
-        1.0 - one.removed if WEIGHTS in one.technique and CHANNELS not in one.technique else 1.0
+        1.0 - entry.removed
+        if WEIGHTS in entry.technique and CHANNELS not in entry.technique
+        else 1.0
     )
     return workload.macs * share
 
 
-def _grouped(found: Iterable[Ran], *ignored: str) -> list[list[Ran]]:
-    groups: dict[tuple[Any, ...], list[Ran]] = {}
-    for one in found:
-        groups.setdefault(one.beside(*ignored), []).append(one)
+def grouped(found: Iterable[Configuration], *ignored: str) -> list[list[Configuration]]:
+    """Return those together that differ in nothing but the fields named."""
+    groups: dict[tuple[Any, ...], list[Configuration]] = {}
+    for entry in found:
+        groups.setdefault(entry.beside(*ignored), []).append(entry)
     return list(groups.values())
-
-
-KINDS: Mapping[str, Callable[[Iterable[Ran]], list[dict[str, Any]]]] = MappingProxyType(
-    {
-        "speedup": speedups,
-        "threads": scaling,
-        "tuning": tuning_gains,
-        "memory": footprints,
-        "orthogonality": squares,
-    }
-)
-"""The tables by name."""

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any
 from roofline.errors import OptionError, RooflineError
 from roofline.precision import width_of
 from roofline.speedup import Orthogonality, orthogonality
+from roofline.tables import Record
+from roofline.validate.analysis.configurations import Configuration
 from roofline.validate.records.record import Measurement
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
-    from roofline.validate.analysis.configurations import Ran
 
 
 def predicted_speedup(
-    base: Ran, one: Ran, machine: Platform, model: str = "equation1"
+    base: Configuration, compressed: Configuration, machine: Platform, model: str = "equation1"
 ) -> float | None:
     """Return the speed-up of one configuration over another that a model predicts.
 
     Args:
         base: The dense configuration.
-        one: The compressed one.
+        compressed: The compressed one.
         machine: What both ran on.
         model: The prediction model.
 
@@ -33,26 +34,26 @@ def predicted_speedup(
 
     try:
         before, after = (
-            predict(ran.workload(), machine, batch=ran.batch, model=model).latency_s
-            for ran in (base, one)
+            predict(entry.workload(), machine, batch=entry.batch, model=model).latency_s
+            for entry in (base, compressed)
         )
     except RooflineError:
         return None
     return None if before is None or after is None else before / after
 
 
-def squares(found: Iterable[Ran]) -> list[dict[str, Any]]:
+def squares(found: Iterable[Configuration]) -> list[Record]:
     """Return what pruning and quantization gain alone and together, for every four configurations that tell.
 
     Returns:
         Rows with the throughputs A (wide, dense), B (narrow, dense), C (wide, pruned) and D (narrow, pruned) in frames
         per second, the gains p1, p2, q1, q2, and ``orthogonality``, AD/BC (Blott et al. 2021, Table 8).
     """
-    groups: dict[tuple[Any, ...], dict[tuple[str, str], Ran]] = {}
-    for one in found:
-        place = one.beside("technique", "removed", "variant", "datatype")
-        groups.setdefault(place, {})[one.variant, one.datatype] = one
-    rows: list[dict[str, Any]] = []
+    groups: dict[tuple[Any, ...], dict[tuple[str, str], Configuration]] = {}
+    for entry in found:
+        place = entry.beside("technique", "removed", "variant", "datatype")
+        groups.setdefault(place, {})[entry.variant, entry.datatype] = entry
+    rows: list[Record] = []
     for group in groups.values():
         datatypes = sorted({datatype for _, datatype in group}, key=width_of, reverse=True)
         variants = [name for name in dict.fromkeys(name for name, _ in group) if name != "dense"]
@@ -104,8 +105,8 @@ def orthogonality_of(
     return orthogonality(*(rate for rate in rates if rate is not None))
 
 
-def _square(corners: list[Ran]) -> dict[str, Any]:
-    a, b, c, d = (one.batch / one.seconds for one in corners)
+def _square(corners: list[Configuration]) -> Record:
+    a, b, c, d = (entry.batch / entry.seconds for entry in corners)
     gains = orthogonality(a, b, c, d)
     shown = corners[3].row()
     del shown["technique"], shown["datatype"]

@@ -9,7 +9,8 @@ from typing import Any
 from roofline.chart import Chart, Options, charts, save
 from roofline.chart._panels import facets
 from roofline.errors import OptionError
-from roofline.validate.analysis.configurations import Ran, footprints, pairs, scaling
+from roofline.validate.analysis.configurations import Configuration, pairs
+from roofline.validate.analysis.derived import footprints, rows, scaling
 from roofline.validate.records.tuning import Tuning
 
 TECHNIQUES = ("channel pruning", "weight pruning", "int8", "fp16")
@@ -19,7 +20,7 @@ LEAST_MB = 1.0
 """Smaller differences drown in those of the runtime itself."""
 
 
-def measured_figures(found: Sequence[Ran]) -> Mapping[str, Chart]:
+def measured_figures(found: Sequence[Configuration]) -> Mapping[str, Chart]:
     """Return the figures that the runs have data for, by name.
 
     Args:
@@ -27,15 +28,15 @@ def measured_figures(found: Sequence[Ran]) -> Mapping[str, Chart]:
     """
     drawn: dict[str, Chart] = {}
     for tuning in (Tuning.TUNED, Tuning.UNTUNED):
-        rows = list(_gains(found, tuning))
-        if rows:
+        gains = list(_gains(found, tuning))
+        if gains:
             options = Options(title=f"Expected and achieved speed-up, {tuning}, one thread")
-            drawn[f"speedup_{tuning}"] = facets(charts.get("speedup"), rows, options, "network")
+            drawn[f"speedup_{tuning}"] = facets(charts.get("speedup"), gains, options, "network")
     times = list(_times(found))
     if times:
         options = Options(title="Time of an inference, one thread", value="median_ms")
         drawn["algorithms"] = charts.get("heatmap").compute(times, options)
-    threads = scaling(found)
+    threads = rows(scaling(found))
     if threads:
         options = Options(title="Throughput over threads")
         drawn["threads"] = charts.get("curves").compute(threads, options)
@@ -48,7 +49,7 @@ def measured_figures(found: Sequence[Ran]) -> Mapping[str, Chart]:
     return drawn
 
 
-def draw_measured(found: Sequence[Ran], folder: Path) -> list[Path]:
+def draw_measured(found: Sequence[Configuration], folder: Path) -> list[Path]:
     """Draw the figures as PNG: ``dlas_threads.png``.
 
     Raises:
@@ -66,49 +67,51 @@ def draw_measured(found: Sequence[Ran], folder: Path) -> list[Path]:
     return paths
 
 
-def _gains(found: Iterable[Ran], tuning: Tuning) -> Iterable[dict[str, Any]]:
+def _gains(found: Iterable[Configuration], tuning: Tuning) -> Iterable[dict[str, Any]]:
     # What has no tuning stands beside the tuned: both are what a user would run.
     wanted = {Tuning.TUNED, Tuning.NONE} if tuning is Tuning.TUNED else {tuning}
     chosen = [
-        (base, one)
-        for base, one in pairs(found)
-        if one.threads == 1 and one.tuning in wanted and one.technique in TECHNIQUES
+        (base, entry)
+        for base, entry in pairs(found)
+        if entry.threads == 1 and entry.tuning in wanted and entry.technique in TECHNIQUES
     ]
-    for base, one in sorted(chosen, key=lambda pair: TECHNIQUES.index(pair[1].technique)):
+    for base, entry in sorted(chosen, key=lambda pair: TECHNIQUES.index(pair[1].technique)):
         yield {
-            "network": one.network,
-            "technique": one.shown_technique,
-            "backend": one.algorithm.replace("_", " ") if one.backend == "tvm" else one.backend,
-            "expected_speedup": one.expected,
-            "achieved_speedup": base.seconds / one.seconds,
+            "network": entry.network,
+            "technique": entry.shown_technique,
+            "backend": entry.algorithm.replace("_", " ")
+            if entry.backend == "tvm"
+            else entry.backend,
+            "expected_speedup": entry.expected,
+            "achieved_speedup": base.seconds / entry.seconds,
         }
 
 
-def _times(found: Iterable[Ran]) -> Iterable[dict[str, Any]]:
+def _times(found: Iterable[Configuration]) -> Iterable[dict[str, Any]]:
     order = ("dense", *TECHNIQUES)
-    chosen = [one for one in found if one.threads == 1 and one.technique in order]
-    networks = list(dict.fromkeys(one.network for one in chosen))
-    columns = {one: _column(one) for one in chosen}
+    chosen = [entry for entry in found if entry.threads == 1 and entry.technique in order]
+    networks = list(dict.fromkeys(entry.network for entry in chosen))
+    columns = {entry: _column(entry) for entry in chosen}
     ranks = {name: place for place, name in enumerate(sorted(set(columns.values()), key=_rank))}
-    for one in sorted(
+    for entry in sorted(
         chosen,
-        key=lambda one: (
-            networks.index(one.network),
-            order.index(one.technique),
-            ranks[columns[one]],
+        key=lambda entry: (
+            networks.index(entry.network),
+            order.index(entry.technique),
+            ranks[columns[entry]],
         ),
     ):
         yield {
-            "platform": f"{one.network}  {one.shown_technique}",
-            "network": columns[one],
-            "median_ms": one.seconds * 1e3,
+            "platform": f"{entry.network}  {entry.shown_technique}",
+            "network": columns[entry],
+            "median_ms": entry.seconds * 1e3,
         }
 
 
-def _column(one: Ran) -> str:
-    if one.backend != "tvm":
-        return one.backend
-    return f"{one.tuning} {one.algorithm.replace('_', ' ')}"
+def _column(entry: Configuration) -> str:
+    if entry.backend != "tvm":
+        return entry.backend
+    return f"{entry.tuning} {entry.algorithm.replace('_', ' ')}"
 
 
 def _rank(column: str) -> tuple[int, str]:
@@ -117,27 +120,27 @@ def _rank(column: str) -> tuple[int, str]:
     return known.index(first) if first in known else len(known), column
 
 
-def representative(found: Iterable[Ran]) -> list[Ran]:
+def representative(found: Iterable[Configuration]) -> list[Configuration]:
     """Return one run for each network, technique and backend: memory hardly depends on the algorithm or on tuning."""
     return [
-        one
-        for one in found
-        if one.threads == 1
-        and one.tuning is not Tuning.UNTUNED
-        and one.algorithm in {"direct", "default"}
+        entry
+        for entry in found
+        if entry.threads == 1
+        and entry.tuning is not Tuning.UNTUNED
+        and entry.algorithm in {"direct", "default"}
     ]
 
 
-def _memory(found: Iterable[Ran]) -> Iterable[dict[str, Any]]:
+def _memory(found: Iterable[Configuration]) -> Iterable[dict[str, Any]]:
     columns = ("predicted_beyond_least_mb", "measured_beyond_least_mb")
     reached: list[float] = []
-    for row in footprints(representative(found)):
-        needed, resident = (row[name] for name in columns)
+    for entry in footprints(representative(found)):
+        needed, resident = entry.predicted_beyond_least_mb, entry.measured_beyond_least_mb
         if needed >= LEAST_MB and resident > 0:
             reached.append(needed)
             yield {
-                "network": row["network"],
-                "backend": row["backend"].split()[0],
+                "network": entry.configuration.network,
+                "backend": entry.configuration.backend,
                 **dict(zip(columns, (needed, resident), strict=True)),
             }
     for needed in sorted({min(reached), max(reached)}) if reached else ():

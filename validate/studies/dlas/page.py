@@ -11,7 +11,8 @@ from typing import Any
 from roofline.errors import OptionError
 from roofline.markdown import markdown_records
 from roofline.number_format import plural
-from roofline.validate.analysis.configurations import Ran, footprints, pairs, scaling, tuning_gains
+from roofline.validate.analysis.configurations import Configuration, pairs
+from roofline.validate.analysis.derived import Footprint, footprints, scaling, tuning_gains
 from roofline.validate.records.flag import joined
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.tuning import Tuning
@@ -69,8 +70,8 @@ def _machine(runs: Sequence[Measurement]) -> str:
         for trials, budget in sorted(tuned)
     )
     well = [run for run in runs if run.ok]
-    marked = [one for one in compared(well) if one.disturbed]
-    rounds = {one.rounds for one in compared(well)}
+    marked = [entry for entry in compared(well) if entry.disturbed]
+    rounds = {entry.rounds for entry in compared(well)}
     rows = [
         ("processor", _either({place.cpu for place in places})),
         ("cores", _either({str(place.cores) for place in places})),
@@ -98,26 +99,26 @@ def _observations(runs: Sequence[Measurement]) -> str:
     decided = verdicts(compared(runs))
     rows = [
         {
-            "": one.observation,
-            "observation": one.claim,
-            "verdict": f"**{one.verdict}**",
-            "cases": one.counts,
+            "": verdict.observation,
+            "observation": verdict.claim,
+            "verdict": f"**{verdict.verdict}**",
+            "cases": verdict.counts,
         }
-        for one in decided
+        for verdict in decided
     ]
     parts = [_table(rows)]
-    for one in decided:
-        parts.append(f"### {one.observation}: {one.verdict}")
-        remark = f" {one.remark[0].upper()}{one.remark[1:]}." if one.remark else ""
-        parts.append(f"{one.claim[0].upper()}{one.claim[1:]}. *{one.rule}*{remark}")
-        if one.cases:
+    for verdict in decided:
+        parts.append(f"### {verdict.observation}: {verdict.verdict}")
+        remark = f" {verdict.remark[0].upper()}{verdict.remark[1:]}." if verdict.remark else ""
+        parts.append(f"{verdict.claim[0].upper()}{verdict.claim[1:]}. *{verdict.rule}*{remark}")
+        if verdict.cases:
             lines = [
                 f"- {_OUTCOME[case.holds]}{' (disturbed)' if case.disturbed else ''}: {case.words}"
-                for case in one.cases
+                for case in verdict.cases
             ]
             listed = "\n".join(lines)
             if len(lines) > _FOLDED:
-                listed = f"<details><summary>{one.counts}</summary>\n\n{listed}\n\n</details>"
+                listed = f"<details><summary>{verdict.counts}</summary>\n\n{listed}\n\n</details>"
             parts.append(listed)
     return "\n\n".join(parts)
 
@@ -141,20 +142,20 @@ def _pictured(
 
 def _speedups(runs: Sequence[Measurement]) -> str:
     rows: list[dict[str, Any]] = []
-    for base, one in pairs(compared(runs)):
-        gain = base.seconds / one.seconds
-        printed = printed_range(one)
+    for base, entry in pairs(compared(runs)):
+        gain = base.seconds / entry.seconds
+        printed = printed_range(entry)
         rows.append(
             {
-                **_named(one),
+                **_named(entry),
                 "dense, ms": _short(base.seconds * 1e3),
-                "ms": _short(one.seconds * 1e3),
-                "expected": f"{_short(one.expected)}x",
+                "ms": _short(entry.seconds * 1e3),
+                "expected": f"{_short(entry.expected)}x",
                 "achieved": f"{_short(gain)}x",
-                "between": f"{_short(base.low_s / one.high_s)} and {_short(base.high_s / one.low_s)}",
-                "share": f"{100 * gain / one.expected:.0f} %",
+                "between": f"{_short(base.low_s / entry.high_s)} and {_short(base.high_s / entry.low_s)}",
+                "share": f"{100 * gain / entry.expected:.0f} %",
                 "the paper's CPUs": f"{printed[0]:g} to {printed[1]:g} %" if printed else "",
-                "disturbed": "yes" if base.disturbed or one.disturbed else "",
+                "disturbed": "yes" if base.disturbed or entry.disturbed else "",
             }
         )
     return _pictured(
@@ -165,12 +166,14 @@ def _speedups(runs: Sequence[Measurement]) -> str:
     )
 
 
-def _named(one: Ran) -> dict[str, Any]:
-    algorithm = one.algorithm.replace("_", " ") if one.algorithm != "default" else one.backend
-    tuning = f" {one.tuning}" if one.tuning is not Tuning.NONE else ""
+def _named(entry: Configuration) -> dict[str, Any]:
+    algorithm = (
+        entry.algorithm.replace("_", " ") if entry.algorithm != "default" else entry.backend
+    )
+    tuning = f" {entry.tuning}" if entry.tuning is not Tuning.NONE else ""
     return {
-        "network": one.network,
-        "technique": one.shown_technique,
+        "network": entry.network,
+        "technique": entry.shown_technique,
         "algorithm": f"{algorithm}{tuning}",
     }
 
@@ -178,14 +181,14 @@ def _named(one: Ran) -> dict[str, Any]:
 def _threads(runs: Sequence[Measurement]) -> str:
     rows = [
         {
-            "network": row["network"],
-            "run by": row["backend"],
-            "threads": row["threads"],
-            "frames/s": _short(row["measured_fps"]),
-            "speed-up": f"{row['thread_speedup']:.2f}x",
-            "per thread": f"{100 * row['parallel_efficiency']:.0f} %",
+            "network": entry.configuration.network,
+            "run by": entry.configuration.run_by,
+            "threads": entry.configuration.threads,
+            "frames/s": _short(entry.measured_fps),
+            "speed-up": f"{entry.thread_speedup:.2f}x",
+            "per thread": f"{100 * entry.parallel_efficiency:.0f} %",
         }
-        for row in scaling(compared(runs))
+        for entry in scaling(compared(runs))
     ]
     return _pictured(runs, rows, threads="Throughput over threads")
 
@@ -193,15 +196,15 @@ def _threads(runs: Sequence[Measurement]) -> str:
 def _tuning(runs: Sequence[Measurement]) -> str:
     rows = [
         {
-            "network": row["network"],
-            "technique": row["technique"],
-            "algorithm": row["backend"].split()[-1].replace("_", " "),
-            "threads": row["threads"],
-            "untuned, ms": _short(row["untuned_ms"]),
-            "tuned, ms": _short(row["tuned_ms"]),
-            "gain": f"{_short(row['tuning_speedup'])}x",
+            "network": entry.configuration.network,
+            "technique": entry.configuration.shown_technique,
+            "algorithm": entry.configuration.algorithm.replace("_", " "),
+            "threads": entry.configuration.threads,
+            "untuned, ms": _short(entry.untuned_ms),
+            "tuned, ms": _short(entry.tuned_ms),
+            "gain": f"{_short(entry.tuning_speedup)}x",
         }
-        for row in tuning_gains(compared(runs))
+        for entry in tuning_gains(compared(runs))
     ]
     title = "Time by network, technique, algorithm and tuning"
     return _pictured(runs, rows, algorithms=title)
@@ -211,26 +214,26 @@ def _memory(runs: Sequence[Measurement]) -> str:
     found = footprints(representative(compared(runs)))
     rows = [
         {
-            "network": row["network"],
-            "technique": row["technique"],
-            "run by": row["backend"],
-            "needed, MB": f"{row['predicted_mb']:.1f}",
-            "resident, MB": f"{row['measured_mb']:.0f}",
-            "needed beyond the least, MB": f"{row['predicted_beyond_least_mb']:.1f}",
-            "resident beyond the least, MB": f"{row['measured_beyond_least_mb']:.1f}",
+            "network": entry.configuration.network,
+            "technique": entry.configuration.shown_technique,
+            "run by": entry.configuration.run_by,
+            "needed, MB": f"{entry.predicted_mb:.1f}",
+            "resident, MB": f"{entry.measured_mb:.0f}",
+            "needed beyond the least, MB": f"{entry.predicted_beyond_least_mb:.1f}",
+            "resident beyond the least, MB": f"{entry.measured_beyond_least_mb:.1f}",
         }
-        for row in found
+        for entry in found
     ]
     return f"{_pictured(runs, rows, memory='Resident and needed memory')}\n\n{_copies(found)}"
 
 
-def _copies(found: Sequence[Mapping[str, Any]]) -> str:
+def _copies(found: Sequence[Footprint]) -> str:
     """Return by how much the resident set grows with what is needed, for each backend."""
     growth: dict[str, list[float]] = {}
-    for row in found:
-        if row["predicted_beyond_least_mb"] >= LEAST_MB:
-            share = row["measured_beyond_least_mb"] / row["predicted_beyond_least_mb"]
-            growth.setdefault(row["backend"].split()[0], []).append(share)
+    for entry in found:
+        if entry.predicted_beyond_least_mb >= LEAST_MB:
+            share = entry.measured_beyond_least_mb / entry.predicted_beyond_least_mb
+            growth.setdefault(entry.configuration.backend, []).append(share)
     return "\n".join(
         f"- {backend}: the resident set grows by {_short(min(shares))} to {_short(max(shares))} MB "
         f"(median {_short(median(shares))}) for each MB that is needed more."

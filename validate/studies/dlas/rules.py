@@ -18,7 +18,7 @@ from roofline.validate.analysis.configurations import (
     CHANNELS,
     DENSE,
     WEIGHTS,
-    Ran,
+    Configuration,
     both_ways,
     macs,
     pairs,
@@ -57,8 +57,8 @@ class Case:
 Decided = tuple[list[Case], str]
 
 
-def _times(one: Ran) -> Interval:
-    return one.low_s, one.high_s
+def _times(entry: Configuration) -> Interval:
+    return entry.low_s, entry.high_s
 
 
 def below(left: Interval, right: Interval) -> bool | None:
@@ -81,72 +81,68 @@ def _scaled(interval: Interval, factor: float) -> Interval:
     return interval[0] * factor, interval[1] * factor
 
 
-def _disturbed(*runs: Ran) -> bool:
-    return any(one.disturbed for one in runs)
+def _disturbed(*runs: Configuration) -> bool:
+    return any(entry.disturbed for entry in runs)
 
 
-def _fits(one: Ran, wanted: Mapping[str, str]) -> bool:
-    return all(getattr(one, name) == value for name, value in wanted.items())
+def _fits(entry: Configuration, wanted: Mapping[str, str]) -> bool:
+    return all(getattr(entry, name) == value for name, value in wanted.items())
 
 
-def _by_network(found: Iterable[Ran], **wanted: str) -> dict[str, list[Ran]]:
-    groups: dict[str, list[Ran]] = {}
-    for one in found:
-        if _fits(one, wanted):
-            groups.setdefault(one.network, []).append(one)
+def _by_network(found: Iterable[Configuration], **wanted: str) -> dict[str, list[Configuration]]:
+    groups: dict[str, list[Configuration]] = {}
+    for entry in found:
+        if _fits(entry, wanted):
+            groups.setdefault(entry.network, []).append(entry)
     return dict(sorted(groups.items()))
 
 
-def _fastest(runs: Sequence[Ran]) -> set[str]:
+def _fastest(runs: Sequence[Configuration]) -> set[str]:
     """Return the algorithms that may be the fastest: those not slower than another one beyond doubt."""
-    least = min(one.high_s for one in runs)
-    return {one.algorithm for one in runs if one.low_s <= least}
+    least = min(entry.high_s for entry in runs)
+    return {entry.algorithm for entry in runs if entry.low_s <= least}
 
 
-def _best(runs: Sequence[Ran]) -> Interval:
+def _best(runs: Sequence[Configuration]) -> Interval:
     """Return the time of the fastest."""
-    return min(one.low_s for one in runs), min(one.high_s for one in runs)
+    return min(entry.low_s for entry in runs), min(entry.high_s for entry in runs)
 
 
-def _milliseconds(one: Ran) -> str:
-    return f"{one.seconds * 1e3:.3g} ms"
+def _milliseconds(entry: Configuration) -> str:
+    return f"{entry.seconds * 1e3:.3g} ms"
 
 
-def _listed(runs: Iterable[Ran]) -> str:
-    ordered = sorted(runs, key=lambda one: one.seconds)
-    return ", ".join(f"{one.algorithm} {_milliseconds(one)}" for one in ordered)
+def _listed(runs: Iterable[Configuration]) -> str:
+    ordered = sorted(runs, key=lambda entry: entry.seconds)
+    return ", ".join(f"{entry.algorithm} {_milliseconds(entry)}" for entry in ordered)
 
 
-def _how(one: Ran) -> str:
-    return one.row()["backend"]
-
-
-def _uncorrelated(found: Sequence[Ran]) -> Decided:
+def _uncorrelated(found: Sequence[Configuration]) -> Decided:
     remark = "of accuracy the runs say nothing: the weights are random"
-    fastest: dict[tuple[str, str], Ran] = {}
-    for one in found:
-        key = (one.network, f"{one.technique} {one.variant}")
-        if one.tuning is Tuning.TUNED and (
-            key not in fastest or one.seconds < fastest[key].seconds
+    fastest: dict[tuple[str, str], Configuration] = {}
+    for entry in found:
+        key = (entry.network, f"{entry.technique} {entry.variant}")
+        if entry.tuning is Tuning.TUNED and (
+            key not in fastest or entry.seconds < fastest[key].seconds
         ):
-            fastest[key] = one
+            fastest[key] = entry
     work: list[float] = []
-    runs: list[Ran] = []
-    for one in fastest.values():
+    runs: list[Configuration] = []
+    for entry in fastest.values():
         try:
-            work.append(math.log(macs(one)))
+            work.append(math.log(macs(entry)))
         except RooflineError:
             continue
-        runs.append(one)
+        runs.append(entry)
     if len(runs) < 4:
         return [], "fewer than four tuned variants"
-    r = correlation([(x, math.log(one.seconds)) for x, one in zip(work, runs, strict=True)])
+    r = correlation([(x, math.log(entry.seconds)) for x, entry in zip(work, runs, strict=True)])
     dice = random.Random(0)
     drawn = [
         correlation(
             [
-                (x, math.log(dice.uniform(one.low_s, one.high_s)))
-                for x, one in zip(work, runs, strict=True)
+                (x, math.log(dice.uniform(entry.low_s, entry.high_s)))
+                for x, entry in zip(work, runs, strict=True)
             ]
         )
         for _ in range(_DRAWS)
@@ -171,7 +167,7 @@ def correlation(points: Sequence[tuple[float, float]]) -> float:
     return both / spread if spread else 0.0
 
 
-def _sparse_beats_dense(found: Sequence[Ran]) -> Decided:
+def _sparse_beats_dense(found: Sequence[Configuration]) -> Decided:
     dense = _by_network(found, technique=DENSE, tuning=Tuning.TUNED, backend="tvm")
     sparse = _by_network(found, technique=WEIGHTS, tuning=Tuning.TUNED, backend="tvm")
     cases: list[Case] = []
@@ -189,10 +185,10 @@ def _sparse_beats_dense(found: Sequence[Ran]) -> Decided:
     ) == 1 else ""
 
 
-def _weights_below_channels(found: Sequence[Ran]) -> Decided:
-    groups: dict[tuple[str, str], dict[str, tuple[Ran, Ran]]] = {}
-    for base, one in pairs(found):
-        groups.setdefault((one.network, _how(one)), {})[one.technique] = base, one
+def _weights_below_channels(found: Sequence[Configuration]) -> Decided:
+    groups: dict[tuple[str, str], dict[str, tuple[Configuration, Configuration]]] = {}
+    for base, entry in pairs(found):
+        groups.setdefault((entry.network, entry.run_by), {})[entry.technique] = base, entry
     cases: list[Case] = []
     fewer: dict[str, None] = {}
     for (network, backend), by in sorted(groups.items()):
@@ -214,16 +210,16 @@ def _weights_below_channels(found: Sequence[Ran]) -> Decided:
     return cases, _WRITTEN + remark
 
 
-def _share(base: Ran, one: Ran) -> str:
-    share = base.seconds / one.seconds / one.expected
-    return f"{100 * share:.0f} % of {one.expected:.3g}x"
+def _share(base: Configuration, entry: Configuration) -> str:
+    share = base.seconds / entry.seconds / entry.expected
+    return f"{100 * share:.0f} % of {entry.expected:.3g}x"
 
 
-def _datatypes_vary(found: Sequence[Ran]) -> Decided:
-    groups: dict[tuple[str, str], dict[str, tuple[Ran, Ran]]] = {}
-    for base, one in pairs(found):
-        if one.technique in {"int8", "fp16"}:
-            groups.setdefault((one.network, _how(one)), {})[one.technique] = base, one
+def _datatypes_vary(found: Sequence[Configuration]) -> Decided:
+    groups: dict[tuple[str, str], dict[str, tuple[Configuration, Configuration]]] = {}
+    for base, entry in pairs(found):
+        if entry.technique in {"int8", "fp16"}:
+            groups.setdefault((entry.network, entry.run_by), {})[entry.technique] = base, entry
     cases: list[Case] = []
     for (network, backend), by in sorted(groups.items()):
         if len(by) < 2:
@@ -233,7 +229,8 @@ def _datatypes_vary(found: Sequence[Ran]) -> Decided:
         apart = low > APART or high < 1 / APART
         close = low >= 1 / APART and high <= APART
         words = ", ".join(
-            f"{one.shown_technique} {base.seconds / one.seconds:.2g}x" for one in (half, byte)
+            f"{entry.shown_technique} {base.seconds / entry.seconds:.2g}x"
+            for entry in (half, byte)
         )
         holds = True if apart else False if close else None
         cases.append(Case(f"{network} {backend}: {words}", holds, _disturbed(half, byte)))
@@ -241,12 +238,12 @@ def _datatypes_vary(found: Sequence[Ran]) -> Decided:
 
 
 def _fastest_is(
-    name: str, found: Sequence[Ran], among: Iterable[str], **wanted: str
+    name: str, found: Sequence[Configuration], among: Iterable[str], **wanted: str
 ) -> list[Case]:
     cases: list[Case] = []
     for network, runs in _by_network(found, backend="tvm", tuning=Tuning.TUNED, **wanted).items():
-        fair = [one for one in runs if one.algorithm in among]
-        names = {one.algorithm for one in fair}
+        fair = [entry for entry in runs if entry.algorithm in among]
+        names = {entry.algorithm for entry in fair}
         if name not in names or len(names) < 2:
             continue
         leading = _fastest(fair)
@@ -255,24 +252,24 @@ def _fastest_is(
     return cases
 
 
-def _spatial_pack(found: Sequence[Ran]) -> Decided:
+def _spatial_pack(found: Sequence[Configuration]) -> Decided:
     among = ("direct", "gemm", "spatial_pack")
     return _fastest_is("spatial_pack", found, among, technique=DENSE), ""
 
 
-def _sparse_gemm(found: Sequence[Ran]) -> Decided:
+def _sparse_gemm(found: Sequence[Configuration]) -> Decided:
     return _fastest_is("gemm", found, ("direct", "gemm"), technique=WEIGHTS), "no GPU was run"
 
 
-def _below_expectation(found: Sequence[Ran]) -> Decided:
+def _below_expectation(found: Sequence[Configuration]) -> Decided:
     cases: list[Case] = []
     by_way: dict[tuple[str, str], list[bool]] = {}
-    for base, one in pairs(found):
-        if one.technique in {WEIGHTS, CHANNELS}:
-            holds = below(_over(_times(base), _times(one)), (one.expected, one.expected))
-            words = f"{one.network} {one.technique} {_how(one)}: {_share(base, one)}"
-            cases.append(Case(words, holds, _disturbed(base, one)))
-            by_way.setdefault((one.tuning, one.technique), []).append(holds is True)
+    for base, entry in pairs(found):
+        if entry.technique in {WEIGHTS, CHANNELS}:
+            holds = below(_over(_times(base), _times(entry)), (entry.expected, entry.expected))
+            words = f"{entry.network} {entry.technique} {entry.run_by}: {_share(base, entry)}"
+            cases.append(Case(words, holds, _disturbed(base, entry)))
+            by_way.setdefault((entry.tuning, entry.technique), []).append(holds is True)
     counts = [
         f"{technique} {tuning}: {sum(held)} of {len(held)} for"
         for (tuning, technique), held in sorted(by_way.items())
@@ -281,7 +278,7 @@ def _below_expectation(found: Sequence[Ran]) -> Decided:
     return sorted(cases, key=lambda case: case.words), "; ".join([*counts, *sparse])
 
 
-def _tuning_changes(found: Sequence[Ran]) -> Decided:
+def _tuning_changes(found: Sequence[Configuration]) -> Decided:
     untuned = _by_network(found, technique=DENSE, tuning=Tuning.UNTUNED, backend="tvm")
     tuned = _by_network(found, technique=DENSE, tuning=Tuning.TUNED, backend="tvm")
     cases: list[Case] = []
@@ -297,10 +294,10 @@ def _tuning_changes(found: Sequence[Ran]) -> Decided:
     return sorted(cases, key=lambda case: case.words), ""
 
 
-def _tuning_gains_less(found: Sequence[Ran]) -> Decided:
-    groups: dict[tuple[str, str], dict[str, tuple[Ran, Ran]]] = {}
+def _tuning_gains_less(found: Sequence[Configuration]) -> Decided:
+    groups: dict[tuple[str, str], dict[str, tuple[Configuration, Configuration]]] = {}
     for untuned, tuned in both_ways(found):
-        groups.setdefault((tuned.network, _how(tuned)), {})[tuned.technique] = untuned, tuned
+        groups.setdefault((tuned.network, tuned.run_by), {})[tuned.technique] = untuned, tuned
     cases: list[Case] = []
     for (network, backend), by in sorted(groups.items()):
         for technique in (CHANNELS, WEIGHTS):
@@ -322,7 +319,7 @@ def _tuning_gains_less(found: Sequence[Ran]) -> Decided:
 class Rule:
     """How an observation is decided."""
 
-    decide: Callable[[Sequence[Ran]], Decided]
+    decide: Callable[[Sequence[Configuration]], Decided]
     """Makes the cases of runs with one thread; and what of the observation they do not speak to."""
     words: str
     """What counts as a case, and when it bears the observation out."""

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any, cast
 
 from roofline.number_format import plural
-from roofline.validate.analysis.configurations import Ran, configurations, pairs
+from roofline.validate.analysis.configurations import Configuration, configurations, pairs
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.tuning import Tuning
 from roofline.validate.studies.cells import Cell, Table
@@ -85,68 +85,68 @@ def tables(runs: Iterable[Measurement], *, shortest: bool = False) -> tuple[Tabl
     return (observations(found), achieved(found))
 
 
-def compared(runs: Iterable[Measurement], *, shortest: bool = False) -> tuple[Ran, ...]:
+def compared(runs: Iterable[Measurement], *, shortest: bool = False) -> tuple[Configuration, ...]:
     """Return the configurations that DLAS is about: those of batch 1."""
-    return tuple(one for one in configurations(runs, shortest=shortest) if one.batch == 1)
+    return tuple(entry for entry in configurations(runs, shortest=shortest) if entry.batch == 1)
 
 
-def observations(found: Sequence[Ran]) -> Table:
+def observations(found: Sequence[Configuration]) -> Table:
     """Decide the observations."""
     cells = [
         Cell(
-            f"{one.observation} {one.claim}",
+            f"{verdict.observation} {verdict.claim}",
             "observed",
-            one.verdict,
-            one.verdict in {HOLDS, MOSTLY},
-            _figures(one),
+            verdict.verdict,
+            verdict.verdict in {HOLDS, MOSTLY},
+            _figures(verdict),
         )
-        for one in verdicts(found)
+        for verdict in verdicts(found)
     ]
     rule = "more than half of the cases bear it out, however the undecided ones would fall"
     return Table("Observations, measured", tuple(cells), rule)
 
 
-def _figures(one: Verdict) -> str:
-    if one.without_rule:
-        return one.rule
-    remark = f" ({one.remark})" if one.remark else ""
-    if not one.cases:
+def _figures(verdict: Verdict) -> str:
+    if verdict.without_rule:
+        return verdict.rule
+    remark = f" ({verdict.remark})" if verdict.remark else ""
+    if not verdict.cases:
         return f"no run speaks to it{remark}"
-    listed = "; ".join(case.words for case in one.cases[:_LONGEST])
-    more = f"; and {len(one.cases) - _LONGEST} more" if len(one.cases) > _LONGEST else ""
-    return f"{one.counts}{remark}: {listed}{more}"
+    listed = "; ".join(case.words for case in verdict.cases[:_LONGEST])
+    more = f"; and {len(verdict.cases) - _LONGEST} more" if len(verdict.cases) > _LONGEST else ""
+    return f"{verdict.counts}{remark}: {listed}{more}"
 
 
-def printed_range(one: Ran) -> tuple[float, float] | None:
+def printed_range(entry: Configuration) -> tuple[float, float] | None:
     """Return the least and greatest share of the expectation that the paper prints for CPUs, in percent."""
-    tuned = "yes" if one.tuning is Tuning.TUNED else "no"
+    tuned = "yes" if entry.tuning is Tuning.TUNED else "no"
     shares = [
         row["achieved_percent"]
         for row in table("dlas_achieved")
         if row["device"] == "cpu"
-        and (row["technique"], row["tuned"]) == (one.technique, tuned)
-        and row["dataset"] == ("CIFAR-10" if one.network.endswith("_cifar10") else "ImageNet")
+        and (row["technique"], row["tuned"]) == (entry.technique, tuned)
+        and row["dataset"] == ("CIFAR-10" if entry.network.endswith("_cifar10") else "ImageNet")
     ]
     return (min(shares), max(shares)) if shares else None
 
 
-def achieved(found: Sequence[Ran]) -> Table:
+def achieved(found: Sequence[Configuration]) -> Table:
     """List what share of the expected speed-up was achieved, beside the paper's range on CPUs."""
     cells: list[Cell] = []
-    for base, one in pairs(found):
-        printed = printed_range(one)
-        gain = base.seconds / one.seconds
-        share = 100 * gain / one.expected
-        row = one.row()
+    for base, entry in pairs(found):
+        printed = printed_range(entry)
+        gain = base.seconds / entry.seconds
+        share = 100 * gain / entry.expected
+        row = entry.row()
         name = f"{row['network']}, {row['technique']} ({row['pruning']}, {row['datatype']}), {row['backend']}"
-        marks = "; disturbed" if base.disturbed or one.disturbed else ""
+        marks = "; disturbed" if base.disturbed or entry.disturbed else ""
         why = (
-            f"{gain:.3g}x ({base.low_s / one.high_s:.3g} to {base.high_s / one.low_s:.3g}) of {one.expected:.3g}x "
-            f"expected: {base.seconds * 1e3:.4g} ms dense, {one.seconds * 1e3:.4g} ms{marks}"
+            f"{gain:.3g}x ({base.low_s / entry.high_s:.3g} to {base.high_s / entry.low_s:.3g}) of "
+            f"{entry.expected:.3g}x expected: {base.seconds * 1e3:.4g} ms dense, {entry.seconds * 1e3:.4g} ms{marks}"
         )
         shown = f"{printed[0]:g} to {printed[1]:g}" if printed else None
         within = printed is not None and printed[0] <= share <= printed[1]
-        threads = plural(one.threads, "thread")
+        threads = plural(entry.threads, "thread")
         cells.append(Cell(f"{name}, {threads}", shown, share, within, why))
     return Table(
         "Achieved percent of it, measured",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from roofline.validate.analysis.configurations import Ran
+from roofline.validate.analysis.configurations import Configuration
 from roofline.validate.studies.dlas.rules import OPEN_BECAUSE, RULES, Case
 from roofline.workloads.published import table
 
@@ -60,13 +60,13 @@ class Verdict:
         return ", ".join(parts)
 
 
-def verdicts(found: Iterable[Ran]) -> tuple[Verdict, ...]:
+def verdicts(found: Iterable[Configuration]) -> tuple[Verdict, ...]:
     """Decide every observation from runs with one thread.
 
     Args:
         found: Configurations of one machine.
     """
-    single = [one for one in found if one.threads == 1]
+    single = [entry for entry in found if entry.threads == 1]
     decided: list[Verdict] = []
     for row in table("dlas_observations"):
         name = row["observation"]

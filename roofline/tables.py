@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -138,13 +139,51 @@ def is_empty(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
-def with_interval(row: Row) -> Row:
-    """Return a row whose ``interval_fps``, a pair in JSON, is two columns as in CSV; what they say already stays."""
-    pair = row.get("interval_fps")
-    if isinstance(pair, (list, tuple)) and len(cast("Sequence[Any]", pair)) == 2:
-        low, high = cast("Sequence[Any]", pair)
-        return {"predicted_low_fps": low, "predicted_high_fps": high, **row}
-    return row
+_RATES = {
+    "predicted_tokens_per_s": "predicted_fps",
+    "measured_tokens_per_s": "measured_fps",
+    "peak_tokens_per_s": "peak_fps",
+}
+TOKENS = "tokens/s"
+"""What the column ``rate`` says of rows whose rates are of tokens."""
+
+
+def compared(row: Row) -> Row:
+    """Return a row of what a verb wrote with its rates in one set of columns, whatever they count.
+
+    An interval, a pair in JSON and in a cell of CSV, becomes ``predicted_low_fps`` and ``predicted_high_fps``; rates of
+    decoders stand in ``predicted_fps``, ``measured_fps`` and ``peak_fps``, and ``rate`` says that they are of tokens. A
+    decoder's network is named with its phase and context. What the columns say already stays.
+    """
+    if not row.get("phase"):
+        return {**_ends(row, "interval_fps"), **row}
+    found = {**row, "network": with_phase(row)}
+    # A run calls its rate tokens_per_s as a prediction does.
+    alone = "measured_fps" if "measured_fps" in row else "predicted_fps"
+    for name, plain in ({"tokens_per_s": alone} | _RATES).items():
+        if not is_empty(row.get(name)):
+            found |= {plain: row[name], "rate": TOKENS}
+    return {**_ends(row, "interval_tokens_per_s"), **found}
+
+
+def with_phase(row: Row) -> str:
+    """Return the name of a decoder's row with its phase and context; that of a compared run has them already."""
+    name, context = str(row.get("network")), row.get("context")
+    words = f"{row['phase']} at {0 if is_empty(context) else float(str(context)):,.0f}"
+    return name if name.replace(",", "").endswith(words.replace(",", "")) else f"{name} {words}"
+
+
+def _ends(row: Row, name: str) -> dict[str, Any]:
+    pair: Any = row.get(name)
+    if isinstance(pair, str) and pair.startswith("["):
+        try:
+            pair = json.loads(pair)
+        except ValueError:
+            return {}
+    if not isinstance(pair, (list, tuple)) or len(cast("Sequence[Any]", pair)) != 2:
+        return {}
+    low, high = cast("Sequence[Any]", pair)
+    return {"predicted_low_fps": low, "predicted_high_fps": high}
 
 
 def rows_in(document: Any, names: Sequence[str], where: str) -> list[Row]:

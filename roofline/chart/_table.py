@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from roofline.errors import TableError, did_you_mean
 from roofline.reading import read_csv, read_json, read_text
-from roofline.tables import Column, Holds, Row, number_in, rows_in, with_interval, word_in
+from roofline.tables import Column, Holds, Row, compared, number_in, rows_in, word_in
 
 _LISTS = ("comparisons", "predictions", "measurements", "layers", "machines", "rows")
 # A prediction calls its throughput throughput_fps; beside a measurement it is the predicted one.
@@ -20,6 +20,16 @@ INTERVAL = (
     Column("predicted_high_fps", "greatest throughput expected of a run", required=False, holds=Holds.POSITIVE),
 )  # fmt: skip
 """The interval of a prediction; ``interval_fps`` of JSON is understood too."""
+
+
+RATE = Column("rate", "what the rates count, where it is not frames: tokens/s", required=False)
+"""Stands among the columns of charts that show rates of decoders as well."""
+
+
+def rate_of(rows: Iterable[Row]) -> str:
+    """Return what the rates of rows count, for an axis."""
+    found = ordered(row["rate"] or "frames/s" for row in rows)
+    return " or ".join(sorted(found)) or "frames/s"
 
 
 def words(*names: str, required: bool = True) -> tuple[Column, ...]:
@@ -127,7 +137,9 @@ def ordered(values: Iterable[Any]) -> list[Any]:
 
 
 def _aliased(row: Row, columns: Sequence[Column]) -> Row:
-    cells = dict(with_interval(row))
+    # Of decoders the columns of frames hold tokens where a chart says what they are.
+    takes_tokens = any(column.name == RATE.name for column in columns)
+    cells = dict(compared(row) if takes_tokens or not row.get("phase") else row)
     for column in columns:
         other = _ALIASES.get(column.name)
         if other is not None and cells.get(column.name) in (None, "") and other in cells:

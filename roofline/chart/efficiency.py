@@ -10,7 +10,7 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
 from roofline.chart._panels import divided, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import INTERVAL, amounts, checked, label, varying, words
+from roofline.chart._table import INTERVAL, RATE, amounts, checked, label, rate_of, varying, words
 from roofline.number_format import percent
 from roofline.tables import Column, Record, Row
 
@@ -19,6 +19,8 @@ COLUMNS = (
     *words("datatype", "pruning", "batch", "backend", required=False),
     *amounts("predicted_fps", "measured_fps", "peak_fps", required=False),
     *INTERVAL,
+    RATE,
+    Column("model", "prediction model", required=False),
     Column("flag", "why a row is doubtful, or 'untuned'", required=False),
 )
 
@@ -33,7 +35,7 @@ _SERIES = (
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """One configuration: throughputs in frames per second."""
+    """One configuration: throughputs in frames, or of decoders tokens, per second."""
 
     label: str
     predicted: float | None
@@ -42,7 +44,7 @@ class Bars:
     flag: str = ""
     machine: str = ""
     interval: tuple[float, float] | None = None
-    """Frames per second that a real run is expected within."""
+    """Throughput that a real run is expected within."""
 
     @property
     def efficiency(self) -> float | None:
@@ -60,6 +62,8 @@ class EfficiencyChart(Chart):
     title: str = ""
     limits: tuple[float, float] | None = None
     """The vertical axis, where several panels share it."""
+    rate: str = "frames/s"
+    """What the throughputs count."""
 
     def records(self) -> list[Record]:
         """Return one row per configuration."""
@@ -135,7 +139,7 @@ class EfficiencyChart(Chart):
                 text.set_rotation_mode("default" if len(self.bars) > 8 else "anchor")
         ax.set_xlim(-0.6, len(self.bars) - 0.4)
         ax.grid(visible=False, axis="x")
-        titled(ax, self.title, y="throughput, frames/s")
+        titled(ax, self.title, y=f"throughput, {self.rate}")
         self._legend(ax)
 
     def panels(self) -> tuple[EfficiencyChart, ...]:
@@ -146,7 +150,7 @@ class EfficiencyChart(Chart):
         limits = (min(values) / 4, max(values)) if values else None
         parts = divided(self.bars, lambda bar: bar.machine, _MOST)
         return tuple(
-            EfficiencyChart(tuple(part), ", ".join(dict.fromkeys(bar.machine for bar in part)), limits)
+            EfficiencyChart(tuple(part), ", ".join(dict.fromkeys(bar.machine for bar in part)), limits, self.rate)
             for part in parts
         )  # fmt: skip
 
@@ -207,7 +211,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> EfficiencyChart:
         TableError: A column is missing or a cell is no number.
     """
     table = checked(rows, COLUMNS, "efficiency")
-    names = varying(table, "network", "pruning", "platform", "datatype", "batch", "backend")
+    names = varying(table, "network", "pruning", "platform", "datatype", "batch", "backend", "model")
     bars = tuple(
         Bars(
             _named(row, names),
@@ -220,7 +224,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> EfficiencyChart:
         )
         for row in table
     )
-    return EfficiencyChart(bars, options.title)
+    return EfficiencyChart(bars, options.title, rate=rate_of(table))
 
 
 def _interval(row: Row) -> tuple[float, float] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, titled
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, checked, label, ordered, varying, words
+from roofline.chart._table import RATE, amounts, checked, label, ordered, rate_of, varying, words
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -36,6 +36,8 @@ class Heatmap(Chart):
     """Row (machine), column (network) and value."""
     value: str = "predicted_fps"
     title: str = ""
+    rate: str = "frames/s"
+    """What rates count."""
 
     @property
     def machines(self) -> list[str]:
@@ -102,7 +104,7 @@ class Heatmap(Chart):
         figure = ax.get_figure()
         if figure is not None:
             bar = figure.colorbar(image, ax=ax, pad=0.02, fraction=0.05)
-            bar.set_label(_MEANINGS.get(self.value, self.value))
+            bar.set_label(_MEANINGS.get(self.value, self.value).replace("frames/s", self.rate))
             bar.outline.set_visible(False)
 
 
@@ -121,6 +123,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Heatmap:
     columns = (
         *COLUMNS[:-1],
         Column(value, _MEANINGS.get(value, "value shown"), holds=Holds.POSITIVE),
+        RATE,
     )
     table = checked(rows, columns, "heatmap")
     across = varying(table, "network", "pruning", "batch")
@@ -129,4 +132,6 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Heatmap:
     for row in table:
         place = label(row, *down), label(row, *across)
         cells[place] = max(cells.get(place, 0.0), row[value])
-    return Heatmap(tuple((*place, found) for place, found in cells.items()), value, options.title)
+    return Heatmap(
+        tuple((*place, found) for place, found in cells.items()), value, options.title, rate_of(table)
+    )

@@ -15,7 +15,7 @@ from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._roof_points import Point, Roof, draw_layers, draw_networks
 from roofline.chart._table import amounts, checked, label, ordered, varying, words
 from roofline.model import attainable
-from roofline.tables import Column, Holds, Record, Row
+from roofline.tables import Column, Holds, Record, Row, with_phase
 
 COLUMNS = (
     *words("platform", "datatype"),
@@ -23,7 +23,13 @@ COLUMNS = (
     Column("memory", "name of the memory level the bandwidth is of", required=False),
     Column("roof", "'measured' for a roof that microbenchmarks gave", required=False),
     *words("network", "pruning", "batch", "layer", required=False),
-    Column("phase", "of a decoder: the prompt, or a token behind it", required=False),
+    Column("phase", "of a decoder: the prompt, a token behind it, or both", required=False),
+    *(
+        Column(
+            f"{phase}_intensity", f"OP/B of the {what}, where the phase is both", required=False, holds=Holds.POSITIVE
+        )
+        for phase, what in (("prefill", "prompt"), ("decode", "token"))
+    ),
     Column(
         "context", "of a decoder: positions of the prompt", required=False, holds=Holds.POSITIVE
     ),
@@ -242,9 +248,8 @@ def _points(rows: Sequence[dict[str, Any]], *, layers: bool) -> list[Point]:
 
 
 def _each(rows: Sequence[dict[str, Any]], *, layers: bool = False) -> list[Point]:
-    """Return a point for every row."""
-    # A decoder has a point for each phase, context and number of requests.
-    rows = [_with_phase(row) if row["phase"] else row for row in rows]
+    """Return a point for every row, of a decoder one for each phase, context and number of requests."""
+    rows = [part for row in rows for part in _phases(row)]
     names = ("layer",) if layers else varying(rows, "network", "pruning", "phase", "batch")
     total = sum(row["time_ms"] or 0.0 for row in rows) or 1.0
     return [
@@ -258,11 +263,26 @@ def _each(rows: Sequence[dict[str, Any]], *, layers: bool = False) -> list[Point
     ]  # fmt: skip
 
 
-def _with_phase(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a decoder's row with its phase and batch in words; the name of a run of a phase has it already."""
-    words = f"{row['phase']} at {row['context'] or 0:,.0f}"
-    named = str(row["network"]).replace(",", "").endswith(words.replace(",", ""))
-    return {**row, "phase": "" if named else f"{words},", "batch": f"batch {row['batch']}"}
+def _phases(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each phase of a decoder that it is of, with phase and batch in words; any other row as it is."""
+    if not row["phase"]:
+        return [row]
+    parts = [row]
+    if row["phase"] == "both":
+        parts = [
+            {**row, "phase": phase, "intensity": row[f"{phase}_intensity"], "performance_op_s": None}
+            for phase in ("prefill", "decode")
+            if row[f"{phase}_intensity"] is not None
+        ] or parts
+    # The name of a run of a phase has it already.
+    return [
+        {
+            **part,
+            "phase": f"{words}," if (words := with_phase(part).removeprefix(part["network"]).strip()) else "",
+            "batch": f"batch {part['batch']}",
+        }
+        for part in parts
+    ]  # fmt: skip
 
 
 def _si_axis(ax: Drawing) -> None:

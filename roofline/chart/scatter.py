@@ -11,7 +11,7 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, prefixed, titled
 from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import checked, ordered
+from roofline.chart._table import RATE, checked, ordered, rate_of
 from roofline.number_format import plural
 from roofline.tables import Column, Holds, Record, Row
 
@@ -27,6 +27,7 @@ COLUMNS = (
     Column("platform", "the machine, where the rows name no class", required=False),
     Column("runtime", "what ran it: a colour each", required=False),
     Column("backend", "the same, as comparisons name it", required=False),
+    RATE,
 )
 _ACROSS = 3
 _SIDES = (3.3, 3.3)
@@ -42,6 +43,8 @@ class Panel(Chart):
     points: tuple[tuple[str, float, float], ...]
     colours: Mapping[str, str]
     """Of each runtime, the same in every panel."""
+    rate: str = "frames/s"
+    """What the throughputs count."""
 
     @property
     def factor(self) -> float:
@@ -77,7 +80,7 @@ class Panel(Chart):
         ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
         prefixed(ax.xaxis)
         prefixed(ax.yaxis)
-        titled(ax, self.name, "measured, frames/s", "predicted, frames/s")
+        titled(ax, self.name, f"measured, {self.rate}", f"predicted, {self.rate}")
         ax.annotate(f"{plural(len(self.points), 'run')}, factor {self.factor:.2f}", (1, 0), xycoords="axes fraction",
                     xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=7)  # fmt: skip
         if any(names) and len(names) <= _FEW:
@@ -134,6 +137,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Scatter:
                 if own == name
             ),
             colours,
+            rate_of(row for row, own in zip(table, of, strict=True) if own == name),
         )
         for name in ordered(of)
     )  # fmt: skip

@@ -227,6 +227,8 @@ class Comparison(TypedDict):
     model: str
     predicted_fps: Number
     measured_fps: Number
+    predicted_tokens_per_s: NotRequired[Number]
+    measured_tokens_per_s: NotRequired[Number]
     efficiency: Number
     bound: str | None
     status: str

@@ -14,12 +14,15 @@ from roofline.reading import read_head, read_json, read_text
 from roofline.report import ReportData, load_rows
 from roofline.report.data import Row, check_rows, on_chip
 from roofline.spec import platform
+from roofline.tables import TOKENS
+from roofline.units import scaled
 from roofline.validate.records.tuning import Tuning
 
 if TYPE_CHECKING:
     from roofline.progress import Report
     from roofline.spec import Platform
     from roofline.validate.records.record import Measurement
+    from roofline.workload import Workload
 
 
 def gather(data: Sequence[str], title: str, report: Report | None = None) -> ReportData:
@@ -127,9 +130,10 @@ def stored(path: Path, report: Report | None = None) -> list[dict[str, Any]]:
             flags += ["untuned"] if job.tuning is Tuning.UNTUNED else []
             rows.append(
                 {
-                    "platform": run.machine or "this machine", "network": job.network, "datatype": run.operands,
+                    "platform": run.machine or "this machine", "network": job.shown, "datatype": run.operands,
                     "pruning": job.compression.label, "batch": job.batch, "backend": backend_label(run),
-                    "measured_fps": run.throughput_fps if run.ok else None,
+                    "rate": TOKENS if job.phase else None,
+                    "measured_fps": scaled(run.throughput_fps, job.tokens_per_item or 1) if run.ok else None,
                     "latency_ms": 1e3 * run.median_s if run.ok and run.median_s else None,
                     "power_w": reported.power_w if reported else None,
                     "accuracy": 100 * reported.accuracy if reported and reported.accuracy else None,
@@ -154,27 +158,48 @@ class _Predictions:
     def of(self, run: Measurement) -> Mapping[str, Any]:
         """Return the prediction's columns; nothing where network, compression or machine is not known."""
         job = run.job
-        key = (job.network, job.compression.label, run.machine, run.operands, job.batch)
+        key = (job.shown, job.compression.label, run.machine, run.operands, job.batch)
         if key not in self._known:
             self._known[key] = self._predicted(run)
         return self._known[key]
 
     def _predicted(self, run: Measurement) -> Mapping[str, Any]:
         from roofline import predict
-        from roofline.validate.analysis.counted import counted
+        from roofline.validate.analysis.counted import counted, taken_from
 
         job = run.job
         if job.compression.other or job.compression.sparsity or job.compression.sparse_layers:
             return {}
         try:
-            work = counted(job.network, job.compression, "", 1)
-            found = predict(work, _machine(run.machine), datatype=run.operands, batch=job.batch)
+            phase = _phase(job.network, job.phase, job.context, job.batch) if job.phase else None
+            work = (
+                counted(job.network, job.compression, "", 1)
+                if phase is None
+                else taken_from(phase, job.compression, "")
+            )
+            # Narrow weights of decoders are most of what is read: they are predicted as they are stored.
+            datatype = run.asked if job.phase and not run.emulated else run.operands
+            found = predict(work, _machine(run.machine), datatype=datatype, batch=job.batch)
         except (RooflineError, ValueError):
             return {}
+        each = job.tokens_per_item or 1
         return {
-            "predicted_fps": found.throughput_fps, "peak_fps": found.peak_fps, "bound": found.bound.value,
-            "intensity": found.intensity,
+            "predicted_fps": scaled(found.throughput_fps, each), "peak_fps": scaled(found.peak_fps, each),
+            "bound": found.bound.value, "intensity": found.intensity,
         }  # fmt: skip
+
+
+@cache
+def _phase(network: str, phase: str, context: int, batch: int) -> Workload | None:
+    """Return what a part of answering a request requires of a decoder."""
+    from roofline._load import decoder
+    from roofline.decoding.phases import Phase, Request
+
+    found = decoder(network)
+    if found is None:
+        return None
+    request = Request(context=context, phase=Phase(phase))
+    return (found.step if request.phase is Phase.DECODE else found.prompt)(request, batch)
 
 
 @cache

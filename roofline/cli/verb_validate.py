@@ -41,7 +41,6 @@ from roofline.cli._output import (
     writable,
 )
 from roofline.number_format import number, percent
-from roofline.units import scaled
 
 if TYPE_CHECKING:
     from roofline.validate.analysis.compare import Comparison
@@ -161,8 +160,8 @@ def cells(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison as a row of the table for people."""
     row = comparison.record()
     efficiency, run = comparison.efficiency, comparison.measurement
-    # The rate of a prompt is that of its positions.
-    rate, items = rate_name(run), run.job.context if run.job.phase == "prefill" else 1
+    rate = rate_name(run)
+    column = {"tokens/s": "tokens_per_s"}.get(rate, rate)
     return {
         "network": row["network"],
         "platform": row["platform"],
@@ -170,8 +169,8 @@ def cells(comparison: Comparison) -> dict[str, Any]:
         "batch": row["batch"],
         "backend": row["backend"],
         "model": row["model"],
-        f"predicted {rate}": number(scaled(row["predicted_fps"], items)),
-        f"measured {rate}": number(scaled(row["measured_fps"], items)),
+        f"predicted {rate}": number(row[f"predicted_{column}"]),
+        f"measured {rate}": number(row[f"measured_{column}"]),
         "efficiency": percent(efficiency),
         "bound": row["bound"],
         "flag": row["flag"],

@@ -283,7 +283,7 @@ class Prediction:
             "upper_bound": self.upper_bound,
             "skipped": None,
             "basis": [term.record() for term in self.basis],
-            "peak_fps": self.peak_fps,
+            "peak_fps": self.peak_fps if self.tokens is None else None,
             "ridge_point": self.ridge,
             "unit": self.unit,
             "ops": self.ops,

@@ -43,6 +43,10 @@ class Tokens:
     """What holds the prompt back: ``compute`` or ``memory``; None in phase ``decode``."""
     decode_bound: str | None
     """The same of the tokens behind it; None in phase ``prefill``."""
+    prefill_intensity: float | None = None
+    """Operational intensity of the prompt, OP/B; None in phase ``decode``."""
+    decode_intensity: float | None = None
+    """The same of the tokens behind it; None in phase ``prefill``."""
 
     def record(self) -> dict[str, Any]:
         """Return the columns that a row of a decoder has more than others."""
@@ -65,4 +69,6 @@ class Tokens:
             "memory_bytes": self.memory_bytes,
             "prefill_bound": self.prefill_bound,
             "decode_bound": self.decode_bound,
+            "prefill_intensity": self.prefill_intensity,
+            "decode_intensity": self.decode_intensity,
         }

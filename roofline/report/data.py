@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.errors import TableError, did_you_mean
 from roofline.reading import read_csv, read_json, read_text
-from roofline.tables import Column, Holds, Row, number_in, rows_in, with_interval, word_in
+from roofline.tables import Column, Holds, Row, compared, is_empty, number_in, rows_in, word_in
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -22,6 +22,7 @@ COLUMNS: Mapping[str, str] = {
     "datatype": "datatype of the arithmetic",
     "pruning": "what was removed; 'dense' when nothing",
     "batch": "items per inference",
+    "rate": "what the throughputs of the row count where it is not frames: tokens/s of decoders",
     "predicted_fps": "predicted throughput in frames per second",
     "predicted_low_fps": "least throughput expected of a run, in frames per second",
     "predicted_high_fps": "greatest throughput expected of a run, in frames per second",
@@ -41,7 +42,7 @@ COLUMNS: Mapping[str, str] = {
 """The columns of a report's rows, in order; rows may lack any but platform and network."""
 
 _WORDS = frozenset({
-    "platform", "network", "task", "datatype", "pruning", "bound", "backend", "flag", "explanation", "source",
+    "platform", "network", "task", "datatype", "pruning", "rate", "bound", "backend", "flag", "explanation", "source",
 })  # fmt: skip
 _NUMBERS = tuple(
     Column(
@@ -72,7 +73,7 @@ class ReportData:
 
 
 def load_rows(path: Path) -> tuple[Row, ...]:
-    """Read rows from a CSV file or from the JSON that ``predict``, ``measure`` and ``validate`` write.
+    """Read rows from a user's CSV file, or from the CSV or JSON that ``predict``, ``measure`` and ``validate`` write.
 
     Args:
         path: A ``.csv`` or ``.json`` file.
@@ -87,22 +88,65 @@ def load_rows(path: Path) -> tuple[Row, ...]:
     text = read_text(path, "table")
     if path.suffix.lower() == ".json":
         return check_rows(_from_json(text, path), str(path))
-    return check_rows(read_csv(text, str(path)).rows, str(path), strict_columns=True)
+    table = read_csv(text, str(path)).rows
+    if table and any(written <= set(table[0]) for written in _WRITTEN):
+        return check_rows(_told(table), str(path))
+    return check_rows(table, str(path), strict_columns=True)
+
+
+_WRITTEN = (
+    frozenset({"throughput_fps", "upper_bound", "intensity"}),
+    frozenset({"efficiency", "executed", "status"}),
+    frozenset({"executed", "samples", "machine"}),
+)
+"""Columns by which tables of ``predict`` and ``sweep``, of ``validate``, and of ``measure`` and ``export`` are known."""
 
 
 def _from_json(text: str, path: Path) -> list[Row]:
-    return [_renamed(row) for row in rows_in(read_json(text, str(path)), _LISTS, str(path))]
+    return _told(rows_in(read_json(text, str(path)), _LISTS, str(path)))
+
+
+def _told(entries: Sequence[Row]) -> list[Row]:
+    """Return rows of the other verbs as those of a report: of a bound and the estimate behind it the interval alone.
+
+    Combinations that were left out have nothing to show.
+    """
+    rows: list[Row] = []
+    bounds: dict[tuple[Any, ...], int] = {}
+    for entry in entries:
+        if not is_empty(entry.get("skipped")):
+            continue
+        row = _renamed(entry)
+        key = tuple(row.get(name) for name in _CONFIGURATION)
+        strict, model = str(entry.get("upper_bound")).lower(), entry.get("model")
+        if strict == "true":
+            bounds.setdefault(key, len(rows))
+        elif model in {"expected", "calibrated"} and key in bounds and "predicted_low_fps" in row:
+            place = bounds.pop(key)
+            rows[place] = {**rows[place], **{end: row[end] for end in _ENDS}}
+            continue
+        rows.append(row)
+    return rows
+
+
+_CONFIGURATION = ("platform", "network", "datatype", "pruning", "batch", "backend")
+_ENDS = ("predicted_low_fps", "predicted_high_fps")
 
 
 def _renamed(entry: Row) -> Row:
     """Map the field names of the other verbs onto the report's columns."""
-    row = dict(with_interval(entry))
-    if "predicted_fps" not in row and "throughput_fps" in row:
+    row = dict(compared(entry))
+    if is_empty(row.get("predicted_fps")) and "throughput_fps" in row:
         row["predicted_fps"] = row["throughput_fps"]
+    if "upper_bound" in row:
+        # What is predicted of a batch is no measured latency.
         row.pop("latency_ms", None)
-    if "latency_ms" not in row and row.get("measured_fps"):
+    if "latency_ms" not in row and not is_empty(row.get("measured_fps")) and row.get("rate") is None:
         row["latency_ms"] = row.get("median_ms")
-    return {name: row.get(name) for name in COLUMNS if row.get(name) is not None}
+    for own, written in (("platform", "machine"), ("pruning", "variant"), ("flag", "flags"), ("explanation", "reason")):
+        if own not in row and written in row:
+            row[own] = row[written]
+    return {name: row[name] for name in COLUMNS if not is_empty(row.get(name))}
 
 
 def check_rows(
@@ -157,10 +201,7 @@ def _flag_duplicates(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     seen: set[tuple[Any, ...]] = set()
     kept: list[dict[str, Any]] = []
     for row in rows:
-        identity = tuple(
-            row[name]
-            for name in ("platform", "network", "datatype", "pruning", "batch", "backend")
-        )
+        identity = tuple(row[name] for name in _CONFIGURATION)
         if identity in seen:
             row["flag"] = _joined(row["flag"], "configuration given more than once")
         seen.add(identity)

@@ -85,6 +85,8 @@ class ServingCase:
             memory_bytes=self.platform.capacity,
             prefill_bound=None if self.prompt is None else self.prompt.bound.value,
             decode_bound=None if ask.phase is Phase.PREFILL else self.step.bound.value,
+            prefill_intensity=None if self.prompt is None else self.prompt.intensity,
+            decode_intensity=None if ask.phase is Phase.PREFILL else self.step.intensity,
         )  # fmt: skip
         parts = [part for part in (self.prompt, self.step) if part is not None]
         return replace(

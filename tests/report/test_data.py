@@ -121,3 +121,51 @@ def test_intervals_of_predictions_become_columns(tmp_path: Path) -> None:
     path.write_text(json.dumps({"predictions": [entry]}))
     (row,) = load_rows(path)
     assert (row["predicted_low_fps"], row["predicted_high_fps"]) == (2.0, 5.0)
+
+
+DECODED = {
+    "network": "d", "platform": "p", "datatype": "fp16", "pruning": "dense", "batch": 8, "throughput_fps": None,
+    "upper_bound": True, "model": "equation1", "intensity": 4.0, "phase": "both", "context": 4096,
+    "tokens_per_s": 400.0, "latency_ms": 9.0, "skipped": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_decoders_have_rates_in_tokens_and_the_estimate_is_the_interval_of_its_bound(
+    tmp_path: Path, form: str
+) -> None:
+    estimate = DECODED | {
+        "upper_bound": False, "model": "expected", "tokens_per_s": 200.0, "interval_tokens_per_s": [150.0, 260.0],
+    }  # fmt: skip
+    from roofline.cli._output import as_csv, as_json
+
+    path = tmp_path / f"p.{form}"
+    rows = [DECODED, estimate]
+    path.write_text(as_csv(rows) if form == "csv" else as_json({"predictions": rows}))
+    (row,) = load_rows(path)
+    assert row["network"] == "d both at 4,096"
+    assert row["rate"] == "tokens/s"
+    assert (row["predicted_fps"], row["predicted_low_fps"], row["predicted_high_fps"]) == (
+        400, 150, 260,
+    )  # fmt: skip
+    assert row["latency_ms"] is None
+    assert row["flag"] is None
+
+
+def test_a_combination_that_was_left_out_is_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "p.json"
+    gone = DECODED | {"skipped": "no unit", "tokens_per_s": None}
+    path.write_text(json.dumps({"predictions": [DECODED, gone]}))
+    assert len(load_rows(path)) == 1
+
+
+def test_runs_are_of_the_machine_and_the_variant_that_their_records_name(tmp_path: Path) -> None:
+    run = {
+        "network": "n", "machine": "here", "variant": "keep-channels=0.5", "executed": "fp32", "samples": 3,
+        "measured_fps": 10.0, "median_ms": 100.0, "batch": 1, "flags": "disturbed", "phase": "",
+    }  # fmt: skip
+    path = tmp_path / "m.csv"
+    path.write_text(",".join(run) + "\n" + ",".join(map(str, run.values())) + "\n")
+    (row,) = load_rows(path)
+    assert (row["platform"], row["pruning"]) == ("here", "keep-channels=0.5")
+    assert (row["measured_fps"], row["latency_ms"], row["flag"]) == (10, 100, "disturbed")

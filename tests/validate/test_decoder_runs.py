@@ -110,8 +110,11 @@ def test_validate_shows_both_phases_beside_the_bound(tmp_path: Path) -> None:
     matrices = 2 * (2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 128)
     scores = 2 * 2 * 64 * (20 * 21 // 2)
     macs = 20 * matrices + scores + 64 * 256
-    fps = rows[0]["predicted_fps"]
-    assert rows[0]["performance_op_s"] == pytest.approx(fps * 2 * macs, rel=1e-6)
+    assert [(row["predicted_fps"], row["measured_fps"]) for row in rows] == [(None, None)] * 2
+    prompts = rows[0]["predicted_tokens_per_s"] / 20
+    assert rows[0]["performance_op_s"] == pytest.approx(prompts * 2 * macs, rel=1e-6)
+    assert rows[0]["measured_tokens_per_s"] == pytest.approx(20e3 / rows[0]["median_ms"], rel=1e-6)
+    assert rows[1]["measured_tokens_per_s"] == pytest.approx(1e3 / rows[1]["median_ms"], rel=1e-6)
     assert 0 < rows[1]["efficiency"] < 1
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from roofline.conventions import WeightsRead
+from roofline.units import scaled
 from roofline.validate.records.flag import FlagKind, joined
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.tuning import Tuning
@@ -96,10 +97,8 @@ class Comparison:
             "threads": run.job.threads,
             "backend": backend_label(run),
             "model": prediction.model,
-            "predicted_fps": self.predicted_fps,
-            "measured_fps": speed,
+            **self._rates(),
             "efficiency": self.efficiency,
-            "peak_fps": prediction.peak_fps,
             "bound": prediction.bound.value,
             "intensity": prediction.intensity,
             "performance_op_s": prediction.performance,
@@ -114,6 +113,22 @@ class Comparison:
             "flag": self.flag,
             "flags": joined(run.flags),
             "explanation": self.explanation or run.reason,
+        }
+
+
+    def _rates(self) -> dict[str, float | None]:
+        """Return predicted, measured and peak rate, of a decoder in tokens; those of a prompt are its positions."""
+        names = ("predicted", "measured", "peak")
+        rates = (self.predicted_fps, self.measured_fps, self.prediction.peak_fps)
+        tokens = self.measurement.job.tokens_per_item
+        frames = {
+            f"{name}_fps": None if tokens else rate for name, rate in zip(names, rates, strict=True)
+        }
+        if not tokens:
+            return frames
+        return frames | {
+            f"{name}_tokens_per_s": scaled(rate, tokens)
+            for name, rate in zip(names, rates, strict=True)
         }
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.errors import DatatypeError
 from roofline.precision import precision
+from roofline.units import scaled
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.failure import Failure
 from roofline.validate.records.flag import Flag, FlagKind, joined
@@ -217,10 +218,8 @@ class Measurement:
     @property
     def tokens_per_s(self) -> float | None:
         """Of a decoder: new tokens of all requests a second, or positions of the prompts; None of other networks."""
-        rate = self.throughput_fps if self.ok and self.job.phase else None
-        if rate is None:
-            return None
-        return rate if self.job.phase == "decode" else rate * self.job.context
+        tokens = self.job.tokens_per_item
+        return scaled(self.throughput_fps, tokens) if self.ok and tokens else None
 
     @property
     def median_s(self) -> float | None:
@@ -343,7 +342,7 @@ class Measurement:
             "status": self.status.value,
             "failure": self.failure.kind.value if self.failure is not None else "",
             "reason": self.reason,
-            "measured_fps": self.throughput_fps if self.ok else None,
+            "measured_fps": self.throughput_fps if self.ok and not self.job.phase else None,
             "tokens_per_s": self.tokens_per_s,
             "median_ms": _milliseconds(self.median_s),
             "min_ms": _milliseconds(self.min_s),

@@ -154,6 +154,11 @@ class RunRequest:
         return f"{self.shown} on {self.backend}{tuned}"
 
     @property
+    def tokens_per_item(self) -> int:
+        """How many tokens one request of a batch has in the part of a decoder that is run; 0 for other networks."""
+        return {"": 0, "prefill": self.context}.get(self.phase, 1)
+
+    @property
     def title(self) -> str:
         """The request in one line."""
         taken = self.compression

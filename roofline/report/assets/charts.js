@@ -12,9 +12,11 @@ const Charts = (() => {
   const label = row => [row.platform, row.network, row.datatype, row.pruning].filter(Boolean).join(" · ");
   const short = row => `${row.network} ${row.datatype}${row.pruning && row.pruning !== "dense" ? " " + row.pruning : ""}`;
   const number = value => value === null || value === undefined ? "–" : Number(value).toLocaleString("en", { maximumSignificantDigits: 4 });
-  const hover = row => `<b>${label(row)}</b><br>batch ${row.batch ?? "–"}<br>predicted ${number(row.predicted_fps)} fps<br>` +
-    `measured ${number(row.measured_fps)} fps<br>latency ${number(row.latency_ms)} ms` +
-    (has(row, "predicted_low_fps", "predicted_high_fps") ? `<br>expected ${number(row.predicted_low_fps)} to ${number(row.predicted_high_fps)} fps` : "") +
+  // Decoders' rates are of tokens.
+  const unit = row => row.rate ?? "fps", units = rows => unique(rows.map(unit)).sort().join(" or ");
+  const hover = row => `<b>${label(row)}</b><br>batch ${row.batch ?? "–"}<br>predicted ${number(row.predicted_fps)} ${unit(row)}<br>` +
+    `measured ${number(row.measured_fps)} ${unit(row)}<br>latency ${number(row.latency_ms)} ms` +
+    (has(row, "predicted_low_fps", "predicted_high_fps") ? `<br>expected ${number(row.predicted_low_fps)} to ${number(row.predicted_high_fps)} ${unit(row)}` : "") +
     (has(row, "accuracy") ? `<br>accuracy ${number(row.accuracy)} %` : "") + (row.flag ? `<br>flag: ${row.flag}` : "") + (row.explanation ? `<br>${row.explanation}` : "");
   const points = (rows, x, y) => ({ x: rows.map(x), y: rows.map(y), customdata: rows.map(r => r.id), text: rows.map(hover), hovertemplate: "%{text}<extra></extra>" });
 
@@ -82,9 +84,9 @@ const Charts = (() => {
       const middle = sure.map(r => Math.sqrt(r.predicted_low_fps * r.predicted_high_fps));
       traces.push({ type: "scatter", mode: "markers", name: "expected of a run", x: [sure.map(r => r.platform), sure.map(short)], y: middle, customdata: sure.map(r => r.id), marker: { symbol: "line-ew-open", size: 8, color: context.ink },
         error_y: { type: "data", symmetric: false, array: sure.map((r, i) => r.predicted_high_fps - middle[i]), arrayminus: sure.map((r, i) => middle[i] - r.predicted_low_fps), color: context.ink, thickness: 1.4, width: 4 },
-        text: sure.map(r => `expected ${number(r.predicted_low_fps)} to ${number(r.predicted_high_fps)} fps`), hovertemplate: "%{text}<extra></extra>" });
+        text: sure.map(r => `expected ${number(r.predicted_low_fps)} to ${number(r.predicted_high_fps)} ${unit(r)}`), hovertemplate: "%{text}<extra></extra>" });
     }
-    return { traces, layout: { height: 560, width: Math.max(context.width, 26 * best.length + 160), barmode: "group", xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: { type: "log", title: { text: "throughput (fps)" } }, legend: TOP, margin: { b: 190, t: 60 } } };
+    return { traces, layout: { height: 560, width: Math.max(context.width, 26 * best.length + 160), barmode: "group", xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: { type: "log", title: { text: `throughput (${units(best)})` } }, legend: TOP, margin: { b: 190, t: 60 } } };
   }
 
   function heatmap(rows, context) {
@@ -98,7 +100,7 @@ const Charts = (() => {
     const ticks = Array.from({ length: high - low + 1 }, (_, i) => low + i);
     return { traces: [{ type: "heatmap", x: xs, y: ys, z: grid.map(line => line.map(r => r ? Math.log10(r.predicted_fps) : null)), zmin: low, zmax: high,
       text: grid.map(line => line.map(r => r ? number(r.predicted_fps) : "")), texttemplate: "%{text}", customdata: grid.map(line => line.map(r => r ? r.id : null)), colorscale: "Viridis", xgap: 1, ygap: 1,
-      hovertemplate: "%{y}<br>%{x}<br>%{text} fps<extra></extra>", colorbar: { title: { text: "fps" }, tickvals: ticks, ticktext: ticks.map(t => number(10 ** t)) } }],
+      hovertemplate: `%{y}<br>%{x}<br>%{text} ${units(predicted)}<extra></extra>`, colorbar: { title: { text: units(predicted) }, tickvals: ticks, ticktext: ticks.map(t => number(10 ** t)) } }],
       layout: { height: Math.max(320, 26 * ys.length + 160), width: Math.max(context.width, 56 * xs.length + 260), xaxis: { tickangle: -45, automargin: true }, yaxis: { automargin: true } } };
   }
 
@@ -126,7 +128,7 @@ const Charts = (() => {
     const entry = (name, marker, group, i) => traces.push({ type: "scatter", mode: "markers", x: [null], y: [null], name, marker: { size: 9, ...marker }, legendgroup: group, ...(i ? {} : { legendgrouptitle: { text: group } }), hoverinfo: "skip" });
     if (tasks.length > 1 || tasks[0]) tasks.forEach((task, i) => entry(task ?? "no task", { symbol: symbol(task), color: "#888" }, "task", i));
     unique(best.map(r => r.platform)).sort().forEach((machine, i) => entry(machine, { color: context.colour(machine) }, "machine", i));
-    return { traces, layout: { height: 480, xaxis: { type: "log", title: { text: "throughput (fps)" } }, yaxis: { title: { text: "top-1 accuracy (%)" } } } };
+    return { traces, layout: { height: 480, xaxis: { type: "log", title: { text: `throughput (${units(best)})` } }, yaxis: { title: { text: "top-1 accuracy (%)" } } } };
   }
 
   function lines(rows, context) {
@@ -137,7 +139,7 @@ const Charts = (() => {
       group.sort((a, b) => (a.batch ?? 0) - (b.batch ?? 0));
       return { type: "scatter", mode: group.length > 1 ? "lines+markers" : "markers", name, line: { color: context.colour(group[0].platform), dash: context.dash(group[0].datatype), width: 1 }, marker: { size: 5 }, ...points(group, r => r.latency_ms, r => r.measured_fps) };
     });
-    return { traces, layout: { height: 520, showlegend: traces.length <= 24, xaxis: { type: "log", title: { text: "latency (ms)" } }, yaxis: { type: "log", title: { text: "throughput (fps)" } } } };
+    return { traces, layout: { height: 520, showlegend: traces.length <= 24, xaxis: { type: "log", title: { text: "latency (ms)" } }, yaxis: { type: "log", title: { text: `throughput (${units(usable)})` } } } };
   }
 
   // From the network as it is to what keeps least of it.
@@ -161,7 +163,7 @@ const Charts = (() => {
       const mine = usable.filter(r => (r.pruning ?? "dense") === pruning).sort((a, b) => a.platform.localeCompare(b.platform));
       return { type: "box", name: pruning, x: mine.map(named), y: mine.map(metric), boxmean: true, boxpoints: "outliers", marker: { color: PALETTE[i % PALETTE.length], size: 3 }, customdata: mine.map(r => r.id), hovertext: mine.map(hover) };
     });
-    return { traces, layout: { height: 520, boxmode: "group", width: Math.max(context.width, 70 * unique(usable.map(named)).length + 160), legend: TOP, xaxis: { tickangle: -45, automargin: true }, yaxis: { type: "log", title: { text: context.metric } } } };
+    return { traces, layout: { height: 520, boxmode: "group", width: Math.max(context.width, 70 * unique(usable.map(named)).length + 160), legend: TOP, xaxis: { tickangle: -45, automargin: true }, yaxis: { type: "log", title: { text: context.metric.replace(/fps(?=\)|\/)/, units(usable)) } } } };
   }
 
   function power(rows, context) {
@@ -199,7 +201,7 @@ const Charts = (() => {
   return { PALETTE, METRICS, byKept, label, overview, list: [
     { id: "roofline", title: "Rooflines", about: "Compute roofs and memory slopes; dotted lines are the networks' intensities, crosses measured runs.", draw: roofline, onChip: true },
     { id: "efficiency", title: "Efficiency: measured against predicted", about: "Best measured throughput of each configuration; the percentage is measured / predicted.", draw: efficiency },
-    { id: "heatmap", title: "Predicted throughput", about: "Frames per second by Equation 1: an upper bound under the traffic assumption named below.", draw: heatmap },
+    { id: "heatmap", title: "Predicted throughput", about: "Frames (of decoders tokens) per second by Equation 1: an upper bound under the traffic assumption named below.", draw: heatmap },
     { id: "pareto", title: "Accuracy against throughput", about: "Hollow predicted, filled measured; colours are machines and shapes tasks; each task has its own frontiers.", draw: pareto },
     { id: "lines", title: "Latency against throughput", about: "One line per configuration, one point per batch, thread or stream count.", draw: lines },
     { id: "boxes", title: "Spread over batches", about: "Quartiles, mean (dashed) and whiskers; one box per pruning factor and network; n is the number of points in a box.", draw: boxes, metric: true },

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.arguments import check_items, check_kind, check_list, check_whole
 from roofline.binding import Binding
 from roofline.conventions import Causal, choice
-from roofline.decoding.phases import CONTEXT, Request, decoding
+from roofline.decoding.phases import Request, decoding
 from roofline.errors import NetworkError, did_you_mean, printable
 from roofline.workload import Workload
 
@@ -85,9 +85,8 @@ def load_bound(model: str | Path, binding: Binding) -> Workload:
         # A decoder's lengths are open; a token behind a long prompt is what is asked of it most often.
         found = decoder(model)
         if found is not None:
-            most = found.roles.positions or CONTEXT
-            request = Request(context=min(CONTEXT, most), causal=binding.causal)
-            return found.step(request, binding.batch or 1)
+            request = Request(causal=binding.causal, defaults=frozenset({"context"}))
+            return found.step(found.fitted(request), binding.batch or 1)
     return Workload.from_onnx(network.build(), name=network.key, binding=binding)
 
 

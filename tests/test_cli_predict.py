@@ -393,3 +393,28 @@ def test_an_estimate_without_a_basis_on_any_machine_is_refused(capsys):
     assert (code, out) == (2, "")
     assert err.startswith("roofline: error: calibrated has no basis for mlp on ncs")
     assert err.count("\n") == 1
+
+
+def test_lists_are_given_one_by_one_or_joined_by_commas(capsys):
+    rows = predict(
+        capsys, "mlp,cnv", "-p", "tx2:maxn,h100-sxm", "-d", "fp16,fp32", "-b", "1,32", "-b", "8"
+    )
+    cases = [
+        tuple(row[name] for name in ("network", "platform", "datatype", "batch")) for row in rows
+    ]
+    assert len(cases) == len(set(cases)) == 2 * 2 * 2 * 3
+    assert {case[3] for case in cases} == {1, 8, 32}
+
+
+@pytest.mark.parametrize(
+    ("batch", "said"),
+    [
+        ("1,024", "'1,024' is a list of numbers, one of which begins with 0"),
+        ("1,x", "'x' is not"),
+        ("2,0", "0 is not"),
+    ],
+)
+def test_a_list_of_numbers_that_is_none_is_refused(capsys, batch, said):
+    code, _, err = run(capsys, "predict", "mlp", "-p", "tx2:maxn", "-b", batch)
+    assert code == 2
+    assert said in err

@@ -308,3 +308,27 @@ def test_no_estimate_of_a_whole_answer_exceeds_the_bound(context: int, new: int)
     assert written.tokens_per_s == pytest.approx(
         1 / (written.tpot_s + written.ttft_s / new), rel=1e-12
     )
+
+
+SHORT = DecoderNetwork(
+    "short", "short", "",
+    Decoder(
+        layers=2, hidden=64, heads=4, kv_heads=2, head_size=16, mlp=128, vocabulary=256, positions=2048,
+        tied=True,
+    ),
+)  # fmt: skip
+
+
+def test_lengths_that_nobody_asked_for_fit_the_positions_of_the_model() -> None:
+    from roofline.cli._decoding import UNASKED
+    from roofline.decoding.phases import decoding
+
+    short = decoding("short", SHORT.build())
+    assert short is not None
+    tokens = served(UNASKED, found=short).tokens
+    assert tokens is not None
+    assert (tokens.context, tokens.new_tokens) == (1536, 512)
+    assert "asked for 1,536 of context" in " ".join(served(UNASKED, found=short).notes)
+    with pytest.raises(OptionError, match="4,096 of context and 512 new tokens need 4,607"):
+        served(Request(4096, 512), found=short)
+    assert served(UNASKED).tokens.context == 4096

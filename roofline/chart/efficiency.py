@@ -211,7 +211,9 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> EfficiencyChart:
         TableError: A column is missing or a cell is no number.
     """
     table = checked(rows, COLUMNS, "efficiency")
-    names = varying(table, "network", "pruning", "platform", "datatype", "batch", "backend", "model")
+    names = varying(
+        table, "network", "pruning", "platform", "datatype", "batch", "backend", "model"
+    )
     bars = tuple(
         Bars(
             _named(row, names),

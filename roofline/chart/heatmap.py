@@ -133,5 +133,8 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Heatmap:
         place = label(row, *down), label(row, *across)
         cells[place] = max(cells.get(place, 0.0), row[value])
     return Heatmap(
-        tuple((*place, found) for place, found in cells.items()), value, options.title, rate_of(table)
+        tuple((*place, found) for place, found in cells.items()),
+        value,
+        options.title,
+        rate_of(table),
     )

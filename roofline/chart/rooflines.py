@@ -26,7 +26,10 @@ COLUMNS = (
     Column("phase", "of a decoder: the prompt, a token behind it, or both", required=False),
     *(
         Column(
-            f"{phase}_intensity", f"OP/B of the {what}, where the phase is both", required=False, holds=Holds.POSITIVE
+            f"{phase}_intensity",
+            f"OP/B of the {what}, where the phase is both",
+            required=False,
+            holds=Holds.POSITIVE,
         )
         for phase, what in (("prefill", "prompt"), ("decode", "token"))
     ),
@@ -270,7 +273,12 @@ def _phases(row: dict[str, Any]) -> list[dict[str, Any]]:
     parts = [row]
     if row["phase"] == "both":
         parts = [
-            {**row, "phase": phase, "intensity": row[f"{phase}_intensity"], "performance_op_s": None}
+            {
+                **row,
+                "phase": phase,
+                "intensity": row[f"{phase}_intensity"],
+                "performance_op_s": None,
+            }
             for phase in ("prefill", "decode")
             if row[f"{phase}_intensity"] is not None
         ] or parts

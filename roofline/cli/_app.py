@@ -6,6 +6,7 @@ import importlib
 import math
 import os
 import pkgutil
+import re
 import signal
 import sys
 import threading
@@ -18,6 +19,7 @@ from typing import Any, cast
 import typer
 from typer.core import TyperGroup, TyperOption
 
+from roofline.cli._options import split_names
 from roofline.cli._output import EXPLAIN, QUIET
 from roofline.cli._streams import open_streams
 from roofline.errors import OptionError, RooflineError, did_you_mean, one_line
@@ -62,6 +64,11 @@ def _prepare(command: Any) -> None:
     for inner in getattr(command, "commands", {}).values():
         _prepare(inner)
     _bound_numbers(command)
+    for parameter in command.params:
+        if parameter.name in _LISTS and (
+            parameter.nargs == -1 or getattr(parameter, "multiple", False)
+        ):
+            parameter.type_cast_value = partial(_listed, parameter, parameter.type_cast_value)
     names = {parameter.name for parameter in command.params}
     if "form" in names:
         explained = "Say how figures are meant, and what to do next."
@@ -71,6 +78,34 @@ def _prepare(command: Any) -> None:
         command.invoke = partial(_in_form_of_its_file, command.invoke)
     if "output" in names:
         command.invoke = partial(_keep_inputs, command.invoke)
+
+
+_LISTS = frozenset({
+    "models", "keys", "platform", "datatype", "batch", "threads", "backend", "prediction", "segment", "kind", "has",
+})  # fmt: skip
+"""What a verb may take several of: given one by one, or joined by commas."""
+
+
+def _listed(
+    parameter: Any, cast_value: Callable[[Any, Any], Any], context: Any, value: Any
+) -> Any:
+    """Return the entries of an option or argument, of which one text may hold several.
+
+    Raises:
+        OptionError: A number is written with a comma between its thousands.
+    """
+    if not isinstance(value, (list, tuple)):
+        return cast_value(context, value)
+    texts = cast("Sequence[Any]", value)
+    if parameter.type.name.startswith("int"):
+        for text in texts:
+            if re.search(r",\s*0\d+", str(text)):
+                raise OptionError(
+                    f"{max(parameter.opts, key=len)} {str(text)!r} is a list of numbers, one of which begins with 0",
+                    repair="Write a number without commas",
+                )
+    whole = [text for text in texts if not isinstance(text, str)]
+    return cast_value(context, whole or split_names(texts))
 
 
 def _switch(name: str, short: str | None, variable: ContextVar[bool], text: str) -> TyperOption:

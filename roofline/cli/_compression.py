@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roofline.binding import UNBOUND, Binding
-from roofline.cli._options import split_names
 from roofline.compression_flags import compressed, request
 from roofline.errors import OptionError, printable
 from roofline.temporary import temporary_folder
@@ -76,12 +75,12 @@ class CompressionOptions:
     @property
     def datatypes(self) -> list[str]:
         """The datatypes of whole networks."""
-        return [name for name in split_names(self.datatype) if "=" not in name]
+        return [name for name in self.datatype or () if "=" not in name]
 
     @property
     def parts(self) -> list[str]:
         """The datatypes of single layers, as ``PATTERN=fp16``."""
-        return [name for name in split_names(self.datatype) if "=" in name]
+        return [name for name in self.datatype or () if "=" in name]
 
     def request(self, *, criterion: str = "l1", seed: int = 0) -> Request:
         """Return what is asked for; the errors are those of `compression_flags.request`."""

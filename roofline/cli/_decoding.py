@@ -26,7 +26,7 @@ ContextOption = Annotated[
         "--context",
         min=1,
         rich_help_panel=PANEL,
-        help=f"Positions of the prompt. Default: {CONTEXT:,}.",
+        help=f"Positions of the prompt. Default: {CONTEXT:,}, or what fits a model of fewer positions.",
     ),
 ]
 NewTokensOption = Annotated[
@@ -101,6 +101,8 @@ MaxTpotOption = Annotated[
 ]
 
 NEW_TOKENS = 512
+UNASKED = Request(new_tokens=NEW_TOKENS, defaults=frozenset({"context", "new_tokens"}))
+"""What decoders are asked for where no flag says."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,9 +127,11 @@ class DecoderOptions:
         )  # fmt: skip
         if all(value is None for value in given):
             return None
+        chosen = {"context": self.context, "new_tokens": self.new_tokens}
         return Request(
             self.context or CONTEXT, self.new_tokens or NEW_TOKENS, self.phase or Phase.BOTH, devices or 1,
             self.spread or Spread.TENSOR, max_ttft_s=scaled(max_ttft_ms, 1e-3), max_tpot_s=scaled(max_tpot_ms, 1e-3),
+            defaults=frozenset(name for name, value in chosen.items() if value is None),
         )  # fmt: skip
 
 
@@ -159,6 +163,11 @@ class StageOptions:
                 f"{found[0].name} is a decoder, and {others[0]} is none", repair="Run them apart"
             )
         asked = request or Request()
+        if self.context is None:
+            whole = replace(asked, defaults=frozenset({"context"}))
+            asked = replace(
+                asked, context=min((each.fitted(whole).context for each in found), default=CONTEXT)
+            )
         phases = [Phase.PREFILL, Phase.DECODE] if asked.phase is Phase.BOTH else [asked.phase]
         for decoder in found:
             for phase in phases:

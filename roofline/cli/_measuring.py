@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BackendsOption = Annotated[
     list[str] | None,
-    typer.Option("--backend", help="tvm, onnxruntime, or a third party's; repeatable."),
+    typer.Option("--backend", help="tvm, onnxruntime, or a third party's; several by commas."),
 ]
 TuningOption = Annotated[
     str,

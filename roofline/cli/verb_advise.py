@@ -19,7 +19,6 @@ from roofline.cli._options import (
     ModelsArgument,
     load_models,
     parse_rates,
-    split_names,
 )
 from roofline.cli._output import Format, ResultOptions, SortOption, arranged, say
 from roofline.errors import OptionError, did_you_mean
@@ -38,7 +37,7 @@ _COST = "Cost"
 
 BatchesOption = Annotated[
     list[int] | None,
-    typer.Option("--batch", "-b", min=1, help="Items per batch that would do; repeatable."),
+    typer.Option("--batch", "-b", min=1, help="Items per batch that would do; several by commas."),
 ]
 PredictionModelOption = Annotated[
     str | None,
@@ -202,19 +201,21 @@ class MachineOptions:
         typer.Option(
             "--segment",
             rich_help_panel=_LIMITS,
-            help="data centre, desktop, laptop, phone, edge or microcontroller; repeatable.",
+            help="data centre, desktop, laptop, phone, edge or microcontroller; several by commas.",
         ),
     ] = None
     kind: Annotated[
         list[str] | None,
         typer.Option(
-            "--kind", rich_help_panel=_LIMITS, help="cpu, gpu, npu, fpga or tpu; repeatable."
+            "--kind",
+            rich_help_panel=_LIMITS,
+            help="cpu, gpu, npu, fpga or tpu; several by commas.",
         ),
     ] = None
     platform: Annotated[
         list[str] | None,
         typer.Option(
-            "--platform", "-p", help="Choose among these; repeatable. Default: all shipped."
+            "--platform", "-p", help="Choose among these; several by commas. Default: all shipped."
         ),
     ] = None
 
@@ -229,7 +230,7 @@ class MachineOptions:
         from roofline.spec import platform_keys
         from roofline.spec.names import MACHINE_KINDS, SEGMENTS
 
-        segments, kinds = split_names(self.segment), split_names(self.kind)
+        segments, kinds = self.segment or [], self.kind or []
         for flag, given, known in (
             ("--segment", segments, SEGMENTS),
             ("--kind", kinds, MACHINE_KINDS),
@@ -240,7 +241,7 @@ class MachineOptions:
                     raise OptionError(f"{flag}: {name!r} is not known", repair=hint)
         found = [
             machine
-            for machine in map(find_platform, split_names(self.platform) or platform_keys())
+            for machine in map(find_platform, self.platform or platform_keys())
             if (not segments or machine.segment in segments)
             and (not kinds or machine.kind in kinds)
         ]
@@ -350,10 +351,9 @@ def _of_decoder(
     batches: Sequence[int] | None, model: str | None, most_devices: int,
 ) -> Advice:  # fmt: skip
     from roofline.advice import advise_decoder
-    from roofline.cli._decoding import NEW_TOKENS
-    from roofline.decoding.phases import Request
+    from roofline.cli._decoding import UNASKED
 
     return advise_decoder(
-        decoder, request or Request(new_tokens=NEW_TOKENS), machines, wish, datatypes=datatypes, batches=batches,
+        decoder, request or UNASKED, machines, wish, datatypes=datatypes, batches=batches,
         model=model, most_devices=most_devices,
     )  # fmt: skip

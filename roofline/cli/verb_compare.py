@@ -29,12 +29,12 @@ FusedOption = Annotated[
 MachinesOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--platform", "-p", help="Predict both networks on this machine, too; repeatable."
+        "--platform", "-p", help="Predict both networks on this machine, too; several by commas."
     ),
 ]
 DatatypesOption = Annotated[
     list[str] | None,
-    typer.Option("--datatype", "-d", help="Datatype of the predictions; repeatable."),
+    typer.Option("--datatype", "-d", help="Datatype of the predictions; several by commas."),
 ]
 PredictionModelOption = Annotated[
     str | None,

@@ -15,7 +15,6 @@ from roofline.cli._options import (
     EmulateOption,
     InputOptions,
     ModelArgument,
-    split_names,
 )
 from roofline.cli._output import (
     Format,
@@ -60,7 +59,7 @@ MachinesOption = Annotated[
     typer.Option(
         "--platform",
         "-p",
-        help="Show the speed-up Equation 1 predicts on this machine; repeatable.",
+        help="Show the speed-up Equation 1 predicts on this machine; several by commas.",
     ),
 ]
 
@@ -152,7 +151,7 @@ def compress(
     else:
         done = run(whole, request, name=name, binding=binding)
     dense = Workload.from_onnx(whole, name=name, binding=binding)
-    machines = [find_platform(key) for key in split_names(platform)]
+    machines = [find_platform(key) for key in platform or ()]
     speedups = speed_ups(dense, asked, machines, emulate=emulate)
     content = serialized(done.model)
     unchecked = check_loads(content, whole)

@@ -12,7 +12,7 @@ import typer
 from roofline.cli._check import FailIfOption, conditions, report_failures
 from roofline.cli._compression import CompressionOptions
 from roofline.cli._decoding import (
-    NEW_TOKENS,
+    UNASKED,
     DecoderOptions,
     DevicesOption,
     MaxTpotOption,
@@ -26,7 +26,6 @@ from roofline.cli._options import (
     InputOptions,
     ModelsArgument,
     load_models,
-    split_names,
 )
 from roofline.cli._output import OrderOptions, ResultOptions, as_table
 from roofline.cli._predictions import (
@@ -51,11 +50,13 @@ app = typer.Typer(add_completion=False)
 
 PlatformOption = Annotated[
     list[str],
-    typer.Option("--platform", "-p", help="A machine's key (tx2:maxn) or YAML file; repeatable."),
+    typer.Option(
+        "--platform", "-p", help="A machine's key (tx2:maxn) or YAML file; several by commas."
+    ),
 ]
 BatchesOption = Annotated[
     list[int] | None,
-    typer.Option("--batch", "-b", min=1, help="Items per batch; repeatable. Default: 1."),
+    typer.Option("--batch", "-b", min=1, help="Items per batch; several by commas. Default: 1."),
 ]
 PredictionModelOption = Annotated[
     str | None,
@@ -181,7 +182,7 @@ def predict(
     """Predict throughput, latency, bound, energy and fit of networks on machines."""
     from roofline.spec import platform as find_platform
 
-    machines = [find_platform(key) for key in split_names(platform)]
+    machines = [find_platform(key) for key in platform]
     request = decoding.request(devices=devices, max_ttft_ms=max_ttft_ms, max_tpot_ms=max_tpot_ms)
     others, decoders = told_apart(models, request, bound=inputs.given)
     workloads = load_models(others, inputs.binding(bound_sizes=bound_sizes))
@@ -219,7 +220,6 @@ def _predicted(
 ) -> Sweep:  # fmt: skip
     """Return what is predicted of networks and, behind them, of decoders."""
     from roofline._sweep import Sweep, sweep
-    from roofline.decoding.phases import Request
     from roofline.serving import serve
 
     def prepare(workload: Workload, name: str | None) -> Workload:
@@ -234,7 +234,7 @@ def _predicted(
                 workloads, machines, datatypes=datatypes or None, batches=batches, prepare=prepare, **choices
             )
         )  # fmt: skip
-    asked = request or Request(new_tokens=NEW_TOKENS)
+    asked = request or UNASKED
     parts += [
         serve(
             entry, asked, machines, datatypes=datatypes, batches=batches or [1], prepare=prepare,

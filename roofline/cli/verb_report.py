@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from roofline.cli._options import split_names
 from roofline.cli._output import emit, writable, wrote
 from roofline.errors import OptionError
 
@@ -33,7 +32,7 @@ def report(
         typer.Option(
             "--platform",
             "-p",
-            help="With explore, the machines of the page; repeatable. Default: all shipped.",
+            help="With explore, the machines of the page; several by commas. Default: all shipped.",
         ),
     ] = None,
 ) -> None:
@@ -51,7 +50,7 @@ def report(
         )
     with progress("report") as tell:
         page = (
-            exploring(data[1:], split_names(platform), title, tell)
+            exploring(data[1:], platform or [], title, tell)
             if explored
             else render(gather(data, title, tell))
         )

@@ -63,7 +63,7 @@ PlatformOption = Annotated[
     typer.Option(
         "--platform",
         "-p",
-        help="A machine that records name and that is not shipped: its YAML file; repeatable.",
+        help="A machine that records name and that is not shipped: its YAML file; several by commas.",
     ),
 ]
 NetworkOption = Annotated[

@@ -28,7 +28,6 @@ from roofline.cli._options import (
     InputOptions,
     ModelsArgument,
     load_models,
-    split_names,
 )
 from roofline.cli._output import (
     ResultOptions,
@@ -58,7 +57,7 @@ ThisMachineOption = Annotated[
 ]
 ModelsOption = Annotated[
     list[str] | None,
-    typer.Option("--model", help="Prediction model; repeatable. Default: equation1."),
+    typer.Option("--model", help="Prediction model; several by commas. Default: equation1."),
 ]
 ChartOption = Annotated[
     Path | None,
@@ -120,7 +119,7 @@ def validate(
         stages=staged.stages,
     )  # fmt: skip
     predicted = predicting.predict_measured(
-        workloads, measured, machine, split_names(prediction) or ["equation1"], emulate=emulate
+        workloads, measured, machine, prediction or ["equation1"], emulate=emulate
     )
     for network, error in predicted.failed:
         say(f"roofline: {network} ran, but is not compared: {error.message}")

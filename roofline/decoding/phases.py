@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CONTEXT_LENGTH = argument("context")
 CONTEXT = 4096
 """Positions of the prompt when none are asked for."""
+_SHARE = 4
+"""Of few positions the new tokens take one in so many, where none are asked for."""
 
 
 class Spread(StrEnum):
@@ -57,6 +59,8 @@ class Request:
     """Longest time to the first token: the fewest devices that reach it at the bound are taken, from `devices` on."""
     max_tpot_s: float | None = None
     """The same of the time per output token."""
+    defaults: frozenset[str] = frozenset()
+    """Which of ``context`` and ``new_tokens`` nobody asked for: they give way where a model has fewer positions."""
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -97,6 +101,19 @@ class Decoding:
         compare=False,
     )
     """What was counted, by causal, requests, past and new positions: counting takes longer than all that follows."""
+
+    def fitted(self, request: Request) -> Request:
+        """Return a request whose lengths that nobody asked for fit the model's positions."""
+        most = self.roles.positions
+        if most is None or request.length <= most:
+            return request
+        new = request.new_tokens
+        if "new_tokens" in request.defaults:
+            new = max(1, min(new, most // _SHARE))
+        context = request.context
+        if "context" in request.defaults:
+            context = max(1, min(context, most - new))
+        return replace(request, context=context, new_tokens=new)
 
     def check(self, request: Request) -> None:
         """Check that a request can be served at all.

@@ -141,9 +141,18 @@ def _renamed(entry: Row) -> Row:
     if "upper_bound" in row:
         # What is predicted of a batch is no measured latency.
         row.pop("latency_ms", None)
-    if "latency_ms" not in row and not is_empty(row.get("measured_fps")) and row.get("rate") is None:
+    if (
+        "latency_ms" not in row
+        and not is_empty(row.get("measured_fps"))
+        and row.get("rate") is None
+    ):
         row["latency_ms"] = row.get("median_ms")
-    for own, written in (("platform", "machine"), ("pruning", "variant"), ("flag", "flags"), ("explanation", "reason")):
+    for own, written in (
+        ("platform", "machine"),
+        ("pruning", "variant"),
+        ("flag", "flags"),
+        ("explanation", "reason"),
+    ):
         if own not in row and written in row:
             row[own] = row[written]
     return {name: row[name] for name in COLUMNS if not is_empty(row.get(name))}

@@ -10,7 +10,7 @@ import base64
 import html
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product, zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ BATCHES = (1, 8, 64)
 DATATYPES = tuple(name for name in COMPUTE_DATATYPES if name not in {"fp64", "int32", "int16"})
 """What networks run in; wider ones are nobody's choice for inference."""
 
-REQUEST = Request(phase=Phase.DECODE)
+REQUEST = Request(phase=Phase.DECODE, defaults=frozenset({"context"}))
 """What is asked of decoders: tokens behind a context of 4,096."""
 
 MAXIMUM_BYTES = 5_000_000
@@ -240,10 +240,8 @@ class _Table:
                 yield _frames(case, self._batches, bound, found)
 
     def _decoded(self, network: Decoding) -> Iterable[_Rows]:
-        most = network.roles.positions or REQUEST.length
-        request = replace(REQUEST, context=min(REQUEST.context, most - 1))
         found = serve(
-            network, request, self._platforms, datatypes=self._shared, batches=self._batches, unheld=True
+            network, REQUEST, self._platforms, datatypes=self._shared, batches=self._batches, unheld=True
         )  # fmt: skip
         for bound, estimate in _paired(found.predictions):
             yield _tokens(bound, estimate)

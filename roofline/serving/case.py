@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from roofline._sweep import Skipped
 from roofline.decoding.memory import Memory
-from roofline.decoding.phases import Decoding, Phase, Request, Spread
+from roofline.decoding.phases import CONTEXT, Decoding, Phase, Request, Spread
 from roofline.expected_tokens import Parts
 from roofline.model import Prediction
 from roofline.model._tokens import Tokens
@@ -211,6 +211,11 @@ class ServingCase:
 
     def _notes(self, *, fits: bool | None) -> list[str]:
         notes: list[str] = []
+        if self.request.defaults and self.request.context < CONTEXT:
+            notes.append(
+                f"{self.decoder.name} has {plural(self.decoder.roles.positions or 0, 'position')}: asked for "
+                f"{self.request.context:,} of context and {plural(self.request.new_tokens, 'new token')}"
+            )
         if fits is False:
             notes.append(self.excess())
         if self.request.devices > 1:

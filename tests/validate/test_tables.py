@@ -68,5 +68,5 @@ def test_from_one_store_to_another_and_no_record_twice(tmp_path):
         run_roofline("import", file, "--store", second, check=True)
     with Store(second) as store:
         assert list(store.records()) == RUNS
-    run_roofline("export", file, "--store", first, "--network", "cnv", check=True)
+    run_roofline("export", "-o", file, "--store", first, "--network", "cnv", check=True)
     assert list(read_runs(file, Facts())[1].measurements) == [RUNS[1]]

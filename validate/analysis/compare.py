@@ -115,14 +115,14 @@ class Comparison:
             "explanation": self.explanation or run.reason,
         }
 
-
     def _rates(self) -> dict[str, float | None]:
         """Return predicted, measured and peak rate, of a decoder in tokens; those of a prompt are its positions."""
         names = ("predicted", "measured", "peak")
         rates = (self.predicted_fps, self.measured_fps, self.prediction.peak_fps)
         tokens = self.measurement.job.tokens_per_item
         frames = {
-            f"{name}_fps": None if tokens else rate for name, rate in zip(names, rates, strict=True)
+            f"{name}_fps": None if tokens else rate
+            for name, rate in zip(names, rates, strict=True)
         }
         if not tokens:
             return frames

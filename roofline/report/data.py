@@ -99,7 +99,7 @@ _WRITTEN = (
     frozenset({"efficiency", "executed", "status"}),
     frozenset({"executed", "samples", "machine"}),
 )
-"""Columns by which tables of ``predict`` and ``sweep``, of ``validate``, and of ``measure`` and ``export`` are known."""
+"""Columns that tell tables of ``predict`` and ``sweep``, of ``validate``, and of ``measure`` and ``export``."""
 
 
 def _from_json(text: str, path: Path) -> list[Row]:

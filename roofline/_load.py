@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from roofline.arguments import check_items, check_kind, check_list, check_whole
 from roofline.binding import Binding
 from roofline.conventions import Causal, choice
-from roofline.decoding.phases import Request, decoding
+from roofline.decoding.phases import decoding
+from roofline.decoding.request import Request
 from roofline.errors import NetworkError, did_you_mean, printable
 from roofline.workload import Workload
 

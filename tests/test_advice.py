@@ -28,7 +28,7 @@ from roofline.advice.remedies import SHARES, with_remedies
 from roofline.advice.search import BATCHES, ranked
 from roofline.chart import charts, read_rows
 from roofline.cli import main
-from roofline.decoding.phases import Request
+from roofline.decoding.request import Request
 from roofline.errors import DatatypeError, NoBasisError, OptionError, TableError
 from roofline.model import predict, requirement
 

@@ -9,7 +9,8 @@ import pytest
 
 import roofline
 from roofline._load import decoder
-from roofline.decoding.phases import Decoding, Phase, Request, Spread
+from roofline.decoding.phases import Decoding
+from roofline.decoding.request import Phase, Request, Spread
 from roofline.errors import NoBasisError, OptionError
 from roofline.model import Prediction
 from roofline.serving import serve

@@ -14,7 +14,7 @@ from roofline.advice.search import Advice, ranked
 from roofline.advice.wish import MAX_TPOT, MAX_TTFT, MIN_TOKENS_PER_S, Limit, Wish
 from roofline.conventions import Traffic
 from roofline.decoding.memory import memory_of
-from roofline.decoding.phases import Spread
+from roofline.decoding.request import Spread
 from roofline.errors import DatatypeError, OptionError
 from roofline.model import at_precision, choose_unit
 from roofline.number_format import number, plural
@@ -22,7 +22,8 @@ from roofline.precision import precision
 from roofline.serving import serve
 
 if TYPE_CHECKING:
-    from roofline.decoding.phases import Decoding, Request
+    from roofline.decoding.phases import Decoding
+    from roofline.decoding.request import Request
     from roofline.model import Prediction
     from roofline.spec import Platform
     from roofline.workload import Workload

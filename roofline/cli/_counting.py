@@ -11,7 +11,6 @@ from roofline.binding import assumed_batch
 from roofline.cli._output import arranged
 from roofline.conventions import Traffic
 from roofline.number_format import human, number, percent, plural
-from roofline.ops import Kind
 
 if TYPE_CHECKING:
     from roofline.layer import Layer
@@ -248,6 +247,8 @@ class LayerView:
 
 def coverage_notes(workload: Workload) -> list[str]:
     """Return what was counted and what was not, as lines for a table."""
+    from roofline.ops import Kind
+
     coverage = workload.coverage
     lines = [f"counted: {coverage.nodes:.1%} of nodes, {coverage.bytes:.1%} of bytes"]
     if coverage.unsupported:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.decoding.phases import CONTEXT, Phase, Request, Spread
+from roofline.decoding.request import CONTEXT, Phase, Request, Spread
 from roofline.errors import DimensionError, OptionError
 from roofline.units import scaled
 

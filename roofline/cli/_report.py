@@ -193,7 +193,7 @@ class _Predictions:
 def _phase(network: str, phase: str, context: int, batch: int) -> Workload | None:
     """Return what a part of answering a request requires of a decoder."""
     from roofline._load import decoder
-    from roofline.decoding.phases import Phase, Request
+    from roofline.decoding.request import Phase, Request
 
     found = decoder(network)
     if found is None:

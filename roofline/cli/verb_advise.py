@@ -26,7 +26,8 @@ from roofline.units import scaled
 
 if TYPE_CHECKING:
     from roofline.advice import Advice, Candidate, Wish
-    from roofline.decoding.phases import Decoding, Request
+    from roofline.decoding.phases import Decoding
+    from roofline.decoding.request import Request
     from roofline.spec import Platform
     from roofline.workload import Workload
 

@@ -22,7 +22,7 @@ from roofline.cli._options import (
 )
 from roofline.cli._output import OrderOptions, ResultOptions, as_table
 from roofline.conventions import Causal
-from roofline.decoding.phases import Phase
+from roofline.decoding.request import Phase
 from roofline.errors import UnsupportedOperatorError
 
 if TYPE_CHECKING:

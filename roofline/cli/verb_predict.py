@@ -40,7 +40,8 @@ from roofline.number_format import number, percent
 
 if TYPE_CHECKING:
     from roofline._sweep import Sweep
-    from roofline.decoding.phases import Decoding, Request
+    from roofline.decoding.phases import Decoding
+    from roofline.decoding.request import Request
     from roofline.expected_tokens import Figures
     from roofline.model import Prediction
     from roofline.spec import Platform

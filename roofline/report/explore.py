@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.chart._style import machine_colour
-from roofline.decoding.phases import Decoding, Phase, Request
+from roofline.decoding.phases import Decoding
+from roofline.decoding.request import Phase, Request
 from roofline.errors import OptionError
 from roofline.model import at_precision, models
 from roofline.model._outcomes import BOUNDS

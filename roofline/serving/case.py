@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from roofline._sweep import Skipped
 from roofline.decoding.memory import Memory
-from roofline.decoding.phases import CONTEXT, Decoding, Phase, Request, Spread
+from roofline.decoding.phases import Decoding
+from roofline.decoding.request import CONTEXT, Phase, Request, Spread
 from roofline.expected_tokens import Parts
 from roofline.model import Prediction
 from roofline.model._tokens import Tokens

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from roofline._sweep import Prepare, Skipped, Sweep, sweep
 from roofline.decoding.memory import memory_of
-from roofline.decoding.phases import Decoding, Phase, Request
+from roofline.decoding.phases import Decoding
+from roofline.decoding.request import Phase, Request
 from roofline.errors import NoBasisError, OptionError
 from roofline.expected_tokens import Figures, estimated
 from roofline.model import Prediction, at_precision, models

@@ -9,7 +9,8 @@ import pytest
 import roofline
 from roofline._load import decoder
 from roofline.compress.decoder_parts import places_of
-from roofline.decoding.phases import Request, decoding
+from roofline.decoding.phases import decoding
+from roofline.decoding.request import Request
 from roofline.layer import Use
 from roofline.model import at_precision
 from roofline.workload import Workload

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from roofline.decoding.phases import Decoding, Request, decoding
+from roofline.decoding.phases import Decoding, decoding
+from roofline.decoding.request import Request
 from roofline.model import at_precision
 from roofline.workloads import Decoder, DecoderNetwork
 

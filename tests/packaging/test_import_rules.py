@@ -35,6 +35,7 @@ LAYERS = (
         "arguments",
         "binding",
         "labels",
+        "markdown",
         "progress",
         "conventions",
         "extras",
@@ -209,19 +210,36 @@ def test_heavy_packages_stay_where_they_belong(package: str) -> None:
     assert not broken
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import roofline",
-        "from roofline.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
-        "import roofline.model, roofline.spec",
-    ],
+HEAVY = frozenset(
+    {"pandas", "matplotlib", "onnx", "torch", "tvm", "onnxruntime", "plotly", "scipy"}
 )
-def test_start_up_loads_nothing_heavy(code: str) -> None:
-    heavy = "{'pandas', 'matplotlib', 'onnx', 'torch', 'tvm', 'onnxruntime', 'plotly'}"
-    script = f"import sys\n{code}\nsys.stderr.write(' '.join({heavy} & set(sys.modules)))"
+
+
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        ("import roofline", HEAVY | {"numpy", "pydantic"}),
+        ("from roofline.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass", HEAVY | {"numpy"}),
+        ("from roofline.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass", HEAVY | {"numpy"}),
+        ("import roofline.model, roofline.spec", HEAVY),
+    ],
+)  # fmt: skip
+def test_start_up_loads_nothing_heavy(code: str, heavy: frozenset[str]) -> None:
+    script = f"import sys\n{code}\nsys.stderr.write(' '.join({set(heavy)} & set(sys.modules)))"
     done = run_python("-c", script, check=True)
     assert done.stderr == ""
+
+
+def test_the_help_of_no_verb_loads_arrays() -> None:
+    verbs = [path.stem.removeprefix("verb_") for path in (ROOT / "roofline/cli").glob("verb_*.py")]
+    script = (
+        "import sys\nfrom roofline.cli import main\n"
+        f"for verb in {sorted(verbs)!r}:\n"
+        "    try: main([verb, '--help'])\n"
+        "    except SystemExit as stop: assert stop.code == 0, verb\n"
+        "sys.stderr.write(' '.join({'numpy', 'onnx', 'pandas'} & set(sys.modules)))"
+    )
+    assert run_python("-c", script, check=True).stderr == ""
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 
 import roofline as rl
 from roofline._load import decoder
-from roofline.decoding.phases import Phase, Request
+from roofline.decoding.request import Phase, Request
 from roofline.errors import OptionError
 from roofline.report.explore import COLUMNS, MAXIMUM_BYTES, Subject, explore
 from roofline.serving import serve

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roofline.decoding.phases import Phase
+from roofline.decoding.request import Phase
 from roofline.validate.measuring.decoder_model import (
     Stage,
     in_format,

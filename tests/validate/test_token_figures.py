@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from roofline._load import decoder
-from roofline.decoding.phases import Phase, Request
+from roofline.decoding.request import Phase, Request
 from roofline.errors import OptionError, TableError
 from roofline.model.decoder_laws import FittedLaw
 from roofline.model.sum_law import SumLaw

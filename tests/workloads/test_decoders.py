@@ -10,7 +10,8 @@ import onnx
 import pytest
 
 import roofline
-from roofline.decoding.phases import Request, decoding
+from roofline.decoding.phases import decoding
+from roofline.decoding.request import Request
 from roofline.errors import DimensionError, NetworkError, OptionError
 from roofline.workloads import Decoder, DecoderNetwork, build, decoders
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from roofline._load import decoder
 from roofline.compression_flags import compressed
-from roofline.decoding.phases import CONTEXT, Phase, Request
+from roofline.decoding.request import CONTEXT, Phase, Request
 from roofline.errors import OptionError, TableError, did_you_mean
 from roofline.serving import serve
 from roofline.tables import with_columns

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roofline.binding import Binding
-from roofline.decoding.phases import Phase
+from roofline.decoding.request import Phase
 from roofline.decoding.roles import Input, Roles, roles_of
 from roofline.errors import OptionError
 from roofline.node import Array

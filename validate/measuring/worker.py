@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from roofline.decoding.phases import Phase
+from roofline.decoding.request import Phase
 from roofline.errors import RooflineError
 from roofline.progress import Report as Progress
 from roofline.validate.measuring import environment, steps

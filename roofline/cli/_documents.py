@@ -229,6 +229,7 @@ class Comparison(TypedDict):
     measured_fps: Number
     predicted_tokens_per_s: NotRequired[Number]
     measured_tokens_per_s: NotRequired[Number]
+    interval_fps: list[Number] | None
     efficiency: Number
     bound: str | None
     status: str

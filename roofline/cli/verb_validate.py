@@ -176,6 +176,20 @@ def cells(comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def _with_intervals(
+    rows: list[dict[str, Any]], comparisons: Sequence[Comparison]
+) -> list[dict[str, Any]]:
+    """Return rows of the table with the 80 % interval of each rate, where any has one."""
+    if all(comparison.prediction.interval_fps is None for comparison in comparisons):
+        return rows
+    found: list[dict[str, Any]] = []
+    for row, comparison in zip(rows, comparisons, strict=True):
+        ends = comparison.prediction.interval_fps
+        shown = "" if ends is None else " … ".join(str(number(end)) for end in ends)
+        found.append({**row, "80% of runs, fps": shown})
+    return found
+
+
 def _document(
     comparisons: Sequence[Comparison], runs: Sequence[Measurement], doubts: Sequence[str]
 ) -> dict[str, Any]:
@@ -205,7 +219,7 @@ def _table(
     ]
     notes += [*remarks(runs), *doubts]
     return as_table(
-        [cells(comparison) for comparison in comparisons],
+        _with_intervals([cells(comparison) for comparison in comparisons], comparisons),
         notes=together(notes),
         explained=[_EFFICIENCY, *CONVENTIONS.values()],
     )

@@ -259,6 +259,13 @@ class Prediction:
         where = f"{self.network} on {self.platform}, {self.datatype}, batch {self.batch}"
         return f"<Prediction {where}: {number(self.throughput_fps)} fps, {self.bound.value}-bound>"
 
+    def interval_columns(self) -> dict[str, list[float] | None]:
+        """Return the ends of the interval of each quantity that has one, under ``interval_`` and its column's name."""
+        return {
+            "interval_fps": None if self.interval_fps is None else list(self.interval_fps),
+            **{f"interval_{name}": list(ends) for name, ends in self.intervals.items()},
+        }
+
     def record(self) -> dict[str, Any]:
         """Return the prediction as a row, with the unit in each column's name."""
         energy = self.energy_j
@@ -277,8 +284,7 @@ class Prediction:
             "fits": self.fits,
             "energy_mj": None if energy is None else 1e3 * energy,
             "fps_per_w": self.fps_per_w,
-            "interval_fps": None if self.interval_fps is None else list(self.interval_fps),
-            **{f"interval_{name}": list(ends) for name, ends in self.intervals.items()},
+            **self.interval_columns(),
             **self._interval_fps_per_w(),
             "upper_bound": self.upper_bound,
             "skipped": None,

@@ -129,7 +129,11 @@ def _mark(name: str, runs: Runs, count: int) -> Floats:
 
 
 def leave_out(
-    runs: Runs, log_times: Floats, priors: Mapping[str, Prior], left: Sequence[str]
+    runs: Runs,
+    log_times: Floats,
+    priors: Mapping[str, Prior],
+    left: Sequence[str],
+    used: NDArray[np.bool_] | None = None,
 ) -> Floats:
     """Return each run's predicted logarithm by a law that was fitted without all runs of its own label.
 
@@ -138,14 +142,16 @@ def leave_out(
         log_times: Their measured times, as logarithms.
         priors: Of each term.
         left: Label of each run: its machine, its model, its system.
+        used: Runs that laws are fitted to; by default all. The others are predicted only.
     """
     labels = np.asarray(left)
     found = np.full(len(log_times), np.nan)
     for label in sorted(set(labels.tolist())):
         out = labels == label
-        if out.all():
+        rest = ~out if used is None else used & ~out
+        if not rest.any():
             continue
-        law = fit(runs.of(~out), log_times[~out], priors, balance(labels[~out].tolist()))
+        law = fit(runs.of(rest), log_times[rest], priors, balance(labels[rest].tolist()))
         found[out] = law.log_times(runs.of(out))
     return found
 
@@ -156,7 +162,25 @@ def balance(labels: Sequence[str]) -> Floats:
     return np.array([counts[label] ** -0.5 for label in labels])
 
 
-def half_width(residuals: Floats, share: float = 0.8) -> float:
-    """Return the logarithmic half-width that holds a share of residuals."""
-    known = np.abs(residuals[np.isfinite(residuals)])
-    return float(np.quantile(known, share)) if len(known) else float("nan")
+def half_width(
+    residuals: Floats, share: float = 0.8, together: Sequence[str] | None = None
+) -> float:
+    """Return the logarithmic half-width that holds a share of residuals.
+
+    Args:
+        residuals: Errors as logarithms.
+        share: The share.
+        together: Of each what it has its error in common with: such errors count as one. By default each for itself.
+    """
+    finite = np.isfinite(residuals)
+    known = np.abs(residuals[finite])
+    if not len(known):
+        return float("nan")
+    if together is None:
+        return float(np.quantile(known, share))
+    _, index, count = np.unique(
+        np.asarray(together)[finite], return_inverse=True, return_counts=True
+    )
+    order = np.argsort(known)
+    mass = np.cumsum((1 / count)[index][order])
+    return float(known[order][np.searchsorted(mass, share * mass[-1])])

@@ -138,3 +138,13 @@ def test_a_network_that_is_not_fully_counted_has_no_efficiency(box):
 def test_comparisons_as_a_table(box):
     pytest.importorskip("pandas")
     assert frame([one(box, run(16.0))]).efficiency.tolist() == [pytest.approx(0.5)]
+
+
+def test_an_estimate_brings_its_interval_and_a_bound_none(box):
+    bound = predict(NETWORK, box, datatype="fp32")
+    estimate = replace(
+        bound, model="expected", interval_fps=(0.05, 0.1), intervals={"latency_ms": (9.0, 20.0)}
+    )
+    first, second = (found.record() for found in compare([bound, estimate], [run(16.0)]))
+    assert first["interval_fps"] is None
+    assert (second["interval_fps"], second["interval_latency_ms"]) == ([0.05, 0.1], [9.0, 20.0])

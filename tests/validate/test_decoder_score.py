@@ -20,6 +20,7 @@ from roofline.validate.evidence.decoder_score import (
     summary,
 )
 from roofline.validate.evidence.forms import Form, read_source
+from roofline.validate.evidence.served import ABOVE_BOUND, FEW_WRITE
 
 FACTS = (
     Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[2] / "../shared/facts"))
@@ -168,3 +169,29 @@ def test_machines_that_were_left_out_are_predicted_within_the_stated_factor(
     found = score["by_quantity"][quantity]
     assert found["factor_rows"] <= most
     assert found["n"] > 100
+
+
+def test_runs_that_are_no_steady_load_are_set_aside_by_their_own_times(tmp_path: Path) -> None:
+    step = {"tpot_ms": 12.0, "concurrency": 16}
+    steady = SERVED | step | {"ttft_ms": 500.0}
+    # 1,024 tokens take 12.3 s: behind 20 s of waiting fewer than half of the requests write at a time.
+    burst = SERVED | step | {"ttft_ms": 20_000.0}
+    # The weights alone, 15 GB at 3.35 TB/s, take 4.5 ms.
+    fast = SERVED | {"tpot_ms": 3.0, "concurrency": 16, "ttft_ms": 50.0}
+    read = read_rows(table(tmp_path, [steady, burst, fast]))
+    found = rows_with(read, predicted := predict_table(read))
+    assert [row["set_aside"] for row in found] == ["", FEW_WRITE, ABOVE_BOUND]
+    assert all(row["predicted_tpot_ms"] for row in found)
+    said = summary(read, predicted, model="expected", leave="none")
+    assert said["by_quantity"]["tpot"]["n"] == 1
+    assert {name: entry["n"] for name, entry in said["set_aside"].items()} == {
+        FEW_WRITE: 1,
+        ABOVE_BOUND: 1,
+    }
+
+
+def test_errors_that_go_together_count_as_one_in_a_width() -> None:
+    off = np.array([0.1] * 8 + [0.5, 0.9])
+    together = ["one"] * 8 + ["two", "three"]
+    assert half_width(off, 0.6) == pytest.approx(0.1)
+    assert half_width(off, 0.6, together) == pytest.approx(0.5)

@@ -98,6 +98,7 @@ class Comparison:
             "backend": backend_label(run),
             "model": prediction.model,
             **self._rates(),
+            **prediction.interval_columns(),
             "efficiency": self.efficiency,
             "bound": prediction.bound.value,
             "intensity": prediction.intensity,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from roofline import load, networks
 from roofline.errors import RooflineError
 from roofline.model import Prediction, predict
+from roofline.model._expected_data import shipped
 from roofline.model._request import at_precision
 from roofline.spec import canonical, platform
 from roofline.validate.evidence.evidence import Evidence, Placed
@@ -30,23 +31,48 @@ def predictions(evidence: Evidence, model: str) -> list[Prediction | None]:
     """
     found: list[Prediction | None] = []
     known: dict[tuple[object, ...], Prediction | None] = {}
+    runtimes = published_runtimes()
     for i, where in enumerate(evidence.placed or placed(evidence)):
         datatype, batch = evidence.facts.datatype[i], int(float(evidence.rows[i]["batch"]))
         if where is None:
             found.append(None)
             continue
-        key = (id(where.workload), id(where.platform), datatype, batch)
+        ran = evidence.facts.runtime[i]
+        runtime = ran if model == "expected" and ran in runtimes else None
+        key = (id(where.workload), id(where.platform), datatype, batch, runtime)
         if key not in known:
-            known[key] = _said(where, datatype, batch, model)
+            known[key] = _said(where, datatype, batch, model, runtime)
         found.append(known[key])
     return found
 
 
-def _said(where: Placed, datatype: str, batch: int, model: str) -> Prediction | None:
+def published_runtimes() -> frozenset[str]:
+    """Return the runtimes that `expected` can be asked for; one that nobody published is taken as the usual one."""
+    return frozenset(name for found in shipped().usage.values() for name in found)
+
+
+def _said(
+    where: Placed, datatype: str, batch: int, model: str, runtime: str | None
+) -> Prediction | None:
     try:
-        return predict(where.workload, where.platform, datatype=datatype, batch=batch, model=model)
+        return predict(
+            where.workload, where.platform, datatype=datatype, batch=batch, model=model, runtime=runtime
+        )  # fmt: skip
     except RooflineError:
         return None
+
+
+def alone(prediction: Prediction) -> tuple[float, tuple[float, float]] | None:
+    """Return the items per second of runs one after the other and their interval; None where none is expected.
+
+    An estimate of throughput can be one of several runs in flight; the latency beside it is of one run alone.
+    """
+    ends, items = prediction.intervals.get("latency_ms"), prediction.batch
+    if prediction.latency_s is not None and ends is not None:
+        return items / prediction.latency_s, (1e3 * items / ends[1], 1e3 * items / ends[0])
+    if prediction.throughput_fps is None or prediction.interval_fps is None:
+        return None
+    return prediction.throughput_fps, prediction.interval_fps
 
 
 def placed(evidence: Evidence) -> list[Placed | None]:

@@ -63,6 +63,8 @@ class Predicted:
     """Logarithm of the bound."""
     withheld: tuple[bool, ...]
     """Whether only the bound is given: a queue decides."""
+    aside: tuple[str, ...]
+    """Why a run is no steady load and is judged apart; empty where it is one."""
 
 
 def decoder_table(source: Source) -> Table:
@@ -105,7 +107,7 @@ def predict_table(
         rows = [table.rows[place] for place in places]
         runs, measured = _runs(rows, quantity), _measured(rows, quantity)
         least = np.log(sum(runs.terms[term] for term in _BOUNDS[quantity]))
-        entry = shipped_laws()[quantity]
+        entry, aside = shipped_laws()[quantity], _set_aside(rows, quantity)
         width = np.array([entry.width(_group(row, quantity)) for row in rows])
         if model == "equation1":
             times, width = least, np.zeros(len(rows))
@@ -115,14 +117,16 @@ def predict_table(
             known = np.isfinite(measured)
             times = np.full(len(rows), np.nan)
             labels = [_left(row, quantity, leave) for row in rows]
+            steady = np.array([not why for why in aside])
             times[known] = leave_out(
                 runs.of(known), measured[known], _room(quantity).PRIORS[quantity],
-                [label for label, there in zip(labels, known, strict=True) if there],
+                [label for label, there in zip(labels, known, strict=True) if there], steady[known],
             )  # fmt: skip
             if table.many:
-                width = nested_widths(times - measured, labels)
+                off = np.where(steady, times - measured, np.nan)
+                width = nested_widths(off, labels, [_installation(row) for row in rows])
         withheld = tuple(quantity == "ttft" and served.queued(row) for row in rows)
-        found.append(Predicted(quantity, places, times, width, measured, least, withheld))
+        found.append(Predicted(quantity, places, times, width, measured, least, withheld, aside))
     return found
 
 
@@ -137,7 +141,7 @@ def fitted(table: Table) -> dict[str, FittedLaw]:
         ]
         rows = [table.rows[place] for place in places]
         measured = _measured(rows, quantity)
-        known = np.isfinite(measured)
+        known = np.isfinite(measured) & [not why for why in _set_aside(rows, quantity)]
         rows = [row for row, there in zip(rows, known, strict=True) if there]
         runs, measured = _runs(rows, quantity), measured[known]
         priors = _room(quantity).PRIORS[quantity]
@@ -145,7 +149,9 @@ def fitted(table: Table) -> dict[str, FittedLaw]:
         machines = np.array([_left(row, quantity, "silicon") for row in rows])
         off = leave_out(runs, measured, priors, machines.tolist()) - measured
         own = np.array(["|".join(row.get(name, "") for name in _INSTALLATION) for row in rows])
-        widths, within = {"other": half_width(off)}, {"other": _within(off, own)}
+        alike = [_installation(row) for row in rows] if table.many else None
+        widths = {"other": half_width(off, together=alike)}
+        within = {"other": _within(off, own)}
         groups = np.array([_group(row, quantity) for row in rows])
         rest = np.ones(len(rows), np.bool_)
         for group in sorted(set(groups.tolist())):
@@ -154,7 +160,7 @@ def fitted(table: Table) -> dict[str, FittedLaw]:
                 widths[group] = half_width(off[chosen])
                 within[group] = _within(off[chosen], own[chosen])
                 rest &= ~chosen
-        if rest.any():
+        if rest.any() and not rest.all():
             widths["other"] = half_width(off[rest])
             within["other"] = _within(off[rest], own[rest])
         laws[quantity] = FittedLaw(
@@ -168,6 +174,16 @@ _INSTALLATION = ("machine", "system", "devices", "host", "backend", "runtime", "
 """By which columns runs are of one machine with its software, as one user has it."""
 
 
+def _installation(row: Row) -> str:
+    """Return what served runs have their error in common by: the machine, its software, the model and its format."""
+    return "|".join(row.get(name, "") for name in (*_INSTALLATION, "model", "precision"))
+
+
+def _set_aside(rows: Sequence[Row], quantity: str) -> tuple[str, ...]:
+    """Return why each run is judged apart; empty for those that are not."""
+    return tuple(served.set_aside(row) if quantity == "tpot" else "" for row in rows)
+
+
 def _within(off: Floats, places: NDArray[np.str_]) -> float:
     """Return the logarithmic half-width that holds 80 % of errors around the mean of their own installation's."""
     inner: list[Floats] = []
@@ -179,15 +195,20 @@ def _within(off: Floats, places: NDArray[np.str_]) -> float:
     return half_width(np.concatenate(inner)) if inner else 0.0
 
 
-def nested_widths(off: Floats, labels: Sequence[str]) -> Floats:
+def nested_widths(off: Floats, labels: Sequence[str], together: Sequence[str]) -> Floats:
     """Return of each run the half-width that held 80 % of the errors on all labels but its own.
 
     Args:
-        off: Errors as logarithms, each of a law that was fitted without the run's own label.
+        off: Errors as logarithms, each of a law that was fitted without the run's own label; NaN for runs judged apart.
         labels: What was left out as one.
+        together: What runs have their errors in common by: each such counts as one.
     """
-    marks = np.array(labels)
-    return np.array([half_width(off[marks != label]) for label in labels])
+    marks, alike = np.array(labels), np.array(together)
+    widths = {
+        label: half_width(off[marks != label], together=alike[marks != label].tolist())
+        for label in set(labels)
+    }
+    return np.array([widths[label] for label in labels])
 
 
 def rows_with(table: Table, predicted: Sequence[Predicted]) -> list[dict[str, Any]]:
@@ -197,20 +218,23 @@ def rows_with(table: Table, predicted: Sequence[Predicted]) -> list[dict[str, An
         {
             **row,
             **{f"{part}_{name}": None for name in names for part in ("predicted", "low", "high")},
+            **({"set_aside": ""} if table.many else {}),
         }
         for row in table.rows
     ]
     for entry in predicted:
         name = f"{entry.quantity}_ms" if table.many else "tokens_per_s"
-        for place, time, width, least, withheld in zip(
-            entry.places, entry.log_times, entry.width, entry.least, entry.withheld, strict=True
-        ):
+        for place, time, width, least, withheld, aside in zip(
+            entry.places, entry.log_times, entry.width, entry.least, entry.withheld, entry.aside, strict=True
+        ):  # fmt: skip
             if not np.isfinite(time):
                 continue
             if withheld:
                 written[place][f"low_{name}"] = 1e3 * float(np.exp(least))
                 continue
             ends = [time, time - width, time + width] if width else [time]
+            if table.many and aside:
+                written[place]["set_aside"] = aside
             shown = [1e3 * float(np.exp(end)) for end in ends]
             if not table.many:
                 shown = [
@@ -229,7 +253,7 @@ def summary(
     """Return the score as plain data: of each quantity, and of the first by class, machine and model."""
     document: dict[str, Any] = {
         "model": model,
-        "model_version": "decoders 1",
+        "model_version": "decoders 2",
         "leave": leave,
         "evidence": {"sha256": table.sha256, "runs": len(table.rows)},
         "conventions": {
@@ -239,6 +263,8 @@ def summary(
             "coverage": "share of runs in the 80 % interval",
             "basis": "rows of schemes, models or machines that are not modelled are not scored; in sample unless "
             "--leave says what was left out",
+            "set aside": "runs that are no steady load, by their own times, are judged apart: fewer than half of the "
+            "requests write at a time, or the step is faster than its bound",
         },
     }
     by_quantity: dict[str, Any] = {}
@@ -246,9 +272,15 @@ def summary(
         kept = (
             np.isfinite(entry.measured) & np.isfinite(entry.log_times) & ~np.array(entry.withheld)
         )
+        rows = [table.rows[place] for place in entry.places]
+        aside = np.array(entry.aside)
+        apart = {
+            str(why): _scores(entry, rows, kept & (aside == why))
+            for why in sorted(set(aside[kept].tolist()) - {""})
+        }
+        kept &= aside == ""
         if not kept.any():
             continue
-        rows = [table.rows[place] for place in entry.places]
         by_quantity[entry.quantity] = _scores(entry, rows, kept)
         if entry.quantity != table.quantities[0]:
             continue
@@ -265,6 +297,8 @@ def summary(
                 label: _scores(entry, rows, kept & (marks == label))
                 for label in sorted(set(marks[kept].tolist()))
             }
+        if apart:
+            document["set_aside"] = apart
     return {**document, "by_quantity": by_quantity}
 
 

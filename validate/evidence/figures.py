@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import roofline
 from roofline.errors import OptionError, TableError
 from roofline.model._case import choose_unit
-from roofline.model._expected_data import shipped
 from roofline.model._network_facts import facts_of
 from roofline.model._request import at_precision
 from roofline.model._time_law import Effect, Facts
 from roofline.model.expected import how, machine_effect
 from roofline.surfaces import MODEL
 from roofline.tables import with_columns
+from roofline.validate.evidence.by_graph import published_runtimes
 from roofline.validate.evidence.cells import number_of
 from roofline.validate.evidence.forms import Source, read_source
 from roofline.validate.evidence.published import IN_FLIGHT
@@ -77,7 +77,7 @@ def _recorded(source: Source, platforms: Sequence[Platform]) -> dict[str, Effect
     """Return what the runs of a file of records say; a runtime that nobody published is taken as the usual one."""
     evidence = evidence_of(source, machines=platforms)
     keys = {machine.key: machine for machine in platforms}
-    known = {name for found in shipped().usage.values() for name in found}
+    known = published_runtimes()
     figures: dict[str, list[tuple[Facts, float]]] = {}
     for place, (row, placed) in enumerate(zip(evidence.rows, evidence.placed, strict=True), 1):
         machine = keys.get(row["machine"])

@@ -11,6 +11,7 @@ have no basis.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -155,6 +156,35 @@ def queued(row: Mapping[str, str]) -> bool:
     """Return whether the time to the first token is decided by queues."""
     terms = serving_of(row)
     return terms is None or not terms.fits or optional_number(row, "concurrency") > MOST_QUEUED
+
+
+def set_aside(row: Mapping[str, str]) -> str:
+    """Return why a run says nothing of a steady load, by its own times; empty where it does.
+
+    Of the requests in flight only those that have their first token write. With T to the first token and t for each of
+    O tokens they are O t / (T + O t) of all: where that is less than half, prompts or places are what is waited for,
+    and the step that was timed is of fewer requests than are stated. A run that is faster than the bound of those that
+    do write reads less than is charged: of its prompts or its cache something is shared or narrower.
+    """
+    terms = serving_of(row)
+    tpot, ttft = (optional_number(row, f"{name}_ms") / 1e3 for name in ("tpot", "ttft"))
+    if terms is None or not math.isfinite(tpot):
+        return ""
+    writing = 1.0
+    if math.isfinite(ttft):
+        tokens = optional_number(row, "output_tokens") * tpot
+        writing = tokens / (ttft + tokens)
+    if writing < FEWEST_WRITING:
+        return FEW_WRITE
+    fewer = str(max(1.0, optional_number(row, "concurrency") * writing))
+    at_work = serving_of({**row, "concurrency": fewer, "batch_per_rank": fewer})
+    return ABOVE_BOUND if at_work is not None and tpot < at_work.step + at_work.prompts else ""
+
+
+FEWEST_WRITING = 0.5
+"""Share of the requests in flight that write tokens, below which a load is not steady."""
+
+FEW_WRITE, ABOVE_BOUND = "few requests write at a time", "faster than its bound"
 
 
 def runs_of(rows: Sequence[Mapping[str, str]], quantity: str) -> Runs:

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-TABLES = ("all", "in_sample", "by_quantity", "set_aside", "by_class", "by_runtime", "by_kind", "by_machine")
+TABLES = (
+    "all",
+    "in_sample",
+    "by_quantity",
+    "set_aside",
+    "by_class",
+    "by_runtime",
+    "by_kind",
+    "by_machine",
+)
 
 
 RunsArgument = Annotated[

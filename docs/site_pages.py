@@ -79,8 +79,8 @@ def _sentence(rule: Any) -> str:
 
 def schema_files() -> Iterator[tuple[int, str, str]]:
     """Yield the version, the name and the text of every schema."""
-    from roofline.cli._documents import DOCUMENTS, schema
     from roofline.cli._output import SCHEMA_VERSION
+    from roofline.cli.documents import DOCUMENTS, schema
 
     for name in DOCUMENTS:
         yield SCHEMA_VERSION, name, json.dumps(schema(name), indent=1) + "\n"

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from roofline.cli import main
-from roofline.cli._documents import DOCUMENTS, schema
 from roofline.cli._output import SCHEMA_VERSION
+from roofline.cli.documents import DOCUMENTS, schema
 from roofline.validate.records.files import export_json
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest

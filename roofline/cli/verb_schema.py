@@ -30,8 +30,8 @@ def schema(
     output: OutputOption = None,
 ) -> None:
     """Print the JSON Schema of what a verb writes with --format json; its $id names the version."""
-    from roofline.cli._documents import DOCUMENTS
-    from roofline.cli._documents import schema as schema_of
+    from roofline.cli.documents import DOCUMENTS
+    from roofline.cli.documents import schema as schema_of
     from roofline.writing import check_output_folder, write_whole
 
     if every is not None:

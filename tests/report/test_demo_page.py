@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import roofline as rl
-from roofline.cli._documents import schema
+from roofline.cli.documents import schema
 from roofline.spec import platform
 from roofline.validate.analysis.compare import compare
 from roofline.validate.calibration.calibrate import Roofs

@@ -1,0 +1,127 @@
+"""What is counted: `count`, `compress` and the networks that are shipped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from roofline.cli.documents.document import Document, Number, Stated
+
+
+class Intensity(TypedDict):
+    """Operational intensity under each traffic assumption, OP/B."""
+
+    weights: Number
+    weights_io: Number
+    fused: Number
+    unfused: Number
+    resident: Number
+
+
+class Totals(TypedDict):
+    """Sums over the network."""
+
+    macs: int | None
+    effective_macs: int | None
+    ops: int | None
+    other_ops: int | None
+    parameters: int
+    trainable_parameters: int
+    weight_bytes: int
+    activation_bytes: int | None
+    peak_activation_bytes: int | None
+    intensity: Intensity
+
+
+class Coverage(TypedDict):
+    """Shares of nodes and bytes that are counted."""
+
+    nodes: Number
+    bytes: Number
+    unresolved: list[Any]
+
+
+class CountedLayer(TypedDict):
+    """One layer."""
+
+    name: str
+    op_type: str
+    kind: str
+    macs: int | None
+    other_ops: int | None
+    parameters: int
+    weight_bytes: int
+    input_bytes: int | None
+    output_bytes: int | None
+    intensity: Number
+    datatype: str | None
+    repeats: int
+    unknown: bool
+    note: str
+
+
+class Count(Stated):
+    """``roofline count``."""
+
+    model: str
+    source: str
+    variant: str
+    datatype: str | None
+    batch: int
+    notes: list[str]
+    totals: Totals
+    coverage: Coverage
+    unsupported: list[str]
+    layers: list[CountedLayer]
+
+
+class Compress(Stated):
+    """``roofline compress``."""
+
+    model: str
+    variant: str
+    file: str
+    predicted: dict[str, Any]
+    counted: dict[str, Any]
+    agrees: bool
+
+
+class ListedNetwork(TypedDict):
+    """One network."""
+
+    network: str
+    title: str
+    macs: int | None
+    ops: int | None
+    parameters: int
+    weight_bytes: int
+
+
+class NetworksList(Stated):
+    """``roofline networks list``."""
+
+    networks: list[ListedNetwork]
+
+
+class NetworksShow(Stated):
+    """``roofline networks show``."""
+
+    network: ListedNetwork
+
+
+class CheckedNetwork(TypedDict):
+    """One network."""
+
+    model: str
+    macs: int | None
+    parameters: int | None
+    nodes: int | None
+    problem: str
+
+
+class NetworksCheck(Document):
+    """``roofline networks check``."""
+
+    ok: bool
+    networks: list[CheckedNetwork]

@@ -1,0 +1,102 @@
+"""What is predicted and asked for: `predict`, `sweep`, `compare` and `advise`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from roofline.cli.documents.document import Number, Stated
+
+
+class Term(TypedDict):
+    """A part of the predicted time."""
+
+    term: str
+    basis: str
+    share: float
+
+
+class Row(TypedDict):
+    """One prediction, or one combination that was left out (``skipped`` says why)."""
+
+    network: str
+    platform: str
+    datatype: str
+    batch: int
+    model: str
+    throughput_fps: Number
+    latency_ms: Number
+    bound: str | None
+    intensity: Number
+    utilization: Number
+    fits: bool | None
+    energy_mj: Number
+    fps_per_w: Number
+    interval_fps: list[Number] | None
+    upper_bound: bool | None
+    skipped: str | None
+    basis: list[Term]
+    notes: list[str]
+
+
+class Predict(Stated):
+    """``roofline predict`` and ``roofline sweep``."""
+
+    predictions: list[Row]
+
+
+class Line(TypedDict):
+    """One quantity of two things."""
+
+    quantity: str
+    unit: str
+    first: float | str | None
+    second: float | str | None
+    difference: Number
+    ratio: Number
+    first_kind: str | None
+    second_kind: str | None
+
+
+class Side(TypedDict):
+    """One of the two."""
+
+    name: str
+    source: str
+
+
+class Compare(Stated):
+    """``roofline compare``."""
+
+    compared: str
+    first: Side
+    second: Side
+    totals: list[Line]
+
+
+class Machine(TypedDict):
+    """One machine's answer."""
+
+    platform: str
+    datatype: str
+    batch: int
+    suits: bool
+    answer: str
+    low_fps: Number
+    expected_fps: Number
+    throughput_fps: Number
+    latency_ms: Number
+    obstacles: list[Any]
+    pareto: bool
+
+
+class Advise(Stated):
+    """``roofline advise``."""
+
+    networks: list[str]
+    wish: dict[str, Any]
+    verdict: str
+    limits: list[Any]
+    needs: list[Any]
+    machines: list[Machine]

@@ -1,0 +1,119 @@
+"""What comes of real runs: measured, compared, stored, imported and judged."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
+
+from roofline.cli.documents.document import Document, Number, Stated
+
+
+class MeasuredRun(TypedDict):
+    """One run."""
+
+    network: str
+    variant: str
+    datatype: str
+    batch: int
+    threads: int | None
+    backend: str
+    machine: str
+    status: str
+    reason: str
+    measured_fps: Number
+    median_ms: Number
+    samples: int
+    flags: str
+    timestamp: str
+
+
+class Comparison(TypedDict):
+    """A run beside its prediction."""
+
+    network: str
+    platform: str
+    datatype: str
+    batch: int
+    backend: str
+    model: str
+    predicted_fps: Number
+    measured_fps: Number
+    predicted_tokens_per_s: NotRequired[Number]
+    measured_tokens_per_s: NotRequired[Number]
+    interval_fps: list[Number] | None
+    efficiency: Number
+    bound: str | None
+    status: str
+    explanation: str
+
+
+class Measure(Stated):
+    """``roofline measure``."""
+
+    measurements: list[MeasuredRun]
+    comparisons: list[Comparison]
+
+
+class Validate(Measure):
+    """``roofline validate``."""
+
+    notes: list[str]
+
+
+class Accuracy(Stated):
+    """``roofline accuracy``."""
+
+    accuracies: list[dict[str, Any]]
+
+
+class Campaign(Stated):
+    """``roofline campaign results``."""
+
+    campaign: str
+    runs: int
+    records: list[dict[str, Any]]
+
+
+class Calibrate(Document):
+    """``roofline calibrate``."""
+
+    file: str
+
+
+class Import(Document):
+    """``roofline import``."""
+
+    files: list[dict[str, Any]]
+    refused: list[dict[str, Any]]
+
+
+class Score(Stated):
+    """``roofline score``; scores of what was left out of the fit are in ``all``, others in ``in_sample``."""
+
+    model: str
+    model_version: str | int
+    leave: str
+    evidence: dict[str, Any]
+    all: NotRequired[dict[str, Any] | None]
+    in_sample: NotRequired[dict[str, Any]]
+    by_class: NotRequired[dict[str, Any]]
+    by_runtime: NotRequired[dict[str, Any]]
+    by_kind: NotRequired[dict[str, Any]]
+    by_machine: NotRequired[dict[str, Any]]
+
+
+class Export(Document):
+    """``roofline export records.json``, whose version is that of the records."""
+
+    measurements: list[dict[str, Any]]
+
+
+class Demo(Document):
+    """``validate.json`` in the folder of ``roofline demo``."""
+
+    comparisons: list[dict[str, Any]]
+    predictions: list[dict[str, Any]]
+    measurements: list[dict[str, Any]]
+    roofs: list[dict[str, Any]]
+    seconds: Number

@@ -9,7 +9,8 @@ import pytest
 import roofline as rl
 from roofline.errors import OptionError
 from roofline.model._request import Choices, predictions_at
-from roofline.model.expected import estimate, how, within
+from roofline.model.deployment import deployment
+from roofline.model.expected import estimate, within
 
 PLATFORMS = (
     "edgetpu",
@@ -78,10 +79,10 @@ def test_a_machine_of_the_evidence_runs_its_own_runtime() -> None:
 
 
 def test_other_names_of_a_machine_mean_the_same_estimate() -> None:
-    assert how(rl.platform("rpi4b")) == how(rl.platform("rpi4"))
-    known = how(rl.platform("snapdragon-8-gen-3"))
+    assert deployment(rl.platform("rpi4b")) == deployment(rl.platform("rpi4"))
+    known = deployment(rl.platform("snapdragon-8-gen-3"))
     assert known is not None
-    assert known[1].startswith("htp")
+    assert known.runtime.startswith("htp")
 
 
 @pytest.mark.parametrize(
@@ -95,17 +96,17 @@ def test_other_names_of_a_machine_mean_the_same_estimate() -> None:
     ],
 )
 def test_a_new_machine_has_a_runtime_of_its_maker(machine: str, runtime: str) -> None:
-    found = how(rl.platform(machine))
+    found = deployment(rl.platform(machine))
     assert found is not None
-    assert found[1] == runtime
+    assert found.runtime == runtime
 
 
 @pytest.mark.parametrize("machine", ["edgetpu", "groq-lpu", "mi300x"])
 def test_no_other_makers_runtime_is_borrowed_by_name(machine: str) -> None:
     platform = rl.platform(machine)
-    found = how(platform)
+    found = deployment(platform)
     assert found is not None
-    assert found[1] == "any"
+    assert found.runtime == "any"
     said = estimate(rl.load("mobilenet_v1").under(precision="int8"), platform, datatype="int8")
     assert said is not None
     assert said.basis == "borrowed"

@@ -9,33 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roofline.conventions import Operations, Traffic
-from roofline.errors import OptionError, did_you_mean
+from roofline.model._capping import capped, slowed
 from roofline.model._case import Case, choose_unit, conclude, evaluate
 from roofline.model._core import Floats
-from roofline.model._expected_data import Parameters, Usage, shipped
-from roofline.model._network_facts import class_of, facts_of, under_way
+from roofline.model._evidence_runs import NetworkRun, Runs, runs_of
+from roofline.model._expected_data import Parameters, shipped
 from roofline.model._outcomes import BOUNDS, Law, Outcomes
 from roofline.model._prediction import Basis, Bound, Prediction, Term
 from roofline.model._registry import Gives, Model, Need, models
-from roofline.model._time_law import PART_NAMES, PARTS, Effect, Facts, joined
+from roofline.model._time_law import PART_NAMES, PARTS, Effect
+from roofline.model.deployment import deployment
 from roofline.model.equation1 import law, whole
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
     from roofline.workload import Workload
-
-FEWEST_RUNS = 20
-"""A runtime with fewer runs on a class of machines is no basis for an estimate."""
-
-
-MAKERS = {
-    "hailo": "Hailo", "rknn": "Rockchip", "qaic": "Qualcomm", "htp-onnx": "Qualcomm", "htp-tflite": "Qualcomm",
-    "htp-qnn_dlc": "Qualcomm", "trt": "NVIDIA", "dpu": "AMD Xilinx",
-}  # fmt: skip
-"""Runtimes that run on one maker's machines only."""
-
-ANY = "any"
-"""The runtime of a machine whose maker's own published runs do not know: what is common to its class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,72 +47,6 @@ class Estimate:
     version: str
     in_flight: bool = False
     """Whether the throughput is of several runs in flight; a latency is always of one alone."""
-
-
-def runtime_for(
-    machine_class: str,
-    asked: str | None = None,
-    parameters: Parameters | None = None,
-    vendor: str | None = None,
-) -> tuple[str, Usage] | None:
-    """Return the runtime of an estimate and what the evidence has of it; None where that is too thin.
-
-    Args:
-        machine_class: The class of machines.
-        asked: The runtime asked for; by default the fastest of the class, with enough runs, that the maker's machines
-            have, and `ANY` where there is none.
-        parameters: The model's; by default those shipped.
-        vendor: The machine's maker; by default one whose machines have every runtime.
-
-    Raises:
-        OptionError: No machine of any class has the runtime in the evidence.
-    """
-    usage = (parameters or shipped()).usage
-    own = usage.get(machine_class, {})
-    if asked is None:
-        enough = {name: found for name, found in own.items() if found.runs >= FEWEST_RUNS}
-        theirs = [name for name in enough if MAKERS.get(name, vendor) == vendor or vendor is None]
-        if theirs:
-            best = max(theirs, key=lambda name: enough[name].speed)
-            return best, enough[best]
-        widest = max(enough, key=lambda name: enough[name].machines, default=None)
-        return None if widest is None else (ANY, enough[widest])
-    everywhere = sorted({name for found in usage.values() for name in found})
-    if asked not in everywhere:
-        hint = did_you_mean(asked, everywhere) or f"Known: {', '.join(everywhere)}"
-        raise OptionError(f"no published run has the runtime {asked!r}", repair=hint)
-    if asked in own:
-        return (asked, own[asked])
-    others = [found for name in usage.values() for key, found in name.items() if key == asked]
-    return (asked, others[0]) if own else None
-
-
-def how(
-    platform: Platform, asked: str | None = None, parameters: Parameters | None = None
-) -> tuple[str, str, Usage, float] | None:
-    """Return how a machine is taken to be run: class, runtime, what the evidence has of it, and cores.
-
-    A machine of the evidence is of the class and by default runs the runtime that its runs are of; another is of the
-    class of its kind and segment, with that class's fastest runtime of its maker. None where the evidence is too thin.
-
-    Args:
-        platform: The machine.
-        asked: The runtime asked for.
-        parameters: The model's; by default those shipped.
-
-    Raises:
-        OptionError: No machine of any class has the runtime in the evidence.
-    """
-    known = parameters or shipped()
-    before = known.machines.get(platform.key)
-    name = class_of(platform) if before is None else before.machine_class
-    if name is None:
-        return None
-    asked = before.fastest if asked is None and before else asked
-    chosen = runtime_for(name, asked, known, platform.vendor)
-    if chosen is None:
-        return None
-    return name, *chosen, chosen[1].cores if before is None else before.cores
 
 
 def estimate(
@@ -170,14 +92,14 @@ def estimates(
     """
     known = parameters or shipped()
     before = known.machines.get(platform.key)
-    run = how(platform, runtime, known)
+    run = deployment(platform, runtime, known)
     if run is None or not workload.macs:
         return ()
-    name, ran, _, _ = run
+    name, ran = run.machine_class, run.runtime
     unit = choose_unit(platform, datatype)[0] if unit is None else unit
 
-    (runs,) = _runs(
-        [_Asked(workload, platform, run, datatype, unit)], np.asarray(batches, np.float64),
+    (runs,) = runs_of(
+        [NetworkRun(workload, platform, run, datatype, unit)], np.asarray(batches, np.float64),
         None if effect is None else {platform.key: effect}, known,
     )  # fmt: skip
     own = before is not None and ran in before.speeds
@@ -196,107 +118,10 @@ def estimates(
             None if alone is None else float(alone[place]),
             None if ends is None else (float(ends[0][place]), float(ends[1][place])),
             {PART_NAMES[p]: float(x) for p, x in zip(PARTS, runs.shares[place], strict=True)},
-            "published" if seen else "borrowed", rests_on, known.version, run[2].throughput,
+            "published" if seen else "borrowed", rests_on, known.version, run.usage.throughput,
         )
         for place in range(len(batches))
     )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Runs:
-    """What the law says of one network on one machine at many batches; arrays with one entry per batch."""
-
-    fps: Floats
-    interval_fps: tuple[Floats, Floats]
-    latency_s: Floats | None
-    interval_latency_s: tuple[Floats, Floats] | None
-    shares: Floats
-    """Share of the time that each of `PARTS` answers for; (batches, 4)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A network on a machine, and how that is taken to be run."""
-
-    workload: Workload
-    platform: Platform
-    run: tuple[str, str, Usage, float]
-    datatype: str
-    unit: str
-
-    def facts(self, *, in_flight: bool) -> Facts:
-        """Return what the law is told of it."""
-        name, ran, _, cores = self.run
-        return facts_of(
-            self.workload, self.platform, machine_class=name, runtime=ran, datatype=self.datatype,
-            unit=self.unit, batch=1, cores=cores, in_flight=in_flight,
-        )  # fmt: skip
-
-
-def _runs(
-    asked: Sequence[_Asked],
-    batches: Floats,
-    effects: Mapping[str, Effect] | None,
-    known: Parameters,
-) -> list[_Runs]:
-    """Return what the law says of networks on machines, all at the same batches."""
-    every = [each.facts(in_flight=each.run[2].throughput) for each in asked]
-    rates = _timed(every, batches, effects, known)
-    # A chip that streams items has many under way at any batch: their rate says nothing of one's latency.
-    alone = [
-        place
-        for place, (each, facts) in enumerate(zip(asked, every, strict=True))
-        if each.run[2].latency and under_way(facts, np.ones(1))[0] == 1
-    ]
-    times = _timed(
-        [asked[place].facts(in_flight=False) for place in alone], batches, effects, known
-    )
-    latencies = dict(zip(alone, times, strict=True))
-    found: list[_Runs] = []
-    for place, (items, seconds, short, long, shares) in enumerate(rates):
-        fps, ends = items / seconds, (items / long, items / short)
-        time = latencies.get(place)
-        if time is None:
-            found.append(_Runs(fps, ends, None, None, shares))
-            continue
-        # One run alone takes at least its share of the time of several.
-        least, most = np.maximum(time[2], short), np.maximum(time[3], long)
-        found.append(_Runs(fps, ends, np.maximum(time[1], seconds), (least, most), shares))
-    return found
-
-
-def _timed(
-    runs: Sequence[Facts],
-    batches: Floats,
-    effects: Mapping[str, Effect] | None,
-    known: Parameters,
-) -> list[tuple[Floats, Floats, Floats, Floats, Floats]]:
-    """Return of each run, by batches: items under way, seconds, the ends of their interval, and shares of the time."""
-    if not runs:
-        return []
-    facts, shape = joined(runs), (len(runs), len(batches))
-    items = np.stack([under_way(one, batches) for one in runs])
-    found = known.law.at_batches(facts, items, effects)
-    classes = np.repeat(facts.machine_class, len(batches))
-    low, high = known.quantiles.interval(found, classes)
-    seconds, short, long = (np.exp(x).reshape(shape) for x in (found.log_time, low, high))
-    return list(zip(items, seconds, short, long, found.shares.reshape(*shape, 4), strict=True))
-
-
-def machine_effect(
-    figures: Sequence[tuple[Facts, float]], parameters: Parameters | None = None
-) -> Effect:
-    """Return what figures of one machine say of it.
-
-    Args:
-        figures: Runs of the machine and the items per second of each.
-        parameters: The model's; by default those shipped.
-    """
-    known = parameters or shipped()
-    facts = joined([found for found, _ in figures])
-    fps = np.asarray([value for _, value in figures])
-    prior = known.law.effects.get(facts.machine[0])
-    return known.law.correct(facts, np.log(facts.numbers["batch"] / fps), prior)
 
 
 def _is_alike(workload: Workload) -> bool:
@@ -336,36 +161,18 @@ def within(bound: Prediction, found: Estimate) -> Estimate:
         return found
     low, high = found.interval_fps
     if high > most:
-        less = _capped(most, found.fps, low, high)
+        less = capped(most, found.fps, low, high)
         slower = less[0] < found.fps
         found = replace(
             found, fps=float(less[0]), interval_fps=(float(less[1]), float(less[2])),
             rests_on=found.rests_on + (", capped by the bound" if slower else ", interval capped by the bound"),
         )  # fmt: skip
     if found.latency_s is not None and found.interval_latency_s is not None:
-        more = _slowed(least, found.latency_s, *found.interval_latency_s)
+        more = slowed(least, found.latency_s, *found.interval_latency_s)
         found = replace(
             found, latency_s=float(more[0]), interval_latency_s=(float(more[1]), float(more[2]))
         )
     return found
-
-
-def _capped(
-    most: Floats | float, fps: Floats | float, low: Floats | float, high: Floats | float
-) -> tuple[Floats, Floats, Floats]:
-    """Return a throughput and the ends of its interval under a bound; NaN for no bound."""
-    limit = np.where(np.isnan(most), np.inf, most)
-    over = np.asarray(high) > limit
-    down = np.where(over, np.minimum(1.0, limit / fps), 1.0)
-    return down * np.asarray(fps), down * np.asarray(low), np.where(over, limit, high)
-
-
-def _slowed(
-    least: Floats | float, latency: Floats | float, short: Floats | float, long: Floats | float
-) -> tuple[Floats, Floats, Floats]:
-    """Return a latency and the ends of its interval above a bound; 0 for no bound."""
-    up: Floats = np.asarray(np.maximum(1.0, np.asarray(least) / latency), np.float64)
-    return up * np.asarray(latency), np.asarray(np.maximum(least, short)), up * np.asarray(long)
 
 
 def as_prediction(bound: Prediction, found: Estimate) -> Prediction:
@@ -406,7 +213,7 @@ def _law(case: Case) -> Law | None:
     bound_at, known, effects = law(case), shipped(), _effects([case])
 
     def at(batches: Floats) -> Outcomes:
-        (runs,) = _runs([asked], batches, effects, known)
+        (runs,) = runs_of([asked], batches, effects, known)
         return _beside(bound_at.at(batches), runs)
 
     return Law(at, _WIDTH)
@@ -423,19 +230,19 @@ def beside(
         batches: Items per batch.
     """
     asked = [_asked(case) for case in cases]
-    runs = iter(_runs([each for each in asked if each], batches, _effects(cases), shipped()))
+    runs = iter(runs_of([each for each in asked if each], batches, _effects(cases), shipped()))
     return [
         None if each is None else _beside(bound, next(runs))
         for each, bound in zip(asked, bounds, strict=True)
     ]
 
 
-def _asked(case: Case) -> _Asked | None:
+def _asked(case: Case) -> NetworkRun | None:
     """Return how a case is taken to be run; None where there is no basis."""
-    run = how(case.platform, case.runtime)
+    run = deployment(case.platform, case.runtime)
     if not _is_alike(case.workload) or run is None or not case.workload.macs:
         return None
-    return _Asked(case.workload, case.platform, run, case.precision.name, case.unit)
+    return NetworkRun(case.workload, case.platform, run, case.precision.name, case.unit)
 
 
 def _effects(cases: Sequence[Case]) -> Mapping[str, Effect]:
@@ -446,16 +253,16 @@ def _effects(cases: Sequence[Case]) -> Mapping[str, Effect]:
     return known
 
 
-def _beside(bound: Outcomes, runs: _Runs) -> Outcomes:
+def _beside(bound: Outcomes, runs: Runs) -> Outcomes:
     """Return estimates at many batches, given the bound that they stand beside and never exceed."""
     many = len(bound.ops)
     holds = bound.upper_bound & ~np.isnan(bound.throughput_fps)
-    fps, low, high = _capped(
+    fps, low, high = capped(
         np.where(holds, bound.throughput_fps, np.nan), runs.fps, *runs.interval_fps
     )
     latency, ends = np.full(many, np.nan), None
     if runs.latency_s is not None and runs.interval_latency_s is not None:
-        latency, short, long = _slowed(
+        latency, short, long = slowed(
             np.where(holds, bound.latency_s, 0.0), runs.latency_s, *runs.interval_latency_s
         )
         ends = (short, long)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import roofline
 from roofline.errors import OptionError, TableError
 from roofline.model._case import choose_unit
+from roofline.model._evidence_runs import machine_effect
 from roofline.model._network_facts import facts_of
 from roofline.model._request import at_precision
 from roofline.model._time_law import Effect, Facts
-from roofline.model.expected import how, machine_effect
+from roofline.model.deployment import deployment
 from roofline.surfaces import MODEL
 from roofline.tables import with_columns
 from roofline.validate.evidence.by_graph import published_runtimes
@@ -116,17 +117,16 @@ def _at(
         OptionError: Published runs say nothing of such machines.
         TableError: The rate is far above what the machine's peak allows.
     """
-    run = how(machine, runtime)
+    run = deployment(machine, runtime)
     if run is None:
         raise OptionError(
             f"published runs say nothing of machines like {machine.key}, so no figure corrects it",
             repair=f"Use {MODEL.at('equation1')}",
         )
-    name, chosen, _, cores = run
     unit, _ = choose_unit(machine, datatype)
     facts = facts_of(
-        at_precision(network, datatype), machine, machine_class=name, runtime=chosen, datatype=datatype, unit=unit,
-        batch=batch, cores=cores, in_flight=in_flight,
+        at_precision(network, datatype), machine, machine_class=run.machine_class, runtime=run.runtime,
+        datatype=datatype, unit=unit, batch=batch, cores=run.cores, in_flight=in_flight,
     )  # fmt: skip
     bound = facts.numbers["peak"][0] / (2 * facts.numbers["macs"][0])
     if fps > 3 * bound:

@@ -1,0 +1,104 @@
+"""How a machine is taken to be run: its class, and the runtime that published runs let one expect on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from roofline.errors import OptionError, did_you_mean
+from roofline.model._expected_data import Parameters, Usage, shipped
+from roofline.model._network_facts import class_of
+
+if TYPE_CHECKING:
+    from roofline.spec import Platform
+
+FEWEST_RUNS = 20
+"""A runtime with fewer runs on a class of machines is no basis for an estimate."""
+
+
+MAKERS = {
+    "hailo": "Hailo", "rknn": "Rockchip", "qaic": "Qualcomm", "htp-onnx": "Qualcomm", "htp-tflite": "Qualcomm",
+    "htp-qnn_dlc": "Qualcomm", "trt": "NVIDIA", "dpu": "AMD Xilinx",
+}  # fmt: skip
+"""Runtimes that run on one maker's machines only."""
+
+ANY = "any"
+"""The runtime of a machine whose maker's own published runs do not know: what is common to its class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """How a machine is taken to be run."""
+
+    machine_class: str
+    runtime: str
+    usage: Usage
+    """What the evidence has of the runtime on the class."""
+    cores: float
+
+
+def deployment(
+    platform: Platform, asked: str | None = None, parameters: Parameters | None = None
+) -> Deployment | None:
+    """Return how a machine is taken to be run.
+
+    A machine of the evidence is of the class and by default runs the runtime that its runs are of; another is of the
+    class of its kind and segment, with that class's fastest runtime of its maker. None where the evidence is too thin.
+
+    Args:
+        platform: The machine.
+        asked: The runtime asked for.
+        parameters: The model's; by default those shipped.
+
+    Raises:
+        OptionError: No machine of any class has the runtime in the evidence.
+    """
+    known = parameters or shipped()
+    before = known.machines.get(platform.key)
+    name = class_of(platform) if before is None else before.machine_class
+    if name is None:
+        return None
+    asked = before.fastest if asked is None and before else asked
+    chosen = runtime_for(name, asked, known, platform.vendor)
+    if chosen is None:
+        return None
+    runtime, usage = chosen
+    return Deployment(name, runtime, usage, usage.cores if before is None else before.cores)
+
+
+def runtime_for(
+    machine_class: str,
+    asked: str | None = None,
+    parameters: Parameters | None = None,
+    vendor: str | None = None,
+) -> tuple[str, Usage] | None:
+    """Return the runtime of an estimate and what the evidence has of it; None where that is too thin.
+
+    Args:
+        machine_class: The class of machines.
+        asked: The runtime asked for; by default the fastest of the class, with enough runs, that the maker's machines
+            have, and `ANY` where there is none.
+        parameters: The model's; by default those shipped.
+        vendor: The machine's maker; by default one whose machines have every runtime.
+
+    Raises:
+        OptionError: No machine of any class has the runtime in the evidence.
+    """
+    usage = (parameters or shipped()).usage
+    own = usage.get(machine_class, {})
+    if asked is None:
+        enough = {name: found for name, found in own.items() if found.runs >= FEWEST_RUNS}
+        theirs = [name for name in enough if MAKERS.get(name, vendor) == vendor or vendor is None]
+        if theirs:
+            best = max(theirs, key=lambda name: enough[name].speed)
+            return best, enough[best]
+        widest = max(enough, key=lambda name: enough[name].machines, default=None)
+        return None if widest is None else (ANY, enough[widest])
+    everywhere = sorted({name for found in usage.values() for name in found})
+    if asked not in everywhere:
+        hint = did_you_mean(asked, everywhere) or f"Known: {', '.join(everywhere)}"
+        raise OptionError(f"no published run has the runtime {asked!r}", repair=hint)
+    if asked in own:
+        return (asked, own[asked])
+    others = [found for name in usage.values() for key, found in name.items() if key == asked]
+    return (asked, others[0]) if own else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from roofline.surfaces import in_python, on_command_line
 
@@ -163,3 +163,25 @@ def _sentence(text: str) -> str:
 
 def _joined(message: str, repair: str) -> str:
     return f"{message}. {repair}" if repair else message
+
+
+def check_known(
+    name: str,
+    known: Collection[str],
+    message: str,
+    *,
+    error: type[RooflineError] = OptionError,
+) -> None:
+    """Refuse a name that is none of those known: with the nearest one, or all of them where none is near.
+
+    Args:
+        name: What was given.
+        known: What can be given.
+        message: What is wrong.
+        error: The error raised.
+
+    Raises:
+        RooflineError: The name is not known.
+    """
+    if name not in known:
+        raise error(message, repair=did_you_mean(name, known) or f"Known: {', '.join(known)}")

@@ -12,7 +12,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-from roofline.errors import TableError, did_you_mean
+from roofline.errors import TableError, check_known
 from roofline.reading import read_csv
 
 TABLES: Mapping[str, str] = MappingProxyType(
@@ -59,9 +59,7 @@ def table(name: str) -> tuple[Row, ...]:
         >>> table("qutibench_predictions")[0]["throughput_fps"]
         306.70927
     """
-    if name not in TABLES:
-        hint = did_you_mean(name, TABLES) or f"Known: {', '.join(TABLES)}"
-        raise TableError(f"unknown published table {name!r}", repair=hint)
+    check_known(name, TABLES, f"unknown published table {name!r}", error=TableError)
     text = (
         files("roofline.workloads").joinpath("tables", f"{name}.csv").read_text(encoding="utf-8")
     )

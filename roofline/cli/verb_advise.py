@@ -21,7 +21,7 @@ from roofline.cli._options import (
     parse_rates,
 )
 from roofline.cli._output import Format, ResultOptions, SortOption, arranged, say
-from roofline.errors import OptionError, did_you_mean
+from roofline.errors import OptionError, check_known
 from roofline.units import scaled
 
 if TYPE_CHECKING:
@@ -237,9 +237,7 @@ class MachineOptions:
             ("--kind", kinds, MACHINE_KINDS),
         ):
             for name in given:
-                if name not in known:
-                    hint = did_you_mean(name, known) or f"Known: {', '.join(known)}"
-                    raise OptionError(f"{flag}: {name!r} is not known", repair=hint)
+                check_known(name, known, f"{flag}: {name!r} is not known")
         found = [
             machine
             for machine in map(find_platform, self.platform or platform_keys())

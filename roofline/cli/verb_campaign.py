@@ -12,7 +12,7 @@ from roofline.cli._campaign_results import compared, conventions, with_predictio
 from roofline.cli._groups import command
 from roofline.cli._measuring import FreshOption, StoreOption, TrackerOption
 from roofline.cli._output import ResultOptions, as_table, say
-from roofline.errors import OptionError, did_you_mean
+from roofline.errors import OptionError, check_known
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
@@ -168,9 +168,7 @@ def results(
     from roofline.validate.campaigns.runner import state
     from roofline.validate.records.store import reading
 
-    if kind not in KINDS:
-        hint = did_you_mean(kind, KINDS) or f"Known: {', '.join(KINDS)}"
-        raise OptionError(f"unknown kind {kind!r}", repair=hint)
+    check_known(kind, KINDS, f"unknown kind {kind!r}")
     with reading(store) as kept:
         recorded = state(load(campaign), kept).recorded()
     found = configurations(recorded, shortest=shortest)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from roofline.cli._output import OutputOption, emit
-from roofline.errors import OptionError, did_you_mean
+from roofline.errors import check_known
 
 app = typer.Typer(add_completion=False)
 
@@ -44,7 +44,5 @@ def schema(
     if verb is None:
         emit("\n".join(DOCUMENTS), output)
         return
-    if verb not in DOCUMENTS:
-        hint = did_you_mean(verb, DOCUMENTS) or f"Known: {', '.join(DOCUMENTS)}"
-        raise OptionError(f"no schema is published of {verb!r}", repair=hint)
+    check_known(verb, DOCUMENTS, f"no schema is published of {verb!r}")
     emit(json.dumps(schema_of(verb), indent=1), output)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 
-from roofline.errors import CompressionError, did_you_mean
+from roofline.errors import CompressionError, check_known
 from roofline.reading import real_number, shown
 
 CRITERIA = ("l1", "l2", "random", "first")
@@ -36,9 +36,12 @@ class Pruning:
     """Filters that stay, by layer name; these layers follow no share and no criterion."""
 
     def __post_init__(self) -> None:
-        if self.criterion not in CRITERIA:
-            hint = did_you_mean(self.criterion, CRITERIA) or f"Known: {', '.join(CRITERIA)}"
-            raise CompressionError(f"unknown pruning criterion {self.criterion!r}", repair=hint)
+        check_known(
+            self.criterion,
+            CRITERIA,
+            f"unknown pruning criterion {self.criterion!r}",
+            error=CompressionError,
+        )
         for where, share in (("", self.keep), *self.layers.items()):
             if share is not None and not 0 < share <= 1:
                 raise CompressionError(

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.errors import MissingPackageError, OptionError, TableError, did_you_mean
+from roofline.errors import MissingPackageError, OptionError, TableError, check_known
 from roofline.number_format import plural
 from roofline.reading import MAX_INTEGER, check_regular, read_text, whole_number
 from roofline.surfaces import argument
@@ -89,9 +89,8 @@ class Labelled:
     preparation: Preparation = field(default_factory=Preparation)
 
     def __post_init__(self) -> None:
-        if self.layout and self.layout not in LAYOUTS:
-            hint = did_you_mean(self.layout, LAYOUTS) or f"Known: {', '.join(LAYOUTS)}"
-            raise OptionError(f"unknown layout {self.layout!r}", repair=hint)
+        if self.layout:
+            check_known(self.layout, LAYOUTS, f"unknown layout {self.layout!r}")
         if not len(self.items):
             raise TableError(f"{self.source} has no items")
         if len(self.labels) != len(self.items):

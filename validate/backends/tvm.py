@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roofline.errors import MeasurementError, did_you_mean
+from roofline.errors import MeasurementError, check_known
 from roofline.node import Array
 from roofline.number_format import plural
 from roofline.progress import Report
@@ -185,9 +185,9 @@ def computation(job: RunRequest) -> Computation:
         (job.algorithm, TvmBackend.capabilities.algorithms, "algorithm"),
         (form, ("dense", *TvmBackend.capabilities.sparse_formats), "sparse format"),
     ):
-        if asked not in known:
-            hint = did_you_mean(asked, known) or f"Known: {', '.join(known)}"
-            raise MeasurementError(f"the TVM backend has no {what} {asked!r}", repair=hint)
+        check_known(
+            asked, known, f"the TVM backend has no {what} {asked!r}", error=MeasurementError
+        )
     tuned_by_choice = job.algorithm == "default" and job.tuning is Tuning.TUNED
     return Computation(BLOCKED if tuned_by_choice else job.algorithm, form)
 

@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roofline.errors import NetworkError, OptionError, did_you_mean
+from roofline.errors import NetworkError, OptionError, check_known, did_you_mean
 from roofline.number_format import plural
 from roofline.validate.measuring.backend import Backend, backends
 from roofline.validate.records.compression import Compression
@@ -250,12 +250,11 @@ def _tuning(values: Values, backend: Backend, where: str) -> Tuning:
     asked = values["tuning"]
     if not asked or backend.capabilities.tunings == (Tuning.NONE,):
         return backend.capabilities.tunings[0]
-    if asked not in backend.capabilities.tunings:
-        hint = (
-            did_you_mean(asked, backend.capabilities.tunings)
-            or f"Known: {', '.join(backend.capabilities.tunings)}"
-        )
-        raise OptionError(f"{where}: {values['backend']} has no tuning {asked!r}", repair=hint)
+    check_known(
+        asked,
+        backend.capabilities.tunings,
+        f"{where}: {values['backend']} has no tuning {asked!r}",
+    )
     return Tuning.named(asked)
 
 
@@ -263,9 +262,7 @@ def _algorithm(asked: str, backend: Backend, where: str) -> str:
     known = backend.capabilities.algorithms
     if asked == "default" or known == ("default",):
         return "default"
-    if asked not in known:
-        hint = did_you_mean(asked, known) or f"Known: {', '.join(known)}"
-        raise OptionError(f"{where}: {backend.title} has no algorithm {asked!r}", repair=hint)
+    check_known(asked, known, f"{where}: {backend.title} has no algorithm {asked!r}")
     return asked
 
 
@@ -273,9 +270,7 @@ def _sparse_format(compression: Asked, backend: Backend, where: str) -> str:
     from roofline.compress.formats import formats
 
     asked = compression.sparse_format
-    if asked not in formats:
-        hint = did_you_mean(asked, formats) or f"Known: {', '.join(formats)}"
-        raise OptionError(f"{where}: unknown sparse format {asked!r}", repair=hint)
+    check_known(asked, formats, f"{where}: unknown sparse format {asked!r}")
     # A backend that multiplies by stored zeros runs the same program whatever the format.
     sparse = backend.capabilities.sparse_formats
     return asked if compression.sparsity and asked in sparse else "dense"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from roofline.errors import MeasurementError, did_you_mean
+from roofline.errors import MeasurementError, check_known
 from roofline.validate.tvm.blocked import kernels as blocks
 from roofline.validate.tvm.convolution import Convolution, conv2d_numbers, padded
 from roofline.validate.tvm.setup import lanes
@@ -303,9 +303,9 @@ def algorithm(name: str) -> Algorithm:
     Raises:
         MeasurementError: No algorithm has that name.
     """
-    if name not in ALGORITHMS:
-        hint = did_you_mean(name, ALGORITHMS) or f"Known: {', '.join(ALGORITHMS)}"
-        raise MeasurementError(f"unknown convolution algorithm {name!r}", repair=hint)
+    check_known(
+        name, ALGORITHMS, f"unknown convolution algorithm {name!r}", error=MeasurementError
+    )
     return ALGORITHMS[name]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from roofline.errors import MeasurementError, did_you_mean
+from roofline.errors import MeasurementError, check_known
 from roofline.node import Array
 from roofline.validate.tvm.algorithms import im2col
 from roofline.validate.tvm.convolution import Convolution, conv2d_numbers, padded
@@ -79,9 +79,7 @@ def sparse_form(name: str) -> SparseForm:
     Raises:
         MeasurementError: No form has that name.
     """
-    if name not in FORMS:
-        hint = did_you_mean(name, FORMS) or f"Known: {', '.join(FORMS)}"
-        raise MeasurementError(f"unknown sparse form {name!r}", repair=hint)
+    check_known(name, FORMS, f"unknown sparse form {name!r}", error=MeasurementError)
     return FORMS[name]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from roofline.errors import NetworkError, did_you_mean
+from roofline.errors import NetworkError, check_known
 from roofline.workloads._builder import Builder
 from roofline.workloads._value import Value
 
@@ -45,9 +45,9 @@ def build(name: str, *, seed: int | None = None) -> onnx.ModelProto:
         >>> [list(tensor.dims) for tensor in build("digits_mlp").graph.initializer if len(tensor.dims) == 2]
         [[256, 64], [256, 256], [10, 256]]
     """
-    if name not in TITLES:
-        hint = did_you_mean(name, TITLES) or f"Known: {', '.join(TITLES)}"
-        raise NetworkError(f"no network of the experiment is called {name!r}", repair=hint)
+    check_known(
+        name, TITLES, f"no network of the experiment is called {name!r}", error=NetworkError
+    )
     net = Builder(name, seed=seed)
     x = net.input(1, SIDE, SIDE, name="image")
     scores = _mlp(net, x) if name == "digits_mlp" else _cnn(net, x)

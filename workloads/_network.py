@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from roofline.errors import NetworkError, OptionError
+from roofline.errors import NetworkError
 from roofline.registry import Registry
-from roofline.workloads.decoder import decoders
+from roofline.workloads.decoder import Weights, check_build, decoders
 
 if TYPE_CHECKING:
     import onnx
 
     from roofline.workloads._builder import Builder
-
-Weights = Literal["random"]
-"""How stored elements are filled; None leaves them declared, with dimensions and datatype and no payload."""
 
 Definition = Callable[["Builder"], None]
 """Adds a network's inputs, operators and outputs to a builder."""
@@ -57,10 +54,7 @@ class Network:
         """
         from roofline.workloads._builder import Builder
 
-        if weights not in (None, "random"):
-            raise OptionError(f"weights {weights!r} are not known", repair="Use None or 'random'")
-        if batch is not None and batch < 1:
-            raise OptionError(f"batch {batch} is not positive", repair="Give 1 or more")
+        check_build(weights, batch)
         builder = Builder(self.key, batch=batch, seed=seed if weights == "random" else None)
         self.define(builder)
         return builder.model(f"{self.title}. {self.source}")

@@ -297,6 +297,22 @@ _INT32 = 6
 """`TensorProto.INT32`, without the package onnx."""
 
 
+Weights = Literal["random"]
+"""How stored elements are filled; None leaves them declared, with dimensions and datatype and no payload."""
+
+
+def check_build(weights: str | None, batch: int | None) -> None:
+    """Check what a network is to be built with.
+
+    Raises:
+        OptionError: The batch is not positive, or there is no such way to fill tensors.
+    """
+    if weights not in (None, "random"):
+        raise OptionError(f"weights {weights!r} are not known", repair="Use None or 'random'")
+    if batch is not None and batch < 1:
+        raise OptionError(f"batch {batch} is not positive", repair="Give 1 or more")
+
+
 @dataclass(frozen=True, slots=True)
 class DecoderNetwork:
     """One decoder that is shipped, or that a configuration file describes."""
@@ -313,7 +329,7 @@ class DecoderNetwork:
     def build(
         self,
         *,
-        weights: Literal["random"] | None = None,
+        weights: Weights | None = None,
         seed: int = 0,
         batch: int | None = None,
         half: bool = True,
@@ -331,10 +347,7 @@ class DecoderNetwork:
         """
         from roofline.workloads._builder import Builder
 
-        if weights not in (None, "random"):
-            raise OptionError(f"weights {weights!r} are not known", repair="Use None or 'random'")
-        if batch is not None and batch < 1:
-            raise OptionError(f"batch {batch} is not positive", repair="Give 1 or more")
+        check_build(weights, batch)
         size = (2 if half else 4) * self.sizes.parameters
         if weights is not None and size > _MOST:
             raise OptionError(

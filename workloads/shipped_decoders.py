@@ -1,0 +1,31 @@
+"""The decoders that are shipped, from a table of their sizes.
+
+Llama 3, Qwen3 (normalized queries and keys), SmolLM2 (Llama's architecture in sizes that any machine runs) and gpt-oss
+(mixtures of experts, biases, attention sinks, every second layer with a window).
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from importlib.resources import files
+from typing import Any
+
+from roofline.reading import read_csv
+from roofline.workloads.decoder import Decoder, decoder
+
+NAME = "decoders.csv"
+"""A column for every size that is not its default in all of them; an empty cell is the default."""
+
+
+def _sizes(row: dict[str, str]) -> Decoder:
+    given = {entry.name: row.get(entry.name, "") for entry in fields(Decoder)}
+    values: dict[str, Any] = {
+        name: True if cell == "yes" else int(cell) for name, cell in given.items() if cell
+    }
+    return Decoder(**values)
+
+
+for _row in read_csv(
+    files("roofline.workloads").joinpath(NAME).read_text(encoding="utf-8"), NAME
+).rows:
+    decoder(_row["key"], _row["title"], _sizes(_row), source=_row["source"], notes=_row["notes"])

@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 
 from roofline.validate.measuring.backend import backends
 from roofline.validate.measuring.measure import measure
+from roofline.validate.records.flag import FlagKind
 from roofline.validate.records.record import Status
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.tvm.convolution import Convolution
@@ -177,4 +178,4 @@ def test_a_budget_too_small_for_all_choices_is_stated(mixed, tmp_path) -> None:
     assert any("choices of algorithms" in note for note in record.notes)
     # What no tile was sought for runs on a guess, and is named.
     assert record.untuned_kernels
-    assert any("kernels untuned" in flag for flag in record.flags)
+    assert any(flag.kind is FlagKind.KERNELS_UNTUNED for flag in record.flags)

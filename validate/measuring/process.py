@@ -25,7 +25,9 @@ from roofline.validate.records.record import Status
 
 R = TypeVar("R")
 
-_POLL_S = 0.02
+_POLL_S = 0.1
+"""Between two looks at a step's time and memory. What looks takes CPU time from two timed threads."""
+
 _MEMORY_SHARE = 0.9
 _LOG_TAIL = 4000
 
@@ -127,6 +129,7 @@ def _listen(
 def _watch(
     process: subprocess.Popen[bytes], start: float, time_limit_s: float, memory_limit: int
 ) -> tuple[Status, Failure] | None:
+    memory = SessionMemory(process.pid)
     while True:
         try:
             process.wait(_POLL_S)
@@ -137,7 +140,7 @@ def _watch(
         if 0 < time_limit_s < time.monotonic() - start:
             detail = f"ended after the time limit of {time_limit_s:g} s"
             return Status.TIMEOUT, Failure(FailureKind.TIME_LIMIT, detail)
-        if memory_limit and resident_bytes(process.pid) > memory_limit:
+        if memory_limit and memory.resident_bytes() > memory_limit:
             limit = f"{memory_limit / 1e9:.3g} GB"
             detail = f"ended at the memory limit of {limit}"
             return Status.OUT_OF_MEMORY, Failure(FailureKind.MEMORY, detail)
@@ -179,14 +182,35 @@ def _last_words(tail: str) -> str:
     return f": {lines[-1]}" + (f" ({place[1]}:{place[2]})" if place else "")
 
 
-def resident_bytes(session: int) -> int:
-    """Return the resident memory of all processes of a session (Linux; elsewhere 0)."""
-    page = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-    total = 0
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            # The command, in brackets, may hold spaces: fields are counted from its end.
-            fields = entry.read_text(encoding="utf-8").rpartition(")")[2].split()
-            if int(fields[3]) == session:
-                total += int(fields[21]) * page
-    return total
+class SessionMemory:
+    """The resident memory of all processes of a session (Linux; elsewhere 0).
+
+    It is asked for again and again beside what is timed, so a process of another session is looked at only once.
+    """
+
+    def __init__(self, session: int) -> None:
+        self._session = session
+        self._others: set[str] = set()
+        self._page = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+    def resident_bytes(self) -> int:
+        """Return the bytes that are resident now."""
+        try:
+            running = {name for name in os.listdir("/proc") if name.isdecimal()}  # noqa: PTH208
+        except OSError:
+            return 0
+        self._others &= running
+        return sum(map(self._resident_bytes, running - self._others))
+
+    def _resident_bytes(self, process: str) -> int:
+        try:
+            with open(f"/proc/{process}/stat", encoding="utf-8") as file:  # noqa: PTH123
+                # The command, in brackets, may hold spaces: fields are counted from its end.
+                fields = file.read().rpartition(")")[2].split()
+            session, pages = int(fields[3]), int(fields[21])
+        except (OSError, ValueError, IndexError):
+            return 0
+        if session != self._session:
+            self._others.add(process)
+            return 0
+        return pages * self._page

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections import Counter
 from typing import Any
 
 from roofline.validate.tvm.blocked import kernels as blocks
@@ -46,6 +47,19 @@ def kernel_products(module: Any) -> dict[str, int]:
         if isinstance(function, tirx.PrimFunc):
             found[str(variable.name_hint)] = _products(function)
     return found
+
+
+def kernel_calls(module: Any) -> Counter[str]:
+    """Return how often the main function calls each kernel, by its name."""
+    relax: Any = importlib.import_module("tvm.relax")
+    calls: Counter[str] = Counter()
+
+    def visit(expression: Any) -> None:
+        if getattr(getattr(expression, "op", None), "name", "") == "relax.call_tir":
+            calls[str(expression.args[0].name_hint)] += 1
+
+    relax.analysis.post_order_visit(module["main"], visit)
+    return calls
 
 
 def _products(function: Any) -> int:

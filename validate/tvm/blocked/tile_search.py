@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,9 +32,6 @@ from roofline.validate.tvm.tuning import forked_timing as _fork
 
 _BUILD_LIMIT_S = 60.0
 _RUN_LIMIT_S = 20.0
-_SAMPLING_S = 0.03
-"""CPU time spent on timing one tile."""
-
 _FEW = 3
 """Tiles of a kernel that are timed in a hurry."""
 
@@ -145,10 +144,8 @@ def search(
     """
     start = time.monotonic()
     found: dict[str, tuple[Kernel, Any]] = {}
-    for _, function in _functions(module):
-        kernel = recognize(function)
-        if kernel is not None:
-            found.setdefault(kernel.key, (kernel, function))
+    for _, kernel, function in on_blocks(module):
+        found.setdefault(kernel.key, (kernel, function))
     open_kernels = [
         (kernel, function)
         for kernel, function in sorted(found.values(), key=lambda entry: -entry[0].products)
@@ -195,12 +192,19 @@ def guessed(module: Any, find: Callable[[Kernel], Tile | None] | None) -> tuple[
         module: A Relax module with fused kernels that have no schedule yet.
         find: Returns a kernel's tile, or None where none is known; None knows no tile.
     """
-    names: list[str] = []
-    for variable, function in _functions(module):
-        kernel = recognize(function)
-        if kernel is not None and (find is None or find(kernel) is None):
-            names.append(str(variable.name_hint))
-    return tuple(sorted(names))
+    return tuple(
+        sorted(
+            name for name, kernel, _ in on_blocks(module) if find is None or find(kernel) is None
+        )
+    )
+
+
+def on_blocks(module: Any) -> list[tuple[str, Kernel, Any]]:
+    """Return the name, the form and the function of every kernel on blocks that has no schedule yet."""
+    found = [
+        (str(v.name_hint), recognize(function), function) for v, function in _functions(module)
+    ]
+    return [(name, kernel, function) for name, kernel, function in found if kernel is not None]
 
 
 def schedule_blocks(
@@ -258,7 +262,16 @@ def _hurry(group: list[tuple[Kernel, Any]], findings: Findings, target: Any, wor
 def _best(
     kernel: Kernel, function: Any, target: Any, workers: int, likely: list[Tile]
 ) -> tuple[Tile | None, float, int]:
-    """Return the fastest tile, its time, and how many were tried: first tiles, then variants of the two best.
+    """Return the fastest tile, its time, and how many were tried."""
+    timed = _guided(kernel, function, target, workers, likely)
+    best, seconds = min(timed.items(), key=lambda entry: entry[1])
+    return (None, 0.0, len(timed)) if math.isinf(seconds) else (best, seconds, len(timed))
+
+
+def _guided(
+    kernel: Kernel, function: Any, target: Any, workers: int, likely: list[Tile]
+) -> dict[Tile, float]:
+    """Return seconds of tiles in the order they were tried: first tiles, then variants of the two best.
 
     Args:
         kernel: What the kernel computes.
@@ -266,27 +279,52 @@ def _best(
         target: The TVM target.
         workers: Processes that build at the same time.
         likely: Tiles that are tried whatever is guessed.
+
+    Returns:
+        Infinite where a tile cannot be built or run.
     """
-    timed: list[tuple[Tile, float]] = []
+    timed = _seconds(function, [*likely, *tiles(kernel)], target, workers)
+    leaders = sorted(timed, key=lambda tile: timed[tile])[:2]
+    ran = [tile for tile in leaders if math.isfinite(timed[tile])]
+    more = [variant for tile in ran for variant in neighbours(kernel, tile)]
+    return timed | _seconds(function, [t for t in more if t not in timed], target, workers)
 
-    def take(candidates: list[Tile]) -> None:
-        times = _timed([(function, tile) for tile in candidates], target, workers)
-        timed.extend(
-            (tile, seconds)
-            for tile, seconds in zip(candidates, times, strict=True)
-            if seconds is not None
-        )
 
-    first = list(dict.fromkeys([*likely, *tiles(kernel)]))
-    take(first)
-    leaders = sorted(timed, key=lambda entry: entry[1])[:2]
-    more = [variant for tile, _ in leaders for variant in neighbours(kernel, tile)]
-    more = [tile for tile in dict.fromkeys(more) if tile not in first]
-    take(more)
-    if not timed:
-        return None, 0.0, len(first)
-    best, seconds = min(timed, key=lambda entry: entry[1])
-    return best, seconds, len(first) + len(more)
+def _seconds(
+    function: Any, candidates: list[Tile], target: Any, workers: int
+) -> dict[Tile, float]:
+    distinct = list(dict.fromkeys(candidates))
+    times = _timed([(function, tile) for tile in distinct], target, workers)
+    return {
+        tile: math.inf if seconds is None else seconds
+        for tile, seconds in zip(distinct, times, strict=True)
+    }
+
+
+def beyond(
+    kernel: Kernel, function: Any, target: Any, *, trials: int, seed: int, workers: int
+) -> tuple[float, ...]:
+    """Time more tiles than `search` does: its own, then others drawn at random from all that fit the registers.
+
+    Args:
+        kernel: What the kernel computes.
+        function: The kernel.
+        target: The TVM target.
+        trials: Tiles to try in all; fewer where there are no more.
+        seed: Of the draw.
+        workers: Processes that build at the same time.
+
+    Returns:
+        Seconds of every tile in the order they were tried; infinite where one cannot be built or run.
+    """
+    guided = _guided(kernel, function, target, workers, [])
+    wide = tiles(kernel, every=True)
+    space = dict.fromkeys([*wide, *(near for tile in wide for near in neighbours(kernel, tile))])
+    others = [tile for tile in space if tile not in guided]
+    left = min(max(0, trials - len(guided)), len(others))
+    drawn = random.Random(seed).sample(others, left)
+    timed = guided | _seconds(function, drawn, target, workers)
+    return tuple(timed.values())[:trials]
 
 
 def _timed(candidates: list[tuple[Any, Tile]], target: Any, workers: int) -> list[float | None]:
@@ -320,16 +358,7 @@ def kernel_timer(function: Any, target: Any) -> Callable[[float], float]:
             fill(tensor)
             tensors.append(tensor)
         main = library["main"]
-        main(*tensors)
-        shortest, spent = float("inf"), 0.0
-        while spent < _SAMPLING_S:
-            begin = time.process_time()
-            main(*tensors)
-            took = time.process_time() - begin
-            shortest, spent = min(shortest, took), spent + took
-            if shortest > 3 * best and spent > _SAMPLING_S / 5:
-                break
-        return shortest
+        return _fork.shortest_cpu_time(lambda: main(*tensors), best)
 
     return seconds
 

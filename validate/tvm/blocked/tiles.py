@@ -73,8 +73,13 @@ class Kernel:
         return self.kind in {blocks.GEMM, blocks.INTEGER_GEMM}
 
 
-def tiles(kernel: Kernel) -> list[Tile]:
-    """Return tiles worth trying, the best guess first."""
+def tiles(kernel: Kernel, *, every: bool = False) -> list[Tile]:
+    """Return tiles worth trying, the best guess first.
+
+    Args:
+        kernel: What is computed.
+        every: All that fit the registers, instead of the most promising few.
+    """
     registers = 28 if kernel.lanes > 8 else 12
     if kernel.product:
         columns = kernel.spatial[1]
@@ -86,7 +91,7 @@ def tiles(kernel: Kernel) -> list[Tile]:
             Tile(outer, rows=row, depth=4) for row in rows for outer in outers if row * outer <= registers
         ]  # fmt: skip
         found.sort(key=lambda tile: -_reuse(tile.outer, tile.rows))
-        return found[:8]
+        return found if every else found[:8]
     _, outer_size, height, width, _ = kernel.spatial
     columns = divisors(width, registers)
     if kernel.kind == blocks.DEPTHWISE:
@@ -96,7 +101,7 @@ def tiles(kernel: Kernel) -> list[Tile]:
             for row in divisors(height, min(4, registers // column))
         ]
         found.sort(key=lambda tile: -tile.rows * tile.columns)
-        return found[:6]
+        return found if every else found[:6]
     found = [
         Tile(outer, row, column, depth=4)
         for column in columns
@@ -106,7 +111,7 @@ def tiles(kernel: Kernel) -> list[Tile]:
     found.sort(
         key=lambda tile: -_reuse(tile.outer, tile.rows * tile.columns) - tile.columns / 1000
     )
-    return found[:8]
+    return found if every else found[:8]
 
 
 def neighbours(kernel: Kernel, tile: Tile) -> list[Tile]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +26,12 @@ _BATCH = 16
 """Schedules built and timed together; the first round is short, so that a small budget reaches every
 kernel."""
 
+_SEEDS_APART = 100_003
+"""More than the schedules of any kernel: no two seeds draw alike."""
+
 _BUILD_LIMIT_S = 30.0
 _RUN_LIMIT_S = 10.0
+_WORKLOADS, _RECORDS = "database_workload.json", "database_tuning_record.json"
 _HEAVY = ("conv", "matmul", "dense", "einsum")
 
 
@@ -48,8 +54,7 @@ def open_database(folder: Path) -> Any:
     """
     ms: Any = importlib.import_module("tvm.s_tir.meta_schedule")
     folder.mkdir(parents=True, exist_ok=True)
-    workloads = folder / "database_workload.json"
-    records = folder / "database_tuning_record.json"
+    workloads, records = folder / _WORKLOADS, folder / _RECORDS
     for path in (workloads, records):
         _drop_torn_line(path)
     return ms.database.JSONDatabase(str(workloads), str(records), module_equality="structural")
@@ -64,6 +69,7 @@ def tune(
     budget_s: float,
     threads: int,
     report: Report,
+    seed: int = 0,
 ) -> Tuned:
     """Try schedules for every kernel until each has its number or time is up.
 
@@ -79,6 +85,7 @@ def tune(
         budget_s: Seconds it may take; 0 is no limit.
         threads: Cores to build on.
         report: Told of every batch: the kernel and its best time so far.
+        seed: Other schedules are drawn with another one; the database is to be that seed's own.
 
     Returns:
         How long it took and whether it finished.
@@ -87,7 +94,7 @@ def tune(
     start = time.monotonic()
     database = open_database(folder)
     kernels = _kernels(ms, module, target)
-    searcher = _Searcher(ms, target, folder, database, trials, threads)
+    searcher = _Searcher(ms, target, folder, database, trials, threads, seed)
     goals = [goal for goal in (_FIRST, *range(_BATCH, trials, _BATCH)) if goal < trials]
     total = sum(_wanted(kernel, trials) for kernel in kernels)
     done = sum(min(_known(database, kernel), _wanted(kernel, trials)) for kernel in kernels)
@@ -114,12 +121,20 @@ class _Searcher:
     """Tries schedules of one kernel at a time, at random first, then by evolution under a cost model."""
 
     def __init__(
-        self, ms: Any, target: Any, folder: Path, database: Any, trials: int, threads: int
+        self,
+        ms: Any,
+        target: Any,
+        folder: Path,
+        database: Any,
+        trials: int,
+        threads: int,
+        seed: int,
     ) -> None:
         self._ms = ms
         self._folder = folder
         self._database = database
         self._threads = threads
+        self._seed = seed
         self._builder, self._runner = _builder_and_runner(ms, target, threads)
         self._learns = trials > RANDOM_TRIALS
         self._model = (
@@ -136,7 +151,7 @@ class _Searcher:
             work_dir=str(self._folder / "logs"),
             strategy=self._strategy(known),
             num_threads=self._threads,
-            seed=1 + known,
+            seed=1 + known + _SEEDS_APART * self._seed,
         )
         callbacks = [ms.measure_callback.AddToDatabase()]
         if self._learns:
@@ -164,6 +179,44 @@ class _Searcher:
             init_min_unmeasured=24,
             genetic_num_iters=3,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """What was tried for one kernel."""
+
+    name: str
+    calls: int
+    """How often the module calls the kernel."""
+    seconds: tuple[float, ...]
+    """Time of every schedule, in the order they were tried; infinite where one did not run."""
+
+
+def tries(module: Any, target: Any, folder: Path) -> tuple[Tries, ...]:
+    """Return what a database holds of every kernel with a convolution or matrix product, in the order of trying.
+
+    Args:
+        module: A Relax module with fused kernels.
+        target: The TVM target.
+        folder: Where the database is kept.
+    """
+    ms: Any = importlib.import_module("tvm.s_tir.meta_schedule")
+    structural_hash: Any = importlib.import_module("tvm_ffi").structural_hash
+    open_database(folder)  # drops what a killed process left half-written
+    tried: dict[int, list[float]] = {}
+    for line in (folder / _RECORDS).read_text(encoding="utf-8").splitlines():
+        workload, (_, seconds, *_) = json.loads(line)
+        ran = [float(entry) for entry in seconds or ()]
+        tried.setdefault(workload, []).append(min(ran, default=math.inf))
+    lines = (folder / _WORKLOADS).read_text(encoding="utf-8").splitlines()
+    places = {int(json.loads(line)[0]): place for place, line in enumerate(lines)}
+    found: list[Tries] = []
+    for kernel in _kernels(ms, module, target):
+        if _is_heavy(kernel):
+            place = places.get(int(structural_hash(kernel.dispatched[0])), -1)
+            seconds = tuple(tried.get(place, ()))
+            found.append(Tries(str(kernel.task_name), int(kernel.weight), seconds))
+    return tuple(found)
 
 
 def apply(module: Any, target: Any, folder: Path) -> tuple[Any, tuple[str, ...]]:
@@ -287,7 +340,7 @@ def _builder_and_runner(ms: Any, target: Any, workers: int) -> tuple[Any, Any]:
             ]
             outcomes = _fork.race(
                 candidates,
-                lambda candidate: build_timer(candidate[0], candidate[1], target),
+                lambda candidate: build_timer(candidate[0], candidate[1], target, workers),
                 workers=workers,
                 build_limit_s=_BUILD_LIMIT_S,
                 run_limit_s=_RUN_LIMIT_S,
@@ -305,17 +358,20 @@ def _future(ms: Any, outcome: _fork.Outcome) -> Any:
     return ms.runner.RunnerFuture(lambda: True, lambda: result)
 
 
-def build_timer(module: Any, arguments: list[Any], target: Any) -> Callable[[float], float]:
+def build_timer(
+    module: Any, arguments: list[Any], target: Any, threads: int = 1
+) -> Callable[[float], float]:
     """Compile one scheduled kernel in this process and return its timer.
 
     Args:
         module: A module with one kernel, ``main``.
         arguments: Its arguments as MetaSchedule describes them: kind, element type, shape.
         target: The TVM target.
+        threads: Threads that the kernel runs on. One is timed by its CPU time, several by the clock.
 
     Returns:
         A function that is told the best time so far and returns seconds per run. A kernel three times
-        slower than the best is run only twice.
+        slower than the best is soon given up.
     """
     tvm: Any = importlib.import_module("tvm")
     passes: Any = importlib.import_module("tvm.s_tir.transform")
@@ -331,6 +387,8 @@ def build_timer(module: Any, arguments: list[Any], target: Any) -> Callable[[flo
             fill(tensor)
             tensors.append(tensor)
         function = library["main"]
+        if threads == 1:
+            return _fork.shortest_cpu_time(lambda: function(*tensors), best)
         quick = min(_once(function, tensors), _once(function, tensors))
         if quick > 3 * best:
             return quick

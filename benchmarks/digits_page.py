@@ -23,7 +23,7 @@ from roofline.validate.studies.digits.experiment import BATCHES
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/digits.md"
 NOTEBOOK = ROOT / "notebooks/05_compression_pareto.ipynb"
-SHIPPED = ROOT / "validate/digits"
+SHIPPED = ROOT / "validate/studies/digits"
 FIGURES = ("speedup-batch-64.png", "pareto-batch-64.png", "pareto-batch-1.png")
 NETWORKS = {"digits_mlp": "MLP", "digits_cnn": "CNN"}
 BATCH = BATCHES[-1]

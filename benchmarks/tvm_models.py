@@ -1,6 +1,7 @@
 """Which models TVM imports, compiles and computes right, untuned on one thread, and why the others do not.
 
     python benchmarks/tvm_models.py "det.onnx,x=1x3x320x320" "rawi.onnx,sequence=64" --write docs/tvm.md
+    python benchmarks/tvm_models.py --import-only "rec.onnx,x=1x3x48x320" --write docs/tvm.md
 
 A model is a path, followed by the sizes its file leaves open: `NAME=64` of a dimension (leading ones are 1),
 `NAME=1x3x48x320` of an input, `NAME:16000` for the value of an input that decides branches. Outputs are compared with
@@ -11,15 +12,21 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 from tvm_ladder import into_page
 
+from roofline.binding import Binding
 from roofline.errors import RooflineError
 from roofline.markdown import markdown_table
+from roofline.user_folders import cache_folder
 from roofline.validate.measuring.measure import measure
+from roofline.validate.measuring.runnable_model import make_runnable
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.tuning import Tuning
+from roofline.validate.tvm import setup
+from roofline.validate.tvm.importing import import_model
 
 
 def asked(text: str) -> RunRequest:
@@ -53,20 +60,48 @@ def row(request: RunRequest) -> tuple[str, str, str]:
     return name, result, "" if error is None else f"{error:.0e}"
 
 
+def imported(request: RunRequest) -> tuple[str, str]:
+    """Import a model, lowered as far as code is made of it, and return its name and what came of it."""
+    name = Path(request.network).name.removesuffix(".onnx")
+    binding = Binding(request.batch or None, request.dims, request.inputs, request.values)
+    start = time.process_time()
+    try:
+        made = make_runnable(request.network, binding=binding, seed=0, folder=cache_folder())
+    except RooflineError as error:
+        return name, f"**not run**: {error.message}"
+    try:
+        notes = import_model(made.model, setup.local_target(setup.load_tvm(), 1)).notes
+    except RooflineError as error:
+        return name, f"**not imported**: {error.message}"
+    except Exception as error:
+        # Whatever TVM throws is what the table is to tell.
+        text = str(error).strip().splitlines()
+        return name, f"**not imported**: {type(error).__name__}: {text[-1] if text else ''}"
+    said = [note.removeprefix("rewritten: ") for note in notes if note.startswith("rewritten")]
+    return name, ", ".join(["imports", *said, f"{time.process_time() - start:.0f} s"])
+
+
 def main() -> None:
     """Run every model and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="+")
+    parser.add_argument(
+        "--import-only",
+        action="store_true",
+        help="import and lower, without compiling and running",
+    )
     parser.add_argument("--write", type=Path, help="page to write the table into")
     given = parser.parse_args()
-    rows: list[tuple[str, str, str]] = []
+    rows: list[tuple[str, ...]] = []
     for text in given.models:
-        rows.append(row(asked(text)))
+        rows.append((imported if given.import_only else row)(asked(text)))
         print(*rows[-1], file=sys.stderr, flush=True)
-    table = markdown_table(["model", "result", "largest relative error"], rows, numbers_from=2)
+    header = ["model", "result", "largest relative error"][: len(rows[0])]
+    table = markdown_table(header, rows, numbers_from=2)
     print(table)
     if given.write is not None:
-        into_page(given.write, "models", f"{table}\n")
+        marks = "models imported" if given.import_only else "models"
+        into_page(given.write, marks, f"{table}\n")
 
 
 if __name__ == "__main__":

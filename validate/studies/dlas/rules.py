@@ -283,7 +283,13 @@ def _tuning_changes(found: Sequence[Configuration]) -> Decided:
     tuned = _by_network(found, technique=DENSE, tuning=Tuning.TUNED, backend="tvm")
     cases: list[Case] = []
     for network in untuned.keys() & tuned.keys():
-        before, after = untuned[network], tuned[network]
+        # What ran one way only says nothing of a change.
+        both = {one.algorithm for one in untuned[network]} & {
+            one.algorithm for one in tuned[network]
+        }
+        before, after = (
+            [one for one in runs[network] if one.algorithm in both] for runs in (untuned, tuned)
+        )
         if len(before) < 2 or len(after) < 2:
             continue
         first, last = _fastest(before), _fastest(after)

@@ -22,13 +22,16 @@ from roofline.workloads.published import table
 SHIPPED = "dlas-reduced.results.csv"
 """The table of the runs that come with the program, beside the campaigns."""
 
+AGAIN = "dlas-tuned.results.csv"
+"""The table of runs of the campaign ``dlas-tuned``: the verdicts on tuned programs taken again."""
+
 _LONGEST = 8
 """Cases that are listed one by one in a table for the terminal."""
 
 
 @cache
-def shipped() -> tuple[Measurement, ...]:
-    """Return the runs of the campaign ``dlas-reduced`` that come with the program.
+def shipped(table: str = SHIPPED) -> tuple[Measurement, ...]:
+    """Return the runs that come with the program: of the campaign ``dlas-reduced``, or of the table that is named.
 
     Example:
         >>> {run.job.network for run in shipped()} >= {"resnet18_cifar10"}
@@ -36,7 +39,7 @@ def shipped() -> tuple[Measurement, ...]:
     """
     from roofline.validate.records.files import import_csv
 
-    place = files("roofline.validate").joinpath("campaigns", SHIPPED)
+    place = files("roofline.validate").joinpath("campaigns", table)
     return tuple(import_csv(place.read_text(encoding="utf-8")))
 
 

@@ -12,7 +12,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -271,7 +271,7 @@ def _best(
 def _guided(
     kernel: Kernel, function: Any, target: Any, workers: int, likely: list[Tile]
 ) -> dict[Tile, float]:
-    """Return seconds of tiles in the order they were tried: first tiles, then variants of the two best.
+    """Return seconds of the search's own tiles in the order they were tried; infinite where one does not run.
 
     Args:
         kernel: What the kernel computes.
@@ -279,15 +279,21 @@ def _guided(
         target: The TVM target.
         workers: Processes that build at the same time.
         likely: Tiles that are tried whatever is guessed.
-
-    Returns:
-        Infinite where a tile cannot be built or run.
     """
-    timed = _seconds(function, [*likely, *tiles(kernel)], target, workers)
+    return _searched(
+        kernel, likely, lambda candidates: _seconds(function, candidates, target, workers)
+    )
+
+
+def _searched(
+    kernel: Kernel, likely: list[Tile], time_all: Callable[[list[Tile]], dict[Tile, float]]
+) -> dict[Tile, float]:
+    """Time first tiles, then variants of the two best."""
+    timed = time_all([*likely, *tiles(kernel)])
     leaders = sorted(timed, key=lambda tile: timed[tile])[:2]
     ran = [tile for tile in leaders if math.isfinite(timed[tile])]
     more = [variant for tile in ran for variant in neighbours(kernel, tile)]
-    return timed | _seconds(function, [t for t in more if t not in timed], target, workers)
+    return timed | time_all([tile for tile in more if tile not in timed])
 
 
 def _seconds(
@@ -302,8 +308,15 @@ def _seconds(
 
 
 def beyond(
-    kernel: Kernel, function: Any, target: Any, *, trials: int, seed: int, workers: int
-) -> tuple[float, ...]:
+    kernel: Kernel,
+    function: Any,
+    target: Any,
+    *,
+    trials: int,
+    seed: int,
+    workers: int,
+    own: Mapping[Tile, float] | None = None,
+) -> dict[Tile, float]:
     """Time more tiles than `search` does: its own, then others drawn at random from all that fit the registers.
 
     Args:
@@ -313,18 +326,31 @@ def beyond(
         trials: Tiles to try in all; fewer where there are no more.
         seed: Of the draw.
         workers: Processes that build at the same time.
+        own: The search's own tiles with their seconds, where they were timed before: they are the same for every seed.
 
     Returns:
         Seconds of every tile in the order they were tried; infinite where one cannot be built or run.
     """
-    guided = _guided(kernel, function, target, workers, [])
+    timed = dict(own or _guided(kernel, function, target, workers, []))
     wide = tiles(kernel, every=True)
     space = dict.fromkeys([*wide, *(near for tile in wide for near in neighbours(kernel, tile))])
-    others = [tile for tile in space if tile not in guided]
-    left = min(max(0, trials - len(guided)), len(others))
+    others = [tile for tile in space if tile not in timed]
+    left = min(max(0, trials - len(timed)), len(others))
     drawn = random.Random(seed).sample(others, left)
-    timed = guided | _seconds(function, drawn, target, workers)
-    return tuple(timed.values())[:trials]
+    return timed | _seconds(function, drawn, target, workers)
+
+
+def own_tiles(kernel: Kernel, seconds: Sequence[float]) -> dict[Tile, float]:
+    """Return the search's own tiles of what `beyond` gave, with their seconds.
+
+    Args:
+        kernel: What the kernel computes.
+        seconds: Of the tiles in the order they were tried, the search's own first.
+    """
+    given = iter(seconds)
+    return _searched(
+        kernel, [], lambda candidates: {tile: next(given) for tile in dict.fromkeys(candidates)}
+    )
 
 
 def _timed(candidates: list[tuple[Any, Tile]], target: Any, workers: int) -> list[float | None]:

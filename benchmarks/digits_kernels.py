@@ -1,0 +1,150 @@
+"""Digits: what pruned and narrow weights gain with kernels that use them, accuracy beside speed, for one page.
+
+    python benchmarks/digits_kernels.py digits --write docs/digits.md
+
+The folder is that of `python -m roofline.validate.studies.digits -o digits`; networks that it lacks are trained. Every
+variant is run by ONNX Runtime, by TVM tuned, and, where weights are pruned, by TVM with its sparse kernels, on one
+thread. Programs are kept: run it once to tune, and once more on a quiet machine for the times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from roofline.markdown import markdown_table, with_section
+from roofline.validate.measuring.measure import measure
+from roofline.validate.records.compression import compression_of
+from roofline.validate.records.flag import FlagKind, joined
+from roofline.validate.records.record import Measurement
+from roofline.validate.records.request import Protocol, RunRequest
+from roofline.validate.records.tuning import Tuning
+from roofline.validate.studies.digits.data import load
+from roofline.validate.studies.digits.experiment import (
+    BATCHES,
+    Made,
+    Plan,
+    check_packages,
+    make_all,
+)
+from roofline.validate.studies.digits.networks import TITLES
+from roofline.validate.studies.digits.variants import VARIANTS
+from roofline.writing import write_whole
+
+KEYS = ("dense", "sparsity_0.8", "sparsity_0.9", "sparsity_0.95", "w4a32", "w2a32_trained")
+"""The variants: what they keep of the weights, or how narrow they store them."""
+
+TRIALS = 16
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to run a variant."""
+
+    name: str
+    backend: str
+    sparse_format: str = "dense"
+
+
+ORT = Way("ONNX Runtime", "onnxruntime")
+TVM = Way("TVM", "tvm")
+CSR = Way("TVM, sparse rows", "tvm", "csr")
+
+Runs = Mapping[int, Measurement]
+"""A record for each batch."""
+
+
+def ways(made: Made) -> tuple[Way, ...]:
+    """Return how a variant is run."""
+    return (ORT, TVM, CSR) if made.variant.request.sparsity is not None else (ORT, TVM)
+
+
+def request(made: Made, way: Way, batch: int, sampling_s: float) -> RunRequest:
+    """Return one run of a variant."""
+    base = RunRequest(
+        str(made.path), way.backend, threads=1, batch=batch, compression=compression_of(made.variant.request),
+        datatype=made.variant.datatype,
+        protocol=Protocol(runs=2000, warmup=20, sampling_s=sampling_s, time_limit_s=600.0),
+    )  # fmt: skip
+    if way.backend != "tvm":
+        return base
+    options = {} if way.sparse_format == "dense" else {"sparse_format": way.sparse_format}
+    return replace(base, tuning=Tuning.TUNED, trials=TRIALS, options=options)
+
+
+def row(made: Made, way: Way, runs: Runs, dense: Runs) -> list[str]:
+    """Return a line of the table: times, and gains over the dense network in the same program."""
+    accuracy = made.accuracy.record()
+    half = (accuracy["accuracy_high"] - accuracy["accuracy_low"]) / 2
+    cells = [made.network, made.variant.key, f"{accuracy['accuracy']:.1f} ± {half:.1f}", way.name]
+    first = next(iter(runs.values()))
+    cells.append(first.executed.label if first.ok else f"{first.status.value}: {first.reason}")
+    for batch, run in runs.items():
+        base = dense[batch].median_s
+        gain = f"{base / run.median_s:.2f}x" if base and run.median_s else ""
+        cells += ["" if run.median_s is None else f"{1e6 * run.median_s:.3g}", gain]
+    flags = {
+        flag.kind: flag
+        for run in runs.values()
+        for flag in run.flags
+        if flag.kind is not FlagKind.UNTUNED
+    }
+    return [*cells, joined(flags.values()) or "none"]
+
+
+def page(rows: Sequence[Sequence[str]], run: Measurement) -> str:
+    """Return the table with what it was measured on."""
+    versions = ", ".join(f"{name} {v}" for name, v in sorted(run.environment.versions.items()))
+    header = [
+        "network", "variant", "accuracy, %", "run by", "runs in",
+        *(cell for batch in BATCHES for cell in (f"batch {batch}, µs", "over dense")), "flags",
+    ]  # fmt: skip
+    lead = (
+        f"{run.environment.cpu}, 1 thread, {run.timestamp[:10]}; {versions}; {TRIALS} schedules a kernel. "
+        "Medians; a gain is over the dense network run by the same program.\n\n"
+    )
+    return f"{lead}{markdown_table(header, rows, numbers_from=5)}\n"
+
+
+def main() -> None:
+    """Train what is missing, run everything, print the table and put it on the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--sampling-s", type=float, default=0.5, help="seconds of timing each run")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="page to write the table into")
+    given = parser.parse_args()
+    by_key = {variant.key: variant for variant in VARIANTS}
+    plan = Plan(networks=tuple(TITLES), variants=tuple(by_key[key] for key in KEYS))
+    check_packages(plan)
+
+    def said(line: str) -> None:
+        print(f"  {line}", file=sys.stderr, flush=True)
+
+    rows: list[list[str]] = []
+    last: Measurement | None = None
+    dense: dict[tuple[str, str], Runs] = {}
+    for made in make_all(plan, load(), given.folder / "models", said):
+        for way in ways(made):
+            runs = {
+                batch: measure(request(made, way, batch, given.sampling_s)) for batch in BATCHES
+            }
+            dense.setdefault((made.network, way.backend), runs)
+            rows.append(row(made, way, runs, dense[made.network, way.backend]))
+            said(" | ".join(rows[-1]))
+            last = runs[BATCHES[0]]
+    assert last is not None
+    content = page(rows, last)
+    print(content)
+    if given.write is not None:
+        text = given.write.read_text(encoding="utf-8")
+        made = with_section(text, content, "<!-- begin kernels -->", "<!-- end kernels -->")
+        write_whole(given.write, made.encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -236,3 +236,49 @@ def test_a_sweep_that_no_disk_holds_is_refused_before_its_parts_are_counted(caps
     assert code == 2
     assert "memory for this model" not in err
     assert "GB" in err or "TB" in err
+
+
+DECODED = """\
+schema_version: 1
+networks: [smollm2_135m, cnv]
+platforms: [h100-sxm]
+datatypes: [fp16]
+batches: [1, 8]
+context: [512, 4096]
+"""
+
+
+def test_decoders_have_a_row_for_each_context_as_predict_gives_it(tmp_path, capsys):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(DECODED)
+    code, out, err = run(capsys, str(path), "--format", "json")
+    assert (code, err) == (0, "")
+    rows = json.loads(out)["predictions"]
+    decoded = [row for row in rows if row["network"] == "smollm2_135m"]
+    assert [(row["context"], row["batch"]) for row in decoded] == [
+        (512, 1), (512, 8), (4096, 1), (4096, 8),
+    ]  # fmt: skip
+    assert {row["throughput_fps"] for row in decoded} == {None}
+    with pytest.raises(SystemExit):
+        main(
+            ["predict", "smollm2_135m", "-p", "h100-sxm", "-d", "fp16", "-b", "8", "--context", "512",
+             "--model", "equation1", "--format", "json"]
+        )  # fmt: skip
+    (single,) = json.loads(capsys.readouterr().out)["predictions"]
+    assert single in rows
+
+
+@pytest.mark.parametrize(
+    ("text", "output", "said"),
+    [
+        (DECODED, "parts", "smollm2_135m is a decoder"),
+        (DECODED, "s.parquet", "smollm2_135m is a decoder"),
+        (DECODED.replace("smollm2_135m, ", ""), "s.csv", "are for decoders"),
+    ],
+)
+def test_what_a_sweep_of_decoders_cannot_be_is_refused(tmp_path, capsys, text, output, said):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(text)
+    code, _, err = run(capsys, str(path), "-o", str(tmp_path / output))
+    assert code == 2
+    assert said in err

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from roofline.cli._output import as_table
 from roofline.number_format import number, percent
 
 if TYPE_CHECKING:
-    from roofline._sweep import Skipped
+    from roofline._sweep import Skipped, Sweep
     from roofline.model import Prediction
 
 
@@ -118,6 +119,25 @@ _TRAFFIC = {
 }
 
 
+def tables_of(found: Sweep, notes: Sequence[str], explained: Sequence[str]) -> str:
+    """Return predictions as a table for people, those of decoders as one behind it; notes stand below.
+
+    Args:
+        found: The predictions, and what was left out.
+        notes: Lines below the last table.
+        explained: More lines below it, when they are asked for.
+    """
+    decoders = {entry.network for entry in found.predictions if entry.tokens is not None}
+    spoken = token_cells_of(found.predictions)
+    spoken += cells_left_out(
+        [gone for gone in found.skipped if gone.network in decoders], tokens=True
+    )
+    shown = cells_of([entry for entry in found.predictions if entry.tokens is None])
+    shown += cells_left_out([gone for gone in found.skipped if gone.network not in decoders])
+    tables = [as_table(shown)] if spoken and shown else []
+    return "\n".join([*tables, as_table(spoken or shown, notes=notes, explained=explained)])
+
+
 def cells_of(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
     """Return one row of a table for people per prediction."""
     pruned = any(prediction.variant != "dense" for prediction in predictions)
@@ -127,6 +147,7 @@ def cells_of(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
 
 def token_cells_of(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
     """Return one row of a table for people per prediction of a decoder."""
+    contexts = {entry.tokens.context for entry in predictions if entry.tokens is not None}
     return [
         {
             "network": entry.network,
@@ -137,6 +158,7 @@ def token_cells_of(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
             "batch": entry.batch,
             "model": entry.model,
             "phase": tokens.phase,
+            **({"context": tokens.context} if len(contexts) > 1 else {}),
             "first token ms": number(row["ttft_ms"]),
             "per token ms": number(row["tpot_ms"]),
             "tokens/s": number(tokens.tokens_per_s) or "unknown",

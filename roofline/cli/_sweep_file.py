@@ -10,6 +10,8 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from roofline.cli._decoding import NEW_TOKENS
+from roofline.decoding.phases import CONTEXT, Phase, Request
 from roofline.errors import OptionError
 from roofline.number_format import plural
 from roofline.reading import MAX_INTEGER, read_text, shown
@@ -38,6 +40,7 @@ variants:                            # optional: how the networks are compressed
 datatypes: [fp16, int8]              # optional: the networks' own
 batches: [1, 8, 64]                  # optional: 1; or a range: {from: 1, to: 4096, step: 1}
 model: equation1                     # optional, like traffic, operations, weights_read, emulate, runtime
+# context: [512, 4096]               # of decoders: positions of the prompt; new_tokens and phase as predict has them
 """
 """A file with everything in it."""
 
@@ -87,12 +90,27 @@ class SweepFile(Assumed):
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = (Variant(),)
     datatypes: Names | None = None
     batches: Batches = (1,)
+    context: Annotated[tuple[Whole, ...], Field(min_length=1), AfterValidator(_once)] | None = None
+    new_tokens: Whole | None = None
+    phase: Phase | None = None
     _folder: Path = PrivateAttr(default_factory=Path)
 
     @property
     def assumed(self) -> Assumed:
         """What all of its predictions have in common."""
         return Assumed(**{name: getattr(self, name) for name in Assumed.model_fields})
+
+    @property
+    def requests(self) -> list[Request]:
+        """What is asked of decoders, one for each length of the prompt."""
+        asked = {"context": self.context, "new_tokens": self.new_tokens}
+        defaults = frozenset(name for name, value in asked.items() if value is None)
+        return [
+            Request(
+                context, self.new_tokens or NEW_TOKENS, self.phase or Phase.BOTH, defaults=defaults
+            )
+            for context in self.context or (CONTEXT,)
+        ]
 
     @property
     def items(self) -> Sequence[int]:
@@ -106,7 +124,8 @@ class SweepFile(Assumed):
     def size(self) -> int:
         """How many predictions it asks for."""
         lists = (self.networks, self.variants, self.platforms, self.items)
-        return prod(len(entries) for entries in lists) * len(self.datatypes or (None,))
+        found = prod(len(entries) for entries in lists) * len(self.datatypes or (None,))
+        return found * len(self.context or (None,))
 
     def beside(self, path: Path) -> SweepFile:
         """Return it with the folder of the file it was read from, beside which names are looked for."""

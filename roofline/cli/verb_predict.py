@@ -28,13 +28,7 @@ from roofline.cli._options import (
     load_models,
 )
 from roofline.cli._output import OrderOptions, ResultOptions, as_table
-from roofline.cli._predictions import (
-    cells_left_out,
-    cells_of,
-    conventions,
-    footnotes,
-    token_cells_of,
-)
+from roofline.cli._predictions import conventions, footnotes, tables_of
 from roofline.errors import OptionError
 from roofline.number_format import number, percent
 
@@ -273,16 +267,7 @@ def _table(found: Sweep, *, layers: bool) -> str:
             for entry in predictions
         ]
         return "\n\n".join(tables) + "\n" + as_table([], notes=notes, explained=explained)
-    spoken = [entry for entry in predictions if entry.tokens is not None]
-    written = [entry for entry in predictions if entry.tokens is None]
-    decoders = {entry.network for entry in spoken}
-    gone = [entry for entry in found.skipped if entry.network not in decoders]
-    shown = cells_of(written) + cells_left_out(gone)
-    tables = [as_table(shown)] if spoken and shown else []
-    if spoken:
-        gone = [entry for entry in found.skipped if entry.network in decoders]
-        shown = token_cells_of(spoken) + cells_left_out(gone, tokens=True)
-    return "\n".join([*tables, as_table(shown, notes=notes, explained=explained)])
+    return tables_of(found, notes, explained)
 
 
 def best_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -10,19 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roofline.cli._decoding import told_apart
 from roofline.cli._groups import command
 from roofline.cli._options import load_model
 from roofline.cli._output import (
     Format,
     FormatOption,
     ResultOptions,
-    as_table,
     emit,
     say,
     writable,
     writable_folder,
 )
-from roofline.cli._predictions import cells_left_out, cells_of, conventions, footnotes
+from roofline.cli._predictions import conventions, footnotes, tables_of
 from roofline.cli._progress import progress
 from roofline.compression_flags import compressed
 from roofline.errors import OptionError
@@ -32,6 +33,7 @@ from roofline.number_format import plural
 if TYPE_CHECKING:
     from roofline._sweep import Sweep
     from roofline.cli._sweep_file import SweepFile
+    from roofline.decoding.phases import Decoding
     from roofline.spec import Platform
     from roofline.sweeping import Grid, Variant
     from roofline.workload import Workload
@@ -123,8 +125,7 @@ def sweep(
 
 def _table(found: Sweep) -> str:
     notes, explained = footnotes(found.predictions, [])
-    shown = cells_of(found.predictions) + cells_left_out(found.skipped)
-    return as_table(shown, notes=notes, explained=explained)
+    return tables_of(found, notes, explained)
 
 
 def _in_parts(
@@ -189,7 +190,13 @@ def _grid(asked: SweepFile) -> Grid:
     from roofline._sweep import check_units
     from roofline.sweeping import Grid
 
-    networks, digests = _networks(asked)
+    names, decoders = _told_apart(asked)
+    if decoders:
+        raise OptionError(
+            f"{decoders[0].name} is a decoder, whose rows have more columns than the parts of a sweep",
+            repair="Write it into a .csv or .json file: -o sweep.csv",
+        )
+    networks, digests = _networks(asked, names)
     machines = _machines(asked)
     for network, datatype in product(networks, asked.datatypes or ()):
         check_units(network, machines, datatype, emulate=asked.emulate)
@@ -202,6 +209,21 @@ def _grid(asked: SweepFile) -> Grid:
     )  # fmt: skip
 
 
+def _told_apart(asked: SweepFile) -> tuple[list[str], list[Decoding]]:
+    """Return the networks that are no decoders, and the decoders.
+
+    Raises:
+        OptionError: Something is asked of decoders, and there is none.
+    """
+    names, decoders = told_apart([asked.found(name) for name in asked.networks], None, bound=False)
+    if not decoders and (asked.context or asked.new_tokens or asked.phase):
+        raise OptionError(
+            "context, new_tokens and phase are for decoders, and no network of the sweep is one",
+            repair="Leave them out",
+        )
+    return names, decoders
+
+
 def _machines(asked: SweepFile) -> list[Platform]:
     from roofline._sweep import distinct
     from roofline.spec import platform
@@ -209,11 +231,10 @@ def _machines(asked: SweepFile) -> list[Platform]:
     return distinct([platform(asked.found(key)) for key in asked.platforms])
 
 
-def _networks(asked: SweepFile) -> tuple[list[Workload], list[str]]:
+def _networks(asked: SweepFile, names: Sequence[str]) -> tuple[list[Workload], list[str]]:
     """Count every network, one of the same content once, and return them with digests of their contents."""
     import roofline
 
-    names = [asked.found(name) for name in asked.networks]
     counted: dict[str, Workload] = {}
     digests: list[str] = []
     found: list[Workload] = []
@@ -235,24 +256,32 @@ def _networks(asked: SweepFile) -> tuple[list[Workload], list[str]]:
 def _run(asked: SweepFile) -> Sweep:
     from roofline._sweep import Sweep
     from roofline._sweep import sweep as every
+    from roofline.serving import serve
 
     machines = _machines(asked)
-    networks, _ = _networks(asked)
+    names, decoders = _told_apart(asked)
+    networks, _ = _networks(asked, names)
+    common = asked.assumed.model_dump()
 
-    def at(variant: Variant) -> Sweep:
+    def at(variant: Variant) -> Iterator[Sweep]:
         def prepare(workload: Workload, datatype: str | None) -> Workload:
             datatypes = [] if datatype is None else [datatype]
             return compressed(
                 workload, variant.keep_channels, variant.sparsity, variant.sparse_format, datatypes
             )
 
-        return every(
-            networks, machines, datatypes=asked.datatypes, batches=list(asked.items), prepare=prepare,
-            **asked.assumed.model_dump(),
-        )  # fmt: skip
+        if networks:
+            yield every(
+                networks, machines, datatypes=asked.datatypes, batches=list(asked.items), prepare=prepare, **common
+            )  # fmt: skip
+        for decoder, request in product(decoders, asked.requests):
+            yield serve(
+                decoder, request, machines, datatypes=asked.datatypes or (), batches=list(asked.items),
+                prepare=prepare, unheld=True, **common,
+            )  # fmt: skip
 
-    found = Sweep.joined(at(variant) for variant in asked.variants)
+    found = Sweep.joined(part for variant in asked.variants for part in at(variant))
     # Networks first, as in the file; their variants follow one another.
-    order = {network.name: place for place, network in enumerate(networks)}
+    order = {network.name: place for place, network in enumerate((*networks, *decoders))}
     ordered = sorted(found.predictions, key=lambda prediction: order[prediction.network])
     return replace(found, predictions=tuple(ordered))

@@ -180,7 +180,7 @@ def _answer(
         return case.skipped(
             "expected",
             f"no public runs of decoders are a basis for {row.network} on {row.platform} at batch {case.batch} on "
-            f"{enough.request.devices} devices",
+            f"{plural(enough.request.devices, 'device')}",
         )
     return _Answer(enough, (found,))
 

@@ -22,8 +22,13 @@ from roofline.validate.measuring.backend import (
 )
 from roofline.validate.measuring.decoder_model import shared_caches
 from roofline.validate.measuring.environment import package_version
-from roofline.validate.measuring.products import product_datatypes, stored_as, with_magnitudes
-from roofline.validate.records.executed import Executed, executed_in
+from roofline.validate.measuring.products import (
+    product_datatypes,
+    stored_as,
+    widens_in_blocks,
+    with_magnitudes,
+)
+from roofline.validate.records.executed import Executed, StoredAs, executed_in
 from roofline.validate.records.request import RunRequest
 
 REFERENCE = "onnxruntime, not optimized"
@@ -162,6 +167,8 @@ def _executed(model: Path, threads: int) -> Executed:
         _session(model, threads, optimize=True, keep=rewritten)
         graph = onnx.load(rewritten, load_external_data=False)
     stored = stored_as(whole)
+    if stored is not None and widens_in_blocks(graph):
+        stored = StoredAs.IN_BLOCKS
     found = executed_in(product_datatypes(graph))
     widened = stored is not None and any(
         name.startswith("fp") for name in (found.datatype, *found.others)

@@ -50,6 +50,16 @@ def stored_as(model: Any) -> StoredAs | None:
     return None
 
 
+def widens_in_blocks(model: Any) -> bool:
+    """Return whether all narrow weights of a graph are read as they are stored, and widened within their products.
+
+    Args:
+        model: An ``onnx.ModelProto`` as it is run, after the runtime's own rewriting.
+    """
+    operators = {node.op_type for graph in _graphs(model.graph) for node in graph.node}
+    return "MatMulNBits" in operators and "DequantizeLinear" not in operators
+
+
 def product_datatypes(model: Any) -> frozenset[str]:
     """Return the datatypes of the operands that a graph's convolutions and matrix products multiply.
 

@@ -16,12 +16,15 @@ class StoredAs(StrEnum):
     """8-bit values, scaled to floating point."""
     PACKED = "packed"
     """Several weights of a few bits to the byte."""
+    IN_BLOCKS = "in_blocks"
+    """Weights of 8 or fewer bits that the kernel reads as they are stored, and widens a block at a time."""
     BF16 = "bf16"
 
 
 _STORED = {
     StoredAs.DEQUANTIZED: "dequantized values",
     StoredAs.PACKED: "4-bit weights unpacked before the run",
+    StoredAs.IN_BLOCKS: "narrow weights widened block by block within the product",
     StoredAs.BF16: "bf16 weights widened before the run",
 }
 

@@ -1,4 +1,4 @@
-"""Tokens per second of decoders: ``llama-bench -o json`` of llama.cpp, and the result files of ``vllm bench serve``.
+"""Tokens per second of decoders: ``llama-bench -o json`` (or ``jsonl``) of llama.cpp, and the result files of ``vllm bench serve``.
 
 Items are tokens: the throughput of such a run is its tokens per second.
 """
@@ -41,9 +41,7 @@ def _llama_bench(path: Path, text: str, facts: Facts) -> Imported:
     """Read one run per test: the prompt (``pp``) or the tokens behind it (``tg``); both in one are left out."""
     runs: list[Measurement] = []
     rejected: list[Rejected] = []
-    for number, entry in enumerate(
-        entries(path, read_json(text, str(path)), "llama-bench's tests"), 1
-    ):
+    for number, entry in enumerate(entries(path, _document(path, text), "llama-bench's tests"), 1):
         where = f"{path}: entry {number}"
         prompt, new = (_count(entry, name, where) for name in ("n_prompt", "n_gen"))
         if (prompt > 0) == (new > 0):
@@ -88,6 +86,14 @@ def _llama_bench(path: Path, text: str, facts: Facts) -> Imported:
             )
         )  # fmt: skip
     return Imported(tuple(runs), tuple(rejected))
+
+
+def _document(path: Path, text: str) -> object:
+    """Return the tests of a file: one list, or as ``-o jsonl`` has them one object a line."""
+    if text.lstrip().startswith("["):
+        return read_json(text, str(path))
+    lines = [line for line in text.splitlines() if line.strip()]
+    return [read_json(line, f"{path} line {number}") for number, line in enumerate(lines, 1)]
 
 
 def _vllm(path: Path, text: str, facts: Facts) -> Imported:
@@ -230,7 +236,7 @@ def _keys(head: str) -> frozenset[str]:
 
 
 for _name, _title, _marks, _read in (
-    ("llama-bench", "llama-bench -o json (llama.cpp)", {"avg_ts", "n_gen"}, _llama_bench),
+    ("llama-bench", "llama-bench -o json or jsonl (llama.cpp)", {"avg_ts", "n_gen"}, _llama_bench),
     (
         "vllm-bench",
         "vllm bench serve --save-result",

@@ -13,6 +13,7 @@ from roofline.decoding.request import Phase, Request
 from roofline.errors import NoBasisError, OptionError
 from roofline.expected_tokens import Figures, estimated
 from roofline.model import Prediction, at_precision, models
+from roofline.number_format import plural
 from roofline.serving.case import ServingCase
 from roofline.surfaces import BATCH, DEVICES, MODEL, Argument, argument
 

@@ -271,6 +271,21 @@ def test_llama_bench_gives_tokens_per_second_of_both_phases(tmp_path: Path) -> N
     assert [entry.row for entry in found.rejected] == [3]
 
 
+def test_a_llama_bench_with_one_test_a_line_is_the_same(tmp_path: Path) -> None:
+    tests = [BENCH, {**BENCH, "n_prompt": 512, "n_gen": 0, "samples_ns": [102400000], "avg_ts": 5000.0}]
+    lines = tmp_path / "bench.jsonl"
+    lines.write_text("".join(json.dumps(test) + "\n" for test in tests))
+    used, found = read_runs(lines, Facts())
+    assert used.name == "llama-bench"
+    whole = read_runs(written(tmp_path, "bench.json", tests), Facts())[1]
+    assert [run.samples_s for run in found.measurements] == [
+        run.samples_s for run in whole.measurements
+    ]
+    lines.write_text(json.dumps(BENCH) + "\n{\n")
+    with pytest.raises(TableError, match=r"bench\.jsonl line 2"):
+        read_runs(lines, Facts())
+
+
 def test_a_test_that_llama_cpp_documents_is_read_as_it_says(tmp_path: Path) -> None:
     """The second test of the JSON in llama.cpp's tools/llama-bench/README.md."""
     entry = {

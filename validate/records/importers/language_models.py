@@ -1,4 +1,4 @@
-"""Tokens per second of decoders: ``llama-bench -o json`` (or ``jsonl``) of llama.cpp, and the result files of ``vllm bench serve``.
+"""Tokens per second of decoders: ``llama-bench -o json`` (or ``jsonl``), and result files of ``vllm bench serve``.
 
 Items are tokens: the throughput of such a run is its tokens per second.
 """

@@ -272,7 +272,10 @@ def test_llama_bench_gives_tokens_per_second_of_both_phases(tmp_path: Path) -> N
 
 
 def test_a_llama_bench_with_one_test_a_line_is_the_same(tmp_path: Path) -> None:
-    tests = [BENCH, {**BENCH, "n_prompt": 512, "n_gen": 0, "samples_ns": [102400000], "avg_ts": 5000.0}]
+    tests = [
+        BENCH,
+        {**BENCH, "n_prompt": 512, "n_gen": 0, "samples_ns": [102400000], "avg_ts": 5000.0},
+    ]
     lines = tmp_path / "bench.jsonl"
     lines.write_text("".join(json.dumps(test) + "\n" for test in tests))
     used, found = read_runs(lines, Facts())

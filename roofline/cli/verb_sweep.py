@@ -196,7 +196,7 @@ def _grid(asked: SweepFile) -> Grid:
             f"{decoders[0].name} is a decoder, whose rows have more columns than the parts of a sweep",
             repair="Write it into a .csv or .json file: -o sweep.csv",
         )
-    networks, digests = _networks(asked, names)
+    networks, digests = _networks(names)
     machines = _machines(asked)
     for network, datatype in product(networks, asked.datatypes or ()):
         check_units(network, machines, datatype, emulate=asked.emulate)
@@ -231,7 +231,7 @@ def _machines(asked: SweepFile) -> list[Platform]:
     return distinct([platform(asked.found(key)) for key in asked.platforms])
 
 
-def _networks(asked: SweepFile, names: Sequence[str]) -> tuple[list[Workload], list[str]]:
+def _networks(names: Sequence[str]) -> tuple[list[Workload], list[str]]:
     """Count every network, one of the same content once, and return them with digests of their contents."""
     import roofline
 
@@ -260,7 +260,7 @@ def _run(asked: SweepFile) -> Sweep:
 
     machines = _machines(asked)
     names, decoders = _told_apart(asked)
-    networks, _ = _networks(asked, names)
+    networks, _ = _networks(names)
     common = asked.assumed.model_dump()
 
     def at(variant: Variant) -> Iterator[Sweep]:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, mod
 from pydantic_core import PydanticCustomError
 
 from roofline.cli._decoding import NEW_TOKENS
-from roofline.decoding.phases import CONTEXT, Phase, Request
+from roofline.decoding.request import CONTEXT, Phase, Request
 from roofline.errors import OptionError
 from roofline.number_format import plural
 from roofline.reading import MAX_INTEGER, read_text, shown

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from roofline.model import _quantiles, _time_law
+from roofline.model import _law_document, _quantiles
 from roofline.model._quantiles import Quantiles
 from roofline.model._time_law import TimeLaw
 
@@ -91,7 +91,7 @@ def to_document(parameters: Parameters) -> dict[str, Any]:
             "own": _quantiles.to_document(parameters.quantiles.own),
             "many": _quantiles.to_document(parameters.quantiles.many),
         },
-        "law": _time_law.to_document(parameters.law),
+        "law": _law_document.to_document(parameters.law),
     }
 
 
@@ -99,7 +99,7 @@ def from_document(document: Mapping[str, Any]) -> Parameters:
     """Return the parameters that plain data describe."""
     return Parameters(
         document["version"],
-        _time_law.from_document(document["law"]),
+        _law_document.from_document(document["law"]),
         Quantiles(
             _quantiles.from_document(document["quantiles"]["new"]),
             _quantiles.from_document(document["quantiles"]["own"]),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from roofline.model._core import Floats
-from roofline.model._time_law import Facts
+from roofline.model._run_facts import Facts
 from roofline.precision import Precision, precision
 
 if TYPE_CHECKING:

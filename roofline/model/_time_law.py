@@ -17,132 +17,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._core import Floats
-from roofline.model._surface import Surface, surface_from_document, surface_to_document
+from roofline.model._run_facts import FAMILIES, LEVELS, Facts
+from roofline.model._run_features import FEATURES, features, of_batch
+from roofline.model._surface import Surface
 
 PARTS = ("a", "w", "k", "t")
 """What the coefficients make up: compute, weights, activations, floor."""
 
 PART_NAMES = {"a": "compute", "w": "weights", "k": "activations", "t": "fixed"}
 
-FAMILIES = {
-    "cpu": "cpu",
-    "cpu_mobile": "cpu",
-    "gpu_dc": "gpu",
-    "gpu_consumer": "gpu",
-    "gpu_embedded": "gpu",
-    "npu": "accelerator",
-    "fpga_dpu": "accelerator",
-}
-"""The family of each class of machines."""
-
-LEVELS = ("all", "family", "runtime", "class", "class/runtime")
-"""What coefficients belong to, parents first."""
-
-NUMBERS = (
-    "peak", "bandwidth", "cores", "batch", "macs", "parameters", "activations", "depthwise", "grouped",
-    "attention", "weight_bytes", "activation_bytes", "throughput", "held", "half", "phone", "year",
-)  # fmt: skip
-
-FEATURES = (
-    "one", "depthwise", "grouped", "attention", "work", "int8", "w8a16", "activations_per_mac", "parameters_per_mac",
-    "batch", "cores", "throughput", "class_peak", "class_bandwidth", "peak", "bandwidth", "on_chip", "unfed", "half",
-    "phone", "mobile_year",
-)  # fmt: skip
-"""What a coefficient can be multiplied with; `features` has the formulas."""
-
 NEW, FEW, MANY = range(3)
 """A machine without runs in the fit, with few, and with so many that they say how far others fall from its law."""
-
-BALANCED = 100.0
-"""OP/B of peak to bandwidth beyond which the arithmetic of a machine is seldom fed."""
-
-YEAR = 2020.0
-"""The year of a machine where it is not known, and the one that slopes over years start from."""
-
-HELD_ON_CHIP = 1500.0
-"""OP/B of peak to link beyond which a machine has to keep activations on chip to be of use."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the law is told of each run; arrays with one entry per run, in base units."""
-
-    machine: NDArray[np.object_]
-    """The machine's key; a known one brings what was measured on it."""
-    machine_class: NDArray[np.object_]
-    runtime: NDArray[np.object_]
-    datatype: NDArray[np.object_]
-    numbers: Mapping[str, Floats]
-    """One array for each of `NUMBERS`: peak in OP/s at the datatype, bandwidth in B/s, cores that share the peak, items
-    per batch, multiply-accumulates, parameters and activation elements per item, shares of multiply-accumulates that
-    are depthwise, grouped or attention, bytes per element, 1 where several runs are in flight, the bytes of weights
-    that stay on the chip (0 where none do), 1 where a mobile processor has arithmetic of half precision, which runtimes
-    use for networks in single precision, 1 where an accelerator is of a phone, and the year of the machine."""
-
-    def __len__(self) -> int:
-        return len(self.machine)
-
-    def take(self, rows: NDArray[Any]) -> Facts:
-        """Return the facts of some rows."""
-        return Facts(
-            self.machine[rows],
-            self.machine_class[rows],
-            self.runtime[rows],
-            self.datatype[rows],
-            {name: values[rows] for name, values in self.numbers.items()},
-        )
-
-    def at(self, batches: Floats) -> Facts:
-        """Return the facts at other batches; of a single run, numbers that the batch does not change stay one."""
-        return replace(self, numbers={**self.numbers, "batch": batches})
-
-    @property
-    def where(self) -> NDArray[np.object_]:
-        """Class and runtime of each run, ``cpu/openvino``."""
-        return self.machine_class + np.asarray(["/"], object) + self.runtime
-
-    @property
-    def own(self) -> NDArray[np.object_]:
-        """Machine and runtime of each run, ``i5-8500/openvino``."""
-        return self.machine + np.asarray(["/"], object) + self.runtime
-
-    @property
-    def terms(self) -> tuple[Floats, Floats, Floats]:
-        """C, W and A in seconds per batch."""
-        n = self.numbers
-        excess = np.maximum(0, n["parameters"] * n["weight_bytes"] - n["held"])
-        return (
-            2 * n["macs"] * n["batch"] / n["peak"],
-            excess / n["bandwidth"],
-            # What holds all weights is a pipeline: activations go from layer to layer on the chip.
-            np.where(excess > 0, 2 * n["activations"] * n["activation_bytes"] * n["batch"], 0)
-            / n["bandwidth"],
-        )
-
-    def labels(self, level: str) -> NDArray[np.object_]:
-        """Return what each run belongs to at a level."""
-        if level == "family":
-            return np.asarray([FAMILIES.get(name, "") for name in self.machine_class], object)
-        if level == "runtime":
-            return self.runtime
-        return self.machine_class if level == "class" else self.where
-
-
-def joined(parts: Sequence[Facts]) -> Facts:
-    """Return the facts of several sets of runs as one, in order."""
-    return Facts(
-        np.concatenate([part.machine for part in parts]),
-        np.concatenate([part.machine_class for part in parts]),
-        np.concatenate([part.runtime for part in parts]),
-        np.concatenate([part.datatype for part in parts]),
-        {name: np.concatenate([part.numbers[name] for part in parts]) for name in NUMBERS},
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,46 +260,6 @@ def huber_weight(residual: Floats, limit: float) -> Floats:
     return np.minimum(1, limit / np.maximum(np.abs(residual), 1e-12))
 
 
-def of_batch(batches: Floats) -> Floats:
-    """Return the feature of a batch."""
-    return np.log(batches) / 3
-
-
-def features(facts: Facts, centre: Floats) -> dict[str, Floats]:
-    """Return each feature of each run, by name.
-
-    Args:
-        facts: The runs.
-        centre: Median log peak and log bandwidth of each run's class; (runs, 2).
-    """
-    n = facts.numbers
-    peak, bandwidth, giga_macs = np.log(n["peak"]), np.log(n["bandwidth"]), n["macs"] / 1e9
-    return {
-        "one": np.ones(len(facts)),
-        "depthwise": n["depthwise"],
-        "grouped": n["grouped"],
-        "attention": n["attention"],
-        "work": np.log(giga_macs / 2).clip(-5, 6),
-        "int8": (facts.datatype == "int8").astype(float),
-        "w8a16": (facts.datatype == "w8a16").astype(float),
-        "fp16": (facts.datatype == "fp16").astype(float),
-        "activations_per_mac": np.log(n["activations"] / n["macs"] * 1e3 / 4).clip(-3, 3),
-        "parameters_per_mac": np.log(n["parameters"] / n["macs"] * 1e3 / 5).clip(-4, 4),
-        "batch": of_batch(n["batch"]),
-        "cores": np.log(n["cores"]),
-        "throughput": n["throughput"],
-        "class_peak": peak - centre[:, 0],
-        "class_bandwidth": bandwidth - centre[:, 1],
-        "peak": peak - np.log(2.7e12),
-        "bandwidth": bandwidth - np.log(3e10),
-        "on_chip": np.maximum(0, peak - bandwidth - np.log(HELD_ON_CHIP)),
-        "unfed": np.maximum(0, peak - bandwidth - np.log(BALANCED)),
-        "half": n["half"],
-        "phone": n["phone"],
-        "mobile_year": np.where(facts.machine_class == "cpu_mobile", (n["year"] - YEAR) / 3, 0),
-    }
-
-
 def design(facts: Facts, values: Mapping[str, Floats], terms: Sequence[Term]) -> dict[str, Floats]:
     """Return the matrix of each part: one row per run, one column per term of that part."""
     labels = {level: facts.labels(level) for level in LEVELS if level != "all"}
@@ -423,53 +273,3 @@ def design(facts: Facts, values: Mapping[str, Floats], terms: Sequence[Term]) ->
         part: np.stack(found, 1) if found else np.zeros((len(facts), 0))
         for part, found in columns.items()
     }
-
-
-def to_document(law: TimeLaw) -> dict[str, Any]:
-    """Return the law as plain data."""
-    return {
-        "power": law.power,
-        "terms": [
-            [term.part, term.feature, term.level, term.label, round(float(value), 5)]
-            for term, value in zip(law.terms, law.coefficients, strict=True)
-        ],
-        "references": {name: [round(x, 5) for x in pair] for name, pair in law.references.items()},
-        "machine_deviation": [round(float(x), 5) for x in law.machine_deviation],
-        "row_deviation": round(law.row_deviation, 5),
-        "effects": {
-            name: [
-                round(float(x), 5)
-                for x in (
-                    *effect.mean,
-                    *effect.covariance[_LOWER],
-                    effect.spread or law.row_deviation,
-                    effect.many,
-                )
-            ]
-            for name, effect in law.effects.items()
-        },
-        "surface": surface_to_document(law.surface),
-    }
-
-
-def from_document(document: Mapping[str, Any]) -> TimeLaw:
-    """Return the law that plain data describe."""
-    effects: dict[str, Effect] = {}
-    for name, numbers in document["effects"].items():
-        covariance = np.zeros((4, 4))
-        covariance[_LOWER] = numbers[4:14]
-        whole = covariance + np.tril(covariance, -1).T
-        effects[name] = Effect(np.asarray(numbers[:4]), whole, numbers[14], bool(numbers[15]))
-    return TimeLaw(
-        document["power"],
-        tuple(Term(*entry[:4]) for entry in document["terms"]),
-        np.asarray([entry[4] for entry in document["terms"]], np.float64),
-        {name: (pair[0], pair[1]) for name, pair in document["references"].items()},
-        np.asarray(document["machine_deviation"], np.float64),
-        document["row_deviation"],
-        effects,
-        surface_from_document(document["surface"]),
-    )
-
-
-_LOWER = np.tril_indices(4)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from roofline.model._expected_data import shipped
-from roofline.model._time_law import NUMBERS, Facts
+from roofline.model._run_facts import NUMBERS, Facts
 
 FILE = Path(__file__).parent / "expected.csv"
 

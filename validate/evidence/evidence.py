@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._core import Floats
-from roofline.model._time_law import Facts
+from roofline.model._run_facts import Facts
 
 if TYPE_CHECKING:
     from roofline.spec import Platform

@@ -12,7 +12,8 @@ from roofline.model._case import choose_unit
 from roofline.model._evidence_runs import machine_effect
 from roofline.model._network_facts import facts_of
 from roofline.model._request import at_precision
-from roofline.model._time_law import Effect, Facts
+from roofline.model._run_facts import Facts
+from roofline.model._time_law import Effect
 from roofline.model.deployment import deployment
 from roofline.surfaces import MODEL
 from roofline.tables import with_columns

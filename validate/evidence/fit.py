@@ -9,18 +9,9 @@ from itertools import pairwise
 import numpy as np
 
 from roofline.model._core import Floats
-from roofline.model._time_law import (
-    LEVELS,
-    PARTS,
-    Effect,
-    Facts,
-    Term,
-    TimeLaw,
-    design,
-    features,
-    forward,
-    huber_weight,
-)
+from roofline.model._run_facts import LEVELS, Facts
+from roofline.model._run_features import features
+from roofline.model._time_law import PARTS, Effect, Term, TimeLaw, design, forward, huber_weight
 from roofline.validate.evidence.evidence import Evidence, Names, Rows
 from roofline.validate.evidence.surface import Bumps, Shrinkage
 

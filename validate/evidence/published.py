@@ -14,7 +14,8 @@ import numpy as np
 from roofline.errors import TableError
 from roofline.model._core import Floats
 from roofline.model._network_facts import held_bytes, origin, streamed
-from roofline.model._time_law import YEAR, Facts
+from roofline.model._run_facts import Facts
+from roofline.model._run_features import YEAR
 from roofline.reading import CsvTable, decode, read_bytes, read_csv
 from roofline.spec import Platform, canonical, platform
 from roofline.tables import with_columns

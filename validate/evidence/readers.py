@@ -15,7 +15,7 @@ from roofline import load
 from roofline.errors import RooflineError, TableError
 from roofline.model import choose_unit
 from roofline.model._network_facts import class_of, facts_of
-from roofline.model._time_law import Facts, joined
+from roofline.model._run_facts import Facts, joined
 from roofline.reading import CsvTable, read_json
 from roofline.spec import Platform, platform
 from roofline.validate.analysis.counted import counted, taken_from

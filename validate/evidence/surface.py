@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from roofline.model._core import Floats
+from roofline.model._run_facts import Facts
 from roofline.model._surface import EVERYTHING, Surface, bumps, placed
-from roofline.model._time_law import Facts
 from roofline.validate.evidence.evidence import Names, Rows
 
 

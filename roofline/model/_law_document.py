@@ -1,0 +1,60 @@
+"""The fitted time law as plain data, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from roofline.model._surface import surface_from_document, surface_to_document
+from roofline.model._time_law import Effect, Term, TimeLaw
+
+_LOWER = np.tril_indices(4)
+
+
+def to_document(law: TimeLaw) -> dict[str, Any]:
+    """Return the law as plain data."""
+    return {
+        "power": law.power,
+        "terms": [
+            [term.part, term.feature, term.level, term.label, round(float(value), 5)]
+            for term, value in zip(law.terms, law.coefficients, strict=True)
+        ],
+        "references": {name: [round(x, 5) for x in pair] for name, pair in law.references.items()},
+        "machine_deviation": [round(float(x), 5) for x in law.machine_deviation],
+        "row_deviation": round(law.row_deviation, 5),
+        "effects": {
+            name: [
+                round(float(x), 5)
+                for x in (
+                    *effect.mean,
+                    *effect.covariance[_LOWER],
+                    effect.spread or law.row_deviation,
+                    effect.many,
+                )
+            ]
+            for name, effect in law.effects.items()
+        },
+        "surface": surface_to_document(law.surface),
+    }
+
+
+def from_document(document: Mapping[str, Any]) -> TimeLaw:
+    """Return the law that plain data describe."""
+    effects: dict[str, Effect] = {}
+    for name, numbers in document["effects"].items():
+        covariance = np.zeros((4, 4))
+        covariance[_LOWER] = numbers[4:14]
+        whole = covariance + np.tril(covariance, -1).T
+        effects[name] = Effect(np.asarray(numbers[:4]), whole, numbers[14], bool(numbers[15]))
+    return TimeLaw(
+        document["power"],
+        tuple(Term(*entry[:4]) for entry in document["terms"]),
+        np.asarray([entry[4] for entry in document["terms"]], np.float64),
+        {name: (pair[0], pair[1]) for name, pair in document["references"].items()},
+        np.asarray(document["machine_deviation"], np.float64),
+        document["row_deviation"],
+        effects,
+        surface_from_document(document["surface"]),
+    )

@@ -1,0 +1,107 @@
+"""What the time law is told of runs, real ones and those that are estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.model._core import Floats
+
+FAMILIES = {
+    "cpu": "cpu",
+    "cpu_mobile": "cpu",
+    "gpu_dc": "gpu",
+    "gpu_consumer": "gpu",
+    "gpu_embedded": "gpu",
+    "npu": "accelerator",
+    "fpga_dpu": "accelerator",
+}
+"""The family of each class of machines."""
+
+LEVELS = ("all", "family", "runtime", "class", "class/runtime")
+"""What coefficients belong to, parents first."""
+
+NUMBERS = (
+    "peak", "bandwidth", "cores", "batch", "macs", "parameters", "activations", "depthwise", "grouped",
+    "attention", "weight_bytes", "activation_bytes", "throughput", "held", "half", "phone", "year",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the law is told of each run; arrays with one entry per run, in base units."""
+
+    machine: NDArray[np.object_]
+    """The machine's key; a known one brings what was measured on it."""
+    machine_class: NDArray[np.object_]
+    runtime: NDArray[np.object_]
+    datatype: NDArray[np.object_]
+    numbers: Mapping[str, Floats]
+    """One array for each of `NUMBERS`: peak in OP/s at the datatype, bandwidth in B/s, cores that share the peak, items
+    per batch, multiply-accumulates, parameters and activation elements per item, shares of multiply-accumulates that
+    are depthwise, grouped or attention, bytes per element, 1 where several runs are in flight, the bytes of weights
+    that stay on the chip (0 where none do), 1 where a mobile processor has arithmetic of half precision, which runtimes
+    use for networks in single precision, 1 where an accelerator is of a phone, and the year of the machine."""
+
+    def __len__(self) -> int:
+        return len(self.machine)
+
+    def take(self, rows: NDArray[Any]) -> Facts:
+        """Return the facts of some rows."""
+        return Facts(
+            self.machine[rows],
+            self.machine_class[rows],
+            self.runtime[rows],
+            self.datatype[rows],
+            {name: values[rows] for name, values in self.numbers.items()},
+        )
+
+    def at(self, batches: Floats) -> Facts:
+        """Return the facts at other batches; of a single run, numbers that the batch does not change stay one."""
+        return replace(self, numbers={**self.numbers, "batch": batches})
+
+    @property
+    def where(self) -> NDArray[np.object_]:
+        """Class and runtime of each run, ``cpu/openvino``."""
+        return self.machine_class + np.asarray(["/"], object) + self.runtime
+
+    @property
+    def own(self) -> NDArray[np.object_]:
+        """Machine and runtime of each run, ``i5-8500/openvino``."""
+        return self.machine + np.asarray(["/"], object) + self.runtime
+
+    @property
+    def terms(self) -> tuple[Floats, Floats, Floats]:
+        """C, W and A in seconds per batch."""
+        n = self.numbers
+        excess = np.maximum(0, n["parameters"] * n["weight_bytes"] - n["held"])
+        return (
+            2 * n["macs"] * n["batch"] / n["peak"],
+            excess / n["bandwidth"],
+            # What holds all weights is a pipeline: activations go from layer to layer on the chip.
+            np.where(excess > 0, 2 * n["activations"] * n["activation_bytes"] * n["batch"], 0)
+            / n["bandwidth"],
+        )
+
+    def labels(self, level: str) -> NDArray[np.object_]:
+        """Return what each run belongs to at a level."""
+        if level == "family":
+            return np.asarray([FAMILIES.get(name, "") for name in self.machine_class], object)
+        if level == "runtime":
+            return self.runtime
+        return self.machine_class if level == "class" else self.where
+
+
+def joined(parts: Sequence[Facts]) -> Facts:
+    """Return the facts of several sets of runs as one, in order."""
+    return Facts(
+        np.concatenate([part.machine for part in parts]),
+        np.concatenate([part.machine_class for part in parts]),
+        np.concatenate([part.runtime for part in parts]),
+        np.concatenate([part.datatype for part in parts]),
+        {name: np.concatenate([part.numbers[name] for part in parts]) for name in NUMBERS},
+    )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from functools import cache
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +11,8 @@ from roofline.conventions import Traffic
 from roofline.model import equation1, layerwise, predict
 from roofline.model._requirement import total
 
-FACTS = Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[1] / "../shared/facts"))
+from .collected import rows
+
 NETWORKS = ("mlp_25", "cnv_12_5", "mobilenet_v1", "googlenet_v1", "mobilenet_v3_small")
 
 
@@ -61,26 +59,19 @@ _MACHINES = {
 }  # fmt: skip
 
 
-@pytest.mark.skipif(
-    not (FACTS / "qutibench/predictions_check.csv").exists(),
-    reason="the published predictions are not here",
-)
 def test_exact_graphs_on_the_papers_machines_predict_what_hand_counts_do():
     """Shipped networks and machine files against counts of the same networks by other means."""
-    with (FACTS / "qutibench/predictions_check.csv").open(newline="") as file:
-        cells = [
-            row for row in csv.DictReader(file) if row["eq1_exact_graph"] and row["net"] in _NETS
-        ]
+    cells = [row for row in rows("predictions") if row["by_hand_fps"] and row["network"] in _NETS]
     assert len(cells) > 130
     for cell in cells:
         ours = predict(
-            counted(_NETS[cell["net"]]), platform(_MACHINES[cell["platform"]]),
-            datatype=cell["dtype"].lower(), traffic="weights", emulate=True,
+            counted(_NETS[cell["network"]]), platform(_MACHINES[cell["platform"]]),
+            datatype=cell["datatype"], traffic="weights", emulate=True,
         )  # fmt: skip
         # The hand counts leave out biases, normalization and scales: bytes, but no multiply-accumulates. Beside packed
         # 2-bit weights those full-width numbers weigh most.
-        share = ours.throughput_fps / float(cell["eq1_exact_graph"])
+        share = ours.throughput_fps / float(cell["by_hand_fps"])
         if ours.bound == "compute":
             assert share == pytest.approx(1.0, rel=1e-6), cell
         else:
-            assert (0.7 if cell["dtype"] == "INT2" else 0.85) < share <= 1.0, cell
+            assert (0.7 if cell["datatype"] == "int2" else 0.85) < share <= 1.0, cell

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import os
 import pickle
 from pathlib import Path
 
@@ -26,8 +24,7 @@ from roofline.spec.reading import parse
 from roofline.spec.writing import as_yaml
 
 from .cli_process import run_python
-
-FACTS = Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[1] / "../shared/facts"))
+from .collected import rows
 
 # Blott et al. 2021 (QuTiBench), Table 2: TOP/s by datatype and GB/s of the external memory.
 QUTIBENCH = {
@@ -81,21 +78,18 @@ def test_the_papers_figures_are_kept_exactly(key: str) -> None:
 
 
 def test_the_measured_runs_name_the_same_peaks_and_bandwidths() -> None:
-    path = FACTS / "qutibench/configs_best.csv"
-    if not path.is_file():
-        pytest.skip("the QuTiBench configurations are not at hand")
     keys = {
         "EdgeTPU": "edgetpu", "NCS": "ncs", "TX2": "tx2", "U96-Quadcore-A53": "ultra96-a53",
         "Ultra96-DPU": "ultra96-dpu", "ZCU102-DPU": "zcu102-dpu", "ZCU104-BISMO": "zcu104-bismo",
         "ZCU104-DPU": "zcu104-dpu", "ZCU104-FINN": "zcu104-finn",
     }  # fmt: skip
-    rows = list(csv.DictReader(path.read_text().splitlines()))
-    assert len(rows) == 131
-    for row in rows:
-        mode = row["mode"] if row["platform"] in ("EdgeTPU", "TX2") else ""
-        found = platform(f"{keys[row['platform']]}:{mode}" if mode else keys[row["platform"]])
-        assert found.peak(row["dtype"].lower()) == pytest.approx(float(row["peak_tops"]) * 1e12)
-        assert found.bandwidth == pytest.approx(float(row["bw_gbs"]) * 1e9)
+    runs = rows("runs")
+    assert len(runs) == 131
+    for row in runs:
+        board, colon, mode = row["platform"].partition(":")
+        found = platform(f"{keys[board]}{colon}{mode}")
+        assert found.peak(row["datatype"]) == pytest.approx(float(row["peak_tops"]) * 1e12)
+        assert found.bandwidth == pytest.approx(float(row["bandwidth_gb_s"]) * 1e9)
 
 
 def test_accessors_are_in_base_units() -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import os
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +13,8 @@ from roofline.spec import platform
 from roofline.speedup import ideal_speedup, orthogonality, speed_up
 from roofline.workload import Workload
 
-FACTS = Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[2] / "shared" / "facts"))
-TABLE = FACTS / "qutibench" / "orthogonality.csv"
+from .collected import rows
+
 DENSE = Workload.from_table("net", ops=2e9, weights=1e6, bits=32, source="a table")
 
 
@@ -73,17 +69,15 @@ def test_the_measured_share_of_the_ideal() -> None:
         speed_up(DENSE, Request(sparsity=Sparsity(0.95)), fps=26)
 
 
-@pytest.mark.skipif(not TABLE.exists(), reason="the published squares are not at hand")
 def test_published_squares_are_reproduced() -> None:
-    with TABLE.open() as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) > 200
-    for row in rows:
-        figures = [float(row[name]) for name in "ABCD"]
+    squares = rows("squares")
+    assert len(squares) == 236
+    for row in squares:
+        figures = [float(row[name]) for name in "abcd"]
         found = orthogonality(*figures, lower_is_better=row["metric"].startswith("lat"))
         for name in ("p1", "p2", "q1", "q2"):
             assert getattr(found, name) == pytest.approx(float(row[name]), rel=2e-5)
-        assert 100 * found.ratio == pytest.approx(float(row["p2_over_p1_pct"]), rel=2e-5)
+        assert 100 * found.ratio == pytest.approx(float(row["ratio_percent"]), rel=2e-5)
 
 
 figures = st.floats(1e-3, 1e6)

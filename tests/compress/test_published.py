@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 import roofline
 from roofline.workload import Workload
 
-FACTS = Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[3] / "shared" / "facts"))
-TABLE = FACTS / "qutibench" / "topologies_check.csv"
+from ..collected import rows
 
 # Layers of the two networks: filters of each convolution (3x3, valid, 32x32 input), widths of the linear layers.
 CNV = ((128, 128, 256, 256, 512, 512), (1024, 1024, 10))
@@ -53,20 +49,17 @@ def test_inner_channels_scale_exactly(network: str, share: float) -> None:
     assert (pruned.macs, multiplying_weights(pruned)) == expected(network, share)
 
 
-@pytest.mark.skipif(not TABLE.exists(), reason="the published table is not at hand")
 @pytest.mark.parametrize("network", ["CNV", "MLP"])
 @pytest.mark.parametrize("percent", ["100", "50", "25", "12.5"])
 def test_counts_equal_the_published_table(network: str, percent: str) -> None:
-    with TABLE.open() as file:
-        row = next(
-            r for r in csv.DictReader(file) if (r["network"], r["prune_pct"]) == (network, percent)
-        )
+    asked = (network, percent)
+    row = next(r for r in rows("requirements") if (r["network"], r["keep_percent"]) == asked)
     pruned = roofline.load(network.lower()).under(pruning=float(percent) / 100)
-    assert 2 * pruned.macs == round(float(row["exact_graph_GOPs"]) * 1e9)
-    assert multiplying_weights(pruned) == round(float(row["exact_weights_M"]) * 1e6)
+    assert 2 * pruned.macs == round(float(row["gop"]) * 1e9)
+    assert multiplying_weights(pruned) == round(float(row["weights_m"]) * 1e6)
     # Operations per byte of int8 weights, as published to two decimals.
     assert 2 * pruned.macs / multiplying_weights(pruned) == pytest.approx(
-        float(row["exact_graph_OI"]), abs=0.005
+        float(row["intensity"]), abs=0.005
     )
 
 

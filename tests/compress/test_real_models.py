@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from pathlib import Path
@@ -16,11 +15,10 @@ from roofline.compress.tensors import inlined
 from roofline.errors import CompressionError
 from roofline.workload import Workload
 
+from ..collected import rows
 from .masking import assert_prunes
 
 pytestmark = pytest.mark.network
-FACTS = Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[3] / "shared/facts"))
-TABLE = FACTS / "counts/real_models.csv"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "roofline/real-models"
 
 # Why a model cannot be pruned as a whole; every other one must be.
@@ -39,19 +37,13 @@ REFUSED = {
 ROUNDING = {"ch_PP-OCRv4_rec_infer": 1e-3}
 
 
-def rows() -> list[dict[str, str]]:
-    if not TABLE.is_file():
-        return []
-    with TABLE.open(newline="") as file:
-        return [row for row in csv.DictReader(file) if "/light_" not in row["model"]]
+MODELS = {row["model"]: row for row in rows("real_models") if "/light_" not in row["model"]}
 
 
-@pytest.mark.parametrize("name", [row["model"] for row in rows()] or ["(no table)"])
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("share", [0.8, 0.5, 0.3])
 def test_a_real_model_prunes_or_says_why_not(name: str, share: float) -> None:
-    row = next((row for row in rows() if row["model"] == name), None)
-    if row is None:
-        pytest.skip("the table of real models is not at hand")
+    row = MODELS[name]
     path = CACHE / row["sha256"] / Path(name).name
     if not path.exists():
         pytest.skip(f"{path} is not there; tests/oracle/test_real_models.py fetches it")

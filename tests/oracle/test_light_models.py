@@ -15,7 +15,7 @@ import pytest
 import roofline
 from roofline.workload import Workload
 
-from .facts import required
+from ..collected import rows
 
 FOLDER = Path(onnx.__file__).parent / "backend/test/data/light"
 
@@ -62,7 +62,7 @@ def test_totals(name: str) -> None:
 @pytest.mark.parametrize("name", TOTALS)
 def test_table(name: str) -> None:
     """Every column of the reference table that a count defines."""
-    (row,) = [row for row in required("counts/light_models.csv") if row["model"] == name]
+    (row,) = [row for row in rows("light_models") if row["model"] == name]
     workload = counted(name)
     products = [layer for layer in workload.layers if layer.op_type in ("Conv", "Gemm")]
     outputs = sum(layer.cost.outputs for layer in products)
@@ -70,21 +70,21 @@ def test_table(name: str) -> None:
     ours = {
         "conv_macs": sum(layer.cost.macs for layer in products if layer.op_type == "Conv"),
         "gemm_macs": sum(layer.cost.macs for layer in products if layer.op_type == "Gemm"),
-        "macs_total": workload.macs,
-        "flops_2x": 2 * workload.macs,
-        "params_all": workload.parameters,
-        "params_trainable": workload.trainable_parameters,
-        "params_conv_gemm": sum(layer.parameters for layer in products),
-        "n_conv": sum(layer.op_type == "Conv" for layer in products),
-        "n_gemm": sum(layer.op_type == "Gemm" for layer in products),
-        "act_out_elems_conv_gemm": outputs,
-        "weight_bytes_fp32": workload.weight_bytes,
-        "bytes_conv_gemm_fp32": moved,
+        "macs": workload.macs,
+        "flops": 2 * workload.macs,
+        "parameters": workload.parameters,
+        "trainable": workload.trainable_parameters,
+        "product_parameters": sum(layer.parameters for layer in products),
+        "convs": sum(layer.op_type == "Conv" for layer in products),
+        "gemms": sum(layer.op_type == "Gemm" for layer in products),
+        "product_outputs": outputs,
+        "weight_bytes": workload.weight_bytes,
+        "product_bytes": moved,
     }
     theirs = {column: int(row[column]) for column in ours}
     if name == "inception_v1":
         # The reference leaves out the matrix that reaches the last product through a Reshape.
-        theirs["params_conv_gemm"] += 1024 * 1000
+        theirs["product_parameters"] += 1024 * 1000
     assert ours == theirs
     intensity = 2 * workload.macs / moved
-    assert f"{intensity:.3f}" == row["oi_conv_gemm_flop_per_byte"]
+    assert f"{intensity:.3f}" == row["product_intensity"]

@@ -20,11 +20,10 @@ from roofline.binding import Binding
 from roofline.workload import Workload
 
 from ..cli_process import run_python
-from .facts import required, rows
+from ..collected import rows
 
 pytestmark = pytest.mark.network
-TABLE = "counts/real_models.csv"
-MODELS = [row["model"] for row in rows(TABLE)]
+MODELS = {row["model"]: row for row in rows("real_models")}
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "roofline/real-models"
 
 CENSUS = (
@@ -72,9 +71,9 @@ def model_file(row: dict[str, str]) -> Path:
     return target
 
 
-@pytest.mark.parametrize("name", MODELS or ["(no table)"])
+@pytest.mark.parametrize("name", MODELS)
 def test_counts_of_a_real_run(name: str) -> None:
-    (row,) = [row for row in required(TABLE) if row["model"] == name]
+    row = MODELS[name]
     shapes = {key: tuple(shape) for key, shape in json.loads(row["input_shapes"]).items()}
     # The rate decides which branch of a voice model runs; the reference ran at 16 kHz.
     values = {"sr": 16000} if "sr" in shapes else {}

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import os
-from pathlib import Path
 
 import pytest
 
@@ -15,18 +13,7 @@ from roofline.validate.studies.qutibench.runs import squares
 from roofline.validate.studies.turner.published import implied_sparsity
 from roofline.workloads.turner_memory import MEBIBYTE, PLAIN, dense_kernel, memory, sparse_kernel
 
-FACTS = (
-    Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[2] / "../shared/facts"))
-    / "qutibench"
-)
-have_facts = pytest.mark.skipif(
-    not FACTS.is_dir(), reason="the collected figures are not beside this checkout"
-)
-
-
-def facts(name):
-    with (FACTS / name).open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+from ..collected import rows
 
 
 @pytest.fixture(name="scorecard", scope="module")
@@ -61,12 +48,11 @@ def test_all_portal_efficiencies_but_one_agree(scorecard):
     assert all(" mlp " in cell.cell for cell in above)
 
 
-@have_facts
 def test_efficiencies_are_those_of_the_collected_runs(scorecard):
     table = scorecard["qutibench"]["Efficiencies (measured / predicted, percent)"]
     collected = sorted(
-        float(row["eff_pct"])
-        for row in facts("configs_best.csv")
+        float(row["efficiency_percent"])
+        for row in rows("runs")
         if row["platform"] != "NCS" and row["network"] != "ResNet-50v1.5"
     )
     assert sorted(cell.ours for cell in table.cells) == pytest.approx(collected, rel=1e-4)
@@ -81,13 +67,8 @@ def test_table_4_rows_with_an_exact_graph_agree(scorecard):
             assert cell.agrees, cell
 
 
-@have_facts
 def test_table_4_counts_are_the_exact_ones(scorecard):
-    exact = sorted(
-        float(row["exact_graph_GOPs"])
-        for row in facts("topologies_check.csv")
-        if row["exact_graph_GOPs"]
-    )
+    exact = sorted(float(row["gop"]) for row in rows("requirements") if row["gop"])
     ours = sorted(
         cell.ours for cell in scorecard["qutibench"]["Table 4"].cells
         if cell.cell.endswith("ops_gop") and cell.ours is not None
@@ -95,12 +76,9 @@ def test_table_4_counts_are_the_exact_ones(scorecard):
     assert ours == pytest.approx(exact, rel=1e-12)
 
 
-@have_facts
 def test_orthogonality_is_that_of_the_collected_runs():
     expected = sorted(
-        float(row["p2_over_p1_pct"])
-        for row in facts("orthogonality.csv")
-        if row["metric"] == "fps"
+        float(row["ratio_percent"]) for row in rows("squares") if row["metric"] == "fps"
     )
     assert sorted(100 * s.ratio("throughput_fps") for s in squares()) == pytest.approx(
         expected, rel=1e-4

@@ -138,7 +138,7 @@ def stored(path: Path, report: Report | None = None) -> list[dict[str, Any]]:
                     "power_w": reported.power_w if reported else None,
                     "accuracy": 100 * reported.accuracy if reported and reported.accuracy else None,
                     "flag": "; ".join([*flags, *(flag.label for flag in run.flags)]),
-                    "source": reported.source if reported else "measured",
+                    "source": (reported.source if reported else "") or "measured",
                     **predictions.of(run),
                 }
             )  # fmt: skip

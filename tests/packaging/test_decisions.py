@@ -33,7 +33,6 @@ READ_BACK = {
     ("validate/measuring/process.py", "line.startswith('File \"')"): "Python's own traceback",
     ("validate/studies/qutibench/runs.py", 'flags.split("; ")'): "a cell of a table",
     ("validate/calibration/fitting.py", 'entry.probe.name.startswith("matmul 1x")'): "a key of probes",
-    ("validate/accuracy/evaluation.py", 'part.startswith("accuracy on ")'): "the sources of a record, kept as one text",
 }  # fmt: skip
 """Places that read words for people on purpose, and whose they are."""
 

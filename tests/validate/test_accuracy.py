@@ -366,7 +366,10 @@ class TestRecords:
         )
         twice = with_accuracy(with_accuracy(run, found), found)
         assert twice.reported == Reported(
-            "a table; accuracy on d.npz, 100 items", throughput_fps=7, accuracy=0.4
+            "a table",
+            throughput_fps=7,
+            accuracy=0.4,
+            accuracy_source="accuracy on d.npz, 100 items",
         )
 
     def test_a_store_notes_it_for_the_same_model_alone(

@@ -78,14 +78,9 @@ def wilson_interval(share: float, items: int) -> tuple[float, float]:
 def with_accuracy(measurement: Measurement, accuracy: Accuracy) -> Measurement:
     """Return a record that carries an accuracy and where it comes from; its speed stays."""
     source = f"accuracy on {accuracy.source}, {plural(accuracy.items, 'item')}"
-    before = measurement.reported
-    if before is None:
-        return replace(measurement, reported=Reported(source, accuracy=accuracy.top1))
-    kept = "; ".join(
-        part for part in before.source.split("; ") if not part.startswith("accuracy on ")
-    )
-    sources = f"{kept}; {source}" if kept else source
-    return replace(measurement, reported=replace(before, source=sources, accuracy=accuracy.top1))
+    before = measurement.reported or Reported("")
+    known = replace(before, accuracy=accuracy.top1, accuracy_source=source)
+    return replace(measurement, reported=known)
 
 
 def evaluate(model: Path | bytes, data: Labelled, *, name: str, batch: int = 64) -> Accuracy:

@@ -111,6 +111,8 @@ class Reported:
     """Top-1 accuracy as a share."""
     concurrency: int = 1
     """Inferences in flight, where throughput is not the inverse of latency."""
+    accuracy_source: str = ""
+    """Where the accuracy is from, where that is not the source of the other figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +250,13 @@ class Measurement:
         return None if share is None else 100 * share
 
     @property
+    def _accuracy_source(self) -> str:
+        known = self.reported
+        if known is None or known.accuracy is None:
+            return ""
+        return known.accuracy_source or known.source
+
+    @property
     def cpu_per_wall(self) -> float | None:
         """CPU seconds per elapsed second and thread: near 1 when undisturbed and all busy."""
         if not self.wall_s or self.cpu_s is None:
@@ -355,9 +364,7 @@ class Measurement:
             "tune_s": self.tune_s,
             "max_rel_error": self.check.max_rel_error,
             "accuracy": self.accuracy_percent,
-            "accuracy_source": self.reported.source
-            if self.accuracy_percent is not None and self.reported
-            else "",
+            "accuracy_source": self._accuracy_source,
             "flags": joined(self.flags),
             "timestamp": self.timestamp,
         }

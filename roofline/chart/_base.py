@@ -159,6 +159,12 @@ def titled(ax: Drawing, title: str, x: str = "", y: str = "") -> None:
         ax.set_ylabel(y)
 
 
+def noted(ax: Drawing, note: str) -> None:
+    """Write in a line below the axes how to read them, where it covers nothing."""
+    ax.annotate(note, (1, 0), xycoords="axes fraction", xytext=(0, -36), textcoords="offset points", ha="right",
+                va="top", fontsize=7, color=GREY, annotation_clip=False)  # fmt: skip
+
+
 def prefixed(axis: Drawing) -> None:
     """Write the numbers of a logarithmic axis with prefixes: 10k, 1M; between decades where few or none are shown."""
     from matplotlib.ticker import FuncFormatter

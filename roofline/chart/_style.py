@@ -20,8 +20,12 @@ _OWN = (
     "zcu104-finn", "tx2:maxn", "ncs", "edgetpu:fast", "ultra96-dpu", "zcu104-bismo", "ultra96-a53", "zcu104-dpu",
     "tx2:maxp", "tx2:maxq", "edgetpu:slow", "zcu102-dpu",
 )  # fmt: skip
+_TECHNIQUES = ("channel pruning", "int8", "weight pruning", "fp16", "int4")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p", "d", "8", "H")
+_THIN = frozenset("PX*")
 _DASHES = ("-", "--", "-.", ":")
+DASHES = len(_DASHES)
+"""How many lines of one colour can be told apart."""
 
 PREDICTED = "#C4312B"
 """Red: what Equation 1 predicts."""
@@ -61,6 +65,8 @@ RC: Mapping[str, Any] = MappingProxyType(
         "ytick.color": "#444444",
         "xtick.labelsize": 8,
         "ytick.labelsize": 8,
+        # Labels between decades stand in one line with those at decades.
+        "xtick.minor.pad": 5.0,
         "legend.fontsize": 8,
         "legend.frameon": False,
         "figure.dpi": 110,
@@ -99,9 +105,27 @@ def colours(names: Iterable[str]) -> dict[str, str]:
     return {name: _MANY[i % len(_MANY)] for i, name in enumerate(sorted(set(names)))}
 
 
+def technique_colour(technique: str) -> str:
+    """Return the colour of a kind of compression: the same in every figure, whatever else is shown."""
+    known = next(
+        (place for place, kind in enumerate(_TECHNIQUES) if technique.startswith(kind)), None
+    )
+    return machine_colour(technique.replace(" ", "_")) if known is None else _MANY[known]
+
+
 def markers(names: Iterable[str]) -> dict[str, str]:
     """Return a marker for each name, in alphabetical order."""
     return {name: _MARKERS[i % len(_MARKERS)] for i, name in enumerate(sorted(set(names)))}
+
+
+def size(marker: str, usual: float) -> float:
+    """Return the size at which a marker looks as large as others; crosses and stars are thin.
+
+    Args:
+        marker: The marker.
+        usual: The size of the others, in points.
+    """
+    return 1.5 * usual if marker in _THIN else usual
 
 
 def dashes(names: Iterable[str]) -> dict[str, str]:

@@ -32,6 +32,10 @@ def rate_of(rows: Iterable[Row]) -> str:
     return " or ".join(sorted(found)) or "frames/s"
 
 
+SAYS_NOTHING = frozenset({"dense", "None", ""})
+"""Words that a label leaves out beside others."""
+
+
 def words(*names: str, required: bool = True) -> tuple[Column, ...]:
     """Return columns of words that mean the same in every chart."""
     return tuple(Column(name, _WORDS[name], required) for name in names)
@@ -118,11 +122,10 @@ def checked(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> list[d
     return result
 
 
-def label(row: Row, *names: str, leave_out: Iterable[str] = ("dense", "None", "")) -> str:
+def label(row: Row, *names: str) -> str:
     """Return the words of some columns joined by spaces, without those that say nothing."""
-    skip = set(leave_out)
     shown = [str(row[name]) for name in names if row.get(name) not in (None, "")]
-    return " ".join(text for text in shown if text not in skip) or " ".join(shown[:1])
+    return " ".join(text for text in shown if text not in SAYS_NOTHING) or " ".join(shown[:1])
 
 
 def varying(rows: Sequence[Row], *names: str) -> tuple[str, ...]:

@@ -87,6 +87,10 @@ class Agreement(Chart):
                 f"{strip.agree} / {len(strip.cells)}", (1, line), xycoords=("axes fraction", "data"), xytext=(6, 0),
                 textcoords="offset points", va="center", fontsize=8,
             )  # fmt: skip
+        ax.annotate(
+            "agree / all", (1, 1), xycoords="axes fraction", xytext=(6, 4), textcoords="offset points", va="bottom",
+            fontsize=8, color=style.GREY,
+        )  # fmt: skip
         ax.axvline(1.0, color=style.INK, lw=0.8, zorder=2)
         ax.set_xscale("log")
         ax.set_xlim(1 / reach / 1.05, reach * 1.05)
@@ -105,7 +109,7 @@ class Agreement(Chart):
         legend_above(ax, self.title)
 
     def _ticks(self, ax: Drawing, reach: float) -> None:
-        from matplotlib.ticker import NullFormatter
+        from matplotlib.ticker import NullLocator
 
         steps = (1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
         shown = [step for step in steps if step <= reach * 1.001]
@@ -113,7 +117,7 @@ class Agreement(Chart):
         shown = shown[-3:] if len(shown) > 3 else shown
         ticks = [*(1 / step for step in reversed(shown)), 1.0, *shown]
         ax.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.xaxis.set_minor_locator(NullLocator())
 
 
 @chart("agreement", "recomputed figures over published ones, table by table", COLUMNS)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
+from roofline.chart._base import Chart, Drawing, noted, outside_legend, prefixed, titled
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import checked, label, varying, words
 from roofline.tables import Column, Holds, Record, Row
@@ -103,8 +103,7 @@ class Curves(Chart):
             ax.xaxis.set_minor_locator(NullLocator())
         titled(ax, self.title, _AXIS.get(self.x, self.x), _AXIS.get(self.y, self.y))
         if self.x == "threads":
-            ax.annotate("dotted: in proportion to the threads", (0, 1), xycoords="axes fraction", xytext=(4, -4),
-                        textcoords="offset points", va="top", fontsize=7, color=style.GREY)  # fmt: skip
+            noted(ax, "dotted: in proportion to the threads")
         outside_legend(ax)
 
 

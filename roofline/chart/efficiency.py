@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
 from roofline.chart._panels import divided, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import INTERVAL, RATE, amounts, checked, label, rate_of, varying, words
+from roofline.chart._table import INTERVAL, RATE, SAYS_NOTHING, amounts, checked, label, rate_of, varying, words
 from roofline.number_format import percent
 from roofline.tables import Column, Record, Row
 
@@ -37,7 +37,8 @@ _SERIES = (
 class Bars:
     """One configuration: throughputs in frames, or of decoders tokens, per second."""
 
-    label: str
+    words: tuple[str, ...]
+    """What tells it from others: one word per column, empty where the column says nothing."""
     predicted: float | None
     measured: float | None
     peak: float | None
@@ -45,6 +46,11 @@ class Bars:
     machine: str = ""
     interval: tuple[float, float] | None = None
     """Throughput that a real run is expected within."""
+
+    @property
+    def label(self) -> str:
+        """The words in one line."""
+        return " ".join(word for word in self.words if word)
 
     @property
     def efficiency(self) -> float | None:
@@ -149,10 +155,7 @@ class EfficiencyChart(Chart):
         values = [v for bar in self.bars for v in (bar.predicted, bar.measured, bar.peak) if v]
         limits = (min(values) / 4, max(values)) if values else None
         parts = divided(self.bars, lambda bar: bar.machine, _MOST)
-        return tuple(
-            EfficiencyChart(tuple(part), ", ".join(dict.fromkeys(bar.machine for bar in part)), limits, self.rate)
-            for part in parts
-        )  # fmt: skip
+        return tuple(EfficiencyChart(*_without_common(part), limits, self.rate) for part in parts)
 
     def _percentages(self, ax: Drawing) -> None:
         many = len(self.bars) > 8
@@ -216,7 +219,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> EfficiencyChart:
     )
     bars = tuple(
         Bars(
-            _named(row, names),
+            _words(row, names),
             row["predicted_fps"],
             row["measured_fps"],
             row["peak_fps"],
@@ -229,13 +232,29 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> EfficiencyChart:
     return EfficiencyChart(bars, options.title, rate=rate_of(table))
 
 
+def _without_common(bars: Sequence[Bars]) -> tuple[tuple[Bars, ...], str]:
+    """Return bars without the words that all of them share, and a title with those words or else the machines."""
+    common = [len(set(words)) == 1 for words in zip(*(bar.words for bar in bars), strict=True)]
+    if all(common):
+        common[0] = False
+    shared = [word for word, same in zip(bars[0].words, common, strict=True) if same and word]
+    machines = ", ".join(dict.fromkeys(bar.machine for bar in bars))
+    own = tuple(
+        replace(bar, words=tuple(word for word, same in zip(bar.words, common, strict=True) if not same))
+        for bar in bars
+    )  # fmt: skip
+    return own, ", ".join(shared if machines in shared else [machines, *shared])
+
+
 def _interval(row: Row) -> tuple[float, float] | None:
     low, high = row["predicted_low_fps"], row["predicted_high_fps"]
     return None if low is None or high is None else (low, max(low, high))
 
 
-def _named(row: Row, names: tuple[str, ...]) -> str:
-    batch = f"batch {row['batch']}" if "batch" in names and row["batch"] else ""
-    return " ".join(
-        part for part in (label(row, *(name for name in names if name != "batch")), batch) if part
+def _words(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
+    found = [label(row, name) for name in names]
+    said = ["" if word in SAYS_NOTHING else word for word in found]
+    return tuple(
+        f"batch {word}" if name == "batch" and word else word
+        for name, word in zip(names, said if any(said) else found, strict=True)
     )

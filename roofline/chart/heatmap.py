@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, titled
+from roofline.chart._base import Chart, Drawing, prefixed, titled
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import RATE, amounts, checked, label, ordered, rate_of, varying, words
 from roofline.tables import Column, Holds, Record, Row
@@ -104,7 +104,10 @@ class Heatmap(Chart):
         figure = ax.get_figure()
         if figure is not None:
             bar = figure.colorbar(image, ax=ax, pad=0.02, fraction=0.05)
-            bar.set_label(_MEANINGS.get(self.value, self.value).replace("frames/s", self.rate))
+            gaps = "; grey: none" if np.isnan(grid).any() else ""
+            meaning = _MEANINGS.get(self.value, self.value).replace("frames/s", self.rate)
+            bar.set_label(meaning + gaps)
+            prefixed(bar.ax.yaxis)
             bar.outline.set_visible(False)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
+from roofline.chart._base import Chart, Drawing, noted, outside_legend, prefixed, titled
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import amounts, checked, label, ordered, varying, words
@@ -77,7 +77,8 @@ class LatencyChart(Chart):
         for line in self.lines:
             ax.plot(
                 [latency for _, latency, _ in line.points], [fps for _, _, fps in line.points], dash[line.machine],
-                marker=marks[line.network], color=colour[line.machine], ms=4, lw=1.1, mec="white", mew=0.4,
+                marker=marks[line.network], color=colour[line.machine], ms=style.size(marks[line.network], 4), lw=1.1,
+                mec="white", mew=0.4,
             )  # fmt: skip
             hollow = [point for point in line.points if point[0] in line.doubtful]
             ax.plot([x for _, x, _ in hollow], [y for _, _, y in hollow], marks[line.network], ls="", ms=5.5,
@@ -110,13 +111,12 @@ class LatencyChart(Chart):
         note = "numbers: batch"
         if any(line.doubtful for line in self.lines):
             note += "; hollow: flagged, or latency contradicts throughput and batch"
-        ax.annotate(note, (1, 0), xycoords="axes fraction", xytext=(-4, 4), textcoords="offset points",
-                    ha="right", fontsize=7, color=style.GREY)  # fmt: skip
+        noted(ax, note)
 
     def _looks(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return colour and dashes of each machine with what else tells its lines apart."""
         by_platform = {line.machine: line.platform for line in self.lines}
-        if len(set(by_platform.values())) == 1:
+        if len(set(by_platform.values())) == 1 and len(by_platform) > style.DASHES:
             return style.colours(by_platform), dict.fromkeys(by_platform, "-")
         dash: dict[str, str] = {}
         for platform in set(by_platform.values()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -101,6 +102,16 @@ class Pareto(Chart):
                     ]
         return found
 
+    def _under(self, entry: Candidate) -> int:
+        """Return how many configurations before it have their point at the same place."""
+        before = self.candidates[: self.candidates.index(entry)]
+        return sum(
+            (other.series, other.task, other.accuracy)
+            == (entry.series, entry.task, entry.accuracy)
+            and math.isclose(other.value, entry.value, rel_tol=1e-3)
+            for other in before
+        )
+
     def size(self) -> tuple[float, float]:
         """Return the size in inches."""
         return 9.0, 6.0
@@ -117,9 +128,11 @@ class Pareto(Chart):
                 continue
             for entry in own:
                 ink = style.machine_colour(entry.machine)
+                # A ring around the points at the same place, so that each machine's colour is seen.
+                under = self._under(entry)
                 ax.plot(
-                    [entry.value], [entry.accuracy], marks[entry.task], ms=5, mec=ink, mew=1.1, zorder=3,
-                    mfc="none" if series == "theoretical" else ink,
+                    [entry.value], [entry.accuracy], marks[entry.task], ms=5 + 3.5 * under, mec=ink, mew=1.1, zorder=3,
+                    mfc="none" if series == "theoretical" or under else ink,
                 )  # fmt: skip
                 if entry.interval is not None:
                     ax.plot(entry.interval, [entry.accuracy] * 2, "|-", color=ink, lw=0.8, ms=5, alpha=0.7,

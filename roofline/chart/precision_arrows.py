@@ -65,19 +65,8 @@ class PrecisionChart(Chart):
         """Draw the roofs, and for each network an arrow from datatype to datatype with the gain at its end."""
         from matplotlib.lines import Line2D
 
-        far = max(intensity for path in self.paths for _, intensity, _ in path.steps)
-        near = min(intensity for path in self.paths for _, intensity, _ in path.steps)
-        low = min(performance for path in self.paths for _, _, performance in path.steps)
-        RooflineChart(self.roofs, (), title=self.title).draw(ax)
-        left, right = ax.get_xlim()
-        bottom, top = ax.get_ylim()
-        ax.set(xlim=(min(left, near / 3), max(right, far * 3)), ylim=(min(bottom, low / 2), top))
-        for line in ax.get_lines():
-            # Roofs reach the new limits: slopes to the left, flats to the right.
-            x, y = list(line.get_xdata()), list(line.get_ydata())
-            if len(x) == 3:
-                start, end = ax.get_xlim()
-                line.set_data([start, x[1], end], [y[1] / x[1] * start, y[1], y[2]])
+        reach = tuple(intensity for path in self.paths for _, intensity, _ in path.steps)
+        RooflineChart(self.roofs, title=self.title, reach=reach).draw(ax)
         colour = style.colours(path.label for path in self.paths)
         for path in self.paths:
             places = [(intensity, performance) for _, intensity, performance in path.steps]

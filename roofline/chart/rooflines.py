@@ -67,6 +67,8 @@ class RooflineChart(Chart):
     phases: bool = False
     """Whether the points are phases of decoders."""
     title: str = ""
+    reach: tuple[float, ...] = ()
+    """Further intensities in OP/B that the axes hold, of what is drawn over the roofs."""
 
     def records(self) -> list[Record]:
         """Return one row per roof and point."""
@@ -92,7 +94,7 @@ class RooflineChart(Chart):
     def limits(self) -> tuple[float, float, float, float]:
         """Return the limits of both axes: x from, x to, y from, y to; every knee and point lies well inside."""
         xs = [roof.knee[0] for roof in self.roofs if roof.knee[0] > 0]
-        xs += [point.intensity for point in self.points]
+        xs += [*(point.intensity for point in self.points), *self.reach]
         left, right = min(xs) / 3, max(xs) * 3
         ys = [roof.peak for roof in self.roofs] + [point.performance for point in self.points]
         ys += [point.measured for point in self.points if point.measured is not None]

@@ -74,7 +74,7 @@ class SpeedUpChart(Chart):
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
-        colour = style.colours(bar.technique for bar in self.bars)
+        colour = {bar.technique: style.technique_colour(bar.technique) for bar in self.bars}
         values = [v for bar in self.bars for v in (bar.expected, bar.achieved, bar.predicted) if v]
         floor, top = min(1.0, *values) / 1.6, max(values)
         for index, bar in enumerate(self.bars):

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
+from roofline.chart._base import Chart, Drawing, noted, outside_legend, prefixed, titled
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import checked, label, ordered, varying, words
+from roofline.chart._table import checked, label, varying, words
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -65,7 +65,7 @@ class TokensChart(Chart):
         """Draw a curve per machine, dashed where it is a bound, hollow where caches do not fit."""
         from matplotlib.lines import Line2D
 
-        colours = style.colours(ordered(curve.platform for curve in self.curves))
+        colours = {curve.platform: style.machine_colour(curve.platform) for curve in self.curves}
         for curve in self.curves:
             colour, dash = colours[curve.platform], "--" if curve.bound else "-"
             ax.plot(
@@ -95,8 +95,7 @@ class TokensChart(Chart):
         note = "numbers: requests in flight; dashed: bound"
         if any(curve.too_large for curve in self.curves):
             note += "; hollow: does not fit"
-        ax.annotate(note, (1, 0), xycoords="axes fraction", xytext=(-4, 4), textcoords="offset points",
-                    ha="right", fontsize=7, color=style.GREY)  # fmt: skip
+        noted(ax, note)
 
 
 @chart("tokens", "tokens/s against the time per token of a user", COLUMNS)

@@ -9,10 +9,11 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from roofline.chart import Options, charts, facets
-from roofline.chart._style import machine_colour
+from roofline.chart._style import machine_colour, technique_colour
 from roofline.chart.agreement import compute as agreement
 from roofline.chart.boxes import THEORY
 from roofline.chart.boxes import compute as boxes
@@ -437,3 +438,63 @@ def test_roofs_that_coincide_share_their_line():
     )
     styles = [line.get_linestyle() for line in axes.get_lines() if len(line.get_xdata()) == 3]
     assert styles == ["--", "--"]  # dashes of their own, one behind the other
+
+
+# --- What is the same is drawn so ----------------------------------------------------------------
+
+
+def test_points_of_machines_that_coincide_are_rings_around_one_another():
+    rows = [
+        {"network": "n", "platform": name, "task": "t", "accuracy": 90, "predicted_fps": 100}
+        for name in ("zcu104-finn", "zcu104-bismo")
+    ]
+    (axes,) = pareto(rows).figure().axes
+    marks = [line for line in axes.get_lines() if line.get_marker() == "o"]
+    sizes = {line.get_markeredgecolor(): line.get_markersize() for line in marks}
+    assert set(sizes) == {machine_colour("zcu104-finn"), machine_colour("zcu104-bismo")}
+    assert sizes[machine_colour("zcu104-bismo")] >= sizes[machine_colour("zcu104-finn")] + 3
+
+
+def test_bars_of_a_panel_leave_out_what_its_title_says():
+    rows = [
+        {
+            "network": f"n{number}", "platform": name, "datatype": "int8", "batch": batch, "predicted_fps": 9,
+            "measured_fps": 3,
+        }
+        for name, batch in (("a", 1), ("b", 64))
+        for number in range(14)
+    ]  # fmt: skip
+    chart = efficiency(rows)
+    assert [part.title for part in chart.panels()] == ["a, batch 1", "b, batch 64"]
+    assert [bar.label for bar in chart.panels()[1].bars] == [f"n{number}" for number in range(14)]
+    # The table of the chart has the whole names.
+    assert chart.records()[0]["label"] == "n0 a batch 1"
+
+
+def test_a_kind_of_compression_has_one_colour_whatever_else_is_shown():
+    rows = [
+        {"network": "n", "technique": kind, "expected_speedup": 4, "achieved_speedup": 2}
+        for kind in ("channel pruning", "int8", "weight pruning")
+    ]
+    for shown in (rows, rows[1:], rows[:2]):
+        axes = charts.get("speedup").compute(shown).figure().axes[0]
+        named = {
+            handle.get_label(): handle.get_facecolor()
+            for handle in axes.get_legend().get_patches()
+        }
+        assert to_hex(named["int8"]) == technique_colour("int8").lower()
+
+
+def test_lines_of_one_machine_have_its_colour_and_differ_by_dashes():
+    rows = [
+        {
+            "network": "n", "platform": "tx2:maxn", "datatype": datatype, "batch": batch, "latency_ms": 10 * batch,
+            "measured_fps": 100,
+        }
+        for datatype in ("fp16", "fp32")
+        for batch in (1, 2)
+    ]  # fmt: skip
+    (axes,) = latency(rows).figure().axes
+    lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 2]
+    assert {line.get_color() for line in lines} == {machine_colour("tx2:maxn")}
+    assert len({line.get_linestyle() for line in lines}) == 2

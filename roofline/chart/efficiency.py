@@ -10,7 +10,17 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
 from roofline.chart._panels import divided, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import INTERVAL, RATE, SAYS_NOTHING, amounts, checked, label, rate_of, varying, words
+from roofline.chart._table import (
+    INTERVAL,
+    RATE,
+    SAYS_NOTHING,
+    amounts,
+    checked,
+    label,
+    rate_of,
+    varying,
+    words,
+)
 from roofline.number_format import percent
 from roofline.tables import Column, Record, Row
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from roofline.cli import _compared, _counting, _differences
-from roofline.cli._output import as_table
+from roofline.cli._output import OrderOptions, as_table
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class ComparedNetworks:
     """Whether the layers are the fused ones."""
     predictions: Sequence[dict[str, Any]] | None = None
     """Rows of both on machines; None where none were asked for."""
+    order: OrderOptions = field(default_factory=OrderOptions)
+    """Which changed layers are shown, and in which order."""
 
     @property
     def sides(self) -> tuple[tuple[str, Workload], tuple[str, Workload]]:
@@ -44,7 +46,8 @@ class ComparedNetworks:
 
     def changes(self) -> list[dict[str, Any]]:
         """Return the layers that differ."""
-        return _differences.layer_changes(self.first, self.second, fused=self.fused)
+        found = _differences.layer_changes(self.first, self.second, fused=self.fused)
+        return self.order.arranged(found, [_flat(change) for change in found])
 
     def document(self) -> dict[str, Any]:
         """Return all that is compared, under its stable names."""
@@ -106,9 +109,13 @@ class ComparedNetworks:
         )
 
     def _largest(self, changes: Sequence[dict[str, Any]]) -> str:
-        largest = sorted(changes, key=_differences.changed_macs, reverse=True)[:MOST_LAYERS]
-        title = f"{plural(len(changes), 'layer')} {'differs' if len(changes) == 1 else 'differ'}"
-        if len(largest) < len(changes):
+        by_change = sorted(changes, key=_differences.changed_macs, reverse=True)[:MOST_LAYERS]
+        largest = changes if self.order.given else by_change
+        count = len(_differences.layer_changes(self.first, self.second, fused=self.fused))
+        title = f"{plural(count, 'layer')} {'differs' if count == 1 else 'differ'}"
+        if self.order.given:
+            title += f", {len(largest)} shown" if len(largest) < count else ""
+        elif len(largest) < count:
             title += f", {len(largest)} with the largest change of MACs shown; --layers lists all"
         cells = [_differences.layer_cells(change, self.names) for change in largest]
         return as_table(cells, title=title)

@@ -176,6 +176,11 @@ class OrderOptions:
         """Return the entries to show; the arguments and errors are those of `arranged`."""
         return arranged(entries, rows, self.sort, self.top)
 
+    @property
+    def given(self) -> bool:
+        """Whether another order, or not every row, is asked for."""
+        return bool(self.sort or self.top)
+
 
 def emit_scaffold(text: str, output: Path | None) -> None:
     """Write a file to fill in to the terminal, or to a file that is not there yet.

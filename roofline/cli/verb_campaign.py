@@ -11,7 +11,7 @@ from roofline.cli._campaign_pages import Plan, Summary, duration, hours
 from roofline.cli._campaign_results import compared, conventions, with_predictions
 from roofline.cli._groups import command
 from roofline.cli._measuring import FreshOption, StoreOption, TrackerOption
-from roofline.cli._output import ResultOptions, as_table, say
+from roofline.cli._output import OrderOptions, ResultOptions, as_table, say
 from roofline.errors import OptionError, check_known
 from roofline.number_format import plural
 
@@ -159,6 +159,7 @@ def results(
     platform: PlatformOption = None,
     shortest: ShortestOption = False,
     store: StoreOption = None,
+    order: OrderOptions,
     result: ResultOptions,
 ) -> None:
     """Compare the runs of a campaign with one another: expected and achieved speed-ups, scaling, memory."""
@@ -177,6 +178,7 @@ def results(
         if kind != "speedup":
             raise OptionError(f"--platform says nothing about {kind}", repair="Use --kind speedup")
         rows = with_predictions(rows, found, platform)
+    rows = order.arranged(rows, rows)
     stated = conventions(kind, predicted=platform is not None, shortest=shortest)
     result.emit(
         document=lambda: {

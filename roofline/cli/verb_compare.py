@@ -10,7 +10,7 @@ import typer
 from roofline.cli._check import FailIfOption, conditions, report_failures
 from roofline.cli._groups import command
 from roofline.cli._options import BatchOption, InputOptions, load_model
-from roofline.cli._output import ResultOptions
+from roofline.cli._output import OrderOptions, ResultOptions
 from roofline.errors import NetworkError, OptionError, did_you_mean
 from roofline.labels import labels
 
@@ -55,17 +55,20 @@ def compare(
     datatype: DatatypesOption = None,
     model: PredictionModelOption = None,
     fail_if: FailIfOption = None,
+    order: OrderOptions,
     result: ResultOptions,
 ) -> None:
     """Compare two networks, two files of one network, or two machines; ratios are those of the second to the first.
 
-    With -p both networks are predicted, and CSV has those rows. --fail-if 'macs_ratio>1.02', 'parameters>5e6',
-    'fps_ratio<0.95': the second's figures by their names, ratios and differences with the endings _ratio, _difference.
+    With -p both networks are predicted, and CSV has those rows. --sort and --top are of the layers, or with -p of the
+    predictions. --fail-if 'macs_ratio>1.02', 'parameters>5e6', 'fps_ratio<0.95': the second's figures by their names,
+    ratios and differences with the endings _ratio, _difference.
     """
     if _are_machines(first, second):
         given = {
             "--batch": batch, "--dim": inputs.dim, "--input": inputs.input_, "--value": inputs.value,
             "--layers": layers, "--fused": fused, "-p": platform, "-d": datatype, "--model": model,
+            "--sort": order.sort, "--top": order.top,
         }  # fmt: skip
         for flag, value in given.items():
             if value:
@@ -87,8 +90,9 @@ def compare(
     names = _pair(labels([network.name for network in networks], [first, second]))
     rows = _compared.predicted(networks, platform, datatype, batch, model) if platform else None
     page = ComparedNetworks(
-        networks[0], networks[1], names, layers=layers, fused=fused, predictions=rows
-    )
+        networks[0], networks[1], names, layers=layers, fused=fused,
+        predictions=None if rows is None else order.arranged(rows, rows), order=OrderOptions() if rows else order,
+    )  # fmt: skip
     totals = _compared.checked(page.lines(), names)
     checks = conditions(fail_if, [*totals, *(rows[0] if rows else ())])
     result.emit(document=page.document, rows=page.rows, table=page.table)

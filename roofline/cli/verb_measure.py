@@ -23,7 +23,7 @@ from roofline.cli._measuring import (
     run_models,
 )
 from roofline.cli._options import BatchOption, InputOptions, ModelsArgument
-from roofline.cli._output import ResultOptions, as_table, together
+from roofline.cli._output import OrderOptions, ResultOptions, as_table, together
 
 if TYPE_CHECKING:
     from roofline.validate.records.record import Measurement
@@ -58,6 +58,7 @@ def measure(
     rpc_key: BoardKeyOption = "",
     rpc_target: BoardTargetOption = "",
     store: StoreOption = None,
+    order: OrderOptions,
     result: ResultOptions,
 ) -> None:
     """Run networks on this machine: first run discarded, median of the rest, outputs checked."""
@@ -83,10 +84,11 @@ def measure(
         asked, models, names, compression, binding, store, machine=rpc_key, per_layer=per_layer, fresh=fresh,
         stages=staged.stages,
     )  # fmt: skip
+    shown = order.arranged(done, [run.to_row() for run in done])
     result.emit(
-        document=lambda: _document(done),
-        rows=lambda: [run.to_row() for run in done],
-        table=lambda: _table(done),
+        document=lambda: _document(shown),
+        rows=lambda: [run.to_row() for run in shown],
+        table=lambda: _table(shown),
     )
     if not all(record.ok for record in done):
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofline.cli._groups import command
-from roofline.cli._output import ResultOptions, as_csv, as_table, wrote
+from roofline.cli._output import OrderOptions, ResultOptions, as_csv, as_table, wrote
 from roofline.cli._predictions import number
 from roofline.number_format import plural
 
@@ -93,6 +93,7 @@ def score(
     rows: RowsOption = None,
     platform: PlatformOption = None,
     network: NetworkOption = None,
+    order: OrderOptions,
     result: ResultOptions,
 ) -> None:
     """Score predictions against real runs: errors, order, intervals, by class, machine, runtime and network."""
@@ -105,6 +106,11 @@ def score(
         document = _runs(
             source, model=model, leave=leave, figures=figures, rows=rows, platform=platform, network=network
         )  # fmt: skip
+    if order.given:
+        document = {
+            name: _ordered(found, order) if name in TABLES else found
+            for name, found in document.items()
+        }
     result.emit(
         document=lambda: document,
         rows=lambda: _records(document),
@@ -159,6 +165,14 @@ def _decoders(source: Source, *, model: str, leave: str, rows: Path | None) -> d
         write_whole(rows, as_csv(decoder_score.rows_with(table, predicted)).encode())
         wrote(str(rows))
     return decoder_score.summary(table, predicted, model=model, leave=leave)
+
+
+def _ordered(found: Any, order: OrderOptions) -> Any:
+    """Return a table of several rows in the order that is asked for; others as they are."""
+    if not found or "n" in found:
+        return found
+    entries = list(found.items())
+    return dict(order.arranged(entries, [{"of": label, **entry} for label, entry in entries]))
 
 
 def _tables(document: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ from roofline.cli._options import (
     load_models,
 )
 from roofline.cli._output import (
+    OrderOptions,
     ResultOptions,
     as_csv,
     as_table,
@@ -91,6 +92,7 @@ def validate(
     layers: LayersOption = None,
     store: StoreOption = None,
     fail_if: FailIfOption = None,
+    order: OrderOptions,
     result: ResultOptions,
 ) -> None:
     """Predict, measure on this machine, and compare: efficiency = measured / predicted."""
@@ -131,10 +133,11 @@ def validate(
     if layers is not None:
         emit(as_csv(predicting.predict_layers(workloads, measured, machine)), layers)
     doubts += machine.specification.doubts
+    shown = order.arranged(comparisons, rows)
     result.emit(
-        document=lambda: _document(comparisons, measured, doubts),
-        rows=lambda: rows,
-        table=lambda: _table(comparisons, measured, doubts),
+        document=lambda: _document(shown, measured, doubts),
+        rows=lambda: [comparison.record() for comparison in shown],
+        table=lambda: _table(shown, measured, doubts),
     )
     report_failures(rows, checks, ("network", "platform", "backend", "batch"))
     if not all(run.ok for run in measured):

@@ -1,0 +1,93 @@
+"""What is usual of every verb, also of one that is added tomorrow: the verbs are those of the command line itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from roofline.cli._app import app
+
+
+def _leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    if not hasattr(command, "list_commands"):
+        yield " ".join(words), command
+        return
+    context = typer.Context(command)
+    for name in command.list_commands(context):
+        yield from _leaves(command.get_command(context, name), (*words, name))
+
+
+def _flags(command: Any) -> set[str]:
+    return {flag for parameter in command.params for flag in parameter.opts}
+
+
+VERBS = dict(_leaves(typer.main.get_command(app)))
+WRITERS = [verb for verb, command in VERBS.items() if {"--format", "--output"} <= _flags(command)]
+NAMING = [
+    (verb, flag)
+    for verb, command in VERBS.items()
+    for flag in ("--platform", "--datatype", "--backend", "--model")
+    if any(parameter.multiple for parameter in command.params if flag in parameter.opts)
+]
+ROWS = (
+    "count", "networks list", "platforms list", "predict", "compare", "advise", "measure", "validate", "score",
+    "campaign results",
+)  # fmt: skip
+BINDING = ("count", "predict", "compare", "compress", "advise", "measure", "validate")
+"""Verbs whose models may leave dimensions open."""
+
+
+def called(verb: str, monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[str, Any]:
+    """Return what a verb is called with, without calling it."""
+    command = VERBS[verb]
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(command, "callback", lambda **given: seen.update(given))
+    needed: list[str] = []
+    for parameter in command.params:
+        if parameter.required and not set(words).intersection(parameter.opts):
+            needed += (
+                ["x"] if parameter.param_type_name == "argument" else [parameter.opts[0], "x"]
+            )
+    with command.make_context(verb, [*needed, *words]) as context:
+        command.invoke(context)
+    return seen
+
+
+@pytest.mark.parametrize("verb", WRITERS)
+def test_a_files_name_chooses_the_format_unless_one_is_asked_for(
+    verb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (usual,) = [one.default for one in VERBS[verb].params if one.name == "form"]
+    for name, form in (("x.csv", "csv"), ("X.JSON", "json"), ("x.txt", str(usual))):
+        seen = called(verb, monkeypatch, "-o", str(tmp_path / name))
+        assert str(seen["form"]) == form
+    seen = called(verb, monkeypatch, "-o", str(tmp_path / "x.csv"), "--format", "json")
+    assert str(seen["form"]) == "json"
+
+
+@pytest.mark.parametrize("verb", WRITERS)
+def test_notes_can_be_left_out_and_asked_for(verb: str) -> None:
+    assert {"--quiet", "-q", "--explain"} <= _flags(VERBS[verb])
+
+
+@pytest.mark.parametrize("verb", ROWS)
+def test_rows_can_be_sorted_and_cut(verb: str) -> None:
+    assert {"--sort", "--top"} <= _flags(VERBS[verb])
+
+
+@pytest.mark.parametrize("verb", BINDING)
+def test_what_a_model_leaves_open_can_be_given(verb: str) -> None:
+    assert {"--batch", "--dim", "--input", "--value"} <= _flags(VERBS[verb])
+
+
+@pytest.mark.parametrize(("verb", "flag"), NAMING)
+def test_names_may_be_joined_by_commas(
+    verb: str, flag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (parameter,) = [one for one in VERBS[verb].params if flag in one.opts]
+    seen = called(verb, monkeypatch, flag, "a,b", flag, "c")
+    assert list(seen[parameter.name]) == ["a", "b", "c"]

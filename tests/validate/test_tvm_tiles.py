@@ -122,8 +122,8 @@ def test_every_kernel_has_a_tile_before_any_has_its_best(
         clock[0] += len(candidates)
         return [1.0 / (1 + tile.outer) for _, tile in candidates]
 
-    monkeypatch.setattr(tile_search, "_functions", lambda _: [(None, small), (None, large)])
-    monkeypatch.setattr(tile_search, "recognize", lambda function: function)
+    both = [("small", small, small), ("large", large, large)]
+    monkeypatch.setattr(tile_search, "on_blocks", lambda _: both)
     monkeypatch.setattr(tile_search, "_timed", timed)
     monkeypatch.setattr(tile_search.time, "monotonic", lambda: clock[0])
     found = tile_search.Findings(tmp_path / "tiles.json")

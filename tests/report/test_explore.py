@@ -123,8 +123,8 @@ def test_a_page_without_networks_is_refused() -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1400, 800])
-def test_it_works_in_a_browser_at_both_widths(
+@pytest.mark.parametrize("width", [1400, 800, 500])
+def test_it_works_in_a_browser_at_every_width(
     browser: Any, page: str, tmp_path: Path, width: int
 ) -> None:
     browser.set_window_size(width, 1000)

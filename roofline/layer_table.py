@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.layer import Layer
 from roofline.node import Tensor
@@ -45,35 +44,72 @@ def full_name(layer: Layer) -> str:
     return f"{layer.domain}::{layer.op_type}" if layer.domain else layer.op_type
 
 
-def row_of(layer: Layer) -> dict[str, Any]:
-    """Return a layer as a table's row, exact, its columns named for JSON and CSV; counts that are unknown are None."""
-    counted = not layer.unknown
-    return {
-        "name": layer.name,
-        "op_type": layer.op_type,
-        "domain": layer.domain,
-        "kind": layer.kind.value,
-        "input_shapes": [sizes_of(tensor) for tensor in layer.inputs],
-        "weight_shapes": [sizes_of(tensor) for tensor in layer.weights],
-        "output_shapes": [sizes_of(tensor) for tensor in layer.outputs],
-        "macs": layer.cost.macs if counted else None,
-        "other_ops": layer.cost.other_ops if counted else None,
-        "ops": layer.cost.ops if counted else None,
-        "parameters": layer.parameters,
-        "trainable_parameters": layer.trainable_parameters,
-        "weight_bytes": layer.weight_bytes,
-        "input_bytes": layer.input_bytes,
-        "output_bytes": layer.output_bytes,
-        "cache_read_bytes": layer.cache_read_bytes,
-        "cache_written_bytes": layer.cache_written_bytes,
-        "intensity": layer.cost.ops / layer.traffic_bytes
-        if counted and layer.traffic_bytes
-        else None,
-        "datatype": layer.datatype,
-        "repeats": layer.repeats,
-        "unknown": layer.unknown,
-        "note": layer.note,
-    }
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """A layer as a table's row, exact, its columns named for JSON and CSV; counts that are unknown are None."""
+
+    name: str
+    op_type: str
+    domain: str
+    kind: str
+    input_shapes: list[list[int | None] | None]
+    weight_shapes: list[list[int | None] | None]
+    output_shapes: list[list[int | None] | None]
+    macs: int | None
+    other_ops: int | None
+    ops: int | None
+    parameters: int
+    trainable_parameters: int
+    weight_bytes: int
+    input_bytes: int
+    output_bytes: int
+    cache_read_bytes: int
+    cache_written_bytes: int
+    intensity: float | None
+    """OP/B of its own weights, inputs, outputs and cache."""
+    datatype: str | None
+    repeats: int
+    unknown: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class FusedLayerRow(LayerRow):
+    """A fused layer as a table's row."""
+
+    members: list[str]
+    """Names of the nodes in it."""
+
+
+def row_of(layer: Layer) -> LayerRow:
+    """Return a layer as a table's row."""
+    cost = None if layer.unknown else layer.cost
+    return LayerRow(
+        name=layer.name,
+        op_type=layer.op_type,
+        domain=layer.domain,
+        kind=layer.kind.value,
+        input_shapes=[sizes_of(tensor) for tensor in layer.inputs],
+        weight_shapes=[sizes_of(tensor) for tensor in layer.weights],
+        output_shapes=[sizes_of(tensor) for tensor in layer.outputs],
+        macs=None if cost is None else cost.macs,
+        other_ops=None if cost is None else cost.other_ops,
+        ops=None if cost is None else cost.ops,
+        parameters=layer.parameters,
+        trainable_parameters=layer.trainable_parameters,
+        weight_bytes=layer.weight_bytes,
+        input_bytes=layer.input_bytes,
+        output_bytes=layer.output_bytes,
+        cache_read_bytes=layer.cache_read_bytes,
+        cache_written_bytes=layer.cache_written_bytes,
+        intensity=None
+        if cost is None or not layer.traffic_bytes
+        else cost.ops / layer.traffic_bytes,
+        datatype=layer.datatype,
+        repeats=layer.repeats,
+        unknown=layer.unknown,
+        note=layer.note,
+    )
 
 
 def sizes_of(tensor: Tensor) -> list[int | None] | None:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +17,7 @@ from roofline.reading import CsvTable, read_csv, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
+    from _typeshed import DataclassInstance
 
 Cell = str | int | float | bool | None
 """What a cell of a finished table holds; None where there is nothing to say."""
@@ -210,7 +211,20 @@ def rows_in(document: Any, names: Sequence[str], where: str) -> list[Row]:
     return rows
 
 
-def frame(rows: Iterable[Row]) -> pd.DataFrame:
+def cells(row: Row | DataclassInstance) -> Row:
+    """Return the cells of a row by column; those of a typed row are its fields, in their order.
+
+    Example:
+        >>> from roofline.cost import Cost
+        >>> cells(Cost(macs=1))["macs"]
+        1
+    """
+    if isinstance(row, Mapping):
+        return row
+    return {field.name: getattr(row, field.name) for field in fields(row)}
+
+
+def frame(rows: Iterable[Row | DataclassInstance]) -> pd.DataFrame:
     """Return rows as a data frame.
 
     Raises:
@@ -218,4 +232,4 @@ def frame(rows: Iterable[Row]) -> pd.DataFrame:
     """
     with optional_import("A table"):
         import pandas as pd
-    return pd.DataFrame([dict(row) for row in rows])
+    return pd.DataFrame([dict(cells(row)) for row in rows])

@@ -20,7 +20,7 @@ from roofline.node import Tensor
 from roofline.number_format import plural
 from roofline.precision import Bits, Precision
 from roofline.registry import Registry
-from roofline.tables import frame
+from roofline.tables import cells, frame
 
 if TYPE_CHECKING:
     import onnx
@@ -345,4 +345,4 @@ class Workload:
         Raises:
             MissingPackageError: pandas is not installed.
         """
-        return frame(row_of(layer) | {"at_most": layer.at_most} for layer in self.layers)
+        return frame({**cells(row_of(layer)), "at_most": layer.at_most} for layer in self.layers)

@@ -28,10 +28,10 @@ def test_totals_that_an_uncounted_node_belongs_to_are_null(tmp_path: Path) -> No
     assert not counted.fully_counted
     found = document(counted, fused=False)
     totals = found["totals"]
-    assert (totals["macs"], totals["ops"], totals["activation_bytes"]) == (None, None, None)
-    assert set(totals["intensity"].values()) == {None}
+    assert (totals.macs, totals.ops, totals.activation_bytes) == (None, None, None)
+    assert set(totals.intensity.values()) == {None}
     assert found["at_least"]["macs"] == 4 * 4 * 4
-    assert [row["macs"] for row in found["layers"]] == [4 * 4 * 4, None]
+    assert [row.macs for row in found["layers"]] == [4 * 4 * 4, None]
     lines = {row["quantity"]: (row["value"], row["exactly"]) for row in summary(counted)}
     assert lines["multiply-accumulates"] == ("unknown", "at least 64 MAC")
     assert lines["parameters"][0] == "0"

@@ -3,17 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from roofline.number_format import number
+from roofline.tables import Row
 
 if TYPE_CHECKING:
-    from roofline.cli._differences import Line
+    from roofline.cli._differences import Figure, Line
     from roofline.workload import Workload
 
-PAIRED = ("throughput_fps", "latency_ms")
-"""Columns of predictions that are compared: the second's as it is, the first's, and their ratio."""
-SAID = ("bound", "upper_bound", "fits")
+
+@dataclass(frozen=True, slots=True)
+class PredictionPair:
+    """What is predicted of the second of two networks in one case, beside the first."""
+
+    platform: str
+    datatype: str
+    batch: int
+    model: str
+    throughput_fps: float | None
+    latency_ms: float | None
+    bound: str | None
+    upper_bound: bool | None
+    fits: bool | None
+    first_throughput_fps: float | None
+    first_latency_ms: float | None
+    first_bound: str | None
+    first_upper_bound: bool | None
+    first_fits: bool | None
+    throughput_fps_ratio: float | None
+    """Second over first."""
+    latency_ms_ratio: float | None
+
+    def cells(self, names: tuple[str, str]) -> dict[str, str | None]:
+        """Return the pair as a row for people, under the names of the two networks."""
+        ratio = self.throughput_fps_ratio
+        return {
+            "platform": self.platform, "datatype": self.datatype, "batch": str(self.batch),
+            "model": self.model,
+            f"{names[0]}, fps": number(self.first_throughput_fps),
+            f"{names[1]}, fps": number(self.throughput_fps),
+            "change": "unknown" if ratio is None else f"{ratio - 1:+.2%}",
+            "bound": self.bound or "unknown",
+        }  # fmt: skip
+
+
+_CASE = ("platform", "datatype", "batch", "model")
+_FIGURES = ("throughput_fps", "latency_ms", "bound", "upper_bound", "fits")
 
 
 def predicted(
@@ -22,7 +59,7 @@ def predicted(
     datatypes: Sequence[str] | None,
     batch: int | None,
     model: str | None,
-) -> list[dict[str, Any]]:
+) -> list[PredictionPair]:
     """Return what is predicted of the second of two networks, beside the first, one row for each case that both have.
 
     Args:
@@ -41,7 +78,7 @@ def predicted(
     machines = [platform(key) for key in dict.fromkeys(platforms)]
     before, after = (
         {
-            tuple(row[name] for name in ("platform", "datatype", "batch", "model")): row
+            tuple(row[name] for name in _CASE): row
             for row in sweep(
                 [network], machines, datatypes=datatypes, model=model,
                 batches=None if batch is None else [batch],
@@ -52,35 +89,20 @@ def predicted(
     return [_pair(before[case], row) for case, row in after.items() if case in before]
 
 
-def _pair(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    row = {name: second[name] for name in ("platform", "datatype", "batch", "model")}
-    row |= {name: second[name] for name in (*PAIRED, *SAID)}
-    row |= {f"first_{name}": first[name] for name in (*PAIRED, *SAID)}
-    for name in PAIRED:
+def _pair(first: Row, second: Row) -> PredictionPair:
+    def ratio(name: str) -> float | None:
         old, new = first[name], second[name]
-        row[f"{name}_ratio"] = new / old if old and new is not None else None
-    return row
+        return new / old if old and new is not None else None
+
+    return PredictionPair(
+        *(second[name] for name in (*_CASE, *_FIGURES)), *(first[name] for name in _FIGURES),
+        ratio("throughput_fps"), ratio("latency_ms"),
+    )  # fmt: skip
 
 
-def cells(rows: Sequence[dict[str, Any]], names: tuple[str, str]) -> list[dict[str, str | None]]:
-    """Return predictions of both as rows for people."""
-    return [
-        {
-            "platform": row["platform"], "datatype": row["datatype"], "batch": str(row["batch"]),
-            "model": row["model"],
-            f"{names[0]}, fps": number(row["first_throughput_fps"]),
-            f"{names[1]}, fps": number(row["throughput_fps"]),
-            "change": "unknown" if row["throughput_fps_ratio"] is None
-            else f"{row['throughput_fps_ratio'] - 1:+.2%}",
-            "bound": row["bound"] or "unknown",
-        }
-        for row in rows
-    ]  # fmt: skip
-
-
-def checked(lines: Sequence[Line], names: tuple[str, str]) -> dict[str, Any]:
+def checked(lines: Sequence[Line], names: tuple[str, str]) -> dict[str, Figure]:
     """Return all totals as one row: the second's by name, its ratio to the first, and the difference."""
-    row: dict[str, Any] = {"compared": f"{names[0]} and {names[1]}"}
+    row: dict[str, Figure] = {"compared": f"{names[0]} and {names[1]}"}
     for line in lines:
         row[line.quantity] = line.second
         row[f"{line.quantity}_ratio"] = line.ratio

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from roofline.cli import _compared, _counting, _differences
+from roofline.cli import _counting, _differences
+from roofline.cli._compared import PredictionPair
 from roofline.cli._output import OrderOptions, as_table
 from roofline.number_format import plural
+from roofline.tables import Record, Row
 
 if TYPE_CHECKING:
     from roofline.workload import Workload
@@ -30,7 +32,7 @@ class ComparedNetworks:
     """Whether a page lists all changed layers and nothing else, and CSV has them as its rows."""
     fused: bool
     """Whether the layers are the fused ones."""
-    predictions: Sequence[dict[str, Any]] | None = None
+    predictions: Sequence[PredictionPair] | None = None
     """Rows of both on machines; None where none were asked for."""
     order: OrderOptions = field(default_factory=OrderOptions)
     """Which changed layers are shown, and in which order."""
@@ -44,7 +46,7 @@ class ComparedNetworks:
         """Return their totals, one beside the other."""
         return _differences.network_lines(self.first, self.second)
 
-    def changes(self) -> list[dict[str, Any]]:
+    def changes(self) -> list[_differences.LayerChange]:
         """Return the layers that differ."""
         found = _differences.layer_changes(self.first, self.second, fused=self.fused)
         return self.order.arranged(found, [_flat(change) for change in found])
@@ -66,7 +68,7 @@ class ComparedNetworks:
             **({} if self.predictions is None else {"predictions": self.predictions}),
         }
 
-    def rows(self) -> Sequence[dict[str, Any]]:
+    def rows(self) -> Sequence[Row | PredictionPair]:
         """Return what a CSV holds: predictions where there are some, else layers or totals."""
         if self.predictions is not None:
             return self.predictions
@@ -78,11 +80,11 @@ class ComparedNetworks:
         """Return the page for people."""
         changes = self.changes()
         if self.layers:
-            cells = [_differences.layer_cells(change, self.names) for change in changes]
+            cells = [change.cells(self.names) for change in changes]
             return as_table(cells) if cells else "no layer differs"
         parts = [self._totals()]
         if self.predictions is not None:
-            cells = _compared.cells(self.predictions, self.names)
+            cells = [pair.cells(self.names) for pair in self.predictions]
             parts.append(as_table(cells, title="on machines"))
         parts.append(self._largest(changes) if changes else "no layer differs")
         return "\n\n".join(parts)
@@ -108,8 +110,8 @@ class ComparedNetworks:
             explained=[*_counting.CONVENTIONS.values(), *_differences.SIGNS.values()],
         )
 
-    def _largest(self, changes: Sequence[dict[str, Any]]) -> str:
-        by_change = sorted(changes, key=_differences.changed_macs, reverse=True)[:MOST_LAYERS]
+    def _largest(self, changes: Sequence[_differences.LayerChange]) -> str:
+        by_change = sorted(changes, key=lambda change: change.macs, reverse=True)[:MOST_LAYERS]
         largest = changes if self.order.given else by_change
         count = len(_differences.layer_changes(self.first, self.second, fused=self.fused))
         title = f"{plural(count, 'layer')} {'differs' if count == 1 else 'differ'}"
@@ -117,13 +119,15 @@ class ComparedNetworks:
             title += f", {len(largest)} shown" if len(largest) < count else ""
         elif len(largest) < count:
             title += f", {len(largest)} with the largest change of MACs shown; --layers lists all"
-        cells = [_differences.layer_cells(change, self.names) for change in largest]
+        cells = [change.cells(self.names) for change in largest]
         return as_table(cells, title=title)
 
 
-def _flat(change: dict[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": change["name"], "change": change["change"]}
-    for side in ("first", "second"):
-        own: dict[str, Any] = change[side] or {}
-        row |= {f"{side}_{name}": own.get(name) for name in _differences.COMPARED}
+def _flat(change: _differences.LayerChange) -> Row:
+    row: Record = {"name": change.name, "change": change.change}
+    for side, own in (("first", change.first), ("second", change.second)):
+        row |= {
+            f"{side}_{column.name}": None if own is None else getattr(own, column.name)
+            for column in fields(_differences.ComparedLayer)
+        }
     return row

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from roofline.binding import assumed_batch
 from roofline.cli._output import arranged
 from roofline.conventions import Traffic
 from roofline.number_format import human, number, percent, plural
+from roofline.tables import Row, cells
 
 if TYPE_CHECKING:
     from roofline.layer import Layer
+    from roofline.layer_table import LayerRow
     from roofline.workload import Workload
 
 CONVENTIONS = {
@@ -49,43 +51,52 @@ def listed_inputs(shapes: Mapping[str, Sequence[int | None]]) -> str:
     return ", ".join((texts[:most] if more else texts) + more)
 
 
-def totals(workload: Workload) -> dict[str, Any]:
-    """Return a workload's totals under their stable names, exact, intensity in operations per byte.
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A network's totals, exact; None where a node that belongs to one could not be counted."""
 
-    A total is None where a node that belongs to it could not be counted; `counted_part` has what the others sum to.
-    """
+    macs: int | None
+    effective_macs: int | None
+    ops: int | None
+    other_ops: int | None
+    parameters: int
+    trainable_parameters: int
+    weight_bytes: int
+    activation_bytes: int | None
+    peak_activation_bytes: int | None
+    intensity: Mapping[str, float | None]
+    """OP/B under each traffic assumption."""
+
+
+def totals(workload: Workload) -> Totals:
+    """Return a workload's totals; `counted_part` has what those that are not known sum to at least."""
     intensity: dict[str, float | None] = {name.value: workload.intensity(name) for name in Traffic}
-    found = _sums(workload)
-    if not workload.fully_counted:
-        intensity = dict.fromkeys(intensity)
-        found |= dict.fromkeys(_OF_NODES)
-    return {**found, "intensity": intensity}
+    found = Totals(
+        **_sums_of_nodes(workload), parameters=workload.parameters,
+        trainable_parameters=workload.trainable_parameters, weight_bytes=workload.weight_bytes,
+        intensity=intensity,
+    )  # fmt: skip
+    if workload.fully_counted:
+        return found
+    return replace(
+        found, macs=None, effective_macs=None, ops=None, other_ops=None, activation_bytes=None,
+        peak_activation_bytes=None, intensity=dict.fromkeys(intensity),
+    )  # fmt: skip
 
 
 def counted_part(workload: Workload) -> dict[str, int]:
     """Return what the nodes that could be counted sum to, a lower bound of each total that is not known; else none."""
-    if workload.fully_counted:
-        return {}
-    sums = _sums(workload)
-    return {name: sums[name] for name in _OF_NODES}
+    return {} if workload.fully_counted else _sums_of_nodes(workload)
 
 
-_OF_NODES = (
-    "macs", "effective_macs", "ops", "other_ops", "activation_bytes", "peak_activation_bytes",
-)  # fmt: skip
-"""Totals to which every executed node belongs."""
-
-
-def _sums(workload: Workload) -> dict[str, Any]:
+def _sums_of_nodes(workload: Workload) -> dict[str, int]:
+    """Return the totals to which every executed node belongs."""
     cost = workload.cost
     return {
         "macs": cost.macs,
         "effective_macs": workload.effective_macs,
         "ops": cost.ops,
         "other_ops": cost.other_ops,
-        "parameters": workload.parameters,
-        "trainable_parameters": workload.trainable_parameters,
-        "weight_bytes": workload.weight_bytes,
         "activation_bytes": workload.activation_bytes,
         "peak_activation_bytes": workload.peak_activation_bytes,
     }
@@ -136,7 +147,7 @@ def _batch(workload: Workload) -> str:
     return f"counts are of a whole batch of {workload.batch}"
 
 
-def layer_rows(workload: Workload, *, fused: bool) -> list[dict[str, Any]]:
+def layer_rows(workload: Workload, *, fused: bool) -> list[LayerRow]:
     """Return one exact row per executed node, or per fused layer."""
     return [_layer_row(layer, fused) for layer in _layers(workload, fused)]
 
@@ -146,19 +157,19 @@ def summary(workload: Workload) -> list[dict[str, str]]:
     found = totals(workload)
     least = counted_part(workload)
     rows = [
-        _line("multiply-accumulates", found["macs"], "MAC", least.get("macs")),
-        _line("operations", found["ops"], "OP", least.get("ops")),
-        _line("parameters", found["parameters"], ""),
-        _line("  trainable", found["trainable_parameters"], ""),
-        _line("weights", found["weight_bytes"], "B"),
-        _line("activations", found["activation_bytes"], "B", least.get("activation_bytes")),
+        _line("multiply-accumulates", found.macs, "MAC", least.get("macs")),
+        _line("operations", found.ops, "OP", least.get("ops")),
+        _line("parameters", found.parameters, ""),
+        _line("  trainable", found.trainable_parameters, ""),
+        _line("weights", found.weight_bytes, "B"),
+        _line("activations", found.activation_bytes, "B", least.get("activation_bytes")),
         _line(
-            "  peak alive", found["peak_activation_bytes"], "B", least.get("peak_activation_bytes")
+            "  peak alive", found.peak_activation_bytes, "B", least.get("peak_activation_bytes")
         ),
     ]
-    if found["effective_macs"] != found["macs"]:
-        rows.insert(1, _line("  with weights not zero", found["effective_macs"], "MAC"))
-    for name, value in found["intensity"].items():
+    if found.effective_macs != found.macs:
+        rows.insert(1, _line("  with weights not zero", found.effective_macs, "MAC"))
+    for name, value in found.intensity.items():
         known = value is not None and value != float("inf")
         rows.append({
             "quantity": f"intensity, {name}",
@@ -178,7 +189,7 @@ class LayerView:
     sort: str = ""
     top: int = 0
 
-    def rows(self, workload: Workload) -> list[dict[str, Any]]:
+    def rows(self, workload: Workload) -> list[Row]:
         """Return one exact row per layer shown."""
         return [row for _, row in self._shown(workload)]
 
@@ -202,19 +213,21 @@ class LayerView:
             total |= {"ms": number(1e3 * whole[2]) or "", "of time": percent(1.0)}
         return [*rows, total]
 
-    def _shown(self, workload: Workload) -> list[tuple[Layer, dict[str, Any]]]:
+    def _shown(self, workload: Workload) -> list[tuple[Layer, Row]]:
         layers = _layers(workload, self.fused)
-        rows = [_layer_row(layer, self.fused) for layer in layers]
-        if self.times:
-            for row in rows:
-                row["time_ms"] = (
-                    1e3 * self.times[row["name"]] if row["name"] in self.times else None
-                )
+        rows = [self._row(layer) for layer in layers]
         # The bytes that the shares are of can be sorted by too.
         sorted_by = [
-            row | {"bytes": layer.traffic_bytes} for layer, row in zip(layers, rows, strict=True)
+            {**row, "bytes": layer.traffic_bytes} for layer, row in zip(layers, rows, strict=True)
         ]
         return arranged(list(zip(layers, rows, strict=True)), sorted_by, self.sort, self.top)
+
+    def _row(self, layer: Layer) -> Row:
+        row = cells(_layer_row(layer, self.fused))
+        if not self.times:
+            return row
+        seconds = self.times.get(layer.name)
+        return {**row, "time_ms": None if seconds is None else 1e3 * seconds}
 
     def _cells(self, layer: Layer, whole: tuple[float, float, float]) -> dict[str, Any]:
         macs, moved, seconds = whole
@@ -276,10 +289,11 @@ def _layers(workload: Workload, fused: bool) -> tuple[Layer, ...]:
     return workload.fused_layers if fused else workload.layers
 
 
-def _layer_row(layer: Layer, fused: bool) -> dict[str, Any]:
-    from roofline.layer_table import row_of
+def _layer_row(layer: Layer, fused: bool) -> LayerRow:
+    from roofline.layer_table import FusedLayerRow, row_of
 
-    return row_of(layer) | ({"members": list(layer.members)} if fused else {})
+    row = row_of(layer)
+    return FusedLayerRow(**cells(row), members=list(layer.members)) if fused else row
 
 
 def _line(quantity: str, value: int | None, unit: str, least: int | None = None) -> dict[str, str]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from roofline.cli._counting import layer_rows, totals
 from roofline.number_format import human, number
 
 if TYPE_CHECKING:
+    from roofline.layer_table import LayerRow
     from roofline.spec import Platform
     from roofline.spec.quantity import Quantity
     from roofline.workload import Workload
@@ -103,11 +105,61 @@ _UNITS = {
 SIGNS = {"ratio": "difference is second less first, ratio second over first"}
 """How differences are meant."""
 
-COMPARED = (
-    "op_type", "macs", "other_ops", "parameters", "weight_bytes", "input_bytes", "output_bytes", "cache_read_bytes",
-    "cache_written_bytes", "datatype",
-)  # fmt: skip
-"""What of a layer is compared."""
+
+@dataclass(frozen=True, slots=True)
+class ComparedLayer:
+    """What of a layer is compared."""
+
+    op_type: str
+    macs: int | None
+    other_ops: int | None
+    parameters: int
+    weight_bytes: int
+    input_bytes: int
+    output_bytes: int
+    cache_read_bytes: int
+    cache_written_bytes: int
+    datatype: str | None
+
+    @classmethod
+    def of(cls, row: LayerRow) -> ComparedLayer:
+        """Return what of a layer's row is compared."""
+        return cls(*(getattr(row, field.name) for field in fields(cls)))
+
+
+class Change(StrEnum):
+    """How a layer of one network differs from that of the same name in another."""
+
+    REMOVED = "removed"
+    CHANGED = "changed"
+    ADDED = "added"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerChange:
+    """A layer that differs; None where a network has none of its name."""
+
+    name: str
+    change: Change
+    first: ComparedLayer | None
+    second: ComparedLayer | None
+
+    @property
+    def macs(self) -> int:
+        """By how many MACs it changed, whichever way; what is not known counts nothing."""
+        first, second = (
+            0 if side is None else side.macs or 0 for side in (self.first, self.second)
+        )
+        return abs(second - first)
+
+    def cells(self, names: tuple[str, str]) -> dict[str, str]:
+        """Return the change as a row for people, under the names of the two networks."""
+        return {
+            "layer": self.name,
+            "change": self.change,
+            names[0]: _counts(self.first),
+            names[1]: _counts(self.second),
+        }
 
 
 def network_lines(first: Workload, second: Workload) -> list[Line]:
@@ -117,45 +169,31 @@ def network_lines(first: Workload, second: Workload) -> list[Line]:
         Line("batch", "", first.batch, second.batch),
         Line("layers", "", len(first.layers), len(second.layers)),
     ]
-    lines += [Line(name, unit, before[name], after[name]) for name, unit in _UNITS.items()]
+    lines += [
+        Line(name, unit, getattr(before, name), getattr(after, name))
+        for name, unit in _UNITS.items()
+    ]
     return lines + [
-        Line(f"intensity_{name}", "OP/B", value, after["intensity"][name])
-        for name, value in before["intensity"].items()
+        Line(f"intensity_{name}", "OP/B", value, after.intensity[name])
+        for name, value in before.intensity.items()
     ]
 
 
-def layer_changes(first: Workload, second: Workload, *, fused: bool) -> list[dict[str, Any]]:
-    """Return the layers that were removed, changed or added, found by their names, with what is compared of each."""
-    old = {row["name"]: _compared(row) for row in layer_rows(first, fused=fused)}
-    new = {row["name"]: _compared(row) for row in layer_rows(second, fused=fused)}
-    found: list[dict[str, Any]] = []
+def layer_changes(first: Workload, second: Workload, *, fused: bool) -> list[LayerChange]:
+    """Return the layers that were removed, changed or added, found by their names."""
+    old, new = (
+        {row.name: ComparedLayer.of(row) for row in layer_rows(network, fused=fused)}
+        for network in (first, second)
+    )
+    found: list[LayerChange] = []
     for name, row in old.items():
         if name not in new:
-            found.append({"name": name, "change": "removed", "first": row, "second": None})
+            found.append(LayerChange(name, Change.REMOVED, row, None))
         elif row != new[name]:
-            found.append({"name": name, "change": "changed", "first": row, "second": new[name]})
-    found += [
-        {"name": name, "change": "added", "first": None, "second": row}
-        for name, row in new.items()
-        if name not in old
+            found.append(LayerChange(name, Change.CHANGED, row, new[name]))
+    return found + [
+        LayerChange(name, Change.ADDED, None, row) for name, row in new.items() if name not in old
     ]
-    return found
-
-
-def layer_cells(change: Mapping[str, Any], names: tuple[str, str]) -> dict[str, str]:
-    """Return a changed layer as a row for people."""
-    return {
-        "layer": change["name"],
-        "change": change["change"],
-        names[0]: _counts(change["first"]),
-        names[1]: _counts(change["second"]),
-    }
-
-
-def changed_macs(change: Mapping[str, Any]) -> int:
-    """Return by how many MACs a layer changed, whichever way; what is not known counts nothing."""
-    sides = [side["macs"] or 0 if side else 0 for side in (change["first"], change["second"])]
-    return abs(sides[1] - sides[0])
 
 
 def machine_lines(first: Platform, second: Platform) -> list[Line]:
@@ -259,12 +297,8 @@ def _scaled(
     return Line(quantity, unit, one, two)
 
 
-def _compared(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in COMPARED}
-
-
-def _counts(row: Mapping[str, Any] | None) -> str:
-    if row is None:
+def _counts(layer: ComparedLayer | None) -> str:
+    if layer is None:
         return ""
-    macs = "MACs unknown" if row["macs"] is None else human(row["macs"], "MAC")
-    return f"{row['op_type']}, {macs}, {human(row['weight_bytes'], 'B')}"
+    macs = "MACs unknown" if layer.macs is None else human(layer.macs, "MAC")
+    return f"{layer.op_type}, {macs}, {human(layer.weight_bytes, 'B')}"

@@ -9,16 +9,20 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from roofline.errors import OptionError, did_you_mean, one_line, printable
 from roofline.reading import csv_cell
+from roofline.tables import Row, cells
 from roofline.writing import check_output, check_output_folder, write_whole
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 SCHEMA_VERSION = 1
 """Version of the JSON that every verb writes; a field is only ever added without raising it."""
@@ -72,7 +76,6 @@ TopOption = Annotated[
     int, typer.Option("--top", min=0, help="Only the first so many rows; 0: all.")
 ]
 
-Row = Mapping[str, Any]
 T = TypeVar("T")
 
 QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
@@ -81,12 +84,14 @@ EXPLAIN: ContextVar[bool] = ContextVar("explain", default=False)
 """Whether every convention is written below a table (``--explain``, which every verb takes)."""
 
 
-def arranged(entries: Sequence[T], rows: Sequence[Row], sort: str, top: int) -> list[T]:
+def arranged(
+    entries: Sequence[T], typed: Sequence[Row | DataclassInstance], sort: str, top: int
+) -> list[T]:
     """Return entries in the order that a user asks for, as many as are asked for.
 
     Args:
         entries: What is shown, such as predictions.
-        rows: For each entry its row, whose columns can be sorted by.
+        typed: For each entry its row, whose columns can be sorted by.
         sort: A column's name, with ``:asc`` for the smallest first; empty keeps the order. Units may be left out.
         top: How many; 0 is all.
 
@@ -94,6 +99,7 @@ def arranged(entries: Sequence[T], rows: Sequence[Row], sort: str, top: int) -> 
         OptionError: No row has that column.
     """
     order = list(range(len(entries)))
+    rows = [cells(row) for row in typed] if sort else []
     column, _, direction = sort.partition(":")
     if sort and rows:
         if direction not in {"", "asc", "desc"}:
@@ -144,8 +150,8 @@ class ResultOptions:
     def emit(
         self,
         *,
-        document: Callable[[], Mapping[str, Any]],
-        rows: Callable[[], Sequence[Row]],
+        document: Callable[[], Mapping[str, Any] | DataclassInstance],
+        rows: Callable[[], Sequence[Row | DataclassInstance]],
         table: Callable[[], str],
     ) -> None:
         """Write a result; of its three forms only the one that is asked for is made.
@@ -172,7 +178,7 @@ class OrderOptions:
     sort: SortOption = ""
     top: TopOption = 0
 
-    def arranged(self, entries: Sequence[T], rows: Sequence[Row]) -> list[T]:
+    def arranged(self, entries: Sequence[T], rows: Sequence[Row | DataclassInstance]) -> list[T]:
         """Return the entries to show; the arguments and errors are those of `arranged`."""
         return arranged(entries, rows, self.sort, self.top)
 
@@ -208,16 +214,18 @@ def say(line: str) -> None:
         typer.echo(one_line(line), err=True)
 
 
-def as_json(document: Mapping[str, Any]) -> str:
+def as_json(document: Mapping[str, Any] | DataclassInstance) -> str:
     """Return a document as JSON with its schema version first; numbers that are not finite become null."""
     return json.dumps(
-        {"schema_version": SCHEMA_VERSION, **_finite(document)}, indent=2, ensure_ascii=False
+        {"schema_version": SCHEMA_VERSION, **_finite(cells(document))},
+        indent=2,
+        ensure_ascii=False,
     )
 
 
-def as_csv(rows: Sequence[Row]) -> str:
+def as_csv(typed: Sequence[Row | DataclassInstance]) -> str:
     """Return rows as CSV; the columns are those of all rows, in the order in which they first stand."""
-    buffer = io.StringIO()
+    buffer, rows = io.StringIO(), [cells(row) for row in typed]
     if rows:
         columns = list(dict.fromkeys(name for row in rows for name in row))
         writer = csv.DictWriter(buffer, fieldnames=columns, lineterminator="\n")
@@ -227,7 +235,7 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def as_table(
-    rows: Sequence[Row],
+    typed: Sequence[Row | DataclassInstance],
     *,
     title: str = "",
     notes: Sequence[str] = (),
@@ -236,21 +244,22 @@ def as_table(
     """Return rows as aligned plain text: numbers right, words left; notes below.
 
     Args:
-        rows: Already formatted cells, or plain numbers; the columns are those of the first row.
+        typed: Already formatted cells, or plain numbers; the columns are those of the first row.
         title: A line above the table.
         notes: Lines below it: choices made, and what went wrong.
         explained: More lines below it, when they are asked for: conventions, and what to do next.
     """
     lines = [_line(title)] if title else []
+    rows = [cells(row) for row in typed]
     if rows:
         header = list(rows[0])
         body = [[_text(row.get(name)) for name in header] for row in rows]
         numeric = [all(_is_number(row[i]) for row in body) for i in range(len(header))]
         widths = [max(len(name), *(len(row[i]) for row in body)) for i, name in enumerate(header)]
-        for cells in (header, ["─" * width for width in widths], *body):
+        for line_cells in (header, ["─" * width for width in widths], *body):
             line = "  ".join(
                 cell.rjust(width) if right else cell.ljust(width)
-                for cell, width, right in zip(cells, widths, numeric, strict=True)
+                for cell, width, right in zip(line_cells, widths, numeric, strict=True)
             )
             lines.append(line.rstrip())
     if QUIET.get():
@@ -303,6 +312,8 @@ def _cell(value: Any) -> Any:
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _finite(entry) for name, entry in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if is_dataclass(value) and not isinstance(value, type):
+        return _finite(cells(value))
     if isinstance(value, (list, tuple)):
         return [_finite(entry) for entry in value]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from roofline.cli._options import BatchOption, InputOptions, load_model
 from roofline.cli._output import OrderOptions, ResultOptions
 from roofline.errors import NetworkError, OptionError, did_you_mean
 from roofline.labels import labels
+from roofline.tables import cells
 
 app = typer.Typer(add_completion=False)
 
@@ -94,10 +95,12 @@ def compare(
         predictions=None if rows is None else order.arranged(rows, rows), order=OrderOptions() if rows else order,
     )  # fmt: skip
     totals = _compared.checked(page.lines(), names)
-    checks = conditions(fail_if, [*totals, *(rows[0] if rows else ())])
+    checks = conditions(fail_if, [*totals, *(cells(rows[0]) if rows else ())])
     result.emit(document=page.document, rows=page.rows, table=page.table)
     report_failures([totals], [check for check in checks if check.column in totals], ["compared"])
-    report_failures(rows or [], checks, ["platform", "datatype", "batch", "model"])
+    report_failures(
+        [cells(row) for row in rows or []], checks, ["platform", "datatype", "batch", "model"]
+    )
 
 
 def _compare_machines(
@@ -110,7 +113,7 @@ def _compare_machines(
     machines = platform(first), platform(second)
     names = _pair([machine.key for machine in machines])
     page = ComparedMachines(*machines, names)
-    row: dict[str, Any] = _compared.checked(page.lines(), names)
+    row = _compared.checked(page.lines(), names)
     checks = conditions(fail_if, list(row))
     result.emit(document=page.document, rows=page.rows, table=page.table)
     report_failures([row], checks, ["compared"])

@@ -24,6 +24,7 @@ from roofline.cli._output import OrderOptions, ResultOptions, as_table
 from roofline.conventions import Causal
 from roofline.decoding.request import Phase
 from roofline.errors import UnsupportedOperatorError
+from roofline.tables import cells
 
 if TYPE_CHECKING:
     from roofline.cli._counting import LayerView
@@ -161,7 +162,7 @@ def _diff(workload: Workload, other: Workload, *, fused: bool) -> dict[str, Any]
     from roofline.cli._counting import totals
     from roofline.cli._differences import layer_changes, network_lines
 
-    counted = totals(workload)
+    counted = cells(totals(workload))
     return {
         "other": other.name,
         "totals": {
@@ -175,10 +176,10 @@ def _diff(workload: Workload, other: Workload, *, fused: bool) -> dict[str, Any]
         },
         "layers": [
             {
-                "name": change["name"],
-                "change": change["change"],
-                "this": change["first"],
-                "other": change["second"],
+                "name": change.name,
+                "change": change.change,
+                "this": change.first,
+                "other": change.second,
             }
             for change in layer_changes(workload, other, fused=fused)
         ],
@@ -194,11 +195,9 @@ def _rows(counted: Sequence[Workload], view: LayerView, *, layers: bool) -> list
             rows += [{"model": workload.name, **row} for row in view.rows(workload)]
         else:
             found = totals(workload)
-            intensity = found.pop("intensity")
-            rows.append({
-                "model": workload.name, "batch": workload.batch, **found,
-                **{f"intensity_{name}": value for name, value in intensity.items()},
-            })  # fmt: skip
+            row = {"model": workload.name, "batch": workload.batch, **cells(found)}
+            del row["intensity"]
+            rows.append(row | {f"intensity_{name}": x for name, x in found.intensity.items()})
     return rows
 
 

@@ -68,6 +68,65 @@ RELU = helper.make_node("Relu", ["y"], ["z"], name="relu")
 
 
 @pytest.mark.parametrize(
+    ("shape", "perm", "kind"),
+    [
+        # Channels behind positions: two groups of axes change places, whatever stands before.
+        ((1, 64, 28, 28), [0, 2, 3, 1], "move.Transpose.axis"),
+        ((1, 28, 28, 64), [0, 3, 1, 2], "move.Transpose.axis"),
+        ((64, 28), None, "move.Transpose.axis"),
+        ((1, 197, 12, 64), [0, 2, 1, 3], "move.Transpose.rows"),
+        ((1, 64, 28, 28), [0, 3, 2, 1], "move.Transpose.all"),
+        # Only an axis of length one moves: all rows stay what they are.
+        ((1, 64, 28), [1, 0, 2], "move.Transpose.rows"),
+    ],
+)
+def test_a_transposition_is_of_the_kind_of_what_changes_places(shape, perm, kind):
+    node = helper.make_node(
+        "Transpose", ["x"], ["y"], name="t", **({"perm": perm} if perm else {})
+    )
+    (layer,) = network(node, shape=shape).layers
+    found = works(layer)
+    assert found is not None
+    assert found.kind == kind
+
+
+def recurrent(direction: str) -> Work:
+    directions, hidden, width = (2 if direction == "bidirectional" else 1), 8, 4
+    stored = [
+        numpy_helper.from_array(np.zeros((directions, 4 * hidden, size), np.float32), name)
+        for name, size in (("w", width), ("r", hidden))
+    ]
+    node = helper.make_node(
+        "LSTM", ["x", "w", "r"], ["y"], name="l", hidden_size=hidden, direction=direction
+    )
+    graph = helper.make_graph(
+        [node], "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, (5, 1, width))],
+        [helper.make_empty_tensor_value_info("y")], stored,
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (layer,) = Workload.from_onnx(model, name="net").layers
+    found = works(layer)
+    assert found is not None
+    return found
+
+
+def test_steps_of_a_recurrent_layer_read_the_weights_between_its_states_again():
+    one, two = recurrent("forward"), recurrent("bidirectional")
+    # 4 gates of 8 x 8 weights of 4 bytes, at each of 5 steps but the first; the other direction has as many again.
+    assert (one.held_bytes, one.reread_bytes) == (4 * 8 * 8 * 4, 4 * 8 * 8 * 4 * 4)
+    assert (two.held_bytes, two.reread_bytes) == (one.held_bytes, 2 * one.reread_bytes)
+
+
+def test_weights_that_are_read_again_take_the_pace_of_the_cache_that_holds_them():
+    work = recurrent("forward")
+    fast, slow = 100e9, 10e9
+    known = profile(streams=((1024.0, fast), (1e6, slow)))
+    first = work.weight_bytes / slow
+    again = work.reread_bytes / fast
+    assert known.floor_s(work, 10**6) == pytest.approx(work.bytes / BANDWIDTH + first + again)
+
+
+@pytest.mark.parametrize(
     ("weight", "groups", "shape", "kind"),
     [
         ((64, 64, 3, 3), 1, (1, 64, 28, 28), "conv.kxk.fp32"),
@@ -178,7 +237,7 @@ def test_what_a_convolution_absorbs_costs_nothing_beside_it():
 def test_channels_are_rearranged_where_packed_kernels_meet_others():
     tanh = helper.make_node("Tanh", ["y"], ["z"], name="tanh")
     net = network(conv(), tanh, conv("z", "out", "second"))
-    samples = {**profile().samples, "layout.convert": (Sample((50_176,), 0.5),)}
+    samples = {**profile().samples, "layout.convert": (Sample((64, 784), 0.5),)}
 
     def conversions(**more: object) -> int:
         time = calibrated_time(net, profile(samples, **more))
@@ -278,7 +337,14 @@ def test_a_profile_of_another_processor_is_told(tmp_path):
     ("change", "told"),
     [
         ({"samples": {"conv.kxk.fp32": ["64x0 = 0.5"]}}, "is no measured shape"),
-        ({"samples": {"conv.kxk.fp32": ["64x64 = 0.5", "64 = 0.5"]}}, "unlike numbers of sizes"),
+        (
+            {"samples": {"pool.max": ["64x64 = 0.5", "64 = 0.5"]}},
+            "a sample of pool.max .* has 2 sizes",
+        ),
+        (
+            {"samples": {"layout.convert": ["4096 = 0.5"]}},
+            "has 1 sizes; it takes 2: channels, positions",
+        ),
         ({"figures": {}}, "has no memory, run, layer"),
     ],
 )
@@ -300,10 +366,10 @@ def test_a_calibrated_mode_names_its_threads():
 def test_many_batches_at_once_are_those_one_by_one(name, tmp_path):
     samples = {
         **profile().samples,
-        "matmul.vector.fp32": tuple(Sample((1.0, n, n, 1.0, 4 * n * n), 0.3 + n / 1e5) for n in (256.0, 4096.0)),
-        "matmul.narrow.fp32": (Sample((8.0, 512.0, 512.0, 1.0, 4e6), 0.4), Sample((4.0, 64.0, 64.0, 1.0, 4e4), 0.2)),
+        "matmul.vector.fp32": tuple(Sample((1.0, n, n, 1.0), 0.3 + n / 1e5) for n in (256.0, 4096.0)),
+        "matmul.narrow.fp32": (Sample((8.0, 512.0, 512.0, 1.0), 0.4), Sample((4.0, 64.0, 64.0, 1.0), 0.2)),
         "matmul.wide.fp32": tuple(Sample((m, 512.0, 512.0, 1.0), 0.5 + m / 1e4) for m in (16.0, 128.0, 1024.0)),
-        "layout.convert": (Sample((50_176.0,), 0.5),),
+        "layout.convert": (Sample((64.0, 784.0), 0.5),),
     }  # fmt: skip
     given = profile(
         samples, run_s=1e-5, layer_s=2e-6, switch_s=1e-6, streams=((1e5, 4e10), (1e9, 1e10)),

@@ -127,6 +127,23 @@ def _pooled(layer: Layer) -> WorkShape | None:
     return WorkShape(f"pool.{form}", (out[1], out[0] * math.prod(out[2:]), taps))
 
 
+def _merged_order(layer: Layer, source: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a transposition's order of axes, those of length one left out and those that stay side by side as one.
+
+    An image's channels that move behind its positions are two axes that change places, a plain matrix transposition.
+    """
+    given = tuple(int(axis) for axis in layer.attributes.get("perm", ()))
+    perm = given or tuple(reversed(range(len(source))))
+    kept = [axis for axis in perm if axis >= len(source) or source[axis] != 1]
+    numbers = {axis: place for place, axis in enumerate(sorted(kept))}
+    order = [numbers[axis] for axis in kept]
+    heads = [
+        axis for place, axis in enumerate(order) if place == 0 or axis != order[place - 1] + 1
+    ]
+    ranks = {axis: place for place, axis in enumerate(sorted(heads))}
+    return tuple(ranks[axis] for axis in heads)
+
+
 def moved(layer: Layer) -> WorkShape:
     """Return the work of an operator that only moves elements."""
     out, source = first_shape(layer.outputs), first_shape(layer.inputs)
@@ -134,9 +151,10 @@ def moved(layer: Layer) -> WorkShape:
     run = out[-1] if out else 1.0
     name = layer.op_type
     if name == "Transpose":
-        perm = tuple(int(axis) for axis in layer.attributes.get("perm", ()))
-        kept = bool(perm) and perm[-1] == len(perm) - 1
-        name, run = ("Transpose.rows" if kept else "Transpose.all"), run if kept else 1.0
+        order = _merged_order(layer, source)
+        kept = bool(order) and order[-1] == len(order) - 1
+        form = "rows" if kept else "axis" if len(order) == 2 else "all"
+        name, run = f"Transpose.{form}", run if kept else 1.0
     elif name in ("Resize", "Upsample"):
         name = "Resize." + ("linear" if text(layer, "mode") in ("linear", "cubic") else "nearest")
     elif name in ("Concat", "Split"):

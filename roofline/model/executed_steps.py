@@ -6,6 +6,7 @@ take along is a step of its own. Between kernels on packed channels and all othe
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -61,8 +62,8 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
         layer.outputs for layer in workload.layers
     ):
         return None
-    absorbed = _absorbed(workload, profile)
-    layout = _layout(workload, profile, absorbed)
+    absorbed, parts = _absorbed(workload, profile)
+    layout = _layout(workload, profile, absorbed, parts)
     found: list[Step] = []
     for layer in workload.layers:
         work = works(layer)
@@ -84,10 +85,13 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
         elif layer.kind is Kind.VIEW and layer.inputs:
             seconds = (profile.layer_s + profile.switch_s) * layer.repeats
             found.append(Step(layer.name, None, seconds))
-    for name, elements, repeats in layout.conversions:
-        at = (float(max(elements, 1)),)
-        work = Work("layout.convert", at, 0.0, "fp32", 8 * elements * repeats, 0, repeats)
-        found.append(Step(name, work, weighed=False))
+    for tensor, repeats in layout.conversions:
+        items, channels, *plane = (size or 1 for size in tensor.shape or (1, 1))
+        positions = max(items * math.prod(plane), 1)
+        moved = 8 * channels * positions * repeats
+        at = (float(max(channels, 1)), float(positions))
+        work = Work("layout.convert", at, 0.0, "fp32", moved, 0, repeats)
+        found.append(Step(tensor.name, work, weighed=False))
     return tuple(found)
 
 
@@ -97,10 +101,16 @@ def form(kind: str) -> str:
     return ".".join(parts[1:]) if parts[0] == "elementwise" else parts[-1]
 
 
-def _absorbed(workload: Workload, profile: Profile) -> Mapping[str, str | None]:
-    """Return, by name, the layers that cost nothing beside another (None) or are a pattern's (its kind)."""
+def _absorbed(
+    workload: Workload, profile: Profile
+) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
+    """Return, by name, the layers that cost nothing beside another (None) or are a pattern's (its kind).
+
+    The second mapping names the pattern of each of its layers where it runs on its own.
+    """
     by_name = {layer.name: layer for layer in workload.layers}
     found: dict[str, str | None] = _quantized_beside(workload)
+    patterns: dict[str, str] = {}
     for group in workload.fused_layers:
         members = [by_name[name] for name in group.members if name in by_name]
         if len(members) < 2:
@@ -122,13 +132,15 @@ def _absorbed(workload: Workload, profile: Profile) -> Mapping[str, str | None]:
             parts = [member for member in (rest if is_conv or is_product else members)
                      if member.op_type in _PATTERN_OPS[pattern]]  # fmt: skip
             found.update((member.name, None) for member in parts)
-            found[parts[-1].name] = f"pattern.{pattern}"
+            if not (is_conv and pattern in profile.absorbed):
+                found[parts[-1].name] = f"pattern.{pattern}"
+                patterns.update((member.name, f"pattern.{pattern}") for member in parts)
             rest = [member for member in rest if member not in parts]
         if not (is_conv or is_product):
             continue
         free = profile.absorbed if is_conv else profile.after_product
         _take(rest, free, found, {tensor.name for tensor in anchor.outputs})
-    return found
+    return found, patterns
 
 
 def _quantized_beside(workload: Workload) -> dict[str, str | None]:
@@ -185,23 +197,25 @@ def _take(
 class _Layout:
     """Where channels lie packed."""
 
-    conversions: tuple[tuple[str, int, int], ...]
-    """Values that are packed or unpacked: name, elements, repeats."""
+    conversions: tuple[tuple[Tensor, int], ...]
+    """Images that are packed or unpacked, and how often."""
     inside: frozenset[str]
     """Layers that read packed channels and leave them so."""
 
 
-def _layout(workload: Workload, profile: Profile, absorbed: Mapping[str, str | None]) -> _Layout:
+def _layout(
+    workload: Workload, profile: Profile, absorbed: Mapping[str, str | None], parts: Mapping[str, str]
+) -> _Layout:  # fmt: skip
     """Return where values are packed and unpacked: wherever kernels on packed channels meet others."""
     if "layout.convert" not in profile.samples:
         return _Layout((), frozenset())
     packed: dict[str, bool] = {}
-    conversions: list[tuple[str, int, int]] = []
+    conversions: list[tuple[Tensor, int]] = []
     inside: set[str] = set()
 
     def convert(tensor: Tensor, layer: Layer, *, to: bool) -> None:
         if packed.get(tensor.name, False) != to:
-            conversions.append((tensor.name, tensor.elements or 0, layer.repeats))
+            conversions.append((tensor, layer.repeats))
             packed[tensor.name] = to
 
     for layer in workload.layers:
@@ -211,8 +225,8 @@ def _layout(workload: Workload, profile: Profile, absorbed: Mapping[str, str | N
             if tensor.shape is not None and len(tensor.shape) == 4
         ]
         work = works(layer)
-        kind = work.kind if work is not None else "view"
-        free = layer.name in absorbed and absorbed[layer.name] is None
+        kind = parts.get(layer.name) or (work.kind if work is not None else "view")
+        free = absorbed.get(layer.name, kind) is None and layer.name not in parts
         ready = any(packed.get(tensor.name, False) for tensor in images)
         if kind.startswith(_PACKED_FORMS) and "int8" not in kind:
             if images and not kind.startswith(_READS_PLAIN):

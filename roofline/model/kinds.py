@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from roofline.layer import Layer
 from roofline.model import _product_rules, _streaming_rules
-from roofline.model._layer_shapes import WorkShape, largest
+from roofline.model._layer_shapes import WorkShape, largest, text
 from roofline.model._streaming_rules import moved
 from roofline.model.work import Work
 from roofline.ops import Kind
@@ -33,6 +33,7 @@ def works(layer: Layer) -> Work | None:
         return None
     rule = _RULES.get(layer.op_type)
     shape = (rule(layer) if rule is not None else None) or _general(layer)
+    held = _held_bytes(layer, shape)
     return Work(
         kind=shape.kind,
         at=tuple(max(float(value), 1.0) for value in shape.at),
@@ -43,7 +44,21 @@ def works(layer: Layer) -> Work | None:
         repeats=layer.repeats,
         channels=shape.channels,
         patch_bytes=_patch_elements(shape) * 8 * layer.repeats,
+        reread_bytes=round(held * _directions(layer) * max(shape.at[2] - 1, 0)) if held else 0,
+        held_bytes=held,
     )
+
+
+def _held_bytes(layer: Layer, shape: WorkShape) -> int:
+    """Return the bytes of weights between the states of a recurrent layer, of one direction."""
+    if not shape.kind.startswith("rnn"):
+        return 0
+    width, hidden, _, _ = shape.at
+    return round(layer.weight_bytes * hidden / (width + hidden) / _directions(layer))
+
+
+def _directions(layer: Layer) -> int:
+    return 2 if text(layer, "direction") == "bidirectional" else 1
 
 
 def _general(layer: Layer) -> WorkShape:

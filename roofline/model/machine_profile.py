@@ -135,11 +135,41 @@ class Profile:
         return float(bound[0]), bool(memory_bound[0])
 
     def _bounds(self, work: Work, factors: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-        peak = self.peaks.get(work.datatype) or self.peaks.get("fp32") or max(self.peaks.values())
-        compute = work.padded_ops(self.lanes) * factors / peak
-        moved = np.rint(work.bytes * factors) + work.weight_bytes
-        memory = (moved + np.rint(work.patch_bytes * factors) / 4) / self.bandwidth
+        compute = self._compute_s(work, factors)
+        memory = self._values_s(work, factors) + work.weight_bytes / self.bandwidth
         return np.maximum(np.maximum(compute, memory), 1e-12), memory > compute
+
+    def _compute_s(self, work: Work, factors: Floats) -> Floats:
+        peak = self.peaks.get(work.datatype) or self.peaks.get("fp32") or max(self.peaks.values())
+        return work.padded_ops(self.lanes) * factors / peak
+
+    def _values_s(self, work: Work, factors: Floats) -> Floats:
+        moved = np.rint(work.bytes * factors) + np.rint(work.patch_bytes * factors) / 4
+        return moved / self.bandwidth
+
+    def floor_s(self, work: Work, working_set: int) -> float:
+        """Return the seconds that utilisation refers to: as `bound_s`, with weights at the pace they arrive at.
+
+        Args:
+            work: One layer.
+            working_set: Bytes of weights and values of one run of the whole network.
+        """
+        return float(self._floors(work, np.ones(1), np.asarray([working_set], np.float64))[0])
+
+    def _floors(self, work: Work, factors: Floats, working_sets: Floats) -> Floats:
+        if len(self.streams) < 2 or not decided_by_weights(work.kind):
+            return self._bounds(work, factors)[0]
+        first = work.weight_bytes * self._pace(np.maximum(working_sets, work.weight_bytes))
+        # What every step of a recurrent layer reads again comes from where one step's weights stay.
+        again = work.reread_bytes * self._pace(np.asarray([work.held_bytes], np.float64))[0]
+        memory = self._values_s(work, factors) + first + again
+        return np.maximum(np.maximum(self._compute_s(work, factors), memory), 1e-12)
+
+    def _pace(self, working_sets: Floats) -> Floats:
+        """Return the seconds that a byte of weights takes when a run goes through so many bytes."""
+        places = [math.log(size) for size, _ in self.streams]
+        paces = [1.0 / rate for _, rate in self.streams]
+        return np.interp(np.log(np.maximum(working_sets, 1)), places, paces)
 
     def estimate(self, work: Work, working_set: int) -> Estimate:
         """Return the time of some work.
@@ -173,27 +203,23 @@ class Profile:
         axis = work.batch_axis
         if axis < len(places):
             places[axis] = places[axis] * factors
-        if decided_by_weights(work.kind):
-            places.append(np.maximum(working_sets, max(work.weight_bytes, 1)))
         share, deviation = self._fit(name).at(np.stack(places, axis=1))
-        seconds = fixed + bound / share
-        seconds = seconds + self._cold_s(work, working_sets)
-        own = bound / share / seconds
+        floor = self._floors(work, factors, working_sets)
+        seconds = fixed + floor / share + self._cold_s(work, working_sets)
+        own = floor / share / seconds
         basis = Basis.INTERPOLATED if step == "kind" else Basis.BORROWED
         spread = np.hypot(deviation, _BORROWED[step]) * own
         return Estimates(seconds, bound, spread, basis, memory_bound, fixed)
 
     def cold_s(self, work: Work, working_set: int) -> float:
-        """Return the seconds that weights take beyond those out of the nearest cache; none where they are an axis."""
+        """Return the seconds that weights take beyond those out of the nearest cache, where its floor holds none."""
         return float(self._cold_s(work, np.asarray([working_set], np.float64))[0])
 
     def _cold_s(self, work: Work, working_sets: Floats) -> Floats:
         if len(self.streams) < 2 or decided_by_weights(work.kind):
             return np.zeros(len(working_sets))
-        places = [math.log(size) for size, _ in self.streams]
-        paces = [1.0 / rate for _, rate in self.streams]
-        pace = np.interp(np.log(np.maximum(working_sets, 1)), places, paces)
-        return work.weight_bytes * np.maximum(pace - min(paces), 0.0)
+        least = min(1.0 / rate for _, rate in self.streams)
+        return work.weight_bytes * np.maximum(self._pace(working_sets) - least, 0.0)
 
     def _nearest(self, kind: str) -> tuple[str | None, str]:
         """Return the name under which samples stand that are nearest in kind."""
@@ -220,15 +246,8 @@ class Profile:
         return fit
 
 
-def shape(work: Work, working_set: int) -> tuple[float, ...]:
-    """Return a work's shape with the weights that compete for the caches, where weights decide its time."""
-    if decided_by_weights(work.kind):
-        return (*work.at, float(max(working_set, work.weight_bytes, 1)))
-    return work.at
-
-
 def decided_by_weights(kind: str) -> bool:
-    """Return whether where weights come from is an axis of a kind of its own."""
+    """Return whether the time of a kind is that in which its weights arrive."""
     return kind.startswith(("matmul.vector", "matmul.narrow", "rnn"))
 
 

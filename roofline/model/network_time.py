@@ -98,6 +98,9 @@ def calibrated_time(
 
 def _working_set(workload: Workload, batches: Floats) -> Floats:
     weights = sum(layer.weight_bytes for layer in workload.layers)
+    if workload.weight_bytes:
+        # Those of a layer that runs again, an unrolled step of a recurrent one, count once.
+        weights = min(weights, workload.weight_bytes)
     return np.rint(weights + workload.peak_activation_bytes * batches)
 
 

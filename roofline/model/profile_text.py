@@ -9,12 +9,15 @@ from typing import Any
 
 from roofline.errors import PlatformError
 from roofline.model.machine_profile import Profile, Sample
+from roofline.model.work import AXES
 from roofline.spec.profiles import Profile as Entry
 
 _PEAK = "peak "
 _MEMORY, _RUN, _LAYER, _SWITCH = "memory", "run", "layer", "switch"
 _WEIGHTS = "stream.weights"
 """Weights by the bytes a run goes through, as a share of the memory's bandwidth: above one out of caches."""
+_WHOLE = ("conv", "matmul", "rnn", "layout")
+"""Kinds whose samples give all of their axes; others leave away those that say nothing."""
 _SAMPLE = re.compile(r"(?P<at>[^ ]+) = (?P<share>[^ ]+)(?: ±(?P<spread>[^%]+)%)?")
 
 
@@ -153,8 +156,11 @@ def _sample(line: str, where: str) -> Sample:
 
 def _check_axes(samples: Mapping[str, tuple[Sample, ...]], platform: str, key: str) -> None:
     for kind, found in samples.items():
-        if len({len(sample.at) for sample in found}) > 1:
+        axes = AXES[kind.partition(".")[0]] if kind.startswith(_WHOLE) else None
+        sizes = {len(sample.at) for sample in found}
+        if len(sizes) > 1 or (axes is not None and sizes != {len(axes)}):
+            wanted = f"; it takes {len(axes)}: {', '.join(axes)}" if axes else ""
             raise PlatformError(
-                f"{platform}: the samples of {kind} in the profile {key} have unlike numbers of sizes",
-                repair="Write the profile anew: roofline calibrate",
+                f"{platform}: a sample of {kind} in the profile {key} has {max(sizes)} sizes{wanted}",
+                repair="Write the profile anew with this version: roofline calibrate",
             )

@@ -36,6 +36,10 @@ class Work:
     """Numbers of channels that kernels on packed channels fill up to whole vectors."""
     patch_bytes: int = 0
     """Bytes of the patches that a convolution unrolls for a matrix product, where no packed kernel does it."""
+    reread_bytes: int = 0
+    """Bytes of weights that are gone through again and again, at every step of a recurrent layer but the first."""
+    held_bytes: int = 0
+    """Those of one step of one direction: they compete for the caches with one another alone."""
 
     def padded_ops(self, lanes: int) -> float:
         """Return the operations that packed kernels execute: channels filled up to whole vectors of ``lanes``."""
@@ -75,7 +79,7 @@ class Work:
 NARROW_ROWS = 16
 """Rows of a product from which it is wide: its weights are used again and again."""
 
-_BATCH_AXIS = {"conv": 4, "conv_transpose": 4, "rnn": 3, "attention": 2, "pool": 1}
+_BATCH_AXIS = {"conv": 4, "conv_transpose": 4, "rnn": 3, "attention": 2, "pool": 1, "layout": 1}
 """The axis that grows with the batch, by the first part of a kind's name; the first axis of all others."""
 
 AXES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -92,7 +96,7 @@ AXES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "pool": ("channels", "positions", "taps"),
         "move": ("elements", "run"),
         "quantization": ("elements",),
-        "layout": ("elements",),
+        "layout": ("channels", "positions"),
         "other": ("elements",),
     }
 )

@@ -17,7 +17,7 @@ import numpy as np
 
 from roofline.layer import Layer
 from roofline.model.kinds import works
-from roofline.model.machine_profile import Profile, Sample, decided_by_weights, shape
+from roofline.model.machine_profile import Profile, Sample, decided_by_weights
 from roofline.model.work import Work
 from roofline.validate.calibration.calibrate import Roofs
 from roofline.validate.calibration.microbenchmarks import Timed, Times
@@ -25,6 +25,7 @@ from roofline.validate.calibration.probes import (
     BETWEEN_ELEMENTS,
     JOINED_ELEMENTS,
     PATTERN_ELEMENTS,
+    USING_UP,
     Probe,
     probes,
 )
@@ -55,6 +56,15 @@ class _Measured:
     @cached_property
     def many(self) -> Workload:
         return _counted(self.probe, 1 + self.probe.copies)
+
+    @property
+    def used_up(self) -> int:
+        """How many more layers the longer model has that only use up a result."""
+        counts = [
+            sum(layer.op_type in USING_UP for layer in workload.layers)
+            for workload in (self.many, self.one)
+        ]
+        return 0 if self.probe.of in USING_UP else counts[0] - counts[1]
 
     def targets(self, workload: Workload) -> list[Work]:
         """Return the works of the operator that is measured."""
@@ -136,11 +146,19 @@ def _streams(measured: Sequence[_Measured], bare: Profile) -> tuple[tuple[float,
             own = seconds - bare.run_s - bare.layer_s * len(workload.layers)
             if held >= 100_000 and own > 0.2 * seconds:
                 rates[held] = max(rates.get(held, 0.0), held / own)
-    found: list[tuple[float, float]] = []
-    for held in sorted(rates):
-        least = min(rates[held], found[-1][1]) if found else rates[held]
-        found.append((float(held), least))
-    return tuple(found)
+    places = sorted(rates)
+    falling = _falling([math.log(rates[held]) for held in places])
+    return tuple((float(held), math.exp(rate)) for held, rate in zip(places, falling, strict=True))
+
+
+def _falling(values: Sequence[float]) -> list[float]:
+    """Return the values nearest to these in the least squares that never rise (pool adjacent violators)."""
+    blocks: list[list[float]] = []
+    for value in values:
+        blocks.append([value])
+        while len(blocks) > 1 and np.mean(blocks[-2]) < np.mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    return [float(np.mean(block)) for block in blocks for _ in block]
 
 
 def _samples(measured: Sequence[_Measured], bare: Profile) -> dict[str, tuple[Sample, ...]]:
@@ -176,9 +194,10 @@ def _difference(entry: _Measured, bare: Profile) -> tuple[float, float] | None:
     cold = _cold_s(many, entry.many, bare) - _cold_s(one, entry.one, bare)
     layers = len(many) - len(one)
     total = entry.times.copy_s * copies
-    own = total - bare.layer_s * layers - cold
+    small = bare.layer_s * (layers + entry.used_up)
+    own = total - small - cold
     if own <= 0.15 * total or total <= 0:
-        own = max(total - bare.layer_s * layers, 0.3 * total)
+        own = max(total - small, 0.3 * total)
         if own <= 0:
             return None
         return own * len(many) / layers, max(entry.times.spread, 0.5)
@@ -195,34 +214,33 @@ def _cold_s(own: Sequence[Work], workload: Workload, bare: Profile) -> float:
 def _add(
     found: dict[str, list[Sample]], own: Sequence[Work], bare: Profile, held: int, seconds: float, spread: float
 ) -> None:  # fmt: skip
-    utilisation = sum(bare.bound_s(work)[0] for work in own) / seconds
+    utilisation = sum(bare.floor_s(work, held) for work in own) / seconds
     if utilisation > _FASTEST:
         utilisation, spread = _FASTEST, max(spread, 0.5)
     for work in {(work.kind, work.at): work for work in own}.values():
-        found[work.kind].append(Sample(shape(work, held), utilisation, spread))
+        found[work.kind].append(Sample(work.at, utilisation, spread))
 
 
 def _conversions(times: Times, bare: Profile) -> tuple[Sample, ...]:
-    """Return the utilisation of packing or unpacking the channels of an image, by its elements.
+    """Return the utilisation of packing or unpacking the channels of an image, by its channels and positions.
 
-    It is half of what an operator that takes no packed ones adds between two convolutions, its own time aside.
+    It is half of what a view in its own shape adds between two convolutions: it costs nothing but takes no packed ones.
     """
     found: list[Sample] = []
     for probe in probes():
         if probe.role != "convert" or not probe.name.startswith("packed"):
             continue
-        place = probe.name.removeprefix("packed")
-        names = (probe.name, f"unpacked{place}", f"Abs{place}")
+        names = (probe.name, f"unpacked{probe.name.removeprefix('packed')}")
         if any(name not in times.of for name in names):
             continue
-        plain, with_it, alone = (times.of[name] for name in names)
-        seconds = (with_it.copy_s - plain.copy_s - alone.copy_s) / 2
-        if seconds <= 0.1 * with_it.copy_s:
+        plain, with_it = (times.of[name] for name in names)
+        seconds = (with_it.copy_s - plain.copy_s - bare.layer_s) / 2
+        if seconds <= 0.05 * with_it.copy_s:
             continue
-        elements = int(probe.about["channels"]) * int(probe.about["size"]) ** 2
+        channels, positions = int(probe.about["channels"]), int(probe.about["size"]) ** 2
         spread = max(plain.spread, with_it.spread) * with_it.copy_s / (2 * seconds)
-        share = 8 * elements / bare.bandwidth / seconds
-        found.append(Sample((float(elements),), share, min(spread, 1.0)))
+        share = 8 * channels * positions / bare.bandwidth / seconds
+        found.append(Sample((float(channels), float(positions)), share, min(spread, 1.0)))
     return tuple(sorted(found, key=lambda sample: sample.at))
 
 

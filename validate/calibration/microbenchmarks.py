@@ -1,16 +1,18 @@
 """Times the microbenchmarks with a backend, in processes of their own, and keeps what is done until all is.
 
 A round times every probe once; rounds follow one another, so that a slow minute of the machine meets one round and not
-all samples of one kind. The least time of all rounds counts: what others take only ever adds.
+all samples of one kind. Samples count that were taken while the machine was not slowed, as a small fixed product says
+that is timed between them; of rounds, the least time counts: what others take only ever adds.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from roofline.progress import Report, silent
 from roofline.temporary import temporary_folder
 from roofline.user_folders import cache_folder
 from roofline.validate.calibration.probes import Probe, probes
+from roofline.validate.calibration.steadiness import SLOWED, Steadiness
 from roofline.validate.measuring import environment
 from roofline.validate.measuring.backend import (
     Artifact,
@@ -39,19 +42,21 @@ ROUNDS = 2
 """Times that every probe is measured; those whose rounds disagree are measured once more."""
 SAMPLING_S = {"onnxruntime": 0.018, "torch": 0.018, "tvm": 0.03}
 """Seconds for which a model of a probe is run at a time."""
-SLOWED = 1.07
-"""Time of the reference over its least from which the machine is slowed: what stands beside it is taken again."""
 STEADY = 0.15
 """Logarithm of the ratio of two rounds' differences up to which they agree."""
-REFERENCE = "matmul 128x384x1536"
-"""The probe that is repeated throughout: its times tell whether the machine's clock holds."""
+REFERENCE = "matmul 256x64x64"
+"""The probe of some microseconds that is repeated throughout: it tells whether the machine is slowed."""
 
-_ATTEMPTS = 3
-_EXTRA_S = 12.0
-"""Seconds of a round that go to taking again what was slowed."""
-_GLANCE_S = 0.004
-_QUANTILE = 0.2
-_MOST_RUNS, _LEAST_RUNS, _WARM_UP = 400, 5, 2
+_PATIENCE_S = 15.0
+"""Seconds that each process may lose to a slowed machine before it takes what it gets."""
+_SLOWED_SPREAD, _ALIKE_SLOWED = 0.25, 0.85
+"""Spread of what was only seen slowed, and the share of the slowing, in the logarithm, that is put back: 0.87 was the
+median of 167 probes seen both ways."""
+_LONGEST_S = 0.5
+"""Seconds of one probe after which nothing is taken again."""
+_LEAST_RUNS, _WARM_UP = 5, 2
+_AGAIN_UNTIL_S = {"onnxruntime": 170.0}
+"""Seconds after which no further round is begun."""
 _LIMIT_S = {"tvm": 7200.0}
 _DAY_S = 86_400.0
 
@@ -67,7 +72,7 @@ class Timed:
     copies: int
     """Copies in the difference of the two."""
     spread: float = 0.0
-    """Logarithm of the ratio of two rounds' differences."""
+    """Logarithm of the ratio of two rounds' differences; no less than `_SLOWED_SPREAD` where the machine was slowed."""
 
     @property
     def copy_s(self) -> float:
@@ -86,7 +91,7 @@ class Times:
     failed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Probes that could not be built or run, with the reason."""
     drift: float = 1.0
-    """Time of the reference probe over its least, beside the slowest quarter of all probes."""
+    """Time of the reference over its least, beside the slowest quarter of what was taken."""
     taken: float = 0.0
     """Share of the machine's CPU time that others took meanwhile, the worst round."""
     seconds: float = 0.0
@@ -97,7 +102,8 @@ class Times:
         """How times were taken, in words."""
         clock = "CPU time of the process" if self.threads == 1 else "wall time"
         return (
-            f"{clock}, {_QUANTILE:.0%} quantile of at least {_LEAST_RUNS} runs, least of {ROUNDS} or more rounds; "
+            f"{clock}, low quantile of at least {_LEAST_RUNS} runs while the machine was not slowed, "
+            f"least of {ROUNDS} or more rounds; "
             f"{plural(len(self.of), 'probe')}, difference of two lengths"
         )
 
@@ -127,8 +133,9 @@ def measure_times(backend: str, threads: int, *, report: Report | None = None) -
     rounds = _Rounds(backend, threads, kept, report)
     for number in range(ROUNDS):
         rounds.run(number, names, total=ROUNDS * len(names))
-    for number, steady in ((ROUNDS, STEADY), (ROUNDS + 1, 2 * STEADY)):
-        rounds.run(number, rounds.doubtful(names, steady), total=ROUNDS * len(names))
+    for number in (ROUNDS, ROUNDS + 1):
+        if time.monotonic() - begin < _AGAIN_UNTIL_S.get(backend, math.inf):
+            rounds.run(number, rounds.doubtful(names), total=ROUNDS * len(names))
     of, failed = rounds.collected(names)
     if not of:
         reason = next(iter(failed.values()), "nothing was measured")
@@ -192,45 +199,45 @@ class _Rounds:
         assert report is not None
         return lambda what, done, _: report(what, min(before + done, total), total)
 
-    def doubtful(self, names: Sequence[str], steady: float) -> list[str]:
-        """Return the probes whose rounds disagree, or whose difference is not above zero.
-
-        Args:
-            names: Of probes.
-            steady: Spread up to which rounds agree.
-        """
+    def doubtful(self, names: Sequence[str]) -> list[str]:
+        """Return the probes whose rounds disagree, or whose difference is not above zero."""
         found = self.collected(names)[0]
         known = {probe.name: probe for probe in probes()}
         return [
             name
             for name, timed in found.items()
             if timed.copy_s <= 0
-            or timed.spread > steady
-            or (known[name].role != "sample" and timed.spread > steady / 2)
+            or timed.spread > STEADY
+            or (known[name].role != "sample" and timed.spread > STEADY / 2)
         ]
 
     def collected(self, names: Sequence[str]) -> tuple[dict[str, Timed], dict[str, str]]:
         """Return the least times of all rounds, and the reasons of failures."""
         lines = self._lines()
         copies = {probe.name: probe.copies for probe in probes()}
+        least = min((line["reference"] for line in lines if "one" in line), default=1.0)
         found: dict[str, Timed] = {}
         for name in names:
             own = [line for line in lines if line["name"] == name and "one" in line]
             if not own:
                 continue
-            differences = sorted(line["many"] - line["one"] for line in own)
+            fast = [line for line in own if line["reference"] < SLOWED * least]
+            used = fast or [_at_full_speed(min(own, key=lambda line: line["reference"]), least)]
+            differences = sorted(line["many"] - line["one"] for line in used)
             low, next_ = differences[0], differences[min(1, len(differences) - 1)]
             spread = float(np.log(next_ / low)) if low > 0 else 1.0
-            one, many = min(line["one"] for line in own), min(line["many"] for line in own)
+            if not fast:
+                spread = max(spread, _SLOWED_SPREAD)
+            one, many = min(line["one"] for line in used), min(line["many"] for line in used)
             found[name] = Timed(one, many, copies[name], spread)
         failed = {line["name"]: line["failed"] for line in lines if "failed" in line}
         return found, {name: why for name, why in failed.items() if name not in found}
 
     @property
     def drift(self) -> float:
-        """Time of the reference over its least, for the slowest quarter of all probes."""
-        found = [line["slowed"] for line in self._lines() if "slowed" in line]
-        return float(np.quantile(found, 0.75)) if found else 1.0
+        """Time of the reference over its least, beside the slowest quarter of what was taken."""
+        found = [line["reference"] for line in self._lines() if "one" in line]
+        return float(np.quantile(found, 0.75) / min(found)) if found else 1.0
 
     def _lines(self) -> list[dict[str, Any]]:
         if not self._kept.exists():
@@ -243,6 +250,12 @@ class _Rounds:
                 # The line that was being written when the process was ended.
                 continue
         return found
+
+
+def _at_full_speed(line: Mapping[str, Any], least: float) -> dict[str, Any]:
+    """Return times as they were beside a reference that took its least: what slows it slows all work about as much."""
+    factor = (least / line["reference"]) ** _ALIKE_SLOWED
+    return {**line, "one": line["one"] * factor, "many": line["many"] * factor}
 
 
 def _variables(backend: str, threads: int) -> Mapping[str, str]:
@@ -269,54 +282,35 @@ def time_probes(asked: Microbenchmarks, report: Report) -> Share:
     known = {probe.name: probe for probe in probes()}
     sampling = SAMPLING_S.get(asked.backend, 0.05)
     busy = environment.Busy.now()
-    watch = _Watch(_Model(backend, asked, known[REFERENCE], 1))
+    reference = _Model(backend, asked, known[REFERENCE], 1)
+    steadiness = Steadiness(reference.step, _clock(asked), _PATIENCE_S)
     for place, name in enumerate(asked.names):
         report(name, place, len(asked.names))
-        times = _timed(backend, asked, known[name], sampling, watch)
+        times = _timed(backend, asked, known[name], sampling, steadiness)
         _append(asked.into, {"name": name, "round": asked.round, **times})
     return Share(environment.taken_since(busy))
 
 
-class _Watch:
-    """Looks at the reference probe to see whether the machine is slowed just now."""
-
-    def __init__(self, model: _Model) -> None:
-        self._model = model
-        self._least = min(model.seconds(_GLANCE_S) for _ in range(20))
-        self.extra_s = _EXTRA_S
-
-    def slowed(self) -> float:
-        """Return the reference's time over its least."""
-        found = self._model.seconds(_GLANCE_S, least=2)
-        self._least = min(self._least, found)
-        return found / self._least
+def _clock(asked: Microbenchmarks) -> Callable[[], float]:
+    return time.process_time if asked.threads == 1 else time.perf_counter
 
 
 def _timed(
-    backend: Backend, asked: Microbenchmarks, probe: Probe, sampling: float, watch: _Watch
+    backend: Backend, asked: Microbenchmarks, probe: Probe, sampling: float, steadiness: Steadiness
 ) -> dict[str, Any]:
     try:
-        one = _Model(backend, asked, probe, 1)
-        many = _Model(backend, asked, probe, 1 + probe.copies)
-        found: list[tuple[float, float, float]] = []
-        slowed = watch.slowed()
-        for _ in range(_ATTEMPTS):
-            begin = time.perf_counter()
-            pair = one.seconds(sampling), many.seconds(sampling)
-            after = watch.slowed()
-            found.append((*pair, max(slowed, after)))
-            slowed = after
-            if found[-1][2] < SLOWED or watch.extra_s <= 0:
-                break
-            watch.extra_s -= time.perf_counter() - begin
-        return {
-            "one": min(entry[0] for entry in found),
-            "many": min(entry[1] for entry in found),
-            "slowed": min(entry[2] for entry in found),
-        }
+        models = [_Model(backend, asked, probe, copies) for copies in (1, 1 + probe.copies)]
+        found = steadiness.sample(
+            [model.step for model in models],
+            sampling,
+            least_runs=_LEAST_RUNS,
+            longest_s=_LONGEST_S,
+        )
     except Exception as error:
         # Whatever a runtime raises for an operator that it lacks: the kind is left out, and said so.
         return {"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+    one, many = found.seconds
+    return {"one": one, "many": many, "reference": found.reference_s}
 
 
 class _Model:
@@ -325,7 +319,6 @@ class _Model:
     def __init__(
         self, backend: Backend, asked: Microbenchmarks, probe: Probe, copies: int
     ) -> None:
-        self._clock = time.process_time if asked.threads == 1 else time.perf_counter
         content = probe.build(copies)
         with temporary_folder() as folder:
             path = folder / "probe.onnx"
@@ -342,18 +335,9 @@ class _Model:
                 for name, shape in probe_inputs(content).items()
             }
         )
+        self.step: Callable[[], None] = self._session.step
         for _ in range(_WARM_UP):
-            self._session.step()
-
-    def seconds(self, sampling: float, least: int = _LEAST_RUNS) -> float:
-        """Return a low quantile of the seconds of a run."""
-        clock, step, found = self._clock, self._session.step, list[float]()
-        end = time.perf_counter() + sampling
-        while len(found) < least or (len(found) < _MOST_RUNS and time.perf_counter() < end):
-            begin = clock()
-            step()
-            found.append(clock() - begin)
-        return float(np.quantile(found, _QUANTILE))
+            self.step()
 
 
 def probe_inputs(content: bytes) -> Mapping[str, tuple[int, ...]]:

@@ -46,9 +46,9 @@ class Measured:
         found: list[str] = []
         if times.drift > _DRIFTED:
             found.append(
-                f"The clock did not hold while {times.backend} was measured on {threads}: one probe took up to "
-                f"{times.drift:.2f} times its least time. The least of all rounds counts; calibrate again when it "
-                "is quiet."
+                f"The machine was slowed while {times.backend} was measured on {threads}: a quarter of the samples "
+                f"stand beside a product that took {times.drift:.2f} times its least time and more. Calibrate again "
+                "when it is quiet."
             )
         idle = 1.0 - times.threads / max(times.threads, available_cores())
         if times.taken > idle + 0.1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roofline.validate.calibration.probes.convolutions import convolutions, lanes
 from roofline.validate.calibration.probes.elementwise import elementwise
-from roofline.validate.calibration.probes.graph import Probe
+from roofline.validate.calibration.probes.graph import USING_UP, Probe
 from roofline.validate.calibration.probes.integers import integers
 from roofline.validate.calibration.probes.moves import moves
 from roofline.validate.calibration.probes.neighbours import (
@@ -18,7 +18,14 @@ from roofline.validate.calibration.probes.products import products
 from roofline.validate.calibration.probes.recurrent import recurrent
 from roofline.validate.calibration.probes.reductions import reductions
 
-__all__ = ["BETWEEN_ELEMENTS", "JOINED_ELEMENTS", "PATTERN_ELEMENTS", "Probe", "probes"]
+__all__ = [
+    "BETWEEN_ELEMENTS",
+    "JOINED_ELEMENTS",
+    "PATTERN_ELEMENTS",
+    "USING_UP",
+    "Probe",
+    "probes",
+]
 
 
 def probes() -> tuple[Probe, ...]:

@@ -7,6 +7,7 @@ read the same input side by side where they do not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -127,14 +128,40 @@ def chain(shape: Sequence[int], step: Step, tail: Step | None = None) -> Callabl
     return build
 
 
-def branches(shape: Sequence[int], step: Step) -> Callable[[int], bytes]:
-    """Return a builder whose copies read the same input side by side."""
+_LARGE = 1 << 15
+"""Elements of an input from which what is added to use a result up costs nothing beside it."""
+
+
+USING_UP = ("Reshape", "Gather")
+"""Operators that stand behind a large result for that alone."""
+
+
+def _first_element(graph: Graph, value: str) -> str:
+    line = graph.call("Reshape", value, graph.store(np.array([-1], np.int64)))
+    return graph.call("Gather", line, graph.store(np.array([0], np.int64)))
+
+
+def branches(shape: Sequence[int], step: Step, *, kept: bool = False) -> Callable[[int], bytes]:
+    """Return a builder whose copies stand side by side.
+
+    Large results are used up at once, so that the next copy writes where the last one did, as in a network: results of
+    a whole graph lie in memory that no cache has seen. Such copies have an input each, or they would be run as one.
+
+    Args:
+        shape: Of the input.
+        step: Builds a copy.
+        kept: Whether results are small, and those of the graph, whatever the input.
+    """
 
     def build(count: int) -> bytes:
         graph = Graph()
+        large = math.prod(shape) >= _LARGE and not kept
         value = graph.input(*shape)
-        for _ in range(count):
-            graph.output(step(graph, value))
+        for number in range(count):
+            if large and number:
+                value = graph.input(*shape)
+            made = step(graph, value)
+            graph.output(_first_element(graph, made) if large else made)
         return graph.model()
 
     return build

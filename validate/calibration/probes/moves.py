@@ -90,7 +90,7 @@ def moves() -> list[Probe]:
         "DepthToSpace",
     )
     for rows in (1, 16, 512):
-        add(f"Gather {rows}", branches((4096, 64), _gather(rows)), 8, "Gather")
+        add(f"Gather {rows}", branches((4096, 64), _gather(rows), kept=True), 8, "Gather")
     for rows in (2, 64, 4096):
         shape = (rows, 64)
         add(

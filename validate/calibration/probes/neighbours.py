@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from roofline.validate.calibration.probes.graph import (
     unary,
 )
 from roofline.validate.calibration.probes.moves import padded
+from roofline.validate.calibration.probes.patterns import ACTIVATIONS
 
 _BETWEEN = (1, 16, 112, 112)
 
@@ -58,6 +59,7 @@ def between() -> list[Probe]:
         "BatchNormalization": lambda graph, value: graph.call(
             "BatchNormalization", value, *[graph.store(np.full(16, 1.0, np.float32)) for _ in range(4)]
         ),
+        **ACTIVATIONS,
     }  # fmt: skip
     found: list[Probe] = []
     for name, step in steps.items():
@@ -103,19 +105,27 @@ def _behind(one: Step) -> list[Probe]:
 
 
 def conversions() -> list[Probe]:
-    """Return cheap convolutions on packed channels with and without an operator that takes none between them."""
+    """Return cheap convolutions on packed channels, with and without a view between them that takes none."""
     found: list[Probe] = []
-    for channels, size, copies in ((64, 14, 12), (32, 56, 6), (128, 28, 6), (64, 112, 3)):
+    for channels, size, copies in (
+        (64, 14, 12), (32, 56, 6), (128, 28, 6), (64, 112, 3), (24, 56, 6), (480, 20, 6), (96, 40, 5), (16, 160, 3),
+        (512, 7, 12), (24, 320, 1),
+    ):  # fmt: skip
         one = convolution(channels, channels, 3, groups=channels)
         shape, about = (1, channels, size, size), {"channels": str(channels), "size": str(size)}
-        for name, step in (("packed", one), ("unpacked", both(one, unary("Abs")))):
+        for name, step in (("packed", one), ("unpacked", both(one, _seen_as(shape)))):
             builder = chain(shape, step, pooled)
             found.append(
                 Probe(f"{name} {channels} at {size}", builder, copies, "Conv", "convert", about)
             )
-        alone = chain(shape, unary("Abs"))
-        found.append(Probe(f"Abs {channels} at {size}", alone, copies, "Abs", "convert", about))
     return found
+
+
+def _seen_as(shape: Sequence[int]) -> Step:
+    """Return a view of a value in its own shape."""
+    return lambda graph, value: graph.call(
+        "Reshape", value, graph.store(np.array(shape, np.int64))
+    )
 
 
 def _between(step: Step, *, second: bool, tail: bool = True) -> Callable[[int], bytes]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from roofline.validate.calibration.probes.graph import (
     Graph,
     Probe,
+    Step,
     both,
     chain,
     linear_layer,
@@ -17,44 +20,48 @@ PATTERN_ELEMENTS = 128 * 768
 """Elements of the value that a pattern of operators works on."""
 
 
+def _gelu(graph: Graph, value: str) -> str:
+    erf = graph.call("Erf", graph.call("Div", value, graph.store(np.array(1.4142135, np.float32))))
+    grown = graph.call(
+        "Mul", value, graph.call("Add", erf, graph.store(np.array(1.0, np.float32)))
+    )
+    return graph.call("Mul", grown, graph.store(np.array(0.5, np.float32)))
+
+
+def _silu(graph: Graph, value: str) -> str:
+    return graph.call("Mul", value, graph.call("Sigmoid", value))
+
+
+def _hard_swish(graph: Graph, value: str) -> str:
+    return graph.call("Mul", value, graph.call("HardSigmoid", value, alpha=1 / 6, beta=0.5))
+
+
+def _layer_norm(graph: Graph, value: str) -> str:
+    centred = graph.call("Sub", value, graph.call("ReduceMean", value, axes=[-1]))
+    squared = graph.call("Pow", centred, graph.store(np.array(2.0, np.float32)))
+    spread = graph.call(
+        "Add",
+        graph.call("ReduceMean", squared, axes=[-1]),
+        graph.store(np.array(1e-5, np.float32)),
+    )
+    scaled = graph.call(
+        "Mul",
+        graph.call("Div", centred, graph.call("Sqrt", spread)),
+        graph.weight(768, scale=1.0),
+    )
+    return graph.call("Add", scaled, graph.weight(768))
+
+
+ACTIVATIONS: Mapping[str, Step] = {"gelu": _gelu, "silu": _silu, "hard_swish": _hard_swish}
+"""Activations that exporters write in several operators."""
+
+
 def patterns() -> list[Probe]:
     """Return what exporters write in several operators and runtimes may run as one."""
     shape = (1, 128, PATTERN_ELEMENTS // 128)
-
-    def gelu(graph: Graph, value: str) -> str:
-        erf = graph.call(
-            "Erf", graph.call("Div", value, graph.store(np.array(1.4142135, np.float32)))
-        )
-        grown = graph.call(
-            "Mul", value, graph.call("Add", erf, graph.store(np.array(1.0, np.float32)))
-        )
-        return graph.call("Mul", grown, graph.store(np.array(0.5, np.float32)))
-
-    def silu(graph: Graph, value: str) -> str:
-        return graph.call("Mul", value, graph.call("Sigmoid", value))
-
-    def hard_swish(graph: Graph, value: str) -> str:
-        return graph.call("Mul", value, graph.call("HardSigmoid", value, alpha=1 / 6, beta=0.5))
-
-    def layer_norm(graph: Graph, value: str) -> str:
-        centred = graph.call("Sub", value, graph.call("ReduceMean", value, axes=[-1]))
-        squared = graph.call("Pow", centred, graph.store(np.array(2.0, np.float32)))
-        spread = graph.call(
-            "Add",
-            graph.call("ReduceMean", squared, axes=[-1]),
-            graph.store(np.array(1e-5, np.float32)),
-        )
-        scaled = graph.call(
-            "Mul",
-            graph.call("Div", centred, graph.call("Sqrt", spread)),
-            graph.weight(768, scale=1.0),
-        )
-        return graph.call("Add", scaled, graph.weight(768))
-
-    steps = {"gelu": gelu, "silu": silu, "hard_swish": hard_swish, "layer_norm": layer_norm}
     found = [
         Probe(f"pattern {name}", chain(shape, step), 4, name, "pattern", {"op": name})
-        for name, step in steps.items()
+        for name, step in (ACTIVATIONS | {"layer_norm": _layer_norm}).items()
     ]
     linear = {
         "none": linear_layer(256, 256), "Add": linear_layer(256, 256, bias=True),

@@ -15,7 +15,7 @@ def recurrent() -> list[Probe]:
     for width, hidden, steps, directions, copies in (
         (128, 128, 1, 1, 8), (64, 64, 50, 2, 3), (128, 128, 20, 1, 5), (256, 256, 40, 2, 2),
         (160, 64, 100, 1, 3), (512, 256, 25, 2, 2), (128, 256, 64, 2, 2),
-        (64, 128, 10, 1, 6),
+        (64, 128, 10, 1, 6), (256, 512, 20, 2, 1),
     ):  # fmt: skip
         for cell, gates in (("LSTM", 4), ("GRU", 3)):
             step = _cell(cell, gates, width, hidden, directions)

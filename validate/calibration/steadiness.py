@@ -1,0 +1,136 @@
+"""Tells whether the machine is slowed just now: by a neighbour on the same core, another program, or its clock.
+
+On a shared core the CPU time of a run changes by half and more, several times a second, and no counter says so. A
+small fixed piece of work that is timed between samples does: the samples between two fast ones were not slowed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+SLOWED = 1.33
+"""Time of the fixed work over its least from which the machine is slowed: a shared core gives 1.4 and more, and a clock
+that falls by wide vectors less than 1.3, which moved other work by less than a tenth."""
+
+_GLANCE_RUNS = 5
+_FIRST_GLANCES = 300
+_PAUSE_S = 0.004
+_BURST_S = 0.002
+_QUANTILE, _OF_BURSTS = 0.2, 0.25
+"""Of the runs of a burst, and of bursts that were not slowed: low, for what is left of a disturbance only adds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Seconds of several pieces of work, taken in turn."""
+
+    seconds: tuple[float, ...]
+    """Of each piece, over samples that were not slowed; over the least slowed where each was."""
+    reference_s: float
+    """Seconds of the fixed work beside those samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Burst:
+    seconds: tuple[float, ...]
+    reference_s: float
+
+
+class Steadiness:
+    """Watches a fixed piece of work, and takes samples of others while it is fast."""
+
+    def __init__(
+        self, step: Callable[[], None], clock: Callable[[], float], patience_s: float
+    ) -> None:
+        """Watch.
+
+        Args:
+            step: Does the fixed work once; it takes some microseconds.
+            clock: Tells seconds: of the CPU, or on the wall.
+            patience_s: Seconds in all that may be lost to a slowed machine, waiting and in vain.
+        """
+        self._step, self._clock = step, clock
+        self._least = min(self._glance_s() for _ in range(_FIRST_GLANCES))
+        self.patience_s = patience_s
+
+    def _glance_s(self) -> float:
+        found: list[float] = []
+        for _ in range(_GLANCE_RUNS):
+            begin = self._clock()
+            self._step()
+            found.append(self._clock() - begin)
+        return min(found)
+
+    def reference_s(self) -> float:
+        """Return the seconds of the fixed work just now."""
+        found = self._glance_s()
+        self._least = min(self._least, found)
+        return found
+
+    def is_slowed(self, reference_s: float) -> bool:
+        """Return whether the machine was slowed when the fixed work took so long."""
+        return reference_s >= SLOWED * self._least
+
+    def sample(
+        self, steps: Sequence[Callable[[], None]], sampling_s: float, *, least_runs: int, longest_s: float
+    ) -> Sampled:  # fmt: skip
+        """Return the seconds of pieces of work, from short bursts of each in turn.
+
+        Args:
+            steps: Do each piece once.
+            sampling_s: Seconds of samples of each that are enough.
+            least_runs: Runs of each that are needed whatever they take.
+            longest_s: Seconds after which nothing more is taken that was slowed.
+        """
+        bursts: list[_Burst] = []
+        end = time.perf_counter() + longest_s
+        spent, runs = 0.0, 0
+        before = self._wait(end)
+        while spent < sampling_s or runs < least_runs:
+            begin, most = time.perf_counter(), before
+            taken: list[list[float]] = []
+            for step in steps:
+                taken.append(self._burst(step))
+                before = self.reference_s()
+                most = max(most, before)
+            values = tuple(float(np.quantile(seconds, _QUANTILE)) for seconds in taken)
+            bursts.append(_Burst(values, most))
+            if self.is_slowed(most) and self.patience_s > 0 and time.perf_counter() < end:
+                self.patience_s -= time.perf_counter() - begin
+                before = self._wait(end)
+                continue
+            spent += min(sum(seconds) for seconds in taken)
+            runs += min(len(seconds) for seconds in taken)
+        return self._summary(bursts)
+
+    def _wait(self, end: float) -> float:
+        """Wait until the machine is fast, until some time or the end of patience; return the fixed work's seconds."""
+        found = self.reference_s()
+        while self.is_slowed(found) and self.patience_s > 0 and time.perf_counter() < end:
+            time.sleep(_PAUSE_S)
+            self.patience_s -= _PAUSE_S
+            found = self.reference_s()
+        return found
+
+    def _burst(self, step: Callable[[], None]) -> list[float]:
+        found: list[float] = []
+        begin = last = self._clock()
+        while last - begin < _BURST_S:
+            step()
+            now = self._clock()
+            found.append(now - last)
+            last = now
+        return found
+
+    def _summary(self, bursts: Sequence[_Burst]) -> Sampled:
+        least = min(burst.reference_s for burst in bursts)
+        limit = SLOWED * self._least if not self.is_slowed(least) else 1.05 * least
+        chosen = [burst for burst in bursts if burst.reference_s <= limit]
+        seconds = np.quantile(np.array([burst.seconds for burst in chosen]), _OF_BURSTS, axis=0)
+        return Sampled(
+            tuple(float(value) for value in seconds), max(burst.reference_s for burst in chosen)
+        )

@@ -66,7 +66,7 @@ const Charts = (() => {
     if (dots.length) traces.push({ type: "scatter", mode: "markers", name: "measured", marker: { symbol: "x", size: 7, color: dots.map(d => context.colour(d.row.platform)) },
       x: dots.map(d => d.x), y: dots.map(d => d.y), customdata: dots.map(d => d.row.id), text: dots.map(d => hover(d.row)), hovertemplate: "%{text}<br>%{y:.4g} TOP/s<extra></extra>" });
     const shapes = unique(needs.map(n => `${n.network} ${n.datatype ?? ""}|${n.intensity}`)).map(entry => ({ type: "line", x0: +entry.split("|")[1], x1: +entry.split("|")[1], yref: "paper", y0: 0, y1: 1, line: { width: .6, dash: "dot", color: "#888" } }));
-    return { traces, layout: { height: 520, shapes, xaxis: { type: "log", title: { text: "operational intensity (OP/B)" } }, yaxis: { type: "log", title: { text: "performance (TOP/s)" } } } };
+    return { traces, layout: { height: 520, shapes, xaxis: { type: "log", exponentformat: "SI", title: { text: "operational intensity (OP/B)" } }, yaxis: { type: "log", title: { text: "performance (TOP/s)" } } } };
   }
 
   function efficiency(rows, context) {
@@ -86,7 +86,7 @@ const Charts = (() => {
         error_y: { type: "data", symmetric: false, array: sure.map((r, i) => r.predicted_high_fps - middle[i]), arrayminus: sure.map((r, i) => middle[i] - r.predicted_low_fps), color: context.ink, thickness: 1.4, width: 4 },
         text: sure.map(r => `expected ${number(r.predicted_low_fps)} to ${number(r.predicted_high_fps)} ${unit(r)}`), hovertemplate: "%{text}<extra></extra>" });
     }
-    return { traces, layout: { height: 560, width: Math.max(context.width, 26 * best.length + 160), barmode: "group", xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: { type: "log", title: { text: `throughput (${units(best)})` } }, legend: TOP, margin: { b: 190, t: 60 } } };
+    return { traces, layout: { height: 560, width: Math.max(context.width, 26 * best.length + 160), barmode: "group", xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: { type: "log", exponentformat: "SI", title: { text: `throughput (${units(best)})` } }, legend: TOP, margin: { b: 190, t: 60 } } };
   }
 
   function heatmap(rows, context) {
@@ -128,7 +128,7 @@ const Charts = (() => {
     const entry = (name, marker, group, i) => traces.push({ type: "scatter", mode: "markers", x: [null], y: [null], name, marker: { size: 9, ...marker }, legendgroup: group, ...(i ? {} : { legendgrouptitle: { text: group } }), hoverinfo: "skip" });
     if (tasks.length > 1 || tasks[0]) tasks.forEach((task, i) => entry(task ?? "no task", { symbol: symbol(task), color: "#888" }, "task", i));
     unique(best.map(r => r.platform)).sort().forEach((machine, i) => entry(machine, { color: context.colour(machine) }, "machine", i));
-    return { traces, layout: { height: 480, xaxis: { type: "log", title: { text: `throughput (${units(best)})` } }, yaxis: { title: { text: "top-1 accuracy (%)" } } } };
+    return { traces, layout: { height: 480, xaxis: { type: "log", exponentformat: "SI", title: { text: `throughput (${units(best)})` } }, yaxis: { title: { text: "top-1 accuracy (%)" } } } };
   }
 
   function lines(rows, context) {
@@ -139,7 +139,7 @@ const Charts = (() => {
       group.sort((a, b) => (a.batch ?? 0) - (b.batch ?? 0));
       return { type: "scatter", mode: group.length > 1 ? "lines+markers" : "markers", name, line: { color: context.colour(group[0].platform), dash: context.dash(group[0].datatype), width: 1 }, marker: { size: 5 }, ...points(group, r => r.latency_ms, r => r.measured_fps) };
     });
-    return { traces, layout: { height: 520, showlegend: traces.length <= 24, xaxis: { type: "log", title: { text: "latency (ms)" } }, yaxis: { type: "log", title: { text: `throughput (${units(usable)})` } } } };
+    return { traces, layout: { height: 520, showlegend: traces.length <= 24, xaxis: { type: "log", title: { text: "latency (ms)" } }, yaxis: { type: "log", exponentformat: "SI", title: { text: `throughput (${units(usable)})` } } } };
   }
 
   // From the network as it is to what keeps least of it.

@@ -17,6 +17,7 @@ from roofline.binding import UNBOUND, Binding
 from roofline.errors import DimensionError, MeasurementError, ModelError, printable
 from roofline.graph.reading.declared import declare, dimensions
 from roofline.graph.reading.read import check_file
+from roofline.graph.reading.reads import renamed
 from roofline.node import Array
 from roofline.surfaces import BATCH
 from roofline.validate.measuring.decoder_model import Stage, stage_inputs
@@ -77,6 +78,7 @@ def make_runnable(
         identity += f" {sorted((name, value.tolist()) for name, value in values.items())}"
     if stage is not None:
         identity += f" {stage.label}"
+    _settle(proto, values)
     values |= given
     place = folder / "models" / hashlib.sha256(identity.encode()).hexdigest()[:24]
     path, inputs = place / "model.onnx", place / "inputs.npz"
@@ -176,6 +178,25 @@ def _fix_inputs(
                 dim.dim_value = declared.symbols[dim.dim_param]
     del proto.graph.value_info[:]
     return shapes, values
+
+
+def _settle(proto: Any, values: Mapping[str, Array]) -> None:
+    """Let a graph read inputs of one element whose values are given as constants: they decide branches and sizes.
+
+    The inputs stay, unread, as what a run is given. Values of more elements are data, and stay inputs.
+    """
+    from onnx import numpy_helper
+
+    graph = proto.graph
+    settled = {name: f"{name} as given" for name, value in values.items() if value.size == 1}
+    if not settled:
+        return
+    graph.initializer.extend(
+        numpy_helper.from_array(values[name], constant) for name, constant in settled.items()
+    )
+    nodes = [renamed(node, settled) for node in graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _load_external(proto: Any, folder: Path) -> None:

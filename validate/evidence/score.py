@@ -59,6 +59,25 @@ class Scored:
     """Runs that are judged; those that gave a figure are not."""
 
 
+def _check_asked(model: str, leave: str, figures: int) -> None:
+    for name, allowed, given_by in ((model, tuple(models), MODEL), (leave, LEAVES, LEAVE)):
+        if name not in allowed:
+            hint = (
+                did_you_mean(name, allowed) or f"Use {given_by} with one of: {', '.join(allowed)}"
+            )
+            raise OptionError(f"there is no {given_by.at(name)}", repair=hint)
+    if model != "expected" and (leave != "none" or figures):
+        raise OptionError(
+            f"{model} is not fitted to runs: nothing can be left out, and no figure corrects it",
+            repair=f"Use {LEAVE.at('none')} and no figures, or {MODEL.at('expected')}",
+        )
+    if figures and leave == "family":
+        raise OptionError(
+            "figures of a machine correct nothing where the machine stays in the fit",
+            repair=f"Use {LEAVE.at('silicon')} or none",
+        )
+
+
 def score(
     evidence: Evidence,
     *,
@@ -87,26 +106,11 @@ def score(
     Raises:
         OptionError: A name is not known, or what is asked for needs other choices.
     """
-    for name, allowed, given_by in ((model, tuple(models), MODEL), (leave, LEAVES, LEAVE)):
-        if name not in allowed:
-            hint = (
-                did_you_mean(name, allowed) or f"Use {given_by} with one of: {', '.join(allowed)}"
-            )
-            raise OptionError(f"there is no {given_by.at(name)}", repair=hint)
-    if model != "expected" and (leave != "none" or figures):
-        raise OptionError(
-            f"{model} is not fitted to runs: nothing can be left out, and no figure corrects it",
-            repair=f"Use {LEAVE.at('none')} and no figures, or {MODEL.at('expected')}",
-        )
+    _check_asked(model, leave, figures)
     if model == "equation1":
         return _bound(evidence)
     if model not in OF_COUNTS:
         return _by_graph(evidence, model)
-    if figures and leave == "family":
-        raise OptionError(
-            "figures of a machine correct nothing where the machine stays in the fit",
-            repair=f"Use {LEAVE.at('silicon')} or none",
-        )
     if leave == "none":
         known = parameters or shipped()
         estimates = known.law.estimate(evidence.facts)

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from typing import Any
 
 from roofline.validate.measuring.backend import UnsupportedModelError
-from roofline.validate.torch_runtime.table import number, operator
+from roofline.validate.torch_runtime.table import Attributes, number, operator
 
 torch: Any = importlib.import_module("torch")
 functional: Any = importlib.import_module("torch.nn.functional")
@@ -21,14 +20,14 @@ _UNKNOWN = ("local_window_size", "softcap", "rotary_interleaved", "smooth_softma
 
 
 @operator("RMSNormalization")
-def _rms_norm(attributes: Mapping[str, Any], data: Any, scale: Any) -> Any:
+def _rms_norm(attributes: Attributes, data: Any, scale: Any) -> Any:
     axis = attributes.get("axis", -1) % data.dim()
     return functional.rms_norm(data, data.shape[axis:], scale, attributes.get("epsilon", 1e-5))
 
 
 @operator("com.microsoft.GroupQueryAttention")
 def _group_query_attention(
-    attributes: Mapping[str, Any],
+    attributes: Attributes,
     query: Any,
     key: Any,
     value: Any,

@@ -15,7 +15,7 @@ from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.torch_runtime import attention as _attention  # noqa: F401  # they fill the table
 from roofline.validate.torch_runtime import layout as _torch_layout  # noqa: F401  # they fill the table
 from roofline.validate.torch_runtime import ops as _torch_ops  # noqa: F401  # they fill the table
-from roofline.validate.torch_runtime.table import OPERATORS, from_array
+from roofline.validate.torch_runtime.table import OPERATORS, Attributes, Tensors, from_array
 
 torch: Any = importlib.import_module("torch")
 
@@ -25,7 +25,7 @@ class _Step:
     """One call with its operands: a name of a run-time value, or a constant."""
 
     op_type: str
-    attributes: dict[str, Any]
+    attributes: Attributes
     operands: tuple[tuple[str, Any], ...]
     """Pairs of a kind (``value``, ``weight``, ``constant``) and a name or the constant itself."""
     outputs: tuple[str, ...]
@@ -37,7 +37,7 @@ class GraphModule(torch.nn.Module):
     def __init__(
         self,
         steps: Sequence[_Step],
-        weights: dict[str, Any],
+        weights: Tensors,
         inputs: Sequence[str],
         outputs: Sequence[str],
     ) -> None:
@@ -133,11 +133,11 @@ def _example(onnx: Any, entry: Any) -> Any:
 
 
 def _fold(
-    onnx: Any, body: Any, constants: dict[str, Any], examples: dict[str, Any], version: int
-) -> tuple[list[_Step], dict[str, Any]]:
+    onnx: Any, body: Any, constants: Tensors, examples: Tensors, version: int
+) -> tuple[list[_Step], Tensors]:
     """Run the graph once on zeros: shapes become constants, and what depends on the input becomes a step."""
     steps: list[_Step] = []
-    weights: dict[str, Any] = {}
+    weights: Tensors = {}
     live = dict(examples)
     with torch.no_grad():
         for node in body.node:
@@ -183,7 +183,7 @@ def _fold(
     return steps, weights
 
 
-def _operand(name: str, live: dict[str, Any], constants: dict[str, Any]) -> tuple[str, Any]:
+def _operand(name: str, live: Tensors, constants: Tensors) -> tuple[str, Any]:
     if not name:
         return "constant", None
     if name in live:
@@ -203,7 +203,7 @@ def _attribute(onnx: Any, entry: Any) -> Any:
     return list(value) if hasattr(value, "__len__") and not isinstance(value, str) else value
 
 
-def _constant(attributes: dict[str, Any]) -> Any:
+def _constant(attributes: Attributes) -> Any:
     for name, value in attributes.items():
         if name.startswith("value"):
             if name in {"value_int", "value_ints"}:

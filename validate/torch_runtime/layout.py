@@ -6,23 +6,22 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from typing import Any
 
-from roofline.validate.torch_runtime.table import number, operator, tensor
+from roofline.validate.torch_runtime.table import Attributes, number, operator, tensor
 
 torch: Any = importlib.import_module("torch")
 functional: Any = importlib.import_module("torch.nn.functional")
 
 
 @operator("Concat")
-def _concat(attributes: Mapping[str, Any], *operands: Any) -> Any:
+def _concat(attributes: Attributes, *operands: Any) -> Any:
     like = next((operand for operand in operands if isinstance(operand, torch.Tensor)), None)
     return torch.cat([tensor(operand, like) for operand in operands], attributes["axis"])
 
 
 @operator("Reshape")
-def _reshape(attributes: Mapping[str, Any], data: Any, shape: Any = None) -> Any:
+def _reshape(attributes: Attributes, data: Any, shape: Any = None) -> Any:
     wanted = list(attributes["shape"] if shape is None else shape)
     if not attributes.get("allowzero", 0):
         wanted = [data.shape[axis] if size == 0 else size for axis, size in enumerate(wanted)]
@@ -30,7 +29,7 @@ def _reshape(attributes: Mapping[str, Any], data: Any, shape: Any = None) -> Any
 
 
 @operator("Flatten")
-def _flatten(attributes: Mapping[str, Any], data: Any) -> Any:
+def _flatten(attributes: Attributes, data: Any) -> Any:
     axis = attributes.get("axis", 1)
     rows = 1
     for size in data.shape[: axis if axis >= 0 else data.dim() + axis]:
@@ -39,19 +38,19 @@ def _flatten(attributes: Mapping[str, Any], data: Any) -> Any:
 
 
 @operator("Transpose")
-def _transpose(attributes: Mapping[str, Any], data: Any) -> Any:
+def _transpose(attributes: Attributes, data: Any) -> Any:
     return data.permute(attributes.get("perm") or list(reversed(range(data.dim()))))
 
 
 @operator("Squeeze")
-def _squeeze(attributes: Mapping[str, Any], data: Any, axes: Any = None) -> Any:
+def _squeeze(attributes: Attributes, data: Any, axes: Any = None) -> Any:
     axes = attributes.get("axes") if axes is None else axes
     data = tensor(data)
     return data.squeeze() if axes is None else data.squeeze(tuple(axes))
 
 
 @operator("Unsqueeze")
-def _unsqueeze(attributes: Mapping[str, Any], data: Any, axes: Any = None) -> Any:
+def _unsqueeze(attributes: Attributes, data: Any, axes: Any = None) -> Any:
     axes = list(attributes["axes"] if axes is None else axes)
     rank = data.dim() + len(axes)
     for axis in sorted(axis % rank for axis in axes):
@@ -61,7 +60,7 @@ def _unsqueeze(attributes: Mapping[str, Any], data: Any, axes: Any = None) -> An
 
 @operator("Slice")
 def _slice(
-    attributes: Mapping[str, Any],
+    attributes: Attributes,
     data: Any,
     starts: Any = None,
     ends: Any = None,
@@ -81,7 +80,7 @@ def _slice(
 
 
 @operator("Split")
-def _split(attributes: Mapping[str, Any], data: Any, sizes: Any = None) -> Any:
+def _split(attributes: Attributes, data: Any, sizes: Any = None) -> Any:
     axis = attributes.get("axis", 0)
     sizes = attributes.get("split") if sizes is None else sizes
     if sizes is None:
@@ -91,7 +90,7 @@ def _split(attributes: Mapping[str, Any], data: Any, sizes: Any = None) -> Any:
 
 
 @operator("Gather")
-def _gather(attributes: Mapping[str, Any], data: Any, index: Any) -> Any:
+def _gather(attributes: Attributes, data: Any, index: Any) -> Any:
     axis = attributes.get("axis", 0)
     data = tensor(data)
     index = (
@@ -103,13 +102,13 @@ def _gather(attributes: Mapping[str, Any], data: Any, index: Any) -> Any:
 
 
 @operator("Expand")
-def _expand(_: Mapping[str, Any], data: Any, shape: Any) -> Any:
+def _expand(_: Attributes, data: Any, shape: Any) -> Any:
     return data.expand(torch.broadcast_shapes(data.shape, tuple(shape)))
 
 
 @operator("Pad")
 def _pad(
-    attributes: Mapping[str, Any], data: Any, pads: Any = None, value: Any = None, axes: Any = None
+    attributes: Attributes, data: Any, pads: Any = None, value: Any = None, axes: Any = None
 ) -> Any:
     pads = list(attributes["pads"] if pads is None else pads)
     if axes is not None:
@@ -134,19 +133,19 @@ def _pad(
 
 
 @operator("Cast")
-def _cast(attributes: Mapping[str, Any], data: Any) -> Any:
+def _cast(attributes: Attributes, data: Any) -> Any:
     kinds = {1: torch.float32, 2: torch.uint8, 3: torch.int8, 6: torch.int32, 7: torch.int64, 9: torch.bool,
              10: torch.float16, 11: torch.float64, 16: torch.bfloat16}  # fmt: skip
     return tensor(data).to(kinds[attributes["to"]])
 
 
 @operator("Identity", "Dropout")
-def _identity(_: Mapping[str, Any], data: Any, *rest: Any) -> Any:  # noqa: ARG001
+def _identity(_: Attributes, data: Any, *rest: Any) -> Any:  # noqa: ARG001
     return data
 
 
 @operator("QuantizeLinear")
-def _quantize(attributes: Mapping[str, Any], data: Any, scale: Any, zero: Any = None) -> Any:
+def _quantize(attributes: Attributes, data: Any, scale: Any, zero: Any = None) -> Any:
     shape = _along(attributes, data, scale)
     kind = torch.uint8 if zero is None else zero.dtype
     limits = torch.iinfo(kind)
@@ -157,7 +156,7 @@ def _quantize(attributes: Mapping[str, Any], data: Any, scale: Any, zero: Any = 
 
 
 @operator("DequantizeLinear")
-def _dequantize(attributes: Mapping[str, Any], data: Any, scale: Any, zero: Any = None) -> Any:
+def _dequantize(attributes: Attributes, data: Any, scale: Any, zero: Any = None) -> Any:
     shape = _along(attributes, data, scale)
     integers = tensor(data).to(scale.dtype)
     return (
@@ -165,7 +164,7 @@ def _dequantize(attributes: Mapping[str, Any], data: Any, scale: Any, zero: Any 
     ) * scale.reshape(shape)
 
 
-def _along(attributes: Mapping[str, Any], data: Any, scale: Any) -> list[int]:
+def _along(attributes: Attributes, data: Any, scale: Any) -> list[int]:
     shape = [1] * tensor(data).dim()
     if scale.numel() > 1:
         shape[attributes.get("axis", 1)] = scale.numel()

@@ -6,18 +6,25 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from roofline.validate.measuring.backend import UnsupportedModelError
-from roofline.validate.torch_runtime.table import OPERATORS, Handler, number, operator, tensor
+from roofline.validate.torch_runtime.table import (
+    OPERATORS,
+    Attributes,
+    Handler,
+    number,
+    operator,
+    tensor,
+)
 
 torch: Any = importlib.import_module("torch")
 functional: Any = importlib.import_module("torch.nn.functional")
 
 
 def _elementwise(function: Callable[..., Any]) -> Handler:
-    def run(attributes: Mapping[str, Any], *operands: Any) -> Any:  # noqa: ARG001
+    def run(attributes: Attributes, *operands: Any) -> Any:  # noqa: ARG001
         like = next((operand for operand in operands if isinstance(operand, torch.Tensor)), None)
         first, *rest = operands
         return function(tensor(first, like), *(_operand(entry, like) for entry in rest))
@@ -50,14 +57,14 @@ OPERATORS["Mish"] = _elementwise(functional.mish)
 
 
 @operator("Div")
-def _div(_: Mapping[str, Any], left: Any, right: Any) -> Any:
+def _div(_: Attributes, left: Any, right: Any) -> Any:
     left, right = _elementwise(lambda *both: both)({}, left, right)
     whole = not left.is_floating_point()
     return torch.div(left, right, rounding_mode="trunc" if whole else None)
 
 
 @operator("Sum", "Max", "Min", "Mean")
-def _variadic(attributes: Mapping[str, Any], first: Any, *rest: Any) -> Any:
+def _variadic(attributes: Attributes, first: Any, *rest: Any) -> Any:
     combine = {"Max": torch.maximum, "Min": torch.minimum}.get(attributes["op_type"], torch.add)
     for operand in rest:
         first = combine(first, tensor(operand, first))
@@ -65,39 +72,39 @@ def _variadic(attributes: Mapping[str, Any], first: Any, *rest: Any) -> Any:
 
 
 @operator("Clip")
-def _clip(attributes: Mapping[str, Any], data: Any, low: Any = None, high: Any = None) -> Any:
+def _clip(attributes: Attributes, data: Any, low: Any = None, high: Any = None) -> Any:
     low = attributes.get("min") if low is None else number(low)
     high = attributes.get("max") if high is None else number(high)
     return data if low is None and high is None else torch.clamp(data, low, high)
 
 
 @operator("HardSigmoid")
-def _hard_sigmoid(attributes: Mapping[str, Any], data: Any) -> Any:
+def _hard_sigmoid(attributes: Attributes, data: Any) -> Any:
     return torch.clamp(data * attributes.get("alpha", 0.2) + attributes.get("beta", 0.5), 0, 1)
 
 
 @operator("LeakyRelu")
-def _leaky(attributes: Mapping[str, Any], data: Any) -> Any:
+def _leaky(attributes: Attributes, data: Any) -> Any:
     return functional.leaky_relu(data, attributes.get("alpha", 0.01))
 
 
 @operator("Elu")
-def _elu(attributes: Mapping[str, Any], data: Any) -> Any:
+def _elu(attributes: Attributes, data: Any) -> Any:
     return functional.elu(data, attributes.get("alpha", 1.0))
 
 
 @operator("PRelu")
-def _prelu(_: Mapping[str, Any], data: Any, slope: Any) -> Any:
+def _prelu(_: Attributes, data: Any, slope: Any) -> Any:
     return torch.where(data < 0, data * slope, data)
 
 
 @operator("Gelu")
-def _gelu(attributes: Mapping[str, Any], data: Any) -> Any:
+def _gelu(attributes: Attributes, data: Any) -> Any:
     return functional.gelu(data, approximate=attributes.get("approximate", "none"))
 
 
 @operator("Softmax", "LogSoftmax")
-def _softmax(attributes: Mapping[str, Any], data: Any) -> Any:
+def _softmax(attributes: Attributes, data: Any) -> Any:
     function = functional.softmax if attributes["op_type"] == "Softmax" else functional.log_softmax
     if attributes["version"] >= 13:
         return function(data, attributes.get("axis", -1))
@@ -106,7 +113,7 @@ def _softmax(attributes: Mapping[str, Any], data: Any) -> Any:
 
 
 def _sides(
-    attributes: Mapping[str, Any],
+    attributes: Attributes,
     data: Any,
     kernel: list[int],
     strides: list[int],
@@ -140,7 +147,7 @@ def _split_pads(data: Any, pads: list[int], fill: float = 0.0) -> tuple[Any, lis
 
 
 @operator("Conv")
-def _conv(attributes: Mapping[str, Any], data: Any, kernel: Any, bias: Any = None) -> Any:
+def _conv(attributes: Attributes, data: Any, kernel: Any, bias: Any = None) -> Any:
     rank = data.dim() - 2
     strides = list(attributes.get("strides", [1] * rank))
     dilations = list(attributes.get("dilations", [1] * rank))
@@ -152,9 +159,7 @@ def _conv(attributes: Mapping[str, Any], data: Any, kernel: Any, bias: Any = Non
 
 
 @operator("ConvTranspose")
-def _conv_transpose(
-    attributes: Mapping[str, Any], data: Any, kernel: Any, bias: Any = None
-) -> Any:
+def _conv_transpose(attributes: Attributes, data: Any, kernel: Any, bias: Any = None) -> Any:
     rank = data.dim() - 2
     pads = list(attributes.get("pads", [0] * 2 * rank))
     if (
@@ -176,7 +181,7 @@ def _conv_transpose(
 
 
 @operator("MaxPool", "AveragePool")
-def _pool(attributes: Mapping[str, Any], data: Any) -> Any:
+def _pool(attributes: Attributes, data: Any) -> Any:
     kernel = list(attributes["kernel_shape"])
     rank = len(kernel)
     strides = list(attributes.get("strides", [1] * rank))
@@ -196,7 +201,7 @@ def _pool(attributes: Mapping[str, Any], data: Any) -> Any:
 
 
 @operator("GlobalAveragePool", "GlobalMaxPool")
-def _global_pool(attributes: Mapping[str, Any], data: Any) -> Any:
+def _global_pool(attributes: Attributes, data: Any) -> Any:
     axes = list(range(2, data.dim()))
     return (
         data.mean(axes, keepdim=True)
@@ -207,7 +212,7 @@ def _global_pool(attributes: Mapping[str, Any], data: Any) -> Any:
 
 @operator("BatchNormalization")
 def _batch_norm(
-    attributes: Mapping[str, Any], data: Any, scale: Any, bias: Any, mean: Any, variance: Any
+    attributes: Attributes, data: Any, scale: Any, bias: Any, mean: Any, variance: Any
 ) -> Any:
     return functional.batch_norm(
         data, mean, variance, scale, bias, False, 0.0, attributes.get("epsilon", 1e-5)
@@ -215,7 +220,7 @@ def _batch_norm(
 
 
 @operator("LayerNormalization")
-def _layer_norm(attributes: Mapping[str, Any], data: Any, scale: Any, bias: Any = None) -> Any:
+def _layer_norm(attributes: Attributes, data: Any, scale: Any, bias: Any = None) -> Any:
     axis = attributes.get("axis", -1) % data.dim()
     return functional.layer_norm(
         data, data.shape[axis:], scale, bias, attributes.get("epsilon", 1e-5)
@@ -223,7 +228,7 @@ def _layer_norm(attributes: Mapping[str, Any], data: Any, scale: Any, bias: Any 
 
 
 @operator("LRN")
-def _local_response(attributes: Mapping[str, Any], data: Any) -> Any:
+def _local_response(attributes: Attributes, data: Any) -> Any:
     return functional.local_response_norm(
         data,
         attributes["size"],
@@ -234,12 +239,12 @@ def _local_response(attributes: Mapping[str, Any], data: Any) -> Any:
 
 
 @operator("MatMul")
-def _matmul(_: Mapping[str, Any], left: Any, right: Any) -> Any:
+def _matmul(_: Attributes, left: Any, right: Any) -> Any:
     return torch.matmul(left, right)
 
 
 @operator("Gemm")
-def _gemm(attributes: Mapping[str, Any], left: Any, right: Any, bias: Any = None) -> Any:
+def _gemm(attributes: Attributes, left: Any, right: Any, bias: Any = None) -> Any:
     left = left.t() if attributes.get("transA", 0) else left
     right = right.t() if attributes.get("transB", 0) else right
     product = torch.matmul(left, right) * attributes.get("alpha", 1.0)
@@ -247,12 +252,12 @@ def _gemm(attributes: Mapping[str, Any], left: Any, right: Any, bias: Any = None
 
 
 @operator("Einsum")
-def _einsum(attributes: Mapping[str, Any], *operands: Any) -> Any:
+def _einsum(attributes: Attributes, *operands: Any) -> Any:
     return torch.einsum(attributes["equation"], *operands)
 
 
 @operator("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd")
-def _reduce(attributes: Mapping[str, Any], data: Any, axes: Any = None) -> Any:
+def _reduce(attributes: Attributes, data: Any, axes: Any = None) -> Any:
     axes = attributes.get("axes") if axes is None else axes
     dims = list(range(data.dim())) if not axes else [int(axis) for axis in axes]
     keep = bool(attributes.get("keepdims", 1))

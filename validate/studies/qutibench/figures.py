@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from roofline.chart import Chart, Options, charts, facets
+from roofline.tables import Row
 from roofline.validate.studies.qutibench import rows as data
 from roofline.workloads.published import table
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Row]
 
 _TASKS = ("MNIST", "CIFAR-10", "ImageNet")
 _GROUPS = {
@@ -77,7 +77,7 @@ def _paper(rows: Rows) -> dict[str, Chart]:
         found[name] = _draw("boxes", own, title, value=value, normalise=True)
     for number, task in zip((19, 20, 21), _TASKS, strict=True):
         name = f"fig{number}_pareto_{_file(task)}"
-        shown = [row | {"predicted_fps": None} for row in _of(rows, task=task)]
+        shown = [{**row, "predicted_fps": None} for row in _of(rows, task=task)]
         found[name] = _draw("pareto", shown, f"{task}: accuracy against throughput")
     by_share = sorted(_of(rows, task="CIFAR-10"), key=_kept, reverse=True)
     title = "CIFAR-10: latency against throughput"
@@ -118,49 +118,43 @@ def _portal(rows: Rows) -> dict[str, Chart]:
         found[f"portal_efficiency_{group}"] = _draw(
             "efficiency", own, f"Efficiency: {', '.join(machines)}"
         )
-    accuracies = data.accuracies()
     for task in _TASKS:
-        own = [row for row in points if row["task"] == task]
-        found[f"portal_roofline_{_file(task)}"] = _draw(
-            "roofline", _spread(own), f"{task}: rooflines"
-        )
-        found[f"portal_heatmap_{_file(task)}"] = _draw(
-            "heatmap", own, f"{task}: predicted frames/s"
-        )
-        promised = [
-            row | {"accuracy": accuracies[place]}
-            for row in own
-            if (place := (row["network"], row["pruning"], row["datatype"])) in accuracies
-        ]
-        found[f"portal_theoretical_pareto_{_file(task)}"] = _draw(
-            "pareto", promised, f"{task}: accuracy against predicted throughput"
-        )
-        found[f"portal_overlap_{_file(task)}"] = _draw(
-            "pareto",
-            # All that is promised, so that the theoretical frontier is that of the figure before, and what was run.
-            [*promised, *(row | {"predicted_fps": None} for row in _of(rows, task=task))],
-            f"{task}: predicted (every configuration) and measured (those that were run)",
-        )
-        planned = [
-            {
-                "platform": row["platform"], "network": row["network"], "datatype": row["datatype"],
-                "pruning": data.share(row["keep_channels"]), "batch": row["sweep_values"], "sweep": row["sweep"],
-            }
-            for row in table("qutibench_overview")
-            if data.task_of(row["network"]) == task
-        ]  # fmt: skip
-        found[f"table05_overview_{_file(task)}"] = _draw(
-            "overview",
-            [
-                *(row | {"stage": "planned"} for row in planned),
-                *(
-                    row | {"stage": "run"}
-                    for row in sorted(_of(rows, task=task), key=_kept, reverse=True)
-                ),
-            ],
-            f"{task}: planned (Table 5) and run",
-        )
+        found |= _portal_of(task, rows, [row for row in points if row["task"] == task])
     return found
+
+
+def _portal_of(task: str, rows: Rows, points: Rows) -> dict[str, Chart]:
+    """Return the portal's figures of one task."""
+    own, name = _of(rows, task=task), _file(task)
+    accuracies = data.accuracies()
+    promised = [
+        {**row, "accuracy": accuracies[place]}
+        for row in points
+        if (place := (row["network"], row["pruning"], row["datatype"])) in accuracies
+    ]
+    # All that is promised, so that the theoretical frontier is that of the figure before, and what was run.
+    overlap = [*promised, *({**row, "predicted_fps": None} for row in own)]
+    planned = [
+        {
+            "platform": row["platform"], "network": row["network"], "datatype": row["datatype"],
+            "pruning": data.share(row["keep_channels"]), "batch": row["sweep_values"], "sweep": row["sweep"],
+            "stage": "planned",
+        }
+        for row in table("qutibench_overview")
+        if data.task_of(row["network"]) == task
+    ]  # fmt: skip
+    run = [{**row, "stage": "run"} for row in sorted(own, key=_kept, reverse=True)]
+    drawn: tuple[tuple[str, str, Rows, str], ...] = (
+        ("portal_roofline", "roofline", _spread(points), "rooflines"),
+        ("portal_heatmap", "heatmap", points, "predicted frames/s"),
+        ("portal_theoretical_pareto", "pareto", promised, "accuracy against predicted throughput"),
+        ("portal_overlap", "pareto", overlap, "predicted (every configuration) and measured (those that were run)"),
+        ("table05_overview", "overview", [*planned, *run], "planned (Table 5) and run"),
+    )  # fmt: skip
+    return {
+        f"{stem}_{name}": _draw(kind, shown, f"{task}: {title}")
+        for stem, kind, shown, title in drawn
+    }
 
 
 def _draw(
@@ -177,62 +171,62 @@ def _draw(
     return compute(rows, options)
 
 
-def _of(rows: Rows, **wanted: str) -> list[dict[str, Any]]:
+def _of(rows: Rows, **wanted: str) -> list[Row]:
     """Return the rows whose columns have these values."""
-    return [dict(row) for row in rows if all(row[name] == value for name, value in wanted.items())]
+    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
 
 
 def _file(task: str) -> str:
     return task.lower().replace("-", "")
 
 
-def _kept(row: Mapping[str, Any]) -> float:
+def _kept(row: Row) -> float:
     """Return the percentage of channels that stay."""
     return 100.0 if row["pruning"] == "dense" else float(row["pruning"].rstrip("%"))
 
 
-def _named(row: Mapping[str, Any]) -> str:
+def _named(row: Row) -> str:
     return row["network"] if row["pruning"] == "dense" else f"{row['network']} {row['pruning']}"
 
 
-def _spread(points: Rows) -> list[dict[str, Any]]:
+def _spread(points: Rows) -> list[Row]:
     """Return points with one network each; the widths of an MLP share one intensity and are one."""
     return [
-        dict(row) | {"network": "mlp (all widths)" if row["network"] == "mlp" else _named(row), "pruning": ""}
+        {**row, "network": "mlp (all widths)" if row["network"] == "mlp" else _named(row), "pruning": ""}
         for row in points
     ]  # fmt: skip
 
 
-def _one_panel(rows: Rows) -> list[dict[str, Any]]:
+def _one_panel(rows: Rows) -> list[Row]:
     """Return a row for each machine, all for one panel: the widest CNV that was run, or else another network."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Row] = {}
     for network in ("cnv", _USUAL, "googlenet_v1"):
         for row in sorted(rows, key=lambda row: -row["keep_channels"]):
             if row["network"] == network and row["platform"] not in found and row["power_w"]:
-                found[row["platform"]] = dict(row) | {
-                    "platform": "all machines", "datatype": "", "pruning": "",
+                found[row["platform"]] = {
+                    **row, "platform": "all machines", "datatype": "", "pruning": "",
                     "network": f"{row['platform']} {_named(row)}",
                 }  # fmt: skip
     return list(found.values())
 
 
-def _zcu104(points: Rows) -> list[dict[str, Any]]:
+def _zcu104(points: Rows) -> list[Row]:
     """Return dense networks on all datatypes that one board was programmed for."""
     roofs = [roof for roof in data.roofs() if roof["platform"] in {"zcu104-dpu", "zcu104-finn"}]
     needs = {row["network"]: row["intensity_int8"] for row in points if row["pruning"] == "dense"}
     bits = {"int8": 8, "int4": 4, "int2": 2}
     return [
-        roof | {"platform": "zcu104", "network": network, "intensity": needs[network] * 8 / bits[roof["datatype"]]}
+        {**roof, "platform": "zcu104", "network": network, "intensity": needs[network] * 8 / bits[roof["datatype"]]}
         for network in ("cnv", "mlp", _USUAL)
         for roof in roofs
     ]  # fmt: skip
 
 
-def _orthogonal(rows: Rows) -> list[dict[str, Any]]:
+def _orthogonal(rows: Rows) -> list[Row]:
     """Return the rows of the squares the paper shows: FINN, BISMO, TX2 and the A53 from dense to half the channels."""
     machines = ("tx2:maxn", "zcu104-finn", "zcu104-bismo", "ultra96-a53")
     return [
-        dict(row)
+        row
         for row in rows
         if row["platform"] in machines and row["network"] in {"cnv", "mlp"} and row["pruning"] in {"dense", "50%"}
     ]  # fmt: skip

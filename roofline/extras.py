@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType, TracebackType
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
 
 from roofline.errors import MissingPackageError
 
@@ -26,8 +27,9 @@ EXTRAS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """By the name that is imported: the package as it is installed, and the extra that brings it."""
 
 
-class optional_import:  # noqa: N801  (a context, written as a verb is)
-    """A context of imports of optional packages.
+@contextmanager
+def optional_import(purpose: str) -> Iterator[None]:
+    """Return a context of imports of optional packages.
 
     Args:
         purpose: What needs them, to begin the message.
@@ -39,21 +41,10 @@ class optional_import:  # noqa: N801  (a context, written as a verb is)
         >>> with optional_import("A table"):
         ...     import pandas
     """
-
-    def __init__(self, purpose: str) -> None:
-        self._purpose = purpose
-
-    def __enter__(self) -> None:
-        """Enter the context."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Turn the error of a missing package into one that says how to install it."""
-        if isinstance(error, ImportError) and error.name is not None:
-            found = EXTRAS.get(error.name.partition(".")[0])
-            if found is not None:
-                raise MissingPackageError(*found, self._purpose) from error
+    try:
+        yield
+    except ImportError as error:
+        found = EXTRAS.get((error.name or "").partition(".")[0])
+        if found is None:
+            raise
+        raise MissingPackageError(*found, purpose) from error

@@ -90,6 +90,15 @@ class Node:
         """Return the operand at a position, or None when it is absent."""
         return self.operands[position] if position < len(self.operands) else None
 
+    @property
+    def carried(self) -> list[DataType]:
+        """The datatypes of the operands as they are carried, of those whose datatype is known."""
+        return [
+            tensor.carrier or tensor.dtype
+            for tensor in self.operands
+            if tensor is not None and tensor.dtype is not None
+        ]
+
     def value(self, position: int) -> Array | None:
         """Return the known value of the operand at a position, or None."""
         tensor = self.operand(position)

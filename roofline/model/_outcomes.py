@@ -8,14 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.model._case import Case, Times
+from roofline.model._case import Case, Times, evaluate
 from roofline.model._core import Floats
 from roofline.model._prediction import Bound, Prediction
+from roofline.model._requirement import Requirement
 
 BOUNDS = tuple(Bound)
 """The bounds in the order that ``Outcomes.bound`` counts them."""
 
 _CODE = {bound: code for code, bound in enumerate(BOUNDS)}
+
+
+def codes(*bounds: Bound) -> NDArray[np.int8]:
+    """Return the places of bounds in `BOUNDS`."""
+    return np.asarray([_CODE[bound] for bound in bounds], np.int8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,20 @@ def bound_outcomes(case: Case, times: Times, batches: Floats) -> Outcomes:
         times.ops.sum(axis=0), times.outer_bytes.sum(axis=0), case.required_at(batches),
         case.upper_bound_at(batches),
     )  # fmt: skip
+
+
+def bound_law(case: Case, required: Requirement, units: Sequence[str]) -> Law:
+    """Return a bound as a function of the batch.
+
+    Args:
+        case: What is asked; its own batch is not looked at.
+        required: What each layer requires, or the whole network as one.
+        units: The peak that each of them runs on.
+    """
+    return Law(
+        lambda items: bound_outcomes(case, evaluate(case, required, units, items), items),
+        len(units),
+    )
 
 
 def outcomes_of(predictions: Sequence[Prediction]) -> Outcomes:

@@ -13,7 +13,7 @@ from roofline.conventions import Operations, Traffic
 from roofline.errors import NoBasisError
 from roofline.model._case import Case, draw_of
 from roofline.model._core import Floats
-from roofline.model._outcomes import BOUNDS, Law, Outcomes
+from roofline.model._outcomes import Law, Outcomes, codes
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
 from roofline.model._registry import Gives, Model, Need, models, one_by_one
 from roofline.model.executed_steps import steps_of
@@ -208,9 +208,7 @@ def _law(case: Case) -> Law | None:
     return Law(at, max((len(samples) for samples in profile.samples.values()), default=1))
 
 
-_HELD = np.asarray(
-    [BOUNDS.index(bound) for bound in (Bound.LATENCY, Bound.COMPUTE, Bound.MEMORY)], np.int8
-)
+_HELD = codes(Bound.LATENCY, Bound.COMPUTE, Bound.MEMORY)
 
 
 models.add(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from roofline.conventions import Operations, Traffic
 from roofline.model._case import Case, conclude, evaluate
-from roofline.model._outcomes import Law, bound_outcomes
+from roofline.model._outcomes import Law, bound_law
 from roofline.model._prediction import Prediction
 from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._request import Choices, run
@@ -52,10 +52,7 @@ def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
 
 def law(case: Case) -> Law:
     """Return the bound of the whole network as a function of the batch."""
-    required = whole(case)
-    return Law(
-        lambda items: bound_outcomes(case, evaluate(case, required, [case.unit], items), items), 1
-    )
+    return bound_law(case, whole(case), [case.unit])
 
 
 models.add(

@@ -14,7 +14,7 @@ from roofline.model._case import Case, choose_unit, conclude, evaluate
 from roofline.model._core import Floats
 from roofline.model._evidence_runs import NetworkRun, Runs, runs_of
 from roofline.model._expected_data import Parameters, shipped
-from roofline.model._outcomes import BOUNDS, Law, Outcomes
+from roofline.model._outcomes import Law, Outcomes, codes
 from roofline.model._prediction import Basis, Bound, Prediction, Term
 from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._time_law import PART_NAMES, PARTS, Effect
@@ -277,9 +277,7 @@ def _beside(bound: Outcomes, runs: Runs) -> Outcomes:
 _WIDTH = 32
 """Of each batch the shares and their covariance."""
 
-_HELD = np.asarray(
-    [BOUNDS.index(bound) for bound in (Bound.COMPUTE, Bound.MEMORY, Bound.LATENCY)], np.int8
-)
+_HELD = codes(Bound.COMPUTE, Bound.MEMORY, Bound.LATENCY)
 
 
 models.add(

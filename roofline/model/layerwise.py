@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from roofline.conventions import Operations, Traffic
 from roofline.model._case import Case, Times, conclude, evaluate, layer_units
-from roofline.model._outcomes import Law, bound_outcomes
+from roofline.model._outcomes import Law, bound_law
 from roofline.model._prediction import Bound, LayerPrediction, Prediction
 from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._request import Choices, run
@@ -26,14 +26,7 @@ def layerwise(workload: Workload, platform: Platform, **choices: Unpack[Choices]
     the same traffic the throughput is never above `equation1`'s. It is an upper bound: no layer overlaps another, but
     every layer is perfect. The defaults count ``all`` operations, and the traffic of ``fused`` layers.
 
-    Args:
-        workload: The network as it runs; its bytes are taken as they are, whatever the datatype.
-        platform: The machine.
-        **choices: Datatype, batch and assumptions.
-
-    Raises:
-        DatatypeError: The machine has no unit for the datatype.
-        OptionError: A name or the batch is not allowed.
+    Arguments and errors are those of `equation1`.
     """
     return run(models.get("layerwise"), workload, platform, choices)
 
@@ -79,11 +72,7 @@ def _layers(
 
 
 def _law(case: Case) -> Law:
-    required, units = _required(case)
-    return Law(
-        lambda items: bound_outcomes(case, evaluate(case, required, units, items), items),
-        len(units),
-    )
+    return bound_law(case, *_required(case))
 
 
 models.add(

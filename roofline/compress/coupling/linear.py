@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from roofline.compress.coupling._registry import Axes, Call, Labels, Results, couples
+from roofline.compress.coupling._registry import Axes, Call, Labels, Results, couples, couplings
 from roofline.compress.coupling.elementwise import broadcast
 
 
@@ -49,48 +51,29 @@ def matmul(call: Call) -> Results:
     return [product_of(call, 0, 1)]
 
 
-@couples("MatMulInteger")
-def matmul_integer(call: Call) -> Results:
-    """Multiply 8-bit integer matrices: A, B, and the zero point of each.
+QUANTIZED_PRODUCTS = {
+    "::MatMulInteger": (1, (3,)),
+    "::QLinearMatMul": (3, (4, 5)),
+    "com.microsoft::DynamicQuantizeMatMul": (1, (2, 3, 4)),
+    "com.microsoft::MatMulIntegerToFloat": (1, (3, 5, 6)),
+}
+"""Products of 8-bit matrices, of which A is operand 0: the place of B, and those of B's scales, zero points and biases.
 
-    Spec: https://onnx.ai/onnx/operators/onnx__MatMulInteger.html
-    """
-    result = product_of(call, 0, 1)
-    _per_column(call, result[-1], (3,))
+Specs: https://onnx.ai/onnx/operators/onnx__MatMulInteger.html,
+https://onnx.ai/onnx/operators/onnx__QLinearMatMul.html,
+https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
+"""
+
+
+def _quantized_product(call: Call, right: int, per_column: tuple[int, ...]) -> Results:
+    """Tie the axes of a product of 8-bit matrices, and what is given for each column of B to its columns."""
+    result = product_of(call, 0, right)
+    _per_column(call, result[-1], per_column)
     return [result]
 
 
-@couples("QLinearMatMul")
-def qlinear_matmul(call: Call) -> Results:
-    """Multiply 8-bit matrices: A at 0, B at 3 with scale and zero point at 4 and 5.
-
-    Spec: https://onnx.ai/onnx/operators/onnx__QLinearMatMul.html
-    """
-    result = product_of(call, 0, 3)
-    _per_column(call, result[-1], (4, 5))
-    return [result]
-
-
-@couples("DynamicQuantizeMatMul", domain="com.microsoft")
-def dynamic_quantize_matmul(call: Call) -> Results:
-    """Multiply floats A by 8-bit B: scale at 2, zero point at 3, bias at 4.
-
-    Spec: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
-    """
-    result = product_of(call, 0, 1)
-    _per_column(call, result[-1], (2, 3, 4))
-    return [result]
-
-
-@couples("MatMulIntegerToFloat", domain="com.microsoft")
-def matmul_integer_to_float(call: Call) -> Results:
-    """Multiply 8-bit matrices into floats: scales at 2 and 3, zero points at 4 and 5, bias at 6.
-
-    Spec: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
-    """
-    result = product_of(call, 0, 1)
-    _per_column(call, result[-1], (3, 5, 6))
-    return [result]
+for _operator, (_right, _columns) in QUANTIZED_PRODUCTS.items():
+    couplings.add(_operator, partial(_quantized_product, right=_right, per_column=_columns))
 
 
 @couples("FusedMatMul", domain="com.microsoft")

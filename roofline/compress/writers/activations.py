@@ -18,8 +18,8 @@ from roofline.compress.plain import plain
 from roofline.compress.sparsity import WEIGHT_OPERANDS, wide_weights
 from roofline.compress.widening import widened
 from roofline.compress.writers._registry import WriteOptions, Writer, writers
-from roofline.compress.writers.half_float import drop_stored, prepend, retyped
 from roofline.compress.writers.int8 import calibration_inputs
+from roofline.compress.writers.restoring import dequantized, drop_stored, prepend, retyped
 from roofline.compress.writers.weight_only import OPSETS, at_opset, write_weight_only
 from roofline.errors import CompressionError
 from roofline.extras import optional_import
@@ -101,7 +101,7 @@ def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
         CompressionError: A layer's activations cannot be quantized, or the graph does not run.
         MissingPackageError: ONNX Runtime, which measures the ranges, is not installed.
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper
 
     written = at_opset(plain(widened(model), options.wide), FP8_OPSET)
     entries = _activations(written, options)
@@ -111,21 +111,10 @@ def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
         scale = np.float32(np.abs(array).max(initial=0) / FP8_MOST or 1)
         kind = helper.tensor_dtype_to_np_dtype(TensorProto.FLOAT8E4M3FN)
         data = np.clip(array / scale, -FP8_MOST, FP8_MOST).astype(kind).tobytes()
-        written.graph.initializer.append(
-            helper.make_tensor(
-                f"{name}_fp8", TensorProto.FLOAT8E4M3FN, list(array.shape), data, raw=True
-            )
+        stored = helper.make_tensor(
+            f"{name}_fp8", TensorProto.FLOAT8E4M3FN, array.shape, data, raw=True
         )
-        written.graph.initializer.append(
-            numpy_helper.from_array(np.asarray(scale), f"{name}_scale")
-        )
-        restored = helper.make_node(
-            "DequantizeLinear",
-            [f"{name}_fp8", f"{name}_scale"],
-            [name],
-            f"{name}_dequantize",
-        )
-        weights += retyped(written, name, [restored])
+        weights += retyped(written, name, [dequantized(written, name, stored, scale, name)])
         drop_stored(written, name)
     nodes = {
         value: _rounded(

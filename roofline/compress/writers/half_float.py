@@ -10,6 +10,7 @@ import numpy as np
 from roofline.compress.call import layer_name
 from roofline.compress.tensors import stored_tensors, to_array
 from roofline.compress.writers._registry import WriteOptions, writers
+from roofline.compress.writers.restoring import drop_stored, prepend
 from roofline.errors import CompressionError
 from roofline.extras import optional_import
 
@@ -93,38 +94,3 @@ def _float_parameters(model: onnx.ModelProto, wide: tuple[str, ...]) -> list[str
 
 _SETTINGS = frozenset({"Resize", "Upsample", "QuantizeLinear", "DequantizeLinear", "Clip", "Pad"})
 """Operators whose stored floats steer: factors, scales, bounds."""
-
-
-def retyped(
-    model: onnx.ModelProto, name: str, nodes: list[onnx.NodeProto]
-) -> list[onnx.NodeProto]:
-    """Return the calls that give a weight its place: those given, and a Cast where the weight is no fp32.
-
-    Args:
-        model: The network, which still stores the weight.
-        name: The weight's name, which the last of the calls gives in fp32.
-        nodes: What restores the weight.
-    """
-    from onnx import TensorProto, helper
-
-    kind = stored_tensors(model)[name].data_type
-    if kind == TensorProto.FLOAT:
-        return nodes
-    nodes[-1].output[0] = f"{name}_wide"
-    return [*nodes, helper.make_node("Cast", [f"{name}_wide"], [name], f"{name}_cast", to=kind)]
-
-
-def drop_stored(model: onnx.ModelProto, name: str) -> None:
-    """Remove an initializer (with its listing among the inputs) or a Constant node."""
-    for items in (model.graph.initializer, model.graph.input):
-        for item in [item for item in items if item.name == name]:
-            items.remove(item)  # pyright: ignore[reportArgumentType]
-    for node in [n for n in model.graph.node if n.op_type == "Constant" and n.output[0] == name]:
-        model.graph.node.remove(node)
-
-
-def prepend(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> None:
-    """Put nodes before all others."""
-    rest = list(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend([*nodes, *rest])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from roofline.compress.sparsity import wide_weights
 from roofline.compress.writers._registry import WriteOptions, writers
-from roofline.compress.writers.half_float import drop_stored, prepend, retyped
+from roofline.compress.writers.restoring import dequantized, drop_stored, prepend, retyped
 from roofline.compress.writers.weight_only import OPSETS, at_opset, packed
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def write_ternary(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelPr
     Raises:
         CompressionError: The graph cannot be brought to the operator set that 2-bit integers need.
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper
 
     written = at_opset(model, OPSETS[2])
     nodes: list[onnx.NodeProto] = []
@@ -80,26 +80,12 @@ def write_ternary(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelPr
         # A layer without positive weights has its scale from the negative ones, and one of zeros any scale.
         scale = np.float32(found.positive or found.negative or 1)
         slope = found.negative / float(scale) if found.positive else 1.0
-        written.graph.initializer.append(
-            helper.make_tensor(
-                f"{name}_ternary",
-                TensorProto.INT2,
-                list(array.shape),
-                packed(found.signs, 2),
-                raw=True,
-            )
-        )
-        written.graph.initializer.append(
-            numpy_helper.from_array(np.asarray(scale), f"{name}_scale")
+        stored = helper.make_tensor(
+            f"{name}_ternary", TensorProto.INT2, array.shape, packed(found.signs, 2), raw=True
         )
         inner = f"{name}_scaled"
         made = [
-            helper.make_node(
-                "DequantizeLinear",
-                [f"{name}_ternary", f"{name}_scale"],
-                [inner],
-                f"{name}_dequantize",
-            ),
+            dequantized(written, name, stored, scale, inner),
             helper.make_node("LeakyRelu", [inner], [name], f"{name}_negative", alpha=slope),
         ]
         nodes += retyped(written, name, made)

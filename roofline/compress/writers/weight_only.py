@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from roofline.compress.sparsity import wide_weights
 from roofline.compress.writers._registry import WriteOptions, writers
-from roofline.compress.writers.half_float import drop_stored, prepend, retyped
+from roofline.compress.writers.restoring import dequantized, drop_stored, prepend, retyped
 from roofline.errors import CompressionError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
     Raises:
         CompressionError: The graph cannot be brought to the operator set that the width needs.
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper
 
     kinds = {8: TensorProto.INT8, 4: TensorProto.INT4, 2: getattr(TensorProto, "INT2", 0)}
     written = at_opset(model, max(OPSETS[bits], _BLOCKED_OPSET if options.block else 0))
@@ -52,31 +52,16 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
     for name, array in wide_weights(written, options.wide):
         axis = _contracted_axis(written, name, array.ndim)
         values, scales = symmetric(array, bits, axis, options.block)
-        written.graph.initializer.append(
-            helper.make_tensor(
-                f"{name}_int{bits}",
-                kinds[bits],
-                list(array.shape),
-                packed(values, bits),
-                raw=True,
-            )
+        stored = helper.make_tensor(
+            f"{name}_int{bits}", kinds[bits], array.shape, packed(values, bits), raw=True
         )
-        written.graph.initializer.append(numpy_helper.from_array(scales, f"{name}_scale"))
         blocked: dict[str, Any] = (
             {"axis": axis, "block_size": options.block} if scales.ndim else {}
         )
         # ONNX Runtime 1.31 fuses 2-bit weights into MatMulNBits, whose result is wrong for widths that are no multiple
         # of 16; an activation of slope one between them changes nothing else.
         inner = f"{name}_scaled" if bits == 2 else name
-        made = [
-            helper.make_node(
-                "DequantizeLinear",
-                [f"{name}_int{bits}", f"{name}_scale"],
-                [inner],
-                f"{name}_dequantize",
-                **blocked,
-            )
-        ]
+        made = [dequantized(written, name, stored, scales, inner, **blocked)]
         if bits == 2:
             made.append(helper.make_node("LeakyRelu", [inner], [name], f"{name}_apart", alpha=1.0))
         nodes += retyped(written, name, made)

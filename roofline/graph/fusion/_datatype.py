@@ -58,11 +58,7 @@ def arithmetic(view: View, place: int) -> str | None:
             return _widest([dtype for dtype in stored if dtype is not None])
         if (peak := product_peak(node)) is not None:
             return peak
-    types = [
-        operand.carrier or operand.dtype
-        for operand in node.operands
-        if operand is not None and operand.dtype is not None
-    ]
+    types = node.carried
     floats = [dtype for dtype in types if dtype.kind is DatatypeKind.FLOAT]
     if floats:
         # The first floating-point operand is the activation; scales may be wider.

@@ -298,11 +298,7 @@ def _datatype(node: Node) -> str | None:
         return "int8"
     if role(node) is Role.PRODUCT and (peak := product_peak(node)) is not None:
         return peak
-    types = [
-        tensor.carrier or tensor.dtype
-        for tensor in node.operands
-        if tensor is not None and tensor.dtype is not None
-    ]
+    types = node.carried
     # An embedding or a comparison has integer operands beside the ones it works on.
     floats = [dtype for dtype in types if dtype.kind is DatatypeKind.FLOAT]
     chosen = (floats or types or [None])[0]

@@ -62,7 +62,7 @@ def timed_by_size(function, candidates, target, workers):
 
 
 def test_tries_begin_with_the_searchs_own_tiles_and_go_on_with_others(monkeypatch):
-    monkeypatch.setattr(tile_search, "_seconds", timed_by_size)
+    monkeypatch.setattr(tile_search, "seconds_of", timed_by_size)
     found = tile_search.beyond(CONVOLUTION, None, None, trials=40, seed=1, workers=1)
     assert list(found)[: len(tiles(CONVOLUTION))] == tiles(CONVOLUTION)
     assert len(found) == 40
@@ -74,7 +74,7 @@ def test_tries_begin_with_the_searchs_own_tiles_and_go_on_with_others(monkeypatc
 
 
 def test_own_tiles_that_were_timed_are_not_timed_again(monkeypatch):
-    monkeypatch.setattr(tile_search, "_seconds", timed_by_size)
+    monkeypatch.setattr(tile_search, "seconds_of", timed_by_size)
     found = tile_search.beyond(CONVOLUTION, None, None, trials=40, seed=1, workers=1)
     own = tile_search.own_tiles(CONVOLUTION, list(found.values()))
     asked = []
@@ -83,7 +83,7 @@ def test_own_tiles_that_were_timed_are_not_timed_again(monkeypatch):
         asked.extend(candidates)
         return timed_by_size(function, candidates, target, workers)
 
-    monkeypatch.setattr(tile_search, "_seconds", watched)
+    monkeypatch.setattr(tile_search, "seconds_of", watched)
     tile_search.beyond(CONVOLUTION, None, None, trials=40, seed=2, workers=1, own=own)
     assert len(asked) == 40 - len(own)
     assert not set(asked) & set(own)

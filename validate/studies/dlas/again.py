@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from roofline.markdown import markdown_table
 from roofline.number_format import plural
-from roofline.validate.analysis.configurations import DENSE, Ran
+from roofline.validate.analysis.configurations import DENSE, Configuration
 from roofline.validate.campaigns.grid import Campaign
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import RunRequest
@@ -90,7 +90,7 @@ def _cases(verdict: Verdict) -> str:
     )
 
 
-def _cells(found: Sequence[Ran], campaign: Campaign) -> str:
+def _cells(found: Sequence[Configuration], campaign: Campaign) -> str:
     """Return the time of every cell, one line for a network and technique."""
     times = {(one.network, one.compression.label, _way(one)): one for one in found}
     ways = list(dict.fromkeys(_way(point) for point in campaign.points))
@@ -110,14 +110,14 @@ def _cells(found: Sequence[Ran], campaign: Campaign) -> str:
     )
 
 
-def _way(point: RunRequest | Ran) -> tuple[str, ...]:
+def _way(point: RunRequest | Configuration) -> tuple[str, ...]:
     backend = "" if point.backend == "tvm" else point.backend
     algorithm = "" if point.algorithm == "default" else point.algorithm
     tuning = "" if point.tuning in {Tuning.NONE, Tuning.BACKEND_DEFAULT} else point.tuning.value
     return tuple(word for word in (backend, algorithm, tuning) if word)
 
 
-def _time(one: Ran | None) -> str:
+def _time(one: Configuration | None) -> str:
     if one is None:
         return PLANNED
     mark = "*" if one.disturbed else ""

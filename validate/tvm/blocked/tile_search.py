@@ -12,7 +12,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -56,11 +56,11 @@ class Findings:
         self,
         path: Path,
         shipped: Mapping[str, Any] | None = None,
-        elsewhere: Mapping[str, Any] | None = None,
+        elsewhere: Iterable[Mapping[str, Any]] = (),
     ) -> None:
         self._path = path
         self._known: dict[str, Any] = dict(shipped or {})
-        self._elsewhere: dict[str, Any] = dict(elsewhere or {})
+        self._elsewhere = tuple(elsewhere)
         self._found: dict[str, Any] = {}
         if path.exists():
             self._found = json.loads(path.read_text(encoding="utf-8"))
@@ -76,9 +76,10 @@ class Findings:
         return entry is not None and not entry.get("hurried", False)
 
     def likely(self, kernel: Kernel) -> list[Tile]:
-        """Return the tiles that were best in a hurry, or on another processor."""
-        entries = [self._entry(kernel), self._elsewhere.get(kernel.key)]
-        return [Tile.from_list(entry["tile"]) for entry in entries if entry is not None]
+        """Return the tiles that were best in a hurry, or on other processors."""
+        entries = [self._entry(kernel), *(table.get(kernel.key) for table in self._elsewhere)]
+        found = [Tile.from_list(entry["tile"]) for entry in entries if entry is not None]
+        return list(dict.fromkeys(found))
 
     def add(
         self, kernel: Kernel, tile: Tile, seconds: float, tried: int, *, hurried: bool = False
@@ -109,13 +110,16 @@ def findings_for(folder: Path, cpu: str, lanes: int, *, fresh: bool) -> Findings
     if fresh:
         return Findings(kept)
     shipped: dict[str, Any] = {}
-    elsewhere: dict[str, Any] = {}
+    elsewhere: list[dict[str, Any]] = []
     tables = files("roofline.validate.tvm.blocked").joinpath("tiles_by_processor")
     for table in sorted(tables.iterdir(), key=lambda entry: entry.name):
         if not table.name.endswith(".json"):
             continue
         entries = json.loads(table.read_text(encoding="utf-8")).get(str(lanes), {})
-        (shipped if table.name == f"{cpu}.json" else elsewhere).update(entries)
+        if table.name == f"{cpu}.json":
+            shipped = entries
+        else:
+            elsewhere.append(entries)
     return Findings(kept, shipped, elsewhere)
 
 
@@ -243,7 +247,10 @@ def _hurry(group: list[tuple[Kernel, Any]], findings: Findings, target: Any, wor
         (kernel, function, tile)
         for kernel, function in group
         for tile in dict.fromkeys(
-            [*findings.likely(kernel), *tiles(kernel)[: _FEW - len(findings.likely(kernel))]]
+            [
+                *findings.likely(kernel),
+                *tiles(kernel)[: max(1, _FEW - len(findings.likely(kernel)))],
+            ]
         )
     ]
     times = _timed([(function, tile) for _, function, tile in candidates], target, workers)
@@ -281,7 +288,7 @@ def _guided(
         likely: Tiles that are tried whatever is guessed.
     """
     return _searched(
-        kernel, likely, lambda candidates: _seconds(function, candidates, target, workers)
+        kernel, likely, lambda candidates: seconds_of(function, candidates, target, workers)
     )
 
 
@@ -296,9 +303,17 @@ def _searched(
     return timed | time_all([tile for tile in more if tile not in timed])
 
 
-def _seconds(
+def seconds_of(
     function: Any, candidates: list[Tile], target: Any, workers: int
 ) -> dict[Tile, float]:
+    """Return the seconds of a kernel on blocks with each of several tiles, infinite where one does not run.
+
+    Args:
+        function: The kernel.
+        candidates: The tiles; each is timed once.
+        target: The TVM target.
+        workers: Processes that build at the same time.
+    """
     distinct = list(dict.fromkeys(candidates))
     times = _timed([(function, tile) for tile in distinct], target, workers)
     return {
@@ -337,7 +352,7 @@ def beyond(
     others = [tile for tile in space if tile not in timed]
     left = min(max(0, trials - len(timed)), len(others))
     drawn = random.Random(seed).sample(others, left)
-    return timed | _seconds(function, drawn, target, workers)
+    return timed | seconds_of(function, drawn, target, workers)
 
 
 def own_tiles(kernel: Kernel, seconds: Sequence[float]) -> dict[Tile, float]:

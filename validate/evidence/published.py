@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from roofline.model._run_features import YEAR
 from roofline.reading import CsvTable, decode, read_bytes, read_csv
 from roofline.spec import Platform, canonical, platform
 from roofline.tables import with_columns
-from roofline.validate.evidence.cells import optional_number
+from roofline.validate.evidence.cells import Cells, optional_number
 from roofline.validate.evidence.evidence import Chosen, Evidence, names
 
 COLUMNS = (
@@ -238,30 +238,29 @@ def _held(machine: str) -> float:
 
 
 def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
-    rows = table.rows
+    cells = Cells(table.rows, where)
+    machines = [machine_of(row) for row in cells.rows]
+    columns = _charged(cells, machines, _counted(cells))
+    return Evidence(
+        Facts(
+            names(machines), names(cells.words("machine_class")), names(cells.words("runtime")),
+            names(cells.words("datatype")),
+            {name: np.asarray(values, np.float64) for name, values in columns.items()},
+        ),
+        names(cells.words("network")),
+        names([row.get("family") or row["network"] for row in cells.rows]),
+        names([row.get("silicon") or row["machine"] for row in cells.rows]),
+        names(cells.words("source")),
+        np.asarray(cells.numbers("fps"), np.float64),
+        sha256,
+        cells.rows,
+    )  # fmt: skip
 
-    def text(column: str, other: Callable[[dict[str, str]], str] = lambda _: "") -> list[str]:
-        return [row.get(column) or other(row) for row in rows]
 
-    def number(column: str, default: float | None = None, *, above: bool = True) -> list[float]:
-        found: list[float] = []
-        for place, row in enumerate(rows, 1):
-            cell = row.get(column, "")
-            try:
-                value = default if not cell and default is not None else float(cell)
-            except ValueError:
-                value = math.nan
-            allowed = value > 0 if above else value >= 0
-            if not math.isfinite(value) or not allowed:
-                raise TableError(
-                    f"{where} row {place}: {column} is {cell!r}",
-                    repair=f"Give a number {'above zero' if above else 'of zero or more'}",
-                )
-            found.append(value)
-        return found
-
-    datatypes = text("datatype")
-    own = [BYTES.get(name, (1, 1)) for name in datatypes]
+def _counted(cells: Cells) -> dict[str, list[float]]:
+    """Return what the table says of networks, machines and how they were run."""
+    rows, number = cells.rows, cells.numbers
+    own = [BYTES.get(name, (1, 1)) for name in cells.words("datatype")]
     weight, activation = (
         [
             width[side] if not row.get(column) else value
@@ -282,42 +281,37 @@ def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
         "attention": number("attention_mac_share", 0.0, above=False),
         "weight_bytes": weight,
         "activation_bytes": activation,
-        "throughput": [1.0 if mode in IN_FLIGHT else 0.0 for mode in text("mode")],
+        "throughput": [1.0 if mode in IN_FLIGHT else 0.0 for mode in cells.words("mode")],
     }
     unsure = np.asarray([row.get("activations_imputed") == "True" for row in rows])
     better = guessed(columns, np.asarray([pixels_of(row.get("input_size", "")) for row in rows]))
     stated = np.asarray(columns["activations"])
     columns["activations"] = list(np.where(unsure & np.isfinite(better), better, stated))
     columns["activations"] = list(counted_elsewhere(columns, unsure))
-    machines = [machine_of(row) for row in rows]
+    return columns
+
+
+def _charged(
+    cells: Cells, machines: Sequence[str], columns: Mapping[str, list[float]]
+) -> dict[str, list[float]]:
+    """Return the columns with what the platform files of the machines add: make, share of the peak, weights held."""
+    rows, found = cells.rows, dict(columns)
     made = [origin_of(row, _platform(name)) for row, name in zip(rows, machines, strict=True)]
-    columns |= {name: [entry[name] for entry in made] for name in ("half", "phone", "year")}
-    columns["peak"] = [
+    found |= {name: [entry[name] for entry in made] for name in ("half", "phone", "year")}
+    found["peak"] = [
         alone(row, peak, _platform(name))
-        for row, peak, name in zip(rows, columns["peak"], machines, strict=True)
+        for row, peak, name in zip(rows, found["peak"], machines, strict=True)
     ]
-    columns["held"] = [
+    found["held"] = [
         held if row.get("held_bytes") else _held(machine)
         for row, held, machine in zip(
-            rows, number("held_bytes", 0.0, above=False), machines, strict=True
+            rows, cells.numbers("held_bytes", 0.0, above=False), machines, strict=True
         )
     ]
-    columns["batch"] = [
+    found["batch"] = [
         float(streamed(batch, parameters * width, held))
         for batch, parameters, width, held in zip(
-            columns["batch"], columns["parameters"], weight, columns["held"], strict=True
+            found["batch"], found["parameters"], found["weight_bytes"], found["held"], strict=True
         )
     ]
-    return Evidence(
-        Facts(
-            names(machines), names(text("machine_class")), names(text("runtime")), names(datatypes),
-            {name: np.asarray(values, np.float64) for name, values in columns.items()},
-        ),
-        names(text("network")),
-        names(text("family", lambda row: row["network"])),
-        names(text("silicon", lambda row: row["machine"])),
-        names(text("source")),
-        np.asarray(number("fps"), np.float64),
-        sha256,
-        rows,
-    )  # fmt: skip
+    return found

@@ -333,3 +333,20 @@ def test_lengths_that_nobody_asked_for_fit_the_positions_of_the_model() -> None:
     with pytest.raises(OptionError, match="4,096 of context and 512 new tokens need 4,607"):
         served(Request(4096, 512), found=short)
     assert served(UNASKED).tokens.context == 4096
+
+
+def test_a_mask_that_is_declared_as_long_as_the_new_tokens_is_as_long_as_the_context() -> None:
+    from roofline.decoding.phases import decoding
+
+    model = SHORT.build()
+    named = {entry.name: entry.type.tensor_type.shape.dim for entry in model.graph.input}
+    right = decoding("short", model)
+    assert right is not None
+    step = right.step(Request(100, 1, Phase.DECODE), 1)
+    # As optimum declares the inputs of a merged export.
+    named["attention_mask"][1].dim_param = named["input_ids"][1].dim_param
+    merged = decoding("short", model)
+    assert merged is not None
+    found = merged.step(Request(100, 1, Phase.DECODE), 1)
+    assert (found.macs, found.traffic_bytes()) == (step.macs, step.traffic_bytes())
+    assert named["attention_mask"][1].dim_param

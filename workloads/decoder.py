@@ -352,7 +352,7 @@ class DecoderNetwork:
         if weights is not None and size > _MOST:
             raise OptionError(
                 f"the weights of {self.key} take {size / 1e9:.3g} GB, an ONNX file holds 2 GB",
-                repair="Leave --weights out: counts need none",
+                repair="Counts and predictions need no weights; to run one, name a smaller decoder",
             )
         builder = Builder(
             self.key, batch=batch, seed=seed if weights == "random" else None, half=half,

@@ -122,4 +122,23 @@ def decoding(name: str, model: onnx.ModelProto) -> Decoding | None:
         DimensionError: It has one, but its inputs cannot be told apart.
     """
     roles = roles_of(model)
-    return None if roles is None else Decoding(name, model, roles)
+    return None if roles is None else Decoding(name, _with_own_masks(model, roles), roles)
+
+
+def _with_own_masks(model: onnx.ModelProto, roles: Roles) -> onnx.ModelProto:
+    """Return a graph whose masks are not declared to be as long as the new tokens are.
+
+    Merged exports of optimum take the declarations from the branch of the prompt, where both lengths are one.
+    """
+    lengths = {size for size in roles.tokens.shape[1:] if isinstance(size, str)}
+    named = {mask.name for mask in roles.masks if lengths.intersection(mask.shape[1:])}
+    if not named:
+        return model
+    changed = type(model)()
+    changed.CopyFrom(model)
+    for entry in changed.graph.input:
+        if entry.name in named:
+            for size in list(entry.type.tensor_type.shape.dim)[1:]:
+                if size.dim_param in lengths:
+                    size.ClearField("dim_param")
+    return changed

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,25 @@ def test_the_comparison_of_two_commits_runs(tmp_path: Path) -> None:
     (tmp_path / "old.onnx").write_bytes(workloads.build("mlp_50").SerializeToString())
     for command in (line, step):
         assert run_roofline(*shlex.split(command)[1:], cwd=tmp_path).returncode == 1
+
+
+def test_the_container_file_installs_what_the_project_declares() -> None:
+    root = PAGE.parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = (root / "Containerfile").read_text(encoding="utf-8")
+    steps = [line.split(None, 1) for line in text.splitlines() if line and not line.startswith("#")]
+    assert [name for name, _ in steps][:3] == ["FROM", "COPY", "RUN"]
+    python = re.search(r"python:(\d+)\.(\d+)", steps[0][1])
+    least = re.fullmatch(r">=(\d+)\.(\d+)", project["requires-python"])
+    assert python is not None
+    assert least is not None
+    assert tuple(map(int, python.groups())) >= tuple(map(int, least.groups()))
+    extras = re.findall(r"/src\[([\w,]+)\]", steps[2][1])
+    assert extras
+    assert set(extras[0].split(",")) <= set(project["optional-dependencies"])
+    # What it starts is a command of the project, and the page starts it by the name under which it is built.
+    assert json.loads(dict(steps)["ENTRYPOINT"])[0] in project["scripts"]
+    page = PAGE.read_text(encoding="utf-8")
+    built = re.findall(r"podman build -t (\w+)", page + text)
+    assert len(built) == 2
+    assert all(f" {name} count model.onnx" in page for name in built)

@@ -52,7 +52,9 @@ def test_the_container_file_installs_what_the_project_declares() -> None:
     root = PAGE.parents[1]
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     text = (root / "Containerfile").read_text(encoding="utf-8")
-    steps = [line.split(None, 1) for line in text.splitlines() if line and not line.startswith("#")]
+    steps = [
+        line.split(None, 1) for line in text.splitlines() if line and not line.startswith("#")
+    ]
     assert [name for name, _ in steps][:3] == ["FROM", "COPY", "RUN"]
     python = re.search(r"python:(\d+)\.(\d+)", steps[0][1])
     least = re.fullmatch(r">=(\d+)\.(\d+)", project["requires-python"])

@@ -266,3 +266,35 @@ g (float[1,4] x, int64 rate) => (float[1,4] y) { r = Cast<to=1>(rate)  y = Mul(x
         (16000, np.int64)
     ] * len(fed)
     assert len({item["x"].tobytes() for item in fed}) == len(fed) > 1
+
+
+def test_scales_and_shapes_that_are_computed_stay_exact() -> None:
+    """One of a resize's scales and what is computed with shapes, rounded to 255 steps, give other shapes."""
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+g (float[1,4,9,9] x) => (float[1,N,M] y) {
+  roi = Constant<value_floats: floats = []>()
+  by = Constant<value_floats: floats = [1.0, 1.0, 2.0, 3.7]>()
+  h = Conv(x, w)  r = Resize(h, roi, by)
+  s = Shape(r)  f = Cast<to=1>(s)
+  half = Constant<value_floats: floats = [1.0, 0.5, 2.0, 1.0]>()
+  g = Mul(f, half)  i = Cast<to=7>(g)  t = Reshape(r, i)  y0 = Conv(t, v)
+  three = Constant<value_ints: ints = [1, 3, -1]>()  y = Reshape(y0, three)
+}"""
+    model = onnx.parser.parse_model(text)
+    chance = np.random.default_rng(0)
+    for name, shape in (("w", (4, 4, 1, 1)), ("v", (3, 2, 1, 1))):
+        values = chance.standard_normal(shape).astype(np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
+    written = compress(model, Request(quantization=Quantization("int8"))).model
+    fed = {"x": chance.random((1, 4, 9, 9), np.float32)}
+    dense, narrow = (
+        ort.InferenceSession(one.SerializeToString(), providers=["CPUExecutionProvider"]).run(
+            None, fed
+        )[0]
+        for one in (model, written)
+    )
+    assert narrow.shape == dense.shape == (1, 3, 36 * 33)
+    assert np.abs(dense - narrow).max() < 0.05 * np.abs(dense).max()
+    counted = Workload.from_onnx(written)
+    assert counted.fully_counted
+    assert counted.macs == Workload.from_onnx(model).macs

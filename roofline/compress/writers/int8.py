@@ -75,7 +75,8 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
             else:
                 quantize_static(  # pyright: ignore
                     _copy(model), path, Reader(), QuantFormat.QDQ,
-                    op_types_to_quantize=_quantized_operators(model), nodes_to_exclude=list(options.wide),
+                    op_types_to_quantize=_quantized_operators(model),
+                    nodes_to_exclude=[*options.wide, *_computing_shapes(model)],
                     activation_type=QuantType.QInt8, weight_type=QuantType.QInt8,
                 )  # fmt: skip
         except CompressionError:
@@ -106,13 +107,30 @@ def _rest(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
 
 
 def _quantized_operators(model: onnx.ModelProto) -> list[str]:
-    """Return the operators that become int8: all the quantizer knows but three kinds.
+    """Return the operators that become int8: all the quantizer knows but four kinds.
 
-    The scales of normalization stay exact, and so does what is only cast. Of recurrent layers the weights alone are
-    narrowed (their biases and the state they feed back stay fp32), which the quantizer cannot do.
+    The scales of normalization stay exact, and so does what is only cast. A constant is made int8 by the layer that
+    multiplies with it; another operator may read it as scales, limits or a shape. Of recurrent layers the weights alone
+    are narrowed (their biases and the state they feed back stay fp32), which the quantizer cannot do.
     """
-    present = {node.op_type for node in model.graph.node} - RECURRENT - {"Cast"}
+    present = {node.op_type for node in model.graph.node} - RECURRENT - {"Cast", "Constant"}
     return sorted(kind for kind in present if not kind.endswith("Normalization"))
+
+
+def _computing_shapes(model: onnx.ModelProto) -> list[str]:
+    """Return the names of the calls that compute with shapes alone: rounding a shape to 255 steps makes it another."""
+    sized: set[str] = set()
+    fixed = {tensor.name for tensor in model.graph.initializer} | {""}
+    found: list[str] = []
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            fixed.update(node.output)
+        elif node.op_type in {"Shape", "Size"} or (
+            sized.intersection(node.input) and sized.union(fixed).issuperset(node.input)
+        ):
+            sized.update(node.output)
+            found.append(node.name)
+    return found
 
 
 def _numbered_apart(model: onnx.ModelProto) -> onnx.ModelProto:

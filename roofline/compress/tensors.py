@@ -49,8 +49,7 @@ def read_whole(path: Path) -> onnx.ModelProto:
             if (path.parent / place).exists():
                 load_external_data_for_tensor(tensor, str(path.parent))
             else:
-                del tensor.external_data[:]
-                tensor.ClearField("data_location")
+                drop_data(tensor)
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
         raise CompressionError(
             f"the weights of {path} cannot be read: {error}",
@@ -108,6 +107,11 @@ def stored_tensors(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
 
 def has_data(tensor: onnx.TensorProto) -> bool:
     """Whether a tensor's elements are at hand (not dropped while reading, nor in a file that is not loaded)."""
+    import onnx
+
+    # What such a tensor holds beside the name of its file is never read.
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return False
     if not math.prod(tensor.dims):
         return True
     return any(len(getattr(tensor, name)) for name in _PAYLOADS)

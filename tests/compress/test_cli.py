@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -197,6 +198,21 @@ def without_weights(folder: Path, *, beside: bool) -> Path:
     )  # fmt: skip
     (folder / "weights.bin").unlink()
     return source
+
+
+@pytest.mark.parametrize("flags", [("--keep-channels", "0.5"), ("--sparsity", "0.5")])
+def test_a_weight_that_names_a_file_and_holds_elements_too_is_the_files(
+    flags: tuple[str, ...], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source = without_weights(tmp_path, beside=True)
+    model = onnx.load(source, load_external_data=False)
+    for tensor in model.graph.initializer:
+        tensor.raw_data = bytes(4 * math.prod(tensor.dims))
+    source.write_bytes(model.SerializeToString())
+    assert run(capsys, "count", source, *flags)[0] == 0
+    assert run(capsys, "compress", source, *flags, "-o", tmp_path / "x.onnx")[0] == 0
+    stored = onnx.load(tmp_path / "x.onnx", load_external_data=False).graph.initializer
+    assert not any(tensor.raw_data for tensor in stored if len(tensor.dims) == 2)
 
 
 @pytest.mark.parametrize("beside", [True, False])

@@ -1,8 +1,8 @@
 """How many mutants of the code that makes figures are noticed by its tests.
 
-Mutants are those of Cosmic Ray (``pip install cosmic-ray``): a comparison turned round, a number moved by one, an
-operator replaced. A sample of them, drawn by seed, is put one by one into a copy of the tree, and the tests of the
-mutated module run until one fails. Usage::
+Mutants are those of Cosmic Ray (``pip install cosmic-ray coverage``): a comparison turned round, a number moved by one,
+an operator replaced. A sample of them, drawn by seed, is put one by one into a copy of the tree, and the tests of the
+mutated module run until one fails: at first those that run the mutated line. Usage::
 
     python -P benchmarks/mutation.py --sample 300 --seed 1 --share 1/2 --into mutants-1.jsonl
     python -P benchmarks/mutation.py --report mutants-*.jsonl
@@ -30,31 +30,27 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pytest
 from cosmic_ray.ast import ast_nodes, get_ast_from_path
-from cosmic_ray.mutating import use_mutation
+from cosmic_ray.mutating import mutate_code, use_mutation
 from cosmic_ray.plugins import get_operator, operator_names
 
 ROOT = Path(__file__).parents[1]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.csv")
 
 TESTS = (
-    ("roofline/ops/attention", "tests/ops/test_attention.py tests/ops"),
-    ("roofline/ops/experts", "tests/ops/test_contrib.py tests/ops"),
-    ("roofline/ops/convolution", "tests/ops/test_convolution.py tests/ops"),
-    ("roofline/ops/pooling", "tests/ops/test_pooling.py tests/ops"),
-    ("roofline/ops/qonnx", "tests/ops/test_qonnx.py tests/ops"),
     ("roofline/ops/", "tests/ops tests/graph tests/conformance/test_operators.py tests/conformance/test_shapes.py"),
-    ("roofline/graph/fusion/", "tests/fusion tests/graph"),
-    ("roofline/graph/", "tests/graph tests/ops tests/fusion"),
+    ("roofline/graph/", "tests/graph tests/ops tests/fusion tests/conformance"),
     ("roofline/compress/", "tests/compress"),
     (
         "roofline/model/",
         "tests/test_model.py tests/test_model_networks.py tests/test_calibrated.py tests/test_expected_bound.py "
-        "tests/test_serving.py tests/validate/test_evidence.py tests/golden",
+        "tests/test_serving.py tests/test_advice.py tests/test_cli_predict.py tests/test_speedup.py "
+        "tests/validate/test_evidence.py tests/golden",
     ),
     (
         "roofline/spec/",
@@ -67,10 +63,6 @@ TESTS = (
         "tests/validate/test_campaign_results.py tests/validate/test_measure_cli.py",
     ),
     (
-        "validate/records/importers/",
-        "tests/validate/importers",
-    ),
-    (
         "validate/records/",
         "tests/validate/test_record.py tests/validate/test_store.py tests/validate/test_store_versions.py "
         "tests/validate/test_tables.py tests/validate/importers",
@@ -78,11 +70,13 @@ TESTS = (
     (
         "validate/measuring/",
         "tests/validate/test_output_check.py tests/validate/test_measure.py tests/validate/test_per_layer.py "
-        "tests/validate/test_bound_inputs.py tests/validate/test_measure_cli.py",
+        "tests/validate/test_power.py tests/validate/test_bound_inputs.py tests/validate/test_measure_cli.py",
     ),
 )  # fmt: skip
-"""Tests of each part, by the start of its modules' paths; the first that fits counts. Those of its own come first."""
+"""Tests of each part, by the start of its modules' paths."""
 
+_FIRST = 40
+"""Tests that run a mutated line and are tried before all others, the quickest first: most mutants need no more."""
 
 _IDLE = 10
 """Times the limit of processor time after which a mutant that waits is ended."""
@@ -204,14 +198,122 @@ def tests_of(mutant: Mutant) -> str:
     return next(files for start, files in TESTS if mutant.path.startswith(start))
 
 
-def survives(tests: str, folder: Path, importable: Path, most_s: float) -> bool:
+@dataclass(frozen=True)
+class Runs:
+    """What the tests of a part run when no mutant is there."""
+
+    lines: Mapping[str, Mapping[int, Sequence[str]]]
+    """The tests that run each line of each module; a line that is run on import, or in other processes, has none."""
+    seconds: Mapping[str, float]
+    """Of each test."""
+
+    def of(self, mutant: Mutant, statement: range) -> list[str]:
+        """Return the tests that run what a mutant changes, the quickest first."""
+        lines = self.lines.get(mutant.path, {})
+        found = {test for line in statement for test in lines.get(line, ())}
+        return sorted(found, key=lambda test: self.seconds[test])
+
+
+class _Watch:
+    """Plugin of pytest: tells coverage which test runs, and notes how long each takes."""
+
+    def __init__(self, switch: Callable[[str], object]) -> None:
+        self.seconds: dict[str, float] = {}
+        self._switch = switch
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._switch(item.nodeid)
+        begin = time.perf_counter()
+        yield
+        self.seconds[item.nodeid] = time.perf_counter() - begin
+        self._switch("")
+
+
+class _Chosen:
+    """Plugin of pytest: runs these tests alone, in this order."""
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self._places = {test: place for place, test in enumerate(tests)}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        kept = [item for item in items if item.nodeid in self._places]
+        items[:] = sorted(kept, key=lambda item: self._places[item.nodeid])
+
+
+def statements(code: str) -> dict[int, range]:
+    """Return for each line the lines of the innermost statement it is in; of one with a body, its head alone."""
+    found: dict[int, range] = {}
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, (ast.stmt, ast.match_case, ast.ExceptHandler)):
+            body = getattr(node, "body", None)
+            first = node.pattern.lineno if isinstance(node, ast.match_case) else node.lineno
+            last = body[0].lineno - 1 if body else getattr(node, "end_lineno", first)
+            lines = range(first, max(first, last) + 1)
+            # A node is met after those it is in.
+            found |= dict.fromkeys(lines, lines)
+    return found
+
+
+def watched(tests: str, folder: Path, importable: Path) -> Runs:
+    """Run the tests of a part without any mutant, and return what each runs.
+
+    Raises:
+        SystemExit: They fail, so that they would tell nothing.
+    """
+    result = folder / "runs.json"
+    child = os.fork()
+    if child == 0:
+        try:
+            _watch(tests.split(), folder, importable, result)
+        finally:
+            os._exit(70)
+    _, status = os.waitpid(child, 0)
+    if os.waitstatus_to_exitcode(status):
+        failed = (folder / "tests.log").read_text()
+        raise SystemExit(f"tests fail without any mutant, so they tell nothing: {tests}\n{failed}")
+    found = json.loads(result.read_text())
+    lines = {
+        path: {int(line): names for line, names in of.items()}
+        for path, of in found["lines"].items()
+    }
+    return Runs(lines, found["seconds"])
+
+
+def _watch(tests: Sequence[str], folder: Path, importable: Path, result: Path) -> None:
+    import coverage
+
+    watch = coverage.Coverage(
+        data_file=None, include=[f"{folder}/roofline/*", f"{folder}/validate/*"], config_file=False
+    )
+    plugin = _Watch(watch.switch_context)
+    _prepare(folder, importable)
+    watch.start()
+    code = _pytest(tests, plugin)
+    watch.stop()
+    data = watch.get_data()
+    lines = {
+        Path(path).relative_to(folder.resolve()).as_posix(): {
+            line: [name for name in names if name]
+            for line, names in data.contexts_by_lineno(path).items()
+        }
+        for path in data.measured_files()
+    }
+    result.write_text(json.dumps({"lines": lines, "seconds": plugin.seconds}))
+    os._exit(code)
+
+
+def survives(
+    tests: Sequence[str], folder: Path, importable: Path, most_s: float, only: Sequence[str] = ()
+) -> bool:
     """Return whether the tests pass, in a process forked from this one, which has loaded what is slow to load."""
     child = os.fork()
     if child == 0:
         try:
             # Processor time: a machine that others use too makes no mutant hang.
             resource.setrlimit(resource.RLIMIT_CPU, (round(most_s), round(most_s)))
-            _test(tests.split(), folder, importable)
+            _prepare(folder, importable)
+            os._exit(_pytest(tests, *([_Chosen(only)] if only else [])))
         finally:
             # Nothing that belongs to the parent is cleared up here.
             os._exit(70)
@@ -228,7 +330,8 @@ def survives(tests: str, folder: Path, importable: Path, most_s: float) -> bool:
     return False
 
 
-def _test(tests: Sequence[str], folder: Path, importable: Path) -> None:
+def _prepare(folder: Path, importable: Path) -> None:
+    """Stand in the copy, and import from it alone."""
     os.setsid()
     os.chdir(folder)
     log = os.open(folder / "tests.log", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
@@ -236,7 +339,9 @@ def _test(tests: Sequence[str], folder: Path, importable: Path) -> None:
         os.dup2(place, stream)
     sys.path.insert(0, str(importable))
     os.environ["PYTHONPATH"] = str(importable)
-    import pytest
+
+
+def _pytest(tests: Sequence[str], *plugins: object) -> int:
     from hypothesis import settings
 
     # On a busy machine an example that is slow is no sign of a mutant.
@@ -250,8 +355,25 @@ def _test(tests: Sequence[str], folder: Path, importable: Path) -> None:
         "-W",
         "ignore::pytest.PytestAssertRewriteWarning",
     ]
-    code = pytest.main([*options, *dict.fromkeys(tests)])
-    os._exit(int(code))
+    return int(pytest.main([*options, *dict.fromkeys(tests)], plugins=list(plugins)))
+
+
+def noticed(mutant: Mutant, runs: Runs, folder: Path, importable: Path, most_s: float) -> bool:
+    """Return whether a test fails: of those that run the line the quickest first, then all beside them."""
+    code = (folder / mutant.path).read_text()
+    covering = runs.of(
+        mutant, statements(code).get(mutant.line, range(mutant.line, mutant.line + 1))
+    )
+    with use_mutation(folder / mutant.path, get_operator(mutant.operator)(), mutant.occurrence):
+        if covering:
+            first = covering[:_FIRST]
+            files = [test.split("::")[0] for test in first]
+            if not survives(files, folder, importable, most_s, first):
+                return True
+            # Whole files: what a test prepares, or keeps, is there for those after it.
+            files = [test.split("::")[0] for test in covering]
+            return not survives(files, folder, importable, most_s)
+        return not survives(tests_of(mutant).split(), folder, importable, most_s)
 
 
 def run(chosen: Sequence[Mutant], into: Path, most_s: float) -> None:
@@ -259,41 +381,39 @@ def run(chosen: Sequence[Mutant], into: Path, most_s: float) -> None:
     import numpy as np
     import onnx
     import pandas as pd
-    import pytest
 
-    del np, onnx, pd, pytest
+    del np, onnx, pd
     known = {entry["name"] for entry in read([into])} if into.exists() else set()
+    left = [mutant for mutant in chosen if mutant.name not in known]
     with tempfile.TemporaryDirectory() as name, into.open("a") as log:
         folder = Path(name)
         importable = copied(folder)
-        for tests in dict.fromkeys(map(tests_of, chosen)):
-            if not survives(tests, folder, importable, most_s):
-                failed = (folder / "tests.log").read_text()
-                raise SystemExit(
-                    f"tests fail without any mutant, so they tell nothing: {tests}\n{failed}"
-                )
-        for mutant in chosen:
-            if mutant.name in known:
-                continue
-            tests = tests_of(mutant)
-            begin = time.monotonic()
-            with use_mutation(
-                folder / mutant.path, get_operator(mutant.operator)(), mutant.occurrence
-            ) as (before, after):
-                alive = survives(tests, folder, importable, most_s)
-            changed = [
-                (old.strip(), new.strip())
-                for old, new in zip(before.splitlines(), after.splitlines(), strict=False)
-                if old != new
-            ][:1]
-            entry = asdict(mutant) | {
-                "name": mutant.name,
-                "alive": alive,
-                "changed": changed,
-                "seconds": time.monotonic() - begin,
-            }
-            log.write(json.dumps(entry) + "\n")
-            log.flush()
+        for tests in dict.fromkeys(map(tests_of, left)):
+            runs = watched(tests, folder, importable)
+            for mutant in left:
+                if tests_of(mutant) != tests:
+                    continue
+                begin = time.monotonic()
+                alive = not noticed(mutant, runs, folder, importable, most_s)
+                entry = asdict(mutant) | {
+                    "name": mutant.name,
+                    "alive": alive,
+                    "changed": changed(folder / mutant.path, mutant),
+                    "seconds": time.monotonic() - begin,
+                }
+                log.write(json.dumps(entry) + "\n")
+                log.flush()
+
+
+def changed(path: Path, mutant: Mutant) -> list[tuple[str, str]]:
+    """Return the first line that a mutant changes, before and after."""
+    before = path.read_text()
+    after = mutate_code(before, get_operator(mutant.operator)(), mutant.occurrence)
+    return [
+        (old.strip(), new.strip())
+        for old, new in zip(before.splitlines(), (after or before).splitlines(), strict=False)
+        if old != new
+    ][:1]
 
 
 def read(files: Sequence[Path]) -> list[dict[str, object]]:

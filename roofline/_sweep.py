@@ -15,6 +15,7 @@ from roofline.model._prediction import drawn
 from roofline.model._request import own_precision, predictions_at
 from roofline.number_format import plural
 from roofline.precision import precision
+from roofline.progress import Report, silent
 from roofline.spec import Platform
 from roofline.tables import frame
 from roofline.workload import Workload
@@ -103,6 +104,7 @@ def sweep(
     runtime: str | None = None,
     effects: Mapping[str, Effect] | None = None,
     prepare: Prepare | None = None,
+    report: Report = silent,
 ) -> Sweep:
     """Predict every combination.
 
@@ -121,6 +123,7 @@ def sweep(
         runtime: The runtime of an estimate from published runs; by default the fastest of the machine's class.
         effects: What figures of single machines say of them, by key; for estimates from published runs.
         prepare: Brings a workload to a datatype (None for its own) where more than its datatype is to change.
+        report: Is told which network comes next, and of how many.
 
     Raises:
         DatatypeError: No machine has one of the datatypes.
@@ -140,7 +143,8 @@ def sweep(
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
     errors: list[DatatypeError | NoBasisError] = []
-    for workload in workloads:
+    for done, workload in enumerate(workloads):
+        report(workload.name, done, len(workloads))
         ready = {name: _prepared(workload, name, prepare) for name in names}
         for datatype, network in ready.items():
             check_units(network, platforms, datatype, emulate=emulate)

@@ -26,6 +26,8 @@ from roofline.number_format import plural
 MAX_TABLE_BYTES = 1 << 28
 """The largest table or JSON document that is read: 256 MiB."""
 MAX_INTEGER = 2**63 - 1
+MAX_REAL = 1e15
+"""No flag's number is beyond it: not a rate, a time, a price or a power of any machine, in the flag's unit."""
 """The largest whole number that is understood: ONNX, SQLite and Parquet hold no larger one."""
 
 _MAX_DIGITS = 400

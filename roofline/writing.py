@@ -21,6 +21,8 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         mode = _mode(path)
         if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            if stat.S_ISFIFO(mode):
+                _hold(path)
             with path.open("wb") as device:
                 device.write(content)
             return
@@ -47,12 +49,34 @@ def check_output(path: Path) -> None:
         raise OptionError(
             f"cannot write {path}: there is no folder {target.parent}", repair="Make it first"
         )
+    if mode is not None and stat.S_ISFIFO(mode):
+        _hold(path)
     # A file is written beside its old self, so it is the folder that must be writable.
     if not os.access(target if special else target.parent, os.W_OK):
         raise OptionError(
             f"cannot write {path}: {_DENIED} {target if special else target.parent}",
             repair="Choose another file",
         )
+
+
+_HELD: dict[Path, int] = {}
+"""Pipes that are open for writing until the program ends: a reader takes a pipe that is closed for its end."""
+
+
+def _hold(path: Path) -> None:
+    """Open a pipe that somebody reads; without a reader, whoever opens it waits.
+
+    Raises:
+        OptionError: Nobody reads it.
+    """
+    if path in _HELD:
+        return
+    try:
+        _HELD[path] = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise OptionError(
+            f"cannot write {path}: it is a pipe that nobody reads", repair="Start its reader first"
+        ) from error
 
 
 def check_output_folder(path: Path) -> None:

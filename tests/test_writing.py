@@ -12,7 +12,7 @@ import pytest
 
 from roofline import workloads
 from roofline.errors import OptionError
-from roofline.writing import write_whole
+from roofline.writing import check_output, write_whole
 
 from .cli_process import run_roofline
 
@@ -81,3 +81,19 @@ def test_a_missing_file_is_answered_with_what_is_there(tmp_path: Path) -> None:
     assert "Did you mean 'resnet50'?" in run("count", "ResNet_50").stderr
     assert json.loads(run("count", "ResNet50", "--format", "json").stdout)["model"] == "resnet50"
     assert "is no regular file" in run("count", "/dev/null").stderr
+
+
+def test_a_pipe_is_written_to_where_somebody_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    for write in (check_output, lambda pipe: write_whole(pipe, b"1,2\n")):
+        with pytest.raises(OptionError, match="a pipe that nobody reads"):
+            write(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    check_output(path)
+    # What was opened to look does not end what is read.
+    with pytest.raises(BlockingIOError):
+        os.read(reader, 9)
+    write_whole(path, b"1,2\n")
+    assert os.read(reader, 9) == b"1,2\n"
+    os.close(reader)

@@ -17,6 +17,10 @@ MIN_TOKENS_PER_S = Argument("--min-tokens-per-s", "fps")
 MAX_LATENCY = Argument("--max-latency-ms", "latency")
 MAX_TTFT = Argument("--max-ttft-ms", "ttft")
 MAX_TPOT = Argument("--max-tpot-ms", "tpot")
+MAX_WATTS = Argument("--max-watts", "watts")
+MAX_PRICE = Argument("--max-price", "price")
+MIN_MEMORY = Argument("--min-memory-gb", "capacity")
+LIFETIME = Argument("--lifetime-years", "years")
 """What a wish is called by on the command line, and here."""
 
 YEARS, USD_PER_KWH = 3.0, 0.15
@@ -75,16 +79,20 @@ class Wish:
             OptionError: One is not above zero, or nothing is asked for.
         """
         numbers = {
-            "fps": self.fps, "watts": self.watts, "price": self.price, "latency": self.latency, "ttft": self.ttft,
-            "tpot": self.tpot, "capacity": self.capacity, "years": self.years, "usd_per_kwh": self.usd_per_kwh,
-            "streams": self.streams, **{f"the rate of {name}": rate for name, rate in self.rates.items()},
+            "the rate": self.fps, MAX_WATTS: self.watts, MAX_PRICE: self.price, MAX_LATENCY: self.latency,
+            MAX_TTFT: self.ttft, MAX_TPOT: self.tpot, MIN_MEMORY: self.capacity, LIFETIME: self.years,
+            argument("usd_per_kwh"): self.usd_per_kwh, argument("streams"): self.streams,
+            **{f"the rate of {name}": rate for name, rate in self.rates.items()},
         }  # fmt: skip
         for name, value in numbers.items():
+            # A flag's number is not the one here, which is in base units.
             if value is not None and not 0 < value < math.inf:
-                raise OptionError(f"{name} is {value:g}", repair="Give a number above zero")
+                raise OptionError(
+                    f"{name} is not above zero", repair="Give a finite number above zero"
+                )
         if self.efficiency is not None and not 0 < self.efficiency <= 1:
             raise OptionError(
-                f"the efficiency is {self.efficiency:g}, outside (0, 1]",
+                f"{argument('efficiency')} is {self.efficiency:g}, outside (0, 1]",
                 repair="Give the share of the bound a real run reaches, such as 0.3",
             )
         if self.fps is None and self.streams is not None:

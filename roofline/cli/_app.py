@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 import os
 import pkgutil
 import re
@@ -23,7 +22,7 @@ from roofline.cli._options import split_names
 from roofline.cli._output import EXPLAIN, QUIET
 from roofline.cli._streams import open_streams
 from roofline.errors import OptionError, RooflineError, did_you_mean, one_line
-from roofline.reading import MAX_INTEGER, shown
+from roofline.reading import MAX_INTEGER, MAX_REAL, shown
 
 VERBS = (
     "demo", "count", "networks", "platforms", "predict", "compare", "compress", "sweep", "advise", "measure",
@@ -177,11 +176,12 @@ def _bound_numbers(command: Any) -> None:
 def _bounded(_context: Any, parameter: Any, value: Any) -> Any:
     several = isinstance(value, (list, tuple))
     for entry in cast("Sequence[float | None]", value if several else [value]):
-        if entry is None or (
-            math.isfinite(entry) if isinstance(entry, float) else abs(entry) <= MAX_INTEGER
-        ):
+        # What is not a number is within nothing.
+        if entry is None or abs(entry) <= (MAX_REAL if isinstance(entry, float) else MAX_INTEGER):
             continue
-        kind = "a finite number" if isinstance(entry, float) else "a number of 64 bits"
+        kind = (
+            f"a number within ±{MAX_REAL:g}" if isinstance(entry, float) else "a number of 64 bits"
+        )
         raise OptionError(f"{max(parameter.opts, key=len)} is {shown(entry)}, not {kind}")
     return value
 

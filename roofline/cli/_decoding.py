@@ -228,7 +228,8 @@ def told_apart(
     if request is not None and (others or not found):
         which = others[0] if others else models[0]
         raise OptionError(
-            f"--context, --new-tokens, --phase and --devices are for decoders; {which} is not taken as one"
+            f"--context, --new-tokens, --phase, --devices, --max-ttft-ms and --max-tpot-ms are for decoders; "
+            f"{which} is not taken as one"
             + (": its inputs are bound by hand" if bound else ": it has no key-value cache"),
             repair="Leave them out"
             + (", or leave --dim, --input and --value out" if bound else ""),

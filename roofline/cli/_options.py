@@ -13,7 +13,7 @@ from roofline.binding import UNBOUND, Binding
 from roofline.conventions import Causal
 from roofline.errors import OptionError
 from roofline.labels import labels
-from roofline.reading import MAX_INTEGER, real_number, whole_number
+from roofline.reading import MAX_INTEGER, MAX_REAL, real_number, whole_number
 
 if TYPE_CHECKING:
     from roofline.workload import Workload
@@ -138,14 +138,18 @@ def parse_rates(flag: str, texts: Iterable[str] | None) -> tuple[float | None, d
         >>> parse_rates("--min-fps", ["30", "resnet50=10"])
         (30.0, {'resnet50': 10.0})
     """
+
+    def rate(text: str) -> float:
+        return real_number(text, flag, least=0, most=MAX_REAL)
+
     given = list(texts or ())
     plain = [text for text in given if "=" not in text]
     if len(plain) > 1:
         raise OptionError(f"{flag} is given twice", repair="Name the network: NETWORK=30")
     named = _pairs(
-        flag, "resnet50=30", [text for text in given if "=" in text], lambda text: real_number(text, flag)
+        flag, "resnet50=30", [text for text in given if "=" in text], rate
     )  # fmt: skip
-    return (real_number(plain[0], flag) if plain else None), named
+    return (rate(plain[0]) if plain else None), named
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

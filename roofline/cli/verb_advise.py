@@ -285,8 +285,11 @@ def advise(
         )
     else:
         if wishes.min_tokens_per_s is not None or wish.ttft is not None or wish.tpot is not None:
+            from roofline.advice.wish import MAX_TPOT, MAX_TTFT, MIN_FPS, MIN_TOKENS_PER_S
+
             raise OptionError(
-                f"{others[0]} is no decoder and has no tokens", repair="Ask for --min-fps"
+                f"{others[0]} is no decoder: it has no tokens for {MIN_TOKENS_PER_S}, {MAX_TTFT} or {MAX_TPOT}",
+                repair=f"Ask for {MIN_FPS}",
             )
         loaded = load_models(others, inputs.binding(bound_sizes=bound_sizes))
         workloads = [compression.at(workload, None) for workload in loaded]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from roofline._sweep import Sweep
     from roofline.cli._sweep_file import SweepFile
     from roofline.decoding.phases import Decoding
+    from roofline.progress import Report
     from roofline.spec import Platform
     from roofline.sweeping import Grid, Variant
     from roofline.workload import Workload
@@ -79,6 +80,7 @@ DryRunOption = Annotated[
 @command(app)
 def sweep(
     *,
+    context: typer.Context,
     file: FileArgument = None,
     form: FormatOption = Format.CSV,
     output: IntoOption = None,
@@ -97,6 +99,12 @@ def sweep(
     if output is not None:
         (writable_folder if in_parts else writable)(output)
     asked = read_sweep(file)
+    source = context.get_parameter_source("form")
+    if in_parts and source is not None and source.name == "COMMANDLINE":
+        raise OptionError(
+            f"{output} is a folder, whose parts are Parquet files; --format is for one file",
+            repair=f"Leave --format out, or name a file: -o OUT.{form.value}",
+        )
     if in_parts or dry_run:
         _in_parts(asked, output, shard, dask, dry_run=dry_run)
         return
@@ -262,8 +270,10 @@ def _run(asked: SweepFile) -> Sweep:
     names, decoders = _told_apart(asked)
     networks, _ = _networks(names)
     common = asked.assumed.model_dump()
+    if asked.size >= LONG:
+        say(f"{plural(asked.size, 'prediction')}, kept in memory until they are written")
 
-    def at(variant: Variant) -> Iterator[Sweep]:
+    def at(variant: Variant, report: Report) -> Iterator[Sweep]:
         def prepare(workload: Workload, datatype: str | None) -> Workload:
             datatypes = [] if datatype is None else [datatype]
             return compressed(
@@ -272,7 +282,8 @@ def _run(asked: SweepFile) -> Sweep:
 
         if networks:
             yield every(
-                networks, machines, datatypes=asked.datatypes, batches=list(asked.items), prepare=prepare, **common
+                networks, machines, datatypes=asked.datatypes, batches=list(asked.items), prepare=prepare,
+                report=report, **common,
             )  # fmt: skip
         for decoder, request in product(decoders, asked.requests):
             yield serve(
@@ -280,7 +291,8 @@ def _run(asked: SweepFile) -> Sweep:
                 prepare=prepare, unheld=True, **common,
             )  # fmt: skip
 
-    found = Sweep.joined(part for variant in asked.variants for part in at(variant))
+    with progress("sweep") as report:
+        found = Sweep.joined(part for variant in asked.variants for part in at(variant, report))
     # Networks first, as in the file; their variants follow one another.
     order = {network.name: place for place, network in enumerate((*networks, *decoders))}
     ordered = sorted(found.predictions, key=lambda prediction: order[prediction.network])

@@ -106,8 +106,6 @@ def validate(
     names = backend or ["onnxruntime"]
     doubt = None if platform is None else doubt_of(machine, names, timing.device)
     doubts = [] if doubt is None else [doubt]
-    for line in doubts:
-        say(f"warning: {line}")
     binding = inputs.binding(batch)
     asked = timing.request(binding, threads=machine_threads(machine))
     check_backends(asked, names)
@@ -116,6 +114,9 @@ def validate(
     counted = staged.workloads(batch or 1) or load_models(models, binding)
     workloads = [compression.under(workload) for workload in counted]
     predicting.check_units(workloads, machine, emulate=emulate)
+    # An error is one line, so that nothing is said before what is asked for has been checked.
+    for line in doubts:
+        say(f"warning: {line}")
     measured = run_models(
         asked, models, names, compression, binding, store, machine=machine.key, per_layer=layers is not None,
         stages=staged.stages,

@@ -150,7 +150,7 @@ def test_zeros_of_a_file_are_counted_when_asked(
         (["--sparsity", "0.5", "--sparse-format", "cs"], "Did you mean 'csr'"),
         (["-d", "int9"], "unknown datatype 'int9'"),
         (["-d", "binary"], "no tool here writes binary"),
-        (["-d", "ternary", "--threshold", "5"], "the ternary threshold is 5, outside [0, 1)"),
+        (["-d", "ternary", "--threshold", "5"], "--threshold is 5, outside [0, 1)"),
         (["-d", "int8", "--calibration", "absent.npz"], "absent.npz"),
         ([], "nothing to compress is asked"),
     ],

@@ -15,7 +15,7 @@ from roofline.compress.sparsity import multiplying_weights
 from roofline.compress.tensors import ABSENT, has_data, inlined, stored_tensors
 from roofline.errors import CompressionError, did_you_mean
 from roofline.registry import Registry
-from roofline.surfaces import DATATYPE
+from roofline.surfaces import DATATYPE, argument
 
 if TYPE_CHECKING:
     import onnx
@@ -46,7 +46,7 @@ class WriteOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.threshold < 1:
             raise CompressionError(
-                f"the ternary threshold is {self.threshold:g}, outside [0, 1)",
+                f"{argument('threshold')} is {self.threshold:g}, outside [0, 1)",
                 repair="Give a share of the largest magnitude, such as 0.05",
             )
 

@@ -1,0 +1,356 @@
+"""Every verb, also one that is added tomorrow: no number, file, stream or home of a user's gets more than one line.
+
+The verbs are those of the command line itself. `ARGUMENTS` gives one something to work on; a verb that is not named
+there gets a network or a file for each of its arguments, by its kind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import typer
+
+from roofline import workloads
+from roofline.child import start_python
+from roofline.cli._app import app
+
+from .verb_server import FULL, STARTED
+
+CAMPAIGN = """
+schema_version: 1
+network: [mlp_12_5]
+backend: [onnxruntime]
+threads: [1]
+protocol: {runs: 2, sampling_s: 0.05}
+"""
+SWEEP = """
+schema_version: 1
+network: [mlp_12_5]
+platform: ["tx2:maxn"]
+"""
+RUNS = "platform,network,datatype,batch,fps\ntx2:maxn,resnet50,fp16,1,100\n"
+SHORT = ("--backend", "onnxruntime", "--runs", "2", "--sampling-s", "0.05", "--store", "{new}.db")
+
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "demo": ("--minutes", "1", "-o", "{new}-folder"),
+    "networks new": ("mine",),
+    "networks export": ("mlp_12_5", "-o", "{new}.onnx"),
+    "platforms show": ("tx2:maxn",),
+    "platforms new": ("mine",),
+    "platforms docs": ("{new}.md",),
+    "platforms conflicts": ("{new}.md",),
+    "predict": ("mlp_12_5", "-p", "tx2:maxn"),
+    "compress": ("mlp_12_5", "--keep-channels", "0.5", "-o", "{new}.onnx"),
+    "sweep": ("{sweep}",),
+    "advise": ("mlp_12_5", "--min-fps", "30", "-p", "tx2:maxn,h100-sxm"),
+    "measure": ("mlp_12_5", *SHORT),
+    "validate": ("mlp_12_5", "-p", "tx2:maxn", *SHORT),
+    "campaign run": ("{campaign}", "--store", "{new}.db"),
+    "campaign status": ("{campaign}", "--store", "{store}"),
+    "campaign results": ("{campaign}", "--store", "{store}"),
+    "calibrate": ("--seconds", "0.5", "--threads", "1", "--backend", "none", "-o", "{new}.yaml"),
+    "score": ("{runs}",),
+    "accuracy": ("{model}", "--data", "{data}"),
+    "import": ("{runs}", "--store", "{new}.db"),
+    "export": ("{new}.csv", "--store", "{store}"),
+    "plot": ("roofline", "--platform", "tx2:maxn", "-o", "{new}.svg"),
+    "report": ("{store}", "-o", "{new}.html"),
+    "reproduce": ("turner",),
+    "schema": ("predict",),
+}  # fmt: skip
+NUMBERS = ("1" + "0" * 400, "1e300", "nan", "inf", "-1", "0")
+QUICK = ("1e300", "-1")
+LONG = re.compile(r"\d{26}")
+"""A number that no person reads."""
+
+
+def _commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    if not hasattr(command, "list_commands"):
+        yield " ".join(words), command
+        return
+    context = typer.Context(command)
+    for name in command.list_commands(context):
+        yield from _commands(command.get_command(context, name), (*words, name))
+
+
+VERBS = dict(_commands(typer.main.get_command(app)))
+
+
+def _flag(parameter: Any) -> str:
+    return max(parameter.opts, key=len)
+
+
+def _is_number(parameter: Any) -> bool:
+    """Whether an option takes a number: by its type, or by the example that its help shows for it."""
+    return parameter.param_type_name == "option" and parameter.type.name.startswith(
+        ("int", "float")
+    )
+
+
+FLAGS = [
+    (verb, _flag(parameter))
+    for verb, command in VERBS.items()
+    for parameter in command.params
+    if _is_number(parameter)
+]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a verb returned and wrote; no code where it went on until it was ended."""
+
+    code: int | None
+    out: str
+    err: str
+
+
+class Desk:
+    """Where verbs are run: a folder with something for each kind of argument, and the process that forks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._server = start_python(
+            str(Path(__file__).with_name("verb_server.py")),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        (folder / "campaign.yaml").write_text(CAMPAIGN)
+        (folder / "sweep.yaml").write_text(SWEEP)
+        (folder / "runs.csv").write_text(RUNS)
+        onnx.save(workloads.build("mlp_12_5", weights="random"), folder / "model.onnx")
+        np.savez(
+            folder / "data.npz", x=np.zeros((2, 1, 28, 28), "float32"), y=np.zeros(2, "int64")
+        )
+        names = ("campaign.yaml", "sweep.yaml", "runs.csv", "model.onnx", "store.db", "data.npz")
+        self._places = {Path(name).stem: str(folder / name) for name in names}
+        self.run("import", str(folder / "runs.csv"), "--store", self._places["store"])
+
+    def words(self, verb: str) -> list[str]:
+        """Return a command line of a verb that has something to do."""
+        number = len(list(self.folder.iterdir()))
+        places = {**self._places, "new": str(self.folder / f"new{number}")}
+        given = ARGUMENTS.get(verb)
+        if given is None:
+            given = tuple(_filled(VERBS[verb]))
+        return [*verb.split(), *(word.format_map(places) for word in given)]
+
+    def run(self, *words: str, **case: Any) -> Answer:
+        """Run a command line; see `verb_server._prepare` for the rest of the case."""
+        home = {"HOME": str(self.folder), "ROOFLINE_CACHE": str(self.folder / "cache")}
+        variables = {
+            **home,
+            "XDG_DATA_HOME": str(self.folder / "data"),
+            **case.pop("variables", {}),
+        }
+        case = {"cwd": str(self.folder), **case, "words": words, "variables": variables}
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(case) + "\n")
+        self._server.stdin.flush()
+        return Answer(**json.loads(self._server.stdout.readline()))
+
+    def close(self) -> None:
+        """End the process."""
+        self._server.communicate()
+
+
+def _filled(command: Any) -> Iterator[str]:
+    """Return something for each argument and flag that a verb cannot do without."""
+    for parameter in command.params:
+        if not parameter.required:
+            continue
+        if parameter.param_type_name == "option":
+            yield _flag(parameter)
+        yield {"path": "{new}", "--platform": "tx2:maxn"}.get(
+            parameter.type.name,
+            "tx2:maxn" if "PLATFORM" in parameter.human_readable_name.upper() else "mlp_12_5",
+        )
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    made = Desk(tmp_path_factory.mktemp("desk"))
+    yield made
+    made.close()
+
+
+def check(answer: Answer, *, silent: bool = False) -> None:
+    """Hold an answer to what every answer must be: done, or one clear line and exit code 2.
+
+    Args:
+        answer: What a verb returned and wrote.
+        silent: Standard error cannot be read, so the code alone tells.
+    """
+    assert answer.code in (0, 1, 2), answer
+    assert "Traceback" not in answer.err, answer.err
+    if answer.code == 2 and not silent:
+        lines = answer.err.splitlines()
+        assert len(lines) == 1, answer.err
+        assert lines[0].startswith("roofline: error: "), answer.err
+        assert len(lines[0]) < 1200
+        assert answer.out == ""
+
+
+def _number(desk: Desk, verb: str, flag: str, value: str) -> None:
+    # What is taken needs no run: a verb that measures is stopped where it starts a process.
+    answer = desk.run(*desk.words(verb), flag, value, alone=True)
+    check(answer)
+    assert not LONG.search(answer.out), answer.out
+    if answer.code == 2:
+        assert not LONG.search(answer.err), answer.err
+        assert flag in answer.err, answer.err
+
+
+@pytest.mark.parametrize(("verb", "flag"), FLAGS)
+def test_a_number_out_of_bounds_is_refused_by_its_flag(verb: str, flag: str, desk: Desk) -> None:
+    for value in QUICK:
+        _number(desk, verb, flag, value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("verb", "flag"), FLAGS)
+def test_no_number_is_too_much_for_a_flag(verb: str, flag: str, desk: Desk) -> None:
+    for value in NUMBERS:
+        _number(desk, verb, flag, value)
+
+
+Case = Mapping[str, Any]
+PLACES: dict[str, Case] = {
+    "full disk behind standard output": {"out": FULL},
+    "full disk behind standard error": {"err": FULL},
+    "standard output closed": {"out": None},
+    "standard error closed": {"err": None},
+    "terminal of ASCII": {"encoding": "ascii"},
+    "no home": {"nobody": True, "variables": dict.fromkeys(
+        ("HOME", "ROOFLINE_CACHE", "XDG_DATA_HOME", "XDG_CACHE_HOME"))},
+    "home to read only": {"bound": True, "variables": {
+        "HOME": "{sealed}", **dict.fromkeys(("ROOFLINE_CACHE", "XDG_DATA_HOME", "XDG_CACHE_HOME"))}},
+}  # fmt: skip
+
+
+def _placed(desk: Desk, verb: str, place: str, *, alone: bool) -> None:
+    sealed = desk.folder / "sealed"
+    sealed.mkdir(exist_ok=True)
+    sealed.chmod(0o555)
+    case = {**PLACES[place]}
+    case["variables"] = {
+        name: value and value.format(sealed=sealed)
+        for name, value in case.get("variables", {}).items()
+    }
+    words = desk.words(verb)
+    if "home" in place and "--store" in words and "{store}" not in ARGUMENTS[verb]:
+        # Where records go when nobody says.
+        at = words.index("--store")
+        words[at : at + 2] = []
+    answer = desk.run(*words, alone=alone, **case)
+    check(answer, silent=place.startswith(("full disk behind standard error", "standard error")))
+    if case.get("encoding") == "ascii":
+        assert (answer.out + answer.err).isascii()
+    if place == "full disk behind standard output" and answer.code == 0:
+        # It had nothing to say there.
+        assert desk.run(*desk.words(verb), alone=alone).out == "" or STARTED in answer.err
+    if STARTED in answer.err and not place.startswith("home"):
+        return
+
+
+STARTS = [(verb, place) for verb in VERBS for place in PLACES]
+# A stride that no number of places divides: every verb, and every place, is in the few.
+FEW_STARTS = STARTS[:: len(PLACES) - 1]
+
+
+@pytest.mark.parametrize(("verb", "place"), FEW_STARTS)
+def test_a_verb_ends_well_where_it_is_started(verb: str, place: str, desk: Desk) -> None:
+    _placed(desk, verb, place, alone=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("verb", "place"), STARTS)
+def test_a_verb_ends_well_wherever_it_is_started(verb: str, place: str, desk: Desk) -> None:
+    _placed(desk, verb, place, alone=True)
+
+
+def _without_end(folder: Path, kind: str, ending: str) -> Path:
+    path = folder / f"{kind}{ending}"
+    if not path.is_symlink() and not path.exists():
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to("/dev/zero")
+    return path
+
+
+def _file_places(verb: str) -> Iterator[tuple[str | int, str]]:
+    """Return where a verb's command line may name a file: the flag, or the place among the words; and its ending."""
+    words = ARGUMENTS.get(verb, ())
+    for place, word in enumerate(words):
+        if not word.startswith("-") and (place == 0 or not words[place - 1].startswith("-")):
+            ending = Path(word.format_map(_Endings())).suffix
+            yield place, ending or ".onnx"
+    for parameter in VERBS[verb].params:
+        if parameter.param_type_name == "option" and parameter.type.name in ("path", "file"):
+            yield _flag(parameter), ""
+
+
+class _Endings(dict[str, str]):
+    """The ending of what each name in `ARGUMENTS` stands for."""
+
+    def __missing__(self, key: str) -> str:
+        endings = {
+            "campaign": ".yaml",
+            "sweep": ".yaml",
+            "runs": ".csv",
+            "model": ".onnx",
+            "store": ".db",
+            "data": ".npz",
+        }
+        return f"x{endings.get(key, '')}"
+
+
+FILES = [(verb, place, ending) for verb in VERBS for place, ending in _file_places(verb)]
+
+
+KINDS = ("pipe", "endless", "odd")
+
+
+@pytest.mark.parametrize(
+    ("verb", "place", "ending", "kind"),
+    [(*file, KINDS[number % len(KINDS)]) for number, file in enumerate(FILES)],
+)
+def test_a_file_of_a_verb_is_none_to_wait_for(
+    verb: str, place: str | int, ending: str, kind: str, desk: Desk
+) -> None:
+    _given(desk, verb, place, ending, kind)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("verb", "place", "ending"), FILES)
+def test_no_file_of_a_verb_is_one_to_wait_for(
+    verb: str, place: str | int, ending: str, kind: str, desk: Desk
+) -> None:
+    _given(desk, verb, place, ending, kind)
+
+
+def _given(desk: Desk, verb: str, place: str | int, ending: str, kind: str) -> None:
+    words = desk.words(verb)
+    path = (
+        str(desk.folder / os.fsdecode(b"na\xffme" + ending.encode()))
+        if kind == "odd"
+        else str(_without_end(desk.folder, kind, ending))
+    )
+    if isinstance(place, int):
+        words[len(verb.split()) + place] = path
+    else:
+        words += [place, path]
+    check(desk.run(*words, alone=True))

@@ -282,3 +282,10 @@ def test_what_a_sweep_of_decoders_cannot_be_is_refused(tmp_path, capsys, text, o
     code, _, err = run(capsys, str(path), "-o", str(tmp_path / output))
     assert code == 2
     assert said in err
+
+
+def test_a_folder_takes_no_format(file, capsys, tmp_path):
+    code, out, err = run(capsys, file, "-o", str(tmp_path / "parts"), "-f", "json")
+    assert (code, out) == (2, "")
+    assert "whose parts are Parquet files; --format is for one file" in err
+    assert not (tmp_path / "parts").exists()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
 from roofline.validate.calibration.probes.graph import (
     Graph,
     Probe,
+    Step,
     binary,
-    both,
     branches,
     chain,
     clip,
@@ -20,162 +21,96 @@ from roofline.validate.calibration.probes.graph import (
     with_second,
 )
 
-TINY = (1, 8, 4, 4)
+Shape = tuple[int, int, int, int]
+"""Of an image: items, channels, height, width."""
 
-
+TINY: Shape = (1, 8, 4, 4)
 _HUGE = (1, 32, 256, 256)
-
-
 _SIZES = (TINY, (1, 16, 16, 16), (1, 64, 64, 64), _HUGE)
 """Images of 128, 4 Ki, 256 Ki and 2 Mi elements: nothing but the call, inside the first caches, and beyond them."""
-
-
-_MEDIUM = (1, 64, 128, 128)
-
-
-_LARGE = (1, 64, 352, 352)
+_MEDIUM, _LARGE = (1, 64, 128, 128), (1, 64, 352, 352)
 """Images of 1 Mi and 8 Mi elements: at the border of the caches and beyond."""
 
-
-def _copies(shape: Sequence[int], count: int) -> int:
-    """Return how many copies to take: many of what is over in a moment."""
-    return 24 if shape == TINY else 2 if shape == _HUGE else count
+_CHAINED = (
+    "Relu", "Sigmoid", "Tanh", "Abs", "HardSigmoid", "HardSwish", "LeakyRelu", "Erf", "Softplus", "Elu", "Neg", "Floor",
+)  # fmt: skip
+"""Functions that may be repeated on their own result: it stays in their range."""
+_BESIDE: Mapping[str, Step] = MappingProxyType(
+    {"Exp": unary("Exp"), "Reciprocal": unary("Reciprocal"), "Cast": unary("Cast", to=6)}
+)
+"""Functions that are repeated side by side: their results leave the range, or the datatype."""
+_TWO_OPERANDS = ("Add", "Mul", "Sub", "Div", "Max", "Sum")
 
 
 def elementwise() -> list[Probe]:
     """Return the probes of elementwise functions, sums and products with their ways to repeat an operand."""
-    found: list[Probe] = []
-    safe = (
-        "Relu",
-        "Sigmoid",
-        "Tanh",
-        "Abs",
-        "HardSigmoid",
-        "HardSwish",
-        "LeakyRelu",
-        "Erf",
-        "Softplus",
-        "Elu",
-        "Neg",
-        "Floor",
-    )
-    for op_type in safe:
-        found += [
-            Probe(
-                f"{op_type} of {np.prod(shape)}",
-                chain(shape, unary(op_type)),
-                _copies(shape, 6),
-                op_type,
-            )
-            for shape in _SIZES
-        ]
-    found += [
-        Probe(f"Clip of {np.prod(shape)}", chain(shape, clip), _copies(shape, 6), "Clip")
-        for shape in _SIZES
-    ]
-    for op_type in ("Exp", "Log", "Sqrt", "Reciprocal", "Not", "Cast"):
-        step = {
-            "Not": both(unary("Cast", to=9), unary("Not")), "Cast": unary("Cast", to=6),
-                "Log": both(unary("Abs"), unary("Log")),
-            "Sqrt": both(unary("Abs"), unary("Sqrt")),
-        }.get(op_type, unary(op_type))  # fmt: skip
-        if op_type in ("Not", "Log", "Sqrt"):
-            continue
-        found += [
-            Probe(
-                f"{op_type} of {np.prod(shape)}", branches(shape, step), _copies(shape, 4), op_type
-            )
-            for shape in _SIZES
-        ]
-    found += [
-        Probe(f"Sqrt of {np.prod(shape)}", _after_abs(shape, "Sqrt"), _copies(shape, 4), "Sqrt")
-        for shape in _SIZES
-    ]
-    found += [
-        Probe(f"Log of {np.prod(shape)}", _after_abs(shape, "Log"), _copies(shape, 4), "Log")
-        for shape in _SIZES
-    ]
-    for op_type in ("Add", "Mul", "Sub", "Div", "Max", "Sum"):
+    return [*_functions(), *_two_operands(), *_with_parameters(), *_beyond_caches()]
+
+
+def _of(
+    op_type: str, shape: Shape, build: Callable[[int], bytes], count: int, *, name: str = ""
+) -> Probe:
+    copies = 24 if shape == TINY else 2 if shape == _HUGE else count
+    return Probe(f"{name or op_type} of {np.prod(shape)}", build, copies, op_type)
+
+
+def _functions() -> Iterator[Probe]:
+    for op_type in _CHAINED:
         for shape in _SIZES:
-            channel = binary(op_type, constant(1, shape[1], 1, 1))
-            row = binary(op_type, constant(shape[-1]))
-            scalar = binary(op_type, constant())
-            forms = {
-                "same": binary(op_type, second_input),
-                "channel": channel,
-                "row": row,
-                "scalar": scalar,
-            }
-            for form, step in forms.items():
-                builder = with_second(shape, step) if form == "same" else chain(shape, step)
-                found.append(
-                    Probe(
-                        f"{op_type} {form} of {np.prod(shape)}",
-                        builder,
-                        _copies(shape, 6),
-                        op_type,
-                    )
-                )
+            yield _of(op_type, shape, chain(shape, unary(op_type)), 6)
     for shape in _SIZES:
-        found.append(
-            Probe(
-                f"Pow of {np.prod(shape)}",
-                branches(shape, binary("Pow", constant(value=2.0))),
-                _copies(shape, 4),
-                "Pow",
-            )
+        yield _of("Clip", shape, chain(shape, clip), 6)
+    for op_type, step in _BESIDE.items():
+        for shape in _SIZES:
+            yield _of(op_type, shape, branches(shape, step), 4)
+    for op_type in ("Sqrt", "Log"):
+        for shape in _SIZES:
+            yield _of(op_type, shape, _after_abs(shape, op_type), 4)
+
+
+def _two_operands() -> Iterator[Probe]:
+    for op_type in _TWO_OPERANDS:
+        for shape in _SIZES:
+            same = with_second(shape, binary(op_type, second_input))
+            yield _of(op_type, shape, same, 6, name=f"{op_type} same")
+            for form, dims in (
+                ("channel", (1, shape[1], 1, 1)),
+                ("row", shape[-1:]),
+                ("scalar", ()),
+            ):
+                repeated = chain(shape, binary(op_type, constant(*dims)))
+                yield _of(op_type, shape, repeated, 6, name=f"{op_type} {form}")
+
+
+def _slopes(channels: int) -> Step:
+    return binary("PRelu", constant(channels, 1, 1, value=0.2))
+
+
+def _with_parameters() -> Iterator[Probe]:
+    for shape in _SIZES:
+        squares = branches(shape, binary("Pow", constant(value=2.0)))
+        yield _of("Pow", shape, squares, 4)
+        yield _of("PRelu", shape, chain(shape, _slopes(shape[1])), 4)
+        yield _of(
+            "Greater", shape, branches(shape, binary("Greater", constant())), 4, name="Equal"
         )
-        found.append(
-            Probe(
-                f"PRelu of {np.prod(shape)}",
-                chain(shape, binary("PRelu", constant(shape[1], 1, 1, value=0.2))),
-                _copies(shape, 4),
-                "PRelu",
-            )
-        )
-        found.append(
-            Probe(
-                f"Equal of {np.prod(shape)}",
-                branches(shape, binary("Greater", constant())),
-                _copies(shape, 4),
-                "Greater",
-            )
-        )
-        found.append(
-            Probe(f"Where of {np.prod(shape)}", _where(shape), _copies(shape, 4), "Where")
-        )
+        yield _of("Where", shape, _where(shape), 4)
     for shape in ((1, 28, 115, 155), (1, 16, 117, 157), (1, 48, 22, 22), (1, 128, 3, 3)):
-        step = binary("PRelu", constant(shape[1], 1, 1, value=0.2))
-        found.append(Probe(f"PRelu of {np.prod(shape)}", chain(shape, step), 3, "PRelu"))
-    found.append(
-        Probe(
-            "PRelu of large",
-            chain((1, 10, 238, 318), binary("PRelu", constant(10, 1, 1, value=0.2))),
-            3,
-            "PRelu",
-        )
-    )
-    found.append(
-        Probe(
-            "Add same of large",
-            with_second(_LARGE, binary("Add", second_input)),
-            2,
-            "Add",
-        )
-    )
-    for shape in (_MEDIUM, _LARGE):
-        count, copies = np.prod(shape), 3 if shape == _MEDIUM else 1
+        yield _of("PRelu", shape, chain(shape, _slopes(shape[1])), 3)
+    yield Probe("PRelu of large", chain((1, 10, 238, 318), _slopes(10)), 3, "PRelu")
+
+
+def _beyond_caches() -> Iterator[Probe]:
+    added = with_second(_LARGE, binary("Add", second_input))
+    yield Probe("Add same of large", added, 2, "Add")
+    for shape, copies in ((_MEDIUM, 3), (_LARGE, 1)):
         same = with_second(shape, binary("Mul", second_input))
-        scalar = chain(shape, binary("Add", constant()))
-        found += [
-            Probe(f"Relu of {count}", chain(shape, unary("Relu")), copies, "Relu"),
-            Probe(f"Mul same of {count}", same, copies, "Mul"),
-            Probe(f"Add scalar of {count}", scalar, copies, "Add"),
-        ]
-    return found
+        yield _of("Relu", shape, chain(shape, unary("Relu")), copies)
+        yield _of("Mul", shape, same, copies, name="Mul same")
+        yield _of("Add", shape, chain(shape, binary("Add", constant())), copies, name="Add scalar")
 
 
-def _after_abs(shape: Sequence[int], op_type: str) -> Callable[[int], bytes]:
+def _after_abs(shape: Shape, op_type: str) -> Callable[[int], bytes]:
     def build(count: int) -> bytes:
         graph = Graph()
         value = graph.call("Abs", graph.input(*shape))
@@ -186,7 +121,7 @@ def _after_abs(shape: Sequence[int], op_type: str) -> Callable[[int], bytes]:
     return build
 
 
-def _where(shape: Sequence[int]) -> Callable[[int], bytes]:
+def _where(shape: Shape) -> Callable[[int], bytes]:
     def build(count: int) -> bytes:
         graph = Graph()
         value, other = graph.input(*shape), graph.input(*shape)

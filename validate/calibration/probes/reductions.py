@@ -2,105 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
-from roofline.validate.calibration.probes.graph import Graph, Probe, branches, chain, pooled, unary
+from roofline.validate.calibration.probes.graph import (
+    Graph,
+    Probe,
+    Step,
+    branches,
+    chain,
+    pooled,
+    unary,
+)
 
 
 def reductions() -> list[Probe]:
     """Return the probes of normalizations, softmax, reductions and pooling."""
-    found: list[Probe] = []
+    return [*_over_rows(), *_over_images(), *_reduced(), *_pools()]
+
+
+def _normalized(op_type: str, width: int, **attributes: Any) -> Step:
+    def step(graph: Graph, value: str) -> str:
+        return graph.call(op_type, value, graph.weight(width), graph.weight(width), **attributes)
+
+    return step
+
+
+def _over_rows() -> Iterator[Probe]:
+    name = "LayerNormalization"
     for rows, width in ((4, 32), (128, 64), (197, 768), (400, 120)):
-
-        def norm(graph: Graph, value: str, width: int = width) -> str:
-            return graph.call(
-                "LayerNormalization", value, graph.weight(width), graph.weight(width), axis=-1
-            )
-
-        found.append(
-            Probe(
-                f"LayerNormalization {rows}x{width}",
-                chain((1, rows, width), norm),
-                5,
-                "LayerNormalization",
-            )
-        )
+        build = chain((1, rows, width), _normalized(name, width, axis=-1))
+        yield Probe(f"{name} {rows}x{width}", build, 5, name)
     for rows, width in ((4, 16), (64, 64), (1536, 128), (100, 1000), (40, 6625)):
-        found.append(
-            Probe(
-                f"Softmax {rows}x{width}",
-                chain((rows, width), unary("Softmax", axis=-1)),
-                4,
-                "Softmax",
-            )
-        )
-    found.append(
-        Probe(
-            "Softmax over channels", chain((1, 2, 64, 64), unary("Softmax", axis=1)), 4, "Softmax"
-        )
-    )
-    for size, channels in ((28, 64), (56, 64)):
+        build = chain((rows, width), unary("Softmax", axis=-1))
+        yield Probe(f"Softmax {rows}x{width}", build, 4, "Softmax")
+    over_channels = chain((1, 2, 64, 64), unary("Softmax", axis=1))
+    yield Probe("Softmax over channels", over_channels, 4, "Softmax")
 
-        def instance(graph: Graph, value: str, channels: int = channels) -> str:
-            return graph.call(
-                "InstanceNormalization", value, graph.weight(channels), graph.weight(channels)
-            )
 
-        def batch(graph: Graph, value: str, channels: int = channels) -> str:
-            ones = [graph.store(np.full(channels, 1.0, np.float32)) for _ in range(4)]
-            return graph.call("BatchNormalization", value, *ones)
+def _over_images() -> Iterator[Probe]:
+    def batch(graph: Graph, value: str) -> str:
+        ones = [graph.store(np.full(64, 1.0, np.float32)) for _ in range(4)]
+        return graph.call("BatchNormalization", value, *ones)
 
-        shape = (1, channels, size, size)
-        found.append(
-            Probe(
-                f"InstanceNormalization at {size}",
-                chain(shape, instance),
-                4,
-                "InstanceNormalization",
-            )
-        )
-        found.append(
-            Probe(f"BatchNormalization at {size}", chain(shape, batch), 4, "BatchNormalization")
-        )
-        found.append(
-            Probe(f"LRN at {size}", chain(shape, unary("LRN", size=5, alpha=1e-4)), 3, "LRN")
-        )
+    for size in (28, 56):
+        for op_type, step, copies in (
+            ("InstanceNormalization", _normalized("InstanceNormalization", 64), 4),
+            ("BatchNormalization", batch, 4),
+            ("LRN", unary("LRN", size=5, alpha=1e-4), 3),
+        ):
+            yield Probe(f"{op_type} at {size}", chain((1, 64, size, size), step), copies, op_type)
+
+
+def _reduced() -> Iterator[Probe]:
     for shape, axes in (
-        ((1, 64, 56, 56), [2, 3]),
-        ((197, 768), [1]),
-        ((8, 16), [1]),
-        ((64, 8, 256), [1]),
-    ):
-        found.append(
-            Probe(
-                f"ReduceMean {shape} over {axes}",
-                branches(shape, unary("ReduceMean", axes=axes)),
-                5,
-                "ReduceMean",
-            )
-        )
-    found.append(Probe("ArgMax", branches((100, 200), unary("ArgMax", axis=1)), 4, "ArgMax"))
+        ((1, 64, 56, 56), [2, 3]), ((197, 768), [1]), ((8, 16), [1]), ((64, 8, 256), [1]),
+    ):  # fmt: skip
+        build = branches(shape, unary("ReduceMean", axes=axes))
+        yield Probe(f"ReduceMean {shape} over {axes}", build, 5, "ReduceMean")
+    yield Probe("ArgMax", branches((100, 200), unary("ArgMax", axis=1)), 4, "ArgMax")
+
+
+def _pools() -> Iterator[Probe]:
     for channels, size, window, copies in ((64, 56, 3, 5), (64, 112, 2, 4), (256, 14, 3, 8)):
         low, high = (window - 1) // 2, window // 2
-        pads = [low, low, high, high]
         for op_type in ("MaxPool", "AveragePool"):
-            step = unary(op_type, kernel_shape=[window] * 2, pads=pads)
-            blocked = chain((1, channels, size, size), step, pooled)
-            found.append(
-                Probe(
-                    f"{op_type} {window}x{window} of {channels} at {size}",
-                    blocked,
-                    copies,
-                    op_type,
-                )
-            )
+            step = unary(op_type, kernel_shape=[window] * 2, pads=[low, low, high, high])
+            build = chain((1, channels, size, size), step, pooled)
+            name = f"{op_type} {window}x{window} of {channels} at {size}"
+            yield Probe(name, build, copies, op_type)
+    name = "GlobalAveragePool"
     for channels, size in ((64, 56), (512, 7)):
-        found.append(
-            Probe(
-                f"GlobalAveragePool of {channels} at {size}",
-                branches((1, channels, size, size), pooled),
-                6,
-                "GlobalAveragePool",
-            )
-        )
-    return found
+        build = branches((1, channels, size, size), pooled)
+        yield Probe(f"{name} of {channels} at {size}", build, 6, name)

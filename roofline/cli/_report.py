@@ -14,7 +14,7 @@ from roofline.reading import read_head, read_json, read_text
 from roofline.report import ReportData, load_rows
 from roofline.report.data import Row, check_rows, on_chip
 from roofline.spec import platform
-from roofline.tables import TOKENS
+from roofline.tables import TOKENS, Column, Holds, compared, number_in
 from roofline.units import scaled
 from roofline.validate.records.tuning import Tuning
 
@@ -209,22 +209,39 @@ def _machine(key: str) -> Platform:
 
 def _stated(path: Path) -> list[dict[str, Any]]:
     """Return peak, bandwidth and requirements where a file itself states them, as predictions and comparisons do."""
-    if path.suffix.lower() != ".json":
+    if path.suffix.lower() not in {".json", ".csv"}:
         return []
     held: list[dict[str, Any]] = []
-    for row in read_rows(path):
-        fps = row.get("predicted_fps") or row.get("throughput_fps")
-        peak, done = row.get("peak_op_s"), row.get("performance_op_s")
-        if fps and peak and done and row.get("platform") and row.get("network"):
+    for number, written in enumerate(read_rows(path), 1):
+        row, where = compared(written), f"{path} row {number}"
+        rate, peak, bandwidth, done, ops, batch, intensity = (
+            number_in(row.get(column.name), column, where) for column in _STATED
+        )
+        if rate is None and not row.get("phase"):
+            rate = number_in(row.get("throughput_fps"), _STATED[0], where)
+        # Of a decoder's prediction one item is a token, or a prompt.
+        each = done / rate if done and rate else ops / batch if ops and batch else None
+        if peak and each and row.get("platform") and row.get("network"):
             held.append(
                 {
                     "platform": row["platform"], "datatype": row.get("unit") or row.get("datatype"),
-                    "peak_op_s": peak, "bandwidth_b_s": row.get("bandwidth_b_s"), "network": row["network"],
-                    "pruning": row.get("pruning") or "dense", "for": row.get("datatype"), "ops": done / fps,
-                    "intensity": row.get("intensity"),
+                    "peak_op_s": peak, "bandwidth_b_s": bandwidth, "network": row["network"],
+                    "pruning": row.get("pruning") or "dense", "for": row.get("datatype"), "ops": each,
+                    "intensity": intensity,
                 }
             )  # fmt: skip
     return held
+
+
+_STATED = tuple(
+    Column(name, meaning, required=False, holds=Holds.POSITIVE)
+    for name, meaning in (
+        ("predicted_fps", "predicted throughput in frames per second"), ("peak_op_s", "peak performance in OP/s"),
+        ("bandwidth_b_s", "memory bandwidth in B/s"), ("performance_op_s", "predicted performance in OP/s"),
+        ("ops", "operations of the batch"), ("batch", "items per batch"),
+        ("intensity", "operational intensity in OP/B"),
+    )
+)  # fmt: skip
 
 
 def _roofs(rows: Sequence[Row], stated: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:

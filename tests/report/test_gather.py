@@ -134,3 +134,26 @@ def test_a_page_names_its_traffic_assumption_and_what_makes_a_calibration_doubtf
     stated = gather([str(path)], "").conventions
     assert "found.json fused: weights, inputs and outputs of fused layers" in stated
     assert "Disturbed with 1 thread" in stated
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_decoder_s_runs_stand_under_the_roof_of_its_machine_by_tokens(
+    tmp_path: Path, form: str
+) -> None:
+    from roofline.cli._output import as_csv, as_json
+
+    entry = {
+        "network": "d prefill at 100", "platform": "this-pc:2-threads", "datatype": "fp32", "batch": 1,
+        "phase": "prefill", "context": 100, "predicted_fps": None, "measured_fps": None,
+        "predicted_tokens_per_s": 50.0, "measured_tokens_per_s": 20.0, "efficiency": 0.4, "executed": "fp32",
+        "status": "ok", "peak_op_s": 1e11, "bandwidth_b_s": 2e10, "performance_op_s": 1e11, "intensity": 12.0,
+        "median_ms": 5000.0,
+    }  # fmt: skip
+    path = tmp_path / f"v.{form}"
+    path.write_text(as_csv([entry]) if form == "csv" else as_json({"comparisons": [entry]}))
+    page = gather([str(path)], "")
+    (roof,), (need,), (row,) = page.roofs, page.requirements, page.rows
+    assert (roof["peak_op_s"], roof["bandwidth_b_s"]) == (1e11, 2e10)
+    # Dots are at measured tokens/s times operations of a token.
+    assert (need["network"], need["ops"]) == (row["network"], 1e11 / 50.0)
+    assert (row["measured_fps"], row["rate"]) == (20.0, "tokens/s")

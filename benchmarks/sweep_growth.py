@@ -20,7 +20,7 @@ import numpy as np
 
 import roofline as rl
 from roofline.child import start_python
-from roofline.sweeping import Assumed, Folder, Grid, run
+from roofline.sweeping import Assumptions, Folder, Grid, run
 from roofline.sweeping.columns import blocks, tables
 
 NETWORKS = ("resnet50", "mobilenet_v1", "cnv")
@@ -33,7 +33,7 @@ def grid_of(rows: int, model: str) -> Grid:
     return Grid(
         tuple(rl.load(name) for name in NETWORKS), NETWORKS,
         tuple(rl.platform(key) for key in MACHINES), datatypes=("int8", "fp16"),
-        batches=range(1, max(2, -(-rows // points) + 1)), assumed=Assumed(model=model),
+        batches=range(1, max(2, -(-rows // points) + 1)), assumed=Assumptions(model=model),
     )  # fmt: skip
 
 

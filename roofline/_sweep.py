@@ -32,7 +32,7 @@ Prepare = Callable[[Workload, str | None], Workload]
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class Omission:
     """A combination that was asked for and cannot be: the machine has no such unit, or the model no basis."""
 
     network: str
@@ -53,7 +53,7 @@ class Sweep:
     """Predictions in the order networks, machines, datatypes, batches, and what was left out."""
 
     predictions: tuple[Prediction, ...]
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[Omission, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Sweep of {plural(len(self.predictions), 'prediction')}, {len(self.skipped):,} left out>"
@@ -141,7 +141,7 @@ def sweep(
         "runtime": runtime, "effects": effects,
     }  # fmt: skip
     predictions: list[Prediction] = []
-    skipped: list[Skipped] = []
+    skipped: list[Omission] = []
     errors: list[DatatypeError | NoBasisError] = []
     for done, workload in enumerate(workloads):
         report(workload.name, done, len(workloads))
@@ -175,10 +175,10 @@ def distinct(platforms: Sequence[Platform]) -> list[Platform]:
 
 def _left_out(
     network: Workload, platform: Platform, datatype: str | None, batches: Sequence[int], model: str | None, reason: str
-) -> list[Skipped]:  # fmt: skip
+) -> list[Omission]:  # fmt: skip
     name = datatype or str(own_precision(network, platform))
     return [
-        Skipped(network.name, platform.key, name, batch, model or "equation1", reason)
+        Omission(network.name, platform.key, name, batch, model or "equation1", reason)
         for batch in batches
     ]
 

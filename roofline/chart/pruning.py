@@ -21,7 +21,7 @@ _QUANTITIES = (("operations", 0, "-"), ("weights", 1, "--"), ("operations per we
 
 
 @dataclass(frozen=True, slots=True)
-class Pruned:
+class PrunedNetwork:
     """One network at several shares of its channels."""
 
     network: str
@@ -40,7 +40,7 @@ class Pruned:
 class PruningChart(Chart):
     """Requirements over the share of channels kept."""
 
-    networks: tuple[Pruned, ...]
+    networks: tuple[PrunedNetwork, ...]
     title: str = ""
 
     def records(self) -> list[Record]:
@@ -100,7 +100,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> PruningChart:
     """
     table = checked(rows, COLUMNS, "pruning")
     networks = tuple(
-        Pruned(
+        PrunedNetwork(
             name,
             tuple(
                 sorted(

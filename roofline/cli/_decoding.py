@@ -142,7 +142,7 @@ class StageOptions:
     context: ContextOption = None
     phase: MeasuredPhaseOption = None
 
-    def staged(self, models: Sequence[str], *, bound: bool) -> Staged:
+    def staged(self, models: Sequence[str], *, bound: bool) -> StagedDecoder:
         """Return the decoders among networks that are to be run, and the parts in which they are.
 
         Without flags decoders that are shipped or described are run in both phases; files are, with them.
@@ -156,7 +156,7 @@ class StageOptions:
         if self.context is not None or self.phase is not None:
             request = Request(self.context or CONTEXT, phase=self.phase or Phase.BOTH)
         if request is None and all(name.endswith(".onnx") for name in models):
-            return Staged((), ())
+            return StagedDecoder((), ())
         others, found = told_apart(models, request, bound=bound)
         if others and found:
             raise OptionError(
@@ -173,11 +173,11 @@ class StageOptions:
             for phase in phases:
                 decoder.check(replace(asked, phase=phase, new_tokens=1))
         stages = tuple(Stage(phase, asked.context) for phase in phases)
-        return Staged(tuple(found), stages if found else ())
+        return StagedDecoder(tuple(found), stages if found else ())
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedDecoder:
     """Decoders that are run, and the parts in which they are; without any, networks are run whole."""
 
     decoders: tuple[Decoding, ...]

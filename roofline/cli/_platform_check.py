@@ -26,7 +26,7 @@ class ProblemRow(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class FileChecks:
     """Files that were checked."""
 
     names: Sequence[str]
@@ -92,7 +92,7 @@ class Checked:
 
 def checked(
     names: Sequence[str], shipped: Mapping[str, Path], *, strict: bool, every: bool
-) -> Checked:
+) -> FileChecks:
     """Return what is wrong with platform files, and with `strict` what is doubted.
 
     Args:
@@ -101,7 +101,7 @@ def checked(
         strict: Whether doubts are raised too.
         every: Whether the names are those of all that is shipped.
     """
-    found = Checked(names, strict, every)
+    found = FileChecks(names, strict, every)
     for named in names:
         file = Path(named)
         if every or not file.exists():

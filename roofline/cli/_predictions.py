@@ -9,7 +9,7 @@ from roofline.cli._output import as_table
 from roofline.number_format import number, percent
 
 if TYPE_CHECKING:
-    from roofline._sweep import Skipped, Sweep
+    from roofline._sweep import Omission, Sweep
     from roofline.model import Prediction
 
 
@@ -182,7 +182,7 @@ def token_cells_of(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
     ]
 
 
-def cells_left_out(skipped: Sequence[Skipped], *, tokens: bool = False) -> list[dict[str, Any]]:
+def cells_left_out(skipped: Sequence[Omission], *, tokens: bool = False) -> list[dict[str, Any]]:
     """Return one row per combination that was left out, for the end of a table of others; a note says why."""
     word = "prompt, tokens" if tokens else "bound"
     return [

@@ -18,7 +18,7 @@ from roofline.reading import MAX_INTEGER, read_text, shown
 from roofline.spec._frozen import Strict
 from roofline.spec.checking import checked
 from roofline.spec.reading import parse
-from roofline.sweeping.grid import Assumed, Variant
+from roofline.sweeping.grid import Assumptions, Variant
 
 SCHEMA_VERSION = 1
 """Version of the file's format."""
@@ -82,7 +82,7 @@ Batches = Annotated[
 ]
 
 
-class SweepFile(Assumed):
+class SweepFile(Assumptions):
     """What a sweep file asks for."""
 
     networks: Names
@@ -96,9 +96,9 @@ class SweepFile(Assumed):
     _folder: Path = PrivateAttr(default_factory=Path)
 
     @property
-    def assumed(self) -> Assumed:
+    def assumed(self) -> Assumptions:
         """What all of its predictions have in common."""
-        return Assumed(**{name: getattr(self, name) for name in Assumed.model_fields})
+        return Assumptions(**{name: getattr(self, name) for name in Assumptions.model_fields})
 
     @property
     def requests(self) -> list[Request]:

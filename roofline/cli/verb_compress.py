@@ -30,7 +30,7 @@ from roofline.number_format import plural
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
-    from roofline.compress import Compressed
+    from roofline.compress import CompressedModel
     from roofline.compress.narrowing import Narrowing
     from roofline.compress.writers._registry import WriteOptions
     from roofline.speedup import SpeedUp
@@ -175,7 +175,7 @@ class _Written:
 
     name: str
     label: str
-    done: Compressed
+    done: CompressedModel
     output: Path
     speedups: list[SpeedUp]
     unchecked: str
@@ -264,7 +264,7 @@ class _Written:
         )
 
 
-def _keeps_more(done: Compressed) -> bool:
+def _keeps_more(done: CompressedModel) -> bool:
     """Return whether a file keeps clearly more bytes or arithmetic than was predicted of it; scales are allowed for."""
     found, wanted = done.counted, done.predicted
     return (

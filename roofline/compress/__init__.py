@@ -4,9 +4,9 @@ The same request changes a workload's counts (`Workload.under`) and writes a fil
 agree.
 """
 
-from roofline.compress.compressing import Compressed, Request, compress
+from roofline.compress.compressing import CompressedModel, Request, compress
 from roofline.compress.quantization import Quantization
 from roofline.compress.request import Pruning
 from roofline.compress.sparsity import Sparsity
 
-__all__ = ["Compressed", "Pruning", "Quantization", "Request", "Sparsity", "compress"]
+__all__ = ["CompressedModel", "Pruning", "Quantization", "Request", "Sparsity", "compress"]

@@ -61,7 +61,7 @@ class Producer:
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
+class Obstacle:
     """An operator whose coupling is unknown, and the labels it touches."""
 
     op_type: str
@@ -225,7 +225,7 @@ class Call:
         touched = [self._values[name] for name in reads(self.node) if name in self._values]
         labels = tuple(axis for axes in touched for axis in axes if axis.any())
         if labels:
-            self._state.blocked.append(Blocked(self.op_type, self.name, why, labels))
+            self._state.blocked.append(Obstacle(self.op_type, self.name, why, labels))
         return [self.output_axes(i) if name else None for i, name in enumerate(self.node.output)]
 
 
@@ -239,7 +239,7 @@ class State:
     """The nodes that read each value, by an operand or in a subgraph."""
     atoms: Atoms = field(default_factory=Atoms)
     producers: list[Producer] = field(default_factory=list[Producer])
-    blocked: list[Blocked] = field(default_factory=list[Blocked])
+    blocked: list[Obstacle] = field(default_factory=list[Obstacle])
     edits: list[Edit] = field(default_factory=list[Edit])
 
 

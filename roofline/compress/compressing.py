@@ -56,7 +56,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Compressed:
+class CompressedModel:
     """A compressed model and what was predicted about it."""
 
     model: onnx.ModelProto
@@ -92,7 +92,7 @@ class Compressed:
 
 def compress(
     model: onnx.ModelProto, request: Request, *, name: str = "model", binding: Binding = UNBOUND
-) -> Compressed:
+) -> CompressedModel:
     """Return a compressed model beside its predicted and its counted requirements; the given model is unchanged.
 
     Args:
@@ -130,7 +130,7 @@ def compress(
     ternary = asked is not None and asked.name == "ternary"
     if sparse is written or ternary:
         counted = with_stored_zeros(counted, written)
-    return Compressed(written, plan, predicted, counted, stored, scale_bytes(written), told)
+    return CompressedModel(written, plan, predicted, counted, stored, scale_bytes(written), told)
 
 
 def scale_bytes(model: onnx.ModelProto) -> int:

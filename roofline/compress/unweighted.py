@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from roofline.binding import Binding
-from roofline.compress.compressing import Compressed, Request, compress
+from roofline.compress.compressing import CompressedModel, Request, compress
 from roofline.compress.tensors import drop_data, every_tensor
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def compress_unweighted(
     fill: Callable[[int], onnx.ModelProto], request: Request, *, name: str, binding: Binding
-) -> tuple[Compressed, int]:
+) -> tuple[CompressedModel, int]:
     """Return a graph compressed without its weights, and how many of its tensors have no elements.
 
     Two random sets of weights stand in; what comes out different of the two depends on weights (they themselves, their

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from roofline._sweep import Skipped
+from roofline._sweep import Omission
 from roofline.decoding.memory import Memory
 from roofline.decoding.phases import Decoding
 from roofline.decoding.request import CONTEXT, Phase, Request, Spread
@@ -40,10 +40,10 @@ class ServingCase:
     """One further token of each request on one device."""
     memory: Memory
 
-    def skipped(self, model: str, reason: str) -> Skipped:
+    def skipped(self, model: str, reason: str) -> Omission:
         """Return the case as one that a model says nothing of."""
         step = self.step
-        return Skipped(step.network, step.platform, step.datatype, self.batch, model, reason)
+        return Omission(step.network, step.platform, step.datatype, self.batch, model, reason)
 
     def row(self) -> Prediction:
         """Return the phases as one prediction."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from roofline._sweep import Prepare, Skipped, Sweep, sweep
+from roofline._sweep import Omission, Prepare, Sweep, sweep
 from roofline.decoding.memory import memory_of
 from roofline.decoding.phases import Decoding
 from roofline.decoding.request import Phase, Request
@@ -65,15 +65,15 @@ def serve(
     bound = _bound(model)
     phases = _Phases(decoder, request, platforms, bound, prepare, choices)
     answers: list[_Answer] = []
-    skipped: list[Skipped] = []
+    skipped: list[Omission] = []
     for datatype in dict.fromkeys(datatypes or (None,)):
         for case in phases.at(datatype, dict.fromkeys(batches)):
             answer = (
                 case
-                if isinstance(case, Skipped)
+                if isinstance(case, Omission)
                 else _answer(case, bound, model, (figures or {}).get(case.platform.key))
             )
-            if isinstance(answer, Skipped):
+            if isinstance(answer, Omission):
                 skipped.append(answer)
             else:
                 answers.append(answer)
@@ -118,7 +118,7 @@ class _Phases:
     choices: Mapping[str, Any]
     """Everything else that a sweep takes."""
 
-    def at(self, datatype: str | None, batches: Iterable[int]) -> Iterator[ServingCase | Skipped]:
+    def at(self, datatype: str | None, batches: Iterable[int]) -> Iterator[ServingCase | Omission]:
         """Yield a case for each batch and machine; those that cannot be are told in its place."""
         machines = {platform.key: platform for platform in self.platforms}
         prompts: dict[int, Sweep] = {}
@@ -162,7 +162,7 @@ class _Answer:
 
 def _answer(
     case: ServingCase, bound: str, model: str | None, figures: Figures | None
-) -> _Answer | Skipped:
+) -> _Answer | Omission:
     """Return what is shown of a case: the bound, the estimate behind it, or why there is neither."""
     enough = case.within_limits()
     if enough is None:

@@ -24,7 +24,7 @@ Run = Callable[[Sequence[str]], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Detected:
+class Detection:
     """One machine that was found."""
 
     name: str
@@ -39,7 +39,7 @@ class Detected:
 
 def detect(
     cpu: str | None, run: Run | None = None, model: Path = DEVICE_MODEL
-) -> tuple[Detected, ...]:
+) -> tuple[Detection, ...]:
     """Return the machines of this computer.
 
     Args:
@@ -48,9 +48,9 @@ def detect(
         model: The file in which Linux names a board.
     """
     ask = run or run_tool
-    found: list[Detected] = []
+    found: list[Detection] = []
     if cpu:
-        found.append(Detected(cpu, "cpuinfo", None, matching(cpu)))
+        found.append(Detection(cpu, "cpuinfo", None, matching(cpu)))
     found += _jetson(model, ask)
     found += _nvidia(ask)
     found += _rocm(ask)
@@ -71,7 +71,7 @@ def run_tool(command: Sequence[str]) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _jetson(model: Path, run: Run) -> Iterator[Detected]:
+def _jetson(model: Path, run: Run) -> Iterator[Detection]:
     try:
         name = model.read_bytes()[:200].split(b"\0")[0].decode(errors="replace").strip()
     except OSError:
@@ -82,20 +82,20 @@ def _jetson(model: Path, run: Run) -> Iterator[Detected]:
         mode = (run(["nvpmodel", "-q"]) or "").partition("NV Power Mode:")[2].split("\n")[0]
         moded = f"{key}:{mode.strip().lower().removeprefix('mode_')}"
         key = moded if moded in platform_keys() else key
-    yield Detected(name, "device-tree", None, key)
+    yield Detection(name, "device-tree", None, key)
 
 
-def _nvidia(run: Run) -> Iterator[Detected]:
+def _nvidia(run: Run) -> Iterator[Detection]:
     text = run(["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"])
     for row in csv.reader((text or "").splitlines()):
         if row and row[0].strip():
             size = row[1].strip() if len(row) > 1 else ""
             capacity = float(size) * 2**20 if size.isdecimal() else None
             name = row[0].strip()
-            yield Detected(name, "nvidia-smi", capacity, matching(name, capacity))
+            yield Detection(name, "nvidia-smi", capacity, matching(name, capacity))
 
 
-def _rocm(run: Run) -> Iterator[Detected]:
+def _rocm(run: Run) -> Iterator[Detection]:
     text = run(["rocm-smi", "--showproductname", "--showmeminfo", "vram", "--json"])
     try:
         cards: Any = json.loads(text or "{}")
@@ -112,4 +112,4 @@ def _rocm(run: Run) -> Iterator[Detected]:
         if name:
             size = fields.get("vram total memory (b)", "")
             capacity = float(size) if size.isdecimal() else None
-            yield Detected(name, "rocm-smi", capacity, matching(name, capacity))
+            yield Detection(name, "rocm-smi", capacity, matching(name, capacity))

@@ -2,13 +2,13 @@
 
 from roofline.sweeping.columns import parquet, tables
 from roofline.sweeping.folder import Folder, shard
-from roofline.sweeping.grid import PART_ROWS, Assumed, Grid, Variant
+from roofline.sweeping.grid import PART_ROWS, Assumptions, Grid, Variant
 from roofline.sweeping.plan import Plan, check_room, plan
 from roofline.sweeping.running import run
 
 __all__ = [
     "PART_ROWS",
-    "Assumed",
+    "Assumptions",
     "Folder",
     "Grid",
     "Plan",

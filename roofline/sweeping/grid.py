@@ -42,7 +42,7 @@ class Variant(Strict):
     sparse_format: str = "dense"
 
 
-class Assumed(Strict):
+class Assumptions(Strict):
     """What all predictions of a sweep have in common, by the names that one prediction has for it."""
 
     model: str = "equation1"
@@ -76,7 +76,7 @@ class Grid:
     datatypes: tuple[str | None, ...] = (None,)
     batches: Sequence[int] = (1,)
     """A range stands for as many batches as it has."""
-    assumed: Assumed = field(default_factory=Assumed)
+    assumed: Assumptions = field(default_factory=Assumptions)
     part_rows: int = PART_ROWS
     _ready: dict[tuple[int, int, int], Workload] = field(
         default_factory=dict[tuple[int, int, int], Workload], init=False, repr=False, compare=False

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import roofline as rl
 from roofline.errors import DatatypeError, NoBasisError
 from roofline.model import models
-from roofline.sweeping import Assumed, Grid, Variant, tables
+from roofline.sweeping import Assumptions, Grid, Variant, tables
 
 pytest.importorskip("pyarrow")
 
@@ -34,9 +34,9 @@ def machines():
 
 
 def grid_of(networks, machines, **choices) -> Grid:
-    assumed = {name: choices.pop(name) for name in Assumed.model_fields if name in choices}
+    assumed = {name: choices.pop(name) for name in Assumptions.model_fields if name in choices}
     names = tuple(entry.name for entry in networks)
-    return Grid(networks, names, machines, assumed=Assumed(**assumed), **choices)
+    return Grid(networks, names, machines, assumed=Assumptions(**assumed), **choices)
 
 
 def rows_of(grid: Grid) -> list[dict]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from roofline.cli.documents.document import Document, Number, Stated
+from roofline.cli.documents.document import Document, Number, StatedDocument
 
 
 class Intensity(TypedDict):
@@ -61,7 +61,7 @@ class CountedLayer(TypedDict):
     note: str
 
 
-class Count(Stated):
+class Count(StatedDocument):
     """``roofline count``."""
 
     model: str
@@ -76,7 +76,7 @@ class Count(Stated):
     layers: list[CountedLayer]
 
 
-class Compress(Stated):
+class Compress(StatedDocument):
     """``roofline compress``."""
 
     model: str
@@ -98,13 +98,13 @@ class ListedNetwork(TypedDict):
     weight_bytes: int
 
 
-class NetworksList(Stated):
+class NetworksList(StatedDocument):
     """``roofline networks list``."""
 
     networks: list[ListedNetwork]
 
 
-class NetworksShow(Stated):
+class NetworksShow(StatedDocument):
     """``roofline networks show``."""
 
     network: ListedNetwork

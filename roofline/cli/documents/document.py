@@ -14,7 +14,7 @@ class Document(TypedDict):
     schema_version: int
 
 
-class Stated(Document):
+class StatedDocument(Document):
     """A document that states the conventions of its numbers."""
 
     conventions: dict[str, str]

@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from roofline.cli.documents.document import Document, Number, Stated
+from roofline.cli.documents.document import Document, Number, StatedDocument
 
 
 class ListedPlatform(TypedDict):
@@ -23,7 +23,7 @@ class ListedPlatform(TypedDict):
     price_usd: Number
 
 
-class PlatformsList(Stated):
+class PlatformsList(StatedDocument):
     """``roofline platforms list`` and ``show``."""
 
     platforms: list[ListedPlatform]

@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from roofline.cli.documents.document import Number, Stated
+from roofline.cli.documents.document import Number, StatedDocument
 
 
 class Term(TypedDict):
@@ -40,7 +40,7 @@ class Row(TypedDict):
     notes: list[str]
 
 
-class Predict(Stated):
+class Predict(StatedDocument):
     """``roofline predict`` and ``roofline sweep``."""
 
     predictions: list[Row]
@@ -66,7 +66,7 @@ class Side(TypedDict):
     source: str
 
 
-class Compare(Stated):
+class Compare(StatedDocument):
     """``roofline compare``."""
 
     compared: str
@@ -91,7 +91,7 @@ class Machine(TypedDict):
     pareto: bool
 
 
-class Advise(Stated):
+class Advise(StatedDocument):
     """``roofline advise``."""
 
     networks: list[str]

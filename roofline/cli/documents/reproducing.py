@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from roofline.cli.documents.document import Stated
+from roofline.cli.documents.document import StatedDocument
 
 
 class Disagreement(TypedDict):
@@ -27,7 +27,7 @@ class RecomputedTable(TypedDict):
     disagree: list[Disagreement]
 
 
-class Reproduce(Stated):
+class Reproduce(StatedDocument):
     """``roofline reproduce``."""
 
     paper: str

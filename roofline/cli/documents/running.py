@@ -6,7 +6,7 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from roofline.cli.documents.document import Document, Number, Stated
+from roofline.cli.documents.document import Document, Number, StatedDocument
 
 
 class MeasuredRun(TypedDict):
@@ -48,7 +48,7 @@ class Comparison(TypedDict):
     explanation: str
 
 
-class Measure(Stated):
+class Measure(StatedDocument):
     """``roofline measure``."""
 
     measurements: list[MeasuredRun]
@@ -61,13 +61,13 @@ class Validate(Measure):
     notes: list[str]
 
 
-class Accuracy(Stated):
+class Accuracy(StatedDocument):
     """``roofline accuracy``."""
 
     accuracies: list[dict[str, Any]]
 
 
-class Campaign(Stated):
+class Campaign(StatedDocument):
     """``roofline campaign results``."""
 
     campaign: str
@@ -88,7 +88,7 @@ class Import(Document):
     refused: list[dict[str, Any]]
 
 
-class Score(Stated):
+class Score(StatedDocument):
     """``roofline score``; scores of what was left out of the fit are in ``all``, others in ``in_sample``."""
 
     model: str

@@ -20,9 +20,9 @@ import onnx
 from roofline.compress.bodies import calls, stored_inside
 from roofline.compress.call import (
     AttributeEdit,
-    Blocked,
     Call,
     Edit,
+    Obstacle,
     OperandEdit,
     Producer,
     Results,
@@ -60,7 +60,7 @@ class Coupling:
     values: Mapping[str, Axes]
     """Labels of every value of known rank, by name."""
     producers: tuple[Producer, ...]
-    blocked: tuple[Blocked, ...]
+    blocked: tuple[Obstacle, ...]
     edits: tuple[Edit, ...]
 
 
@@ -212,11 +212,11 @@ __all__ = [
     "Atoms",
     "AttributeEdit",
     "Axes",
-    "Blocked",
     "Call",
     "Coupling",
     "Edit",
     "Labels",
+    "Obstacle",
     "OperandEdit",
     "Producer",
     "Results",

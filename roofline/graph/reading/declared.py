@@ -27,7 +27,7 @@ Dim = int | str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class BoundInputs:
     """Inputs with sizes, and what was decided about them."""
 
     inputs: tuple[Tensor, ...]
@@ -58,7 +58,7 @@ def dimensions(shape: TensorShapeProto) -> tuple[Dim, ...]:
     return tuple(found)
 
 
-def declare(entries: Sequence[ValueInfoProto], binding: Binding) -> Declared:
+def declare(entries: Sequence[ValueInfoProto], binding: Binding) -> BoundInputs:
     """Return the inputs with every dimension a number.
 
     Raises:
@@ -83,7 +83,7 @@ class _Declaration:
         self._defaulted: list[str] = []
         self._check_names()
 
-    def result(self) -> Declared:
+    def result(self) -> BoundInputs:
         for name, sizes in self._binding.inputs.items():
             self._bind(name, tuple(sizes))
         for name, value in self._binding.values.items():
@@ -103,7 +103,7 @@ class _Declaration:
                 (tensor.shape[0] for tensor in tensors if tensor.shape and tensor.shape[0]), 1
             )
         self._check_batch(batch or 1)
-        return Declared(
+        return BoundInputs(
             tensors,
             self._symbols,
             tuple(self._notes),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class GraphCount:
     """A model's counts, in the views that a workload shows."""
 
     name: str
@@ -53,7 +53,7 @@ def count(
     *,
     name: str | None = None,
     binding: Binding = UNBOUND,
-) -> Counted:
+) -> GraphCount:
     """Read, resolve and count a model.
 
     Args:
@@ -79,7 +79,7 @@ def count(
     costs = whole if binding.causal is Causal.FULL else exact
     groups = fuse(graph)
     layers = call_layers(graph, costs, executed)
-    return Counted(
+    return GraphCount(
         name,
         proto,
         path,

@@ -13,7 +13,7 @@ from roofline.graph.totals.caches import Caches, caches_of
 from roofline.graph.totals.costs import CallCost
 from roofline.graph.walking.limits import limit_note, limit_of
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
-from roofline.graph.walking.weights import Origins, Stored
+from roofline.graph.walking.weights import Origins, StoredTensor
 from roofline.layer import Access, Layer, Use, access
 from roofline.node import Limit, Node, Tensor
 from roofline.ops import Kind, Moves, Role
@@ -79,7 +79,7 @@ def group_layers(
 def _united(members: Sequence[int], reads: Sequence[Origins]) -> Origins:
     if len(members) == 1:
         return reads[members[0]]
-    found: dict[str, Stored] = {}
+    found: dict[str, StoredTensor] = {}
     for place in members:
         for key, stored in reads[place].items():
             before = found.get(key)
@@ -270,7 +270,7 @@ def _layer(
     )
 
 
-def _weight_access(key: str, entry: Stored) -> Access:
+def _weight_access(key: str, entry: StoredTensor) -> Access:
     """Return the reading of a stored tensor under the name it is stored by, which calls of a function share."""
     tensor = entry.tensor if entry.tensor.name == key else replace(entry.tensor, name=key)
     return Access(

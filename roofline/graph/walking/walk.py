@@ -35,7 +35,7 @@ Runner = Callable[["Walker", "NodeProto", Environment, Frame], None]
 
 
 @dataclass(slots=True)
-class Collected:
+class Trace:
     """What a body's walk gave, kept apart from the walk around it."""
 
     nodes: list[ResolvedNode] = field(default_factory=list[ResolvedNode])
@@ -157,9 +157,9 @@ class Walker:
         return tuple(found)
 
     @contextmanager
-    def collected(self) -> Generator[Collected, None, None]:
+    def collected(self) -> Generator[Trace, None, None]:
         """Gather the calls and notes of the walk inside apart from those around it."""
-        around, found = Collected(self.nodes, self.notes), Collected()
+        around, found = Trace(self.nodes, self.notes), Trace()
         self.nodes, self.notes = found.nodes, found.notes
         try:
             yield found

@@ -28,7 +28,7 @@ _BITS = {"MatMulBnb4": 4, "MatMulNBits": 4, "GatherBlockQuantized": 4, "QMoE": 4
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredTensor:
     """A tensor as the file stores it, in the part it plays."""
 
     key: str
@@ -61,7 +61,7 @@ class Stored:
         return ceil(weight_bytes(self) * self.share)
 
 
-Origins = Mapping[str, Stored]
+Origins = Mapping[str, StoredTensor]
 _NOTHING: Origins = {}
 
 
@@ -83,7 +83,7 @@ class Weights:
         was made of is read by those who use its result, unless the graph itself gives that result.
         """
         node, row = resolved.node, lookup(resolved.node)
-        found: dict[str, Stored] = {}
+        found: dict[str, StoredTensor] = {}
         parts = _parts(resolved, row)
         for place, tensor in _weighing(node, row):
             if tensor.constant:
@@ -101,7 +101,7 @@ class Weights:
 
     def _gather(
         self,
-        found: dict[str, Stored],
+        found: dict[str, StoredTensor],
         node: Node,
         row: Operator,
         place: int,
@@ -132,7 +132,7 @@ class Weights:
         _add(
             found,
             key,
-            Stored(
+            StoredTensor(
                 key, tensor, _elements(node, tensor), parameter=not scale,
                 statistic=place in row.statistics, share=share,
             ),
@@ -187,7 +187,7 @@ def _elements(node: Node, tensor: Tensor) -> int:
     return count * 8 // bits
 
 
-def _add(found: dict[str, Stored], key: str, stored: Stored) -> None:
+def _add(found: dict[str, StoredTensor], key: str, stored: StoredTensor) -> None:
     """Add a stored tensor; being a parameter anywhere decides, and the largest part that is read."""
     before = found.get(key)
     if before is None:
@@ -208,7 +208,7 @@ class StoredTotals:
 
 def totals(reads: Iterable[Origins]) -> StoredTotals:
     """Return what calls read together, every stored tensor once."""
-    distinct: dict[str, Stored] = {}
+    distinct: dict[str, StoredTensor] = {}
     for origins in reads:
         for key, stored in origins.items():
             _add(distinct, key, stored)
@@ -223,7 +223,7 @@ def totals(reads: Iterable[Origins]) -> StoredTotals:
     )
 
 
-def weight_bytes(stored: Stored) -> int:
+def weight_bytes(stored: StoredTensor) -> int:
     """Return the bytes a stored tensor adds to the weights: a single scale or zero point adds none."""
     return stored.bytes if stored.parameter or (stored.tensor.elements or 0) > 1 else 0
 

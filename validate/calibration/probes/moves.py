@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,88 +21,65 @@ from roofline.validate.calibration.probes.graph import (
 
 def moves() -> list[Probe]:
     """Return the probes of data movement, quantization steps and the smallest operator."""
-    found: list[Probe] = []
+    smallest = Probe("smallest operator", chain((1,), unary("Abs")), 60, "Abs", "overhead")
+    return [*_of_images(), *_of_other_shapes(), *_quantizing(), smallest]
 
-    def add(name: str, build: Callable[[int], bytes], copies: int, of: str) -> None:
-        found.append(Probe(name, build, copies, of))
 
+def _of_images() -> Iterator[Probe]:
     for channels, size in ((8, 4), (64, 28), (64, 112)):
         shape = (1, channels, size, size)
         tiny = 20 if shape == TINY else 0
-        count = channels * size * size
+        resized = 2 if size > 56 else 3
         # Side by side: one after the other, runtimes cancel them.
-        for name, perm in (("all", [0, 3, 2, 1]), ("rows", [0, 2, 1, 3]), ("last", [0, 2, 3, 1])):
-            step = unary("Transpose", perm=perm)
-            add(f"Transpose {name} of {count}", branches(shape, step), tiny or 3, "Transpose")
-        add(
-            f"Concat of {count}",
-            branches(shape, lambda graph, value: graph.call("Concat", value, value, axis=1)),
-            tiny or 4,
-            "Concat",
-        )
-        add(f"Slice of {count}", branches(shape, _slice(size)), tiny or 5, "Slice")
-        add(f"Pad of {count}", branches(shape, padded), tiny or 4, "Pad")
-        add(
-            f"Split of {count}",
-            branches(shape, unary("Split", axis=1, results=2)),
-            tiny or 5,
-            "Split",
-        )
-        for mode in ("nearest", "linear"):
-            add(
-                f"Resize {mode} of {count}",
-                branches(shape, _resize(mode)),
-                tiny or (2 if size > 56 else 3),
-                "Resize",
-            )
-    heads = unary("Transpose", perm=[0, 2, 1, 3])
-    add("Transpose of heads", branches((1, 197, 12, 64), heads), 4, "Transpose")
-    add(
-        "Concat of rows",
-        branches((400, 64), lambda graph, value: graph.call("Concat", value, value, axis=1)),
-        5,
-        "Concat",
-    )
-    add(
-        "Tile",
-        branches(
-            (1, 64, 28, 28),
-            lambda graph, value: graph.call("Tile", value, graph.store(np.array([1, 1, 2, 2]))),
-        ),
-        4,
-        "Tile",
-    )
-    add(
-        "Expand",
-        branches(
-            (1, 64, 1, 1),
-            lambda graph, value: graph.call(
-                "Expand", value, graph.store(np.array([1, 64, 56, 56]))
-            ),
-        ),
-        5,
-        "Expand",
-    )
-    add(
-        "DepthToSpace",
-        branches((1, 64, 56, 56), unary("DepthToSpace", blocksize=2)),
-        4,
-        "DepthToSpace",
-    )
+        for op_type, form, step, copies in (
+            ("Transpose", " all", unary("Transpose", perm=[0, 3, 2, 1]), 3),
+            ("Transpose", " rows", unary("Transpose", perm=[0, 2, 1, 3]), 3),
+            ("Transpose", " last", unary("Transpose", perm=[0, 2, 3, 1]), 3),
+            ("Concat", "", _doubled, 4),
+            ("Slice", "", _slice(size), 5),
+            ("Pad", "", padded, 4),
+            ("Split", "", unary("Split", axis=1, results=2), 5),
+            ("Resize", " nearest", _resize("nearest"), resized),
+            ("Resize", " linear", _resize("linear"), resized),
+        ):
+            name = f"{op_type}{form} of {channels * size * size}"
+            yield Probe(name, branches(shape, step), tiny or copies, op_type)
+
+
+def _of_other_shapes() -> Iterator[Probe]:
+    for name, of, shape, step, copies in (
+        ("Transpose of heads", "Transpose", (1, 197, 12, 64), unary("Transpose", perm=[0, 2, 1, 3]), 4),
+        ("Concat of rows", "Concat", (400, 64), _doubled, 5),
+        ("Tile", "Tile", (1, 64, 28, 28), _with_sizes("Tile", 1, 1, 2, 2), 4),
+        ("Expand", "Expand", (1, 64, 1, 1), _with_sizes("Expand", 1, 64, 56, 56), 5),
+        ("DepthToSpace", "DepthToSpace", (1, 64, 56, 56), unary("DepthToSpace", blocksize=2), 4),
+    ):  # fmt: skip
+        yield Probe(name, branches(shape, step), copies, of)
     for rows in (1, 16, 512):
-        add(f"Gather {rows}", branches((4096, 64), _gather(rows), kept=True), 8, "Gather")
+        gathered = branches((4096, 64), _gather(rows), kept=True)
+        yield Probe(f"Gather {rows}", gathered, 8, "Gather")
+
+
+def _quantizing() -> Iterator[Probe]:
     for rows in (2, 64, 4096):
         shape = (rows, 64)
-        add(
-            f"DynamicQuantizeLinear of {rows * 64}",
-            branches(shape, unary("DynamicQuantizeLinear", results=3)),
-            5,
-            "DynamicQuantizeLinear",
-        )
-        add(f"QuantizeLinear of {rows * 64}", branches(shape, _quantize), 5, "QuantizeLinear")
-        add(f"DequantizeLinear of {rows * 64}", _dequantized(shape), 5, "DequantizeLinear")
-    found.append(Probe("smallest operator", chain((1,), unary("Abs")), 60, "Abs", "overhead"))
-    return found
+        for op_type, build in (
+            (
+                "DynamicQuantizeLinear",
+                branches(shape, unary("DynamicQuantizeLinear", results=3)),
+            ),
+            ("QuantizeLinear", branches(shape, _quantize)),
+            ("DequantizeLinear", _dequantized(shape)),
+        ):
+            yield Probe(f"{op_type} of {rows * 64}", build, 5, op_type)
+
+
+def _doubled(graph: Graph, value: str) -> str:
+    return graph.call("Concat", value, value, axis=1)
+
+
+def _with_sizes(op_type: str, *sizes: int) -> Step:
+    return lambda graph, value: graph.call(op_type, value, graph.store(np.array(sizes)))
 
 
 def _slice(size: int) -> Step:

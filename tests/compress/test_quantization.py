@@ -298,3 +298,26 @@ g (float[1,4,9,9] x) => (float[1,N,M] y) {
     counted = Workload.from_onnx(written)
     assert counted.fully_counted
     assert counted.macs == Workload.from_onnx(model).macs
+
+
+def test_what_another_quantizer_made_integer_is_left_so() -> None:
+    """Products by integers with ranges taken at run time: their scales are no activations, and nothing is narrower."""
+    integer = quantized(
+        build("mlp_12_5", weights="random"), parse_datatypes(["int8"]), WriteOptions(dynamic=True)
+    )
+    again = compress(integer, Request(quantization=Quantization("int8"))).model
+    kinds = [[node.op_type for node in one.graph.node] for one in (integer, again)]
+    assert kinds[0].count("MatMulInteger") == kinds[1].count("MatMulInteger") == 4
+    fed = {
+        entry.name: np.random.default_rng(0).random(
+            [size.dim_value or 1 for size in entry.type.tensor_type.shape.dim], np.float32
+        )
+        for entry in integer.graph.input
+    }
+    before, after = (
+        ort.InferenceSession(one.SerializeToString(), providers=["CPUExecutionProvider"]).run(
+            None, fed
+        )[0]
+        for one in (integer, again)
+    )
+    assert np.abs(before - after).max() < 0.1 * np.abs(before).max()

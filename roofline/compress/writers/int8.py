@@ -29,6 +29,12 @@ from roofline.temporary import temporary_folder
 if TYPE_CHECKING:
     import onnx
 
+_AS_THEY_ARE = frozenset({
+    "Cast", "Constant", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger",
+    "QLinearMatMul", "QLinearConv",
+})  # fmt: skip
+"""What becomes no int8 by itself, or is it already."""
+
 CALIBRATION_ITEMS = 4
 """How many random inputs stand in where no calibration data are given."""
 
@@ -76,7 +82,7 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
                 quantize_static(  # pyright: ignore
                     _copy(model), path, Reader(), QuantFormat.QDQ,
                     op_types_to_quantize=_quantized_operators(model),
-                    nodes_to_exclude=[*options.wide, *_computing_shapes(model)],
+                    nodes_to_exclude=[*options.wide, *_exact(model)],
                     activation_type=QuantType.QInt8, weight_type=QuantType.QInt8,
                 )  # fmt: skip
         except CompressionError:
@@ -107,29 +113,39 @@ def _rest(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
 
 
 def _quantized_operators(model: onnx.ModelProto) -> list[str]:
-    """Return the operators that become int8: all the quantizer knows but four kinds.
+    """Return the operators that become int8: all the quantizer knows but five kinds.
 
     The scales of normalization stay exact, and so does what is only cast. A constant is made int8 by the layer that
     multiplies with it; another operator may read it as scales, limits or a shape. Of recurrent layers the weights alone
-    are narrowed (their biases and the state they feed back stay fp32), which the quantizer cannot do.
+    are narrowed (their biases and the state they feed back stay fp32), which the quantizer cannot do. What another
+    quantizer made integer is left so.
     """
-    present = {node.op_type for node in model.graph.node} - RECURRENT - {"Cast", "Constant"}
+    present = {node.op_type for node in model.graph.node} - RECURRENT - _AS_THEY_ARE
     return sorted(kind for kind in present if not kind.endswith("Normalization"))
 
 
-def _computing_shapes(model: onnx.ModelProto) -> list[str]:
-    """Return the names of the calls that compute with shapes alone: rounding a shape to 255 steps makes it another."""
+def _exact(model: onnx.ModelProto) -> list[str]:
+    """Return the names of the calls that compute with shapes alone, or with scales of products that are integer.
+
+    Rounding a shape to 255 steps makes it another; a scale that an earlier quantizer left is no activation.
+    """
     sized: set[str] = set()
+    scales: set[str] = set()
     fixed = {tensor.name for tensor in model.graph.initializer} | {""}
     found: list[str] = []
     for node in model.graph.node:
+        read = set(node.input)
         if node.op_type == "Constant":
             fixed.update(node.output)
-        elif node.op_type in {"Shape", "Size"} or (
-            sized.intersection(node.input) and sized.union(fixed).issuperset(node.input)
-        ):
+        elif node.op_type == "DynamicQuantizeLinear":
+            scales.update(node.output[1:2])
+        elif node.op_type in {"Shape", "Size"} or (read & sized and read <= sized | fixed):
             sized.update(node.output)
             found.append(node.name)
+        elif read & scales:
+            found.append(node.name)
+            if read <= scales | fixed:
+                scales.update(node.output)
     return found
 
 

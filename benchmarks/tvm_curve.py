@@ -17,11 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tvm_ladder import into_page
+from tvm_ladder import publish
 
 from roofline.chart import charts, save
 from roofline.chart._registry import Options as ChartOptions
-from roofline.cli._output import as_csv
 from roofline.markdown import markdown_table
 from roofline.user_folders import cache_folder
 from roofline.validate.backends.tvm import SHIPPED_TILES
@@ -189,18 +188,10 @@ def main() -> None:
         for network in given.networks
         for point in points(network, known.get(network, []), given)
     ]
-    content = markdown(rows, given.threads)
-    print(content)
-    if given.csv:
-        write_whole(given.csv, as_csv(rows).encode())
-    image = given.image
-    if image is None and given.write:
-        image = given.write.parent / "images" / "tvm_tuning_curve.png"
-    if image:
-        figure(rows, image)
-    if given.write:
-        link = f"\n![Time over ONNX Runtime's against seconds of tuning](images/{image.name})\n"
-        into_page(given.write, "curve", content + link)
+    publish(
+        given, "curve", markdown(rows, given.threads), rows, lambda image: figure(rows, image),
+        "tvm_tuning_curve.png", "Time over ONNX Runtime's against seconds of tuning",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -21,11 +21,10 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tvm_ladder import into_page
+from tvm_ladder import publish
 
 from roofline.chart import charts, save
 from roofline.chart._registry import Options as ChartOptions
-from roofline.cli._output import as_csv
 from roofline.markdown import markdown_table
 from roofline.user_folders import cache_folder
 from roofline.writing import write_whole
@@ -260,17 +259,10 @@ def main() -> None:
         for seed in seeds.values()
     )
     content = markdown(rows, describe({}, None, None).cpu, days[-1])
-    print(content)
-    if given.csv:
-        write_whole(given.csv, as_csv(rows).encode())
-    image = given.image
-    if image is None and given.write:
-        image = given.write.parent / "images" / "tvm_flatness.png"
-    if image:
-        figure(document, image)
-    if given.write:
-        link = f"\n![Best kernels so far against trials](images/{image.name})\n"
-        into_page(given.write, "flatness", content + link)
+    publish(
+        given, "flatness", content, rows, lambda image: figure(document, image),
+        "tvm_flatness.png", "Best kernels so far against trials",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

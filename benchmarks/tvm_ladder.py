@@ -16,11 +16,13 @@ import json
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import roofline
+from roofline.cli._output import as_csv
 from roofline.markdown import markdown_table, with_section
 from roofline.spec.thread_modes import mode_name
 from roofline.user_folders import cache_folder
@@ -178,6 +180,38 @@ def into_page(page: Path, name: str, content: str) -> None:
     text = page.read_text(encoding="utf-8")
     made = with_section(text, f"\n{content}\n", f"<!-- {name} -->", f"<!-- /{name} -->")
     write_whole(page, made.encode())
+
+
+def publish(
+    given: argparse.Namespace,
+    name: str,
+    content: str,
+    rows: Sequence[Mapping[str, Any]],
+    draw: Callable[[Path], None],
+    picture: str,
+    caption: str,
+) -> None:
+    """Print a table, write its rows as CSV, draw its figure, and put both on the page, where each is asked for.
+
+    Args:
+        given: ``csv``, ``image`` and ``write`` of the command line.
+        name: Of the markers on the page.
+        content: The table.
+        rows: What it shows.
+        draw: Writes the figure to a path.
+        picture: Name of the figure's file where only the page is given; it lies in ``images`` beside that.
+        caption: Of the figure.
+    """
+    print(content)
+    if given.csv:
+        write_whole(given.csv, as_csv(rows).encode())
+    image = given.image
+    if image is None and given.write:
+        image = given.write.parent / "images" / picture
+    if image:
+        draw(image)
+    if given.write:
+        into_page(given.write, name, f"{content}\n![{caption}](images/{image.name})\n")
 
 
 def _lead(found: Mapping[str, Rounds], given: argparse.Namespace) -> str:

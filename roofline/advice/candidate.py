@@ -10,7 +10,7 @@ from roofline.advice.wish import Limit, Wish
 from roofline.number_format import number, percent, plural
 
 if TYPE_CHECKING:
-    from roofline.advice.remedies import Remedy
+    from roofline.advice.remedy import Remedy
     from roofline.model import Prediction
     from roofline.spec import Platform
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.advice.candidate import Candidate
+from roofline.advice.remedy import Remedy
 from roofline.advice.search import Advice, on_machine
 from roofline.advice.wish import Limit, Wish
 from roofline.errors import RooflineError
 from roofline.model import at_precision
-from roofline.number_format import number
 from roofline.precision import precision
 
 if TYPE_CHECKING:
@@ -25,32 +25,6 @@ _MENDABLE = frozenset({Limit.THROUGHPUT, Limit.LATENCY, Limit.MEMORY})
 
 Accuracy = Callable[[str, str, float], str | None]
 """Returns what is known of a network's accuracy by datatype and share of channels; None where nothing is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remedy:
-    """A compression with which a machine passes."""
-
-    datatype: str
-    keep_channels: float
-    low: float | None
-    """Low end of its rate, as `Candidate.low`."""
-    accuracy: tuple[str, ...]
-    """What is known of each network's accuracy then."""
-
-    def record(self) -> dict[str, Any]:
-        """Return the remedy as a row."""
-        return {
-            "datatype": self.datatype,
-            "keep_channels": self.keep_channels,
-            "low_fps": self.low,
-            "accuracy": list(self.accuracy),
-        }
-
-    def __str__(self) -> str:
-        kept = f" with {self.keep_channels:g} of the channels" if self.keep_channels < 1 else ""
-        reached = f" at {number(self.low, 3)}" if self.low is not None else ""
-        return f"passes in {self.datatype}{kept}{reached}, {'; '.join(self.accuracy)}"
 
 
 def with_remedies(

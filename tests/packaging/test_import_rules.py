@@ -96,15 +96,15 @@ LOOK_UPS = {
 
 
 @cache
-def imports(path: Path) -> tuple[tuple[str, int], ...]:
+def imports(path: Path, *, of_types: bool = False) -> tuple[tuple[str, int], ...]:
     """Return every imported module with its line, also through `importlib` and the public names of `roofline`.
 
-    Imports for type checking alone are left out.
+    Imports for type checking alone are left out, or with `of_types` among the others.
     """
     tree = ast.parse(path.read_text())
     skipped: set[ast.AST] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        if not of_types and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             skipped.update(inner for statement in node.body for inner in ast.walk(statement))
     nodes = [node for node in ast.walk(tree) if node not in skipped]
     public = {
@@ -174,6 +174,21 @@ def test_no_module_imports_itself_in_a_circle() -> None:
         for name, path in known.items()
     }
     graphlib.TopologicalSorter(graph).prepare()
+
+
+def test_no_two_modules_need_each_others_types() -> None:
+    known = {name: path for name, path in modules() if not path.name.startswith("__init__")}
+    needs = {
+        name: {target for target, _ in imports(path, of_types=True) if target in known}
+        for name, path in known.items()
+    }
+    pairs = {
+        frozenset((name, other))
+        for name, others in needs.items()
+        for other in others - {name}
+        if name in needs[other] and {(name, other), (other, name)}.isdisjoint(LOOK_UPS)
+    }
+    assert not [sorted(pair) for pair in pairs]
 
 
 def test_every_look_up_is_still_made() -> None:

@@ -1,10 +1,10 @@
-"""What each part of the law of `expected` is worth: the error on silicon left out, without it.
+"""What each part of the law of `expected` is worth, and each choice made before the fit: the error on silicon left out.
 
-    python benchmarks/expected_ablations.py --evidence evidence.csv [--jobs 2] [--write]
+    python benchmarks/expected_ablations.py --evidence evidence.csv [--settings] [--jobs 2] [--write]
 
-The median factor over machines and by rows, of new machines. A setting that is chosen by
-such errors is judged by them too kindly; the last row says how kindly: each of six groups of silicon is judged by the
-variant that is best on the five others.
+The median factor over machines and by rows, of new machines: without each part, or with each other setting. A setting
+that is chosen by such errors is judged by them too kindly; the last row says how kindly: each of six groups of silicon
+is judged by the variant that is best on the five others.
 """
 
 from __future__ import annotations
@@ -60,6 +60,46 @@ def variants(shipped: Options) -> dict[str, Options]:
     }  # fmt: skip
 
 
+def settings(shipped: Options) -> dict[str, Options]:
+    """Return the options of each other choice that was considered, the shipped ones first."""
+
+    def levels(**deviations: float) -> Options:
+        return replace(shipped, level={**shipped.level, **deviations})
+
+    def surface(**chosen: float | int) -> Options:
+        return replace(shipped, surface=replace(shipped.surface or Shrinkage(), **chosen))
+
+    return {
+        "shipped": shipped,
+        "p = 1": replace(shipped, power=1.0),
+        "p = 2": replace(shipped, power=2.0),
+        "p = 3": replace(shipped, power=3.0),
+        "slopes held at 0.2": replace(shipped, slope=0.2),
+        "slopes held at 0.5": replace(shipped, slope=0.5),
+        "slopes of a class held at 0.05": replace(shipped, class_slope=0.05),
+        "slopes of a class held at 0.2": replace(shipped, class_slope=0.2),
+        "machines held at 0.2": replace(shipped, machine=0.2),
+        "machines held at 0.5": replace(shipped, machine=0.5),
+        "runtimes held at 0.4": levels(runtime=0.4),
+        "runtimes held at 0.4, classes at 0.2": levels(
+            **{"runtime": 0.4, "class": 0.2, "class/runtime": 0.2}
+        ),
+        "classes held at 0.5": levels(**{"class": 0.5}),
+        "families of classes held at 0.6": levels(family=0.6),
+        "a machine counts 40 runs": replace(shipped, effective=40),
+        "surface held at 0.1": surface(everything=0.1),
+        "surface held at 0.3": surface(everything=0.3),
+        "surface of a class held at 0.1": surface(where=0.1),
+        "surface of a class held at 0.3": surface(where=0.3),
+        "surface of a machine held at 0.25": surface(own=0.25),
+        "64 bumps": surface(bumps=64),
+    }
+
+
+TABLES = {"ablations": variants, "settings": settings}
+"""The tables that are made, by their name in the summary."""
+
+
 @cache
 def _evidence(path: Path) -> Evidence:
     return read_published(path)
@@ -76,10 +116,10 @@ def dealt(evidence: Evidence, groups: int) -> Rows:
     return np.asarray([places[name] for name in evidence.silicon])
 
 
-def misses(path: Path, name: str) -> Floats:
+def misses(path: Path, kind: str, name: str) -> Floats:
     """Return how far each run is from a variant's law without its silicon, in logarithms."""
     evidence = _evidence(path)
-    fitting = Fitting(evidence, variants(Options())[name])
+    fitting = Fitting(evidence, TABLES[kind](Options())[name])
     fitting.fit()
     off = np.full(len(evidence), np.nan)
     group = dealt(evidence, LEFT_TOGETHER)
@@ -123,17 +163,21 @@ def table(evidence: Evidence, every: dict[str, Floats]) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evidence", type=Path, required=True)
+    parser.add_argument(
+        "--settings", action="store_true", help="Other settings in the place of parts left out."
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--write", action="store_true", help="Into the page on expected.")
     arguments = parser.parse_args()
-    names = list(variants(Options()))
+    kind = "settings" if arguments.settings else "ablations"
+    names = list(TABLES[kind](Options()))
     with multiprocessing.get_context("fork").Pool(arguments.jobs) as pool:
-        found = pool.starmap(misses, [(arguments.evidence, name) for name in names])
+        found = pool.starmap(misses, [(arguments.evidence, kind, name) for name in names])
     rows = table(_evidence(arguments.evidence), dict(zip(names, found, strict=True)))
     for row in rows:
         print(f"{row['law']:40} {row['factor_machines']:.3f} {row['factor_rows']:.3f}")
     if arguments.write:
-        add(ROOT, "ablations", rows)
+        add(ROOT, kind, rows)
 
 
 if __name__ == "__main__":

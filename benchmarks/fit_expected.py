@@ -17,7 +17,7 @@ from roofline.model._expected_data import to_document
 from roofline.validate.evidence.published import read_published
 from roofline.validate.evidence.score import refit
 from roofline.validate.evidence.shipping import parameters
-from roofline.validate.evidence.summaries import KEPT, PAGE, SUMMARY, whole, write, written
+from roofline.validate.evidence.summaries import KEPT, PAGE, SUMMARY, UNLIKE, whole, write, written
 
 ROOT = Path(__file__).parents[1]
 PARAMETERS = ROOT / "roofline" / "model" / "expected.json"
@@ -33,13 +33,12 @@ def main() -> None:
     def tick() -> None:
         print(".", end="", file=sys.stderr, flush=True)
 
-    silicon = refit(evidence, "silicon", progress=tick)
-    family = refit(evidence, "family", progress=tick)
-    fitted = parameters(evidence, arguments.version, silicon, family)
+    left = {name: refit(evidence, name, progress=tick) for name in ("silicon", "family", *UNLIKE)}
+    fitted = parameters(evidence, arguments.version, left["silicon"], left["family"])
     text = json.dumps(to_document(fitted), separators=(",", ":")).replace('["', '\n["')
     PARAMETERS.write_text(text + "\n", encoding="utf-8")
     print(f"\nwrote {PARAMETERS}")
-    document = whole(evidence, fitted, silicon, family)
+    document = whole(evidence, fitted, left)
     before = written(ROOT)
     write(ROOT, document | {name: before[name] for name in KEPT if name in before})
     print(f"\nwrote {SUMMARY} and {PAGE}")

@@ -27,6 +27,7 @@ TABLES = (
     "by_class",
     "by_runtime",
     "by_kind",
+    "by_maker",
     "by_machine",
 )
 
@@ -50,7 +51,8 @@ LeaveOption = Annotated[
     str,
     typer.Option(
         "--leave",
-        help="silicon or family: refit from FILE without what is judged. none: the shipped parameters.",
+        help="silicon (of machines), family (of networks), class, runtime or maker (of machines): refit from FILE "
+        "without what is judged. none: the shipped parameters.",
     ),
 ]
 FiguresOption = Annotated[

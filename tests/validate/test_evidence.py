@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -12,17 +13,19 @@ import pytest
 
 import roofline as rl
 from roofline.errors import OptionError, TableError
+from roofline.model import predict
 from roofline.model._expected_data import from_document, shipped, to_document
 from roofline.model._network_facts import activation_elements, marked
 from roofline.model._quantiles import quantiles, weighted_quantile
 from roofline.model._time_law import Effect, forward
+from roofline.spec import platform
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import leave_silicon
 from roofline.validate.evidence.page import page
 from roofline.validate.evidence.published import pixels_of, read_published
 from roofline.validate.evidence.readers import read_evidence
 from roofline.validate.evidence.score import order, score, spearman, summary
-from roofline.validate.evidence.summaries import whole
+from roofline.validate.evidence.summaries import UNLIKE, whole
 from roofline.validate.records.files import export_csv, export_json
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
@@ -243,8 +246,8 @@ def test_the_summary_is_the_score() -> None:
 
     document = json.loads(SUMMARY.read_text())
     evidence = read_published(PUBLISHED)
-    silicon, family = refit(evidence, "silicon"), refit(evidence, "family")
-    found = whole(evidence, shipped(), silicon, family)
+    left = {name: refit(evidence, name) for name in ("silicon", "family", *UNLIKE)}
+    found = whole(evidence, shipped(), left)
     assert found["provenance"] == document["provenance"]
     for name in ("silicon", "family"):
         for figure in ("factor_rows", "factor_machines", "coverage_machines", "width"):
@@ -378,3 +381,59 @@ def test_each_silicon_is_judged_by_a_law_of_its_own(table: Path) -> None:
     for name, law in left.laws.items():
         out = set(evidence.facts.machine[evidence.silicon == name])
         assert set(law.effects) == set(evidence.facts.machine) - out
+
+
+def test_records_are_scored_by_what_predict_says_of_them(tmp_path: Path) -> None:
+    run = Measurement(
+        RunRequest("resnet50", "onnxruntime", batch=2, threads=1, datatype="fp32"), Status.OK, None,
+        samples_s=(0.04,) * 5, machine="rpi5",
+    )  # fmt: skip
+    (tmp_path / "a.json").write_text(export_json([run]))
+    scored = score(read_evidence(tmp_path / "a.json"))
+    said = predict(
+        rl.load("resnet50"), platform("rpi5"), datatype="fp32", batch=2, model="expected"
+    )
+    assert said.latency_s is not None
+    assert scored.predicted == pytest.approx([2 / said.latency_s])
+    low, high = said.intervals["latency_ms"]
+    assert (scored.low[0], scored.high[0]) == pytest.approx((2e3 / high, 2e3 / low))
+    assert scored.basis[0].endswith("by its graph")
+    assert (
+        score(dataclasses.replace(read_evidence(tmp_path / "a.json"), placed=()))
+        .basis[0]
+        .endswith("by its counts")
+    )
+
+
+def test_a_class_that_left_has_no_part_in_what_is_said_of_it(table: Path) -> None:
+    evidence = read_published(table)
+    scored = score(evidence, leave="class")
+    assert set(summary(scored)["by_class"]) == {"gpu_embedded", "npu"}
+    moved = evidence.fps * np.where(evidence.facts.machine_class == "npu", 9.0, 1.0)
+    again = score(dataclasses.replace(evidence, fps=moved), leave="class")
+    own = evidence.facts.machine_class == "npu"
+    assert again.predicted[own] == pytest.approx(scored.predicted[own], rel=0.1)
+    assert not np.allclose(again.predicted[~own], scored.predicted[~own], rtol=0.5)
+
+
+def test_what_all_runs_have_in_common_cannot_be_left_out(table: Path) -> None:
+    with pytest.raises(OptionError, match="all runs of the evidence are of one runtime"):
+        score(read_published(table), leave="runtime")
+
+
+def test_a_class_that_no_run_is_of_has_no_basis(table: Path, tmp_path: Path) -> None:
+    changed = {"machine_class": "abacus", "key": "an abacus"}
+    other = score(read_published(edited(table, tmp_path, changed)))
+    assert other.basis[4] == "no basis"
+    assert not other.asked[4]
+
+
+def test_many_batches_at_once_are_what_each_is_alone(table: Path) -> None:
+    evidence = read_published(table)
+    law = Fitting(evidence).fit(np.asarray(["npu"], object), evidence.facts.machine_class)
+    runs, batches = evidence.facts.take(np.asarray([3, 30, 60])), np.asarray([1.0, 7.0, 64.0])
+    at_once = law.at_batches(runs, np.tile(batches, (3, 1)), {})
+    each = [law.estimate(runs.at(np.full(3, batch)), {}) for batch in batches]
+    for name in ("log_time", "deviation", "known"):
+        alone = np.stack([getattr(found, name) for found in each], 1)
+        assert getattr(at_once, name).reshape(3, 3) == pytest.approx(alone)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -96,15 +97,15 @@ def centres(facts: Facts) -> dict[str, tuple[float, float]]:
             float(np.median(np.log(facts.numbers[name][rows]))) for name in ("peak", "bandwidth")
         )
         found.setdefault(str(facts.machine_class[rows[0]]), []).append((pair[0], pair[1]))
-    middle = {
-        name: (float(np.median([x for x, _ in pairs])), float(np.median([y for _, y in pairs])))
-        for name, pairs in found.items()
-    }
-    middle[""] = (
-        float(np.median([x for x, _ in middle.values()])),
-        float(np.median([y for _, y in middle.values()])),
+    return {name: middle(dict(enumerate(pairs))) for name, pairs in found.items()}
+
+
+def middle(pairs: Mapping[Any, tuple[float, float]]) -> tuple[float, float]:
+    """Return the medians of the first and of the second of pairs."""
+    return (
+        float(np.median([x for x, _ in pairs.values()])),
+        float(np.median([y for _, y in pairs.values()])),
     )
-    return middle
 
 
 def prior(facts: Facts, options: Options) -> Prior:
@@ -230,9 +231,10 @@ class Fitting:
                 machines, deviations, posterior, spreads, strict=True
             )
         }
-        law = TimeLaw(
-            o.power, known.terms, now.coefficients, self._centres, between, inside, effects
-        )
+        seen = set(facts.machine_class)
+        middles = {name: pair for name, pair in self._centres.items() if name in seen}
+        middles[""] = middle(middles)
+        law = TimeLaw(o.power, known.terms, now.coefficients, middles, between, inside, effects)
         return law, now.coefficients
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from roofline.model._core import Floats
 from roofline.model._quantiles import POOLED, Quantiles, quantiles
 from roofline.model._time_law import MANY, Effect, Estimates, TimeLaw
-from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows
+from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows, names
 from roofline.validate.evidence.fit import Fitting, Options
 
 GROUPS = 6
@@ -144,6 +144,42 @@ def leave_family(
         place: known_quantiles(evidence, estimates, group != place) for place in sorted(set(group))
     }
     return LeftOut(estimates, group, tables, spreads=own_spreads(off, machine))
+
+
+def leave_unlike(
+    evidence: Evidence,
+    by: Names,
+    options: Options | None = None,
+    progress: Callable[[], None] | None = None,
+) -> LeftOut:
+    """Predict every run by a law that has seen nothing of its label: of its class, its runtime, its maker.
+
+    The quantiles that judge a label come from the other labels.
+
+    Args:
+        evidence: The runs.
+        by: The label of each run.
+        options: What is chosen before a fit.
+        progress: Called after each fit.
+    """
+    fitting = Fitting(evidence, options)
+    fitting.fit()
+    labels = names(sorted(set(by.astype(str))))
+    parts: list[tuple[Rows, Estimates]] = []
+    for label in labels:
+        law = fitting.fit(np.asarray([label], object), by)
+        rows = np.flatnonzero(by == label)
+        parts.append((rows, law.estimate(evidence.facts.take(rows), {})))
+        if progress is not None:
+            progress()
+    estimates = joined(parts, len(evidence))
+    z = standardized(evidence, estimates)
+    tables: dict[str, Quantiles] = {}
+    for label in labels:
+        if (by != label).any():
+            others = judged(evidence, z, by != label)
+            tables[label] = Quantiles(others, others, others)
+    return LeftOut(estimates, by, tables)
 
 
 def known_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Quantiles:

@@ -15,20 +15,22 @@ from roofline.model._core import Floats
 from roofline.model._expected_data import Parameters, shipped
 from roofline.model._quantiles import NOMINAL
 from roofline.number_format import plural
+from roofline.spec import canonical, platform
 from roofline.surfaces import MODEL, argument
-from roofline.validate.evidence.by_graph import predictions
-from roofline.validate.evidence.evidence import Chosen, Evidence, Names
+from roofline.validate.evidence.by_graph import alone, predictions
+from roofline.validate.evidence.evidence import Chosen, Evidence, Names, names
 from roofline.validate.evidence.fit import Options
 from roofline.validate.evidence.leaving import (
     LeftOut,
     intervals,
     leave_family,
     leave_silicon,
+    leave_unlike,
     with_figures,
 )
 
 LEAVE = argument("leave")
-LEAVES = ("silicon", "family", "none")
+LEAVES = ("silicon", "family", "class", "runtime", "maker", "none")
 OF_COUNTS = ("equation1", "expected")
 """Models that need no graph: a network's counts and a machine's roofs are enough."""
 NO_BASIS = "no basis"
@@ -71,9 +73,9 @@ def _check_asked(model: str, leave: str, figures: int) -> None:
             f"{model} is not fitted to runs: nothing can be left out, and no figure corrects it",
             repair=f"Use {LEAVE.at('none')} and no figures, or {MODEL.at('expected')}",
         )
-    if figures and leave == "family":
+    if figures and leave not in {"silicon", "none"}:
         raise OptionError(
-            "figures of a machine correct nothing where the machine stays in the fit",
+            "figures correct machines that the fit has not seen, one silicon at a time",
             repair=f"Use {LEAVE.at('silicon')} or none",
         )
 
@@ -95,8 +97,8 @@ def score(
         evidence: The runs.
         model: A registered model. Those of `OF_COUNTS` predict every run; of the others, which need a graph and a
             platform file, the runs that have both are judged.
-        leave: ``silicon`` or ``family`` refit from the evidence without what is judged; ``none`` takes the shipped
-            parameters.
+        leave: One of `LEAVES`: ``none`` takes the shipped parameters, the others refit from the evidence without what
+            is judged.
         figures: How many runs of each machine correct its estimates; the others are judged.
         options: What is chosen before a fit.
         parameters: Parameters to take in the place of the shipped ones.
@@ -111,23 +113,28 @@ def score(
         return _bound(evidence)
     if model not in OF_COUNTS:
         return _by_graph(evidence, model)
+    if leave == "none" and evidence.placed and not figures and parameters is None:
+        return _as_predicted(evidence)
     if leave == "none":
         known = parameters or shipped()
         estimates = known.law.estimate(evidence.facts)
         group = np.asarray(["0"] * len(evidence), object)
         laws = dict.fromkeys(set(evidence.silicon), known.law)
         left = LeftOut(estimates, group, {"0": known.quantiles}, laws)
-        version, basis = known.version, basis_of(evidence, known)
+        version = known.version
+        basis = told(basis_of(evidence, known), BY_COUNTS)
         inside = np.isin(evidence.facts.machine.astype(str), list(known.law.effects))
     else:
         left = left or refit(evidence, leave, options, progress)
         estimates = left.estimates
         version, inside = "refit", np.zeros(len(evidence), bool)
         basis = np.asarray([f"left out: {leave}"] * len(evidence), object)
-    asked = np.ones(len(evidence), bool)
+    asked = basis != NO_BASIS
     if figures:
+        based = asked
         estimates, asked = with_figures(evidence, left.laws.__getitem__, figures)
-        basis = np.asarray([f"{name}; {plural(figures, 'figure')}" for name in basis], object)
+        asked &= based
+        basis = names([f"{name}; {plural(figures, 'figure')}" for name in basis])
     held: dict[float, Chosen] = {}
     low = high = np.zeros(0)
     batch, y = evidence.facts.numbers["batch"], evidence.log_time
@@ -152,20 +159,39 @@ def refit(
 
     Args:
         evidence: The runs.
-        leave: ``silicon`` or ``family``.
+        leave: One of `LEAVES` but ``none``.
         options: What is chosen before a fit.
         progress: Called after each fit.
 
     Raises:
         OptionError: Nothing would be left to fit.
     """
-    if len(set(evidence.silicon)) < 2 or len(set(evidence.network_family)) < 2:
+    labels = {
+        "silicon": evidence.silicon, "family": evidence.network_family, "class": evidence.facts.machine_class,
+        "runtime": evidence.facts.runtime, "maker": makers_of(evidence),
+    }  # fmt: skip
+    if len(set(labels[leave])) < 2:
         raise OptionError(
-            "the evidence has one silicon or one family of networks: nothing is left to fit",
+            f"all runs of the evidence are of one {_LEFT_WORDS.get(leave, leave)}: nothing is left to fit",
             repair=f"Use {LEAVE.at('none')}, or give a table of several",
         )
-    leaving = leave_silicon if leave == "silicon" else leave_family
-    return leaving(evidence, options, progress)
+    if leave == "silicon":
+        return leave_silicon(evidence, options, progress)
+    if leave == "family":
+        return leave_family(evidence, options, progress)
+    return leave_unlike(evidence, labels[leave], options, progress)
+
+
+_LEFT_WORDS = {"family": "family of networks", "class": "class of machines"}
+
+
+def makers_of(evidence: Evidence) -> Names:
+    """Return who made the machine of each run, by its platform file; a machine without one stands for itself."""
+    known = {
+        key: platform(key).vendor if canonical(key) else key
+        for key in sorted(set(evidence.facts.machine))
+    }
+    return names([known[key] for key in evidence.facts.machine])
 
 
 def basis_of(evidence: Evidence, known: Parameters) -> Names:
@@ -206,6 +232,32 @@ def _by_graph(evidence: Evidence, model: str) -> Scored:
         evidence, model, __version__, "none", fps, ends[:, 0], ends[:, 1],
         held if np.isfinite(ends).any() else {}, basis, no, np.isfinite(fps),
     )  # fmt: skip
+
+
+def _as_predicted(evidence: Evidence) -> Scored:
+    """Return records beside what `predict` says of them, by their graphs and the files of their machines."""
+    said, known = predictions(evidence, "expected"), shipped()
+    rates = [None if p is None else alone(p) for p in said]
+    none = (np.nan, (np.nan, np.nan))
+    fps = np.asarray([(none if rate is None else rate)[0] for rate in rates])
+    low, high = np.asarray([(none if rate is None else rate)[1] for rate in rates]).T
+    asked = np.isfinite(fps)
+    inside = np.isin(evidence.facts.machine.astype(str), list(known.law.effects))
+    basis = told(basis_of(evidence, known), BY_GRAPH)
+    basis[~asked] = NO_BASIS
+    held = {0.8: (low <= evidence.fps) & (evidence.fps <= high)}
+    return Scored(
+        evidence, "expected", known.version, "none", fps, low, high, held, basis, inside, asked
+    )
+
+
+def told(basis: Names, by: str) -> Names:
+    """Return what estimates rest on with what their networks were told by; no basis stays that."""
+    return names([name if name == NO_BASIS else f"{name}; {by}" for name in basis])
+
+
+BY_GRAPH, BY_COUNTS = "by its graph", "by its counts"
+"""What a run's network was told by: the file or the shipped definition, or the figures of a table."""
 
 
 def rests_on(prediction: Prediction) -> str:
@@ -262,6 +314,8 @@ def summary(scored: Scored) -> dict[str, Any]:
         ("by_kind", kinds),
         ("by_machine", facts.machine),
     )
+    if scored.leave == "maker":
+        tables += (("by_maker", makers_of(scored.evidence)),)
     rows = outside if outside.any() else inside
     for name, labels in tables:
         document[name] = {

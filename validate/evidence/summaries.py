@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,23 +47,26 @@ def add(root: Path, name: str, part: Any) -> None:
     write(root, written(root) | {name: _rounded(part)})
 
 
+UNLIKE = {"class": "by_class", "runtime": "by_runtime", "maker": "by_maker"}
+"""What is left out to judge machines unlike those of a fit, and the table of the score by it."""
+
+
 def whole(
-    evidence: Evidence, parameters: Parameters, silicon: LeftOut, family: LeftOut
+    evidence: Evidence, parameters: Parameters, left: Mapping[str, LeftOut]
 ) -> dict[str, Any]:
     """Return every score of a version of the model, and of the bound beside it.
 
     Args:
         evidence: What it was fitted to.
         parameters: The version.
-        silicon: The evidence predicted silicon by silicon.
-        family: The same family by family of networks.
+        left: The evidence predicted without what is judged: by ``silicon``, ``family`` and each of `UNLIKE`.
     """
-    left = {"silicon": silicon, "family": family}
     found = {
         name: _rounded(summary(score(evidence, leave=name, left=left[name]))) for name in left
     }
     figures = {
-        str(count): _rounded(summary(_after(evidence, silicon, count))["all"]) for count in FIGURES
+        str(count): _rounded(summary(_after(evidence, left["silicon"], count))["all"])
+        for count in FIGURES
     }
     bound = _rounded(summary(score(evidence, model="equation1")))
     return {
@@ -70,6 +74,10 @@ def whole(
         "provenance": dict(parameters.provenance),
         "silicon": found["silicon"],
         "family": found["family"],
+        "unlike": {
+            name: {"all": found[name]["all"], "by": found[name][table]}
+            for name, table in UNLIKE.items()
+        },
         "figures": figures,
         "equation1": bound,
     }

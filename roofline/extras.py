@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
@@ -28,7 +28,7 @@ EXTRAS: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 @contextmanager
-def optional_import(purpose: str) -> Iterator[None]:
+def optional_import(purpose: str) -> Generator[None, None, None]:
     """Return a context of imports of optional packages.
 
     Args:

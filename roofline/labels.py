@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def labels(names: list[str], paths: list[str]) -> list[str]:
+def labels(names: Sequence[str], paths: Sequence[str]) -> list[str]:
     """Return names that differ: where two are the same, with as many of their folders as tell them apart.
 
     Example:

@@ -95,8 +95,9 @@ def _pair(first: Row, second: Row) -> PredictionPair:
         return new / old if old and new is not None else None
 
     return PredictionPair(
-        *(second[name] for name in (*_CASE, *_FIGURES)), *(first[name] for name in _FIGURES),
-        ratio("throughput_fps"), ratio("latency_ms"),
+        **{name: second[name] for name in (*_CASE, *_FIGURES)},
+        **{f"first_{name}": first[name] for name in _FIGURES},
+        throughput_fps_ratio=ratio("throughput_fps"), latency_ms_ratio=ratio("latency_ms"),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 import roofline
+from roofline.errors import OptionError
 from roofline.workloads import networks
 
 PAGE = Path(__file__).parents[2] / "docs" / "compression.md"
@@ -97,7 +98,7 @@ def test_measured_columns_come_with_the_first_measured_row(
     # A table without its markers is refused, and the page stays as it is.
     page = tmp_path / "page.md"
     page.write_text("nothing")
-    with pytest.raises(SystemExit, match="lacks the markers"):
+    with pytest.raises(OptionError, match="lacks the marks"):
         table.write_page(page, some)
     assert page.read_text() == "nothing"
     table.write_results(tmp_path / "r.csv", some)

@@ -395,7 +395,7 @@ class TestPage:
         assert writer.filled(page, writer.sections(ROWS, HERE)) == page
 
     def test_a_page_without_its_marks_is_refused(self, writer: ModuleType) -> None:
-        with pytest.raises(SystemExit, match="'machine' exactly once"):
+        with pytest.raises(OptionError, match="begin machine -->"):
             writer.filled("# Digits", {"machine": "a machine"})
 
     def test_what_is_written_by_hand_is_so(self) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from roofline.chart import Options, charts, read_rows, save
 from roofline.chart.pareto import Pareto
 from roofline.chart.speedup import SpeedUpChart
+from roofline.tables import Cell, Record, Row
 
 ELSEWHERE = ("rpi4", "agx-orin:maxn")
 """Machines that are not here and have units for fp32 and int8: predictions alone."""
@@ -19,10 +20,8 @@ UNTUNED = "tvm untuned"
 USABLE = 90.0
 """Accuracy in percent that a variant needs to be in the figures of the fronts; guessing is right in 10 %."""
 
-Row = Mapping[str, Any]
 
-
-def shipped() -> list[dict[str, Any]]:
+def shipped() -> list[Record]:
     """Return the shipped results; numbers are numbers, and empty cells None."""
     rows = read_rows(Path(__file__).with_name("results.csv"))
     return [{name: _value(cell) for name, cell in row.items()} for row in rows]
@@ -33,16 +32,16 @@ def machine_file() -> Path:
     return Path(__file__).with_name("machine.yaml")
 
 
-def fastest(rows: Iterable[Row], platform: str, batch: int) -> list[dict[str, Any]]:
+def fastest(rows: Iterable[Row], platform: str, batch: int) -> list[Row]:
     """Return one row for each variant on a machine: that of the program that ran it fastest."""
-    best: dict[tuple[str, str], dict[str, Any]] = {}
+    best: dict[tuple[str, str], Row] = {}
     for row in rows:
         if row["platform"] != platform or row["batch"] != batch or row["backend"] == UNTUNED:
             continue
         place = row["network"], row["variant"]
         other = best.get(place)
         if other is None or (row["measured_fps"] or 0) > (other["measured_fps"] or 0):
-            best[place] = dict(row)
+            best[place] = row
     return list(best.values())
 
 
@@ -86,7 +85,7 @@ def speedups(
     return chart
 
 
-def summary(rows: Iterable[Row], platform: str, batch: int) -> list[dict[str, Any]]:
+def summary(rows: Iterable[Row], platform: str, batch: int) -> list[Row]:
     """Return a table of every variant on a machine, as people read it.
 
     Its columns: accuracy in percent with half its 95 % interval, thousand MACs and kilobytes of weights, throughput in
@@ -126,9 +125,9 @@ def figures(rows: Sequence[Row], platform: str, folder: Path) -> list[str]:
     return drawn
 
 
-def _named(row: Row) -> dict[str, Any]:
+def _named(row: Row) -> Row:
     """Return a row with the network's name as short as figures want it."""
-    return dict(row) | {"network": str(row["network"]).removeprefix("digits_").upper()}
+    return {**row, "network": str(row["network"]).removeprefix("digits_").upper()}
 
 
 def _short(value: float | None, factor: float) -> str:
@@ -136,7 +135,7 @@ def _short(value: float | None, factor: float) -> str:
     return "" if value is None else f"{float(f'{value * factor:.3g}'):,g}"
 
 
-def _value(cell: Any) -> Any:
+def _value(cell: Any) -> Cell:
     if cell in (None, ""):
         return None
     try:

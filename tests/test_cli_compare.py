@@ -179,3 +179,15 @@ def test_flags_that_do_not_fit_are_one_line(
     assert code == 2
     assert words in err
     assert err.count("\n") == 1
+
+
+def test_two_decoders_are_compared_by_tokens_of_a_step_that_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, _ = run(
+        capsys, "compare", "smollm2_135m", "smollm2_360m", "-p", "h100-sxm", "-d", "fp16"
+    )
+    assert code == 0
+    assert "smollm2_360m, tokens/s" in out
+    assert "fps" not in out
+    assert "smollm2_135m: counts are of one token behind 4,096 positions" in out

@@ -35,6 +35,8 @@ class PredictionPair:
     throughput_fps_ratio: float | None
     """Second over first."""
     latency_ms_ratio: float | None
+    rate: str = "fps"
+    """What throughputs count; of two decoders, each a step, tokens/s."""
 
     def cells(self, names: tuple[str, str]) -> dict[str, str | None]:
         """Return the pair as a row for people, under the names of the two networks."""
@@ -42,8 +44,8 @@ class PredictionPair:
         return {
             "platform": self.platform, "datatype": self.datatype, "batch": str(self.batch),
             "model": self.model,
-            f"{names[0]}, fps": number(self.first_throughput_fps),
-            f"{names[1]}, fps": number(self.throughput_fps),
+            f"{names[0]}, {self.rate}": number(self.first_throughput_fps),
+            f"{names[1]}, {self.rate}": number(self.throughput_fps),
             "change": "unknown" if ratio is None else f"{ratio - 1:+.2%}",
             "bound": self.bound or "unknown",
         }  # fmt: skip
@@ -86,10 +88,11 @@ def predicted(
         }
         for network in networks
     )  # fmt: skip
-    return [_pair(before[case], row) for case, row in after.items() if case in before]
+    rate = "tokens/s" if all(network.has_cache for network in networks) else "fps"
+    return [_pair(before[case], row, rate) for case, row in after.items() if case in before]
 
 
-def _pair(first: Row, second: Row) -> PredictionPair:
+def _pair(first: Row, second: Row, rate: str) -> PredictionPair:
     def ratio(name: str) -> float | None:
         old, new = first[name], second[name]
         return new / old if old and new is not None else None
@@ -97,7 +100,7 @@ def _pair(first: Row, second: Row) -> PredictionPair:
     return PredictionPair(
         **{name: second[name] for name in (*_CASE, *_FIGURES)},
         **{f"first_{name}": first[name] for name in _FIGURES},
-        throughput_fps_ratio=ratio("throughput_fps"), latency_ms_ratio=ratio("latency_ms"),
+        throughput_fps_ratio=ratio("throughput_fps"), latency_ms_ratio=ratio("latency_ms"), rate=rate,
     )  # fmt: skip
 
 

@@ -98,15 +98,21 @@ class ComparedNetworks:
             or line.first != self.first.macs
             or line.second != self.second.macs
         ]
-        uncounted = [
+        remarks = [
             f"{name}: {note}"
             for name, side in self.sides
             if not side.fully_counted
             for note in _counting.coverage_notes(side)[1:]
         ]
+        # Of a decoder counts are of one phase at one length, which its notes begin with.
+        remarks += [
+            f"{name}: {side.notes[0]}"
+            for name, side in self.sides
+            if side.has_cache and side.notes
+        ]
         return as_table(
             [line.cells(self.names) for line in shown],
-            notes=["; ".join(uncounted)] if uncounted else [],
+            notes=["; ".join(remarks)] if remarks else [],
             explained=[*_counting.CONVENTIONS.values(), *_differences.SIGNS.values()],
         )
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import onnx
+import pytest
 from onnx import TensorProto, helper
 
 from roofline.cli._counting import document, summary
 from roofline.workload import Workload
 
+from .cli_process import answered
 
-def test_totals_that_an_uncounted_node_belongs_to_are_null(tmp_path: Path) -> None:
+
+def partly_counted(folder: Path) -> Path:
+    """Write a network with a node of an unknown domain."""
     nodes = [
         helper.make_node("MatMul", ["x", "x"], ["square"]),
         helper.make_node("Own", ["square"], ["y"], domain="mine"),
@@ -23,8 +28,32 @@ def test_totals_that_an_uncounted_node_belongs_to_are_null(tmp_path: Path) -> No
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
     )
     domains = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
-    onnx.save(helper.make_model(graph, opset_imports=domains), tmp_path / "part.onnx")
-    counted = Workload.from_onnx(tmp_path / "part.onnx")
+    onnx.save(helper.make_model(graph, opset_imports=domains), folder / "part.onnx")
+    return folder / "part.onnx"
+
+
+@pytest.mark.parametrize("condition", ["fps<30", "fps>30"])
+def test_a_rate_that_is_not_known_fails_every_condition(
+    condition: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = (
+        "predict",
+        partly_counted(tmp_path),
+        "-p",
+        "tx2:maxn",
+        "-d",
+        "fp16",
+        "--model",
+        "equation1",
+    )
+    code, out, err = answered(capsys, *asked, "--format", "json", "--fail-if", condition)
+    assert code == 1
+    assert json.loads(out)["predictions"][0]["throughput_fps"] is None
+    assert f"fps is unknown ({condition})" in err
+
+
+def test_totals_that_an_uncounted_node_belongs_to_are_null(tmp_path: Path) -> None:
+    counted = Workload.from_onnx(partly_counted(tmp_path))
     assert not counted.fully_counted
     found = document(counted, fused=False)
     totals = found["totals"]

@@ -1,11 +1,13 @@
-"""How good the model `calibrated` is on real networks: one calibration and one measurement of each, in one go.
+"""How good the model `calibrated` is on real networks: measured once, scored as often as wanted.
 
 Usage:
-    python benchmarks/calibrated.py FOLDER... [--networks open held_out] [--threads 1] [--rounds 3] [-o TABLE.md]
+    python benchmarks/calibrated.py measure FOLDER... -o RECORD.json [--networks open held_out] [--threads 1]
+    python benchmarks/calibrated.py score FOLDER... --record RECORD.json [--page docs/calibrated.md]
 
 FOLDER: where the files of `benchmarks/networks/*.csv` lie, anywhere below; they are known by their digest.
-Networks are timed before and after the calibration, in rounds: the least of their rounds is what predictions are judged
-by, and how far rounds lie apart is the floor below which no error means anything.
+`measure` times the networks before, between and after the rounds of a calibration, and keeps the times of all. Samples
+count that were taken while the machine was not slowed; how far rounds of one network lie apart is the floor below which
+no error means anything. `score` fits the profile to what was kept, and writes the tables.
 """
 
 from __future__ import annotations
@@ -16,27 +18,31 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from roofline import Workload, load
-from roofline.markdown import markdown_records
 from roofline.model.machine_profile import Profile
 from roofline.model.network_time import calibrated_time
 from roofline.temporary import temporary_folder
 from roofline.validate.calibration.calibrate import Roofs, calibrate
 from roofline.validate.calibration.fitting import fitted
-from roofline.validate.calibration.microbenchmarks import measure_times
+from roofline.validate.calibration.microbenchmarks import Timed, Times, measure_times, watch
+from roofline.validate.calibration.steadiness import Steadiness
 from roofline.validate.measuring.backend import Artifact, Request, backends
 from roofline.validate.measuring.environment import cpu_name
 from roofline.validate.records.request import RunRequest
 
 LISTS = Path(__file__).parent / "networks"
-_SAMPLING_S, _LEAST, _QUANTILE, _WARM_UP = 0.25, 3, 0.2, 3
+NOMINAL = (0.5, 0.8, 0.9, 0.95)
+MARKS = ("<!-- tables -->", "<!-- end of tables -->")
+_SAMPLING_S, _LEAST, _LONGEST_S, _PATIENCE_S, _WARM_UP = 0.3, 4, 3.0, 60.0, 2
+_ROUNDS = 2
 _DATATYPES = {
     1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64",
 }  # fmt: skip
@@ -54,20 +60,49 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """What one session measured."""
+
+    machine: str
+    date: str
+    threads: int
+    roofs: Roofs
+    times: Times
+    took_s: float
+    """Of the calibration."""
+    rounds: Mapping[str, Sequence[float]]
+    """Seconds of a run of each network, once a round."""
+
+    def measured_s(self, name: str) -> float:
+        """Return the seconds that predictions of a network are judged by: the least of its rounds."""
+        return min(self.rounds[name])
+
+    @property
+    def apart(self) -> Sequence[float]:
+        """By how much rounds of each network lie apart."""
+        return [max(found) / min(found) - 1 for found in self.rounds.values()]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """A prediction beside its measurement."""
 
     network: Network
     measured_s: float
     predicted_s: float
-    low_s: float
-    high_s: float
+    intervals: Mapping[float, tuple[float, float]]
+    """By the share they are to hold."""
     borrowed: float
 
     @property
     def ratio(self) -> float:
         """Predicted over measured time."""
         return self.predicted_s / self.measured_s
+
+    def held(self, nominal: float) -> bool:
+        """Return whether an interval holds what was measured."""
+        low, high = self.intervals[nominal]
+        return low <= self.measured_s <= high
 
 
 def networks(name: str, folders: Iterable[Path]) -> list[Network]:
@@ -118,25 +153,23 @@ def inputs_of(network: Network) -> dict[str, Any]:
     return found
 
 
-def timed(network: Network, threads: int) -> float:
-    """Return a low quantile of the seconds of a run: CPU time with one thread, wall time with more."""
-    clock = time.process_time if threads == 1 else time.perf_counter
+def step_of(network: Network, threads: int) -> Callable[[], None]:
+    """Return what runs a network once, warm."""
     with temporary_folder() as folder:
         asked = Request(
             RunRequest(network.name, "onnxruntime", threads=threads), network.path, folder
         )
         session = backends.get("onnxruntime").load(asked, Artifact(network.path))
     session.bind(inputs_of(network))
-    step = session.step
     for _ in range(_WARM_UP):
-        step()
-    found: list[float] = []
-    end = time.perf_counter() + _SAMPLING_S
-    while len(found) < _LEAST or (time.perf_counter() < end and len(found) < 400):
-        begin = clock()
-        step()
-        found.append(clock() - begin)
-    return float(np.quantile(found, _QUANTILE))
+        session.step()
+    return session.step
+
+
+def timed(step: Callable[[], None], steadiness: Steadiness) -> float:
+    """Return the seconds of a run while the machine was not slowed, as far as it could be waited for."""
+    found = steadiness.sample([step], _SAMPLING_S, least_runs=_LEAST, longest_s=_LONGEST_S)
+    return found.seconds[0]
 
 
 def counted(network: Network) -> Workload:
@@ -144,8 +177,44 @@ def counted(network: Network) -> Workload:
     return load(str(network.path), inputs=dict(network.inputs), values=dict(network.values))
 
 
+def measure(every: Sequence[Network], threads: int) -> Record:
+    """Time the networks and the microbenchmarks, the networks before and after."""
+    steps = {network.name: step_of(network, threads) for network in every}
+    rounds: dict[str, list[float]] = {name: [] for name in steps}
+
+    def one_round() -> None:
+        steadiness = watch("onnxruntime", threads, _PATIENCE_S)
+        for name, step in steps.items():
+            rounds[name].append(timed(step, steadiness))
+
+    for _ in range(_ROUNDS - 1):
+        one_round()
+    begin = time.monotonic()
+    (roofs,) = calibrate(seconds=10.0, threads=[threads])
+    times = measure_times("onnxruntime", threads)
+    took = time.monotonic() - begin
+    one_round()
+    date = datetime.now(UTC).date().isoformat()
+    return Record(cpu_name(), date, threads, roofs, times, took, rounds)
+
+
+def written(record: Record) -> str:
+    """Return a record as text."""
+    return json.dumps(asdict(record), indent=1)
+
+
+def read(path: Path) -> Record:
+    """Return a record that `written` gave."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    times = found["times"]
+    of = {name: Timed(**entry) for name, entry in times["of"].items()}
+    return Record(
+        **{**found, "roofs": Roofs(**found["roofs"]), "times": Times(**{**times, "of": of})}
+    )
+
+
 def outcomes(
-    profile: Profile, works: Mapping[str, tuple[Network, Workload]], measured: Mapping[str, float]
+    profile: Profile, works: Mapping[str, tuple[Network, Workload]], record: Record
 ) -> list[Outcome]:
     """Return the predictions of a profile beside what was measured."""
     found: list[Outcome] = []
@@ -156,9 +225,9 @@ def outcomes(
             continue
         shares = {basis.value: share for basis, share in estimate.shares().items()}
         borrowed = shares.get("borrowed", 0.0) + shares.get("estimated", 0.0)
-        found.append(
-            Outcome(network, measured[name], estimate.seconds, *estimate.interval_s, borrowed)
-        )
+        intervals = {share: estimate.interval_at(share) for share in NOMINAL}
+        seconds = record.measured_s(name)
+        found.append(Outcome(network, seconds, estimate.seconds, intervals, borrowed))
     return found
 
 
@@ -166,8 +235,7 @@ def score(found: Sequence[Outcome]) -> dict[str, Any]:
     """Return the scores of predictions as a row of a table."""
     ratios = np.array([entry.ratio for entry in found])
     errors = np.abs(ratios - 1.0)
-    held = [entry.low_s <= entry.measured_s <= entry.high_s for entry in found]
-    widths = [entry.high_s / entry.low_s for entry in found]
+    widths = [entry.intervals[0.8][1] / entry.intervals[0.8][0] for entry in found]
     order = [
         np.argsort(np.argsort(values))
         for values in (
@@ -184,7 +252,7 @@ def score(found: Sequence[Outcome]) -> dict[str, Any]:
         "within 20 %": f"{(errors <= 0.2).mean():.0%}",
         "bias": f"x{np.exp(np.log(ratios).mean()):.2f}",
         "order": f"{np.corrcoef(*order)[0, 1]:.3f}",
-        "80 % interval holds": f"{np.mean(held):.0%}",
+        "80 % interval holds": f"{np.mean([entry.held(0.8) for entry in found]):.0%}",
         "its high/low": f"{np.median(widths):.2f}",
         "borrowed": f"{np.mean([entry.borrowed for entry in found]):.1%}",
     }
@@ -199,73 +267,92 @@ def without_fusion(profile: Profile) -> Profile:
     )
 
 
+def models(record: Record) -> dict[str, Profile]:
+    """Return the profile of a record, and what it is without one of its parts."""
+    whole = fitted(record.times, record.roofs, record.machine)
+    return {
+        "calibrated": whole,
+        "no padding": fitted(record.times, record.roofs, record.machine, padding=False),
+        "no hierarchy of caches": replace(whole, streams=()),
+        "no fusion": without_fusion(whole),
+        "no start of runs and layers": replace(whole, run_s=1e-12, layer_s=1e-12, switch_s=0.0),
+    }
+
+
+def tables(record: Record, lists: Mapping[str, Sequence[Network]]) -> str:
+    """Return one table of scores for each list, one of its intervals, and one of its networks."""
+    parts: list[str] = []
+    profiles = models(record)
+    for name, found in lists.items():
+        works = {n.name: (n, counted(n)) for n in found if n.name in record.rounds}
+        made = {model: outcomes(profile, works, record) for model, profile in profiles.items()}
+        parts.append(f"`{name}`:\n")
+        parts.append(_markdown([{"model": model} | score(made[model]) for model in made]))
+        own = made["calibrated"]
+        parts.append(
+            _markdown(
+                [
+                    {"interval for": f"{share:.0%}"}
+                    | {
+                        f"holds of {len(own)}": f"{np.mean([entry.held(share) for entry in own]):.0%}"
+                    }
+                    for share in NOMINAL
+                ]
+            )
+        )
+        parts.append(_markdown(map(_row, own)))
+    apart = record.apart
+    parts.append(
+        f"{record.machine}, {record.date}, ONNX Runtime {record.times.version}, threads: {record.threads}; "
+        f"{record.times.protocol}. Calibrated in {record.took_s:.0f} s. "
+        f"Rounds of one network lie {np.median(apart):.1%} (median) and {np.quantile(apart, 0.9):.1%} (nine of ten) "
+        "apart: the floor of any error.\n"
+    )
+    return "\n".join(parts)
+
+
+def _row(entry: Outcome) -> dict[str, str]:
+    low, high = entry.intervals[0.8]
+    return {
+        "network": entry.network.name,
+        "measured ms": f"{1e3 * entry.measured_s:.3f}",
+        "predicted ms": f"{1e3 * entry.predicted_s:.3f}",
+        "80 % interval": f"{1e3 * low:.3f} … {1e3 * high:.3f}",
+        "ratio": f"{entry.ratio:.2f}",
+        "borrowed": f"{entry.borrowed:.0%}",
+    }
+
+
+def _markdown(rows: Iterable[Mapping[str, Any]]) -> str:
+    listed = list(rows)
+    head = list(listed[0])
+    lines = [head, ["---"] * len(head), *([str(row[name]) for name in head] for row in listed)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
 def main() -> None:
-    """Calibrate, measure, and print the tables."""
+    """Measure and keep, or score what was kept."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("what", choices=("measure", "score"))
     parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--networks", nargs="+", default=["open"])
+    parser.add_argument("--networks", nargs="+", default=["open", "held_out"])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--record", "-o", type=Path, required=True, nargs="+")
+    parser.add_argument("--page", type=Path, help="write the tables between its marks")
     asked = parser.parse_args()
     lists = {name: networks(name, asked.folders) for name in asked.networks}
-    every = [network for found in lists.values() for network in found]
-    rounds: list[dict[str, float]] = [{n.name: timed(n, asked.threads) for n in every}]
-    begin = time.monotonic()
-    (roofs,) = calibrate(seconds=10.0, threads=[asked.threads])
-    times = measure_times("onnxruntime", asked.threads)
-    took = time.monotonic() - begin
-    rounds += [{n.name: timed(n, asked.threads) for n in every} for _ in range(asked.rounds - 1)]
-    measured = {n.name: min(found[n.name] for found in rounds) for n in every}
-    apart = [np.log(max(r[n.name] for r in rounds) / measured[n.name]) for n in every]
-    models = {
-        "calibrated": lambda roofs: fitted(times, roofs, cpu_name()),
-        "no padding": lambda roofs: fitted(times, roofs, cpu_name(), padding=False),
-        "no cold weights": lambda roofs: replace(fitted(times, roofs, cpu_name()), streams=()),
-        "no fusion": lambda roofs: without_fusion(fitted(times, roofs, cpu_name())),
-    }
-    text = tables(lists, measured, models, roofs)
-    text += (
-        f"\n{cpu_name()}, ONNX Runtime {times.version}, {asked.threads} threads; {times.protocol}.\n"
-        f"Calibrated in {took:.0f} s. Rounds of one network lie {np.expm1(np.median(apart)):.1%} (median) and "
-        f"{np.expm1(np.quantile(apart, 0.9)):.1%} (nine of ten) apart: the floor of any error.\n"
-    )
+    if asked.what == "measure":
+        every = [network for found in lists.values() for network in found]
+        asked.record[0].write_text(written(measure(every, asked.threads)), encoding="utf-8")
+        return
+    text = "\n".join(tables(read(path), lists) for path in asked.record)
     print(text)
-    if asked.output is not None:
-        asked.output.write_text(text, encoding="utf-8")
-
-
-def tables(
-    lists: Mapping[str, Sequence[Network]], measured: Mapping[str, float], models: Mapping[str, Any], roofs: Roofs
-) -> str:  # fmt: skip
-    """Return one table of scores for each list, and one of its networks."""
-    parts: list[str] = []
-    profiles = {name: make(roofs) for name, make in models.items()}
-    for name, found in lists.items():
-        works = {network.name: (network, counted(network)) for network in found}
-        scores = {
-            model: score(outcomes(profile, works, measured)) for model, profile in profiles.items()
-        }
-        rows = [{"model": model, **row} for model, row in scores.items()]
-        parts.append(f"## {name}\n\n{markdown_records(rows)}\n\n")
-        own = outcomes(profiles["calibrated"], works, measured)
-        table = markdown_records(
-            [
-                {
-                    "network": entry.network.name,
-                    "measured ms": f"{1e3 * entry.measured_s:.3f}",
-                    "predicted ms": f"{1e3 * entry.predicted_s:.3f}",
-                    "80 % interval": f"{1e3 * entry.low_s:.3f} … {1e3 * entry.high_s:.3f}",
-                    "ratio": f"{entry.ratio:.2f}",
-                    "borrowed": f"{entry.borrowed:.0%}",
-                }
-                for entry in own
-            ]
-        )
-        parts.append(f"{table}\n")
-    return "\n".join(parts)
+    if asked.page is not None:
+        before, rest = asked.page.read_text(encoding="utf-8").split(MARKS[0])
+        after = rest.split(MARKS[1])[1]
+        asked.page.write_text(f"{before}{MARKS[0]}\n\n{text}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -170,21 +170,32 @@ def _samples(measured: Sequence[_Measured], bare: Profile) -> dict[str, tuple[Sa
         if not kind_works:
             continue
         if decided_by_weights(kind_works[0].kind):
-            for workload, seconds in (
-                (entry.one, entry.times.one_s),
-                (entry.many, entry.times.many_s),
-            ):
-                own = entry.targets(workload)
-                held = sum(layer.weight_bytes for layer in workload.layers)
-                rest = seconds - bare.run_s - bare.layer_s * len(own)
-                _add(found, own, bare, held, max(rest, 0.1 * seconds), entry.times.spread)
+            _add(found, kind_works, *_by_weights(entry, bare))
             continue
         sample = _difference(entry, bare)
         if sample is not None:
-            _add(found, kind_works, bare, 0, *sample)
+            seconds, spread = sample
+            floor = sum(bare.floor_s(work, 0) for work in kind_works)
+            _add(found, kind_works, floor / seconds, spread)
     return {
         kind: tuple(sorted(entries, key=lambda entry: entry.at)) for kind, entries in found.items()
     }
+
+
+def _by_weights(entry: _Measured, bare: Profile) -> tuple[float, float]:
+    """Return the utilisation of works that their weights decide, between both lengths, and by how much these differ.
+
+    Each length goes through bytes of its own; what they say apart is what the pace of weights does not explain.
+    """
+    shares: list[float] = []
+    for workload, seconds in ((entry.one, entry.times.one_s), (entry.many, entry.times.many_s)):
+        own = entry.targets(workload)
+        held = sum(layer.weight_bytes for layer in workload.layers)
+        rest = seconds - bare.run_s - bare.layer_s * len(own)
+        floor = sum(bare.floor_s(work, held) for work in own)
+        shares.append(math.log(floor / max(rest, 0.1 * seconds)))
+    apart = abs(shares[1] - shares[0]) / 2
+    return math.exp(sum(shares) / 2), math.hypot(entry.times.spread, apart)
 
 
 def _difference(entry: _Measured, bare: Profile) -> tuple[float, float] | None:
@@ -212,9 +223,8 @@ def _cold_s(own: Sequence[Work], workload: Workload, bare: Profile) -> float:
 
 
 def _add(
-    found: dict[str, list[Sample]], own: Sequence[Work], bare: Profile, held: int, seconds: float, spread: float
-) -> None:  # fmt: skip
-    utilisation = sum(bare.floor_s(work, held) for work in own) / seconds
+    found: dict[str, list[Sample]], own: Sequence[Work], utilisation: float, spread: float
+) -> None:
     if utilisation > _FASTEST:
         utilisation, spread = _FASTEST, max(spread, 0.5)
     for work in {(work.kind, work.at): work for work in own}.values():

@@ -29,7 +29,6 @@ from roofline.validate.calibration.steadiness import SLOWED, Steadiness
 from roofline.validate.measuring import environment
 from roofline.validate.measuring.backend import (
     Artifact,
-    Backend,
     Request,
     Session,
     backends,
@@ -278,34 +277,38 @@ def time_probes(asked: Microbenchmarks, report: Report) -> Share:
     Returns:
         What others took of the CPU time meanwhile.
     """
-    backend = backends.get(asked.backend)
     known = {probe.name: probe for probe in probes()}
     sampling = SAMPLING_S.get(asked.backend, 0.05)
     busy = environment.Busy.now()
-    reference = _Model(backend, asked, known[REFERENCE], 1)
-    steadiness = Steadiness(reference.step, _clock(asked), _PATIENCE_S)
+    steadiness = watch(asked.backend, asked.threads, _PATIENCE_S)
     for place, name in enumerate(asked.names):
         report(name, place, len(asked.names))
-        times = _timed(backend, asked, known[name], sampling, steadiness)
+        times = _timed(asked, known[name], sampling, steadiness)
         _append(asked.into, {"name": name, "round": asked.round, **times})
     return Share(environment.taken_since(busy))
 
 
-def _clock(asked: Microbenchmarks) -> Callable[[], float]:
-    return time.process_time if asked.threads == 1 else time.perf_counter
+def watch(backend: str, threads: int, patience_s: float) -> Steadiness:
+    """Return what tells whether the machine is slowed, by the reference probe in this process.
+
+    Args:
+        backend: Name of a measurement backend.
+        threads: Threads it runs on; times are CPU time with one thread and wall time with several.
+        patience_s: Seconds that may be lost to a slowed machine.
+    """
+    probe = next(probe for probe in probes() if probe.name == REFERENCE)
+    clock = time.process_time if threads == 1 else time.perf_counter
+    return Steadiness(_step(backend, threads, probe, 1), clock, patience_s)
 
 
 def _timed(
-    backend: Backend, asked: Microbenchmarks, probe: Probe, sampling: float, steadiness: Steadiness
+    asked: Microbenchmarks, probe: Probe, sampling: float, steadiness: Steadiness
 ) -> dict[str, Any]:
     try:
-        models = [_Model(backend, asked, probe, copies) for copies in (1, 1 + probe.copies)]
-        found = steadiness.sample(
-            [model.step for model in models],
-            sampling,
-            least_runs=_LEAST_RUNS,
-            longest_s=_LONGEST_S,
-        )
+        steps = [
+            _step(asked.backend, asked.threads, probe, copies) for copies in (1, 1 + probe.copies)
+        ]
+        found = steadiness.sample(steps, sampling, least_runs=_LEAST_RUNS, longest_s=_LONGEST_S)
     except Exception as error:
         # Whatever a runtime raises for an operator that it lacks: the kind is left out, and said so.
         return {"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
@@ -313,31 +316,27 @@ def _timed(
     return {"one": one, "many": many, "reference": found.reference_s}
 
 
-class _Model:
-    """A probe of one length, loaded and bound to random inputs."""
-
-    def __init__(
-        self, backend: Backend, asked: Microbenchmarks, probe: Probe, copies: int
-    ) -> None:
-        content = probe.build(copies)
-        with temporary_folder() as folder:
-            path = folder / "probe.onnx"
-            path.write_bytes(content)
-            job = RunRequest("probe", asked.backend, threads=asked.threads, batch=1)
-            request = Request(job, path, folder)
-            as_it_is = backend.capabilities.loads_models
-            made = Artifact(path) if as_it_is else backend.prepare(request, silent)
-            self._session: Session = backend.load(request, made)
-        random = np.random.default_rng(1)
-        self._session.bind(
-            {
-                name: random.standard_normal(shape).astype(np.float32)
-                for name, shape in probe_inputs(content).items()
-            }
-        )
-        self.step: Callable[[], None] = self._session.step
-        for _ in range(_WARM_UP):
-            self.step()
+def _step(name: str, threads: int, probe: Probe, copies: int) -> Callable[[], None]:
+    """Return what runs a probe of one length once, loaded and bound to random inputs, warm."""
+    backend = backends.get(name)
+    content = probe.build(copies)
+    with temporary_folder() as folder:
+        path = folder / "probe.onnx"
+        path.write_bytes(content)
+        request = Request(RunRequest("probe", name, threads=threads, batch=1), path, folder)
+        as_it_is = backend.capabilities.loads_models
+        made = Artifact(path) if as_it_is else backend.prepare(request, silent)
+        session: Session = backend.load(request, made)
+    random = np.random.default_rng(1)
+    session.bind(
+        {
+            name: random.standard_normal(shape).astype(np.float32)
+            for name, shape in probe_inputs(content).items()
+        }
+    )
+    for _ in range(_WARM_UP):
+        session.step()
+    return session.step
 
 
 def probe_inputs(content: bytes) -> Mapping[str, tuple[int, ...]]:

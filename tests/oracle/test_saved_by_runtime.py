@@ -73,7 +73,7 @@ def convolutions(plain: Workload, counted: Workload) -> list[tuple[Layer, Layer]
 
 FAST = ("resnet18_cifar10", "mobilenet_v3_small")
 CONVOLUTIONAL = (
-    *(key for key in rl.networks() if not key.startswith(("bert", "mlp", "vit"))),
+    *(key for key in networks if not key.startswith(("bert", "mlp", "vit"))),
     "light_bvlc_alexnet", "light_densenet121", "light_inception_v1", "light_inception_v2", "light_resnet50",
     "light_shufflenet", "light_squeezenet", "light_vgg19", "light_zfnet512",
 )  # fmt: skip

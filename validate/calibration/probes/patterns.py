@@ -61,7 +61,7 @@ def patterns() -> list[Probe]:
     shape = (1, 128, PATTERN_ELEMENTS // 128)
     found = [
         Probe(f"pattern {name}", chain(shape, step), 4, name, "pattern", {"op": name})
-        for name, step in (ACTIVATIONS | {"layer_norm": _layer_norm}).items()
+        for name, step in {**ACTIVATIONS, "layer_norm": _layer_norm}.items()
     ]
     linear = {
         "none": linear_layer(256, 256), "Add": linear_layer(256, 256, bias=True),

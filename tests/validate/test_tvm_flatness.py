@@ -51,6 +51,8 @@ def test_one_seed_that_still_gains_is_enough_for_a_budget(script):
     assert not row["flat"]
     assert row["own_above_best"] == [1.0, 1.0]
     assert "not flat: a budget" in script.markdown([row], "cpu", "today")
+    few = script.summary("net", "direct", {"1": flat, "2": flat})
+    assert "flat, but with 2 of 3 seeds" in script.markdown([few], "cpu", "today")
 
 
 def timed_by_size(function, candidates, target, workers):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -143,23 +143,48 @@ def sweep(
     predictions: list[Prediction] = []
     skipped: list[Omission] = []
     errors: list[DatatypeError | NoBasisError] = []
-    for done, workload in enumerate(workloads):
-        report(workload.name, done, len(workloads))
-        ready = {name: _prepared(workload, name, prepare) for name in names}
-        for datatype, network in ready.items():
-            check_units(network, platforms, datatype, emulate=emulate)
-        for platform, datatype in product(platforms, ready):
-            network = ready[datatype]
-            sizes = batches or (network.batch,)
-            choices: Choices = {"datatype": datatype, **common}
-            try:
-                predictions += predictions_at(network, platform, sizes, model, choices)
-            except (DatatypeError, NoBasisError) as error:
-                errors.append(error)
-                skipped += _left_out(network, platform, datatype, sizes, model, error.message)
+    ready = _ready(workloads, names, prepare, report)
+    for network, platform, datatype in _cases(ready, platforms, emulate=emulate):
+        sizes = batches or (network.batch,)
+        choices: Choices = {"datatype": datatype, **common}
+        try:
+            predictions += predictions_at(network, platform, sizes, model, choices)
+        except (DatatypeError, NoBasisError) as error:
+            errors.append(error)
+            skipped += _left_out(network, platform, datatype, sizes, model, error.message)
     if not predictions:
         raise errors[0]
     return Sweep(tuple(predictions), tuple(skipped))
+
+
+def _ready(
+    workloads: Sequence[Workload],
+    datatypes: Iterable[str | None],
+    prepare: Prepare | None,
+    report: Report,
+) -> Iterator[Mapping[str | None, Workload]]:
+    """Yield each network at each datatype."""
+    for done, workload in enumerate(workloads):
+        report(workload.name, done, len(workloads))
+        yield {name: _prepared(workload, name, prepare) for name in datatypes}
+
+
+def _cases(
+    ready: Iterable[Mapping[str | None, Workload]],
+    platforms: Sequence[Platform],
+    *,
+    emulate: bool,
+) -> Iterator[tuple[Workload, Platform, str | None]]:
+    """Yield each network at each of its datatypes on each machine.
+
+    Raises:
+        DatatypeError: No machine has one of the datatypes.
+    """
+    for at in ready:
+        for datatype, network in at.items():
+            check_units(network, platforms, datatype, emulate=emulate)
+        for platform, datatype in product(platforms, at):
+            yield at[datatype], platform, datatype
 
 
 def distinct(platforms: Sequence[Platform]) -> list[Platform]:

@@ -43,8 +43,10 @@ from roofline.cli._output import (
 from roofline.number_format import number, percent
 
 if TYPE_CHECKING:
+    from roofline.spec import Platform
     from roofline.validate.analysis.compare import Comparison
     from roofline.validate.records.record import Measurement
+    from roofline.workload import Workload
 
 app = typer.Typer(add_completion=False)
 
@@ -98,7 +100,6 @@ def validate(
     """Predict, measure on this machine, and compare: efficiency = measured / predicted."""
     from roofline.cli._progress import progress
     from roofline.validate.analysis import predicting
-    from roofline.validate.analysis.compare import compare
     from roofline.validate.calibration.this_machine import doubt_of, machine_threads, this_machine
     from roofline.validate.measuring.series import check_backends
 
@@ -121,12 +122,9 @@ def validate(
         asked, models, names, compression, binding, store, machine=machine.key, per_layer=layers is not None,
         stages=staged.stages,
     )  # fmt: skip
-    predicted = predicting.predict_measured(
+    comparisons = _compared(
         workloads, measured, machine, prediction or ["equation1"], emulate=emulate
     )
-    for network, error in predicted.failed:
-        say(f"roofline: {network} ran, but is not compared: {error.message}")
-    comparisons = compare(predicted.predictions, measured, platforms={machine.key: machine})
     rows = [comparison.record() for comparison in comparisons]
     checks = conditions(fail_if, list(rows[0])) if rows else []
     if chart is not None:
@@ -143,6 +141,24 @@ def validate(
     report_failures(rows, checks, ("network", "platform", "backend", "batch"))
     if not all(run.ok for run in measured):
         raise typer.Exit(1)
+
+
+def _compared(
+    workloads: Sequence[Workload],
+    measured: Sequence[Measurement],
+    machine: Platform,
+    models: Sequence[str],
+    *,
+    emulate: bool,
+) -> tuple[Comparison, ...]:
+    """Return runs beside what models predict of them; what ran and cannot be predicted is told."""
+    from roofline.validate.analysis import predicting
+    from roofline.validate.analysis.compare import compare
+
+    predicted = predicting.predict_measured(workloads, measured, machine, models, emulate=emulate)
+    for network, error in predicted.failed:
+        say(f"roofline: {network} ran, but is not compared: {error.message}")
+    return compare(predicted.predictions, measured, platforms={machine.key: machine})
 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:

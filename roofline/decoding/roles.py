@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from roofline.surfaces import INPUTS, input_at
 if TYPE_CHECKING:
     import onnx
 
+_COSINES = 7
+"""Operand of GroupQueryAttention with the cosines of the positions' angles."""
 _CACHE = re.compile(
     r"(^|[._/])(past|cache|kv)[._/]?|past_key|key_cache|value_cache", re.IGNORECASE
 )
@@ -124,27 +126,8 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
     ]
     first: Mapping[str, int] = _attributes(attention[0]) if attention else {}
     dims = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    tables = (
-        dims[node.input[0]]
-        for node in model.graph.node
-        if node.op_type in {"Gather", "GatherBlockQuantized"} and node.input[0] in dims
-    )
-    # Tables of angles are looked up too; that of the tokens is the largest.
-    table = max((shape for shape in tables if len(shape) == 2), key=math.prod, default=None)
-    places = named(_PLACES)
-    angles = [
-        dims[node.input[0]]
-        for node in model.graph.node
-        if node.op_type == "Gather"
-        and node.input[0] in dims
-        and node.input[1] in {entry.name for entry in places}
-    ] + [
-        dims[node.input[place]]
-        for node in attention
-        if node.op_type == "GroupQueryAttention"
-        for place in (7,)
-        if len(node.input) > place and node.input[place] in dims
-    ]
+    table, places = _token_table(model.graph, dims), named(_PLACES)
+    angles = _angle_tables(model.graph, dims, {entry.name for entry in places})
     heads = caches[0].shape[1] if len(caches[0].shape) == 4 else None
     return Roles(
         tokens[0], caches, named(_MASKS), places, named(_WHOLE), named(_PAST), named(_VALID),
@@ -157,6 +140,37 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
         vocabulary=None if table is None else table[0],
         positions=min((shape[0] for shape in angles), default=None),
     )  # fmt: skip
+
+
+def _token_table(
+    graph: onnx.GraphProto, dims: Mapping[str, tuple[int, ...]]
+) -> tuple[int, ...] | None:
+    """Return the sizes of the table of the tokens' vectors, by those of stored tensors; None without one."""
+    tables = (
+        dims[node.input[0]]
+        for node in graph.node
+        if node.op_type in {"Gather", "GatherBlockQuantized"} and node.input[0] in dims
+    )
+    # Tables of angles are looked up too; that of the tokens is the largest.
+    return max((shape for shape in tables if len(shape) == 2), key=math.prod, default=None)
+
+
+def _angle_tables(
+    graph: onnx.GraphProto, dims: Mapping[str, tuple[int, ...]], places: Collection[str]
+) -> list[tuple[int, ...]]:
+    """Return the sizes of the tables of angles: looked up at the positions, or given to attention."""
+    looked_up = [
+        dims[node.input[0]]
+        for node in graph.node
+        if node.op_type == "Gather" and node.input[0] in dims and node.input[1] in places
+    ]
+    return looked_up + [
+        dims[node.input[_COSINES]]
+        for node in graph.node
+        if node.op_type == "GroupQueryAttention"
+        and len(node.input) > _COSINES
+        and node.input[_COSINES] in dims
+    ]
 
 
 def _input(value: onnx.ValueInfoProto) -> Input:

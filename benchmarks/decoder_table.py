@@ -76,7 +76,7 @@ def table() -> str:
 
 def main() -> None:
     """Print the table, or put it between its markers on a page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, metavar="PAGE")
     page: Path | None = parser.parse_args().write
     made = table()

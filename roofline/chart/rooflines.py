@@ -288,7 +288,7 @@ def _phases(row: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             **part,
-            "phase": f"{words}," if (words := with_phase(part).removeprefix(part["network"]).strip()) else "",
+            "phase": f"{words}," if (words := with_phase(part).removeprefix(str(part["network"])).strip()) else "",
             "batch": f"batch {part['batch']}",
         }
         for part in parts

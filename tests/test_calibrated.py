@@ -343,7 +343,7 @@ def test_a_profile_of_another_processor_is_told(tmp_path):
         ),
         (
             {"samples": {"layout.convert": ["4096 = 0.5"]}},
-            "has 1 sizes; it takes 2: channels, positions",
+            "has 1 size; it takes 2: channels, positions",
         ),
         ({"figures": {}}, "has no memory, run, layer"),
     ],

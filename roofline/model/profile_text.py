@@ -10,6 +10,7 @@ from typing import Any
 from roofline.errors import PlatformError
 from roofline.model.machine_profile import Profile, Sample
 from roofline.model.work import AXES
+from roofline.number_format import plural
 from roofline.spec.profiles import Profile as Entry
 
 _PEAK = "peak "
@@ -161,6 +162,6 @@ def _check_axes(samples: Mapping[str, tuple[Sample, ...]], platform: str, key: s
         if len(sizes) > 1 or (axes is not None and sizes != {len(axes)}):
             wanted = f"; it takes {len(axes)}: {', '.join(axes)}" if axes else ""
             raise PlatformError(
-                f"{platform}: a sample of {kind} in the profile {key} has {max(sizes)} sizes{wanted}",
+                f"{platform}: a sample of {kind} in the profile {key} has {plural(max(sizes), 'size')}{wanted}",
                 repair="Write the profile anew with this version: roofline calibrate",
             )

@@ -79,13 +79,3 @@ def layer_rows(measurement: Measurement, prediction: Prediction) -> list[dict[st
         for layer in prediction.layers
         if measured.get(layer.name)
     ]
-
-
-def unmapped(measurement: Measurement) -> list[dict[str, Any]]:
-    """Return the kernels that are no layer of their own, with their share of the time of all, longest first."""
-    total = sum(time.seconds for time in measurement.kernel_times) or 1.0
-    left = [time for time in measurement.kernel_times if not time.layer]
-    return [
-        {"kernel": time.kernel, "measured_ms": 1e3 * time.seconds, "share": time.seconds / total}
-        for time in sorted(left, key=lambda time: -time.seconds)
-    ]

@@ -63,7 +63,8 @@ def page(found: Mapping[str, Mapping[str, Any]]) -> str:
     header = ["network", "needed, MB", "peak of the run, MB", "beside what is needed, MB"]
     last = ""
     if fitted:
-        slope, base = np.polyfit(*zip(*points, strict=True), 1)
+        needs, peaks = [needed for needed, _ in points], [peak for _, peak in points]
+        slope, base = (float(number) for number in np.polyfit(needs, peaks, 1))
         header.append("line, MB")
         rows = [
             (*row[:4], f"{base + slope * float(row[1]):.0f}" if row[1] else "") for row in rows

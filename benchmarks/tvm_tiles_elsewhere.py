@@ -42,7 +42,7 @@ def row(network: str, of: str) -> list[str]:
     model = make_runnable(network, seed=0, folder=folder).model
     module = import_model(model, target, Computation(BLOCKED)).module
     calls = kernel_calls(module)
-    totals = dict.fromkeys(("here", "elsewhere", "guess"), 0.0)
+    totals: dict[str, float] = {"here": 0.0, "elsewhere": 0.0, "guess": 0.0}
     count = same = 0
     for name, kernel, function in tile_search.on_blocks(module):
         found, elsewhere = here.tile(kernel), other.tile(kernel)

@@ -45,7 +45,11 @@ def called(verb: str, monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[str,
     """Return what a verb is called with, without calling it."""
     command = VERBS[verb]
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(command, "callback", lambda **given: seen.update(given))
+
+    def keep(**given: Any) -> None:
+        seen.update(given)
+
+    monkeypatch.setattr(command, "callback", keep)
     needed: list[str] = []
     for parameter in command.params:
         if parameter.required and not set(words).intersection(parameter.opts):

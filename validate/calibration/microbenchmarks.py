@@ -25,7 +25,7 @@ from roofline.progress import Report, silent
 from roofline.temporary import temporary_folder
 from roofline.user_folders import cache_folder
 from roofline.validate.calibration.probes import Probe, probes
-from roofline.validate.calibration.steadiness import SLOWED, Steadiness
+from roofline.validate.calibration.steadiness import SLOWED, Steadiness, usual_s
 from roofline.validate.measuring import environment
 from roofline.validate.measuring.backend import (
     Artifact,
@@ -90,7 +90,7 @@ class Times:
     failed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Probes that could not be built or run, with the reason."""
     drift: float = 1.0
-    """Time of the reference over its least, beside the slowest quarter of what was taken."""
+    """Time of the reference over its usual one, beside the slowest quarter of what was taken."""
     taken: float = 0.0
     """Share of the machine's CPU time that others took meanwhile, the worst round."""
     seconds: float = 0.0
@@ -214,14 +214,14 @@ class _Rounds:
         """Return the least times of all rounds, and the reasons of failures."""
         lines = self._lines()
         copies = {probe.name: probe.copies for probe in probes()}
-        least = min((line["reference"] for line in lines if "one" in line), default=1.0)
+        usual = self._usual_s(lines)
         found: dict[str, Timed] = {}
         for name in names:
             own = [line for line in lines if line["name"] == name and "one" in line]
             if not own:
                 continue
-            fast = [line for line in own if line["reference"] < SLOWED * least]
-            used = fast or [_at_full_speed(min(own, key=lambda line: line["reference"]), least)]
+            fast = [line for line in own if line["reference"] < SLOWED * usual]
+            used = fast or [_at_full_speed(min(own, key=lambda line: line["reference"]), usual)]
             differences = sorted(line["many"] - line["one"] for line in used)
             low, next_ = differences[0], differences[min(1, len(differences) - 1)]
             spread = float(np.log(next_ / low)) if low > 0 else 1.0
@@ -234,9 +234,14 @@ class _Rounds:
 
     @property
     def drift(self) -> float:
-        """Time of the reference over its least, beside the slowest quarter of what was taken."""
-        found = [line["reference"] for line in self._lines() if "one" in line]
-        return float(np.quantile(found, 0.75) / min(found)) if found else 1.0
+        """Time of the reference over its usual one, beside the slowest quarter of what was taken."""
+        lines = self._lines()
+        found = [line["reference"] for line in lines if "one" in line]
+        return float(np.quantile(found, 0.75) / self._usual_s(lines)) if found else 1.0
+
+    @staticmethod
+    def _usual_s(lines: Sequence[Mapping[str, Any]]) -> float:
+        return usual_s(sorted(line["reference"] for line in lines if "one" in line) or [1.0])
 
     def _lines(self) -> list[dict[str, Any]]:
         if not self._kept.exists():
@@ -251,9 +256,9 @@ class _Rounds:
         return found
 
 
-def _at_full_speed(line: Mapping[str, Any], least: float) -> dict[str, Any]:
-    """Return times as they were beside a reference that took its least: what slows it slows all work about as much."""
-    factor = (least / line["reference"]) ** _ALIKE_SLOWED
+def _at_full_speed(line: Mapping[str, Any], usual: float) -> dict[str, Any]:
+    """Return times as they were beside a reference of its usual time: what slows it slows all work about as much."""
+    factor = (usual / line["reference"]) ** _ALIKE_SLOWED
     return {**line, "one": line["one"] * factor, "many": line["many"] * factor}
 
 

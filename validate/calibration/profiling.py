@@ -47,7 +47,7 @@ class Measured:
         if times.drift > _DRIFTED:
             found.append(
                 f"The machine was slowed while {times.backend} was measured on {threads}: a quarter of the samples "
-                f"stand beside a product that took {times.drift:.2f} times its least time and more. Calibrate again "
+                f"stand beside a product that took {times.drift:.2f} times its usual time and more. Calibrate again "
                 "when it is quiet."
             )
         idle = 1.0 - times.threads / max(times.threads, available_cores())

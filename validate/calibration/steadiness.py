@@ -6,6 +6,7 @@ small fixed piece of work that is timed between samples does: the samples betwee
 
 from __future__ import annotations
 
+import bisect
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 SLOWED = 1.33
-"""Time of the fixed work over its least from which the machine is slowed: a shared core gives 1.4 and more, and a clock
-that falls by wide vectors less than 1.3, which moved other work by less than a tenth."""
+"""Time of the fixed work over its usual one from which the machine is slowed. A shared core gives 1.4 and more; a clock
+that falls by wide vectors gives less than 1.3, which moved other work by less than a tenth."""
 
 _GLANCE_RUNS = 5
 _FIRST_GLANCES = 300
@@ -22,6 +23,14 @@ _PAUSE_S = 0.004
 _BURST_S = 0.002
 _QUANTILE, _OF_BURSTS = 0.2, 0.25
 """Of the runs of a burst, and of bursts that were not slowed: low, for what is left of a disturbance only adds."""
+
+
+def usual_s(ascending: Sequence[float]) -> float:
+    """Return what the fixed work takes on a fast machine: of all seconds seen, in ascending order, those at one in ten.
+
+    The least of all is no measure where threads wait for one another: once in a while they need not.
+    """
+    return ascending[len(ascending) // 10]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,7 @@ class Steadiness:
             patience_s: Seconds in all that may be lost to a slowed machine, waiting and in vain.
         """
         self._step, self._clock = step, clock
-        self._least = min(self._glance_s() for _ in range(_FIRST_GLANCES))
+        self._seen = sorted(self._glance_s() for _ in range(_FIRST_GLANCES))
         self.patience_s = patience_s
 
     def _glance_s(self) -> float:
@@ -68,12 +77,12 @@ class Steadiness:
     def reference_s(self) -> float:
         """Return the seconds of the fixed work just now."""
         found = self._glance_s()
-        self._least = min(self._least, found)
+        bisect.insort(self._seen, found)
         return found
 
     def is_slowed(self, reference_s: float) -> bool:
         """Return whether the machine was slowed when the fixed work took so long."""
-        return reference_s >= SLOWED * self._least
+        return reference_s >= SLOWED * usual_s(self._seen)
 
     def sample(
         self, steps: Sequence[Callable[[], None]], sampling_s: float, *, least_runs: int, longest_s: float
@@ -128,7 +137,7 @@ class Steadiness:
 
     def _summary(self, bursts: Sequence[_Burst]) -> Sampled:
         least = min(burst.reference_s for burst in bursts)
-        limit = SLOWED * self._least if not self.is_slowed(least) else 1.05 * least
+        limit = SLOWED * usual_s(self._seen) if not self.is_slowed(least) else 1.05 * least
         chosen = [burst for burst in bursts if burst.reference_s <= limit]
         seconds = np.quantile(np.array([burst.seconds for burst in chosen]), _OF_BURSTS, axis=0)
         return Sampled(

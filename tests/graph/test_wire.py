@@ -15,6 +15,8 @@ from roofline.errors import ModelError
 from roofline.graph import read
 from roofline.graph.reading.wire import SMALL, skim
 
+from ..cli_process import run_python
+
 LIGHT = sorted((Path(onnx.__file__).parent / "backend/test/data/light").glob("*.onnx"))
 
 
@@ -168,3 +170,16 @@ def test_a_nesting_bomb_is_refused(tmp_path: Path) -> None:
     path.write_bytes(tagged(7, payload))
     with pytest.raises(ModelError, match="deep"):
         read(path)
+
+
+@pytest.mark.parametrize("before", ["", "import onnx"])
+def test_messages_are_of_one_class_however_often_they_are_asked_for(before: str) -> None:
+    code = f"""if True:
+        {before}
+        from roofline.graph.reading.messages import model_class
+        first = model_class()
+        assert model_class() is first
+        import onnx
+        assert onnx.ModelProto is first
+    """
+    run_python("-c", code, check=True)

@@ -239,9 +239,9 @@ class _Rounds:
         found = [line["reference"] for line in lines if "one" in line]
         return float(np.quantile(found, 0.75) / self._usual_s(lines)) if found else 1.0
 
-    @staticmethod
-    def _usual_s(lines: Sequence[Mapping[str, Any]]) -> float:
-        return usual_s(sorted(line["reference"] for line in lines if "one" in line) or [1.0])
+    def _usual_s(self, lines: Sequence[Mapping[str, Any]]) -> float:
+        found = sorted(line["reference"] for line in lines if "one" in line)
+        return usual_s(found or [1.0], self._threads)
 
     def _lines(self) -> list[dict[str, Any]]:
         if not self._kept.exists():
@@ -303,7 +303,7 @@ def watch(backend: str, threads: int, patience_s: float) -> Steadiness:
     """
     probe = next(probe for probe in probes() if probe.name == REFERENCE)
     clock = time.process_time if threads == 1 else time.perf_counter
-    return Steadiness(_step(backend, threads, probe, 1), clock, patience_s)
+    return Steadiness(_step(backend, threads, probe, 1), clock, patience_s, threads)
 
 
 def _timed(

@@ -25,12 +25,12 @@ _QUANTILE, _OF_BURSTS = 0.2, 0.25
 """Of the runs of a burst, and of bursts that were not slowed: low, for what is left of a disturbance only adds."""
 
 
-def usual_s(ascending: Sequence[float]) -> float:
-    """Return what the fixed work takes on a fast machine: of all seconds seen, in ascending order, those at one in ten.
+def usual_s(ascending: Sequence[float], threads: int) -> float:
+    """Return what the fixed work takes on a fast machine: with one thread the least of all seconds seen, ascending.
 
-    The least of all is no measure where threads wait for one another: once in a while they need not.
+    With several it is what one in ten take: threads wait for one another, and once in a while they need not.
     """
-    return ascending[len(ascending) // 10]
+    return ascending[0 if threads == 1 else len(ascending) // 10]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,11 @@ class Steadiness:
     """Watches a fixed piece of work, and takes samples of others while it is fast."""
 
     def __init__(
-        self, step: Callable[[], None], clock: Callable[[], float], patience_s: float
+        self,
+        step: Callable[[], None],
+        clock: Callable[[], float],
+        patience_s: float,
+        threads: int = 1,
     ) -> None:
         """Watch.
 
@@ -61,8 +65,9 @@ class Steadiness:
             step: Does the fixed work once; it takes some microseconds.
             clock: Tells seconds: of the CPU, or on the wall.
             patience_s: Seconds in all that may be lost to a slowed machine, waiting and in vain.
+            threads: Threads that the fixed work runs on.
         """
-        self._step, self._clock = step, clock
+        self._step, self._clock, self._threads = step, clock, threads
         self._seen = sorted(self._glance_s() for _ in range(_FIRST_GLANCES))
         self.patience_s = patience_s
 
@@ -82,7 +87,7 @@ class Steadiness:
 
     def is_slowed(self, reference_s: float) -> bool:
         """Return whether the machine was slowed when the fixed work took so long."""
-        return reference_s >= SLOWED * usual_s(self._seen)
+        return reference_s >= SLOWED * usual_s(self._seen, self._threads)
 
     def sample(
         self, steps: Sequence[Callable[[], None]], sampling_s: float, *, least_runs: int, longest_s: float
@@ -137,7 +142,11 @@ class Steadiness:
 
     def _summary(self, bursts: Sequence[_Burst]) -> Sampled:
         least = min(burst.reference_s for burst in bursts)
-        limit = SLOWED * usual_s(self._seen) if not self.is_slowed(least) else 1.05 * least
+        limit = (
+            SLOWED * usual_s(self._seen, self._threads)
+            if not self.is_slowed(least)
+            else 1.05 * least
+        )
         chosen = [burst for burst in bursts if burst.reference_s <= limit]
         seconds = np.quantile(np.array([burst.seconds for burst in chosen]), _OF_BURSTS, axis=0)
         return Sampled(

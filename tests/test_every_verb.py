@@ -214,8 +214,7 @@ def _number(desk: Desk, verb: str, flag: str, value: str) -> None:
 
 @pytest.mark.parametrize(("verb", "flag"), FLAGS)
 def test_a_number_out_of_bounds_is_refused_by_its_flag(verb: str, flag: str, desk: Desk) -> None:
-    for value in QUICK:
-        _number(desk, verb, flag, value)
+    _number(desk, verb, flag, QUICK[FLAGS.index((verb, flag)) % len(QUICK)])
 
 
 @pytest.mark.slow
@@ -325,7 +324,7 @@ KINDS = ("pipe", "endless", "odd")
 
 @pytest.mark.parametrize(
     ("verb", "place", "ending", "kind"),
-    [(*file, KINDS[number % len(KINDS)]) for number, file in enumerate(FILES)],
+    [(*file, KINDS[number % len(KINDS)]) for number, file in enumerate(FILES[::2])],
 )
 def test_a_file_of_a_verb_is_none_to_wait_for(
     verb: str, place: str | int, ending: str, kind: str, desk: Desk

@@ -102,6 +102,7 @@ def validate(
     from roofline.validate.analysis import predicting
     from roofline.validate.calibration.this_machine import doubt_of, machine_threads, this_machine
     from roofline.validate.measuring.series import check_backends
+    from roofline.validate.records.store import reading
 
     machine = this_machine(platform, timing.threads, progress)
     names = backend or ["onnxruntime"]
@@ -115,6 +116,9 @@ def validate(
     counted = staged.workloads(batch or 1) or load_models(models, binding)
     workloads = [compression.under(workload) for workload in counted]
     predicting.check_units(workloads, machine, emulate=emulate)
+    if store is not None and store.exists():
+        with reading(store):
+            pass
     # An error is one line, so that nothing is said before what is asked for has been checked.
     for line in doubts:
         say(f"warning: {line}")

@@ -34,7 +34,7 @@ def main() -> None:
         print(".", end="", file=sys.stderr, flush=True)
 
     left = {name: refit(evidence, name, progress=tick) for name in ("silicon", "family", *UNLIKE)}
-    fitted = parameters(evidence, arguments.version, left["silicon"], left["family"])
+    fitted = parameters(evidence, arguments.version, left)
     text = json.dumps(to_document(fitted), separators=(",", ":")).replace('["', '\n["')
     PARAMETERS.write_text(text + "\n", encoding="utf-8")
     print(f"\nwrote {PARAMETERS}")

@@ -90,6 +90,7 @@ def to_document(parameters: Parameters) -> dict[str, Any]:
             "new": _quantiles.to_document(parameters.quantiles.new),
             "own": _quantiles.to_document(parameters.quantiles.own),
             "many": _quantiles.to_document(parameters.quantiles.many),
+            "far": _quantiles.to_document(parameters.quantiles.far),
         },
         "law": _law_document.to_document(parameters.law),
     }
@@ -104,6 +105,7 @@ def from_document(document: Mapping[str, Any]) -> Parameters:
             _quantiles.from_document(document["quantiles"]["new"]),
             _quantiles.from_document(document["quantiles"]["own"]),
             _quantiles.from_document(document["quantiles"]["many"]),
+            _quantiles.from_document(document["quantiles"]["far"]),
         ),
         {
             name: {runtime: Usage(*entry) for runtime, entry in found.items()}

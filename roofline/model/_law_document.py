@@ -37,7 +37,17 @@ def to_document(law: TimeLaw) -> dict[str, Any]:
             for name, effect in law.effects.items()
         },
         "surface": surface_to_document(law.surface),
+        "uncertainty": [
+            [round(SCALE * float(x)) for x in row[: place + 1]]
+            for place, row in enumerate(law.uncertainty)
+        ],
+        "priors": [[level, list(slots), deviation] for level, slots, deviation in law.priors],
+        "seen": sorted(law.seen),
     }
+
+
+SCALE = 1e6
+"""By what covariances of coefficients are multiplied where they are written, as whole numbers."""
 
 
 def from_document(document: Mapping[str, Any]) -> TimeLaw:
@@ -48,6 +58,11 @@ def from_document(document: Mapping[str, Any]) -> TimeLaw:
         covariance[_LOWER] = numbers[4:14]
         whole = covariance + np.tril(covariance, -1).T
         effects[name] = Effect(np.asarray(numbers[:4]), whole, numbers[14], bool(numbers[15]))
+    uncertainty = np.zeros((len(document["uncertainty"]),) * 2)
+    uncertainty[np.tril_indices(len(uncertainty))] = np.concatenate(
+        [np.zeros(0), *document["uncertainty"]]
+    )
+    uncertainty = (uncertainty + np.tril(uncertainty, -1).T) / SCALE
     return TimeLaw(
         document["power"],
         tuple(Term(*entry[:4]) for entry in document["terms"]),
@@ -57,4 +72,7 @@ def from_document(document: Mapping[str, Any]) -> TimeLaw:
         document["row_deviation"],
         effects,
         surface_from_document(document["surface"]),
+        uncertainty,
+        tuple((level, tuple(slots), deviation) for level, slots, deviation in document["priors"]),
+        frozenset(document["seen"]),
     )

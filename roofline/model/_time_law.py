@@ -31,8 +31,12 @@ PARTS = ("a", "w", "k", "t")
 
 PART_NAMES = {"a": "compute", "w": "weights", "k": "activations", "t": "fixed"}
 
-NEW, FEW, MANY = range(3)
-"""A machine without runs in the fit, with few, and with so many that they say how far others fall from its law."""
+NEW, FEW, MANY, FAR = range(4)
+"""A machine without runs in the fit, with few, and with so many that they say how far others fall from its law; and one
+without runs whose runtime on its class no run of the fit has."""
+
+USUAL_BATCH = 8.0
+"""The batch at which it is asked how sure coefficients are: it changes that little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,13 @@ class TimeLaw:
     """What is known of single machines, by key."""
     surface: Surface = field(default_factory=Surface)
     """What runs of like networks add to the logarithm of a time."""
+    uncertainty: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    """Covariance of the coefficients; empty for coefficients that are certain."""
+    priors: tuple[tuple[str, tuple[int, ...], float], ...] = ()
+    """What coefficients of a label that the fit has no runs of are taken to be like: level, which of them (feature
+    times four plus part), and their standard deviation."""
+    seen: frozenset[str] = frozenset()
+    """Each class and runtime that the fit has runs of, ``cpu/openvino``."""
 
     def features(self, facts: Facts) -> dict[str, Floats]:
         """Return each feature of each run."""
@@ -119,10 +130,7 @@ class TimeLaw:
         if known is not None:
             return known
         slopes = np.zeros((len(FEATURES), len(PARTS)))
-        labels = {
-            "family": FAMILIES.get(machine_class, ""), "runtime": runtime, "class": machine_class,
-            "class/runtime": f"{machine_class}/{runtime}",
-        }  # fmt: skip
+        labels = _labels(machine_class, runtime)
         for term, coefficient in zip(self.terms, self.coefficients, strict=True):
             if term.level == "all" or labels[term.level] == term.label:
                 slopes[FEATURES.index(term.feature), PARTS.index(term.part)] += coefficient
@@ -134,17 +142,83 @@ class TimeLaw:
 
     def estimate(self, facts: Facts, effects: Mapping[str, Effect] | None = None) -> Estimates:
         """Return the time of each run; machines of `effects` (by default those of the fit) by what is known of them."""
-        all_known = self.effects if effects is None else effects
-        unknown = Effect(np.zeros(4), np.diag(self.machine_deviation**2))
-        each = [all_known.get(name, unknown) for name in facts.machine]
-        means = np.asarray([effect.mean for effect in each]).reshape(-1, 4)
-        covariances = np.asarray([effect.covariance for effect in each]).reshape(-1, 4, 4)
-        spread = np.asarray([effect.spread or self.row_deviation for effect in each])
-        known = np.asarray([_known(effect) for effect in each], np.int8)
+        means, covariances, spread, known = self._machines(facts, effects)
         found = self._estimates(
             self.logarithms(facts) + means, facts.terms, covariances, spread, known
         )
         return found.moved(self.beside(facts))
+
+    def _machines(
+        self, facts: Facts, effects: Mapping[str, Effect] | None
+    ) -> tuple[Floats, Floats, Floats, NDArray[np.int8]]:
+        """Return of each run what its machine adds, how sure that is, the spread around it, and what is known of it."""
+        known = self.effects if effects is None else effects
+        each = [known.get(name) for name in facts.machine]
+        means = np.zeros((len(facts), len(PARTS)))
+        covariances = np.empty((len(facts), len(PARTS), len(PARTS)))
+        for place, effect in enumerate(each):
+            if effect is not None:
+                means[place], covariances[place] = effect.mean, effect.covariance
+        others = np.asarray([effect is None for effect in each], np.bool_)
+        if others.any():
+            covariances[others] = self.unknown(facts.take(others))
+        spread = [(effect and effect.spread) or self.row_deviation for effect in each]
+        state = [self._state(e, where) for e, where in zip(each, facts.where, strict=True)]
+        return means, covariances, np.asarray(spread, np.float64), np.asarray(state, np.int8)
+
+    def _state(self, effect: Effect | None, where: str) -> int:
+        if effect is None or effect.spread is None:
+            return NEW if where in self.seen else FAR
+        return MANY if effect.many else FEW
+
+    def unknown(self, facts: Facts) -> Floats:
+        """Return the covariance of (a, w, k, t) of each run on a machine that nothing is known of; (runs, 4, 4).
+
+        How machines of a class differ, and how sure the coefficients of its class and runtime are for such a run.
+        """
+        found = np.broadcast_to(np.diag(self.machine_deviation**2), (len(facts), 4, 4)).copy()
+        if not self.uncertainty.size:
+            return found
+        values = self.features(facts)
+        values["batch"] = of_batch(np.full(len(facts), USUAL_BATCH))
+        columns, where = np.stack([values[name] for name in FEATURES], 1), facts.where
+        for label in dict.fromkeys(where):
+            rows = np.flatnonzero(where == label)
+            doubt = self._doubts(*label.split("/", 1))
+            x = columns[rows]
+            found[rows] += np.einsum("nf,ng,fpgq->npq", x, x, doubt, optimize=True)
+        return found
+
+    def _doubts(self, machine_class: str, runtime: str) -> Floats:
+        """Return the covariance of what `_slopes` returns; (features, 4, features, 4)."""
+        known = self._known_doubts.get((machine_class, runtime))
+        if known is not None:
+            return known
+        labels = _labels(machine_class, runtime)
+        rows = [
+            place
+            for place, term in enumerate(self.terms)
+            if term.level == "all" or labels[term.level] == term.label
+        ]
+        slots = [
+            FEATURES.index(self.terms[row].feature) * len(PARTS)
+            + PARTS.index(self.terms[row].part)
+            for row in rows
+        ]
+        into = np.zeros((len(rows), len(FEATURES) * len(PARTS)))
+        into[np.arange(len(rows)), slots] = 1.0
+        doubt = into.T @ self.uncertainty[np.ix_(rows, rows)] @ into
+        # A class or a runtime that no run is of has no coefficients: they differ from others' as any do.
+        present = {self.terms[row].level for row in rows}
+        for level, absent, deviation in self.priors:
+            if level not in present:
+                doubt[absent, absent] += deviation**2
+        doubt = doubt.reshape(len(FEATURES), len(PARTS), len(FEATURES), len(PARTS))
+        return self._known_doubts.setdefault((machine_class, runtime), doubt)
+
+    @cached_property
+    def _known_doubts(self) -> dict[tuple[str, str], Floats]:
+        return {}
 
     def beside(self, facts: Facts) -> Floats:
         """Return what the surface adds to the logarithm of each run's time."""
@@ -163,12 +237,8 @@ class TimeLaw:
         Returns:
             The batches of each run behind those of the one before.
         """
-        known = self.effects if effects is None else effects
-        unknown = Effect(np.zeros(4), np.diag(self.machine_deviation**2))
-        each = [known.get(name, unknown) for name in runs.machine]
-        means = np.stack([effect.mean for effect in each])
-        covariances = np.stack([effect.covariance for effect in each])[:, None]
-        spread = np.asarray([effect.spread or self.row_deviation for effect in each])[:, None]
+        means, covariances, spread, known = self._machines(runs, effects)
+        covariances, spread = covariances[:, None], spread[:, None]
         # Of all features the batch changes one, by its logarithm: two batches say what all others do.
         least, more = (self.logarithms(runs.at(np.full(len(runs), at))) for at in (1.0, np.e))
         slopes, constants = (more - least)[:, None], (least + means)[:, None]
@@ -180,7 +250,7 @@ class TimeLaw:
             [np.broadcast_to(term, batches.shape).reshape(rows) for term in columns.at(batches).terms],
             np.broadcast_to(covariances, (*batches.shape, 4, 4)).reshape(rows, 4, 4),
             np.broadcast_to(spread, batches.shape).reshape(rows),
-            np.repeat(np.asarray([_known(effect) for effect in each], np.int8), items),
+            np.repeat(known, items),
         )  # fmt: skip
         values = {name: np.repeat(value, items) for name, value in self.features(runs).items()}
         values["batch"] = of_batch(batches.reshape(rows))
@@ -208,7 +278,7 @@ class TimeLaw:
             log_time: Logarithm of their measured seconds per batch.
             prior: What was known of it before; by default what is known of any machine of a class.
         """
-        prior = prior or Effect(np.zeros(4), np.diag(self.machine_deviation**2))
+        prior = prior or Effect(np.zeros(4), self.unknown(facts).mean(0))
         precision = np.linalg.inv(prior.covariance)
         base, terms, mean = self.logarithms(facts), facts.terms, prior.mean.copy()
         log_time = log_time - self.beside(facts)
@@ -228,10 +298,12 @@ class TimeLaw:
         return replace(prior, mean=mean, covariance=covariance)
 
 
-def _known(effect: Effect) -> int:
-    if effect.spread is None:
-        return NEW
-    return MANY if effect.many else FEW
+def _labels(machine_class: str, runtime: str) -> dict[str, str]:
+    """Return what runs of a class under a runtime belong to at each level below that of everything."""
+    return {
+        "family": FAMILIES.get(machine_class, ""), "runtime": runtime, "class": machine_class,
+        "class/runtime": f"{machine_class}/{runtime}",
+    }  # fmt: skip
 
 
 def forward(logarithms: Floats, terms: Sequence[Floats], power: float) -> tuple[Floats, Floats]:

@@ -17,8 +17,9 @@ from roofline.model import predict
 from roofline.model._expected_data import from_document, shipped, to_document
 from roofline.model._network_facts import activation_elements, marked
 from roofline.model._quantiles import quantiles, weighted_quantile
-from roofline.model._time_law import Effect, forward
+from roofline.model._time_law import FAR, NEW, Effect, forward
 from roofline.spec import platform
+from roofline.validate.evidence.evidence import names
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import leave_silicon
 from roofline.validate.evidence.page import page
@@ -221,6 +222,7 @@ def test_shipped_parameters_survive_being_written() -> None:
     again = from_document(json.loads(json.dumps(to_document(shipped()))))
     assert again.version == shipped().version
     assert np.array_equal(again.law.coefficients, shipped().law.coefficients)
+    assert np.array_equal(again.law.uncertainty, shipped().law.uncertainty)
     assert again.quantiles == shipped().quantiles
 
 
@@ -405,6 +407,22 @@ def test_records_are_scored_by_what_predict_says_of_them(tmp_path: Path) -> None
     )
 
 
+def test_what_nobody_ran_is_less_sure_than_what_was_run(table: Path) -> None:
+    evidence = read_published(table)
+    law = Fitting(evidence).fit(np.asarray(["npu"], object), evidence.facts.machine_class)
+    near = evidence.facts.take(evidence.facts.machine_class == "gpu_embedded")
+    far = evidence.facts.take(evidence.facts.machine_class == "npu")
+    other = dataclasses.replace(near, runtime=names(["another"] * len(near)))
+    known = {
+        name: law.estimate(facts, {})
+        for name, facts in (("near", near), ("far", far), ("other", other))
+    }
+    assert set(known["near"].known) == {NEW}
+    assert set(known["far"].known) == set(known["other"].known) == {FAR}
+    assert np.all(known["other"].deviation > known["near"].deviation)
+    assert np.median(known["far"].deviation) > np.median(known["near"].deviation)
+
+
 def test_a_class_that_left_has_no_part_in_what_is_said_of_it(table: Path) -> None:
     evidence = read_published(table)
     scored = score(evidence, leave="class")
@@ -421,9 +439,16 @@ def test_what_all_runs_have_in_common_cannot_be_left_out(table: Path) -> None:
         score(read_published(table), leave="runtime")
 
 
-def test_a_class_that_no_run_is_of_has_no_basis(table: Path, tmp_path: Path) -> None:
-    changed = {"machine_class": "abacus", "key": "an abacus"}
-    other = score(read_published(edited(table, tmp_path, changed)))
+def test_a_class_of_a_known_family_is_borrowed_and_another_has_no_basis(
+    table: Path, tmp_path: Path
+) -> None:
+    accelerator = score(
+        read_published(edited(table, tmp_path, {"machine_class": "dla", "key": "a dla"}))
+    )
+    assert accelerator.basis[4] == "borrowed: other classes of family accelerator; by its counts"
+    other = score(
+        read_published(edited(table, tmp_path, {"machine_class": "abacus", "key": "an abacus"}))
+    )
     assert other.basis[4] == "no basis"
     assert not other.asked[4]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from roofline.model._core import Floats
 from roofline.model._run_facts import LEVELS, Facts
-from roofline.model._run_features import features
+from roofline.model._run_features import FEATURES, features
 from roofline.model._time_law import PARTS, Effect, Term, TimeLaw, design, forward, huber_weight
 from roofline.validate.evidence.evidence import Evidence, Names, Rows
 from roofline.validate.evidence.surface import Bumps, Shrinkage
@@ -137,6 +137,24 @@ def prior(facts: Facts, options: Options) -> Prior:
     )
 
 
+def unseen(options: Options) -> tuple[tuple[str, tuple[int, ...], float], ...]:
+    """Return what coefficients of a class, a runtime or both that no run is of are taken to be like.
+
+    Of each level its name, the coefficients (place of the feature times four plus that of the part), and their standard
+    deviation.
+    """
+    parts = [place for place, part in enumerate(PARTS) if part not in options.without]
+    constants = tuple(FEATURES.index("one") * len(PARTS) + place for place in parts)
+    slopes = tuple(
+        FEATURES.index(feature) * len(PARTS) + place
+        for place in parts
+        for feature in options.slopes[PARTS[place]]
+        if feature not in ONE_LEVEL
+    )
+    levels = [(level, constants, options.level[level]) for level in LEVELS if level != "all"]
+    return (*levels, ("class", slopes, options.class_slope))
+
+
 def sample(evidence: Evidence, most: int) -> Rows:
     """Return the rows that a fit looks at: at most so many of a machine, the same every time, sorted by machine."""
     order = np.random.default_rng(0).random(len(evidence))
@@ -223,6 +241,7 @@ class Fitting:
         posterior = np.linalg.inv(blocks)
         deviations = now.machines
         between = np.sqrt((deviations**2 + np.diagonal(posterior, axis1=1, axis2=2)).mean(0))
+        seen = set(facts.machine_class)
         squares = np.add.reduceat(np.clip(now.residual, -0.6, 0.6) ** 2, problem.starts)
         spreads = np.sqrt((squares + o.pooled * inside**2) / (count + o.pooled))
         effects = {
@@ -231,10 +250,12 @@ class Fitting:
                 machines, deviations, posterior, spreads, strict=True
             )
         }
-        seen = set(facts.machine_class)
         middles = {name: pair for name, pair in self._centres.items() if name in seen}
         middles[""] = middle(middles)
-        law = TimeLaw(o.power, known.terms, now.coefficients, middles, between, inside, effects)
+        law = TimeLaw(
+            o.power, known.terms, now.coefficients, middles, between, inside, effects,
+            uncertainty=problem.uncertainty(now), priors=unseen(o), seen=frozenset(facts.where),
+        )  # fmt: skip
         return law, now.coefficients
 
 
@@ -315,8 +336,15 @@ class _Problem:
                 break
         return now, blocks
 
-    def _linear(self, now: _State) -> tuple[Floats, Callable[[float], tuple[Floats, Floats]]]:
-        """Return the machines' blocks, and what takes a damping to the next coefficients and deviations."""
+    def uncertainty(self, now: _State) -> Floats:
+        """Return the covariance of the coefficients where the descent ended, whatever the machines deviate by."""
+        hessian, _, cross, blocks, _ = self._curvature(now)
+        through = np.einsum("mnq,mqr->mnr", cross, np.linalg.inv(blocks))
+        reduced = hessian + np.diag(self.tight) - np.tensordot(through, cross, ([0, 2], [0, 2]))
+        return np.asarray(np.linalg.inv(reduced), np.float64)
+
+    def _curvature(self, now: _State) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        """Return the curvature and the pull of the coefficients, the cross terms, and both of the machines' blocks."""
         weight = self.weight * huber_weight(now.residual, self.options.limit)
         n = self.matrix.shape[1]
         hessian, gradient = np.zeros((n, n)), -self.tight * (now.coefficients - self.prior.mean)
@@ -333,7 +361,11 @@ class _Problem:
         blocks = _summed(now.shares * weight[:, None], now.shares, self.starts)
         blocks = blocks + np.eye(4) * self.loose
         pull = np.add.reduceat(now.shares * (weight * now.residual)[:, None], self.starts, 0)
-        pull = pull - self.loose * now.machines
+        return hessian, gradient, cross, blocks, pull - self.loose * now.machines
+
+    def _linear(self, now: _State) -> tuple[Floats, Callable[[float], tuple[Floats, Floats]]]:
+        """Return the machines' blocks, and what takes a damping to the next coefficients and deviations."""
+        hessian, gradient, cross, blocks, pull = self._curvature(now)
 
         def solve(damping: float) -> tuple[Floats, Floats]:
             # Machines are eliminated first: each has four unknowns that touch no other machine's.

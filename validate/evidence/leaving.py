@@ -10,7 +10,7 @@ import numpy as np
 
 from roofline.model._core import Floats
 from roofline.model._quantiles import POOLED, Quantiles, quantiles
-from roofline.model._time_law import MANY, Effect, Estimates, TimeLaw
+from roofline.model._time_law import FAR, MANY, Estimates, TimeLaw
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows, names
 from roofline.validate.evidence.fit import Fitting, Options
 
@@ -89,7 +89,7 @@ def leave_silicon(
         keep = np.isfinite(residuals[place])
         if keep.any():
             new = judged(evidence, residuals[place], keep)
-            tables[str(place)] = Quantiles(new, new, new)
+            tables[str(place)] = Quantiles(new, new, new, new)
     labels = np.asarray([str(place) for place in group], object)
     return LeftOut(joined(parts, len(evidence)), labels, tables, laws)
 
@@ -173,13 +173,21 @@ def leave_unlike(
         if progress is not None:
             progress()
     estimates = joined(parts, len(evidence))
-    z = standardized(evidence, estimates)
-    tables: dict[str, Quantiles] = {}
-    for label in labels:
-        if (by != label).any():
-            others = judged(evidence, z, by != label)
-            tables[label] = Quantiles(others, others, others)
+    tables = {
+        label: unlike_quantiles(evidence, estimates, by != label)
+        for label in labels
+        if (by != label).any()
+    }
     return LeftOut(estimates, by, tables)
+
+
+def unlike_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Quantiles:
+    """Return the quantiles of machines that are not known, near to others and far from them, from some of the runs."""
+    z, far = standardized(evidence, estimates), keep & (estimates.known == FAR)
+    every = judged(evidence, z, keep)
+    near = judged(evidence, z, keep & ~far) if (keep & ~far).any() else every
+    pooled = judged(evidence, z, far) if far.any() else every
+    return Quantiles(near, near, near, {POOLED: pooled[POOLED]})
 
 
 def known_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Quantiles:
@@ -194,7 +202,7 @@ def known_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Q
     few = judged(evidence, z, keep & (estimates.known != MANY))
     many = keep & (estimates.known == MANY)
     pooled = judged(evidence, z, many) if many.any() else few
-    return Quantiles(few, few, {POOLED: pooled[POOLED]})
+    return Quantiles(few, few, {POOLED: pooled[POOLED]}, few)
 
 
 def own_spreads(off: Floats, machine: Names) -> dict[str, float]:
@@ -265,12 +273,12 @@ def with_figures(
         given = mixed[np.sort(first)][:figures]
         rest = np.setdiff1d(rows, given)
         law = law_of(str(evidence.silicon[rows[0]]))
-        effect = (
-            law.correct(evidence.facts.take(given), evidence.log_time[given])
+        effects = (
+            {machine: law.correct(evidence.facts.take(given), evidence.log_time[given])}
             if figures
-            else Effect(np.zeros(4), np.diag(law.machine_deviation**2))
+            else {}
         )
-        parts.append((rest, law.estimate(evidence.facts.take(rest), {machine: effect})))
+        parts.append((rest, law.estimate(evidence.facts.take(rest), effects)))
         asked[rest] = True
     return joined(parts, len(evidence)), asked
 

@@ -34,8 +34,8 @@ UNLIKE = """## A machine unlike those of the fit (`--leave class`, `runtime`, `m
 
 What a new accelerator, another maker's card or a runtime that nobody ran on such machines is like: everything of the
 class, the runtime or the maker leaves at once, and the law falls back to what is known of the next above (family of
-classes, runtime on other classes, everything). The interval has the quantiles of the other labels, which is how wide it
-has to be there; that which `predict` prints is of new machines whose class and runtime were published, and holds less.
+classes, runtime on other classes, everything). Each coefficient's own uncertainty is in the interval, which so widens
+by what is unknown; the quantiles come from the other labels.
 """.splitlines()
 
 

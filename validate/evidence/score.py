@@ -14,6 +14,7 @@ from roofline.model import Prediction, models
 from roofline.model._core import Floats
 from roofline.model._expected_data import Parameters, shipped
 from roofline.model._quantiles import NOMINAL
+from roofline.model._run_facts import FAMILIES
 from roofline.number_format import plural
 from roofline.spec import canonical, platform
 from roofline.surfaces import MODEL, argument
@@ -208,6 +209,8 @@ def basis_of(evidence: Evidence, known: Parameters) -> Names:
             found.append(f"published: {plural(count, f'{name} machine')} with {runtime}")
         elif name in known.usage:
             found.append(f"borrowed: {name} with other runtimes")
+        elif name in FAMILIES:
+            found.append(f"borrowed: other classes of family {FAMILIES[name]}")
         else:
             found.append(NO_BASIS)
     return np.asarray([*found, ""], object)[:-1]

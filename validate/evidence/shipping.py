@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from roofline.model._core import Floats
 from roofline.model._expected_data import MachineRuns, Parameters, Usage
-from roofline.model._quantiles import Quantiles
-from roofline.validate.evidence.evidence import Evidence
+from roofline.model._quantiles import POOLED, Pairs, Quantiles, quantiles
+from roofline.model._time_law import FAR
+from roofline.validate.evidence.evidence import Evidence, Rows
 from roofline.validate.evidence.fit import Fitting, Options
 from roofline.validate.evidence.leaving import LeftOut, judged, known_quantiles, standardized
 
@@ -16,8 +19,7 @@ from roofline.validate.evidence.leaving import LeftOut, judged, known_quantiles,
 def parameters(
     evidence: Evidence,
     version: str,
-    silicon: LeftOut,
-    family: LeftOut,
+    left: Mapping[str, LeftOut],
     options: Options | None = None,
 ) -> Parameters:
     """Return the parameters of a version: the law of all evidence, and the quantiles of laws that left some out.
@@ -25,12 +27,12 @@ def parameters(
     Args:
         evidence: The runs.
         version: The model's version.
-        silicon: The evidence predicted silicon by silicon.
-        family: The same family by family of networks.
+        left: The evidence predicted without what is judged: by ``silicon``, ``family``, ``class`` and ``runtime``.
         options: What is chosen before the fit.
     """
     facts = evidence.facts
     law = Fitting(evidence, options).fit()
+    silicon, family = left["silicon"], left["family"]
     spreads = family.spreads
     effects = {
         name: replace(effect, spread=spreads[name], many=True) if name in spreads else effect
@@ -47,6 +49,7 @@ def parameters(
             ),
             known.own,
             known.many,
+            far_quantiles(evidence, (left["class"], left["runtime"])),
         ),
         usage(evidence),
         machines(evidence),
@@ -58,6 +61,22 @@ def parameters(
             "sources": sorted(set(evidence.source)),
         },
     )
+
+
+def far_quantiles(evidence: Evidence, unlike: Sequence[LeftOut]) -> dict[str, Pairs]:
+    """Return the quantiles of machines whose runtime on their class no run is of, of all classes together."""
+    z: list[Floats] = []
+    rows: list[Rows] = []
+    for left in unlike:
+        far = np.flatnonzero(left.estimates.known == FAR)
+        z.append(standardized(evidence, left.estimates)[far])
+        rows.append(far)
+    places, facts = np.concatenate(rows), evidence.facts
+    return {
+        POOLED: quantiles(np.concatenate(z), facts.machine[places], facts.machine_class[places])[
+            POOLED
+        ]
+    }
 
 
 def usage(evidence: Evidence) -> dict[str, dict[str, Usage]]:

@@ -154,7 +154,9 @@ def test_figures_of_a_machine_move_its_compute_and_not_its_memory(table: Path) -
     assert effect.mean[0] > 0.3
     assert effect.mean[0] > 3 * abs(effect.mean[1])
     after = law.estimate(facts, {"m1": effect})
-    assert np.all(after.deviation < plain.deviation)
+    # What is known of a machine is one for all its runs: the surest of those that gave no figure may lose by it.
+    assert np.all(after.deviation[heavy] < plain.deviation[heavy])
+    assert np.median(after.deviation) < 0.5 * np.median(plain.deviation)
     assert np.all(after.known == plain.known)
 
 

@@ -1,6 +1,6 @@
 """How many mutants of the code that makes figures are noticed by its tests.
 
-Mutants are those of Cosmic Ray (``pip install cosmic-ray coverage``): a comparison turned round, a number moved by one,
+Mutants are those of Cosmic Ray (the extra ``mutation``): a comparison turned round, a number moved by one,
 an operator replaced. A sample of them, drawn by seed, is put one by one into a copy of the tree, and the tests of the
 mutated module run until one fails: at first those that run the mutated line. Usage::
 

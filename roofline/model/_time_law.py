@@ -181,10 +181,12 @@ class TimeLaw:
             return found
         values = self.features(facts)
         values["batch"] = of_batch(np.full(len(facts), USUAL_BATCH))
-        columns, where = np.stack([values[name] for name in FEATURES], 1), facts.where
-        for label in dict.fromkeys(where):
-            rows = np.flatnonzero(where == label)
-            doubt = self._doubts(*label.split("/", 1))
+        columns = np.stack([values[name] for name in FEATURES], 1)
+        for machine_class, runtime in set(zip(facts.machine_class, facts.runtime, strict=True)):
+            rows = np.flatnonzero(
+                (facts.machine_class == machine_class) & (facts.runtime == runtime)
+            )
+            doubt = self._doubts(machine_class, runtime)
             x = columns[rows]
             found[rows] += np.einsum("nf,ng,fpgq->npq", x, x, doubt, optimize=True)
         return found

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -400,7 +401,9 @@ class TestVerb:
 
     def test_one_row_per_model(self, identity: Path, tmp_path: Path, capsys) -> None:
         data = save(tmp_path / "data.npz", right=50)
-        code, out, _ = self.run(capsys, identity, identity, "--data", data, "-f", "json")
+        other = shutil.copy(identity, tmp_path / "other.onnx")
+        # A model that is named twice is one.
+        code, out, _ = self.run(capsys, identity, other, identity, "--data", data, "-f", "json")
         rows = json.loads(out)["accuracies"]
         assert code == 0
         assert len(rows) == 2

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from roofline.child import start_python
 from roofline.validate.measuring.process import SessionMemory
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
@@ -19,9 +19,8 @@ FORKING = f"import os; os.fork(); {HOLDING}"
 
 
 def watched(code: str, lines: int) -> int:
-    command = [sys.executable, "-S", "-c", code]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    with start_python(
+        "-S", "-c", code, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
         assert process.stdout is not None
         memory = SessionMemory(process.pid)

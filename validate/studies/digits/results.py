@@ -58,7 +58,7 @@ def pareto(
         least: Accuracy in percent that a variant needs to be in it.
     """
     chosen = [
-        _named(row) | {"backend": None, "batch": None}
+        {**_named(row), "backend": None, "batch": None}
         for row in fastest(rows, platform, batch)
         if row["accuracy"] >= least
     ]

@@ -76,7 +76,7 @@ def load(
 def load_bound(model: str | Path, binding: Binding) -> Workload:
     """Count a model as `load` does, what it leaves open given as one value."""
     check_kind(model, (str, PathLike), "model", "Give a path, or the name of a shipped network")
-    if not str(model) or str(model) == ".":
+    if not str(model):
         raise NetworkError("the model's name is empty", repair="Give a path to an .onnx file")
     network = described(model)
     if network is None:

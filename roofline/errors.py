@@ -58,6 +58,22 @@ class DimensionError(ModelError):
     """A dimension that the counts need has no value."""
 
 
+class UnplacedError(DimensionError):
+    """A size, a shape or a value is given of a name that the graph does not have.
+
+    Args:
+        message: What is wrong and where, in one line.
+        given: What was given, as `roofline.binding.Binding` calls it: ``dims``, ``inputs`` or ``values``.
+        name: The name that is not there.
+        repair: How to mend it, in one line.
+    """
+
+    def __init__(self, message: str, given: str, name: str, *, repair: str = "") -> None:
+        super().__init__(message, repair=repair)
+        self.given = given
+        self.name = name
+
+
 class UnsupportedOperatorError(ModelError):
     """A graph holds an operator that is not counted, and the caller asked for strictness."""
 

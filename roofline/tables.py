@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -66,8 +67,9 @@ def read_table(path: Path, noun: str, columns: Sequence[str]) -> CsvTable:
 
 
 def with_columns(
-    table: CsvTable, where: str, noun: str, columns: Sequence[str], *, repair: str = ""
-) -> CsvTable:
+    table: CsvTable, where: str, noun: str, columns: Sequence[str], *, optional: Sequence[str] = (),
+    repair: str = "",
+) -> CsvTable:  # fmt: skip
     """Return a table that has the columns it must have.
 
     Args:
@@ -75,10 +77,11 @@ def with_columns(
         where: What to call it in messages: the file's path.
         noun: What it is to be, for messages.
         columns: Those without which it says nothing.
+        optional: Those that it may have; another that is nearly called so would be left aside unseen, and is refused.
         repair: What to do where it lacks one; by default the columns are named.
 
     Raises:
-        TableError: It lacks a column.
+        TableError: It lacks a column, or has one that is misspelt.
     """
     missing = [name for name in columns if name not in table.header]
     if missing:
@@ -86,7 +89,31 @@ def with_columns(
             f"{where} has no column {', '.join(missing)}",
             repair=repair or f"A {noun} has the columns {', '.join(columns)}",
         )
+    known = {*columns, *optional}
+    for meant in (name for name in optional if name not in table.header):
+        misspelt = next((x for x in table.header if x not in known and _nearly(x, meant)), None)
+        if misspelt is not None:
+            raise TableError(
+                f"{where}: {misspelt!r} is no column of a {noun}",
+                repair=f"Did you mean {meant!r}?",
+            )
     return table
+
+
+_NEAR = 0.8
+"""Share of letters in the order of a column's name from which another is taken for it."""
+
+
+def _nearly(name: str, meant: str) -> bool:
+    """Return whether a heading is another column's, misspelt or with a word behind it: ``bach``, ``batch_size``.
+
+    Example:
+        >>> _nearly("bach", "batch"), _nearly("Batch size", "batch"), _nearly("source", "batch")
+        (True, True, False)
+    """
+    plain = name.casefold().replace(" ", "_")
+    alike = difflib.SequenceMatcher(None, plain, meant).ratio() >= _NEAR
+    return alike or plain.startswith(f"{meant}_")
 
 
 # A number and letters after it: a unit in the cell, or a number that only looks like one.

@@ -423,3 +423,31 @@ def test_a_format_of_decoders_is_remarked_on_where_it_is_asked_for_another_netwo
     machine = platform("rtx-4090")
     assert any(said in note for note in predict(load("mlp"), machine, datatype="q4_k_m").notes)
     assert not any(said in note for note in predict(load("mlp"), machine, datatype="int8").notes)
+
+
+def test_a_chart_of_machines_that_were_asked_nothing_is_refused(tmp_path):
+    rows = tmp_path / "predictions.json"
+    with pytest.raises(SystemExit):
+        main(["predict", "mlp", "-p", "ncs", "-d", "fp16", "-f", "json", "-o", str(rows)])
+    with pytest.raises(TableError, match="does not say whether ncs does what is asked"):
+        charts.get("needs").compute(read_rows(rows))
+
+
+@pytest.mark.parametrize(("most_s", "answer"), [(1e-6, "no"), (1.0, "unknown")])
+def test_a_latency_below_the_bound_is_no_even_where_none_is_estimated(most_s, answer):
+    network, wish = load("mobilenet_v1"), Wish(latency=most_s)
+    (entry,) = advise(network, keys("hailo-8"), wish, datatypes=["int8"], batches=[1]).candidates
+    assert entry.prediction.latency_s is None
+    assert entry.answer == answer
+
+
+def test_a_first_token_below_the_bound_is_no_even_where_none_is_estimated():
+    request = Request(context=4096)
+    found = decoder("llama31_8b")
+    assert found is not None
+    for most_s, answer in ((1e-3, "no"), (10.0, "unknown")):
+        wish = Wish(ttft=most_s)
+        (entry,) = advise_decoder(
+            found, request, keys("h100-sxm"), wish, datatypes=["fp8"], batches=[32], most_devices=1
+        ).candidates
+        assert entry.answer == answer

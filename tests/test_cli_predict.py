@@ -7,6 +7,7 @@ import io
 import json
 
 import pytest
+from onnx import TensorProto, helper
 
 from .cli_process import answered as run
 from .cli_process import run_python
@@ -418,3 +419,38 @@ def test_a_list_of_numbers_that_is_none_is_refused(capsys, batch, said):
     code, _, err = run(capsys, "predict", "mlp", "-p", "tx2:maxn", "-b", batch)
     assert code == 2
     assert said in err
+
+
+def relu(path, symbol: str) -> str:
+    shape = ["N", 3, symbol]
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy"]
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])], "g", tensors[:1], tensors[1:]
+    )
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    return str(path)
+
+
+def test_a_size_is_for_the_networks_that_have_its_name(capsys, tmp_path):
+    models = [relu(tmp_path / "a.onnx", "width"), relu(tmp_path / "b.onnx", "length"), "mlp"]
+    sizes = ["--dim", "width=5", "--dim", "length=7"]
+    rows = predict(capsys, *models, "-p", "tx2:maxn", "-d", "fp16", "--operations", "all", *sizes)
+    assert [row["ops"] for row in rows[:2]] == [15, 21]
+    code, _, err = run(capsys, "compare", *models[:2], *sizes)
+    assert (code, err) == (0, "")
+    code, _, err = run(capsys, "compare", *models[:2], *sizes, "--dim", "hight=1")
+    assert code == 2
+    assert "no input has a symbolic dimension 'hight'" in err
+    code, _, err = run(capsys, "count", models[0], *sizes)
+    assert code == 2
+    assert "no input has a symbolic dimension 'length'" in err
+
+
+def test_rows_that_are_bounds_are_named_as_the_table_names_them(capsys):
+    _, out, _ = run(capsys, "predict", "resnet50", "-p", "h100-sxm", "-d", "int8")
+    assert "fps of equation1 rows is an upper bound" in out
+
+
+def test_a_folder_that_is_named_by_a_dot_is_one(capsys):
+    code, _, err = run(capsys, "count", ".")
+    assert (code, err) == (2, "roofline: error: . is a folder, not an ONNX file\n")

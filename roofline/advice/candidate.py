@@ -36,6 +36,8 @@ class Part:
     low: float | None
     """Low end of the 80 % interval."""
     high: float | None
+    least: Prediction | None = None
+    """The bound of the same run, whose times no run undercuts; None where nothing is one."""
 
     @property
     def bound(self) -> float | None:
@@ -60,18 +62,25 @@ class Part:
         }
 
 
-def part_of(prediction: Prediction, wish: Wish) -> Part:
-    """Return a prediction as a part of a candidate."""
+def part_of(prediction: Prediction, wish: Wish, least: Prediction | None = None) -> Part:
+    """Return a prediction as a part of a candidate.
+
+    Args:
+        prediction: The best estimate there is, else the bound.
+        wish: What is asked.
+        least: The bound of the same run; what is none is left aside.
+    """
     tokens = prediction.tokens
     rate = prediction.throughput_fps if tokens is None else tokens.tokens_per_s
     ends = prediction.interval_fps if tokens is None else prediction.intervals.get("tokens_per_s")
     asked = wish.rate(prediction.network)
+    floor = least if least is not None and least.upper_bound else None
     if wish.efficiency is not None and rate is not None:
         share = wish.efficiency * rate
-        return Part(prediction, asked, share, share, share)
+        return Part(prediction, asked, share, share, share, floor)
     if rate is None or ends is None:
-        return Part(prediction, asked, None, None, None)
-    return Part(prediction, asked, rate, *ends)
+        return Part(prediction, asked, None, None, None, floor)
+    return Part(prediction, asked, rate, *ends, floor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,19 +303,30 @@ def _judge_times(
     tokens = first.tokens
     latencies = [part.latency for part in parts]
     whole = None if None in latencies else sum(value or 0.0 for value in latencies)
-    for limit, found, most in (
+    behind = f" for {plural(len(parts), 'network')}" if len(parts) > 1 else ""
+    estimated = all(part.low is not None for part in parts)
+    for limit, known, most in (
         (Limit.LATENCY, whole, wish.latency),
         (Limit.FIRST_TOKEN, tokens and slow_end(first, "ttft_ms", tokens.ttft_s), wish.ttft),
         (Limit.TOKEN, tokens and slow_end(first, "tpot_ms", tokens.tpot_s), wish.tpot),
     ):
         if most is None:
             continue
-        if found is None:
-            doubts.append(Hurdle(limit, f"{limit.value} unknown"))
-        elif found > most:
-            behind = f" for {plural(len(parts), 'network')}" if len(parts) > 1 else ""
-            estimated = all(part.low is not None for part in parts)
-            end = "at worst" if estimated else "at best"
+        found = known if known is not None else _least(parts, limit)
+        if found > most:
+            end = "at worst" if estimated and known is not None else "at best"
             obstacles.append(
                 Hurdle(limit, f"{limit.value} {number(1e3 * found, 3)} ms {end}{behind}")
             )
+        elif known is None:
+            doubts.append(Hurdle(limit, f"{limit.value} unknown"))
+
+
+def _least(parts: tuple[Part, ...], limit: Limit) -> float:
+    """Return the seconds that a time takes at least; 0 where no bound says so."""
+    if limit is Limit.LATENCY:
+        return sum(part.least.latency_s or 0.0 for part in parts if part.least is not None)
+    tokens = parts[0].least and parts[0].least.tokens
+    if not tokens:
+        return 0.0
+    return (tokens.ttft_s if limit is Limit.FIRST_TOKEN else tokens.tpot_s) or 0.0

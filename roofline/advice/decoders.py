@@ -137,7 +137,7 @@ def _fewest(
             rows.setdefault(row.platform, []).append(row)
         for key, mine in rows.items():
             chosen = mine[-1] if wish.efficiency is None else mine[0]
-            candidate = judged((part_of(chosen, wish),), open_[key], wish, count)
+            candidate = judged((part_of(chosen, wish, mine[0]),), open_[key], wish, count)
             candidate = _beside_fewer(candidate, estimated.get(key))
             found[key] = candidate
             if candidate.low is not None:

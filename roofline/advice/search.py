@@ -128,7 +128,7 @@ def on_machine(
             if mine:
                 # With an efficiency the asker's own estimate stands: a share of the bound, which comes first.
                 chosen = mine[-1] if wish.efficiency is None else mine[0]
-                parts[batch].append(part_of(chosen, wish))
+                parts[batch].append(part_of(chosen, wish, mine[0]))
     complete = [tuple(each) for each in parts.values() if len(each) == len(networks)]
     return sorted((judged(each, platform, wish) for each in complete), key=place)
 

@@ -10,6 +10,7 @@ from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import amounts, checked, ordered, words
+from roofline.errors import TableError
 from roofline.tables import Column, Record, Row
 
 COLUMNS = (
@@ -108,9 +109,15 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Needs:
     """Return the chart of what ``advise --format json`` writes.
 
     Raises:
-        TableError: A column is missing or a cell is no number.
+        TableError: A column is missing, a cell is no number, or a machine has no answer.
     """
     table = checked(rows, COLUMNS, "needs")
+    machine = next((row for row in table if row["platform"] and not row["answer"]), None)
+    if machine is not None:
+        raise TableError(
+            f"the data for chart 'needs' does not say whether {machine['platform']} does what is asked",
+            repair="Give what roofline advise --format json writes, or a column answer: yes, unknown or no",
+        )
     asked = [row for row in table if not row["platform"]]
     names = ordered(_said(row) for row in asked)
     curves = tuple(
@@ -122,7 +129,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Needs:
     )
     machines = tuple(
         ordered(
-            (row["platform"], row["answer"] or "no", (row["bandwidth_b_s"], row["peak_op_s"]))
+            (row["platform"], row["answer"], (row["bandwidth_b_s"], row["peak_op_s"]))
             for row in table
             if row["platform"]
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -11,7 +11,7 @@ import typer
 
 from roofline.binding import UNBOUND, Binding
 from roofline.conventions import Causal
-from roofline.errors import OptionError
+from roofline.errors import OptionError, UnplacedError
 from roofline.labels import labels
 from roofline.reading import MAX_INTEGER, MAX_REAL, real_number, whole_number
 
@@ -206,12 +206,38 @@ def load_models(models: Iterable[str], binding: Binding = UNBOUND) -> list[Workl
     The arguments and errors are those of `load_model`.
     """
     asked = list(dict.fromkeys(models))
-    found = [load_model(name, binding) for name in asked]
+    found = load_together(asked, binding)
     names = labels([workload.name for workload in found], asked)
     return [
         workload if workload.name == name else replace(workload, name=name)
         for workload, name in zip(found, names, strict=True)
     ]
+
+
+def load_together(models: Sequence[str], binding: Binding = UNBOUND) -> list[Workload]:
+    """Count models, each with those of the sizes, shapes and values that are given which it has names for.
+
+    Raises:
+        UnplacedError: No model has one of the names.
+        RooflineError: A model cannot be read.
+    """
+    missed: dict[tuple[str, str], list[UnplacedError]] = {}
+    found: list[Workload] = []
+    for model in models:
+        own = binding
+        while True:
+            try:
+                found.append(load_model(model, own))
+                break
+            except UnplacedError as error:
+                missed.setdefault((error.given, error.name), []).append(error)
+                left = {**getattr(own, error.given)}
+                del left[error.name]
+                own = replace(own, **{error.given: left})
+    for errors in missed.values():
+        if len(errors) == len(models):
+            raise errors[0]
+    return found
 
 
 def split_names(texts: Iterable[str] | None) -> list[str]:

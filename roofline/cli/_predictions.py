@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from roofline.cli._output import as_table
@@ -55,7 +55,8 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
         which = (
             rate
             if all(entry.upper_bound for entry in predictions)
-            else f"{rate} of rows marked upper_bound"
+            else f"{rate} of {_models(entry for entry in bounds if entry.upper_bound)} rows"
+            + _elsewhere(entry for entry in bounds if not entry.upper_bound)
         )
         what = "are upper bounds" if len(rates) > 1 else "is an upper bound"
         stated["throughput"] = f"{which} {what}, not an estimate; real runs are slower"
@@ -70,6 +71,17 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
             )
         )
     return stated
+
+
+def _models(bounds: Iterable[Prediction]) -> str:
+    """Return the names of the models that bounds are of, as the column ``model`` has them."""
+    return " and ".join(dict.fromkeys(entry.model for entry in bounds))
+
+
+def _elsewhere(loose: Iterable[Prediction]) -> str:
+    """Return where the same models give no bound, in words that follow; empty where they always do."""
+    machines = ", ".join(dict.fromkeys(entry.platform for entry in loose))
+    return f", save on {machines}," if machines else ""
 
 
 TOKENS = {

@@ -9,7 +9,7 @@ import typer
 
 from roofline.cli._check import FailIfOption, conditions, report_failures
 from roofline.cli._groups import command
-from roofline.cli._options import BatchOption, InputOptions, load_model
+from roofline.cli._options import BatchOption, InputOptions, load_together
 from roofline.cli._output import OrderOptions, ResultOptions
 from roofline.errors import NetworkError, OptionError, did_you_mean
 from roofline.labels import labels
@@ -82,7 +82,7 @@ def compare(
     from roofline.cli._compared_networks import ComparedNetworks
 
     binding = inputs.binding(batch)
-    networks = [load_model(side, binding) for side in (first, second)]
+    networks = load_together([first, second], binding)
     if (datatype or model) and not platform:
         raise OptionError(
             f"{'-d' if datatype else '--model'} is about predictions",

@@ -18,7 +18,7 @@ from roofline.cli._options import (
     BoundSizesOption,
     InputOptions,
     ModelArgument,
-    load_model,
+    load_together,
 )
 from roofline.cli._output import OrderOptions, ResultOptions, as_table
 from roofline.conventions import Causal
@@ -89,9 +89,11 @@ def count(
     _spare()
     binding = inputs.binding(batch, bound_sizes=bound_sizes, causal=causal)
     request = DecoderOptions(context=context, phase=phase).request()
+    others = [] if diff is None else [diff]
     if request is None:
-        counted = load_model(model, binding)
+        counted, *found = load_together([model, *others], binding)
     else:
+        found = load_together(others, binding)
         _, (decoder,) = told_apart([model], request, bound=inputs.given)
         asked = replace(request, new_tokens=1, causal=causal)
         decoder.check(asked)
@@ -99,7 +101,7 @@ def count(
     workload = compression.under(counted)
     if zeros:
         workload = with_zeros(workload)
-    other = None if diff is None else load_model(diff, binding)
+    other = found[0] if found else None
     counted_whole = [workload] if other is None else [workload, other]
     if strict:
         for entry in counted_whole:

@@ -93,3 +93,16 @@ def test_a_table_of_other_machines_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, "h100-sxm,llama32_1b,fp16,50,1024,decode,1")
     with pytest.raises(OptionError, match="no figure of rtx-4090"):
         read_figures(path, [platform("rtx-4090")])
+
+
+@pytest.mark.parametrize("heading", ["bach", "batch_size", "contxt"])
+def test_a_misspelt_column_is_refused_and_one_of_the_users_own_is_not(
+    tmp_path: Path, heading: str
+) -> None:
+    path = tmp_path / "figures.csv"
+    row = "rtx-4090,llama32_1b,fp16,200"
+    path.write_text(f"machine,network,datatype,tokens_per_s,{heading}\n{row},1\n")
+    with pytest.raises(TableError, match=f"'{heading}' is no column .* Did you mean"):
+        read_figures(path, [platform("rtx-4090")])
+    path.write_text(f"machine,network,datatype,tokens_per_s,source\n{row},mine\n")
+    assert read_figures(path, [platform("rtx-4090")])

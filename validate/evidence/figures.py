@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from roofline.workload import Workload
 
 COLUMNS = ("machine", "network", "datatype", "fps")
-"""What a table of figures has to have; batch, runtime and mode where they are known."""
+"""What a table of figures has to have; `OPTIONAL` and mode where they are known."""
+OPTIONAL = ("batch", "runtime")
+"""What it may have; mode is none of these, since a column model beside it is no misspelling."""
 
 
 def read_effects(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]:
@@ -46,13 +48,13 @@ def read_effects(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]
     source = read_source(path)
     if source.form.recorded:
         return _recorded(source, platforms)
-    table = with_columns(source.table, str(path), "table of figures", COLUMNS)
+    table = with_columns(source.table, str(path), "table of figures", COLUMNS, optional=OPTIONAL)
     found: dict[str, list[tuple[Facts, float]]] = {}
     seen: dict[tuple[str, ...], int] = {}
     keys = {machine.key: machine for machine in platforms}
     for place, row in enumerate(table.rows, 1):
         where = f"{path} row {place}"
-        run = tuple(row.get(x, "") for x in (*COLUMNS[:3], "batch", "runtime", "mode"))
+        run = tuple(row.get(x, "") for x in (*COLUMNS[:3], *OPTIONAL, "mode"))
         if run in seen:
             raise TableError(
                 f"{where} is the same run as row {seen[run]}", repair="Keep one of the two"

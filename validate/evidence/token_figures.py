@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from roofline.workload import Workload
 
 COLUMNS = ("machine", "network", "datatype", "tokens_per_s")
-"""What a table of figures of decoders has to have; phase, context, new_tokens, batch, devices where they are known."""
+"""What a table of figures of decoders has to have."""
+OPTIONAL = ("phase", "context", "new_tokens", "batch", "devices")
+"""What it may have, where they are known."""
 _NEW_TOKENS = 128
 """Tokens behind a prompt where a figure names none."""
 _OVER = 1.02
@@ -46,16 +48,15 @@ def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, dict[st
             f"{path} holds records, of which none corrects a decoder",
             repair=f"Give a table of figures of decoders, with the columns {', '.join(COLUMNS)}",
         )
-    table = with_columns(source.table, str(path), "table of figures of decoders", COLUMNS)
+    table = with_columns(
+        source.table, str(path), "table of figures of decoders", COLUMNS, optional=OPTIONAL
+    )
     keys = {machine.key: machine for machine in platforms}
     found: dict[str, dict[str, list[float]]] = {}
     seen: dict[tuple[str, ...], int] = {}
     for place, row in enumerate(table.rows, 1):
         where = f"{path} row {place}"
-        run = tuple(
-            row.get(name, "")
-            for name in (*COLUMNS[:3], "phase", "context", "new_tokens", "batch", "devices")
-        )
+        run = tuple(row.get(name, "") for name in (*COLUMNS[:3], *OPTIONAL))
         if run in seen:
             raise TableError(
                 f"{where} is the same run as row {seen[run]}", repair="Keep one of the two"

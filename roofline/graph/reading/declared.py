@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roofline.binding import Binding, assumed_batch
-from roofline.errors import DimensionError, ModelError, did_you_mean
+from roofline.errors import DimensionError, ModelError, UnplacedError, did_you_mean
 from roofline.graph.reading.tensors import check_size, datatype
 from roofline.node import Array, Tensor
 from roofline.number_format import plural
@@ -192,7 +192,9 @@ class _Declaration:
         for name in self._binding.inputs:
             if name not in self._declared:
                 hint = did_you_mean(name, self._declared) or f"Inputs: {', '.join(self._declared)}"
-                raise DimensionError(f"the graph has no input {name!r}", repair=hint)
+                raise UnplacedError(
+                    f"the graph has no input {name!r}", "inputs", name, repair=hint
+                )
 
     def _bind(self, name: str, sizes: tuple[int, ...]) -> None:
         """Take an input's whole shape from the caller."""

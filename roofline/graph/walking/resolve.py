@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from roofline.binding import UNBOUND, Binding
-from roofline.errors import ModelError, did_you_mean
+from roofline.errors import ModelError, UnplacedError, did_you_mean
 from roofline.graph.reading.blocks import own_channels
 from roofline.graph.reading.declared import declare
 from roofline.graph.reading.expansion import check_expansion, functions_of, plain_domain
@@ -86,7 +86,9 @@ def _resolved(model: ModelProto, name: str, binding: Binding) -> ResolvedGraph:
     for unused in binding.values:
         if unused not in walker.used_values:
             hint = did_you_mean(unused, types) or f"Inputs: {', '.join(given)}"
-            raise ModelError(f"the graph has no value {unused!r}", repair=hint)
+            raise UnplacedError(
+                f"the graph has no value {unused!r}", "values", unused, repair=hint
+            )
     return ResolvedGraph(
         name=name,
         nodes=tuple(walker.nodes),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from roofline.errors import DimensionError, did_you_mean
+from roofline.errors import DimensionError, UnplacedError, did_you_mean
 from roofline.graph.reading.tensors import check_size
 from roofline.node import Limit, Node, Shape, Tensor
 from roofline.ops import Operator
@@ -47,16 +47,16 @@ class Sizes:
         """Refuse a given size that nothing has.
 
         Raises:
-            DimensionError: A name is neither an input's dimension nor a result whose size depends on values.
+            UnplacedError: A name is neither an input's dimension nor a result whose size depends on values.
         """
         for name in self.given:
             if name not in self._used:
                 known = sorted({*symbols, *self._open} - set(self.given))
                 listed = f"It has: {', '.join(known[:10])}" if known else "It has none"
-                raise DimensionError(
+                raise UnplacedError(
                     f"no input has a symbolic dimension {name!r}, and no result a size of that name",
-                    repair=did_you_mean(name, known) or listed,
-                )
+                    "dims", name, repair=did_you_mean(name, known) or listed,
+                )  # fmt: skip
 
     def notes(self) -> list[str]:
         """Return which sizes are open, and how they are given."""

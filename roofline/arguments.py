@@ -33,6 +33,7 @@ _NOUNS = {
     "Path": "path",
     "int": "whole number",
     "float": "number",
+    "Real": "number",
     "dict": "mapping",
     "Mapping": "mapping",
 }

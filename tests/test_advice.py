@@ -451,3 +451,19 @@ def test_a_first_token_below_the_bound_is_no_even_where_none_is_estimated():
             found, request, keys("h100-sxm"), wish, datatypes=["fp8"], batches=[32], most_devices=1
         ).candidates
         assert entry.answer == answer
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: advise("mlp", keys("ncs"), Wish(fps=1)), "workloads is 'mlp', not a list"),  # pyright: ignore
+        (lambda: advise(WORK, ["ncs"], Wish(fps=1)), "platforms is 'ncs', not a Platform"),  # pyright: ignore
+        (lambda: advise(WORK, keys("ncs"), 30), "wish is 30, not a Wish"),  # pyright: ignore
+        (lambda: Wish(fps="30"), "the rate is '30', not a number"),  # pyright: ignore
+        (lambda: Wish(fps=1, efficiency="0.3"), "efficiency is '0.3', not a number"),  # pyright: ignore
+        (lambda: Wish(rates={"net": "30"}), "the rate of net is '30', not a number"),  # pyright: ignore
+    ],
+)  # fmt: skip
+def test_what_is_of_another_kind_is_refused_in_one_line(ask, message):
+    with pytest.raises(OptionError, match=message):
+        ask()

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from roofline.advice.candidate import Candidate, Part, judged, part_of
 from roofline.advice.needs import Need, need
 from roofline.advice.wish import MIN_FPS, Wish
+from roofline.arguments import check_kind, check_list
 from roofline.errors import DatatypeError, NoBasisError, OptionError
 from roofline.model import at_precision
 from roofline.model._request import own_precision, predictions_at
 from roofline.precision import Precision, precision
+from roofline.spec import Platform
 from roofline.surfaces import PLATFORM, both
 from roofline.tables import frame
+from roofline.workload import Workload
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from roofline.spec import Platform
-    from roofline.workload import Workload
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Batches among which the one is sought that meets a limit of latency, where none are named."""
@@ -73,7 +73,10 @@ def advise(
         NoBasisError: The model has no basis on any machine.
         OptionError: A name or a number is not allowed.
     """
-    networks = [workloads] if not isinstance(workloads, Sequence) else list(workloads)
+    networks = [workloads] if isinstance(workloads, Workload) else workloads
+    check_list(networks, Workload, "workloads", "Load each: rl.load('resnet50')")
+    check_list(platforms, Platform, "platforms", "Find each: rl.platform('h100-sxm')")
+    check_kind(wish, Wish, "wish", "Write it: Wish(fps=30)")
     _check(networks, platforms, wish)
     asked = [precision(name) for name in datatypes or (own_precision(networks[0], platforms[0]),)]
     ready = {name: [at_precision(network, name) for network in networks] for name in asked}

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from numbers import Real
 
+from roofline.arguments import check_kind
 from roofline.errors import OptionError
 from roofline.surfaces import Argument, argument
 
@@ -76,7 +78,7 @@ class Wish:
         """Check the numbers.
 
         Raises:
-            OptionError: One is not above zero, or nothing is asked for.
+            OptionError: One is no number or not above zero, or nothing is asked for.
         """
         numbers = {
             "the rate": self.fps, MAX_WATTS: self.watts, MAX_PRICE: self.price, MAX_LATENCY: self.latency,
@@ -84,6 +86,9 @@ class Wish:
             argument("usd_per_kwh"): self.usd_per_kwh, argument("streams"): self.streams,
             **{f"the rate of {name}": rate for name, rate in self.rates.items()},
         }  # fmt: skip
+        for name, value in (*numbers.items(), (argument("efficiency"), self.efficiency)):
+            if value is not None:
+                check_kind(value, Real, str(name), "Give a number")
         for name, value in numbers.items():
             # A flag's number is not the one here, which is in base units.
             if value is not None and not 0 < value < math.inf:

@@ -27,7 +27,7 @@ SCATTER = """![Predicted over measured throughput, a panel for each class](image
 factors of two. Streaming NPUs, a card whose runs were made by another tool than its class's, and a compiled processor
 that no other machine of the evidence is like are where it fails. FILE is a CSV with a row per run and the columns
 `machine`, `machine_class`, `peak_op_s`, `bandwidth_b_s`, `runtime`, `network`, `datatype`, `batch`, `fps`, `gmacs`,
-`params_m` and `activation_elements_m`; or a record store, its export, or what `validate` wrote, which need none of them.
+`params_m` and `activation_elements_m`; or records: a store, its export, or what `validate` wrote, without them.
 """.splitlines()
 """The figure of new machines, drawn of the rows behind the table above it."""
 

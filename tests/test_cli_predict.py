@@ -360,7 +360,7 @@ def test_decoders_and_other_networks_are_predicted_together(capsys):
     assert [line.split()[:2] for line in out.splitlines() if "  left out  " in line] == [
         ["mlp", "tx2:maxn"], ["llama32_1b", "tx2:maxn"],
     ]  # fmt: skip
-    assert "fps and tokens/s are upper bounds, not an estimate" in out
+    assert "fps and tokens/s are upper bounds, not estimates" in out
     _, out, _ = run(capsys, *asked, "--format", "json")
     rows = json.loads(out)["predictions"]
     assert [(row["network"], row["platform"], bool(row["skipped"])) for row in rows] == [
@@ -454,3 +454,9 @@ def test_rows_that_are_bounds_are_named_as_the_table_names_them(capsys):
 def test_a_folder_that_is_named_by_a_dot_is_one(capsys):
     code, _, err = run(capsys, "count", ".")
     assert (code, err) == (2, "roofline: error: . is a folder, not an ONNX file\n")
+
+
+def test_two_kinds_of_rates_are_bounds_and_not_estimates(capsys):
+    models = ("mlp", "smollm2_135m")
+    _, out, _ = run(capsys, "predict", *models, "-p", "tx2:maxn", "-d", "fp16")
+    assert "fps and tokens/s of equation1 rows are upper bounds, not estimates" in out

@@ -58,8 +58,9 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
             else f"{rate} of {_models(entry for entry in bounds if entry.upper_bound)} rows"
             + _elsewhere(entry for entry in bounds if not entry.upper_bound)
         )
-        what = "are upper bounds" if len(rates) > 1 else "is an upper bound"
-        stated["throughput"] = f"{which} {what}, not an estimate; real runs are slower"
+        several = "are upper bounds, not estimates"
+        what = several if len(rates) > 1 else "is an upper bound, not an estimate"
+        stated["throughput"] = f"{which} {what}; real runs are slower"
     loose = list(dict.fromkeys(entry.platform for entry in bounds if not entry.upper_bound))
     if loose:
         stated["no_bound"] = (

@@ -6,6 +6,7 @@ gigabytes or a cell with a line break is met by the same sentence everywhere.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -136,6 +137,9 @@ def decode(content: bytes, path: Path, *, error: type[RooflineError] = TableErro
     try:
         return content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as reason:
+        # UTF-16 is text with zero bytes, and begins with its mark.
+        if b"\0" in content and not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise error(f"{path} is a binary file", repair="Give a text file") from reason
         line = content.count(b"\n", 0, reason.start) + 1
         raise error(
             f"{path} line {line} is not UTF-8 text (byte {reason.start})",

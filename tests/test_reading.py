@@ -62,8 +62,18 @@ def test_text_is_utf8_and_the_line_of_what_is_not_is_named(tmp_path: Path) -> No
     path.write_bytes(b"\xef\xbb\xbfgood\nb\xff")
     with pytest.raises(TableError, match="line 2 is not UTF-8"):
         read_text(path, "table")
+    path.write_bytes("text of Windows".encode("utf-16"))
+    with pytest.raises(TableError, match="line 1 is not UTF-8"):
+        read_text(path, "table")
     path.write_bytes("\ufeffgood".encode())
     assert read_text(path, "table") == "good"
+
+
+def test_a_binary_file_is_told_apart_from_text_of_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"\x08\x07\x12\x04\0\n\xff")
+    with pytest.raises(TableError, match="is a binary file"):
+        read_text(path, "table")
 
 
 CELLS = st.text(

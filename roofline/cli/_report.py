@@ -29,7 +29,7 @@ def gather(data: Sequence[str], title: str, report: Report | None = None) -> Rep
     """Read every file and look up the roofs of the machines in it.
 
     Raises:
-        TableError: A file cannot be read, or published data are mixed with a user's own.
+        TableError: A file cannot be read, no file holds a row, or published data are mixed with a user's own.
     """
     published = next((name for name in data if _is_study(name)), None)
     if published is not None:
@@ -38,6 +38,10 @@ def gather(data: Sequence[str], title: str, report: Report | None = None) -> Rep
         page = _study_page(published)
         return replace(page, title=title) if title else page
     rows = tuple(row for path in data for row in _rows(Path(path), report))
+    if not rows:
+        raise TableError(
+            f"{', '.join(data)}: no rows to report", repair="Predict or measure something first"
+        )
     stated = [row for path in data for row in _stated(Path(path))]
     roofs, requirements = tuple(_roofs(rows, stated)), tuple(_requirements(rows, stated))
     return ReportData(

@@ -157,3 +157,10 @@ def test_a_decoder_s_runs_stand_under_the_roof_of_its_machine_by_tokens(
     # Dots are at measured tokens/s times operations of a token.
     assert (need["network"], need["ops"]) == (row["network"], 1e11 / 50.0)
     assert (row["measured_fps"], row["rate"]) == (20.0, "tokens/s")
+
+
+def test_files_without_a_row_make_no_page(tmp_path: Path) -> None:
+    path = tmp_path / "none.json"
+    path.write_text("[]", encoding="utf-8")
+    with pytest.raises(RooflineError, match="none.json: no rows to report"):
+        gather([str(path)], "")

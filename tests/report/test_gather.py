@@ -162,5 +162,5 @@ def test_a_decoder_s_runs_stand_under_the_roof_of_its_machine_by_tokens(
 def test_files_without_a_row_make_no_page(tmp_path: Path) -> None:
     path = tmp_path / "none.json"
     path.write_text("[]", encoding="utf-8")
-    with pytest.raises(RooflineError, match="none.json: no rows to report"):
+    with pytest.raises(RooflineError, match=r"none\.json: no rows to report"):
         gather([str(path)], "")

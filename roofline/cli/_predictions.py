@@ -55,7 +55,7 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
         which = (
             rate
             if all(entry.upper_bound for entry in predictions)
-            else f"{rate} of {_models(entry for entry in bounds if entry.upper_bound)} rows"
+            else " ".join((rate, "of", _models(e for e in bounds if e.upper_bound), "rows"))
             + _elsewhere(entry for entry in bounds if not entry.upper_bound)
         )
         several = "are upper bounds, not estimates"

@@ -48,7 +48,7 @@ def grid(folder, points, rounds=2):
 
 
 @pytest.mark.parametrize(
-    ("kills", "points"), [(5, 100), pytest.param(50, 1500, marks=pytest.mark.slow)]
+    ("kills", "points"), [(5, 400), pytest.param(50, 1500, marks=pytest.mark.slow)]
 )
 def test_a_campaign_killed_at_any_moment_loses_and_doubles_nothing(tmp_path, kills, points):
     path, store = grid(tmp_path, points), tmp_path / "records.db"

@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import typer
 
 from roofline import workloads
 from roofline.child import start_python
-from roofline.cli._app import app
 
 from .verb_server import FULL, STARTED
+from .verbs import VERBS
 
 CAMPAIGN = """
 schema_version: 1
@@ -72,18 +71,6 @@ NUMBERS = ("1" + "0" * 400, "1e300", "nan", "inf", "-1", "0")
 QUICK = ("1e300", "-1")
 LONG = re.compile(r"\d{26}")
 """A number that no person reads."""
-
-
-def _commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    if not hasattr(command, "list_commands"):
-        yield " ".join(words), command
-        return
-    context = typer.Context(command)
-    for name in command.list_commands(context):
-        yield from _commands(command.get_command(context, name), (*words, name))
-
-
-VERBS = dict(_commands(typer.main.get_command(app)))
 
 
 def _flag(parameter: Any) -> str:

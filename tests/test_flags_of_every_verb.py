@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from roofline.cli._app import app
-
-
-def _leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    if not hasattr(command, "list_commands"):
-        yield " ".join(words), command
-        return
-    context = typer.Context(command)
-    for name in command.list_commands(context):
-        yield from _leaves(command.get_command(context, name), (*words, name))
+from .verbs import VERBS
 
 
 def _flags(command: Any) -> set[str]:
     return {flag for parameter in command.params for flag in parameter.opts}
 
 
-VERBS = dict(_leaves(typer.main.get_command(app)))
 WRITERS = [verb for verb, command in VERBS.items() if {"--format", "--output"} <= _flags(command)]
 NAMING = [
     (verb, flag)

@@ -14,7 +14,7 @@ four numbers, one for each of a, w, k and t; figures measured on it say which. A
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -114,15 +114,22 @@ class TimeLaw:
 
     def logarithms(self, facts: Facts) -> Floats:
         """Return (a, w, k, t) of each run without what its machine adds; (runs, 4)."""
-        values = self.features(facts)
-        columns = np.stack([values[name] for name in FEATURES], 1)
-        found = np.empty((len(facts), len(PARTS)))
-        for machine_class, runtime in dict.fromkeys(
-            zip(facts.machine_class, facts.runtime, strict=True)
-        ):
-            rows = (facts.machine_class == machine_class) & (facts.runtime == runtime)
+        columns, found = _columns(self.features(facts)), np.empty((len(facts), len(PARTS)))
+        for machine_class, runtime, rows in _by_setting(facts):
             found[rows] = columns[rows] @ self._slopes(machine_class, runtime)
         return found
+
+    def _applying(self, machine_class: str, runtime: str) -> list[int]:
+        """Return the places of the terms that apply to a class under a runtime, over all levels."""
+        labels = {
+            "family": FAMILIES.get(machine_class, ""), "runtime": runtime, "class": machine_class,
+            "class/runtime": f"{machine_class}/{runtime}",
+        }  # fmt: skip
+        return [
+            place
+            for place, term in enumerate(self.terms)
+            if term.level == "all" or labels[term.level] == term.label
+        ]
 
     def _slopes(self, machine_class: str, runtime: str) -> Floats:
         """Return what each feature adds to (a, w, k, t) on a class under a runtime, over all levels; (features, 4)."""
@@ -130,10 +137,11 @@ class TimeLaw:
         if known is not None:
             return known
         slopes = np.zeros((len(FEATURES), len(PARTS)))
-        labels = _labels(machine_class, runtime)
-        for term, coefficient in zip(self.terms, self.coefficients, strict=True):
-            if term.level == "all" or labels[term.level] == term.label:
-                slopes[FEATURES.index(term.feature), PARTS.index(term.part)] += coefficient
+        for place in self._applying(machine_class, runtime):
+            term = self.terms[place]
+            slopes[FEATURES.index(term.feature), PARTS.index(term.part)] += self.coefficients[
+                place
+            ]
         return self._known_slopes.setdefault((machine_class, runtime), slopes)
 
     @cached_property
@@ -181,11 +189,8 @@ class TimeLaw:
             return found
         values = self.features(facts)
         values["batch"] = of_batch(np.full(len(facts), USUAL_BATCH))
-        columns = np.stack([values[name] for name in FEATURES], 1)
-        for machine_class, runtime in set(zip(facts.machine_class, facts.runtime, strict=True)):
-            rows = np.flatnonzero(
-                (facts.machine_class == machine_class) & (facts.runtime == runtime)
-            )
+        columns = _columns(values)
+        for machine_class, runtime, rows in _by_setting(facts):
             doubt = self._doubts(machine_class, runtime)
             x = columns[rows]
             found[rows] += np.einsum("nf,ng,fpgq->npq", x, x, doubt, optimize=True)
@@ -196,12 +201,7 @@ class TimeLaw:
         known = self._known_doubts.get((machine_class, runtime))
         if known is not None:
             return known
-        labels = _labels(machine_class, runtime)
-        rows = [
-            place
-            for place, term in enumerate(self.terms)
-            if term.level == "all" or labels[term.level] == term.label
-        ]
+        rows = self._applying(machine_class, runtime)
         slots = [
             FEATURES.index(self.terms[row].feature) * len(PARTS)
             + PARTS.index(self.terms[row].part)
@@ -300,12 +300,21 @@ class TimeLaw:
         return replace(prior, mean=mean, covariance=covariance)
 
 
-def _labels(machine_class: str, runtime: str) -> dict[str, str]:
-    """Return what runs of a class under a runtime belong to at each level below that of everything."""
-    return {
-        "family": FAMILIES.get(machine_class, ""), "runtime": runtime, "class": machine_class,
-        "class/runtime": f"{machine_class}/{runtime}",
-    }  # fmt: skip
+def _columns(values: Mapping[str, Floats]) -> Floats:
+    """Return the features of runs as columns, in the order of `FEATURES`."""
+    return np.stack([values[name] for name in FEATURES], 1)
+
+
+def _by_setting(facts: Facts) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    """Yield each class and runtime, and which runs are of them."""
+    for machine_class, runtime in dict.fromkeys(
+        zip(facts.machine_class, facts.runtime, strict=True)
+    ):
+        yield (
+            machine_class,
+            runtime,
+            (facts.machine_class == machine_class) & (facts.runtime == runtime),
+        )
 
 
 def forward(logarithms: Floats, terms: Sequence[Floats], power: float) -> tuple[Floats, Floats]:

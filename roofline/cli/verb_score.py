@@ -133,9 +133,9 @@ def _runs(
     """Score a table of runs of networks."""
     from roofline.cli._progress import progress
     from roofline.spec import platform as find_platform
+    from roofline.validate.evidence.measures import summary
     from roofline.validate.evidence.readers import evidence_of
     from roofline.validate.evidence.score import score as score_evidence
-    from roofline.validate.evidence.score import summary
 
     evidence = evidence_of(
         source, machines=[find_platform(key) for key in platform or ()], networks=network or ()

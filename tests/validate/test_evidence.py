@@ -22,10 +22,11 @@ from roofline.spec import platform
 from roofline.validate.evidence.evidence import names
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import leave_silicon
+from roofline.validate.evidence.measures import order, spearman, summary
 from roofline.validate.evidence.page import page
 from roofline.validate.evidence.published import pixels_of, read_published
 from roofline.validate.evidence.readers import read_evidence
-from roofline.validate.evidence.score import order, score, spearman, summary
+from roofline.validate.evidence.score import score
 from roofline.validate.evidence.summaries import UNLIKE, whole
 from roofline.validate.records.files import export_csv, export_json
 from roofline.validate.records.record import Measurement, Status

@@ -10,8 +10,9 @@ import pytest
 
 import roofline as rl
 from roofline.errors import OptionError, TableError
+from roofline.validate.evidence.measures import summary
 from roofline.validate.evidence.readers import read_evidence
-from roofline.validate.evidence.score import score, summary
+from roofline.validate.evidence.score import score
 from roofline.validate.records.files import export_json
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest

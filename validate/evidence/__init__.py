@@ -1,7 +1,8 @@
 """Evidence of real runs: one type with a reader per table, the fit of `expected`, and its score."""
 
 from roofline.validate.evidence.evidence import Evidence
+from roofline.validate.evidence.measures import summary
 from roofline.validate.evidence.published import read_published
-from roofline.validate.evidence.score import Scored, score, summary
+from roofline.validate.evidence.score import Scored, score
 
 __all__ = ["Evidence", "Scored", "read_published", "score", "summary"]

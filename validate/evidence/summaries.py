@@ -10,8 +10,9 @@ from typing import Any
 from roofline.model._expected_data import Parameters
 from roofline.validate.evidence.evidence import Evidence
 from roofline.validate.evidence.leaving import LeftOut
+from roofline.validate.evidence.measures import summary
 from roofline.validate.evidence.page import page
-from roofline.validate.evidence.score import score, summary
+from roofline.validate.evidence.score import score
 
 FIGURES = (0, 1, 3, 5)
 """How many figures of a machine correct its estimates."""

@@ -23,12 +23,12 @@ from roofline.chart import charts, save
 from roofline.chart._registry import Options as ChartOptions
 from roofline.markdown import markdown_table
 from roofline.user_folders import cache_folder
-from roofline.validate.backends.tvm import SHIPPED_TILES
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.flag import FlagKind
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.tuning import Tuning
+from roofline.validate.tvm.tuning.program import SHIPPED_TILES
 from roofline.writing import write_whole
 
 NETWORKS = ("resnet50", "mobilenet_v1")

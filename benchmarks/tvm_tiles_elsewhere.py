@@ -31,6 +31,7 @@ def row(network: str, of: str) -> list[str]:
     from roofline.validate.tvm import setup
     from roofline.validate.tvm.blocked import tile_search
     from roofline.validate.tvm.blocked.schedules import kernel_calls
+    from roofline.validate.tvm.blocked.tile_timing import seconds_of
     from roofline.validate.tvm.importing import import_model
     from roofline.validate.tvm.plan import BLOCKED, Computation
 
@@ -55,7 +56,7 @@ def row(network: str, of: str) -> list[str]:
         }
         best = dict.fromkeys(tiles.values(), math.inf)
         for _ in range(ROUNDS):
-            timed = tile_search.seconds_of(function, list(best), target, workers=1)
+            timed = seconds_of(function, list(best), target, workers=1)
             best = {tile: min(best[tile], timed[tile]) for tile in best}
         for which, tile in tiles.items():
             totals[which] += calls[name] * best[tile]

@@ -120,6 +120,17 @@ def test_what_is_best_elsewhere_is_likely_and_not_known(tmp_path) -> None:
     assert findings_for(tmp_path / "other", "cascadelake", width, fresh=True).likely(asked) == []
 
 
+def test_two_programs_that_seek_at_the_same_time_lose_nothing(tmp_path) -> None:
+    keys = list(dict.fromkeys(key for _, _, key, _ in ENTRIES))[:3]
+    first, second, third = (kernel(key, framed=False) for key in keys)
+    one, other = (findings_for(tmp_path, "a", 16, fresh=True) for _ in range(2))
+    one.add(first, Tile(1), 1e-3, 1)
+    other.add(second, Tile(2), 1e-3, 1)
+    one.add(third, Tile(3), 1e-3, 1)
+    kept = findings_for(tmp_path, "a", 16, fresh=True)
+    assert [kept.tile(each) for each in (first, second, third)] == [Tile(1), Tile(2), Tile(3)]
+
+
 @pytest.mark.parametrize(
     ("budget_s", "finished", "settled", "hurried"),
     [
@@ -133,7 +144,7 @@ def test_what_is_best_elsewhere_is_likely_and_not_known(tmp_path) -> None:
 def test_every_kernel_has_a_tile_before_any_has_its_best(
     budget_s, finished, settled, hurried, tmp_path, monkeypatch
 ) -> None:
-    from roofline.validate.tvm.blocked import tile_search
+    from roofline.validate.tvm.blocked import tile_search, tile_timing
 
     small = Kernel("blocked_conv2d", (1, 4, 8, 8, 16), (4, 3, 3, 16), "s1x1 d1x1 g1", 3, True)
     large = Kernel("blocked_conv2d", (1, 8, 16, 16, 16), (8, 3, 3, 16), "s1x1 d1x1 g1", 3, True)
@@ -146,7 +157,8 @@ def test_every_kernel_has_a_tile_before_any_has_its_best(
 
     both = [("small", small, small), ("large", large, large)]
     monkeypatch.setattr(tile_search, "on_blocks", lambda _: both)
-    monkeypatch.setattr(tile_search, "_timed", timed)
+    for module in (tile_search, tile_timing):
+        monkeypatch.setattr(module, "timed", timed)
     monkeypatch.setattr(tile_search.time, "monotonic", lambda: clock[0])
     found = tile_search.Findings(tmp_path / "tiles.json")
     done = tile_search.search(

@@ -17,11 +17,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roofline.errors import MeasurementError, check_known
 from roofline.node import Array
-from roofline.number_format import plural
 from roofline.progress import Report
 from roofline.surfaces import argument
 from roofline.validate.measuring.backend import (
@@ -42,10 +41,7 @@ from roofline.validate.records.tuning import Tuning
 from roofline.validate.tvm import setup, weights
 from roofline.validate.tvm.plan import ALGORITHMS, BEST, BLOCKED, Computation
 from roofline.validate.tvm.setup import lanes
-
-if TYPE_CHECKING:
-    from roofline.validate.tvm.blocked.tile_search import Findings
-    from roofline.validate.tvm.tuning.algorithm_choice import Choices, Chosen
+from roofline.validate.tvm.tuning.program import choices_of, findings_of, tune, variant
 
 _DATATYPES = ("fp32", "fp64", "fp16", "bf16", "int8", "uint8", "int4")
 _KERNELS = 3
@@ -53,9 +49,6 @@ _KERNELS = 3
 _WEIGHTS = ".weights"
 """Ending of the file that a program's weights are in."""
 _COMPILERS = ("g++", "clang++", "c++")
-
-SHIPPED_TILES = "shipped_tiles"
-"""Name of the job's option that, when false, leaves aside the tiles that come with the program."""
 
 
 class TvmSession:
@@ -147,7 +140,7 @@ class TvmBackend:
         tvm = setup.load_tvm()
         description = setup.local_target_description(tvm, request.job.threads)
         folder = _folder(request, description)
-        kept = folder / f"{_variant(request.job)}.json"
+        kept = folder / f"{variant(request.job)}.json"
         found = None if request.fresh else kept_artifact(kept)
         if found is not None:
             return found
@@ -209,10 +202,6 @@ def _content(model: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _variant(job: RunRequest) -> str:
-    return f"tuned-{job.trials}" if job.tuning is Tuning.TUNED else "untuned"
-
-
 def _compile(
     tvm: Any, request: Request, description: Mapping[str, Any], folder: Path, report: Report
 ) -> Artifact:
@@ -224,12 +213,13 @@ def _compile(
         shutil.rmtree(database, ignore_errors=True)
     if job.tuning is Tuning.TUNED or computation(job).algorithm == BEST:
         report("importing into TVM", 0, 1)
-        tuned = _tune(request, tvm.target.Target(dict(description)), database, report)
+        target = tvm.target.Target(dict(description))
+        tuned = tune(request, computation(job), target, database, report)
     report("compiling", 0, 1)
     start = time.monotonic()
     built = _build(tvm, request, description, database)
     notes = built.rewrites
-    library = folder / f"{_variant(job)}.so"
+    library = folder / f"{variant(job)}.so"
     linked = any(shutil.which(name) for name in _COMPILERS)
     forms: list[list[Any]] = []
     if linked:
@@ -259,97 +249,6 @@ def _compile(
             "complete": tuned is None or tuned.finished,
         },
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Tuning:
-    """What tuning came to."""
-
-    seconds: float
-    finished: bool
-    notes: tuple[str, ...]
-
-
-def _tune(request: Request, target: Any, database: Path, report: Report) -> _Tuning:
-    """Choose algorithms, try tiles for what has a template and schedules for the rest, within one budget."""
-    from roofline.validate.tvm.blocked import tile_search as tiling
-    from roofline.validate.tvm.importing import import_model
-    from roofline.validate.tvm.tuning import metaschedule as _tvm_tune
-
-    job, how = request.job, computation(request.job)
-    start = time.monotonic()
-
-    def left() -> float:
-        spent = time.monotonic() - start
-        return max(1e-3, job.tuning_budget_s - spent) if job.tuning_budget_s else 0.0
-
-    notes: list[str] = []
-    finished = True
-    choices: Choices | None = None
-    if how.algorithm == BEST:
-        choices, chosen = _choose(request, target, database, left() / 2, report)
-        finished = chosen.finished
-        if chosen.left:
-            notes.append(f"the budget ended before {plural(chosen.left, 'choice')} of algorithms")
-        if chosen.failed:
-            notes.append(
-                f"no algorithm could be timed for {plural(chosen.failed, 'convolution')}: blocked"
-            )
-    if job.tuning is not Tuning.TUNED:
-        return _Tuning(time.monotonic() - start, finished, tuple(notes))
-    module = import_model(request.model, target, how, choices).module
-    findings = _findings(request, target)
-    searched = tiling.search(
-        module, target, findings, budget_s=left(), workers=job.threads, report=report,
-        again=request.fresh,
-    )  # fmt: skip
-    finished = finished and searched.finished
-    if not searched.finished:
-        notes.append(f"the budget ended after {plural(searched.tried, 'tile')}")
-    module = tiling.schedule_blocks(
-        module, lanes(target), findings.tile, tune_products=how.algorithm != BLOCKED
-    )
-    tuned = _tvm_tune.tune(
-        module, target, database,
-        trials=job.trials, budget_s=left(), threads=job.threads, report=report,
-    )  # fmt: skip
-    if not tuned.finished:
-        notes.append(f"the tuning budget ended after {plural(tuned.trials, 'trial')}")
-    return _Tuning(time.monotonic() - start, finished and tuned.finished, tuple(notes))
-
-
-def _findings(request: Request, target: Any) -> Findings:
-    from roofline.validate.tvm.blocked.tile_search import findings_for
-
-    cpu = str(target.attrs["mcpu"])
-    shipped = bool(request.job.options.get(SHIPPED_TILES, True)) and not request.fresh
-    return findings_for(request.folder / "tvm", cpu, lanes(target), fresh=not shipped)
-
-
-def _choose(
-    request: Request, target: Any, database: Path, budget_s: float, report: Report
-) -> tuple[Choices, Chosen]:
-    """Choose the algorithm of every convolution of a model for which none was chosen before."""
-    from roofline.validate.tvm.tuning import algorithm_choice as best
-
-    job = request.job
-    choices = _choices(request, target)
-    convs = best.convolutions(request.model, target, computation(job))
-    if request.fresh:
-        choices.forget(convs)
-    chosen = best.choose(
-        convs, choices, target, _findings(request, target), database,
-        trials=job.trials, budget_s=budget_s, threads=job.threads, report=report,
-    )  # fmt: skip
-    return choices, chosen
-
-
-def _choices(request: Request, target: Any) -> Choices:
-    from roofline.validate.tvm.tuning.algorithm_choice import Choices
-
-    cpu = str(target.attrs["mcpu"])
-    name = f"algorithms-{cpu}-{lanes(target)}-{_variant(request.job)}.json"
-    return Choices(request.folder / "tvm" / name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,7 +287,7 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
     how, tuned = computation(request.job), request.job.tuning is Tuning.TUNED
     best = how.algorithm == BEST
     imported = import_model(
-        request.model, target, how, _choices(request, target) if best else None
+        request.model, target, how, choices_of(request, target) if best else None
     )
     module = imported.module
     names = tuple(input_names(module))
@@ -396,8 +295,9 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
     products = kernel_products(module)
     guesses: tuple[str, ...] = ()
     if how.blocked or tuned:
-        find = _findings(request, target).tile if tuned else first_guess
-        guesses = guessed(module, _findings(request, target).tile if tuned else None)
+        known = findings_of(request, target) if tuned else None
+        find = first_guess if known is None else known.best_known
+        guesses = guessed(module, None if known is None else known.tile)
         module = schedule_blocks(
             module, lanes(target), find, tune_products=tuned and how.algorithm != BLOCKED
         )

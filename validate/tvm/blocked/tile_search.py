@@ -27,11 +27,9 @@ from roofline.validate.tvm.blocked.schedules import (
     recognize,
     scheduled,
 )
+from roofline.validate.tvm.blocked.tile_timing import seconds_of, timed
 from roofline.validate.tvm.blocked.tiles import Kernel, Tile, neighbours, tiles
-from roofline.validate.tvm.tuning import forked_timing as _fork
 
-_BUILD_LIMIT_S = 60.0
-_RUN_LIMIT_S = 20.0
 _FEW = 3
 """Tiles of a kernel that are timed in a hurry."""
 
@@ -61,14 +59,16 @@ class Findings:
         self._path = path
         self._known: dict[str, Any] = dict(shipped or {})
         self._elsewhere = tuple(elsewhere)
-        self._found: dict[str, Any] = {}
-        if path.exists():
-            self._found = json.loads(path.read_text(encoding="utf-8"))
+        self._found = self._kept()
 
     def tile(self, kernel: Kernel) -> Tile | None:
         """Return the tile that was found best, or None when none was sought."""
         entry = self._entry(kernel)
         return None if entry is None else Tile.from_list(entry["tile"])
+
+    def best_known(self, kernel: Kernel) -> Tile | None:
+        """Return the tile that was found best, or where none was sought that of another processor with such vectors."""
+        return next(iter(self.likely(kernel)), None)
 
     def settled(self, kernel: Kernel) -> bool:
         """Tell whether a kernel's tile is the best of all that are worth trying, not of a few."""
@@ -85,6 +85,8 @@ class Findings:
         self, kernel: Kernel, tile: Tile, seconds: float, tried: int, *, hurried: bool = False
     ) -> None:
         """Keep a finding, on disk at once."""
+        # Another program on this machine may have added some meanwhile.
+        self._found |= self._kept()
         self._found[kernel.key] = {
             "tile": tile.to_list(), "ms": round(seconds * 1e3, 5), "tried": tried,
             **({"hurried": True} if hurried else {}),
@@ -92,6 +94,12 @@ class Findings:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         document = json.dumps(self._found, indent=1, sort_keys=True)
         write_whole(self._path, document.encode())
+
+    def _kept(self) -> dict[str, Any]:
+        if not self._path.exists():
+            return {}
+        kept: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+        return kept
 
     def _entry(self, kernel: Kernel) -> Any:
         return self._found.get(kernel.key) or self._known.get(kernel.key)
@@ -253,16 +261,16 @@ def _hurry(group: list[tuple[Kernel, Any]], findings: Findings, target: Any, wor
             ]
         )
     ]
-    times = _timed([(function, tile) for _, function, tile in candidates], target, workers)
+    times = timed([(function, tile) for _, function, tile in candidates], target, workers)
     for kernel, _ in group:
-        timed = [
+        ran = [
             (seconds, tile)
             for (one, _, tile), seconds in zip(candidates, times, strict=True)
             if one is kernel and seconds is not None
         ]
-        if timed:
-            seconds, tile = min(timed, key=lambda entry: entry[0])
-            findings.add(kernel, tile, seconds, len(timed), hurried=True)
+        if ran:
+            seconds, tile = min(ran, key=lambda entry: entry[0])
+            findings.add(kernel, tile, seconds, len(ran), hurried=True)
     return len(candidates)
 
 
@@ -270,9 +278,9 @@ def _best(
     kernel: Kernel, function: Any, target: Any, workers: int, likely: list[Tile]
 ) -> tuple[Tile | None, float, int]:
     """Return the fastest tile, its time, and how many were tried."""
-    timed = _guided(kernel, function, target, workers, likely)
-    best, seconds = min(timed.items(), key=lambda entry: entry[1])
-    return (None, 0.0, len(timed)) if math.isinf(seconds) else (best, seconds, len(timed))
+    found = _guided(kernel, function, target, workers, likely)
+    best, seconds = min(found.items(), key=lambda entry: entry[1])
+    return (None, 0.0, len(found)) if math.isinf(seconds) else (best, seconds, len(found))
 
 
 def _guided(
@@ -296,30 +304,11 @@ def _searched(
     kernel: Kernel, likely: list[Tile], time_all: Callable[[list[Tile]], dict[Tile, float]]
 ) -> dict[Tile, float]:
     """Time first tiles, then variants of the two best."""
-    timed = time_all([*likely, *tiles(kernel)])
-    leaders = sorted(timed, key=lambda tile: timed[tile])[:2]
-    ran = [tile for tile in leaders if math.isfinite(timed[tile])]
+    first = time_all([*likely, *tiles(kernel)])
+    leaders = sorted(first, key=lambda tile: first[tile])[:2]
+    ran = [tile for tile in leaders if math.isfinite(first[tile])]
     more = [variant for tile in ran for variant in neighbours(kernel, tile)]
-    return timed | time_all([tile for tile in more if tile not in timed])
-
-
-def seconds_of(
-    function: Any, candidates: list[Tile], target: Any, workers: int
-) -> dict[Tile, float]:
-    """Return the seconds of a kernel on blocks with each of several tiles, infinite where one does not run.
-
-    Args:
-        function: The kernel.
-        candidates: The tiles; each is timed once.
-        target: The TVM target.
-        workers: Processes that build at the same time.
-    """
-    distinct = list(dict.fromkeys(candidates))
-    times = _timed([(function, tile) for tile in distinct], target, workers)
-    return {
-        tile: math.inf if seconds is None else seconds
-        for tile, seconds in zip(distinct, times, strict=True)
-    }
+    return first | time_all([tile for tile in more if tile not in first])
 
 
 def beyond(
@@ -346,13 +335,13 @@ def beyond(
     Returns:
         Seconds of every tile in the order they were tried; infinite where one cannot be built or run.
     """
-    timed = dict(own or _guided(kernel, function, target, workers, []))
+    first = dict(own or _guided(kernel, function, target, workers, []))
     wide = tiles(kernel, every=True)
     space = dict.fromkeys([*wide, *(near for tile in wide for near in neighbours(kernel, tile))])
-    others = [tile for tile in space if tile not in timed]
-    left = min(max(0, trials - len(timed)), len(others))
+    others = [tile for tile in space if tile not in first]
+    left = min(max(0, trials - len(first)), len(others))
     drawn = random.Random(seed).sample(others, left)
-    return timed | seconds_of(function, drawn, target, workers)
+    return first | seconds_of(function, drawn, target, workers)
 
 
 def own_tiles(kernel: Kernel, seconds: Sequence[float]) -> dict[Tile, float]:
@@ -366,42 +355,6 @@ def own_tiles(kernel: Kernel, seconds: Sequence[float]) -> dict[Tile, float]:
     return _searched(
         kernel, [], lambda candidates: {tile: next(given) for tile in dict.fromkeys(candidates)}
     )
-
-
-def _timed(candidates: list[tuple[Any, Tile]], target: Any, workers: int) -> list[float | None]:
-    """Return seconds of each kernel with its tile, None where it cannot be built or run."""
-    outcomes = _fork.race(
-        candidates,
-        lambda entry: kernel_timer(scheduled(*entry), target),
-        workers=workers,
-        build_limit_s=_BUILD_LIMIT_S,
-        run_limit_s=_RUN_LIMIT_S,
-    )
-    return [outcome.seconds for outcome in outcomes]
-
-
-def kernel_timer(function: Any, target: Any) -> Callable[[float], float]:
-    """Compile a kernel and return its timer, which takes CPU time on one thread: other load does not count."""
-    tvm: Any = importlib.import_module("tvm")
-    library = tvm.tirx.build(
-        tvm.IRModule({"main": function.with_attr("global_symbol", "main")}), target=target
-    )
-    # One thread: waiting workers would spend CPU time too.
-    tvm.get_global_func("runtime.config_threadpool")(1, 1)
-
-    def seconds(best: float) -> float:
-        fill = tvm.get_global_func("tvm.contrib.random.random_fill_for_measure")
-        tensors: list[Any] = []
-        for parameter in function.params:
-            buffer = parameter.ty
-            shape = [int(size) for size in buffer.shape]
-            tensor = tvm.runtime.empty(shape=shape, dtype=str(buffer.dtype), device=tvm.cpu())
-            fill(tensor)
-            tensors.append(tensor)
-        main = library["main"]
-        return _fork.shortest_cpu_time(lambda: main(*tensors), best)
-
-    return seconds
 
 
 def _functions(module: Any) -> list[tuple[Any, Any]]:

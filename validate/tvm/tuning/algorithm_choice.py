@@ -22,6 +22,7 @@ from roofline.progress import Report
 from roofline.temporary import temporary_folder
 from roofline.validate.tvm.algorithms import ALGORITHMS
 from roofline.validate.tvm.blocked import tile_search as tiling
+from roofline.validate.tvm.blocked.tile_timing import kernel_timer
 from roofline.validate.tvm.convolution import Convolution
 from roofline.validate.tvm.plan import BEST, BLOCKED, Computation
 from roofline.validate.tvm.setup import lanes
@@ -204,7 +205,7 @@ class _Timer:
         kernels = _kernels(module)
         outcomes = _fork.race(
             [function for _, function in kernels],
-            lambda function: tiling.kernel_timer(function, self._target),
+            lambda function: kernel_timer(function, self._target),
             workers=1,
             build_limit_s=60.0,
             run_limit_s=60.0,

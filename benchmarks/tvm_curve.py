@@ -95,8 +95,7 @@ def _point(
         "times_onnxruntime": (tuned.median_s or 0.0) / ceiling,
         "kernels": tuned.kernels,
         "untuned_kernels": list(tuned.untuned_kernels),
-        "finished": tuned.job.tuning is Tuning.TUNED
-        and not any("budget ended" in note for note in tuned.notes),
+        "finished": tuned.job.tuning is Tuning.TUNED and tuned.tuning_finished is not False,
         "notes": list(tuned.notes),
         "flags": sorted(flags),
         "cpu": tuned.environment.cpu,

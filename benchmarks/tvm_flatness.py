@@ -155,9 +155,7 @@ def try_all(network: str, algorithm: str, seed: int, given: argparse.Namespace) 
     target = setup.local_target(tvm, 1)
     model = make_runnable(network, seed=0, folder=cache_folder()).model
     imported = import_model(model, target, Computation(algorithm))
-    if algorithm not in {"direct", BLOCKED} and not any(
-        f" {algorithm}" in note for note in imported.notes
-    ):
+    if algorithm not in {"direct", BLOCKED} and not imported.layers.get(algorithm):
         return None
     module = imported.module
     kernels: list[Row] = []

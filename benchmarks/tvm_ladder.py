@@ -160,12 +160,7 @@ def algorithms(network: str, rounds: Mapping[str, Rounds], given: argparse.Names
             f"`{name}`", milliseconds(plain), milliseconds(tuned), ratio(tuned, ceiling), ratio(plain, tuned),
             "–" if tune_s is None else f"{tune_s:.0f}", str(len(tuned[-1].untuned_kernels)), flags(both),
         ])  # fmt: skip
-    said = [
-        note
-        for note in runs["best tuned"][-1].notes
-        if note.startswith(("layers", "algorithm of each"))
-    ]
-    closing = "".join(f"\n`best`, {note}.\n" for note in said)
+    closing = "".join(f"\n`best`, {note}.\n" for note in runs["best tuned"][-1].notes)
     lead = _lead(rounds, given)
     text = f"{network}, {CEILING} {milliseconds(ceiling)} ms, {given.trials} trials for each kernel.\n\n"
     return f"{lead}{text}{markdown_table(header, rows, numbers_from=1)}\n{closing}"

@@ -55,8 +55,7 @@ def row(request: RunRequest) -> tuple[str, str, str]:
     except RooflineError as error:
         return name, f"**not run**: {error.message}", ""
     error = run.check.max_rel_error if run.check is not None else None
-    said = [note.removeprefix("rewritten: ") for note in run.notes if note.startswith("rewritten")]
-    result = ", ".join(["runs", *said]) if run.ok else f"**{run.status.value}**: {run.reason}"
+    result = "; ".join(["runs", *run.notes]) if run.ok else f"**{run.status.value}**: {run.reason}"
     return name, result, "" if error is None else f"{error:.0e}"
 
 
@@ -77,8 +76,7 @@ def imported(request: RunRequest) -> tuple[str, str]:
         # Whatever TVM throws is what the table is to tell.
         text = str(error).strip().splitlines()
         return name, f"**not imported**: {type(error).__name__}: {text[-1] if text else ''}"
-    said = [note.removeprefix("rewritten: ") for note in notes if note.startswith("rewritten")]
-    return name, ", ".join(["imports", *said, f"{time.process_time() - start:.0f} s"])
+    return name, "; ".join(["imports", *notes, f"{time.process_time() - start:.0f} s"])
 
 
 def main() -> None:

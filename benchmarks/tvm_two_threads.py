@@ -21,6 +21,7 @@ from pathlib import Path
 
 from tvm_ladder import into_page
 
+from roofline.child import start_python
 from roofline.markdown import markdown_table
 from roofline.user_folders import cache_folder
 from roofline.validate.measuring.measure import measure
@@ -93,9 +94,11 @@ def timed(beside: str, sampling_s: float) -> Measurement:
     )  # fmt: skip
     if beside == ALONE:
         return measure(request)
-    with subprocess.Popen(
-        [sys.executable, __file__, "--beside", beside], stdout=subprocess.PIPE
-    ) as other:
+    here = Path(__file__)
+    other = start_python(
+        str(here), "--beside", beside, variables={"PYTHONPATH": str(here.parent)}, stdout=subprocess.PIPE
+    )  # fmt: skip
+    with other:
         try:
             assert other.stdout is not None
             if not other.stdout.readline():

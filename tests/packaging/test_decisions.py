@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("roofline", "validate", "workloads", "platforms")
+FOLDERS = ("roofline", "validate", "workloads", "platforms", "benchmarks")
 
 FOR_PEOPLE = {
     "caption", "description", "explanation", "flag", "flags", "hint", "label", "message", "note", "notes", "reason",
@@ -31,7 +31,6 @@ READ_BACK = {
     ("roofline/spec/detecting.py", '(run(["nvpmodel", "-q"]) or "").partition("NV Power Mode:")'): "a tool's answer",
     ("validate/measuring/process.py", "line.startswith('File \"')"): "Python's own traceback",
     ("validate/studies/qutibench/runs.py", 'flags.split("; ")'): "a cell of a table",
-    ("validate/calibration/fitting.py", 'entry.probe.name.startswith("matmul 1x")'): "a key of probes",
 }  # fmt: skip
 """Places that read words for people on purpose, and whose they are."""
 

@@ -131,8 +131,11 @@ def test_a_budget_too_small_for_all_kernels_is_stated(convolution_file, tmp_path
     assert record.status is Status.OK, record.reason
     assert record.untuned_kernels
     assert any("budget" in note for note in record.notes)
+    assert record.tuning_finished is False
     # The next call goes on where this one stopped.
-    assert on_tvm(convolution_file, tmp_path, "tuned").untuned_kernels == ()
+    again = on_tvm(convolution_file, tmp_path, "tuned")
+    assert again.untuned_kernels == ()
+    assert again.tuning_finished is True
 
 
 @pytest.mark.tvm

@@ -237,6 +237,7 @@ def _compile(
         executed=built.executed,
         compile_s=time.monotonic() - start,
         tune_s=tuned.seconds if tuned is not None and job.tuning is Tuning.TUNED else None,
+        tuning_finished=None if tuned is None else tuned.finished,
         kernels=built.kernels,
         untuned_kernels=built.untuned,
         notes=notes,

@@ -136,7 +136,7 @@ def _streams(measured: Sequence[_Measured], bare: Profile) -> tuple[tuple[float,
     """Return how fast weights arrive by the bytes that a run goes through; never faster when there are more."""
     rates: dict[int, float] = {}
     for entry in measured:
-        if not entry.probe.name.startswith("matmul 1x"):
+        if entry.probe.about.get("rows") != "1":
             continue
         for workload, seconds in (
             (entry.one, entry.times.one_s),
@@ -238,7 +238,7 @@ def _conversions(times: Times, bare: Profile) -> tuple[Sample, ...]:
     """
     found: list[Sample] = []
     for probe in probes():
-        if probe.role != "convert" or not probe.name.startswith("packed"):
+        if probe.role != "convert" or probe.about["image"] != "packed":
             continue
         names = (probe.name, f"unpacked{probe.name.removeprefix('packed')}")
         if any(name not in times.of for name in names):
@@ -267,7 +267,12 @@ def _beside_convolutions(times: Times) -> tuple[frozenset[str], frozenset[str]]:
     """Return what convolutions do on their way out, and what leaves channels packed."""
     plain, convert_s = times.of.get("between convolutions: none"), _between_s(times)
     absorbed, packed = set[str](), set[str]()
-    alone_s = [entry.copy_s for name, entry in times.of.items() if name.startswith("alone")]
+    alone_s = [
+        times.of[probe.name].copy_s
+        for probe in probes()
+        if probe.name in times.of
+        and (probe.role == "alone" or (probe.role, probe.of) == ("joined", "Concat"))
+    ]
     if plain is None or not alone_s:
         return frozenset(), frozenset()
     # Even the cheapest operator passes over the image once.

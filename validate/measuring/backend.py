@@ -68,6 +68,8 @@ class Artifact:
     """What the products are computed in; without a datatype it is that of the model's weights."""
     compile_s: float | None = None
     tune_s: float | None = None
+    tuning_finished: bool | None = None
+    """Whether all was tried that was asked for; false where the budget ended it, None where nothing was tuned."""
     kernels: int | None = None
     untuned_kernels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -220,6 +220,7 @@ class _Run:
             peak_rss_bytes=result.peak_rss_bytes,
             compile_s=artifact.compile_s,
             tune_s=artifact.tune_s,
+            tuning_finished=artifact.tuning_finished,
             kernels=artifact.kernels,
             untuned_kernels=artifact.untuned_kernels,
             check=check,

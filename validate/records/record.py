@@ -166,6 +166,9 @@ class Measurement:
     """Largest resident set of the process that ran it (compiling happens in another)."""
     compile_s: float | None = None
     tune_s: float | None = None
+    tuning_finished: bool | None = None
+    """Whether all was tried that was asked for; false where the budget ended it. None where nothing was tuned, and in
+    records that were made before it was kept."""
     kernels: int | None = None
     untuned_kernels: tuple[str, ...] = ()
     """Kernels that ran with no tuned schedule."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,8 @@ class Imported:
     notes: tuple[str, ...]
     executed: Executed
     """What the arithmetic runs in, where it is not the datatype of the file's weights."""
+    layers: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many convolutions are computed by each algorithm; empty for TVM's own way."""
 
 
 def import_model(
@@ -124,7 +126,8 @@ def import_model(
     executed = weighty.executed if weighty.executed.datatype else computed
     convs = [node.name or node.output[0] for node in model.graph.node if node.op_type == "Conv"]
     notes = (*done, *weighty.notes, *arranged.notes, *_said(arranged.chosen, convs))
-    return Imported(lower(arranged.module, target, fast=how.blocked), notes, executed)
+    module = lower(arranged.module, target, fast=how.blocked)
+    return Imported(module, notes, executed, arranged.layers)
 
 
 def _module(frontend: Any, model: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,8 @@ class Arranged:
     notes: tuple[str, ...] = ()
     executed: Executed = field(default_factory=Executed)
     """What the arithmetic runs in, where it is not the datatype of the file's weights."""
+    layers: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many convolutions are computed by each algorithm; empty where none has one of its own."""
     chosen: tuple[str, ...] = ()
     """For ``best``, the algorithm of every convolution in the order of their calls."""
 
@@ -116,4 +118,6 @@ def arrange_convolutions(
         notes.append(
             f"{plural(counts['direct'], 'layer')} stay direct, where {how.algorithm} does not apply"
         )
-    return Arranged(module, tuple(notes), chosen=tuple(chosen) if how.algorithm == BEST else ())
+    return Arranged(
+        module, tuple(notes), layers=counts, chosen=tuple(chosen) if how.algorithm == BEST else ()
+    )

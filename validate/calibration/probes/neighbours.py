@@ -116,8 +116,11 @@ def conversions() -> list[Probe]:
         for name, step in (("packed", one), ("unpacked", both(one, _seen_as(shape)))):
             builder = chain(shape, step, pooled)
             found.append(
-                Probe(f"{name} {channels} at {size}", builder, copies, "Conv", "convert", about)
-            )
+                Probe(
+                    f"{name} {channels} at {size}", builder, copies, "Conv", "convert",
+                    {**about, "image": name},
+                )
+            )  # fmt: skip
     return found
 
 

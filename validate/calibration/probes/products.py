@@ -31,12 +31,17 @@ def products() -> list[Probe]:
             step = both(step, linear_layer(columns, inner))
         found.append(
             Probe(
-                f"matmul {rows}x{inner}x{columns}", chain((1, rows, inner), step), copies, "MatMul"
+                f"matmul {rows}x{inner}x{columns}",
+                chain((1, rows, inner), step),
+                copies,
+                "MatMul",
+                about={"rows": str(rows)},
             )
         )
     for rows, inner, columns, copies in ((1024, 256, 1, 4), (128, 512, 15, 6)):
         builder = branches((1, rows, inner), linear_layer(inner, columns))
-        found.append(Probe(f"matmul {rows}x{inner}x{columns}", builder, copies, "MatMul"))
+        name, about = f"matmul {rows}x{inner}x{columns}", {"rows": str(rows)}
+        found.append(Probe(name, builder, copies, "MatMul", about=about))
     for copies, size, long in (
         (1, 128, 6),
         (8, 64, 4),

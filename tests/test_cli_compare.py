@@ -181,13 +181,36 @@ def test_flags_that_do_not_fit_are_one_line(
     assert err.count("\n") == 1
 
 
-def test_two_decoders_are_compared_by_tokens_of_a_step_that_is_named(
+def test_two_decoders_are_compared_by_what_predict_says_of_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code, out, _ = run(
-        capsys, "compare", "smollm2_135m", "smollm2_360m", "-p", "h100-sxm", "-d", "fp16"
-    )
-    assert code == 0
+    asked = ("-p", "h100-sxm,rtx-4090", "-d", "fp16", "--format", "json")
+    code, out, err = run(capsys, "compare", "smollm2_135m", "smollm2_360m", *asked)
+    assert code == 0, err
+    pairs = json.loads(out)["predictions"]
+    _, out, _ = run(capsys, "predict", "smollm2_135m,smollm2_360m", *asked)
+    said = {
+        (row["network"], row["platform"], row["model"]): row
+        for row in json.loads(out)["predictions"]
+    }
+    assert [pair["model"] for pair in pairs] == ["equation1", "expected"] * 2
+    for pair in pairs:
+        for prefix, network in (("first_", "smollm2_135m"), ("", "smollm2_360m")):
+            row = said[network, pair["platform"], pair["model"]]
+            for name in ("tokens_per_s", "tpot_ms", "ttft_ms", "context", "fits"):
+                assert pair[f"{prefix}{name}"] == row[name]
+            assert pair[f"{prefix}interval_tokens_per_s"] == row.get("interval_tokens_per_s")
+        assert pair["tokens_per_s_ratio"] == pair["tokens_per_s"] / pair["first_tokens_per_s"]
+        assert pair["throughput_fps"] is None
+    _, out, _ = run(capsys, "compare", "smollm2_135m", "smollm2_360m", *asked[:-2])
     assert "smollm2_360m, tokens/s" in out
     assert "fps" not in out
     assert "smollm2_135m: counts are of one token behind 4,096 positions" in out
+
+
+def test_a_decoder_is_not_predicted_beside_another_network(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, _, err = run(capsys, "compare", "resnet50", "smollm2_135m", "-p", "h100-sxm")
+    assert code == 2
+    assert "smollm2_135m is a decoder" in err

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,10 @@ from roofline.cli._output import OrderOptions, ResultOptions
 from roofline.errors import NetworkError, OptionError, did_you_mean
 from roofline.labels import labels
 from roofline.tables import cells
+
+if TYPE_CHECKING:
+    from roofline.decoding.phases import Decoding
+    from roofline.workload import Workload
 
 app = typer.Typer(add_completion=False)
 
@@ -89,7 +94,10 @@ def compare(
             repair="Name a machine: -p tx2:maxn",
         )
     names = _pair(labels([network.name for network in networks], [first, second]))
-    rows = _compared.predicted(networks, platform, datatype, batch, model) if platform else None
+    rows = None
+    if platform:
+        asked = _asked((first, second), networks, bound=inputs.given)
+        rows = _compared.predicted(asked, platform, datatype, batch, model)
     page = ComparedNetworks(
         networks[0], networks[1], names, layers=layers, fused=fused,
         predictions=None if rows is None else order.arranged(rows, rows), order=OrderOptions() if rows else order,
@@ -101,6 +109,28 @@ def compare(
     report_failures(
         [cells(row) for row in rows or []], checks, ["platform", "datatype", "batch", "model"]
     )
+
+
+def _asked(
+    names: tuple[str, str], networks: Sequence[Workload], *, bound: bool
+) -> Sequence[Workload | Decoding]:
+    """Return what is predicted of two networks: decoders as such, unless their inputs are bound by hand.
+
+    Raises:
+        OptionError: One is a decoder and the other is none: their rates count different things.
+    """
+    from roofline.cli._decoding import told_apart
+
+    decoders = [told_apart([name], None, bound=bound)[1] for name in names]
+    if not any(decoders):
+        return networks
+    if not all(decoders):
+        which, other = names if decoders[0] else names[::-1]
+        raise OptionError(
+            f"{which} is a decoder, whose rates are of tokens, and {other} is none",
+            repair="Leave -p out, or compare two decoders",
+        )
+    return [decoder for (decoder,) in decoders]
 
 
 def _compare_machines(

@@ -18,7 +18,8 @@ HEADS = {
     Form.PUBLISHED: ",".join([*published.COLUMNS, "record"]).encode(),
     Form.SERVED: ",".join(sorted(served.COLUMNS)).encode(),
     Form.SINGLE_USER: ",".join(sorted(single_user.COLUMNS)).encode(),
-    Form.OTHER: b"machine,network,datatype,fps\n",
+    Form.RATES: b"platform,network,datatype,latency_ms\n",
+    Form.OTHER: b"machine,network,datatype\n",
 }
 
 

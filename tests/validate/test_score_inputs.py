@@ -163,3 +163,53 @@ def test_the_same_run_at_another_batch_is_another_run(tmp_path: Path) -> None:
     path = tmp_path / "evidence.csv"
     path.write_text("\n".join([HEADER, ROW, ROW.replace(",1,50,", ",8,60,")]) + "\n")
     assert read_evidence(path).fps.tolist() == [50, 60]
+
+
+RATES = (
+    "platform,network,datatype,batch,throughput_fps,latency_ms,note",
+    "GeForce RTX 4090,resnet50,fp16,8,9000,,a vendor's",
+    "i5-8500,mobilenet_v1,fp32,,,12.5,mine",
+)
+
+
+@pytest.mark.parametrize("model", ["equation1", "expected"])
+def test_a_table_of_rates_is_judged_by_what_predict_says(model: str, tmp_path: Path) -> None:
+    path = tmp_path / "rates.csv"
+    path.write_text("\n".join(RATES) + "\n")
+    scored = score(read_evidence(path), model=model)
+    assert scored.evidence.fps.tolist() == [9000, 80]
+    cases = (("resnet50", "rtx-4090", "fp16", 8), ("mobilenet_v1", "i5-8500", "fp32", 1))
+    for (network, machine, datatype, batch), fps in zip(cases, scored.predicted, strict=True):
+        one = rl.predict(
+            rl.load(network), rl.platform(machine), datatype=datatype, batch=batch, model=model
+        )
+        alone = one.throughput_fps if one.latency_s is None else batch / one.latency_s
+        assert fps == pytest.approx(alone)
+    assert [row["key"] for row in scored.evidence.rows] == ["rtx-4090", "i5-8500"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "row", "told", "repair"),
+    [
+        ("machine,network,datatype,fps", "rtx-4091,resnet50,fp16,9", "row 1: machine 'rtx-4091'", "rtx-4090"),
+        ("machine,network,datatype,fps", "rtx-4090,resnet51,fp16,9", "row 1: network: 'resnet51'", "resnet50"),
+        ("machine,network,datatype,fps", "rtx-4090,resnet50,fp61,9", "row 1: .*'fp61'", "fp64"),
+        ("machine,network,datatype,fps", "hailo-8,resnet50,fp16,9", "row 1: datatype: .* it has int8", "ran in"),
+        ("machine,network,datatype,fps", "rtx-4090,resnet50,fp16,nine", "row 1: fps is 'nine'", "number"),
+        ("machine,network,datatype,fps", "rtx-4090,resnet50,fp16,9e9", "row 1: 9e.09 fps is", "frames"),
+        ("machine,network,datatype,fps", "rtx-4090,,fp16,9", "row 1: network is empty", "network"),
+        ("machine,network,datatype,fps", "rtx-4090,llama32_1b,fp16,9", "is a decoder", "tokens_per_s"),
+        ("machine,network,datatype,fps,batch", "rtx-4090,resnet50,fp16,9,1.5", "batch is '1.5'", "whole"),
+        ("machine,network,datatype,fps,bach", "rtx-4090,resnet50,fp16,9,1", "'bach' is no column", "batch"),
+        ("machine,network,fps", "rtx-4090,resnet50,9", "no column datatype", "platform"),
+        ("machine,network,datatype,fps,upper_bound", "rtx-4090,resnet50,fp16,9,True", "predictions", "measured"),
+    ],
+)  # fmt: skip
+def test_what_a_table_of_rates_names_wrongly_is_told_with_its_row(
+    heading: str, row: str, told: str, repair: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rates.csv"
+    path.write_text(f"{heading}\n{row}\n")
+    with pytest.raises(TableError, match=told) as caught:
+        read_evidence(path)
+    assert repair in str(caught.value.repair)

@@ -33,7 +33,7 @@ def predictions(evidence: Evidence, model: str) -> list[Prediction | None]:
     known: dict[tuple[object, ...], Prediction | None] = {}
     runtimes = published_runtimes()
     for i, where in enumerate(evidence.placed or placed(evidence)):
-        datatype, batch = evidence.facts.datatype[i], int(float(evidence.rows[i]["batch"]))
+        datatype, batch = evidence.rows[i]["datatype"], int(float(evidence.rows[i]["batch"]))
         if where is None:
             found.append(None)
             continue
@@ -70,6 +70,11 @@ def alone(prediction: Prediction) -> tuple[float, tuple[float, float]] | None:
     ends, items = prediction.intervals.get("latency_ms"), prediction.batch
     if prediction.latency_s is not None and ends is not None:
         return items / prediction.latency_s, (1e3 * items / ends[1], 1e3 * items / ends[0])
+    return together(prediction)
+
+
+def together(prediction: Prediction) -> tuple[float, tuple[float, float]] | None:
+    """Return the items per second of as many runs as a machine has in flight, and the interval; None for none."""
     if prediction.throughput_fps is None or prediction.interval_fps is None:
         return None
     return prediction.throughput_fps, prediction.interval_fps

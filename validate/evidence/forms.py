@@ -9,6 +9,7 @@ from pathlib import Path
 
 from roofline.reading import CsvTable, csv_header, decode, read_bytes, read_csv
 from roofline.validate.evidence import published, served, single_user
+from roofline.validate.evidence.rates import of_rates
 
 COMPARED = frozenset(
     {"network", "platform", "datatype", "batch", "backend", "measured_fps", "status"}
@@ -26,6 +27,7 @@ class Form(StrEnum):
     PUBLISHED = "table of published runs"
     SERVED = "table of decoders that serve many requests"
     SINGLE_USER = "table of decoders of one user"
+    RATES = "table of rates"
     OTHER = "any other text"
 
     @property
@@ -99,4 +101,5 @@ def _form(content: bytes) -> Form:
     if plain.lstrip().startswith(b"{"):
         return Form.DOCUMENT
     header = frozenset(csv_header(plain.split(b"\n", 1)[0].decode(errors="replace")))
-    return next((form for form, columns in _TABLES.items() if header >= columns), Form.OTHER)
+    other = Form.RATES if of_rates(header) else Form.OTHER
+    return next((form for form, columns in _TABLES.items() if header >= columns), other)

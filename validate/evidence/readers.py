@@ -19,10 +19,12 @@ from roofline.model._run_facts import Facts, joined
 from roofline.reading import CsvTable, read_json
 from roofline.spec import Platform, platform
 from roofline.validate.analysis.counted import counted, taken_from
+from roofline.validate.evidence.by_graph import published_runtimes
 from roofline.validate.evidence.cells import optional_number
 from roofline.validate.evidence.evidence import Evidence, Placed, names
 from roofline.validate.evidence.forms import Form, Source, read_source
 from roofline.validate.evidence.published import published_runs
+from roofline.validate.evidence.rates import facts_at, machine_of, network_of, read_rates
 from roofline.validate.records.files import import_csv, import_json
 from roofline.validate.records.record import Measurement, Reported, Status
 from roofline.validate.records.request import RunRequest
@@ -36,8 +38,8 @@ def read_evidence(
     """Read the runs of a file.
 
     Args:
-        path: A CSV of published runs, a CSV or JSON export of records, what ``validate`` wrote as CSV or JSON, or a
-            record store.
+        path: A CSV of published runs or of rates, a CSV or JSON export of records, what ``validate`` wrote as CSV or
+            JSON, or a record store.
         machines: What records name as their machine beside the shipped ones: files of ``roofline calibrate``.
         networks: ONNX files that records name beside the shipped networks.
 
@@ -55,10 +57,49 @@ def evidence_of(
     Raises:
         TableError: It has no run that can be placed.
     """
-    if not source.form.recorded:
+    if source.form is Form.PUBLISHED or (
+        not source.form.recorded and _STATED & {*source.table.header}
+    ):
         return published_runs(source.table, str(source.path), source.sha256)
+    if not source.form.recorded:
+        return rated(source, machines, networks)
     placing = Placing({entry.key: entry for entry in machines}, networks)
     return stored(_records(source), source.sha256, placing)
+
+
+_STATED = {"gmacs", "peak_op_s"}
+"""Columns of which a table that names no shipped network has to have all: it is to be one of published runs."""
+
+
+def rated(source: Source, machines: Sequence[Platform], networks: Sequence[Path]) -> Evidence:
+    """Return the runs of a table of rates: counts are of the graphs, roofs of the machines' platform files.
+
+    Raises:
+        TableError: A row names a machine without a platform file, a network that is neither shipped nor a file, or a
+            rate that cannot be.
+    """
+    rates = read_rates(source.table, str(source.path))
+    placed = tuple(
+        Placed(network_of(rate, networks), machine_of(rate, machines)) for rate in rates
+    )
+    known = published_runtimes()
+    facts = joined(
+        [
+            facts_at(rate, where, runtime=rate.runtime if rate.runtime in known else None)
+            for rate, where in zip(rates, placed, strict=True)
+        ]
+    )
+    named = names([rate.network for rate in rates])
+    return Evidence(
+        facts, named, named, facts.machine, names([rate.runtime for rate in rates]),
+        np.asarray([rate.fps for rate in rates], np.float64), source.sha256,
+        tuple(
+            {**row, "key": where.platform.key, "datatype": rate.datatype, "batch": str(rate.batch),
+             "fps": repr(rate.fps)}
+            for row, rate, where in zip(source.table.rows, rates, placed, strict=True)
+        ),
+        placed,
+    )  # fmt: skip
 
 
 def _records(source: Source) -> tuple[Measurement, ...]:

@@ -17,7 +17,7 @@ from roofline.model._run_facts import FAMILIES
 from roofline.number_format import plural
 from roofline.spec import canonical, platform
 from roofline.surfaces import MODEL, argument
-from roofline.validate.evidence.by_graph import alone, predictions
+from roofline.validate.evidence.by_graph import alone, predictions, together
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, names
 from roofline.validate.evidence.fit import Options
 from roofline.validate.evidence.leaving import (
@@ -106,9 +106,9 @@ def score(
         OptionError: A name is not known, or what is asked for needs other choices.
     """
     _check_asked(model, leave, figures)
-    if model == "equation1":
+    if model == "equation1" and not evidence.placed:
         return _bound(evidence)
-    if model not in OF_COUNTS:
+    if model != "expected":
         return _by_graph(evidence, model)
     if leave == "none" and evidence.placed and not figures and parameters is None:
         return _as_predicted(evidence)
@@ -236,7 +236,11 @@ def _by_graph(evidence: Evidence, model: str) -> Scored:
 def _as_predicted(evidence: Evidence) -> Scored:
     """Return records beside what `predict` says of them, by their graphs and the files of their machines."""
     said, known = predictions(evidence, "expected"), shipped()
-    rates = [None if p is None else alone(p) for p in said]
+    several = evidence.facts.numbers["throughput"] > 0
+    rates = [
+        None if p is None else together(p) if many else alone(p)
+        for p, many in zip(said, several, strict=True)
+    ]
     none = (np.nan, (np.nan, np.nan))
     fps = np.asarray([(none if rate is None else rate)[0] for rate in rates])
     low, high = np.asarray([(none if rate is None else rate)[1] for rate in rates]).T

@@ -15,6 +15,7 @@ from roofline.serving import serve
 from roofline.tables import with_columns
 from roofline.validate.evidence.cells import number_of
 from roofline.validate.evidence.forms import read_source
+from roofline.validate.evidence.rates import spelled
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -49,7 +50,11 @@ def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, dict[st
             repair=f"Give a table of figures of decoders, with the columns {', '.join(COLUMNS)}",
         )
     table = with_columns(
-        source.table, str(path), "table of figures of decoders", COLUMNS, optional=OPTIONAL
+        spelled(source.table),
+        str(path),
+        "table of figures of decoders",
+        COLUMNS,
+        optional=OPTIONAL,
     )
     keys = {machine.key: machine for machine in platforms}
     found: dict[str, dict[str, list[float]]] = {}

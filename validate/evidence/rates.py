@@ -1,0 +1,281 @@
+"""Tables of rates as users and vendors write them: machine, network, datatype and a rate; the rest is derived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import roofline
+from roofline.errors import DatatypeError, OptionError, RooflineError, TableError, did_you_mean
+from roofline.model._case import choose_unit
+from roofline.model._network_facts import class_of, facts_of
+from roofline.model._request import at_precision
+from roofline.model._run_facts import Facts
+from roofline.model.deployment import deployment
+from roofline.precision import precision
+from roofline.reading import CsvTable
+from roofline.spec import canonical, platform, platform_keys
+from roofline.spec.aliases import aliases
+from roofline.spec.matching import matching
+from roofline.surfaces import MODEL
+from roofline.tables import with_columns
+from roofline.validate.evidence.cells import number_of
+from roofline.validate.evidence.evidence import Placed
+from roofline.validate.evidence.published import IN_FLIGHT
+from roofline.workloads import decoders
+
+if TYPE_CHECKING:
+    from roofline.spec import Platform
+    from roofline.workload import Workload
+
+SPELLINGS = {
+    "machine": ("platform",),
+    "fps": ("throughput_fps", "measured_fps"),
+    "tokens_per_s": ("measured_tokens_per_s",),
+}
+"""What a column may be called beside its own name."""
+
+WHAT = ("machine", "network", "datatype")
+OPTIONAL = ("batch", "runtime")
+"""Columns that a table may have; mode is none of these, since a column model beside it is no misspelling."""
+
+NOUN = "table of rates"
+REPAIR = (
+    "A table of rates has the columns machine (or platform), network, datatype and fps (or throughput_fps, "
+    "latency_ms); batch, runtime and mode where they are known"
+)
+
+_MOST_OF_PEAK = 3.0
+"""A rate may be so many times what the peak allows before it is refused: boards run above their rated clocks."""
+_SEVERAL = 1.05
+"""Rate over that of one batch behind another from which several are in flight."""
+
+
+def spelled(table: CsvTable) -> CsvTable:
+    """Return a table whose columns have their own names; one that has both keeps both."""
+    own = {
+        other: name
+        for name, others in SPELLINGS.items()
+        if name not in table.header
+        for other in [next((x for x in others if x in table.header), "")]
+        if other
+    }
+    return CsvTable(
+        tuple(own.get(name, name) for name in table.header),
+        tuple({own.get(name, name): cell for name, cell in row.items()} for row in table.rows),
+    )
+
+
+def of_rates(header: Iterable[str]) -> bool:
+    """Return whether a table with such columns is one of rates."""
+    names = spelled(CsvTable(tuple(header), ())).header
+    return {*WHAT} <= {*names} and bool({"fps", "latency_ms"} & {*names})
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A row of a table of rates."""
+
+    where: str
+    """The table and the row, for messages."""
+    machine: str
+    """As the row names it."""
+    network: str
+    datatype: str
+    batch: int
+    fps: float
+    runtime: str
+    """Empty where none is named."""
+    in_flight: bool
+    """Whether several batches are under way at a time, so that the rate says nothing of a latency."""
+
+
+def read_rates(table: CsvTable, where: str) -> tuple[Rate, ...]:
+    """Return the rows of a table of rates; what they name is not looked up.
+
+    Args:
+        table: Columns machine (or platform), network, datatype, and fps (or throughput_fps) or latency_ms; batch,
+            runtime and mode where they are known, others are left aside.
+        where: What to call it in messages: the file's path.
+
+    Raises:
+        TableError: A column is missing, a number is none, a run stands there twice, or the rows are predictions.
+    """
+    if "upper_bound" in table.header:
+        raise TableError(
+            f"{where} holds predictions, no runs",
+            repair="Give rates that were measured or published",
+        )
+    table = spelled(table)
+    rate = "fps" if "fps" in table.header or "latency_ms" not in table.header else "latency_ms"
+    with_columns(table, where, NOUN, (*WHAT, rate), optional=OPTIONAL, repair=REPAIR)
+    if not table.rows:
+        raise TableError(f"{where} has no runs", repair="Give one row per run")
+    found: list[Rate] = []
+    seen: dict[tuple[str, ...], int] = {}
+    for place, row in enumerate(table.rows, 1):
+        at = f"{where} row {place}"
+        run = tuple(row.get(name, "") for name in (*WHAT, *OPTIONAL, "mode"))
+        if run in seen:
+            raise TableError(
+                f"{at} is the same run as row {seen[run]}", repair="Keep one of the two"
+            )
+        seen[run] = place
+        found.append(_rate(row, at))
+    return tuple(found)
+
+
+def _rate(row: dict[str, str], where: str) -> Rate:
+    for name in WHAT:
+        if not row[name].strip():
+            raise TableError(f"{where}: {name} is empty", repair=f"Name the {name}")
+    batch = number_of(row, "batch", where, 1)
+    if batch != int(batch):
+        raise TableError(
+            f"{where}: batch is {row['batch']!r}", repair="Give a whole number of items"
+        )
+    alone = 1e3 * batch / number_of(row, "latency_ms", where) if row.get("latency_ms") else None
+    fps = number_of(row, "fps", where) if row.get("fps") or alone is None else alone
+    several = alone is not None and fps > _SEVERAL * alone
+    try:
+        datatype = precision(row["datatype"].strip()).name
+    except RooflineError as error:
+        raise TableError(f"{where}: {error.message}", repair=error.repair) from None
+    return Rate(
+        where, row["machine"].strip(), row["network"].strip(), datatype, int(batch), fps,
+        row.get("runtime", "").strip(), several or row.get("mode", "") in IN_FLIGHT,
+    )  # fmt: skip
+
+
+def machine_of(rate: Rate, at_hand: Iterable[Platform] = ()) -> Platform:
+    """Return the machine of a rate.
+
+    Args:
+        rate: A row; its machine by its key, another of its names, its name as makers spell it, or a file.
+        at_hand: Machines beside the shipped ones.
+
+    Raises:
+        TableError: None is called so; the message has the nearest names.
+    """
+    known = {machine.key: machine for machine in at_hand}
+    if rate.machine in known:
+        return known[rate.machine]
+    try:
+        found = _called(rate.machine)
+    except RooflineError as error:
+        raise TableError(f"{rate.where}: machine: {error.message}", repair=error.repair) from None
+    if found is None:
+        near = did_you_mean(rate.machine, [*known, *platform_keys(), *aliases()])
+        raise TableError(
+            f"{rate.where}: machine {rate.machine!r} has no platform file",
+            repair=near or "See: roofline platforms list; name a file of yours with -p",
+        )
+    return found
+
+
+def is_of(rate: Rate, machine: Platform) -> bool:
+    """Return whether a rate is of a machine; one of a machine that is not known is of none."""
+    if rate.machine == machine.key:
+        return True
+    try:
+        found = _called(rate.machine)
+    except RooflineError:
+        return False
+    return found is not None and found.key == machine.key
+
+
+@cache
+def _called(name: str) -> Platform | None:
+    """Return the machine that is called so; None where none is.
+
+    Raises:
+        PlatformError: It has modes, of which one must be named, or its file breaks a rule.
+        TableError: The name stands for several machines together.
+    """
+    alias = canonical(name)
+    if alias is not None and alias.units != 1:
+        raise TableError(
+            f"{name!r} stands for {alias.units} x {alias.platform}",
+            repair="Name one machine, with its own rate",
+        )
+    if alias is None and not name.endswith((".yaml", ".yml")):
+        key = matching(name)
+        return None if key is None else platform(key)
+    return platform(name if alias is None else alias.platform)
+
+
+def network_of(rate: Rate, at_hand: Iterable[Path] = ()) -> Workload:
+    """Return what the network of a rate requires at its datatype.
+
+    Args:
+        rate: A row.
+        at_hand: ONNX files, known by the names of their files.
+
+    Raises:
+        TableError: None is called so, it cannot be counted, or it is a decoder; the message has the nearest names.
+    """
+    files = {path.stem: path for path in at_hand}
+    if rate.network in decoders:
+        raise TableError(
+            f"{rate.where}: network {rate.network!r} is a decoder, whose rates are of tokens",
+            repair="Leave the row out; tables of decoders have the column tokens_per_s",
+        )
+    try:
+        return _counted(files.get(rate.network, rate.network), rate.datatype)
+    except RooflineError as error:
+        raise TableError(f"{rate.where}: network: {error.message}", repair=error.repair) from None
+
+
+@cache
+def _counted(model: str | Path, datatype: str) -> Workload:
+    return at_precision(roofline.load(model), datatype)
+
+
+def facts_at(rate: Rate, placed: Placed, *, runtime: str | None) -> Facts:
+    """Return the facts of a rate's run.
+
+    Args:
+        rate: The row.
+        placed: Its network and machine.
+        runtime: What it ran on; by default the usual one of the machine's class.
+
+    Raises:
+        TableError: The machine has no unit for the datatype, or the rate is far above what its peak allows.
+    """
+    machine = placed.platform
+    try:
+        unit, _ = choose_unit(machine, rate.datatype)
+        run = deployment(machine, runtime)
+    except DatatypeError as error:
+        repair = "Write the datatype that it ran in"
+        raise TableError(f"{rate.where}: datatype: {error.message}", repair=repair) from None
+    except OptionError as error:
+        raise TableError(f"{rate.where}: runtime: {error.message}", repair=error.repair) from None
+    facts = facts_of(
+        placed.workload, machine, machine_class=run.machine_class if run else class_of(machine) or machine.kind,
+        runtime=run.runtime if run else rate.runtime, datatype=rate.datatype, unit=unit, batch=rate.batch,
+        cores=run.cores if run else 1.0, in_flight=rate.in_flight,
+    )  # fmt: skip
+    bound = facts.numbers["peak"][0] / (2 * facts.numbers["macs"][0])
+    if rate.fps > _MOST_OF_PEAK * bound:
+        raise TableError(
+            f"{rate.where}: {rate.fps:g} fps is {rate.fps / bound:.3g} times what the peak of {machine.key} allows",
+            repair="Give frames per second, and check the datatype",
+        )
+    return facts
+
+
+def check_basis(rate: Rate, machine: Platform) -> None:
+    """Check that published runs say something of a machine, so that a figure can correct what they do.
+
+    Raises:
+        OptionError: They do not.
+    """
+    if deployment(machine, rate.runtime or None) is None:
+        raise OptionError(
+            f"published runs say nothing of machines like {machine.key}, so no figure corrects it",
+            repair=f"Use {MODEL.at('equation1')}",
+        )

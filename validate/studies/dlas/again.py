@@ -59,7 +59,8 @@ def _lead(after: Sequence[Measurement], campaign: Campaign) -> str:
     return (
         f"{', '.join(cpus)}, {' to '.join(dict.fromkeys((days[0], days[-1])))}; {budget}. "
         f"{len(after)} of {len(campaign.points)} cells are done, {len(after) - len(well)} of them failed; the "
-        f"others are planned, and nothing is concluded from them. Of the runs {disturbed} were disturbed; of the "
+        "others are planned, and nothing is concluded from them. In an undecided case the intervals overlap: the "
+        f"difference is within noise. Of the runs {disturbed} were disturbed; of the "
         f"{plural(len(tuned), 'tuned program')} {open_kernels} had kernels left untuned."
     )
 

@@ -76,13 +76,18 @@ def _group_query_attention(
     keys, values = (
         _held(past, fresh, positions) for past, fresh in ((past_key, key), (past_value, value))
     )
-    scale = attributes.get("scale") or None
+    return _attended(query, keys, values, attributes.get("scale") or None), keys, values
+
+
+def _attended(query: Any, keys: Any, values: Any, scale: float | None) -> Any:
+    """Return what the last positions see of all, N x S x heads·D, each of none behind its own."""
+    batch, heads, new, size = query.shape
+    groups, positions = keys.shape[1:3]
     if new == 1:
         # The queries that share a head of keys are rows of one product, so that it is read once.
-        batch, _, _, size = query.shape
         rows = query.reshape(batch, groups, heads // groups, size)
         result = functional.scaled_dot_product_attention(rows, keys, values, scale=scale)
-        return result.reshape(batch, 1, heads * size), keys, values
+        return result.reshape(batch, 1, heads * size)
     whole = new == positions
     result = functional.scaled_dot_product_attention(
         query,
@@ -93,7 +98,7 @@ def _group_query_attention(
         scale=scale,
         enable_gqa=heads != groups,
     )
-    return result.transpose(1, 2).flatten(2), keys, values
+    return result.transpose(1, 2).flatten(2)
 
 
 def _in_heads(data: Any, heads: int) -> Any:

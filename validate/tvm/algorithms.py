@@ -12,7 +12,9 @@ are kernels on blocks, whose tiles are sought.
 
 from __future__ import annotations
 
+import functools
 import importlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -20,6 +22,7 @@ from typing import Any
 
 from roofline.errors import MeasurementError, check_known
 from roofline.validate.tvm.blocked import kernels as blocks
+from roofline.validate.tvm.calls import Bound, replace_calls
 from roofline.validate.tvm.convolution import Convolution, conv2d_numbers, padded
 from roofline.validate.tvm.setup import lanes
 
@@ -193,73 +196,92 @@ def _within(place: Any, size: int, step: int, value: Any, dtype: str) -> Any:
 
 def _winograd(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
     """Transform kernel and input tiles, multiply tile by tile, transform back (Lavin and Gray 2016)."""
-    te: Any = importlib.import_module("tvm.te")
-    topi: Any = importlib.import_module("tvm.topi")
-    matrices: Any = importlib.import_module(
-        "tvm.topi.nn.winograd_util"
-    ).winograd_transform_matrices
+    weights = builder.emit(
+        builder.call_te(
+            functools.partial(_winograd_weights, conv),
+            kernel,
+            primfunc_name_hint="winograd_weights",
+        )
+    )
+    convolve = functools.partial(_winograd_convolution, conv)
+    return builder.call_te(convolve, data, weights, primfunc_name_hint="conv2d_winograd")
 
+
+def _winograd_matrices(conv: Convolution) -> tuple[Any, Any, Any]:
+    """Return the matrices of the output, the input and the kernel."""
+    util: Any = importlib.import_module("tvm.topi.nn.winograd_util")
+    return util.winograd_transform_matrices(_TILE, conv.kernel[0], conv.dtype)
+
+
+def _winograd_weights(conv: Convolution, weights: Any) -> Any:
+    """Return filters of the size of an input tile, its places first."""
+    te: Any = importlib.import_module("tvm.te")
+    _, _, g = _winograd_matrices(conv)
     size = _TILE + conv.kernel[0] - 1
+    ky = te.reduce_axis((0, conv.kernel[0]), name="ky")
+    kx = te.reduce_axis((0, conv.kernel[1]), name="kx")
+    return te.compute(
+        (size, size, conv.channels, conv.filters),
+        lambda y, x, c, o: te.sum(weights[o, c, ky, kx] * g[y, ky] * g[x, kx], axis=[ky, kx]),
+        name="winograd_weights",
+    )
+
+
+def _winograd_convolution(conv: Convolution, inputs: Any, weights: Any) -> Any:
+    """Return the products of input tiles and transformed filters, as a convolution's output."""
+    te: Any = importlib.import_module("tvm.te")
+    a, _, _ = _winograd_matrices(conv)
     oh, ow = conv.output
     rows, columns = -(-oh // _TILE), -(-ow // _TILE)
-    tiles = conv.batch * rows * columns
-
-    def transform(weights: Any) -> Any:
-        _, _, g = matrices(_TILE, conv.kernel[0], conv.dtype)
-        ky = te.reduce_axis((0, conv.kernel[0]), name="ky")
-        kx = te.reduce_axis((0, conv.kernel[1]), name="kx")
-        return te.compute(
-            (size, size, conv.channels, conv.filters),
-            lambda y, x, c, o: te.sum(weights[o, c, ky, kx] * g[y, ky] * g[x, kx], axis=[ky, kx]),
-            name="winograd_weights",
-        )
-
-    def convolve(inputs: Any, weights: Any) -> Any:
-        a, b, _ = matrices(_TILE, conv.kernel[0], conv.dtype)
-        top, left, _, _ = conv.padding
-        # Whole tiles: topi's own form reads past the edge where the output is no multiple of the tile.
-        bottom = rows * _TILE + conv.kernel[0] - 1 - conv.height - top
-        right = columns * _TILE + conv.kernel[1] - 1 - conv.width - left
-        framed = topi.nn.pad(inputs, (0, 0, top, left), (0, 0, bottom, right), name="padded")
-
-        def tile(p: Any) -> tuple[Any, Any, Any]:
-            return p // (rows * columns), p // columns % rows * _TILE, p % columns * _TILE
-
-        ty = te.reduce_axis((0, size), name="ty")
-        tx = te.reduce_axis((0, size), name="tx")
-        forward = te.compute(
-            (size, size, conv.channels, tiles),
-            lambda y, x, c, p: te.sum(
-                framed[tile(p)[0], c, tile(p)[1] + ty, tile(p)[2] + tx] * b[ty, y] * b[tx, x],
-                axis=[ty, tx],
-            ),
-            name="winograd_input",
-        )
-        c = te.reduce_axis((0, conv.channels), name="c")
-        product = te.compute(
-            (size, size, conv.filters, tiles),
-            lambda y, x, o, p: te.sum(weights[y, x, c, o] * forward[y, x, c, p], axis=c),
-            name="winograd_product",
-        )
-        ry = te.reduce_axis((0, size), name="ry")
-        rx = te.reduce_axis((0, size), name="rx")
-        inverse = te.compute(
-            (conv.filters, tiles, _TILE, _TILE),
-            lambda o, p, y, x: te.sum(product[ry, rx, o, p] * a[ry, y] * a[rx, x], axis=[ry, rx]),
-            name="winograd_inverse",
-        )
-        return te.compute(
-            (conv.batch, conv.filters, oh, ow),
-            lambda n, o, y, x: inverse[
-                o, (n * rows + y // _TILE) * columns + x // _TILE, y % _TILE, x % _TILE
-            ],
-            name="winograd_output",
-        )
-
-    transformed = builder.emit(
-        builder.call_te(transform, kernel, primfunc_name_hint="winograd_weights")
+    forward = _winograd_tiles(conv, inputs, rows, columns)
+    size, tiles = _TILE + conv.kernel[0] - 1, conv.batch * rows * columns
+    c = te.reduce_axis((0, conv.channels), name="c")
+    product = te.compute(
+        (size, size, conv.filters, tiles),
+        lambda y, x, o, p: te.sum(weights[y, x, c, o] * forward[y, x, c, p], axis=c),
+        name="winograd_product",
     )
-    return builder.call_te(convolve, data, transformed, primfunc_name_hint="conv2d_winograd")
+    ry = te.reduce_axis((0, size), name="ry")
+    rx = te.reduce_axis((0, size), name="rx")
+    inverse = te.compute(
+        (conv.filters, tiles, _TILE, _TILE),
+        lambda o, p, y, x: te.sum(product[ry, rx, o, p] * a[ry, y] * a[rx, x], axis=[ry, rx]),
+        name="winograd_inverse",
+    )
+    return te.compute(
+        (conv.batch, conv.filters, oh, ow),
+        lambda n, o, y, x: inverse[
+            o, (n * rows + y // _TILE) * columns + x // _TILE, y % _TILE, x % _TILE
+        ],
+        name="winograd_output",
+    )
+
+
+def _winograd_tiles(conv: Convolution, inputs: Any, rows: int, columns: int) -> Any:
+    """Return the transformed input: the places of a tile, channels, and the tiles of all items."""
+    te: Any = importlib.import_module("tvm.te")
+    topi: Any = importlib.import_module("tvm.topi")
+    _, b, _ = _winograd_matrices(conv)
+    size = _TILE + conv.kernel[0] - 1
+    top, left, _, _ = conv.padding
+    # Whole tiles: topi's own form reads past the edge where the output is no multiple of the tile.
+    bottom = rows * _TILE + conv.kernel[0] - 1 - conv.height - top
+    right = columns * _TILE + conv.kernel[1] - 1 - conv.width - left
+    framed = topi.nn.pad(inputs, (0, 0, top, left), (0, 0, bottom, right), name="padded")
+
+    def tile(p: Any) -> tuple[Any, Any, Any]:
+        return p // (rows * columns), p // columns % rows * _TILE, p % columns * _TILE
+
+    ty = te.reduce_axis((0, size), name="ty")
+    tx = te.reduce_axis((0, size), name="tx")
+    return te.compute(
+        (size, size, conv.channels, conv.batch * rows * columns),
+        lambda y, x, c, p: te.sum(
+            framed[tile(p)[0], c, tile(p)[1] + ty, tile(p)[2] + tx] * b[ty, y] * b[tx, x],
+            axis=[ty, tx],
+        ),
+        name="winograd_input",
+    )
 
 
 def _dense(conv: Convolution) -> bool:
@@ -323,29 +345,18 @@ def apply(
     Returns:
         The module with these convolutions legalized, and how many use each algorithm.
     """
-    relax: Any = importlib.import_module("tvm.relax")
+    used: Counter[str] = Counter()
 
-    used: dict[str, int] = {}
+    def replace(builder: Any, _: Bound, call: Any) -> Any:
+        conv = conv2d_numbers(call)
+        if conv is None:
+            return None
+        picked = algorithm(choose(conv))
+        if picked.emit is None or not picked.applies(conv):
+            used["direct"] += 1
+            return None
+        used[picked.name] += 1
+        return picked.emit(builder, call.args[0], call.args[1], conv)
 
-    @relax.expr_functor.mutator
-    class Rewriter(relax.PyExprMutator):
-        """Replaces the calls of ``nn.conv2d`` and leaves all others."""
-
-        def visit_call_(self, call: Any) -> Any:
-            call = self.visit_expr_post_order(call)
-            conv = conv2d_numbers(call)
-            if conv is None:
-                return call
-            picked = algorithm(choose(conv))
-            if picked.emit is None or not picked.applies(conv):
-                used["direct"] = used.get("direct", 0) + 1
-                return call
-            used[picked.name] = used.get(picked.name, 0) + 1
-            return picked.emit(self.builder_, call.args[0], call.args[1], conv)
-
-    rewriter = Rewriter(module)
     with target:
-        for variable, function in module.functions_items():
-            if isinstance(function, relax.Function):
-                rewriter.builder_.update_func(variable, rewriter.visit_expr(function))
-    return rewriter.builder_.get(), used
+        return replace_calls(module, replace), dict(used)

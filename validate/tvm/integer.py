@@ -14,6 +14,13 @@ from typing import Any
 import numpy as np
 
 from roofline.node import Array
+from roofline.validate.tvm.calls import (
+    Bound,
+    constant,
+    operator_name,
+    permutation,
+    replace_calls,
+)
 from roofline.validate.tvm.convolution import conv2d_numbers
 
 _INTEGERS = frozenset({"int8", "uint8"})
@@ -38,79 +45,58 @@ def use_integers(module: Any) -> tuple[Any, dict[str, int]]:
     Returns:
         The module, and how many layers compute in integers (``integer``) and how many in floating point (``float``).
     """
-    relax: Any = importlib.import_module("tvm.relax")
     used = {"integer": 0, "float": 0}
 
-    @relax.expr_functor.mutator
-    class Rewriter(relax.PyExprMutator):  # pyright: ignore[reportUntypedBaseClass]
-        """Replaces products of dequantized operands."""
+    def replace(builder: Any, bound: Bound, call: Any) -> Any:
+        conv = conv2d_numbers(call)
+        if conv is None and operator_name(call) != "relax.matmul":
+            return None
+        inputs, weights = _input(bound, call.args[0]), _weights(bound, call.args[1])
+        made = None
+        if inputs is not None and weights is not None:
+            make = _matmul if conv is None else _convolution
+            made = make(builder, call, inputs, weights)
+        used["float" if made is None else "integer"] += 1
+        return made
 
-        def visit_call_(self, call: Any) -> Any:
-            call = self.visit_expr_post_order(call)
-            conv = conv2d_numbers(call)
-            if conv is None and getattr(call.op, "name", "") != "relax.matmul":
-                return call
-            inputs, weights = self._input(call.args[0]), self._weights(call.args[1])
-            made = None
-            if inputs is not None and weights is not None:
-                make = _matmul if conv is None else _convolution
-                made = make(self.builder_, call, inputs, weights)
-            used["float" if made is None else "integer"] += 1
-            return call if made is None else made
-
-        def _bound(self, expression: Any) -> Any:
-            if isinstance(expression, relax.Var):
-                value = self.lookup_binding(expression)
-                return expression if value is None else value
-            return expression
-
-        def _input(self, expression: Any) -> _Quantized | None:
-            value = self._bound(expression)
-            if getattr(getattr(value, "op", None), "name", "") != "relax.dequantize":
-                return None
-            scale, zero = _array(self._bound(value.args[1])), _array(self._bound(value.args[2]))
-            if scale is None or zero is None or scale.size != 1 or zero.size != 1:
-                return None
-            if str(value.args[0].ty.dtype) not in _INTEGERS:
-                return None
-            return _Quantized(value.args[0], scale, zero)
-
-        def _weights(self, expression: Any) -> _Quantized | None:
-            value = self._bound(expression)
-            name = getattr(getattr(value, "op", None), "name", "")
-            if name == "relax.permute_dims":
-                inner = self._weights(value.args[0])
-                if inner is None:
-                    return None
-                axes = value.attrs.axes
-                order = None if axes is None else [int(axis) for axis in axes]
-                return _Quantized(
-                    inner.integers.transpose(order), inner.scale.transpose(order), inner.zero
-                )
-            if name != "relax.dequantize":
-                return None
-            parts = [_array(self._bound(argument)) for argument in value.args]
-            integers, scale, zero = parts
-            # A zero point in the weights would need the sums of every window of the input.
-            if integers is None or scale is None or zero is None or np.any(zero):
-                return None
-            if integers.dtype.name not in _INTEGERS:
-                return None
-            shape = [1] * integers.ndim
-            if scale.size > 1:
-                shape[int(value.attrs.axis)] = scale.size
-            return _Quantized(integers, scale.reshape(shape), zero)
-
-    rewriter = Rewriter(module)
-    for variable, function in module.functions_items():
-        if isinstance(function, relax.Function):
-            rewriter.builder_.update_func(variable, rewriter.visit_expr(function))
-    return rewriter.builder_.get(), used
+    return replace_calls(module, replace), used
 
 
-def _array(expression: Any) -> Array | None:
-    value = getattr(expression, "value", None)
-    return None if value is None or not hasattr(value, "numpy") else value.numpy()
+def _input(bound: Bound, expression: Any) -> _Quantized | None:
+    value = bound(expression)
+    if operator_name(value) != "relax.dequantize":
+        return None
+    scale, zero = (constant(bound(argument)) for argument in value.args[1:])
+    if scale is None or zero is None or scale.size != 1 or zero.size != 1:
+        return None
+    if str(value.args[0].ty.dtype) not in _INTEGERS:
+        return None
+    return _Quantized(value.args[0], scale, zero)
+
+
+def _weights(bound: Bound, expression: Any) -> _Quantized | None:
+    value = bound(expression)
+    name = operator_name(value)
+    if name == "relax.permute_dims":
+        inner = _weights(bound, value.args[0])
+        if inner is None:
+            return None
+        order = permutation(value)
+        return _Quantized(
+            inner.integers.transpose(order), inner.scale.transpose(order), inner.zero
+        )
+    if name != "relax.dequantize":
+        return None
+    integers, scale, zero = (constant(bound(argument)) for argument in value.args)
+    # A zero point in the weights would need the sums of every window of the input.
+    if integers is None or scale is None or zero is None or np.any(zero):
+        return None
+    if integers.dtype.name not in _INTEGERS:
+        return None
+    shape = [1] * integers.ndim
+    if scale.size > 1:
+        shape[int(value.attrs.axis)] = scale.size
+    return _Quantized(integers, scale.reshape(shape), zero)
 
 
 def _convolution(builder: Any, call: Any, inputs: _Quantized, weights: _Quantized) -> Any:

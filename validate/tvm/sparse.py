@@ -18,6 +18,13 @@ import numpy as np
 from roofline.errors import MeasurementError, check_known
 from roofline.node import Array
 from roofline.validate.tvm.algorithms import im2col
+from roofline.validate.tvm.calls import (
+    Bound,
+    constant,
+    operator_name,
+    permutation,
+    replace_calls,
+)
 from roofline.validate.tvm.convolution import Convolution, conv2d_numbers, padded
 from roofline.validate.tvm.sparse_kernels import sparse_direct, sparse_gemm, sparse_linear
 
@@ -111,52 +118,32 @@ def apply_sparse(
     Returns:
         The module, and how many layers became sparse (``sparse``) and how many stayed (``dense``).
     """
-    relax: Any = importlib.import_module("tvm.relax")
-
     used = {"sparse": 0, "dense": 0}
 
-    @relax.expr_functor.mutator
-    class Rewriter(relax.PyExprMutator):  # pyright: ignore[reportUntypedBaseClass]
-        """Replaces calls whose weights are sparse constants."""
-
-        def visit_call_(self, call: Any) -> Any:
-            call = self.visit_expr_post_order(call)
-            name = getattr(call.op, "name", "")
-            if name not in {"relax.nn.conv2d", "relax.matmul"}:
-                return call
-            made = None
-            weights = self._constant(call.args[1])
-            if weights is not None and np.count_nonzero(weights) <= densest * weights.size:
-                conv = conv2d_numbers(call)
-                if conv is not None and conv.groups == 1:
-                    made = _convolution(self.builder_, call.args[0], weights, conv, form)
-                elif conv is None:
-                    made = _linear(self.builder_, call, weights)
-            used["dense" if made is None else "sparse"] += 1
-            return call if made is None else made
-
-        def _constant(self, expression: Any) -> Array | None:
-            # Weights may pass through a transpose on their way into a matrix product.
-            if isinstance(expression, relax.Var):
-                bound = self.lookup_binding(expression)
-                return None if bound is None else self._constant(bound)
-            if isinstance(expression, type(relax.const(0.0))):
-                return expression.value.numpy()
-            if getattr(getattr(expression, "op", None), "name", "") == "relax.permute_dims":
-                inner = self._constant(expression.args[0])
-                axes = expression.attrs.axes
-                return (
-                    None
-                    if inner is None
-                    else inner.transpose(None if axes is None else [int(a) for a in axes])
-                )
+    def replace(builder: Any, bound: Bound, call: Any) -> Any:
+        if operator_name(call) not in {"relax.nn.conv2d", "relax.matmul"}:
             return None
+        made = None
+        weights = _constant(bound, call.args[1])
+        if weights is not None and np.count_nonzero(weights) <= densest * weights.size:
+            conv = conv2d_numbers(call)
+            if conv is not None and conv.groups == 1:
+                made = _convolution(builder, call.args[0], weights, conv, form)
+            elif conv is None:
+                made = _linear(builder, call, weights)
+        used["dense" if made is None else "sparse"] += 1
+        return made
 
-    rewriter = Rewriter(module)
-    for variable, function in module.functions_items():
-        if isinstance(function, relax.Function):
-            rewriter.builder_.update_func(variable, rewriter.visit_expr(function))
-    return rewriter.builder_.get(), used
+    return replace_calls(module, replace), used
+
+
+def _constant(bound: Bound, expression: Any) -> Array | None:
+    """Return weights, which may pass through a transpose on their way into a matrix product."""
+    value = bound(expression)
+    if operator_name(value) != "relax.permute_dims":
+        return constant(value)
+    inner = _constant(bound, value.args[0])
+    return None if inner is None else inner.transpose(permutation(value))
 
 
 def _convolution(

@@ -1,0 +1,61 @@
+"""Calls of operators in a Relax module: what their operands are bound to, and what is put in their place."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from roofline.node import Array
+
+Bound = Callable[[Any], Any]
+"""Gives the expression that a variable is bound to, and any other expression as it is."""
+
+Replace = Callable[[Any, Bound, Any], Any]
+"""Gives what takes the place of a call, or None, from a block builder, its `Bound` and the call."""
+
+
+def replace_calls(module: Any, replace: Replace) -> Any:
+    """Return a module with other expressions in the place of calls.
+
+    Args:
+        module: A Relax module.
+        replace: Asked for each call, after those in its operands.
+    """
+    relax: Any = importlib.import_module("tvm.relax")
+
+    @relax.expr_functor.mutator
+    class Rewriter(relax.PyExprMutator):  # pyright: ignore[reportUntypedBaseClass]
+        """Replaces calls."""
+
+        def visit_call_(self, call: Any) -> Any:
+            call = self.visit_expr_post_order(call)
+            made = replace(self.builder_, self._bound, call)
+            return call if made is None else made
+
+        def _bound(self, expression: Any) -> Any:
+            value = self.lookup_binding(expression) if isinstance(expression, relax.Var) else None
+            return expression if value is None else value
+
+    rewriter = Rewriter(module)
+    for variable, function in module.functions_items():
+        if isinstance(function, relax.Function):
+            rewriter.builder_.update_func(variable, rewriter.visit_expr(function))
+    return rewriter.builder_.get()
+
+
+def operator_name(expression: Any) -> str:
+    """Return the operator that an expression calls; empty where it calls none."""
+    return getattr(getattr(expression, "op", None), "name", "")
+
+
+def constant(expression: Any) -> Array | None:
+    """Return the value of a constant, or None for any other expression."""
+    value = getattr(expression, "value", None)
+    return None if value is None or not hasattr(value, "numpy") else value.numpy()
+
+
+def permutation(call: Any) -> list[int] | None:
+    """Return the axes of a call of ``permute_dims`` as NumPy takes them; None reverses all."""
+    axes = call.attrs.axes
+    return None if axes is None else [int(axis) for axis in axes]

@@ -140,11 +140,21 @@ def sweep(
         "traffic": traffic, "operations": operations, "weights_read": weights_read, "emulate": emulate,
         "runtime": runtime, "effects": effects,
     }  # fmt: skip
+    ready = _ready(workloads, names, prepare, report)
+    return _predicted(_cases(ready, platforms, emulate=emulate), batches, model, common)
+
+
+def _predicted(
+    cases: Iterable[tuple[Workload, Platform, str | None]],
+    batches: Sequence[int] | None,
+    model: str | None,
+    common: Choices,
+) -> Sweep:
+    """Return what is predicted of each case, and what is left out for want of a unit or a basis."""
     predictions: list[Prediction] = []
     skipped: list[Omission] = []
     errors: list[DatatypeError | NoBasisError] = []
-    ready = _ready(workloads, names, prepare, report)
-    for network, platform, datatype in _cases(ready, platforms, emulate=emulate):
+    for network, platform, datatype in cases:
         sizes = batches or (network.batch,)
         choices: Choices = {"datatype": datatype, **common}
         try:

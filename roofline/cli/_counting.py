@@ -64,13 +64,13 @@ class Totals:
     weight_bytes: int
     activation_bytes: int | None
     peak_activation_bytes: int | None
-    intensity: Mapping[str, float | None]
+    intensity: Mapping[Traffic, float | None]
     """OP/B under each traffic assumption."""
 
 
 def totals(workload: Workload) -> Totals:
     """Return a workload's totals; `counted_part` has what those that are not known sum to at least."""
-    intensity: dict[str, float | None] = {name.value: workload.intensity(name) for name in Traffic}
+    intensity = {traffic: workload.intensity(traffic) for traffic in Traffic}
     found = Totals(
         **_sums_of_nodes(workload), parameters=workload.parameters,
         trainable_parameters=workload.trainable_parameters, weight_bytes=workload.weight_bytes,

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from roofline.number_format import plural
@@ -62,36 +62,59 @@ def spread(
         StoreError: A record cannot be written.
     """
     left = [task for task in tasks if store.attempts(task.point.key, task.round) < task.attempt]
-    ends: queue.Queue[tuple[Task, Measurement]] = queue.Queue()
-    running: dict[Turn, threading.Thread] = {}
-    trouble: dict[Turn, list[int]] = {}
-    done = 0
+    fleet = _Fleet(store, measure_point, report, left)
     seen = time.monotonic()
-    while left or running:
+    while fleet.left or fleet.running:
         boards = _count(tracker, key)
-        if boards or running:
+        if boards or fleet.running:
             seen = time.monotonic()
         elif time.monotonic() - seen > gone_s:
             raise BoardError(
-                f"no server with the key {key!r} is left at {tracker}; {plural(len(left), 'run')} are left",
+                f"no server with the key {key!r} is left at {tracker}; {plural(len(fleet.left), 'run')} are left",
                 repair="Start one and give the same command again",
             )
-        while left and len(running) < boards:
-            check_space(store)
-            task = left.pop(0)
-            report(task, None)
+        fleet.start(boards)
+        fleet.finish()
+    return fleet.recorded
+
+
+@dataclass(slots=True)
+class _Fleet:
+    """The runs of a campaign that wait for a board, and those that are on one."""
+
+    store: Store
+    measure_point: Measure
+    report: Callable[[Task, Measurement | None], None]
+    left: list[Task]
+    running: set[Turn] = field(default_factory=set[Turn])
+    recorded: int = 0
+    _ends: queue.Queue[tuple[Task, Measurement]] = field(
+        default_factory=queue.Queue[tuple[Task, Measurement]]
+    )
+    _trouble: dict[Turn, list[int]] = field(default_factory=dict[Turn, list[int]])
+
+    def start(self, boards: int) -> None:
+        """Start runs until there are as many as boards."""
+        while self.left and len(self.running) < boards:
+            check_space(self.store)
+            task = self.left.pop(0)
+            self.report(task, None)
+            self.running.add(task.turn)
             # A daemon: a campaign that is stopped does not wait for its boards.
-            thread = threading.Thread(target=_one, args=(task, measure_point, ends), daemon=True)
-            running[task.turn] = thread
-            thread.start()
-        for task, record in _ended(ends, _POLL_S):
-            del running[task.turn]
-            if _again(task, record, trouble.setdefault(task.turn, [0, 0])):
-                left.append(task)
+            threading.Thread(target=self._run, args=(task,), daemon=True).start()
+
+    def finish(self) -> None:
+        """Record the runs that have ended, or put them back in line."""
+        for task, record in _ended(self._ends, _POLL_S):
+            self.running.remove(task.turn)
+            if _again(task, record, self._trouble.setdefault(task.turn, [0, 0])):
+                self.left.append(task)
                 continue
-            report(task, finished(task, record, store))
-            done += 1
-    return done
+            self.report(task, finished(task, record, self.store))
+            self.recorded += 1
+
+    def _run(self, task: Task) -> None:
+        self._ends.put((task, self.measure_point(task.point)))
 
 
 def board_measure(
@@ -108,10 +131,6 @@ def board_measure(
         )
 
     return run
-
-
-def _one(task: Task, measure_point: Measure, ends: queue.Queue[tuple[Task, Measurement]]) -> None:
-    ends.put((task, measure_point(task.point)))
 
 
 def _ended(

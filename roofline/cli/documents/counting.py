@@ -6,32 +6,9 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from roofline.cli._counting import Totals
 from roofline.cli.documents.document import Document, Number, StatedDocument
-
-
-class Intensity(TypedDict):
-    """Operational intensity under each traffic assumption, OP/B."""
-
-    weights: Number
-    weights_io: Number
-    fused: Number
-    unfused: Number
-    resident: Number
-
-
-class Totals(TypedDict):
-    """Sums over the network."""
-
-    macs: int | None
-    effective_macs: int | None
-    ops: int | None
-    other_ops: int | None
-    parameters: int
-    trainable_parameters: int
-    weight_bytes: int
-    activation_bytes: int | None
-    peak_activation_bytes: int | None
-    intensity: Intensity
+from roofline.layer_table import LayerRow
 
 
 class Coverage(TypedDict):
@@ -40,25 +17,6 @@ class Coverage(TypedDict):
     nodes: Number
     bytes: Number
     unresolved: list[Any]
-
-
-class CountedLayer(TypedDict):
-    """One layer."""
-
-    name: str
-    op_type: str
-    kind: str
-    macs: int | None
-    other_ops: int | None
-    parameters: int
-    weight_bytes: int
-    input_bytes: int | None
-    output_bytes: int | None
-    intensity: Number
-    datatype: str | None
-    repeats: int
-    unknown: bool
-    note: str
 
 
 class Count(StatedDocument):
@@ -73,7 +31,7 @@ class Count(StatedDocument):
     totals: Totals
     coverage: Coverage
     unsupported: list[str]
-    layers: list[CountedLayer]
+    layers: list[LayerRow]
 
 
 class Compress(StatedDocument):

@@ -27,7 +27,6 @@ from roofline.model.work import AXES, Work
 from roofline.node import Tensor
 from roofline.ops._registry import key, operators
 from roofline.spec.profiles import Profile as Entry
-from roofline.spec.thread_modes import mode_threads
 
 PEAK, BANDWIDTH = 100e9, 10e9
 RUN_S, LAYER_S = 5e-6, 1e-6
@@ -351,15 +350,6 @@ def test_a_profile_of_another_processor_is_told(tmp_path):
 def test_a_damaged_profile_is_one_clear_line(change, told):
     with pytest.raises(PlatformError, match=told):
         from_entry(Entry.model_validate({**entry(profile()), **change}), "here")
-
-
-def test_a_calibrated_mode_names_its_threads():
-    assert [mode_threads(mode) for mode in ("1-thread", "16-threads", "maxn", None)] == [
-        1,
-        16,
-        None,
-        None,
-    ]
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnv", "bert_base"])

@@ -29,7 +29,6 @@ from roofline.model.profile_text import from_entry
 from roofline.number_format import plural
 from roofline.spec import Platform
 from roofline.spec.profiles import Profile as Entry
-from roofline.spec.thread_modes import mode_threads
 
 _DISTRIBUTIONS = {"tvm": "apache-tvm"}
 """Names that backends are installed under, where they differ from the backend's own."""
@@ -46,7 +45,7 @@ def profile_of(platform: Platform, backend: str | None = None) -> tuple[Profile,
         NoBasisError: There is none; those that there are are named.
     """
     entries = list(platform.profiles.values())
-    threads = mode_threads(platform.mode)
+    threads = platform.threads
     fitting = [
         entry
         for entry in entries

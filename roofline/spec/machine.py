@@ -73,6 +73,11 @@ class Platform(BaseModel):
         )
 
     @property
+    def threads(self) -> int | None:
+        """How many threads its figures are for, where its mode stands for a number of them."""
+        return None if self.mode is None else self.specification.modes[self.mode].threads
+
+    @property
     def vendor(self) -> str:
         """Who makes it."""
         return self.specification.vendor

@@ -6,7 +6,7 @@ Inside the program a machine is a `roofline.spec.Platform`: one specification in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, cast
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -35,6 +35,7 @@ from roofline.spec.parts import (
 )
 from roofline.spec.profiles import Profile
 from roofline.spec.quantity import Count, Money, Width
+from roofline.spec.thread_modes import with_threads
 
 SCHEMA_VERSION = 1
 """The version of the file format that this program reads."""
@@ -79,6 +80,8 @@ class Mode(Strict):
 
     description: str | None = None
     """Clocks or power budget that define the mode."""
+    threads: int | None = Field(default=None, ge=1)
+    """How many threads its figures are for, where that defines the mode."""
     peaks: Peaks = Field(default_factory=FrozenDict)
     """Peaks that replace those of the same datatype."""
     compute_units: Table[Count] = Field(default_factory=FrozenDict)
@@ -157,6 +160,14 @@ class Specification(Strict):
     """Where the numbers come from, by key."""
 
     model_config = ConfigDict(title="Platform file of roofline")
+
+    @field_validator("modes", mode="before")
+    @classmethod
+    def _threads(cls, modes: object) -> object:
+        if not isinstance(modes, Mapping):
+            return modes
+        entries = cast("Mapping[str, object]", modes)
+        return {name: with_threads(str(name), mode) for name, mode in entries.items()}
 
     @field_validator("schema_version", mode="after")
     @classmethod

@@ -1,24 +1,25 @@
-"""Operating modes that stand for a number of threads, as calibrated platforms name them."""
+"""Operating modes that stand for a number of threads, as calibrations write them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any, cast
 
 
 def mode_name(threads: int) -> str:
-    """Return the operating mode of a calibrated platform for a number of threads."""
+    """Return what a calibration calls the operating mode of a number of threads."""
     return f"{threads}-thread" if threads == 1 else f"{threads}-threads"
 
 
-def mode_threads(mode: str | None) -> int | None:
-    """Return the number of threads a calibrated mode stands for, or None for any other mode.
-
-    Args:
-        mode: A mode, or a platform's key with its mode behind a colon.
+def with_threads(mode: str, content: object) -> object:
+    """Return what a file says of a mode, with the number of threads that older calibrations state in its name alone.
 
     Example:
-        >>> mode_threads("2-threads"), mode_threads("here:1-thread"), mode_threads("maxn")
-        (2, 1, None)
+        >>> with_threads("2-threads", {}), with_threads("maxn", {})
+        ({'threads': 2}, {})
     """
-    match = re.search(r"(?:^|:)(\d+)-threads?$", mode or "")
-    return int(match[1]) if match else None
+    threads = re.fullmatch(r"(\d+)-threads?", mode)
+    if threads is None or not isinstance(content, Mapping):
+        return content
+    return {"threads": int(threads[1]), **cast("Mapping[str, Any]", content)}

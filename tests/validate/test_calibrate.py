@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from roofline.spec import from_mapping, in_mode, platform
-from roofline.spec.thread_modes import mode_name, mode_threads
+from roofline.spec.thread_modes import mode_name
 from roofline.validate.calibration import library_probe as _probe
 from roofline.validate.calibration.calibrate import (
     Roofs,
@@ -39,9 +39,22 @@ def test_one_thread_count_needs_no_modes():
     assert machine.peak("int8") == 470e9
 
 
-def test_a_mode_names_its_threads():
-    assert [mode_threads(f"box:{mode_name(n)}") for n in (1, 2, 64)] == [1, 2, 64]
-    assert mode_threads("tx2:maxn") is None
+def test_a_mode_states_its_threads():
+    document = platform_document(ROOFS, "mine")
+    assert [mode["threads"] for mode in document["modes"].values()] == [1, 2]
+    # Before there was the field, names alone told it.
+    for mode in document["modes"].values():
+        del mode["threads"]
+    document["modes"]["maxn"] = document["modes"]["1-thread"]
+    machine = from_mapping(document)
+    found = [in_mode(machine, name).threads for name in ("1-thread", "2-threads", "maxn")]
+    assert found == [1, 2, None]
+
+
+def test_a_field_of_a_mode_outdoes_its_name():
+    document = platform_document(ROOFS, "mine")
+    document["modes"]["2-threads"]["threads"] = 8
+    assert in_mode(from_mapping(document), "2-threads").threads == 8
 
 
 def test_a_disturbed_calibration_says_so():

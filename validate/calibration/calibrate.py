@@ -167,6 +167,7 @@ def platform_document(
         document["modes"] = {
             entry.mode: {
                 "description": f"{entry.threads} of {plural(cores, 'core')}",
+                "threads": entry.threads,
                 "peaks": _peaks(entry),
                 "memories": _memories(entry),
             }

@@ -8,7 +8,7 @@ from roofline.progress import Progress
 from roofline.spec import Platform
 from roofline.spec import platform as find_platform
 from roofline.spec.detecting import detect
-from roofline.spec.thread_modes import mode_name, mode_threads
+from roofline.spec.thread_modes import mode_name
 from roofline.validate.calibration.calibrate import kept_calibration
 from roofline.validate.measuring.backend import backends
 from roofline.validate.measuring.environment import cpu_name
@@ -65,4 +65,4 @@ def doubt_of(machine: Platform, backend_names: Sequence[str], device: str = "") 
 
 def machine_threads(machine: Platform) -> int:
     """Return the threads a calibrated platform's numbers are for, or 0 for every core."""
-    return mode_threads(machine.key) or 0
+    return machine.threads or 0

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from roofline.errors import DatatypeError, PlatformError
 from roofline.number_format import plural
 from roofline.progress import Report
-from roofline.spec.thread_modes import mode_threads
 from roofline.validate.analysis.compare import Comparison, compare
 from roofline.validate.calibration.calibrate import (
     Roofs,
@@ -20,6 +19,7 @@ from roofline.validate.calibration.calibrate import (
     platform_document,
     warnings,
 )
+from roofline.validate.calibration.this_machine import machine_threads
 from roofline.validate.measuring.backend import backends
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.flag import joined
@@ -102,7 +102,7 @@ def run_demo(*, minutes: float, report: Report, said: Callable[[str], None]) -> 
     here = [predictor(workload, machine, datatype="fp32") for workload in workloads]
     plan, missing = _plan(models, minutes)
     notes += missing
-    threads = mode_threads(machine.key) or 0
+    threads = machine_threads(machine)
     runs: list[Measurement] = []
     for request in plan:
         run = measure(replace(request, threads=threads), machine=machine.key, report=report)

@@ -6,17 +6,17 @@ seconds, sizes in bytes.
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import DatatypeError
 from roofline.precision import precision
 from roofline.units import scaled
+from roofline.validate.records import samples
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.failure import Failure
 from roofline.validate.records.flag import Flag, FlagKind, joined
@@ -230,7 +230,7 @@ class Measurement:
     def median_s(self) -> float | None:
         """Median time of one inference of the whole batch, or the reported latency."""
         if self.samples_s:
-            return _middle(_ordered(self.samples_s))
+            return samples.median(self.samples_s)
         return self.reported.latency_s if self.reported is not None else None
 
     @property
@@ -250,7 +250,7 @@ class Measurement:
     def accuracy_percent(self) -> float | None:
         """Top-1 accuracy in percent, where it is known; ``reported`` names its source."""
         share = None if self.reported is None else self.reported.accuracy
-        return None if share is None else 100 * share
+        return scaled(share, 100)
 
     @property
     def _accuracy_source(self) -> str:
@@ -322,7 +322,7 @@ class Measurement:
         Args:
             share: 0 is the shortest sample, 0.5 the median, 1 the longest.
         """
-        return _quantile(_ordered(self.samples_s), share) if self.samples_s else None
+        return samples.quantile(self.samples_s, share) if self.samples_s else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON values; `reading.from_dict` reads it back."""
@@ -336,8 +336,6 @@ class Measurement:
 
     def to_row(self) -> dict[str, Any]:
         """Return one flat row with the computed figures, for tables."""
-        ordered = _ordered(self.samples_s)
-        low, high = (_quantile(ordered, share) if ordered else None for share in (0.05, 0.95))
         return {
             "network": self.job.network,
             "variant": self.job.compression.label,
@@ -356,10 +354,10 @@ class Measurement:
             "reason": self.reason,
             "measured_fps": self.throughput_fps if self.ok and not self.job.phase else None,
             "tokens_per_s": self.tokens_per_s,
-            "median_ms": _milliseconds(self.median_s),
-            "min_ms": _milliseconds(self.min_s),
-            "p5_ms": _milliseconds(low),
-            "p95_ms": _milliseconds(high),
+            "median_ms": scaled(self.median_s, 1e3),
+            "min_ms": scaled(self.min_s, 1e3),
+            "p5_ms": scaled(self.quantile_s(0.05), 1e3),
+            "p95_ms": scaled(self.quantile_s(0.95), 1e3),
             "samples": len(self.samples_s),
             "cpu_per_wall": self.cpu_per_wall,
             "peak_rss_mb": self.peak_rss_bytes / 1e6 if self.peak_rss_bytes else None,
@@ -380,25 +378,3 @@ def _unit(datatype: str) -> str:
         return precision(datatype).peak
     except DatatypeError:
         return datatype
-
-
-@lru_cache(maxsize=1)
-def _ordered(samples: tuple[float, ...]) -> list[float]:
-    # A table asks a record for it six times, and sorting its samples takes longer than writing the row.
-    return sorted(samples)
-
-
-def _middle(ordered: Sequence[float]) -> float:
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    position = share * (len(ordered) - 1)
-    low = math.floor(position)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
-
-
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else seconds * 1e3

@@ -328,14 +328,7 @@ def real_number(
     most: float = math.inf,
     error: type[Exception] = OptionError,
 ) -> float:
-    """Return a finite number that a user wrote.
-
-    Args:
-        value: Its text, or a number that was read already.
-        name: What it is, for messages.
-        least: The smallest allowed.
-        most: The largest allowed.
-        error: The error raised, whose only argument is the message.
+    """Return a finite number that a user wrote; the arguments are those of `whole_number`.
 
     Raises:
         error: It is no number, not finite, or outside its bounds.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.errors import DatatypeError, OptionError
 from roofline.model import predict
 from roofline.precision import Bits
+from roofline.tables import Record
 
 if TYPE_CHECKING:
     from roofline.compress import Request
@@ -44,7 +45,7 @@ class SpeedUp:
         """Share of the ideal speed-up that was measured."""
         return None if self.measured is None else self.measured / self.ideal
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """Return a row; its columns are those of the chart ``speedup`` and more."""
         return {
             "network": self.network, "technique": self.technique, "platform": self.platform, "datatype": self.datatype,

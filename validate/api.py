@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline._sweep import Sweep
 from roofline.arguments import check_items, check_kind, check_list
 from roofline.model import Prediction
 from roofline.spec import Platform
+from roofline.tables import Record
 from roofline.validate.analysis.compare import Comparison
 from roofline.validate.analysis.compare import compare as _compared
 from roofline.validate.measuring.measure import measure as _measured
@@ -28,7 +29,7 @@ class Comparisons(tuple[Comparison, ...]):
 
     __slots__ = ()
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Return one row per comparison, with the unit in each column's name."""
         return [comparison.record() for comparison in self]
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from roofline.errors import MeasurementError, MissingPackageError, RooflineError
 from roofline.number_format import plural
 from roofline.surfaces import argument
+from roofline.tables import Record
 from roofline.validate.accuracy.datasets import Array, Labelled, read_labelled
 from roofline.validate.records.record import Measurement, Reported
 
@@ -48,7 +49,7 @@ class Accuracy:
         """Shares between which the top-1 accuracy lies with 95 % confidence, were the items drawn at random."""
         return wilson_interval(self.top1, self.items)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """Return it as a row; shares are in percent, as charts and tables of accuracies have them."""
         low, high = self.interval
         return {

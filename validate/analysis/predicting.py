@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.errors import DatatypeError, OptionError
 from roofline.model import Prediction, choose_unit, predict
@@ -12,6 +11,7 @@ from roofline.model._request import own_precision
 from roofline.precision import precision
 from roofline.spec import Platform
 from roofline.surfaces import argument
+from roofline.tables import Record
 from roofline.validate.measuring.kernel_times import layer_rows
 from roofline.validate.records.record import Measurement
 from roofline.workload import Workload
@@ -97,7 +97,7 @@ def _datatype(run: Measurement) -> str:
 
 def predict_layers(
     workloads: Sequence[Workload], runs: Sequence[Measurement], machine: Platform
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     """Return predicted and measured time of every layer of runs whose kernels were timed.
 
     Args:

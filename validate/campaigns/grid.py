@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.errors import NetworkError, OptionError, check_known, did_you_mean
 from roofline.number_format import plural
+from roofline.tables import Record
 from roofline.validate.measuring.backend import Backend, backends
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.request import TRIALS, Protocol, RunRequest
@@ -47,7 +48,7 @@ class Board:
     target: str = ""
 
 
-def point_row(point: RunRequest) -> dict[str, Any]:
+def point_row(point: RunRequest) -> Record:
     """Return what tells a point of a campaign from the others."""
     return {
         "network": Path(point.network).stem,

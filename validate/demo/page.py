@@ -13,6 +13,7 @@ from typing import Any
 from roofline.errors import MissingPackageError
 from roofline.markdown import markdown_records
 from roofline.number_format import number
+from roofline.tables import Record
 from roofline.validate.demo.run import Demo
 from roofline.writing import write_whole
 
@@ -147,9 +148,9 @@ def _draw(demo: Demo, folder: Path) -> tuple[list[Path], list[str]]:
     return files, []
 
 
-def _points(demo: Demo) -> list[dict[str, Any]]:
+def _points(demo: Demo) -> list[Record]:
     """Each network once: its prediction here, and its fastest run."""
-    best: dict[str, dict[str, Any]] = {}
+    best: dict[str, Record] = {}
     for entry in demo.comparisons:
         if not entry.validates:
             continue

@@ -7,8 +7,9 @@ multiply-accumulates of each: a kernel is taken for the next layer that has as m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from roofline.tables import Record
 from roofline.validate.records.record import KernelTime, Measurement
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _same(counted: int, layer: int) -> bool:
     return layer <= counted <= _FILLED * layer
 
 
-def layer_rows(measurement: Measurement, prediction: Prediction) -> list[dict[str, Any]]:
+def layer_rows(measurement: Measurement, prediction: Prediction) -> list[Record]:
     """Return predicted and measured time of every layer that was found again: the table of the chart ``layers``.
 
     Args:

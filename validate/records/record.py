@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.errors import DatatypeError
 from roofline.precision import precision
+from roofline.tables import Record
 from roofline.units import scaled
 from roofline.validate.records import samples
 from roofline.validate.records.executed import Executed
@@ -334,7 +335,7 @@ class Measurement:
 
         return frame([self.to_row()])
 
-    def to_row(self) -> dict[str, Any]:
+    def to_row(self) -> Record:
         """Return one flat row with the computed figures, for tables."""
         return {
             "network": self.job.network,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from roofline.tables import Record
 
 Figure = float | str | None
 """A number, a statement in words, or None where there is nothing to compute it from."""
@@ -21,7 +22,7 @@ class Cell:
     why: str = ""
     """Why the figures differ, or what the agreement leaves open."""
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """Return the cell as a row."""
         return {"cell": self.cell, "published": self.published, "ours": self.ours, "why": self.why}
 
@@ -45,7 +46,7 @@ class Table:
         """The cells that do not agree."""
         return tuple(cell for cell in self.cells if not cell.agrees)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """Return the table with its counts, the cells that disagree, and those that agree."""
         return {
             "name": self.name,

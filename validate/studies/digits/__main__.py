@@ -6,13 +6,14 @@ import csv
 import io
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roofline.errors import RooflineError
+from roofline.tables import Row
 from roofline.validate.studies.digits.experiment import (
     Plan,
     Said,
@@ -97,7 +98,7 @@ def _calibrated(file: Path, said: Said) -> Platform:
     return platform(str(file))
 
 
-def _as_csv(table: Sequence[Mapping[str, Any]]) -> str:
+def _as_csv(table: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(table[0]), lineterminator="\n")
     writer.writeheader()

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.compress.sparsity import count_zeros, multiplying_weights
 from roofline.compress.tensors import read_whole, stored_tensors
@@ -15,6 +15,7 @@ from roofline.errors import MissingPackageError, OptionError
 from roofline.model import predict
 from roofline.speedup import ideal_speedup
 from roofline.surfaces import argument
+from roofline.tables import Record, Row
 from roofline.validate.accuracy.datasets import Labelled
 from roofline.validate.accuracy.evaluation import Accuracy, evaluate, with_accuracy
 from roofline.validate.analysis.compare import backend_label, compare
@@ -163,7 +164,7 @@ def rows(
     runs: Sequence[tuple[Made, Measurement]],
     machine: Platform,
     elsewhere: Sequence[Platform],
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     """Return the results: one row for each variant, machine, batch and program that ran it.
 
     The columns are those that the charts ``pareto``, ``speedup`` and ``efficiency`` take, and more.
@@ -174,7 +175,7 @@ def rows(
         for entry, run in runs
         if entry.variant.key == VARIANTS[0].key and run.ok
     }
-    table: list[dict[str, Any]] = []
+    table: list[Record] = []
     for entry in made:
         workload = entry.variant.request.under(base[entry.network])
         own = [run for other, run in runs if other is entry]
@@ -193,7 +194,7 @@ def rows(
     return table
 
 
-def _described(entry: Made, base: Workload, workload: Workload) -> dict[str, Any]:
+def _described(entry: Made, base: Workload, workload: Workload) -> Record:
     found = entry.accuracy.record()
     return {
         "network": entry.network, "variant": entry.variant.key, "technique": entry.variant.technique,
@@ -205,7 +206,7 @@ def _described(entry: Made, base: Workload, workload: Workload) -> dict[str, Any
     }  # fmt: skip
 
 
-def _predicted(before: Prediction, after: Prediction) -> dict[str, Any]:
+def _predicted(before: Prediction, after: Prediction) -> Record:
     slow, fast = before.throughput_fps, after.throughput_fps
     return {
         "platform": after.platform, "batch": after.batch, "predicted_fps": fast,
@@ -217,10 +218,10 @@ def _predicted(before: Prediction, after: Prediction) -> dict[str, Any]:
 def _measured(
     prediction: Prediction,
     run: Measurement | None,
-    row: Mapping[str, Any],
+    row: Row,
     dense: Mapping[tuple[str, str, int], float | None],
     machine: Platform,
-) -> dict[str, Any]:
+) -> Record:
     names = (
         "backend", "trials", "executed", "measured_fps", "median_us", "efficiency", "achieved_speedup",
         "achieved_share", "status", "explanation", "flags",

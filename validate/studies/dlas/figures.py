@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from roofline.chart import Chart, Options, charts, save
 from roofline.chart._panels import facets
 from roofline.errors import OptionError
+from roofline.tables import Record
 from roofline.validate.analysis.configurations import Configuration, pairs
 from roofline.validate.analysis.derived import footprints, rows, scaling
 from roofline.validate.records.tuning import Tuning
@@ -67,7 +67,7 @@ def draw_measured(found: Sequence[Configuration], folder: Path) -> list[Path]:
     return paths
 
 
-def _gains(found: Iterable[Configuration], tuning: Tuning) -> Iterable[dict[str, Any]]:
+def _gains(found: Iterable[Configuration], tuning: Tuning) -> Iterable[Record]:
     # What has no tuning stands beside the tuned: both are what a user would run.
     wanted = {Tuning.TUNED, Tuning.NONE} if tuning is Tuning.TUNED else {tuning}
     chosen = [
@@ -87,7 +87,7 @@ def _gains(found: Iterable[Configuration], tuning: Tuning) -> Iterable[dict[str,
         }
 
 
-def _times(found: Iterable[Configuration]) -> Iterable[dict[str, Any]]:
+def _times(found: Iterable[Configuration]) -> Iterable[Record]:
     order = ("dense", *TECHNIQUES)
     chosen = [entry for entry in found if entry.threads == 1 and entry.technique in order]
     networks = list(dict.fromkeys(entry.network for entry in chosen))
@@ -131,7 +131,7 @@ def representative(found: Iterable[Configuration]) -> list[Configuration]:
     ]
 
 
-def _memory(found: Iterable[Configuration]) -> Iterable[dict[str, Any]]:
+def _memory(found: Iterable[Configuration]) -> Iterable[Record]:
     columns = ("predicted_beyond_least_mb", "measured_beyond_least_mb")
     reached: list[float] = []
     for entry in footprints(representative(found)):

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from types import MappingProxyType
-from typing import Any
 
 from roofline.errors import OptionError
 from roofline.markdown import markdown_records
 from roofline.number_format import plural
+from roofline.tables import Record, Row
 from roofline.validate.analysis.configurations import Configuration, pairs
 from roofline.validate.analysis.derived import Footprint, footprints, scaling, tuning_gains
 from roofline.validate.records.flag import joined
@@ -129,9 +129,7 @@ _FOLDED = 8
 _OUTCOME = {True: "for", False: "against", None: "undecided"}
 
 
-def _pictured(
-    runs: Sequence[Measurement], rows: Sequence[Mapping[str, Any]], **pictures: str
-) -> str:
+def _pictured(runs: Sequence[Measurement], rows: Sequence[Row], **pictures: str) -> str:
     """Return pictures that the runs have data for, each with its title, and a table."""
     drawn = measured_figures(compared(runs))
     shown = [
@@ -141,7 +139,7 @@ def _pictured(
 
 
 def _speedups(runs: Sequence[Measurement]) -> str:
-    rows: list[dict[str, Any]] = []
+    rows: list[Record] = []
     for base, entry in pairs(compared(runs)):
         gain = base.seconds / entry.seconds
         printed = printed_range(entry)
@@ -166,7 +164,7 @@ def _speedups(runs: Sequence[Measurement]) -> str:
     )
 
 
-def _named(entry: Configuration) -> dict[str, Any]:
+def _named(entry: Configuration) -> Record:
     algorithm = (
         entry.algorithm.replace("_", " ") if entry.algorithm != "default" else entry.backend
     )
@@ -264,7 +262,7 @@ def _short(value: float) -> str:
     return f"{float(f'{value:.3g}'):.15g}"
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+def _table(rows: Sequence[Row]) -> str:
     """Return a Markdown table; columns that are empty in every row are left out."""
     if not rows:
         return "No run of the records speaks to it."

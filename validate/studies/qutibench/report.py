@@ -8,6 +8,7 @@ from typing import Any
 from roofline.report import ReportData
 from roofline.report.data import check_rows, on_chip
 from roofline.spec import platform
+from roofline.tables import Record
 from roofline.workloads.published import Row, table
 
 _TASKS = {"mlp": "MNIST", "cnv": "CIFAR-10"}
@@ -52,7 +53,7 @@ def _rows(
     predictions: Mapping[_Key, Row],
     requirements: Mapping[_Key, Row],
     peaks: Mapping[_Key, float],
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Record]:
     predicted = predictions.get(_key(measured))
     need = requirements.get((measured["network"], measured["keep_channels"]))
     peak = peaks.get((measured["platform"], measured["datatype"]))
@@ -89,7 +90,7 @@ def _pruning(row: Row) -> str:
     return "dense" if row["keep_channels"] == 1 else f"keep-channels={row['keep_channels']:g}"
 
 
-def _roofs() -> Iterator[dict[str, Any]]:
+def _roofs() -> Iterator[Record]:
     for row in table("qutibench_platforms"):
         for datatype in _BITS:
             peak = row[f"peak_{datatype}_tops"]
@@ -104,7 +105,7 @@ def _roofs() -> Iterator[dict[str, Any]]:
                 }
 
 
-def _requirements() -> Iterator[dict[str, Any]]:
+def _requirements() -> Iterator[Record]:
     for row in table("qutibench_requirements"):
         for datatype, bits in _BITS.items():
             yield {

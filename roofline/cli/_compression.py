@@ -207,7 +207,7 @@ def with_weights(model: str, seed: int, *, fill: bool = False) -> tuple[str, onn
 
 
 def lacks_weights(model: onnx.ModelProto) -> bool:
-    """Whether elements of a stored tensor are not at hand."""
+    """Return whether elements of a stored tensor are not at hand."""
     from roofline.compress.tensors import every_tensor, has_data
 
     return not all(map(has_data, every_tensor(model)))

@@ -98,7 +98,7 @@ class Call:
         self._attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
 
     def has(self, position: int) -> bool:
-        """Whether the operand at a position is given."""
+        """Return whether the operand at a position is given."""
         return position < len(self.node.input) and bool(self.node.input[position])
 
     def operand(self, position: int) -> str:
@@ -110,11 +110,11 @@ class Call:
         return self._values.get(self.operand(position), ())
 
     def known(self, position: int) -> bool:
-        """Whether the rank of an operand is known."""
+        """Return whether the rank of an operand is known."""
         return self.operand(position) in self._values
 
     def stored(self, position: int) -> bool:
-        """Whether an operand is made of stored weights."""
+        """Return whether an operand is made of stored weights."""
         tensor = self._types.get(self.operand(position))
         return tensor is not None and tensor.constant
 
@@ -204,12 +204,12 @@ class Call:
             self._state.edits.append(OperandEdit(self.index, position, {}, tuple(values), labels))
 
     def weight_like(self) -> bool:
-        """Whether the first result has a datatype that weights have."""
+        """Return whether the first result has a datatype that weights have."""
         tensor = self._types.get(self.node.output[0])
         return tensor is not None and holds_weights(tensor)
 
     def shuffles(self) -> bool:
-        """Whether the first result is only transposed and reshaped again."""
+        """Return whether the first result is only transposed and reshaped again."""
         uses = self._state.uses
         onward = uses.get(self.node.output[0], ())
         return bool(onward) and all(
@@ -259,7 +259,7 @@ def inner_nodes(node: onnx.NodeProto) -> list[onnx.NodeProto]:
 
 
 def holds_weights(tensor: Tensor) -> bool:
-    """Whether a tensor has a datatype that weights have."""
+    """Return whether a tensor has a datatype that weights have."""
     if tensor.dtype is None or tensor.dtype.kind not in WEIGHT_KINDS:
         return False
     # 64-bit integers steer (shapes, axes, indices); they are never weights.

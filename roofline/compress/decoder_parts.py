@@ -127,7 +127,7 @@ def stored_bits(place: Place, asked: Precision) -> Bits:
 
 
 def _more(block: int, blocks: int) -> bool:
-    """Whether llama.cpp gives a block more bits: the first and the last eighth, and each third between."""
+    """Return whether llama.cpp gives a block more bits: the first and the last eighth, and each third between."""
     eighth = blocks // 8
     return block < eighth or block >= 7 * blocks // 8 or (block - eighth) % 3 == 2
 
@@ -137,7 +137,7 @@ _SHARE: Mapping[str, int] = {"all": 1, "first eighth": 8, "first sixteenth": 16}
 
 
 def _holds(where: str, block: int, blocks: int) -> bool:
-    """Whether a rule holds in a block, counted from 0."""
+    """Return whether a rule holds in a block, counted from 0."""
     if where == "more":
         return _more(block, blocks)
     return block < (_FIRST[where] if where in _FIRST else blocks // _SHARE[where])

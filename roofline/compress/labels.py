@@ -113,7 +113,7 @@ class Atoms:
         return next((reason for reason in found if reason), "")
 
     def free(self, labels: Labels) -> bool:
-        """Whether any position of the axis can go."""
+        """Return whether any position of the axis can go."""
         return bool(labels.any()) and bool(self.roots(labels).any())
 
     def _heads(self, labels: Labels) -> Labels:

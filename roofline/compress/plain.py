@@ -145,7 +145,7 @@ def _computed(
 
 
 def _floats(array: NDArray[Any], node: onnx.NodeProto) -> bool:
-    """Whether a Cast goes from one floating-point type to another; integers behind a Cast are narrow already."""
+    """Return whether a Cast goes from one floating-point type to another; integers behind a Cast are narrow already."""
     from onnx import TensorProto
 
     wide = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}

@@ -48,7 +48,7 @@ class Change:
 
 
 def multiplies(layer: Layer, tensor: Tensor) -> bool:
-    """Whether a stored operand multiplies in a layer (and is no bias, scale or statistic)."""
+    """Return whether a stored operand multiplies in a layer (and is no bias, scale or statistic)."""
     least = 3 if layer.op_type in RECURRENT else 2
     return (
         bool(layer.cost.macs)
@@ -205,7 +205,7 @@ def _activations(tensors: Sequence[Tensor], change: Change) -> tuple[Tensor, ...
 
 
 def _wide_integer(tensor: Tensor) -> bool:
-    """Whether a tensor holds integers that no quantization made: indices, shapes, accumulators."""
+    """Return whether a tensor holds integers that no quantization made: indices, shapes, accumulators."""
     return (
         tensor.dtype is not None
         and tensor.dtype.kind is not DatatypeKind.FLOAT

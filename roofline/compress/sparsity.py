@@ -101,7 +101,7 @@ class Sparsity:
         return share
 
     def fits(self, dims: Sequence[int | None]) -> bool:
-        """Whether a tensor's zeros can lie as asked: 2:4 needs a depth (the second axis) of whole fours."""
+        """Return whether a tensor's zeros can lie as asked: 2:4 needs a depth (the second axis) of whole fours."""
         return self.pattern != "2:4" or not (dims[1] or 1) % 4
 
     def check(self, layers: list[str]) -> None:

@@ -106,7 +106,7 @@ def stored_tensors(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
 
 
 def has_data(tensor: onnx.TensorProto) -> bool:
-    """Whether a tensor's elements are at hand (not dropped while reading, nor in a file that is not loaded)."""
+    """Return whether a tensor's elements are at hand (not dropped while reading, nor in a file that is not loaded)."""
     import onnx
 
     # What such a tensor holds beside the name of its file is never read.

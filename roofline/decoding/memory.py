@@ -22,7 +22,7 @@ class Memory:
         return sum(each for each, _ in self.caches)
 
     def per_request(self, length: int) -> float:
-        """Bytes of a request's cache of so many positions; of windows the last ones alone."""
+        """Return the bytes of a request's cache of so many positions; of windows the last ones alone."""
         return sum(each * (min(length, most) if most else length) for each, most in self.caches)
 
     def on_one(self, requests: int, length: int, devices: int, kv_heads: int | None) -> float:

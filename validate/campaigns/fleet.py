@@ -147,7 +147,7 @@ def _ended(
 
 
 def _again(task: Task, record: Measurement, trouble: list[int]) -> bool:
-    """Whether a run that ended is to be given to another board.
+    """Return whether a run that ended is to be given to another board.
 
     Args:
         task: The run.

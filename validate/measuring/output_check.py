@@ -99,7 +99,7 @@ def compare_outputs(
 
 
 def _varies(array: Array) -> bool:
-    """Whether more than one element carries the values: not constant, not a saturated softmax."""
+    """Return whether more than one element carries the values: not constant, not a saturated softmax."""
     flat = np.sort(np.abs(array.ravel()))
     if flat.size == 1:
         return bool(flat[0] not in (0.0, 1.0))

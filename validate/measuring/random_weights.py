@@ -135,7 +135,7 @@ def _random(name: str, dims: tuple[int, ...], datatype: int, roles: Roles, seed:
 
 
 def _around(operator: str, noise: Array) -> Array:
-    """Factors near one, terms near zero."""
+    """Return the factors near one, terms near zero."""
     return (1.0 if operator in {"Mul", "Div", "Pow"} else 0.0) + np.float32(0.1) * noise
 
 

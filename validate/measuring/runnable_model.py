@@ -143,7 +143,7 @@ def _read(model: str, batch: int | None, seed: int) -> tuple[str, Any, bytes]:
 
 
 def _inputs(proto: Any) -> list[Any]:
-    """Inputs that a caller must give: old files list every initializer as an input too."""
+    """Return the inputs that a caller must give: old files list every initializer as an input too."""
     stored = {tensor.name for tensor in proto.graph.initializer}
     return [entry for entry in proto.graph.input if entry.name not in stored]
 

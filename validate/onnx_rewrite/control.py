@@ -136,7 +136,7 @@ def _trips(scope: Scope, node: Any, body: Any) -> int:
 
 
 def _stays_true(scope: Scope, body: Any) -> bool:
-    """Whether a loop's condition is handed on as it is, or set to a constant that is true."""
+    """Return whether a loop's condition is handed on as it is, or set to a constant that is true."""
     from onnx import numpy_helper
 
     makers = {name: node for node in body.node for name in node.output}

@@ -326,7 +326,7 @@ def _done(schedule: Any, function: Any) -> Any:
 
 
 def _has_blocks(function: Any) -> bool:
-    """Whether a kernel is made of blocks at all: one written as plain loops has its schedule already."""
+    """Return whether a kernel is made of blocks at all: one written as plain loops has its schedule already."""
     tirx: Any = importlib.import_module("tvm.s_tir")
     return isinstance(function.body, tirx.SBlockRealize)
 
@@ -340,7 +340,7 @@ def _reduces(schedule: Any, block: Any) -> bool:
 
 
 def _feeds_reduction(schedule: Any, block: Any) -> bool:
-    """Whether a copy stays: what a pooling window reads many times is made once."""
+    """Return whether a copy stays: what a pooling window reads many times is made once."""
     return any(_reduces(schedule, user) for user in schedule.get_consumers(block))
 
 

@@ -123,7 +123,7 @@ class Connection:
             text += content.numpy()[:size].tobytes()
 
     def alive(self) -> bool:
-        """Whether the board still answers."""
+        """Return whether the board still answers."""
         try:
             self.session.get_function("runtime.NumThreads")()
         except Exception:

@@ -274,7 +274,7 @@ def unscheduled(module: Any) -> tuple[str, ...]:
 
 
 def _kernels(ms: Any, module: Any, target: Any) -> list[Any]:
-    """Kernels with convolutions and matrix products first, the most often used first among them."""
+    """Return the kernels with convolutions and matrix products first, the most often used first among them."""
     open_kernels = set(unscheduled(module))
     found = ms.relax_integration.extract_tasks(module, target)
     kept = [kernel for kernel in found if kernel.task_name in open_kernels]
@@ -303,7 +303,7 @@ def _known(database: Any, kernel: Any) -> int:
 
 
 def _best(database: Any, kernel: Any) -> float:
-    """Seconds of the best schedule; infinite when none ran."""
+    """Return the seconds of the best schedule; infinite when none ran."""
     records = _records(database, kernel)
     if not records:
         return float("inf")
@@ -311,7 +311,7 @@ def _best(database: Any, kernel: Any) -> float:
 
 
 def _share(database: Any, kernel: Any) -> float:
-    """Seconds that a kernel takes in one inference."""
+    """Return the seconds that a kernel takes in one inference."""
     return _best(database, kernel) * float(kernel.weight)
 
 

@@ -41,7 +41,7 @@ def _remove_dead() -> None:
         with contextlib.suppress(OSError):
             if named is None or path.is_symlink() or path.stat().st_uid != os.getuid():
                 continue
-            if not _alive(int(named[1])) and _unlocked(path):
+            if not _alive(int(named[1])) and _is_unlocked(path):
                 shutil.rmtree(path, ignore_errors=True)
 
 
@@ -55,7 +55,7 @@ def _alive(process: int) -> bool:
     return True
 
 
-def _unlocked(path: Path) -> bool:
+def _is_unlocked(path: Path) -> bool:
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -31,7 +31,7 @@ def known_accuracies(path: Path | None = None) -> Accuracy:
         TableError: A column is missing, or a cell cannot be read.
     """
     own: Mapping[Key, float] = {} if path is None else _read(path)
-    published = _published()
+    published = _published_accuracies()
 
     def accuracy(network: str, datatype: str, share: float) -> str | None:
         key = (network, datatype, share)
@@ -44,7 +44,7 @@ def known_accuracies(path: Path | None = None) -> Accuracy:
     return accuracy
 
 
-def _published() -> Mapping[Key, float]:
+def _published_accuracies() -> Mapping[Key, float]:
     """Return the accuracies of Blott et al. 2021, Table 3."""
     return {
         (str(row["network"]), str(row["datatype"]), float(row["keep_channels"] or 1.0)): row["top1_percent"]

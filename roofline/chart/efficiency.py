@@ -97,7 +97,7 @@ class EfficiencyChart(Chart):
         if len(panels) > 1:
             return grid_size(panels, 1)
         longest = max((len(bar.label) for bar in self.bars), default=0)
-        return self._width(), 4.2 + (0.045 * longest if self._slanted() else 0.2)
+        return self._width(), 4.2 + (0.045 * longest if self._needs_slant() else 0.2)
 
     def draw(self, ax: Drawing) -> None:
         """Draw three bars for each configuration, and the percentage on the measured one."""
@@ -148,7 +148,7 @@ class EfficiencyChart(Chart):
         ax.set_ylim(floor, top * (top / floor) ** 0.16)
         self._percentages(ax)
         ax.set_xticks(range(len(self.bars)), [bar.label for bar in self.bars])
-        if self._slanted():
+        if self._needs_slant():
             ax.tick_params(axis="x", rotation=90 if len(self.bars) > 8 else 35)
             for text in ax.get_xticklabels():
                 text.set_ha("center" if len(self.bars) > 8 else "right")
@@ -201,7 +201,7 @@ class EfficiencyChart(Chart):
     def _width(self) -> float:
         return sizes(len(self.bars), 0.5 if len(self.bars) <= 12 else 0.37, 6.2)
 
-    def _slanted(self) -> bool:
+    def _needs_slant(self) -> bool:
         # Upright labels fit where they are shorter than the distance of their bars.
         longest = max((max(map(len, bar.label.split("\n"))) for bar in self.bars), default=0)
         per_bar = (self._width() - 0.9) / max(1, len(self.bars))

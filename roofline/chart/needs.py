@@ -119,11 +119,13 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Needs:
             repair="Give what roofline advise --format json writes, or a column answer: yes, unknown or no",
         )
     asked = [row for row in table if not row["platform"]]
-    names = ordered(_said(row) for row in asked)
+    names = ordered(_subject(row) for row in asked)
     curves = tuple(
         (
             name,
-            tuple((row["bandwidth_b_s"], row["peak_op_s"]) for row in asked if _said(row) == name),
+            tuple(
+                (row["bandwidth_b_s"], row["peak_op_s"]) for row in asked if _subject(row) == name
+            ),
         )
         for name in names
     )
@@ -137,6 +139,6 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Needs:
     return Needs(curves, machines, options.title)
 
 
-def _said(row: Row) -> str:
+def _subject(row: Row) -> str:
     batch = f", batch {row['batch']}" if row["batch"] else ""
     return f"{row['network'] or 'the network'} in {row['datatype']}{batch}"

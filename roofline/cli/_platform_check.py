@@ -106,7 +106,7 @@ def checked(
         file = Path(named)
         if every or not file.exists():
             file = shipped.get(named.partition(":")[0], file)
-        specification, problems = _examined(file)
+        specification, problems = _examine(file)
         found.problems.extend(_row(named, problem) for problem in problems)
         if specification is not None:
             found.sound.append(specification)
@@ -115,7 +115,7 @@ def checked(
     return found
 
 
-def _examined(file: Path) -> tuple[Specification | None, Sequence[Problem]]:
+def _examine(file: Path) -> tuple[Specification | None, Sequence[Problem]]:
     """Return what a file says, or each problem that keeps it from saying it."""
     from roofline.spec.loading import document_of, examine
     from roofline.spec.problem import Problem

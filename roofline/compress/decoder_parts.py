@@ -61,7 +61,7 @@ class _Parts:
             self._name_way_down(behind or place, end)
             self._name_routers(place, end)
         for layer in self._layers:
-            for tensor in _looked_up(layer):
+            for tensor in _lookup_tables(layer):
                 self._found[tensor.name] = ["embedding", *self._found.get(tensor.name, [])]
         return {
             name: Place(tuple(parts), self._blocks.get(name, 0), len(self._attention))
@@ -155,7 +155,7 @@ def _matrices(layer: Layer) -> list[Tensor]:
     ]
 
 
-def _looked_up(layer: Layer) -> Iterator[Tensor]:
+def _lookup_tables(layer: Layer) -> Iterator[Tensor]:
     """Yield the tables whose rows a layer looks up; tables of angles are no parameters."""
     if layer.op_type in {"Gather", "GatherBlockQuantized"}:
         for entry in layer.accesses:

@@ -67,8 +67,8 @@ class Atoms:
         start, self._size = self._size, self._size + count
         if self._size > len(self._parent):
             room = max(self._size, 2 * len(self._parent))
-            self._parent = _grown(self._parent, np.arange(room, dtype=np.int64))
-            self._fixed = _grown(self._fixed, np.zeros(room, np.bool_))
+            self._parent = _grow(self._parent, np.arange(room, dtype=np.int64))
+            self._fixed = _grow(self._fixed, np.zeros(room, np.bool_))
         return np.arange(start, start + count, dtype=np.int64)
 
     def roots(self, labels: Labels) -> Labels:
@@ -146,6 +146,6 @@ class Atoms:
         return label
 
 
-def _grown(old: NDArray[Any], room: NDArray[Any]) -> NDArray[Any]:
+def _grow(old: NDArray[Any], room: NDArray[Any]) -> NDArray[Any]:
     room[: len(old)] = old
     return room

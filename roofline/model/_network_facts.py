@@ -186,7 +186,7 @@ def facts_of(
         _word(platform.key),
         _word(machine_class),
         _word(runtime),
-        _word(_spoken(datatype)),
+        _word(_common_name(datatype)),
         {name: np.asarray([value], np.float64) for name, value in numbers.items()},
     )
 
@@ -209,6 +209,6 @@ def _peak_of(platform: Platform, machine_class: str, unit: str, asked: Precision
     return peak
 
 
-def _spoken(datatype: str) -> str:
+def _common_name(datatype: str) -> str:
     """Return the name that tables give a precision: int8 of weights and activations is int8."""
     return {"w8a8": "int8", "bf16": "fp16", "tf32": "fp32"}.get(datatype, datatype)

@@ -207,7 +207,7 @@ def as_prediction(bound: Prediction, found: Estimate) -> Prediction:
 
 
 def _law(case: Case) -> Law | None:
-    asked = _asked(case)
+    asked = _run_of(case)
     if asked is None:
         return None
     bound_at, known, effects = law(case), shipped(), _effects([case])
@@ -229,7 +229,7 @@ def beside(
         bounds: What Equation 1 says of each case at the batches.
         batches: Items per batch.
     """
-    asked = [_asked(case) for case in cases]
+    asked = [_run_of(case) for case in cases]
     runs = iter(runs_of([each for each in asked if each], batches, _effects(cases), shipped()))
     return [
         None if each is None else _beside(bound, next(runs))
@@ -237,7 +237,7 @@ def beside(
     ]
 
 
-def _asked(case: Case) -> NetworkRun | None:
+def _run_of(case: Case) -> NetworkRun | None:
     """Return how a case is taken to be run; None where there is no basis."""
     run = deployment(case.platform, case.runtime)
     if not _is_alike(case.workload) or run is None or not case.workload.macs:

@@ -44,7 +44,7 @@ def _quantized(node: Node) -> bool:
     return node.op_type == "DynamicQuantizeLSTM"
 
 
-def _hidden(node: Node) -> Dim:
+def _hidden_size(node: Node) -> Dim:
     """Return the hidden size, from its attribute or the recurrent weight; they must agree."""
     stated = maybe_integer(node, "hidden_size")
     if stated is not None and stated < 1:
@@ -65,7 +65,7 @@ def _hidden(node: Node) -> Dim:
 def _recurrent_type(node: Node) -> Sequence[TensorType | None]:
     """Return the whole sequence, the last hidden state, and for LSTM the last cell state."""
     data, weights = ranked(node, 0, 3), ranked(node, 1, 3)
-    directions, hidden, kind = _directions(node), _hidden(node), dtype(node, 0)
+    directions, hidden, kind = _directions(node), _hidden_size(node), dtype(node, 0)
     if weights is not None:
         merge(
             node,
@@ -92,7 +92,7 @@ def _recurrent_cost(node: Node) -> Cost:
     """Count ``T x B x (elements of W + elements of R)`` MACs, and the operations of the gates."""
     first, second, features = in_dims(node, 0, 3)
     in_dims(node, 1, 3)
-    directions, hidden = _directions(node), _hidden(node)
+    directions, hidden = _directions(node), _hidden_size(node)
     calls = first * second * directions * (hidden or 0)
     gates = _GATES[node.op_type]
     functions = texts(node, "activations") or _DEFAULTS[node.op_type]

@@ -216,7 +216,7 @@ def _refit(node: Node) -> Array | None:
 
 
 @values
-def _passed(node: Node) -> Sequence[Array | None]:
+def _pass_on(node: Node) -> Sequence[Array | None]:
     return (node.value(0),)
 
 
@@ -330,7 +330,7 @@ define("Reshape", kind=Kind.VIEW, shape=_reshape_type, value=_reshape, settings=
 define("Flatten", kind=Kind.VIEW, shape=_flatten_type, value=_flatten)
 define("Squeeze", kind=Kind.VIEW, shape=_squeeze_type, value=_refit, settings=(1,))
 define("Unsqueeze", kind=Kind.VIEW, shape=_unsqueeze_type, value=_refit, settings=(1,))
-define("Identity", kind=Kind.VIEW, shape=same, value=_passed)
+define("Identity", kind=Kind.VIEW, shape=same, value=_pass_on)
 define("Shape", kind=Kind.VIEW, shape=_shape_type, value=_shape)
 define("Size", kind=Kind.VIEW, shape=_size_type, value=_size)
 define("Dropout", kind=Kind.VIEW, shape=_dropout_type, value=_dropout, settings=(1, 2))

@@ -90,7 +90,7 @@ def load_rows(path: Path) -> tuple[Row, ...]:
         return check_rows(_from_json(text, path), str(path))
     table = read_csv(text, str(path)).rows
     if table and any(written <= set(table[0]) for written in _WRITTEN):
-        return check_rows(_told(table), str(path))
+        return check_rows(_report_rows(table), str(path))
     return check_rows(table, str(path), strict_columns=True)
 
 
@@ -103,10 +103,10 @@ _WRITTEN = (
 
 
 def _from_json(text: str, path: Path) -> list[Row]:
-    return _told(rows_in(read_json(text, str(path)), _LISTS, str(path)))
+    return _report_rows(rows_in(read_json(text, str(path)), _LISTS, str(path)))
 
 
-def _told(entries: Sequence[Row]) -> list[Row]:
+def _report_rows(entries: Sequence[Row]) -> list[Row]:
     """Return rows of the other verbs as those of a report: of a bound and the estimate behind it the interval alone.
 
     Combinations that were left out have nothing to show.

@@ -119,11 +119,11 @@ def conflicts(path: Path) -> tuple[int, tuple[Conflict, ...]]:
         key = matching(name, None if math.isnan(capacity) else capacity) if name else None
         if key is not None:
             known += 1
-            found += _compared(key, name, row, collection)
+            found += _compare(key, name, row, collection)
     return known, tuple(found)
 
 
-def _compared(
+def _compare(
     key: str, name: str, row: Mapping[str, str], collection: Collection
 ) -> Iterator[Conflict]:
     machine = platform(next(name for name in platform_keys() if name.partition(":")[0] == key))

@@ -43,7 +43,7 @@ ASKED_FOR = "asked_for.csv"
 def tables() -> str:
     """Return how the numbers are known, the machines most asked for, the table of all, and where numbers come from."""
     machines = [platform(key) for key in platform_keys()]
-    return "\n".join([*_shares(), *_asked_for(), *_every(machines)]) + "\n"
+    return "\n".join([*_shares(), *_most_asked_for(), *_every(machines)]) + "\n"
 
 
 def asked_for() -> tuple[str, ...]:
@@ -83,7 +83,7 @@ def _shares() -> list[str]:
     ]
 
 
-def _asked_for() -> list[str]:
+def _most_asked_for() -> list[str]:
     names = ", ".join(f"`{key}`" for key in asked_for())
     return [
         f"### The {len(asked_for())} most asked for",

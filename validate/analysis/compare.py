@@ -172,7 +172,7 @@ def compare(
             runs.setdefault(key, []).append(run)
     machines = platforms or {}
     return tuple(
-        _compared(prediction, run, machines.get(prediction.platform))
+        _compare(prediction, run, machines.get(prediction.platform))
         for prediction in predictions
         for run in runs.get(_key(prediction), ())
     )
@@ -200,7 +200,7 @@ def _key(prediction: Prediction) -> tuple[str, str, str, int, str]:
     )
 
 
-def _compared(prediction: Prediction, run: Measurement, platform: Platform | None) -> Comparison:
+def _compare(prediction: Prediction, run: Measurement, platform: Platform | None) -> Comparison:
     speed, bound = (run.throughput_fps if run.ok else None), prediction.throughput_fps
     if speed is None or bound is None or speed <= bound * _TOLERANCE:
         return Comparison(prediction, run)

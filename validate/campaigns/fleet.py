@@ -105,7 +105,7 @@ class _Fleet:
 
     def finish(self) -> None:
         """Record the runs that have ended, or put them back in line."""
-        for task, record in _ended(self._ends, _POLL_S):
+        for task, record in _collect(self._ends, _POLL_S):
             self.running.remove(task.turn)
             if _again(task, record, self._trouble.setdefault(task.turn, [0, 0])):
                 self.left.append(task)
@@ -133,7 +133,7 @@ def board_measure(
     return run
 
 
-def _ended(
+def _collect(
     ends: queue.Queue[tuple[Task, Measurement]], wait_s: float
 ) -> list[tuple[Task, Measurement]]:
     """Return what has ended, after waiting a while for the first of it."""

@@ -216,10 +216,10 @@ def _macs(sizes: Decoder, seen: float) -> float:
     table = sizes.vocabulary * sizes.hidden
     idle = sizes.layers * (sizes.experts - sizes.active) * 3 * sizes.hidden * sizes.expert_mlp
     products = sizes.parameters - idle - (1 if sizes.tied else 2) * table
-    return products + 2 * sizes.heads * sizes.head_size * _seen(sizes, seen)
+    return products + 2 * sizes.heads * sizes.head_size * _visible_positions(sizes, seen)
 
 
-def _seen(sizes: Decoder, length: float) -> float:
+def _visible_positions(sizes: Decoder, length: float) -> float:
     """Return the positions that all layers together see."""
     return sum(
         min(length, sizes.window) if sizes.windowed(layer) else length
@@ -229,7 +229,7 @@ def _seen(sizes: Decoder, length: float) -> float:
 
 def _cache(sizes: Decoder, length: float) -> float:
     """Return the elements of one request's cache."""
-    return 2 * sizes.kv_heads * sizes.head_size * _seen(sizes, length)
+    return 2 * sizes.kv_heads * sizes.head_size * _visible_positions(sizes, length)
 
 
 def _sums(sizes: Decoder, machine: Platform, devices: float, tokens: float) -> float:

@@ -68,13 +68,13 @@ def main(folder: Path) -> None:
     def report(what: str, done: int, total: int) -> None:
         channel.write(json.dumps([what, done, total]) + "\n")
 
-    write_whole(folder / "result.json", to_json(_done(document, report)).encode())
+    write_whole(folder / "result.json", to_json(_perform(document, report)).encode())
     sys.stderr.flush()
     # Runtimes may hang or crash while they are torn down; the result is safe, so none of that runs.
     os._exit(0)
 
 
-def _done(document: Mapping[str, Any], progress: Progress) -> Report:
+def _perform(document: Mapping[str, Any], progress: Progress) -> Report:
     """Do what is asked, and return what came of it."""
     try:
         kind, act = _ACTIONS[document["action"]]

@@ -53,7 +53,7 @@ def group_query(scope: Scope, node: Any) -> bool:
     scores = scope.call("MatMul", rows, scope.call("Transpose", keys, perm=[0, 1, 3, 2]))
     factor = known.get("scale") or 1 / math.sqrt(size)
     scores = scope.call("Mul", scores, scope.constant(np.array(factor, np.float32), "scale"))
-    hidden = _hidden(new, whole, int(known.get("local_window_size", -1)))
+    hidden = _mask(new, whole, int(known.get("local_window_size", -1)))
     if hidden is not None:
         mask = scope.constant(np.tile(hidden, (share, 1)), "mask")
         scores = scope.call("Add", scores, mask)
@@ -110,7 +110,7 @@ def _joined(scope: Scope, past: str, fresh: str, held: int) -> str:
     return scope.call("Concat", past, fresh, axis=2)
 
 
-def _hidden(new: int, whole: int, window: int) -> Array | None:
+def _mask(new: int, whole: int, window: int) -> Array | None:
     """Return what is added to the scores of each new position; None where it sees all."""
     place = np.arange(whole - new, whole)[:, None]
     other = np.arange(whole)

@@ -51,7 +51,7 @@ def real_product(scope: Scope, node: Any) -> bool:
         left = _centred(scope, inputs[0], inputs[2], rows=True)
         right = _centred(scope, inputs[3], inputs[5], rows=False)
         total = scope.call("Cast", scope.call("MatMul", left, right), to=_FLOAT)
-        rows = _lifted(scope, inputs[1]) if math.prod(scope.shape(inputs[1])) > 1 else inputs[1]
+        rows = _as_column(scope, inputs[1]) if math.prod(scope.shape(inputs[1])) > 1 else inputs[1]
         step = scope.call("Mul", rows, inputs[4])
         result = scope.call("Mul", total, step)
     scope.emit("QuantizeLinear", [result, inputs[6], inputs[7]], [node.output[0]])
@@ -320,7 +320,7 @@ def _centred(scope: Scope, name: str, middle: str, *, rows: bool, first: bool = 
     return scope.call("Sub", wide, zero)
 
 
-def _lifted(scope: Scope, name: str) -> str:
+def _as_column(scope: Scope, name: str) -> str:
     """Return one number a row as a column."""
     return name if len(scope.shape(name)) > 1 else scope.call("Reshape", name, scope.whole(-1, 1))
 

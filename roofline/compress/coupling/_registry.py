@@ -113,7 +113,7 @@ def _walk(
         place = index + sum(1 for body in inner for _ in calls(body))
         call = Call(node, place, types, values, state, opsets.get(domain, 1))
         passes = passing(call) if inner else None
-        if passes is not None and _handed(call, passes, values):
+        if passes is not None and _hand_over(call, passes, values):
             for body in inner:
                 index = _walk(body, index, opsets, types, values, state)
             results = _left(call, passes, values)
@@ -128,7 +128,7 @@ def _walk(
     return index
 
 
-def _handed(call: Call, passes: Passing, values: dict[str, Axes]) -> bool:
+def _hand_over(call: Call, passes: Passing, values: dict[str, Axes]) -> bool:
     """Label the inputs of a call's bodies; return whether call and bodies fit together."""
     try:
         passes.enter(call, values)

@@ -124,7 +124,7 @@ def _layer_norm(view: View, place: int) -> Sequence[Sequence[int]]:
     if root is None or not any(view.node(user).op_type == "Sub" for user in view.users(place)):
         return ()
     members = _grow(view, [place], root, _NORMALIZING)
-    return _shrinking(view, members, lambda ops: ops["ReduceMean"] == 2 and _rooted(ops))
+    return _shrinking(view, members, lambda ops: ops["ReduceMean"] == 2 and _has_root(ops))
 
 
 @pattern("rms_norm", "ReduceMean", role=Role.NORM)
@@ -135,7 +135,7 @@ def _rms_norm(view: View, place: int) -> Sequence[Sequence[int]]:
     if square is None or root is None or view.node(square).op_type not in ("Pow", "Mul"):
         return ()
     members = _grow(view, [square, place], root, _NORMALIZING - {"Sub"})
-    return _shrinking(view, members, lambda ops: ops["ReduceMean"] == 1 and _rooted(ops))
+    return _shrinking(view, members, lambda ops: ops["ReduceMean"] == 1 and _has_root(ops))
 
 
 @pattern("softmax", "Exp", role=Role.SOFTMAX)
@@ -303,7 +303,7 @@ def _only_root(view: View, place: int) -> str | None:
     return roots.pop() if len(roots) == 1 else None
 
 
-def _rooted(ops: Counter[str]) -> bool:
+def _has_root(ops: Counter[str]) -> bool:
     return ops["Sqrt"] + ops["Pow"] >= 1 and ops["Div"] + ops["Reciprocal"] + ops["Mul"] >= 1
 
 

@@ -169,7 +169,7 @@ class View:
             if block is not last:
                 self._join(block, last)
         for inner in [
-            name for name in last.flows if self._made_by(name) == self.leader(last.exit)
+            name for name in last.flows if self._maker_of(name) == self.leader(last.exit)
         ]:
             del last.flows[inner]
         last.role, last.anchor = kind, anchor
@@ -205,7 +205,7 @@ class View:
             block.calls = 0
         return block
 
-    def _made_by(self, name: str) -> int | None:
+    def _maker_of(self, name: str) -> int | None:
         maker = self.maker.get(name)
         return None if maker is None else self.leader(maker)
 

@@ -143,7 +143,7 @@ def _elements(proto: TensorProto, count: int, field: str, kind: str) -> Array:
 
 def attribute_value(proto: AttributeProto) -> Any:
     """Return an attribute's value, or None for a graph or an absent value; a tensor without data by its type."""
-    kind = proto.type or _guessed_kind(proto)
+    kind = proto.type or _guess_kind(proto)
     if kind == 2:
         return proto.i
     if kind == 7:
@@ -167,7 +167,7 @@ def attribute_value(proto: AttributeProto) -> Any:
     return None
 
 
-def _guessed_kind(proto: AttributeProto) -> int:
+def _guess_kind(proto: AttributeProto) -> int:
     """Return the type of an attribute of IR version 1, which does not state it."""
     for field, kind in (("f", 1), ("i", 2), ("s", 3), ("t", 4), ("g", 5)):
         if proto.HasField(field):

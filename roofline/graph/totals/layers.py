@@ -68,7 +68,7 @@ def group_layers(
             graph,
             group,
             [costs[place] for place in group.members],
-            _united(group.members, reads),
+            _unite(group.members, reads),
             caches,
         )
         for group in groups
@@ -76,7 +76,7 @@ def group_layers(
     )
 
 
-def _united(members: Sequence[int], reads: Sequence[Origins]) -> Origins:
+def _unite(members: Sequence[int], reads: Sequence[Origins]) -> Origins:
     if len(members) == 1:
         return reads[members[0]]
     found: dict[str, StoredTensor] = {}

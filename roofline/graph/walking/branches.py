@@ -34,7 +34,7 @@ def run_if(walker: Walker, proto: NodeProto, environment: Environment, frame: Fr
     local = name[len(frame.prefix) :]
     graphs = {branch: frame.body(proto, f"{branch}_branch") for branch in ("then", "else")}
     value = condition.value
-    tried = _tried(walker, graphs, environment, frame, local)
+    tried = _try_branches(walker, graphs, environment, frame, local)
     if value is not None and value.size == 1 and value.ravel()[0] is not None:
         taken = "then" if bool(value.ravel()[0]) else "else"
     else:
@@ -73,7 +73,7 @@ class _Attempt:
         return sum(call_cost(resolved).cost.macs for resolved in self.nodes)
 
 
-def _tried(
+def _try_branches(
     walker: Walker,
     graphs: dict[str, GraphProto],
     environment: Environment,

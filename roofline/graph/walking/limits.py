@@ -83,12 +83,12 @@ def own_blocks(node: Node, own: Mapping[str, int]) -> Node:
         return node
     channels, limit = own.get(out.name), Limit.EXACT
     if channels is None:
-        channels, limit = _followed(node, out)
+        channels, limit = _follow(node, out)
     shape = (out.shape[0], channels, *out.shape[2:])
     return replace(node, outputs=(replace(out, shape=shape, limit=out.limit | limit),))
 
 
-def _followed(node: Node, out: Tensor) -> tuple[int | None, Limit]:
+def _follow(node: Node, out: Tensor) -> tuple[int | None, Limit]:
     """Return the channels of the operand that has as many, or those of the weight as a limit."""
     data, weight, added = node.operand(0), node.operand(1), node.operand(3)
     filled = None if out.shape is None else out.shape[1]

@@ -103,7 +103,7 @@ def _run(walker: Walker, plan: Plan, environment: Environment, frame: Frame, loc
     trip = _settle(walker, plan, environment, inner)
     if walker.undecided > before[0] and plan.trips is not None:
         # The trip's number, or what it carries, may decide the branches that one walk for all could not.
-        found = _decided(walker, plan, environment, frame, local, before)
+        found = _decide(walker, plan, environment, frame, local, before)
         if found is not None:
             return found
     steady = _alike(plan.carried, trip.carried) and not _unresolved(trip.nodes)
@@ -131,7 +131,7 @@ def _of_trip(
     return _Walk(trips, carried, tuple(_stacked(row, trips) for row in trip.rows), nodes)
 
 
-def _decided(
+def _decide(
     walker: Walker,
     plan: Plan,
     environment: Environment,

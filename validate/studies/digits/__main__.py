@@ -16,7 +16,7 @@ from roofline.errors import RooflineError
 from roofline.tables import Row
 from roofline.validate.studies.digits.experiment import (
     Plan,
-    Said,
+    Say,
     check_packages,
     make_all,
     measure_all,
@@ -68,7 +68,7 @@ def run(
 
     start = time.monotonic()
 
-    def said(line: str) -> None:
+    def say(line: str) -> None:
         typer.echo(f"{time.monotonic() - start:7.1f} s  {line}")
 
     plan = Plan(epochs=epochs, trials=trials, budget_s=budget_s)
@@ -77,24 +77,24 @@ def run(
     # A file that cannot be read is known before the training.
     here = platform(machine) if machine else None
     output.mkdir(parents=True, exist_ok=True)
-    made = make_all(plan, load(), output / "models", said)
-    here = here or _calibrated(output / f"{MACHINE}.yaml", said)
-    runs = measure_all(made, here, plan, output, said)
+    made = make_all(plan, load(), output / "models", say)
+    here = here or _calibrated(output / f"{MACHINE}.yaml", say)
+    runs = measure_all(made, here, plan, output, say)
     table = rows(made, runs, here, elsewhere)
     write_whole(output / "results.csv", _as_csv(table).encode())
     for name in figures(table, here.key, output):
-        said(f"drew {name}")
-    said(f"{len(table)} results in {output / 'results.csv'}")
+        say(f"drew {name}")
+    say(f"{len(table)} results in {output / 'results.csv'}")
 
 
-def _calibrated(file: Path, said: Said) -> Platform:
+def _calibrated(file: Path, say: Say) -> Platform:
     from roofline.spec import platform
     from roofline.validate.calibration.calibrate import calibrate, platform_yaml, warnings
 
     if not file.exists():
         roofs = calibrate(threads=[1])
         write_whole(file, platform_yaml(roofs, MACHINE).encode())
-        said("; ".join(["calibrated this machine for one thread", *warnings(roofs)]))
+        say("; ".join(["calibrated this machine for one thread", *warnings(roofs)]))
     return platform(str(file))
 
 

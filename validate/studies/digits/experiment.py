@@ -50,7 +50,7 @@ BATCHES = (1, 64)
 TUNED = ("dense", "channels_0.5", "channels_0.25", "channels_0.125", "sparsity_0.9", "int8")
 """Variants that TVM is tuned for; the others run with its default schedules."""
 
-Said = Callable[[str], None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,14 @@ def check_packages(plan: Plan) -> None:
             raise MissingPackageError(missing, "validate", purpose)
 
 
-def make_all(plan: Plan, split: Split, folder: Path, said: Said) -> list[Made]:
+def make_all(plan: Plan, split: Split, folder: Path, say: Say) -> list[Made]:
     """Train both networks, write every variant, and evaluate it on the held-out images.
 
     Args:
         plan: What to make.
         split: The images.
         folder: Files go to ``NETWORK/VARIANT/NETWORK.onnx`` below it; those that are there are taken as they are.
-        said: Told a line for each variant.
+        say: Told a line for each variant.
 
     Raises:
         OptionError: The folder holds networks that were trained longer or shorter than the plan says.
@@ -128,12 +128,12 @@ def make_all(plan: Plan, split: Split, folder: Path, said: Said) -> list[Made]:
                 _write(path, make(variant, dense, split, again).SerializeToString())
             accuracy = evaluate(path, test, name=network)
             made.append(Made(network, variant, path, accuracy, _zero_share(path)))
-            said(f"{network} {variant.key}: {accuracy.top1:.2%} of {accuracy.items} right")
+            say(f"{network} {variant.key}: {accuracy.top1:.2%} of {accuracy.items} right")
     return made
 
 
 def measure_all(
-    made: Sequence[Made], machine: Platform, plan: Plan, folder: Path, said: Said
+    made: Sequence[Made], machine: Platform, plan: Plan, folder: Path, say: Say
 ) -> list[tuple[Made, Measurement]]:
     """Run every variant on one thread of this machine, with ONNX Runtime and TVM.
 
@@ -142,20 +142,20 @@ def measure_all(
         machine: This machine, calibrated for one thread.
         plan: Trials and times.
         folder: Keeps the records; runs that ended well are not measured again.
-        said: Told a line for each run.
+        say: Told a line for each run.
     """
     runs: list[tuple[Made, Measurement]] = []
     with Store(folder / "records.db") as store:
         kept = {_identity(run): run for run in store.records() if run.ok}
         for entry in made:
             for request in _requests(entry, plan):
-                run = kept.get(_wanted(entry, request, machine))
+                run = kept.get(_run_key(entry, request, machine))
                 if run is None:
                     run = measure(request, machine=machine.key)
                     run = with_accuracy(run, entry.accuracy)
                     store.add(run)
                 runs.append((entry, run))
-                said(_line(entry, run))
+                say(_line(entry, run))
     return runs
 
 
@@ -262,7 +262,7 @@ def _requests(entry: Made, plan: Plan) -> list[RunRequest]:
     return [*found, replace(request, backend="tvm", batch=BATCHES[0], tuning=Tuning.UNTUNED)]
 
 
-def _wanted(entry: Made, request: RunRequest, machine: Platform) -> tuple[str | int | None, ...]:
+def _run_key(entry: Made, request: RunRequest, machine: Platform) -> tuple[str | int | None, ...]:
     """Return what a kept run must agree in to stand for a wanted one."""
     tuning = request.tuning or Tuning.NONE
     trials = request.trials if tuning is Tuning.TUNED else 0

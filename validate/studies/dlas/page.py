@@ -129,7 +129,7 @@ _FOLDED = 8
 _OUTCOME = {True: "for", False: "against", None: "undecided"}
 
 
-def _pictured(runs: Sequence[Measurement], rows: Sequence[Row], **pictures: str) -> str:
+def _pictures(runs: Sequence[Measurement], rows: Sequence[Row], **pictures: str) -> str:
     """Return pictures that the runs have data for, each with its title, and a table."""
     drawn = measured_figures(compared(runs))
     shown = [
@@ -156,7 +156,7 @@ def _speedups(runs: Sequence[Measurement]) -> str:
                 "disturbed": "yes" if base.disturbed or entry.disturbed else "",
             }
         )
-    return _pictured(
+    return _pictures(
         runs,
         rows,
         speedup_tuned="Expected and achieved speed-up of tuned programs",
@@ -188,7 +188,7 @@ def _threads(runs: Sequence[Measurement]) -> str:
         }
         for entry in scaling(compared(runs))
     ]
-    return _pictured(runs, rows, threads="Throughput over threads")
+    return _pictures(runs, rows, threads="Throughput over threads")
 
 
 def _tuning(runs: Sequence[Measurement]) -> str:
@@ -205,7 +205,7 @@ def _tuning(runs: Sequence[Measurement]) -> str:
         for entry in tuning_gains(compared(runs))
     ]
     title = "Time by network, technique, algorithm and tuning"
-    return _pictured(runs, rows, algorithms=title)
+    return _pictures(runs, rows, algorithms=title)
 
 
 def _memory(runs: Sequence[Measurement]) -> str:
@@ -222,7 +222,7 @@ def _memory(runs: Sequence[Measurement]) -> str:
         }
         for entry in found
     ]
-    return f"{_pictured(runs, rows, memory='Resident and needed memory')}\n\n{_copies(found)}"
+    return f"{_pictures(runs, rows, memory='Resident and needed memory')}\n\n{_copies(found)}"
 
 
 def _copies(found: Sequence[Footprint]) -> str:

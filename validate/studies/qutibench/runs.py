@@ -73,7 +73,7 @@ def table5() -> Table:
         for name in planned
     ]  # fmt: skip
     cells += [
-        Cell(name, "not planned", "measured", agrees=False, why=_unplanned(row))
+        Cell(name, "not planned", "measured", agrees=False, why=_why_unplanned(row))
         for name, row in runs.items()
         if name not in planned
     ]
@@ -84,7 +84,7 @@ def table5() -> Table:
     )
 
 
-def _unplanned(row: Row) -> str:
+def _why_unplanned(row: Row) -> str:
     return row["flag"] or "added to the portal's data after the overview"
 
 

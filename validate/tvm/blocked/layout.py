@@ -130,7 +130,7 @@ class _Rewriter:
             if product is not None:
                 self._plain[variable] = self._builder.emit(product)
                 return
-        self._plain[variable] = self._builder.emit(self._renewed(value))
+        self._plain[variable] = self._builder.emit(self._renew(value))
 
     def _limit(self, value: Any) -> Any:
         """Return a limit of Clip, which TVM imports as a kernel of its own, as the operator that it is."""
@@ -157,11 +157,11 @@ class _Rewriter:
                 blocks.unpack(image.channels), image.expression, primfunc_name_hint="unpack"
             )
         if expression not in self._plain and expression in self._frames:
-            renewed = self._renewed(self._frames[expression].call)
+            renewed = self._renew(self._frames[expression].call)
             self._plain[expression] = self._builder.emit(renewed)
         return self._plain.get(expression, expression)
 
-    def _renewed(self, value: Any) -> Any:
+    def _renew(self, value: Any) -> Any:
         relax = self._relax
         if isinstance(value, relax.Call):
             arguments = [self.plain(argument) for argument in value.args]

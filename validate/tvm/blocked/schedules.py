@@ -98,7 +98,7 @@ def scheduled(function: Any, tile: Tile) -> Any:
         blocks.GEMM: _gemm,
         blocks.INTEGER_GEMM: _integer_gemm,
     }[kind](schedule, main, last, frames, tile)
-    return _done(schedule, function)
+    return _mark_scheduled(schedule, function)
 
 
 def plainly_scheduled(function: Any, lanes: int) -> Any | None:
@@ -122,7 +122,7 @@ def plainly_scheduled(function: Any, lanes: int) -> Any | None:
                 return None
     except _schedule_error():
         return None
-    return _done(schedule, function)
+    return _mark_scheduled(schedule, function)
 
 
 def _convolution(schedule: Any, main: Any, last: Any, frames: list[Any], tile: Tile) -> None:
@@ -319,7 +319,7 @@ def _schedule_error() -> type[Exception]:
     return s_tir.ScheduleError
 
 
-def _done(schedule: Any, function: Any) -> Any:
+def _mark_scheduled(schedule: Any, function: Any) -> Any:
     made = schedule.mod["main"].with_attr("tirx.is_scheduled", True)
     symbol = function.attrs.get("global_symbol")
     return made if symbol is None else made.with_attr("global_symbol", symbol)

@@ -204,7 +204,7 @@ class BoardSession:
         try:
             self._machine.invoke_stateful("main")
         except Exception as error:
-            raise self._blamed(error) from error
+            raise self._explain(error) from error
 
     def outputs(self) -> Sequence[Array]:
         """Fetch the outputs of the last run."""
@@ -222,7 +222,7 @@ class BoardSession:
             before = self._busy()
             samples = self._evaluated(device, min(protocol.runs, max(3, wanted)))
         except Exception as error:
-            raise self._blamed(error) from error
+            raise self._explain(error) from error
         after = self._busy()
         if before is not None and after is not None:
             self._shares = after.shares_since(before)
@@ -293,7 +293,7 @@ class BoardSession:
             found[f"board's {name}"] = here if same else f"not {here}"
         return found
 
-    def _blamed(self, error: Exception) -> Exception:
+    def _explain(self, error: Exception) -> Exception:
         """Return the error, or that the board went away when it does not answer any more."""
         if self._connection.alive():
             return error

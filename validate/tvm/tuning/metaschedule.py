@@ -96,8 +96,8 @@ def tune(
     kernels = _kernels(ms, module, target)
     searcher = _Searcher(ms, target, folder, database, trials, threads, seed)
     goals = [goal for goal in (_FIRST, *range(_BATCH, trials, _BATCH)) if goal < trials]
-    total = sum(_wanted(kernel, trials) for kernel in kernels)
-    done = sum(min(_known(database, kernel), _wanted(kernel, trials)) for kernel in kernels)
+    total = sum(_trials_of(kernel, trials) for kernel in kernels)
+    done = sum(min(_known(database, kernel), _trials_of(kernel, trials)) for kernel in kernels)
     tried = 0
     for number, goal in enumerate([*goals, trials]):
         order = (
@@ -105,7 +105,7 @@ def tune(
         )
         for kernel in order:
             known = _known(database, kernel)
-            missing = min(goal, _wanted(kernel, trials)) - known
+            missing = min(goal, _trials_of(kernel, trials)) - known
             if missing <= 0:
                 continue
             if budget_s and time.monotonic() - start > budget_s:
@@ -230,13 +230,13 @@ def apply(module: Any, target: Any, folder: Path) -> tuple[Any, tuple[str, ...]]
     with target, open_database(folder):
         module = passes.MetaScheduleApplyDatabase(enable_warning=False)(module)
         missing = unscheduled(module)
-        module = passes.SplitLayoutRewritePreproc()(_rooted(module))
+        module = passes.SplitLayoutRewritePreproc()(_with_root_blocks(module))
         module = passes.FoldConstant()(module)
         module = passes.DeadCodeElimination()(module)
     return module, missing
 
 
-def _rooted(module: Any) -> Any:
+def _with_root_blocks(module: Any) -> Any:
     """Return the module with kernels that were written as loops inside a block.
 
     TVM's pass that splits off layout changes fails on any kernel without one, also where there is none to split.
@@ -287,7 +287,7 @@ def _is_heavy(kernel: Any) -> bool:
     return any(word in kernel.task_name for word in _HEAVY)
 
 
-def _wanted(kernel: Any, trials: int) -> int:
+def _trials_of(kernel: Any, trials: int) -> int:
     return trials if _is_heavy(kernel) else min(trials, LIGHT_TRIALS)
 
 

@@ -5,10 +5,7 @@ an operator replaced. A sample of them, drawn by seed, is put one by one into a 
 mutated module run until one fails: at first those that run the mutated line. Usage::
 
     python -P benchmarks/mutation.py --sample 300 --seed 1 --share 1/2 --into mutants-1.jsonl
-    python -P benchmarks/mutation.py --report mutants-*.jsonl
-
-A mutant that survives is a figure that could change unnoticed: write the test that kills it. One that changes nothing
-that can be observed is named as equivalent in ``benchmarks/equivalent_mutants.csv``, with the reason.
+    python -P benchmarks/mutation_report.py mutants-*.jsonl
 """
 
 from __future__ import annotations
@@ -18,6 +15,8 @@ import ast
 import compileall
 import contextlib
 import csv
+import functools
+import importlib
 import json
 import os
 import py_compile
@@ -40,46 +39,21 @@ from cosmic_ray.mutating import mutate_code, use_mutation
 from cosmic_ray.plugins import get_operator, operator_names
 
 ROOT = Path(__file__).parents[1]
-EQUIVALENT = Path(__file__).with_name("equivalent_mutants.csv")
-
-TESTS = (
-    ("roofline/ops/", "tests/ops tests/graph tests/conformance/test_operators.py tests/conformance/test_shapes.py"),
-    ("roofline/graph/", "tests/graph tests/ops tests/fusion tests/conformance"),
-    ("roofline/compress/", "tests/compress"),
-    (
-        "roofline/model/",
-        "tests/test_model.py tests/test_model_networks.py tests/test_calibrated.py tests/test_expected_bound.py "
-        "tests/test_serving.py tests/test_advice.py tests/test_cli_predict.py tests/test_speedup.py "
-        "tests/validate/test_evidence.py tests/golden",
-    ),
-    (
-        "roofline/spec/",
-        "tests/test_spec.py tests/test_spec_errors.py tests/test_spec_audit.py tests/test_spec_matching.py "
-        "tests/test_spec_cli.py tests/conformance/test_platforms.py",
-    ),
-    (
-        "validate/analysis/",
-        "tests/validate/test_compare.py tests/validate/test_derived.py tests/validate/test_gains.py "
-        "tests/validate/test_campaign_results.py tests/validate/test_measure_cli.py",
-    ),
-    (
-        "validate/records/",
-        "tests/validate/test_record.py tests/validate/test_store.py tests/validate/test_store_versions.py "
-        "tests/validate/test_tables.py tests/validate/importers",
-    ),
-    (
-        "validate/measuring/",
-        "tests/validate/test_output_check.py tests/validate/test_measure.py tests/validate/test_per_layer.py "
-        "tests/validate/test_power.py tests/validate/test_bound_inputs.py tests/validate/test_measure_cli.py",
-    ),
-)  # fmt: skip
-"""Tests of each part, by the start of its modules' paths."""
+PARTS = Path(__file__).with_name("mutated_parts.csv")
+"""The tests of each part, which is named by the start of its modules' paths."""
 
 _FIRST = 40
 """Tests that run a mutated line and are tried before all others, the quickest first: most mutants need no more."""
 
 _IDLE = 10
 """Times the limit of processor time after which a mutant that waits is ended."""
+
+
+@functools.cache
+def tests_by_part() -> dict[str, str]:
+    """Return the tests of each part."""
+    with PARTS.open(newline="") as file:
+        return {row["part"]: row["tests"] for row in csv.DictReader(file)}
 
 
 @dataclass(frozen=True)
@@ -94,8 +68,13 @@ class Mutant:
 
     @property
     def name(self) -> str:
-        """What it is called in `EQUIVALENT`: unchanged by edits elsewhere in the module."""
+        """What it is called in ``equivalent_mutants.csv``: unchanged by edits elsewhere in the module."""
         return f"{self.path} {self.operator} {self.occurrence}"
+
+    @property
+    def tests(self) -> str:
+        """Those of the part it is in."""
+        return next(tests for part, tests in tests_by_part().items() if self.path.startswith(part))
 
 
 def mutants(path: Path) -> list[list[Mutant]]:
@@ -153,7 +132,7 @@ def sampled(number: int, seed: int) -> list[Mutant]:
     parts: dict[str, list[Path]] = {}
     for path in sorted([*ROOT.glob("roofline/**/*.py"), *ROOT.glob("validate/**/*.py")]):
         where = path.relative_to(ROOT).as_posix()
-        if any(where.startswith(start) for start, _ in TESTS):
+        if where.startswith(tuple(tests_by_part())):
             parts.setdefault("/".join(where.split("/")[:2]), []).append(path)
     lines = {
         part: sum(len(path.read_text().splitlines()) for path in paths)
@@ -191,11 +170,6 @@ def copied(folder: Path) -> Path:
         folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH
     )
     return package.parent
-
-
-def tests_of(mutant: Mutant) -> str:
-    """Return the tests of the part that a mutant changes."""
-    return next(files for start, files in TESTS if mutant.path.startswith(start))
 
 
 @dataclass(frozen=True)
@@ -347,23 +321,14 @@ def _pytest(tests: Sequence[str], *plugins: object) -> int:
     # On a busy machine an example that is slow is no sign of a mutant.
     settings.register_profile("mutants", deadline=None)
     settings.load_profile("mutants")
-    options = [
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-W",
-        "ignore::pytest.PytestAssertRewriteWarning",
-    ]
+    options = ["-x", "-q", "-pno:cacheprovider", "-Wignore::pytest.PytestAssertRewriteWarning"]
     return int(pytest.main([*options, *dict.fromkeys(tests)], plugins=list(plugins)))
 
 
 def noticed(mutant: Mutant, runs: Runs, folder: Path, importable: Path, most_s: float) -> bool:
     """Return whether a test fails: of those that run the line the quickest first, then all beside them."""
-    code = (folder / mutant.path).read_text()
-    covering = runs.of(
-        mutant, statements(code).get(mutant.line, range(mutant.line, mutant.line + 1))
-    )
+    around = statements((folder / mutant.path).read_text())
+    covering = runs.of(mutant, around.get(mutant.line, range(mutant.line, mutant.line + 1)))
     with use_mutation(folder / mutant.path, get_operator(mutant.operator)(), mutant.occurrence):
         if covering:
             first = covering[:_FIRST]
@@ -373,25 +338,23 @@ def noticed(mutant: Mutant, runs: Runs, folder: Path, importable: Path, most_s: 
             # Whole files: what a test prepares, or keeps, is there for those after it.
             files = [test.split("::")[0] for test in covering]
             return not survives(files, folder, importable, most_s)
-        return not survives(tests_of(mutant).split(), folder, importable, most_s)
+        return not survives(mutant.tests.split(), folder, importable, most_s)
 
 
 def run(chosen: Sequence[Mutant], into: Path, most_s: float) -> None:
     """Try mutants one by one; those that the file has already are left out, so that a run can be taken up again."""
-    import numpy as np
-    import onnx
-    import pandas as pd
-
-    del np, onnx, pd
-    known = {entry["name"] for entry in read([into])} if into.exists() else set()
+    for slow_to_load in ("numpy", "onnx", "pandas"):
+        importlib.import_module(slow_to_load)
+    lines = into.read_text().splitlines() if into.exists() else []
+    known = {json.loads(line)["name"] for line in lines}
     left = [mutant for mutant in chosen if mutant.name not in known]
     with tempfile.TemporaryDirectory() as name, into.open("a") as log:
         folder = Path(name)
         importable = copied(folder)
-        for tests in dict.fromkeys(map(tests_of, left)):
+        for tests in dict.fromkeys(mutant.tests for mutant in left):
             runs = watched(tests, folder, importable)
             for mutant in left:
-                if tests_of(mutant) != tests:
+                if mutant.tests != tests:
                     continue
                 begin = time.monotonic()
                 alive = not noticed(mutant, runs, folder, importable, most_s)
@@ -416,64 +379,21 @@ def changed(path: Path, mutant: Mutant) -> list[tuple[str, str]]:
     ][:1]
 
 
-def read(files: Sequence[Path]) -> list[dict[str, object]]:
-    """Return what is known of mutants, the last of each that counts."""
-    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    return list({line["name"]: line for line in lines}.values())
-
-
-def report(files: Sequence[Path]) -> int:
-    """Print the share that is killed, and every survivor; return how many survive that are not equivalent."""
-    found = read(files)
-    with EQUIVALENT.open(newline="") as file:
-        equivalent = {row["mutant"]: row["reason"] for row in csv.DictReader(file)}
-    alive = [entry for entry in found if entry["alive"]]
-    missed = [entry for entry in alive if entry["name"] not in equivalent]
-    parts = Counter("/".join(str(entry["path"]).split("/")[:2]) for entry in found)
-    lost = Counter("/".join(str(entry["path"]).split("/")[:2]) for entry in missed)
-    for part, number in sorted(parts.items()):
-        sys.stdout.write(f"{part}: {number - lost[part]} of {number}\n")
-    total, same = len(found), len(alive) - len(missed)
-    killed = total - len(alive)
-    sys.stdout.write(
-        f"killed {killed} of {total - same} ({killed / max(1, total - same):.1%}); {same} equivalent\n"
-    )
-    for entry in missed:
-        sys.stdout.write(
-            f"alive: {entry['path']}:{entry['line']} {entry['operator']} {entry['changed']}  [{entry['name']}]\n"
-        )
-    return len(missed)
-
-
 def main() -> None:
-    """Run or report."""
+    """Draw mutants and try them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--sample", type=int, default=300, help="mutants to draw")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--share", default="1/1", help="of the sample: 1/2 and 2/2 run side by side"
-    )
-    parser.add_argument("--only", default="", help="mutants of modules whose path starts so")
-    parser.add_argument(
-        "--into", type=Path, default=Path("mutants.jsonl"), help="what is found, one line each"
-    )
-    parser.add_argument(
-        "--time-limit",
-        type=float,
-        default=300.0,
-        help="seconds of processor time after which a mutant counts as killed",
-    )
-    parser.add_argument("--report", type=Path, nargs="+", help="print what was found")
+    add = parser.add_argument
+    add("--sample", type=int, default=300, help="mutants to draw")
+    add("--seed", type=int, default=1)
+    add("--share", default="1/1", help="of the sample: 1/2 and 2/2 run side by side")
+    add("--only", default="", help="mutants of modules whose path starts so")
+    add("--into", type=Path, default=Path("mutants.jsonl"), help="what is found, one line each")
+    add("--limit-s", type=float, default=300.0, help="processor time from which a mutant hangs")
     given = parser.parse_args()
-    if given.report:
-        raise SystemExit(1 if report(given.report) else 0)
     which, of = map(int, given.share.split("/"))
-    chosen = [
-        mutant
-        for mutant in sampled(given.sample, given.seed)
-        if mutant.path.startswith(given.only)
-    ]
-    run(chosen[which - 1 :: of], given.into, given.time_limit)
+    drawn = sampled(given.sample, given.seed)
+    chosen = [mutant for mutant in drawn if mutant.path.startswith(given.only)]
+    run(chosen[which - 1 :: of], given.into, given.limit_s)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
 """How good the model `calibrated` is on real networks: measured once, scored as often as wanted.
 
 Usage:
-    python benchmarks/calibrated.py measure FOLDER... -o RECORD.json [--networks open held_out] [--threads 1]
-    python benchmarks/calibrated.py score FOLDER... --record RECORD.json [--page docs/calibrated.md]
+    python benchmarks/calibrated.py run FOLDER... --record RECORD.json [--networks open held_out] [--threads 1]
+        [--backend onnxruntime] [--budget SECONDS] [--summary SUMMARY.json] [--page docs/calibrated.md]
+    python benchmarks/calibrated.py score FOLDER... --record RECORD.json... [--summary SUMMARY.json] [--page PAGE.md]
+    python benchmarks/calibrated.py page --summary SUMMARY.json --page docs/calibrated.md
 
 FOLDER: where the files of `benchmarks/networks/*.csv` lie, anywhere below; they are known by their digest.
-`measure` times the networks before, between and after the rounds of a calibration, and keeps the times of all. Samples
-count that were taken while the machine was not slowed; how far rounds of one network lie apart is the floor below which
-no error means anything. `score` fits the profile to what was kept, and writes the tables.
+`run` calibrates and times networks in turn, some probes after some networks, so that a machine that drifts does so for
+both; whatever is measured is kept, and what ended early, or after its budget, goes on where it was. Samples count that
+were taken while the machine was not slowed; how far rounds of one network lie apart is the floor below which no error
+means anything. `score` fits the profile to what was kept. The page is generated from the summary.
 """
 
 from __future__ import annotations
@@ -29,20 +32,26 @@ import numpy as np
 from roofline import Workload, load
 from roofline.model.machine_profile import Profile
 from roofline.model.network_time import calibrated_time
+from roofline.number_format import plural
+from roofline.progress import silent
 from roofline.temporary import temporary_folder
 from roofline.validate.calibration.calibrate import Roofs, calibrate
 from roofline.validate.calibration.fitting import fitted
-from roofline.validate.calibration.microbenchmarks import Timed, Times, measure_times, watch
+from roofline.validate.calibration.microbenchmarks import ROUNDS, Rounds, Timed, Times, watch
+from roofline.validate.calibration.probes import probes
 from roofline.validate.calibration.steadiness import Steadiness
 from roofline.validate.measuring.backend import Artifact, Request, backends
-from roofline.validate.measuring.environment import cpu_name
+from roofline.validate.measuring.environment import cpu_name, package_version
 from roofline.validate.records.request import RunRequest
 
 LISTS = Path(__file__).parent / "networks"
 NOMINAL = (0.5, 0.8, 0.9, 0.95)
 MARKS = ("<!-- tables -->", "<!-- end of tables -->")
+ROOFS_S = 10.0
+"""Seconds of `roofline calibrate` for the roofs of one number of threads."""
 _SAMPLING_S, _LEAST, _LONGEST_S, _PATIENCE_S, _WARM_UP = 0.3, 4, 3.0, 60.0, 2
-_ROUNDS = 2
+_BLOCKS = 6
+"""Parts of a round: networks of one part are timed just before its probes."""
 _DATATYPES = {
     1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64",
 }  # fmt: skip
@@ -153,13 +162,14 @@ def inputs_of(network: Network) -> dict[str, Any]:
     return found
 
 
-def step_of(network: Network, threads: int) -> Callable[[], None]:
-    """Return what runs a network once, warm."""
+def step_of(network: Network, name: str, threads: int) -> Callable[[], None]:
+    """Return what runs a network once with a backend, warm."""
+    backend = backends.get(name)
     with temporary_folder() as folder:
-        asked = Request(
-            RunRequest(network.name, "onnxruntime", threads=threads), network.path, folder
-        )
-        session = backends.get("onnxruntime").load(asked, Artifact(network.path))
+        asked = Request(RunRequest(network.name, name, threads=threads), network.path, folder)
+        as_it_is = backend.capabilities.loads_models
+        made = Artifact(network.path) if as_it_is else backend.prepare(asked, silent)
+        session = backend.load(asked, made)
     session.bind(inputs_of(network))
     for _ in range(_WARM_UP):
         session.step()
@@ -177,25 +187,86 @@ def counted(network: Network) -> Workload:
     return load(str(network.path), inputs=dict(network.inputs), values=dict(network.values))
 
 
-def measure(every: Sequence[Network], threads: int) -> Record:
-    """Time the networks and the microbenchmarks, the networks before and after."""
-    steps = {network.name: step_of(network, threads) for network in every}
-    rounds: dict[str, list[float]] = {name: [] for name in steps}
+class Kept:
+    """What has been measured so far, one line for each figure, beside the record."""
 
-    def one_round() -> None:
-        steadiness = watch("onnxruntime", threads, _PATIENCE_S)
-        for name, step in steps.items():
-            rounds[name].append(timed(step, steadiness))
+    def __init__(self, record: Path) -> None:
+        """Go on where a file was left; the probes have one of their own."""
+        self._path = record.with_suffix(".networks.jsonl")
+        self.probes = record.with_suffix(".probes.jsonl")
 
-    for _ in range(_ROUNDS - 1):
-        one_round()
+    def lines(self) -> list[dict[str, Any]]:
+        """Return what was written."""
+        text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+        return [json.loads(line) for line in text.splitlines()]
+
+    def add(self, **line: Any) -> None:
+        """Write a line."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def measure(
+    every: Sequence[Network], backend: str, threads: int, kept: Kept, budget_s: float
+) -> Record | None:
+    """Time networks and microbenchmarks in turn; None where the budget ended before all were timed."""
+    end = time.monotonic() + budget_s
+    rounds = Rounds(backend, threads, kept.probes)
+    names = [probe.name for probe in probes()]
+    if not any("roofs" in line for line in kept.lines()):
+        begin = time.monotonic()
+        (roofs,) = calibrate(seconds=ROOFS_S, threads=[threads])
+        kept.add(roofs=asdict(roofs), took=time.monotonic() - begin)
+    for number in range(ROUNDS):
+        for block in range(_BLOCKS):
+            if not _time_networks(every[block::_BLOCKS], number, backend, threads, kept, end):
+                return None
+            begin = time.monotonic()
+            rounds.run(number, names[block::_BLOCKS], total=len(names))
+            kept.add(took=time.monotonic() - begin)
+            if time.monotonic() > end:
+                return None
     begin = time.monotonic()
-    (roofs,) = calibrate(seconds=10.0, threads=[threads])
-    times = measure_times("onnxruntime", threads)
-    took = time.monotonic() - begin
-    one_round()
+    rounds.run(ROUNDS, rounds.doubtful(names), total=len(names))
+    kept.add(took=time.monotonic() - begin)
+    return _recorded(backend, threads, kept, rounds)
+
+
+def _time_networks(
+    part: Sequence[Network], number: int, backend: str, threads: int, kept: Kept, end: float
+) -> bool:
+    """Time some networks in one round, but those that were; return whether there was time for all."""
+    done = {line["network"] for line in kept.lines() if line.get("round") == number}
+    left = [network for network in part if network.name not in done]
+    steadiness = watch(backend, threads, _PATIENCE_S) if left else None
+    for network in left:
+        if time.monotonic() > end:
+            return False
+        assert steadiness is not None
+        try:
+            seconds = timed(step_of(network, backend, threads), steadiness)
+        except Exception as error:
+            # A backend that lacks an operator says so in its own way; the others count.
+            print(f"{network.name}: {type(error).__name__}: {str(error)[:150]}", file=sys.stderr)
+            kept.add(network=network.name, round=number, failed=type(error).__name__)
+            continue
+        kept.add(network=network.name, round=number, seconds=seconds)
+    return True
+
+
+def _recorded(backend: str, threads: int, kept: Kept, rounds: Rounds) -> Record:
+    lines = kept.lines()
+    of, failed = rounds.collected([probe.name for probe in probes()])
+    version = package_version({"tvm": "apache-tvm"}.get(backend, backend)) or "unknown"
+    took = sum(line.get("took", 0.0) for line in lines)
+    times = Times(backend, version, threads, of, failed, rounds.drift, rounds.taken, took)
+    seconds: dict[str, list[float]] = {}
+    for line in lines:
+        if "seconds" in line:
+            seconds.setdefault(line["network"], []).append(line["seconds"])
+    roofs = next(Roofs(**line["roofs"]) for line in lines if "roofs" in line)
     date = datetime.now(UTC).date().isoformat()
-    return Record(cpu_name(), date, threads, roofs, times, took, rounds)
+    return Record(cpu_name(), date, threads, roofs, times, took, seconds)
 
 
 def written(record: Record) -> str:
@@ -279,36 +350,56 @@ def models(record: Record) -> dict[str, Profile]:
     }
 
 
-def tables(record: Record, lists: Mapping[str, Sequence[Network]]) -> str:
-    """Return one table of scores for each list, one of its intervals, and one of its networks."""
-    parts: list[str] = []
+def summary(record: Record, lists: Mapping[str, Sequence[Network]]) -> dict[str, Any]:
+    """Return what the tables of a record say: scores, intervals and networks of each list, and how it was measured."""
     profiles = models(record)
+    scored: dict[str, Any] = {}
     for name, found in lists.items():
         works = {n.name: (n, counted(n)) for n in found if n.name in record.rounds}
+        if not works:
+            continue
         made = {model: outcomes(profile, works, record) for model, profile in profiles.items()}
-        parts.append(f"`{name}`:\n")
-        parts.append(_markdown([{"model": model} | score(made[model]) for model in made]))
         own = made["calibrated"]
-        parts.append(
-            _markdown(
-                [
-                    {"interval for": f"{share:.0%}"}
-                    | {
-                        f"holds of {len(own)}": f"{np.mean([entry.held(share) for entry in own]):.0%}"
-                    }
-                    for share in NOMINAL
-                ]
-            )
-        )
-        parts.append(_markdown(map(_row, own)))
-    apart = record.apart
-    parts.append(
-        f"{record.machine}, {record.date}, ONNX Runtime {record.times.version}, threads: {record.threads}; "
-        f"{record.times.protocol}. Calibrated in {record.took_s:.0f} s. "
+        scored[name] = {
+            "scores": [{"model": model} | score(made[model]) for model in made],
+            "intervals": [
+                {
+                    "interval for": f"{share:.0%}",
+                    f"holds of {len(own)}": f"{np.mean([entry.held(share) for entry in own]):.0%}",
+                }
+                for share in NOMINAL
+            ],
+            "networks": [_row(entry) for entry in own],
+        }
+    apart, times = record.apart, record.times
+    told = (
+        f"{record.machine}, {record.date}, {times.backend} {times.version}, threads: {record.threads}; "
+        f"{times.protocol}. Roofs and probes took {record.took_s:.0f} s. "
         f"Rounds of one network lie {np.median(apart):.1%} (median) and {np.quantile(apart, 0.9):.1%} (nine of ten) "
-        "apart: the floor of any error.\n"
+        f"apart: the floor of any error. The fixed work took {times.drift:.2f} times its usual time beside the slowest "
+        "quarter of the probes."
     )
+    return {"told": told, "lists": scored}
+
+
+def page(summaries: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the tables of summaries, by how the networks were run."""
+    parts: list[str] = []
+    for title, entry in summaries.items():
+        parts.append(f"### {title}\n")
+        for name, found in entry["lists"].items():
+            parts.append(f"`{name}`:\n")
+            parts += [_markdown(found[table]) for table in ("scores", "intervals", "networks")]
+        parts.append(f"{entry['told']}\n")
     return "\n".join(parts)
+
+
+def write_page(path: Path, summaries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write the tables between a page's marks."""
+    before, rest = path.read_text(encoding="utf-8").split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    text = f"{before}{MARKS[0]}\n\n{page(summaries)}\n{MARKS[1]}{after}"
+    path.write_text(text, encoding="utf-8")
 
 
 def _row(entry: Outcome) -> dict[str, str]:
@@ -331,28 +422,43 @@ def _markdown(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Measure and keep, or score what was kept."""
+    """Measure and keep, score what was kept, or write the page."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("what", choices=("measure", "score"))
-    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("what", choices=("run", "score", "page"))
+    parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--networks", nargs="+", default=["open", "held_out"])
+    parser.add_argument("--backend", default="onnxruntime")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--record", "-o", type=Path, required=True, nargs="+")
+    parser.add_argument("--budget", type=float, default=float("inf"), help="seconds of a call")
+    parser.add_argument("--record", "-o", type=Path, nargs="+", default=[])
+    parser.add_argument("--summary", type=Path, help="scores by backend and threads, to add to")
     parser.add_argument("--page", type=Path, help="write the tables between its marks")
     asked = parser.parse_args()
-    lists = {name: networks(name, asked.folders) for name in asked.networks}
-    if asked.what == "measure":
-        every = [network for found in lists.values() for network in found]
-        asked.record[0].write_text(written(measure(every, asked.threads)), encoding="utf-8")
+    if asked.what == "page":
+        write_page(asked.page, json.loads(asked.summary.read_text(encoding="utf-8")))
         return
-    text = "\n".join(tables(read(path), lists) for path in asked.record)
-    print(text)
+    lists = {name: networks(name, asked.folders) for name in asked.networks}
+    if asked.what == "run":
+        every = [network for found in lists.values() for network in found]
+        made = measure(every, asked.backend, asked.threads, Kept(asked.record[0]), asked.budget)
+        if made is None:
+            print("The budget is spent: call again to go on.", file=sys.stderr)
+            return
+        asked.record[0].write_text(written(made), encoding="utf-8")
+    summaries: dict[str, Any] = {}
+    if asked.summary is not None and asked.summary.exists():
+        summaries = json.loads(asked.summary.read_text(encoding="utf-8"))
+    for path in asked.record:
+        record = read(path)
+        threads = plural(record.threads, "thread")
+        summaries[f"{record.times.backend}, {threads}"] = summary(record, lists)
+    print(page(summaries))
+    if asked.summary is not None:
+        asked.summary.write_text(json.dumps(summaries, indent=1) + "\n", encoding="utf-8")
     if asked.page is not None:
-        before, rest = asked.page.read_text(encoding="utf-8").split(MARKS[0])
-        after = rest.split(MARKS[1])[1]
-        asked.page.write_text(f"{before}{MARKS[0]}\n\n{text}\n{MARKS[1]}{after}", encoding="utf-8")
+        write_page(asked.page, summaries)
 
 
 if __name__ == "__main__":

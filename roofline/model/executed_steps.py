@@ -54,6 +54,9 @@ class Step:
     seconds: float = 0.0
     weighed: bool = True
     """Whether the weights of the whole network compete with it for the caches."""
+    since: int | None = None
+    """Bytes gone through since its weights were last read in the same run, themselves included: those of an unrolled
+    recurrent layer come from where the step before left them. None where they are read for the first time."""
 
 
 def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
@@ -65,6 +68,7 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
     absorbed, parts = _absorbed(workload, profile)
     layout = _layout(workload, profile, absorbed, parts)
     found: list[Step] = []
+    since = _since_last_read(workload)
     for layer in workload.layers:
         work = works(layer)
         if layer.name in absorbed:
@@ -81,7 +85,7 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
             if own in profile.samples:
                 work = replace(work, kind=own, at=work.at[:1])
         if work is not None:
-            found.append(Step(layer.name, work))
+            found.append(Step(layer.name, work, since=since.get(layer.name)))
         elif layer.kind is Kind.VIEW and layer.inputs:
             seconds = (profile.layer_s + profile.switch_s) * layer.repeats
             found.append(Step(layer.name, None, seconds))
@@ -93,6 +97,22 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
         work = Work("layout.convert", at, 0.0, "fp32", moved, 0, repeats)
         found.append(Step(tensor.name, work, weighed=False))
     return tuple(found)
+
+
+def _since_last_read(workload: Workload) -> Mapping[str, int]:
+    """Return, by layer, the bytes gone through since its largest weight was last read; only where it was."""
+    gone = 0
+    read: dict[str, int] = {}
+    found: dict[str, int] = {}
+    for layer in workload.layers:
+        largest = max(layer.weights, key=lambda tensor: tensor.elements or 0, default=None)
+        if largest is not None:
+            before = read.get(largest.name)
+            if before is not None:
+                found[layer.name] = gone - before + layer.weight_bytes
+            read[largest.name] = gone + layer.weight_bytes
+        gone += layer.weight_bytes + layer.input_bytes + layer.output_bytes
+    return found
 
 
 def form(kind: str) -> str:

@@ -157,8 +157,13 @@ class Profile:
         return float(self._floors(work, np.ones(1), np.asarray([working_set], np.float64))[0])
 
     def _floors(self, work: Work, factors: Floats, working_sets: Floats) -> Floats:
-        if len(self.streams) < 2 or not decided_by_weights(work.kind):
+        if len(self.streams) < 2:
             return self._bounds(work, factors)[0]
+        if not decided_by_weights(work.kind):
+            # Weights out of the nearest cache: what they take because they come from further is `cold_s`.
+            nearest = min(1.0 / rate for _, rate in self.streams)
+            memory = self._values_s(work, factors) + work.weight_bytes * nearest
+            return np.maximum(np.maximum(self._compute_s(work, factors), memory), 1e-12)
         first = work.weight_bytes * self._pace(np.maximum(working_sets, work.weight_bytes))
         # What every step of a recurrent layer reads again comes from where one step's weights stay.
         again = work.reread_bytes * self._pace(np.asarray([work.held_bytes], np.float64))[0]

@@ -93,12 +93,20 @@ def calibrated_time(
     found = [
         LayerTime(step.layer, "view", _fixed(step.seconds)) if step.work is None
         else _timed(
-            step.layer, step.work.times(batches), profile, working_set if step.weighed else 0
+            step.layer, step.work.times(batches), profile,
+            round(_competing(step, np.asarray([working_set]))[0]),
         )
         for step in steps
     ]  # fmt: skip
     deviation = _deviation(found, profile)
     return CalibratedTime(tuple(found), profile.run_s, deviation)
+
+
+def _competing(step: Step, working: Floats) -> Floats:
+    """Return the bytes that the weights of a step compete with for the caches, of those that a run goes through."""
+    if not step.weighed:
+        return np.zeros(len(working))
+    return working if step.since is None else np.minimum(working, step.since)
 
 
 def _working_set(workload: Workload, batches: Floats) -> Floats:
@@ -179,7 +187,7 @@ def _group_times(
         else:
             kind = step.work.times(float(batches[0])).kind
             work = replace(step.work, kind=kind)
-            found = profile.estimates(work, batches, working if step.weighed else none)
+            found = profile.estimates(work, batches, _competing(step, working))
             more, factor = _beside(work, profile)
             own, fixed = factor * (found.seconds + more), factor * (found.fixed_s + more)
             deviation, held = found.deviation, found.memory_bound

@@ -24,7 +24,6 @@ from roofline.validate.calibration.microbenchmarks import Timed, Times
 from roofline.validate.calibration.probes import (
     BETWEEN_ELEMENTS,
     JOINED_ELEMENTS,
-    PATTERN_ELEMENTS,
     USING_UP,
     Probe,
     probes,
@@ -38,6 +37,8 @@ _FREE = 0.4
 """Share of the time of one pass up to which an operator beside another costs nothing: it is absorbed."""
 _AS_ONE = 0.75
 """Share of its parts' time up to which a group of operators runs as one."""
+_ROUNDS_APART = 0.05
+"""Deviation of the logarithm of a rate whose rounds agree."""
 _FASTEST = 4.0
 """Utilisation above which a sample is lost in noise; caches and Winograd's algorithm stay below."""
 
@@ -104,7 +105,7 @@ def fitted(times: Times, roofs: Roofs, processor: str, *, padding: bool = True) 
         samples["layout.convert"] = converted
     known = replace(bare, samples=samples)
     absorbed, packed = _beside_convolutions(times)
-    samples |= _behind(times, bare)
+    samples |= _on_packed(times, bare, absorbed, packed)
     known = replace(known, samples=samples, absorbed=absorbed, packed=packed)
     known = replace(known, switch_s=_switch_s(measured, known))
     return _with_groups(measured, known, times)
@@ -134,10 +135,12 @@ def _lanes(times: Times) -> int:
 
 def _streams(measured: Sequence[_Measured], bare: Profile) -> tuple[tuple[float, float], ...]:
     """Return how fast weights arrive by the bytes that a run goes through; never faster when there are more."""
-    rates: dict[int, float] = {}
+    rates: dict[int, tuple[float, float]] = {}
     for entry in measured:
         if entry.probe.about.get("rows") != "1":
             continue
+        # How much a rate weighs: rounds that lie apart say little.
+        weight = 1.0 / (_ROUNDS_APART**2 + entry.times.spread**2)
         for workload, seconds in (
             (entry.one, entry.times.one_s),
             (entry.many, entry.times.many_s),
@@ -145,20 +148,22 @@ def _streams(measured: Sequence[_Measured], bare: Profile) -> tuple[tuple[float,
             held = sum(work.weight_bytes for work in entry.targets(workload))
             own = seconds - bare.run_s - bare.layer_s * len(workload.layers)
             if held >= 100_000 and own > 0.2 * seconds:
-                rates[held] = max(rates.get(held, 0.0), held / own)
+                rates[held] = max(rates.get(held, (0.0, 0.0)), (held / own, weight))
     places = sorted(rates)
-    falling = _falling([math.log(rates[held]) for held in places])
+    falling = _falling([(math.log(rates[held][0]), rates[held][1]) for held in places])
     return tuple((float(held), math.exp(rate)) for held, rate in zip(places, falling, strict=True))
 
 
-def _falling(values: Sequence[float]) -> list[float]:
-    """Return the values nearest to these in the least squares that never rise (pool adjacent violators)."""
-    blocks: list[list[float]] = []
-    for value in values:
-        blocks.append([value])
-        while len(blocks) > 1 and np.mean(blocks[-2]) < np.mean(blocks[-1]):
-            blocks[-2:] = [blocks[-2] + blocks[-1]]
-    return [float(np.mean(block)) for block in blocks for _ in block]
+def _falling(values: Sequence[tuple[float, float]]) -> list[float]:
+    """Return the values nearest to weighted ones in the least squares that never rise (pool adjacent violators)."""
+    blocks: list[tuple[float, float, int]] = []
+    for value, weight in values:
+        blocks.append((value, weight, 1))
+        while len(blocks) > 1 and blocks[-2][0] < blocks[-1][0]:
+            (left, first, some), (right, second, more) = blocks[-2:]
+            mean = (left * first + right * second) / (first + second)
+            blocks[-2:] = [(mean, first + second, some + more)]
+    return [mean for mean, _, count in blocks for _ in range(count)]
 
 
 def _samples(measured: Sequence[_Measured], bare: Profile) -> dict[str, tuple[Sample, ...]]:
@@ -212,8 +217,8 @@ def _difference(entry: _Measured, bare: Profile) -> tuple[float, float] | None:
         if own <= 0:
             return None
         return own * len(many) / layers, max(entry.times.spread, 0.5)
-    # What is subtracted is known less well than what is left where it is the larger part.
-    doubt = 0.3 * (total - own) / total
+    # What is subtracted is known less well than what is left, which then is not known either.
+    doubt = 0.3 * (total - own) / own
     return own * len(many) / layers, math.hypot(entry.times.spread, doubt)
 
 
@@ -306,13 +311,18 @@ def _beside_convolutions(times: Times) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(absorbed), frozenset(packed)
 
 
-def _behind(times: Times, bare: Profile) -> dict[str, tuple[Sample, ...]]:
-    """Return what operators take on packed channels where nothing absorbs them."""
-    plain = times.of.get("behind Relu: none")
+def _on_packed(
+    times: Times, bare: Profile, absorbed: frozenset[str], packed: frozenset[str]
+) -> dict[str, tuple[Sample, ...]]:
+    """Return what operators take on packed channels where nothing absorbs them: between convolutions, or behind one."""
     found: dict[str, tuple[Sample, ...]] = {}
+    standing = {"between": "between convolutions: none", "behind": "behind Relu: none"}
     for probe in probes():
         name = probe.about.get("op", "none")
-        if probe.role != "behind" or name == "none" or plain is None or probe.name not in times.of:
+        plain = times.of.get(standing.get(probe.role, ""))
+        if name == "none" or plain is None or probe.name not in times.of:
+            continue
+        if probe.role == "between" and (name not in packed - absorbed or name.endswith("Pool")):
             continue
         timed = times.of[probe.name]
         seconds = timed.copy_s - plain.copy_s
@@ -344,10 +354,11 @@ def _with_groups(measured: Sequence[_Measured], known: Profile, times: Times) ->
             seconds = entry.times.copy_s
             if 0 < seconds < _AS_ONE * parts:
                 patterns.add(name)
-                rate = 8 * PATTERN_ELEMENTS / known.bandwidth / seconds
-                samples[f"pattern.{name}"] = (
-                    Sample((float(PATTERN_ELEMENTS),), rate, entry.times.spread),
-                )
+                elements = int(entry.probe.about["elements"])
+                rate = 8 * elements / known.bandwidth / seconds
+                kind = f"pattern.{name}"
+                sample = Sample((float(elements),), rate, entry.times.spread)
+                samples[kind] = (*samples.get(kind, ()), sample)
         elif entry.probe.role == "after" and plain is not None and name != "none":
             others = [layer for layer in entry.one.layers if layer.op_type != "MatMul"]
             alone = sum(_estimated_s(layer, known) for layer in others)

@@ -25,7 +25,13 @@ from roofline.progress import Report, silent
 from roofline.temporary import temporary_folder
 from roofline.user_folders import cache_folder
 from roofline.validate.calibration.probes import Probe, probes
-from roofline.validate.calibration.steadiness import SLOWED, Steadiness, usual_s
+from roofline.validate.calibration.steadiness import (
+    AGREE,
+    ENOUGH,
+    SLOWED,
+    Steadiness,
+    usual_s,
+)
 from roofline.validate.measuring import environment
 from roofline.validate.measuring.backend import (
     Artifact,
@@ -101,7 +107,8 @@ class Times:
         """How times were taken, in words."""
         clock = "CPU time of the process" if self.threads == 1 else "wall time"
         return (
-            f"{clock}, low quantile of at least {_LEAST_RUNS} runs while the machine was not slowed, "
+            f"{clock}, low quantile of runs while the machine was not slowed, until {ENOUGH} bursts lie within "
+            f"{AGREE:.0%} or for a while, at least {_LEAST_RUNS} runs; "
             f"least of {ROUNDS} or more rounds; "
             f"{plural(len(self.of), 'probe')}, difference of two lengths"
         )
@@ -129,7 +136,7 @@ def measure_times(backend: str, threads: int, *, report: Report | None = None) -
     kept = kept_file(backend, version, threads)
     begin = time.monotonic()
     names = [probe.name for probe in probes()]
-    rounds = _Rounds(backend, threads, kept, report)
+    rounds = Rounds(backend, threads, kept, report)
     for number in range(ROUNDS):
         rounds.run(number, names, total=ROUNDS * len(names))
     for number in (ROUNDS, ROUNDS + 1):
@@ -158,10 +165,20 @@ def kept_file(backend: str, version: str, threads: int) -> Path:
     return cache_folder() / f"{name}.jsonl"
 
 
-class _Rounds:
+class Rounds:
     """The rounds of one calibration and the file that keeps them."""
 
-    def __init__(self, backend: str, threads: int, kept: Path, report: Report | None) -> None:
+    def __init__(
+        self, backend: str, threads: int, kept: Path, report: Report | None = None
+    ) -> None:
+        """Go on where a file was left.
+
+        Args:
+            backend: Name of a measurement backend.
+            threads: Threads it runs on.
+            kept: What has been measured, one line for each probe and round; a day old, it is forgotten.
+            report: Told of progress.
+        """
         self._backend, self._threads, self._kept, self._report = backend, threads, kept, report
         kept.parent.mkdir(parents=True, exist_ok=True)
         if kept.exists() and time.time() - kept.stat().st_mtime > _DAY_S:

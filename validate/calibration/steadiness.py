@@ -21,6 +21,8 @@ _GLANCE_RUNS = 5
 _FIRST_GLANCES = 300
 _PAUSE_S = 0.004
 _BURST_S = 0.002
+ENOUGH, AGREE = 3, 0.03
+"""Bursts in a row that were not slowed, and the share by which they may lie apart, so that no more are taken."""
 _QUANTILE, _OF_BURSTS = 0.2, 0.25
 """Of the runs of a burst, and of bursts that were not slowed: low, for what is left of a disturbance only adds."""
 
@@ -47,6 +49,14 @@ class Sampled:
 class _Burst:
     seconds: tuple[float, ...]
     reference_s: float
+
+
+def _agree(fast: Sequence[_Burst]) -> bool:
+    """Return whether the last bursts say the same of every piece of work."""
+    if len(fast) < ENOUGH:
+        return False
+    last = np.array([burst.seconds for burst in fast[-ENOUGH:]])
+    return bool((last.max(axis=0) <= (1.0 + AGREE) * last.min(axis=0)).all())
 
 
 class Steadiness:
@@ -92,19 +102,20 @@ class Steadiness:
     def sample(
         self, steps: Sequence[Callable[[], None]], sampling_s: float, *, least_runs: int, longest_s: float
     ) -> Sampled:  # fmt: skip
-        """Return the seconds of pieces of work, from short bursts of each in turn.
+        """Return the seconds of pieces of work, from short bursts of each in turn, until enough of them agree.
 
         Args:
             steps: Do each piece once.
-            sampling_s: Seconds of samples of each that are enough.
-            least_runs: Runs of each that are needed whatever they take.
+            sampling_s: Seconds of samples of each that are enough where bursts do not agree.
+            least_runs: Runs of each that are needed then, whatever they take.
             longest_s: Seconds after which nothing more is taken that was slowed.
         """
         bursts: list[_Burst] = []
+        fast: list[_Burst] = []
         end = time.perf_counter() + longest_s
         spent, runs = 0.0, 0
         before = self._wait(end)
-        while spent < sampling_s or runs < least_runs:
+        while not _agree(fast) and (spent < sampling_s or runs < least_runs):
             begin, most = time.perf_counter(), before
             taken: list[list[float]] = []
             for step in steps:
@@ -117,6 +128,7 @@ class Steadiness:
                 self.patience_s -= time.perf_counter() - begin
                 before = self._wait(end)
                 continue
+            fast.append(bursts[-1])
             spent += min(sum(seconds) for seconds in taken)
             runs += min(len(seconds) for seconds in taken)
         return self._summary(bursts)

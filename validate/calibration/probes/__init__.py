@@ -13,7 +13,7 @@ from roofline.validate.calibration.probes.neighbours import (
     between,
     conversions,
 )
-from roofline.validate.calibration.probes.patterns import PATTERN_ELEMENTS, patterns
+from roofline.validate.calibration.probes.patterns import patterns
 from roofline.validate.calibration.probes.products import products
 from roofline.validate.calibration.probes.recurrent import recurrent
 from roofline.validate.calibration.probes.reductions import reductions
@@ -21,7 +21,6 @@ from roofline.validate.calibration.probes.reductions import reductions
 __all__ = [
     "BETWEEN_ELEMENTS",
     "JOINED_ELEMENTS",
-    "PATTERN_ELEMENTS",
     "USING_UP",
     "Probe",
     "probes",

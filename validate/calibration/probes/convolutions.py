@@ -13,6 +13,7 @@ from roofline.validate.calibration.probes.graph import (
     branches,
     chain,
     convolution,
+    picked,
     pooled,
 )
 
@@ -38,7 +39,7 @@ def convolutions() -> list[Probe]:
 # Channels, groups, size of the plane, copies.
 _GROUPED = (
     (128, 4, 28, 4), (256, 16, 14, 6), (512, 32, 14, 4), (272, 8, 14, 6), (64, 8, 28, 5), (128, 32, 28, 4),
-    (96, 3, 20, 4), (240, 15, 14, 4),
+    (96, 3, 20, 4), (240, 15, 14, 4), (256, 2, 14, 3), (128, 2, 28, 3),
 )  # fmt: skip
 _GROUPED_1X1 = (
     (272, 4, 28, 5), (136, 4, 28, 6), (544, 4, 14, 6), (64, 4, 28, 8), (1088, 4, 7, 4), (240, 3, 28, 4),
@@ -89,15 +90,15 @@ def _first() -> Iterator[Probe]:
     """Yield first layers, of few channels, and products that halve the plane."""
     for inner, outer, size, kernel, stride, copies in (
         (3, 64, 224, 7, 2, 3), (3, 32, 112, 3, 2, 8), (3, 16, 224, 3, 1, 4), (1, 32, 64, 3, 1, 10),
-        (3, 64, 64, 3, 1, 6), (1, 64, 128, 5, 1, 5),
+        (3, 64, 64, 3, 1, 6), (1, 64, 128, 5, 1, 5), (1, 64, 256, 3, 1, 2),
     ):  # fmt: skip
-        step = both(convolution(inner, outer, kernel, stride=stride), pooled)
+        step = both(convolution(inner, outer, kernel, stride=stride), picked(size // stride))
         name = f"first {inner}-{outer} {kernel}x{kernel}/{stride} at {size}"
-        yield Probe(name, branches((1, inner, size, size), step), copies, "Conv")
+        yield Probe(name, branches((1, inner, size, size), step, kept=True), copies, "Conv")
     for inner, outer, size, copies in ((64, 128, 56, 5), (256, 512, 28, 4)):
-        step = both(convolution(inner, outer, 1, stride=2), pooled)
+        step = both(convolution(inner, outer, 1, stride=2), picked(size // 2))
         name = f"1x1/2 {inner}-{outer} at {size}"
-        yield Probe(name, branches((1, inner, size, size), step), copies, "Conv")
+        yield Probe(name, branches((1, inner, size, size), step, kept=True), copies, "Conv")
 
 
 def _depthwise() -> Iterator[Probe]:
@@ -105,7 +106,7 @@ def _depthwise() -> Iterator[Probe]:
     for channels, size, kernel, copies in (
         (64, 112, 3, 5), (128, 56, 3, 6), (512, 14, 3, 10), (256, 28, 3, 8), (1024, 7, 3, 10), (96, 28, 5, 8),
         (240, 14, 5, 10), (64, 28, 7, 6), (128, 14, 9, 5), (32, 40, 11, 4),
-        (30, 56, 3, 5), (122, 28, 3, 5), (58, 14, 5, 6), (30, 14, 3, 10), (18, 80, 5, 3),
+        (30, 56, 3, 5), (122, 28, 3, 5), (58, 14, 5, 6), (30, 14, 3, 10), (18, 80, 5, 3), (30, 40, 7, 3),
     ):  # fmt: skip
         step = convolution(channels, channels, kernel, groups=channels)
         name = f"depthwise {channels} {kernel}x{kernel} at {size}"
@@ -138,18 +139,19 @@ def _along_a_line() -> Iterator[Probe]:
         step = convolution(channels, channels, kernel, flat=True)
         yield _line(f"1-D {channels} {kernel} at {size}", channels, size, step, copies)
     for channels, size, kernel, items, copies in (
-        (128, 4, 3, 16, 3), (64, 64, 3, 8, 2), (128, 1, 3, 1, 12),
+        (128, 4, 3, 16, 3), (64, 64, 3, 8, 2), (128, 1, 3, 1, 12), (256, 8, 3, 8, 3), (64, 2, 3, 32, 3),
     ):  # fmt: skip
         step = convolution(channels, channels, kernel, flat=True)
         name = f"1-D {channels} {kernel} at {size}, {plural(items, 'item')}"
         yield _line(name, channels, size, step, copies, items)
-    for inner, outer, size, kernel, stride, copies in (
-        (1, 258, 640, 256, 64, 4), (128, 64, 4, 3, 2, 12), (64, 64, 2, 3, 2, 12), (64, 128, 1, 3, 1, 12),
-        (1, 64, 4096, 9, 2, 4), (129, 128, 8, 3, 1, 6), (40, 96, 400, 5, 2, 3),
+    for inner, outer, size, kernel, stride, items, copies in (
+        (1, 258, 640, 256, 64, 1, 4), (128, 64, 4, 3, 2, 1, 12), (64, 64, 2, 3, 2, 1, 12), (64, 128, 1, 3, 1, 1, 12),
+        (1, 64, 4096, 9, 2, 1, 4), (129, 128, 8, 3, 1, 1, 6), (40, 96, 400, 5, 2, 1, 3), (1, 128, 512, 128, 64, 16, 2),
     ):  # fmt: skip
         step = convolution(inner, outer, kernel, stride=stride, flat=True)
         name = f"1-D {inner}-{outer} {kernel}/{stride} at {size}"
-        yield Probe(name, branches((1, inner, size), step), copies, "Conv")
+        name += f", {plural(items, 'item')}" if items > 1 else ""
+        yield Probe(name, branches((items, inner, size), step), copies, "Conv")
 
 
 def _oblong() -> Iterator[Probe]:

@@ -25,11 +25,16 @@ Shape = tuple[int, int, int, int]
 """Of an image: items, channels, height, width."""
 
 TINY: Shape = (1, 8, 4, 4)
-_HUGE = (1, 32, 256, 256)
-_SIZES = (TINY, (1, 16, 16, 16), (1, 64, 64, 64), _HUGE)
+_MIDDLE, _HUGE = (1, 64, 64, 64), (1, 32, 256, 256)
+_SIZES = (TINY, (1, 16, 16, 16), _MIDDLE, _HUGE)
 """Images of 128, 4 Ki, 256 Ki and 2 Mi elements: nothing but the call, inside the first caches, and beyond them."""
 _MEDIUM, _LARGE = (1, 64, 128, 128), (1, 64, 352, 352)
 """Images of 1 Mi and 8 Mi elements: at the border of the caches and beyond."""
+
+_SLOW = frozenset({"Exp", "Log", "Erf", "Softplus", "Elu", "Tanh", "Sigmoid"})
+"""Functions that compute longer than they wait for memory: their pace is the same beyond the caches."""
+_ALONE = frozenset({"Max", "Sum"})
+"""Operators whose operands are repeated as those of sums are, and rarely."""
 
 _CHAINED = (
     "Relu", "Sigmoid", "Tanh", "Abs", "HardSigmoid", "HardSwish", "LeakyRelu", "Erf", "Softplus", "Elu", "Neg", "Floor",
@@ -50,21 +55,42 @@ def elementwise() -> list[Probe]:
 def _of(
     op_type: str, shape: Shape, build: Callable[[int], bytes], count: int, *, name: str = ""
 ) -> Probe:
-    copies = 24 if shape == TINY else 2 if shape == _HUGE else count
+    copies = (
+        24
+        if shape == TINY
+        else 2
+        if shape == _HUGE
+        else min(count, 3)
+        if shape == _MIDDLE
+        else count
+    )
     return Probe(f"{name or op_type} of {np.prod(shape)}", build, copies, op_type)
+
+
+def _sizes(op_type: str) -> tuple[Shape, ...]:
+    return _SIZES[:-1] if op_type in _SLOW else _SIZES
+
+
+def _passed(shape: Shape, step: Step) -> Callable[[int], bytes]:
+    """Return copies of a step as networks pass values on: of some size, each from where no copy has written.
+
+    A chain writes over what it reads, in the nearest cache that holds it. Small values are there in a network too, and
+    the largest in none.
+    """
+    return branches(shape, step) if shape in (_MIDDLE, _MEDIUM) else chain(shape, step)
 
 
 def _functions() -> Iterator[Probe]:
     for op_type in _CHAINED:
-        for shape in _SIZES:
-            yield _of(op_type, shape, chain(shape, unary(op_type)), 6)
+        for shape in _sizes(op_type):
+            yield _of(op_type, shape, _passed(shape, unary(op_type)), 6)
     for shape in _SIZES:
-        yield _of("Clip", shape, chain(shape, clip), 6)
+        yield _of("Clip", shape, _passed(shape, clip), 6)
     for op_type, step in _BESIDE.items():
-        for shape in _SIZES:
+        for shape in _sizes(op_type):
             yield _of(op_type, shape, branches(shape, step), 4)
     for op_type in ("Sqrt", "Log"):
-        for shape in _SIZES:
+        for shape in _sizes(op_type):
             yield _of(op_type, shape, _after_abs(shape, op_type), 4)
 
 
@@ -78,36 +104,59 @@ def _two_operands() -> Iterator[Probe]:
                 ("row", shape[-1:]),
                 ("scalar", ()),
             ):
-                repeated = chain(shape, binary(op_type, constant(*dims)))
+                if op_type in _ALONE:
+                    continue
+                repeated = _passed(shape, binary(op_type, constant(*dims)))
                 yield _of(op_type, shape, repeated, 6, name=f"{op_type} {form}")
+
+
+def _shifted(channels: int) -> Step:
+    """Return a step that moves every channel by a random amount: as in networks, signs lie in stretches."""
+    return lambda graph, value: graph.call(
+        "Add", value, graph.weight(1, channels, 1, 1, scale=1.0)
+    )
 
 
 def _slopes(channels: int) -> Step:
     return binary("PRelu", constant(channels, 1, 1, value=0.2))
 
 
+def _sloped(shape: Shape) -> Callable[[int], bytes]:
+    return chain(shape, _slopes(shape[1]), head=_shifted(shape[1]))
+
+
 def _with_parameters() -> Iterator[Probe]:
     for shape in _SIZES:
         squares = branches(shape, binary("Pow", constant(value=2.0)))
         yield _of("Pow", shape, squares, 4)
-        yield _of("PRelu", shape, chain(shape, _slopes(shape[1])), 4)
+        yield _of("PRelu", shape, _sloped(shape), 4)
         yield _of(
             "Greater", shape, branches(shape, binary("Greater", constant())), 4, name="Equal"
         )
         yield _of("Where", shape, _where(shape), 4)
     for shape in ((1, 28, 115, 155), (1, 16, 117, 157), (1, 48, 22, 22), (1, 128, 3, 3)):
-        yield _of("PRelu", shape, chain(shape, _slopes(shape[1])), 3)
-    yield Probe("PRelu of large", chain((1, 10, 238, 318), _slopes(10)), 3, "PRelu")
+        yield _of("PRelu", shape, _sloped(shape), 3)
+    yield Probe("PRelu of large", _sloped((1, 10, 238, 318)), 3, "PRelu")
+    for op_type in ("Add", "Mul"):
+        shape = (1, 16, 64, 256)
+        yield _of(
+            op_type,
+            shape,
+            _passed(shape, binary(op_type, constant(256))),
+            4,
+            name=f"{op_type} wide row",
+        )
 
 
 def _beyond_caches() -> Iterator[Probe]:
-    added = with_second(_LARGE, binary("Add", second_input))
-    yield Probe("Add same of large", added, 2, "Add")
+    both_read = with_second(_LARGE, binary("Add", second_input))
+    yield Probe("Add same of large", both_read, 2, "Add")
     for shape, copies in ((_MEDIUM, 3), (_LARGE, 1)):
         same = with_second(shape, binary("Mul", second_input))
-        yield _of("Relu", shape, chain(shape, unary("Relu")), copies)
+        yield _of("Relu", shape, _passed(shape, unary("Relu")), copies)
         yield _of("Mul", shape, same, copies, name="Mul same")
-        yield _of("Add", shape, chain(shape, binary("Add", constant())), copies, name="Add scalar")
+        added = _passed(shape, binary("Add", constant()))
+        yield _of("Add", shape, added, copies, name="Add scalar")
 
 
 def _after_abs(shape: Shape, op_type: str) -> Callable[[int], bytes]:

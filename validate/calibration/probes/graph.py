@@ -114,12 +114,16 @@ class Probe:
     about: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def chain(shape: Sequence[int], step: Step, tail: Step | None = None) -> Callable[[int], bytes]:
+def chain(
+    shape: Sequence[int], step: Step, tail: Step | None = None, head: Step | None = None
+) -> Callable[[int], bytes]:
     """Return a builder whose copies each read the one before."""
 
     def build(count: int) -> bytes:
         graph = Graph()
         value = graph.input(*shape)
+        if head is not None:
+            value = head(graph, value)
         for _ in range(count):
             value = step(graph, value)
         graph.output(tail(graph, value) if tail is not None else value)
@@ -132,7 +136,7 @@ _LARGE = 1 << 15
 """Elements of an input from which what is added to use a result up costs nothing beside it."""
 
 
-USING_UP = ("Reshape", "Gather")
+USING_UP = ("Reshape", "Gather", "MaxPool")
 """Operators that stand behind a large result for that alone."""
 
 
@@ -150,7 +154,7 @@ def branches(shape: Sequence[int], step: Step, *, kept: bool = False) -> Callabl
     Args:
         shape: Of the input.
         step: Builds a copy.
-        kept: Whether results are small, and those of the graph, whatever the input.
+        kept: Whether results are small, and those of the graph, whatever the input; all copies read the same one.
     """
 
     def build(count: int) -> bytes:
@@ -170,6 +174,11 @@ def branches(shape: Sequence[int], step: Step, *, kept: bool = False) -> Callabl
 def pooled(graph: Graph, value: str) -> str:
     """Reduce an image to one value per channel: the cheapest end of a chain on packed channels."""
     return graph.call("GlobalAveragePool", value)
+
+
+def picked(size: int) -> Step:
+    """Return a step that takes one value of each channel of an image: packed channels are used up at no cost."""
+    return unary("MaxPool", kernel_shape=[1, 1], strides=[size, size])
 
 
 def convolution(

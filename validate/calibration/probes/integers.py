@@ -59,7 +59,12 @@ def integers() -> list[Probe]:
                 size, size), step), copies,
                   "QLinearConv")
         )  # fmt: skip
-    for c1, size, kernel, copies in ((64, 28, 3, 4), (128, 14, 1, 6)):
+    for c1, size, kernel, copies in (
+        (64, 28, 3, 4),
+        (128, 14, 1, 6),
+        (32, 56, 3, 3),
+        (192, 14, 3, 3),
+    ):
         found.append(
             Probe(f"dynamic conv {c1} {kernel}x{kernel} at {size}", chain((1, c1, size, size),
                 _dynamic_convolution(c1, kernel)),

@@ -39,8 +39,8 @@ def _of_images() -> Iterator[Probe]:
             ("Slice", "", _slice(size), 5),
             ("Pad", "", padded, 4),
             ("Split", "", unary("Split", axis=1, results=2), 5),
-            ("Resize", " nearest", _resize("nearest"), resized),
-            ("Resize", " linear", _resize("linear"), resized),
+            ("Resize", " nearest", _resize("nearest", 2), resized),
+            ("Resize", " linear", _resize("linear", 2), resized),
         ):
             name = f"{op_type}{form} of {channels * size * size}"
             yield Probe(name, branches(shape, step), tiny or copies, op_type)
@@ -49,7 +49,10 @@ def _of_images() -> Iterator[Probe]:
 def _of_other_shapes() -> Iterator[Probe]:
     for name, of, shape, step, copies in (
         ("Transpose of heads", "Transpose", (1, 197, 12, 64), unary("Transpose", perm=[0, 2, 1, 3]), 4),
+        ("Transpose of channels", "Transpose", (1, 64, 56, 56), unary("Transpose", perm=[0, 2, 3, 1]), 4),
         ("Concat of rows", "Concat", (400, 64), _doubled, 5),
+        ("Concat of short rows", "Concat", (16384, 8), _doubled, 3),
+        ("Resize nearest by 4", "Resize", (1, 24, 40, 40), _resize("nearest", 4), 3),
         ("Tile", "Tile", (1, 64, 28, 28), _with_sizes("Tile", 1, 1, 2, 2), 4),
         ("Expand", "Expand", (1, 64, 1, 1), _with_sizes("Expand", 1, 64, 56, 56), 5),
         ("DepthToSpace", "DepthToSpace", (1, 64, 56, 56), unary("DepthToSpace", blocksize=2), 4),
@@ -95,9 +98,9 @@ def padded(graph: Graph, value: str) -> str:
     return graph.call("Pad", value, graph.store(np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64)))
 
 
-def _resize(mode: str) -> Step:
+def _resize(mode: str, scale: int) -> Step:
     def step(graph: Graph, value: str) -> str:
-        scales = graph.store(np.array([1, 1, 2, 2], np.float32))
+        scales = graph.store(np.array([1, 1, scale, scale], np.float32))
         more: dict[str, Any] = (
             {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
             if mode == "nearest"

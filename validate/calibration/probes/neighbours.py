@@ -137,6 +137,9 @@ def _between(step: Step, *, second: bool, tail: bool = True) -> Callable[[int], 
         value = graph.input(*_BETWEEN)
         if second:
             graph.input(*_BETWEEN)
+        if not tail:
+            # Signs of an image differ by channel, as behind a convolution: some operators branch on them.
+            value = graph.call("Add", value, graph.weight(1, _BETWEEN[1], 1, 1, scale=8.0))
         for _ in range(count):
             value = step(graph, value)
         graph.output(graph.call("GlobalAveragePool", value) if tail else value)

@@ -16,8 +16,9 @@ from roofline.validate.calibration.probes.graph import (
     unary,
 )
 
-PATTERN_ELEMENTS = 128 * 768
-"""Elements of the value that a pattern of operators works on."""
+_ROWS = (128, 1024)
+_WIDTH = 768
+"""Of the values that a pattern of operators works on: inside the nearest caches, and beyond."""
 
 
 def _gelu(graph: Graph, value: str) -> str:
@@ -47,9 +48,9 @@ def _layer_norm(graph: Graph, value: str) -> str:
     scaled = graph.call(
         "Mul",
         graph.call("Div", centred, graph.call("Sqrt", spread)),
-        graph.weight(768, scale=1.0),
+        graph.weight(_WIDTH, scale=1.0),
     )
-    return graph.call("Add", scaled, graph.weight(768))
+    return graph.call("Add", scaled, graph.weight(_WIDTH))
 
 
 ACTIVATIONS: Mapping[str, Step] = {"gelu": _gelu, "silu": _silu, "hard_swish": _hard_swish}
@@ -58,10 +59,17 @@ ACTIVATIONS: Mapping[str, Step] = {"gelu": _gelu, "silu": _silu, "hard_swish": _
 
 def patterns() -> list[Probe]:
     """Return what exporters write in several operators and runtimes may run as one."""
-    shape = (1, 128, PATTERN_ELEMENTS // 128)
     found = [
-        Probe(f"pattern {name}", chain(shape, step), 4, name, "pattern", {"op": name})
+        Probe(
+            f"pattern {name}" + (f" of {rows} rows" if rows != _ROWS[0] else ""),
+            chain((1, rows, _WIDTH), step),
+            4 if rows == _ROWS[0] else 2,
+            name,
+            "pattern",
+            {"op": name, "elements": str(rows * _WIDTH)},
+        )
         for name, step in {**ACTIVATIONS, "layer_norm": _layer_norm}.items()
+        for rows in _ROWS
     ]
     linear = {
         "none": linear_layer(256, 256), "Add": linear_layer(256, 256, bias=True),

@@ -59,6 +59,7 @@ def _over_images() -> Iterator[Probe]:
 def _reduced() -> Iterator[Probe]:
     for shape, axes in (
         ((1, 64, 56, 56), [2, 3]), ((197, 768), [1]), ((8, 16), [1]), ((64, 8, 256), [1]),
+        ((1, 32, 128, 128), [1]), ((8, 128, 64), [1]),
     ):  # fmt: skip
         build = branches(shape, unary("ReduceMean", axes=axes))
         yield Probe(f"ReduceMean {shape} over {axes}", build, 5, "ReduceMean")
@@ -73,6 +74,10 @@ def _pools() -> Iterator[Probe]:
             build = chain((1, channels, size, size), step, pooled)
             name = f"{op_type} {window}x{window} of {channels} at {size}"
             yield Probe(name, build, copies, op_type)
+    large = chain(
+        (1, 64, 224, 224), unary("MaxPool", kernel_shape=[2, 2], pads=[0, 0, 1, 1]), pooled
+    )
+    yield Probe("MaxPool 2x2 of 64 at 224", large, 2, "MaxPool")
     name = "GlobalAveragePool"
     for channels, size in ((64, 56), (512, 7)):
         build = branches((1, channels, size, size), pooled)

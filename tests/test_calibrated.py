@@ -19,6 +19,7 @@ from roofline.layer import Layer
 from roofline.model import Basis, Bound, models
 from roofline.model._outcomes import BOUNDS
 from roofline.model._request import case_of
+from roofline.model.executed_steps import steps_of
 from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile, Sample
 from roofline.model.network_time import calibrated_time
@@ -123,6 +124,23 @@ def test_weights_that_are_read_again_take_the_pace_of_the_cache_that_holds_them(
     first = work.weight_bytes / slow
     again = work.reread_bytes / fast
     assert known.floor_s(work, 10**6) == pytest.approx(work.bytes / BANDWIDTH + first + again)
+
+
+def test_a_weight_that_was_read_before_comes_from_where_what_was_gone_through_since_fits():
+    twice = [
+        helper.make_node("MatMul", ["x", "a"], ["y"], "first"),
+        helper.make_node("MatMul", ["y", "b"], ["z"], "other"),
+        helper.make_node("MatMul", ["z", "a"], ["out"], "again"),
+    ]
+    stored = [numpy_helper.from_array(np.zeros((8, 8), np.float32), name) for name in "ab"]
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 8))
+    made = helper.make_empty_tensor_value_info("out")
+    graph = helper.make_graph(twice, "net", [given], [made], stored)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    steps = {step.layer: step for step in steps_of(Workload.from_onnx(model), profile()) or ()}
+    # The first product's values, all of the other product, and the weight itself: 8 x 8 and twice 8 elements each.
+    assert steps["again"].since == 4 * (2 * 8 + (64 + 2 * 8) + 64)
+    assert (steps["first"].since, steps["other"].since) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import yaml
 
 from roofline.spec import from_mapping, in_mode, platform
 from roofline.spec.thread_modes import mode_name
+from roofline.validate.calibration import calibrate as module
 from roofline.validate.calibration import library_probe as _probe
 from roofline.validate.calibration.calibrate import (
     Roofs,
@@ -86,3 +87,20 @@ def test_register_loops_are_no_slower_than_a_matrix_product():
     if roofs.taken < 0.3:
         assert roofs.peaks["fp32"] > 0.5 * 2 * 512**3 / seconds / 8
     assert roofs.peaks["fp32"] == pytest.approx(2 * roofs.peaks["fp64"], rel=0.5)
+
+
+def test_roofs_are_measured_again_while_others_are_busy_and_it_is_said(monkeypatch):
+    taken = iter([0.9, 0.0, 0.0, 0.0, 0.0])
+    rates = iter([1e9, 3e9, 2e9, 2e9, 2e9])
+
+    def probe(asked, variables):
+        rate = next(rates)
+        names = {"streams": ("memory",), "peaks": ("fp32", "fp64", "int8")}
+        return dict.fromkeys(names.get(asked.kind, asked.datatypes), rate), next(taken)
+
+    monkeypatch.setattr(module, "_probe", probe)
+    (roofs,) = calibrate(seconds=1.0, threads=[1])
+    assert (roofs.memory, roofs.taken, roofs.repeated) == (3e9, 0.0, 1)
+    assert not roofs.disturbed
+    (told,) = module.warnings([roofs])
+    assert told.startswith("Others were busy with 1 thread: 1 probe of the roofs ran again")

@@ -238,6 +238,24 @@ def test_samples_between_two_fast_glances_are_those_that_count(begins, ends, wan
     assert watch.is_slowed(found.reference_s) == (wanted > 1.0)
 
 
+def test_no_more_is_sampled_than_until_bursts_agree():
+    core = Core()
+    watch = Steadiness(lambda: core.run(20e-6), lambda: core.now, patience_s=0.05)
+    factors = iter([1.0, 1.1, 1.0, 1.01, 1.0, *[9.0] * 99])
+    begin = core.now
+    found = watch.sample(
+        [lambda: core.run(3e-3 * next(factors))], 1.0, least_runs=5, longest_s=9.0
+    )
+    # The first three runs lie a tenth apart, the last three a hundredth: the sixth run never comes.
+    assert found.seconds[0] == pytest.approx(3e-3)
+    assert core.now - begin < 5 * 3.3e-3 + 6 * 6 * 20e-6
+
+
+def test_rates_that_must_not_rise_are_pooled_by_what_they_weigh():
+    first, second, third = fitting._falling([(3.0, 1.0), (1.0, 3.0), (2.0, 1.0)])
+    assert (first, second, third) == pytest.approx((3.0, 1.25, 1.25))
+
+
 def test_a_probe_that_ends_its_process_is_passed_over_and_named(few, monkeypatch):
     def step(request, **_):
         with open(request.into, "a", encoding="utf-8") as file:  # noqa: PTH123

@@ -4,7 +4,8 @@
 
 The folder is that of `python -m roofline.validate.studies.digits -o digits`; networks that it lacks are trained. Every
 variant is run by ONNX Runtime, by TVM tuned, and, where weights are pruned, by TVM with its sparse kernels, on one
-thread. Times are the shortest of many runs: of microseconds, some fit between what others do on the machine.
+thread. Times are the shortest of many runs: of microseconds, some fit between what others do on the machine. What was
+run is kept in the folder: a run that was ended goes on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+from kept_runs import KeptRuns
 
 from roofline.markdown import markdown_table, with_section
 from roofline.validate.measuring.measure import measure
@@ -126,13 +130,18 @@ def main() -> None:
     def said(line: str) -> None:
         print(f"  {line}", file=sys.stderr, flush=True)
 
+    kept = KeptRuns(given.folder / "kernels.json")
     rows: list[list[str]] = []
     last: Measurement | None = None
     dense: dict[tuple[str, str], Runs] = {}
     for made in make_all(plan, load(), given.folder / "models", said):
         for way in ways(made):
             runs = {
-                batch: measure(request(made, way, batch, given.sampling_s)) for batch in BATCHES
+                batch: kept.run(
+                    f"{made.network} {made.variant.key}, {way.name}, batch {batch}",
+                    partial(measure, request(made, way, batch, given.sampling_s)),
+                )
+                for batch in BATCHES
             }
             dense.setdefault((made.network, way.backend), runs)
             rows.append(row(made, way, runs, dense[made.network, way.backend]))

@@ -5,7 +5,8 @@
 TVM divides a kernel evenly over its threads and waits for the last one, so that a little work of others on one core
 delays the whole. Beside the run is, one at a time: ONNX Runtime with as many threads of its own, which waits after one
 run or runs ten times a second; and what watched a run's memory until November 2026, which read every process of the
-machine fifty times a second. Two cores with nothing else to do are needed: what else runs there counts too.
+machine fifty times a second. What was run is kept: a run that was ended goes on. Two cores with nothing else to do are
+needed: what else runs there counts too.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+from kept_runs import KeptRuns
 from tvm_ladder import into_page
 
 from roofline.child import start_python
@@ -136,13 +139,23 @@ def _median(records: Sequence[Measurement]) -> float:
     return statistics.median(record.median_s for record in records if record.median_s)
 
 
+def well(record: Measurement) -> Measurement:
+    """Return a run that ended well; end with the reason of another."""
+    if not record.ok:
+        raise SystemExit(f"{record.status.value}: {record.reason}")
+    return record
+
+
 def main() -> None:
-    """Run every round, print the table and put it on the page."""
+    """Run every round that is not kept, print the table and put it on the page."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sampling-s", type=float, default=2.0, help="seconds of timing each run")
+    parser.add_argument(
+        "--kept", type=Path, default=cache_folder() / "tvm-two-threads.json", help="what was run"
+    )
     parser.add_argument("--write", type=Path, metavar="PAGE", help="page to write the table into")
     parser.add_argument(
         "--beside", choices=list(BESIDE), help="be what runs beside, until it is ended"
@@ -150,17 +163,18 @@ def main() -> None:
     given = parser.parse_args()
     if given.beside:
         BESIDE[given.beside]()
-    if not (record := timed(ALONE, 0.0)).ok:  # compiles and tunes what is not kept yet
-        raise SystemExit(f"{record.status.value}: {record.reason}")
+    kept = KeptRuns(given.kept)
+    # The first one compiles and tunes what is not kept yet.
+    well(kept.run("compiled", lambda: timed(ALONE, 0.0)))
     found: dict[str, list[Measurement]] = {}
-    for number in range(given.rounds):
+    for number in range(1, given.rounds + 1):
         for beside in (ALONE, *BESIDE):
-            record = timed(beside, given.sampling_s)
-            if not record.ok:
-                raise SystemExit(f"{beside}: {record.status.value}: {record.reason}")
+            record = well(
+                kept.run(f"round {number}, {beside}", partial(timed, beside, given.sampling_s))
+            )
             found.setdefault(beside, []).append(record)
             print(
-                f"  round {number + 1}, {beside}: {1e3 * (record.median_s or 0):.3g} ms",
+                f"  round {number}, {beside}: {1e3 * (record.median_s or 0):.3g} ms",
                 file=sys.stderr,
                 flush=True,
             )

@@ -126,6 +126,14 @@ class TestCommand:
         if module == "tvm":
             experiment.check_packages(Plan(trials=0))
 
+    def test_what_decay_left_of_a_weight_is_written_as_zero(self) -> None:
+        from roofline.validate.studies.digits.training import without_remnants
+
+        # Subnormal, of products that are, and one that counts.
+        weights = np.array([1e-40, -1e-38, 1e-25, -1e-19, 0.5], np.float32)
+        assert without_remnants(weights).tolist() == [0, 0, 0, weights[3], 0.5]
+        assert without_remnants(weights).dtype == np.float32
+
     def test_networks_of_another_training_are_not_mixed_in(self, tmp_path: Path) -> None:
         (tmp_path / "training.json").write_text(json.dumps({"epochs": 60}))
         none = np.zeros((0, 1, 8, 8), np.float32), np.zeros(0, np.int64)

@@ -25,6 +25,11 @@ TERNARY_THRESHOLD = 0.7
 """Weights below this share of the mean magnitude become zero (Li et al. 2016, https://arxiv.org/abs/1605.04711)."""
 
 
+REMNANT = 1e-20
+"""Weights below this are written as zero. Decay leaves such behind inputs that are zero in every image: they change no
+sum, but as subnormal numbers, or in products that are, they take some processors a hundred times as long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """How long and how fast a network is trained; Adam with a rate that falls to zero along a half cosine."""
@@ -120,8 +125,13 @@ def _trained(
                 for name, mask in masks.items():
                     held[name].mul_(mask)
     with torch.no_grad():
-        final = {name: used(name).numpy().copy() for name in held}
+        final = {name: without_remnants(used(name).numpy()) for name in held}
     return _with_weights(model, final)
+
+
+def without_remnants(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return weights with what decay left of some as zero."""
+    return np.where(np.abs(weights) < REMNANT, np.float32(0), weights)
 
 
 def ternarized(torch: Any, tensor: Any) -> Any:

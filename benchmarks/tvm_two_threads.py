@@ -4,9 +4,9 @@
 
 TVM divides a kernel evenly over its threads and waits for the last one, so that a little work of others on one core
 delays the whole. Beside the run is, one at a time: ONNX Runtime with as many threads of its own, which waits after one
-run or runs ten times a second; and what watched a run's memory until November 2026, which read every process of the
-machine fifty times a second. What was run is kept: a run that was ended goes on. Two cores with nothing else to do are
-needed: what else runs there counts too.
+run, or runs ten times a second, spinning between runs or not; and what watched a run's memory until November 2026, which
+read every process of the machine fifty times a second. What was run is kept: a run that was ended goes on. Two cores with
+nothing else to do are needed: what else runs there counts too.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def waits() -> None:
     time.sleep(3600)
 
 
-def runs() -> None:
-    """Run ONNX Runtime on as many threads ten times a second."""
-    run = _onnxruntime()
+def runs(*, spinning: bool = True) -> None:
+    """Run ONNX Runtime on as many threads ten times a second; its threads may spin while they have nothing to do."""
+    run = _onnxruntime(spinning=spinning)
     print(flush=True)
     while True:
         run()
@@ -66,12 +66,13 @@ def watches() -> None:
 BESIDE: Mapping[str, Callable[[], None]] = {
     "ONNX Runtime's pool, waiting": waits,
     "ONNX Runtime's pool, ten runs a second": runs,
+    "the same, its threads not to spin": partial(runs, spinning=False),
     "a watcher of all processes, fifty looks a second": watches,
 }
 """What runs beside, by what the table calls it."""
 
 
-def _onnxruntime() -> Callable[[], object]:
+def _onnxruntime(*, spinning: bool = True) -> Callable[[], object]:
     """Return what runs the network once in ONNX Runtime."""
     import numpy as np
     import onnxruntime
@@ -80,6 +81,7 @@ def _onnxruntime() -> Callable[[], object]:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
     model = make_runnable(NETWORK, seed=0, folder=cache_folder()).model
     session = onnxruntime.InferenceSession(str(model), options)
     inputs = {

@@ -4,9 +4,9 @@
 
 TVM divides a kernel evenly over its threads and waits for the last one, so that a little work of others on one core
 delays the whole. Beside the run is, one at a time: ONNX Runtime with as many threads of its own, which waits after one
-run, or runs ten times a second, spinning between runs or not; and what watched a run's memory until November 2026, which
-read every process of the machine fifty times a second. What was run is kept: a run that was ended goes on. Two cores with
-nothing else to do are needed: what else runs there counts too.
+run, or runs ten times a second, spinning between runs or not; and what watched a run's memory until November 2026,
+which read every process of the machine fifty times a second. What was run is kept: a run that was ended goes on. Two
+cores with nothing else to do are needed: what else runs there counts too.
 """
 
 from __future__ import annotations

@@ -159,6 +159,15 @@ class RunOptions:
         )
 
 
+def check_store(path: Path | None) -> None:
+    """Refuse a store that is there and cannot be read, before anything is run."""
+    from roofline.validate.records.store import reading
+
+    if path is not None and path.exists():
+        with reading(path):
+            pass
+
+
 def run_models(
     asked: RunRequest,
     models: Sequence[str],

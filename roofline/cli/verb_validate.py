@@ -17,6 +17,7 @@ from roofline.cli._measuring import (
     BackendsOption,
     RunOptions,
     StoreOption,
+    check_store,
     datatype_cell,
     rate_name,
     remarks,
@@ -102,7 +103,6 @@ def validate(
     from roofline.validate.analysis import predicting
     from roofline.validate.calibration.this_machine import doubt_of, machine_threads, this_machine
     from roofline.validate.measuring.series import check_backends
-    from roofline.validate.records.store import reading
 
     machine = this_machine(platform, timing.threads, progress)
     names = backend or ["onnxruntime"]
@@ -116,9 +116,7 @@ def validate(
     counted = staged.workloads(batch or 1) or load_models(models, binding)
     workloads = [compression.under(workload) for workload in counted]
     predicting.check_units(workloads, machine, emulate=emulate)
-    if store is not None and store.exists():
-        with reading(store):
-            pass
+    check_store(store)
     # An error is one line, so that nothing is said before what is asked for has been checked.
     for line in doubts:
         say(f"warning: {line}")
@@ -135,16 +133,26 @@ def validate(
         draw(rows, chart)
     if layers is not None:
         emit(as_csv(predicting.predict_layers(workloads, measured, machine)), layers)
-    doubts += machine.specification.doubts
-    shown = order.arranged(comparisons, rows)
+    _show(comparisons, measured, [*doubts, *machine.specification.doubts], order, result)
+    report_failures(rows, checks, ("network", "platform", "backend", "batch"))
+    if not all(run.ok for run in measured):
+        raise typer.Exit(1)
+
+
+def _show(
+    comparisons: Sequence[Comparison],
+    measured: Sequence[Measurement],
+    doubts: Sequence[str],
+    order: OrderOptions,
+    result: ResultOptions,
+) -> None:
+    """Write comparisons in the order and the form that are asked for."""
+    shown = order.arranged(comparisons, [comparison.record() for comparison in comparisons])
     result.emit(
         document=lambda: _document(shown, measured, doubts),
         rows=lambda: [comparison.record() for comparison in shown],
         table=lambda: _table(shown, measured, doubts),
     )
-    report_failures(rows, checks, ("network", "platform", "backend", "batch"))
-    if not all(run.ok for run in measured):
-        raise typer.Exit(1)
 
 
 def _compared(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from roofline import __version__
-from roofline.errors import OptionError, did_you_mean
+from roofline.errors import OptionError, check_known
 from roofline.model import Prediction, models
 from roofline.model._core import Floats
 from roofline.model._expected_data import Parameters, shipped
@@ -60,11 +60,7 @@ class Scored:
 
 def _check_asked(model: str, leave: str, figures: int) -> None:
     for name, allowed, given_by in ((model, tuple(models), MODEL), (leave, LEAVES, LEAVE)):
-        if name not in allowed:
-            hint = (
-                did_you_mean(name, allowed) or f"Use {given_by} with one of: {', '.join(allowed)}"
-            )
-            raise OptionError(f"there is no {given_by.at(name)}", repair=hint)
+        check_known(name, allowed, f"there is no {given_by.at(name)}")
     if model != "expected" and (leave != "none" or figures):
         raise OptionError(
             f"{model} is not fitted to runs: nothing can be left out, and no figure corrects it",
@@ -113,20 +109,44 @@ def score(
     if leave == "none" and evidence.placed and not figures and parameters is None:
         return _as_predicted(evidence)
     if leave == "none":
-        known = parameters or shipped()
-        estimates = known.law.estimate(evidence.facts)
-        group = np.asarray(["0"] * len(evidence), object)
-        laws = dict.fromkeys(set(evidence.silicon), known.law)
-        left = LeftOut(estimates, group, {"0": known.quantiles}, laws)
-        version = known.version
-        basis = told(basis_of(evidence, known), BY_COUNTS)
-        inside = np.isin(evidence.facts.machine.astype(str), list(known.law.effects))
+        law = _of_parameters(evidence, parameters or shipped())
     else:
-        left = left or refit(evidence, leave, options, progress)
-        estimates = left.estimates
-        version, inside = "refit", np.zeros(len(evidence), bool)
-        basis = np.asarray([f"left out: {leave}"] * len(evidence), object)
-    asked = basis != NO_BASIS
+        law = _of_refit(left or refit(evidence, leave, options, progress), leave)
+    return _scored(evidence, model, leave, law, figures)
+
+
+@dataclass(frozen=True, slots=True)
+class _Estimated:
+    """What laws say of evidence, and which laws those are; arrays with one entry per run."""
+
+    left: LeftOut
+    version: str
+    basis: Names
+    in_sample: Chosen
+
+
+def _of_parameters(evidence: Evidence, known: Parameters) -> _Estimated:
+    """Return what one law says of all runs."""
+    estimates = known.law.estimate(evidence.facts)
+    group = np.asarray(["0"] * len(evidence), object)
+    laws = dict.fromkeys(set(evidence.silicon), known.law)
+    left = LeftOut(estimates, group, {"0": known.quantiles}, laws)
+    basis = told(basis_of(evidence, known), BY_COUNTS)
+    inside = np.isin(evidence.facts.machine.astype(str), list(known.law.effects))
+    return _Estimated(left, known.version, basis, inside)
+
+
+def _of_refit(left: LeftOut, leave: str) -> _Estimated:
+    """Return what laws say of runs that they have not seen."""
+    number = len(left.group)
+    basis = np.asarray([f"left out: {leave}"] * number, object)
+    return _Estimated(left, "refit", basis, np.zeros(number, bool))
+
+
+def _scored(evidence: Evidence, model: str, leave: str, law: _Estimated, figures: int) -> Scored:
+    """Return evidence beside estimates, which some figures of each machine may correct."""
+    left, basis = law.left, law.basis
+    estimates, asked = left.estimates, basis != NO_BASIS
     if figures:
         based = asked
         estimates, asked = with_figures(evidence, left.laws.__getitem__, figures)
@@ -141,8 +161,8 @@ def score(
         if nominal == 0.8:
             low, high = batch * np.exp(-upper), batch * np.exp(-lower)
     return Scored(
-        evidence, model, version, leave, batch * np.exp(-estimates.log_time), low, high, held, basis, inside,
-        asked,
+        evidence, model, law.version, leave, batch * np.exp(-estimates.log_time), low, high, held, basis,
+        law.in_sample, asked,
     )  # fmt: skip
 
 

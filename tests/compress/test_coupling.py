@@ -451,10 +451,36 @@ def test_an_equal_split_gets_sizes_when_they_differ() -> None:
     assert [len(group.kept) for group in plan.groups] == [2, 2]
 
 
-def test_a_slice_moves_its_bounds() -> None:
+def test_kernel_positions_stay_where_another_layer_takes_them_for_filters() -> None:
+    nodes = [
+        N("Transpose", ["w"], ["v"], perm=[2, 0, 1, 3]),
+        N("ConvTranspose", ["x", "w"], ["p"], "a"),
+        N("Conv", ["x", "v"], ["h"], "b"),
+        conv("c", "h", "i"),
+        conv("d", "i", "j"),
+        N("ReduceSum", ["p"], ["k"]),
+        N("ReduceSum", ["j"], ["l"]),
+        N("Add", ["k", "l"], ["y"]),
+    ]
+    stored = [weight("w", 4, 2, 4, 1), weight("c_w", 6, 4, 1, 1), weight("d_w", 2, 6, 1, 1)]
+    plan = assert_prunes(graph(nodes, stored, 1, 4, 5, 5), 0.5)
+    assert [group.layers for group in plan.groups] == [("c",)]
+    reasons = {entry.layer: entry.reason for entry in plan.fixed}
+    assert reasons["a"] == "Conv b: kernel positions are not channels"
+    assert reasons["b"] == "ConvTranspose a: kernel positions are not channels"
+
+
+@pytest.mark.parametrize("opset", [9, 21])
+def test_a_slice_moves_its_bounds(opset: int) -> None:
+    bounds = {"starts": [-8], "ends": [9], "axes": [1]}
+    cut = (
+        N("Slice", ["h", "from", "to", "axis"], ["s"])
+        if opset >= 10
+        else N("Slice", ["h"], ["s"], **bounds)
+    )
     nodes = [
         conv("a", "x", "h"),
-        N("Slice", ["h", "from", "to", "axis"], ["s"]),
+        cut,
         conv("b", "s", "i"),
         conv("c", "h", "j"),
         N("Add", ["i", "j"], ["y"]),
@@ -467,7 +493,7 @@ def test_a_slice_moves_its_bounds() -> None:
         weight("b_w", 2, 5, 1, 1),
         weight("c_w", 2, 12, 1, 1),
     ]
-    plan = assert_prunes(graph(nodes, stored, 1, 3, 4, 4), 0.5)
+    plan = assert_prunes(graph(nodes, stored, 1, 3, 4, 4, opset=opset), 0.5)
     # Channels 4..8 are in the slice: 5 of them, 7 outside.
     assert sorted((group.channels, len(group.kept)) for group in plan.groups) == [(5, 3), (7, 4)]
 

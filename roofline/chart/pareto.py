@@ -91,12 +91,12 @@ class Pareto(Chart):
         """Return points along the frontiers, which labels should not cover."""
         found: list[tuple[float, float]] = []
         for series in ("measured", "theoretical"):
-            for one, other in pairwise(self.frontier(series)):
-                if one.task == other.task:
+            for left, right in pairwise(self.frontier(series)):
+                if left.task == right.task:
                     found += [
                         (
-                            one.value ** (1 - t / 12) * other.value ** (t / 12),
-                            one.accuracy + (other.accuracy - one.accuracy) * t / 12,
+                            left.value ** (1 - t / 12) * right.value ** (t / 12),
+                            left.accuracy + (right.accuracy - left.accuracy) * t / 12,
                         )
                         for t in range(1, 12)
                     ]

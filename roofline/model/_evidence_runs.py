@@ -93,7 +93,7 @@ def _timed(
     if not runs:
         return []
     facts, shape = joined(runs), (len(runs), len(batches))
-    items = np.stack([under_way(one, batches) for one in runs])
+    items = np.stack([under_way(run, batches) for run in runs])
     found = known.law.at_batches(facts, items, effects)
     classes = np.repeat(facts.machine_class, len(batches))
     low, high = known.quantiles.interval(found, classes)

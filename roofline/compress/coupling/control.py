@@ -26,17 +26,17 @@ class Passing:
     """Tie what the bodies give, and return the labels of the call's own results."""
 
 
-def _together(call: Call, one: Axes | None, other: Axes | None) -> Axes | None:
+def _together(call: Call, first: Axes | None, second: Axes | None) -> Axes | None:
     """Tie two values that are the same at run time, one or the other; return the labels of either."""
-    if one is None or other is None or len(one) != len(other):
-        for axes in (one, other):
+    if first is None or second is None or len(first) != len(second):
+        for axes in (first, second):
             call.fix_all(axes or (), "it passes on a value of unknown rank")
         return None
-    for left, right in zip(one, other, strict=True):
+    for left, right in zip(first, second, strict=True):
         call.tie(left, right)
     return tuple(
         left if len(left) == len(right) else fixed(None)
-        for left, right in zip(one, other, strict=True)
+        for left, right in zip(first, second, strict=True)
     )
 
 
@@ -48,8 +48,8 @@ def _if(call: Call, values: Values) -> Results:
     """Tie what both branches give."""
     then, other = list(subgraphs(call.node))
     return [
-        _together(call, values.get(one.name), values.get(two.name))
-        for one, two in zip(then.output, other.output, strict=True)
+        _together(call, values.get(first.name), values.get(second.name))
+        for first, second in zip(then.output, other.output, strict=True)
     ]
 
 
@@ -78,8 +78,8 @@ def _carried(
     call: Call, values: Mapping[str, Axes], before: Sequence[str], after: Sequence[str]
 ) -> list[Axes | None]:
     return [
-        _together(call, values.get(one), values.get(other))
-        for one, other in zip(before, after, strict=False)
+        _together(call, values.get(first), values.get(second))
+        for first, second in zip(before, after, strict=False)
     ]
 
 

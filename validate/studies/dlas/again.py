@@ -32,9 +32,10 @@ def section(
         campaign: What the second ones are the part of.
     """
     first, second = (
-        {one.observation: one for one in verdicts(compared(runs))} for runs in (before, after)
+        {verdict.observation: verdict for verdict in verdicts(compared(runs))}
+        for runs in (before, after)
     )
-    again = [name for name, one in second.items() if one.cases]
+    again = [name for name, verdict in second.items() if verdict.cases]
     parts = [
         _lead(after, campaign),
         _table(first, second, again),
@@ -93,7 +94,7 @@ def _cases(verdict: Verdict) -> str:
 
 def _cells(found: Sequence[Configuration], campaign: Campaign) -> str:
     """Return the time of every cell, one line for a network and technique."""
-    times = {(one.network, one.compression.label, _way(one)): one for one in found}
+    times = {(entry.network, entry.compression.label, _way(entry)): entry for entry in found}
     ways = list(dict.fromkeys(_way(point) for point in campaign.points))
     lines = dict.fromkeys((point.network, point.compression.label) for point in campaign.points)
     known = {(point.network, point.compression.label, _way(point)) for point in campaign.points}
@@ -118,8 +119,8 @@ def _way(point: RunRequest | Configuration) -> tuple[str, ...]:
     return tuple(word for word in (backend, algorithm, tuning) if word)
 
 
-def _time(one: Configuration | None) -> str:
-    if one is None:
+def _time(entry: Configuration | None) -> str:
+    if entry is None:
         return PLANNED
-    mark = "*" if one.disturbed else ""
-    return f"{one.seconds * 1e3:.3g}{mark} ({one.low_s * 1e3:.3g}–{one.high_s * 1e3:.3g})"
+    mark = "*" if entry.disturbed else ""
+    return f"{entry.seconds * 1e3:.3g}{mark} ({entry.low_s * 1e3:.3g}–{entry.high_s * 1e3:.3g})"

@@ -180,8 +180,8 @@ def _faster_machines() -> tuple[str, bool]:
     pairs = (("i7-3820", "hikey970-cpu"), ("agx-xavier", "hikey970-gpu"))
     peaks = [tuple(platform(key).peak("fp32") / 1e9 for key in pair) for pair in pairs]
     listed = "; ".join(
-        f"{one} {high:.0f}, {other} {low:.0f} GFLOP/s"
-        for (one, other), (high, low) in zip(pairs, peaks, strict=True)
+        f"{faster} {high:.0f}, {slower} {low:.0f} GFLOP/s"
+        for (faster, slower), (high, low) in zip(pairs, peaks, strict=True)
     )
     return f"fp32 peaks, an i7-3820 standing for the unnamed i7: {listed}", all(
         high > low for high, low in peaks

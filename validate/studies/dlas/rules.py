@@ -284,11 +284,12 @@ def _tuning_changes(found: Sequence[Configuration]) -> Decided:
     cases: list[Case] = []
     for network in untuned.keys() & tuned.keys():
         # What ran one way only says nothing of a change.
-        both = {one.algorithm for one in untuned[network]} & {
-            one.algorithm for one in tuned[network]
+        both = {entry.algorithm for entry in untuned[network]} & {
+            entry.algorithm for entry in tuned[network]
         }
         before, after = (
-            [one for one in runs[network] if one.algorithm in both] for runs in (untuned, tuned)
+            [entry for entry in runs[network] if entry.algorithm in both]
+            for runs in (untuned, tuned)
         )
         if len(before) < 2 or len(after) < 2:
             continue

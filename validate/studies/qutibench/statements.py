@@ -175,7 +175,7 @@ def _ops(row: Row) -> float:
     if row["graph"]:
         return required(row["graph"]).ops
     published = {
-        (one["network"], one["keep_channels"]): one for one in table("qutibench_requirements")
+        (row["network"], row["keep_channels"]): row for row in table("qutibench_requirements")
     }
     return 1e9 * published[row["network"], row["keep_channels"]]["ops_used_gop"]
 
@@ -187,7 +187,7 @@ def _pruning() -> Verdict:
         family = measured(
             platform=row["platform"], network=row["network"], datatype=row["datatype"]
         )
-        base = max(family, key=lambda one: one["keep_channels"])
+        base = max(family, key=lambda run: run["keep_channels"])
         if row["keep_channels"] < base["keep_channels"]:
             speed.append(row["throughput_fps"] / base["throughput_fps"])
             saved.append(_ops(base) / _ops(row))
@@ -341,7 +341,10 @@ def _square_of_pruning() -> Verdict:
                 datatype=row["datatype"],
                 keep_channels=1.0,
             )
-            found += [float(np.log(_per_watt(row) / _per_watt(one)) / np.log(8)) for one in base]
+            found += [
+                float(np.log(_per_watt(row) / _per_watt(base_row)) / np.log(8))
+                for base_row in base
+            ]
         return found
 
     names = {

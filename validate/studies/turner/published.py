@@ -50,9 +50,9 @@ def _sparsity_from_memory(name: str, network: str, variant: str) -> float | None
     if name != "III":
         return None
     (row,) = [
-        one
-        for one in table("turner_memory")
-        if one["table"] == "IV" and one["network"] == network and one["variant"] == variant
+        entry
+        for entry in table("turner_memory")
+        if entry["table"] == "IV" and entry["network"] == network and entry["variant"] == variant
     ]
     return implied_sparsity(network, row["memory_mb"])
 
@@ -84,9 +84,9 @@ def footprints(name: str, title: str) -> Table:
 def _footprint(row: Row) -> Cell:
     network, variant = row["network"], row["variant"]
     (point,) = [
-        one
-        for one in table("turner_variants")
-        if one["table"] == POINT[row["table"]] and one["network"] == network
+        entry
+        for entry in table("turner_variants")
+        if entry["table"] == POINT[row["table"]] and entry["network"] == network
     ]
     if variant == "channel pruning":
         ours = memory(CHANNEL_PRUNED[point["table"], network])

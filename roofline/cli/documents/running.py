@@ -7,6 +7,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from roofline.cli.documents.document import Document, Number, StatedDocument
+from roofline.cli.documents.predicting import Row
 
 
 class MeasuredRun(TypedDict):
@@ -61,10 +62,24 @@ class Validate(Measure):
     notes: list[str]
 
 
+class EvaluatedClassifier(TypedDict):
+    """How often a classifier is right, in percent of the items, with the ends of its interval."""
+
+    network: str
+    data: str
+    items: int
+    classes: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    top5: Number
+    model_sha256: str
+
+
 class Accuracy(StatedDocument):
     """``roofline accuracy``."""
 
-    accuracies: list[dict[str, Any]]
+    accuracies: list[EvaluatedClassifier]
 
 
 class Campaign(StatedDocument):
@@ -112,8 +127,8 @@ class Export(Document):
 class Demo(Document):
     """``validate.json`` in the folder of ``roofline demo``."""
 
-    comparisons: list[dict[str, Any]]
-    predictions: list[dict[str, Any]]
-    measurements: list[dict[str, Any]]
+    comparisons: list[Comparison]
+    predictions: list[Row]
+    measurements: list[MeasuredRun]
     roofs: list[dict[str, Any]]
     seconds: Number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,9 +36,14 @@ _MIXTURE = (
     ("num_experts_per_tok", "experts_per_token"),
 )
 
-_GEMMA: Mapping[str, Any] = {"tied": True, "gelu": True, "scaled": True}
+_ALIKE: Mapping[str, object] = {
+    "mlp_only_layers": [], "decoder_sparse_step": 1, "shared_expert_intermediate_size": 0,
+}  # fmt: skip
+"""Keys of mixtures that say which layers are none, and what they are where all layers are alike."""
 
-_FAMILIES: Mapping[str, Mapping[str, Any]] = {
+_GEMMA: Mapping[str, int] = {"tied": True, "gelu": True, "scaled": True}
+
+_FAMILIES: Mapping[str, Mapping[str, int]] = {
     "llama": {},
     "smollm3": {},
     "mistral": {},
@@ -91,7 +97,7 @@ def read_config(path: Path) -> DecoderNetwork:
     )
     if not isinstance(loaded, dict):
         raise NetworkError(f"{path} holds no object", repair="Give the config.json of a decoder")
-    config = cast("dict[str, Any]", loaded)
+    config = cast("Mapping[str, Any]", loaded)
     family = str(config.get("model_type"))
     if family not in _FAMILIES:
         hint = did_you_mean(family, _FAMILIES) or f"Known: {', '.join(_FAMILIES)}"
@@ -108,102 +114,118 @@ def read_config(path: Path) -> DecoderNetwork:
         )
     name = path.parent.resolve().name if path.name == "config.json" else path.stem
     return DecoderNetwork(
-        name or "config", name or "config", f"{path.name} of {name}", _decoder(path, config, _FAMILIES[family])
+        name or "config", name or "config", f"{path.name} of {name}", _decoder(_Config(path, config), _FAMILIES[family])
     )  # fmt: skip
 
 
-def _decoder(path: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) -> Decoder:
-    experts = next((key for key in _MIXTURE[0] if config.get(key)), None)
-    needed = [key for key in _SIZES if key not in _OPTIONAL]
+@dataclass(frozen=True, slots=True)
+class _Config:
+    """A decoder's config.json."""
+
+    path: Path
+    values: Mapping[str, Any]
+
+    def has(self, key: str) -> bool:
+        """Return whether a key says something: it is there, and neither null, false nor 0."""
+        return bool(self.values.get(key))
+
+    def whole(self, key: str) -> int:
+        """Return a size.
+
+        Raises:
+            NetworkError: It is missing, or no whole number above 0.
+        """
+        if key not in self.values:
+            raise NetworkError(
+                f"{self.path}: the key {key!r} is missing",
+                repair=f'Add it: "{key}": a whole number',
+            )
+        value = self.values[key]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise NetworkError(
+                f"{self.path}: {key} is {value!r}, not a whole number above 0",
+                repair="Give its size",
+            )
+        return value
+
+    def cap(self, key: str) -> float:
+        """Return the value that scores are kept below; 0 for none."""
+        value = self.values.get(key) or 0.0
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= value < math.inf:
+            raise NetworkError(
+                f"{self.path}: {key} is {value!r}, not a number", repair="Give a number"
+            )
+        return float(value)
+
+    def refusal(self, message: str) -> NetworkError:
+        """Return the error of a network that sizes do not describe."""
+        return NetworkError(
+            f"{self.path}: {message}", repair="Export the network to ONNX, and give that file"
+        )
+
+
+def _decoder(config: _Config, extra: Mapping[str, int]) -> Decoder:
+    sizes = _sizes(config)
+    if config.has("mlp_bias"):
+        raise config.refusal("biases in the MLP (mlp_bias) are not known")
+    biased = config.has("attention_bias")
+    flags: dict[str, Any] = {
+        **extra,
+        **({"qkv_bias": True, "output_bias": True} if biased else {}),
+        "tied": bool(config.values.get("tie_word_embeddings", extra.get("tied", False))),
+        "cap": config.cap("attn_logit_softcapping"),
+        "final_cap": config.cap("final_logit_softcapping"),
+    }
+    return Decoder(**{**sizes, **flags, **_window(config, extra)})
+
+
+def _sizes(config: _Config) -> dict[str, int]:
+    """Return the sizes of all layers, and of a mixture's experts."""
     sizes = {
-        _SIZES[key]: _whole(path, config, key)
-        for key in _SIZES
-        if key in needed or config.get(key) is not None
+        size: config.whole(key)
+        for key, size in _SIZES.items()
+        if key not in _OPTIONAL or config.values.get(key) is not None
     }
     sizes.setdefault("kv_heads", sizes["heads"])
     if "head_size" not in sizes:
         if sizes["hidden"] % max(sizes["heads"], 1):
             raise NetworkError(
-                f"{path}: {plural(sizes['heads'], 'head')} do not divide a hidden size of {sizes['hidden']}",
+                f"{config.path}: {plural(sizes['heads'], 'head')} do not divide a hidden size of {sizes['hidden']}",
                 repair="Give the key 'head_dim'",
             )
         sizes["head_size"] = sizes["hidden"] // sizes["heads"]
-    if experts is not None:
-        active = next((key for key in _MIXTURE[1] if key in config), _MIXTURE[1][0])
-        wide = (
-            "moe_intermediate_size" if "moe_intermediate_size" in config else "intermediate_size"
-        )
-        sizes |= {
-            "mlp": 0,
-            "experts": _whole(path, config, experts),
-            "active": _whole(path, config, active),
-            "expert_mlp": _whole(path, config, wide),
-        }
-        usual: dict[str, Any] = {
-            "mlp_only_layers": [], "decoder_sparse_step": 1, "shared_expert_intermediate_size": 0,
-        }  # fmt: skip
-        for key, plain in usual.items():
-            if config.get(key, plain) not in (plain, None):
-                raise NetworkError(
-                    f"{path}: layers that differ ({key} {config[key]!r}) are not known",
-                    repair="Export the network to ONNX, and give that file",
-                )
-    if config.get("mlp_bias"):
-        raise NetworkError(
-            f"{path}: biases in the MLP (mlp_bias) are not known",
-            repair="Export the network to ONNX, and give that file",
-        )
-    biased = {}
-    if config.get("attention_bias"):
-        biased = {"qkv_bias": True, "output_bias": True}
-    flags: dict[str, Any] = {
-        **extra,
-        **biased,
-        "tied": bool(config.get("tie_word_embeddings", extra.get("tied", False))),
-        "cap": _cap(path, config, "attn_logit_softcapping"),
-        "final_cap": _cap(path, config, "final_logit_softcapping"),
+    experts = next(filter(config.has, _MIXTURE[0]), None)
+    if experts is None:
+        return sizes
+    for key, plain in _ALIKE.items():
+        if config.values.get(key, plain) not in (plain, None):
+            raise config.refusal(
+                f"layers that differ ({key} {config.values[key]!r}) are not known"
+            )
+    active = next((key for key in _MIXTURE[1] if key in config.values), _MIXTURE[1][0])
+    own = "moe_intermediate_size" in config.values
+    return sizes | {
+        "mlp": 0,
+        "experts": config.whole(experts),
+        "active": config.whole(active),
+        "expert_mlp": config.whole("moe_intermediate_size" if own else "intermediate_size"),
     }
-    given: dict[str, Any] = {**sizes, **flags, **_window(path, config, extra)}
-    return Decoder(**given)
 
 
-def _cap(path: Path, config: Mapping[str, Any], key: str) -> float:
-    value = config.get(key) or 0.0
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
-        raise NetworkError(f"{path}: {key} is {value!r}, not a number", repair="Give a number")
-    return float(value)
-
-
-def _window(path: Path, config: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, int]:
+def _window(config: _Config, extra: Mapping[str, int]) -> dict[str, int]:
     """Return the window, and which layers see everything."""
-    window = config.get("sliding_window")
-    if not window or config.get("use_sliding_window") is False:
+    if not config.has("sliding_window") or config.values.get("use_sliding_window") is False:
         return {"window": 0, "full_every": 0}
-    kinds = config.get("layer_types")
+    kinds = config.values.get("layer_types")
     every = int(extra.get("full_every", 0))
-    if config.get("sliding_window_pattern"):
-        every = _whole(path, config, "sliding_window_pattern")
+    if config.has("sliding_window_pattern"):
+        every = config.whole("sliding_window_pattern")
     if isinstance(kinds, list):
         full = [place for place, kind in enumerate(kinds, 1) if kind == "full_attention"]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         every = full[0] if full else 0
         if full != (list(range(every, len(kinds) + 1, every)) if every else []):  # pyright: ignore[reportUnknownArgumentType]
-            raise NetworkError(
-                f"{path}: layer_types follow no period",
-                repair="Export the network to ONNX, and give that file",
-            )
+            raise config.refusal("layer_types follow no period")
         if every == 1:
             return {"window": 0, "full_every": 0}
-    return {"window": _whole(path, config, "sliding_window"), "full_every": every}
-
-
-def _whole(path: Path, config: Mapping[str, Any], key: str) -> int:
-    if key not in config:
-        raise NetworkError(
-            f"{path}: the key {key!r} is missing", repair=f'Add it: "{key}": a whole number'
-        )
-    value = config[key]
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise NetworkError(
-            f"{path}: {key} is {value!r}, not a whole number above 0", repair="Give its size"
-        )
-    return value
+    return {"window": config.whole("sliding_window"), "full_every": every}

@@ -15,7 +15,7 @@ from typing import Any, cast
 from roofline.errors import PlatformError, did_you_mean
 from roofline.spec.folders import FAMILIES, platform_folders
 from roofline.spec.names import KEY_PATTERN, KEY_REPAIR
-from roofline.spec.reading import Document, parse, read_text
+from roofline.spec.reading import Content, Document, parse, read_text
 
 MAX_GENERATIONS = 4
 """The longest chain of files that extend one another."""
@@ -36,9 +36,7 @@ def inherited(document: Document, name: str, folder: Path | None = None) -> Docu
     return document if content is document.content else Document(content, document.lines)
 
 
-def _with_bases(
-    content: dict[str, Any], name: str, folder: Path | None, generations: int
-) -> dict[str, Any]:
+def _with_bases(content: Content, name: str, folder: Path | None, generations: int) -> Content:
     base = content.get("extends")
     if not isinstance(base, str):
         return content
@@ -82,12 +80,12 @@ def _file_of(base: str, name: str, folder: Path | None) -> Path:
 
 
 @cache
-def _content(path: Path, _modified: int) -> dict[str, Any]:
+def _content(path: Path, _modified: int) -> Content:
     """Return what a family says; its many members read it once."""
     return parse(read_text(path), str(path)).content
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Content:
     merged = dict(below)
     for key, value in above.items():
         old: object = merged.get(key)

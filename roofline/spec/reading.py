@@ -31,12 +31,15 @@ _SPECIAL = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": mat
 
 Path = tuple[str | int, ...]
 
+Content = dict[str, Any]
+"""What a mapping in a file says, by key."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """The content of a YAML file and where each part of it stands."""
 
-    content: dict[str, Any]
+    content: Content
     lines: dict[Path, int] = field(default_factory=dict[Path, int])
     """For each path, the line it starts on, from 1."""
 
@@ -183,9 +186,9 @@ class _Builder:
             return self._sequence(path)
         return self._scalar(event)
 
-    def _mapping(self, path: Path) -> dict[str, Any]:
+    def _mapping(self, path: Path) -> Content:
         yaml = self._yaml
-        content: dict[str, Any] = {}
+        content: Content = {}
         while True:
             event: Any = next(self._events)
             if isinstance(event, yaml.MappingEndEvent):

@@ -5,29 +5,35 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from roofline.errors import OptionError
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write a file through a temporary neighbour, so that it is complete or unchanged, also when two processes write.
 
     A file that was there keeps its permissions; a link is followed; a device or a pipe is written to, never replaced.
 
+    Args:
+        path: The file.
+        content: All of it, or its parts in order; where making one fails, the file stays as it was.
+
     Raises:
         OptionError: The folder does not exist or cannot be written, or the disk is full.
     """
+    parts = (content,) if isinstance(content, bytes) else content
     try:
         mode = _mode(path)
         if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             if stat.S_ISFIFO(mode):
                 _hold(path)
             with path.open("wb") as device:
-                device.write(content)
+                device.writelines(parts)
             return
         permissions = _default_mode() if mode is None else stat.S_IMODE(mode)
-        _replace(Path(os.path.realpath(path)), content, permissions)
+        _replace(Path(os.path.realpath(path)), parts, permissions)
     except OSError as error:
         raise OptionError(
             f"cannot write {path}: {error.strerror}", repair="Choose another file"
@@ -110,11 +116,11 @@ def _mode_or_error(path: Path) -> int | None:
         ) from error
 
 
-def _replace(target: Path, content: bytes, mode: int) -> None:
+def _replace(target: Path, parts: Iterable[bytes], mode: int) -> None:
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".roofline-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines(parts)
         Path(temporary).chmod(mode)
         Path(temporary).replace(target)
     except BaseException:

@@ -6,12 +6,13 @@ import json
 import os
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from roofline import workloads
-from roofline.errors import OptionError
+from roofline.errors import OptionError, StoreError
 from roofline.writing import check_output, write_whole
 
 from .cli_process import run_roofline
@@ -51,6 +52,21 @@ def test_a_device_is_written_to_and_never_replaced(tmp_path: Path) -> None:
     assert os.read(reader, 100) == b"through the pipe"
     os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_file_whose_parts_end_in_an_error_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "kept.txt"
+    path.write_text("old")
+
+    def parts() -> Iterator[bytes]:
+        yield b"new"
+        raise StoreError("a record is damaged")
+
+    with pytest.raises(StoreError):
+        write_whole(path, parts())
+    assert [entry.read_text() for entry in tmp_path.iterdir()] == ["old"]
+    write_whole(path, iter((b"a", b"b")))
+    assert path.read_text() == "ab"
 
 
 @pytest.mark.parametrize("name", ["absent/file", "", "a" * 300])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,20 +58,20 @@ def export_records(
         )
     path = output or file or Path()
     wanted = {"network": network, "backend": backend}
+    wanted = {name: value for name, value in wanted.items() if value}
+    written = itertools.count()
     with reading(store) as kept:
-        # Records are read while the store is open.
-        found = _of_campaign(campaign, kept) if campaign else tuple(kept.records())
-    chosen = [
-        run
-        for run in found
-        if all(not value or getattr(run.job, name) == value for name, value in wanted.items())
-    ]
-    write_whole(path, exported(chosen, path))
-    say(f"{plural(len(chosen), 'record')} in {path}")
+        found = _of_campaign(campaign, kept, wanted) if campaign else kept.records(**wanted)
+        # Records are read while their lines are written, and dropped again.
+        counted = (run for run, _ in zip(found, written, strict=False))
+        write_whole(path, exported(counted, path))
+    say(f"{plural(next(written), 'record')} in {path}")
 
 
-def _of_campaign(campaign: str, store: Store) -> tuple[Measurement, ...]:
+def _of_campaign(campaign: str, store: Store, wanted: Mapping[str, str]) -> Iterator[Measurement]:
     from roofline.validate.campaigns.grid import load
     from roofline.validate.campaigns.runner import state
 
-    return state(load(campaign), store).recorded()
+    for run in state(load(campaign), store).recorded():
+        if all(getattr(run.job, name) == value for name, value in wanted.items()):
+            yield run

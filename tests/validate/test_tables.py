@@ -30,18 +30,41 @@ def test_records_come_back_from_every_format(tmp_path, name):
     if name.endswith("parquet"):
         pytest.importorskip("pyarrow")
     path = tmp_path / name
-    path.write_bytes(exported(RUNS, path))
+    path.write_bytes(b"".join(exported(RUNS, path)))
     chosen, found = read_runs(path, Facts())
     assert chosen.name == "records"
     assert list(found.measurements) == RUNS
     assert found.rejected == ()
 
 
+@pytest.mark.parametrize("name", ["records.csv", "records.json"])
+def test_a_record_is_taken_when_its_line_is_written(tmp_path, name):
+    taken = []
+    runs = (taken.append(run) or run for run in RUNS)
+    parts = exported(runs, tmp_path / name)
+    first = next(part for part in parts if b"mlp" in part)
+    assert taken == RUNS[:1]
+    assert b"cnv" in b"".join(parts)
+    assert b"cnv" not in first
+
+
+@pytest.mark.parametrize("name", ["records.csv", "records.json"])
+def test_names_that_are_no_text_come_back(tmp_path, name):
+    # As a file system has them: bytes that are no UTF-8.
+    lost = Failure(FailureKind.ERROR, "no file m\udcff.onnx")
+    run = Measurement(RunRequest("mlp", "tvm", batch=1), Status.FAILED, lost)
+    with Store(tmp_path / "records.db") as store:
+        store.add(run)
+    run_roofline("export", tmp_path / name, "--store", tmp_path / "records.db", check=True)
+    (found,) = read_runs(tmp_path / name, Facts())[1].measurements
+    assert found.reason == lost.detail
+
+
 def test_a_table_for_other_programs_has_units_in_its_columns(tmp_path):
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("pyarrow")
     path = tmp_path / "records.parquet"
-    path.write_bytes(exported(RUNS, path))
+    path.write_bytes(b"".join(exported(RUNS, path)))
     table = pandas.read_parquet(path)
     # The middle one of 1 ms, 300 ms and 3 ns.
     assert table["median_ms"][0] == 1.0

@@ -6,7 +6,8 @@ import csv
 import importlib
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -20,9 +21,15 @@ from roofline.validate.records.record import SCHEMA_VERSION, Measurement
 
 def export_json(measurements: Iterable[Measurement]) -> str:
     """Return records as a JSON document that `import_json` reads back, nothing lost."""
+    return "".join(_json_lines(measurements))
+
+
+def _json_lines(measurements: Iterable[Measurement]) -> Iterator[str]:
+    yield f'{{"schema_version": {SCHEMA_VERSION}, "measurements": [\n'
     # One record a line: indented JSON takes several times as long to write.
-    records = ",\n".join(to_json(measurement) for measurement in measurements)
-    return f'{{"schema_version": {SCHEMA_VERSION}, "measurements": [\n{records}\n]}}\n'
+    for number, measurement in enumerate(measurements):
+        yield (",\n" if number else "") + to_json(measurement)
+    yield "\n]}\n"
 
 
 def import_json(text: str) -> list[Measurement]:
@@ -41,19 +48,25 @@ def import_json(text: str) -> list[Measurement]:
 
 def export_csv(measurements: Iterable[Measurement]) -> str:
     """Return records as CSV: readable columns, and the whole record as JSON in the last one."""
-    lines: list[str] = []
+    return "".join(_csv_lines(measurements))
+
+
+def _csv_lines(measurements: Iterable[Measurement]) -> Iterator[str]:
     line = csv.writer(_Line(), lineterminator="\n").writerow
-    for measurement in measurements:
+    for number, measurement in enumerate(measurements):
         row = measurement.to_row()
-        if not lines:
-            lines.append(line([*row, "record"]))
+        if not number:
+            yield line([*row, "record"])
         # The csv module takes longer to quote a record, letter by letter, than all else takes.
         quoted = to_json(measurement).replace('"', '""')
-        # Most cells are numbers, which stay as they are.
-        cells = line([csv_cell(cell) if isinstance(cell, str) else cell for cell in row.values()])
-        cells = cells.removesuffix("\n")
-        lines.append(f'{cells},"{quoted}"\n')
-    return "".join(lines)
+        cells = line([_text_cell(cell) if type(cell) is str else cell for cell in row.values()])
+        yield f'{cells[:-1]},"{quoted}"\n'
+
+
+@lru_cache(maxsize=512)
+def _text_cell(text: str) -> str:
+    # Kept: most columns say the same few words in every row.
+    return str(csv_cell(text))
 
 
 class _Line:
@@ -127,26 +140,37 @@ def import_parquet(path: Path) -> list[Measurement]:
     return found
 
 
-def _csv(measurements: Iterable[Measurement]) -> bytes:
-    return export_csv(measurements).encode()
+def _csv(measurements: Iterable[Measurement]) -> Iterator[bytes]:
+    return map(_encoded, _csv_lines(measurements))
 
 
-def _json(measurements: Iterable[Measurement]) -> bytes:
-    return export_json(measurements).encode()
+def _json(measurements: Iterable[Measurement]) -> Iterator[bytes]:
+    return map(_encoded, _json_lines(measurements))
 
 
-WRITERS: Mapping[str, Callable[[Iterable[Measurement]], bytes]] = MappingProxyType(
-    {".csv": _csv, ".json": _json, ".parquet": export_parquet}
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="backslashreplace")
+
+
+def _parquet(measurements: Iterable[Measurement]) -> Iterator[bytes]:
+    yield export_parquet(measurements)
+
+
+WRITERS: Mapping[str, Callable[[Iterable[Measurement]], Iterator[bytes]]] = MappingProxyType(
+    {".csv": _csv, ".json": _json, ".parquet": _parquet}
 )
 """What writes records, by the ending of the file."""
 
 
-def exported(measurements: Iterable[Measurement], path: Path) -> bytes:
-    """Return records in the form that a file's name asks for.
+def exported(measurements: Iterable[Measurement], path: Path) -> Iterator[bytes]:
+    """Return the parts of a file of records, in the form that its name asks for.
+
+    A record is taken when its part is asked for, so that those of a large store are never all in memory at once
+    (Parquet, whose columns need all rows, excepted).
 
     Raises:
         OptionError: The name ends in nothing known.
-        MissingPackageError: A package is missing for Parquet.
+        MissingPackageError: A package is missing for Parquet; raised when the first part is asked for.
     """
     writer = WRITERS.get(path.suffix)
     if writer is None:

@@ -47,7 +47,7 @@ def unpack(document: object, samples: object) -> Measurement:
         StoreError: They are no record, or one that unpacks to more than `MOST_BYTES`.
     """
     try:
-        fields = json.loads(_inflated(document))
+        fields = _parsed(_inflated(document))
         values = array.array("d")
         values.frombytes(_inflated(samples))
     except (zlib.error, ValueError, RecursionError) as error:
@@ -57,6 +57,17 @@ def unpack(document: object, samples: object) -> Measurement:
     if sys.byteorder == "big":
         values.byteswap()
     return from_dict({**cast("dict[str, Any]", fields), "samples_s": values.tolist()})
+
+
+def _parsed(text: bytes) -> Any:
+    from pydantic_core import from_json
+
+    try:
+        # Three times as fast, which is most of what reading a store takes.
+        return from_json(text)
+    except ValueError:
+        # Names that are no text, as file systems have them, are escaped in what we write; only json reads them.
+        return json.loads(text)
 
 
 def _inflated(column: object) -> bytes:

@@ -6,7 +6,6 @@ seconds, sizes in bytes.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -273,10 +272,8 @@ class Measurement:
         half = len(self.samples_s) // 2
         if half < 2:
             return None
-        return (
-            statistics.median(self.samples_s[half:]) / statistics.median(self.samples_s[:half])
-            - 1.0
-        )
+        first, second = self.samples_s[:half], self.samples_s[half:]
+        return samples.median(second) / samples.median(first) - 1.0
 
     @property
     def flags(self) -> tuple[Flag, ...]:

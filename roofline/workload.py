@@ -88,6 +88,8 @@ class Workload:
     """The graph the counts come from; None for published tables."""
     census: Census | None = field(default=None, compare=False, repr=False)
     """The same graph counted by the definitions of published reference counts; None for published tables."""
+    untaken: tuple[Layer, ...] = field(default=(), compare=False, repr=False)
+    """The calls of branches that are not taken: they do nothing, and their weights are stored all the same."""
     fusions: Mapping[str, int] = field(default_factory=dict[str, int], compare=False, repr=False)
     """How many groups each fusion pattern took part in, by name."""
 
@@ -296,6 +298,7 @@ class Workload:
         return cls(
             name=counted.name,
             layers=counted.layers,
+            untaken=counted.untaken,
             source=counted.source,
             fused_layers=counted.fused_layers,
             fusions=counted.fusions,

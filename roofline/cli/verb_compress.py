@@ -243,7 +243,7 @@ class _Written:
             ]
         if _keeps_more(done):
             notes.append(
-                "warning: the file keeps more than was asked, in bodies or behind quantizers: see both columns; its "
+                "warning: the file keeps more than was asked, behind calls that no writer follows: see both columns; its "
                 "gain is not stated"
             )
             return self._page(notes, [], details)

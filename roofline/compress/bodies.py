@@ -6,7 +6,7 @@ carries is the same before, in and after it. So channels can be followed into a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,16 @@ def nested_tensors(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
             for attribute in node.attribute:
                 if attribute.name == "value":
                     found[node.output[0]] = attribute.t
+    return found
+
+
+def storing_graphs(model: onnx.ModelProto) -> dict[str, onnx.GraphProto]:
+    """Return the graph that stores each of the `nested_tensors`, by their names."""
+    found: dict[str, onnx.GraphProto] = {}
+    for graph in (model.graph, *bodies(model.graph)):
+        constants = (node for node in graph.node if node.op_type == "Constant" and not node.domain)
+        found |= {tensor.name: graph for tensor in graph.initializer}
+        found |= {node.output[0]: graph for node in constants}
     return found
 
 
@@ -122,7 +132,17 @@ def value_types(resolved: ResolvedGraph, model: onnx.ModelProto) -> Mapping[str,
     return types
 
 
-def _inner_name(name: str, inside: set[str]) -> str:
+def stored_name(name: str, stored: Container[str]) -> str:
+    """Return the name in the file of a tensor by the name that it is counted under.
+
+    Args:
+        name: That of a tensor of a body has the calls around it in front.
+        stored: Names in the file, which are distinct.
+    """
+    return name if name in stored else _inner_name(name, stored) or name
+
+
+def _inner_name(name: str, inside: Container[str]) -> str:
     """Return the name in the file of a value of a body, whose flat name has the calls around it in front."""
     place = name.find("/")
     while place >= 0:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from roofline.binding import UNBOUND, Binding
-from roofline.compress.call import layer_name
+from roofline.compress.bodies import calls, distinct, nested_tensors
 from roofline.compress.channels import prune
 from roofline.compress.narrowing import Narrowing, narrowing
 from roofline.compress.pruning import PruningPlan
@@ -15,7 +15,7 @@ from roofline.compress.quantization import Quantization
 from roofline.compress.request import Pruning
 from roofline.compress.sparse_workload import with_stored_zeros
 from roofline.compress.sparsity import Sparsity, count_zeros, multiplying_weights, zeroed
-from roofline.compress.tensors import inlined, stored_tensors
+from roofline.compress.tensors import inlined
 from roofline.compress.writers._registry import WriteOptions, kept_layers, quantized
 from roofline.errors import CompressionError
 from roofline.precision import DATATYPES, Bits, packed_bytes
@@ -85,7 +85,7 @@ class CompressedModel:
     @property
     def zero_share(self) -> float:
         """Share of the weights that multiply which are zero in the compressed model."""
-        stored = stored_tensors(self.model)
+        stored = nested_tensors(self.model)
         total = sum(math.prod(stored[name].dims) for name in multiplying_weights(self.model))
         return sum(count_zeros(self.model).values()) / total if total else 0.0
 
@@ -124,8 +124,7 @@ def compress(
         before = dense if wide is model else Workload.from_onnx(wide, name=name, binding=binding)
         told = narrowing(
             before, counted, asked.weight_bits,
-            asked=kept_layers(inlined(wide), request.quantization), scales=_scales(written),
-            outermost={layer_name(node) for node in written.graph.node},
+            asked=kept_layers(distinct(inlined(wide)), request.quantization), scales=_scales(written),
         )  # fmt: skip
     ternary = asked is not None and asked.name == "ternary"
     if sparse is written or ternary:
@@ -135,7 +134,7 @@ def compress(
 
 def scale_bytes(model: onnx.ModelProto) -> int:
     """Return the bytes of stored scales and zero points that have more than one element, each tensor once."""
-    stored = stored_tensors(model)
+    stored = nested_tensors(model)
     total = 0
     for name in _scales(model) & stored.keys():
         tensor = stored[name]
@@ -148,7 +147,7 @@ def _scales(model: onnx.ModelProto) -> set[str]:
     """Return the names of the scales and zero points that quantization reads."""
     return {
         name
-        for node in model.graph.node
+        for node in calls(model.graph)
         if node.op_type in {"QuantizeLinear", "DequantizeLinear"}
         for name in node.input[1:]
     }

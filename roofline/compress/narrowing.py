@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from roofline.compress.bodies import stored_name
 from roofline.compress.recount import distinct_weight_bytes, multiplies
-from roofline.compress.sparsity import WEIGHT_OPERANDS
+from roofline.compress.sparsity import RECURRENT, WEIGHT_OPERANDS
 from roofline.layer import Layer
 from roofline.node import Tensor
 from roofline.precision import Bits
@@ -16,7 +17,6 @@ ASKED = "it is to keep its datatype"
 NARROW = "already as narrow as that"
 LOOKED_UP = "looked up, not multiplied"
 BESIDE = "biases, scales and statistics keep their datatype"
-INSIDE = "inside the body of another call, which no writer changes"
 UNREAD = "read by no call that runs"
 UNKNOWN = "made in a way that no writer follows"
 
@@ -57,7 +57,6 @@ def narrowing(
     *,
     asked: Collection[str] = (),
     scales: Collection[str] = (),
-    outermost: Collection[str] = (),
 ) -> Narrowing:
     """Return which weights a written network stores narrower than before.
 
@@ -67,9 +66,9 @@ def narrowing(
         bits: Width of a weight in the datatype that was asked for.
         asked: Names of the layers that were to stay as they are.
         scales: Names of the scales and zero points in the written network.
-        outermost: Names of the calls of its outermost graph.
     """
-    names = {tensor.name for layer in before.layers for tensor in layer.weights}
+    first, last = (*before.layers, *before.untaken), (*after.layers, *after.untaken)
+    names = {tensor.name for layer in first for tensor in layer.weights}
     kept: dict[tuple[str, str], KeptWeights] = {}
     seen: set[str] = set()
 
@@ -82,16 +81,18 @@ def narrowing(
         total = size + (found.bytes if found else 0)
         kept[layer.name, reason] = KeptWeights(layer.name, layer.op_type, total, reason)
 
-    for layer in before.layers:
+    for layer in first:
         for tensor in layer.weights:
             if tensor.dtype is not None and tensor.dtype.bits <= bits:
                 keep(layer, tensor, NARROW)
-    for layer in after.layers:
+    for layer in last:
         for tensor in layer.weights:
-            new = tensor.name in scales or (tensor.elements == 1 and tensor.name not in names)
+            new = stored_name(tensor.name, scales) in scales or (
+                tensor.elements == 1 and tensor.name not in names
+            )
             if tensor.dtype is not None and tensor.dtype.bits > bits and not new:
-                keep(layer, tensor, _reason(layer, tensor, asked, outermost))
-    unread = before.weight_bytes - distinct_weight_bytes(before.layers)
+                keep(layer, tensor, _reason(layer, tensor, asked))
+    unread = before.weight_bytes - distinct_weight_bytes(first)
     entries = list(kept.values())
     # The layers that run do not show these; a narrower datatype would at least have halved them.
     if unread > 0 and 4 * _unread(after) > 3 * unread:
@@ -103,18 +104,24 @@ def narrowing(
 def _unread(workload: Workload) -> int:
     """Return the bytes that no layer reads; single scales, which count as no bytes, aside."""
     read = {
-        t.name: t.bytes or 0 for layer in workload.layers for t in layer.weights if t.elements != 1
+        t.name: t.bytes or 0
+        for layer in (*workload.layers, *workload.untaken)
+        for t in layer.weights
+        if t.elements != 1
     }
     return workload.weight_bytes - sum(read.values())
 
 
-def _reason(
-    layer: Layer, tensor: Tensor, asked: Collection[str], outermost: Collection[str]
-) -> str:
-    if layer.name in asked:
+def _reason(layer: Layer, tensor: Tensor, asked: Collection[str]) -> str:
+    if stored_name(layer.name, asked) in asked:
         return ASKED
-    if layer.name not in outermost:
-        return INSIDE
+    # A recurrent layer's weights have an axis for directions; stored without it, calls that no writer follows add it.
+    if (
+        layer.op_type in RECURRENT
+        and len(tensor.shape or ()) == 2
+        and 1 not in (tensor.shape or ())
+    ):
+        return UNKNOWN
     if multiplies(layer, tensor):
         known = layer.op_type in WEIGHT_OPERANDS
         return UNKNOWN if known else f"no writer narrows the weights of {layer.op_type}"

@@ -261,9 +261,9 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 def _precisions(workload: Workload, asked: Quantization) -> dict[int, Precision]:
     """Return the precision of each layer that is given one, by identity."""
-    layers = workload.layers
+    layers = (*workload.layers, *workload.untaken)
     chosen = {id(layer): asked.datatype for layer in layers} if asked.datatype else {}
-    multiplying = [layer for layer in layers if layer.cost.macs and layer.weights]
+    multiplying = [layer for layer in workload.layers if layer.cost.macs and layer.weights]
     if multiplying:
         for end, layer in (("first", multiplying[0]), ("last", multiplying[-1])):
             if end in asked.wide:

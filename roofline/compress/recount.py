@@ -71,20 +71,28 @@ def stored_bytes(layer: Layer, tensor: Tensor) -> int:
 def recount(workload: Workload, change: Change) -> Workload:
     """Return a workload whose tensors have other datatypes.
 
-    Totals move by what its layers' distinct tensors gain or lose, so stored tensors that no executed layer reads keep
-    their bytes. Tables of published totals have no tensors: their weights scale with the width.
+    Totals move by what its layers' distinct tensors gain or lose, those of branches not taken too. Tables of published
+    totals have no tensors: their weights scale with the width.
     """
     layers = tuple(_retyped(layer, change) for layer in workload.layers)
     fused = tuple(_retyped(layer, change) for layer in workload.fused_layers)
+    untaken = tuple(_retyped(layer, change) for layer in workload.untaken)
     inputs, outputs = (
         _activations(tensors, change) for tensors in (workload.inputs, workload.outputs)
     )
-    moved = replace(workload, layers=layers, fused_layers=fused, inputs=inputs, outputs=outputs)
+    moved = replace(
+        workload,
+        layers=layers,
+        fused_layers=fused,
+        untaken=untaken,
+        inputs=inputs,
+        outputs=outputs,
+    )
     return replace(
         moved,
         weight_bytes=workload.weight_bytes
-        + distinct_weight_bytes(layers)
-        - distinct_weight_bytes(workload.layers),
+        + distinct_weight_bytes((*layers, *untaken))
+        - distinct_weight_bytes((*workload.layers, *workload.untaken)),
         activation_bytes=workload.activation_bytes + _written(layers) - _written(workload.layers),
         census=None,
         peak_activation_bytes=_scaled(workload.peak_activation_bytes, peak(workload), peak(moved)),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from roofline.arguments import check_kind
+from roofline.compress.bodies import distinct, stored_name
 from roofline.compress.channels import joined
 from roofline.compress.recount import distinct_weight_bytes, multiplies, stored_bytes
 from roofline.compress.sparsity import Sparsity, count_zeros, zero_count
@@ -42,6 +43,7 @@ def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload
     sparsity.check(weighted)
     own = {layer.name: layer for layer in workload.layers}
     layers = tuple(_sparse(layer, sparsity, layer.name) for layer in workload.layers)
+    untaken = tuple(_sparse(layer, sparsity, layer.name) for layer in workload.untaken)
     fused: list[Layer] = []
     for group in workload.fused_layers:
         members = [name for name in group.members if name in own and _multiplying(own[name])]
@@ -49,10 +51,11 @@ def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload
     return replace(
         workload,
         layers=layers,
+        untaken=untaken,
         fused_layers=tuple(fused),
         weight_bytes=workload.weight_bytes
-        + distinct_weight_bytes(layers)
-        - distinct_weight_bytes(workload.layers),
+        + distinct_weight_bytes((*layers, *untaken))
+        - distinct_weight_bytes((*workload.layers, *workload.untaken)),
         variant=workload.variant if sparsity.dense else joined(workload.variant, sparsity.label),
     )
 
@@ -67,12 +70,12 @@ def with_stored_zeros(workload: Workload, model: onnx.ModelProto) -> Workload:
         workload: Counted from the model.
         model: With its weights; tensors without data count as free of zeros.
     """
-    zeros = count_zeros(model)
+    zeros = count_zeros(distinct(model))
 
     def marked(layer: Layer) -> Layer:
         tensors = _multiplying(layer)
         elements = sum(tensor.elements or 0 for tensor in tensors)
-        found = sum(zeros.get(tensor.name, 0) for tensor in tensors)
+        found = sum(zeros.get(stored_name(tensor.name, zeros), 0) for tensor in tensors)
         if not found:
             return layer
         left = layer.cost.macs - layer.cost.macs * found // elements

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roofline.compress.bodies import calls, distinct, nested_tensors
 from roofline.compress.coupling._registry import layer_name
 from roofline.compress.formats import formats
-from roofline.compress.tensors import ABSENT, inlined, replace_data, stored_tensors, to_array
+from roofline.compress.tensors import ABSENT, inlined, replace_data, to_array
 from roofline.errors import CompressionError, did_you_mean
 
 if TYPE_CHECKING:
@@ -141,10 +142,10 @@ def zeroed(model: onnx.ModelProto, sparsity: Sparsity) -> onnx.ModelProto:
     from onnx import ModelProto
 
     sparse = ModelProto()
-    sparse.CopyFrom(inlined(model))
+    sparse.CopyFrom(distinct(inlined(model)))
     weights = multiplying_weights(sparse)
     sparsity.check(list(dict.fromkeys(weights.values())))
-    stored = stored_tensors(sparse)
+    stored = nested_tensors(sparse)
     for name, layer in weights.items():
         share = sparsity.of(layer)
         if not share or not sparsity.fits(stored[name].dims):
@@ -161,7 +162,7 @@ def zeroed(model: onnx.ModelProto, sparsity: Sparsity) -> onnx.ModelProto:
 
 def count_zeros(model: onnx.ModelProto) -> dict[str, int]:
     """Return how many weights of each multiplying tensor are zero, by name; those without data are left out."""
-    stored = stored_tensors(model)
+    stored = nested_tensors(model)
     found: dict[str, int] = {}
     for name in multiplying_weights(model):
         array = to_array(stored[name])
@@ -171,15 +172,17 @@ def count_zeros(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def multiplying_weights(model: onnx.ModelProto) -> dict[str, str]:
-    """Return the stored tensors that multiply, with the layer each belongs to first.
+    """Return the stored tensors that multiply, with the layer each belongs to first; those of bodies too.
+
+    Names of all graphs are to be distinct.
 
     A weight behind a constant Transpose, Reshape, Cast or DequantizeLinear is the stored tensor itself, and so is one
     behind the LeakyRelu that gives the negative weights of a ternary layer their own scale.
     """
-    stored = stored_tensors(model)
-    makers = {output: node for node in model.graph.node for output in node.output}
+    stored, every = nested_tensors(model), list(calls(model.graph))
+    makers = {output: node for node in every for output in node.output}
     found: dict[str, str] = {}
-    for node in model.graph.node:
+    for node in every:
         for position in WEIGHT_OPERANDS.get(node.op_type, ()):
             name = node.input[position] if position < len(node.input) else ""
             while (
@@ -204,7 +207,7 @@ def wide_weights(
         model: With its weights' data.
         kept: Names of the layers that keep their weights.
     """
-    stored = stored_tensors(model)
+    stored = nested_tensors(model)
     for name, layer in multiplying_weights(model).items():
         array = to_array(stored[name])
         if layer not in kept and array is not None and array.dtype.kind == "f":

@@ -59,30 +59,26 @@ def test_a_users_file_keeps_the_filters_of_largest_magnitude(
     np.testing.assert_array_equal(kept[name], weights[name].take(largest, axis))
 
 
-def test_weights_that_stay_in_a_body_give_no_gain(
+def test_weights_that_no_writer_follows_give_no_gain(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
-    kind = onnx.TensorProto.FLOAT
-    weight = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
-    branches = {
-        f"{name}_branch": helper.make_graph(
-            [helper.make_node("MatMul", ["x", f"{name}_w"], [f"{name}_y"])], name, [],
-            [helper.make_tensor_value_info(f"{name}_y", kind, [1, 64])], [numpy_helper.from_array(weight, f"{name}_w")],
-        )
-        for name in ("then", "else")
-    }  # fmt: skip
-    graph = helper.make_graph(
-        [helper.make_node("If", ["which"], ["y"], **branches)], "bodies",
-        [helper.make_tensor_value_info("x", kind, [1, 64]),
-         helper.make_tensor_value_info("which", onnx.TensorProto.BOOL, [])],
-        [helper.make_tensor_value_info("y", kind, [1, 64])],
-    )  # fmt: skip
+    info = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 64]) for name in "xy"]
+    stored = [
+        numpy_helper.from_array(np.random.default_rng(0).standard_normal((64, width)).astype(np.float32), name)
+        for name, width in (("left", 24), ("right", 40))
+    ]  # fmt: skip
+    nodes = [
+        helper.make_node("Concat", ["left", "right"], ["w"], axis=1),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    graph = helper.make_graph(nodes, "joined", info[:1], info[1:], stored)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
-    source = tmp_path / "bodies.onnx"
+    source = tmp_path / "joined.onnx"
     onnx.save(model, source)
     code, out, _ = run(capsys, "compress", source, "-d", "w4a16", "-o", tmp_path / "narrow.onnx")
     assert code == 0
+    assert "made in a way that no writer follows" in out
     assert "keeps more than was asked" in out
     assert "x faster" not in out
 

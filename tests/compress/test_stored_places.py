@@ -251,8 +251,8 @@ def test_what_a_subgraph_reads_is_kept(
         assert np.abs(dense - narrow).max() <= 1.5 * WRITTEN[datatype] * np.abs(dense).max()
 
 
-def test_weights_inside_a_subgraph_are_said_to_stay() -> None:
-    """Those of the branch that is counted and those of the other."""
+def test_weights_inside_a_subgraph_are_narrowed() -> None:
+    """Those of the branch that is counted and those of the other, by the name each is counted or stored under."""
 
     def with_weights(operator: str) -> onnx.GraphProto:
         call = N("Conv", ["r", f"{operator}_w"], ["t"], f"{operator}_inside")
@@ -260,16 +260,19 @@ def test_weights_inside_a_subgraph_are_said_to_stay() -> None:
             [call], "body", [], [info("t")], [weight(f"{operator}_w", 8, 8, 1, 1)]
         )
 
-    told = compress(gated(with_weights), request(datatype=["w8a16"])).narrowing
-    assert told is not None
-    outside = 4 * (8 * 3 * 3 * 3 + 4 * 8)
-    assert (told.weight_bytes, told.narrowed_bytes) == (outside + 2 * 4 * 64, outside)
-    assert {entry.reason for entry in told.kept} == {
-        "inside the body of another call, which no writer changes", "read by no call that runs",
-    }  # fmt: skip
-    half = compress(gated(with_weights), request(datatype=["fp16"])).narrowing
-    assert half is not None
-    assert half.narrowed_bytes == half.weight_bytes
+    built = gated(with_weights)
+    total = 4 * (8 * 3 * 3 * 3 + 4 * 8) + 2 * 4 * 64
+    for datatype in ("w8a16", "fp16", "bf16", "int8"):
+        done = compress(built, request(datatype=[datatype]))
+        assert done.narrowing is not None
+        assert (done.narrowing.weight_bytes, done.narrowing.narrowed_bytes) == (total, total)
+        assert done.agrees
+    for wanted in ("*Abs_inside", "choice.then/Abs_inside"):
+        told = compress(built, request(datatype=["w8a16", f"{wanted}=fp32"])).narrowing
+        assert told is not None
+        assert [(e.layer, e.bytes, e.reason) for e in told.kept] == [
+            ("choice.then/Abs_inside", 4 * 64, "it is to keep its datatype")
+        ]
 
 
 def test_channels_that_only_a_subgraph_reads_go_from_its_readers_too() -> None:

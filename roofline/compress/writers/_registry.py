@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from roofline.binding import UNBOUND, Binding
+from roofline.compress.bodies import bodies, distinct, nested_tensors
+from roofline.compress.call import layer_name
 from roofline.compress.plain import plain
 from roofline.compress.quantization import ENDS, Quantization
 from roofline.compress.sparsity import multiplying_weights
-from roofline.compress.tensors import ABSENT, has_data, inlined, stored_tensors
+from roofline.compress.tensors import ABSENT, has_data, inlined
 from roofline.errors import CompressionError, did_you_mean
 from roofline.registry import Registry
 from roofline.surfaces import DATATYPE, argument
@@ -77,7 +79,7 @@ def quantized(
         raise CompressionError(
             "the datatype of state is a what-if", repair="Leave state=… out when writing a file"
         )
-    model = inlined(model)
+    model = distinct(inlined(model))
     wide = {*given.wide, *kept_layers(model, request)}
     if request.datatype is None:
         raise CompressionError(
@@ -93,7 +95,7 @@ def quantized(
             f"no tool here writes {name} into an ONNX file; it can be counted and predicted",
             repair=hint,
         )
-    stored = stored_tensors(model)
+    stored = nested_tensors(model)
     missing = [tensor for tensor in multiplying_weights(model) if not has_data(stored[tensor])]
     if missing:
         raise CompressionError(
@@ -108,8 +110,9 @@ def kept_layers(model: onnx.ModelProto, request: Quantization) -> set[str]:
     """Return the names of the layers that are to stay at their own datatype.
 
     Args:
-        model: Without local functions.
-        request: The datatypes; of layers only fp32 can be asked.
+        model: Without local functions, and with no name used in two graphs.
+        request: The datatypes; of layers only fp32 can be asked. A layer of a body has its name in the file, or the one
+            it is counted under, with the calls around it in front.
 
     Raises:
         CompressionError: A layer is asked for at another datatype, or a pattern matches nothing.
@@ -117,6 +120,7 @@ def kept_layers(model: onnx.ModelProto, request: Quantization) -> set[str]:
     from fnmatch import fnmatchcase
 
     layers = list(dict.fromkeys(multiplying_weights(model).values()))
+    inner = {layer_name(node) for body in bodies(model.graph) for node in body.node}
     found: set[str] = set()
     for where, asked in (*request.wide.items(), *request.layers.items()):
         if asked.name != "fp32":
@@ -127,7 +131,13 @@ def kept_layers(model: onnx.ModelProto, request: Quantization) -> set[str]:
         if where in ENDS and where in request.wide:
             matched = layers[:1] if where == "first" else layers[-1:]
         else:
-            matched = [layer for layer in layers if layer == where or fnmatchcase(layer, where)]
+            matched = [
+                layer
+                for layer in layers
+                if fnmatchcase(layer, where)
+                or layer == where
+                or (layer in inner and where.endswith(f"/{layer}"))
+            ]
         if not matched:
             hint = did_you_mean(where, layers) or f"Layers: {', '.join(layers[:8])}"
             raise CompressionError(

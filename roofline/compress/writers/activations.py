@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.compress.bodies import nested_tensors, storing_graphs
 from roofline.compress.call import layer_name
 from roofline.compress.plain import plain
 from roofline.compress.sparsity import WEIGHT_OPERANDS, wide_weights
 from roofline.compress.widening import widened
 from roofline.compress.writers._registry import WriteOptions, Writer, writers
 from roofline.compress.writers.int8 import calibration_inputs
-from roofline.compress.writers.restoring import dequantized, drop_stored, prepend, retyped
+from roofline.compress.writers.restoring import dequantized, restore, retyped
 from roofline.compress.writers.weight_only import OPSETS, at_opset, write_weight_only
 from roofline.errors import CompressionError
 from roofline.extras import optional_import
@@ -106,7 +107,8 @@ def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
     written = at_opset(plain(widened(model), options.wide), FP8_OPSET)
     entries = _activations(written, options)
     ranges = _ranges(written, entries, options)
-    weights: list[onnx.NodeProto] = []
+    homes, tensors = storing_graphs(written), nested_tensors(written)
+    weights: dict[str, list[onnx.NodeProto]] = {}
     for name, array in wide_weights(written, options.wide):
         scale = np.float32(np.abs(array).max(initial=0) / FP8_MOST or 1)
         kind = helper.tensor_dtype_to_np_dtype(TensorProto.FLOAT8E4M3FN)
@@ -114,15 +116,15 @@ def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
         stored = helper.make_tensor(
             f"{name}_fp8", TensorProto.FLOAT8E4M3FN, array.shape, data, raw=True
         )
-        weights += retyped(written, name, [dequantized(written, name, stored, scale, name)])
-        drop_stored(written, name)
+        made = [dequantized(homes[name], name, stored, scale, name)]
+        weights[name] = retyped(tensors[name].data_type, name, made)
     nodes = {
         value: _rounded(
             written, value, TensorProto.FLOAT8E4M3FN, found.largest / FP8_MOST or 1, apart=True
         )
         for value, found in ranges.items()
     }
-    prepend(written, weights)
+    restore(written, weights)
     return _inserted(written, entries, nodes)
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from roofline.compress.bodies import calls, nested_tensors, storing_graphs
 from roofline.compress.call import layer_name
-from roofline.compress.tensors import stored_tensors, to_array
+from roofline.compress.tensors import to_array
 from roofline.compress.writers._registry import WriteOptions, writers
-from roofline.compress.writers.restoring import drop_stored, prepend
+from roofline.compress.writers.restoring import restore
 from roofline.errors import CompressionError
 from roofline.extras import optional_import
 
@@ -36,8 +37,9 @@ def write_fp16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
         warnings.simplefilter("ignore")
         try:
             written = convert_float_to_float16(copy, node_block_list=list(options.wide))  # pyright: ignore
-        except (ValueError, RuntimeError, TypeError) as error:
-            raise CompressionError(f"fp16 cannot be written: {error}") from error
+        except (ValueError, RuntimeError, TypeError, AssertionError) as error:
+            why = str(error) or "a rule of the converter does not hold"
+            raise CompressionError(f"fp16 cannot be written: {why}") from error
     return cast("onnx.ModelProto", written)
 
 
@@ -50,8 +52,8 @@ def write_bf16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
 
     written = ModelProto()
     written.CopyFrom(model)
-    stored = stored_tensors(written)
-    casts: list[onnx.NodeProto] = []
+    stored, homes = nested_tensors(written), storing_graphs(written)
+    casts: dict[str, list[onnx.NodeProto]] = {}
     for name in _float_parameters(model, options.wide):
         tensor = stored[name]
         array = to_array(tensor)
@@ -63,12 +65,11 @@ def write_bf16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
         half = helper.make_tensor(
             f"{name}_bf16", TensorProto.BFLOAT16, list(array.shape), rounded.tobytes(), raw=True
         )
-        drop_stored(written, name)
-        written.graph.initializer.append(half)
-        casts.append(
+        homes[name].initializer.append(half)
+        casts[name] = [
             helper.make_node("Cast", [half.name], [name], f"{name}_cast", to=TensorProto.FLOAT)
-        )
-    prepend(written, casts)
+        ]
+    restore(written, casts)
     return written
 
 
@@ -80,9 +81,9 @@ def _float_parameters(model: onnx.ModelProto, wide: tuple[str, ...]) -> list[str
     """Return the stored fp32 tensors that are weights, biases or statistics, and no operator's settings."""
     from onnx import TensorProto
 
-    stored = stored_tensors(model)
+    stored = nested_tensors(model)
     found: dict[str, None] = {}
-    for node in model.graph.node:
+    for node in calls(model.graph):
         if node.op_type in _SETTINGS or layer_name(node) in wide:
             continue
         for name in node.input:

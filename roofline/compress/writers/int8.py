@@ -21,7 +21,7 @@ from roofline.compress.writers._registry import WriteOptions, writers
 from roofline.compress.writers.weight_only import write_weight_only
 from roofline.errors import CompressionError
 from roofline.extras import optional_import
-from roofline.graph.reading.reads import renamed
+from roofline.graph.reading.reads import inner_reads, read_counts, renamed
 from roofline.ops._datatypes import numpy_type
 from roofline.precision import Bits, DatatypeKind
 from roofline.temporary import temporary_folder
@@ -93,14 +93,40 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
                 f"ONNX Runtime's quantizer refuses this graph: {str(error).splitlines()[0]}"
             ) from error
         written = onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
-    return _rest(written, options)
+    return _rest(_shared(written), options)
 
 
 writers.add("int8", write_int8)
 
 
+def _shared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Let bodies read the weights that the quantizer narrowed outside of them, which it leaves them in full."""
+    graph = model.graph
+    narrowed = {
+        node.input[0].removesuffix("_quantized"): node
+        for node in graph.node
+        if node.op_type == "DequantizeLinear"
+    }
+    stored = {tensor.name for tensor in graph.initializer}
+    inner = {name for node in graph.node for name in inner_reads(node)}
+    names = {name: narrowed[name].output[0] for name in inner & stored & narrowed.keys()}
+    if not names:
+        return model
+    calls = [
+        renamed(node, names) if next(inner_reads(node), None) else node for node in graph.node
+    ]
+    first = [narrowed[name] for name in names]
+    order = [*first, *(call for call in calls if call not in first)]
+    del graph.node[:]
+    graph.node.extend(order)
+    left = read_counts(graph)
+    for tensor in [t for t in graph.initializer if t.name in names and not left[t.name]]:
+        graph.initializer.remove(tensor)
+    return model
+
+
 def _rest(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
-    """Narrow the weights that ONNX Runtime's quantizer leaves: of recurrent layers, and those that several calls read.
+    """Narrow the weights that ONNX Runtime's quantizer leaves: of recurrent layers, of bodies, and those read twice.
 
     Their arithmetic stays fp32. A graph that cannot be brought to the operator set this needs keeps them.
     """

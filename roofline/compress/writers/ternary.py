@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roofline.compress.bodies import nested_tensors, storing_graphs
 from roofline.compress.sparsity import wide_weights
 from roofline.compress.writers._registry import WriteOptions, writers
-from roofline.compress.writers.restoring import dequantized, drop_stored, prepend, retyped
+from roofline.compress.writers.restoring import dequantized, restore, retyped
 from roofline.compress.writers.weight_only import OPSETS, at_opset, packed
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def write_ternary(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelPr
     from onnx import TensorProto, helper
 
     written = at_opset(model, OPSETS[2])
-    nodes: list[onnx.NodeProto] = []
+    homes, tensors = storing_graphs(written), nested_tensors(written)
+    restored: dict[str, list[onnx.NodeProto]] = {}
     for name, array in wide_weights(written, options.wide):
         found = ternary(array, options.threshold)
         # A layer without positive weights has its scale from the negative ones, and one of zeros any scale.
@@ -85,12 +87,11 @@ def write_ternary(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelPr
         )
         inner = f"{name}_scaled"
         made = [
-            dequantized(written, name, stored, scale, inner),
+            dequantized(homes[name], name, stored, scale, inner),
             helper.make_node("LeakyRelu", [inner], [name], f"{name}_negative", alpha=slope),
         ]
-        nodes += retyped(written, name, made)
-        drop_stored(written, name)
-    prepend(written, nodes)
+        restored[name] = retyped(tensors[name].data_type, name, made)
+    restore(written, restored)
     return written
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roofline.compress.bodies import calls, nested_tensors, storing_graphs
 from roofline.compress.sparsity import wide_weights
 from roofline.compress.writers._registry import WriteOptions, writers
-from roofline.compress.writers.restoring import dequantized, drop_stored, prepend, retyped
+from roofline.compress.writers.restoring import dequantized, restore, retyped
 from roofline.errors import CompressionError
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
 
     kinds = {8: TensorProto.INT8, 4: TensorProto.INT4, 2: getattr(TensorProto, "INT2", 0)}
     written = at_opset(model, max(OPSETS[bits], _BLOCKED_OPSET if options.block else 0))
-    nodes: list[onnx.NodeProto] = []
+    homes, tensors = storing_graphs(written), nested_tensors(written)
+    restored: dict[str, list[onnx.NodeProto]] = {}
     for name, array in wide_weights(written, options.wide):
         axis = _contracted_axis(written, name, array.ndim)
         values, scales = symmetric(array, bits, axis, options.block)
@@ -61,12 +63,11 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
         # ONNX Runtime 1.31 fuses 2-bit weights into MatMulNBits, whose result is wrong for widths that are no multiple
         # of 16; an activation of slope one between them changes nothing else.
         inner = f"{name}_scaled" if bits == 2 else name
-        made = [dequantized(written, name, stored, scales, inner, **blocked)]
+        made = [dequantized(homes[name], name, stored, scales, inner, **blocked)]
         if bits == 2:
             made.append(helper.make_node("LeakyRelu", [inner], [name], f"{name}_apart", alpha=1.0))
-        nodes += retyped(written, name, made)
-        drop_stored(written, name)
-    prepend(written, nodes)
+        restored[name] = retyped(tensors[name].data_type, name, made)
+    restore(written, restored)
     return written
 
 
@@ -96,7 +97,7 @@ def symmetric(
 
 
 def _contracted_axis(model: onnx.ModelProto, name: str, rank: int) -> int:
-    for node in model.graph.node:
+    for node in calls(model.graph):
         if name in node.input and node.op_type in {"Gemm", "MatMul"}:
             flipped = any(a.name == "transB" and a.i for a in node.attribute)
             return 1 if flipped else rank - 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from roofline.errors import printable
 from roofline.graph.fusion import fuse, report
 from roofline.graph.reading.read import read
 from roofline.graph.totals.census import Census, census
-from roofline.graph.totals.costs import CallCost, call_costs, unmasked
+from roofline.graph.totals.costs import CallCost, call_cost, call_costs, unmasked
 from roofline.graph.totals.layers import call_layers, group_layers
 from roofline.graph.walking.resolve import resolve
 from roofline.graph.walking.resolved import ResolvedGraph
@@ -36,6 +36,8 @@ class GraphCount:
     path: Path | None
     source: str
     layers: tuple[Layer, ...]
+    untaken: tuple[Layer, ...]
+    """The calls of branches that are not taken, which store weights too."""
     fused_layers: tuple[Layer, ...]
     fusions: Mapping[str, int]
     """How many groups each fusion pattern took part in."""
@@ -85,6 +87,9 @@ def count(
         path,
         source,
         layers,
+        call_layers(
+            replace(graph, nodes=graph.idle), [call_cost(call) for call in graph.idle], idle
+        ),
         group_layers(graph, groups, costs, executed),
         report(groups),
         totals([*executed, *idle]),

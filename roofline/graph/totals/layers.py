@@ -226,7 +226,8 @@ def _layer(
         if entry.parameter:
             parameters += entry.elements
             trainable += 0 if entry.statistic else entry.elements
-    accesses = (*(_weight_access(key, entry) for key, entry in origins.items()), *moved)
+    read = tuple(_weight_access(key, entry) for key, entry in origins.items())
+    accesses = (*read, *moved)
     elements = dict.fromkeys(Use, 0)
     sizes = dict.fromkeys(Use, 0)
     for entry in accesses:
@@ -250,7 +251,7 @@ def _layer(
         kind=kind,
         domain=domain,
         inputs=inputs,
-        weights=tuple(entry.tensor for entry in stored),
+        weights=tuple(entry.tensor for entry in read),
         outputs=outputs,
         weight_bytes=sizes[Use.WEIGHT],
         input_bytes=sizes[Use.INPUT],

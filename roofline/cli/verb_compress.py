@@ -243,8 +243,8 @@ class _Written:
             ]
         if _keeps_more(done):
             notes.append(
-                "warning: the file keeps more than was asked, behind calls that no writer follows: see both columns; its "
-                "gain is not stated"
+                "warning: the file keeps more than was asked, behind calls that no writer follows: see both columns; "
+                "its gain is not stated"
             )
             return self._page(notes, [], details)
         gains = [f"{self.speedups[0].ideal:.4g}x faster if operations and their width were all"]

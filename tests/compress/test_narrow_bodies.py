@@ -120,7 +120,7 @@ MODELS = [choice, alike, apart, scan]
 def runs(built: onnx.ModelProto, reference: onnx.ModelProto) -> Iterator[float]:
     """Yield the largest difference of each output over its largest magnitude, for inputs of both signs.
 
-    As the file says it: with its optimizations ONNX Runtime rounds activations too, before products with narrow weights.
+    As the file says it: with its optimizations ONNX Runtime rounds activations too, before products of narrow weights.
     """
     plain = ort.SessionOptions()
     plain.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

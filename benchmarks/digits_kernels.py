@@ -120,21 +120,22 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--networks", nargs="+", default=list(TITLES), choices=list(TITLES))
     parser.add_argument("--sampling-s", type=float, default=0.5, help="seconds of timing each run")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="page to write the table into")
     given = parser.parse_args()
     by_key = {variant.key: variant for variant in VARIANTS}
-    plan = Plan(networks=tuple(TITLES), variants=tuple(by_key[key] for key in KEYS))
+    plan = Plan(networks=tuple(given.networks), variants=tuple(by_key[key] for key in KEYS))
     check_packages(plan)
 
     def said(line: str) -> None:
         print(f"  {line}", file=sys.stderr, flush=True)
 
-    kept = KeptRuns(given.folder / "kernels.json")
     rows: list[list[str]] = []
     last: Measurement | None = None
     dense: dict[tuple[str, str], Runs] = {}
     for made in make_all(plan, load(), given.folder / "models", said):
+        kept = KeptRuns(given.folder / f"kernels-{made.network}.json")
         for way in ways(made):
             runs = {
                 batch: kept.run(

@@ -18,17 +18,21 @@ class KeptRuns:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._found: dict[str, Any] = {}
-        if path.exists():
-            self._found = json.loads(path.read_text(encoding="utf-8"))
 
     def run(self, name: str, make: Callable[[], Measurement]) -> Measurement:
         """Return the run of a name: the one that is kept, else one that is made now, and kept if it ended well."""
-        if name in self._found:
-            return from_dict(self._found[name])
+        if name in (found := self._found()):
+            return from_dict(found[name])
         made = make()
         if made.ok:
-            self._found[name] = to_plain(made)
+            # Read again: another program may have kept some meanwhile.
+            document = json.dumps({**self._found(), name: to_plain(made)})
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self._path, json.dumps(self._found).encode())
+            write_whole(self._path, document.encode())
         return made
+
+    def _found(self) -> dict[str, Any]:
+        if not self._path.exists():
+            return {}
+        found: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+        return found

@@ -132,14 +132,23 @@ def _scatter_cost(node: Node) -> Cost:
     return Cost(other_ops=0 if _reduction(node) == "none" else in_count(node, 2))
 
 
-@single_result
-def _scatter_nd(node: Node) -> Array | None:
+def _scatter_parts(node: Node) -> tuple[Array, Array, Array] | None:
+    """Return a copy of the operand to write into, the indices and the updates; None where one of them is not known."""
     array, indices, updates = node.value(0), known(node, 1), node.value(2)
     if array is None or indices is None or updates is None or _reduction(node) != "none":
         return None
-    if updates.shape != (*indices.shape[:-1], *array.shape[indices.shape[-1] :]):
+    kind = array.dtype if array.dtype == updates.dtype else np.dtype(object)
+    return array.astype(kind), indices, updates
+
+
+@single_result
+def _scatter_nd(node: Node) -> Array | None:
+    parts = _scatter_parts(node)
+    if parts is None:
         return None
-    result = array.copy() if array.dtype == updates.dtype else array.astype(object)
+    result, indices, updates = parts
+    if updates.shape != (*indices.shape[:-1], *result.shape[indices.shape[-1] :]):
+        return None
     for place in np.ndindex(indices.shape[:-1]):
         result[tuple(indices[place])] = updates[place]
     return result
@@ -147,11 +156,11 @@ def _scatter_nd(node: Node) -> Array | None:
 
 @single_result
 def _scatter_elements(node: Node) -> Array | None:
-    array, indices, updates = node.value(0), known(node, 1), node.value(2)
-    if array is None or indices is None or updates is None or _reduction(node) != "none":
+    parts = _scatter_parts(node)
+    if parts is None:
         return None
+    result, indices, updates = parts
     axis = integer(node, "axis", 0)
-    result = array.copy() if array.dtype == updates.dtype else array.astype(object)
     for place in np.ndindex(indices.shape):
         target = list(place)
         target[axis] = int(indices[place])

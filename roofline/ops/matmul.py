@@ -76,9 +76,10 @@ def _flip(shape: Shape | None, *, turned: bool) -> Shape | None:
     )
 
 
-def _gemm_shape(node: Node) -> Shape:
+def _gemm_shape(node: Node, second: int = 1) -> Shape:
+    """Return rows and columns of the product of the first operand and the one at a position."""
     left = _flip(ranked(node, 0, 2), turned=flag(node, "transA")) or (None, None)
-    right = _flip(ranked(node, 1, 2), turned=flag(node, "transB")) or (None, None)
+    right = _flip(ranked(node, second, 2), turned=flag(node, "transB")) or (None, None)
     merge(node, left[1], right[0], f"the contracted dimensions of {show(left)} and {show(right)}")
     return (left[0], right[1])
 
@@ -144,11 +145,9 @@ def _quantized_matmul_cost(node: Node) -> Cost:
 
 def _qgemm_type(node: Node) -> Sequence[TensorType]:
     """Return the quantized result, or fp32 when no output scale is given."""
-    left = _flip(ranked(node, 0, 2), turned=flag(node, "transA")) or (None, None)
-    right = _flip(ranked(node, 3, 2), turned=flag(node, "transB")) or (None, None)
-    merge(node, left[1], right[0], "the contracted dimensions")
     scaled = node.operand(7) is None
-    return (((left[0], right[1]), dtype(node, 1) if scaled else dtype(node, 8) or dtype(node, 0)),)
+    kind = dtype(node, 1) if scaled else dtype(node, 8) or dtype(node, 0)
+    return ((_gemm_shape(node, 3), kind),)
 
 
 def _qgemm_cost(node: Node) -> Cost:

@@ -177,7 +177,8 @@ def _decoder(config: _Config, extra: Mapping[str, int]) -> Decoder:
         "cap": config.cap("attn_logit_softcapping"),
         "final_cap": config.cap("final_logit_softcapping"),
     }
-    return Decoder(**{**sizes, **flags, **_window(config, extra)})
+    given: dict[str, Any] = {**sizes, **flags, **_window(config, extra)}
+    return Decoder(**given)
 
 
 def _sizes(config: _Config) -> dict[str, int]:

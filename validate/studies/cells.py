@@ -46,7 +46,7 @@ class Table:
         """The cells that do not agree."""
         return tuple(cell for cell in self.cells if not cell.agrees)
 
-    def record(self) -> Record:
+    def record(self) -> dict[str, str | int | list[Record]]:
         """Return the table with its counts, the cells that disagree, and those that agree."""
         return {
             "name": self.name,

@@ -90,7 +90,7 @@ def _pruning(row: Row) -> str:
     return "dense" if row["keep_channels"] == 1 else f"keep-channels={row['keep_channels']:g}"
 
 
-def _roofs() -> Iterator[Record]:
+def _roofs() -> Iterator[Row]:
     for row in table("qutibench_platforms"):
         for datatype in _BITS:
             peak = row[f"peak_{datatype}_tops"]

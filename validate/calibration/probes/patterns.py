@@ -61,7 +61,7 @@ def patterns() -> list[Probe]:
     """Return what exporters write in several operators and runtimes may run as one."""
     found = [
         Probe(
-            f"pattern {name}" + (f" of {rows} rows" if rows != _ROWS[0] else ""),
+            f"pattern {name}" + (f" at {rows}" if rows != _ROWS[0] else ""),
             chain((1, rows, _WIDTH), step),
             4 if rows == _ROWS[0] else 2,
             name,

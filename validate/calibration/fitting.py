@@ -354,6 +354,8 @@ def _with_groups(measured: Sequence[_Measured], known: Profile, times: Times) ->
             seconds = entry.times.copy_s
             if 0 < seconds < _AS_ONE * parts:
                 patterns.add(name)
+                if "elements" not in entry.probe.about:
+                    continue
                 elements = int(entry.probe.about["elements"])
                 rate = 8 * elements / known.bandwidth / seconds
                 kind = f"pattern.{name}"

@@ -15,6 +15,7 @@ from roofline.validate.calibration.probes.graph import (
     linear_layer,
     unary,
 )
+from roofline.validate.calibration.probes.integers import around
 
 _ROWS = (128, 1024)
 _WIDTH = 768
@@ -71,6 +72,8 @@ def patterns() -> list[Probe]:
         for name, step in {**ACTIVATIONS, "layer_norm": _layer_norm}.items()
         for rows in _ROWS
     ]
+    about = {"op": "quantized"}
+    found.append(Probe("pattern quantized", around(64, 28), 4, "Conv", "pattern", about))
     linear = {
         "none": linear_layer(256, 256), "Add": linear_layer(256, 256, bias=True),
         "Relu": both(linear_layer(256, 256, bias=True), unary("Relu")),

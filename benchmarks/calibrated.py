@@ -50,7 +50,7 @@ MARKS = ("<!-- tables -->", "<!-- end of tables -->")
 ROOFS_S = 10.0
 """Seconds of `roofline calibrate` for the roofs of one number of threads."""
 _SAMPLING_S, _LEAST, _LONGEST_S, _PATIENCE_S, _WARM_UP = 0.3, 4, 3.0, 60.0, 2
-_BLOCKS = 6
+_BLOCKS = 2
 """Parts of a round: networks of one part are timed just before its probes."""
 _DATATYPES = {
     1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64",
@@ -178,7 +178,9 @@ def step_of(network: Network, name: str, threads: int) -> Callable[[], None]:
 
 def timed(step: Callable[[], None], steadiness: Steadiness) -> float:
     """Return the seconds of a run while the machine was not slowed, as far as it could be waited for."""
-    found = steadiness.sample([step], _SAMPLING_S, least_runs=_LEAST, longest_s=_LONGEST_S)
+    found = steadiness.sample(
+        [step], _SAMPLING_S, least_runs=_LEAST, longest_s=_LONGEST_S, until_agreed=False
+    )
     return found.seconds[0]
 
 
@@ -222,13 +224,15 @@ def measure(
             if not _time_networks(every[block::_BLOCKS], number, backend, threads, kept, end):
                 return None
             begin = time.monotonic()
-            rounds.run(number, names[block::_BLOCKS], total=len(names))
+            rounds.run(number, rounds.unsure(names[block::_BLOCKS]), total=len(names))
             kept.add(took=time.monotonic() - begin)
             if time.monotonic() > end:
                 return None
     begin = time.monotonic()
     rounds.run(ROUNDS, rounds.doubtful(names), total=len(names))
     kept.add(took=time.monotonic() - begin)
+    if not _time_networks(every, ROUNDS, backend, threads, kept, end):
+        return None
     return _recorded(backend, threads, kept, rounds)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from roofline.layer import Layer
 from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile
+from roofline.model.quantized_steps import Integers, on_integers, restored
 from roofline.model.work import Work
 from roofline.node import Tensor
 from roofline.ops import Kind
@@ -66,11 +67,15 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
     ):
         return None
     absorbed, parts = _absorbed(workload, profile)
-    layout = _layout(workload, profile, absorbed, parts)
+    integers = on_integers(workload) if "quantized" in profile.patterns else Integers()
+    absorbed = {**absorbed, **dict.fromkeys(integers.around)}
+    layout = _layout(workload, profile, absorbed, parts, integers.operators)
     found: list[Step] = []
     since = _since_last_read(workload)
     for layer in workload.layers:
-        work = works(layer)
+        work = works(
+            replace(layer, datatype="int8") if layer.name in integers.operators else layer
+        )
         if layer.name in absorbed:
             kind = absorbed[layer.name]
             if kind is None:
@@ -84,6 +89,9 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
             own = f"packed.{form(work.kind)}"
             if own in profile.samples:
                 work = replace(work, kind=own, at=work.at[:1])
+        weights = restored(layer) if "quantized" in profile.patterns else None
+        if weights is not None and layer.name not in integers.operators:
+            found.append(Step(layer.name, weights, weighed=False))
         if work is not None:
             found.append(Step(layer.name, work, since=since.get(layer.name)))
         elif layer.kind is Kind.VIEW and layer.inputs:
@@ -224,7 +232,8 @@ class _Layout:
 
 
 def _layout(
-    workload: Workload, profile: Profile, absorbed: Mapping[str, str | None], parts: Mapping[str, str]
+    workload: Workload, profile: Profile, absorbed: Mapping[str, str | None], parts: Mapping[str, str],
+    integers: frozenset[str],
 ) -> _Layout:  # fmt: skip
     """Return where values are packed and unpacked: wherever kernels on packed channels meet others."""
     if "layout.convert" not in profile.samples:
@@ -248,7 +257,7 @@ def _layout(
         kind = parts.get(layer.name) or (work.kind if work is not None else "view")
         free = absorbed.get(layer.name, kind) is None and layer.name not in parts
         ready = any(packed.get(tensor.name, False) for tensor in images)
-        if kind.startswith(_PACKED_FORMS) and "int8" not in kind:
+        if kind.startswith(_PACKED_FORMS) and "int8" not in kind and layer.name not in integers:
             if images and not kind.startswith(_READS_PLAIN):
                 convert(images[0], layer, to=True)
             outcome = True

@@ -52,7 +52,7 @@ STEADY = 0.15
 REFERENCE = "matmul 256x64x64"
 """The probe of some microseconds that is repeated throughout: it tells whether the machine is slowed."""
 
-_PATIENCE_S = 15.0
+_PATIENCE_S = 8.0
 """Seconds that each process may lose to a slowed machine before it takes what it gets."""
 _SLOWED_SPREAD, _ALIKE_SLOWED = 0.25, 0.85
 """Spread of what was only seen slowed, and the share of the slowing, in the logarithm, that is put back: 0.87 was the
@@ -60,7 +60,7 @@ median of 167 probes seen both ways."""
 _LONGEST_S = 0.5
 """Seconds of one probe after which nothing is taken again."""
 _LEAST_RUNS, _WARM_UP = 5, 2
-_AGAIN_UNTIL_S = {"onnxruntime": 170.0}
+_AGAIN_UNTIL_S = {"onnxruntime": 130.0}
 """Seconds after which no further round is begun."""
 _LIMIT_S = {"tvm": 7200.0}
 _DAY_S = 86_400.0
@@ -138,7 +138,7 @@ def measure_times(backend: str, threads: int, *, report: Report | None = None) -
     names = [probe.name for probe in probes()]
     rounds = Rounds(backend, threads, kept, report)
     for number in range(ROUNDS):
-        rounds.run(number, names, total=ROUNDS * len(names))
+        rounds.run(number, rounds.unsure(names), total=ROUNDS * len(names))
     for number in (ROUNDS, ROUNDS + 1):
         if time.monotonic() - begin < _AGAIN_UNTIL_S.get(backend, math.inf):
             rounds.run(number, rounds.doubtful(names), total=ROUNDS * len(names))
@@ -215,6 +215,11 @@ class Rounds:
         assert report is not None
         return lambda what, done, _: report(what, min(before + done, total), total)
 
+    def unsure(self, names: Sequence[str]) -> list[str]:
+        """Return the probes but those of which bursts agreed, at full speed: another round says nothing new of them."""
+        sure = {line["name"] for line in self._lines() if line.get("agreed")}
+        return [name for name in names if name not in sure]
+
     def doubtful(self, names: Sequence[str]) -> list[str]:
         """Return the probes whose rounds disagree, or whose difference is not above zero."""
         found = self.collected(names)[0]
@@ -242,6 +247,8 @@ class Rounds:
             differences = sorted(line["many"] - line["one"] for line in used)
             low, next_ = differences[0], differences[min(1, len(differences) - 1)]
             spread = float(np.log(next_ / low)) if low > 0 else 1.0
+            if len(own) == 1 and own[0].get("agreed"):
+                spread = AGREE
             if not fast:
                 spread = max(spread, _SLOWED_SPREAD)
             one, many = min(line["one"] for line in used), min(line["many"] for line in used)
@@ -335,7 +342,7 @@ def _timed(
         # Whatever a runtime raises for an operator that it lacks: the kind is left out, and said so.
         return {"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
     one, many = found.seconds
-    return {"one": one, "many": many, "reference": found.reference_s}
+    return {"one": one, "many": many, "reference": found.reference_s, "agreed": found.agreed}
 
 
 def _step(name: str, threads: int, probe: Probe, copies: int) -> Callable[[], None]:

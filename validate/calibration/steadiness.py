@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,8 +21,9 @@ _GLANCE_RUNS = 5
 _FIRST_GLANCES = 300
 _PAUSE_S = 0.004
 _BURST_S = 0.002
-ENOUGH, AGREE = 3, 0.03
-"""Bursts in a row that were not slowed, and the share by which they may lie apart, so that no more are taken."""
+ENOUGH, AGREE, _FULL_SPEED = 3, 0.03, 1.1
+"""Bursts in a row at full speed, the share by which they may lie apart so that no more are taken, and the time of the
+fixed work over its usual one up to which a machine is at full speed."""
 _QUANTILE, _OF_BURSTS = 0.2, 0.25
 """Of the runs of a burst, and of bursts that were not slowed: low, for what is left of a disturbance only adds."""
 
@@ -43,20 +44,14 @@ class Sampled:
     """Of each piece, over samples that were not slowed; over the least slowed where each was."""
     reference_s: float
     """Seconds of the fixed work beside those samples."""
+    agreed: bool = False
+    """Whether the last bursts said the same, on a machine at full speed: more samples would say nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Burst:
     seconds: tuple[float, ...]
     reference_s: float
-
-
-def _agree(fast: Sequence[_Burst]) -> bool:
-    """Return whether the last bursts say the same of every piece of work."""
-    if len(fast) < ENOUGH:
-        return False
-    last = np.array([burst.seconds for burst in fast[-ENOUGH:]])
-    return bool((last.max(axis=0) <= (1.0 + AGREE) * last.min(axis=0)).all())
 
 
 class Steadiness:
@@ -100,7 +95,8 @@ class Steadiness:
         return reference_s >= SLOWED * usual_s(self._seen, self._threads)
 
     def sample(
-        self, steps: Sequence[Callable[[], None]], sampling_s: float, *, least_runs: int, longest_s: float
+        self, steps: Sequence[Callable[[], None]], sampling_s: float, *, least_runs: int, longest_s: float,
+        until_agreed: bool = True,
     ) -> Sampled:  # fmt: skip
         """Return the seconds of pieces of work, from short bursts of each in turn, until enough of them agree.
 
@@ -109,13 +105,16 @@ class Steadiness:
             sampling_s: Seconds of samples of each that are enough where bursts do not agree.
             least_runs: Runs of each that are needed then, whatever they take.
             longest_s: Seconds after which nothing more is taken that was slowed.
+            until_agreed: Whether to stop where bursts agree.
         """
         bursts: list[_Burst] = []
         fast: list[_Burst] = []
         end = time.perf_counter() + longest_s
         spent, runs = 0.0, 0
         before = self._wait(end)
-        while not _agree(fast) and (spent < sampling_s or runs < least_runs):
+        while not (until_agreed and self._agree(fast)) and (
+            spent < sampling_s or runs < least_runs
+        ):
             begin, most = time.perf_counter(), before
             taken: list[list[float]] = []
             for step in steps:
@@ -131,7 +130,16 @@ class Steadiness:
             fast.append(bursts[-1])
             spent += min(sum(seconds) for seconds in taken)
             runs += min(len(seconds) for seconds in taken)
-        return self._summary(bursts)
+        return replace(self._summary(bursts), agreed=self._agree(fast))
+
+    def _agree(self, fast: Sequence[_Burst]) -> bool:
+        """Return whether the last bursts say the same of every piece of work, at full speed."""
+        last = fast[-ENOUGH:]
+        limit = _FULL_SPEED * usual_s(self._seen, self._threads)
+        if len(last) < ENOUGH or any(burst.reference_s > limit for burst in last):
+            return False
+        seconds = np.array([burst.seconds for burst in last])
+        return bool((seconds.max(axis=0) <= (1.0 + AGREE) * seconds.min(axis=0)).all())
 
     def _wait(self, end: float) -> float:
         """Wait until the machine is fast, until some time or the end of patience; return the fixed work's seconds."""

@@ -1,0 +1,78 @@
+"""Which operators of a quantized network run on integers: those that stand between dequantizations and quantizations.
+
+Exporters write a quantized product as one in floating point whose operands are dequantized before and whose result is
+quantized behind it (QDQ). Runtimes may run all of it as one kernel on integers; whether one does, a microbenchmark of a
+convolution says. Where something else stands between, an activation that no quantization replaces, such a runtime runs
+all of it in floating point, and dequantizes stored weights at each run.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from roofline.layer import Layer
+from roofline.model.work import Work
+from roofline.workload import Workload
+
+_BEFORE, _BEHIND = "DequantizeLinear", "QuantizeLinear"
+_NARROW = 8
+"""Bits of a stored weight that is restored to 32."""
+_PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
+
+
+@dataclass(frozen=True, slots=True)
+class Integers:
+    """The operators that run on integers, and what stands around them alone."""
+
+    operators: frozenset[str] = frozenset()
+    around: frozenset[str] = frozenset()
+    """Quantizations and dequantizations that cost nothing beside them."""
+
+
+def on_integers(workload: Workload) -> Integers:
+    """Return which layers of a network run on integers where a runtime runs such groups as one."""
+    made = {tensor.name: layer for layer in workload.layers for tensor in layer.outputs}
+    readers: Mapping[str, list[Layer]] = defaultdict(list)
+    for layer in workload.layers:
+        for name in {tensor.name for tensor in layer.inputs}:
+            readers[name].append(layer)
+    operators, around = set[str](), set[str]()
+    for layer in workload.layers:
+        if layer.op_type not in _PRODUCTS:
+            continue
+        sources = [made.get(tensor.name) for tensor in layer.inputs]
+        if not sources or any(source is None or source.op_type != _BEFORE for source in sources):
+            continue
+        behind = readers.get(layer.outputs[0].name, []) if layer.outputs else []
+        if [entry.op_type for entry in behind] == [_BEHIND]:
+            operators.add(layer.name)
+            around.add(behind[0].name)
+    around |= {
+        layer.name
+        for layer in workload.layers
+        if layer.op_type == _BEFORE
+        and layer.outputs
+        and (reads := readers.get(layer.outputs[0].name))
+        and all(reader.name in operators for reader in reads)
+    }
+    return Integers(frozenset(operators), frozenset(around))
+
+
+def restored(layer: Layer) -> Work | None:
+    """Return the work of dequantizing the stored weights of a product in floating point; None if it has none."""
+    if layer.op_type not in _PRODUCTS:
+        return None
+    counts = [
+        tensor.elements or 0
+        for tensor in layer.weights
+        if tensor.dtype is not None and tensor.dtype.bits == _NARROW
+    ]
+    elements = max(counts, default=0)
+    if not elements:
+        return None
+    moved = 5 * elements * layer.repeats
+    return Work(
+        "quantization.DequantizeLinear", (float(elements),), 0.0, "fp32", moved, 0, layer.repeats
+    )

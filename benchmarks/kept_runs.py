@@ -19,10 +19,15 @@ class KeptRuns:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def find(self, name: str) -> Measurement | None:
+        """Return the run of a name, or None where none is kept."""
+        kept = self._found().get(name)
+        return None if kept is None else from_dict(kept)
+
     def run(self, name: str, make: Callable[[], Measurement]) -> Measurement:
         """Return the run of a name: the one that is kept, else one that is made now, and kept if it ended well."""
-        if name in (found := self._found()):
-            return from_dict(found[name])
+        if (kept := self.find(name)) is not None:
+            return kept
         made = make()
         if made.ok:
             # Read again: another program may have kept some meanwhile.

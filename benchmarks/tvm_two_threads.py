@@ -124,15 +124,15 @@ def page(found: Mapping[str, Sequence[Measurement]]) -> str:
         rows.append([
             beside, f"{statistics.median(medians):.3g}", f"{min(medians):.3g}–{max(medians):.3g}",
             f"{_median(records) / base:.2f}x", f"{100 * statistics.median(shares):.0f} %",
-            f"{noticed} of {len(records)}",
+            f"{noticed} of {len(records)} rounds",
         ])  # fmt: skip
     one = found[ALONE][0]
     header = [
-        "beside", "median, ms", "of the rounds, ms", "over alone", "others' share of the CPU time", "runs flagged",
+        "beside", "median, ms", "of the rounds, ms", "over alone", "others' share of the CPU time", "flagged",
     ]  # fmt: skip
     lead = (
         f"{one.environment.cpu}, {one.timestamp[:10]}; {NETWORK} tuned on {THREADS} threads, "
-        f"{len(found[ALONE])} rounds in turns, other programs paused.\n\n"
+        "rounds in turns, other programs paused.\n\n"
     )
     return f"{lead}{markdown_table(header, rows, numbers_from=1)}\n"
 
@@ -158,6 +158,9 @@ def main() -> None:
     parser.add_argument(
         "--kept", type=Path, default=cache_folder() / "tvm-two-threads.json", help="what was run"
     )
+    parser.add_argument(
+        "--kept-only", action="store_true", help="run nothing more: the table of what was run"
+    )
     parser.add_argument("--write", type=Path, metavar="PAGE", help="page to write the table into")
     parser.add_argument(
         "--beside", choices=list(BESIDE), help="be what runs beside, until it is ended"
@@ -166,17 +169,23 @@ def main() -> None:
     if given.beside:
         BESIDE[given.beside]()
     kept = KeptRuns(given.kept)
-    # The first one compiles and tunes what is not kept yet.
-    well(kept.run("compiled", lambda: timed(ALONE, 0.0)))
+    if not given.kept_only:
+        # The first one compiles and tunes what is not kept yet.
+        well(kept.run("compiled", lambda: timed(ALONE, 0.0)))
     found: dict[str, list[Measurement]] = {}
     for number in range(1, given.rounds + 1):
         for beside in (ALONE, *BESIDE):
-            record = well(
-                kept.run(f"round {number}, {beside}", partial(timed, beside, given.sampling_s))
+            name = f"round {number}, {beside}"
+            record = (
+                kept.find(name)
+                if given.kept_only
+                else well(kept.run(name, partial(timed, beside, given.sampling_s)))
             )
+            if record is None:
+                continue
             found.setdefault(beside, []).append(record)
             print(
-                f"  round {number}, {beside}: {1e3 * (record.median_s or 0):.3g} ms",
+                f"  {name}: {1e3 * (record.median_s or 0):.3g} ms",
                 file=sys.stderr,
                 flush=True,
             )

@@ -143,6 +143,10 @@ _UNSEEN = re.compile(
 )
 
 
+_NUMBER = re.compile(r"\b(\d{8})\d{10,}(\d{8})\b")
+"""A number of many digits, as somebody typed it: its ends."""
+
+
 def printable(text: str) -> str:
     r"""Return a text with nothing in it that a terminal obeys; line ends and tabs stay.
 
@@ -156,7 +160,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str, most: int = 1000) -> str:
-    """Return a text as one printable line, its middle left out where it is long.
+    """Return a text as one printable line, its middle left out where it is long, and that of a number nobody reads.
 
     Args:
         text: Any text, of any length.
@@ -165,7 +169,7 @@ def one_line(text: str, most: int = 1000) -> str:
     # Only what stays needs to be looked at; runs of blanks are shorter afterwards.
     if len(text) > 8 * most:
         text = f"{text[: 4 * most]} … {text[-4 * most :]}"
-    line = printable(" ".join(text.split()))
+    line = _NUMBER.sub(r"\1…\2", printable(" ".join(text.split())))
     if len(line) <= most:
         return line
     end = most // 3

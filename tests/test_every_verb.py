@@ -37,7 +37,8 @@ schema_version: 1
 network: [mlp_12_5]
 platform: ["tx2:maxn"]
 """
-RUNS = "platform,network,datatype,batch,fps\ntx2:maxn,resnet50,fp16,1,100\n"
+RATES = "platform,network,datatype,batch,fps\ntx2:maxn,resnet50,fp16,1,100\n"
+RUNS = RATES.replace("fps", "measured_fps")
 SHORT = ("--backend", "onnxruntime", "--runs", "2", "--sampling-s", "0.05", "--store", "{new}.db")
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
@@ -58,7 +59,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "campaign status": ("{campaign}", "--store", "{store}"),
     "campaign results": ("{campaign}", "--store", "{store}"),
     "calibrate": ("--seconds", "0.5", "--threads", "1", "--backend", "none", "-o", "{new}.yaml"),
-    "score": ("{runs}",),
+    "score": ("{rates}",),
     "accuracy": ("{model}", "--data", "{data}"),
     "import": ("{runs}", "--store", "{new}.db"),
     "export": ("{new}.csv", "--store", "{store}"),
@@ -114,14 +115,24 @@ class Desk:
         )
         (folder / "campaign.yaml").write_text(CAMPAIGN)
         (folder / "sweep.yaml").write_text(SWEEP)
+        (folder / "rates.csv").write_text(RATES)
         (folder / "runs.csv").write_text(RUNS)
         onnx.save(workloads.build("mlp_12_5", weights="random"), folder / "model.onnx")
         np.savez(
             folder / "data.npz", x=np.zeros((2, 1, 28, 28), "float32"), y=np.zeros(2, "int64")
         )
-        names = ("campaign.yaml", "sweep.yaml", "runs.csv", "model.onnx", "store.db", "data.npz")
+        names = (
+            "campaign.yaml",
+            "sweep.yaml",
+            "rates.csv",
+            "runs.csv",
+            "model.onnx",
+            "store.db",
+            "data.npz",
+        )
         self._places = {Path(name).stem: str(folder / name) for name in names}
-        self.run("import", str(folder / "runs.csv"), "--store", self._places["store"])
+        filled = self.run("import", str(folder / "runs.csv"), "--store", self._places["store"])
+        assert filled.code == 0, filled.err
 
     def words(self, verb: str) -> list[str]:
         """Return a command line of a verb that has something to do."""

@@ -174,6 +174,9 @@ class _Predictions:
         job = run.job
         if job.compression.other or job.compression.sparsity or job.compression.sparse_layers:
             return {}
+        if job.options.get("devices", 1) != 1:
+            # The bound is of one machine.
+            return {}
         try:
             phase = _phase(job.network, job.phase, job.context, job.batch) if job.phase else None
             work = (

@@ -198,7 +198,8 @@ def _checked(entry: Row, where: str) -> dict[str, Any]:
         )
     if row["efficiency"] is None and row["measured_fps"] and row["predicted_fps"]:
         row["efficiency"] = row["measured_fps"] / row["predicted_fps"]
-    if row["latency_ms"] and row["measured_fps"] and row["batch"]:
+    # Tokens per item are no column, so a rate of tokens implies no latency.
+    if row["latency_ms"] and row["measured_fps"] and row["batch"] and row["rate"] is None:
         implied = 1e3 * row["batch"] / row["latency_ms"]
         ratio = max(implied / row["measured_fps"], row["measured_fps"] / implied)
         if ratio > _LATENCY_FACTOR:

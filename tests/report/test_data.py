@@ -27,6 +27,9 @@ def test_consistent_latency_is_not_flagged() -> None:
 def test_latency_that_contradicts_throughput_is_flagged_with_what_it_implies() -> None:
     (row,) = check_rows([{**GOOD, "latency_ms": "10"}], "t")
     assert row["flag"] == "latency and batch imply 200 fps"
+    # An item of a prompt is many tokens.
+    (row,) = check_rows([{**GOOD, "latency_ms": "10", "rate": "tokens/s"}], "t")
+    assert row["flag"] is None
 
 
 def test_duplicates_are_kept_and_flagged() -> None:

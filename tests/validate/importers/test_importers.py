@@ -264,10 +264,12 @@ def test_llama_bench_gives_tokens_per_second_of_both_phases(tmp_path: Path) -> N
     decode, prefill = found.measurements
     assert used.name == "llama-bench"
     assert decode.throughput_fps == pytest.approx(100)
-    assert prefill.throughput_fps == pytest.approx(5000)
+    assert prefill.throughput_fps * prefill.job.tokens_per_item == pytest.approx(5000)
     assert (decode.job.network, decode.job.datatype) == ("llama31_8b", "q4_k_m")
     assert decode.machine == "NVIDIA GeForce RTX 4080"
-    assert [run.job.options["phase"] for run in found.measurements] == ["decode", "prefill"]
+    assert [(run.job.phase, run.job.context) for run in found.measurements] == [
+        ("decode", 63), ("prefill", 512),
+    ]  # fmt: skip
     assert [entry.row for entry in found.rejected] == [3]
 
 
@@ -337,7 +339,9 @@ def test_vllm_bench_gives_medians_of_both_times(tmp_path: Path) -> None:
     assert decode.median_s == pytest.approx(0.0125)
     assert decode.throughput_fps == pytest.approx(16 / 0.0125)
     assert prefill.median_s == pytest.approx(0.12)
-    assert decode.job.options["context"] == 1024
+    assert [(run.job.phase, run.job.context) for run in found.measurements] == [
+        ("decode", 1024 + 63), ("prefill", 1024),
+    ]  # fmt: skip
     assert decode.job.options["new_tokens"] == 128
     with pytest.raises(TableError, match="output_throughput is 900 a second"):
         read_runs(written(tmp_path, "changed.json", {**result, "output_throughput": 900.0}), facts)

@@ -1,6 +1,7 @@
 """Tokens per second of decoders: ``llama-bench -o json`` (or ``jsonl``), and result files of ``vllm bench serve``.
 
-Items are tokens: the throughput of such a run is its tokens per second.
+A run is of a phase, as runs of decoders are that `measure` makes: of the prompt, an item being a request's; or of the
+tokens behind it, an item being a token behind as many positions as there are in the mean.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def _llama_bench(path: Path, text: str, facts: Facts) -> Imported:
             network=facts.network or _network(entry, where),
             machine=facts.machine or str(entry.get("gpu_info") or entry.get("cpu_info") or ""),
             datatype=facts.datatype or _format(str(entry.get("model_type", ""))),
-            batch=prompt or 1,
+            batch=1,
         )  # fmt: skip
         _complete(known, where)
         found = entry.get("samples_ns") or [entry.get("avg_ns", "")]
@@ -68,21 +69,18 @@ def _llama_bench(path: Path, text: str, facts: Facts) -> Imported:
             real_number(ns, f"{where}: samples_ns", least=1, error=TableError) / 1e9 / (new or 1) for ns in samples
         )  # fmt: skip
         _check_bench(entry, seconds, 1 if prompt == 0 else prompt, where)
-        options = {
-            "phase": "prefill" if prompt else "decode",
-            "context": _count(entry, "n_depth", where),
-            "devices": _devices(entry),
-        }
+        depth = _count(entry, "n_depth", where)
         job = replace(
             imported(known, "llama.cpp"),
-            options=options,
+            phase="prefill" if prompt else "decode",
+            context=prompt or _mean_place(depth, new),
+            options={"depth": depth, "devices": _devices(entry)},
             threads=_count(entry, "n_threads", where) or 1,
         )
         runs.append(
             Measurement(
                 job, Status.OK, machine=known.machine, executed=Executed("fp16"), samples_s=seconds,
                 reported=Reported(f"llama-bench -o json, {path.name}"),
-                notes=("items are tokens",),
             )
         )  # fmt: skip
     return Imported(tuple(runs), tuple(rejected))
@@ -116,15 +114,15 @@ def _vllm(path: Path, text: str, facts: Facts) -> Imported:
             f"{path} does not say how many requests were in flight",
             repair=f"Name them with {BATCH}",
         )
-    shape = {
-        "context": round(_count(entry, "total_input_tokens", str(path)) / completed),
-        "new_tokens": round(_count(entry, "total_output_tokens", str(path)) / completed),
-    }
+    context, new = (
+        max(1, round(_count(entry, name, str(path)) / completed))
+        for name in ("total_input_tokens", "total_output_tokens")
+    )
     _check_served(entry, completed, str(path))
     runs: list[Measurement] = []
-    for phase, name, items in (
-        ("decode", "median_tpot_ms", requests),
-        ("prefill", "median_ttft_ms", 1),
+    for phase, name, items, place in (
+        ("decode", "median_tpot_ms", requests, _mean_place(context, new)),
+        ("prefill", "median_ttft_ms", 1, context),
     ):
         if name not in entry:
             raise TableError(
@@ -134,13 +132,18 @@ def _vllm(path: Path, text: str, facts: Facts) -> Imported:
         job = imported(replace(known, batch=items), "vllm")
         runs.append(
             Measurement(
-                replace(job, options={"phase": phase, **shape, "requests": requests}),
+                replace(job, phase=phase, context=place, options={"new_tokens": new, "requests": requests}),
                 Status.OK, machine=known.machine, executed=Executed("fp16"),
                 reported=Reported(f"vllm bench serve, {path.name}", latency_s=seconds),
                 notes=("the median over requests, waiting for others' prompts included",),
             )
         )  # fmt: skip
     return Imported(tuple(runs))
+
+
+def _mean_place(past: int, new: int) -> int:
+    """Return behind how many positions new tokens stand in the mean; at least behind one."""
+    return max(1, past + (new - 1) // 2)
 
 
 def _check_bench(

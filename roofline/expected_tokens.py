@@ -47,6 +47,8 @@ class Parts:
     positions: int
     """Of the prompt."""
     layers: int
+    mixed: float | None = None
+    """A step with its share of prompts mixed into it, by which no run is faster; None where the bound's row has it."""
 
 
 def class_of(platform: Platform) -> str | None:
@@ -115,7 +117,8 @@ def estimated(
         return None
     if after or before:
         rests += f", corrected by {plural(len(after) + len(before), 'figure')} of it"
-    return _row(bound, tokens, tpot, ttft, rests)
+    least = tokens.tpot_s if parts.mixed is None else parts.mixed
+    return _row(bound, tokens, tpot, ttft, rests, least)
 
 
 def _row(
@@ -124,10 +127,11 @@ def _row(
     tpot: tuple[float, ...],
     ttft: tuple[float, ...] | None,
     rests: str,
+    least: float | None,
 ) -> Prediction:
     # No run is faster than the bound.
-    if tokens.tpot_s is not None:
-        tpot = tuple(max(value, tokens.tpot_s) for value in tpot)
+    if least is not None:
+        tpot = tuple(max(value, least) for value in tpot)
     if ttft is not None and tokens.ttft_s is not None:
         ttft = tuple(max(value, tokens.ttft_s) for value in ttft)
     intervals: dict[str, tuple[float, float]] = {}

@@ -66,7 +66,8 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
         stated["no_bound"] = (
             f"no upper bound on {', '.join(loose)}: what is charged there may stay on the chip"
             + (
-                ", and experts are read by expectation, each token choosing uniformly"
+                ", experts are read by expectation, each token choosing uniformly, and prompts of other requests "
+                "(phase both) may be mixed into steps"
                 if decoders
                 else ""
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 from roofline.arguments import check_items, check_kind, check_name
@@ -180,10 +181,41 @@ def own_precision(workload: Workload, platform: Platform) -> Precision:
 def at_precision(workload: Workload, asked: Precision | str) -> Workload:
     """Return the workload with the bytes of a precision; one that is at it already is returned as it is."""
     wanted = precision(asked)
-    own = {layer.datatype for layer in workload.layers if layer.cost.macs}
-    if wanted == workload.precision or (workload.precision is None and own == {wanted.name}):
+    if _is_at(workload, wanted):
         return workload
     return workload.once(("at precision", wanted), lambda: workload.under(precision=wanted))
+
+
+def _is_at(workload: Workload, wanted: Precision) -> bool:
+    own = {layer.datatype for layer in workload.layers if layer.cost.macs}
+    return wanted == workload.precision or (workload.precision is None and own == {wanted.name})
+
+
+@dataclass(frozen=True, slots=True)
+class ByWidths:
+    """Brings workloads to the bytes of precisions, for models that see a network as a whole and look at bytes alone.
+
+    Precisions of the same widths share one counting: int8 stands for fp8, and the layers name the first that was asked
+    for.
+    """
+
+    _known: dict[tuple[object, ...], tuple[Workload, Workload]] = field(
+        default_factory=dict[tuple[object, ...], tuple[Workload, Workload]]
+    )
+    """By identity and widths: what was brought, which stays alive with its identity, and what it became."""
+
+    def __call__(self, workload: Workload, asked: Precision | str | None) -> Workload:
+        """Return the workload with the bytes of a precision; None for its own."""
+        if asked is None:
+            return workload
+        wanted = precision(asked)
+        if _is_at(workload, wanted):
+            return workload
+        widths = (wanted.weight_bits, wanted.activation_bits, wanted.cache_bits, wanted.mix)
+        key = (id(workload), *widths)
+        if key not in self._known:
+            self._known[key] = (workload, workload.under(precision=wanted))
+        return self._known[key][1]
 
 
 def predict(

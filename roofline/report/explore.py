@@ -10,7 +10,7 @@ import base64
 import html
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product, zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,9 @@ from roofline.chart._style import machine_colour
 from roofline.decoding.phases import Decoding
 from roofline.decoding.request import Phase, Request
 from roofline.errors import OptionError
-from roofline.model import at_precision, models
+from roofline.model import models
 from roofline.model._outcomes import BOUNDS
-from roofline.model._request import case_of
+from roofline.model._request import ByWidths, case_of
 from roofline.model.equation1 import law
 from roofline.model.expected import beside
 from roofline.number_format import plural
@@ -227,8 +227,9 @@ class _Table:
     def _laws(self, network: Workload) -> Iterable[_Rows]:
         equation = models.get("equation1")
         items = np.asarray(self._batches, np.float64)
+        brought = ByWidths()
         for datatype in self._shared:
-            ready = at_precision(network, datatype)
+            ready = brought(network, datatype)
             cases = [
                 case_of(equation, ready, platform, {"datatype": datatype}, 1)
                 for platform in self._platforms
@@ -242,7 +243,9 @@ class _Table:
 
     def _decoded(self, network: Decoding) -> Iterable[_Rows]:
         found = serve(
-            network, REQUEST, self._platforms, datatypes=self._shared, batches=self._batches, unheld=True
+            # A copy of its own forgets what it counted when it is done: all decoders together take many times a page.
+            replace(network), REQUEST, self._platforms, datatypes=self._shared, batches=self._batches,
+            prepare=ByWidths(), unheld=True,
         )  # fmt: skip
         for bound, estimate in _paired(found.predictions):
             yield _tokens(bound, estimate)

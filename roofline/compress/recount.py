@@ -148,30 +148,32 @@ def _retyped(layer: Layer, change: Change) -> Layer:
     if asked is not None:
         weights = tuple(_weight(layer, tensor, asked, change) for tensor in weights)
     # Operands and accesses name the same tensors.
-    known = {id(old): new for old, new in zip(layer.weights, weights, strict=True)}
-    accesses = tuple(_accessed(layer, entry, asked, change, known) for entry in layer.accesses)
-    gained = {use.value: 0 for use in Use}
+    known = dict(zip(map(id, layer.weights), weights, strict=True))
+    accesses = tuple([_accessed(layer, entry, asked, change, known) for entry in layer.accesses])
+    gained = dict.fromkeys(_USES, 0)
     for before, after in zip(layer.accesses, accesses, strict=True):
         if before is not after:
-            gained[before.use.value] += after.bytes - before.bytes
+            gained[before.use] += after.bytes - before.bytes
     if asked is not None and not layer.weights and layer.parameters:
         # A published total is one bag of weights.
-        gained[Use.WEIGHT.value] += (
-            packed_bytes(layer.parameters, asked.weight_bits) - layer.weight_bytes
-        )
+        gained[_WEIGHT] += packed_bytes(layer.parameters, asked.weight_bits) - layer.weight_bytes
     return replace(
         layer,
         weights=weights,
         inputs=_activations(layer.inputs, change),
         outputs=_activations(layer.outputs, change),
         accesses=accesses,
-        weight_bytes=layer.weight_bytes + gained[Use.WEIGHT.value],
-        input_bytes=layer.input_bytes + gained[Use.INPUT.value],
-        output_bytes=layer.output_bytes + gained[Use.OUTPUT.value],
-        cache_read_bytes=layer.cache_read_bytes + gained[Use.CACHE_READ.value],
-        cache_written_bytes=layer.cache_written_bytes + gained[Use.CACHE_WRITE.value],
+        weight_bytes=layer.weight_bytes + gained[_WEIGHT],
+        input_bytes=layer.input_bytes + gained[Use.INPUT],
+        output_bytes=layer.output_bytes + gained[Use.OUTPUT],
+        cache_read_bytes=layer.cache_read_bytes + gained[Use.CACHE_READ],
+        cache_written_bytes=layer.cache_written_bytes + gained[Use.CACHE_WRITE],
         datatype=layer.datatype if asked is None or layer.datatype is None else asked.peak,
     )
+
+
+_USES, _WEIGHT = tuple(Use), Use.WEIGHT
+"""Looked up once: a retyped layer asks for them a dozen times."""
 
 
 def _accessed(
@@ -183,7 +185,7 @@ def _accessed(
 ) -> Access:
     """Return an access whose tensor has another datatype, with its bytes counted again."""
     before = entry.tensor
-    if entry.use is not Use.WEIGHT:
+    if entry.use is not _WEIGHT:
         after = change.activated(before)
     elif asked is None:
         return entry
@@ -191,7 +193,7 @@ def _accessed(
         after = known.get(id(before)) or _weight(layer, before, asked, change)
     if after.dtype == before.dtype or after.dtype is None:
         return entry
-    if entry.use is Use.WEIGHT and not entry.rows:
+    if entry.use is _WEIGHT and not entry.rows:
         return entry.of(after, stored_bytes(layer, after))
     return entry.of(after, packed_bytes(entry.elements, after.dtype.bits))
 

@@ -210,12 +210,15 @@ class ServingCase:
         return max(int((capacity - weights) // each), 0) if each else None
 
     def _max_context(self) -> int | None:
-        if self.platform.capacity is None:
+        capacity, ask = self.platform.capacity, self.request
+        if capacity is None:
             return None
-        low, high = 0, (self.decoder.roles.positions or 2**30) + 1 - self.request.new_tokens
+        heads = None if ask.spread is Spread.SERIES else self.decoder.roles.kv_heads
+        low, high = 0, (self.decoder.roles.positions or 2**30) + 1 - ask.new_tokens
         while low < high:
             middle = (low + high + 1) // 2
-            if self._fits(self.batch, middle, self.request.devices):
+            length = middle + ask.new_tokens
+            if self.memory.on_one(self.batch, length, ask.devices, heads) <= capacity:
                 low = middle
             else:
                 high = middle - 1

@@ -31,6 +31,8 @@ from roofline.cli import main
 from roofline.decoding.request import Request
 from roofline.errors import DatatypeError, NoBasisError, OptionError, TableError
 from roofline.model import predict, requirement
+from roofline.model._network_facts import class_of
+from roofline.spec import platform_keys
 
 from .cli_process import answered
 
@@ -274,6 +276,25 @@ def test_the_limit_that_takes_the_last_candidate_is_named():
     (step,) = survivors(advice)
     assert (step.limit, step.left, step.last.platform) == (Limit.POWER, 0, "ncs")
     assert "power takes the last 1 candidate" in verdict(advice, Wish(1), ["net"])
+
+
+def test_machines_without_the_datatype_are_named_where_none_does():
+    advice = advise(WORK, keys("h100-sxm", "hailo-8"), Wish(1, watts=1e-3), datatypes=["fp16"])
+    assert "hailo-8 have no unit for fp16" in verdict(advice, Wish(1), ["net"])
+
+
+def test_no_machine_without_a_class_of_evidence_has_an_estimate_or_a_yes():
+    """Tensor processors of data centres and microcontrollers: nobody published runs of their kind."""
+    machines = [platform(key) for key in platform_keys()]
+    unknown = [m for m in machines if class_of(m) is None and m.has("int8")]
+    kinds = {(m.kind, m.segment) for m in unknown}
+    assert {("tpu", "data centre"), ("cpu", "microcontroller")} <= kinds
+    found = advise(load("mobilenet_v1"), unknown, Wish(1e-6), datatypes=["int8"]).candidates
+    assert len(found) == len(unknown)
+    assert {entry.answer for entry in found} <= {"unknown", "no"}
+    assert all(entry.low is None for entry in found)
+    with pytest.raises(NoBasisError, match="no basis"):
+        predict(load("mobilenet_v1"), unknown[0], datatype="int8", model="expected")
 
 
 def test_a_remedy_is_the_mildest_that_passes():

@@ -87,6 +87,21 @@ def verdict(advice: Advice, wish: Wish, networks: Sequence[str]) -> str:
         if advice.without_memory:
             return f"No machine with the datatype holds {networks[0]}"
         return "No machine has the datatype"
+    return _none(advice) + _elsewhere(advice)
+
+
+def _elsewhere(advice: Advice) -> str:
+    """Return what is to be said of the machines that were not looked at, for want of a unit; empty where all were."""
+    if not advice.without_unit:
+        return ""
+    tried = " or ".join(dict.fromkeys(entry.prediction.datatype for entry in advice.candidates))
+    first, *others = advice.without_unit
+    more = f" and {plural(len(others), 'other')}" if others else ""
+    return f"; {first}{more} have no unit for {tried} and may do in another datatype"
+
+
+def _none(advice: Advice) -> str:
+    """Return why none of the candidates does."""
     steps = survivors(advice)
     last = steps[-1].last if steps else None
     if last is not None:

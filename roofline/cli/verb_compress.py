@@ -225,6 +225,16 @@ class _Written:
             if done.scale_bytes
             else []
         )
+        if done.beside_bytes < 0:
+            notes.append(
+                f"{plural(-done.beside_bytes, 'byte')} fewer than predicted: ONNX Runtime's quantizer narrows operands "
+                "that are added, scaled or looked up (biases behind a product, slopes, tables) too"
+            )
+        elif done.beside_bytes:
+            notes.append(
+                f"{plural(done.beside_bytes, 'byte')} more than predicted beside the weights: ONNX Runtime's quantizer "
+                "stores a bias that several layers share once for each, with the scale of its sums"
+            )
         if done.stored_bytes != done.predicted.weight_bytes:
             notes.append(
                 f"an ONNX file stores zeros too: {plural(done.stored_bytes, 'byte')} without the sparse format"

@@ -12,6 +12,7 @@ from roofline.compress.channels import prune
 from roofline.compress.narrowing import Narrowing, narrowing
 from roofline.compress.pruning import PruningPlan
 from roofline.compress.quantization import Quantization
+from roofline.compress.recount import multiplies
 from roofline.compress.request import Pruning
 from roofline.compress.sparse_workload import with_stored_zeros
 from roofline.compress.sparsity import Sparsity, count_zeros, multiplying_weights, zeroed
@@ -71,6 +72,9 @@ class CompressedModel:
     """The predicted weight bytes when zeros are stored too, as ONNX files store them, whatever the sparse format."""
     scale_bytes: int
     """Scales and zero points of more than one element in the compressed model, which the what-if leaves out."""
+    beside_bytes: int = 0
+    """By how many bytes the file's operands that do not multiply differ from the prediction, which narrows none of
+    them: ONNX Runtime's quantizer narrows those that are added or scaled, and stores a shared bias for each layer."""
     narrowing: Narrowing | None = None
     """Which weights are stored narrower; None when no datatype was asked for."""
 
@@ -106,7 +110,8 @@ def compress(
     """
     dense = Workload.from_onnx(model, name=name, binding=binding)
     predicted = request.under(dense)
-    stored = replace(request, sparsity=None).under(dense).weight_bytes
+    unsparse = replace(request, sparsity=None).under(dense)
+    stored = unsparse.weight_bytes
     written, plan, sparse = model, None, None
     if request.pruning is not None and not request.pruning.dense:
         pruned = prune(written, request.pruning, name=name, binding=binding)
@@ -129,7 +134,27 @@ def compress(
     ternary = asked is not None and asked.name == "ternary"
     if sparse is written or ternary:
         counted = with_stored_zeros(counted, written)
-    return CompressedModel(written, plan, predicted, counted, stored, scale_bytes(written), told)
+    scales = scale_bytes(written)
+    beside = 0
+    if asked is not None and asked.weight_bits < _FLOAT_BITS:
+        beside = counted.weight_bytes - stored - scales
+        beside -= _multiplying_bytes(counted) - _multiplying_bytes(unsparse)
+    return CompressedModel(written, plan, predicted, counted, stored, scales, beside, told)
+
+
+_FLOAT_BITS = 16
+"""Datatypes of so many bits and more convert every stored float; narrower ones the weights that multiply."""
+
+
+def _multiplying_bytes(workload: Workload) -> int:
+    """Return the bytes of the stored operands that multiply in a layer, each tensor once."""
+    found = {
+        tensor.name: tensor.bytes or 0
+        for layer in (*workload.layers, *workload.untaken)
+        for tensor in layer.weights
+        if multiplies(layer, tensor)
+    }
+    return sum(found.values())
 
 
 def scale_bytes(model: onnx.ModelProto) -> int:

@@ -203,6 +203,25 @@ def test_a_layer_that_stays_wide_and_an_embedding_are_said() -> None:
     ]
 
 
+def test_what_the_quantizer_does_beside_the_weights_is_told_apart() -> None:
+    """A bias behind its product is narrowed too, and one that two layers share is stored for each of them."""
+    shared = [
+        N("Conv", ["x", "w", "b"], ["c"], "one"),
+        N("Conv", ["x", "v", "b"], ["d"], "other"),
+        N("Add", ["c", "d"], ["y"], "sum"),
+    ]
+    stored = [weight("w", 8, 3, 1, 1), weight("v", 8, 3, 1, 1), weight("b", 8)]
+    apart = [N("Conv", ["x", "w"], ["c"], "one"), N("Add", ["c", "a"], ["y"], "bias")]
+    for calls, tensors, beside in (
+        (shared, stored, 4 * 8),
+        (apart, [stored[0], weight("a", 1, 8, 1, 1)], -3 * 8),
+    ):
+        done = compress(model(calls, tensors), request(datatype=["int8"]))
+        assert done.beside_bytes == beside
+        assert done.counted.weight_bytes == done.stored_bytes + done.scale_bytes + beside
+        assert compress(model(calls, tensors), request(datatype=["w8a16"])).beside_bytes == 0
+
+
 def branch(operator: str, *more: str) -> onnx.GraphProto:
     return helper.make_graph(
         [N(operator, ["r", *more], ["t"], f"{operator}_inside")], "body", [], [info("t")]

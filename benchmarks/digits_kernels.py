@@ -84,11 +84,16 @@ def request(made: Made, way: Way, batch: int, sampling_s: float) -> RunRequest:
     return replace(base, tuning=Tuning.TUNED, trials=TRIALS, options=options)
 
 
-def row(made: Made, way: Way, runs: Runs, dense: Runs) -> list[str]:
-    """Return a line of the table: shortest times, and gains over the dense network in the same program."""
+def subject(made: Made, way: Way) -> list[str]:
+    """Return what a line of the table is about, its accuracy in percent included."""
     accuracy = made.accuracy.record()
     half = (accuracy["accuracy_high"] - accuracy["accuracy_low"]) / 2
-    cells = [made.network, made.variant.key, f"{accuracy['accuracy']:.1f} ± {half:.1f}", way.name]
+    return [made.network, made.variant.key, f"{accuracy['accuracy']:.1f} ± {half:.1f}", way.name]
+
+
+def row(made: Made, way: Way, runs: Runs, dense: Runs) -> list[str]:
+    """Return a line of the table: shortest times, and gains over the dense network in the same program."""
+    cells = subject(made, way)
     first = next(iter(runs.values()))
     cells.append(first.executed.label if first.ok else f"{first.status.value}: {first.reason}")
     for batch, run in runs.items():
@@ -104,9 +109,11 @@ def row(made: Made, way: Way, runs: Runs, dense: Runs) -> list[str]:
     return [*cells, joined(flags.values()) or "none"]
 
 
-def page(rows: Sequence[Sequence[str]], run: Measurement) -> str:
+def page(rows: Sequence[Sequence[str]], runs: Sequence[Measurement]) -> str:
     """Return the table with what it was measured on."""
-    versions = ", ".join(f"{name} {v}" for name, v in sorted(run.environment.versions.items()))
+    run = runs[-1]
+    known = {name: v for one in runs for name, v in one.environment.versions.items()}
+    versions = ", ".join(f"{name} {v}" for name, v in sorted(known.items()))
     header = [
         "network", "variant", "accuracy, %", "run by", "runs in",
         *(cell for batch in BATCHES for cell in (f"batch {batch}, µs", "over dense")), "flags",
@@ -127,6 +134,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--networks", nargs="+", default=list(TITLES), choices=list(TITLES))
     parser.add_argument("--sampling-s", type=float, default=0.5, help="seconds of timing each run")
+    parser.add_argument(
+        "--kept-only", action="store_true", help="run nothing more: the table of what was run"
+    )
     parser.add_argument("--write", type=Path, metavar="PAGE", help="page to write the table into")
     given = parser.parse_args()
     by_key = {variant.key: variant for variant in VARIANTS}
@@ -137,24 +147,26 @@ def main() -> None:
         print(f"  {line}", file=sys.stderr, flush=True)
 
     rows: list[list[str]] = []
-    last: Measurement | None = None
+    all_runs: list[Measurement] = []
     dense: dict[tuple[str, str], Runs] = {}
     for made in make_all(plan, load(), given.folder / "models", said):
         kept = KeptRuns(given.folder / f"kernels-{made.network}.json")
         for way in ways(made):
-            runs = {
-                batch: kept.run(
-                    f"{made.network} {made.variant.key}, {way.name}, batch {batch}",
-                    partial(measure, request(made, way, batch, given.sampling_s)),
-                )
-                for batch in BATCHES
-            }
+            runs: dict[int, Measurement] = {}
+            for batch in BATCHES:
+                name = f"{made.network} {made.variant.key}, {way.name}, batch {batch}"
+                make = partial(measure, request(made, way, batch, given.sampling_s))
+                run = kept.find(name) if given.kept_only else kept.run(name, make)
+                if run is not None:
+                    runs[batch] = run
+            all_runs += runs.values()
+            if len(runs) < len(BATCHES):
+                rows.append([*subject(made, way), "planned", *[""] * (2 * len(BATCHES) + 1)])
+                continue
             dense.setdefault((made.network, way.backend), runs)
             rows.append(row(made, way, runs, dense[made.network, way.backend]))
             said(" | ".join(rows[-1]))
-            last = runs[BATCHES[0]]
-    assert last is not None
-    content = page(rows, last)
+    content = page(rows, all_runs)
     print(content)
     if given.write is not None:
         text = given.write.read_text(encoding="utf-8")

@@ -1,17 +1,17 @@
 """What each input of a decoder is for, by its name: token numbers, mask, positions, past keys and values.
 
-The names are those that onnxruntime-genai, optimum and mobius give them.
+The names are those of `roofline.decoding.spellings`.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from roofline.binding import Binding
+from roofline.decoding import spellings
 from roofline.errors import DimensionError, OptionError
 from roofline.surfaces import INPUTS, input_at
 
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 
 _COSINES = 7
 """Operand of GroupQueryAttention with the cosines of the positions' angles."""
-_CACHE = re.compile(
-    r"(^|[._/])(past|cache|kv)[._/]?|past_key|key_cache|value_cache", re.IGNORECASE
-)
-_TOKENS = frozenset({"input_ids", "inputs_embeds", "decoder_input_ids", "tokens", "token_ids"})
-_MASKS = frozenset({"attention_mask", "decoder_attention_mask"})
-_PLACES = frozenset({"position_ids", "decoder_position_ids", "cache_position"})
-_WHOLE = frozenset({"total_sequence_length", "total_seq_len", "total_seq_length"})
-_PAST = frozenset({"past_sequence_length", "past_seq_len"})
-_VALID = frozenset({"seqlens_k", "seqlens", "sequence_lengths"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +67,8 @@ class Roles:
         inputs: dict[str, tuple[int, ...]] = {}
         inputs[self.tokens.name] = _filled(self.tokens, requests, new)
         for entry in self.masks:
-            rank = len(entry.shape)
-            inputs[entry.name] = (
-                (requests, past + new) if rank == 2 else (requests, 1, new, past + new)
+            inputs[entry.name] = {2: (requests, past + new), 3: (requests, new, past + new)}.get(
+                len(entry.shape), (requests, 1, new, past + new)
             )
         for entry in self.places:
             inputs[entry.name] = (requests, new) if len(entry.shape) == 2 else (new,)
@@ -101,37 +91,39 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
     """Return what each input is for; None for a network that has no past keys and values.
 
     Raises:
-        DimensionError: It has a cache, but its tokens cannot be told; the message names candidates.
+        DimensionError: It has a cache, but its tokens cannot be told, or inputs beside tokens that may be a cache under
+            names of their own; the message names candidates.
     """
     stored = {tensor.name for tensor in model.graph.initializer}
     entries = [_input(value) for value in model.graph.input if value.name not in stored]
     caches = tuple(
-        entry for entry in entries if _CACHE.search(entry.name) and len(entry.shape) >= 3
+        entry for entry in entries if spellings.CACHES.search(entry.name) and len(entry.shape) >= 3
     )
     if not caches:
+        _check_unnamed(entries, model.graph.name)
         return None
 
     def named(names: frozenset[str]) -> tuple[Input, ...]:
         return tuple(entry for entry in entries if entry.name in names)
 
-    tokens = named(_TOKENS)
+    tokens = named(spellings.TOKENS)
     if len(tokens) != 1:
         rest = ", ".join(repr(entry.name) for entry in entries if entry not in caches)
         raise DimensionError(
             f"it cannot be told which input of {model.graph.name!r} holds the token numbers (inputs: {rest})",
-            repair=f"Name one of them {' or '.join(sorted(_TOKENS))}, or give every shape with {INPUTS}",
+            repair=f"Name one of them {' or '.join(sorted(spellings.TOKENS))}, or give every shape with {INPUTS}",
         )
     attention = [
         node for node in model.graph.node if "Attention" in node.op_type and len(node.input) > 3
     ]
     first: Mapping[str, int] = _attributes(attention[0]) if attention else {}
     dims = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    table, places = _token_table(model.graph, dims), named(_PLACES)
+    table, places = _token_table(model.graph, dims), named(spellings.PLACES)
     angles = _angle_tables(model.graph, dims, {entry.name for entry in places})
     heads = caches[0].shape[1] if len(caches[0].shape) == 4 else None
     return Roles(
-        tokens[0], caches, named(_MASKS), places, named(_WHOLE), named(_PAST), named(_VALID),
-        tuple(entry for entry in entries if entry.name == "use_cache_branch"),
+        tokens[0], caches, named(spellings.MASKS), places, named(spellings.WHOLE), named(spellings.PAST),
+        named(spellings.VALID), named(spellings.BRANCH),
         layers=max(len(attention), 1) if attention else max(len(caches) // 2, 1),
         heads=first.get("num_heads") or first.get("q_num_heads"),
         kv_heads=first.get("kv_num_heads") or (heads if isinstance(heads, int) else None),
@@ -140,6 +132,29 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
         vocabulary=None if table is None else table[0],
         positions=min((shape[0] for shape in angles), default=None),
     )  # fmt: skip
+
+
+def _check_unnamed(entries: Sequence[Input], graph: str) -> None:
+    """Refuse tokens beside several inputs of one open shape: they may be keys and values, under names nobody knows.
+
+    Raises:
+        DimensionError: There are such; the message names them.
+    """
+    if not any(entry.name in spellings.TOKENS for entry in entries):
+        return
+    alike: dict[tuple[int | str | None, ...], list[str]] = {}
+    for entry in entries:
+        behind = entry.shape[1:]
+        if len(entry.shape) >= 3 and any(not isinstance(size, int) for size in behind):
+            alike.setdefault(entry.shape, []).append(entry.name)
+    found = max(alike.values(), key=len, default=[])
+    if len(found) >= 2:
+        more = ", …" if len(found) > 4 else ""
+        raise DimensionError(
+            f"it cannot be told whether inputs {', '.join(map(repr, found[:4]))}{more} of {graph!r} are its past keys "
+            "and values",
+            repair=f"Name them as exporters do, {spellings.EXAMPLES}, or give every shape with {INPUTS}",
+        )
 
 
 def _token_table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -19,7 +19,10 @@ from roofline.validate.calibration.probes.graph import (
 
 def integers() -> list[Probe]:
     """Return the probes of products in int8, quantized before the run and in it, and of weights in int4."""
-    found: list[Probe] = []
+    return [*_linear(), *_convolutions(), *_weights_of_four_bits()]
+
+
+def _linear() -> Iterator[Probe]:
     for rows, inner, columns, copies in (
         (1, 512, 512, 10), (1, 2048, 2048, 4), (4, 512, 512, 8), (16, 256, 256, 10), (32, 512, 512, 6),
         (128, 384, 384, 5),
@@ -29,57 +32,38 @@ def integers() -> list[Probe]:
         if inner != columns:
             dynamic = both(dynamic, _dynamic_linear(columns, inner))
             static = both(static, _static_linear(columns, inner))
-        found.append(
-            Probe(
-                f"dynamic {rows}x{inner}x{columns}",
-                chain((1, rows, inner), dynamic),
-                copies,
-                "MatMulInteger",
-            )
-        )
-        found.append(
-            Probe(
-                f"static {rows}x{inner}x{columns}",
-                _quantized((1, rows, inner), static),
-                copies,
-                "QLinearMatMul",
-            )
-        )
+        shape, size = (1, rows, inner), f"{rows}x{inner}x{columns}"
+        yield Probe(f"dynamic {size}", chain(shape, dynamic), copies, "MatMulInteger")
+        yield Probe(f"static {size}", _quantized(shape, static), copies, "QLinearMatMul")
     for rows, inner, columns, copies in ((1024, 512, 1, 4), (64, 512, 15, 8), (64, 512, 512, 4)):
         builder = branches((1, rows, inner), _dynamic_linear(inner, columns))
-        found.append(Probe(f"dynamic {rows}x{inner}x{columns}", builder, copies, "MatMulInteger"))
+        yield Probe(f"dynamic {rows}x{inner}x{columns}", builder, copies, "MatMulInteger")
+
+
+def _convolutions() -> Iterator[Probe]:
     for c1, size, kernel, groups, copies in (
         (64, 56, 3, 1, 4), (128, 28, 3, 1, 4), (256, 14, 3, 1, 4), (64, 56, 1, 1, 8), (256, 14, 1, 1, 8),
         (512, 7, 1, 1, 8),
         (32, 56, 3, 32, 6), (256, 14, 3, 256, 8),
     ):  # fmt: skip
+        name = f"static conv {c1} {kernel}x{kernel}/{groups} at {size}"
         step = _static_convolution(c1, kernel, groups)
-        found.append(
-            Probe(f"static conv {c1} {kernel}x{kernel}/{groups} at {size}", _quantized((1, c1,
-                size, size), step), copies,
-                  "QLinearConv")
-        )  # fmt: skip
+        yield Probe(name, _quantized((1, c1, size, size), step), copies, "QLinearConv")
     for c1, size, kernel, copies in (
         (64, 28, 3, 4),
         (128, 14, 1, 6),
         (32, 56, 3, 3),
         (192, 14, 3, 3),
     ):
-        found.append(
-            Probe(f"dynamic conv {c1} {kernel}x{kernel} at {size}", chain((1, c1, size, size),
-                _dynamic_convolution(c1, kernel)),
-                  copies, "ConvInteger")
-        )  # fmt: skip
+        name = f"dynamic conv {c1} {kernel}x{kernel} at {size}"
+        step = _dynamic_convolution(c1, kernel)
+        yield Probe(name, chain((1, c1, size, size), step), copies, "ConvInteger")
+
+
+def _weights_of_four_bits() -> Iterator[Probe]:
     for rows, size, copies in ((1, 1024, 6), (1, 2048, 4), (16, 1024, 3)):
-        found.append(
-            Probe(
-                f"int4 {rows}x{size}",
-                chain((1, rows, size), _four_bits(size)),
-                copies,
-                "MatMulNBits",
-            )
-        )
-    return found
+        builder = chain((1, rows, size), _four_bits(size))
+        yield Probe(f"int4 {rows}x{size}", builder, copies, "MatMulNBits")
 
 
 def _dynamic(graph: Graph, value: str) -> tuple[str, str, str]:

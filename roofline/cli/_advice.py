@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.cli._output import as_table
 from roofline.cli._predictions import conventions
 from roofline.number_format import number, plural
+from roofline.tables import Record
 from roofline.units import scaled
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Answer:
     shown: Sequence[Candidate]
     """The machines to write, in order."""
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Record]:
         """Return the machines with exact values."""
         return [candidate.record() for candidate in self.shown]
 
@@ -138,7 +139,7 @@ def _conventions(advice: Advice, wish: Wish) -> dict[str, str]:
     return stated
 
 
-def _curves(advice: Advice, wish: Wish, workloads: Sequence[Workload]) -> list[dict[str, Any]]:
+def _curves(advice: Advice, wish: Wish, workloads: Sequence[Workload]) -> list[Record]:
     """Return the least peak at each bandwidth with which the layers of one network reach the rate."""
     from roofline.advice import curve
     from roofline.model import at_precision
@@ -172,7 +173,7 @@ def _needed(advice: Advice, wish: Wish) -> list[str]:
     ]
 
 
-def _cells(entry: Candidate) -> dict[str, Any]:
+def _cells(entry: Candidate) -> Record:
     row = entry.record()
     shared = len(entry.parts) > 1
     rate = "x asked" if shared else "tokens/s" if entry.prediction.tokens is not None else "fps"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.cli._measuring import cells
 from roofline.cli._output import as_table, together
 from roofline.number_format import plural
+from roofline.tables import Record
 
 if TYPE_CHECKING:
     from roofline.validate.campaigns.grid import Campaign
@@ -54,7 +55,7 @@ class Plan:
             "tasks": self.rows(),
         }
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Record]:
         """Return one row per run."""
         from roofline.validate.campaigns.grid import point_row
 
@@ -92,7 +93,7 @@ class Summary:
             "records": self.rows(),
         }
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Record]:
         """Return one row per record."""
         from roofline.validate.campaigns.grid import point_row
 
@@ -143,7 +144,7 @@ def duration(length_h: float) -> str:
     return f"{length_h:.1f} h" if length_h >= 1 else f"{max(1, round(length_h * 60))} min"
 
 
-def _cells(point: RunRequest, record: Measurement) -> dict[str, Any]:
+def _cells(point: RunRequest, record: Measurement) -> Record:
     row = cells(record)
     kept = {name: row[name] for name in ("batch", "threads", "fps", "median ms", "status")}
     emulated = " (emulated)" if record.emulated else ""

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.cli._output import as_table
+from roofline.tables import Record, Row
 
 if TYPE_CHECKING:
     from roofline.validate.analysis.configurations import Configuration
 
 
 def with_predictions(
-    rows: Sequence[dict[str, Any]], found: Sequence[Configuration], platform: str
-) -> list[dict[str, Any]]:
+    rows: Sequence[Row], found: Sequence[Configuration], platform: str
+) -> list[Record]:
     """Return rows of speed-ups with that of Equation 1 on a platform beside the expected one."""
     from roofline.spec import platform as find_platform
     from roofline.validate.analysis.configurations import pairs
     from roofline.validate.analysis.gains import predicted_speedup
 
     machine = find_platform(platform)
-    merged: list[dict[str, Any]] = []
+    merged: list[Record] = []
     for row, (base, one) in zip(rows, pairs(found), strict=True):
         gain = predicted_speedup(base, one, machine)
         # Beside the expected speed-up, before what was achieved.
@@ -78,7 +79,7 @@ def conventions(kind: str, *, predicted: bool, shortest: bool) -> dict[str, str]
     return stated
 
 
-def compared(rows: Sequence[dict[str, Any]], stated: Mapping[str, str], recorded: int) -> str:
+def compared(rows: Sequence[Row], stated: Mapping[str, str], recorded: int) -> str:
     """Return results for people, what is the same in all rows below them.
 
     Args:
@@ -97,8 +98,8 @@ def compared(rows: Sequence[dict[str, Any]], stated: Mapping[str, str], recorded
 
 
 def _without_constant(
-    rows: Sequence[dict[str, Any]],
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    rows: Sequence[Row],
+) -> tuple[list[Record], dict[str, str]]:
     """Return rows without the columns that say the same of all, and what these say."""
     names = ("batch", "threads", "machine", "trials", "disturbed") if len(rows) > 1 else ()
     values = {name: {row[name] for row in rows} for name in names if name in rows[0]}

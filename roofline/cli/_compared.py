@@ -73,14 +73,14 @@ class PredictionPair:
             if tokens
             else (self.first_interval_fps, self.interval_fps)
         )
-        row = {
+        row: dict[str, str | None] = {
             "platform": self.platform,
             "datatype": self.datatype,
             "batch": str(self.batch),
             "model": self.model,
         }
         for name, value, pair in zip(names, (first, second), ends, strict=True):
-            row[f"{name}, {rate}"] = number(value) + (
+            row[f"{name}, {rate}"] = (number(value) or "unknown") + (
                 "" if pair is None else f" ({number(pair[0])} … {number(pair[1])})"
             )
         row["change"] = "unknown" if ratio is None else f"{ratio - 1:+.2%}"
@@ -173,12 +173,13 @@ def _pair(first: Row, second: Row) -> PredictionPair:
         return new / old if old and new is not None else None
 
     figures = (*_FIGURES, *_OF_TOKENS)
-    return PredictionPair(
+    fields: Row = {
         **{name: second[name] for name in _CASE},
         **{name: second.get(name) for name in figures},
         **{f"first_{name}": first.get(name) for name in figures},
         **{f"{name}_ratio": ratio(name) for name in _RATIOS},
-    )
+    }
+    return PredictionPair(**fields)
 
 
 def checked(lines: Sequence[Line], names: tuple[str, str]) -> dict[str, Figure]:

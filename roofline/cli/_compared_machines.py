@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.cli._differences import SIGNS, Line, machine_lines
 from roofline.cli._output import as_table
+from roofline.tables import Record
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -49,7 +50,7 @@ class ComparedMachines:
             "totals": self.rows(),
         }
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Record]:
         """Return one row per figure."""
         return [line.record() for line in self.lines()]
 

@@ -11,7 +11,7 @@ from roofline.binding import assumed_batch
 from roofline.cli._output import arranged
 from roofline.conventions import Traffic
 from roofline.number_format import human, number, percent, plural
-from roofline.tables import Row, cells
+from roofline.tables import Record, Row, cells
 
 if TYPE_CHECKING:
     from roofline.layer import Layer
@@ -193,7 +193,7 @@ class LayerView:
         """Return one exact row per layer shown."""
         return [row for _, row in self._shown(workload)]
 
-    def table(self, workload: Workload) -> list[dict[str, Any]]:
+    def table(self, workload: Workload) -> list[Record]:
         """Return the layers shown as rows for a table, with shares of the whole network, and its total below."""
         layers = _layers(workload, self.fused)
         whole = (
@@ -202,7 +202,7 @@ class LayerView:
             sum(self.times.values()),
         )
         rows = [self._cells(layer, whole) for layer, _ in self._shown(workload)]
-        total = dict.fromkeys(rows[0], "") if rows else {}
+        total: Record = dict.fromkeys(rows[0], "") if rows else {}
         total |= {
             "layer": "total",
             "operator": plural(len(layers), "layer"),
@@ -229,7 +229,7 @@ class LayerView:
         seconds = self.times.get(layer.name)
         return {**row, "time_ms": None if seconds is None else 1e3 * seconds}
 
-    def _cells(self, layer: Layer, whole: tuple[float, float, float]) -> dict[str, Any]:
+    def _cells(self, layer: Layer, whole: tuple[float, float, float]) -> Record:
         macs, moved, seconds = whole
         time = self.times.get(layer.name)
         timed = {

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roofline.cli._compression import CompressionOptions, written
 from roofline.number_format import number, percent
+from roofline.tables import Record
 from roofline.validate.records.request import PROTOCOL, TRIALS, Protocol, RunRequest
 from roofline.validate.records.tuning import Tuning
 
@@ -199,7 +200,7 @@ def run_models(
         )  # fmt: skip
 
 
-def cells(run: Measurement) -> dict[str, Any]:
+def cells(run: Measurement) -> Record:
     """Return a run as a row of the table for people."""
     job = run.job
     tuned = f" {job.tuning}" if job.tuning is not Tuning.NONE else ""
@@ -236,7 +237,7 @@ def datatype_cell(run: Measurement) -> str:
     return f"{run.asked} (emulated)" if own else f"{run.asked} (ran in {run.operands})"
 
 
-def kernel_cells(run: Measurement) -> list[dict[str, Any]]:
+def kernel_cells(run: Measurement) -> list[Record]:
     """Return the kernels of a run as rows of a table for people, in the order of their calls."""
     total = sum(time.seconds for time in run.kernel_times)
     return [

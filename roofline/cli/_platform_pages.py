@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.cli._output import as_table
+from roofline.tables import Record
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
 
 
-def summary(machine: Platform) -> dict[str, Any]:
+def summary(machine: Platform) -> Record:
     """Return a machine as a row of a list."""
     from roofline.precision import COMPUTE_DATATYPES
 
@@ -36,7 +37,7 @@ def summary(machine: Platform) -> dict[str, Any]:
     }
 
 
-def number_rows(machine: Platform) -> list[dict[str, Any]]:
+def number_rows(machine: Platform) -> list[Record]:
     """Return a row for every number of a machine, with its unit, how it is known, and where it comes from."""
     from roofline.spec.consistency import quantities
     from roofline.spec.problem import dotted

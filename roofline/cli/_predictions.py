@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.cli._output import as_table
 from roofline.number_format import number, percent
+from roofline.tables import Record
 
 if TYPE_CHECKING:
     from roofline._sweep import Omission, Sweep
@@ -152,14 +153,14 @@ def tables_of(found: Sweep, notes: Sequence[str], explained: Sequence[str]) -> s
     return "\n".join([*tables, as_table(spoken or shown, notes=notes, explained=explained)])
 
 
-def cells_of(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+def cells_of(predictions: Sequence[Prediction]) -> list[Record]:
     """Return one row of a table for people per prediction."""
     pruned = any(prediction.variant != "dense" for prediction in predictions)
     expected = any(prediction.interval_fps is not None for prediction in predictions)
     return [_cells(prediction, pruned=pruned, expected=expected) for prediction in predictions]
 
 
-def token_cells_of(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+def token_cells_of(predictions: Sequence[Prediction]) -> list[Record]:
     """Return one row of a table for people per prediction of a decoder."""
     contexts = {entry.tokens.context for entry in predictions if entry.tokens is not None}
     return [
@@ -196,7 +197,7 @@ def token_cells_of(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
     ]
 
 
-def cells_left_out(skipped: Sequence[Omission], *, tokens: bool = False) -> list[dict[str, Any]]:
+def cells_left_out(skipped: Sequence[Omission], *, tokens: bool = False) -> list[Record]:
     """Return one row per combination that was left out, for the end of a table of others; a note says why."""
     word = "prompt, tokens" if tokens else "bound"
     return [
@@ -212,10 +213,10 @@ def cells_left_out(skipped: Sequence[Omission], *, tokens: bool = False) -> list
     ]
 
 
-def _cells(prediction: Prediction, *, pruned: bool, expected: bool) -> dict[str, Any]:
+def _cells(prediction: Prediction, *, pruned: bool, expected: bool) -> Record:
     row = prediction.record()
     unit = "" if prediction.unit == prediction.datatype else f" on {prediction.unit}"
-    cells: dict[str, Any] = {
+    cells: Record = {
         "network": prediction.network,
         "platform": prediction.platform,
         "datatype": f"{prediction.datatype}{unit}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from roofline.cli._output import ResultOptions, as_table
 from roofline.errors import printable
 from roofline.number_format import plural
 from roofline.reading import real_number, whole_number
+from roofline.tables import Record, Row
 
 if TYPE_CHECKING:
     from roofline.validate.accuracy.datasets import Labelled
@@ -129,7 +130,7 @@ def accuracy(
     )
 
 
-def _cells(row: dict[str, Any]) -> dict[str, Any]:
+def _cells(row: Row) -> Record:
     return {
         "network": row["network"],
         "data": row["data"],

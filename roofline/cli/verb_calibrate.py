@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
 from roofline.cli._measuring import MOST_THREADS
 from roofline.cli._output import Format, FormatOption, ResultOptions, as_table, writable
 from roofline.number_format import plural
+from roofline.tables import Record, Row
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def platform_key(path: Path) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", path.stem.lower()).strip("-.") or "my-machine"
 
 
-def _roof_rows(roofs: Sequence[Roofs], key: str) -> list[dict[str, Any]]:
+def _roof_rows(roofs: Sequence[Roofs], key: str) -> list[Record]:
     return [
         {
             "platform": f"{key}:{entry.mode}" if len(roofs) > 1 else key,
@@ -195,7 +196,7 @@ def _profile_rows(measured: Sequence[Measured]) -> list[_ProfileRow]:
 
 
 def _table(
-    rows: Sequence[dict[str, Any]], profiles: Sequence[_ProfileRow], roofs: Sequence[Roofs], remarks: Sequence[str],
+    rows: Sequence[Row], profiles: Sequence[_ProfileRow], roofs: Sequence[Roofs], remarks: Sequence[str],
     output: Path,
 ) -> str:  # fmt: skip
     from roofline.validate.calibration.calibrate import warnings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from roofline.cli._measuring import FreshOption, StoreOption, TrackerOption
 from roofline.cli._output import OrderOptions, ResultOptions, as_table, say
 from roofline.errors import OptionError, check_known
 from roofline.number_format import plural
+from roofline.tables import Record
 
 if TYPE_CHECKING:
     from roofline.validate.campaigns.grid import Campaign
@@ -79,7 +80,7 @@ def list_campaigns(*, result: ResultOptions) -> None:
     """List the campaigns that come with the program."""
     from roofline.validate.campaigns.grid import load, shipped
 
-    rows: list[dict[str, Any]] = []
+    rows: list[Record] = []
     for name in shipped():
         campaign = load(name)
         rows.append(

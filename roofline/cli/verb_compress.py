@@ -27,6 +27,7 @@ from roofline.cli._output import (
 )
 from roofline.errors import OptionError
 from roofline.number_format import plural
+from roofline.tables import Record
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
@@ -200,14 +201,14 @@ class _Written:
             "random_weights": self.filled, "absent_tensors": self.absent,
         }  # fmt: skip
 
-    def fixed(self) -> list[dict[str, Any]]:
+    def fixed(self) -> list[Record]:
         """Return the layers that keep all of their channels, and why."""
         plan = self.done.plan
         return [] if plan is None else [
             {"layer": entry.layer, "channels": entry.channels, "reason": entry.reason} for entry in plan.fixed
         ]  # fmt: skip
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Record]:
         """Return each count as it was predicted, and as the file has it."""
         predicted, counted = _totals(self.done.predicted), _totals(self.done.counted)
         return [
@@ -248,8 +249,8 @@ class _Written:
                 f"{plural(plan.removed, 'channel')} of {plural(len(plan.groups), 'group')} removed"
             )
             details += [
-                f"{row['layer']} keeps {plural(row['channels'], 'channel')}: {row['reason']}"
-                for row in self.fixed()
+                f"{entry.layer} keeps {plural(entry.channels, 'channel')}: {entry.reason}"
+                for entry in plan.fixed
             ]
         if _keeps_more(done):
             notes.append(

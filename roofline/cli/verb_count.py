@@ -24,7 +24,7 @@ from roofline.cli._output import OrderOptions, ResultOptions, as_table
 from roofline.conventions import Causal
 from roofline.decoding.request import Phase
 from roofline.errors import UnsupportedOperatorError
-from roofline.tables import cells
+from roofline.tables import Record, cells
 
 if TYPE_CHECKING:
     from roofline.cli._counting import LayerView
@@ -188,10 +188,10 @@ def _diff(workload: Workload, other: Workload, *, fused: bool) -> dict[str, Any]
     }
 
 
-def _rows(counted: Sequence[Workload], view: LayerView, *, layers: bool) -> list[dict[str, Any]]:
+def _rows(counted: Sequence[Workload], view: LayerView, *, layers: bool) -> list[Record]:
     from roofline.cli._counting import totals
 
-    rows: list[dict[str, Any]] = []
+    rows: list[Record] = []
     for workload in counted:
         if layers or view.fused:
             rows += [{"model": workload.name, **row} for row in view.rows(workload)]

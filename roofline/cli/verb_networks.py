@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +22,7 @@ from roofline.cli._output import (
 )
 from roofline.errors import NetworkError, RooflineError
 from roofline.number_format import plural
+from roofline.tables import Record, Row
 from roofline.writing import write_whole
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def list_networks(*, order: OrderOptions, result: ResultOptions) -> None:
     )
 
 
-def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
+def _listed(row: Row) -> Record:
     return {
         "network": row["network"],
         "title": row["title"],
@@ -141,7 +141,7 @@ def check(
 ) -> None:
     """Check that networks can be read and are counted whole; exit code 2 if one is not."""
     binding = inputs.binding(batch)
-    rows: list[dict[str, Any]] = []
+    rows: list[Record] = []
     for name in models:
         try:
             found = _named(name)
@@ -155,7 +155,7 @@ def check(
                 rows.append(_checked(shown, error))
             else:
                 rows.append(_checked(shown, workload))
-    wrong = [row["model"] for row in rows if row["problem"]]
+    wrong = [str(row["model"]) for row in rows if row["problem"]]
     result.emit(
         document=lambda: {"ok": not wrong, "networks": rows},
         rows=lambda: rows,
@@ -210,7 +210,7 @@ def _named(name: str) -> list[str]:
     return found
 
 
-def _checked(name: str, found: Workload | RooflineError) -> dict[str, Any]:
+def _checked(name: str, found: Workload | RooflineError) -> Record:
     """Return what a check says of a network: what it requires, or what is wrong with it."""
     if isinstance(found, RooflineError):
         return {
@@ -231,7 +231,7 @@ def _checked(name: str, found: Workload | RooflineError) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _sizes(row: dict[str, Any]) -> str:
+def _sizes(row: Row) -> str:
     return f"OK, {plural(row['nodes'], 'node')}, {plural(row['macs'], 'MAC')}, {plural(row['parameters'], 'parameter')}"
 
 

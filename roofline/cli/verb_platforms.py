@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,6 +20,7 @@ from roofline.cli._output import (
 from roofline.cli._platform_pages import in_units, number_rows, page, short, summary
 from roofline.errors import OptionError, PlatformError, did_you_mean
 from roofline.number_format import plural
+from roofline.tables import Record, Row
 from roofline.writing import write_whole
 
 app = typer.Typer(
@@ -105,7 +106,7 @@ def list_platforms(
     )
 
 
-def _list(rows: Sequence[Mapping[str, Any]], datatypes: Iterable[str]) -> str:
+def _list(rows: Sequence[Row], datatypes: Iterable[str]) -> str:
     cells = [
         {
             "platform": row["platform"],
@@ -213,7 +214,7 @@ def detect(*, result: ResultOptions) -> None:
     from roofline.spec.detecting import detect as detected
     from roofline.validate.measuring.environment import cpu_name
 
-    rows: list[dict[str, Any]] = [
+    rows: list[Record] = [
         {
             "name": found.name,
             "via": found.via,
@@ -227,7 +228,7 @@ def detect(*, result: ResultOptions) -> None:
     )
 
 
-def _detected(rows: Sequence[Mapping[str, Any]]) -> str:
+def _detected(rows: Sequence[Row]) -> str:
     cells = [
         {
             "name": row["name"],

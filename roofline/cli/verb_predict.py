@@ -31,6 +31,7 @@ from roofline.cli._output import OrderOptions, ResultOptions, as_table
 from roofline.cli._predictions import conventions, footnotes, tables_of
 from roofline.errors import OptionError
 from roofline.number_format import number, percent
+from roofline.tables import Record, Row
 
 if TYPE_CHECKING:
     from roofline._sweep import Sweep
@@ -210,7 +211,7 @@ def predict(
 
 def _predicted(
     workloads: Sequence[Workload], decoders: Sequence[Decoding], machines: Sequence[Platform], request: Request | None,
-    compression: CompressionOptions, batches: Sequence[int] | None, choices: Mapping[str, Any],
+    compression: CompressionOptions, batches: Sequence[int] | None, choices: Row,
     figures: Mapping[str, Figures] | None,
 ) -> Sweep:  # fmt: skip
     """Return what is predicted of networks and, behind them, of decoders."""
@@ -270,13 +271,13 @@ def _table(found: Sweep, *, layers: bool) -> str:
     return tables_of(found, notes, explained)
 
 
-def best_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def best_rows(rows: Sequence[Row]) -> list[Row]:
     """Return one row per case: the best estimate, which stands behind the bound, else the bound."""
     case = ("network", "platform", "datatype", "batch", "pruning")
     return list({tuple(row[column] for column in case): row for row in rows}.values())
 
 
-def _layer_rows(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+def _layer_rows(predictions: Sequence[Prediction]) -> list[Record]:
     return [
         {
             "network": prediction.network,
@@ -289,7 +290,7 @@ def _layer_rows(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
     ]
 
 
-def _layer_cells(row: dict[str, Any]) -> dict[str, Any]:
+def _layer_cells(row: Row) -> Record:
     estimated = (
         {"of bound": percent(row["share_of_bound"]), "basis": row["basis"]}
         if "basis" in row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from roofline.cli._groups import command
 from roofline.cli._output import ResultOptions, as_table, wrote
 from roofline.errors import OptionError
 from roofline.number_format import plural
+from roofline.tables import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,7 +165,7 @@ def _details(tables: tuple[Table, ...], *, every: bool) -> list[str]:
     return blocks
 
 
-def _rows(tables: tuple[Table, ...], *, every: bool) -> list[dict[str, Any]]:
+def _rows(tables: tuple[Table, ...], *, every: bool) -> list[Record]:
     return [
         {
             "table": table.name,

@@ -42,6 +42,7 @@ from roofline.cli._output import (
     writable,
 )
 from roofline.number_format import number, percent
+from roofline.tables import Record, Row
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -173,7 +174,7 @@ def _compared(
     return compare(predicted.predictions, measured, platforms={machine.key: machine})
 
 
-def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
+def draw(rows: Sequence[Row], path: Path) -> None:
     """Draw the efficiency bars of comparisons into a file.
 
     Raises:
@@ -187,7 +188,7 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     save(figure, path)
 
 
-def cells(comparison: Comparison) -> dict[str, Any]:
+def cells(comparison: Comparison) -> Record:
     """Return a comparison as a row of the table for people."""
     row = comparison.record()
     efficiency, run = comparison.efficiency, comparison.measurement
@@ -208,13 +209,11 @@ def cells(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _with_intervals(
-    rows: list[dict[str, Any]], comparisons: Sequence[Comparison]
-) -> list[dict[str, Any]]:
+def _with_intervals(rows: list[Record], comparisons: Sequence[Comparison]) -> list[Record]:
     """Return rows of the table with the 80 % interval of each rate, where any has one."""
     if all(comparison.prediction.interval_fps is None for comparison in comparisons):
         return rows
-    found: list[dict[str, Any]] = []
+    found: list[Record] = []
     for row, comparison in zip(rows, comparisons, strict=True):
         ends = comparison.prediction.interval_fps
         shown = "" if ends is None else " … ".join(str(number(end)) for end in ends)

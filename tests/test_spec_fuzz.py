@@ -17,9 +17,7 @@ from roofline.spec import from_mapping, in_mode, load, platform, platform_files
 from roofline.spec.reading import parse
 from roofline.spec.writing import as_yaml
 
-QUICK = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SHIPPED = {key: path.read_text() for key, path in platform_files().items()}
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12),

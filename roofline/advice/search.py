@@ -78,7 +78,8 @@ def advise(
     check_list(platforms, Platform, "platforms", "Find each: rl.platform('h100-sxm')")
     check_kind(wish, Wish, "wish", "Write it: Wish(fps=30)")
     _check(networks, platforms, wish)
-    asked = [precision(name) for name in datatypes or (own_precision(networks[0], platforms[0]),)]
+    named = map(precision, datatypes or (own_precision(networks[0], platforms[0]),))
+    asked = list({each.name: each for each in named}.values())
     ready = {name: [at_precision(network, name) for network in networks] for name in asked}
     searched = wish.latency is not None and not batches
     tried = BATCHES if searched else tuple(batches or (networks[0].batch,))

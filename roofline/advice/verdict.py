@@ -78,11 +78,19 @@ def funnel(advice: Advice) -> str:
     return f"Of {plural(len(advice.candidates), 'candidate')}, {left}."
 
 
-def verdict(advice: Advice, wish: Wish, networks: Sequence[str]) -> str:
-    """Return one sentence: what to buy, how sure that is, or why nothing does."""
+def verdict(advice: Advice, wish: Wish, networks: Sequence[str], sort: str = "") -> str:
+    """Return one sentence: what to buy, how sure that is, or why nothing does.
+
+    Args:
+        advice: The machines, in the order in which they are preferred.
+        wish: What was asked.
+        networks: Their names.
+        sort: What that order is by, where it is not the low end of the estimates.
+    """
     suiting = [entry for entry in advice.candidates if entry.suits]
     if suiting:
-        return _recommended(suiting, wish, networks)
+        by = f"First by {sort}: " if sort else ""
+        return by + _recommended(suiting, wish, networks)
     if not advice.candidates:
         if advice.without_memory:
             return f"No machine with the datatype holds {networks[0]}"

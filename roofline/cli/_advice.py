@@ -30,6 +30,8 @@ class Answer:
     """The networks; none for a decoder."""
     shown: Sequence[Candidate]
     """The machines to write, in order."""
+    sort: str = ""
+    """What they are ordered by, where a user asked for another order."""
 
     def rows(self) -> list[Record]:
         """Return the machines with exact values."""
@@ -42,7 +44,7 @@ class Answer:
         advice, wish, names = self.advice, self.wish, self.names
         first = [entry for entry in advice.candidates if entry.suits][:2]
         return {
-            "conventions": _conventions(advice, wish),
+            "conventions": _conventions(advice, wish, self.sort),
             "network": names[0] if len(names) == 1 else None,
             "networks": list(names),
             "wish": {
@@ -59,7 +61,7 @@ class Answer:
                 "lifetime_years": wish.years,
                 "usd_per_kwh": wish.usd_per_kwh,
             },
-            "verdict": verdict(advice, wish, names),
+            "verdict": verdict(advice, wish, names, self.sort),
             "probability_first_faster": probability_faster(*first) if len(first) == 2 else None,
             "limits": [
                 {
@@ -83,7 +85,7 @@ class Answer:
         from roofline.precision import precision
 
         advice, wish, shown = self.advice, self.wish, self.shown
-        stated = _conventions(advice, wish)
+        stated = _conventions(advice, wish, self.sort)
         # Rows of a bound only say so themselves.
         said = stated.pop("throughput", None)
         notes = [said] if said and wish.efficiency is not None else []
@@ -108,7 +110,7 @@ class Answer:
         )
         counted = funnel(advice)
         lines = [
-            f"{verdict(advice, wish, self.names)}.",
+            f"{verdict(advice, wish, self.names, self.sort)}.",
             *([counted] if counted else []),
             *_needed(advice, wish),
             "",
@@ -122,12 +124,16 @@ def _names(keys: Sequence[str], most: int = 12) -> str:
     return ", ".join(keys[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-def _conventions(advice: Advice, wish: Wish) -> dict[str, str]:
+def _conventions(advice: Advice, wish: Wish, sort: str) -> dict[str, str]:
     predictions = [candidate.prediction for candidate in advice.candidates]
     stated = conventions(predictions) if predictions else {}
     if wish.efficiency is not None:
         stated["throughput"] = f"fps is {wish.efficiency:g} of the bound, as asked"
-    stated["rank"] = "machines are ranked by the low end of the 80 % interval"
+    stated["rank"] = (
+        f"machines that do come first, in the order of {sort}"
+        if sort
+        else "machines are ranked by the low end of the 80 % interval"
+    )
     stated["cost"] = (
         f"USD/M: for a million items at the rate that is asked for, price over {wish.years:g} years and the thermal "
         f"design power at {wish.usd_per_kwh:g} USD/kWh throughout"

@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup, TyperOption
 
 from roofline.cli._options import split_names
-from roofline.cli._output import EXPLAIN, QUIET
+from roofline.cli._output import EXPLAIN, MARKDOWN, QUIET
 from roofline.cli._streams import open_streams
 from roofline.errors import OptionError, RooflineError, did_you_mean, one_line
 from roofline.reading import MAX_INTEGER, MAX_REAL, shown
@@ -156,13 +156,17 @@ def _is_file(entry: str | Path) -> bool:
 
 
 def _in_form_of_its_file(invoke: Callable[[Any], Any], context: Any) -> Any:
-    """Write what goes to a .json or .csv file in that format, unless another one is asked for."""
+    """Write what goes to a .json, .csv or .md file in that format, unless another one is asked for."""
     output: Any = context.params.get("output")
     chosen = context.get_parameter_source("form")
+    MARKDOWN.set(False)
     if output is not None and chosen is not None and chosen.name == "DEFAULT":
         form = Path(output).suffix.lower().lstrip(".")
         if form in {"json", "csv"}:
             context.params["form"] = form
+        elif form == "md":
+            context.params["form"] = "table"
+            MARKDOWN.set(True)
     return invoke(context)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from roofline.cli._measuring import cells
-from roofline.cli._output import as_table, together
+from roofline.cli._output import as_table
 from roofline.number_format import plural
 from roofline.tables import Record
 
@@ -127,7 +127,7 @@ class Summary:
         return as_table(
             [_cells(point, record) for point, _, record in recorded],
             title=f"{campaign.name}: {plural(len(campaign), 'run')}: {parts}",
-            notes=together(notes),
+            remarks=notes,
         )
 
 

@@ -67,7 +67,7 @@ class ComparedMachines:
         ]
         return as_table(
             [line.cells(self.names) for line in lines],
-            notes=["; ".join(doubts)] if doubts else [],
+            remarks=doubts,
             explained=[
                 *CONVENTIONS.values(),
                 *SIGNS.values(),

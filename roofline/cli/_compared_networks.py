@@ -112,7 +112,7 @@ class ComparedNetworks:
         ]
         return as_table(
             [line.cells(self.names) for line in shown],
-            notes=["; ".join(remarks)] if remarks else [],
+            remarks=remarks,
             explained=[*_counting.CONVENTIONS.values(), *_differences.SIGNS.values()],
         )
 

@@ -208,10 +208,11 @@ def told_apart(
         OptionError: Something is asked of decoders, and a network is none.
     """
     from roofline._load import decoder
+    from roofline.cli._options import each_once
 
     others: list[str] = []
     found: list[Decoding] = []
-    for name in dict.fromkeys(models):
+    for name in each_once(models):
         if bound:
             others.append(name)
             continue

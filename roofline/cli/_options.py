@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,12 +24,48 @@ T = TypeVar("T")
 Value = bool | int | float | tuple[int, ...] | tuple[float, ...]
 """What ``--value`` can give an input: one number or truth value, or a list of numbers."""
 
+
+def own_name(model: str) -> str:
+    """Return a shipped network's own name for any spelling of it; a path stays as it is.
+
+    Raises:
+        NetworkError: It is neither a path nor the name of a network.
+    """
+    from roofline._load import shipped
+
+    if not model:
+        raise OptionError("the model's name is empty", repair="Give a path to an .onnx file")
+    network = shipped(Path(model) if model.endswith(".onnx") else model)
+    return model if network is None else network.key
+
+
+def each_once(models: Iterable[str]) -> list[str]:
+    """Return models by their own names, without a network or a file that is named before in another spelling.
+
+    Raises:
+        NetworkError: One is neither a path nor the name of a network.
+    """
+    found: dict[str, str] = {}
+    for name in map(own_name, models):
+        found.setdefault(os.path.realpath(name), name)
+    return list(found.values())
+
+
 ModelArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="An .onnx file, or the name of a shipped network.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        callback=own_name,
+        help="An .onnx file, or the name of a shipped network.",
+    ),
 ]
 ModelsArgument = Annotated[
     list[str],
-    typer.Argument(metavar="MODEL...", help="An .onnx file, or the name of a shipped network."),
+    typer.Argument(
+        metavar="MODEL...",
+        callback=each_once,
+        help="An .onnx file, or the name of a shipped network.",
+    ),
 ]
 BatchOption = Annotated[
     int | None,
@@ -195,17 +232,15 @@ def load_model(model: str, binding: Binding = UNBOUND) -> Workload:
     """
     from roofline._load import load_bound
 
-    if not model:
-        raise OptionError("the model's name is empty", repair="Give a path to an .onnx file")
     return load_bound(Path(model) if model.endswith(".onnx") else model, binding)
 
 
 def load_models(models: Iterable[str], binding: Binding = UNBOUND) -> list[Workload]:
-    """Count every model a user named, once each; files of one name in several folders are told apart.
+    """Count every model a user named; files of one name in several folders are told apart.
 
     The arguments and errors are those of `load_model`.
     """
-    asked = list(dict.fromkeys(models))
+    asked = list(models)
     found = load_together(asked, binding)
     names = labels([workload.name for workload in found], asked)
     return [

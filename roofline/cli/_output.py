@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from roofline.errors import OptionError, did_you_mean, one_line, printable
+from roofline.markdown import markdown_table
+from roofline.number_format import plural
 from roofline.reading import csv_cell
 from roofline.tables import Row, cells
 from roofline.writing import check_output, check_output_folder, write_whole
@@ -62,7 +64,10 @@ FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to wri
 OutputOption = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", callback=writable, help="Write to this file instead of the terminal."
+        "--output",
+        "-o",
+        callback=writable,
+        help="Write to this file instead of the terminal; .json, .csv and .md choose the format.",
     ),
 ]
 
@@ -78,6 +83,8 @@ TopOption = Annotated[
 
 T = TypeVar("T")
 
+MARKDOWN: ContextVar[bool] = ContextVar("markdown", default=False)
+"""Whether tables for people are written in Markdown, as into a file whose name ends in ``.md``."""
 QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
 """Whether lines beside the result are left out (``--quiet``, which every verb takes)."""
 EXPLAIN: ContextVar[bool] = ContextVar("explain", default=False)
@@ -238,6 +245,7 @@ def as_table(
     typed: Sequence[Row | DataclassInstance],
     *,
     title: str = "",
+    remarks: Sequence[str] = (),
     notes: Sequence[str] = (),
     explained: Sequence[str] = (),
 ) -> str:
@@ -246,14 +254,18 @@ def as_table(
     Args:
         typed: Already formatted cells, or plain numbers; the columns are those of the first row.
         title: A line above the table.
+        remarks: What is to be said of single rows: one line below it, with as many as fit; all when they are asked for.
         notes: Lines below it: choices made, and what went wrong.
         explained: More lines below it, when they are asked for: conventions, and what to do next.
     """
     lines = [_line(title)] if title else []
     rows = [cells(row) for row in typed]
-    if rows:
-        header = list(rows[0])
-        body = [[_text(row.get(name)) for name in header] for row in rows]
+    header = list(rows[0]) if rows else []
+    body = [[_text(row.get(name)) for name in header] for row in rows]
+    if MARKDOWN.get():
+        lines += [""] * bool(title and rows)
+        lines += [markdown_table(header, body)] * bool(rows)
+    elif rows:
         numeric = [all(_is_number(row[i]) for row in body) for i in range(len(header))]
         widths = [max(len(name), *(len(row[i]) for row in body)) for i, name in enumerate(header)]
         for line_cells in (header, ["─" * width for width in widths], *body):
@@ -264,24 +276,42 @@ def as_table(
             lines.append(line.rstrip())
     if QUIET.get():
         return "\n".join(lines)
-    below = [_line(note) for note in notes]
+    said, held_back = _remarks_that_fit(remarks)
+    below = [_line(note) for note in (*said, *notes)]
     if EXPLAIN.get():
         below += [_line(note) for note in explained]
-    elif explained:
-        pointer = "--explain says how figures are meant"
+    elif explained or held_back:
+        what = [plural(held_back, "more note")] * bool(held_back)
+        what += ["how figures are meant"] * bool(explained)
+        pointer = f"--explain says {' and '.join(what)}"
         below = [*below[:-1], f"{below[-1]}; {pointer}"] if below else [pointer]
+    if MARKDOWN.get():
+        # A list, which ends the table.
+        return "\n".join([*lines, *([""] if below else []), *(f"- {note}" for note in below)])
     lines += [f"  {note}" for note in below]
     return "\n".join(lines)
 
 
-def together(remarks: Sequence[str]) -> list[str]:
-    """Return remarks as the one line that they take below a table, each once; no line for none.
+_ROOM = 240
+"""Characters that remarks may take below a table."""
+
+
+def _remarks_that_fit(remarks: Sequence[str]) -> tuple[list[str], int]:
+    """Return the lines that remarks take below a table, each remark once, and how many are held back.
 
     Example:
-        >>> together(["mlp: disturbed", "cnv: failed", "mlp: disturbed"])
-        ['mlp: disturbed; cnv: failed']
+        >>> _remarks_that_fit(["mlp: disturbed", "cnv: failed", "mlp: disturbed"])
+        (['mlp: disturbed; cnv: failed'], 0)
     """
-    return ["; ".join(dict.fromkeys(remarks))] if remarks else []
+    each = list(dict.fromkeys(remarks))
+    if EXPLAIN.get():
+        return each, 0
+    said = each[:1]
+    for remark in each[1:]:
+        if len("; ".join((*said, remark))) > _ROOM:
+            break
+        said.append(remark)
+    return ["; ".join(said)] if said else [], len(each) - len(said)
 
 
 def _text(value: Any) -> str:

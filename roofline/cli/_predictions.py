@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from roofline.cli._output import as_table
 from roofline.number_format import number, percent
@@ -100,29 +100,34 @@ TOKENS = {
 """What is stated of decoders beside."""
 
 
-def footnotes(
-    predictions: Sequence[Prediction], remarks: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """Return the at most two lines below a table of predictions, and those that explain it when asked.
+class Below(TypedDict):
+    """What stands below a table of predictions, as `as_table` takes it."""
+
+    remarks: Sequence[str]
+    notes: Sequence[str]
+    explained: Sequence[str]
+
+
+def below(predictions: Sequence[Prediction], remarks: Sequence[str] = ()) -> Below:
+    """Return what stands below a table of predictions.
 
     Args:
         predictions: What the table shows.
         remarks: What is to be said of these predictions in particular.
 
     Returns:
-        The remarks in one line and what kind of figure the throughput is; then the conventions, and the command that
-        measures the first prediction.
+        The remarks, and what kind of figure the throughput is; then the conventions, and the command that measures the
+        first prediction.
     """
     if not predictions:
-        return list(remarks), []
+        return {"remarks": remarks, "notes": [], "explained": []}
     stated = conventions(predictions)
-    lines = ["; ".join(remarks), stated.pop("throughput", "")]
+    kind = stated.pop("throughput", "")
     first = predictions[0]
     command = f"roofline validate {first.network} -p {first.platform} -d {first.datatype}"
     command += f" -b {first.batch}" if first.batch != 1 else ""
-    return [line for line in lines if line], [
-        *stated.values(), f"to measure the first on that machine: {command}",
-    ]  # fmt: skip
+    explained = [*stated.values(), f"to measure the first on that machine: {command}"]
+    return {"remarks": remarks, "notes": [kind] if kind else [], "explained": explained}
 
 
 _TRAFFIC = {
@@ -134,14 +139,8 @@ _TRAFFIC = {
 }
 
 
-def tables_of(found: Sweep, notes: Sequence[str], explained: Sequence[str]) -> str:
-    """Return predictions as a table for people, those of decoders as one behind it; notes stand below.
-
-    Args:
-        found: The predictions, and what was left out.
-        notes: Lines below the last table.
-        explained: More lines below it, when they are asked for.
-    """
+def tables_of(found: Sweep, remarks: Sequence[str] = ()) -> str:
+    """Return predictions as a table for people, those of decoders as one behind it; remarks stand below."""
     decoders = {entry.network for entry in found.predictions if entry.tokens is not None}
     spoken = token_cells_of(found.predictions)
     spoken += cells_left_out(
@@ -150,7 +149,7 @@ def tables_of(found: Sweep, notes: Sequence[str], explained: Sequence[str]) -> s
     shown = cells_of([entry for entry in found.predictions if entry.tokens is None])
     shown += cells_left_out([gone for gone in found.skipped if gone.network not in decoders])
     tables = [as_table(shown)] if spoken and shown else []
-    return "\n".join([*tables, as_table(spoken or shown, notes=notes, explained=explained)])
+    return "\n".join([*tables, as_table(spoken or shown, **below(found.predictions, remarks))])
 
 
 def cells_of(predictions: Sequence[Prediction]) -> list[Record]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
-from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
+from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from roofline.cli._decoding import NEW_TOKENS
 from roofline.decoding.request import CONTEXT, Phase, Request
 from roofline.errors import OptionError
 from roofline.number_format import plural
+from roofline.precision import precision
 from roofline.reading import MAX_INTEGER, read_text, shown
+from roofline.spec import platform
 from roofline.spec._frozen import Strict
 from roofline.spec.checking import checked
 from roofline.spec.reading import parse
@@ -49,11 +52,7 @@ def _ranged(given: Any) -> str:
     return "tagged-range" if isinstance(given, Mapping) else "tagged-list"
 
 
-def _once(given: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(dict.fromkeys(given))
-
-
-Names = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_once)]
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
 Whole = Annotated[int, Field(strict=True, ge=1, le=MAX_INTEGER)]
 
 
@@ -76,7 +75,7 @@ class BatchRange(Strict):
 
 
 Batches = Annotated[
-    Annotated[tuple[Whole, ...], Field(min_length=1), AfterValidator(_once), Tag("tagged-list")]
+    Annotated[tuple[Whole, ...], Field(min_length=1), Tag("tagged-list")]
     | Annotated[BatchRange, Tag("tagged-range")],
     Discriminator(_ranged),
 ]
@@ -90,7 +89,7 @@ class SweepFile(Assumptions):
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = (Variant(),)
     datatypes: Names | None = None
     batches: Batches = (1,)
-    context: Annotated[tuple[Whole, ...], Field(min_length=1), AfterValidator(_once)] | None = None
+    context: Annotated[tuple[Whole, ...], Field(min_length=1)] | None = None
     new_tokens: Whole | None = None
     phase: Phase | None = None
     _folder: Path = PrivateAttr(default_factory=Path)
@@ -126,6 +125,41 @@ class SweepFile(Assumptions):
         lists = (self.networks, self.variants, self.platforms, self.items)
         found = prod(len(entries) for entries in lists) * len(self.datatypes or (None,))
         return found * len(self.context or (None,))
+
+    def each_once(self) -> tuple[SweepFile, list[str]]:
+        """Return it without what it lists more than once, in whatever spelling, and the words for what that was.
+
+        Raises:
+            RooflineError: A name is not known.
+        """
+        from roofline.cli._options import own_name
+
+        def network(name: str) -> str:
+            return os.path.realpath(own_name(self.found(name)))
+
+        def machine(name: str) -> Hashable:
+            path = Path(self.found(name))
+            return path.resolve() if path.is_file() else platform(name).key
+
+        identities: dict[str, Callable[[Any], Hashable]] = {
+            "networks": network, "platforms": machine, "variants": lambda each: each,
+            "datatypes": lambda name: precision(name).name, "batches": int, "context": int,
+        }  # fmt: skip
+        left: dict[str, tuple[Any, ...]] = {}
+        repeated: list[str] = []
+        for name, identity in identities.items():
+            given = getattr(self, name)
+            if not isinstance(given, tuple):
+                continue
+            entries = cast("tuple[Any, ...]", given)
+            first: dict[Hashable, Any] = {}
+            for entry in entries:
+                first.setdefault(identity(entry), entry)
+            if len(first) < len(entries):
+                left[name] = tuple(first.values())
+                more = len(entries) - len(first)
+                repeated.append(f"{plural(more, 'entry', 'entries')} of {name}")
+        return self.model_copy(update=left), repeated
 
     def beside(self, path: Path) -> SweepFile:
         """Return it with the folder of the file it was read from, beside which names are looked for."""

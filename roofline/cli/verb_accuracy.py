@@ -11,6 +11,7 @@ import typer
 from roofline.cli._groups import command
 from roofline.cli._output import ResultOptions, as_table
 from roofline.errors import printable
+from roofline.labels import labels
 from roofline.number_format import plural
 from roofline.reading import real_number, whole_number
 from roofline.tables import Record, Row
@@ -113,10 +114,11 @@ def accuracy(
 
     labelled = items.read()
     found: list[Accuracy] = []
-    for model in models:
+    names = labels([printable(model.stem) for model in models], [str(model) for model in models])
+    for model, name in zip(models, names, strict=True):
         # The careful reader refuses what is no model with one clear line.
         read(model)
-        found.append(evaluate(model, labelled, name=printable(model.stem), batch=batch))
+        found.append(evaluate(model, labelled, name=name, batch=batch))
     notes: list[str] = []
     if store is not None:
         notes.append(f"noted in {plural(_note(found, store), 'record')} of {store}")

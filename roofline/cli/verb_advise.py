@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,13 +25,13 @@ from roofline.errors import OptionError, check_known
 from roofline.units import scaled
 
 if TYPE_CHECKING:
-    from roofline.advice import Advice, Candidate, Wish
+    from roofline.advice import Advice, Wish
     from roofline.decoding.phases import Decoding
     from roofline.decoding.request import Request
     from roofline.spec import Platform
     from roofline.workload import Workload
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _LIMITS = "Limits"
 _COST = "Cost"
@@ -227,6 +227,7 @@ class MachineOptions:
             OptionError: A segment or kind is not known, or no machine is of both.
             PlatformError: A name is not known, or a file is wrong.
         """
+        from roofline._sweep import distinct
         from roofline.spec import platform as find_platform
         from roofline.spec import platform_keys
         from roofline.spec.names import MACHINE_KINDS, SEGMENTS
@@ -240,7 +241,9 @@ class MachineOptions:
                 check_known(name, known, f"{flag}: {name!r} is not known")
         found = [
             machine
-            for machine in map(find_platform, self.platform or platform_keys())
+            for machine in distinct(
+                [find_platform(key) for key in self.platform or platform_keys()]
+            )
             if (not segments or machine.segment in segments)
             and (not kinds or machine.kind in kinds)
         ]
@@ -299,7 +302,9 @@ def advise(
         )  # fmt: skip
     names = [entry.name for entry in (workloads or decoders)]
     most = (20 if result.form is Format.TABLE else 0) if top is None else top
-    answer = Answer(advice, wish, names, workloads, _shown(advice, sort, most))
+    advice = _in_order(advice, sort)
+    shown = advice.candidates[:most] if most else advice.candidates
+    answer = Answer(advice, wish, names, workloads, shown, sort)
     result.emit(document=answer.document, rows=answer.rows, table=answer.table)
     if result.form is Format.CSV and advice.without_unit:
         say(f"roofline: left out, without such a unit: {', '.join(advice.without_unit)}")
@@ -309,13 +314,14 @@ def advise(
         raise typer.Exit(1)
 
 
-def _shown(advice: Advice, sort: str, most: int) -> list[Candidate]:
-    shown = list(advice.candidates)
-    if sort:
-        shown = arranged(shown, advice.records(), sort, 0)
-        # A machine that fails is no answer, however cheap it is.
-        shown.sort(key=lambda entry: ("yes", "unknown", "no").index(entry.answer))
-    return shown[:most] if most else shown
+def _in_order(advice: Advice, sort: str) -> Advice:
+    """Return advice in the order that is asked for, which its verdict follows too."""
+    if not sort:
+        return advice
+    found = arranged(advice.candidates, advice.records(), sort, 0)
+    # A machine that fails is no answer, however cheap it is.
+    found.sort(key=lambda entry: ("yes", "unknown", "no").index(entry.answer))
+    return replace(advice, candidates=tuple(found))
 
 
 def _check_decoder(

@@ -108,14 +108,13 @@ def _correct(platform_file: Path, table: Path, form: Format) -> None:
     rows = [
         {"class of work": name, "factor": f"{value:.3f}"} for name, value in found.factors.items()
     ]
-    notes = [
+    remarks = [
         f"mean error on {found.networks} networks: {found.before:.1%} before, {found.after:.1%} after on the same, "
         f"{found.left_out:.1%} on families left out of the fit, each of {found.families} in turn",
-        f"written to {platform_file}",
     ]
     if found.left_out > found.before:
-        notes.append(
-            "warning: networks of other families were predicted better without these factors"
+        remarks.insert(
+            0, "warning: networks of other families were predicted better without these factors"
         )
     ResultOptions(form=form).emit(
         document=lambda: {
@@ -128,7 +127,7 @@ def _correct(platform_file: Path, table: Path, form: Format) -> None:
             "corrections": dict(found.factors),
         },
         rows=lambda: rows,
-        table=lambda: as_table(rows, notes=notes),
+        table=lambda: as_table(rows, remarks=remarks, notes=[f"written to {platform_file}"]),
     )
 
 
@@ -202,14 +201,13 @@ def _table(
     from roofline.validate.calibration.calibrate import warnings
 
     lower = [name for name, way in roofs[-1].how.items() if way == "library"]
-    notes = [f"written to {output}: use it with -p {output}"]
-    notes += [
+    said = [*warnings(roofs), *remarks]
+    said += [
         f"{row['backend']} {row['version']}, {plural(row['threads'], 'thread')}: "
         f"{plural(row['samples'], 'shape')} of {plural(row['kinds'], 'kind')} "
         f"in {row['seconds']:.0f} s; predict with --model calibrated"
         for row in profiles
     ]
-    notes += remarks
     if lower:
-        notes.append(f"lower bounds, from library matrix products: {', '.join(lower)}")
-    return as_table(rows, notes=[*notes, *warnings(roofs)])
+        said.append(f"lower bounds, from library matrix products: {', '.join(lower)}")
+    return as_table(rows, remarks=said, notes=[f"written to {output}: use it with -p {output}"])

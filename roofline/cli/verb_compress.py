@@ -22,7 +22,6 @@ from roofline.cli._output import (
     ResultOptions,
     as_table,
     say,
-    together,
     writable,
 )
 from roofline.errors import OptionError
@@ -270,7 +269,7 @@ class _Written:
         return as_table(
             self.rows(),
             title=f"{self.name}, {self.label}: wrote {self.output}",
-            notes=[*together(notes), *together(gains)],
+            remarks=[*notes, *gains],
             explained=[*details, *CONVENTIONS.values()],
         )
 

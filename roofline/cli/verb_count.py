@@ -213,10 +213,6 @@ def _table(workload: Workload, view: LayerView, *, layers: bool) -> str:
     inputs = _counting.listed_inputs(
         {tensor.name: tensor.shape or () for tensor in workload.inputs}
     )
-    notes = [
-        "; ".join(_counting.coverage_notes(workload)),
-        "; ".join([*(_counting.fusion_notes(workload) if fused else []), *workload.notes]),
-    ]
     title = f"{workload.name}, batch {workload.batch}" + (f" ({inputs})" if inputs else "")
     changes = [
         workload.variant if workload.variant != "dense" else "",
@@ -227,7 +223,8 @@ def _table(workload: Workload, view: LayerView, *, layers: bool) -> str:
         as_table(
             _counting.summary(workload),
             title=title,
-            notes=[note for note in notes if note],
+            remarks=[*(_counting.fusion_notes(workload) if fused else []), *workload.notes],
+            notes=["; ".join(_counting.coverage_notes(workload))],
             explained=list(_counting.CONVENTIONS.values()),
         )
     )

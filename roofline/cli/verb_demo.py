@@ -9,7 +9,7 @@ import typer
 
 from roofline.cli._output import as_table, emit, say, writable_folder
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-_SHOWN = 20
-
 
 FilesArgument = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Files of measured runs.")
@@ -149,11 +147,5 @@ def _columns(mapping: list[str]) -> dict[str, str]:
 
 
 def _table(rows: list[dict[str, object]], refused: list[dict[str, object]]) -> str:
-    notes = [
-        f"{entry['file']} row {entry['row']}: {entry['reason']}" for entry in refused[:_SHOWN]
-    ]
-    if len(refused) > _SHOWN:
-        notes.append(
-            f"and {plural(len(refused) - _SHOWN, 'more row')}; --format json lists them all"
-        )
-    return as_table(rows, notes=notes)
+    remarks = [f"{entry['file']} row {entry['row']}: {entry['reason']}" for entry in refused]
+    return as_table(rows, remarks=remarks)

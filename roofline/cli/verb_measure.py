@@ -23,7 +23,7 @@ from roofline.cli._measuring import (
     run_models,
 )
 from roofline.cli._options import BatchOption, InputOptions, ModelsArgument
-from roofline.cli._output import OrderOptions, ResultOptions, as_table, together
+from roofline.cli._output import OrderOptions, ResultOptions, as_table
 
 if TYPE_CHECKING:
     from roofline.validate.records.record import Measurement
@@ -78,7 +78,6 @@ def measure(
         # How many cores a board has is not known here.
         asked = replace(asked, target=rpc_key, options=options, threads=asked.threads or 1)
     check_backends(asked, names)
-    models = list(dict.fromkeys(models))
     staged = parts.staged(models, bound=inputs.given)
     done = run_models(
         asked, models, names, compression, binding, store, machine=rpc_key, per_layer=per_layer, fresh=fresh,
@@ -104,7 +103,7 @@ def _table(runs: list[Measurement]) -> str:
     kernels = [as_table(kernel_cells(run)) for run in runs if run.kernel_times]
     table = as_table(
         [cells(run) for run in runs],
-        notes=together(remarks(runs)),
+        remarks=remarks(runs),
         explained=list(CONVENTIONS.values()),
     )
     return "\n".join([*kernels, table])

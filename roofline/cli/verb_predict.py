@@ -28,7 +28,7 @@ from roofline.cli._options import (
     load_models,
 )
 from roofline.cli._output import OrderOptions, ResultOptions, as_table
-from roofline.cli._predictions import conventions, footnotes, tables_of
+from roofline.cli._predictions import below, conventions, tables_of
 from roofline.errors import OptionError
 from roofline.number_format import number, percent
 from roofline.tables import Record, Row
@@ -255,9 +255,8 @@ def _document(found: Sweep, *, layers: bool) -> dict[str, Any]:
 
 def _table(found: Sweep, *, layers: bool) -> str:
     predictions = found.predictions
-    remarks = list(dict.fromkeys(note for prediction in predictions for note in prediction.notes))
-    remarks += dict.fromkeys(f"left out: {entry.reason}" for entry in found.skipped)
-    notes, explained = footnotes(predictions, remarks)
+    remarks = [f"left out: {entry.reason}" for entry in found.skipped]
+    remarks += [note for prediction in predictions for note in prediction.notes]
     if layers:
         tables = [
             as_table(
@@ -267,8 +266,8 @@ def _table(found: Sweep, *, layers: bool) -> str:
             )
             for entry in predictions
         ]
-        return "\n\n".join(tables) + "\n" + as_table([], notes=notes, explained=explained)
-    return tables_of(found, notes, explained)
+        return "\n\n".join(tables) + "\n" + as_table([], **below(predictions, remarks))
+    return tables_of(found, remarks)
 
 
 def best_rows(rows: Sequence[Row]) -> list[Row]:

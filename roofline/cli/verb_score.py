@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from roofline.validate.evidence.forms import Source
     from roofline.validate.evidence.score import Scored
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 TABLES = (
     "all",
@@ -183,11 +183,11 @@ def _tables(document: Mapping[str, Any]) -> str:
         for name in TABLES
         if document.get(name)
     ]
-    notes = [f"{name}: {text}" for name, text in document["conventions"].items()]
+    stated = [f"{name}: {text}" for name, text in document["conventions"].items()]
     head = (
         f"{document['model']} (version {document['model_version']}), --leave {document['leave']}"
     )
-    return f"{head}\n\n" + "\n\n".join(found) + "\n\n" + as_table([], notes=notes)
+    return f"{head}\n\n" + "\n\n".join(found) + "\n\n" + as_table([], explained=stated)
 
 
 def _records(document: Mapping[str, Any], only: str | None = None) -> list[dict[str, Any]]:

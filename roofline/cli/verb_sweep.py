@@ -23,7 +23,7 @@ from roofline.cli._output import (
     writable,
     writable_folder,
 )
-from roofline.cli._predictions import conventions, footnotes, tables_of
+from roofline.cli._predictions import conventions, tables_of
 from roofline.cli._progress import progress
 from roofline.compression_flags import compressed
 from roofline.errors import OptionError
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from roofline.sweeping import Grid, Variant
     from roofline.workload import Workload
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 LONG = 10_000
 """Predictions from which a sweep says how long it will take before it starts."""
@@ -98,7 +98,9 @@ def sweep(
     in_parts = output is not None and (output.is_dir() or not (suffix or output.is_file()))
     if output is not None:
         (writable_folder if in_parts else writable)(output)
-    asked = read_sweep(file)
+    asked, repeated = read_sweep(file).each_once()
+    if repeated:
+        say(f"roofline: {file} repeats {' and '.join(repeated)}; each is predicted once")
     source = context.get_parameter_source("form")
     if in_parts and source is not None and source.name == "COMMANDLINE":
         raise OptionError(
@@ -125,15 +127,10 @@ def sweep(
             "predictions": found.rows(),
         },
         rows=found.rows,
-        table=lambda: _table(found),
+        table=lambda: tables_of(found),
     )
     for reason in dict.fromkeys(gone.reason for gone in found.skipped):
         say(f"roofline: left out: {reason}")
-
-
-def _table(found: Sweep) -> str:
-    notes, explained = footnotes(found.predictions, [])
-    return tables_of(found, notes, explained)
 
 
 def _in_parts(

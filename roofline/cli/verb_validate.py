@@ -38,7 +38,6 @@ from roofline.cli._output import (
     drawable,
     emit,
     say,
-    together,
     writable,
 )
 from roofline.number_format import number, percent
@@ -112,7 +111,6 @@ def validate(
     binding = inputs.binding(batch)
     asked = timing.request(binding, threads=machine_threads(machine))
     check_backends(asked, names)
-    models = list(dict.fromkeys(models))
     staged = parts.staged(models, bound=inputs.given)
     counted = staged.workloads(batch or 1) or load_models(models, binding)
     workloads = [compression.under(workload) for workload in counted]
@@ -251,7 +249,7 @@ def _table(
     notes += [*remarks(runs), *doubts]
     return as_table(
         _with_intervals([cells(comparison) for comparison in comparisons], comparisons),
-        notes=together(notes),
+        remarks=notes,
         explained=[_EFFICIENCY, *CONVENTIONS.values()],
     )
 

@@ -106,7 +106,7 @@ def networks(draw: st.DrawFn) -> onnx.ModelProto:
     return graph(nodes, stored, 1, 3, 5, 5)
 
 
-laws = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+laws = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 @laws

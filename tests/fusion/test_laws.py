@@ -117,7 +117,7 @@ def graphs(draw: st.DrawFn) -> onnx.ModelProto:
     return model(calls, {"x": [8, 8], "z": [8, 8]}, " ".join(outputs), stored)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(graphs())
 def test_random_graphs(built: onnx.ModelProto) -> None:
     graph = resolve(built, name="random")

@@ -31,7 +31,6 @@ SEEDS = [content for content in SMALL if len(content) < 20_000]
 # What fails is small already; shrinking it would take minutes.
 slow = settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )

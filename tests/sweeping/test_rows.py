@@ -67,7 +67,7 @@ def assert_same(row: dict, wanted: dict) -> None:
             assert row[name] == value, name
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(
     model=st.sampled_from([name for name in models if name != "calibrated"]),
     traffic=st.sampled_from([None, "weights", "weights_io", "fused", "unfused", "resident"]),
@@ -128,7 +128,7 @@ def test_a_model_without_a_law_is_asked_batch_by_batch(networks, machines, monke
         assert_same(row, wanted)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
 @given(batches=st.integers(1, 30), part_rows=st.integers(1, 50), datatypes=st.integers(1, 3))
 def test_parts_are_all_rows_once(networks, machines, batches, part_rows, datatypes):
     grid = grid_of(

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from roofline.errors import StoreError
@@ -34,8 +34,6 @@ def run(*values, **fields):
     return Measurement(job, Status.OK, samples_s=tuple(values), check=CHECKED, **fields)
 
 
-# The first example builds the reader of records, which takes longer than the deadline on a busy machine.
-@settings(deadline=None)
 @given(samples, text, st.sampled_from(Status), st.none() | st.floats(0, 1e3))
 def test_a_record_survives_json(values, word, status, power):
     record = Measurement(

@@ -292,8 +292,9 @@ def _datatype(asked: str, where: str) -> str:
 def _network(asked: str, folder: Path, where: str) -> tuple[str, str]:
     from roofline import workloads
 
-    if asked in workloads.networks:
-        return asked, ""
+    shipped = workloads.networks.named(asked)
+    if shipped is not None:
+        return shipped.key, ""
     path = folder / asked
     if path.is_file():
         return str(path), hashlib.sha256(path.read_bytes()).hexdigest()

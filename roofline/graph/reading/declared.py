@@ -124,8 +124,12 @@ class _Declaration:
                 if self._holds_tensor(name):
                     shapeless[name] = None
                 continue
-            for size in dims[1:]:
-                if size is None:
+            for place, size in enumerate(dims):
+                if size == 0 and not self._batched(place, size, dims):
+                    shapeless[name] = dims
+                elif place == 0:
+                    continue
+                elif size is None:
                     shapeless[name] = dims
                 elif isinstance(size, str) and size not in self._symbols:
                     named.setdefault(size, name)
@@ -173,7 +177,13 @@ class _Declaration:
             "shape"
         ):
             return None
-        found = dimensions(tensor.shape)
+        # For an input that declares 0, ONNX Runtime takes nothing but tensors without elements.
+        found = tuple(
+            0
+            if size is None and entry.WhichOneof("value") == "dim_value" and not entry.dim_value
+            else size
+            for size, entry in zip(dimensions(tensor.shape), tensor.shape.dim, strict=True)
+        )
         if any(isinstance(size, int) and size < 0 for size in found):
             raise ModelError(
                 f"input {entry.name!r} declares a negative dimension: {_shown(found)}"
@@ -287,17 +297,27 @@ class _Declaration:
             return with_value(tensor, binding.values[name])
         return tensor
 
+    def _batched(self, place: int, size: int, dims: tuple[Dim, ...]) -> bool:
+        """Whether a size that the file fixes gives way to the batch that is asked for."""
+        # A file that fixes one item, or none, is still asked for many: most networks are written for any number.
+        asked = self._binding.batch
+        return place == 0 and size in (0, 1) and len(dims) > 1 and asked not in (None, size)
+
     def _size(self, name: str, dims: tuple[Dim, ...], place: int) -> int:
         size, binding = dims[place], self._binding
         if isinstance(size, int):
-            if place == 0 and size == 1 and len(dims) > 1 and binding.batch not in (None, 1):
-                # A file that fixes one item is still asked for many: most networks are written for any number.
+            if self._batched(place, size, dims):
                 self._overridden = True
                 self._batch = binding.batch
                 self._notes.append(
                     f"input {name} counted at batch {binding.batch}; the file fixes {_shown(dims)}"
                 )
                 return binding.batch or 1
+            if not size:
+                raise DimensionError(
+                    f"input {name!r} {_shown(dims)} is without elements: its dimension {place} is 0",
+                    repair=f"Give the shape it is meant for: {input_at(name, _example(dims))}",
+                )
             return size
         if size is not None and size in self._symbols:
             return self._symbols[size]
@@ -344,10 +364,19 @@ def _times(sizes: Sequence[int]) -> str:
 
 
 def _example(dims: Sequence[Dim]) -> str:
-    """Return a shape that the flag would take, with a number where one is open."""
-    examples = (1, 3, 224, 224, 224) if len(dims) > 3 else (1, 128, 128, 128, 128)
+    """Return a shape that the flag would take, with a likely number where one is open."""
+    match dims:
+        case (int(layers), size, int()) if layers > 1 and (not size or isinstance(size, str)):
+            # The state of a recurrent network: layers, items, width.
+            examples = (layers, 1, 1)
+        case (_, _, _, int(channels)) if channels in (1, 3, 4):
+            examples = (1, 224, 224, channels)
+        case (_, _, _, _, *_):
+            examples = (1, 3, 224, 224, 224)
+        case _:
+            examples = (1, 128, 128)
     filled = [
-        size if isinstance(size, int) else examples[min(place, 4)]
+        size if isinstance(size, int) and size else examples[min(place, len(examples) - 1)]
         for place, size in enumerate(dims)
     ]
     return _times(filled)

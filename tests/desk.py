@@ -94,9 +94,18 @@ class Desk:
         np.savez(
             folder / "data.npz", x=np.zeros((2, 1, 28, 28), "float32"), y=np.zeros(2, "int64")
         )
-        names = ("campaign.yaml", "sweep.yaml", "rates.csv", "runs.csv", "model.onnx", "store.db", "data.npz")
+        names = (
+            "campaign.yaml",
+            "sweep.yaml",
+            "rates.csv",
+            "runs.csv",
+            "model.onnx",
+            "store.db",
+            "data.npz",
+        )
         self._places = {Path(name).stem: str(folder / name) for name in names}
-        self.run("import", str(folder / "runs.csv"), "--store", self._places["store"])
+        stored = self.run("import", self._places["runs"], "--store", self._places["store"])
+        assert stored.code == 0, stored
 
     def words(self, verb: str) -> list[str]:
         """Return a command line of a verb that has something to do."""

@@ -162,7 +162,7 @@ def titled(ax: Drawing, title: str, x: str = "", y: str = "") -> None:
 def noted(ax: Drawing, note: str) -> None:
     """Write in a line below the axes how to read them, where it covers nothing."""
     ax.annotate(note, (1, 0), xycoords="axes fraction", xytext=(0, -36), textcoords="offset points", ha="right",
-                va="top", fontsize=7, color=GREY, annotation_clip=False)  # fmt: skip
+                va="top", fontsize=7.5, color=GREY, annotation_clip=False)  # fmt: skip
 
 
 def prefixed(axis: Drawing) -> None:

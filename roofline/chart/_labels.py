@@ -12,6 +12,7 @@ Box = tuple[float, float, float, float]
 # Directly beside comes last: that is where flat roofs run.
 _DIRECTIONS = ((-1, 1), (0, 1), (1, -1), (0, -1), (1, 1), (-1, -1), (1, 0), (-1, 0))
 OFF_THE_LINE = _DIRECTIONS[:6]
+LOWER_LEFT = ((-1, -1), (-1, 0), (0, -1), (-1, 1), (1, -1), (0, 1), (1, 0), (1, 1))
 UPPER_RIGHT = ((1, 1), (1, 0), (0, 1), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
 _DISTANCES = (6.0, 12.0, 20.0, 30.0, 42.0)
 
@@ -24,7 +25,7 @@ def place_labels(
     colours: Sequence[str],
     fontsize: float = 7.0,
     avoid: Sequence[tuple[float, float]] = (),
-    prefer: Sequence[tuple[int, int]] = _DIRECTIONS,
+    prefer: Sequence[Sequence[tuple[int, int]]] = (),
     reach: float = _DISTANCES[-1],
 ) -> int:
     """Write a label beside each point where it covers no other label and no point.
@@ -38,7 +39,7 @@ def place_labels(
         colours: One per point.
         fontsize: In points.
         avoid: Further points not to cover.
-        prefer: The directions that are tried, best first.
+        prefer: For each label the directions that are tried, best first.
         reach: How far from its point a label may go, in points.
 
     Returns:
@@ -56,11 +57,14 @@ def place_labels(
         (x - 4 * scale, y - 4 * scale, x + 4 * scale, y + 4 * scale) for x, y in marks
     ]
     left_out = 0
-    for mark, label, colour, point in zip(marks, labels, colours, points, strict=False):
+    directions = prefer or [_DIRECTIONS] * len(labels)
+    for mark, label, colour, point, own in zip(
+        marks, labels, colours, points, directions, strict=False
+    ):
         if not label:
             continue
         size = ((text_width(label, fontsize) + 4) * scale, 1.25 * fontsize * scale)
-        ways = ((dx * far, dy * far) for far in _DISTANCES if far <= reach for dx, dy in prefer)
+        ways = ((dx * far, dy * far) for far in _DISTANCES if far <= reach for dx, dy in own)
         boxes = ((way, _box(mark, (way[0] * scale, way[1] * scale), size)) for way in ways)
         found = next(((way, box) for way, box in boxes if _free(box, taken, frame)), None)
         if found is None:

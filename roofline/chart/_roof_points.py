@@ -123,7 +123,7 @@ def _explain(
             )
         )
     if names:
-        ax.legend(handles=names, loc="lower right", fontsize=7, ncols=1 + len(names) // 14)
+        ax.legend(handles=names, loc="lower right", fontsize=7.5, ncols=1 + len(names) // 14)
 
 
 def draw_layers(ax: Drawing, points: Sequence[Point]) -> None:
@@ -139,7 +139,7 @@ def draw_layers(ax: Drawing, points: Sequence[Point]) -> None:
     named = sorted(points, key=lambda point: -point.weight)[:6]
     place_labels(
         ax, [(point.intensity, point.performance) for point in named], [point.label for point in named],
-        colours=[style.INK] * len(named), prefer=OFF_THE_LINE,
+        colours=[style.INK] * len(named), prefer=[OFF_THE_LINE] * len(named),
     )  # fmt: skip
     bounds = ordered(point.bound for point in points if point.bound)
     handles = [
@@ -154,4 +154,4 @@ def draw_layers(ax: Drawing, points: Sequence[Point]) -> None:
         for name in bounds
     ]
     handles.append(Line2D([], [], marker="", ls="", label="area: share of the time"))
-    ax.legend(handles=handles, loc="lower right", fontsize=7)
+    ax.legend(handles=handles, loc="lower right", fontsize=7.5)

@@ -119,7 +119,7 @@ class Boxes(Chart):
             return grid_size(panels, 1)
         groups = ordered(box.group for box in self.boxes)
         longest = max((len(name) for name in groups), default=0)
-        return sizes(len(self.boxes) + len(groups), 0.24, 5.0), 3.4 + 0.035 * longest
+        return sizes(len(self.boxes) + len(groups), 0.23, 5.0), 3.4 + 0.035 * longest
 
     def _limits(self) -> tuple[float, float]:
         """Return the ends of the vertical axis."""
@@ -191,7 +191,7 @@ def _draw_box(ax: Drawing, box: Box, where: float, shade: str) -> None:
         ax.plot([where], [box.mean], "x", color=ink, ms=4, mew=weight, zorder=5)
     if box.group != THEORY:
         ax.annotate(
-            f"{len(box.values)}", (where, greatest), xytext=(0, 1.5), ha="center", fontsize=6,
+            f"{len(box.values)}", (where, greatest), xytext=(0, 1.5), ha="center", fontsize=8,
             textcoords="offset points", color=style.GREY,
         )  # fmt: skip
     if box.peak is not None:

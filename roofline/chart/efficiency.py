@@ -175,7 +175,7 @@ class EfficiencyChart(Chart):
             ax.annotate(
                 percent(bar.efficiency),
                 (index, bar.measured), xytext=(0, 3), textcoords="offset points", ha="center", va="bottom",
-                fontsize=7 if many else 8, rotation=90 if many else 0, color=style.INK, zorder=5,
+                fontsize=8, rotation=90 if many else 0, color=style.INK, zorder=5,
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4},
             )  # fmt: skip
 

@@ -69,6 +69,8 @@ class Heatmap(Chart):
         from matplotlib.colors import LogNorm
 
         machines, networks = self.machines, self.networks
+        # A wide figure is shown smaller.
+        legible = max(7.5, 0.74 * self.size()[0])
         grid = np.full((len(machines), len(networks)), np.nan)
         for machine, network, value in self.cells:
             grid[machines.index(machine), networks.index(network)] = value
@@ -86,7 +88,7 @@ class Heatmap(Chart):
             if not np.isnan(value):
                 dark = float(norm(float(value))) < 0.6
                 ax.text(column + 0.5, row + 0.5, style.short(float(value)), ha="center", va="center",
-                        fontsize=7, color="white" if dark else "black")  # fmt: skip
+                        fontsize=legible, color="white" if dark else "black")  # fmt: skip
         ax.set_xticks(
             np.arange(len(networks)) + 0.5,
             networks,
@@ -96,7 +98,7 @@ class Heatmap(Chart):
         )
         ax.set_yticks(np.arange(len(machines)) + 0.5, machines)
         ax.invert_yaxis()
-        ax.tick_params(length=0)
+        ax.tick_params(length=0, labelsize=max(8, legible))
         ax.grid(visible=False)
         for side in ax.spines.values():
             side.set_visible(False)

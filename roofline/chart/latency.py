@@ -105,7 +105,7 @@ class LatencyChart(Chart):
         ]
         place_labels(
             ax, [(latency, fps) for _, (_, latency, fps) in ends], [f"{batch:g}" for _, (batch, _, _) in ends],
-            colours=[colour[line.machine] for line, _ in ends], fontsize=6, reach=12,
+            colours=[colour[line.machine] for line, _ in ends], fontsize=7, reach=12,
             avoid=[(latency, fps) for line in self.lines for _, latency, fps in line.points],
         )  # fmt: skip
         note = "numbers: batch"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, titled
+from roofline.chart._panels import divided, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import checked, label, varying, words
 from roofline.tables import Column, Holds, Record, Row
@@ -20,6 +21,8 @@ COLUMNS = (
     Column("cache_bytes", "bytes of all caches on each device", holds=Holds.POSITIVE),
     Column("memory_bytes", "bytes that a device holds", required=False, holds=Holds.POSITIVE),
 )
+_MOST = 12
+"""Bars in one row: more are no longer legible at the width of a page."""
 _PARTS = ("weights", "cache", "free")
 
 
@@ -52,6 +55,8 @@ class MemoryChart(Chart):
 
     bars: tuple[Bar, ...]
     title: str = ""
+    most: float | None = None
+    """The top of the vertical axis in bytes, where several panels share it."""
 
     def records(self) -> list[Record]:
         """Return one row per bar."""
@@ -63,14 +68,29 @@ class MemoryChart(Chart):
             for bar in self.bars
         ]  # fmt: skip
 
+    def panels(self) -> tuple[MemoryChart, ...]:
+        """Return the parts that many bars are divided into, between groups; all have one axis."""
+        if len(self.bars) <= _MOST:
+            return (self,)
+        most = max(max(bar.weights + bar.cache, bar.capacity or 0.0) for bar in self.bars)
+        parts = divided(self.bars, lambda bar: bar.group, _MOST)
+        return tuple(replace(self, bars=tuple(part), title="", most=most) for part in parts)
+
     def size(self) -> tuple[float, float]:
-        """Return the size in inches."""
+        """Return the size in inches; the width grows with the bars, and beyond some of them the panels."""
+        panels = self.panels()
+        if len(panels) > 1:
+            return grid_size(panels, 1)
         return max(7.0, 0.5 * len(self.bars) + 3.0), 5.0
 
     def draw(self, ax: Drawing) -> None:
         """Draw weights, cache and what is free on each other; what exceeds the memory is hatched."""
         from matplotlib.patches import Patch
 
+        panels = self.panels()
+        if len(panels) > 1:
+            draw_panels(ax, panels, 1, self.title)
+            return
         colours = dict(zip(_PARTS, (style.INK, style.BOUND["memory"], "white"), strict=True))
         groups: dict[str, list[Bar]] = {}
         for bar in self.bars:
@@ -100,6 +120,8 @@ class MemoryChart(Chart):
             )  # fmt: skip
             at += 0.6
         ax.set_xticks([x for x, _ in ticks], [text for _, text in ticks], rotation=45, ha="right")
+        if self.most is not None:
+            ax.set_ylim(0, 1.05 * self.most / 1e9)
         titled(ax, self.title, "positions of the prompt", "GB on each device")
         handles = [Patch(fc=colours[part], ec=style.GREY, label=part) for part in _PARTS]
         if not all(bar.fits for bar in self.bars):

@@ -117,7 +117,7 @@ class Orthogonality(Chart):
                 )  # fmt: skip
             ax.text(
                 left + 0.5, bottom + 0.5, f"{_lines(square.label)}\n{100 * square.orthogonality:.0f}% orthogonal",
-                ha="center", va="center", fontsize=6.5, color=style.INK, linespacing=1.4,
+                ha="center", va="center", fontsize=7, color=style.INK, linespacing=1.4,
             )  # fmt: skip
         ax.annotate(
             _CAPTION, (0, 0), xycoords="axes fraction", xytext=(4, 2), textcoords="offset points", fontsize=7.5,

@@ -10,7 +10,7 @@ from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
-from roofline.chart._labels import UPPER_RIGHT, place_labels
+from roofline.chart._labels import LOWER_LEFT, UPPER_RIGHT, place_labels
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import INTERVAL, amounts, checked, label, ordered, varying, words
 from roofline.errors import OptionError
@@ -95,10 +95,10 @@ class Pareto(Chart):
                 if left.task == right.task:
                     found += [
                         (
-                            left.value ** (1 - t / 12) * right.value ** (t / 12),
-                            left.accuracy + (right.accuracy - left.accuracy) * t / 12,
+                            left.value ** (1 - t / 48) * right.value ** (t / 48),
+                            left.accuracy + (right.accuracy - left.accuracy) * t / 48,
                         )
-                        for t in range(1, 12)
+                        for t in range(1, 48)
                     ]
         return found
 
@@ -151,11 +151,13 @@ class Pareto(Chart):
         named = [
             entry for series in ("measured", "theoretical") for entry in self.frontier(series)
         ]
+        # Between two frontiers there is no room.
+        below = len({entry.series for entry in named}) > 1
         place_labels(
             ax, [(entry.value, entry.accuracy) for entry in named], [entry.name() for entry in named],
             colours=[style.PRACTICE if entry.series == "measured" else "#A65E00" for entry in named],
             avoid=[*((entry.value, entry.accuracy) for entry in self.candidates), *self._along()],
-            fontsize=6.5, prefer=UPPER_RIGHT,
+            fontsize=7, prefer=[LOWER_LEFT if below and entry.series == "measured" else UPPER_RIGHT for entry in named],
         )  # fmt: skip
 
     def _legend(self, marks: Mapping[str, str]) -> list[Any]:

@@ -71,7 +71,7 @@ class Peaks(Chart):
                     color=colour[name], label=name, zorder=2)  # fmt: skip
         for where, value, name, text in bars:
             ax.annotate(f"{text}  {name}" if name != "bandwidth" else text, (value, where), xytext=(3, 0),
-                        textcoords="offset points", va="center", fontsize=6.5)  # fmt: skip
+                        textcoords="offset points", va="center", fontsize=7)  # fmt: skip
         ax.set_xscale("log")
         ax.set_xlim(floor, top * (top / floor) ** 0.22)
         ax.set_yticks([where for where, _ in ticks], [name for _, name in ticks])

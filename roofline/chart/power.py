@@ -146,14 +146,14 @@ class PowerChart(Chart):
                 )  # fmt: skip
             text = f"{value:.1f}" if stacked else style.short(value)
             ax.annotate(text, (index, value), xytext=(0, 2), textcoords="offset points", ha="center",
-                        va="bottom", fontsize=6.5, rotation=90 if len(text) > 4 else 0)  # fmt: skip
+                        va="bottom", fontsize=7.5, rotation=90 if len(text) > 4 else 0)  # fmt: skip
         if not stacked:
             ax.set_yscale("log")
             prefixed(ax.yaxis)
         ax.set_ylim(low, high)
         ax.set_xlim(-0.6, max(len(self.loads), 4) - 0.4)
         ax.set_xticks(
-            range(len(self.loads)), [load.label for load in self.loads], rotation=90, fontsize=7
+            range(len(self.loads)), [load.label for load in self.loads], rotation=90, fontsize=7.5
         )
         ax.grid(visible=False, axis="x")
         titled(ax, self.title or self.machines[0], y=_VALUES[self.shown])

@@ -82,10 +82,10 @@ class Panel(Chart):
         prefixed(ax.yaxis)
         titled(ax, self.name, f"measured, {self.rate}", f"predicted, {self.rate}")
         ax.annotate(f"{plural(len(self.points), 'run')}, factor {self.factor:.2f}", (1, 0), xycoords="axes fraction",
-                    xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=7)  # fmt: skip
+                    xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=7.5)  # fmt: skip
         if any(names) and len(names) <= _FEW:
             legend = ax.legend(
-                fontsize=6.5, markerscale=2, loc="upper left", frameon=False, handletextpad=0.1
+                fontsize=7.5, markerscale=2, loc="upper left", frameon=False, handletextpad=0.1
             )
             for handle in legend.legend_handles:
                 handle.set_alpha(1.0)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
+from roofline.chart._panels import divided, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import checked, label, varying, words
 from roofline.number_format import percent
 from roofline.tables import Column, Holds, Record, Row
+
+_MOST = 20
+"""Bars in one row: more are no longer legible at the width of a page."""
 
 COLUMNS = (
     *words("network"),
@@ -49,6 +53,8 @@ class SpeedUpChart(Chart):
 
     bars: tuple[SpeedUp, ...]
     title: str = ""
+    limits: tuple[float, float] | None = None
+    """The vertical axis, where several panels share it."""
 
     def records(self) -> list[Record]:
         """Return one row per configuration."""
@@ -61,8 +67,25 @@ class SpeedUpChart(Chart):
             for bar in self.bars
         ]  # fmt: skip
 
+    def panels(self) -> tuple[SpeedUpChart, ...]:
+        """Return the parts that many bars are divided into; all have one axis."""
+        if len(self.bars) <= _MOST:
+            return (self,)
+        parts = divided(self.bars, lambda bar: bar.technique, _MOST)
+        limits = self._limits()
+        return tuple(replace(self, bars=tuple(part), title="", limits=limits) for part in parts)
+
+    def _limits(self) -> tuple[float, float]:
+        """Return the ends of the vertical axis."""
+        values = [v for bar in self.bars for v in (bar.expected, bar.achieved, bar.predicted) if v]
+        floor, top = min(1.0, *values) / 1.6, max(values)
+        return floor, top * (top / floor) ** 0.14
+
     def size(self) -> tuple[float, float]:
-        """Return the size in inches."""
+        """Return the size in inches; the width grows with the bars, and beyond some of them the panels."""
+        panels = self.panels()
+        if len(panels) > 1:
+            return grid_size(panels, 1)
         longest = max((len(bar.label) for bar in self.bars), default=0)
         return sizes(len(self.bars), 0.42, 5.0), 4.2 + 0.05 * longest
 
@@ -74,9 +97,12 @@ class SpeedUpChart(Chart):
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
+        panels = self.panels()
+        if len(panels) > 1:
+            draw_panels(ax, panels, 1, self.title)
+            return
         colour = {bar.technique: style.technique_colour(bar.technique) for bar in self.bars}
-        values = [v for bar in self.bars for v in (bar.expected, bar.achieved, bar.predicted) if v]
-        floor, top = min(1.0, *values) / 1.6, max(values)
+        floor, top = self.limits or self._limits()
         for index, bar in enumerate(self.bars):
             ax.bar(
                 index,
@@ -98,7 +124,7 @@ class SpeedUpChart(Chart):
             )
             ax.annotate(
                 percent(bar.share), (index, max(bar.expected, bar.achieved, bar.predicted or 0)), xytext=(0, 2),
-                textcoords="offset points", ha="center", va="bottom", fontsize=7,
+                textcoords="offset points", ha="center", va="bottom", fontsize=7.5,
                 rotation=90 if len(self.bars) > 12 else 0,
             )  # fmt: skip
         predicted = [(i, bar.predicted) for i, bar in enumerate(self.bars) if bar.predicted]
@@ -108,7 +134,7 @@ class SpeedUpChart(Chart):
             )
         ax.axhline(1.0, color=style.INK if predicted else style.PREDICTED, lw=1.0, zorder=4)
         ax.set_yscale("log")
-        ax.set_ylim(floor, top * (top / floor) ** 0.14)
+        ax.set_ylim(floor, top)
         prefixed(ax.yaxis)
         ax.set_xlim(-0.7, len(self.bars) - 0.3)
         ax.set_xticks(range(len(self.bars)), [bar.label for bar in self.bars], rotation=90)

@@ -90,7 +90,7 @@ class TokensChart(Chart):
         shown = [(curve, point) for curve in self.curves for point in curve.points]
         place_labels(
             ax, [(each, rate) for _, (_, each, rate) in shown], [f"{batch:g}" for _, (batch, _, _) in shown],
-            colours=[colours[curve.platform] for curve, _ in shown], fontsize=6, reach=12,
+            colours=[colours[curve.platform] for curve, _ in shown], fontsize=7, reach=12,
         )  # fmt: skip
         note = "numbers: requests in flight; dashed: bound"
         if any(curve.too_large for curve in self.curves):

@@ -188,7 +188,8 @@ def _is_machine(name: str) -> bool:
         return True
     known = networks()
     path = Path(name)
-    if not (path.exists() or path.suffix or len(path.parts) > 1 or name in known):
+    named = name.casefold() in {one.casefold() for one in known}
+    if not (path.exists() or path.suffix or len(path.parts) > 1 or named):
         hint = did_you_mean(name, [*known, *platform_files()])
         raise NetworkError(
             f"{name!r} is neither a file nor the name of a network or machine",

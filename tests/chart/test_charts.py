@@ -42,6 +42,18 @@ def drawn(kind: str, rows, layers) -> Chart:
     )
 
 
+@pytest.mark.parametrize("kind", list(charts))
+def test_no_print_is_small_on_a_page(kind: str, rows, layers) -> None:
+    figure = drawn(kind, rows, layers).figure()
+    pixels_per_point = 800 / figure.get_size_inches()[0] / 72
+    small = {
+        text.get_text(): text.get_fontsize() * pixels_per_point
+        for text in figure.findobj(Text)
+        if text.get_visible() and text.get_text().strip()
+    }
+    assert {name: size for name, size in small.items() if size < 8} == {}
+
+
 def texts_of(chart: Chart):
     """Return the texts of a drawn chart with the boxes they take, ticks and legend included."""
     figure = chart.figure()

@@ -197,5 +197,38 @@ def test_it_works_in_a_browser_at_every_width(
     assert {"network", "platform", "bound_per_s", "expected_per_s", "usd_per_million"} <= set(
         table[0]
     )
+    assert {row["unit"] for row in table} == {"frames/s", "tokens/s"}
     assert {row["network"] for row in table} == {"mobilenet_v1", "llama32_1b"}
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.browser
+def test_the_best_come_first_and_electricity_may_be_free(
+    browser: Any, page: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "explore.html"
+    path.write_text(page, encoding="utf-8")
+    wait = pytest.importorskip("selenium.webdriver.support.wait").WebDriverWait
+    run = browser.execute_script
+    column = (
+        "const at = [...document.querySelectorAll('#table th')].map(h => h.textContent).indexOf(arguments[0]);"
+        "return [...document.querySelectorAll('#table tbody tr')].map(r => r.children[at].textContent)"
+        ".filter(text => text).map(text => +text.replaceAll(',', ''))"
+    )
+    costs: dict[str, list[float]] = {}
+    for price in ("0", "0.15"):
+        browser.get("about:blank")
+        browser.get(f"{path.as_uri()}#network=mobilenet_v1&y=usd_per_million&kwh={price}")
+        wait(browser, 10).until(
+            lambda page: run("return document.documentElement.dataset.ready") == "yes"
+        )
+        costs[price] = run(column, "usd_per_million")
+    assert costs["0"] == sorted(costs["0"])
+    assert min(costs["0"]) < min(costs["0.15"])
+    # Decoders have no frames.
+    browser.get("about:blank")
+    browser.get(f"{path.as_uri()}#network=llama32_1b&y=fps")
+    wait(browser, 10).until(
+        lambda page: run("return document.documentElement.dataset.ready") == "yes"
+    )
+    assert "choose others" in run("return document.getElementById('empty').textContent")

@@ -315,7 +315,7 @@ class _Declaration:
                 return binding.batch or 1
             if not size:
                 raise DimensionError(
-                    f"input {name!r} {_shown(dims)} is without elements: its dimension {place} is 0",
+                    f"dimension {place} of input {name!r} {_shown(dims)} is 0: it has no elements",
                     repair=f"Give the shape it is meant for: {input_at(name, _example(dims))}",
                 )
             return size

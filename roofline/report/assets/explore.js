@@ -62,11 +62,11 @@
   const AXES = {
     fps: { label: "frames/s", of: (r, s) => r.tokens ? null : rate(r, s), log: true },
     tokens_per_s: { label: "tokens/s", of: (r, s) => r.tokens ? rate(r, s) : null, log: true },
-    latency_ms: { label: "latency of a batch (of decoders: time per token), ms", of: latency, log: true },
+    latency_ms: { label: "latency of a batch (of decoders: time per token), ms", of: latency, log: true, less: true },
     per_watt: { label: "frames or tokens/s per W of TDP", of: (r, s) => times(rate(r, s), 1 / machineOf(r).watts), log: true },
-    usd_per_million: { label: "USD per million frames or tokens", of: cost, log: true },
-    price_usd: { label: "price, USD", of: r => fact(machineOf(r).price), log: true },
-    watts: { label: "TDP, W", of: r => fact(machineOf(r).watts), log: true },
+    usd_per_million: { label: "USD per million frames or tokens", of: cost, log: true, less: true },
+    price_usd: { label: "price, USD", of: r => fact(machineOf(r).price), log: true, less: true },
+    watts: { label: "TDP, W", of: r => fact(machineOf(r).watts), log: true, less: true },
     peak: { label: "peak at the datatype, OP/s", of: r => fact(machineOf(r).peaks[machineOf(r).datatypes.indexOf(r.datatype)]), log: true },
     bandwidth: { label: "memory bandwidth, B/s", of: r => fact(machineOf(r).bandwidth), log: true },
     year: { label: "year", of: r => fact(machineOf(r).year), plain: true },
@@ -83,12 +83,15 @@
     machine: "", x: "watts", y: "fps", colour: "kind", show: "best", at: "", sort: "-value", theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" });
   let state = start(), rows = [], near = () => null;
 
+  // Electricity may be had for nothing; every other limit is of something.
+  const usable = (name, text) => text !== null && text !== "" && (name === "kwh" ? Number(text) >= 0 : Number(text) > 0);
+
   // --- the link -------------------------------------------------------------------------------------------------------
   function readLink() {
     const wanted = new URLSearchParams(location.hash.slice(1));
     state = start();
     for (const [name] of FACETS) if (wanted.has(name)) state[name] = new Set(wanted.get(name).split("|").filter(value => names[name].includes(value)));
-    for (const [name] of LIMITED) if (Number(wanted.get(name)) > 0) state[name] = Number(wanted.get(name));
+    for (const [name] of LIMITED) if (usable(name, wanted.get(name))) state[name] = Number(wanted.get(name));
     for (const [name, known] of [["x", AXES], ["y", AXES], ["colour", COLOURS], ["show", SHOW]]) if (wanted.get(name) in known) state[name] = wanted.get(name);
     for (const name of ["machine", "at", "sort", "theme"]) if (wanted.has(name)) state[name] = wanted.get(name);
   }
@@ -107,7 +110,7 @@
     find.addEventListener("input", () => { state.machine = find.value; refresh(); });
     const limits = LIMITED.map(([name, title]) => {
       const field = element("input", { type: "number", name, min: 0, step: "any", value: state[name] ?? "" });
-      field.addEventListener("input", () => { state[name] = Number(field.value) > 0 ? Number(field.value) : start()[name]; refresh(); });
+      field.addEventListener("input", () => { state[name] = usable(name, field.value) ? Number(field.value) : start()[name]; refresh(); });
       return element("label", {}, title, field);
     });
     $("filters").replaceChildren(...FACETS.map(facetBox), element("fieldset", {}, element("legend", { textContent: "Machine" }), find), element("fieldset", {}, element("legend", { textContent: "Limits and cost" }), ...limits));
@@ -149,14 +152,16 @@
 
   // --- the table --------------------------------------------------------------------------------------------------------
   const COLUMNS = {
-    network: r => data.networks[r.network].name, platform: r => machineOf(r).key, datatype: r => data.datatypes[r.datatype], batch: r => data.batches[r.batch],
+    network: r => data.networks[r.network].name, unit: r => r.tokens ? "tokens/s" : "frames/s", platform: r => machineOf(r).key, datatype: r => data.datatypes[r.datatype], batch: r => data.batches[r.batch],
     bound_per_s: r => r.bound, expected_per_s: r => r.expected, low_per_s: r => r.low, high_per_s: r => r.high,
     latency_ms: r => r.latency ?? (r.expected === null ? r.boundLatency : null), bound: r => r.limit, fits: r => r.fits ? "yes" : "no",
     per_watt: r => AXES.per_watt.of(r, state)?.value ?? null, usd_per_million: r => AXES.usd_per_million.of(r, state)?.value ?? null,
     price_usd: r => machineOf(r).price, tdp_w: r => machineOf(r).watts, segment: r => machineOf(r).segment, kind: r => machineOf(r).kind, vendor: r => machineOf(r).vendor,
   };
   function sorted() {
-    const down = state.sort.startsWith("-"), name = state.sort.replace("-", "");
+    const name = state.sort.replace("-", "");
+    // Unless a column is asked for, the best by the upward axis come first.
+    const down = name in COLUMNS ? state.sort.startsWith("-") : !AXES[state.y].less;
     const of = COLUMNS[name] ?? (r => AXES[state.y].of(r, state)?.value ?? null);
     const order = (a, b) => typeof a === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
     return rows.map(r => [of(r), r]).sort(([a], [b]) => a === null ? 1 : b === null ? -1 : (down ? -1 : 1) * order(a, b)).map(([, r]) => r);
@@ -244,6 +249,7 @@
     }
     $("chart").hidden = !points.length;
     $("empty").hidden = points.length > 0;
+    $("empty").textContent = rows.length ? "no row of this selection has both axes: choose others above" : "no data in this selection";
     if (points.length) near = Plot.draw($("chart"), { ...look, points, x: AXES[state.x], y: AXES[state.y] });
     $("chart").dataset.points = points.length;
     const machines = new Set(rows.map(r => r.machine)).size;

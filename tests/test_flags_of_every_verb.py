@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from roofline.cli._output import MARKDOWN
+
 from .verbs import VERBS
 
 
@@ -42,7 +44,7 @@ def called(verb: str, monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[str,
     for parameter in command.params:
         if parameter.required and not set(words).intersection(parameter.opts):
             needed += (
-                ["x"] if parameter.param_type_name == "argument" else [parameter.opts[0], "x"]
+                ["mlp"] if parameter.param_type_name == "argument" else [parameter.opts[0], "x"]
             )
     with command.make_context(verb, [*needed, *words]) as context:
         command.invoke(context)
@@ -57,7 +59,10 @@ def test_a_files_name_chooses_the_format_unless_one_is_asked_for(
     for name, form in (("x.csv", "csv"), ("X.JSON", "json"), ("x.txt", str(usual))):
         seen = called(verb, monkeypatch, "-o", str(tmp_path / name))
         assert str(seen["form"]) == form
+    seen = called(verb, monkeypatch, "-o", str(tmp_path / "x.md"))
+    assert (str(seen["form"]), MARKDOWN.get()) == ("table", True)
     seen = called(verb, monkeypatch, "-o", str(tmp_path / "x.csv"), "--format", "json")
+    assert not MARKDOWN.get()
     assert str(seen["form"]) == "json"
 
 

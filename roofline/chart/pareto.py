@@ -95,10 +95,10 @@ class Pareto(Chart):
                 if left.task == right.task:
                     found += [
                         (
-                            left.value ** (1 - t / 48) * right.value ** (t / 48),
-                            left.accuracy + (right.accuracy - left.accuracy) * t / 48,
+                            left.value ** (1 - t / 20) * right.value ** (t / 20),
+                            left.accuracy + (right.accuracy - left.accuracy) * t / 20,
                         )
-                        for t in range(1, 48)
+                        for t in range(1, 20)
                     ]
         return found
 

@@ -197,6 +197,8 @@ def test_rows_are_sorted_and_cut(capsys: pytest.CaptureFixture[str]) -> None:
     assert machines() == ["ncs", "tx2:maxn", "h100-sxm"]
     assert machines("--sort", "fps") == ["h100-sxm", "tx2:maxn", "ncs"]
     assert machines("--sort", "latency_ms:asc", "--top", "2") == ["h100-sxm", "tx2:maxn"]
+    assert machines("--sort", "FPS") == machines("--sort", "fps")
+    assert machines("--sort", "Latency ms:asc") == machines("--sort", "latency_ms:asc")
     assert "there is no column 'fbs'" in run(capsys, *arguments, "--sort", "fbs")[2]
 
 

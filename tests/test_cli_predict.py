@@ -200,6 +200,7 @@ def test_csv_goes_whole_into_a_file(capsys, tmp_path):
     [
         ("fps<30", 0), ("fps < 1e9", 1), ("latency_ms>=0.001", 1), ("bound==compute", 1), ("bound==memory", 0),
         ("fits==no", 0), ("fits == yes", 1), ("interval_fps>3", 1),
+        ("FPS<1e9", 1), ("Latency_ms<0", 0), ("Bound==compute", 1),
     ],
 )  # fmt: skip
 def test_fail_if_decides_the_exit_code(condition, code, capsys):
@@ -451,9 +452,14 @@ def test_rows_that_are_bounds_are_named_as_the_table_names_them(capsys):
     assert "fps of equation1 rows is an upper bound" in out
 
 
-def test_a_folder_that_is_named_by_a_dot_is_one(capsys):
+def test_a_folder_that_is_named_by_a_dot_is_one(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     code, _, err = run(capsys, "count", ".")
-    assert (code, err) == (2, "roofline: error: . is a folder, not an ONNX file\n")
+    said = "roofline: error: . is a folder, not an ONNX file. Give "
+    assert (code, err) == (2, f"{said}the path of a file\n")
+    for name in ("model.onnx", "config.json"):
+        (tmp_path / name).touch()
+        assert run(capsys, "count", ".")[2] == f"{said}a file in it: {name}\n"
 
 
 def test_two_kinds_of_rates_are_bounds_and_not_estimates(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,7 +179,17 @@ def _decoder(config: _Config, extra: Mapping[str, int]) -> Decoder:
         "final_cap": config.cap("final_logit_softcapping"),
     }
     given: dict[str, Any] = {**sizes, **flags, **_window(config, extra)}
-    return Decoder(**given)
+    try:
+        return Decoder(**given)
+    except NetworkError as error:
+        # A decoder's own sizes are keys of other names in the file that is to be mended.
+        keys = {
+            **{size: key for key, size in _SIZES.items()},
+            "experts": next(filter(config.has, _MIXTURE[0]), _MIXTURE[0][0]),
+            "active": next(filter(config.has, _MIXTURE[1]), _MIXTURE[1][0]),
+        }
+        repair = re.sub(r"\w+", lambda word: keys.get(word[0], word[0]), error.repair)
+        raise NetworkError(f"{config.path}: {error.message}", repair=repair) from None
 
 
 def _sizes(config: _Config) -> dict[str, int]:

@@ -26,7 +26,7 @@ FailIfOption = Annotated[
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
-_CONDITION = re.compile(r"^\s*([a-z_][a-z0-9_]*)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*$")
+_CONDITION = re.compile(r"^\s*([A-Za-z_][A-Za-z0-9_]*)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*$")
 _SHORT = {
     "fps": "throughput_fps", "latency": "latency_ms", "energy": "energy_mj",
     "fps_ratio": "throughput_fps_ratio", "latency_ratio": "latency_ms_ratio",
@@ -82,11 +82,16 @@ def conditions(texts: Iterable[str] | None, columns: Sequence[str]) -> list[Cond
                 f"--fail-if {text!r} is not a condition",
                 repair="Write it like --fail-if 'fps<30', with one of < <= > >= == !=",
             )
-        column = _SHORT.get(match[1], match[1]) if match[1] not in columns else match[1]
+        column = next(
+            (name for name in columns if name.casefold() == match[1].casefold()), match[1]
+        )
+        if column not in columns:
+            column = _SHORT.get(column.casefold(), column)
         if column not in columns:
             hint = (
                 did_you_mean(
-                    match[1], [*columns, *(short for short in _SHORT if _SHORT[short] in columns)]
+                    match[1].casefold(),
+                    [*columns, *(short for short in _SHORT if _SHORT[short] in columns)],
                 )
                 or f"Columns: {', '.join(columns)}"
             )

@@ -114,16 +114,24 @@ def arranged(
                 f"--sort {sort!r} goes neither up nor down", repair="End it in :asc or :desc"
             )
         names = list(dict.fromkeys(name for row in rows for name in row))
-        named = [name for name in names if name == column] or [
-            name for name in names if f"_{column}_" in f"_{name}_"
-        ]
+        plain = _as_column(column)
+        named = (
+            [name for name in names if name == column]
+            or [name for name in names if name.casefold() == plain]
+            or [name for name in names if f"_{plain}_" in f"_{name.casefold()}_"]
+        )
         if not named:
-            hint = did_you_mean(column, names) or f"Columns: {', '.join(names)}"
+            hint = did_you_mean(plain, names) or f"Columns: {', '.join(names)}"
             raise OptionError(f"--sort: there is no column {column!r}", repair=hint)
         known = [place for place in order if rows[place].get(named[0]) is not None]
         known.sort(key=lambda place: _sorting(rows[place][named[0]]), reverse=direction != "asc")
         order = known + [place for place in order if place not in set(known)]
     return [entries[place] for place in (order[:top] if top else order)]
+
+
+def _as_column(text: str) -> str:
+    """Return a column's heading as its name is written: ``latency ms`` as ``latency_ms``, ``FPS`` as ``fps``."""
+    return text.strip().casefold().replace(" ", "_")
 
 
 def _sorting(value: Any) -> tuple[bool, float, str]:

@@ -185,7 +185,11 @@ def _checked(entry: Row, where: str) -> dict[str, Any]:
     for name in _WORDS:
         row[name] = word_in(entry.get(name))
     for column in _NUMBERS:
-        row[column.name] = number_in(entry.get(column.name), column, where)
+        value = entry.get(column.name)
+        if column.name == "intensity" and str(value).strip() in {"inf", "Infinity"}:
+            # A CSV of predict says so where no weight is charged; its JSON leaves the cell empty.
+            value = None
+        row[column.name] = number_in(value, column, where)
     for name in ("platform", "network"):
         if row[name] is None:
             raise TableError(f"{where}: no {name}", repair=f"Fill the column {name!r}")

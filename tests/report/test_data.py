@@ -155,6 +155,12 @@ def test_decoders_have_rates_in_tokens_and_the_estimate_is_the_interval_of_its_b
     assert row["flag"] is None
 
 
+def test_an_intensity_without_end_is_an_empty_cell_in_csv_as_in_json(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("network,platform,predicted_fps,intensity\nn,m,3,inf\nn,o,3,2\n")
+    assert [row["intensity"] for row in load_rows(path)] == [None, 2]
+
+
 def test_a_combination_that_was_left_out_is_no_row(tmp_path: Path) -> None:
     path = tmp_path / "p.json"
     gone = DECODED | {"skipped": "no unit", "tokens_per_s": None}

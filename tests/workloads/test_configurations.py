@@ -112,6 +112,23 @@ def test_other_families_are_refused_by_name_with_the_way_out(family: str, tmp_pa
     assert "export the network to ONNX" in caught.value.repair
 
 
+@pytest.mark.parametrize(
+    ("sizes", "repair"),
+    [
+        ({"num_key_value_heads": 3}, "num_key_value_heads that divides num_attention_heads"),
+        ({"num_hidden_layers": 10**6}, "Give fewer num_hidden_layers"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_mended_by_the_keys_of_the_file(
+    sizes: dict[str, int], repair: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(PUBLISHED["Mistral-7B-v0.3"][1] | sizes))
+    with pytest.raises(NetworkError, match=repair) as caught:
+        read_config(path)
+    assert str(path) in caught.value.message
+
+
 def test_every_second_layer_of_gemma_2_sees_a_window(tmp_path: Path) -> None:
     sizes = read_config(configured(tmp_path, "gemma-2-2b")).sizes
     assert [sizes.windowed(layer) for layer in range(4)] == [True, False, True, False]

@@ -52,15 +52,21 @@ def check_file(path: Path) -> Path:
     if path.is_file():
         return path
     if path.is_dir():
-        raise ModelError(f"{path} is a folder, not an ONNX file")
+        inside = [name for name in ("config.json", *_models_in(path)) if (path / name).is_file()]
+        raise ModelError(
+            f"{path} is a folder, not an ONNX file",
+            repair=f"Give a file in it: {path / inside[0]}"
+            if inside
+            else "Give the path of a file",
+        )
     if path.exists():
         raise ModelError(f"{path} is no regular file", repair="Give the path of an ONNX file")
-    hint = did_you_mean(path.name, _models_beside(path)) or "Check the path"
+    hint = did_you_mean(path.name, _models_in(path.parent)) or "Check the path"
     raise ModelError(f"there is no file {str(path)!r}", repair=hint)
 
 
-def _models_beside(path: Path) -> list[str]:
+def _models_in(folder: Path) -> list[str]:
     try:
-        return sorted(entry.name for entry in path.parent.iterdir() if entry.suffix == ".onnx")
+        return sorted(entry.name for entry in folder.iterdir() if entry.suffix == ".onnx")
     except OSError:
         return []

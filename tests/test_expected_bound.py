@@ -44,6 +44,18 @@ def test_no_estimate_exceeds_a_bound_that_holds(name: str, network: str) -> None
                 assert high <= bound.throughput_fps * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("machine", ["agx-orin-cpu", "orion-o6-cpu", "dimensity-9300-cpu"])
+def test_no_rounding_lifts_a_capped_estimate_above_its_interval(machine: str) -> None:
+    network = rl.load("mobilenet_v2")
+    for batch in (1, 3, 64, 1000):
+        found = rl.predict(
+            network, rl.platform(machine), datatype="int8", batch=batch, model="expected"
+        )
+        assert found.interval_fps is not None
+        assert found.throughput_fps is not None
+        assert found.interval_fps[0] <= found.throughput_fps <= found.interval_fps[1]
+
+
 def test_a_capped_estimate_says_so() -> None:
     choices: Choices = {"datatype": "int8"}
     workload = rl.load("resnet50").under(precision="int8")

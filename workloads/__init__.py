@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from roofline.workloads._network import Network, build, network, networks
+from roofline.workloads._network import Network, build, network, networks, shipped
 from roofline.workloads.decoder import Decoder, DecoderNetwork, decoder, decoders
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Builder", "Decoder", "DecoderNetwork", "Network", "build", "decoder", "decoders", "network", "networks",
+    "shipped",
 ]  # fmt: skip
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from roofline.errors import NetworkError
+from roofline.errors import NetworkError, did_you_mean
 from roofline.registry import Registry
-from roofline.workloads.decoder import Weights, check_build, decoders
+from roofline.workloads.decoder import DecoderNetwork, Weights, check_build, decoders
 
 if TYPE_CHECKING:
     import onnx
@@ -90,5 +90,20 @@ def build(
         NetworkError: No network has that key.
         OptionError: The batch is not positive.
     """
-    entry = decoders.find(key) or networks.get(key)
-    return entry.build(weights=weights, seed=seed, batch=batch)
+    return shipped(key).build(weights=weights, seed=seed, batch=batch)
+
+
+def shipped(key: str) -> Network | DecoderNetwork:
+    """Return a shipped network or decoder by its key, in whatever capitals.
+
+    Raises:
+        NetworkError: None has that key; the message has the nearest ones of both.
+    """
+    if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return networks.get(key)
+    found = decoders.named(key) or networks.named(key)
+    if found is None:
+        known = (*networks, *decoders)
+        hint = did_you_mean(key, known) or f"Known: {', '.join(known)}"
+        raise NetworkError(f"unknown network {key!r}", repair=hint)
+    return found

@@ -21,7 +21,7 @@ from roofline.cli._output import (
     wrote,
 )
 from roofline.errors import NetworkError, RooflineError
-from roofline.number_format import plural
+from roofline.number_format import human, plural
 from roofline.tables import Record, Row
 from roofline.writing import write_whole
 
@@ -82,9 +82,9 @@ def _listed(row: Row) -> Record:
 @command(app)
 def show(*, key: KeyArgument, result: ResultOptions) -> None:
     """Show where one network comes from and what it requires."""
-    from roofline.workloads import decoders, networks
+    from roofline.workloads import shipped
 
-    network = decoders.named(key) or networks.get(key)
+    network = shipped(key)
     row = {**_summary(network), **_details(network)}
     result.emit(
         document=lambda: {"conventions": CONVENTIONS, "network": row},
@@ -120,7 +120,7 @@ def export(
     )
     content = model.SerializeToString()
     write_whole(output, content)
-    wrote(f"{output} ({len(content) / 1e6:.1f} MB)")
+    wrote(f"{output} ({human(len(content), 'B')})")
 
 
 ModelsArgument = Annotated[

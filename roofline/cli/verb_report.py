@@ -9,6 +9,7 @@ import typer
 
 from roofline.cli._output import emit, writable, wrote
 from roofline.errors import OptionError
+from roofline.number_format import human
 
 app = typer.Typer(add_completion=False)
 
@@ -55,4 +56,4 @@ def report(
             else render(gather(data, title, tell))
         )
     emit(page, output)
-    wrote(f"{output} ({output.stat().st_size / 1e6:.1f} MB)")
+    wrote(f"{output} ({human(output.stat().st_size, 'B')})")

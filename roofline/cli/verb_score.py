@@ -133,7 +133,9 @@ def _runs(
     """Score a table of runs of networks."""
     from roofline.cli._progress import progress
     from roofline.spec import platform as find_platform
+    from roofline.validate.evidence.forms import Form
     from roofline.validate.evidence.measures import summary
+    from roofline.validate.evidence.rates import unstated
     from roofline.validate.evidence.readers import evidence_of
     from roofline.validate.evidence.score import score as score_evidence
 
@@ -153,7 +155,14 @@ def _runs(
         )
     if rows is not None:
         _write_rows(scored, rows)
-    return summary(scored)
+    document = summary(scored)
+    silent = unstated(source.table) if source.form is Form.RATES and model == "expected" else 0
+    if silent:
+        document["conventions"]["mode"] = (
+            f"{plural(silent, 'run')} without a mode, taken as one batch behind another; write mode throughput where "
+            "several were in flight, as in the fps of predict"
+        )
+    return document
 
 
 def _decoders(source: Source, *, model: str, leave: str, rows: Path | None) -> dict[str, Any]:
@@ -183,11 +192,15 @@ def _tables(document: Mapping[str, Any]) -> str:
         for name in TABLES
         if document.get(name)
     ]
-    stated = [f"{name}: {text}" for name, text in document["conventions"].items()]
+    conventions = dict(document["conventions"])
+    notes = [f"mode: {conventions.pop('mode')}"] if "mode" in conventions else []
+    stated = [f"{name}: {text}" for name, text in conventions.items()]
     head = (
         f"{document['model']} (version {document['model_version']}), --leave {document['leave']}"
     )
-    return f"{head}\n\n" + "\n\n".join(found) + "\n\n" + as_table([], explained=stated)
+    return (
+        f"{head}\n\n" + "\n\n".join(found) + "\n\n" + as_table([], notes=notes, explained=stated)
+    )
 
 
 def _records(document: Mapping[str, Any], only: str | None = None) -> list[dict[str, Any]]:

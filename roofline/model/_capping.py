@@ -14,7 +14,12 @@ def capped(
     limit = np.where(np.isnan(most), np.inf, most)
     over = np.asarray(high) > limit
     down = np.where(over, np.minimum(1.0, limit / fps), 1.0)
-    return down * np.asarray(fps), down * np.asarray(low), np.where(over, limit, high)
+    # The smaller of the two, and not the product: it may be above the limit by a rounding.
+    return (
+        np.where(over, np.minimum(limit, fps), fps),
+        down * np.asarray(low),
+        np.where(over, limit, high),
+    )
 
 
 def slowed(

@@ -188,6 +188,24 @@ def test_a_table_of_rates_is_judged_by_what_predict_says(model: str, tmp_path: P
     assert [row["key"] for row in scored.evidence.rows] == ["rtx-4090", "i5-8500"]
 
 
+def test_rates_without_a_mode_say_how_they_are_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, rate = "machine,network,datatype,fps", "tx2:maxn,resnet50,fp16,90"
+    path = tmp_path / "rates.csv"
+    path.write_text(f"{head}\n{rate}\n")
+    assert "mode: 1 run without a mode" in answered(capsys, "score", path)[1]
+    path.write_text(f"{head},mode\n{rate},Throughput\n")
+    code, out, _ = answered(capsys, "score", path)
+    assert (code, "mode:" in out) == (0, False)
+    one = rl.predict(
+        rl.load("resnet50"), rl.platform("tx2:maxn"), datatype="fp16", model="expected"
+    )
+    assert score(read_evidence(path), model="expected").predicted == pytest.approx(
+        one.throughput_fps
+    )
+
+
 @pytest.mark.parametrize(
     ("heading", "row", "told", "repair"),
     [

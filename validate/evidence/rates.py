@@ -146,8 +146,17 @@ def _rate(row: dict[str, str], where: str) -> Rate:
         raise TableError(f"{where}: {error.message}", repair=error.repair) from None
     return Rate(
         where, row["machine"].strip(), row["network"].strip(), datatype, int(batch), fps,
-        row.get("runtime", "").strip(), several or row.get("mode", "") in IN_FLIGHT,
+        row.get("runtime", "").strip(), several or _mode(row) in IN_FLIGHT,
     )  # fmt: skip
+
+
+def _mode(row: dict[str, str]) -> str:
+    return row.get("mode", "").strip().casefold()
+
+
+def unstated(table: CsvTable) -> int:
+    """Return how many rows of a table of rates do not say whether several batches were in flight."""
+    return sum(not _mode(row) and not row.get("latency_ms") for row in table.rows)
 
 
 def machine_of(rate: Rate, at_hand: Iterable[Platform] = ()) -> Platform:

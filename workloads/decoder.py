@@ -94,7 +94,7 @@ class Decoder:
                 raise _wrong(f"{name} is {getattr(self, name)}", "Give 1 or more")
         if self.layers > MOST_LAYERS:
             raise _wrong(
-                f"it has {shown(self.layers)} layers, and at most {MOST_LAYERS:,} are built",
+                f"the number of layers is {shown(self.layers)}, and at most {MOST_LAYERS:,} are built",
                 "Give fewer layers",
             )
         for entry in fields(self):

@@ -169,6 +169,10 @@ def test_files_are_found_beside_the_sweep(capsys, tmp_path):
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nvariants: [{keep_channels: 50}]",
             "share",
         ),
+        (
+            "schema_version: 1\nnetworks: [cnv]\nplatforms: [tx2]\ndatatypes: [int8]",
+            "Choose one of them under datatypes, or let emulate: true run",
+        ),
         ("a: [", "not valid YAML"),
         (f"{HEAD}batches: [{'9' * 5000}]", "batches[0] must be a whole number, not '999"),
         (f"{HEAD}batches: [{'9' * 30}]", "less than or equal to"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -26,9 +27,10 @@ from roofline.cli._output import (
 from roofline.cli._predictions import conventions, tables_of
 from roofline.cli._progress import progress
 from roofline.compression_flags import compressed
-from roofline.errors import OptionError
+from roofline.errors import DatatypeError, OptionError
 from roofline.labels import labels
 from roofline.number_format import plural
+from roofline.surfaces import DATATYPE, EMULATE
 
 if TYPE_CHECKING:
     from roofline._sweep import Sweep
@@ -191,6 +193,20 @@ def _one_file(asked: SweepFile, output: Path) -> None:
     )
 
 
+@contextmanager
+def _told_by_keys() -> Iterator[None]:
+    """Tell how a datatype without a unit is mended by the keys of the file, which has no flags."""
+    try:
+        yield
+    except DatatypeError as error:
+        message, repair = error.texts
+        repair = repair.replace(f"with {DATATYPE}", "under datatypes")
+        raise DatatypeError(
+            message, repair=repair.replace(str(EMULATE), "emulate: true")
+        ) from None
+
+
+@_told_by_keys()
 def _grid(asked: SweepFile) -> Grid:
     from roofline._sweep import check_units
     from roofline.sweeping import Grid
@@ -258,6 +274,7 @@ def _networks(names: Sequence[str]) -> tuple[list[Workload], list[str]]:
     return [replace(each, name=name) for each, name in zip(found, unique, strict=True)], digests
 
 
+@_told_by_keys()
 def _run(asked: SweepFile) -> Sweep:
     from roofline._sweep import Sweep
     from roofline._sweep import sweep as every

@@ -124,6 +124,13 @@ gives both one time, so half the runs are at least *median factor at best* off. 
 parameters nor activations, a new network cannot be estimated within 1.3 this way. Nor is an interval of 2.0 for a new
 network within reach: it needs errors with a median factor of 1.20; those of 1.26 need 2.4.
 """,
+    "layers": """## What layers would add
+
+`python benchmarks/expected_layers.py --layers FILE --rows FILE --write`: published runs of networks whose layers were
+written down (`benchmarks/timm_layers.py`). A law of thirteen numbers that adds up the time of each layer, fitted for
+each machine and runtime without the family of networks it judges, beside what `expected` says of the same runs without
+their family. `expected` is told counts of the whole network alone, and does not use this yet.
+""",
     "graphs": """## Where the graphs ship: layers against the whole network
 
 `python benchmarks/check_expected.py --evidence FILE --write`: runs whose counts are those of a shipped network, on

@@ -37,7 +37,7 @@ class Part:
     """Low end of the 80 % interval."""
     high: float | None
     least: Prediction | None = None
-    """The bound of the same run, whose times no run undercuts; None where nothing is one."""
+    """The bounds of the same run; None where nothing was asked of them."""
 
     @property
     def bound(self) -> float | None:
@@ -68,19 +68,18 @@ def part_of(prediction: Prediction, wish: Wish, least: Prediction | None = None)
     Args:
         prediction: The best estimate there is, else the bound.
         wish: What is asked.
-        least: The bound of the same run; what is none is left aside.
+        least: The bounds of the same run; whether runs can undercut them is for it to say.
     """
     tokens = prediction.tokens
     rate = prediction.throughput_fps if tokens is None else tokens.tokens_per_s
     ends = prediction.interval_fps if tokens is None else prediction.intervals.get("tokens_per_s")
     asked = wish.rate(prediction.network)
-    floor = least if least is not None and least.upper_bound else None
     if wish.efficiency is not None and rate is not None:
         share = wish.efficiency * rate
-        return Part(prediction, asked, share, share, share, floor)
+        return Part(prediction, asked, share, share, share, least)
     if rate is None or ends is None:
-        return Part(prediction, asked, None, None, None, floor)
-    return Part(prediction, asked, rate, *ends, floor)
+        return Part(prediction, asked, None, None, None, least)
+    return Part(prediction, asked, rate, *ends, least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,9 +323,12 @@ def _judge_times(
 
 def _least(parts: tuple[Part, ...], limit: Limit) -> float:
     """Return the seconds that a time takes at least; 0 where no bound says so."""
+    bounds = [part.least for part in parts if part.least is not None]
     if limit is Limit.LATENCY:
-        return sum(part.least.latency_s or 0.0 for part in parts if part.least is not None)
-    tokens = parts[0].least and parts[0].least.tokens
-    if not tokens:
+        return sum(bound.latency_s or 0.0 for bound in bounds if bound.upper_bound)
+    if not bounds or bounds[0].tokens is None:
         return 0.0
-    return (tokens.ttft_s if limit is Limit.FIRST_TOKEN else tokens.tpot_s) or 0.0
+    strict, tokens = bounds[0].upper_bound, bounds[0].tokens
+    if limit is Limit.FIRST_TOKEN:
+        return tokens.ttft_s or 0.0 if strict or tokens.strict_ttft else 0.0
+    return tokens.tpot_s or 0.0 if strict else 0.0

@@ -218,8 +218,8 @@ class _Written:
     def table(self) -> str:
         """Return the page for people."""
         done, plan = self.done, self.done.plan
-        notes = [f"warning: {self.unchecked}"] if self.unchecked else []
-        notes += [] if done.narrowing is None else _narrowing(done.narrowing)
+        warnings = [f"warning: {self.unchecked}"] if self.unchecked else []
+        notes: list[str] = []
         details = (
             [f"{plural(done.scale_bytes, 'byte')} of the file are scales and zero points"]
             if done.scale_bytes
@@ -251,25 +251,28 @@ class _Written:
                 f"{entry.layer} keeps {plural(entry.channels, 'channel')}: {entry.reason}"
                 for entry in plan.fixed
             ]
+        narrowed = [] if done.narrowing is None else _narrowing(done.narrowing)
         if _keeps_more(done):
-            notes.append(
+            warnings.append(
                 "warning: the file keeps more than was asked, behind calls that no writer follows: see both columns; "
                 "its gain is not stated"
             )
-            return self._page(notes, [], details)
+            return self._page(warnings, [*notes, *narrowed], details)
         gains = [f"{self.speedups[0].ideal:.4g}x faster if operations and their width were all"]
         gains += [
-            entry.skipped or f"{entry.predicted:.4g}x faster on {entry.platform} by Equation 1"
+            f"{entry.predicted:.4g}x faster on {entry.platform} by Equation 1"
             for entry in self.speedups
-            if entry.skipped or entry.predicted is not None
+            if entry.predicted is not None
         ]
-        return self._page(notes, gains, details)
+        warnings += [entry.skipped for entry in self.speedups if entry.skipped]
+        return self._page(warnings, [*gains, *notes, *narrowed], details)
 
-    def _page(self, notes: list[str], gains: list[str], details: list[str]) -> str:
+    def _page(self, warnings: list[str], notes: list[str], details: list[str]) -> str:
         return as_table(
             self.rows(),
             title=f"{self.name}, {self.label}: wrote {self.output}",
-            remarks=[*notes, *gains],
+            remarks=notes,
+            notes=["; ".join(warnings)] if warnings else [],
             explained=[*details, *CONVENTIONS.values()],
         )
 

@@ -47,6 +47,8 @@ class Tokens:
     """Operational intensity of the prompt, OP/B; None in phase ``decode``."""
     decode_intensity: float | None = None
     """The same of the tokens behind it; None in phase ``prefill``."""
+    strict_ttft: bool = False
+    """Whether no run's first token comes sooner than `ttft_s`, however a server mixes prompts and steps."""
 
     def record(self) -> dict[str, Any]:
         """Return the columns that a row of a decoder has more than others."""

@@ -88,6 +88,7 @@ class ServingCase:
             decode_bound=None if ask.phase is Phase.PREFILL else self.step.bound.value,
             prefill_intensity=None if self.prompt is None else self.prompt.intensity,
             decode_intensity=None if ask.phase is Phase.PREFILL else self.step.intensity,
+            strict_ttft=ask.devices == 1 and self.prompt is not None and self.prompt.upper_bound,
         )  # fmt: skip
         parts = [part for part in (self.prompt, self.step) if part is not None]
         mixed = self._mixed()

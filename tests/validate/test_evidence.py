@@ -109,7 +109,7 @@ def test_a_number_that_is_none_is_named_with_its_row(
 def test_a_table_without_a_column_says_which(tmp_path: Path) -> None:
     path = tmp_path / "short.csv"
     path.write_text("machine,fps\na,1\n")
-    with pytest.raises(TableError, match="no column machine_class"):
+    with pytest.raises(TableError, match="no column network, datatype"):
         read_evidence(path)
 
 

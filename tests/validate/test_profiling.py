@@ -186,16 +186,36 @@ def test_what_was_taken_while_the_machine_was_slowed_does_not_count_beside_what_
         slow = 1.6 if request.round == 0 else 1.0
         with open(request.into, "a", encoding="utf-8") as file:  # noqa: PTH123
             for name in request.names:
-                # A slowed short model beside a long one that is not: the difference would be far too small.
-                one, many = (0.5e-5, 3e-5) if request.round == 0 else (1e-5, 3e-5)
-                line = {"name": name, "round": request.round, "one": one, "many": many * slow}
+                line = {
+                    "name": name,
+                    "round": request.round,
+                    "one": 1e-5 * slow,
+                    "many": 3e-5 * slow,
+                }
                 file.write(json.dumps({**line, "reference": 2e-5 * slow}) + "\n")
         return Outcome(Status.OK, answer=Share(0.0))
 
     monkeypatch.setattr(microbenchmarks, "run_step", step)
     found = measure_times("onnxruntime", 1).of[few[0]]
     assert (found.one_s, found.many_s) == (1e-5, 3e-5)
+    # One round at full speed was not sure of itself: there was another.
     assert found.spread == 0.0
+
+
+def test_a_time_that_is_less_on_a_slowed_machine_shows_that_the_other_was_disturbed(few, tmp_path):
+    kept = tmp_path / "kept.jsonl"
+    name = few[2]
+    lines = [
+        {"name": name, "round": 0, "one": 1e-5, "many": 6e-5, "reference": 2e-5},
+        {"name": name, "round": 1, "one": 1.1e-5, "many": 4e-5, "reference": 3.2e-5},
+    ]
+    kept.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    rounds = microbenchmarks.Rounds("onnxruntime", 1, kept)
+    found = rounds.collected([name])[0][name]
+    assert (found.one_s, found.many_s) == (1e-5, 4e-5)
+    # The quick round lies 5 units above the short model, what is taken 3.
+    assert found.spread == pytest.approx(math.log(5 / 3))
+    assert rounds.doubtful([name]) == [name]
 
 
 def test_a_probe_that_was_only_seen_slowed_is_put_back_and_widened(few, monkeypatch):

@@ -57,6 +57,8 @@ _PATIENCE_S = 8.0
 _SLOWED_SPREAD, _ALIKE_SLOWED = 0.25, 0.85
 """Spread of what was only seen slowed, and the share of the slowing, in the logarithm, that is put back: 0.87 was the
 median of 167 probes seen both ways."""
+_SINGLE_SPREAD = STEADY
+"""Spread of what one round alone saw at full speed, whose bursts did not agree: as much as two rounds may lie apart."""
 _LONGEST_S = 0.5
 """Seconds of one probe after which nothing is taken again."""
 _LEAST_RUNS, _WARM_UP = 5, 2
@@ -244,14 +246,13 @@ class Rounds:
                 continue
             fast = [line for line in own if line["reference"] < SLOWED * usual]
             used = fast or [_at_full_speed(min(own, key=lambda line: line["reference"]), usual)]
-            differences = sorted(line["many"] - line["one"] for line in used)
-            low, next_ = differences[0], differences[min(1, len(differences) - 1)]
-            spread = float(np.log(next_ / low)) if low > 0 else 1.0
-            if len(own) == 1 and own[0].get("agreed"):
-                spread = AGREE
+            # A slowed machine takes longer: what it took is never less than at full speed.
+            one, many = (min(line[part] for line in (*used, *own)) for part in ("one", "many"))
+            spread = _apart([line["many"] - line["one"] for line in used], many - one)
+            if len(used) == 1:
+                spread = max(spread, AGREE if used[0].get("agreed") else _SINGLE_SPREAD)
             if not fast:
                 spread = max(spread, _SLOWED_SPREAD)
-            one, many = min(line["one"] for line in used), min(line["many"] for line in used)
             found[name] = Timed(one, many, copies[name], spread)
         failed = {line["name"]: line["failed"] for line in lines if "failed" in line}
         return found, {name: why for name, why in failed.items() if name not in found}
@@ -278,6 +279,12 @@ class Rounds:
                 # The line that was being written when the process was ended.
                 continue
         return found
+
+
+def _apart(differences: Sequence[float], taken: float) -> float:
+    """Return how far the two least differences of rounds, and the one that is taken, lie apart, as a logarithm."""
+    near = [*sorted(differences)[:2], taken]
+    return float(np.log(max(near) / min(near))) if min(near) > 0 else 1.0
 
 
 def _at_full_speed(line: Mapping[str, Any], usual: float) -> dict[str, Any]:

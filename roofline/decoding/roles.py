@@ -147,7 +147,7 @@ def _check_unnamed(entries: Sequence[Input], graph: str) -> None:
         behind = entry.shape[1:]
         if len(entry.shape) >= 3 and any(not isinstance(size, int) for size in behind):
             alike.setdefault(entry.shape, []).append(entry.name)
-    found = max(alike.values(), key=len, default=[])
+    found = max(alike.values(), key=len) if alike else []
     if len(found) >= 2:
         more = ", …" if len(found) > 4 else ""
         raise DimensionError(

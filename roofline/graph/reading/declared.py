@@ -125,7 +125,7 @@ class _Declaration:
                     shapeless[name] = None
                 continue
             for place, size in enumerate(dims):
-                if size == 0 and not self._batched(place, size, dims):
+                if size == 0 and not self._batched(place, 0, dims):
                     shapeless[name] = dims
                 elif place == 0:
                     continue

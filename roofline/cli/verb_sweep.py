@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
@@ -194,7 +194,7 @@ def _one_file(asked: SweepFile, output: Path) -> None:
 
 
 @contextmanager
-def _told_by_keys() -> Iterator[None]:
+def _told_by_keys() -> Generator[None]:
     """Tell how a datatype without a unit is mended by the keys of the file, which has no flags."""
     try:
         yield

@@ -76,13 +76,12 @@ def _recorded(source: Source, platforms: Sequence[Platform]) -> dict[str, Effect
             f"{source.path} run {place}", machine.key, row["network"], row["datatype"], int(row["batch"]),
             float(row["fps"]), row["runtime"] if row["runtime"] in known else "", in_flight=False,
         )  # fmt: skip
-        check_basis(rate, machine)
-        figure = facts_at(rate, placed, runtime=rate.runtime or None), rate.fps
-        figures.setdefault(machine.key, []).append(figure)
+        figures.setdefault(machine.key, []).append(_figure(rate, machine, placed))
     return _effects(figures, source.path, keys)
 
 
-def _figure(rate: Rate, machine: Platform) -> tuple[Facts, float]:
+def _figure(rate: Rate, machine: Platform, placed: Placed | None = None) -> tuple[Facts, float]:
+    """Return what the law is told of a rate, and the rate; where nothing is placed, its network is looked up."""
     check_basis(rate, machine)
-    placed = Placed(network_of(rate), machine)
+    placed = placed or Placed(network_of(rate), machine)
     return facts_at(rate, placed, runtime=rate.runtime or None), rate.fps

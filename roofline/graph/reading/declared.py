@@ -298,7 +298,7 @@ class _Declaration:
         return tensor
 
     def _batched(self, place: int, size: int, dims: tuple[Dim, ...]) -> bool:
-        """Whether a size that the file fixes gives way to the batch that is asked for."""
+        """Return whether a size that the file fixes gives way to the batch that is asked for."""
         # A file that fixes one item, or none, is still asked for many: most networks are written for any number.
         asked = self._binding.batch
         return place == 0 and size in (0, 1) and len(dims) > 1 and asked not in (None, size)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from roofline.child import start_python
+from roofline.precision import DatatypeKind
 from roofline.validate.measuring.environment import (
     Busy,
     available_cores,
@@ -159,7 +160,7 @@ def _runner(path: Path) -> Callable[[], object]:
     feed: dict[str, Any] = {}
     for tensor in resolve(read(path), name=path.stem).inputs:
         shape = tuple(size or 1 for size in tensor.shape or ())
-        floating = tensor.dtype is not None and tensor.dtype.kind == "float"
+        floating = tensor.dtype is not None and tensor.dtype.kind is DatatypeKind.FLOAT
         feed[tensor.name] = (
             chance.standard_normal(shape).astype(np.float32)
             if floating

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from tvm_ladder import into_page
 
-from roofline.binding import Binding
 from roofline.errors import RooflineError
 from roofline.markdown import markdown_table
 from roofline.user_folders import cache_folder
@@ -62,10 +61,11 @@ def row(request: RunRequest) -> tuple[str, str, str]:
 def imported(request: RunRequest) -> tuple[str, str]:
     """Import a model, lowered as far as code is made of it, and return its name and what came of it."""
     name = Path(request.network).name.removesuffix(".onnx")
-    binding = Binding(request.batch or None, request.dims, request.inputs, request.values)
     start = time.process_time()
     try:
-        made = make_runnable(request.network, binding=binding, seed=0, folder=cache_folder())
+        made = make_runnable(
+            request.network, binding=request.binding, seed=0, folder=cache_folder()
+        )
     except RooflineError as error:
         return name, f"**not run**: {error.message}"
     try:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from roofline.surfaces import KEEP_CHANNELS, SPARSITY
+
 if TYPE_CHECKING:
     from roofline.compress import Request
     from roofline.workload import Workload
@@ -31,8 +33,8 @@ def request(
     from roofline.compress.quantization import parse_datatypes
     from roofline.compress.request import parse_shares
 
-    keep, keep_layers = parse_shares("--keep-channels", keep_channels)
-    share, sparse_layers = parse_shares("--sparsity", sparsity)
+    keep, keep_layers = parse_shares(KEEP_CHANNELS, keep_channels)
+    share, sparse_layers = parse_shares(SPARSITY, sparsity)
     structured = sparse_format == "2:4"
     if structured and share is None and not sparse_layers:
         share = 0.5

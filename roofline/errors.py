@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Generator, Iterable
+from contextlib import contextmanager
 
-from roofline.surfaces import in_python, on_command_line
+from roofline.surfaces import Surface, render
 
 MISFIT: tuple[type[Exception], ...] = (
     ValueError, TypeError, IndexError, KeyError, OverflowError, ZeroDivisionError, AttributeError,
@@ -27,27 +28,39 @@ class RooflineError(Exception):
     def __init__(self, message: str, *, repair: str = "") -> None:
         self.texts = message, repair
         """What is wrong and how to mend it, as they were written: each surface renders the arguments in them."""
+        self.surface = Surface.COMMAND_LINE
+        """Where a user of the program can mend it."""
         super().__init__(message)
 
     # Worded when they are read: where many machines are tried, most refusals never are.
 
     def __str__(self) -> str:
-        return _joined(*(_sentence(in_python(text)) for text in self.texts))
+        return self.line(Surface.PYTHON)
+
+    def line(self, surface: Surface | None = None) -> str:
+        """Return the whole line as a surface says it; by default that of the program's user."""
+        message, repair = (_sentence(render(text, surface or self.surface)) for text in self.texts)
+        return f"{message}. {repair}" if repair else message
 
     @property
     def message(self) -> str:
-        """What is wrong, as the command line says it."""
-        return _sentence(on_command_line(self.texts[0]))
+        """What is wrong, as the program says it."""
+        return _sentence(render(self.texts[0], self.surface))
 
     @property
     def repair(self) -> str:
-        """How to mend it, as the command line says it; empty where nobody said."""
-        return _sentence(on_command_line(self.texts[1]))
+        """How to mend it, as the program says it; empty where nobody said."""
+        return _sentence(render(self.texts[1], self.surface))
 
-    @property
-    def command_line(self) -> str:
-        """The whole line as the command line says it, which speaks of flags; ``str`` speaks of Python's arguments."""
-        return _joined(self.message, self.repair)
+
+@contextmanager
+def mended_by(surface: Surface) -> Generator[None]:
+    """Have errors tell how they are mended by what a surface has: a file of keys has no flags."""
+    try:
+        yield
+    except RooflineError as error:
+        error.surface = surface
+        raise
 
 
 class ModelError(RooflineError):
@@ -179,10 +192,6 @@ def one_line(text: str, most: int = 1000) -> str:
 def _sentence(text: str) -> str:
     line = one_line(text)
     return line if line.endswith("?") else line.rstrip(".")
-
-
-def _joined(message: str, repair: str) -> str:
-    return f"{message}. {repair}" if repair else message
 
 
 def check_known(

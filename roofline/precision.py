@@ -33,6 +33,10 @@ class DatatypeKind(StrEnum):
     STRING = "string"
 
 
+NUMBERS = frozenset({DatatypeKind.FLOAT, DatatypeKind.INT, DatatypeKind.UINT})
+"""Kinds whose elements are numbers that weights and activations can be."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataType:
     """An element type: its name and its width."""
@@ -43,20 +47,25 @@ class DataType:
     kind: DatatypeKind
 
 
-_ROWS = (
-    ("fp64", 64, "float"), ("fp32", 32, "float"), ("tf32", 32, "float"), ("bf16", 16, "float"),
-    ("fp16", 16, "float"), ("fp8", 8, "float"), ("fp8_e4m3", 8, "float"), ("fp8_e5m2", 8, "float"),
-    ("fp8_e8m0", 8, "float"), ("fp6_e2m3", 6, "float"), ("fp6_e3m2", 6, "float"), ("fp4", 4, "float"),
-    ("int64", 64, "int"), ("int32", 32, "int"), ("int16", 16, "int"), ("int8", 8, "int"),
-    ("int4", 4, "int"), ("int2", 2, "int"), ("ternary", 2, "int"), ("binary", 1, "int"),
-    ("uint64", 64, "uint"), ("uint32", 32, "uint"), ("uint16", 16, "uint"), ("uint8", 8, "uint"),
-    ("uint4", 4, "uint"), ("uint2", 2, "uint"),
-    ("bool", 8, "bool"), ("complex64", 64, "complex"), ("complex128", 128, "complex"),
-    ("string", 0, "string"),
-)  # fmt: skip
+_ROWS = {
+    DatatypeKind.FLOAT: (
+        ("fp64", 64), ("fp32", 32), ("tf32", 32), ("bf16", 16), ("fp16", 16), ("fp8", 8), ("fp8_e4m3", 8),
+        ("fp8_e5m2", 8), ("fp8_e8m0", 8), ("fp6_e2m3", 6), ("fp6_e3m2", 6), ("fp4", 4),
+    ),
+    DatatypeKind.INT: (
+        ("int64", 64), ("int32", 32), ("int16", 16), ("int8", 8), ("int4", 4), ("int2", 2), ("ternary", 2),
+        ("binary", 1),
+    ),
+    DatatypeKind.UINT: (
+        ("uint64", 64), ("uint32", 32), ("uint16", 16), ("uint8", 8), ("uint4", 4), ("uint2", 2),
+    ),
+    DatatypeKind.BOOL: (("bool", 8),),
+    DatatypeKind.COMPLEX: (("complex64", 64), ("complex128", 128)),
+    DatatypeKind.STRING: (("string", 0),),
+}  # fmt: skip
 
 DATATYPES: Mapping[str, DataType] = MappingProxyType(
-    {name: DataType(name, bits, DatatypeKind(kind)) for name, bits, kind in _ROWS}
+    {name: DataType(name, bits, kind) for kind, rows in _ROWS.items() for name, bits in rows}
 )
 """Every element type, by name. A boolean takes a byte, as every runtime stores it."""
 

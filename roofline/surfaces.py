@@ -1,4 +1,4 @@
-"""Arguments as each surface names them: flags on the command line, arguments in Python.
+"""Arguments as each surface names them: flags on the command line, arguments in Python, keys in a sweep file.
 
 A message names an argument by its `Argument`, and each surface renders the message in its own words.
 """
@@ -7,81 +7,103 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Surface(StrEnum):
+    """Where a reader of a message can mend what it tells."""
+
+    COMMAND_LINE = "command line"
+    PYTHON = "Python"
+    SWEEP_FILE = "sweep file"
+
 
 # Code points that are no characters, which Unicode keeps for a program's own use: they stand in no text that is read.
 _OPEN, _BETWEEN, _CLOSE = "\ufdd0", "\ufdd1", "\ufdd2"
-_BOTH = re.compile(f"{_OPEN}([^{_OPEN}-{_CLOSE}]*){_BETWEEN}([^{_OPEN}-{_CLOSE}]*){_CLOSE}")
+_EACH = re.compile(f"{_OPEN}([^{_OPEN}{_CLOSE}]*){_CLOSE}")
+_PLACES = {surface: place for place, surface in enumerate(Surface)}
 
 
-def both(command_line: str, python: str) -> str:
-    """Return a piece of a message that has other words on each surface."""
-    return f"{_OPEN}{command_line}{_BETWEEN}{python}{_CLOSE}"
+def on_each(command_line: str, python: str, sweep_file: str | None = None) -> str:
+    """Return a piece of a message that has other words on each surface.
+
+    Args:
+        command_line: The words of flags.
+        python: The words of arguments.
+        sweep_file: The words of keys; those of flags where a sweep file has no such key.
+    """
+    words = (command_line, python, command_line if sweep_file is None else sweep_file)
+    return f"{_OPEN}{_BETWEEN.join(words)}{_CLOSE}"
 
 
-def on_command_line(text: str) -> str:
-    """Return a message as the command line says it.
+def render(text: str, surface: Surface) -> str:
+    """Return a message as one surface says it.
 
     Example:
-        >>> on_command_line(f"Leave {BATCH} out, or choose with {DATATYPE}")
+        >>> render(f"Leave {BATCH} out, or choose with {DATATYPE}", Surface.COMMAND_LINE)
         'Leave --batch out, or choose with -d'
+        >>> render(f"Leave {BATCH} out, or choose with {DATATYPE}", Surface.SWEEP_FILE)
+        'Leave batches out, or choose with datatypes'
     """
-    return _BOTH.sub(r"\1", text)
-
-
-def in_python(text: str) -> str:
-    """Return a message as Python's callers read it.
-
-    Example:
-        >>> in_python(f"Leave {BATCH} out, or choose with {DATATYPE}")
-        'Leave batch out, or choose with datatype'
-    """
-    return _BOTH.sub(r"\2", text)
+    return _EACH.sub(lambda found: found[1].split(_BETWEEN)[_PLACES[surface]], text)
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument; in the text of a message it stands for its name on either surface."""
+    """An argument; in the text of a message it stands for its name on each surface."""
 
     flag: str
     """``--weights-read``."""
     name: str
     """``weights_read``."""
+    key: str | None = None
+    """What a sweep file calls it; None where it has no such key."""
+    listed: bool = False
+    """Whether a sweep file has a list of them."""
 
     def __str__(self) -> str:
-        return both(self.flag, self.name)
+        return on_each(self.flag, self.name, self.key)
 
     def at(self, value: object) -> str:
-        """Return the argument with a value: ``--batch 8``, ``batch=8``."""
-        return both(f"{self.flag} {value}", f"{self.name}={value}")
+        """Return the argument with a value: ``--batch 8``, ``batch=8``, ``batches: [8]``."""
+        entry = f"[{value}]" if self.listed else value
+        key = None if self.key is None else f"{self.key}: {entry}"
+        return on_each(f"{self.flag} {value}", f"{self.name}={value}", key)
 
 
-def argument(name: str) -> Argument:
+def argument(name: str, key: str | None = None) -> Argument:
     """Return an argument whose flag is its name.
 
     Example:
-        >>> argument("weights_read")
-        Argument(flag='--weights-read', name='weights_read')
+        >>> argument("weights_read", "weights_read").flag
+        '--weights-read'
     """
-    return Argument(f"--{name.replace('_', '-')}", name)
+    return Argument(f"--{name.replace('_', '-')}", name, key)
 
 
-BATCH = argument("batch")
-DATATYPE = Argument("-d", "datatype")
+BATCH = Argument("--batch", "batch", "batches", listed=True)
+CONTEXT_LENGTH = argument("context", "context")
+DATATYPE = Argument("-d", "datatype", "datatypes", listed=True)
 DEVICES = argument("devices")
 DIMS = Argument("--dim", "dims")
-EMULATE = Argument("predict --emulate", "emulate")
+EMULATE = Argument("predict --emulate", "emulate", "emulate: true")
 """With its verb: most verbs refuse a datatype without a unit, and few have the flag."""
 INPUTS = Argument("--input", "inputs")
-MODEL = argument("model")
-NEW_TOKENS = argument("new_tokens")
-PLATFORM = Argument("-p", "platform")
+KEEP_CHANNELS = argument("keep_channels", "keep_channels")
+MODEL = argument("model", "model")
+NEW_TOKENS = argument("new_tokens", "new_tokens")
+OPERATIONS = argument("operations", "operations")
+PLATFORM = Argument("-p", "platform", "platforms", listed=True)
+SPARSITY = argument("sparsity", "sparsity")
+TRAFFIC = argument("traffic", "traffic")
 TUNING = argument("tuning")
 VALUES = Argument("--value", "values")
+WEIGHTS_READ = argument("weights_read", "weights_read")
 
 
 def dim_at(name: str, size: object = "N") -> str:
     """Return the size of a named dimension: ``--dim 'N=8'``, ``dims={'N': 8}``."""
-    return both(f"--dim '{name}={size}'", f"dims={{{name!r}: {size}}}")
+    return on_each(f"--dim '{name}={size}'", f"dims={{{name!r}: {size}}}")
 
 
 def input_at(name: str, shape: str) -> str:
@@ -93,9 +115,9 @@ def input_at(name: str, shape: str) -> str:
     """
     sizes = shape.split("x")
     listed = f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
-    return both(f"--input {name}={shape}", f"inputs={{{name!r}: {listed}}}")
+    return on_each(f"--input {name}={shape}", f"inputs={{{name!r}: {listed}}}")
 
 
 def value_at(name: str, value: object) -> str:
     """Return the value of an input: ``--value sr=16000``, ``values={'sr': 16000}``."""
-    return both(f"--value {name}={value}", f"values={{{name!r}: {value}}}")
+    return on_each(f"--value {name}={value}", f"values={{{name!r}: {value}}}")

@@ -13,11 +13,12 @@ from roofline.precision import precision
 from roofline.surfaces import (
     BATCH,
     DATATYPE,
-    argument,
+    MODEL,
+    WEIGHTS_READ,
+    Surface,
     dim_at,
-    in_python,
     input_at,
-    on_command_line,
+    render,
     value_at,
 )
 
@@ -73,35 +74,39 @@ def test_the_library_speaks_of_arguments_and_the_command_line_of_flags() -> None
     assert str(error) == (
         "input 'x' has no 'N'. Give it: dims={'N': 8}, or: inputs={'x': (1, 3)}, or leave batch out"
     )
-    assert error.command_line == (
+    assert error.line() == (
         "input 'x' has no 'N'. Give it: --dim 'N=8', or: --input x=1x3, or leave --batch out"
     )
-    assert (error.message, error.repair) == tuple(error.command_line.split(". ", 1))
+    assert (error.message, error.repair) == tuple(error.line().split(". ", 1))
 
 
 @pytest.mark.parametrize(
-    ("text", "flags", "arguments"),
+    ("text", "flags", "arguments", "keys"),
     [
-        (f"Choose one with {DATATYPE}", "Choose one with -d", "Choose one with datatype"),
-        (f"Give {value_at('sr', 16000)}", "Give --value sr=16000", "Give values={'sr': 16000}"),
-        (f"Give {input_at('x', '7')}", "Give --input x=7", "Give inputs={'x': (7,)}"),
-        (f"{BATCH.at(8)} is too much", "--batch 8 is too much", "batch=8 is too much"),
-        (f"{argument('weights_read')}", "--weights-read", "weights_read"),
+        (f"Choose with {DATATYPE}", "Choose with -d", "Choose with datatype", "Choose with datatypes"),
+        (f"{BATCH.at(8)} is too much", "--batch 8 is too much", "batch=8 is too much", "batches: [8] is too much"),
+        (f"{WEIGHTS_READ}", "--weights-read", "weights_read", "weights_read"),
+        (f"{MODEL.at('expected')}", "--model expected", "model=expected", "model: expected"),
+        # A sweep file has no such key.
+        (f"Give {value_at('sr', 16000)}", "Give --value sr=16000", "Give values={'sr': 16000}",
+         "Give --value sr=16000"),
+        (f"Give {input_at('x', '7')}", "Give --input x=7", "Give inputs={'x': (7,)}", "Give --input x=7"),
         # What a model or a user is called by stays as it is, even where it looks like a flag.
-        ("See: roofline predict mlp -d int8", *["See: roofline predict mlp -d int8"] * 2),
-        ("input '--batch 8'", *["input '--batch 8'"] * 2),
+        ("See: roofline predict mlp -d int8", *["See: roofline predict mlp -d int8"] * 3),
+        ("input '--batch 8'", *["input '--batch 8'"] * 3),
     ],
-)
-def test_a_message_has_the_words_of_each_surface(text: str, flags: str, arguments: str) -> None:
-    assert on_command_line(text) == flags
-    assert in_python(text) == arguments
+)  # fmt: skip
+def test_a_message_has_the_words_of_each_surface(
+    text: str, flags: str, arguments: str, keys: str
+) -> None:
+    assert [render(text, surface) for surface in Surface] == [flags, arguments, keys]
 
 
 def test_an_error_of_another_process_keeps_the_words_of_both_surfaces() -> None:
     error = DimensionError("no size", repair=f"Give {dim_at('N')}")
     message, repair = error.texts
     again = DimensionError(message, repair=repair)
-    assert (str(again), again.command_line) == (str(error), error.command_line)
+    assert (str(again), again.line()) == (str(error), error.line())
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,15 @@ def test_files_are_found_beside_the_sweep(capsys, tmp_path):
         ),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [tx2]\ndatatypes: [int8]",
-            "Choose one of them under datatypes, or let emulate: true run",
+            "Choose one of them with datatypes, or let emulate: true run",
+        ),
+        (
+            "schema_version: 1\nnetworks: [cnv]\nplatforms: [tx2]\nvariants: [{keep_channels: half}]",
+            "keep_channels: 'half': 'half' is not a share. Write keep_channels: 0.5",
+        ),
+        (
+            "schema_version: 1\nnetworks: [cnv]\nplatforms: [tx2]\ntraffic: all",
+            "Use traffic with one of",
         ),
         ("a: [", "not valid YAML"),
         (f"{HEAD}batches: [{'9' * 5000}]", "batches[0] must be a whole number, not '999"),

@@ -17,6 +17,8 @@ from roofline.reading import MAX_INTEGER, shown
 from roofline.registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import onnx
 
     from roofline.workloads._builder import Builder
@@ -27,6 +29,24 @@ MOST_LAYERS = 1000
 """The most layers of a decoder: seven times those of the deepest there is."""
 _MOST = 2_000_000_000
 """Bytes that an ONNX file can hold (protobuf's limit)."""
+
+
+class SizesError(NetworkError):
+    """Sizes make no decoder.
+
+    Args:
+        what: What is wrong with them.
+        way: How to mend it, each size in braces: a file may have its own names for them.
+    """
+
+    def __init__(self, what: str, way: str) -> None:
+        self.way = way
+        super().__init__(f"these sizes make no decoder: {what}", repair=self.repaired_by({}))
+
+    def repaired_by(self, names: Mapping[str, str]) -> str:
+        """Return how to mend it where some sizes have other names."""
+        own = {entry.name: entry.name for entry in fields(Decoder)}
+        return self.way.format_map(own | dict(names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,35 +105,37 @@ class Decoder:
         """Check that the sizes fit together.
 
         Raises:
-            NetworkError: They do not; the message names the size.
+            SizesError: They do not; the message names the size.
         """
         for name in (
             "layers", "hidden", "heads", "kv_heads", "head_size", "vocabulary", "positions",
         ):  # fmt: skip
             if getattr(self, name) < 1:
-                raise _wrong(f"{name} is {getattr(self, name)}", "Give 1 or more")
+                raise SizesError(f"{name} is {getattr(self, name)}", "Give 1 or more")
         if self.layers > MOST_LAYERS:
-            raise _wrong(
+            raise SizesError(
                 f"the number of layers is {shown(self.layers)}, and at most {MOST_LAYERS:,} are built",
-                "Give fewer layers",
+                "Give fewer {layers}",
             )
         for entry in fields(self):
             if getattr(self, entry.name) > MAX_INTEGER:
-                raise _wrong(
+                raise SizesError(
                     f"{entry.name} is {shown(getattr(self, entry.name))}, more than a size can be",
                     f"Give at most {MAX_INTEGER}",
                 )
         if self.heads % self.kv_heads:
-            raise _wrong(
+            raise SizesError(
                 f"{plural(self.heads, 'head')} cannot share {plural(self.kv_heads, 'head')} of keys and values",
-                "Give a kv_heads that divides heads",
+                "Give a {kv_heads} that divides {heads}",
             )
         if (self.mlp > 0) == (self.experts > 0):
-            raise _wrong("it needs an mlp or experts, one of the two", "Give mlp=N, or experts=N")
+            raise SizesError(
+                "it needs an mlp or experts, one of the two", "Give {mlp}=N, or {experts}=N"
+            )
         if self.experts and not (0 < self.active <= self.experts and self.expert_mlp > 0):
-            raise _wrong(
+            raise SizesError(
                 f"{self.active} of {plural(self.experts, 'expert')} of width {self.expert_mlp}",
-                "Give 1 <= active <= experts, and expert_mlp",
+                "Give 1 <= {active} <= {experts}, and {expert_mlp}",
             )
 
     def windowed(self, layer: int) -> bool:
@@ -231,10 +253,6 @@ class Decoder:
 
 
 _PARTS = ("key", "value")
-
-
-def _wrong(what: str, repair: str) -> NetworkError:
-    return NetworkError(f"these sizes make no decoder: {what}", repair=repair)
 
 
 def _table(net: Builder, name: str, *dims: int) -> str:

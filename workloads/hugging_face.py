@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, cast
 from roofline.errors import NetworkError, did_you_mean
 from roofline.number_format import plural
 from roofline.reading import read_json, read_text
-from roofline.workloads.decoder import Decoder, DecoderNetwork
+from roofline.workloads.decoder import Decoder, DecoderNetwork, SizesError
 
 MAX_BYTES = 1 << 20
 """The largest configuration that is read."""
@@ -181,14 +180,14 @@ def _decoder(config: _Config, extra: Mapping[str, int]) -> Decoder:
     given: dict[str, Any] = {**sizes, **flags, **_window(config, extra)}
     try:
         return Decoder(**given)
-    except NetworkError as error:
+    except SizesError as error:
         # A decoder's own sizes are keys of other names in the file that is to be mended.
         keys = {
             **{size: key for key, size in _SIZES.items()},
             "experts": next(filter(config.has, _MIXTURE[0]), _MIXTURE[0][0]),
             "active": next(filter(config.has, _MIXTURE[1]), _MIXTURE[1][0]),
         }
-        repair = re.sub(r"\w+", lambda word: keys.get(word[0], word[0]), error.repair)
+        repair = error.repaired_by(keys)
         raise NetworkError(f"{config.path}: {error.message}", repair=repair) from None
 
 

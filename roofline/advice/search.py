@@ -15,7 +15,7 @@ from roofline.model import at_precision
 from roofline.model._request import own_precision, predictions_at
 from roofline.precision import Precision, precision
 from roofline.spec import Platform
-from roofline.surfaces import PLATFORM, both
+from roofline.surfaces import PLATFORM, on_each
 from roofline.tables import frame
 from roofline.workload import Workload
 
@@ -191,5 +191,5 @@ def _check(networks: Sequence[Workload], platforms: Sequence[Platform], wish: Wi
     if len(networks) > 1 and any(wish.rate(name) is None for name in names):
         raise OptionError(
             "networks that share a machine need a rate each",
-            repair=f"Give {MIN_FPS.at(30)}, or {both('--min-fps NETWORK=30', 'rates={NETWORK: 30}')} for each",
+            repair=f"Give {MIN_FPS.at(30)}, or {on_each('--min-fps NETWORK=30', 'rates={NETWORK: 30}')} for each",
         )

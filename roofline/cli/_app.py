@@ -230,7 +230,7 @@ def main(arguments: list[str] | None = None) -> None:
             arguments, prog_name="roofline", standalone_mode=False
         )
     except RooflineError as error:
-        _fail(error.command_line, error.exit_code)
+        _fail(error.line(), error.exit_code)
     except typer.Abort:
         _fail("stopped", _INTERRUPTED)
     except KeyboardInterrupt:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -27,10 +26,10 @@ from roofline.cli._output import (
 from roofline.cli._predictions import conventions, tables_of
 from roofline.cli._progress import progress
 from roofline.compression_flags import compressed
-from roofline.errors import DatatypeError, OptionError
+from roofline.errors import OptionError, mended_by
 from roofline.labels import labels
 from roofline.number_format import plural
-from roofline.surfaces import DATATYPE, EMULATE
+from roofline.surfaces import Surface
 
 if TYPE_CHECKING:
     from roofline._sweep import Sweep
@@ -193,20 +192,7 @@ def _one_file(asked: SweepFile, output: Path) -> None:
     )
 
 
-@contextmanager
-def _told_by_keys() -> Generator[None]:
-    """Tell how a datatype without a unit is mended by the keys of the file, which has no flags."""
-    try:
-        yield
-    except DatatypeError as error:
-        message, repair = error.texts
-        repair = repair.replace(f"with {DATATYPE}", "under datatypes")
-        raise DatatypeError(
-            message, repair=repair.replace(str(EMULATE), "emulate: true")
-        ) from None
-
-
-@_told_by_keys()
+@mended_by(Surface.SWEEP_FILE)
 def _grid(asked: SweepFile) -> Grid:
     from roofline._sweep import check_units
     from roofline.sweeping import Grid
@@ -274,7 +260,7 @@ def _networks(names: Sequence[str]) -> tuple[list[Workload], list[str]]:
     return [replace(each, name=name) for each, name in zip(found, unique, strict=True)], digests
 
 
-@_told_by_keys()
+@mended_by(Surface.SWEEP_FILE)
 def _run(asked: SweepFile) -> Sweep:
     from roofline._sweep import Sweep
     from roofline._sweep import sweep as every

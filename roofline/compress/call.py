@@ -11,11 +11,9 @@ import onnx
 from roofline.compress.labels import Atoms, Axes, Labels, fixed
 from roofline.graph.reading.reads import reads, subgraphs
 from roofline.node import Array, Tensor
-from roofline.precision import DatatypeKind
+from roofline.precision import NUMBERS, DatatypeKind
 
 Results = Sequence["Axes | None"]
-
-WEIGHT_KINDS = frozenset({"float", "int", "uint"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +258,7 @@ def inner_nodes(node: onnx.NodeProto) -> list[onnx.NodeProto]:
 
 def holds_weights(tensor: Tensor) -> bool:
     """Return whether a tensor has a datatype that weights have."""
-    if tensor.dtype is None or tensor.dtype.kind not in WEIGHT_KINDS:
+    if tensor.dtype is None or tensor.dtype.kind not in NUMBERS:
         return False
     # 64-bit integers steer (shapes, axes, indices); they are never weights.
     return tensor.dtype.kind is DatatypeKind.FLOAT or tensor.dtype.bits < 64

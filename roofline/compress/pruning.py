@@ -23,7 +23,7 @@ from roofline.compress.tensors import inlined
 from roofline.errors import CompressionError, did_you_mean
 from roofline.node import Tensor
 from roofline.number_format import plural
-from roofline.surfaces import both
+from roofline.surfaces import on_each
 
 if TYPE_CHECKING:
     import onnx
@@ -253,7 +253,7 @@ def _listed(pool: _Pool, layer: str, filters: Sequence[int], roots: Labels) -> N
     return chosen
 
 
-_WHOLE = both("--keep-channels 'PATTERN=1'", "pruning={'PATTERN': 1}")
+_WHOLE = on_each("--keep-channels 'PATTERN=1'", "pruning={'PATTERN': 1}")
 
 
 def _refuse_unknown(coupling: Coupling, pool: _Pool) -> None:

@@ -10,7 +10,7 @@ from roofline.compress.sparsity import RECURRENT, zero_count
 from roofline.layer import Access, Layer, Use
 from roofline.node import Tensor
 from roofline.ops import Kind
-from roofline.precision import DataType, DatatypeKind, Precision, packed_bytes
+from roofline.precision import NUMBERS, DataType, DatatypeKind, Precision, packed_bytes
 from roofline.workload import Workload
 
 
@@ -41,7 +41,7 @@ class Change:
 
     def _activated(self, tensor: Tensor) -> Tensor:
         kind = tensor.dtype
-        if kind is None or kind.kind not in {"float", "int", "uint"} or _wide_integer(tensor):
+        if kind is None or kind.kind not in NUMBERS or _wide_integer(tensor):
             return tensor
         new = self.activation(tensor)
         return tensor if new is None else tensor.typed(new)
@@ -200,7 +200,7 @@ def _accessed(
 
 def _weight(layer: Layer, tensor: Tensor, asked: Precision, change: Change) -> Tensor:
     kind = tensor.dtype
-    if kind is None or _wide_integer(tensor) or kind.kind not in {"float", "int", "uint"}:
+    if kind is None or _wide_integer(tensor) or kind.kind not in NUMBERS:
         return tensor
     if change.part is not None:
         own = change.part(tensor, asked)

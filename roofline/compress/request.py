@@ -9,6 +9,9 @@ from types import MappingProxyType
 
 from roofline.errors import CompressionError, check_known
 from roofline.reading import real_number, shown
+from roofline.surfaces import Argument
+
+_BY_LAYER = "'PATTERN=0.5'"
 
 CRITERIA = ("l1", "l2", "random", "first")
 """How the channels that stay are chosen: largest filter magnitude (sum, or root of squares), seeded chance, order."""
@@ -74,8 +77,10 @@ def as_pruning(request: Pruning | float | Mapping[str, float]) -> Pruning:
     return Pruning(real_number(request, "pruning", error=CompressionError))
 
 
-def parse_shares(flag: str, texts: Sequence[str] | None) -> tuple[float | None, dict[str, float]]:
-    """Parse ``0.5`` and ``PATTERN=0.5`` texts of a flag.
+def parse_shares(
+    argument: Argument, texts: Sequence[str] | None
+) -> tuple[float | None, dict[str, float]]:
+    """Parse ``0.5`` and ``PATTERN=0.5`` texts of an argument.
 
     Returns:
         The share without a pattern, or None, and the shares by pattern in the order given.
@@ -84,7 +89,7 @@ def parse_shares(flag: str, texts: Sequence[str] | None) -> tuple[float | None, 
         CompressionError: A share is not a number, or is given twice.
 
     Example:
-        >>> parse_shares("--keep-channels", ["0.5", "layer1*=0.8"])
+        >>> parse_shares(Argument("--keep-channels", "keep_channels"), ["0.5", "layer1*=0.8"])
         (0.5, {'layer1*': 0.8})
     """
     whole: float | None = None
@@ -95,11 +100,13 @@ def parse_shares(flag: str, texts: Sequence[str] | None) -> tuple[float | None, 
             share = real_number(written, "share", error=ValueError)
         except ValueError:
             raise CompressionError(
-                f"{flag} {shown(text)}: {shown(written)} is not a share",
-                repair=f"Write {flag} 0.5 or {flag} 'PATTERN=0.5'",
+                f"{argument.at(shown(text))}: {shown(written)} is not a share",
+                repair=f"Write {argument.at(0.5)} or {argument.at(_BY_LAYER)}",
             ) from None
         if (equals and pattern in layers) or (not equals and whole is not None):
-            raise CompressionError(f"{flag} gives a share for {pattern or 'the network'} twice")
+            raise CompressionError(
+                f"{argument} gives a share for {pattern or 'the network'} twice"
+            )
         if equals:
             layers[pattern] = share
         else:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from roofline.conventions import Causal
-from roofline.decoding.request import CONTEXT_LENGTH, Request, Spread
+from roofline.decoding.request import Request, Spread
 from roofline.decoding.roles import Roles, roles_of
 from roofline.errors import OptionError
 from roofline.number_format import plural
-from roofline.surfaces import DEVICES, NEW_TOKENS
+from roofline.surfaces import CONTEXT_LENGTH, DEVICES, NEW_TOKENS
 from roofline.workload import Workload
 
 if TYPE_CHECKING:

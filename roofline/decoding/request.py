@@ -7,9 +7,8 @@ from enum import StrEnum
 
 from roofline.conventions import Causal
 from roofline.errors import OptionError
-from roofline.surfaces import DEVICES, NEW_TOKENS, argument
+from roofline.surfaces import CONTEXT_LENGTH, DEVICES, NEW_TOKENS
 
-CONTEXT_LENGTH = argument("context")
 CONTEXT = 4096
 """Positions of the prompt when none are asked for."""
 

@@ -15,7 +15,7 @@ from roofline.model._registry import Model, best_estimates, models
 from roofline.model._time_law import Effect
 from roofline.precision import Precision, precision
 from roofline.spec import Platform
-from roofline.surfaces import DATATYPE, MODEL, argument
+from roofline.surfaces import DATATYPE, MODEL, OPERATIONS, TRAFFIC, WEIGHTS_READ
 from roofline.workload import Workload
 
 
@@ -110,9 +110,9 @@ def _conventions(model: Model, choices: Choices) -> tuple[Traffic, Operations, W
     operations = choices.get("operations") or model.operations
     reads = choices.get("weights_read", WeightsRead.PER_BATCH)
     return (
-        choice(Traffic, traffic, "traffic assumption", argument("traffic")),
-        choice(Operations, operations, "choice of operations", argument("operations")),
-        choice(WeightsRead, reads, "choice of weight reads", argument("weights_read")),
+        choice(Traffic, traffic, "traffic assumption", TRAFFIC),
+        choice(Operations, operations, "choice of operations", OPERATIONS),
+        choice(WeightsRead, reads, "choice of weight reads", WEIGHTS_READ),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from roofline.conventions import Operations, Traffic, choice
 from roofline.model._core import Floats
 from roofline.ops import Kind
-from roofline.surfaces import argument
+from roofline.surfaces import OPERATIONS, TRAFFIC
 from roofline.workload import Layer, Workload
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def requirement(
     Raises:
         OptionError: A name is not known.
     """
-    traffic = choice(Traffic, traffic, "traffic assumption", argument("traffic"))
-    operations = choice(Operations, operations, "choice of operations", argument("operations"))
+    traffic = choice(Traffic, traffic, "traffic assumption", TRAFFIC)
+    operations = choice(Operations, operations, "choice of operations", OPERATIONS)
     layers = workload.view(traffic)
     if operations is Operations.MACS and not any(layer.cost.macs for layer in layers):
         # A network without multiply-accumulates would be free; its other arithmetic is what it asks for.

@@ -36,11 +36,12 @@ from roofline.ops._shapes import dtype, rank_held, ranked, shape, show
 from roofline.ops._values import all_entries, entries, fits, number, single_result
 from roofline.precision import DataType
 
-_SCALARS: dict[str, DataType] = {
-    "value_float": FLOAT32,
-    "value_int": INT64,
-    "value_string": STRING,
+_SCALARS: dict[str, tuple[DataType, tuple[type, ...]]] = {
+    "value_float": (FLOAT32, (int, float)),
+    "value_int": (INT64, (int,)),
+    "value_string": (STRING, (str, bytes)),
 }
+"""What an attribute of one number or text makes, and what Python reads it as."""
 
 
 def _attribute(node: Node, *names: str) -> tuple[str, Any]:
@@ -68,12 +69,12 @@ def constant_tensor(node: Node) -> Tensor:
     if isinstance(found, np.ndarray) and name in ("value", "sparse_value"):
         array = cast("Array", found)
         return Tensor("", array.shape, from_numpy(array), value=array)
-    kind = _SCALARS.get(name.removesuffix("s"))
+    scalar = _SCALARS.get(name.removesuffix("s"))
     several = name.endswith("s")
-    if kind is None or several != isinstance(found, (tuple, list)):
+    if scalar is None or several != isinstance(found, (tuple, list)):
         raise malformed(node, f"attribute {name!r} has the wrong type, it is {found!r:.60}")
     items = cast("Sequence[Any]", found if several else (found,))
-    allowed = {"float": (int, float), "int": int, "string": (str, bytes)}[kind.kind]
+    kind, allowed = scalar
     if not all(isinstance(item, allowed) for item in items):
         raise malformed(node, f"attribute {name!r} has the wrong type, it is {found!r:.60}")
     array: Array = np.array(found, numpy_type(kind) or object)

@@ -114,7 +114,7 @@ def product_peak(node: Node) -> str | None:
     ]
     if len(types) != 2:
         return None
-    peaks = _FLOAT_PEAKS if any(dtype.kind == "float" for dtype in types) else _PEAKS
+    peaks = _FLOAT_PEAKS if any(dtype.kind is DatatypeKind.FLOAT for dtype in types) else _PEAKS
     return next(name for width, name in peaks if width >= max(dtype.bits for dtype in types))
 
 

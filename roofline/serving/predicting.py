@@ -15,7 +15,7 @@ from roofline.expected_tokens import Figures, estimated
 from roofline.model import Prediction, at_precision, models
 from roofline.number_format import plural
 from roofline.serving.case import ServingCase
-from roofline.surfaces import BATCH, DEVICES, MODEL, Argument, argument
+from roofline.surfaces import BATCH, CONTEXT_LENGTH, DEVICES, MODEL, Argument
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -195,5 +195,5 @@ def _check_fits(answers: Sequence[_Answer]) -> None:
     if answers and all(row.fits is False for answer in answers for row in answer.rows):
         raise OptionError(
             answers[0].case.excess(),
-            repair=f"Change {DEVICES}, {BATCH}, {argument('context')} or the datatype, or add a machine",
+            repair=f"Change {DEVICES}, {BATCH}, {CONTEXT_LENGTH} or the datatype, or add a machine",
         )

@@ -15,6 +15,7 @@ from roofline.compress.channels import prune
 from roofline.compress.pruning import PruningPlan
 from roofline.compress.request import Pruning
 from roofline.graph import resolve
+from roofline.precision import DatatypeKind
 
 # Operands through which each operator takes channels in; a recurrent layer takes its own state in through R, and
 # DynamicQuantizeLinear stands before integer products.
@@ -126,7 +127,7 @@ def feeds(model: onnx.ModelProto, binding: Binding) -> dict[str, np.ndarray]:
     for tensor in resolve(model, name="model", binding=binding).inputs:
         if tensor.name in values:
             given[tensor.name] = np.array(values[tensor.name], np.int64)
-        elif tensor.dtype.kind == "float":
+        elif tensor.dtype.kind is DatatypeKind.FLOAT:
             kind = np.float16 if tensor.dtype.bits == 16 else np.float32
             given[tensor.name] = chance.standard_normal(tensor.shape).astype(kind)
         else:

@@ -39,7 +39,7 @@ def refused(
 ) -> None:
     with pytest.raises(error) as caught:
         resolve(model, name="test", binding=Binding(**options))
-    assert re.search(message, caught.value.command_line)
+    assert re.search(message, caught.value.line())
     assert "\n" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""No decision is made by searching a sentence: words for people are written, never read back."""
+"""No decision is made by searching a sentence: words for people are written, never read back or written over."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ SEARCHES = {
 
 READ_BACK = {
     ("roofline/chart/efficiency.py", 'bar.label.split("\\n")'): "the lines of a label, to place it",
+    ("roofline/chart/orthogonality.py", 'label.replace(" ", "\\n")'): "a label in several lines",
     ("validate/records/migration.py", 'text.partition(", of ")'): "a field of records before its parts were data",
     ("validate/records/migration.py", '", emulated: " in text'): "the same",
     ("validate/records/importers/openvino.py", '"Execution results" in head'): "the heading of another tool's report",
@@ -64,8 +65,14 @@ def searched(tree: ast.AST) -> Iterator[ast.expr]:
                 for known, text in ((left, right), (right, left)):
                     if any(_texts(known)) and _for_people(text):
                         yield node
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="re")), args=[_, text, *_]):
-                if _for_people(text):
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="re")), args=[_, *texts]):
+                if any(map(_for_people, texts)):
+                    yield node
+            case ast.Call(
+                func=ast.Attribute(value=text, attr="replace" | "sub"), args=[_, *texts]
+            ):
+                # Written anew by what stands in it: a message is built from what it is about.
+                if any(map(_for_people, (text, *texts))):
                     yield node
             case ast.Call(func=ast.Attribute(value=where, attr=method), args=[words, *_]):
                 if (
@@ -104,6 +111,8 @@ def test_no_decision_is_made_by_searching_a_sentence() -> None:
         '"emulated" in run.label',
         'str(error).endswith("left on device")',
         're.search(r"\\d+", self.reason)',
+        're.sub(r"\\w+", renamed, error.repair)',
+        'repair.replace(str(EMULATE), "emulate: true")',
         'if "No space left" not in str(error): pass',
     ],
 )

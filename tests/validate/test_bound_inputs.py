@@ -83,7 +83,7 @@ def test_a_given_number_decides_a_branch_and_more_numbers_stay_data(tmp_path: Pa
 def test_all_missing_dimensions_are_named_at_once(looked_up: Path, tmp_path: Path) -> None:
     with pytest.raises(DimensionError) as raised:
         make_runnable(str(looked_up), seed=0, folder=tmp_path)
-    line = raised.value.command_line
+    line = raised.value.line()
     assert "'S' of input 'x', 'H' of input 'x'" in line
     assert "--dim 'S=N' --dim 'H=N'" in line
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from roofline import errors
-from roofline.binding import Binding
 from roofline.errors import (
     MeasurementError,
     MissingPackageError,
@@ -144,8 +143,9 @@ class _Run:
     def make(self, model: str) -> Outcome[Runnable]:
         """Read the model and fill in what it lacks; input errors are raised, not recorded."""
         asked = self._request
-        binding = Binding(asked.batch or None, asked.dims, asked.inputs, asked.values)
-        make = Make(model, binding, asked.protocol.seed, self._folder, asked.phase, asked.context)
+        make = Make(
+            model, asked.binding, asked.protocol.seed, self._folder, asked.phase, asked.context
+        )
         made = self._step(make, {})
         if made.raised is not None:
             raise _again(made.raised)

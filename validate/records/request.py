@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from roofline.binding import Binding
 from roofline.number_format import plural
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.tuning import Tuning
@@ -100,6 +101,11 @@ class RunRequest:
     def __post_init__(self) -> None:
         """Take the name of a tuning for it."""
         object.__setattr__(self, "tuning", Tuning.named(self.tuning))
+
+    @property
+    def binding(self) -> Binding:
+        """Sizes and values that the network leaves open."""
+        return Binding(self.batch or None, self.dims, self.inputs, self.values)
 
     @property
     def key(self) -> str:

@@ -115,7 +115,7 @@ def main() -> None:
     try:
         command()
     except RooflineError as error:
-        sys.stderr.write(f"roofline: error: {error.command_line}\n")
+        sys.stderr.write(f"roofline: error: {error.line()}\n")
         sys.exit(error.exit_code)
 
 

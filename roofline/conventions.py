@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TypeVar
 
-from roofline.errors import OptionError, did_you_mean
+from roofline.errors import OptionError, did_you_mean, spelled
 from roofline.surfaces import Argument
 
 E = TypeVar("E", bound=StrEnum)
@@ -58,7 +58,7 @@ def choice(kind: type[E], name: str, noun: str, given_by: Argument | None = None
 
     Args:
         kind: The choices there are.
-        name: One of them, or its name.
+        name: One of them, or its name in whatever capitals.
         noun: What is chosen, for the message.
         given_by: The argument that it is given by, where each surface has one.
 
@@ -69,10 +69,10 @@ def choice(kind: type[E], name: str, noun: str, given_by: Argument | None = None
         >>> choice(Operations, "macs", "choice of operations")
         <Operations.MACS: 'macs'>
     """
-    try:
-        return kind(name)
-    except ValueError:
+    found = spelled(str(name), [entry.value for entry in kind])
+    if found is None:
         names = [entry.value for entry in kind if entry.value]
         way = "Use" if given_by is None else f"Use {given_by} with"
         repair = did_you_mean(str(name), names) or f"{way} one of: {', '.join(names)}"
-        raise OptionError(f"unknown {noun} {name!r}", repair=repair) from None
+        raise OptionError(f"unknown {noun} {name!r}", repair=repair)
+    return kind(found)

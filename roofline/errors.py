@@ -194,14 +194,29 @@ def _sentence(text: str) -> str:
     return line if line.endswith("?") else line.rstrip(".")
 
 
+def spelled(name: str, known: Collection[str]) -> str | None:
+    """Return a known name as it is spelled, in whatever capitals it was given; None where it is not known.
+
+    Capitals decide where two names differ in nothing else.
+
+    Example:
+        >>> spelled("FUSED", ["fused", "unfused"])
+        'fused'
+    """
+    if name in known:
+        return name
+    alike = [entry for entry in known if entry.casefold() == name.casefold()]
+    return alike[0] if len(alike) == 1 else None
+
+
 def check_known(
     name: str,
     known: Collection[str],
     message: str,
     *,
     error: type[RooflineError] = OptionError,
-) -> None:
-    """Refuse a name that is none of those known: with the nearest one, or all of them where none is near.
+) -> str:
+    """Return a known name as it is spelled; refuse others, with the nearest one, or all where none is near.
 
     Args:
         name: What was given.
@@ -212,5 +227,7 @@ def check_known(
     Raises:
         RooflineError: The name is not known.
     """
-    if name not in known:
+    found = spelled(name, known)
+    if found is None:
         raise error(message, repair=did_you_mean(name, known) or f"Known: {', '.join(known)}")
+    return found

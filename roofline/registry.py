@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from roofline.errors import RooflineError, did_you_mean
+from roofline.errors import RooflineError, check_known, spelled
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -76,21 +76,22 @@ class Registry(Generic[T]):
 
     def named(self, name: str) -> T | None:
         """Return the entry of that name in whatever capitals, or None; capitals decide where two differ in them."""
-        exact = self.find(name)
-        if exact is not None:
-            return exact
-        alike = [known for known in self if known.casefold() == name.casefold()]
-        return self._entries[alike[0]] if len(alike) == 1 else None
+        self._collect()
+        own = spelled(name, self._entries)
+        return None if own is None else self._entries[own]
 
     def get(self, name: str) -> T:
         """Return the entry of that name, or raise this registry's error with the nearest known name."""
+        return self._entries[self.name_of(name)]
+
+    def name_of(self, name: str) -> str:
+        """Return an entry's own name for one in whatever capitals; the errors are those of `get`."""
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise self._error(f"{name!r} is no name of a {self._noun}", repair="Give it as text")
-        entry = self.named(name)
-        if entry is None:
-            hint = did_you_mean(name, self._entries) or f"Known: {', '.join(self)}"
-            raise self._error(f"unknown {self._noun} {name!r}", repair=hint)
-        return entry
+        self._collect()
+        return check_known(
+            name, sorted(self._entries), f"unknown {self._noun} {name!r}", error=self._error
+        )
 
     def __iter__(self) -> Iterator[str]:
         self._collect()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import roofline as rl
+from roofline.compress import Pruning, Sparsity
 from roofline.errors import DimensionError, RooflineError
 from roofline.precision import precision
 from roofline.surfaces import (
@@ -21,6 +23,9 @@ from roofline.surfaces import (
     render,
     value_at,
 )
+from roofline.validate.measuring.series import for_backend
+from roofline.validate.records.request import RunRequest
+from roofline.validate.records.tuning import Tuning
 
 MLP = rl.load("mlp")
 TX2 = rl.platform("tx2:maxn")
@@ -124,3 +129,20 @@ def test_names_may_have_any_capitals() -> None:
     assert rl.predict(MLP, TX2, datatype="Float16") == rl.predict(MLP, TX2, datatype="fp16")
     assert rl.sweep([MLP], [TX2], datatypes=["float16", "fp16"]).predictions[1:] == ()
     assert str(MLP.under(precision="Float16").precision) == "fp16"
+    conventions = {"traffic": "Fused", "operations": "ALL", "weights_read": "Per-Item"}
+    assert rl.predict(MLP, TX2, **conventions) == rl.predict(
+        MLP, TX2, **{name: word.lower() for name, word in conventions.items()}
+    )
+    estimate = rl.predict(MLP, TX2, model="expected", runtime="TRT")
+    assert estimate == rl.predict(MLP, TX2, model="expected", runtime="trt")
+    with pytest.raises(RooflineError, match="no published run has the runtime 'TRTT'"):
+        rl.predict(MLP, TX2, model="expected", runtime="TRTT")
+
+
+def test_what_is_asked_in_capitals_is_recorded_in_the_names_own_spelling() -> None:
+    assert Sparsity(0.5, format="CSR").label == "sparsity=0.5,csr"
+    assert Pruning(0.5, criterion="L1") == Pruning(0.5, criterion="l1")
+    asked = RunRequest("mlp", backend="TVM", algorithm="GEMM", tuning=Tuning.named("Untuned"))
+    ready = for_backend(replace(asked, options={"device": "CPU"}))
+    assert (ready.backend, ready.algorithm, ready.tuning) == ("tvm", "gemm", "untuned")
+    assert ready.options["device"] == "cpu"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import subprocess
@@ -200,6 +202,24 @@ def test_rows_are_sorted_and_cut(capsys: pytest.CaptureFixture[str]) -> None:
     assert machines("--sort", "FPS") == machines("--sort", "fps")
     assert machines("--sort", "Latency ms:asc") == machines("--sort", "latency_ms:asc")
     assert "there is no column 'fbs'" in run(capsys, *arguments, "--sort", "fbs")[2]
+
+
+def test_an_order_or_a_number_of_rows_without_layers_shows_the_layers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def names(*arguments: str) -> list[str]:
+        _, out, _ = run(capsys, *arguments, "--format", "csv")
+        return [
+            row.get("name") or row.get("layer") or "" for row in csv.DictReader(io.StringIO(out))
+        ]
+
+    assert names("count", "mlp", "--sort", "macs", "--top", "2") == ["fc2", "fc3"]
+    assert names("count", "mlp", "--diff", "mlp", "--top", "1") == ["flatten1", "flatten1"]
+    assert names("compare", "mlp", "cnv", "--sort", "second_macs", "--top", "1") == ["conv2"]
+    layers = ("predict", "mlp", "-p", "tx2:maxn", "--model", "layerwise", "--layers")
+    assert names(*layers, "--sort", "ms", "--top", "2") == ["fc2", "fc3"]
+    _, table, _ = run(capsys, "count", "mlp", "--diff", "cnv", "--top", "1")
+    assert "28 layers differ, 1 shown" in table
 
 
 def test_at_most_two_lines_stand_below_a_table_and_more_are_asked_for(

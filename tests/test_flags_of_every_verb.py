@@ -51,6 +51,22 @@ def called(verb: str, monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[str,
     return seen
 
 
+CHOICES = [
+    (verb, parameter.name, flag, choice)
+    for verb, command in VERBS.items()
+    for parameter in command.params
+    for flag in parameter.opts[:1]
+    for choice in getattr(parameter.type, "choices", ())[-1:]
+]
+
+
+@pytest.mark.parametrize(("verb", "name", "flag", "choice"), CHOICES)
+def test_choices_are_known_in_any_capitals(
+    verb: str, name: str, flag: str, choice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert called(verb, monkeypatch, flag, str(choice).upper())[name] == choice
+
+
 @pytest.mark.parametrize("verb", WRITERS)
 def test_a_files_name_chooses_the_format_unless_one_is_asked_for(
     verb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -59,7 +59,7 @@ def table(name: str) -> tuple[Row, ...]:
         >>> table("qutibench_predictions")[0]["throughput_fps"]
         306.70927
     """
-    check_known(name, TABLES, f"unknown published table {name!r}", error=TableError)
+    name = check_known(name, TABLES, f"unknown published table {name!r}", error=TableError)
     text = (
         files("roofline.workloads").joinpath("tables", f"{name}.csv").read_text(encoding="utf-8")
     )

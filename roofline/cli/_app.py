@@ -64,6 +64,9 @@ def _prepare(command: Any) -> None:
         _prepare(inner)
     _bound_numbers(command)
     for parameter in command.params:
+        if hasattr(parameter.type, "case_sensitive"):
+            # A choice is a name, and names are known in any capitals.
+            parameter.type.case_sensitive = False
         if parameter.name in _LISTS and (
             parameter.nargs == -1 or getattr(parameter, "multiple", False)
         ):

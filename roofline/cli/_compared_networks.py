@@ -29,7 +29,7 @@ class ComparedNetworks:
     names: tuple[str, str]
     """What they are called on the page."""
     layers: bool
-    """Whether a page lists all changed layers and nothing else, and CSV has them as its rows."""
+    """Whether a page lists all changed layers and nothing else, and CSV has them as its rows, as under an order."""
     fused: bool
     """Whether the layers are the fused ones."""
     predictions: Sequence[PredictionPair] | None = None
@@ -72,7 +72,7 @@ class ComparedNetworks:
         """Return what a CSV holds: predictions where there are some, else layers or totals."""
         if self.predictions is not None:
             return self.predictions
-        if self.layers:
+        if self.layers or self.order.given:
             return [_flat(change) for change in self.changes()]
         return [line.record() for line in self.lines()]
 

@@ -140,11 +140,13 @@ def written(
     Raises:
         RooflineError: A model cannot be compressed so.
     """
+    from roofline.compress.formats import formats
     from roofline.validate.records.compression import Compression, compression_of
 
     if not (options.prunes or options.datatype):
         # The model may hold zeros of its own, which a runtime can skip.
-        yield [(model, Compression(sparse_format=options.sparse_format)) for model in models]
+        form = formats.name_of(options.sparse_format)
+        yield [(model, Compression(sparse_format=form)) for model in models]
         return
     from roofline.compress import compress
     from roofline.compress.compressing import serialized

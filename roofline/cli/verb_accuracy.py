@@ -95,7 +95,7 @@ class DataOptions:
             _numbers("--std", self.std),
         )
         return read_labelled(
-            self.data, labels=self.labels, layout=self.layout.lower(), preparation=preparation
+            self.data, labels=self.labels, layout=self.layout, preparation=preparation
         )
 
 

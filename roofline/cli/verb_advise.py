@@ -232,13 +232,13 @@ class MachineOptions:
         from roofline.spec import platform_keys
         from roofline.spec.names import MACHINE_KINDS, SEGMENTS
 
-        segments, kinds = self.segment or [], self.kind or []
-        for flag, given, known in (
-            ("--segment", segments, SEGMENTS),
-            ("--kind", kinds, MACHINE_KINDS),
-        ):
-            for name in given:
-                check_known(name, known, f"{flag}: {name!r} is not known")
+        segments, kinds = (
+            [check_known(name, known, f"{flag}: {name!r} is not known") for name in given or ()]
+            for flag, given, known in (
+                ("--segment", self.segment, SEGMENTS),
+                ("--kind", self.kind, MACHINE_KINDS),
+            )
+        )
         found = [
             machine
             for machine in distinct(

@@ -170,7 +170,7 @@ def results(
     from roofline.validate.campaigns.runner import state
     from roofline.validate.records.store import reading
 
-    check_known(kind, KINDS, f"unknown kind {kind!r}")
+    kind = check_known(kind, KINDS, f"unknown kind {kind!r}")
     with reading(store) as kept:
         recorded = state(load(campaign), kept).recorded()
     found = configurations(recorded, shortest=shortest)

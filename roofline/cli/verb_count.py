@@ -82,7 +82,10 @@ def count(
     diff: DiffOption = None,
     result: ResultOptions,
 ) -> None:
-    """Count what a model requires: operations, parameters, bytes and intensity."""
+    """Count what a model requires: operations, parameters, bytes and intensity.
+
+    --sort and --top are of the layers, and show them.
+    """
     from roofline.cli._compared_networks import ComparedNetworks
     from roofline.cli._counting import LayerView
 
@@ -107,17 +110,19 @@ def count(
         for entry in counted_whole:
             _check(entry)
     times = _times(workload, platform)
+    listed = layers or order.given
     view = LayerView(fused or platform is not None, times, order.sort, order.top)
 
     def table() -> str:
         if other is None:
-            return _table(workload, view, layers=layers)
+            return _table(workload, view, layers=listed)
         names = (workload.name, f"{other.name} (other)")
-        return ComparedNetworks(workload, other, names, layers=layers, fused=fused).table()
+        page = ComparedNetworks(workload, other, names, layers=layers, fused=fused, order=order)
+        return page.table()
 
     result.emit(
         document=lambda: _document(workload, other, view),
-        rows=lambda: _rows(counted_whole, view, layers=layers),
+        rows=lambda: _rows(counted_whole, view, layers=listed),
         table=table,
     )
 

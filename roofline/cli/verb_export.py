@@ -11,7 +11,7 @@ import typer
 
 from roofline.cli._measuring import StoreOption
 from roofline.cli._output import say, writable
-from roofline.errors import OptionError
+from roofline.errors import OptionError, spelled
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
@@ -47,8 +47,10 @@ def export_records(
     ] = None,
 ) -> None:
     """Write records to a file that roofline import reads back with nothing lost."""
+    from roofline.validate.measuring.backend import backends
     from roofline.validate.records.files import exported
     from roofline.validate.records.store import reading
+    from roofline.workloads import networks
     from roofline.writing import write_whole
 
     if (file is None) == (output is None):
@@ -57,7 +59,10 @@ def export_records(
             repair="Name one: roofline export -o records.csv (or .json, .parquet)",
         )
     path = output or file or Path()
-    wanted = {"network": network, "backend": backend}
+    wanted = {
+        "network": spelled(network, networks) or network,
+        "backend": spelled(backend, backends) or backend,
+    }
     wanted = {name: value for name, value in wanted.items() if value}
     written = itertools.count()
     with reading(store) as kept:

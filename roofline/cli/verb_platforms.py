@@ -18,7 +18,7 @@ from roofline.cli._output import (
     emit_scaffold,
 )
 from roofline.cli._platform_pages import in_units, number_rows, page, short, summary
-from roofline.errors import OptionError, PlatformError, did_you_mean
+from roofline.errors import OptionError, PlatformError, check_known
 from roofline.number_format import plural
 from roofline.tables import Record, Row
 from roofline.writing import write_whole
@@ -86,15 +86,21 @@ def list_platforms(
     result: ResultOptions,
 ) -> None:
     """List the machines that can be named, with peaks, bandwidth and power."""
+    from roofline.precision import COMPUTE_DATATYPES
     from roofline.spec import platform, platform_keys
+    from roofline.spec.names import MACHINE_KINDS
 
-    _check_filters(kind, has or [])
+    if kind is not None:
+        kind = check_known(kind, MACHINE_KINDS, f"unknown kind {kind!r}")
+    datatypes = [
+        check_known(name, COMPUTE_DATATYPES, f"unknown datatype {name!r}") for name in has or ()
+    ]
     machines = [
         machine
         for machine in map(platform, platform_keys())
         if (kind is None or machine.kind == kind)
         and (vendor is None or vendor.lower() in machine.vendor.lower())
-        and all(machine.has(datatype) for datatype in has or [])
+        and all(machine.has(datatype) for datatype in datatypes)
         and (since is None or machine.year >= since)
     ]
     rows = [summary(machine) for machine in machines]
@@ -102,7 +108,7 @@ def list_platforms(
     result.emit(
         document=lambda: {"conventions": CONVENTIONS, "platforms": rows},
         rows=lambda: rows,
-        table=lambda: _list(rows, dict.fromkeys([*_PEAKS, *(has or [])])),
+        table=lambda: _list(rows, dict.fromkeys([*_PEAKS, *datatypes])),
     )
 
 
@@ -276,18 +282,3 @@ def find_conflicts(*, table: TableArgument, result: ResultOptions) -> None:
     result.emit(
         document=lambda: {"known": known, "conflicts": rows}, rows=lambda: rows, table=shown
     )
-
-
-def _check_filters(kind: str | None, datatypes: list[str]) -> None:
-    from roofline.precision import COMPUTE_DATATYPES
-    from roofline.spec.names import MACHINE_KINDS
-
-    for word, known, noun in (
-        (kind, MACHINE_KINDS, "kind"),
-        *((name, COMPUTE_DATATYPES, "datatype") for name in datatypes),
-    ):
-        if word is not None and word not in known:
-            raise OptionError(
-                f"unknown {noun} {word!r}",
-                repair=did_you_mean(word, known) or f"Known: {', '.join(known)}",
-            )

@@ -175,7 +175,10 @@ def predict(
     order: OrderOptions,
     result: ResultOptions,
 ) -> None:
-    """Predict throughput, latency, bound, energy and fit of networks on machines."""
+    """Predict throughput, latency, bound, energy and fit of networks on machines.
+
+    --sort and --top are of the predictions, or with --layers of the layers of each.
+    """
     from roofline.spec import platform as find_platform
 
     machines = [find_platform(key) for key in platform]
@@ -196,7 +199,11 @@ def predict(
         overhead = prediction.overhead_ms / 1e3
         slower = (entry.with_overhead(overhead) for entry in found.predictions)
         found = replace(found, predictions=tuple(slower))
-    found = replace(found, predictions=tuple(order.arranged(found.predictions, found.records())))
+    if layers:
+        found = replace(found, predictions=_layers_in(order, found.predictions))
+    else:
+        shown = order.arranged(found.predictions, found.records())
+        found = replace(found, predictions=tuple(shown))
     rows = found.records()
     checks = conditions(fail_if, list(dict.fromkeys(name for row in rows for name in row)))
     result.emit(
@@ -268,6 +275,16 @@ def _table(found: Sweep, *, layers: bool) -> str:
         ]
         return "\n\n".join(tables) + "\n" + as_table([], **below(predictions, remarks))
     return tables_of(found, remarks)
+
+
+def _layers_in(order: OrderOptions, predictions: Sequence[Prediction]) -> tuple[Prediction, ...]:
+    return tuple(
+        replace(
+            entry,
+            layers=tuple(order.arranged(entry.layers, [layer.record() for layer in entry.layers])),
+        )
+        for entry in predictions
+    )
 
 
 def best_rows(rows: Sequence[Row]) -> list[Row]:

@@ -44,5 +44,5 @@ def schema(
     if verb is None:
         emit("\n".join(DOCUMENTS), output)
         return
-    check_known(verb, DOCUMENTS, f"no schema is published of {verb!r}")
-    emit(json.dumps(schema_of(verb), indent=1), output)
+    named = check_known(verb, DOCUMENTS, f"no schema is published of {verb!r}")
+    emit(json.dumps(schema_of(named), indent=1), output)

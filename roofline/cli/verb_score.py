@@ -11,6 +11,7 @@ import typer
 from roofline.cli._groups import command
 from roofline.cli._output import OrderOptions, ResultOptions, as_csv, as_table, wrote
 from roofline.cli._predictions import number
+from roofline.errors import spelled
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
@@ -99,8 +100,12 @@ def score(
     result: ResultOptions,
 ) -> None:
     """Score predictions against real runs: errors, order, intervals, by class, machine, runtime and network."""
+    from roofline.model import models
     from roofline.validate.evidence.forms import read_source
+    from roofline.validate.evidence.score import LEAVES
 
+    model = spelled(model, list(models)) or model
+    leave = spelled(leave, LEAVES) or leave
     source = read_source(file)
     if source.form.of_decoders:
         document = _decoders(source, model=model, leave=leave, rows=rows)

@@ -39,12 +39,9 @@ class Pruning:
     """Filters that stay, by layer name; these layers follow no share and no criterion."""
 
     def __post_init__(self) -> None:
-        check_known(
-            self.criterion,
-            CRITERIA,
-            f"unknown pruning criterion {self.criterion!r}",
-            error=CompressionError,
-        )
+        unknown = f"unknown pruning criterion {self.criterion!r}"
+        criterion = check_known(self.criterion, CRITERIA, unknown, error=CompressionError)
+        object.__setattr__(self, "criterion", criterion)
         for where, share in (("", self.keep), *self.layers.items()):
             if share is not None and not 0 < share <= 1:
                 raise CompressionError(

@@ -53,7 +53,7 @@ class Sparsity:
     pattern: str = "unstructured"
 
     def __post_init__(self) -> None:
-        formats.get(self.format)
+        object.__setattr__(self, "format", formats.name_of(self.format))
         if self.pattern not in PATTERNS:
             raise CompressionError(
                 f"unknown pattern of zeros {self.pattern!r}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from roofline.errors import OptionError, did_you_mean
+from roofline.errors import check_known
 from roofline.model._expected_data import Parameters, Usage, shipped
 from roofline.model._network_facts import class_of
 
@@ -95,9 +95,7 @@ def runtime_for(
         widest = max(enough, key=lambda name: enough[name].machines, default=None)
         return None if widest is None else (ANY, enough[widest])
     everywhere = sorted({name for found in usage.values() for name in found})
-    if asked not in everywhere:
-        hint = did_you_mean(asked, everywhere) or f"Known: {', '.join(everywhere)}"
-        raise OptionError(f"no published run has the runtime {asked!r}", repair=hint)
+    asked = check_known(asked, everywhere, f"no published run has the runtime {asked!r}")
     if asked in own:
         return (asked, own[asked])
     others = [found for name in usage.values() for key, found in name.items() if key == asked]

@@ -90,7 +90,8 @@ class Labelled:
 
     def __post_init__(self) -> None:
         if self.layout:
-            check_known(self.layout, LAYOUTS, f"unknown layout {self.layout!r}")
+            layout = check_known(self.layout, LAYOUTS, f"unknown layout {self.layout!r}")
+            object.__setattr__(self, "layout", layout)
         if not len(self.items):
             raise TableError(f"{self.source} has no items")
         if len(self.labels) != len(self.items):

@@ -209,6 +209,7 @@ def _point(
         return own if own is not None else common if common is not None else default
 
     name = values["backend"] if values["target"] == "local" else _board_backend(values)
+    name = backends.name_of(name)
     backend = backends.get(name)
     tuning = _tuning(values, backend, where)
     tuned = tuning is Tuning.TUNED
@@ -251,27 +252,22 @@ def _tuning(values: Values, backend: Backend, where: str) -> Tuning:
     asked = values["tuning"]
     if not asked or backend.capabilities.tunings == (Tuning.NONE,):
         return backend.capabilities.tunings[0]
-    check_known(
-        asked,
-        backend.capabilities.tunings,
-        f"{where}: {values['backend']} has no tuning {asked!r}",
-    )
-    return Tuning.named(asked)
+    unknown = f"{where}: {values['backend']} has no tuning {asked!r}"
+    return Tuning.named(check_known(asked, backend.capabilities.tunings, unknown))
 
 
 def _algorithm(asked: str, backend: Backend, where: str) -> str:
     known = backend.capabilities.algorithms
-    if asked == "default" or known == ("default",):
+    if known == ("default",):
         return "default"
-    check_known(asked, known, f"{where}: {backend.title} has no algorithm {asked!r}")
-    return asked
+    return check_known(asked, known, f"{where}: {backend.title} has no algorithm {asked!r}")
 
 
 def _sparse_format(compression: Asked, backend: Backend, where: str) -> str:
     from roofline.compress.formats import formats
 
     asked = compression.sparse_format
-    check_known(asked, formats, f"{where}: unknown sparse format {asked!r}")
+    asked = check_known(asked, formats, f"{where}: unknown sparse format {asked!r}")
     # A backend that multiplies by stored zeros runs the same program whatever the format.
     sparse = backend.capabilities.sparse_formats
     return asked if compression.sparsity and asked in sparse else "dense"

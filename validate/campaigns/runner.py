@@ -14,6 +14,7 @@ from roofline.errors import (
     OptionError,
     RooflineError,
     StoreError,
+    check_known,
     did_you_mean,
     printable,
 )
@@ -313,10 +314,9 @@ def parse_retry(names: Sequence[str]) -> frozenset[Retry]:
         MeasurementError: A name is none of them.
     """
     known = [kind.value for kind in Retry]
-    for name in names:
-        if name not in known:
-            raise MeasurementError(
-                f"{argument('retry').at(repr(name))} is not known",
-                repair=f"Use {', '.join(known)}",
-            )
-    return frozenset(Retry(name) for name in names)
+
+    def named(name: str) -> Retry:
+        unknown = f"{argument('retry').at(repr(name))} is not known"
+        return Retry(check_known(name, known, unknown, error=MeasurementError))
+
+    return frozenset(map(named, names))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from roofline.errors import OptionError, printable
+from roofline.errors import OptionError, printable, spelled
 from roofline.labels import labels
 from roofline.progress import Progress
 from roofline.surfaces import TUNING, argument
@@ -85,6 +85,7 @@ def check_backends(asked: RunRequest, backend_names: Sequence[str]) -> None:
 def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
     """Return a request with a tuning that its backend knows, when the other one asked for has none.
 
+    Names get their own spelling.
     A sparse format for which the backend has kernels is asked of it; others only decide what is predicted.
     Times of single kernels are asked of backends that can give them.
 
@@ -92,13 +93,19 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
         MeasurementError: No backend has that name.
         OptionError: The backend tunes, but not like this, or runs on no such device.
     """
+    request = replace(request, backend=backends.name_of(request.backend))
     able = backends.get(request.backend).capabilities
-    device = request.options.get(DEVICE, able.devices[0])
-    if device not in able.devices:
+    device = spelled(str(request.options.get(DEVICE, able.devices[0])), able.devices)
+    if device is None:
         raise OptionError(
-            f"{request.backend} does not run on {argument('device').at(device)}",
+            f"{request.backend} does not run on {argument('device').at(request.options[DEVICE])}",
             repair=f"Use {argument('device').at(' or '.join(able.devices))}",
         )
+    if DEVICE in request.options:
+        request = replace(request, options={**request.options, DEVICE: device})
+    algorithm = spelled(request.algorithm, able.algorithms)
+    if algorithm is not None:
+        request = replace(request, algorithm=algorithm)
     form = request.compression.sparse_format
     if form in able.sparse_formats:
         request = replace(request, options={**request.options, "sparse_format": form})

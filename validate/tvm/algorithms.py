@@ -325,10 +325,8 @@ def algorithm(name: str) -> Algorithm:
     Raises:
         MeasurementError: No algorithm has that name.
     """
-    check_known(
-        name, ALGORITHMS, f"unknown convolution algorithm {name!r}", error=MeasurementError
-    )
-    return ALGORITHMS[name]
+    unknown = f"unknown convolution algorithm {name!r}"
+    return ALGORITHMS[check_known(name, ALGORITHMS, unknown, error=MeasurementError)]
 
 
 def apply(

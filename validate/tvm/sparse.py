@@ -86,8 +86,7 @@ def sparse_form(name: str) -> SparseForm:
     Raises:
         MeasurementError: No form has that name.
     """
-    check_known(name, FORMS, f"unknown sparse form {name!r}", error=MeasurementError)
-    return FORMS[name]
+    return FORMS[check_known(name, FORMS, f"unknown sparse form {name!r}", error=MeasurementError)]
 
 
 def compress(matrix: Array, block_rows: int) -> Compressed:

@@ -45,7 +45,7 @@ def build(name: str, *, seed: int | None = None) -> onnx.ModelProto:
         >>> [list(tensor.dims) for tensor in build("digits_mlp").graph.initializer if len(tensor.dims) == 2]
         [[256, 64], [256, 256], [10, 256]]
     """
-    check_known(
+    name = check_known(
         name, TITLES, f"no network of the experiment is called {name!r}", error=NetworkError
     )
     net = Builder(name, seed=seed)

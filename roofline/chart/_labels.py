@@ -35,7 +35,7 @@ def place_labels(
     Args:
         ax: The axes.
         points: Data coordinates.
-        labels: One per point; empty ones are not drawn.
+        labels: One per point, of one line or several; empty ones are not drawn.
         colours: One per point.
         fontsize: In points.
         avoid: Further points not to cover.
@@ -56,6 +56,7 @@ def place_labels(
     taken: list[Box] = [
         (x - 4 * scale, y - 4 * scale, x + 4 * scale, y + 4 * scale) for x, y in marks
     ]
+    written: list[Box] = []
     left_out = 0
     directions = prefer or [_DIRECTIONS] * len(labels)
     for mark, label, colour, point, own in zip(
@@ -63,20 +64,34 @@ def place_labels(
     ):
         if not label:
             continue
-        size = ((text_width(label, fontsize) + 4) * scale, 1.25 * fontsize * scale)
+        lines = label.splitlines()
+        widest = max(text_width(line, fontsize) for line in lines)
+        size = ((widest + 6) * scale, 1.25 * fontsize * len(lines) * scale)
         ways = ((dx * far, dy * far) for far in _DISTANCES if far <= reach for dx, dy in own)
         boxes = ((way, _box(mark, (way[0] * scale, way[1] * scale), size)) for way in ways)
-        found = next(((way, box) for way, box in boxes if _free(box, taken, frame)), None)
+        found = next(
+            (
+                (way, box)
+                for way, box in boxes
+                if _free(box, taken, frame)
+                and not any(
+                    _touch(step, other) for step in _leader(mark, way, scale) for other in written
+                )
+            ),
+            None,
+        )
         if found is None:
             left_out += 1
             continue
         (dx, dy), box = found
-        taken.append(box)
+        written.append(box)
+        # Labels that come later keep off this one and off the line that leads to it.
+        taken += [box, *_leader(mark, (dx, dy), scale)]
         note = ax.annotate(
             label, point, xytext=(dx, dy), textcoords="offset points", fontsize=fontsize, color=colour,
             ha="left" if dx > 0 else "right" if dx < 0 else "center",
             va="bottom" if dy > 0 else "top" if dy < 0 else "center",
-            arrowprops={"arrowstyle": "-", "color": "#BBBBBB", "lw": 0.5} if max(abs(dx), abs(dy)) > 12 else None,
+            arrowprops={"arrowstyle": "-", "color": "#BBBBBB", "lw": 0.5} if _far((dx, dy)) else None,
         )  # fmt: skip
         note.set_in_layout(False)
     return left_out
@@ -93,10 +108,28 @@ def _box(mark: tuple[float, float], way: tuple[float, float], size: tuple[float,
 def _free(box: Box, taken: Sequence[Box], frame: Drawing) -> bool:
     left, bottom, right, top = box
     inside = left >= frame.x0 and right <= frame.x1 + 2 and bottom >= frame.y0 and top <= frame.y1
-    return bool(inside) and all(
-        right <= other[0] or left >= other[2] or top <= other[1] or bottom >= other[3]
-        for other in taken
-    )
+    return bool(inside) and not any(_touch(box, other) for other in taken)
+
+
+def _touch(one: Box, other: Box) -> bool:
+    """Return whether two boxes overlap."""
+    return one[2] > other[0] and one[0] < other[2] and one[3] > other[1] and one[1] < other[3]
+
+
+def _far(way: tuple[float, float]) -> bool:
+    """Return whether a label is so far from its mark that a line leads to it."""
+    return max(abs(way[0]), abs(way[1])) > _DISTANCES[1]
+
+
+def _leader(mark: tuple[float, float], way: tuple[float, float], scale: float) -> list[Box]:
+    """Return small boxes along the line that leads from a mark to a label set off from it by ``way``."""
+    if not _far(way):
+        return []
+    steps = [
+        (mark[0] + way[0] * scale * part / 8, mark[1] + way[1] * scale * part / 8)
+        for part in range(2, 8)
+    ]
+    return [(x - scale, y - scale, x + scale, y + scale) for x, y in steps]
 
 
 def text_width(text: str, fontsize: float) -> float:

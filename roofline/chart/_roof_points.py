@@ -91,7 +91,7 @@ def draw_networks(
 
 def _draw_network(ax: Drawing, point: Point, mark: str, ink: str) -> None:
     x, y = point.intensity, point.performance
-    ax.plot([x], [y], mark, color=ink, ms=6, mec="white", mew=0.6, zorder=4)
+    ax.plot([x], [y], mark, color=ink, ms=style.size(mark, 6), mec="white", mew=0.6, zorder=4)
     if point.resident:
         ax.plot([x], [y], "o", ms=11, mfc="none", mec=ink, mew=1.0, zorder=4)
         ax.plot([x] * 2, [y, point.reach], "--", color=ink, lw=0.8, zorder=3)
@@ -108,7 +108,15 @@ def _explain(
 
     grey = style.GREY
     names = [
-        Line2D([], [], marker=marks[name], ls="", color=grey, label=name)
+        Line2D(
+            [],
+            [],
+            marker=marks[name],
+            ms=style.size(marks[name], 6),
+            ls="",
+            color=grey,
+            label=name,
+        )
         for name in ordered(point.label for point in points)
         if name in marks
     ]

@@ -12,17 +12,22 @@ from typing import Any
 _FEW = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222", "#A89B00")
 # Paul Tol's muted scheme and some more, for charts with many names.
 _MANY = (
-    *_FEW, "#332288", "#117733", "#882255", "#44AA99", "#999933", "#AA4499", "#6699CC", "#CC6677", "#7A5195",
-    "#8C564B", "#666666", "#5E8C31",
+    *_FEW, "#332288", "#117733", "#882255", "#8C564B", "#999933", "#AA4499", "#6699CC", "#CC6677", "#7A5195",
+    "#44AA99", "#666666", "#5E8C31",
 )  # fmt: skip
 # Machines of the papers, each with the colour at its place.
 _OWN = (
     "zcu104-finn", "tx2:maxn", "ncs", "edgetpu:fast", "ultra96-dpu", "zcu104-bismo", "ultra96-a53", "zcu104-dpu",
     "tx2:maxp", "tx2:maxq", "edgetpu:slow", "zcu102-dpu",
 )  # fmt: skip
-_TECHNIQUES = ("channel pruning", "int8", "weight pruning", "fp16", "int4")
+_TECHNIQUES = MappingProxyType(
+    {
+        "channel pruning": "#0072B2", "int8": "#D55E00", "weight pruning": "#009E73", "fp16": "#CC79A7",
+        "int4": "#56B4E9", "quantization": "#E69F00", "channel pruning and quantization": "#7A5195",
+    }
+)  # fmt: skip
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p", "d", "8", "H")
-_THIN = frozenset("PX*")
+_LARGER = MappingProxyType({"P": 1.2, "X": 1.2, "*": 1.5})
 _DASHES = ("-", "--", "-.", ":")
 DASHES = len(_DASHES)
 """How many lines of one colour can be told apart."""
@@ -107,10 +112,9 @@ def colours(names: Iterable[str]) -> dict[str, str]:
 
 def technique_colour(technique: str) -> str:
     """Return the colour of a kind of compression: the same in every figure, whatever else is shown."""
-    known = next(
-        (place for place, kind in enumerate(_TECHNIQUES) if technique.startswith(kind)), None
-    )
-    return machine_colour(technique.replace(" ", "_")) if known is None else _MANY[known]
+    # What follows in brackets says how it ran.
+    known = _TECHNIQUES.get(technique.split(" (", maxsplit=1)[0])
+    return known or machine_colour(technique.replace(" ", "_"))
 
 
 def markers(names: Iterable[str]) -> dict[str, str]:
@@ -125,7 +129,7 @@ def size(marker: str, usual: float) -> float:
         marker: The marker.
         usual: The size of the others, in points.
     """
-    return 1.5 * usual if marker in _THIN else usual
+    return _LARGER.get(marker, 1.0) * usual
 
 
 def dashes(names: Iterable[str]) -> dict[str, str]:

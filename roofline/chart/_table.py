@@ -130,8 +130,18 @@ def label(row: Row, *names: str) -> str:
 
 def varying(rows: Sequence[Row], *names: str) -> tuple[str, ...]:
     """Return the columns that tell rows apart: those with more than one value, or the first if there is none."""
-    differ = tuple(name for name in names if len({row.get(name) for row in rows}) > 1)
-    return differ or names[:1]
+    return differing(rows, *names) or names[:1]
+
+
+def differing(rows: Sequence[Row], *names: str) -> tuple[str, ...]:
+    """Return the columns with more than one value."""
+    return tuple(name for name in names if len({row.get(name) for row in rows}) > 1)
+
+
+def shared(rows: Sequence[Row], *names: str) -> str:
+    """Return in one line what all rows have in common in these columns: a title for what is told apart by others."""
+    same = [name for name in names if len({row.get(name) for row in rows}) == 1]
+    return label(rows[0], *same) if same else ""
 
 
 def ordered(values: Iterable[Any]) -> list[Any]:

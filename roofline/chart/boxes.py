@@ -11,6 +11,7 @@ import numpy as np
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
+from roofline.chart._labels import text_width
 from roofline.chart._panels import divided, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import amounts, checked, label, ordered, words
@@ -47,6 +48,13 @@ COLUMNS = (
 )
 _MOST = 28
 """Boxes in one panel; more are divided between groups."""
+_EACH = 0.23
+"""Width of a box in inches; groups are a box apart."""
+_NAMES = 8.0
+"""Size of the names of groups in points."""
+_THIN = 0.03
+"""Share of the axis below which a box would not show its colour."""
+_KEY = "box: quartiles and median; cross: mean; whiskers: least and greatest; number: points"
 THEORY = "theoretical compute"
 """The first group of normalised boxes: what the operations alone promise."""
 
@@ -87,6 +95,12 @@ class Boxes(Chart):
     """The vertical axis, where several panels share it."""
     prunings: tuple[str, ...] = ()
     """All prunings, where a panel shows some of them."""
+    first: bool = True
+    """Whether the legend stands here: above the first of several panels."""
+    width: float = 0.0
+    """The least width in inches: that of the widest of several panels."""
+    last: bool = True
+    """Whether it is said here how to read boxes: below the last of several panels."""
 
     def records(self) -> list[Record]:
         """Return one row per box."""
@@ -104,35 +118,50 @@ class Boxes(Chart):
         if len(self.boxes) <= _MOST:
             return (self,)
         parts = divided(self.boxes, lambda box: box.group, _MOST)
+        width = max(Boxes(tuple(part))._width() for part in parts)
         prunings = ordered(box.pruning for box in self.boxes)
         return tuple(
             replace(
-                self, boxes=tuple(part), title="", limits=self._limits(), prunings=tuple(prunings)
+                self, boxes=tuple(part), title="", limits=self._limits(), prunings=tuple(prunings), width=width,
+                first=place == 0, last=place == len(parts) - 1,
             )
-            for part in parts
-        )
+            for place, part in enumerate(parts)
+        )  # fmt: skip
 
     def size(self) -> tuple[float, float]:
         """Return the size in inches; the width grows with the boxes, and beyond some of them the panels."""
         panels = self.panels()
         if len(panels) > 1:
             return grid_size(panels, 1)
+        longest = max((len(box.group) for box in self.boxes), default=0)
+        names = 0.2 if self._across() else 0.035 * longest
+        return self._width(), 3.2 + names + 0.15 * self.first + 0.2 * self.last
+
+    def _width(self) -> float:
         groups = ordered(box.group for box in self.boxes)
-        longest = max((len(name) for name in groups), default=0)
-        return sizes(len(self.boxes) + len(groups), 0.23, 5.0), 3.4 + 0.035 * longest
+        return max(self.width, sizes(len(self.boxes) + len(groups), _EACH, 5.0))
+
+    def _across(self) -> bool:
+        """Return whether every group has room for its name, a line for each word."""
+        groups = ordered(box.group for box in self.boxes)
+        each = 72 * (self._width() - 1.0) / max(1, len(self.boxes) + len(groups))
+        return all(
+            max(text_width(word, _NAMES) for word in name.split()) + 4
+            <= each * (1 + sum(box.group == name for box in self.boxes))
+            for name in groups
+        )
 
     def _limits(self) -> tuple[float, float]:
         """Return the ends of the vertical axis."""
         everything = [v for box in self.boxes for v in (*box.values, box.peak) if v is not None]
         if self.normalised and max(everything) < _NEAR * min(everything):
-            return 0.0, 1.05 * max(everything)
-        return min(everything) / 1.4, max(everything) * 1.4
+            return 0.0, 1.1 * max(everything)
+        low, high = min(everything) / 1.4, max(everything)
+        # Room for the number of points above the highest box.
+        return low, high * max(1.3, (high / low) ** 0.09)
 
     def draw(self, ax: Drawing) -> None:
         """Draw boxes with quartiles, the mean as a cross, and whiskers to the least and greatest value."""
-        from matplotlib.lines import Line2D
-        from matplotlib.patches import Patch
-
         panels = self.panels()
         if len(panels) > 1:
             draw_panels(ax, panels, 1, self.title)
@@ -144,26 +173,39 @@ class Boxes(Chart):
         for group in ordered(box.group for box in self.boxes):
             own = [box for box in self.boxes if box.group == group]
             for offset, box in enumerate(own):
-                _draw_box(ax, box, place + offset, shades[box.pruning])
+                _draw_box(ax, box, place + offset, shades[box.pruning], thin=self._thin(box))
             ticks.append((place + (len(own) - 1) / 2, group))
             place += len(own) + 1
             ax.axvline(place - 1, color="#DDDDDD", lw=0.8, zorder=1)
         self._scale(ax, place - 1)
-        _name_groups(ax, ticks)
+        _name_groups(ax, ticks, across=self._across())
         name = _VALUES.get(self.value, self.value)
         if self.normalised:
-            name = f"{name.split(',')[0]}, share of each machine's greatest"
+            name = f"{name.split(',')[0]},\nshare of each machine's greatest"
         titled(ax, self.title, y=name)
+        if self.last:
+            ax.set_xlabel(_KEY, loc="right", fontsize=8, color=style.GREY)
+        if self.first:
+            self._legend(ax, prunings, shades)
+
+    def _legend(self, ax: Drawing, prunings: Sequence[str], shades: dict[str, str]) -> None:
+        from matplotlib.patches import Patch
+
         handles: list[Any] = [
             Patch(facecolor=shades[name], edgecolor=style.INK, lw=0.6, label=name)
             for name in prunings
         ]
         if any(box.peak is not None for box in self.boxes):
             handles.append(Patch(facecolor=style.PEAK, label="compute peak"))
-        handles.append(
-            Line2D([], [], ls="", marker="$n$", color=style.GREY, label="number of points")
-        )
         legend_above(ax, self.title, columns=6, handles=handles)
+
+    def _thin(self, box: Box) -> bool:
+        """Return whether a box is so flat that it would be all outline."""
+        low, _, high = box.quartiles
+        bottom, top = self.limits or self._limits()
+        if bottom <= 0:
+            return high - low < _THIN * top
+        return bool(np.log(high / low) < _THIN * np.log(top / bottom))
 
     def _scale(self, ax: Drawing, right: float) -> None:
         bottom, top = self.limits or self._limits()
@@ -174,15 +216,15 @@ class Boxes(Chart):
         ax.set_xlim(-1, right)
 
 
-def _draw_box(ax: Drawing, box: Box, where: float, shade: str) -> None:
+def _draw_box(ax: Drawing, box: Box, where: float, shade: str, *, thin: bool) -> None:
     """Draw one box with its quartiles, mean, whiskers, number of points and compute peak."""
     low, middle, high = box.quartiles
     least, greatest = min(box.values), max(box.values)
     across = [where - 0.39, where + 0.39]
     ax.plot([where, where], [least, greatest], color=style.INK, lw=0.8, zorder=2)
-    if box.group == THEORY:
-        ax.plot(across, [middle] * 2, color=shade, lw=5, zorder=3)
-    elif high > low:
+    if thin:
+        ax.plot(across, [middle] * 2, color=shade, lw=5, zorder=3, solid_capstyle="butt")
+    else:
         ax.bar(
             where, high - low, 0.78, bottom=low, color=shade, edgecolor=style.INK, lw=0.6, zorder=3
         )
@@ -191,22 +233,17 @@ def _draw_box(ax: Drawing, box: Box, where: float, shade: str) -> None:
         ax.plot([where], [box.mean], "x", color=ink, ms=4, mew=weight, zorder=5)
     if box.group != THEORY:
         ax.annotate(
-            f"{len(box.values)}", (where, greatest), xytext=(0, 1.5), ha="center", fontsize=8,
+            f"{len(box.values)}", (where, greatest), xytext=(0, 3.5), ha="center", fontsize=8,
             textcoords="offset points", color=style.GREY,
         )  # fmt: skip
     if box.peak is not None:
         ax.plot(across, [box.peak] * 2, color=style.PEAK, lw=2, zorder=4)
 
 
-def _name_groups(ax: Drawing, ticks: Sequence[tuple[float, str]]) -> None:
-    """Write the groups below the axis, upright where there are many."""
-    upright = len(ticks) > 6
-    ax.set_xticks(
-        [where for where, _ in ticks], [name for _, name in ticks], rotation=90 if upright else 30
-    )
-    for text in ax.get_xticklabels():
-        text.set_ha("center" if upright else "right")
-        text.set_rotation_mode("default" if upright else "anchor")
+def _name_groups(ax: Drawing, ticks: Sequence[tuple[float, str]], *, across: bool) -> None:
+    """Write the groups below the axis: a line for each word, or upright where that has no room."""
+    names = [name.replace(" ", "\n") if across else name for _, name in ticks]
+    ax.set_xticks([where for where, _ in ticks], names, rotation=0 if across else 90)
     ax.tick_params(axis="x", length=0)
     ax.grid(visible=False, axis="x")
 

@@ -77,7 +77,8 @@ class Curves(Chart):
         marks = style.markers(curve.label for curve in self.curves)
         for curve in self.curves:
             ax.plot([x for x, _ in curve.points], [y for _, y in curve.points], "-", marker=marks[curve.label],
-                    color=colour[curve.label], ms=4.5, lw=1.4, mec="white", mew=0.5, label=curve.label)  # fmt: skip
+                    color=colour[curve.label], ms=style.size(marks[curve.label], 4.5), lw=1.4, mec="white", mew=0.5,
+                    label=curve.label)  # fmt: skip
             if curve.band:
                 xs, lows, highs = zip(*curve.band, strict=True)
                 ax.fill_between(xs, lows, highs, color=colour[curve.label], alpha=0.18, lw=0)

@@ -105,16 +105,7 @@ class EfficiencyChart(Chart):
         if len(panels) > 1:
             draw_panels(ax, panels, 1, self.title)
             return
-        values = [
-            v
-            for bar in self.bars
-            for v in (bar.predicted, bar.measured, bar.peak)
-            if v is not None
-        ]
-        if not values:
-            # Configurations without any throughput still get their place on the axis.
-            values = [1.0]
-        floor, top = self.limits or (min(values) / 4, max(values))
+        floor, top = self.limits or self._limits()
         width = 0.27
         for offset, (name, colour) in zip((-width, 0.0, width), _SERIES, strict=True):
             field = {"predicted": "predicted", "measured": "measured", "compute peak": "peak"}[
@@ -144,8 +135,7 @@ class EfficiencyChart(Chart):
                 )  # fmt: skip
         ax.set_yscale("log")
         prefixed(ax.yaxis)
-        # Room above the bars for the percentages.
-        ax.set_ylim(floor, top * (top / floor) ** 0.16)
+        ax.set_ylim(floor, top)
         self._percentages(ax)
         ax.set_xticks(range(len(self.bars)), [bar.label for bar in self.bars])
         if self._needs_slant():
@@ -162,10 +152,19 @@ class EfficiencyChart(Chart):
         """Return the parts that many bars are divided into, where the machine changes."""
         if len(self.bars) <= _MOST:
             return (self,)
-        values = [v for bar in self.bars for v in (bar.predicted, bar.measured, bar.peak) if v]
-        limits = (min(values) / 4, max(values)) if values else None
         parts = divided(self.bars, lambda bar: bar.machine, _MOST)
+        limits = self._limits()
         return tuple(EfficiencyChart(*_without_common(part), limits, self.rate) for part in parts)
+
+    def _limits(self) -> tuple[float, float]:
+        """Return the ends of the vertical axis, with room for the percentages on the measured bars."""
+        values = [v for bar in self.bars for v in (bar.predicted, bar.measured, bar.peak) if v]
+        # Configurations without any throughput still get their place on the axis.
+        floor, top = (min(values) / 4, max(values)) if values else (0.25, 1.0)
+        room = (top / floor) ** (0.2 if len(self.bars) > 8 else 0.09)
+        ends = [bar.interval[1] for bar in self.bars if bar.interval is not None]
+        named = [bar.measured * room for bar in self.bars if bar.measured]
+        return floor, max([top * 1.2, *ends, *named])
 
     def _percentages(self, ax: Drawing) -> None:
         many = len(self.bars) > 8

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, prefixed, titled
+from roofline.chart._labels import text_width
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import RATE, amounts, checked, label, ordered, rate_of, varying, words
 from roofline.tables import Column, Holds, Record, Row
@@ -63,6 +64,11 @@ class Heatmap(Chart):
             3.0, 0.33 * len(self.machines) + 1.7
         )
 
+    def _column(self) -> float:
+        """Return the least width of a column in inches."""
+        labels = 0.075 * max((len(name) for name in self.machines), default=0)
+        return max(0.58, (5.0 - labels - 1.6) / len(self.networks))
+
     def draw(self, ax: Drawing) -> None:
         """Draw the cells with a logarithmic colour scale; empty ones stay grey."""
         import numpy as np
@@ -89,16 +95,18 @@ class Heatmap(Chart):
                 dark = float(norm(float(value))) < 0.6
                 ax.text(column + 0.5, row + 0.5, style.short(float(value)), ha="center", va="center",
                         fontsize=legible, color="white" if dark else "black")  # fmt: skip
+        labelled = max(8, legible)
+        across = max(text_width(name, labelled) for name in networks) + 4 <= 72 * self._column()
         ax.set_xticks(
             np.arange(len(networks)) + 0.5,
             networks,
-            rotation=40,
-            ha="right",
+            rotation=0 if across else 40,
+            ha="center" if across else "right",
             rotation_mode="anchor",
         )
         ax.set_yticks(np.arange(len(machines)) + 0.5, machines)
         ax.invert_yaxis()
-        ax.tick_params(length=0, labelsize=max(8, legible))
+        ax.tick_params(length=0, labelsize=labelled)
         ax.grid(visible=False)
         for side in ax.spines.values():
             side.set_visible(False)

@@ -77,11 +77,11 @@ class LatencyChart(Chart):
         for line in self.lines:
             ax.plot(
                 [latency for _, latency, _ in line.points], [fps for _, _, fps in line.points], dash[line.machine],
-                marker=marks[line.network], color=colour[line.machine], ms=style.size(marks[line.network], 4), lw=1.1,
+                marker=marks[line.network], color=colour[line.machine], ms=style.size(marks[line.network], 5), lw=1.1,
                 mec="white", mew=0.4,
             )  # fmt: skip
             hollow = [point for point in line.points if point[0] in line.doubtful]
-            ax.plot([x for _, x, _ in hollow], [y for _, _, y in hollow], marks[line.network], ls="", ms=5.5,
+            ax.plot([x for _, x, _ in hollow], [y for _, _, y in hollow], marks[line.network], ls="", ms=6,
                     mfc="white", mec=colour[line.machine], mew=1.0, zorder=3)  # fmt: skip
         ax.set(xscale="log", yscale="log")
         ax.margins(0.04)
@@ -94,10 +94,11 @@ class LatencyChart(Chart):
                 Line2D([], [], color=colour[name], ls=dash[name], lw=1.6, label=name)
                 for name in ordered(x.machine for x in self.lines)
             ]
-            + [Line2D([], [], ls="", label="")]
+            + ([Line2D([], [], ls="", label="")] if len(marks) > 1 else [])
             + [
                 Line2D([], [], color=style.GREY, marker=marks[name], ls="", label=name)
                 for name in ordered(line.network for line in self.lines)
+                if len(marks) > 1
             ],
         )
         ends = [

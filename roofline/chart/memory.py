@@ -9,7 +9,7 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, titled
 from roofline.chart._panels import divided, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import checked, label, varying, words
+from roofline.chart._table import checked, label, shared, varying, words
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -73,7 +73,12 @@ class MemoryChart(Chart):
         if len(self.bars) <= _MOST:
             return (self,)
         most = max(max(bar.weights + bar.cache, bar.capacity or 0.0) for bar in self.bars)
-        parts = divided(self.bars, lambda bar: bar.group, _MOST)
+        # A machine stays in one panel where that is possible.
+        machines = [bar.group.split("\n")[0] for bar in self.bars]
+        whole = max(map(machines.count, machines)) <= _MOST
+        parts = divided(
+            self.bars, lambda bar: bar.group.split("\n")[0] if whole else bar.group, _MOST
+        )
         return tuple(replace(self, bars=tuple(part), title="", most=most) for part in parts)
 
     def size(self) -> tuple[float, float]:
@@ -152,4 +157,4 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> MemoryChart:
         bars[group, row["context"]] = Bar(
             group, row["context"], row["weight_bytes"], row["cache_bytes"], row["memory_bytes"]
         )
-    return MemoryChart(tuple(bars.values()), options.title)
+    return MemoryChart(tuple(bars.values()), options.title or shared(found, "network", "datatype"))

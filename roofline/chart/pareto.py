@@ -26,6 +26,9 @@ COLUMNS = (
     *INTERVAL,
 )
 
+_LINE = 28
+"""Characters of a label in one line."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -154,7 +157,7 @@ class Pareto(Chart):
         # Between two frontiers there is no room.
         below = len({entry.series for entry in named}) > 1
         place_labels(
-            ax, [(entry.value, entry.accuracy) for entry in named], [entry.name() for entry in named],
+            ax, [(entry.value, entry.accuracy) for entry in named], [_in_lines(entry.name()) for entry in named],
             colours=[style.PRACTICE if entry.series == "measured" else "#A65E00" for entry in named],
             avoid=[*((entry.value, entry.accuracy) for entry in self.candidates), *self._along()],
             fontsize=7, prefer=[LOWER_LEFT if below and entry.series == "measured" else UPPER_RIGHT for entry in named],
@@ -241,6 +244,20 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Pareto:
             if better:
                 best[place] = entry
     return Pareto(tuple(best.values()), value, options.title)
+
+
+def _in_lines(name: str) -> str:
+    r"""Return a long name in two lines, which find room where one does not.
+
+    Example:
+        >>> _in_lines("ncs fp16"), _in_lines("efficientnet_edgetpu_s zcu102-dpu int8")
+        ('ncs fp16', 'efficientnet_edgetpu_s\nzcu102-dpu int8')
+    """
+    blanks = [place for place, letter in enumerate(name) if letter == " "]
+    if len(name) <= _LINE or not blanks:
+        return name
+    middle = min(blanks, key=lambda place: abs(place - len(name) / 2))
+    return f"{name[:middle]}\n{name[middle + 1 :]}"
 
 
 def _batch(row: dict[str, Any]) -> str:

@@ -73,7 +73,7 @@ class Peaks(Chart):
             ax.annotate(f"{text}  {name}" if name != "bandwidth" else text, (value, where), xytext=(3, 0),
                         textcoords="offset points", va="center", fontsize=7)  # fmt: skip
         ax.set_xscale("log")
-        ax.set_xlim(floor, top * (top / floor) ** 0.22)
+        ax.set_xlim(floor, top * (top / floor) ** 0.17)
         ax.set_yticks([where for where, _ in ticks], [name for _, name in ticks])
         ax.set_ylim(place - 0.9, -0.8)
         ax.tick_params(axis="y", length=0)

@@ -242,4 +242,8 @@ def _limits(values: list[float], *, log: bool) -> tuple[float, float]:
     if not log:
         return 0.0, top * 1.22
     floor = min((v for v in values if v), default=1.0) / 3
-    return floor, top * (top / floor) ** 0.22
+    # Numbers of more than four digits stand upright.
+    return floor, max(
+        (v * (top / floor) ** (0.22 if len(style.short(v)) > 4 else 0.1) for v in values if v),
+        default=top,
+    )

@@ -13,7 +13,7 @@ from roofline.chart._inner import on_chip
 from roofline.chart._labels import spread
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._roof_points import Point, Roof, draw_layers, draw_networks
-from roofline.chart._table import amounts, checked, label, ordered, varying, words
+from roofline.chart._table import amounts, checked, label, ordered, shared, varying, words
 from roofline.model import attainable
 from roofline.tables import Column, Holds, Record, Row, with_phase
 
@@ -95,11 +95,11 @@ class RooflineChart(Chart):
         """Return the limits of both axes: x from, x to, y from, y to; every knee and point lies well inside."""
         xs = [roof.knee[0] for roof in self.roofs if roof.knee[0] > 0]
         xs += [*(point.intensity for point in self.points), *self.reach]
-        left, right = min(xs) / 3, max(xs) * 3
+        left, right = min(xs) / 3, max(xs) * 2
         ys = [roof.peak for roof in self.roofs] + [point.performance for point in self.points]
         ys += [point.measured for point in self.points if point.measured is not None]
         slopes = [float(attainable(roof.peak, roof.bandwidth, left * 2)) for roof in self.roofs]
-        return left, right, min(*ys, *slopes) / 2, max(ys) * 2.5
+        return left, right, min(*ys, *slopes) / 2, max(ys) * 1.6
 
     def draw(self, ax: Drawing) -> None:
         """Draw roofs as lines with exact knees, and points on them."""
@@ -235,7 +235,8 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> RooflineChart:
                 for point, row in zip(_each(with_points), with_points, strict=True)
             )
     phases = any(row["phase"] for row in with_points)
-    return RooflineChart(tuple(roofs), tuple(points), layers, phases, options.title)
+    title = options.title or (shared(table, "network") if phases else "")
+    return RooflineChart(tuple(roofs), tuple(points), layers, phases, title)
 
 
 def _resident(point: Point, row: Row, memories: Sequence[tuple[str, float, float]]) -> Point:

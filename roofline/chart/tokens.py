@@ -9,7 +9,7 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, noted, outside_legend, prefixed, titled
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import checked, label, varying, words
+from roofline.chart._table import checked, differing, label, shared, words
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -66,15 +66,17 @@ class TokensChart(Chart):
         from matplotlib.lines import Line2D
 
         colours = {curve.platform: style.machine_colour(curve.platform) for curve in self.curves}
+        marks = style.markers(colours)
         for curve in self.curves:
             colour, dash = colours[curve.platform], "--" if curve.bound else "-"
+            mark = marks[curve.platform]
             ax.plot(
-                [each for _, each, _ in curve.points], [rate for _, _, rate in curve.points], dash, marker="o",
-                color=colour, ms=4, lw=1.2, mec="white", mew=0.4,
+                [each for _, each, _ in curve.points], [rate for _, _, rate in curve.points], dash, marker=mark,
+                color=colour, ms=style.size(mark, 4.5), lw=1.2, mec="white", mew=0.4,
             )  # fmt: skip
             over = [point for point in curve.points if point[0] in curve.too_large]
-            ax.plot([x for _, x, _ in over], [y for _, _, y in over], "o", ls="", ms=5.5, mfc="white", mec=colour,
-                    zorder=3)  # fmt: skip
+            ax.plot([x for _, x, _ in over], [y for _, _, y in over], mark, ls="", mfc="white", mec=colour,
+                    ms=style.size(mark, 5.5), zorder=3)  # fmt: skip
         ax.set(xscale="log", yscale="log")
         ax.margins(0.06)
         prefixed(ax.xaxis)
@@ -83,7 +85,8 @@ class TokensChart(Chart):
         outside_legend(
             ax,
             [
-                Line2D([], [], color=colours[curve.platform], ls="--" if curve.bound else "-", lw=1.6, label=curve.name)
+                Line2D([], [], color=colours[curve.platform], ls="--" if curve.bound else "-", lw=1.6, label=curve.name,
+                       marker=marks[curve.platform], ms=style.size(marks[curve.platform], 4.5))
                 for curve in self.curves
             ],
         )  # fmt: skip
@@ -106,7 +109,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> TokensChart:
         TableError: A column is missing, as where no row is of a decoder, or a cell is no number.
     """
     found = checked(rows, COLUMNS, "tokens")
-    names = varying(found, "network", "datatype", "context", "spread")
+    names = differing(found, "network", "datatype", "context", "spread")
     grouped: dict[tuple[str, str, bool], list[Row]] = {}
     for row in found:
         machine = str(row["platform"])
@@ -125,4 +128,4 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> TokensChart:
         )
         for (name, machine, bound), own in grouped.items()
     )  # fmt: skip
-    return TokensChart(curves, options.title)
+    return TokensChart(curves, options.title or shared(found, "network", "datatype"))

@@ -156,6 +156,25 @@ def test_the_same_values_give_the_same_bytes(suffix, rows, tmp_path):
     assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
 
 
+def test_a_picture_of_few_bytes_has_the_colours_of_the_chart(rows, tmp_path):
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    figure = roofline(rows).figure()
+    full = io.BytesIO()
+    figure.savefig(full, format="png", dpi=160)
+    save(figure, tmp_path / "small.png")
+    assert (tmp_path / "small.png").stat().st_size < 0.6 * len(full.getvalue())
+    with Image.open(tmp_path / "small.png") as small:
+        assert small.mode == "P"
+        assert round(small.info["dpi"][0]) == 160
+        got = np.asarray(small.convert("RGB")).astype(int)
+    wanted = np.asarray(Image.open(full).convert("RGB")).astype(int)
+    assert (np.abs(got - wanted).max(axis=2) > 16).mean() < 0.005
+
+
 def test_saving_refuses_other_formats_and_folders_that_are_not_there(rows, tmp_path):
     figure = heatmap(rows).figure()
     with pytest.raises(OptionError, match=r"\.png, \.svg, \.pdf"):

@@ -395,6 +395,41 @@ def test_many_boxes_are_divided_into_panels_with_one_axis():
     assert len([axes for axes in chart.figure().axes if axes.axison]) == len(panels)
 
 
+def test_a_flat_box_shows_its_colour_and_names_stand_upright_only_without_room():
+    rows = [
+        {"platform": name, "datatype": "int8", "pruning": pruning, "measured_fps": fps * kept}
+        for name in ("m", "a-machine-of-a-long-name")
+        for pruning, kept in (("dense", 1), ("50%", 100))
+        for fps in (100.0, 100.1, 100.2)
+    ]
+    axes = boxes(rows).plot()
+    # Four boxes without height, each as wide as the others and in the colour of its pruning.
+    flat = [line for line in axes.get_lines() if line.get_linewidth() == 5]
+    assert [line.get_color() for line in flat[:2]] == [line.get_color() for line in flat[2:]]
+    assert len({line.get_color() for line in flat}) == 2
+    assert [text.get_text() for text in axes.get_xticklabels()] == [
+        "m\nint8", "a-machine-of-a-long-name\nint8",
+    ]  # fmt: skip
+    assert "quartiles" in axes.get_xlabel()
+    many = [
+        {**row, "platform": f"{row['platform']}-{number}", "pruning": "dense"}
+        for row in rows
+        for number in range(6)
+    ]
+    assert boxes(many).plot().get_xticklabels()[0].get_rotation() == 90
+
+
+def test_a_long_name_on_the_frontier_has_two_lines_and_room():
+    rows = [
+        {"network": f"a_network_of_a_very_long_name_{i}", "platform": f"machine-{i}", "datatype": "int8",
+         "accuracy": 80 - i, "predicted_fps": 100.0 * (1 + i)}
+        for i in range(3)
+    ]  # fmt: skip
+    shown = [text.get_text() for text in pareto(rows).plot().texts]
+    assert len(shown) == 3
+    assert all(text.count("\n") == 1 for text in shown)
+
+
 def test_pareto_has_legends_of_tasks_and_machines_in_the_machines_colours():
     rows = [
         {"network": "n", "platform": name, "task": task, "accuracy": 70.0 + i, "measured_fps": 10.0 * (i + 1)}
@@ -483,6 +518,10 @@ def test_a_kind_of_compression_has_one_colour_whatever_else_is_shown():
             for handle in axes.get_legend().get_patches()
         }
         assert to_hex(named["int8"]) == technique_colour("int8").lower()
+    # How it ran changes nothing, what else was done does.
+    assert technique_colour("fp16 (emulated)") == technique_colour("fp16")
+    both = technique_colour("channel pruning and quantization")
+    assert len({both, technique_colour("channel pruning"), technique_colour("quantization")}) == 3
 
 
 def test_lines_of_one_machine_have_its_colour_and_differ_by_dashes():

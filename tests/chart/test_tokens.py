@@ -23,9 +23,11 @@ def test_a_curve_per_machine_and_model_in_order_of_requests() -> None:
     first, estimate, two = chart.curves
     assert [batch for batch, _, _ in first.points] == [1, 8, 256]
     assert first.too_large == {256}
-    assert (first.name, first.bound) == ("h100-sxm, llama31_8b, at most", True)
-    assert (estimate.name, estimate.bound) == ("h100-sxm, llama31_8b, expected", False)
-    assert two.name == "2 x h100-sxm, llama31_8b, at most"
+    assert (first.name, first.bound) == ("h100-sxm, at most", True)
+    assert (estimate.name, estimate.bound) == ("h100-sxm, expected", False)
+    assert two.name == "2 x h100-sxm, at most"
+    # What all curves have in common is the title.
+    assert chart.title == "llama31_8b fp16"
     lines = chart.plot().get_lines()
     assert [line.get_linestyle() for line in lines if len(line.get_xdata()) == 3] == ["--"]
 

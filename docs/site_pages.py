@@ -22,6 +22,11 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Lead from the folder of the operators' rules, which readers of the repository see, to the page made of them."""
+    return markdown.replace("](../roofline/ops)", "](counted.md)")
+
+
 def pages() -> dict[str, str]:
     """Return every generated page by its name."""
     return {

@@ -275,12 +275,12 @@ def test_the_limit_that_takes_the_last_candidate_is_named():
     )
     (step,) = survivors(advice)
     assert (step.limit, step.left, step.last.platform) == (Limit.POWER, 0, "ncs")
-    assert "power takes the last 1 candidate" in verdict(advice, Wish(1), ["net"])
+    assert "power takes the last candidate, " in verdict(advice, Wish(1), ["net"])
 
 
 def test_machines_without_the_datatype_are_named_where_none_does():
     advice = advise(WORK, keys("h100-sxm", "hailo-8"), Wish(1, watts=1e-3), datatypes=["fp16"])
-    assert "hailo-8 have no unit for fp16" in verdict(advice, Wish(1), ["net"])
+    assert "hailo-8 has no unit for fp16" in verdict(advice, Wish(1), ["net"])
 
 
 def test_no_machine_without_a_class_of_evidence_has_an_estimate_or_a_yes():

@@ -290,7 +290,7 @@ def test_layers_in_series_add_no_bandwidth_and_hold_a_share_of_the_memory() -> N
     assert two.required_bytes == pytest.approx(one.required_bytes / 2)
     assert two.tokens is not None
     assert two.tokens.spread == "series"
-    with pytest.raises(OptionError, match="2 layers of small are fewer than 3 devices"):
+    with pytest.raises(OptionError, match="small has 2 layers, fewer than 3 devices"):
         served(Request(64, 1, Phase.DECODE, 3, spread=Spread.SERIES), 1, found)
 
 

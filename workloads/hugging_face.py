@@ -202,7 +202,8 @@ def _sizes(config: _Config) -> dict[str, int]:
     if "head_size" not in sizes:
         if sizes["hidden"] % max(sizes["heads"], 1):
             raise NetworkError(
-                f"{config.path}: {plural(sizes['heads'], 'head')} do not divide a hidden size of {sizes['hidden']}",
+                f"{config.path}: a hidden size of {sizes['hidden']} does not divide into "
+                f"{plural(sizes['heads'], 'head')}",
                 repair="Give the key 'head_dim'",
             )
         sizes["head_size"] = sizes["hidden"] // sizes["heads"]

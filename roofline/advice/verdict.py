@@ -105,7 +105,7 @@ def _elsewhere(advice: Advice) -> str:
     tried = " or ".join(dict.fromkeys(entry.prediction.datatype for entry in advice.candidates))
     first, *others = advice.without_unit
     more = f" and {plural(len(others), 'other')}" if others else ""
-    return f"; {first}{more} have no unit for {tried} and may do in another datatype"
+    return f"; {first}{more} {'have' if others else 'has'} no unit for {tried} and may do in another datatype"
 
 
 def _none(advice: Advice) -> str:
@@ -116,10 +116,10 @@ def _none(advice: Advice) -> str:
         limit = steps[-1].limit
         obstacles = "; ".join(hurdle.text for hurdle in last.obstacles if hurdle.limit is limit)
         before = steps[-2].left if len(steps) > 1 else len(advice.candidates)
-        return (
-            f"No machine does: {limit.value} takes the last {plural(before, 'candidate')}, the best of them "
-            f"{last.platform} ({obstacles})"
+        taken = (
+            f"last {before:,} candidates, the best of them" if before > 1 else "last candidate,"
         )
+        return f"No machine does: {limit.value} takes the {taken} {last.platform} ({obstacles})"
     doubtful = [entry for entry in advice.candidates if entry.answer == "unknown"]
     first = doubtful[0]
     doubts = ", ".join(hurdle.text for hurdle in first.doubts)
@@ -142,19 +142,20 @@ def _recommended(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[st
     asked = next(part.asked for part in first.parts)
     if asked is not None and len(first.parts) == 1:
         wanted = f"{wish.streams} x {number(asked)}" if wish.streams else number(asked)
-        reached += f", where {wanted} are asked for"
+        reached += f", where {wanted} {'is' if wanted == '1' else 'are'} asked for"
     takes = [
         f"{number(value)} {unit}"
         for value, unit in ((first.total_watts, "W"), (first.total_price, "USD"))
         if value is not None
     ]
     sentence = f"{count}{first.platform} in {first.prediction.datatype}, batch {first.prediction.batch}, {reached}"
-    sentence += f"; it takes {' and '.join(takes)}" if takes else ""
+    take, are = ("it takes", "it is") if first.units == 1 else ("they take", "they are")
+    sentence += f"; {take} {' and '.join(takes)}" if takes else ""
     rival = next((entry for entry in suiting if entry.platform != first.platform), None)
     if rival is not None:
         chance = probability_faster(first, rival)
         sentence += (
-            f"; it is faster than {rival.platform} with a probability of {percent(chance, 2)}"
+            f"; {are} faster than {rival.platform} with a probability of {percent(chance, 2)}"
             if chance is not None
             else ""
         )

@@ -120,7 +120,7 @@ class ComparedNetworks:
         by_change = sorted(changes, key=lambda change: change.macs, reverse=True)[:MOST_LAYERS]
         largest = changes if self.order.given else by_change
         count = len(_differences.layer_changes(self.first, self.second, fused=self.fused))
-        title = f"{plural(count, 'layer')} {'differs' if count == 1 else 'differ'}"
+        title = f"{plural(count, 'layer differs', 'layers differ')}"
         if self.order.given:
             title += f", {len(largest)} shown" if len(largest) < count else ""
         elif len(largest) < count:

@@ -83,7 +83,7 @@ class FileChecks:
             f"{counted.share(kind):.1%} {kind}" for kind in KINDS if kind in counted.kinds
         )
         return [
-            f"{counted.sourced} of {plural(counted.machines, 'machine')} have a sourced peak "
+            f"{counted.sourced} of {plural(counted.machines, 'machine has', 'machines have')} a sourced peak "
             "and a sourced bandwidth.",
             f"{plural(sum(counted.kinds.values()), 'number')}: {shares}.",
             f"{plural(len(self.doubts), 'doubt')}.",

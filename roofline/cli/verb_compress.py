@@ -157,7 +157,8 @@ def compress(
     unchecked = check_loads(content, whole)
     if filled:
         say(
-            f"warning: {plural(filled, 'weight')} that {model} has not are random (seed {writing.seed})"
+            f"warning: {model} lacks {plural(filled, 'weight, which is', 'weights, which are')} random "
+            f"(seed {writing.seed})"
         )
     if absent:
         say(
@@ -221,7 +222,7 @@ class _Written:
         warnings = [f"warning: {self.unchecked}"] if self.unchecked else []
         notes: list[str] = []
         details = (
-            [f"{plural(done.scale_bytes, 'byte')} of the file are scales and zero points"]
+            [f"{plural(done.scale_bytes, 'byte')} of the file for scales and zero points"]
             if done.scale_bytes
             else []
         )
@@ -288,14 +289,15 @@ def _keeps_more(done: CompressedModel) -> bool:
 
 def _narrowing(found: Narrowing) -> list[str]:
     """Return what a table says of the weights that were narrowed, and of those that were not."""
-    lines = [
-        f"{found.narrowed_bytes:,} of {plural(found.weight_bytes, 'weight byte')} are stored narrower"
-    ]
+    whole = plural(found.weight_bytes, "weight byte is", "weight bytes are")
+    lines = [f"{found.narrowed_bytes:,} of {whole} stored narrower"]
     for reason, entries in found.by_reason().items():
         size = sum(entry.bytes for entry in entries)
         names = ", ".join(entry.layer for entry in entries[:3])
         more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
-        lines.append(f"{plural(size, 'byte')} stay as they are in {names}{more}: {reason}")
+        lines.append(
+            f"{plural(size, 'byte stays as it is', 'bytes stay as they are')} in {names}{more}: {reason}"
+        )
     return lines
 
 

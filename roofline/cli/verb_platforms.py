@@ -276,7 +276,8 @@ def find_conflicts(*, table: TableArgument, result: ResultOptions) -> None:
             }
             for row in rows
         ]
-        note = f"{plural(known, 'machine')} of {table.name} are shipped; numbers in base units (OP/s, B/s, B, W, USD)"
+        count = plural(known, f"machine of {table.name} is", f"machines of {table.name} are")
+        note = f"{count} shipped; numbers in base units (OP/s, B/s, B, W, USD)"
         return as_table(cells, notes=(note,)) if cells else f"{note}; no conflicts."
 
     result.emit(

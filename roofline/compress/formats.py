@@ -77,7 +77,7 @@ class SparseFormat:
         """
         if not 0 <= nonzeros <= shape.elements:
             raise CompressionError(
-                f"{plural(nonzeros, 'nonzero')} do not fit in {plural(shape.elements, 'weight')}"
+                f"{plural(nonzeros, 'nonzero does', 'nonzeros do')} not fit in {plural(shape.elements, 'weight')}"
             )
         if nonzeros > math.ceil(shape.elements * (1 - self.least)):
             raise CompressionError(

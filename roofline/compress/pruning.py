@@ -199,9 +199,9 @@ def _unfollowed(model: onnx.ModelProto) -> str:
         layers = [inner for inner in inner_nodes(node) if inner.op_type in WEIGHT_OPERANDS]
         if layers:
             first = f"{layers[0].op_type} {layer_name(layers[0])}"
-            others = f" and {plural(len(layers) - 1, 'more layer')}" if len(layers) > 1 else ""
+            others = f" and {plural(len(layers) - 1, 'more layer')}" if layers[1:] else ""
             return (
-                f": {first}{others} are inside {node.op_type} {layer_name(node)}, "
+                f": {first}{others} {'are' if others else 'is'} inside {node.op_type} {layer_name(node)}, "
                 "through which channels are not followed"
             )
     return ": it has no layer that makes channels"

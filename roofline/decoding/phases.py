@@ -68,7 +68,7 @@ class Decoding:
         layers = self.roles.layers
         if request.spread is Spread.SERIES and request.devices > layers:
             raise OptionError(
-                f"the {plural(layers, 'layer')} of {self.name} are fewer than {plural(request.devices, 'device')}",
+                f"{self.name} has {plural(layers, 'layer')}, fewer than {plural(request.devices, 'device')}",
                 repair=f"Give {DEVICES} of at most {layers}",
             )
         if request.spread is Spread.SERIES:

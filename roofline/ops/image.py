@@ -59,7 +59,7 @@ def _columns_type(node: Node) -> NodeTypes:
         if elements < 1 or data[1] % elements:
             raise malformed(
                 node,
-                f"{plural(data[1], 'row')} do not fall into blocks of {plural(elements, 'element')}",
+                f"{plural(data[1], 'row does', 'rows do')} not fall into blocks of {plural(elements, 'element')}",
             )
         channels = data[1] // elements
     return (((None if data is None else data[0], channels, *sizes), dtype(node, 0)),)

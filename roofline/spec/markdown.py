@@ -72,7 +72,8 @@ def _shares() -> list[str]:
         for kind in KINDS
     ]
     return [
-        f"{counted.sourced} of {plural(counted.machines, 'machine')} have a sourced peak and a sourced bandwidth.",
+        f"{counted.sourced} of {plural(counted.machines, 'machine has', 'machines have')} "
+        "a sourced peak and a sourced bandwidth.",
         "",
         markdown_table(
             ["kind", "numbers", "share", f"share over the {len(asked_for())} most asked for"],

@@ -25,6 +25,10 @@ BEHIND = re.compile(
 )
 CONSTANT = re.compile(r"_?[A-Z][A-Z_]+|[2-9] \* .*")
 """What is never one."""
+VERB = re.compile(r" (are|have|were|do|fall|stay|need|differ|take|hold|run)\b")
+"""What follows a count of several and no count of one."""
+NOUN = re.compile(r"plural\([^,]+, '[^']+'\)", re.DOTALL)
+"""A count with a noun whose verb is not given with it."""
 WORDS = re.compile(
     r".*(op_type|name|path|label|title|where|show|approximately|number|key|found)\b.*|plural\(.*"
 )
@@ -46,6 +50,9 @@ def breaches(source: str) -> Iterator[tuple[int, str]]:
             counted = value.conversion == -1 and form in {"", ","}
             if found and counted and not CONSTANT.fullmatch(what) and not WORDS.fullmatch(what):
                 yield node.lineno, f"{{{what}}} {found[1]}"
+            verb = VERB.match(str(text.value))
+            if verb and NOUN.fullmatch(what):
+                yield node.lineno, f"{{{what}}} {verb[1]}"
             share = re.match(r"100 \*|.* \* 100\b", what) and re.match(r" ?%", str(text.value))
             if share and POWERS_OF_TEN.fullmatch(form):
                 yield node.lineno, f"{{{what}:{form}}}%"
@@ -55,7 +62,7 @@ def breaches(source: str) -> Iterator[tuple[int, str]]:
     "source",
     [
         'f"{len(kernels)} kernels"', 'f"{count:,} more layers"', 'f"{100 * x:.3g}%"', 'f"{100 * x:g} %"',
-        'f"{100 * x}%"',
+        'f"{100 * x}%"', "f\"{plural(len(left), 'run')} are left\"",
     ],
 )  # fmt: skip
 def test_what_may_disagree_is_seen(source: str) -> None:
@@ -66,6 +73,7 @@ def test_what_may_disagree_is_seen(source: str) -> None:
     "source",
     [
         "f\"{plural(count, 'kernel')}\"",
+        "f\"{plural(count, 'run is', 'runs are')} left\"",
         'f"{MAX_LAYERS} layers"',
         'f"{100 * x:.1f} %"',
         'f"{x:.1%}"',

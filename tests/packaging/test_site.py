@@ -63,6 +63,17 @@ def test_the_sweeps_page_runs(tmp_path, monkeypatch):
     assert len(found["best"].fetchall()) == 4
 
 
+def test_links_between_files_hold_in_the_repository_too():
+    pages = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+    links = {
+        (page.name, target)
+        for page in pages
+        for target in re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    }
+    assert not links
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     if find_spec("mkdocs") is None or find_spec("material") is None:

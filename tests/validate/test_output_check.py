@@ -8,8 +8,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from roofline.validate.measuring.output_check import TOLERANCES, coarsest, compare_outputs
-from roofline.validate.measuring.products import product_datatypes, stored_as, with_magnitudes
-from roofline.validate.records.executed import StoredAs
+from roofline.validate.measuring.products import (
+    product_datatypes,
+    stored_as,
+    stored_bits,
+    with_magnitudes,
+)
+from roofline.validate.records.executed import StoredAs, executed_in
 
 STEP = 2.0**-23
 """Rounding step of fp32 at one."""
@@ -101,13 +106,27 @@ def quantized(kind: int, op_type: str) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize(
-    ("kind", "stored"),
-    [(TensorProto.INT4, StoredAs.PACKED), (TensorProto.INT8, StoredAs.DEQUANTIZED)],
+    ("kind", "stored", "bits"),
+    [
+        (TensorProto.INT4, StoredAs.PACKED, 4),
+        (TensorProto.INT2, StoredAs.PACKED, 2),
+        (TensorProto.INT8, StoredAs.DEQUANTIZED, 0),
+    ],
 )
-def test_dequantized_weights_are_multiplied_as_floats(kind: int, stored: StoredAs) -> None:
+def test_dequantized_weights_are_multiplied_as_floats(
+    kind: int, stored: StoredAs, bits: int
+) -> None:
     model = quantized(kind, "MatMul")
     assert product_datatypes(model) == {"fp32"}
     assert stored_as(model) is stored
+    assert stored_bits(model) == bits
+
+
+def test_packed_weights_are_said_to_have_the_bits_that_they_have() -> None:
+    packed = executed_in(["fp32"], stored=StoredAs.PACKED, stored_bits=2)
+    assert packed.label == "fp32, of 2-bit weights unpacked before the run"
+    unknown = executed_in(["fp32"], stored=StoredAs.PACKED)
+    assert unknown.label == "fp32, of packed weights unpacked before the run"
 
 
 @pytest.mark.parametrize("op_type", ["MatMulInteger", "QLinearMatMul", "QLinearConv"])

@@ -25,6 +25,7 @@ from roofline.validate.measuring.environment import package_version
 from roofline.validate.measuring.products import (
     product_datatypes,
     stored_as,
+    stored_bits,
     widens_in_blocks,
     with_magnitudes,
 )
@@ -173,7 +174,9 @@ def _executed(model: Path, threads: int) -> Executed:
     widened = stored is not None and any(
         name.startswith("fp") for name in (found.datatype, *found.others)
     )
-    return replace(found, stored=stored) if widened else found
+    if not widened:
+        return found
+    return replace(found, stored=stored, stored_bits=stored_bits(whole))
 
 
 def in_memory_session(model: bytes, threads: int) -> Any:

@@ -70,7 +70,8 @@ def spread(
             seen = time.monotonic()
         elif time.monotonic() - seen > gone_s:
             raise BoardError(
-                f"no server with the key {key!r} is left at {tracker}; {plural(len(fleet.left), 'run')} are left",
+                f"no server with the key {key!r} is left at {tracker}; "
+                f"{plural(len(fleet.left), 'run is', 'runs are')} left",
                 repair="Start one and give the same command again",
             )
         fleet.start(boards)

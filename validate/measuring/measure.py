@@ -196,7 +196,9 @@ class _Run:
         check, taken = result.check, result.samples
         notes = list(artifact.notes)
         if made.filled:
-            notes.append(f"{plural(made.filled, 'weight')} are random (seed {job.protocol.seed})")
+            notes.append(
+                f"{plural(made.filled, 'weight is', 'weights are')} random (seed {job.protocol.seed})"
+            )
         right = check.passed is not False
         if right:
             status, failure = Status.OK, None

@@ -11,8 +11,8 @@ from roofline.validate.records.executed import StoredAs
 
 _FLOATS = MappingProxyType({1: "fp32", 10: "fp16", 11: "fp64", 16: "bf16"})
 _BFLOAT16 = 16
-_PACKED = frozenset({21, 22, 23, 25, 26})
-"""ONNX's element types of less than a byte: uint4, int4, float4e2m1, uint2, int2."""
+_PACKED = MappingProxyType({21: 4, 22: 4, 23: 4, 25: 2, 26: 2})
+"""Bits of ONNX's element types of less than a byte: uint4, int4, float4e2m1, uint2, int2."""
 
 _QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm"})
 
@@ -41,13 +41,31 @@ def stored_as(model: Any) -> StoredAs | None:
     """
     stored = {tensor.data_type for graph in _graphs(model.graph) for tensor in graph.initializer}
     operators = {node.op_type for graph in _graphs(model.graph) for node in graph.node}
-    if "MatMulNBits" in operators or stored & _PACKED:
+    if "MatMulNBits" in operators or stored & _PACKED.keys():
         return StoredAs.PACKED
     if _BFLOAT16 in stored:
         return StoredAs.BF16
     if operators & _QUANTIZED or any(name.startswith("QLinear") for name in operators):
         return StoredAs.DEQUANTIZED
     return None
+
+
+def stored_bits(model: Any) -> int:
+    """Return how many bits each of a model's packed weights has; 0 where none is packed, or they differ.
+
+    Args:
+        model: An ``onnx.ModelProto``, before it is rewritten.
+    """
+    found: set[int] = set()
+    for graph in _graphs(model.graph):
+        found |= {_PACKED.get(tensor.data_type, 0) for tensor in graph.initializer}
+        found |= {
+            next((a.i for a in node.attribute if a.name == "bits"), 4)
+            for node in graph.node
+            if node.op_type == "MatMulNBits"
+        }
+    widths = found - {0}
+    return widths.pop() if len(widths) == 1 else 0
 
 
 def widens_in_blocks(model: Any) -> bool:

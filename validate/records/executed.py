@@ -23,7 +23,7 @@ class StoredAs(StrEnum):
 
 _STORED = {
     StoredAs.DEQUANTIZED: "dequantized values",
-    StoredAs.PACKED: "4-bit weights unpacked before the run",
+    StoredAs.PACKED: "{bits} weights unpacked before the run",
     StoredAs.IN_BLOCKS: "narrow weights widened block by block within the product",
     StoredAs.BF16: "bf16 weights widened before the run",
 }
@@ -43,6 +43,8 @@ class Executed:
     """Datatypes of the further products, widest first."""
     stored: StoredAs | None = None
     """How the file keeps what was widened before it was multiplied."""
+    stored_bits: int = 0
+    """Of each of the weights that it packs; 0 where they differ, or it is not recorded."""
 
     @property
     def label(self) -> str:
@@ -50,7 +52,9 @@ class Executed:
         parts = [self.datatype]
         parts += [f"{self.accumulator} sums"] if self.accumulator else []
         parts += ["emulated: converted to fp32 and back for every operation"] * self.emulated
-        parts += [f"of {_STORED[self.stored]}"] if self.stored is not None else []
+        if self.stored is not None:
+            bits = f"{self.stored_bits}-bit" if self.stored_bits else "packed"
+            parts.append(f"of {_STORED[self.stored].format(bits=bits)}")
         text = ", ".join(part for part in parts if part)
         return f"{text}; in part {' and '.join(self.others)}" if self.others else text
 
@@ -60,6 +64,7 @@ def executed_in(
     *,
     emulated: Iterable[str] = (),
     stored: StoredAs | None = None,
+    stored_bits: int = 0,
 ) -> Executed:
     """Return what is executed where products of some datatypes are computed.
 
@@ -67,13 +72,19 @@ def executed_in(
         datatypes: Of the operands of each product, by their names; integers of 8 bits are summed in 32.
         emulated: Those that the processor converts for every operation.
         stored: How the file keeps what was widened to the floating-point ones.
+        stored_bits: Of each of the weights that it packs.
     """
     found = sorted(set(datatypes), key=_width)
     if not found:
         return Executed()
     first, others = found[0], tuple(reversed(found[1:]))
     return Executed(
-        first, "int32" if first == "int8" else "", first in set(emulated), others, stored
+        first,
+        "int32" if first == "int8" else "",
+        first in set(emulated),
+        others,
+        stored,
+        stored_bits,
     )
 
 

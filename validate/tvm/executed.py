@@ -15,12 +15,13 @@ _NAMES = {
 }  # fmt: skip
 
 
-def executed(module: Any, kept: StoredAs | None) -> Executed:
+def executed(module: Any, kept: StoredAs | None, bits: int) -> Executed:
     """Return the datatypes of a module's convolutions and matrix products.
 
     Args:
         module: A Relax module before legalization.
         kept: How the file keeps values that are widened.
+        bits: Of each of its packed weights.
 
     Returns:
         What they are; without a datatype where there is no product.
@@ -39,7 +40,10 @@ def executed(module: Any, kept: StoredAs | None) -> Executed:
     names = {_NAMES.get(kind, kind) for kind in found}
     wide = any(name.startswith("fp") for name in names)
     # No CPU that TVM compiles for multiplies bf16 by itself.
-    return executed_in(names, emulated=("bf16",), stored=kept if wide else None)
+    emulated = ("bf16",)
+    if not wide or kept is None:
+        return executed_in(names, emulated=emulated)
+    return executed_in(names, emulated=emulated, stored=kept, stored_bits=bits)
 
 
 def checked(asked: str, found: Executed) -> Executed:

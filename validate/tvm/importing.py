@@ -15,7 +15,7 @@ from roofline.graph.reading.reads import read_counts, reads, renamed
 from roofline.node import Array
 from roofline.number_format import plural
 from roofline.validate.measuring.backend import UnsupportedModelError
-from roofline.validate.measuring.products import stored_as
+from roofline.validate.measuring.products import stored_as, stored_bits
 from roofline.validate.onnx_rewrite.expand import expand, fold_shapes
 from roofline.validate.onnx_rewrite.recurrence import DOMAIN
 from roofline.validate.records.executed import Executed
@@ -102,7 +102,7 @@ def import_model(
     frontend: Any = importlib.import_module("tvm.relax.frontend.onnx")
     tvm: Any = importlib.import_module("tvm")
     model = onnx.load(path)
-    kept = stored_as(model)
+    kept, bits = stored_as(model), stored_bits(model)
     model, expanded = expand(model)
     missing = unsupported(model)
     if missing:
@@ -112,7 +112,7 @@ def import_model(
         module = _module(frontend, model)
     weighty = arrange_weights(module, how)
     module = weighty.module
-    computed = executed_in(module, kept)
+    computed = executed_in(module, kept, bits)
     passes = relax.transform
     with target:
         module = tvm.transform.Sequential(

@@ -116,7 +116,7 @@ def arrange_convolutions(
     notes = ["layers: " + ", ".join(f"{count} {name}" for name, count in counts.items())]
     if how.algorithm not in {"direct", BEST} and counts.get("direct"):
         notes.append(
-            f"{plural(counts['direct'], 'layer')} stay direct, where {how.algorithm} does not apply"
+            f"{plural(counts['direct'], 'layer stays', 'layers stay')} direct, where {how.algorithm} does not apply"
         )
     return Arranged(
         module, tuple(notes), layers=counts, chosen=tuple(chosen) if how.algorithm == BEST else ()

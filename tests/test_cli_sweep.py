@@ -175,11 +175,18 @@ def test_files_are_found_beside_the_sweep(capsys, tmp_path):
         ),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [tx2]\nvariants: [{keep_channels: half}]",
-            "keep_channels: 'half': 'half' is not a share. Write keep_channels: 0.5",
+            "line 4: variants[0].keep_channels: keep_channels: 'half': 'half' is not a share. Write keep_channels: 0.5",
         ),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [tx2]\ntraffic: all",
-            "Use traffic with one of",
+            "line 4: traffic: unknown traffic assumption 'all'. Use traffic with one of",
+        ),
+        (f"{HEAD}datatypes: [int88]", "line 4: datatypes[0]: unknown datatype 'int88'"),
+        (f"{HEAD}runtime: zz", "line 4: runtime: no published run has the runtime 'zz'"),
+        (f"{HEAD}model: exact", "line 4: model: unknown prediction model 'exact'"),
+        (
+            "schema_version: 1\nplatforms: [ncs, tx22]\nnetworks: [cnv]",
+            "line 2: platforms[1]: unknown platform 'tx22'",
         ),
         ("a: [", "not valid YAML"),
         (f"{HEAD}batches: [{'9' * 5000}]", "batches[0] must be a whole number, not '999"),

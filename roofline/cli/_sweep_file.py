@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Self, cast
@@ -12,15 +13,19 @@ from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from roofline.cli._decoding import NEW_TOKENS
+from roofline.compression_flags import request
+from roofline.conventions import Operations, Traffic, WeightsRead, choice
 from roofline.decoding.request import CONTEXT, Phase, Request
-from roofline.errors import OptionError
+from roofline.errors import OptionError, RooflineError, mended_by
 from roofline.number_format import plural
 from roofline.precision import precision
 from roofline.reading import MAX_INTEGER, read_text, shown
 from roofline.spec import platform
 from roofline.spec._frozen import Strict
 from roofline.spec.checking import checked
+from roofline.spec.problem import dotted
 from roofline.spec.reading import parse
+from roofline.surfaces import OPERATIONS, TRAFFIC, WEIGHTS_READ, Surface
 from roofline.sweeping.grid import Assumptions, Variant
 
 SCHEMA_VERSION = 1
@@ -190,8 +195,47 @@ def read_sweep(path: Path) -> SweepFile:
             f"{path} has schema_version {shown(version)}, not {SCHEMA_VERSION}",
             repair=f"Begin it with: schema_version: {SCHEMA_VERSION}",
         )
-    asked = checked(SweepFile, document, path, "sweep file")
-    return asked.beside(path)
+    asked = checked(SweepFile, document, path, "sweep file").beside(path)
+    for place, check in _checks(asked):
+        try:
+            with mended_by(Surface.SWEEP_FILE):
+                check()
+        except RooflineError as error:
+            line = document.line(place)
+            where = f"{path}: line {line}: {dotted(place)}" if line else f"{path}: {dotted(place)}"
+            raise OptionError(f"{where}: {error.message}", repair=error.repair) from error
+    return asked
+
+
+def _checks(asked: SweepFile) -> Iterator[tuple[tuple[str | int, ...], Callable[[], object]]]:
+    """Yield what may be wrong with a file's names and shares: each place in it, and what raises where that is wrong."""
+    from roofline.cli._options import own_name
+    from roofline.model import models
+    from roofline.model.deployment import runtime_for
+
+    for place, name in enumerate(asked.networks):
+        yield ("networks", place), partial(own_name, asked.found(name))
+    for place, name in enumerate(asked.platforms):
+        yield ("platforms", place), partial(platform, asked.found(name))
+    for place, name in enumerate(asked.datatypes or ()):
+        yield ("datatypes", place), partial(precision, name)
+    for place, variant in enumerate(asked.variants):
+        at = ("variants", place)
+        if variant.keep_channels:
+            yield (*at, "keep_channels"), partial(request, variant.keep_channels)
+        if variant.sparsity or variant.sparse_format != "dense":
+            key = "sparsity" if variant.sparsity else "sparse_format"
+            yield (*at, key), partial(request, None, variant.sparsity, variant.sparse_format)
+    yield ("model",), partial(models.get, asked.model)
+    for named, given_by, kind, noun in (
+        (asked.traffic, TRAFFIC, Traffic, "traffic assumption"),
+        (asked.operations, OPERATIONS, Operations, "choice of operations"),
+        (asked.weights_read, WEIGHTS_READ, WeightsRead, "choice of weight reads"),
+    ):
+        if named is not None:
+            yield (given_by.name,), partial(choice, kind, named, noun, given_by)
+    if asked.runtime is not None:
+        yield ("runtime",), partial(runtime_for, "", asked.runtime)
 
 
 def check_size(asked: SweepFile, path: Path) -> None:

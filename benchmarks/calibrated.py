@@ -36,8 +36,8 @@ from roofline.number_format import plural
 from roofline.progress import silent
 from roofline.temporary import temporary_folder
 from roofline.validate.calibration.calibrate import Roofs, calibrate
-from roofline.validate.calibration.fitting import fitted
-from roofline.validate.calibration.microbenchmarks import ROUNDS, Rounds, Timed, Times, watch
+from roofline.validate.calibration.fitting import fit_profile
+from roofline.validate.calibration.microbenchmarks import ROUNDS, ProbeTimes, Rounds, Times, watch
 from roofline.validate.calibration.probes import probes
 from roofline.validate.calibration.steadiness import Steadiness
 from roofline.validate.measuring.backend import Artifact, Request, backends
@@ -282,7 +282,7 @@ def read(path: Path) -> Record:
     """Return a record that `written` gave."""
     found = json.loads(path.read_text(encoding="utf-8"))
     times = found["times"]
-    of = {name: Timed(**entry) for name, entry in times["of"].items()}
+    of = {name: ProbeTimes(**entry) for name, entry in times["of"].items()}
     return Record(
         **{**found, "roofs": Roofs(**found["roofs"]), "times": Times(**{**times, "of": of})}
     )
@@ -344,10 +344,10 @@ def without_fusion(profile: Profile) -> Profile:
 
 def models(record: Record) -> dict[str, Profile]:
     """Return the profile of a record, and what it is without one of its parts."""
-    whole = fitted(record.times, record.roofs, record.machine)
+    whole = fit_profile(record.times, record.roofs, record.machine)
     return {
         "calibrated": whole,
-        "no padding": fitted(record.times, record.roofs, record.machine, padding=False),
+        "no padding": fit_profile(record.times, record.roofs, record.machine, padding=False),
         "no hierarchy of caches": replace(whole, streams=()),
         "no fusion": without_fusion(whole),
         "no start of runs and layers": replace(whole, run_s=1e-12, layer_s=1e-12, switch_s=0.0),

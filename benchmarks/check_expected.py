@@ -30,7 +30,7 @@ Compared = tuple[str, str, str, str, float, float, bool]
 """Class, machine, network, datatype, published and expected fps, and whether the interval holds the published."""
 
 
-def compared(evidence: Evidence, graphs: Sequence[Placed]) -> Iterator[Compared]:
+def compare_runs(evidence: Evidence, graphs: Sequence[Placed]) -> Iterator[Compared]:
     """Yield what was published of each run that can be placed, beside what is expected."""
     facts = evidence.facts
     for i, (row, where) in enumerate(zip(evidence.rows, graphs, strict=True)):
@@ -79,7 +79,7 @@ def main() -> None:
     graphs = tuple(entry for entry in found if entry is not None)
     there = np.asarray([entry is not None for entry in found])
     evidence = replace(whole.take(there), placed=graphs)
-    every = list(compared(evidence, graphs))
+    every = list(compare_runs(evidence, graphs))
     if arguments.write:
         names = [str(name) for name in evidence.facts.machine]
         rows = [

@@ -105,7 +105,7 @@ def complex_functions(root: Path, folders: Sequence[str]) -> list[Place]:
     ]
 
 
-def untyped(program: Sequence[Module]) -> list[Place]:
+def untyped_mappings(program: Sequence[Module]) -> list[Place]:
     """Return where a mapping's values are of no type: ``dict[str, Any]`` or ``Mapping[str, Any]``."""
     return [
         Place(module.path, node.lineno, ast.unparse(node))
@@ -116,7 +116,7 @@ def untyped(program: Sequence[Module]) -> list[Place]:
     ]
 
 
-def undocumented(program: Sequence[Module]) -> list[Place]:
+def undocumented_names(program: Sequence[Module]) -> list[Place]:
     """Return the public modules, classes and functions without a docstring."""
     return [
         Place(module.path, getattr(node, "lineno", 1), name)
@@ -203,8 +203,8 @@ def main() -> None:
         "files": long_files(program),
         "long": long_functions(program),
         "complex": complex_functions(root, asked.folders),
-        "untyped": untyped(program),
-        "undocumented": undocumented(program),
+        "untyped": untyped_mappings(program),
+        "undocumented": undocumented_names(program),
     }
     if asked.list:
         print(*sorted(places[asked.list], key=lambda place: -place.size), sep="\n")

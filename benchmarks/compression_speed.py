@@ -41,7 +41,7 @@ LEAST_CPU = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
+class PairTimes:
     """Two networks timed in turns; seconds per inference, one entry for each round."""
 
     dense_s: tuple[float, ...]
@@ -84,7 +84,7 @@ def in_turns(
     seconds: float,
     least: int,
     most: int = MOST_ROUNDS,
-) -> Timed:
+) -> PairTimes:
     """Time two functions in alternating rounds, each round in the other order than the one before.
 
     Args:
@@ -95,7 +95,7 @@ def in_turns(
         most: Rounds after which it ends.
     """
     pair = (dense, small)
-    repeats = [max(1, math.ceil(BATCHED_S / _warmed(run))) for run in pair]
+    repeats = [max(1, math.ceil(BATCHED_S / _warm_up(run))) for run in pair]
     found: tuple[list[float], list[float]] = ([], [])
     before, cpu, start = Busy.now(), time.process_time(), time.perf_counter()
     while len(found[0]) < max(2, least) or (
@@ -108,15 +108,15 @@ def in_turns(
     shares = None if before is None or after is None else after.shares_since(before)
     idle = 1 - THREADS / available_cores()
     taken = max(0.0, sum(shares or (0.0,)) - idle)
-    return Timed(tuple(found[0]), tuple(found[1]), taken, used)
+    return PairTimes(tuple(found[0]), tuple(found[1]), taken, used)
 
 
 def measure(key: str, *, seconds: float, least: int) -> dict[str, Any]:
     """Return the measured columns of one network, from fresh processes for making and for timing it."""
     with TemporaryDirectory(prefix="roofline-") as folder:
-        made = _apart("make", key, folder)
-        found = _apart("time", folder, seconds, least)
-        timed, resident = Timed(**found["timed"]), found["peak_bytes"]
+        made = _in_a_process("make", key, folder)
+        found = _in_a_process("time", folder, seconds, least)
+        timed, resident = PairTimes(**found["timed"]), found["peak_bytes"]
     low, high = timed.ratios
     return {
         "dense_ms": statistics.median(timed.dense_s) * 1e3,
@@ -170,7 +170,7 @@ def _runner(path: Path) -> Callable[[], object]:
     return session.step
 
 
-def _apart(step: str, *arguments: object) -> Any:
+def _in_a_process(step: str, *arguments: object) -> Any:
     """Return what a step gives that is done in a process of its own."""
     words = [json.dumps(argument) for argument in arguments]
     with start_python(__file__, step, *words, stdout=PIPE) as process:
@@ -180,7 +180,7 @@ def _apart(step: str, *arguments: object) -> Any:
     return json.loads(written)
 
 
-def _warmed(run: Callable[[], object]) -> float:
+def _warm_up(run: Callable[[], object]) -> float:
     _span(run, 2)
     return _span(run, 1)
 

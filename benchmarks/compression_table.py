@@ -45,7 +45,7 @@ BEGIN, END = "<!-- compression_table: begin -->", "<!-- compression_table: end -
 Row = dict[str, str]
 
 
-def counted(key: str) -> Row:
+def count_columns(key: str) -> Row:
     """Return one network's counted columns."""
     dense = roofline.load(key)
     half = HALF.under(dense)
@@ -59,7 +59,7 @@ def counted(key: str) -> Row:
     return {name: str(value) for name, value in found.items()}
 
 
-def measured(row: Row, machine: Platform, *, seconds: float, least: int) -> Row:
+def measure_columns(row: Row, machine: Platform, *, seconds: float, least: int) -> Row:
     """Return a row with its measured columns filled in."""
     key = row["network"]
     predicted = speed_up(roofline.load(key), HALF, machine).predicted
@@ -186,13 +186,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = read_results(asked.results)
     for key in keys:
         if asked.count or (asked.measure and key not in rows):
-            rows[key] = rows.get(key, {}) | counted(key)
+            rows[key] = rows.get(key, {}) | count_columns(key)
             write_results(asked.results, rows)
     if asked.measure:
         machine = platform(asked.measure)
         for key in keys:
             if asked.again or not rows[key].get("measured"):
-                rows[key] = measured(rows[key], machine, seconds=asked.seconds, least=asked.least)
+                rows[key] = measure_columns(
+                    rows[key], machine, seconds=asked.seconds, least=asked.least
+                )
                 write_results(asked.results, rows)
                 print(
                     f"{key}: {rows[key]['measured']}x of {rows[key]['ideal']}x {rows[key]['flag']}",

@@ -36,7 +36,7 @@ def closed_form(batch: int) -> float:
     return batch * BANDWIDTH / (weights + batch * position * (CONTEXT + 1))
 
 
-def predicted(batch: int) -> tuple[Tokens, bool | None]:
+def predict_step(batch: int) -> tuple[Tokens, bool | None]:
     """Return what the program says of a step, and whether it fits."""
     found = decoder(NETWORK)
     if found is None:
@@ -61,7 +61,7 @@ def table() -> str:
         "|---|---|---|---|---|",
     ]
     for batch in BATCHES:
-        tokens, fits = predicted(batch)
+        tokens, fits = predict_step(batch)
         rate, each, form = (
             tokens.tokens_per_s or 0.0,
             tokens.tokens_per_s_per_user or 0.0,

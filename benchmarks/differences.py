@@ -180,7 +180,7 @@ TOOLS: Mapping[str, Callable[[Any, Any, Path], float]] = {
 }  # fmt: skip
 
 
-def installed() -> dict[str, str]:
+def tool_versions() -> dict[str, str]:
     """Return the tools that are installed, with their versions."""
     found: dict[str, str] = {}
     for name in TOOLS:
@@ -205,7 +205,7 @@ def main() -> None:
     """Print the table."""
     warnings.simplefilter("ignore")
     torch = importlib.import_module("torch")
-    tools = installed()
+    tools = tool_versions()
     rows: list[list[str]] = []
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         for name, (module, shape) in twins().items():

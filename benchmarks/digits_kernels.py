@@ -22,15 +22,15 @@ from kept_runs import KeptRuns
 from roofline.markdown import markdown_table, with_section
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.compression import compression_of
-from roofline.validate.records.flag import FlagKind, joined
+from roofline.validate.records.flag import FlagKind, join_flags
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.tuning import Tuning
 from roofline.validate.studies.digits.data import load
 from roofline.validate.studies.digits.experiment import (
     BATCHES,
-    Made,
     Plan,
+    VariantFile,
     check_packages,
     make_all,
 )
@@ -63,12 +63,12 @@ Runs = Mapping[int, Measurement]
 """A record for each batch."""
 
 
-def ways(made: Made) -> tuple[Way, ...]:
+def ways(made: VariantFile) -> tuple[Way, ...]:
     """Return how a variant is run."""
     return (ORT, TVM, CSR) if made.variant.request.sparsity is not None else (ORT, TVM)
 
 
-def request(made: Made, way: Way, batch: int, sampling_s: float) -> RunRequest:
+def request(made: VariantFile, way: Way, batch: int, sampling_s: float) -> RunRequest:
     """Return one run of a variant."""
     base = RunRequest(
         str(made.path), way.backend, threads=1, batch=batch, compression=compression_of(made.variant.request),
@@ -84,14 +84,14 @@ def request(made: Made, way: Way, batch: int, sampling_s: float) -> RunRequest:
     return replace(base, tuning=Tuning.TUNED, trials=TRIALS, options=options)
 
 
-def subject(made: Made, way: Way) -> list[str]:
+def subject(made: VariantFile, way: Way) -> list[str]:
     """Return what a line of the table is about, its accuracy in percent included."""
     accuracy = made.accuracy.record()
     half = (accuracy["accuracy_high"] - accuracy["accuracy_low"]) / 2
     return [made.network, made.variant.key, f"{accuracy['accuracy']:.1f} ± {half:.1f}", way.name]
 
 
-def row(made: Made, way: Way, runs: Runs, dense: Runs) -> list[str]:
+def row(made: VariantFile, way: Way, runs: Runs, dense: Runs) -> list[str]:
     """Return a line of the table: shortest times, and gains over the dense network in the same program."""
     cells = subject(made, way)
     first = next(iter(runs.values()))
@@ -106,7 +106,7 @@ def row(made: Made, way: Way, runs: Runs, dense: Runs) -> list[str]:
         for flag in run.flags
         if flag.kind is not FlagKind.UNTUNED
     }
-    return [*cells, joined(flags.values()) or "none"]
+    return [*cells, join_flags(flags.values()) or "none"]
 
 
 def page(rows: Sequence[Sequence[str]], runs: Sequence[Measurement]) -> str:

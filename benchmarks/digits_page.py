@@ -45,7 +45,7 @@ def sections(rows: Sequence[Row], machine: Platform) -> dict[str, str]:
     }
 
 
-def filled(page: str, parts: Mapping[str, str]) -> str:
+def fill_sections(page: str, parts: Mapping[str, str]) -> str:
     """Return the page with the text between each section's marks replaced."""
     for name, text in parts.items():
         page = with_section(page, f"{text}\n", f"<!-- begin {name} -->", f"<!-- end {name} -->")
@@ -201,8 +201,8 @@ def main(arguments: Sequence[str]) -> None:
     if arguments:
         publish(*(Path(argument) for argument in arguments[:2]))
     machine = platform(str(results.machine_file()))
-    parts = sections(results.shipped(), machine)
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
+    parts = sections(results.shipped_results(), machine)
+    PAGE.write_text(fill_sections(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
     print(f"wrote {len(parts)} sections of {PAGE.relative_to(ROOT)}")
     if importlib.util.find_spec("nbclient") is None:
         print(

@@ -21,8 +21,13 @@ from roofline.validate.records.files import import_csv
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.store import reading
 from roofline.validate.studies.dlas.figures import draw_measured
-from roofline.validate.studies.dlas.page import regenerated
-from roofline.validate.studies.dlas.runs import SHIPPED, as_shipped, compared, shipped
+from roofline.validate.studies.dlas.page import regenerate
+from roofline.validate.studies.dlas.runs import (
+    SHIPPED,
+    as_shipped,
+    compared_configurations,
+    shipped_runs,
+)
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "validate" / "campaigns" / SHIPPED
@@ -30,7 +35,7 @@ PAGE = ROOT / "docs" / "dlas.md"
 SCORES = ROOT / "docs" / "reproduction.md"
 
 
-def recorded(store: Path) -> tuple[Measurement, ...]:
+def last_records(store: Path) -> tuple[Measurement, ...]:
     """Return the campaign's records, the last attempt of each run."""
     if not store.is_file():
         raise OptionError(f"{store} does not exist")
@@ -46,13 +51,13 @@ def write(runs: Sequence[Measurement]) -> list[Path]:
     TABLE.write_text(as_shipped(runs), encoding="utf-8")
     # What the page says is computed from the table as it is shipped.
     kept = import_csv(TABLE.read_text(encoding="utf-8"))
-    pictures = draw_measured(compared(kept), ROOT / "docs" / "images")
-    PAGE.write_text(regenerated(PAGE.read_text(encoding="utf-8"), kept), encoding="utf-8")
-    SCORES.write_text(scored(SCORES.read_text(encoding="utf-8")), encoding="utf-8")
+    pictures = draw_measured(compared_configurations(kept), ROOT / "docs" / "images")
+    PAGE.write_text(regenerate(PAGE.read_text(encoding="utf-8"), kept), encoding="utf-8")
+    SCORES.write_text(fill_scores(SCORES.read_text(encoding="utf-8")), encoding="utf-8")
     return [TABLE, *pictures, PAGE, SCORES]
 
 
-def scored(page: str) -> str:
+def fill_scores(page: str) -> str:
     """Return the page of scorecards with what the command prints for the runs as they are shipped now."""
     command = "$ roofline reproduce dlas\n"
     before, rest = page.split(command, 1)
@@ -68,7 +73,7 @@ def scored(page: str) -> str:
 def main() -> None:
     """Write everything and name what was written."""
     named = [Path(argument) for argument in sys.argv[1:]]
-    runs = recorded(named[0]) if named else shipped()
+    runs = last_records(named[0]) if named else shipped_runs()
     for path in write(runs):
         sys.stdout.write(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB\n")
 

@@ -58,10 +58,10 @@ class Row:
     """Most that was allocated, 1e9 B."""
 
 
-def measured(network: str, phase: str, context: int, batch: int) -> Row:
+def measure_case(network: str, phase: str, context: int, batch: int) -> Row:
     """Measure one case; its memory is free again afterwards."""
     torch: Any = importlib.import_module("torch")
-    step = _captured(torch, network, phase, context, batch)
+    step = _capture(torch, network, phase, context, batch)
     samples: list[float] = []
     for _ in range(_RUNS):
         begin = time.perf_counter()
@@ -78,7 +78,7 @@ def measured(network: str, phase: str, context: int, batch: int) -> Row:
     )  # fmt: skip
 
 
-def _shaped(network: str, phase: str, context: int, batch: int) -> Any:
+def _shape_graph(network: str, phase: str, context: int, batch: int) -> Any:
     """Return a decoder's graph for a whole prompt or one token behind it; the cache has room for all."""
     graph = build(network, batch=batch)
     new, total = (1, context + 1) if phase == "decode" else (context, context)
@@ -92,14 +92,14 @@ def _shaped(network: str, phase: str, context: int, batch: int) -> Any:
     return graph
 
 
-def _captured(torch: Any, network: str, phase: str, context: int, batch: int) -> Any:
+def _capture(torch: Any, network: str, phase: str, context: int, batch: int) -> Any:
     """Return a function that launches one step's kernels at once."""
     from roofline.validate.torch_runtime.graph import module_of
 
-    graph = _shaped(network, phase, context, batch)
+    graph = _shape_graph(network, phase, context, batch)
     with torch.device("cuda"), torch.inference_mode():
         # Reading a graph runs it once and holds every result: that of one request is enough to read.
-        one = _shaped(network, phase, context, 1)
+        one = _shape_graph(network, phase, context, 1)
         module = module_of(one, lambda entry: _tensor(torch, entry)).eval()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
@@ -193,7 +193,7 @@ def main() -> None:
                 print(f"no time for {case}", file=sys.stderr)
                 continue
             try:
-                row = measured(*case)
+                row = measure_case(*case)
             except Exception as error:  # the other cases are still worth measuring
                 print(f"{case}: {type(error).__name__}: {str(error)[:200]}", file=sys.stderr)
                 continue

@@ -79,7 +79,7 @@ class Mutant:
 
 def mutants(path: Path) -> list[list[Mutant]]:
     """Return the mutants of each place of a module, but for places that no run reads."""
-    hidden = unobserved(path.read_text())
+    hidden = unobserved_places(path.read_text())
     operators = {
         name: get_operator(name)()
         for name in operator_names()
@@ -98,7 +98,7 @@ def mutants(path: Path) -> list[list[Mutant]]:
     return list(places.values())
 
 
-def unobserved(code: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+def unobserved_places(code: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Return where a module says what no run reads: annotations, type aliases, decorators, imports for types."""
     found: list[ast.AST] = []
     for node in ast.walk(ast.parse(code)):
@@ -127,7 +127,7 @@ def unobserved(code: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     ]
 
 
-def sampled(number: int, seed: int) -> list[Mutant]:
+def sample_mutants(number: int, seed: int) -> list[Mutant]:
     """Return mutants drawn by chance, each of another place: of every part as many as its share of all lines."""
     parts: dict[str, list[Path]] = {}
     for path in sorted([*ROOT.glob("roofline/**/*.py"), *ROOT.glob("validate/**/*.py")]):
@@ -149,7 +149,7 @@ def sampled(number: int, seed: int) -> list[Mutant]:
     return drawn
 
 
-def copied(folder: Path) -> Path:
+def copy_tree(folder: Path) -> Path:
     """Copy the tree as it is, and return the folder from which Python imports the copy."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -204,7 +204,7 @@ class _Watch:
         self._switch("")
 
 
-class _Chosen:
+class _ChosenTests:
     """Plugin of pytest: runs these tests alone, in this order."""
 
     def __init__(self, tests: Sequence[str]) -> None:
@@ -229,7 +229,7 @@ def statements(code: str) -> dict[int, range]:
     return found
 
 
-def watched(tests: str, folder: Path, importable: Path) -> Runs:
+def watch_tests(tests: str, folder: Path, importable: Path) -> Runs:
     """Run the tests of a part without any mutant, and return what each runs.
 
     Raises:
@@ -287,7 +287,7 @@ def survives(
             # Processor time: a machine that others use too makes no mutant hang.
             resource.setrlimit(resource.RLIMIT_CPU, (round(most_s), round(most_s)))
             _prepare(folder, importable)
-            os._exit(_pytest(tests, *([_Chosen(only)] if only else [])))
+            os._exit(_pytest(tests, *([_ChosenTests(only)] if only else [])))
         finally:
             # Nothing that belongs to the parent is cleared up here.
             os._exit(70)
@@ -325,7 +325,7 @@ def _pytest(tests: Sequence[str], *plugins: object) -> int:
     return int(pytest.main([*options, *dict.fromkeys(tests)], plugins=list(plugins)))
 
 
-def noticed(mutant: Mutant, runs: Runs, folder: Path, importable: Path, most_s: float) -> bool:
+def notices(mutant: Mutant, runs: Runs, folder: Path, importable: Path, most_s: float) -> bool:
     """Return whether a test fails: of those that run the line the quickest first, then all beside them."""
     around = statements((folder / mutant.path).read_text())
     covering = runs.of(mutant, around.get(mutant.line, range(mutant.line, mutant.line + 1)))
@@ -350,25 +350,25 @@ def run(chosen: Sequence[Mutant], into: Path, most_s: float) -> None:
     left = [mutant for mutant in chosen if mutant.name not in known]
     with tempfile.TemporaryDirectory() as name, into.open("a") as log:
         folder = Path(name)
-        importable = copied(folder)
+        importable = copy_tree(folder)
         for tests in dict.fromkeys(mutant.tests for mutant in left):
-            runs = watched(tests, folder, importable)
+            runs = watch_tests(tests, folder, importable)
             for mutant in left:
                 if mutant.tests != tests:
                     continue
                 begin = time.monotonic()
-                alive = not noticed(mutant, runs, folder, importable, most_s)
+                alive = not notices(mutant, runs, folder, importable, most_s)
                 entry = asdict(mutant) | {
                     "name": mutant.name,
                     "alive": alive,
-                    "changed": changed(folder / mutant.path, mutant),
+                    "changed": changed_line(folder / mutant.path, mutant),
                     "seconds": time.monotonic() - begin,
                 }
                 log.write(json.dumps(entry) + "\n")
                 log.flush()
 
 
-def changed(path: Path, mutant: Mutant) -> list[tuple[str, str]]:
+def changed_line(path: Path, mutant: Mutant) -> list[tuple[str, str]]:
     """Return the first line that a mutant changes, before and after."""
     before = path.read_text()
     after = mutate_code(before, get_operator(mutant.operator)(), mutant.occurrence)
@@ -391,7 +391,7 @@ def main() -> None:
     add("--limit-s", type=float, default=300.0, help="processor time from which a mutant hangs")
     given = parser.parse_args()
     which, of = map(int, given.share.split("/"))
-    drawn = sampled(given.sample, given.seed)
+    drawn = sample_mutants(given.sample, given.seed)
     chosen = [mutant for mutant in drawn if mutant.path.startswith(given.only)]
     run(chosen[which - 1 :: of], given.into, given.limit_s)
 

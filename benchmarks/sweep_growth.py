@@ -47,7 +47,7 @@ def floor_s(rows: int) -> float:
     return time.perf_counter() - begun
 
 
-def one(rows: int, model: str) -> None:
+def print_size(rows: int, model: str) -> None:
     """Print the line of one size."""
     grid = grid_of(rows, model)
     next(iter(tables(grid, 0)))
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.rows:
-        one(asked.rows, asked.model)
+        print_size(asked.rows, asked.model)
         return
     print(" predictions     law s   numpy s  ratio   table s   write s        MB  GB peak")
     for power in range(4, asked.most + 1):

@@ -59,7 +59,7 @@ def best_so_far(kernels: Sequence[Tried], trials: int) -> float:
     )
 
 
-def gained(kernels: Sequence[Tried], trials: int) -> float:
+def late_gain(kernels: Sequence[Tried], trials: int) -> float:
     """Return the share of the time that the last third of the trials gained."""
     before = best_so_far(kernels, trials - trials // 3)
     return 1.0 - best_so_far(kernels, trials) / before if math.isfinite(before) else math.inf
@@ -71,7 +71,7 @@ def summary(network: str, algorithm: str, seeds: Mapping[str, Any]) -> Row:
     trials = min(seed["trials"] for seed in seeds.values())
     own = min(seed["own_trials"] for seed in seeds.values())
     best = min(best_so_far(kernels, trials) for kernels in curves)
-    last = [gained(kernels, trials) for kernels in curves]
+    last = [late_gain(kernels, trials) for kernels in curves]
     return {
         "network": network,
         "algorithm": algorithm,
@@ -98,7 +98,7 @@ def markdown(rows: Sequence[Row], cpu: str, when: str) -> str:
             row["network"], f"`{row['algorithm']}`", f"{row['kernels']} ({row['on_blocks']})", str(row["trials"]),
             str(row["seeds"]), _span([1e3 * s for s in row["seconds"]], "{:.3g}"),
             _span([100 * share for share in row["gained"]], "{:.1f} %"),
-            _judged(row),
+            _judge(row),
             f"{_span([100 * share for share in row['own_above_best']], '{:.1f} %')} ({row['own_trials']} trials)",
         ]
         for row in rows
@@ -111,7 +111,7 @@ def markdown(rows: Sequence[Row], cpu: str, when: str) -> str:
     return f"{lead}{markdown_table(header, cells, numbers_from=2)}\n"
 
 
-def _judged(row: Row) -> str:
+def _judge(row: Row) -> str:
     if not row["flat"]:
         return "not flat: a budget"
     return "flat" if row["seeds"] >= SEEDS else f"flat, but with {row['seeds']} of {SEEDS} seeds"

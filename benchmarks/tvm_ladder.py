@@ -60,7 +60,9 @@ Rounds = Mapping[str, Sequence[Measurement]]
 """The records of each contestant, one per round."""
 
 
-def timed(network: str, contestants: Sequence[Contestant], given: argparse.Namespace) -> Rounds:
+def time_contestants(
+    network: str, contestants: Sequence[Contestant], given: argparse.Namespace
+) -> Rounds:
     """Prepare all contestants, then time them in turns."""
     compression = Compression(datatypes=(given.datatype,) if given.datatype else ())
     model = network
@@ -284,7 +286,7 @@ def main() -> None:
             ),
             LADDER[-1],
         )
-    found = {network: timed(network, contestants, given) for network in networks}
+    found = {network: time_contestants(network, contestants, given) for network in networks}
     content = (
         algorithms(given.algorithms, found, given)
         if given.algorithms

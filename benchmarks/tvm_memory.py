@@ -34,7 +34,7 @@ def needed_bytes(network: str) -> int:
     return int(totals.weight_bytes + totals.peak_activation_bytes)
 
 
-def held(network: str) -> dict[str, Any]:
+def memory_of(network: str) -> dict[str, Any]:
     """Run a network once, and return what it needs and what its process held, in bytes, or why there is nothing."""
     run = measure(
         RunRequest(
@@ -93,7 +93,7 @@ def main() -> None:
     for network in given.networks:
         if network in read(given.kept):
             continue
-        entry = held(network)
+        entry = memory_of(network)
         print(network, entry, file=sys.stderr, flush=True)
         given.kept.parent.mkdir(parents=True, exist_ok=True)
         write_whole(

@@ -28,7 +28,7 @@ from roofline.validate.tvm import setup
 from roofline.validate.tvm.importing import import_model
 
 
-def asked(text: str) -> RunRequest:
+def parse_request(text: str) -> RunRequest:
     """Return the run that a model and its sizes stand for."""
     path, *sizes = text.split(",")
     dims, inputs, values = dict[str, int](), dict[str, tuple[int, ...]](), dict[str, int]()
@@ -58,7 +58,7 @@ def row(request: RunRequest) -> tuple[str, str, str]:
     return name, result, "" if error is None else f"{error:.0e}"
 
 
-def imported(request: RunRequest) -> tuple[str, str]:
+def import_row(request: RunRequest) -> tuple[str, str]:
     """Import a model, lowered as far as code is made of it, and return its name and what came of it."""
     name = Path(request.network).name.removesuffix(".onnx")
     start = time.process_time()
@@ -92,7 +92,7 @@ def main() -> None:
     given = parser.parse_args()
     rows: list[tuple[str, ...]] = []
     for text in given.models:
-        rows.append((imported if given.import_only else row)(asked(text)))
+        rows.append((import_row if given.import_only else row)(parse_request(text)))
         print(*rows[-1], file=sys.stderr, flush=True)
     header = ["model", "result", "largest relative error"][: len(rows[0])]
     table = markdown_table(header, rows, numbers_from=2)

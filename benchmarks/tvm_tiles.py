@@ -84,7 +84,7 @@ def seek_for(processor: str, network: str, datatype: str, folder: Path) -> None:
     )
 
 
-def merged(known: Mapping[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
+def merge_tiles(known: Mapping[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
     """Return the tiles of every processor, by vector width and kernel: those found in a folder over those known.
 
     Args:
@@ -124,7 +124,7 @@ def main(given: Sequence[str] | None = None) -> None:
         path.stem: json.loads(path.read_text(encoding="utf-8"))
         for path in asked.into.glob("*.json")
     }
-    for cpu, widths in merged(known, asked.folder / "tvm").items():
+    for cpu, widths in merge_tiles(known, asked.folder / "tvm").items():
         if widths != known.get(cpu):
             path = asked.into / f"{cpu}.json"
             write_whole(path, (json.dumps(widths, indent=1, sort_keys=True) + "\n").encode())

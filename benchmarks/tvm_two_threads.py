@@ -91,7 +91,7 @@ def _onnxruntime(*, spinning: bool = True) -> Callable[[], object]:
     return lambda: session.run(None, inputs)
 
 
-def timed(beside: str, sampling_s: float) -> Measurement:
+def time_beside(beside: str, sampling_s: float) -> Measurement:
     """Run the network in TVM beside one of the programs, or alone."""
     request = RunRequest(
         NETWORK, "tvm", tuning=Tuning.TUNED, trials=8, threads=THREADS,
@@ -171,7 +171,7 @@ def main() -> None:
     kept = KeptRuns(given.kept)
     if not given.kept_only:
         # The first one compiles and tunes what is not kept yet.
-        well(kept.run("compiled", lambda: timed(ALONE, 0.0)))
+        well(kept.run("compiled", lambda: time_beside(ALONE, 0.0)))
     found: dict[str, list[Measurement]] = {}
     for number in range(1, given.rounds + 1):
         for beside in (ALONE, *BESIDE):
@@ -179,7 +179,7 @@ def main() -> None:
             record = (
                 kept.find(name)
                 if given.kept_only
-                else well(kept.run(name, partial(timed, beside, given.sampling_s)))
+                else well(kept.run(name, partial(time_beside, beside, given.sampling_s)))
             )
             if record is None:
                 continue

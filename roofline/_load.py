@@ -78,7 +78,7 @@ def load_bound(model: str | Path, binding: Binding) -> Workload:
     check_kind(model, (str, PathLike), "model", "Give a path, or the name of a shipped network")
     if not str(model):
         raise NetworkError("the model's name is empty", repair="Give a path to an .onnx file")
-    network = described(model)
+    network = find_network(model)
     if network is None:
         return Workload.from_onnx(Path(model), binding=binding)
     sized = importlib.import_module("roofline.workloads").DecoderNetwork
@@ -104,14 +104,14 @@ def decoder(model: str | Path) -> Decoding | None:
     """
     from roofline.graph.reading.read import read
 
-    network = described(model)
+    network = find_network(model)
     if network is None:
         return decoding(printable(Path(model).stem), read(Path(model)))
     sized = importlib.import_module("roofline.workloads").DecoderNetwork
     return decoding(network.key, network.build()) if isinstance(network, sized) else None
 
 
-def described(model: str | Path) -> Network | DecoderNetwork | None:
+def find_network(model: str | Path) -> Network | DecoderNetwork | None:
     """Return the network that a name or a configuration file stands for; None for an ONNX file.
 
     Raises:
@@ -120,7 +120,7 @@ def described(model: str | Path) -> Network | DecoderNetwork | None:
     path = Path(model)
     if path.suffix == ".json":
         return importlib.import_module("roofline.workloads.hugging_face").read_config(path)
-    return shipped(model)
+    return find_shipped(model)
 
 
 def networks() -> tuple[str, ...]:
@@ -134,7 +134,7 @@ def networks() -> tuple[str, ...]:
     return (*workloads.networks, *workloads.decoders)
 
 
-def shipped(model: str | Path) -> Network | DecoderNetwork | None:
+def find_shipped(model: str | Path) -> Network | DecoderNetwork | None:
     """Return the shipped network of a name, or None when a file is meant.
 
     Args:

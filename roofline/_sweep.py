@@ -11,7 +11,7 @@ from roofline.arguments import check_list
 from roofline.conventions import Operations, Traffic, WeightsRead
 from roofline.errors import DatatypeError, NoBasisError, OptionError
 from roofline.model import Choices, Prediction, at_precision, choose_unit
-from roofline.model._prediction import drawn
+from roofline.model._prediction import draw
 from roofline.model._request import own_precision, predictions_at
 from roofline.number_format import plural
 from roofline.precision import precision
@@ -87,7 +87,7 @@ class Sweep:
         Args:
             ax: Axes to draw into; by default those of a new figure.
         """
-        return drawn("roofline", self.records(), ax)
+        return draw("roofline", self.records(), ax)
 
 
 def sweep(
@@ -141,10 +141,10 @@ def sweep(
         "runtime": runtime, "effects": effects,
     }  # fmt: skip
     ready = _ready(workloads, names, prepare, report)
-    return _predicted(_cases(ready, platforms, emulate=emulate), batches, model, common)
+    return _predict_cases(_cases(ready, platforms, emulate=emulate), batches, model, common)
 
 
-def _predicted(
+def _predict_cases(
     cases: Iterable[tuple[Workload, Platform, str | None]],
     batches: Sequence[int] | None,
     model: str | None,
@@ -176,7 +176,7 @@ def _ready(
     """Yield each network at each datatype."""
     for done, workload in enumerate(workloads):
         report(workload.name, done, len(workloads))
-        yield {name: _prepared(workload, name, prepare) for name in datatypes}
+        yield {name: _prepare(workload, name, prepare) for name in datatypes}
 
 
 def _cases(
@@ -236,7 +236,7 @@ def _check_lists(
             raise OptionError(f"the list of {noun} is empty", repair="Name at least one")
 
 
-def _prepared(
+def _prepare(
     workload: Workload,
     datatype: str | None,
     prepare: Prepare | None,

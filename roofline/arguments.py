@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from roofline.errors import OptionError
-from roofline.reading import shown, whole_number
+from roofline.reading import quote, whole_number
 
 
 def check_kind(value: Any, kinds: type | tuple[type, ...], name: str, repair: str) -> None:
@@ -24,7 +24,7 @@ def check_kind(value: Any, kinds: type | tuple[type, ...], name: str, repair: st
     if not isinstance(value, kinds):
         allowed = kinds if isinstance(kinds, tuple) else (kinds,)
         nouns = " or ".join(_NOUNS.get(kind.__name__, kind.__name__) for kind in allowed)
-        raise OptionError(f"{name} is {shown(value)}, not a {nouns}", repair=repair)
+        raise OptionError(f"{name} is {quote(value)}, not a {nouns}", repair=repair)
 
 
 _NOUNS = {
@@ -56,7 +56,7 @@ def check_list(values: Any, kind: type, name: str, repair: str) -> None:
         OptionError: It is one or holds one.
     """
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise OptionError(f"{name} is {shown(values)}, not a list", repair=f"Give {name}=[…]")
+        raise OptionError(f"{name} is {quote(values)}, not a list", repair=f"Give {name}=[…]")
     if isinstance(values, Collection):
         for value in values:  # pyright: ignore[reportUnknownVariableType]
             check_kind(value, kind, name, repair)
@@ -69,7 +69,7 @@ def check_whole(value: Any, name: str, repair: str) -> None:
         OptionError: It is something else.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise OptionError(f"{name} is {shown(value)}, not a whole number", repair=repair)
+        raise OptionError(f"{name} is {quote(value)}, not a whole number", repair=repair)
 
 
 def check_items(batch: Any) -> None:

@@ -65,7 +65,7 @@ def class_of(platform: Platform) -> str | None:
     return None
 
 
-def estimated(
+def estimate_beside(
     bound: Prediction, platform: Platform, parts: Parts, figures: Figures | None = None
 ) -> Prediction | None:
     """Return the estimate beside a bound; None where no runs are a basis.

@@ -251,13 +251,13 @@ def precision(asked: str | Precision) -> Precision:
         peak = (_FLOAT_PEAK if activations >= 16 else _INTEGER_PEAK).get(wide)
         if peak is None:
             raise _no_arithmetic(name)
-        return Precision(name, weights, activations, activations, peak, _grouped(weights))
+        return Precision(name, weights, activations, activations, peak, _group_rules(weights))
     hint = did_you_mean(asked, [*formats, "w4a8", "w4a16", "w8a16"])
     known = f"Known: {', '.join(formats)}, and forms such as w4a8, w4a16, w4a16kv8"
     raise DatatypeError(f"unknown datatype {asked!r}", repair=hint or known)
 
 
-def _grouped(weights: int) -> tuple[Rule, ...]:
+def _group_rules(weights: int) -> tuple[Rule, ...]:
     """Return what a decoder's weights take with the scales and zero points of their groups; nothing for wider ones."""
     if weights > 4:
         return ()

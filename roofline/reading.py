@@ -51,7 +51,7 @@ def read_bytes(
     Raises:
         RooflineError: It is missing, no regular file (a pipe or a device might never end), or too large.
     """
-    with _opened(path, noun, error) as file:
+    with _open(path, noun, error) as file:
         content = file.read(most + 1)
     if len(content) > most:
         size = f"{most >> 20} MiB" if most >= 1 << 20 else f"{most >> 10} KiB"
@@ -60,7 +60,7 @@ def read_bytes(
 
 
 @contextmanager
-def _opened(path: Path, noun: str, error: type[RooflineError]) -> Generator[BinaryIO]:
+def _open(path: Path, noun: str, error: type[RooflineError]) -> Generator[BinaryIO]:
     try:
         # A pipe that nobody writes to would be waited for; this flag changes nothing for regular files.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -102,7 +102,7 @@ def read_head(
     Raises:
         RooflineError: It is missing, or no regular file.
     """
-    with _opened(path, noun, error) as file:
+    with _open(path, noun, error) as file:
         return file.read(size)
 
 
@@ -208,7 +208,7 @@ def _csv_lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
     try:
         for cells in reader:
             if cells:
-                yield reader.line_num, [_unquoted(cell) for cell in cells]
+                yield reader.line_num, [_unquote(cell) for cell in cells]
     except csv.Error as reason:
         raise TableError(
             f"{where} line {reader.line_num}: not valid CSV ({reason})", repair="Check its quotes"
@@ -236,7 +236,7 @@ def csv_cell(value: Any) -> Any:
     return value
 
 
-def _unquoted(cell: str) -> str:
+def _unquote(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
 
 
@@ -270,7 +270,7 @@ def read_json(
         raise error(f"{where}: not valid JSON: a number has thousands of digits") from reason
 
 
-def shown(value: object, width: int = 40) -> str:
+def quote(value: object, width: int = 40) -> str:
     """Return a value as it is quoted in a message: cut, with nothing in it that a terminal obeys."""
     # Python refuses to write integers of thousands of digits.
     if isinstance(value, int) and value.bit_length() > 64 * 4:
@@ -316,7 +316,7 @@ def whole_number(
         found = int(value)
     if found is None or not least <= found <= most:
         bounds = f"from {least}" if most == MAX_INTEGER else f"from {least} to {most:,}"
-        raise error(f"{name} is {shown(value)}, not a whole number {bounds}")
+        raise error(f"{name} is {quote(value)}, not a whole number {bounds}")
     return found
 
 
@@ -346,7 +346,7 @@ def real_number(
     if not math.isfinite(found) or not least <= found <= most:
         bounds = " of at least 0" if least == 0 and most == math.inf else ""
         bounds = f" within {least:g}–{most:g}" if most < math.inf else bounds
-        raise error(f"{name} is {shown(value)}, not a number{bounds}")
+        raise error(f"{name} is {quote(value)}, not a number{bounds}")
     return found
 
 

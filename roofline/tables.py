@@ -176,7 +176,7 @@ TOKENS = "tokens/s"
 """What the column ``rate`` says of rows whose rates are of tokens."""
 
 
-def compared(row: Row) -> Row:
+def comparable_row(row: Row) -> Row:
     """Return a row of what a verb wrote with its rates in one set of columns, whatever they count.
 
     An interval, a pair in JSON and in a cell of CSV, becomes ``predicted_low_fps`` and ``predicted_high_fps``; rates of

@@ -105,11 +105,11 @@ def to_base(value: float, unit: str, dimension: Dimension | None) -> float:
     raise UnitError(f"unit {unit!r} measures {known.dimension}, not {dimension}", repair=choices)
 
 
-def scaled(value: float | None, factor: float) -> float | None:
+def scale(value: float | None, factor: float) -> float | None:
     """Return a number that may be unknown in a unit that is so many times the other.
 
     Example:
-        >>> scaled(2.0, 1e3), scaled(None, 1e3)
+        >>> scale(2.0, 1e3), scale(None, 1e3)
         (2000.0, None)
     """
     return None if value is None else value * factor

@@ -20,7 +20,9 @@ def cache_folder() -> Path:
     named = os.environ.get(CACHE)
     repair = f"Set {CACHE} to a folder that can be written"
     folder = (
-        Path(named).absolute() if named else _own("XDG_CACHE_HOME", ".cache", "the cache", repair)
+        Path(named).absolute()
+        if named
+        else _own_folder("XDG_CACHE_HOME", ".cache", "the cache", repair)
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -38,14 +40,14 @@ def data_folder() -> Path:
     Raises:
         OptionError: No home is known.
     """
-    return _own("XDG_DATA_HOME", ".local/share", "records", MOVE_DATA)
+    return _own_folder("XDG_DATA_HOME", ".local/share", "records", MOVE_DATA)
 
 
 MOVE_DATA = "Set XDG_DATA_HOME to a folder that can be written, or give --store FILE"
 """What helps where records cannot be kept in the user's own store."""
 
 
-def _own(variable: str, below_home: str, what: str, repair: str) -> Path:
+def _own_folder(variable: str, below_home: str, what: str, repair: str) -> Path:
     base = os.environ.get(variable, "")
     # A relative path is to be ignored: https://specifications.freedesktop.org/basedir-spec/latest
     if Path(base).is_absolute():

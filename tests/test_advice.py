@@ -25,7 +25,7 @@ from roofline.advice import (
 from roofline.advice.accuracies import known_accuracies
 from roofline.advice.candidate import part_of
 from roofline.advice.remedies import SHARES, with_remedies
-from roofline.advice.search import BATCHES, ranked
+from roofline.advice.search import BATCHES, rank
 from roofline.chart import charts, read_rows
 from roofline.cli import main
 from roofline.decoding.request import Request
@@ -244,7 +244,7 @@ def test_the_front_is_what_none_beats_in_speed_watts_and_price():
         candidate("beaten", low=90, watts=60, price=500), candidate("twin", low=10, watts=5, price=50),
         candidate("unpriced", low=900, watts=1, price=None),
     ]  # fmt: skip
-    front = {entry.platform for entry in ranked(entries) if entry.on_front}
+    front = {entry.platform for entry in rank(entries) if entry.on_front}
     assert front == {"fast", "small", "twin"}
 
 

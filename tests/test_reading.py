@@ -15,12 +15,12 @@ from roofline.errors import OptionError, TableError
 from roofline.reading import (
     csv_cell,
     csv_header,
+    quote,
     read_bytes,
     read_csv,
     read_json,
     read_text,
     real_number,
-    shown,
     whole_number,
 )
 
@@ -187,6 +187,6 @@ def test_bounds_are_named() -> None:
     not hasattr(sys, "get_int_max_str_digits"), reason="integers are written whatever their length"
 )
 def test_values_are_shown_short_and_harmless() -> None:
-    assert shown(10**5000) == "a number of about 5,000 digits"
-    assert shown("\x1b[2J") == r"'\x1b[2J'"
-    assert len(shown("x" * 10**6)) < 50
+    assert quote(10**5000) == "a number of about 5,000 digits"
+    assert quote("\x1b[2J") == r"'\x1b[2J'"
+    assert len(quote("x" * 10**6)) < 50

@@ -11,7 +11,7 @@ import pytest
 
 from roofline.errors import PlatformError
 from roofline.spec import from_mapping
-from roofline.spec.audit import census, doubts, sourced
+from roofline.spec.audit import census, doubts, has_sources
 
 
 def quantity(value: float, unit: str, kind: str = "published", **more: object) -> dict[str, Any]:
@@ -110,12 +110,12 @@ def test_a_guessed_peak_or_bandwidth_does_not_count() -> None:
         here["kind"] = "estimated"
         return content
 
-    assert sourced(from_mapping(GOOD))
-    assert sourced(from_mapping(guess(("peaks", "int8"))))  # fp16 is known
-    assert not sourced(from_mapping(guess(("memories", 0, "bandwidth"))))
+    assert has_sources(from_mapping(GOOD))
+    assert has_sources(from_mapping(guess(("peaks", "int8"))))  # fp16 is known
+    assert not has_sources(from_mapping(guess(("memories", 0, "bandwidth"))))
     only = guess(("peaks", "int8"))
     del only["peaks"]["fp16"]
-    assert not sourced(from_mapping(only))
+    assert not has_sources(from_mapping(only))
     found = census([from_mapping(GOOD), from_mapping(only)])
     assert (found.machines, found.sourced) == (2, 1)
     assert found.share("estimated") == pytest.approx(1 / sum(found.kinds.values()))

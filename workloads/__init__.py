@@ -13,15 +13,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from roofline.workloads._network import Network, build, network, networks, shipped
+from roofline.workloads._network import Network, build, find_shipped, network, networks
 from roofline.workloads.decoder import Decoder, DecoderNetwork, decoder, decoders
 
 if TYPE_CHECKING:
     from roofline.workloads._builder import Builder
 
 __all__ = [
-    "Builder", "Decoder", "DecoderNetwork", "Network", "build", "decoder", "decoders", "network", "networks",
-    "shipped",
+    "Builder", "Decoder", "DecoderNetwork", "Network", "build", "decoder", "decoders", "find_shipped", "network",
+    "networks",
 ]  # fmt: skip
 
 

@@ -90,10 +90,10 @@ def build(
         NetworkError: No network has that key.
         OptionError: The batch is not positive.
     """
-    return shipped(key).build(weights=weights, seed=seed, batch=batch)
+    return find_shipped(key).build(weights=weights, seed=seed, batch=batch)
 
 
-def shipped(key: str) -> Network | DecoderNetwork:
+def find_shipped(key: str) -> Network | DecoderNetwork:
     """Return a shipped network or decoder by its key, in whatever capitals.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from roofline.errors import NetworkError, OptionError
 from roofline.number_format import plural
-from roofline.reading import MAX_INTEGER, shown
+from roofline.reading import MAX_INTEGER, quote
 from roofline.registry import Registry
 
 if TYPE_CHECKING:
@@ -114,13 +114,13 @@ class Decoder:
                 raise SizesError(f"{name} is {getattr(self, name)}", "Give 1 or more")
         if self.layers > MOST_LAYERS:
             raise SizesError(
-                f"the number of layers is {shown(self.layers)}, and at most {MOST_LAYERS:,} are built",
+                f"the number of layers is {quote(self.layers)}, and at most {MOST_LAYERS:,} are built",
                 "Give fewer {layers}",
             )
         for entry in fields(self):
             if getattr(self, entry.name) > MAX_INTEGER:
                 raise SizesError(
-                    f"{entry.name} is {shown(getattr(self, entry.name))}, more than a size can be",
+                    f"{entry.name} is {quote(getattr(self, entry.name))}, more than a size can be",
                     f"Give at most {MAX_INTEGER}",
                 )
         if self.heads % self.kv_heads:
@@ -188,7 +188,7 @@ class Decoder:
         else:
             scores = net.linear(last, self.vocabulary, bias=False)
         if self.final_cap:
-            scores = _capped(net, scores, self.final_cap)
+            scores = _cap(net, scores, self.final_cap)
         net.output(scores, "logits", shape=(1, self.vocabulary))
 
     def _attention(self, net: Builder, x: Value, layer: int, shared: list[str]) -> Value:
@@ -269,7 +269,7 @@ def _norm(net: Builder, x: Value) -> Value:
     return net.node("RMSNormalization", [x.name, scale], x.shape, axis=-1, epsilon=1e-5)
 
 
-def _capped(net: Builder, x: Value, most: float) -> Value:
+def _cap(net: Builder, x: Value, most: float) -> Value:
     """Bring a value below a bound: most · tanh(x / most)."""
     bound = net.constant("cap", most)
     inner = net.node("Div", [x.name, bound], x.shape)

@@ -219,7 +219,7 @@ def slow_end(prediction: Prediction, quantity: str, seconds: float | None) -> fl
     return seconds if ends is None else ends[1] / 1e3
 
 
-def judged(
+def judge(
     parts: tuple[Part, ...], platform: Platform, wish: Wish, devices: int | None = None
 ) -> Candidate:
     """Return a machine with all that speaks for and against it.

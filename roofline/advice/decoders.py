@@ -8,9 +8,9 @@ from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
-from roofline.advice.candidate import Candidate, Hurdle, judged, part_of
+from roofline.advice.candidate import Candidate, Hurdle, judge, part_of
 from roofline.advice.needs import Need
-from roofline.advice.search import Advice, ranked
+from roofline.advice.search import Advice, rank
 from roofline.advice.wish import MAX_TPOT, MAX_TTFT, MIN_TOKENS_PER_S, Limit, Wish
 from roofline.conventions import Traffic
 from roofline.decoding.memory import memory_of
@@ -90,7 +90,7 @@ def advise_decoder(
         choose_unit(platforms[0], precision(asked[0][0] or own or ""))
     held = {candidate.platform for candidate in candidates}
     small = [key for key in unheld if key not in held and key not in without]
-    return Advice(tuple(needs), ranked(candidates), tuple(dict.fromkeys(without)), tuple(small))
+    return Advice(tuple(needs), rank(candidates), tuple(dict.fromkeys(without)), tuple(small))
 
 
 def _device_counts(decoder: Decoding, request: Request, most: int) -> list[int]:
@@ -137,7 +137,7 @@ def _fewest(
             rows.setdefault(row.platform, []).append(row)
         for key, mine in rows.items():
             chosen = mine[-1] if wish.efficiency is None else mine[0]
-            candidate = judged((part_of(chosen, wish, mine[0]),), open_[key], wish, count)
+            candidate = judge((part_of(chosen, wish, mine[0]),), open_[key], wish, count)
             candidate = _beside_fewer(candidate, estimated.get(key))
             found[key] = candidate
             if candidate.low is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from roofline.advice.candidate import Candidate, Part, judged, part_of
+from roofline.advice.candidate import Candidate, Part, judge, part_of
 from roofline.advice.needs import Need, need
 from roofline.advice.wish import MIN_FPS, Wish
 from roofline.arguments import check_kind, check_list
@@ -103,7 +103,7 @@ def advise(
         for network in ready[datatype]
         if (rate := wish.rate(network.name)) is not None
     ]
-    return Advice(tuple(needs), ranked(candidates), tuple(without))
+    return Advice(tuple(needs), rank(candidates), tuple(without))
 
 
 def on_machine(
@@ -134,7 +134,7 @@ def on_machine(
                 chosen = mine[-1] if wish.efficiency is None else mine[0]
                 parts[batch].append(part_of(chosen, wish, mine[0]))
     complete = [tuple(each) for each in parts.values() if len(each) == len(networks)]
-    return sorted((judged(each, platform, wish) for each in complete), key=place)
+    return sorted((judge(each, platform, wish) for each in complete), key=place)
 
 
 def place(candidate: Candidate) -> tuple[bool, int, float]:
@@ -148,7 +148,7 @@ def place(candidate: Candidate) -> tuple[bool, int, float]:
     )
 
 
-def ranked(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+def rank(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     """Return candidates in order, those on the front marked."""
     ordered = sorted(candidates, key=place)
     front = _front(ordered)

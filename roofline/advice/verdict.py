@@ -90,7 +90,7 @@ def verdict(advice: Advice, wish: Wish, networks: Sequence[str], sort: str = "")
     suiting = [entry for entry in advice.candidates if entry.suits]
     if suiting:
         by = f"First by {sort}: " if sort else ""
-        return by + _recommended(suiting, wish, networks)
+        return by + _recommend(suiting, wish, networks)
     if not advice.candidates:
         if advice.without_memory:
             return f"No machine with the datatype holds {networks[0]}"
@@ -129,7 +129,7 @@ def _none(advice: Advice) -> str:
     )
 
 
-def _recommended(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[str]) -> str:
+def _recommend(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[str]) -> str:
     first = suiting[0]
     unit = "tokens/s" if first.prediction.tokens is not None else "fps"
     count = f"{first.units} x " if first.units > 1 else ""

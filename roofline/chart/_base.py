@@ -92,7 +92,7 @@ class Chart(ABC):
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """Show the chart in a notebook, as a picture and not as its values."""
         del include, exclude
-        picture = base64.b64encode(_rendered(self.figure(), ".png", dpi=_NOTEBOOK_DPI))
+        picture = base64.b64encode(_render(self.figure(), ".png", dpi=_NOTEBOOK_DPI))
         return {
             "image/png": picture.decode(),
             "text/plain": f"{type(self).__name__} of {plural(len(self.records()), 'row')}",
@@ -129,7 +129,7 @@ def save(figure: Figure, path: str | Path) -> None:
     """
     target = Path(path)
     check_suffix(target)
-    write_whole(target, _rendered(figure, target.suffix.lower()))
+    write_whole(target, _render(figure, target.suffix.lower()))
 
 
 def check_suffix(path: Path) -> None:
@@ -150,7 +150,7 @@ def sizes(count: int, each: float, least: float, margin: float = 1.2) -> float:
     return max(least, margin + each * count)
 
 
-def titled(ax: Drawing, title: str, x: str = "", y: str = "") -> None:
+def set_titles(ax: Drawing, title: str, x: str = "", y: str = "") -> None:
     """Set the title and the labels of the axes."""
     if title:
         ax.set_title(title)
@@ -160,13 +160,13 @@ def titled(ax: Drawing, title: str, x: str = "", y: str = "") -> None:
         ax.set_ylabel(y)
 
 
-def noted(ax: Drawing, note: str) -> None:
+def write_note(ax: Drawing, note: str) -> None:
     """Write in a line below the axes how to read them, where it covers nothing."""
     ax.annotate(note, (1, 0), xycoords="axes fraction", xytext=(0, -36), textcoords="offset points", ha="right",
                 va="top", fontsize=7.5, color=GREY, annotation_clip=False)  # fmt: skip
 
 
-def prefixed(axis: Drawing) -> None:
+def prefix_numbers(axis: Drawing) -> None:
     """Write the numbers of a logarithmic axis with prefixes: 10k, 1M; between decades where few or none are shown."""
     from matplotlib.ticker import FuncFormatter
 
@@ -210,7 +210,7 @@ def outside_legend(ax: Drawing, handles: Sequence[Any] | None = None, title: str
         ax.legend(handles=list(handles), **options)
 
 
-def _rendered(figure: Drawing, suffix: str, *, dpi: int | None = None) -> bytes:
+def _render(figure: Drawing, suffix: str, *, dpi: int | None = None) -> bytes:
     matplotlib = _matplotlib()
     buffer = io.BytesIO()
     with matplotlib.rc_context(dict(RC)):

@@ -142,7 +142,7 @@ def text_width(text: str, fontsize: float) -> float:
     return float(path.get_extents().width)
 
 
-def apart(natural: Sequence[float], step: float) -> list[float]:
+def spread_positions(natural: Sequence[float], step: float) -> list[float]:
     """Return ascending positions at least ``step`` apart that lie as near to the natural ones as can be.
 
     Args:
@@ -150,7 +150,7 @@ def apart(natural: Sequence[float], step: float) -> list[float]:
         step: The least distance.
 
     Example:
-        >>> apart([0.0, 0.0, 9.0], 2.0)
+        >>> spread_positions([0.0, 0.0, 9.0], 2.0)
         [-1.0, 1.0, 9.0]
     """
     # Groups that touch share their mean; a group that would overlap the one before is merged with it.
@@ -197,7 +197,7 @@ def spread(
     scale = 72 / figure.dpi
     natural = [float(ax.transData.transform((1, height))[1]) * scale for height in heights]
     order = sorted(range(len(natural)), key=lambda i: natural[i])
-    placed = apart([natural[i] for i in order], step)
+    placed = spread_positions([natural[i] for i in order], step)
     for place, i in zip(placed, order, strict=True):
         offset = place - natural[i]
         notes[i].set_position((10, offset))

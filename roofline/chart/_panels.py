@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from roofline.chart._base import Chart, Drawing
 from roofline.chart._registry import Kind, Options
-from roofline.chart._table import ordered
+from roofline.chart._table import distinct_values
 from roofline.errors import TableError, did_you_mean
 from roofline.tables import Record, Row
 
@@ -52,15 +52,15 @@ def draw_panels(ax: Drawing, parts: Sequence[Chart], across: int, title: str = "
         part.draw(figure.add_subplot(grid[index // across, index % across]))
 
 
-def divided(items: Sequence[T], of: Callable[[T], str], most: int) -> list[list[T]]:
+def divide_items(items: Sequence[T], of: Callable[[T], str], most: int) -> list[list[T]]:
     """Return items in parts of at most ``most``, divided where what they are of changes as far as that goes.
 
     Example:
-        >>> divided(["a1", "a2", "b1", "b2", "b3"], lambda item: item[0], 3)
+        >>> divide_items(["a1", "a2", "b1", "b2", "b3"], lambda item: item[0], 3)
         [['a1', 'a2'], ['b1', 'b2', 'b3']]
     """
     parts: list[list[T]] = [[]]
-    for name in ordered(map(of, items)):
+    for name in distinct_values(map(of, items)):
         own = [item for item in items if of(item) == name]
         if parts[-1] and len(parts[-1]) + len(own) > most:
             parts.append([])
@@ -120,7 +120,7 @@ def facets(kind: Kind, rows: Iterable[Row], options: Options, by: str) -> Facets
     if table and by not in present:
         hint = did_you_mean(by, present) or f"It has: {', '.join(sorted(present))}"
         raise TableError(f"the data has no column {by!r} to divide by", repair=hint)
-    values = ordered(row.get(by) for row in table)
+    values = distinct_values(row.get(by) for row in table)
     parts = [
         (
             "" if value is None else str(value),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from roofline.chart import _style as style
 from roofline.chart._base import Drawing
 from roofline.chart._labels import OFF_THE_LINE, place_labels
-from roofline.chart._table import ordered
+from roofline.chart._table import distinct_values
 from roofline.model import ridge
 
 _FEW = 12
@@ -117,7 +117,7 @@ def _explain(
             color=grey,
             label=name,
         )
-        for name in ordered(point.label for point in points)
+        for name in distinct_values(point.label for point in points)
         if name in marks
     ]
     if any(point.measured is not None for point in points):
@@ -149,7 +149,7 @@ def draw_layers(ax: Drawing, points: Sequence[Point]) -> None:
         ax, [(point.intensity, point.performance) for point in named], [point.label for point in named],
         colours=[style.INK] * len(named), prefer=[OFF_THE_LINE] * len(named),
     )  # fmt: skip
-    bounds = ordered(point.bound for point in points if point.bound)
+    bounds = distinct_values(point.bound for point in points if point.bound)
     handles = [
         Line2D(
             [],

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from roofline.errors import TableError, did_you_mean
 from roofline.reading import read_csv, read_json, read_text
-from roofline.tables import Column, Holds, Row, compared, number_in, rows_in, word_in
+from roofline.tables import Column, Holds, Row, comparable_row, number_in, rows_in, word_in
 
 _LISTS = ("comparisons", "predictions", "measurements", "layers", "machines", "rows")
 # A prediction calls its throughput throughput_fps; beside a measurement it is the predicted one.
@@ -28,7 +28,7 @@ RATE = Column("rate", "what the rates count, where it is not frames: tokens/s", 
 
 def rate_of(rows: Iterable[Row]) -> str:
     """Return what the rates of rows count, for an axis."""
-    found = ordered(row["rate"] or "frames/s" for row in rows)
+    found = distinct_values(row["rate"] or "frames/s" for row in rows)
     return " or ".join(sorted(found)) or "frames/s"
 
 
@@ -84,7 +84,7 @@ def read_rows(path: Path) -> list[Row]:
     return list(read_csv(text, str(path)).rows)
 
 
-def checked(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> list[dict[str, Any]]:
+def check_rows(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> list[dict[str, Any]]:
     """Return the rows with exactly these columns: numbers as floats, what is absent as None.
 
     Rows in which a required column is empty are left out.
@@ -97,7 +97,7 @@ def checked(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> list[d
     Raises:
         TableError: A required column is missing in every row, or a cell is not what its column needs.
     """
-    table = [_aliased(row, columns) for row in rows]
+    table = [_rename_aliases(row, columns) for row in rows]
     if not table:
         return []
     present = {name for row in table for name in row}
@@ -144,15 +144,15 @@ def shared(rows: Sequence[Row], *names: str) -> str:
     return label(rows[0], *same) if same else ""
 
 
-def ordered(values: Iterable[Any]) -> list[Any]:
+def distinct_values(values: Iterable[Any]) -> list[Any]:
     """Return distinct values in the order they first come in."""
     return list(dict.fromkeys(values))
 
 
-def _aliased(row: Row, columns: Sequence[Column]) -> Row:
+def _rename_aliases(row: Row, columns: Sequence[Column]) -> Row:
     # Of decoders the columns of frames hold tokens where a chart says what they are.
     takes_tokens = any(column.name == RATE.name for column in columns)
-    cells = dict(compared(row) if takes_tokens or not row.get("phase") else row)
+    cells = dict(comparable_row(row) if takes_tokens or not row.get("phase") else row)
     for column in columns:
         other = _ALIASES.get(column.name)
         if other is not None and cells.get(column.name) in (None, "") and other in cells:

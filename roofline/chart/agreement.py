@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, titled
+from roofline.chart._base import Chart, Drawing, legend_above, set_titles
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import checked, ordered
+from roofline.chart._table import check_rows, distinct_values
 from roofline.tables import Column, Record, Row
 
 COLUMNS = (
@@ -105,7 +105,7 @@ class Agreement(Chart):
             for strip in self.strips
             if strip not in shown
         ]
-        titled(ax, self.title, "\n".join([f"ours / published{beyond}", *words]))
+        set_titles(ax, self.title, "\n".join([f"ours / published{beyond}", *words]))
         legend_above(ax, self.title)
 
     def _ticks(self, ax: Drawing, reach: float) -> None:
@@ -127,7 +127,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Agreement:
     Raises:
         TableError: A column is missing.
     """
-    table = checked(rows, COLUMNS, "agreement")
+    table = check_rows(rows, COLUMNS, "agreement")
     strips = tuple(
         Strip(
             name,
@@ -137,7 +137,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Agreement:
                 if row["table"] == name
             ),
         )
-        for name in ordered(row["table"] for row in table)
+        for name in distinct_values(row["table"] for row in table)
     )  # fmt: skip
     return Agreement(strips, options.title)
 

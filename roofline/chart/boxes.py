@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
+from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles, sizes
 from roofline.chart._labels import text_width
-from roofline.chart._panels import divided, draw_panels, grid_size
+from roofline.chart._panels import divide_items, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, checked, label, ordered, words
+from roofline.chart._table import amounts, check_rows, distinct_values, label, words
 from roofline.tables import Column, Holds, Record, Row
 
 _VALUES = {
@@ -117,9 +117,9 @@ class Boxes(Chart):
         """Return the parts that many boxes are divided into, between groups; all have one axis."""
         if len(self.boxes) <= _MOST:
             return (self,)
-        parts = divided(self.boxes, lambda box: box.group, _MOST)
+        parts = divide_items(self.boxes, lambda box: box.group, _MOST)
         width = max(Boxes(tuple(part))._width() for part in parts)
-        prunings = ordered(box.pruning for box in self.boxes)
+        prunings = distinct_values(box.pruning for box in self.boxes)
         return tuple(
             replace(
                 self, boxes=tuple(part), title="", limits=self._limits(), prunings=tuple(prunings), width=width,
@@ -138,12 +138,12 @@ class Boxes(Chart):
         return self._width(), 3.2 + names + 0.15 * self.first + 0.2 * self.last
 
     def _width(self) -> float:
-        groups = ordered(box.group for box in self.boxes)
+        groups = distinct_values(box.group for box in self.boxes)
         return max(self.width, sizes(len(self.boxes) + len(groups), _EACH, 5.0))
 
     def _across(self) -> bool:
         """Return whether every group has room for its name, a line for each word."""
-        groups = ordered(box.group for box in self.boxes)
+        groups = distinct_values(box.group for box in self.boxes)
         each = 72 * (self._width() - 1.0) / max(1, len(self.boxes) + len(groups))
         return all(
             max(text_width(word, _NAMES) for word in name.split()) + 4
@@ -166,11 +166,11 @@ class Boxes(Chart):
         if len(panels) > 1:
             draw_panels(ax, panels, 1, self.title)
             return
-        prunings = self.prunings or tuple(ordered(box.pruning for box in self.boxes))
+        prunings = self.prunings or tuple(distinct_values(box.pruning for box in self.boxes))
         shades = dict(zip(prunings, _shades(len(prunings)), strict=True))
         ticks: list[tuple[float, str]] = []
         place = 0.0
-        for group in ordered(box.group for box in self.boxes):
+        for group in distinct_values(box.group for box in self.boxes):
             own = [box for box in self.boxes if box.group == group]
             for offset, box in enumerate(own):
                 _draw_box(ax, box, place + offset, shades[box.pruning], thin=self._thin(box))
@@ -182,7 +182,7 @@ class Boxes(Chart):
         name = _VALUES.get(self.value, self.value)
         if self.normalised:
             name = f"{name.split(',')[0]},\nshare of each machine's greatest"
-        titled(ax, self.title, y=name)
+        set_titles(ax, self.title, y=name)
         if self.last:
             ax.set_xlabel(_KEY, loc="right", fontsize=8, color=style.GREY)
         if self.first:
@@ -211,7 +211,7 @@ class Boxes(Chart):
         bottom, top = self.limits or self._limits()
         if bottom > 0:
             ax.set_yscale("log")
-            prefixed(ax.yaxis)
+            prefix_numbers(ax.yaxis)
         ax.set_ylim(bottom, top)
         ax.set_xlim(-1, right)
 
@@ -273,7 +273,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Boxes:
     shown = "measured_fps" if compute_it else value
     columns = [column for column in COLUMNS if column.name not in {"measured_fps", shown}]
     columns.append(Column(shown, _VALUES.get(shown, "value shown"), holds=Holds.POSITIVE))
-    table = checked(rows, columns, "boxes")
+    table = check_rows(rows, columns, "boxes")
     # Networks are never mixed in one box.
     several = len({row["network"] for row in table}) > 1
     names = ("platform", "datatype", "network") if several else ("platform", "datatype")
@@ -295,20 +295,20 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Boxes:
         if value in {"measured_fps", "predicted_fps"} and row["peak_fps"] is not None:
             peaks[place] = max(peaks.get(place, 0.0), row["peak_fps"])
         found.setdefault(place, []).append(number)
-    prunings = sorted({pruning for _, pruning in found}, key=_kept)
+    prunings = sorted({pruning for _, pruning in found}, key=_kept_order)
     boxes = tuple(
         Box(group, pruning, tuple(found[group, pruning]), peaks.get((group, pruning)))
-        for group in ordered(group for group, _ in found)
+        for group in distinct_values(group for group, _ in found)
         for pruning in prunings
         if (group, pruning) in found
     )
     if options.normalise:
         theory = _theory(ops, prunings, rate=value in _RATES) if value in _PROMISED else ()
-        boxes = (*theory, *_normalised(boxes, machines))
+        boxes = (*theory, *_normalize(boxes, machines))
     return Boxes(boxes, value, options.title, options.normalise)
 
 
-def _normalised(boxes: tuple[Box, ...], machines: dict[str, str]) -> tuple[Box, ...]:
+def _normalize(boxes: tuple[Box, ...], machines: dict[str, str]) -> tuple[Box, ...]:
     """Divide the values of each machine by its greatest."""
     greatest: dict[str, float] = {}
     for box in boxes:
@@ -332,7 +332,7 @@ def _theory(ops: dict[str, set[float]], prunings: list[str], *, rate: bool) -> t
     )
 
 
-def _kept(pruning: str) -> tuple[float, str]:
+def _kept_order(pruning: str) -> tuple[float, str]:
     """Order prunings from what keeps most to what keeps least; ``dense`` comes first."""
     numbers = re.findall(r"\d+(?:\.\d+)?", pruning)
     return (-1e9 if pruning == "dense" else -float(numbers[-1]) if numbers else 0.0), pruning

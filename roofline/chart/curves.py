@@ -6,9 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, noted, outside_legend, prefixed, titled
+from roofline.chart._base import (
+    Chart,
+    Drawing,
+    outside_legend,
+    prefix_numbers,
+    set_titles,
+    write_note,
+)
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import checked, label, varying, words
+from roofline.chart._table import check_rows, label, varying, words
 from roofline.tables import Column, Holds, Record, Row
 
 _SERIES = ("network", "pruning", "platform", "datatype", "backend")
@@ -94,17 +101,17 @@ class Curves(Chart):
                 )
         values = sorted({x for curve in self.curves for x, _ in curve.points})
         ax.set(xscale="log", yscale="log")
-        prefixed(ax.xaxis)
-        prefixed(ax.yaxis)
+        prefix_numbers(ax.xaxis)
+        prefix_numbers(ax.yaxis)
         # Counts are few and whole; sizes in between would be written over one another.
         if len(values) <= 12 and all(float(value).is_integer() for value in values):
             from matplotlib.ticker import NullLocator
 
             ax.set_xticks(values, [f"{value:g}" for value in values])
             ax.xaxis.set_minor_locator(NullLocator())
-        titled(ax, self.title, _AXIS.get(self.x, self.x), _AXIS.get(self.y, self.y))
+        set_titles(ax, self.title, _AXIS.get(self.x, self.x), _AXIS.get(self.y, self.y))
         if self.x == "threads":
-            noted(ax, "dotted: in proportion to the threads")
+            write_note(ax, "dotted: in proportion to the threads")
         outside_legend(ax)
 
 
@@ -129,7 +136,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Curves:
             for name in _BANDS.get(y, ())
         ),
     )
-    table = checked(rows, columns, "curves")
+    table = check_rows(rows, columns, "curves")
     names = varying(table, *_SERIES)
     lines: dict[str, dict[float, float]] = {}
     bands: dict[str, list[tuple[float, float, float]]] = {}

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
-from roofline.chart._panels import divided, draw_panels, grid_size
+from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles, sizes
+from roofline.chart._panels import divide_items, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import (
     INTERVAL,
     RATE,
     SAYS_NOTHING,
     amounts,
-    checked,
+    check_rows,
     label,
     rate_of,
     varying,
@@ -134,7 +134,7 @@ class EfficiencyChart(Chart):
                     ecolor=style.INK, elinewidth=1.1, capsize=3, zorder=4,
                 )  # fmt: skip
         ax.set_yscale("log")
-        prefixed(ax.yaxis)
+        prefix_numbers(ax.yaxis)
         ax.set_ylim(floor, top)
         self._percentages(ax)
         ax.set_xticks(range(len(self.bars)), [bar.label for bar in self.bars])
@@ -145,14 +145,14 @@ class EfficiencyChart(Chart):
                 text.set_rotation_mode("default" if len(self.bars) > 8 else "anchor")
         ax.set_xlim(-0.6, len(self.bars) - 0.4)
         ax.grid(visible=False, axis="x")
-        titled(ax, self.title, y=f"throughput, {self.rate}")
+        set_titles(ax, self.title, y=f"throughput, {self.rate}")
         self._legend(ax)
 
     def panels(self) -> tuple[EfficiencyChart, ...]:
         """Return the parts that many bars are divided into, where the machine changes."""
         if len(self.bars) <= _MOST:
             return (self,)
-        parts = divided(self.bars, lambda bar: bar.machine, _MOST)
+        parts = divide_items(self.bars, lambda bar: bar.machine, _MOST)
         limits = self._limits()
         return tuple(EfficiencyChart(*_without_common(part), limits, self.rate) for part in parts)
 
@@ -222,7 +222,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> EfficiencyChart:
     Raises:
         TableError: A column is missing or a cell is no number.
     """
-    table = checked(rows, COLUMNS, "efficiency")
+    table = check_rows(rows, COLUMNS, "efficiency")
     names = varying(
         table, "network", "pruning", "platform", "datatype", "batch", "backend", "model"
     )

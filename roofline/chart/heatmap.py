@@ -6,10 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, prefixed, titled
+from roofline.chart._base import Chart, Drawing, prefix_numbers, set_titles
 from roofline.chart._labels import text_width
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import RATE, amounts, checked, label, ordered, rate_of, varying, words
+from roofline.chart._table import (
+    RATE,
+    amounts,
+    check_rows,
+    distinct_values,
+    label,
+    rate_of,
+    varying,
+    words,
+)
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -43,12 +52,12 @@ class Heatmap(Chart):
     @property
     def machines(self) -> list[str]:
         """The rows, in the order they first come in."""
-        return ordered(machine for machine, _, _ in self.cells)
+        return distinct_values(machine for machine, _, _ in self.cells)
 
     @property
     def networks(self) -> list[str]:
         """The columns, in the order they first come in."""
-        return ordered(network for _, network, _ in self.cells)
+        return distinct_values(network for _, network, _ in self.cells)
 
     def records(self) -> list[Record]:
         """Return one row per cell."""
@@ -110,14 +119,14 @@ class Heatmap(Chart):
         ax.grid(visible=False)
         for side in ax.spines.values():
             side.set_visible(False)
-        titled(ax, self.title)
+        set_titles(ax, self.title)
         figure = ax.get_figure()
         if figure is not None:
             bar = figure.colorbar(image, ax=ax, pad=0.02, fraction=0.05)
             gaps = "; grey: none" if np.isnan(grid).any() else ""
             meaning = _MEANINGS.get(self.value, self.value).replace("frames/s", self.rate)
             bar.set_label(meaning + gaps)
-            prefixed(bar.ax.yaxis)
+            prefix_numbers(bar.ax.yaxis)
             bar.outline.set_visible(False)
 
 
@@ -138,7 +147,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Heatmap:
         Column(value, _MEANINGS.get(value, "value shown"), holds=Holds.POSITIVE),
         RATE,
     )
-    table = checked(rows, columns, "heatmap")
+    table = check_rows(rows, columns, "heatmap")
     across = varying(table, "network", "pruning", "batch")
     down = varying(table, "platform", "datatype")
     cells: dict[tuple[str, str], float] = {}

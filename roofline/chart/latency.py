@@ -6,10 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, noted, outside_legend, prefixed, titled
+from roofline.chart._base import (
+    Chart,
+    Drawing,
+    outside_legend,
+    prefix_numbers,
+    set_titles,
+    write_note,
+)
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, checked, label, ordered, varying, words
+from roofline.chart._table import amounts, check_rows, distinct_values, label, varying, words
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -85,19 +92,19 @@ class LatencyChart(Chart):
                     mfc="white", mec=colour[line.machine], mew=1.0, zorder=3)  # fmt: skip
         ax.set(xscale="log", yscale="log")
         ax.margins(0.04)
-        prefixed(ax.xaxis)
-        prefixed(ax.yaxis)
-        titled(ax, self.title, "latency of the batch, ms", "throughput, frames/s")
+        prefix_numbers(ax.xaxis)
+        prefix_numbers(ax.yaxis)
+        set_titles(ax, self.title, "latency of the batch, ms", "throughput, frames/s")
         outside_legend(
             ax,
             [
                 Line2D([], [], color=colour[name], ls=dash[name], lw=1.6, label=name)
-                for name in ordered(x.machine for x in self.lines)
+                for name in distinct_values(x.machine for x in self.lines)
             ]
             + ([Line2D([], [], ls="", label="")] if len(marks) > 1 else [])
             + [
                 Line2D([], [], color=style.GREY, marker=marks[name], ls="", label=name)
-                for name in ordered(line.network for line in self.lines)
+                for name in distinct_values(line.network for line in self.lines)
                 if len(marks) > 1
             ],
         )
@@ -112,7 +119,7 @@ class LatencyChart(Chart):
         note = "numbers: batch"
         if any(line.doubtful for line in self.lines):
             note += "; hollow: flagged, or latency contradicts throughput and batch"
-        noted(ax, note)
+        write_note(ax, note)
 
     def _looks(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return colour and dashes of each machine with what else tells its lines apart."""
@@ -137,7 +144,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> LatencyChart:
     Raises:
         TableError: A column is missing or a cell is no number.
     """
-    table = checked(rows, COLUMNS, "latency")
+    table = check_rows(rows, COLUMNS, "latency")
     machines = varying(table, "platform", "datatype", "backend")
     networks = varying(table, "network", "pruning")
     found: dict[tuple[str, str], dict[float, tuple[float, float]]] = {}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
+from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import checked, ordered, words
+from roofline.chart._table import check_rows, distinct_values, words
 from roofline.errors import TableError
 from roofline.tables import Column, Holds, Record, Row
 
@@ -62,7 +62,7 @@ class LayerTimes(Chart):
         """Return the size in inches."""
         if len(self.layers) > _NAMED:
             return 14.0, 4.4
-        longest = max((len(_shortened(layer.name)) for layer in self.layers), default=0)
+        longest = max((len(_shorten(layer.name)) for layer in self.layers), default=0)
         return max(5.5, 0.19 * len(self.layers) + 1.2), 4.0 + 0.055 * longest
 
     def draw(self, ax: Drawing) -> None:
@@ -76,7 +76,7 @@ class LayerTimes(Chart):
         ]
         # Layers that take next to nothing would stretch a logarithmic axis over many empty decades.
         floor = max(min(values), max(values) / 1e4) / 2
-        bounds = ordered(layer.bound for layer in self.layers)
+        bounds = distinct_values(layer.bound for layer in self.layers)
         for bound in bounds:
             own = [
                 (i, layer)
@@ -95,14 +95,14 @@ class LayerTimes(Chart):
                     ms=max(3.0, min(9.0, 700 / len(places))), mew=1.8, zorder=3)  # fmt: skip
         ax.set_yscale("log")
         ax.set_ylim(floor, max(values) * 1.6)
-        prefixed(ax.yaxis)
+        prefix_numbers(ax.yaxis)
         ax.set_xlim(-0.8, len(places) - 0.2)
         if len(places) <= _NAMED:
             ax.set_xticks(
-                places, [_shortened(layer.name) for layer in self.layers], rotation=90, fontsize=7
+                places, [_shorten(layer.name) for layer in self.layers], rotation=90, fontsize=7
             )
         ax.grid(visible=False, axis="x")
-        titled(
+        set_titles(
             ax,
             self.title,
             "" if len(places) <= _NAMED else "layer, in execution order",
@@ -129,8 +129,8 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> LayerTimes:
     Raises:
         TableError: A column is missing, a cell is no number, or the rows are of several predictions.
     """
-    table = checked(rows, COLUMNS, "layers")
-    runs = ordered(
+    table = check_rows(rows, COLUMNS, "layers")
+    runs = distinct_values(
         " ".join(
             str(row[name]) for name in ("network", "platform", "datatype", "batch") if row[name]
         )
@@ -152,5 +152,5 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> LayerTimes:
     )
 
 
-def _shortened(name: str) -> str:
+def _shorten(name: str) -> str:
     return name if len(name) <= 28 else f"…{name[-27:]}"

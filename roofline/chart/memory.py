@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, outside_legend, titled
-from roofline.chart._panels import divided, draw_panels, grid_size
+from roofline.chart._base import Chart, Drawing, outside_legend, set_titles
+from roofline.chart._panels import divide_items, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import checked, label, shared, varying, words
+from roofline.chart._table import check_rows, label, shared, varying, words
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -76,7 +76,7 @@ class MemoryChart(Chart):
         # A machine stays in one panel where that is possible.
         machines = [bar.group.split("\n")[0] for bar in self.bars]
         whole = max(map(machines.count, machines)) <= _MOST
-        parts = divided(
+        parts = divide_items(
             self.bars, lambda bar: bar.group.split("\n")[0] if whole else bar.group, _MOST
         )
         return tuple(replace(self, bars=tuple(part), title="", most=most) for part in parts)
@@ -127,7 +127,7 @@ class MemoryChart(Chart):
         ax.set_xticks([x for x, _ in ticks], [text for _, text in ticks], rotation=45, ha="right")
         if self.most is not None:
             ax.set_ylim(0, 1.05 * self.most / 1e9)
-        titled(ax, self.title, "positions of the prompt", "GB on each device")
+        set_titles(ax, self.title, "positions of the prompt", "GB on each device")
         handles = [Patch(fc=colours[part], ec=style.GREY, label=part) for part in _PARTS]
         if not all(bar.fits for bar in self.bars):
             handles.append(
@@ -143,7 +143,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> MemoryChart:
     Raises:
         TableError: A column is missing, as where no row is of a decoder, or a cell is no number.
     """
-    found = checked(rows, COLUMNS, "memory")
+    found = check_rows(rows, COLUMNS, "memory")
     names = varying(found, "network", "datatype", "batch")
     bars: dict[tuple[str, float], Bar] = {}
     for row in found:

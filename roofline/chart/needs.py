@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
+from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, checked, ordered, words
+from roofline.chart._table import amounts, check_rows, distinct_values, words
 from roofline.errors import TableError
 from roofline.tables import Column, Record, Row
 
@@ -82,9 +82,9 @@ class Needs(Chart):
                 )
         ax.set_xlim(left, right)
         ax.set_ylim(low, top)
-        prefixed(ax.xaxis)
-        prefixed(ax.yaxis)
-        titled(ax, self.title, "memory bandwidth, B/s", "peak, OP/s")
+        prefix_numbers(ax.xaxis)
+        prefix_numbers(ax.yaxis)
+        set_titles(ax, self.title, "memory bandwidth, B/s", "peak, OP/s")
         legend_above(ax, self.title, columns=4)
         _name(ax, self.machines)
 
@@ -111,7 +111,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Needs:
     Raises:
         TableError: A column is missing, a cell is no number, or a machine has no answer.
     """
-    table = checked(rows, COLUMNS, "needs")
+    table = check_rows(rows, COLUMNS, "needs")
     machine = next((row for row in table if row["platform"] and not row["answer"]), None)
     if machine is not None:
         raise TableError(
@@ -119,7 +119,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Needs:
             repair="Give what roofline advise --format json writes, or a column answer: yes, unknown or no",
         )
     asked = [row for row in table if not row["platform"]]
-    names = ordered(_subject(row) for row in asked)
+    names = distinct_values(_subject(row) for row in asked)
     curves = tuple(
         (
             name,
@@ -130,7 +130,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Needs:
         for name in names
     )
     machines = tuple(
-        ordered(
+        distinct_values(
             (row["platform"], row["answer"], (row["bandwidth_b_s"], row["peak_op_s"]))
             for row in table
             if row["platform"]

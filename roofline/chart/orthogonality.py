@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, titled
+from roofline.chart._base import Chart, Drawing, set_titles
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import checked, label, ordered, words
+from roofline.chart._table import check_rows, distinct_values, label, words
 from roofline.precision import width_of
 from roofline.tables import Column, Holds, Record, Row
 
@@ -123,7 +123,7 @@ class Orthogonality(Chart):
             _CAPTION, (0, 0), xycoords="axes fraction", xytext=(4, 2), textcoords="offset points", fontsize=7.5,
             color=style.INK, va="bottom", linespacing=1.4,
         )  # fmt: skip
-        titled(ax, self.title)
+        set_titles(ax, self.title)
 
 
 def _lines(label: str) -> str:
@@ -144,7 +144,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Orthogonality:
         TableError: A column is missing or a cell is no number.
     """
     value = options.value or "measured_fps"
-    table = checked(
+    table = check_rows(
         rows, (*COLUMNS[:-1], Column(value, "value shown", holds=Holds.POSITIVE)), "orthogonality"
     )
     best: dict[tuple[str, str, str], float] = {}
@@ -152,10 +152,12 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Orthogonality:
         place = label(row, "network", "platform"), row["datatype"], row["pruning"]
         best[place] = max(best.get(place, 0.0), row[value])
     squares: list[Square] = []
-    for name in ordered(place[0] for place in best):
+    for name in distinct_values(place[0] for place in best):
         own = {place[1:]: fps for place, fps in best.items() if place[0] == name}
         widths = sorted({datatype for datatype, _ in own}, key=width_of)
-        prunings = [pruning for pruning in ordered(p for _, p in own) if pruning != "dense"]
+        prunings = [
+            pruning for pruning in distinct_values(p for _, p in own) if pruning != "dense"
+        ]
         if len(widths) < 2 or not prunings:
             continue
         wide, narrow = widths[-1], widths[0]

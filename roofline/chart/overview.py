@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, titled
+from roofline.chart._base import Chart, Drawing, set_titles
 from roofline.chart._labels import text_width
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import checked, ordered, words
+from roofline.chart._table import check_rows, distinct_values, words
 from roofline.number_format import percent
 from roofline.tables import Column, Record, Row
 
@@ -93,7 +93,7 @@ class Overview(Chart):
                     text,
                     colour=style.INK if text != "na" else "#9AA0A6",
                 )
-        titled(ax, self.title)
+        set_titles(ax, self.title)
 
     def _text(
         self, ax: Drawing, left: float, middle: float, text: str, *, weight: str = "normal", colour: str = style.INK
@@ -109,10 +109,10 @@ class Overview(Chart):
         return [line for entry in own for line in entry.lines()]
 
     def _machines(self) -> list[str]:
-        return ordered(entry.platform for entry in self.entries)
+        return distinct_values(entry.platform for entry in self.entries)
 
     def _networks(self) -> list[str]:
-        return ordered(entry.network for entry in self.entries)
+        return distinct_values(entry.network for entry in self.entries)
 
     def _widths(self) -> list[float]:
         """Return the widths of the columns in inches, that of the machines' names first."""
@@ -142,10 +142,10 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Overview:
     Raises:
         TableError: A column is missing.
     """
-    table = checked(rows, COLUMNS, "overview")
+    table = check_rows(rows, COLUMNS, "overview")
     entries = [
         _entry([row for row in table if _place(row) == place], *place)
-        for place in ordered(map(_place, table))
+        for place in distinct_values(map(_place, table))
     ]
     return Overview(tuple(entries), options.title)
 
@@ -174,19 +174,21 @@ def share_kept(pruning: str) -> str:
 
 def _entry(rows: Sequence[dict[str, Any]], platform: str, network: str, stage: str) -> Entry:
     prunings: dict[str, tuple[str, ...]] = {}
-    for datatype in ordered((row["datatype"] or "any").upper() for row in rows):
+    for datatype in distinct_values((row["datatype"] or "any").upper() for row in rows):
         own = [row for row in rows if (row["datatype"] or "any").upper() == datatype]
-        prunings[datatype] = tuple(ordered(share_kept(row["pruning"] or "dense") for row in own))
+        prunings[datatype] = tuple(
+            distinct_values(share_kept(row["pruning"] or "dense") for row in own)
+        )
     variants = [
         (tuple(name for name, kept in prunings.items() if kept == same), same)
-        for same in ordered(prunings.values())
+        for same in distinct_values(prunings.values())
     ]
     return Entry(platform, network, tuple(variants), _batches(rows), stage)
 
 
 def _batches(rows: Sequence[dict[str, Any]]) -> str:
     kind = next((row["sweep"] for row in rows if row["sweep"]), "batch")
-    found = ordered(size for row in rows for size in (row["batch"] or "").split())
+    found = distinct_values(size for row in rows for size in (row["batch"] or "").split())
     numbers = sorted({float(size) for size in found if size.replace(".", "", 1).isdigit()})
     if not numbers:
         return ""

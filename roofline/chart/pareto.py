@@ -9,10 +9,18 @@ from itertools import pairwise
 from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, outside_legend, prefixed, titled
+from roofline.chart._base import Chart, Drawing, outside_legend, prefix_numbers, set_titles
 from roofline.chart._labels import LOWER_LEFT, UPPER_RIGHT, place_labels
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import INTERVAL, amounts, checked, label, ordered, varying, words
+from roofline.chart._table import (
+    INTERVAL,
+    amounts,
+    check_rows,
+    distinct_values,
+    label,
+    varying,
+    words,
+)
 from roofline.errors import OptionError
 from roofline.tables import Column, Holds, Record, Row
 
@@ -79,7 +87,7 @@ class Pareto(Chart):
         """Return the configurations of a series that no other of their task beats, by accuracy."""
         return [
             entry
-            for task in ordered(entry.task for entry in self.candidates)
+            for task in distinct_values(entry.task for entry in self.candidates)
             for entry in _frontier(
                 [
                     entry
@@ -122,7 +130,7 @@ class Pareto(Chart):
     def draw(self, ax: Drawing) -> None:
         """Draw a point per configuration and the frontiers: hollow and dashed in theory, filled and solid measured."""
         looks = {"theoretical": style.THEORY, "measured": style.PRACTICE}
-        tasks = ordered(entry.task for entry in self.candidates)
+        tasks = distinct_values(entry.task for entry in self.candidates)
         marks = style.markers(tasks)
         ax.set_xscale("log")
         for series, colour in looks.items():
@@ -140,7 +148,7 @@ class Pareto(Chart):
                 if entry.interval is not None:
                     ax.plot(entry.interval, [entry.accuracy] * 2, "|-", color=ink, lw=0.8, ms=5, alpha=0.7,
                             zorder=2)  # fmt: skip
-            for task in ordered(entry.task for entry in own):
+            for task in distinct_values(entry.task for entry in own):
                 best = [entry for entry in self.frontier(series) if entry.task == task]
                 ax.plot(
                     [entry.value for entry in best], [entry.accuracy for entry in best], color=colour, lw=1.3,
@@ -148,8 +156,8 @@ class Pareto(Chart):
                 )  # fmt: skip
         ax.margins(0.06, 0.06)
         unit = "throughput, frames/s" if self.value == "fps" else "latency, ms"
-        titled(ax, self.title, unit, "accuracy, %")
-        prefixed(ax.xaxis)
+        set_titles(ax, self.title, unit, "accuracy, %")
+        prefix_numbers(ax.xaxis)
         outside_legend(ax, self._legend(marks))
         named = [
             entry for series in ("measured", "theoretical") for entry in self.frontier(series)
@@ -218,7 +226,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Pareto:
     value = options.value or "fps"
     if value not in {"fps", "latency_ms"}:
         raise OptionError(f"a pareto chart cannot show {value!r}", repair="Use fps or latency_ms")
-    table = checked(rows, COLUMNS, "pareto")
+    table = check_rows(rows, COLUMNS, "pareto")
     names = varying(table, "network", "pruning", "platform", "datatype", "backend")
     fields = (
         (("theoretical", "predicted_fps"), ("measured", "measured_fps"))

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
+from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, checked, ordered, words
+from roofline.chart._table import amounts, check_rows, distinct_values, words
 from roofline.precision import COMPUTE_DATATYPES
 from roofline.tables import Record, Row
 
@@ -35,9 +35,10 @@ class Peaks(Chart):
 
     def size(self) -> tuple[float, float]:
         """Return the size in inches."""
-        bars = len(self.machines) + len(ordered(name for name, *_ in self.machines))
+        bars = len(self.machines) + len(distinct_values(name for name, *_ in self.machines))
         return 8.0, max(
-            2.8, 0.19 * bars + 0.09 * len(ordered(name for name, *_ in self.machines)) + 1.4
+            2.8,
+            0.19 * bars + 0.09 * len(distinct_values(name for name, *_ in self.machines)) + 1.4,
         )
 
     def draw(self, ax: Drawing) -> None:
@@ -51,7 +52,7 @@ class Peaks(Chart):
         bars: list[tuple[float, float, str, str]] = []
         ticks: list[tuple[float, str]] = []
         place = 0.0
-        for machine in ordered(name for name, *_ in self.machines):
+        for machine in distinct_values(name for name, *_ in self.machines):
             own = {row[1]: row for row in self.machines if row[0] == machine}
             start = place
             for datatype in (name for name in datatypes if name in own):
@@ -78,8 +79,8 @@ class Peaks(Chart):
         ax.set_ylim(place - 0.9, -0.8)
         ax.tick_params(axis="y", length=0)
         ax.grid(visible=False, axis="y")
-        prefixed(ax.xaxis)
-        titled(ax, self.title, "OP/s (peaks), B/s (bandwidth)")
+        prefix_numbers(ax.xaxis)
+        set_titles(ax, self.title, "OP/s (peaks), B/s (bandwidth)")
         legend_above(ax, self.title, columns=8)
 
 
@@ -90,10 +91,10 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Peaks:
     Raises:
         TableError: A column is missing or a cell is no number.
     """
-    table = checked(rows, COLUMNS, "peaks")
+    table = check_rows(rows, COLUMNS, "peaks")
     return Peaks(
         tuple(
-            ordered(
+            distinct_values(
                 (row["platform"], row["datatype"], row["peak_op_s"], row["bandwidth_b_s"])
                 for row in table
             )

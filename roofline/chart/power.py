@@ -8,10 +8,10 @@ from statistics import fmean
 from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, prefixed, titled
+from roofline.chart._base import Chart, Drawing, prefix_numbers, set_titles
 from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, checked, label, ordered, varying, words
+from roofline.chart._table import amounts, check_rows, distinct_values, label, varying, words
 from roofline.errors import OptionError
 from roofline.tables import Column, Holds, Record, Row
 
@@ -99,7 +99,7 @@ class PowerChart(Chart):
     @property
     def machines(self) -> list[str]:
         """The panels, in the order they first come in."""
-        return ordered(load.machine for load in self.loads)
+        return distinct_values(load.machine for load in self.loads)
 
     def records(self) -> list[Record]:
         """Return one row per configuration."""
@@ -149,14 +149,14 @@ class PowerChart(Chart):
                         va="bottom", fontsize=7.5, rotation=90 if len(text) > 4 else 0)  # fmt: skip
         if not stacked:
             ax.set_yscale("log")
-            prefixed(ax.yaxis)
+            prefix_numbers(ax.yaxis)
         ax.set_ylim(low, high)
         ax.set_xlim(-0.6, max(len(self.loads), 4) - 0.4)
         ax.set_xticks(
             range(len(self.loads)), [load.label for load in self.loads], rotation=90, fontsize=7.5
         )
         ax.grid(visible=False, axis="x")
-        titled(ax, self.title or self.machines[0], y=_VALUES[self.shown])
+        set_titles(ax, self.title or self.machines[0], y=_VALUES[self.shown])
         ax.title.set_fontsize(9)
         if not self.inner:
             self._legend(ax)
@@ -212,7 +212,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> PowerChart:
         raise OptionError(
             f"a power chart cannot show {shown!r}", repair=f"Use one of {', '.join(_VALUES)}"
         )
-    table = checked(rows, COLUMNS, "power")
+    table = check_rows(rows, COLUMNS, "power")
     names = [name for name in varying(table, "network", "pruning") if table and table[0][name]]
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in table:
@@ -229,7 +229,7 @@ def _load(place: tuple[str, str], rows: list[dict[str, Any]]) -> Load:
         name: fmean(held) if (held := [row[name] for row in rows if row[name] is not None]) else None
         for name in ("power_w", "board_power_w", "idle_power_w", "measured_fps")
     }  # fmt: skip
-    flags = ordered(row["power_flag"] for row in rows if row["power_flag"])
+    flags = distinct_values(row["power_flag"] for row in rows if row["power_flag"])
     return Load(
         *place, power=means["power_w"] or 0.0, board=means["board_power_w"], idle=means["idle_power_w"],
         fps=means["measured_fps"], flag="; ".join(flags),

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, titled
+from roofline.chart._base import Chart, Drawing, set_titles
 from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import checked, ordered
+from roofline.chart._table import check_rows, distinct_values
 from roofline.errors import TableError
 from roofline.number_format import plural
 from roofline.tables import Column, Holds, Record, Row
@@ -42,7 +42,7 @@ class Series:
     samples: tuple[tuple[float, float], ...]
     """Seconds and watts."""
     dropped: tuple[tuple[float, float], ...] = ()
-    """Samples that are no power of anything: see `kept`."""
+    """Samples that are no power of anything: see `divide_samples`."""
 
     @property
     def median(self) -> float:
@@ -90,7 +90,7 @@ class PowerSeries(Chart):
         ax.plot(times, values, drawstyle="steps-mid", color=colour, lw=0.9, zorder=3)
         ax.axhline(series.median, color=style.INK, lw=0.9, ls="--", zorder=4)
         lost = f", {len(series.dropped)} of {plural(len(series.samples) + len(series.dropped), 'sample')} dropped"
-        titled(
+        set_titles(
             ax,
             f"{series.name}: median {series.median:.3g} W{lost if series.dropped else ''}",
             "time, s",
@@ -104,7 +104,9 @@ class PowerSeries(Chart):
         return [PowerSeries((series,), limits=limits) for series in self.series]
 
 
-def kept(samples: Iterable[tuple[float, float]]) -> tuple[list[tuple[float, float]], ...]:
+def divide_samples(
+    samples: Iterable[tuple[float, float]],
+) -> tuple[list[tuple[float, float]], ...]:
     """Divide samples into those that can be the power of a machine and the glitches of a meter.
 
     A sample is dropped when it is not above zero, above three times the ninetieth percentile of its series, or below a
@@ -116,7 +118,7 @@ def kept(samples: Iterable[tuple[float, float]]) -> tuple[list[tuple[float, floa
         The samples that stay, and those that are dropped.
 
     Example:
-        >>> [len(part) for part in kept([(t, 9.3 if t == 7 else 1.0) for t in range(20)])]
+        >>> [len(part) for part in divide_samples([(t, 9.3 if t == 7 else 1.0) for t in range(20)])]
         [19, 1]
     """
     everything = list(samples)
@@ -137,7 +139,7 @@ def kept(samples: Iterable[tuple[float, float]]) -> tuple[list[tuple[float, floa
     COLUMNS,
 )
 def compute(rows: Iterable[Row], options: Options = PLAIN) -> PowerSeries:
-    """Return the chart of samples in the order they are given; glitches are dropped as `kept` says.
+    """Return the chart of samples in the order they are given; glitches are dropped as `divide_samples` says.
 
     Raises:
         TableError: There is neither power nor voltage and current, or a cell is no number.
@@ -147,12 +149,12 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> PowerSeries:
         if row.get("power_w") in (None, "") and {"voltage_v", "current_a"} <= row.keys():
             row["power_w"] = _product(row["voltage_v"], row["current_a"])
     found: dict[str, list[tuple[float, float]]] = {}
-    for row in checked(table, COLUMNS, "power_over_time"):
+    for row in check_rows(table, COLUMNS, "power_over_time"):
         own = found.setdefault(row["series"] or "power", [])
         own.append((float(len(own)) if row["time_s"] is None else row["time_s"], row["power_w"]))
     series: list[Series] = []
-    for name in ordered(found):
-        good, bad = kept(sorted(found[name]))
+    for name in distinct_values(found):
+        good, bad = divide_samples(sorted(found[name]))
         if good:
             series.append(Series(name, tuple(good), tuple(bad)))
     return PowerSeries(tuple(series), options.title)

@@ -10,7 +10,7 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, checked, label, ordered, words
+from roofline.chart._table import amounts, check_rows, distinct_values, label, words
 from roofline.chart.rooflines import Roof, RooflineChart
 from roofline.model import attainable
 from roofline.precision import width_of
@@ -101,12 +101,12 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> PrecisionChart:
     Raises:
         TableError: A column is missing or a cell is no number.
     """
-    table = checked(rows, COLUMNS, "precision")
-    roofs = ordered(
+    table = check_rows(rows, COLUMNS, "precision")
+    roofs = distinct_values(
         Roof(row["platform"], row["datatype"], row["peak_op_s"], row["bandwidth_b_s"])
         for row in table
     )
-    machines = ordered(row["platform"] for row in table)
+    machines = distinct_values(row["platform"] for row in table)
     steps: dict[tuple[str, str], dict[str, tuple[str, float, float]]] = {}
     for row in table:
         performance = float(attainable(row["peak_op_s"], row["bandwidth_b_s"], row["intensity"]))

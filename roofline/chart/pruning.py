@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, outside_legend, titled
+from roofline.chart._base import Chart, Drawing, outside_legend, set_titles
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, checked, ordered, words
+from roofline.chart._table import amounts, check_rows, distinct_values, words
 from roofline.number_format import percent
 from roofline.tables import Column, Holds, Record, Row
 
@@ -77,7 +77,7 @@ class PruningChart(Chart):
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(_percent))
         ax.yaxis.set_major_formatter(FuncFormatter(_percent))
-        titled(ax, self.title, "share of channels kept", "share of the unpruned network")
+        set_titles(ax, self.title, "share of channels kept", "share of the unpruned network")
         handles = [
             Line2D([], [], color=colour[entry.network], lw=2, label=entry.network)
             for entry in self.networks
@@ -98,7 +98,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> PruningChart:
     Raises:
         TableError: A column is missing or a cell is no number.
     """
-    table = checked(rows, COLUMNS, "pruning")
+    table = check_rows(rows, COLUMNS, "pruning")
     networks = tuple(
         PrunedNetwork(
             name,
@@ -113,7 +113,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> PruningChart:
                 )
             ),
         )
-        for name in ordered(row["network"] for row in table)
+        for name in distinct_values(row["network"] for row in table)
     )
     return PruningChart(networks, options.title)
 

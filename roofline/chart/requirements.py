@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefixed, titled
+from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, checked, label, ordered, varying, words
+from roofline.chart._table import amounts, check_rows, distinct_values, label, varying, words
 from roofline.tables import Record, Row
 
 COLUMNS = (
@@ -63,8 +63,8 @@ class Requirements(Chart):
         ax.set_yticks(range(len(self.networks)), [name for name, _, _ in self.networks])
         ax.set_ylim(len(self.networks) - 0.45, -0.55)
         ax.grid(visible=False, axis="y")
-        prefixed(ax.xaxis)
-        titled(ax, self.title, "count")
+        prefix_numbers(ax.xaxis)
+        set_titles(ax, self.title, "count")
         legend_above(ax, self.title, columns=2)
 
 
@@ -75,9 +75,11 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Requirements:
     Raises:
         TableError: A column is missing or a cell is no number.
     """
-    table = checked(rows, COLUMNS, "requirements")
+    table = check_rows(rows, COLUMNS, "requirements")
     names = varying(table, "network", "pruning")
     return Requirements(
-        tuple(ordered((label(row, *names), row["ops"], row["parameters"]) for row in table)),
+        tuple(
+            distinct_values((label(row, *names), row["ops"], row["parameters"]) for row in table)
+        ),
         options.title,
     )

@@ -8,12 +8,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, titled
+from roofline.chart._base import Chart, Drawing, set_titles
 from roofline.chart._inner import on_chip
 from roofline.chart._labels import spread
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._roof_points import Point, Roof, draw_layers, draw_networks
-from roofline.chart._table import amounts, checked, label, ordered, shared, varying, words
+from roofline.chart._table import (
+    amounts,
+    check_rows,
+    distinct_values,
+    label,
+    shared,
+    varying,
+    words,
+)
 from roofline.model import attainable
 from roofline.tables import Column, Holds, Record, Row, with_phase
 
@@ -129,7 +137,7 @@ class RooflineChart(Chart):
                 ls="--" if roof.on_chip else "-." if roof.measured else solid,
             )  # fmt: skip
             ax.plot([knee], [roof.peak], "|", color=colour[roof.machine], ms=9, zorder=2)
-        titled(ax, self.title, "operational intensity, OP/B", "performance")
+        set_titles(ax, self.title, "operational intensity, OP/B", "performance")
         _si_axis(ax)
         # The names of the roofs come first: they take room from the axes, and points are labelled in what is left.
         self._name_roofs(ax, colour)
@@ -148,7 +156,7 @@ class RooflineChart(Chart):
             )
         found: dict[Roof, tuple[int, int]] = {}
         for roofs in same.values():
-            machines = ordered(roof.machine for roof in roofs)
+            machines = distinct_values(roof.machine for roof in roofs)
             found |= {roof: (machines.index(roof.machine), len(machines)) for roof in roofs}
         return found
 
@@ -213,8 +221,8 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> RooflineChart:
     Raises:
         TableError: A column is missing or a cell is no number.
     """
-    table = checked(rows, COLUMNS, "roofline")
-    roofs = ordered(
+    table = check_rows(rows, COLUMNS, "roofline")
+    roofs = distinct_values(
         Roof(row["platform"], row["datatype"], row["peak_op_s"], row["bandwidth_b_s"], row["memory"] or "",
              row["roof"] == "measured")
         for row in table
@@ -223,16 +231,19 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> RooflineChart:
     layers = any(row["layer"] for row in with_points)
     points = _points(with_points, layers=layers)
     if options.on_chip:
-        inner = {machine: on_chip(machine) for machine in ordered(roof.machine for roof in roofs)}
-        roofs += ordered(
+        inner = {
+            machine: on_chip(machine)
+            for machine in distinct_values(roof.machine for roof in roofs)
+        }
+        roofs += distinct_values(
             Roof(roof.machine, roof.datatype, roof.peak, bandwidth, name, on_chip=True)
             for roof in roofs
             for name, bandwidth, _ in inner[roof.machine]
         )
         if not layers:
-            points = ordered(
+            points = distinct_values(
                 _resident(point, row, inner[point.machine])
-                for point, row in zip(_each(with_points), with_points, strict=True)
+                for point, row in zip(_points_of_rows(with_points), with_points, strict=True)
             )
     phases = any(row["phase"] for row in with_points)
     title = options.title or (shared(table, "network") if phases else "")
@@ -250,10 +261,10 @@ def _resident(point: Point, row: Row, memories: Sequence[tuple[str, float, float
 
 
 def _points(rows: Sequence[dict[str, Any]], *, layers: bool) -> list[Point]:
-    return ordered(_each(rows, layers=layers))
+    return distinct_values(_points_of_rows(rows, layers=layers))
 
 
-def _each(rows: Sequence[dict[str, Any]], *, layers: bool = False) -> list[Point]:
+def _points_of_rows(rows: Sequence[dict[str, Any]], *, layers: bool = False) -> list[Point]:
     """Return a point for every row, of a decoder one for each phase, context and number of requests."""
     rows = [part for row in rows for part in _phases(row)]
     names = ("layer",) if layers else varying(rows, "network", "pruning", "phase", "batch")

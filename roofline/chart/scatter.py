@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, prefixed, titled
+from roofline.chart._base import Chart, Drawing, prefix_numbers, set_titles
 from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import RATE, checked, ordered, rate_of
+from roofline.chart._table import RATE, check_rows, distinct_values, rate_of
 from roofline.number_format import plural
 from roofline.tables import Column, Holds, Record, Row
 
@@ -69,7 +69,7 @@ class Panel(Chart):
             ax.plot(
                 [low, high], [factor * low, factor * high], look, color=style.INK, lw=0.8, zorder=2
             )
-        names = ordered(name for name, _, _ in self.points)
+        names = distinct_values(name for name, _, _ in self.points)
         for name in names:
             own = [(measured, predicted) for of, measured, predicted in self.points if of == name]
             ax.scatter(
@@ -78,9 +78,9 @@ class Panel(Chart):
                 label=name or None, rasterized=len(own) > 500, zorder=3,
             )  # fmt: skip
         ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
-        prefixed(ax.xaxis)
-        prefixed(ax.yaxis)
-        titled(ax, self.name, f"measured, {self.rate}", f"predicted, {self.rate}")
+        prefix_numbers(ax.xaxis)
+        prefix_numbers(ax.yaxis)
+        set_titles(ax, self.name, f"measured, {self.rate}", f"predicted, {self.rate}")
         ax.annotate(f"{plural(len(self.points), 'run')}, factor {self.factor:.2f}", (1, 0), xycoords="axes fraction",
                     xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=7.5)  # fmt: skip
         if any(names) and len(names) <= _FEW:
@@ -122,7 +122,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Scatter:
     """
     table = [
         row
-        for row in checked(rows, COLUMNS, "scatter")
+        for row in check_rows(rows, COLUMNS, "scatter")
         if row["predicted_fps"] and (row["fps"] or row["measured_fps"])
     ]
     of = [row["machine_class"] or row["platform"] or "" for row in table]
@@ -139,6 +139,6 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Scatter:
             colours,
             rate_of(row for row, own in zip(table, of, strict=True) if own == name),
         )
-        for name in ordered(of)
+        for name in distinct_values(of)
     )  # fmt: skip
     return Scatter(panels, options.title)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefixed, sizes, titled
-from roofline.chart._panels import divided, draw_panels, grid_size
+from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles, sizes
+from roofline.chart._panels import divide_items, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import checked, label, varying, words
+from roofline.chart._table import check_rows, label, varying, words
 from roofline.number_format import percent
 from roofline.tables import Column, Holds, Record, Row
 
@@ -71,7 +71,7 @@ class SpeedUpChart(Chart):
         """Return the parts that many bars are divided into; all have one axis."""
         if len(self.bars) <= _MOST:
             return (self,)
-        parts = divided(self.bars, lambda bar: bar.technique, _MOST)
+        parts = divide_items(self.bars, lambda bar: bar.technique, _MOST)
         limits = self._limits()
         return tuple(replace(self, bars=tuple(part), title="", limits=limits) for part in parts)
 
@@ -135,11 +135,11 @@ class SpeedUpChart(Chart):
         ax.axhline(1.0, color=style.INK if predicted else style.PREDICTED, lw=1.0, zorder=4)
         ax.set_yscale("log")
         ax.set_ylim(floor, top)
-        prefixed(ax.yaxis)
+        prefix_numbers(ax.yaxis)
         ax.set_xlim(-0.7, len(self.bars) - 0.3)
         ax.set_xticks(range(len(self.bars)), [bar.label for bar in self.bars], rotation=90)
         ax.grid(visible=False, axis="x")
-        titled(ax, self.title, y="speed-up over the uncompressed network")
+        set_titles(ax, self.title, y="speed-up over the uncompressed network")
         handles: list[Any] = [Patch(facecolor=colour[name], label=name) for name in sorted(colour)]
         handles.append(Patch(fill=False, edgecolor=style.INK, label="expected"))
         if predicted:
@@ -155,7 +155,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> SpeedUpChart:
     Raises:
         TableError: A column is missing or a cell is no number.
     """
-    table = checked(rows, COLUMNS, "speedup")
+    table = check_rows(rows, COLUMNS, "speedup")
     names = varying(table, "network", "pruning", "platform", "datatype", "backend")
     return SpeedUpChart(
         tuple(

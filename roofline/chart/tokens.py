@@ -6,10 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, noted, outside_legend, prefixed, titled
+from roofline.chart._base import (
+    Chart,
+    Drawing,
+    outside_legend,
+    prefix_numbers,
+    set_titles,
+    write_note,
+)
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import checked, differing, label, shared, words
+from roofline.chart._table import check_rows, differing, label, shared, words
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -79,9 +86,11 @@ class TokensChart(Chart):
                     ms=style.size(mark, 5.5), zorder=3)  # fmt: skip
         ax.set(xscale="log", yscale="log")
         ax.margins(0.06)
-        prefixed(ax.xaxis)
-        prefixed(ax.yaxis)
-        titled(ax, self.title, "time per output token of a user, ms", "tokens/s of all requests")
+        prefix_numbers(ax.xaxis)
+        prefix_numbers(ax.yaxis)
+        set_titles(
+            ax, self.title, "time per output token of a user, ms", "tokens/s of all requests"
+        )
         outside_legend(
             ax,
             [
@@ -98,7 +107,7 @@ class TokensChart(Chart):
         note = "numbers: requests in flight; dashed: bound"
         if any(curve.too_large for curve in self.curves):
             note += "; hollow: does not fit"
-        noted(ax, note)
+        write_note(ax, note)
 
 
 @chart("tokens", "tokens/s against the time per token of a user", COLUMNS)
@@ -108,7 +117,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> TokensChart:
     Raises:
         TableError: A column is missing, as where no row is of a decoder, or a cell is no number.
     """
-    found = checked(rows, COLUMNS, "tokens")
+    found = check_rows(rows, COLUMNS, "tokens")
     names = differing(found, "network", "datatype", "context", "spread")
     grouped: dict[tuple[str, str, bool], list[Row]] = {}
     for row in found:

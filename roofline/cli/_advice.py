@@ -10,7 +10,7 @@ from roofline.cli._output import as_table
 from roofline.cli._predictions import conventions
 from roofline.number_format import number, plural
 from roofline.tables import Record
-from roofline.units import scaled
+from roofline.units import scale
 
 if TYPE_CHECKING:
     from roofline.advice import Advice, Candidate, Wish
@@ -53,9 +53,9 @@ class Answer:
                 "streams": wish.streams,
                 "max_watts": wish.watts,
                 "max_price": wish.price,
-                "max_latency_ms": scaled(wish.latency, 1e3),
-                "max_ttft_ms": scaled(wish.ttft, 1e3),
-                "max_tpot_ms": scaled(wish.tpot, 1e3),
+                "max_latency_ms": scale(wish.latency, 1e3),
+                "max_ttft_ms": scale(wish.ttft, 1e3),
+                "max_tpot_ms": scale(wish.tpot, 1e3),
                 "min_memory_b": wish.capacity,
                 "efficiency": wish.efficiency,
                 "lifetime_years": wish.years,
@@ -112,7 +112,7 @@ class Answer:
         lines = [
             f"{verdict(advice, wish, self.names, self.sort)}.",
             *([counted] if counted else []),
-            *_needed(advice, wish),
+            *_rate_needs(advice, wish),
             "",
         ]
         rows = [_cells(entry) for entry in shown]
@@ -169,7 +169,7 @@ def _curves(advice: Advice, wish: Wish, workloads: Sequence[Workload]) -> list[R
     ]
 
 
-def _needed(advice: Advice, wish: Wish) -> list[str]:
+def _rate_needs(advice: Advice, wish: Wish) -> list[str]:
     unit = "tokens/s" if any(entry.prediction.tokens for entry in advice.candidates) else "fps"
     return [
         f"{need.network} at {number((wish.streams or 1) * (wish.rate(need.network) or 0.0))} {unit} in "

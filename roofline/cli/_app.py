@@ -22,7 +22,7 @@ from roofline.cli._options import split_names
 from roofline.cli._output import EXPLAIN, MARKDOWN, QUIET
 from roofline.cli._streams import open_streams
 from roofline.errors import OptionError, RooflineError, did_you_mean, one_line
-from roofline.reading import MAX_INTEGER, MAX_REAL, shown
+from roofline.reading import MAX_INTEGER, MAX_REAL, quote
 
 VERBS = (
     "demo", "count", "networks", "platforms", "predict", "compare", "compress", "sweep", "advise", "measure",
@@ -70,7 +70,9 @@ def _prepare(command: Any) -> None:
         if parameter.name in _LISTS and (
             parameter.nargs == -1 or getattr(parameter, "multiple", False)
         ):
-            parameter.type_cast_value = partial(_listed, parameter, parameter.type_cast_value)
+            parameter.type_cast_value = partial(
+                _split_entries, parameter, parameter.type_cast_value
+            )
     names = {parameter.name for parameter in command.params}
     if "form" in names:
         explained = "Say how figures are meant, and what to do next."
@@ -88,7 +90,7 @@ _LISTS = frozenset({
 """What a verb may take several of: given one by one, or joined by commas."""
 
 
-def _listed(
+def _split_entries(
     parameter: Any, cast_value: Callable[[Any, Any], Any], context: Any, value: Any
 ) -> Any:
     """Return the entries of an option or argument, of which one text may hold several.
@@ -177,10 +179,10 @@ def _bound_numbers(command: Any) -> None:
     """Give every flag that takes a number the bounds that its type leaves open."""
     for parameter in command.params:
         if parameter.type.name.startswith(("int", "float")) and parameter.callback is None:
-            parameter.callback = _bounded
+            parameter.callback = _check_range
 
 
-def _bounded(_context: Any, parameter: Any, value: Any) -> Any:
+def _check_range(_context: Any, parameter: Any, value: Any) -> Any:
     several = isinstance(value, (list, tuple))
     for entry in cast("Sequence[float | None]", value if several else [value]):
         # What is not a number is within nothing.
@@ -189,7 +191,7 @@ def _bounded(_context: Any, parameter: Any, value: Any) -> Any:
         kind = (
             f"a number within ±{MAX_REAL:g}" if isinstance(entry, float) else "a number of 64 bits"
         )
-        raise OptionError(f"{max(parameter.opts, key=len)} is {shown(entry)}, not {kind}")
+        raise OptionError(f"{max(parameter.opts, key=len)} is {quote(entry)}, not {kind}")
     return value
 
 

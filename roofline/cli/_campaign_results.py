@@ -79,7 +79,7 @@ def conventions(kind: str, *, predicted: bool, shortest: bool) -> dict[str, str]
     return stated
 
 
-def compared(rows: Sequence[Row], stated: Mapping[str, str], recorded: int) -> str:
+def result_table(rows: Sequence[Row], stated: Mapping[str, str], recorded: int) -> str:
     """Return results for people, what is the same in all rows below them.
 
     Args:

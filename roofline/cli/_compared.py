@@ -109,7 +109,7 @@ _OF_TOKENS = (
 _RATIOS = ("throughput_fps", "latency_ms", "tokens_per_s", "tpot_ms", "ttft_ms")
 
 
-def predicted(
+def predict_pairs(
     networks: Sequence[Workload | Decoding],
     platforms: Sequence[str],
     datatypes: Sequence[str] | None,
@@ -182,7 +182,7 @@ def _pair(first: Row, second: Row) -> PredictionPair:
     return PredictionPair(**fields)
 
 
-def checked(lines: Sequence[Line], names: tuple[str, str]) -> dict[str, Figure]:
+def difference_row(lines: Sequence[Line], names: tuple[str, str]) -> dict[str, Figure]:
     """Return all totals as one row: the second's by name, its ratio to the first, and the difference."""
     row: dict[str, Figure] = {"compared": f"{names[0]} and {names[1]}"}
     for line in lines:

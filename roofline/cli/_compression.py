@@ -124,7 +124,7 @@ def with_zeros(workload: Workload) -> Workload:
 
 
 @contextmanager
-def written(
+def write_models(
     models: Sequence[str], options: CompressionOptions, binding: Binding = UNBOUND
 ) -> Generator[list[tuple[str, Compression]]]:
     """Write each model under the compression flags into a folder that lives as long as the context.
@@ -149,14 +149,16 @@ def written(
         yield [(model, Compression(sparse_format=form)) for model in models]
         return
     from roofline.compress import compress
-    from roofline.compress.compressing import serialized
+    from roofline.compress.compressing import serialize
     from roofline.validate.measuring.decoder_model import in_format
 
     asked = options.request()
     with temporary_folder() as folder:
         made: list[tuple[str, Compression]] = []
         for place, model in enumerate(models):
-            decoder = _sized(model) if asked.pruning is None and asked.sparsity is None else None
+            decoder = (
+                _find_decoder(model) if asked.pruning is None and asked.sparsity is None else None
+            )
             if decoder is not None and asked.quantization is not None:
                 name, ready = decoder.key, in_format(decoder, asked.quantization)
             else:
@@ -165,17 +167,17 @@ def written(
             # The network keeps its name, and two files of one name do not meet.
             path = Path(folder) / str(place) / f"{name}.onnx"
             path.parent.mkdir()
-            path.write_bytes(serialized(ready))
+            path.write_bytes(serialize(ready))
             made.append((str(path), compression_of(asked)))
         yield made
 
 
-def _sized(model: str) -> DecoderNetwork | None:
+def _find_decoder(model: str) -> DecoderNetwork | None:
     """Return the decoder that is shipped, or described by a configuration file; None for others."""
-    from roofline._load import described
+    from roofline._load import find_network
     from roofline.workloads import DecoderNetwork
 
-    found = described(model)
+    found = find_network(model)
     return found if isinstance(found, DecoderNetwork) else None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from roofline.binding import assumed_batch
-from roofline.cli._output import arranged
+from roofline.cli._output import arrange
 from roofline.conventions import Traffic
 from roofline.number_format import human, number, percent, plural
 from roofline.tables import Record, Row, cells
@@ -116,8 +116,8 @@ def document(workload: Workload, *, fused: bool) -> dict[str, Any]:
         "variant": workload.variant,
         "datatype": None if workload.precision is None else workload.precision.name,
         "batch": workload.batch,
-        "inputs": {tensor.name: _typed(tensor) for tensor in workload.inputs},
-        "outputs": {tensor.name: _typed(tensor) for tensor in workload.outputs},
+        "inputs": {tensor.name: _type_of(tensor) for tensor in workload.inputs},
+        "outputs": {tensor.name: _type_of(tensor) for tensor in workload.outputs},
         "conventions": {
             **CONVENTIONS,
             "batch": _batch(workload),
@@ -220,7 +220,7 @@ class LayerView:
         sorted_by = [
             {**row, "bytes": layer.traffic_bytes} for layer, row in zip(layers, rows, strict=True)
         ]
-        return arranged(list(zip(layers, rows, strict=True)), sorted_by, self.sort, self.top)
+        return arrange(list(zip(layers, rows, strict=True)), sorted_by, self.sort, self.top)
 
     def _row(self, layer: Layer) -> Row:
         row = cells(_layer_row(layer, self.fused))
@@ -309,7 +309,7 @@ def _operator(layer: Layer) -> str:
     return f"{name} + {extra}" if extra > 0 else name
 
 
-def _typed(tensor: Any) -> dict[str, Any]:
+def _type_of(tensor: Any) -> dict[str, Any]:
     from roofline.layer_table import sizes_of
 
     return {"shape": sizes_of(tensor), "datatype": tensor.dtype.name if tensor.dtype else None}

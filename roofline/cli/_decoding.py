@@ -11,7 +11,7 @@ import typer
 
 from roofline.decoding.request import CONTEXT, Phase, Request, Spread
 from roofline.errors import DimensionError, OptionError
-from roofline.units import scaled
+from roofline.units import scale
 
 if TYPE_CHECKING:
     from roofline.decoding.phases import Decoding
@@ -130,7 +130,7 @@ class DecoderOptions:
         chosen = {"context": self.context, "new_tokens": self.new_tokens}
         return Request(
             self.context or CONTEXT, self.new_tokens or NEW_TOKENS, self.phase or Phase.BOTH, devices or 1,
-            self.spread or Spread.TENSOR, max_ttft_s=scaled(max_ttft_ms, 1e-3), max_tpot_s=scaled(max_tpot_ms, 1e-3),
+            self.spread or Spread.TENSOR, max_ttft_s=scale(max_ttft_ms, 1e-3), max_tpot_s=scale(max_tpot_ms, 1e-3),
             defaults=frozenset(name for name, value in chosen.items() if value is None),
         )  # fmt: skip
 

@@ -235,8 +235,8 @@ def machine_lines(first: Platform, second: Platform) -> list[Line]:
     one, two = first.specification, second.specification
     lines += [
         _figures("capacity", "GB", 1e9, first.memories[0].capacity, second.memories[0].capacity),
-        _scaled("on_chip", "MB", 1e6, first.on_chip_capacity, second.on_chip_capacity),
-        _scaled("host_link", "GB/s", 1e9, first.host_bandwidth, second.host_bandwidth),
+        _scaled_line("on_chip", "MB", 1e6, first.on_chip_capacity, second.on_chip_capacity),
+        _scaled_line("host_link", "GB/s", 1e9, first.host_bandwidth, second.host_bandwidth),
         _figures("tdp", "W", 1, one.power.tdp, two.power.tdp),
         _figures("idle", "W", 1, one.power.idle, two.power.idle),
         Line("watts_of", "", one.power.of, two.power.of),
@@ -289,7 +289,7 @@ def _without(name: str, *machines: Platform) -> tuple[str | None, str | None]:
     return first, second
 
 
-def _scaled(
+def _scaled_line(
     quantity: str, unit: str, factor: float, first: float | None, second: float | None
 ) -> Line:
     """Return a line of two numbers that are worked out, in a unit of ``factor`` base units."""

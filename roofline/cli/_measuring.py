@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli._compression import CompressionOptions, written
+from roofline.cli._compression import CompressionOptions, write_models
 from roofline.number_format import number, percent
 from roofline.tables import Record
 from roofline.validate.records.request import PROTOCOL, TRIALS, Protocol, RunRequest
@@ -191,7 +191,7 @@ def run_models(
     from roofline.validate.records.store import Store, default_store
 
     with (
-        written(models, compression, binding) as variants,
+        write_models(models, compression, binding) as variants,
         Store(store or default_store()) as kept,
     ):
         return measure_each(
@@ -214,11 +214,11 @@ def cells(run: Measurement) -> Record:
         rate_name(run): number(run.tokens_per_s if job.phase else run.throughput_fps)
         if ok
         else None,
-        "median ms": _scaled(run.median_s, 1e3) if ok else None,
-        "p5 ms": _scaled(run.quantile_s(0.05), 1e3) if ok else None,
-        "p95 ms": _scaled(run.quantile_s(0.95), 1e3) if ok else None,
+        "median ms": _scaled_number(run.median_s, 1e3) if ok else None,
+        "p5 ms": _scaled_number(run.quantile_s(0.05), 1e3) if ok else None,
+        "p95 ms": _scaled_number(run.quantile_s(0.95), 1e3) if ok else None,
         "runs": len(run.samples_s),
-        "peak MB": _scaled(run.peak_rss_bytes, 1e-6),
+        "peak MB": _scaled_number(run.peak_rss_bytes, 1e-6),
         "rel. error": _error(run.check.max_rel_error),
         "status": run.status.value,
     }
@@ -244,7 +244,7 @@ def kernel_cells(run: Measurement) -> list[Record]:
         {
             "layer": time.layer,
             "kernel": time.kernel,
-            "ms": _scaled(time.seconds, 1e3),
+            "ms": _scaled_number(time.seconds, 1e3),
             "share": percent(time.seconds / total),
             "GOP/s": number(2e-9 * time.macs / time.seconds) if time.macs else None,
         }
@@ -269,5 +269,5 @@ def _error(value: float | None) -> str | None:
     return None if value is None else f"{value:.0e}" if value else "0"
 
 
-def _scaled(value: float | None, factor: float) -> str | None:
+def _scaled_number(value: float | None, factor: float) -> str | None:
     return None if value is None else number(value * factor)

@@ -31,11 +31,11 @@ def own_name(model: str) -> str:
     Raises:
         NetworkError: It is neither a path nor the name of a network.
     """
-    from roofline._load import shipped
+    from roofline._load import find_shipped
 
     if not model:
         raise OptionError("the model's name is empty", repair="Give a path to an .onnx file")
-    network = shipped(Path(model) if model.endswith(".onnx") else model)
+    network = find_shipped(Path(model) if model.endswith(".onnx") else model)
     return model if network is None else network.key
 
 

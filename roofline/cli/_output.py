@@ -91,7 +91,7 @@ EXPLAIN: ContextVar[bool] = ContextVar("explain", default=False)
 """Whether every convention is written below a table (``--explain``, which every verb takes)."""
 
 
-def arranged(
+def arrange(
     entries: Sequence[T], typed: Sequence[Row | DataclassInstance], sort: str, top: int
 ) -> list[T]:
     """Return entries in the order that a user asks for, as many as are asked for.
@@ -194,8 +194,8 @@ class OrderOptions:
     top: TopOption = 0
 
     def arranged(self, entries: Sequence[T], rows: Sequence[Row | DataclassInstance]) -> list[T]:
-        """Return the entries to show; the arguments and errors are those of `arranged`."""
-        return arranged(entries, rows, self.sort, self.top)
+        """Return the entries to show; the arguments and errors are those of `arrange`."""
+        return arrange(entries, rows, self.sort, self.top)
 
     @property
     def given(self) -> bool:

@@ -90,7 +90,7 @@ class FileChecks:
         ]
 
 
-def checked(
+def check_files(
     names: Sequence[str], shipped: Mapping[str, Path], *, strict: bool, every: bool
 ) -> FileChecks:
     """Return what is wrong with platform files, and with `strict` what is doubted.

@@ -40,13 +40,13 @@ def summary(machine: Platform) -> Record:
 def number_rows(machine: Platform) -> list[Record]:
     """Return a row for every number of a machine, with its unit, how it is known, and where it comes from."""
     from roofline.spec.consistency import quantities
-    from roofline.spec.problem import dotted
+    from roofline.spec.problem import dotted_path
 
     # The mode's own figures are in place already; the other modes would only confuse.
     return [
         {
             "platform": machine.key,
-            "quantity": dotted(_named(machine, path)),
+            "quantity": dotted_path(_name_path(machine, path)),
             "value": quantity.value,
             "unit": quantity.unit,
             "kind": quantity.kind,
@@ -58,7 +58,7 @@ def number_rows(machine: Platform) -> list[Record]:
     ]
 
 
-def _named(machine: Platform, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+def _name_path(machine: Platform, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
     if path[0] == "memories" and isinstance(path[1], int):
         return (machine.memories[path[1]].name, *path[2:])
     return path

@@ -100,7 +100,7 @@ TOKENS = {
 """What is stated of decoders beside."""
 
 
-class Below(TypedDict):
+class NotesBelow(TypedDict):
     """What stands below a table of predictions, as `as_table` takes it."""
 
     remarks: Sequence[str]
@@ -108,7 +108,7 @@ class Below(TypedDict):
     explained: Sequence[str]
 
 
-def below(predictions: Sequence[Prediction], remarks: Sequence[str] = ()) -> Below:
+def notes_below(predictions: Sequence[Prediction], remarks: Sequence[str] = ()) -> NotesBelow:
     """Return what stands below a table of predictions.
 
     Args:
@@ -149,7 +149,9 @@ def tables_of(found: Sweep, remarks: Sequence[str] = ()) -> str:
     shown = cells_of([entry for entry in found.predictions if entry.tokens is None])
     shown += cells_left_out([gone for gone in found.skipped if gone.network not in decoders])
     tables = [as_table(shown)] if spoken and shown else []
-    return "\n".join([*tables, as_table(spoken or shown, **below(found.predictions, remarks))])
+    return "\n".join(
+        [*tables, as_table(spoken or shown, **notes_below(found.predictions, remarks))]
+    )
 
 
 def cells_of(predictions: Sequence[Prediction]) -> list[Record]:

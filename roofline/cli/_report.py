@@ -14,8 +14,8 @@ from roofline.reading import read_head, read_json, read_text
 from roofline.report import ReportData, load_rows
 from roofline.report.data import Row, check_rows, on_chip
 from roofline.spec import platform
-from roofline.tables import TOKENS, Column, Holds, compared, number_in
-from roofline.units import scaled
+from roofline.tables import TOKENS, Column, Holds, comparable_row, number_in
+from roofline.units import scale
 from roofline.validate.records.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def gather(data: Sequence[str], title: str, report: Report | None = None) -> Rep
         raise TableError(
             f"{', '.join(data)}: no rows to report", repair="Predict or measure something first"
         )
-    stated = [row for path in data for row in _stated(Path(path))]
+    stated = [row for path in data for row in _stated_rows(Path(path))]
     roofs, requirements = tuple(_roofs(rows, stated)), tuple(_requirements(rows, stated))
     return ReportData(
         title or "Roofline report", rows, roofs, requirements, " ".join(_conventions(data, rows))
@@ -99,7 +99,7 @@ def _conventions(data: Sequence[str], rows: Sequence[Row]) -> Iterable[str]:
 
 def _rows(path: Path, report: Report | None) -> tuple[Row, ...]:
     """Read a CSV or JSON file, or a record store."""
-    return check_rows(stored(path, report), str(path)) if _is_store(path) else load_rows(path)
+    return check_rows(stored_rows(path, report), str(path)) if _is_store(path) else load_rows(path)
 
 
 _STORE_SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
@@ -113,7 +113,7 @@ def _is_store(path: Path) -> bool:
     )
 
 
-def stored(path: Path, report: Report | None = None) -> list[dict[str, Any]]:
+def stored_rows(path: Path, report: Report | None = None) -> list[dict[str, Any]]:
     """Return the runs of a record store, each with its prediction where network and machine are known.
 
     Raises:
@@ -137,7 +137,7 @@ def stored(path: Path, report: Report | None = None) -> list[dict[str, Any]]:
                     "platform": run.machine or "this machine", "network": job.shown, "datatype": run.operands,
                     "pruning": job.compression.label, "batch": job.batch, "backend": backend_label(run),
                     "rate": TOKENS if job.phase else None,
-                    "measured_fps": scaled(run.throughput_fps, job.tokens_per_item or 1) if run.ok else None,
+                    "measured_fps": scale(run.throughput_fps, job.tokens_per_item or 1) if run.ok else None,
                     "latency_ms": 1e3 * run.median_s if run.ok and run.median_s else None,
                     "power_w": reported.power_w if reported else None,
                     "accuracy": 100 * reported.accuracy if reported and reported.accuracy else None,
@@ -191,7 +191,7 @@ class _Predictions:
             return {}
         each = job.tokens_per_item or 1
         return {
-            "predicted_fps": scaled(found.throughput_fps, each), "peak_fps": scaled(found.peak_fps, each),
+            "predicted_fps": scale(found.throughput_fps, each), "peak_fps": scale(found.peak_fps, each),
             "bound": found.bound.value, "intensity": found.intensity,
         }  # fmt: skip
 
@@ -214,13 +214,13 @@ def _machine(key: str) -> Platform:
     return platform(key)
 
 
-def _stated(path: Path) -> list[dict[str, Any]]:
+def _stated_rows(path: Path) -> list[dict[str, Any]]:
     """Return peak, bandwidth and requirements where a file itself states them, as predictions and comparisons do."""
     if path.suffix.lower() not in {".json", ".csv"}:
         return []
     held: list[dict[str, Any]] = []
     for number, written in enumerate(read_rows(path), 1):
-        row, where = compared(written), f"{path} row {number}"
+        row, where = comparable_row(written), f"{path} row {number}"
         rate, peak, bandwidth, done, ops, batch, intensity = (
             number_in(row.get(column.name), column, where) for column in _STATED
         )

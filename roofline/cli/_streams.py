@@ -13,7 +13,7 @@ _GONE = {errno.EPIPE, errno.EIO}
 """What writing to a pipe or a terminal answers whose reader has gone."""
 
 
-def _escaped(error: UnicodeError) -> tuple[str, int]:
+def _escape(error: UnicodeError) -> tuple[str, int]:
     r"""Write what an encoding lacks as JSON does, so that a result in JSON stays one: ``\u00f6``."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
@@ -23,7 +23,7 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 
 _ESCAPED = "roofline.escaped"
-codecs.register_error(_ESCAPED, _escaped)
+codecs.register_error(_ESCAPED, _escape)
 
 
 class _Lasting(io.FileIO):

@@ -19,11 +19,11 @@ from roofline.decoding.request import CONTEXT, Phase, Request
 from roofline.errors import OptionError, RooflineError, mended_by
 from roofline.number_format import plural
 from roofline.precision import precision
-from roofline.reading import MAX_INTEGER, read_text, shown
+from roofline.reading import MAX_INTEGER, quote, read_text
 from roofline.spec import platform
 from roofline.spec._frozen import Strict
-from roofline.spec.checking import checked
-from roofline.spec.problem import dotted
+from roofline.spec.checking import check_document
+from roofline.spec.problem import dotted_path
 from roofline.spec.reading import parse
 from roofline.surfaces import OPERATIONS, TRAFFIC, WEIGHTS_READ, Surface
 from roofline.sweeping.grid import Assumptions, Variant
@@ -53,7 +53,7 @@ model: equation1                     # optional, like traffic, operations, weigh
 """A file with everything in it."""
 
 
-def _ranged(given: Any) -> str:
+def _batches_tag(given: Any) -> str:
     return "tagged-range" if isinstance(given, Mapping) else "tagged-list"
 
 
@@ -82,7 +82,7 @@ class BatchRange(Strict):
 Batches = Annotated[
     Annotated[tuple[Whole, ...], Field(min_length=1), Tag("tagged-list")]
     | Annotated[BatchRange, Tag("tagged-range")],
-    Discriminator(_ranged),
+    Discriminator(_batches_tag),
 ]
 
 
@@ -192,17 +192,21 @@ def read_sweep(path: Path) -> SweepFile:
     # 1.0 and true equal 1.
     if type(version) is not int or version != SCHEMA_VERSION:
         raise OptionError(
-            f"{path} has schema_version {shown(version)}, not {SCHEMA_VERSION}",
+            f"{path} has schema_version {quote(version)}, not {SCHEMA_VERSION}",
             repair=f"Begin it with: schema_version: {SCHEMA_VERSION}",
         )
-    asked = checked(SweepFile, document, path, "sweep file").beside(path)
+    asked = check_document(SweepFile, document, path, "sweep file").beside(path)
     for place, check in _checks(asked):
         try:
             with mended_by(Surface.SWEEP_FILE):
                 check()
         except RooflineError as error:
             line = document.line(place)
-            where = f"{path}: line {line}: {dotted(place)}" if line else f"{path}: {dotted(place)}"
+            where = (
+                f"{path}: line {line}: {dotted_path(place)}"
+                if line
+                else f"{path}: {dotted_path(place)}"
+            )
             raise OptionError(f"{where}: {error.message}", repair=error.repair) from error
     return asked
 

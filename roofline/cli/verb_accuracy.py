@@ -17,7 +17,7 @@ from roofline.reading import real_number, whole_number
 from roofline.tables import Record, Row
 
 if TYPE_CHECKING:
-    from roofline.validate.accuracy.datasets import Labelled
+    from roofline.validate.accuracy.datasets import LabelledItems
     from roofline.validate.accuracy.evaluation import Accuracy
 
 app = typer.Typer(add_completion=False)
@@ -80,7 +80,7 @@ class DataOptions:
         str, typer.Option("--std", help="Each channel is divided by it: 0.229,0.224,0.225.")
     ] = ""
 
-    def read(self) -> Labelled:
+    def read(self) -> LabelledItems:
         """Return the items with their classes.
 
         Raises:

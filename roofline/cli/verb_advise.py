@@ -20,9 +20,9 @@ from roofline.cli._options import (
     load_models,
     parse_rates,
 )
-from roofline.cli._output import Format, ResultOptions, SortOption, arranged, say
+from roofline.cli._output import Format, ResultOptions, SortOption, arrange, say
 from roofline.errors import OptionError, check_known
-from roofline.units import scaled
+from roofline.units import scale
 
 if TYPE_CHECKING:
     from roofline.advice import Advice, Wish
@@ -184,10 +184,10 @@ class WishOptions:
             efficiency=self.efficiency,
             rates=named,
             streams=self.streams,
-            latency=scaled(self.max_latency_ms, 1e-3),
-            ttft=scaled(self.max_ttft_ms, 1e-3),
-            tpot=scaled(self.max_tpot_ms, 1e-3),
-            capacity=scaled(self.min_memory_gb, 1e9),
+            latency=scale(self.max_latency_ms, 1e-3),
+            ttft=scale(self.max_ttft_ms, 1e-3),
+            tpot=scale(self.max_tpot_ms, 1e-3),
+            capacity=scale(self.min_memory_gb, 1e9),
             years=self.lifetime_years,
             usd_per_kwh=self.usd_per_kwh,
         )
@@ -318,7 +318,7 @@ def _in_order(advice: Advice, sort: str) -> Advice:
     """Return advice in the order that is asked for, which its verdict follows too."""
     if not sort:
         return advice
-    found = arranged(advice.candidates, advice.records(), sort, 0)
+    found = arrange(advice.candidates, advice.records(), sort, 0)
     # A machine that fails is no answer, however cheap it is.
     found.sort(key=lambda entry: ("yes", "unknown", "no").index(entry.answer))
     return replace(advice, candidates=tuple(found))

@@ -17,7 +17,7 @@ from roofline.writing import write_whole
 
 if TYPE_CHECKING:
     from roofline.validate.calibration.calibrate import Roofs
-    from roofline.validate.calibration.profiling import Measured
+    from roofline.validate.calibration.profiling import TimedProfile
 
 app = typer.Typer(add_completion=False)
 
@@ -78,10 +78,10 @@ def calibrate(
         _correct(output, correct, form)
         return
     key = platform_key(output)
-    chosen = None if backend == "none" else _checked(backend)
+    chosen = None if backend == "none" else _check_backend(backend)
     with progress("calibrating") as report:
         roofs = run(seconds=seconds, threads=threads or (), report=report)
-    measured: list[Measured] = []
+    measured: list[TimedProfile] = []
     if chosen is not None:
         from roofline.validate.calibration.profiling import measure_profile
 
@@ -131,7 +131,7 @@ def _correct(platform_file: Path, table: Path, form: Format) -> None:
     )
 
 
-def _checked(backend: str) -> str:
+def _check_backend(backend: str) -> str:
     """Return the name of a backend that is installed.
 
     Raises:
@@ -178,7 +178,7 @@ class _ProfileRow(TypedDict):
     seconds: float
 
 
-def _profile_rows(measured: Sequence[Measured]) -> list[_ProfileRow]:
+def _profile_rows(measured: Sequence[TimedProfile]) -> list[_ProfileRow]:
     return [
         {
             "backend": found.times.backend,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roofline.cli._campaign_pages import Plan, Summary, duration, hours
-from roofline.cli._campaign_results import compared, conventions, with_predictions
+from roofline.cli._campaign_results import conventions, result_table, with_predictions
 from roofline.cli._groups import command
 from roofline.cli._measuring import FreshOption, StoreOption, TrackerOption
 from roofline.cli._output import OrderOptions, ResultOptions, as_table, say
@@ -78,10 +78,10 @@ ShortestOption = Annotated[
 @command(app, "list")
 def list_campaigns(*, result: ResultOptions) -> None:
     """List the campaigns that come with the program."""
-    from roofline.validate.campaigns.grid import load, shipped
+    from roofline.validate.campaigns.grid import load, shipped_campaigns
 
     rows: list[Record] = []
-    for name in shipped():
+    for name in shipped_campaigns():
         campaign = load(name)
         rows.append(
             {
@@ -189,7 +189,7 @@ def results(
             "rows": rows,
         },
         rows=lambda: rows,
-        table=lambda: compared(rows, stated, len(recorded)),
+        table=lambda: result_table(rows, stated, len(recorded)),
     )
 
 

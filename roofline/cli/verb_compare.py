@@ -96,13 +96,13 @@ def compare(
     names = _pair(labels([network.name for network in networks], [first, second]))
     rows = None
     if platform:
-        asked = _asked((first, second), networks, bound=inputs.given)
-        rows = _compared.predicted(asked, platform, datatype, batch, model)
+        asked = _choose_subjects((first, second), networks, bound=inputs.given)
+        rows = _compared.predict_pairs(asked, platform, datatype, batch, model)
     page = ComparedNetworks(
         networks[0], networks[1], names, layers=layers, fused=fused,
         predictions=None if rows is None else order.arranged(rows, rows), order=OrderOptions() if rows else order,
     )  # fmt: skip
-    totals = _compared.checked(page.lines(), names)
+    totals = _compared.difference_row(page.lines(), names)
     checks = conditions(fail_if, [*totals, *(cells(rows[0]) if rows else ())])
     result.emit(document=page.document, rows=page.rows, table=page.table)
     report_failures([totals], [check for check in checks if check.column in totals], ["compared"])
@@ -111,7 +111,7 @@ def compare(
     )
 
 
-def _asked(
+def _choose_subjects(
     names: tuple[str, str], networks: Sequence[Workload], *, bound: bool
 ) -> Sequence[Workload | Decoding]:
     """Return what is predicted of two networks: decoders as such, unless their inputs are bound by hand.
@@ -143,7 +143,7 @@ def _compare_machines(
     machines = platform(first), platform(second)
     names = _pair([machine.key for machine in machines])
     page = ComparedMachines(*machines, names)
-    row = _compared.checked(page.lines(), names)
+    row = _compared.difference_row(page.lines(), names)
     checks = conditions(fail_if, list(row))
     result.emit(document=page.document, rows=page.rows, table=page.table)
     report_failures([row], checks, ["compared"])

@@ -127,7 +127,7 @@ def compress(
 ) -> None:
     """Write a compressed network as an ONNX file, and show that its counts are those predicted."""
     from roofline.compress import compress as run
-    from roofline.compress.compressing import serialized
+    from roofline.compress.compressing import serialize
     from roofline.compress.loading import check_loads
     from roofline.spec import platform as find_platform
     from roofline.speedup import speed_ups
@@ -153,7 +153,7 @@ def compress(
     dense = Workload.from_onnx(whole, name=name, binding=binding)
     machines = [find_platform(key) for key in platform or ()]
     speedups = speed_ups(dense, asked, machines, emulate=emulate)
-    content = serialized(done.model)
+    content = serialize(done.model)
     unchecked = check_loads(content, whole)
     if filled:
         say(
@@ -166,12 +166,12 @@ def compress(
             "it can be counted, and not run. --random-weights writes one that runs"
         )
     write_whole(output, content)
-    page = _Written(name, asked.label, done, output, speedups, unchecked, filled, absent)
+    page = _WrittenNetwork(name, asked.label, done, output, speedups, unchecked, filled, absent)
     ResultOptions(form=form).emit(document=page.document, rows=page.rows, table=page.table)
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
+class _WrittenNetwork:
     """A compressed network, in the file it was written to."""
 
     name: str

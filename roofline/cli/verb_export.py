@@ -48,7 +48,7 @@ def export_records(
 ) -> None:
     """Write records to a file that roofline import reads back with nothing lost."""
     from roofline.validate.measuring.backend import backends
-    from roofline.validate.records.files import exported
+    from roofline.validate.records.files import export
     from roofline.validate.records.store import reading
     from roofline.workloads import networks
     from roofline.writing import write_whole
@@ -69,7 +69,7 @@ def export_records(
         found = _of_campaign(campaign, kept, wanted) if campaign else kept.records(**wanted)
         # Records are read while their lines are written, and dropped again.
         counted = (run for run, _ in zip(found, written, strict=False))
-        write_whole(path, exported(counted, path))
+        write_whole(path, export(counted, path))
     say(f"{plural(next(written), 'record')} in {path}")
 
 

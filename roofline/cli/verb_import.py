@@ -16,7 +16,7 @@ from roofline.errors import OptionError, TableError
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
-    from roofline.validate.records.importers import Imported
+    from roofline.validate.records.importers import ImportedFile
     from roofline.validate.records.importers._registry import Facts
 
 app = typer.Typer(add_completion=False)
@@ -117,7 +117,7 @@ def import_runs(
     )
 
 
-def _refuse_damaged(read: list[tuple[Path, Imported]]) -> None:
+def _refuse_damaged(read: list[tuple[Path, ImportedFile]]) -> None:
     """Refuse everything where a cell is damaged: the rest of its file may have slipped too."""
     damaged = [
         f"{path} row {entry.row}: {entry.reason}"

@@ -63,13 +63,13 @@ def list_networks(*, order: OrderOptions, result: ResultOptions) -> None:
         document=lambda: {"conventions": CONVENTIONS, "networks": rows},
         rows=lambda: rows,
         table=lambda: as_table(
-            [_listed(row) for row in rows],
+            [_list_cells(row) for row in rows],
             explained=(*CONVENTIONS.values(), "more of one: roofline networks show KEY"),
         ),
     )
 
 
-def _listed(row: Row) -> Record:
+def _list_cells(row: Row) -> Record:
     return {
         "network": row["network"],
         "title": row["title"],
@@ -82,15 +82,15 @@ def _listed(row: Row) -> Record:
 @command(app)
 def show(*, key: KeyArgument, result: ResultOptions) -> None:
     """Show where one network comes from and what it requires."""
-    from roofline.workloads import shipped
+    from roofline.workloads import find_shipped
 
-    network = shipped(key)
+    network = find_shipped(key)
     row = {**_summary(network), **_details(network)}
     result.emit(
         document=lambda: {"conventions": CONVENTIONS, "network": row},
         rows=lambda: [row],
         table=lambda: as_table(
-            [{"what": name.replace("_", " "), "value": _shown(row[name])} for name in row],
+            [{"what": name.replace("_", " "), "value": _show(row[name])} for name in row],
             explained=(*CONVENTIONS.values(), f"layers: roofline count {key} --layers"),
         ),
     )
@@ -144,17 +144,17 @@ def check(
     rows: list[Record] = []
     for name in models:
         try:
-            found = _named(name)
+            found = _names_for(name)
         except RooflineError as error:
-            rows.append(_checked(name, error))
+            rows.append(_check_row(name, error))
             continue
         for shown in found:
             try:
                 workload = load_model(shown, binding)
             except RooflineError as error:
-                rows.append(_checked(shown, error))
+                rows.append(_check_row(shown, error))
             else:
-                rows.append(_checked(shown, workload))
+                rows.append(_check_row(shown, workload))
     wrong = [str(row["model"]) for row in rows if row["problem"]]
     result.emit(
         document=lambda: {"ok": not wrong, "networks": rows},
@@ -183,7 +183,7 @@ def new(
     emit_scaffold(decoder_scaffold(key) if decoder else scaffold(key), output)
 
 
-def _named(name: str) -> list[str]:
+def _names_for(name: str) -> list[str]:
     """Return the networks that a name stands for: those a module registers, or the one it is."""
     if not name.endswith(".py"):
         return [name]
@@ -210,7 +210,7 @@ def _named(name: str) -> list[str]:
     return found
 
 
-def _checked(name: str, found: Workload | RooflineError) -> Record:
+def _check_row(name: str, found: Workload | RooflineError) -> Record:
     """Return what a check says of a network: what it requires, or what is wrong with it."""
     if isinstance(found, RooflineError):
         return {
@@ -267,7 +267,7 @@ def _count(network: Network | DecoderNetwork) -> Workload:
     return roofline.load(network.key)
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     if isinstance(value, dict):
         return listed_inputs(value)  # pyright: ignore[reportUnknownArgumentType]
     return f"{value:,}" if isinstance(value, int) else str(value)

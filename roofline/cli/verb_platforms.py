@@ -158,7 +158,7 @@ def check(
     *, files: FilesArgument = None, strict: StrictOption = False, result: ResultOptions
 ) -> None:
     """Check platform files against the schema and against themselves; exit code 2 if one is wrong, 1 if in doubt."""
-    from roofline.cli._platform_check import checked
+    from roofline.cli._platform_check import check_files
     from roofline.spec import platform_files
 
     shipped = platform_files()
@@ -168,7 +168,7 @@ def check(
             "no file is named",
             repair="Name platform files or keys, or check every machine with --strict",
         )
-    found = checked(names, shipped, strict=strict, every=strict and not files)
+    found = check_files(names, shipped, strict=strict, every=strict and not files)
     result.emit(document=found.document, rows=found.rows, table=found.table)
     if found.problems:
         raise PlatformError(
@@ -209,9 +209,9 @@ def docs(
 ) -> None:
     """Generate anew the table of machines in a page of documentation."""
     from roofline.reading import read_text
-    from roofline.spec.markdown import refreshed
+    from roofline.spec.markdown import refresh
 
-    write_whole(page, refreshed(read_text(page, "page of documentation")).encode())
+    write_whole(page, refresh(read_text(page, "page of documentation")).encode())
 
 
 @command(app)
@@ -230,11 +230,11 @@ def detect(*, result: ResultOptions) -> None:
         for found in detected(cpu_name() or None)
     ]
     result.emit(
-        document=lambda: {"machines": rows}, rows=lambda: rows, table=lambda: _detected(rows)
+        document=lambda: {"machines": rows}, rows=lambda: rows, table=lambda: _detected_table(rows)
     )
 
 
-def _detected(rows: Sequence[Row]) -> str:
+def _detected_table(rows: Sequence[Row]) -> str:
     cells = [
         {
             "name": row["name"],

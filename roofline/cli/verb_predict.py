@@ -28,7 +28,7 @@ from roofline.cli._options import (
     load_models,
 )
 from roofline.cli._output import OrderOptions, ResultOptions, as_table
-from roofline.cli._predictions import below, conventions, tables_of
+from roofline.cli._predictions import conventions, notes_below, tables_of
 from roofline.errors import OptionError
 from roofline.number_format import number, percent
 from roofline.tables import Record, Row
@@ -187,9 +187,7 @@ def predict(
     workloads = load_models(others, inputs.binding(bound_sizes=bound_sizes))
     choices = prediction.choices(machines, networks=bool(workloads))
     figures = prediction.figures(machines) if decoders else None
-    found = _predicted(
-        workloads, decoders, machines, request, compression, batch, choices, figures
-    )
+    found = _predict(workloads, decoders, machines, request, compression, batch, choices, figures)
     if layers and not any(entry.layers for entry in found.predictions):
         raise OptionError(
             f"{prediction.model or 'equation1'} sees the network as a whole and has no layers",
@@ -216,7 +214,7 @@ def predict(
         raise typer.Exit(1)
 
 
-def _predicted(
+def _predict(
     workloads: Sequence[Workload], decoders: Sequence[Decoding], machines: Sequence[Platform], request: Request | None,
     compression: CompressionOptions, batches: Sequence[int] | None, choices: Row,
     figures: Mapping[str, Figures] | None,
@@ -273,7 +271,7 @@ def _table(found: Sweep, *, layers: bool) -> str:
             )
             for entry in predictions
         ]
-        return "\n\n".join(tables) + "\n" + as_table([], **below(predictions, remarks))
+        return "\n\n".join(tables) + "\n" + as_table([], **notes_below(predictions, remarks))
     return tables_of(found, remarks)
 
 

@@ -115,7 +115,7 @@ def score(
         )  # fmt: skip
     if order.given:
         document = {
-            name: _ordered(found, order) if name in TABLES else found
+            name: _order_table(found, order) if name in TABLES else found
             for name, found in document.items()
         }
     result.emit(
@@ -183,7 +183,7 @@ def _decoders(source: Source, *, model: str, leave: str, rows: Path | None) -> d
     return decoder_score.summary(table, predicted, model=model, leave=leave)
 
 
-def _ordered(found: Any, order: OrderOptions) -> Any:
+def _order_table(found: Any, order: OrderOptions) -> Any:
     """Return a table of several rows in the order that is asked for; others as they are."""
     if not found or "n" in found:
         return found

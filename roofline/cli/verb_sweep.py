@@ -171,15 +171,15 @@ def _in_parts(
         if dask is None:
             run(grid, folder, left, report)
             return
-        from roofline.sweeping.dask_cluster import connected, run_on
+        from roofline.sweeping.dask_cluster import connect, run_on
 
-        with connected(dask) as client:
+        with connect(dask) as client:
             run_on(client, grid, folder, left, report)
 
 
 def _one_file(asked: SweepFile, output: Path) -> None:
     from roofline.sweeping import tables
-    from roofline.sweeping.columns import written
+    from roofline.sweeping.columns import parquet_bytes
     from roofline.writing import write_whole
 
     grid = _grid(asked)
@@ -188,7 +188,7 @@ def _one_file(asked: SweepFile, output: Path) -> None:
 
         say(str(plan(grid, grid.parts)))
     write_whole(
-        output, written(table for part in range(grid.parts) for table in tables(grid, part))
+        output, parquet_bytes(table for part in range(grid.parts) for table in tables(grid, part))
     )
 
 

@@ -123,7 +123,7 @@ def validate(
         asked, models, names, compression, binding, store, machine=machine.key, per_layer=layers is not None,
         stages=staged.stages,
     )  # fmt: skip
-    comparisons = _compared(
+    comparisons = _compare_runs(
         workloads, measured, machine, prediction or ["equation1"], emulate=emulate
     )
     rows = [comparison.record() for comparison in comparisons]
@@ -154,7 +154,7 @@ def _show(
     )
 
 
-def _compared(
+def _compare_runs(
     workloads: Sequence[Workload],
     measured: Sequence[Measurement],
     machine: Platform,

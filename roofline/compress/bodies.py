@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from roofline.graph.reading.reads import renamed, subgraphs
+from roofline.graph.reading.reads import rename_reads, subgraphs
 from roofline.node import Shape, Tensor
 
 if TYPE_CHECKING:
@@ -69,25 +69,25 @@ def distinct(model: onnx.ModelProto) -> onnx.ModelProto:
         return model
     copy = type(model)()
     copy.CopyFrom(model)
-    return copy if _apart(copy.graph, set(_own(copy.graph))) else model
+    return copy if _rename_apart(copy.graph, set(_own_results(copy.graph))) else model
 
 
-def _own(graph: onnx.GraphProto) -> Iterator[str]:
+def _own_results(graph: onnx.GraphProto) -> Iterator[str]:
     yield from (entry.name for entry in (*graph.input, *graph.initializer))
     yield from (name for node in graph.node for name in node.output if name)
 
 
-def _apart(graph: onnx.GraphProto, taken: set[str]) -> bool:
+def _rename_apart(graph: onnx.GraphProto, taken: set[str]) -> bool:
     """Give values of a graph's bodies names that are not taken; return whether any needed one."""
     changed = False
     for node in graph.node:
         for body in subgraphs(node):
-            own = list(dict.fromkeys(_own(body)))
+            own = list(dict.fromkeys(_own_results(body)))
             names = {name: _free(name, taken | set(own)) for name in own if name in taken}
             taken.update(names.get(name, name) for name in own)
             if names:
                 _rename(body, names)
-            changed = _apart(body, taken) or bool(names) or changed
+            changed = _rename_apart(body, taken) or bool(names) or changed
     return changed
 
 
@@ -100,7 +100,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
     for position, node in enumerate(graph.node):
-        call = renamed(node, names)
+        call = rename_reads(node, names)
         for place, name in enumerate(call.output):
             call.output[place] = names.get(name, name)
         graph.node[position].CopyFrom(call)
@@ -117,7 +117,7 @@ def value_types(resolved: ResolvedGraph, model: onnx.ModelProto) -> Mapping[str,
         resolved: The model, resolved.
         model: The same, with distinct names.
     """
-    inside = {name for body in bodies(model.graph) for name in _own(body)}
+    inside = {name for body in bodies(model.graph) for name in _own_results(body)}
     if not inside:
         return resolved.types
     found: dict[str, Tensor] = {}
@@ -125,7 +125,7 @@ def value_types(resolved: ResolvedGraph, model: onnx.ModelProto) -> Mapping[str,
         for tensor in (*call.node.operands, *call.node.outputs):
             if tensor is not None and (name := _inner_name(tensor.name, inside)):
                 mine = replace(tensor, name=name)
-                found[name] = _both(found[name], mine) if name in found else mine
+                found[name] = _type_of_both(found[name], mine) if name in found else mine
     types = {**found, **resolved.types}
     for node in calls(model.graph):
         _results(node, types)
@@ -162,7 +162,7 @@ def _results(node: onnx.NodeProto, types: dict[str, Tensor]) -> None:
                 types[entry.name] = replace(types[name], name=entry.name, value=None)
 
 
-def _both(one: Tensor, other: Tensor) -> Tensor:
+def _type_of_both(one: Tensor, other: Tensor) -> Tensor:
     shape: Shape | None = None
     if one.shape is not None and other.shape is not None and len(one.shape) == len(other.shape):
         shape = tuple(a if a == b else None for a, b in zip(one.shape, other.shape, strict=True))

@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from roofline.compress.labels import Atoms, Axes, Labels, fixed
+from roofline.compress.labels import Atoms, Axes, Labels, fixed_labels
 from roofline.graph.reading.reads import reads, subgraphs
 from roofline.node import Array, Tensor
 from roofline.precision import NUMBERS, DatatypeKind
@@ -133,7 +133,7 @@ class Call:
         """Return fixed labels in the shape of a result, or None when its rank is unknown."""
         name = self.node.output[position]
         shape = getattr(self._types.get(name), "shape", None)
-        return None if shape is None else tuple(fixed(size) for size in shape)
+        return None if shape is None else tuple(fixed_labels(size) for size in shape)
 
     def output_shape(self, position: int = 0) -> tuple[int, ...] | None:
         """Return the shape of a result, or None when a dimension of it is unknown."""

@@ -11,7 +11,7 @@ from roofline.compress.bodies import distinct, value_types
 from roofline.compress.pruning import PruningPlan, plan
 from roofline.compress.request import Pruning, as_pruning
 from roofline.compress.rewrite import apply
-from roofline.compress.tensors import inlined
+from roofline.compress.tensors import inline_functions
 from roofline.errors import CompressionError, ModelError
 from roofline.node import Tensor
 from roofline.precision import DatatypeKind
@@ -55,7 +55,7 @@ def prune(
     """
     from roofline.graph import resolve
 
-    whole = distinct(inlined(model))
+    whole = distinct(inline_functions(model))
     types = value_types(resolve(whole, name=name, binding=binding), whole)
     chosen = plan(whole, as_pruning(request), types)
     pruned = apply(chosen, whole)
@@ -87,7 +87,7 @@ def prune_workload(workload: Workload, request: Pruning | float | Mapping[str, f
     pruned = prune(origin.model, pruning, name=workload.name, binding=origin.binding)
     counted = Workload.from_onnx(pruned.model, name=workload.name, binding=origin.binding)
     return replace(
-        counted, source=workload.source, variant=joined(workload.variant, pruning.label),
+        counted, source=workload.source, variant=variant_name(workload.variant, pruning.label),
         origin=Origin(pruned.model, origin.binding),
     )  # fmt: skip
 
@@ -95,7 +95,7 @@ def prune_workload(workload: Workload, request: Pruning | float | Mapping[str, f
 transformations.add("pruning", prune_workload)
 
 
-def joined(variant: str, label: str) -> str:
+def variant_name(variant: str, label: str) -> str:
     """Return the name of a variant that is changed once more."""
     return label if variant == "dense" else f"{variant} {label}"
 

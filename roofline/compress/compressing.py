@@ -15,9 +15,9 @@ from roofline.compress.quantization import Quantization
 from roofline.compress.recount import multiplies
 from roofline.compress.request import Pruning
 from roofline.compress.sparse_workload import with_stored_zeros
-from roofline.compress.sparsity import Sparsity, count_zeros, multiplying_weights, zeroed
-from roofline.compress.tensors import inlined
-from roofline.compress.writers._registry import WriteOptions, kept_layers, quantized
+from roofline.compress.sparsity import Sparsity, count_zeros, multiplying_weights, zero_weights
+from roofline.compress.tensors import inline_functions
+from roofline.compress.writers._registry import WriteOptions, kept_layers, quantize
 from roofline.errors import CompressionError
 from roofline.precision import DATATYPES, Bits, packed_bytes
 from roofline.workload import Workload
@@ -117,11 +117,11 @@ def compress(
         pruned = prune(written, request.pruning, name=name, binding=binding)
         written, plan = pruned.model, pruned.plan
     if request.sparsity is not None and not request.sparsity.dense:
-        written = sparse = zeroed(written, request.sparsity)
+        written = sparse = zero_weights(written, request.sparsity)
     wide = written
     if request.quantization is not None and request.quantization.label:
         options = replace(request.options, binding=binding)
-        written = quantized(written, request.quantization, options)
+        written = quantize(written, request.quantization, options)
     counted = Workload.from_onnx(written, name=name, binding=binding)
     told, asked = None, None
     if request.quantization is not None and request.quantization.datatype is not None:
@@ -129,7 +129,7 @@ def compress(
         before = dense if wide is model else Workload.from_onnx(wide, name=name, binding=binding)
         told = narrowing(
             before, counted, asked.weight_bits,
-            asked=kept_layers(distinct(inlined(wide)), request.quantization), scales=_scales(written),
+            asked=kept_layers(distinct(inline_functions(wide)), request.quantization), scales=_scales(written),
         )  # fmt: skip
     ternary = asked is not None and asked.name == "ternary"
     if sparse is written or ternary:
@@ -178,7 +178,7 @@ def _scales(model: onnx.ModelProto) -> set[str]:
     }
 
 
-def serialized(model: onnx.ModelProto) -> bytes:
+def serialize(model: onnx.ModelProto) -> bytes:
     """Return a model as the bytes of a file.
 
     Raises:

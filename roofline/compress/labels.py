@@ -23,13 +23,13 @@ MOST = 1 << 26
 """Labels that one network may need: those of its stored tensors' axes, all together."""
 
 
-def fixed(size: int | None) -> Labels:
+def fixed_labels(size: int | None) -> Labels:
     """Return the labels of an axis that stays; none where its size is unknown or too long to label.
 
     They take no memory, and are not to be written to.
 
     Example:
-        >>> fixed(3).tolist(), len(fixed(None)), len(fixed(1 << 40))
+        >>> fixed_labels(3).tolist(), len(fixed_labels(None)), len(fixed_labels(1 << 40))
         ([0, 0, 0], 0, 0)
     """
     return np.broadcast_to(_STAYS, size if size is not None and 0 <= size <= LONGEST else 0)
@@ -59,7 +59,7 @@ class Atoms:
             CompressionError: The network has more channels than can be labelled.
         """
         if count <= 1 or count > LONGEST:
-            return fixed(count)
+            return fixed_labels(count)
         if self._size + count > MOST:
             raise CompressionError(
                 f"the network's stored tensors have more than {MOST:,} positions on all their axes, too many to prune"

@@ -42,7 +42,7 @@ def check_loads(written: bytes, source: onnx.ModelProto) -> str:
     try:
         runtime: Any = importlib.import_module("onnxruntime")
     except ImportError:
-        return _checked(written, own_bytes, "ONNX Runtime is not installed")
+        return _check_format(written, own_bytes, "ONNX Runtime is not installed")
     refused = _refusal(runtime, written)
     if not refused:
         return remark
@@ -52,7 +52,7 @@ def check_loads(written: bytes, source: onnx.ModelProto) -> str:
             f"the compressed network does not load in ONNX Runtime, so no file is written: {refused}",
             repair=f"Keep the layer it names with {DATATYPE.at('LAYER=fp32')}, or choose another datatype",
         )
-    return _checked(
+    return _check_format(
         written, own_bytes, f"the network itself does not load in ONNX Runtime ({own})"
     )
 
@@ -70,7 +70,7 @@ def _refusal(runtime: Any, content: bytes) -> str:
     return ""
 
 
-def _checked(written: bytes, source: bytes, why: str) -> str:
+def _check_format(written: bytes, source: bytes, why: str) -> str:
     """Check the format alone, and return that it was; what the source breaks too is no fault of the writing."""
     breach = _breach(written)
     own = _breach(source) if breach else ""

@@ -75,7 +75,7 @@ def _fold_views(model: onnx.ModelProto, kept: Collection[str]) -> None:
             continue
         array = to_array(stored[chain[-1]])
         for value in reversed(chain[:-1]):
-            array = None if array is None else _computed(model, makers[value], array, stored)
+            array = None if array is None else _compute(model, makers[value], array, stored)
         if array is None:
             continue
         graph.initializer.append(numpy_helper.from_array(array, name))
@@ -110,7 +110,7 @@ def _weights(model: onnx.ModelProto) -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def _computed(
+def _compute(
     model: onnx.ModelProto,
     node: onnx.NodeProto,
     array: NDArray[Any],

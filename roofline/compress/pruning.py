@@ -19,7 +19,7 @@ from roofline.compress.labels import FIXED, Labels
 from roofline.compress.request import Pruning, kept_count
 from roofline.compress.scores import Scorer, scorer
 from roofline.compress.sparsity import WEIGHT_OPERANDS
-from roofline.compress.tensors import inlined
+from roofline.compress.tensors import inline_functions
 from roofline.errors import CompressionError, did_you_mean
 from roofline.node import Tensor
 from roofline.number_format import plural
@@ -80,11 +80,11 @@ def plan(model: onnx.ModelProto, pruning: Pruning, types: Mapping[str, Tensor]) 
     Raises:
         CompressionError: A pattern matches nothing, no channel can go, or an operator's coupling is unknown.
     """
-    model = distinct(inlined(model))
+    model = distinct(inline_functions(model))
     coupling = analyse(model, types)
     pools = _pools(coupling)
     if not pools and not pruning.dense:
-        why = _because(coupling.producers, coupling) or _unfollowed(model)
+        why = _because(coupling.producers, coupling) or _unfollowed_bodies(model)
         raise CompressionError(f"no channel of this network can be removed{why}")
     shares = _shares(pools, coupling, pruning)
     stays: NDArray[np.bool_] = np.ones(coupling.atoms.size, np.bool_)
@@ -111,7 +111,7 @@ def plan(model: onnx.ModelProto, pruning: Pruning, types: Mapping[str, Tensor]) 
     return PruningPlan(
         pruning,
         tuple(groups),
-        _fixed(coupling),
+        _fixed_layers(coupling),
         kept,
         changes(coupling.edits, keeps, model, types),
     )
@@ -193,7 +193,7 @@ def _because(producers: Sequence[Producer], coupling: Coupling) -> str:
     return f": {'; '.join(known[:2])}" if known else ""
 
 
-def _unfollowed(model: onnx.ModelProto) -> str:
+def _unfollowed_bodies(model: onnx.ModelProto) -> str:
     """Return that the layers with weights are in a body that is not followed, naming both, or that there is none."""
     for node in model.graph.node:
         layers = [inner for inner in inner_nodes(node) if inner.op_type in WEIGHT_OPERANDS]
@@ -214,7 +214,7 @@ def _choose(
     for layer, filters in pruning.indices.items():
         for producer, roots in pool.producers:
             if _matches(producer, layer):
-                return _listed(pool, layer, filters, roots)
+                return _listed_filters(pool, layer, filters, roots)
     stay = kept_count(count, share)
     if stay == count:
         return np.arange(count)
@@ -239,7 +239,9 @@ def _per_channel(pool: _Pool, roots: Labels, scores: NDArray[Any] | None) -> NDA
     return total
 
 
-def _listed(pool: _Pool, layer: str, filters: Sequence[int], roots: Labels) -> NDArray[np.int64]:
+def _listed_filters(
+    pool: _Pool, layer: str, filters: Sequence[int], roots: Labels
+) -> NDArray[np.int64]:
     outside = [index for index in filters if not 0 <= index < len(roots)]
     if outside:
         raise CompressionError(
@@ -267,7 +269,7 @@ def _refuse_unknown(coupling: Coupling, pool: _Pool) -> None:
                 )
 
 
-def _fixed(coupling: Coupling) -> tuple[FixedLayer, ...]:
+def _fixed_layers(coupling: Coupling) -> tuple[FixedLayer, ...]:
     found: dict[str, FixedLayer] = {}
     for producer in coupling.producers:
         stay = int((coupling.atoms.roots(producer.labels) == FIXED).sum())

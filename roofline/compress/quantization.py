@@ -9,7 +9,7 @@ from functools import partial
 from types import MappingProxyType
 
 from roofline.arguments import check_kind
-from roofline.compress.channels import joined
+from roofline.compress.channels import variant_name
 from roofline.compress.decoder_parts import KEPT, Places, places_of, stored_bits
 from roofline.compress.recount import Change, recount
 from roofline.errors import CompressionError, did_you_mean
@@ -185,10 +185,10 @@ def quantize_workload(
     elif base is not None and base.mix and not isinstance(base.weight_bits, int):
         changed = replace(changed, notes=(*changed.notes, _plain_note(base)))
     if base is None:
-        return replace(changed, variant=joined(workload.variant, f"precision={asked.label}"))
+        return replace(changed, variant=variant_name(workload.variant, f"precision={asked.label}"))
     variant = workload.variant
     if asked.layers or asked.wide or asked.state:
-        variant = joined(variant, f"precision={asked.label}")
+        variant = variant_name(variant, f"precision={asked.label}")
     return replace(changed, precision=base, variant=variant)
 
 
@@ -222,7 +222,7 @@ def _part_type(places: Places, tensor: Tensor, asked: Precision) -> DataType | N
         return None
     bits = stored_bits(place, asked)
     kept = bits == KEPT and (tensor.dtype is None or tensor.dtype.bits <= KEPT)
-    return None if kept else _stored(asked, bits)
+    return None if kept else _stored_type(asked, bits)
 
 
 transformations.add("precision", quantize_workload)
@@ -232,7 +232,7 @@ def _narrow(asked: Precision) -> bool:
     return asked.weight_bits < KEPT
 
 
-def _stored(asked: Precision, bits: Bits) -> DataType:
+def _stored_type(asked: Precision, bits: Bits) -> DataType:
     return (
         weight_type(asked)
         if bits == asked.weight_bits

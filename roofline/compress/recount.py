@@ -74,9 +74,9 @@ def recount(workload: Workload, change: Change) -> Workload:
     Totals move by what its layers' distinct tensors gain or lose, those of branches not taken too. Tables of published
     totals have no tensors: their weights scale with the width.
     """
-    layers = tuple(_retyped(layer, change) for layer in workload.layers)
-    fused = tuple(_retyped(layer, change) for layer in workload.fused_layers)
-    untaken = tuple(_retyped(layer, change) for layer in workload.untaken)
+    layers = tuple(_retype(layer, change) for layer in workload.layers)
+    fused = tuple(_retype(layer, change) for layer in workload.fused_layers)
+    untaken = tuple(_retype(layer, change) for layer in workload.untaken)
     inputs, outputs = (
         _activations(tensors, change) for tensors in (workload.inputs, workload.outputs)
     )
@@ -93,13 +93,15 @@ def recount(workload: Workload, change: Change) -> Workload:
         weight_bytes=workload.weight_bytes
         + distinct_weight_bytes((*layers, *untaken))
         - distinct_weight_bytes((*workload.layers, *workload.untaken)),
-        activation_bytes=workload.activation_bytes + _written(layers) - _written(workload.layers),
+        activation_bytes=workload.activation_bytes
+        + _written_bytes(layers)
+        - _written_bytes(workload.layers),
         census=None,
-        peak_activation_bytes=_scaled(workload.peak_activation_bytes, peak(workload), peak(moved)),
+        peak_activation_bytes=_scale(workload.peak_activation_bytes, peak(workload), peak(moved)),
     )
 
 
-def _written(layers: Sequence[Layer]) -> int:
+def _written_bytes(layers: Sequence[Layer]) -> int:
     """Return the bytes of all results that depend on an input, views too; containers' bodies have written theirs."""
     return sum(
         _bytes(layer.outputs) * layer.repeats
@@ -142,14 +144,16 @@ def peak(workload: Workload) -> int:
     return most
 
 
-def _retyped(layer: Layer, change: Change) -> Layer:
+def _retype(layer: Layer, change: Change) -> Layer:
     asked = change.layer(layer)
     weights = layer.weights
     if asked is not None:
         weights = tuple(_weight(layer, tensor, asked, change) for tensor in weights)
     # Operands and accesses name the same tensors.
     known = dict(zip(map(id, layer.weights), weights, strict=True))
-    accesses = tuple([_accessed(layer, entry, asked, change, known) for entry in layer.accesses])
+    accesses = tuple(
+        [_recount_access(layer, entry, asked, change, known) for entry in layer.accesses]
+    )
     gained = dict.fromkeys(_USES, 0)
     for before, after in zip(layer.accesses, accesses, strict=True):
         if before is not after:
@@ -176,7 +180,7 @@ _USES, _WEIGHT = tuple(Use), Use.WEIGHT
 """Looked up once: a retyped layer asks for them a dozen times."""
 
 
-def _accessed(
+def _recount_access(
     layer: Layer,
     entry: Access,
     asked: Precision | None,
@@ -227,6 +231,6 @@ def _bytes(tensors: Sequence[Tensor]) -> int:
     return sum(tensor.bytes or 0 for tensor in tensors)
 
 
-def _scaled(total: int, before: int, after: int) -> int:
+def _scale(total: int, before: int, after: int) -> int:
     """Return a total that moves as its tensors do: exactly when it is a multiple of them (repeats)."""
     return total if before == after or not before else total * after // before

@@ -8,7 +8,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from roofline.errors import CompressionError, check_known
-from roofline.reading import real_number, shown
+from roofline.reading import quote, real_number
 from roofline.surfaces import Argument
 
 _BY_LAYER = "'PATTERN=0.5'"
@@ -97,7 +97,7 @@ def parse_shares(
             share = real_number(written, "share", error=ValueError)
         except ValueError:
             raise CompressionError(
-                f"{argument.at(shown(text))}: {shown(written)} is not a share",
+                f"{argument.at(quote(text))}: {quote(written)} is not a share",
                 repair=f"Write {argument.at(0.5)} or {argument.at(_BY_LAYER)}",
             ) from None
         if (equals and pattern in layers) or (not equals and whole is not None):

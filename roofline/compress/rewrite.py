@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from roofline.compress.bodies import bodies, calls, distinct, nested_tensors
 from roofline.compress.changes import AttributeChange, Change
-from roofline.compress.tensors import inlined, keep_positions, replace_data
+from roofline.compress.tensors import inline_functions, keep_positions, replace_data
 from roofline.graph.reading.reads import read_counts
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def apply(plan: PruningPlan, model: onnx.ModelProto) -> onnx.ModelProto:
     from onnx import ModelProto
 
     pruned = ModelProto()
-    pruned.CopyFrom(distinct(inlined(model)))
+    pruned.CopyFrom(distinct(inline_functions(model)))
     stored = nested_tensors(pruned)
     for name, axes in plan.kept.items():
         if name in stored:

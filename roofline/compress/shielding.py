@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-def shielded(model: onnx.ModelProto) -> onnx.ModelProto:
+def shield(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model in which every computed value that a subgraph reads comes from an Identity of its own.
 
     A tool that joins, moves or drops a call whose result it sees nowhere read then changes what the Identity takes in,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from roofline.arguments import check_kind
 from roofline.compress.bodies import distinct, stored_name
-from roofline.compress.channels import joined
+from roofline.compress.channels import variant_name
 from roofline.compress.recount import distinct_weight_bytes, multiplies, stored_bytes
 from roofline.compress.sparsity import Sparsity, count_zeros, zero_count
 from roofline.errors import CompressionError
@@ -56,7 +56,9 @@ def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload
         weight_bytes=workload.weight_bytes
         + distinct_weight_bytes((*layers, *untaken))
         - distinct_weight_bytes((*workload.layers, *workload.untaken)),
-        variant=workload.variant if sparsity.dense else joined(workload.variant, sparsity.label),
+        variant=workload.variant
+        if sparsity.dense
+        else variant_name(workload.variant, sparsity.label),
     )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from roofline.compress.bodies import calls, distinct, nested_tensors
 from roofline.compress.coupling._registry import layer_name
 from roofline.compress.formats import formats
-from roofline.compress.tensors import ABSENT, inlined, replace_data, to_array
+from roofline.compress.tensors import ABSENT, inline_functions, replace_data, to_array
 from roofline.errors import CompressionError, did_you_mean
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def zero_count(elements: int, share: float) -> int:
     return int(Fraction(repr(float(share))) * elements + Fraction(1, 2))
 
 
-def zeroed(model: onnx.ModelProto, sparsity: Sparsity) -> onnx.ModelProto:
+def zero_weights(model: onnx.ModelProto, sparsity: Sparsity) -> onnx.ModelProto:
     """Return a new model whose smallest weights are zero, layer by layer; the given model is unchanged.
 
     Args:
@@ -142,7 +142,7 @@ def zeroed(model: onnx.ModelProto, sparsity: Sparsity) -> onnx.ModelProto:
     from onnx import ModelProto
 
     sparse = ModelProto()
-    sparse.CopyFrom(distinct(inlined(model)))
+    sparse.CopyFrom(distinct(inline_functions(model)))
     weights = multiplying_weights(sparse)
     sparsity.check(list(dict.fromkeys(weights.values())))
     stored = nested_tensors(sparse)
@@ -156,7 +156,7 @@ def zeroed(model: onnx.ModelProto, sparsity: Sparsity) -> onnx.ModelProto:
                 f"the weights of {layer} are not at hand, so the smallest cannot be found",
                 repair=ABSENT,
             )
-        replace_data(stored[name], _pruned(array, share, sparsity.pattern))
+        replace_data(stored[name], _zero_smallest(array, share, sparsity.pattern))
     return sparse
 
 
@@ -219,7 +219,7 @@ _VIEWS = frozenset({
 })  # fmt: skip
 
 
-def _pruned(array: NDArray[Any], share: float, pattern: str) -> NDArray[Any]:
+def _zero_smallest(array: NDArray[Any], share: float, pattern: str) -> NDArray[Any]:
     magnitude = np.abs(array.astype(np.float64))
     if pattern == "2:4":
         return _two_of_four(array, magnitude)

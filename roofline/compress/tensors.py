@@ -75,7 +75,7 @@ def _tensors(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.Tenso
                 yield from _tensors(inner)
 
 
-def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+def inline_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with its local functions inlined, so that every call is in the graph.
 
     Raises:

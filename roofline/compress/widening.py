@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roofline.graph.reading.reads import renamed, subgraphs
+from roofline.graph.reading.reads import rename_reads, subgraphs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,7 @@ _TYPES = frozenset({"to", "dtype", "output_dtype", "stash_type"})
 """Attributes that name an element type."""
 
 
-def widened(model: onnx.ModelProto) -> onnx.ModelProto:
+def widen(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model whose half-precision values are computed in fp32; the given model is unchanged.
 
     Args:
@@ -120,7 +120,7 @@ def _cast_interface(graph: onnx.GraphProto) -> None:
 
     inputs, outputs = halves(graph.input), halves(graph.output)
     names = {name: f"{name}_wide" for name in (*inputs, *outputs)}
-    nodes = [renamed(node, names) for node in graph.node]
+    nodes = [rename_reads(node, names) for node in graph.node]
     for node in nodes:
         for place, name in enumerate(node.output):
             node.output[place] = names.get(name, name)

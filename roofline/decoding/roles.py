@@ -65,7 +65,7 @@ class Roles:
             new: Positions that each request adds.
         """
         inputs: dict[str, tuple[int, ...]] = {}
-        inputs[self.tokens.name] = _filled(self.tokens, requests, new)
+        inputs[self.tokens.name] = _token_shape(self.tokens, requests, new)
         for entry in self.masks:
             inputs[entry.name] = {2: (requests, past + new), 3: (requests, new, past + new)}.get(
                 len(entry.shape), (requests, 1, new, past + new)
@@ -202,7 +202,7 @@ def _attributes(node: onnx.NodeProto) -> Mapping[str, int]:
     return {entry.name: entry.i for entry in node.attribute}
 
 
-def _filled(entry: Input, requests: int, new: int) -> tuple[int, ...]:
+def _token_shape(entry: Input, requests: int, new: int) -> tuple[int, ...]:
     """Return the shape of the tokens: requests, new positions, and a width where embeddings go in."""
     if len(entry.shape) not in (2, 3):
         raise OptionError(

@@ -327,13 +327,13 @@ def levels(
         return activations[None], outer
     if link is None:
         link = case.platform.bandwidth
-    excess = weights - _held(weights, compute * link, holder.capacity.base)
+    excess = weights - _held_bytes(weights, compute * link, holder.capacity.base)
     if holder.excess_from == "memory":
         return (excess + activations)[None], outer
     return np.stack([excess + activations, excess]), np.append(outer, link)
 
 
-def _held(weights: Floats, hidden: Floats, capacity: float) -> Floats:
+def _held_bytes(weights: Floats, hidden: Floats, capacity: float) -> Floats:
     """Return the bytes of weights to hold that shorten the time most, layers × batches.
 
     A byte held shortens a layer only while reading takes longer than its arithmetic, so those bytes come first: no

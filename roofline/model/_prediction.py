@@ -316,14 +316,14 @@ class Prediction:
         Args:
             ax: Axes to draw into; by default those of a new figure.
         """
-        return drawn("roofline", [self.record()], ax)
+        return draw("roofline", [self.record()], ax)
 
     def layers_frame(self) -> pd.DataFrame:
         """Return one row per layer (needs pandas)."""
         return frame([layer.record() for layer in self.layers])
 
 
-def drawn(kind: str, rows: list[dict[str, Any]], ax: Axes | None) -> Axes:
+def draw(kind: str, rows: list[dict[str, Any]], ax: Axes | None) -> Axes:
     """Draw rows as a kind of chart (needs matplotlib).
 
     Args:

@@ -39,7 +39,7 @@ def _convolution(layer: Layer) -> WorkShape | None:
     return WorkShape(
         f"conv.{_convolution_form(layer, weight, out, groups)}.{bits_of(layer)}",
         at,
-        _packed(weight, groups, len(out)),
+        _packed_shape(weight, groups, len(out)),
     )
 
 
@@ -68,7 +68,7 @@ def _convolution_form(
     return "kxk"
 
 
-def _packed(weight: tuple[int, ...], groups: int, rank: int) -> tuple[int, ...]:
+def _packed_shape(weight: tuple[int, ...], groups: int, rank: int) -> tuple[int, ...]:
     inner, outer = weight[1], weight[0]
     if rank != 4 or groups > 1:
         return ()

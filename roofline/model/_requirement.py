@@ -79,7 +79,7 @@ def requirement(
         case Traffic.WEIGHTS_IO:
             activations = _network_io(workload, layers)
         case Traffic.FUSED | Traffic.UNFUSED | Traffic.RESIDENT:
-            activations = [_moved(layer) for layer in layers]
+            activations = [_moved_bytes(layer) for layer in layers]
     return Requirement(
         tuple(layers),
         np.asarray(ops, np.float64) / workload.batch,
@@ -111,7 +111,7 @@ def io_bytes(workload: Workload) -> int:
     return workload.io_bytes
 
 
-def _moved(layer: Layer) -> int:
+def _moved_bytes(layer: Layer) -> int:
     moved = layer.input_bytes + layer.output_bytes + layer.cache_bytes
     return 0 if layer.kind is Kind.VIEW else moved
 

@@ -76,7 +76,7 @@ def _broadcast(layer: Layer, count: float) -> str:
     return "channel"
 
 
-def _normalized(layer: Layer) -> WorkShape | None:
+def _normalization_work(layer: Layer) -> WorkShape | None:
     out = first_shape(layer.outputs)
     if len(out) < 1:
         return None
@@ -102,7 +102,7 @@ def _softmax(layer: Layer) -> WorkShape | None:
     )
 
 
-def _reduced(layer: Layer) -> WorkShape | None:
+def _reduction_work(layer: Layer) -> WorkShape | None:
     source, out = first_shape(layer.inputs), first_shape(layer.outputs)
     if not source:
         return None
@@ -116,7 +116,7 @@ def _reduced(layer: Layer) -> WorkShape | None:
     )
 
 
-def _pooled(layer: Layer) -> WorkShape | None:
+def _pooling_work(layer: Layer) -> WorkShape | None:
     out, source = first_shape(layer.outputs), first_shape(layer.inputs)
     if len(out) < 3 or len(source) < 3:
         return None
@@ -144,7 +144,7 @@ def _merged_order(layer: Layer, source: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(ranks[axis] for axis in heads)
 
 
-def moved(layer: Layer) -> WorkShape:
+def moving_work(layer: Layer) -> WorkShape:
     """Return the work of an operator that only moves elements."""
     out, source = first_shape(layer.outputs), first_shape(layer.inputs)
     count = float(sum(tensor.elements or 0 for tensor in layer.outputs)) or largest(layer)
@@ -164,7 +164,7 @@ def moved(layer: Layer) -> WorkShape:
     return WorkShape(f"move.{name}", (count, run))
 
 
-def _quantized(layer: Layer) -> WorkShape | None:
+def _quantization_work(layer: Layer) -> WorkShape | None:
     return WorkShape(f"quantization.{layer.op_type}", (largest(layer),))
 
 
@@ -174,20 +174,20 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         for rule, names in (
             (_elementwise, " ".join(sorted(_UNARY_NAMES | _BINARY_NAMES))),
             (
-                _normalized,
+                _normalization_work,
                 "BatchNormalization InstanceNormalization LayerNormalization GroupNormalization RMSNormalization"
                 " SkipLayerNormalization SimplifiedLayerNormalization SkipSimplifiedLayerNormalization LRN"
                 " LpNormalization MeanVarianceNormalization",
             ),
             (_softmax, "Softmax LogSoftmax"),
             (
-                _reduced,
+                _reduction_work,
                 "ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare"
                 " ReduceLogSumExp ArgMax ArgMin",
             ),
-            (_pooled, "MaxPool AveragePool GlobalAveragePool GlobalMaxPool LpPool"),
-            (_quantized, "QuantizeLinear DequantizeLinear DynamicQuantizeLinear"),
-            (moved, "Resize Upsample"),
+            (_pooling_work, "MaxPool AveragePool GlobalAveragePool GlobalMaxPool LpPool"),
+            (_quantization_work, "QuantizeLinear DequantizeLinear DynamicQuantizeLinear"),
+            (moving_work, "Resize Upsample"),
         )
         for name in names.split()
     }

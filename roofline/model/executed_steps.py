@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from roofline.layer import Layer
 from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile
-from roofline.model.quantized_steps import Integers, on_integers, restored
+from roofline.model.quantized_steps import Integers, on_integers, restoring_work
 from roofline.model.work import Work
 from roofline.node import Tensor
 from roofline.ops import Kind
@@ -66,7 +66,7 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
         layer.outputs for layer in workload.layers
     ):
         return None
-    absorbed, parts = _absorbed(workload, profile)
+    absorbed, parts = _absorbed_layers(workload, profile)
     integers = on_integers(workload) if "quantized" in profile.patterns else Integers()
     absorbed = {**absorbed, **dict.fromkeys(integers.around)}
     layout = _layout(workload, profile, absorbed, parts, integers.operators)
@@ -89,7 +89,7 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
             own = f"packed.{form(work.kind)}"
             if own in profile.samples:
                 work = replace(work, kind=own, at=work.at[:1])
-        weights = restored(layer) if "quantized" in profile.patterns else None
+        weights = restoring_work(layer) if "quantized" in profile.patterns else None
         if weights is not None and layer.name not in integers.operators:
             found.append(Step(layer.name, weights, weighed=False))
         if work is not None:
@@ -129,7 +129,7 @@ def form(kind: str) -> str:
     return ".".join(parts[1:]) if parts[0] == "elementwise" else parts[-1]
 
 
-def _absorbed(
+def _absorbed_layers(
     workload: Workload, profile: Profile
 ) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
     """Return, by name, the layers that cost nothing beside another (None) or are a pattern's (its kind).

@@ -8,7 +8,7 @@ from __future__ import annotations
 from roofline.layer import Layer
 from roofline.model import _product_rules, _streaming_rules
 from roofline.model._layer_shapes import WorkShape, largest, text
-from roofline.model._streaming_rules import moved
+from roofline.model._streaming_rules import moving_work
 from roofline.model.work import Work
 from roofline.ops import Kind
 
@@ -63,7 +63,7 @@ def _directions(layer: Layer) -> int:
 
 def _general(layer: Layer) -> WorkShape:
     if layer.kind is Kind.MOVE:
-        return moved(layer)
+        return moving_work(layer)
     return WorkShape(f"other.{layer.op_type}", (largest(layer),))
 
 

@@ -31,7 +31,7 @@ def layerwise(workload: Workload, platform: Platform, **choices: Unpack[Choices]
     return run(models.get("layerwise"), workload, platform, choices)
 
 
-def _required(case: Case) -> tuple[Requirement, list[str]]:
+def _requirement(case: Case) -> tuple[Requirement, list[str]]:
     required = requirement(
         case.workload, case.platform, traffic=case.traffic, operations=case.operations
     )
@@ -39,7 +39,7 @@ def _required(case: Case) -> tuple[Requirement, list[str]]:
 
 
 def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
-    required, units = _required(case)
+    required, units = _requirement(case)
     times = evaluate(case, required, units, batches)
     return tuple(
         conclude(
@@ -72,7 +72,7 @@ def _layers(
 
 
 def _law(case: Case) -> Law:
-    return bound_law(case, *_required(case))
+    return bound_law(case, *_requirement(case))
 
 
 models.add(

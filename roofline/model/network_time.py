@@ -91,8 +91,8 @@ def calibrated_time(
         return None
     working_set = round(_working_set(workload, np.asarray([batches]))[0])
     found = [
-        LayerTime(step.layer, "view", _fixed(step.seconds)) if step.work is None
-        else _timed(
+        LayerTime(step.layer, "view", _fixed_estimate(step.seconds)) if step.work is None
+        else _time_layer(
             step.layer, step.work.times(batches), profile,
             round(_competing(step, np.asarray([working_set]))[0]),
         )
@@ -188,7 +188,7 @@ def _group_times(
             kind = step.work.times(float(batches[0])).kind
             work = replace(step.work, kind=kind)
             found = profile.estimates(work, batches, _competing(step, working))
-            more, factor = _beside(work, profile)
+            more, factor = _time_beside(work, profile)
             own, fixed = factor * (found.seconds + more), factor * (found.fixed_s + more)
             deviation, held = found.deviation, found.memory_bound
             ops = ops + work.ops * batches
@@ -207,7 +207,7 @@ def _group_times(
     return np.stack([seconds, spread * profile.spread, latency, memory, ops, moved])
 
 
-def _beside(work: Work, profile: Profile) -> tuple[float, float]:
+def _time_beside(work: Work, profile: Profile) -> tuple[float, float]:
     """Return the seconds that a layer takes more among others, and the correction of its class."""
     return (
         profile.switch_s * work.repeats,
@@ -215,16 +215,16 @@ def _beside(work: Work, profile: Profile) -> tuple[float, float]:
     )
 
 
-def _timed(name: str, work: Work, profile: Profile, working_set: int) -> LayerTime:
+def _time_layer(name: str, work: Work, profile: Profile, working_set: int) -> LayerTime:
     moved = float(work.bytes + work.weight_bytes)
     estimate = profile.estimate(work, working_set)
-    more, factor = _beside(work, profile)
+    more, factor = _time_beside(work, profile)
     seconds, fixed = factor * (estimate.seconds + more), factor * (estimate.fixed_s + more)
     estimate = replace(estimate, seconds=seconds, fixed_s=fixed)
     return LayerTime(name, work.kind, estimate, work.ops, moved, work.datatype)
 
 
-def _fixed(seconds: float) -> Estimate:
+def _fixed_estimate(seconds: float) -> Estimate:
     return Estimate(
         seconds, seconds, _VIEW_DEVIATION, Basis.MEASURED, memory_bound=False, fixed_s=seconds
     )

@@ -60,7 +60,7 @@ def on_integers(workload: Workload) -> Integers:
     return Integers(frozenset(operators), frozenset(around))
 
 
-def restored(layer: Layer) -> Work | None:
+def restoring_work(layer: Layer) -> Work | None:
     """Return the work of dequantizing the stored weights of a product in floating point; None if it has none."""
     if layer.op_type not in _PRODUCTS:
         return None

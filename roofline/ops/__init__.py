@@ -8,7 +8,16 @@ from roofline.ops._registry import (
     TensorType,
     define,
     lookup,
-    supported,
+    supported_operators,
 )
 
-__all__ = ["Kind", "Moves", "Operator", "Role", "TensorType", "define", "lookup", "supported"]
+__all__ = [
+    "Kind",
+    "Moves",
+    "Operator",
+    "Role",
+    "TensorType",
+    "define",
+    "lookup",
+    "supported_operators",
+]

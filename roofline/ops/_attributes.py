@@ -15,7 +15,7 @@ LATEST = 1 << 30
 """The version taken for a model that does not say which operator set it imports."""
 
 
-def malformed(node: Node, rule: str, *, repair: str = "") -> ModelError:
+def malformed_error(node: Node, rule: str, *, repair: str = "") -> ModelError:
     """Return the error for a node that breaks a rule of its operator."""
     where = f"{node.op_type} node {node.name!r}" if node.name else f"{node.op_type} node"
     return ModelError(f"{where}: {rule}", repair=repair)
@@ -29,7 +29,7 @@ def fitting(node: Node) -> Generator[None]:
     except RooflineError:
         raise
     except MISFIT as error:
-        raise malformed(
+        raise malformed_error(
             node, f"its operands and attributes do not fit together ({error})"
         ) from None
 
@@ -42,7 +42,7 @@ def version(node: Node) -> int:
 def _wrong(node: Node, name: str, expected: str, value: object) -> ModelError:
     shown = repr(value)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-    return malformed(node, f"attribute {name!r} must be {expected}, it is {shown}")
+    return malformed_error(node, f"attribute {name!r} must be {expected}, it is {shown}")
 
 
 def _is_integer(value: object) -> bool:
@@ -67,7 +67,7 @@ def maybe_integer(node: Node, name: str) -> int | None:
 def required_integer(node: Node, name: str) -> int:
     """Return an integer attribute that must be there."""
     if node.attributes.get(name) is None:
-        raise malformed(node, f"attribute {name!r} is missing, it must be an integer")
+        raise malformed_error(node, f"attribute {name!r} is missing, it must be an integer")
     return integer(node, name, 0)
 
 
@@ -101,7 +101,9 @@ def required_integers(node: Node, name: str) -> tuple[int, ...]:
     """Return a list-of-integers attribute that must be there."""
     found = maybe_integers(node, name)
     if found is None:
-        raise malformed(node, f"attribute {name!r} is missing, it must be a list of integers")
+        raise malformed_error(
+            node, f"attribute {name!r} is missing, it must be a list of integers"
+        )
     return found
 
 
@@ -169,7 +171,7 @@ def operand(node: Node, position: int) -> Tensor:
     """Return an operand that must be there."""
     found = node.operand(position)
     if found is None:
-        raise malformed(node, f"operand {position} is missing")
+        raise malformed_error(node, f"operand {position} is missing")
     return found
 
 
@@ -177,5 +179,5 @@ def present(node: Node) -> tuple[Tensor, ...]:
     """Return the operands that are there; there must be at least one."""
     found = tuple(tensor for tensor in node.operands if tensor is not None)
     if not found:
-        raise malformed(node, "it has no operands")
+        raise malformed_error(node, "it has no operands")
     return found

@@ -8,14 +8,14 @@ from roofline.cost import Cost
 from roofline.errors import DimensionError
 from roofline.node import Node, Shape, Tensor
 from roofline.number_format import plural
-from roofline.ops._attributes import malformed, operand
+from roofline.ops._attributes import malformed_error, operand
 from roofline.ops._registry import CostFunction
 from roofline.surfaces import DIMS, INPUTS, VALUES
 
 FREE = Cost()
 
 
-def _unresolved(node: Node, tensor: Tensor) -> DimensionError:
+def _unresolved_error(node: Node, tensor: Tensor) -> DimensionError:
     return DimensionError(
         f"{node.op_type} node {node.name!r}: the size of {tensor.name!r} is not known",
         repair=f"Give the sizes of the inputs it depends on with {DIMS}, {INPUTS} or {VALUES}",
@@ -26,7 +26,7 @@ def result(node: Node, position: int = 0) -> Tensor:
     """Return a result that must be there."""
     found = node.outputs[position] if position < len(node.outputs) else None
     if found is None:
-        raise malformed(node, f"result {position} is missing")
+        raise malformed_error(node, f"result {position} is missing")
     return found
 
 
@@ -38,10 +38,10 @@ def dims(node: Node, tensor: Tensor) -> tuple[int, ...]:
     """
     found: Shape | None = tensor.shape
     if found is None:
-        raise _unresolved(node, tensor)
+        raise _unresolved_error(node, tensor)
     known = tuple(size for size in found if size is not None)
     if len(known) != len(found):
-        raise _unresolved(node, tensor)
+        raise _unresolved_error(node, tensor)
     return known
 
 
@@ -58,7 +58,7 @@ def in_dims(node: Node, position: int, rank: int | None = None) -> tuple[int, ..
     """Return the known dimensions of an operand that must be there, of this rank when one is given."""
     found = dims(node, operand(node, position))
     if rank is not None and len(found) != rank:
-        raise malformed(
+        raise malformed_error(
             node, f"operand {position} must have rank {rank}, its shape is {list(found)}"
         )
     return found

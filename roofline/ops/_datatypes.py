@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from roofline.node import Array, Node, Tensor
-from roofline.ops._attributes import malformed, required_integer
+from roofline.ops._attributes import malformed_error, required_integer
 from roofline.precision import DATATYPES, DataType
 
 _CODES = (
@@ -71,7 +71,9 @@ def target(node: Node, name: str) -> DataType:
         None if isinstance(value, str) else from_code(required_integer(node, name))
     )
     if found is None:
-        raise malformed(node, f"attribute {name!r} must name an element type, it is {value!r}")
+        raise malformed_error(
+            node, f"attribute {name!r} must name an element type, it is {value!r}"
+        )
     return found
 
 

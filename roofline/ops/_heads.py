@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from roofline.cost import Cost
 from roofline.errors import DimensionError
 from roofline.node import Node, Shape
-from roofline.ops._attributes import malformed, required_integer
-from roofline.ops._shapes import Dim, divided, scaled
+from roofline.ops._attributes import malformed_error, required_integer
+from roofline.ops._shapes import Dim, divide, scale
 from roofline.surfaces import DIMS, INPUTS
 
 SOFTMAX = 5
@@ -50,7 +50,7 @@ class Heads:
     @property
     def output(self) -> Shape:
         """Shape of the result with the heads side by side: batch, positions, width."""
-        width = None if self.heads is None else scaled(self.value_size, self.heads)
+        width = None if self.heads is None else scale(self.value_size, self.heads)
         return (self.batch, self.queries, width)
 
     def cost(self, node: Node, *, per_score: int = 0) -> Cost:
@@ -120,10 +120,10 @@ def head_count(node: Node, name: str) -> int:
     """
     count = required_integer(node, name)
     if count < 1:
-        raise malformed(node, f"attribute {name!r} must be positive, it is {count}")
+        raise malformed_error(node, f"attribute {name!r} must be positive, it is {count}")
     return count
 
 
 def head_size(node: Node, width: Dim, heads: int) -> Dim:
     """Return the width of one head of so many side by side."""
-    return divided(node, width, heads, "the width of the heads")
+    return divide(node, width, heads, "the width of the heads")

@@ -7,7 +7,7 @@ from roofline.ops._counts import out_count
 from roofline.ops._registry import Moves, MovesFunction
 
 
-def picked(*positions: int) -> MovesFunction:
+def picked_moves(*positions: int) -> MovesFunction:
     """Return that of these operands as many elements are read as the first result has, never more than they have.
 
     Indices may name a row twice: how many distinct ones they name depends on their values, so each counts.

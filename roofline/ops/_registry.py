@@ -156,7 +156,7 @@ def define(
         operators.add(key(op_type, domain), replace(row, op_type=op_type))
 
 
-def supported() -> Iterator[Operator]:
+def supported_operators() -> Iterator[Operator]:
     """Yield every row in sorted order."""
     for name in operators:
         yield operators.get(name)

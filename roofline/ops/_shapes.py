@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from roofline.node import Node, Shape, Tensor
-from roofline.ops._attributes import malformed, operand
+from roofline.ops._attributes import malformed_error, operand
 from roofline.ops._registry import TensorType
 from roofline.precision import DataType
 
@@ -26,11 +26,11 @@ def shape(node: Node, position: int) -> Shape | None:
     return operand(node, position).shape
 
 
-def ranked(node: Node, position: int, rank: int) -> Shape | None:
+def ranked_shape(node: Node, position: int, rank: int) -> Shape | None:
     """Return an operand's shape, which must have this rank when it is known."""
     found = operand(node, position).shape
     if found is not None and len(found) != rank:
-        raise malformed(
+        raise malformed_error(
             node, f"operand {position} must have rank {rank}, its shape is {show(found)}"
         )
     return found
@@ -40,7 +40,7 @@ def at_least(node: Node, position: int, rank: int) -> Shape | None:
     """Return an operand's shape, which must have at least this rank when it is known."""
     found = operand(node, position).shape
     if found is not None and len(found) < rank:
-        raise malformed(
+        raise malformed_error(
             node, f"operand {position} must have rank {rank} or more, its shape is {show(found)}"
         )
     return found
@@ -63,7 +63,7 @@ def merge(node: Node, left: Dim, right: Dim, what: str) -> Dim:
         return right
     if right is None or left == right:
         return left
-    raise malformed(node, f"{what} must be equal, they are {left} and {right}")
+    raise malformed_error(node, f"{what} must be equal, they are {left} and {right}")
 
 
 def broadcast(node: Node, shapes: Iterable[Shape | None]) -> Shape | None:
@@ -88,7 +88,9 @@ def broadcast(node: Node, shapes: Iterable[Shape | None]) -> Shape | None:
         sizes = {found[axis] for found in known if len(found) >= -axis}
         wide = [size for size in sizes if size is not None and size != 1]
         if len(wide) > 1:
-            raise malformed(node, f"shapes {' and '.join(map(show, known))} do not broadcast")
+            raise malformed_error(
+                node, f"shapes {' and '.join(map(show, known))} do not broadcast"
+            )
         result.append(wide[0] if wide else None if None in sizes else 1)
     return tuple(result)
 
@@ -110,7 +112,7 @@ def axis_of(
     if not -rank <= axis <= high:
         if scalar and rank == 0 and axis in (0, -1):
             return 0
-        raise malformed(node, f"{name} must lie in [{-rank}, {high}], it is {axis}")
+        raise malformed_error(node, f"{name} must lie in [{-rank}, {high}], it is {axis}")
     return axis + rank if axis < 0 else axis
 
 
@@ -120,7 +122,7 @@ def axes_of(
     """Return axes counted from the front; none may come twice."""
     found = tuple(axis_of(node, axis, rank, name="axes", scalar=scalar) for axis in axes)
     if len(set(found)) != len(found):
-        raise malformed(node, f"axes must differ, they are {list(axes)}")
+        raise malformed_error(node, f"axes must differ, they are {list(axes)}")
     return found
 
 
@@ -162,23 +164,23 @@ def rank_held(node: Node, position: int) -> Dim:
     """
     found = length(node.operand(position))
     if found is not None and found > MAX_AXES:
-        raise malformed(
+        raise malformed_error(
             node, f"operand {position} has {found} entries, but no tensor has so many axes"
         )
     return found
 
 
-def divided(node: Node, size: Dim, by: int, what: str) -> Dim:
+def divide(node: Node, size: Dim, by: int, what: str) -> Dim:
     """Return a dimension divided exactly."""
     if by <= 0:
-        raise malformed(node, f"the divisor of {what} must be positive, it is {by}")
+        raise malformed_error(node, f"the divisor of {what} must be positive, it is {by}")
     if size is None:
         return None
     if size % by:
-        raise malformed(node, f"{what} must be a multiple of {by}, it is {size}")
+        raise malformed_error(node, f"{what} must be a multiple of {by}, it is {size}")
     return size // by
 
 
-def scaled(size: Dim, by: int) -> Dim:
+def scale(size: Dim, by: int) -> Dim:
     """Return a dimension times a factor."""
     return None if size is None else size * by

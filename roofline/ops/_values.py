@@ -15,7 +15,7 @@ import numpy as np
 
 from roofline.node import Array, Node
 from roofline.ops import _datatypes
-from roofline.ops._attributes import malformed, maybe_integers
+from roofline.ops._attributes import malformed_error, maybe_integers
 from roofline.ops._registry import ValueFunction
 
 MAX_VALUE_ELEMENTS = 100_000
@@ -40,7 +40,7 @@ def values(function: ValueFunction) -> ValueFunction:
             # whatever is left (an unknown entry where numpy needs a number) means that the result is not known.
             return NOTHING
         return tuple(
-            None if result is None or result.size > MAX_VALUE_ELEMENTS else settled(result)
+            None if result is None or result.size > MAX_VALUE_ELEMENTS else settle(result)
             for result in results
         )
 
@@ -69,7 +69,7 @@ def gaps(array: Array) -> Array:
     return np.array([entry is None for entry in array.ravel()], bool).reshape(array.shape)
 
 
-def settled(array: Array) -> Array:
+def settle(array: Array) -> Array:
     """Return an array with a number type when all of its entries are known numbers."""
     if not is_partial(array):
         return array
@@ -79,12 +79,12 @@ def settled(array: Array) -> Array:
     return np.array(entries).reshape(array.shape)
 
 
-def known(node: Node, position: int) -> Array | None:
+def known_value(node: Node, position: int) -> Array | None:
     """Return an operand's value when it is small and every entry is known."""
     array = node.value(position)
     if array is None or array.size > MAX_VALUE_ELEMENTS:
         return None
-    array = settled(array)
+    array = settle(array)
     return None if is_partial(array) and gaps(array).any() else array
 
 
@@ -98,7 +98,7 @@ def entries(node: Node, position: int) -> tuple[int | None, ...] | None:
     if array is None or array.size > MAX_VALUE_ELEMENTS:
         return None
     if array.ndim > 1:
-        raise malformed(
+        raise malformed_error(
             node, f"operand {position} must be one-dimensional, its shape is {list(array.shape)}"
         )
     if array.dtype.kind in "iu":
@@ -106,7 +106,9 @@ def entries(node: Node, position: int) -> tuple[int | None, ...] | None:
     found: list[int | None] = []
     for entry in array.ravel().tolist():
         if entry is not None and (isinstance(entry, bool) or not isinstance(entry, int)):
-            raise malformed(node, f"operand {position} must hold integers, it holds {entry!r}")
+            raise malformed_error(
+                node, f"operand {position} must hold integers, it holds {entry!r}"
+            )
         found.append(None if entry is None else int(entry))
     return tuple(found)
 
@@ -126,30 +128,34 @@ def scalar(node: Node, position: int) -> int | None:
     if found is None:
         return None
     if len(found) != 1:
-        raise malformed(node, f"operand {position} must hold one integer, it holds {len(found)}")
+        raise malformed_error(
+            node, f"operand {position} must hold one integer, it holds {len(found)}"
+        )
     return found[0]
 
 
 def number(node: Node, position: int) -> float | int | None:
     """Return the one number an operand holds, or None when it is unknown."""
-    array = known(node, position)
+    array = known_value(node, position)
     if array is None or array.dtype.kind not in "iufb":
         return None
     if array.size != 1:
-        raise malformed(node, f"operand {position} must hold one number, it holds {array.size}")
+        raise malformed_error(
+            node, f"operand {position} must hold one number, it holds {array.size}"
+        )
     return cast("float", array.ravel()[0].item())
 
 
-def listed(node: Node, name: str, position: int) -> tuple[int, ...] | None:
+def listed_integers(node: Node, name: str, position: int) -> tuple[int, ...] | None:
     """Return integers that older operator sets hold in an attribute and newer ones in an operand.
 
-    None when they are absent, or not known; `given` tells the two apart.
+    None when they are absent, or not known; `has_integers` tells the two apart.
     """
     found = maybe_integers(node, name)
     return all_entries(node, position) if found is None else found
 
 
-def given(node: Node, name: str, position: int) -> bool:
+def has_integers(node: Node, name: str, position: int) -> bool:
     """Return whether integers are given, in the attribute or the operand, known or not."""
     return node.attributes.get(name) is not None or node.operand(position) is not None
 
@@ -178,7 +184,7 @@ def arithmetic(
     if not any(is_partial(array) for array in arrays):
         return np.asarray(function(*arrays))
     filled = [
-        _filled(array, _datatypes.of(node.operand(place)))
+        _fill(array, _datatypes.of(node.operand(place)))
         for array, place in zip(arrays, places, strict=True)
     ]
     holes = np.zeros((), bool)
@@ -192,7 +198,7 @@ def arithmetic(
     return result
 
 
-def _filled(array: Array, datatype: Any) -> Array:
+def _fill(array: Array, datatype: Any) -> Array:
     """Return an array with ones for unknown entries: no function here is undefined at one."""
     if not is_partial(array):
         return array

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from roofline.node import Node
 from roofline.number_format import plural
-from roofline.ops._attributes import choice, integers, malformed
+from roofline.ops._attributes import choice, integers, malformed_error
 from roofline.ops._shapes import Dim
 
 AUTO_PADS = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", "")
@@ -41,7 +41,7 @@ def window(node: Node, axes: int) -> Window:
         auto_pad=choice(node, "auto_pad", "NOTSET", AUTO_PADS) or "NOTSET",
     )
     if len(found.pads) != 2 * axes:
-        raise malformed(
+        raise malformed_error(
             node, f"attribute 'pads' must hold {2 * axes} integers, it holds {len(found.pads)}"
         )
     return found
@@ -49,7 +49,7 @@ def window(node: Node, axes: int) -> Window:
 
 def _positive(node: Node, name: str, values: tuple[int, ...], axes: int) -> tuple[int, ...]:
     if len(values) != axes or any(value < 1 for value in values):
-        raise malformed(
+        raise malformed_error(
             node,
             f"attribute {name!r} must hold {plural(axes, 'positive integer')}, one per spatial axis, "
             f"it is {list(values)}",
@@ -93,7 +93,7 @@ def slide(
         )
         room = size + begin + end - found.dilations[axis] * (extent - 1) - 1
         if room < 0:
-            raise malformed(
+            raise malformed_error(
                 node,
                 f"the kernel ({extent}, dilation {found.dilations[axis]}) is larger than the padded operand"
                 f" ({size} + {begin} + {end}) on spatial axis {axis}",

@@ -18,7 +18,7 @@ from roofline.node import Array, Node
 from roofline.ops._attributes import operand
 from roofline.ops._counts import has, out_count, per_output
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
-from roofline.ops._shapes import broadcast, divided, same
+from roofline.ops._shapes import broadcast, divide, same
 from roofline.ops._values import arithmetic, single_result
 
 OPS_PER_ELEMENT: dict[str, int] = {
@@ -101,7 +101,7 @@ def _glu_type(node: Node) -> Sequence[TensorType | None]:
     if not found:
         return ((found, operand(node, 0).dtype),)
     return (
-        ((*found[:-1], divided(node, found[-1], 2, "the last dimension")), operand(node, 0).dtype),
+        ((*found[:-1], divide(node, found[-1], 2, "the last dimension")), operand(node, 0).dtype),
     )
 
 

@@ -19,7 +19,7 @@ from roofline.ops._attributes import (
     choice,
     flag,
     integer,
-    malformed,
+    malformed_error,
     maybe_integer,
     number,
     operand,
@@ -28,7 +28,7 @@ from roofline.ops._counts import has, in_count, in_dims
 from roofline.ops._heads import Heads, head_count, head_size
 from roofline.ops._moves import least
 from roofline.ops._registry import Kind, Moves, MovesFunction, TensorType, define
-from roofline.ops._shapes import Dim, dtype, merge, ranked, scaled, shape, show, total
+from roofline.ops._shapes import Dim, dtype, merge, ranked_shape, scale, shape, show, total
 from roofline.ops._values import all_entries
 
 NodeTypes = Sequence[TensorType | None]
@@ -43,7 +43,7 @@ def _split(node: Node, position: int, attribute: str) -> tuple[Dim, Dim, Dim, Di
     if len(found) == 4:
         return (found[0], found[1], found[2], found[3])
     if len(found) != 3:
-        raise malformed(
+        raise malformed_error(
             node, f"operand {position} must have rank 3 or 4, its shape is {show(found)}"
         )
     heads = head_count(node, attribute)
@@ -58,13 +58,13 @@ def _heads(node: Node) -> Heads:
     merge(node, size, key_size, "the head sizes of query and key")
     merge(node, length, value_length, "the lengths of key and value")
     if heads is not None and kv_heads is not None and (not kv_heads or heads % kv_heads):
-        raise malformed(
+        raise malformed_error(
             node,
             f"the {plural(heads, 'query head')} must be a multiple of the {plural(kv_heads, 'key head')}",
         )
     before: Dim = 0
     if has(node, 4):
-        past = ranked(node, 4, 4)
+        past = ranked_shape(node, 4, 4)
         before = None if past is None else past[2]
         length = total(length, before)
     if has(node, 6) and (valid := all_entries(node, 6)):
@@ -147,7 +147,7 @@ def rotary_type(node: Node) -> NodeTypes:
     """Return the operand's own type."""
     found = shape(node, 0)
     if found is not None and len(found) not in (3, 4):
-        raise malformed(node, f"operand 0 must have rank 3 or 4, its shape is {show(found)}")
+        raise malformed_error(node, f"operand 0 must have rank 3 or 4, its shape is {show(found)}")
     return ((found, dtype(node, 0)),)
 
 
@@ -180,7 +180,7 @@ def angles(*positions: int) -> MovesFunction:
 def _linear_heads(node: Node) -> tuple[int, int, Dim, Dim]:
     """Return query heads, key heads, key size and value size of a LinearAttention call."""
     heads, kv_heads = head_count(node, "q_num_heads"), head_count(node, "kv_num_heads")
-    key, value = ranked(node, 1, 3), ranked(node, 2, 3)
+    key, value = ranked_shape(node, 1, 3), ranked_shape(node, 2, 3)
     return (
         heads,
         kv_heads,
@@ -194,10 +194,10 @@ def _linear_type(node: Node) -> NodeTypes:
 
     Spec: https://onnx.ai/onnx/operators/onnx__LinearAttention.html
     """
-    query = ranked(node, 0, 3) or (None, None, None)
+    query = ranked_shape(node, 0, 3) or (None, None, None)
     heads, kv_heads, key_size, value_size = _linear_heads(node)
     state = dtype(node, 3) if has(node, 3) else dtype(node, 0)
-    result = (query[0], query[1], scaled(value_size, max(heads, kv_heads)))
+    result = (query[0], query[1], scale(value_size, max(heads, kv_heads)))
     return ((result, dtype(node, 0)), ((query[0], kv_heads, key_size, value_size), state))
 
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 from roofline.cost import Cost
 from roofline.node import Node, Shape
 from roofline.number_format import plural
-from roofline.ops._attributes import flag, integer, malformed, maybe_integers
+from roofline.ops._attributes import flag, integer, malformed_error, maybe_integers
 from roofline.ops._counts import dims, has, in_count, in_dims, out_count, result, wants
 from roofline.ops._heads import Heads, head_count, head_size
-from roofline.ops._moves import least, picked
+from roofline.ops._moves import least, picked_moves
 from roofline.ops._registry import (
     CostFunction,
     Kind,
@@ -26,7 +26,7 @@ from roofline.ops._registry import (
     TensorType,
     define,
 )
-from roofline.ops._shapes import Dim, dtype, merge, ranked, shape, show, total
+from roofline.ops._shapes import Dim, dtype, merge, ranked_shape, shape, show, total
 from roofline.ops._values import scalar
 from roofline.ops.attention import ROTATE
 
@@ -37,13 +37,13 @@ def _past(node: Node, position: int, axis: int, rank: int) -> Dim:
     """Return how many positions a cache holds: none when it is absent."""
     if not has(node, position):
         return 0
-    found = ranked(node, position, rank)
+    found = ranked_shape(node, position, rank)
     return None if found is None else found[axis]
 
 
-def _projected(node: Node, past: int) -> Heads:
+def _projected_heads(node: Node, past: int) -> Heads:
     """Read the sizes of an operator that projects its operand to queries, keys and values itself."""
-    data, weights = ranked(node, 0, 3), ranked(node, 1, 2)
+    data, weights = ranked_shape(node, 0, 3), ranked_shape(node, 1, 2)
     heads = head_count(node, "num_heads")
     sizes = maybe_integers(node, "qkv_hidden_sizes")
     width = None if weights is None else weights[1]
@@ -51,7 +51,7 @@ def _projected(node: Node, past: int) -> Heads:
         third = head_size(node, width, 3)
         sizes = (third, third, third)
     elif len(sizes) != 3:
-        raise malformed(
+        raise malformed_error(
             node, f"attribute 'qkv_hidden_sizes' must hold 3 sizes, it is {list(sizes)}"
         )
     else:
@@ -80,11 +80,11 @@ def _projected(node: Node, past: int) -> Heads:
 
 def _projected_type(past: int, scale: int | None) -> ShapeFunction:
     def types(node: Node) -> NodeTypes:
-        found = _projected(node, past)
+        found = _projected_heads(node, past)
         kind = dtype(node, 0 if scale is None else scale)
         cache: Shape = (2, *found.cache)
         if flag(node, "past_present_share_buffer") and has(node, past):
-            cache = ranked(node, past, 5) or cache
+            cache = ranked_shape(node, past, 5) or cache
         return ((found.output, kind), (cache, kind))
 
     return types
@@ -99,7 +99,7 @@ def _projected_cost(past: int, mask: int, bias: int | None) -> CostFunction:
             batch * positions * in_count(node, 1), has(node, 2) * batch * positions * width
         )
         masks = has(node, mask) + (bias is not None and has(node, bias))
-        found = _projected(node, past)
+        found = _projected_heads(node, past)
         if flag(node, "past_present_share_buffer") and has(node, past):
             length = scalar(node, 6) if node.op_type == "Attention" else None
             found = replace(found, keys=total(found.queries, length))
@@ -113,7 +113,7 @@ def _projected_moves(past: int) -> MovesFunction:
         """Return the past positions that are read, and the new ones that are written."""
         if not has(node, past):
             return Moves()
-        found = _projected(node, past)
+        found = _projected_heads(node, past)
         buffer = in_dims(node, past, 5)[3]
         valid = buffer
         if flag(node, "past_present_share_buffer") and node.op_type == "Attention":
@@ -127,7 +127,7 @@ def _projected_moves(past: int) -> MovesFunction:
     return moves
 
 
-def _cached(node: Node, caches: tuple[int, int], found: Heads, new: int, valid: int) -> Moves:
+def _cache_moves(node: Node, caches: tuple[int, int], found: Heads, new: int, valid: int) -> Moves:
     """Return what is read of two caches of so many valid positions, and the new positions written to their results."""
     reads: dict[int, int] = {}
     writes: dict[int, int] = {}
@@ -145,7 +145,9 @@ def _cached(node: Node, caches: tuple[int, int], found: Heads, new: int, valid: 
 def _positions(node: Node, found: Shape) -> Dim:
     """Return how many positions a key or value has: heads side by side (rank 3) or apart (rank 4)."""
     if len(found) not in (3, 4):
-        raise malformed(node, f"a key or value must have rank 3 or 4, its shape is {show(found)}")
+        raise malformed_error(
+            node, f"a key or value must have rank 3 or 4, its shape is {show(found)}"
+        )
     return found[2] if len(found) == 4 else found[1]
 
 
@@ -158,7 +160,7 @@ def _before(node: Node) -> Dim:
 def _multi_head_moves(node: Node) -> Moves:
     found = _multi_head(node)
     before = _before(node) or 0
-    return _cached(node, (6, 7), found, (found.keys or 0) - before, before)
+    return _cache_moves(node, (6, 7), found, (found.keys or 0) - before, before)
 
 
 def _multi_head(node: Node) -> Heads:
@@ -172,7 +174,7 @@ def _multi_head(node: Node) -> Heads:
     if query is None:
         return Heads(None, heads, heads, None, None, None, None)
     if len(query) not in (3, 5):
-        raise malformed(node, f"operand 0 must have rank 3 or 5, its shape is {show(query)}")
+        raise malformed_error(node, f"operand 0 must have rank 3 or 5, its shape is {show(query)}")
     size = query[4] if len(query) == 5 else head_size(node, query[2], heads)
     length, value_size = _multi_head_keys(node, query, heads, size)
     return Heads(
@@ -219,18 +221,18 @@ def _multi_head_cost(node: Node) -> Cost:
     return found.cost(node, per_score=has(node, 4) + has(node, 5)) + Cost(other_ops=bias)
 
 
-def _grouped(node: Node) -> Heads:
+def _grouped_heads(node: Node) -> Heads:
     """Read the sizes of GroupQueryAttention; without key and value the query holds all three.
 
     The cache holds the past positions and the new ones, unless operand 6 says how many are in use.
     """
     heads, kv_heads = head_count(node, "num_heads"), head_count(node, "kv_num_heads")
     if heads % kv_heads:
-        raise malformed(
+        raise malformed_error(
             node,
             f"the {plural(heads, 'query head')} must be a multiple of the {plural(kv_heads, 'key head')}",
         )
-    query = ranked(node, 0, 3) or (None, None, None)
+    query = ranked_shape(node, 0, 3) or (None, None, None)
     size = head_size(node, query[2], heads if has(node, 1) else heads + 2 * kv_heads)
     length = query[1]
     if has(node, 1):
@@ -244,11 +246,11 @@ def _grouped(node: Node) -> Heads:
 
 def _grouped_moves(node: Node) -> Moves:
     """Return the valid past positions that a query sees, the new ones, and the rows of the tables of angles."""
-    found = _grouped(node)
+    found = _grouped_heads(node)
     new = found.queries or 0
     if has(node, 1):
         new = _positions(node, in_dims(node, 1)) or 0
-    moved = _cached(node, (3, 4), found, new, max((found.keys or 0) - new, 0))
+    moved = _cache_moves(node, (3, 4), found, new, max((found.keys or 0) - new, 0))
     rows = {
         place: least(node, place, (found.batch or 1) * new * in_dims(node, place)[-1])
         for place in (7, 8)
@@ -259,7 +261,7 @@ def _grouped_moves(node: Node) -> Moves:
 
 def _grouped_type(node: Node) -> NodeTypes:
     """Return the result and the caches, which stay as long as they were when they are longer than what is in use."""
-    found, kind = _grouped(node), dtype(node, 0)
+    found, kind = _grouped_heads(node), dtype(node, 0)
     past = _past(node, 3, 2, 4)
     used = scalar(node, 6) if has(node, 6) else None
     keys = found.keys
@@ -277,7 +279,7 @@ def _grouped_type(node: Node) -> NodeTypes:
 
 def _grouped_cost(node: Node) -> Cost:
     """Count the attention, and the rotation of queries and keys when the operator does it."""
-    found = _grouped(node)
+    found = _grouped_heads(node)
     rotated = 0
     if flag(node, "do_rotary"):
         batch, positions, width = in_dims(node, 0, 3)
@@ -290,7 +292,7 @@ def _grouped_cost(node: Node) -> Cost:
 
 def _relative_type(node: Node) -> NodeTypes:
     """Return ``[1, heads, queries, keys]`` of a looked-up position bias."""
-    table = ranked(node, 0, 2)
+    table = ranked_shape(node, 0, 2)
     heads = None if table is None else table[1]
     return (((1, heads, scalar(node, 1), scalar(node, 2)), dtype(node, 0)),)
 
@@ -322,5 +324,5 @@ define(
     domain="com.microsoft",
     shape=_relative_type,
     settings=(1, 2),
-    moves=picked(0),
+    moves=picked_moves(0),
 )

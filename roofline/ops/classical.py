@@ -24,7 +24,7 @@ from roofline.ops._attributes import (
 )
 from roofline.ops._counts import in_count, in_dims, per_output
 from roofline.ops._datatypes import FLOAT32, INT64, STRING
-from roofline.ops._moves import picked
+from roofline.ops._moves import picked_moves
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
 from roofline.ops._shapes import Dim, at_least, dtype, product, shape, total
 from roofline.ops.activation import OPS_PER_ELEMENT
@@ -245,6 +245,12 @@ define(
 define("Imputer", kind=Kind.COMPUTE, domain=ML, cost=per_output(1), shape=_same_type)
 define("LabelEncoder", "CategoryMapper", kind=Kind.MOVE, domain=ML, shape=_encoded_type)
 define("OneHotEncoder", kind=Kind.MOVE, domain=ML, shape=_categories_type)
-define("ArrayFeatureExtractor", kind=Kind.MOVE, domain=ML, shape=_extracted_type, moves=picked(0))
+define(
+    "ArrayFeatureExtractor",
+    kind=Kind.MOVE,
+    domain=ML,
+    shape=_extracted_type,
+    moves=picked_moves(0),
+)
 define("FeatureVectorizer", kind=Kind.MOVE, domain=ML, shape=_features_type)
 define("CastMap", "DictVectorizer", "ZipMap", kind=Kind.MOVE, domain=ML)

@@ -18,11 +18,11 @@ from math import prod
 from roofline.cost import Cost
 from roofline.node import Node, Shape
 from roofline.number_format import plural
-from roofline.ops._attributes import integer, integers, malformed, maybe_integers, text
+from roofline.ops._attributes import integer, integers, malformed_error, maybe_integers, text
 from roofline.ops._counts import has, in_count, in_dims, out_count
 from roofline.ops._datatypes import INT32
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
-from roofline.ops._shapes import Dim, at_least, dtype, merge, ranked, scaled, show
+from roofline.ops._shapes import Dim, at_least, dtype, merge, ranked_shape, scale, show
 from roofline.ops._windows import Window, kernel, slide, window
 from roofline.ops.activation import OPS_PER_ELEMENT
 
@@ -33,7 +33,7 @@ REQUANTIZE = 3
 def _groups(node: Node) -> int:
     groups = integer(node, "group", 1)
     if groups < 1:
-        raise malformed(node, f"attribute 'group' must be positive, it is {groups}")
+        raise malformed_error(node, f"attribute 'group' must be positive, it is {groups}")
     return groups
 
 
@@ -53,11 +53,11 @@ def _kernel_sizes(node: Node, weights: Shape | None, axes: int) -> tuple[Dim, ..
     return found
 
 
-def _paired(node: Node, x: int, w: int) -> tuple[Shape | None, Shape | None, int]:
+def _pair_shapes(node: Node, x: int, w: int) -> tuple[Shape | None, Shape | None, int]:
     """Return the operand's and the weight's shapes and the number of spatial axes; they must have one rank."""
     data, weights = at_least(node, x, 3), at_least(node, w, 3)
     if data is not None and weights is not None and len(data) != len(weights):
-        raise malformed(
+        raise malformed_error(
             node, f"operand {show(data)} and weight {show(weights)} must have the same rank"
         )
     rank = len(data) if data is not None else len(weights) if weights is not None else 0
@@ -66,7 +66,7 @@ def _paired(node: Node, x: int, w: int) -> tuple[Shape | None, Shape | None, int
 
 def conv_shape(node: Node, x: int = 0, w: int = 1) -> Shape | None:
     """Return a convolution's output shape: operand at position ``x``, weight at ``w``."""
-    data, weights, axes = _paired(node, x, w)
+    data, weights, axes = _pair_shapes(node, x, w)
     groups = _groups(node)
     if axes < 0:
         return None
@@ -75,15 +75,15 @@ def conv_shape(node: Node, x: int = 0, w: int = 1) -> Shape | None:
     if data is None:
         return (None, weights[0] if weights else None, *[None] * axes)
     if weights is not None:
-        expected = scaled(weights[1], groups)
+        expected = scale(weights[1], groups)
         if data[1] is not None and expected is not None and data[1] != expected:
-            raise malformed(
+            raise malformed_error(
                 node,
                 f"the operand has {plural(data[1], 'channel')}, but the weight {show(weights)} and group {groups}"
                 f" ask for {expected}",
             )
         if weights[0] is not None and weights[0] % groups:
-            raise malformed(
+            raise malformed_error(
                 node,
                 f"the weight's {plural(weights[0], 'output channel')} must be a multiple of group {groups}",
             )
@@ -143,7 +143,7 @@ def _channels_last(node: Node, x: int, w: int) -> Shape | None:
 
 def nhwc_shape(node: Node, x: int = 0, w: int = 1) -> Shape | None:
     """Return the output shape of a convolution over channels-last data with a channels-first weight."""
-    data, weights, axes = _paired(node, x, w)
+    data, weights, axes = _pair_shapes(node, x, w)
     if axes < 0:
         return None
     batch, spatial = (data[0], data[1:-1]) if data is not None else (None, (None,) * axes)
@@ -157,7 +157,7 @@ def nhwc_shape(node: Node, x: int = 0, w: int = 1) -> Shape | None:
 
 def _blocked_type(node: Node) -> Sequence[TensorType]:
     """Return the output of a convolution whose channels are filled up to whole blocks, in weight and operand alike."""
-    data, weights, axes = _paired(node, 0, 1)
+    data, weights, axes = _pair_shapes(node, 0, 1)
     if axes < 0 or data is None:
         return ((None, dtype(node, 0)),)
     sizes = _kernel_sizes(node, weights, axes)
@@ -176,7 +176,7 @@ def _quantized_cost(node: Node) -> Cost:
 
 def _transpose_shape(node: Node) -> Shape | None:
     """Return ``stride (in - 1) + output_padding + dilation (k - 1) + 1 - pads``, or the stated output_shape."""
-    data, weights, axes = _paired(node, 0, 1)
+    data, weights, axes = _pair_shapes(node, 0, 1)
     groups = _groups(node)
     if axes < 0:
         return None
@@ -185,24 +185,24 @@ def _transpose_shape(node: Node) -> Shape | None:
     extra = integers(node, "output_padding", (0,) * axes)
     stated = maybe_integers(node, "output_shape")
     if len(extra) != axes:
-        raise malformed(
+        raise malformed_error(
             node,
             f"attribute 'output_padding' must hold {plural(axes, 'integer')}, it is {list(extra)}",
         )
     if stated is not None and len(stated) == axes + 2:
         stated = stated[2:]
     if stated is not None and (len(stated) != axes or min(stated) < 1):
-        raise malformed(
+        raise malformed_error(
             node,
             f"attribute 'output_shape' must hold {plural(axes, 'positive integer')}, it is {list(stated)}",
         )
-    channels = None if weights is None else scaled(weights[1], groups)
+    channels = None if weights is None else scale(weights[1], groups)
     if data is None:
         return (None, channels, *(stated or [None] * axes))
     if weights is not None:
         merge(node, data[1], weights[0], "the operand's channels and the weight's input channels")
         if weights[0] is not None and weights[0] % groups:
-            raise malformed(
+            raise malformed_error(
                 node,
                 f"the weight's {plural(weights[0], 'input channel')} must be a multiple of group {groups}",
             )
@@ -231,7 +231,7 @@ def _spread(
         )
         wide = stride * (size - 1) + extra[axis] + found.dilations[axis] * (extent - 1) + 1 - cut
         if wide < 0:
-            raise malformed(
+            raise malformed_error(
                 node, f"the pads leave a negative size ({wide}) on spatial axis {axis}"
             )
         results.append(wide)
@@ -265,7 +265,7 @@ def _causal_type(node: Node) -> Sequence[TensorType]:
 
     Spec: https://onnx.ai/onnx/operators/onnx__CausalConvWithState.html
     """
-    data, weights = ranked(node, 0, 3), ranked(node, 1, 3)
+    data, weights = ranked_shape(node, 0, 3), ranked_shape(node, 1, 3)
     kind = dtype(node, 0)
     kept = None if weights is None or weights[2] is None else weights[2] - 1
     state = None if data is None else (data[0], data[1], kept)

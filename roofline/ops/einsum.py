@@ -13,7 +13,7 @@ from math import prod
 
 from roofline.cost import Cost
 from roofline.node import Node
-from roofline.ops._attributes import malformed, operand, present, text
+from roofline.ops._attributes import malformed_error, operand, present, text
 from roofline.ops._counts import in_dims, out_count
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import Dim
@@ -27,11 +27,13 @@ def _terms(node: Node) -> tuple[list[str], str]:
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
     if not equation or len(terms) != len(node.operands):
-        raise malformed(node, f"attribute 'equation' {equation!r} must have one term per operand")
+        raise malformed_error(
+            node, f"attribute 'equation' {equation!r} must have one term per operand"
+        )
     if not all(term.count(_ELLIPSIS) < 2 for term in [*terms, right]) or not all(
         label.isalpha() or label == _ELLIPSIS for term in [*terms, right] for label in term
     ):
-        raise malformed(
+        raise malformed_error(
             node, f"attribute 'equation' {equation!r} has a label that is not a letter"
         )
     if not arrow:
@@ -39,13 +41,13 @@ def _terms(node: Node) -> tuple[list[str], str]:
         right = (_ELLIPSIS if _ELLIPSIS in left else "") + "".join(once)
     strange = set(right) - set(left)
     if strange:
-        raise malformed(
+        raise malformed_error(
             node, f"attribute 'equation' {equation!r} has labels in its result that no operand has"
         )
     return terms, right
 
 
-def _expanded(
+def _expand(
     node: Node, terms: Sequence[str], ranks: Sequence[int | None]
 ) -> tuple[list[list[str]], list[str]]:
     """Return each term as a list of labels, with the ellipsis as numbered labels; and those, widest first."""
@@ -55,7 +57,7 @@ def _expanded(
         if rank is None:
             continue
         if (rank < named) if _ELLIPSIS in term else (rank != named):
-            raise malformed(
+            raise malformed_error(
                 node,
                 f"term {term.replace('.', '...')!r} of attribute 'equation' does not fit rank {rank}",
             )
@@ -76,7 +78,7 @@ def _sizes(node: Node) -> tuple[dict[str, Dim], list[str]]:
     """Return the size of every label, and the labels of the result."""
     terms, right = _terms(node)
     shapes = [operand(node, position).shape for position in range(len(terms))]
-    expanded, hidden = _expanded(
+    expanded, hidden = _expand(
         node, terms, [None if shape is None else len(shape) for shape in shapes]
     )
     sizes: dict[str, Dim] = {}
@@ -86,7 +88,7 @@ def _sizes(node: Node) -> tuple[dict[str, Dim], list[str]]:
             if before in (None, 1):
                 sizes[label] = size if before == 1 or size not in (None, 1) else None
             elif size not in (None, 1, before):
-                raise malformed(
+                raise malformed_error(
                     node, f"label {label!r} of attribute 'equation' has sizes {before} and {size}"
                 )
     result: list[str] = []

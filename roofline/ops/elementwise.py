@@ -21,7 +21,7 @@ from roofline.ops._attributes import integer, operand, present, version
 from roofline.ops._counts import out_count, per_output
 from roofline.ops._registry import Kind, TensorType, ValueFunction, define
 from roofline.ops._shapes import broadcast, same
-from roofline.ops._values import arithmetic, known, single_result
+from roofline.ops._values import arithmetic, known_value, single_result
 
 
 def binary_type(node: Node) -> Sequence[TensorType]:
@@ -99,15 +99,15 @@ _UNARY: dict[str, Callable[..., Array] | None] = {
 def _elementwise(function: Callable[..., Array]) -> ValueFunction:
     def value(node: Node) -> Array | None:
         if version(node) < 7 and len(node.operands) > 1:
-            return _aligned(node, function)
+            return _align(node, function)
         return arithmetic(node, function)
 
     return single_result(value)
 
 
-def _aligned(node: Node, function: Callable[..., Array]) -> Array | None:
+def _align(node: Node, function: Callable[..., Array]) -> Array | None:
     """Apply a binary function as before opset 7: the second operand's axes start at attribute ``axis``."""
-    left, right = known(node, 0), known(node, 1)
+    left, right = known_value(node, 0), known_value(node, 1)
     if left is None or right is None:
         return None
     axis = integer(node, "axis", left.ndim - right.ndim)
@@ -118,13 +118,13 @@ def _aligned(node: Node, function: Callable[..., Array]) -> Array | None:
 @single_result
 def _mod(node: Node) -> Array | None:
     function = np.fmod if integer(node, "fmod", 0) else np.mod
-    divisor = known(node, 1)
+    divisor = known_value(node, 1)
     if divisor is not None and divisor.dtype.kind in "iu" and not np.all(divisor):
         return None
     return arithmetic(node, function)
 
 
-def _folded(function: Callable[..., Array]) -> ValueFunction:
+def _fold(function: Callable[..., Array]) -> ValueFunction:
     return single_result(lambda node: arithmetic(node, lambda *arrays: reduce(function, arrays)))
 
 
@@ -136,7 +136,7 @@ def _mean(node: Node) -> Array | None:
 
 
 @single_result
-def _shifted(node: Node) -> Array | None:
+def _shift(node: Node) -> Array | None:
     left = node.attributes.get("direction") in ("LEFT", b"LEFT")
     return arithmetic(node, np.left_shift if left else np.right_shift)
 
@@ -170,7 +170,7 @@ def _clip(node: Node) -> Array | None:
         return None
     low, high = _bounds(node)
     if version(node) >= 11:
-        low_value, high_value = known(node, 1), known(node, 2)
+        low_value, high_value = known_value(node, 1), known_value(node, 2)
         if (low is not None and low_value is None) or (high is not None and high_value is None):
             return None
         low, high = low_value, high_value
@@ -196,7 +196,7 @@ for _name, _function in _VARIADIC.items():
         kind=Kind.COMPUTE,
         cost=_variadic_cost,
         shape=_variadic_type,
-        value=_folded(_function),
+        value=_fold(_function),
     )
 for _name, _unary in _UNARY.items():
     define(
@@ -204,7 +204,7 @@ for _name, _unary in _UNARY.items():
         value=None if _unary is None else _elementwise(_unary),
     )  # fmt: skip
 define("Mod", kind=Kind.COMPUTE, cost=per_output(1), shape=binary_type, value=_mod)
-define("BitShift", kind=Kind.COMPUTE, cost=per_output(1), shape=binary_type, value=_shifted)
+define("BitShift", kind=Kind.COMPUTE, cost=per_output(1), shape=binary_type, value=_shift)
 define("Mean", kind=Kind.COMPUTE, cost=_variadic_cost, shape=_variadic_type, value=_mean)
 define("Clip", kind=Kind.COMPUTE, cost=_clip_cost, shape=same, value=_clip, settings=(1, 2))
 

@@ -11,7 +11,7 @@ from math import prod
 
 from roofline.cost import Cost
 from roofline.node import Node
-from roofline.ops._attributes import integer, malformed
+from roofline.ops._attributes import integer, malformed_error
 from roofline.ops._counts import has, in_count, in_dims
 from roofline.ops._registry import Kind, Moves, TensorType, define
 from roofline.ops._shapes import at_least, dtype
@@ -37,7 +37,9 @@ def _experts_cost(node: Node) -> Cost:
     places = (2, 5, 8) if quantized else (2, 4, 6)
     bits = integer(node, "expert_weight_bits", 4) if quantized else 8
     if bits not in (2, 4, 8):
-        raise malformed(node, f"attribute 'expert_weight_bits' must be 2, 4 or 8, it is {bits}")
+        raise malformed_error(
+            node, f"attribute 'expert_weight_bits' must be 2, 4 or 8, it is {bits}"
+        )
     picked = integer(node, "k", 1)
     weights = sum(_expert_width(node, place, bits) for place in places)
     return Cost(prod(lead) * picked * weights, prod(lead) * in_dims(node, 1)[-1] * 5)

@@ -13,12 +13,12 @@ import numpy as np
 
 from roofline.cost import Cost
 from roofline.node import Array, Node
-from roofline.ops._attributes import choice, integer, malformed
+from roofline.ops._attributes import choice, integer, malformed_error
 from roofline.ops._counts import in_count
-from roofline.ops._moves import picked
+from roofline.ops._moves import picked_moves
 from roofline.ops._registry import Kind, Moves, TensorType, define
 from roofline.ops._shapes import at_least, axis_of, dtype, shape, show, unknown
-from roofline.ops._values import known, single_result
+from roofline.ops._values import known_value, single_result
 
 NodeTypes = Sequence[TensorType | None]
 
@@ -37,7 +37,7 @@ def _gather_type(node: Node) -> NodeTypes:
 
 @single_result
 def _gather(node: Node) -> Array | None:
-    array, indices = node.value(0), known(node, 1)
+    array, indices = node.value(0), known_value(node, 1)
     if array is None or indices is None:
         return None
     return np.asarray(np.take(array, indices, axis=integer(node, "axis", 0)))
@@ -52,7 +52,7 @@ def _elements_type(node: Node) -> NodeTypes:
     if data is not None:
         axis_of(node, integer(node, "axis", 0), len(data))
         if indices is not None and len(indices) != len(data):
-            raise malformed(
+            raise malformed_error(
                 node, f"operand {show(data)} and indices {show(indices)} must have one rank"
             )
     if indices is None and data is not None:
@@ -62,7 +62,7 @@ def _elements_type(node: Node) -> NodeTypes:
 
 @single_result
 def _gather_elements(node: Node) -> Array | None:
-    array, indices = node.value(0), known(node, 1)
+    array, indices = node.value(0), known_value(node, 1)
     if array is None or indices is None:
         return None
     axis = integer(node, "axis", 0)
@@ -84,7 +84,7 @@ def _nd_type(node: Node) -> NodeTypes:
     if depth is None:
         return ((None, dtype(node, 0)),)
     if batch < 0 or batch >= len(indices) or batch + depth > len(data):
-        raise malformed(
+        raise malformed_error(
             node,
             f"indices {show(indices)} with batch_dims {batch} point deeper than the operand {show(data)}",
         )
@@ -93,7 +93,7 @@ def _nd_type(node: Node) -> NodeTypes:
 
 @single_result
 def _gather_nd(node: Node) -> Array | None:
-    array, indices = node.value(0), known(node, 1)
+    array, indices = node.value(0), known_value(node, 1)
     if array is None or indices is None:
         return None
     batch = integer(node, "batch_dims", 0)
@@ -117,7 +117,7 @@ def _scatter_type(node: Node) -> NodeTypes:
     if node.op_type == "ScatterND" and data is not None and indices is not None:
         depth = indices[-1]
         if depth is not None and depth > len(data):
-            raise malformed(
+            raise malformed_error(
                 node, f"indices {show(indices)} point deeper than the operand {show(data)}"
             )
     return ((data, dtype(node, 0)),)
@@ -134,7 +134,7 @@ def _scatter_cost(node: Node) -> Cost:
 
 def _scatter_parts(node: Node) -> tuple[Array, Array, Array] | None:
     """Return a copy of the operand to write into, the indices and the updates; None where one of them is not known."""
-    array, indices, updates = node.value(0), known(node, 1), node.value(2)
+    array, indices, updates = node.value(0), known_value(node, 1), node.value(2)
     if array is None or indices is None or updates is None or _reduction(node) != "none":
         return None
     kind = array.dtype if array.dtype == updates.dtype else np.dtype(object)
@@ -175,7 +175,9 @@ def _cache_type(node: Node) -> NodeTypes:
     """
     cache, update = at_least(node, 0, 2), at_least(node, 1, 2)
     if cache is not None and update is not None and len(cache) != len(update):
-        raise malformed(node, f"cache {show(cache)} and update {show(update)} must have one rank")
+        raise malformed_error(
+            node, f"cache {show(cache)} and update {show(update)} must have one rank"
+        )
     return ((cache, dtype(node, 0)),)
 
 
@@ -184,13 +186,21 @@ def _cache_moves(node: Node) -> Moves:
     return Moves(cache_reads={0: 0}, cache_writes={0: in_count(node, 1)})
 
 
-define("Gather", kind=Kind.MOVE, shape=_gather_type, value=_gather, weights=(0,), moves=picked(0))
 define(
-    "GatherElements", kind=Kind.MOVE, shape=_elements_type, value=_gather_elements, weights=(0,), moves=picked(0)
+    "Gather",
+    kind=Kind.MOVE,
+    shape=_gather_type,
+    value=_gather,
+    weights=(0,),
+    moves=picked_moves(0),
+)
+define(
+    "GatherElements", kind=Kind.MOVE, shape=_elements_type, value=_gather_elements, weights=(0,), moves=picked_moves(0)
 )  # fmt: skip
 for _domain in ("", "com.microsoft"):
     define(
-        "GatherND", kind=Kind.MOVE, domain=_domain, shape=_nd_type, value=_gather_nd, weights=(0,), moves=picked(0)
+        "GatherND", kind=Kind.MOVE, domain=_domain, shape=_nd_type, value=_gather_nd, weights=(0,),
+        moves=picked_moves(0),
     )  # fmt: skip
 define(
     "Scatter", "ScatterElements", kind=Kind.COMPUTE, cost=_scatter_cost, shape=_scatter_type, value=_scatter_elements,

@@ -14,7 +14,7 @@ import numpy as np
 from roofline.node import Array, Node, Shape, Tensor
 from roofline.ops._attributes import (
     integer,
-    malformed,
+    malformed_error,
     maybe_integers,
     operand,
     required_integers,
@@ -32,7 +32,7 @@ from roofline.ops._datatypes import (
     target_or,
 )
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import dtype, rank_held, ranked, shape, show
+from roofline.ops._shapes import dtype, rank_held, ranked_shape, shape, show
 from roofline.ops._values import all_entries, entries, fits, number, single_result
 from roofline.precision import DataType
 
@@ -49,7 +49,7 @@ def _attribute(node: Node, *names: str) -> tuple[str, Any]:
         found = node.attributes.get(name)
         if found is not None:
             return name, found
-    raise malformed(node, f"it must have one of the attributes {', '.join(names)}")
+    raise malformed_error(node, f"it must have one of the attributes {', '.join(names)}")
 
 
 def constant_tensor(node: Node) -> Tensor:
@@ -72,11 +72,11 @@ def constant_tensor(node: Node) -> Tensor:
     scalar = _SCALARS.get(name.removesuffix("s"))
     several = name.endswith("s")
     if scalar is None or several != isinstance(found, (tuple, list)):
-        raise malformed(node, f"attribute {name!r} has the wrong type, it is {found!r:.60}")
+        raise malformed_error(node, f"attribute {name!r} has the wrong type, it is {found!r:.60}")
     items = cast("Sequence[Any]", found if several else (found,))
     kind, allowed = scalar
     if not all(isinstance(item, allowed) for item in items):
-        raise malformed(node, f"attribute {name!r} has the wrong type, it is {found!r:.60}")
+        raise malformed_error(node, f"attribute {name!r} has the wrong type, it is {found!r:.60}")
     array: Array = np.array(found, numpy_type(kind) or object)
     return Tensor("", array.shape, kind, value=array)
 
@@ -99,7 +99,7 @@ def _fill(node: Node) -> Tensor:
     if isinstance(found, Tensor):
         return found
     if not isinstance(found, np.ndarray):
-        raise malformed(node, f"attribute 'value' must be a tensor, it is {found!r:.60}")
+        raise malformed_error(node, f"attribute 'value' must be a tensor, it is {found!r:.60}")
     array = cast("Array", found)
     return Tensor("", array.shape, from_numpy(array), value=array)
 
@@ -111,7 +111,7 @@ def _dimensions(node: Node, position: int) -> Shape | None:
         size = rank_held(node, position)
         return None if size is None else (None,) * size
     if any(size is not None and size < 0 for size in found):
-        raise malformed(node, f"the shape {show(found)} holds a negative dimension")
+        raise malformed_error(node, f"the shape {show(found)} holds a negative dimension")
     return found
 
 
@@ -149,7 +149,7 @@ def _range_length(node: Node) -> int | None:
     if start is None or limit is None or delta is None:
         return None
     if delta == 0:
-        raise malformed(node, "its step must not be zero")
+        raise malformed_error(node, "its step must not be zero")
     if isinstance(start, int) and isinstance(limit, int) and isinstance(delta, int):
         return max(0, -((start - limit) // delta))
     steps = (limit - start) / delta
@@ -169,7 +169,7 @@ def _range(node: Node) -> Array | None:
 def _random_type(node: Node) -> Sequence[TensorType | None]:
     sizes = required_integers(node, "shape")
     if any(size < 0 for size in sizes):
-        raise malformed(node, f"attribute 'shape' must not be negative, it is {list(sizes)}")
+        raise malformed_error(node, f"attribute 'shape' must not be negative, it is {list(sizes)}")
     return ((sizes, target_or(node, "dtype", FLOAT32)),)
 
 
@@ -178,11 +178,11 @@ def _like_type(node: Node) -> Sequence[TensorType | None]:
 
 
 def _eye_type(node: Node) -> Sequence[TensorType | None]:
-    return ((ranked(node, 0, 2), target_or(node, "dtype", dtype(node, 0))),)
+    return ((ranked_shape(node, 0, 2), target_or(node, "dtype", dtype(node, 0))),)
 
 
 def _multinomial_type(node: Node) -> Sequence[TensorType | None]:
-    data = ranked(node, 0, 2)
+    data = ranked_shape(node, 0, 2)
     drawn = integer(node, "sample_size", 1)
     return (((None if data is None else data[0], drawn), target_or(node, "dtype", INT32)),)
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from roofline.cost import Cost
 from roofline.node import Node
 from roofline.number_format import plural
-from roofline.ops._attributes import choice, integer, malformed
+from roofline.ops._attributes import choice, integer, malformed_error
 from roofline.ops._counts import in_count, out_count
 from roofline.ops._datatypes import UINT8
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import dtype, product, rank_held, ranked
+from roofline.ops._shapes import dtype, product, rank_held, ranked_shape
 from roofline.ops._values import entries
 
 NodeTypes = Sequence[TensorType | None]
@@ -27,10 +27,14 @@ _ADAPTIVE = 2
 
 def _align_type(node: Node) -> NodeTypes:
     """Return one map of fixed size per region."""
-    data, regions, batches = ranked(node, 0, 4), ranked(node, 1, 2), ranked(node, 2, 1)
+    data, regions, batches = (
+        ranked_shape(node, 0, 4),
+        ranked_shape(node, 1, 2),
+        ranked_shape(node, 2, 1),
+    )
     sizes = integer(node, "output_height", 1), integer(node, "output_width", 1)
     if min(sizes) < 1:
-        raise malformed(node, f"its output size must be positive, it is {list(sizes)}")
+        raise malformed_error(node, f"its output size must be positive, it is {list(sizes)}")
     count = regions[0] if regions is not None else None if batches is None else batches[0]
     return (((count, None if data is None else data[1], *sizes), dtype(node, 0)),)
 
@@ -46,7 +50,7 @@ def _align_cost(node: Node) -> Cost:
 
 def _columns_type(node: Node) -> NodeTypes:
     """Return the image that blocks are summed into."""
-    data = ranked(node, 0, 3)
+    data = ranked_shape(node, 0, 3)
     sizes, blocks = entries(node, 1), entries(node, 2)
     if sizes is None:
         count = rank_held(node, 1)
@@ -57,7 +61,7 @@ def _columns_type(node: Node) -> NodeTypes:
     channels = None
     if data is not None and data[1] is not None and elements is not None:
         if elements < 1 or data[1] % elements:
-            raise malformed(
+            raise malformed_error(
                 node,
                 f"{plural(data[1], 'row does', 'rows do')} not fall into blocks of {plural(elements, 'element')}",
             )

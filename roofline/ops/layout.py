@@ -13,7 +13,7 @@ from roofline.node import Array, Node, Shape
 from roofline.number_format import plural
 from roofline.ops._attributes import (
     integer,
-    malformed,
+    malformed_error,
     maybe_integers,
     operand,
     present,
@@ -26,11 +26,11 @@ from roofline.ops._shapes import (
     at_least,
     axis_of,
     broadcast,
-    divided,
+    divide,
     dtype,
     merge,
     rank_held,
-    scaled,
+    scale,
     shape,
     show,
     unknown,
@@ -40,7 +40,7 @@ from roofline.ops._values import (
     all_entries,
     entries,
     fits,
-    given,
+    has_integers,
     is_partial,
     scalar,
     single_result,
@@ -56,7 +56,7 @@ def _permutation(node: Node, rank: int) -> tuple[int, ...]:
         return tuple(range(rank))[::-1]
     perm = tuple(axis + rank if axis < 0 else axis for axis in perm)
     if sorted(perm) != list(range(rank)):
-        raise malformed(
+        raise malformed_error(
             node, f"attribute 'perm' must order {plural(rank, 'axis', 'axes')}, it is {list(perm)}"
         )
     return perm
@@ -88,7 +88,9 @@ def concat_shape(node: Node, shapes: Sequence[Shape | None], axis: int) -> Shape
     rank = len(known[0])
     if any(len(found) != rank for found in known):
         other = next(found for found in known if len(found) != rank)
-        raise malformed(node, f"operands {show(known[0])} and {show(other)} must have one rank")
+        raise malformed_error(
+            node, f"operands {show(known[0])} and {show(other)} must have one rank"
+        )
     joined = axis_of(node, axis, rank)
     result: list[Dim] = []
     for place in range(rank):
@@ -153,20 +155,22 @@ def split_sizes(node: Node, size: Dim) -> tuple[Dim, ...]:
         if any(part is not None and part < 0 for part in sizes) or (
             size is not None and None not in sizes and total != size
         ):
-            raise malformed(node, f"the parts {show(sizes)} must sum to the dimension's {size}")
+            raise malformed_error(
+                node, f"the parts {show(sizes)} must sum to the dimension's {size}"
+            )
         return sizes
     count = integer(node, "num_outputs", max(1, len(node.outputs)))
-    if given(node, "split", 1):
+    if has_integers(node, "split", 1):
         return (None,) * (rank_held(node, 1) or len(node.outputs))
     if count < 1 or (node.outputs and count != len(node.outputs)):
-        raise malformed(
+        raise malformed_error(
             node,
             f"attribute 'num_outputs' must be its {plural(len(node.outputs), 'result')}, it is {count}",
         )
     if size is None:
         return (None,) * count
     if version(node) < 18 and size % count:
-        raise malformed(
+        raise malformed_error(
             node, f"a dimension of {size} does not split into {plural(count, 'equal part')}"
         )
     part = -(-size // count)
@@ -213,7 +217,7 @@ def _repeats(node: Node, rank: int) -> tuple[int | None, ...]:
     if found is None:
         return (None,) * rank
     if len(found) != rank or any(count is not None and count < 0 for count in found):
-        raise malformed(
+        raise malformed_error(
             node, f"its repeats must hold {plural(rank, 'count')}, they are {show(found)}"
         )
     return found
@@ -263,7 +267,7 @@ def _expand_type(node: Node) -> NodeTypes:
     elif any(size is not None and size < 0 for size in wanted):
         # PyTorch's exporter writes -1 for a dimension that stays.
         if any(size is not None and size < -1 for size in wanted):
-            raise malformed(node, f"the new shape {show(wanted)} holds a negative dimension")
+            raise malformed_error(node, f"the new shape {show(wanted)} holds a negative dimension")
         wanted = tuple(1 if size == -1 else size for size in wanted)
     return ((broadcast(node, (shape(node, 0), wanted)), dtype(node, 0)),)
 
@@ -287,17 +291,17 @@ def _blocks_type(node: Node) -> NodeTypes:
     data = at_least(node, 0, 3)
     size = required_integer(node, "blocksize")
     if size < 1:
-        raise malformed(node, f"attribute 'blocksize' must be positive, it is {size}")
+        raise malformed_error(node, f"attribute 'blocksize' must be positive, it is {size}")
     if data is None:
         return ((unknown(4), dtype(node, 0)),)
     spatial = len(data) - 2
     if node.op_type == "DepthToSpace":
-        channels = divided(node, data[1], size**spatial, "the channels")
+        channels = divide(node, data[1], size**spatial, "the channels")
         return (
-            ((data[0], channels, *(scaled(extent, size) for extent in data[2:])), dtype(node, 0)),
+            ((data[0], channels, *(scale(extent, size) for extent in data[2:])), dtype(node, 0)),
         )
-    extents = tuple(divided(node, extent, size, "a spatial dimension") for extent in data[2:])
-    return (((data[0], scaled(data[1], size**spatial), *extents), dtype(node, 0)),)
+    extents = tuple(divide(node, extent, size, "a spatial dimension") for extent in data[2:])
+    return (((data[0], scale(data[1], size**spatial), *extents), dtype(node, 0)),)
 
 
 def _reverse_type(node: Node) -> NodeTypes:

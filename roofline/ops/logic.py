@@ -16,7 +16,7 @@ from roofline.ops._counts import per_output
 from roofline.ops._datatypes import BOOL
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import broadcast, dtype
-from roofline.ops._values import arithmetic, fits, settled, single_result
+from roofline.ops._values import arithmetic, fits, settle, single_result
 from roofline.ops.elementwise import binary_type
 
 _COMPARISONS: dict[str, Callable[..., Array]] = {
@@ -45,7 +45,7 @@ def _test_type(node: Node) -> Sequence[TensorType | None]:
     return ((operand(node, 0).shape, BOOL),)
 
 
-def _computed(function: Callable[..., Array]) -> Callable[[Node], Sequence[Array | None]]:
+def _compute(function: Callable[..., Array]) -> Callable[[Node], Sequence[Array | None]]:
     return single_result(lambda node: arithmetic(node, function))
 
 
@@ -97,7 +97,7 @@ def _where(node: Node) -> Array | None:
     ]
     result = np.empty(len(picked), object)
     result[:] = picked
-    result = settled(result.reshape(wide))
+    result = settle(result.reshape(wide))
     kind = yes.dtype if yes is not None else no.dtype if no is not None else result.dtype
     return result if "O" in (result.dtype.kind, kind.kind) else result.astype(kind)
 
@@ -108,9 +108,9 @@ for _name, _function in _COMPARISONS.items():
         kind=Kind.COMPUTE,
         cost=per_output(1),
         shape=_comparison_type,
-        value=_computed(_function),
+        value=_compute(_function),
     )
 for _name, _function in _TESTS.items():
-    _value = _is_inf if _name == "IsInf" else _computed(_function)
+    _value = _is_inf if _name == "IsInf" else _compute(_function)
     define(_name, kind=Kind.COMPUTE, cost=per_output(1), shape=_test_type, value=_value)
 define("Where", kind=Kind.COMPUTE, cost=per_output(1), shape=_where_type, value=_where)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from roofline.cost import Cost
 from roofline.node import Node, Shape
-from roofline.ops._attributes import choice, malformed
+from roofline.ops._attributes import choice, malformed_error
 from roofline.ops._counts import has, in_count
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import at_least, dtype, shape, show
@@ -22,7 +22,7 @@ def _loss_type(node: Node) -> Sequence[TensorType | None]:
     """Return one loss per target, or a scalar when they are reduced; and the scores' logarithms."""
     scores, target = at_least(node, 0, 2), shape(node, 1)
     if scores is not None and target is not None and len(target) != len(scores) - 1:
-        raise malformed(
+        raise malformed_error(
             node, f"scores {show(scores)} need targets of one rank less, not {show(target)}"
         )
     reduced = choice(node, "reduction", "mean", ("none", "sum", "mean")) != "none"

@@ -16,12 +16,12 @@ import numpy as np
 
 from roofline.cost import Cost
 from roofline.node import Array, Node, Shape
-from roofline.ops._attributes import flag, malformed, number, operand, text
+from roofline.ops._attributes import flag, malformed_error, number, operand, text
 from roofline.ops._counts import has, in_dims, out_count
 from roofline.ops._datatypes import INT32
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import Dim, at_least, broadcast, dtype, merge, ranked, show
-from roofline.ops._values import known, single_result
+from roofline.ops._shapes import Dim, at_least, broadcast, dtype, merge, ranked_shape, show
+from roofline.ops._values import known_value, single_result
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.convolution import REQUANTIZE
 
@@ -31,7 +31,7 @@ def product_shape(node: Node, left: Shape | None, right: Shape | None) -> Shape 
     if left is None or right is None:
         return None
     if not left or not right:
-        raise malformed(node, f"operands {show(left)} and {show(right)} must not be scalars")
+        raise malformed_error(node, f"operands {show(left)} and {show(right)} must not be scalars")
     inner = right[0] if len(right) == 1 else right[-2]
     merge(node, left[-1], inner, f"the contracted dimensions of {show(left)} and {show(right)}")
     batch = broadcast(node, (left[:-2], right[:-2]))
@@ -53,7 +53,7 @@ def matmul_macs(node: Node, left: int = 0) -> int:
     """Return output elements times the last dimension of the left operand."""
     dims = in_dims(node, left)
     if not dims:
-        raise malformed(node, f"operand {left} must not be a scalar")
+        raise malformed_error(node, f"operand {left} must not be a scalar")
     return out_count(node) * dims[-1]
 
 
@@ -64,7 +64,7 @@ def _matmul_cost(node: Node) -> Cost:
 
 @single_result
 def _matmul(node: Node) -> Array | None:
-    left, right = known(node, 0), known(node, 1)
+    left, right = known_value(node, 0), known_value(node, 1)
     return None if left is None or right is None else np.asarray(np.matmul(left, right))
 
 
@@ -78,8 +78,8 @@ def _flip(shape: Shape | None, *, turned: bool) -> Shape | None:
 
 def _gemm_shape(node: Node, second: int = 1) -> Shape:
     """Return rows and columns of the product of the first operand and the one at a position."""
-    left = _flip(ranked(node, 0, 2), turned=flag(node, "transA")) or (None, None)
-    right = _flip(ranked(node, second, 2), turned=flag(node, "transB")) or (None, None)
+    left = _flip(ranked_shape(node, 0, 2), turned=flag(node, "transA")) or (None, None)
+    right = _flip(ranked_shape(node, second, 2), turned=flag(node, "transB")) or (None, None)
     merge(node, left[1], right[0], f"the contracted dimensions of {show(left)} and {show(right)}")
     return (left[0], right[1])
 
@@ -203,7 +203,9 @@ def packed_sizes(node: Node) -> tuple[int, int]:
     for name in ("K", "N"):
         size = node.attributes.get(name)
         if not isinstance(size, int) or size < 1:
-            raise malformed(node, f"attribute {name!r} must be a positive integer, it is {size!r}")
+            raise malformed_error(
+                node, f"attribute {name!r} must be a positive integer, it is {size!r}"
+            )
         sizes.append(size)
     return sizes[0], sizes[1]
 

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from roofline.cost import Cost
 from roofline.node import Node, Shape
 from roofline.number_format import plural
-from roofline.ops._attributes import integer, malformed, operand, required_integer, version
+from roofline.ops._attributes import integer, malformed_error, operand, required_integer, version
 from roofline.ops._counts import has, in_dims, out_count, per_output
 from roofline.ops._datatypes import FLOAT32, INT32, target_or
-from roofline.ops._moves import picked
+from roofline.ops._moves import picked_moves
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
-from roofline.ops._shapes import at_least, axis_of, dtype, merge, ranked, same, shape
+from roofline.ops._shapes import at_least, axis_of, dtype, merge, ranked_shape, same, shape
 
 _SOFTMAX = 5
 _LAYER = 6
@@ -92,7 +92,7 @@ def _group_type(node: Node) -> Sequence[TensorType | None]:
     channels = None if data is None else data[1]
     if groups < 1 or (channels is not None and channels % groups):
         count = "channels" if channels is None else plural(channels, "channel")
-        raise malformed(
+        raise malformed_error(
             node,
             f"{count} do not fall into {plural(groups, 'group')}",
         )
@@ -106,7 +106,7 @@ def _lrn_cost(node: Node) -> Cost:
     """
     size = required_integer(node, "size")
     if size < 1:
-        raise malformed(node, f"attribute 'size' must be positive, it is {size}")
+        raise malformed_error(node, f"attribute 'size' must be positive, it is {size}")
     return Cost(other_ops=(2 * size + 4) * out_count(node))
 
 
@@ -122,7 +122,7 @@ def _embed_type(node: Node) -> Sequence[TensorType | None]:
 
     Spec: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.EmbedLayerNormalization
     """
-    ids, words = ranked(node, 0, 2), ranked(node, 2, 2)
+    ids, words = ranked_shape(node, 0, 2), ranked_shape(node, 2, 2)
     batch, sequence = ids or (None, None)
     embedded = (batch, sequence, None if words is None else words[1])
     kind = dtype(node, 2)
@@ -205,7 +205,7 @@ define(
 )  # fmt: skip
 define(
     "EmbedLayerNormalization", kind=Kind.COMPUTE, domain="com.microsoft", cost=_embed_cost, shape=_embed_type,
-    weights=(2, 3, 4, 5, 6), moves=picked(2, 3, 4),
+    weights=(2, 3, 4, 5, 6), moves=picked_moves(2, 3, 4),
 )  # fmt: skip
 define(
     "QLinearSoftmax", kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(_SOFTMAX + 5),

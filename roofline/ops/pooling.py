@@ -19,13 +19,13 @@ from roofline.number_format import plural
 from roofline.ops._attributes import (
     flag,
     integer,
-    malformed,
+    malformed_error,
     required_integers,
 )
 from roofline.ops._counts import in_count, in_dims, out_count
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import CostFunction, Kind, ShapeFunction, TensorType, define
-from roofline.ops._shapes import Dim, at_least, dtype, ranked
+from roofline.ops._shapes import Dim, at_least, dtype, ranked_shape
 from roofline.ops._values import all_entries
 from roofline.ops._windows import kernel, slide, window
 from roofline.ops.convolution import REQUANTIZE
@@ -74,7 +74,7 @@ def _quantized_type(node: Node) -> Sequence[TensorType]:
     return ((shape, dtype(node, 4) or dtype(node, 0)),)
 
 
-def windowed(ops: Callable[[int], int]) -> CostFunction:
+def window_cost(ops: Callable[[int], int]) -> CostFunction:
     """Return a cost of ``ops(k)`` operations, linear in k, per output element for a window of k elements."""
 
     def cost(node: Node) -> Cost:
@@ -139,10 +139,10 @@ def _roi_type(node: Node) -> Sequence[TensorType]:
 
     Spec: https://onnx.ai/onnx/operators/onnx__MaxRoiPool.html
     """
-    data, regions = ranked(node, 0, 4), ranked(node, 1, 2)
+    data, regions = ranked_shape(node, 0, 4), ranked_shape(node, 1, 2)
     pooled = required_integers(node, "pooled_shape")
     if len(pooled) != 2:
-        raise malformed(
+        raise malformed_error(
             node, f"attribute 'pooled_shape' must hold 2 integers, it is {list(pooled)}"
         )
     channels = None if data is None else data[1]
@@ -163,13 +163,13 @@ def _layout_type(domain: str) -> ShapeFunction:
 for _domain in ("", "com.microsoft", "com.ms.internal.nhwc", "com.microsoft.nchwc"):
     _name = "NhwcMaxPool" if _domain == "com.microsoft" else "MaxPool"
     define(
-        _name, kind=Kind.COMPUTE, domain=_domain, cost=windowed(lambda k: k - 1), shape=_layout_type(_domain),
+        _name, kind=Kind.COMPUTE, domain=_domain, cost=window_cost(lambda k: k - 1), shape=_layout_type(_domain),
     )  # fmt: skip
 for _domain in ("", "com.ms.internal.nhwc", "com.microsoft.nchwc"):
     define(
-        "AveragePool", kind=Kind.COMPUTE, domain=_domain, cost=windowed(lambda k: k), shape=_layout_type(_domain)
+        "AveragePool", kind=Kind.COMPUTE, domain=_domain, cost=window_cost(lambda k: k), shape=_layout_type(_domain)
     )  # fmt: skip
-define("LpPool", kind=Kind.COMPUTE, cost=windowed(lambda k: 2 * k), shape=_pool_type)
+define("LpPool", kind=Kind.COMPUTE, cost=window_cost(lambda k: 2 * k), shape=_pool_type)
 for _domain in ("", "com.microsoft.nchwc"):
     define(
         "GlobalAveragePool", kind=Kind.COMPUTE, domain=_domain, cost=_global(1), shape=_global_type

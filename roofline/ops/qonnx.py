@@ -118,7 +118,7 @@ def product_peak(node: Node) -> str | None:
     return next(name for width, name in peaks if width >= max(dtype.bits for dtype in types))
 
 
-def carried(node: Node, *, copies: bool) -> Node:
+def carry_types(node: Node, *, copies: bool) -> Node:
     """Return a typed call in which narrowed values stay so through copies, and arithmetic gives the graph's own type.
 
     Args:

@@ -15,12 +15,12 @@ from roofline.node import Node
 from roofline.ops._attributes import flag, integer, integers, operand, text
 from roofline.ops._counts import in_count, in_dims, out_count, per_output
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import Dim, dtype, ranked, same, scaled
+from roofline.ops._shapes import Dim, dtype, ranked_shape, same, scale
 from roofline.ops._windows import kernel, slide, window
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.convolution import REQUANTIZE, conv_macs, nhwc_shape
 from roofline.ops.matmul import product_shape
-from roofline.ops.pooling import nhwc_pool_type, windowed
+from roofline.ops.pooling import nhwc_pool_type, window_cost
 from roofline.ops.qonnx import CHANNELS_LAST, DOMAINS
 
 
@@ -56,7 +56,7 @@ def _pair(node: Node, name: str) -> tuple[int, int]:
 
 def _windows_type(node: Node) -> Sequence[TensorType]:
     """Return ``[batch, height, width, kernel elements x channels]``: every window of the operand in a row."""
-    data = ranked(node, 0, 4)
+    data = ranked_shape(node, 0, 4)
     if data is None:
         return ((None, dtype(node, 0)),)
     sizes = _pair(node, "kernel_size")
@@ -69,12 +69,12 @@ def _windows_type(node: Node) -> Sequence[TensorType]:
         },
     )
     spatial = slide(node, data[1:3], kernel(plain, 2, sizes), window(plain, 2))
-    return (((data[0], *spatial, scaled(data[3], prod(sizes))), dtype(node, 0)),)
+    return (((data[0], *spatial, scale(data[3], prod(sizes))), dtype(node, 0)),)
 
 
 def _mean_type(node: Node) -> Sequence[TensorType]:
     """Return the pooled shape; the channels lie where ``data_layout`` says."""
-    data = ranked(node, 0, 4)
+    data = ranked_shape(node, 0, 4)
     if data is None:
         return ((None, dtype(node, 0)),)
     size, stride = integer(node, "kernel", 1), integer(node, "stride", 1)
@@ -111,7 +111,7 @@ _CELL_QUANTIZERS = (
 
 def _cell_type(node: Node) -> Sequence[TensorType]:
     """Return the whole sequence, the last hidden state and the last cell state."""
-    data, recurrent = ranked(node, 0, 3), ranked(node, 7, 2)
+    data, recurrent = ranked_shape(node, 0, 3), ranked_shape(node, 7, 2)
     hidden: Dim = None if recurrent is None else recurrent[1]
     first, second = (None, None) if data is None else data[:2]
     batch = first if flag(node, "batch_first") else second
@@ -143,7 +143,7 @@ define(
     "MaxPool",
     kind=Kind.COMPUTE,
     domain=CHANNELS_LAST,
-    cost=windowed(lambda k: k - 1),
+    cost=window_cost(lambda k: k - 1),
     shape=nhwc_pool_type,
 )
 define(
@@ -152,7 +152,7 @@ define(
 )  # fmt: skip
 for _domain in DOMAINS:
     define(
-        "MaxPoolNHWC", kind=Kind.COMPUTE, domain=_domain, cost=windowed(lambda k: k - 1), shape=nhwc_pool_type
+        "MaxPoolNHWC", kind=Kind.COMPUTE, domain=_domain, cost=window_cost(lambda k: k - 1), shape=nhwc_pool_type
     )  # fmt: skip
     define("Im2Col", kind=Kind.MOVE, domain=_domain, shape=_windows_type)
     define("QuantAvgPool2d", kind=Kind.COMPUTE, domain=_domain, cost=_mean_cost, shape=_mean_type)

@@ -18,11 +18,11 @@ from math import ceil
 
 from roofline.cost import Cost
 from roofline.node import Node
-from roofline.ops._attributes import integer, malformed, operand, required_integer
+from roofline.ops._attributes import integer, malformed_error, operand, required_integer
 from roofline.ops._counts import has, in_count, out_count, per_output
 from roofline.ops._datatypes import FLOAT32, UINT8, target_or
 from roofline.ops._registry import Kind, Moves, TensorType, define
-from roofline.ops._shapes import axis_of, broadcast, dtype, scaled, shape
+from roofline.ops._shapes import axis_of, broadcast, dtype, scale, shape
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.layout import concat_shape
 from roofline.ops.matmul import DYNAMIC_QUANTIZE
@@ -92,9 +92,9 @@ def _gather_type(node: Node) -> Sequence[TensorType | None]:
     axis = axis_of(node, integer(node, "gather_axis", 0), len(data))
     bits = integer(node, "bits", 4)
     if bits not in (2, 4, 8):
-        raise malformed(node, f"attribute 'bits' must be 2, 4 or 8, it is {bits}")
+        raise malformed_error(node, f"attribute 'bits' must be 2, 4 or 8, it is {bits}")
     if dtype(node, 0) == UINT8 and data:
-        data = (*data[:-1], scaled(data[-1], 8 // bits))
+        data = (*data[:-1], scale(data[-1], 8 // bits))
     return (((*data[:axis], *indices, *data[axis + 1 :]), dtype(node, 2)),)
 
 

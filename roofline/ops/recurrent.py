@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 from roofline.cost import Cost
 from roofline.node import Node
-from roofline.ops._attributes import choice, flag, malformed, maybe_integer, texts
+from roofline.ops._attributes import choice, flag, malformed_error, maybe_integer, texts
 from roofline.ops._counts import has, in_count, in_dims
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import Dim, divided, dtype, merge, ranked
+from roofline.ops._shapes import Dim, divide, dtype, merge, ranked_shape
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.matmul import DYNAMIC_QUANTIZE
 
@@ -40,7 +40,7 @@ def _directions(node: Node) -> int:
     return 2 if word == "bidirectional" else 1
 
 
-def _quantized(node: Node) -> bool:
+def _is_quantized(node: Node) -> bool:
     return node.op_type == "DynamicQuantizeLSTM"
 
 
@@ -48,23 +48,23 @@ def _hidden_size(node: Node) -> Dim:
     """Return the hidden size, from its attribute or the recurrent weight; they must agree."""
     stated = maybe_integer(node, "hidden_size")
     if stated is not None and stated < 1:
-        raise malformed(node, f"attribute 'hidden_size' must be positive, it is {stated}")
-    weights = ranked(node, 2, 3)
+        raise malformed_error(node, f"attribute 'hidden_size' must be positive, it is {stated}")
+    weights = ranked_shape(node, 2, 3)
     if weights is None:
         return stated
     gates = _GATES[node.op_type]
     # ONNX Runtime's quantized weights are transposed: [directions, hidden, gates x hidden].
     found = (
         weights[1]
-        if _quantized(node)
-        else divided(node, weights[1], gates, "the recurrent weight's rows")
+        if _is_quantized(node)
+        else divide(node, weights[1], gates, "the recurrent weight's rows")
     )
     return merge(node, stated, found, "attribute 'hidden_size' and the recurrent weight's size")
 
 
 def _recurrent_type(node: Node) -> Sequence[TensorType | None]:
     """Return the whole sequence, the last hidden state, and for LSTM the last cell state."""
-    data, weights = ranked(node, 0, 3), ranked(node, 1, 3)
+    data, weights = ranked_shape(node, 0, 3), ranked_shape(node, 1, 3)
     directions, hidden, kind = _directions(node), _hidden_size(node), dtype(node, 0)
     if weights is not None:
         merge(
@@ -73,7 +73,7 @@ def _recurrent_type(node: Node) -> Sequence[TensorType | None]:
             directions,
             "the weight's first dimension and the number of directions",
         )
-        features = weights[1] if _quantized(node) else weights[2]
+        features = weights[1] if _is_quantized(node) else weights[2]
         merge(
             node,
             None if data is None else data[2],
@@ -108,7 +108,7 @@ def _recurrent_cost(node: Node) -> Cost:
     peepholes = 6 * has(node, 7) if gates == 4 else 0
     quantizing = (
         DYNAMIC_QUANTIZE * first * second * (features + directions * (hidden or 0))
-        if _quantized(node)
+        if _is_quantized(node)
         else 0
     )
     macs = first * second * (in_count(node, 1) + in_count(node, 2))

@@ -22,7 +22,14 @@ from roofline.ops._counts import in_count, out_count, per_output
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
 from roofline.ops._shapes import Dim, axes_of, axis_of, dtype, rank_held, shape, unknown
-from roofline.ops._values import given, is_partial, known, listed, scalar, single_result
+from roofline.ops._values import (
+    has_integers,
+    is_partial,
+    known_value,
+    listed_integers,
+    scalar,
+    single_result,
+)
 
 _Reducer = Callable[..., Any]
 
@@ -66,16 +73,20 @@ def _is_noop(node: Node) -> bool:
     """Return whether there are no axes, and that means that nothing is reduced."""
     if not flag(node, "noop_with_empty_axes"):
         return False
-    return not given(node, "axes", 1) or listed(node, "axes", 1) == () or rank_held(node, 1) == 0
+    return (
+        not has_integers(node, "axes", 1)
+        or listed_integers(node, "axes", 1) == ()
+        or rank_held(node, 1) == 0
+    )
 
 
-def reduced(node: Node, data: Shape | None) -> Shape | None:
+def reduced_shape(node: Node, data: Shape | None) -> Shape | None:
     """Return the shape without the reduced axes, which stay with size 1 under ``keepdims``."""
     if data is None or _is_noop(node):
         return data
     keep = flag(node, "keepdims", default=True)
-    axes = listed(node, "axes", 1)
-    if axes is None and given(node, "axes", 1):
+    axes = listed_integers(node, "axes", 1)
+    if axes is None and has_integers(node, "axes", 1):
         count = rank_held(node, 1)
         if keep:
             return unknown(len(data))
@@ -89,7 +100,7 @@ def reduced(node: Node, data: Shape | None) -> Shape | None:
 
 
 def _reduce_type(node: Node) -> Sequence[TensorType | None]:
-    return ((reduced(node, shape(node, 0)), dtype(node, 0)),)
+    return ((reduced_shape(node, shape(node, 0)), dtype(node, 0)),)
 
 
 def _reduction(per_input: int, per_result: int) -> CostFunction:
@@ -115,11 +126,11 @@ def _reduction(per_input: int, per_result: int) -> CostFunction:
 
 def _reducer(function: _Reducer) -> Callable[[Node], Sequence[Array | None]]:
     def value(node: Node) -> Array | None:
-        array = known(node, 0)
+        array = known_value(node, 0)
         if array is None or (is_partial(array) and array.size):
             return None
-        axes = listed(node, "axes", 1)
-        if axes is None and given(node, "axes", 1):
+        axes = listed_integers(node, "axes", 1)
+        if axes is None and has_integers(node, "axes", 1):
             return None
         keep = flag(node, "keepdims", default=True)
         if _is_noop(node):
@@ -146,7 +157,7 @@ def _arg_type(node: Node) -> Sequence[TensorType | None]:
 
 @single_result
 def _arg(node: Node) -> Array | None:
-    array = known(node, 0)
+    array = known_value(node, 0)
     if array is None:
         return None
     axis = axis_of(node, integer(node, "axis", 0), array.ndim)
@@ -169,7 +180,7 @@ def _running(node: Node) -> Array | None:
 
     Spec: https://onnx.ai/onnx/operators/onnx__CumSum.html
     """
-    array, axis = known(node, 0), scalar(node, 1)
+    array, axis = known_value(node, 0), scalar(node, 1)
     if array is None or axis is None or array.dtype.kind not in "iuf":
         return None
     axis = axis_of(node, axis, array.ndim)
@@ -213,7 +224,9 @@ def _quantized_type(node: Node) -> Sequence[TensorType | None]:
         node.domain,
         node.version,
     )
-    return ((reduced(bare if axes is None else node, data), dtype(node, 4) or dtype(node, 0)),)
+    return (
+        (reduced_shape(bare if axes is None else node, data), dtype(node, 4) or dtype(node, 0)),
+    )
 
 
 def _quantized_cost(node: Node) -> Cost:

@@ -15,7 +15,7 @@ from roofline.ops import _datatypes
 from roofline.ops._attributes import (
     flag,
     integer,
-    malformed,
+    malformed_error,
     maybe_integer,
     maybe_integers,
     operand,
@@ -39,10 +39,10 @@ from roofline.ops._values import (
     NOTHING,
     entries,
     fits,
-    given,
+    has_integers,
     is_partial,
-    listed,
-    settled,
+    listed_integers,
+    settle,
     single_result,
     values,
 )
@@ -58,16 +58,16 @@ def _target(node: Node) -> tuple[int | None, ...] | None:
     if found is not None:
         return found
     if node.operand(1) is None and version(node) < 5:
-        raise malformed(node, "attribute 'shape' is missing")
+        raise malformed_error(node, "attribute 'shape' is missing")
     size = rank_held(node, 1)
     return None if size is None else (None,) * size
 
 
 def _reshape_type(node: Node) -> Sequence[TensorType | None]:
-    return ((reshaped(node, operand(node, 0).shape, _target(node)), dtype(node, 0)),)
+    return ((target_shape(node, operand(node, 0).shape, _target(node)), dtype(node, 0)),)
 
 
-def reshaped(
+def target_shape(
     node: Node, data: Shape | None, wanted: tuple[int | None, ...] | None
 ) -> Shape | None:
     """Return the dimensions that a target with 0 (copy) and -1 (what is left) stands for.
@@ -92,7 +92,7 @@ def reshaped(
                 others.append(None)
                 continue
             if axis >= len(data):
-                raise malformed(
+                raise malformed_error(
                     node,
                     f"entry {axis} of the new shape copies a dimension that {show(data)} lacks",
                 )
@@ -100,27 +100,27 @@ def reshaped(
             left.remove(data[axis]) if data[axis] in left else others.append(data[axis])
             continue
         if entry is not None and entry < -1:
-            raise malformed(node, f"the new shape {show(wanted)} holds a negative dimension")
+            raise malformed_error(node, f"the new shape {show(wanted)} holds a negative dimension")
         result.append(None if entry == -1 else entry)
         if entry is None or entry == -1:
             free_axes.append(axis)
         else:
             others.append(entry)
     if sum(entry == -1 for entry in wanted) > 1:
-        raise malformed(node, f"the new shape {show(wanted)} holds more than one -1")
+        raise malformed_error(node, f"the new shape {show(wanted)} holds more than one -1")
     have, need = product(left), product(others)
     if data is None or have is None or need is None:
         return tuple(result)
     if not free_axes:
         if have != need:
-            raise malformed(
+            raise malformed_error(
                 node, f"a tensor of shape {show(data)} cannot take the shape {show(tuple(result))}"
             )
     elif len(free_axes) == 1:
         if need == 0 or have % need:
             if need == 0 and have == 0:
                 return tuple(result)
-            raise malformed(
+            raise malformed_error(
                 node, f"a tensor of shape {show(data)} cannot take the shape {show(wanted)}"
             )
         result[free_axes[0]] = have // need
@@ -135,13 +135,13 @@ def _whole(found: Shape) -> tuple[int, ...]:
 @single_result
 def _reshape(node: Node) -> Array | None:
     array = node.value(0)
-    wanted = None if array is None else reshaped(node, array.shape, _target(node))
+    wanted = None if array is None else target_shape(node, array.shape, _target(node))
     if array is None or wanted is None or None in wanted:
         return None
     return array.reshape(_whole(wanted))
 
 
-def _flattened(node: Node, data: Shape) -> Shape:
+def _flattened_shape(node: Node, data: Shape) -> Shape:
     axis = axis_of(node, integer(node, "axis", 1), len(data), inclusive=True)
     return (product(data[:axis]), product(data[axis:]))
 
@@ -152,26 +152,26 @@ def _flatten_type(node: Node) -> Sequence[TensorType | None]:
     Spec: https://onnx.ai/onnx/operators/onnx__Flatten.html
     """
     data = shape(node, 0)
-    return ((unknown(2) if data is None else _flattened(node, data), dtype(node, 0)),)
+    return ((unknown(2) if data is None else _flattened_shape(node, data), dtype(node, 0)),)
 
 
 @single_result
 def _flatten(node: Node) -> Array | None:
     array = node.value(0)
-    return None if array is None else array.reshape(_whole(_flattened(node, array.shape)))
+    return None if array is None else array.reshape(_whole(_flattened_shape(node, array.shape)))
 
 
-def _squeezed(node: Node, data: Shape) -> Shape | None:
-    axes = listed(node, "axes", 1)
+def _squeeze(node: Node, data: Shape) -> Shape | None:
+    axes = listed_integers(node, "axes", 1)
     if axes is None:
-        if given(node, "axes", 1):
+        if has_integers(node, "axes", 1):
             count = rank_held(node, 1)
             return None if count is None else unknown(len(data) - count)
         return None if None in data else tuple(size for size in data if size != 1)
     dropped = axes_of(node, axes, len(data))
     for axis in dropped:
         if data[axis] not in (1, None):
-            raise malformed(node, f"axis {axis} of {show(data)} has not size 1")
+            raise malformed_error(node, f"axis {axis} of {show(data)} has not size 1")
     return tuple(size for axis, size in enumerate(data) if axis not in dropped)
 
 
@@ -181,14 +181,14 @@ def _squeeze_type(node: Node) -> Sequence[TensorType | None]:
     Spec: https://onnx.ai/onnx/operators/onnx__Squeeze.html
     """
     data = shape(node, 0)
-    return ((None if data is None else _squeezed(node, data), dtype(node, 0)),)
+    return ((None if data is None else _squeeze(node, data), dtype(node, 0)),)
 
 
-def _unsqueezed(node: Node, data: Shape) -> Shape | None:
-    axes = listed(node, "axes", 1)
+def _unsqueeze(node: Node, data: Shape) -> Shape | None:
+    axes = listed_integers(node, "axes", 1)
     if axes is None:
-        if not given(node, "axes", 1):
-            raise malformed(node, "its axes are missing")
+        if not has_integers(node, "axes", 1):
+            raise malformed_error(node, "its axes are missing")
         count = rank_held(node, 1)
         return None if count is None else unknown(len(data) + count)
     rank = len(data) + len(axes)
@@ -203,7 +203,7 @@ def _unsqueeze_type(node: Node) -> Sequence[TensorType | None]:
     Spec: https://onnx.ai/onnx/operators/onnx__Unsqueeze.html
     """
     data = shape(node, 0)
-    return ((None if data is None else _unsqueezed(node, data), dtype(node, 0)),)
+    return ((None if data is None else _unsqueeze(node, data), dtype(node, 0)),)
 
 
 @single_result
@@ -211,7 +211,7 @@ def _refit(node: Node) -> Array | None:
     array = node.value(0)
     if array is None:
         return None
-    found = (_squeezed if node.op_type == "Squeeze" else _unsqueezed)(node, array.shape)
+    found = (_squeeze if node.op_type == "Squeeze" else _unsqueeze)(node, array.shape)
     return None if found is None else array.reshape(_whole(found))
 
 
@@ -296,7 +296,7 @@ def _cast(node: Node) -> Array | None:
     kind = _datatypes.numpy_type(wanted)
     if array is None or kind is None or wanted is None or wanted.name == "bf16":
         return None
-    array = settled(array)
+    array = settle(array)
     if is_partial(array):
         return array if wanted.kind in _NUMBERS and _numeric(array) else None
     if array.dtype.kind == "f" and wanted.kind in _INTEGERS and not np.isfinite(array).all():

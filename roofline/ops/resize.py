@@ -21,7 +21,7 @@ from roofline.node import Node, Shape
 from roofline.number_format import plural
 from roofline.ops._attributes import (
     choice,
-    malformed,
+    malformed_error,
     maybe_integers,
     maybe_numbers,
     number,
@@ -31,7 +31,16 @@ from roofline.ops._attributes import (
 from roofline.ops._counts import in_dims, out_count
 from roofline.ops._counts import result as result_of
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import Dim, at_least, axes_of, dtype, rank_held, ranked, shape, unknown
+from roofline.ops._shapes import (
+    Dim,
+    at_least,
+    axes_of,
+    dtype,
+    rank_held,
+    ranked_shape,
+    shape,
+    unknown,
+)
 from roofline.ops._values import entries
 
 NodeTypes = Sequence[TensorType | None]
@@ -50,7 +59,7 @@ def _numbers(node: Node, position: int) -> Numbers | None:
         return None if count is None else (None,) * count
     found: list[Any] = tensor.value.ravel().tolist()
     if not all(entry is None or isinstance(entry, (int, float)) for entry in found):
-        raise malformed(node, f"operand {position} must hold numbers")
+        raise malformed_error(node, f"operand {position} must hold numbers")
     return tuple(None if entry is None else float(entry) for entry in found)
 
 
@@ -66,16 +75,16 @@ def _scales(node: Node, rank: int) -> Numbers | None:
     return _numbers(node, 1 if early else 2)
 
 
-def _scaled(node: Node, size: Dim, scale: float | None) -> Dim:
+def _scale(node: Node, size: Dim, scale: float | None) -> Dim:
     """Return ``floor(size * scale)`` in single precision, as runtimes compute it."""
     if scale is not None and not (scale > 0 and math.isfinite(scale)):
-        raise malformed(node, f"its scales must be positive, one is {scale}")
+        raise malformed_error(node, f"its scales must be positive, one is {scale}")
     return (
         None if size is None or scale is None else math.floor(np.float32(size) * np.float32(scale))
     )
 
 
-def _fitted(node: Node, data: Sequence[Dim], sizes: Sequence[int | None]) -> tuple[Dim, ...]:
+def _fit(node: Node, data: Sequence[Dim], sizes: Sequence[int | None]) -> tuple[Dim, ...]:
     """Return the sizes that keep the aspect ratio, when the policy asks for it."""
     policy = choice(
         node, "keep_aspect_ratio_policy", "stretch", ("stretch", "not_larger", "not_smaller")
@@ -106,22 +115,22 @@ def _resize_type(node: Node) -> NodeTypes:
         return ((unknown(len(data)), kind),)
     if scales is not None:
         if len(scales) != len(axes):
-            raise malformed(
+            raise malformed_error(
                 node, f"it must have {plural(len(axes), 'scale')}, it has {len(scales)}"
             )
         regions = _regions(node, len(axes))
         found = [
-            _scaled(node, size, None if scale is None or region is None else scale * region)
+            _scale(node, size, None if scale is None or region is None else scale * region)
             for size, scale, region in zip(picked, scales, regions, strict=True)
         ]
     else:
         sizes = entries(node, 3) or (None,) * len(axes)
         if len(sizes) != len(axes) or any(size is not None and size < 0 for size in sizes):
-            raise malformed(
+            raise malformed_error(
                 node,
                 f"it must have {plural(len(axes), 'size')} that are not negative, they are {list(sizes)}",
             )
-        found = list(_fitted(node, picked, sizes))
+        found = list(_fit(node, picked, sizes))
     result = list(data)
     for axis, size in zip(axes, found, strict=True):
         result[axis] = size
@@ -160,7 +169,7 @@ def _grid_type(node: Node) -> NodeTypes:
     """
     data, grid = at_least(node, 0, 3), at_least(node, 1, 3)
     if data is not None and grid is not None and len(data) != len(grid):
-        raise malformed(node, "the operand and the grid must have one rank")
+        raise malformed_error(node, "the operand and the grid must have one rank")
     if data is None and grid is None:
         return ((None, dtype(node, 0)),)
     rank = len(data or grid or ())
@@ -180,7 +189,7 @@ def _affine_type(node: Node) -> NodeTypes:
 
     Spec: https://onnx.ai/onnx/operators/onnx__AffineGrid.html
     """
-    theta = ranked(node, 0, 3)
+    theta = ranked_shape(node, 0, 3)
     sizes = entries(node, 1)
     if sizes is None:
         count = rank_held(node, 1)
@@ -188,7 +197,7 @@ def _affine_type(node: Node) -> NodeTypes:
     if sizes is None:
         return ((None, dtype(node, 0)),)
     if len(sizes) not in (4, 5):
-        raise malformed(node, f"operand 1 must hold 4 or 5 sizes, it holds {len(sizes)}")
+        raise malformed_error(node, f"operand 1 must hold 4 or 5 sizes, it holds {len(sizes)}")
     batch = sizes[0] if sizes[0] is not None or theta is None else theta[0]
     return (((batch, *sizes[2:], len(sizes) - 2), dtype(node, 0)),)
 

@@ -17,7 +17,7 @@ from roofline.node import Array, Node
 from roofline.ops._attributes import (
     flag,
     integer,
-    malformed,
+    malformed_error,
     maybe_integer,
     required_integer,
     version,
@@ -25,8 +25,8 @@ from roofline.ops._attributes import (
 from roofline.ops._counts import in_count, in_dims, out_count
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import Dim, at_least, axis_of, dtype, product, ranked, shape
-from roofline.ops._values import NOTHING, fits, known, number, scalar, single_result, values
+from roofline.ops._shapes import Dim, at_least, axis_of, dtype, product, ranked_shape, shape
+from roofline.ops._values import NOTHING, fits, known_value, number, scalar, single_result, values
 
 NodeTypes = Sequence[TensorType | None]
 
@@ -46,7 +46,7 @@ def _topk_type(node: Node) -> NodeTypes:
     axis = axis_of(node, integer(node, "axis", -1), len(data))
     size = data[axis]
     if count is not None and (count < 0 or (size is not None and count > size)):
-        raise malformed(node, f"k must lie in [0, {size}], it is {count}")
+        raise malformed_error(node, f"k must lie in [0, {size}], it is {count}")
     found = (*data[:axis], count, *data[axis + 1 :])
     return ((found, dtype(node, 0)), (found, INT64))
 
@@ -68,7 +68,7 @@ def _topk_cost(node: Node) -> Cost:
 
 @values
 def _topk(node: Node) -> Sequence[Array | None]:
-    array, count = known(node, 0), _k(node)
+    array, count = known_value(node, 0), _k(node)
     if array is None or count is None:
         return NOTHING
     axis = axis_of(node, integer(node, "axis", -1), array.ndim)
@@ -90,7 +90,7 @@ def _nonzero_type(node: Node) -> NodeTypes:
 
     Spec: https://onnx.ai/onnx/operators/onnx__NonZero.html
     """
-    data, found = shape(node, 0), known(node, 0)
+    data, found = shape(node, 0), known_value(node, 0)
     count = None if found is None else int(np.count_nonzero(found))
     if product(data or (None,)) == 0:
         count = 0
@@ -104,7 +104,7 @@ def _all_elements(node: Node) -> int | None:
 
 @single_result
 def _nonzero(node: Node) -> Array | None:
-    array = known(node, 0)
+    array = known_value(node, 0)
     return None if array is None or not array.ndim else np.array(np.nonzero(array), np.int64)
 
 
@@ -147,7 +147,7 @@ def _unique_cost(node: Node) -> Cost:
 
 @values
 def _unique(node: Node) -> Sequence[Array | None]:
-    array = known(node, 0)
+    array = known_value(node, 0)
     if array is None or array.dtype == object:
         return NOTHING
     axis = maybe_integer(node, "axis")
@@ -168,8 +168,8 @@ def _compress_type(node: Node) -> NodeTypes:
 
     Spec: https://onnx.ai/onnx/operators/onnx__Compress.html
     """
-    data, condition, axis = shape(node, 0), known(node, 1), maybe_integer(node, "axis")
-    ranked(node, 1, 1)
+    data, condition, axis = shape(node, 0), known_value(node, 1), maybe_integer(node, "axis")
+    ranked_shape(node, 1, 1)
     count = None if condition is None else int(np.count_nonzero(condition))
     if axis is None:
         return (((count,), dtype(node, 0)),)
@@ -181,14 +181,14 @@ def _compress_type(node: Node) -> NodeTypes:
 
 def _compress_bound(node: Node) -> int | None:
     """Return how many elements the condition can leave: its own length, or that of the axis."""
-    condition = ranked(node, 1, 1)
+    condition = ranked_shape(node, 1, 1)
     found = (_along_axis(node), None if condition is None else condition[0])
     return min((size for size in found if size is not None), default=None)
 
 
 @single_result
 def _compress(node: Node) -> Array | None:
-    array, condition = node.value(0), known(node, 1)
+    array, condition = node.value(0), known_value(node, 1)
     if array is None or condition is None:
         return None
     return np.compress(condition.astype(bool), array, axis=maybe_integer(node, "axis"))
@@ -205,13 +205,13 @@ def _onehot_type(node: Node) -> NodeTypes:
     axis = axis_of(node, integer(node, "axis", -1), len(indices) + 1)
     size = None if depth is None else int(depth)
     if size is not None and size < 0:
-        raise malformed(node, f"its depth must not be negative, it is {size}")
+        raise malformed_error(node, f"its depth must not be negative, it is {size}")
     return (((*indices[:axis], size, *indices[axis:]), dtype(node, 2)),)
 
 
 @single_result
 def _onehot(node: Node) -> Array | None:
-    indices, depth, choices = known(node, 0), number(node, 1), known(node, 2)
+    indices, depth, choices = known_value(node, 0), number(node, 1), known_value(node, 2)
     if (
         indices is None
         or depth is None
@@ -232,7 +232,7 @@ def _suppression_type(node: Node) -> NodeTypes:
 
     Spec: https://onnx.ai/onnx/operators/onnx__NonMaxSuppression.html
     """
-    boxes, scores = ranked(node, 0, 3), ranked(node, 1, 3)
+    boxes, scores = ranked_shape(node, 0, 3), ranked_shape(node, 1, 3)
     most = scalar(node, 2) if node.operand(2) is not None else 0
     empty = most == 0 or 0 in (boxes or ()) or 0 in (scores or ())
     return (((0 if empty else None, 3), INT64),)
@@ -240,7 +240,7 @@ def _suppression_type(node: Node) -> NodeTypes:
 
 def _suppression_bound(node: Node) -> int | None:
     """Return batch times classes times the boxes kept of each: at most ``max_output_boxes_per_class``."""
-    scores = ranked(node, 1, 3)
+    scores = ranked_shape(node, 1, 3)
     most = scalar(node, 2) if node.operand(2) is not None else 0
     if scores is None or None in scores:
         return None

@@ -14,13 +14,13 @@ from roofline.node import Array, Node
 from roofline.number_format import plural
 from roofline.ops._attributes import (
     choice,
-    malformed,
+    malformed_error,
     maybe_integers,
     number,
     operand,
     version,
 )
-from roofline.ops._moves import picked
+from roofline.ops._moves import picked_moves
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import (
     Dim,
@@ -46,7 +46,7 @@ def _slices(node: Node, rank: int) -> dict[int, tuple[int | None, int | None, in
     if version(node) < 10:
         starts, ends = maybe_integers(node, "starts"), maybe_integers(node, "ends")
         if starts is None or ends is None:
-            raise malformed(node, "attributes 'starts' and 'ends' are missing")
+            raise malformed_error(node, "attributes 'starts' and 'ends' are missing")
         axes, steps = maybe_integers(node, "axes"), None
         count = len(starts)
     else:
@@ -63,9 +63,9 @@ def _slices(node: Node, rank: int) -> dict[int, tuple[int | None, int | None, in
     ends = (None,) * count if ends is None else ends
     steps = (1,) * count if steps is None else steps
     if not len(starts) == len(ends) == len(axes) == len(steps):
-        raise malformed(node, "its starts, ends, axes and steps must have one length")
+        raise malformed_error(node, "its starts, ends, axes and steps must have one length")
     if 0 in steps:
-        raise malformed(node, "its steps must not be zero")
+        raise malformed_error(node, "its steps must not be zero")
     places = axes_of(node, axes, rank)
     return {place: bounds for place, *bounds in zip(places, starts, ends, steps, strict=True)}  # pyright: ignore[reportReturnType]
 
@@ -124,7 +124,7 @@ def _pads(node: Node, rank: int) -> list[tuple[int | None, int | None]] | None:
     if stated is None:
         stated = maybe_integers(node, "paddings")
     if stated is None and node.operand(1) is None:
-        raise malformed(node, "its pads are missing")
+        raise malformed_error(node, "its pads are missing")
     pads = entries(node, 1) if stated is None else stated
     axes: Sequence[int] | None = range(rank)
     if node.operand(3) is not None:
@@ -133,7 +133,7 @@ def _pads(node: Node, rank: int) -> list[tuple[int | None, int | None]] | None:
     if pads is None or axes is None:
         return None
     if len(pads) != 2 * len(axes):
-        raise malformed(
+        raise malformed_error(
             node, f"its pads must hold {2 * len(axes)} integers, they are {show(pads)}"
         )
     result: list[tuple[int | None, int | None]] = [(0, 0)] * rank
@@ -157,7 +157,7 @@ def _pad_type(node: Node) -> NodeTypes:
     for size, (before, after) in zip(data, pads, strict=True):
         wide = None if size is None or before is None or after is None else size + before + after
         if wide is not None and wide < 0:
-            raise malformed(
+            raise malformed_error(
                 node, f"pads {before} and {after} leave a negative size of a dimension of {size}"
             )
         result.append(wide)
@@ -201,7 +201,7 @@ def _crop_type(node: Node) -> NodeTypes:
     axes = axes_of(node, maybe_integers(node, "axes") or tuple(range(len(data))), len(data))
     sizes = entries(node, 1) or (None,) * len(axes)
     if len(sizes) != len(axes):
-        raise malformed(
+        raise malformed_error(
             node, f"operand 1 must hold {plural(len(axes), 'size')}, it holds {len(sizes)}"
         )
     result = list(data)
@@ -211,7 +211,8 @@ def _crop_type(node: Node) -> NodeTypes:
 
 
 define(
-    "Slice", "DynamicSlice", kind=Kind.MOVE, shape=_slice_type, value=_slice, settings=(1, 2, 3, 4), moves=picked(0)
+    "Slice", "DynamicSlice", kind=Kind.MOVE, shape=_slice_type, value=_slice, settings=(1, 2, 3, 4),
+    moves=picked_moves(0),
 )  # fmt: skip
 define("Pad", kind=Kind.MOVE, shape=_pad_type, value=_pad, settings=(1, 2, 3))
 define("CenterCropPad", kind=Kind.MOVE, shape=_crop_type, settings=(1,))

@@ -15,11 +15,11 @@ from math import log2, prod
 
 from roofline.cost import Cost
 from roofline.node import Node
-from roofline.ops._attributes import flag, integer, malformed, operand, version
+from roofline.ops._attributes import flag, integer, malformed_error, operand, version
 from roofline.ops._counts import has, in_dims, out_count, per_output, result
 from roofline.ops._datatypes import FLOAT32, target_or
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import Dim, at_least, axis_of, dtype, length, ranked, unknown
+from roofline.ops._shapes import Dim, at_least, axis_of, dtype, length, ranked_shape, unknown
 from roofline.ops._values import scalar
 
 NodeTypes = Sequence[TensorType | None]
@@ -95,12 +95,14 @@ def _stft_type(node: Node) -> NodeTypes:
     data = at_least(node, 0, 2)
     step, frame = scalar(node, 1), _frame(node)
     if step is not None and step < 1:
-        raise malformed(node, f"its frame step must be positive, it is {step}")
+        raise malformed_error(node, f"its frame step must be positive, it is {step}")
     batch, samples = (None, None) if data is None else data[:2]
     frames: Dim = None
     if samples is not None and frame is not None and step is not None:
         if frame > samples:
-            raise malformed(node, f"a frame of {frame} is longer than the signal of {samples}")
+            raise malformed_error(
+                node, f"a frame of {frame} is longer than the signal of {samples}"
+            )
         frames = (samples - frame) // step + 1
     bins = frame if frame is None or not flag(node, "onesided", default=True) else frame // 2 + 1
     return (((batch, frames, bins, 2), dtype(node, 0)),)
@@ -123,7 +125,7 @@ def _window_type(node: Node) -> NodeTypes:
     operand(node, 0)
     size = scalar(node, 0)
     if size is not None and size < 0:
-        raise malformed(node, f"its size must not be negative, it is {size}")
+        raise malformed_error(node, f"its size must not be negative, it is {size}")
     return (((size,), target_or(node, "output_datatype", FLOAT32)),)
 
 
@@ -149,7 +151,7 @@ def _rfft_type(node: Node) -> NodeTypes:
     if node.op_type == "Rfft":
         bins = None if data[-1] is None else data[-1] // 2 + 1
         return (((*data[:-1], bins, 2), dtype(node, 0)),)
-    data = ranked(node, 0, max(2, len(data))) or data
+    data = ranked_shape(node, 0, max(2, len(data))) or data
     points = None if data[-2] is None else 2 * (data[-2] - 1)
     return (((*data[:-2], points), dtype(node, 0)),)
 

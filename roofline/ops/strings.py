@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from roofline.node import Node
-from roofline.ops._attributes import malformed, operand, required_integers, texts
+from roofline.ops._attributes import malformed_error, operand, required_integers, texts
 from roofline.ops._datatypes import BOOL, FLOAT32, INT64, STRING
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import at_least, broadcast, shape
@@ -46,7 +46,7 @@ def _ngram_type(node: Node) -> NodeTypes:
     data = at_least(node, 0, 1)
     places = required_integers(node, "ngram_indexes")
     if not places:
-        raise malformed(node, "attribute 'ngram_indexes' must not be empty")
+        raise malformed_error(node, "attribute 'ngram_indexes' must not be empty")
     return ((None if data is None else (*data[:-1], max(places) + 1), FLOAT32),)
 
 

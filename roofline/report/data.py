@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.errors import TableError, did_you_mean
 from roofline.reading import read_csv, read_json, read_text
-from roofline.tables import Column, Holds, Row, compared, is_empty, number_in, rows_in, word_in
+from roofline.tables import (
+    Column,
+    Holds,
+    Row,
+    comparable_row,
+    is_empty,
+    number_in,
+    rows_in,
+    word_in,
+)
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -116,7 +125,7 @@ def _report_rows(entries: Sequence[Row]) -> list[Row]:
     for entry in entries:
         if not is_empty(entry.get("skipped")):
             continue
-        row = _renamed(entry)
+        row = _rename_fields(entry)
         key = tuple(row.get(name) for name in _CONFIGURATION)
         strict, model = str(entry.get("upper_bound")).lower(), entry.get("model")
         if strict == "true":
@@ -133,9 +142,9 @@ _CONFIGURATION = ("platform", "network", "datatype", "pruning", "batch", "backen
 _ENDS = ("predicted_low_fps", "predicted_high_fps")
 
 
-def _renamed(entry: Row) -> Row:
+def _rename_fields(entry: Row) -> Row:
     """Map the field names of the other verbs onto the report's columns."""
-    row = dict(compared(entry))
+    row = dict(comparable_row(entry))
     if is_empty(row.get("predicted_fps")) and "throughput_fps" in row:
         row["predicted_fps"] = row["throughput_fps"]
     if "upper_bound" in row:
@@ -176,11 +185,11 @@ def check_rows(
             if name not in COLUMNS:
                 hint = did_you_mean(str(name), COLUMNS) or f"Columns: {', '.join(COLUMNS)}"
                 raise TableError(f"{where}: unknown column {name!r}", repair=hint)
-    rows = [_checked(entry, f"{where} row {number}") for number, entry in enumerate(entries, 1)]
+    rows = [_check(entry, f"{where} row {number}") for number, entry in enumerate(entries, 1)]
     return tuple(_flag_shares(_flag_duplicates(rows)))
 
 
-def _checked(entry: Row, where: str) -> dict[str, Any]:
+def _check(entry: Row, where: str) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     for name in _WORDS:
         row[name] = word_in(entry.get(name))
@@ -207,7 +216,7 @@ def _checked(entry: Row, where: str) -> dict[str, Any]:
         implied = 1e3 * row["batch"] / row["latency_ms"]
         ratio = max(implied / row["measured_fps"], row["measured_fps"] / implied)
         if ratio > _LATENCY_FACTOR:
-            row["flag"] = _joined(row["flag"], f"latency and batch imply {implied:.4g} fps")
+            row["flag"] = _join(row["flag"], f"latency and batch imply {implied:.4g} fps")
     return row
 
 
@@ -217,7 +226,7 @@ def _flag_duplicates(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         identity = tuple(row[name] for name in _CONFIGURATION)
         if identity in seen:
-            row["flag"] = _joined(row["flag"], "configuration given more than once")
+            row["flag"] = _join(row["flag"], "configuration given more than once")
         seen.add(identity)
         kept.append(row)
     return kept
@@ -228,7 +237,7 @@ def _flag_shares(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     percent = {row["task"] for row in rows if (row["accuracy"] or 0.0) > 1}
     for row in rows:
         if row["task"] in percent and row["accuracy"] is not None and 0 < row["accuracy"] <= 1:
-            row["flag"] = _joined(row["flag"], "accuracy looks like a share, not percent")
+            row["flag"] = _join(row["flag"], "accuracy looks like a share, not percent")
     return rows
 
 
@@ -246,5 +255,5 @@ def on_chip(machine: Platform) -> dict[str, Any]:
     }
 
 
-def _joined(flag: str | None, reason: str) -> str:
+def _join(flag: str | None, reason: str) -> str:
     return f"{flag}; {reason}" if flag else reason

@@ -29,7 +29,7 @@ from roofline.model.expected import beside
 from roofline.number_format import plural
 from roofline.precision import COMPUTE_DATATYPES
 from roofline.progress import Report, silent
-from roofline.report.page import asset, embedded, filled
+from roofline.report.page import asset, embed, fill_page
 from roofline.serving import serve
 from roofline.spec.consistency import quantities
 
@@ -138,14 +138,14 @@ def explore(
 
 
 def _page(title: str, document: Mapping[str, Any]) -> str:
-    return filled(
+    return fill_page(
         "explore.html",
         {
             "title": html.escape(title),
             "conventions": html.escape(_CONVENTIONS),
             "css": asset("page.css"),
             "explore_css": asset("explore.css"),
-            "data": embedded(document),
+            "data": embed(document),
             "plot": asset("plot.js"),
             "explore": asset("explore.js"),
         },
@@ -247,7 +247,7 @@ class _Table:
             replace(network), REQUEST, self._platforms, datatypes=self._shared, batches=self._batches,
             prepare=ByWidths(), unheld=True,
         )  # fmt: skip
-        for bound, estimate in _paired(found.predictions):
+        for bound, estimate in _pairs(found.predictions):
             yield _tokens(bound, estimate)
 
 
@@ -291,7 +291,7 @@ def _frames(case: Case, batches: Sequence[int], bound: Outcomes, found: Outcomes
     )  # fmt: skip
 
 
-def _paired(rows: Sequence[Prediction]) -> Iterable[tuple[Prediction, Prediction | None]]:
+def _pairs(rows: Sequence[Prediction]) -> Iterable[tuple[Prediction, Prediction | None]]:
     """Yield each bound of a decoder with the estimate behind it, where there is one."""
     for row, behind in zip_longest(rows, rows[1:]):
         if row.model == "equation1":
@@ -337,7 +337,7 @@ def _machine(
         source = spec.sources[quantity.source]
         number = sources.setdefault((source.title, source.url), len(sources))
         figures.append(
-            [_named(path, spec), f"{quantity.value:g} {quantity.unit}", quantity.kind, number, quantity.note or ""]
+            [_name_path(path, spec), f"{quantity.value:g} {quantity.unit}", quantity.kind, number, quantity.note or ""]
         )  # fmt: skip
     return {
         "key": platform.key, "name": platform.name, "vendor": platform.vendor, "kind": platform.kind,
@@ -348,7 +348,7 @@ def _machine(
     }  # fmt: skip
 
 
-def _named(path: tuple[str | int, ...], spec: Any) -> str:
+def _name_path(path: tuple[str | int, ...], spec: Any) -> str:
     """Return a quantity's path in words: ``memories 0 bandwidth`` is that of the memory's name."""
     parts = [
         spec.memories[part].name if before == "memories" and isinstance(part, int) else str(part)

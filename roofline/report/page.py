@@ -30,13 +30,13 @@ def render(data: ReportData) -> str:
     machines = [str(row["platform"]) for row in (*data.rows, *data.roofs)]
     # The same colours as in the figures.
     document["colours"] = {name: machine_colour(name) for name in machines}
-    return filled(
+    return fill_page(
         "page.html",
         {
             "title": html.escape(data.title),
             "conventions": html.escape(data.conventions),
             "css": asset("page.css"),
-            "data": embedded(document),
+            "data": embed(document),
             "plotly": str(get_plotlyjs()),
             "charts": asset("charts.js"),
             "page": asset("page.js"),
@@ -49,7 +49,7 @@ def asset(name: str) -> str:
     return (files("roofline.report") / "assets" / name).read_text(encoding="utf-8")
 
 
-def filled(template: str, parts: Mapping[str, str]) -> str:
+def fill_page(template: str, parts: Mapping[str, str]) -> str:
     """Return a page with its placeholders filled; ``{{version}}`` is the program's.
 
     Args:
@@ -66,7 +66,7 @@ def filled(template: str, parts: Mapping[str, str]) -> str:
     return "".join(built)
 
 
-def embedded(document: Mapping[str, Any]) -> str:
+def embed(document: Mapping[str, Any]) -> str:
     """Return data as JSON that can stand in a page: no tag or comment in it ends the script element."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")

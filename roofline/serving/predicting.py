@@ -11,7 +11,7 @@ from roofline.decoding.memory import memory_of
 from roofline.decoding.phases import Decoding
 from roofline.decoding.request import Phase, Request
 from roofline.errors import NoBasisError, OptionError
-from roofline.expected_tokens import Figures, estimated
+from roofline.expected_tokens import Figures, estimate_beside
 from roofline.model import Prediction, at_precision, models
 from roofline.number_format import plural
 from roofline.serving.case import ServingCase
@@ -174,7 +174,7 @@ def _answer(
     row = enough.row()
     if model not in {None, "expected"}:
         return _Answer(enough, (row,))
-    found = estimated(row, enough.platform, enough.parts(), figures)
+    found = estimate_beside(row, enough.platform, enough.parts(), figures)
     if model is None:
         return _Answer(enough, (row,) if found is None else (row, found))
     if found is None:

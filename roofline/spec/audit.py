@@ -35,7 +35,7 @@ def doubts(spec: Specification) -> Iterator[Problem]:
             yield problem
 
 
-def sourced(spec: Specification) -> bool:
+def has_sources(spec: Specification) -> bool:
     """Return whether a peak and the bandwidth of the outermost memory are more than guesses, in some mode."""
     modes = list(spec.modes.values())
     peaks = [*spec.peaks.values(), *itertools.chain(*(mode.peaks.values() for mode in modes))]
@@ -75,7 +75,7 @@ class Census:
 def census(specs: Sequence[Specification]) -> Census:
     """Count machines and how their numbers are known."""
     kinds = Counter(quantity.kind for spec in specs for _, quantity in quantities(spec))
-    return Census(len(specs), sum(map(sourced, specs)), dict(kinds))
+    return Census(len(specs), sum(map(has_sources, specs)), dict(kinds))
 
 
 def _doubts(spec: Specification) -> Iterator[tuple[Rule, Problem]]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from roofline.errors import OptionError, did_you_mean
-from roofline.reading import shown
+from roofline.reading import quote
 from roofline.spec._frozen import keys_at
-from roofline.spec.problem import dotted
+from roofline.spec.problem import dotted_path
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 
 
-def checked(model: type[M], document: Document, path: Path, noun: str) -> M:
+def check_document(model: type[M], document: Document, path: Path, noun: str) -> M:
     """Return what a file says.
 
     Args:
@@ -49,7 +49,9 @@ def _problem(
     first = min(error.errors(include_url=False), key=rank)
     place = _place(first)
     line = document.line(place)
-    where = f"{path}: line {line}: {dotted(place)}" if line else f"{path}: {dotted(place)}"
+    where = (
+        f"{path}: line {line}: {dotted_path(place)}" if line else f"{path}: {dotted_path(place)}"
+    )
     if first["type"] == "extra_forbidden":
         known = sorted(keys_at(model, place[:-1]))
         hint = did_you_mean(str(place[-1]), known) or (
@@ -57,9 +59,11 @@ def _problem(
         )
         return OptionError(f"{where} is no key of a {noun}", repair=hint)
     if first["type"] == "missing":
-        return OptionError(f"{path}: {dotted(place)} is missing", repair=f"Add {dotted(place)}")
+        return OptionError(
+            f"{path}: {dotted_path(place)} is missing", repair=f"Add {dotted_path(place)}"
+        )
     found = first["input"]
-    given = f", not {shown(found)}" if isinstance(found, str | int | float) else ""
+    given = f", not {quote(found)}" if isinstance(found, str | int | float) else ""
     rule, repair = _WORDS.get(first["type"], (first["msg"].removeprefix("Input "), ""))
     repair = str(first.get("ctx", {}).get("repair", repair))
     return OptionError(f"{where} {rule[:1].lower()}{rule[1:]}{given}", repair=repair)

@@ -39,7 +39,7 @@ def platform(name: str) -> Platform:
     if path is not None:
         return in_mode(load(path), mode)
     key, colon, mode_name = name.partition(":")
-    return in_mode(_shipped(key), mode_name if colon else None)
+    return in_mode(_find_shipped(key), mode_name if colon else None)
 
 
 def platform_keys() -> tuple[str, ...]:
@@ -65,7 +65,7 @@ def _as_file(name: str) -> tuple[Path | None, str | None]:
     return None, None
 
 
-def _shipped(key: str) -> Specification:
+def _find_shipped(key: str) -> Specification:
     files = platform_files()
     # Capitals never tell two machines apart.
     key = next((known for known in files if known.casefold() == key.casefold()), key)

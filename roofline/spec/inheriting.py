@@ -21,7 +21,7 @@ MAX_GENERATIONS = 4
 """The longest chain of files that extend one another."""
 
 
-def inherited(document: Document, name: str, folder: Path | None = None) -> Document:
+def inherit(document: Document, name: str, folder: Path | None = None) -> Document:
     """Return a document with the entries of what it extends.
 
     Args:
@@ -51,7 +51,7 @@ def _with_bases(content: Content, name: str, folder: Path | None, generations: i
     below = _with_bases(
         _content(path, path.stat().st_mtime_ns), str(path), path.parent, generations - 1
     )
-    merged = _merged(below, content)
+    merged = _merge(below, content)
     if isinstance(merged.get("sources"), dict):
         own = _mapping(content.get("sources"))
         used = {*own, *_sources_named(merged)}
@@ -85,14 +85,14 @@ def _content(path: Path, _modified: int) -> Content:
     return parse(read_text(path), str(path)).content
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Content:
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Content:
     merged = dict(below)
     for key, value in above.items():
         old: object = merged.get(key)
         parts, old_parts = _mapping(value), _mapping(old)
         # A quantity is replaced whole: its source would not be its value's otherwise.
         by_entry = parts and old_parts and "value" not in parts and "value" not in old_parts
-        merged[key] = _merged(old_parts, parts) if by_entry else value
+        merged[key] = _merge(old_parts, parts) if by_entry else value
     return merged
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from roofline.errors import PlatformError, did_you_mean
 from roofline.spec._frozen import keys_at
 from roofline.spec.consistency import problems as contradictions_of
-from roofline.spec.inheriting import inherited
+from roofline.spec.inheriting import inherit
 from roofline.spec.problem import Problem
 from roofline.spec.rates import with_peaks
 from roofline.spec.reading import Document, parse, read_text
@@ -34,7 +34,7 @@ def document_of(path: FilePath) -> Document:
     Raises:
         PlatformError: The file, or one that it extends, cannot be read.
     """
-    return inherited(parse(read_text(path), str(path)), str(path), path.parent)
+    return inherit(parse(read_text(path), str(path)), str(path), path.parent)
 
 
 def specification(document: Document, name: str) -> Specification:
@@ -74,7 +74,7 @@ def from_mapping(content: Mapping[str, Any], name: str = "platform") -> Specific
     Raises:
         PlatformError: The values break a rule of the schema.
     """
-    return specification(inherited(Document(dict(content)), name), name)
+    return specification(inherit(Document(dict(content)), name), name)
 
 
 def _problems(error: ValidationError, document: Document) -> list[Problem]:
@@ -107,17 +107,17 @@ def _rule(kind: str, message: str, value: Any, context: Mapping[str, Any]) -> tu
             return "is missing", "Add it"
         case "literal_error":
             allowed = str(context.get("expected", ""))
-            return f"must be {allowed}, not {_shown(value)}", ""
+            return f"must be {allowed}, not {_show(value)}", ""
         case "string_type":
-            return f"must be text, not {_shown(value)}", "Put it in quotes"
+            return f"must be text, not {_show(value)}", "Put it in quotes"
         case "model_type" | "model_attributes_type" | "dict_type" | "mapping_type":
-            return f"must be a mapping, not {_shown(value)}", _mapping_hint(value)
+            return f"must be a mapping, not {_show(value)}", _mapping_hint(value)
         case "tuple_type":
-            return f"must be a list, not {_shown(value)}", "Start each entry with a dash"
+            return f"must be a list, not {_show(value)}", "Start each entry with a dash"
         case "string_pattern_mismatch":
-            return f"{_shown(value)} does not have the form {context.get('pattern')}", ""
+            return f"{_show(value)} does not have the form {context.get('pattern')}", ""
         case _:
-            return f"{message[:1].lower()}{message[1:]}, not {_shown(value)}", ""
+            return f"{message[:1].lower()}{message[1:]}, not {_show(value)}", ""
 
 
 def _mapping_hint(value: Any) -> str:
@@ -126,7 +126,7 @@ def _mapping_hint(value: Any) -> str:
     return "Write keys and values"
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -27,7 +27,7 @@ KINDS: tuple[str, ...] = get_args(Kind)
 _COLUMNS = ("fp32", "fp16", "bf16", "fp8", "int8", "int4", "int2")
 
 
-def refreshed(page: str) -> str:
+def refresh(page: str) -> str:
     """Return a page with the part between its two marks generated anew.
 
     Raises:
@@ -43,7 +43,7 @@ ASKED_FOR = "asked_for.csv"
 def tables() -> str:
     """Return how the numbers are known, the machines most asked for, the table of all, and where numbers come from."""
     machines = [platform(key) for key in platform_keys()]
-    return "\n".join([*_shares(), *_most_asked_for(), *_every(machines)]) + "\n"
+    return "\n".join([*_shares(), *_most_asked_for(), *_machines_table(machines)]) + "\n"
 
 
 def asked_for() -> tuple[str, ...]:
@@ -103,7 +103,7 @@ def platform_specification(key: str) -> Specification:
     return load(platform_files()[key])
 
 
-def _every(machines: list[Platform]) -> list[str]:
+def _machines_table(machines: list[Platform]) -> list[str]:
     """Return the table of all machines, and for each where its numbers come from."""
     header = [
         "key",

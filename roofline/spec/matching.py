@@ -31,8 +31,8 @@ def matching(name: str, capacity: float | None = None) -> str | None:
     hard, soft = _words(name)
     ranked = sorted(
         (
-            (_likeness(soft, ours_soft) + _near(capacity, ours), key)
-            for key, ours_hard, ours_soft, ours in _shipped()
+            (_likeness(soft, ours_soft) + _nearness(capacity, ours), key)
+            for key, ours_hard, ours_soft, ours in _shipped_names()
             if hard and ours_hard == hard
         ),
         reverse=True,
@@ -47,7 +47,7 @@ def _likeness(soft: frozenset[str], ours: frozenset[str]) -> float:
     return len(soft & ours) - len(soft ^ ours) / 10 - ("cpu" in ours - soft)
 
 
-def _near(capacity: float | None, ours: float | None) -> float:
+def _nearness(capacity: float | None, ours: float | None) -> float:
     """Return how well two capacities go together: GB and GiB of one number are one size."""
     if capacity is None or ours is None:
         return 0
@@ -55,7 +55,7 @@ def _near(capacity: float | None, ours: float | None) -> float:
 
 
 @cache
-def _shipped() -> tuple[tuple[str, frozenset[str], frozenset[str], float | None], ...]:
+def _shipped_names() -> tuple[tuple[str, frozenset[str], frozenset[str], float | None], ...]:
     return tuple(_entries())
 
 

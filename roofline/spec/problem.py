@@ -22,7 +22,7 @@ class Problem:
     @property
     def where(self) -> str:
         """The path as a reader would type it: ``peaks.int8.unit``, ``memories[0].bandwidth``."""
-        return dotted(self.path)
+        return dotted_path(self.path)
 
     def __str__(self) -> str:
         place = ": ".join(
@@ -32,11 +32,11 @@ class Problem:
         return " ".join((f"{text}. {self.repair}" if self.repair else text).split())
 
 
-def dotted(path: Sequence[str | int]) -> str:
+def dotted_path(path: Sequence[str | int]) -> str:
     """Return a path in a file as text.
 
     Example:
-        >>> dotted(("memories", 0, "bandwidth"))
+        >>> dotted_path(("memories", 0, "bandwidth"))
         'memories[0].bandwidth'
     """
     text = ""

@@ -19,11 +19,11 @@ def with_peaks(spec: Specification) -> Specification:
     """Return a specification with the peaks that its rates give; a peak that it states itself is kept."""
     if not spec.rates:
         return spec
-    peaks = _ordered({**_peaks(spec.rates, spec.compute_units, spec.clocks), **spec.peaks})
+    peaks = _order({**_peaks(spec.rates, spec.compute_units, spec.clocks), **spec.peaks})
     modes = {
         name: mode.model_copy(
             update={
-                "peaks": _ordered(
+                "peaks": _order(
                     {
                         **_peaks(
                             spec.rates,
@@ -88,5 +88,5 @@ def _peak(rate: Rate, count: Count, clock: Quantity) -> Peak:
     )
 
 
-def _ordered(peaks: Mapping[str, Peak]) -> FrozenDict[str, Peak]:
+def _order(peaks: Mapping[str, Peak]) -> FrozenDict[str, Peak]:
     return FrozenDict({name: peaks[name] for name in COMPUTE_DATATYPES if name in peaks})

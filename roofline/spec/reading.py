@@ -16,7 +16,7 @@ from typing import Any
 from roofline import reading
 from roofline.errors import PlatformError, RooflineError
 from roofline.number_format import plural
-from roofline.spec.problem import Problem, dotted
+from roofline.spec.problem import Problem, dotted_path
 
 MAX_BYTES = 1 << 18
 """The largest platform file that is read: 256 KiB; the largest shipped one is a few KiB."""
@@ -58,19 +58,19 @@ class Document:
                 "Fill it in, or remove the entry if it is optional",
                 self.line(path),
             )
-            for path in _unfilled(self.content, ())
+            for path in _unfilled_places(self.content, ())
         )
 
 
-def _unfilled(value: Any, path: Path) -> Iterator[Path]:
+def _unfilled_places(value: Any, path: Path) -> Iterator[Path]:
     if isinstance(value, str) and UNFILLED in value:
         yield path
     elif isinstance(value, dict):
         for key, entry in value.items():  # pyright: ignore[reportUnknownVariableType]
-            yield from _unfilled(entry, (*path, str(key)))  # pyright: ignore[reportUnknownArgumentType]
+            yield from _unfilled_places(entry, (*path, str(key)))  # pyright: ignore[reportUnknownArgumentType]
     elif isinstance(value, list):
         for index, entry in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-            yield from _unfilled(entry, (*path, index))
+            yield from _unfilled_places(entry, (*path, index))
 
 
 def read_text(path: FilePath) -> str:
@@ -238,7 +238,7 @@ class _Builder:
                 return text
 
     def _error(self, rule: str, event: Any, path: Path, repair: str) -> RooflineError:
-        where = f"{dotted(path)} " if path else ""
+        where = f"{dotted_path(path)} " if path else ""
         return self._raised(
             f"{self._name}: line {event.start_mark.line + 1}: {where}{rule}", repair=repair
         )

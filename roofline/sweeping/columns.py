@@ -103,10 +103,10 @@ def tables(grid: Grid, part: int) -> Iterator[Any]:
 
 def parquet(grid: Grid, part: int) -> bytes:
     """Return a part of a grid as a Parquet file: a pure function, whoever runs it, wherever and however often."""
-    return written(tables(grid, part))
+    return parquet_bytes(tables(grid, part))
 
 
-def written(parts: Iterator[Any]) -> bytes:
+def parquet_bytes(parts: Iterator[Any]) -> bytes:
     """Return Arrow tables as one Parquet file, each a row group."""
     pq = arrow("pyarrow.parquet")
     sink = io.BytesIO()
@@ -168,12 +168,10 @@ def table(found: Sequence[Block]) -> Any:
     }
     made["batch"] = pa.array(np.concatenate([each.batches for each in found]))
     for name, texts in _texts(found).items():
-        made[name] = _repeated(texts, counts)
+        made[name] = _repeat(texts, counts)
     gone = np.repeat(np.asarray([each.outcomes is None for each in found], np.bool_), counts)
-    bounds: NDArray[np.int8] = _joined(found, lambda outcomes: outcomes.bound, np.int8(-1))
-    upper: NDArray[np.bool_] = _joined(
-        found, lambda outcomes: outcomes.upper_bound, np.bool_(False)
-    )
+    bounds: NDArray[np.int8] = _join(found, lambda outcomes: outcomes.bound, np.int8(-1))
+    upper: NDArray[np.bool_] = _join(found, lambda outcomes: outcomes.upper_bound, np.bool_(False))
     unknown = np.isnan(numbers["throughput_fps"]) & np.isnan(numbers["latency_ms"])
     made["bound"] = pa.DictionaryArray.from_arrays(
         pa.array(bounds.astype(np.int32), mask=unknown), pa.array([str(bound) for bound in BOUNDS])
@@ -189,7 +187,7 @@ def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]
     """Return the columns of numbers; NaN where there is none."""
 
     def joined(get: Callable[[Outcomes], Floats | None]) -> Floats:
-        return _joined(found, get, np.float64(np.nan))
+        return _join(found, get, np.float64(np.nan))
 
     fps = joined(lambda outcomes: outcomes.throughput_fps)
     ops, moved = joined(lambda outcomes: outcomes.ops), joined(lambda outcomes: outcomes.bytes)
@@ -267,7 +265,7 @@ def _constant(
     return np.repeat(known, counts)
 
 
-def _joined(
+def _join(
     found: Sequence[Block], get: Callable[[Outcomes], NDArray[_T] | None], empty: _T
 ) -> NDArray[_T]:
     """Return one array of what each block has at its batches."""
@@ -278,7 +276,7 @@ def _joined(
     return np.concatenate(parts)
 
 
-def _repeated(texts: Sequence[str | None], counts: Sequence[int]) -> Any:
+def _repeat(texts: Sequence[str | None], counts: Sequence[int]) -> Any:
     pa = arrow()
     known = list(dict.fromkeys(text for text in texts if text is not None))
     places = {text: place for place, text in enumerate(known)}

@@ -30,7 +30,7 @@ _RETRIES = 3
 
 
 @contextmanager
-def connected(address: str) -> Generator[Any]:
+def connect(address: str) -> Generator[Any]:
     """Connect to a scheduler, or start a local cluster, as long as the context lives.
 
     Args:

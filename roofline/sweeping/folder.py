@@ -54,7 +54,7 @@ class Folder:
         check_output_folder(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         note = self.path / NAME
-        known = _known(note) if note.exists() else None
+        known = _read_digest(note) if note.exists() else None
         if known not in {None, grid.digest} and self.done():
             raise OptionError(
                 f"{self.path} holds parts of another sweep (other networks, machines or choices: see {note})",
@@ -81,7 +81,7 @@ class Folder:
         return self.done()
 
 
-def _known(note: Path) -> str:
+def _read_digest(note: Path) -> str:
     text = read_text(note, "note of a sweep", most=1 << 26, error=OptionError)
     try:
         document = json.loads(text)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from roofline.errors import OptionError
 from roofline.number_format import human, plural
-from roofline.sweeping.columns import Block, block, combination, table, written
+from roofline.sweeping.columns import Block, block, combination, parquet_bytes, table
 from roofline.sweeping.grid import Grid
 
 _SAMPLES = 3
@@ -47,7 +47,7 @@ def plan(grid: Grid, parts: int) -> Plan:
     places = sorted({round(at * (grid.points - 1) / (_SAMPLES - 1)) for at in range(_SAMPLES)})
     # What is loaded at the first use is no part of the sweep's time.
     empty = len(
-        written(iter([table([block(combination(grid, grid.point(0)), grid.items(0, 1))])]))
+        parquet_bytes(iter([table([block(combination(grid, grid.point(0)), grid.items(0, 1))])]))
     )
     found: list[Block] = []
     ready_s = first_s = rest_s = 0.0
@@ -64,7 +64,7 @@ def plan(grid: Grid, parts: int) -> Plan:
         rest_s += time.perf_counter() - first
     measured = sum(len(each.batches) for each in found)
     begun = time.perf_counter()
-    size = len(written(iter([table(found)])))
+    size = len(parquet_bytes(iter([table(found)])))
     write_s = time.perf_counter() - begun
     share = rows / grid.rows
     prepared = len(grid.networks) * len(grid.variants) * len(grid.datatypes)

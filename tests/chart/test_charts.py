@@ -16,7 +16,7 @@ from matplotlib.text import Text
 
 from roofline.chart import FORMATS, Chart, Options, charts, read_rows, save
 from roofline.chart._base import new_axes
-from roofline.chart._labels import apart, place_labels
+from roofline.chart._labels import place_labels, spread_positions
 from roofline.chart._style import colours, markers, short
 from roofline.chart.boxes import Box
 from roofline.chart.boxes import compute as boxes
@@ -241,9 +241,9 @@ def test_placed_labels_keep_apart_and_say_how_many_found_no_place():
 
 
 def test_apart_moves_as_little_as_it_must():
-    assert apart([0.0, 10.0, 20.0], 5.0) == [0.0, 10.0, 20.0]
-    assert apart([1.0, 1.0], 4.0) == [-1.0, 3.0]  # both give way alike
-    placed = apart([0.0, 0.1, 0.2, 50.0], 3.0)
+    assert spread_positions([0.0, 10.0, 20.0], 5.0) == [0.0, 10.0, 20.0]
+    assert spread_positions([1.0, 1.0], 4.0) == [-1.0, 3.0]  # both give way alike
+    placed = spread_positions([0.0, 0.1, 0.2, 50.0], 3.0)
     assert np.diff(placed).min() >= 3.0 - 1e-9
     assert placed[-1] == 50.0
 

@@ -119,10 +119,10 @@ def test_both_networks_run_in_turns(speed: ModuleType, monkeypatch: pytest.Monke
 
 
 def test_a_measured_speed_up_is_the_ratio_of_medians(speed: ModuleType) -> None:
-    timed = speed.Timed((4.0, 4.0, 9.0, 4.0), (1.0, 2.0, 2.0, 2.0), 0.0, 1.0)
+    timed = speed.PairTimes((4.0, 4.0, 9.0, 4.0), (1.0, 2.0, 2.0, 2.0), 0.0, 1.0)
     assert timed.speedup == 2
     assert timed.ratios[0] <= timed.speedup <= timed.ratios[1]
     assert timed.flag == "dense drifts +62%; half drifts +33%"
-    assert speed.Timed((1.0,) * 4, (1.0,) * 4, 0.0, 1.0).flag == ""
-    assert "others took 9%" in speed.Timed((1.0,) * 4, (1.0,) * 4, 0.09, 1.0).flag
-    assert "waited" in speed.Timed((1.0,) * 4, (1.0,) * 4, 0.0, 0.5).flag
+    assert speed.PairTimes((1.0,) * 4, (1.0,) * 4, 0.0, 1.0).flag == ""
+    assert "others took 9%" in speed.PairTimes((1.0,) * 4, (1.0,) * 4, 0.09, 1.0).flag
+    assert "waited" in speed.PairTimes((1.0,) * 4, (1.0,) * 4, 0.0, 0.5).flag

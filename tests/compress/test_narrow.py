@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from roofline.compress import Quantization, Request, compress
-from roofline.compress.writers._registry import WriteOptions, quantized
+from roofline.compress.writers._registry import WriteOptions, quantize
 from roofline.compress.writers.ternary import ternary
 from roofline.errors import CompressionError
 from roofline.workloads import build
@@ -83,7 +83,7 @@ def test_weights_alone_compute_what_numpy_does(
     weights = np.random.default_rng(5).standard_normal((DEPTH, width)).astype(np.float32)
     top = 2 ** (bits - 1) - 1
     expected = X @ rounded(weights, top, least=-top)
-    result = run(quantized(product(operator, weights), Quantization(name)), optimize=optimize, x=X)
+    result = run(quantize(product(operator, weights), Quantization(name)), optimize=optimize, x=X)
     # Behind 8- and 4-bit weights ONNX Runtime rounds the activations of a product to 8 bits.
     share = 0.02 if bits > 2 and optimize else 1e-5
     np.testing.assert_allclose(result, expected, rtol=0, atol=share * np.abs(expected).max())
@@ -106,7 +106,7 @@ def test_fp8_computes_what_ml_dtypes_does(*, optimize: bool) -> None:
 
 @pytest.mark.parametrize("name", ["fp8", "int4"])
 def test_values_beyond_the_calibrated_range_saturate(name: str) -> None:
-    done = quantized(product(), Quantization(name), WriteOptions(calibration={"x": X}))
+    done = quantize(product(), Quantization(name), WriteOptions(calibration={"x": X}))
     largest = np.full_like(X, np.abs(X).max())
     np.testing.assert_array_equal(run(done, x=100 * largest), run(done, x=largest))
 
@@ -115,14 +115,14 @@ def test_values_beyond_the_calibrated_range_saturate(name: str) -> None:
 @pytest.mark.parametrize("key", ["cnv_25", "mobilenet_v2_cifar10"])
 def test_optimizing_a_narrow_network_changes_nothing(key: str, name: str) -> None:
     # Poolings, reshapes and depthwise layers between the products: what a runtime moves and fuses.
-    written = quantized(build(key, weights="random"), Quantization(name))
+    written = quantize(build(key, weights="random"), Quantization(name))
     feed = np.random.default_rng(0).standard_normal((1, 3, 32, 32)).astype(np.float32)
     exact, fast = (run(written, optimize=on, input=feed) for on in (False, True))
     np.testing.assert_allclose(fast, exact, rtol=0, atol=1e-5 * np.abs(exact).max())
 
 
 def test_layers_named_keep_their_activations() -> None:
-    written = quantized(product(), Quantization("int4", layers={"product": "fp32"}))
+    written = quantize(product(), Quantization("int4", layers={"product": "fp32"}))
     np.testing.assert_allclose(run(written, x=X), X @ W, rtol=1e-5, atol=1e-5)
 
 
@@ -139,7 +139,7 @@ def test_recurrent_activations_are_refused_by_name() -> None:
     )  # fmt: skip
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     with pytest.raises(CompressionError, match="activations of LSTM memory cannot be quantized"):
-        quantized(model, Quantization("w4a8"))
+        quantize(model, Quantization("w4a8"))
 
 
 def reference(array: np.ndarray, threshold: float) -> np.ndarray:

@@ -14,7 +14,7 @@ import roofline
 from roofline.binding import Binding
 from roofline.compress import Quantization, Request, compress
 from roofline.compress.quantization import parse_datatypes
-from roofline.compress.writers._registry import WriteOptions, quantized, writers
+from roofline.compress.writers._registry import WriteOptions, quantize, writers
 from roofline.compress.writers.int8 import calibration_inputs
 from roofline.compress.writers.weight_only import symmetric
 from roofline.errors import CompressionError, DatatypeError
@@ -183,7 +183,7 @@ def test_calibration_data_are_used(tmp_path: Path) -> None:
     large = {"input": np.full((2, *IMAGE), 100, np.float32)}
 
     def scales(data: dict[str, np.ndarray]) -> float:
-        file = quantized(model, Quantization("int8"), WriteOptions(calibration=data))
+        file = quantize(model, Quantization("int8"), WriteOptions(calibration=data))
         return max(
             float(onnx.numpy_helper.to_array(t))
             for t in file.graph.initializer
@@ -192,7 +192,7 @@ def test_calibration_data_are_used(tmp_path: Path) -> None:
 
     assert scales(large) > 100 * scales(small)
     with pytest.raises(CompressionError, match="no array 'input'"):
-        quantized(
+        quantize(
             model,
             Quantization("int8"),
             WriteOptions(calibration={"other": np.zeros((1, *IMAGE), np.float32)}),
@@ -230,7 +230,7 @@ def test_what_cannot_be_written_is_refused(
 ) -> None:
     model = build("mlp_12_5", weights="random")
     with pytest.raises(error, match=message):
-        quantized(model, parse_datatypes(texts))
+        quantize(model, parse_datatypes(texts))
 
 
 def test_a_shared_bias_is_copied_beside_values_of_like_names() -> None:
@@ -302,7 +302,7 @@ g (float[1,4,9,9] x) => (float[1,N,M] y) {
 
 def test_what_another_quantizer_made_integer_is_left_so() -> None:
     """Products by integers with ranges taken at run time: their scales are no activations, and nothing is narrower."""
-    integer = quantized(
+    integer = quantize(
         build("mlp_12_5", weights="random"), parse_datatypes(["int8"]), WriteOptions(dynamic=True)
     )
     again = compress(integer, Request(quantization=Quantization("int8"))).model

@@ -11,7 +11,7 @@ import pytest
 
 from roofline.binding import Binding
 from roofline.compress.channels import prune
-from roofline.compress.tensors import inlined
+from roofline.compress.tensors import inline_functions
 from roofline.errors import CompressionError
 from roofline.workload import Workload
 
@@ -47,7 +47,7 @@ def test_a_real_model_prunes_or_says_why_not(name: str, share: float) -> None:
     path = CACHE / row["sha256"] / Path(name).name
     if not path.exists():
         pytest.skip(f"{path} is not there; tests/oracle/test_real_models.py fetches it")
-    model = inlined(onnx.load(path))
+    model = inline_functions(onnx.load(path))
     shapes = {key: tuple(shape) for key, shape in json.loads(row["input_shapes"]).items()}
     binding = Binding(inputs=shapes, values={"sr": 16000} if "sr" in shapes else {})
     why = REFUSED.get(Path(name).stem)

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 import roofline
 from roofline.compress.formats import WeightShape, formats
 from roofline.compress.sparse_workload import with_stored_zeros
-from roofline.compress.sparsity import Sparsity, count_zeros, zeroed
+from roofline.compress.sparsity import Sparsity, count_zeros, zero_weights
 from roofline.errors import CompressionError
 from roofline.workload import Workload
 from roofline.workloads import build
@@ -28,7 +28,7 @@ def arrays(model: onnx.ModelProto) -> dict[str, np.ndarray]:
 
 
 def test_the_smallest_weights_of_every_layer_become_zero(mlp: onnx.ModelProto) -> None:
-    before, after = arrays(mlp), arrays(zeroed(mlp, Sparsity(0.75)))
+    before, after = arrays(mlp), arrays(zero_weights(mlp, Sparsity(0.75)))
     for name, weights in before.items():
         removed = after[name] == 0
         assert removed.sum() == round(0.75 * weights.size)
@@ -37,7 +37,7 @@ def test_the_smallest_weights_of_every_layer_become_zero(mlp: onnx.ModelProto) -
 
 
 def test_two_of_every_four_neighbours_become_zero(mlp: onnx.ModelProto) -> None:
-    for name, weights in arrays(zeroed(mlp, Sparsity(0.5, pattern="2:4"))).items():
+    for name, weights in arrays(zero_weights(mlp, Sparsity(0.5, pattern="2:4"))).items():
         if weights.shape[1] % 4 == 0:
             groups = weights.reshape(-1, 4)
             assert ((groups == 0).sum(axis=1) == 2).all(), name
@@ -47,7 +47,7 @@ def test_two_of_four_leaves_depths_that_are_no_fours_alone() -> None:
     model = build("cnv_25", weights="random")
     request = Sparsity(0.5, format="2:4", pattern="2:4")
     predicted = Workload.from_onnx(model).under(sparsity=request)
-    file = zeroed(model, request)
+    file = zero_weights(model, request)
     assert (
         with_stored_zeros(Workload.from_onnx(file), file).effective_macs
         == predicted.effective_macs
@@ -61,7 +61,7 @@ def test_two_of_four_leaves_depths_that_are_no_fours_alone() -> None:
 def test_effective_macs_of_a_file_are_those_predicted(mlp: onnx.ModelProto) -> None:
     request = Sparsity(0.9, layers={"fc1": 0.5, "fc4": 0.0})
     predicted = Workload.from_onnx(mlp).under(sparsity=request)
-    file = zeroed(mlp, request)
+    file = zero_weights(mlp, request)
     assert (
         with_stored_zeros(Workload.from_onnx(file), file).effective_macs
         == predicted.effective_macs
@@ -121,7 +121,7 @@ def test_a_published_table_becomes_sparse_as_one_bag_of_weights() -> None:
 
 def test_zeros_are_counted_from_the_values(mlp: onnx.ModelProto) -> None:
     assert set(count_zeros(mlp)) == set(arrays(mlp))
-    file = zeroed(mlp, Sparsity(0.25))
+    file = zero_weights(mlp, Sparsity(0.25))
     assert count_zeros(file) == {
         name: int((weights == 0).sum()) for name, weights in arrays(file).items()
     }
@@ -142,7 +142,7 @@ def test_zeros_are_counted_from_the_values(mlp: onnx.ModelProto) -> None:
             lambda: roofline.load("mlp_12_5").under(sparsity=Sparsity(layers={"conv*": 0.5})),
             "matches no layer",
         ),
-        (lambda: zeroed(build("mlp_12_5"), Sparsity(0.5)), "not at hand"),
+        (lambda: zero_weights(build("mlp_12_5"), Sparsity(0.5)), "not at hand"),
     ],
 )
 def test_bad_requests_are_refused(request_of, message: str) -> None:

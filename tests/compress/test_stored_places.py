@@ -335,7 +335,7 @@ def test_what_does_not_load_is_no_file(
         done.graph.node[-1].input[0] = "nobody"
         return done.SerializeToString()
 
-    monkeypatch.setattr("roofline.compress.compressing.serialized", broken)
+    monkeypatch.setattr("roofline.compress.compressing.serialize", broken)
     code, out, err = command(capsys, "compress", source, "-d", "w8a16", "-o", path)
     assert (code, out) == (2, "")
     assert "does not load in ONNX Runtime, so no file is written" in err

@@ -26,9 +26,9 @@ from roofline.spec import (
     platform_keys,
 )
 from roofline.spec.aliases import aliases
-from roofline.spec.audit import census, default_quantities, doubts, sourced
+from roofline.spec.audit import census, default_quantities, doubts, has_sources
 from roofline.spec.consistency import quantities
-from roofline.spec.markdown import asked_for, refreshed
+from roofline.spec.markdown import asked_for, refresh
 from roofline.spec.reading import parse
 from roofline.spec.writing import as_yaml, json_schema
 
@@ -92,7 +92,7 @@ def test_a_file_is_named_after_its_key_and_is_utf8_without_tabs(key: str) -> Non
 def test_a_file_says_who_what_and_how_much(key: str) -> None:
     spec = spec_of(key)
     assert spec.description
-    if sourced(spec):
+    if has_sources(spec):
         outer = (spec.memories or next(iter(spec.modes.values())).memories)[0]
         assert outer.capacity or "host" in outer.name
     assert list(doubts(spec)) == []
@@ -239,7 +239,7 @@ def test_the_schema_refuses_what_the_loader_refuses() -> None:
 
 def test_the_page_of_platforms_is_up_to_date() -> None:
     page = (ROOT / "docs/platforms.md").read_text(encoding="utf-8")
-    assert page == refreshed(page), "run: roofline platforms docs docs/platforms.md"
+    assert page == refresh(page), "run: roofline platforms docs docs/platforms.md"
     assert "| `tx2:maxn` |" in page
 
 
@@ -294,4 +294,4 @@ def test_the_machines_most_asked_for_are_no_guesswork() -> None:
     assert len(asked_for()) == len(set(asked_for())) == 60
     kinds = [quantity.kind for key in asked_for() for quantity in default_quantities(spec_of(key))]
     assert kinds.count("estimated") < 0.15 * len(kinds)
-    assert all(sourced(spec_of(key)) for key in asked_for())
+    assert all(has_sources(spec_of(key)) for key in asked_for())

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from roofline.node import Node
-from roofline.ops import Kind, lookup, supported
+from roofline.ops import Kind, lookup, supported_operators
 
 from .backend_cases import MODES, cases, check
 
@@ -70,7 +70,9 @@ def test_every_operator_of_onnx_is_in_the_table(domain, name):
         assert row.shape is not None or name in TYPED_BY_THE_GRAPH
 
 
-@pytest.mark.parametrize("row", tuple(supported()), ids=lambda row: f"{row.domain}::{row.op_type}")
+@pytest.mark.parametrize(
+    "row", tuple(supported_operators()), ids=lambda row: f"{row.domain}::{row.op_type}"
+)
 def test_rows_are_consistent(row):
     assert (row.cost is not None) == (row.kind is Kind.COMPUTE) or row.kind in (
         Kind.MOVE,

@@ -97,10 +97,12 @@ def test_the_site_asks_no_other_server(site):
 @pytest.mark.slow
 def test_every_operator_and_public_name_has_a_place(site):
     import roofline
-    from roofline.ops import supported
+    from roofline.ops import supported_operators
 
     counted = (site / "counted/index.html").read_text(encoding="utf-8")
-    assert [row.op_type for row in supported() if f"{row.op_type}</code>" not in counted] == []
+    assert [
+        row.op_type for row in supported_operators() if f"{row.op_type}</code>" not in counted
+    ] == []
     reference = (site / "api/index.html").read_text(encoding="utf-8")
     assert [
         name

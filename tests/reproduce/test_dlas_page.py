@@ -20,9 +20,14 @@ from roofline.validate.records.files import import_csv
 from roofline.validate.records.record import Environment, Measurement, Status, Turn
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.turns import latest
-from roofline.validate.studies.dlas.page import SECTIONS, regenerated
-from roofline.validate.studies.dlas.rules import Case, below
-from roofline.validate.studies.dlas.runs import as_shipped, compared, shipped, tables
+from roofline.validate.studies.dlas.page import SECTIONS, regenerate
+from roofline.validate.studies.dlas.rules import Case, is_below
+from roofline.validate.studies.dlas.runs import (
+    as_shipped,
+    compared_configurations,
+    shipped_runs,
+    tables,
+)
 from roofline.validate.studies.dlas.verdicts import (
     CONTRADICTED,
     HOLDS,
@@ -58,7 +63,9 @@ def run(milliseconds, *, samples=None, cpu_share=1.0, executed=FP32, turn=None, 
 def test_the_page_is_made_from_the_shipped_table():
     pytest.importorskip("matplotlib")
     text = PAGE.read_text(encoding="utf-8")
-    assert regenerated(text, shipped()) == text, "make it again: python benchmarks/dlas_page.py"
+    assert regenerate(text, shipped_runs()) == text, (
+        "make it again: python benchmarks/dlas_page.py"
+    )
 
 
 def test_every_picture_of_the_page_is_there_and_none_is_left_over():
@@ -70,10 +77,10 @@ def test_every_picture_of_the_page_is_there_and_none_is_left_over():
 
 def test_the_shipped_runs_are_points_of_the_campaign():
     known = {point.key for point in load("dlas-reduced").points}
-    taken = [one.turn.point for one in shipped()]
+    taken = [one.turn.point for one in shipped_runs()]
     assert set(taken) <= known
     assert len(set(taken)) == len(taken) > 0
-    assert all(one.samples_s and one.environment.cpu for one in shipped() if one.ok)
+    assert all(one.samples_s and one.environment.cpu for one in shipped_runs() if one.ok)
     assert TABLE.stat().st_size < 400_000
 
 
@@ -103,12 +110,12 @@ def test_speed_ups_of_the_page_are_quotients_of_the_tables_medians():
 
 def test_a_page_must_have_every_section():
     with pytest.raises(OptionError, match="sections machine"):
-        regenerated("<!-- generated: machine -->\n<!-- end -->", ())
+        regenerate("<!-- generated: machine -->\n<!-- end -->", ())
     empty = "".join(f"<!-- generated: {name} -->\nold\n<!-- end -->\n" for name in SECTIONS)
     pytest.importorskip("matplotlib")
-    made = regenerated(empty, ())
+    made = regenerate(empty, ())
     assert "old" not in made
-    assert regenerated(made, ()) == made
+    assert regenerate(made, ()) == made
 
 
 @pytest.mark.parametrize(
@@ -130,9 +137,9 @@ def test_the_cases_make_the_verdict(yes, no, unclear, verdict):
 
 
 def test_overlapping_intervals_are_undecided():
-    assert below((1, 2), (3, 4)) is True
-    assert below((3, 4), (1, 2)) is False
-    assert below((1, 3), (2, 4)) is None
+    assert is_below((1, 2), (3, 4)) is True
+    assert is_below((3, 4), (1, 2)) is False
+    assert is_below((1, 3), (2, 4)) is None
 
 
 def test_the_interval_of_a_time():
@@ -155,7 +162,7 @@ def test_the_interval_of_a_time():
 def test_a_lead_within_the_interval_decides_nothing():
     def outcome(milliseconds, **how):
         runs = [run(10), run(milliseconds, algorithm="spatial_pack", **how)]
-        return {one.observation: one for one in verdicts(compared(runs))}["VII"]
+        return {one.observation: one for one in verdicts(compared_configurations(runs))}["VII"]
 
     assert outcome(9.5).verdict == UNDECIDED
     assert outcome(8.0).verdict == HOLDS

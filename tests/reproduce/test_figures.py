@@ -14,7 +14,7 @@ from roofline.cli import main
 from roofline.errors import OptionError
 from roofline.validate.studies import studies
 from roofline.validate.studies.figures import draw_figures, figures
-from roofline.validate.studies.qutibench.rows import measured, measured_in, points, roofs
+from roofline.validate.studies.qutibench.rows import measured_in, measured_rows, points, roofs
 from roofline.workloads.published import table
 
 PORTAL = (
@@ -79,7 +79,7 @@ def test_efficiency_panels_together_hold_all_bars_once(qutibench):
 
 def test_shipped_runs_have_up_to_three_batches_of_each_configuration():
     held = {}
-    for row in measured():
+    for row in measured_rows():
         place = row["platform"], row["network"], row["pruning"], row["datatype"]
         held.setdefault(place, set()).add(row["batch"])
     assert len(held) == 131
@@ -94,7 +94,7 @@ def test_the_portals_own_table_gives_every_batch():
     # The shipped rows are among them.
     best = max(row["measured_fps"] for row in rows if row["platform"] == "zcu104-finn")
     assert best == pytest.approx(
-        max(row["measured_fps"] for row in measured() if row["platform"] == "zcu104-finn"),
+        max(row["measured_fps"] for row in measured_rows() if row["platform"] == "zcu104-finn"),
         rel=1e-5,
     )
 

@@ -8,7 +8,7 @@ import pytest
 from roofline.cli import main
 from roofline.errors import OptionError
 from roofline.validate.studies import reproduce, studies
-from roofline.validate.studies.cells import Cell, Table, held
+from roofline.validate.studies.cells import Cell, Table, compare_cell
 from roofline.validate.studies.qutibench.runs import squares
 from roofline.validate.studies.turner.published import implied_sparsity
 from roofline.workloads.turner_memory import MEBIBYTE, PLAIN, dense_kernel, memory, sparse_kernel
@@ -150,7 +150,7 @@ def test_expected_speedups_of_dlas_agree(scorecard):
     ],
 )
 def test_agreement(published, ours, within, agrees):
-    assert held("cell", published, ours, within=within, why="reason").agrees is agrees
+    assert compare_cell("cell", published, ours, within=within, why="reason").agrees is agrees
 
 
 def test_record_counts_its_cells():

@@ -85,7 +85,7 @@ def test_a_local_cluster_does_the_same_as_this_process(tmp_path):
 
     grid, folder = small_grid(), Folder(tmp_path / "out")
     folder.begin(grid)
-    with cluster.connected(cluster.LOCAL) as client:
+    with cluster.connect(cluster.LOCAL) as client:
         cluster.run_on(client, grid, folder, [0, 7, 39], silent)
     assert folder.done() == {0, 7, 39}
     assert folder.part(7).read_bytes() == parquet(grid, 7)
@@ -95,7 +95,7 @@ def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_S", 0.2)
     with (
         pytest.raises(OptionError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"),
-        cluster.connected("tcp://127.0.0.1:9"),
+        cluster.connect("tcp://127.0.0.1:9"),
     ):
         pass
 
@@ -103,7 +103,7 @@ def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch):
 @pytest.mark.parametrize("address", ["nonsense://x", "", "tcp://"])
 def test_an_address_that_is_none_is_one_line(address, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_S", 0.2)
-    with pytest.raises(OptionError, match="no Dask scheduler"), cluster.connected(address):
+    with pytest.raises(OptionError, match="no Dask scheduler"), cluster.connect(address):
         pass
 
 
@@ -111,5 +111,5 @@ def test_an_address_that_is_none_is_one_line(address, monkeypatch):
 def test_a_scheduler_without_workers_is_one_line(scheduler, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_S", 5)
     address = json.loads(scheduler.read_text())["address"]
-    with pytest.raises(OptionError, match="has no workers"), cluster.connected(address):
+    with pytest.raises(OptionError, match="has no workers"), cluster.connect(address):
         pass

@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from roofline.errors import MeasurementError, OptionError, RooflineError, StoreError, TableError
-from roofline.validate.accuracy.datasets import Labelled, Preparation, read_labelled
+from roofline.validate.accuracy.datasets import LabelledItems, Preparation, read_labelled
 from roofline.validate.accuracy.evaluation import evaluate, wilson_interval, with_accuracy
 from roofline.validate.records.record import Measurement, Reported, Status
 from roofline.validate.records.request import RunRequest
@@ -482,7 +482,7 @@ def test_a_weight_of_the_wrong_shape_is_one_line(tmp_path: Path) -> None:
 
 def test_labelled_data_check_themselves() -> None:
     with pytest.raises(TableError, match="no items"):
-        Labelled(np.zeros((0, 2)), np.zeros(0, np.int64), "empty")
+        LabelledItems(np.zeros((0, 2)), np.zeros(0, np.int64), "empty")
 
 
 def test_a_store_that_is_absent_is_not_made(tmp_path: Path) -> None:

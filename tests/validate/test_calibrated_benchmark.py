@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from roofline.validate.calibration.calibrate import Roofs
-from roofline.validate.calibration.microbenchmarks import Timed, Times
+from roofline.validate.calibration.microbenchmarks import ProbeTimes, Times
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ def bench():
 
 @pytest.fixture
 def record(bench):
-    times = Times("onnxruntime", "1", 1, {"smallest operator": Timed(1e-6, 2e-6, 60, 0.1)})
+    times = Times("onnxruntime", "1", 1, {"smallest operator": ProbeTimes(1e-6, 2e-6, 60, 0.1)})
     roofs = Roofs(1, {"fp32": 1e11}, {"fp32": "library"}, 1e10, None)
     return bench.Record("A CPU", "2026-01-01", 1, roofs, times, 180.0, {"a": [2e-3, 3e-3]})
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from roofline.errors import MeasurementError, NetworkError, OptionError, StoreError
-from roofline.validate.campaigns.grid import load, shipped
+from roofline.validate.campaigns.grid import load, shipped_campaigns
 from roofline.validate.campaigns.runner import (
     Retry,
     Task,
@@ -96,7 +96,7 @@ def test_a_points_key_is_what_is_asked_and_nothing_else(tmp_path):
 def test_recorded_campaigns_go_on_where_they_were():
     # Written by the first version of the program: the digests of today's points are still theirs.
     points = {point.key for point in load("dlas-reduced").points}
-    turns = [record.turn for record in dlas_runs.shipped()]
+    turns = [record.turn for record in dlas_runs.shipped_runs()]
     assert len(turns) == 100
     assert {turn.point for turn in turns} <= points
 
@@ -157,7 +157,7 @@ def test_a_newer_campaign_and_none_at_all(tmp_path):
         load(tmp_path / "absent.yaml")
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", shipped_campaigns())
 def test_a_shipped_campaign_can_be_read(name):
     campaign = load(name)
     assert campaign.title

@@ -16,7 +16,7 @@ from roofline.compress.sparsity import count_zeros, multiplying_weights, zero_co
 from roofline.compress.tensors import stored_tensors, to_array
 from roofline.errors import MissingPackageError, NetworkError, OptionError
 from roofline.spec import platform
-from roofline.validate.accuracy.datasets import Labelled
+from roofline.validate.accuracy.datasets import LabelledItems
 from roofline.validate.accuracy.evaluation import evaluate, wilson_interval
 from roofline.validate.studies.digits import experiment, networks, results
 from roofline.validate.studies.digits.data import Split
@@ -61,7 +61,7 @@ class TestNetworks:
     @pytest.mark.parametrize("network", networks.TITLES)
     def test_counts_by_formula(self, network: str) -> None:
         macs, _, parameters = layers(network)
-        counted = networks.counted(network)
+        counted = networks.count(network)
         assert (counted.macs, counted.parameters, counted.weight_bytes) == (
             macs,
             parameters,
@@ -72,7 +72,7 @@ class TestNetworks:
     @pytest.mark.parametrize("keep", [0.5, 0.25, 0.125, 0.0625])
     def test_pruned_counts_by_formula(self, network: str, keep: float) -> None:
         macs, _, parameters = layers(network, keep)
-        pruned = KEYS[f"channels_{keep:g}"].request.under(networks.counted(network))
+        pruned = KEYS[f"channels_{keep:g}"].request.under(networks.count(network))
         assert (pruned.macs, pruned.parameters) == (macs, parameters)
 
     def test_an_unknown_network_is_refused(self) -> None:
@@ -178,7 +178,7 @@ def dense(split: Split):
 @pytest.mark.slow
 class TestTraining:
     def accuracy(self, model, split) -> float:
-        test = Labelled(split.test_images, split.test_labels, "test")
+        test = LabelledItems(split.test_images, split.test_labels, "test")
         return evaluate(model.SerializeToString(), test, name="digits").top1
 
     def short(self):
@@ -238,7 +238,7 @@ class TestTraining:
 
         model = make(KEYS["w2a32_trained"], dense, split, self.short())
         wide = train(dense, split.train_images, split.train_labels, self.short(), ternary=True)
-        test = Labelled(split.test_images, split.test_labels, "test")
+        test = LabelledItems(split.test_images, split.test_labels, "test")
         assert (
             evaluate(model.SerializeToString(), test, name="a").top1
             == evaluate(wide.SerializeToString(), test, name="b").top1
@@ -272,7 +272,7 @@ class TestTraining:
         assert all((tmp_path / name).stat().st_size > 10_000 for name in files)
 
 
-ROWS = results.shipped()
+ROWS = results.shipped_results()
 HERE = platform(str(results.machine_file()))
 
 
@@ -400,11 +400,11 @@ def writer() -> ModuleType:
 class TestPage:
     def test_every_number_is_that_of_the_results(self, writer: ModuleType) -> None:
         page = DOCS.read_text(encoding="utf-8")
-        assert writer.filled(page, writer.sections(ROWS, HERE)) == page
+        assert writer.fill_sections(page, writer.sections(ROWS, HERE)) == page
 
     def test_a_page_without_its_marks_is_refused(self, writer: ModuleType) -> None:
         with pytest.raises(OptionError, match="begin machine -->"):
-            writer.filled("# Digits", {"machine": "a machine"})
+            writer.fill_sections("# Digits", {"machine": "a machine"})
 
     def test_what_is_written_by_hand_is_so(self) -> None:
         page = DOCS.read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import roofline
-from roofline.validate.measuring.kernel_times import layer_rows, mapped
+from roofline.validate.measuring.kernel_times import layer_rows, map_to_layers
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.reading import from_dict
 from roofline.validate.records.record import KernelTime, Measurement, Status
@@ -31,18 +31,24 @@ def layers(found) -> list[str]:
 def test_kernels_in_order(network) -> None:
     first, second = (layer.name for layer in network.fused_layers if layer.cost.macs)
     assert first != second
-    assert layers(mapped(kernels(0, FIRST, 0, SECOND, 0), network)) == ["", first, "", second, ""]
+    assert layers(map_to_layers(kernels(0, FIRST, 0, SECOND, 0), network)) == [
+        "",
+        first,
+        "",
+        second,
+        "",
+    ]
 
 
 def test_filled_blocks_count_more_products(network) -> None:
     first, second = (layer.name for layer in network.fused_layers if layer.cost.macs)
     # Four outputs fill a block of eight.
-    assert layers(mapped(kernels(FIRST, 2 * SECOND), network)) == [first, second]
+    assert layers(map_to_layers(kernels(FIRST, 2 * SECOND), network)) == [first, second]
 
 
 def test_a_kernel_that_belongs_to_no_layer_is_listed(network) -> None:
     first, second = (layer.name for layer in network.fused_layers if layer.cost.macs)
-    found = mapped(kernels(FIRST, 9 * FIRST, SECOND), network)
+    found = map_to_layers(kernels(FIRST, 9 * FIRST, SECOND), network)
     assert layers(found) == [first, "", second]
     run = Measurement(RunRequest("small", "tvm"), Status.OK, kernel_times=found)
     assert [time.kernel for time in run.kernel_times if not time.layer] == ["k1"]
@@ -51,7 +57,9 @@ def test_a_kernel_that_belongs_to_no_layer_is_listed(network) -> None:
 
 def test_rows_of_the_chart(network) -> None:
     run = Measurement(
-        RunRequest("small", "tvm"), Status.OK, kernel_times=mapped(kernels(FIRST, SECOND), network)
+        RunRequest("small", "tvm"),
+        Status.OK,
+        kernel_times=map_to_layers(kernels(FIRST, SECOND), network),
     )
     machine = roofline.platform("tx2:maxn")
     prediction = roofline.predict(network, machine, datatype="fp32", model="layerwise")

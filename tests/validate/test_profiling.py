@@ -20,9 +20,9 @@ from roofline.spec import from_mapping
 from roofline.validate.calibration import fitting, microbenchmarks
 from roofline.validate.calibration.calibrate import Roofs, platform_document, platform_yaml
 from roofline.validate.calibration.correcting import Run, correct_file, correction, read_runs
-from roofline.validate.calibration.microbenchmarks import Timed, Times, measure_times
+from roofline.validate.calibration.microbenchmarks import ProbeTimes, Times, measure_times
 from roofline.validate.calibration.probes import Probe, probes
-from roofline.validate.calibration.profiling import Measured
+from roofline.validate.calibration.profiling import TimedProfile
 from roofline.validate.calibration.steadiness import Steadiness
 from roofline.validate.measuring.process import Outcome
 from roofline.validate.measuring.steps import Share
@@ -70,14 +70,14 @@ def seconds(probe: Probe, copies: int) -> float:
 
 @pytest.fixture(scope="module")
 def times() -> Times:
-    of = {p.name: Timed(seconds(p, 1), seconds(p, 1 + p.copies), p.copies) for p in chosen()}
+    of = {p.name: ProbeTimes(seconds(p, 1), seconds(p, 1 + p.copies), p.copies) for p in chosen()}
     return Times("onnxruntime", "1", 1, of)
 
 
 @pytest.fixture
 def profile(times, monkeypatch) -> Profile:
     monkeypatch.setattr(fitting, "probes", chosen)
-    return fitting.fitted(times, ROOFS, "A CPU")
+    return fitting.fit_profile(times, ROOFS, "A CPU")
 
 
 def test_the_width_of_vectors_is_found_from_the_steps_of_times(profile):
@@ -86,11 +86,11 @@ def test_the_width_of_vectors_is_found_from_the_steps_of_times(profile):
 
 def test_a_machine_without_steps_has_no_width(times, monkeypatch):
     smooth = {
-        name: Timed(1e-4, 1e-4 + 4e-6 * int(name.split()[1]), timed.copies) if name.startswith("lanes") else timed
+        name: ProbeTimes(1e-4, 1e-4 + 4e-6 * int(name.split()[1]), timed.copies) if name.startswith("lanes") else timed
         for name, timed in times.of.items()
     }  # fmt: skip
     monkeypatch.setattr(fitting, "probes", chosen)
-    assert fitting.fitted(replace(times, of=smooth), ROOFS, "A CPU").lanes == 1
+    assert fitting.fit_profile(replace(times, of=smooth), ROOFS, "A CPU").lanes == 1
 
 
 def test_utilisations_and_overheads_are_those_of_the_machine(profile):
@@ -118,9 +118,9 @@ def test_a_profile_predicts_the_machine_it_was_measured_on(profile):
 
 def test_a_negative_difference_is_no_sample(times, monkeypatch):
     name = "conv 64-64 3x3 at 14"
-    lost = {**times.of, name: Timed(2e-4, 1e-4, 8, 1.0)}
+    lost = {**times.of, name: ProbeTimes(2e-4, 1e-4, 8, 1.0)}
     monkeypatch.setattr(fitting, "probes", chosen)
-    found = fitting.fitted(replace(times, of=lost), ROOFS, "A CPU").samples["conv.kxk.fp32"]
+    found = fitting.fit_profile(replace(times, of=lost), ROOFS, "A CPU").samples["conv.kxk.fp32"]
     assert all(
         0 < sample.utilisation < 10 and math.isfinite(sample.utilisation) for sample in found
     )
@@ -129,7 +129,7 @@ def test_a_negative_difference_is_no_sample(times, monkeypatch):
 
 def test_the_file_that_is_written_holds_the_profile(profile, times):
     failed = replace(times, failed={"GRU 64": "not implemented"}, drift=1.4)
-    measured = Measured(profile, failed)
+    measured = TimedProfile(profile, failed)
     document = platform_document([ROOFS], "mine", [measured.entry], measured.remarks)
     (entry,) = from_mapping(document, "mine").profiles.values()
     assert entry.key == "onnxruntime/1/1/fp32"
@@ -373,7 +373,7 @@ def test_a_table_that_is_none_of_measured_networks_is_one_line(profile, tmp_path
 
 def test_a_correction_is_written_into_the_file_and_used(profile, times, tmp_path):
     path = tmp_path / "here.yaml"
-    measured = Measured(profile, times)
+    measured = TimedProfile(profile, times)
     path.write_text(platform_yaml([ROOFS], "here", [measured.entry]))
     names = ("mlp", "cnv", "resnet50")
     before = {name: calibrated_time(load(name), profile) for name in names}

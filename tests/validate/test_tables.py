@@ -5,7 +5,7 @@ import pytest
 from roofline.errors import OptionError, StoreError
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.failure import Failure, FailureKind
-from roofline.validate.records.files import exported, import_parquet
+from roofline.validate.records.files import export, import_parquet
 from roofline.validate.records.importers import read_runs
 from roofline.validate.records.importers._registry import Facts
 from roofline.validate.records.record import Check, Environment, Measurement, Status, Turn
@@ -30,7 +30,7 @@ def test_records_come_back_from_every_format(tmp_path, name):
     if name.endswith("parquet"):
         pytest.importorskip("pyarrow")
     path = tmp_path / name
-    path.write_bytes(b"".join(exported(RUNS, path)))
+    path.write_bytes(b"".join(export(RUNS, path)))
     chosen, found = read_runs(path, Facts())
     assert chosen.name == "records"
     assert list(found.measurements) == RUNS
@@ -41,7 +41,7 @@ def test_records_come_back_from_every_format(tmp_path, name):
 def test_a_record_is_taken_when_its_line_is_written(tmp_path, name):
     taken = []
     runs = (taken.append(run) or run for run in RUNS)
-    parts = exported(runs, tmp_path / name)
+    parts = export(runs, tmp_path / name)
     first = next(part for part in parts if b"mlp" in part)
     assert taken == RUNS[:1]
     assert b"cnv" in b"".join(parts)
@@ -64,7 +64,7 @@ def test_a_table_for_other_programs_has_units_in_its_columns(tmp_path):
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("pyarrow")
     path = tmp_path / "records.parquet"
-    path.write_bytes(b"".join(exported(RUNS, path)))
+    path.write_bytes(b"".join(export(RUNS, path)))
     table = pandas.read_parquet(path)
     # The middle one of 1 ms, 300 ms and 3 ns.
     assert table["median_ms"][0] == 1.0
@@ -74,7 +74,7 @@ def test_a_table_for_other_programs_has_units_in_its_columns(tmp_path):
 def test_what_is_no_table_of_records_is_refused(tmp_path):
     pytest.importorskip("pyarrow")
     with pytest.raises(OptionError, match=r"'records\.cvs'"):
-        exported(RUNS, tmp_path / "records.cvs")
+        export(RUNS, tmp_path / "records.cvs")
     path = tmp_path / "bad.parquet"
     path.write_bytes(b"PAR1 no")
     with pytest.raises(StoreError, match="holds no records as Parquet"):

@@ -110,7 +110,7 @@ def packed(image):
 @pytest.mark.parametrize("stride", [1, 2])
 def test_convolution(groups, stride, tmp_path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="the reference needs onnxruntime")
-    from roofline.validate.tvm.blocked.schedules import recognize, scheduled
+    from roofline.validate.tvm.blocked.schedules import recognize, schedule_kernel
     from roofline.validate.tvm.blocked.tiles import tiles
     from roofline.validate.tvm.importing import import_model
     from roofline.validate.tvm.plan import Computation
@@ -147,5 +147,5 @@ def test_convolution(groups, stride, tmp_path) -> None:
 
     given = [packed(image), packed_weights(weights, groups, 4)]
     for tile in tiles(kernel)[:3]:
-        result = on_aarch64(tvm, scheduled(function, tile), given, tmp_path)
+        result = on_aarch64(tvm, schedule_kernel(function, tile), given, tmp_path)
         assert np.abs(result - packed(expected)).max() <= 1e-5 * np.abs(expected).max()

@@ -12,7 +12,7 @@ from roofline.validate.measuring.measure import measure
 from roofline.validate.records.flag import FlagKind
 from roofline.validate.records.record import Status
 from roofline.validate.records.request import Protocol, RunRequest
-from roofline.validate.tvm.importing import by_position, rewrite, unsupported
+from roofline.validate.tvm.importing import by_position, rewrite, unsupported_operators
 
 PROTOCOL = Protocol(runs=20, sampling_s=5.0, time_limit_s=300.0)
 OPSETS = [helper.make_opsetid("", 13)]
@@ -74,7 +74,7 @@ def test_what_cannot_be_imported_is_named():
     model = convolutions()
     model.graph.node[0].op_type = "QLinearConv"
     model.graph.node[2].domain = "com.example"
-    assert unsupported(model) == ("QLinearConv", "Relu")
+    assert unsupported_operators(model) == ("QLinearConv", "Relu")
 
 
 def test_inputs_are_found_under_tvms_names():

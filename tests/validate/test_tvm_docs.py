@@ -125,7 +125,7 @@ def test_found_tiles_join_those_that_ship(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "tiles-znver4-16.json").write_text('{"a": {"ms": 2}, "c": {"ms": 3}}')
     (tmp_path / "tiles-haswell-8.json").write_text('{"d": {"ms": 4}}')
     known = {"znver4": {"16": {"a": {"ms": 1}, "b": {"ms": 1}}, "8": {"a": {"ms": 5}}}}
-    assert tiles.merged(known, tmp_path) == {
+    assert tiles.merge_tiles(known, tmp_path) == {
         "znver4": {"16": {"a": {"ms": 2}, "b": {"ms": 1}, "c": {"ms": 3}}, "8": {"a": {"ms": 5}}},
         "haswell": {"8": {"d": {"ms": 4}}},
     }

@@ -38,9 +38,9 @@ def test_a_curve_adds_the_best_so_far_of_every_kernel_as_often_as_it_is_called(s
 
 def test_the_last_third_is_what_is_gained_after_two_thirds_of_the_trials(script):
     improving = [kernel(1, 10.0, 9.0, 8.0, 8.0, 8.0, 6.0)]
-    assert script.gained(improving, 6) == pytest.approx(0.25)
+    assert script.late_gain(improving, 6) == pytest.approx(0.25)
     done = [kernel(1, 10.0, 5.0, 5.0, 7.0, 9.0, 5.0)]
-    assert script.gained(done, 6) == 0.0
+    assert script.late_gain(done, 6) == 0.0
 
 
 def test_one_seed_that_still_gains_is_enough_for_a_budget(script):

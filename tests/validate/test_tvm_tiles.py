@@ -88,16 +88,16 @@ def test_resnet50_finds_every_kernel_in_what_ships(tmp_path) -> None:
     from roofline.validate.tvm.importing import import_model
     from roofline.validate.tvm.plan import Computation
     from roofline.validate.tvm.setup import load_tvm
-    from roofline.validate.tvm.tuning.metaschedule import unscheduled
+    from roofline.validate.tvm.tuning.metaschedule import unscheduled_kernels
 
     target = load_tvm().target.Target({"kind": "llvm", "mcpu": "znver4", "num-cores": 1})
     made = make_runnable("resnet50", binding=Binding(1), seed=0, folder=tmp_path)
     module = import_model(Path(made.model), target, Computation("blocked")).module
     known = findings_for(tmp_path, "znver4", 16, fresh=False)
-    assert search.guessed(module, known.tile) == ()
-    assert len(search.guessed(module, None)) >= 20
+    assert search.guessed_tiles(module, known.tile) == ()
+    assert len(search.guessed_tiles(module, None)) >= 20
     # Nothing is left for MetaSchedule either.
-    assert unscheduled(search.schedule_blocks(module, 16, known.tile)) == ()
+    assert unscheduled_kernels(search.schedule_blocks(module, 16, known.tile)) == ()
 
 
 def test_what_is_best_elsewhere_is_likely_and_not_known(tmp_path) -> None:
@@ -185,7 +185,7 @@ def test_every_kernel_has_a_tile_before_any_has_its_best(
     both = [("small", small, small), ("large", large, large)]
     monkeypatch.setattr(tile_search, "on_blocks", lambda _: both)
     for module in (tile_search, tile_timing):
-        monkeypatch.setattr(module, "timed", timed)
+        monkeypatch.setattr(module, "time_tiles", timed)
     monkeypatch.setattr(tile_search.time, "monotonic", lambda: clock[0])
     found = tile_search.Findings(tmp_path / "tiles.json")
     done = tile_search.search(

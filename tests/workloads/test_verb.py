@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from roofline.cli import main
-from roofline.workloads import decoders, networks, shipped
+from roofline.workloads import decoders, find_shipped, networks
 
 from ..cli_process import roofline
 
@@ -69,7 +69,7 @@ def test_export_writes_a_file_that_counts_the_same(tmp_path, capsys):
 
 def test_a_decoder_is_known_in_any_capitals_and_near_a_slip(capsys):
     assert run(capsys, "show", "SmolLM2_135M")[0] == 0
-    assert shipped("SmolLM2_135M").key == "smollm2_135m"
+    assert find_shipped("SmolLM2_135M").key == "smollm2_135m"
     code, shown = run(capsys, "show", "lama31_8b")
     assert (code, "Did you mean 'llama31_8b'?" in shown.err) == (2, True)
 

@@ -74,7 +74,7 @@ class Preparation:
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabelledItems:
     """Items and their classes."""
 
     items: Items
@@ -110,7 +110,7 @@ def read_labelled(
     labels: Path | None = None,
     layout: str = "",
     preparation: Preparation | None = None,
-) -> Labelled:
+) -> LabelledItems:
     """Read labelled data.
 
     Args:
@@ -135,11 +135,11 @@ def read_labelled(
             repair=f"Leave out {argument('resize')}, or give a folder of images",
         )
     items, classes = _arrays(path, labels)
-    return Labelled(items, classes, path.name, layout, preparation=prepared)
+    return LabelledItems(items, classes, path.name, layout, preparation=prepared)
 
 
 def _arrays(path: Path, labels: Path | None) -> tuple[Array, NDArray[np.int64]]:
-    held = _opened(path)
+    held = _open(path)
     given = {} if labels is None else {"y": _label_file(labels)}
     named = [name for name in LABELS if name in held] if labels is None else []
     items = [name for name in held if name not in LABELS]
@@ -163,7 +163,7 @@ def _arrays(path: Path, labels: Path | None) -> tuple[Array, NDArray[np.int64]]:
     return array, values.astype(np.int64)
 
 
-def _opened(path: Path) -> Mapping[str, Array]:
+def _open(path: Path) -> Mapping[str, Array]:
     check_regular(path, "file of arrays")
     try:
         loaded: Any = np.load(path, allow_pickle=False)
@@ -180,7 +180,7 @@ def _opened(path: Path) -> Mapping[str, Array]:
 
 def _label_file(path: Path) -> Array:
     if path.suffix == ".npy":
-        (labels,) = _opened(path).values()
+        (labels,) = _open(path).values()
         return labels
     lines = _lines(path)
     numbers = [
@@ -195,7 +195,9 @@ def _lines(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _folder(path: Path, labels: Path | None, layout: str, preparation: Preparation) -> Labelled:
+def _folder(
+    path: Path, labels: Path | None, layout: str, preparation: Preparation
+) -> LabelledItems:
     present = {entry.name: entry for entry in sorted(path.iterdir()) if entry.is_dir()}
     names = list(present) if labels is None else _lines(labels)
     absent = [name for name in present if name not in names]
@@ -214,7 +216,7 @@ def _folder(path: Path, labels: Path | None, layout: str, preparation: Preparati
         )
     items = Files(tuple(file for file, _ in files), preparation)
     numbers = np.array([number for _, number in files], np.int64)
-    return Labelled(items, numbers, path.name, layout or "nchw", len(names), preparation)
+    return LabelledItems(items, numbers, path.name, layout or "nchw", len(names), preparation)
 
 
 class Files:
@@ -243,7 +245,7 @@ class Files:
 
     def _item(self, file: Path) -> Array:
         if file.suffix == ".npy":
-            (array,) = _opened(file).values()
+            (array,) = _open(file).values()
             return array
         try:
             from PIL import Image, UnidentifiedImageError

@@ -16,11 +16,11 @@ from roofline.errors import MeasurementError, MissingPackageError, RooflineError
 from roofline.number_format import plural
 from roofline.surfaces import argument
 from roofline.tables import Record
-from roofline.validate.accuracy.datasets import Array, Labelled, read_labelled
+from roofline.validate.accuracy.datasets import Array, LabelledItems, read_labelled
 from roofline.validate.records.record import Measurement, Reported
 
 __all__ = [
-    "Accuracy", "Labelled", "evaluate", "read_labelled", "wilson_interval", "with_accuracy",
+    "Accuracy", "LabelledItems", "evaluate", "read_labelled", "wilson_interval", "with_accuracy",
 ]  # fmt: skip
 
 _Z95 = 1.959963984540054
@@ -84,7 +84,7 @@ def with_accuracy(measurement: Measurement, accuracy: Accuracy) -> Measurement:
     return replace(measurement, reported=known)
 
 
-def evaluate(model: Path | bytes, data: Labelled, *, name: str, batch: int = 64) -> Accuracy:
+def evaluate(model: Path | bytes, data: LabelledItems, *, name: str, batch: int = 64) -> Accuracy:
     """Return the accuracy of a classifier with one input and scores as its first output.
 
     Args:
@@ -115,7 +115,7 @@ def evaluate(model: Path | bytes, data: Labelled, *, name: str, batch: int = 64)
         raise MeasurementError(
             f"{name} has {plural(len(session.get_inputs()), 'input')} ({names}); a classifier has one"
         )
-    taken = _Taken.of(name, session.get_inputs()[0])
+    taken = _InputLayout.of(name, session.get_inputs()[0])
     ranks: list[NDArray[np.int64]] = []
     classes = 0
     for rows, labels in _runs(data, taken, batch):
@@ -125,7 +125,7 @@ def evaluate(model: Path | bytes, data: Labelled, *, name: str, batch: int = 64)
             # ONNX Runtime raises classes of its own without a common public base.
             message = f"{name} does not run on {data.source}: {_line(error)}"
             raise MeasurementError(message) from error
-        scores = _checked(scores, len(rows), data, name)[: len(labels)]
+        scores = _check_scores(scores, len(rows), data, name)[: len(labels)]
         classes = scores.shape[1]
         own = np.take_along_axis(scores, labels[:, None], axis=1)
         ranks.append((scores > own).sum(axis=1))
@@ -136,7 +136,7 @@ def evaluate(model: Path | bytes, data: Labelled, *, name: str, batch: int = 64)
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
+class _InputLayout:
     """What a model's input takes."""
 
     name: str
@@ -144,7 +144,7 @@ class _Taken:
     kind: str
 
     @classmethod
-    def of(cls, model: str, entry: Any) -> _Taken:
+    def of(cls, model: str, entry: Any) -> _InputLayout:
         kind = _KINDS.get(entry.type)
         if kind is None:
             raise MeasurementError(f"{model} takes {entry.type}, and items are numbers")
@@ -172,17 +172,19 @@ _KINDS = {
 }  # fmt: skip
 
 
-def _runs(data: Labelled, taken: _Taken, batch: int) -> Iterator[tuple[Array, NDArray[np.int64]]]:
+def _runs(
+    data: LabelledItems, taken: _InputLayout, batch: int
+) -> Iterator[tuple[Array, NDArray[np.int64]]]:
     """Yield the items of each run and the labels of those that count."""
     size = (taken.shape[0] if taken.shape else None) or batch
     for start in range(0, len(data.items), size):
-        rows = _arranged(data.items[start : start + size], data, taken)
+        rows = _arrange(data.items[start : start + size], data, taken)
         missing = size - len(rows) if taken.shape[0] else 0
         filled = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]) if missing else rows
         yield filled, data.labels[start : start + size]
 
 
-def _arranged(items: Array, data: Labelled, taken: _Taken) -> Array:
+def _arrange(items: Array, data: LabelledItems, taken: _InputLayout) -> Array:
     """Return items in the layout, scale and datatype that a model takes."""
     last = data.layout == "nhwc"
     prepared = data.preparation.normalized(items, items.ndim - 1 if last else 1)
@@ -208,7 +210,7 @@ def _arranged(items: Array, data: Labelled, taken: _Taken) -> Array:
     return np.ascontiguousarray(prepared.astype(taken.kind))
 
 
-def _checked(scores: Array, rows: int, data: Labelled, name: str) -> Array:
+def _check_scores(scores: Array, rows: int, data: LabelledItems, name: str) -> Array:
     """Return scores as one row for each item.
 
     Raises:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from roofline.conventions import WeightsRead
-from roofline.units import scaled
-from roofline.validate.records.flag import FlagKind, joined
+from roofline.units import scale
+from roofline.validate.records.flag import FlagKind, join_flags
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.tuning import Tuning
 
@@ -112,7 +112,7 @@ class Comparison:
             "accuracy": run.accuracy_percent,
             "status": run.status.value,
             "flag": self.flag,
-            "flags": joined(run.flags),
+            "flags": join_flags(run.flags),
             "explanation": self.explanation or run.reason,
         }
 
@@ -128,7 +128,7 @@ class Comparison:
         if not tokens:
             return frames
         return frames | {
-            f"{name}_tokens_per_s": scaled(rate, tokens)
+            f"{name}_tokens_per_s": scale(rate, tokens)
             for name, rate in zip(names, rates, strict=True)
         }
 

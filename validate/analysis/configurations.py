@@ -13,7 +13,7 @@ from roofline.tables import Record
 from roofline.validate.analysis.counted import counted
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.executed import Executed
-from roofline.validate.records.flag import joined
+from roofline.validate.records.flag import join_flags
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.tuning import Tuning
 
@@ -148,7 +148,7 @@ def _configuration(
     low, high = _around(seconds) if shortest else _interval(group)
     compression = group[-1].job.compression
     technique, removed = _technique(compression, datatype)
-    marks = joined(flag for run in group for flag in run.disturbances)
+    marks = join_flags(flag for run in group for flag in run.disturbances)
     resident = [run.peak_rss_bytes for run in group if run.peak_rss_bytes]
     return Configuration(
         network, technique, removed, compression, datatype, backend, algorithm, tuning, trials, budget_s,
@@ -216,7 +216,7 @@ def pairs(found: Iterable[Configuration]) -> list[tuple[Configuration, Configura
 
 def both_ways(found: Iterable[Configuration]) -> list[tuple[Configuration, Configuration]]:
     """Return every configuration that was run both ways, untuned and tuned."""
-    groups = grouped(found, "tuning", "trials", "budget_s")
+    groups = group_configurations(found, "tuning", "trials", "budget_s")
     times = [{entry.tuning: entry for entry in group} for group in groups]
     return [
         (by[Tuning.UNTUNED], by[Tuning.TUNED])
@@ -245,7 +245,9 @@ def macs(entry: Configuration) -> float:
     return workload.macs * share
 
 
-def grouped(found: Iterable[Configuration], *ignored: str) -> list[list[Configuration]]:
+def group_configurations(
+    found: Iterable[Configuration], *ignored: str
+) -> list[list[Configuration]]:
     """Return those together that differ in nothing but the fields named."""
     groups: dict[tuple[Any, ...], list[Configuration]] = {}
     for entry in found:

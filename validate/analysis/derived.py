@@ -8,7 +8,12 @@ from types import MappingProxyType
 
 from roofline.errors import RooflineError
 from roofline.tables import Record
-from roofline.validate.analysis.configurations import Configuration, both_ways, grouped, pairs
+from roofline.validate.analysis.configurations import (
+    Configuration,
+    both_ways,
+    group_configurations,
+    pairs,
+)
 from roofline.validate.analysis.counted import counted
 from roofline.validate.analysis.gains import squares
 
@@ -93,7 +98,7 @@ def speedups(found: Iterable[Configuration]) -> list[Speedup]:
 def scaling(found: Iterable[Configuration]) -> list[Scaling]:
     """Return how every configuration scales; those with one thread count alone are left out."""
     scaled: list[Scaling] = []
-    for group in grouped(found, "threads"):
+    for group in group_configurations(found, "threads"):
         first, *more = sorted(group, key=lambda entry: entry.threads)
         for entry in [first, *more] if more else ():
             gain = first.seconds / entry.seconds

@@ -18,7 +18,7 @@ from roofline.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
-class Predicted:
+class RunPredictions:
     """What is predicted of networks that were run."""
 
     predictions: tuple[Prediction, ...]
@@ -55,7 +55,7 @@ def predict_measured(
     models: Sequence[str],
     *,
     emulate: bool,
-) -> Predicted:
+) -> RunPredictions:
     """Return predictions of networks at the datatypes and batches they ran at.
 
     Args:
@@ -84,7 +84,7 @@ def predict_measured(
                 failed.append((workload.name, error))
     if failed and not found:
         raise failed[0][1]
-    return Predicted(tuple(found), tuple(failed))
+    return RunPredictions(tuple(found), tuple(failed))
 
 
 def _datatype(run: Measurement) -> str:

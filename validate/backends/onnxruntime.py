@@ -146,7 +146,7 @@ class OnnxRuntimeBackend:
         return Artifact(
             request.model,
             compiled_for="CPUExecutionProvider",
-            executed=_executed(request.model, request.job.threads),
+            executed=_executed_datatypes(request.model, request.job.threads),
         )
 
     def load(self, request: Request, artifact: Artifact) -> Session:
@@ -158,7 +158,7 @@ class OnnxRuntimeBackend:
         return OnnxRuntimeSession(artifact.path, request.job.threads, shared)
 
 
-def _executed(model: Path, threads: int) -> Executed:
+def _executed_datatypes(model: Path, threads: int) -> Executed:
     """Return what the products are computed in, read from the graph as the runtime has rewritten it."""
     onnx: Any = importlib.import_module("onnx")
     whole = onnx.load(model, load_external_data=False)

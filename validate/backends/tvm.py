@@ -253,7 +253,7 @@ def _compile(
 
 
 @dataclass(frozen=True, slots=True)
-class _Built:
+class _BuiltModule:
     """A compiled module and what is to be said of it."""
 
     executable: Any
@@ -268,7 +268,7 @@ class _Built:
     """What the program takes after its inputs."""
 
 
-def _executed(found: Executed, job: RunRequest, target: Any) -> Executed:
+def _executed_datatypes(found: Executed, job: RunRequest, target: Any) -> Executed:
     """Return what is executed on this processor; a model without products counts by its weights."""
     executed = found if found.datatype else replace(found, datatype=job.datatype)
     if executed.datatype != "fp16":
@@ -277,10 +277,16 @@ def _executed(found: Executed, job: RunRequest, target: Any) -> Executed:
     return replace(executed, emulated=not codegen.target_has_features(["avx512fp16"], target))
 
 
-def _build(tvm: Any, request: Request, description: Mapping[str, Any], database: Path) -> _Built:
+def _build(
+    tvm: Any, request: Request, description: Mapping[str, Any], database: Path
+) -> _BuiltModule:
     from roofline.validate.tvm.blocked.schedules import kernel_products
-    from roofline.validate.tvm.blocked.tile_search import first_guess, guessed, schedule_blocks
-    from roofline.validate.tvm.executed import checked
+    from roofline.validate.tvm.blocked.tile_search import (
+        first_guess,
+        guessed_tiles,
+        schedule_blocks,
+    )
+    from roofline.validate.tvm.executed import check_executed
     from roofline.validate.tvm.importing import import_model, input_names
     from roofline.validate.tvm.tuning import metaschedule as _tvm_tune
 
@@ -292,24 +298,24 @@ def _build(tvm: Any, request: Request, description: Mapping[str, Any], database:
     )
     module = imported.module
     names = tuple(input_names(module))
-    kernels = len(_tvm_tune.unscheduled(module))
+    kernels = len(_tvm_tune.unscheduled_kernels(module))
     products = kernel_products(module)
     guesses: tuple[str, ...] = ()
     if how.blocked or tuned:
         known = findings_of(request, target) if tuned else None
         find = first_guess if known is None else known.best_known
-        guesses = guessed(module, None if known is None else known.tile)
+        guesses = guessed_tiles(module, None if known is None else known.tile)
         module = schedule_blocks(
             module, lanes(target), find, tune_products=tuned and how.algorithm != BLOCKED
         )
     if tuned:
         module, untuned = _tvm_tune.apply(module, target, database)
     else:
-        untuned = _tvm_tune.unscheduled(module)
-    found = checked(request.job.datatype, imported.executed)
-    executed = _executed(found, request.job, target)
+        untuned = _tvm_tune.unscheduled_kernels(module)
+    found = check_executed(request.job.datatype, imported.executed)
+    executed = _executed_datatypes(found, request.job, target)
     detached = weights.detach(module)
-    return _Built(
+    return _BuiltModule(
         tvm.compile(detached.module, target), kernels, tuple(sorted((*untuned, *guesses))), imported.notes,
         names, executed, products, detached.weights,
     )  # fmt: skip

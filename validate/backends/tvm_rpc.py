@@ -80,7 +80,7 @@ class TvmRpcBackend:
         if found is not None:
             return found
         report("compiling", 0, 1)
-        made = _compiled(request, target, folder, export)
+        made = _compile(request, target, folder, export)
         keep_artifact(made, kept)
         return made
 
@@ -105,7 +105,7 @@ def _folder(request: Request, target: Mapping[str, Any]) -> Path:
     return request.folder / "tvm-rpc" / hashlib.sha256(identity.encode()).hexdigest()[:24]
 
 
-def _compiled(
+def _compile(
     request: Request, description: Mapping[str, Any], folder: Path, export: Any
 ) -> Artifact:
     from roofline.validate.tvm.importing import import_model, input_names
@@ -116,7 +116,7 @@ def _compiled(
     start = time.monotonic()
     imported = import_model(request.model, target, computation(request.job))
     module = imported.module
-    untuned = _tvm_tune.unscheduled(module)
+    untuned = _tvm_tune.unscheduled_kernels(module)
     folder.mkdir(parents=True, exist_ok=True)
     library: Path = export(tvm.compile(module, target), folder / "program", description)
     return Artifact(

@@ -121,10 +121,10 @@ def correction(runs: Sequence[Run]) -> Correction:
     Args:
         runs: Measured networks, `LEAST` or more.
     """
-    factors = _fitted(runs)
+    factors = _fit(runs)
     apart = np.zeros(len(runs))
     for family in {run.family for run in runs}:
-        others = _fitted([run for run in runs if run.family != family])
+        others = _fit([run for run in runs if run.family != family])
         for place, run in enumerate(runs):
             if run.family == family:
                 apart[place] = _log_ratio(run, others)
@@ -154,7 +154,7 @@ def correct_file(platform_file: Path, table: Path) -> Correction:
     found = correction(read_runs(table, replace(profile, corrections={}, spread=1.0)))
     whole = load(platform_file)
     entries = {
-        key: entry.model_copy(update={"corrections": FrozenDict(_rounded(found.factors))})
+        key: entry.model_copy(update={"corrections": FrozenDict(_round(found.factors))})
         if (entry.backend, entry.version, entry.threads)
         == (profile.backend, profile.version, profile.threads)
         else entry
@@ -165,7 +165,7 @@ def correct_file(platform_file: Path, table: Path) -> Correction:
     return found
 
 
-def _rounded(factors: Mapping[str, float]) -> dict[str, float]:
+def _round(factors: Mapping[str, float]) -> dict[str, float]:
     return {name: float(f"{factor:.4g}") for name, factor in factors.items()}
 
 
@@ -179,7 +179,7 @@ def _log_ratio(run: Run, factors: Mapping[str, float]) -> float:
     return float(np.log(predicted / run.measured_s))
 
 
-def _fitted(runs: Sequence[Run]) -> dict[str, float]:
+def _fit(runs: Sequence[Run]) -> dict[str, float]:
     if not runs:
         return {}
     names = sorted({name for run in runs for name in run.parts} - {_FIXED})

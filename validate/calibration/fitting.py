@@ -20,7 +20,7 @@ from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile, Sample, decided_by_weights
 from roofline.model.work import Work
 from roofline.validate.calibration.calibrate import Roofs
-from roofline.validate.calibration.microbenchmarks import Timed, Times
+from roofline.validate.calibration.microbenchmarks import ProbeTimes, Times
 from roofline.validate.calibration.probes import (
     BETWEEN_ELEMENTS,
     JOINED_ELEMENTS,
@@ -44,19 +44,19 @@ _FASTEST = 4.0
 
 
 @dataclass(frozen=True)
-class _Measured:
+class _MeasuredProbe:
     """A probe with its times and what its two models ask for."""
 
     probe: Probe
-    times: Timed
+    times: ProbeTimes
 
     @cached_property
     def one(self) -> Workload:
-        return _counted(self.probe, 1)
+        return _count(self.probe, 1)
 
     @cached_property
     def many(self) -> Workload:
-        return _counted(self.probe, 1 + self.probe.copies)
+        return _count(self.probe, 1 + self.probe.copies)
 
     @property
     def used_up(self) -> int:
@@ -73,13 +73,13 @@ class _Measured:
         return [work for work in found if work is not None]
 
 
-def _counted(probe: Probe, copies: int) -> Workload:
+def _count(probe: Probe, copies: int) -> Workload:
     import onnx
 
     return Workload.from_onnx(onnx.load_from_string(probe.build(copies)), name=probe.name)
 
 
-def fitted(times: Times, roofs: Roofs, processor: str, *, padding: bool = True) -> Profile:
+def fit_profile(times: Times, roofs: Roofs, processor: str, *, padding: bool = True) -> Profile:
     """Return the profile that the times of microbenchmarks give.
 
     Args:
@@ -96,7 +96,7 @@ def fitted(times: Times, roofs: Roofs, processor: str, *, padding: bool = True) 
         lanes=_lanes(times) if padding else 1, samples={}, processor=processor,
     )  # fmt: skip
     measured = [
-        _Measured(probe, times.of[probe.name]) for probe in probes() if probe.name in times.of
+        _MeasuredProbe(probe, times.of[probe.name]) for probe in probes() if probe.name in times.of
     ]
     bare = replace(bare, streams=_streams(measured, bare))
     samples = _samples(measured, bare)
@@ -133,7 +133,7 @@ def _lanes(times: Times) -> int:
     return best if residual(best) < _STEPS_EXPLAIN * residual(1) else 1
 
 
-def _streams(measured: Sequence[_Measured], bare: Profile) -> tuple[tuple[float, float], ...]:
+def _streams(measured: Sequence[_MeasuredProbe], bare: Profile) -> tuple[tuple[float, float], ...]:
     """Return how fast weights arrive by the bytes that a run goes through; never faster when there are more."""
     rates: dict[int, tuple[float, float]] = {}
     for entry in measured:
@@ -166,7 +166,7 @@ def _falling(values: Sequence[tuple[float, float]]) -> list[float]:
     return [mean for mean, _, count in blocks for _ in range(count)]
 
 
-def _samples(measured: Sequence[_Measured], bare: Profile) -> dict[str, tuple[Sample, ...]]:
+def _samples(measured: Sequence[_MeasuredProbe], bare: Profile) -> dict[str, tuple[Sample, ...]]:
     found: dict[str, list[Sample]] = defaultdict(list)
     for entry in measured:
         if entry.probe.role != "sample":
@@ -187,7 +187,7 @@ def _samples(measured: Sequence[_Measured], bare: Profile) -> dict[str, tuple[Sa
     }
 
 
-def _by_weights(entry: _Measured, bare: Profile) -> tuple[float, float]:
+def _by_weights(entry: _MeasuredProbe, bare: Profile) -> tuple[float, float]:
     """Return the utilisation of works that their weights decide, between both lengths, and by how much these differ.
 
     Each length goes through bytes of its own; what they say apart is what the pace of weights does not explain.
@@ -203,7 +203,7 @@ def _by_weights(entry: _Measured, bare: Profile) -> tuple[float, float]:
     return math.exp(sum(shares) / 2), math.hypot(entry.times.spread, apart)
 
 
-def _difference(entry: _Measured, bare: Profile) -> tuple[float, float] | None:
+def _difference(entry: _MeasuredProbe, bare: Profile) -> tuple[float, float] | None:
     """Return the seconds of all works of the longer model out of the nearest cache, and their spread; None if lost."""
     one, many = entry.targets(entry.one), entry.targets(entry.many)
     copies = entry.probe.copies
@@ -332,7 +332,7 @@ def _on_packed(
     return found
 
 
-def _switch_s(entries: Sequence[_Measured], known: Profile) -> float:
+def _switch_s(entries: Sequence[_MeasuredProbe], known: Profile) -> float:
     """Return the seconds that a small layer takes more among layers of other kinds than among its own."""
     for entry in entries:
         if entry.probe.role == "mixed":
@@ -342,7 +342,7 @@ def _switch_s(entries: Sequence[_Measured], known: Profile) -> float:
     return 0.0
 
 
-def _with_groups(measured: Sequence[_Measured], known: Profile, times: Times) -> Profile:
+def _with_groups(measured: Sequence[_MeasuredProbe], known: Profile, times: Times) -> Profile:
     """Return the profile with what matrix products absorb and the groups of operators that run as one."""
     samples = dict(known.samples)
     patterns, after = set[str](), set[str]()

@@ -69,7 +69,7 @@ _DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
+class ProbeTimes:
     """What was measured of one probe."""
 
     one_s: float
@@ -94,7 +94,7 @@ class Times:
     backend: str
     version: str
     threads: int
-    of: Mapping[str, Timed]
+    of: Mapping[str, ProbeTimes]
     failed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Probes that could not be built or run, with the reason."""
     drift: float = 1.0
@@ -234,12 +234,12 @@ class Rounds:
             or (known[name].role != "sample" and timed.spread > STEADY / 2)
         ]
 
-    def collected(self, names: Sequence[str]) -> tuple[dict[str, Timed], dict[str, str]]:
+    def collected(self, names: Sequence[str]) -> tuple[dict[str, ProbeTimes], dict[str, str]]:
         """Return the least times of all rounds, and the reasons of failures."""
         lines = self._lines()
         copies = {probe.name: probe.copies for probe in probes()}
         usual = self._usual_s(lines)
-        found: dict[str, Timed] = {}
+        found: dict[str, ProbeTimes] = {}
         for name in names:
             own = [line for line in lines if line["name"] == name and "one" in line]
             if not own:
@@ -248,12 +248,12 @@ class Rounds:
             used = fast or [_at_full_speed(min(own, key=lambda line: line["reference"]), usual)]
             # A slowed machine takes longer: what it took is never less than at full speed.
             one, many = (min(line[part] for line in (*used, *own)) for part in ("one", "many"))
-            spread = _apart([line["many"] - line["one"] for line in used], many - one)
+            spread = _distance_apart([line["many"] - line["one"] for line in used], many - one)
             if len(used) == 1:
                 spread = max(spread, AGREE if used[0].get("agreed") else _SINGLE_SPREAD)
             if not fast:
                 spread = max(spread, _SLOWED_SPREAD)
-            found[name] = Timed(one, many, copies[name], spread)
+            found[name] = ProbeTimes(one, many, copies[name], spread)
         failed = {line["name"]: line["failed"] for line in lines if "failed" in line}
         return found, {name: why for name, why in failed.items() if name not in found}
 
@@ -281,7 +281,7 @@ class Rounds:
         return found
 
 
-def _apart(differences: Sequence[float], taken: float) -> float:
+def _distance_apart(differences: Sequence[float], taken: float) -> float:
     """Return how far the two least differences of rounds, and the one that is taken, lie apart, as a logarithm."""
     near = [*sorted(differences)[:2], taken]
     return float(np.log(max(near) / min(near))) if min(near) > 0 else 1.0
@@ -319,7 +319,7 @@ def time_probes(asked: Microbenchmarks, report: Report) -> Share:
     steadiness = watch(asked.backend, asked.threads, _PATIENCE_S)
     for place, name in enumerate(asked.names):
         report(name, place, len(asked.names))
-        times = _timed(asked, known[name], sampling, steadiness)
+        times = _time_probe(asked, known[name], sampling, steadiness)
         _append(asked.into, {"name": name, "round": asked.round, **times})
     return Share(environment.taken_since(busy))
 
@@ -337,7 +337,7 @@ def watch(backend: str, threads: int, patience_s: float) -> Steadiness:
     return Steadiness(_step(backend, threads, probe, 1), clock, patience_s, threads)
 
 
-def _timed(
+def _time_probe(
     asked: Microbenchmarks, probe: Probe, sampling: float, steadiness: Steadiness
 ) -> dict[str, Any]:
     try:

@@ -11,7 +11,7 @@ from roofline.model.machine_profile import Profile
 from roofline.model.profile_text import as_entry
 from roofline.number_format import plural
 from roofline.validate.calibration.calibrate import SOURCE, Roofs
-from roofline.validate.calibration.fitting import fitted
+from roofline.validate.calibration.fitting import fit_profile
 from roofline.validate.calibration.microbenchmarks import Times, measure_times
 from roofline.validate.measuring.environment import available_cores, cpu_name, package_version
 
@@ -20,7 +20,7 @@ _DRIFTED = 1.15
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class TimedProfile:
     """A profile and the times it comes from."""
 
     profile: Profile
@@ -66,7 +66,7 @@ class Measured:
 
 def measure_profile(
     backend: str, roofs: Roofs, *, report: Callable[[str, int, int], None] | None = None
-) -> Measured:
+) -> TimedProfile:
     """Measure the microbenchmarks with a backend and fit the profile.
 
     Args:
@@ -78,4 +78,4 @@ def measure_profile(
         MeasurementError: The backend is not installed, or no probe could be run.
     """
     times = measure_times(backend, roofs.threads, report=report)
-    return Measured(fitted(times, roofs, cpu_name()), times)
+    return TimedProfile(fit_profile(times, roofs, cpu_name()), times)

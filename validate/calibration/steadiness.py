@@ -37,7 +37,7 @@ def usual_s(ascending: Sequence[float], threads: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class SampledTimes:
     """Seconds of several pieces of work, taken in turn."""
 
     seconds: tuple[float, ...]
@@ -97,7 +97,7 @@ class Steadiness:
     def sample(
         self, steps: Sequence[Callable[[], None]], sampling_s: float, *, least_runs: int, longest_s: float,
         until_agreed: bool = True,
-    ) -> Sampled:  # fmt: skip
+    ) -> SampledTimes:  # fmt: skip
         """Return the seconds of pieces of work, from short bursts of each in turn, until enough of them agree.
 
         Args:
@@ -160,7 +160,7 @@ class Steadiness:
             last = now
         return found
 
-    def _summary(self, bursts: Sequence[_Burst]) -> Sampled:
+    def _summary(self, bursts: Sequence[_Burst]) -> SampledTimes:
         least = min(burst.reference_s for burst in bursts)
         limit = (
             SLOWED * usual_s(self._seen, self._threads)
@@ -169,6 +169,6 @@ class Steadiness:
         )
         chosen = [burst for burst in bursts if burst.reference_s <= limit]
         seconds = np.quantile(np.array([burst.seconds for burst in chosen]), _OF_BURSTS, axis=0)
-        return Sampled(
+        return SampledTimes(
             tuple(float(value) for value in seconds), max(burst.reference_s for burst in chosen)
         )

@@ -85,11 +85,11 @@ def estimate(
         tuned.add(point.key)
     if len(known) < _ENOUGH:
         return total
-    took = sum(spent(record) for _, record in known)
+    took = sum(spent_s(record) for _, record in known)
     return total * took / sum(seconds(p, ops[p.network], counts[p.network]) for p, _ in known)
 
 
-def spent(record: Measurement) -> float:
+def spent_s(record: Measurement) -> float:
     """Return the seconds a recorded run took, as far as they are recorded."""
     parts = (record.wall_s, record.first_s, record.compile_s, record.tune_s)
     return _STARTING_S + sum(part or 0.0 for part in parts)

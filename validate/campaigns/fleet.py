@@ -12,7 +12,7 @@ from pathlib import Path
 from roofline.number_format import plural
 from roofline.progress import Report
 from roofline.validate.campaigns.grid import Board
-from roofline.validate.campaigns.runner import Measure, Task, check_space, finished, measured
+from roofline.validate.campaigns.runner import Measure, Task, check_space, finish, measure_point
 from roofline.validate.records.failure import FailureKind
 from roofline.validate.records.record import Measurement, Turn
 from roofline.validate.records.request import RunRequest, Scalar
@@ -111,7 +111,7 @@ class _Fleet:
             if _again(task, record, self._trouble.setdefault(task.turn, [0, 0])):
                 self.left.append(task)
                 continue
-            self.report(task, finished(task, record, self.store))
+            self.report(task, finish(task, record, self.store))
             self.recorded += 1
 
     def _run(self, task: Task) -> None:
@@ -127,7 +127,7 @@ def board_measure(
         options: dict[str, Scalar] = {**point.options, "rpc_key": board.key}
         if board.target:
             options["rpc_target"] = board.target
-        return measured(
+        return measure_point(
             replace(point, options=options), folder, machine=board.name, fresh=fresh, report=report
         )
 

@@ -82,7 +82,7 @@ class Campaign:
         return len(self.points) * self.rounds
 
 
-def shipped() -> tuple[str, ...]:
+def shipped_campaigns() -> tuple[str, ...]:
     """Return the names of the campaigns that come with the program."""
     return tuple(sorted(path.stem for path in _SHIPPED.glob("*.yaml")))
 
@@ -99,7 +99,7 @@ def load(campaign: str | Path) -> Campaign:
         MeasurementError: A backend is unknown.
 
     Example:
-        >>> "dlas" in shipped()
+        >>> "dlas" in shipped_campaigns()
         True
     """
     from roofline.validate.campaigns.schema import read
@@ -109,7 +109,7 @@ def load(campaign: str | Path) -> Campaign:
     boards = _boards(document, path)
     found: dict[str, RunRequest] = {}
     combinations = excluded = 0
-    rules = [_chosen(rule) for rule in document.exclude]
+    rules = [_chosen_axes(rule) for rule in document.exclude]
     grids = document.grids or [document]
     _check_rules(path, rules, grids, document)
     _check_size(path, grids, document)
@@ -150,10 +150,10 @@ def _find(campaign: str | Path) -> Path:
     path = Path(campaign)
     if path.is_file() or path.suffix or len(path.parts) > 1:
         return path
-    if str(campaign) in shipped():
+    if str(campaign) in shipped_campaigns():
         return _SHIPPED / f"{campaign}.yaml"
-    hint = did_you_mean(str(campaign), shipped())
-    hint = hint or f"Give a YAML file, or one of: {', '.join(shipped())}"
+    hint = did_you_mean(str(campaign), shipped_campaigns())
+    hint = hint or f"Give a YAML file, or one of: {', '.join(shipped_campaigns())}"
     raise OptionError(f"no campaign is called {str(campaign)!r}", repair=hint)
 
 
@@ -307,7 +307,7 @@ def _check_target(target: str, boards: Mapping[str, Board], where: str) -> None:
         raise OptionError(f"{where}: no board is called {target!r}", repair=hint)
 
 
-def _chosen(rule: Rule) -> dict[str, list[Any]]:
+def _chosen_axes(rule: Rule) -> dict[str, list[Any]]:
     return {name: values for name in _AXES if (values := getattr(rule, name)) is not None}
 
 

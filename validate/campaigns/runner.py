@@ -25,9 +25,9 @@ from roofline.validate.campaigns.grid import Campaign, point_row
 from roofline.validate.measuring.environment import describe
 from roofline.validate.measuring.measure import measure, now
 from roofline.validate.measuring.process import Outcome, run_step
-from roofline.validate.measuring.steps import Compress, Written
+from roofline.validate.measuring.steps import Compress, WrittenFile
 from roofline.validate.records.failure import Failure, FailureKind
-from roofline.validate.records.flag import Flag, FlagKind, joined
+from roofline.validate.records.flag import Flag, FlagKind, join_flags
 from roofline.validate.records.record import DRIFT_LIMIT, Measurement, Status, Turn
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
@@ -101,7 +101,7 @@ class State:
         off = self.deviation(point, number)
         if off is not None and abs(off) > DRIFT_LIMIT:
             found = (*found, Flag(FlagKind.ROUND_DRIFT, off))
-        return joined(found)
+        return join_flags(found)
 
     def deviation(self, point: RunRequest, number: int) -> float | None:
         """Return how far a round's median is from the median of all rounds, as a share of it."""
@@ -188,13 +188,13 @@ def run_tasks(
         if store.attempts(task.point.key, task.round) >= task.attempt:
             continue
         report(task, None)
-        record = finished(task, measure_point(task.point), store)
+        record = finish(task, measure_point(task.point), store)
         report(task, record)
         done += 1
     return done
 
 
-def finished(task: Task, record: Measurement, store: Store) -> Measurement:
+def finish(task: Task, record: Measurement, store: Store) -> Measurement:
     """Write a task's record and return it.
 
     Raises:
@@ -245,12 +245,12 @@ def local_measure(
     place = folder or cache_folder()
 
     def run(point: RunRequest) -> Measurement:
-        return measured(point, place, machine=machine, fresh=fresh, report=report)
+        return measure_point(point, place, machine=machine, fresh=fresh, report=report)
 
     return run
 
 
-def measured(
+def measure_point(
     point: RunRequest,
     folder: Path,
     *,
@@ -259,25 +259,27 @@ def measured(
     report: Report | None = None,
 ) -> Measurement:
     """Compress a point's network and run it; whatever goes wrong is a record with its reason."""
-    written = _written(point, folder, report)
+    written = _write_compressed(point, folder, report)
     if written.answer is None:
         kind = FailureKind.COMPRESSION
         if written.failure is not None and written.status is not Status.FAILED:
             kind = written.failure.kind
         failure = Failure(kind, f"compressing: {written.reason}")
-        return failed(point, written.status, failure, machine)
+        return failed_record(point, written.status, failure, machine)
     try:
         return measure(
             for_backend(point), model=str(written.answer.path), machine=machine, fresh=fresh,
             folder=folder, report=report,
         )  # fmt: skip
     except RooflineError as error:
-        return failed(point, Status.FAILED, Failure(FailureKind.ERROR, str(error)), machine)
+        return failed_record(point, Status.FAILED, Failure(FailureKind.ERROR, str(error)), machine)
 
 
-def _written(point: RunRequest, folder: Path, report: Report | None) -> Outcome[Written]:
+def _write_compressed(
+    point: RunRequest, folder: Path, report: Report | None
+) -> Outcome[WrittenFile]:
     if point.compression.nothing:
-        return Outcome(Status.OK, answer=Written(Path(point.network)))
+        return Outcome(Status.OK, answer=WrittenFile(Path(point.network)))
     return run_step(
         Compress(point.network, point.compression, point.protocol.seed, folder),
         environment={},
@@ -294,7 +296,9 @@ def for_backend(point: RunRequest) -> RunRequest:
     return replace(point, options={**point.options, **sparse})
 
 
-def failed(point: RunRequest, status: Status, failure: Failure, machine: str) -> Measurement:
+def failed_record(
+    point: RunRequest, status: Status, failure: Failure, machine: str
+) -> Measurement:
     """Return the record of a point that never got as far as a run."""
     job = replace(for_backend(point), network=printable(Path(point.network).stem))
     return Measurement(

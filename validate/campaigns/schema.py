@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from roofline.errors import OptionError
 from roofline.reading import MAX_INTEGER, read_text
-from roofline.spec.checking import checked
+from roofline.spec.checking import check_document
 from roofline.spec.reading import MAX_BYTES, Document, parse
 from roofline.validate.records.request import PROTOCOL
 
@@ -22,11 +22,11 @@ T = TypeVar("T")
 Scalar = str | int | float | bool
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     return cast("Any", value) if isinstance(value, list) else [value]
 
 
-Axis = Annotated[list[T], BeforeValidator(_listed), Field(min_length=1)]
+Axis = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1)]
 """One value, or a list of values to go through."""
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -151,4 +151,4 @@ def read(path: Path) -> tuple[CampaignFile, Document]:
         raise OptionError(
             f"{path}: schema_version is missing", repair=f"Add schema_version: {SCHEMA_VERSION}"
         )
-    return checked(CampaignFile, document, path, "campaign"), document
+    return check_document(CampaignFile, document, path, "campaign"), document

@@ -22,7 +22,7 @@ from roofline.validate.calibration.calibrate import (
 from roofline.validate.calibration.this_machine import machine_threads
 from roofline.validate.measuring.backend import backends
 from roofline.validate.measuring.measure import measure
-from roofline.validate.records.flag import joined
+from roofline.validate.records.flag import join_flags
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.tuning import Tuning
@@ -172,5 +172,5 @@ def _line(run: Measurement) -> str:
     if not run.ok or run.median_s is None:
         return f"{name}: {run.status.value}, {run.reason}"
     tuned = f", tuned in {run.tune_s:.0f} s" if run.tune_s is not None else ""
-    flags = f" ({joined(run.flags)})" if run.flags else ""
+    flags = f" ({join_flags(run.flags)})" if run.flags else ""
     return f"{name}: {run.median_s * 1e3:.3g} ms{tuned}{flags}"

@@ -30,20 +30,20 @@ def write(model: str, compression: Compression, folder: Path, *, seed: int = 0) 
         RooflineError: The model cannot be read, or cannot be compressed so.
     """
     from roofline.compress import compress
-    from roofline.compress.compressing import serialized
+    from roofline.compress.compressing import serialize
 
-    name, content = _declared(model)
+    name, content = _identity(model)
     asked = [name, asdict(compression), seed, package_version("roofline")]
     digest = hashlib.sha256(content + json.dumps(asked).encode()).hexdigest()[:24]
     path = folder / "variants" / digest / f"{name}.onnx"
     if not path.exists():
         done = compress(_with_weights(model, seed), compression.request(seed=seed), name=name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, serialized(done.model))
+        write_whole(path, serialize(done.model))
     return path
 
 
-def _declared(model: str) -> tuple[str, bytes]:
+def _identity(model: str) -> tuple[str, bytes]:
     """Return a model's name and bytes that stand for all that it is."""
     path = Path(model)
     if path.is_file():

@@ -143,7 +143,7 @@ def in_format(network: DecoderNetwork, asked: Quantization, *, seed: int = 0) ->
         CompressionError: No file holds that format.
     """
     from roofline.compress.sparsity import multiplying_weights
-    from roofline.compress.writers._registry import WriteOptions, quantized
+    from roofline.compress.writers._registry import WriteOptions, quantize
 
     wanted = asked.datatype
     half = wanted is not None and wanted.activation_bits == 16
@@ -151,7 +151,7 @@ def in_format(network: DecoderNetwork, asked: Quantization, *, seed: int = 0) ->
     if wanted is not None and wanted.name in {"fp16", "fp32"}:
         return model
     head = list(multiplying_weights(model).values())[-1]
-    return quantized(model, asked, WriteOptions(block=BLOCK, dynamic=True, wide=(head,)))
+    return quantize(model, asked, WriteOptions(block=BLOCK, dynamic=True, wide=(head,)))
 
 
 def _counters(roles: Roles) -> tuple[Input, ...]:

@@ -23,7 +23,7 @@ PER_LAYER = "per_layer"
 _FILLED = 2.7
 
 
-def mapped(times: Sequence[KernelTime], workload: Workload) -> tuple[KernelTime, ...]:
+def map_to_layers(times: Sequence[KernelTime], workload: Workload) -> tuple[KernelTime, ...]:
     """Return the kernels with the names of the layers they compute.
 
     Args:

@@ -27,7 +27,7 @@ from roofline.validate.measuring.steps import (
     Action,
     Make,
     Prepare,
-    Raised,
+    RaisedError,
     Refer,
     Run,
     RunResult,
@@ -260,7 +260,7 @@ class _Run:
         )
 
 
-def _again(raised: Raised) -> RooflineError:
+def _again(raised: RaisedError) -> RooflineError:
     """Return the error that a process met, as its own class."""
     kind = getattr(errors, raised.kind, MeasurementError)
     known = isinstance(kind, type) and issubclass(kind, RooflineError)

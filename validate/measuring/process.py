@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 from roofline.child import start_python
 from roofline.temporary import temporary_folder
 from roofline.validate.measuring.environment import memory_bytes
-from roofline.validate.measuring.steps import Action, Raised, Report
+from roofline.validate.measuring.steps import Action, RaisedError, Report
 from roofline.validate.records.failure import Failure, FailureKind
 from roofline.validate.records.plain import from_plain, to_plain
 from roofline.validate.records.record import Status
@@ -40,7 +40,7 @@ class Outcome(Generic[R]):
     failure: Failure | None = None
     answer: R | None = None
     """None unless it ended well."""
-    raised: Raised | None = None
+    raised: RaisedError | None = None
     """The error that it met, where that is one of this library's."""
     seconds: float = 0.0
     log: str = ""

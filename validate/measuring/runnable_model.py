@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from roofline._load import described
+from roofline._load import find_network
 from roofline.binding import UNBOUND, Binding
 from roofline.errors import DimensionError, MeasurementError, ModelError, printable
 from roofline.graph.reading.declared import declare, dimensions
 from roofline.graph.reading.read import check_file
-from roofline.graph.reading.reads import renamed
+from roofline.graph.reading.reads import rename_reads
 from roofline.node import Array
 from roofline.surfaces import BATCH
 from roofline.validate.measuring.decoder_model import Stage, stage_inputs
@@ -128,7 +128,7 @@ def load_arrays(path: Path) -> dict[str, Array]:
 def _read(model: str, batch: int | None, seed: int) -> tuple[str, Any, bytes]:
     import onnx
 
-    network = described(model)
+    network = find_network(model)
     if network is None:
         path = check_file(Path(model))
         source = path.read_bytes()
@@ -194,7 +194,7 @@ def _settle(proto: Any, values: Mapping[str, Array]) -> None:
     graph.initializer.extend(
         numpy_helper.from_array(values[name], constant) for name, constant in settled.items()
     )
-    nodes = [renamed(node, settled) for node in graph.node]
+    nodes = [rename_reads(node, settled) for node in graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
 

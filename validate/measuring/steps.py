@@ -53,14 +53,14 @@ class Make(Action[Runnable]):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenFile:
     """A file that was written."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
-class Compress(Action[Written]):
+class Compress(Action[WrittenFile]):
     """Write a compressed network to a file."""
 
     model: str
@@ -70,7 +70,7 @@ class Compress(Action[Written]):
 
 
 @dataclass(frozen=True, slots=True)
-class Refer(Action[Written]):
+class Refer(Action[WrittenFile]):
     """Compute the reference's outputs and write them to a file."""
 
     model: Path
@@ -155,7 +155,7 @@ class Microbenchmarks(Action[Share]):
 
 
 @dataclass(frozen=True, slots=True)
-class Raised:
+class RaisedError:
     """An error of this library that a process met, by its class."""
 
     kind: str
@@ -171,4 +171,4 @@ class Report:
     failure: Failure | None = None
     answer: Mapping[str, Any] | None = None
     """The plain values of the action's answer."""
-    raised: Raised | None = None
+    raised: RaisedError | None = None

@@ -42,7 +42,7 @@ from roofline.validate.measuring.runnable_model import (
     make_runnable,
     save_arrays,
 )
-from roofline.validate.measuring.steps import Action, Raised, Report
+from roofline.validate.measuring.steps import Action, RaisedError, Report
 from roofline.validate.records.failure import Failure, FailureKind, of_disk
 from roofline.validate.records.plain import from_plain, to_json, to_plain
 from roofline.validate.records.record import Check, KernelTime, Status
@@ -82,7 +82,7 @@ def _perform(document: Mapping[str, Any], progress: Progress) -> Report:
             Status.OK, answer=to_plain(act(from_plain(kind, document["request"]), progress))
         )
     except RooflineError as error:
-        raised = Raised(type(error).__name__, *error.texts)
+        raised = RaisedError(type(error).__name__, *error.texts)
         return Report(Status.FAILED, Failure(_kind(error), str(error)), raised=raised)
     except MemoryError:
         detail = "the process could not get the memory it asked for"
@@ -106,14 +106,14 @@ def _make(asked: steps.Make, report: Progress) -> Runnable:
     )
 
 
-def _compress(asked: steps.Compress, report: Progress) -> steps.Written:
+def _compress(asked: steps.Compress, report: Progress) -> steps.WrittenFile:
     from roofline.validate.measuring.compressed_model import write
 
     report("compressing", 0, 1)
-    return steps.Written(write(asked.model, asked.compression, asked.folder, seed=asked.seed))
+    return steps.WrittenFile(write(asked.model, asked.compression, asked.folder, seed=asked.seed))
 
 
-def _refer(asked: steps.Refer, report: Progress) -> steps.Written:
+def _refer(asked: steps.Refer, report: Progress) -> steps.WrittenFile:
     from roofline.validate.backends.onnxruntime import reference
 
     report("computing the reference", 0, 1)
@@ -121,7 +121,7 @@ def _refer(asked: steps.Refer, report: Progress) -> steps.Written:
     arrays = {f"{number:04d}": output for number, output in enumerate(found.outputs)}
     facts = {_MAGNITUDE: np.array(found.magnitude), _DATATYPES: np.array(found.datatypes)}
     save_arrays(asked.outputs, {**arrays, **facts})
-    return steps.Written(asked.outputs)
+    return steps.WrittenFile(asked.outputs)
 
 
 def _prepare(asked: steps.Prepare, report: Progress) -> Artifact:
@@ -139,7 +139,7 @@ def _run(asked: steps.Run, report: Progress) -> steps.RunResult:
     session.step()
     first = time.perf_counter() - begin
     kinds = (artifact.executed.datatype or request.job.datatype, *artifact.executed.others)
-    check = _checked(session, asked, kinds)
+    check = _check(session, asked, kinds)
     right, taken = check.passed is not False, Samples()
     if isinstance(session, DistantSession):
         if right:
@@ -164,17 +164,17 @@ def _run(asked: steps.Run, report: Progress) -> steps.RunResult:
 
 def _kernel_times(session: Session, asked: Request) -> Sequence[KernelTime]:
     """Time single kernels after everything else, so that it disturbs nothing, and name their layers."""
-    from roofline.validate.measuring.kernel_times import PER_LAYER, mapped
+    from roofline.validate.measuring.kernel_times import PER_LAYER, map_to_layers
 
     if not isinstance(session, KernelTimer) or not asked.job.options.get(PER_LAYER):
         return ()
     from roofline import load
 
     network = load(str(asked.model), values=asked.job.values)
-    return mapped(session.kernel_times(), network)
+    return map_to_layers(session.kernel_times(), network)
 
 
-def _checked(session: Session, asked: steps.Run, executed: Iterable[str]) -> Check:
+def _check(session: Session, asked: steps.Run, executed: Iterable[str]) -> Check:
     if asked.reference is None:
         return Check(why=asked.reference_note)
     kept = load_arrays(asked.reference)

@@ -42,9 +42,9 @@ def group_query(scope: Scope, node: Any) -> bool:
     if known.get("do_rotary"):
         angles = [scope.value(node.input[place]) for place in (7, 8)]
         fresh = slice(whole - new, whole)
-        query, key = (_turned(scope, entry, angles, fresh, size) for entry in (query, key))
+        query, key = (_turn(scope, entry, angles, fresh, size) for entry in (query, key))
     keys, values = (
-        _joined(scope, node.input[place], added, whole - new)
+        _join(scope, node.input[place], added, whole - new)
         for place, added in ((3, key), (4, value))
     )
     # Queries that share a head of keys are rows of one product, so that it is read once.
@@ -72,9 +72,7 @@ def _in_heads(scope: Scope, name: str, dims: tuple[int, int, int, int]) -> str:
     )
 
 
-def _turned(
-    scope: Scope, name: str, angles: list[Array | None], positions: slice, size: int
-) -> str:
+def _turn(scope: Scope, name: str, angles: list[Array | None], positions: slice, size: int) -> str:
     """Turn heads by their positions: the two halves of a head are a pair of coordinates."""
     cosine, sine = angles
     if cosine is None or sine is None or 2 * cosine.shape[1] != size:
@@ -101,7 +99,7 @@ def _turned(
     )
 
 
-def _joined(scope: Scope, past: str, fresh: str, held: int) -> str:
+def _join(scope: Scope, past: str, fresh: str, held: int) -> str:
     """Return the positions that a cache holds, and the new ones behind them."""
     if not held:
         return fresh

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from roofline.graph.reading.reads import renamed
+from roofline.graph.reading.reads import rename_reads
 from roofline.number_format import plural
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.onnx_rewrite.scope import Scope, attributes_of, operand
@@ -63,7 +63,7 @@ def unroll_scan(scope: Scope, node: Any) -> bool:
     axes: list[int] = attributes.get("scan_input_axes") or [0] * scanned
     backwards = attributes.get("scan_input_directions") or [0] * scanned
     trips = scope.shape(slices[0])[axes[0]]
-    _bounded(node, trips)
+    _check_trips(node, trips)
     rows: list[list[str]] = [[] for _ in body.output[split:]]
     for step in range(trips):
         given = [
@@ -103,7 +103,7 @@ def inline(scope: Scope, graph: Any, given: Mapping[str, str]) -> list[str]:
     for tensor in graph.initializer:
         names[tensor.name] = scope.keep(tensor, tensor.name)
     for node in graph.node:
-        copy = renamed(node, names)
+        copy = rename_reads(node, names)
         for position, name in enumerate(node.output):
             if name:
                 names[name] = scope.fresh(name)
@@ -131,7 +131,7 @@ def _trips(scope: Scope, node: Any, body: Any) -> int:
             f"the Loop {label!r} may end early, by a condition in its body"
         )
     trips = int(known.ravel()[0])
-    _bounded(node, trips)
+    _check_trips(node, trips)
     return trips
 
 
@@ -155,7 +155,7 @@ def _stays_true(scope: Scope, body: Any) -> bool:
     return outer is not None and bool(np.all(outer))
 
 
-def _bounded(node: Any, trips: int) -> None:
+def _check_trips(node: Any, trips: int) -> None:
     if trips > MOST_STEPS:
         raise UnsupportedModelError(
             f"{node.op_type} {node.name or node.output[0]!r} has {plural(trips, 'step')}; TVM gets loops written out,"

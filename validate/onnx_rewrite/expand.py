@@ -60,14 +60,14 @@ def expand(model: Any) -> tuple[Any, tuple[str, ...]]:
             cannot be written out, or shapes are not known before the run.
     """
     done: Counter[str] = Counter()
-    model = _inlined(model, done)
+    model = _inline(model, done)
     if not any(_rewriter(node) for node in model.graph.node):
         return model, _notes(done)
     model = _modern(model)
     for _ in range(_DEPTH):
         changed = _round(model, done)
-        if any(_defined(node) for node in model.graph.node):
-            model = _inlined(model, done)
+        if any(_is_defined(node) for node in model.graph.node):
+            model = _inline(model, done)
         if not changed:
             break
     return model, _notes(done)
@@ -76,7 +76,7 @@ def expand(model: Any) -> tuple[Any, tuple[str, ...]]:
 def fold_shapes(model: Any) -> bool:
     """Replace, in place, what shapes alone decide by constants; return whether there was any such call."""
     scope = Scope(model)
-    kept = [node for node in model.graph.node if not _folded(scope, model, node)]
+    kept = [node for node in model.graph.node if not _fold(scope, model, node)]
     changed = len(kept) < len(model.graph.node)
     _replace(model.graph, kept)
     return changed
@@ -87,7 +87,7 @@ def _round(model: Any, done: Counter[str]) -> bool:
     scope = Scope(model)
     changed = False
     for node in model.graph.node:
-        if _folded(scope, model, node):
+        if _fold(scope, model, node):
             changed = True
             continue
         rewriter = _rewriter(node)
@@ -108,7 +108,7 @@ def _rewriter(node: Any) -> Callable[[Scope, Any], bool] | None:
     return _REWRITERS.get(node.op_type)
 
 
-def _folded(scope: Scope, model: Any, node: Any) -> bool:
+def _fold(scope: Scope, model: Any, node: Any) -> bool:
     """Store the results of a call that shapes and constants alone decide."""
     if node.op_type == "Constant" or not node.output or _is_shown(model, node):
         return False
@@ -144,13 +144,13 @@ def _replace(graph: Any, nodes: list[Any]) -> None:
     del graph.value_info[:]
 
 
-def _inlined(model: Any, done: Counter[str]) -> Any:
+def _inline(model: Any, done: Counter[str]) -> Any:
     from onnx import inliner
 
     if model.functions:
         done["model function"] += len(model.functions)
         model = inliner.inline_local_functions(model)
-    defined = [node.op_type for node in model.graph.node if _defined(node)]
+    defined = [node.op_type for node in model.graph.node if _is_defined(node)]
     if not defined:
         return model
     done.update(defined)
@@ -176,7 +176,7 @@ def _type_stored(graph: Any) -> None:
     )
 
 
-def _defined(node: Any) -> bool:
+def _is_defined(node: Any) -> bool:
     if node.domain not in {"", "ai.onnx"}:
         return False
     more = node.op_type == "LayerNormalization" and any(node.output[1:])

@@ -27,8 +27,8 @@ def real_convolution(scope: Scope, node: Any) -> bool:
     """Replace QLinearConv by dequantize, Conv, quantize."""
     inputs = node.input
     weights, scale, middle = _weights(scope, node, 3)
-    wide = _dequantized(scope, inputs[0], inputs[1], inputs[2])
-    operands = [wide, _dequantized(scope, weights, scale, middle, axis=0)]
+    wide = _dequantize(scope, inputs[0], inputs[1], inputs[2])
+    operands = [wide, _dequantize(scope, weights, scale, middle, axis=0)]
     if operand(node, 8):
         bias = _constant(scope, node, 8).astype(np.float32)
         step = _constant(scope, node, 1) * _constant(scope, node, 4).reshape(-1)
@@ -44,12 +44,12 @@ def real_product(scope: Scope, node: Any) -> bool:
     stored = scope.value(inputs[3])
     if stored is not None and stored.ndim == 2 and scope.value(inputs[2]) is not None:
         weights, scale, middle = _weights(scope, node, 3)
-        left = _dequantized(scope, inputs[0], inputs[1], inputs[2])
-        right = _dequantized(scope, weights, scale, middle, axis=1)
+        left = _dequantize(scope, inputs[0], inputs[1], inputs[2])
+        right = _dequantize(scope, weights, scale, middle, axis=1)
         result = scope.call("MatMul", left, right)
     else:
-        left = _centred(scope, inputs[0], inputs[2], rows=True)
-        right = _centred(scope, inputs[3], inputs[5], rows=False)
+        left = _centre(scope, inputs[0], inputs[2], rows=True)
+        right = _centre(scope, inputs[3], inputs[5], rows=False)
         total = scope.call("Cast", scope.call("MatMul", left, right), to=_FLOAT)
         rows = _as_column(scope, inputs[1]) if math.prod(scope.shape(inputs[1])) > 1 else inputs[1]
         step = scope.call("Mul", rows, inputs[4])
@@ -64,8 +64,8 @@ def real_gemm(scope: Scope, node: Any) -> bool:
     weights, scale, middle = _weights(scope, node, 3)
     axis = 0 if attributes.get("transB", 0) else 1
     operands = [
-        _dequantized(scope, inputs[0], inputs[1], inputs[2]),
-        _dequantized(scope, weights, scale, middle, axis=axis),
+        _dequantize(scope, inputs[0], inputs[1], inputs[2]),
+        _dequantize(scope, weights, scale, middle, axis=axis),
     ]
     alpha = attributes.get("alpha", 1.0)
     if operand(node, 6):
@@ -95,7 +95,7 @@ def integer_convolution(scope: Scope, node: Any) -> bool:
     groups = attributes.get("group", 1)
     strides, dilations = (attributes.get(name, [1, 1]) for name in ("strides", "dilations"))
     top, left, bottom, right = attributes.get("pads", [0] * 4)
-    image = _centred(scope, node.input[0], operand(node, 2), rows=False)
+    image = _centre(scope, node.input[0], operand(node, 2), rows=False)
     if any((top, left, bottom, right)):
         frame = scope.whole(0, 0, top, left, 0, 0, bottom, right)
         image = scope.call("Pad", image, frame, scope.constant(np.array(0, np.int32), "zero"))
@@ -121,7 +121,7 @@ def integer_convolution(scope: Scope, node: Any) -> bool:
     columns = scope.call(
         "Reshape", columns, scope.whole(shape[0], groups, depth, size[0] * size[1])
     )
-    weights = _centred(scope, node.input[1], operand(node, 3), rows=False, first=True)
+    weights = _centre(scope, node.input[1], operand(node, 3), rows=False, first=True)
     weights = scope.call("Reshape", weights, scope.whole(groups, kernel[0] // groups, depth))
     total = scope.call("MatMul", weights, columns)
     scope.emit("Reshape", [total, scope.whole(shape[0], kernel[0], *size)], [node.output[0]])
@@ -213,7 +213,7 @@ def elementwise(scope: Scope, node: Any) -> bool:
     operator = {"QLinearAdd": "Add", "QLinearMul": "Mul"}.get(node.op_type)
     if operator is not None:
         left, right = (
-            _dequantized(scope, *(operand(node, place + part) for part in range(3)))
+            _dequantize(scope, *(operand(node, place + part) for part in range(3)))
             for place in (0, 3)
         )
         result = scope.call(operator, left, right)
@@ -224,7 +224,7 @@ def elementwise(scope: Scope, node: Any) -> bool:
         if attributes.pop("channels_last", 0):
             raise UnsupportedModelError(f"{node.op_type} {node.output[0]!r} has its channels last")
         attributes.pop("opset", None)
-        wide = _dequantized(scope, *(operand(node, part) for part in range(3)))
+        wide = _dequantize(scope, *(operand(node, part) for part in range(3)))
         result = scope.call(operator, wide, **attributes)
         ends = [operand(node, 3), operand(node, 4)]
     scope.emit("QuantizeLinear", [result, *(end for end in ends if end)], [node.output[0]])
@@ -240,10 +240,10 @@ _UNARY: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-def concatenated(scope: Scope, node: Any) -> bool:
+def concatenate(scope: Scope, node: Any) -> bool:
     """Replace QLinearConcat by dequantize, Concat, quantize."""
     parts = [
-        _dequantized(scope, *node.input[place : place + 3])
+        _dequantize(scope, *node.input[place : place + 3])
         for place in range(2, len(node.input), 3)
     ]
     result = scope.call("Concat", *parts, **attributes_of(node))
@@ -259,7 +259,7 @@ QUANTIZED: Mapping[str, Callable[[Scope, Any], bool]] = {
     "DynamicQuantizeLinear": dynamic_quantization,
     "DequantizeLinear": small_weights,
     "MatMulNBits": packed_product,
-    "QLinearConcat": concatenated,
+    "QLinearConcat": concatenate,
     **dict.fromkeys(("QLinearAdd", "QLinearMul", *_UNARY), elementwise),
 }
 """What rewrites each operator."""
@@ -276,7 +276,7 @@ def _weights(scope: Scope, node: Any, place: int) -> tuple[str, str, str]:
     return scope.constant(signed, "weights"), scale, scope.constant(zeros, "zero")
 
 
-def _dequantized(
+def _dequantize(
     scope: Scope, name: str, scale: str, middle: str, *, axis: int | None = None
 ) -> str:
     inputs = [name, scale, *([middle] if middle else [])]
@@ -298,7 +298,7 @@ def _scalar(scope: Scope, name: str) -> str:
     return scope.constant(value.reshape(()), "scalar")
 
 
-def _centred(scope: Scope, name: str, middle: str, *, rows: bool, first: bool = False) -> str:
+def _centre(scope: Scope, name: str, middle: str, *, rows: bool, first: bool = False) -> str:
     """Return integers less their zero point, in 32 bits.
 
     Args:

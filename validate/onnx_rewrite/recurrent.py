@@ -93,18 +93,18 @@ def shorten(scope: Scope, node: Any) -> bool:
         UnsupportedModelError: Its weights are no constants, or its sequences are of different lengths.
     """
     call = _read(scope, node)
-    rows = _projected(scope, node, call)
+    rows = _project(scope, node, call)
     made: list[list[str]] = []
     for direction, layer in enumerate(call.directions()):
         first = [_initial(scope, operand(node, place), call, direction) for place in (5, 6)]
-        kept = _kept(scope, call, direction)
+        kept = _keep_weights(scope, call, direction)
         inputs = [rows[direction], *kept, *first]
         made.append(scope.emit(STEPS, inputs, 3, domain=DOMAIN, layer=layer.to_text()))
     _results(scope, node, call, made)
     return True
 
 
-def _kept(scope: Scope, call: _Call, direction: int) -> list[str]:
+def _keep_weights(scope: Scope, call: _Call, direction: int) -> list[str]:
     """Store what a direction's steps read: weights, their scales and zero points, the late bias, peepholes."""
     weights, dtype = call.recurrent[direction], call.bias.dtype
     scale = np.ones(call.width, np.float32) if weights.scale is None else weights.scale
@@ -195,7 +195,7 @@ def _weights(scope: Scope, node: Any, place: int, scales: int) -> tuple[_Weights
     )
 
 
-def _joined(parts: tuple[_Weights, ...]) -> _Weights:
+def _join(parts: tuple[_Weights, ...]) -> _Weights:
     """Return matrices side by side."""
     if len(parts) == 1:
         return parts[0]
@@ -208,12 +208,12 @@ def _joined(parts: tuple[_Weights, ...]) -> _Weights:
     )
 
 
-def _projected(scope: Scope, node: Any, call: _Call) -> list[str]:
+def _project(scope: Scope, node: Any, call: _Call) -> list[str]:
     """Append the product of all steps with the input's weights; return [steps, batch, width] of each direction."""
     name = node.input[0]
     if call.batch_first:
         name = scope.call("Transpose", name, perm=[1, 0, 2])
-    weights = _joined(call.input_weights)
+    weights = _join(call.input_weights)
     flat = scope.call(
         "Reshape", name, scope.whole(call.steps * call.batch, weights.matrix.shape[0])
     )
@@ -254,7 +254,7 @@ def _initial(scope: Scope, name: str, call: _Call, direction: int) -> str:
     return scope.call("Gather", name, place, axis=1 if call.batch_first else 0)
 
 
-def _rejoined(scope: Scope, parts: list[str], axis: int) -> str:
+def _rejoin(scope: Scope, parts: list[str], axis: int) -> str:
     return parts[0] if len(parts) == 1 else scope.call("Concat", *parts, axis=axis)
 
 
@@ -263,7 +263,7 @@ def _results(scope: Scope, node: Any, call: _Call, made: list[list[str]]) -> Non
     if names[0]:
         shape = scope.whole(call.steps, 1, call.batch, call.hidden)
         every = [scope.call("Reshape", sequence, shape) for sequence, *_ in made]
-        result = _rejoined(scope, every, 1)
+        result = _rejoin(scope, every, 1)
         if call.batch_first:
             result = scope.call("Transpose", result, perm=[2, 0, 1, 3])
         scope.bind(names[0], result)
@@ -271,4 +271,4 @@ def _results(scope: Scope, node: Any, call: _Call, made: list[list[str]]) -> Non
     for place, name in enumerate(names[1:], start=1):
         if name:
             ends = [scope.call("Reshape", results[place], single) for results in made]
-            scope.bind(name, _rejoined(scope, ends, 1 if call.batch_first else 0))
+            scope.bind(name, _rejoin(scope, ends, 1 if call.batch_first else 0))

@@ -43,7 +43,9 @@ def import_json(text: str) -> list[Measurement]:
     entries = whole.get("measurements")
     if not isinstance(entries, list):
         raise StoreError("the document has no list of measurements")
-    return [_numbered(entry, number) for number, entry in enumerate(cast("list[Any]", entries), 1)]
+    return [
+        _read_numbered(entry, number) for number, entry in enumerate(cast("list[Any]", entries), 1)
+    ]
 
 
 def export_csv(measurements: Iterable[Measurement]) -> str:
@@ -91,11 +93,11 @@ def import_csv(text: str) -> list[Measurement]:
             document = read_json(row["record"], "the column 'record'")
         except TableError as error:
             raise StoreError(f"row {number}: {error.message}") from error
-        found.append(_numbered(document, number))
+        found.append(_read_numbered(document, number))
     return found
 
 
-def _numbered(entry: Any, number: int) -> Measurement:
+def _read_numbered(entry: Any, number: int) -> Measurement:
     if not isinstance(entry, dict):
         raise StoreError(f"record {number} is not an object")
     try:
@@ -141,14 +143,14 @@ def import_parquet(path: Path) -> list[Measurement]:
 
 
 def _csv(measurements: Iterable[Measurement]) -> Iterator[bytes]:
-    return map(_encoded, _csv_lines(measurements))
+    return map(_encode, _csv_lines(measurements))
 
 
 def _json(measurements: Iterable[Measurement]) -> Iterator[bytes]:
-    return map(_encoded, _json_lines(measurements))
+    return map(_encode, _json_lines(measurements))
 
 
-def _encoded(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
@@ -162,7 +164,7 @@ WRITERS: Mapping[str, Callable[[Iterable[Measurement]], Iterator[bytes]]] = Mapp
 """What writes records, by the ending of the file."""
 
 
-def exported(measurements: Iterable[Measurement], path: Path) -> Iterator[bytes]:
+def export(measurements: Iterable[Measurement], path: Path) -> Iterator[bytes]:
     """Return the parts of a file of records, in the form that its name asks for.
 
     A record is taken when its part is asked for, so that those of a large store are never all in memory at once

@@ -72,6 +72,6 @@ class Flag:
                 return "weak check: reference output is constant or saturated"
 
 
-def joined(flags: Iterable[Flag]) -> str:
+def join_flags(flags: Iterable[Flag]) -> str:
     """Return flags in one line; empty when there are none."""
     return "; ".join(dict.fromkeys(flag.label for flag in flags))

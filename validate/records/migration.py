@@ -18,7 +18,7 @@ from roofline.validate.records.failure import Failure, FailureKind
 Document = dict[str, Any]
 
 
-def migrated(document: Mapping[str, Any], version: int) -> Document:
+def migrate(document: Mapping[str, Any], version: int) -> Document:
     """Return a record's fields as this version has them.
 
     Args:
@@ -46,7 +46,7 @@ def _kinds_for_sentences(document: Document) -> Document:
     if isinstance(job, dict):
         fields["job"] = migrated_job(cast("Document", job))
     if isinstance(executed, str):
-        fields["executed"] = _executed(executed)
+        fields["executed"] = _parse_executed(executed)
     if isinstance(reason, str) and reason:
         fields["failure"] = Failure(_failure_kind(fields.get("status"), reason), reason)
     fields["schema_version"] = 2
@@ -80,7 +80,7 @@ def _failure_kind(status: object, reason: str) -> FailureKind:
     return _STATUS_KINDS.get(str(status), said)
 
 
-def _executed(text: str) -> Executed:
+def _parse_executed(text: str) -> Executed:
     """Return what ``int8, int32 sums; in part fp32`` or ``fp32 and int8, int32 sums`` says."""
     names = re.findall(r"\w+", text.partition(", of ")[0])
     sums = re.search(r"(\w+) sums", text)

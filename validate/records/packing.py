@@ -20,7 +20,7 @@ MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackedRecord:
     """A record's bytes."""
 
     document: bytes
@@ -31,13 +31,13 @@ class Packed:
     """Of both before compression: two records with one digest are the same record."""
 
 
-def pack(measurement: Measurement) -> Packed:
+def pack(measurement: Measurement) -> PackedRecord:
     """Return a record as bytes, nothing lost."""
     document = measurement.to_dict()
     samples = _floats(document.pop("samples_s"))
     text = json.dumps(document, sort_keys=True).encode()
     digest = hashlib.sha256(text + samples).hexdigest()
-    return Packed(zlib.compress(text), zlib.compress(samples), digest)
+    return PackedRecord(zlib.compress(text), zlib.compress(samples), digest)
 
 
 def unpack(document: object, samples: object) -> Measurement:
@@ -47,9 +47,9 @@ def unpack(document: object, samples: object) -> Measurement:
         StoreError: They are no record, or one that unpacks to more than `MOST_BYTES`.
     """
     try:
-        fields = _parsed(_inflated(document))
+        fields = _parse(_inflate(document))
         values = array.array("d")
-        values.frombytes(_inflated(samples))
+        values.frombytes(_inflate(samples))
     except (zlib.error, ValueError, RecursionError) as error:
         raise StoreError(f"the record is damaged: {error}") from error
     if not isinstance(fields, dict):
@@ -59,7 +59,7 @@ def unpack(document: object, samples: object) -> Measurement:
     return from_dict({**cast("dict[str, Any]", fields), "samples_s": values.tolist()})
 
 
-def _parsed(text: bytes) -> Any:
+def _parse(text: bytes) -> Any:
     from pydantic_core import from_json
 
     try:
@@ -70,7 +70,7 @@ def _parsed(text: bytes) -> Any:
         return json.loads(text)
 
 
-def _inflated(column: object) -> bytes:
+def _inflate(column: object) -> bytes:
     if not isinstance(column, bytes):
         raise ValueError("a column of it is too large or no bytes")  # noqa: TRY004 (a fault of the data)
     stream = zlib.decompressobj()

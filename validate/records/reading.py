@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from roofline.errors import StoreError
-from roofline.validate.records.migration import migrated
+from roofline.validate.records.migration import migrate
 from roofline.validate.records.plain import DamagedError, from_plain
 from roofline.validate.records.record import SCHEMA_VERSION, Measurement
 
@@ -25,7 +25,7 @@ def from_dict(document: Mapping[str, Any]) -> Measurement:
             repair="Read it with a newer version of roofline",
         )
     if isinstance(version, int) and 0 < version < SCHEMA_VERSION:
-        document = migrated(document, version)
+        document = migrate(document, version)
     try:
         return from_plain(Measurement, document)
     except DamagedError as error:

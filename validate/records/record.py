@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from roofline.errors import DatatypeError
 from roofline.precision import precision
 from roofline.tables import Record
-from roofline.units import scaled
+from roofline.units import scale
 from roofline.validate.records import samples
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.failure import Failure
-from roofline.validate.records.flag import Flag, FlagKind, joined
+from roofline.validate.records.flag import Flag, FlagKind, join_flags
 from roofline.validate.records.plain import to_plain
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.tuning import Tuning
@@ -224,7 +224,7 @@ class Measurement:
     def tokens_per_s(self) -> float | None:
         """Of a decoder: new tokens of all requests a second, or positions of the prompts; None of other networks."""
         tokens = self.job.tokens_per_item
-        return scaled(self.throughput_fps, tokens) if self.ok and tokens else None
+        return scale(self.throughput_fps, tokens) if self.ok and tokens else None
 
     @property
     def median_s(self) -> float | None:
@@ -250,7 +250,7 @@ class Measurement:
     def accuracy_percent(self) -> float | None:
         """Top-1 accuracy in percent, where it is known; ``reported`` names its source."""
         share = None if self.reported is None else self.reported.accuracy
-        return scaled(share, 100)
+        return scale(share, 100)
 
     @property
     def _accuracy_source(self) -> str:
@@ -352,10 +352,10 @@ class Measurement:
             "reason": self.reason,
             "measured_fps": self.throughput_fps if self.ok and not self.job.phase else None,
             "tokens_per_s": self.tokens_per_s,
-            "median_ms": scaled(self.median_s, 1e3),
-            "min_ms": scaled(self.min_s, 1e3),
-            "p5_ms": scaled(self.quantile_s(0.05), 1e3),
-            "p95_ms": scaled(self.quantile_s(0.95), 1e3),
+            "median_ms": scale(self.median_s, 1e3),
+            "min_ms": scale(self.min_s, 1e3),
+            "p5_ms": scale(self.quantile_s(0.05), 1e3),
+            "p95_ms": scale(self.quantile_s(0.95), 1e3),
             "samples": len(self.samples_s),
             "cpu_per_wall": self.cpu_per_wall,
             "peak_rss_mb": self.peak_rss_bytes / 1e6 if self.peak_rss_bytes else None,
@@ -364,7 +364,7 @@ class Measurement:
             "max_rel_error": self.check.max_rel_error,
             "accuracy": self.accuracy_percent,
             "accuracy_source": self._accuracy_source,
-            "flags": joined(self.flags),
+            "flags": join_flags(self.flags),
             "timestamp": self.timestamp,
         }
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 def median(samples: tuple[float, ...]) -> float:
     """Return the median of samples, of which there is at least one."""
-    ordered = _ordered(samples)
+    ordered = _sort(samples)
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
@@ -20,7 +20,7 @@ def quantile(samples: tuple[float, ...], share: float) -> float:
         samples: In any order.
         share: 0 is the smallest, 0.5 the median, 1 the largest.
     """
-    ordered = _ordered(samples)
+    ordered = _sort(samples)
     position = share * (len(ordered) - 1)
     low = math.floor(position)
     high = min(low + 1, len(ordered) - 1)
@@ -28,6 +28,6 @@ def quantile(samples: tuple[float, ...], share: float) -> float:
 
 
 @lru_cache(maxsize=1)
-def _ordered(samples: tuple[float, ...]) -> list[float]:
+def _sort(samples: tuple[float, ...]) -> list[float]:
     # A table asks for it six times, and sorting samples takes longer than writing the row.
     return sorted(samples)

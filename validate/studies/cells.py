@@ -58,7 +58,9 @@ class Table:
         }
 
 
-def held(cell: str, published: float, ours: float | None, *, within: float, why: str = "") -> Cell:
+def compare_cell(
+    cell: str, published: float, ours: float | None, *, within: float, why: str = ""
+) -> Cell:
     """Return a cell that agrees within a relative tolerance, or when ours rounds to what is printed.
 
     Args:
@@ -69,7 +71,7 @@ def held(cell: str, published: float, ours: float | None, *, within: float, why:
         why: The reason, kept when the two do not agree.
 
     Example:
-        >>> held("GOP", 7.7, 7.715946496, within=1e-3).agrees
+        >>> compare_cell("GOP", 7.7, 7.715946496, within=1e-3).agrees
         True
     """
     if ours is None:

@@ -9,7 +9,7 @@ from roofline.precision import Bits
 
 
 @dataclass(frozen=True, slots=True)
-class Required:
+class Requirements:
     """Requirements of one inference at batch 1."""
 
     ops: int
@@ -23,7 +23,7 @@ class Required:
 
 
 @cache
-def required(key: str, keep_channels: float | None = None) -> Required:
+def requirements(key: str, keep_channels: float | None = None) -> Requirements:
     """Count a shipped network.
 
     Args:
@@ -44,4 +44,4 @@ def required(key: str, keep_channels: float | None = None) -> Required:
         for tensor in layer.weights
         if tensor.shape is not None and len(tensor.shape) >= 2
     }
-    return Required(2 * workload.macs, sum(matrices.values()))
+    return Requirements(2 * workload.macs, sum(matrices.values()))

@@ -71,15 +71,15 @@ def _group_query_attention(
     key, value = _in_heads(key, groups), _in_heads(value, groups)
     if attributes.get("do_rotary", 0):
         turn = slice(positions - new, positions)
-        query = _rotated(query, cosine[turn], sine[turn])
-        key = _rotated(key, cosine[turn], sine[turn])
+        query = _rotate(query, cosine[turn], sine[turn])
+        key = _rotate(key, cosine[turn], sine[turn])
     keys, values = (
-        _held(past, fresh, positions) for past, fresh in ((past_key, key), (past_value, value))
+        _append(past, fresh, positions) for past, fresh in ((past_key, key), (past_value, value))
     )
-    return _attended(query, keys, values, attributes.get("scale") or None), keys, values
+    return _attend(query, keys, values, attributes.get("scale") or None), keys, values
 
 
-def _attended(query: Any, keys: Any, values: Any, scale: float | None) -> Any:
+def _attend(query: Any, keys: Any, values: Any, scale: float | None) -> Any:
     """Return what the last positions see of all, N x S x heads·D, each of none behind its own."""
     batch, heads, new, size = query.shape
     groups, positions = keys.shape[1:3]
@@ -106,7 +106,7 @@ def _in_heads(data: Any, heads: int) -> Any:
     return data.unflatten(2, (heads, -1)).transpose(1, 2)
 
 
-def _rotated(data: Any, cosine: Any, sine: Any) -> Any:
+def _rotate(data: Any, cosine: Any, sine: Any) -> Any:
     """Return heads turned by their positions: the two halves of a head are a pair of coordinates."""
     width = cosine.shape[-1]
     first, second, rest = data.split([width, width, data.shape[-1] - 2 * width], dim=-1)
@@ -115,7 +115,7 @@ def _rotated(data: Any, cosine: Any, sine: Any) -> Any:
     )
 
 
-def _held(past: Any, new: Any, positions: int) -> Any:
+def _append(past: Any, new: Any, positions: int) -> Any:
     """Return the cache with new positions at its end."""
     if past.shape[2] != positions:
         return torch.cat([past, new], dim=2)

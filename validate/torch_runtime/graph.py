@@ -99,7 +99,7 @@ def module_of(graph: Any, stored: Callable[[Any], Any]) -> GraphModule:
     onnx: Any = importlib.import_module("onnx")
     versions = {entry.domain: entry.version for entry in graph.opset_import}
     body = graph.graph
-    unknown = sorted({_name(node) for node in body.node if not _known(node)})
+    unknown = sorted({_name(node) for node in body.node if not _is_known(node)})
     if unknown:
         raise UnsupportedModelError(f"torch: no function for {', '.join(unknown)}")
     constants = {entry.name: stored(entry) for entry in body.initializer}
@@ -113,7 +113,7 @@ def module_of(graph: Any, stored: Callable[[Any], Any]) -> GraphModule:
     return GraphModule(steps, weights, inputs, outputs)
 
 
-def _known(node: Any) -> bool:
+def _is_known(node: Any) -> bool:
     if any(entry.HasField("g") for entry in node.attribute):
         return False
     return _name(node) in OPERATORS or _name(node) in {"Constant", "Shape", "ConstantOfShape"}

@@ -23,7 +23,7 @@ from typing import Any
 from roofline.errors import MeasurementError, check_known
 from roofline.validate.tvm.blocked import kernels as blocks
 from roofline.validate.tvm.calls import Bound, replace_calls
-from roofline.validate.tvm.convolution import Convolution, conv2d_numbers, padded
+from roofline.validate.tvm.convolution import Convolution, conv2d_numbers, pad
 from roofline.validate.tvm.setup import lanes
 
 # Vectors that the positions of an image must fill for its patches to be the panels; weights are below.
@@ -47,7 +47,7 @@ def im2col(builder: Any, data: Any, conv: Convolution) -> Any:
         return relax.op.reshape(data, (conv.batch, conv.depth, oh * ow))
 
     def patches(inputs: Any) -> Any:
-        element = _patch(padded(inputs, conv), conv)
+        element = _patch(pad(inputs, conv), conv)
         return te.compute((conv.batch, conv.depth, oh * ow), element, name="patches")
 
     return builder.call_te(patches, data, primfunc_name_hint="im2col")
@@ -83,12 +83,12 @@ def _image_panels(builder: Any, data: Any, kernel: Any, conv: Convolution, width
     size = oh * ow
 
     def panels(image: Any) -> Any:
-        element = _patch(padded(image, conv), conv)
+        element = _patch(pad(image, conv), conv)
 
         def packed(outer: Any, k: Any, lane: Any) -> Any:
             place = outer * width + lane
             value = element(place // size, k, place % size)
-            return _within(place, conv.batch * size, width, value, conv.dtype)
+            return _value_within(place, conv.batch * size, width, value, conv.dtype)
 
         shape = (blocks.blocks(conv.batch * size, width), depth, width)
         return te.compute(shape, packed, name="panels")
@@ -119,7 +119,7 @@ def _weight_panels(builder: Any, data: Any, kernel: Any, conv: Convolution, widt
     size = oh * ow
 
     def patches(image: Any) -> Any:
-        element = _patch(padded(image, conv), conv)
+        element = _patch(pad(image, conv), conv)
         return te.compute(
             (conv.batch * size, depth),
             lambda p, k: element(p // size, k, p % size),
@@ -130,7 +130,7 @@ def _weight_panels(builder: Any, data: Any, kernel: Any, conv: Convolution, widt
         def packed(outer: Any, k: Any, lane: Any) -> Any:
             place = outer * width + lane
             value = weights[place, k // (kh * kw), k // kw % kh, k % kw]
-            return _within(place, conv.filters, width, value, str(weights.dtype))
+            return _value_within(place, conv.filters, width, value, str(weights.dtype))
 
         shape = (blocks.blocks(conv.filters, width), depth, width)
         return te.compute(shape, packed, name="panels")
@@ -161,8 +161,8 @@ def _spatial_pack(builder: Any, data: Any, kernel: Any, conv: Convolution) -> An
         def packed(f: Any, c: Any, ky: Any, kx: Any, i: Any, b: Any) -> Any:
             value = weights[f * width + b, c * inner + i, ky, kx]
             dtype = str(weights.dtype)
-            value = _within(c * inner + i, conv.channels, inner, value, dtype)
-            return _within(f * width + b, conv.filters, width, value, dtype)
+            value = _value_within(c * inner + i, conv.channels, inner, value, dtype)
+            return _value_within(f * width + b, conv.filters, width, value, dtype)
 
         outer = blocks.blocks(conv.filters, width), blocks.blocks(conv.channels, inner)
         return te.compute((*outer, kh, kw, inner, width), packed, name="packed_weights")
@@ -186,7 +186,7 @@ def _lanes() -> int:
     return lanes(tvm.target.Target.current())
 
 
-def _within(place: Any, size: int, step: int, value: Any, dtype: str) -> Any:
+def _value_within(place: Any, size: int, step: int, value: Any, dtype: str) -> Any:
     """Return a value, or zero beyond the size where blocks of ``step`` do not fill it."""
     if size % step == 0:
         return value

@@ -45,7 +45,7 @@ class Convolution:
         )
 
 
-def padded(data: Any, conv: Convolution) -> Any:
+def pad(data: Any, conv: Convolution) -> Any:
     """Return the input tensor expression with its frame of zeros."""
     topi: Any = importlib.import_module("tvm.topi")
 

@@ -15,7 +15,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-def executed(module: Any, kept: StoredAs | None, bits: int) -> Executed:
+def executed_datatypes(module: Any, kept: StoredAs | None, bits: int) -> Executed:
     """Return the datatypes of a module's convolutions and matrix products.
 
     Args:
@@ -46,7 +46,7 @@ def executed(module: Any, kept: StoredAs | None, bits: int) -> Executed:
     return executed_in(names, emulated=emulated, stored=kept, stored_bits=bits)
 
 
-def checked(asked: str, found: Executed) -> Executed:
+def check_executed(asked: str, found: Executed) -> Executed:
     """Return what is executed, unless it would be fp32 under the name of bf16.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from roofline.errors import MeasurementError
-from roofline.graph.reading.reads import read_counts, reads, renamed
+from roofline.graph.reading.reads import read_counts, reads, rename_reads
 from roofline.node import Array
 from roofline.number_format import plural
 from roofline.validate.measuring.backend import UnsupportedModelError
@@ -19,7 +19,7 @@ from roofline.validate.measuring.products import stored_as, stored_bits
 from roofline.validate.onnx_rewrite.expand import expand, fold_shapes
 from roofline.validate.onnx_rewrite.recurrence import DOMAIN
 from roofline.validate.records.executed import Executed
-from roofline.validate.tvm.executed import executed as executed_in
+from roofline.validate.tvm.executed import executed_datatypes as executed_in
 from roofline.validate.tvm.lowering import lower
 from roofline.validate.tvm.plan import Choose, Computation, arrange_convolutions, arrange_weights
 from roofline.validate.tvm.recurrent import recurrent_layers
@@ -61,7 +61,7 @@ def rewrite(model: Any) -> tuple[str, ...]:
     return tuple(done)
 
 
-def unsupported(model: Any) -> tuple[str, ...]:
+def unsupported_operators(model: Any) -> tuple[str, ...]:
     """Return the operators of a model that TVM cannot import, sorted."""
     found = {node.op_type for node in model.graph.node if node.op_type in _UNSUPPORTED}
     found |= {
@@ -71,7 +71,7 @@ def unsupported(model: Any) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedModule:
     """A module, and what was done to make it."""
 
     module: Any
@@ -84,7 +84,7 @@ class Imported:
 
 def import_model(
     path: Path, target: Any, how: Computation | None = None, choose: Choose | None = None
-) -> Imported:
+) -> ImportedModule:
     """Return the model as a Relax module with fused, unscheduled kernels.
 
     Args:
@@ -104,7 +104,7 @@ def import_model(
     model = onnx.load(path)
     kept, bits = stored_as(model), stored_bits(model)
     model, expanded = expand(model)
-    missing = unsupported(model)
+    missing = unsupported_operators(model)
     if missing:
         raise UnsupportedModelError(f"TVM cannot import {', '.join(missing)}")
     done = (*expanded, *rewrite(model))
@@ -125,9 +125,9 @@ def import_model(
     arranged = arrange_convolutions(module, target, how, choose)
     executed = weighty.executed if weighty.executed.datatype else computed
     convs = [node.name or node.output[0] for node in model.graph.node if node.op_type == "Conv"]
-    notes = (*done, *weighty.notes, *arranged.notes, *_said(arranged.chosen, convs))
+    notes = (*done, *weighty.notes, *arranged.notes, *_describe_algorithms(arranged.chosen, convs))
     module = lower(arranged.module, target, fast=how.blocked)
-    return Imported(module, notes, executed, arranged.layers)
+    return ImportedModule(module, notes, executed, arranged.layers)
 
 
 def _module(frontend: Any, model: Any) -> Any:
@@ -161,7 +161,7 @@ def _fold_normalizations(graph: Any) -> int:
         if any(name not in constants for name in names if name) or len(node.output) > 1:
             continue
         values = [numpy_helper.to_array(constants[name]) for name in names if name]
-        weight, bias = _folded(values, _attribute(node, "epsilon", 1e-5))
+        weight, bias = _fold(values, _attribute(node, "epsilon", 1e-5))
         for part, array in (("weight", weight), ("bias", bias)):
             tensor = numpy_helper.from_array(array, f"{node.output[0]} {part}")
             graph.initializer.append(tensor)
@@ -176,7 +176,7 @@ def _fold_normalizations(graph: Any) -> int:
     return len(gone)
 
 
-def _folded(values: list[Array], epsilon: float) -> tuple[Array, Array]:
+def _fold(values: list[Array], epsilon: float) -> tuple[Array, Array]:
     """Return ``scale·(W·x + b − mean)/√(variance + ε) + shift`` as one weight and bias."""
     scale, shift, mean, variance, weight = values[:5]
     bias = values[5] if len(values) > 5 else np.zeros_like(mean)
@@ -191,7 +191,7 @@ def _drop_dropout(graph: Any) -> None:
     gone: list[Any] = []
     for node in graph.node:
         if names.keys() & set(reads(node)):
-            node.CopyFrom(renamed(node, names))
+            node.CopyFrom(rename_reads(node, names))
         training = len(node.input) > 2 and node.input[2]
         if node.op_type == "Dropout" and not training and node.output[0] not in outputs:
             names[node.output[0]] = node.input[0]
@@ -236,7 +236,7 @@ def by_position(inputs: Mapping[str, Array], names: list[str]) -> list[Array]:
     return list(inputs.values())
 
 
-def _said(chosen: Sequence[str], layers: Sequence[str]) -> tuple[str, ...]:
+def _describe_algorithms(chosen: Sequence[str], layers: Sequence[str]) -> tuple[str, ...]:
     """Return which layers got which algorithm; without names where some convolutions went another way."""
     if not chosen or len(chosen) != len(layers):
         return ()

@@ -27,7 +27,7 @@ _INTEGERS = frozenset({"int8", "uint8"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Quantized:
+class _QuantizedTensor:
     """A tensor of 8-bit integers and what they stand for: (integers - zero) × scale."""
 
     integers: Any
@@ -62,7 +62,7 @@ def use_integers(module: Any) -> tuple[Any, dict[str, int]]:
     return replace_calls(module, replace), used
 
 
-def _input(bound: Bound, expression: Any) -> _Quantized | None:
+def _input(bound: Bound, expression: Any) -> _QuantizedTensor | None:
     value = bound(expression)
     if operator_name(value) != "relax.dequantize":
         return None
@@ -71,10 +71,10 @@ def _input(bound: Bound, expression: Any) -> _Quantized | None:
         return None
     if str(value.args[0].ty.dtype) not in _INTEGERS:
         return None
-    return _Quantized(value.args[0], scale, zero)
+    return _QuantizedTensor(value.args[0], scale, zero)
 
 
-def _weights(bound: Bound, expression: Any) -> _Quantized | None:
+def _weights(bound: Bound, expression: Any) -> _QuantizedTensor | None:
     value = bound(expression)
     name = operator_name(value)
     if name == "relax.permute_dims":
@@ -82,7 +82,7 @@ def _weights(bound: Bound, expression: Any) -> _Quantized | None:
         if inner is None:
             return None
         order = permutation(value)
-        return _Quantized(
+        return _QuantizedTensor(
             inner.integers.transpose(order), inner.scale.transpose(order), inner.zero
         )
     if name != "relax.dequantize":
@@ -96,10 +96,12 @@ def _weights(bound: Bound, expression: Any) -> _Quantized | None:
     shape = [1] * integers.ndim
     if scale.size > 1:
         shape[int(value.attrs.axis)] = scale.size
-    return _Quantized(integers, scale.reshape(shape), zero)
+    return _QuantizedTensor(integers, scale.reshape(shape), zero)
 
 
-def _convolution(builder: Any, call: Any, inputs: _Quantized, weights: _Quantized) -> Any:
+def _convolution(
+    builder: Any, call: Any, inputs: _QuantizedTensor, weights: _QuantizedTensor
+) -> Any:
     relax: Any = importlib.import_module("tvm.relax")
     attributes = call.attrs
     integers = inputs.integers
@@ -118,10 +120,10 @@ def _convolution(builder: Any, call: Any, inputs: _Quantized, weights: _Quantize
     )  # fmt: skip
     sums = weights.integers.astype(np.int32).sum(axis=(1, 2, 3)).reshape(1, -1, 1, 1)
     scale = (inputs.scale.reshape(()) * weights.scale).reshape(-1)
-    return _scaled(builder, total, zero * sums, scale.reshape(1, -1, 1, 1))
+    return _scale(builder, total, zero * sums, scale.reshape(1, -1, 1, 1))
 
 
-def _matmul(builder: Any, call: Any, inputs: _Quantized, weights: _Quantized) -> Any:
+def _matmul(builder: Any, call: Any, inputs: _QuantizedTensor, weights: _QuantizedTensor) -> Any:
     relax: Any = importlib.import_module("tvm.relax")
     shape = [int(size) for size in call.args[0].ty.shape]
     if weights.integers.ndim != 2 or weights.scale.shape[0] != 1:
@@ -136,13 +138,13 @@ def _matmul(builder: Any, call: Any, inputs: _Quantized, weights: _Quantized) ->
     scale = np.broadcast_to(inputs.scale.reshape(()) * weights.scale, (1, outputs)).astype(
         np.float32
     )
-    result = _scaled(
+    result = _scale(
         builder, total, int(inputs.zero.reshape(())) * sums, np.ascontiguousarray(scale)
     )
     return relax.op.reshape(builder.emit(result), (*shape[:-1], outputs))
 
 
-def _scaled(builder: Any, total: Any, offset: Array, scale: Array) -> Any:
+def _scale(builder: Any, total: Any, offset: Array, scale: Array) -> Any:
     relax: Any = importlib.import_module("tvm.relax")
     if offset.any():
         total = builder.emit(relax.op.subtract(total, relax.const(offset.astype(np.int32))))

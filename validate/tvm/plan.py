@@ -40,7 +40,7 @@ class Computation:
 
 
 @dataclass(frozen=True, slots=True)
-class Arranged:
+class ArrangedModule:
     """A Relax module, and what was done to it."""
 
     module: Any
@@ -53,7 +53,7 @@ class Arranged:
     """For ``best``, the algorithm of every convolution in the order of their calls."""
 
 
-def arrange_weights(module: Any, how: Computation) -> Arranged:
+def arrange_weights(module: Any, how: Computation) -> ArrangedModule:
     """Put integer and sparse kernels in the place of layers whose weights allow it.
 
     Args:
@@ -74,12 +74,12 @@ def arrange_weights(module: Any, how: Computation) -> Arranged:
         notes.append(
             f"{plural(sparse['sparse'], 'layer')} sparse ({how.sparse_format}, {way}), {sparse['dense']} dense"
         )
-    return Arranged(module, tuple(notes), executed)
+    return ArrangedModule(module, tuple(notes), executed)
 
 
 def arrange_convolutions(
     module: Any, target: Any, how: Computation, choose: Choose | None = None
-) -> Arranged:
+) -> ArrangedModule:
     """Give every dense convolution its algorithm.
 
     Args:
@@ -89,7 +89,7 @@ def arrange_convolutions(
         choose: For ``best``, a convolution's algorithm; where it is None, ``blocked`` stands for all.
     """
     if how.algorithm == "default":
-        return Arranged(module)
+        return ArrangedModule(module)
 
     def pick(conv: Convolution) -> str:
         if how.algorithm == BEST:
@@ -112,12 +112,12 @@ def arrange_convolutions(
         used = {**used, "direct": 0, **made}
     counts = {name: count for name, count in sorted(used.items()) if count}
     if not counts:
-        return Arranged(module)
+        return ArrangedModule(module)
     notes = ["layers: " + ", ".join(f"{count} {name}" for name, count in counts.items())]
     if how.algorithm not in {"direct", BEST} and counts.get("direct"):
         notes.append(
             f"{plural(counts['direct'], 'layer stays', 'layers stay')} direct, where {how.algorithm} does not apply"
         )
-    return Arranged(
+    return ArrangedModule(
         module, tuple(notes), layers=counts, chosen=tuple(chosen) if how.algorithm == BEST else ()
     )

@@ -259,7 +259,7 @@ def _affine(_: Any, x: Any, how: Activation, constant: Constant) -> Any:
     return x * constant(how.alpha) + constant(how.beta)
 
 
-def _thresholded(t: Any, x: Any, how: Activation, constant: Constant) -> Any:
+def _threshold(t: Any, x: Any, how: Activation, constant: Constant) -> Any:
     return t.if_then_else(x > constant(how.alpha), x, constant(0))
 
 
@@ -270,5 +270,5 @@ def _scaled_tanh(t: Any, x: Any, how: Activation, constant: Constant) -> Any:
 _ACTIVATIONS: dict[str, Callable[[Any, Any, Activation, Constant], Any]] = {
     "Sigmoid": _sigmoid, "Tanh": lambda t, x, *_: t.tanh(x), "Relu": _relu, "Softsign": _softsign,
     "Softplus": _softplus, "LeakyRelu": _leaky, "Elu": _elu, "HardSigmoid": _hard_sigmoid, "Affine": _affine,
-    "ThresholdedRelu": _thresholded, "ScaledTanh": _scaled_tanh,
+    "ThresholdedRelu": _threshold, "ScaledTanh": _scaled_tanh,
 }  # fmt: skip

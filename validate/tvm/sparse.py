@@ -25,7 +25,7 @@ from roofline.validate.tvm.calls import (
     permutation,
     replace_calls,
 )
-from roofline.validate.tvm.convolution import Convolution, conv2d_numbers, padded
+from roofline.validate.tvm.convolution import Convolution, conv2d_numbers, pad
 from roofline.validate.tvm.sparse_kernels import sparse_direct, sparse_gemm, sparse_linear
 
 DENSEST = 0.5
@@ -64,7 +64,7 @@ FORMS: Mapping[str, SparseForm] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Compressed:
+class BlockSparseMatrix:
     """A matrix of which only blocks with a non-zero are stored."""
 
     data: Array
@@ -89,7 +89,7 @@ def sparse_form(name: str) -> SparseForm:
     return FORMS[check_known(name, FORMS, f"unknown sparse form {name!r}", error=MeasurementError)]
 
 
-def compress(matrix: Array, block_rows: int) -> Compressed:
+def compress(matrix: Array, block_rows: int) -> BlockSparseMatrix:
     """Store a matrix by blocks of ``block_rows`` × 1 in which anything is not zero.
 
     Args:
@@ -101,7 +101,9 @@ def compress(matrix: Array, block_rows: int) -> Compressed:
     held = (blocks != 0).any(axis=1)
     group, index = np.nonzero(held)
     start = np.concatenate([[0], np.cumsum(held.sum(axis=1))]).astype(np.int32)
-    return Compressed(np.ascontiguousarray(blocks[group, :, index]), index.astype(np.int32), start)
+    return BlockSparseMatrix(
+        np.ascontiguousarray(blocks[group, :, index]), index.astype(np.int32), start
+    )
 
 
 def apply_sparse(
@@ -160,7 +162,7 @@ def _convolution(
     groups = conv.filters // form.block_rows
     if form.direct:
         framed = _frame(builder, data, conv) if any(conv.padding) else data
-        height, width = _framed(conv)
+        height, width = _frame_size(conv)
         source = builder.emit(
             relax.op.reshape(builder.emit(framed), (conv.batch, conv.channels * height * width))
         )
@@ -194,7 +196,7 @@ def _convolution(
 def _offsets(index: Array, conv: Convolution) -> Array:
     """Return each column's offset in one padded image, from its channel, row and column in the kernel."""
     kh, kw = conv.kernel
-    height, width = _framed(conv)
+    height, width = _frame_size(conv)
     channel, row, column = index // (kh * kw), index // kw % kh, index % kw
     offset = channel * height * width + row * conv.dilation[0] * width + column * conv.dilation[1]
     return offset.astype(np.int32)
@@ -202,12 +204,12 @@ def _offsets(index: Array, conv: Convolution) -> Array:
 
 def _frame(builder: Any, data: Any, conv: Convolution) -> Any:
     def frame(inputs: Any) -> Any:
-        return padded(inputs, conv)
+        return pad(inputs, conv)
 
     return builder.call_te(frame, data, primfunc_name_hint="frame")
 
 
-def _framed(conv: Convolution) -> tuple[int, int]:
+def _frame_size(conv: Convolution) -> tuple[int, int]:
     top, left, bottom, right = conv.padding
     return conv.height + top + bottom, conv.width + left + right
 

@@ -22,14 +22,14 @@ _LEAST = 1 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Detached:
+class DetachedModule:
     """A module whose main function takes its weights after its inputs."""
 
     module: Any
     weights: tuple[Array, ...]
 
 
-def detach(module: Any) -> Detached:
+def detach(module: Any) -> DetachedModule:
     """Make parameters of the large constants of a module's main function.
 
     Args:
@@ -61,12 +61,12 @@ def detach(module: Any) -> Detached:
     main = module["main"]
     body = taker.visit_expr(main.body)
     if not weights:
-        return Detached(module, ())
+        return DetachedModule(module, ())
     function = relax.Function(
         [*main.params, *taken.values()], body, main.ret_ty, bool(main.is_pure), main.attrs
     )
     taker.builder_.update_func(module.get_global_var("main"), function)
-    return Detached(taker.builder_.get(), tuple(weights))
+    return DetachedModule(taker.builder_.get(), tuple(weights))
 
 
 def write(weights: Sequence[Array], path: Path) -> list[list[Any]]:

@@ -31,7 +31,7 @@ from roofline.compress.call import (
     layer_name,
 )
 from roofline.compress.coupling.control import Passing, passing
-from roofline.compress.labels import Atoms, Axes, Labels, fixed
+from roofline.compress.labels import Atoms, Axes, Labels, fixed_labels
 from roofline.errors import MISFIT
 from roofline.graph.reading.reads import reads, subgraphs
 from roofline.node import Tensor
@@ -116,14 +116,14 @@ def _walk(
         if passes is not None and _hand_over(call, passes, values):
             for body in inner:
                 index = _walk(body, index, opsets, types, values, state)
-            results = _left(call, passes, values)
+            results = _leave(call, passes, values)
         else:
             index = place
             results = _run(call, f"{domain}::{node.op_type}", state, types)
         index += 1
         for position, name in enumerate(node.output):
             axes = results[position] if position < len(results) else None
-            if name and (axes := _agreed(call, axes, call.output_axes(position))) is not None:
+            if name and (axes := _agree(call, axes, call.output_axes(position))) is not None:
                 values[name] = axes
     return index
 
@@ -137,7 +137,7 @@ def _hand_over(call: Call, passes: Passing, values: dict[str, Axes]) -> bool:
     return True
 
 
-def _left(call: Call, passes: Passing, values: dict[str, Axes]) -> Results:
+def _leave(call: Call, passes: Passing, values: dict[str, Axes]) -> Results:
     try:
         return passes.leave(call, values)
     except MISFIT as error:
@@ -168,7 +168,7 @@ def _by_role(key: str) -> Rule | None:
     )
 
 
-def _agreed(call: Call, axes: Axes | None, shaped: Axes | None) -> Axes | None:
+def _agree(call: Call, axes: Axes | None, shaped: Axes | None) -> Axes | None:
     """Return a rule's labels where they fit the result's shape; an axis of unknown size stays."""
     if axes is None or shaped is None:
         return shaped if axes is None else axes
@@ -195,7 +195,7 @@ def _stored_axes(atoms: Atoms, tensor: Tensor | None) -> Axes:
 def _fixed_axes(tensor: Tensor | None) -> Axes:
     if tensor is None or tensor.shape is None:
         return ()
-    return tuple(fixed(size) for size in tensor.shape)
+    return tuple(fixed_labels(size) for size in tensor.shape)
 
 
 def like_block(labels: Labels, rows: int) -> Labels:

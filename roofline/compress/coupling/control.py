@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from roofline.compress.call import Call, Results
-from roofline.compress.labels import Axes, fixed
+from roofline.compress.labels import Axes, fixed_labels
 from roofline.graph.reading.reads import subgraphs
 
 Values = dict[str, Axes]
@@ -35,7 +35,7 @@ def _together(call: Call, first: Axes | None, second: Axes | None) -> Axes | Non
     for left, right in zip(first, second, strict=True):
         call.tie(left, right)
     return tuple(
-        left if len(left) == len(right) else fixed(None)
+        left if len(left) == len(right) else fixed_labels(None)
         for left, right in zip(first, second, strict=True)
     )
 
@@ -69,12 +69,12 @@ def _loop(call: Call, values: Values) -> Results:
     carried = [entry.name for entry in body.input[2:]]
     given = [entry.name for entry in body.output[1:]]
     return [
-        *_carried(call, values, carried, given),
-        *(_stacked(values.get(name), 0) for name in given[len(carried) :]),
+        *_carry(call, values, carried, given),
+        *(_stack(values.get(name), 0) for name in given[len(carried) :]),
     ]
 
 
-def _carried(
+def _carry(
     call: Call, values: Mapping[str, Axes], before: Sequence[str], after: Sequence[str]
 ) -> list[Axes | None]:
     return [
@@ -83,14 +83,14 @@ def _carried(
     ]
 
 
-def _stacked(axes: Axes | None, axis: int) -> Axes | None:
+def _stack(axes: Axes | None, axis: int) -> Axes | None:
     if axes is None:
         return None
     at = axis % (len(axes) + 1)
-    return (*axes[:at], fixed(None), *axes[at:])
+    return (*axes[:at], fixed_labels(None), *axes[at:])
 
 
-def _scanned(call: Call, name: str, count: int, place: int) -> int:
+def _scan_axis(call: Call, name: str, count: int, place: int) -> int:
     axes = call.attribute(name, (0,) * count)
     return int(axes[place])
 
@@ -105,7 +105,9 @@ def _scan_enter(call: Call, values: Values) -> None:
         if axes is None:
             continue
         if position >= states:
-            axis = _scanned(call, "scan_input_axes", slices, position - states) % max(len(axes), 1)
+            axis = _scan_axis(call, "scan_input_axes", slices, position - states) % max(
+                len(axes), 1
+            )
             call.fix(axes[axis], "it runs along these channels")
             axes = (*axes[:axis], *axes[axis + 1 :])
         values[entry.name] = axes
@@ -119,9 +121,9 @@ def _scan(call: Call, values: Values) -> Results:
     given = [entry.name for entry in body.output]
     rows = given[states:]
     return [
-        *_carried(call, values, carried, given[:states]),
+        *_carry(call, values, carried, given[:states]),
         *(
-            _stacked(values.get(name), _scanned(call, "scan_output_axes", len(rows), place))
+            _stack(values.get(name), _scan_axis(call, "scan_output_axes", len(rows), place))
             for place, name in enumerate(rows)
         ),
     ]

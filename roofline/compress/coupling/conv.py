@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from roofline.compress.coupling._registry import Axes, Call, Labels, Results, couples, like_block
-from roofline.compress.labels import fixed
+from roofline.compress.labels import fixed_labels
 
 KERNEL = "kernel positions are not channels"
 NEIGHBOURS = "it runs along these channels and mixes each with its neighbours, so removing some would change the others"
@@ -123,7 +123,7 @@ def _result(call: Call, x: Axes, made: Labels) -> Axes:
     for labels in x[2:]:
         call.fix(labels, NEIGHBOURS)
     shape = call.output_axes()
-    space = shape[2:] if shape is not None else tuple(fixed(None) for _ in x[2:])
+    space = shape[2:] if shape is not None else tuple(fixed_labels(None) for _ in x[2:])
     return (x[0], made, *space)
 
 

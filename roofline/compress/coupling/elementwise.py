@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from roofline.compress.coupling._registry import Axes, Call, Labels, Results, couples
-from roofline.compress.labels import fixed
+from roofline.compress.labels import fixed_labels
 
 UNARY = (
     "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Bernoulli", "BitwiseNot", "Cast", "Ceil", "Celu",
@@ -68,7 +68,7 @@ def expand(call: Call) -> Results:
     if shape is None:
         call.fix_all(x, "expands to a shape that is not known")
         return [None]
-    padded = (*(fixed(1) for _ in range(len(shape) - len(x))), *x)
+    padded = (*(fixed_labels(1) for _ in range(len(shape) - len(x))), *x)
     result = tuple(
         labels if len(labels) == size else call.fresh(size)
         for labels, size in zip(padded, shape, strict=True)

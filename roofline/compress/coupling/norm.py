@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from roofline.compress.coupling._registry import Axes, Call, Results, couples, like_block
 from roofline.compress.coupling.conv import NEIGHBOURS
 from roofline.compress.coupling.elementwise import broadcast
-from roofline.compress.labels import fixed
+from roofline.compress.labels import fixed_labels
 
 STATISTICS = "its statistics run over these channels, so removing some would change the others"
 
@@ -117,7 +117,7 @@ def along_axis(call: Call) -> Results:
         result = (*x[:axis], *(call.output_axes() or x)[axis : axis + 1], *x[axis + 1 :])
         return [result, result]
     if call.op_type in {"ArgMax", "ArgMin"}:
-        middle = (fixed(1),) if call.integer("keepdims", 1) else ()
+        middle = (fixed_labels(1),) if call.integer("keepdims", 1) else ()
         return [(*x[:axis], *middle, *x[axis + 1 :])]
     return [x]
 
@@ -156,7 +156,7 @@ def reduce_(call: Call) -> Results:
     _mix(call, x, reduced, f"{call.op_type} reduces these channels to one")
     keep = call.integer("keepdims", 1)
     return [tuple(
-        fixed(1) if i in reduced else labels
+        fixed_labels(1) if i in reduced else labels
         for i, labels in enumerate(x) if keep or i not in reduced
     )]  # fmt: skip
 
@@ -172,7 +172,7 @@ def pool(call: Call) -> Results:
         call.fix(labels, NEIGHBOURS)
     if len(call.node.output) > 1 and call.node.output[1]:
         call.fix(x[1], "returns positions that count the channels")
-    space = shape[2:] if shape is not None else tuple(fixed(None) for _ in x[2:])
+    space = shape[2:] if shape is not None else tuple(fixed_labels(None) for _ in x[2:])
     return [(*x[:2], *space)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roofline.compress.coupling._registry import Axes, Call, Results, couples
-from roofline.compress.labels import fixed
+from roofline.compress.labels import fixed_labels
 
 
 @couples("QuantizeLinear", "DequantizeLinear")
@@ -36,7 +36,7 @@ def matmul_nbits(call: Call) -> Results:
     for position in range(len(call.node.input)):
         call.fix_all(call.axes(position), "its weights are packed in blocks")
     x = call.axes(0)
-    return [(*x[:-1], fixed(call.integer("N", 0)))]
+    return [(*x[:-1], fixed_labels(call.integer("N", 0)))]
 
 
 def _scales(call: Call, x: Axes, scale: Axes) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from roofline.compress.coupling._registry import Axes, Call, Labels, Results, couples, product
-from roofline.compress.labels import LONGEST, fixed
+from roofline.compress.labels import LONGEST, fixed_labels
 
 Segment = tuple[tuple[int, ...], tuple[int, ...]]
 """Axes of the operand and of the result that hold the same elements."""
@@ -64,7 +64,7 @@ def depth_to_space(call: Call) -> Results:
     rows = channels.reshape(-1, area).T if columns_first else channels.reshape(area, -1)
     for row in rows[1:]:
         call.tie(rows[0], row)
-    return [_moved(call, rows[0])]
+    return [_move_channels(call, rows[0])]
 
 
 @couples("SpaceToDepth")
@@ -76,11 +76,11 @@ def space_to_depth(call: Call) -> Results:
     channels, area = call.axes(0)[1], call.integer("blocksize", 1) ** 2
     if len(channels) * area > LONGEST:
         call.fix(channels, "it makes an axis too long to follow")
-        return [_moved(call, fixed(None))]
-    return [_moved(call, np.tile(channels, area))]
+        return [_move_channels(call, fixed_labels(None))]
+    return [_move_channels(call, np.tile(channels, area))]
 
 
-def _moved(call: Call, channels: Labels) -> Axes:
+def _move_channels(call: Call, channels: Labels) -> Axes:
     x = call.axes(0)
     for labels in x[2:]:
         call.fix(labels, "positions in space are not channels")
@@ -95,7 +95,7 @@ def regroup(call: Call) -> Axes | None:
         # Axes too long to label count as unknown.
         call.fix_all(x, "its shape is not known")
         return call.output_axes()
-    result: list[Labels] = [fixed(size) for size in shape]
+    result: list[Labels] = [fixed_labels(size) for size in shape]
     for source, target in _segments([len(labels) for labels in x], shape):
         flat = _merge(call, [x[axis] for axis in source])
         sizes = [shape[axis] for axis in target]
@@ -132,7 +132,7 @@ def _merge(call: Call, axes: Sequence[Labels]) -> Labels:
     if best is not None and total > LONGEST:
         call.fix(axes[best], "it is merged into an axis too long to follow")
     if best is None or total > LONGEST:
-        return fixed(total)
+        return fixed_labels(total)
     before = product([len(labels) for labels in axes[:best]])
     after = product([len(labels) for labels in axes[best + 1 :]])
     return np.tile(np.repeat(axes[best], after), before)
@@ -140,7 +140,7 @@ def _merge(call: Call, axes: Sequence[Labels]) -> Labels:
 
 def _split(call: Call, flat: Labels, sizes: Sequence[int]) -> list[Labels]:
     """Return the labels of an axis split into several, of which one can shrink."""
-    result: list[Labels] = [fixed(size) for size in sizes]
+    result: list[Labels] = [fixed_labels(size) for size in sizes]
     if len(sizes) == 1:
         return [flat]
     if not call.atoms.free(flat):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from roofline.compress.coupling._registry import Axes, Call, Labels, Results, couples
-from roofline.compress.labels import LONGEST, fixed
+from roofline.compress.labels import LONGEST, fixed_labels
 
 
 @couples("Concat")
@@ -16,16 +16,16 @@ def concat(call: Call) -> Results:
 
     Spec: https://onnx.ai/onnx/operators/onnx__Concat.html
     """
-    return [_joined(call, list(range(len(call.node.input))), call.integer("axis", 1))]
+    return [_join(call, list(range(len(call.node.input))), call.integer("axis", 1))]
 
 
 @couples("QLinearConcat", domain="com.microsoft")
 def qlinear_concat(call: Call) -> Results:
     """Join labels: scale and zero point of the result, then tensor, scale and zero point of each part."""
-    return [_joined(call, list(range(2, len(call.node.input), 3)), call.integer("axis", 1))]
+    return [_join(call, list(range(2, len(call.node.input), 3)), call.integer("axis", 1))]
 
 
-def _joined(call: Call, positions: Sequence[int], axis: int) -> Axes:
+def _join(call: Call, positions: Sequence[int], axis: int) -> Axes:
     parts = [call.axes(position) for position in positions]
     axis %= max(len(parts[0]), 1)
     for part in parts[1:]:
@@ -116,7 +116,7 @@ def _cut_by_data(call: Call, x: Axes) -> Results:
     for axis in touched:
         if shape is None or len(shape[axis]) != len(x[axis]):
             call.fix(x[axis], "its bounds are not known")
-            result[axis] = shape[axis] if shape is not None else fixed(None)
+            result[axis] = shape[axis] if shape is not None else fixed_labels(None)
     return [tuple(result)]
 
 
@@ -137,7 +137,7 @@ def gather(call: Call) -> Results:
     outside = known is not None and any(not -size <= position < size for position in known)
     if known is None or outside or len(positions) != 1 or not call.stored(1):
         call.fix(x[axis], "its entries are picked by data")
-        return [(*x[:axis], *(fixed(len(p)) for p in positions), *x[axis + 1 :])]
+        return [(*x[:axis], *(fixed_labels(len(p)) for p in positions), *x[axis + 1 :])]
     picked = x[axis][np.array(known, np.int64)]
     call.renumber(1, known, x[axis])
     return [(*x[:axis], picked, *x[axis + 1 :])]
@@ -163,7 +163,9 @@ def pad(call: Call) -> Results:
         at = axis % len(x)
         if call.attribute("mode", b"constant") != b"constant" or before < 0 or after < 0:
             call.fix(x[at], "it pads with or removes entries of the axis")
-        front, back = (call.fresh(n) if n > 1 else fixed(max(n, 0)) for n in (before, after))
+        front, back = (
+            call.fresh(n) if n > 1 else fixed_labels(max(n, 0)) for n in (before, after)
+        )
         result[at] = np.concatenate([front, x[at], back])
         entries |= {i: (front,), i + len(axes): (back,)}
     if call.opset >= 11:
@@ -233,6 +235,6 @@ def constant_of_shape(call: Call) -> Results:
 
 
 @couples("Shape", "Size", "Range", "EyeLike")
-def measured(call: Call) -> Results:
+def leave_sizes(call: Call) -> Results:
     """Return sizes, which follow the pruned tensor by themselves."""
     return [call.output_axes()]

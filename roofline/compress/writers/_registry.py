@@ -14,7 +14,7 @@ from roofline.compress.call import layer_name
 from roofline.compress.plain import plain
 from roofline.compress.quantization import ENDS, Quantization
 from roofline.compress.sparsity import multiplying_weights
-from roofline.compress.tensors import ABSENT, has_data, inlined
+from roofline.compress.tensors import ABSENT, has_data, inline_functions
 from roofline.errors import CompressionError, did_you_mean
 from roofline.registry import Registry
 from roofline.surfaces import DATATYPE, argument
@@ -61,7 +61,7 @@ writers: Registry[Writer] = Registry(
 """Every datatype that a file can be written in."""
 
 
-def quantized(
+def quantize(
     model: onnx.ModelProto, request: Quantization, options: WriteOptions | None = None
 ) -> onnx.ModelProto:
     """Return a new model whose weights (and activations) have other datatypes; the given model is unchanged.
@@ -79,7 +79,7 @@ def quantized(
         raise CompressionError(
             "the datatype of state is a what-if", repair="Leave state=… out when writing a file"
         )
-    model = distinct(inlined(model))
+    model = distinct(inline_functions(model))
     wide = {*given.wide, *kept_layers(model, request)}
     if request.datatype is None:
         raise CompressionError(

@@ -17,10 +17,10 @@ from roofline.compress.bodies import nested_tensors, storing_graphs
 from roofline.compress.call import layer_name
 from roofline.compress.plain import plain
 from roofline.compress.sparsity import WEIGHT_OPERANDS, wide_weights
-from roofline.compress.widening import widened
+from roofline.compress.widening import widen
 from roofline.compress.writers._registry import WriteOptions, Writer, writers
 from roofline.compress.writers.int8 import calibration_inputs
-from roofline.compress.writers.restoring import dequantized, restore, retyped
+from roofline.compress.writers.restoring import dequantize, restore, restore_type
 from roofline.compress.writers.weight_only import OPSETS, at_opset, write_weight_only
 from roofline.errors import CompressionError
 from roofline.extras import optional_import
@@ -78,7 +78,7 @@ def write_integers(
         (8, False): TensorProto.INT8, (8, True): TensorProto.UINT8, (4, False): TensorProto.INT4,
         (4, True): TensorProto.UINT4, (2, False): TensorProto.INT2, (2, True): TensorProto.UINT2,
     }  # fmt: skip
-    model = plain(widened(model), options.wide)
+    model = plain(widen(model), options.wide)
     model = at_opset(model, max(OPSETS[weight_bits], OPSETS[activation_bits]))
     entries = _activations(model, options)
     ranges = _ranges(model, entries, options)
@@ -87,10 +87,10 @@ def write_integers(
     for value, found in ranges.items():
         unsigned, scale = found.step(activation_bits)
         kind = kinds[activation_bits, unsigned]
-        nodes[value] = _rounded(
+        nodes[value] = _rounding_nodes(
             written, value, kind, scale, apart=2 in {weight_bits, activation_bits}
         )
-    return _inserted(written, entries, nodes)
+    return _insert(written, entries, nodes)
 
 
 def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
@@ -104,7 +104,7 @@ def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
     """
     from onnx import TensorProto, helper
 
-    written = at_opset(plain(widened(model), options.wide), FP8_OPSET)
+    written = at_opset(plain(widen(model), options.wide), FP8_OPSET)
     entries = _activations(written, options)
     ranges = _ranges(written, entries, options)
     homes, tensors = storing_graphs(written), nested_tensors(written)
@@ -116,16 +116,16 @@ def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
         stored = helper.make_tensor(
             f"{name}_fp8", TensorProto.FLOAT8E4M3FN, array.shape, data, raw=True
         )
-        made = [dequantized(homes[name], name, stored, scale, name)]
-        weights[name] = retyped(tensors[name].data_type, name, made)
+        made = [dequantize(homes[name], name, stored, scale, name)]
+        weights[name] = restore_type(tensors[name].data_type, name, made)
     nodes = {
-        value: _rounded(
+        value: _rounding_nodes(
             written, value, TensorProto.FLOAT8E4M3FN, found.largest / FP8_MOST or 1, apart=True
         )
         for value, found in ranges.items()
     }
     restore(written, weights)
-    return _inserted(written, entries, nodes)
+    return _insert(written, entries, nodes)
 
 
 def _writer(weight_bits: int, activation_bits: int) -> Writer:
@@ -221,7 +221,7 @@ def _ranges(
     return found
 
 
-def _rounded(
+def _rounding_nodes(
     model: onnx.ModelProto, value: str, kind: int, scale: float, *, apart: bool
 ) -> list[onnx.NodeProto]:
     """Return the nodes that round a value to a datatype, and store the numbers that they need.
@@ -270,7 +270,7 @@ def _rounded(
     ]
 
 
-def _inserted(
+def _insert(
     model: onnx.ModelProto,
     entries: Mapping[tuple[int, int], str],
     nodes: Mapping[str, Sequence[onnx.NodeProto]],

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from roofline.compress.calibration import batches
 from roofline.compress.plain import plain
-from roofline.compress.shielding import shielded
+from roofline.compress.shielding import shield
 from roofline.compress.sparsity import RECURRENT, wide_weights
-from roofline.compress.widening import widened
+from roofline.compress.widening import widen
 from roofline.compress.writers._registry import WriteOptions, writers
 from roofline.compress.writers.weight_only import write_weight_only
 from roofline.errors import CompressionError
 from roofline.extras import optional_import
-from roofline.graph.reading.reads import inner_reads, read_counts, renamed
+from roofline.graph.reading.reads import inner_reads, read_counts, rename_reads
 from roofline.ops._datatypes import numpy_type
 from roofline.precision import Bits, DatatypeKind
 from roofline.temporary import temporary_folder
@@ -59,7 +59,7 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
         )
     import onnx
 
-    model = _numbered_apart(shielded(plain(widened(model), options.wide)))
+    model = _numbered_apart(shield(plain(widen(model), options.wide)))
 
     class Reader(CalibrationDataReader):  # pyright: ignore
         def __init__(self) -> None:
@@ -93,13 +93,13 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
                 f"ONNX Runtime's quantizer refuses this graph: {str(error).splitlines()[0]}"
             ) from error
         written = onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
-    return _rest(_shared(written), options)
+    return _rest(_share_weights(written), options)
 
 
 writers.add("int8", write_int8)
 
 
-def _shared(model: onnx.ModelProto) -> onnx.ModelProto:
+def _share_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """Let bodies read the weights that the quantizer narrowed outside of them, which it leaves them in full."""
     graph = model.graph
     narrowed = {
@@ -113,7 +113,7 @@ def _shared(model: onnx.ModelProto) -> onnx.ModelProto:
     if not names:
         return model
     calls = [
-        renamed(node, names) if next(inner_reads(node), None) else node for node in graph.node
+        rename_reads(node, names) if next(inner_reads(node), None) else node for node in graph.node
     ]
     first = [narrowed[name] for name in names]
     order = [*first, *(call for call in calls if call not in first)]
@@ -195,7 +195,7 @@ def _numbered_apart(model: onnx.ModelProto) -> onnx.ModelProto:
                 new += "_"
             names[tensor.name] = tensor.name = new
     if names:
-        nodes = [renamed(node, names) for node in graph.node]
+        nodes = [rename_reads(node, names) for node in graph.node]
         del graph.node[:]
         graph.node.extend(nodes)
     return model

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-def dequantized(
+def dequantize(
     graph: onnx.GraphProto,
     name: str,
     stored: onnx.TensorProto,
@@ -40,7 +40,7 @@ def dequantized(
     )
 
 
-def retyped(kind: int, name: str, nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
+def restore_type(kind: int, name: str, nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
     """Return the calls that give a weight its place: those given, and a Cast where the weight is no fp32.
 
     Args:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from roofline.compress.bodies import nested_tensors, storing_graphs
 from roofline.compress.sparsity import wide_weights
 from roofline.compress.writers._registry import WriteOptions, writers
-from roofline.compress.writers.restoring import dequantized, restore, retyped
-from roofline.compress.writers.weight_only import OPSETS, at_opset, packed
+from roofline.compress.writers.restoring import dequantize, restore, restore_type
+from roofline.compress.writers.weight_only import OPSETS, at_opset, pack
 
 if TYPE_CHECKING:
     import onnx
@@ -83,14 +83,14 @@ def write_ternary(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelPr
         scale = np.float32(found.positive or found.negative or 1)
         slope = found.negative / float(scale) if found.positive else 1.0
         stored = helper.make_tensor(
-            f"{name}_ternary", TensorProto.INT2, array.shape, packed(found.signs, 2), raw=True
+            f"{name}_ternary", TensorProto.INT2, array.shape, pack(found.signs, 2), raw=True
         )
         inner = f"{name}_scaled"
         made = [
-            dequantized(homes[name], name, stored, scale, inner),
+            dequantize(homes[name], name, stored, scale, inner),
             helper.make_node("LeakyRelu", [inner], [name], f"{name}_negative", alpha=slope),
         ]
-        restored[name] = retyped(tensors[name].data_type, name, made)
+        restored[name] = restore_type(tensors[name].data_type, name, made)
     restore(written, restored)
     return written
 

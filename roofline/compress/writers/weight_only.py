@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from roofline.compress.bodies import calls, nested_tensors, storing_graphs
 from roofline.compress.sparsity import wide_weights
 from roofline.compress.writers._registry import WriteOptions, writers
-from roofline.compress.writers.restoring import dequantized, restore, retyped
+from roofline.compress.writers.restoring import dequantize, restore, restore_type
 from roofline.errors import CompressionError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
         axis = _contracted_axis(written, name, array.ndim)
         values, scales = symmetric(array, bits, axis, options.block)
         stored = helper.make_tensor(
-            f"{name}_int{bits}", kinds[bits], array.shape, packed(values, bits), raw=True
+            f"{name}_int{bits}", kinds[bits], array.shape, pack(values, bits), raw=True
         )
         blocked: dict[str, Any] = (
             {"axis": axis, "block_size": options.block} if scales.ndim else {}
@@ -63,10 +63,10 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
         # ONNX Runtime 1.31 fuses 2-bit weights into MatMulNBits, whose result is wrong for widths that are no multiple
         # of 16; an activation of slope one between them changes nothing else.
         inner = f"{name}_scaled" if bits == 2 else name
-        made = [dequantized(homes[name], name, stored, scales, inner, **blocked)]
+        made = [dequantize(homes[name], name, stored, scales, inner, **blocked)]
         if bits == 2:
             made.append(helper.make_node("LeakyRelu", [inner], [name], f"{name}_apart", alpha=1.0))
-        restored[name] = retyped(tensors[name].data_type, name, made)
+        restored[name] = restore_type(tensors[name].data_type, name, made)
     restore(written, restored)
     return written
 
@@ -104,7 +104,7 @@ def _contracted_axis(model: onnx.ModelProto, name: str, rank: int) -> int:
     return 1
 
 
-def packed(values: NDArray[np.int8], bits: int) -> bytes:
+def pack(values: NDArray[np.int8], bits: int) -> bytes:
     """Return integers packed from the low bits of each byte up, as ONNX stores them."""
     flat = values.reshape(-1)
     per = 8 // bits

@@ -53,7 +53,7 @@ def arithmetic(view: View, place: int) -> str | None:
     if node.op_type in _DYNAMIC:
         return _widest(_types(node, (1,)))
     if role(node) is Role.PRODUCT:
-        stored = [_quantized(view, node, position) for position in (0, 1)]
+        stored = [_quantized_type(view, node, position) for position in (0, 1)]
         if all(stored):
             return _widest([dtype for dtype in stored if dtype is not None])
         if (peak := product_peak(node)) is not None:
@@ -75,7 +75,7 @@ def _widest(types: list[DataType]) -> str | None:
     return peak_of(max(types, key=lambda dtype: dtype.bits)) if types else None
 
 
-def _quantized(view: View, node: Node, position: int) -> DataType | None:
+def _quantized_type(view: View, node: Node, position: int) -> DataType | None:
     """Return the stored type of an operand that a DequantizeLinear gives, seen through copies."""
     operand = node.operand(position)
     for _ in range(4):

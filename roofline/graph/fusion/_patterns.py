@@ -221,13 +221,13 @@ def _reaches(view: View, place: int, root: str, steps: int = 6) -> bool:
 @pattern("silu", "Sigmoid", role=Role.ELEMENTWISE)
 def _silu(view: View, place: int) -> Sequence[Sequence[int]]:
     """Match x * sigmoid(x), and x * sigmoid(1.702 x)."""
-    return _gated(view, place)
+    return _gate(view, place)
 
 
 @pattern("hard_swish", "HardSigmoid", role=Role.ELEMENTWISE)
 def _hard_swish(view: View, place: int) -> Sequence[Sequence[int]]:
     """Match x * hard_sigmoid(x)."""
-    return _gated(view, place)
+    return _gate(view, place)
 
 
 @pattern("mish", "Tanh", role=Role.ELEMENTWISE)
@@ -236,7 +236,7 @@ def _mish(view: View, place: int) -> Sequence[Sequence[int]]:
     inner = _origin(view, place)
     if inner is None or view.node(inner).op_type != "Softplus":
         return ()
-    return _gated(view, place, inner)
+    return _gate(view, place, inner)
 
 
 @pattern("hard_swish", "Clip", role=Role.ELEMENTWISE)
@@ -268,7 +268,7 @@ def _integer_rescale(view: View, place: int) -> Sequence[Sequence[int]]:
     return ([*core, *scales], core)
 
 
-def _gated(view: View, place: int, inner: int | None = None) -> Sequence[Sequence[int]]:
+def _gate(view: View, place: int, inner: int | None = None) -> Sequence[Sequence[int]]:
     """A gate of x times x itself; the gate may scale x first."""
     first = view.flows[inner if inner is not None else place]
     users = view.users(place)

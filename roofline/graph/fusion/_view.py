@@ -53,7 +53,7 @@ class View:
                 if output is not None:
                     self.maker[output.name] = place
                     self.tensors[output.name] = output
-        self.live = [not _folded(call) for call in self.calls]
+        self.live = [not _is_folded(call) for call in self.calls]
         # A branch that is not taken reads from around it all the same: what it reads is stored.
         idle = {
             tensor.name
@@ -259,18 +259,18 @@ class View:
         return len(self.readers.get(names[0], ())) > 1 and names[0] not in self.kept
 
 
-def _folded(call: ResolvedNode) -> bool:
+def _is_folded(call: ResolvedNode) -> bool:
     """Return whether a call is worked out before inference and holds no multiply-accumulates."""
     node = call.node
     if call.dynamic and not all(
-        output is None or (output.value is not None and _known(output.value))
+        output is None or (output.value is not None and _is_known(output.value))
         for output in node.outputs
     ):
         return False
     return bool(node.outputs) and not _macs(node)
 
 
-def _known(value: Array) -> bool:
+def _is_known(value: Array) -> bool:
     entries: Any = value
     return entries.dtype != object or all(entry is not None for entry in entries.ravel())
 

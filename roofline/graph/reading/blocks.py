@@ -35,8 +35,8 @@ def own_channels(graph: GraphProto) -> Mapping[str, int]:
     """
     if not any(node.domain == DOMAIN for node in graph.node):
         return {}
-    alike = _Alike()
-    declared = _declared(graph)
+    alike = _ChannelForest()
+    declared = _declared_channels(graph)
     stored = {entry.name: tuple(entry.dims) for entry in graph.initializer}
     convolved: dict[str, int] = {}
     known: dict[str, int] = {}
@@ -75,7 +75,7 @@ def own_channels(graph: GraphProto) -> Mapping[str, int]:
     }
 
 
-def _declared(graph: GraphProto) -> Mapping[str, int]:
+def _declared_channels(graph: GraphProto) -> Mapping[str, int]:
     """Return the channels of values whose shape the file states: ONNX Runtime keeps what the model stated before."""
     found: dict[str, int] = {}
     for entry in graph.value_info:
@@ -86,7 +86,7 @@ def _declared(graph: GraphProto) -> Mapping[str, int]:
 
 
 def _convolution(
-    node: NodeProto, weight: tuple[int, ...], known: dict[str, int], alike: _Alike
+    node: NodeProto, weight: tuple[int, ...], known: dict[str, int], alike: _ChannelForest
 ) -> None:
     out, groups = node.output[0], _integer(node, "group", 1)
     if groups > 1 and weight[1] == 1 and groups == weight[0]:
@@ -106,7 +106,7 @@ def _integer(node: NodeProto, name: str, default: int = 0) -> int:
 
 
 @dataclass(slots=True)
-class _Alike:
+class _ChannelForest:
     """Names of values that have the same channels, as a forest."""
 
     parent: dict[str, str] = field(default_factory=dict[str, str])

@@ -137,7 +137,7 @@ class _Declaration:
             return
         lacking = [f"{size!r} of input {name!r}" for size, name in named.items()]
         lacking += [
-            f"input {name!r} {'without a shape' if dims is None else _shown(dims)}"
+            f"input {name!r} {'without a shape' if dims is None else _show(dims)}"
             for name, dims in shapeless.items()
         ]
         given = [dim_at(size) for size in named]
@@ -167,7 +167,7 @@ class _Declaration:
             )
         dims = self._declared[fixed] or ()
         raise DimensionError(
-            f"the model is at batch {batch}, not {asked}: its input {fixed!r} is {_shown(dims)}",
+            f"the model is at batch {batch}, not {asked}: its input {fixed!r} is {_show(dims)}",
             repair=f"Leave {BATCH} out, or give the whole shape: {input_at(fixed, _example((asked, *dims[1:])))}",
         )
 
@@ -185,9 +185,7 @@ class _Declaration:
             for size, entry in zip(dimensions(tensor.shape), tensor.shape.dim, strict=True)
         )
         if any(isinstance(size, int) and size < 0 for size in found):
-            raise ModelError(
-                f"input {entry.name!r} declares a negative dimension: {_shown(found)}"
-            )
+            raise ModelError(f"input {entry.name!r} declares a negative dimension: {_show(found)}")
         return found
 
     def _check_names(self) -> None:
@@ -214,7 +212,7 @@ class _Declaration:
             return
         if len(dims) != len(sizes):
             raise DimensionError(
-                f"input {name!r} has {plural(len(dims), 'dimension')} {_shown(dims)}, not {len(sizes)}",
+                f"input {name!r} has {plural(len(dims), 'dimension')} {_show(dims)}, not {len(sizes)}",
                 repair=f"Give {input_at(name, _example(dims))}",
             )
         for declared, size in zip(dims, sizes, strict=True):
@@ -232,7 +230,7 @@ class _Declaration:
             and any(isinstance(d, int) and d != s for d, s in zip(dims, sizes, strict=True))
         ):
             self._notes.append(
-                f"input {name} counted at {_times(sizes)}; the file fixes {_shown(dims)}"
+                f"input {name} counted at {_times(sizes)}; the file fixes {_show(dims)}"
             )
 
     def _bind_value(self, name: str, dims: tuple[Dim, ...], sizes: tuple[int, ...]) -> None:
@@ -310,12 +308,12 @@ class _Declaration:
                 self._overridden = True
                 self._batch = binding.batch
                 self._notes.append(
-                    f"input {name} counted at batch {binding.batch}; the file fixes {_shown(dims)}"
+                    f"input {name} counted at batch {binding.batch}; the file fixes {_show(dims)}"
                 )
                 return binding.batch or 1
             if not size:
                 raise DimensionError(
-                    f"dimension {place} of input {name!r} {_shown(dims)} is 0: it has no elements",
+                    f"dimension {place} of input {name!r} {_show(dims)} is 0: it has no elements",
                     repair=f"Give the shape it is meant for: {input_at(name, _example(dims))}",
                 )
             return size
@@ -327,11 +325,11 @@ class _Declaration:
             return binding.batch or 1
         if size is None:
             raise DimensionError(
-                f"dimension {place} of input {name!r} {_shown(dims)} has no size and no name",
+                f"dimension {place} of input {name!r} {_show(dims)} has no size and no name",
                 repair=f"Give the shape: {input_at(name, _example(dims))}",
             )
         raise DimensionError(
-            f"dimension {size!r} of input {name!r} {_shown(dims)} has no size",
+            f"dimension {size!r} of input {name!r} {_show(dims)} has no size",
             repair=f"Give it: {dim_at(size)}, or the shape: {input_at(name, _example(dims))}",
         )
 
@@ -355,7 +353,7 @@ def with_value(tensor: Tensor, given: Any) -> Tensor:
     return replace(tensor, shape=value.shape, value=value)
 
 
-def _shown(dims: Sequence[Dim]) -> str:
+def _show(dims: Sequence[Dim]) -> str:
     return "[" + ", ".join("?" if size is None else str(size) for size in dims) + "]"
 
 

@@ -68,11 +68,11 @@ def check_expansion(model: ModelProto, functions: Mapping[Key, FunctionProto]) -
             f"the model grows to more than {plural(limit, 'call')} when its functions are written out",
             repair="Give the model its author exported",
         )
-    return counter.written + sum(_written(function.node) for function in model.functions)
+    return counter.written + sum(_count_calls(function.node) for function in model.functions)
 
 
-def _written(nodes: Iterable[NodeProto]) -> int:
-    return sum(1 + sum(_written(graph.node) for graph in subgraphs(node)) for node in nodes)
+def _count_calls(nodes: Iterable[NodeProto]) -> int:
+    return sum(1 + sum(_count_calls(graph.node) for graph in subgraphs(node)) for node in nodes)
 
 
 class _Counter:

@@ -67,7 +67,7 @@ def schedule(
                 raise ModelError(
                     f"{label(node)} reads {name!r}, which nothing in {where} produces", repair=hint
                 )
-    return (listed, False) if in_order else (_sorted(listed, producer, where, known), True)
+    return (listed, False) if in_order else (_sort(listed, producer, where, known), True)
 
 
 def _clash(nodes: list[NodeProto], name: str) -> str:
@@ -79,7 +79,7 @@ def _clash(nodes: list[NodeProto], name: str) -> str:
     )
 
 
-def _sorted(
+def _sort(
     nodes: list[NodeProto], producer: dict[str, int], where: str, known: Reads
 ) -> list[NodeProto]:
     """Return calls sorted by their dependences; among those that are ready the file's order stays."""

@@ -56,7 +56,7 @@ def read_counts(graph: GraphProto) -> Counter[str]:
     return counts
 
 
-def renamed(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
+def rename_reads(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
     """Return a copy of a call that reads values, in its subgraphs too, by other names.
 
     Args:
@@ -71,7 +71,7 @@ def renamed(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
         own = {item.name for item in (*inner.input, *inner.initializer)}
         own |= {name for call in inner.node for name in call.output}
         outer = {old: new for old, new in names.items() if old not in own}
-        calls = [renamed(call, outer) for call in inner.node]
+        calls = [rename_reads(call, outer) for call in inner.node]
         del inner.node[:]
         inner.node.extend(calls)
         for result in inner.output:

@@ -153,7 +153,7 @@ class _Skimmer:
                     if inner_kept != length:
                         if position > run:
                             pieces.append((run, position))
-                        header = _encoded(tag) + _encoded(inner_kept)
+                        header = _encode(tag) + _encode(inner_kept)
                         pieces.append(header)
                         pieces += inner
                         kept += position - run + len(header) + inner_kept
@@ -221,7 +221,7 @@ def _varint(buffer: bytes, offset: int) -> tuple[int, int]:
     raise IndexError(offset)
 
 
-def _encoded(value: int) -> bytes:
+def _encode(value: int) -> bytes:
     parts = bytearray()
     while value > 127:
         parts.append(value & 127 | 128)

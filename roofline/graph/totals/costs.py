@@ -32,7 +32,7 @@ def call_costs(graph: ResolvedGraph) -> tuple[CallCost, ...]:
     return tuple(call_cost(resolved) for resolved in graph.nodes)
 
 
-def unmasked(costs: Sequence[CallCost]) -> tuple[CallCost, ...]:
+def unmask(costs: Sequence[CallCost]) -> tuple[CallCost, ...]:
     """Return costs that count the whole square of causal and windowed attention."""
     return tuple(replace(call, cost=call.cost.unmasked) for call in costs)
 
@@ -48,7 +48,7 @@ def call_cost(resolved: ResolvedNode) -> CallCost:
         return CallCost(row, _NOTHING, resolved.note)
     if row.kind is Kind.CONTROL:
         return CallCost(row, _NOTHING)
-    unsized = _unsized(node, row.settings)
+    unsized = _unsized_name(node, row.settings)
     if unsized is not None:
         return CallCost(row, _NOTHING, f"the size of {unsized!r} is not known before it runs")
     if row.cost is None:
@@ -58,7 +58,7 @@ def call_cost(resolved: ResolvedNode) -> CallCost:
     return CallCost(row, cost if resolved.repeats == 1 else cost * resolved.repeats)
 
 
-def _unsized(node: Node, settings: tuple[int, ...]) -> str | None:
+def _unsized_name(node: Node, settings: tuple[int, ...]) -> str | None:
     """Return the name of a value that matters and has no known size; sequences have none by nature."""
     if node.op_type in SEQUENCE_OPERATORS and not node.domain:
         return None

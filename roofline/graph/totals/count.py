@@ -13,7 +13,7 @@ from roofline.errors import printable
 from roofline.graph.fusion import fuse, report
 from roofline.graph.reading.read import read
 from roofline.graph.totals.census import Census, census
-from roofline.graph.totals.costs import CallCost, call_cost, call_costs, unmasked
+from roofline.graph.totals.costs import CallCost, call_cost, call_costs, unmask
 from roofline.graph.totals.layers import call_layers, group_layers
 from roofline.graph.walking.resolve import resolve
 from roofline.graph.walking.resolved import ResolvedGraph
@@ -77,7 +77,7 @@ def count(
     graph = resolve(proto, name=name, binding=binding)
     executed, idle = reads_of(graph)
     exact = call_costs(graph)
-    whole = unmasked(exact)
+    whole = unmask(exact)
     costs = whole if binding.causal is Causal.FULL else exact
     groups = fuse(graph)
     layers = call_layers(graph, costs, executed)

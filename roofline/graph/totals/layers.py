@@ -103,7 +103,7 @@ def _call_layer(resolved: ResolvedNode, call: CallCost, origins: Origins, caches
             if tensor is not None:
                 readers.setdefault(tensor.name, []).append((moves, place))
         moved += _read(inputs, readers, resolved.repeats)
-        moved += _written(outputs, _caches_written([(node, moves)]), resolved.repeats)
+        moved += _writes(outputs, _caches_written([(node, moves)]), resolved.repeats)
     return _layer(
         name=node.name,
         op_type=node.op_type,
@@ -145,7 +145,7 @@ def _group_layer(
         }
         written = _caches_written([(graph.nodes[place].node, moves[place]) for place in moves])
         moved += _read(group.inputs, readers, group.repeats)
-        moved += _written(group.outputs, written, group.repeats)
+        moved += _writes(group.outputs, written, group.repeats)
     return _layer(
         name=anchor.name,
         op_type=anchor.op_type,
@@ -205,7 +205,7 @@ def _caches_written(calls: Iterable[tuple[Node, Moves]]) -> Mapping[str, int]:
     }
 
 
-def _written(
+def _writes(
     outputs: Iterable[Tensor], caches: Mapping[str, int], repeats: int
 ) -> Iterator[Access]:
     for tensor in outputs:

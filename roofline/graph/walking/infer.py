@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MAX_VALUE_ELEMENTS = 4096
 
 
-def typed(node: Node, row: Operator, proto: NodeProto) -> Node:
+def infer_types(node: Node, row: Operator, proto: NodeProto) -> Node:
     """Return a call with its results typed, and valued where they are small and known.
 
     Args:
@@ -98,7 +98,7 @@ def _add_values(node: Node, row: Operator, outputs: list[Tensor | None]) -> None
         outputs[place] = replace(output, shape=value.shape, value=value)
 
 
-def filled(node: Node, source: AttributeProto | None) -> Node:
+def type_filled(node: Node, source: AttributeProto | None) -> Node:
     """Return a ConstantOfShape with its element type, which a numpy array cannot always tell.
 
     Args:
@@ -114,7 +114,7 @@ def filled(node: Node, source: AttributeProto | None) -> Node:
     return replace(node, outputs=(replace(first, dtype=dtype, stored=stored),))
 
 
-def annotated(
+def annotate(
     node: Node, annotations: Mapping[str, ValueInfoProto], symbols: Mapping[str, int]
 ) -> Node:
     """Return an unknown operator's call with the types that the file itself states for its results.
@@ -127,13 +127,15 @@ def annotated(
         outputs=tuple(
             output
             if output is None or output.shape is not None
-            else _stated(output, annotations.get(output.name), symbols)
+            else _stated_tensor(output, annotations.get(output.name), symbols)
             for output in node.outputs
         ),
     )
 
 
-def _stated(output: Tensor, entry: ValueInfoProto | None, symbols: Mapping[str, int]) -> Tensor:
+def _stated_tensor(
+    output: Tensor, entry: ValueInfoProto | None, symbols: Mapping[str, int]
+) -> Tensor:
     if entry is None or not entry.type.tensor_type.HasField("shape"):
         return output
     tensor = entry.type.tensor_type

@@ -37,7 +37,7 @@ def limit_of(node: Node) -> Limit:
     return found
 
 
-def limited(node: Node) -> Node:
+def limit(node: Node) -> Node:
     """Return a typed call whose results are upper limits as its operands are.
 
     A value that may fall as sizes rise is not known then, nor is a size that does.

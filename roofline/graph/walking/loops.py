@@ -106,10 +106,10 @@ def _run(walker: Walker, plan: Plan, environment: Environment, frame: Frame, loc
         found = _decide(walker, plan, environment, frame, local, before)
         if found is not None:
             return found
-    steady = _alike(plan.carried, trip.carried) and not _unresolved(trip.nodes)
+    steady = _same_shapes(plan.carried, trip.carried) and not _is_unresolved(trip.nodes)
     ends_by_count = plan.trips is not None and (not plan.maximum or trip.goes_on is True)
     if steady and ends_by_count and plan.trips is not None:
-        carried = _left(walker, plan, trip, environment, frame, local)
+        carried = _leave(walker, plan, trip, environment, frame, local)
         return _of_trip(trip, plan.trips, carried, trip.nodes)
     # Without a count and with a condition that stays true there is nothing to find trip by trip.
     endless = plan.trips is None and trip.goes_on is True
@@ -118,17 +118,17 @@ def _run(walker: Walker, plan: Plan, environment: Environment, frame: Frame, loc
         return found
     if ends_by_count and plan.trips is not None:
         # The count is sure; what the body works on is not. Its unknown sizes are reported call by call.
-        carried = _widened(plan.carried, trip.carried)
+        carried = _widen(plan.carried, trip.carried)
         return _of_trip(trip, plan.trips, carried, trip.nodes)
     uncounted = tuple(replace(node, note=node.note or _UNKNOWN_TRIPS) for node in trip.nodes)
-    return _of_trip(trip, None, _widened(plan.carried, trip.carried), uncounted)
+    return _of_trip(trip, None, _widen(plan.carried, trip.carried), uncounted)
 
 
 def _of_trip(
     trip: _Trip, trips: int | None, carried: tuple[Tensor, ...], nodes: tuple[ResolvedNode, ...]
 ) -> _Walk:
     """Return the trips of a loop that are all as this one."""
-    return _Walk(trips, carried, tuple(_stacked(row, trips) for row in trip.rows), nodes)
+    return _Walk(trips, carried, tuple(_stack(row, trips) for row in trip.rows), nodes)
 
 
 def _decide(
@@ -170,8 +170,8 @@ def _settle(walker: Walker, plan: Plan, environment: Environment, frame: Frame) 
             replace(old, constant=old.constant and new.constant)
             for old, new in zip(carried, trip.carried, strict=True)
         )
-        if not _alike(carried, trip.carried):
-            merged = _widened(merged, trip.carried)
+        if not _same_shapes(carried, trip.carried):
+            merged = _widen(merged, trip.carried)
         if merged == carried:
             break
         carried = merged
@@ -205,11 +205,11 @@ def _one_by_one(
     else:
         if limit != plan.trips:
             return None
-    stacked = tuple(_joined(column) for column in zip(*rows, strict=True))
+    stacked = tuple(_join_rows(column) for column in zip(*rows, strict=True))
     return _Walk(len(rows), carried, stacked, tuple(nodes))
 
 
-def _left(
+def _leave(
     walker: Walker, plan: Plan, trip: _Trip, environment: Environment, frame: Frame, local: str
 ) -> tuple[Tensor, ...]:
     """Return what a steady loop leaves, with values where they are cheap to know."""
@@ -262,11 +262,11 @@ def _trip(
     return _Trip(goes_on, results[: len(carried)], results[len(carried) :], tuple(ran.nodes))
 
 
-def _alike(before: tuple[Tensor, ...], after: tuple[Tensor, ...]) -> bool:
+def _same_shapes(before: tuple[Tensor, ...], after: tuple[Tensor, ...]) -> bool:
     return all(old.shape == new.shape for old, new in zip(before, after, strict=True))
 
 
-def _widened(before: tuple[Tensor, ...], after: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _widen(before: tuple[Tensor, ...], after: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Return types that hold for both: a dimension that differs is unknown."""
     found: list[Tensor] = []
     for old, new in zip(before, after, strict=True):
@@ -277,7 +277,7 @@ def _widened(before: tuple[Tensor, ...], after: tuple[Tensor, ...]) -> tuple[Ten
     return tuple(found)
 
 
-def _unresolved(nodes: tuple[ResolvedNode, ...]) -> bool:
+def _is_unresolved(nodes: tuple[ResolvedNode, ...]) -> bool:
     return any(
         tensor is not None and (tensor.shape is None or None in tensor.shape)
         for resolved in nodes
@@ -285,20 +285,20 @@ def _unresolved(nodes: tuple[ResolvedNode, ...]) -> bool:
     )
 
 
-def _stacked(row: Tensor, trips: int | None) -> Tensor:
+def _stack(row: Tensor, trips: int | None) -> Tensor:
     """Return one trip's row as all trips' rows, stacked on a new leading axis."""
     return replace(row, shape=None if row.shape is None else (trips, *row.shape), value=None)
 
 
-def _joined(column: tuple[Tensor, ...]) -> Tensor:
+def _join_rows(column: tuple[Tensor, ...]) -> Tensor:
     """Return the rows that trips gave one by one, stacked; they must have one shape."""
     alike = len({tensor.shape for tensor in column}) == 1
     constant = all(tensor.constant for tensor in column)
     first = replace(column[0], constant=constant)
-    return _stacked(first, len(column)) if alike else replace(first, shape=None, value=None)
+    return _stack(first, len(column)) if alike else replace(first, shape=None, value=None)
 
 
-def _batched(shape: Shape, items: int, stacked: bool) -> Shape:
+def _batch_shape(shape: Shape, items: int, stacked: bool) -> Shape:
     """Return a result's shape with the batch in front; its steps were stacked once for every item."""
     if not stacked:
         return (items, *shape)
@@ -330,7 +330,7 @@ def _results(
         walker.sequences.alias(source, flat)
         shape = source.shape
         if plan.items is not None and shape is not None:
-            shape = _batched(shape, plan.items, row >= 0)
+            shape = _batch_shape(shape, plan.items, row >= 0)
         if row >= 0 and shape and row < len(plan.stack_axes) and plan.stack_axes[row]:
             axis = plan.stack_axes[row] % len(shape)
             rest = shape[1:]

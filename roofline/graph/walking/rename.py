@@ -9,7 +9,7 @@ from roofline.graph.walking.resolved import ResolvedNode
 from roofline.node import Tensor
 
 
-def renamed(
+def rename_results(
     nodes: Sequence[ResolvedNode], results: Sequence[Tensor | None], names: Sequence[str]
 ) -> tuple[list[ResolvedNode], list[Tensor | None]]:
     """Return calls and their results with the results named as the caller names them.

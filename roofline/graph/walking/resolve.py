@@ -48,10 +48,10 @@ def resolve(model: ModelProto, *, name: str, binding: Binding = UNBOUND) -> Reso
         ModelError: The graph breaks a rule of the format, or a name in the request is not the graph's.
     """
     with names_must_be_text(model):
-        return _resolved(model, name, binding)
+        return _resolve(model, name, binding)
 
 
-def _resolved(model: ModelProto, name: str, binding: Binding) -> ResolvedGraph:
+def _resolve(model: ModelProto, name: str, binding: Binding) -> ResolvedGraph:
     graph = model.graph
     if not model.opset_import and not model.functions:
         raise ModelError(

@@ -60,7 +60,7 @@ def scan_parts(
             f"{plural(count, 'entry', 'entries')}, it has {len(axes)}"
         )
     if version == 8:
-        return _batched(proto, carried, scanned)
+        return _batched_parts(proto, carried, scanned)
     slices: list[Tensor] = []
     lengths: set[int | None] = set()
     for tensor, axis in zip(scanned, axes, strict=True):
@@ -92,7 +92,7 @@ def _axes(proto: NodeProto, attributes: Mapping[str, Any], name: str) -> list[in
     return list(cast("tuple[int, ...]", found))
 
 
-def _batched(proto: NodeProto, carried: list[Tensor], scanned: list[Tensor]) -> ScanParts:
+def _batched_parts(proto: NodeProto, carried: list[Tensor], scanned: list[Tensor]) -> ScanParts:
     """Return the parts of a Scan of operator set 8, whose steps run once for each item of the batch."""
     shapes = [tensor.shape for tensor in scanned]
     if any(shape is None or len(shape) < 2 for shape in shapes):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from roofline.node import Array, Node, Shape, Tensor
-from roofline.ops._attributes import fitting, flag, integer, malformed
+from roofline.ops._attributes import fitting, flag, integer, malformed_error
 from roofline.ops._datatypes import BOOL, INT64
 from roofline.ops._shapes import axis_of
 
@@ -66,7 +66,7 @@ class Sequences:
             case "SequenceAt":
                 return self._element(output, held, _index(node, 1))
             case "ConcatFromSequence":
-                return _joined(node, output, held)
+                return _join(node, output, held)
             case "OptionalHasElement":
                 empty = first is None or first.name in self._empty
                 known = None if first is None or first.shape is None else np.array(True)
@@ -79,7 +79,7 @@ class Sequences:
                     self._empty.add(output.name)
                 return output if first is None else replace(first, name=output.name, stored=False)
             case _:
-                self._contents[output.name] = _changed(node, held)
+                self._contents[output.name] = _change(node, held)
                 return output
 
     def _element(self, output: Tensor, held: Contents, index: int | None) -> Tensor:
@@ -102,7 +102,7 @@ def _index(node: Node, position: int) -> int | None:
     )
 
 
-def _changed(node: Node, held: Contents) -> Contents:
+def _change(node: Node, held: Contents) -> Contents:
     match node.op_type:
         case "SequenceConstruct":
             return tuple(tensor for tensor in node.operands if tensor is not None)
@@ -159,19 +159,19 @@ def _part_sizes(node: Node, total: int, split: Array | None) -> Sequence[int] | 
     if split is not None and split.ndim:
         sizes = [int(size) for size in split.ravel()]
         if min(sizes, default=0) < 0 or sum(sizes) != total:
-            raise malformed(
+            raise malformed_error(
                 node, f"its parts must sum to the axis's {total}, they are {sizes[:8]}"
             )
         return sizes
     step = 1 if split is None else int(split)
     if step < 1:
-        raise malformed(node, f"the size of its parts must be positive, it is {step}")
+        raise malformed_error(node, f"the size of its parts must be positive, it is {step}")
     if -(-total // step) > _MOST:
         return None
     return [min(step, total - start) for start in range(0, total, step)]
 
 
-def _joined(node: Node, output: Tensor, held: Contents) -> Tensor:
+def _join(node: Node, output: Tensor, held: Contents) -> Tensor:
     if not held or held[0].shape is None:
         return output
     first: Shape = held[0].shape
@@ -179,7 +179,7 @@ def _joined(node: Node, output: Tensor, held: Contents) -> Tensor:
     rank = len(first) + int(stacked)
     axis = axis_of(node, integer(node, "axis", 0), rank, scalar=True)
     if any(tensor.shape is not None and len(tensor.shape) != len(first) for tensor in held):
-        raise malformed(node, "the tensors that it joins must have one rank")
+        raise malformed_error(node, "the tensors that it joins must have one rank")
     if stacked:
         shape: Shape = (*first[:axis], len(held), *first[axis:])
     else:

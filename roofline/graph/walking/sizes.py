@@ -109,7 +109,7 @@ class Sizes:
         if size is None:
             return outputs
         return [
-            replace(output, shape=_filled(output.shape, size), limit=output.limit | limit)
+            replace(output, shape=_fill(output.shape, size), limit=output.limit | limit)
             if output is not None and len(_open_axes(output)) == 1
             else output
             for output in outputs
@@ -138,5 +138,5 @@ def _open_axes(tensor: Tensor | None) -> list[int]:
     return [axis for axis, size in enumerate(tensor.shape) if size is None]
 
 
-def _filled(shape: Shape | None, size: int) -> Shape:
+def _fill(shape: Shape | None, size: int) -> Shape:
     return tuple(size if entry is None else entry for entry in shape or ())

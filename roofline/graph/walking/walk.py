@@ -14,9 +14,9 @@ from roofline.graph.reading.expansion import MAX_CALLS, Key, key_of, plain_domai
 from roofline.graph.reading.order import label, schedule
 from roofline.graph.reading.reads import Reads, subgraphs
 from roofline.graph.reading.tensors import finn_types, sparse_tensor, stored_tensor
-from roofline.graph.walking.infer import annotated, filled, typed
-from roofline.graph.walking.limits import limited, own_blocks
-from roofline.graph.walking.rename import renamed
+from roofline.graph.walking.infer import annotate, infer_types, type_filled
+from roofline.graph.walking.limits import limit, own_blocks
+from roofline.graph.walking.rename import rename_results
 from roofline.graph.walking.resolved import ResolvedNode
 from roofline.graph.walking.scope import Environment, Frame
 from roofline.graph.walking.sequences import SEQUENCE_OPERATORS, Sequences
@@ -25,7 +25,7 @@ from roofline.node import Limit, Node, Tensor
 from roofline.number_format import plural
 from roofline.ops import Kind, Operator, lookup
 from roofline.ops.qonnx import DOMAINS as QUANTIZERS
-from roofline.ops.qonnx import annotated_type, carried
+from roofline.ops.qonnx import annotated_type, carry_types
 
 if TYPE_CHECKING:
     from onnx import FunctionProto, GraphProto, NodeProto, ValueInfoProto
@@ -241,9 +241,9 @@ class Walker:
                 "MaxPool",
                 "MaxPoolNHWC",
             )
-            node = carried(node, copies=copies)
+            node = carry_types(node, copies=copies)
         if not exact:
-            node = limited(node)
+            node = limit(node)
         for output in node.outputs:
             if output is not None and output.shape is not None and None in output.shape:
                 node = self.sizes.sized(node, row)
@@ -272,11 +272,11 @@ class Walker:
                 return replace(node, outputs=(self._constant(proto, node, frame),))
             if proto.op_type in SEQUENCE_OPERATORS:
                 return self.sequences.typed(node)
-        node = typed(node, row, proto)
+        node = infer_types(node, row, proto)
         if proto.op_type == "ConstantOfShape":
-            node = filled(node, frame.attribute(proto, "value"))
+            node = type_filled(node, frame.attribute(proto, "value"))
         if row.shape is None and not frame.depth:
-            node = annotated(node, self.annotations, self.symbols)
+            node = annotate(node, self.annotations, self.symbols)
         return node
 
     def _bind_outputs(
@@ -300,7 +300,7 @@ class Walker:
             if source is not None:
                 proto_value: Any = source.t if key == "value" else source.sparse_tensor
                 return self._keep(build(proto_value, name), proto.output[0], frame)
-        done = typed(node, self._rows["", "Constant"], proto).outputs[0]
+        done = infer_types(node, self._rows["", "Constant"], proto).outputs[0]
         if done is None or done.shape is None:
             raise ModelError(f"{label(proto)} has no value attribute")
         return self._keep(replace(done, constant=True, stored=True), proto.output[0], frame)
@@ -360,7 +360,7 @@ class Walker:
     ) -> None:
         """Take what a branch or function ran into the list, its results under the call's names."""
         names = [frame.prefix + name if name else "" for name in proto.output]
-        found, outputs = renamed(nodes, results, names)
+        found, outputs = rename_results(nodes, results, names)
         for before, after in zip(results, outputs, strict=True):
             if before is not None and after is not None and before.name != after.name:
                 self.sequences.alias(before, after.name)

@@ -9,12 +9,12 @@ from roofline.validate.calibration.probes.graph import (
     Graph,
     Probe,
     Step,
-    both,
     branches,
     chain,
     convolution,
-    picked,
-    pooled,
+    in_turn,
+    pick,
+    pool,
 )
 
 
@@ -24,11 +24,11 @@ def convolutions() -> list[Probe]:
         *_pairs(),
         *_first(),
         *_depthwise(),
-        *_grouped(3, _GROUPED),
-        *_unrolled("unrolled", _UNROLLED),
+        *_grouped_probes(3, _GROUPED),
+        *_unrolled_probes("unrolled", _UNROLLED),
         *_along_a_line(),
-        *_grouped(1, _GROUPED_1X1),
-        *_unrolled("few", _FEW),
+        *_grouped_probes(1, _GROUPED_1X1),
+        *_unrolled_probes("few", _FEW),
         *_oblong(),
         *_of_items(),
         *_depthwise_along_a_line(),
@@ -53,7 +53,7 @@ _FEW = ((8, 112, 3, 5), (8, 64, 7, 4), (12, 56, 3, 6), (8, 56, 1, 10))
 
 def _plane(name: str, channels: int, size: int, step: Step, copies: int, items: int = 1) -> Probe:
     """Return a probe of a step that keeps channels and size, over planes."""
-    return Probe(name, chain((items, channels, size, size), step, pooled), copies, "Conv")
+    return Probe(name, chain((items, channels, size, size), step, pool), copies, "Conv")
 
 
 def _line(name: str, channels: int, size: int, step: Step, copies: int, items: int = 1) -> Probe:
@@ -82,7 +82,7 @@ def _pairs() -> Iterator[Probe]:
         for c1, c2, size, copies in shapes:
             step = convolution(c1, c2, kernel)
             if c1 != c2:
-                step = both(step, convolution(c2, c1, kernel))
+                step = in_turn(step, convolution(c2, c1, kernel))
             yield _plane(f"conv {c1}-{c2} {kernel}x{kernel} at {size}", c1, size, step, copies)
 
 
@@ -92,11 +92,11 @@ def _first() -> Iterator[Probe]:
         (3, 64, 224, 7, 2, 3), (3, 32, 112, 3, 2, 8), (3, 16, 224, 3, 1, 4), (1, 32, 64, 3, 1, 10),
         (3, 64, 64, 3, 1, 6), (1, 64, 128, 5, 1, 5), (1, 64, 256, 3, 1, 2),
     ):  # fmt: skip
-        step = both(convolution(inner, outer, kernel, stride=stride), picked(size // stride))
+        step = in_turn(convolution(inner, outer, kernel, stride=stride), pick(size // stride))
         name = f"first {inner}-{outer} {kernel}x{kernel}/{stride} at {size}"
         yield Probe(name, branches((1, inner, size, size), step, kept=True), copies, "Conv")
     for inner, outer, size, copies in ((64, 128, 56, 5), (256, 512, 28, 4)):
-        step = both(convolution(inner, outer, 1, stride=2), picked(size // 2))
+        step = in_turn(convolution(inner, outer, 1, stride=2), pick(size // 2))
         name = f"1x1/2 {inner}-{outer} at {size}"
         yield Probe(name, branches((1, inner, size, size), step, kept=True), copies, "Conv")
 
@@ -113,7 +113,7 @@ def _depthwise() -> Iterator[Probe]:
         yield _plane(name, channels, size, step, copies)
 
 
-def _grouped(kernel: int, shapes: Sequence[tuple[int, int, int, int]]) -> Iterator[Probe]:
+def _grouped_probes(kernel: int, shapes: Sequence[tuple[int, int, int, int]]) -> Iterator[Probe]:
     square = "" if kernel == 3 else f" {kernel}x{kernel}"
     for channels, groups, size, copies in shapes:
         step = convolution(channels, channels, kernel, groups=groups)
@@ -121,7 +121,7 @@ def _grouped(kernel: int, shapes: Sequence[tuple[int, int, int, int]]) -> Iterat
         yield _plane(name, channels, size, step, copies)
 
 
-def _unrolled(noun: str, shapes: Sequence[tuple[int, int, int, int]]) -> Iterator[Probe]:
+def _unrolled_probes(noun: str, shapes: Sequence[tuple[int, int, int, int]]) -> Iterator[Probe]:
     """Yield convolutions whose channels fill no vector, or less than one."""
     for channels, size, kernel, copies in shapes:
         step = convolution(channels, channels, kernel)
@@ -184,11 +184,11 @@ def _upwards() -> Iterator[Probe]:
         (256, 128, 14, 2, 2), (24, 24, 160, 2, 2),
     ):  # fmt: skip
         name = f"transposed {inner}-{outer} {kernel}x{kernel} at {size}"
-        build = branches((1, inner, size, size), _transposed(inner, outer, kernel))
+        build = branches((1, inner, size, size), _transposed_step(inner, outer, kernel))
         yield Probe(name, build, copies, "ConvTranspose")
 
 
-def _transposed(inner: int, outer: int, kernel: int) -> Step:
+def _transposed_step(inner: int, outer: int, kernel: int) -> Step:
     def step(graph: Graph, value: str) -> str:
         weight = graph.weight(inner, outer, kernel, kernel)
         return graph.call(
@@ -202,8 +202,8 @@ def lanes() -> list[Probe]:
     """Return convolutions whose output channels grow by four: their times step at whole vectors."""
     made: list[Probe] = []
     for outer in (32, 36, 40, 44, 48, 52, 56, 60, 64):
-        step = both(convolution(32, outer, 3), convolution(outer, 32, 3))
+        step = in_turn(convolution(32, outer, 3), convolution(outer, 32, 3))
         made.append(
-            Probe(f"lanes {outer}", chain((1, 32, 28, 28), step, pooled), 4, "Conv", "lanes")
+            Probe(f"lanes {outer}", chain((1, 32, 28, 28), step, pool), 4, "Conv", "lanes")
         )
     return made

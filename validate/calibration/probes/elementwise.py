@@ -63,7 +63,7 @@ def _sizes(op_type: str) -> tuple[Shape, ...]:
     return _SIZES[:-1] if op_type in _SLOW else _SIZES
 
 
-def _passed(shape: Shape, step: Step) -> Callable[[int], bytes]:
+def _passing_copies(shape: Shape, step: Step) -> Callable[[int], bytes]:
     """Return copies of a step as networks pass values on: of some size, each from where no copy has written.
 
     A chain writes over what it reads, in the nearest cache that holds it. Small values are there in a network too, and
@@ -75,9 +75,9 @@ def _passed(shape: Shape, step: Step) -> Callable[[int], bytes]:
 def _functions() -> Iterator[Probe]:
     for op_type in _CHAINED:
         for shape in _sizes(op_type):
-            yield _of(op_type, shape, _passed(shape, unary(op_type)), 6)
+            yield _of(op_type, shape, _passing_copies(shape, unary(op_type)), 6)
     for shape in _SIZES:
-        yield _of("Clip", shape, _passed(shape, clip), 6)
+        yield _of("Clip", shape, _passing_copies(shape, clip), 6)
     for op_type, step in _BESIDE.items():
         for shape in _sizes(op_type):
             yield _of(op_type, shape, branches(shape, step), 4)
@@ -98,11 +98,11 @@ def _two_operands() -> Iterator[Probe]:
             ):
                 if op_type in _ALONE:
                     continue
-                repeated = _passed(shape, binary(op_type, constant(*dims)))
+                repeated = _passing_copies(shape, binary(op_type, constant(*dims)))
                 yield _of(op_type, shape, repeated, 6, name=f"{op_type} {form}")
 
 
-def _shifted(channels: int) -> Step:
+def _shift(channels: int) -> Step:
     """Return a step that moves every channel by a random amount: as in networks, signs lie in stretches."""
     return lambda graph, value: graph.call(
         "Add", value, graph.weight(1, channels, 1, 1, scale=1.0)
@@ -113,28 +113,28 @@ def _slopes(channels: int) -> Step:
     return binary("PRelu", constant(channels, 1, 1, value=0.2))
 
 
-def _sloped(shape: Shape) -> Callable[[int], bytes]:
-    return chain(shape, _slopes(shape[1]), head=_shifted(shape[1]))
+def _slope_chain(shape: Shape) -> Callable[[int], bytes]:
+    return chain(shape, _slopes(shape[1]), head=_shift(shape[1]))
 
 
 def _with_parameters() -> Iterator[Probe]:
     for shape in _SIZES:
         squares = branches(shape, binary("Pow", constant(value=2.0)))
         yield _of("Pow", shape, squares, 4)
-        yield _of("PRelu", shape, _sloped(shape), 4)
+        yield _of("PRelu", shape, _slope_chain(shape), 4)
         yield _of(
             "Greater", shape, branches(shape, binary("Greater", constant())), 4, name="Equal"
         )
         yield _of("Where", shape, _where(shape), 4)
     for shape in ((1, 28, 115, 155), (1, 16, 117, 157), (1, 48, 22, 22), (1, 128, 3, 3)):
-        yield _of("PRelu", shape, _sloped(shape), 3)
-    yield Probe("PRelu of large", _sloped((1, 10, 238, 318)), 3, "PRelu")
+        yield _of("PRelu", shape, _slope_chain(shape), 3)
+    yield Probe("PRelu of large", _slope_chain((1, 10, 238, 318)), 3, "PRelu")
     for op_type in ("Add", "Mul"):
         shape = (1, 16, 64, 256)
         yield _of(
             op_type,
             shape,
-            _passed(shape, binary(op_type, constant(256))),
+            _passing_copies(shape, binary(op_type, constant(256))),
             4,
             name=f"{op_type} wide row",
         )
@@ -145,9 +145,9 @@ def _beyond_caches() -> Iterator[Probe]:
     yield Probe("Add same of large", both_read, 2, "Add")
     for shape, copies in ((_MEDIUM, 3), (_LARGE, 1)):
         same = with_second(shape, binary("Mul", second_input))
-        yield _of("Relu", shape, _passed(shape, unary("Relu")), copies)
+        yield _of("Relu", shape, _passing_copies(shape, unary("Relu")), copies)
         yield _of("Mul", shape, same, copies, name="Mul same")
-        added = _passed(shape, binary("Add", constant()))
+        added = _passing_copies(shape, binary("Add", constant()))
         yield _of("Add", shape, added, copies, name="Add scalar")
 
 

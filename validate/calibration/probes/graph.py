@@ -171,12 +171,12 @@ def branches(shape: Sequence[int], step: Step, *, kept: bool = False) -> Callabl
     return build
 
 
-def pooled(graph: Graph, value: str) -> str:
+def pool(graph: Graph, value: str) -> str:
     """Reduce an image to one value per channel: the cheapest end of a chain on packed channels."""
     return graph.call("GlobalAveragePool", value)
 
 
-def picked(size: int) -> Step:
+def pick(size: int) -> Step:
     """Return a step that takes one value of each channel of an image: packed channels are used up at no cost."""
     return unary("MaxPool", kernel_shape=[1, 1], strides=[size, size])
 
@@ -208,7 +208,7 @@ def convolution(
     return step
 
 
-def both(first: Step, second: Step) -> Step:
+def in_turn(first: Step, second: Step) -> Step:
     """Return a step that does one after the other."""
     return lambda graph, value: second(graph, first(graph, value))
 

@@ -10,9 +10,9 @@ from roofline.validate.calibration.probes.graph import (
     Graph,
     Probe,
     Step,
-    both,
     branches,
     chain,
+    in_turn,
     scale_and_zero,
 )
 
@@ -30,11 +30,11 @@ def _linear() -> Iterator[Probe]:
     ):  # fmt: skip
         dynamic, static = _dynamic_linear(inner, columns), _static_linear(inner, columns)
         if inner != columns:
-            dynamic = both(dynamic, _dynamic_linear(columns, inner))
-            static = both(static, _static_linear(columns, inner))
+            dynamic = in_turn(dynamic, _dynamic_linear(columns, inner))
+            static = in_turn(static, _static_linear(columns, inner))
         shape, size = (1, rows, inner), f"{rows}x{inner}x{columns}"
         yield Probe(f"dynamic {size}", chain(shape, dynamic), copies, "MatMulInteger")
-        yield Probe(f"static {size}", _quantized(shape, static), copies, "QLinearMatMul")
+        yield Probe(f"static {size}", _quantized_chain(shape, static), copies, "QLinearMatMul")
     for rows, inner, columns, copies in ((1024, 512, 1, 4), (64, 512, 15, 8), (64, 512, 512, 4)):
         builder = branches((1, rows, inner), _dynamic_linear(inner, columns))
         yield Probe(f"dynamic {rows}x{inner}x{columns}", builder, copies, "MatMulInteger")
@@ -48,7 +48,7 @@ def _convolutions() -> Iterator[Probe]:
     ):  # fmt: skip
         name = f"static conv {c1} {kernel}x{kernel}/{groups} at {size}"
         step = _static_convolution(c1, kernel, groups)
-        yield Probe(name, _quantized((1, c1, size, size), step), copies, "QLinearConv")
+        yield Probe(name, _quantized_chain((1, c1, size, size), step), copies, "QLinearConv")
     for c1, size, kernel, copies in (
         (64, 28, 3, 4),
         (128, 14, 1, 6),
@@ -72,7 +72,7 @@ def _dynamic(graph: Graph, value: str) -> tuple[str, str, str]:
     return first, f"{stem}_1", f"{stem}_2"
 
 
-def _scaled(graph: Graph, product: str, scale: str) -> str:
+def _scale(graph: Graph, product: str, scale: str) -> str:
     cast = graph.call("Cast", product, to=1)
     factor = graph.call("Mul", scale, graph.store(np.array(0.003, np.float32)))
     return graph.call("Mul", cast, factor)
@@ -83,7 +83,7 @@ def _dynamic_linear(inner: int, columns: int) -> Step:
         quantized, scale, zero = _dynamic(graph, value)
         weight = graph.weight(inner, columns, dtype="int8")
         none = graph.store(np.array(0, np.int8))
-        return _scaled(graph, graph.call("MatMulInteger", quantized, weight, zero, none), scale)
+        return _scale(graph, graph.call("MatMulInteger", quantized, weight, zero, none), scale)
 
     return step
 
@@ -102,7 +102,7 @@ def _dynamic_convolution(channels: int, kernel: int) -> Step:
             pads=[kernel // 2] * 4,
             kernel_shape=[kernel, kernel],
         )
-        return _scaled(graph, made, scale)
+        return _scale(graph, made, scale)
 
     return step
 
@@ -130,7 +130,7 @@ def _static_convolution(channels: int, kernel: int, groups: int) -> Step:
     return step
 
 
-def _quantized(shape: Sequence[int], step: Step) -> Callable[[int], bytes]:
+def _quantized_chain(shape: Sequence[int], step: Step) -> Callable[[int], bytes]:
     """Return a chain on uint8 values, quantized before it and restored after it."""
 
     def build(count: int) -> bytes:
@@ -157,7 +157,7 @@ def around(channels: int, size: int) -> Callable[[int], bytes]:
         made = graph.call("Conv", image, weight, pads=[1] * 4, kernel_shape=[3, 3])
         return graph.call("QuantizeLinear", made, scale, zero)
 
-    return _quantized((1, channels, size, size), step)
+    return _quantized_chain((1, channels, size, size), step)
 
 
 def _four_bits(size: int) -> Step:

@@ -35,9 +35,9 @@ def _of_images() -> Iterator[Probe]:
             ("Transpose", " all", unary("Transpose", perm=[0, 3, 2, 1]), 3),
             ("Transpose", " rows", unary("Transpose", perm=[0, 2, 1, 3]), 3),
             ("Transpose", " last", unary("Transpose", perm=[0, 2, 3, 1]), 3),
-            ("Concat", "", _doubled, 4),
+            ("Concat", "", _double, 4),
             ("Slice", "", _slice(size), 5),
-            ("Pad", "", padded, 4),
+            ("Pad", "", pad, 4),
             ("Split", "", unary("Split", axis=1, results=2), 5),
             ("Resize", " nearest", _resize("nearest", 2), resized),
             ("Resize", " linear", _resize("linear", 2), resized),
@@ -50,8 +50,8 @@ def _of_other_shapes() -> Iterator[Probe]:
     for name, of, shape, step, copies in (
         ("Transpose of heads", "Transpose", (1, 197, 12, 64), unary("Transpose", perm=[0, 2, 1, 3]), 4),
         ("Transpose of channels", "Transpose", (1, 64, 56, 56), unary("Transpose", perm=[0, 2, 3, 1]), 4),
-        ("Concat of rows", "Concat", (400, 64), _doubled, 5),
-        ("Concat of short rows", "Concat", (16384, 8), _doubled, 3),
+        ("Concat of rows", "Concat", (400, 64), _double, 5),
+        ("Concat of short rows", "Concat", (16384, 8), _double, 3),
         ("Resize nearest by 4", "Resize", (1, 24, 40, 40), _resize("nearest", 4), 3),
         ("Tile", "Tile", (1, 64, 28, 28), _with_sizes("Tile", 1, 1, 2, 2), 4),
         ("Expand", "Expand", (1, 64, 1, 1), _with_sizes("Expand", 1, 64, 56, 56), 5),
@@ -72,12 +72,12 @@ def _quantizing() -> Iterator[Probe]:
                 branches(shape, unary("DynamicQuantizeLinear", results=3)),
             ),
             ("QuantizeLinear", branches(shape, _quantize)),
-            ("DequantizeLinear", _dequantized(shape)),
+            ("DequantizeLinear", _dequantized_copies(shape)),
         ):
             yield Probe(f"{op_type} of {rows * 64}", build, 5, op_type)
 
 
-def _doubled(graph: Graph, value: str) -> str:
+def _double(graph: Graph, value: str) -> str:
     return graph.call("Concat", value, value, axis=1)
 
 
@@ -93,7 +93,7 @@ def _slice(size: int) -> Step:
     return step
 
 
-def padded(graph: Graph, value: str) -> str:
+def pad(graph: Graph, value: str) -> str:
     """Pad an image by one row and column of zeros on each side."""
     return graph.call("Pad", value, graph.store(np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64)))
 
@@ -121,7 +121,7 @@ def _quantize(graph: Graph, value: str) -> str:
     return graph.call("QuantizeLinear", value, *scale_and_zero(graph))
 
 
-def _dequantized(shape: Sequence[int]) -> Callable[[int], bytes]:
+def _dequantized_copies(shape: Sequence[int]) -> Callable[[int], bytes]:
     def build(count: int) -> bytes:
         graph = Graph()
         scale, zero = scale_and_zero(graph)

@@ -12,18 +12,18 @@ from roofline.validate.calibration.probes.graph import (
     Probe,
     Step,
     binary,
-    both,
     branches,
     chain,
     clip,
     constant,
     convolution,
     first_input,
-    pooled,
+    in_turn,
+    pool,
     second_input,
     unary,
 )
-from roofline.validate.calibration.probes.moves import padded
+from roofline.validate.calibration.probes.moves import pad
 from roofline.validate.calibration.probes.patterns import ACTIVATIONS
 
 _BETWEEN = (1, 16, 112, 112)
@@ -63,7 +63,7 @@ def between() -> list[Probe]:
     }  # fmt: skip
     found: list[Probe] = []
     for name, step in steps.items():
-        build = _between(both(one, step), second=name in ("Add.same", "Mul.same"))
+        build = _between(in_turn(one, step), second=name in ("Add.same", "Mul.same"))
         found.append(
             Probe(f"between convolutions: {name}", build, 6, "Conv", "between", {"op": name})
         )
@@ -72,11 +72,11 @@ def between() -> list[Probe]:
         Probe("between convolutions: residual", residual, 6, "Conv", "between", {"op": "residual"})
     )
     for name, join in (("joined", True), ("apart", False)):
-        found.append(Probe(f"{name} convolutions", _joined(join=join), 10, "Conv", "joined"))
+        found.append(Probe(f"{name} convolutions", _joined_pairs(join=join), 10, "Conv", "joined"))
     joining: Step = lambda graph, value: graph.call("Concat", value, value, axis=1)  # noqa: E731
     found.append(Probe("alone: Concat", branches(_JOINED, joining), 10, "Concat", "joined"))
-    found += _behind(one)
-    found.append(Probe("mixed operators", chain(TINY, _mixed), 3, "Add", "mixed"))
+    found += _probes_behind(one)
+    found.append(Probe("mixed operators", chain(TINY, _mix), 3, "Add", "mixed"))
     alone = {"MaxPool", "AveragePool", "Softmax", "BatchNormalization", "none"}
     for name, step in steps.items():
         if name not in alone:
@@ -86,7 +86,7 @@ def between() -> list[Probe]:
     return found
 
 
-def _behind(one: Step) -> list[Probe]:
+def _probes_behind(one: Step) -> list[Probe]:
     """Return what may run on packed channels behind something that absorbs it not."""
     ones = [np.full(16, 1.0 + 0.01 * number, np.float32) for number in range(4)]
     steps: dict[str, Step] = {
@@ -99,7 +99,7 @@ def _behind(one: Step) -> list[Probe]:
     }
     found: list[Probe] = []
     for name, step in steps.items():
-        build = chain(_BETWEEN, both(both(one, unary("Relu")), step), pooled)
+        build = chain(_BETWEEN, in_turn(in_turn(one, unary("Relu")), step), pool)
         found.append(Probe(f"behind Relu: {name}", build, 6, "Conv", "behind", {"op": name}))
     return found
 
@@ -113,8 +113,8 @@ def conversions() -> list[Probe]:
     ):  # fmt: skip
         one = convolution(channels, channels, 3, groups=channels)
         shape, about = (1, channels, size, size), {"channels": str(channels), "size": str(size)}
-        for name, step in (("packed", one), ("unpacked", both(one, _seen_as(shape)))):
-            builder = chain(shape, step, pooled)
+        for name, step in (("packed", one), ("unpacked", in_turn(one, _seen_as(shape)))):
+            builder = chain(shape, step, pool)
             found.append(
                 Probe(
                     f"{name} {channels} at {size}", builder, copies, "Conv", "convert",
@@ -157,31 +157,31 @@ def _residual(one: Step) -> Callable[[int], bytes]:
         for _ in range(count):
             made = one(graph, one(graph, value))
             value = graph.call("Relu", graph.call("Add", made, value))
-        graph.output(pooled(graph, value))
+        graph.output(pool(graph, value))
         return graph.model()
 
     return build
 
 
-def _joined(*, join: bool) -> Callable[[int], bytes]:
+def _joined_pairs(*, join: bool) -> Callable[[int], bytes]:
     """Return pairs of convolutions whose results are joined, or not, and pooled."""
     one = convolution(32, 32, 3, groups=32)
 
     def step(graph: Graph, value: str) -> str:
         first, second = one(graph, value), one(graph, value)
         if join:
-            return pooled(graph, graph.call("Concat", first, second, axis=1))
-        return graph.call("Add", pooled(graph, first), pooled(graph, second))
+            return pool(graph, graph.call("Concat", first, second, axis=1))
+        return graph.call("Add", pool(graph, first), pool(graph, second))
 
     return branches(_JOINED, step)
 
 
-def _mixed(graph: Graph, value: str) -> str:
+def _mix(graph: Graph, value: str) -> str:
     """Add operators of twelve kinds on 128 elements, one after the other: none finds its code where it was."""
     steps: tuple[Step, ...] = (
-        binary("Add", constant(1, 8, 1, 1)), unary("Sigmoid"), unary("Transpose", perm=[0, 1, 3, 2]), padded,
+        binary("Add", constant(1, 8, 1, 1)), unary("Sigmoid"), unary("Transpose", perm=[0, 1, 3, 2]), pad,
         unary("Softmax", axis=-1), _cut, unary("Tanh"), binary("Pow", constant(value=2.0)), unary("Sqrt"),
-        unary("ReduceMean", axes=[-1]), binary("Mul", first_input), _doubled,
+        unary("ReduceMean", axes=[-1]), binary("Mul", first_input), _double,
     )  # fmt: skip
     for step in steps:
         value = step(graph, value)
@@ -194,6 +194,6 @@ def _cut(graph: Graph, value: str) -> str:
     return graph.call("Slice", value, *bounds, graph.store(np.array([2, 3], np.int64)))
 
 
-def _doubled(graph: Graph, value: str) -> str:
+def _double(graph: Graph, value: str) -> str:
     """Join a value with itself and take the half of it."""
     return graph.call("Split", graph.call("Concat", value, value, axis=1), axis=1, results=2)

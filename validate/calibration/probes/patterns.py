@@ -10,8 +10,8 @@ from roofline.validate.calibration.probes.graph import (
     Graph,
     Probe,
     Step,
-    both,
     chain,
+    in_turn,
     linear_layer,
     unary,
 )
@@ -76,7 +76,7 @@ def patterns() -> list[Probe]:
     found.append(Probe("pattern quantized", around(64, 28), 4, "Conv", "pattern", about))
     linear = {
         "none": linear_layer(256, 256), "Add": linear_layer(256, 256, bias=True),
-        "Relu": both(linear_layer(256, 256, bias=True), unary("Relu")),
+        "Relu": in_turn(linear_layer(256, 256, bias=True), unary("Relu")),
     }  # fmt: skip
     forms = {"none": "", "Add": "Add.row", "Relu": "Relu"}
     for name, step in linear.items():

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from roofline.validate.calibration.probes.graph import (
     Graph,
     Probe,
-    both,
     branches,
     chain,
+    in_turn,
     linear_layer,
 )
 
@@ -28,7 +28,7 @@ def products() -> list[Probe]:
     ):  # fmt: skip
         step = linear_layer(inner, columns)
         if inner != columns:
-            step = both(step, linear_layer(columns, inner))
+            step = in_turn(step, linear_layer(columns, inner))
         found.append(
             Probe(
                 f"matmul {rows}x{inner}x{columns}",
@@ -53,13 +53,16 @@ def products() -> list[Probe]:
         depth = 64 if size > 16 else 32
         found.append(
             Probe(
-                f"batched {copies}x{size}x{depth}", _batched(copies, size, depth), long, "MatMul"
+                f"batched {copies}x{size}x{depth}",
+                _batched_products(copies, size, depth),
+                long,
+                "MatMul",
             )
         )
     return found
 
 
-def _batched(copies: int, size: int, depth: int) -> Callable[[int], bytes]:
+def _batched_products(copies: int, size: int, depth: int) -> Callable[[int], bytes]:
     def build(count: int) -> bytes:
         graph = Graph()
         value = graph.input(1, copies, size, depth)

@@ -13,17 +13,17 @@ from roofline.validate.calibration.probes.graph import (
     Step,
     branches,
     chain,
-    pooled,
+    pool,
     unary,
 )
 
 
 def reductions() -> list[Probe]:
     """Return the probes of normalizations, softmax, reductions and pooling."""
-    return [*_over_rows(), *_over_images(), *_reduced(), *_pools()]
+    return [*_over_rows(), *_over_images(), *_reductions(), *_pools()]
 
 
-def _normalized(op_type: str, width: int, **attributes: Any) -> Step:
+def _normalization(op_type: str, width: int, **attributes: Any) -> Step:
     def step(graph: Graph, value: str) -> str:
         return graph.call(op_type, value, graph.weight(width), graph.weight(width), **attributes)
 
@@ -33,7 +33,7 @@ def _normalized(op_type: str, width: int, **attributes: Any) -> Step:
 def _over_rows() -> Iterator[Probe]:
     name = "LayerNormalization"
     for rows, width in ((4, 32), (128, 64), (197, 768), (400, 120)):
-        build = chain((1, rows, width), _normalized(name, width, axis=-1))
+        build = chain((1, rows, width), _normalization(name, width, axis=-1))
         yield Probe(f"{name} {rows}x{width}", build, 5, name)
     for rows, width in ((4, 16), (64, 64), (1536, 128), (100, 1000), (40, 6625)):
         build = chain((rows, width), unary("Softmax", axis=-1))
@@ -49,14 +49,14 @@ def _over_images() -> Iterator[Probe]:
 
     for size in (28, 56):
         for op_type, step, copies in (
-            ("InstanceNormalization", _normalized("InstanceNormalization", 64), 4),
+            ("InstanceNormalization", _normalization("InstanceNormalization", 64), 4),
             ("BatchNormalization", batch, 4),
             ("LRN", unary("LRN", size=5, alpha=1e-4), 3),
         ):
             yield Probe(f"{op_type} at {size}", chain((1, 64, size, size), step), copies, op_type)
 
 
-def _reduced() -> Iterator[Probe]:
+def _reductions() -> Iterator[Probe]:
     for shape, axes in (
         ((1, 64, 56, 56), [2, 3]), ((197, 768), [1]), ((8, 16), [1]), ((64, 8, 256), [1]),
         ((1, 32, 128, 128), [1]), ((8, 128, 64), [1]),
@@ -71,14 +71,14 @@ def _pools() -> Iterator[Probe]:
         low, high = (window - 1) // 2, window // 2
         for op_type in ("MaxPool", "AveragePool"):
             step = unary(op_type, kernel_shape=[window] * 2, pads=[low, low, high, high])
-            build = chain((1, channels, size, size), step, pooled)
+            build = chain((1, channels, size, size), step, pool)
             name = f"{op_type} {window}x{window} of {channels} at {size}"
             yield Probe(name, build, copies, op_type)
     large = chain(
-        (1, 64, 224, 224), unary("MaxPool", kernel_shape=[2, 2], pads=[0, 0, 1, 1]), pooled
+        (1, 64, 224, 224), unary("MaxPool", kernel_shape=[2, 2], pads=[0, 0, 1, 1]), pool
     )
     yield Probe("MaxPool 2x2 of 64 at 224", large, 2, "MaxPool")
     name = "GlobalAveragePool"
     for channels, size in ((64, 56), (512, 7)):
-        build = branches((1, channels, size, size), pooled)
+        build = branches((1, channels, size, size), pool)
         yield Probe(f"{name} of {channels} at {size}", build, 6, name)

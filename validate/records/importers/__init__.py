@@ -1,11 +1,11 @@
 """Measured runs from other tools: one module per format, each registered by name."""
 
 from roofline.validate.records.importers._registry import (
-    Imported,
+    ImportedFile,
     Importer,
-    Rejected,
+    RejectedRow,
     importers,
     read_runs,
 )
 
-__all__ = ["Imported", "Importer", "Rejected", "importers", "read_runs"]
+__all__ = ["ImportedFile", "Importer", "RejectedRow", "importers", "read_runs"]

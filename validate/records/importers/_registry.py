@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from roofline.errors import TableError
-from roofline.reading import read_text, real_number, shown, whole_number
+from roofline.reading import quote, read_text, real_number, whole_number
 from roofline.registry import Registry
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
@@ -29,7 +29,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedRow:
     """A row that was not taken, and why."""
 
     row: int
@@ -40,11 +40,11 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedFile:
     """What a file held; every row is in one of the two."""
 
     measurements: tuple[Measurement, ...]
-    rejected: tuple[Rejected, ...] = ()
+    rejected: tuple[RejectedRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Importer:
     """What it reads, in a few words."""
     recognizes: Callable[[Path, str], bool]
     """Whether a file is of this format, from its name and the first 64 KiB of its text."""
-    read: Callable[[Path, str, Facts], Imported]
+    read: Callable[[Path, str, Facts], ImportedFile]
     """Reads a file's whole text."""
 
 
@@ -68,7 +68,7 @@ importers: Registry[Importer] = Registry(
 _HEAD = 65_536
 
 
-def read_runs(path: Path, facts: Facts, *, form: str = "") -> tuple[Importer, Imported]:
+def read_runs(path: Path, facts: Facts, *, form: str = "") -> tuple[Importer, ImportedFile]:
     """Read measured runs from a file of another tool.
 
     Args:
@@ -126,7 +126,7 @@ def _check_run(run: Measurement, where: str) -> None:
             text.encode()
         except UnicodeEncodeError as error:
             raise TableError(
-                f"{where}: {shown(text)} holds half a character", repair="Mend the text"
+                f"{where}: {quote(text)} holds half a character", repair="Mend the text"
             ) from error
     # A run that failed early never learnt the batch that its model has of its own.
     least = 1 if run.status is Status.OK else 0
@@ -152,7 +152,7 @@ def entries(path: Path, document: Any, what: str) -> list[dict[str, Any]]:
     found = cast("list[Any]", document)
     for number, entry in enumerate(found, 1):
         if not isinstance(entry, dict):
-            raise TableError(f"{path}: entry {number} is {shown(entry)}, not an object")
+            raise TableError(f"{path}: entry {number} is {quote(entry)}, not an object")
     return cast("list[dict[str, Any]]", found)
 
 
@@ -169,7 +169,7 @@ def times(path: Path, found: Sequence[Mapping[str, Any]], name: str) -> list[flo
     ]
 
 
-def imported(facts: Facts, backend: str) -> RunRequest:
+def imported_request(facts: Facts, backend: str) -> RunRequest:
     """Return what is known of how a run of another tool was asked for."""
     return RunRequest(
         facts.network, backend, datatype=facts.datatype or "fp32", batch=facts.batch or 1, threads=1,
@@ -177,7 +177,7 @@ def imported(facts: Facts, backend: str) -> RunRequest:
     )  # fmt: skip
 
 
-def needed(facts: Facts, path: Path) -> None:
+def check_named(facts: Facts, path: Path) -> None:
     """Refuse a file of one run whose network and machine the user has not named."""
     for name in ("network", "machine"):
         if not getattr(facts, name):

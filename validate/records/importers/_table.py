@@ -10,7 +10,7 @@ from roofline.errors import TableError, did_you_mean
 from roofline.reading import real_number, whole_number
 from roofline.validate.records.compression import parse_compression
 from roofline.validate.records.executed import Executed
-from roofline.validate.records.importers._registry import Facts, Imported, Rejected
+from roofline.validate.records.importers._registry import Facts, ImportedFile, RejectedRow
 from roofline.validate.records.record import Measurement, Reported, Status
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.tuning import Tuning
@@ -47,7 +47,7 @@ COLUMNS = (
 """The columns that a table of runs may have."""
 
 
-def mapped(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, str]:
+def map_columns(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, str]:
     """Return our columns' names to the file's, those of the same name included.
 
     Raises:
@@ -78,10 +78,10 @@ def mapped(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dic
 
 def read_rows(
     path: Path, rows: Sequence[Mapping[str, str]], found: Mapping[str, str], facts: Facts
-) -> Imported:
+) -> ImportedFile:
     """Turn rows into measurements; a row that cannot be taken is listed with its reason."""
     taken: list[Measurement] = []
-    refused: list[Rejected] = []
+    refused: list[RejectedRow] = []
     seen: set[str] = set()
     for number, row in enumerate(rows, 1):
         try:
@@ -91,15 +91,15 @@ def read_rows(
                 f"{path.name} row {number}",
             )
         except ValueError as error:
-            refused.append(Rejected(number, str(error), isinstance(error, _DamagedCellError)))
+            refused.append(RejectedRow(number, str(error), isinstance(error, _DamagedCellError)))
             continue
         identity = run.job.key
         if identity in seen:
-            refused.append(Rejected(number, "the same configuration stands in an earlier row"))
+            refused.append(RejectedRow(number, "the same configuration stands in an earlier row"))
             continue
         seen.add(identity)
         taken.append(run)
-    return Imported(tuple(taken), tuple(refused))
+    return ImportedFile(tuple(taken), tuple(refused))
 
 
 def _measurement(row: Mapping[str, str], facts: Facts, source: str) -> Measurement:

@@ -20,11 +20,11 @@ from roofline.surfaces import BATCH
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import (
     Facts,
-    Imported,
+    ImportedFile,
     Importer,
-    Rejected,
+    RejectedRow,
     entries,
-    imported,
+    imported_request,
     importers,
 )
 from roofline.validate.records.record import Measurement, Reported, Status
@@ -38,16 +38,16 @@ _SAME = 1e-6
 """Difference in parameters up to which a model is the shipped one: files of llama.cpp store a few factors beside."""
 
 
-def _llama_bench(path: Path, text: str, facts: Facts) -> Imported:
+def _llama_bench(path: Path, text: str, facts: Facts) -> ImportedFile:
     """Read one run per test: the prompt (``pp``) or the tokens behind it (``tg``); both in one are left out."""
     runs: list[Measurement] = []
-    rejected: list[Rejected] = []
+    rejected: list[RejectedRow] = []
     for number, entry in enumerate(entries(path, _document(path, text), "llama-bench's tests"), 1):
         where = f"{path}: entry {number}"
         prompt, new = (_count(entry, name, where) for name in ("n_prompt", "n_gen"))
         if (prompt > 0) == (new > 0):
             rejected.append(
-                Rejected(number, "it times a prompt and new tokens as one; run -p and -n apart")
+                RejectedRow(number, "it times a prompt and new tokens as one; run -p and -n apart")
             )
             continue
         known = replace(
@@ -71,7 +71,7 @@ def _llama_bench(path: Path, text: str, facts: Facts) -> Imported:
         _check_bench(entry, seconds, 1 if prompt == 0 else prompt, where)
         depth = _count(entry, "n_depth", where)
         job = replace(
-            imported(known, "llama.cpp"),
+            imported_request(known, "llama.cpp"),
             phase="prefill" if prompt else "decode",
             context=prompt or _mean_place(depth, new),
             options={"depth": depth, "devices": _devices(entry)},
@@ -83,7 +83,7 @@ def _llama_bench(path: Path, text: str, facts: Facts) -> Imported:
                 reported=Reported(f"llama-bench -o json, {path.name}"),
             )
         )  # fmt: skip
-    return Imported(tuple(runs), tuple(rejected))
+    return ImportedFile(tuple(runs), tuple(rejected))
 
 
 def _document(path: Path, text: str) -> object:
@@ -94,7 +94,7 @@ def _document(path: Path, text: str) -> object:
     return [read_json(line, f"{path} line {number}") for number, line in enumerate(lines, 1)]
 
 
-def _vllm(path: Path, text: str, facts: Facts) -> Imported:
+def _vllm(path: Path, text: str, facts: Facts) -> ImportedFile:
     """Read the medians of the time to the first token and per token of a served run."""
     document = read_json(text, str(path))
     if not isinstance(document, dict):
@@ -129,7 +129,7 @@ def _vllm(path: Path, text: str, facts: Facts) -> Imported:
                 f"{path} has no {name}", repair="Write it with vllm bench serve --save-result"
             )
         seconds = real_number(entry[name], f"{path}: {name}", least=0, error=TableError) / 1e3
-        job = imported(replace(known, batch=items), "vllm")
+        job = imported_request(replace(known, batch=items), "vllm")
         runs.append(
             Measurement(
                 replace(job, phase=phase, context=place, options={"new_tokens": new, "requests": requests}),
@@ -138,7 +138,7 @@ def _vllm(path: Path, text: str, facts: Facts) -> Imported:
                 notes=("the median over requests, waiting for others' prompts included",),
             )
         )  # fmt: skip
-    return Imported(tuple(runs))
+    return ImportedFile(tuple(runs))
 
 
 def _mean_place(past: int, new: int) -> int:

@@ -9,19 +9,19 @@ from roofline.reading import read_json
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import (
     Facts,
-    Imported,
+    ImportedFile,
     Importer,
+    check_named,
     entries,
-    imported,
+    imported_request,
     importers,
-    needed,
     times,
 )
 from roofline.validate.records.record import Measurement, Reported, Status
 
 
-def _read(path: Path, text: str, facts: Facts) -> Imported:
-    needed(facts, path)
+def _read(path: Path, text: str, facts: Facts) -> ImportedFile:
+    check_named(facts, path)
     events = entries(path, read_json(text, str(path)), "trace events")
     whole = [event for event in events if event.get("name") == "model_run"]
     runs = [us / 1e6 for us in times(path, whole, "dur")]
@@ -32,12 +32,12 @@ def _read(path: Path, text: str, facts: Facts) -> Imported:
         )
     kept = runs[1:] or runs
     run = Measurement(
-        imported(facts, "onnxruntime"), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
+        imported_request(facts, "onnxruntime"), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
         samples_s=tuple(kept),
         first_s=runs[0] if len(runs) > 1 else None, reported=Reported(f"onnxruntime profile, {path.name}"),
         notes=("profiling slows a run down",),
     )  # fmt: skip
-    return Imported((run,))
+    return ImportedFile((run,))
 
 
 importers.add(

@@ -14,16 +14,16 @@ from roofline.reading import read_json, real_number
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import (
     Facts,
-    Imported,
+    ImportedFile,
     Importer,
-    imported,
+    check_named,
+    imported_request,
     importers,
-    needed,
 )
 from roofline.validate.records.record import Measurement, Reported, Status
 
 
-def _csv(path: Path, text: str, facts: Facts) -> Imported:
+def _csv(path: Path, text: str, facts: Facts) -> ImportedFile:
     values: dict[str, str] = {}
     for cells in csv.reader(io.StringIO(text, newline=""), delimiter=";"):
         name, value = [*cells, "", ""][:2]
@@ -31,7 +31,7 @@ def _csv(path: Path, text: str, facts: Facts) -> Imported:
     return _run(path, facts, values)
 
 
-def _json(path: Path, text: str, facts: Facts) -> Imported:
+def _json(path: Path, text: str, facts: Facts) -> ImportedFile:
     document = read_json(text, str(path))
     held = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
     results = held.get("execution_results")
@@ -50,8 +50,8 @@ def _first(path: Path, values: Mapping[str, str], *names: str) -> float | None:
     return real_number(taken[1], f"{path}: {taken[0]}", least=0, error=TableError)
 
 
-def _run(path: Path, facts: Facts, values: Mapping[str, str]) -> Imported:
-    needed(facts, path)
+def _run(path: Path, facts: Facts, values: Mapping[str, str]) -> ImportedFile:
+    check_named(facts, path)
     throughput = _first(path, values, "throughput (fps)", "throughput", "throughput, fps")
     latency = _first(
         path, values, "median latency (ms)", "latency_median", "latency (ms)", "latency"
@@ -71,8 +71,8 @@ def _run(path: Path, facts: Facts, values: Mapping[str, str]) -> Imported:
         throughput_fps=throughput,
         concurrency=inflight,
     )
-    job = replace(imported(facts, "openvino"), batch=batch)
-    return Imported(
+    job = replace(imported_request(facts, "openvino"), batch=batch)
+    return ImportedFile(
         (
             Measurement(
                 job,

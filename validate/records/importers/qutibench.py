@@ -13,7 +13,7 @@ from pathlib import Path
 from roofline.errors import TableError
 from roofline.reading import csv_header, read_csv, real_number
 from roofline.tables import with_columns
-from roofline.validate.records.importers._registry import Facts, Imported, Importer, importers
+from roofline.validate.records.importers._registry import Facts, ImportedFile, Importer, importers
 from roofline.validate.records.importers._table import read_rows
 
 _NEEDED = (
@@ -46,7 +46,7 @@ _FLAGS = {
 """Defects of the published rows, by the mark they carry."""
 
 
-def _read(path: Path, text: str, facts: Facts) -> Imported:
+def _read(path: Path, text: str, facts: Facts) -> ImportedFile:
     table = with_columns(
         read_csv(text, str(path)), str(path), "table of the portal", _NEEDED,
         repair="Import it as plain CSV with --from csv --map",

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from roofline.validate.records.files import import_csv, import_json
-from roofline.validate.records.importers._registry import Facts, Imported, Importer, importers
+from roofline.validate.records.importers._registry import Facts, ImportedFile, Importer, importers
 
 
-def _read(path: Path, text: str, facts: Facts) -> Imported:
+def _read(path: Path, text: str, facts: Facts) -> ImportedFile:
     # A record says everything about itself.
     del facts
     if path.suffix == ".parquet":
         from roofline.validate.records.files import import_parquet
 
-        return Imported(tuple(import_parquet(path)))
+        return ImportedFile(tuple(import_parquet(path)))
     read = import_json if text.lstrip().startswith("{") else import_csv
-    return Imported(tuple(read(text)))
+    return ImportedFile(tuple(read(text)))
 
 
 def _recognizes(path: Path, head: str) -> bool:

@@ -11,12 +11,12 @@ from roofline.reading import read_json
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import (
     Facts,
-    Imported,
+    ImportedFile,
     Importer,
+    check_named,
     entries,
-    imported,
+    imported_request,
     importers,
-    needed,
     times,
 )
 from roofline.validate.records.record import Measurement, Reported, Status
@@ -26,26 +26,26 @@ def _entries(path: Path, text: str) -> list[dict[str, Any]]:
     return entries(path, read_json(text, str(path)), "trtexec's entries")
 
 
-def _times(path: Path, text: str, facts: Facts) -> Imported:
+def _times(path: Path, text: str, facts: Facts) -> ImportedFile:
     """Read one sample per inference: GPU compute time, in milliseconds in the file."""
-    needed(facts, path)
+    check_named(facts, path)
     samples = [ms / 1e3 for ms in times(path, _entries(path, text), "computeMs")]
     if not samples:
         raise TableError(
             f"{path}: no entry with computeMs", repair="Write it with trtexec --exportTimes"
         )
     run = Measurement(
-        imported(facts, "tensorrt"), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
+        imported_request(facts, "tensorrt"), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
         samples_s=tuple(samples),
         reported=Reported(f"trtexec --exportTimes, {path.name}"),
         notes=("GPU compute time, transfers left out",),
     )  # fmt: skip
-    return Imported((run,))
+    return ImportedFile((run,))
 
 
-def _profile(path: Path, text: str, facts: Facts) -> Imported:
+def _profile(path: Path, text: str, facts: Facts) -> ImportedFile:
     """Read layer averages; their sum is the time of one inference."""
-    needed(facts, path)
+    check_named(facts, path)
     layers = times(path, _entries(path, text), "averageMs")
     if not layers:
         raise TableError(
@@ -53,11 +53,11 @@ def _profile(path: Path, text: str, facts: Facts) -> Imported:
         )
     total = sum(layers) / 1e3
     run = Measurement(
-        imported(facts, "tensorrt"), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
+        imported_request(facts, "tensorrt"), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
         reported=Reported(f"trtexec --exportProfile, {path.name}", latency_s=total),
         notes=(f"sum of the averages of {plural(len(layers), 'layer')}; profiling slows a run down",),
     )  # fmt: skip
-    return Imported((run,))
+    return ImportedFile((run,))
 
 
 importers.add(

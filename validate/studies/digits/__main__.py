@@ -78,7 +78,7 @@ def run(
     here = platform(machine) if machine else None
     output.mkdir(parents=True, exist_ok=True)
     made = make_all(plan, load(), output / "models", say)
-    here = here or _calibrated(output / f"{MACHINE}.yaml", say)
+    here = here or _calibrate(output / f"{MACHINE}.yaml", say)
     runs = measure_all(made, here, plan, output, say)
     table = rows(made, runs, here, elsewhere)
     write_whole(output / "results.csv", _as_csv(table).encode())
@@ -87,7 +87,7 @@ def run(
     say(f"{len(table)} results in {output / 'results.csv'}")
 
 
-def _calibrated(file: Path, say: Say) -> Platform:
+def _calibrate(file: Path, say: Say) -> Platform:
     from roofline.spec import platform
     from roofline.validate.calibration.calibrate import calibrate, platform_yaml, warnings
 

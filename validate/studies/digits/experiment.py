@@ -16,20 +16,20 @@ from roofline.model import predict
 from roofline.speedup import ideal_speedup
 from roofline.surfaces import argument
 from roofline.tables import Record, Row
-from roofline.validate.accuracy.datasets import Labelled
+from roofline.validate.accuracy.datasets import LabelledItems
 from roofline.validate.accuracy.evaluation import Accuracy, evaluate, with_accuracy
 from roofline.validate.analysis.compare import backend_label, compare
 from roofline.validate.measuring.backend import backends
 from roofline.validate.measuring.measure import measure
 from roofline.validate.measuring.runnable_model import write_whole
 from roofline.validate.records.compression import compression_of
-from roofline.validate.records.flag import joined
+from roofline.validate.records.flag import join_flags
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.store import Store
 from roofline.validate.records.tuning import Tuning
 from roofline.validate.studies.digits.data import SOURCE, Split
-from roofline.validate.studies.digits.networks import TITLES, counted
+from roofline.validate.studies.digits.networks import TITLES, count
 from roofline.validate.studies.digits.variants import (
     FINE_TUNING,
     FROM_SCRATCH,
@@ -54,7 +54,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class VariantFile:
     """A variant that was written as a file."""
 
     network: str
@@ -99,7 +99,7 @@ def check_packages(plan: Plan) -> None:
             raise MissingPackageError(missing, "validate", purpose)
 
 
-def make_all(plan: Plan, split: Split, folder: Path, say: Say) -> list[Made]:
+def make_all(plan: Plan, split: Split, folder: Path, say: Say) -> list[VariantFile]:
     """Train both networks, write every variant, and evaluate it on the held-out images.
 
     Args:
@@ -113,8 +113,8 @@ def make_all(plan: Plan, split: Split, folder: Path, say: Say) -> list[Made]:
         MissingPackageError: torch or ONNX Runtime is not installed.
     """
     _same_training(plan, folder)
-    test = Labelled(split.test_images, split.test_labels, SOURCE)
-    made: list[Made] = []
+    test = LabelledItems(split.test_images, split.test_labels, SOURCE)
+    made: list[VariantFile] = []
     for network in plan.networks:
         dense_path = _path(folder, network, VARIANTS[0])
         if not dense_path.exists():
@@ -127,14 +127,14 @@ def make_all(plan: Plan, split: Split, folder: Path, say: Say) -> list[Made]:
             if not path.exists():
                 _write(path, make(variant, dense, split, again).SerializeToString())
             accuracy = evaluate(path, test, name=network)
-            made.append(Made(network, variant, path, accuracy, _zero_share(path)))
+            made.append(VariantFile(network, variant, path, accuracy, _zero_share(path)))
             say(f"{network} {variant.key}: {accuracy.top1:.2%} of {accuracy.items} right")
     return made
 
 
 def measure_all(
-    made: Sequence[Made], machine: Platform, plan: Plan, folder: Path, say: Say
-) -> list[tuple[Made, Measurement]]:
+    made: Sequence[VariantFile], machine: Platform, plan: Plan, folder: Path, say: Say
+) -> list[tuple[VariantFile, Measurement]]:
     """Run every variant on one thread of this machine, with ONNX Runtime and TVM.
 
     Args:
@@ -144,7 +144,7 @@ def measure_all(
         folder: Keeps the records; runs that ended well are not measured again.
         say: Told a line for each run.
     """
-    runs: list[tuple[Made, Measurement]] = []
+    runs: list[tuple[VariantFile, Measurement]] = []
     with Store(folder / "records.db") as store:
         kept = {_identity(run): run for run in store.records() if run.ok}
         for entry in made:
@@ -160,8 +160,8 @@ def measure_all(
 
 
 def rows(
-    made: Sequence[Made],
-    runs: Sequence[tuple[Made, Measurement]],
+    made: Sequence[VariantFile],
+    runs: Sequence[tuple[VariantFile, Measurement]],
     machine: Platform,
     elsewhere: Sequence[Platform],
 ) -> list[Record]:
@@ -169,7 +169,7 @@ def rows(
 
     The columns are those that the charts ``pareto``, ``speedup`` and ``efficiency`` take, and more.
     """
-    base = {network: counted(network) for network in {entry.network for entry in made}}
+    base = {network: count(network) for network in {entry.network for entry in made}}
     dense = {
         (entry.network, backend_label(run), run.job.batch): run.throughput_fps
         for entry, run in runs
@@ -184,17 +184,18 @@ def rows(
                 before = predict(base[entry.network], platform, batch=batch)
                 after = predict(workload, platform, batch=batch)
                 row = {
-                    **_described(entry, base[entry.network], workload),
-                    **_predicted(before, after),
+                    **_describe(entry, base[entry.network], workload),
+                    **_prediction_columns(before, after),
                 }
                 measured = [run for run in own if platform is machine and run.job.batch == batch]
                 table += [
-                    row | _measured(after, run, row, dense, machine) for run in measured or [None]
+                    row | _measured_columns(after, run, row, dense, machine)
+                    for run in measured or [None]
                 ]
     return table
 
 
-def _described(entry: Made, base: Workload, workload: Workload) -> Record:
+def _describe(entry: VariantFile, base: Workload, workload: Workload) -> Record:
     found = entry.accuracy.record()
     return {
         "network": entry.network, "variant": entry.variant.key, "technique": entry.variant.technique,
@@ -206,7 +207,7 @@ def _described(entry: Made, base: Workload, workload: Workload) -> Record:
     }  # fmt: skip
 
 
-def _predicted(before: Prediction, after: Prediction) -> Record:
+def _prediction_columns(before: Prediction, after: Prediction) -> Record:
     slow, fast = before.throughput_fps, after.throughput_fps
     return {
         "platform": after.platform, "batch": after.batch, "predicted_fps": fast,
@@ -215,7 +216,7 @@ def _predicted(before: Prediction, after: Prediction) -> Record:
     }  # fmt: skip
 
 
-def _measured(
+def _measured_columns(
     prediction: Prediction,
     run: Measurement | None,
     row: Row,
@@ -237,11 +238,11 @@ def _measured(
         backend_label(run), run.job.trials or None, run.operands, speed,
         None if run.median_s is None else 1e6 * run.median_s, None if compared is None else compared.efficiency, gained,
         None if gained is None else gained / row["expected_speedup"], run.status.value,
-        "" if compared is None else compared.explanation, joined(run.flags) or run.reason,
+        "" if compared is None else compared.explanation, join_flags(run.flags) or run.reason,
     ), strict=True))  # fmt: skip
 
 
-def _requests(entry: Made, plan: Plan) -> list[RunRequest]:
+def _requests(entry: VariantFile, plan: Plan) -> list[RunRequest]:
     """Return what runs a variant: ONNX Runtime everything, TVM what it computes in the datatype itself."""
     variant = entry.variant
     request = RunRequest(
@@ -262,7 +263,9 @@ def _requests(entry: Made, plan: Plan) -> list[RunRequest]:
     return [*found, replace(request, backend="tvm", batch=BATCHES[0], tuning=Tuning.UNTUNED)]
 
 
-def _run_key(entry: Made, request: RunRequest, machine: Platform) -> tuple[str | int | None, ...]:
+def _run_key(
+    entry: VariantFile, request: RunRequest, machine: Platform
+) -> tuple[str | int | None, ...]:
     """Return what a kept run must agree in to stand for a wanted one."""
     tuning = request.tuning or Tuning.NONE
     trials = request.trials if tuning is Tuning.TUNED else 0
@@ -288,11 +291,11 @@ def _same_training(plan: Plan, folder: Path) -> None:
         )
 
 
-def _line(entry: Made, run: Measurement) -> str:
+def _line(entry: VariantFile, run: Measurement) -> str:
     name = f"{entry.network} {entry.variant.key} on {backend_label(run)}, batch {run.job.batch}"
     if run.median_s is None:
         return f"{name}: {run.status.value}, {run.reason}"
-    flags = f" ({joined(run.flags)})" if run.flags else ""
+    flags = f" ({join_flags(run.flags)})" if run.flags else ""
     return f"{name}: {1e6 * run.median_s:.4g} µs{flags}"
 
 

@@ -55,7 +55,7 @@ def build(name: str, *, seed: int | None = None) -> onnx.ModelProto:
     return net.model(TITLES[name])
 
 
-def counted(name: str) -> Workload:
+def count(name: str) -> Workload:
     """Return the requirements of one of the networks, for one image."""
     from roofline.workload import Workload
 

@@ -21,7 +21,7 @@ USABLE = 90.0
 """Accuracy in percent that a variant needs to be in the figures of the fronts; guessing is right in 10 %."""
 
 
-def shipped() -> list[Record]:
+def shipped_results() -> list[Record]:
     """Return the shipped results; numbers are numbers, and empty cells None."""
     rows = read_rows(Path(__file__).with_name("results.csv"))
     return [{name: _value(cell) for name, cell in row.items()} for row in rows]
@@ -58,7 +58,7 @@ def pareto(
         least: Accuracy in percent that a variant needs to be in it.
     """
     chosen = [
-        {**_named(row), "backend": None, "batch": None}
+        {**_shorten_name(row), "backend": None, "batch": None}
         for row in fastest(rows, platform, batch)
         if row["accuracy"] >= least
     ]
@@ -73,7 +73,7 @@ def speedups(
 ) -> SpeedUpChart:
     """Return the expected and the achieved speed-up of every compressed variant in one program."""
     chosen = [
-        _named(row)
+        _shorten_name(row)
         for row in rows
         if (row["platform"], row["batch"], row["backend"]) == (platform, batch, backend)
         and row["achieved_speedup"] is not None
@@ -125,7 +125,7 @@ def figures(rows: Sequence[Row], platform: str, folder: Path) -> list[str]:
     return drawn
 
 
-def _named(row: Row) -> Row:
+def _shorten_name(row: Row) -> Row:
     """Return a row with the network's name as short as figures want it."""
     return {**row, "network": str(row["network"]).removeprefix("digits_").upper()}
 

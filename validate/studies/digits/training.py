@@ -74,14 +74,12 @@ def train(
     # On one thread sums have one order, so that the same torch gives the same weights on any number of cores.
     torch.set_num_threads(1)
     try:
-        return _trained(
-            torch, functional_call, model, images, labels, schedule, keep_zeros, ternary
-        )
+        return _train(torch, functional_call, model, images, labels, schedule, keep_zeros, ternary)
     finally:
         torch.set_num_threads(threads)
 
 
-def _trained(
+def _train(
     torch: Any,
     functional_call: Any,
     model: onnx.ModelProto,
@@ -102,7 +100,7 @@ def _trained(
     def used(name: str) -> Any:
         tensor = held[name]
         if ternary and name in multiplying:
-            return tensor + (ternarized(torch, tensor) - tensor).detach()
+            return tensor + (ternarize(torch, tensor) - tensor).detach()
         return tensor
 
     inputs, targets = torch.from_numpy(images), torch.from_numpy(labels)
@@ -134,7 +132,7 @@ def without_remnants(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(np.abs(weights) < REMNANT, np.float32(0), weights)
 
 
-def ternarized(torch: Any, tensor: Any) -> Any:
+def ternarize(torch: Any, tensor: Any) -> Any:
     """Return a tensor whose elements are minus, zero or plus the mean of those above the threshold."""
     size = tensor.abs()
     large = size > TERNARY_THRESHOLD * size.mean()

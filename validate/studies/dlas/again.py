@@ -11,7 +11,7 @@ from roofline.validate.campaigns.grid import Campaign
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.tuning import Tuning
-from roofline.validate.studies.dlas.runs import compared
+from roofline.validate.studies.dlas.runs import compared_configurations
 from roofline.validate.studies.dlas.verdicts import Verdict, verdicts
 
 BEGIN, END = "<!-- begin again -->", "<!-- end again -->"
@@ -32,7 +32,7 @@ def section(
         campaign: What the second ones are the part of.
     """
     first, second = (
-        {verdict.observation: verdict for verdict in verdicts(compared(runs))}
+        {verdict.observation: verdict for verdict in verdicts(compared_configurations(runs))}
         for runs in (before, after)
     )
     again = [name for name, verdict in second.items() if verdict.cases]
@@ -40,7 +40,7 @@ def section(
         _lead(after, campaign),
         _table(first, second, again),
         *(_cases(second[name]) for name in again),
-        _cells(compared(after), campaign),
+        _cells(compared_configurations(after), campaign),
     ]
     return "\n\n".join(part for part in parts if part)
 

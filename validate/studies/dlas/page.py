@@ -13,17 +13,17 @@ from roofline.number_format import plural
 from roofline.tables import Record, Row
 from roofline.validate.analysis.configurations import Configuration, pairs
 from roofline.validate.analysis.derived import Footprint, footprints, scaling, tuning_gains
-from roofline.validate.records.flag import joined
+from roofline.validate.records.flag import join_flags
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.tuning import Tuning
 from roofline.validate.studies.dlas.figures import LEAST_MB, measured_figures, representative
-from roofline.validate.studies.dlas.runs import compared, printed_range
+from roofline.validate.studies.dlas.runs import compared_configurations, printed_range
 from roofline.validate.studies.dlas.verdicts import verdicts
 
 _SECTION = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def regenerated(page: str, runs: Sequence[Measurement]) -> str:
+def regenerate(page: str, runs: Sequence[Measurement]) -> str:
     """Return the page with its generated sections made anew.
 
     A section stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
@@ -70,8 +70,8 @@ def _machine(runs: Sequence[Measurement]) -> str:
         for trials, budget in sorted(tuned)
     )
     well = [run for run in runs if run.ok]
-    marked = [entry for entry in compared(well) if entry.disturbed]
-    rounds = {entry.rounds for entry in compared(well)}
+    marked = [entry for entry in compared_configurations(well) if entry.disturbed]
+    rounds = {entry.rounds for entry in compared_configurations(well)}
     rows = [
         ("processor", _either({place.cpu for place in places})),
         ("cores", _either({str(place.cores) for place in places})),
@@ -96,7 +96,7 @@ def _either(values: Iterable[str]) -> str:
 
 
 def _observations(runs: Sequence[Measurement]) -> str:
-    decided = verdicts(compared(runs))
+    decided = verdicts(compared_configurations(runs))
     rows = [
         {
             "": verdict.observation,
@@ -131,7 +131,7 @@ _OUTCOME = {True: "for", False: "against", None: "undecided"}
 
 def _pictures(runs: Sequence[Measurement], rows: Sequence[Row], **pictures: str) -> str:
     """Return pictures that the runs have data for, each with its title, and a table."""
-    drawn = measured_figures(compared(runs))
+    drawn = measured_figures(compared_configurations(runs))
     shown = [
         f"![{title}](images/dlas_{name}.png)" for name, title in pictures.items() if name in drawn
     ]
@@ -140,12 +140,12 @@ def _pictures(runs: Sequence[Measurement], rows: Sequence[Row], **pictures: str)
 
 def _speedups(runs: Sequence[Measurement]) -> str:
     rows: list[Record] = []
-    for base, entry in pairs(compared(runs)):
+    for base, entry in pairs(compared_configurations(runs)):
         gain = base.seconds / entry.seconds
         printed = printed_range(entry)
         rows.append(
             {
-                **_named(entry),
+                **_name_cells(entry),
                 "dense, ms": _short(base.seconds * 1e3),
                 "ms": _short(entry.seconds * 1e3),
                 "expected": f"{_short(entry.expected)}x",
@@ -164,7 +164,7 @@ def _speedups(runs: Sequence[Measurement]) -> str:
     )
 
 
-def _named(entry: Configuration) -> Record:
+def _name_cells(entry: Configuration) -> Record:
     algorithm = (
         entry.algorithm.replace("_", " ") if entry.algorithm != "default" else entry.backend
     )
@@ -186,7 +186,7 @@ def _threads(runs: Sequence[Measurement]) -> str:
             "speed-up": f"{entry.thread_speedup:.2f}x",
             "per thread": f"{100 * entry.parallel_efficiency:.0f} %",
         }
-        for entry in scaling(compared(runs))
+        for entry in scaling(compared_configurations(runs))
     ]
     return _pictures(runs, rows, threads="Throughput over threads")
 
@@ -202,14 +202,14 @@ def _tuning(runs: Sequence[Measurement]) -> str:
             "tuned, ms": _short(entry.tuned_ms),
             "gain": f"{_short(entry.tuning_speedup)}x",
         }
-        for entry in tuning_gains(compared(runs))
+        for entry in tuning_gains(compared_configurations(runs))
     ]
     title = "Time by network, technique, algorithm and tuning"
     return _pictures(runs, rows, algorithms=title)
 
 
 def _memory(runs: Sequence[Measurement]) -> str:
-    found = footprints(representative(compared(runs)))
+    found = footprints(representative(compared_configurations(runs)))
     rows = [
         {
             "network": entry.configuration.network,
@@ -242,7 +242,7 @@ def _copies(found: Sequence[Footprint]) -> str:
 def _troubles(runs: Sequence[Measurement]) -> str:
     lines = [f"- {_title(run)}: {run.status.value}: {run.reason}" for run in runs if not run.ok]
     lines += [
-        f"- {_title(run)}: {joined(run.disturbances)}"
+        f"- {_title(run)}: {join_flags(run.disturbances)}"
         for run in runs
         if run.ok and run.disturbances
     ]

@@ -7,8 +7,8 @@ from statistics import mean
 
 from roofline.precision import DATATYPES
 from roofline.spec import platform
-from roofline.validate.studies.cells import Cell, Table, held
-from roofline.validate.studies.networks import required
+from roofline.validate.studies.cells import Cell, Table, compare_cell
+from roofline.validate.studies.networks import requirements
 from roofline.workloads.published import Row, table
 
 UNSETTLED = {
@@ -23,26 +23,28 @@ def tables() -> tuple[Table, ...]:
     """Recompute the expected speed-ups, and settle the observations from the printed figures and from shipped runs."""
     from roofline.validate.studies.dlas import runs as dlas_runs
 
-    measured = dlas_runs.tables(dlas_runs.shipped())
-    return (expected(), achieved(), sizes(), observations(), *measured)
+    measured = dlas_runs.tables(dlas_runs.shipped_runs())
+    return (expected_speedups(), achieved_shares(), sizes(), observations(), *measured)
 
 
-def expected() -> Table:
+def expected_speedups() -> Table:
     """Compute the speed-up each technique should give, and the share of it where a measured one is printed."""
     cells: list[Cell] = []
     for row in table("dlas_expected"):
         ours = speedup(row["technique"], row["removed_share"])
         name = f"{row['technique']}, {row['networks']}"
-        cells.append(held(f"{name}: expected", row["expected_speedup"], ours, within=1e-6))
+        cells.append(compare_cell(f"{name}: expected", row["expected_speedup"], ours, within=1e-6))
         if row["achieved_percent"] is not None:
             share = 100 * row["achieved_speedup"] / ours
             cells.append(
-                held(f"{name}: achieved percent", row["achieved_percent"], share, within=1e-3)
+                compare_cell(
+                    f"{name}: achieved percent", row["achieved_percent"], share, within=1e-3
+                )
             )
     return Table("Expected speed-ups", tuple(cells), "within 0.1 %")
 
 
-def achieved() -> Table:
+def achieved_shares() -> Table:
     """List the printed shares of the expected speed-ups; they are measurements on machines that are not here."""
     why = "measured with tuned programs on that machine; here the printed share serves as evidence"
     cells: list[Cell] = []
@@ -60,10 +62,10 @@ def achieved() -> Table:
 
 def sizes() -> Table:
     """Check the one statement about model size: EfficientNet-B0 has at most 21 % of the others' parameters."""
-    small = required("efficientnet_b0").weights
+    small = requirements("efficientnet_b0").weights
     cells: list[Cell] = []
     for key in ("resnet50_v15", "densenet161"):
-        share = 100 * small / required(key).weights
+        share = 100 * small / requirements(key).weights
         name = f"EfficientNet-B0 as a share of {key}, percent"
         cells.append(
             Cell(

@@ -61,11 +61,11 @@ def _times(entry: Configuration) -> Interval:
     return entry.low_s, entry.high_s
 
 
-def below(left: Interval, right: Interval) -> bool | None:
+def is_below(left: Interval, right: Interval) -> bool | None:
     """Tell whether a quantity is less than another one, or None where their intervals overlap.
 
     Example:
-        >>> below((1.0, 2.0), (3.0, 4.0)), below((1.0, 3.0), (2.0, 4.0))
+        >>> is_below((1.0, 2.0), (3.0, 4.0)), is_below((1.0, 3.0), (2.0, 4.0))
         (True, None)
     """
     if left[1] < right[0]:
@@ -77,11 +77,11 @@ def _over(left: Interval, right: Interval) -> Interval:
     return left[0] / right[1], left[1] / right[0]
 
 
-def _scaled(interval: Interval, factor: float) -> Interval:
+def _scale(interval: Interval, factor: float) -> Interval:
     return interval[0] * factor, interval[1] * factor
 
 
-def _disturbed(*runs: Configuration) -> bool:
+def _is_disturbed(*runs: Configuration) -> bool:
     return any(entry.disturbed for entry in runs)
 
 
@@ -112,12 +112,12 @@ def _milliseconds(entry: Configuration) -> str:
     return f"{entry.seconds * 1e3:.3g} ms"
 
 
-def _listed(runs: Iterable[Configuration]) -> str:
+def _list_runs(runs: Iterable[Configuration]) -> str:
     ordered = sorted(runs, key=lambda entry: entry.seconds)
     return ", ".join(f"{entry.algorithm} {_milliseconds(entry)}" for entry in ordered)
 
 
-def _uncorrelated(found: Sequence[Configuration]) -> Decided:
+def _check_uncorrelated(found: Sequence[Configuration]) -> Decided:
     remark = "of accuracy the runs say nothing: the weights are random"
     fastest: dict[tuple[str, str], Configuration] = {}
     for entry in found:
@@ -149,7 +149,7 @@ def _uncorrelated(found: Sequence[Configuration]) -> Decided:
     ]
     weak = {abs(value) < STRONG for value in (r, *drawn)}
     words = f"r = {r:.2f} between log MACs and log time of {len(runs)} tuned variants"
-    return [Case(words, weak.pop() if len(weak) == 1 else None, _disturbed(*runs))], remark
+    return [Case(words, weak.pop() if len(weak) == 1 else None, _is_disturbed(*runs))], remark
 
 
 def correlation(points: Sequence[tuple[float, float]]) -> float:
@@ -175,10 +175,12 @@ def _sparse_beats_dense(found: Sequence[Configuration]) -> Decided:
     for network in dense.keys() & sparse.keys():
         small = network.endswith("_cifar10")
         datasets.add(small)
-        faster = below(_best(sparse[network]), _best(dense[network]))
-        words = f"{network}: sparse {_listed(sparse[network])}; dense {_listed(dense[network])}"
+        faster = is_below(_best(sparse[network]), _best(dense[network]))
+        words = (
+            f"{network}: sparse {_list_runs(sparse[network])}; dense {_list_runs(dense[network])}"
+        )
         holds = faster if small or faster is None else not faster
-        cases.append(Case(words, holds, _disturbed(*dense[network], *sparse[network])))
+        cases.append(Case(words, holds, _is_disturbed(*dense[network], *sparse[network])))
     other = "ImageNet" if True in datasets else "CIFAR-10"
     return sorted(cases, key=lambda case: case.words), f"{other} was not run" if len(
         datasets
@@ -196,12 +198,12 @@ def _weights_below_channels(found: Sequence[Configuration]) -> Decided:
             continue
         (base, weights), (_, channels) = by[WEIGHTS], by[CHANNELS]
         # The dense time is in both shares: time times promise decides which of them is smaller.
-        less = below(
-            _scaled(_times(channels), channels.expected),
-            _scaled(_times(weights), weights.expected),
+        less = is_below(
+            _scale(_times(channels), channels.expected),
+            _scale(_times(weights), weights.expected),
         )
         words = f"{network} {backend}: weights {_share(base, weights)}, channels {_share(base, channels)}"
-        cases.append(Case(words, less, _disturbed(weights, channels)))
+        cases.append(Case(words, less, _is_disturbed(weights, channels)))
         if weights.expected <= channels.expected:
             fewer.setdefault(network)
     if not cases:
@@ -233,7 +235,7 @@ def _datatypes_vary(found: Sequence[Configuration]) -> Decided:
             for entry in (half, byte)
         )
         holds = True if apart else False if close else None
-        cases.append(Case(f"{network} {backend}: {words}", holds, _disturbed(half, byte)))
+        cases.append(Case(f"{network} {backend}: {words}", holds, _is_disturbed(half, byte)))
     return cases, "one machine: the runs say nothing of devices"
 
 
@@ -248,7 +250,7 @@ def _fastest_is(
             continue
         leading = _fastest(fair)
         holds = False if name not in leading else True if len(leading) == 1 else None
-        cases.append(Case(f"{network}: {_listed(fair)}", holds, _disturbed(*fair)))
+        cases.append(Case(f"{network}: {_list_runs(fair)}", holds, _is_disturbed(*fair)))
     return cases
 
 
@@ -266,9 +268,9 @@ def _below_expectation(found: Sequence[Configuration]) -> Decided:
     by_way: dict[tuple[str, str], list[bool]] = {}
     for base, entry in pairs(found):
         if entry.technique in {WEIGHTS, CHANNELS}:
-            holds = below(_over(_times(base), _times(entry)), (entry.expected, entry.expected))
+            holds = is_below(_over(_times(base), _times(entry)), (entry.expected, entry.expected))
             words = f"{entry.network} {entry.technique} {entry.run_by}: {_share(base, entry)}"
-            cases.append(Case(words, holds, _disturbed(base, entry)))
+            cases.append(Case(words, holds, _is_disturbed(base, entry)))
             by_way.setdefault((entry.tuning, entry.technique), []).append(holds is True)
     counts = [
         f"{technique} {tuning}: {sum(held)} of {len(held)} for"
@@ -296,8 +298,8 @@ def _tuning_changes(found: Sequence[Configuration]) -> Decided:
         first, last = _fastest(before), _fastest(after)
         known = len(first) == len(last) == 1
         holds = True if not first & last else False if known else None
-        words = f"{network}: untuned {_listed(before)}; tuned {_listed(after)}"
-        cases.append(Case(words, holds, _disturbed(*before, *after)))
+        words = f"{network}: untuned {_list_runs(before)}; tuned {_list_runs(after)}"
+        cases.append(Case(words, holds, _is_disturbed(*before, *after)))
     return sorted(cases, key=lambda case: case.words), ""
 
 
@@ -311,13 +313,13 @@ def _tuning_gains_less(found: Sequence[Configuration]) -> Decided:
             if DENSE not in by or technique not in by:
                 continue
             dense, pruned = by[DENSE], by[technique]
-            less = below(
+            less = is_below(
                 _over(_times(pruned[0]), _times(pruned[1])),
                 _over(_times(dense[0]), _times(dense[1])),
             )
             gains = [before.seconds / after.seconds for before, after in (dense, pruned)]
             words = f"{network} {backend}: dense {gains[0]:.3g}x, {technique} {gains[1]:.3g}x"
-            cases.append(Case(words, less, _disturbed(*dense, *pruned)))
+            cases.append(Case(words, less, _is_disturbed(*dense, *pruned)))
     sparse = any(WEIGHTS in case.words for case in cases)
     return cases, _WRITTEN if sparse else ""
 
@@ -335,7 +337,7 @@ class Rule:
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "I": Rule(
-            _uncorrelated,
+            _check_uncorrelated,
             f"One case: the correlation coefficient of log MACs and log time, over the fastest tuned run of every "
             f"network and compression, is less than {STRONG:g}.",
         ),

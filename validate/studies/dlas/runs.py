@@ -30,11 +30,11 @@ _LONGEST = 8
 
 
 @cache
-def shipped(table: str = SHIPPED) -> tuple[Measurement, ...]:
+def shipped_runs(table: str = SHIPPED) -> tuple[Measurement, ...]:
     """Return the runs that come with the program: of the campaign ``dlas-reduced``, or of the table that is named.
 
     Example:
-        >>> {run.job.network for run in shipped()} >= {"resnet18_cifar10"}
+        >>> {run.job.network for run in shipped_runs()} >= {"resnet18_cifar10"}
         True
     """
     from roofline.validate.records.files import import_csv
@@ -49,7 +49,7 @@ def as_shipped(runs: Iterable[Measurement]) -> str:
     Samples have five digits; what is empty, and lists that no figure rests on, are left out.
     """
     buffer = io.StringIO()
-    rows = [{**small.to_row(), "record": _packed(small)} for small in map(_small, runs)]
+    rows = [{**small.to_row(), "record": _pack(small)} for small in map(_small, runs)]
     names = list(rows[0]) if rows else ["record"]
     writer = csv.DictWriter(buffer, fieldnames=names, lineterminator="\n")
     writer.writeheader()
@@ -63,7 +63,7 @@ def _small(run: Measurement) -> Measurement:
     return replace(run, samples_s=samples, untuned_kernels=untuned, kernel_times=())
 
 
-def _packed(run: Measurement) -> str:
+def _pack(run: Measurement) -> str:
     return json.dumps(_without_empty(run.to_dict()), separators=(",", ":"))
 
 
@@ -84,11 +84,13 @@ def tables(runs: Iterable[Measurement], *, shortest: bool = False) -> tuple[Tabl
         runs: Records of the campaign ``dlas`` or ``dlas-reduced``, or of any like it.
         shortest: Compare shortest samples instead of medians: on a machine that others use too.
     """
-    found = compared(runs, shortest=shortest)
-    return (observations(found), achieved(found))
+    found = compared_configurations(runs, shortest=shortest)
+    return (observations(found), achieved_table(found))
 
 
-def compared(runs: Iterable[Measurement], *, shortest: bool = False) -> tuple[Configuration, ...]:
+def compared_configurations(
+    runs: Iterable[Measurement], *, shortest: bool = False
+) -> tuple[Configuration, ...]:
     """Return the configurations that DLAS is about: those of batch 1."""
     return tuple(entry for entry in configurations(runs, shortest=shortest) if entry.batch == 1)
 
@@ -133,7 +135,7 @@ def printed_range(entry: Configuration) -> tuple[float, float] | None:
     return (min(shares), max(shares)) if shares else None
 
 
-def achieved(found: Sequence[Configuration]) -> Table:
+def achieved_table(found: Sequence[Configuration]) -> Table:
     """List what share of the expected speed-up was achieved, beside the paper's range on CPUs."""
     cells: list[Cell] = []
     for base, entry in pairs(found):

@@ -15,7 +15,9 @@ from roofline.validate.studies.study import Study, studies
 
 def figures(records: Sequence[Measurement] | None = None) -> Mapping[str, Chart]:
     """Return the figures of what is printed and of measured runs; without any, of those shipped."""
-    measured = measured_figures(runs.compared(runs.shipped() if records is None else records))
+    measured = measured_figures(
+        runs.compared_configurations(runs.shipped_runs() if records is None else records)
+    )
     return {**printed_figures(), **{f"measured_{name}": chart for name, chart in measured.items()}}
 
 

@@ -43,7 +43,7 @@ def workload(name: str, datatype: str) -> Workload:
     )
 
 
-def predicted(row: Row) -> Prediction:
+def predict_row(row: Row) -> Prediction:
     """Predict a configuration with Equation 1 at batch 1, from the authors' own rounded requirements."""
     datatype = row["datatype"]
     work = workload(name_of(row), datatype)
@@ -53,7 +53,7 @@ def predicted(row: Row) -> Prediction:
     )
 
 
-def measured(**wanted: Any) -> list[Row]:
+def measured_rows(**wanted: Any) -> list[Row]:
     """Return the measured configurations whose columns have the values given.
 
     A platform without a mode matches all its modes.

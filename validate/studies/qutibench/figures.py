@@ -33,7 +33,7 @@ def qutibench_figures(runs: Path | None = None) -> dict[str, Chart]:
     Raises:
         TableError: That table cannot be read.
     """
-    rows = data.measured() if runs is None else data.measured_in(runs)
+    rows = data.measured_rows() if runs is None else data.measured_in(runs)
     return {**_paper(rows), **_portal(rows)}
 
 
@@ -79,7 +79,7 @@ def _paper(rows: Rows) -> dict[str, Chart]:
         name = f"fig{number}_pareto_{_file(task)}"
         shown = [{**row, "predicted_fps": None} for row in _of(rows, task=task)]
         found[name] = _draw("pareto", shown, f"{task}: accuracy against throughput")
-    by_share = sorted(_of(rows, task="CIFAR-10"), key=_kept, reverse=True)
+    by_share = sorted(_of(rows, task="CIFAR-10"), key=_kept_percent, reverse=True)
     title = "CIFAR-10: latency against throughput"
     found["fig22_latency_cifar10"] = facets(
         charts.get("latency"), by_share, Options(title=title), "pruning"
@@ -143,7 +143,7 @@ def _portal_of(task: str, rows: Rows, points: Rows) -> dict[str, Chart]:
         for row in table("qutibench_overview")
         if data.task_of(row["network"]) == task
     ]  # fmt: skip
-    run = [{**row, "stage": "run"} for row in sorted(own, key=_kept, reverse=True)]
+    run = [{**row, "stage": "run"} for row in sorted(own, key=_kept_percent, reverse=True)]
     drawn: tuple[tuple[str, str, Rows, str], ...] = (
         ("portal_roofline", "roofline", _spread(points), "rooflines"),
         ("portal_heatmap", "heatmap", points, "predicted frames/s"),
@@ -180,19 +180,19 @@ def _file(task: str) -> str:
     return task.lower().replace("-", "")
 
 
-def _kept(row: Row) -> float:
+def _kept_percent(row: Row) -> float:
     """Return the percentage of channels that stay."""
     return 100.0 if row["pruning"] == "dense" else float(row["pruning"].rstrip("%"))
 
 
-def _named(row: Row) -> str:
+def _network_label(row: Row) -> str:
     return row["network"] if row["pruning"] == "dense" else f"{row['network']} {row['pruning']}"
 
 
 def _spread(points: Rows) -> list[Row]:
     """Return points with one network each; the widths of an MLP share one intensity and are one."""
     return [
-        {**row, "network": "mlp (all widths)" if row["network"] == "mlp" else _named(row), "pruning": ""}
+        {**row, "network": "mlp (all widths)" if row["network"] == "mlp" else _network_label(row), "pruning": ""}
         for row in points
     ]  # fmt: skip
 
@@ -205,7 +205,7 @@ def _one_panel(rows: Rows) -> list[Row]:
             if row["network"] == network and row["platform"] not in found and row["power_w"]:
                 found[row["platform"]] = {
                     **row, "platform": "all machines", "datatype": "", "pruning": "",
-                    "network": f"{row['platform']} {_named(row)}",
+                    "network": f"{row['platform']} {_network_label(row)}",
                 }  # fmt: skip
     return list(found.values())
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from roofline.precision import DATATYPES
 from roofline.spec import platform
-from roofline.validate.studies.cells import Cell, Table, held
-from roofline.validate.studies.networks import Required, required
+from roofline.validate.studies.cells import Cell, Table, compare_cell
+from roofline.validate.studies.networks import Requirements, requirements
 from roofline.validate.studies.qutibench import runs as qutibench_runs
 from roofline.validate.studies.qutibench import statements as qutibench_statements
-from roofline.validate.studies.qutibench.cases import PREDICTED, Row, name_of, predicted, variant
+from roofline.validate.studies.qutibench.cases import PREDICTED, Row, name_of, predict_row, variant
 from roofline.workloads.published import table
 
 WIDTHS = ("int2", "int4", "int8", "fp16", "fp32")
@@ -22,8 +22,8 @@ def tables() -> tuple[Table, ...]:
         qutibench_runs.table3(),
         table4(),
         qutibench_runs.table5(),
-        pruned("Table 6: intensity against pruning", "intensity_int8"),
-        pruned("Table 7: operations against pruning", "ops_gop"),
+        pruned_table("Table 6: intensity against pruning", "intensity_int8"),
+        pruned_table("Table 7: operations against pruning", "ops_gop"),
         qutibench_runs.table8(),
         predictions(),
         efficiencies(),
@@ -51,7 +51,7 @@ def table2() -> Table:
                 continue
             name = f"{row['platform']} {column}"
             why = row["flag"] or "the shipped machine has another source for this number"
-            cells.append(held(name, row[column], ours.get(column), within=1e-9, why=why))
+            cells.append(compare_cell(name, row[column], ours.get(column), within=1e-9, why=why))
     return Table("Table 2: platforms", tuple(cells), "the shipped machine has the printed number")
 
 
@@ -72,13 +72,13 @@ def _requirement(row: Row, column: str) -> Cell:
     name = f"{name_of(row)} {column}"
     if not row["graph"]:
         why = "the channels that the pruning tool removed are not published, so there is no graph to count"
-        return held(name, row[column], None, within=0, why=why)
-    return held(
-        name, row[column], _value(required(row["graph"]), column), within=0.01, why=_doubt(row)
+        return compare_cell(name, row[column], None, within=0, why=why)
+    return compare_cell(
+        name, row[column], _value(requirements(row["graph"]), column), within=0.01, why=_doubt(row)
     )
 
 
-def _value(count: Required, column: str) -> float:
+def _value(count: Requirements, column: str) -> float:
     if column == "ops_gop":
         return count.ops / 1e9
     if column == "weights_m":
@@ -90,7 +90,7 @@ def _doubt(row: Row) -> str:
     return row["flag"] or "printed with too few digits"
 
 
-def pruned(title: str, column: str) -> Table:
+def pruned_table(title: str, column: str) -> Table:
     """Prune the unpruned graphs of the three networks that the paper prunes, and count what remains."""
     cells: list[Cell] = []
     for row in table("qutibench_requirements"):
@@ -100,19 +100,19 @@ def pruned(title: str, column: str) -> Table:
             cells.append(_requirement(row, column))
             continue
         keep = None if row["keep_channels"] == 1 else row["keep_channels"]
-        ours = _value(required(row["network"], keep), column)
+        ours = _value(requirements(row["network"], keep), column)
         name = f"{name_of(row)} {column}"
-        cells.append(held(name, row[column], ours, within=0.01, why=_doubt(row)))
+        cells.append(compare_cell(name, row[column], ours, within=0.01, why=_doubt(row)))
     return Table(title, tuple(cells), "within 1 %, or equal once rounded as printed")
 
 
 def predictions() -> Table:
     """Predict every published cell with Equation 1 from the authors' own rounded requirements."""
     cells = [
-        held(
+        compare_cell(
             variant(row),
             row["throughput_fps"],
-            predicted(row).throughput_fps,
+            predict_row(row).throughput_fps,
             within=1e-3,
             why=row["flag"],
         )
@@ -133,10 +133,10 @@ def efficiencies() -> Table:
         if published is None or row["platform"] == "ncs":
             continue
         cells.append(
-            held(
+            compare_cell(
                 variant(row),
                 100 * row["throughput_fps"] / published["throughput_fps"],
-                100 * row["throughput_fps"] / predicted(row).throughput_fps,
+                100 * row["throughput_fps"] / predict_row(row).throughput_fps,
                 within=1e-3,
                 why=published["flag"],
             )

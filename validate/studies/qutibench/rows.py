@@ -93,7 +93,7 @@ def accuracies() -> Mapping[tuple[str, str, str], float]:
 
 
 @cache
-def measured() -> tuple[ChartRow, ...]:
+def measured_rows() -> tuple[ChartRow, ...]:
     """Return the shipped measurements: a configuration's smallest batch, its best and its largest."""
     return tuple(built for row in table("qutibench_measured") for built in _sizes(row))
 
@@ -101,7 +101,7 @@ def measured() -> tuple[ChartRow, ...]:
 def best(rows: tuple[ChartRow, ...] | None = None) -> list[ChartRow]:
     """Return the row of the greatest throughput of each configuration."""
     found: dict[tuple[Any, ...], ChartRow] = {}
-    for row in measured() if rows is None else rows:
+    for row in measured_rows() if rows is None else rows:
         place = row["platform"], row["network"], row["pruning"], row["datatype"]
         if place not in found or row["measured_fps"] > found[place]["measured_fps"]:
             found[place] = row
@@ -119,7 +119,7 @@ def measured_in(path: Path) -> tuple[ChartRow, ...]:
 
     known = {
         (row["platform"], row["network"], row["pruning"], row["datatype"]): row
-        for row in measured()
+        for row in measured_rows()
     }
     _, found = read_runs(path, Facts(), form="qutibench")
     rows: list[ChartRow] = []
@@ -149,7 +149,7 @@ def _sizes(row: Row) -> Iterator[ChartRow]:
     needs = {(need["network"], need["pruning"]): need for need in requirements()}
     peaks = {(roof["platform"], roof["datatype"]): roof["peak_op_s"] for roof in roofs()}
     pruning = share(row["keep_channels"])
-    predicted = _predicted().get((row["platform"], row["network"], pruning, row["datatype"]))
+    predicted = _predictions().get((row["platform"], row["network"], pruning, row["datatype"]))
     need = needs.get((row["network"], pruning))
     peak = peaks.get((row["platform"], row["datatype"]))
     common: ChartRow = {
@@ -173,7 +173,7 @@ def _sizes(row: Row) -> Iterator[ChartRow]:
 
 
 @cache
-def _predicted() -> Mapping[tuple[str, str, str, str], float]:
+def _predictions() -> Mapping[tuple[str, str, str, str], float]:
     return {
         (row["platform"], row["network"], share(row["keep_channels"]), row["datatype"]): row[
             "throughput_fps"

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from roofline.validate.studies.cells import Cell, Table, held
-from roofline.validate.studies.qutibench.cases import Row, measured, name_of, variant
+from roofline.validate.studies.cells import Cell, Table, compare_cell
+from roofline.validate.studies.qutibench.cases import Row, measured_rows, name_of, variant
 from roofline.workloads.published import table
 
 
 def table1() -> Table:
     """Check ResNet-50 pruned on Ultra96 at one thread: throughput, latency, accuracy and the speed-up of the text."""
-    rows = measured(platform="ultra96-dpu", network="resnet50")
+    rows = measured_rows(platform="ultra96-dpu", network="resnet50")
     accuracy = {
         name_of(row): row["top1_percent"]
         for row in table("qutibench_accuracy")
@@ -25,11 +25,15 @@ def table1() -> Table:
         name = name_of(row)
         latency = row["latency_batch1_ms"]
         cells += [
-            held(f"{name} latency_ms", latency, 1e3 / row["throughput_smallest_fps"], within=0.01),
-            held(f"{name} top1_percent", accuracy[name], row["top1_percent"], within=1e-4),
+            compare_cell(
+                f"{name} latency_ms", latency, 1e3 / row["throughput_smallest_fps"], within=0.01
+            ),
+            compare_cell(f"{name} top1_percent", accuracy[name], row["top1_percent"], within=1e-4),
         ]
     speed = {row["keep_channels"]: row["throughput_smallest_fps"] for row in rows}
-    cells.append(held("speed-up from 100 % to 30 %", 1.81, speed[0.3] / speed[1.0], within=1e-3))
+    cells.append(
+        compare_cell("speed-up from 100 % to 30 %", 1.81, speed[0.3] / speed[1.0], within=1e-3)
+    )
     rule = "latency is the inverse of throughput within 1 %; accuracy is Table 3's; speed-up within 0.1 %"
     return Table("Table 1: pruned ResNet-50 on Ultra96", tuple(cells), rule)
 
@@ -38,7 +42,7 @@ def table3() -> Table:
     """Hold the accuracy of each variant against the accuracies that came with the measured runs."""
     cells: list[Cell] = []
     for row in table("qutibench_accuracy"):
-        runs = measured(
+        runs = measured_rows(
             network=row["network"], keep_channels=row["keep_channels"], datatype=row["datatype"]
         )
         found = sorted({run["top1_percent"] for run in runs if run["top1_percent"] is not None})
@@ -143,7 +147,9 @@ def table8() -> Table:
         ratio = square.ratio("throughput_fps")
         percent = None if ratio is None else 100 * ratio
         cells.append(
-            held(square.name, 100.0, percent, within=0.1, why=_overlap(square, ratio or 0.0))
+            compare_cell(
+                square.name, 100.0, percent, within=0.1, why=_overlap(square, ratio or 0.0)
+            )
         )
     rule = "the text's close to 100 %: within 10 %"
     return Table("Table 8: orthogonality (percent)", tuple(cells), rule)

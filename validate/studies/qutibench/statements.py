@@ -11,8 +11,14 @@ import numpy as np
 
 from roofline.model import Bound
 from roofline.validate.studies.cells import Cell, Table
-from roofline.validate.studies.networks import required
-from roofline.validate.studies.qutibench.cases import PREDICTED, Row, measured, predicted, variant
+from roofline.validate.studies.networks import requirements
+from roofline.validate.studies.qutibench.cases import (
+    PREDICTED,
+    Row,
+    measured_rows,
+    predict_row,
+    variant,
+)
 from roofline.validate.studies.qutibench.runs import squares
 from roofline.workloads.published import table
 
@@ -48,11 +54,11 @@ def _pairs(low: str, high: str, **wanted: object) -> list[tuple[Row, Row]]:
     """Return runs of one machine and variant at a narrower and a wider datatype."""
     wide = {
         (row["platform"], row["network"], row["keep_channels"]): row
-        for row in measured(datatype=high, **wanted)
+        for row in measured_rows(datatype=high, **wanted)
     }
     found = (
         (row, wide.get((row["platform"], row["network"], row["keep_channels"])))
-        for row in measured(datatype=low, **wanted)
+        for row in measured_rows(datatype=low, **wanted)
     )
     return [(row, other) for row, other in found if other is not None]
 
@@ -76,7 +82,7 @@ def _above_prediction() -> Verdict:
         if row["platform"] != "ncs" and (cell := PREDICTED.get(variant(row))) is not None
         and row["throughput_fps"] > cell["throughput_fps"]
     ]  # fmt: skip
-    bound = [row for row in above if predicted(row).bound is Bound.MEMORY]
+    bound = [row for row in above if predict_row(row).bound is Bound.MEMORY]
     kinds = ", ".join(sorted({row["network"] for row in above}))
     return Verdict(
         f"{len(above)} above, {len(bound)} of them memory-bound ({kinds})",
@@ -112,7 +118,7 @@ def _tx2_throughput() -> Verdict:
             sum(row["throughput_mean_fps"] * row["points"] for row in rows)
             / sum(row["points"] for row in rows)
             for rows in (
-                measured(platform="tx2", network=network, datatype=kind)
+                measured_rows(platform="tx2", network=network, datatype=kind)
                 for kind in ("fp16", "fp32")
             )
         ]
@@ -165,7 +171,7 @@ def _a53() -> Verdict:
 def _ultra96() -> Verdict:
     fps = {
         row["keep_channels"]: row["throughput_smallest_fps"]
-        for row in measured(platform="ultra96-dpu", network="resnet50")
+        for row in measured_rows(platform="ultra96-dpu", network="resnet50")
     }
     gain = fps[0.3] / fps[1.0]
     return Verdict(f"{gain:.3f} at one thread", abs(gain / 1.81 - 1) < 0.001)
@@ -173,7 +179,7 @@ def _ultra96() -> Verdict:
 
 def _ops(row: Row) -> float:
     if row["graph"]:
-        return required(row["graph"]).ops
+        return requirements(row["graph"]).ops
     published = {
         (row["network"], row["keep_channels"]): row for row in table("qutibench_requirements")
     }
@@ -184,7 +190,7 @@ def _pruning() -> Verdict:
     speed: list[float] = []
     saved: list[float] = []
     for row in table("qutibench_measured"):
-        family = measured(
+        family = measured_rows(
             platform=row["platform"], network=row["network"], datatype=row["datatype"]
         )
         base = max(family, key=lambda run: run["keep_channels"])
@@ -224,7 +230,7 @@ def _both_best() -> Verdict:
 def _finn_flat() -> Verdict:
     growth = [
         row["latency_largest_ms"] / row["latency_smallest_ms"]
-        for row in measured(platform="zcu104-finn")
+        for row in measured_rows(platform="zcu104-finn")
     ]
     return Verdict(
         f"largest over smallest stream {_range(growth)}", max(growth) < 2,
@@ -236,7 +242,7 @@ def _ncs() -> Verdict:
     gain = {
         (row["network"], row["keep_channels"]): row["throughput_fps"]
         / row["throughput_smallest_fps"]
-        for row in measured(platform="ncs")
+        for row in measured_rows(platform="ncs")
     }
     return Verdict(
         f"best over batch 1: {_range(gain.values())}", max(gain.values()) < 1.05,
@@ -246,7 +252,7 @@ def _ncs() -> Verdict:
 
 def _dpu() -> Verdict:
     threads = {
-        name: max(row["batch_of_95_percent"] for row in measured(platform=name))
+        name: max(row["batch_of_95_percent"] for row in measured_rows(platform=name))
         for name in ("ultra96-dpu", "zcu102-dpu", "zcu104-dpu")
     }
     listed = ", ".join(f"{name} {count:.0f}" for name, count in threads.items())
@@ -255,10 +261,10 @@ def _dpu() -> Verdict:
 
 def _idle() -> Verdict:
     def idle(*platforms: str) -> list[float]:
-        rows = [row for name in platforms for row in measured(platform=name)]
+        rows = [row for name in platforms for row in measured_rows(platform=name)]
         return [row["idle_power_w"] for row in rows if row["idle_power_w"] is not None]
 
-    board = measured(platform="zcu102-dpu")[0]["board_power_w"]
+    board = measured_rows(platform="zcu102-dpu")[0]["board_power_w"]
     fpga = f"ZCU102 {_range(idle('zcu102-dpu'))} (board alone {board:g})"
     small = f"ZCU104 {_range(idle('zcu104-dpu', 'zcu104-finn'))}, TX2 {_range(idle('tx2'))}"
     agrees = (
@@ -291,10 +297,12 @@ def _efficiency_of_precision() -> Verdict:
 
 
 def _mixed_point() -> Verdict:
-    (narrow,) = measured(
+    (narrow,) = measured_rows(
         platform="zcu104-finn", network="mlp", datatype="int2", keep_channels=0.25
     )
-    (wide,) = measured(platform="zcu104-finn", network="mlp", datatype="int4", keep_channels=0.125)
+    (wide,) = measured_rows(
+        platform="zcu104-finn", network="mlp", datatype="int4", keep_channels=0.125
+    )
     agrees = (
         narrow["throughput_fps"] > wide["throughput_fps"]
         and narrow["top1_percent"] > wide["top1_percent"]
@@ -311,7 +319,7 @@ def _front(*, efficientnet: bool) -> list[Row]:
         row
         for name in IMAGENET
         if efficientnet or not name.startswith("efficientnet")
-        for row in measured(network=name)
+        for row in measured_rows(network=name)
         if row["top1_percent"] is not None
     ]
     return [
@@ -334,8 +342,8 @@ def _on_front(platform: str, *networks: str, efficientnet: bool, why: str = "") 
 def _square_of_pruning() -> Verdict:
     def exponent(platform: str) -> list[float]:
         found: list[float] = []
-        for row in measured(platform=platform, network="mlp", keep_channels=0.125):
-            base = measured(
+        for row in measured_rows(platform=platform, network="mlp", keep_channels=0.125):
+            base = measured_rows(
                 platform=row["platform"],
                 network="mlp",
                 datatype=row["datatype"],

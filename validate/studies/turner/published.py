@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roofline.validate.studies.cells import Cell, Table, held
+from roofline.validate.studies.cells import Cell, Table, compare_cell
 from roofline.workloads.published import Row, table
 from roofline.workloads.turner_memory import CHANNEL_PRUNED, MEBIBYTE, PLAIN, Program, memory
 
@@ -37,11 +37,13 @@ def variants(name: str, title: str) -> Table:
                 if name == "III"
                 else "a result of training, and Table VI is another program's"
             )
-            cells.append(held(f"{network} {column}", row[column], ours, within=0.005, why=why))
+            cells.append(
+                compare_cell(f"{network} {column}", row[column], ours, within=0.005, why=why)
+            )
         ours = 1 - _weights(CHANNEL_PRUNED[name, network]) / _weights(PLAIN[network])
         label = f"{network} channel_compression"
         why = _channels(name, network)
-        cells.append(held(label, row["channel_compression"], ours, within=0.005, why=why))
+        cells.append(compare_cell(label, row["channel_compression"], ours, within=0.005, why=why))
     return Table(title, tuple(cells), "within 0.5 %, or equal once rounded as printed")
 
 
@@ -93,7 +95,9 @@ def _footprint(row: Row) -> Cell:
     else:
         ours = memory(PLAIN[network], sparsity=_sparsity(variant, point))
     why = _difference(row, point)
-    return held(f"{network} {variant}", row["memory_mb"], ours / MEBIBYTE, within=0.02, why=why)
+    return compare_cell(
+        f"{network} {variant}", row["memory_mb"], ours / MEBIBYTE, within=0.02, why=why
+    )
 
 
 def _sparsity(variant: str, point: Row) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from roofline.chart import Chart, Options, charts
-from roofline.validate.studies.networks import required
+from roofline.validate.studies.networks import requirements
 from roofline.validate.studies.study import Study, studies
 from roofline.validate.studies.turner.published import tables
 
@@ -15,7 +15,7 @@ NETWORKS = ("vgg16_cifar10", "resnet18_cifar10", "mobilenet_v1_cifar10")
 def figures() -> Mapping[str, Chart]:
     """Return what the networks require, drawn."""
     rows = [
-        {"network": key, "ops": required(key).ops, "parameters": required(key).weights}
+        {"network": key, "ops": requirements(key).ops, "parameters": requirements(key).weights}
         for key in NETWORKS
     ]
     title = "Operations and weights of the networks of Turner et al."

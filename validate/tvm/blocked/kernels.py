@@ -96,10 +96,10 @@ def packed_weights(weights: Array, groups: int, lanes: int) -> Array:
     """
     filters, depth, height, width = weights.shape
     if groups == filters and depth == 1:
-        framed = _filled(weights[:, 0], 0, lanes)
+        framed = _fill(weights[:, 0], 0, lanes)
         return np.ascontiguousarray(framed.reshape(-1, lanes, height, width).transpose(0, 2, 3, 1))
     inner = depth_block(depth, lanes)
-    framed = _filled(_filled(weights, 0, lanes), 1, inner)
+    framed = _fill(_fill(weights, 0, lanes), 1, inner)
     split = framed.reshape(-1, lanes, blocks(depth, inner), inner, height, width)
     return np.ascontiguousarray(split.transpose(0, 2, 4, 5, 3, 1))
 
@@ -111,7 +111,7 @@ def packed_integers(weights: Array, lanes: int) -> Array:
         [filter blocks, channel blocks, height, width, channels in a block / 4, lanes, 4].
     """
     inner = depth_block(weights.shape[1], lanes, STEP)
-    framed = _filled(_filled(weights, 0, lanes), 1, inner)
+    framed = _fill(_fill(weights, 0, lanes), 1, inner)
     filters, depth, height, width = framed.shape
     split = framed.reshape(
         filters // lanes, lanes, depth // inner, inner // STEP, STEP, height, width
@@ -121,7 +121,7 @@ def packed_integers(weights: Array, lanes: int) -> Array:
 
 def packed_integer_matrix(weights: Array, lanes: int) -> Array:
     """Return an 8-bit [depth, outputs] matrix as [output blocks, depth / 4, lanes, 4]."""
-    framed = _filled(weights, 1, lanes)
+    framed = _fill(weights, 1, lanes)
     depth, outputs = framed.shape
     split = framed.reshape(depth // STEP, STEP, outputs // lanes, lanes)
     return np.ascontiguousarray(split.transpose(2, 0, 3, 1))
@@ -135,10 +135,10 @@ def packed_matrix(weights: Array, lanes: int) -> Array:
 
 def channel_constant(values: Array, lanes: int, fill: float) -> Array:
     """Return one value per channel, shape [C], in blocks: [1, blocks, 1, 1, lanes]."""
-    return _filled(values, 0, lanes, fill).reshape(1, -1, 1, 1, lanes)
+    return _fill(values, 0, lanes, fill).reshape(1, -1, 1, 1, lanes)
 
 
-def _filled(array: Array, axis: int, lanes: int, fill: float = 0) -> Array:
+def _fill(array: Array, axis: int, lanes: int, fill: float = 0) -> Array:
     missing = -array.shape[axis] % lanes
     widths = [(0, missing if place == axis else 0) for place in range(array.ndim)]
     return np.pad(array, widths, constant_values=fill) if missing else array
@@ -149,10 +149,10 @@ def convolution(conv: Convolution) -> Any:
     te: Any = importlib.import_module("tvm.te")
     (kh, kw), (sh, sw), (dh, dw) = conv.kernel, conv.strides, conv.dilation
     oh, ow = conv.output
-    form = {FORM: f"s{sh}x{sw} d{dh}x{dw} g{conv.groups}{_summed(conv.sums)}"}
+    form = {FORM: f"s{sh}x{sw} d{dh}x{dw} g{conv.groups}{_sums_label(conv.sums)}"}
 
     def convolve(image: Any, weights: Any) -> Any:
-        framed = _framed(image, conv)
+        framed = _frame(image, conv)
         outer, inner, lanes = (int(weights.shape[place]) for place in (1, 4, 5))
         filters = int(weights.shape[0])
         per_group = filters // conv.groups
@@ -192,7 +192,7 @@ def integer_convolution(conv: Convolution, fill: int) -> Any:
     oh, ow = conv.output
 
     def convolve(image: Any, weights: Any) -> Any:
-        framed = _framed(image, conv, fill)
+        framed = _frame(image, conv, fill)
         filters, outer, steps, lanes = (int(weights.shape[place]) for place in (0, 1, 4, 5))
         c = te.reduce_axis((0, outer), name="c")
         ky = te.reduce_axis((0, kh), name="ky")
@@ -225,7 +225,7 @@ def depthwise(conv: Convolution, fill: int = 0) -> Any:
     oh, ow = conv.output
 
     def convolve(image: Any, weights: Any) -> Any:
-        framed = _framed(image, conv, fill)
+        framed = _frame(image, conv, fill)
         ky = te.reduce_axis((0, kh), name="ky")
         kx = te.reduce_axis((0, kw), name="kx")
 
@@ -263,7 +263,7 @@ def matrix_product(sums: str = "float32") -> Any:
                 rows[m, k].astype(sums) * weights[n // lanes, k, n % lanes].astype(sums), axis=k
             ),
             name=GEMM,
-            attrs={FORM: f"b{lanes}{_summed(sums)}"},
+            attrs={FORM: f"b{lanes}{_sums_label(sums)}"},
         )
 
     return multiply
@@ -290,7 +290,7 @@ def integer_matrix_product() -> Any:
     return multiply
 
 
-def unsigned() -> Any:
+def unsigned_function() -> Any:
     """Return the function that adds 128 to signed 8-bit integers."""
     topi: Any = importlib.import_module("tvm.topi")
     tirx: Any = importlib.import_module("tvm.tirx")
@@ -348,11 +348,11 @@ def mean() -> Any:
     return average
 
 
-def _summed(datatype: str) -> str:
+def _sums_label(datatype: str) -> str:
     return "" if datatype == "float32" else f" {datatype}"
 
 
-def _framed(image: Any, conv: Convolution, fill: int = 0) -> Any:
+def _frame(image: Any, conv: Convolution, fill: int = 0) -> Any:
     topi: Any = importlib.import_module("tvm.topi")
     tirx: Any = importlib.import_module("tvm.tirx")
     top, left, bottom, right = conv.padding

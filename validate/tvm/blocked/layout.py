@@ -29,7 +29,7 @@ _POOLS = {"relax.nn.max_pool2d": "max", "relax.nn.avg_pool2d": "avg"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Packed:
+class _PackedImage:
     """An image in blocks."""
 
     expression: Any
@@ -109,7 +109,7 @@ class _Rewriter:
         self._builder = builder
         self._lanes = lanes
         self._plain: dict[Any, Any] = {}
-        self._packed: dict[Any, _Packed] = {}
+        self._packed: dict[Any, _PackedImage] = {}
         self._frames: dict[Any, _Frame] = {}
         self.used: Counter[str] = Counter()
 
@@ -124,7 +124,7 @@ class _Rewriter:
             packed = self._in_blocks(value)
             if packed is not None:
                 emitted = self._builder.emit(packed.expression)
-                self._packed[variable] = _Packed(emitted, packed.channels)
+                self._packed[variable] = _PackedImage(emitted, packed.channels)
                 return
             product = self._product(value)
             if product is not None:
@@ -171,7 +171,7 @@ class _Rewriter:
             return relax.TupleGetItem(self.plain(value.tuple_value), value.index)
         return self.plain(value)
 
-    def _in_blocks(self, call: Any) -> _Packed | None:
+    def _in_blocks(self, call: Any) -> _PackedImage | None:
         name = getattr(call.op, "name", "")
         conv = conv2d_numbers(call)
         if conv is not None:
@@ -182,14 +182,14 @@ class _Rewriter:
         if name in _UNARY and self._is_packed(call.args[0]):
             image = self._packed[call.args[0]]
             expression = self._relax.Call(call.op, [image.expression, *call.args[1:]], call.attrs)
-            return _Packed(expression, image.channels)
+            return _PackedImage(expression, image.channels)
         if name in _QUANTIZING and self._is_packed(call.args[0]):
             image = self._packed[call.args[0]]
             settings = [_constant(argument) for argument in call.args[1:]]
             if any(setting is None or setting.size != 1 for setting in settings):
                 return None
             operands = [image.expression, *call.args[1:]]
-            return _Packed(self._relax.Call(call.op, operands, call.attrs), image.channels)
+            return _PackedImage(self._relax.Call(call.op, operands, call.attrs), image.channels)
         if name in _BINARY:
             return self._binary(call)
         if name in _POOLS:
@@ -213,10 +213,10 @@ class _Rewriter:
             primfunc_name_hint="pack",
         )
         if channels >= self._lanes and isinstance(expression, self._relax.Var):
-            self._packed[expression] = _Packed(packed, channels)
+            self._packed[expression] = _PackedImage(packed, channels)
         return packed
 
-    def _convolution(self, call: Any, conv: Convolution) -> _Packed | None:
+    def _convolution(self, call: Any, conv: Convolution) -> _PackedImage | None:
         weights = _constant(call.args[1])
         lanes = self._lanes
         if weights is None:
@@ -238,11 +238,11 @@ class _Rewriter:
         image = self._image(call.args[0], conv.channels)
         constant = self._relax.const(blocks.packed_weights(weights, conv.groups, lanes))
         expression = self._builder.call_te(made, image, constant, primfunc_name_hint=hint)
-        return _Packed(expression, conv.filters)
+        return _PackedImage(expression, conv.filters)
 
     def _integer_convolution(
         self, call: Any, conv: Convolution, weights: Array, *, alone: bool
-    ) -> _Packed | None:
+    ) -> _PackedImage | None:
         lanes, source, fill = self._lanes, call.args[0], 0
         if source in self._frames and not any(conv.padding):
             frame = self._frames[source]
@@ -260,12 +260,12 @@ class _Rewriter:
             made = blocks.depthwise(conv, fill)
             hint = blocks.DEPTHWISE
             expression = self._builder.call_te(made, image, constant, primfunc_name_hint=hint)
-            return _Packed(expression, conv.filters)
+            return _PackedImage(expression, conv.filters)
         if conv.groups > 1:
             return None
         image = self._image(source, conv.channels, blocks.STEP)
         total = integers.convolution(self._builder, image, weights, conv, fill, lanes)
-        return _Packed(total, conv.filters)
+        return _PackedImage(total, conv.filters)
 
     def _frame(self, call: Any) -> _Frame | None:
         if getattr(call.op, "name", "") != "relax.nn.pad" or not self._integers:
@@ -280,7 +280,7 @@ class _Rewriter:
         padding = (top, left, bottom, right)
         return _Frame(call, call.args[0], padding, int(call.attrs.pad_value))
 
-    def _binary(self, call: Any) -> _Packed | None:
+    def _binary(self, call: Any) -> _PackedImage | None:
         images = [self._packed[argument] for argument in call.args if self._is_packed(argument)]
         if not images:
             return None
@@ -297,7 +297,7 @@ class _Rewriter:
             if operand is None or (divides and place == 1 and self._is_packed(argument)):
                 return None
             operands.append(operand)
-        return _Packed(self._relax.Call(call.op, operands, call.attrs), channels)
+        return _PackedImage(self._relax.Call(call.op, operands, call.attrs), channels)
 
     def _operand(self, argument: Any, channels: int, fill: float) -> Any:
         if self._is_packed(argument):
@@ -317,16 +317,16 @@ class _Rewriter:
         values = blocks.channel_constant(constant.reshape(-1), self._lanes, fill)
         return self._relax.const(values)
 
-    def _pool(self, call: Any, kind: str) -> _Packed | None:
+    def _pool(self, call: Any, kind: str) -> _PackedImage | None:
         if not self._is_packed(call.args[0]) or call.attrs.layout != "NCHW":
             return None
         image = self._packed[call.args[0]]
         made = blocks.pooling(kind, call.attrs, self._lanes)
         hint = f"{kind}_pool2d"
         expression = self._builder.call_te(made, image.expression, primfunc_name_hint=hint)
-        return _Packed(expression, image.channels)
+        return _PackedImage(expression, image.channels)
 
-    def _mean(self, call: Any) -> _Packed | None:
+    def _mean(self, call: Any) -> _PackedImage | None:
         axes = [int(axis) for axis in call.attrs.axis or ()]
         if not self._is_packed(call.args[0]) or axes not in ([2, 3], [-2, -1]):
             return None
@@ -336,9 +336,9 @@ class _Rewriter:
         expression = self._builder.call_te(
             blocks.mean(), image.expression, primfunc_name_hint="mean"
         )
-        return _Packed(expression, image.channels)
+        return _PackedImage(expression, image.channels)
 
-    def _concatenation(self, call: Any) -> _Packed | None:
+    def _concatenation(self, call: Any) -> _PackedImage | None:
         parts = call.args[0].fields if isinstance(call.args[0], self._relax.Tuple) else ()
         if call.attrs.axis is None or int(call.attrs.axis) != 1 or not parts:
             return None
@@ -347,7 +347,7 @@ class _Rewriter:
         if len(known) != len(parts) or any(i.channels % self._lanes for i in known[:-1]):
             return None
         joined = self._relax.op.concat([image.expression for image in known], axis=1)
-        return _Packed(joined, sum(image.channels for image in known))
+        return _PackedImage(joined, sum(image.channels for image in known))
 
     def _product(self, call: Any) -> Any:
         """Return a matrix product with constant weights as one with packed weights, or None."""

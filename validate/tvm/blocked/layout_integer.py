@@ -31,7 +31,7 @@ def convolution(
     relax: Any = importlib.import_module("tvm.relax")
     signed = conv.dtype == "int8"
     if signed:
-        image = builder.emit_te(blocks.unsigned(), image, primfunc_name_hint="unsigned")
+        image = builder.emit_te(blocks.unsigned_function(), image, primfunc_name_hint="unsigned")
     total = builder.call_te(
         blocks.integer_convolution(conv, fill + _OFFSET if signed else fill),
         image,
@@ -65,7 +65,7 @@ def product(builder: Any, rows: Any, weights: Array, dtype: str, lanes: int) -> 
     outputs = weights.shape[1]
     signed = dtype == "int8"
     if signed:
-        rows = builder.emit_te(blocks.unsigned(), rows, primfunc_name_hint="unsigned")
+        rows = builder.emit_te(blocks.unsigned_function(), rows, primfunc_name_hint="unsigned")
     packed = blocks.packed_integer_matrix(weights, lanes)
     made = builder.emit_te(
         blocks.integer_matrix_product(),

@@ -76,7 +76,7 @@ def _products(function: Any) -> int:
     return most
 
 
-def scheduled(function: Any, tile: Tile) -> Any:
+def schedule_kernel(function: Any, tile: Tile) -> Any:
     """Return a kernel on blocks with its schedule.
 
     Args:

@@ -25,9 +25,9 @@ from roofline.validate.tvm.blocked.schedules import (
     kernel_products,
     plainly_scheduled,
     recognize,
-    scheduled,
+    schedule_kernel,
 )
-from roofline.validate.tvm.blocked.tile_timing import seconds_of, timed
+from roofline.validate.tvm.blocked.tile_timing import seconds_of, time_tiles
 from roofline.validate.tvm.blocked.tiles import Kernel, Tile, neighbours, tiles
 
 _FEW = 3
@@ -38,7 +38,7 @@ _TOGETHER = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
+class SearchResult:
     """What a search came to."""
 
     seconds: float
@@ -140,7 +140,7 @@ def search(
     workers: int,
     report: Report,
     again: bool = False,
-) -> Searched:
+) -> SearchResult:
     """Time tiles of every kernel on blocks for which none is known yet, the longest first.
 
     With a budget every kernel first gets the best of a few tiles.
@@ -173,8 +173,8 @@ def search(
     def late() -> bool:
         return bool(budget_s) and time.monotonic() - start > budget_s
 
-    def searched(*, finished: bool) -> Searched:
-        return Searched(time.monotonic() - start, len(found), finished=finished, tried=tried)
+    def searched(*, finished: bool) -> SearchResult:
+        return SearchResult(time.monotonic() - start, len(found), finished=finished, tried=tried)
 
     for place, group in enumerate(groups):
         if late():
@@ -197,7 +197,7 @@ def first_guess(kernel: Kernel) -> Tile:
     return tiles(kernel)[0]
 
 
-def guessed(module: Any, find: Callable[[Kernel], Tile | None] | None) -> tuple[str, ...]:
+def guessed_tiles(module: Any, find: Callable[[Kernel], Tile | None] | None) -> tuple[str, ...]:
     """Return the names of the kernels on blocks whose tile is a guess, because none was sought or none ran.
 
     Args:
@@ -239,7 +239,9 @@ def schedule_blocks(
     for variable, function in _functions(module):
         kernel = recognize(function)
         if kernel is not None:
-            module.update_func(variable, scheduled(function, find(kernel) or first_guess(kernel)))
+            module.update_func(
+                variable, schedule_kernel(function, find(kernel) or first_guess(kernel))
+            )
             continue
         if products.get(str(variable.name_hint)):
             continue
@@ -261,7 +263,7 @@ def _hurry(group: list[tuple[Kernel, Any]], findings: Findings, target: Any, wor
             ]
         )
     ]
-    times = timed([(function, tile) for _, function, tile in candidates], target, workers)
+    times = time_tiles([(function, tile) for _, function, tile in candidates], target, workers)
     for kernel, _ in group:
         ran = [
             (seconds, tile)
@@ -278,12 +280,12 @@ def _best(
     kernel: Kernel, function: Any, target: Any, workers: int, likely: list[Tile]
 ) -> tuple[Tile | None, float, int]:
     """Return the fastest tile, its time, and how many were tried."""
-    found = _guided(kernel, function, target, workers, likely)
+    found = _search_guided(kernel, function, target, workers, likely)
     best, seconds = min(found.items(), key=lambda entry: entry[1])
     return (None, 0.0, len(found)) if math.isinf(seconds) else (best, seconds, len(found))
 
 
-def _guided(
+def _search_guided(
     kernel: Kernel, function: Any, target: Any, workers: int, likely: list[Tile]
 ) -> dict[Tile, float]:
     """Return seconds of the search's own tiles in the order they were tried; infinite where one does not run.
@@ -295,12 +297,12 @@ def _guided(
         workers: Processes that build at the same time.
         likely: Tiles that are tried whatever is guessed.
     """
-    return _searched(
+    return _search_variants(
         kernel, likely, lambda candidates: seconds_of(function, candidates, target, workers)
     )
 
 
-def _searched(
+def _search_variants(
     kernel: Kernel, likely: list[Tile], time_all: Callable[[list[Tile]], dict[Tile, float]]
 ) -> dict[Tile, float]:
     """Time first tiles, then variants of the two best."""
@@ -335,7 +337,7 @@ def beyond(
     Returns:
         Seconds of every tile in the order they were tried; infinite where one cannot be built or run.
     """
-    first = dict(own or _guided(kernel, function, target, workers, []))
+    first = dict(own or _search_guided(kernel, function, target, workers, []))
     wide = tiles(kernel, every=True)
     space = dict.fromkeys([*wide, *(near for tile in wide for near in neighbours(kernel, tile))])
     others = [tile for tile in space if tile not in first]
@@ -352,7 +354,7 @@ def own_tiles(kernel: Kernel, seconds: Sequence[float]) -> dict[Tile, float]:
         seconds: Of the tiles in the order they were tried, the search's own first.
     """
     given = iter(seconds)
-    return _searched(
+    return _search_variants(
         kernel, [], lambda candidates: {tile: next(given) for tile in dict.fromkeys(candidates)}
     )
 

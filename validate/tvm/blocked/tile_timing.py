@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from roofline.validate.tvm.blocked.schedules import scheduled
+from roofline.validate.tvm.blocked.schedules import schedule_kernel
 from roofline.validate.tvm.blocked.tiles import Tile
 from roofline.validate.tvm.tuning import forked_timing as _fork
 
@@ -27,14 +27,16 @@ def seconds_of(
         workers: Processes that build at the same time.
     """
     distinct = list(dict.fromkeys(candidates))
-    times = timed([(function, tile) for tile in distinct], target, workers)
+    times = time_tiles([(function, tile) for tile in distinct], target, workers)
     return {
         tile: math.inf if seconds is None else seconds
         for tile, seconds in zip(distinct, times, strict=True)
     }
 
 
-def timed(candidates: list[tuple[Any, Tile]], target: Any, workers: int) -> list[float | None]:
+def time_tiles(
+    candidates: list[tuple[Any, Tile]], target: Any, workers: int
+) -> list[float | None]:
     """Return the seconds of kernels on blocks, each with a tile, None where one cannot be built or run.
 
     Args:
@@ -44,7 +46,7 @@ def timed(candidates: list[tuple[Any, Tile]], target: Any, workers: int) -> list
     """
     outcomes = _fork.race(
         candidates,
-        lambda entry: kernel_timer(scheduled(*entry), target),
+        lambda entry: kernel_timer(schedule_kernel(*entry), target),
         workers=workers,
         build_limit_s=_BUILD_LIMIT_S,
         run_limit_s=_RUN_LIMIT_S,

@@ -73,7 +73,7 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Choice:
     """What choosing came to."""
 
     seconds: float
@@ -135,7 +135,7 @@ def choose(
     budget_s: float,
     threads: int,
     report: Report,
-) -> Chosen:
+) -> Choice:
     """Choose an algorithm for every convolution that has none yet.
 
     Args:
@@ -155,17 +155,17 @@ def choose(
     for place, conv in enumerate(open_ones):
         spent = time.monotonic() - start
         if budget_s and spent > budget_s:
-            return Chosen(spent, finished=False, left=len(open_ones) - place, failed=failed)
+            return Choice(spent, finished=False, left=len(open_ones) - place, failed=failed)
         timer = _Timer(conv, target, findings, database, threads, report)
-        seconds = _raced(timer, candidates(conv), trials)
+        seconds = _race(timer, candidates(conv), trials)
         failed += not seconds
         if seconds:
             name = choices.add(conv, seconds)
             report(f"{name} is best: {seconds[name] * 1e3:.3g} ms", place + 1, len(open_ones))
-    return Chosen(time.monotonic() - start, finished=True, left=0, failed=failed)
+    return Choice(time.monotonic() - start, finished=True, left=0, failed=failed)
 
 
-def _raced(timer: _Timer, names: tuple[str, ...], trials: int) -> dict[str, float]:
+def _race(timer: _Timer, names: tuple[str, ...], trials: int) -> dict[str, float]:
     """Return seconds of every algorithm, copies included; those far behind after a few trials are tuned no more."""
     if len(names) == 1:
         return {names[0]: 0.0}

@@ -33,7 +33,7 @@ _HEAVY = ("conv", "matmul", "dense", "einsum")
 
 
 @dataclass(frozen=True, slots=True)
-class Tuned:
+class TuningResult:
     """What tuning came to."""
 
     seconds: float
@@ -67,7 +67,7 @@ def tune(
     threads: int,
     report: Report,
     seed: int = 0,
-) -> Tuned:
+) -> TuningResult:
     """Try schedules for every kernel until each has its number or time is up.
 
     Every kernel first gets a short round, so that none stays untuned while others are polished; from
@@ -94,24 +94,26 @@ def tune(
     searcher = _Searcher(ms, target, folder, database, trials, threads, seed)
     goals = [goal for goal in (_FIRST, *range(_BATCH, trials, _BATCH)) if goal < trials]
     total = sum(_trials_of(kernel, trials) for kernel in kernels)
-    done = sum(min(_known(database, kernel), _trials_of(kernel, trials)) for kernel in kernels)
+    done = sum(
+        min(_count_records(database, kernel), _trials_of(kernel, trials)) for kernel in kernels
+    )
     tried = 0
     for number, goal in enumerate([*goals, trials]):
         order = (
             sorted(kernels, key=lambda kernel: -_share(database, kernel)) if number else kernels
         )
         for kernel in order:
-            known = _known(database, kernel)
+            known = _count_records(database, kernel)
             missing = min(goal, _trials_of(kernel, trials)) - known
             if missing <= 0:
                 continue
             if budget_s and time.monotonic() - start > budget_s:
-                return Tuned(time.monotonic() - start, len(kernels), tried, finished=False)
+                return TuningResult(time.monotonic() - start, len(kernels), tried, finished=False)
             searcher.search(kernel, known, missing)
             tried += missing
             best = f"{_best(database, kernel) * 1e3:.3g} ms"
             report(f"tuning {kernel.task_name}: {best}", done + tried, total)
-    return Tuned(time.monotonic() - start, len(kernels), tried, finished=True)
+    return TuningResult(time.monotonic() - start, len(kernels), tried, finished=True)
 
 
 class _Searcher:
@@ -226,7 +228,7 @@ def apply(module: Any, target: Any, folder: Path) -> tuple[Any, tuple[str, ...]]
     passes = relax.transform
     with target, open_database(folder):
         module = passes.MetaScheduleApplyDatabase(enable_warning=False)(module)
-        missing = unscheduled(module)
+        missing = unscheduled_kernels(module)
         module = passes.SplitLayoutRewritePreproc()(_with_root_blocks(module))
         module = passes.FoldConstant()(module)
         module = passes.DeadCodeElimination()(module)
@@ -251,7 +253,7 @@ def _with_root_blocks(module: Any) -> Any:
     return rooted
 
 
-def unscheduled(module: Any) -> tuple[str, ...]:
+def unscheduled_kernels(module: Any) -> tuple[str, ...]:
     """Return the names of the kernels that no schedule was applied to.
 
     Reshapes need none, and kernels that were written as loops are their own schedule.
@@ -272,7 +274,7 @@ def unscheduled(module: Any) -> tuple[str, ...]:
 
 def _kernels(ms: Any, module: Any, target: Any) -> list[Any]:
     """Return the kernels with convolutions and matrix products first, the most often used first among them."""
-    open_kernels = set(unscheduled(module))
+    open_kernels = set(unscheduled_kernels(module))
     found = ms.relax_integration.extract_tasks(module, target)
     kept = [kernel for kernel in found if kernel.task_name in open_kernels]
     return sorted(
@@ -295,7 +297,7 @@ def _records(database: Any, kernel: Any) -> list[Any]:
     return list(database.get_top_k(database.commit_workload(module), 1_000_000))
 
 
-def _known(database: Any, kernel: Any) -> int:
+def _count_records(database: Any, kernel: Any) -> int:
     return len(_records(database, kernel))
 
 

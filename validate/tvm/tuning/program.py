@@ -20,7 +20,7 @@ from roofline.validate.tvm.setup import lanes
 
 if TYPE_CHECKING:
     from roofline.validate.tvm.blocked.tile_search import Findings
-    from roofline.validate.tvm.tuning.algorithm_choice import Choices, Chosen
+    from roofline.validate.tvm.tuning.algorithm_choice import Choice, Choices
 
 SHIPPED_TILES = "shipped_tiles"
 """Name of the job's option that, when false, leaves aside the tiles that come with the program."""
@@ -32,7 +32,7 @@ def variant(job: RunRequest) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Tuned:
+class TuningResult:
     """What tuning came to."""
 
     seconds: float
@@ -40,7 +40,9 @@ class Tuned:
     notes: tuple[str, ...]
 
 
-def tune(request: Request, how: Computation, target: Any, database: Path, report: Report) -> Tuned:
+def tune(
+    request: Request, how: Computation, target: Any, database: Path, report: Report
+) -> TuningResult:
     """Choose algorithms, try tiles for what has a template and schedules for the rest, within one budget.
 
     Args:
@@ -74,7 +76,7 @@ def tune(request: Request, how: Computation, target: Any, database: Path, report
                 f"no algorithm could be timed for {plural(chosen.failed, 'convolution')}: blocked"
             )
     if job.tuning is not Tuning.TUNED:
-        return Tuned(time.monotonic() - start, finished, tuple(notes))
+        return TuningResult(time.monotonic() - start, finished, tuple(notes))
     module = import_model(request.model, target, how, choices).module
     findings = findings_of(request, target)
     searched = tiling.search(
@@ -93,7 +95,7 @@ def tune(request: Request, how: Computation, target: Any, database: Path, report
     )  # fmt: skip
     if not tuned.finished:
         notes.append(f"the tuning budget ended after {plural(tuned.trials, 'trial')}")
-    return Tuned(time.monotonic() - start, finished and tuned.finished, tuple(notes))
+    return TuningResult(time.monotonic() - start, finished and tuned.finished, tuple(notes))
 
 
 def findings_of(request: Request, target: Any) -> Findings:
@@ -121,7 +123,7 @@ def _choose(
     database: Path,
     budget_s: float,
     report: Report,
-) -> tuple[Choices, Chosen]:
+) -> tuple[Choices, Choice]:
     """Choose the algorithm of every convolution of a model for which none was chosen before."""
     from roofline.validate.tvm.tuning import algorithm_choice as best
 

@@ -33,7 +33,7 @@ from roofline import Workload, load
 from roofline.model.machine_profile import Profile
 from roofline.model.network_time import calibrated_time
 from roofline.number_format import plural
-from roofline.progress import silent
+from roofline.progress import tell_nobody
 from roofline.temporary import temporary_folder
 from roofline.validate.calibration.calibrate import Roofs, calibrate
 from roofline.validate.calibration.fitting import fit_profile
@@ -168,7 +168,7 @@ def step_of(network: Network, name: str, threads: int) -> Callable[[], None]:
     with temporary_folder() as folder:
         asked = Request(RunRequest(network.name, name, threads=threads), network.path, folder)
         as_it_is = backend.capabilities.loads_models
-        made = Artifact(network.path) if as_it_is else backend.prepare(asked, silent)
+        made = Artifact(network.path) if as_it_is else backend.prepare(asked, tell_nobody)
         session = backend.load(asked, made)
     session.bind(inputs_of(network))
     for _ in range(_WARM_UP):

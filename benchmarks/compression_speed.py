@@ -102,7 +102,7 @@ def in_turns(
         time.perf_counter() - start < seconds and len(found[0]) < most
     ):
         for place in (0, 1) if len(found[0]) % 2 == 0 else (1, 0):
-            found[place].append(_span(pair[place], repeats[place]) / repeats[place])
+            found[place].append(_span_s(pair[place], repeats[place]) / repeats[place])
     used = (time.process_time() - cpu) / (time.perf_counter() - start)
     after = Busy.now()
     shares = None if before is None or after is None else after.shares_since(before)
@@ -181,11 +181,11 @@ def _in_a_process(step: str, *arguments: object) -> Any:
 
 
 def _warm_up(run: Callable[[], object]) -> float:
-    _span(run, 2)
-    return _span(run, 1)
+    _span_s(run, 2)
+    return _span_s(run, 1)
 
 
-def _span(run: Callable[[], object], repeats: int) -> float:
+def _span_s(run: Callable[[], object], repeats: int) -> float:
     start = time.perf_counter()
     for _ in range(repeats):
         run()

@@ -62,14 +62,14 @@ def run(command: Sequence[str], folder: Path) -> Cost:
     return Cost(code, cpu_s, rss_mb, hashlib.sha256(written).hexdigest())
 
 
-def best(command: Sequence[str], folder: Path, runs: int) -> Cost:
+def best_run(command: Sequence[str], folder: Path, runs: int) -> Cost:
     """Return the run that took least CPU time; the first one warms the file cache."""
     return min(
         (run(command, folder) for _ in range(runs)), key=lambda cost: (cost.code != 0, cost.cpu_s)
     )
 
 
-def ours(model: Path, *options: str) -> list[str]:
+def own_command(model: Path, *options: str) -> list[str]:
     return [str(word) for word in python_command("-m", "roofline", "count", str(model), *options)]
 
 
@@ -168,10 +168,12 @@ def compare(models: dict[str, Path], python: str | None, folder: Path, runs: int
     others = peers(python)
     rows = []
     for name, path in models.items():
-        mine = best(ours(path), folder, runs)
+        mine = best_run(own_command(path), folder, runs)
         row = [name, cell(mine)]
         for peer in others.values():
-            cost = best(peer(path), folder, min(runs, 2) if path.stat().st_size > 1e8 else runs)
+            cost = best_run(
+                peer(path), folder, min(runs, 2) if path.stat().st_size > 1e8 else runs
+            )
             row.append(
                 f"{cell(cost)} (x{cost.cpu_s / mine.cpu_s:.1f}, x{cost.rss_mb / mine.rss_mb:.1f})"
             )
@@ -186,7 +188,7 @@ def curve(folder: Path, runs: int) -> None:
     print("Cost by number of calls in the graph\n")
     rows, floor = [], None
     for nodes in (1_000, 3_000, 10_000, 30_000, 100_000):
-        cost = best(ours(chain(nodes, folder)), folder, runs)
+        cost = best_run(own_command(chain(nodes, folder)), folder, runs)
         floor = floor or (nodes, cost.cpu_s)
         slope = (
             ""
@@ -199,11 +201,13 @@ def curve(folder: Path, runs: int) -> None:
     print(markdown_table(header, rows), end="\n\n")
 
 
-def identical(models: dict[str, Path], folder: Path) -> None:
+def count_identical(models: dict[str, Path], folder: Path) -> None:
     """Print for how many models two runs write the same bytes."""
     same = 0
     for path in models.values():
-        digests = {run(ours(path, "--fused", "--format", "json"), folder).digest for _ in range(2)}
+        digests = {
+            run(own_command(path, "--fused", "--format", "json"), folder).digest for _ in range(2)
+        }
         same += len(digests) == 1
     print(f"Two runs byte-identical: {same} of {len(models)} models\n")
 
@@ -228,7 +232,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         models = light(folder)
-        identical(models, folder)
+        count_identical(models, folder)
         if not arguments.no_vgg19:
             models["VGG-19, 575 MB of weights"] = vgg19(models["light vgg19"], folder)
         compare(models, arguments.peers, folder, arguments.runs)

@@ -63,7 +63,7 @@ Runs = Mapping[int, Measurement]
 """A record for each batch."""
 
 
-def ways(made: VariantFile) -> tuple[Way, ...]:
+def run_settings(made: VariantFile) -> tuple[Way, ...]:
     """Return how a variant is run."""
     return (ORT, TVM, CSR) if made.variant.request.sparsity is not None else (ORT, TVM)
 
@@ -151,7 +151,7 @@ def main() -> None:
     dense: dict[tuple[str, str], Runs] = {}
     for made in make_all(plan, load(), given.folder / "models", said):
         kept = KeptRuns(given.folder / f"kernels-{made.network}.json")
-        for way in ways(made):
+        for way in run_settings(made):
             runs: dict[int, Measurement] = {}
             for batch in BATCHES:
                 name = f"{made.network} {made.variant.key}, {way.name}, batch {batch}"

@@ -16,7 +16,7 @@ from roofline.validate.campaigns.grid import load
 from roofline.validate.campaigns.runner import state
 from roofline.validate.records.store import reading
 from roofline.validate.studies.dlas.again import BEGIN, END, section
-from roofline.validate.studies.dlas.runs import AGAIN, as_shipped, shipped_runs
+from roofline.validate.studies.dlas.runs import AGAIN, shipped_csv, shipped_runs
 from roofline.writing import write_whole
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +29,7 @@ def main() -> None:
     campaign = load("dlas-tuned")
     for store in map(Path, sys.argv[1:2]):
         with reading(store) as kept:
-            write_whole(TABLE, as_shipped(state(campaign, kept).recorded()).encode())
+            write_whole(TABLE, shipped_csv(state(campaign, kept).recorded()).encode())
     text = section(shipped_runs(), shipped_runs(AGAIN), campaign)
     page = with_section(PAGE.read_text(encoding="utf-8"), f"{text}\n", BEGIN, END)
     write_whole(PAGE, page.encode())

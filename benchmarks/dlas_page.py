@@ -24,8 +24,8 @@ from roofline.validate.studies.dlas.figures import draw_measured
 from roofline.validate.studies.dlas.page import regenerate
 from roofline.validate.studies.dlas.runs import (
     SHIPPED,
-    as_shipped,
     compared_configurations,
+    shipped_csv,
     shipped_runs,
 )
 
@@ -48,7 +48,7 @@ def last_records(store: Path) -> tuple[Measurement, ...]:
 
 def write(runs: Sequence[Measurement]) -> list[Path]:
     """Write the table, the pictures and the page."""
-    TABLE.write_text(as_shipped(runs), encoding="utf-8")
+    TABLE.write_text(shipped_csv(runs), encoding="utf-8")
     # What the page says is computed from the table as it is shipped.
     kept = import_csv(TABLE.read_text(encoding="utf-8"))
     pictures = draw_measured(compared_configurations(kept), ROOT / "docs" / "images")

@@ -15,7 +15,7 @@ from pathlib import Path
 from roofline.spec import platform
 from roofline.validate.evidence.power import ESTIMATORS, LEFT, left_out, read_runs, scored
 from roofline.validate.evidence.summaries import add
-from roofline.validate.studies.qutibench.rows import measured_in, measured_rows
+from roofline.validate.studies.qutibench.rows import measured_rows, portal_rows
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path)
     parser.add_argument("--write", action="store_true", help="Into the page on expected.")
     asked = parser.parse_args()
-    rows = measured_rows() if asked.table is None else measured_in(asked.table)
+    rows = measured_rows() if asked.table is None else portal_rows(asked.table)
     runs = read_runs(rows, cache(platform))
     found = [
         {"left out": leave, "estimate": name, **scored(left_out(runs, leave, estimator))}

@@ -96,10 +96,10 @@ def markdown(rows: Sequence[Row], cpu: str, when: str) -> str:
     cells = [
         [
             row["network"], f"`{row['algorithm']}`", f"{row['kernels']} ({row['on_blocks']})", str(row["trials"]),
-            str(row["seeds"]), _span([1e3 * s for s in row["seconds"]], "{:.3g}"),
-            _span([100 * share for share in row["gained"]], "{:.1f} %"),
+            str(row["seeds"]), _span_text([1e3 * s for s in row["seconds"]], "{:.3g}"),
+            _span_text([100 * share for share in row["gained"]], "{:.1f} %"),
             _judge(row),
-            f"{_span([100 * share for share in row['own_above_best']], '{:.1f} %')} ({row['own_trials']} trials)",
+            f"{_span_text([100 * share for share in row['own_above_best']], '{:.1f} %')} ({row['own_trials']} trials)",
         ]
         for row in rows
     ]  # fmt: skip
@@ -117,7 +117,7 @@ def _judge(row: Row) -> str:
     return "flat" if row["seeds"] >= SEEDS else f"flat, but with {row['seeds']} of {SEEDS} seeds"
 
 
-def _span(values: Sequence[float], form: str) -> str:
+def _span_text(values: Sequence[float], form: str) -> str:
     low, high = form.format(min(values)), form.format(max(values))
     return low if low == high else f"{low}–{high}"
 
@@ -160,7 +160,7 @@ def try_all(network: str, algorithm: str, seed: int, given: argparse.Namespace) 
     module = imported.module
     kernels: list[Row] = []
     calls = kernel_calls(module)
-    for name, kernel, function in tile_search.on_blocks(module):
+    for name, kernel, function in tile_search.kernels_on_blocks(module):
         seconds = tile_seconds(kernel, function, target, seed, given)
         print(f"  {network} {algorithm} seed {seed}: {name}", file=sys.stderr, flush=True)
         kernels.append({"name": name, "calls": calls[name], "tiles": True, "seconds": seconds})

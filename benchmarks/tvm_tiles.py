@@ -34,7 +34,7 @@ from roofline.writing import write_whole
 TILES = Path(__file__).parents[1] / "validate/tvm/blocked/tiles_by_processor"
 
 
-def made_of(datatype: str) -> Compression:
+def compression_for(datatype: str) -> Compression:
     """Return what is done to a network for a datatype: nothing where none is asked for."""
     return Compression(datatypes=(datatype,) if datatype else ())
 
@@ -46,7 +46,7 @@ def model_of(network: str, compression: Compression) -> str:
 
 def seek(network: str, datatype: str, folder: Path) -> None:
     """Tune a network with no tile known but those of this folder."""
-    compression = made_of(datatype)
+    compression = compression_for(datatype)
     options = RunRequest(
         "",
         tuning=Tuning.TUNED, trials=1, compression=compression, options={SHIPPED_TILES: False},
@@ -71,7 +71,7 @@ def seek_for(processor: str, network: str, datatype: str, folder: Path) -> None:
 
     target = setup.load_tvm().target.Target({"kind": "llvm", "mcpu": processor, "num-cores": 1})
     model = make_runnable(
-        model_of(network, made_of(datatype)), seed=0, folder=cache_folder()
+        model_of(network, compression_for(datatype)), seed=0, folder=cache_folder()
     ).model
     module = import_model(model, target, Computation(BLOCKED)).module
     findings = tile_search.findings_for(folder / "tvm", processor, setup.lanes(target), fresh=True)

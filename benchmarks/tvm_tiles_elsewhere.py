@@ -45,7 +45,7 @@ def row(network: str, of: str) -> list[str]:
     calls = kernel_calls(module)
     totals: dict[str, float] = {"here": 0.0, "elsewhere": 0.0, "guess": 0.0}
     count = same = 0
-    for name, kernel, function in tile_search.on_blocks(module):
+    for name, kernel, function in tile_search.kernels_on_blocks(module):
         found, elsewhere = here.tile(kernel), other.tile(kernel)
         if found is None or elsewhere is None:
             continue
@@ -68,7 +68,7 @@ def row(network: str, of: str) -> list[str]:
         f"{1e3 * totals[which]:.3g} ({totals[which] / sought - 1:+.1%})" if sought else ""
         for which in ("elsewhere", "guess")
     ]
-    of_all = f"{count} of {len(tile_search.on_blocks(module))}"
+    of_all = f"{count} of {len(tile_search.kernels_on_blocks(module))}"
     return [network, of_all, str(same), f"{1e3 * sought:.3g}", *others_ms]
 
 

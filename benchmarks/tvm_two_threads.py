@@ -141,7 +141,7 @@ def _median(records: Sequence[Measurement]) -> float:
     return statistics.median(record.median_s for record in records if record.median_s)
 
 
-def well(record: Measurement) -> Measurement:
+def check_ended_well(record: Measurement) -> Measurement:
     """Return a run that ended well; end with the reason of another."""
     if not record.ok:
         raise SystemExit(f"{record.status.value}: {record.reason}")
@@ -171,7 +171,7 @@ def main() -> None:
     kept = KeptRuns(given.kept)
     if not given.kept_only:
         # The first one compiles and tunes what is not kept yet.
-        well(kept.run("compiled", lambda: time_beside(ALONE, 0.0)))
+        check_ended_well(kept.run("compiled", lambda: time_beside(ALONE, 0.0)))
     found: dict[str, list[Measurement]] = {}
     for number in range(1, given.rounds + 1):
         for beside in (ALONE, *BESIDE):
@@ -179,7 +179,9 @@ def main() -> None:
             record = (
                 kept.find(name)
                 if given.kept_only
-                else well(kept.run(name, partial(time_beside, beside, given.sampling_s)))
+                else check_ended_well(
+                    kept.run(name, partial(time_beside, beside, given.sampling_s))
+                )
             )
             if record is None:
                 continue

@@ -15,7 +15,7 @@ from roofline.model._prediction import draw
 from roofline.model._request import own_precision, predictions_at
 from roofline.number_format import plural
 from roofline.precision import precision
-from roofline.progress import Report, silent
+from roofline.progress import Report, tell_nobody
 from roofline.spec import Platform
 from roofline.tables import frame
 from roofline.workload import Workload
@@ -104,7 +104,7 @@ def sweep(
     runtime: str | None = None,
     effects: Mapping[str, Effect] | None = None,
     prepare: Prepare | None = None,
-    report: Report = silent,
+    report: Report = tell_nobody,
 ) -> Sweep:
     """Predict every combination.
 
@@ -161,7 +161,7 @@ def _predict_cases(
             predictions += predictions_at(network, platform, sizes, model, choices)
         except (DatatypeError, NoBasisError) as error:
             errors.append(error)
-            skipped += _left_out(network, platform, datatype, sizes, model, error.message)
+            skipped += _omissions(network, platform, datatype, sizes, model, error.message)
     if not predictions:
         raise errors[0]
     return Sweep(tuple(predictions), tuple(skipped))
@@ -208,7 +208,7 @@ def distinct(platforms: Sequence[Platform]) -> list[Platform]:
     return [platform for alike in found.values() for platform in alike]
 
 
-def _left_out(
+def _omissions(
     network: Workload, platform: Platform, datatype: str | None, batches: Sequence[int], model: str | None, reason: str
 ) -> list[Omission]:  # fmt: skip
     name = datatype or str(own_precision(network, platform))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TypeVar
 
-from roofline.errors import OptionError, did_you_mean, spelled
+from roofline.errors import OptionError, did_you_mean, own_spelling
 from roofline.surfaces import Argument
 
 E = TypeVar("E", bound=StrEnum)
@@ -69,7 +69,7 @@ def choice(kind: type[E], name: str, noun: str, given_by: Argument | None = None
         >>> choice(Operations, "macs", "choice of operations")
         <Operations.MACS: 'macs'>
     """
-    found = spelled(str(name), [entry.value for entry in kind])
+    found = own_spelling(str(name), [entry.value for entry in kind])
     if found is None:
         names = [entry.value for entry in kind if entry.value]
         way = "Use" if given_by is None else f"Use {given_by} with"

@@ -54,7 +54,7 @@ class RooflineError(Exception):
 
 
 @contextmanager
-def mended_by(surface: Surface) -> Generator[None]:
+def word_repairs_for(surface: Surface) -> Generator[None]:
     """Have errors tell how they are mended by what a surface has: a file of keys has no flags."""
     try:
         yield
@@ -194,13 +194,13 @@ def _sentence(text: str) -> str:
     return line if line.endswith("?") else line.rstrip(".")
 
 
-def spelled(name: str, known: Collection[str]) -> str | None:
+def own_spelling(name: str, known: Collection[str]) -> str | None:
     """Return a known name as it is spelled, in whatever capitals it was given; None where it is not known.
 
     Capitals decide where two names differ in nothing else.
 
     Example:
-        >>> spelled("FUSED", ["fused", "unfused"])
+        >>> own_spelling("FUSED", ["fused", "unfused"])
         'fused'
     """
     if name in known:
@@ -227,7 +227,7 @@ def check_known(
     Raises:
         RooflineError: The name is not known.
     """
-    found = spelled(name, known)
+    found = own_spelling(name, known)
     if found is None:
         raise error(message, repair=did_you_mean(name, known) or f"Known: {', '.join(known)}")
     return found

@@ -12,5 +12,5 @@ Progress = Callable[[str], AbstractContextManager[Report]]
 """Opened with what the whole work is; yields what its steps are told to."""
 
 
-def silent(what: str, done: int, total: int) -> None:
+def tell_nobody(what: str, done: int, total: int) -> None:
     """Tell nobody."""

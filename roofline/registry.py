@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from roofline.errors import RooflineError, check_known, spelled
+from roofline.errors import RooflineError, check_known, own_spelling
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -77,7 +77,7 @@ class Registry(Generic[T]):
     def named(self, name: str) -> T | None:
         """Return the entry of that name in whatever capitals, or None; capitals decide where two differ in them."""
         self._collect()
-        own = spelled(name, self._entries)
+        own = own_spelling(name, self._entries)
         return None if own is None else self._entries[own]
 
     def get(self, name: str) -> T:

@@ -41,11 +41,11 @@ def _remove_dead() -> None:
         with contextlib.suppress(OSError):
             if named is None or path.is_symlink() or path.stat().st_uid != os.getuid():
                 continue
-            if not _alive(int(named[1])) and _is_unlocked(path):
+            if not _is_alive(int(named[1])) and _is_unlocked(path):
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _alive(process: int) -> bool:
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

@@ -138,7 +138,7 @@ def _fewest(
         for key, mine in rows.items():
             chosen = mine[-1] if wish.efficiency is None else mine[0]
             candidate = judge((part_of(chosen, wish, mine[0]),), open_[key], wish, count)
-            candidate = _beside_fewer(candidate, estimated.get(key))
+            candidate = _note_fewer(candidate, estimated.get(key))
             found[key] = candidate
             if candidate.low is not None:
                 estimated[key] = candidate
@@ -148,7 +148,7 @@ def _fewest(
     return found
 
 
-def _beside_fewer(candidate: Candidate, fewer: Candidate | None) -> Candidate:
+def _note_fewer(candidate: Candidate, fewer: Candidate | None) -> Candidate:
     """Return a candidate of which there is a bound only, with what is expected of fewer devices that do not do."""
     if candidate.low is not None or fewer is None or fewer.low is None:
         return candidate

@@ -95,10 +95,10 @@ def verdict(advice: Advice, wish: Wish, networks: Sequence[str], sort: str = "")
         if advice.without_memory:
             return f"No machine with the datatype holds {networks[0]}"
         return "No machine has the datatype"
-    return _none(advice) + _elsewhere(advice)
+    return _none(advice) + _describe_unseen(advice)
 
 
-def _elsewhere(advice: Advice) -> str:
+def _describe_unseen(advice: Advice) -> str:
     """Return what is to be said of the machines that were not looked at, for want of a unit; empty where all were."""
     if not advice.without_unit:
         return ""
@@ -159,10 +159,10 @@ def _recommend(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[str]
             if chance is not None
             else ""
         )
-    return sentence + _others(suiting)
+    return sentence + _describe_others(suiting)
 
 
-def _others(suiting: Sequence[Candidate]) -> str:
+def _describe_others(suiting: Sequence[Candidate]) -> str:
     """Return who else does it for less money or less power, where that is another."""
     prices = [(entry.total_price, entry) for entry in suiting]
     watts = [(entry.total_watts, entry) for entry in suiting]

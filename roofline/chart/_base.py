@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roofline.chart._style import GREY, RC, short
+from roofline.chart._style import GREY, RC, shorten
 from roofline.errors import OptionError
 from roofline.extras import optional_import
 from roofline.number_format import plural
@@ -173,10 +173,10 @@ def prefix_numbers(axis: Drawing) -> None:
     def minor(value: float, _: object) -> str:
         low, high = axis.get_view_interval()
         few = f"{value:.0e}"[0] in "25"
-        return short(value) if high < 3 * low or (few and high < 200 * low) else ""
+        return shorten(value) if high < 3 * low or (few and high < 200 * low) else ""
 
     def major(value: float, _: object) -> str:
-        return short(value)
+        return shorten(value)
 
     axis.set_major_formatter(FuncFormatter(major))
     axis.set_minor_formatter(FuncFormatter(minor))

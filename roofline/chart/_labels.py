@@ -91,7 +91,7 @@ def place_labels(
             label, point, xytext=(dx, dy), textcoords="offset points", fontsize=fontsize, color=colour,
             ha="left" if dx > 0 else "right" if dx < 0 else "center",
             va="bottom" if dy > 0 else "top" if dy < 0 else "center",
-            arrowprops={"arrowstyle": "-", "color": "#BBBBBB", "lw": 0.5} if _far((dx, dy)) else None,
+            arrowprops={"arrowstyle": "-", "color": "#BBBBBB", "lw": 0.5} if _is_far((dx, dy)) else None,
         )  # fmt: skip
         note.set_in_layout(False)
     return left_out
@@ -116,14 +116,14 @@ def _touch(one: Box, other: Box) -> bool:
     return one[2] > other[0] and one[0] < other[2] and one[3] > other[1] and one[1] < other[3]
 
 
-def _far(way: tuple[float, float]) -> bool:
+def _is_far(way: tuple[float, float]) -> bool:
     """Return whether a label is so far from its mark that a line leads to it."""
     return max(abs(way[0]), abs(way[1])) > _DISTANCES[1]
 
 
 def _leader(mark: tuple[float, float], way: tuple[float, float], scale: float) -> list[Box]:
     """Return small boxes along the line that leads from a mark to a label set off from it by ``way``."""
-    if not _far(way):
+    if not _is_far(way):
         return []
     steps = [
         (mark[0] + way[0] * scale * part / 8, mark[1] + way[1] * scale * part / 8)

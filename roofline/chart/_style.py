@@ -137,11 +137,11 @@ def dashes(names: Iterable[str]) -> dict[str, str]:
     return {name: _DASHES[i % len(_DASHES)] for i, name in enumerate(sorted(set(names)))}
 
 
-def short(value: float) -> str:
+def shorten(value: float) -> str:
     """Return a number in at most five characters, with a prefix for thousands.
 
     Example:
-        >>> short(0.05), short(306.7), short(49331), short(3.85e6), short(9996)
+        >>> shorten(0.05), shorten(306.7), shorten(49331), shorten(3.85e6), shorten(9996)
         ('0.05', '307', '49.3k', '3.85M', '10k')
     """
     for factor, prefix in ((1, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"), (1e15, "P")):
@@ -158,5 +158,5 @@ def rate(value: float, unit: str) -> str:
         >>> rate(1.33e12, "OP/s"), rate(59.7e9, "B/s")
         ('1.33 TOP/s', '59.7 GB/s')
     """
-    text = short(value)
+    text = shorten(value)
     return f"{text[:-1]} {text[-1]}{unit}" if text[-1].isalpha() else f"{text} {unit}"

@@ -128,17 +128,17 @@ def label(row: Row, *names: str) -> str:
     return " ".join(text for text in shown if text not in SAYS_NOTHING) or " ".join(shown[:1])
 
 
-def varying(rows: Sequence[Row], *names: str) -> tuple[str, ...]:
+def varying_columns(rows: Sequence[Row], *names: str) -> tuple[str, ...]:
     """Return the columns that tell rows apart: those with more than one value, or the first if there is none."""
-    return differing(rows, *names) or names[:1]
+    return differing_columns(rows, *names) or names[:1]
 
 
-def differing(rows: Sequence[Row], *names: str) -> tuple[str, ...]:
+def differing_columns(rows: Sequence[Row], *names: str) -> tuple[str, ...]:
     """Return the columns with more than one value."""
     return tuple(name for name in names if len({row.get(name) for row in rows}) > 1)
 
 
-def shared(rows: Sequence[Row], *names: str) -> str:
+def common_line(rows: Sequence[Row], *names: str) -> str:
     """Return in one line what all rows have in common in these columns: a title for what is told apart by others."""
     same = [name for name in names if len({row.get(name) for row in rows}) == 1]
     return label(rows[0], *same) if same else ""
@@ -170,11 +170,13 @@ def _from_json(text: str, path: Path) -> list[Row]:
         # The answer of advise has, beside the machines, what any machine would need.
         entries += held.get("need_curve", [])
     return [
-        part for row in (*rows_in(document, _LISTS, str(path)), *entries) for part in _parts(row)
+        part
+        for row in (*rows_in(document, _LISTS, str(path)), *entries)
+        for part in _part_rows(row)
     ]
 
 
-def _parts(row: Row) -> Iterator[Row]:
+def _part_rows(row: Row) -> Iterator[Row]:
     """Yield a row, or where it has layers one for each of them, with its own fields beside theirs."""
     layers = row.get("layers")
     if isinstance(layers, list) and layers:

@@ -15,7 +15,7 @@ from roofline.chart._base import (
     write_note,
 )
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import check_rows, label, varying, words
+from roofline.chart._table import check_rows, label, varying_columns, words
 from roofline.tables import Column, Holds, Record, Row
 
 _SERIES = ("network", "pruning", "platform", "datatype", "backend")
@@ -137,7 +137,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Curves:
         ),
     )
     table = check_rows(rows, columns, "curves")
-    names = varying(table, *_SERIES)
+    names = varying_columns(table, *_SERIES)
     lines: dict[str, dict[float, float]] = {}
     bands: dict[str, list[tuple[float, float, float]]] = {}
     for row in table:

@@ -18,7 +18,7 @@ from roofline.chart._table import (
     check_rows,
     label,
     rate_of,
-    varying,
+    varying_columns,
     words,
 )
 from roofline.number_format import percent
@@ -223,7 +223,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> EfficiencyChart:
         TableError: A column is missing or a cell is no number.
     """
     table = check_rows(rows, COLUMNS, "efficiency")
-    names = varying(
+    names = varying_columns(
         table, "network", "pruning", "platform", "datatype", "batch", "backend", "model"
     )
     bars = tuple(

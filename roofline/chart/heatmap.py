@@ -16,7 +16,7 @@ from roofline.chart._table import (
     distinct_values,
     label,
     rate_of,
-    varying,
+    varying_columns,
     words,
 )
 from roofline.tables import Column, Holds, Record, Row
@@ -102,7 +102,7 @@ class Heatmap(Chart):
         for (row, column), value in np.ndenumerate(grid):
             if not np.isnan(value):
                 dark = float(norm(float(value))) < 0.6
-                ax.text(column + 0.5, row + 0.5, style.short(float(value)), ha="center", va="center",
+                ax.text(column + 0.5, row + 0.5, style.shorten(float(value)), ha="center", va="center",
                         fontsize=legible, color="white" if dark else "black")  # fmt: skip
         labelled = max(8, legible)
         across = max(text_width(name, labelled) for name in networks) + 4 <= 72 * self._column()
@@ -148,8 +148,8 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Heatmap:
         RATE,
     )
     table = check_rows(rows, columns, "heatmap")
-    across = varying(table, "network", "pruning", "batch")
-    down = varying(table, "platform", "datatype")
+    across = varying_columns(table, "network", "pruning", "batch")
+    down = varying_columns(table, "platform", "datatype")
     cells: dict[tuple[str, str], float] = {}
     for row in table:
         place = label(row, *down), label(row, *across)

@@ -16,7 +16,14 @@ from roofline.chart._base import (
 )
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, check_rows, distinct_values, label, varying, words
+from roofline.chart._table import (
+    amounts,
+    check_rows,
+    distinct_values,
+    label,
+    varying_columns,
+    words,
+)
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -145,8 +152,8 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> LatencyChart:
         TableError: A column is missing or a cell is no number.
     """
     table = check_rows(rows, COLUMNS, "latency")
-    machines = varying(table, "platform", "datatype", "backend")
-    networks = varying(table, "network", "pruning")
+    machines = varying_columns(table, "platform", "datatype", "backend")
+    networks = varying_columns(table, "network", "pruning")
     found: dict[tuple[str, str], dict[float, tuple[float, float]]] = {}
     doubtful: dict[tuple[str, str], set[float]] = {}
     platforms: dict[tuple[str, str], str] = {}

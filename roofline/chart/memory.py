@@ -9,7 +9,7 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, set_titles
 from roofline.chart._panels import divide_items, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import check_rows, label, shared, varying, words
+from roofline.chart._table import check_rows, common_line, label, varying_columns, words
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -144,7 +144,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> MemoryChart:
         TableError: A column is missing, as where no row is of a decoder, or a cell is no number.
     """
     found = check_rows(rows, COLUMNS, "memory")
-    names = varying(found, "network", "datatype", "batch")
+    names = varying_columns(found, "network", "datatype", "batch")
     bars: dict[tuple[str, float], Bar] = {}
     for row in found:
         devices = int(row["devices"] or 1)
@@ -157,4 +157,6 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> MemoryChart:
         bars[group, row["context"]] = Bar(
             group, row["context"], row["weight_bytes"], row["cache_bytes"], row["memory_bytes"]
         )
-    return MemoryChart(tuple(bars.values()), options.title or shared(found, "network", "datatype"))
+    return MemoryChart(
+        tuple(bars.values()), options.title or common_line(found, "network", "datatype")
+    )

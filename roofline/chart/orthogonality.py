@@ -112,7 +112,7 @@ class Orthogonality(Chart):
                     left + x, bottom + y, name, ha="center", va="center", fontsize=10, zorder=5
                 )
                 ax.annotate(
-                    f"{words_}\n{style.short(value)} fps", (left + x, bottom + y), xytext=(0, 16 if y else -16),
+                    f"{words_}\n{style.shorten(value)} fps", (left + x, bottom + y), xytext=(0, 16 if y else -16),
                     textcoords="offset points", ha="center", va="bottom" if y else "top", fontsize=7.5,
                 )  # fmt: skip
             ax.text(

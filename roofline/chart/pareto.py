@@ -18,7 +18,7 @@ from roofline.chart._table import (
     check_rows,
     distinct_values,
     label,
-    varying,
+    varying_columns,
     words,
 )
 from roofline.errors import OptionError
@@ -227,7 +227,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Pareto:
     if value not in {"fps", "latency_ms"}:
         raise OptionError(f"a pareto chart cannot show {value!r}", repair="Use fps or latency_ms")
     table = check_rows(rows, COLUMNS, "pareto")
-    names = varying(table, "network", "pruning", "platform", "datatype", "backend")
+    names = varying_columns(table, "network", "pruning", "platform", "datatype", "backend")
     fields = (
         (("theoretical", "predicted_fps"), ("measured", "measured_fps"))
         if value == "fps"

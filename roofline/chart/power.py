@@ -11,7 +11,14 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, prefix_numbers, set_titles
 from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, check_rows, distinct_values, label, varying, words
+from roofline.chart._table import (
+    amounts,
+    check_rows,
+    distinct_values,
+    label,
+    varying_columns,
+    words,
+)
 from roofline.errors import OptionError
 from roofline.tables import Column, Holds, Record, Row
 
@@ -144,7 +151,7 @@ class PowerChart(Chart):
                 ax.bar(
                     index, value - low, 0.78, bottom=low, fill=False, hatch="////", edgecolor="white", lw=0, zorder=3,
                 )  # fmt: skip
-            text = f"{value:.1f}" if stacked else style.short(value)
+            text = f"{value:.1f}" if stacked else style.shorten(value)
             ax.annotate(text, (index, value), xytext=(0, 2), textcoords="offset points", ha="center",
                         va="bottom", fontsize=7.5, rotation=90 if len(text) > 4 else 0)  # fmt: skip
         if not stacked:
@@ -213,7 +220,9 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> PowerChart:
             f"a power chart cannot show {shown!r}", repair=f"Use one of {', '.join(_VALUES)}"
         )
     table = check_rows(rows, COLUMNS, "power")
-    names = [name for name in varying(table, "network", "pruning") if table and table[0][name]]
+    names = [
+        name for name in varying_columns(table, "network", "pruning") if table and table[0][name]
+    ]
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in table:
         if shown == "power_w" or row["measured_fps"] is not None:
@@ -244,6 +253,6 @@ def _limits(values: list[float], *, log: bool) -> tuple[float, float]:
     floor = min((v for v in values if v), default=1.0) / 3
     # Numbers of more than four digits stand upright.
     return floor, max(
-        (v * (top / floor) ** (0.22 if len(style.short(v)) > 4 else 0.1) for v in values if v),
+        (v * (top / floor) ** (0.22 if len(style.shorten(v)) > 4 else 0.1) for v in values if v),
         default=top,
     )

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, check_rows, distinct_values, label, varying, words
+from roofline.chart._table import (
+    amounts,
+    check_rows,
+    distinct_values,
+    label,
+    varying_columns,
+    words,
+)
 from roofline.tables import Record, Row
 
 COLUMNS = (
@@ -56,7 +63,7 @@ class Requirements(Chart):
                 zorder=2,
             )
             for place, value in zip(places, values, strict=True):
-                ax.annotate(style.short(value), (value, place), xytext=(3, 0), textcoords="offset points",
+                ax.annotate(style.shorten(value), (value, place), xytext=(3, 0), textcoords="offset points",
                             va="center", fontsize=7)  # fmt: skip
         ax.set_xscale("log")
         ax.set_xlim(floor, top * (top / floor) ** 0.1)
@@ -76,7 +83,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Requirements:
         TableError: A column is missing or a cell is no number.
     """
     table = check_rows(rows, COLUMNS, "requirements")
-    names = varying(table, "network", "pruning")
+    names = varying_columns(table, "network", "pruning")
     return Requirements(
         tuple(
             distinct_values((label(row, *names), row["ops"], row["parameters"]) for row in table)

@@ -16,10 +16,10 @@ from roofline.chart._roof_points import Point, Roof, draw_layers, draw_networks
 from roofline.chart._table import (
     amounts,
     check_rows,
+    common_line,
     distinct_values,
     label,
-    shared,
-    varying,
+    varying_columns,
     words,
 )
 from roofline.model import attainable
@@ -246,7 +246,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> RooflineChart:
                 for point, row in zip(_points_of_rows(with_points), with_points, strict=True)
             )
     phases = any(row["phase"] for row in with_points)
-    title = options.title or (shared(table, "network") if phases else "")
+    title = options.title or (common_line(table, "network") if phases else "")
     return RooflineChart(tuple(roofs), tuple(points), layers, phases, title)
 
 
@@ -267,7 +267,7 @@ def _points(rows: Sequence[dict[str, Any]], *, layers: bool) -> list[Point]:
 def _points_of_rows(rows: Sequence[dict[str, Any]], *, layers: bool = False) -> list[Point]:
     """Return a point for every row, of a decoder one for each phase, context and number of requests."""
     rows = [part for row in rows for part in _phases(row)]
-    names = ("layer",) if layers else varying(rows, "network", "pruning", "phase", "batch")
+    names = ("layer",) if layers else varying_columns(rows, "network", "pruning", "phase", "batch")
     total = sum(row["time_ms"] or 0.0 for row in rows) or 1.0
     return [
         Point(

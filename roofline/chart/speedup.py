@@ -10,7 +10,7 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles, sizes
 from roofline.chart._panels import divide_items, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import check_rows, label, varying, words
+from roofline.chart._table import check_rows, label, varying_columns, words
 from roofline.number_format import percent
 from roofline.tables import Column, Holds, Record, Row
 
@@ -156,7 +156,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> SpeedUpChart:
         TableError: A column is missing or a cell is no number.
     """
     table = check_rows(rows, COLUMNS, "speedup")
-    names = varying(table, "network", "pruning", "platform", "datatype", "backend")
+    names = varying_columns(table, "network", "pruning", "platform", "datatype", "backend")
     return SpeedUpChart(
         tuple(
             SpeedUp(

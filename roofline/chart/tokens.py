@@ -16,7 +16,7 @@ from roofline.chart._base import (
 )
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import check_rows, differing, label, shared, words
+from roofline.chart._table import check_rows, common_line, differing_columns, label, words
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -118,7 +118,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> TokensChart:
         TableError: A column is missing, as where no row is of a decoder, or a cell is no number.
     """
     found = check_rows(rows, COLUMNS, "tokens")
-    names = differing(found, "network", "datatype", "context", "spread")
+    names = differing_columns(found, "network", "datatype", "context", "spread")
     grouped: dict[tuple[str, str, bool], list[Row]] = {}
     for row in found:
         machine = str(row["platform"])
@@ -137,4 +137,4 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> TokensChart:
         )
         for (name, machine, bound), own in grouped.items()
     )  # fmt: skip
-    return TokensChart(curves, options.title or shared(found, "network", "datatype"))
+    return TokensChart(curves, options.title or common_line(found, "network", "datatype"))

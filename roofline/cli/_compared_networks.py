@@ -49,7 +49,7 @@ class ComparedNetworks:
     def changes(self) -> list[_differences.LayerChange]:
         """Return the layers that differ."""
         found = _differences.layer_changes(self.first, self.second, fused=self.fused)
-        return self.order.arranged(found, [_flat(change) for change in found])
+        return self.order.arranged(found, [_flatten(change) for change in found])
 
     def document(self) -> dict[str, Any]:
         """Return all that is compared, under its stable names."""
@@ -73,7 +73,7 @@ class ComparedNetworks:
         if self.predictions is not None:
             return self.predictions
         if self.layers or self.order.given:
-            return [_flat(change) for change in self.changes()]
+            return [_flatten(change) for change in self.changes()]
         return [line.record() for line in self.lines()]
 
     def table(self) -> str:
@@ -129,7 +129,7 @@ class ComparedNetworks:
         return as_table(cells, title=title)
 
 
-def _flat(change: _differences.LayerChange) -> Row:
+def _flatten(change: _differences.LayerChange) -> Row:
     row: Record = {"name": change.name, "change": change.change}
     for side, own in (("first", change.first), ("second", change.second)):
         row |= {

@@ -217,7 +217,7 @@ def lacks_weights(model: onnx.ModelProto) -> bool:
     return not all(map(has_data, every_tensor(model)))
 
 
-def filled_with(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
+def fill_weights(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
     """Return a model in which random weights stand for those that are not at hand."""
     from roofline.validate.measuring.random_weights import fill
 

@@ -69,7 +69,7 @@ class Totals:
 
 
 def totals(workload: Workload) -> Totals:
-    """Return a workload's totals; `counted_part` has what those that are not known sum to at least."""
+    """Return a workload's totals; `counted_sums` has what those that are not known sum to at least."""
     intensity = {traffic: workload.intensity(traffic) for traffic in Traffic}
     found = Totals(
         **_sums_of_nodes(workload), parameters=workload.parameters,
@@ -84,7 +84,7 @@ def totals(workload: Workload) -> Totals:
     )  # fmt: skip
 
 
-def counted_part(workload: Workload) -> dict[str, int]:
+def counted_sums(workload: Workload) -> dict[str, int]:
     """Return what the nodes that could be counted sum to, a lower bound of each total that is not known; else none."""
     return {} if workload.fully_counted else _sums_of_nodes(workload)
 
@@ -125,7 +125,7 @@ def document(workload: Workload, *, fused: bool) -> dict[str, Any]:
         },
         "notes": list(workload.notes),
         "totals": totals(workload),
-        **({} if workload.fully_counted else {"at_least": counted_part(workload)}),
+        **({} if workload.fully_counted else {"at_least": counted_sums(workload)}),
         "coverage": {
             "nodes": coverage.nodes,
             "bytes": coverage.bytes,
@@ -155,7 +155,7 @@ def layer_rows(workload: Workload, *, fused: bool) -> list[LayerRow]:
 def summary(workload: Workload) -> list[dict[str, str]]:
     """Return the totals as rows for a table: humanised, and exact beside it."""
     found = totals(workload)
-    least = counted_part(workload)
+    least = counted_sums(workload)
     rows = [
         _line("multiply-accumulates", found.macs, "MAC", least.get("macs")),
         _line("operations", found.ops, "OP", least.get("ops")),
@@ -237,8 +237,8 @@ class LayerView:
             "of time": "" if time is None or not seconds else percent(time / seconds),
         }
         return {
-            "layer": _short(layer.name, 36),
-            "operator": _short(_operator(layer), 40),
+            "layer": _shorten(layer.name, 36),
+            "operator": _shorten(_operator(layer), 40),
             "output": " ".join(_shape(tensor) for tensor in layer.outputs[:1]) or None,
             "MACs": "unknown"
             if layer.unknown
@@ -321,5 +321,5 @@ def _shape(tensor: Any) -> str:
     return "x".join("?" if size is None else str(size) for size in tensor.shape) or "scalar"
 
 
-def _short(text: str, width: int) -> str:
+def _shorten(text: str, width: int) -> str:
     return text if len(text) <= width else f"…{text[1 - width :]}"

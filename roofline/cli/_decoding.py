@@ -157,7 +157,7 @@ class StageOptions:
             request = Request(self.context or CONTEXT, phase=self.phase or Phase.BOTH)
         if request is None and all(name.endswith(".onnx") for name in models):
             return StagedDecoder((), ())
-        others, found = told_apart(models, request, bound=bound)
+        others, found = split_decoders(models, request, bound=bound)
         if others and found:
             raise OptionError(
                 f"{found[0].name} is a decoder, and {others[0]} is none", repair="Run them apart"
@@ -194,7 +194,7 @@ class StagedDecoder:
         return found
 
 
-def told_apart(
+def split_decoders(
     models: Sequence[str], request: Request | None, *, bound: bool
 ) -> tuple[list[str], list[Decoding]]:
     """Return the networks that are no decoders, and the decoders.
@@ -208,11 +208,11 @@ def told_apart(
         OptionError: Something is asked of decoders, and a network is none.
     """
     from roofline._load import decoder
-    from roofline.cli._options import each_once
+    from roofline.cli._options import unique_models
 
     others: list[str] = []
     found: list[Decoding] = []
-    for name in each_once(models):
+    for name in unique_models(models):
         if bound:
             others.append(name)
             continue

@@ -213,7 +213,7 @@ def machine_lines(first: Platform, second: Platform) -> list[Line]:
             1e12,
             first.peaks.get(name),
             second.peaks.get(name),
-            without=_without(name, first, second),
+            without=_absence(name, first, second),
         )
         for name in known
     ]
@@ -281,7 +281,7 @@ def _figures(
     return Line(quantity, unit, values[0], values[1], kinds[0], kinds[1])
 
 
-def _without(name: str, *machines: Platform) -> tuple[str | None, str | None]:
+def _absence(name: str, *machines: Platform) -> tuple[str | None, str | None]:
     """Return what stands for a peak that is not there: that the machine has no such unit, or None for not known."""
     first, second = (
         "no such unit" if name in machine.specification.absent else None for machine in machines

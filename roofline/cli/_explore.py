@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from roofline.advice.wish import USD_PER_KWH, YEARS
-from roofline.cli._decoding import told_apart
+from roofline.cli._decoding import split_decoders
 from roofline.cli._options import load_models
 from roofline.cli._output import say
 from roofline.report.explore import Subject, explore
@@ -22,7 +22,9 @@ EXPLORE = "explore"
 _FIRST = "resnet50"
 
 
-def exploring(models: Sequence[str], machines: Sequence[str], title: str, report: Report) -> str:
+def explore_page(
+    models: Sequence[str], machines: Sequence[str], title: str, report: Report
+) -> str:
     """Return the page over all machines, with a user's networks beside those that are shipped.
 
     Args:
@@ -37,8 +39,8 @@ def exploring(models: Sequence[str], machines: Sequence[str], title: str, report
     # A misspelt machine is told before anything is counted.
     platforms = [platform(key) for key in dict.fromkeys(machines or platform_keys())]
     names = [*models, *(name for name in (*networks, *decoders) if name not in models)]
-    plain, decoding = told_apart(names, None, bound=False)
-    own, _ = told_apart(models, None, bound=False)
+    plain, decoding = split_decoders(names, None, bound=False)
+    own, _ = split_decoders(models, None, bound=False)
     workloads = load_models(plain)
     for workload in workloads:
         if workload.unknown_layers:

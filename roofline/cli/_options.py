@@ -39,7 +39,7 @@ def own_name(model: str) -> str:
     return model if network is None else network.key
 
 
-def each_once(models: Iterable[str]) -> list[str]:
+def unique_models(models: Iterable[str]) -> list[str]:
     """Return models by their own names, without a network or a file that is named before in another spelling.
 
     Raises:
@@ -63,7 +63,7 @@ ModelsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL...",
-        callback=each_once,
+        callback=unique_models,
         help="An .onnx file, or the name of a shipped network.",
     ),
 ]

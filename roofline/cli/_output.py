@@ -38,23 +38,23 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def writable(path: Path | None) -> Path | None:
+def check_writable(path: Path | None) -> Path | None:
     """Return a flag's file when it can be written: checked before the verb's work, which may take hours."""
     if path is not None:
         check_output(path)
     return path
 
 
-def drawable(path: Path | None) -> Path | None:
+def check_drawable(path: Path | None) -> Path | None:
     """Return a flag's file when a figure can be drawn into it."""
     if path is not None:
         from roofline.chart import check_suffix
 
         check_suffix(path)
-    return writable(path)
+    return check_writable(path)
 
 
-def writable_folder(path: Path) -> Path:
+def check_writable_folder(path: Path) -> Path:
     """Return a flag's folder when files can be written into it, or it can be made."""
     check_output_folder(path)
     return path
@@ -66,7 +66,7 @@ OutputOption = Annotated[
     typer.Option(
         "--output",
         "-o",
-        callback=writable,
+        callback=check_writable,
         help="Write to this file instead of the terminal; .json, .csv and .md choose the format.",
     ),
 ]
@@ -215,10 +215,10 @@ def emit_scaffold(text: str, output: Path | None) -> None:
         )
     emit(text, output)
     if output is not None:
-        wrote(str(output))
+        say_written(str(output))
 
 
-def wrote(what: str) -> None:
+def say_written(what: str) -> None:
     """Say on standard error what was written; standard output is for results alone."""
     say(f"wrote {what}")
 
@@ -269,7 +269,7 @@ def as_table(
     lines = [_line(title)] if title else []
     rows = [cells(row) for row in typed]
     header = list(rows[0]) if rows else []
-    body = [[_text(row.get(name)) for name in header] for row in rows]
+    body = [[_cell_text(row.get(name)) for name in header] for row in rows]
     if MARKDOWN.get():
         lines += [""] * bool(title and rows)
         lines += [markdown_table(header, body)] * bool(rows)
@@ -322,7 +322,7 @@ def _remarks_that_fit(remarks: Sequence[str]) -> tuple[list[str], int]:
     return ["; ".join(said)] if said else [], len(each) - len(said)
 
 
-def _text(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):

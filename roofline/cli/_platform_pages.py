@@ -105,6 +105,6 @@ def in_units(value: float | None, size: float) -> float | None:
     return None if value is None else value / size
 
 
-def short(value: float | None) -> str:
+def shorten(value: float | None) -> str:
     """Return a number of a list for people."""
     return "–" if value is None else f"{value:,.4g}" if value < 10000 else f"{value:,.0f}"

@@ -57,7 +57,7 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
             rate
             if all(entry.upper_bound for entry in predictions)
             else " ".join((rate, "of", _models(e for e in bounds if e.upper_bound), "rows"))
-            + _elsewhere(entry for entry in bounds if not entry.upper_bound)
+            + _boundless_places(entry for entry in bounds if not entry.upper_bound)
         )
         several = "are upper bounds, not estimates"
         what = several if len(rates) > 1 else "is an upper bound, not an estimate"
@@ -81,7 +81,7 @@ def _models(bounds: Iterable[Prediction]) -> str:
     return " and ".join(dict.fromkeys(entry.model for entry in bounds))
 
 
-def _elsewhere(loose: Iterable[Prediction]) -> str:
+def _boundless_places(loose: Iterable[Prediction]) -> str:
     """Return where the same models give no bound, in words that follow; empty where they always do."""
     machines = ", ".join(dict.fromkeys(entry.platform for entry in loose))
     return f", save on {machines}," if machines else ""
@@ -143,11 +143,11 @@ def tables_of(found: Sweep, remarks: Sequence[str] = ()) -> str:
     """Return predictions as a table for people, those of decoders as one behind it; remarks stand below."""
     decoders = {entry.network for entry in found.predictions if entry.tokens is not None}
     spoken = token_cells_of(found.predictions)
-    spoken += cells_left_out(
+    spoken += omission_cells(
         [gone for gone in found.skipped if gone.network in decoders], tokens=True
     )
     shown = cells_of([entry for entry in found.predictions if entry.tokens is None])
-    shown += cells_left_out([gone for gone in found.skipped if gone.network not in decoders])
+    shown += omission_cells([gone for gone in found.skipped if gone.network not in decoders])
     tables = [as_table(shown)] if spoken and shown else []
     return "\n".join(
         [*tables, as_table(spoken or shown, **notes_below(found.predictions, remarks))]
@@ -198,7 +198,7 @@ def token_cells_of(predictions: Sequence[Prediction]) -> list[Record]:
     ]
 
 
-def cells_left_out(skipped: Sequence[Omission], *, tokens: bool = False) -> list[Record]:
+def omission_cells(skipped: Sequence[Omission], *, tokens: bool = False) -> list[Record]:
     """Return one row per combination that was left out, for the end of a table of others; a note says why."""
     word = "prompt, tokens" if tokens else "bound"
     return [

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from roofline.errors import one_line
-from roofline.progress import Report, silent
+from roofline.progress import Report, tell_nobody
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def progress(title: str) -> Generator[Report]:
         title: What the whole work is.
     """
     if not sys.stderr.isatty():
-        yield silent
+        yield tell_nobody
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -16,7 +16,7 @@ from roofline.cli._decoding import NEW_TOKENS
 from roofline.compression_flags import request
 from roofline.conventions import Operations, Traffic, WeightsRead, choice
 from roofline.decoding.request import CONTEXT, Phase, Request
-from roofline.errors import OptionError, RooflineError, mended_by
+from roofline.errors import OptionError, RooflineError, word_repairs_for
 from roofline.number_format import plural
 from roofline.precision import precision
 from roofline.reading import MAX_INTEGER, quote, read_text
@@ -198,7 +198,7 @@ def read_sweep(path: Path) -> SweepFile:
     asked = check_document(SweepFile, document, path, "sweep file").beside(path)
     for place, check in _checks(asked):
         try:
-            with mended_by(Surface.SWEEP_FILE):
+            with word_repairs_for(Surface.SWEEP_FILE):
                 check()
         except RooflineError as error:
             line = document.line(place)

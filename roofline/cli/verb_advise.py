@@ -11,7 +11,7 @@ import typer
 
 from roofline.cli._advice import Answer
 from roofline.cli._compression import CompressionOptions
-from roofline.cli._decoding import DecoderOptions, told_apart
+from roofline.cli._decoding import DecoderOptions, split_decoders
 from roofline.cli._groups import command
 from roofline.cli._options import (
     BoundSizesOption,
@@ -279,7 +279,7 @@ def advise(
         )
     wish, machines, datatypes = wishes.wish(), choice.machines(), compression.datatypes
     request = decoding.request()
-    others, decoders = told_apart(models, request, bound=inputs.given)
+    others, decoders = split_decoders(models, request, bound=inputs.given)
     workloads: list[Workload] = []
     if decoders:
         _check_decoder(decoders, others, compression)
@@ -302,7 +302,7 @@ def advise(
         )  # fmt: skip
     names = [entry.name for entry in (workloads or decoders)]
     most = (20 if result.form is Format.TABLE else 0) if top is None else top
-    advice = _in_order(advice, sort)
+    advice = _order(advice, sort)
     shown = advice.candidates[:most] if most else advice.candidates
     answer = Answer(advice, wish, names, workloads, shown, sort)
     result.emit(document=answer.document, rows=answer.rows, table=answer.table)
@@ -314,7 +314,7 @@ def advise(
         raise typer.Exit(1)
 
 
-def _in_order(advice: Advice, sort: str) -> Advice:
+def _order(advice: Advice, sort: str) -> Advice:
     """Return advice in the order that is asked for, which its verdict follows too."""
     if not sort:
         return advice

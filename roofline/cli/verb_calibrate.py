@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from roofline.cli._measuring import MOST_THREADS
-from roofline.cli._output import Format, FormatOption, ResultOptions, as_table, writable
+from roofline.cli._output import Format, FormatOption, ResultOptions, as_table, check_writable
 from roofline.number_format import plural
 from roofline.tables import Record, Row
 from roofline.writing import write_whole
@@ -23,7 +23,8 @@ app = typer.Typer(add_completion=False)
 
 
 FileOption = Annotated[
-    Path, typer.Option("--output", "-o", callback=writable, help="The platform file to write.")
+    Path,
+    typer.Option("--output", "-o", callback=check_writable, help="The platform file to write."),
 ]
 BackendOption = Annotated[
     str,

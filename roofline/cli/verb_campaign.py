@@ -203,7 +203,7 @@ def _run(
     fresh: bool,
 ) -> None:
     from roofline.cli._progress import progress
-    from roofline.validate.campaigns.running import reach_boards, run_everywhere
+    from roofline.validate.campaigns.running import reach_boards, run_on_boards
 
     numbers = {task.turn: place for place, task in enumerate(tasks, 1)}
     trackers = reach_boards(campaign, tasks, tracker)
@@ -213,7 +213,7 @@ def _run(
             say(f"[{numbers[task.turn]}/{len(tasks)}] {_line(task, record)}")
 
     with progress(campaign.name) as bar:
-        run_everywhere(
+        run_on_boards(
             campaign, tasks, store, trackers, machine=machine, fresh=fresh, progress=bar, report=tell
         )  # fmt: skip
 

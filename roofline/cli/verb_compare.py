@@ -119,9 +119,9 @@ def _choose_subjects(
     Raises:
         OptionError: One is a decoder and the other is none: their rates count different things.
     """
-    from roofline.cli._decoding import told_apart
+    from roofline.cli._decoding import split_decoders
 
-    decoders = [told_apart([name], None, bound=bound)[1] for name in names]
+    decoders = [split_decoders([name], None, bound=bound)[1] for name in names]
     if not any(decoders):
         return networks
     if not all(decoders):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli._compression import CompressionOptions, filled_with, lacks_weights, with_weights
+from roofline.cli._compression import CompressionOptions, fill_weights, lacks_weights, with_weights
 from roofline.cli._groups import command
 from roofline.cli._options import (
     BatchOption,
@@ -21,8 +21,8 @@ from roofline.cli._output import (
     FormatOption,
     ResultOptions,
     as_table,
+    check_writable,
     say,
-    writable,
 )
 from roofline.errors import OptionError
 from roofline.number_format import plural
@@ -45,7 +45,7 @@ CONVENTIONS = {
 """How the figures are meant."""
 
 FileOption = Annotated[
-    Path, typer.Option("--output", "-o", callback=writable, help="The ONNX file to write.")
+    Path, typer.Option("--output", "-o", callback=check_writable, help="The ONNX file to write.")
 ]
 RandomWeightsOption = Annotated[
     bool,
@@ -146,7 +146,7 @@ def compress(
         from roofline.compress.unweighted import compress_unweighted
 
         done, absent = compress_unweighted(
-            lambda seed: filled_with(whole, seed), request, name=name, binding=binding
+            lambda seed: fill_weights(whole, seed), request, name=name, binding=binding
         )
     else:
         done = run(whole, request, name=name, binding=binding)

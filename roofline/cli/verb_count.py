@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofline.cli._compression import CompressionOptions, with_zeros
-from roofline.cli._decoding import ContextOption, CountedPhaseOption, DecoderOptions, told_apart
+from roofline.cli._decoding import (
+    ContextOption,
+    CountedPhaseOption,
+    DecoderOptions,
+    split_decoders,
+)
 from roofline.cli._groups import command
 from roofline.cli._options import (
     BatchOption,
@@ -89,7 +94,7 @@ def count(
     from roofline.cli._compared_networks import ComparedNetworks
     from roofline.cli._counting import LayerView
 
-    _spare()
+    _spare_collector()
     binding = inputs.binding(batch, bound_sizes=bound_sizes, causal=causal)
     request = DecoderOptions(context=context, phase=phase).request()
     others = [] if diff is None else [diff]
@@ -97,7 +102,7 @@ def count(
         counted, *found = load_together([model, *others], binding)
     else:
         found = load_together(others, binding)
-        _, (decoder,) = told_apart([model], request, bound=inputs.given)
+        _, (decoder,) = split_decoders([model], request, bound=inputs.given)
         asked = replace(request, new_tokens=1, causal=causal)
         decoder.check(asked)
         counted = (decoder.prompt if phase is Phase.PREFILL else decoder.step)(asked, batch or 1)
@@ -138,7 +143,7 @@ def _times(workload: Workload, platform: str | None) -> dict[str, float]:
     return {layer.name: layer.time_s for layer in found.layers}
 
 
-def _spare() -> None:
+def _spare_collector() -> None:
     """Leave out what a process that counts once and ends has no use for."""
     # Numpy's linear algebra starts threads that spin; nothing here multiplies matrices.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from roofline.cli._output import as_table, emit, say, writable_folder
+from roofline.cli._output import as_table, check_writable_folder, emit, say
 
 app = typer.Typer(add_completion=False)
 
@@ -20,7 +20,7 @@ def demo(
         typer.Option(
             "--output",
             "-o",
-            callback=writable_folder,
+            callback=check_writable_folder,
             help="Folder for the charts, the tables and the page.",
         ),
     ] = Path("roofline-demo"),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roofline.cli._measuring import StoreOption
-from roofline.cli._output import say, writable
-from roofline.errors import OptionError, spelled
+from roofline.cli._output import check_writable, say
+from roofline.errors import OptionError, own_spelling
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def export_records(
         Path | None,
         typer.Argument(
             metavar="[FILE]",
-            callback=writable,
+            callback=check_writable,
             help="Ends in .csv, .json or .parquet; or name it with -o.",
         ),
     ] = None,
@@ -42,7 +42,7 @@ def export_records(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", callback=writable, help="The file, as every verb takes it."
+            "--output", "-o", callback=check_writable, help="The file, as every verb takes it."
         ),
     ] = None,
 ) -> None:
@@ -60,20 +60,22 @@ def export_records(
         )
     path = output or file or Path()
     wanted = {
-        "network": spelled(network, networks) or network,
-        "backend": spelled(backend, backends) or backend,
+        "network": own_spelling(network, networks) or network,
+        "backend": own_spelling(backend, backends) or backend,
     }
     wanted = {name: value for name, value in wanted.items() if value}
     written = itertools.count()
     with reading(store) as kept:
-        found = _of_campaign(campaign, kept, wanted) if campaign else kept.records(**wanted)
+        found = _campaign_runs(campaign, kept, wanted) if campaign else kept.records(**wanted)
         # Records are read while their lines are written, and dropped again.
         counted = (run for run, _ in zip(found, written, strict=False))
         write_whole(path, export(counted, path))
     say(f"{plural(next(written), 'record')} in {path}")
 
 
-def _of_campaign(campaign: str, store: Store, wanted: Mapping[str, str]) -> Iterator[Measurement]:
+def _campaign_runs(
+    campaign: str, store: Store, wanted: Mapping[str, str]
+) -> Iterator[Measurement]:
     from roofline.validate.campaigns.grid import load
     from roofline.validate.campaigns.runner import state
 

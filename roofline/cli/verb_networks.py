@@ -16,9 +16,9 @@ from roofline.cli._output import (
     OutputOption,
     ResultOptions,
     as_table,
+    check_writable,
     emit_scaffold,
-    writable,
-    wrote,
+    say_written,
 )
 from roofline.errors import NetworkError, RooflineError
 from roofline.number_format import human, plural
@@ -100,7 +100,8 @@ def show(*, key: KeyArgument, result: ResultOptions) -> None:
 def export(
     key: KeyArgument,
     output: Annotated[
-        Path, typer.Option("--output", "-o", callback=writable, help="The ONNX file to write.")
+        Path,
+        typer.Option("--output", "-o", callback=check_writable, help="The ONNX file to write."),
     ],
     weights: Annotated[
         Fill,
@@ -120,7 +121,7 @@ def export(
     )
     content = model.SerializeToString()
     write_whole(output, content)
-    wrote(f"{output} ({human(len(content), 'B')})")
+    say_written(f"{output} ({human(len(content), 'B')})")
 
 
 ModelsArgument = Annotated[

@@ -17,7 +17,7 @@ from roofline.cli._output import (
     emit,
     emit_scaffold,
 )
-from roofline.cli._platform_pages import in_units, number_rows, page, short, summary
+from roofline.cli._platform_pages import in_units, number_rows, page, shorten, summary
 from roofline.errors import OptionError, PlatformError, check_known
 from roofline.number_format import plural
 from roofline.tables import Record, Row
@@ -118,10 +118,10 @@ def _list(rows: Sequence[Row], datatypes: Iterable[str]) -> str:
             "platform": row["platform"],
             "name": row["name"],
             "year": str(row["year"]),
-            **{f"{name} TOP/s": short(row[f"peak_{name}_tops"]) for name in datatypes},
-            "GB/s": short(row["bandwidth_gb_s"]),
-            "GB": short(row["capacity_gb"]),
-            "W": short(row["tdp_w"]),
+            **{f"{name} TOP/s": shorten(row[f"peak_{name}_tops"]) for name in datatypes},
+            "GB/s": shorten(row["bandwidth_gb_s"]),
+            "GB": shorten(row["capacity_gb"]),
+            "W": shorten(row["tdp_w"]),
         }
         for row in rows
     ]
@@ -239,7 +239,7 @@ def _detected_table(rows: Sequence[Row]) -> str:
         {
             "name": row["name"],
             "via": row["via"],
-            "memory GB": short(row["memory_gb"]),
+            "memory GB": shorten(row["memory_gb"]),
             "platform": row["platform"] or "–",
         }
         for row in rows

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roofline.cli._groups import command
-from roofline.cli._output import as_table, emit, say, writable, wrote
+from roofline.cli._output import as_table, check_writable, emit, say, say_written
 
 if TYPE_CHECKING:
     from roofline.chart import Kind
@@ -30,7 +30,7 @@ DataArgument = Annotated[
 FigureOption = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", callback=writable, help="The figure: a .png, .svg or .pdf file."
+        "--output", "-o", callback=check_writable, help="The figure: a .png, .svg or .pdf file."
     ),
 ]
 ByOption = Annotated[
@@ -93,7 +93,7 @@ def plot(
     options = Options(**asdict(drawing))
     drawn = facets(chart, rows, options, by) if by else chart.compute(rows, options)
     save(drawn.figure(), output)
-    wrote(str(output))
+    say_written(str(output))
     if not drawn.records():
         say(f"roofline: the data has no rows for {kind}; the figure says so")
 

@@ -17,7 +17,7 @@ from roofline.cli._decoding import (
     DevicesOption,
     MaxTpotOption,
     MaxTtftOption,
-    told_apart,
+    split_decoders,
 )
 from roofline.cli._groups import command
 from roofline.cli._options import (
@@ -183,7 +183,7 @@ def predict(
 
     machines = [find_platform(key) for key in platform]
     request = decoding.request(devices=devices, max_ttft_ms=max_ttft_ms, max_tpot_ms=max_tpot_ms)
-    others, decoders = told_apart(models, request, bound=inputs.given)
+    others, decoders = split_decoders(models, request, bound=inputs.given)
     workloads = load_models(others, inputs.binding(bound_sizes=bound_sizes))
     choices = prediction.choices(machines, networks=bool(workloads))
     figures = prediction.figures(machines) if decoders else None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from roofline.cli._output import emit, writable, wrote
+from roofline.cli._output import check_writable, emit, say_written
 from roofline.errors import OptionError
 from roofline.number_format import human
 
@@ -25,7 +25,8 @@ def report(
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", callback=writable, help="The HTML file to write.")
+        Path,
+        typer.Option("--output", "-o", callback=check_writable, help="The HTML file to write."),
     ] = Path("roofline.html"),
     title: Annotated[str, typer.Option(help="The page's title.")] = "",
     platform: Annotated[
@@ -38,7 +39,7 @@ def report(
     ] = None,
 ) -> None:
     """Write one self-contained interactive HTML page of predictions and measured runs, or of all machines."""
-    from roofline.cli._explore import EXPLORE, exploring
+    from roofline.cli._explore import EXPLORE, explore_page
     from roofline.cli._progress import progress
     from roofline.cli._report import gather
     from roofline.report import render
@@ -51,9 +52,9 @@ def report(
         )
     with progress("report") as tell:
         page = (
-            exploring(data[1:], platform or [], title, tell)
+            explore_page(data[1:], platform or [], title, tell)
             if explored
             else render(gather(data, title, tell))
         )
     emit(page, output)
-    wrote(f"{output} ({human(output.stat().st_size, 'B')})")
+    say_written(f"{output} ({human(output.stat().st_size, 'B')})")

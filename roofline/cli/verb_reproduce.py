@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roofline.cli._groups import command
-from roofline.cli._output import ResultOptions, as_table, wrote
+from roofline.cli._output import ResultOptions, as_table, say_written
 from roofline.errors import OptionError
 from roofline.number_format import plural
 from roofline.tables import Record
@@ -104,7 +104,7 @@ def _draw(
 
     with progress(f"figures of {paper}") as report:
         paths = draw_figures(paper, folder, runs, report, records=records)
-    wrote(f"{plural(len(paths) // 2, 'figure')} to {folder}")
+    say_written(f"{plural(len(paths) // 2, 'figure')} to {folder}")
 
 
 def _records(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofline.cli._groups import command
-from roofline.cli._output import OrderOptions, ResultOptions, as_csv, as_table, wrote
+from roofline.cli._output import OrderOptions, ResultOptions, as_csv, as_table, say_written
 from roofline.cli._predictions import number
-from roofline.errors import spelled
+from roofline.errors import own_spelling
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ def score(
     from roofline.validate.evidence.forms import read_source
     from roofline.validate.evidence.score import LEAVES
 
-    model = spelled(model, list(models)) or model
-    leave = spelled(leave, LEAVES) or leave
+    model = own_spelling(model, list(models)) or model
+    leave = own_spelling(leave, LEAVES) or leave
     source = read_source(file)
     if source.form.of_decoders:
         document = _decoders(source, model=model, leave=leave, rows=rows)
@@ -179,7 +179,7 @@ def _decoders(source: Source, *, model: str, leave: str, rows: Path | None) -> d
     predicted = decoder_score.predict_table(table, model=model, leave=leave)
     if rows is not None:
         write_whole(rows, as_csv(decoder_score.rows_with(table, predicted)).encode())
-        wrote(str(rows))
+        say_written(str(rows))
     return decoder_score.summary(table, predicted, model=model, leave=leave)
 
 
@@ -257,4 +257,4 @@ def _write_rows(scored: Scored, path: Path) -> None:
         for i, row in enumerate(scored.evidence.rows)
     ]
     write_whole(path, as_csv(written).encode())
-    wrote(str(path))
+    say_written(str(path))

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli._decoding import told_apart
+from roofline.cli._decoding import split_decoders
 from roofline.cli._groups import command
 from roofline.cli._options import load_model
 from roofline.cli._output import (
     Format,
     FormatOption,
     ResultOptions,
+    check_writable,
+    check_writable_folder,
     emit,
     say,
-    writable,
-    writable_folder,
 )
 from roofline.cli._predictions import conventions, tables_of
 from roofline.cli._progress import progress
 from roofline.compression_flags import compressed
-from roofline.errors import OptionError, mended_by
+from roofline.errors import OptionError, word_repairs_for
 from roofline.labels import labels
 from roofline.number_format import plural
 from roofline.surfaces import Surface
@@ -98,7 +98,7 @@ def sweep(
     suffix = "" if output is None else output.suffix.lower()
     in_parts = output is not None and (output.is_dir() or not (suffix or output.is_file()))
     if output is not None:
-        (writable_folder if in_parts else writable)(output)
+        (check_writable_folder if in_parts else check_writable)(output)
     asked, repeated = read_sweep(file).each_once()
     if repeated:
         say(f"roofline: {file} repeats {' and '.join(repeated)}; each is predicted once")
@@ -192,12 +192,12 @@ def _one_file(asked: SweepFile, output: Path) -> None:
     )
 
 
-@mended_by(Surface.SWEEP_FILE)
+@word_repairs_for(Surface.SWEEP_FILE)
 def _grid(asked: SweepFile) -> Grid:
     from roofline._sweep import check_units
     from roofline.sweeping import Grid
 
-    names, decoders = _told_apart(asked)
+    names, decoders = _split_decoders(asked)
     if decoders:
         raise OptionError(
             f"{decoders[0].name} is a decoder, whose rows have more columns than the parts of a sweep",
@@ -216,13 +216,15 @@ def _grid(asked: SweepFile) -> Grid:
     )  # fmt: skip
 
 
-def _told_apart(asked: SweepFile) -> tuple[list[str], list[Decoding]]:
+def _split_decoders(asked: SweepFile) -> tuple[list[str], list[Decoding]]:
     """Return the networks that are no decoders, and the decoders.
 
     Raises:
         OptionError: Something is asked of decoders, and there is none.
     """
-    names, decoders = told_apart([asked.found(name) for name in asked.networks], None, bound=False)
+    names, decoders = split_decoders(
+        [asked.found(name) for name in asked.networks], None, bound=False
+    )
     if not decoders and (asked.context or asked.new_tokens or asked.phase):
         raise OptionError(
             "context, new_tokens and phase are for decoders, and no network of the sweep is one",
@@ -260,14 +262,14 @@ def _networks(names: Sequence[str]) -> tuple[list[Workload], list[str]]:
     return [replace(each, name=name) for each, name in zip(found, unique, strict=True)], digests
 
 
-@mended_by(Surface.SWEEP_FILE)
+@word_repairs_for(Surface.SWEEP_FILE)
 def _run(asked: SweepFile) -> Sweep:
     from roofline._sweep import Sweep
     from roofline._sweep import sweep as every
     from roofline.serving import serve
 
     machines = _machines(asked)
-    names, decoders = _told_apart(asked)
+    names, decoders = _split_decoders(asked)
     networks, _ = _networks(names)
     common = asked.assumed.model_dump()
     if asked.size >= LONG:

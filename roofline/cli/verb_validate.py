@@ -35,10 +35,10 @@ from roofline.cli._output import (
     ResultOptions,
     as_csv,
     as_table,
-    drawable,
+    check_drawable,
+    check_writable,
     emit,
     say,
-    writable,
 )
 from roofline.number_format import number, percent
 from roofline.tables import Record, Row
@@ -65,13 +65,15 @@ ModelsOption = Annotated[
 ]
 ChartOption = Annotated[
     Path | None,
-    typer.Option("--chart", callback=drawable, help="Draw the efficiency bars (PNG, SVG or PDF)."),
+    typer.Option(
+        "--chart", callback=check_drawable, help="Draw the efficiency bars (PNG, SVG or PDF)."
+    ),
 ]
 LayersOption = Annotated[
     Path | None,
     typer.Option(
         "--per-layer",
-        callback=writable,
+        callback=check_writable,
         metavar="FILE.csv",
         help="Time single kernels too, and write predicted and measured time per layer (for plot layers).",
     ),

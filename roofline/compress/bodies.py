@@ -181,7 +181,7 @@ def _type_of_both(one: Tensor, other: Tensor) -> Tensor:
     )
 
 
-def stored_inside(model: onnx.ModelProto) -> Iterable[str]:
+def inner_initializers(model: onnx.ModelProto) -> Iterable[str]:
     """Yield the names of initializers of all graphs."""
     for graph in (model.graph, *bodies(model.graph)):
         yield from (tensor.name for tensor in graph.initializer)

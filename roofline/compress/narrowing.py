@@ -95,13 +95,13 @@ def narrowing(
     unread = before.weight_bytes - distinct_weight_bytes(first)
     entries = list(kept.values())
     # The layers that run do not show these; a narrower datatype would at least have halved them.
-    if unread > 0 and 4 * _unread(after) > 3 * unread:
+    if unread > 0 and 4 * _unread_bytes(after) > 3 * unread:
         entries.append(KeptWeights("branches not taken", "", unread, UNREAD))
     left = sum(entry.bytes for entry in entries)
     return Narrowing(before.weight_bytes, max(0, before.weight_bytes - left), tuple(entries))
 
 
-def _unread(workload: Workload) -> int:
+def _unread_bytes(workload: Workload) -> int:
     """Return the bytes that no layer reads; single scales, which count as no bytes, aside."""
     read = {
         t.name: t.bytes or 0

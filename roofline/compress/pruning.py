@@ -84,7 +84,7 @@ def plan(model: onnx.ModelProto, pruning: Pruning, types: Mapping[str, Tensor]) 
     coupling = analyse(model, types)
     pools = _pools(coupling)
     if not pools and not pruning.dense:
-        why = _because(coupling.producers, coupling) or _unfollowed_bodies(model)
+        why = _reasons(coupling.producers, coupling) or _unfollowed_bodies(model)
         raise CompressionError(f"no channel of this network can be removed{why}")
     shares = _shares(pools, coupling, pruning)
     stays: NDArray[np.bool_] = np.ones(coupling.atoms.size, np.bool_)
@@ -175,7 +175,7 @@ def _refuse_pattern(pattern: str, coupling: Coupling) -> None:
     named = [producer for producer in coupling.producers if _matches(producer, pattern)]
     if named:
         raise CompressionError(
-            f"no channel of {pattern!r} can be removed{_because(named, coupling)}"
+            f"no channel of {pattern!r} can be removed{_reasons(named, coupling)}"
         )
     names = [producer.node for producer in coupling.producers]
     hint = (
@@ -187,7 +187,7 @@ def _refuse_pattern(pattern: str, coupling: Coupling) -> None:
     )
 
 
-def _because(producers: Sequence[Producer], coupling: Coupling) -> str:
+def _reasons(producers: Sequence[Producer], coupling: Coupling) -> str:
     reasons = dict.fromkeys(coupling.atoms.reason(producer.labels) for producer in producers)
     known = [reason for reason in reasons if reason]
     return f": {'; '.join(known[:2])}" if known else ""

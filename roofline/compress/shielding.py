@@ -24,7 +24,7 @@ def shield(model: onnx.ModelProto) -> onnx.ModelProto:
         return model
     shown = {entry.name for entry in model.graph.output}
     taken = made | {name for node in model.graph.node for name in node.input} | shown
-    names = {name: _fresh(f"{name}_outside", taken) for name in sorted(inner)}
+    names = {name: _free_name(f"{name}_outside", taken) for name in sorted(inner)}
     copy = ModelProto()
     copy.CopyFrom(model)
     del copy.graph.node[:]
@@ -42,7 +42,7 @@ def shield(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def _fresh(name: str, taken: set[str]) -> str:
+def _free_name(name: str, taken: set[str]) -> str:
     while name in taken:
         name = f"{name}_"
     taken.add(name)

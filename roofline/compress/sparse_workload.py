@@ -37,7 +37,7 @@ def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload
             request, (int, float), "sparsity", "Give the share of weights to zero, or a Sparsity"
         )
     sparsity = request if isinstance(request, Sparsity) else Sparsity(float(request))
-    weighted = [layer.name for layer in workload.layers if _multiplying(layer)]
+    weighted = [layer.name for layer in workload.layers if _multiplying_weights(layer)]
     if not weighted and not sparsity.dense and not _table(workload):
         raise CompressionError(f"{workload.name} has no layer that multiplies with stored weights")
     sparsity.check(weighted)
@@ -46,7 +46,9 @@ def sparsify_workload(workload: Workload, request: Sparsity | float) -> Workload
     untaken = tuple(_sparse(layer, sparsity, layer.name) for layer in workload.untaken)
     fused: list[Layer] = []
     for group in workload.fused_layers:
-        members = [name for name in group.members if name in own and _multiplying(own[name])]
+        members = [
+            name for name in group.members if name in own and _multiplying_weights(own[name])
+        ]
         fused.append(_sparse(group, sparsity, members[0] if members else group.name))
     return replace(
         workload,
@@ -75,7 +77,7 @@ def with_stored_zeros(workload: Workload, model: onnx.ModelProto) -> Workload:
     zeros = count_zeros(distinct(model))
 
     def marked(layer: Layer) -> Layer:
-        tensors = _multiplying(layer)
+        tensors = _multiplying_weights(layer)
         elements = sum(tensor.elements or 0 for tensor in tensors)
         found = sum(zeros.get(stored_name(tensor.name, zeros), 0) for tensor in tensors)
         if not found:
@@ -90,7 +92,7 @@ def with_stored_zeros(workload: Workload, model: onnx.ModelProto) -> Workload:
     )
 
 
-def _multiplying(layer: Layer) -> list[Tensor]:
+def _multiplying_weights(layer: Layer) -> list[Tensor]:
     return [tensor for tensor in layer.weights if multiplies(layer, tensor)]
 
 
@@ -100,7 +102,7 @@ def _table(workload: Workload) -> bool:
 
 def _sparse(layer: Layer, sparsity: Sparsity, name: str) -> Layer:
     share = sparsity.of(name)
-    tensors = _multiplying(layer)
+    tensors = _multiplying_weights(layer)
     if not all(sparsity.fits(tensor.shape or ()) for tensor in tensors):
         return layer
     if not share or not layer.cost.macs or not (tensors or layer.op_type == "Table"):

@@ -181,12 +181,12 @@ def layer_units(
     for name, peak in units.items():
         # Products of wider integers than the network's main ones do not fit into that unit.
         if name in multiplied and DATATYPES[name].kind is DatatypeKind.INT:
-            units[name] = _holding(platform, peak)
+            units[name] = _holding_peak(platform, peak)
     units = {name: peak for name, peak in units.items() if platform.has(peak)}
     return [units.get(layer.datatype or "", unit) for layer in layers]
 
 
-def _holding(platform: Platform, peak: str) -> str:
+def _holding_peak(platform: Platform, peak: str) -> str:
     """Return the peak itself, or that of the next wider unit of the machine; itself where there is none."""
     try:
         return platform.emulating(peak)
@@ -365,12 +365,14 @@ def _resident(
             rows.append(charged)
             bandwidths.append(level.bandwidth.base)
         if level.capacity is not None:
-            through = _through(case, required, level.capacity.base, weights, activations, batches)
+            through = _fetched_bytes(
+                case, required, level.capacity.base, weights, activations, batches
+            )
             charged = np.minimum(charged, through)
     return np.stack(rows[::-1]), np.asarray(bandwidths[::-1], np.float64)
 
 
-def _through(
+def _fetched_bytes(
     case: Case, required: Requirement, capacity: float, weights: Floats, activations: Floats,
     batches: Floats,
 ) -> Floats:  # fmt: skip

@@ -63,7 +63,7 @@ def bits_of(layer: Layer) -> str:
     return "int8_static" if layer.datatype == "int8" else layer.datatype or "fp32"
 
 
-def text(layer: Layer, name: str) -> str:
+def text_attribute(layer: Layer, name: str) -> str:
     """Return an attribute as text, which ONNX keeps as bytes."""
     value = layer.attributes.get(name, b"")
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

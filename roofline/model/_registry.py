@@ -56,7 +56,7 @@ class Model:
     operations: Operations
     """Which arithmetic it counts when nothing is asked for."""
     at: Callable[[Case, tuple[int, ...]], tuple[Prediction, ...]]
-    """Returns what it says at each batch for which it has a basis; `one_by_one` makes it of a function of one case."""
+    """Returns what it says at each batch for which it has a basis; `ask_each` makes it of a function of one case."""
     law: Callable[[Case], Law | None] | None = None
     """Returns the same as a function of arrays of batches; None to ask for one batch after another."""
     rank: int = 0
@@ -86,7 +86,7 @@ class Model:
         )
 
 
-def one_by_one(
+def ask_each(
     run: Callable[[Case], Prediction | None],
 ) -> Callable[[Case, tuple[int, ...]], tuple[Prediction, ...]]:
     """Return a function of many batches that asks for each of them alone, for models that are not vectorised.

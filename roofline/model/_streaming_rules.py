@@ -8,7 +8,14 @@ from types import MappingProxyType
 from typing import Final
 
 from roofline.layer import Layer
-from roofline.model._layer_shapes import Rule, WorkShape, first_shape, largest, shape_of, text
+from roofline.model._layer_shapes import (
+    Rule,
+    WorkShape,
+    first_shape,
+    largest,
+    shape_of,
+    text_attribute,
+)
 
 _UNARY_NAMES = frozenset(
     {
@@ -156,7 +163,9 @@ def moving_work(layer: Layer) -> WorkShape:
         form = "rows" if kept else "axis" if len(order) == 2 else "all"
         name, run = f"Transpose.{form}", run if kept else 1.0
     elif name in ("Resize", "Upsample"):
-        name = "Resize." + ("linear" if text(layer, "mode") in ("linear", "cubic") else "nearest")
+        name = "Resize." + (
+            "linear" if text_attribute(layer, "mode") in ("linear", "cubic") else "nearest"
+        )
     elif name in ("Concat", "Split"):
         axis = int(layer.attributes.get("axis", 0))
         shape = out if name == "Concat" else source

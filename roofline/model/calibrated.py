@@ -15,7 +15,7 @@ from roofline.model._case import Case, draw_of
 from roofline.model._core import Floats
 from roofline.model._outcomes import Law, Outcomes, codes
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
-from roofline.model._registry import Gives, Model, Need, models, one_by_one
+from roofline.model._registry import Gives, Model, Need, ask_each, models
 from roofline.model.executed_steps import steps_of
 from roofline.model.machine_profile import Profile
 from roofline.model.network_time import (
@@ -219,7 +219,7 @@ models.add(
         gives=Gives.ESTIMATE,
         traffic=Traffic.FUSED,
         operations=Operations.ALL,
-        at=one_by_one(_run),
+        at=ask_each(_run),
         law=_law,
     ),
 )

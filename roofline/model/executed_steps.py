@@ -137,7 +137,7 @@ def _absorbed_layers(
     The second mapping names the pattern of each of its layers where it runs on its own.
     """
     by_name = {layer.name: layer for layer in workload.layers}
-    found: dict[str, str | None] = _quantized_beside(workload)
+    found: dict[str, str | None] = _quantizations_beside(workload)
     patterns: dict[str, str] = {}
     for group in workload.fused_layers:
         members = [by_name[name] for name in group.members if name in by_name]
@@ -171,7 +171,7 @@ def _absorbed_layers(
     return found, patterns
 
 
-def _quantized_beside(workload: Workload) -> dict[str, str | None]:
+def _quantizations_beside(workload: Workload) -> dict[str, str | None]:
     """Return the quantizations of a value for one integer product alone: microbenchmarks time them with the product."""
     readers: dict[str, list[Layer]] = defaultdict(list)
     for layer in workload.layers:

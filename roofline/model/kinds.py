@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from roofline.layer import Layer
 from roofline.model import _product_rules, _streaming_rules
-from roofline.model._layer_shapes import WorkShape, largest, text
+from roofline.model._layer_shapes import WorkShape, largest, text_attribute
 from roofline.model._streaming_rules import moving_work
 from roofline.model.work import Work
 from roofline.ops import Kind
@@ -58,7 +58,7 @@ def _held_bytes(layer: Layer, shape: WorkShape) -> int:
 
 
 def _directions(layer: Layer) -> int:
-    return 2 if text(layer, "direction") == "bidirectional" else 1
+    return 2 if text_attribute(layer, "direction") == "bidirectional" else 1
 
 
 def _general(layer: Layer) -> WorkShape:

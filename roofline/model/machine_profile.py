@@ -159,7 +159,7 @@ class Profile:
     def _floors(self, work: Work, factors: Floats, working_sets: Floats) -> Floats:
         if len(self.streams) < 2:
             return self._bounds(work, factors)[0]
-        if not decided_by_weights(work.kind):
+        if not is_decided_by_weights(work.kind):
             # Weights out of the nearest cache: what they take because they come from further is `cold_s`.
             nearest = min(1.0 / rate for _, rate in self.streams)
             memory = self._values_s(work, factors) + work.weight_bytes * nearest
@@ -221,7 +221,7 @@ class Profile:
         return float(self._cold_s(work, np.asarray([working_set], np.float64))[0])
 
     def _cold_s(self, work: Work, working_sets: Floats) -> Floats:
-        if len(self.streams) < 2 or decided_by_weights(work.kind):
+        if len(self.streams) < 2 or is_decided_by_weights(work.kind):
             return np.zeros(len(working_sets))
         least = min(1.0 / rate for _, rate in self.streams)
         return work.weight_bytes * np.maximum(self._pace(working_sets) - least, 0.0)
@@ -251,7 +251,7 @@ class Profile:
         return fit
 
 
-def decided_by_weights(kind: str) -> bool:
+def is_decided_by_weights(kind: str) -> bool:
     """Return whether the time of a kind is that in which its weights arrive."""
     return kind.startswith(("matmul.vector", "matmul.narrow", "rnn"))
 

@@ -94,7 +94,7 @@ def calibrated_time(
         LayerTime(step.layer, "view", _fixed_estimate(step.seconds)) if step.work is None
         else _time_layer(
             step.layer, step.work.times(batches), profile,
-            round(_competing(step, np.asarray([working_set]))[0]),
+            round(_competing_bytes(step, np.asarray([working_set]))[0]),
         )
         for step in steps
     ]  # fmt: skip
@@ -102,7 +102,7 @@ def calibrated_time(
     return CalibratedTime(tuple(found), profile.run_s, deviation)
 
 
-def _competing(step: Step, working: Floats) -> Floats:
+def _competing_bytes(step: Step, working: Floats) -> Floats:
     """Return the bytes that the weights of a step compete with for the caches, of those that a run goes through."""
     if not step.weighed:
         return np.zeros(len(working))
@@ -187,7 +187,7 @@ def _group_times(
         else:
             kind = step.work.times(float(batches[0])).kind
             work = replace(step.work, kind=kind)
-            found = profile.estimates(work, batches, _competing(step, working))
+            found = profile.estimates(work, batches, _competing_bytes(step, working))
             more, factor = _time_beside(work, profile)
             own, fixed = factor * (found.seconds + more), factor * (found.fixed_s + more)
             deviation, held = found.deviation, found.memory_bound

@@ -64,7 +64,7 @@ def in_dims(node: Node, position: int, rank: int | None = None) -> tuple[int, ..
     return found
 
 
-def in_count(node: Node, position: int) -> int:
+def input_elements(node: Node, position: int) -> int:
     """Return how many elements an operand has."""
     return count(node, operand(node, position))
 
@@ -107,7 +107,7 @@ def per_input(ops: int) -> CostFunction:
     """Return a cost of so many operations for each element of the first operand."""
 
     def cost(node: Node) -> Cost:
-        return Cost(other_ops=ops * in_count(node, 0))
+        return Cost(other_ops=ops * input_elements(node, 0))
 
     cost.__doc__ = f"Count {plural(ops, 'operation')} for each element of the operand."
     return cost

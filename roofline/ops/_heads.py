@@ -73,7 +73,7 @@ class Heads:
         offset = keys - queries if self.offset is None else self.offset
         seen = queries * keys
         if self.causal:
-            seen = visible(queries, keys, offset, self.window)
+            seen = visible_scores(queries, keys, offset, self.window)
         each, per = key_size + value_size, 1 + SOFTMAX + per_score
         scores, masked = batch * heads * seen, batch * heads * (queries * keys - seen)
         return Cost(
@@ -88,11 +88,11 @@ class Heads:
         return min(past, self.window - 1)
 
 
-def visible(queries: int, keys: int, offset: int, window: int = 0) -> int:
+def visible_scores(queries: int, keys: int, offset: int, window: int = 0) -> int:
     """Return how many scores a causal mask leaves: query i sees the keys up to ``offset + i``, of a window the last.
 
     Example:
-        >>> visible(4, 4, 0), visible(1, 10, 9), visible(4, 4, 0, 2)
+        >>> visible_scores(4, 4, 0), visible_scores(1, 10, 9), visible_scores(4, 4, 0, 2)
         (10, 10, 7)
     """
     offset = max(min(offset, keys), -queries)

@@ -62,7 +62,7 @@ ValueFunction = Callable[[Node], Sequence[Array | None]]
 May be called with any operand values absent. An entry of an object array is None when it is unknown."""
 
 
-def _whole() -> Mapping[int, int]:
+def _all_operators() -> Mapping[int, int]:
     return {}
 
 
@@ -70,11 +70,11 @@ def _whole() -> Mapping[int, int]:
 class Moves:
     """Elements that a call moves where these are not its operands and results whole."""
 
-    reads: Mapping[int, int] = field(default_factory=_whole)
+    reads: Mapping[int, int] = field(default_factory=_all_operators)
     """By operand position: rows of a table that are looked up, the part of a tensor that is cut out."""
-    cache_reads: Mapping[int, int] = field(default_factory=_whole)
+    cache_reads: Mapping[int, int] = field(default_factory=_all_operators)
     """By operand position: the valid positions of a key-value cache."""
-    cache_writes: Mapping[int, int] = field(default_factory=_whole)
+    cache_writes: Mapping[int, int] = field(default_factory=_all_operators)
     """By result position: the new positions of a key-value cache, whose result is the operand grown in place."""
 
 

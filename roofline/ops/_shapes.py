@@ -51,7 +51,7 @@ def show(found: Shape) -> str:
     return "[" + ", ".join("?" if size is None else str(size) for size in found) + "]"
 
 
-def same(node: Node, *_: object) -> Sequence[TensorType | None]:
+def same_type(node: Node, *_: object) -> Sequence[TensorType | None]:
     """Return the first operand's type for every result."""
     first = operand(node, 0)
     return ((first.shape, first.dtype),)

@@ -18,7 +18,7 @@ from roofline.node import Array, Node
 from roofline.ops._attributes import operand
 from roofline.ops._counts import has, out_count, per_output
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
-from roofline.ops._shapes import broadcast, divide, same
+from roofline.ops._shapes import broadcast, divide, same_type
 from roofline.ops._values import arithmetic, single_result
 
 OPS_PER_ELEMENT: dict[str, int] = {
@@ -71,9 +71,13 @@ def _tanh(node: Node) -> Array | None:
 _VALUES = {"Relu": _relu, "Sigmoid": _sigmoid, "Tanh": _tanh}
 
 for _name, _ops in OPS_PER_ELEMENT.items():
-    define(_name, kind=Kind.COMPUTE, cost=per_output(_ops), shape=same, value=_VALUES.get(_name))
+    define(
+        _name, kind=Kind.COMPUTE, cost=per_output(_ops), shape=same_type, value=_VALUES.get(_name)
+    )
 for _name, _ops in _CONTRIB_OPS_PER_ELEMENT.items():
-    define(_name, kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(_ops), shape=same)
+    define(
+        _name, kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(_ops), shape=same_type
+    )
 
 
 def _biased_type(node: Node) -> Sequence[TensorType | None]:
@@ -105,8 +109,8 @@ def _glu_type(node: Node) -> Sequence[TensorType | None]:
     )
 
 
-define("PRelu", kind=Kind.COMPUTE, cost=per_output(2), shape=same)  # compare, multiply
-define("SwiGLU", kind=Kind.COMPUTE, cost=per_output(7), shape=same)  # swish (6), multiply
+define("PRelu", kind=Kind.COMPUTE, cost=per_output(2), shape=same_type)  # compare, multiply
+define("SwiGLU", kind=Kind.COMPUTE, cost=per_output(7), shape=same_type)  # swish (6), multiply
 define(
     "BiasGelu", kind=Kind.COMPUTE, domain="com.microsoft", cost=_biased_cost(5), shape=_biased_type
 )

@@ -24,7 +24,7 @@ from roofline.ops._attributes import (
     number,
     operand,
 )
-from roofline.ops._counts import has, in_count, in_dims
+from roofline.ops._counts import has, in_dims, input_elements
 from roofline.ops._heads import Heads, head_count, head_size
 from roofline.ops._moves import least
 from roofline.ops._registry import Kind, Moves, MovesFunction, TensorType, define
@@ -89,15 +89,19 @@ def _attention_moves(node: Node) -> Moves:
     """Return the valid positions of a cache that are read, and the new ones that are written."""
     found = _heads(node)
     if has(node, 4):
-        new = {place: in_count(node, place) for place in (1, 2)}
-        return Moves(cache_reads={4: in_count(node, 4), 5: in_count(node, 5)}, cache_writes=new)
+        new = {place: input_elements(node, place) for place in (1, 2)}
+        return Moves(
+            cache_reads={4: input_elements(node, 4), 5: input_elements(node, 5)}, cache_writes=new
+        )
     if has(node, 6) and found.keys is not None:
         reads: dict[int, int] = {}
         for place in (1, 2):
             dims = in_dims(node, place)
             reads[place] = min(
-                in_count(node, place) * found.keys // max(dims[-2 if len(dims) == 4 else 1], 1),
-                in_count(node, place),
+                input_elements(node, place)
+                * found.keys
+                // max(dims[-2 if len(dims) == 4 else 1], 1),
+                input_elements(node, place),
             )
         return Moves(cache_reads=reads)
     return Moves()
@@ -153,7 +157,7 @@ def rotary_type(node: Node) -> NodeTypes:
 
 def rotary_cost(node: Node) -> Cost:
     """Count three operations per rotated element; a partial rotation leaves the rest of each head alone."""
-    dims, elements = in_dims(node, 0), in_count(node, 0)
+    dims, elements = in_dims(node, 0), input_elements(node, 0)
     partial = integer(node, "rotary_embedding_dim", 0)
     if partial <= 0:
         return Cost(other_ops=ROTATE * elements)

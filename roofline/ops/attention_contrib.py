@@ -14,7 +14,7 @@ from roofline.cost import Cost
 from roofline.node import Node, Shape
 from roofline.number_format import plural
 from roofline.ops._attributes import flag, integer, malformed_error, maybe_integers
-from roofline.ops._counts import dims, has, in_count, in_dims, out_count, result, wants
+from roofline.ops._counts import dims, has, in_dims, input_elements, out_count, result, wants
 from roofline.ops._heads import Heads, head_count, head_size
 from roofline.ops._moves import least, picked_moves
 from roofline.ops._registry import (
@@ -33,7 +33,7 @@ from roofline.ops.attention import ROTATE
 NodeTypes = Sequence[TensorType | None]
 
 
-def _past(node: Node, position: int, axis: int, rank: int) -> Dim:
+def _past_positions(node: Node, position: int, axis: int, rank: int) -> Dim:
     """Return how many positions a cache holds: none when it is absent."""
     if not has(node, position):
         return 0
@@ -65,7 +65,7 @@ def _projected_heads(node: Node, past: int) -> Heads:
         merge(node, data[2], weights[0], "the operand's and the weight's features")
     batch, queries = (None, None) if data is None else (data[0], data[1])
     shared = flag(node, "past_present_share_buffer")
-    keys = total(queries, 0 if shared else _past(node, past, 3, 5))
+    keys = total(queries, 0 if shared else _past_positions(node, past, 3, 5))
     return Heads(
         batch,
         heads,
@@ -96,7 +96,7 @@ def _projected_cost(past: int, mask: int, bias: int | None) -> CostFunction:
         batch, positions, _ = in_dims(node, 0, 3)
         width = in_dims(node, 1, 2)[1]
         projection = Cost(
-            batch * positions * in_count(node, 1), has(node, 2) * batch * positions * width
+            batch * positions * input_elements(node, 1), has(node, 2) * batch * positions * width
         )
         masks = has(node, mask) + (bias is not None and has(node, bias))
         found = _projected_heads(node, past)
@@ -119,7 +119,7 @@ def _projected_moves(past: int) -> MovesFunction:
         if flag(node, "past_present_share_buffer") and node.op_type == "Attention":
             used = scalar(node, 6) if has(node, 6) else None
             valid = buffer if used is None else min(used, buffer)
-        each = in_count(node, past) // max(buffer, 1)
+        each = input_elements(node, past) // max(buffer, 1)
         return Moves(
             cache_reads={past: each * valid}, cache_writes={1: each * (found.queries or 0)}
         )
@@ -134,7 +134,7 @@ def _cache_moves(node: Node, caches: tuple[int, int], found: Heads, new: int, va
     for output, place in enumerate(caches, 1):
         if has(node, place):
             buffer = in_dims(node, place, 4)[2]
-            each = in_count(node, place) // buffer if buffer else 0
+            each = input_elements(node, place) // buffer if buffer else 0
             reads[place] = each * found.positions_read(min(valid, buffer))
         if wants(node, output):
             held = dims(node, result(node, output))
@@ -151,15 +151,15 @@ def _positions(node: Node, found: Shape) -> Dim:
     return found[2] if len(found) == 4 else found[1]
 
 
-def _before(node: Node) -> Dim:
+def _positions_before(node: Node) -> Dim:
     """Return how many past positions MultiHeadAttention sees: its cache's, or those that operand 8 says are in use."""
     used = scalar(node, 8) if has(node, 8) else None
-    return _past(node, 6, 2, 4) if used is None else used
+    return _past_positions(node, 6, 2, 4) if used is None else used
 
 
 def _multi_head_moves(node: Node) -> Moves:
     found = _multi_head(node)
-    before = _before(node) or 0
+    before = _positions_before(node) or 0
     return _cache_moves(node, (6, 7), found, (found.keys or 0) - before, before)
 
 
@@ -178,7 +178,7 @@ def _multi_head(node: Node) -> Heads:
     size = query[4] if len(query) == 5 else head_size(node, query[2], heads)
     length, value_size = _multi_head_keys(node, query, heads, size)
     return Heads(
-        query[0], heads, heads, query[1], total(length, _before(node)), size, value_size,
+        query[0], heads, heads, query[1], total(length, _positions_before(node)), size, value_size,
         causal=flag(node, "unidirectional"),
     )  # fmt: skip
 
@@ -216,7 +216,7 @@ def _multi_head_cost(node: Node) -> Cost:
     """Count the attention, and the bias that is added to queries, keys and values."""
     found = _multi_head(node)
     bias = has(node, 3) * sum(
-        in_count(node, position) for position in range(3) if has(node, position)
+        input_elements(node, position) for position in range(3) if has(node, position)
     )
     return found.cost(node, per_score=has(node, 4) + has(node, 5)) + Cost(other_ops=bias)
 
@@ -239,7 +239,7 @@ def _grouped_heads(node: Node) -> Heads:
         key = shape(node, 1)
         length = None if key is None else _positions(node, key)
     used = scalar(node, 6) if has(node, 6) else None
-    keys = used if used is not None and used > 0 else total(length, _past(node, 3, 2, 4))
+    keys = used if used is not None and used > 0 else total(length, _past_positions(node, 3, 2, 4))
     window = max(integer(node, "local_window_size", -1), 0)
     return Heads(query[0], heads, kv_heads, query[1], keys, size, size, causal=True, window=window)
 
@@ -262,7 +262,7 @@ def _grouped_moves(node: Node) -> Moves:
 def _grouped_type(node: Node) -> NodeTypes:
     """Return the result and the caches, which stay as long as they were when they are longer than what is in use."""
     found, kind = _grouped_heads(node), dtype(node, 0)
-    past = _past(node, 3, 2, 4)
+    past = _past_positions(node, 3, 2, 4)
     used = scalar(node, 6) if has(node, 6) else None
     keys = found.keys
     if used is not None and used > 0:

@@ -22,7 +22,7 @@ from roofline.ops._attributes import (
     required_integers,
     texts,
 )
-from roofline.ops._counts import in_count, in_dims, per_output
+from roofline.ops._counts import in_dims, input_elements, per_output
 from roofline.ops._datatypes import FLOAT32, INT64, STRING
 from roofline.ops._moves import picked_moves
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
@@ -93,7 +93,7 @@ def _support_cost(node: Node) -> Cost:
     return Cost(rows * (vectors + coefficients), 2 * rows * coefficients)
 
 
-def _flat(attributes: Mapping[str, Any], name: str) -> list[Any]:
+def _flatten(attributes: Mapping[str, Any], name: str) -> list[Any]:
     """Return a list attribute, or the elements of a tensor one."""
     found = attributes.get(name)
     if isinstance(found, Tensor):
@@ -160,7 +160,7 @@ def _tree_cost(node: Node) -> Cost:
     trees = (
         len(required_integers(node, "tree_roots"))
         if version5
-        else len(set(_flat(node.attributes, "nodes_treeids")))
+        else len(set(_flatten(node.attributes, "nodes_treeids")))
     )
     return Cost(other_ops=_known_rows(node) * (depths + trees))
 
@@ -224,7 +224,7 @@ def _svm(name: str, cost: CostFunction) -> None:
 
 def _normalizer_cost(node: Node) -> Cost:
     """Count a square or absolute value, a sum and a division per element."""
-    return Cost(other_ops=3 * in_count(node, 0))
+    return Cost(other_ops=3 * input_elements(node, 0))
 
 
 _svm("Linear", _linear_cost)

@@ -19,7 +19,7 @@ from roofline.cost import Cost
 from roofline.node import Node, Shape
 from roofline.number_format import plural
 from roofline.ops._attributes import integer, integers, malformed_error, maybe_integers, text
-from roofline.ops._counts import has, in_count, in_dims, out_count
+from roofline.ops._counts import has, in_dims, input_elements, out_count
 from roofline.ops._datatypes import INT32
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
 from roofline.ops._shapes import Dim, at_least, dtype, merge, ranked_shape, scale, show
@@ -244,7 +244,9 @@ def _transpose_type(node: Node) -> Sequence[TensorType]:
 
 def _transpose_cost(node: Node) -> Cost:
     """Count ``operand elements x prod(W.shape[1:])`` MACs, and the bias."""
-    return Cost(in_count(node, 0) * prod(in_dims(node, 1)[1:]), has(node, 2) * out_count(node))
+    return Cost(
+        input_elements(node, 0) * prod(in_dims(node, 1)[1:]), has(node, 2) * out_count(node)
+    )
 
 
 def _deform_cost(node: Node) -> Cost:

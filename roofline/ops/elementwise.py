@@ -20,7 +20,7 @@ from roofline.node import Array, Node
 from roofline.ops._attributes import integer, operand, present, version
 from roofline.ops._counts import out_count, per_output
 from roofline.ops._registry import Kind, TensorType, ValueFunction, define
-from roofline.ops._shapes import broadcast, same
+from roofline.ops._shapes import broadcast, same_type
 from roofline.ops._values import arithmetic, known_value, single_result
 
 
@@ -200,19 +200,23 @@ for _name, _function in _VARIADIC.items():
     )
 for _name, _unary in _UNARY.items():
     define(
-        _name, kind=Kind.COMPUTE, cost=per_output(1), shape=same,
+        _name, kind=Kind.COMPUTE, cost=per_output(1), shape=same_type,
         value=None if _unary is None else _elementwise(_unary),
     )  # fmt: skip
 define("Mod", kind=Kind.COMPUTE, cost=per_output(1), shape=binary_type, value=_mod)
 define("BitShift", kind=Kind.COMPUTE, cost=per_output(1), shape=binary_type, value=_shift)
 define("Mean", kind=Kind.COMPUTE, cost=_variadic_cost, shape=_variadic_type, value=_mean)
-define("Clip", kind=Kind.COMPUTE, cost=_clip_cost, shape=same, value=_clip, settings=(1, 2))
+define("Clip", kind=Kind.COMPUTE, cost=_clip_cost, shape=same_type, value=_clip, settings=(1, 2))
 
 
 # Operators of the first experimental operator sets, which runtimes still accept.
-define("Affine", "ImageScaler", kind=Kind.COMPUTE, cost=per_output(2), shape=same)  # multiply, add
-define("ScaledTanh", kind=Kind.COMPUTE, cost=per_output(3), shape=same)  # multiply, tanh, multiply
 define(
-    "ParametricSoftplus", kind=Kind.COMPUTE, cost=per_output(5), shape=same
+    "Affine", "ImageScaler", kind=Kind.COMPUTE, cost=per_output(2), shape=same_type
+)  # multiply, add
+define(
+    "ScaledTanh", kind=Kind.COMPUTE, cost=per_output(3), shape=same_type
+)  # multiply, tanh, multiply
+define(
+    "ParametricSoftplus", kind=Kind.COMPUTE, cost=per_output(5), shape=same_type
 )  # softplus (3), two products
-define("Scale", kind=Kind.COMPUTE, cost=per_output(1), shape=same)
+define("Scale", kind=Kind.COMPUTE, cost=per_output(1), shape=same_type)

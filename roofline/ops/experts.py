@@ -12,7 +12,7 @@ from math import prod
 from roofline.cost import Cost
 from roofline.node import Node
 from roofline.ops._attributes import integer, malformed_error
-from roofline.ops._counts import has, in_count, in_dims
+from roofline.ops._counts import has, in_dims, input_elements
 from roofline.ops._registry import Kind, Moves, TensorType, define
 from roofline.ops._shapes import at_least, dtype
 
@@ -57,7 +57,7 @@ def _experts_moves(node: Node) -> Moves:
     share = 1 - (1 - min(integer(node, "k", 1), experts) / experts) ** tokens
     # The router's scores are an operand of their own; everything behind them is one block per expert.
     return Moves({
-        place: min(round(in_count(node, place) * share), in_count(node, place))
+        place: min(round(input_elements(node, place) * share), input_elements(node, place))
         for place in range(2, len(node.operands))
         if has(node, place) and in_dims(node, place)[:1] == (experts,)
     })  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 from roofline.cost import Cost
 from roofline.node import Array, Node
 from roofline.ops._attributes import choice, integer, malformed_error
-from roofline.ops._counts import in_count
+from roofline.ops._counts import input_elements
 from roofline.ops._moves import picked_moves
 from roofline.ops._registry import Kind, Moves, TensorType, define
 from roofline.ops._shapes import at_least, axis_of, dtype, shape, show, unknown
@@ -129,7 +129,7 @@ def _reduction(node: Node) -> str:
 
 def _scatter_cost(node: Node) -> Cost:
     """Count one operation per update where the old and the new element are combined, else none."""
-    return Cost(other_ops=0 if _reduction(node) == "none" else in_count(node, 2))
+    return Cost(other_ops=0 if _reduction(node) == "none" else input_elements(node, 2))
 
 
 def _scatter_parts(node: Node) -> tuple[Array, Array, Array] | None:
@@ -183,7 +183,7 @@ def _cache_type(node: Node) -> NodeTypes:
 
 def _cache_moves(node: Node) -> Moves:
     """Return the new positions, written into the cache in place; the rest of it stays where it is."""
-    return Moves(cache_reads={0: 0}, cache_writes={0: in_count(node, 1)})
+    return Moves(cache_reads={0: 0}, cache_writes={0: input_elements(node, 1)})
 
 
 define(

@@ -13,7 +13,7 @@ from roofline.cost import Cost
 from roofline.node import Node
 from roofline.number_format import plural
 from roofline.ops._attributes import choice, integer, malformed_error
-from roofline.ops._counts import in_count, out_count
+from roofline.ops._counts import input_elements, out_count
 from roofline.ops._datatypes import UINT8
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import dtype, product, rank_held, ranked_shape
@@ -71,7 +71,7 @@ def _columns_type(node: Node) -> NodeTypes:
 
 def _columns_cost(node: Node) -> Cost:
     """Count one sum per operand element."""
-    return Cost(other_ops=in_count(node, 0))
+    return Cost(other_ops=input_elements(node, 0))
 
 
 def _decoder_type(node: Node) -> NodeTypes:

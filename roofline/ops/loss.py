@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from roofline.cost import Cost
 from roofline.node import Node, Shape
 from roofline.ops._attributes import choice, malformed_error
-from roofline.ops._counts import has, in_count
+from roofline.ops._counts import has, input_elements
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import at_least, dtype, shape, show
 
@@ -32,9 +32,11 @@ def _loss_type(node: Node) -> Sequence[TensorType | None]:
 
 def _loss_cost(node: Node) -> Cost:
     """Count per target a negation, a product with its weight, and a sum when the losses are reduced."""
-    softmax = _SOFTMAX * in_count(node, 0) if node.op_type == "SoftmaxCrossEntropyLoss" else 0
+    softmax = (
+        _SOFTMAX * input_elements(node, 0) if node.op_type == "SoftmaxCrossEntropyLoss" else 0
+    )
     reduced = choice(node, "reduction", "mean", ("none", "sum", "mean")) != "none"
-    return Cost(other_ops=softmax + (1 + has(node, 2) + reduced) * in_count(node, 1))
+    return Cost(other_ops=softmax + (1 + has(node, 2) + reduced) * input_elements(node, 1))
 
 
 define(

@@ -20,7 +20,7 @@ from roofline.ops._counts import has, in_dims, out_count, per_output
 from roofline.ops._datatypes import FLOAT32, INT32, target_or
 from roofline.ops._moves import picked_moves
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
-from roofline.ops._shapes import at_least, axis_of, dtype, merge, ranked_shape, same, shape
+from roofline.ops._shapes import at_least, axis_of, dtype, merge, ranked_shape, same_type, shape
 
 _SOFTMAX = 5
 _LAYER = 6
@@ -38,7 +38,7 @@ def _checked_axis(node: Node) -> Sequence[TensorType | None]:
             inclusive=version(node) < 13,
             scalar=True,
         )
-    return same(node)
+    return same_type(node)
 
 
 def _batch_type(node: Node) -> Sequence[TensorType | None]:
@@ -96,7 +96,7 @@ def _group_type(node: Node) -> Sequence[TensorType | None]:
             node,
             f"{count} do not fall into {plural(groups, 'group')}",
         )
-    return same(node)
+    return same_type(node)
 
 
 def _lrn_cost(node: Node) -> Cost:
@@ -172,12 +172,14 @@ define("Hardmax", kind=Kind.COMPUTE, cost=per_output(1), shape=_checked_axis)
 define(
     "BatchNormalization", kind=Kind.COMPUTE, cost=_batch_cost, shape=_batch_type, statistics=(3, 4)
 )
-define("InstanceNormalization", kind=Kind.COMPUTE, cost=per_output(_LAYER + 2), shape=same)
+define("InstanceNormalization", kind=Kind.COMPUTE, cost=per_output(_LAYER + 2), shape=same_type)
 define("GroupNormalization", kind=Kind.COMPUTE, cost=per_output(_LAYER + 2), shape=_group_type)
-define("LRN", kind=Kind.COMPUTE, cost=_lrn_cost, shape=same)
-define("LpNormalization", kind=Kind.COMPUTE, cost=per_output(3), shape=same)  # power, sum, divide
-define("MeanVarianceNormalization", kind=Kind.COMPUTE, cost=per_output(_LAYER), shape=same)
-define("RMSNormalization", kind=Kind.COMPUTE, cost=normalization(_RMS), shape=same)
+define("LRN", kind=Kind.COMPUTE, cost=_lrn_cost, shape=same_type)
+define(
+    "LpNormalization", kind=Kind.COMPUTE, cost=per_output(3), shape=same_type
+)  # power, sum, divide
+define("MeanVarianceNormalization", kind=Kind.COMPUTE, cost=per_output(_LAYER), shape=same_type)
+define("RMSNormalization", kind=Kind.COMPUTE, cost=normalization(_RMS), shape=same_type)
 for _domain in ("", "com.microsoft"):
     define(
         "LayerNormalization", kind=Kind.COMPUTE, domain=_domain, cost=normalization(_LAYER + 1, 2), shape=_layer_type,

@@ -22,7 +22,7 @@ from roofline.ops._attributes import (
     malformed_error,
     required_integers,
 )
-from roofline.ops._counts import in_count, in_dims, out_count
+from roofline.ops._counts import in_dims, input_elements, out_count
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import CostFunction, Kind, ShapeFunction, TensorType, define
 from roofline.ops._shapes import Dim, at_least, dtype, ranked_shape
@@ -91,7 +91,9 @@ def _global(ops_per_input: int, *, less_outputs: bool = False) -> CostFunction:
     """Return a cost per operand element, less one per result when the first element of each needs none."""
 
     def cost(node: Node) -> Cost:
-        return Cost(other_ops=ops_per_input * in_count(node, 0) - less_outputs * out_count(node))
+        return Cost(
+            other_ops=ops_per_input * input_elements(node, 0) - less_outputs * out_count(node)
+        )
 
     less = ", less one for each result" if less_outputs else ""
     cost.__doc__ = (
@@ -103,7 +105,7 @@ def _global(ops_per_input: int, *, less_outputs: bool = False) -> CostFunction:
 def _quantized_cost(node: Node) -> Cost:
     """Count the sum of each window, and three operations to requantize each result."""
     if node.op_type == "QLinearGlobalAveragePool":
-        return Cost(other_ops=in_count(node, 0) + REQUANTIZE * out_count(node))
+        return Cost(other_ops=input_elements(node, 0) + REQUANTIZE * out_count(node))
     return Cost(
         other_ops=(prod(required_integers(node, "kernel_shape")) + REQUANTIZE) * out_count(node)
     )

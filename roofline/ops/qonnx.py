@@ -17,7 +17,7 @@ from roofline.node import Node, Tensor
 from roofline.ops._attributes import integer, text
 from roofline.ops._counts import in_dims, out_count, per_output
 from roofline.ops._registry import Kind, define
-from roofline.ops._shapes import same
+from roofline.ops._shapes import same_type
 from roofline.ops._values import number
 from roofline.precision import DATATYPES, Bits, DataType, DatatypeKind
 
@@ -162,21 +162,21 @@ def _threshold_cost(node: Node) -> Cost:
 
 for _domain in DOMAINS:
     define(
-        "Quant", "IntQuant", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_QUANTIZE), shape=same, weights=(0,),
-        quantizers=(1, 2), settings=(3,),
+        "Quant", "IntQuant", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_QUANTIZE), shape=same_type,
+        weights=(0,), quantizers=(1, 2), settings=(3,),
     )  # fmt: skip
     define(
-        "Trunc", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_QUANTIZE), shape=same, weights=(0,),
+        "Trunc", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_QUANTIZE), shape=same_type, weights=(0,),
         quantizers=(1, 2), settings=(3, 4, 5),
     )  # fmt: skip
     define(
-        "FloatQuant", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_QUANTIZE), shape=same, weights=(0,),
+        "FloatQuant", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_QUANTIZE), shape=same_type, weights=(0,),
         quantizers=(1,), settings=(2, 3, 4, 5),
     )  # fmt: skip
     define(
-        "BipolarQuant", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_BIPOLAR), shape=same, weights=(0,),
+        "BipolarQuant", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_BIPOLAR), shape=same_type, weights=(0,),
         quantizers=(1,),
     )  # fmt: skip
     define(
-        "MultiThreshold", kind=Kind.COMPUTE, domain=_domain, cost=_threshold_cost, shape=same, quantizers=(1,)
+        "MultiThreshold", kind=Kind.COMPUTE, domain=_domain, cost=_threshold_cost, shape=same_type, quantizers=(1,)
     )  # fmt: skip

@@ -13,9 +13,9 @@ from math import prod
 from roofline.cost import Cost
 from roofline.node import Node
 from roofline.ops._attributes import flag, integer, integers, operand, text
-from roofline.ops._counts import in_count, in_dims, out_count, per_output
+from roofline.ops._counts import in_dims, input_elements, out_count, per_output
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import Dim, dtype, ranked_shape, same, scale
+from roofline.ops._shapes import Dim, dtype, ranked_shape, same_type, scale
 from roofline.ops._windows import kernel, slide, window
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.convolution import REQUANTIZE, conv_macs, nhwc_shape
@@ -127,7 +127,7 @@ def _cell_cost(node: Node) -> Cost:
     activations = 3 * OPS_PER_ELEMENT["Sigmoid"] + 2 * OPS_PER_ELEMENT["Tanh"]
     per_unit = 4 * 2 + activations + 4 + _QUANTIZED * _CELL_QUANTIZERS
     return Cost(
-        steps * sum(in_count(node, place) for place in _WEIGHTS), steps * hidden * per_unit
+        steps * sum(input_elements(node, place) for place in _WEIGHTS), steps * hidden * per_unit
     )
 
 
@@ -147,7 +147,7 @@ define(
     shape=nhwc_pool_type,
 )
 define(
-    "BatchNormalization", kind=Kind.COMPUTE, domain=CHANNELS_LAST, cost=per_output(2), shape=same,
+    "BatchNormalization", kind=Kind.COMPUTE, domain=CHANNELS_LAST, cost=per_output(2), shape=same_type,
     statistics=(3, 4),
 )  # fmt: skip
 for _domain in DOMAINS:
@@ -159,7 +159,7 @@ for _domain in DOMAINS:
     define(
         "XnorPopcountMatMul", kind=Kind.COMPUTE, domain=_domain, cost=_xnor_cost, shape=_xnor_type
     )
-    define("DebugMarker", kind=Kind.VIEW, domain=_domain, shape=same)
+    define("DebugMarker", kind=Kind.VIEW, domain=_domain, shape=same_type)
     define(
         "QuantLSTMCell", kind=Kind.COMPUTE, domain=_domain, cost=_cell_cost, shape=_cell_type,
         weights=(*_WEIGHTS, *_BIASES), settings=tuple(range(15, 48)),

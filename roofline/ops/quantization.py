@@ -19,7 +19,7 @@ from math import ceil
 from roofline.cost import Cost
 from roofline.node import Node
 from roofline.ops._attributes import integer, malformed_error, operand, required_integer
-from roofline.ops._counts import has, in_count, out_count, per_output
+from roofline.ops._counts import has, input_elements, out_count, per_output
 from roofline.ops._datatypes import FLOAT32, UINT8, target_or
 from roofline.ops._registry import Kind, Moves, TensorType, define
 from roofline.ops._shapes import axis_of, broadcast, dtype, scale, shape
@@ -102,10 +102,14 @@ def _gather_moves(node: Node) -> Moves:
     """Return the rows looked up, packed as the table is, with the scales and zero points of their blocks."""
     table = operand(node, 0)
     packed = 8 // integer(node, "bits", 4) if table.dtype == UINT8 else 1
-    whole = in_count(node, 0) * packed
+    whole = input_elements(node, 0) * packed
     share = Fraction(min(out_count(node), whole), whole or 1)
     return Moves(
-        {place: ceil(in_count(node, place) * share) for place in (0, 2, 3) if has(node, place)}
+        {
+            place: ceil(input_elements(node, place) * share)
+            for place in (0, 2, 3)
+            if has(node, place)
+        }
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from roofline.cost import Cost
 from roofline.node import Node
 from roofline.ops._attributes import choice, flag, malformed_error, maybe_integer, texts
-from roofline.ops._counts import has, in_count, in_dims
+from roofline.ops._counts import has, in_dims, input_elements
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import Dim, divide, dtype, merge, ranked_shape
 from roofline.ops.activation import OPS_PER_ELEMENT
@@ -111,7 +111,7 @@ def _recurrent_cost(node: Node) -> Cost:
         if _is_quantized(node)
         else 0
     )
-    macs = first * second * (in_count(node, 1) + in_count(node, 2))
+    macs = first * second * (input_elements(node, 1) + input_elements(node, 2))
     return Cost(macs, calls * (per_unit + peepholes) + quantizing)
 
 

@@ -18,7 +18,7 @@ from roofline.cost import Cost
 from roofline.node import Array, Node, Shape
 from roofline.number_format import plural
 from roofline.ops._attributes import flag, integer
-from roofline.ops._counts import in_count, out_count, per_output
+from roofline.ops._counts import input_elements, out_count, per_output
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
 from roofline.ops._shapes import Dim, axes_of, axis_of, dtype, rank_held, shape, unknown
@@ -113,7 +113,9 @@ def _reduction(per_input: int, per_result: int) -> CostFunction:
             "ReduceSum",
         ):
             return Cost()
-        return Cost(other_ops=max(0, per_input * in_count(node, 0) + per_result * out_count(node)))
+        return Cost(
+            other_ops=max(0, per_input * input_elements(node, 0) + per_result * out_count(node))
+        )
 
     rest = (
         ""
@@ -231,7 +233,7 @@ def _quantized_type(node: Node) -> Sequence[TensorType | None]:
 
 def _quantized_cost(node: Node) -> Cost:
     """Count the sums, and three operations to requantize each result."""
-    return Cost(other_ops=in_count(node, 0) + 3 * out_count(node))
+    return Cost(other_ops=input_elements(node, 0) + 3 * out_count(node))
 
 
 define(

@@ -30,7 +30,7 @@ from roofline.ops._shapes import (
     dtype,
     product,
     rank_held,
-    same,
+    same_type,
     shape,
     show,
     unknown,
@@ -127,7 +127,7 @@ def target_shape(
     return tuple(result)
 
 
-def _whole(found: Shape) -> tuple[int, ...]:
+def _whole_sizes(found: Shape) -> tuple[int, ...]:
     """Return a shape of known dimensions as plain integers."""
     return tuple(size for size in found if size is not None)
 
@@ -138,7 +138,7 @@ def _reshape(node: Node) -> Array | None:
     wanted = None if array is None else target_shape(node, array.shape, _target(node))
     if array is None or wanted is None or None in wanted:
         return None
-    return array.reshape(_whole(wanted))
+    return array.reshape(_whole_sizes(wanted))
 
 
 def _flattened_shape(node: Node, data: Shape) -> Shape:
@@ -158,7 +158,9 @@ def _flatten_type(node: Node) -> Sequence[TensorType | None]:
 @single_result
 def _flatten(node: Node) -> Array | None:
     array = node.value(0)
-    return None if array is None else array.reshape(_whole(_flattened_shape(node, array.shape)))
+    return (
+        None if array is None else array.reshape(_whole_sizes(_flattened_shape(node, array.shape)))
+    )
 
 
 def _squeeze(node: Node, data: Shape) -> Shape | None:
@@ -212,7 +214,7 @@ def _refit(node: Node) -> Array | None:
     if array is None:
         return None
     found = (_squeeze if node.op_type == "Squeeze" else _unsqueeze)(node, array.shape)
-    return None if found is None else array.reshape(_whole(found))
+    return None if found is None else array.reshape(_whole_sizes(found))
 
 
 @values
@@ -330,7 +332,7 @@ define("Reshape", kind=Kind.VIEW, shape=_reshape_type, value=_reshape, settings=
 define("Flatten", kind=Kind.VIEW, shape=_flatten_type, value=_flatten)
 define("Squeeze", kind=Kind.VIEW, shape=_squeeze_type, value=_refit, settings=(1,))
 define("Unsqueeze", kind=Kind.VIEW, shape=_unsqueeze_type, value=_refit, settings=(1,))
-define("Identity", kind=Kind.VIEW, shape=same, value=_pass_on)
+define("Identity", kind=Kind.VIEW, shape=same_type, value=_pass_on)
 define("Shape", kind=Kind.VIEW, shape=_shape_type, value=_shape)
 define("Size", kind=Kind.VIEW, shape=_size_type, value=_size)
 define("Dropout", kind=Kind.VIEW, shape=_dropout_type, value=_dropout, settings=(1, 2))

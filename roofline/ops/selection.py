@@ -22,7 +22,7 @@ from roofline.ops._attributes import (
     required_integer,
     version,
 )
-from roofline.ops._counts import in_count, in_dims, out_count
+from roofline.ops._counts import in_dims, input_elements, out_count
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import Dim, at_least, axis_of, dtype, product, ranked_shape, shape
@@ -63,7 +63,7 @@ def _topk_cost(node: Node) -> Cost:
     axis = axis_of(node, integer(node, "axis", -1), len(dims))
     rows = math.prod(dims) // dims[axis] if dims[axis] else 0
     count = out_count(node) // rows if rows else 0
-    return Cost(other_ops=in_count(node, 0) * count.bit_length())
+    return Cost(other_ops=input_elements(node, 0) * count.bit_length())
 
 
 @values
@@ -110,7 +110,7 @@ def _nonzero(node: Node) -> Array | None:
 
 def _per_input(node: Node) -> Cost:
     """Count one comparison per operand element."""
-    return Cost(other_ops=in_count(node, 0))
+    return Cost(other_ops=input_elements(node, 0))
 
 
 def _unique_type(node: Node) -> NodeTypes:
@@ -119,7 +119,7 @@ def _unique_type(node: Node) -> NodeTypes:
     Spec: https://onnx.ai/onnx/operators/onnx__Unique.html
     """
     data, axis = shape(node, 0), maybe_integer(node, "axis")
-    found = _unique(node)[0]
+    found = _unique_values(node)[0]
     index = (None if data is None else product(data), INT64)
     if axis is None:
         count: Dim = None if found is None else found.shape[0]
@@ -141,12 +141,12 @@ def _along_axis(node: Node) -> int | None:
 
 def _unique_cost(node: Node) -> Cost:
     """Count ``ceil(log2(n))`` comparisons per element: a sort."""
-    elements = in_count(node, 0)
+    elements = input_elements(node, 0)
     return Cost(other_ops=elements * max(0, elements - 1).bit_length())
 
 
 @values
-def _unique(node: Node) -> Sequence[Array | None]:
+def _unique_values(node: Node) -> Sequence[Array | None]:
     array = known_value(node, 0)
     if array is None or array.dtype == object:
         return NOTHING
@@ -282,7 +282,7 @@ define(
     kind=Kind.COMPUTE,
     cost=_unique_cost,
     shape=_unique_type,
-    value=_unique,
+    value=_unique_values,
     bound=_along_axis,
 )
 define(

@@ -28,7 +28,7 @@ from roofline.model.equation1 import law
 from roofline.model.expected import beside
 from roofline.number_format import plural
 from roofline.precision import COMPUTE_DATATYPES
-from roofline.progress import Report, silent
+from roofline.progress import Report, tell_nobody
 from roofline.report.page import asset, embed, fill_page
 from roofline.serving import serve
 from roofline.spec.consistency import quantities
@@ -91,7 +91,7 @@ def explore(
     title: str = "",
     years: float,
     usd_per_kwh: float,
-    report: Report = silent,
+    report: Report = tell_nobody,
 ) -> str:
     """Return the page as HTML; it loads nothing from anywhere.
 

@@ -129,7 +129,7 @@ def _compare(
     machine = platform(next(name for name in platform_keys() if name.partition(":")[0] == key))
     for column, (quantity, factor) in collection.columns.items():
         theirs = _number(row.get(column)) * factor
-        ours = _ours(machine, quantity)
+        ours = _own_value(machine, quantity)
         if ours is None or not math.isfinite(theirs) or theirs <= 0:
             continue
         value, kind = ours
@@ -138,7 +138,7 @@ def _compare(
             yield Conflict(key, name, quantity, value, theirs, kind)
 
 
-def _ours(machine: Platform, quantity: str) -> tuple[float, str] | None:
+def _own_value(machine: Platform, quantity: str) -> tuple[float, str] | None:
     """Return a number of ours in base units and how it is known; None where the file does not say."""
     spec, outer = machine.specification, machine.memories[0]
     where, _, datatype = quantity.partition(".")

@@ -43,10 +43,10 @@ ASKED_FOR = "asked_for.csv"
 def tables() -> str:
     """Return how the numbers are known, the machines most asked for, the table of all, and where numbers come from."""
     machines = [platform(key) for key in platform_keys()]
-    return "\n".join([*_shares(), *_most_asked_for(), *_machines_table(machines)]) + "\n"
+    return "\n".join([*_shares(), *_popular_section(), *_machines_table(machines)]) + "\n"
 
 
-def asked_for() -> tuple[str, ...]:
+def popular_machines() -> tuple[str, ...]:
     """Return the keys of the machines most asked for."""
     table = resources.files("roofline.platforms").joinpath(ASKED_FOR)
     return tuple(table.read_text(encoding="utf-8").split()[1:])
@@ -57,7 +57,7 @@ def _shares() -> list[str]:
     specs = [load(path) for path in platform_files().values()]
     asked = [
         quantity
-        for key in asked_for()
+        for key in popular_machines()
         for quantity in default_quantities(platform_specification(key))
     ]
     counted = census(specs)
@@ -76,7 +76,12 @@ def _shares() -> list[str]:
         "a sourced peak and a sourced bandwidth.",
         "",
         markdown_table(
-            ["kind", "numbers", "share", f"share over the {len(asked_for())} most asked for"],
+            [
+                "kind",
+                "numbers",
+                "share",
+                f"share over the {len(popular_machines())} most asked for",
+            ],
             rows,
             numbers_from=1,
         ),
@@ -84,10 +89,10 @@ def _shares() -> list[str]:
     ]
 
 
-def _most_asked_for() -> list[str]:
-    names = ", ".join(f"`{key}`" for key in asked_for())
+def _popular_section() -> list[str]:
+    names = ", ".join(f"`{key}`" for key in popular_machines())
     return [
-        f"### The {len(asked_for())} most asked for",
+        f"### The {len(popular_machines())} most asked for",
         "",
         f"{names}.",
         "",

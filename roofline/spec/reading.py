@@ -104,7 +104,7 @@ def parse(
     Raises:
         RooflineError: It is no YAML, no mapping, or uses what such files do without.
     """
-    yaml = _yaml()
+    yaml = _load_yaml()
     try:
         # The C parser is several times faster; a PyYAML built without it still has the slow one.
         events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -120,7 +120,7 @@ def parse(
         raise error(f"{name}: not valid YAML: {reason}") from reason
 
 
-def _yaml() -> Any:
+def _load_yaml() -> Any:
     """Return PyYAML, which has no type information, only when a file is read."""
     return importlib.import_module("yaml")
 
@@ -131,7 +131,7 @@ class _Builder:
     def __init__(
         self, name: str, events: Any, error: type[RooflineError], most_values: int
     ) -> None:
-        self._yaml = _yaml()
+        self._yaml = _load_yaml()
         self._resolver = self._yaml.resolver.Resolver()
         self._name = name
         self._events = iter(events)

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from roofline.chart import FORMATS, Chart, Options, charts, read_rows, save
 from roofline.chart._base import new_axes
 from roofline.chart._labels import place_labels, spread_positions
-from roofline.chart._style import colours, markers, short
+from roofline.chart._style import colours, markers, shorten
 from roofline.chart.boxes import Box
 from roofline.chart.boxes import compute as boxes
 from roofline.chart.efficiency import compute as efficiency
@@ -512,7 +512,7 @@ def test_colours_differ_and_do_not_depend_on_the_order():
     [(0.05, "0.05"), (999.6, "1k"), (306.7, "307"), (1e6, "1M"), (2.5e15, "2.5P")],
 )
 def test_short_numbers(value, text):
-    assert short(value) == text
+    assert shorten(value) == text
 
 
 def test_the_page_on_charts_names_every_kind_and_its_example_runs(tmp_path, monkeypatch):

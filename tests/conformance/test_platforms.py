@@ -28,7 +28,7 @@ from roofline.spec import (
 from roofline.spec.aliases import aliases
 from roofline.spec.audit import census, default_quantities, doubts, has_sources
 from roofline.spec.consistency import quantities
-from roofline.spec.markdown import asked_for, refresh
+from roofline.spec.markdown import popular_machines, refresh
 from roofline.spec.reading import parse
 from roofline.spec.writing import as_yaml, json_schema
 
@@ -291,7 +291,11 @@ def test_the_evidence_at_hand_names_known_machines() -> None:
 
 
 def test_the_machines_most_asked_for_are_no_guesswork() -> None:
-    assert len(asked_for()) == len(set(asked_for())) == 60
-    kinds = [quantity.kind for key in asked_for() for quantity in default_quantities(spec_of(key))]
+    assert len(popular_machines()) == len(set(popular_machines())) == 60
+    kinds = [
+        quantity.kind
+        for key in popular_machines()
+        for quantity in default_quantities(spec_of(key))
+    ]
     assert kinds.count("estimated") < 0.15 * len(kinds)
-    assert all(has_sources(spec_of(key)) for key in asked_for())
+    assert all(has_sources(spec_of(key)) for key in popular_machines())

@@ -23,8 +23,8 @@ from roofline.validate.records.turns import latest
 from roofline.validate.studies.dlas.page import SECTIONS, regenerate
 from roofline.validate.studies.dlas.rules import Case, is_below
 from roofline.validate.studies.dlas.runs import (
-    as_shipped,
     compared_configurations,
+    shipped_csv,
     shipped_runs,
     tables,
 )
@@ -191,7 +191,7 @@ def test_the_last_attempt_counts():
 
 def test_shipped_records_lose_digits_of_samples_alone():
     runs = [run(1.23456789, turn=Turn("a")), run(2, datatype="int8", executed=Executed("int8"))]
-    back = import_csv(as_shipped(runs))
+    back = import_csv(shipped_csv(runs))
     assert back[0].samples_s == (1.2346e-3,) * 20
     assert back[1] == runs[1]
     assert [(one.job, one.turn, one.executed) for one in back] == [
@@ -207,7 +207,7 @@ def cli(capsys, *arguments):
 
 def test_the_command_takes_exported_records(tmp_path, capsys):
     path = tmp_path / "mine.csv"
-    path.write_text(as_shipped([run(2), run(1, algorithm="spatial_pack")]))
+    path.write_text(shipped_csv([run(2), run(1, algorithm="spatial_pack")]))
     code, shown = cli(capsys, "dlas", "--runs", str(path), "--format", "json")
     assert not shown.err
     (observations, _) = json.loads(shown.out)["tables"]

@@ -14,7 +14,7 @@ from roofline.cli import main
 from roofline.errors import OptionError
 from roofline.validate.studies import studies
 from roofline.validate.studies.figures import draw_figures, figures
-from roofline.validate.studies.qutibench.rows import measured_in, measured_rows, points, roofs
+from roofline.validate.studies.qutibench.rows import measured_rows, points, portal_rows, roofs
 from roofline.workloads.published import table
 
 PORTAL = (
@@ -88,7 +88,7 @@ def test_shipped_runs_have_up_to_three_batches_of_each_configuration():
 
 @pytest.mark.skipif(not PORTAL.is_file(), reason="the portal's table of runs is not at hand")
 def test_the_portals_own_table_gives_every_batch():
-    rows = measured_in(PORTAL)
+    rows = portal_rows(PORTAL)
     # Of 974 rows two give a configuration and batch a second time.
     assert len(rows) == 972
     # The shipped rows are among them.

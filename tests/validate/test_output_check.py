@@ -10,11 +10,11 @@ from onnx import TensorProto, helper, numpy_helper
 from roofline.validate.measuring.output_check import TOLERANCES, coarsest, compare_outputs
 from roofline.validate.measuring.products import (
     product_datatypes,
-    stored_as,
+    storage_form,
     stored_bits,
     with_magnitudes,
 )
-from roofline.validate.records.executed import StoredAs, executed_in
+from roofline.validate.records.executed import StoredAs, executed_for
 
 STEP = 2.0**-23
 """Rounding step of fp32 at one."""
@@ -118,14 +118,14 @@ def test_dequantized_weights_are_multiplied_as_floats(
 ) -> None:
     model = quantized(kind, "MatMul")
     assert product_datatypes(model) == {"fp32"}
-    assert stored_as(model) is stored
+    assert storage_form(model) is stored
     assert stored_bits(model) == bits
 
 
 def test_packed_weights_are_said_to_have_the_bits_that_they_have() -> None:
-    packed = executed_in(["fp32"], stored=StoredAs.PACKED, stored_bits=2)
+    packed = executed_for(["fp32"], stored=StoredAs.PACKED, stored_bits=2)
     assert packed.label == "fp32, of 2-bit weights unpacked before the run"
-    unknown = executed_in(["fp32"], stored=StoredAs.PACKED)
+    unknown = executed_for(["fp32"], stored=StoredAs.PACKED)
     assert unknown.label == "fp32, of packed weights unpacked before the run"
 
 

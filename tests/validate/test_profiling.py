@@ -272,7 +272,7 @@ def test_no_more_is_sampled_than_until_bursts_agree():
 
 
 def test_rates_that_must_not_rise_are_pooled_by_what_they_weigh():
-    first, second, third = fitting._falling([(3.0, 1.0), (1.0, 3.0), (2.0, 1.0)])
+    first, second, third = fitting._fall([(3.0, 1.0), (1.0, 3.0), (2.0, 1.0)])
     assert (first, second, third) == pytest.approx((3.0, 1.25, 1.25))
 
 

@@ -183,7 +183,7 @@ def test_every_kernel_has_a_tile_before_any_has_its_best(
         return [1.0 / (1 + tile.outer) for _, tile in candidates]
 
     both = [("small", small, small), ("large", large, large)]
-    monkeypatch.setattr(tile_search, "on_blocks", lambda _: both)
+    monkeypatch.setattr(tile_search, "kernels_on_blocks", lambda _: both)
     for module in (tile_search, tile_timing):
         monkeypatch.setattr(module, "time_tiles", timed)
     monkeypatch.setattr(tile_search.time, "monotonic", lambda: clock[0])

@@ -145,7 +145,7 @@ def _configuration(
     medians = [run.median_s for run in group if run.median_s]
     samples = [run.min_s for run in group if run.min_s]
     seconds = min(samples) if shortest and samples else statistics.median(medians)
-    low, high = _around(seconds) if shortest else _interval(group)
+    low, high = _range_around(seconds) if shortest else _interval(group)
     compression = group[-1].job.compression
     technique, removed = _technique(compression, datatype)
     marks = join_flags(flag for run in group for flag in run.disturbances)
@@ -180,13 +180,13 @@ def _interval(group: Sequence[Measurement]) -> tuple[float, float]:
         lows.append(median if low is None else low)
         highs.append(median if high is None else high)
     if len(group) == 1:
-        low, high = _around(group[0].median_s or 0.0)
+        low, high = _range_around(group[0].median_s or 0.0)
         lows.append(low)
         highs.append(high)
     return min(lows), max(highs)
 
 
-def _around(seconds: float) -> tuple[float, float]:
+def _range_around(seconds: float) -> tuple[float, float]:
     return seconds * (1.0 - ROUND_MARGIN), seconds * (1.0 + ROUND_MARGIN)
 
 
@@ -214,7 +214,7 @@ def pairs(found: Iterable[Configuration]) -> list[tuple[Configuration, Configura
     ]
 
 
-def both_ways(found: Iterable[Configuration]) -> list[tuple[Configuration, Configuration]]:
+def tuning_pairs(found: Iterable[Configuration]) -> list[tuple[Configuration, Configuration]]:
     """Return every configuration that was run both ways, untuned and tuned."""
     groups = group_configurations(found, "tuning", "trials", "budget_s")
     times = [{entry.tuning: entry for entry in group} for group in groups]

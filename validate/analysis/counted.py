@@ -25,7 +25,7 @@ def counted(network: str, compression: Compression, datatype: str, batch: int) -
     Raises:
         RooflineError: The network is not shipped, or cannot be counted so.
     """
-    return taken_from(_whole(network, batch), compression, datatype)
+    return taken_from(_whole_network(network, batch), compression, datatype)
 
 
 def taken_from(whole: Workload, compression: Compression, datatype: str) -> Workload:
@@ -42,7 +42,7 @@ def taken_from(whole: Workload, compression: Compression, datatype: str) -> Work
 
 
 @cache
-def _whole(network: str, batch: int) -> Workload:
+def _whole_network(network: str, batch: int) -> Workload:
     import roofline
 
     return roofline.load(network, batch=batch)

@@ -10,9 +10,9 @@ from roofline.errors import RooflineError
 from roofline.tables import Record
 from roofline.validate.analysis.configurations import (
     Configuration,
-    both_ways,
     group_configurations,
     pairs,
+    tuning_pairs,
 )
 from roofline.validate.analysis.counted import counted
 from roofline.validate.analysis.gains import squares
@@ -113,7 +113,7 @@ def tuning_gains(found: Iterable[Configuration]) -> list[TuningGain]:
         TuningGain(
             tuned, tuned.trials, untuned.seconds * 1e3, tuned.seconds * 1e3, untuned.seconds / tuned.seconds
         )
-        for untuned, tuned in both_ways(found)
+        for untuned, tuned in tuning_pairs(found)
     ]  # fmt: skip
 
 

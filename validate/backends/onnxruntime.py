@@ -24,12 +24,12 @@ from roofline.validate.measuring.decoder_model import shared_caches
 from roofline.validate.measuring.environment import package_version
 from roofline.validate.measuring.products import (
     product_datatypes,
-    stored_as,
+    storage_form,
     stored_bits,
     widens_in_blocks,
     with_magnitudes,
 )
-from roofline.validate.records.executed import Executed, StoredAs, executed_in
+from roofline.validate.records.executed import Executed, StoredAs, executed_for
 from roofline.validate.records.request import RunRequest
 
 REFERENCE = "onnxruntime, not optimized"
@@ -167,10 +167,10 @@ def _executed_datatypes(model: Path, threads: int) -> Executed:
         # Weights beside the graph: neither file need hold more than a protobuf may.
         _session(model, threads, optimize=True, keep=rewritten)
         graph = onnx.load(rewritten, load_external_data=False)
-    stored = stored_as(whole)
+    stored = storage_form(whole)
     if stored is not None and widens_in_blocks(graph):
         stored = StoredAs.IN_BLOCKS
-    found = executed_in(product_datatypes(graph))
+    found = executed_for(product_datatypes(graph))
     widened = stored is not None and any(
         name.startswith("fp") for name in (found.datatype, *found.others)
     )

@@ -59,7 +59,7 @@ class Roofs:
     @property
     def disturbed(self) -> bool:
         """Whether others needed more than the cores left idle, so that the figures are too low."""
-        return self.taken > _left_idle(self.threads)
+        return self.taken > _idle_share(self.threads)
 
     @property
     def mode(self) -> str:
@@ -67,7 +67,7 @@ class Roofs:
         return mode_name(self.threads)
 
 
-def _left_idle(threads: int) -> float:
+def _idle_share(threads: int) -> float:
     """Return the share of the CPU time that others may take beside so many threads without slowing them."""
     return 1.0 - threads / max(threads, available_cores()) + 0.05
 
@@ -138,7 +138,7 @@ class _Steady:
             rates, others = _probe(asked, variables)
             found = {name: max(rate, found.get(name, 0.0)) for name, rate in rates.items()}
             taken = min(taken, others)
-            if taken <= _left_idle(self._threads):
+            if taken <= _idle_share(self._threads):
                 break
             self.repeated += number == 0
         self.taken = max(self.taken, taken)

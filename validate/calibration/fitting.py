@@ -17,7 +17,7 @@ import numpy as np
 
 from roofline.layer import Layer
 from roofline.model.kinds import works
-from roofline.model.machine_profile import Profile, Sample, decided_by_weights
+from roofline.model.machine_profile import Profile, Sample, is_decided_by_weights
 from roofline.model.work import Work
 from roofline.validate.calibration.calibrate import Roofs
 from roofline.validate.calibration.microbenchmarks import ProbeTimes, Times
@@ -104,7 +104,7 @@ def fit_profile(times: Times, roofs: Roofs, processor: str, *, padding: bool = T
     if converted:
         samples["layout.convert"] = converted
     known = replace(bare, samples=samples)
-    absorbed, packed = _beside_convolutions(times)
+    absorbed, packed = _rates_beside_convolutions(times)
     samples |= _on_packed(times, bare, absorbed, packed)
     known = replace(known, samples=samples, absorbed=absorbed, packed=packed)
     known = replace(known, switch_s=_switch_s(measured, known))
@@ -150,11 +150,11 @@ def _streams(measured: Sequence[_MeasuredProbe], bare: Profile) -> tuple[tuple[f
             if held >= 100_000 and own > 0.2 * seconds:
                 rates[held] = max(rates.get(held, (0.0, 0.0)), (held / own, weight))
     places = sorted(rates)
-    falling = _falling([(math.log(rates[held][0]), rates[held][1]) for held in places])
+    falling = _fall([(math.log(rates[held][0]), rates[held][1]) for held in places])
     return tuple((float(held), math.exp(rate)) for held, rate in zip(places, falling, strict=True))
 
 
-def _falling(values: Sequence[tuple[float, float]]) -> list[float]:
+def _fall(values: Sequence[tuple[float, float]]) -> list[float]:
     """Return the values nearest to weighted ones in the least squares that never rise (pool adjacent violators)."""
     blocks: list[tuple[float, float, int]] = []
     for value, weight in values:
@@ -174,7 +174,7 @@ def _samples(measured: Sequence[_MeasuredProbe], bare: Profile) -> dict[str, tup
         kind_works = entry.targets(entry.many)
         if not kind_works:
             continue
-        if decided_by_weights(kind_works[0].kind):
+        if is_decided_by_weights(kind_works[0].kind):
             _add(found, kind_works, *_by_weights(entry, bare))
             continue
         sample = _difference(entry, bare)
@@ -268,7 +268,7 @@ def _between_s(times: Times) -> float:
     return max((with_it - plain - alone) / 2, 0.0)
 
 
-def _beside_convolutions(times: Times) -> tuple[frozenset[str], frozenset[str]]:
+def _rates_beside_convolutions(times: Times) -> tuple[frozenset[str], frozenset[str]]:
     """Return what convolutions do on their way out, and what leaves channels packed."""
     plain, convert_s = times.of.get("between convolutions: none"), _between_s(times)
     absorbed, packed = set[str](), set[str]()

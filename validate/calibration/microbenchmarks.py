@@ -21,7 +21,7 @@ import numpy as np
 
 from roofline.errors import MeasurementError
 from roofline.number_format import plural
-from roofline.progress import Report, silent
+from roofline.progress import Report, tell_nobody
 from roofline.temporary import temporary_folder
 from roofline.user_folders import cache_folder
 from roofline.validate.calibration.probes import Probe, probes
@@ -321,7 +321,7 @@ def time_probes(asked: Microbenchmarks, report: Report) -> Share:
         report(name, place, len(asked.names))
         times = _time_probe(asked, known[name], sampling, steadiness)
         _append(asked.into, {"name": name, "round": asked.round, **times})
-    return Share(environment.taken_since(busy))
+    return Share(environment.share_taken_since(busy))
 
 
 def watch(backend: str, threads: int, patience_s: float) -> Steadiness:
@@ -361,7 +361,7 @@ def _step(name: str, threads: int, probe: Probe, copies: int) -> Callable[[], No
         path.write_bytes(content)
         request = Request(RunRequest("probe", name, threads=threads, batch=1), path, folder)
         as_it_is = backend.capabilities.loads_models
-        made = Artifact(path) if as_it_is else backend.prepare(request, silent)
+        made = Artifact(path) if as_it_is else backend.prepare(request, tell_nobody)
         session: Session = backend.load(request, made)
     random = np.random.default_rng(1)
     session.bind(

@@ -108,7 +108,7 @@ class _Fleet:
         """Record the runs that have ended, or put them back in line."""
         for task, record in _collect(self._ends, _POLL_S):
             self.running.remove(task.turn)
-            if _again(task, record, self._trouble.setdefault(task.turn, [0, 0])):
+            if _needs_another(task, record, self._trouble.setdefault(task.turn, [0, 0])):
                 self.left.append(task)
                 continue
             self.report(task, finish(task, record, self.store))
@@ -147,7 +147,7 @@ def _collect(
         return found
 
 
-def _again(task: Task, record: Measurement, trouble: list[int]) -> bool:
+def _needs_another(task: Task, record: Measurement, trouble: list[int]) -> bool:
     """Return whether a run that ended is to be given to another board.
 
     Args:

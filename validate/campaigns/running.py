@@ -35,7 +35,7 @@ def reach_boards(campaign: Campaign, tasks: Sequence[Task], tracker: str) -> dic
     }
 
 
-def run_everywhere(
+def run_on_boards(
     campaign: Campaign,
     tasks: Sequence[Task],
     store: Store,

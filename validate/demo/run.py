@@ -89,7 +89,7 @@ def run_demo(*, minutes: float, report: Report, said: Callable[[str], None]) -> 
     models = models_here()
     workloads = tuple(roofline.load(model) for model in models)
     said(f"counted {plural(len(workloads), 'network')}")
-    elsewhere, notes = _predict_elsewhere(workloads)
+    elsewhere, notes = _predict_other_machines(workloads)
     said(f"predicted them on {len({entry.platform for entry in elsewhere})} machines")
     roofs = calibrate(seconds=_CALIBRATION_S, report=report)
     notes += warnings(roofs)
@@ -153,7 +153,7 @@ def _plan(models: Sequence[str | Path], minutes: float) -> tuple[list[RunRequest
     return plan, notes
 
 
-def _predict_elsewhere(workloads: Sequence[Workload]) -> tuple[list[Prediction], list[str]]:
+def _predict_other_machines(workloads: Sequence[Workload]) -> tuple[list[Prediction], list[str]]:
     import roofline
 
     found: list[Prediction] = []

@@ -111,7 +111,7 @@ class Busy:
         return others / total, stolen / total
 
 
-def taken_since(start: Busy | None) -> float:
+def share_taken_since(start: Busy | None) -> float:
     """Return the share of the machine's CPU time that others have taken; 0 where the system does not tell."""
     now = Busy.now()
     shares = None if start is None or now is None else now.shares_since(start)

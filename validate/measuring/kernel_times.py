@@ -41,7 +41,8 @@ def map_to_layers(times: Sequence[KernelTime], workload: Workload) -> tuple[Kern
             continue
         candidates = range(place, place + 1) if alike else range(place, len(layers))
         partner = next(
-            (at for at in candidates if alike or _same(time.macs, layers[at].cost.macs)), None
+            (at for at in candidates if alike or _is_same_size(time.macs, layers[at].cost.macs)),
+            None,
         )
         if partner is None:
             found.append(time)
@@ -52,7 +53,7 @@ def map_to_layers(times: Sequence[KernelTime], workload: Workload) -> tuple[Kern
     return tuple(found)
 
 
-def _same(counted: int, layer: int) -> bool:
+def _is_same_size(counted: int, layer: int) -> bool:
     return layer <= counted <= _FILLED * layer
 
 

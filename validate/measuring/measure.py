@@ -17,7 +17,7 @@ from roofline.errors import (
     printable,
 )
 from roofline.number_format import plural
-from roofline.progress import Report, silent
+from roofline.progress import Report, tell_nobody
 from roofline.user_folders import cache_folder
 from roofline.validate.measuring.backend import Artifact, Backend, Request, backends
 from roofline.validate.measuring.environment import available_cores, describe
@@ -75,9 +75,11 @@ def measure(
     """
     chosen = backends.get(request.backend)
     _check(request, chosen)
-    run = _Run(chosen, request, machine, folder or cache_folder(), report or silent, fresh=fresh)
+    run = _Run(
+        chosen, request, machine, folder or cache_folder(), report or tell_nobody, fresh=fresh
+    )
     made = run.make(model or request.network)
-    job = _filled_in(request, chosen, made.answer)
+    job = _fill_in(request, chosen, made.answer)
     if made.answer is None:
         return run.failed(job, made)
     return run.measure(job, made.answer)
@@ -103,7 +105,7 @@ def _check(request: RunRequest, backend: Backend) -> None:
             raise OptionError(f"{name} must be at least {least}, not {value}")
 
 
-def _filled_in(request: RunRequest, backend: Backend, made: Runnable | None) -> RunRequest:
+def _fill_in(request: RunRequest, backend: Backend, made: Runnable | None) -> RunRequest:
     """Return a request with the backend's and the model's own values where it leaves them the choice."""
     tuning = request.tuning or backend.capabilities.tunings[0]
     tuned = tuning is Tuning.TUNED
@@ -148,7 +150,7 @@ class _Run:
         )
         made = self._step(make, {})
         if made.raised is not None:
-            raise _again(made.raised)
+            raise _rebuild_error(made.raised)
         return made
 
     def measure(self, job: RunRequest, made: Runnable) -> Measurement:
@@ -260,7 +262,7 @@ class _Run:
         )
 
 
-def _again(raised: RaisedError) -> RooflineError:
+def _rebuild_error(raised: RaisedError) -> RooflineError:
     """Return the error that a process met, as its own class."""
     kind = getattr(errors, raised.kind, MeasurementError)
     known = isinstance(kind, type) and issubclass(kind, RooflineError)

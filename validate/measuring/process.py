@@ -168,11 +168,11 @@ def _verdict(
         return Outcome(Status.OUT_OF_MEMORY, failure, seconds=seconds, log=tail)
     crash = f"crashed ({signal.Signals(-code).name})" if code < 0 else ""
     how = crash or f"ended with exit code {code}"
-    failure = Failure(FailureKind.CRASH, f"{how}{where}{_last_words(tail)}")
+    failure = Failure(FailureKind.CRASH, f"{how}{where}{_last_line(tail)}")
     return Outcome(Status.FAILED, failure, seconds=seconds, log=tail)
 
 
-def _last_words(tail: str) -> str:
+def _last_line(tail: str) -> str:
     """Return the last line of a log, and the place in the code when it ends in a traceback."""
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
     if not lines:

@@ -33,7 +33,7 @@ _INTEGER_LEVEL = 4
 """Value of MatMulNBits' ``accuracy_level`` at which a runtime may quantize the activations to 8 bits."""
 
 
-def stored_as(model: Any) -> StoredAs | None:
+def storage_form(model: Any) -> StoredAs | None:
     """Return how a model keeps values that cannot be multiplied as they are, None where there are none.
 
     Args:

@@ -129,12 +129,12 @@ def _random(name: str, dims: tuple[int, ...], datatype: int, roles: Roles, seed:
         gain = _RESIDUAL_GAIN if residual and operator in _WEIGHTED else 1.0
         scale = gain * math.sqrt(2.0 / max(1, _fan_in(operator, dims)))
         if operator in {"Mul", "Div", "Add", "Sub"}:
-            return _around(operator, noise).astype(dtype)
+            return _factors_near(operator, noise).astype(dtype)
         return (noise * np.float32(scale)).astype(dtype)
-    return _around(operator, noise).astype(dtype)
+    return _factors_near(operator, noise).astype(dtype)
 
 
-def _around(operator: str, noise: Array) -> Array:
+def _factors_near(operator: str, noise: Array) -> Array:
     """Return the factors near one, terms near zero."""
     return (1.0 if operator in {"Mul", "Div", "Pow"} else 0.0) + np.float32(0.1) * noise
 

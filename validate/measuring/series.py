@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from roofline.errors import OptionError, printable, spelled
+from roofline.errors import OptionError, own_spelling, printable
 from roofline.labels import labels
 from roofline.progress import Progress
 from roofline.surfaces import TUNING, argument
@@ -95,7 +95,7 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
     """
     request = replace(request, backend=backends.name_of(request.backend))
     able = backends.get(request.backend).capabilities
-    device = spelled(str(request.options.get(DEVICE, able.devices[0])), able.devices)
+    device = own_spelling(str(request.options.get(DEVICE, able.devices[0])), able.devices)
     if device is None:
         raise OptionError(
             f"{request.backend} does not run on {argument('device').at(request.options[DEVICE])}",
@@ -103,7 +103,7 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
         )
     if DEVICE in request.options:
         request = replace(request, options={**request.options, DEVICE: device})
-    algorithm = spelled(request.algorithm, able.algorithms)
+    algorithm = own_spelling(request.algorithm, able.algorithms)
     if algorithm is not None:
         request = replace(request, algorithm=algorithm)
     form = request.compression.sparse_format

@@ -243,7 +243,7 @@ def _probe(asked: steps.Probe, report: Progress) -> steps.Rates:
             else probe.matrix_product(seconds, name)
             for name in asked.datatypes
         }
-    return steps.Rates(found, environment.taken_since(busy))
+    return steps.Rates(found, environment.share_taken_since(busy))
 
 
 def _microbenchmarks(asked: steps.Microbenchmarks, report: Progress) -> steps.Share:

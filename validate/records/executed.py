@@ -59,7 +59,7 @@ class Executed:
         return f"{text}; in part {' and '.join(self.others)}" if self.others else text
 
 
-def executed_in(
+def executed_for(
     datatypes: Iterable[str],
     *,
     emulated: Iterable[str] = (),

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from roofline.precision import DATATYPES
 from roofline.validate.records.compression import parse_compression
-from roofline.validate.records.executed import Executed, StoredAs, executed_in
+from roofline.validate.records.executed import Executed, StoredAs, executed_for
 from roofline.validate.records.failure import Failure, FailureKind
 
 Document = dict[str, Any]
@@ -92,4 +92,4 @@ def _parse_executed(text: str) -> Executed:
     if emulated:
         # The datatype it is converted to is no product of its own.
         known = known[:1]
-    return executed_in(known, emulated=emulated, stored=stored)
+    return executed_for(known, emulated=emulated, stored=stored)

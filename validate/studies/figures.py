@@ -8,7 +8,7 @@ from pathlib import Path
 
 from roofline.chart import Chart, Options, charts, save
 from roofline.errors import OptionError
-from roofline.progress import Report, silent
+from roofline.progress import Report, tell_nobody
 from roofline.validate.records.record import Measurement
 from roofline.validate.studies.study import studies
 
@@ -64,7 +64,7 @@ def draw_figures(
     paper: str,
     folder: Path,
     runs: Path | None = None,
-    report: Report = silent,
+    report: Report = tell_nobody,
     *,
     records: Sequence[Measurement] | None = None,
 ) -> list[Path]:

@@ -146,7 +146,7 @@ def _identity(_: Attributes, data: Any, *rest: Any) -> Any:  # noqa: ARG001
 
 @operator("QuantizeLinear")
 def _quantize(attributes: Attributes, data: Any, scale: Any, zero: Any = None) -> Any:
-    shape = _along(attributes, data, scale)
+    shape = _shape_along(attributes, data, scale)
     kind = torch.uint8 if zero is None else zero.dtype
     limits = torch.iinfo(kind)
     shifted = torch.round(data / scale.reshape(shape)) + (
@@ -157,14 +157,14 @@ def _quantize(attributes: Attributes, data: Any, scale: Any, zero: Any = None) -
 
 @operator("DequantizeLinear")
 def _dequantize(attributes: Attributes, data: Any, scale: Any, zero: Any = None) -> Any:
-    shape = _along(attributes, data, scale)
+    shape = _shape_along(attributes, data, scale)
     integers = tensor(data).to(scale.dtype)
     return (
         integers if zero is None else integers - tensor(zero, scale).to(scale.dtype).reshape(shape)
     ) * scale.reshape(shape)
 
 
-def _along(attributes: Attributes, data: Any, scale: Any) -> list[int]:
+def _shape_along(attributes: Attributes, data: Any, scale: Any) -> list[int]:
     shape = [1] * tensor(data).dim()
     if scale.numel() > 1:
         shape[attributes.get("axis", 1)] = scale.numel()

@@ -15,7 +15,7 @@ from roofline.graph.reading.reads import read_counts, reads, rename_reads
 from roofline.node import Array
 from roofline.number_format import plural
 from roofline.validate.measuring.backend import UnsupportedModelError
-from roofline.validate.measuring.products import stored_as, stored_bits
+from roofline.validate.measuring.products import storage_form, stored_bits
 from roofline.validate.onnx_rewrite.expand import expand, fold_shapes
 from roofline.validate.onnx_rewrite.recurrence import DOMAIN
 from roofline.validate.records.executed import Executed
@@ -102,7 +102,7 @@ def import_model(
     frontend: Any = importlib.import_module("tvm.relax.frontend.onnx")
     tvm: Any = importlib.import_module("tvm")
     model = onnx.load(path)
-    kept, bits = stored_as(model), stored_bits(model)
+    kept, bits = storage_form(model), stored_bits(model)
     model, expanded = expand(model)
     missing = unsupported_operators(model)
     if missing:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from roofline.number_format import plural
-from roofline.validate.records.executed import Executed, executed_in
+from roofline.validate.records.executed import Executed, executed_for
 from roofline.validate.tvm import algorithms
 from roofline.validate.tvm.blocked.layout import use_blocks
 from roofline.validate.tvm.convolution import Convolution
@@ -64,7 +64,7 @@ def arrange_weights(module: Any, how: Computation) -> ArrangedModule:
     executed = Executed()
     module, quantized = use_integers(module)
     if quantized["integer"]:
-        executed = executed_in(["int8", *["fp32"][: quantized["float"]]])
+        executed = executed_for(["int8", *["fp32"][: quantized["float"]]])
         notes.append(
             f"{plural(quantized['integer'], 'layer')} in integers, {quantized['float']} in floating point"
         )

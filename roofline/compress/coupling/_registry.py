@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from roofline.compress.bodies import calls, stored_inside
+from roofline.compress.bodies import calls, inner_initializers
 from roofline.compress.call import (
     AttributeEdit,
     Call,
@@ -82,7 +82,7 @@ def analyse(model: onnx.ModelProto, types: Mapping[str, Tensor]) -> Coupling:
     values: dict[str, Axes] = {}
     opsets = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
     stored = {tensor.name for tensor in model.graph.initializer}
-    for name in sorted({*stored, *stored_inside(model)}):
+    for name in sorted({*stored, *inner_initializers(model)}):
         values[name] = _stored_axes(state.atoms, types.get(name))
     for given in model.graph.input:
         if given.name not in stored:

@@ -26,7 +26,7 @@ class Passing:
     """Tie what the bodies give, and return the labels of the call's own results."""
 
 
-def _together(call: Call, first: Axes | None, second: Axes | None) -> Axes | None:
+def _tie(call: Call, first: Axes | None, second: Axes | None) -> Axes | None:
     """Tie two values that are the same at run time, one or the other; return the labels of either."""
     if first is None or second is None or len(first) != len(second):
         for axes in (first, second):
@@ -48,7 +48,7 @@ def _if(call: Call, values: Values) -> Results:
     """Tie what both branches give."""
     then, other = list(subgraphs(call.node))
     return [
-        _together(call, values.get(first.name), values.get(second.name))
+        _tie(call, values.get(first.name), values.get(second.name))
         for first, second in zip(then.output, other.output, strict=True)
     ]
 
@@ -78,7 +78,7 @@ def _carry(
     call: Call, values: Mapping[str, Axes], before: Sequence[str], after: Sequence[str]
 ) -> list[Axes | None]:
     return [
-        _together(call, values.get(first), values.get(second))
+        _tie(call, values.get(first), values.get(second))
         for first, second in zip(before, after, strict=False)
     ]
 

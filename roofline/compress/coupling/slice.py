@@ -78,7 +78,7 @@ def slice_(call: Call) -> Results:
         or (call.has(3) and axes is None)
         or (call.has(4) and steps is None)
     ):
-        return _cut_by_data(call, x)
+        return _cut_labels(call, x)
     axes = tuple(range(len(starts))) if axes is None else axes
     steps = (1,) * len(starts) if steps is None else steps
     result, from_, to = list(x), dict[int, tuple[Labels, ...]](), dict[int, tuple[Labels, ...]]()
@@ -108,7 +108,7 @@ def _bounds(start: int, end: int, step: int, size: int) -> tuple[int | None, int
     return (start, None if step < 0 and end < -size else end, step)
 
 
-def _cut_by_data(call: Call, x: Axes) -> Results:
+def _cut_labels(call: Call, x: Axes) -> Results:
     shape = call.output_axes()
     axes = call.integers(3) if call.has(3) else None
     touched = range(len(x)) if axes is None else [axis % len(x) for axis in axes]

@@ -59,7 +59,7 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
         )
     import onnx
 
-    model = _numbered_apart(shield(plain(widen(model), options.wide)))
+    model = _number_apart(shield(plain(widen(model), options.wide)))
 
     class Reader(CalibrationDataReader):  # pyright: ignore
         def __init__(self) -> None:
@@ -68,7 +68,7 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
         def get_next(self) -> dict[str, NDArray[Any]] | None:  # type: ignore[override]
             return next(self._items, None)
 
-    with temporary_folder() as folder, _quiet():
+    with temporary_folder() as folder, _silence():
         path = folder / "int8.onnx"
         try:
             if options.dynamic:
@@ -175,7 +175,7 @@ def _exact(model: onnx.ModelProto) -> list[str]:
     return found
 
 
-def _numbered_apart(model: onnx.ModelProto) -> onnx.ModelProto:
+def _number_apart(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model in which no value is called as a stored tensor with a number behind it.
 
     The quantizer copies a bias that several layers share under such names, and does not look whether they are free.
@@ -251,7 +251,7 @@ def calibration_inputs(
 
 
 @contextmanager
-def _quiet() -> Generator[None]:
+def _silence() -> Generator[None]:
     """Silence the quantizer's advice, which it logs to the root logger at every call."""
     root = logging.getLogger()
     level = root.level

@@ -46,7 +46,7 @@ def _group(view: View, block: Block) -> Group:
         _tensors(view, [view.root(flow) for flow in block.flows]),
         _readers(view, members, block),
         _constants(view, members),
-        _tensors(view, _leaving(view, block)),
+        _tensors(view, _left_values(view, block)),
         _datatype(view, block),
         view.calls[block.exit].repeats,
     )
@@ -80,7 +80,7 @@ def _constants(view: View, members: tuple[int, ...]) -> tuple[Tensor, ...]:
     return tuple(found.values())
 
 
-def _leaving(view: View, block: Block) -> list[str]:
+def _left_values(view: View, block: Block) -> list[str]:
     own = view.leader(block.exit)
     leaving = [
         name

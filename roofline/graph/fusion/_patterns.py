@@ -124,7 +124,7 @@ def _layer_norm(view: View, place: int) -> Sequence[Sequence[int]]:
     if root is None or not any(view.node(user).op_type == "Sub" for user in view.users(place)):
         return ()
     members = _grow(view, [place], root, _NORMALIZING)
-    return _shrinking(view, members, lambda ops: ops["ReduceMean"] == 2 and _has_root(ops))
+    return _shorter_heads(view, members, lambda ops: ops["ReduceMean"] == 2 and _has_root(ops))
 
 
 @pattern("rms_norm", "ReduceMean", role=Role.NORM)
@@ -135,7 +135,7 @@ def _rms_norm(view: View, place: int) -> Sequence[Sequence[int]]:
     if square is None or root is None or view.node(square).op_type not in ("Pow", "Mul"):
         return ()
     members = _grow(view, [square, place], root, _NORMALIZING - {"Sub"})
-    return _shrinking(view, members, lambda ops: ops["ReduceMean"] == 1 and _has_root(ops))
+    return _shorter_heads(view, members, lambda ops: ops["ReduceMean"] == 1 and _has_root(ops))
 
 
 @pattern("softmax", "Exp", role=Role.SOFTMAX)
@@ -169,7 +169,7 @@ def _gelu_erf(view: View, place: int) -> Sequence[Sequence[int]]:
     if scaled is None or root is None or view.node(scaled).op_type not in ("Div", "Mul"):
         return ()
     members = _grow(view, [scaled, place], root, _GELU)
-    return _shrinking(view, members, lambda ops: ops["Add"] >= 1 and ops["Mul"] >= 1)
+    return _shorter_heads(view, members, lambda ops: ops["Add"] >= 1 and ops["Mul"] >= 1)
 
 
 @pattern("gelu", "Tanh", role=Role.ELEMENTWISE)
@@ -197,7 +197,9 @@ def _tanh_candidates(
         ops = Counter(view.node(maker).op_type for maker in members)
         if ops["Add"] >= 1 and (ops["Pow"] == 1 or ops["Mul"] >= 3):
             grown = _grow(view, [*members, place], root, _GELU)
-            found = _shrinking(view, grown, lambda found: found["Add"] >= 2 and found["Mul"] >= 2)
+            found = _shorter_heads(
+                view, grown, lambda found: found["Add"] >= 2 and found["Mul"] >= 2
+            )
             if found:
                 return found
     return ()
@@ -247,7 +249,9 @@ def _hard_swish_clip(view: View, place: int) -> Sequence[Sequence[int]]:
     if shifted is None or root is None or view.node(shifted).op_type != "Add":
         return ()
     members = _grow(view, [shifted, place], root, frozenset({"Mul", "Div"}))
-    return _shrinking(view, members, lambda ops: ops["Mul"] >= 1 and ops["Mul"] + ops["Div"] >= 2)
+    return _shorter_heads(
+        view, members, lambda ops: ops["Mul"] >= 1 and ops["Mul"] + ops["Div"] >= 2
+    )
 
 
 @pattern("integer_rescale", "MatMulInteger", "ConvInteger", role=Role.INTEGER)
@@ -337,7 +341,7 @@ def _grow(
     return list(members)
 
 
-def _shrinking(
+def _shorter_heads(
     view: View, members: list[int], complete: Callable[[Counter[str]], bool]
 ) -> Sequence[Sequence[int]]:
     """Return ever shorter heads of what has grown, as long as they are the whole pattern."""

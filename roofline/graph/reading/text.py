@@ -24,7 +24,7 @@ def names_must_be_text(model: ModelProto) -> Generator[None]:
     try:
         yield
     except (TypeError, AttributeError, ValueError) as error:
-        found = next(_undecodable(model), None)
+        found = next(_undecodable_field(model), None)
         if found is None:
             raise
         raise ModelError(
@@ -33,7 +33,7 @@ def names_must_be_text(model: ModelProto) -> Generator[None]:
         ) from error
 
 
-def _undecodable(message: Any) -> Iterator[bytes]:
+def _undecodable_field(message: Any) -> Iterator[bytes]:
     waiting: list[Any] = [message]
     while waiting:
         for field, value in waiting.pop().ListFields():

@@ -73,7 +73,7 @@ def census(graph: ResolvedGraph, costs: Sequence[CallCost]) -> Census:
         executed += resolved.repeats if node.op_type != "Constant" else 0
         if not call.cost.macs:
             continue
-        macs[family(node.op_type)] += call.cost.macs
+        macs[family_of(node.op_type)] += call.cost.macs
         for tensor in node.operands:
             if tensor is not None and tensor.constant:
                 operands[tensor.name] = tensor
@@ -89,7 +89,7 @@ def census(graph: ResolvedGraph, costs: Sequence[CallCost]) -> Census:
     )  # fmt: skip
 
 
-def family(op_type: str) -> str:
+def family_of(op_type: str) -> str:
     """Return the family of an operator that multiplies and accumulates."""
     if "Attention" in op_type:
         return "other"

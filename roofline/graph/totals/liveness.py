@@ -73,7 +73,7 @@ def _peak(graph: ResolvedGraph) -> tuple[int, str]:
     live = peak = sum(sizes.values())
     where = ""
     for index, step in enumerate(steps):
-        for tensor in _left_by(step, index, last, seen, kept):
+        for tensor in _values_left(step, index, last, seen, kept):
             if tensor.name not in sizes:
                 sizes[tensor.name] = _size(tensor)
                 live += sizes[tensor.name]
@@ -103,7 +103,7 @@ def _steps(nodes: tuple[ResolvedNode, ...]) -> list[list[ResolvedNode]]:
     return steps
 
 
-def _left_by(
+def _values_left(
     step: list[ResolvedNode],
     index: int,
     last: Mapping[str, int],

@@ -54,13 +54,13 @@ def limit(node: Node) -> Node:
     return replace(
         node,
         outputs=tuple(
-            None if output is None else replace(_safe(node, output, found), limit=found)
+            None if output is None else replace(_safe_output(node, output, found), limit=found)
             for output in node.outputs
         ),
     )
 
 
-def _safe(node: Node, output: Tensor, limit: Limit) -> Tensor:
+def _safe_output(node: Node, output: Tensor, limit: Limit) -> Tensor:
     if Limit.SIZES not in limit:
         return output
     if output.value is not None and (node.domain or node.op_type not in _RISING):

@@ -68,7 +68,7 @@ def _loop(
 ) -> Plan:
     count, condition = (*operands, None, None)[:2]
     carried = tuple(tensor or Tensor("") for tensor in operands[2:])
-    trips = None if count is None else _whole(count.value)
+    trips = None if count is None else _whole_number(count.value)
     maximum = True
     if condition is not None and condition.value is not None and condition.value.size != 1:
         raise ModelError(f"the condition of the loop {name!r} is not one truth value")
@@ -91,7 +91,7 @@ def _loop(
     )  # fmt: skip
 
 
-def _whole(value: Array | None) -> int | None:
+def _whole_number(value: Array | None) -> int | None:
     if value is None or value.size != 1 or value.ravel()[0] is None:
         return None
     return int(value.ravel()[0])

@@ -113,7 +113,7 @@ def _run(walker: Walker, plan: Plan, environment: Environment, frame: Frame, loc
         return _of_trip(trip, plan.trips, carried, trip.nodes)
     # Without a count and with a condition that stays true there is nothing to find trip by trip.
     endless = plan.trips is None and trip.goes_on is True
-    found = None if endless else _one_by_one(walker, plan, environment, frame, local)
+    found = None if endless else _walk_trips(walker, plan, environment, frame, local)
     if found is not None:
         return found
     if ends_by_count and plan.trips is not None:
@@ -153,7 +153,7 @@ def _decide(
     withdrawn = walker.notes[notes:]
     del walker.notes[notes:]
     blind = walker.undecided
-    found = _one_by_one(walker, plan, environment, frame, local)
+    found = _walk_trips(walker, plan, environment, frame, local)
     if found is not None and walker.undecided == blind:
         walker.undecided = undecided
         return found
@@ -179,7 +179,7 @@ def _settle(walker: Walker, plan: Plan, environment: Environment, frame: Frame) 
     return trip
 
 
-def _one_by_one(
+def _walk_trips(
     walker: Walker, plan: Plan, environment: Environment, frame: Frame, local: str
 ) -> _Walk | None:
     """Walk every trip with its own values; None when the end or a size still depends on data."""
@@ -215,7 +215,7 @@ def _leave(
     """Return what a steady loop leaves, with values where they are cheap to know."""
     known = any(tensor.value is not None for tensor in plan.carried)
     if known and (plan.trips or 0) * max(len(plan.body.node), 1) <= _MAX_CALLS_FOR_VALUES:
-        found = _one_by_one(walker, plan, environment, frame, local)
+        found = _walk_trips(walker, plan, environment, frame, local)
         if found is not None:
             return found.carried
     return tuple(replace(tensor, value=None) for tensor in trip.carried)

@@ -62,7 +62,7 @@ def _resolve(model: ModelProto, name: str, binding: Binding) -> ResolvedGraph:
     stored = {entry.name for entry in graph.initializer} | {
         entry.values.name for entry in graph.sparse_initializer
     }
-    fed = _unique([entry for entry in graph.input if entry.name not in stored])
+    fed = _check_unique([entry for entry in graph.input if entry.name not in stored])
     declared = declare(fed, binding)
     annotations = (
         {}
@@ -106,7 +106,7 @@ def _resolve(model: ModelProto, name: str, binding: Binding) -> ResolvedGraph:
     )
 
 
-def _unique(entries: list[Any]) -> list[Any]:
+def _check_unique(entries: list[Any]) -> list[Any]:
     seen: set[str] = set()
     for entry in entries:
         if entry.name in seen:

@@ -84,7 +84,7 @@ class Weights:
         """
         node, row = resolved.node, lookup(resolved.node)
         found: dict[str, StoredTensor] = {}
-        parts = _parts(resolved, row)
+        parts = _read_parts(resolved, row)
         for place, tensor in _weighing(node, row):
             if tensor.constant:
                 self._gather(found, node, row, place, tensor, parts.get(place, _ALL))
@@ -142,7 +142,7 @@ class Weights:
 _ALL = Fraction(1)
 
 
-def _parts(resolved: ResolvedNode, row: Operator) -> Mapping[int, Fraction]:
+def _read_parts(resolved: ResolvedNode, row: Operator) -> Mapping[int, Fraction]:
     """Return the part of each operand that a call reads over all its trips, where that is not the whole."""
     node = resolved.node
     if row.moves is None or not any(

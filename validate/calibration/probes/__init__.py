@@ -10,8 +10,8 @@ from roofline.validate.calibration.probes.moves import moves
 from roofline.validate.calibration.probes.neighbours import (
     BETWEEN_ELEMENTS,
     JOINED_ELEMENTS,
-    between,
     conversions,
+    probes_between,
 )
 from roofline.validate.calibration.probes.patterns import patterns
 from roofline.validate.calibration.probes.products import products
@@ -38,7 +38,7 @@ def probes() -> tuple[Probe, ...]:
         recurrent,
         elementwise,
         reductions,
-        between,
+        probes_between,
         conversions,
         patterns,
     )

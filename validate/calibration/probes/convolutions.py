@@ -32,7 +32,7 @@ def convolutions() -> list[Probe]:
         *_oblong(),
         *_of_items(),
         *_depthwise_along_a_line(),
-        *_upwards(),
+        *_transposed_probes(),
     ]
 
 
@@ -177,7 +177,7 @@ def _depthwise_along_a_line() -> Iterator[Probe]:
         yield _line(f"1-D depthwise {channels} {kernel} at {size}", channels, size, step, copies)
 
 
-def _upwards() -> Iterator[Probe]:
+def _transposed_probes() -> Iterator[Probe]:
     """Yield transposed convolutions, which double the plane."""
     for inner, outer, size, kernel, copies in (
         (64, 32, 28, 2, 4), (32, 16, 56, 4, 3), (128, 64, 14, 3, 3), (24, 1, 80, 2, 5), (16, 16, 20, 3, 6),

@@ -125,7 +125,7 @@ def _with_parameters() -> Iterator[Probe]:
         yield _of(
             "Greater", shape, branches(shape, binary("Greater", constant())), 4, name="Equal"
         )
-        yield _of("Where", shape, _where(shape), 4)
+        yield _of("Where", shape, _where_copies(shape), 4)
     for shape in ((1, 28, 115, 155), (1, 16, 117, 157), (1, 48, 22, 22), (1, 128, 3, 3)):
         yield _of("PRelu", shape, _slope_chain(shape), 3)
     yield Probe("PRelu of large", _slope_chain((1, 10, 238, 318)), 3, "PRelu")
@@ -162,7 +162,7 @@ def _after_abs(shape: Shape, op_type: str) -> Callable[[int], bytes]:
     return build
 
 
-def _where(shape: Shape) -> Callable[[int], bytes]:
+def _where_copies(shape: Shape) -> Callable[[int], bytes]:
     def build(count: int) -> bytes:
         graph = Graph()
         value, other = graph.input(*shape), graph.input(*shape)

@@ -19,7 +19,7 @@ from roofline.validate.calibration.probes.graph import (
 
 def integers() -> list[Probe]:
     """Return the probes of products in int8, quantized before the run and in it, and of weights in int4."""
-    return [*_linear(), *_convolutions(), *_weights_of_four_bits()]
+    return [*_linear(), *_convolutions(), *_four_bit_probes()]
 
 
 def _linear() -> Iterator[Probe]:
@@ -60,7 +60,7 @@ def _convolutions() -> Iterator[Probe]:
         yield Probe(name, chain((1, c1, size, size), step), copies, "ConvInteger")
 
 
-def _weights_of_four_bits() -> Iterator[Probe]:
+def _four_bit_probes() -> Iterator[Probe]:
     for rows, size, copies in ((1, 1024, 6), (1, 2048, 4), (16, 1024, 3)):
         builder = chain((1, rows, size), _four_bits(size))
         yield Probe(f"int4 {rows}x{size}", builder, copies, "MatMulNBits")
@@ -145,7 +145,7 @@ def _quantized_chain(shape: Sequence[int], step: Step) -> Callable[[int], bytes]
     return build
 
 
-def around(channels: int, size: int) -> Callable[[int], bytes]:
+def chain_around(channels: int, size: int) -> Callable[[int], bytes]:
     """Return a chain of convolutions in floating point that stand between a dequantization and a quantization."""
 
     def step(graph: Graph, value: str) -> str:

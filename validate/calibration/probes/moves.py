@@ -22,7 +22,7 @@ from roofline.validate.calibration.probes.graph import (
 def moves() -> list[Probe]:
     """Return the probes of data movement, quantization steps and the smallest operator."""
     smallest = Probe("smallest operator", chain((1,), unary("Abs")), 60, "Abs", "overhead")
-    return [*_of_images(), *_of_other_shapes(), *_quantizing(), smallest]
+    return [*_of_images(), *_reshaping_probes(), *_quantizing(), smallest]
 
 
 def _of_images() -> Iterator[Probe]:
@@ -46,7 +46,7 @@ def _of_images() -> Iterator[Probe]:
             yield Probe(name, branches(shape, step), tiny or copies, op_type)
 
 
-def _of_other_shapes() -> Iterator[Probe]:
+def _reshaping_probes() -> Iterator[Probe]:
     for name, of, shape, step, copies in (
         ("Transpose of heads", "Transpose", (1, 197, 12, 64), unary("Transpose", perm=[0, 2, 1, 3]), 4),
         ("Transpose of channels", "Transpose", (1, 64, 56, 56), unary("Transpose", perm=[0, 2, 3, 1]), 4),

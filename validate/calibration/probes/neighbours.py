@@ -40,7 +40,7 @@ BETWEEN_ELEMENTS = 16 * 112 * 112
 """Elements of the image between two convolutions: many beside its few channels, so that what stands between shows."""
 
 
-def between() -> list[Probe]:
+def probes_between() -> list[Probe]:
     """Return convolutions with another operator between them: is it absorbed, and do channels stay packed?"""
     one = convolution(16, 16, 1)
     steps: dict[str, Step] = {
@@ -63,7 +63,7 @@ def between() -> list[Probe]:
     }  # fmt: skip
     found: list[Probe] = []
     for name, step in steps.items():
-        build = _between(in_turn(one, step), second=name in ("Add.same", "Mul.same"))
+        build = _copies_between(in_turn(one, step), second=name in ("Add.same", "Mul.same"))
         found.append(
             Probe(f"between convolutions: {name}", build, 6, "Conv", "between", {"op": name})
         )
@@ -81,7 +81,7 @@ def between() -> list[Probe]:
     for name, step in steps.items():
         if name not in alone:
             second = name in ("Add.same", "Mul.same")
-            builder = _between(step, second=second, tail=False)
+            builder = _copies_between(step, second=second, tail=False)
             found.append(Probe(f"alone: {name}", builder, 6, "Conv", "alone", {"op": name}))
     return found
 
@@ -113,7 +113,7 @@ def conversions() -> list[Probe]:
     ):  # fmt: skip
         one = convolution(channels, channels, 3, groups=channels)
         shape, about = (1, channels, size, size), {"channels": str(channels), "size": str(size)}
-        for name, step in (("packed", one), ("unpacked", in_turn(one, _seen_as(shape)))):
+        for name, step in (("packed", one), ("unpacked", in_turn(one, _view_as(shape)))):
             builder = chain(shape, step, pool)
             found.append(
                 Probe(
@@ -124,14 +124,14 @@ def conversions() -> list[Probe]:
     return found
 
 
-def _seen_as(shape: Sequence[int]) -> Step:
+def _view_as(shape: Sequence[int]) -> Step:
     """Return a view of a value in its own shape."""
     return lambda graph, value: graph.call(
         "Reshape", value, graph.store(np.array(shape, np.int64))
     )
 
 
-def _between(step: Step, *, second: bool, tail: bool = True) -> Callable[[int], bytes]:
+def _copies_between(step: Step, *, second: bool, tail: bool = True) -> Callable[[int], bytes]:
     def build(count: int) -> bytes:
         graph = Graph()
         value = graph.input(*_BETWEEN)

@@ -15,7 +15,7 @@ from roofline.validate.calibration.probes.graph import (
     linear_layer,
     unary,
 )
-from roofline.validate.calibration.probes.integers import around
+from roofline.validate.calibration.probes.integers import chain_around
 
 _ROWS = (128, 1024)
 _WIDTH = 768
@@ -73,7 +73,7 @@ def patterns() -> list[Probe]:
         for rows in _ROWS
     ]
     about = {"op": "quantized"}
-    found.append(Probe("pattern quantized", around(64, 28), 4, "Conv", "pattern", about))
+    found.append(Probe("pattern quantized", chain_around(64, 28), 4, "Conv", "pattern", about))
     linear = {
         "none": linear_layer(256, 256), "Add": linear_layer(256, 256, bias=True),
         "Relu": in_turn(linear_layer(256, 256, bias=True), unary("Relu")),

@@ -98,8 +98,9 @@ def summary(rows: Iterable[Row], platform: str, batch: int) -> list[Row]:
             "accuracy, %": f"{row['accuracy']:.1f} ± {(row['accuracy_high'] - row['accuracy_low']) / 2:.1f}",
             "kMAC": f"{row['macs'] / 1e3:,.1f}", "kB": f"{row['weight_bytes'] / 1e3:.1f}",
             "zeros, %": f"{100 * row['zero_share']:.0f}",
-            "predicted kfps": _short(row["predicted_fps"], 1e-3), "measured kfps": _short(row["measured_fps"], 1e-3),
-            "by": row["backend"] or "", "efficiency, %": _short(row["efficiency"], 100),
+            "predicted kfps": _three_digits(row["predicted_fps"], 1e-3),
+            "measured kfps": _three_digits(row["measured_fps"], 1e-3),
+            "by": row["backend"] or "", "efficiency, %": _three_digits(row["efficiency"], 100),
             "promised": f"{row['expected_speedup']:.3g}x", "Equation 1": f"{row['predicted_speedup']:.3g}x",
             "achieved": "" if row["achieved_speedup"] is None else f"{row['achieved_speedup']:.3g}x",
         }
@@ -130,7 +131,7 @@ def _shorten_name(row: Row) -> Row:
     return {**row, "network": str(row["network"]).removeprefix("digits_").upper()}
 
 
-def _short(value: float | None, factor: float) -> str:
+def _three_digits(value: float | None, factor: float) -> str:
     """Return three digits without an exponent."""
     return "" if value is None else f"{float(f'{value * factor:.3g}'):,g}"
 

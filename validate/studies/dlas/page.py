@@ -56,7 +56,9 @@ def _machine(runs: Sequence[Measurement]) -> str:
     for place in places:
         for name, version in place.versions.items():
             versions.setdefault(name, set()).add(version)
-    software = ", ".join(f"{name} {_either(found)}" for name, found in sorted(versions.items()))
+    software = ", ".join(
+        f"{name} {_alternatives(found)}" for name, found in sorted(versions.items())
+    )
     days = sorted({run.timestamp[:10] for run in runs})
     ways = {run.job.protocol for run in runs}
     protocol = "; ".join(
@@ -73,11 +75,11 @@ def _machine(runs: Sequence[Measurement]) -> str:
     marked = [entry for entry in compared_configurations(well) if entry.disturbed]
     rounds = {entry.rounds for entry in compared_configurations(well)}
     rows = [
-        ("processor", _either({place.cpu for place in places})),
-        ("cores", _either({str(place.cores) for place in places})),
-        ("memory", _either({f"{place.memory_bytes / 1e9:.0f} GB" for place in places})),
+        ("processor", _alternatives({place.cpu for place in places})),
+        ("cores", _alternatives({str(place.cores) for place in places})),
+        ("memory", _alternatives({f"{place.memory_bytes / 1e9:.0f} GB" for place in places})),
         ("system and software", software),
-        ("TVM's target", _either({target.split(" -num-cores")[0] for target in targets})),
+        ("TVM's target", _alternatives({target.split(" -num-cores")[0] for target in targets})),
         ("tuning", tuning),
         ("protocol", protocol),
         ("days", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else ""),
@@ -86,12 +88,12 @@ def _machine(runs: Sequence[Measurement]) -> str:
             f"{len(runs)} of {len(load('dlas-reduced'))}: {len(well)} ended well, "
             f"{len(runs) - len(well)} did not; {len(marked)} disturbed",
         ),
-        ("rounds", _either({str(number) for number in rounds})),
+        ("rounds", _alternatives({str(number) for number in rounds})),
     ]
     return _table([{"": f"**{name}**", "this machine": value} for name, value in rows if value])
 
 
-def _either(values: Iterable[str]) -> str:
+def _alternatives(values: Iterable[str]) -> str:
     return " or ".join(sorted(value for value in values if value))
 
 
@@ -146,11 +148,11 @@ def _speedups(runs: Sequence[Measurement]) -> str:
         rows.append(
             {
                 **_name_cells(entry),
-                "dense, ms": _short(base.seconds * 1e3),
-                "ms": _short(entry.seconds * 1e3),
-                "expected": f"{_short(entry.expected)}x",
-                "achieved": f"{_short(gain)}x",
-                "between": f"{_short(base.low_s / entry.high_s)} and {_short(base.high_s / entry.low_s)}",
+                "dense, ms": _three_digits(base.seconds * 1e3),
+                "ms": _three_digits(entry.seconds * 1e3),
+                "expected": f"{_three_digits(entry.expected)}x",
+                "achieved": f"{_three_digits(gain)}x",
+                "between": f"{_three_digits(base.low_s / entry.high_s)} and {_three_digits(base.high_s / entry.low_s)}",
                 "share": f"{100 * gain / entry.expected:.0f} %",
                 "the paper's CPUs": f"{printed[0]:g} to {printed[1]:g} %" if printed else "",
                 "disturbed": "yes" if base.disturbed or entry.disturbed else "",
@@ -182,7 +184,7 @@ def _threads(runs: Sequence[Measurement]) -> str:
             "network": entry.configuration.network,
             "run by": entry.configuration.run_by,
             "threads": entry.configuration.threads,
-            "frames/s": _short(entry.measured_fps),
+            "frames/s": _three_digits(entry.measured_fps),
             "speed-up": f"{entry.thread_speedup:.2f}x",
             "per thread": f"{100 * entry.parallel_efficiency:.0f} %",
         }
@@ -198,9 +200,9 @@ def _tuning(runs: Sequence[Measurement]) -> str:
             "technique": entry.configuration.shown_technique,
             "algorithm": entry.configuration.algorithm.replace("_", " "),
             "threads": entry.configuration.threads,
-            "untuned, ms": _short(entry.untuned_ms),
-            "tuned, ms": _short(entry.tuned_ms),
-            "gain": f"{_short(entry.tuning_speedup)}x",
+            "untuned, ms": _three_digits(entry.untuned_ms),
+            "tuned, ms": _three_digits(entry.tuned_ms),
+            "gain": f"{_three_digits(entry.tuning_speedup)}x",
         }
         for entry in tuning_gains(compared_configurations(runs))
     ]
@@ -233,8 +235,8 @@ def _copies(found: Sequence[Footprint]) -> str:
             share = entry.measured_beyond_least_mb / entry.predicted_beyond_least_mb
             growth.setdefault(entry.configuration.backend, []).append(share)
     return "\n".join(
-        f"- {backend}: the resident set grows by {_short(min(shares))} to {_short(max(shares))} MB "
-        f"(median {_short(median(shares))}) for each MB that is needed more."
+        f"- {backend}: the resident set grows by {_three_digits(min(shares))} to {_three_digits(max(shares))} MB "
+        f"(median {_three_digits(median(shares))}) for each MB that is needed more."
         for backend, shares in growth.items()
     )
 
@@ -257,7 +259,7 @@ def _title(run: Measurement) -> str:
     return " ".join(word for word in words if word not in {"", "default", "none"})
 
 
-def _short(value: float) -> str:
+def _three_digits(value: float) -> str:
     """Return a number of three digits, without an exponent."""
     return f"{float(f'{value:.3g}'):.15g}"
 

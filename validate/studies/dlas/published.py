@@ -153,7 +153,7 @@ def _datatypes_vary() -> tuple[str, bool]:
     return f"shares from {min(shares):g} to {max(shares):g} %", spread > 2
 
 
-def _below_expectation() -> tuple[str, bool]:
+def _check_expectation() -> tuple[str, bool]:
     pruned = [*_shares(technique="weight pruning"), *_shares(technique="channel pruning")]
     met = sum(row["achieved_percent"] >= 100 for row in pruned)
     return f"the expectation is met in {met} of {len(pruned)} places", met == 0
@@ -193,7 +193,7 @@ def _faster_machines() -> tuple[str, bool]:
 _SETTLED: dict[str, Callable[[], tuple[str, bool]]] = {
     "IV": _weights_below_channels,
     "V": _datatypes_vary,
-    "X": _below_expectation,
+    "X": _check_expectation,
     "XII": _tuning_gains_less,
     "XIII": _faster_machines,
 }

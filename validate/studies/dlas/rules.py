@@ -19,9 +19,9 @@ from roofline.validate.analysis.configurations import (
     DENSE,
     WEIGHTS,
     Configuration,
-    both_ways,
     macs,
     pairs,
+    tuning_pairs,
 )
 from roofline.validate.records.tuning import Tuning
 
@@ -73,7 +73,7 @@ def is_below(left: Interval, right: Interval) -> bool | None:
     return False if left[0] > right[1] else None
 
 
-def _over(left: Interval, right: Interval) -> Interval:
+def _ratio(left: Interval, right: Interval) -> Interval:
     return left[0] / right[1], left[1] / right[0]
 
 
@@ -103,7 +103,7 @@ def _fastest(runs: Sequence[Configuration]) -> set[str]:
     return {entry.algorithm for entry in runs if entry.low_s <= least}
 
 
-def _best(runs: Sequence[Configuration]) -> Interval:
+def _best_time(runs: Sequence[Configuration]) -> Interval:
     """Return the time of the fastest."""
     return min(entry.low_s for entry in runs), min(entry.high_s for entry in runs)
 
@@ -175,7 +175,7 @@ def _sparse_beats_dense(found: Sequence[Configuration]) -> Decided:
     for network in dense.keys() & sparse.keys():
         small = network.endswith("_cifar10")
         datasets.add(small)
-        faster = is_below(_best(sparse[network]), _best(dense[network]))
+        faster = is_below(_best_time(sparse[network]), _best_time(dense[network]))
         words = (
             f"{network}: sparse {_list_runs(sparse[network])}; dense {_list_runs(dense[network])}"
         )
@@ -227,7 +227,7 @@ def _datatypes_vary(found: Sequence[Configuration]) -> Decided:
         if len(by) < 2:
             continue
         (base, half), (_, byte) = by["fp16"], by["int8"]
-        low, high = _over(_times(half), _times(byte))
+        low, high = _ratio(_times(half), _times(byte))
         apart = low > APART or high < 1 / APART
         close = low >= 1 / APART and high <= APART
         words = ", ".join(
@@ -263,12 +263,12 @@ def _sparse_gemm(found: Sequence[Configuration]) -> Decided:
     return _fastest_is("gemm", found, ("direct", "gemm"), technique=WEIGHTS), "no GPU was run"
 
 
-def _below_expectation(found: Sequence[Configuration]) -> Decided:
+def _check_expectation(found: Sequence[Configuration]) -> Decided:
     cases: list[Case] = []
     by_way: dict[tuple[str, str], list[bool]] = {}
     for base, entry in pairs(found):
         if entry.technique in {WEIGHTS, CHANNELS}:
-            holds = is_below(_over(_times(base), _times(entry)), (entry.expected, entry.expected))
+            holds = is_below(_ratio(_times(base), _times(entry)), (entry.expected, entry.expected))
             words = f"{entry.network} {entry.technique} {entry.run_by}: {_share(base, entry)}"
             cases.append(Case(words, holds, _is_disturbed(base, entry)))
             by_way.setdefault((entry.tuning, entry.technique), []).append(holds is True)
@@ -305,7 +305,7 @@ def _tuning_changes(found: Sequence[Configuration]) -> Decided:
 
 def _tuning_gains_less(found: Sequence[Configuration]) -> Decided:
     groups: dict[tuple[str, str], dict[str, tuple[Configuration, Configuration]]] = {}
-    for untuned, tuned in both_ways(found):
+    for untuned, tuned in tuning_pairs(found):
         groups.setdefault((tuned.network, tuned.run_by), {})[tuned.technique] = untuned, tuned
     cases: list[Case] = []
     for (network, backend), by in sorted(groups.items()):
@@ -314,8 +314,8 @@ def _tuning_gains_less(found: Sequence[Configuration]) -> Decided:
                 continue
             dense, pruned = by[DENSE], by[technique]
             less = is_below(
-                _over(_times(pruned[0]), _times(pruned[1])),
-                _over(_times(dense[0]), _times(dense[1])),
+                _ratio(_times(pruned[0]), _times(pruned[1])),
+                _ratio(_times(dense[0]), _times(dense[1])),
             )
             gains = [before.seconds / after.seconds for before, after in (dense, pruned)]
             words = f"{network} {backend}: dense {gains[0]:.3g}x, {technique} {gains[1]:.3g}x"
@@ -365,7 +365,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             "A case for each network: of its tuned runs with pruned weights GEMM is faster than direct convolution.",
         ),
         "X": Rule(
-            _below_expectation,
+            _check_expectation,
             "A case for each pruned run: it gains less over the dense run of the same algorithm and tuning than "
             "the operations left promise.",
         ),

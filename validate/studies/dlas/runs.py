@@ -43,13 +43,13 @@ def shipped_runs(table: str = SHIPPED) -> tuple[Measurement, ...]:
     return tuple(import_csv(place.read_text(encoding="utf-8")))
 
 
-def as_shipped(runs: Iterable[Measurement]) -> str:
+def shipped_csv(runs: Iterable[Measurement]) -> str:
     """Return records as the CSV of ``roofline export``, made small.
 
     Samples have five digits; what is empty, and lists that no figure rests on, are left out.
     """
     buffer = io.StringIO()
-    rows = [{**small.to_row(), "record": _pack(small)} for small in map(_small, runs)]
+    rows = [{**small.to_row(), "record": _pack(small)} for small in map(_shrink, runs)]
     names = list(rows[0]) if rows else ["record"]
     writer = csv.DictWriter(buffer, fieldnames=names, lineterminator="\n")
     writer.writeheader()
@@ -57,7 +57,7 @@ def as_shipped(runs: Iterable[Measurement]) -> str:
     return buffer.getvalue()
 
 
-def _small(run: Measurement) -> Measurement:
+def _shrink(run: Measurement) -> Measurement:
     samples = tuple(float(f"{sample:.4e}") for sample in run.samples_s)
     untuned = run.untuned_kernels if run.job.tuning is Tuning.TUNED else ()
     return replace(run, samples_s=samples, untuned_kernels=untuned, kernel_times=())

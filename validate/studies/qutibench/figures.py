@@ -33,7 +33,7 @@ def qutibench_figures(runs: Path | None = None) -> dict[str, Chart]:
     Raises:
         TableError: That table cannot be read.
     """
-    rows = data.measured_rows() if runs is None else data.measured_in(runs)
+    rows = data.measured_rows() if runs is None else data.portal_rows(runs)
     return {**_paper(rows), **_portal(rows)}
 
 
@@ -42,7 +42,7 @@ def _paper(rows: Rows) -> dict[str, Chart]:
     tx2 = [point for point in data.points(pruned=False) if point["platform"] == "tx2:maxn"]
     found: dict[str, Chart] = {
         "fig03_roofline": _draw("roofline", tx2, "Jetson TX2: rooflines and predictions"),
-        "fig05_power_stack": _draw("power", _one_panel(data.best()), "Power and what it consists of"),
+        "fig05_power_stack": _draw("power", _one_panel(data.best_rows()), "Power and what it consists of"),
         "fig06_latency_throughput": _draw(
             "latency", _of(rows, network=_USUAL, pruning="dense"), "ResNet-50: latency against throughput"
         ),
@@ -92,7 +92,7 @@ def _paper(rows: Rows) -> dict[str, Chart]:
 
 def _portal(rows: Rows) -> dict[str, Chart]:
     points = data.points()
-    best = data.best(tuple(dict(row) for row in rows))
+    best = data.best_rows(tuple(dict(row) for row in rows))
     efficient = [row for row in best if row["predicted_fps"]]
     found: dict[str, Chart] = {
         "portal_roofline_all": _draw("roofline", _spread(points), "All machines and networks"),

@@ -98,7 +98,7 @@ def measured_rows() -> tuple[ChartRow, ...]:
     return tuple(built for row in table("qutibench_measured") for built in _sizes(row))
 
 
-def best(rows: tuple[ChartRow, ...] | None = None) -> list[ChartRow]:
+def best_rows(rows: tuple[ChartRow, ...] | None = None) -> list[ChartRow]:
     """Return the row of the greatest throughput of each configuration."""
     found: dict[tuple[Any, ...], ChartRow] = {}
     for row in measured_rows() if rows is None else rows:
@@ -108,7 +108,7 @@ def best(rows: tuple[ChartRow, ...] | None = None) -> list[ChartRow]:
     return list(found.values())
 
 
-def measured_in(path: Path) -> tuple[ChartRow, ...]:
+def portal_rows(path: Path) -> tuple[ChartRow, ...]:
     """Return every row of the portal's own table of measurements, which the user has.
 
     Raises:

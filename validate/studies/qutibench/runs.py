@@ -77,7 +77,7 @@ def table5() -> Table:
         for name in planned
     ]  # fmt: skip
     cells += [
-        Cell(name, "not planned", "measured", agrees=False, why=_why_unplanned(row))
+        Cell(name, "not planned", "measured", agrees=False, why=_unplanned_reason(row))
         for name, row in runs.items()
         if name not in planned
     ]
@@ -88,7 +88,7 @@ def table5() -> Table:
     )
 
 
-def _why_unplanned(row: Row) -> str:
+def _unplanned_reason(row: Row) -> str:
     return row["flag"] or "added to the portal's data after the overview"
 
 

@@ -217,7 +217,7 @@ def _orthogonal() -> Verdict:
     )  # fmt: skip
 
 
-def _both_best() -> Verdict:
+def _check_both_best() -> Verdict:
     found = list(squares())
     fast = sum(square.both_best("throughput_fps") for square in found)
     short = sum(square.both_best("latency_mean_ms") for square in found)
@@ -259,7 +259,7 @@ def _dpu() -> Verdict:
     return Verdict(f"threads for 95 % of the best: {listed}", max(threads.values()) <= 6)
 
 
-def _idle() -> Verdict:
+def _check_idle() -> Verdict:
     def idle(*platforms: str) -> list[float]:
         rows = [row for name in platforms for row in measured_rows(platform=name)]
         return [row["idle_power_w"] for row in rows if row["idle_power_w"] is not None]
@@ -385,11 +385,11 @@ _CHECKS: dict[str, Callable[[], Verdict]] = {
     "S9": _ultra96,
     "S10": _pruning,
     "S11": _orthogonal,
-    "S12": _both_best,
+    "S12": _check_both_best,
     "S13": _finn_flat,
     "S14": _ncs,
     "S15": _dpu,
-    "S16": _idle,
+    "S16": _check_idle,
     "S17": _efficiency_of_precision,
     "S18": _mixed_point,
     "S19": partial(_on_front, "edgetpu:fast", "mobilenet_v1", efficientnet=True),

@@ -361,7 +361,7 @@ class _Rewriter:
             return None
         if dtype in _INTEGERS:
             made = None
-            if self._integers and integers.multiplies(call, weights):
+            if self._integers and integers.can_multiply(call, weights):
                 rows = self.plain(call.args[0])
                 made = integers.product(self._builder, rows, weights, dtype, self._lanes)
             self.used["direct" if made is None else "blocked"] += 1

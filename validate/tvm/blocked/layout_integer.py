@@ -45,7 +45,7 @@ def convolution(
     return relax.op.subtract(builder.emit(total), offset)
 
 
-def multiplies(call: Any, weights: Array) -> bool:
+def can_multiply(call: Any, weights: Array) -> bool:
     """Return whether `product` can take a matrix product of integers."""
     shape = [int(size) for size in call.args[0].ty.shape]
     return len(shape) == 2 and shape[1] % blocks.STEP == 0 and weights.dtype == np.int8

@@ -156,7 +156,7 @@ def search(
     """
     start = time.monotonic()
     found: dict[str, tuple[Kernel, Any]] = {}
-    for _, kernel, function in on_blocks(module):
+    for _, kernel, function in kernels_on_blocks(module):
         found.setdefault(kernel.key, (kernel, function))
     open_kernels = [
         (kernel, function)
@@ -184,7 +184,9 @@ def search(
     for place, (kernel, function) in enumerate(open_kernels, start=len(groups)):
         if late():
             return searched(finished=False)
-        best, seconds, count = _best(kernel, function, target, workers, findings.likely(kernel))
+        best, seconds, count = _best_tile(
+            kernel, function, target, workers, findings.likely(kernel)
+        )
         tried += count
         if best is not None:
             findings.add(kernel, best, seconds, count)
@@ -206,12 +208,14 @@ def guessed_tiles(module: Any, find: Callable[[Kernel], Tile | None] | None) -> 
     """
     return tuple(
         sorted(
-            name for name, kernel, _ in on_blocks(module) if find is None or find(kernel) is None
+            name
+            for name, kernel, _ in kernels_on_blocks(module)
+            if find is None or find(kernel) is None
         )
     )
 
 
-def on_blocks(module: Any) -> list[tuple[str, Kernel, Any]]:
+def kernels_on_blocks(module: Any) -> list[tuple[str, Kernel, Any]]:
     """Return the name, the form and the function of every kernel on blocks that has no schedule yet."""
     found = [
         (str(v.name_hint), recognize(function), function) for v, function in _functions(module)
@@ -276,7 +280,7 @@ def _hurry(group: list[tuple[Kernel, Any]], findings: Findings, target: Any, wor
     return len(candidates)
 
 
-def _best(
+def _best_tile(
     kernel: Kernel, function: Any, target: Any, workers: int, likely: list[Tile]
 ) -> tuple[Tile | None, float, int]:
     """Return the fastest tile, its time, and how many were tried."""

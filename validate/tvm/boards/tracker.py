@@ -130,10 +130,10 @@ class Tracker:
         try:
             return _Line(socket.create_connection((self.host, self.port), _TIMEOUT_S), str(self))
         except OSError as error:
-            raise _silent(str(self), error) from error
+            raise _silent_error(str(self), error) from error
 
 
-def _silent(address: str, error: OSError) -> BoardError:
+def _silent_error(address: str, error: OSError) -> BoardError:
     return BoardError(
         f"no RPC tracker answers at {address}: {error.strerror or error}",
         repair="Start one: python -m tvm.exec.rpc_tracker --host 0.0.0.0 --port 9190",
@@ -154,7 +154,7 @@ class _Line:
         except ConnectionResetError as error:
             # A tracker that is being ended accepts the connection, and resets it.
             self._connection.close()
-            raise _silent(self._name, error) from error
+            raise _silent_error(self._name, error) from error
         except OSError as error:
             self._connection.close()
             raise BoardError(f"{self._name} is no RPC tracker: {error}") from error

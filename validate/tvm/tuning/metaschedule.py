@@ -111,7 +111,7 @@ def tune(
                 return TuningResult(time.monotonic() - start, len(kernels), tried, finished=False)
             searcher.search(kernel, known, missing)
             tried += missing
-            best = f"{_best(database, kernel) * 1e3:.3g} ms"
+            best = f"{_best_s(database, kernel) * 1e3:.3g} ms"
             report(f"tuning {kernel.task_name}: {best}", done + tried, total)
     return TuningResult(time.monotonic() - start, len(kernels), tried, finished=True)
 
@@ -301,7 +301,7 @@ def _count_records(database: Any, kernel: Any) -> int:
     return len(_records(database, kernel))
 
 
-def _best(database: Any, kernel: Any) -> float:
+def _best_s(database: Any, kernel: Any) -> float:
     """Return the seconds of the best schedule; infinite when none ran."""
     records = _records(database, kernel)
     if not records:
@@ -311,7 +311,7 @@ def _best(database: Any, kernel: Any) -> float:
 
 def _share(database: Any, kernel: Any) -> float:
     """Return the seconds that a kernel takes in one inference."""
-    return _best(database, kernel) * float(kernel.weight)
+    return _best_s(database, kernel) * float(kernel.weight)
 
 
 def _drop_torn_line(path: Path) -> None:

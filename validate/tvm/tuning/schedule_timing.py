@@ -94,7 +94,7 @@ def build_timer(
         function = library["main"]
         if threads == 1:
             return forked_timing.shortest_cpu_time(lambda: function(*tensors), best)
-        quick = min(_once(function, tensors), _once(function, tensors))
+        quick = min(_time_once(function, tensors), _time_once(function, tensors))
         if quick > 3 * best:
             return quick
         number = max(1, min(1000, int(0.01 / max(quick, 1e-7))))
@@ -104,7 +104,7 @@ def build_timer(
     return seconds
 
 
-def _once(function: Callable[..., Any], tensors: list[Any]) -> float:
+def _time_once(function: Callable[..., Any], tensors: list[Any]) -> float:
     start = time.perf_counter()
     function(*tensors)
     return time.perf_counter() - start

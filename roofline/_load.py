@@ -87,7 +87,7 @@ def load_bound(model: str | Path, binding: Binding) -> Workload:
         found = decoder(model)
         if found is not None:
             request = Request(causal=binding.causal, defaults=frozenset({"context"}))
-            return found.step(found.fitted(request), binding.batch or 1)
+            return found.step(found.fit(request), binding.batch or 1)
     return Workload.from_onnx(network.build(), name=network.key, binding=binding)
 
 

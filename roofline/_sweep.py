@@ -59,7 +59,7 @@ class Sweep:
         return f"<Sweep of {plural(len(self.predictions), 'prediction')}, {len(self.skipped):,} left out>"
 
     @classmethod
-    def joined(cls, parts: Iterable[Sweep]) -> Sweep:
+    def join(cls, parts: Iterable[Sweep]) -> Sweep:
         """Return several sweeps as one; what is left out of more than one of them stands in it once."""
         listed = list(parts)
         return cls(

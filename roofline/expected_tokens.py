@@ -186,7 +186,7 @@ def _time(
         {name: np.array([value]) for name, value in terms.items()},
         {name: np.array([value]) for name, value in groups.items()},
     )
-    shift, width = entry.corrected(kind, off)
+    shift, width = entry.correct(kind, off)
     middle = float(entry.law.log_times(runs)[0]) + shift
     return (
         float(np.exp(middle)),

@@ -230,7 +230,7 @@ class Builder(GraphBuilder):
         table = self.stored(f"{name}.weight", (count, width), Draw.NORMAL)
         return self.node("Gather", [table, ids.name], (*ids.shape, width), 1.0, name=name, axis=0)
 
-    def learned(self, count: int, width: int, *, rows: int | None = None) -> Value:
+    def learned_table(self, count: int, width: int, *, rows: int | None = None) -> Value:
         """Store a table of vectors that is the same for every item, and take its first rows."""
         name = self._fresh("learned")
         table = self.stored(f"{name}.weight", (count, width), Draw.NORMAL)

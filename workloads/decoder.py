@@ -41,9 +41,9 @@ class SizesError(NetworkError):
 
     def __init__(self, what: str, way: str) -> None:
         self.way = way
-        super().__init__(f"these sizes make no decoder: {what}", repair=self.repaired_by({}))
+        super().__init__(f"these sizes make no decoder: {what}", repair=self.repair_in({}))
 
-    def repaired_by(self, names: Mapping[str, str]) -> str:
+    def repair_in(self, names: Mapping[str, str]) -> str:
         """Return how to mend it where some sizes have other names."""
         own = {entry.name: entry.name for entry in fields(Decoder)}
         return self.way.format_map(own | dict(names))

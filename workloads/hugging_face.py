@@ -187,7 +187,7 @@ def _decoder(config: _Config, extra: Mapping[str, int]) -> Decoder:
             "experts": next(filter(config.has, _MIXTURE[0]), _MIXTURE[0][0]),
             "active": next(filter(config.has, _MIXTURE[1]), _MIXTURE[1][0]),
         }
-        repair = error.repaired_by(keys)
+        repair = error.repair_in(keys)
         raise NetworkError(f"{config.path}: {error.message}", repair=repair) from None
 
 

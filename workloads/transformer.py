@@ -42,7 +42,7 @@ def bert(net: Builder, length: int, layers: int, width: int, heads: int) -> None
     words = net.embedding(ids, VOCABULARY, width)
     segments = net.embedding(net.input(length, name="token_type_ids", dtype=net.INT64), 2, width)
     x = net.layernorm(
-        net.add(net.add(words, segments), net.learned(POSITIONS, width, rows=length)), 1e-12
+        net.add(net.add(words, segments), net.learned_table(POSITIONS, width, rows=length)), 1e-12
     )
     for layer in range(layers):
         with net.scope(f"layer{layer + 1}"):
@@ -59,7 +59,7 @@ def vit(net: Builder, patch: int, layers: int, width: int, heads: int) -> None:
     count = (224 // patch) ** 2
     x = net.transpose(net.reshape(x, width, count), 1, 0)
     x = net.concat((net.token(x), x), axis=0)
-    x = net.add(x, net.learned(count + 1, width))
+    x = net.add(x, net.learned_table(count + 1, width))
     for layer in range(layers):
         with net.scope(f"layer{layer + 1}"):
             x = net.add(_attention(net, net.layernorm(x, 1e-6), heads), x)

@@ -64,7 +64,7 @@ def advise_decoder(
             f"{decoder.name} is a decoder: it has tokens, and no frames",
             repair=f"Ask for {MIN_TOKENS_PER_S}, {MAX_TTFT} or {MAX_TPOT}",
         )
-    request = decoder.fitted(request)
+    request = decoder.fit(request)
     counts = _device_counts(decoder, request, most_devices)
     asked = [*product(datatypes or (None,), batches or (1,))]
     candidates: list[Candidate] = []

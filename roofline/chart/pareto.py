@@ -113,7 +113,7 @@ class Pareto(Chart):
                     ]
         return found
 
-    def _under(self, entry: Candidate) -> int:
+    def _count_under(self, entry: Candidate) -> int:
         """Return how many configurations before it have their point at the same place."""
         before = self.candidates[: self.candidates.index(entry)]
         return sum(
@@ -140,7 +140,7 @@ class Pareto(Chart):
             for entry in own:
                 ink = style.machine_colour(entry.machine)
                 # A ring around the points at the same place, so that each machine's colour is seen.
-                under = self._under(entry)
+                under = self._count_under(entry)
                 ax.plot(
                     [entry.value], [entry.accuracy], marks[entry.task], ms=5 + 3.5 * under, mec=ink, mew=1.1, zorder=3,
                     mfc="none" if series == "theoretical" or under else ink,

@@ -49,7 +49,7 @@ class ComparedNetworks:
     def changes(self) -> list[_differences.LayerChange]:
         """Return the layers that differ."""
         found = _differences.layer_changes(self.first, self.second, fused=self.fused)
-        return self.order.arranged(found, [_flatten(change) for change in found])
+        return self.order.arrange(found, [_flatten(change) for change in found])
 
     def document(self) -> dict[str, Any]:
         """Return all that is compared, under its stable names."""

@@ -142,7 +142,7 @@ class StageOptions:
     context: ContextOption = None
     phase: MeasuredPhaseOption = None
 
-    def staged(self, models: Sequence[str], *, bound: bool) -> StagedDecoder:
+    def stage(self, models: Sequence[str], *, bound: bool) -> StagedDecoder:
         """Return the decoders among networks that are to be run, and the parts in which they are.
 
         Without flags decoders that are shipped or described are run in both phases; files are, with them.
@@ -166,7 +166,7 @@ class StageOptions:
         if self.context is None:
             whole = replace(asked, defaults=frozenset({"context"}))
             asked = replace(
-                asked, context=min((each.fitted(whole).context for each in found), default=CONTEXT)
+                asked, context=min((each.fit(whole).context for each in found), default=CONTEXT)
             )
         phases = [Phase.PREFILL, Phase.DECODE] if asked.phase is Phase.BOTH else [asked.phase]
         for decoder in found:

@@ -193,7 +193,7 @@ class OrderOptions:
     sort: SortOption = ""
     top: TopOption = 0
 
-    def arranged(self, entries: Sequence[T], rows: Sequence[Row | DataclassInstance]) -> list[T]:
+    def arrange(self, entries: Sequence[T], rows: Sequence[Row | DataclassInstance]) -> list[T]:
         """Return the entries to show; the arguments and errors are those of `arrange`."""
         return arrange(entries, rows, self.sort, self.top)
 

@@ -164,10 +164,10 @@ class _Predictions:
         job = run.job
         key = (job.shown, job.compression.label, run.machine, run.operands, job.batch)
         if key not in self._known:
-            self._known[key] = self._predicted(run)
+            self._known[key] = self._predict(run)
         return self._known[key]
 
-    def _predicted(self, run: Measurement) -> Mapping[str, Any]:
+    def _predict(self, run: Measurement) -> Mapping[str, Any]:
         from roofline import predict
         from roofline.validate.analysis.counted import counted, taken_from
 

@@ -131,7 +131,7 @@ class SweepFile(Assumptions):
         found = prod(len(entries) for entries in lists) * len(self.datatypes or (None,))
         return found * len(self.context or (None,))
 
-    def each_once(self) -> tuple[SweepFile, list[str]]:
+    def without_repeats(self) -> tuple[SweepFile, list[str]]:
         """Return it without what it lists more than once, in whatever spelling, and the words for what that was.
 
         Raises:

@@ -179,7 +179,7 @@ def results(
         if kind != "speedup":
             raise OptionError(f"--platform says nothing about {kind}", repair="Use --kind speedup")
         rows = with_predictions(rows, found, platform)
-    rows = order.arranged(rows, rows)
+    rows = order.arrange(rows, rows)
     stated = conventions(kind, predicted=platform is not None, shortest=shortest)
     result.emit(
         document=lambda: {

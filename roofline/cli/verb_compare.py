@@ -100,7 +100,7 @@ def compare(
         rows = _compared.predict_pairs(asked, platform, datatype, batch, model)
     page = ComparedNetworks(
         networks[0], networks[1], names, layers=layers, fused=fused,
-        predictions=None if rows is None else order.arranged(rows, rows), order=OrderOptions() if rows else order,
+        predictions=None if rows is None else order.arrange(rows, rows), order=OrderOptions() if rows else order,
     )  # fmt: skip
     totals = _compared.difference_row(page.lines(), names)
     checks = conditions(fail_if, [*totals, *(cells(rows[0]) if rows else ())])

@@ -78,12 +78,12 @@ def measure(
         # How many cores a board has is not known here.
         asked = replace(asked, target=rpc_key, options=options, threads=asked.threads or 1)
     check_backends(asked, names)
-    staged = parts.staged(models, bound=inputs.given)
+    staged = parts.stage(models, bound=inputs.given)
     done = run_models(
         asked, models, names, compression, binding, store, machine=rpc_key, per_layer=per_layer, fresh=fresh,
         stages=staged.stages,
     )  # fmt: skip
-    shown = order.arranged(done, [run.to_row() for run in done])
+    shown = order.arrange(done, [run.to_row() for run in done])
     result.emit(
         document=lambda: _document(shown),
         rows=lambda: [run.to_row() for run in shown],

@@ -58,7 +58,7 @@ def list_networks(*, order: OrderOptions, result: ResultOptions) -> None:
 
     shipped = [*map(networks.get, networks), *map(decoders.get, decoders)]
     rows = [_summary(entry) for entry in shipped]
-    rows = order.arranged(rows, rows)
+    rows = order.arrange(rows, rows)
     result.emit(
         document=lambda: {"conventions": CONVENTIONS, "networks": rows},
         rows=lambda: rows,

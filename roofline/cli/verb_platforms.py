@@ -104,7 +104,7 @@ def list_platforms(
         and (since is None or machine.year >= since)
     ]
     rows = [summary(machine) for machine in machines]
-    rows = order.arranged(rows, rows)
+    rows = order.arrange(rows, rows)
     result.emit(
         document=lambda: {"conventions": CONVENTIONS, "platforms": rows},
         rows=lambda: rows,

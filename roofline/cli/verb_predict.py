@@ -200,7 +200,7 @@ def predict(
     if layers:
         found = replace(found, predictions=_layers_in(order, found.predictions))
     else:
-        shown = order.arranged(found.predictions, found.records())
+        shown = order.arrange(found.predictions, found.records())
         found = replace(found, predictions=tuple(shown))
     rows = found.records()
     checks = conditions(fail_if, list(dict.fromkeys(name for row in rows for name in row)))
@@ -243,7 +243,7 @@ def _predict(
         )
         for entry in decoders
     ]  # fmt: skip
-    return Sweep.joined(parts)
+    return Sweep.join(parts)
 
 
 def _document(found: Sweep, *, layers: bool) -> dict[str, Any]:
@@ -279,7 +279,7 @@ def _layers_in(order: OrderOptions, predictions: Sequence[Prediction]) -> tuple[
     return tuple(
         replace(
             entry,
-            layers=tuple(order.arranged(entry.layers, [layer.record() for layer in entry.layers])),
+            layers=tuple(order.arrange(entry.layers, [layer.record() for layer in entry.layers])),
         )
         for entry in predictions
     )

@@ -188,7 +188,7 @@ def _order_table(found: Any, order: OrderOptions) -> Any:
     if not found or "n" in found:
         return found
     entries = list(found.items())
-    return dict(order.arranged(entries, [{"of": label, **entry} for label, entry in entries]))
+    return dict(order.arrange(entries, [{"of": label, **entry} for label, entry in entries]))
 
 
 def _tables(document: Mapping[str, Any]) -> str:

@@ -99,7 +99,7 @@ def sweep(
     in_parts = output is not None and (output.is_dir() or not (suffix or output.is_file()))
     if output is not None:
         (check_writable_folder if in_parts else check_writable)(output)
-    asked, repeated = read_sweep(file).each_once()
+    asked, repeated = read_sweep(file).without_repeats()
     if repeated:
         say(f"roofline: {file} repeats {' and '.join(repeated)}; each is predicted once")
     source = context.get_parameter_source("form")
@@ -294,7 +294,7 @@ def _run(asked: SweepFile) -> Sweep:
             )  # fmt: skip
 
     with progress("sweep") as report:
-        found = Sweep.joined(part for variant in asked.variants for part in at(variant, report))
+        found = Sweep.join(part for variant in asked.variants for part in at(variant, report))
     # Networks first, as in the file; their variants follow one another.
     order = {network.name: place for place, network in enumerate((*networks, *decoders))}
     ordered = sorted(found.predictions, key=lambda prediction: order[prediction.network])

@@ -113,7 +113,7 @@ def validate(
     binding = inputs.binding(batch)
     asked = timing.request(binding, threads=machine_threads(machine))
     check_backends(asked, names)
-    staged = parts.staged(models, bound=inputs.given)
+    staged = parts.stage(models, bound=inputs.given)
     counted = staged.workloads(batch or 1) or load_models(models, binding)
     workloads = [compression.under(workload) for workload in counted]
     predicting.check_units(workloads, machine, emulate=emulate)
@@ -148,7 +148,7 @@ def _show(
     result: ResultOptions,
 ) -> None:
     """Write comparisons in the order and the form that are asked for."""
-    shown = order.arranged(comparisons, [comparison.record() for comparison in comparisons])
+    shown = order.arrange(comparisons, [comparison.record() for comparison in comparisons])
     result.emit(
         document=lambda: _document(shown, measured, doubts),
         rows=lambda: [comparison.record() for comparison in shown],

@@ -35,7 +35,7 @@ class Decoding:
     )
     """What was counted, by causal, requests, past and new positions: counting takes longer than all that follows."""
 
-    def fitted(self, request: Request) -> Request:
+    def fit(self, request: Request) -> Request:
         """Return a request whose lengths that nobody asked for fit the model's positions."""
         most = self.roles.positions
         if most is None or request.length <= most:
@@ -89,7 +89,7 @@ class Decoding:
 
     def prompt(self, request: Request, requests: int) -> Workload:
         """Return what so many prompts require, all positions at once."""
-        return self._counted(request, requests, 0, request.context)
+        return self._count(request, requests, 0, request.context)
 
     def step(self, request: Request, requests: int) -> Workload:
         """Return what one further token of each request requires, at the mean place of the new tokens.
@@ -97,9 +97,9 @@ class Decoding:
         Operations and bytes of attention grow in proportion to the place, so the mean place has the mean of both.
         """
         past = request.context + (request.new_tokens - 1) // 2
-        return self._counted(request, requests, past, 1)
+        return self._count(request, requests, past, 1)
 
-    def _counted(self, request: Request, requests: int, past: int, new: int) -> Workload:
+    def _count(self, request: Request, requests: int, past: int, new: int) -> Workload:
         asked = (request.causal, requests, past, new)
         known = self._counts.get(asked)
         if known is not None:

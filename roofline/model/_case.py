@@ -55,9 +55,9 @@ class Case:
     @property
     def required_bytes(self) -> float:
         """Weights and the largest live set of activations of the batch."""
-        return float(self.required_at(self.batch))
+        return float(self.required_bytes_at(self.batch))
 
-    def required_at(self, batches: ArrayLike) -> Floats:
+    def required_bytes_at(self, batches: ArrayLike) -> Floats:
         """Return the weights and the largest live set of activations at each batch, in bytes."""
         per_item = self.workload.peak_activation_bytes / self.workload.batch
         return self.workload.weight_bytes + np.asarray(batches, np.float64) * per_item
@@ -84,7 +84,7 @@ class Case:
         on_chip = self.platform.on_chip_capacity
         if self.traffic == "resident" or on_chip is None:
             return anyhow & ~loose
-        inside = self.required_at(items) <= on_chip
+        inside = self.required_bytes_at(items) <= on_chip
         return np.where(inside, self.traffic == "weights" and held, anyhow) & ~loose
 
     @property
@@ -383,4 +383,4 @@ def _fetched_bytes(
     passing = share * (io_bytes(case.workload) * batches / case.workload.batch)
     held = required.weights[:, None] + activations <= capacity
     each = np.where(held, weights, weights + activations)
-    return np.where(case.required_at(batches) <= capacity, passing, each)
+    return np.where(case.required_bytes_at(batches) <= capacity, passing, each)

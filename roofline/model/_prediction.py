@@ -99,10 +99,10 @@ class LayerPrediction:
             "time_ms": 1e3 * self.time_s,
             "bound": self.bound.value,
             "utilization": self.utilization,
-            **self._estimated(),
+            **self._estimate_fields(),
         }
 
-    def _estimated(self) -> dict[str, Any]:
+    def _estimate_fields(self) -> dict[str, Any]:
         """Return what only an estimate says."""
         if self.bound_s is None or self.basis is None:
             return {}

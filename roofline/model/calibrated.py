@@ -199,7 +199,7 @@ def _law(case: Case) -> Law | None:
         held = np.stack([found.latency, rest, found.memory]).argmax(axis=0)
         return Outcomes(
             batches / found.seconds, found.seconds, _HELD[held], found.ops, found.bytes,
-            case.required_at(batches), np.zeros(len(batches), np.bool_),
+            case.required_bytes_at(batches), np.zeros(len(batches), np.bool_),
             (batches / (found.seconds * factor), batches / (found.seconds / factor)),
             (found.seconds / factor, found.seconds * factor),
         )  # fmt: skip

@@ -34,7 +34,7 @@ class FittedLaw:
         """Return the half-width of a group of runs."""
         return self.widths.get(group, self.widths["other"])
 
-    def corrected(self, group: str, off: Sequence[float]) -> tuple[float, float]:
+    def correct(self, group: str, off: Sequence[float]) -> tuple[float, float]:
         """Return by how much figures of a machine move its logarithmic times, and the half-width that is left.
 
         What is off has two parts: how an installation differs from its class, which its figures share, and how each

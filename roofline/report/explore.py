@@ -197,9 +197,7 @@ class _Table:
         network = subject.network
         tokens = isinstance(network, Decoding)
         entry: dict[str, Any] = {"name": subject.name, "title": subject.title, "tokens": tokens}
-        for row in (
-            self._decoded(network) if isinstance(network, Decoding) else self._laws(network)
-        ):
+        for row in self._decode(network) if isinstance(network, Decoding) else self._laws(network):
             place = self._place[row.platform, row.datatype, row.batches[0]]
             at = slice(place, place + len(row.batches))
             # The same of every row: operations of one item or token.
@@ -241,7 +239,7 @@ class _Table:
             ):
                 yield _frames(case, self._batches, bound, found)
 
-    def _decoded(self, network: Decoding) -> Iterable[_Rows]:
+    def _decode(self, network: Decoding) -> Iterable[_Rows]:
         found = serve(
             # A copy of its own forgets what it counted when it is done: all decoders together take many times a page.
             replace(network), REQUEST, self._platforms, datatypes=self._shared, batches=self._batches,

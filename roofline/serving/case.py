@@ -80,9 +80,9 @@ class ServingCase:
             ttft_s=first, tpot_s=tpot, tokens_per_s=total, tokens_per_s_per_user=each,
             kv_bytes_per_token=self.memory.per_token, max_batch=self._max_batch(),
             max_context=self._max_context(), least_devices=self._least_devices(),
-            weight_bytes=self._required(0, ask.context, ask.devices),
-            cache_bytes=self._required(batch, ask.context, ask.devices)
-            - self._required(0, ask.context, ask.devices),
+            weight_bytes=self._required_bytes(0, ask.context, ask.devices),
+            cache_bytes=self._required_bytes(batch, ask.context, ask.devices)
+            - self._required_bytes(0, ask.context, ask.devices),
             memory_bytes=self.platform.capacity,
             prefill_bound=None if self.prompt is None else self.prompt.bound.value,
             decode_bound=None if ask.phase is Phase.PREFILL else self.step.bound.value,
@@ -91,16 +91,16 @@ class ServingCase:
             strict_ttft=ask.devices == 1 and self.prompt is not None and self.prompt.upper_bound,
         )  # fmt: skip
         parts = [part for part in (self.prompt, self.step) if part is not None]
-        mixed = self._mixed()
+        mixed = self._mixing_time()
         return replace(
             main, batch=batch, throughput_fps=None, latency_s=latency, fits=fits,
-            required_bytes=self._required(batch, ask.context, ask.devices),
+            required_bytes=self._required_bytes(batch, ask.context, ask.devices),
             # Sums over devices may be hidden behind arithmetic, and prompts behind what steps read.
             upper_bound=ask.devices == 1 and mixed is None and all(part.upper_bound for part in parts), tokens=tokens,
             notes=tuple(dict.fromkeys((*main.notes, *self._notes(fits=fits), *_mixing(mixed, tpot)))),
         )  # fmt: skip
 
-    def _mixed(self) -> float | None:
+    def _mixing_time(self) -> float | None:
         """Return the time per token of a server that puts pieces of prompts into its steps; None where there are none.
 
         Weights and caches are read once for both, so a step takes the larger of all arithmetic and of its reading.
@@ -142,7 +142,7 @@ class ServingCase:
         """Return the time of a phase on all devices: shared arithmetic and bytes, and the sums over the link."""
         if part.latency_s is None or self.request.devices == 1:
             return part.latency_s
-        return self._shared(part, requests, past) + self._reduced(part, requests * new)
+        return self._shared(part, requests, past) + self._reduction_time(part, requests * new)
 
     def parts(self) -> Parts:
         """Return what estimates need of the phases, at the bound."""
@@ -151,10 +151,10 @@ class ServingCase:
             self._shared(self.step, self.batch, ask.context),
             self.step.bytes / self.step.bandwidth,
             None if prompt is None else self._shared(prompt, 1, 0),
-            self._reduced(self.step, self.batch) if ask.devices > 1 else 0.0,
+            self._reduction_time(self.step, self.batch) if ask.devices > 1 else 0.0,
             ask.context * (self.batch if ask.phase is Phase.PREFILL else 1),
             self.decoder.roles.layers,
-            self._mixed(),
+            self._mixing_time(),
         )
 
     def _shared(self, part: Prediction, requests: int, past: int) -> float:
@@ -171,7 +171,7 @@ class ServingCase:
         moved = (part.bytes / devices + twice) / self.platform.bandwidth
         return max(part.latency_s / devices, moved)
 
-    def _reduced(self, part: Prediction, positions: int) -> float:
+    def _reduction_time(self, part: Prediction, positions: int) -> float:
         """Return the time of two all-reduces a layer, or of the steps from one device to the next in series.
 
         Each is of the positions' hidden values.
@@ -192,7 +192,7 @@ class ServingCase:
         specification = self.platform.specification
         return specification.device_link or specification.host_link
 
-    def _required(self, requests: int, context: int, devices: int) -> float:
+    def _required_bytes(self, requests: int, context: int, devices: int) -> float:
         length = context + self.request.new_tokens
         # In series a device holds the caches of its layers alone.
         heads = None if self.request.spread is Spread.SERIES else self.decoder.roles.kv_heads
@@ -200,14 +200,18 @@ class ServingCase:
 
     def _fits(self, requests: int, context: int, devices: int) -> bool | None:
         capacity = self.platform.capacity
-        return None if capacity is None else self._required(requests, context, devices) <= capacity
+        return (
+            None
+            if capacity is None
+            else self._required_bytes(requests, context, devices) <= capacity
+        )
 
     def _max_batch(self) -> int | None:
         capacity, ask = self.platform.capacity, self.request
         if capacity is None:
             return None
-        weights = self._required(0, ask.context, ask.devices)
-        each = self._required(1, ask.context, ask.devices) - weights
+        weights = self._required_bytes(0, ask.context, ask.devices)
+        each = self._required_bytes(1, ask.context, ask.devices) - weights
         return max(int((capacity - weights) // each), 0) if each else None
 
     def _max_context(self) -> int | None:
@@ -258,7 +262,7 @@ class ServingCase:
         """Return in words by how much it does not fit, and what would."""
         ask, capacity = self.request, self.platform.capacity or 0.0
         weights = self.memory.weights / ask.devices
-        required = self._required(self.batch, ask.context, ask.devices)
+        required = self._required_bytes(self.batch, ask.context, ask.devices)
         fewest = self._least_devices()
         largest = (
             f"the largest that fit: batch {self._max_batch()} at this context, context {self._max_context():,} at "

@@ -60,7 +60,7 @@ def serve(
         OptionError: The request is longer than the model's positions, its heads do not spread over the devices, it
             fits on no machine, or the model gives no bound.
     """
-    request = decoder.fitted(request)
+    request = decoder.fit(request)
     decoder.check(request)
     bound = _bound(model)
     phases = _Phases(decoder, request, platforms, bound, prepare, choices)

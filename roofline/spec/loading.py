@@ -55,7 +55,7 @@ def specification(document: Document, name: str) -> Specification:
 
 def examine(document: Document) -> tuple[Specification | None, tuple[Problem, ...]]:
     """Return what a document says, or every problem that keeps it from saying it."""
-    unfilled = document.unfilled()
+    unfilled = document.unfilled_places()
     if unfilled:
         return None, unfilled
     try:

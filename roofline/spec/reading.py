@@ -49,7 +49,7 @@ class Document:
             path = path[:-1]
         return self.lines.get(path)
 
-    def unfilled(self) -> tuple[Problem, ...]:
+    def unfilled_places(self) -> tuple[Problem, ...]:
         """Return the places that still say INFORMATION_REQUIRED."""
         return tuple(
             Problem(

@@ -20,15 +20,15 @@ LAW = FittedLaw(SumLaw({}), {"other": 0.5}, {"other": 0.3}, ("a",), 10, "")
 
 
 def test_a_figure_moves_the_estimate_by_the_share_that_is_the_machines() -> None:
-    shift, width = LAW.corrected("other", [0.2])
+    shift, width = LAW.correct("other", [0.2])
     # Of a variance of 0.25 are 0.09 of single runs and 0.16 of the machine.
     assert shift == pytest.approx(0.2 * 0.16 / 0.25)
     assert width == pytest.approx(math.sqrt(0.16 * 0.09 / 0.25 + 0.09))
 
 
 def test_many_figures_leave_what_single_runs_differ_by() -> None:
-    assert LAW.corrected("other", []) == (0.0, 0.5)
-    shift, width = LAW.corrected("other", [0.2] * 10_000)
+    assert LAW.correct("other", []) == (0.0, 0.5)
+    shift, width = LAW.correct("other", [0.2] * 10_000)
     assert shift == pytest.approx(0.2, rel=1e-3)
     assert width == pytest.approx(0.3, rel=1e-3)
 

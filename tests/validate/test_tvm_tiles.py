@@ -109,14 +109,14 @@ def test_what_is_best_elsewhere_is_likely_and_not_known(tmp_path) -> None:
         Tile.from_list(entry["tile"]) for _, w, k, entry in ENTRIES if (w, k) == (width, key)
     )
     assert known.likely(asked) == list(best)
-    assert not known.settled(asked)
+    assert not known.is_settled(asked)
     known.add(asked, Tile(2, 1, 1), 1e-3, 4, hurried=True)
     again = findings_for(tmp_path, "cascadelake", width, fresh=False)
     assert again.tile(asked) == Tile(2, 1, 1)
     assert again.likely(asked) == [Tile(2, 1, 1), *best]
-    assert not again.settled(asked)
+    assert not again.is_settled(asked)
     again.add(asked, Tile(1, 1, 2), 1e-3, 14)
-    assert again.settled(asked)
+    assert again.is_settled(asked)
     assert findings_for(tmp_path / "other", "cascadelake", width, fresh=True).likely(asked) == []
 
 
@@ -144,7 +144,7 @@ def test_tiles_for_avx2_are_taken_where_target_flags_say_avx2_and_no_more(
     assert asked
     assert {known.best_known(one) is not None for one in asked} == {taken}
     # Sought in code for this processor, but not on it: to be named a guess until it is.
-    assert not any(known.settled(one) or known.tile(one) for one in asked)
+    assert not any(known.is_settled(one) or known.tile(one) for one in asked)
 
 
 def test_two_programs_that_seek_at_the_same_time_lose_nothing(tmp_path) -> None:
@@ -192,7 +192,7 @@ def test_every_kernel_has_a_tile_before_any_has_its_best(
         None, None, found, budget_s=budget_s, workers=1, report=lambda *_: None
     )
     assert done.finished is finished
-    assert [found.settled(one) for one in (large, small)] == settled
+    assert [found.is_settled(one) for one in (large, small)] == settled
     assert None not in [found.tile(one) for one in (large, small)]
     if hurried:
         assert tried[0] == [large] * 3 + [small] * 3

@@ -48,7 +48,7 @@ class Preparation:
         if any(value == 0 for value in self.std):
             raise OptionError("a standard deviation of 0 normalizes nothing")
 
-    def normalized(self, items: Array, axis: int) -> Array:
+    def normalize(self, items: Array, axis: int) -> Array:
         """Return items less the mean, over the standard deviation.
 
         Args:

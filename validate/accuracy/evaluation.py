@@ -187,7 +187,7 @@ def _runs(
 def _arrange(items: Array, data: LabelledItems, taken: _InputLayout) -> Array:
     """Return items in the layout, scale and datatype that a model takes."""
     last = data.layout == "nhwc"
-    prepared = data.preparation.normalized(items, items.ndim - 1 if last else 1)
+    prepared = data.preparation.normalize(items, items.ndim - 1 if last else 1)
     if data.layout and prepared.ndim == 4:
         wanted = taken.layout(prepared.shape[3 if last else 1]) or data.layout
         if wanted != data.layout:

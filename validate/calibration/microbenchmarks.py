@@ -202,7 +202,7 @@ class Rounds:
                 asked,
                 environment=_variables(self._backend, self._threads),
                 time_limit_s=_LIMIT_S.get(self._backend, 600.0),
-                report=None if self._report is None else self._told(before, total),
+                report=None if self._report is None else self._report_from(before, total),
             )
             if outcome.answer is not None:
                 self.taken = max(self.taken, outcome.answer.taken)
@@ -212,7 +212,7 @@ class Rounds:
             if culprit is not None:
                 _append(self._kept, {"name": culprit, "round": number, "failed": outcome.reason})
 
-    def _told(self, before: int, total: int) -> Report:
+    def _report_from(self, before: int, total: int) -> Report:
         report = self._report
         assert report is not None
         return lambda what, done, _: report(what, min(before + done, total), total)

@@ -118,7 +118,7 @@ class State:
         for point, number, run in self.runs():
             if run is None or run.turn is None:
                 found.append(Task(point, number, 1))
-            elif self._again(point, number, run, retry):
+            elif self._needs_retry(point, number, run, retry):
                 found.append(Task(point, number, run.turn.attempt + 1))
         return tuple(found)
 
@@ -148,7 +148,7 @@ class State:
             if all(str(row[name]) in chosen for name, chosen in values.items())
         )
 
-    def _again(
+    def _needs_retry(
         self, point: RunRequest, number: int, run: Measurement, retry: Collection[Retry]
     ) -> bool:
         if run.ok:

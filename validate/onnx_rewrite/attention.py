@@ -25,7 +25,7 @@ def group_query(scope: Scope, node: Any) -> bool:
         UnsupportedModelError: It has packed operands, sinks, a softcap, or lengths that are not known before the run.
     """
     known = attributes_of(node)
-    total = scope.decided(operand(node, 6)) if operand(node, 6) else None
+    total = scope.find_value(operand(node, 6)) if operand(node, 6) else None
     odd = [name for name in ("softcap", "smooth_softmax", "rotary_interleaved") if known.get(name)]
     if odd or total is None or not operand(node, 1) or any(node.input[9:]):
         raise UnsupportedModelError(

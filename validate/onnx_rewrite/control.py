@@ -19,7 +19,7 @@ _ENDLESS = 1 << 31
 
 def take_branch(scope: Scope, node: Any) -> bool:
     """Replace an If whose condition is known by the branch that is taken."""
-    chosen = scope.decided(node.input[0])
+    chosen = scope.find_value(node.input[0])
     if chosen is None:
         chosen = scope.value(node.input[0])
     if chosen is None:
@@ -116,14 +116,14 @@ def inline(scope: Scope, graph: Any, given: Mapping[str, str]) -> list[str]:
 def _trips(scope: Scope, node: Any, body: Any) -> int:
     count, condition = operand(node, 0), operand(node, 1)
     label = node.name or node.output[0]
-    known = None if not count else scope.decided(count)
+    known = None if not count else scope.find_value(count)
     if known is None and count:
         known = scope.value(count)
     if known is None or int(known.ravel()[0]) >= _ENDLESS:
         raise UnsupportedModelError(
             f"the steps of the Loop {label!r} are not known before the run"
         )
-    begins = True if not condition else scope.decided(condition)
+    begins = True if not condition else scope.find_value(condition)
     if begins is None and condition:
         begins = scope.value(condition)
     if begins is None or not np.all(begins) or not _stays_true(scope, body):

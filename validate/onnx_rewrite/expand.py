@@ -112,7 +112,7 @@ def _fold(scope: Scope, model: Any, node: Any) -> bool:
     """Store the results of a call that shapes and constants alone decide."""
     if node.op_type == "Constant" or not node.output or _is_shown(model, node):
         return False
-    values = [scope.decided(name) for name in node.output if name]
+    values = [scope.find_value(name) for name in node.output if name]
     if any(value is None for value in values):
         return False
     for name, value in zip((name for name in node.output if name), values, strict=True):

@@ -136,7 +136,7 @@ def _read(scope: Scope, node: Any) -> _Call:
     if lengths:
         known = scope.value(lengths)
         if known is None:
-            known = scope.decided(lengths)
+            known = scope.find_value(lengths)
         if known is None or (known != steps).any():
             raise UnsupportedModelError(f"{node.op_type} {label!r} has sequences of other lengths")
     input_weights = _weights(scope, node, 1, 8 if quantized else 0)

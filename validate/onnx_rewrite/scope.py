@@ -50,7 +50,7 @@ class Scope:
             raise UnsupportedModelError(f"the shape of {name!r} is not known before the run")
         return tuple(int(size) for size in known if size is not None)
 
-    def decided(self, name: str) -> Array | None:
+    def find_value(self, name: str) -> Array | None:
         """Return the small value that shapes and constants alone decide, or None."""
         tensor = self._types.get(name)
         if tensor is None or tensor.value is None or tensor.dtype is None:

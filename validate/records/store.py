@@ -95,7 +95,7 @@ class Store:
                 repair="Check its name; roofline measure and roofline import make one",
             )
         with self._reporting("open"):
-            self._connection = self._written() if writable else self._read()
+            self._connection = self._open_for_writing() if writable else self._read()
 
     def __enter__(self) -> Store:
         return self
@@ -158,7 +158,7 @@ class Store:
         query = f"SELECT rowid, {BOUNDED} FROM records WHERE {condition} ORDER BY rowid"
         with self._reporting("read"):
             for row, document, samples in self._connection.execute(query, tuple(wanted.values())):
-                record = self._unpacked(row, document, samples)
+                record = self._unpack(row, document, samples)
                 if record is not None:
                     yield record
 
@@ -177,7 +177,7 @@ class Store:
             for row, point, number, document, samples in self._connection.execute(
                 query, (json.dumps(list(points)),)
             ):
-                record = self._unpacked(row, document, samples)
+                record = self._unpack(row, document, samples)
                 if record is not None:
                     found.setdefault(point, {})[number] = record
         return found
@@ -207,7 +207,7 @@ class Store:
         with self._reporting("write"), self._transaction():
             same = self._connection.execute(query, (accuracy.model_sha256,)).fetchall()
             for row, document, samples in same:
-                record = self._unpacked(row, document, samples)
+                record = self._unpack(row, document, samples)
                 if record is not None:
                     new = pack(with_accuracy(record, accuracy))
                     fields = (new.digest, new.document, new.samples, row)
@@ -243,7 +243,7 @@ class Store:
             raise
         self._connection.execute("COMMIT")
 
-    def _unpacked(self, row: int, document: object, samples: object) -> Measurement | None:
+    def _unpack(self, row: int, document: object, samples: object) -> Measurement | None:
         """Return a record, or None and a warning where it is damaged: one record does not block the others."""
         try:
             return unpack(document, samples)
@@ -256,7 +256,7 @@ class Store:
                 )  # fmt: skip
             return None
 
-    def _written(self) -> sqlite3.Connection:
+    def _open_for_writing(self) -> sqlite3.Connection:
         """Open the file for writing, made or migrated where needed."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)

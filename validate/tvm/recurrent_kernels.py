@@ -109,7 +109,9 @@ class _Steps:
             # The gates' order in the file: input, output, forget, cell.
             enter = self._named(self._activated(0, peeking(gate(0), 0)))
             forget = (
-                self._one() - enter if layer.coupled else self._activated(0, peeking(gate(2), 2))
+                self._constant_one() - enter
+                if layer.coupled
+                else self._activated(0, peeking(gate(2), 2))
             )
             fresh = forget * cell[n, j] + enter * self._activated(1, gate(3))
             self._t.buffer_store(cell, fresh, [n, j])
@@ -136,7 +138,7 @@ class _Steps:
                 proposed = gate(n, j, 1) * (proposed + self._bias[j])
             made = self._activated(1, self._rows[step, n, column] + proposed)
             update = self._named(gate(n, j, 0))
-            fresh = (self._one() - update) * made + update * state[n, j]
+            fresh = (self._constant_one() - update) * made + update * state[n, j]
             self._t.buffer_store(state, fresh, [n, j])
 
     def _multiply(self, source: Any, first: int, columns: int) -> None:
@@ -206,7 +208,7 @@ class _Steps:
         self._t.buffer_store(kept, value, [0])
         return kept[0]
 
-    def _one(self) -> Any:
+    def _constant_one(self) -> Any:
         return self._constant(1)
 
     def _constant(self, value: float, dtype: str = "") -> Any:

@@ -125,7 +125,7 @@ class _Declaration:
                     shapeless[name] = None
                 continue
             for place, size in enumerate(dims):
-                if size == 0 and not self._batched(place, 0, dims):
+                if size == 0 and not self._gives_way(place, 0, dims):
                     shapeless[name] = dims
                 elif place == 0:
                     continue
@@ -295,7 +295,7 @@ class _Declaration:
             return with_value(tensor, binding.values[name])
         return tensor
 
-    def _batched(self, place: int, size: int, dims: tuple[Dim, ...]) -> bool:
+    def _gives_way(self, place: int, size: int, dims: tuple[Dim, ...]) -> bool:
         """Return whether a size that the file fixes gives way to the batch that is asked for."""
         # A file that fixes one item, or none, is still asked for many: most networks are written for any number.
         asked = self._binding.batch
@@ -304,7 +304,7 @@ class _Declaration:
     def _size(self, name: str, dims: tuple[Dim, ...], place: int) -> int:
         size, binding = dims[place], self._binding
         if isinstance(size, int):
-            if self._batched(place, size, dims):
+            if self._gives_way(place, size, dims):
                 self._overridden = True
                 self._batch = binding.batch
                 self._notes.append(

@@ -138,7 +138,11 @@ class _Skimmer:
             tag, length, payload = self._header(position, end)
             after = payload + length
             if after > end:
-                raise self._truncated() if end == window.size else self._malformed(position)
+                raise (
+                    self._truncated_error()
+                    if end == window.size
+                    else self._malformed_error(position)
+                )
             if length > SMALL and tag & 7 == 2:
                 action = fields.get(tag >> 3)
                 if action == _REST:
@@ -182,24 +186,24 @@ class _Skimmer:
             elif wire in (1, 5):
                 length = 8 if wire == 1 else 4
             else:
-                raise self._malformed(position)
+                raise self._malformed_error(position)
         except IndexError:
             raise (
-                self._truncated()
+                self._truncated_error()
                 if position + _LONGEST_HEADER > end
-                else self._malformed(position)
+                else self._malformed_error(position)
             ) from None
         if not 0 < tag >> 3 < 1 << 29:
-            raise self._malformed(position)
+            raise self._malformed_error(position)
         return tag, length, window.start + offset
 
-    def _truncated(self) -> ModelError:
+    def _truncated_error(self) -> ModelError:
         return ModelError(
             f"{self._path} is no whole ONNX model: it ends in the middle of a field",
             repair="Fetch or export the file again",
         )
 
-    def _malformed(self, position: int) -> ModelError:
+    def _malformed_error(self, position: int) -> ModelError:
         return ModelError(
             f"{self._path} is not an ONNX model: byte {position} starts no field of one",
             repair="Give a file that an ONNX exporter wrote",

@@ -102,20 +102,20 @@ class Frame:
         """Return a call's attribute as the file holds it, one that refers to the function around resolved."""
         for attribute in proto.attribute:
             if attribute.name == name:
-                return self._resolved(attribute)
+                return self._resolve(attribute)
         return None
 
     def attribute_values(self, proto: NodeProto) -> dict[str, Any]:
         """Return the values of a call's attributes, but for graphs."""
         found: dict[str, Any] = {}
         for attribute in proto.attribute:
-            source = self._resolved(attribute)
+            source = self._resolve(attribute)
             value = None if source is None else attribute_value(source)
             if value is not None:
                 found[attribute.name] = value
         return found
 
-    def _resolved(self, attribute: AttributeProto) -> AttributeProto | None:
+    def _resolve(self, attribute: AttributeProto) -> AttributeProto | None:
         if attribute.ref_attr_name:
             return self.attributes.get(attribute.ref_attr_name)
         return attribute

@@ -27,7 +27,7 @@ class Sizes:
     _open: dict[str, int | None] = field(default_factory=dict[str, "int | None"])
     """Names that would give a size, and the most it can be."""
 
-    def sized(self, node: Node, row: Operator) -> Node:
+    def give_sizes(self, node: Node, row: Operator) -> Node:
         """Return a typed call with the sizes of its results that are given, or bounded where that is asked for.
 
         Raises:

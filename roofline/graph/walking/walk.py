@@ -235,7 +235,7 @@ class Walker:
             frame.opsets.get(domain, 0),
         )
         row = self._row(node)
-        node = self._typed(node, row, proto, frame)
+        node = self._type_node(node, row, proto, frame)
         if narrowed:
             copies = row.kind in (Kind.MOVE, Kind.VIEW) or proto.op_type in (
                 "MaxPool",
@@ -246,7 +246,7 @@ class Walker:
             node = limit(node)
         for output in node.outputs:
             if output is not None and output.shape is not None and None in output.shape:
-                node = self.sizes.sized(node, row)
+                node = self.sizes.give_sizes(node, row)
                 break
         if domain == BLOCKS and proto.op_type == "Conv":
             node = own_blocks(node, self.own_channels)
@@ -265,7 +265,7 @@ class Walker:
             row = self._rows[operator] = lookup(node)
         return row
 
-    def _typed(self, node: Node, row: Operator, proto: NodeProto, frame: Frame) -> Node:
+    def _type_node(self, node: Node, row: Operator, proto: NodeProto, frame: Frame) -> Node:
         """Return a node with the shapes, datatypes and values of its results."""
         if not node.domain:
             if proto.op_type == "Constant":

@@ -110,7 +110,7 @@ class Square:
         a, b, c, d = values
         return d * a / (b * c)
 
-    def both_best(self, column: str) -> bool:
+    def is_best_together(self, column: str) -> bool:
         """Return whether both together beat either alone."""
         _, b, c, d = (corner[column] for corner in self.corners)
         return d < min(b, c) if "latency" in column else d > max(b, c)

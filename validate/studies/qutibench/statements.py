@@ -219,8 +219,8 @@ def _orthogonal() -> Verdict:
 
 def _check_both_best() -> Verdict:
     found = list(squares())
-    fast = sum(square.both_best("throughput_fps") for square in found)
-    short = sum(square.both_best("latency_mean_ms") for square in found)
+    fast = sum(square.is_best_together("throughput_fps") for square in found)
+    short = sum(square.is_best_together("latency_mean_ms") for square in found)
     return Verdict(
         f"throughput {fast} of {len(found)}, mean latency {short} of {len(found)}", fast == len(found),
         "at best throughput pruning alone sometimes wins",

@@ -59,7 +59,7 @@ class Findings:
         self._path = path
         self._known: dict[str, Any] = dict(shipped or {})
         self._elsewhere = tuple(elsewhere)
-        self._found = self._kept()
+        self._found = self._read_kept()
 
     def tile(self, kernel: Kernel) -> Tile | None:
         """Return the tile that was found best, or None when none was sought."""
@@ -70,7 +70,7 @@ class Findings:
         """Return the tile that was found best, or where none was sought that of another processor with such vectors."""
         return next(iter(self.likely(kernel)), None)
 
-    def settled(self, kernel: Kernel) -> bool:
+    def is_settled(self, kernel: Kernel) -> bool:
         """Tell whether a kernel's tile is the best of all that are worth trying, not of a few."""
         entry = self._entry(kernel)
         return entry is not None and not entry.get("hurried", False)
@@ -86,7 +86,7 @@ class Findings:
     ) -> None:
         """Keep a finding, on disk at once."""
         # Another program on this machine may have added some meanwhile.
-        self._found |= self._kept()
+        self._found |= self._read_kept()
         self._found[kernel.key] = {
             "tile": tile.to_list(), "ms": round(seconds * 1e3, 5), "tried": tried,
             **({"hurried": True} if hurried else {}),
@@ -95,7 +95,7 @@ class Findings:
         document = json.dumps(self._found, indent=1, sort_keys=True)
         write_whole(self._path, document.encode())
 
-    def _kept(self) -> dict[str, Any]:
+    def _read_kept(self) -> dict[str, Any]:
         if not self._path.exists():
             return {}
         kept: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
@@ -161,7 +161,7 @@ def search(
     open_kernels = [
         (kernel, function)
         for kernel, function in sorted(found.values(), key=lambda entry: -entry[0].products)
-        if again or not findings.settled(kernel)
+        if again or not findings.is_settled(kernel)
     ]
     unknown = [entry for entry in open_kernels if again or findings.tile(entry[0]) is None]
     groups = [

@@ -217,10 +217,10 @@ class BoardSession:
         # Where the program cannot be read, these stay unknown.
         self._try_reading()
         try:
-            once = self._evaluated(device, 1)[0]
+            once = self._evaluate(device, 1)[0]
             wanted = int(protocol.sampling_s / max(once, 1e-9)) + 1
             before = self._busy()
-            samples = self._evaluated(device, min(protocol.runs, max(3, wanted)))
+            samples = self._evaluate(device, min(protocol.runs, max(3, wanted)))
         except Exception as error:
             raise self._explain(error) from error
         after = self._busy()
@@ -261,7 +261,7 @@ class BoardSession:
                 return int(line.split()[1]) * 1024
         return None
 
-    def _evaluated(self, device: Any, repeat: int) -> list[float]:
+    def _evaluate(self, device: Any, repeat: int) -> list[float]:
         evaluator = self._machine.time_evaluator(
             "invoke_stateful", device, number=1, repeat=repeat
         )

@@ -7,9 +7,12 @@ const Charts = (() => {
   const RED = "#c1272d", ORANGE = "#f39c34", BLUE = "#0066cc";
   // Charts wider than the window scroll; their legend stays at the left end, in sight.
   const TOP = { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" };
+  // Numbers in full at every tick; those of whole units with prefixes: 0.02, 50, 20k, 1M.
+  const log = (title, values) => ({ type: "log", tickformat: Math.min(...values.filter(v => v > 0)) < 2 ? "~g" : "~s", title: { text: title } });
   const has = (row, ...names) => names.every(name => row[name] !== null && row[name] !== undefined);
   const unique = values => [...new Set(values)];
   const label = row => [row.platform, row.network, row.datatype, row.pruning].filter(Boolean).join(" · ");
+  const ordered = (a, b) => a.platform.localeCompare(b.platform) || a.network.localeCompare(b.network) || String(a.datatype).localeCompare(String(b.datatype)) || byKept(a.pruning ?? "dense", b.pruning ?? "dense");
   const short = row => `${row.network} ${row.datatype}${row.pruning && row.pruning !== "dense" ? " " + row.pruning : ""}`;
   const number = value => value === null || value === undefined ? "–" : Number(value).toLocaleString("en", { maximumSignificantDigits: 4 });
   // Decoders' rates are of tokens.
@@ -42,7 +45,7 @@ const Charts = (() => {
     if (!roofs.length) return null;
     const knees = roofs.filter(r => r.bandwidth_b_s).map(r => r.peak_op_s / r.bandwidth_b_s);
     const all = [...knees, ...needs.map(n => n.intensity)].filter(v => v > 0);
-    const low = Math.min(...all, 1) / 4, high = Math.max(...all, 100) * 8;
+    const low = Math.min(...all, 1) / 2, high = Math.max(...all, 100) * 2;
     const traces = roofs.map(r => {
       const knee = r.bandwidth_b_s ? r.peak_op_s / r.bandwidth_b_s : low;
       return { type: "scatter", mode: "lines", name: `${r.platform} ${r.datatype}`, line: { color: context.colour(r.platform), dash: context.dash(r.datatype) },
@@ -66,11 +69,11 @@ const Charts = (() => {
     if (dots.length) traces.push({ type: "scatter", mode: "markers", name: "measured", marker: { symbol: "x", size: 7, color: dots.map(d => context.colour(d.row.platform)) },
       x: dots.map(d => d.x), y: dots.map(d => d.y), customdata: dots.map(d => d.row.id), text: dots.map(d => hover(d.row)), hovertemplate: "%{text}<br>%{y:.4g} TOP/s<extra></extra>" });
     const shapes = unique(needs.map(n => `${n.network} ${n.datatype ?? ""}|${n.intensity}`)).map(entry => ({ type: "line", x0: +entry.split("|")[1], x1: +entry.split("|")[1], yref: "paper", y0: 0, y1: 1, line: { width: .6, dash: "dot", color: "#888" } }));
-    return { traces, layout: { height: 520, shapes, xaxis: { type: "log", exponentformat: "SI", title: { text: "operational intensity (OP/B)" } }, yaxis: { type: "log", title: { text: "performance (TOP/s)" } } } };
+    return { traces, layout: { height: 520, shapes, xaxis: log("operational intensity (OP/B)", [low]), yaxis: log("performance (TOP/s)", traces.flatMap(t => t.y)) } };
   }
 
   function efficiency(rows, context) {
-    const best = bestPerConfiguration(rows.filter(r => has(r, "predicted_fps", "measured_fps"))).sort((a, b) => a.platform.localeCompare(b.platform) || a.network.localeCompare(b.network));
+    const best = bestPerConfiguration(rows.filter(r => has(r, "predicted_fps", "measured_fps"))).sort(ordered);
     if (!best.length) return null;
     const x = [best.map(r => r.platform), best.map(short)];
     const bar = (name, colour, field) => ({ type: "bar", name, x, y: best.map(r => r[field]), customdata: best.map(r => r.id), marker: { color: colour }, hovertext: best.map(hover), hovertemplate: "%{hovertext}<extra></extra>" });
@@ -86,13 +89,13 @@ const Charts = (() => {
         error_y: { type: "data", symmetric: false, array: sure.map((r, i) => r.predicted_high_fps - middle[i]), arrayminus: sure.map((r, i) => middle[i] - r.predicted_low_fps), color: context.ink, thickness: 1.4, width: 4 },
         text: sure.map(r => `expected ${number(r.predicted_low_fps)} to ${number(r.predicted_high_fps)} ${unit(r)}`), hovertemplate: "%{text}<extra></extra>" });
     }
-    return { traces, layout: { height: 560, width: Math.max(context.width, 26 * best.length + 160), barmode: "group", xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: { type: "log", exponentformat: "SI", title: { text: `throughput (${units(best)})` } }, legend: TOP, margin: { b: 190, t: 60 } } };
+    return { traces, layout: { height: 560, width: Math.max(context.width, 31 * best.length + 160), barmode: "group", xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: log(`throughput (${units(best)})`, best.flatMap(r => [r.predicted_fps, r.measured_fps])), legend: TOP, margin: { b: 190, t: 60 } } };
   }
 
   function heatmap(rows, context) {
     const predicted = rows.filter(r => has(r, "predicted_fps"));
     if (!predicted.length) return null;
-    const ys = unique(predicted.map(r => `${r.platform} ${r.datatype}`)).sort(), xs = unique(predicted.map(r => `${r.network}${r.pruning && r.pruning !== "dense" ? " " + r.pruning : ""}`)).sort();
+    const ys = unique(predicted.map(r => `${r.platform} ${r.datatype}`)).sort(), xs = unique([...predicted].sort((a, b) => ordered({ ...a, platform: "", datatype: "" }, { ...b, platform: "", datatype: "" })).map(r => `${r.network}${r.pruning && r.pruning !== "dense" ? " " + r.pruning : ""}`));
     const cell = new Map(predicted.map(r => [`${r.platform} ${r.datatype}|${r.network}${r.pruning && r.pruning !== "dense" ? " " + r.pruning : ""}`, r]));
     const grid = ys.map(y => xs.map(x => cell.get(`${y}|${x}`)));
     const logs = grid.flat().filter(Boolean).map(r => Math.log10(r.predicted_fps));
@@ -128,7 +131,7 @@ const Charts = (() => {
     const entry = (name, marker, group, i) => traces.push({ type: "scatter", mode: "markers", x: [null], y: [null], name, marker: { size: 9, ...marker }, legendgroup: group, ...(i ? {} : { legendgrouptitle: { text: group } }), hoverinfo: "skip" });
     if (tasks.length > 1 || tasks[0]) tasks.forEach((task, i) => entry(task ?? "no task", { symbol: symbol(task), color: "#888" }, "task", i));
     unique(best.map(r => r.platform)).sort().forEach((machine, i) => entry(machine, { color: context.colour(machine) }, "machine", i));
-    return { traces, layout: { height: 480, xaxis: { type: "log", exponentformat: "SI", title: { text: `throughput (${units(best)})` } }, yaxis: { title: { text: "top-1 accuracy (%)" } } } };
+    return { traces, layout: { height: Math.max(480, 200 + 20 * traces.filter(t => t.showlegend !== false).length), xaxis: log(`throughput (${units(best)})`, traces.flatMap(t => t.x)), yaxis: { title: { text: "top-1 accuracy (%)" } } } };
   }
 
   function lines(rows, context) {
@@ -139,7 +142,7 @@ const Charts = (() => {
       group.sort((a, b) => (a.batch ?? 0) - (b.batch ?? 0));
       return { type: "scatter", mode: group.length > 1 ? "lines+markers" : "markers", name, line: { color: context.colour(group[0].platform), dash: context.dash(group[0].datatype), width: 1 }, marker: { size: 5 }, ...points(group, r => r.latency_ms, r => r.measured_fps) };
     });
-    return { traces, layout: { height: 520, showlegend: traces.length <= 24, xaxis: { type: "log", title: { text: "latency (ms)" } }, yaxis: { type: "log", exponentformat: "SI", title: { text: `throughput (${units(usable)})` } } } };
+    return { traces, layout: { height: 520, showlegend: traces.length <= 24, xaxis: log("latency (ms)", usable.map(r => r.latency_ms)), yaxis: log(`throughput (${units(usable)})`, usable.map(r => r.measured_fps)) } };
   }
 
   // From the network as it is to what keeps least of it.
@@ -160,17 +163,17 @@ const Charts = (() => {
     const ends = r => { const own = groups.map(g => counts.get(`${place(r)}|${g}`)).filter(Boolean); const [least, most] = [Math.min(...own), Math.max(...own)]; return least === most ? `${least}` : `${least}–${most}`; };
     const named = r => `${place(r)} (n = ${ends(r)})`;
     const traces = groups.map((pruning, i) => {
-      const mine = usable.filter(r => (r.pruning ?? "dense") === pruning).sort((a, b) => a.platform.localeCompare(b.platform));
+      const mine = usable.filter(r => (r.pruning ?? "dense") === pruning).sort(ordered);
       return { type: "box", name: pruning, x: mine.map(named), y: mine.map(metric), boxmean: true, boxpoints: "outliers", marker: { color: PALETTE[i % PALETTE.length], size: 3 }, customdata: mine.map(r => r.id), hovertext: mine.map(hover) };
     });
-    return { traces, layout: { height: 520, boxmode: "group", width: Math.max(context.width, 70 * unique(usable.map(named)).length + 160), legend: TOP, xaxis: { tickangle: -45, automargin: true }, yaxis: { type: "log", title: { text: context.metric.replace(/fps(?=\)|\/)/, units(usable)) } } } };
+    return { traces, layout: { height: 560, boxmode: "group", width: Math.max(context.width, 60 * unique(usable.map(named)).length + 160), legend: TOP, xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: log(context.metric.replace(/fps(?=\)|\/)/, units(usable)), usable.map(metric)) } };
   }
 
   function power(rows, context) {
-    const best = bestPerConfiguration(rows.filter(r => has(r, "power_w"))).sort((a, b) => a.platform.localeCompare(b.platform) || a.network.localeCompare(b.network));
+    const best = bestPerConfiguration(rows.filter(r => has(r, "power_w"))).sort(ordered);
     if (!best.length) return null;
-    return { traces: [{ type: "bar", x: [best.map(r => r.platform), best.map(short)], y: best.map(r => r.power_w), customdata: best.map(r => r.id), marker: { color: best.map(r => context.colour(r.platform)) }, text: best.map(r => r.power_w.toFixed(1)), textposition: "outside", hovertext: best.map(hover), hovertemplate: "%{hovertext}<br>%{y:.1f} W<extra></extra>" }],
-      layout: { height: 480, width: Math.max(context.width, 20 * best.length + 160), xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: { title: { text: "power at load (W)" } }, margin: { b: 190 } } };
+    return { traces: [{ type: "bar", x: [best.map(r => r.platform), best.map(short)], y: best.map(r => r.power_w), customdata: best.map(r => r.id), marker: { color: best.map(r => context.colour(r.platform)) }, text: best.map(r => r.power_w.toFixed(1)), textposition: "outside", textangle: 0, textfont: { size: 9 }, constraintext: "none", cliponaxis: false, hovertext: best.map(hover), hovertemplate: "%{hovertext}<br>%{y:.1f} W<extra></extra>" }],
+      layout: { height: 480, width: Math.max(context.width, 28 * best.length + 160), xaxis: { tickangle: -90, automargin: true, tickfont: { size: 10 } }, yaxis: { title: { text: "power at load (W)" } }, margin: { b: 190, t: 20 } } };
   }
 
   // What was run where, as the paper's overview tables have it: [INT2, INT4]*[100%, 50%], and the batches.

@@ -46,7 +46,7 @@ def home() -> str:
 
 def counted() -> str:
     """Return the table of operators: what is counted of each, from the sentences of their rules."""
-    from roofline.ops import Kind, supported
+    from roofline.ops import Kind, supported_operators
 
     said = {
         Kind.COMPUTE: "Arithmetic is counted, and what it reads and writes.",
@@ -54,7 +54,7 @@ def counted() -> str:
         Kind.VIEW: "Neither arithmetic nor a copy by design.",
         Kind.CONTROL: "A container: its bodies are counted instead, as often as they run.",
     }
-    rows = list(supported())
+    rows = list(supported_operators())
     lines = [
         "# What is counted", "",
         f"{len(rows)} operators are known. Every other one is reported by its name, and its network has no bound: "

@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[2]
 OPERATOR = """
 from roofline.ops import Kind, Role, define
 from roofline.ops._counts import per_output
-from roofline.ops._shapes import same
+from roofline.ops._shapes import same_type
 
-define("Softsquare", kind=Kind.COMPUTE, cost=per_output(2), shape=same, role=Role.ELEMENTWISE)
+define("Softsquare", kind=Kind.COMPUTE, cost=per_output(2), shape=same_type, role=Role.ELEMENTWISE)
 """
 
 NETWORK = """

@@ -53,7 +53,7 @@ class Causal(StrEnum):
     """The whole square, as tools count that know no masks."""
 
 
-def choice(kind: type[E], name: str, noun: str, given_by: Argument | None = None) -> E:
+def choice(kind: type[E], name: E | str, noun: str, given_by: Argument | None = None) -> E:
     """Return the choice of a name.
 
     Args:
@@ -69,6 +69,8 @@ def choice(kind: type[E], name: str, noun: str, given_by: Argument | None = None
         >>> choice(Operations, "macs", "choice of operations")
         <Operations.MACS: 'macs'>
     """
+    if isinstance(name, kind):
+        return name
     found = own_spelling(str(name), [entry.value for entry in kind])
     if found is None:
         names = [entry.value for entry in kind if entry.value]

@@ -88,16 +88,31 @@ def recount(workload: Workload, change: Change) -> Workload:
         inputs=inputs,
         outputs=outputs,
     )
+    # A workload is brought to many widths.
+    before, now = workload.once("sums of tensors", lambda: _sums(workload)), _sums(moved)
     return replace(
         moved,
-        weight_bytes=workload.weight_bytes
-        + distinct_weight_bytes((*layers, *untaken))
-        - distinct_weight_bytes((*workload.layers, *workload.untaken)),
-        activation_bytes=workload.activation_bytes
-        + _written_bytes(layers)
-        - _written_bytes(workload.layers),
+        weight_bytes=workload.weight_bytes + now.weights - before.weights,
+        activation_bytes=workload.activation_bytes + now.written - before.written,
         census=None,
-        peak_activation_bytes=_scale(workload.peak_activation_bytes, peak(workload), peak(moved)),
+        peak_activation_bytes=_scale(workload.peak_activation_bytes, before.peak, now.peak),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What a workload's tensors come to, in bytes: its totals move by as much."""
+
+    weights: int
+    written: int
+    peak: int
+
+
+def _sums(workload: Workload) -> _Sums:
+    return _Sums(
+        distinct_weight_bytes((*workload.layers, *workload.untaken)),
+        _written_bytes(workload.layers),
+        peak(workload),
     )
 
 

@@ -226,27 +226,26 @@ class _Table:
         equation = models.get("equation1")
         items = np.asarray(self._batches, np.float64)
         brought = ByWidths()
-        for datatype in self._shared:
-            ready = brought(network, datatype)
-            cases = [
-                case_of(equation, ready, platform, {"datatype": datatype}, 1)
-                for platform in self._platforms
-                if platform.has(datatype)
-            ]
-            bounds = [law(case).at(items) for case in cases]
-            for case, bound, found in zip(
-                cases, bounds, beside(cases, bounds, items), strict=True
-            ):
-                yield _frames(case, self._batches, bound, found)
+        cases = [
+            case_of(equation, brought(network, datatype), platform, {"datatype": datatype}, 1)
+            for datatype in self._shared
+            for platform in self._platforms
+            if platform.has(datatype)
+        ]
+        bounds = [law(case).at(items) for case in cases]
+        for case, bound, found in zip(cases, bounds, beside(cases, bounds, items), strict=True):
+            yield _frames(case, self._batches, bound, found)
 
     def _decode(self, network: Decoding) -> Iterable[_Rows]:
-        found = serve(
-            # A copy of its own forgets what it counted when it is done: all decoders together take many times a page.
-            replace(network), REQUEST, self._platforms, datatypes=self._shared, batches=self._batches,
-            prepare=ByWidths(), unheld=True,
-        )  # fmt: skip
-        for bound, estimate in _pairs(found.predictions):
-            yield _tokens(bound, estimate)
+        # A copy of its own forgets what it counted when it is done: all decoders together take many times a page.
+        own, brought = replace(network), ByWidths()
+        for datatype in self._shared:
+            having = [platform for platform in self._platforms if platform.has(datatype)]
+            found = serve(
+                own, REQUEST, having, datatypes=[datatype], batches=self._batches, prepare=brought, unheld=True
+            )  # fmt: skip
+            for bound, estimate in _pairs(found.predictions):
+                yield _tokens(bound, estimate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -130,7 +131,7 @@ class Quantity(Strict):
         ]
         return schema
 
-    @property
+    @cached_property
     def base(self) -> float:
         """The number in the base unit of its dimension (OP/s, B/s, B, s, W, USD, 1)."""
         return to_base(self.value, self.unit, self.dimension)

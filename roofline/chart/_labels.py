@@ -64,15 +64,21 @@ def place_labels(
     ):
         if not label:
             continue
-        lines = label.splitlines()
-        widest = max(text_width(line, fontsize) for line in lines)
-        size = ((widest + 6) * scale, 1.25 * fontsize * len(lines) * scale)
-        ways = ((dx * far, dy * far) for far in _DISTANCES if far <= reach for dx, dy in own)
-        boxes = ((way, _box(mark, (way[0] * scale, way[1] * scale), size)) for way in ways)
+        ways = [(dx * far, dy * far) for far in _DISTANCES if far <= reach for dx, dy in own]
+        # What finds no place in one line may find one in two.
+        tried = [
+            (
+                text,
+                way,
+                _box(mark, (way[0] * scale, way[1] * scale), _extent(text, fontsize, scale)),
+            )
+            for text in dict.fromkeys((label, in_lines(label)))
+            for way in ways
+        ]
         found = next(
             (
-                (way, box)
-                for way, box in boxes
+                (text, way, box)
+                for text, way, box in tried
                 if _free(box, taken, frame)
                 and not any(
                     _touch(step, other) for step in _leader(mark, way, scale) for other in written
@@ -83,18 +89,43 @@ def place_labels(
         if found is None:
             left_out += 1
             continue
-        (dx, dy), box = found
+        text, (dx, dy), box = found
         written.append(box)
         # Labels that come later keep off this one and off the line that leads to it.
         taken += [box, *_leader(mark, (dx, dy), scale)]
         note = ax.annotate(
-            label, point, xytext=(dx, dy), textcoords="offset points", fontsize=fontsize, color=colour,
+            text, point, xytext=(dx, dy), textcoords="offset points", fontsize=fontsize, color=colour,
             ha="left" if dx > 0 else "right" if dx < 0 else "center",
             va="bottom" if dy > 0 else "top" if dy < 0 else "center",
             arrowprops={"arrowstyle": "-", "color": "#BBBBBB", "lw": 0.5} if _is_far((dx, dy)) else None,
         )  # fmt: skip
         note.set_in_layout(False)
     return left_out
+
+
+def in_lines(name: str, most: int = 0) -> str:
+    r"""Return a name in two lines, which find room where one does not.
+
+    Args:
+        name: The name; without a blank it stays as it is.
+        most: Letters that one line may have.
+
+    Example:
+        >>> in_lines("ncs fp16", 28), in_lines("efficientnet_edgetpu_s zcu102-dpu int8", 28)
+        ('ncs fp16', 'efficientnet_edgetpu_s\nzcu102-dpu int8')
+    """
+    blanks = [place for place, letter in enumerate(name) if letter == " "]
+    if len(name) <= most or not blanks:
+        return name
+    middle = min(blanks, key=lambda place: abs(place - len(name) / 2))
+    return f"{name[:middle]}\n{name[middle + 1 :]}"
+
+
+def _extent(text: str, fontsize: float, scale: float) -> tuple[float, float]:
+    """Return how wide and high a text is in pixels, with room around it."""
+    lines = text.splitlines()
+    widest = max(text_width(line, fontsize) for line in lines)
+    return (widest + 6) * scale, 1.25 * fontsize * len(lines) * scale
 
 
 def _box(mark: tuple[float, float], way: tuple[float, float], size: tuple[float, float]) -> Box:

@@ -10,7 +10,7 @@ from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, prefix_numbers, set_titles
-from roofline.chart._labels import LOWER_LEFT, UPPER_RIGHT, place_labels
+from roofline.chart._labels import LOWER_LEFT, UPPER_RIGHT, in_lines, place_labels
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import (
     INTERVAL,
@@ -159,13 +159,14 @@ class Pareto(Chart):
         set_titles(ax, self.title, unit, "accuracy, %")
         prefix_numbers(ax.xaxis)
         outside_legend(ax, self._legend(marks))
+        # Those of theory have room above their frontier, which others would take.
         named = [
-            entry for series in ("measured", "theoretical") for entry in self.frontier(series)
+            entry for series in ("theoretical", "measured") for entry in self.frontier(series)
         ]
         # Between two frontiers there is no room.
         below = len({entry.series for entry in named}) > 1
         place_labels(
-            ax, [(entry.value, entry.accuracy) for entry in named], [_in_lines(entry.name()) for entry in named],
+            ax, [(entry.value, entry.accuracy) for entry in named], [in_lines(entry.name(), _LINE) for entry in named],
             colours=[style.PRACTICE if entry.series == "measured" else "#A65E00" for entry in named],
             avoid=[*((entry.value, entry.accuracy) for entry in self.candidates), *self._along()],
             fontsize=7, prefer=[LOWER_LEFT if below and entry.series == "measured" else UPPER_RIGHT for entry in named],
@@ -252,20 +253,6 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Pareto:
             if better:
                 best[place] = entry
     return Pareto(tuple(best.values()), value, options.title)
-
-
-def _in_lines(name: str) -> str:
-    r"""Return a long name in two lines, which find room where one does not.
-
-    Example:
-        >>> _in_lines("ncs fp16"), _in_lines("efficientnet_edgetpu_s zcu102-dpu int8")
-        ('ncs fp16', 'efficientnet_edgetpu_s\nzcu102-dpu int8')
-    """
-    blanks = [place for place, letter in enumerate(name) if letter == " "]
-    if len(name) <= _LINE or not blanks:
-        return name
-    middle = min(blanks, key=lambda place: abs(place - len(name) / 2))
-    return f"{name[:middle]}\n{name[middle + 1 :]}"
 
 
 def _batch(row: dict[str, Any]) -> str:

@@ -200,6 +200,32 @@ def test_streams_are_not_divided_between_units(streams, per_unit):
     assert entry.total_price == entry.units * platform("ncs").price
 
 
+@pytest.mark.parametrize(
+    ("cameras", "batch", "periods"), [(4, 1, 0), (4, 4, 0), (4, 5, 1), (4, 128, 31), (1, 2, 1)]
+)
+def test_frames_of_cameras_wait_until_a_batch_is_full(cameras, batch, periods):
+    machine, rate = platform("h100-sxm"), 25.0
+    alone = predict(WORK, machine, datatype="int8", batch=batch).latency_s
+    wait = periods / rate
+    for latency, suits in ((wait + 1.01 * alone, True), (wait + 0.99 * alone, False)):
+        wish = Wish(fps=rate, streams=cameras, latency=latency, efficiency=1)
+        (entry,) = advise(WORK, [machine], wish, datatypes=["int8"], batches=[batch]).candidates
+        assert entry.units == 1
+        assert entry.suits == suits
+    assert ("until a batch is full" in entry.obstacles[0].text) == bool(periods)
+
+
+def test_units_that_run_apart_are_spoken_of_one_by_one():
+    ncs = platform("ncs")
+    rate = predict(WORK, ncs, datatype="int8").throughput_fps
+    wish = Wish(fps=rate, streams=1200, efficiency=1)
+    advice = advise(WORK, [ncs], wish, datatypes=["int8"])
+    sentence = verdict(advice, wish, ["net"])
+    assert sentence.startswith("1,200 x ncs in int8, batch 1, are expected to run net at ")
+    assert " fps each, where 1,200 x " in sentence
+    assert "; they take 2,652 W and 94,800 USD" in sentence
+
+
 def test_limits_are_of_all_units():
     ncs = platform("ncs")
     alone = predict(WORK, ncs, datatype="int8").throughput_fps
@@ -381,6 +407,7 @@ def test_bounds_of_decoders_are_no_yes():
         ),
         (["resnet50", "--min-tokens-per-s", "3"], "is no decoder"),
         (["llama32_1b", "--streams", "3", "--stream-fps", "3"], "is a decoder"),
+        (["llama32_1b", "--min-fps", "3"], "no frames for --min-fps. Ask for --min-tokens-per-s"),
         (["llama32_1b", "resnet50", "--min-fps", "3"], "shares its machine with no other"),
         (["resnet50", "--min-fps", "3", "--usd-per-kwh", "nan"], "--usd-per-kwh is nan"),
         (["resnet50", "--min-fps", "a=3", "--min-fps", "a=4"], "twice"),

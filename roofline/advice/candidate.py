@@ -235,7 +235,7 @@ def judge(
     units = _units(parts, wish, obstacles, doubts)
     units = units if devices is None else devices
     _judge_memory(parts, platform, wish, obstacles, doubts)
-    _judge_times(parts, wish, obstacles, doubts)
+    _judge_times(parts, wish, units, obstacles, doubts)
     watts, price = platform.priced_tdp, platform.price
     for limit, found, most, unit in (
         (Limit.POWER, watts, wish.watts, "W"), (Limit.PRICE, price, wish.price, "USD"),
@@ -296,12 +296,13 @@ def _judge_memory(
 
 
 def _judge_times(
-    parts: tuple[Part, ...], wish: Wish, obstacles: list[Hurdle], doubts: list[Hurdle]
+    parts: tuple[Part, ...], wish: Wish, units: int, obstacles: list[Hurdle], doubts: list[Hurdle]
 ) -> None:
     first = parts[0].prediction
     tokens = first.tokens
     latencies = [part.latency for part in parts]
-    whole = None if None in latencies else sum(value or 0.0 for value in latencies)
+    filling = max(_filling(part, wish, units) for part in parts)
+    whole = None if None in latencies else filling + sum(value or 0.0 for value in latencies)
     behind = f" for {plural(len(parts), 'network')}" if len(parts) > 1 else ""
     estimated = all(part.low is not None for part in parts)
     for limit, known, most in (
@@ -311,14 +312,27 @@ def _judge_times(
     ):
         if most is None:
             continue
-        found = known if known is not None else _least(parts, limit)
+        waits = filling if limit is Limit.LATENCY else 0.0
+        found = known if known is not None else waits + _least(parts, limit)
         if found > most:
             end = "at worst" if estimated and known is not None else "at best"
+            filled = f", {number(1e3 * waits, 3)} ms of it until a batch is full" if waits else ""
             obstacles.append(
-                Hurdle(limit, f"{limit.value} {number(1e3 * found, 3)} ms {end}{behind}")
+                Hurdle(limit, f"{limit.value} {number(1e3 * found, 3)} ms {end}{behind}{filled}")
             )
         elif known is None:
             doubts.append(Hurdle(limit, f"{limit.value} unknown"))
+
+
+def _filling(part: Part, wish: Wish, units: int) -> float:
+    """Return the seconds that a camera's frame waits at least until its batch is full; 0 without cameras.
+
+    A batch of more frames than a unit has cameras takes further frames of the same cameras.
+    """
+    if wish.streams is None or not part.asked:
+        return 0.0
+    cameras = math.ceil(wish.streams / units)
+    return (math.ceil(part.prediction.batch / cameras) - 1) / part.asked
 
 
 def _least(parts: tuple[Part, ...], limit: Limit) -> float:

@@ -132,16 +132,25 @@ def _none(advice: Advice) -> str:
 def _recommend(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[str]) -> str:
     first = suiting[0]
     unit = "tokens/s" if first.prediction.tokens is not None else "fps"
-    count = f"{first.units} x " if first.units > 1 else ""
+    count = f"{first.units:,} x " if first.units > 1 else ""
+    # Units of cameras run apart; devices of a decoder run it together.
+    apart = first.units > 1 and first.prediction.tokens is None
+    each = " each" if apart else ""
+    run, are = ("run", "are") if apart else ("runs", "is")
     if len(first.parts) > 1:
-        reached = f"runs {' and '.join(networks)} at {number(first.expected, 3)} times the rates that are asked for"
+        times = number(first.expected, 3)
+        reached = (
+            f"{run} {' and '.join(networks)} at {times} times the rates that are asked for{each}"
+        )
     else:
-        reached = f"is expected to run {networks[0]} at {number(first.expected, 3)} {unit}"
+        reached = (
+            f"{are} expected to run {networks[0]} at {number(first.expected, 3)} {unit}{each}"
+        )
     if first.low is not None and first.high is not None and first.low < first.high:
         reached += f" (80 %: {number(first.low, 3)} to {number(first.high, 3)})"
     asked = next(part.asked for part in first.parts)
     if asked is not None and len(first.parts) == 1:
-        wanted = f"{wish.streams} x {number(asked)}" if wish.streams else number(asked)
+        wanted = f"{wish.streams:,} x {number(asked)}" if wish.streams else number(asked)
         reached += f", where {wanted} {'is' if wanted == '1' else 'are'} asked for"
     takes = [
         f"{number(value)} {unit}"
@@ -149,13 +158,18 @@ def _recommend(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[str]
         if value is not None
     ]
     sentence = f"{count}{first.platform} in {first.prediction.datatype}, batch {first.prediction.batch}, {reached}"
-    take, are = ("it takes", "it is") if first.units == 1 else ("they take", "they are")
-    sentence += f"; {take} {' and '.join(takes)}" if takes else ""
+    sentence += (
+        f"; {'it takes' if first.units == 1 else 'they take'} {' and '.join(takes)}"
+        if takes
+        else ""
+    )
     rival = next((entry for entry in suiting if entry.platform != first.platform), None)
     if rival is not None:
         chance = probability_faster(first, rival)
+        # Of units that run apart, one is compared with one.
+        who, whom = ("one of them", f"one {rival.platform}") if apart else ("it", rival.platform)
         sentence += (
-            f"; {are} faster than {rival.platform} with a probability of {percent(chance, 2)}"
+            f"; {who} is faster than {whom} with a probability of {percent(chance, 2)}"
             if chance is not None
             else ""
         )
@@ -171,6 +185,6 @@ def _describe_others(suiting: Sequence[Candidate]) -> str:
         known = [(value, entry) for value, entry in values if value is not None]
         least, entry = min(known, key=lambda pair: pair[0], default=(0.0, suiting[0]))
         if entry is not suiting[0]:
-            count = f"{entry.units} x " if entry.units > 1 else ""
+            count = f"{entry.units:,} x " if entry.units > 1 else ""
             rivals += f"; the {noun} that does is {count}{entry.platform} ({number(least)} {unit})"
     return rivals

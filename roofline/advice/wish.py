@@ -62,7 +62,7 @@ class Wish:
     streams: int | None = None
     """Cameras, each of which asks for `fps`; as many units are taken as that needs."""
     latency: float | None = None
-    """Longest time of a batch of each network, one behind the other, s."""
+    """Longest time of a batch of each network, one behind the other, s; of cameras with the wait until it is full."""
     ttft: float | None = None
     """Longest time to the first token of a decoder, s."""
     tpot: float | None = None

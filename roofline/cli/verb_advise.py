@@ -282,7 +282,7 @@ def advise(
     others, decoders = split_decoders(models, request, bound=inputs.given)
     workloads: list[Workload] = []
     if decoders:
-        _check_decoder(decoders, others, compression)
+        _check_decoder(decoders, others, compression, wishes)
         advice = _of_decoder(
             decoders[0], request, machines, wish, datatypes, batch, prediction_model, max_devices
         )
@@ -325,11 +325,19 @@ def _order(advice: Advice, sort: str) -> Advice:
 
 
 def _check_decoder(
-    decoders: Sequence[Decoding], others: Sequence[str], compression: CompressionOptions
+    decoders: Sequence[Decoding],
+    others: Sequence[str],
+    compression: CompressionOptions,
+    wishes: WishOptions,
 ) -> None:
     if others or len(decoders) > 1:
         raise OptionError(
             "a decoder shares its machine with no other network here", repair="Ask for each alone"
+        )
+    if wishes.min_fps:
+        raise OptionError(
+            f"{decoders[0].name} is a decoder: it has tokens, and no frames for --min-fps",
+            repair="Ask for --min-tokens-per-s, --max-ttft-ms or --max-tpot-ms",
         )
     if compression.prunes:
         raise OptionError(

@@ -21,7 +21,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,9 +37,10 @@ from roofline.progress import tell_nobody
 from roofline.temporary import temporary_folder
 from roofline.validate.calibration.calibrate import Roofs, calibrate
 from roofline.validate.calibration.fitting import fit_profile
-from roofline.validate.calibration.microbenchmarks import ROUNDS, ProbeTimes, Rounds, Times, watch
+from roofline.validate.calibration.microbenchmarks import ProbeTimes, Rounds, Times
+from roofline.validate.calibration.probe_timing import watch
 from roofline.validate.calibration.probes import probes
-from roofline.validate.calibration.steadiness import Steadiness
+from roofline.validate.calibration.steadiness import Burst, Step, sampled
 from roofline.validate.measuring.backend import Artifact, Request, backends
 from roofline.validate.measuring.environment import cpu_name, package_version
 from roofline.validate.records.request import RunRequest
@@ -49,9 +50,13 @@ NOMINAL = (0.5, 0.8, 0.9, 0.95)
 MARKS = ("<!-- tables -->", "<!-- end of tables -->")
 ROOFS_S = 10.0
 """Seconds of `roofline calibrate` for the roofs of one number of threads."""
-_SAMPLING_S, _LEAST, _LONGEST_S, _PATIENCE_S, _WARM_UP = 0.3, 4, 3.0, 60.0, 2
+_SAMPLING_S, _LEAST, _LONGEST_S, _PATIENCE_S, _WARM_UP = 0.2, 4, 2.0, 30.0, 2
+_AGAIN = 150
+"""Probes at most that are timed again."""
+_TOGETHER = 8
+"""Networks that are loaded at a time and run in turn."""
 _BLOCKS = 2
-"""Parts of a round: networks of one part are timed just before its probes."""
+"""Parts of the probes: all networks are timed before each, and after the last."""
 _DATATYPES = {
     1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64",
 }  # fmt: skip
@@ -83,8 +88,8 @@ class Record:
     """Seconds of a run of each network, once a round."""
 
     def measured_s(self, name: str) -> float:
-        """Return the seconds that predictions of a network are judged by: the least of its rounds."""
-        return min(self.rounds[name])
+        """Return the seconds that predictions of a network are judged by: the median of its rounds."""
+        return float(np.median(self.rounds[name]))
 
     @property
     def apart(self) -> Sequence[float]:
@@ -162,7 +167,7 @@ def inputs_of(network: Network) -> dict[str, Any]:
     return found
 
 
-def step_of(network: Network, name: str, threads: int) -> Callable[[], None]:
+def step_of(network: Network, name: str, threads: int) -> Step:
     """Return what runs a network once with a backend, warm."""
     backend = backends.get(name)
     with temporary_folder() as folder:
@@ -174,14 +179,6 @@ def step_of(network: Network, name: str, threads: int) -> Callable[[], None]:
     for _ in range(_WARM_UP):
         session.step()
     return session.step
-
-
-def timed(step: Callable[[], None], steadiness: Steadiness) -> float:
-    """Return the seconds of a run while the machine was not slowed, as far as it could be waited for."""
-    found = steadiness.sample(
-        [step], _SAMPLING_S, least_runs=_LEAST, longest_s=_LONGEST_S, until_agreed=False
-    )
-    return found.seconds[0]
 
 
 def counted(network: Network) -> Workload:
@@ -219,42 +216,54 @@ def measure(
         begin = time.monotonic()
         (roofs,) = calibrate(seconds=ROOFS_S, threads=[threads])
         kept.add(roofs=asdict(roofs), took=time.monotonic() - begin)
-    for number in range(ROUNDS):
-        for block in range(_BLOCKS):
-            if not _time_networks(every[block::_BLOCKS], number, backend, threads, kept, end):
-                return None
-            begin = time.monotonic()
-            rounds.run(number, rounds.unsure(names[block::_BLOCKS]), total=len(names))
-            kept.add(took=time.monotonic() - begin)
-            if time.monotonic() > end:
-                return None
-    begin = time.monotonic()
-    rounds.run(ROUNDS, rounds.doubtful(names), total=len(names))
-    kept.add(took=time.monotonic() - begin)
-    if not _time_networks(every, ROUNDS, backend, threads, kept, end):
-        return None
+    for block in range(_BLOCKS + 1):
+        if not _time_networks(every, block, backend, threads, kept, end):
+            return None
+        begin = time.monotonic()
+        if block < _BLOCKS:
+            rounds.run(0, names[block::_BLOCKS], total=len(names))
+        else:
+            again = rounds.doubtful(names)
+            rounds.run(1, again[:_AGAIN], total=len(names))
+        kept.add(took=time.monotonic() - begin)
+        if time.monotonic() > end and block < _BLOCKS:
+            return None
     return _recorded(backend, threads, kept, rounds)
 
 
 def _time_networks(
-    part: Sequence[Network], number: int, backend: str, threads: int, kept: Kept, end: float
+    every: Sequence[Network], number: int, backend: str, threads: int, kept: Kept, end: float
 ) -> bool:
-    """Time some networks in one round, but those that were; return whether there was time for all."""
+    """Time networks in one round, but those that were; return whether there was time for all."""
     done = {line["network"] for line in kept.lines() if line.get("round") == number}
-    left = [network for network in part if network.name not in done]
-    steadiness = watch(backend, threads, _PATIENCE_S) if left else None
-    for network in left:
+    left = [network for network in every if network.name not in done]
+    usual = min((line["usual"] for line in kept.lines() if "usual" in line), default=0.0)
+    steadiness = watch(backend, threads, _PATIENCE_S, usual) if left else None
+    groups = -(-len(left) // _TOGETHER)
+    for place in range(groups):
         if time.monotonic() > end:
             return False
         assert steadiness is not None
-        try:
-            seconds = timed(step_of(network, backend, threads), steadiness)
-        except Exception as error:
-            # A backend that lacks an operator says so in its own way; the others count.
-            print(f"{network.name}: {type(error).__name__}: {str(error)[:150]}", file=sys.stderr)
-            kept.add(network=network.name, round=number, failed=type(error).__name__)
-            continue
-        kept.add(network=network.name, round=number, seconds=seconds)
+        works: dict[str, list[Step]] = {}
+        for network in left[place::groups]:
+            try:
+                works[network.name] = [step_of(network, backend, threads)]
+            except Exception as error:
+                # A backend that lacks an operator says so in its own way; the others count.
+                print(
+                    f"{network.name}: {type(error).__name__}: {str(error)[:150]}", file=sys.stderr
+                )
+                kept.add(network=network.name, round=number, failed=type(error).__name__)
+        found = steadiness.bursts(
+            list(works.values()),
+            _SAMPLING_S,
+            least_runs=_LEAST,
+            longest_s=_LONGEST_S,
+            until_agreed=False,
+        )
+        for name, bursts in zip(works, found, strict=True):
+            taken = [[burst.seconds, burst.reference_s] for burst in bursts]
+            kept.add(network=name, round=number, usual=steadiness.usual_s, bursts=taken)
     return True
 
 
@@ -265,9 +274,11 @@ def _recorded(backend: str, threads: int, kept: Kept, rounds: Rounds) -> Record:
     took = sum(line.get("took", 0.0) for line in lines)
     times = Times(backend, version, threads, of, failed, rounds.drift, rounds.taken, took)
     seconds: dict[str, list[float]] = {}
+    usual = min(line["usual"] for line in lines if "usual" in line)
     for line in lines:
-        if "seconds" in line:
-            seconds.setdefault(line["network"], []).append(line["seconds"])
+        if "bursts" in line:
+            bursts = [Burst(tuple(taken), tuple(beside)) for taken, beside in line["bursts"]]
+            seconds.setdefault(line["network"], []).append(sampled(bursts, usual).seconds[0])
     roofs = next(Roofs(**line["roofs"]) for line in lines if "roofs" in line)
     date = datetime.now(UTC).date().isoformat()
     return Record(cpu_name(), date, threads, roofs, times, took, seconds)
@@ -350,7 +361,7 @@ def models(record: Record) -> dict[str, Profile]:
         "no padding": fit_profile(record.times, record.roofs, record.machine, padding=False),
         "no hierarchy of caches": replace(whole, streams=()),
         "no fusion": without_fusion(whole),
-        "no start of runs and layers": replace(whole, run_s=1e-12, layer_s=1e-12, switch_s=0.0),
+        "no start of runs and layers": replace(whole, run_s=1e-12, layer_s=1e-12, switches=()),
     }
 
 

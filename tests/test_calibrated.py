@@ -75,7 +75,11 @@ RELU = helper.make_node("Relu", ["y"], ["z"], name="relu")
         ((1, 28, 28, 64), [0, 3, 1, 2], "move.Transpose.axis"),
         ((64, 28), None, "move.Transpose.axis"),
         ((1, 197, 12, 64), [0, 2, 1, 3], "move.Transpose.rows"),
+        ((4, 64, 28, 28), [0, 2, 3, 1], "move.Transpose.axis"),
         ((1, 64, 28, 28), [0, 3, 2, 1], "move.Transpose.all"),
+        # A matrix that two axes of length one stand around, both of which change places: kernels that move one axis
+        # do not see it.
+        ((1, 1, 100, 128), [0, 3, 2, 1], "move.Transpose.all"),
         # Only an axis of length one moves: all rows stay what they are.
         ((1, 64, 28), [1, 0, 2], "move.Transpose.rows"),
     ],
@@ -332,6 +336,14 @@ def test_an_estimate_stands_behind_the_bound_and_says_what_it_rests_on(tmp_path)
     assert found.bound is Bound.COMPUTE
 
 
+def test_a_profile_of_several_threads_in_a_file_without_modes_is_told(tmp_path):
+    for threads, told in ((1, False), (4, True)):
+        machine = platform(written(tmp_path, profile(threads=threads)))
+        work = network(conv(), RELU)
+        notes = predict(work, machine, datatype="fp32", batch=1, model="calibrated").notes
+        assert any("runs on 4 threads" in note for note in notes) == told
+
+
 def test_a_profile_of_another_number_of_threads_is_refused_by_name(tmp_path):
     quantity = {"kind": "measured", "source": "calibration", "unit": "GOP/s", "value": 100}
     modes = {"2-threads": {"peaks": {"fp32": quantity}}}
@@ -380,8 +392,8 @@ def test_many_batches_at_once_are_those_one_by_one(name, tmp_path):
         "layout.convert": (Sample((64.0, 784.0), 0.5),),
     }  # fmt: skip
     given = profile(
-        samples, run_s=1e-5, layer_s=2e-6, switch_s=1e-6, streams=((1e5, 4e10), (1e9, 1e10)),
-        corrections={"conv": 1.2},
+        samples, run_s=1e-5, layer_s=2e-6, switches=((1e4, 1e-6), (1e7, 2e-6)), streams=((1e5, 4e10), (1e9, 1e10)),
+        corrections={"conv": 1.2}, among=((1e4, 1e-11), (1e7, 5e-11)),
     )  # fmt: skip
     machine = platform(written(tmp_path, given))
     workload = load(name)
@@ -403,3 +415,29 @@ def test_many_batches_at_once_are_those_one_by_one(name, tmp_path):
         assert BOUNDS[many.bound[place]] is one.bound
         assert many.ops[place] == pytest.approx(one.ops)
         assert many.bytes[place] == pytest.approx(one.bytes)
+
+
+def test_a_layer_among_others_costs_more_the_more_bytes_a_run_goes_through():
+    given = profile(switches=((1e4, 1e-6), (1e6, 3e-6)))
+    found = given.switches_s(np.array([1.0, 1e5, 1e9]))
+    assert found.tolist() == pytest.approx([1e-6, 2e-6, 3e-6])
+
+
+def test_a_pass_over_values_takes_more_among_products_and_a_product_does_not():
+    samples = {
+        "elementwise.Relu": (Sample((1e6,), 1.0),),
+        "conv.1x1.fp32": (Sample((64.0, 64.0, 3136.0, 1.0, 1.0), 1.0),),
+    }
+    alone, among = (profile(samples, among=pace) for pace in ((), ((1e5, 0.0), (1e6, 1e-9))))
+    relu = Work("elementwise.Relu", (1e6,), 1e6, "fp32", 8_000_000, 0)
+    conv = Work("conv.1x1.fp32", (64.0, 64.0, 3136.0, 1.0, 1.0), 2.6e7, "fp32", 1_600_000, 16384)
+    more = among.estimate(relu, 0).seconds - alone.estimate(relu, 0).seconds
+    assert more == pytest.approx(8e-3)
+    assert among.estimate(conv, 0).seconds == alone.estimate(conv, 0).seconds
+
+
+def test_what_stands_beside_others_is_read_back_from_a_file():
+    given = profile(switches=((1e4, 1e-6), (1e6, 3e-6)), among=((2e5, 1e-15), (2e6, 2.5e-11)))
+    found = from_entry(Entry.model_validate(entry(given)), "here")
+    for read, kept in ((found.switches, given.switches), (found.among, given.among)):
+        assert np.array(read) == pytest.approx(np.array(kept))

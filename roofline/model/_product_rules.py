@@ -53,7 +53,9 @@ def _convolution_form(
         aligned = outer % BLOCK == 0 and not flat
         return "depthwise" if aligned else "depthwise_unaligned"
     if flat:
-        return "one_dimensional" if groups == 1 else "one_dimensional_grouped"
+        # A single position multiplies the filters by a vector.
+        form = "one_dimensional_vector" if out[2] == 1 else "one_dimensional"
+        return form if groups == 1 else "one_dimensional_grouped"
     if groups > 1:
         return "grouped" if inner % 16 == 0 else "grouped_unaligned"
     if inner < 8:

@@ -134,21 +134,26 @@ def _pooling_work(layer: Layer) -> WorkShape | None:
     return WorkShape(f"pool.{form}", (out[1], out[0] * math.prod(out[2:]), taps))
 
 
-def _merged_order(layer: Layer, source: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a transposition's order of axes, those of length one left out and those that stay side by side as one.
+def _transposed(layer: Layer, source: tuple[int, ...]) -> str:
+    """Return how a transposition moves elements: whole ``rows``, along one ``axis`` that changes its place, or ``all``.
 
-    An image's channels that move behind its positions are two axes that change places, a plain matrix transposition.
+    Axes of length one count as axes: kernels that move one axis are chosen by the order as it is written.
     """
     given = tuple(int(axis) for axis in layer.attributes.get("perm", ()))
-    perm = given or tuple(reversed(range(len(source))))
-    kept = [axis for axis in perm if axis >= len(source) or source[axis] != 1]
-    numbers = {axis: place for place, axis in enumerate(sorted(kept))}
-    order = [numbers[axis] for axis in kept]
-    heads = [
-        axis for place, axis in enumerate(order) if place == 0 or axis != order[place - 1] + 1
-    ]
-    ranks = {axis: place for place, axis in enumerate(sorted(heads))}
-    return tuple(ranks[axis] for axis in heads)
+    order = given or tuple(reversed(range(len(source))))
+    kept = [axis for axis in order if axis >= len(source) or source[axis] != 1]
+    if kept and kept[-1] == max(kept):
+        return "rows"
+    return "axis" if _moves_one(order) else "all"
+
+
+def _moves_one(order: tuple[int, ...]) -> bool:
+    """Return whether all axes but one stay in their order."""
+    return any(
+        list(rest) == sorted(rest)
+        for place in range(len(order))
+        for rest in [order[:place] + order[place + 1 :]]
+    )
 
 
 def moving_work(layer: Layer) -> WorkShape:
@@ -158,10 +163,8 @@ def moving_work(layer: Layer) -> WorkShape:
     run = out[-1] if out else 1.0
     name = layer.op_type
     if name == "Transpose":
-        order = _merged_order(layer, source)
-        kept = bool(order) and order[-1] == len(order) - 1
-        form = "rows" if kept else "axis" if len(order) == 2 else "all"
-        name, run = f"Transpose.{form}", run if kept else 1.0
+        form = _transposed(layer, source)
+        name, run = f"Transpose.{form}", run if form == "rows" else 1.0
     elif name in ("Resize", "Upsample"):
         name = "Resize." + (
             "linear" if text_attribute(layer, "mode") in ("linear", "cubic") else "nearest"

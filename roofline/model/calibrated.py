@@ -78,6 +78,10 @@ def _remarks(entry: Entry, platform: Platform) -> tuple[str, ...]:
         told.append(
             f"warning: the profile was measured on {entry.processor}, and this file is of {platform.name}"
         )
+    if entry.threads > 1 and platform.threads is None:
+        told.append(
+            f"warning: times are those of runs on {entry.threads} threads, of which this file has no operating mode"
+        )
     try:
         installed = version(_DISTRIBUTIONS.get(entry.backend, entry.backend))
     except PackageNotFoundError:

@@ -51,8 +51,8 @@ class Step:
 
     layer: str
     work: Work | None
-    """At the network's own batch; None for a view, which takes its seconds whatever the batch."""
-    seconds: float = 0.0
+    """At the network's own batch; None for a view, which costs no more than that there is a layer."""
+    repeats: int = 1
     weighed: bool = True
     """Whether the weights of the whole network compete with it for the caches."""
     since: int | None = None
@@ -95,8 +95,7 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
         if work is not None:
             found.append(Step(layer.name, work, since=since.get(layer.name)))
         elif layer.kind is Kind.VIEW and layer.inputs:
-            seconds = (profile.layer_s + profile.switch_s) * layer.repeats
-            found.append(Step(layer.name, None, seconds))
+            found.append(Step(layer.name, None, layer.repeats))
     for tensor, repeats in layout.conversions:
         items, channels, *plane = (size or 1 for size in tensor.shape or (1, 1))
         positions = max(items * math.prod(plane), 1)

@@ -33,14 +33,15 @@ def works(layer: Layer) -> Work | None:
         return None
     rule = _RULES.get(layer.op_type)
     shape = (rule(layer) if rule is not None else None) or _general(layer)
-    held = _held_bytes(layer, shape)
+    weight_bytes = _weight_bytes(layer, shape)
+    held = _held_bytes(layer, shape, weight_bytes)
     return Work(
         kind=shape.kind,
         at=tuple(max(float(value), 1.0) for value in shape.at),
         ops=float(layer.cost.ops),
         datatype="int8" if ".int8" in shape.kind else layer.datatype or "fp32",
         bytes=layer.input_bytes + layer.output_bytes + layer.cache_bytes,
-        weight_bytes=layer.weight_bytes,
+        weight_bytes=weight_bytes,
         repeats=layer.repeats,
         channels=shape.channels,
         patch_bytes=_patch_elements(shape) * 8 * layer.repeats,
@@ -49,12 +50,21 @@ def works(layer: Layer) -> Work | None:
     )
 
 
-def _held_bytes(layer: Layer, shape: WorkShape) -> int:
+def _weight_bytes(layer: Layer, shape: WorkShape) -> int:
+    """Return the bytes of weights that a layer reads, those of a recurrent one by what each step multiplies."""
+    if not shape.kind.startswith("rnn") or not layer.cost.weights:
+        return layer.weight_bytes
+    multiplied = layer.cost.macs / max(shape.at[2] * shape.at[3] * layer.repeats, 1)
+    each = layer.weight_bytes / layer.cost.weights
+    return max(layer.weight_bytes, round(multiplied * each))
+
+
+def _held_bytes(layer: Layer, shape: WorkShape, weight_bytes: int) -> int:
     """Return the bytes of weights between the states of a recurrent layer, of one direction."""
     if not shape.kind.startswith("rnn"):
         return 0
     width, hidden, _, _ = shape.at
-    return round(layer.weight_bytes * hidden / (width + hidden) / _directions(layer))
+    return round(weight_bytes * hidden / (width + hidden) / _directions(layer))
 
 
 def _directions(layer: Layer) -> int:

@@ -103,8 +103,12 @@ class Profile:
     """Groups of operators that run as one."""
     streams: tuple[tuple[float, float], ...] = ()
     """Bytes a run goes through, and the B/s at which weights then arrive: fast out of caches, slow out of memory."""
-    switch_s: float = 0.0
-    """Seconds a layer takes more among layers of other kinds than among its own."""
+    switches: tuple[tuple[float, float], ...] = ()
+    """Bytes a run goes through, and the seconds that a layer then takes more among layers of other kinds than among its
+    own: its code and what the runtime knows of it come from where the bytes before it left them."""
+    among: tuple[tuple[float, float], ...] = ()
+    """Bytes that an operator passes over, and the seconds that each takes more where it stands among products: these
+    take the caches in which it would find its values among its own."""
     corrections: Mapping[str, float] = field(default_factory=dict[str, float])
     """Factors of seconds by class of work, from networks that were measured."""
     spread: float = 1.0
@@ -176,6 +180,22 @@ class Profile:
         paces = [1.0 / rate for _, rate in self.streams]
         return np.interp(np.log(np.maximum(working_sets, 1)), places, paces)
 
+    def _among_s(self, work: Work, factors: Floats) -> Floats:
+        if not self.among:
+            return np.zeros(len(factors))
+        places = [math.log(held) for held, _ in self.among]
+        held = np.log(np.maximum(work.bytes / max(work.repeats, 1) * factors, 1))
+        paces = np.interp(held, places, [pace for _, pace in self.among])
+        return work.bytes * factors * paces
+
+    def switches_s(self, working_sets: Floats) -> Floats:
+        """Return the seconds that a layer takes more among layers of other kinds, by the bytes a run goes through."""
+        if not self.switches:
+            return np.zeros(len(working_sets))
+        places = [math.log(held) for held, _ in self.switches]
+        seconds = [own for _, own in self.switches]
+        return np.interp(np.log(np.maximum(working_sets, 1)), places, seconds)
+
     def estimate(self, work: Work, working_set: int) -> Estimate:
         """Return the time of some work.
 
@@ -210,7 +230,8 @@ class Profile:
             places[axis] = places[axis] * factors
         share, deviation = self._fit(name).at(np.stack(places, axis=1))
         floor = self._floors(work, factors, working_sets)
-        seconds = fixed + floor / share + self._cold_s(work, working_sets)
+        away = self._among_s(work, factors) if passes_over(work.kind) else 0.0
+        seconds = fixed + floor / share + away + self._cold_s(work, working_sets)
         own = floor / share / seconds
         basis = Basis.INTERPOLATED if step == "kind" else Basis.BORROWED
         spread = np.hypot(deviation, _BORROWED[step]) * own
@@ -254,6 +275,14 @@ class Profile:
 def is_decided_by_weights(kind: str) -> bool:
     """Return whether the time of a kind is that in which its weights arrive."""
     return kind.startswith(("matmul.vector", "matmul.narrow", "rnn"))
+
+
+def passes_over(kind: str) -> bool:
+    """Return whether operators of a kind pass over values once, and find them where what ran before has left them.
+
+    What stands between convolutions was measured there.
+    """
+    return not kind.startswith(("conv", "matmul", "rnn", "attention", "packed"))
 
 
 class _Fit:

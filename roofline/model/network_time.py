@@ -89,12 +89,12 @@ def calibrated_time(
     steps = steps_of(workload, profile)
     if steps is None:
         return None
-    working_set = round(_working_set(workload, np.asarray([batches]))[0])
+    working_set = np.asarray([round(_working_set(workload, np.asarray([batches]))[0])], np.float64)
+    switch_s = float(profile.switches_s(working_set)[0])
     found = [
-        LayerTime(step.layer, "view", _fixed_estimate(step.seconds)) if step.work is None
+        LayerTime(step.layer, "view", _fixed_estimate((profile.layer_s + switch_s) * step.repeats)) if step.work is None
         else _time_layer(
-            step.layer, step.work.times(batches), profile,
-            round(_competing_bytes(step, np.asarray([working_set]))[0]),
+            step, batches, profile, working_set, switch_s
         )
         for step in steps
     ]  # fmt: skip
@@ -166,6 +166,7 @@ def _group_times(
     """Return the fields of `Times` at batches at which all kinds are the same."""
     none = np.zeros(len(batches))
     working = _working_set(workload, batches)
+    switch = profile.switches_s(working)
     seconds, latency, memory, ops, moved = (
         none + profile.run_s,
         none + profile.run_s,
@@ -177,18 +178,13 @@ def _group_times(
     apart: dict[str, Floats] = defaultdict(lambda: none)
     for step in steps:
         if step.work is None:
-            own, deviation, fixed, held = (
-                none + step.seconds,
-                _VIEW_DEVIATION,
-                step.seconds,
-                none > 0,
-            )
-            kind = "view"
+            own = (profile.layer_s + switch) * step.repeats
+            kind, deviation, fixed, held = "view", _VIEW_DEVIATION, own, none > 0
         else:
             kind = step.work.times(float(batches[0])).kind
             work = replace(step.work, kind=kind)
             found = profile.estimates(work, batches, _competing_bytes(step, working))
-            more, factor = _time_beside(work, profile)
+            more, factor = switch * work.repeats, _correction(work, profile)
             own, fixed = factor * (found.seconds + more), factor * (found.fixed_s + more)
             deviation, held = found.deviation, found.memory_bound
             ops = ops + work.ops * batches
@@ -207,21 +203,22 @@ def _group_times(
     return np.stack([seconds, spread * profile.spread, latency, memory, ops, moved])
 
 
-def _time_beside(work: Work, profile: Profile) -> tuple[float, float]:
-    """Return the seconds that a layer takes more among others, and the correction of its class."""
-    return (
-        profile.switch_s * work.repeats,
-        profile.corrections.get(work.kind.partition(".")[0], 1.0),
-    )
+def _correction(work: Work, profile: Profile) -> float:
+    """Return the correction of the seconds of its class."""
+    return profile.corrections.get(work.kind.partition(".")[0], 1.0)
 
 
-def _time_layer(name: str, work: Work, profile: Profile, working_set: int) -> LayerTime:
+def _time_layer(
+    step: Step, batches: float, profile: Profile, working_set: Floats, switch_s: float
+) -> LayerTime:
+    assert step.work is not None
+    work = step.work.times(batches)
     moved = float(work.bytes + work.weight_bytes)
-    estimate = profile.estimate(work, working_set)
-    more, factor = _time_beside(work, profile)
+    estimate = profile.estimate(work, round(_competing_bytes(step, working_set)[0]))
+    more, factor = switch_s * work.repeats, _correction(work, profile)
     seconds, fixed = factor * (estimate.seconds + more), factor * (estimate.fixed_s + more)
     estimate = replace(estimate, seconds=seconds, fixed_s=fixed)
-    return LayerTime(name, work.kind, estimate, work.ops, moved, work.datatype)
+    return LayerTime(step.layer, work.kind, estimate, work.ops, moved, work.datatype)
 
 
 def _fixed_estimate(seconds: float) -> Estimate:

@@ -14,7 +14,13 @@ from roofline.number_format import plural
 from roofline.spec.profiles import Profile as Entry
 
 _PEAK = "peak "
-_MEMORY, _RUN, _LAYER, _SWITCH = "memory", "run", "layer", "switch"
+_MEMORY, _RUN, _LAYER, _SWITCH, _AMONG = (
+    "memory",
+    "run",
+    "layer",
+    "switch at ",
+    "pass over ",
+)
 _WEIGHTS = "stream.weights"
 """Weights by the bytes a run goes through, as a share of the memory's bandwidth: above one out of caches."""
 _WHOLE = ("conv", "matmul", "rnn", "layout")
@@ -47,8 +53,10 @@ def as_entry(
     figures[_MEMORY] = quantity(profile.bandwidth, 1e9, "GB/s")
     figures[_RUN] = quantity(profile.run_s, 1e-6, "us")
     figures[_LAYER] = quantity(profile.layer_s, 1e-6, "us")
-    if profile.switch_s > 0:
-        figures[_SWITCH] = quantity(profile.switch_s, 1e-6, "us")
+    for held, seconds in profile.switches:
+        figures[f"{_SWITCH}{held:.0f} B"] = quantity(seconds, 1e-6, "us")
+    for held, pace in profile.among:
+        figures[f"{_AMONG}{held:.0f} B"] = quantity(pace * held, 1e-6, "us")
     traits = {
         "absorbed": sorted(profile.absorbed),
         "after_product": sorted(profile.after_product),
@@ -130,11 +138,22 @@ def from_entry(entry: Entry, platform: str) -> Profile:
         packed=traits.get("packed", none),
         patterns=traits.get("patterns", none),
         streams=tuple((sample.at[0], sample.utilisation * figures[_MEMORY]) for sample in streams),
-        switch_s=figures.get(_SWITCH, 0.0),
+        switches=_by_bytes(figures, _SWITCH),
+        among=tuple((held, more / held) for held, more in _by_bytes(figures, _AMONG)),
         corrections=dict(entry.corrections),
         spread=entry.spread or 1.0,
         processor=entry.processor or "",
     )
+
+
+def _by_bytes(figures: Mapping[str, float], begin: str) -> tuple[tuple[float, float], ...]:
+    """Return figures by the bytes that their names end with: ``switch at 3000000 B``."""
+    found = {
+        name.removeprefix(begin).removesuffix(" B"): value
+        for name, value in figures.items()
+        if name.startswith(begin)
+    }
+    return tuple(sorted((float(held), value) for held, value in found.items()))
 
 
 def _sample(line: str, where: str) -> Sample:

@@ -43,7 +43,10 @@ def on_integers(workload: Workload) -> Integers:
         if layer.op_type not in _PRODUCTS:
             continue
         sources = [made.get(tensor.name) for tensor in layer.inputs]
-        if not sources or any(source is None or source.op_type != _BEFORE for source in sources):
+        if not sources or any(
+            source is None or source.op_type != _BEFORE or _shared(source, readers)
+            for source in sources
+        ):
             continue
         behind = readers.get(layer.outputs[0].name, []) if layer.outputs else []
         if [entry.op_type for entry in behind] == [_BEHIND]:
@@ -58,6 +61,13 @@ def on_integers(workload: Workload) -> Integers:
         and all(reader.name in operators for reader in reads)
     }
     return Integers(frozenset(operators), frozenset(around))
+
+
+def _shared(source: Layer, readers: Mapping[str, list[Layer]]) -> bool:
+    """Return whether a signed value is dequantized for several: kernels that take unsigned ones leave it alone."""
+    stored = source.inputs[0].dtype if source.inputs else None
+    signed = stored is None or not stored.name.startswith("u")
+    return signed and len(readers[source.outputs[0].name]) > 1
 
 
 def restoring_work(layer: Layer) -> Work | None:

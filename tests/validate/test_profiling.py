@@ -17,13 +17,13 @@ from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile
 from roofline.model.network_time import calibrated_time
 from roofline.spec import from_mapping
-from roofline.validate.calibration import fitting, microbenchmarks
+from roofline.validate.calibration import fitting, microbenchmarks, probe_timing
 from roofline.validate.calibration.calibrate import Roofs, platform_document, platform_yaml
 from roofline.validate.calibration.correcting import Run, correct_file, correction, read_runs
 from roofline.validate.calibration.microbenchmarks import ProbeTimes, Times, measure_times
 from roofline.validate.calibration.probes import Probe, probes
 from roofline.validate.calibration.profiling import TimedProfile
-from roofline.validate.calibration.steadiness import Steadiness
+from roofline.validate.calibration.steadiness import Burst, Steadiness, sampled
 from roofline.validate.measuring.process import Outcome
 from roofline.validate.measuring.steps import Share
 from roofline.validate.records.failure import Failure, FailureKind
@@ -78,6 +78,17 @@ def times() -> Times:
 def profile(times, monkeypatch) -> Profile:
     monkeypatch.setattr(fitting, "probes", chosen)
     return fitting.fit_profile(times, ROOFS, "A CPU")
+
+
+@pytest.mark.parametrize(
+    "name", ["matmul 1x256x256", "LSTM 128-128 x1 over 1", "conv 64-64 3x3 at 14"]
+)
+def test_no_two_weights_of_a_probe_are_the_same(name):
+    probe = next(entry for entry in probes() if entry.name == name)
+    stored = onnx.load_from_string(probe.build(1 + probe.copies)).graph.initializer
+    large = [entry.raw_data for entry in stored if len(entry.raw_data) > 256]
+    # A runtime that keeps equal weights once would read one copy's, out of the nearest cache.
+    assert len(set(large)) == len(large) > probe.copies
 
 
 def test_the_width_of_vectors_is_found_from_the_steps_of_times(profile):
@@ -141,11 +152,20 @@ def test_the_file_that_is_written_holds_the_profile(profile, times):
 @pytest.fixture
 def few(monkeypatch, tmp_path) -> list[str]:
     """Leave three probes, and keep what they gave below a folder of the test."""
-    wanted = ("smallest operator", microbenchmarks.REFERENCE, "Relu of 4096")
+    wanted = ("smallest operator", probe_timing.REFERENCE, "Relu of 4096")
     left = tuple(probe for probe in probes() if probe.name in wanted)
     monkeypatch.setattr(microbenchmarks, "probes", lambda: left)
     monkeypatch.setattr(microbenchmarks, "cache_folder", lambda: tmp_path)
     return [probe.name for probe in left]
+
+
+def line(name: str, number: int, *bursts: tuple[float, float, float]) -> str:
+    """Return a kept line of a probe: seconds of its two models and of the fixed work beside, which takes 20 µs."""
+    taken = [[[one, many], [beside, beside]] for one, many, beside in bursts]
+    return json.dumps({"name": name, "round": number, "usual": 2e-5, "bursts": taken}) + "\n"
+
+
+STEADY = ((1e-5, 3e-5, 2e-5),) * 3
 
 
 def test_a_calibration_goes_on_where_it_was_ended(few, monkeypatch):
@@ -157,14 +177,7 @@ def test_a_calibration_goes_on_where_it_was_ended(few, monkeypatch):
         done = request.names[:1] if len(asked) == 1 else request.names
         with open(request.into, "a", encoding="utf-8") as file:  # noqa: PTH123
             for name in done:
-                line = {
-                    "name": name,
-                    "round": request.round,
-                    "one": 1e-5,
-                    "many": 3e-5,
-                    "reference": 2e-5,
-                }
-                file.write(json.dumps(line) + "\n")
+                file.write(line(name, request.round, *STEADY))
             if len(asked) == 1:
                 file.write('{"name": "", "rou\n')
         if len(asked) == 1:
@@ -179,58 +192,46 @@ def test_a_calibration_goes_on_where_it_was_ended(few, monkeypatch):
     assert set(found.of) == set(few)
 
 
-def test_what_was_taken_while_the_machine_was_slowed_does_not_count_beside_what_was_not(
-    few, monkeypatch
-):
+def test_probes_whose_bursts_disagree_are_timed_once_more_and_all_bursts_count(few, monkeypatch):
+    asked: list[tuple[str, ...]] = []
+
     def step(request, **_):
-        slow = 1.6 if request.round == 0 else 1.0
+        asked.append(request.names)
+        apart = (1e-5, 3e-5, 2e-5), (1e-5, 5e-5, 2e-5), (1e-5, 9e-5, 2e-5)
         with open(request.into, "a", encoding="utf-8") as file:  # noqa: PTH123
             for name in request.names:
-                line = {
-                    "name": name,
-                    "round": request.round,
-                    "one": 1e-5 * slow,
-                    "many": 3e-5 * slow,
-                }
-                file.write(json.dumps({**line, "reference": 2e-5 * slow}) + "\n")
-        return Outcome(Status.OK, answer=Share(0.0))
-
-    monkeypatch.setattr(microbenchmarks, "run_step", step)
-    found = measure_times("onnxruntime", 1).of[few[0]]
-    assert (found.one_s, found.many_s) == (1e-5, 3e-5)
-    # One round at full speed was not sure of itself: there was another.
-    assert found.spread == 0.0
-
-
-def test_a_time_that_is_less_on_a_slowed_machine_shows_that_the_other_was_disturbed(few, tmp_path):
-    kept = tmp_path / "kept.jsonl"
-    name = few[2]
-    lines = [
-        {"name": name, "round": 0, "one": 1e-5, "many": 6e-5, "reference": 2e-5},
-        {"name": name, "round": 1, "one": 1.1e-5, "many": 4e-5, "reference": 3.2e-5},
-    ]
-    kept.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    rounds = microbenchmarks.Rounds("onnxruntime", 1, kept)
-    found = rounds.collected([name])[0][name]
-    assert (found.one_s, found.many_s) == (1e-5, 4e-5)
-    # The quick round lies 5 units above the short model, what is taken 3.
-    assert found.spread == pytest.approx(math.log(5 / 3))
-    assert rounds.doubtful([name]) == [name]
-
-
-def test_a_probe_that_was_only_seen_slowed_is_put_back_and_widened(few, monkeypatch):
-    def step(request, **_):
-        with open(request.into, "a", encoding="utf-8") as file:  # noqa: PTH123
-            for name in request.names:
-                slow = 1.6 if name == few[0] else 1.0
-                line = {"name": name, "round": request.round, "one": 1e-5, "many": 3e-5}
-                file.write(json.dumps({**line, "reference": 2e-5 * slow}) + "\n")
+                first = request.round == 0 and name == few[0]
+                file.write(line(name, request.round, *(apart if first else STEADY)))
         return Outcome(Status.OK, answer=Share(0.0))
 
     monkeypatch.setattr(microbenchmarks, "run_step", step)
     found = measure_times("onnxruntime", 1).of
-    assert 3e-5 / 1.6 < found[few[0]].many_s < 3e-5
+    assert asked == [tuple(few), (few[0],)]
+    assert found[few[0]].many_s == pytest.approx(3e-5)
+
+
+def test_what_was_taken_while_the_machine_was_slowed_does_not_count_beside_what_was_not():
+    slow, fast = Burst((1.6e-5, 4.8e-5), (3.2e-5, 3.2e-5)), Burst((1e-5, 3e-5), (2e-5, 2e-5))
+    found = sampled([slow] * 5 + [fast] * 3, 2e-5)
+    assert found.seconds == pytest.approx((1e-5, 3e-5))
+    assert (found.spread, found.slowed, found.agreed) == (0.0, False, True)
+
+
+def test_a_probe_that_was_only_seen_slowed_is_unsure(few, tmp_path):
+    kept = tmp_path / "kept.jsonl"
+    slowed = ((1.6e-5, 4.8e-5, 3.2e-5),) * 3
+    kept.write_text(line(few[0], 0, *slowed) + line(few[1], 0, *STEADY))
+    rounds = microbenchmarks.Rounds("onnxruntime", 1, kept)
+    found = rounds.collected(few)[0]
     assert found[few[0]].spread >= 0.2 > found[few[1]].spread
+    assert rounds.doubtful(few) == [few[0]]
+
+
+def test_a_difference_that_is_lost_comes_first_among_what_is_timed_again(few, tmp_path):
+    kept = tmp_path / "kept.jsonl"
+    apart = (1e-5, 3e-5, 2e-5), (1e-5, 5e-5, 2e-5), (1e-5, 9e-5, 2e-5)
+    kept.write_text(line(few[0], 0, *apart) + line(few[1], 0, *((3e-5, 1e-5, 2e-5),) * 3))
+    assert microbenchmarks.Rounds("onnxruntime", 1, kept).doubtful(few) == [few[1], few[0]]
 
 
 class Core:
@@ -251,24 +252,48 @@ def test_samples_between_two_fast_glances_are_those_that_count(begins, ends, wan
     core = Core()
     watch = Steadiness(lambda: core.run(20e-6), lambda: core.now, patience_s=0.05)
     core.now, core.slowed_from, core.slowed_until = 0.0, begins, ends
-    found = watch.sample(
-        [lambda: core.run(1e-3), lambda: core.run(3e-3)], 0.2, least_runs=5, longest_s=1.0
+    (bursts,) = watch.bursts(
+        [[lambda: core.run(1e-3), lambda: core.run(3e-3)]], 0.2, least_runs=5, longest_s=1.0
     )
+    found = sampled(bursts, watch.usual_s)
     assert found.seconds == pytest.approx((1e-3 * wanted, 3e-3 * wanted))
-    assert watch.is_slowed(found.reference_s) == (wanted > 1.0)
+    assert found.slowed == (wanted > 1.0)
 
 
 def test_no_more_is_sampled_than_until_bursts_agree():
     core = Core()
     watch = Steadiness(lambda: core.run(20e-6), lambda: core.now, patience_s=0.05)
-    factors = iter([1.0, 1.1, 1.0, 1.01, 1.0, *[9.0] * 99])
-    begin = core.now
-    found = watch.sample(
-        [lambda: core.run(3e-3 * next(factors))], 1.0, least_runs=5, longest_s=9.0
+    # Each burst is a run in vain and one that counts.
+    factors = iter([1.0, 1.0, 1.0, 1.1, 1.0, 1.0, 1.0, 1.01, 1.0, 1.0, *[9.0] * 99])
+    (bursts,) = watch.bursts(
+        [[lambda: core.run(3e-3 * next(factors))]], 1.0, least_runs=5, longest_s=9.0
     )
-    # The first three runs lie a tenth apart, the last three a hundredth: the sixth run never comes.
-    assert found.seconds[0] == pytest.approx(3e-3)
-    assert core.now - begin < 5 * 3.3e-3 + 6 * 6 * 20e-6
+    # The second and third burst lie a tenth apart, the last three a hundredth.
+    assert len(bursts) == 5
+    assert sampled(bursts, watch.usual_s).agreed
+
+
+def test_passes_over_several_works_lie_apart_in_time():
+    core = Core()
+    order: list[str] = []
+    watch = Steadiness(lambda: core.run(20e-6), lambda: core.now, patience_s=0.05)
+
+    def step(name: str) -> None:
+        order.append(name)
+        core.run(3e-3)
+
+    found = watch.bursts(
+        [[lambda: step("a")], [lambda: step("b")]], 1.0, least_runs=5, longest_s=9.0
+    )
+    assert "".join(order) == "aabb" * 3
+    assert [len(bursts) for bursts in found] == [3, 3]
+
+
+def test_what_was_usual_before_tells_that_a_machine_is_slowed_from_the_start():
+    core = Core()
+    core.slowed_until = 1e9
+    watch = Steadiness(lambda: core.run(20e-6), lambda: core.now, patience_s=0.05, known_s=20e-6)
+    assert watch.is_slowed(watch.reference_s())
 
 
 def test_rates_that_must_not_rise_are_pooled_by_what_they_weigh():
@@ -279,19 +304,14 @@ def test_rates_that_must_not_rise_are_pooled_by_what_they_weigh():
 def test_a_probe_that_ends_its_process_is_passed_over_and_named(few, monkeypatch):
     def step(request, **_):
         with open(request.into, "a", encoding="utf-8") as file:  # noqa: PTH123
-            for name in request.names:
+            for name in request.names if request.together == 1 else ():
                 if name == few[1]:
                     failure = Failure(FailureKind.CRASH, "crashed (SIGSEGV)")
                     return Outcome(Status.FAILED, failure)
-                line = {
-                    "name": name,
-                    "round": request.round,
-                    "one": 1e-5,
-                    "many": 3e-5,
-                    "reference": 2e-5,
-                }
-                file.write(json.dumps(line) + "\n")
+                file.write(line(name, request.round, *STEADY))
                 file.flush()
+            if request.together > 1:
+                return Outcome(Status.FAILED, Failure(FailureKind.CRASH, "crashed (SIGSEGV)"))
         return Outcome(Status.OK, answer=Share(0.0))
 
     monkeypatch.setattr(microbenchmarks, "run_step", step)

@@ -17,7 +17,8 @@ import numpy as np
 
 from roofline.layer import Layer
 from roofline.model.kinds import works
-from roofline.model.machine_profile import Profile, Sample, is_decided_by_weights
+from roofline.model.machine_profile import Profile, Sample, is_decided_by_weights, passes_over
+from roofline.model.network_time import calibrated_time
 from roofline.model.work import Work
 from roofline.validate.calibration.calibrate import Roofs
 from roofline.validate.calibration.microbenchmarks import ProbeTimes, Times
@@ -39,6 +40,10 @@ _AS_ONE = 0.75
 """Share of its parts' time up to which a group of operators runs as one."""
 _ROUNDS_APART = 0.05
 """Deviation of the logarithm of a rate whose rounds agree."""
+_NO_PACE = 1e-15
+"""Seconds of a byte that are none."""
+_WITHOUT_WEIGHTS = 1 << 14
+"""Bytes that a run of a few small operators goes through, about."""
 _FASTEST = 4.0
 """Utilisation above which a sample is lost in noise; caches and Winograd's algorithm stay below."""
 
@@ -107,8 +112,9 @@ def fit_profile(times: Times, roofs: Roofs, processor: str, *, padding: bool = T
     absorbed, packed = _rates_beside_convolutions(times)
     samples |= _on_packed(times, bare, absorbed, packed)
     known = replace(known, samples=samples, absorbed=absorbed, packed=packed)
-    known = replace(known, switch_s=_switch_s(measured, known))
-    return _with_groups(measured, known, times)
+    known = replace(known, switches=_switches(measured, known))
+    known = _with_groups(measured, known, times)
+    return replace(known, among=_among(measured, known))
 
 
 def _lanes(times: Times) -> int:
@@ -332,14 +338,56 @@ def _on_packed(
     return found
 
 
-def _switch_s(entries: Sequence[_MeasuredProbe], known: Profile) -> float:
-    """Return the seconds that a small layer takes more among layers of other kinds than among its own."""
+def _switches(
+    entries: Sequence[_MeasuredProbe], known: Profile
+) -> tuple[tuple[float, float], ...]:
+    """Return what a layer takes more among layers of other kinds than among its own, by the bytes a run goes through.
+
+    Once among small operators alone, then among products whose weights go through the caches between any two of them.
+    """
+    found: dict[float, float] = {}
     for entry in entries:
-        if entry.probe.role == "mixed":
-            count = (len(entry.many.layers) - len(entry.one.layers)) / entry.probe.copies
-            parts = (_parts_s(entry.many, known) - _parts_s(entry.one, known)) / entry.probe.copies
-            return max((entry.times.copy_s - parts) / count, 0.0)
-    return 0.0
+        if entry.probe.role not in ("mixed", "among"):
+            continue
+        products = entry.probe.of if entry.probe.role == "among" else ""
+        small = _small_s(entry.many, known, products) - _small_s(entry.one, known, products)
+        added = len(entry.many.layers) - len(entry.one.layers)
+        held = sum(layer.weight_bytes for layer in entry.many.layers)
+        # Products that stood among their own stand among others now.
+        count = added + sum(layer.op_type == products for layer in entry.one.layers)
+        more = entry.times.copy_s * entry.probe.copies - small
+        found[float(max(held, _WITHOUT_WEIGHTS))] = max(more / count, 0.0)
+    # More bytes never make it less.
+    places = sorted(found)
+    rising = np.maximum.accumulate([found[held] for held in places])
+    return tuple(zip(places, rising.tolist(), strict=True))
+
+
+def _among(entries: Sequence[_MeasuredProbe], known: Profile) -> tuple[tuple[float, float], ...]:
+    """Return the seconds that a byte takes more where operators pass over values among convolutions, by bytes."""
+    found: dict[float, list[float]] = defaultdict(list)
+    for entry in entries:
+        longer, shorter = (
+            (calibrated_time(work, known) for work in (entry.many, entry.one))
+            if entry.probe.role == "passes" else (None, None)
+        )  # fmt: skip
+        if longer is None or shorter is None:
+            continue
+        more = entry.times.copy_s * entry.probe.copies - (longer.seconds - shorter.seconds)
+        passed = sum(layer.bytes for layer in longer.layers if passes_over(layer.kind))
+        # Of the image: read once and written once.
+        held = 2.0 * max(layer.output_bytes for layer in entry.one.layers)
+        found[held].append(more / passed)
+    return tuple((held, max(float(np.median(found[held])), _NO_PACE)) for held in sorted(found))
+
+
+def _small_s(workload: Workload, known: Profile, aside: str) -> float:
+    """Return the seconds of small operators among their own, those of one kind left aside."""
+    return sum(
+        _estimated_s(layer, known) or known.layer_s
+        for layer in workload.layers
+        if layer.op_type != aside
+    )
 
 
 def _with_groups(measured: Sequence[_MeasuredProbe], known: Profile, times: Times) -> Profile:

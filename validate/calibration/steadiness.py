@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,49 +20,101 @@ that falls by wide vectors gives less than 1.3, which moved other work by less t
 _GLANCE_RUNS = 5
 _FIRST_GLANCES = 300
 _PAUSE_S = 0.004
-_BURST_S = 0.002
-ENOUGH, AGREE, _FULL_SPEED = 3, 0.03, 1.1
-"""Bursts in a row at full speed, the share by which they may lie apart so that no more are taken, and the time of the
-fixed work over its usual one up to which a machine is at full speed."""
-_QUANTILE, _OF_BURSTS = 0.2, 0.25
-"""Of the runs of a burst, and of bursts that were not slowed: low, for what is left of a disturbance only adds."""
+_BURST_S, _WARM_S = 0.002, 0.02
+"""Seconds of a burst, and of a run from which none is made in vain before it: what it needs does not stay in caches."""
+ENOUGH, AGREE = 3, 0.03
+"""Bursts at full speed that are enough where they lie so near to one another."""
+_QUANTILE = 0.2
+"""Of the runs of a burst: low, for what disturbs one of them only adds."""
+_USUAL = 0.05
+"""Share of all glances that are quicker than the usual one: a clock that rose for a moment is none."""
+FULL_SPEED = 1.12
+"""Time of the fixed work over its usual one up to which the machine is at full speed."""
+_FEW, _OF_BURSTS = 3, 0.25
+"""Bursts at full speed from which no others count, and the quantile of bursts: low, for a disturbance only adds."""
+
+Step = Callable[[], None]
+"""Does a piece of work once."""
 
 
-def usual_s(ascending: Sequence[float], threads: int) -> float:
-    """Return what the fixed work takes on a fast machine: with one thread the least of all seconds seen, ascending.
+def usual_s(ascending: Sequence[float]) -> float:
+    """Return what the fixed work takes on a fast machine, of all seconds seen, ascending."""
+    return ascending[int(len(ascending) * _USUAL)]
 
-    With several it is what one in ten take: threads wait for one another, and once in a while they need not.
-    """
-    return ascending[0 if threads == 1 else len(ascending) // 10]
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Some runs of each of several pieces of work, one piece after the other."""
+
+    seconds: tuple[float, ...]
+    """Of a run of each piece."""
+    reference_s: tuple[float, ...]
+    """Of the fixed work beside each: the mean of before and after."""
+
+    def beside(self, usual: float) -> float:
+        """Return the time of the fixed work beside it, the slowest, over its usual one."""
+        return max(self.reference_s) / usual
 
 
 @dataclass(frozen=True, slots=True)
 class SampledTimes:
-    """Seconds of several pieces of work, taken in turn."""
+    """What bursts of several pieces of work say."""
 
     seconds: tuple[float, ...]
-    """Of each piece, over samples that were not slowed; over the least slowed where each was."""
-    reference_s: float
-    """Seconds of the fixed work beside those samples."""
-    agreed: bool = False
-    """Whether the last bursts said the same, on a machine at full speed: more samples would say nothing else."""
+    """Of each piece, over bursts at full speed, else over the few that were slowed least."""
+    spread: float
+    """Deviation of the logarithm of what the last piece takes more than the first, or takes where it is alone."""
+    slowed: bool
+    """Whether no burst was at full speed."""
+    agreed: bool
+    """Whether the last bursts said the same: more samples would say nothing else."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Burst:
-    seconds: tuple[float, ...]
-    reference_s: float
+def sampled(bursts: Sequence[Burst], usual: float) -> SampledTimes:
+    """Return what bursts say together, when the fixed work usually takes so long."""
+    by_speed = sorted(bursts, key=lambda burst: max(burst.reference_s))
+    full = sum(burst.beside(usual) <= FULL_SPEED for burst in bursts)
+    used = by_speed[: max(full, _FEW)]
+    taken = np.array([burst.seconds for burst in used])
+    seconds = tuple(float(value) for value in np.quantile(taken, _OF_BURSTS, axis=0))
+    more = taken[:, -1] - taken[:, 0] if taken.shape[1] > 1 else taken[:, 0]
+    own = seconds[-1] - seconds[0] if len(seconds) > 1 else seconds[0]
+    apart = float(np.median(np.abs(more - own)) / own) if own > 0 else 1.0
+    # The deviation of a median, of values as far apart as their median distance says.
+    spread = 1.0 if own <= 0 else min(1.86 * apart / len(used) ** 0.5, 1.0)
+    slowed = by_speed[0].beside(usual) >= SLOWED
+    return SampledTimes(seconds, spread, slowed, _agree(bursts, usual))
+
+
+def _agree(bursts: Sequence[Burst], usual: float) -> bool:
+    """Return whether the last bursts at full speed say the same of every piece of work."""
+    last = [burst.seconds for burst in bursts if burst.beside(usual) <= FULL_SPEED][-ENOUGH:]
+    seconds = np.array(last)
+    return len(last) == ENOUGH and bool(
+        (seconds.max(axis=0) <= (1.0 + AGREE) * seconds.min(axis=0)).all()
+    )
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What has been taken of some pieces of work that are compared."""
+
+    steps: Sequence[Step]
+    bursts: list[Burst] = field(default_factory=list["Burst"])
+    spent: float = 0.0
+    """Seconds of samples at full speed, of the piece that has least."""
+    runs: int = 0
+    gone: float = 0.0
+    """Seconds on the wall."""
+    slow: bool = False
+    """Whether a run of one takes so long that no burst of it is more than that run."""
 
 
 class Steadiness:
     """Watches a fixed piece of work, and takes samples of others while it is fast."""
 
     def __init__(
-        self,
-        step: Callable[[], None],
-        clock: Callable[[], float],
-        patience_s: float,
-        threads: int = 1,
+        self, step: Step, clock: Callable[[], float], patience_s: float, known_s: float = np.inf
     ) -> None:
         """Watch.
 
@@ -70,11 +122,16 @@ class Steadiness:
             step: Does the fixed work once; it takes some microseconds.
             clock: Tells seconds: of the CPU, or on the wall.
             patience_s: Seconds in all that may be lost to a slowed machine, waiting and in vain.
-            threads: Threads that the fixed work runs on.
+            known_s: Seconds that the fixed work usually took when it was watched before.
         """
-        self._step, self._clock, self._threads = step, clock, threads
+        self._step, self._clock, self._known_s = step, clock, known_s
         self._seen = sorted(self._glance_s() for _ in range(_FIRST_GLANCES))
         self.patience_s = patience_s
+
+    @property
+    def usual_s(self) -> float:
+        """Seconds of the fixed work on this machine where nothing slows it."""
+        return min(usual_s(self._seen), self._known_s)
 
     def _glance_s(self) -> float:
         found: list[float] = []
@@ -92,54 +149,60 @@ class Steadiness:
 
     def is_slowed(self, reference_s: float) -> bool:
         """Return whether the machine was slowed when the fixed work took so long."""
-        return reference_s >= SLOWED * usual_s(self._seen, self._threads)
+        return reference_s >= SLOWED * self.usual_s
 
-    def sample(
-        self, steps: Sequence[Callable[[], None]], sampling_s: float, *, least_runs: int, longest_s: float,
+    def bursts(
+        self, works: Sequence[Sequence[Step]], sampling_s: float, *, least_runs: int, longest_s: float,
         until_agreed: bool = True,
-    ) -> SampledTimes:  # fmt: skip
-        """Return the seconds of pieces of work, from short bursts of each in turn, until enough of them agree.
+    ) -> list[list[Burst]]:  # fmt: skip
+        """Return bursts of works in turn, pass after pass, until enough of each agree.
+
+        Passes lie apart in time, so that what slows the machine for a moment meets one burst of a work, and not all.
 
         Args:
-            steps: Do each piece once.
-            sampling_s: Seconds of samples of each that are enough where bursts do not agree.
+            works: Pieces of each work; those of one are timed one right after the other.
+            sampling_s: Seconds of samples of each piece that are enough where bursts do not agree.
             least_runs: Runs of each that are needed then, whatever they take.
-            longest_s: Seconds after which nothing more is taken that was slowed.
+            longest_s: Seconds of a work after which nothing more is taken that was slowed.
             until_agreed: Whether to stop where bursts agree.
         """
-        bursts: list[_Burst] = []
-        fast: list[_Burst] = []
-        end = time.perf_counter() + longest_s
-        spent, runs = 0.0, 0
-        before = self._wait(end)
-        while not (until_agreed and self._agree(fast)) and (
-            spent < sampling_s or runs < least_runs
-        ):
-            begin, most = time.perf_counter(), before
-            taken: list[list[float]] = []
-            for step in steps:
-                taken.append(self._burst(step))
-                before = self.reference_s()
-                most = max(most, before)
-            values = tuple(float(np.quantile(seconds, _QUANTILE)) for seconds in taken)
-            bursts.append(_Burst(values, most))
-            if self.is_slowed(most) and self.patience_s > 0 and time.perf_counter() < end:
-                self.patience_s -= time.perf_counter() - begin
-                before = self._wait(end)
-                continue
-            fast.append(bursts[-1])
-            spent += min(sum(seconds) for seconds in taken)
-            runs += min(len(seconds) for seconds in taken)
-        return replace(self._summary(bursts), agreed=self._agree(fast))
+        every = [_Taken(steps) for steps in works]
+        left = every
+        while left:
+            for taken in left:
+                self._take(taken, longest_s)
+            left = [
+                taken
+                for taken in left
+                if not (until_agreed and _agree(taken.bursts, self.usual_s))
+                and (taken.spent < sampling_s or taken.runs < least_runs)
+            ]
+        return [taken.bursts for taken in every]
 
-    def _agree(self, fast: Sequence[_Burst]) -> bool:
-        """Return whether the last bursts say the same of every piece of work, at full speed."""
-        last = fast[-ENOUGH:]
-        limit = _FULL_SPEED * usual_s(self._seen, self._threads)
-        if len(last) < ENOUGH or any(burst.reference_s > limit for burst in last):
-            return False
-        seconds = np.array([burst.seconds for burst in last])
-        return bool((seconds.max(axis=0) <= (1.0 + AGREE) * seconds.min(axis=0)).all())
+    def _take(self, taken: _Taken, longest_s: float) -> None:
+        """Take one burst of a work; of one that was slowed the time counts only where patience is at an end."""
+        begin = time.perf_counter()
+        end = begin + max(longest_s - taken.gone, 0.0)
+        before = self._wait(end)
+        values: list[float] = []
+        beside: list[float] = []
+        runs: list[list[float]] = []
+        for step in taken.steps:
+            runs.append(self._burst(step, warm=not taken.slow))
+            after = self.reference_s()
+            values.append(float(np.quantile(runs[-1], _QUANTILE)))
+            beside.append((before + after) / 2)
+            before = after
+        taken.slow = max(values) > _WARM_S
+        burst = Burst(tuple(values), tuple(beside))
+        taken.bursts.append(burst)
+        now = time.perf_counter()
+        taken.gone += now - begin
+        if burst.beside(self.usual_s) >= SLOWED and self.patience_s > 0 and now < end:
+            self.patience_s -= now - begin
+            return
+        taken.spent += min(sum(seconds) for seconds in runs)
+        taken.runs += min(len(seconds) for seconds in runs)
 
     def _wait(self, end: float) -> float:
         """Wait until the machine is fast, until some time or the end of patience; return the fixed work's seconds."""
@@ -150,7 +213,10 @@ class Steadiness:
             found = self.reference_s()
         return found
 
-    def _burst(self, step: Callable[[], None]) -> list[float]:
+    def _burst(self, step: Step, *, warm: bool) -> list[float]:
+        if warm:
+            # Others ran since: the first run finds its operands in no cache.
+            step()
         found: list[float] = []
         begin = last = self._clock()
         while last - begin < _BURST_S:
@@ -159,16 +225,3 @@ class Steadiness:
             found.append(now - last)
             last = now
         return found
-
-    def _summary(self, bursts: Sequence[_Burst]) -> SampledTimes:
-        least = min(burst.reference_s for burst in bursts)
-        limit = (
-            SLOWED * usual_s(self._seen, self._threads)
-            if not self.is_slowed(least)
-            else 1.05 * least
-        )
-        chosen = [burst for burst in bursts if burst.reference_s <= limit]
-        seconds = np.quantile(np.array([burst.seconds for burst in chosen]), _OF_BURSTS, axis=0)
-        return SampledTimes(
-            tuple(float(value) for value in seconds), max(burst.reference_s for burst in chosen)
-        )

@@ -152,6 +152,10 @@ class Microbenchmarks(Action[Share]):
     round: int
     into: Path
     """The file that lines are appended to."""
+    together: int = 1
+    """Probes that are loaded at a time and timed in turn; one ends alone where it ends the process."""
+    usual_s: float = 0.0
+    """What the fixed work usually takes on this machine; 0 where it is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,7 +247,7 @@ def _probe(asked: steps.Probe, report: Progress) -> steps.Rates:
 
 
 def _microbenchmarks(asked: steps.Microbenchmarks, report: Progress) -> steps.Share:
-    from roofline.validate.calibration.microbenchmarks import time_probes
+    from roofline.validate.calibration.probe_timing import time_probes
 
     return time_probes(asked, report)
 

@@ -145,7 +145,8 @@ def _along_a_line() -> Iterator[Probe]:
         name = f"1-D {channels} {kernel} at {size}, {plural(items, 'item')}"
         yield _line(name, channels, size, step, copies, items)
     for inner, outer, size, kernel, stride, items, copies in (
-        (1, 258, 640, 256, 64, 1, 4), (128, 64, 4, 3, 2, 1, 12), (64, 64, 2, 3, 2, 1, 12), (64, 128, 1, 3, 1, 1, 12),
+        (1, 258, 320, 256, 64, 1, 4), (1, 96, 2048, 256, 64, 1, 4),
+        (128, 64, 4, 3, 2, 1, 12), (64, 64, 2, 3, 2, 1, 12), (64, 128, 1, 3, 1, 1, 12),
         (1, 64, 4096, 9, 2, 1, 4), (129, 128, 8, 3, 1, 1, 6), (40, 96, 400, 5, 2, 1, 3), (1, 128, 512, 128, 64, 16, 2),
     ):  # fmt: skip
         step = convolution(inner, outer, kernel, stride=stride, flat=True)

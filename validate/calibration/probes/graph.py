@@ -10,24 +10,47 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from roofline.node import Array
 
 _OPSET = 17
-
-
 _IR_VERSION = 8
-
-
 _PERIOD = 65_521
 """Random values before they repeat: drawing all of them would take longer than timing a probe."""
+_APART = 7919
+"""Places from where one weight begins among them to where the next one does."""
+
+
+@lru_cache(maxsize=1)
+def _normals() -> NDArray[np.float32]:
+    return np.random.default_rng(0).standard_normal(_PERIOD, dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
+def _whole() -> NDArray[np.int64]:
+    return np.random.default_rng(0).integers(0, 100, _PERIOD)
+
+
+def normal(shape: Sequence[int], place: int = 0) -> NDArray[np.float32]:
+    """Return normal random values of a shape, which repeat after a while.
+
+    Args:
+        shape: Of the result.
+        place: Where to begin: values from one place and another are not the same.
+    """
+    return np.resize(np.roll(_normals(), -place * _APART), tuple(shape))
 
 
 class Graph:
-    """An ONNX graph under construction; weights are drawn from a seeded generator."""
+    """An ONNX graph under construction; weights are drawn from a seeded generator.
+
+    No two weights are the same: a runtime keeps equal ones once, and reads them from the nearest cache.
+    """
 
     def __init__(self) -> None:
         from onnx import TensorProto, helper, numpy_helper
@@ -39,9 +62,6 @@ class Graph:
         self._stored: list[Any] = []
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
-        random = np.random.default_rng(0)
-        self._normal = random.standard_normal(_PERIOD).astype(np.float32)
-        self._whole = random.integers(0, 100, _PERIOD)
 
     def input(self, *shape: int) -> str:
         """Declare a float input and return its name."""
@@ -52,11 +72,13 @@ class Graph:
 
     def weight(self, *shape: int, dtype: str = "float32", scale: float = 0.05) -> str:
         """Store random values of a shape, which repeat after a while, and return their name."""
+        place = len(self._stored)
         if dtype.startswith("float"):
-            return self.store(np.resize(self._normal * np.float32(scale), shape).astype(dtype))
+            return self.store((normal(shape, place) * np.float32(scale)).astype(dtype, copy=False))
         # Signed values lie around zero.
         low = 0 if dtype.startswith("u") else 50
-        return self.store(np.resize((self._whole - low).astype(dtype), shape))
+        values = (np.roll(_whole(), -place * _APART) - low).astype(dtype)
+        return self.store(np.resize(values, shape))
 
     def store(self, values: Array) -> str:
         """Store values and return their name."""

@@ -27,9 +27,10 @@ from roofline.validate.calibration.probes.moves import pad
 from roofline.validate.calibration.probes.patterns import ACTIVATIONS
 
 _BETWEEN = (1, 16, 112, 112)
-
-
 _JOINED = (1, 32, 28, 28)
+_AMONG = ((96, 1), (256, 1), (256, 3))
+"""Width of products among which small operators stand, and how often all of these do: the products' weights fill the
+nearest caches, or go through them."""
 
 
 JOINED_ELEMENTS = 32 * 28 * 28
@@ -73,10 +74,13 @@ def probes_between() -> list[Probe]:
     )
     for name, join in (("joined", True), ("apart", False)):
         found.append(Probe(f"{name} convolutions", _joined_pairs(join=join), 10, "Conv", "joined"))
-    joining: Step = lambda graph, value: graph.call("Concat", value, value, axis=1)  # noqa: E731
-    found.append(Probe("alone: Concat", branches(_JOINED, joining), 10, "Concat", "joined"))
+    found.append(Probe("alone: Concat", branches(_JOINED, _joining), 10, "Concat", "joined"))
     found += _probes_behind(one)
     found.append(Probe("mixed operators", chain(TINY, _mix), 3, "Add", "mixed"))
+    found += _passes()
+    for width, times in _AMONG:
+        name = f"operators among products {width} x{times}"
+        found.append(Probe(name, _among(width, times), 1, "MatMul", "among"))
     alone = {"MaxPool", "AveragePool", "Softmax", "BatchNormalization", "none"}
     for name, step in steps.items():
         if name not in alone:
@@ -176,6 +180,43 @@ def _joined_pairs(*, join: bool) -> Callable[[int], bytes]:
     return branches(_JOINED, step)
 
 
+def _passes() -> list[Probe]:
+    """Return convolutions, in the longer model each followed by an operator that passes over what it made."""
+    steps: dict[str, Step] = {
+        "Abs": unary("Abs"), "Div": binary("Div", constant(value=1.5)), "Max": binary("Max", first_input),
+        "Mul": binary("Mul", first_input), "MaxPool": unary("MaxPool", kernel_shape=[3, 3], pads=[1] * 4),
+        "centred": lambda graph, value: graph.call("Sub", value, graph.call("ReduceMean", value, axes=[2, 3])),
+        "Concat": lambda graph, value: graph.call("Split", _joining(graph, value), axis=1, results=2),
+        "Pad": lambda graph, value: graph.call("MaxPool", pad(graph, value), kernel_shape=[3, 3]),
+    }  # fmt: skip
+    return [
+        Probe(
+            f"convolutions with {name} at {size}", _followed((1, channels, size, size), step), 1,
+            "Conv", "passes",
+        )
+        for channels, size in ((32, 28), (64, 56), (64, 112))
+        for name, step in steps.items()
+    ]  # fmt: skip
+
+
+def _joining(graph: Graph, value: str) -> str:
+    return graph.call("Concat", value, value, axis=1)
+
+
+def _followed(shape: Sequence[int], step: Step) -> Callable[[int], bytes]:
+    def build(count: int) -> bytes:
+        graph = Graph()
+        value = graph.input(*shape)
+        for _ in range(3):
+            value = convolution(shape[1], shape[1], 1)(graph, value)
+            if count > 1:
+                value = step(graph, value)
+        graph.output(pool(graph, value))
+        return graph.model()
+
+    return build
+
+
 def _mix(graph: Graph, value: str) -> str:
     """Add operators of twelve kinds on 128 elements, one after the other: none finds its code where it was."""
     steps: tuple[Step, ...] = (
@@ -188,8 +229,45 @@ def _mix(graph: Graph, value: str) -> str:
     return value
 
 
+def _among(width: int, times: int) -> Callable[[int], bytes]:
+    """Return products by stored matrices, in the longer model each followed by small operators of other kinds.
+
+    What a small operator needs, its code and what the runtime knows of it, is in no near cache after a product.
+    """
+    ends = [np.array([bound], np.int64) for bound in (0, width - 1, 1)]
+
+    def cut(graph: Graph, value: str) -> str:
+        shorter = graph.call("Slice", value, *map(graph.store, ends), graph.store(ends[2]))
+        return graph.call("Pad", shorter, graph.store(np.array([0, 0, 0, 1], np.int64)))
+
+    def turned(graph: Graph, value: str) -> str:
+        column = graph.call("Transpose", value, perm=[1, 0])
+        return graph.call("Reshape", column, graph.store(np.array([1, width], np.int64)))
+
+    def centred(graph: Graph, value: str) -> str:
+        return graph.call("Sub", value, graph.call("ReduceMean", value, axes=[-1]))
+
+    steps: tuple[Step, ...] = (
+        unary("Sigmoid"), unary("Tanh"), _double, binary("Mul", first_input), clip, cut,
+        in_turn(unary("Abs"), unary("Sqrt")), centred, binary("Pow", constant(value=2.0)),
+        unary("Softmax", axis=-1), turned,
+    )  # fmt: skip
+
+    def build(count: int) -> bytes:
+        graph = Graph()
+        value = graph.input(1, width)
+        for one in steps * times:
+            value = graph.call("MatMul", value, graph.weight(width, width))
+            if count > 1:
+                value = one(graph, value)
+        graph.output(value)
+        return graph.model()
+
+    return build
+
+
 def _cut(graph: Graph, value: str) -> str:
-    """Take away what `padded` put around an image of 4 x 4."""
+    """Take away what `pad` put around an image of 4 x 4."""
     bounds = [graph.store(np.array([bound, bound], np.int64)) for bound in (1, 5)]
     return graph.call("Slice", value, *bounds, graph.store(np.array([2, 3], np.int64)))
 

@@ -34,6 +34,10 @@ def recurrent() -> list[Probe]:
                     branches((steps, 1, width), step),
                       copies, "DynamicQuantizeLSTM")
             )  # fmt: skip
+    # States whose weights fit no near cache, in integers either.
+    step = _quantized_cell(256, 768, 1)
+    name = "DynamicQuantizeLSTM 256-768 x1 over 20"
+    found.append(Probe(name, branches((20, 1, 256), step), 2, "DynamicQuantizeLSTM"))
     return found
 
 

@@ -1,0 +1,130 @@
+"""Times microbenchmarks with a backend, in a process of their own: many are loaded, and timed in turn."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from roofline.progress import Report, tell_nobody
+from roofline.temporary import temporary_folder
+from roofline.validate.calibration.probes import Probe, probes
+from roofline.validate.calibration.probes.graph import normal
+from roofline.validate.calibration.steadiness import Steadiness, Step
+from roofline.validate.measuring import environment
+from roofline.validate.measuring.backend import Artifact, Request, backends
+from roofline.validate.measuring.steps import Microbenchmarks, Share
+from roofline.validate.records.request import RunRequest
+
+REFERENCE = "matmul 256x64x64"
+"""The probe of some microseconds that is repeated throughout: it tells whether the machine is slowed."""
+LEAST_RUNS = 5
+"""Runs of each model where bursts do not agree."""
+
+_SAMPLING_S = {"onnxruntime": 0.014, "torch": 0.014, "tvm": 0.03}
+"""Seconds for which a model of a probe is run in all where bursts do not agree."""
+_PATIENCE_S = 15.0
+"""Seconds that each process may lose to a slowed machine before it takes what it gets."""
+_LONGEST_S = 0.5
+"""Seconds of one probe after which nothing is taken again."""
+_WARM_UP = 2
+
+
+def time_probes(asked: Microbenchmarks, report: Report) -> Share:
+    """Time probes in this process, one line of a file for each.
+
+    Args:
+        asked: Which, with what, and where to.
+        report: Told of each probe.
+
+    Returns:
+        What others took of the CPU time meanwhile.
+    """
+    known = {probe.name: probe for probe in probes()}
+    busy = environment.Busy.now()
+    steadiness = watch(asked.backend, asked.threads, _PATIENCE_S, asked.usual_s)
+    groups = max(round(len(asked.names) / asked.together), 1)
+    done = 0
+    # Kinds follow one another in the list: a group holds some of each, so that a slow minute meets no kind alone.
+    for number in range(groups):
+        group = [known[name] for name in asked.names[number::groups]]
+        for place, probe in enumerate(group):
+            report(probe.name, done + place, len(asked.names))
+        lines = _time_group(asked, group, steadiness)
+        with asked.into.open("a", encoding="utf-8") as file:
+            for line in lines:
+                whole = {**line, "round": asked.round, "usual": steadiness.usual_s}
+                file.write(json.dumps(whole) + "\n")
+        done += len(group)
+    return Share(environment.share_taken_since(busy))
+
+
+def watch(backend: str, threads: int, patience_s: float, usual_s: float = 0.0) -> Steadiness:
+    """Return what tells whether the machine is slowed, by the reference probe in this process.
+
+    Args:
+        backend: Name of a measurement backend.
+        threads: Threads it runs on; times are CPU time with one thread and wall time with several.
+        patience_s: Seconds that may be lost to a slowed machine.
+        usual_s: Seconds that the reference usually took before; 0 where it was never watched.
+    """
+    probe = next(probe for probe in probes() if probe.name == REFERENCE)
+    clock = time.process_time if threads == 1 else time.perf_counter
+    return Steadiness(_step(backend, threads, probe, 1), clock, patience_s, usual_s or np.inf)
+
+
+def _time_group(
+    asked: Microbenchmarks, group: Sequence[Probe], steadiness: Steadiness
+) -> list[dict[str, Any]]:
+    """Return a line for each probe: its bursts, or why it could not be built."""
+    failed: list[dict[str, Any]] = []
+    works: dict[str, list[Step]] = {}
+    for probe in group:
+        try:
+            works[probe.name] = [
+                _step(asked.backend, asked.threads, probe, copies)
+                for copies in (1, 1 + probe.copies)
+            ]
+        except Exception as error:
+            # Whatever a runtime raises for an operator that it lacks: the kind is left out, and said so.
+            told = " ".join(str(error).split())[:200]
+            failed.append({"name": probe.name, "failed": f"{type(error).__name__}: {told}"})
+    bursts = steadiness.bursts(
+        list(works.values()), _SAMPLING_S.get(asked.backend, 0.05),
+        least_runs=LEAST_RUNS, longest_s=_LONGEST_S,
+    )  # fmt: skip
+    return failed + [
+        {"name": name, "bursts": [[burst.seconds, burst.reference_s] for burst in taken]}
+        for name, taken in zip(works, bursts, strict=True)
+    ]
+
+
+def _step(name: str, threads: int, probe: Probe, copies: int) -> Step:
+    """Return what runs a probe of one length once, loaded and bound to random inputs, warm."""
+    backend = backends.get(name)
+    content = probe.build(copies)
+    with temporary_folder() as folder:
+        path = folder / "probe.onnx"
+        path.write_bytes(content)
+        request = Request(RunRequest("probe", name, threads=threads, batch=1), path, folder)
+        as_it_is = backend.capabilities.loads_models
+        made = Artifact(path) if as_it_is else backend.prepare(request, tell_nobody)
+        session = backend.load(request, made)
+    session.bind({name: normal(shape) for name, shape in probe_inputs(content).items()})
+    for _ in range(_WARM_UP):
+        session.step()
+    return session.step
+
+
+def probe_inputs(content: bytes) -> Mapping[str, tuple[int, ...]]:
+    """Return the shapes of a probe's inputs, all of them in single precision."""
+    import onnx
+
+    graph = onnx.load_from_string(content).graph
+    return {
+        entry.name: tuple(size.dim_value for size in entry.type.tensor_type.shape.dim)
+        for entry in graph.input
+    }

@@ -80,7 +80,8 @@ def _remarks(entry: Entry, platform: Platform) -> tuple[str, ...]:
         )
     if entry.threads > 1 and platform.threads is None:
         told.append(
-            f"warning: times are those of runs on {plural(entry.threads, 'thread')}, of which this file has no operating mode"
+            f"warning: times are those of runs on {plural(entry.threads, 'thread')}, of which this file has no "
+            "operating mode"
         )
     try:
         installed = version(_DISTRIBUTIONS.get(entry.backend, entry.backend))

@@ -66,15 +66,12 @@ def place_labels(
             continue
         ways = [(dx * far, dy * far) for far in _DISTANCES if far <= reach for dx, dy in own]
         # What finds no place in one line may find one in two.
-        tried = [
-            (
-                text,
-                way,
-                _box(mark, (way[0] * scale, way[1] * scale), _extent(text, fontsize, scale)),
-            )
+        tried = (
+            (text, way, _box(mark, (way[0] * scale, way[1] * scale), size))
             for text in dict.fromkeys((label, in_lines(label)))
+            for size in [_extent(text, fontsize, scale)]
             for way in ways
-        ]
+        )
         found = next(
             (
                 (text, way, box)

@@ -53,6 +53,8 @@ class Point:
     """OP/s."""
     measured: float | None = None
     """OP/s of a real run."""
+    estimated: bool = False
+    """Whether the performance is what is expected of a run, and no bound."""
     weight: float = 1.0
     """Share of the time, for layers."""
     bound: str = ""
@@ -91,7 +93,12 @@ def draw_networks(
 
 def _draw_network(ax: Drawing, point: Point, mark: str, ink: str) -> None:
     x, y = point.intensity, point.performance
-    ax.plot([x], [y], mark, color=ink, ms=style.size(mark, 6), mec="white", mew=0.6, zorder=4)
+    look = (
+        {"mfc": "white", "mec": ink, "mew": 1.1}
+        if point.estimated
+        else {"mec": "white", "mew": 0.6}
+    )
+    ax.plot([x], [y], mark, color=ink, ms=style.size(mark, 6), zorder=4, **look)
     if point.resident:
         ax.plot([x], [y], "o", ms=11, mfc="none", mec=ink, mew=1.0, zorder=4)
         ax.plot([x] * 2, [y, point.reach], "--", color=ink, lw=0.8, zorder=3)
@@ -122,6 +129,18 @@ def _explain(
     ]
     if any(point.measured is not None for point in points):
         names.append(Line2D([], [], marker="x", ls="", color=style.INK, label="measured"))
+    if any(point.estimated for point in points):
+        names.append(
+            Line2D(
+                [],
+                [],
+                marker="o",
+                ls="",
+                mfc="white",
+                color=grey,
+                label="hollow: expected of a run",
+            )
+        )
     if on_chip:
         names.append(Line2D([], [], ls="--", color=grey, label="roof of on-chip memory"))
     if any(point.resident for point in points):
@@ -131,7 +150,27 @@ def _explain(
             )
         )
     if names:
-        ax.legend(handles=names, loc="lower right", fontsize=7.5, ncols=1 + len(names) // 14)
+        legend = ax.legend(
+            handles=names, loc="lower right", fontsize=7.5, ncols=1 + len(names) // 14
+        )
+        if _is_covering(ax, legend):
+            ax.legend(
+                handles=names, loc="upper left", bbox_to_anchor=(0, -0.12), fontsize=7.5, ncols=4
+            )
+
+
+def _is_covering(ax: Drawing, legend: Drawing) -> bool:
+    """Return whether a legend covers a roof or a point."""
+    figure = ax.get_figure()
+    if figure is None:
+        return False
+    figure.draw_without_rendering()
+    box = legend.get_window_extent()
+    return any(
+        line.get_transform().transform_path(line.get_path()).intersects_bbox(box, filled=False)
+        or any(box.contains(*place) for place in line.get_transform().transform(line.get_xydata()))
+        for line in ax.get_lines()
+    )
 
 
 def draw_layers(ax: Drawing, points: Sequence[Point]) -> None:

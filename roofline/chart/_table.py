@@ -32,6 +32,8 @@ def rate_of(rows: Iterable[Row]) -> str:
     return " or ".join(sorted(found)) or "frames/s"
 
 
+ESTIMATES = frozenset({"expected", "calibrated"})
+"""Models that say what a run is expected to reach; others say what no run exceeds."""
 SAYS_NOTHING = frozenset({"dense", "None", ""})
 """Words that a label leaves out beside others."""
 
@@ -123,8 +125,12 @@ def check_rows(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> lis
 
 
 def label(row: Row, *names: str) -> str:
-    """Return the words of some columns joined by spaces, without those that say nothing."""
-    shown = [str(row[name]) for name in names if row.get(name) not in (None, "")]
+    """Return the words of some columns joined by spaces, without those that say nothing; a batch is called one."""
+    shown = [
+        f"batch {row[name]}" if name == "batch" else str(row[name])
+        for name in names
+        if row.get(name) not in (None, "")
+    ]
     return " ".join(text for text in shown if text not in SAYS_NOTHING) or " ".join(shown[:1])
 
 

@@ -263,7 +263,4 @@ def _interval(row: Row) -> tuple[float, float] | None:
 def _words(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
     found = [label(row, name) for name in names]
     said = ["" if word in SAYS_NOTHING else word for word in found]
-    return tuple(
-        f"batch {word}" if name == "batch" and word else word
-        for name, word in zip(names, said if any(said) else found, strict=True)
-    )
+    return tuple(said if any(said) else found)

@@ -8,8 +8,9 @@ from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
+from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import check_rows, distinct_values, words
+from roofline.chart._table import check_rows, common_line, distinct_values, words
 from roofline.errors import TableError
 from roofline.tables import Column, Holds, Record, Row
 
@@ -22,6 +23,8 @@ COLUMNS = (
 )
 # More layers than this are not all named: the axis would be a smear.
 _NAMED = 70
+_MOST = 36
+"""Layers in one row: more are no longer legible at the width of a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,25 @@ class LayerTimes(Chart):
 
     layers: tuple[LayerTime, ...]
     title: str = ""
+    limits: tuple[float, float] | None = None
+    """The vertical axis, where several panels share it."""
+
+    def panels(self) -> tuple[LayerTimes, ...]:
+        """Return the parts that layers are divided into where all have a name; all have one axis."""
+        if not _MOST < len(self.layers) <= _NAMED:
+            return (self,)
+        rows = -(-len(self.layers) // _MOST)
+        each = -(-len(self.layers) // rows)
+        return tuple(
+            LayerTimes(self.layers[start : start + each], limits=self._limits())
+            for start in range(0, len(self.layers), each)
+        )
+
+    def _limits(self) -> tuple[float, float]:
+        """Return the ends of the vertical axis."""
+        values = [v for layer in self.layers for v in (layer.predicted, layer.measured) if v]
+        # Layers that take next to nothing would stretch a logarithmic axis over many empty decades.
+        return max(min(values), max(values) / 1e4) / 2, max(values) * 1.6
 
     def records(self) -> list[Record]:
         """Return one row per layer."""
@@ -60,8 +82,11 @@ class LayerTimes(Chart):
 
     def size(self) -> tuple[float, float]:
         """Return the size in inches."""
+        panels = self.panels()
+        if len(panels) > 1:
+            return grid_size(panels, 1)
         if len(self.layers) > _NAMED:
-            return 14.0, 4.4
+            return 10.0, 4.4
         longest = max((len(_shorten(layer.name)) for layer in self.layers), default=0)
         return max(5.5, 0.19 * len(self.layers) + 1.2), 4.0 + 0.055 * longest
 
@@ -70,12 +95,12 @@ class LayerTimes(Chart):
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
+        panels = self.panels()
+        if len(panels) > 1:
+            draw_panels(ax, panels, 1, self.title)
+            return
         places = range(len(self.layers))
-        values = [
-            v for layer in self.layers for v in (layer.predicted, layer.measured) if v is not None
-        ]
-        # Layers that take next to nothing would stretch a logarithmic axis over many empty decades.
-        floor = max(min(values), max(values) / 1e4) / 2
+        floor, top = self.limits or self._limits()
         bounds = distinct_values(layer.bound for layer in self.layers)
         for bound in bounds:
             own = [
@@ -94,7 +119,7 @@ class LayerTimes(Chart):
             ax.plot([i for i, _ in measured], [ms for _, ms in measured], "_", color=style.INK,
                     ms=max(3.0, min(9.0, 700 / len(places))), mew=1.8, zorder=3)  # fmt: skip
         ax.set_yscale("log")
-        ax.set_ylim(floor, max(values) * 1.6)
+        ax.set_ylim(floor, top)
         prefix_numbers(ax.yaxis)
         ax.set_xlim(-0.8, len(places) - 0.2)
         if len(places) <= _NAMED:
@@ -148,7 +173,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> LayerTimes:
             LayerTime(row["layer"], row["time_ms"], row["measured_ms"], row["bound"] or "")
             for row in table
         ),
-        options.title,
+        options.title or common_line(table, "network", "platform", "datatype"),
     )
 
 

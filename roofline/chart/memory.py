@@ -149,10 +149,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> MemoryChart:
     for row in found:
         devices = int(row["devices"] or 1)
         machine = str(row["platform"]) if devices == 1 else f"{devices} x {row['platform']}"
-        told = label(row, *names)
-        if "batch" in names and row["batch"]:
-            told = f"{label(row, *(name for name in names if name != 'batch'))} batch {row['batch']}".strip()
-        group = f"{machine}\n{told}"
+        group = f"{machine}\n{label(row, *names)}"
         # A bound and an estimate are of one case.
         bars[group, row["context"]] = Bar(
             group, row["context"], row["weight_bytes"], row["cache_bytes"], row["memory_bytes"]

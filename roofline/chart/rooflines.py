@@ -14,6 +14,7 @@ from roofline.chart._labels import spread
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._roof_points import Point, Roof, draw_layers, draw_networks
 from roofline.chart._table import (
+    ESTIMATES,
     amounts,
     check_rows,
     common_line,
@@ -45,6 +46,7 @@ COLUMNS = (
         "context", "of a decoder: positions of the prompt", required=False, holds=Holds.POSITIVE
     ),
     *amounts("intensity", required=False),
+    Column("model", "prediction model", required=False),
     Column(
         "performance_op_s", "predicted performance in OP/s", required=False, holds=Holds.POSITIVE
     ),
@@ -246,7 +248,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> RooflineChart:
                 for point, row in zip(_points_of_rows(with_points), with_points, strict=True)
             )
     phases = any(row["phase"] for row in with_points)
-    title = options.title or (common_line(table, "network") if phases else "")
+    title = options.title or (common_line(table, "network") if phases or layers else "")
     return RooflineChart(tuple(roofs), tuple(points), layers, phases, title)
 
 
@@ -274,14 +276,15 @@ def _points_of_rows(rows: Sequence[dict[str, Any]], *, layers: bool = False) -> 
             label=label(row, *names).removesuffix(","), machine=row["platform"], intensity=row["intensity"],
             performance=row["performance_op_s"]
             or float(attainable(row["peak_op_s"], row["bandwidth_b_s"], row["intensity"])),
-            measured=row["measured_op_s"], weight=(row["time_ms"] or total) / total, bound=row["bound"] or "",
+            measured=row["measured_op_s"], estimated=row["model"] in ESTIMATES,
+            weight=(row["time_ms"] or total) / total, bound=row["bound"] or "",
         )
         for row in rows
     ]  # fmt: skip
 
 
 def _phases(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a row for each phase of a decoder that it is of, with phase and batch in words; any other row as it is."""
+    """Return a row for each phase of a decoder that it is of, with the phase in words; any other row as it is."""
     if not row["phase"]:
         return [row]
     parts = [row]
@@ -301,7 +304,6 @@ def _phases(row: dict[str, Any]) -> list[dict[str, Any]]:
         {
             **part,
             "phase": f"{words}," if (words := with_phase(part).removeprefix(str(part["network"])).strip()) else "",
-            "batch": f"batch {part['batch']}",
         }
         for part in parts
     ]  # fmt: skip

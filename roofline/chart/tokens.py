@@ -16,7 +16,14 @@ from roofline.chart._base import (
 )
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import check_rows, common_line, differing_columns, label, words
+from roofline.chart._table import (
+    ESTIMATES,
+    check_rows,
+    common_line,
+    differing_columns,
+    label,
+    words,
+)
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -124,7 +131,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> TokensChart:
         machine = str(row["platform"])
         devices = int(row.get("devices") or 1)
         whole = machine if devices == 1 else f"{devices} x {machine}"
-        bound = row.get("model") not in ("expected", "calibrated")
+        bound = row.get("model") not in ESTIMATES
         parts = [whole, label(row, *names), "at most" if bound else "expected"]
         grouped.setdefault((", ".join(part for part in parts if part), whole, bound), []).append(
             row

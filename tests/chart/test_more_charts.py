@@ -430,6 +430,34 @@ def test_a_long_name_on_the_frontier_has_two_lines_and_room():
     assert all(text.count("\n") == 1 for text in shown)
 
 
+def test_what_is_expected_of_a_run_is_hollow_under_the_roof_and_the_legend_covers_nothing():
+    roof = {"platform": "m", "datatype": "int8", "peak_op_s": 1e12, "bandwidth_b_s": 1e10}
+    rows = [
+        {**roof, "network": f"n{number}", "intensity": 10.0 * 2**number, "model": model,
+         "performance_op_s": share * min(1e12, 1e11 * 2**number)}
+        for number in range(9)
+        for model, share in (("equation1", 1.0), ("expected", 0.05))
+    ]  # fmt: skip
+    axes = roofline(rows).plot()
+    hollow = [line for line in axes.get_lines() if line.get_markerfacecolor() == "white"]
+    assert len(hollow) == 9
+    legend = axes.get_legend()
+    assert "hollow: expected of a run" in [text.get_text() for text in legend.get_texts()]
+    axes.get_figure().draw_without_rendering()
+    box = legend.get_window_extent()
+    places = [axes.transData.transform(line.get_xydata()[0]) for line in hollow]
+    assert not any(box.contains(*place) for place in places)
+
+
+def test_many_layers_have_rows_that_share_an_axis_and_name_each_layer():
+    rows = [{"layer": f"layer{i}", "time_ms": 1.0 + i, "network": "n"} for i in range(50)]
+    chart = charts.get("layers").compute(rows)
+    shown = [axes for axes in chart.figure().axes if axes.axison]
+    assert [len(axes.get_xticklabels()) for axes in shown] == [25, 25]
+    assert len({axes.get_ylim() for axes in shown}) == 1
+    assert chart.title == "n"
+
+
 def test_pareto_has_legends_of_tasks_and_machines_in_the_machines_colours():
     rows = [
         {"network": "n", "platform": name, "task": task, "accuracy": 70.0 + i, "measured_fps": 10.0 * (i + 1)}

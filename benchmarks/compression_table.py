@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from roofline.markdown import markdown_table, with_section
 from roofline.spec import Platform, platform
 from roofline.speedup import speed_up
 from roofline.workloads import build, networks
-from roofline.writing import write_whole
+from roofline.writing import csv_text, write_whole
 
 MACHINES = ("tx2:maxn", "hikey970-cpu")
 HALF = Request(Pruning(SHARE))
@@ -85,11 +84,8 @@ def read_results(path: Path) -> dict[str, Row]:
 
 def write_results(path: Path, rows: Mapping[str, Row]) -> None:
     """Write the rows in the order of the shipped networks, whole or not at all."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*COUNTED, *MEASURED], restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows[key] for key in networks if key in rows)
-    write_whole(path, text.getvalue().encode())
+    kept = (rows[key] for key in networks if key in rows)
+    write_whole(path, csv_text(kept, [*COUNTED, *MEASURED]).encode())
 
 
 def page(rows: Mapping[str, Row]) -> str:

@@ -13,6 +13,11 @@ from roofline.validate.records.record import Measurement
 from roofline.writing import write_whole
 
 
+def read_kept(path: Path) -> dict[str, Any]:
+    """Return the JSON that a file holds; nothing where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
 class KeptRuns:
     """The runs of a file."""
 
@@ -21,7 +26,7 @@ class KeptRuns:
 
     def find(self, name: str) -> Measurement | None:
         """Return the run of a name, or None where none is kept."""
-        kept = self._found().get(name)
+        kept = read_kept(self._path).get(name)
         return None if kept is None else from_dict(kept)
 
     def run(self, name: str, make: Callable[[], Measurement]) -> Measurement:
@@ -31,13 +36,7 @@ class KeptRuns:
         made = make()
         if made.ok:
             # Read again: another program may have kept some meanwhile.
-            document = json.dumps({**self._found(), name: to_plain(made)})
+            document = json.dumps({**read_kept(self._path), name: to_plain(made)})
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._path, document.encode())
         return made
-
-    def _found(self) -> dict[str, Any]:
-        if not self._path.exists():
-            return {}
-        found: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
-        return found

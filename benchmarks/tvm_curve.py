@@ -17,7 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tvm_ladder import publish
+from kept_runs import read_kept
+from tvm_ladder import networks_parser, publish
 
 from roofline.chart import charts, save
 from roofline.chart._registry import Options as ChartOptions
@@ -105,15 +106,10 @@ def _point(
 
 def keep(path: Path, network: str, made: Sequence[Point]) -> None:
     """Write the points of a network into the file of all."""
-    document = read(path)
+    document = read_kept(path)
     document[network] = list(made)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(document, indent=1).encode())
-
-
-def read(path: Path) -> dict[str, list[Point]]:
-    """Return the points that are there, by network."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def figure(rows: Sequence[Point], path: Path) -> None:
@@ -153,11 +149,8 @@ def markdown(rows: Sequence[Point], threads: int) -> str:
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = networks_parser(__doc__, NETWORKS)
     add = parser.add_argument
-    add("--networks", nargs="+", default=list(NETWORKS), metavar="NETWORK")
     add("--threads", type=int, default=1)
     add("--trials", type=int, default=16, help="schedules for kernels that have no tiles")
     add("--points", type=int, default=len(STEPS_S), help="points of each curve, at most")
@@ -167,9 +160,6 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         type=Path,
         default=cache_folder() / "tvm-curve",
         help="what was tuned and timed",
-    )
-    add(
-        "--write", type=Path, metavar="PAGE", help="put the table between its markers on this page"
     )
     add("--image", type=Path, help="the figure; left out, images/tvm_tuning_curve.png beside PAGE")
     add("--csv", type=Path, metavar="FILE", help="write the points as CSV")
@@ -181,7 +171,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Make the points that are missing, then print, draw and write all of them."""
     given = arguments()
-    known = read(given.points_file)
+    known = read_kept(given.points_file)
     rows = [
         point
         for network in given.networks

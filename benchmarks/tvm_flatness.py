@@ -21,7 +21,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tvm_ladder import publish
+from kept_runs import read_kept
+from tvm_ladder import networks_parser, publish
 
 from roofline.chart import charts, save
 from roofline.chart._registry import Options as ChartOptions
@@ -129,7 +130,7 @@ def tile_seconds(
     from roofline.validate.tvm.blocked import tile_search
 
     file = given.folder / f"tiles-{target.attrs['mcpu']}.json"
-    entry: dict[str, list[float | None]] = read(file).get(kernel.key, {})
+    entry: dict[str, list[float | None]] = read_kept(file).get(kernel.key, {})
     if str(seed) not in entry:
         first = [math.inf if s is None else s for s in next(iter(entry.values()), [])]
         timed = tile_search.beyond(
@@ -137,7 +138,7 @@ def tile_seconds(
             trials=given.trials, seed=seed, workers=1, own=tile_search.own_tiles(kernel, first) if first else None,
         )  # fmt: skip
         entry[str(seed)] = [s if math.isfinite(s) else None for s in timed.values()]
-        write_whole(file, json.dumps({**read(file), kernel.key: entry}, indent=1).encode())
+        write_whole(file, json.dumps({**read_kept(file), kernel.key: entry}, indent=1).encode())
     return entry[str(seed)]
 
 
@@ -186,11 +187,6 @@ def try_all(network: str, algorithm: str, seed: int, given: argparse.Namespace) 
     }
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return what a file holds; nothing where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
 def figure(document: Mapping[str, Any], path: Path) -> None:
     """Draw the time of each network over that of its best algorithm against the trials of a kernel."""
     rows: list[Row] = []
@@ -214,18 +210,12 @@ def figure(document: Mapping[str, Any], path: Path) -> None:
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = networks_parser(__doc__, NETWORKS)
     add = parser.add_argument
-    add("--networks", nargs="*", default=list(NETWORKS), metavar="NETWORK")
     add("--algorithms", nargs="+", default=list(ALGORITHMS), choices=ALGORITHMS)
     add("--seeds", nargs="+", type=int, default=[1, 2, 3])
     add("--trials", type=int, default=30, help="tries of each kernel")
     add("--folder", type=Path, default=cache_folder() / "tvm-flatness", help="what was tried")
-    add(
-        "--write", type=Path, metavar="PAGE", help="put the table between its markers on this page"
-    )
     add("--image", type=Path, help="the figure; left out, images/tvm_flatness.png beside PAGE")
     add("--csv", type=Path, metavar="FILE", help="write the summaries as CSV")
     return parser.parse_args(given)
@@ -242,17 +232,17 @@ def main() -> None:
     for seed in given.seeds:
         for network in given.networks:
             for algorithm in given.algorithms:
-                kept = read(file).get(network, {}).get(algorithm, {}).get(str(seed), {})
+                kept = read_kept(file).get(network, {}).get(algorithm, {}).get(str(seed), {})
                 if kept.get("trials", 0) >= given.trials:
                     continue
                 found = try_all(network, algorithm, seed, given)
                 if found is None:
                     print(f"  {network}: {algorithm} applies to no layer", file=sys.stderr)
                     continue
-                document = read(file)
+                document = read_kept(file)
                 document.setdefault(network, {}).setdefault(algorithm, {})[str(seed)] = found
                 write_whole(file, json.dumps(document, indent=1).encode())
-    document = read(file)
+    document = read_kept(file)
     rows = [
         summary(network, algorithm, seeds)
         for network, algorithms in document.items()

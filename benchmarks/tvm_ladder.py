@@ -16,7 +16,7 @@ import json
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -238,13 +238,22 @@ def _share(network: str, runs: Sequence[Measurement], machine: roofline.Platform
     return f"{2 * roofline.load(network).macs / seconds / machine.peak(run.operands):.0%}"
 
 
+def networks_parser(description: str | None, networks: Iterable[str]) -> argparse.ArgumentParser:
+    """Return a parser of which networks are measured, and of the page that tells it."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--networks", nargs="*", default=list(networks), metavar="NETWORK")
+    parser.add_argument(
+        "--write", type=Path, metavar="PAGE", help="put the table between its markers on this page"
+    )
+    return parser
+
+
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = networks_parser(__doc__, NETWORKS)
     add = parser.add_argument
-    add("--networks", nargs="+", default=list(NETWORKS), metavar="NETWORK")
     add("--algorithms", metavar="NETWORK", help="algorithm against tuning for one network instead")
     add(
         "--datatype",
@@ -257,9 +266,6 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--rounds", type=int, default=3)
     add("--sampling-s", type=float, default=3.0, help="seconds of timing in each round")
     add("--platform", default="", help="file that `roofline calibrate` wrote on this machine")
-    add(
-        "--write", type=Path, metavar="PAGE", help="put the table between its markers on this page"
-    )
     add("--records", type=Path, metavar="FILE", help="write every record as JSON")
     return parser.parse_args(given)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kept_runs import read_kept
 from tvm_ladder import into_page
 
 import roofline
@@ -91,23 +92,18 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="page to write the table into")
     given = parser.parse_args()
     for network in given.networks:
-        if network in read(given.kept):
+        if network in read_kept(given.kept):
             continue
         entry = memory_of(network)
         print(network, entry, file=sys.stderr, flush=True)
         given.kept.parent.mkdir(parents=True, exist_ok=True)
         write_whole(
-            given.kept, json.dumps({**read(given.kept), network: entry}, indent=1).encode()
+            given.kept, json.dumps({**read_kept(given.kept), network: entry}, indent=1).encode()
         )
-    table = page(read(given.kept))
+    table = page(read_kept(given.kept))
     print(table)
     if given.write is not None:
         into_page(given.write, "memory", table)
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Return what a file holds; nothing where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from roofline.errors import OptionError
 
@@ -140,3 +143,24 @@ def _default_mode() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return 0o666 & ~mask
+
+
+def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    r"""Return rows as CSV with a heading; what a row lacks is empty.
+
+    Args:
+        rows: Cells by column.
+        columns: Which, in order; by default those of all rows, in the order in which they first stand.
+
+    Example:
+        >>> csv_text([{"a": 1}, {"a": 2, "b": 3}])
+        'a,b\n1,\n2,3\n'
+    """
+    written = list(rows)
+    names = columns or list(dict.fromkeys(name for row in written for name in row))
+    buffer = io.StringIO()
+    if names:
+        writer = csv.DictWriter(buffer, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(written)
+    return buffer.getvalue()

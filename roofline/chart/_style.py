@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -107,7 +107,7 @@ def machine_colour(machine: str) -> str:
 
 def colours(names: Iterable[str]) -> dict[str, str]:
     """Return a colour for each name of things that are no machines, in alphabetical order."""
-    return {name: _MANY[i % len(_MANY)] for i, name in enumerate(sorted(set(names)))}
+    return _deal(names, _MANY)
 
 
 def technique_colour(technique: str) -> str:
@@ -119,7 +119,7 @@ def technique_colour(technique: str) -> str:
 
 def markers(names: Iterable[str]) -> dict[str, str]:
     """Return a marker for each name, in alphabetical order."""
-    return {name: _MARKERS[i % len(_MARKERS)] for i, name in enumerate(sorted(set(names)))}
+    return _deal(names, _MARKERS)
 
 
 def size(marker: str, usual: float) -> float:
@@ -134,7 +134,29 @@ def size(marker: str, usual: float) -> float:
 
 def dashes(names: Iterable[str]) -> dict[str, str]:
     """Return a line style for each name, in alphabetical order."""
-    return {name: _DASHES[i % len(_DASHES)] for i, name in enumerate(sorted(set(names)))}
+    return _deal(names, _DASHES)
+
+
+def _deal(names: Iterable[str], choices: Sequence[str]) -> dict[str, str]:
+    return {name: choices[i % len(choices)] for i, name in enumerate(sorted(set(names)))}
+
+
+def shades(count: int, first: float, last: float) -> list[str]:
+    """Return colours from dark blue to yellow, as far apart as they can be.
+
+    Args:
+        count: How many.
+        first: Place of the first on the scale, from 0 to 1.
+        last: Place of the last.
+    """
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    steps = max(1, count - 1)
+    return [
+        to_hex(colormaps["viridis"](first + (last - first) * place / steps))
+        for place in range(count)
+    ]
 
 
 def shorten(value: float) -> str:

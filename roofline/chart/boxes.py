@@ -167,7 +167,7 @@ class Boxes(Chart):
             draw_panels(ax, panels, 1, self.title)
             return
         prunings = self.prunings or tuple(distinct_values(box.pruning for box in self.boxes))
-        shades = dict(zip(prunings, _shades(len(prunings)), strict=True))
+        shades = dict(zip(prunings, style.shades(len(prunings), 0.15, 0.9), strict=True))
         ticks: list[tuple[float, str]] = []
         place = 0.0
         for group in distinct_values(box.group for box in self.boxes):
@@ -336,12 +336,3 @@ def _kept_order(pruning: str) -> tuple[float, str]:
     """Order prunings from what keeps most to what keeps least; ``dense`` comes first."""
     numbers = re.findall(r"\d+(?:\.\d+)?", pruning)
     return (-1e9 if pruning == "dense" else -float(numbers[-1]) if numbers else 0.0), pruning
-
-
-def _shades(count: int) -> list[str]:
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    return [
-        to_hex(colormaps["viridis"](0.15 + 0.75 * i / max(1, count - 1))) for i in range(count)
-    ]

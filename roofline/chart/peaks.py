@@ -46,7 +46,7 @@ class Peaks(Chart):
         datatypes = [
             name for name in COMPUTE_DATATYPES if name in {row[1] for row in self.machines}
         ]
-        colour = dict(zip(datatypes, _shades(len(datatypes)), strict=True)) | {
+        colour = dict(zip(datatypes, style.shades(len(datatypes), 0.08, 0.88), strict=True)) | {
             "bandwidth": style.GREY
         }
         bars: list[tuple[float, float, str, str]] = []
@@ -101,10 +101,3 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Peaks:
         ),
         options.title,
     )
-
-
-def _shades(count: int) -> list[str]:
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    return [to_hex(colormaps["viridis"](0.08 + 0.8 * i / max(1, count - 1))) for i in range(count)]

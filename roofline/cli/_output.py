@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import sys
@@ -21,7 +19,7 @@ from roofline.markdown import markdown_table
 from roofline.number_format import plural
 from roofline.reading import csv_cell
 from roofline.tables import Row, cells
-from roofline.writing import check_output, check_output_folder, write_whole
+from roofline.writing import check_output, check_output_folder, csv_text, write_whole
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -240,13 +238,7 @@ def as_json(document: Mapping[str, Any] | DataclassInstance) -> str:
 
 def as_csv(typed: Sequence[Row | DataclassInstance]) -> str:
     """Return rows as CSV; the columns are those of all rows, in the order in which they first stand."""
-    buffer, rows = io.StringIO(), [cells(row) for row in typed]
-    if rows:
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        writer = csv.DictWriter(buffer, fieldnames=columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-    return buffer.getvalue()
+    return csv_text({name: _cell(value) for name, value in cells(row).items()} for row in typed)
 
 
 def as_table(

@@ -28,6 +28,19 @@ _WHOLE = ("conv", "matmul", "rnn", "layout")
 _SAMPLE = re.compile(r"(?P<at>[^ ]+) = (?P<share>[^ ]+)(?: ±(?P<spread>[^%]+)%)?")
 
 
+def measured_quantity(value: float, size: float, unit: str, source: str) -> dict[str, Any]:
+    """Return a measured figure as platform files write it, with four digits.
+
+    Args:
+        value: In base units.
+        size: Of the unit, in base units.
+        unit: Its name.
+        source: Key of the source.
+    """
+    number = float(f"{value / size:.4g}")
+    return {"value": number, "unit": unit, "kind": "measured", "source": source}
+
+
 def as_entry(
     profile: Profile, *, datatype: str, tool: str, date: str, protocol: str, source: str
 ) -> dict[str, Any]:
@@ -41,22 +54,17 @@ def as_entry(
         protocol: How times were taken.
         source: Key of the source that its figures name.
     """
-
-    def quantity(value: float, size: float, unit: str) -> dict[str, Any]:
-        number = float(f"{value / size:.4g}")
-        return {"value": number, "unit": unit, "kind": "measured", "source": source}
-
     figures = {
-        f"{_PEAK}{name}": quantity(rate, 1e9, "GOP/s")
+        f"{_PEAK}{name}": measured_quantity(rate, 1e9, "GOP/s", source)
         for name, rate in sorted(profile.peaks.items())
     }
-    figures[_MEMORY] = quantity(profile.bandwidth, 1e9, "GB/s")
-    figures[_RUN] = quantity(profile.run_s, 1e-6, "us")
-    figures[_LAYER] = quantity(profile.layer_s, 1e-6, "us")
+    figures[_MEMORY] = measured_quantity(profile.bandwidth, 1e9, "GB/s", source)
+    figures[_RUN] = measured_quantity(profile.run_s, 1e-6, "us", source)
+    figures[_LAYER] = measured_quantity(profile.layer_s, 1e-6, "us", source)
     for held, seconds in profile.switches:
-        figures[f"{_SWITCH}{held:.0f} B"] = quantity(seconds, 1e-6, "us")
+        figures[f"{_SWITCH}{held:.0f} B"] = measured_quantity(seconds, 1e-6, "us", source)
     for held, pace in profile.among:
-        figures[f"{_AMONG}{held:.0f} B"] = quantity(pace * held, 1e-6, "us")
+        figures[f"{_AMONG}{held:.0f} B"] = measured_quantity(pace * held, 1e-6, "us", source)
     traits = {
         "absorbed": sorted(profile.absorbed),
         "after_product": sorted(profile.after_product),

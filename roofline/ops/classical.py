@@ -26,7 +26,7 @@ from roofline.ops._counts import in_dims, input_elements, per_output
 from roofline.ops._datatypes import FLOAT32, INT64, STRING
 from roofline.ops._moves import picked_moves
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
-from roofline.ops._shapes import Dim, at_least, dtype, product, shape, total
+from roofline.ops._shapes import Dim, at_least, dtype, product, same_type, shape, total
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.precision import DataType
 
@@ -169,10 +169,6 @@ def _float_type(node: Node) -> NodeTypes:
     return ((shape(node, 0), FLOAT32),)
 
 
-def _same_type(node: Node) -> NodeTypes:
-    return ((shape(node, 0), dtype(node, 0)),)
-
-
 def _encoded_type(node: Node) -> NodeTypes:
     """Return the operand's shape with the type of the values that labels are mapped to."""
     attributes = node.attributes
@@ -240,9 +236,9 @@ define(
     kind=Kind.COMPUTE,
     domain=ML,
     cost=per_output(OPS_PER_ELEMENT["Relu"]),
-    shape=_same_type,
+    shape=same_type,
 )
-define("Imputer", kind=Kind.COMPUTE, domain=ML, cost=per_output(1), shape=_same_type)
+define("Imputer", kind=Kind.COMPUTE, domain=ML, cost=per_output(1), shape=same_type)
 define("LabelEncoder", "CategoryMapper", kind=Kind.MOVE, domain=ML, shape=_encoded_type)
 define("OneHotEncoder", kind=Kind.MOVE, domain=ML, shape=_categories_type)
 define(

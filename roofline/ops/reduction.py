@@ -21,7 +21,7 @@ from roofline.ops._attributes import flag, integer
 from roofline.ops._counts import input_elements, out_count, per_output
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
-from roofline.ops._shapes import Dim, axes_of, axis_of, dtype, rank_held, shape, unknown
+from roofline.ops._shapes import Dim, axes_of, axis_of, dtype, rank_held, same_type, shape, unknown
 from roofline.ops._values import (
     has_integers,
     is_partial,
@@ -172,10 +172,6 @@ def _arg(node: Node) -> Array | None:
     return np.expand_dims(found, axis) if flag(node, "keepdims", default=True) else found
 
 
-def _running_type(node: Node) -> Sequence[TensorType | None]:
-    return ((shape(node, 0), dtype(node, 0)),)
-
-
 @single_result
 def _running(node: Node) -> Array | None:
     """Sum or multiply along an axis; ``exclusive`` leaves each element's own part out.
@@ -207,7 +203,7 @@ define(
     "CumProd",
     kind=Kind.COMPUTE,
     cost=per_output(1),
-    shape=_running_type,
+    shape=same_type,
     value=_running,
     settings=(1,),
 )

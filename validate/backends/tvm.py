@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,6 @@ from roofline.node import Array
 from roofline.progress import Report
 from roofline.surfaces import argument
 from roofline.validate.measuring.backend import (
-    Arrays,
     Artifact,
     Capabilities,
     Request,
@@ -33,7 +31,6 @@ from roofline.validate.measuring.backend import (
     keep_artifact,
     kept_artifact,
 )
-from roofline.validate.measuring.environment import package_version
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import KernelTime
 from roofline.validate.records.request import RunRequest
@@ -42,6 +39,7 @@ from roofline.validate.tvm import setup, weights
 from roofline.validate.tvm.plan import ALGORITHMS, BEST, BLOCKED, Computation
 from roofline.validate.tvm.setup import lanes
 from roofline.validate.tvm.tuning.program import choices_of, findings_of, tune, variant
+from roofline.validate.tvm.virtual_machine import Program
 
 _DATATYPES = ("fp32", "fp64", "fp16", "bf16", "int8", "uint8", "int4")
 _KERNELS = 3
@@ -51,7 +49,7 @@ _WEIGHTS = ".weights"
 _COMPILERS = ("g++", "clang++", "c++")
 
 
-class TvmSession:
+class TvmSession(Program):
     """A compiled module in the Relax virtual machine."""
 
     def __init__(
@@ -61,24 +59,9 @@ class TvmSession:
         products: Mapping[str, int] | None = None,
         weights: Sequence[Any] = (),
     ) -> None:
-        self._weights = list(weights)
+        tvm: Any = importlib.import_module("tvm")
+        super().__init__(executable, tvm.cpu(), names, weights)
         self._products = dict(products or {})
-        self._tvm: Any = importlib.import_module("tvm")
-        relax: Any = importlib.import_module("tvm.relax")
-        self._machine: Any = relax.VirtualMachine(executable, self._tvm.cpu())
-        self._names = list(names)
-
-    def bind(self, inputs: Arrays) -> None:
-        """Copy the inputs into TVM's tensors."""
-        from roofline.validate.tvm.importing import by_position
-
-        arrays = by_position(inputs, self._names)
-        tensors = [self._tvm.runtime.tensor(array) for array in arrays]
-        self._machine.set_input("main", *tensors, *self._weights)
-
-    def step(self) -> None:
-        """Run once."""
-        self._machine.invoke_stateful("main")
 
     def kernel_times(self, runs: int = 9) -> list[KernelTime]:
         """Return the shortest time of every kernel in the order of their calls, over a few runs."""
@@ -94,7 +77,7 @@ class TvmSession:
                 calls.append((str(name), time.perf_counter() - begun.pop()))
 
         best: list[tuple[str, float]] = []
-        self._machine.set_instrument(watch)
+        self.machine.set_instrument(watch)
         for _ in range(runs):
             calls.clear()
             self.step()
@@ -103,11 +86,6 @@ class TvmSession:
                 for (name, seconds), (_, kept) in zip(calls, best or calls, strict=True)
             ]
         return [KernelTime(name, seconds, self._products[name]) for name, seconds in best]
-
-    def outputs(self) -> Sequence[Array]:
-        """Return the outputs of the last run."""
-        result = self._machine.get_outputs("main")
-        return [result.numpy()] if hasattr(result, "numpy") else [part.numpy() for part in result]
 
 
 class TvmBackend:
@@ -132,7 +110,7 @@ class TvmBackend:
 
     def versions(self) -> Mapping[str, str]:
         """Return the versions of TVM and of its ffi."""
-        return {name: package_version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
+        return setup.versions()
 
     def prepare(self, request: Request, report: Report) -> Artifact:
         """Import, tune when asked, compile, and keep the program by content."""
@@ -187,13 +165,10 @@ def computation(job: RunRequest) -> Computation:
 
 def _folder(request: Request, description: Mapping[str, Any]) -> Path:
     """Return where everything about this model, target and TVM version is kept."""
-    version = {name: package_version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
-    how = computation(request.job)
-    identity = json.dumps(
-        [_content(request.model), dict(description), version, asdict(how), _KERNELS],
-        sort_keys=True,
+    how = asdict(computation(request.job))
+    return setup.kept_folder(
+        request.folder / "tvm", [_content(request.model), dict(description)], [how, _KERNELS]
     )
-    return request.folder / "tvm" / hashlib.sha256(identity.encode()).hexdigest()[:24]
 
 
 def _content(model: Path) -> str:

@@ -6,9 +6,7 @@ address is in the environment variable ``ROOFLINE_RPC_TRACKER``: where boards ar
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,7 +23,6 @@ from roofline.validate.measuring.backend import (
     keep_artifact,
     kept_artifact,
 )
-from roofline.validate.measuring.environment import package_version
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.tuning import Tuning
 from roofline.validate.tvm import setup
@@ -60,7 +57,7 @@ class TvmRpcBackend:
 
     def versions(self) -> Mapping[str, str]:
         """Return the versions of TVM and of its ffi here."""
-        return {name: package_version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
+        return setup.versions()
 
     def prepare(self, request: Request, report: Report) -> Artifact:
         """Compile for the board's processor, once for all boards that have it."""
@@ -100,9 +97,9 @@ def _key(job: RunRequest) -> str:
 
 
 def _folder(request: Request, target: Mapping[str, Any]) -> Path:
-    version = {name: package_version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
-    identity = json.dumps([request.model.parent.name, dict(target), version], sort_keys=True)
-    return request.folder / "tvm-rpc" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+    return setup.kept_folder(
+        request.folder / "tvm-rpc", [request.model.parent.name, dict(target)], []
+    )
 
 
 def _compile(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from roofline.errors import MeasurementError
+from roofline.model.profile_text import measured_quantity
 from roofline.number_format import plural
 from roofline.spec.thread_modes import mode_name
 from roofline.user_folders import cache_folder
@@ -258,7 +259,7 @@ def _probe(asked: Probe, variables: Mapping[str, str]) -> tuple[dict[str, float]
 def _peaks(roofs: Roofs) -> dict[str, Any]:
     return {
         name: {
-            **_quantity(rate, 1e9, "GOP/s"),
+            **measured_quantity(rate, 1e9, "GOP/s", SOURCE),
             "note": f"{'at least' if roofs.how[name] == 'library' else 'attained'} with "
             f"{plural(roofs.threads, 'thread')}",
         }
@@ -267,9 +268,12 @@ def _peaks(roofs: Roofs) -> dict[str, Any]:
 
 
 def _memories(roofs: Roofs) -> list[dict[str, Any]]:
-    outer: dict[str, Any] = {"name": "DRAM", "bandwidth": _quantity(roofs.memory, 1e9, "GB/s")}
+    outer: dict[str, Any] = {
+        "name": "DRAM",
+        "bandwidth": measured_quantity(roofs.memory, 1e9, "GB/s", SOURCE),
+    }
     if memory_bytes():
-        outer["capacity"] = _quantity(memory_bytes(), 1e9, "GB")
+        outer["capacity"] = measured_quantity(memory_bytes(), 1e9, "GB", SOURCE)
     memories = [outer]
     cache = last_level_cache()
     # A cache that streams no faster than the memory is shared or hidden by the hypervisor: no roof.
@@ -278,16 +282,11 @@ def _memories(roofs: Roofs) -> list[dict[str, Any]]:
             {
                 "name": "last-level cache",
                 "on_chip": True,
-                "bandwidth": _quantity(roofs.cache, 1e9, "GB/s"),
-                "capacity": _quantity(cache, 2.0**20, "MiB"),
+                "bandwidth": measured_quantity(roofs.cache, 1e9, "GB/s", SOURCE),
+                "capacity": measured_quantity(cache, 2.0**20, "MiB", SOURCE),
             }
         )
     return memories
-
-
-def _quantity(value: float, unit_size: float, unit: str) -> dict[str, Any]:
-    scaled = float(f"{value / unit_size:.4g}")
-    return {"value": scaled, "unit": unit, "kind": "measured", "source": SOURCE}
 
 
 def kept_calibration(

@@ -44,6 +44,17 @@ def replace_calls(module: Any, replace: Replace) -> Any:
     return rewriter.builder_.get()
 
 
+def kernel_functions(module: Any) -> list[tuple[Any, Any]]:
+    """Return the variable and the function of each kernel of a module."""
+    tirx: Any = importlib.import_module("tvm.tirx")
+    return [entry for entry in module.functions_items() if isinstance(entry[1], tirx.PrimFunc)]
+
+
+def is_scheduled(kernel: Any) -> bool:
+    """Return whether a kernel has its schedule."""
+    return kernel.attrs is not None and "tirx.is_scheduled" in kernel.attrs
+
+
 def operator_name(expression: Any) -> str:
     """Return the operator that an expression calls; empty where it calls none."""
     return getattr(getattr(expression, "op", None), "name", "")

@@ -7,6 +7,7 @@ from typing import Any
 
 from roofline.errors import MeasurementError
 from roofline.validate.records.executed import Executed, StoredAs, executed_for
+from roofline.validate.tvm.calls import operator_name
 
 _PRODUCTS = frozenset({"matmul", "nn.conv1d", "nn.conv2d", "nn.conv3d", "nn.conv2d_transpose"})
 _NAMES = {
@@ -30,7 +31,7 @@ def executed_datatypes(module: Any, kept: StoredAs | None, bits: int) -> Execute
     found: set[str] = set()
 
     def visit(expression: Any) -> None:
-        name = str(getattr(getattr(expression, "op", None), "name", ""))
+        name = operator_name(expression)
         if isinstance(expression, relax.Call) and name.removeprefix("relax.") in _PRODUCTS:
             found.add(str(expression.args[0].ty.dtype))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 import os
 import platform
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from roofline.errors import MeasurementError
@@ -17,6 +20,23 @@ _BROKEN_FFI = ("0.1.15",)
 """With these apache-tvm-ffi releases every MetaSchedule context of TVM 0.27 ends the process."""
 
 _INTRINSICS = "tvm.s_tir.tensor_intrin"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of TVM's packages."""
+    return {name: package_version(name) for name in ("apache-tvm", "apache-tvm-ffi")}
+
+
+def kept_folder(folder: Path, what: Sequence[Any], how: Sequence[Any]) -> Path:
+    """Return where a program is kept, by TVM's versions and what decides it.
+
+    Args:
+        folder: Of all programs.
+        what: The model and what it is compiled for, as JSON takes them.
+        how: How it is computed.
+    """
+    identity = json.dumps([*what, versions(), *how], sort_keys=True)
+    return folder / hashlib.sha256(identity.encode()).hexdigest()[:24]
 
 
 def load_tvm() -> Any:

@@ -14,6 +14,7 @@ from roofline.graph.reading.tensors import check_size, datatype
 from roofline.node import Array, Tensor
 from roofline.number_format import plural
 from roofline.ops._datatypes import numpy_type
+from roofline.ops._shapes import show
 from roofline.surfaces import BATCH, dim_at, input_at, value_at
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class _Declaration:
             return
         lacking = [f"{size!r} of input {name!r}" for size, name in named.items()]
         lacking += [
-            f"input {name!r} {'without a shape' if dims is None else _show(dims)}"
+            f"input {name!r} {'without a shape' if dims is None else show(dims)}"
             for name, dims in shapeless.items()
         ]
         given = [dim_at(size) for size in named]
@@ -167,7 +168,7 @@ class _Declaration:
             )
         dims = self._declared[fixed] or ()
         raise DimensionError(
-            f"the model is at batch {batch}, not {asked}: its input {fixed!r} is {_show(dims)}",
+            f"the model is at batch {batch}, not {asked}: its input {fixed!r} is {show(dims)}",
             repair=f"Leave {BATCH} out, or give the whole shape: {input_at(fixed, _example((asked, *dims[1:])))}",
         )
 
@@ -185,7 +186,7 @@ class _Declaration:
             for size, entry in zip(dimensions(tensor.shape), tensor.shape.dim, strict=True)
         )
         if any(isinstance(size, int) and size < 0 for size in found):
-            raise ModelError(f"input {entry.name!r} declares a negative dimension: {_show(found)}")
+            raise ModelError(f"input {entry.name!r} declares a negative dimension: {show(found)}")
         return found
 
     def _check_names(self) -> None:
@@ -212,7 +213,7 @@ class _Declaration:
             return
         if len(dims) != len(sizes):
             raise DimensionError(
-                f"input {name!r} has {plural(len(dims), 'dimension')} {_show(dims)}, not {len(sizes)}",
+                f"input {name!r} has {plural(len(dims), 'dimension')} {show(dims)}, not {len(sizes)}",
                 repair=f"Give {input_at(name, _example(dims))}",
             )
         for declared, size in zip(dims, sizes, strict=True):
@@ -230,7 +231,7 @@ class _Declaration:
             and any(isinstance(d, int) and d != s for d, s in zip(dims, sizes, strict=True))
         ):
             self._notes.append(
-                f"input {name} counted at {_times(sizes)}; the file fixes {_show(dims)}"
+                f"input {name} counted at {_times(sizes)}; the file fixes {show(dims)}"
             )
 
     def _bind_value(self, name: str, dims: tuple[Dim, ...], sizes: tuple[int, ...]) -> None:
@@ -308,12 +309,12 @@ class _Declaration:
                 self._overridden = True
                 self._batch = binding.batch
                 self._notes.append(
-                    f"input {name} counted at batch {binding.batch}; the file fixes {_show(dims)}"
+                    f"input {name} counted at batch {binding.batch}; the file fixes {show(dims)}"
                 )
                 return binding.batch or 1
             if not size:
                 raise DimensionError(
-                    f"dimension {place} of input {name!r} {_show(dims)} is 0: it has no elements",
+                    f"dimension {place} of input {name!r} {show(dims)} is 0: it has no elements",
                     repair=f"Give the shape it is meant for: {input_at(name, _example(dims))}",
                 )
             return size
@@ -325,11 +326,11 @@ class _Declaration:
             return binding.batch or 1
         if size is None:
             raise DimensionError(
-                f"dimension {place} of input {name!r} {_show(dims)} has no size and no name",
+                f"dimension {place} of input {name!r} {show(dims)} has no size and no name",
                 repair=f"Give the shape: {input_at(name, _example(dims))}",
             )
         raise DimensionError(
-            f"dimension {size!r} of input {name!r} {_show(dims)} has no size",
+            f"dimension {size!r} of input {name!r} {show(dims)} has no size",
             repair=f"Give it: {dim_at(size)}, or the shape: {input_at(name, _example(dims))}",
         )
 
@@ -351,10 +352,6 @@ def with_value(tensor: Tensor, given: Any) -> Tensor:
             )
         value = value.reshape(shape)
     return replace(tensor, shape=value.shape, value=value)
-
-
-def _show(dims: Sequence[Dim]) -> str:
-    return "[" + ", ".join("?" if size is None else str(size) for size in dims) + "]"
 
 
 def _times(sizes: Sequence[int]) -> str:

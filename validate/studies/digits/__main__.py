@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roofline.errors import RooflineError
-from roofline.tables import Row
 from roofline.validate.studies.digits.experiment import (
     Plan,
     Say,
@@ -23,7 +19,7 @@ from roofline.validate.studies.digits.experiment import (
     rows,
 )
 from roofline.validate.studies.digits.results import ELSEWHERE, figures
-from roofline.writing import write_whole
+from roofline.writing import csv_text, write_whole
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -81,7 +77,7 @@ def run(
     here = here or _calibrate(output / f"{MACHINE}.yaml", say)
     runs = measure_all(made, here, plan, output, say)
     table = rows(made, runs, here, elsewhere)
-    write_whole(output / "results.csv", _as_csv(table).encode())
+    write_whole(output / "results.csv", csv_text(table).encode())
     for name in figures(table, here.key, output):
         say(f"drew {name}")
     say(f"{len(table)} results in {output / 'results.csv'}")
@@ -96,14 +92,6 @@ def _calibrate(file: Path, say: Say) -> Platform:
         write_whole(file, platform_yaml(roofs, MACHINE).encode())
         say("; ".join(["calibrated this machine for one thread", *warnings(roofs)]))
     return platform(str(file))
-
-
-def _as_csv(table: Sequence[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(table[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    return text.getvalue()
 
 
 def main() -> None:

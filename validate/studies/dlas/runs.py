@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +16,7 @@ from roofline.validate.records.tuning import Tuning
 from roofline.validate.studies.cells import Cell, Table
 from roofline.validate.studies.dlas.verdicts import HOLDS, MOSTLY, Verdict, verdicts
 from roofline.workloads.published import table
+from roofline.writing import csv_text
 
 SHIPPED = "dlas-reduced.results.csv"
 """The table of the runs that come with the program, beside the campaigns."""
@@ -48,13 +47,8 @@ def shipped_csv(runs: Iterable[Measurement]) -> str:
 
     Samples have five digits; what is empty, and lists that no figure rests on, are left out.
     """
-    buffer = io.StringIO()
     rows = [{**small.to_row(), "record": _pack(small)} for small in map(_shrink, runs)]
-    names = list(rows[0]) if rows else ["record"]
-    writer = csv.DictWriter(buffer, fieldnames=names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+    return csv_text(rows, () if rows else ("record",))
 
 
 def _shrink(run: Measurement) -> Measurement:

@@ -13,6 +13,7 @@ import numpy as np
 from roofline.node import Array
 from roofline.validate.tvm.blocked import kernels as blocks
 from roofline.validate.tvm.blocked import layout_integer as integers
+from roofline.validate.tvm.calls import operator_name
 from roofline.validate.tvm.convolution import Convolution, conv2d_numbers
 
 _UNARY = frozenset(
@@ -135,7 +136,7 @@ class _Rewriter:
     def _limit(self, value: Any) -> Any:
         """Return a limit of Clip, which TVM imports as a kernel of its own, as the operator that it is."""
         relax = self._relax
-        if getattr(getattr(value, "op", None), "name", "") != "relax.call_tir":
+        if operator_name(value) != "relax.call_tir":
             return value
         name = str(value.args[0].name_hint).rstrip("0123456789")
         operands = list(value.args[1].fields) if isinstance(value.args[1], relax.Tuple) else []

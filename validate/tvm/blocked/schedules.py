@@ -13,6 +13,7 @@ from typing import Any
 
 from roofline.validate.tvm.blocked import kernels as blocks
 from roofline.validate.tvm.blocked.tiles import Kernel, Tile, divisors
+from roofline.validate.tvm.calls import kernel_functions
 
 _MAIN = frozenset(
     {blocks.CONVOLUTION, blocks.DEPTHWISE, blocks.GEMM, blocks.INTEGER_CONVOLUTION, blocks.INTEGER_GEMM}
@@ -41,12 +42,9 @@ def recognize(function: Any) -> Kernel | None:
 
 def kernel_products(module: Any) -> dict[str, int]:
     """Return the multiply-accumulates of every kernel by its name: steps of its longest summing block, or 0."""
-    tirx: Any = importlib.import_module("tvm.tirx")
-    found: dict[str, int] = {}
-    for variable, function in module.functions_items():
-        if isinstance(function, tirx.PrimFunc):
-            found[str(variable.name_hint)] = _products(function)
-    return found
+    return {
+        str(variable.name_hint): _products(kernel) for variable, kernel in kernel_functions(module)
+    }
 
 
 def kernel_calls(module: Any) -> Counter[str]:

@@ -7,7 +7,6 @@ tiles, among them what is best on another processor with vectors of the same wid
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import random
@@ -29,6 +28,7 @@ from roofline.validate.tvm.blocked.schedules import (
 )
 from roofline.validate.tvm.blocked.tile_timing import seconds_of, time_tiles
 from roofline.validate.tvm.blocked.tiles import Kernel, Tile, neighbours, tiles
+from roofline.validate.tvm.calls import is_scheduled, kernel_functions
 
 _FEW = 3
 """Tiles of a kernel that are timed in a hurry."""
@@ -218,7 +218,9 @@ def guessed_tiles(module: Any, find: Callable[[Kernel], Tile | None] | None) -> 
 def kernels_on_blocks(module: Any) -> list[tuple[str, Kernel, Any]]:
     """Return the name, the form and the function of every kernel on blocks that has no schedule yet."""
     found = [
-        (str(v.name_hint), recognize(function), function) for v, function in _functions(module)
+        (str(variable.name_hint), recognize(function), function)
+        for variable, function in kernel_functions(module)
+        if not is_scheduled(function)
     ]
     return [(name, kernel, function) for name, kernel, function in found if kernel is not None]
 
@@ -240,7 +242,9 @@ def schedule_blocks(
             they are vectorized as they stand where that can be done.
     """
     products = kernel_products(module) if tune_products else {}
-    for variable, function in _functions(module):
+    for variable, function in kernel_functions(module):
+        if is_scheduled(function):
+            continue
         kernel = recognize(function)
         if kernel is not None:
             module.update_func(
@@ -361,13 +365,3 @@ def own_tiles(kernel: Kernel, seconds: Sequence[float]) -> dict[Tile, float]:
     return _search_variants(
         kernel, [], lambda candidates: {tile: next(given) for tile in dict.fromkeys(candidates)}
     )
-
-
-def _functions(module: Any) -> list[tuple[Any, Any]]:
-    tirx: Any = importlib.import_module("tvm.tirx")
-    return [
-        (variable, function)
-        for variable, function in module.functions_items()
-        if isinstance(function, tirx.PrimFunc)
-        and not (function.attrs is not None and "tirx.is_scheduled" in function.attrs)
-    ]

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from roofline.errors import MeasurementError
-from roofline.node import Array
 from roofline.temporary import temporary_folder
-from roofline.validate.measuring.backend import Arrays, Samples
+from roofline.validate.measuring.backend import Samples
 from roofline.validate.measuring.environment import Busy, model_name, package_version
 from roofline.validate.records.record import Environment
 from roofline.validate.records.request import Protocol
@@ -28,6 +27,7 @@ from roofline.validate.tvm.boards.tracker import (
     Server,
     parse_tracker,
 )
+from roofline.validate.tvm.virtual_machine import Program
 
 _CHUNK = 65_536
 _PATH = 256
@@ -162,7 +162,7 @@ def cross_compiler(target: Mapping[str, Any]) -> str:
     return next((name for name in names if shutil.which(name)), "")
 
 
-class BoardSession:
+class BoardSession(Program):
     """A compiled model in the Relax virtual machine of a board.
 
     Args:
@@ -182,34 +182,18 @@ class BoardSession:
         target: Mapping[str, Any],
     ) -> None:
         self._connection = connection
-        self._tvm: Any = importlib.import_module("tvm")
-        relax: Any = importlib.import_module("tvm.relax")
+        # Before the program is loaded, which starts them.
         self._threads = connection.use_threads(threads)
-        self._machine: Any = relax.VirtualMachine(connection.load(library), connection.device)
-        self._names = list(names)
+        super().__init__(connection.load(library), connection.device, names)
         self._target = dict(target)
         self._shares: tuple[float, float] | None = None
-
-    def bind(self, inputs: Arrays) -> None:
-        """Send the inputs."""
-        from roofline.validate.tvm.importing import by_position
-
-        arrays = by_position(inputs, self._names)
-        device = self._connection.device
-        tensors = [self._tvm.runtime.tensor(array, device) for array in arrays]
-        self._machine.set_input("main", *tensors)
 
     def step(self) -> None:
         """Run once."""
         try:
-            self._machine.invoke_stateful("main")
+            super().step()
         except Exception as error:
             raise self._explain(error) from error
-
-    def outputs(self) -> Sequence[Array]:
-        """Fetch the outputs of the last run."""
-        result = self._machine.get_outputs("main")
-        return [result.numpy()] if hasattr(result, "numpy") else [part.numpy() for part in result]
 
     def sample(self, protocol: Protocol) -> Samples:
         """Have the board time its runs by itself, so that no transfer is in any sample."""
@@ -262,9 +246,7 @@ class BoardSession:
         return None
 
     def _evaluate(self, device: Any, repeat: int) -> list[float]:
-        evaluator = self._machine.time_evaluator(
-            "invoke_stateful", device, number=1, repeat=repeat
-        )
+        evaluator = self.machine.time_evaluator("invoke_stateful", device, number=1, repeat=repeat)
         return [float(seconds) for seconds in evaluator("main").results]
 
     def _try_reading(self) -> None:

@@ -23,6 +23,7 @@ from roofline.temporary import temporary_folder
 from roofline.validate.tvm.algorithms import ALGORITHMS
 from roofline.validate.tvm.blocked import tile_search as tiling
 from roofline.validate.tvm.blocked.tile_timing import kernel_timer
+from roofline.validate.tvm.calls import kernel_functions
 from roofline.validate.tvm.convolution import Convolution
 from roofline.validate.tvm.plan import BEST, BLOCKED, Computation
 from roofline.validate.tvm.setup import lanes
@@ -271,11 +272,10 @@ def one_convolution(conv: Convolution) -> bytes:
 
 
 def _kernels(module: Any) -> list[tuple[str, Any]]:
-    tirx: Any = importlib.import_module("tvm.tirx")
     return [
-        (str(variable.name_hint), function)
-        for variable, function in module.functions_items()
-        if isinstance(function, tirx.PrimFunc) and "reshape" not in str(variable.name_hint)[:7]
+        (str(variable.name_hint), kernel)
+        for variable, kernel in kernel_functions(module)
+        if "reshape" not in str(variable.name_hint)[:7]
     ]
 
 

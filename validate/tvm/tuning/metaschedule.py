@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from roofline.progress import Report
+from roofline.validate.tvm.calls import is_scheduled, kernel_functions
 from roofline.validate.tvm.tuning.schedule_timing import builder_and_runner
 
 LIGHT_TRIALS = 4
@@ -240,13 +241,10 @@ def _with_root_blocks(module: Any) -> Any:
 
     TVM's pass that splits off layout changes fails on any kernel without one, also where there is none to split.
     """
-    tirx: Any = importlib.import_module("tvm.tirx")
     s_tir: Any = importlib.import_module("tvm.s_tir")
     rooted = module.clone()
-    for variable, function in module.functions_items():
-        if isinstance(function, tirx.PrimFunc) and not isinstance(
-            function.body, s_tir.SBlockRealize
-        ):
+    for variable, function in kernel_functions(module):
+        if not isinstance(function.body, s_tir.SBlockRealize):
             computes = s_tir.SBlock([], [], [], "computes", function.body)
             root = s_tir.SBlock([], [], [], "root", s_tir.SBlockRealize([], True, computes))
             rooted[variable] = function.with_body(s_tir.SBlockRealize([], True, root))
@@ -258,17 +256,14 @@ def unscheduled_kernels(module: Any) -> tuple[str, ...]:
 
     Reshapes need none, and kernels that were written as loops are their own schedule.
     """
-    tirx: Any = importlib.import_module("tvm.tirx")
     s_tir: Any = importlib.import_module("tvm.s_tir")
-    names: list[str] = []
-    for variable, function in module.functions_items():
-        if not isinstance(function, tirx.PrimFunc):
-            continue
-        if not isinstance(function.body, s_tir.SBlockRealize):
-            continue
-        scheduled = function.attrs is not None and "tirx.is_scheduled" in function.attrs
-        if not scheduled and "reshape" not in variable.name_hint:
-            names.append(str(variable.name_hint))
+    names = [
+        str(variable.name_hint)
+        for variable, function in kernel_functions(module)
+        if isinstance(function.body, s_tir.SBlockRealize)
+        and not is_scheduled(function)
+        and "reshape" not in variable.name_hint
+    ]
     return tuple(sorted(names))
 
 

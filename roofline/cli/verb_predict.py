@@ -30,7 +30,7 @@ from roofline.cli._options import (
 from roofline.cli._output import OrderOptions, ResultOptions, as_table
 from roofline.cli._predictions import conventions, notes_below, tables_of
 from roofline.errors import OptionError
-from roofline.number_format import number, percent
+from roofline.number_format import number, percent, plural
 from roofline.tables import Record, Row
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from roofline.decoding.phases import Decoding
     from roofline.decoding.request import Request
     from roofline.expected_tokens import Figures
-    from roofline.model import Prediction
+    from roofline.model import LayerPrediction, Prediction
     from roofline.spec import Platform
     from roofline.workload import Workload
 
@@ -197,6 +197,7 @@ def predict(
         overhead = prediction.overhead_ms / 1e3
         slower = (entry.with_overhead(overhead) for entry in found.predictions)
         found = replace(found, predictions=tuple(slower))
+    whole = [entry.layers for entry in found.predictions] if layers else None
     if layers:
         found = replace(found, predictions=_layers_in(order, found.predictions))
     else:
@@ -207,7 +208,7 @@ def predict(
     result.emit(
         document=lambda: _document(found, layers=layers),
         rows=lambda: _layer_rows(found.predictions) if layers else found.rows(),
-        table=lambda: _table(found, layers=layers),
+        table=lambda: _table(found, whole),
     )
     report_failures(best_rows(rows), checks, ("network", "platform", "datatype", "batch", "model"))
     if checks and found.skipped:
@@ -258,18 +259,19 @@ def _document(found: Sweep, *, layers: bool) -> dict[str, Any]:
     }
 
 
-def _table(found: Sweep, *, layers: bool) -> str:
+def _table(found: Sweep, whole: Sequence[Sequence[LayerPrediction]] | None) -> str:
+    """Return the table of predictions, or where all their layers are given of the layers shown."""
     predictions = found.predictions
     remarks = [f"left out: {entry.reason}" for entry in found.skipped]
     remarks += [note for prediction in predictions for note in prediction.notes]
-    if layers:
+    if whole is not None:
         tables = [
             as_table(
-                [_layer_cells(row) for row in _layer_rows([entry])],
+                _layer_table(entry, every),
                 title=f"{entry.network} on {entry.platform}, {entry.datatype}, batch {entry.batch}: "
                 f"{number(entry.throughput_fps)} fps{' at most' * entry.upper_bound} ({entry.model})",
             )
-            for entry in predictions
+            for entry, every in zip(predictions, whole, strict=True)
         ]
         return "\n\n".join(tables) + "\n" + as_table([], **notes_below(predictions, remarks))
     return tables_of(found, remarks)
@@ -304,7 +306,16 @@ def _layer_rows(predictions: Sequence[Prediction]) -> list[Record]:
     ]
 
 
-def _layer_cells(row: Row) -> Record:
+def _layer_table(shown: Prediction, every: Sequence[LayerPrediction]) -> list[Record]:
+    """Return rows of the layers shown, with their shares of the time of all, and the total below."""
+    whole = sum(layer.time_s for layer in every)
+    rows = [_layer_cells(row, whole) for row in _layer_rows([shown])]
+    total: Record = dict.fromkeys(rows[0], "") if rows else {}
+    total |= {"layer": "total", "op": plural(len(every), "layer")}
+    return [*rows, total | {"ms": number(1e3 * whole), "of time": percent(1.0)}]
+
+
+def _layer_cells(row: Row, whole: float) -> Record:
     estimated = (
         {"of bound": percent(row["share_of_bound"]), "basis": row["basis"]}
         if "basis" in row
@@ -317,6 +328,7 @@ def _layer_cells(row: Row) -> Record:
         "MB": number(row["bytes"] / 1e6),
         "OP/B": number(row["intensity"]),
         "ms": number(row["time_ms"]),
+        "of time": percent(row["time_ms"] / 1e3 / whole) if whole else "",
         "bound": row["bound"],
         "of peak": percent(row["utilization"]),
         **estimated,

@@ -126,7 +126,10 @@ def explore(
         "first": list(first) or [subjects[0].name], "years": years, "kwh": usd_per_kwh,
         "colours": {platform.key: machine_colour(platform.key) for platform in platforms}, "packed": table.packed(),
     }  # fmt: skip
-    extent = f"{plural(len(machines), 'machine')}, {plural(len(subjects), 'network')}"
+    # A machine may have several modes, each a platform of its own.
+    kinds = len({machine.key.partition(":")[0] for machine in platforms})
+    modes = f" ({len(platforms)} with their modes)" * (len(platforms) > kinds)
+    extent = f"{plural(kinds, 'machine')}{modes}, {plural(len(subjects), 'network')}"
     page = _page(title or extent, document)
     size = len(page.encode())
     if size > MAXIMUM_BYTES:

@@ -253,7 +253,7 @@
     if (points.length) near = Plot.draw($("chart"), { ...look, points, x: AXES[state.x], y: AXES[state.y] });
     $("chart").dataset.points = points.length;
     const machines = new Set(rows.map(r => r.machine)).size;
-    $("summary").textContent = `${rows.length.toLocaleString("en")} predictions on ${machines} of ${data.machines.length} machines; ${points.length.toLocaleString("en")} have both axes`;
+    $("summary").textContent = `${rows.length.toLocaleString("en")} predictions on ${machines} of ${data.machines.length} machines and modes; ${points.length.toLocaleString("en")} have both axes`;
     const r = pointed();
     drawDetail({ ...look, colour: data.colours[r ? machineOf(r).key : ""] ?? PALETTE[0] });
     drawTable();

@@ -52,10 +52,48 @@ def test_the_median_and_quantiles_are_those_of_the_samples():
     assert record.quantile_s(0) == 1
     assert record.quantile_s(1) == 4
     assert record.quantile_s(0.25) == 1 + 0.75 * (2 - 1)
+    assert record.quantile_s(0.9) == pytest.approx(3 + 0.7 * (4 - 3))
 
 
-def test_throughput_counts_the_items_of_a_batch():
-    assert run(0.5, job=RunRequest("mlp", "tvm", batch=8)).throughput_fps == 8 / 0.5
+@pytest.mark.parametrize(("batch", "items"), [(0, 1), (1, 1), (8, 8)])
+def test_throughput_counts_the_items_of_a_batch(batch, items):
+    assert run(0.5, job=RunRequest("mlp", "tvm", batch=batch)).throughput_fps == items / 0.5
+
+
+def test_figures_of_a_row_have_their_units():
+    record = run(
+        2.0, job=RunRequest("mlp", "tvm", threads=4), cpu_s=6.0, wall_s=3.0, peak_rss_bytes=5_000_000,
+        reported=Reported("table", accuracy=0.75),
+    )  # fmt: skip
+    row = record.to_row()
+    wanted = {
+        "median_ms": 2000.0,
+        "cpu_per_wall": 6.0 / 3.0 / 4,
+        "peak_rss_mb": 5.0,
+        "accuracy": 75.0,
+    }
+    assert {name: row[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("values", "drift"),
+    [((1.0,) * 2, None), ((1.0,) * 3, None), ((1.0, 1.0, 1.5, 1.5), 0.5), ((2.0, 2.0, 1.0, 1.0), -0.5)],
+)  # fmt: skip
+def test_drift_needs_two_samples_in_each_half_and_goes_both_ways(values, drift):
+    record = run(*values)
+    assert record.drift == drift
+    assert [flag.share for flag in record.flags if flag.kind is FlagKind.DRIFT] == [
+        share for share in (drift,) if share is not None
+    ]
+
+
+def test_shares_of_flags_are_those_of_what_they_tell():
+    crowded = run(1.0, environment=Environment(cores=1, others_share=0.2, stolen_share=0.1))
+    assert [flag.share for flag in crowded.flags] == [pytest.approx(0.2 + 0.1)]
+    half_tuned = run(
+        1.0, job=RunRequest("mlp", "tvm", tuning="tuned"), kernels=8, untuned_kernels=("a", "b")
+    )
+    assert [flag.share for flag in half_tuned.flags] == [2 / 8]
 
 
 def test_a_reported_throughput_is_taken_as_it_stands():

@@ -51,8 +51,6 @@ MARKS = ("<!-- tables -->", "<!-- end of tables -->")
 ROOFS_S = 10.0
 """Seconds of `roofline calibrate` for the roofs of one number of threads."""
 _SAMPLING_S, _LEAST, _LONGEST_S, _PATIENCE_S, _WARM_UP = 0.2, 4, 2.0, 30.0, 2
-_AGAIN = 150
-"""Probes at most that are timed again."""
 _TOGETHER = 8
 """Networks that are loaded at a time and run in turn."""
 _BLOCKS = 2
@@ -199,6 +197,10 @@ class Kept:
         text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
         return [json.loads(line) for line in text.splitlines()]
 
+    def probing_s(self) -> float:
+        """Return the seconds that the probes took so far."""
+        return sum(line.get("took", 0.0) for line in self.lines() if "roofs" not in line)
+
     def add(self, **line: Any) -> None:
         """Write a line."""
         with self._path.open("a", encoding="utf-8") as file:
@@ -223,8 +225,7 @@ def measure(
         if block < _BLOCKS:
             rounds.run(0, names[block::_BLOCKS], total=len(names))
         else:
-            again = rounds.doubtful(names)
-            rounds.run(1, again[:_AGAIN], total=len(names))
+            rounds.repeat(names, kept.probing_s())
         kept.add(took=time.monotonic() - begin)
         if time.monotonic() > end and block < _BLOCKS:
             return None

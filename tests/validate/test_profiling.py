@@ -214,7 +214,7 @@ def test_what_was_taken_while_the_machine_was_slowed_does_not_count_beside_what_
     slow, fast = Burst((1.6e-5, 4.8e-5), (3.2e-5, 3.2e-5)), Burst((1e-5, 3e-5), (2e-5, 2e-5))
     found = sampled([slow] * 5 + [fast] * 3, 2e-5)
     assert found.seconds == pytest.approx((1e-5, 3e-5))
-    assert (found.spread, found.slowed, found.agreed) == (0.0, False, True)
+    assert (found.spread, found.agreed) == (0.0, True)
 
 
 def test_a_probe_that_was_only_seen_slowed_is_unsure(few, tmp_path):
@@ -223,7 +223,8 @@ def test_a_probe_that_was_only_seen_slowed_is_unsure(few, tmp_path):
     kept.write_text(line(few[0], 0, *slowed) + line(few[1], 0, *STEADY))
     rounds = microbenchmarks.Rounds("onnxruntime", 1, kept)
     found = rounds.collected(few)[0]
-    assert found[few[0]].spread >= 0.2 > found[few[1]].spread
+    assert 3.2e-5 / 1.6 < found[few[0]].copy_s * found[few[0]].copies < 3.2e-5
+    assert found[few[0]].spread > microbenchmarks.STEADY > found[few[1]].spread
     assert rounds.doubtful(few) == [few[0]]
 
 
@@ -256,8 +257,11 @@ def test_samples_between_two_fast_glances_are_those_that_count(begins, ends, wan
         [[lambda: core.run(1e-3), lambda: core.run(3e-3)]], 0.2, least_runs=5, longest_s=1.0
     )
     found = sampled(bursts, watch.usual_s)
-    assert found.seconds == pytest.approx((1e-3 * wanted, 3e-3 * wanted))
-    assert found.slowed == (wanted > 1.0)
+    # What was only seen slowed is put back, and unsure.
+    assert found.seconds == pytest.approx(
+        (1e-3 * wanted, 3e-3 * wanted), rel=0.0 if wanted == 1.0 else 0.25
+    )
+    assert (found.spread > 0.1) == (wanted > 1.0)
 
 
 def test_no_more_is_sampled_than_until_bursts_agree():

@@ -33,8 +33,6 @@ from roofline.validate.records.request import RunRequest
 
 STEADY = 0.06
 """Deviation of a probe's time, in the logarithm, from which it is timed again."""
-_SLOWED_SPREAD = 0.25
-"""Spread of what was only seen slowed."""
 _TOGETHER = {"onnxruntime": 24, "torch": 24}
 """Probes that are loaded at a time, where they are loaded at once; others are compiled for seconds, and kept sooner."""
 _UNTIL_S = {"onnxruntime": 140.0}
@@ -54,7 +52,7 @@ class ProbeTimes:
     copies: int
     """Copies in the difference of the two."""
     spread: float = 0.0
-    """Deviation of the logarithm of the difference; no less than `_SLOWED_SPREAD` where the machine was slowed."""
+    """Deviation of the logarithm of the difference; more where it was only seen on a slowed machine."""
 
     @property
     def copy_s(self) -> float:
@@ -114,10 +112,7 @@ def measure_times(backend: str, threads: int, *, report: Report | None = None) -
     names = [probe.name for probe in probes()]
     rounds = Rounds(backend, threads, kept, report)
     rounds.run(0, names, total=len(names))
-    each_s = (time.monotonic() - begin) / len(names)
-    left = _UNTIL_S.get(backend, math.inf) - (time.monotonic() - begin)
-    again = rounds.doubtful(names)
-    rounds.run(1, again[: int(min(max(left, 0.0) / each_s, len(again)))], total=len(names))
+    rounds.repeat(names, time.monotonic() - begin)
     of, failed = rounds.collected(names)
     if not of:
         reason = next(iter(failed.values()), "nothing was measured")
@@ -213,6 +208,18 @@ class Rounds:
 
         return sorted((name for name in found if doubt(name) > STEADY), key=doubt, reverse=True)
 
+    def repeat(self, names: Sequence[str], took_s: float) -> None:
+        """Time probes again whose bursts disagree, as many as there is time for.
+
+        Args:
+            names: Of all probes.
+            took_s: Seconds that the first round of them took.
+        """
+        left = max(_UNTIL_S.get(self._backend, math.inf) - took_s, 0.0)
+        doubtful = self.doubtful(names)
+        some = int(min(left / took_s * len(names), len(doubtful)))
+        self.run(1, doubtful[:some], total=some)
+
     def collected(self, names: Sequence[str]) -> tuple[dict[str, ProbeTimes], dict[str, str]]:
         """Return what the bursts of all rounds say together, and the reasons of failures."""
         lines = self._lines()
@@ -226,8 +233,7 @@ class Rounds:
         for name in names:
             if name in bursts:
                 said = sampled(bursts[name], usual)
-                spread = max(said.spread, _SLOWED_SPREAD) if said.slowed else said.spread
-                found[name] = ProbeTimes(*said.seconds, copies[name], spread)
+                found[name] = ProbeTimes(*said.seconds, copies[name], said.spread)
         failed = {line["name"]: line["failed"] for line in lines if "failed" in line}
         return found, {name: why for name, why in failed.items() if name not in found}
 

@@ -169,7 +169,8 @@ def step_of(network: Network, name: str, threads: int) -> Step:
     """Return what runs a network once with a backend, warm."""
     backend = backends.get(name)
     with temporary_folder() as folder:
-        asked = Request(RunRequest(network.name, name, threads=threads), network.path, folder)
+        job = RunRequest(network.name, name, threads=threads)
+        asked = Request(job, network.path, folder, in_turn=True)
         as_it_is = backend.capabilities.loads_models
         made = Artifact(network.path) if as_it_is else backend.prepare(asked, tell_nobody)
         session = backend.load(asked, made)
@@ -362,6 +363,7 @@ def models(record: Record) -> dict[str, Profile]:
         "no padding": fit_profile(record.times, record.roofs, record.machine, padding=False),
         "no hierarchy of caches": replace(whole, streams=()),
         "no fusion": without_fusion(whole),
+        "no layers among others": replace(whole, switches=(), among=()),
         "no start of runs and layers": replace(whole, run_s=1e-12, layer_s=1e-12, switches=()),
     }
 

@@ -35,9 +35,12 @@ def _convolution(layer: Layer) -> WorkShape | None:
         positions, items = (math.prod(source[2:]), source[0]) if source else (1, 1)
         at = (weight[0] / groups, weight[1], positions, taps, items)
         return WorkShape(f"conv_transpose.{bits_of(layer)}", at)
-    at = (inner, weight[0] / groups, math.prod(out[2:]), taps, out[0])
+    form = _convolution_form(layer, weight, out, groups)
+    # Filters that read one channel each are taken side by side: all of their channels are its shape.
+    outer = weight[0] if form.startswith("depthwise") else weight[0] / groups
+    at = (inner, outer, math.prod(out[2:]), taps, out[0])
     return WorkShape(
-        f"conv.{_convolution_form(layer, weight, out, groups)}.{bits_of(layer)}",
+        f"conv.{form}.{bits_of(layer)}",
         at,
         _packed_shape(weight, groups, len(out)),
     )

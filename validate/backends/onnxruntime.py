@@ -74,8 +74,15 @@ def reference(model: Path, inputs: Arrays) -> Reference:
 class OnnxRuntimeSession:
     """A model in ONNX Runtime, with inputs bound so that no copy is timed."""
 
-    def __init__(self, model: Path, threads: int, shared: Mapping[str, str] | None = None) -> None:
-        self._session = _session(model, threads, optimize=True)
+    def __init__(
+        self,
+        model: Path,
+        threads: int,
+        shared: Mapping[str, str] | None = None,
+        *,
+        in_turn: bool = False,
+    ) -> None:
+        self._session = _session(model, threads, optimize=True, in_turn=in_turn)
         self._binding: Any = self._session.io_binding()
         self._shared = shared or {}
         """Of each output that lies where an input does, the input's name."""
@@ -155,7 +162,9 @@ class OnnxRuntimeBackend:
         if request.job.phase:
             onnx: Any = importlib.import_module("onnx")
             shared = shared_caches(onnx.load(artifact.path, load_external_data=False))
-        return OnnxRuntimeSession(artifact.path, request.job.threads, shared)
+        return OnnxRuntimeSession(
+            artifact.path, request.job.threads, shared, in_turn=request.in_turn
+        )
 
 
 def _executed_datatypes(model: Path, threads: int) -> Executed:
@@ -185,7 +194,12 @@ def in_memory_session(model: bytes, threads: int) -> Any:
 
 
 def _session(
-    model: Path | bytes, threads: int, *, optimize: bool, keep: Path | None = None
+    model: Path | bytes,
+    threads: int,
+    *,
+    optimize: bool,
+    keep: Path | None = None,
+    in_turn: bool = False,
 ) -> Any:
     ort: Any = importlib.import_module("onnxruntime")
     levels = ort.GraphOptimizationLevel
@@ -198,6 +212,9 @@ def _session(
     options.graph_optimization_level = level
     # Products of narrow weights stay in floating point, as the file says; by default the activations go to 8 bits.
     options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
+    if in_turn:
+        # Threads wait for the next run by spinning, for tens of milliseconds: on the cores of another session.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
     if keep is not None:
         options.optimized_model_filepath = str(keep)
         external = "session.optimized_model_external_initializers_file_name"

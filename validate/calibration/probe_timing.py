@@ -109,7 +109,8 @@ def _step(name: str, threads: int, probe: Probe, copies: int) -> Step:
     with temporary_folder() as folder:
         path = folder / "probe.onnx"
         path.write_bytes(content)
-        request = Request(RunRequest("probe", name, threads=threads, batch=1), path, folder)
+        job = RunRequest("probe", name, threads=threads, batch=1)
+        request = Request(job, path, folder, in_turn=True)
         as_it_is = backend.capabilities.loads_models
         made = Artifact(path) if as_it_is else backend.prepare(request, tell_nobody)
         session = backend.load(request, made)

@@ -56,6 +56,8 @@ class Request:
     """Where the backend may keep what is worth keeping between runs."""
     fresh: bool = False
     """Whether kept artefacts must be made again."""
+    in_turn: bool = False
+    """Whether other models run in turn in the same process: threads of one that is not running must leave the cores."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -39,11 +40,11 @@ protocol: {runs: 2, sampling_s: 0.1}
 FLEET = """
 schema_version: 1
 network: [mlp_12_5]
-batch: [1, 2]
+batch: [1]
 tuning: untuned
 target: board
 boards: {{board: {{key: {key}}}}}
-protocol: {{runs: 2, sampling_s: 1, time_limit_s: 120}}
+protocol: {{runs: 2, sampling_s: 0.1, time_limit_s: 120}}
 """
 SHORT = ("--backend", "onnxruntime", "--runs", "2", "--sampling-s", "0.1")
 ROOFS = ("--seconds", "0.5", "--threads", "1")
@@ -121,12 +122,30 @@ def test_a_verb_works_where_one_stands(verb: str, place: str, tmp_path: Path) ->
     assert sorted(folder.rglob("*")) == before
 
 
-def test_a_profile_is_calibrated_where_one_stands(tmp_path: Path) -> None:
+PROBED = ("smallest operator", "conv 64-64 3x3 at 14", "matmul 1x256x256", "alone: Relu")
+"""Microbenchmarks that are run here; all 600 take minutes, and many more where others are busy."""
+
+
+def test_a_profile_is_calibrated_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from roofline.validate.calibration.microbenchmarks import kept_file
+    from roofline.validate.calibration.probes import probes
+    from roofline.validate.measuring.environment import package_version
+
     folder = standing("spaces and letters", tmp_path)
-    done = run(folder, "calibrate", *ROOFS, "-o", "{results}/machine.yaml", timeout=900)
+    monkeypatch.setenv("ROOFLINE_CACHE", str(tmp_path / "results" / "cache"))
+    # What an earlier calibration could not run is not run again.
+    kept = kept_file("onnxruntime", package_version("onnxruntime"), 1)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    left = [probe.name for probe in probes() if probe.name not in PROBED]
+    lines = [json.dumps({"name": name, "round": 0, "failed": "left out"}) for name in left]
+    kept.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = run(folder, "calibrate", *ROOFS, "-o", "{results}/machine.yaml")
     assert done.returncode == 0, done.stderr
     assert "imported" not in done.stderr
-    assert "profiles:" in (tmp_path / "results" / "machine.yaml").read_text(encoding="utf-8")
+    written = (tmp_path / "results" / "machine.yaml").read_text(encoding="utf-8")
+    assert f" {len(PROBED)} probes, difference of two lengths" in " ".join(written.split())
 
 
 @pytest.mark.tvm
@@ -147,7 +166,7 @@ def test_a_fleet_works_where_one_stands(place: str, tmp_path: Path) -> None:
     folder.chmod(0o755)
     assert done.returncode == 0, done.stderr
     assert "imported" not in done.stderr
-    assert "fleet: 2 runs: 2 ok" in done.stdout
+    assert "fleet: 1 run: 1 ok" in done.stdout
     assert sorted(folder.rglob("*")) == before
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from roofline.conventions import Causal
 from roofline.decoding.request import Request, Spread
 from roofline.decoding.roles import Roles, roles_of
+from roofline.decoding.unrolled_experts import UnrolledExperts, unrolled_experts
 from roofline.errors import OptionError
+from roofline.layer import Layer
 from roofline.number_format import plural
 from roofline.surfaces import CONTEXT_LENGTH, DEVICES, NEW_TOKENS
 from roofline.workload import Workload
@@ -27,6 +30,8 @@ class Decoding:
     name: str
     model: onnx.ModelProto
     roles: Roles
+    experts: UnrolledExperts | None = None
+    """Those that the graph computes all, though each token needs few."""
     _counts: dict[tuple[Causal, int, int, int], Workload] = field(
         default_factory=dict[tuple[Causal, int, int, int], Workload],
         init=False,
@@ -112,7 +117,17 @@ class Decoding:
             else f"one token behind {plural(past, 'position')}"
         )
         notes = (f"counts are of {part}, {requests} at a time", *counted.notes)
+        if self.experts is not None:
+            counted = replace(counted, layers=_mark_limits(counted.layers, self.experts))
+            notes += (self.experts.note,)
         return self._counts.setdefault(asked, replace(counted, notes=notes))
+
+
+def _mark_limits(layers: Sequence[Layer], experts: UnrolledExperts) -> tuple[Layer, ...]:
+    return tuple(
+        replace(layer, at_most=True) if layer.name in experts.products else layer
+        for layer in layers
+    )
 
 
 def decoding(name: str, model: onnx.ModelProto) -> Decoding | None:
@@ -122,7 +137,9 @@ def decoding(name: str, model: onnx.ModelProto) -> Decoding | None:
         DimensionError: It has one, but its inputs cannot be told apart.
     """
     roles = roles_of(model)
-    return None if roles is None else Decoding(name, _with_own_masks(model, roles), roles)
+    if roles is None:
+        return None
+    return Decoding(name, _with_own_masks(model, roles), roles, unrolled_experts(model))
 
 
 def _with_own_masks(model: onnx.ModelProto, roles: Roles) -> onnx.ModelProto:

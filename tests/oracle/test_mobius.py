@@ -10,7 +10,8 @@ import pytest
 
 from roofline.decoding.phases import Decoding, decoding
 from roofline.decoding.request import Request
-from roofline.model import at_precision
+from roofline.model import at_precision, predict
+from roofline.spec import platform
 from roofline.workloads import Decoder, DecoderNetwork
 
 mobius: Any = pytest.importorskip("mobius", reason="mobius-onnx is not installed")
@@ -25,14 +26,14 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 
 
-def exported(family: str, provider: str, folder: Path, *, tied: bool) -> Decoding:
+def exported(family: str, provider: str, folder: Path, *, tied: bool, **further: Any) -> Decoding:
     """Return mobius's graph of a decoder, its weights declared and nowhere stored."""
     ir = pytest.importorskip("onnx_ir")
     config = mobius.ArchitectureConfig(
         vocab_size=4000, hidden_size=256, intermediate_size=768, num_hidden_layers=8, num_attention_heads=8,
         num_key_value_heads=2, head_dim=64, hidden_act="silu", pad_token_id=0, tie_word_embeddings=tied,
         max_position_embeddings=2048, rope_type="default", rope_theta=1e4, dtype=ir.DataType.FLOAT16,
-        attn_qk_norm=family == "Qwen3CausalLMModel",
+        attn_qk_norm=family == "Qwen3CausalLMModel", **further,
     )  # fmt: skip
     module = getattr(mobius.models, family)(config)
     model = mobius.build_from_module(module, config, execution_provider=provider)["model"]
@@ -84,3 +85,20 @@ def test_an_export_counts_as_the_definition_of_its_sizes(
     # mobius projects every position of the prompt to the vocabulary, the shipped graphs the last.
     every = (700 - 1) * 3 * 4000 * 256
     assert graph.prompt(ask, 3).macs == shipped.prompt(ask, 3).macs + every
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["MoECausalLMModel", "GPTOSSCausalLMModel"])
+def test_experts_that_an_export_unrolls_are_no_bound(family: str, tmp_path: Path) -> None:
+    further = {"num_local_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 128}
+    graph = exported(family, "cuda", tmp_path, tied=False, **further)
+    assert graph.experts is not None
+    assert (graph.experts.count, graph.experts.chosen) == (8, 2)
+    # Three products of eight experts in each of eight layers.
+    assert len(graph.experts.products) == 3 * 8 * 8
+    step = graph.step(Request(context=700), 3)
+    assert step.at_most
+    assert any("computes all 8 experts" in note for note in step.notes)
+    row = predict(step, platform("h100-sxm"), datatype="fp16")
+    assert not row.upper_bound
+    assert exported("CausalLMModel", "cuda", tmp_path, tied=False).experts is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -153,7 +154,7 @@ def sizes(count: int, each: float, least: float, margin: float = 1.2) -> float:
 def set_titles(ax: Drawing, title: str, x: str = "", y: str = "") -> None:
     """Set the title and the labels of the axes."""
     if title:
-        ax.set_title(title)
+        ax.set_title(_in_width(ax, title))
     if x:
         ax.set_xlabel(x)
     if y:
@@ -192,7 +193,16 @@ def legend_above(
     )  # fmt: skip
     if title:
         rows = -(-len(own) // columns)
-        ax.set_title(title, pad=8 + 15 * rows)
+        ax.set_title(_in_width(ax, title), pad=8 + 15 * rows)
+
+
+def _in_width(ax: Drawing, title: str) -> str:
+    """Return a title in as many lines as the figure is wide for; how wide a panel gets is not known here."""
+    figure = ax.get_figure()
+    if figure is None or len(figure.axes) > 1:
+        return title
+    # A bold letter of this size is about 7 points wide.
+    return textwrap.fill(title, max(20, int(72 * (figure.get_size_inches()[0] - 0.8) / 7)))
 
 
 def outside_legend(ax: Drawing, handles: Sequence[Any] | None = None, title: str = "") -> None:

@@ -21,6 +21,7 @@ _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;margin:1rem 0;font-size:.9rem}th,td{padding:.25rem .7rem;text-align:right;
 border-bottom:1px solid #ddd}th:first-child,td:first-child,td.word,th.word{text-align:left}
+td.word:last-child{min-width:16rem}
 .wide{overflow-x:auto}img{max-width:100%;height:auto}h2{margin-top:2.5rem}.note{color:#666;font-size:.9rem}
 @media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}th,td{border-color:#444}
 img{background:#fff;padding:.5rem}}
@@ -196,9 +197,14 @@ def _image(charts: Sequence[Path], name: str) -> str:
 def _table(rows: Sequence[Row]) -> str:
     if not rows:
         return "<p>nothing</p>"
-    header = "".join(f"<th>{html.escape(name)}</th>" for name in rows[0])
+    # Words stand at the left, numbers at the right.
+    look = {
+        name: "" if any(row[name][:1].isdigit() for row in rows) else ' class="word"'
+        for name in rows[0]
+    }
+    header = "".join(f"<th{look[name]}>{html.escape(name)}</th>" for name in rows[0])
     body = "".join(
-        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row.values())}</tr>"
+        f"<tr>{''.join(f'<td{look[name]}>{html.escape(cell)}</td>' for name, cell in row.items())}</tr>"
         for row in rows
     )
     return f'<div class="wide"><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -7,8 +7,15 @@ const Charts = (() => {
   const RED = "#c1272d", ORANGE = "#f39c34", BLUE = "#0066cc";
   // Charts wider than the window scroll; their legend stays at the left end, in sight.
   const TOP = { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" };
-  // Numbers in full at every tick; those of whole units with prefixes: 0.02, 50, 20k, 1M.
-  const log = (title, values) => ({ type: "log", tickformat: Math.min(...values.filter(v => v > 0)) < 2 ? "~g" : "~s", title: { text: title } });
+  // Numbers in full at ticks that stand apart: 0.02, 50, 20k, 1M.
+  const STEPS = [[5, [1]], [.7, [1, 2, 5]], [0, [1, 1.5, 2, 3, 4, 5, 7]]];
+  const brief = value => { const place = [[1e9, "G"], [1e6, "M"], [1e3, "k"]].find(([least]) => value >= least); return place ? `${+(value / place[0]).toPrecision(3)}${place[1]}` : `${+value.toPrecision(3)}`; };
+  const log = (title, values) => {
+    const held = values.filter(v => v > 0), low = Math.min(...held), high = Math.max(...held), decades = Math.log10(high / low);
+    const steps = STEPS.find(([most]) => decades >= most)[1], first = Math.floor(Math.log10(low)) - 2, count = Math.ceil(decades) + 5;
+    const tickvals = Array.from({ length: count }, (_, i) => steps.map(step => step * 10 ** (first + i))).flat();
+    return { type: "log", tickvals, ticktext: tickvals.map(brief), title: { text: title } };
+  };
   const has = (row, ...names) => names.every(name => row[name] !== null && row[name] !== undefined);
   const unique = values => [...new Set(values)];
   const label = row => [row.platform, row.network, row.datatype, row.pruning].filter(Boolean).join(" · ");
@@ -69,7 +76,7 @@ const Charts = (() => {
     if (dots.length) traces.push({ type: "scatter", mode: "markers", name: "measured", marker: { symbol: "x", size: 7, color: dots.map(d => context.colour(d.row.platform)) },
       x: dots.map(d => d.x), y: dots.map(d => d.y), customdata: dots.map(d => d.row.id), text: dots.map(d => hover(d.row)), hovertemplate: "%{text}<br>%{y:.4g} TOP/s<extra></extra>" });
     const shapes = unique(needs.map(n => `${n.network} ${n.datatype ?? ""}|${n.intensity}`)).map(entry => ({ type: "line", x0: +entry.split("|")[1], x1: +entry.split("|")[1], yref: "paper", y0: 0, y1: 1, line: { width: .6, dash: "dot", color: "#888" } }));
-    return { traces, layout: { height: 520, shapes, xaxis: log("operational intensity (OP/B)", [low]), yaxis: log("performance (TOP/s)", traces.flatMap(t => t.y)) } };
+    return { traces, layout: { height: 520, shapes, xaxis: log("operational intensity (OP/B)", [low, high]), yaxis: log("performance (TOP/s)", traces.flatMap(t => t.y)) } };
   }
 
   function efficiency(rows, context) {

@@ -107,13 +107,11 @@ def count(
         decoder.check(asked)
         counted = (decoder.prompt if phase is Phase.PREFILL else decoder.step)(asked, batch or 1)
     workload = compression.under(counted)
-    if zeros:
-        workload = with_zeros(workload)
+    workload = with_zeros(workload) if zeros else workload
     other = found[0] if found else None
     counted_whole = [workload] if other is None else [workload, other]
-    if strict:
-        for entry in counted_whole:
-            _check(entry)
+    for entry in counted_whole if strict else ():
+        _check(entry)
     times = _times(workload, platform)
     listed = layers or order.given
     view = LayerView(fused or platform is not None, times, order.sort, order.top)

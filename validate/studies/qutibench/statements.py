@@ -90,11 +90,16 @@ def _above_prediction() -> Verdict:
     )
 
 
-def _finn_throughput() -> Verdict:
-    ratios = [
-        low["throughput_fps"] / high["throughput_fps"]
-        for low, high in _pairs("int2", "int4", platform="zcu104-finn")
+def _speedups(low: str, high: str, platform: str) -> list[float]:
+    """Return the throughput of each network of a machine at one datatype over that at another."""
+    return [
+        fast["throughput_fps"] / slow["throughput_fps"]
+        for fast, slow in _pairs(low, high, platform=platform)
     ]
+
+
+def _finn_throughput() -> Verdict:
+    ratios = _speedups("int2", "int4", "zcu104-finn")
     mean = sum(ratios) / len(ratios)
     return Verdict(
         f"mean {mean:.2f}, median {median(ratios):.2f}", abs(mean / 2 - 1) <= 0.1,
@@ -149,18 +154,12 @@ def _tx2_latency() -> Verdict:
 
 
 def _bismo() -> Verdict:
-    best = max(
-        low["throughput_fps"] / high["throughput_fps"]
-        for low, high in _pairs("int2", "int4", platform="zcu104-bismo")
-    )
+    best = max(_speedups("int2", "int4", "zcu104-bismo"))
     return Verdict(f"{best:.2f}", abs(best / 2 - 1) <= 0.05)
 
 
 def _a53() -> Verdict:
-    ratios = [
-        low["throughput_fps"] / high["throughput_fps"]
-        for low, high in _pairs("int2", "int4", platform="ultra96-a53")
-    ]
+    ratios = _speedups("int2", "int4", "ultra96-a53")
     return Verdict(
         f"int2 over int4 {_range(ratios)}",
         all(abs(ratio - 1) < 0.01 for ratio in ratios),

@@ -164,9 +164,8 @@ def search(
         if again or not findings.is_settled(kernel)
     ]
     unknown = [entry for entry in open_kernels if again or findings.tile(entry[0]) is None]
-    groups = [
-        unknown[first : first + _TOGETHER] for first in range(0, len(unknown), _TOGETHER)
-    ] if budget_s else []  # fmt: skip
+    hurried = unknown if budget_s else []
+    groups = [hurried[first : first + _TOGETHER] for first in range(0, len(hurried), _TOGETHER)]
     steps = len(groups) + len(open_kernels)
     tried = 0
 

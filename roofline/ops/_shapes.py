@@ -46,8 +46,8 @@ def at_least(node: Node, position: int, rank: int) -> Shape | None:
     return found
 
 
-def show(found: Shape) -> str:
-    """Return a shape as text, with ``?`` for an unknown dimension."""
+def show(found: Sequence[int | str | None]) -> str:
+    """Return a shape as text, with ``?`` for an unknown dimension, and symbols as they are."""
     return "[" + ", ".join("?" if size is None else str(size) for size in found) + "]"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -255,3 +256,24 @@ def test_pruning_filters_go_from_what_keeps_most_to_what_keeps_least(
     assert browser.execute_script("return arguments[0].sort(Charts.byKept)", names[3:6:2]) == [
         "sparsity=0.5", "sparsity=0.9",
     ]  # fmt: skip
+
+
+def test_logarithmic_axes_have_plain_numbers_that_stand_apart(browser: Any, url: str) -> None:
+    browser.set_window_size(800, 1000)
+    for selection in ("", "#platform=alpha&network=one&batch=1|2"):
+        browser.get("about:blank")
+        browser.get(f"{url}{selection}")
+        for chart in ("roofline", "efficiency", "lines", "boxes"):
+            for axis in ("x", "y"):
+                ticks = browser.execute_script(
+                    "return [...document.querySelectorAll(`#chart-${arguments[0]} .${arguments[1]}tick text`)].map("
+                    "text => [text.textContent, text.getBoundingClientRect().toJSON()])",
+                    chart, axis,
+                )  # fmt: skip
+                ends = sorted(
+                    (box["left"], box["right"]) if axis == "x" else (box["top"], box["bottom"])
+                    for _, box in ticks
+                )
+                assert not any("10−" in text for text, _ in ticks), (chart, axis)
+                upright = chart in {"efficiency", "boxes"} and axis == "x"
+                assert upright or all(a[1] <= b[0] + 1 for a, b in pairwise(ends)), (chart, ticks)

@@ -93,7 +93,7 @@
     if (!rows.length) { holder.replaceChildren(element("p", { className: "empty", textContent: "no data in this selection" })); return; }
     const names = columnsOf(rows);
     const head = element("tr", {}, ...names.map(name => {
-      const cell = element("th", { scope: "col", className: `column-${name}` });
+      const cell = element("th", { scope: "col", className: `column-${name}${rows.some(row => typeof row[name] === "number") ? " number" : ""}` });
       if (!sortable) { cell.textContent = name; return cell; }
       const button = element("button", { type: "button", textContent: name + (sorting.column === name ? (sorting.down ? " ▼" : " ▲") : "") });
       button.addEventListener("click", () => { sorting = { column: name, down: sorting.column === name && !sorting.down }; drawTable(holder, sorted(chosen()), true); });

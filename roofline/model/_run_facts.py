@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._core import Floats
+from roofline.model._layer_groups import LayerGroups, joined_groups, no_layers
 
 FAMILIES = {
     "cpu": "cpu",
@@ -53,6 +54,8 @@ class Facts:
     are depthwise, grouped or attention, bytes per element, 1 where several runs are in flight, the bytes of weights
     that stay on the chip (0 where none do), 1 where a mobile processor has arithmetic of half precision, which runtimes
     use for networks in single precision, 1 where an accelerator is of a phone, and the year of the machine."""
+    layers: LayerGroups | None = None
+    """The layers of each run's network; None where those of no run are known."""
 
     def __len__(self) -> int:
         return len(self.machine)
@@ -65,7 +68,13 @@ class Facts:
             self.runtime[rows],
             self.datatype[rows],
             {name: values[rows] for name, values in self.numbers.items()},
+            None if self.layers is None else self.layers.take(rows),
         )
+
+    @property
+    def layered(self) -> NDArray[np.bool_]:
+        """Which runs' layers are known."""
+        return np.zeros(len(self), np.bool_) if self.layers is None else self.layers.known
 
     def at(self, batches: Floats) -> Facts:
         """Return the facts at other batches; of a single run, numbers that the batch does not change stay one."""
@@ -105,10 +114,12 @@ class Facts:
 
 def joined(parts: Sequence[Facts]) -> Facts:
     """Return the facts of several sets of runs as one, in order."""
+    layers = [part.layers or no_layers(len(part)) for part in parts]
     return Facts(
         np.concatenate([part.machine for part in parts]),
         np.concatenate([part.machine_class for part in parts]),
         np.concatenate([part.runtime for part in parts]),
         np.concatenate([part.datatype for part in parts]),
         {name: np.concatenate([part.numbers[name] for part in parts]) for name in NUMBERS},
+        joined_groups(layers),
     )

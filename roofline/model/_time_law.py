@@ -9,7 +9,8 @@ The logarithms a, w, k and t are sums of few coefficients: of everything, of a f
 of a class and of a runtime on a class, some of them times a feature of the network or the machine. Each coefficient is
 shrunk towards zero, so that what is not known of a class is that of its parents. A machine deviates from its class by
 four numbers, one for each of a, w, k and t; figures measured on it say which. A smooth surface over the counts
-(`_surface`) is added to the logarithm of T.
+(`_surface`) is added to the logarithm of T; on machines whose runs are known, a law of the network's layers (`_layer_law`)
+moves it where those are known.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._core import Floats
+from roofline.model._layer_law import SHARE, LayerLaw, machines_alone, time_of_layers
 from roofline.model._run_facts import FAMILIES, LEVELS, Facts
 from roofline.model._run_features import FEATURES, features, of_batch
 from roofline.model._surface import Surface
@@ -104,6 +106,8 @@ class TimeLaw:
     times four plus part), and their standard deviation."""
     seen: frozenset[str] = frozenset()
     """Each class and runtime that the fit has runs of, ``cpu/openvino``."""
+    layers: LayerLaw = field(default_factory=LayerLaw)
+    """What layers say of networks on the machines of the fit."""
 
     def features(self, facts: Facts) -> dict[str, Floats]:
         """Return each feature of each run."""
@@ -154,7 +158,7 @@ class TimeLaw:
         found = self._estimates(
             self.logarithms(facts) + means, facts.terms, covariances, spread, known
         )
-        return found.moved(self.beside(facts))
+        return self._by_layers(found.moved(self.beside(facts)), facts, means)
 
     def _machines(
         self, facts: Facts, effects: Mapping[str, Effect] | None
@@ -222,6 +226,26 @@ class TimeLaw:
     def _known_doubts(self) -> dict[tuple[str, str], Floats]:
         return {}
 
+    def _by_layers(self, found: Estimates, facts: Facts, means: Floats) -> Estimates:
+        """Return estimates moved towards what the layers say, where the law of layers applies."""
+        rows = np.flatnonzero(self.layers.applies(facts))
+        if not len(rows):
+            return found
+        part = facts.take(rows)
+        log_time, shares = self._time_of_layers(part, means[rows])
+        moved, shared = found.log_time.copy(), found.shares.copy()
+        moved[rows] += SHARE * (log_time - moved[rows])
+        shared[rows] += SHARE * (shares - shared[rows])
+        return replace(found, log_time=moved, shares=shared)
+
+    def _time_of_layers(self, facts: Facts, means: Floats) -> tuple[Floats, Floats]:
+        """Return what the law of layers says of runs: the logarithm of their seconds, and the shares of `PARTS`."""
+        assert facts.layers is not None
+        log_time, _, shares = time_of_layers(
+            self.logarithms(machines_alone(facts)) + means, self.layers.of(facts.own), facts.terms, facts.layers,
+        )  # fmt: skip
+        return log_time, shares
+
     def beside(self, facts: Facts) -> Floats:
         """Return what the surface adds to the logarithm of each run's time."""
         return self.surface.at(facts.where, facts.own, self.features(facts))
@@ -256,9 +280,13 @@ class TimeLaw:
         )  # fmt: skip
         values = {name: np.repeat(value, items) for name, value in self.features(runs).items()}
         values["batch"] = of_batch(batches.reshape(rows))
-        return found.moved(
+        found = found.moved(
             self.surface.at(np.repeat(runs.where, items), np.repeat(runs.own, items), values)
         )
+        if not self.layers.applies(runs).any():
+            return found
+        each = np.repeat(np.arange(len(runs)), items)
+        return self._by_layers(found, runs.take(each).at(batches.reshape(rows)), means[each])
 
     def _estimates(
         self,
@@ -283,7 +311,9 @@ class TimeLaw:
         prior = prior or Effect(np.zeros(4), self.unknown(facts).mean(0))
         precision = np.linalg.inv(prior.covariance)
         base, terms, mean = self.logarithms(facts), facts.terms, prior.mean.copy()
-        log_time = log_time - self.beside(facts)
+        # What stands beside the law of counts is left as it is for the machine before.
+        before = self.estimate(facts, {name: prior for name in set(facts.machine)}).log_time
+        log_time = log_time - (before - forward(base + mean, terms, self.power)[0])
         curvature = precision
         for _ in range(30):
             found, jacobian = forward(base + mean, terms, self.power)

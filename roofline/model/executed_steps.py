@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from roofline.layer import Layer
+from roofline.model._activation_patterns import is_product, pattern_of
 from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile
 from roofline.model.quantized_steps import Integers, on_integers, restoring_work
@@ -29,18 +30,6 @@ _PACKED_FORMS = (
     "conv.few",
 )
 _READS_PLAIN = ("conv.first", "conv.few")
-_PATTERNS: Mapping[str, frozenset[str]] = {
-    "layer_norm": frozenset({"ReduceMean", "Sqrt"}),
-    "gelu": frozenset({"Erf", "Mul"}),
-    "silu": frozenset({"Sigmoid", "Mul"}),
-    "hard_swish": frozenset({"HardSigmoid", "Mul"}),
-}
-_PATTERN_OPS: Mapping[str, frozenset[str]] = {
-    "layer_norm": frozenset({"ReduceMean", "Sub", "Pow", "Mul", "Add", "Sqrt", "Div", "Cast"}),
-    "gelu": frozenset({"Erf", "Mul", "Add", "Div"}),
-    "silu": frozenset({"Sigmoid", "Mul"}),
-    "hard_swish": frozenset({"HardSigmoid", "Mul"}),
-}
 _SMALL = 4096
 """Elements up to which an operand beside an image is no image itself."""
 
@@ -148,22 +137,16 @@ def _absorbed_layers(
             if anchor.op_type == "MatMulInteger":
                 found.update((member.name, None) for member in rest if _rescales(member))
             continue
-        is_conv, is_product = (
-            "Conv" in anchor.op_type,
-            anchor.op_type in ("MatMul", "Gemm", "FusedMatMul"),
-        )
-        names = {member.op_type for member in rest}
-        pattern = next((name for name, ops in _PATTERNS.items() if name in profile.patterns and ops <= names | (
-            set() if is_conv or is_product else {anchor.op_type})), None)  # fmt: skip
+        is_conv = "Conv" in anchor.op_type
+        pattern = pattern_of(members, anchor, profile.patterns)
         if pattern is not None:
-            parts = [member for member in (rest if is_conv or is_product else members)
-                     if member.op_type in _PATTERN_OPS[pattern]]  # fmt: skip
+            name, parts = pattern
             found.update((member.name, None) for member in parts)
-            if not (is_conv and pattern in profile.absorbed):
-                found[parts[-1].name] = f"pattern.{pattern}"
-                patterns.update((member.name, f"pattern.{pattern}") for member in parts)
+            if not (is_conv and name in profile.absorbed):
+                found[parts[-1].name] = f"pattern.{name}"
+                patterns.update((member.name, f"pattern.{name}") for member in parts)
             rest = [member for member in rest if member not in parts]
-        if not (is_conv or is_product):
+        if not is_product(anchor):
             continue
         free = profile.absorbed if is_conv else profile.after_product
         _take(rest, free, found, {tensor.name for tensor in anchor.outputs})

@@ -14,6 +14,7 @@ from roofline.model._run_facts import LEVELS, Facts
 from roofline.model._run_features import FEATURES, features
 from roofline.model._time_law import PARTS, Effect, Term, TimeLaw, design, forward, huber_weight
 from roofline.validate.evidence.evidence import Evidence, Names, Rows
+from roofline.validate.evidence.layer_fit import LayerShrinkage, fit_layers
 from roofline.validate.evidence.surface import Bumps, Shrinkage
 
 ONE_LEVEL = (
@@ -77,6 +78,8 @@ class Options:
     """Parts that take no time at all."""
     surface: Shrinkage | None = field(default_factory=Shrinkage)
     """How the surface beside the law is fitted, to all runs; None for none."""
+    layers: LayerShrinkage = field(default_factory=LayerShrinkage)
+    """How the law of layers is fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +195,15 @@ class Fitting:
         self._bumps = None if shrinkage is None else Bumps(facts, values, shrinkage)
         self._start: Floats | None = None
 
-    def fit(self, left_out: Names | None = None, by: Names | None = None) -> TimeLaw:
+    def fit(
+        self, left_out: Names | None = None, by: Names | None = None, *, layers: bool = True
+    ) -> TimeLaw:
         """Return the law of the evidence without what is left out.
 
         Args:
             left_out: Labels whose runs are not looked at.
             by: The label of each run.
+            layers: Whether the law of layers is fitted too, which says nothing of machines that are left out.
         """
         keep = np.ones(len(self._all), bool)
         if left_out is not None and by is not None:
@@ -207,9 +213,10 @@ class Fitting:
         law, coefficients = self._solve(rows, self._start, 25 if first else 12)
         if first and keep.all():
             self._start = coefficients
-        if self._bumps is None:
-            return law
-        return replace(law, surface=self._bumps.fit(self._residual(law), np.flatnonzero(keep)))
+        rows = np.flatnonzero(keep)
+        if self._bumps is not None:
+            law = replace(law, surface=self._bumps.fit(self._residual(law), rows))
+        return replace(law, layers=fit_layers(self._all, law, rows, self.options.layers)) if layers else law
 
     def _residual(self, law: TimeLaw) -> Floats:
         """Return what a law leaves of the logarithm of every run's time."""

@@ -62,7 +62,7 @@ def leave_silicon(
         progress: Called after each fit.
     """
     fitting = Fitting(evidence, options)
-    fitting.fit()
+    fitting.fit(layers=False)
     by = evidence.silicon
     tick = progress or (lambda: None)
     order = np.lexsort((evidence.silicon.astype(str), evidence.facts.machine_class.astype(str)))
@@ -71,14 +71,14 @@ def leave_silicon(
     parts: list[tuple[Rows, Estimates]] = []
     laws: dict[str, TimeLaw] = {}
     for name in dealt:
-        law = laws[name] = fitting.fit(np.asarray([name], object), by)
+        law = laws[name] = fitting.fit(np.asarray([name], object), by, layers=False)
         rows = np.flatnonzero(evidence.silicon == name)
         parts.append((rows, law.estimate(evidence.facts.take(rows))))
         tick()
     residuals = np.full((GROUPS, len(evidence)), np.nan)
     for one, other in combinations(range(min(GROUPS, len(dealt))), 2):
         out = np.asarray([name for name, place in dealt.items() if place in {one, other}], object)
-        law = fitting.fit(out, by)
+        law = fitting.fit(out, by, layers=False)
         rows = np.flatnonzero((group == one) | (group == other))
         z = standardized(evidence.take(rows), law.estimate(evidence.facts.take(rows)))
         residuals[one, rows] = np.where(group[rows] == other, z, np.nan)
@@ -107,7 +107,7 @@ def leave_family(
         progress: Called after each fit.
     """
     fitting = Fitting(evidence, options)
-    fitting.fit()
+    fitting.fit(layers=False)
     named, count = np.unique(evidence.network_family.astype(str), return_counts=True)
     small = count < LARGE_FAMILY * len(evidence)
     dealt = group_of(named[small].astype(object), GROUPS)
@@ -163,11 +163,11 @@ def leave_unlike(
         progress: Called after each fit.
     """
     fitting = Fitting(evidence, options)
-    fitting.fit()
+    fitting.fit(layers=False)
     labels = names(sorted(set(by.astype(str))))
     parts: list[tuple[Rows, Estimates]] = []
     for label in labels:
-        law = fitting.fit(np.asarray([label], object), by)
+        law = fitting.fit(np.asarray([label], object), by, layers=False)
         rows = np.flatnonzero(by == label)
         parts.append((rows, law.estimate(evidence.facts.take(rows), {})))
         if progress is not None:

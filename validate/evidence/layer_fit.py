@@ -1,0 +1,131 @@
+"""Fits the law of layers beside the time law: of all runs, of a runtime on a class, of a machine, each shrunk to the one above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from roofline.model._core import Floats
+from roofline.model._layer_groups import ARITHMETIC
+from roofline.model._layer_law import LAYER_PARTS, LayerLaw, machines_alone, time_of_layers
+from roofline.model._run_facts import Facts
+from roofline.model._time_law import TimeLaw, huber_weight
+from roofline.validate.evidence.evidence import Evidence, Names, Rows
+from roofline.validate.evidence.surface import grouped
+
+FEWEST_RUNS = 10
+"""A machine and runtime with fewer runs of networks whose layers are known has no law of layers."""
+
+
+class Held(NamedTuple):
+    """Where a part starts from, and the prior standard deviations of what each level adds to it."""
+
+    start: float
+    everything: float
+    where: float
+    """Of a runtime on a class of machines."""
+    own: float
+    """Of a runtime on one machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShrinkage:
+    """What is chosen before a fit."""
+
+    parts: dict[str, Held] = field(
+        default_factory=lambda: {
+            **dict.fromkeys(ARITHMETIC, Held(0.0, 0.7, 0.4, 0.25)),
+            "narrow": Held(0.0, 0.3, 0.2, 0.1),
+            "weights": Held(0.0, 0.7, 0.4, 0.3),
+            "moved": Held(0.0, 1.0, 0.5, 0.3),
+            "other moved": Held(0.0, 1.0, 0.5, 0.3),
+            "calls": Held(-4.0, 2.0, 1.0, 0.5),
+            "other calls": Held(-5.0, 2.0, 1.0, 0.5),
+            "call of all": Held(-1.0, 2.0, 1.0, 0.5),
+        }
+    )
+    spread: float = 0.2
+    """Standard deviation of a run around the law."""
+    limit: float = 0.3
+    """Residual beyond which a run counts by its size alone."""
+    effective: float = 60.0
+    """Runs that one machine counts as at most, in what it has in common with others."""
+    most: float = 300.0
+    """The same in what is its own."""
+
+
+def fit_layers(
+    evidence: Evidence, law: TimeLaw, rows: Rows, shrinkage: LayerShrinkage | None = None
+) -> LayerLaw:
+    """Return the law of layers of some runs.
+
+    Args:
+        evidence: All the runs.
+        law: The time law of the same runs, with its machines.
+        rows: The runs that are looked at; those of networks whose layers are not known are left aside.
+        shrinkage: What is chosen before a fit.
+    """
+    chosen = shrinkage or LayerShrinkage()
+    rows = rows[evidence.facts.layered[rows]]
+    if not len(rows):
+        return LayerLaw()
+    facts = evidence.facts.take(rows)
+    means = np.stack([law.effects[name].mean for name in facts.machine])
+    runs = _Runs(
+        facts, law.logarithms(machines_alone(facts)) + means, evidence.log_time[rows], chosen
+    )
+    held = [chosen.parts[part] for part in LAYER_PARTS]
+    parts = np.tile([part.start for part in held], (len(rows), 1))
+    _, index, count = np.unique(facts.machine.astype(str), return_inverse=True, return_counts=True)
+    everything = np.full(len(rows), "", object)
+    levels: tuple[tuple[Names, list[float], float], ...] = (
+        (everything, [part.everything for part in held], chosen.effective),
+        (facts.where, [part.where for part in held], chosen.effective),
+        (facts.own, [part.own for part in held], chosen.most),
+    )
+    for labels, deviation, most in levels:
+        weight = np.minimum(1, most / count)[index]
+        for places in grouped(labels).values():
+            parts[places] += runs.added(places, parts[places], np.asarray(deviation), weight[places])
+    return LayerLaw({
+        label: parts[places[0]]
+        for label, places in grouped(facts.own).items()
+        if len(places) >= FEWEST_RUNS
+    })  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """Runs of networks whose layers are known."""
+
+    facts: Facts
+    machines: Floats
+    """What the time law says of (a, w, k, t) of each, whatever the network."""
+    log_time: Floats
+    chosen: LayerShrinkage
+
+    def added(self, places: Rows, parts: Floats, deviation: Floats, weight: Floats) -> Floats:
+        """Return what some runs add to the parts that they have from the levels above, by Gauss-Newton steps."""
+        part, chosen = self.facts.take(places), self.chosen
+        assert part.layers is not None
+        terms, machines, log_time = part.terms, self.machines[places], self.log_time[places]
+        found, tight = np.zeros(len(LAYER_PARTS)), deviation**-2
+        for _ in range(MOST_STEPS):
+            time, derivatives, _ = time_of_layers(machines, parts + found, terms, part.layers)
+            residual = log_time - time
+            heavy = weight * huber_weight(residual, chosen.limit) / chosen.spread**2
+            weighted = (derivatives * heavy[:, None]).T
+            step = np.linalg.solve(
+                weighted @ derivatives + np.diag(tight), weighted @ residual - tight * found
+            )
+            found = found + step * min(1.0, LONGEST / max(float(np.abs(step).max()), 1e-9))
+            if np.abs(step).max() < SHORT_ENOUGH:
+                break
+        return found
+
+
+MOST_STEPS = 12
+LONGEST, SHORT_ENOUGH = 1.0, 5e-3
+"""Of a step, in logarithms: the most that is taken of it, and what is no step any more."""

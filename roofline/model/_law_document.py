@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from roofline.model._layer_law import LayerLaw
 from roofline.model._surface import surface_from_document, surface_to_document
 from roofline.model._time_law import Effect, Term, TimeLaw
 
@@ -37,6 +38,9 @@ def to_document(law: TimeLaw) -> dict[str, Any]:
             for name, effect in law.effects.items()
         },
         "surface": surface_to_document(law.surface),
+        "layers": {
+            name: [round(float(x), 4) for x in row] for name, row in law.layers.parameters.items()
+        },
         "uncertainty": [
             [round(SCALE * float(x)) for x in row[: place + 1]]
             for place, row in enumerate(law.uncertainty)
@@ -75,4 +79,7 @@ def from_document(document: Mapping[str, Any]) -> TimeLaw:
         uncertainty,
         tuple((level, tuple(slots), deviation) for level, slots, deviation in document["priors"]),
         frozenset(document["seen"]),
+        LayerLaw({
+            name: np.asarray(row, np.float64) for name, row in document["layers"].items()
+        }),
     )

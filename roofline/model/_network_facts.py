@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from roofline.model._core import Floats
+from roofline.model._layer_groups import groups_of
+from roofline.model._network_layers import groups_of_workload
 from roofline.model._run_facts import Facts
 from roofline.precision import Precision, precision
 
@@ -188,6 +190,7 @@ def facts_of(
         _word(runtime),
         _word(_common_name(datatype)),
         {name: np.asarray([value], np.float64) for name, value in numbers.items()},
+        groups_of([groups_of_workload(workload)]),
     )
 
 

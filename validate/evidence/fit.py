@@ -78,8 +78,8 @@ class Options:
     """Parts that take no time at all."""
     surface: Shrinkage | None = field(default_factory=Shrinkage)
     """How the surface beside the law is fitted, to all runs; None for none."""
-    layers: LayerShrinkage = field(default_factory=LayerShrinkage)
-    """How the law of layers is fitted."""
+    layers: LayerShrinkage | None = field(default_factory=LayerShrinkage)
+    """How the law of layers beside it is fitted, to runs of networks whose layers are known; None for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,9 @@ class Fitting:
         rows = np.flatnonzero(keep)
         if self._bumps is not None:
             law = replace(law, surface=self._bumps.fit(self._residual(law), rows))
-        return replace(law, layers=fit_layers(self._all, law, rows, self.options.layers)) if layers else law
+        if not layers or self.options.layers is None:
+            return law
+        return replace(law, layers=fit_layers(self._all, law, rows, self.options.layers))
 
     def _residual(self, law: TimeLaw) -> Floats:
         """Return what a law leaves of the logarithm of every run's time."""

@@ -57,7 +57,7 @@ class LayerShrinkage:
 
 
 def fit_layers(
-    evidence: Evidence, law: TimeLaw, rows: Rows, shrinkage: LayerShrinkage | None = None
+    evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrinkage
 ) -> LayerLaw:
     """Return the law of layers of some runs.
 
@@ -65,9 +65,8 @@ def fit_layers(
         evidence: All the runs.
         law: The time law of the same runs, with its machines.
         rows: The runs that are looked at; those of networks whose layers are not known are left aside.
-        shrinkage: What is chosen before a fit.
+        chosen: What is chosen before a fit.
     """
-    chosen = shrinkage or LayerShrinkage()
     rows = rows[evidence.facts.layered[rows]]
     if not len(rows):
         return LayerLaw()

@@ -13,6 +13,7 @@ import numpy as np
 
 from roofline.errors import TableError
 from roofline.model._core import Floats
+from roofline.model._layer_groups import LayerGroups, groups_of
 from roofline.model._network_facts import held_bytes, origin, streamed
 from roofline.model._run_facts import Facts
 from roofline.model._run_features import YEAR
@@ -21,6 +22,7 @@ from roofline.spec import Platform, canonical, platform
 from roofline.tables import with_columns
 from roofline.validate.evidence.cells import Cells, optional_number
 from roofline.validate.evidence.evidence import Chosen, Evidence, names
+from roofline.validate.evidence.named_layers import layers_of
 
 COLUMNS = (
     "machine", "machine_class", "peak_op_s", "bandwidth_b_s", "runtime", "network", "datatype", "batch",
@@ -51,8 +53,9 @@ def read_published(path: Path) -> Evidence:
     A run alone on a machine that runs several side by side is given its share of the peak. The columns are `COLUMNS`,
     and where known key, silicon, cores, mode, family, depthwise_mac_share,
     grouped_mac_share, attention_mac_share, weight_bytes_per_element, activation_bytes_per_element, held_bytes (weights
-    that stay on the chip; by default those of the machine's platform file), activations_imputed (``True`` where the
-    table guesses them), input_size (``224x224x3``, by which better is guessed) and source.
+    that stay on the chip; by default those of the machine's platform file), params_imputed and activations_imputed (``True`` where the
+    table guesses them), input_size (``224x224x3``, by which better is guessed) and source. A network that
+    `named_layers` knows, by its name and counts, comes with its layers.
 
     Args:
         path: A CSV file.
@@ -240,12 +243,15 @@ def _held(machine: str) -> float:
 def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
     cells = Cells(table.rows, where)
     machines = [machine_of(row) for row in cells.rows]
-    columns = _charged(cells, machines, _counted(cells))
+    counts = _counted(cells)
+    layers = _layers(cells, counts)
+    columns = _charged(cells, machines, counts)
     return Evidence(
         Facts(
             names(machines), names(cells.words("machine_class")), names(cells.words("runtime")),
             names(cells.words("datatype")),
             {name: np.asarray(values, np.float64) for name, values in columns.items()},
+            layers,
         ),
         names(cells.words("network")),
         names([row.get("family") or row["network"] for row in cells.rows]),
@@ -289,6 +295,26 @@ def _counted(cells: Cells) -> dict[str, list[float]]:
     columns["activations"] = list(np.where(unsure & np.isfinite(better), better, stated))
     columns["activations"] = list(counted_elsewhere(columns, unsure))
     return columns
+
+
+def _layers(cells: Cells, counts: dict[str, list[float]]) -> LayerGroups:
+    """Return the layers of each run's network where they are known; its activations are then theirs, in place."""
+    known: dict[tuple[str, ...], tuple[Floats, float] | None] = {}
+    groups: list[Floats | None] = []
+    for place, row in enumerate(cells.rows):
+        size = row.get("input_size", "")
+        guess = row.get("params_imputed") == "True"
+        macs, parameters = counts["macs"][place], counts["parameters"][place]
+        key = (row["network"], size, str(macs), str(parameters), str(guess))
+        if key not in known:
+            known[key] = layers_of(
+                row["network"], macs, None if guess else parameters, pixels_of(size)
+            )
+        found = known[key]
+        groups.append(None if found is None else found[0])
+        if found is not None:
+            counts["activations"][place] = found[1]
+    return groups_of(groups)
 
 
 def _charged(

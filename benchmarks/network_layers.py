@@ -1,0 +1,221 @@
+"""The layers of networks that published tables name, for `validate/evidence/named_layers.py`; nothing is run.
+
+    python benchmarks/network_layers.py --evidence evidence.csv [--kept layers.jsonl]    # goes on where it stopped
+
+Needs torch, torchvision and timm, and ultralytics for its detectors. A network of timm is built on torch's device
+without storage, at the input size that most of its runs have; of the others the operators are run, on zeros. What each
+calls is written down: per kind of layer and shape the multiply-accumulates, elements read and written, weights and the
+narrower of its channels. Batch normalizations are left out, which runtimes and exporters fold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from roofline.model._layer_groups import OTHER, WIDE, LayerCounts, gathered
+from roofline.validate.evidence.named_layers import HEADER, TABLE
+from roofline.validate.evidence.published import read_published
+
+ROOT = Path(__file__).parents[1]
+
+VIEWS = frozenset({
+    "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "expand", "unsqueeze", "squeeze", "slice", "select",
+    "split", "split_with_sizes", "unbind", "alias", "detach", "as_strided", "_reshape_alias", "empty", "zeros", "ones",
+    "arange", "scalar_tensor", "zeros_like", "empty_like", "new_empty",
+})  # fmt: skip
+"""Calls that move no data."""
+
+DETECTORS = (
+    "v3/yolov3-tiny", "v3/yolov3", "v5/yolov5n", "v5/yolov5s", "v5/yolov5m", "v6/yolov6n", "v6/yolov6s", "v6/yolov6m",
+    "v8/yolov8n", "v8/yolov8s", "v8/yolov8m", "v10/yolov10n", "v10/yolov10s", "11/yolo11n", "11/yolo11s", "11/yolo11m",
+)  # fmt: skip
+"""Definitions of ultralytics, at 640 pixels."""
+
+CLASSIFIERS = {
+    "squeezenet1_0": 224, "squeezenet1_1": 224, "alexnet": 224, "googlenet": 224, "shufflenet_v2_x1_0": 224,
+    "mnasnet1_0": 224, "mnasnet0_5": 224,
+}  # fmt: skip
+"""Networks of torchvision that timm does not have, and their input sizes."""
+
+HEADED = {"ssd300_vgg16": 300, "ssdlite320_mobilenet_v3_large": 320, "retinanet_resnet50_fpn": 800}
+"""Detectors of torchvision, of which backbone and heads count."""
+
+
+def elements(value: Any) -> int:
+    """Return how many elements a tensor, or the tensors of a list, have."""
+    if isinstance(value, (list, tuple)):
+        return sum(map(elements, value))
+    return value.numel() if hasattr(value, "numel") else 0
+
+
+def layer(name: str, args: tuple[Any, ...], out: Any) -> LayerCounts:
+    """Return what a call of torch requires."""
+    written = elements(out)
+    if name == "convolution":
+        data, weight, transposed, groups = args[0], args[1], args[6], args[8]
+        kernel = prod(weight.shape[2:])
+        macs = (data if transposed else out).numel() * weight.shape[1] * kernel
+        narrow = min(weight.shape[1], weight.shape[0] // groups)
+        wide = groups == 1 and ("conv1" if kernel == 1 else "conv")
+        kind = wide or ("depthwise" if weight.shape[1] == 1 else "grouped")
+        return LayerCounts(kind, macs, data.numel() + written, written, weight.numel(), narrow, 1)
+    if name in ("mm", "addmm"):
+        left, right = args[-2:] if name == "mm" else args[1:3]
+        macs = left.shape[0] * prod(right.shape)
+        moved = left.numel() + written
+        return LayerCounts("product", macs, moved, written, right.numel(), min(right.shape), 1)
+    if name in ("bmm", "baddbmm"):
+        left, right = args[:2] if name == "bmm" else args[1:3]
+        moved = left.numel() + right.numel() + written
+        macs = left.numel() * right.shape[2]
+        return LayerCounts("batched", macs, moved, written, 0, min(right.shape[1:]), 1)
+    if "scaled_dot_product" in name:
+        query, key, value = args[:3]
+        written = prod(query.shape[:3]) * value.shape[3]
+        macs = prod(query.shape[:3]) * key.shape[2] * (query.shape[3] + value.shape[3])
+        moved = elements(args[:3]) + written
+        return LayerCounts("attention", macs, moved, written, 0, query.shape[3], 1)
+    written = elements(out[0]) if "norm" in name and isinstance(out, (list, tuple)) else written
+    return LayerCounts(OTHER, 0, 2 * written, written, 0, WIDE, 1)
+
+
+def counted(network: Any, data: Any) -> Iterator[LayerCounts]:
+    """Yield each layer of a network for one image, like ones as one."""
+    torch: Any = importlib.import_module("torch")
+    modes: Any = importlib.import_module("torch.utils._python_dispatch")
+    seen: Counter[LayerCounts] = Counter()
+
+    class Watching(modes.TorchDispatchMode):
+        def __torch_dispatch__(
+            self, call: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            out = call(*args, **(kwargs or {}))
+            name = call.overloadpacket.__name__
+            if name not in VIEWS and "batch_norm" not in name:
+                seen[layer(name, args, out)] += 1
+            return out
+
+    with torch.no_grad(), Watching():
+        network.eval()(data)
+    for each, times in seen.items():
+        if each.written:
+            yield each._replace(times=times)
+
+
+Build = Callable[[], tuple[Any, Any]]
+"""Returns a network and what it is given."""
+
+
+def without_storage(name: str, size: int) -> tuple[Any, Any]:
+    """Return a network of timm and an image, on the device without storage."""
+    torch, timm = (importlib.import_module(module) for module in ("torch", "timm"))
+    with torch.device("meta"):
+        try:
+            network = timm.create_model(name, img_size=size)
+        except TypeError:  # most networks take any size and have no such argument
+            network = timm.create_model(name)
+    return network, torch.empty(1, 3, size, size, device="meta")
+
+
+def of_zeros(make: Callable[[], Any], size: int) -> tuple[Any, Any]:
+    """Return a network and an image of zeros."""
+    torch: Any = importlib.import_module("torch")
+    return make(), torch.zeros(1, 3, size, size)
+
+
+def headed(name: str) -> Any:
+    """Return a detector of torchvision without what sorts its boxes."""
+    torch: Any = importlib.import_module("torch")
+    detection: Any = importlib.import_module("torchvision.models.detection")
+    whole = getattr(detection, name)(weights=None, weights_backbone=None)
+
+    class Headed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.whole = whole
+
+        def forward(self, data: Any) -> Any:
+            return self.whole.head(list(self.whole.backbone(data).values()))
+
+    return Headed()
+
+
+def builders(evidence: Path) -> Iterator[tuple[str, int, Build]]:
+    """Yield the name and the input size of each network, and what builds it."""
+    sizes: dict[str, Counter[int]] = defaultdict(Counter)
+    for row in read_published(evidence).rows:
+        if row["source"] == "timm":
+            sizes[row["network"]][int(row["input_size"])] += 1
+    for name in sorted(sizes):
+        size = sizes[name].most_common(1)[0][0]
+        yield name, size, lambda name=name, size=size: without_storage(name, size)
+    models: Any = importlib.import_module("torchvision.models")
+    for name, size in CLASSIFIERS.items():
+        make = lambda name=name: getattr(models, name)(weights=None)  # noqa: E731
+        yield name, size, lambda make=make, size=size: of_zeros(make, size)
+    for name, size in HEADED.items():
+        yield name, size, lambda name=name, size=size: of_zeros(lambda: headed(name), size)
+    tasks: Any = importlib.import_module("ultralytics.nn.tasks")
+    for path in DETECTORS:
+        file = f"{path.split('/')[1]}.yaml"
+        make = lambda file=file: tasks.DetectionModel(file, verbose=False)  # noqa: E731
+        yield file.removesuffix(".yaml"), 640, lambda make=make: of_zeros(make, 640)
+
+
+def kept_lines(kept: Path) -> dict[str, dict[str, Any]]:
+    """Return what was counted before, by network."""
+    if not kept.exists():
+        return {}
+    lines = [json.loads(line) for line in kept.open(encoding="utf-8")]
+    return {line["network"]: line for line in lines}
+
+
+def short(value: float) -> str:
+    """Return a number to three digits: ``1230000`` is ``1.23e6``."""
+    return f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
+
+
+def write(lines: dict[str, dict[str, Any]], path: Path) -> None:
+    """Write the table: groups of like layers, to three digits."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(HEADER)
+        for name, line in sorted(lines.items()):
+            for each in gathered(LayerCounts(*found) for found in line.get("layers", ())):
+                sums = (each.macs, each.elements, each.written, each.weights)
+                figures = (short(x) for x in (each.times, *sums, each.narrow))
+                writer.writerow([name, line["input_size"], each.kind, *figures])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--evidence", type=Path, required=True)
+    parser.add_argument("--kept", type=Path, default=Path("layers.jsonl"))
+    arguments = parser.parse_args()
+    lines = kept_lines(arguments.kept)
+    with arguments.kept.open("a", encoding="utf-8") as kept:
+        for name, size, build in builders(arguments.evidence):
+            if name in lines:
+                continue
+            line: dict[str, Any] = {"network": name, "input_size": size}
+            try:
+                line["layers"] = [list(each) for each in counted(*build())]
+            except Exception as error:  # whatever building it raises is said of it
+                line["error"] = f"{type(error).__name__}: {error}"[:200]
+                print(f"{name}: {line['error']}")
+            lines[name] = line
+            kept.write(json.dumps(line) + "\n")
+            kept.flush()
+    write(lines, ROOT / "validate" / "evidence" / TABLE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The layers of networks that published tables name: traced once (`benchmarks/network_layers.py`), looked up by name.
+
+A name alone says little, so a run is given the layers of a network only where its counts are that network's too.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from roofline.model._core import Floats
+from roofline.model._layer_groups import LayerCounts, gathered, grouped, written_by_arithmetic
+
+TABLE, NAMES = "network_layers.csv", "network_names.csv"
+
+HEADER = ("network", "input_size", "kind", "layers", "macs", "elements", "written", "weights", "narrow")
+"""Columns of the table: sums over the layers of a group, for one item; input size is the height, in pixels."""
+
+ALIKE_MACS, ALIKE_PARAMETERS = 0.10, 0.12
+"""How far the logarithms of counts may lie apart that are of one network; tables count biases and norms or do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A network of the table."""
+
+    input_size: int
+    macs: float
+    parameters: float
+    """Weights that multiply."""
+    activations: float
+    """Elements that layers with multiply-accumulates write."""
+    groups: Floats
+    """As `LayerGroups.values` has them."""
+
+
+def layers_of(
+    name: str, macs: float, parameters: float | None, pixels: float
+) -> tuple[Floats, float] | None:
+    """Return the groups of a network's layers and its activation elements; None where no network is like it.
+
+    Args:
+        name: What a table calls the network.
+        macs: Multiply-accumulates for one item.
+        parameters: None where the table does not count them.
+        pixels: Height times width of the input; NaN where it is not known.
+    """
+    aliases, known = _aliases(), networks()
+    found = known.get(name) or known.get(aliases.get(name.lower(), ""))
+    if found is None:
+        return None
+    area = pixels / found.input_size**2
+    if math.isnan(area):
+        area = 1.0 if _is_alike(macs, found.macs, ALIKE_MACS) else macs / found.macs
+    same = _is_alike(macs, found.macs * area, ALIKE_MACS) and (
+        parameters is None or _is_alike(parameters, found.parameters, ALIKE_PARAMETERS)
+    )
+    return (found.groups, found.activations * area) if same else None
+
+
+def _is_alike(left: float, right: float, within: float) -> bool:
+    return left > 0 < right and abs(math.log(left / right)) < within
+
+
+@cache
+def networks() -> Mapping[str, Named]:
+    """Return the networks of the table, by name."""
+    found: dict[str, tuple[int, list[LayerCounts]]] = {}
+    for row in _read(TABLE):
+        times = float(row["layers"])
+        counts = (float(row[name]) / times for name in ("macs", "elements", "written", "weights"))
+        layer = LayerCounts(row["kind"], *counts, float(row["narrow"]), times)
+        found.setdefault(row["network"], (int(row["input_size"]), []))[1].append(layer)
+    return {name: _named(size, layers) for name, (size, layers) in found.items()}
+
+
+def _named(size: int, layers: Sequence[LayerCounts]) -> Named:
+    # Like layers of the table may have become alike enough to be one group by rounding.
+    sums = gathered(layers)
+    groups = grouped(sums)
+    assert groups is not None
+    return Named(
+        size, sum(each.macs for each in sums), sum(each.weights for each in sums),
+        written_by_arithmetic(sums), groups,
+    )  # fmt: skip
+
+
+@cache
+def _aliases() -> Mapping[str, str]:
+    return {row["name"]: row["network"] for row in _read(NAMES)}
+
+
+def _read(name: str) -> list[dict[str, str]]:
+    text = files("roofline.validate.evidence").joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))

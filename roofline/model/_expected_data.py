@@ -11,7 +11,7 @@ from typing import Any
 
 from roofline.model import _law_document, _quantiles
 from roofline.model._quantiles import Quantiles
-from roofline.model._time_law import TimeLaw
+from roofline.model._time_law import KNOWN, TimeLaw
 
 NAME = "expected.json"
 
@@ -87,10 +87,7 @@ def to_document(parameters: Parameters) -> dict[str, Any]:
             for name, ran in parameters.machines.items()
         },
         "quantiles": {
-            "new": _quantiles.to_document(parameters.quantiles.new),
-            "own": _quantiles.to_document(parameters.quantiles.own),
-            "many": _quantiles.to_document(parameters.quantiles.many),
-            "far": _quantiles.to_document(parameters.quantiles.far),
+            name: _quantiles.to_document(parameters.quantiles.tables[name]) for name in KNOWN
         },
         "law": _law_document.to_document(parameters.law),
     }
@@ -101,12 +98,9 @@ def from_document(document: Mapping[str, Any]) -> Parameters:
     return Parameters(
         document["version"],
         _law_document.from_document(document["law"]),
-        Quantiles(
-            _quantiles.from_document(document["quantiles"]["new"]),
-            _quantiles.from_document(document["quantiles"]["own"]),
-            _quantiles.from_document(document["quantiles"]["many"]),
-            _quantiles.from_document(document["quantiles"]["far"]),
-        ),
+        Quantiles({
+            name: _quantiles.from_document(table) for name, table in document["quantiles"].items()
+        }),
         {
             name: {runtime: Usage(*entry) for runtime, entry in found.items()}
             for name, found in document["usage"].items()

@@ -99,8 +99,8 @@ def joined_groups(parts: Sequence[LayerGroups]) -> LayerGroups:
 
 
 def gathered(layers: Iterable[LayerCounts]) -> list[LayerCounts]:
-    """Return layers with like ones together: of one kind, and within a factor of two each way alike in the intensity of
-    their arithmetic, in width, and within four in how many weights an element meets.
+    """Return layers with like ones together: of one kind, and of one power of four by the intensity of their arithmetic
+    and by width, of one of sixteen by how many weights an element meets.
 
     Each returned one stands for `times` layers and has the sums of what they require; `narrow` is their mean by
     multiply-accumulates, in logarithms.

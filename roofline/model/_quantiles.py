@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._core import Floats
-from roofline.model._time_law import FAR, FEW, MANY, NEW, Estimates
+from roofline.model._time_law import KNOWN, Estimates
 
 NOMINAL = (0.5, 0.8, 0.9, 0.95)
 """Shares of real runs that an interval can be asked to hold."""
@@ -26,16 +26,10 @@ Pairs = dict[float, tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
-    """Lower and upper quantiles per class and nominal share, by what is known of a machine."""
+    """Lower and upper quantiles per class and nominal share, by what is known of a run's machine and network."""
 
-    new: Mapping[str, Pairs]
-    """Of machines without runs in the fit."""
-    own: Mapping[str, Pairs]
-    """Of those with few."""
-    many: Mapping[str, Pairs]
-    """Of those with many."""
-    far: Mapping[str, Pairs]
-    """Of those without, under a runtime that has no runs on their class."""
+    tables: Mapping[str, Mapping[str, Pairs]]
+    """One for each of `KNOWN`."""
 
     def interval(
         self, estimates: Estimates, machine_class: NDArray[np.object_], nominal: float = 0.8
@@ -49,10 +43,9 @@ class Quantiles:
             found = {name: table.get(name, table[POOLED])[nominal] for name in set(machine_class)}
             return np.asarray([found[name] for name in machine_class]).reshape(-1, 2)
 
-        tables = {NEW: self.new, FEW: self.own, MANY: self.many, FAR: self.far}
         chosen = np.zeros((len(machine_class), 2))
-        for known, table in tables.items():
-            chosen = np.where((estimates.known == known)[:, None], of(table), chosen)
+        for known, name in enumerate(KNOWN):
+            chosen = np.where((estimates.known == known)[:, None], of(self.tables[name]), chosen)
         bounds = estimates.log_time[:, None] + chosen * estimates.deviation[:, None]
         return bounds[:, 0], bounds[:, 1]
 

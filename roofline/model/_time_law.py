@@ -33,9 +33,11 @@ PARTS = ("a", "w", "k", "t")
 
 PART_NAMES = {"a": "compute", "w": "weights", "k": "activations", "t": "fixed"}
 
-NEW, FEW, MANY, FAR = range(4)
-"""A machine without runs in the fit, with few, and with so many that they say how far others fall from its law; and one
-without runs whose runtime on its class no run of the fit has."""
+KNOWN = ("new", "own", "many", "far", "own layers", "many layers")
+"""What is known of a run's machine: no runs in the fit; few; so many that they say how far others fall from its law; none,
+and none of its runtime on its class; few and many, of a network whose layers are known too."""
+
+NEW, FEW, MANY, FAR, FEW_LAYERED, MANY_LAYERED = range(len(KNOWN))
 
 USUAL_BATCH = 8.0
 """The batch at which it is asked how sure coefficients are: it changes that little."""
@@ -74,7 +76,7 @@ class Estimates:
     deviation: Floats
     """Standard deviation of the logarithm, before quantiles are applied."""
     known: NDArray[np.int8]
-    """What is known of the machine, one of `NEW`, `FEW` and `MANY`: by which quantiles the run is judged."""
+    """What is known of each, a place in `KNOWN`: by which quantiles the run is judged."""
 
     def moved(self, by: Floats) -> Estimates:
         """Return the estimates with something added to the logarithms."""
@@ -228,15 +230,17 @@ class TimeLaw:
 
     def _by_layers(self, found: Estimates, facts: Facts, means: Floats) -> Estimates:
         """Return estimates moved towards what the layers say, where the law of layers applies."""
-        rows = np.flatnonzero(self.layers.applies(facts))
+        own = (found.known == FEW) | (found.known == MANY)
+        rows = np.flatnonzero(own & self.layers.applies(facts))
         if not len(rows):
             return found
         part = facts.take(rows)
         log_time, shares = self._time_of_layers(part, means[rows])
-        moved, shared = found.log_time.copy(), found.shares.copy()
+        moved, shared, known = found.log_time.copy(), found.shares.copy(), found.known.copy()
         moved[rows] += SHARE * (log_time - moved[rows])
         shared[rows] += SHARE * (shares - shared[rows])
-        return replace(found, log_time=moved, shares=shared)
+        known[rows] = np.where(known[rows] == MANY, MANY_LAYERED, FEW_LAYERED)
+        return replace(found, log_time=moved, shares=shared, known=known)
 
     def _time_of_layers(self, facts: Facts, means: Floats) -> tuple[Floats, Floats]:
         """Return what the law of layers says of runs: the logarithm of their seconds, and the shares of `PARTS`."""

@@ -10,7 +10,16 @@ import numpy as np
 
 from roofline.model._core import Floats
 from roofline.model._quantiles import POOLED, Quantiles, quantiles
-from roofline.model._time_law import FAR, MANY, Estimates, TimeLaw
+from roofline.model._time_law import (
+    FAR,
+    FEW,
+    FEW_LAYERED,
+    KNOWN,
+    MANY,
+    MANY_LAYERED,
+    Estimates,
+    TimeLaw,
+)
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows, names
 from roofline.validate.evidence.fit import Fitting, Options
 
@@ -89,7 +98,7 @@ def leave_silicon(
         keep = np.isfinite(residuals[place])
         if keep.any():
             new = judged(evidence, residuals[place], keep)
-            tables[str(place)] = Quantiles(new, new, new, new)
+            tables[str(place)] = Quantiles(dict.fromkeys(KNOWN, new))
     labels = np.asarray([str(place) for place in group], object)
     return LeftOut(joined(parts, len(evidence)), labels, tables, laws)
 
@@ -136,7 +145,8 @@ def leave_family(
         spreads = own_spreads(off[fold != place], machine[fold != place])
         for name, spread in spreads.items():
             rows = np.flatnonzero((fold == place) & (machine == name))
-            deviation[rows], known[rows] = np.sqrt(between[rows] + spread**2), MANY
+            deviation[rows] = np.sqrt(between[rows] + spread**2)
+            known[rows] = np.where(known[rows] == FEW_LAYERED, MANY_LAYERED, MANY)
     estimates = replace(estimates, deviation=deviation, known=known)
     labels = group_of(np.sort(evidence.silicon.astype(str)).astype(object), GROUPS)
     group = np.asarray([str(labels[name]) for name in evidence.silicon], object)
@@ -187,7 +197,7 @@ def unlike_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> 
     every = judged(evidence, z, keep)
     near = judged(evidence, z, keep & ~far) if (keep & ~far).any() else every
     pooled = judged(evidence, z, far) if far.any() else every
-    return Quantiles(near, near, near, {POOLED: pooled[POOLED]})
+    return Quantiles(dict.fromkeys(KNOWN, near) | {"far": {POOLED: pooled[POOLED]}})
 
 
 def known_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Quantiles:
@@ -198,11 +208,13 @@ def known_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Q
         estimates: What laws say of them that had not seen their families of networks.
         keep: The runs that are looked at.
     """
-    z = standardized(evidence, estimates)
-    few = judged(evidence, z, keep & (estimates.known != MANY))
-    many = keep & (estimates.known == MANY)
-    pooled = judged(evidence, z, many) if many.any() else few
-    return Quantiles(few, few, {POOLED: pooled[POOLED]}, few)
+    z, known = standardized(evidence, estimates), estimates.known
+    tables = dict.fromkeys(KNOWN, judged(evidence, z, keep))
+    for state in (FEW, MANY, FEW_LAYERED, MANY_LAYERED):
+        rows = keep & (known == state)
+        if rows.any():
+            tables[KNOWN[state]] = judged(evidence, z, rows)
+    return Quantiles(tables)
 
 
 def own_spreads(off: Floats, machine: Names) -> dict[str, float]:

@@ -121,15 +121,15 @@ by the setting that is best on the others.
 `python benchmarks/expected_floor.py --evidence FILE --write`: runs on one machine, at one setting, of networks of
 different families whose multiply-accumulates, parameters and activations are alike. Any law that is told counts alone
 gives both one time, so half the runs are at least *median factor at best* off. On DPUs, whose table states neither
-parameters nor activations, a new network cannot be estimated within 1.3 this way. Nor is an interval of 2.0 for a new
-network within reach: it needs errors with a median factor of 1.20; those of 1.26 need 2.4.
+parameters nor activations, a new network cannot be estimated within 1.3 this way. Layers go below it.
 """,
-    "layers": """## What layers would add
+    "layers": """## What layers add
 
-`python benchmarks/expected_layers.py --layers FILE --rows FILE --write`: published runs of networks whose layers were
-written down (`benchmarks/timm_layers.py`). A law of thirteen numbers that adds up the time of each layer, fitted for
-each machine and runtime without the family of networks it judges, beside what `expected` says of the same runs without
-their family. `expected` is told counts of the whole network alone, and does not use this yet.
+`python benchmarks/expected_layers.py --evidence FILE --write`: runs of networks whose layers are known (a table of 1,300
+that torch, timm, torchvision and ultralytics define, traced by `benchmarks/network_layers.py` and found by name and
+counts; of a network at hand they are its graph's). On a machine that is in the evidence a law of the layers
+(`roofline/model/_layer_law.py`) has three quarters of the estimate, in logarithms, and that of counts the rest. On
+machines that are not in it the same law was no better than counts alone, which stand there by themselves.
 """,
     "graphs": """## Where the graphs ship: layers against the whole network
 

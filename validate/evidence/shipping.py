@@ -44,12 +44,13 @@ def parameters(
         version,
         law,
         Quantiles(
-            judged(
-                evidence, standardized(evidence, silicon.estimates), np.ones(len(evidence), bool)
-            ),
-            known.own,
-            known.many,
-            far_quantiles(evidence, (left["class"], left["runtime"])),
+            known.tables
+            | {
+                "new": judged(
+                    evidence, standardized(evidence, silicon.estimates), np.ones(len(evidence), bool)
+                ),
+                "far": far_quantiles(evidence, (left["class"], left["runtime"])),
+            }
         ),
         usage(evidence),
         machines(evidence),

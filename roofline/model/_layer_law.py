@@ -54,13 +54,14 @@ class LayerLaw:
     parameters: Mapping[str, Floats] = field(default_factory=dict[str, "Floats"])
     """By machine and runtime (``i5-8500/openvino``) the logarithm of each of `LAYER_PARTS`."""
 
+    def knows(self, machine: str, runtime: str) -> bool:
+        """Return whether the law is known of a machine under a runtime."""
+        return f"{machine}/{runtime}" in self.parameters
+
     def applies(self, facts: Facts) -> NDArray[np.bool_]:
         """Return of which runs the law has something to say: known layers, on a known machine and runtime."""
         layered = facts.layered
-        if layered.any() and self.parameters:
-            layered[layered] = [label in self.parameters for label in facts.own[layered]]
-        elif layered.any():
-            layered[:] = False
+        layered[layered] = [label in self.parameters for label in facts.own[layered]]
         return layered
 
     def of(self, own: NDArray[np.object_]) -> Floats:

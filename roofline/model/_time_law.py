@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 
 from roofline.model._core import Floats
 from roofline.model._layer_law import SHARE, LayerLaw, machines_alone, time_of_layers
+from roofline.model._own_figures import OwnFigures, own_figures
 from roofline.model._run_facts import FAMILIES, LEVELS, Facts
 from roofline.model._run_features import FEATURES, features, of_batch
-from roofline.model._surface import Surface
+from roofline.model._surface import Surface, placed
 
 PARTS = ("a", "w", "k", "t")
 """What the coefficients make up: compute, weights, activations, floor."""
@@ -63,6 +64,8 @@ class Effect:
     """Standard deviation of the logarithm of a run's time around this machine's law; None is that of any machine."""
     many: bool = False
     """Whether it has so many runs that its spread is that around laws which had not seen a run's family of networks."""
+    figures: OwnFigures | None = None
+    """Figures that a user gave of it, of which like runs inherit what the deviation leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,8 @@ class TimeLaw:
         found = self._estimates(
             self.logarithms(facts) + means, facts.terms, covariances, spread, known
         )
-        return self._by_layers(found.moved(self.beside(facts)), facts, means)
+        found = self._by_layers(found.moved(self.beside(facts)), facts, means)
+        return self._by_figures(found, facts.machine, placed(self.features(facts)), spread, effects)
 
     def _machines(
         self, facts: Facts, effects: Mapping[str, Effect] | None
@@ -242,6 +246,26 @@ class TimeLaw:
         known[rows] = np.where(known[rows] == MANY, MANY_LAYERED, FEW_LAYERED)
         return replace(found, log_time=moved, shares=shared, known=known)
 
+    def _by_figures(
+        self,
+        found: Estimates,
+        machine: NDArray[np.object_],
+        places: Floats,
+        spread: Floats,
+        effects: Mapping[str, Effect] | None,
+    ) -> Estimates:
+        """Return estimates with what runs inherit of figures of their machine."""
+        log_time, deviation = found.log_time.copy(), found.deviation.copy()
+        for name, effect in (effects or {}).items():
+            rows = np.flatnonzero(machine == name) if effect.figures is not None else ()
+            if effect.figures is None or not len(rows):
+                continue
+            inherited, share = effect.figures.at(places[rows])
+            log_time[rows] += inherited
+            less = deviation[rows] ** 2 - np.clip(share, 0, 1) * spread[rows] ** 2
+            deviation[rows] = np.sqrt(np.maximum(less, 0))
+        return replace(found, log_time=log_time, deviation=deviation)
+
     def _time_of_layers(self, facts: Facts, means: Floats) -> tuple[Floats, Floats]:
         """Return what the law of layers says of runs: the logarithm of their seconds, and the shares of `PARTS`."""
         assert facts.layers is not None
@@ -287,10 +311,11 @@ class TimeLaw:
         found = found.moved(
             self.surface.at(np.repeat(runs.where, items), np.repeat(runs.own, items), values)
         )
-        if not self.layers.applies(runs).any():
-            return found
         each = np.repeat(np.arange(len(runs)), items)
-        return self._by_layers(found, runs.take(each).at(batches.reshape(rows)), means[each])
+        if self.layers.applies(runs).any():
+            found = self._by_layers(found, runs.take(each).at(batches.reshape(rows)), means[each])
+        around = spread.ravel()[each]
+        return self._by_figures(found, runs.machine[each], placed(values), around, effects)
 
     def _estimates(
         self,
@@ -316,7 +341,8 @@ class TimeLaw:
         precision = np.linalg.inv(prior.covariance)
         base, terms, mean = self.logarithms(facts), facts.terms, prior.mean.copy()
         # What stands beside the law of counts is left as it is for the machine before.
-        before = self.estimate(facts, {name: prior for name in set(facts.machine)}).log_time
+        measured = log_time
+        before = self.estimate(facts, dict.fromkeys(facts.machine, prior)).log_time
         log_time = log_time - (before - forward(base + mean, terms, self.power)[0])
         curvature = precision
         for _ in range(30):
@@ -331,7 +357,9 @@ class TimeLaw:
             if np.abs(step).max() < 1e-6:
                 break
         covariance: Floats = np.asarray(np.linalg.inv(curvature), np.float64)
-        return replace(prior, mean=mean, covariance=covariance)
+        effect = replace(prior, mean=mean, covariance=covariance, figures=None)
+        left = measured - self.estimate(facts, dict.fromkeys(facts.machine, effect)).log_time
+        return replace(effect, figures=own_figures(placed(self.features(facts)), left))
 
 
 def _columns(values: Mapping[str, Floats]) -> Floats:

@@ -1,4 +1,4 @@
-"""What layers add to `expected`: runs of networks whose family had left, told of their counts alone and of their layers.
+"""What layers add to `expected`: runs of networks whose family had left, by their counts alone and by their layers.
 
     python benchmarks/expected_layers.py --evidence evidence.csv [--write]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from roofline.model._time_law import Effect
+    from roofline.model._law_estimates import Effect
 
 
 Prepare = Callable[[Workload, str | None], Workload]

@@ -20,7 +20,7 @@ from roofline.surfaces import DATATYPE, EMULATE
 from roofline.workload import Layer, Workload
 
 if TYPE_CHECKING:
-    from roofline.model._time_law import Effect
+    from roofline.model._law_estimates import Effect
     from roofline.spec import Platform
 
 

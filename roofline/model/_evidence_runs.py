@@ -10,9 +10,9 @@ import numpy as np
 
 from roofline.model._core import Floats
 from roofline.model._expected_data import Parameters, shipped
+from roofline.model._law_estimates import Effect
 from roofline.model._network_facts import facts_of, under_way
 from roofline.model._run_facts import Facts, joined
-from roofline.model._time_law import Effect
 from roofline.model.deployment import Deployment
 
 if TYPE_CHECKING:

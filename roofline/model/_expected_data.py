@@ -10,8 +10,9 @@ from importlib.resources import files
 from typing import Any
 
 from roofline.model import _law_document, _quantiles
+from roofline.model._law_estimates import KNOWN
 from roofline.model._quantiles import Quantiles
-from roofline.model._time_law import KNOWN, TimeLaw
+from roofline.model._time_law import TimeLaw
 
 NAME = "expected.json"
 
@@ -98,9 +99,12 @@ def from_document(document: Mapping[str, Any]) -> Parameters:
     return Parameters(
         document["version"],
         _law_document.from_document(document["law"]),
-        Quantiles({
-            name: _quantiles.from_document(table) for name, table in document["quantiles"].items()
-        }),
+        Quantiles(
+            {
+                name: _quantiles.from_document(table)
+                for name, table in document["quantiles"].items()
+            }
+        ),
         {
             name: {runtime: Usage(*entry) for runtime, entry in found.items()}
             for name, found in document["usage"].items()

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from roofline.model._law_estimates import Effect
 from roofline.model._layer_law import LayerLaw
 from roofline.model._surface import surface_from_document, surface_to_document
-from roofline.model._time_law import Effect, Term, TimeLaw
+from roofline.model._time_law import Term, TimeLaw
 
 _LOWER = np.tril_indices(4)
 
@@ -79,7 +80,5 @@ def from_document(document: Mapping[str, Any]) -> TimeLaw:
         uncertainty,
         tuple((level, tuple(slots), deviation) for level, slots, deviation in document["priors"]),
         frozenset(document["seen"]),
-        LayerLaw({
-            name: np.asarray(row, np.float64) for name, row in document["layers"].items()
-        }),
+        LayerLaw({name: np.asarray(row, np.float64) for name, row in document["layers"].items()}),
     )

@@ -1,7 +1,7 @@
 """The layers of networks as the time law is told them: like ones together, each group by what its layers require.
 
-A group's numbers are relative to those of its network, so that they hold at any input size and batch: the law multiplies
-them with the network's own multiply-accumulates, weights and activations.
+A group's numbers are relative to those of its network, so that they hold at any input size and batch: the law
+multiplies them with the network's own multiply-accumulates, weights and activations.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def groups_of(networks: Sequence[Floats | None]) -> LayerGroups:
     """Return the groups of runs, each with what `grouped` returns for its network or None."""
     counts = np.asarray([0 if each is None else len(each) for each in networks], np.int64)
     return LayerGroups(
-        counts, np.concatenate([np.zeros((0, 6)), *(each for each in networks if each is not None)])
+        counts,
+        np.concatenate([np.zeros((0, 6)), *(each for each in networks if each is not None)]),
     )
 
 
@@ -99,8 +100,10 @@ def joined_groups(parts: Sequence[LayerGroups]) -> LayerGroups:
 
 
 def gathered(layers: Iterable[LayerCounts]) -> list[LayerCounts]:
-    """Return layers with like ones together: of one kind, and of one power of four by the intensity of their arithmetic
-    and by width, of one of sixteen by how many weights an element meets.
+    """Return layers with like ones together.
+
+    Those are of one kind, of one power of four by the intensity of their arithmetic and by width, and of one of sixteen
+    by how many weights an element meets.
 
     Each returned one stands for `times` layers and has the sums of what they require; `narrow` is their mean by
     multiply-accumulates, in logarithms.

@@ -4,10 +4,10 @@ The time of a batch is the sum over layers of
 
     ((C a kind (WIDE / narrow)^n)^3 + (W w s + A k m)^3)^(1/3) + t u,    and t v once.
 
-C, W and A are a layer's part of the network's terms of the time law (`_time_law`); a, w, k and t are what that law says of
-the machine, the runtime, the datatype and the batch, whatever the network. Beside them stand a number for each kind of
-layer that multiplies, and seven more: n for layers narrower than `WIDE` channels, s for their weights, m for what they
-move, u for their calls and v for that of the network; m and u are others for layers that do not multiply.
+C, W and A are a layer's part of the network's terms of the time law (`_time_law`); a, w, k and t are what that law
+says of the machine, the runtime, the datatype and the batch, whatever the network. Beside them stand a number for each
+kind of layer that multiplies, and seven more: n for layers narrower than `WIDE` channels, s for their weights, m for
+what they move, u for their calls and v for that of the network; m and u are others for layers that do not multiply.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def machines_alone(facts: Facts) -> Facts:
 def time_of_layers(
     machines: Floats, parts: Floats, terms: Sequence[Floats], layers: LayerGroups
 ) -> tuple[Floats, Floats, Floats]:
-    """Return the logarithm of the seconds of each run, its derivatives by `LAYER_PARTS`, and the shares of (a, w, k, t).
+    """Return of each run the logarithm of its seconds, its derivatives by `LAYER_PARTS`, and shares of (a, w, k, t).
 
     Args:
         machines: What the time law says of (a, w, k, t) of each run, whatever its network; (runs, 4).
@@ -115,10 +115,13 @@ def _time_of_layers(
         return np.exp(np.clip(logarithm, -25, 12)) * of_one
 
     width = values[NARROW]
-    compute = seconds((a[:, None] + kinds)[run, place] - width * narrow[run], terms[0][run] * values[MACS])
+    compute = seconds(
+        (a[:, None] + kinds)[run, place] - width * narrow[run], terms[0][run] * values[MACS]
+    )
     weights = seconds((w + weighs)[run], terms[1][run] * values[WEIGHTS])
     moved = seconds(
-        k[run] + np.where(multiplies, moves[run], moves_other[run]), terms[2][run] * values[ELEMENTS]
+        k[run] + np.where(multiplies, moves[run], moves_other[run]),
+        terms[2][run] * values[ELEMENTS],
     )
     called = seconds(t[run] + np.where(multiplies, calls[run], calls_other[run]), values[TIMES])
     once = seconds(t + call, np.ones(runs))
@@ -136,7 +139,11 @@ def _time_of_layers(
     of_kinds = np.bincount(
         run * len(ARITHMETIC) + place, by_compute, minlength=runs * len(ARITHMETIC)
     ).reshape(runs, len(ARITHMETIC))
-    weighed, moved_all, called_all = summed(in_memory * weights), summed(in_memory * moved), summed(called)
+    weighed, moved_all, called_all = (
+        summed(in_memory * weights),
+        summed(in_memory * moved),
+        summed(called),
+    )
     moved_own, called_own = summed(in_memory * moved * multiplies), summed(called * multiplies)
     computed = of_kinds.sum(1)
     total = computed + weighed + moved_all + called_all + once

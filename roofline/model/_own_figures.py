@@ -1,8 +1,9 @@
 """What figures of a machine leave unexplained, and what like networks on it, and the same run again, inherit of that.
 
-The rest that a corrected time law leaves of a run is taken as the sum of a part that like networks on the machine share, one
-of this very run, and what a repetition changes. Given the rests of a few figures, those of other runs follow as in Gaussian
-process regression (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equations 2.25 and 2.26).
+The rest that a corrected time law leaves of a run is taken as the sum of a part that like networks on the machine
+share, one of this very run, and what a repetition changes. Given the rests of a few figures, those of other runs follow
+as in Gaussian process regression (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equations 2.25
+and 2.26).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._core import Floats
-from roofline.model._time_law import KNOWN, Estimates
+from roofline.model._law_estimates import KNOWN, Estimates
 
 NOMINAL = (0.5, 0.8, 0.9, 0.95)
 """Shares of real runs that an interval can be asked to hold."""

@@ -9,8 +9,8 @@ The logarithms a, w, k and t are sums of few coefficients: of everything, of a f
 of a class and of a runtime on a class, some of them times a feature of the network or the machine. Each coefficient is
 shrunk towards zero, so that what is not known of a class is that of its parents. A machine deviates from its class by
 four numbers, one for each of a, w, k and t; figures measured on it say which. A smooth surface over the counts
-(`_surface`) is added to the logarithm of T; on machines whose runs are known, a law of the network's layers (`_layer_law`)
-moves it where those are known.
+(`_surface`) is added to the logarithm of T; on machines whose runs are known, a law of the network's layers
+(`_layer_law`) moves it where those are known; and like runs inherit what figures leave unexplained (`_own_figures`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._core import Floats
+from roofline.model._law_estimates import (
+    FAR,
+    FEW,
+    FEW_LAYERED,
+    MANY,
+    MANY_LAYERED,
+    NEW,
+    Effect,
+    Estimates,
+)
 from roofline.model._layer_law import SHARE, LayerLaw, machines_alone, time_of_layers
-from roofline.model._own_figures import OwnFigures, own_figures
+from roofline.model._own_figures import own_figures
 from roofline.model._run_facts import FAMILIES, LEVELS, Facts
 from roofline.model._run_features import FEATURES, features, of_batch
 from roofline.model._surface import Surface, placed
@@ -33,12 +43,6 @@ PARTS = ("a", "w", "k", "t")
 """What the coefficients make up: compute, weights, activations, floor."""
 
 PART_NAMES = {"a": "compute", "w": "weights", "k": "activations", "t": "fixed"}
-
-KNOWN = ("new", "own", "many", "far", "own layers", "many layers")
-"""What is known of a run's machine: no runs in the fit; few; so many that they say how far others fall from its law; none,
-and none of its runtime on its class; few and many, of a network whose layers are known too."""
-
-NEW, FEW, MANY, FAR, FEW_LAYERED, MANY_LAYERED = range(len(KNOWN))
 
 USUAL_BATCH = 8.0
 """The batch at which it is asked how sure coefficients are: it changes that little."""
@@ -52,38 +56,6 @@ class Term:
     feature: str
     level: str
     label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """How a machine deviates from its class: the mean of (a, w, k, t) and its covariance."""
-
-    mean: Floats
-    covariance: Floats
-    spread: float | None = None
-    """Standard deviation of the logarithm of a run's time around this machine's law; None is that of any machine."""
-    many: bool = False
-    """Whether it has so many runs that its spread is that around laws which had not seen a run's family of networks."""
-    figures: OwnFigures | None = None
-    """Figures that a user gave of it, of which like runs inherit what the deviation leaves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimates:
-    """What the law says of each run."""
-
-    log_time: Floats
-    """Logarithm of the seconds per batch."""
-    shares: Floats
-    """Share of the time that each of `PARTS` answers for; (runs, 4)."""
-    deviation: Floats
-    """Standard deviation of the logarithm, before quantiles are applied."""
-    known: NDArray[np.int8]
-    """What is known of each, a place in `KNOWN`: by which quantiles the run is judged."""
-
-    def moved(self, by: Floats) -> Estimates:
-        """Return the estimates with something added to the logarithms."""
-        return replace(self, log_time=self.log_time + by)
 
 
 @dataclass(frozen=True)
@@ -164,7 +136,9 @@ class TimeLaw:
             self.logarithms(facts) + means, facts.terms, covariances, spread, known
         )
         found = self._by_layers(found.moved(self.beside(facts)), facts, means)
-        return self._by_figures(found, facts.machine, placed(self.features(facts)), spread, effects)
+        return self._by_figures(
+            found, facts.machine, placed(self.features(facts)), spread, effects
+        )
 
     def _machines(
         self, facts: Facts, effects: Mapping[str, Effect] | None

@@ -14,11 +14,12 @@ from roofline.model._case import Case, choose_unit, conclude, evaluate
 from roofline.model._core import Floats
 from roofline.model._evidence_runs import NetworkRun, Runs, runs_of
 from roofline.model._expected_data import Parameters, shipped
-from roofline.model._outcomes import Law, Outcomes, codes
+from roofline.model._law_estimates import Effect
 from roofline.model._network_layers import groups_of_workload
+from roofline.model._outcomes import Law, Outcomes, codes
 from roofline.model._prediction import Basis, Bound, Prediction, Term
 from roofline.model._registry import Gives, Model, Need, models
-from roofline.model._time_law import PART_NAMES, PARTS, Effect
+from roofline.model._time_law import PART_NAMES, PARTS
 from roofline.model.deployment import deployment
 from roofline.model.equation1 import law, whole
 
@@ -104,11 +105,16 @@ def estimates(
         None if effect is None else {platform.key: effect}, known,
     )  # fmt: skip
     own = before is not None and ran in before.speeds
-    layered = own and known.law.layers.knows(platform.key, ran) and groups_of_workload(workload) is not None
+    layered = (
+        own
+        and known.law.layers.knows(platform.key, ran)
+        and groups_of_workload(workload) is not None
+    )
     seen = ran in known.usage[name]
     count = known.usage[name][ran].machines if seen else 0
     rests_on = (
-        "runs of this machine, by the network's layers" if layered else "runs of this machine" if own else f"runs of {count} {name} machines with {ran}" if seen
+        "runs of this machine, by the network's layers" if layered else "runs of this machine" if own
+        else f"runs of {count} {name} machines with {ran}" if seen
         else f"runs of {name} machines with other runtimes"
     )  # fmt: skip
     rests_on = f"figures of this machine, on {rests_on}" if effect is not None else rests_on

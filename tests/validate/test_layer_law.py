@@ -64,7 +64,8 @@ def test_groups_of_runs_are_taken_and_joined_by_run() -> None:
     assert groups.known.tolist() == [True, False, True]
     again = groups.take(np.asarray([2, 0, 0, 1]))
     assert again.counts.tolist() == [1, 2, 2, 0]
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert np.array_equal(again.values, np.concatenate([second, first, first]))
     whole = joined_groups([groups.take(np.asarray([0])), no_layers(1)])
     assert whole.counts.tolist() == [2, 0]
@@ -141,7 +142,8 @@ def test_a_name_alone_gives_no_layers() -> None:
     known = networks()["resnet50"]
     at = (224 / known.input_size) ** 2
     found = layers_of("resnet50", 4.09e9, 25.6e6, 224.0**2)
-    assert found is not None and found[1] == pytest.approx(known.activations * at)
+    assert found is not None
+    assert found[1] == pytest.approx(known.activations * at)
     assert layers_of("resnet50", 4.09e9, 25.6e6, nan) is not None
     assert layers_of("resnet50", 4.09e9, 12e6, 224.0**2) is None
     assert layers_of("resnet50", 1e9, 25.6e6, 224.0**2) is None
@@ -171,7 +173,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for name in sorted(networks())[::EVERY]:
                 known = networks()[name]
                 share = known.groups[:, 1] * factors[known.groups[:, 0].astype(int)]
-                seconds = 2 * known.macs / peak / 0.5 * share.sum() + 1e-5 * known.groups[:, -1].sum()
+                seconds = (
+                    2 * known.macs / peak / 0.5 * share.sum() + 1e-5 * known.groups[:, -1].sum()
+                )
                 writer.writerow(
                     [machine, "gpu_consumer", peak, 1e12, "trt", name, name[:6], "fp16", 1, 1 / seconds,
                      known.macs / 1e9, known.parameters / 1e6, known.activations / 1e6, known.input_size]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from roofline.errors import OptionError
 from roofline.model._evidence_runs import machine_effect
+from roofline.model._law_estimates import Effect
 from roofline.model._run_facts import Facts
-from roofline.model._time_law import Effect
 from roofline.validate.evidence.by_graph import published_runtimes
 from roofline.validate.evidence.evidence import Placed
 from roofline.validate.evidence.forms import Source, read_source

@@ -1,4 +1,4 @@
-"""Fits the law of layers beside the time law: of all runs, of a runtime on a class, of a machine, each shrunk to the one above."""
+"""Fits the law of layers: of all runs, of a runtime on a class, of a machine, each shrunk towards the one above."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ class LayerShrinkage:
     """The same in what is its own."""
 
 
-def fit_layers(
-    evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrinkage
-) -> LayerLaw:
+def fit_layers(evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrinkage) -> LayerLaw:
     """Return the law of layers of some runs.
 
     Args:
@@ -87,7 +85,9 @@ def fit_layers(
     for labels, deviation, most in levels:
         weight = np.minimum(1, most / count)[index]
         for places in grouped(labels).values():
-            parts[places] += runs.added(places, parts[places], np.asarray(deviation), weight[places])
+            parts[places] += runs.added(
+                places, parts[places], np.asarray(deviation), weight[places]
+            )
     return LayerLaw({
         label: parts[places[0]]
         for label, places in grouped(facts.own).items()

@@ -9,8 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from roofline.model._core import Floats
-from roofline.model._quantiles import POOLED, Quantiles, quantiles
-from roofline.model._time_law import (
+from roofline.model._law_estimates import (
     FAR,
     FEW,
     FEW_LAYERED,
@@ -18,8 +17,9 @@ from roofline.model._time_law import (
     MANY,
     MANY_LAYERED,
     Estimates,
-    TimeLaw,
 )
+from roofline.model._quantiles import POOLED, Quantiles, quantiles
+from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows, names
 from roofline.validate.evidence.fit import Fitting, Options
 

@@ -17,11 +17,22 @@ from roofline.model._layer_groups import LayerCounts, gathered, grouped, written
 
 TABLE, NAMES = "network_layers.csv", "network_names.csv"
 
-HEADER = ("network", "input_size", "kind", "layers", "macs", "elements", "written", "weights", "narrow")
+HEADER = (
+    "network",
+    "input_size",
+    "kind",
+    "layers",
+    "macs",
+    "elements",
+    "written",
+    "weights",
+    "narrow",
+)
 """Columns of the table: sums over the layers of a group, for one item; input size is the height, in pixels."""
 
 ALIKE_MACS, ALIKE_PARAMETERS = 0.10, 0.25
-"""How far the logarithms of counts may lie apart that are of one network; tables count biases and norms or do not, and those of small networks weigh more."""
+"""How far the logarithms of counts may lie apart that are of one network: tables count biases and norms or do not, and
+those of small networks weigh more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,9 +125,9 @@ parameters nor activations, a new network cannot be estimated within 1.3 this wa
 """,
     "layers": """## What layers add
 
-`python benchmarks/expected_layers.py --evidence FILE --write`: runs of networks whose layers are known (a table of 1,300
-that torch, timm, torchvision and ultralytics define, traced by `benchmarks/network_layers.py` and found by name and
-counts; of a network at hand they are its graph's). On a machine that is in the evidence a law of the layers
+`python benchmarks/expected_layers.py --evidence FILE --write`: runs of networks whose layers are known (a table of
+1,300 that torch, timm, torchvision and ultralytics define, traced by `benchmarks/network_layers.py` and found by name
+and counts; of a network at hand they are its graph's). On a machine that is in the evidence a law of the layers
 (`roofline/model/_layer_law.py`) has three quarters of the estimate, in logarithms, and that of counts the rest. On
 machines that are not in it the same law was no better than counts alone, which stand there by themselves.
 """,

@@ -53,9 +53,9 @@ def read_published(path: Path) -> Evidence:
     A run alone on a machine that runs several side by side is given its share of the peak. The columns are `COLUMNS`,
     and where known key, silicon, cores, mode, family, depthwise_mac_share,
     grouped_mac_share, attention_mac_share, weight_bytes_per_element, activation_bytes_per_element, held_bytes (weights
-    that stay on the chip; by default those of the machine's platform file), params_imputed and activations_imputed (``True`` where the
-    table guesses them), input_size (``224x224x3``, by which better is guessed) and source. A network that
-    `named_layers` knows, by its name and counts, comes with its layers.
+    that stay on the chip; by default those of the machine's platform file), params_imputed and activations_imputed
+    (``True`` where the table guesses them), input_size (``224x224x3``, by which better is guessed) and source. A
+    network that `named_layers` knows, by its name and counts, comes with its layers.
 
     Args:
         path: A CSV file.

@@ -9,8 +9,8 @@ import numpy as np
 
 from roofline.model._core import Floats
 from roofline.model._expected_data import MachineRuns, Parameters, Usage
+from roofline.model._law_estimates import FAR
 from roofline.model._quantiles import POOLED, Pairs, Quantiles, quantiles
-from roofline.model._time_law import FAR
 from roofline.validate.evidence.evidence import Evidence, Rows
 from roofline.validate.evidence.fit import Fitting, Options
 from roofline.validate.evidence.leaving import LeftOut, judged, known_quantiles, standardized
@@ -47,7 +47,9 @@ def parameters(
             known.tables
             | {
                 "new": judged(
-                    evidence, standardized(evidence, silicon.estimates), np.ones(len(evidence), bool)
+                    evidence,
+                    standardized(evidence, silicon.estimates),
+                    np.ones(len(evidence), bool),
                 ),
                 "far": far_quantiles(evidence, (left["class"], left["runtime"])),
             }

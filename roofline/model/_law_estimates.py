@@ -1,0 +1,49 @@
+"""What is known of a machine and what a law says of runs: the types between the time law, its fit and its intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.model._core import Floats
+from roofline.model._own_figures import OwnFigures
+
+KNOWN = ("new", "own", "many", "far", "own layers", "many layers")
+"""What is known of a run's machine: no runs in the fit; few; so many that they say how far others fall from its law;
+none, and none of its runtime on its class; few and many, of a network whose layers are known too."""
+
+NEW, FEW, MANY, FAR, FEW_LAYERED, MANY_LAYERED = range(len(KNOWN))
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How a machine deviates from its class: the mean of (a, w, k, t) and its covariance."""
+
+    mean: Floats
+    covariance: Floats
+    spread: float | None = None
+    """Standard deviation of the logarithm of a run's time around this machine's law; None is that of any machine."""
+    many: bool = False
+    """Whether it has so many runs that its spread is that around laws which had not seen a run's family of networks."""
+    figures: OwnFigures | None = None
+    """Figures that a user gave of it, of which like runs inherit what the deviation leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """What the law says of each run."""
+
+    log_time: Floats
+    """Logarithm of the seconds per batch."""
+    shares: Floats
+    """Share of the time that each of `PARTS` answers for; (runs, 4)."""
+    deviation: Floats
+    """Standard deviation of the logarithm, before quantiles are applied."""
+    known: NDArray[np.int8]
+    """What is known of each, a place in `KNOWN`: by which quantiles the run is judged."""
+
+    def moved(self, by: Floats) -> Estimates:
+        """Return the estimates with something added to the logarithms."""
+        return replace(self, log_time=self.log_time + by)

@@ -42,6 +42,7 @@ def to_document(law: TimeLaw) -> dict[str, Any]:
         "layers": {
             name: [round(float(x), 4) for x in row] for name, row in law.layers.parameters.items()
         },
+        "layer_spreads": {name: round(x, 5) for name, x in law.layers.spreads.items()},
         "uncertainty": [
             [round(SCALE * float(x)) for x in row[: place + 1]]
             for place, row in enumerate(law.uncertainty)
@@ -80,5 +81,8 @@ def from_document(document: Mapping[str, Any]) -> TimeLaw:
         uncertainty,
         tuple((level, tuple(slots), deviation) for level, slots, deviation in document["priors"]),
         frozenset(document["seen"]),
-        LayerLaw({name: np.asarray(row, np.float64) for name, row in document["layers"].items()}),
+        LayerLaw(
+            {name: np.asarray(row, np.float64) for name, row in document["layers"].items()},
+            document["layer_spreads"],
+        ),
     )

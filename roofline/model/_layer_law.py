@@ -53,6 +53,9 @@ class LayerLaw:
 
     parameters: Mapping[str, Floats] = field(default_factory=dict[str, "Floats"])
     """By machine and runtime (``i5-8500/openvino``) the logarithm of each of `LAYER_PARTS`."""
+    spreads: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Of those with many runs, the standard deviation of the logarithm of a run's time around estimates that had not
+    seen its family of networks."""
 
     def knows(self, machine: str, runtime: str) -> bool:
         """Return whether the law is known of a machine under a runtime."""
@@ -63,6 +66,10 @@ class LayerLaw:
         layered = facts.layered
         layered[layered] = [label in self.parameters for label in facts.own[layered]]
         return layered
+
+    def spread(self, own: NDArray[np.object_]) -> Floats:
+        """Return the spread of each machine and runtime; NaN for those with few runs."""
+        return np.asarray([self.spreads.get(label, np.nan) for label in own], np.float64)
 
     def of(self, own: NDArray[np.object_]) -> Floats:
         """Return the logarithms of the parts for each machine and runtime; (runs, parts)."""

@@ -135,7 +135,7 @@ class TimeLaw:
         found = self._estimates(
             self.logarithms(facts) + means, facts.terms, covariances, spread, known
         )
-        found = self._by_layers(found.moved(self.beside(facts)), facts, means)
+        found = self._by_layers(found.moved(self.beside(facts)), facts, means, spread)
         return self._by_figures(
             found, facts.machine, placed(self.features(facts)), spread, effects
         )
@@ -206,7 +206,9 @@ class TimeLaw:
     def _known_doubts(self) -> dict[tuple[str, str], Floats]:
         return {}
 
-    def _by_layers(self, found: Estimates, facts: Facts, means: Floats) -> Estimates:
+    def _by_layers(
+        self, found: Estimates, facts: Facts, means: Floats, spread: Floats
+    ) -> Estimates:
         """Return estimates moved towards what the layers say, where the law of layers applies."""
         own = (found.known == FEW) | (found.known == MANY)
         rows = np.flatnonzero(own & self.layers.applies(facts))
@@ -214,11 +216,19 @@ class TimeLaw:
             return found
         part = facts.take(rows)
         log_time, shares = self._time_of_layers(part, means[rows])
-        moved, shared, known = found.log_time.copy(), found.shares.copy(), found.known.copy()
+        moved, shared = found.log_time.copy(), found.shares.copy()
         moved[rows] += SHARE * (log_time - moved[rows])
         shared[rows] += SHARE * (shares - shared[rows])
-        known[rows] = np.where(known[rows] == MANY, MANY_LAYERED, FEW_LAYERED)
-        return replace(found, log_time=moved, shares=shared, known=known)
+        own, deviation, known = (
+            self.layers.spread(part.own),
+            found.deviation.copy(),
+            found.known.copy(),
+        )
+        many = np.isfinite(own)
+        known[rows] = np.where(many, MANY_LAYERED, FEW_LAYERED)
+        between = np.maximum(deviation[rows] ** 2 - spread[rows] ** 2, 0)
+        deviation[rows] = np.where(many, np.sqrt(between + own**2), deviation[rows])
+        return Estimates(moved, shared, deviation, known)
 
     def _by_figures(
         self,
@@ -286,9 +296,10 @@ class TimeLaw:
             self.surface.at(np.repeat(runs.where, items), np.repeat(runs.own, items), values)
         )
         each = np.repeat(np.arange(len(runs)), items)
-        if self.layers.applies(runs).any():
-            found = self._by_layers(found, runs.take(each).at(batches.reshape(rows)), means[each])
         around = spread.ravel()[each]
+        if self.layers.applies(runs).any():
+            at = runs.take(each).at(batches.reshape(rows))
+            found = self._by_layers(found, at, means[each], around)
         return self._by_figures(found, runs.machine[each], placed(values), around, effects)
 
     def _estimates(

@@ -52,7 +52,8 @@ class LeftOut:
     """The law without each silicon; empty where families of networks are left out."""
     spreads: Mapping[str, float] = field(default_factory=dict[str, float])
     """Standard deviation of the runs of each machine with many around laws that know it from other families of
-    networks; empty where silicon is left out."""
+    networks, and of each machine and runtime with many whose networks' layers are known; empty where silicon is left
+    out."""
 
 
 def group_of(labels: Names, groups: int) -> dict[str, int]:
@@ -141,10 +142,12 @@ def leave_family(
     estimates = joined(parts, len(evidence))
     off = np.abs(evidence.log_time - estimates.log_time)
     deviation, known = estimates.deviation.copy(), estimates.known.copy()
+    # Where layers are known, runs lie nearer: their spread is another.
+    label = np.where(known == FEW_LAYERED, evidence.facts.own, machine)
     for place in range(int(fold.max()) + 1):
-        spreads = own_spreads(off[fold != place], machine[fold != place])
+        spreads = own_spreads(off[fold != place], label[fold != place])
         for name, spread in spreads.items():
-            rows = np.flatnonzero((fold == place) & (machine == name))
+            rows = np.flatnonzero((fold == place) & (label == name))
             deviation[rows] = np.sqrt(between[rows] + spread**2)
             known[rows] = np.where(known[rows] == FEW_LAYERED, MANY_LAYERED, MANY)
     estimates = replace(estimates, deviation=deviation, known=known)
@@ -153,7 +156,7 @@ def leave_family(
     tables = {
         place: known_quantiles(evidence, estimates, group != place) for place in sorted(set(group))
     }
-    return LeftOut(estimates, group, tables, spreads=own_spreads(off, machine))
+    return LeftOut(estimates, group, tables, spreads=own_spreads(off, label))
 
 
 def leave_unlike(
@@ -217,16 +220,16 @@ def known_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Q
     return Quantiles(tables)
 
 
-def own_spreads(off: Floats, machine: Names) -> dict[str, float]:
-    """Return the deviation of the runs of each machine with many, by the range that holds eight of ten.
+def own_spreads(off: Floats, label: Names) -> dict[str, float]:
+    """Return the deviation of the runs of each label with many, by the range that holds eight of ten.
 
     Args:
         off: How far each run is from a law that had not seen its family of networks, in logarithms.
-        machine: The machine of each.
+        label: The machine of each; where layers say of its time, the machine and its runtime.
     """
     found: dict[str, float] = {}
-    for name in np.unique(machine.astype(str)):
-        rows = machine == name
+    for name in np.unique(label.astype(str)):
+        rows = label == name
         if rows.sum() >= MANY_RUNS:
             found[str(name)] = float(np.quantile(off[rows], 0.8)) / EIGHT_OF_TEN
     return found

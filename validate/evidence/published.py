@@ -13,7 +13,7 @@ import numpy as np
 
 from roofline.errors import TableError
 from roofline.model._core import Floats
-from roofline.model._layer_groups import LayerGroups, groups_of
+from roofline.model._layer_groups import ELEMENTS, LayerGroups, groups_of
 from roofline.model._network_facts import held_bytes, origin, streamed
 from roofline.model._run_facts import Facts
 from roofline.model._run_features import YEAR
@@ -298,7 +298,7 @@ def _counted(cells: Cells) -> dict[str, list[float]]:
 
 
 def _layers(cells: Cells, counts: dict[str, list[float]]) -> LayerGroups:
-    """Return the layers of each run's network where they are known; its activations are then theirs, in place."""
+    """Return the layers of each run's network where they are known, relative to what the table states."""
     known: dict[tuple[str, ...], tuple[Floats, float] | None] = {}
     groups: list[Floats | None] = []
     for place, row in enumerate(cells.rows):
@@ -311,9 +311,10 @@ def _layers(cells: Cells, counts: dict[str, list[float]]) -> LayerGroups:
                 row["network"], macs, None if guess else parameters, pixels_of(size)
             )
         found = known[key]
-        groups.append(None if found is None else found[0])
-        if found is not None:
-            counts["activations"][place] = found[1]
+        own = None if found is None else found[0].copy()
+        if own is not None and found is not None:
+            own[:, ELEMENTS] *= found[1] / counts["activations"][place]
+        groups.append(own)
     return groups_of(groups)
 
 

@@ -38,7 +38,10 @@ def parameters(
         name: replace(effect, spread=spreads[name], many=True) if name in spreads else effect
         for name, effect in law.effects.items()
     }
-    law = replace(law, effects=effects)
+    layers = replace(
+        law.layers, spreads={n: s for n, s in spreads.items() if n in law.layers.parameters}
+    )
+    law = replace(law, effects=effects, layers=layers)
     known = known_quantiles(evidence, family.estimates, np.ones(len(evidence), bool))
     return Parameters(
         version,

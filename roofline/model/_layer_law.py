@@ -62,8 +62,8 @@ class LayerLaw:
         return f"{machine}/{runtime}" in self.parameters
 
     def applies(self, facts: Facts) -> NDArray[np.bool_]:
-        """Return of which runs the law has something to say: known layers, on a known machine and runtime."""
-        layered = facts.layered
+        """Return of which runs the law has something to say: layers known and in sequence, on a known machine."""
+        layered = facts.layered & ~facts.pipelined
         layered[layered] = [label in self.parameters for label in facts.own[layered]]
         return layered
 

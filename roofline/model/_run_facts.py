@@ -76,6 +76,12 @@ class Facts:
         """Which runs' layers are known."""
         return np.zeros(len(self), np.bool_) if self.layers is None else self.layers.known
 
+    @property
+    def pipelined(self) -> NDArray[np.bool_]:
+        """Which runs are on a chip that holds all weights: layers work side by side, not one after the other."""
+        n = self.numbers
+        return n["parameters"] * n["weight_bytes"] <= n["held"]
+
     def at(self, batches: Floats) -> Facts:
         """Return the facts at other batches; of a single run, numbers that the batch does not change stay one."""
         return replace(self, numbers={**self.numbers, "batch": batches})

@@ -62,10 +62,10 @@ def fit_layers(evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrink
     Args:
         evidence: All the runs.
         law: The time law of the same runs, with its machines.
-        rows: The runs that are looked at; those of networks whose layers are not known are left aside.
+        rows: The runs that are looked at; those whose layers are not known, or run side by side, are left aside.
         chosen: What is chosen before a fit.
     """
-    rows = rows[evidence.facts.layered[rows]]
+    rows = rows[(evidence.facts.layered & ~evidence.facts.pipelined)[rows]]
     if not len(rows):
         return LayerLaw()
     facts = evidence.facts.take(rows)

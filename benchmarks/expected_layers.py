@@ -41,15 +41,19 @@ def main() -> None:
     arguments = parser.parse_args()
     evidence = read_published(arguments.evidence)
     by_counts, by_layers = off(evidence, Options(layers=None)), off(evidence, Options())
-    layered, own = evidence.facts.layered, evidence.facts.own
+    layered, machine, runtime = (
+        evidence.facts.layered,
+        evidence.facts.machine,
+        evidence.facts.runtime,
+    )
     table: list[dict[str, Any]] = []
-    for label in ("", *sorted(set(own))):
-        rows = layered & ((own == label) if label else True)
+    settings = sorted({*zip(machine[layered], runtime[layered], strict=True)})
+    for name, ran in (("all", "all"), *settings):
+        rows = layered if name == "all" else layered & (machine == name) & (runtime == ran)
         if rows.sum() < FEWEST_RUNS:
             continue
-        machine, _, runtime = label.rpartition("/")
         table.append({
-            "machine": machine or "all", "runtime": runtime, "runs": int(rows.sum()),
+            "machine": name, "runtime": ran, "runs": int(rows.sum()),
             "networks": len(set(evidence.network[rows])),
             "counts, family left out": factor(by_counts[rows]),
             "layers, family left out": factor(by_layers[rows]),

@@ -233,7 +233,8 @@ class Rounds:
         for name in names:
             if name in bursts:
                 said = sampled(bursts[name], usual)
-                found[name] = ProbeTimes(*said.seconds, copies[name], said.spread)
+                one, many = said.seconds
+                found[name] = ProbeTimes(one, many, copies[name], said.spread)
         failed = {line["name"]: line["failed"] for line in lines if "failed" in line}
         return found, {name: why for name, why in failed.items() if name not in found}
 

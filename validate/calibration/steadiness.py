@@ -79,13 +79,13 @@ def sampled(bursts: Sequence[Burst], usual: float) -> SampledTimes:
     used = by_speed[: max(full, _FEW)]
     slowed = np.log([max(burst.beside(usual) / FULL_SPEED, 1.0) for burst in used])
     taken = np.array([burst.seconds for burst in used]) * np.exp(-_ALIKE_SLOWED * slowed)[:, None]
-    seconds = tuple(float(value) for value in np.quantile(taken, _OF_BURSTS, axis=0))
+    low: list[float] = np.quantile(taken, _OF_BURSTS, axis=0).tolist()
     more = taken[:, -1] - taken[:, 0] if taken.shape[1] > 1 else taken[:, 0]
-    own = seconds[-1] - seconds[0] if len(seconds) > 1 else seconds[0]
+    own = low[-1] - low[0] if len(low) > 1 else low[0]
     apart = float(np.median(np.abs(more - own)) / own) if own > 0 else 1.0
     # The deviation of a median, of values as far apart as their median distance says; and of what was put back.
     spread = math.hypot(1.86 * apart / len(used) ** 0.5, _UNLIKE_SLOWED * float(slowed.mean()))
-    return SampledTimes(seconds, min(spread, 1.0), _agree(bursts, usual))
+    return SampledTimes(tuple(low), min(spread, 1.0), _agree(bursts, usual))
 
 
 def _agree(bursts: Sequence[Burst], usual: float) -> bool:

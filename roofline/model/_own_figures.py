@@ -1,7 +1,7 @@
 """What figures of a machine leave unexplained, and what like networks on it, and the same run again, inherit of that.
 
-The rest that a corrected time law leaves of a run is taken as the sum of a part that like networks on the machine
-share, one of this very run, and what a repetition changes. Given the rests of a few figures, those of other runs follow
+What a corrected time law leaves of a run is taken as the sum of a part that like networks on the machine
+share, one of this very run, and what a repetition changes. Given that of a few figures, that of other runs follows
 as in Gaussian process regression (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equations 2.25
 and 2.26).
 """
@@ -23,38 +23,52 @@ ALIKE = 6.0
 
 @dataclass(frozen=True, slots=True)
 class OwnFigures:
-    """Figures of one machine as others inherit of them."""
+    """Figures of one machine as its other runs inherit of them."""
 
     places: Floats
     """Where each is among runs, as `placed` has it; (figures, features)."""
+    shares: Floats
+    """Shares of (a, w, k, t) of the time of each."""
+    before: Floats
+    """Covariance of what the machine adds to (a, w, k, t) before the figures."""
+    variance: float
+    """Of the logarithm of a run's time around its machine's law."""
     weights: Floats
-    """Of each the rests, by the inverse of their covariance; relative to the variance of a run."""
+    """What each leaves, by the inverse of the covariance of what they leave."""
     inverse: Floats
-    """The inverse of that covariance, relative to the same; (figures, figures)."""
+    """The inverse of the covariance of the figures."""
 
-    def at(self, places: Floats) -> tuple[Floats, Floats]:
-        """Return what runs inherit in logarithms, and the share of their variance that is known by it.
+    def at(self, places: Floats, shares: Floats) -> tuple[Floats, Floats]:
+        """Return what runs inherit, in logarithms, and by how much less their variance is than before the figures.
 
         Args:
             places: Where the runs are; (runs, features).
+            shares: Shares of (a, w, k, t) of the time of each.
         """
-        shared = _shared(places, self.places)
-        return shared @ self.weights, np.einsum("nf,fg,ng->n", shared, self.inverse, shared)
+        own = self.variance * _shared(places, self.places)
+        both = own + shares @ self.before @ self.shares.T
+        return own @ self.weights, np.einsum("nf,fg,ng->n", both, self.inverse, both)
 
 
-def own_figures(places: Floats, rest: Floats) -> OwnFigures:
-    """Return what others inherit of figures.
+def own_figures(
+    places: Floats, shares: Floats, before: Floats, variance: float, left: Floats
+) -> OwnFigures:
+    """Return what other runs inherit of figures.
 
     Args:
         places: Where the runs of the figures are, as `placed` has it; (figures, features).
-        rest: Measured less estimated logarithm of the time of each.
+        shares: Shares of (a, w, k, t) of the time of each.
+        before: Covariance of what the machine adds to (a, w, k, t) before the figures.
+        variance: Of the logarithm of a run's time around its machine's law.
+        left: Measured less estimated logarithm of the time of each, by the machine's law after the figures.
     """
-    covariance = _shared(places, places) + REPEATED * np.eye(len(rest))
-    inverse = np.asarray(np.linalg.inv(covariance), np.float64)
-    return OwnFigures(places, inverse @ rest, inverse)
+    own = variance * (_shared(places, places) + REPEATED * np.eye(len(left)))
+    inverse = np.asarray(np.linalg.inv(own + shares @ before @ shares.T), np.float64)
+    weights = np.asarray(np.linalg.solve(own, left), np.float64)
+    return OwnFigures(places, shares, before, variance, weights, inverse)
 
 
 def _shared(left: Floats, right: Floats) -> Floats:
-    """Return the covariance of the rests of runs, relative to their variance."""
+    """Return the covariance of what runs leave, relative to their variance."""
     apart = ((left[:, None] - right[None]) ** 2).sum(-1)
     return LIKE * np.exp(-apart / 2) + SAME * np.exp(-apart * ALIKE**2 / 2)

@@ -244,10 +244,11 @@ class TimeLaw:
             rows = np.flatnonzero(machine == name) if effect.figures is not None else ()
             if effect.figures is None or not len(rows):
                 continue
-            inherited, share = effect.figures.at(places[rows])
+            shares = found.shares[rows]
+            inherited, known = effect.figures.at(places[rows], shares)
             log_time[rows] += inherited
-            less = deviation[rows] ** 2 - np.clip(share, 0, 1) * spread[rows] ** 2
-            deviation[rows] = np.sqrt(np.maximum(less, 0))
+            before = np.einsum("ni,ij,nj->n", shares, effect.figures.before, shares)
+            deviation[rows] = np.sqrt(np.maximum(before + spread[rows] ** 2 - known, 1e-6))
         return replace(found, log_time=log_time, deviation=deviation)
 
     def _time_of_layers(self, facts: Facts, means: Floats) -> tuple[Floats, Floats]:
@@ -343,8 +344,12 @@ class TimeLaw:
                 break
         covariance: Floats = np.asarray(np.linalg.inv(curvature), np.float64)
         effect = replace(prior, mean=mean, covariance=covariance, figures=None)
-        left = measured - self.estimate(facts, dict.fromkeys(facts.machine, effect)).log_time
-        return replace(effect, figures=own_figures(placed(self.features(facts)), left))
+        found = self.estimate(facts, dict.fromkeys(facts.machine, effect))
+        figures = own_figures(
+            placed(self.features(facts)), found.shares, prior.covariance,
+            (prior.spread or self.row_deviation) ** 2, measured - found.log_time,
+        )  # fmt: skip
+        return replace(effect, figures=figures)
 
 
 def _columns(values: Mapping[str, Floats]) -> Floats:

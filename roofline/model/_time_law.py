@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._core import Floats
+from roofline.model._forward import PARTS, forward, huber_weight
 from roofline.model._law_estimates import (
     FAR,
     FEW,
@@ -38,11 +39,6 @@ from roofline.model._own_figures import own_figures
 from roofline.model._run_facts import FAMILIES, LEVELS, Facts
 from roofline.model._run_features import FEATURES, features, of_batch
 from roofline.model._surface import Surface, placed
-
-PARTS = ("a", "w", "k", "t")
-"""What the coefficients make up: compute, weights, activations, floor."""
-
-PART_NAMES = {"a": "compute", "w": "weights", "k": "activations", "t": "fixed"}
 
 USUAL_BATCH = 8.0
 """The batch at which it is asked how sure coefficients are: it changes that little."""
@@ -367,32 +363,6 @@ def _by_setting(facts: Facts) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
             runtime,
             (facts.machine_class == machine_class) & (facts.runtime == runtime),
         )
-
-
-def forward(logarithms: Floats, terms: Sequence[Floats], power: float) -> tuple[Floats, Floats]:
-    """Return the logarithm of the time, and its derivatives by (a, w, k, t), which are the parts' shares of it."""
-    a, w, k, t = np.exp(np.clip(logarithms, -25, 12)).T
-    compute, weights, activations = terms[0] * a, terms[1] * w, terms[2] * k
-    memory = np.maximum(weights + activations, 1e-30)
-    powers = compute**power + memory**power
-    roof = powers ** (1 / power)
-    total = t + roof
-    in_memory = roof / total * memory**power / powers
-    shares = np.stack(
-        [
-            roof / total * compute**power / powers,
-            in_memory * weights / memory,
-            in_memory * activations / memory,
-            t / total,
-        ],
-        1,
-    )
-    return np.log(total), shares
-
-
-def huber_weight(residual: Floats, limit: float) -> Floats:
-    """Return the weight of each residual in a fit that charges those beyond a limit by their size alone."""
-    return np.minimum(1, limit / np.maximum(np.abs(residual), 1e-12))
 
 
 def design(facts: Facts, values: Mapping[str, Floats], terms: Sequence[Term]) -> dict[str, Floats]:

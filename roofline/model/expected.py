@@ -14,12 +14,12 @@ from roofline.model._case import Case, choose_unit, conclude, evaluate
 from roofline.model._core import Floats
 from roofline.model._evidence_runs import NetworkRun, Runs, runs_of
 from roofline.model._expected_data import Parameters, shipped
+from roofline.model._forward import PART_NAMES, PARTS
 from roofline.model._law_estimates import Effect
 from roofline.model._network_layers import groups_of_workload
 from roofline.model._outcomes import Law, Outcomes, codes
 from roofline.model._prediction import Basis, Bound, Prediction, Term
 from roofline.model._registry import Gives, Model, Need, models
-from roofline.model._time_law import PART_NAMES, PARTS
 from roofline.model.deployment import deployment
 from roofline.model.equation1 import law, whole
 

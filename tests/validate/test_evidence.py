@@ -15,10 +15,10 @@ import roofline as rl
 from roofline.errors import OptionError, TableError
 from roofline.model import predict
 from roofline.model._expected_data import from_document, shipped, to_document
+from roofline.model._forward import forward
 from roofline.model._law_estimates import FAR, NEW, Effect
 from roofline.model._network_facts import activation_elements, marked
 from roofline.model._quantiles import quantiles, weighted_quantile
-from roofline.model._time_law import forward
 from roofline.spec import platform
 from roofline.validate.evidence.evidence import names
 from roofline.validate.evidence.fit import Fitting

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from roofline.model._core import Floats
+from roofline.model._forward import PARTS, forward, huber_weight
 from roofline.model._law_estimates import Effect
 from roofline.model._run_facts import LEVELS, Facts
 from roofline.model._run_features import FEATURES, features
-from roofline.model._time_law import PARTS, Term, TimeLaw, design, forward, huber_weight
+from roofline.model._time_law import Term, TimeLaw, design
 from roofline.validate.evidence.evidence import Evidence, Names, Rows
 from roofline.validate.evidence.layer_fit import LayerShrinkage, fit_layers
 from roofline.validate.evidence.surface import Bumps, Shrinkage

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from roofline.model._core import Floats
+from roofline.model._forward import huber_weight
 from roofline.model._layer_groups import ARITHMETIC
 from roofline.model._layer_law import LAYER_PARTS, LayerLaw, machines_alone, time_of_layers
 from roofline.model._run_facts import Facts
-from roofline.model._time_law import TimeLaw, huber_weight
+from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.evidence import Evidence, Names, Rows
 from roofline.validate.evidence.surface import grouped
 

@@ -1,0 +1,56 @@
+"""What runs inherit of figures of their machine: the run itself, like networks, and how sure that is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import roofline as rl
+from roofline.model._own_figures import REPEATED, own_figures
+from roofline.model.expected import estimate
+from roofline.spec import platform
+from roofline.validate.evidence.figures import read_effects
+
+PLACES = np.asarray([[0.0, 0.0], [0.3, 0.0], [9.0, 0.0]])
+SHARES = np.tile([0.6, 0.1, 0.1, 0.2], (3, 1))
+BEFORE = np.diag([0.09, 0.09, 0.09, 0.09])
+
+
+def test_a_run_inherits_its_own_figure_and_like_runs_a_part_of_it() -> None:
+    left = np.asarray([0.5])
+    found = own_figures(PLACES[:1], SHARES[:1], BEFORE, 0.04, left)
+    inherited, known = found.at(PLACES, SHARES)
+    assert inherited[0] == pytest.approx((1 - REPEATED) * 0.5)
+    assert 0.2 < inherited[1] < inherited[0]
+    assert abs(inherited[2]) < 1e-6
+    assert known[0] > known[1] > known[2] > 0
+
+
+def test_a_repetition_is_all_that_is_unsure_of_a_run_that_was_measured() -> None:
+    """The closed form of one figure: prior variance v and noise n leave v - (v - n)^2 / v for the same run."""
+    whole = float(SHARES[0] @ BEFORE @ SHARES[0]) + 0.04
+    found = own_figures(PLACES[:1], SHARES[:1], BEFORE, 0.04, np.asarray([0.0]))
+    noise = REPEATED * 0.04
+    _, known = found.at(PLACES[:1], SHARES[:1])
+    assert whole - known[0] == pytest.approx(whole - (whole - noise) ** 2 / whole)
+
+
+@pytest.mark.parametrize("rate", [60.0, 500.0])
+def test_the_run_that_was_measured_is_estimated_near_its_figure(
+    rate: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text(f"machine,network,datatype,batch,fps\nhailo-8l,resnet50,int8,1,{rate}\n")
+    machine = platform("hailo-8l")
+    effect = read_effects(path, [machine])["hailo-8l"]
+    graph = rl.load("resnet50")
+    before = estimate(graph, machine, datatype="int8")
+    after = estimate(graph, machine, datatype="int8", effect=effect)
+    assert before is not None
+    assert after is not None
+    assert after.fps == pytest.approx(rate, rel=0.15)
+    assert after.interval_fps[0] < rate < after.interval_fps[1]
+    low, high = before.interval_fps
+    assert after.interval_fps[1] / after.interval_fps[0] < 0.5 * high / low

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from roofline.model._core import Floats
 from roofline.model._own_figures import OwnFigures
 
-KNOWN = ("new", "own", "many", "far", "own layers", "many layers")
+KNOWN: tuple[str, ...] = ("new", "own", "many", "far", "own layers", "many layers")
 """What is known of a run's machine: no runs in the fit; few; so many that they say how far others fall from its law;
 none, and none of its runtime on its class; few and many, of a network whose layers are known too."""
 

@@ -126,11 +126,10 @@ def _time_of_layers(
         (a[:, None] + kinds)[run, place] - width * narrow[run], terms[0][run] * values[MACS]
     )
     weights = seconds((w + weighs)[run], terms[1][run] * values[WEIGHTS])
-    moved = seconds(
-        k[run] + np.where(multiplies, moves[run], moves_other[run]),
-        terms[2][run] * values[ELEMENTS],
-    )
-    called = seconds(t[run] + np.where(multiplies, calls[run], calls_other[run]), values[TIMES])
+    moving: Floats = np.where(multiplies, (k + moves)[run], (k + moves_other)[run])
+    calling: Floats = np.where(multiplies, (t + calls)[run], (t + calls_other)[run])
+    moved = seconds(moving, terms[2][run] * values[ELEMENTS])
+    called = seconds(calling, values[TIMES])
     once = seconds(t + call, np.ones(runs))
 
     memory = weights + moved
@@ -141,7 +140,7 @@ def _time_of_layers(
     in_memory = (roof - by_compute) / np.maximum(memory, 1e-300)
 
     def summed(each: Floats) -> Floats:
-        return np.bincount(run, each, minlength=runs)
+        return np.bincount(run, each, minlength=runs).astype(np.float64)
 
     of_kinds = np.bincount(
         run * len(ARITHMETIC) + place, by_compute, minlength=runs * len(ARITHMETIC)

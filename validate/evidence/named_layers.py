@@ -83,8 +83,12 @@ def networks() -> Mapping[str, Named]:
     found: dict[str, tuple[int, list[LayerCounts]]] = {}
     for row in _read(TABLE):
         times = float(row["layers"])
-        counts = (float(row[name]) / times for name in ("macs", "elements", "written", "weights"))
-        layer = LayerCounts(row["kind"], *counts, float(row["narrow"]), times)
+        macs, elements, written, weights = (
+            float(row[name]) / times for name in ("macs", "elements", "written", "weights")
+        )
+        layer = LayerCounts(
+            row["kind"], macs, elements, written, weights, float(row["narrow"]), times
+        )
         found.setdefault(row["network"], (int(row["input_size"]), []))[1].append(layer)
     return {name: _named(size, layers) for name, (size, layers) in found.items()}
 

@@ -47,8 +47,8 @@ def parameters(
         version,
         law,
         Quantiles(
-            known.tables
-            | {
+            {
+                **known.tables,
                 "new": judged(
                     evidence,
                     standardized(evidence, silicon.estimates),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roofline.model import Basis, Prediction, Term
+from roofline.model._tokens import answer_rate
 from roofline.model.decoder_laws import shipped_laws
 from roofline.model.sum_law import Runs
 from roofline.number_format import plural
@@ -149,10 +150,12 @@ def _row(
         )
     else:
         # The rate of a whole answer has its prompt in it, as the bound's has; where none is estimated, the bound's.
-        known = tokens.ttft_s or 0.0
+        known = tokens.ttft_s
         firsts = (known, known, known) if ttft is None else ttft
+        others = (bound.batch - 1) / tokens.new_tokens * (known or 0.0)
+        share = 1 - others / tokens.tpot_s if tokens.tpot_s else 1.0
         rates = [
-            bound.batch / (each + first / tokens.new_tokens)
+            answer_rate(bound.batch, tokens.new_tokens, first, each, share)
             for each, first in zip(tpot, firsts, strict=True)
         ]
         intervals["tpot_ms"] = (1e3 * tpot[1], 1e3 * tpot[2])

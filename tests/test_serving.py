@@ -74,8 +74,8 @@ def test_prefill_is_compute_bound_and_both_adds_the_others_prompts() -> None:
     assert row.tokens.prefill_bound == "compute"
     assert step.tokens.tpot_s is not None
     assert row.tokens.tpot_s == pytest.approx(step.tokens.tpot_s + 7 / 128 * first, rel=1e-3)
-    # In all, 8 prompts are answered and 8 times 128 tokens written.
-    whole = 8 * first + 128 * step.tokens.tpot_s
+    # In all, 8 prompts are answered, which gives 8 tokens, and 8 times 127 are written behind them.
+    whole = 8 * first + 127 * step.tokens.tpot_s
     assert row.tokens.tokens_per_s == pytest.approx(8 * 128 / whole, rel=1e-3)
     # A server that mixes prompts into steps reads weights and caches once for both.
     assert step.upper_bound
@@ -322,9 +322,12 @@ def test_no_estimate_of_a_whole_answer_exceeds_the_bound(context: int, new: int)
     written = estimate.tokens
     assert written.tpot_s is not None
     assert written.ttft_s is not None
-    assert written.tokens_per_s == pytest.approx(
-        1 / (written.tpot_s + written.ttft_s / new), rel=1e-12
-    )
+    # The prompt gives the first of the tokens: one new token takes the prompt alone, at the bound too.
+    for tokens in (bound.tokens, written):
+        assert tokens.tpot_s is not None
+        assert tokens.ttft_s is not None
+        whole = tokens.ttft_s + (new - 1) * tokens.tpot_s
+        assert tokens.tokens_per_s == pytest.approx(new / whole, rel=1e-12)
 
 
 SHORT = DecoderNetwork(

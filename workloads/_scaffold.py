@@ -62,7 +62,7 @@ def decoder_scaffold(key: str) -> str:
 """The decoder {key}. Change its sizes, then:
 
     roofline networks check {key}.py           # is every operator counted?
-    roofline predict {key} -p h100-sxm --context 4096 --new-tokens 512
+    roofline predict {key} -p h100-sxm -d fp16    # once it is registered as below
 
 In a package of your own, name the module in its pyproject.toml, and every verb knows the decoder:
 

@@ -28,6 +28,7 @@ TABLES = (
     "by_class",
     "by_runtime",
     "by_kind",
+    "by_devices",
     "by_maker",
     "by_machine",
 )

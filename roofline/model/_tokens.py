@@ -74,3 +74,16 @@ class Tokens:
             "prefill_intensity": self.prefill_intensity,
             "decode_intensity": self.decode_intensity,
         }
+
+
+def answer_rate(
+    batch: int, new_tokens: int, first_s: float | None, tpot_s: float, share: float
+) -> float:
+    """Return the tokens per second of all requests; without prompts (`first_s` None) of steps alone.
+
+    A prompt gives the first token, so an answer takes a step less than it has tokens. `share` is that of
+    the step in the time per token, whose rest are the prompts of the others: a step less is no prompt less.
+    """
+    if first_s is None:
+        return batch / tpot_s
+    return batch * new_tokens / (first_s + (new_tokens - share) * tpot_s)

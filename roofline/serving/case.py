@@ -11,7 +11,7 @@ from roofline.decoding.phases import Decoding
 from roofline.decoding.request import CONTEXT, Phase, Request, Spread
 from roofline.expected_tokens import Parts
 from roofline.model import Prediction
-from roofline.model._tokens import Tokens
+from roofline.model._tokens import Tokens, answer_rate
 from roofline.number_format import number, plural
 from roofline.precision import precision
 
@@ -69,10 +69,9 @@ class ServingCase:
                 latency = first + (ask.new_tokens - 1) * tpot
                 if first > ask.new_tokens * then and self.prompt is not None:
                     main = self.prompt
-        if tpot is not None:
+        if tpot is not None and then is not None:
             each = 1 / tpot
-            whole = tpot if first is None else tpot + first / ask.new_tokens
-            total = batch / whole
+            total = answer_rate(batch, ask.new_tokens, first, tpot, then / tpot)
         fits = self._fits(batch, ask.context, ask.devices)
         tokens = Tokens(
             phase=ask.phase.value, context=ask.context, new_tokens=ask.new_tokens, devices=ask.devices,
@@ -264,9 +263,10 @@ class ServingCase:
         weights = self.memory.weights / ask.devices
         required = self._required_bytes(self.batch, ask.context, ask.devices)
         fewest = self._least_devices()
+        most = self._max_batch()
         largest = (
-            f"the largest that fit: batch {self._max_batch()} at this context, context {self._max_context():,} at "
-            "this batch"
+            f"the largest that fit: {f'batch {most}' if most else 'none'} at this context, context "
+            f"{self._max_context():,} at this batch"
             if weights < capacity
             else "its weights alone do not fit"
         )

@@ -167,6 +167,7 @@ def test_machines_that_were_left_out_are_predicted_within_the_stated_factor(
     rows = read_rows(FACTS / name)
     score = summary(rows, predict_table(rows, leave="silicon"), model="expected", leave="silicon")
     found = score["by_quantity"][quantity]
+    assert set(score["by_devices"]) >= {"1", "2", "4", "8"}
     assert found["factor_rows"] <= most
     assert found["n"] > 100
 
@@ -184,6 +185,7 @@ def test_runs_that_are_no_steady_load_are_set_aside_by_their_own_times(tmp_path:
     assert all(row["predicted_tpot_ms"] for row in found)
     said = summary(read, predicted, model="expected", leave="none")
     assert said["by_quantity"]["tpot"]["n"] == 1
+    assert {count: entry["n"] for count, entry in said["by_devices"].items()} == {"1": 1}
     assert {name: entry["n"] for name, entry in said["set_aside"].items()} == {
         FEW_WRITE: 1,
         ABOVE_BOUND: 1,

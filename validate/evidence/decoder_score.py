@@ -290,6 +290,9 @@ def summary(
             "by_kind": [row.get("model", "") for row in rows],
             "by_machine": [_left(row, entry.quantity, "silicon") for row in rows],
             "by_runtime": [row.get("backend") or row.get("runtime", "") for row in rows],
+            "by_devices": [
+                f"{float(row.get('tp_size') or row.get('devices') or 1):g}" for row in rows
+            ],
         }
         for name, labels in tables.items():
             marks = np.array(labels)

@@ -115,6 +115,7 @@ class Score(StatedDocument):
     by_class: NotRequired[dict[str, Any]]
     by_runtime: NotRequired[dict[str, Any]]
     by_kind: NotRequired[dict[str, Any]]
+    by_devices: NotRequired[dict[str, Any]]
     by_machine: NotRequired[dict[str, Any]]
 
 

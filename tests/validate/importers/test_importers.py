@@ -343,6 +343,9 @@ def test_vllm_bench_gives_medians_of_both_times(tmp_path: Path) -> None:
         ("decode", 1024 + 63), ("prefill", 1024),
     ]  # fmt: skip
     assert decode.job.options["new_tokens"] == 128
+    assert decode.job.network == "llama31_8b"
+    _, found = read_runs(written(tmp_path, "other.json", {**result, "model_id": "mine"}), facts)
+    assert {run.job.network for run in found.measurements} == {"mine"}
     with pytest.raises(TableError, match="output_throughput is 900 a second"):
         read_runs(written(tmp_path, "changed.json", {**result, "output_throughput": 900.0}), facts)
     with pytest.raises(TableError, match="how many requests"):

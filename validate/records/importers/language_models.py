@@ -102,7 +102,7 @@ def _vllm(path: Path, text: str, facts: Facts) -> ImportedFile:
             f"{path} is no result of vllm bench serve", repair="Write it with --save-result"
         )
     entry = cast("Mapping[str, Any]", document)
-    known = replace(facts, network=facts.network or str(entry.get("model_id", "")))
+    known = replace(facts, network=facts.network or _served_network(str(entry.get("model_id", ""))))
     _complete(known, str(path))
     completed = _count(entry, "completed", str(path))
     if not completed:
@@ -199,6 +199,13 @@ def _network(entry: Mapping[str, Any], where: str) -> str:
         if count and abs(decoders.get(key).sizes.parameters / count - 1) < _SAME:
             return key
     return Path(str(entry.get("model_filename", ""))).stem
+
+
+def _served_network(model: str) -> str:
+    """Return the shipped decoder that a model's published name means, else that name."""
+    from roofline.validate.evidence.served import decoder_of
+
+    return decoder_of(model) or model
 
 
 def _format(described: str) -> str:

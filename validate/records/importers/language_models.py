@@ -102,7 +102,9 @@ def _vllm(path: Path, text: str, facts: Facts) -> ImportedFile:
             f"{path} is no result of vllm bench serve", repair="Write it with --save-result"
         )
     entry = cast("Mapping[str, Any]", document)
-    known = replace(facts, network=facts.network or _served_network(str(entry.get("model_id", ""))))
+    known = replace(
+        facts, network=facts.network or _served_network(str(entry.get("model_id", "")))
+    )
     _complete(known, str(path))
     completed = _count(entry, "completed", str(path))
     if not completed:

@@ -88,7 +88,9 @@ def estimate_beside(
         # No public runs are of such cards behind one another.
         return None
     if kind == "served":
-        share = 0.0 if parts.prompt is None else bound.batch / tokens.new_tokens * parts.prompt
+        # While a request writes its tokens, each of the others has its prompt answered once.
+        others = (bound.batch - 1) / tokens.new_tokens
+        share = 0.0 if parts.prompt is None else others * parts.prompt
         tpot = _time(
             "tpot", "", {}, after, step=parts.step, prompts=share, sums=parts.sums,
             layers=parts.layers, requests=bound.batch,

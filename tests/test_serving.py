@@ -196,6 +196,17 @@ def test_an_estimate_without_runs_of_decoders_is_refused() -> None:
         served(Request(64, 1, Phase.DECODE), 1, small(), model="calibrated")
 
 
+@pytest.mark.parametrize("new_tokens", [1, 64])
+def test_an_estimate_of_one_request_waits_for_no_prompt_of_others(new_tokens: int) -> None:
+    both, step = (
+        served(Request(32768, new_tokens, phase), model="expected").tokens
+        for phase in (Phase.BOTH, Phase.DECODE)
+    )
+    assert both is not None
+    assert step is not None
+    assert both.tpot_s == step.tpot_s
+
+
 def test_the_command_line_has_the_names() -> None:
     done = run(
         "predict", "llama32_1b", "-p", "h100-sxm", "-d", "fp16", "--context", 1024, "--new-tokens", 16,

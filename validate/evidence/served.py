@@ -1,7 +1,7 @@
 """Decoders served to many requests at once: time per token and time to the first, fitted to published runs.
 
 Terms of the time per output token, from the sizes of the model and the data sheet: the step of all requests at its
-bound, the other requests' prompts at their bound (requests over output tokens, times one prompt), the sums over
+bound, the other requests' prompts at their bound (other requests over output tokens, times one prompt), the sums over
 devices, a floor per layer (kernels are launched layer by layer), and what each request costs a step beside (its place
 in the schedule, its sampling). Of the time to the first token: the prompt, the prompts in front of it, and a floor.
 Runtimes and formats have no factors of their own: on a system that was left out these made predictions worse.
@@ -142,7 +142,7 @@ def serving_of(row: Mapping[str, str]) -> Serving | None:
         _weights(sizes, context, plain, expert) / devices / machine.bandwidth,
     )
     return Serving(
-        step, running / new * prompt, _sums(sizes, machine, devices, running), prompt, (requests - 1) * prompt,
+        step, (running - 1) / new * prompt, _sums(sizes, machine, devices, running), prompt, (requests - 1) * prompt,
         running >= requests, sizes.layers, running,
     )  # fmt: skip
 

@@ -269,3 +269,23 @@ def test_files_of_one_name_are_told_apart(
         "json",
     )
     assert [entry["network"] for entry in json.loads(out)["predictions"]] == ["x/model", "y/model"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        (
+            "count mlp_25 resnet50",
+            "count takes MODEL alone. Two on one page: roofline compare A B",
+        ),
+        ("networks show mlp_25 resnet50", "show takes KEY alone"),
+        ("calibrate mlp_25", "calibrate takes no argument"),
+    ],
+)
+def test_arguments_that_are_too_many_are_answered_with_what_is_taken(
+    asked: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, *asked.split())
+    assert code == 2
+    assert err.rstrip().endswith(hint)
+    assert err.count("\n") == 1

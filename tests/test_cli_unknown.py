@@ -52,6 +52,36 @@ def test_a_rate_that_is_not_known_fails_every_condition(
     assert f"fps is unknown ({condition})" in err
 
 
+def test_no_bound_is_spoken_of_where_no_rate_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = ("-p", "edgetpu", "-d", "int8", "--model", "equation1")
+    _, alone, _ = answered(capsys, "predict", partly_counted(tmp_path), *machine)
+    _, beside, _ = answered(capsys, "predict", partly_counted(tmp_path), "mlp_25", *machine)
+    assert "unknown" in alone
+    assert "upper bound" not in alone
+    assert "unknown" in beside
+    assert "fps is an upper bound" in beside
+
+
+def test_many_sizes_that_are_not_known_are_one_short_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 64])
+    places = [helper.make_tensor_value_info(f"p{i}", TensorProto.INT64, None) for i in range(60)]
+    nodes = [helper.make_node("NonZero", ["x"], [f"p{i}"]) for i in range(60)]
+    graph = helper.make_graph(nodes, "sparse", [x], places)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "s.onnx"
+    )
+    _, out, _ = answered(capsys, "count", tmp_path / "s.onnx")
+    (line,) = [line for line in out.splitlines() if "not resolved" in line]
+    assert "and 58 more nodes" in line
+    assert len(line) < 300
+    _, rows, _ = answered(capsys, "count", tmp_path / "s.onnx", "--layers", "-f", "csv")
+    assert all(f"the size of 'p{i}' is not known" in rows for i in range(60))
+
+
 def test_totals_that_an_uncounted_node_belongs_to_are_null(tmp_path: Path) -> None:
     counted = Workload.from_onnx(partly_counted(tmp_path))
     assert not counted.fully_counted

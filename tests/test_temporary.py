@@ -60,6 +60,25 @@ def test_signals_that_end_the_program_clean_up(tmp_path: Path, number: signal.Si
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_a_library_makes_an_error_of_ends_the_program_all_the_same(
+    number: signal.Signals,
+) -> None:
+    handler = "default_int_handler" if number is signal.SIGINT else "SIG_DFL"
+    code = (
+        f"import os, signal\nsignal.signal({int(number)}, signal.{handler})\n"
+        "from roofline.cli import _app\n"
+        "def schema():\n"
+        f"    try: os.kill(os.getpid(), {int(number)})\n"
+        "    except BaseException: raise ValueError('a schema half built')\n"
+        "_app._prepare = lambda command: schema()\n"
+        "_app.main(['count', 'mlp'])"
+    )
+    done = run_python("-c", code)
+    assert done.returncode == 128 + number
+    assert done.stderr == "roofline: error: stopped\n"
+
+
 @pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
 @pytest.mark.parametrize(("verb", "code"), [("count mlp", 0), ("count nonet", 2)])
 def test_closed_streams_do_no_harm(closed: tuple[int, ...], verb: str, code: int) -> None:

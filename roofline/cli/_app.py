@@ -82,12 +82,39 @@ def _prepare(command: Any) -> None:
         command.invoke = partial(_in_form_of_its_file, command.invoke)
     if "output" in names:
         command.invoke = partial(_keep_inputs, command.invoke)
+    if not hasattr(command, "commands"):
+        command.allow_extra_args = True
+        command.invoke = partial(_refuse_more_arguments, command.invoke)
 
 
 _LISTS = frozenset({
     "models", "keys", "platform", "datatype", "batch", "threads", "backend", "prediction", "segment", "kind", "has",
 })  # fmt: skip
 """What a verb may take several of: given one by one, or joined by commas."""
+
+
+def _refuse_more_arguments(invoke: Callable[[Any], Any], context: Any) -> Any:
+    """Run a verb that got no more arguments than it takes.
+
+    Raises:
+        OptionError: It got more; what it takes is said, and what takes several.
+    """
+    if not context.args:
+        return invoke(context)
+    verb = context.command
+    taken = [each.metavar for each in verb.params if each.param_type_name == "argument"]
+    what = f"{' '.join(taken)} alone" if taken else "no argument"
+    more = ", ".join(quote(text) for text in context.args[:3])
+    raise OptionError(
+        f"{more} is too many: {verb.name} takes {what}", repair=_SEVERAL.get(verb.name, "")
+    )
+
+
+_SEVERAL = {
+    "count": "Two on one page: roofline compare A B",
+    "compress": "Run it once for each network",
+}
+"""What to do instead, by verbs that take one of what a user may have several of."""
 
 
 def _split_entries(
@@ -229,7 +256,7 @@ def _root(  # pyright: ignore[reportUnusedFunction]
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 a check failed, 2 bad input (one line on standard error)."""
     open_streams()
-    _clean_up_when_ended()
+    ended = _clean_up_when_ended()
     try:
         result = typer.main.get_command(app).main(
             arguments, prog_name="roofline", standalone_mode=False
@@ -250,6 +277,9 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         _fail(f"{error.filename or 'input/output'}: {error.strerror or error}", 2)
     except Exception as error:
+        if ended:
+            # A library that was at work made an error of its own of the signal (pydantic does, of a schema half built).
+            _fail("stopped", 128 + ended[0])
         if not isinstance(error, _USAGE_ERROR):
             raise
         message: str = getattr(error, "format_message", str)()
@@ -265,18 +295,27 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(result if isinstance(result, int) else 0)
 
 
-def _clean_up_when_ended() -> None:
-    """Let the signals that end a program end it as an error would: temporary folders go, what is recorded stays."""
+def _clean_up_when_ended() -> list[int]:
+    """Let the signals that end a program end it as an error would: temporary folders go, what is recorded stays.
+
+    Returns:
+        The signals that have come, which fills when they come.
+    """
+    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        return
+        return came
 
     def stop(number: int, _frame: object) -> None:
+        came.append(number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         sys.exit(128 + number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         # Under nohup the hang-up is ignored, and stays so.
-        if signal.getsignal(number) is signal.SIG_DFL:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, stop)
+    return came
 
 
 def _source() -> str:

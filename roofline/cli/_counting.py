@@ -269,11 +269,23 @@ def coverage_notes(workload: Workload) -> list[str]:
     reasons = Counter(
         layer.note for layer in workload.unknown_layers if layer.kind is not Kind.UNSUPPORTED
     )
-    lines += [
-        f"not resolved: {reason} ({plural(times, 'node')})"
-        for reason, times in sorted(reasons.items())
-    ]
+    if reasons:
+        lines.append(f"not resolved: {_most_frequent(reasons)}")
     return lines
+
+
+def _most_frequent(reasons: Counter[str]) -> str:
+    """Return the reasons that hold most nodes back, and how many others there are: a large graph has hundreds."""
+    first = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:_REASONS]
+    said = "; ".join(f"{reason} ({plural(times, 'node')})" for reason, times in first)
+    others = reasons.total() - sum(times for _, times in first)
+    if not others:
+        return said
+    return f"{said}; and {plural(others, 'more node', 'more nodes')}: --layers -f csv says why of each"
+
+
+_REASONS = 2
+"""Reasons for what is not resolved that one line has room for."""
 
 
 def fusion_notes(workload: Workload) -> list[str]:

@@ -49,13 +49,15 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
         stated |= TOKENS
     stated |= {"excluded": "pre- and post-processing are not in the time; --overhead-ms adds them"}
     decoders = [entry for entry in predictions if entry.tokens is not None]
-    bounds = [entry for entry in predictions if models.get(entry.model).upper_bound]
+    # Where a network is not fully counted there is no figure to say it of.
+    known = [entry for entry in predictions if entry.throughput_fps is not None]
+    bounds = [entry for entry in known if models.get(entry.model).upper_bound]
     if any(entry.upper_bound for entry in bounds):
         rates = ["fps"] * (len(decoders) < len(predictions)) + ["tokens/s"] * bool(decoders)
         rate = " and ".join(rates)
         which = (
             rate
-            if all(entry.upper_bound for entry in predictions)
+            if all(entry.upper_bound for entry in known)
             else " ".join((rate, "of", _models(e for e in bounds if e.upper_bound), "rows"))
             + _boundless_places(entry for entry in bounds if not entry.upper_bound)
         )

@@ -148,6 +148,9 @@ def test_a_newer_campaign_and_none_at_all(tmp_path):
     path.write_text("schema_version: 2\nfuture: 1\n")
     with pytest.raises(OptionError, match="schema version 2; this program knows 1"):
         load(path)
+    path.write_text("schema_version: 1.0\nnetwork: mlp\n")
+    with pytest.raises(OptionError, match=r"schema_version 1\.0, not 1\. Begin it with"):
+        load(path)
     path.write_text("network: mlp\n")
     with pytest.raises(OptionError, match=r"schema_version is missing. Add schema_version: 1"):
         load(path)

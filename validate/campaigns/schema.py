@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from roofline.errors import OptionError
-from roofline.reading import MAX_INTEGER, read_text
+from roofline.reading import MAX_INTEGER, quote, read_text
 from roofline.spec.checking import check_document
 from roofline.spec.reading import MAX_BYTES, Document, parse
 from roofline.validate.records.request import PROTOCOL
@@ -142,6 +142,11 @@ def read(path: Path) -> tuple[CampaignFile, Document]:
         text, str(path), noun="campaign", repair="See: roofline campaign list", error=OptionError
     )
     version = document.content.get("schema_version")
+    if version is not None and type(version) is not int:
+        raise OptionError(
+            f"{path} has schema_version {quote(version)}, not {SCHEMA_VERSION}",
+            repair=f"Begin it with: schema_version: {SCHEMA_VERSION}",
+        )
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise OptionError(
             f"{path} has schema version {version}; this program knows {SCHEMA_VERSION}",

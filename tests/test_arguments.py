@@ -50,6 +50,7 @@ TX2 = rl.platform("tx2:maxn")
         (lambda: rl.predict(MLP, TX2, model=None), "None is no name of a prediction model"),
         (lambda: rl.predict(MLP, TX2, traffic=3), "traffic is 3, not a name"),
         (lambda: rl.load(3), "model is 3, not a name or path"),
+        (lambda: rl.Workload.from_onnx(5), "model is 5, not a path or an onnx.ModelProto"),
         (lambda: rl.load(""), "the model's name is empty"),
         (lambda: rl.load("mlp", dims=[1]), "dims is [1], not a mapping"),
         (lambda: rl.load("mlp", batch="x"), "batch is 'x'"),

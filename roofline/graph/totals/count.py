@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from roofline.binding import UNBOUND, Binding
 from roofline.conventions import Causal
-from roofline.errors import printable
+from roofline.errors import OptionError, printable
 from roofline.graph.fusion import fuse, report
 from roofline.graph.reading.read import read
 from roofline.graph.totals.census import Census, census
@@ -22,6 +22,7 @@ from roofline.layer import MIXTURES, Layer
 from roofline.node import Tensor
 from roofline.number_format import plural
 from roofline.ops import Kind
+from roofline.reading import quote
 
 if TYPE_CHECKING:
     import onnx
@@ -65,12 +66,18 @@ def count(
 
     Raises:
         ModelError: The model is not well formed, or a dimension has no size.
+        OptionError: It is neither a path nor a model.
     """
     if isinstance(model, (str, Path)):
         path, proto = Path(model), read(model)
         name = name or printable(path.stem)
         source = f"counted from {path.name}"
     else:
+        if not hasattr(model, "graph"):
+            raise OptionError(
+                f"model is {quote(model)}, not a path or an onnx.ModelProto",
+                repair="Give the path of an ONNX file",
+            )
         path, proto = None, model
         name = name or model.graph.name or "model"
         source = "counted from a model in memory"

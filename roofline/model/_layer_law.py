@@ -115,8 +115,10 @@ def _time_of_layers(
     place = np.minimum(values[KIND].astype(np.int64), len(ARITHMETIC) - 1)
     multiplies = values[KIND] < len(ARITHMETIC)
     kinds = parts[:, : len(ARITHMETIC)]
-    narrow, weighs, moves, moves_other, calls, calls_other, call = parts[:, len(ARITHMETIC) :].T
-    a, w, k, t = machines.T
+    narrow, weighs, moves, moves_other, calls, calls_other, call = (
+        parts[:, column] for column in range(len(ARITHMETIC), len(LAYER_PARTS))
+    )
+    a, w, k, t = (machines[:, column] for column in range(4))
 
     def seconds(logarithm: Floats, of_one: Floats) -> Floats:
         return np.exp(np.clip(logarithm, -25, 12)) * of_one

@@ -54,3 +54,19 @@ def test_the_run_that_was_measured_is_estimated_near_its_figure(
     assert after.interval_fps[0] < rate < after.interval_fps[1]
     low, high = before.interval_fps
     assert after.interval_fps[1] / after.interval_fps[0] < 0.5 * high / low
+
+
+@pytest.mark.parametrize("key", ["hailo-8", "rtx-3090"])
+def test_several_in_flight_say_the_rate_where_no_published_run_has_several(
+    key: str, tmp_path: Path
+) -> None:
+    path, machine, said = tmp_path / "runs.csv", platform(key), []
+    for mode in ("throughput", ""):
+        path.write_text(
+            f"machine,network,datatype,batch,fps,mode\n{key},resnet50,int8,8,2000,{mode}\n"
+        )
+        effect = read_effects(path, [machine])[key]
+        found = estimate(rl.load("resnet50"), machine, datatype="int8", batch=8, effect=effect)
+        assert found is not None
+        said.append(found.fps)
+    assert said[0] == said[1] == pytest.approx(2000, rel=0.15)

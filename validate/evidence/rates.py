@@ -263,10 +263,12 @@ def facts_at(rate: Rate, placed: Placed, *, runtime: str | None) -> Facts:
         raise TableError(f"{rate.where}: datatype: {error.message}", repair=repair) from None
     except OptionError as error:
         raise TableError(f"{rate.where}: runtime: {error.message}", repair=error.repair) from None
+    # Where no published run has several batches under way, as on chips that stream, what more of them add is unknown.
+    in_flight = rate.in_flight and (run is None or run.usage.throughput)
     facts = facts_of(
         placed.workload, machine, machine_class=run.machine_class if run else class_of(machine) or machine.kind,
         runtime=run.runtime if run else rate.runtime, datatype=rate.datatype, unit=unit, batch=rate.batch,
-        cores=run.cores if run else 1.0, in_flight=rate.in_flight,
+        cores=run.cores if run else 1.0, in_flight=in_flight,
     )  # fmt: skip
     bound = facts.numbers["peak"][0] / (2 * facts.numbers["macs"][0])
     if rate.fps > _MOST_OF_PEAK * bound:

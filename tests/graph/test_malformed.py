@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from roofline.binding import Binding
 from roofline.errors import DimensionError, ModelError
 from roofline.graph import resolve
+from roofline.workload import Workload
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 MINE = helper.make_opsetid("mine", 1)
@@ -356,3 +357,26 @@ def test_the_axes_of_a_scan_are_integers(axes: object) -> None:
     )
     scan = call("Scan", "x", "y", body=body, num_scan_inputs=1, scan_input_axes=axes)
     refused(model([scan], [X], [Y]), "must be a list of integers")
+
+
+@pytest.mark.parametrize("value", ["word", ["word"], [1], [1.5], 3], ids=repr)
+@pytest.mark.parametrize(
+    ("op", "inputs", "attribute"),
+    [
+        ("Adagrad", "rate step x g h", "norm_coefficient"),
+        ("Adam", "rate step x g v h", "alpha"),
+        ("Momentum", "rate step x g v", "mode"),
+        ("Gradient", "x g", "xs"),
+    ],
+)
+def test_a_training_operator_is_unknown_whatever_its_attributes(
+    op: str, inputs: str, attribute: str, value: object
+) -> None:
+    step = call(op, inputs, "a b", domain="ai.onnx.preview.training", **{attribute: value})
+    declared = [info(name, [8]) for name in ("x", "g", "v", "h")]
+    declared += [info("rate", []), info("step", [], INT64)]
+    built = model([step, call("Relu", "a", "y")], declared, [Y])
+    built.opset_import.append(helper.make_opsetid("ai.onnx.preview.training", 1))
+    found = Workload.from_onnx(built)
+    assert not found.fully_counted
+    assert [layer.op_type for layer in found.unknown_layers][:1] == [op]

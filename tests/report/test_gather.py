@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +61,40 @@ def test_a_store_gives_its_runs_with_predictions_where_network_and_machine_are_k
     assert page.rows[4]["measured_fps"] is None
     assert "failed" in page.rows[4]["flag"]
     assert {roof["platform"] for roof in page.roofs} == {"tx2:maxn"}
+
+
+def test_many_records_count_a_network_and_build_a_reader_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pydantic
+
+    from roofline.validate.analysis import counted
+    from roofline.validate.records import plain
+
+    made: list[str] = []
+    load, adapter = rl.load, pydantic.TypeAdapter
+
+    def loading(network: str, **options: Any) -> rl.Workload:
+        made.append(network)
+        return load(network, **options)
+
+    def building(kind: type[Any]) -> Any:
+        made.append(kind.__name__)
+        return adapter(kind)
+
+    path = tmp_path / "runs.db"
+    with Store(path) as store:
+        for batch in range(1, 41):
+            job = replace(run("mlp", "tx2:maxn").job, batch=batch)
+            store.add(run("mlp", "tx2:maxn", "dense", job=job))
+    monkeypatch.setattr(rl, "load", loading)
+    monkeypatch.setattr(pydantic, "TypeAdapter", building)
+    for known in (counted.counted, counted._whole_network, plain._adapter):
+        known.cache_clear()
+    rows = gather([str(path)], "").rows
+    assert len({row["predicted_fps"] for row in rows}) > 1
+    assert len(rows) == 40
+    assert sorted(made) == ["Measurement", "mlp"]
 
 
 def test_a_database_that_is_no_store_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from roofline.errors import TableError
 from roofline.validate.records.importers import importers, read_runs
 from roofline.validate.records.importers._registry import Facts
 
+from ...cli_process import answered
+
 FACTS = Facts(network="net", machine="box", datatype="fp16", batch=2)
 PORTAL = (
     Path(os.environ.get("ROOFLINE_FACTS", Path(__file__).parents[4] / "shared" / "facts"))
@@ -108,6 +110,19 @@ def test_a_batch_is_a_whole_number_or_damage(tmp_path: Path, batch: str) -> None
     assert entry.damaged
     assert entry.reason.startswith("batch is ")
     assert len(entry.reason) < 100
+
+
+@pytest.mark.parametrize("damaged", ["0", "1.5", "1" + "0" * 20, ""])
+def test_files_are_stored_all_or_not_at_all(
+    tmp_path: Path, damaged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, store = "platform,network,batch,measured_fps\n", tmp_path / "runs.db"
+    good = written(tmp_path, "good.csv", f"{head}a,n,1,100\n")
+    bad = written(tmp_path, "bad.csv", f"{head}a,n,2,100\na,n,{damaged},100\na,n,4,100\n")
+    code, out, err = answered(capsys, "import", str(good), str(bad), "--store", str(store))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "bad.csv row 2: batch is " in err
+    assert not store.exists()
 
 
 def test_what_is_no_name_is_damage(tmp_path: Path) -> None:

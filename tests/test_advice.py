@@ -515,3 +515,17 @@ def test_a_first_token_below_the_bound_is_no_even_where_none_is_estimated():
 def test_what_is_of_another_kind_is_refused_in_one_line(ask, message):
     with pytest.raises(OptionError, match=message):
         ask()
+
+
+def test_a_machine_whose_runtimes_nobody_ran_stands_behind_those_with_runs() -> None:
+    """Axelera publishes 1,756 to 1,958 frames/s of ResNet-50 on a card that borrowed runs put at 16,000."""
+    found = advise(
+        load("resnet50_v15"), keys("metis-m2", "l4", "t4"), Wish(fps=300), datatypes=["int8"]
+    )
+    order = [entry.platform for entry in found.candidates]
+    assert order.index("metis-m2") > max(order.index("l4"), order.index("t4"))
+    (metis,) = [entry for entry in found.candidates if entry.platform == "metis-m2"][:1]
+    assert metis.is_borrowed
+    assert not any(entry.is_borrowed for entry in found.candidates if entry.platform == "l4")
+    alone = advise(load("resnet50_v15"), keys("metis-m2"), Wish(fps=300), datatypes=["int8"])
+    assert "no run of its runtimes is published" in verdict(alone, Wish(fps=300), ["resnet50_v15"])

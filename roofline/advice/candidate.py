@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from roofline.advice.wish import Limit, Wish
+from roofline.model import Basis
 from roofline.number_format import number, percent, plural
 
 if TYPE_CHECKING:
@@ -123,6 +124,12 @@ class Candidate:
     def suits(self) -> bool:
         """Whether all that was asked is known to be met."""
         return self.answer == "yes"
+
+    @property
+    def is_borrowed(self) -> bool:
+        """Whether an estimate rests on other machines' runtimes alone: nobody published a run of one like it."""
+        terms = [term for part in self.parts for term in part.prediction.basis]
+        return bool(terms) and all(term.basis is Basis.BORROWED for term in terms)
 
     @property
     def low(self) -> float | None:

@@ -137,13 +137,17 @@ def on_machine(
     return sorted((judge(each, platform, wish) for each in complete), key=place)
 
 
-def place(candidate: Candidate) -> tuple[bool, int, float]:
-    """Return what candidates are ordered by: an estimate, the answer, and the low end."""
+def place(candidate: Candidate) -> tuple[bool, int, bool, float]:
+    """Return what candidates are ordered by: an estimate, the answer, runs of its own runtimes, and the low end.
+
+    Of a machine whose runtimes nobody published a run of, no interval of others' says how far off it can be.
+    """
     order = {"yes": 0, "unknown": 1, "no": 2}
     low = candidate.low
     return (
         low is None,
         order[candidate.answer],
+        candidate.is_borrowed,
         -((low if low is not None else candidate.bound) or 0.0),
     )
 

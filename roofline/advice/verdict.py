@@ -163,6 +163,10 @@ def _recommend(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[str]
         if takes
         else ""
     )
+    if first.is_borrowed:
+        sentence += (
+            "; no run of its runtimes is published: the estimate is of other makers' machines"
+        )
     rival = next((entry for entry in suiting if entry.platform != first.platform), None)
     if rival is not None:
         chance = probability_faster(first, rival)

@@ -22,6 +22,7 @@ from roofline.model._prediction import Basis, Bound, Prediction, Term
 from roofline.model._registry import Gives, Model, Need, models
 from roofline.model.deployment import deployment
 from roofline.model.equation1 import law, whole
+from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -114,7 +115,7 @@ def estimates(
     count = known.usage[name][ran].machines if seen else 0
     rests_on = (
         "runs of this machine, by the network's layers" if layered else "runs of this machine" if own
-        else f"runs of {count} {name} machines with {ran}" if seen
+        else f"runs of {plural(count, f'{name} machine')} with {ran}" if seen
         else f"runs of {name} machines with other runtimes"
     )  # fmt: skip
     rests_on = f"figures of this machine, on {rests_on}" if effect is not None else rests_on

@@ -132,9 +132,9 @@ class TimeLaw:
             self.logarithms(facts) + means, facts.terms, covariances, spread, known
         )
         found = self._by_layers(found.moved(self.beside(facts)), facts, means, spread)
-        return self._by_figures(
-            found, facts.machine, placed(self.features(facts)), spread, effects
-        )
+        if not any(effect.figures for effect in (effects or {}).values()):
+            return found
+        return self._by_figures(found, facts.machine, self.features(facts), spread, effects)
 
     def _machines(
         self, facts: Facts, effects: Mapping[str, Effect] | None
@@ -230,18 +230,19 @@ class TimeLaw:
         self,
         found: Estimates,
         machine: NDArray[np.object_],
-        places: Floats,
+        values: Mapping[str, Floats],
         spread: Floats,
         effects: Mapping[str, Effect] | None,
     ) -> Estimates:
-        """Return estimates with what runs inherit of figures of their machine."""
+        """Return estimates with what runs inherit of figures of their machine; `values` are the features of each."""
         log_time, deviation = found.log_time.copy(), found.deviation.copy()
         for name, effect in (effects or {}).items():
-            rows = np.flatnonzero(machine == name) if effect.figures is not None else ()
-            if effect.figures is None or not len(rows):
+            if effect.figures is None:
                 continue
+            rows = np.flatnonzero(machine == name)
             shares = found.shares[rows]
-            inherited, known = effect.figures.at(places[rows], shares)
+            places = placed({feature: value[rows] for feature, value in values.items()})
+            inherited, known = effect.figures.at(places, shares)
             log_time[rows] += inherited
             before = np.einsum("ni,ij,nj->n", shares, effect.figures.before, shares)
             deviation[rows] = np.sqrt(np.maximum(before + spread[rows] ** 2 - known, 1e-6))
@@ -297,7 +298,7 @@ class TimeLaw:
         if self.layers.applies(runs).any():
             at = runs.take(each).at(batches.reshape(rows))
             found = self._by_layers(found, at, means[each], around)
-        return self._by_figures(found, runs.machine[each], placed(values), around, effects)
+        return self._by_figures(found, runs.machine[each], values, around, effects)
 
     def _estimates(
         self,

@@ -206,8 +206,8 @@ class TimeLaw:
         self, found: Estimates, facts: Facts, means: Floats, spread: Floats
     ) -> Estimates:
         """Return estimates moved towards what the layers say, where the law of layers applies."""
-        own = (found.known == FEW) | (found.known == MANY)
-        rows = np.flatnonzero(own & self.layers.applies(facts))
+        ran = (found.known == FEW) | (found.known == MANY)
+        rows = np.flatnonzero(ran & self.layers.applies(facts))
         if not len(rows):
             return found
         part = facts.take(rows)
@@ -215,11 +215,8 @@ class TimeLaw:
         moved, shared = found.log_time.copy(), found.shares.copy()
         moved[rows] += SHARE * (log_time - moved[rows])
         shared[rows] += SHARE * (shares - shared[rows])
-        own, deviation, known = (
-            self.layers.spread(part.own),
-            found.deviation.copy(),
-            found.known.copy(),
-        )
+        deviation, known = found.deviation.copy(), found.known.copy()
+        own = self.layers.spread(part.own)
         many = np.isfinite(own)
         known[rows] = np.where(many, MANY_LAYERED, FEW_LAYERED)
         between = np.maximum(deviation[rows] ** 2 - spread[rows] ** 2, 0)

@@ -49,6 +49,7 @@ class Named:
     """As `LayerGroups.values` has them."""
 
 
+@cache
 def layers_of(
     name: str, macs: float, parameters: float | None, pixels: float
 ) -> tuple[Floats, float] | None:

@@ -299,21 +299,18 @@ def _counted(cells: Cells) -> dict[str, list[float]]:
 
 def _layers(cells: Cells, counts: dict[str, list[float]]) -> LayerGroups:
     """Return the layers of each run's network where they are known, relative to what the table states."""
-    known: dict[tuple[str, ...], tuple[Floats, float] | None] = {}
     groups: list[Floats | None] = []
     for place, row in enumerate(cells.rows):
-        size = row.get("input_size", "")
         guess = row.get("params_imputed") == "True"
-        macs, parameters = counts["macs"][place], counts["parameters"][place]
-        key = (row["network"], size, str(macs), str(parameters), str(guess))
-        if key not in known:
-            known[key] = layers_of(
-                row["network"], macs, None if guess else parameters, pixels_of(size)
-            )
-        found = known[key]
-        own = None if found is None else found[0].copy()
-        if own is not None and found is not None:
-            own[:, ELEMENTS] *= found[1] / counts["activations"][place]
+        found = layers_of(
+            row["network"], counts["macs"][place], None if guess else counts["parameters"][place],
+            pixels_of(row.get("input_size", "")),
+        )  # fmt: skip
+        if found is None:
+            groups.append(None)
+            continue
+        own = found[0].copy()
+        own[:, ELEMENTS] *= found[1] / counts["activations"][place]
         groups.append(own)
     return groups_of(groups)
 

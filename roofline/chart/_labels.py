@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from roofline.chart._base import Drawing
 
 Box = tuple[float, float, float, float]
+Point = tuple[float, float]
 
 # Where a label is tried, in points from its mark: near it first, and then farther away.
 # Directly beside comes last: that is where flat roofs run.
@@ -19,12 +20,12 @@ _DISTANCES = (6.0, 12.0, 20.0, 30.0, 42.0)
 
 def place_labels(
     ax: Drawing,
-    points: Sequence[tuple[float, float]],
+    points: Sequence[Point],
     labels: Sequence[str],
     *,
     colours: Sequence[str],
     fontsize: float = 7.0,
-    avoid: Sequence[tuple[float, float]] = (),
+    avoid: Sequence[Point] = (),
     prefer: Sequence[Sequence[tuple[int, int]]] = (),
     reach: float = _DISTANCES[-1],
 ) -> int:
@@ -50,13 +51,9 @@ def place_labels(
         return len(labels)
     # The layout has to be settled before data coordinates mean anything on paper.
     figure.draw_without_rendering()
-    scale = figure.dpi / 72
+    page = _Page(ax.get_window_extent(), figure.dpi / 72, fontsize)
     marks = [tuple(ax.transData.transform(point)) for point in (*points, *avoid)]
-    frame = ax.get_window_extent()
-    taken: list[Box] = [
-        (x - 4 * scale, y - 4 * scale, x + 4 * scale, y + 4 * scale) for x, y in marks
-    ]
-    written: list[Box] = []
+    page.taken += [page.around(mark, 4) for mark in marks]
     left_out = 0
     directions = prefer or [_DIRECTIONS] * len(labels)
     for mark, label, colour, point, own in zip(
@@ -65,31 +62,11 @@ def place_labels(
         if not label:
             continue
         ways = [(dx * far, dy * far) for far in _DISTANCES if far <= reach for dx, dy in own]
-        # What finds no place in one line may find one in two.
-        tried = (
-            (text, way, _box(mark, (way[0] * scale, way[1] * scale), size))
-            for text in dict.fromkeys((label, in_lines(label)))
-            for size in [_extent(text, fontsize, scale)]
-            for way in ways
-        )
-        found = next(
-            (
-                (text, way, box)
-                for text, way, box in tried
-                if _free(box, taken, frame)
-                and not any(
-                    _touch(step, other) for step in _leader(mark, way, scale) for other in written
-                )
-            ),
-            None,
-        )
+        found = page.write(mark, label, ways)
         if found is None:
             left_out += 1
             continue
-        text, (dx, dy), box = found
-        written.append(box)
-        # Labels that come later keep off this one and off the line that leads to it.
-        taken += [box, *_leader(mark, (dx, dy), scale)]
+        text, (dx, dy) = found
         note = ax.annotate(
             text, point, xytext=(dx, dy), textcoords="offset points", fontsize=fontsize, color=colour,
             ha="left" if dx > 0 else "right" if dx < 0 else "center",
@@ -98,6 +75,60 @@ def place_labels(
         )  # fmt: skip
         note.set_in_layout(False)
     return left_out
+
+
+class _Page:
+    """What of a chart's paper is covered, in pixels.
+
+    Args:
+        frame: The box of the axes.
+        scale: Pixels of a point.
+        fontsize: Of labels, in points.
+    """
+
+    def __init__(self, frame: Drawing, scale: float, fontsize: float) -> None:
+        self.frame, self.scale, self.fontsize = frame, scale, fontsize
+        self.taken: list[Box] = []
+        """Boxes that no label may cover: points, labels, and the lines that lead to labels."""
+        self._labels: list[Box] = []
+
+    def around(self, place: Point, points: float) -> Box:
+        """Return the box that reaches so many points to each side of a place."""
+        (x, y), reach = place, points * self.scale
+        return x - reach, y - reach, x + reach, y + reach
+
+    def write(self, mark: Point, label: str, ways: Sequence[Point]) -> tuple[str, Point] | None:
+        """Take the first place that is free for a label, and return its lines and where that is from its mark."""
+        # What finds no place in one line may find one in two.
+        for text in dict.fromkeys((label, in_lines(label))):
+            size = _extent(text, self.fontsize, self.scale)
+            for way in ways:
+                box = _box(mark, (way[0] * self.scale, way[1] * self.scale), size)
+                if not self._is_free(box):
+                    continue
+                leader = self._leader(mark, way)
+                if not _any_touch(leader, self._labels):
+                    self._labels.append(box)
+                    # Labels that come later keep off this one and off the line that leads to it.
+                    self.taken += [box, *leader]
+                    return text, way
+        return None
+
+    def _is_free(self, box: Box) -> bool:
+        left, bottom, right, top = box
+        frame = self.frame
+        inside = (
+            left >= frame.x0 and right <= frame.x1 + 2 and bottom >= frame.y0 and top <= frame.y1
+        )
+        return bool(inside) and not _any_touch([box], self.taken)
+
+    def _leader(self, mark: Point, way: Point) -> list[Box]:
+        """Return small boxes along the line that leads from a mark to a label set off from it by ``way``."""
+        if not _is_far(way):
+            return []
+        (x, y), (dx, dy) = mark, way
+        parts = [part / 8 * self.scale for part in range(2, 8)]
+        return [self.around((x + dx * part, y + dy * part), 1) for part in parts]
 
 
 def in_lines(name: str, most: int = 0) -> str:
@@ -125,7 +156,7 @@ def _extent(text: str, fontsize: float, scale: float) -> tuple[float, float]:
     return (widest + 6) * scale, 1.25 * fontsize * len(lines) * scale
 
 
-def _box(mark: tuple[float, float], way: tuple[float, float], size: tuple[float, float]) -> Box:
+def _box(mark: Point, way: Point, size: tuple[float, float]) -> Box:
     """Return where a label of this size lies when it is set off from its mark by ``way``."""
     (x, y), (dx, dy), (width, height) = mark, way, size
     left = x + dx if dx > 0 else x + dx - width if dx < 0 else x - width / 2
@@ -133,31 +164,18 @@ def _box(mark: tuple[float, float], way: tuple[float, float], size: tuple[float,
     return left, bottom, left + width, bottom + height
 
 
-def _free(box: Box, taken: Sequence[Box], frame: Drawing) -> bool:
-    left, bottom, right, top = box
-    inside = left >= frame.x0 and right <= frame.x1 + 2 and bottom >= frame.y0 and top <= frame.y1
-    return bool(inside) and not any(_touch(box, other) for other in taken)
+def _any_touch(some: Sequence[Box], others: Sequence[Box]) -> bool:
+    """Return whether any box overlaps any of the others."""
+    return any(
+        one[2] > other[0] and one[0] < other[2] and one[3] > other[1] and one[1] < other[3]
+        for one in some
+        for other in others
+    )
 
 
-def _touch(one: Box, other: Box) -> bool:
-    """Return whether two boxes overlap."""
-    return one[2] > other[0] and one[0] < other[2] and one[3] > other[1] and one[1] < other[3]
-
-
-def _is_far(way: tuple[float, float]) -> bool:
+def _is_far(way: Point) -> bool:
     """Return whether a label is so far from its mark that a line leads to it."""
     return max(abs(way[0]), abs(way[1])) > _DISTANCES[1]
-
-
-def _leader(mark: tuple[float, float], way: tuple[float, float], scale: float) -> list[Box]:
-    """Return small boxes along the line that leads from a mark to a label set off from it by ``way``."""
-    if not _is_far(way):
-        return []
-    steps = [
-        (mark[0] + way[0] * scale * part / 8, mark[1] + way[1] * scale * part / 8)
-        for part in range(2, 8)
-    ]
-    return [(x - scale, y - scale, x + scale, y + scale) for x, y in steps]
 
 
 def text_width(text: str, fontsize: float) -> float:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import roofline
 from roofline.model.decoder_laws import NAME, FittedLaw, to_document
-from roofline.validate.evidence.decoder_score import decoder_table, fitted
+from roofline.validate.evidence.decoder_fit import fitted
+from roofline.validate.evidence.decoder_rows import decoder_table
 from roofline.validate.evidence.forms import read_source
 
 

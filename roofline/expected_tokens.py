@@ -6,15 +6,16 @@ memory have runs of many (vLLM, SGLang, TensorRT-LLM). Where neither fits what i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from roofline.model import Basis, Prediction, Term
-from roofline.model._tokens import answer_rate
-from roofline.model.decoder_laws import shipped_laws
+from roofline.model._tokens import answer_rate, answer_step
+from roofline.model.decoder_laws import Figure, LawRun, shipped_laws
 from roofline.model.sum_law import Runs
 from roofline.number_format import plural
 from roofline.precision import precision
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from roofline.model._tokens import Tokens
     from roofline.spec import Platform
 
-Figures = Mapping[str, Sequence[float]]
-"""Of a machine, by ``tpot`` and ``ttft``: logarithms of measured times over those expected without the figures."""
+Figures = Sequence[Figure]
+"""Measured times of a machine."""
 STACKED = 1.1e12
 """Bandwidth in B/s from which a card's memory is stacked."""
 MOST_QUEUED = 16
@@ -77,51 +78,113 @@ def estimate_beside(
         parts: What its phases need at the bound.
         figures: What measured rates of this machine say of it.
     """
-    tokens, kind = bound.tokens, class_of(platform)
-    known = figures or {}
-    after, before = known.get("tpot", ()), known.get("ttft", ())
-    if tokens is None or kind is None or bound.latency_s is None:
+    tokens, laws = bound.tokens, _laws_of(bound, platform, parts)
+    if tokens is None or laws is None:
         return None
-    bits = precision(bound.datatype).weight_bits
-    series = tokens.spread == "series" and tokens.devices > 1
-    if kind == "served" and series:
-        # No public runs are of such cards behind one another.
-        return None
-    if kind == "served":
-        # While a request writes its tokens, each of the others has its prompt answered once.
-        others = (bound.batch - 1) / tokens.new_tokens
-        share = 0.0 if parts.prompt is None else others * parts.prompt
-        tpot = _time(
-            "tpot", "", {}, after, step=parts.step, prompts=share, sums=parts.sums,
-            layers=parts.layers, requests=bound.batch,
-        )  # fmt: skip
-        ttft = None
-        if parts.prompt is not None and bound.batch <= MOST_QUEUED and bound.fits is not False:
-            waiting = (bound.batch - 1) * parts.prompt
-            ttft = _time("ttft", "", {}, before, prompt=parts.prompt, queue=waiting, floor=1.0)
-        rests = "served runs on H100, B200 and GB200 (vLLM, SGLang, TensorRT-LLM)"
-    elif bound.batch == 1 and (tokens.devices == 1 or series):
-        groups = {"class": kind, "format": "16 bit" if bits >= 16 else "packed"}
-        tpot = _time("decode", kind, groups, after, work=parts.step_bytes, floor=1.0, host=0.0)
-        ttft = None
-        if parts.prompt is not None:
-            each = _time(
-                "prefill",
-                kind,
-                groups,
-                before,
-                work=parts.prompt / parts.positions,
-                floor=1.0,
-                host=0.0,
-            )
-            ttft = tuple(parts.positions * value for value in each)
-        rests = "runs of one user on 37 machines (llama.cpp)"
-    else:
-        return None
-    if after or before:
-        rests += f", corrected by {plural(len(after) + len(before), 'figure')} of it"
+    known = [figure for figure in figures or () if figure.run.law in laws.names]
+    tpot = _time(laws.token, known)
+    ttft = None
+    if laws.first is not None:
+        ttft = tuple(laws.positions * value for value in _time(laws.first, known))
+    rests = laws.rests
+    if known:
+        rests += f", corrected by {plural(len(known), 'figure')} of it"
     least = tokens.tpot_s if parts.mixed is None else parts.mixed
     return _row(bound, tokens, tpot, ttft, rests, least)
+
+
+def figure_of(bound: Prediction, platform: Platform, parts: Parts, rate: float) -> Figure | None:
+    """Return what a measured rate says of a machine; None where no runs are a basis.
+
+    Args:
+        bound: The row of the bound at what was measured.
+        platform: The machine.
+        parts: What its phases need at the bound.
+        rate: Tokens per second of all requests, as the row's.
+    """
+    tokens, laws = bound.tokens, _laws_of(bound, platform, parts)
+    if tokens is None or laws is None:
+        return None
+    if tokens.phase == "prefill":
+        if laws.first is None:
+            return None
+        seconds = bound.batch * tokens.context / rate / laws.positions
+        return Figure(laws.first, math.log(seconds) - laws.first.expected)
+    first = None if tokens.ttft_s is None else tokens.ttft_s
+    if first is not None and laws.first is not None:
+        first = max(first, laws.positions * math.exp(laws.first.expected))
+    seconds = answer_step(bound.batch, tokens.new_tokens, first, rate, _step_share(bound, tokens))
+    # A prompt that is slower than the law has it leaves no time for the tokens behind it: no less than the bound.
+    seconds = max(seconds, (tokens.tpot_s or 0.0) if parts.mixed is None else parts.mixed)
+    return Figure(laws.token, math.log(seconds) - laws.token.expected)
+
+
+@dataclass(frozen=True, slots=True)
+class _Laws:
+    """By which laws a case is estimated."""
+
+    token: LawRun
+    first: LawRun | None
+    positions: int
+    """Of the prompt, that the law of the first token has one of."""
+    rests: str
+
+    @property
+    def names(self) -> set[str]:
+        return {run.law for run in (self.token, self.first) if run is not None}
+
+
+def _laws_of(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | None:
+    """Return by which laws a case is estimated; None where no runs are a basis."""
+    tokens, kind = bound.tokens, class_of(platform)
+    if tokens is None or kind is None or bound.latency_s is None:
+        return None
+    of = (bound.network, bound.datatype)
+    series = tokens.spread == "series" and tokens.devices > 1
+    first = None
+    if kind == "served" and not series:
+        # While a request writes its tokens, each of the others has its prompt answered once.
+        share = (
+            0.0 if parts.prompt is None else (bound.batch - 1) / tokens.new_tokens * parts.prompt
+        )
+        token = _law_run(
+            "tpot", "", of, {}, step=parts.step, prompts=share, sums=parts.sums,
+            layers=parts.layers, requests=bound.batch,
+        )  # fmt: skip
+        if parts.prompt is not None and bound.batch <= MOST_QUEUED and bound.fits is not False:
+            # In phase prefill all prompts are one pass: none waits for another.
+            waiting = 0.0 if tokens.phase == "prefill" else (bound.batch - 1) * parts.prompt
+            first = _law_run("ttft", "", of, {}, prompt=parts.prompt, queue=waiting, floor=1.0)
+        rests = "served runs on H100, B200 and GB200 (vLLM, SGLang, TensorRT-LLM)"
+        return _Laws(token, first, 1, rests)
+    if kind == "served" or bound.batch > 1 or (tokens.devices > 1 and not series):
+        # No public runs are of stacked memory behind one another, nor of others with several requests.
+        return None
+    bits = precision(bound.datatype).weight_bits
+    groups = {"class": kind, "format": "16 bit" if bits >= 16 else "packed"}
+    token = _law_run("decode", kind, of, groups, work=parts.step_bytes, floor=1.0, host=0.0)
+    if parts.prompt is not None:
+        each = parts.prompt / parts.positions
+        first = _law_run("prefill", kind, of, groups, work=each, floor=1.0, host=0.0)
+    return _Laws(token, first, parts.positions, "runs of one user on 37 machines (llama.cpp)")
+
+
+def _law_run(
+    law: str, group: str, of: tuple[str, str], groups: dict[str, str], **terms: float
+) -> LawRun:
+    return LawRun(
+        law, group, of,
+        Runs(
+            {name: np.array([value]) for name, value in terms.items()},
+            {name: np.array([value]) for name, value in groups.items()},
+        ),
+    )  # fmt: skip
+
+
+def _step_share(bound: Prediction, tokens: Tokens) -> float:
+    """Return the share of the step in the time per token, whose rest are the prompts of the other requests."""
+    others = (bound.batch - 1) / tokens.new_tokens * (tokens.ttft_s or 0.0)
+    return 1 - others / tokens.tpot_s if tokens.tpot_s else 1.0
 
 
 def _row(
@@ -154,8 +217,7 @@ def _row(
         # The rate of a whole answer has its prompt in it, as the bound's has; where none is estimated, the bound's.
         known = tokens.ttft_s
         firsts = (known, known, known) if ttft is None else ttft
-        others = (bound.batch - 1) / tokens.new_tokens * (known or 0.0)
-        share = 1 - others / tokens.tpot_s if tokens.tpot_s else 1.0
+        share = _step_share(bound, tokens)
         rates = [
             answer_rate(bound.batch, tokens.new_tokens, first, each, share)
             for each, first in zip(tpot, firsts, strict=True)
@@ -179,22 +241,12 @@ def _row(
     )  # fmt: skip
 
 
-def _time(
-    quantity: str, kind: str, groups: dict[str, str], off: Sequence[float], **terms: float
-) -> tuple[float, float, float]:
-    """Return the time in seconds that a law expects, and the ends of its 80 % interval.
+def _time(run: LawRun, figures: Figures) -> tuple[float, float, float]:
+    """Return the time in seconds that a law expects of a run, and the ends of its 80 % interval.
 
-    Figures of the machine, by how far they are off as logarithms, move and narrow it.
+    Figures of the machine by the same law move and narrow it.
     """
-    entry = shipped_laws()[quantity]
-    runs = Runs(
-        {name: np.array([value]) for name, value in terms.items()},
-        {name: np.array([value]) for name, value in groups.items()},
-    )
-    shift, width = entry.correct(kind, off)
-    middle = float(entry.law.log_times(runs)[0]) + shift
-    return (
-        float(np.exp(middle)),
-        float(np.exp(middle - width)),
-        float(np.exp(middle + width)),
-    )
+    entry = shipped_laws()[run.law]
+    shift, width = entry.correct(run, [figure for figure in figures if figure.run.law == run.law])
+    middle = run.expected + shift
+    return math.exp(middle), math.exp(middle - width), math.exp(middle + width)

@@ -174,9 +174,10 @@ def _runs(
 def _decoders(source: Source, *, model: str, leave: str, rows: Path | None) -> dict[str, Any]:
     """Score a table of runs of decoders."""
     from roofline.validate.evidence import decoder_score
+    from roofline.validate.evidence.decoder_rows import decoder_table
     from roofline.writing import write_whole
 
-    table = decoder_score.decoder_table(source)
+    table = decoder_table(source)
     predicted = decoder_score.predict_table(table, model=model, leave=leave)
     if rows is not None:
         write_whole(rows, as_csv(decoder_score.rows_with(table, predicted)).encode())

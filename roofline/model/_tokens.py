@@ -87,3 +87,12 @@ def answer_rate(
     if first_s is None:
         return batch / tpot_s
     return batch * new_tokens / (first_s + (new_tokens - share) * tpot_s)
+
+
+def answer_step(
+    batch: int, new_tokens: int, first_s: float | None, tokens_per_s: float, share: float
+) -> float:
+    """Return the time per token at which `answer_rate` is so many tokens per second; below zero where none is."""
+    if first_s is None:
+        return batch / tokens_per_s
+    return (batch * new_tokens / tokens_per_s - first_s) / (new_tokens - share)

@@ -10,9 +10,60 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from roofline.model.sum_law import SumLaw
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.model.sum_law import Runs, SumLaw
 
 NAME = "decoder_laws.json"
+
+REPEATED = 0.1
+"""Share of the variance of a run around its installation that a repetition of it changes."""
+NEAR = 0.4
+"""How far apart runs of one decoder in one format may be, in logarithms of their terms, and share what is their own."""
+_TAILS = 8.0
+"""Degrees of freedom of the errors: fewer, and a figure that is far off widens the interval more."""
+_NORMAL = 1.2816
+"""Standard deviations that hold 80 % to either side."""
+
+
+@dataclass(frozen=True, slots=True)
+class LawRun:
+    """One run of a decoder as a law has it."""
+
+    law: str
+    """``decode``, ``prefill``, ``tpot`` or ``ttft``."""
+    group: str
+    """Of the machine, by which widths are."""
+    of: tuple[str, str]
+    """The decoder and its format."""
+    runs: Runs
+    """Its terms and groups, one run long."""
+
+    @property
+    def expected(self) -> float:
+        """Logarithm of the seconds that the shipped law expects."""
+        return float(shipped_laws()[self.law].law.log_times(self.runs)[0])
+
+    @property
+    def place(self) -> NDArray[np.float64]:
+        """Where it is among runs of one decoder: the size of its first term, and the others beside that."""
+        (_, first), *others = ((name, float(value[0])) for name, value in self.runs.terms.items())
+        timed = [math.log1p(value / first) for name, value in others if name not in _COUNTS]
+        return np.array([math.log(first), *timed])
+
+
+_COUNTS = {"floor", "host", "layers", "requests"}
+"""Terms that are no times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured time of a machine."""
+
+    run: LawRun
+    off: float
+    """Logarithm of the measured time over the expected one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +85,46 @@ class FittedLaw:
         """Return the half-width of a group of runs."""
         return self.widths.get(group, self.widths["other"])
 
-    def correct(self, group: str, off: Sequence[float]) -> tuple[float, float]:
-        """Return by how much figures of a machine move its logarithmic times, and the half-width that is left.
+    def correct(self, run: LawRun, figures: Sequence[Figure]) -> tuple[float, float]:
+        """Return by how much figures of a machine move the logarithmic time of a run, and the half-width that is left.
 
-        What is off has two parts: how an installation differs from its class, which its figures share, and how each
-        run differs from the installation's own. The first is taken as far as the figures bear it out (a mean that is
-        shrunk towards zero by the ratio of both variances).
+        What is off has three parts: how an installation differs from its class, which all its runs share; how a run
+        differs from the installation's own mean, which runs of the same decoder in the same format share the nearer
+        they are; and what a repetition changes. Given the figures, the run follows as in regression by a Gaussian
+        process (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equations 2.25 and 2.26), with
+        the tails of Student's distribution: figures that are far off widen the interval (Shah, Wilson and
+        Ghahramani, Student-t Processes as Alternatives to Gaussian Processes, 2014, lemma 3).
 
         Args:
-            group: Of the machine.
-            off: Of each figure, the logarithm of its time over the expected one.
+            run: What is asked about.
+            figures: Of its machine, by the same law.
         """
-        width = self.width(group)
-        if not off:
+        width = self.width(run.group)
+        if not figures or not width:
             return 0.0, width
-        own = min(self.within.get(group, self.within["other"]), width) ** 2
-        between, count = width**2 - own, len(off)
-        share = count * between / (count * between + own) if width else 0.0
-        return share * sum(off) / count, math.sqrt((1 - share) * between + own)
+        own = min(self.within.get(run.group, self.within["other"]), width) ** 2
+        between, known = width**2 - own, [figure.run for figure in figures]
+        off = np.array([figure.off for figure in figures])
+        among = between + own * (
+            (1 - REPEATED) * _shared(known, known) + REPEATED * np.eye(len(known))
+        )
+        to = between + own * (1 - REPEATED) * _shared([run], known)[0]
+        weights = np.linalg.solve(among, to)
+        far = _NORMAL**2 * float(off @ np.linalg.solve(among, off))
+        tails = (_TAILS + far) / (_TAILS + len(off))
+        left = max(width**2 - float(to @ weights), 0.0)
+        return float(weights @ off), math.sqrt(left * tails)
+
+
+def _shared(left: Sequence[LawRun], right: Sequence[LawRun]) -> NDArray[np.float64]:
+    """Return which share of what is their own runs have in common."""
+    return np.array([[_alike(one, other) for other in right] for one in left])
+
+
+def _alike(one: LawRun, other: LawRun) -> float:
+    if one.of != other.of:
+        return 0.0
+    return float(np.exp(-((one.place - other.place) ** 2).sum() / (2 * NEAR**2)))
 
 
 @cache

@@ -11,6 +11,6 @@ Queues, expert parallelism and separate machines for the two phases are not mode
 measure them, simulators such as Vidur and AIConfigurator estimate them.
 """
 
-from roofline.serving.predicting import serve
+from roofline.serving.predicting import cases, serve
 
-__all__ = ["serve"]
+__all__ = ["cases", "serve"]

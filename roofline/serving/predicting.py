@@ -60,23 +60,21 @@ def serve(
         OptionError: The request is longer than the model's positions, its heads do not spread over the devices, it
             fits on no machine, or the model gives no bound.
     """
-    request = decoder.fit(request)
-    decoder.check(request)
     bound = _bound(model)
-    phases = _Phases(decoder, request, platforms, bound, prepare, choices)
     answers: list[_Answer] = []
     skipped: list[Omission] = []
-    for datatype in dict.fromkeys(datatypes or (None,)):
-        for case in phases.at(datatype, dict.fromkeys(batches)):
-            answer = (
-                case
-                if isinstance(case, Omission)
-                else _answer(case, bound, model, (figures or {}).get(case.platform.key))
-            )
-            if isinstance(answer, Omission):
-                skipped.append(answer)
-            else:
-                answers.append(answer)
+    for case in cases(
+        decoder, request, platforms, datatypes=datatypes, batches=batches, bound=bound, prepare=prepare, **choices
+    ):  # fmt: skip
+        answer = (
+            case
+            if isinstance(case, Omission)
+            else _answer(case, bound, model, (figures or {}).get(case.platform.key))
+        )
+        if isinstance(answer, Omission):
+            skipped.append(answer)
+        else:
+            answers.append(answer)
     if not answers and skipped:
         _refuse(skipped[0].reason, request, model)
     order = {platform.key: place for place, platform in enumerate(platforms)}
@@ -84,6 +82,31 @@ def serve(
     if not unheld:
         _check_fits(answers)
     return Sweep(tuple(row for answer in answers for row in answer.rows), tuple(skipped))
+
+
+def cases(
+    decoder: Decoding,
+    request: Request,
+    platforms: Sequence[Platform],
+    *,
+    datatypes: Sequence[str] = (),
+    batches: Sequence[int] = (1,),
+    bound: str = "equation1",
+    prepare: Prepare | None = None,
+    **choices: Any,
+) -> Iterator[ServingCase | Omission]:
+    """Yield a decoder on each machine at each datatype and batch; those that cannot be are told in their place.
+
+    Takes what `serve` takes; `bound` is the model of the phases.
+
+    Raises:
+        OptionError: The request is longer than the model's positions, or its heads do not spread over the devices.
+    """
+    request = decoder.fit(request)
+    decoder.check(request)
+    phases = _Phases(decoder, request, platforms, bound, prepare, choices)
+    for datatype in dict.fromkeys(datatypes or (None,)):
+        yield from phases.at(datatype, dict.fromkeys(batches))
 
 
 def _bound(model: str | None) -> str:

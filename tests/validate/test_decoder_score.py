@@ -12,14 +12,10 @@ import pytest
 
 from roofline.model.decoder_laws import shipped_laws
 from roofline.model.sum_law import Prior, Runs, SumLaw, fit, half_width, leave_out
-from roofline.validate.evidence.decoder_score import (
-    Table,
-    decoder_table,
-    predict_table,
-    rows_with,
-    summary,
-)
+from roofline.validate.evidence.decoder_rows import Table, decoder_table
+from roofline.validate.evidence.decoder_score import predict_table, rows_with, summary
 from roofline.validate.evidence.forms import Form, read_source
+from roofline.validate.evidence.one_figure import with_one_figure
 from roofline.validate.evidence.served import ABOVE_BOUND, FEW_WRITE
 
 FACTS = (
@@ -197,3 +193,16 @@ def test_errors_that_go_together_count_as_one_in_a_width() -> None:
     together = ["one"] * 8 + ["two", "three"]
     assert half_width(off, 0.6) == pytest.approx(0.1)
     assert half_width(off, 0.6, together) == pytest.approx(0.5)
+
+
+def test_one_figure_of_an_installation_lowers_the_error_on_its_other_runs() -> None:
+    path = FACTS / "llm_local.csv"
+    if not path.exists():
+        pytest.skip(f"{path} is absent")
+    scores = with_one_figure(decoder_table(read_source(path)))
+    for quantity in ("decode", "prefill"):
+        none, one = scores[quantity]["0"], scores[quantity]["1"]
+        assert one["factor"] < 0.98 * none["factor"]
+        assert one["width"] < 1.01 * none["width"]
+        # 80 % inside the binomial 95 % band of its runs.
+        assert abs(one["coverage"] - 0.8) < 1.96 * (0.16 / one["runs"]) ** 0.5

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roofline.errors import OptionError
-from roofline.model.decoder_laws import FittedLaw, shipped_laws
-from roofline.model.sum_law import Floats, Runs, balance, fit, half_width, leave_out
+from roofline.model.decoder_laws import shipped_laws
+from roofline.model.sum_law import Floats, half_width, leave_out
 from roofline.surfaces import MODEL, argument
-from roofline.validate.evidence import served, single_user
-from roofline.validate.evidence.forms import Form, Source
-
-Row = Mapping[str, str]
+from roofline.validate.evidence import served
+from roofline.validate.evidence.decoder_rows import (
+    Row,
+    Table,
+    group_of,
+    label_of,
+    measured_times,
+    places_of,
+    room,
+    runs_of,
+    served_together,
+    set_aside,
+)
 
 _BOUNDS = {
     "decode": ("work",),
@@ -27,24 +33,6 @@ _BOUNDS = {
     "ttft": ("prompt",),
 }
 """The terms that no run can be faster than."""
-_FEWEST = 30
-"""Runs that a group needs for an interval of its own, of at least four machines."""
-_MACHINES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of runs of decoders."""
-
-    rows: tuple[Row, ...]
-    many: bool
-    """Whether requests were served many at a time; else one user on one machine."""
-    sha256: str
-
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        """What is predicted of it."""
-        return ("tpot", "ttft") if self.many else ("decode", "prefill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +53,6 @@ class Predicted:
     """Whether only the bound is given: a queue decides."""
     aside: tuple[str, ...]
     """Why a run is no steady load and is judged apart; empty where it is one."""
-
-
-def decoder_table(source: Source) -> Table:
-    """Return the table of a file of runs of decoders.
-
-    Raises:
-        TableError: It is no CSV.
-    """
-    return Table(source.table.rows, source.form is Form.SERVED, source.sha256)
 
 
 def predict_table(
@@ -101,14 +80,14 @@ def predict_table(
         )
     found: list[Predicted] = []
     for quantity in table.quantities:
-        places = _places(table, quantity)
+        places = places_of(table, quantity)
         if not places:
             continue
         rows = [table.rows[place] for place in places]
-        runs, measured = _runs(rows, quantity), _measured(rows, quantity)
+        runs, measured = runs_of(rows, quantity), measured_times(rows, quantity)
         least = np.log(sum(runs.terms[term] for term in _BOUNDS[quantity]))
-        entry, aside = shipped_laws()[quantity], _set_aside(rows, quantity)
-        width = np.array([entry.width(_group(row, quantity)) for row in rows])
+        entry, aside = shipped_laws()[quantity], set_aside(rows, quantity)
+        width = np.array([entry.width(group_of(row, quantity)) for row in rows])
         if model == "equation1":
             times, width = least, np.zeros(len(rows))
         elif leave == "none":
@@ -116,83 +95,18 @@ def predict_table(
         else:
             known = np.isfinite(measured)
             times = np.full(len(rows), np.nan)
-            labels = [_left(row, quantity, leave) for row in rows]
+            labels = [label_of(row, quantity, leave) for row in rows]
             steady = np.array([not why for why in aside])
             times[known] = leave_out(
-                runs.of(known), measured[known], _room(quantity).PRIORS[quantity],
+                runs.of(known), measured[known], room(quantity).PRIORS[quantity],
                 [label for label, there in zip(labels, known, strict=True) if there], steady[known],
             )  # fmt: skip
             if table.many:
                 off = np.where(steady, times - measured, np.nan)
-                width = nested_widths(off, labels, [_installation(row) for row in rows])
+                width = nested_widths(off, labels, [served_together(row) for row in rows])
         withheld = tuple(quantity == "ttft" and served.queued(row) for row in rows)
         found.append(Predicted(quantity, places, times, width, measured, least, withheld, aside))
     return found
-
-
-def fitted(table: Table) -> dict[str, FittedLaw]:
-    """Return the laws of a table: of all its rows, with the errors on machines that were left out."""
-    laws: dict[str, FittedLaw] = {}
-    for quantity in table.quantities:
-        places = [
-            place
-            for place in _places(table, quantity)
-            if quantity != "ttft" or not served.queued(table.rows[place])
-        ]
-        rows = [table.rows[place] for place in places]
-        measured = _measured(rows, quantity)
-        known = np.isfinite(measured) & [not why for why in _set_aside(rows, quantity)]
-        rows = [row for row, there in zip(rows, known, strict=True) if there]
-        runs, measured = _runs(rows, quantity), measured[known]
-        priors = _room(quantity).PRIORS[quantity]
-        off = np.zeros(len(rows))
-        machines = np.array([_left(row, quantity, "silicon") for row in rows])
-        off = leave_out(runs, measured, priors, machines.tolist()) - measured
-        own = np.array(["|".join(row.get(name, "") for name in _INSTALLATION) for row in rows])
-        alike = [_installation(row) for row in rows] if table.many else None
-        widths = {"other": half_width(off, together=alike)}
-        within = {"other": _within(off, own)}
-        groups = np.array([_group(row, quantity) for row in rows])
-        rest = np.ones(len(rows), np.bool_)
-        for group in sorted(set(groups.tolist())):
-            chosen = groups == group
-            if chosen.sum() >= _FEWEST and len(set(machines[chosen].tolist())) >= _MACHINES:
-                widths[group] = half_width(off[chosen])
-                within[group] = _within(off[chosen], own[chosen])
-                rest &= ~chosen
-        if rest.any() and not rest.all():
-            widths["other"] = half_width(off[rest])
-            within["other"] = _within(off[rest], own[rest])
-        laws[quantity] = FittedLaw(
-            fit(runs, measured, priors, balance(machines.tolist())), widths, within,
-            tuple(sorted(set(machines.tolist()))), len(rows), table.sha256,
-        )  # fmt: skip
-    return laws
-
-
-_INSTALLATION = ("machine", "system", "devices", "host", "backend", "runtime", "source")
-"""By which columns runs are of one machine with its software, as one user has it."""
-
-
-def _installation(row: Row) -> str:
-    """Return what served runs have their error in common by: the machine, its software, the model and its format."""
-    return "|".join(row.get(name, "") for name in (*_INSTALLATION, "model", "precision"))
-
-
-def _set_aside(rows: Sequence[Row], quantity: str) -> tuple[str, ...]:
-    """Return why each run is judged apart; empty for those that are not."""
-    return tuple(served.set_aside(row) if quantity == "tpot" else "" for row in rows)
-
-
-def _within(off: Floats, places: NDArray[np.str_]) -> float:
-    """Return the logarithmic half-width that holds 80 % of errors around the mean of their own installation's."""
-    inner: list[Floats] = []
-    for label in sorted(set(places.tolist())):
-        own = off[places == label]
-        if len(own) > 1:
-            # A mean is nearer to its own runs than to others.
-            inner.append((own - own.mean()) * math.sqrt(len(own) / (len(own) - 1)))
-    return half_width(np.concatenate(inner)) if inner else 0.0
 
 
 def nested_widths(off: Floats, labels: Sequence[str], together: Sequence[str]) -> Floats:
@@ -286,9 +200,9 @@ def summary(
             continue
         document["in_sample" if leave == "none" else "all"] = by_quantity[entry.quantity]
         tables = {
-            "by_class": [_group(row, entry.quantity) for row in rows],
+            "by_class": [group_of(row, entry.quantity) for row in rows],
             "by_kind": [row.get("model", "") for row in rows],
-            "by_machine": [_left(row, entry.quantity, "silicon") for row in rows],
+            "by_machine": [label_of(row, entry.quantity, "silicon") for row in rows],
             "by_runtime": [row.get("backend") or row.get("runtime", "") for row in rows],
             "by_devices": [
                 f"{float(row.get('tp_size') or row.get('devices') or 1):g}" for row in rows
@@ -309,7 +223,7 @@ def _scores(entry: Predicted, rows: Sequence[Row], kept: Any) -> dict[str, Any]:
     off = (entry.log_times - entry.measured)[kept]
     width = entry.width[kept]
     error = np.abs(np.exp(off) - 1)
-    labels = np.array([_left(row, entry.quantity, "silicon") for row in rows])[kept]
+    labels = np.array([label_of(row, entry.quantity, "silicon") for row in rows])[kept]
     each = [np.abs(off[labels == label]) for label in sorted(set(labels.tolist()))]
     found: dict[str, Any] = {
         "n": int(kept.sum()),
@@ -333,35 +247,3 @@ def _scores(entry: Predicted, rows: Sequence[Row], kept: Any) -> dict[str, Any]:
             "width": float(np.median(np.exp(2 * width))),
         }
     return found
-
-
-def _room(quantity: str) -> ModuleType:
-    return served if quantity in served.PRIORS else single_user
-
-
-def _places(table: Table, quantity: str) -> tuple[int, ...]:
-    if table.many:
-        return tuple(i for i, row in enumerate(table.rows) if served.phase_of(row) is not None)
-    return tuple(i for i, row in enumerate(table.rows) if single_user.phase_of(row) == quantity)
-
-
-def _runs(rows: Sequence[Row], quantity: str) -> Runs:
-    return (served if quantity in served.PRIORS else single_user).runs_of(rows, quantity)
-
-
-def _measured(rows: Sequence[Row], quantity: str) -> Floats:
-    if quantity in served.PRIORS:
-        return served.log_times(rows, quantity)
-    return single_user.log_times(rows)
-
-
-def _group(row: Row, quantity: str) -> str:
-    """Return the group that an interval is of."""
-    return row.get("system", "") if quantity in served.PRIORS else single_user.kind_of(row)
-
-
-def _left(row: Row, quantity: str, leave: str) -> str:
-    """Return the label that is left out as one."""
-    if leave == "family":
-        return row.get("model", "")
-    return row.get("system", "") if quantity in served.PRIORS else single_user.label_of(row)

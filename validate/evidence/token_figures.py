@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roofline._load import decoder
+from roofline._sweep import Omission
 from roofline.compression_flags import compressed
 from roofline.decoding.request import CONTEXT, Phase, Request
 from roofline.errors import OptionError, TableError, did_you_mean
-from roofline.serving import serve
+from roofline.expected_tokens import figure_of
+from roofline.model.decoder_laws import Figure
+from roofline.serving import cases
 from roofline.tables import with_columns
 from roofline.validate.evidence.cells import number_of
 from roofline.validate.evidence.forms import read_source
@@ -31,7 +33,7 @@ _OVER = 1.02
 """A rate may be so many times the bound before it is refused."""
 
 
-def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, dict[str, list[float]]]:
+def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, list[Figure]]:
     """Return what the figures of a table say of each machine, as `roofline.expected_tokens` takes them.
 
     Args:
@@ -57,7 +59,7 @@ def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, dict[st
         optional=OPTIONAL,
     )
     keys = {machine.key: machine for machine in platforms}
-    found: dict[str, dict[str, list[float]]] = {}
+    found: dict[str, list[Figure]] = {}
     seen: dict[tuple[str, ...], int] = {}
     for place, row in enumerate(table.rows, 1):
         where = f"{path} row {place}"
@@ -70,8 +72,7 @@ def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, dict[st
         machine = keys.get(row["machine"])
         if machine is None:
             continue
-        quantity, off = _figure(row, where, machine)
-        found.setdefault(machine.key, {}).setdefault(quantity, []).append(off)
+        found.setdefault(machine.key, []).append(_figure(row, where, machine))
     if not found:
         raise OptionError(
             f"{path} has no figure of {', '.join(keys)}",
@@ -80,8 +81,8 @@ def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, dict[st
     return found
 
 
-def _figure(row: Mapping[str, str], where: str, machine: Platform) -> tuple[str, float]:
-    """Return which time a rate says something of, and by how much its logarithm is off."""
+def _figure(row: Mapping[str, str], where: str, machine: Platform) -> Figure:
+    """Return what a row says of the machine."""
     rate = number_of(row, "tokens_per_s", where)
     named = row.get("phase") or "decode"
     if named not in set(Phase):
@@ -102,20 +103,23 @@ def _figure(row: Mapping[str, str], where: str, machine: Platform) -> tuple[str,
     def prepare(workload: Workload, name: str | None) -> Workload:
         return compressed(workload, datatype=[name or row["datatype"]])
 
-    rows = serve(
+    (case,) = cases(
         network, request, [machine], datatypes=[row["datatype"]],
         batches=[int(number_of(row, "batch", where, 1))], prepare=prepare,
-    ).predictions  # fmt: skip
-    bound, *others = [entry.tokens for entry in rows]
-    expected = others[0] if others else None
-    if bound is None or expected is None or not (bound.tokens_per_s and expected.tokens_per_s):
+    )  # fmt: skip
+    if isinstance(case, Omission):
+        raise OptionError(f"{where}: {case.reason}", repair="Leave the row out")
+    bound = case.row()
+    figure = figure_of(bound, machine, case.parts(), rate)
+    most = None if bound.tokens is None else bound.tokens.tokens_per_s
+    if figure is None or not most:
         raise OptionError(
             f"public runs say nothing of {row['network']} on {machine.key}, so no figure corrects it",
             repair="Use --model equation1",
         )
-    if rate > _OVER * bound.tokens_per_s:
+    if rate > _OVER * most:
         raise TableError(
-            f"{where}: {rate:g} tokens/s is {rate / bound.tokens_per_s:.3g} times what {machine.key} allows",
+            f"{where}: {rate:g} tokens/s is {rate / most:.3g} times what {machine.key} allows",
             repair="Give tokens per second, and check the datatype, the context and the batch",
         )
-    return ("ttft" if named == "prefill" else "tpot"), math.log(expected.tokens_per_s / rate)
+    return figure

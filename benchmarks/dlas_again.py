@@ -3,7 +3,8 @@
 Run: python benchmarks/dlas_again.py STORE   (the store of `roofline campaign run dlas-tuned --store STORE`)
 Run: python benchmarks/dlas_again.py         (the section again, from the shipped tables)
 
-Any part of the campaign will do: what was not run stands there as planned.
+Any part of the campaign will do: what was not run stands there as planned. `dlas_turns.py STORE` times its programs in
+turns; the section has what they say too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from roofline.validate.campaigns.grid import load
 from roofline.validate.campaigns.runner import state
 from roofline.validate.records.store import reading
 from roofline.validate.studies.dlas.again import BEGIN, END, section
+from roofline.validate.studies.dlas.in_turns import shipped_sessions
 from roofline.validate.studies.dlas.runs import AGAIN, shipped_csv, shipped_runs
 from roofline.writing import write_whole
 
@@ -30,7 +32,7 @@ def main() -> None:
     for store in map(Path, sys.argv[1:2]):
         with reading(store) as kept:
             write_whole(TABLE, shipped_csv(state(campaign, kept).recorded()).encode())
-    text = section(shipped_runs(), shipped_runs(AGAIN), campaign)
+    text = section(shipped_runs(), shipped_runs(AGAIN), campaign, shipped_sessions())
     page = with_section(PAGE.read_text(encoding="utf-8"), f"{text}\n", BEGIN, END)
     write_whole(PAGE, page.encode())
     sys.stdout.write(f"{text}\n")

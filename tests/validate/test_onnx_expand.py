@@ -79,6 +79,61 @@ def test_a_loop_that_may_end_early_is_refused():
         expand(looped(ends))
 
 
+def counted(last, *, ends="last", trips="", first=0, more=()):
+    """Return a loop as TensorFlow's exporter writes it: a counter grows until it is the length."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Add", ["k", "one"], ["next_k"]),
+            helper.make_node("Cast", ["next_k"], ["real"], to=FLOAT),
+            helper.make_node("Add", ["state", "real"], ["next"]),
+            helper.make_node("Identity", ["next"], ["row"]),
+            *more,
+            helper.make_node("Less", ["next_k", ends], ["on"]),
+        ],
+        "body",
+        [info("i", [], TensorProto.INT64), info("go", [], TensorProto.BOOL),
+         info("k", [], TensorProto.INT64), info("state", [3])],
+        [info("on", [], TensorProto.BOOL), info("next_k", [], TensorProto.INT64), info("next", [3]),
+         info("row", [3])],
+    )  # fmt: skip
+    nodes = [
+        helper.make_node("Less", ["first", "last"], ["begins"]),
+        helper.make_node(
+            "Loop", [trips, "begins", "first", "x"], ["k_end", "y", "rows"], body=body
+        ),
+    ]
+    stored = {
+        "first": np.int64(first),
+        "last": np.int64(last),
+        "one": np.int64(1),
+        "n": np.int64(2),
+    }
+    return model_of(nodes, [info("x", [3])], [info("y", [3]), info("rows", ["steps", 3])], stored)
+
+
+@pytest.mark.parametrize(("trips", "steps"), [("", 5), ("n", 2)])
+def test_a_loop_that_counters_end_is_written_out(trips: str, steps: int):
+    expected, got, operators = both(counted(5, trips=trips), X3)
+    assert ("", "Loop") not in operators
+    assert expected[1].shape == (steps, 3)
+    for one, wanted in zip(got, expected, strict=True):
+        assert (one == wanted).all()
+
+
+def test_a_loop_that_the_data_may_end_is_refused_though_it_counts_too():
+    more = [
+        helper.make_node("ReduceMax", ["next"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["most"], ["end"], to=TensorProto.INT64),
+    ]
+    with pytest.raises(UnsupportedModelError, match="may end early"):
+        expand(counted(5, ends="end", more=more))
+
+
+def test_a_loop_that_counters_end_too_late_is_refused():
+    with pytest.raises(UnsupportedModelError, match=r"more than 512 steps"):
+        expand(counted(1000))
+
+
 def test_a_loop_of_too_many_steps_is_refused():
     with pytest.raises(UnsupportedModelError, match=r"1,000 steps.*at most 512"):
         expand(looped([TRUE], steps=1000))

@@ -8,13 +8,9 @@ from typing import Any
 import numpy as np
 
 from roofline.graph.reading.reads import rename_reads
-from roofline.number_format import plural
 from roofline.validate.measuring.backend import UnsupportedModelError
-from roofline.validate.onnx_rewrite.scope import Scope, attributes_of, operand
-
-MOST_STEPS = 512
-"""Steps up to which a loop is written out."""
-_ENDLESS = 1 << 31
+from roofline.validate.onnx_rewrite.loop_steps import check_steps, count_steps
+from roofline.validate.onnx_rewrite.scope import Scope, attributes_of
 
 
 def take_branch(scope: Scope, node: Any) -> bool:
@@ -33,9 +29,9 @@ def take_branch(scope: Scope, node: Any) -> bool:
 
 
 def unroll_loop(scope: Scope, node: Any) -> bool:
-    """Write out every step of a Loop with a known trip count and a condition that stays true."""
+    """Write out every step of a Loop whose number of steps is known before the run."""
     body = attributes_of(node)["body"]
-    trips = _trips(scope, node, body)
+    trips = count_steps(scope, node, body)
     carried = list(node.input[2:])
     rows: list[list[str]] = [[] for _ in body.output[1 + len(carried) :]]
     for step in range(trips):
@@ -63,7 +59,7 @@ def unroll_scan(scope: Scope, node: Any) -> bool:
     axes: list[int] = attributes.get("scan_input_axes") or [0] * scanned
     backwards = attributes.get("scan_input_directions") or [0] * scanned
     trips = scope.shape(slices[0])[axes[0]]
-    _check_trips(node, trips)
+    check_steps(node, trips)
     rows: list[list[str]] = [[] for _ in body.output[split:]]
     for step in range(trips):
         given = [
@@ -111,56 +107,6 @@ def inline(scope: Scope, graph: Any, given: Mapping[str, str]) -> list[str]:
         scope.nodes.append(copy)
     results: list[Any] = [names.get(entry.name, entry.name) for entry in graph.output]
     return results
-
-
-def _trips(scope: Scope, node: Any, body: Any) -> int:
-    count, condition = operand(node, 0), operand(node, 1)
-    label = node.name or node.output[0]
-    known = None if not count else scope.find_value(count)
-    if known is None and count:
-        known = scope.value(count)
-    if known is None or int(known.ravel()[0]) >= _ENDLESS:
-        raise UnsupportedModelError(
-            f"the steps of the Loop {label!r} are not known before the run"
-        )
-    begins = True if not condition else scope.find_value(condition)
-    if begins is None and condition:
-        begins = scope.value(condition)
-    if begins is None or not np.all(begins) or not _stays_true(scope, body):
-        raise UnsupportedModelError(
-            f"the Loop {label!r} may end early, by a condition in its body"
-        )
-    trips = int(known.ravel()[0])
-    _check_trips(node, trips)
-    return trips
-
-
-def _stays_true(scope: Scope, body: Any) -> bool:
-    """Return whether a loop's condition is handed on as it is, or set to a constant that is true."""
-    from onnx import numpy_helper
-
-    makers = {name: node for node in body.node for name in node.output}
-    stored = {tensor.name: tensor for tensor in body.initializer}
-    name = body.output[0].name
-    while name in makers and makers[name].op_type in {"Identity", "Cast"}:
-        name = makers[name].input[0]
-    if name == body.input[1].name:
-        return True
-    if name in stored:
-        return bool(np.all(numpy_helper.to_array(stored[name])))
-    if name in makers:
-        value = attributes_of(makers[name]).get("value") if not makers[name].input else None
-        return value is not None and bool(np.all(numpy_helper.to_array(value)))
-    outer = scope.value(name)
-    return outer is not None and bool(np.all(outer))
-
-
-def _check_trips(node: Any, trips: int) -> None:
-    if trips > MOST_STEPS:
-        raise UnsupportedModelError(
-            f"{node.op_type} {node.name or node.output[0]!r} has {plural(trips, 'step')}; TVM gets loops written out,"
-            f" of at most {MOST_STEPS}"
-        )
 
 
 def _index(scope: Scope, place: int) -> str:

@@ -73,13 +73,26 @@ def expand(model: Any) -> tuple[Any, tuple[str, ...]]:
     return model, _notes(done)
 
 
-def fold_shapes(model: Any) -> bool:
-    """Replace, in place, what shapes alone decide by constants; return whether there was any such call."""
-    scope = Scope(model)
-    kept = [node for node in model.graph.node if not _fold(scope, model, node)]
-    changed = len(kept) < len(model.graph.node)
-    _replace(model.graph, kept)
-    return changed
+def settle_shapes(model: Any) -> Any | None:
+    """Return a model whose shapes are numbers as far as constants and other shapes decide them.
+
+    It is brought to the operator set that such numbers are written in, where it is of an older one.
+
+    Args:
+        model: An ``onnx.ModelProto`` with weights and fixed shapes of its inputs; it may be changed.
+
+    Returns:
+        The model, or None where there was nothing to do.
+
+    Raises:
+        UnsupportedModelError: The operator set cannot be brought up.
+    """
+    newer = _modern(model)
+    scope = Scope(newer)
+    kept = [node for node in newer.graph.node if not _fold(scope, newer, node)]
+    changed = newer is not model or len(kept) < len(newer.graph.node)
+    _replace(newer.graph, kept)
+    return newer if changed else None
 
 
 def _round(model: Any, done: Counter[str]) -> bool:

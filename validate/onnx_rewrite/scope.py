@@ -32,6 +32,11 @@ class Scope:
         """The calls of the rewritten graph so far."""
 
     @property
+    def opsets(self) -> Sequence[Any]:
+        """Versions of the operators that the model uses, by domain."""
+        return list(self._model.opset_import)
+
+    @property
     def opset(self) -> int:
         """Version of ONNX's operators that the model uses."""
         return next(entry.version for entry in self._model.opset_import if not entry.domain)
@@ -165,26 +170,46 @@ class Scope:
         tensor = self._types.get(name)
         if tensor is not None and (tensor.elements or 0) > _LARGEST:
             return None
-        operands = {part: self.value(part) for part in node.input if part}
-        if any(operand is None for operand in operands.values()):
-            return None
-        return _run(node, operands, self._model.opset_import).get(name)
+        operands: dict[str, Array] = {}
+        for part in filter(None, node.input):
+            known = self.value(part)
+            if known is None:
+                return None
+            operands[part] = known
+        return compute([node], operands, [name], self.opsets).get(name)
 
 
-def _run(node: Any, operands: Mapping[str, Any], opsets: Any) -> dict[str, Array]:
-    """Compute one call with ONNX's reference implementation."""
+def compute(
+    nodes: Sequence[Any],
+    operands: Mapping[str, Array],
+    results: Sequence[str],
+    opsets: Sequence[Any],
+    stored: Sequence[Any] = (),
+) -> dict[str, Array]:
+    """Compute calls with ONNX's reference implementation.
+
+    Args:
+        nodes: The calls, in their order.
+        operands: What they read, by name.
+        results: Names of what is asked for; what no call makes is left out.
+        opsets: Versions of the operators.
+        stored: Tensors that they read too.
+
+    Returns:
+        The results by name; none where a call cannot be computed ahead.
+    """
     from onnx import helper
     from onnx.reference import ReferenceEvaluator
 
-    names = [name for name in node.output if name]
+    made = {name for node in nodes for name in node.output}
+    names = [name for name in results if name in made]
+    unknown = helper.make_tensor_type_proto(0, None)
     graph = helper.make_graph(
-        [node],
+        list(nodes),
         "constant",
-        [
-            helper.make_value_info(name, helper.make_tensor_type_proto(0, None))
-            for name in operands
-        ],
-        [helper.make_value_info(name, helper.make_tensor_type_proto(0, None)) for name in names],
+        [helper.make_value_info(name, unknown) for name in operands],
+        [helper.make_value_info(name, unknown) for name in names],
+        list(stored),
     )
     try:
         evaluator: Any = ReferenceEvaluator(helper.make_model(graph, opset_imports=list(opsets)))

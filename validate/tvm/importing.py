@@ -16,7 +16,7 @@ from roofline.node import Array
 from roofline.number_format import plural
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.measuring.products import storage_form, stored_bits
-from roofline.validate.onnx_rewrite.expand import expand, fold_shapes
+from roofline.validate.onnx_rewrite.expand import expand, settle_shapes
 from roofline.validate.onnx_rewrite.recurrence import DOMAIN
 from roofline.validate.records.executed import Executed
 from roofline.validate.tvm.executed import executed_datatypes as executed_in
@@ -109,7 +109,7 @@ def import_model(
         raise UnsupportedModelError(f"TVM cannot import {', '.join(missing)}")
     done = (*expanded, *rewrite(model))
     with recurrent_layers():
-        module = _module(frontend, model)
+        module = _module(relax, frontend, model)
     weighty = arrange_weights(module, how)
     module = weighty.module
     computed = executed_in(module, kept, bits)
@@ -130,20 +130,46 @@ def import_model(
     return ImportedModule(module, notes, executed, arranged.layers)
 
 
-def _module(frontend: Any, model: Any) -> Any:
-    """Import a model; where TVM asks for numbers that shapes decide, with these worked out first."""
+def _module(relax: Any, frontend: Any, model: Any) -> Any:
+    """Import a model; where TVM cannot, or leaves shapes open, once more with what shapes decide worked out first."""
     try:
-        try:
-            return frontend.from_onnx(model)
-        except Exception:
-            if not fold_shapes(model):
-                raise
-            return frontend.from_onnx(model)
+        return _module_of_known_shapes(relax, frontend, model)
     except Exception as error:
         kind = type(error).__name__
         text = str(error).strip().splitlines()
         what = f"{kind}: {text[-1] if text else ''}"
         raise UnsupportedModelError(f"TVM cannot import the model ({what})") from error
+
+
+def _module_of_known_shapes(relax: Any, frontend: Any, model: Any) -> Any:
+    try:
+        module = frontend.from_onnx(model)
+        failure = None
+    except Exception as error:
+        module, failure = None, error
+    if module is not None and not _has_open_shapes(relax, module):
+        return module
+    settled = settle_shapes(model)
+    if settled is not None:
+        return frontend.from_onnx(settled)
+    if failure is not None:
+        raise failure
+    return module
+
+
+def _has_open_shapes(relax: Any, module: Any) -> bool:
+    """Return whether a module has tensors whose dimensions are not known."""
+    found: list[bool] = []
+
+    def visit(expression: Any) -> None:
+        kind = getattr(expression, "ty", None)
+        if isinstance(kind, relax.TensorType) and not isinstance(kind.shape, relax.ShapeExpr):
+            found.append(True)
+
+    for _, function in module.functions_items():
+        if isinstance(function, relax.Function):
+            relax.analysis.post_order_visit(function, visit)
+    return bool(found)
 
 
 def _fold_normalizations(graph: Any) -> int:

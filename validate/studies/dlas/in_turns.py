@@ -1,0 +1,125 @@
+"""Programs of the campaign's cells timed in turns in one process: what happens to the machine happens to all alike.
+
+A cell is timed by itself, and the interval of its samples holds everything that happened to the machine meanwhile. In
+turns the median of each turn is one figure, and the interval is that of their median, by ranks: no distribution is
+assumed. Sessions at other hours widen it by what differs between them.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+
+from roofline.validate.analysis.configurations import Configuration
+from roofline.validate.records.record import Measurement
+from roofline.validate.studies.dlas.runs import compared_configurations
+from roofline.writing import csv_text
+
+TURNS = "dlas-tuned.turns.csv"
+"""The table of the turns, beside the campaigns."""
+
+CONFIDENCE = 0.95
+"""Of the interval of a median."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One program in one session of turns."""
+
+    point: str
+    """Key of the campaign's point."""
+    when: str
+    """When the session of its network began, ISO 8601."""
+    seconds: tuple[float, ...]
+    """Median of each turn."""
+    others: float
+    """Share of the machine's CPU time that other processes took in the session."""
+
+
+def parse_sessions(text: str) -> tuple[Session, ...]:
+    """Return the sessions of a table that `sessions_csv` wrote."""
+    return tuple(
+        Session(
+            row["point"],
+            row["when"],
+            tuple(map(float, row["seconds"].split())),
+            float(row["others"]),
+        )
+        for row in csv.DictReader(text.splitlines())
+    )
+
+
+@cache
+def shipped_sessions() -> tuple[Session, ...]:
+    """Return the sessions that come with the program; none where there is no table."""
+    place = files("roofline.validate").joinpath("campaigns", TURNS)
+    return parse_sessions(place.read_text(encoding="utf-8")) if place.is_file() else ()
+
+
+def sessions_csv(sessions: Iterable[Session], titles: Mapping[str, str]) -> str:
+    """Return sessions as CSV, with what each point is in words for people."""
+    return csv_text(
+        {
+            "point": one.point,
+            "program": titles.get(one.point, ""),
+            "when": one.when,
+            "others": f"{one.others:.3f}",
+            "seconds": " ".join(f"{seconds:.4e}" for seconds in one.seconds),
+        }
+        for one in sessions
+    )
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return between which of the values the median of what they are drawn from lies, with `CONFIDENCE` at least.
+
+    The least and the greatest where there are too few values for that confidence.
+
+    Example:
+        >>> median_interval([5.0, 1.0, 2.0, 3.0, 4.0, 6.0])
+        (1.0, 6.0)
+        >>> median_interval([float(value) for value in range(1, 13)])
+        (3.0, 10.0)
+    """
+    ordered, number = sorted(values), len(values)
+    rank, below = 0, 1 / 2**number
+    # Fewer than `rank + 1` of the values lie below the median with the probability `below`.
+    while 2 * (below + math.comb(number, rank + 1) / 2**number) <= 1 - CONFIDENCE:
+        rank += 1
+        below += math.comb(number, rank) / 2**number
+    return ordered[rank], ordered[number - 1 - rank]
+
+
+def configurations_in_turns(
+    cells: Iterable[Measurement], sessions: Iterable[Session]
+) -> tuple[Configuration, ...]:
+    """Return the configurations of the cells that were timed in turns too, with the times of these.
+
+    Args:
+        cells: Records of the campaign, which say how a program was made and that its outputs are right.
+        sessions: Of any of their points.
+    """
+    by_point: dict[str, list[Session]] = {}
+    for one in sessions:
+        by_point.setdefault(one.point, []).append(one)
+    found: list[Configuration] = []
+    for run in cells:
+        taken = by_point.get(run.turn.point, []) if run.turn is not None else []
+        for entry in compared_configurations([run]) if taken else ():
+            spans = [median_interval(one.seconds) for one in taken]
+            found.append(
+                replace(
+                    entry,
+                    seconds=statistics.median(statistics.median(one.seconds) for one in taken),
+                    low_s=min(low for low, _ in spans),
+                    high_s=max(high for _, high in spans),
+                    rounds=len(taken),
+                    disturbed="",
+                )
+            )
+    return tuple(found)

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roofline.model._own_figures import REPEATED
 from roofline.model.sum_law import Runs, SumLaw
 
 NAME = "decoder_laws.json"
 
-REPEATED = 0.1
-"""Share of the variance of a run around its installation that a repetition of it changes."""
 NEAR = 0.4
 """How far apart runs of one decoder in one format may be, in logarithms of their terms, and share what is their own."""
 _TAILS = 8.0

@@ -163,7 +163,10 @@ def balance(labels: Sequence[str]) -> Floats:
 
 
 def half_width(
-    residuals: Floats, share: float = 0.8, together: Sequence[str] | None = None
+    residuals: Floats,
+    share: float = 0.8,
+    together: Sequence[str] | None = None,
+    weights: Floats | None = None,
 ) -> float:
     """Return the logarithmic half-width that holds a share of residuals.
 
@@ -171,16 +174,20 @@ def half_width(
         residuals: Errors as logarithms.
         share: The share.
         together: Of each what it has its error in common with: such errors count as one. By default each for itself.
+        weights: Of each what it counts; by default all the same.
     """
     finite = np.isfinite(residuals)
     known = np.abs(residuals[finite])
     if not len(known):
         return float("nan")
-    if together is None:
+    if together is None and weights is None:
         return float(np.quantile(known, share))
-    _, index, count = np.unique(
-        np.asarray(together)[finite], return_inverse=True, return_counts=True
-    )
+    counts = np.ones(len(known)) if weights is None else weights[finite]
+    if together is not None:
+        _, index, count = np.unique(
+            np.asarray(together)[finite], return_inverse=True, return_counts=True
+        )
+        counts = counts / count[index]
     order = np.argsort(known)
-    mass = np.cumsum((1 / count)[index][order])
+    mass = np.cumsum(counts[order])
     return float(known[order][np.searchsorted(mass, share * mass[-1])])

@@ -94,7 +94,7 @@ def test_the_estimate_at_a_figure_is_near_it_and_its_interval_holds_it(
 
     (row,) = ask([batch])
     assert row.tokens is not None
-    assert row.tokens.tokens_per_s == pytest.approx(rate, rel=0.12)
+    assert row.tokens.tokens_per_s == pytest.approx(rate, rel=0.13)
     low, high = row.intervals["tokens_per_s"]
     assert low < rate < high
     if phase == "decode" and machine == "h100-sxm":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +28,10 @@ from roofline.validate.evidence.decoder_rows import (
 )
 
 _FEWEST = 30
-"""Runs that a group needs for an interval of its own, of at least four machines."""
+"""Runs that a class needs for a spread of its own within installations, of at least four machines."""
 _MACHINES = 4
+_BORROWED = 2.0
+"""What the runs of all other classes count beside a class's own, where a machine of n runs counts as the root of n."""
 
 
 def fitted(table: Table) -> dict[str, FittedLaw]:
@@ -40,21 +42,24 @@ def fitted(table: Table) -> dict[str, FittedLaw]:
         machines = np.array(entry.machines)
         own = np.array(["|".join(row.get(name, "") for name in INSTALLATION) for row in rows])
         alike = [served_together(row) for row in rows] if table.many else None
-        widths = {"other": half_width(off, together=alike)}
+        groups, counts = np.array(entry.groups), balance(machines.tolist())
+        widths = {
+            "other": half_width(off, together=alike)
+            if table.many
+            else half_width(off, weights=counts)
+        }
         within = {"other": _within(off, own)}
-        groups = np.array(entry.groups)
         rest = np.ones(len(rows), np.bool_)
-        for group in sorted(set(groups.tolist())):
+        for group in [] if table.many else sorted(set(groups.tolist())):
             chosen = groups == group
+            widths[group] = class_width(off, counts, chosen)
             if chosen.sum() >= _FEWEST and len(set(machines[chosen].tolist())) >= _MACHINES:
-                widths[group] = half_width(off[chosen])
                 within[group] = _within(off[chosen], own[chosen])
                 rest &= ~chosen
         if rest.any() and not rest.all():
-            widths["other"] = half_width(off[rest])
             within["other"] = _within(off[rest], own[rest])
         laws[quantity] = FittedLaw(
-            fit(entry.runs, entry.measured, room(quantity).PRIORS[quantity], balance(machines.tolist())),
+            fit(entry.runs, entry.measured, room(quantity).PRIORS[quantity], counts),
             widths, within, tuple(sorted(set(machines.tolist()))), len(rows), table.sha256,
         )  # fmt: skip
     return laws
@@ -114,12 +119,46 @@ def left_out(table: Table) -> Iterator[LeftOut]:
         yield LeftOut(quantity, tuple(rows), runs, measured, off)
 
 
+def class_width(off: Floats, counts: Floats, own: NDArray[np.bool_]) -> float:
+    """Return the half-width of a class: of its own runs, and the less of the others' the more it has.
+
+    Args:
+        off: Errors of all runs, as logarithms.
+        counts: What each counts.
+        own: Which are of the class.
+    """
+    others = float(counts[~own].sum())
+    share = min(1.0, _BORROWED / others) if others else 0.0
+    return half_width(off, weights=np.where(own, counts, share * counts))
+
+
+def nested_class_widths(off: Floats, labels: Sequence[str], groups: Sequence[str]) -> Floats:
+    """Return of each run the half-width of its class by the errors on all labels but its own.
+
+    Args:
+        off: Errors as logarithms, each of a law that was fitted without the run's own label; NaN where none is known.
+        labels: What was left out as one.
+        groups: The class of each.
+    """
+    marks, classes, counts = np.array(labels), np.array(groups), balance(labels)
+    widths = {
+        (label, group): class_width(
+            off[marks != label], counts[marks != label], classes[marks != label] == group
+        )
+        for label, group in set(zip(labels, groups, strict=True))
+    }
+    return np.array([widths[run] for run in zip(labels, groups, strict=True)])
+
+
 def _within(off: Floats, places: NDArray[np.str_]) -> float:
-    """Return the logarithmic half-width that holds 80 % of errors around the mean of their own installation's."""
+    """Return the logarithmic half-width that holds 80 % of errors around the middle of their own installation's.
+
+    The middle is the median, which a run that went wrong does not move.
+    """
     inner: list[Floats] = []
     for label in sorted(set(places.tolist())):
         own = off[places == label]
         if len(own) > 1:
-            # A mean is nearer to its own runs than to others.
-            inner.append((own - own.mean()) * math.sqrt(len(own) / (len(own) - 1)))
+            # A middle is nearer to its own runs than to others.
+            inner.append((own - np.median(own)) * math.sqrt(len(own) / (len(own) - 1)))
     return half_width(np.concatenate(inner)) if inner else 0.0

@@ -13,6 +13,7 @@ from roofline.model.decoder_laws import shipped_laws
 from roofline.model.sum_law import Floats, half_width, leave_out
 from roofline.surfaces import MODEL, argument
 from roofline.validate.evidence import served
+from roofline.validate.evidence.decoder_fit import nested_class_widths
 from roofline.validate.evidence.decoder_rows import (
     Row,
     Table,
@@ -104,6 +105,9 @@ def predict_table(
             if table.many:
                 off = np.where(steady, times - measured, np.nan)
                 width = nested_widths(off, labels, [served_together(row) for row in rows])
+            else:
+                groups = [group_of(row, quantity) for row in rows]
+                width = nested_class_widths(times - measured, labels, groups)
         withheld = tuple(quantity == "ttft" and served.queued(row) for row in rows)
         found.append(Predicted(quantity, places, times, width, measured, least, withheld, aside))
     return found

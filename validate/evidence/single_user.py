@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
+from roofline.errors import RooflineError
 from roofline.model.sum_law import Floats, Prior, Runs
+from roofline.spec import Platform, platform
 from roofline.validate.evidence.cells import optional_number
 
 COLUMNS = frozenset({"weight_gb", "bandwidth_gb_s", "phase", "machine", "model"})
@@ -65,12 +68,12 @@ def runs_of(rows: Sequence[Mapping[str, str]], phase: str) -> Runs:
     active = np.array([_ACTIVE.get(row.get("model", ""), 1.0) for row in rows])
     if phase == "decode":
         weights = np.array([optional_number(row, "weight_gb") for row in rows]) * 1e9 * active
-        work = weights / (np.array([optional_number(row, "bandwidth_gb_s") for row in rows]) * 1e9)
+        work = weights / np.array([_bandwidth(row) for row in rows])
     else:
         parameters = (
             np.array([optional_number(row, "parameters_b") for row in rows]) * 1e9 * active
         )
-        work = 2 * parameters / np.array([optional_number(row, "fp16_peak_op_s") for row in rows])
+        work = 2 * parameters / np.array([_peak(row) for row in rows])
     card = np.array(["gpu" in kind_of(row) for row in rows])
     small = np.array([bool(_SMALL_HOST.search(row.get("host", ""))) for row in rows])
     fraction = np.array([row.get("weight_format", "") == "F16" for row in rows])
@@ -81,6 +84,28 @@ def runs_of(rows: Sequence[Mapping[str, str]], phase: str) -> Runs:
             "format": np.where(fraction, "16 bit", "packed"),
         },
     )
+
+
+def _bandwidth(row: Mapping[str, str]) -> float:
+    """Return B/s: of the machine's platform file, by which laws are used, where one ships; else the row's own."""
+    machine = _shipped(row.get("key", ""))
+    return 1e9 * optional_number(row, "bandwidth_gb_s") if machine is None else machine.bandwidth
+
+
+def _peak(row: Mapping[str, str]) -> float:
+    """Return OP/s in fp16, likewise."""
+    machine = _shipped(row.get("key", ""))
+    if machine is None or not machine.has("fp16"):
+        return optional_number(row, "fp16_peak_op_s")
+    return machine.peak("fp16")
+
+
+@cache
+def _shipped(key: str) -> Platform | None:
+    try:
+        return platform(key) if key else None
+    except RooflineError:
+        return None
 
 
 def log_times(rows: Sequence[Mapping[str, str]]) -> Floats:

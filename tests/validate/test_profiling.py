@@ -17,7 +17,7 @@ from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile
 from roofline.model.network_time import calibrated_time
 from roofline.spec import from_mapping
-from roofline.validate.calibration import fitting, microbenchmarks, probe_timing
+from roofline.validate.calibration import fitting, microbenchmarks, probe_timing, utilisations
 from roofline.validate.calibration.calibrate import Roofs, platform_document, platform_yaml
 from roofline.validate.calibration.correcting import Run, correct_file, correction, read_runs
 from roofline.validate.calibration.microbenchmarks import ProbeTimes, Times, measure_times
@@ -301,7 +301,7 @@ def test_what_was_usual_before_tells_that_a_machine_is_slowed_from_the_start():
 
 
 def test_rates_that_must_not_rise_are_pooled_by_what_they_weigh():
-    first, second, third = fitting._fall([(3.0, 1.0), (1.0, 3.0), (2.0, 1.0)])
+    first, second, third = utilisations._fall([(3.0, 1.0), (1.0, 3.0), (2.0, 1.0)])
     assert (first, second, third) == pytest.approx((3.0, 1.25, 1.25))
 
 

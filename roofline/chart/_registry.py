@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from roofline.chart._base import Chart
+from roofline.chart._table import Table, check_rows
 from roofline.errors import OptionError
 from roofline.registry import Registry
 from roofline.tables import Column, Row
@@ -32,10 +34,13 @@ PLAIN = Options()
 """No title, and what each chart shows by default."""
 
 
-class Compute(Protocol):
+C_co = TypeVar("C_co", bound=Chart, covariant=True)
+
+
+class Compute(Protocol[C_co]):
     """Turns rows into values ready to be drawn."""
 
-    def __call__(self, rows: Iterable[Row], options: Options = PLAIN) -> Chart:
+    def __call__(self, rows: Iterable[Row], options: Options = PLAIN) -> C_co:
         """Return the chart of rows; without options it has no title and shows its default value."""
         ...
 
@@ -49,7 +54,7 @@ class Kind:
     """What it shows, in one line."""
     columns: tuple[Column, ...]
     """What its table needs and can use."""
-    compute: Compute
+    compute: Compute[Chart]
     """Turns rows into values ready to be drawn."""
 
 
@@ -57,7 +62,7 @@ charts: Registry[Kind] = Registry("chart", "roofline.chart", "roofline.charts", 
 """Every kind of chart, by name."""
 
 
-F = TypeVar("F", bound=Compute)
+F = TypeVar("F", bound=Compute[Chart])
 
 
 def chart(name: str, summary: str, columns: Sequence[Column]) -> Callable[[F], F]:
@@ -69,3 +74,27 @@ def chart(name: str, summary: str, columns: Sequence[Column]) -> Callable[[F], F
         columns: What its table needs and can use.
     """
     return charts.register(name, wrap=lambda compute: Kind(name, summary, tuple(columns), compute))
+
+
+def table_chart(
+    name: str, summary: str, columns: Sequence[Column]
+) -> Callable[[Callable[[Table, Options], C_co]], Compute[C_co]]:
+    """Return a decorator that registers a chart whose columns are always the same: it is given a checked table.
+
+    What comes of it takes any rows, and raises TableError where a required column is missing or a cell is no number.
+
+    Args:
+        name: The chart's name.
+        summary: What it shows, in one line.
+        columns: What its table needs and can use.
+    """
+
+    def register(compute: Callable[[Table, Options], C_co]) -> Compute[C_co]:
+        @chart(name, summary, columns)
+        @functools.wraps(compute)
+        def check_and_compute(rows: Iterable[Row], options: Options = PLAIN) -> C_co:
+            return compute(check_rows(rows, columns, name), options)
+
+        return check_and_compute
+
+    return register

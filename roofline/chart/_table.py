@@ -86,7 +86,12 @@ def read_rows(path: Path) -> list[Row]:
     return list(read_csv(text, str(path)).rows)
 
 
-def check_rows(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> list[dict[str, Any]]:
+Cells = dict[str, Any]
+"""A checked row: a float, a word or None for each column of a chart."""
+Table = list[Cells]
+
+
+def check_rows(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> Table:
     """Return the rows with exactly these columns: numbers as floats, what is absent as None.
 
     Rows in which a required column is empty are left out.
@@ -110,7 +115,7 @@ def check_rows(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> lis
                 f"the data for chart {kind!r} has no column {column.name!r} ({column.meaning})",
                 repair=f"{near} " * bool(near) + f"It has: {', '.join(sorted(present))}",
             )
-    result: list[dict[str, Any]] = []
+    result: Table = []
     for number, row in enumerate(table, 1):
         where = f"row {number}"
         cells = {

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, set_titles
-from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import check_rows, distinct_values
-from roofline.tables import Column, Record, Row
+from roofline.chart._registry import Options, table_chart
+from roofline.chart._table import Table, distinct_values
+from roofline.tables import Column, Record
 
 COLUMNS = (
     Column("table", "name of the table"),
@@ -120,14 +119,9 @@ class Agreement(Chart):
         ax.xaxis.set_minor_locator(NullLocator())
 
 
-@chart("agreement", "recomputed figures over published ones, table by table", COLUMNS)
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> Agreement:
-    """Return the chart of rows as ``roofline reproduce --format csv`` writes them.
-
-    Raises:
-        TableError: A column is missing.
-    """
-    table = check_rows(rows, COLUMNS, "agreement")
+@table_chart("agreement", "recomputed figures over published ones, table by table", COLUMNS)
+def compute(table: Table, options: Options) -> Agreement:
+    """Return the chart of rows as ``roofline reproduce --format csv`` writes them."""
     strips = tuple(
         Strip(
             name,

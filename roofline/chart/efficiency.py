@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles, sizes
 from roofline.chart._panels import divide_items, draw_panels, grid_size
-from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import (
     INTERVAL,
     RATE,
     SAYS_NOTHING,
+    Table,
     amounts,
-    check_rows,
     label,
     rate_of,
     varying_columns,
@@ -207,22 +207,18 @@ class EfficiencyChart(Chart):
         return longest * 0.072 > per_bar
 
 
-@chart(
+@table_chart(
     "efficiency",
     "predicted, measured and peak throughput side by side, and the efficiency in percent",
     COLUMNS,
 )
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> EfficiencyChart:
+def compute(table: Table, options: Options) -> EfficiencyChart:
     """Return the chart of rows as ``validate`` writes them.
 
     Args:
-        rows: Configurations; a row without a measured throughput shows its prediction alone.
+        table: Configurations; a row without a measured throughput shows its prediction alone.
         options: The title.
-
-    Raises:
-        TableError: A column is missing or a cell is no number.
     """
-    table = check_rows(rows, COLUMNS, "efficiency")
     names = varying_columns(
         table, "network", "pruning", "platform", "datatype", "batch", "backend", "model"
     )

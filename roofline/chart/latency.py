@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
@@ -15,16 +14,16 @@ from roofline.chart._base import (
     write_note,
 )
 from roofline.chart._labels import place_labels
-from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import (
+    Table,
     amounts,
-    check_rows,
     distinct_values,
     label,
     varying_columns,
     words,
 )
-from roofline.tables import Column, Holds, Record, Row
+from roofline.tables import Column, Holds, Record
 
 COLUMNS = (
     *words("network", "platform"),
@@ -139,19 +138,15 @@ class LatencyChart(Chart):
         return {name: style.machine_colour(of) for name, of in by_platform.items()}, dash
 
 
-@chart(
+@table_chart(
     "latency", "latency against throughput, one line per configuration over its batches", COLUMNS
 )
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> LatencyChart:
+def compute(table: Table, options: Options) -> LatencyChart:
     """Return the chart of rows with several batches per configuration; measured throughput goes before predicted.
 
     A point is doubtful where its row has a flag, or where batch / latency differs from the throughput by more than a
     tenth; threads and streams overlap, so theirs may differ.
-
-    Raises:
-        TableError: A column is missing or a cell is no number.
     """
-    table = check_rows(rows, COLUMNS, "latency")
     machines = varying_columns(table, "platform", "datatype", "backend")
     networks = varying_columns(table, "network", "pruning")
     found: dict[tuple[str, str], dict[float, tuple[float, float]]] = {}

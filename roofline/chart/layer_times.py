@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
 from roofline.chart._panels import draw_panels, grid_size
-from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import check_rows, common_line, distinct_values, words
+from roofline.chart._registry import Options, table_chart
+from roofline.chart._table import Table, common_line, distinct_values, words
 from roofline.errors import TableError
-from roofline.tables import Column, Holds, Record, Row
+from roofline.tables import Column, Holds, Record
 
 COLUMNS = (
     *words("layer"),
@@ -147,14 +146,13 @@ class LayerTimes(Chart):
         legend_above(ax, self.title, handles=handles)
 
 
-@chart("layers", "the time of each layer and what holds it back", COLUMNS)
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> LayerTimes:
+@table_chart("layers", "the time of each layer and what holds it back", COLUMNS)
+def compute(table: Table, options: Options) -> LayerTimes:
     """Return the chart of the layers of one prediction, as ``predict --layers`` writes them.
 
     Raises:
-        TableError: A column is missing, a cell is no number, or the rows are of several predictions.
+        TableError: The rows are of several predictions.
     """
-    table = check_rows(rows, COLUMNS, "layers")
     runs = distinct_values(
         " ".join(
             str(row[name]) for name in ("network", "platform", "datatype", "batch") if row[name]

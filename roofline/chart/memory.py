@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, set_titles
 from roofline.chart._panels import divide_items, draw_panels, grid_size
-from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import check_rows, common_line, label, varying_columns, words
-from roofline.tables import Column, Holds, Record, Row
+from roofline.chart._registry import Options, table_chart
+from roofline.chart._table import Table, common_line, label, varying_columns, words
+from roofline.tables import Column, Holds, Record
 
 COLUMNS = (
     *words("network", "platform"),
@@ -136,17 +135,12 @@ class MemoryChart(Chart):
         outside_legend(ax, handles)
 
 
-@chart("memory", "weights, caches and free memory of decoders over the context", COLUMNS)
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> MemoryChart:
-    """Return the chart of predictions of decoders at several contexts.
-
-    Raises:
-        TableError: A column is missing, as where no row is of a decoder, or a cell is no number.
-    """
-    found = check_rows(rows, COLUMNS, "memory")
-    names = varying_columns(found, "network", "datatype", "batch")
+@table_chart("memory", "weights, caches and free memory of decoders over the context", COLUMNS)
+def compute(table: Table, options: Options) -> MemoryChart:
+    """Return the chart of predictions of decoders at several contexts."""
+    names = varying_columns(table, "network", "datatype", "batch")
     bars: dict[tuple[str, float], Bar] = {}
-    for row in found:
+    for row in table:
         devices = int(row["devices"] or 1)
         machine = str(row["platform"]) if devices == 1 else f"{devices} x {row['platform']}"
         group = f"{machine}\n{label(row, *names)}"
@@ -155,5 +149,5 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> MemoryChart:
             group, row["context"], row["weight_bytes"], row["cache_bytes"], row["memory_bytes"]
         )
     return MemoryChart(
-        tuple(bars.values()), options.title or common_line(found, "network", "datatype")
+        tuple(bars.values()), options.title or common_line(table, "network", "datatype")
     )

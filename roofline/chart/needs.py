@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
 from roofline.chart._labels import place_labels
-from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, check_rows, distinct_values, words
+from roofline.chart._registry import Options, table_chart
+from roofline.chart._table import Table, amounts, distinct_values, words
 from roofline.errors import TableError
 from roofline.tables import Column, Record, Row
 
@@ -100,18 +100,17 @@ def _name(ax: Drawing, machines: Sequence[tuple[str, str, Point]]) -> None:
     )  # fmt: skip
 
 
-@chart(
+@table_chart(
     "needs",
     "what a network asks of any machine, in bandwidth and peak, and the machines (from advise)",
     COLUMNS,
 )
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> Needs:
+def compute(table: Table, options: Options) -> Needs:
     """Return the chart of what ``advise --format json`` writes.
 
     Raises:
-        TableError: A column is missing, a cell is no number, or a machine has no answer.
+        TableError: A machine has no answer.
     """
-    table = check_rows(rows, COLUMNS, "needs")
     machine = next((row for row in table if row["platform"] and not row["answer"]), None)
     if machine is not None:
         raise TableError(

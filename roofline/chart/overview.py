@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, set_titles
 from roofline.chart._labels import text_width
-from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import check_rows, distinct_values, words
+from roofline.chart._registry import Options, table_chart
+from roofline.chart._table import Cells, Table, distinct_values, words
 from roofline.number_format import percent
-from roofline.tables import Column, Record, Row
+from roofline.tables import Column, Record
 
 COLUMNS = (
     *words("network", "platform"),
@@ -135,14 +134,9 @@ class Overview(Chart):
         return [0.3, *(0.155 * count + 0.13 for count in lines)]
 
 
-@chart("overview", "a table of what was run where: datatypes, prunings and batches", COLUMNS)
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> Overview:
-    """Return the table of any rows that name networks and machines.
-
-    Raises:
-        TableError: A column is missing.
-    """
-    table = check_rows(rows, COLUMNS, "overview")
+@table_chart("overview", "a table of what was run where: datatypes, prunings and batches", COLUMNS)
+def compute(table: Table, options: Options) -> Overview:
+    """Return the table of any rows that name networks and machines."""
     entries = [
         _entry([row for row in table if _place(row) == place], *place)
         for place in distinct_values(map(_place, table))
@@ -150,7 +144,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Overview:
     return Overview(tuple(entries), options.title)
 
 
-def _place(row: dict[str, Any]) -> tuple[str, str, str]:
+def _place(row: Cells) -> tuple[str, str, str]:
     return row["platform"], row["network"], row["stage"] or ""
 
 
@@ -172,7 +166,7 @@ def share_kept(pruning: str) -> str:
     return percent(float(found[1])) if found else pruning
 
 
-def _entry(rows: Sequence[dict[str, Any]], platform: str, network: str, stage: str) -> Entry:
+def _entry(rows: Sequence[Cells], platform: str, network: str, stage: str) -> Entry:
     prunings: dict[str, tuple[str, ...]] = {}
     for datatype in distinct_values((row["datatype"] or "any").upper() for row in rows):
         own = [row for row in rows if (row["datatype"] or "any").upper() == datatype]
@@ -186,7 +180,7 @@ def _entry(rows: Sequence[dict[str, Any]], platform: str, network: str, stage: s
     return Entry(platform, network, tuple(variants), _batches(rows), stage)
 
 
-def _batches(rows: Sequence[dict[str, Any]]) -> str:
+def _batches(rows: Sequence[Cells]) -> str:
     kind = next((row["sweep"] for row in rows if row["sweep"]), "batch")
     found = distinct_values(size for row in rows for size in (row["batch"] or "").split())
     numbers = sorted({float(size) for size in found if size.replace(".", "", 1).isdigit()})

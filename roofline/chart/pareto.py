@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -11,18 +11,19 @@ from typing import Any
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, prefix_numbers, set_titles
 from roofline.chart._labels import LOWER_LEFT, UPPER_RIGHT, in_lines, place_labels
-from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import (
     INTERVAL,
+    Cells,
+    Table,
     amounts,
-    check_rows,
     distinct_values,
     label,
     varying_columns,
     words,
 )
 from roofline.errors import OptionError
-from roofline.tables import Column, Holds, Record, Row
+from roofline.tables import Column, Holds, Record
 
 COLUMNS = (
     *words("network", "platform"),
@@ -208,26 +209,24 @@ class Pareto(Chart):
         return handles
 
 
-@chart(
+@table_chart(
     "pareto",
     "accuracy over throughput or latency, predicted and measured, with their frontiers",
     COLUMNS,
 )
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> Pareto:
+def compute(table: Table, options: Options) -> Pareto:
     """Return the chart of rows that have an accuracy.
 
     Args:
-        rows: Configurations; of several with the same name the best is taken (the best batch).
+        table: Configurations; of several with the same name the best is taken (the best batch).
         options: The title; ``value`` is ``fps`` (default) or ``latency_ms``.
 
     Raises:
-        TableError: A column is missing or a cell is no number.
         OptionError: The value is another.
     """
     value = options.value or "fps"
     if value not in {"fps", "latency_ms"}:
         raise OptionError(f"a pareto chart cannot show {value!r}", repair="Use fps or latency_ms")
-    table = check_rows(rows, COLUMNS, "pareto")
     names = varying_columns(table, "network", "pruning", "platform", "datatype", "backend")
     fields = (
         (("theoretical", "predicted_fps"), ("measured", "measured_fps"))
@@ -255,7 +254,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Pareto:
     return Pareto(tuple(best.values()), value, options.title)
 
 
-def _batch(row: dict[str, Any]) -> str:
+def _batch(row: Cells) -> str:
     """Return the batch without the decimals that a table of floats gives it."""
     return str(row["batch"] or "").removesuffix(".0")
 

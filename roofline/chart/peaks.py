@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
-from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, check_rows, distinct_values, words
+from roofline.chart._registry import Options, table_chart
+from roofline.chart._table import Table, amounts, distinct_values, words
 from roofline.precision import COMPUTE_DATATYPES
-from roofline.tables import Record, Row
+from roofline.tables import Record
 
 COLUMNS = (
     *words("platform", "datatype"),
@@ -84,14 +83,9 @@ class Peaks(Chart):
         legend_above(ax, self.title, columns=8)
 
 
-@chart("peaks", "peak performance by datatype and memory bandwidth of machines", COLUMNS)
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> Peaks:
-    """Return the chart of rows as ``predict`` and ``platforms`` write them.
-
-    Raises:
-        TableError: A column is missing or a cell is no number.
-    """
-    table = check_rows(rows, COLUMNS, "peaks")
+@table_chart("peaks", "peak performance by datatype and memory bandwidth of machines", COLUMNS)
+def compute(table: Table, options: Options) -> Peaks:
+    """Return the chart of rows as ``predict`` and ``platforms`` write them."""
     return Peaks(
         tuple(
             distinct_values(

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, prefix_numbers, set_titles
 from roofline.chart._panels import draw_panels, grid_size
-from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import (
+    Table,
     amounts,
-    check_rows,
     distinct_values,
     label,
     varying_columns,
     words,
 )
 from roofline.errors import OptionError
-from roofline.tables import Column, Holds, Record, Row
+from roofline.tables import Column, Holds, Record
 
 COLUMNS = (
     *words("platform"),
@@ -198,20 +196,19 @@ class PowerChart(Chart):
             figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
-@chart(
+@table_chart(
     "power",
     "measured power per machine, datatype, network and pruning, stacked where its parts are known",
     COLUMNS,
 )
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> PowerChart:
+def compute(table: Table, options: Options) -> PowerChart:
     """Return the chart of rows with a measured power; of several in one place (batches) the mean is shown.
 
     Args:
-        rows: Measured rows.
+        table: Measured rows.
         options: The title; ``value`` is ``power_w`` (default), ``fps_per_w`` or ``energy_mj``.
 
     Raises:
-        TableError: A column is missing or a cell is no number.
         OptionError: The value is another.
     """
     shown = options.value or "power_w"
@@ -219,11 +216,10 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> PowerChart:
         raise OptionError(
             f"a power chart cannot show {shown!r}", repair=f"Use one of {', '.join(_VALUES)}"
         )
-    table = check_rows(rows, COLUMNS, "power")
     names = [
         name for name in varying_columns(table, "network", "pruning") if table and table[0][name]
     ]
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    found: dict[tuple[str, str], Table] = {}
     for row in table:
         if shown == "power_w" or row["measured_fps"] is not None:
             machine = label(row, "platform", "datatype", "backend")
@@ -233,7 +229,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> PowerChart:
     )
 
 
-def _load(place: tuple[str, str], rows: list[dict[str, Any]]) -> Load:
+def _load(place: tuple[str, str], rows: Table) -> Load:
     means = {
         name: fmean(held) if (held := [row[name] for row in rows if row[name] is not None]) else None
         for name in ("power_w", "board_power_w", "idle_power_w", "measured_fps")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing
 from roofline.chart._labels import place_labels
-from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, check_rows, distinct_values, label, words
+from roofline.chart._registry import Options, table_chart
+from roofline.chart._table import Table, amounts, distinct_values, label, words
 from roofline.chart.rooflines import Roof, RooflineChart
 from roofline.model import attainable
 from roofline.precision import width_of
-from roofline.tables import Record, Row
+from roofline.tables import Record
 
 COLUMNS = (
     *words("platform", "datatype", "network"),
@@ -94,14 +93,11 @@ class PrecisionChart(Chart):
         ax.legend(handles=handles, loc="lower right", fontsize=7)
 
 
-@chart("precision", "how networks move on the roofline from wide to narrow datatypes", COLUMNS)
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> PrecisionChart:
-    """Return the chart of rows as ``predict`` writes them for several datatypes.
-
-    Raises:
-        TableError: A column is missing or a cell is no number.
-    """
-    table = check_rows(rows, COLUMNS, "precision")
+@table_chart(
+    "precision", "how networks move on the roofline from wide to narrow datatypes", COLUMNS
+)
+def compute(table: Table, options: Options) -> PrecisionChart:
+    """Return the chart of rows as ``predict`` writes them for several datatypes."""
     roofs = distinct_values(
         Roof(row["platform"], row["datatype"], row["peak_op_s"], row["bandwidth_b_s"])
         for row in table

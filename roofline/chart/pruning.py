@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, outside_legend, set_titles
-from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, check_rows, distinct_values, words
+from roofline.chart._registry import Options, table_chart
+from roofline.chart._table import Table, amounts, distinct_values, words
 from roofline.number_format import percent
-from roofline.tables import Column, Holds, Record, Row
+from roofline.tables import Column, Holds, Record
 
 COLUMNS = (
     *words("network"),
@@ -91,14 +90,11 @@ class PruningChart(Chart):
         outside_legend(ax, handles)
 
 
-@chart("pruning", "operations, weights and intensity over the share of channels kept", COLUMNS)
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> PruningChart:
-    """Return the chart of rows with the requirements of pruned networks.
-
-    Raises:
-        TableError: A column is missing or a cell is no number.
-    """
-    table = check_rows(rows, COLUMNS, "pruning")
+@table_chart(
+    "pruning", "operations, weights and intensity over the share of channels kept", COLUMNS
+)
+def compute(table: Table, options: Options) -> PruningChart:
+    """Return the chart of rows with the requirements of pruned networks."""
     networks = tuple(
         PrunedNetwork(
             name,

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
-from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import (
+    Table,
     amounts,
-    check_rows,
     distinct_values,
     label,
     varying_columns,
     words,
 )
-from roofline.tables import Record, Row
+from roofline.tables import Record
 
 COLUMNS = (
     *words("network"),
@@ -75,14 +74,9 @@ class Requirements(Chart):
         legend_above(ax, self.title, columns=2)
 
 
-@chart("requirements", "operations and weights of networks as bars", COLUMNS)
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> Requirements:
-    """Return the chart of rows as ``count`` writes its totals.
-
-    Raises:
-        TableError: A column is missing or a cell is no number.
-    """
-    table = check_rows(rows, COLUMNS, "requirements")
+@table_chart("requirements", "operations and weights of networks as bars", COLUMNS)
+def compute(table: Table, options: Options) -> Requirements:
+    """Return the chart of rows as ``count`` writes its totals."""
     names = varying_columns(table, "network", "pruning")
     return Requirements(
         tuple(

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, set_titles
 from roofline.chart._inner import on_chip
 from roofline.chart._labels import spread
-from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._registry import Options, table_chart
 from roofline.chart._roof_points import Point, Roof, draw_layers, draw_networks
 from roofline.chart._table import (
     ESTIMATES,
+    Cells,
+    Table,
     amounts,
-    check_rows,
     common_line,
     distinct_values,
     label,
@@ -207,23 +207,19 @@ class RooflineChart(Chart):
             text.set_in_layout(False)
 
 
-@chart(
+@table_chart(
     "roofline",
     "performance over intensity: memory slopes, compute roofs, networks or layers as points",
     COLUMNS,
 )
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> RooflineChart:
+def compute(table: Table, options: Options) -> RooflineChart:
     """Return the chart of rows as ``predict`` writes them.
 
     Args:
-        rows: A row gives a roof (platform, datatype, peak_op_s, bandwidth_b_s) and, where it has an intensity, a point.
+        table: A row gives a roof (platform, datatype, peak_op_s, bandwidth_b_s) and, if it has an intensity, a point.
         options: The title; ``on_chip`` adds the on-chip memories of machines whose key is that of a platform file, and
             marks networks that fit one.
-
-    Raises:
-        TableError: A column is missing or a cell is no number.
     """
-    table = check_rows(rows, COLUMNS, "roofline")
     roofs = distinct_values(
         Roof(row["platform"], row["datatype"], row["peak_op_s"], row["bandwidth_b_s"], row["memory"] or "",
              row["roof"] == "measured")
@@ -262,11 +258,11 @@ def _resident(point: Point, row: Row, memories: Sequence[tuple[str, float, float
     return point
 
 
-def _points(rows: Sequence[dict[str, Any]], *, layers: bool) -> list[Point]:
+def _points(rows: Sequence[Cells], *, layers: bool) -> list[Point]:
     return distinct_values(_points_of_rows(rows, layers=layers))
 
 
-def _points_of_rows(rows: Sequence[dict[str, Any]], *, layers: bool = False) -> list[Point]:
+def _points_of_rows(rows: Sequence[Cells], *, layers: bool = False) -> list[Point]:
     """Return a point for every row, of a decoder one for each phase, context and number of requests."""
     rows = [part for row in rows for part in _phases(row)]
     names = ("layer",) if layers else varying_columns(rows, "network", "pruning", "phase", "batch")
@@ -283,7 +279,7 @@ def _points_of_rows(rows: Sequence[dict[str, Any]], *, layers: bool = False) -> 
     ]  # fmt: skip
 
 
-def _phases(row: dict[str, Any]) -> list[dict[str, Any]]:
+def _phases(row: Cells) -> Table:
     """Return a row for each phase of a decoder that it is of, with the phase in words; any other row as it is."""
     if not row["phase"]:
         return [row]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from roofline.chart import _style as style
 from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles, sizes
 from roofline.chart._panels import divide_items, draw_panels, grid_size
-from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import check_rows, label, varying_columns, words
+from roofline.chart._registry import Options, table_chart
+from roofline.chart._table import Table, label, varying_columns, words
 from roofline.number_format import percent
-from roofline.tables import Column, Holds, Record, Row
+from roofline.tables import Column, Holds, Record
 
 _MOST = 20
 """Bars in one row: more are no longer legible at the width of a page."""
@@ -148,14 +147,11 @@ class SpeedUpChart(Chart):
         legend_above(ax, self.title, columns=columns, handles=handles)
 
 
-@chart("speedup", "expected against achieved (and predicted) speed-up of compression", COLUMNS)
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> SpeedUpChart:
-    """Return the chart of rows with an expected and an achieved speed-up, and a predicted one where they have it.
-
-    Raises:
-        TableError: A column is missing or a cell is no number.
-    """
-    table = check_rows(rows, COLUMNS, "speedup")
+@table_chart(
+    "speedup", "expected against achieved (and predicted) speed-up of compression", COLUMNS
+)
+def compute(table: Table, options: Options) -> SpeedUpChart:
+    """Return the chart of rows with an expected and an achieved speed-up, and a predicted one where they have it."""
     names = varying_columns(table, "network", "pruning", "platform", "datatype", "backend")
     return SpeedUpChart(
         tuple(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
@@ -15,10 +14,10 @@ from roofline.chart._base import (
     write_note,
 )
 from roofline.chart._labels import place_labels
-from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import (
     ESTIMATES,
-    check_rows,
+    Table,
     common_line,
     differing_columns,
     label,
@@ -117,17 +116,12 @@ class TokensChart(Chart):
         write_note(ax, note)
 
 
-@chart("tokens", "tokens/s against the time per token of a user", COLUMNS)
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> TokensChart:
-    """Return the chart of predictions of decoders at several numbers of requests.
-
-    Raises:
-        TableError: A column is missing, as where no row is of a decoder, or a cell is no number.
-    """
-    found = check_rows(rows, COLUMNS, "tokens")
-    names = differing_columns(found, "network", "datatype", "context", "spread")
+@table_chart("tokens", "tokens/s against the time per token of a user", COLUMNS)
+def compute(table: Table, options: Options) -> TokensChart:
+    """Return the chart of predictions of decoders at several numbers of requests."""
+    names = differing_columns(table, "network", "datatype", "context", "spread")
     grouped: dict[tuple[str, str, bool], list[Row]] = {}
-    for row in found:
+    for row in table:
         machine = str(row["platform"])
         devices = int(row.get("devices") or 1)
         whole = machine if devices == 1 else f"{devices} x {machine}"
@@ -144,4 +138,4 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> TokensChart:
         )
         for (name, machine, bound), own in grouped.items()
     )  # fmt: skip
-    return TokensChart(curves, options.title or common_line(found, "network", "datatype"))
+    return TokensChart(curves, options.title or common_line(table, "network", "datatype"))

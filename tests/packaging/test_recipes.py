@@ -42,11 +42,11 @@ backends.add("mine", Mine())
 """
 
 CHART = """
-from roofline.chart._registry import PLAIN, chart
+from roofline.chart._registry import table_chart
 from roofline.tables import Column
 
-@chart("mine", "what I see", (Column("fps", "frames per second"),))
-def compute(rows, options=PLAIN):
+@table_chart("mine", "what I see", (Column("fps", "frames per second"),))
+def compute(table, options):
     return None
 """
 

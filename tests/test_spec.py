@@ -112,6 +112,18 @@ def test_accessors_are_in_base_units() -> None:
     assert (found.tdp, found.idle_power, found.price, found.lanes) == (2.5, 1.0, 99.0, 3)
 
 
+@pytest.mark.parametrize(
+    ("power", "bought", "expected"),
+    [("card", "card", 9.0), ("module", "board", 9.0), ("chip", "card", None), ("board", "module", None)],
+)  # fmt: skip
+def test_the_power_of_what_the_price_buys(power: str, bought: str, expected: float | None) -> None:
+    found = machine(
+        power={"of": power, "tdp": quantity(9, "W")},
+        price=quantity(99, "USD", of=bought, date="2025-01"),
+    )
+    assert found.priced_tdp == expected
+
+
 def test_what_a_file_does_not_say_is_none() -> None:
     found = machine()
     unknown = (

@@ -69,6 +69,8 @@ def test_a_sound_file_raises_no_doubt() -> None:
         (lambda c: c["peaks"].update(int8=quantity(327.7, "TOP/s")), "ratios", "16 times apart from fp16"),
         # Another variant's figure.
         (lambda c: c["peaks"].update(int8=quantity(55, "TOP/s")), "ratios", "2.69 times apart from fp16"),
+        # Slower at fewer bits, and not by a power of two.
+        (lambda c: c["peaks"].update(int8=quantity(8.192, "TOP/s")), "ratios", "2.5 times apart from fp16"),
         (lambda c: c["peaks"]["fp16"].update(sparse=quantity(61.44, "TOP/s", pattern="2:4")), "sparse", "3 times the dense peak"),
         (lambda c: c["power"].update(of="chip"), "product", "the power is the chip's and the price the card's"),
         (lambda c: c["peaks"]["int8"].update(kind="datasheet"), "maker", "does not say maker: true"),

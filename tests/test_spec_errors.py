@@ -91,6 +91,8 @@ TEXTS = [
     ("vendor: Me\n", "", "vendor: is missing. Add it"),
     ("{value: 8, unit: GB/s,", "{value: 8,", "line 12: memories[0].bandwidth.unit: is missing"),
     ("int8: {value: 2, unit: TOP/s, kind: datasheet, source: sheet}", "int8: {value: 2, unit: TOP/s, kind: datasheet}", "peaks.int8.source: is missing"),
+    # A line of a list, and that of a mapping in it.
+    ("  - name: DRAM\n", "  - 3\n  - name: DRAM\n", "line 11: memories[0]"),
     # Units.
     ("value: 2, unit: TOP/s", "value: 2, unit: TOPS", "line 8: peaks.int8.unit: unknown unit 'TOPS' for a compute rate. Did you mean 'TOP/s'?"),
     ("value: 2, unit: TOP/s", "value: 2, unit: GB/s", "peaks.int8.unit: unit 'GB/s' measures bandwidth, not compute rate. Use one of: OP/s,"),

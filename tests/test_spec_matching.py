@@ -98,6 +98,26 @@ def test_conflicts_with_another_collection_are_told(tmp_path: Path) -> None:
     ]
 
 
+# A row in the shape of Epoch AI's table, with the figures of NVIDIA's data sheet; the price is nobody's.
+EPOCH = """Hardware name,Memory bandwidth (byte/s),Memory size per board (Byte),TDP (W),\
+FP32 (single precision) performance (FLOP/s),TF32 (TensorFloat-32) performance (FLOP/s),\
+Tensor-FP16/BF16 performance (FLOP/s),INT8 performance (OP/s),FP8 performance (FLOP/s)
+NVIDIA H100 SXM5 80GB,3.35e12,8e10,700,6.69e13,4.947e14,9.894e14,1.9789e15,1.9789e15
+NVIDIA H200 SXM,4.8e12,1.41e11,1400,6.69e13,4.947e14,9.894e14,1.9789e15,1.9789e15
+"""
+
+
+def test_every_column_of_the_other_collection_is_in_its_own_units(tmp_path: Path) -> None:
+    table = tmp_path / "ml_hardware.csv"
+    table.write_text(EPOCH)
+    known, found = conflicts(table)
+    assert known == 2
+    # Twice the power, and nothing else.
+    assert [(each.platform, each.quantity, each.theirs) for each in found] == [
+        ("h200-sxm", "tdp", 1400.0)
+    ]
+
+
 def test_a_table_of_no_known_collection_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

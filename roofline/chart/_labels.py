@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from roofline.chart._base import Drawing
+from roofline.chart._axes import Drawing
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from roofline.chart._base import Chart, Drawing
+from roofline.chart._axes import Drawing
+from roofline.chart._base import Chart
 from roofline.chart._registry import Kind, Options
 from roofline.chart._table import distinct_values
 from roofline.errors import TableError, did_you_mean

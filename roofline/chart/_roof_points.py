@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._base import Drawing
+from roofline.chart._axes import Drawing
 from roofline.chart._labels import OFF_THE_LINE, place_labels
 from roofline.chart._table import distinct_values
 from roofline.model import ridge

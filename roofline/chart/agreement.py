@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import Table, distinct_values
 from roofline.tables import Column, Record
@@ -65,7 +66,7 @@ class Agreement(Chart):
         """Return the tables that have a line: those with numbers, or all where none has any."""
         return tuple(strip for strip in self.strips if strip.has_ratios) or self.strips
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw a point per cell at ours / published: circles agree, crosses do not; the counts at the right."""
         looks = {True: ("o", style.PRACTICE, "agrees"), False: ("x", style.PREDICTED, "does not")}
         shown = self._shown()
@@ -104,10 +105,10 @@ class Agreement(Chart):
             for strip in self.strips
             if strip not in shown
         ]
-        set_titles(ax, self.title, "\n".join([f"ours / published{beyond}", *words]))
-        legend_above(ax, self.title)
+        axes.set_titles(ax, self.title, "\n".join([f"ours / published{beyond}", *words]))
+        axes.legend_above(ax, self.title)
 
-    def _ticks(self, ax: Drawing, reach: float) -> None:
+    def _ticks(self, ax: axes.Drawing, reach: float) -> None:
         from matplotlib.ticker import NullLocator
 
         steps = (1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)

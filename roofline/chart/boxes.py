@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles, sizes
+from roofline.chart._base import Chart
 from roofline.chart._labels import text_width
 from roofline.chart._panels import divide_items, draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
@@ -139,7 +140,7 @@ class Boxes(Chart):
 
     def _width(self) -> float:
         groups = distinct_values(box.group for box in self.boxes)
-        return max(self.width, sizes(len(self.boxes) + len(groups), _EACH, 5.0))
+        return max(self.width, axes.sizes(len(self.boxes) + len(groups), _EACH, 5.0))
 
     def _across(self) -> bool:
         """Return whether every group has room for its name, a line for each word."""
@@ -160,7 +161,7 @@ class Boxes(Chart):
         # Room for the number of points above the highest box.
         return low, high * max(1.3, (high / low) ** 0.09)
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw boxes with quartiles, the mean as a cross, and whiskers to the least and greatest value."""
         panels = self.panels()
         if len(panels) > 1:
@@ -182,13 +183,13 @@ class Boxes(Chart):
         name = _VALUES.get(self.value, self.value)
         if self.normalised:
             name = f"{name.split(',')[0]},\nshare of each machine's greatest"
-        set_titles(ax, self.title, y=name)
+        axes.set_titles(ax, self.title, y=name)
         if self.last:
             ax.set_xlabel(_KEY, loc="right", fontsize=8, color=style.GREY)
         if self.first:
             self._legend(ax, prunings, shades)
 
-    def _legend(self, ax: Drawing, prunings: Sequence[str], shades: dict[str, str]) -> None:
+    def _legend(self, ax: axes.Drawing, prunings: Sequence[str], shades: dict[str, str]) -> None:
         from matplotlib.patches import Patch
 
         handles: list[Any] = [
@@ -197,7 +198,7 @@ class Boxes(Chart):
         ]
         if any(box.peak is not None for box in self.boxes):
             handles.append(Patch(facecolor=style.PEAK, label="compute peak"))
-        legend_above(ax, self.title, columns=6, handles=handles)
+        axes.legend_above(ax, self.title, columns=6, handles=handles)
 
     def _thin(self, box: Box) -> bool:
         """Return whether a box is so flat that it would be all outline."""
@@ -207,16 +208,16 @@ class Boxes(Chart):
             return high - low < _THIN * top
         return bool(np.log(high / low) < _THIN * np.log(top / bottom))
 
-    def _scale(self, ax: Drawing, right: float) -> None:
+    def _scale(self, ax: axes.Drawing, right: float) -> None:
         bottom, top = self.limits or self._limits()
         if bottom > 0:
             ax.set_yscale("log")
-            prefix_numbers(ax.yaxis)
+            axes.prefix_numbers(ax.yaxis)
         ax.set_ylim(bottom, top)
         ax.set_xlim(-1, right)
 
 
-def _draw_box(ax: Drawing, box: Box, where: float, shade: str, *, thin: bool) -> None:
+def _draw_box(ax: axes.Drawing, box: Box, where: float, shade: str, *, thin: bool) -> None:
     """Draw one box with its quartiles, mean, whiskers, number of points and compute peak."""
     low, middle, high = box.quartiles
     least, greatest = min(box.values), max(box.values)
@@ -240,7 +241,7 @@ def _draw_box(ax: Drawing, box: Box, where: float, shade: str, *, thin: bool) ->
         ax.plot(across, [box.peak] * 2, color=style.PEAK, lw=2, zorder=4)
 
 
-def _name_groups(ax: Drawing, ticks: Sequence[tuple[float, str]], *, across: bool) -> None:
+def _name_groups(ax: axes.Drawing, ticks: Sequence[tuple[float, str]], *, across: bool) -> None:
     """Write the groups below the axis: a line for each word, or upright where that has no room."""
     names = [name.replace(" ", "\n") if across else name for _, name in ticks]
     ax.set_xticks([where for where, _ in ticks], names, rotation=0 if across else 90)

@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import (
-    Chart,
-    Drawing,
-    outside_legend,
-    prefix_numbers,
-    set_titles,
-    write_note,
-)
+from roofline.chart._base import Chart
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import check_rows, label, varying_columns, words
 from roofline.tables import Column, Holds, Record, Row
@@ -78,7 +72,7 @@ class Curves(Chart):
         """Return the size in inches."""
         return 8.5, max(4.6, 0.2 * len(self.curves) + 1.4)
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw a line per configuration; where x counts threads, a dotted one shows proportional scaling."""
         colour = style.colours(curve.label for curve in self.curves)
         marks = style.markers(curve.label for curve in self.curves)
@@ -101,18 +95,18 @@ class Curves(Chart):
                 )
         values = sorted({x for curve in self.curves for x, _ in curve.points})
         ax.set(xscale="log", yscale="log")
-        prefix_numbers(ax.xaxis)
-        prefix_numbers(ax.yaxis)
+        axes.prefix_numbers(ax.xaxis)
+        axes.prefix_numbers(ax.yaxis)
         # Counts are few and whole; sizes in between would be written over one another.
         if len(values) <= 12 and all(float(value).is_integer() for value in values):
             from matplotlib.ticker import NullLocator
 
             ax.set_xticks(values, [f"{value:g}" for value in values])
             ax.xaxis.set_minor_locator(NullLocator())
-        set_titles(ax, self.title, _AXIS.get(self.x, self.x), _AXIS.get(self.y, self.y))
+        axes.set_titles(ax, self.title, _AXIS.get(self.x, self.x), _AXIS.get(self.y, self.y))
         if self.x == "threads":
-            write_note(ax, "dotted: in proportion to the threads")
-        outside_legend(ax)
+            axes.write_note(ax, "dotted: in proportion to the threads")
+        axes.outside_legend(ax)
 
 
 @chart("curves", "one column over another, one line per configuration", COLUMNS)

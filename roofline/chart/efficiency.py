@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles, sizes
+from roofline.chart._base import Chart
 from roofline.chart._panels import divide_items, draw_panels, grid_size
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import (
@@ -99,7 +100,7 @@ class EfficiencyChart(Chart):
         longest = max((len(bar.label) for bar in self.bars), default=0)
         return self._width(), 4.2 + (0.045 * longest if self._needs_slant() else 0.2)
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw three bars for each configuration, and the percentage on the measured one."""
         panels = self.panels()
         if len(panels) > 1:
@@ -134,7 +135,7 @@ class EfficiencyChart(Chart):
                     ecolor=style.INK, elinewidth=1.1, capsize=3, zorder=4,
                 )  # fmt: skip
         ax.set_yscale("log")
-        prefix_numbers(ax.yaxis)
+        axes.prefix_numbers(ax.yaxis)
         ax.set_ylim(floor, top)
         self._percentages(ax)
         ax.set_xticks(range(len(self.bars)), [bar.label for bar in self.bars])
@@ -145,7 +146,7 @@ class EfficiencyChart(Chart):
                 text.set_rotation_mode("default" if len(self.bars) > 8 else "anchor")
         ax.set_xlim(-0.6, len(self.bars) - 0.4)
         ax.grid(visible=False, axis="x")
-        set_titles(ax, self.title, y=f"throughput, {self.rate}")
+        axes.set_titles(ax, self.title, y=f"throughput, {self.rate}")
         self._legend(ax)
 
     def panels(self) -> tuple[EfficiencyChart, ...]:
@@ -166,7 +167,7 @@ class EfficiencyChart(Chart):
         named = [bar.measured * room for bar in self.bars if bar.measured]
         return floor, max([top * 1.2, *ends, *named])
 
-    def _percentages(self, ax: Drawing) -> None:
+    def _percentages(self, ax: axes.Drawing) -> None:
         many = len(self.bars) > 8
         for index, bar in enumerate(self.bars):
             if bar.efficiency is None or bar.measured is None:
@@ -178,7 +179,7 @@ class EfficiencyChart(Chart):
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4},
             )  # fmt: skip
 
-    def _legend(self, ax: Drawing) -> None:
+    def _legend(self, ax: axes.Drawing) -> None:
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
@@ -195,10 +196,10 @@ class EfficiencyChart(Chart):
                     label=text if len(text := ", ".join(flags)) <= 40 else "flagged as doubtful",
                 )
             )
-        legend_above(ax, self.title, handles=handles)
+        axes.legend_above(ax, self.title, handles=handles)
 
     def _width(self) -> float:
-        return sizes(len(self.bars), 0.5 if len(self.bars) <= 12 else 0.37, 6.2)
+        return axes.sizes(len(self.bars), 0.5 if len(self.bars) <= 12 else 0.37, 6.2)
 
     def _needs_slant(self) -> bool:
         # Upright labels fit where they are shorter than the distance of their bars.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, prefix_numbers, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._labels import text_width
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import (
@@ -78,7 +79,7 @@ class Heatmap(Chart):
         labels = 0.075 * max((len(name) for name in self.machines), default=0)
         return max(0.58, (5.0 - labels - 1.6) / len(self.networks))
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw the cells with a logarithmic colour scale; empty ones stay grey."""
         import numpy as np
         from matplotlib.colors import LogNorm
@@ -119,14 +120,14 @@ class Heatmap(Chart):
         ax.grid(visible=False)
         for side in ax.spines.values():
             side.set_visible(False)
-        set_titles(ax, self.title)
+        axes.set_titles(ax, self.title)
         figure = ax.get_figure()
         if figure is not None:
             bar = figure.colorbar(image, ax=ax, pad=0.02, fraction=0.05)
             gaps = "; grey: none" if np.isnan(grid).any() else ""
             meaning = _MEANINGS.get(self.value, self.value).replace("frames/s", self.rate)
             bar.set_label(meaning + gaps)
-            prefix_numbers(bar.ax.yaxis)
+            axes.prefix_numbers(bar.ax.yaxis)
             bar.outline.set_visible(False)
 
 

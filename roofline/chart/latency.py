@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import (
-    Chart,
-    Drawing,
-    outside_legend,
-    prefix_numbers,
-    set_titles,
-    write_note,
-)
+from roofline.chart._base import Chart
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import Options, table_chart
-from roofline.chart._table import (
-    Table,
-    amounts,
-    distinct_values,
-    label,
-    varying_columns,
-    words,
-)
+from roofline.chart._table import Table, amounts, distinct_values, label, varying_columns, words
 from roofline.tables import Column, Holds, Record
 
 COLUMNS = (
@@ -81,7 +68,7 @@ class LatencyChart(Chart):
         names = {line.machine for line in self.lines} | {line.network for line in self.lines}
         return 9.0, max(5.0, 0.2 * len(names) + 1.5)
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw a line per configuration: colour by machine, marker by network, the batch at both ends."""
         from matplotlib.lines import Line2D
 
@@ -98,10 +85,10 @@ class LatencyChart(Chart):
                     mfc="white", mec=colour[line.machine], mew=1.0, zorder=3)  # fmt: skip
         ax.set(xscale="log", yscale="log")
         ax.margins(0.04)
-        prefix_numbers(ax.xaxis)
-        prefix_numbers(ax.yaxis)
-        set_titles(ax, self.title, "latency of the batch, ms", "throughput, frames/s")
-        outside_legend(
+        axes.prefix_numbers(ax.xaxis)
+        axes.prefix_numbers(ax.yaxis)
+        axes.set_titles(ax, self.title, "latency of the batch, ms", "throughput, frames/s")
+        axes.outside_legend(
             ax,
             [
                 Line2D([], [], color=colour[name], ls=dash[name], lw=1.6, label=name)
@@ -125,7 +112,7 @@ class LatencyChart(Chart):
         note = "numbers: batch"
         if any(line.doubtful for line in self.lines):
             note += "; hollow: flagged, or latency contradicts throughput and batch"
-        write_note(ax, note)
+        axes.write_note(ax, note)
 
     def _looks(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return colour and dashes of each machine with what else tells its lines apart."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import Table, common_line, distinct_values, words
@@ -89,7 +90,7 @@ class LayerTimes(Chart):
         longest = max((len(_shorten(layer.name)) for layer in self.layers), default=0)
         return max(5.5, 0.19 * len(self.layers) + 1.2), 4.0 + 0.055 * longest
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw the predicted time as a bar in the colour of its bound, and the measured time as a mark above it."""
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
@@ -119,14 +120,14 @@ class LayerTimes(Chart):
                     ms=max(3.0, min(9.0, 700 / len(places))), mew=1.8, zorder=3)  # fmt: skip
         ax.set_yscale("log")
         ax.set_ylim(floor, top)
-        prefix_numbers(ax.yaxis)
+        axes.prefix_numbers(ax.yaxis)
         ax.set_xlim(-0.8, len(places) - 0.2)
         if len(places) <= _NAMED:
             ax.set_xticks(
                 places, [_shorten(layer.name) for layer in self.layers], rotation=90, fontsize=7
             )
         ax.grid(visible=False, axis="x")
-        set_titles(
+        axes.set_titles(
             ax,
             self.title,
             "" if len(places) <= _NAMED else "layer, in execution order",
@@ -143,7 +144,7 @@ class LayerTimes(Chart):
             handles.append(
                 Line2D([], [], marker="_", ls="", color=style.INK, mew=1.8, ms=9, label="measured")
             )
-        legend_above(ax, self.title, handles=handles)
+        axes.legend_above(ax, self.title, handles=handles)
 
 
 @table_chart("layers", "the time of each layer and what holds it back", COLUMNS)

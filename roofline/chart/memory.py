@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, outside_legend, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._panels import divide_items, draw_panels, grid_size
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import Table, common_line, label, varying_columns, words
@@ -87,7 +88,7 @@ class MemoryChart(Chart):
             return grid_size(panels, 1)
         return max(7.0, 0.5 * len(self.bars) + 3.0), 5.0
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw weights, cache and what is free on each other; what exceeds the memory is hatched."""
         from matplotlib.patches import Patch
 
@@ -126,13 +127,13 @@ class MemoryChart(Chart):
         ax.set_xticks([x for x, _ in ticks], [text for _, text in ticks], rotation=45, ha="right")
         if self.most is not None:
             ax.set_ylim(0, 1.05 * self.most / 1e9)
-        set_titles(ax, self.title, "positions of the prompt", "GB on each device")
+        axes.set_titles(ax, self.title, "positions of the prompt", "GB on each device")
         handles = [Patch(fc=colours[part], ec=style.GREY, label=part) for part in _PARTS]
         if not all(bar.fits for bar in self.bars):
             handles.append(
                 Patch(fc=colours["cache"], ec=style.GREY, hatch="///", label="does not fit")
             )
-        outside_legend(ax, handles)
+        axes.outside_legend(ax, handles)
 
 
 @table_chart("memory", "weights, caches and free memory of decoders over the context", COLUMNS)

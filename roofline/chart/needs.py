@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import Table, amounts, distinct_values, words
@@ -53,7 +54,7 @@ class Needs(Chart):
         """Return the size in inches."""
         return 8.5, 5.6
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw what is out of reach below each curve, and every machine in the colour of its answer."""
         ax.set_xscale("log")
         ax.set_yscale("log")
@@ -82,14 +83,14 @@ class Needs(Chart):
                 )
         ax.set_xlim(left, right)
         ax.set_ylim(low, top)
-        prefix_numbers(ax.xaxis)
-        prefix_numbers(ax.yaxis)
-        set_titles(ax, self.title, "memory bandwidth, B/s", "peak, OP/s")
-        legend_above(ax, self.title, columns=4)
+        axes.prefix_numbers(ax.xaxis)
+        axes.prefix_numbers(ax.yaxis)
+        axes.set_titles(ax, self.title, "memory bandwidth, B/s", "peak, OP/s")
+        axes.legend_above(ax, self.title, columns=4)
         _name(ax, self.machines)
 
 
-def _name(ax: Drawing, machines: Sequence[tuple[str, str, Point]]) -> None:
+def _name(ax: axes.Drawing, machines: Sequence[tuple[str, str, Point]]) -> None:
     """Write the names of the first machines, which are the best ones."""
     first = [entry for entry in machines if entry[1] != "no"][:_MOST_LABELS] or machines[
         :_MOST_LABELS

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import check_rows, distinct_values, label, words
 from roofline.precision import width_of
@@ -77,7 +78,7 @@ class Orthogonality(Chart):
         across = min(_ACROSS, max(1, len(self.squares)))
         return max(5.5, 3.0 * across + 0.2), 3.1 * -(-max(1, len(self.squares)) // _ACROSS) + 0.9
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw each square with its corners' values and the gain on each side."""
         ax.set_axis_off()
         rows = -(-len(self.squares) // _ACROSS)
@@ -123,7 +124,7 @@ class Orthogonality(Chart):
             _CAPTION, (0, 0), xycoords="axes fraction", xytext=(4, 2), textcoords="offset points", fontsize=7.5,
             color=style.INK, va="bottom", linespacing=1.4,
         )  # fmt: skip
-        set_titles(ax, self.title)
+        axes.set_titles(ax, self.title)
 
 
 def _lines(label: str) -> str:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._labels import text_width
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import Cells, Table, distinct_values, words
@@ -68,7 +69,7 @@ class Overview(Chart):
             0.7 if self.title else 0.4
         )
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw the table; an empty cell says so."""
         ax.set_axis_off()
         widths, heights = self._widths(), self._heights()
@@ -92,10 +93,11 @@ class Overview(Chart):
                     text,
                     colour=style.INK if text != "na" else "#9AA0A6",
                 )
-        set_titles(ax, self.title)
+        axes.set_titles(ax, self.title)
 
     def _text(
-        self, ax: Drawing, left: float, middle: float, text: str, *, weight: str = "normal", colour: str = style.INK
+        self, ax: axes.Drawing, left: float, middle: float, text: str, *, weight: str = "normal",
+        colour: str = style.INK,
     ) -> None:  # fmt: skip
         ax.text(left + 0.07, middle, text, va="center", fontsize=_FONT, fontweight=weight, color=colour,
                 linespacing=1.35)  # fmt: skip

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, outside_legend, prefix_numbers, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._labels import LOWER_LEFT, UPPER_RIGHT, in_lines, place_labels
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import (
@@ -128,7 +129,7 @@ class Pareto(Chart):
         """Return the size in inches."""
         return 9.0, 6.0
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw a point per configuration and the frontiers: hollow and dashed in theory, filled and solid measured."""
         looks = {"theoretical": style.THEORY, "measured": style.PRACTICE}
         tasks = distinct_values(entry.task for entry in self.candidates)
@@ -157,9 +158,9 @@ class Pareto(Chart):
                 )  # fmt: skip
         ax.margins(0.06, 0.06)
         unit = "throughput, frames/s" if self.value == "fps" else "latency, ms"
-        set_titles(ax, self.title, unit, "accuracy, %")
-        prefix_numbers(ax.xaxis)
-        outside_legend(ax, self._legend(marks))
+        axes.set_titles(ax, self.title, unit, "accuracy, %")
+        axes.prefix_numbers(ax.xaxis)
+        axes.outside_legend(ax, self._legend(marks))
         # Those of theory have room above their frontier, which others would take.
         named = [
             entry for series in ("theoretical", "measured") for entry in self.frontier(series)
@@ -177,7 +178,7 @@ class Pareto(Chart):
         from matplotlib.lines import Line2D
 
         def entry(label: str, **look: Any) -> Line2D:
-            drawn: Drawing = Line2D
+            drawn: axes.Drawing = Line2D
             return drawn([], [], label=label, **{"ls": "", **look})
 
         series = {candidate.series for candidate in self.candidates}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import Table, amounts, distinct_values, words
 from roofline.precision import COMPUTE_DATATYPES
@@ -40,7 +41,7 @@ class Peaks(Chart):
             0.19 * bars + 0.09 * len(distinct_values(name for name, *_ in self.machines)) + 1.4,
         )
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw, for each machine, a bar per datatype and one for the bandwidth, on one logarithmic axis."""
         datatypes = [
             name for name in COMPUTE_DATATYPES if name in {row[1] for row in self.machines}
@@ -78,9 +79,9 @@ class Peaks(Chart):
         ax.set_ylim(place - 0.9, -0.8)
         ax.tick_params(axis="y", length=0)
         ax.grid(visible=False, axis="y")
-        prefix_numbers(ax.xaxis)
-        set_titles(ax, self.title, "OP/s (peaks), B/s (bandwidth)")
-        legend_above(ax, self.title, columns=8)
+        axes.prefix_numbers(ax.xaxis)
+        axes.set_titles(ax, self.title, "OP/s (peaks), B/s (bandwidth)")
+        axes.legend_above(ax, self.title, columns=8)
 
 
 @table_chart("peaks", "peak performance by datatype and memory bandwidth of machines", COLUMNS)

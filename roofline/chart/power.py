@@ -5,18 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, prefix_numbers, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import Options, table_chart
-from roofline.chart._table import (
-    Table,
-    amounts,
-    distinct_values,
-    label,
-    varying_columns,
-    words,
-)
+from roofline.chart._table import Table, amounts, distinct_values, label, varying_columns, words
 from roofline.errors import OptionError
 from roofline.tables import Column, Holds, Record
 
@@ -126,7 +120,7 @@ class PowerChart(Chart):
         width, height = 0.8 + 0.26 * len(self.loads), 2.6 + 0.055 * longest
         return (max(2.9, width), height) if self.inner else (max(5.5, width), height + 0.6)
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw bars with their value on top; power is stacked from the board upwards."""
         if len(self.machines) > 1:
             draw_panels(ax, self._panels(), _ACROSS, self.title)
@@ -154,14 +148,14 @@ class PowerChart(Chart):
                         va="bottom", fontsize=7.5, rotation=90 if len(text) > 4 else 0)  # fmt: skip
         if not stacked:
             ax.set_yscale("log")
-            prefix_numbers(ax.yaxis)
+            axes.prefix_numbers(ax.yaxis)
         ax.set_ylim(low, high)
         ax.set_xlim(-0.6, max(len(self.loads), 4) - 0.4)
         ax.set_xticks(
             range(len(self.loads)), [load.label for load in self.loads], rotation=90, fontsize=7.5
         )
         ax.grid(visible=False, axis="x")
-        set_titles(ax, self.title or self.machines[0], y=_VALUES[self.shown])
+        axes.set_titles(ax, self.title or self.machines[0], y=_VALUES[self.shown])
         ax.title.set_fontsize(9)
         if not self.inner:
             self._legend(ax)
@@ -177,7 +171,7 @@ class PowerChart(Chart):
             for machine in self.machines
         ]  # fmt: skip
 
-    def _legend(self, ax: Drawing) -> None:
+    def _legend(self, ax: axes.Drawing) -> None:
         from matplotlib.patches import Patch
 
         known = [any(load.stack()[part] for load in self.loads) for part in range(4)]

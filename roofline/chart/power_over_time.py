@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import check_rows, distinct_values
@@ -76,7 +77,7 @@ class PowerSeries(Chart):
             return grid_size(self._panels(), _ACROSS)
         return 5.4, 2.0
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw an area under each series with its median, and say how many samples were dropped."""
         if len(self.series) > 1:
             draw_panels(ax, self._panels(), _ACROSS, self.title)
@@ -90,7 +91,7 @@ class PowerSeries(Chart):
         ax.plot(times, values, drawstyle="steps-mid", color=colour, lw=0.9, zorder=3)
         ax.axhline(series.median, color=style.INK, lw=0.9, ls="--", zorder=4)
         lost = f", {len(series.dropped)} of {plural(len(series.samples) + len(series.dropped), 'sample')} dropped"
-        set_titles(
+        axes.set_titles(
             ax,
             f"{series.name}: median {series.median:.3g} W{lost if series.dropped else ''}",
             "time, s",

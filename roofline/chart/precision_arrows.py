@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing
+from roofline.chart._axes import Drawing
+from roofline.chart._base import Chart
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import Table, amounts, distinct_values, label, words

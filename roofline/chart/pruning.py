@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, outside_legend, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import Table, amounts, distinct_values, words
 from roofline.number_format import percent
@@ -57,7 +58,7 @@ class PruningChart(Chart):
         """Return the size in inches."""
         return 8.0, 4.8
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw, relative to the unpruned network, a line for each quantity beside the square of the share."""
         from matplotlib.lines import Line2D
         from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -76,7 +77,7 @@ class PruningChart(Chart):
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(_percent))
         ax.yaxis.set_major_formatter(FuncFormatter(_percent))
-        set_titles(ax, self.title, "share of channels kept", "share of the unpruned network")
+        axes.set_titles(ax, self.title, "share of channels kept", "share of the unpruned network")
         handles = [
             Line2D([], [], color=colour[entry.network], lw=2, label=entry.network)
             for entry in self.networks
@@ -87,7 +88,7 @@ class PruningChart(Chart):
         handles.append(
             Line2D([], [], color="#BBBBBB", lw=4, alpha=0.5, label="square of the share")
         )
-        outside_legend(ax, handles)
+        axes.outside_legend(ax, handles)
 
 
 @table_chart(

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._registry import Options, table_chart
-from roofline.chart._table import (
-    Table,
-    amounts,
-    distinct_values,
-    label,
-    varying_columns,
-    words,
-)
+from roofline.chart._table import Table, amounts, distinct_values, label, varying_columns, words
 from roofline.tables import Record
 
 COLUMNS = (
@@ -43,7 +37,7 @@ class Requirements(Chart):
         """Return the size in inches."""
         return 7.5, max(2.6, 0.42 * len(self.networks) + 1.3)
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw two bars for each network on one logarithmic axis of counts."""
         series = (("operations per frame", 1, style.PRACTICE), ("weights", 2, style.THEORY))
         height = 0.38
@@ -69,9 +63,9 @@ class Requirements(Chart):
         ax.set_yticks(range(len(self.networks)), [name for name, _, _ in self.networks])
         ax.set_ylim(len(self.networks) - 0.45, -0.55)
         ax.grid(visible=False, axis="y")
-        prefix_numbers(ax.xaxis)
-        set_titles(ax, self.title, "count")
-        legend_above(ax, self.title, columns=2)
+        axes.prefix_numbers(ax.xaxis)
+        axes.set_titles(ax, self.title, "count")
+        axes.legend_above(ax, self.title, columns=2)
 
 
 @table_chart("requirements", "operations and weights of networks as bars", COLUMNS)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._inner import on_chip
 from roofline.chart._labels import spread
 from roofline.chart._registry import Options, table_chart
@@ -111,7 +112,7 @@ class RooflineChart(Chart):
         slopes = [float(attainable(roof.peak, roof.bandwidth, left * 2)) for roof in self.roofs]
         return left, right, min(*ys, *slopes) / 2, max(ys) * 1.6
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw roofs as lines with exact knees, and points on them."""
         left, right, bottom, top = self.limits()
         ax.set(xscale="log", yscale="log", xlim=(left, right), ylim=(bottom, top))
@@ -139,7 +140,7 @@ class RooflineChart(Chart):
                 ls="--" if roof.on_chip else "-." if roof.measured else solid,
             )  # fmt: skip
             ax.plot([knee], [roof.peak], "|", color=colour[roof.machine], ms=9, zorder=2)
-        set_titles(ax, self.title, "operational intensity, OP/B", "performance")
+        axes.set_titles(ax, self.title, "operational intensity, OP/B", "performance")
         _si_axis(ax)
         # The names of the roofs come first: they take room from the axes, and points are labelled in what is left.
         self._name_roofs(ax, colour)
@@ -172,7 +173,7 @@ class RooflineChart(Chart):
         ]
         return max(same, default=default)
 
-    def _name_roofs(self, ax: Drawing, colour: dict[str, str]) -> None:
+    def _name_roofs(self, ax: axes.Drawing, colour: dict[str, str]) -> None:
         flat: dict[tuple[str, float, bool], list[str]] = {}
         for roof in self.roofs:
             names = flat.setdefault((roof.machine, roof.peak, roof.measured), [])
@@ -305,7 +306,7 @@ def _phases(row: Cells) -> Table:
     ]  # fmt: skip
 
 
-def _si_axis(ax: Drawing) -> None:
+def _si_axis(ax: axes.Drawing) -> None:
     from matplotlib.ticker import EngFormatter, FuncFormatter
 
     ax.yaxis.set_major_formatter(EngFormatter(unit="OP/s"))

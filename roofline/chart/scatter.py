@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, prefix_numbers, set_titles
+from roofline.chart._base import Chart
 from roofline.chart._panels import draw_panels, grid_size
 from roofline.chart._registry import PLAIN, Options, chart
 from roofline.chart._table import RATE, check_rows, distinct_values, rate_of
@@ -61,7 +62,7 @@ class Panel(Chart):
         """Return the size in inches."""
         return _SIDES
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw a point a run, the line of equality, and lines at a factor of two to both sides of it."""
         ends = [end for _, measured, predicted in self.points for end in (measured, predicted)]
         low, high = min(ends) / 1.5, max(ends) * 1.5
@@ -78,9 +79,9 @@ class Panel(Chart):
                 label=name or None, rasterized=len(own) > 500, zorder=3,
             )  # fmt: skip
         ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
-        prefix_numbers(ax.xaxis)
-        prefix_numbers(ax.yaxis)
-        set_titles(ax, self.name, f"measured, {self.rate}", f"predicted, {self.rate}")
+        axes.prefix_numbers(ax.xaxis)
+        axes.prefix_numbers(ax.yaxis)
+        axes.set_titles(ax, self.name, f"measured, {self.rate}", f"predicted, {self.rate}")
         ax.annotate(f"{plural(len(self.points), 'run')}, factor {self.factor:.2f}", (1, 0), xycoords="axes fraction",
                     xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=7.5)  # fmt: skip
         if any(names) and len(names) <= _FEW:
@@ -106,7 +107,7 @@ class Scatter(Chart):
         """Return the size in inches."""
         return grid_size(self.panels, _ACROSS) if self.panels else _SIDES
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw a panel for each class."""
         draw_panels(ax, self.panels, _ACROSS, self.title)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart, Drawing, legend_above, prefix_numbers, set_titles, sizes
+from roofline.chart._base import Chart
 from roofline.chart._panels import divide_items, draw_panels, grid_size
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import Table, label, varying_columns, words
@@ -86,9 +87,9 @@ class SpeedUpChart(Chart):
         if len(panels) > 1:
             return grid_size(panels, 1)
         longest = max((len(bar.label) for bar in self.bars), default=0)
-        return sizes(len(self.bars), 0.42, 5.0), 4.2 + 0.05 * longest
+        return axes.sizes(len(self.bars), 0.42, 5.0), 4.2 + 0.05 * longest
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw the expectation as an outline, what was achieved as a bar in it, and the share on top.
 
         A prediction is a line across them.
@@ -134,17 +135,17 @@ class SpeedUpChart(Chart):
         ax.axhline(1.0, color=style.INK if predicted else style.PREDICTED, lw=1.0, zorder=4)
         ax.set_yscale("log")
         ax.set_ylim(floor, top)
-        prefix_numbers(ax.yaxis)
+        axes.prefix_numbers(ax.yaxis)
         ax.set_xlim(-0.7, len(self.bars) - 0.3)
         ax.set_xticks(range(len(self.bars)), [bar.label for bar in self.bars], rotation=90)
         ax.grid(visible=False, axis="x")
-        set_titles(ax, self.title, y="speed-up over the uncompressed network")
+        axes.set_titles(ax, self.title, y="speed-up over the uncompressed network")
         handles: list[Any] = [Patch(facecolor=colour[name], label=name) for name in sorted(colour)]
         handles.append(Patch(fill=False, edgecolor=style.INK, label="expected"))
         if predicted:
             handles.append(Line2D([], [], color=style.PREDICTED, lw=1.6, label="predicted"))
         columns = max(2, min(6, int(self.size()[0] / 1.6)))
-        legend_above(ax, self.title, columns=columns, handles=handles)
+        axes.legend_above(ax, self.title, columns=columns, handles=handles)
 
 
 @table_chart(

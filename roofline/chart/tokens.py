@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import (
-    Chart,
-    Drawing,
-    outside_legend,
-    prefix_numbers,
-    set_titles,
-    write_note,
-)
+from roofline.chart._base import Chart
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import Options, table_chart
-from roofline.chart._table import (
-    ESTIMATES,
-    Table,
-    common_line,
-    differing_columns,
-    label,
-    words,
-)
+from roofline.chart._table import ESTIMATES, Table, common_line, differing_columns, label, words
 from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
@@ -74,7 +61,7 @@ class TokensChart(Chart):
         """Return the size in inches."""
         return 9.0, max(5.0, 0.2 * len(self.curves) + 1.5)
 
-    def draw(self, ax: Drawing) -> None:
+    def draw(self, ax: axes.Drawing) -> None:
         """Draw a curve per machine, dashed where it is a bound, hollow where caches do not fit."""
         from matplotlib.lines import Line2D
 
@@ -92,12 +79,12 @@ class TokensChart(Chart):
                     ms=style.size(mark, 5.5), zorder=3)  # fmt: skip
         ax.set(xscale="log", yscale="log")
         ax.margins(0.06)
-        prefix_numbers(ax.xaxis)
-        prefix_numbers(ax.yaxis)
-        set_titles(
+        axes.prefix_numbers(ax.xaxis)
+        axes.prefix_numbers(ax.yaxis)
+        axes.set_titles(
             ax, self.title, "time per output token of a user, ms", "tokens/s of all requests"
         )
-        outside_legend(
+        axes.outside_legend(
             ax,
             [
                 Line2D([], [], color=colours[curve.platform], ls="--" if curve.bound else "-", lw=1.6, label=curve.name,
@@ -113,7 +100,7 @@ class TokensChart(Chart):
         note = "numbers: requests in flight; dashed: bound"
         if any(curve.too_large for curve in self.curves):
             note += "; hollow: does not fit"
-        write_note(ax, note)
+        axes.write_note(ax, note)
 
 
 @table_chart("tokens", "tokens/s against the time per token of a user", COLUMNS)

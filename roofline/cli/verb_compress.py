@@ -10,20 +10,8 @@ import typer
 
 from roofline.cli._compression import CompressionOptions, fill_weights, lacks_weights, with_weights
 from roofline.cli._groups import command
-from roofline.cli._options import (
-    BatchOption,
-    EmulateOption,
-    InputOptions,
-    ModelArgument,
-)
-from roofline.cli._output import (
-    Format,
-    FormatOption,
-    ResultOptions,
-    as_table,
-    check_writable,
-    say,
-)
+from roofline.cli._options import BatchOption, EmulateOption, InputOptions, ModelArgument
+from roofline.cli._output import Format, FormatOption, ResultOptions, as_table, check_writable, say
 from roofline.errors import OptionError
 from roofline.number_format import plural
 from roofline.tables import Record

@@ -16,12 +16,7 @@ from math import prod
 from roofline.cost import Cost
 from roofline.node import Node, Shape
 from roofline.number_format import plural
-from roofline.ops._attributes import (
-    flag,
-    integer,
-    malformed_error,
-    required_integers,
-)
+from roofline.ops._attributes import flag, integer, malformed_error, required_integers
 from roofline.ops._counts import in_dims, input_elements, out_count
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import CostFunction, Kind, ShapeFunction, TensorType, define

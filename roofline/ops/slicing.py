@@ -22,21 +22,8 @@ from roofline.ops._attributes import (
 )
 from roofline.ops._moves import picked_moves
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import (
-    Dim,
-    axes_of,
-    dtype,
-    rank_held,
-    shape,
-    show,
-    unknown,
-)
-from roofline.ops._values import (
-    all_entries,
-    entries,
-    fits,
-    single_result,
-)
+from roofline.ops._shapes import Dim, axes_of, dtype, rank_held, shape, show, unknown
+from roofline.ops._values import all_entries, entries, fits, single_result
 
 NodeTypes = Sequence[TensorType | None]
 

@@ -15,7 +15,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.text import Text
 
 from roofline.chart import FORMATS, Chart, Options, charts, read_rows, save
-from roofline.chart._base import new_axes
+from roofline.chart._axes import new_axes
 from roofline.chart._labels import place_labels, spread_positions
 from roofline.chart._style import colours, markers, shorten
 from roofline.chart.boxes import Box
@@ -228,7 +228,7 @@ def test_names_of_roofs_do_not_cover_one_another():
 
 
 def test_placed_labels_keep_apart_and_say_how_many_found_no_place():
-    from roofline.chart._base import new_axes
+    from roofline.chart._axes import new_axes
 
     axes = new_axes((5, 4))
     axes.set(xlim=(0, 1), ylim=(0, 1))

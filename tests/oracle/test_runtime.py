@@ -13,16 +13,7 @@ from onnx import TensorProto, helper
 
 import roofline
 
-from ..conformance.graphs import (
-    INT64,
-    MS,
-    body,
-    model,
-    node,
-    value_info,
-    values,
-    weight,
-)
+from ..conformance.graphs import INT64, MS, body, model, node, value_info, values, weight
 from .runtime import ran
 
 pytest.importorskip("onnxruntime")

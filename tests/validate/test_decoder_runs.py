@@ -9,12 +9,7 @@ import numpy as np
 import pytest
 
 from roofline.decoding.request import Phase
-from roofline.validate.measuring.decoder_model import (
-    Stage,
-    in_format,
-    shared_caches,
-    stage_inputs,
-)
+from roofline.validate.measuring.decoder_model import Stage, in_format, shared_caches, stage_inputs
 from roofline.workloads.decoder import Decoder, DecoderNetwork
 
 from ..cli_process import run_roofline

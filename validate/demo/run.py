@@ -13,12 +13,7 @@ from roofline.errors import DatatypeError, PlatformError
 from roofline.number_format import plural
 from roofline.progress import Report
 from roofline.validate.analysis.compare import Comparison, compare
-from roofline.validate.calibration.calibrate import (
-    Roofs,
-    calibrate,
-    platform_document,
-    warnings,
-)
+from roofline.validate.calibration.calibrate import Roofs, calibrate, platform_document, warnings
 from roofline.validate.calibration.this_machine import machine_threads
 from roofline.validate.measuring.backend import backends
 from roofline.validate.measuring.measure import measure

@@ -16,13 +16,7 @@ import numpy as np
 
 from roofline.node import Array
 from roofline.validate.measuring.backend import UnsupportedModelError
-from roofline.validate.onnx_rewrite.recurrence import (
-    DOMAIN,
-    GATES,
-    STEPS,
-    Recurrence,
-    activations,
-)
+from roofline.validate.onnx_rewrite.recurrence import DOMAIN, GATES, STEPS, Recurrence, activations
 from roofline.validate.onnx_rewrite.scope import Scope, attributes_of, operand
 
 

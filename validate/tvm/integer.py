@@ -14,13 +14,7 @@ from typing import Any
 import numpy as np
 
 from roofline.node import Array
-from roofline.validate.tvm.calls import (
-    Bound,
-    constant,
-    operator_name,
-    permutation,
-    replace_calls,
-)
+from roofline.validate.tvm.calls import Bound, constant, operator_name, permutation, replace_calls
 from roofline.validate.tvm.convolution import conv2d_numbers
 
 _INTEGERS = frozenset({"int8", "uint8"})

@@ -18,13 +18,7 @@ import numpy as np
 from roofline.errors import MeasurementError, check_known
 from roofline.node import Array
 from roofline.validate.tvm.algorithms import im2col
-from roofline.validate.tvm.calls import (
-    Bound,
-    constant,
-    operator_name,
-    permutation,
-    replace_calls,
-)
+from roofline.validate.tvm.calls import Bound, constant, operator_name, permutation, replace_calls
 from roofline.validate.tvm.convolution import Convolution, conv2d_numbers, pad
 from roofline.validate.tvm.sparse_kernels import sparse_direct, sparse_gemm, sparse_linear
 

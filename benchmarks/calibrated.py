@@ -156,7 +156,7 @@ def step_of(network: Network, name: str, threads: int) -> Step:
     return session.step
 
 
-def counted(network: Network) -> Workload:
+def count_network(network: Network) -> Workload:
     """Return the counts of a network at the shapes it is run at."""
     return load(str(network.path), inputs=dict(network.inputs), values=dict(network.values))
 
@@ -304,7 +304,7 @@ def summary(record: Record, lists: Mapping[str, Sequence[Network]]) -> dict[str,
     profiles = models(record)
     scored: dict[str, Any] = {}
     for name, found in lists.items():
-        works = {n.name: (n, counted(n)) for n in found if n.name in record.rounds}
+        works = {n.name: (n, count_network(n)) for n in found if n.name in record.rounds}
         if not works:
             continue
         made = {model: outcomes(profile, works, record) for model, profile in profiles.items()}

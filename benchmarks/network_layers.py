@@ -87,7 +87,7 @@ def layer(name: str, args: tuple[Any, ...], out: Any) -> LayerCounts:
     return LayerCounts(OTHER, 0, 2 * written, written, 0, WIDE, 1)
 
 
-def counted(network: Any, data: Any) -> Iterator[LayerCounts]:
+def count_layers(network: Any, data: Any) -> Iterator[LayerCounts]:
     """Yield each layer of a network for one image, like ones as one."""
     torch: Any = importlib.import_module("torch")
     modes: Any = importlib.import_module("torch.utils._python_dispatch")
@@ -207,7 +207,7 @@ def main() -> None:
                 continue
             line: dict[str, Any] = {"network": name, "input_size": size}
             try:
-                line["layers"] = [list(each) for each in counted(*build())]
+                line["layers"] = [list(each) for each in count_layers(*build())]
             except Exception as error:  # whatever building it raises is said of it
                 line["error"] = f"{type(error).__name__}: {error}"[:200]
                 print(f"{name}: {line['error']}")

@@ -49,7 +49,7 @@ def request(
     )
 
 
-def compressed(
+def compress_by_flags(
     workload: Workload,
     keep_channels: Sequence[str] | None = None,
     sparsity: Sequence[str] | None = None,

@@ -148,7 +148,7 @@ def _rows(
 ) -> list[Record]:  # fmt: skip
     from roofline._sweep import sweep
     from roofline.cli._decoding import UNASKED
-    from roofline.compression_flags import compressed
+    from roofline.compression_flags import compress_by_flags
     from roofline.decoding.phases import Decoding
     from roofline.serving import serve
 
@@ -159,7 +159,7 @@ def _rows(
         ).records()
 
     def prepare(workload: Workload, name: str | None) -> Workload:
-        return workload if name is None else compressed(workload, datatype=[name])
+        return workload if name is None else compress_by_flags(workload, datatype=[name])
 
     return serve(
         network, UNASKED, machines, datatypes=datatypes or (), batches=[batch or 1], model=model,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roofline.binding import UNBOUND, Binding
-from roofline.compression_flags import compressed, request
+from roofline.compression_flags import compress_by_flags, request
 from roofline.errors import OptionError, printable
 from roofline.temporary import temporary_folder
 
@@ -94,7 +94,7 @@ class CompressionOptions:
 
     def at(self, workload: Workload, datatypes: Sequence[str] | None) -> Workload:
         """Return a workload without what is taken from it, in datatypes that are chosen elsewhere."""
-        return compressed(
+        return compress_by_flags(
             workload, self.keep_channels, self.sparsity, self.sparse_format, datatypes
         )
 

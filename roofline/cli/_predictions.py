@@ -48,6 +48,14 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
     if any(entry.tokens is not None for entry in predictions):
         stated |= TOKENS
     stated |= {"excluded": "pre- and post-processing are not in the time; --overhead-ms adds them"}
+    return stated | _bounds(predictions)
+
+
+def _bounds(predictions: Sequence[Prediction]) -> dict[str, str]:
+    """Return which figures no run exceeds, and on which machines there is no such figure."""
+    from roofline.model import models
+
+    stated: dict[str, str] = {}
     decoders = [entry for entry in predictions if entry.tokens is not None]
     # Where a network is not fully counted there is no figure to say it of.
     known = [entry for entry in predictions if entry.throughput_fps is not None]

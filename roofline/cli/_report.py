@@ -169,7 +169,7 @@ class _Predictions:
 
     def _predict(self, run: Measurement) -> Mapping[str, Any]:
         from roofline import predict
-        from roofline.validate.analysis.counted import counted, taken_from
+        from roofline.validate.analysis.counting import compress_network, count_network
 
         job = run.job
         if job.compression.other or job.compression.sparsity or job.compression.sparse_layers:
@@ -180,9 +180,9 @@ class _Predictions:
         try:
             phase = _phase(job.network, job.phase, job.context, job.batch) if job.phase else None
             work = (
-                counted(job.network, job.compression, "", 1)
+                count_network(job.network, job.compression, "", 1)
                 if phase is None
-                else taken_from(phase, job.compression, "")
+                else compress_network(phase, job.compression, "")
             )
             # Narrow weights of decoders are most of what is read: they are predicted as they are stored.
             datatype = run.asked if job.phase and not run.emulated else run.operands

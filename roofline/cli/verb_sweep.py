@@ -25,7 +25,7 @@ from roofline.cli._output import (
 )
 from roofline.cli._predictions import conventions, tables_of
 from roofline.cli._progress import progress
-from roofline.compression_flags import compressed
+from roofline.compression_flags import compress_by_flags
 from roofline.errors import OptionError, word_repairs_for
 from roofline.labels import labels
 from roofline.number_format import plural
@@ -209,7 +209,7 @@ def _grid(asked: SweepFile) -> Grid:
         check_units(network, machines, datatype, emulate=asked.emulate)
     for network, variant in product(networks, asked.variants):
         # What cannot be compressed so is told before the first part, and by a dry run.
-        compressed(network, variant.keep_channels, variant.sparsity, variant.sparse_format)
+        compress_by_flags(network, variant.keep_channels, variant.sparsity, variant.sparse_format)
     return Grid(
         tuple(networks), tuple(digests), tuple(machines), asked.variants, asked.datatypes or (None,),
         asked.items, asked.assumed,
@@ -278,7 +278,7 @@ def _run(asked: SweepFile) -> Sweep:
     def at(variant: Variant, report: Report) -> Iterator[Sweep]:
         def prepare(workload: Workload, datatype: str | None) -> Workload:
             datatypes = [] if datatype is None else [datatype]
-            return compressed(
+            return compress_by_flags(
                 workload, variant.keep_channels, variant.sparsity, variant.sparse_format, datatypes
             )
 

@@ -7,7 +7,7 @@ import numpy as np
 from roofline.model._core import Floats
 
 
-def capped(
+def cap_throughput(
     most: Floats | float, fps: Floats | float, low: Floats | float, high: Floats | float
 ) -> tuple[Floats, Floats, Floats]:
     """Return a throughput and the ends of its interval under a bound; NaN for no bound."""
@@ -22,7 +22,7 @@ def capped(
     )
 
 
-def slowed(
+def raise_latency(
     least: Floats | float, latency: Floats | float, short: Floats | float, long: Floats | float
 ) -> tuple[Floats, Floats, Floats]:
     """Return a latency and the ends of its interval above a bound; 0 for no bound."""

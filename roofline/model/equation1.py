@@ -37,13 +37,13 @@ def equation1(workload: Workload, platform: Platform, **choices: Unpack[Choices]
     return run(models.get("equation1"), workload, platform, choices)
 
 
-def whole(case: Case) -> Requirement:
+def network_requirement(case: Case) -> Requirement:
     """Return what the whole network requires, as one layer."""
     return total(case.workload, case.platform, traffic=case.traffic, operations=case.operations)
 
 
 def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
-    times = evaluate(case, whole(case), [case.unit], batches)
+    times = evaluate(case, network_requirement(case), [case.unit], batches)
     return tuple(
         conclude(replace(case, batch=batch), times, "equation1", place=place)
         for place, batch in enumerate(batches)
@@ -52,7 +52,7 @@ def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
 
 def law(case: Case) -> Law:
     """Return the bound of the whole network as a function of the batch."""
-    return bound_law(case, whole(case), [case.unit])
+    return bound_law(case, network_requirement(case), [case.unit])
 
 
 models.add(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roofline.conventions import Operations, Traffic
-from roofline.model._capping import capped, slowed
+from roofline.model._capping import cap_throughput, raise_latency
 from roofline.model._case import Case, choose_unit, conclude, evaluate
 from roofline.model._core import Floats
 from roofline.model._evidence_runs import NetworkRun, Runs, runs_of
@@ -21,7 +21,7 @@ from roofline.model._outcomes import Law, Outcomes, codes
 from roofline.model._prediction import Basis, Bound, Prediction, Term
 from roofline.model._registry import Gives, Model, Need, models
 from roofline.model.deployment import deployment
-from roofline.model.equation1 import law, whole
+from roofline.model.equation1 import law, network_requirement
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
     )  # fmt: skip
     if not found:
         return ()
-    times = evaluate(case, whole(case), [case.unit], batches)
+    times = evaluate(case, network_requirement(case), [case.unit], batches)
     return tuple(
         as_prediction(
             conclude(replace(case, batch=batch), times, "expected", place=place), found[place]
@@ -170,14 +170,14 @@ def within(bound: Prediction, found: Estimate) -> Estimate:
         return found
     low, high = found.interval_fps
     if high > most:
-        less = capped(most, found.fps, low, high)
+        less = cap_throughput(most, found.fps, low, high)
         slower = less[0] < found.fps
         found = replace(
             found, fps=float(less[0]), interval_fps=(float(less[1]), float(less[2])),
             rests_on=found.rests_on + (", capped by the bound" if slower else ", interval capped by the bound"),
         )  # fmt: skip
     if found.latency_s is not None and found.interval_latency_s is not None:
-        more = slowed(least, found.latency_s, *found.interval_latency_s)
+        more = raise_latency(least, found.latency_s, *found.interval_latency_s)
         found = replace(
             found, latency_s=float(more[0]), interval_latency_s=(float(more[1]), float(more[2]))
         )
@@ -266,12 +266,12 @@ def _beside(bound: Outcomes, runs: Runs) -> Outcomes:
     """Return estimates at many batches, given the bound that they stand beside and never exceed."""
     many = len(bound.ops)
     holds = bound.upper_bound & ~np.isnan(bound.throughput_fps)
-    fps, low, high = capped(
+    fps, low, high = cap_throughput(
         np.where(holds, bound.throughput_fps, np.nan), runs.fps, *runs.interval_fps
     )
     latency, ends = np.full(many, np.nan), None
     if runs.latency_s is not None and runs.interval_latency_s is not None:
-        latency, short, long = slowed(
+        latency, short, long = raise_latency(
             np.where(holds, bound.latency_s, 0.0), runs.latency_s, *runs.interval_latency_s
         )
         ends = (short, long)

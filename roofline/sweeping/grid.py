@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
-from roofline.compression_flags import compressed
+from roofline.compression_flags import compress_by_flags
 from roofline.model import Choices, models
 from roofline.spec import Platform
 from roofline.spec._frozen import Strict
@@ -177,7 +177,7 @@ class Grid:
             for old in [key for key in self._ready if key[:2] != place[:2]]:
                 del self._ready[old]
             asked, name = self.variants[variant], self.datatypes[datatype]
-            found = self._ready[place] = compressed(
+            found = self._ready[place] = compress_by_flags(
                 self.networks[network], asked.keep_channels, asked.sparsity, asked.sparse_format,
                 [] if name is None else [name],
             )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from roofline._load import decoder
-from roofline.compression_flags import compressed
+from roofline.compression_flags import compress_by_flags
 from roofline.decoding.request import Phase, Request
 from roofline.errors import OptionError, TableError
 from roofline.model import Prediction
@@ -85,7 +85,7 @@ def test_the_estimate_at_a_figure_is_near_it_and_its_interval_holds_it(
 
     def ask(batches: list[int]) -> list[Prediction]:
         def prepare(workload: Workload, name: str | None) -> Workload:
-            return compressed(workload, datatype=[name or datatype])
+            return compress_by_flags(workload, datatype=[name or datatype])
 
         return list(serve(
             found, Request(1024, 128, Phase(phase)), [known], datatypes=[datatype], batches=batches,

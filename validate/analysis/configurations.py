@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.errors import RooflineError
 from roofline.precision import DATATYPES, width_of
 from roofline.tables import Record
-from roofline.validate.analysis.counted import counted
+from roofline.validate.analysis.counting import count_network
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.flag import join_flags
@@ -76,7 +76,7 @@ class Configuration:
         whole = DATATYPES["fp32"].bits
         bits = float(whole / width_of(self.datatype, whole))
         try:
-            dense = counted(self.network, Compression(), "fp32", 1).macs
+            dense = count_network(self.network, Compression(), "fp32", 1).macs
             return bits * dense / macs(self)
         except RooflineError:
             # A network that is not shipped cannot be counted here: the share that is named must do.
@@ -102,7 +102,7 @@ class Configuration:
         Raises:
             RooflineError: The network is not shipped, or cannot be counted so.
         """
-        return counted(self.network, self.compression, self.datatype, 1)
+        return count_network(self.network, self.compression, self.datatype, 1)
 
     def beside(self, *ignored: str) -> tuple[Any, ...]:
         """Return a key that configurations share which differ in nothing but the fields named."""
@@ -231,7 +231,7 @@ def macs(entry: Configuration) -> float:
     Raises:
         RooflineError: The network is not shipped, or cannot be counted so.
     """
-    workload = counted(
+    workload = count_network(
         entry.network,
         entry.compression if entry.technique != WEIGHTS else Compression(),
         "fp32",

@@ -14,7 +14,7 @@ from roofline.validate.analysis.configurations import (
     pairs,
     tuning_pairs,
 )
-from roofline.validate.analysis.counted import counted
+from roofline.validate.analysis.counting import count_network
 from roofline.validate.analysis.gains import squares
 
 
@@ -142,7 +142,7 @@ def footprints(found: Iterable[Configuration]) -> list[Footprint]:
 
 def _required_bytes(entry: Configuration) -> float | None:
     try:
-        workload = counted(entry.network, entry.compression, entry.datatype, entry.batch)
+        workload = count_network(entry.network, entry.compression, entry.datatype, entry.batch)
     except RooflineError:
         return None
     return float(workload.weight_bytes + workload.peak_activation_bytes)

@@ -18,7 +18,7 @@ from roofline.model._network_facts import class_of, facts_of
 from roofline.model._run_facts import Facts, joined
 from roofline.reading import CsvTable, read_json
 from roofline.spec import Platform, platform
-from roofline.validate.analysis.counted import counted, taken_from
+from roofline.validate.analysis.counting import compress_network, count_network
 from roofline.validate.evidence.by_graph import published_runtimes
 from roofline.validate.evidence.cells import optional_number
 from roofline.validate.evidence.evidence import Evidence, Placed, names
@@ -210,11 +210,13 @@ class Placing:
             machine = platform(run.machine)
         path = self._networks.get(job.model_sha256) or self._networks.get(job.network)
         if path is None:
-            return Placed(counted(job.network, job.compression, job.datatype, job.batch), machine)
+            return Placed(
+                count_network(job.network, job.compression, job.datatype, job.batch), machine
+            )
         whole = load(
             path, batch=job.batch or None, dims=job.dims, inputs=job.inputs, values=job.values
         )
-        return Placed(taken_from(whole, job.compression, job.datatype), machine)
+        return Placed(compress_network(whole, job.compression, job.datatype), machine)
 
 
 def stored(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from roofline._load import decoder
 from roofline._sweep import Omission
-from roofline.compression_flags import compressed
+from roofline.compression_flags import compress_by_flags
 from roofline.decoding.request import CONTEXT, Phase, Request
 from roofline.errors import OptionError, TableError, did_you_mean
 from roofline.expected_tokens import figure_of
@@ -101,7 +101,7 @@ def _figure(row: Mapping[str, str], where: str, machine: Platform) -> Figure:
         )
 
     def prepare(workload: Workload, name: str | None) -> Workload:
-        return compressed(workload, datatype=[name or row["datatype"]])
+        return compress_by_flags(workload, datatype=[name or row["datatype"]])
 
     (case,) = cases(
         network, request, [machine], datatypes=[row["datatype"]],

@@ -68,19 +68,9 @@ def count(
         ModelError: The model is not well formed, or a dimension has no size.
         OptionError: It is neither a path nor a model.
     """
-    if isinstance(model, (str, Path)):
-        path, proto = Path(model), read(model)
-        name = name or printable(path.stem)
-        source = f"counted from {path.name}"
-    else:
-        if not hasattr(model, "graph"):
-            raise OptionError(
-                f"model is {quote(model)}, not a path or an onnx.ModelProto",
-                repair="Give the path of an ONNX file",
-            )
-        path, proto = None, model
-        name = name or model.graph.name or "model"
-        source = "counted from a model in memory"
+    path = Path(model) if isinstance(model, (str, Path)) else None
+    proto, own_name, source = _open(model)
+    name = name or own_name
     graph = resolve(proto, name=name, binding=binding)
     executed, idle = reads_of(graph)
     exact = call_costs(graph)
@@ -112,6 +102,19 @@ def count(
         graph.batch,
         graph.batch_assumed_for,
     )
+
+
+def _open(model: str | Path | onnx.ModelProto) -> tuple[onnx.ModelProto, str, str]:
+    """Return a model, what it is called where nobody says so, and what its counts come from."""
+    if isinstance(model, (str, Path)):
+        path = Path(model)
+        return read(model), printable(path.stem), f"counted from {path.name}"
+    if not hasattr(model, "graph"):
+        raise OptionError(
+            f"model is {quote(model)}, not a path or an onnx.ModelProto",
+            repair="Give the path of an ONNX file",
+        )
+    return model, model.graph.name or "model", "counted from a model in memory"
 
 
 def _attention_notes(costs: Sequence[CallCost], causal: Causal) -> list[str]:

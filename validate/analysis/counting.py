@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def counted(network: str, compression: Compression, datatype: str, batch: int) -> Workload:
+def count_network(network: str, compression: Compression, datatype: str, batch: int) -> Workload:
     """Return what a shipped network requires when it is compressed.
 
     Args:
@@ -25,10 +25,10 @@ def counted(network: str, compression: Compression, datatype: str, batch: int) -
     Raises:
         RooflineError: The network is not shipped, or cannot be counted so.
     """
-    return taken_from(_whole_network(network, batch), compression, datatype)
+    return compress_network(_whole_network(network, batch), compression, datatype)
 
 
-def taken_from(whole: Workload, compression: Compression, datatype: str) -> Workload:
+def compress_network(whole: Workload, compression: Compression, datatype: str) -> Workload:
     """Return what is left of a network when it is compressed.
 
     Args:

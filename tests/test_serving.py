@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 
 import roofline
@@ -380,3 +383,57 @@ def test_a_mask_that_is_declared_as_long_as_the_new_tokens_is_as_long_as_the_con
     found = merged.step(Request(100, 1, Phase.DECODE), 1)
     assert (found.macs, found.traffic_bytes()) == (step.macs, step.traffic_bytes())
     assert named["attention_mask"][1].dim_param
+
+
+def test_a_cache_that_no_layer_adds_to_limits_no_context(tmp_path: Path) -> None:
+    path = tmp_path / "still.onnx"
+    helper, kind = onnx.helper, onnx.TensorProto
+    onnx.save(
+        helper.make_model(
+            helper.make_graph(
+                [
+                    helper.make_node("Gather", ["table", "input_ids"], ["rows"], name="embed"),
+                    helper.make_node("MatMul", ["rows", "weight"], ["logits"], name="head"),
+                    helper.make_node("ReduceSum", ["past_key_values.0.key"], ["sum"], name="sum"),
+                ],
+                "still",
+                [
+                    helper.make_tensor_value_info("input_ids", kind.INT64, ["batch", "sequence"]),
+                    helper.make_tensor_value_info(
+                        "past_key_values.0.key", kind.FLOAT, ["batch", 2, "past", 4]
+                    ),
+                ],
+                [
+                    helper.make_tensor_value_info("logits", kind.FLOAT, None),
+                    helper.make_tensor_value_info("sum", kind.FLOAT, None),
+                ],
+                [
+                    onnx.numpy_helper.from_array(np.ones((16, 8), np.float32), "table"),
+                    onnx.numpy_helper.from_array(np.ones((8, 16), np.float32), "weight"),
+                ],
+            ),
+            opset_imports=[helper.make_opsetid("", 17)],
+        ),
+        path,
+    )
+    done = run(
+        "predict", path, "-p", "rtx-4090", "--context", "64", "-f", "json", "--model", "equation1",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    (row,) = json.loads(done.out)["predictions"]
+    assert (row["kv_bytes_per_token"], row["max_batch"], row["max_context"]) == (0, None, None)
+    assert any("nothing limits the context of still" in note for note in row["notes"])
+
+
+def test_the_bound_and_the_estimate_of_a_decoder_have_one_shape() -> None:
+    done = run(
+        "predict", "llama32_1b", "-p", "rtx-4090", "-d", "fp16", "--context", "64", "-f", "json",
+    )  # fmt: skip
+    bound, expected = json.loads(done.out)["predictions"]
+    assert list(bound) == list(expected)
+    intervals = {name for name in bound if name.startswith("interval_")}
+    assert intervals >= {
+        "interval_ttft_ms", "interval_tpot_ms", "interval_tokens_per_s", "interval_tokens_per_s_per_user",
+    }  # fmt: skip
+    assert all(bound[name] is None for name in intervals)
+    assert expected["interval_tokens_per_s"][0] < expected["tokens_per_s"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.conventions import Operations, Traffic, WeightsRead
 from roofline.model._power import Draw
-from roofline.model._tokens import Tokens
+from roofline.model._tokens import INTERVALS, Tokens
 from roofline.number_format import number
 from roofline.tables import frame
 
@@ -219,13 +219,13 @@ class Prediction:
         watts = self.power_w
         return self.throughput_fps / watts if watts and self.throughput_fps else None
 
-    def _interval_fps_per_w(self) -> dict[str, list[float]]:
+    def _interval_fps_per_w(self) -> list[float] | None:
         """Return the range of items per second for each watt: more items never cost as much more power."""
         if self.interval_fps is None:
-            return {}
+            return None
         ends = [(fps, self._power(fps)) for fps in self.interval_fps]
         found = [fps / watts for fps, watts in ends if watts]
-        return {"interval_fps_per_w": found} if len(found) == len(ends) else {}
+        return found if len(found) == len(ends) else None
 
     def with_overhead(self, seconds: float) -> Prediction:
         """Return the prediction with time for each item that the network does not account for.
@@ -259,10 +259,18 @@ class Prediction:
         where = f"{self.network} on {self.platform}, {self.datatype}, batch {self.batch}"
         return f"<Prediction {where}: {number(self.throughput_fps)} fps, {self.bound.value}-bound>"
 
+    @property
+    def _is_rated(self) -> bool:
+        """Whether there is a rate or a time that could be a bound."""
+        known = (self.throughput_fps, self.latency_s, self.tokens and self.tokens.tokens_per_s)
+        return any(value is not None for value in known)
+
     def interval_columns(self) -> dict[str, list[float] | None]:
-        """Return the ends of the interval of each quantity that has one, under ``interval_`` and its column's name."""
+        """Return the ends of each quantity's interval, under ``interval_`` and its column's name; None without one."""
+        names = ("latency_ms", *(() if self.tokens is None else INTERVALS))
         return {
             "interval_fps": None if self.interval_fps is None else list(self.interval_fps),
+            **{f"interval_{name}": None for name in names},
             **{f"interval_{name}": list(ends) for name, ends in self.intervals.items()},
         }
 
@@ -285,8 +293,8 @@ class Prediction:
             "energy_mj": None if energy is None else 1e3 * energy,
             "fps_per_w": self.fps_per_w,
             **self.interval_columns(),
-            **self._interval_fps_per_w(),
-            "upper_bound": self.upper_bound,
+            "interval_fps_per_w": self._interval_fps_per_w(),
+            "upper_bound": self.upper_bound if self._is_rated else None,
             "skipped": None,
             "basis": [term.record() for term in self.basis],
             "peak_fps": self.peak_fps if self.tokens is None else None,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+INTERVALS = ("ttft_ms", "tpot_ms", "tokens_per_s", "tokens_per_s_per_user")
+"""Columns of a decoder's row that estimates give an interval of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -30,7 +33,7 @@ class Tokens:
     max_batch: int | None
     """Most requests whose caches fit at context and new tokens; None where no capacity is known."""
     max_context: int | None
-    """Longest context that fits at this batch and these new tokens; 0 where none does."""
+    """Longest context that fits at this batch and these new tokens; 0 where none does, None where nothing limits it."""
     least_devices: int | None
     """Fewest devices on which it fits, of those its heads spread over; None where none is known to."""
     weight_bytes: float

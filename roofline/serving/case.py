@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from roofline.spec import Platform
     from roofline.spec.parts import Link
 
+_ENDLESS = 2**30
+"""Positions that only a cache which does not grow with them has room for."""
 _SHARING = {
     Spread.TENSOR: "share every layer and add up",
     Spread.SERIES: "have layers in series and hand on",
@@ -218,11 +220,18 @@ class ServingCase:
         if capacity is None:
             return None
         heads = None if ask.spread is Spread.SERIES else self.decoder.roles.kv_heads
-        low, high = 0, (self.decoder.roles.positions or 2**30) + 1 - ask.new_tokens
+
+        def fits(context: int) -> bool:
+            length = context + ask.new_tokens
+            return self.memory.on_one(self.batch, length, ask.devices, heads) <= capacity
+
+        positions = self.decoder.roles.positions
+        if positions is None and fits(_ENDLESS):
+            return None
+        low, high = 0, (positions or _ENDLESS) + 1 - ask.new_tokens
         while low < high:
             middle = (low + high + 1) // 2
-            length = middle + ask.new_tokens
-            if self.memory.on_one(self.batch, length, ask.devices, heads) <= capacity:
+            if fits(middle):
                 low = middle
             else:
                 high = middle - 1
@@ -244,6 +253,15 @@ class ServingCase:
             )
         if fits is False:
             notes.append(self.excess())
+        elif fits and self._max_context() is None:
+            notes.append(
+                f"nothing limits the context of {self.decoder.name}: it states no number of positions, and "
+                + (
+                    "its cache stops growing"
+                    if self.memory.per_token
+                    else "none of its layers adds to a cache"
+                )
+            )
         if self.request.devices > 1:
             link = self._link
             if link is None or self.decoder.roles.hidden is None:
@@ -266,7 +284,7 @@ class ServingCase:
         most = self._max_batch()
         largest = (
             f"the largest that fit: {f'batch {most}' if most else 'none'} at this context, context "
-            f"{self._max_context():,} at this batch"
+            f"{self._max_context() or 0:,} at this batch"
             if weights < capacity
             else "its weights alone do not fit"
         )

@@ -176,7 +176,7 @@ def table(found: Sequence[Block]) -> Any:
     made["bound"] = pa.DictionaryArray.from_arrays(
         pa.array(bounds.astype(np.int32), mask=unknown), pa.array([str(bound) for bound in BOUNDS])
     )
-    made["upper_bound"] = pa.array(upper, mask=gone)
+    made["upper_bound"] = pa.array(upper, mask=gone | unknown)
     needed = numbers["required_bytes"]
     capacity = _constant(found, counts, lambda case: case.platform.capacity)
     made["fits"] = pa.array(needed <= capacity, mask=np.isnan(needed) | np.isnan(capacity))

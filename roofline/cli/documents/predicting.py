@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -34,10 +34,29 @@ class Row(TypedDict):
     energy_mj: Number
     fps_per_w: Number
     interval_fps: list[Number] | None
+    interval_latency_ms: NotRequired[list[Number] | None]
+    interval_fps_per_w: NotRequired[list[Number] | None]
     upper_bound: bool | None
     skipped: str | None
     basis: list[Term]
     notes: list[str]
+    phase: NotRequired[str | None]
+    context: NotRequired[int | None]
+    new_tokens: NotRequired[int | None]
+    ttft_ms: NotRequired[Number]
+    tpot_ms: NotRequired[Number]
+    tokens_per_s: NotRequired[Number]
+    tokens_per_s_per_user: NotRequired[Number]
+    kv_bytes_per_token: NotRequired[Number]
+    max_batch: NotRequired[int | None]
+    max_context: NotRequired[int | None]
+    devices: NotRequired[int | None]
+    spread: NotRequired[str | None]
+    least_devices: NotRequired[int | None]
+    interval_ttft_ms: NotRequired[list[Number] | None]
+    interval_tpot_ms: NotRequired[list[Number] | None]
+    interval_tokens_per_s: NotRequired[list[Number] | None]
+    interval_tokens_per_s_per_user: NotRequired[list[Number] | None]
 
 
 class Predict(StatedDocument):

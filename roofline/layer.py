@@ -110,6 +110,39 @@ class Layer:
     at_most: bool = False
     """Whether its counts are upper limits: sizes are the most that can be, not those that are."""
 
+    def of(
+        self,
+        *,
+        weights: tuple[Tensor, ...],
+        inputs: tuple[Tensor, ...],
+        outputs: tuple[Tensor, ...],
+        accesses: tuple[Access, ...],
+        gained: Mapping[Use, int],
+        datatype: str | None,
+    ) -> Layer:
+        """Return the layer with its tensors at other datatypes.
+
+        Args:
+            weights: Its stored operands, in their order.
+            inputs: Its other operands.
+            outputs: Its results.
+            accesses: What it reads and writes of them.
+            gained: Bytes that each use has more than before.
+            datatype: The datatype of its arithmetic.
+        """
+        # Counting at a datatype asks this of every layer; `dataclasses.replace` takes several times as long.
+        return Layer(
+            self.name, self.op_type, self.cost, self.kind, self.domain, inputs, weights, outputs,
+            self.weight_bytes + gained[Use.WEIGHT],
+            self.input_bytes + gained[Use.INPUT],
+            self.output_bytes + gained[Use.OUTPUT],
+            self.cache_read_bytes + gained[Use.CACHE_READ],
+            self.cache_written_bytes + gained[Use.CACHE_WRITE],
+            accesses, self.parameters, self.trainable_parameters, datatype, self.repeats, self.members,
+            self.attributes, self.sparsity, self.weight_format, self.effective_macs, self.unknown, self.note,
+            self.at_most,
+        )  # fmt: skip
+
     @property
     def traffic_bytes(self) -> int:
         """Weights, inputs, outputs and cache, in bytes, for one inference."""

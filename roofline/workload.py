@@ -280,6 +280,7 @@ class Workload:
         *,
         name: str | None = None,
         binding: Binding = UNBOUND,
+        fused: bool = True,
     ) -> Workload:
         """Count what an ONNX model requires; the values of weights are never read.
 
@@ -287,6 +288,8 @@ class Workload:
             model: A file, or a model in memory.
             name: What to call it; the file's name without its suffix unless given.
             binding: Sizes and values that the model leaves open, and what is counted of masked attention.
+            fused: Whether layers are wanted as runtimes fuse them, too; a model that sees a network as a whole needs
+                none.
 
         Raises:
             DimensionError: A dimension has no size; the message names the input, the dimension and the flag.
@@ -294,7 +297,7 @@ class Workload:
         """
         from roofline.graph.totals.count import count
 
-        counted = count(model, name=name, binding=binding)
+        counted = count(model, name=name, binding=binding, fused=fused)
         return cls(
             name=counted.name,
             layers=counted.layers,

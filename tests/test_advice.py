@@ -309,6 +309,52 @@ def test_machines_without_the_datatype_are_named_where_none_does():
     assert "hailo-8 has no unit for fp16" in verdict(advice, Wish(1), ["net"])
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("cnv", "--min-fps", "0"), "--min-fps is 0"),
+        (("cnv", "--streams", "2", "--stream-fps", "-1"), "--stream-fps is -1"),
+        (("cnv", "mlp", "--min-fps", "9", "--min-fps", "mlp=0"), "--min-fps mlp is 0"),
+    ],
+)
+def test_a_rate_that_is_not_above_zero_is_told_by_its_flag(capsys, asked, said):
+    code, _, err = run(capsys, *asked, "-p", "ncs", "-d", "fp16")
+    assert code == 2
+    assert said in err
+
+
+def test_a_network_that_is_named_twice_shares_the_machine_once_and_that_is_said(capsys):
+    code, _, err = run(capsys, "cnv", "cnv", "--min-fps", "9", "-p", "ncs", "-d", "fp16")
+    assert code == 0
+    assert "cnv is named more than once" in err
+
+
+def test_rates_asked_of_several_networks_are_those_of_one_stream():
+    nets = [WORK, replace(WORK, name="b")]
+    wish = Wish(fps=1, streams=2, efficiency=1)
+    assert "times the rates of one stream" in verdict(
+        advise(nets, keys("ncs", "tx2:maxn"), wish, datatypes=["fp16"]), wish, ["net", "b"]
+    )
+
+
+def test_figures_of_a_machine_correct_what_is_advised_of_it(capsys, tmp_path):
+    table = tmp_path / "runs.csv"
+    table.write_text("machine,network,datatype,fps\nrpi5,resnet50,int8,4\n")
+    asked = ("resnet50", "--min-fps", "1", "-d", "int8", "-p", "rpi5,rpi4", "--format", "json")
+    plain, told = (
+        {
+            entry["platform"]: entry
+            for entry in json.loads(run(capsys, *asked, *more)[1])["machines"]
+        }
+        for more in ((), ("--evidence", str(table)))
+    )
+    assert plain["rpi5"]["expected_fps"] > told["rpi5"]["expected_fps"]
+    assert 3 < told["rpi5"]["expected_fps"] < 5
+    assert plain["rpi4"] == told["rpi4"]
+    for more in (("--model", "equation1"), ("--efficiency", "0.3")):
+        assert run(capsys, *asked, "--evidence", str(table), *more)[0] == 2
+
+
 def test_no_machine_without_a_class_of_evidence_has_an_estimate_or_a_yes():
     """Tensor processors of data centres and microcontrollers: nobody published runs of their kind."""
     machines = [platform(key) for key in platform_keys()]

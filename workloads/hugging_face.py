@@ -98,7 +98,7 @@ def read_config(path: Path) -> DecoderNetwork:
     if not isinstance(loaded, dict):
         raise NetworkError(f"{path} holds no object", repair="Give the config.json of a decoder")
     config = cast("Mapping[str, Any]", loaded)
-    family = str(config.get("model_type"))
+    family = str(config.get("model_type")).lower()
     if family not in _FAMILIES:
         hint = did_you_mean(family, _FAMILIES) or f"Known: {', '.join(_FAMILIES)}"
         raise NetworkError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from roofline.serving import serve
 if TYPE_CHECKING:
     from roofline.decoding.phases import Decoding
     from roofline.decoding.request import Request
+    from roofline.expected_tokens import Figures
     from roofline.model import Prediction
     from roofline.spec import Platform
     from roofline.workload import Workload
@@ -42,6 +43,7 @@ def advise_decoder(
     batches: Sequence[int] | None = None,
     model: str | None = None,
     most_devices: int = DEVICES[-1],
+    figures: Mapping[str, Figures] | None = None,
 ) -> Advice:
     """Return which machines answer a decoder's requests as fast as is asked, and how many of them it takes.
 
@@ -54,6 +56,7 @@ def advise_decoder(
         batches: Requests in flight that would do; by default 1.
         model: Name of a prediction model; None for the best estimate there is, else the bound.
         most_devices: Most devices that share it.
+        figures: What measured rates of machines say of them, by key.
 
     Raises:
         DatatypeError: No machine has any of the datatypes.
@@ -79,7 +82,9 @@ def advise_decoder(
             has = _has_unit(entry, step, datatype)
             able += [entry] if has else []
             lacking[entry.key] += not has
-        found = _fewest(decoder, request, able, wish, datatype, batch, step, counts, model)
+        found = _fewest(
+            decoder, request, able, wish, datatype, batch, step, counts, model, figures
+        )
         unheld.update(entry.key for entry in able if entry.key not in found)
         candidates += found.values()
         needs += _need(decoder, request, step, found, wish, batch)
@@ -113,7 +118,7 @@ def _device_counts(decoder: Decoding, request: Request, most: int) -> list[int]:
 
 def _fewest(
     decoder: Decoding, request: Request, platforms: Sequence[Platform], wish: Wish, datatype: str | None, batch: int,
-    step: Workload, counts: Sequence[int], model: str | None,
+    step: Workload, counts: Sequence[int], model: str | None, figures: Mapping[str, Figures] | None,
 ) -> dict[str, Candidate]:  # fmt: skip
     """Return for each machine the fewest devices that reach what is asked; else the most that hold the network."""
     kept = memory_of(step)
@@ -130,7 +135,7 @@ def _fewest(
             continue
         result = serve(
             decoder, replace(request, devices=count), holding, batches=[batch], model=model,
-            datatypes=[] if datatype is None else [datatype],
+            datatypes=[] if datatype is None else [datatype], figures=figures,
         )  # fmt: skip
         rows: dict[str, list[Prediction]] = {}
         for row in result.predictions:

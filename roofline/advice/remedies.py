@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from roofline.model import at_precision
 from roofline.precision import precision
 
 if TYPE_CHECKING:
+    from roofline.model._law_estimates import Effect
     from roofline.spec import Platform
     from roofline.workload import Workload
 
@@ -35,6 +36,7 @@ def with_remedies(
     accuracy: Accuracy,
     *,
     most: int = 10,
+    effects: Mapping[str, Effect] | None = None,
 ) -> Advice:
     """Return advice in which machines that are only too slow or too small say what would make them pass.
 
@@ -45,6 +47,7 @@ def with_remedies(
         wish: What is asked.
         accuracy: What is known of accuracies.
         most: How many machines are tried, those nearest to what is asked first.
+        effects: What figures of single machines say of them, by key.
     """
     machines = {platform.key: platform for platform in platforms}
 
@@ -73,7 +76,7 @@ def with_remedies(
         if mendable and not entry.doubts and entry.platform not in tried and most > 0:
             tried.add(entry.platform)
             most -= 1
-            found = _remedy(entry, machines[entry.platform], wish, accuracy, compressed)
+            found = _remedy(entry, machines[entry.platform], wish, accuracy, compressed, effects)
             entries.append(replace(entry, remedy=found))
         else:
             entries.append(entry)
@@ -86,13 +89,14 @@ def _remedy(
     wish: Wish,
     accuracy: Accuracy,
     compressed: Callable[[str, float], tuple[Workload, ...] | None],
+    effects: Mapping[str, Effect] | None,
 ) -> Remedy | None:
     for datatype, share in _steps(entry.prediction.datatype, platform):
         networks = compressed(datatype, share)
         if networks is None:
             continue
         batch = entry.prediction.batch
-        found = on_machine(networks, platform, wish, precision(datatype), (batch,), None)
+        found = on_machine(networks, platform, wish, precision(datatype), (batch,), None, effects)
         if found and found[0].suits:
             known = tuple(
                 f"{part.prediction.network}: {accuracy(part.prediction.network, datatype, share) or 'accuracy unknown'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from roofline.advice.needs import Need, need
 from roofline.advice.wish import MIN_FPS, Wish
 from roofline.arguments import check_kind, check_list
 from roofline.errors import DatatypeError, NoBasisError, OptionError
-from roofline.model import at_precision
+from roofline.model import Choices, at_precision
 from roofline.model._request import own_precision, predictions_at
 from roofline.precision import Precision, precision
 from roofline.spec import Platform
@@ -21,6 +21,8 @@ from roofline.workload import Workload
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from roofline.model._law_estimates import Effect
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Batches among which the one is sought that meets a limit of latency, where none are named."""
@@ -54,6 +56,7 @@ def advise(
     datatypes: Sequence[Precision | str] | None = None,
     batches: Sequence[int] | None = None,
     model: str | None = None,
+    effects: Mapping[str, Effect] | None = None,
 ) -> Advice:
     """Return which machines run networks as fast as is asked within limits, and what any machine would need to.
 
@@ -67,6 +70,7 @@ def advise(
         batches: Items per batch that would do; by default the networks' own, or with a limit of latency for each
             machine the one of `BATCHES` that is fastest within it.
         model: Name of a prediction model; None for the best estimate there is, else the bound.
+        effects: What figures of single machines say of them, by key.
 
     Raises:
         DatatypeError: A datatype is not known, none was named and the network has none, or no machine has any of them.
@@ -88,7 +92,7 @@ def advise(
     for platform in platforms:
         before = len(candidates)
         for datatype in asked:
-            found = on_machine(ready[datatype], platform, wish, datatype, tried, model)
+            found = on_machine(ready[datatype], platform, wish, datatype, tried, model, effects)
             candidates += found[:1] if searched else found
         if len(candidates) == before:
             without.append(platform.key)
@@ -108,7 +112,7 @@ def advise(
 
 def on_machine(
     networks: Sequence[Workload], platform: Platform, wish: Wish, datatype: Precision, batches: Sequence[int],
-    model: str | None,
+    model: str | None, effects: Mapping[str, Effect] | None = None,
 ) -> list[Candidate]:  # fmt: skip
     """Return a machine at each batch, the best first; none where it lacks the datatype or the model a basis.
 
@@ -119,11 +123,13 @@ def on_machine(
         datatype: The precision.
         batches: Items per batch.
         model: Name of a prediction model; None for the best estimate there is, else the bound.
+        effects: What figures of single machines say of them, by key.
     """
+    choices: Choices = {"datatype": datatype, "effects": effects}
     parts: dict[int, list[Part]] = {batch: [] for batch in batches}
     for network in networks:
         try:
-            found = predictions_at(network, platform, batches, model, {"datatype": datatype})
+            found = predictions_at(network, platform, batches, model, choices)
         except (DatatypeError, NoBasisError):
             # Another machine may have the unit, or the basis.
             return []

@@ -139,9 +139,8 @@ def _recommend(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[str]
     run, are = ("run", "are") if apart else ("runs", "is")
     if len(first.parts) > 1:
         times = number(first.expected, 3)
-        reached = (
-            f"{run} {' and '.join(networks)} at {times} times the rates that are asked for{each}"
-        )
+        rates = "rates of one stream" if wish.streams else "rates that are asked for"
+        reached = f"{run} {' and '.join(networks)}{each} at {times} times the {rates}"
     else:
         reached = (
             f"{are} expected to run {networks[0]} at {number(first.expected, 3)} {unit}{each}"

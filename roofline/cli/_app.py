@@ -136,7 +136,9 @@ def _split_entries(
                     repair="Write a number without commas",
                 )
     whole = [text for text in texts if not isinstance(text, str)]
-    return cast_value(context, whole or split_names(texts))
+    # A check of its own knows one model by several paths.
+    once = parameter.name != "models" or parameter.callback is None
+    return cast_value(context, whole or split_names(texts, once=once))
 
 
 def _switch(name: str, short: str | None, variable: ContextVar[bool], text: str) -> TyperOption:

@@ -275,8 +275,12 @@ def load_together(models: Sequence[str], binding: Binding = UNBOUND) -> list[Wor
     return found
 
 
-def split_names(texts: Iterable[str] | None) -> list[str]:
-    """Return names given one by one or joined by commas, each once; a file whose name has a comma stays whole.
+def split_names(texts: Iterable[str] | None, *, once: bool = True) -> list[str]:
+    """Return names given one by one or joined by commas; a file whose name has a comma stays whole.
+
+    Args:
+        texts: As they are given.
+        once: Whether each name is returned once.
 
     Example:
         >>> split_names(["ncs,tx2:maxn", "ncs"])
@@ -287,7 +291,8 @@ def split_names(texts: Iterable[str] | None) -> list[str]:
         for text in texts or ()
         for part in ([text] if "," not in text or Path(text).exists() else text.split(","))
     ]
-    return list(dict.fromkeys(part for part in parts if part))
+    named = [part for part in parts if part]
+    return list(dict.fromkeys(named)) if once else named
 
 
 def _pairs(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,13 +12,14 @@ import typer
 from roofline.cli._advice import Answer
 from roofline.cli._compression import CompressionOptions
 from roofline.cli._decoding import DecoderOptions, split_decoders
+from roofline.cli._evidence import EvidenceOption, check_corrects, effects_of, figures_of
 from roofline.cli._groups import command
 from roofline.cli._options import (
     BoundSizesOption,
     InputOptions,
-    ModelsArgument,
     load_models,
     parse_rates,
+    unique_models,
 )
 from roofline.cli._output import Format, ResultOptions, SortOption, arrange, say
 from roofline.errors import OptionError, check_known
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from roofline.advice import Advice, Wish
     from roofline.decoding.phases import Decoding
     from roofline.decoding.request import Request
+    from roofline.expected_tokens import Figures
+    from roofline.model._law_estimates import Effect
     from roofline.spec import Platform
     from roofline.workload import Workload
 
@@ -36,6 +39,27 @@ app = typer.Typer(add_completion=False)
 _LIMITS = "Limits"
 _COST = "Cost"
 
+
+def _say_once(models: list[str]) -> list[str]:
+    """Return each model once; networks share a machine by their rates, however often they are named."""
+    once = unique_models(models)
+    if len(once) < len(models):
+        again = next(model for model in once if models.count(model) > 1)
+        say(
+            f"roofline: {again} is named more than once and shares the machine once; ask for the sum of the rates: "
+            f"--min-fps {again}=60"
+        )
+    return once
+
+
+SharingArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL...",
+        callback=_say_once,
+        help="An .onnx file, or the name of a shipped network; several share a machine.",
+    ),
+]
 BatchesOption = Annotated[
     list[int] | None,
     typer.Option("--batch", "-b", min=1, help="Items per batch that would do; several by commas."),
@@ -174,6 +198,16 @@ class WishOptions:
                 "--stream-fps without --streams", repair="Give the number of --streams"
             )
         plain, named = parse_rates("--min-fps", self.min_fps)
+        numbers = {
+            "--min-fps": plain, "--stream-fps": self.stream_fps, "--min-tokens-per-s": self.min_tokens_per_s,
+            **{f"--min-fps {name}": rate for name, rate in named.items()},
+        }  # fmt: skip
+        for flag, rate in numbers.items():
+            if rate is not None and not rate > 0:
+                raise OptionError(
+                    f"{flag} is {rate:g}, and a rate is above zero",
+                    repair="Leave it out to set no rate, or give a number such as 30",
+                )
         asked = [
             rate for rate in (plain, self.stream_fps, self.min_tokens_per_s) if rate is not None
         ]
@@ -257,11 +291,12 @@ class MachineOptions:
 @command(app)
 def advise(
     *,
-    models: ModelsArgument,
+    models: SharingArgument,
     wishes: WishOptions,
     choice: MachineOptions,
     max_devices: MaxDevicesOption = 8,
     accuracy: AccuracyOption = None,
+    evidence: EvidenceOption = None,
     batch: BatchesOption = None,
     prediction_model: PredictionModelOption = None,
     compression: CompressionOptions,
@@ -277,6 +312,12 @@ def advise(
         raise OptionError(
             "advise takes whole datatypes", repair="Use predict for parts of a network"
         )
+    check_corrects(prediction_model, evidence=evidence)
+    if evidence is not None and wishes.efficiency is not None:
+        raise OptionError(
+            "--efficiency and --evidence both say how far below the bound runs are",
+            repair="Leave one of them out",
+        )
     wish, machines, datatypes = wishes.wish(), choice.machines(), compression.datatypes
     request = decoding.request()
     others, decoders = split_decoders(models, request, bound=inputs.given)
@@ -284,7 +325,15 @@ def advise(
     if decoders:
         _check_decoder(decoders, others, compression, wishes)
         advice = _of_decoder(
-            decoders[0], request, machines, wish, datatypes, batch, prediction_model, max_devices
+            decoders[0],
+            request,
+            machines,
+            wish,
+            datatypes,
+            batch,
+            prediction_model,
+            max_devices,
+            figures_of(evidence, machines),
         )
     else:
         if wishes.min_tokens_per_s is not None or wish.ttft is not None or wish.tpot is not None:
@@ -298,7 +347,7 @@ def advise(
         workloads = [compression.at(workload, None) for workload in loaded]
         advice = _of_networks(
             workloads, machines, wish, datatypes, batch, prediction_model, accuracy,
-            compressible=not compression.prunes,
+            compressible=not compression.prunes, effects=effects_of(evidence, machines),
         )  # fmt: skip
     names = [entry.name for entry in (workloads or decoders)]
     most = (20 if result.form is Format.TABLE else 0) if top is None else top
@@ -349,27 +398,30 @@ def _check_decoder(
 def _of_networks(
     workloads: Sequence[Workload], machines: Sequence[Platform], wish: Wish, datatypes: Sequence[str],
     batches: Sequence[int] | None, model: str | None, accuracy: Path | None, *, compressible: bool,
+    effects: Mapping[str, Effect] | None,
 ) -> Advice:  # fmt: skip
     from roofline.advice import advise
     from roofline.advice.accuracies import known_accuracies
     from roofline.advice.remedies import with_remedies
 
     known = known_accuracies(accuracy)
-    found = advise(workloads, machines, wish, datatypes=datatypes, batches=batches, model=model)
+    found = advise(
+        workloads, machines, wish, datatypes=datatypes, batches=batches, model=model, effects=effects
+    )  # fmt: skip
     # A bound makes no machine pass, and what is pruned already is not pruned once more.
     if model is not None or wish.efficiency is not None or not compressible:
         return found
-    return with_remedies(found, workloads, machines, wish, known)
+    return with_remedies(found, workloads, machines, wish, known, effects=effects)
 
 
 def _of_decoder(
     decoder: Decoding, request: Request | None, machines: Sequence[Platform], wish: Wish, datatypes: Sequence[str],
-    batches: Sequence[int] | None, model: str | None, most_devices: int,
+    batches: Sequence[int] | None, model: str | None, most_devices: int, figures: Mapping[str, Figures] | None,
 ) -> Advice:  # fmt: skip
     from roofline.advice import advise_decoder
     from roofline.cli._decoding import UNASKED
 
     return advise_decoder(
         decoder, request or UNASKED, machines, wish, datatypes=datatypes, batches=batches,
-        model=model, most_devices=most_devices,
+        model=model, most_devices=most_devices, figures=figures,
     )  # fmt: skip

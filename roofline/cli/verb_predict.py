@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +18,7 @@ from roofline.cli._decoding import (
     MaxTtftOption,
     split_decoders,
 )
+from roofline.cli._evidence import EvidenceOption, check_corrects, effects_of, figures_of
 from roofline.cli._groups import command
 from roofline.cli._options import (
     BoundSizesOption,
@@ -111,27 +111,7 @@ class PredictionOptions:
             help="Runtime of --model expected: openvino, trt, ... Default: the class's fastest in the evidence.",
         ),
     ] = None
-    evidence: Annotated[
-        Path | None,
-        typer.Option(
-            "--evidence",
-            metavar="RUNS.csv",
-            help="Figures of the machine that correct --model expected: columns machine, network, datatype, and fps "
-            "or, of decoders, tokens_per_s (with phase, context, batch, devices).",
-        ),
-    ] = None
-
-    def figures(self, machines: Sequence[Platform]) -> Mapping[str, Figures] | None:
-        """Return what measured rates of decoders say of the machines; None without evidence.
-
-        Raises:
-            RooflineError: The evidence cannot be read.
-        """
-        if self.evidence is None:
-            return None
-        from roofline.validate.evidence.token_figures import read_figures
-
-        return read_figures(self.evidence, machines)
+    evidence: EvidenceOption = None
 
     def choices(self, machines: Sequence[Platform], *, networks: bool = True) -> dict[str, Any]:
         """Return them as `sweep` and `serve` take them; the evidence is read where there are networks to correct.
@@ -139,17 +119,8 @@ class PredictionOptions:
         Raises:
             RooflineError: The model takes no runtime or no evidence, or the evidence cannot be read.
         """
-        for flag, given in (("--runtime", self.runtime), ("--evidence", self.evidence)):
-            if given is not None and self.model not in {None, "expected"}:
-                raise OptionError(
-                    f"{self.model} takes no {flag}",
-                    repair="Leave --model out, or ask for --model expected",
-                )
-        effects = None
-        if self.evidence is not None and networks:
-            from roofline.validate.evidence.figures import read_effects
-
-            effects = read_effects(self.evidence, machines)
+        check_corrects(self.model, runtime=self.runtime, evidence=self.evidence)
+        effects = effects_of(self.evidence, machines) if networks else None
         return {
             "model": self.model, "traffic": self.traffic, "operations": self.operations,
             "weights_read": self.weights_read, "emulate": self.emulate, "runtime": self.runtime, "effects": effects,
@@ -186,7 +157,7 @@ def predict(
     others, decoders = split_decoders(models, request, bound=inputs.given)
     workloads = load_models(others, inputs.binding(bound_sizes=bound_sizes))
     choices = prediction.choices(machines, networks=bool(workloads))
-    figures = prediction.figures(machines) if decoders else None
+    figures = figures_of(prediction.evidence, machines) if decoders else None
     found = _predict(workloads, decoders, machines, request, compression, batch, choices, figures)
     if layers and not any(entry.layers for entry in found.predictions):
         raise OptionError(

@@ -44,7 +44,7 @@ def report(
     from roofline.cli._report import gather
     from roofline.report import render
 
-    explored = data[0] == EXPLORE and not Path(EXPLORE).exists()
+    explored = data[0].casefold() == EXPLORE and not Path(data[0]).exists()
     if platform and not explored:
         raise OptionError(
             "-p chooses the machines of the page over all machines",

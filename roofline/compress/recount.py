@@ -176,17 +176,12 @@ def _retype(layer: Layer, change: Change) -> Layer:
     if asked is not None and not layer.weights and layer.parameters:
         # A published total is one bag of weights.
         gained[_WEIGHT] += packed_bytes(layer.parameters, asked.weight_bits) - layer.weight_bytes
-    return replace(
-        layer,
+    return layer.of(
         weights=weights,
         inputs=_activations(layer.inputs, change),
         outputs=_activations(layer.outputs, change),
         accesses=accesses,
-        weight_bytes=layer.weight_bytes + gained[_WEIGHT],
-        input_bytes=layer.input_bytes + gained[Use.INPUT],
-        output_bytes=layer.output_bytes + gained[Use.OUTPUT],
-        cache_read_bytes=layer.cache_read_bytes + gained[Use.CACHE_READ],
-        cache_written_bytes=layer.cache_written_bytes + gained[Use.CACHE_WRITE],
+        gained=gained,
         datatype=layer.datatype if asked is None or layer.datatype is None else asked.peak,
     )
 

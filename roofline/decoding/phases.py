@@ -32,6 +32,8 @@ class Decoding:
     roles: Roles
     experts: UnrolledExperts | None = None
     """Those that the graph computes all, though each token needs few."""
+    fused: bool = True
+    """Whether its phases have their layers as runtimes fuse them, too."""
     _counts: dict[tuple[Causal, int, int, int], Workload] = field(
         default_factory=dict[tuple[Causal, int, int, int], Workload],
         init=False,
@@ -110,7 +112,7 @@ class Decoding:
         if known is not None:
             return known
         binding = replace(self.roles.bind(requests, past, new), causal=request.causal)
-        counted = Workload.from_onnx(self.model, name=self.name, binding=binding)
+        counted = Workload.from_onnx(self.model, name=self.name, binding=binding, fused=self.fused)
         part = (
             f"the prompt of {plural(new, 'position')}"
             if not past

@@ -66,10 +66,12 @@ def runs_of(
         for place, (each, facts) in enumerate(zip(asked, every, strict=True))
         if each.deployment.usage.latency and under_way(facts, np.ones(1))[0] == 1
     ]
+    # Their own throughput is that of one run at a time unless several are in flight: one answer serves for both.
+    several = [place for place in alone if asked[place].deployment.usage.throughput]
     times = _timed(
-        [asked[place].facts(in_flight=False) for place in alone], batches, effects, known
+        [asked[place].facts(in_flight=False) for place in several], batches, effects, known
     )
-    latencies = dict(zip(alone, times, strict=True))
+    latencies = {place: rates[place] for place in alone} | dict(zip(several, times, strict=True))
     found: list[Runs] = []
     for place, (items, seconds, short, long, shares) in enumerate(rates):
         fps, ends = items / seconds, (items / long, items / short)

@@ -7,9 +7,11 @@ place empty. Every quantity is kept as the logarithm in 16 bits, to 0.05 %, and 
 from __future__ import annotations
 
 import base64
+import gc
 import html
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product, zip_longest
 from typing import TYPE_CHECKING, Any
@@ -103,7 +105,7 @@ def explore(
         title: The page's; by default how much is on it.
         years: Lifetime over which a price is spread, until the reader chooses another.
         usd_per_kwh: Price of electricity, likewise.
-        report: Is told of each network that is done.
+        report: Is told of each network, and of each datatype of a decoder.
 
     Raises:
         OptionError: There is no network, or the page would exceed `MAXIMUM_BYTES`.
@@ -111,9 +113,15 @@ def explore(
     if not subjects:
         raise OptionError("the page has no network", repair="Name at least one")
     table = _Table(platforms, batches)
-    for place, subject in enumerate(subjects):
-        report(subject.name, place, len(subjects))
-        table.add(subject)
+    steps = [table.steps(subject) for subject in subjects]
+    total = sum(steps)
+    with _collecting_later():
+        for place, subject in enumerate(subjects):
+
+            def tell(what: str, done: int, before: int = sum(steps[:place])) -> None:
+                report(what, before + done, total)
+
+            table.add(subject, tell)
     sources: dict[tuple[str, str | None], int] = {}
     machines = [
         _machine(platform, table.datatypes[platform.key], sources) for platform in platforms
@@ -138,6 +146,21 @@ def explore(
             repair="Name fewer networks",
         )
     return page
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Have no search for cycles among the millions of small objects that counting makes, of which none is in one.
+
+    It would go through all of them again and again, for a quarter of the time.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _page(title: str, document: Mapping[str, Any]) -> str:
@@ -193,14 +216,28 @@ class _Table:
         """Places of each network."""
         return len(self._place)
 
-    def add(self, subject: Subject) -> None:
-        """Predict a network on every machine."""
+    def steps(self, subject: Subject) -> int:
+        """Return in how many steps a network is predicted, each of which is told."""
+        return len(self._shared) if isinstance(subject.network, Decoding) else 1
+
+    def add(self, subject: Subject, tell: Callable[[str, int], None]) -> None:
+        """Predict a network on every machine.
+
+        Args:
+            subject: The network.
+            tell: Is told what is done next, and how many of its steps are done.
+        """
         values = np.zeros((len(COLUMNS), self.rows))
         flags = np.zeros(self.rows, np.uint8)
         network = subject.network
         tokens = isinstance(network, Decoding)
         entry: dict[str, Any] = {"name": subject.name, "title": subject.title, "tokens": tokens}
-        for row in self._decode(network) if isinstance(network, Decoding) else self._laws(network):
+        if isinstance(network, Decoding):
+            rows = self._decode(network, tell)
+        else:
+            tell(network.name, 0)
+            rows = self._laws(network)
+        for row in rows:
             place = self._place[row.platform, row.datatype, row.batches[0]]
             at = slice(place, place + len(row.batches))
             # The same of every row: operations of one item or token.
@@ -239,10 +276,12 @@ class _Table:
         for case, bound, found in zip(cases, bounds, beside(cases, bounds, items), strict=True):
             yield _frames(case, self._batches, bound, found)
 
-    def _decode(self, network: Decoding) -> Iterable[_Rows]:
+    def _decode(self, network: Decoding, tell: Callable[[str, int], None]) -> Iterable[_Rows]:
         # A copy of its own forgets what it counted when it is done: all decoders together take many times a page.
-        own, brought = replace(network), ByWidths()
-        for datatype in self._shared:
+        # Equation 1 sees a network as a whole.
+        own, brought = replace(network, fused=False), ByWidths()
+        for place, datatype in enumerate(self._shared):
+            tell(f"{network.name} in {datatype}", place)
             having = [platform for platform in self._platforms if platform.has(datatype)]
             found = serve(
                 own, REQUEST, having, datatypes=[datatype], batches=self._batches, prepare=brought, unheld=True

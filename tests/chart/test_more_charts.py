@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import combinations
 
+import numpy as np
 import pytest
 
 pytest.importorskip("matplotlib")
@@ -338,6 +339,23 @@ def test_a_unit_in_a_cell_is_named():
                 }
             ]
         )
+
+
+def lab(colour: str) -> np.ndarray:
+    """Return a colour in CIELAB (D65), as CIE 15 has it."""
+    linear = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(linear <= 0.04045, linear / 12.92, ((linear + 0.055) / 1.055) ** 2.4)
+    matrix = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    x, y, z = np.cbrt(matrix @ linear / [0.9505, 1, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_machines_that_are_often_compared_have_colours_far_apart():
+    often = ["h100-sxm", "b200-sxm", "h200-sxm", "a100-sxm-80gb", "l4", "t4", "rtx-4090", "rtx-5090", "mi300x",
+             "gb200", "hailo-8", "rpi5", "tpu-v5e", "rk3588-npu", "dgx-spark"]  # fmt: skip
+    places = [lab(machine_colour(name)) for name in often]
+    near = min(np.linalg.norm(a - b) for a, b in combinations(places, 2))
+    assert near > 20
 
 
 def test_a_machine_keeps_its_colour_from_chart_to_chart():

@@ -172,9 +172,12 @@ def test_the_arithmetic_in_the_notes_gives_the_numbers(key: str) -> None:
 
 def arithmetic(quantity: Quantity) -> float | None:
     note = quantity.note or ""
-    if found := FACTORS.search(note):
-        count, pipes, per_cycle, clock, unit = found.groups()
-        return int(count) * int(pipes or 1) * int(per_cycle) * base(clock, unit)
+    # Processors with two kinds of cores have a product of each.
+    if products := FACTORS.findall(note.partition(";")[0]):
+        return sum(
+            int(count) * int(pipes or 1) * int(per_cycle) * base(clock, unit)
+            for count, pipes, per_cycle, clock, unit in products
+        )
     if quantity.kind == "derived" and (found := SHARE.search(note)):
         return base(found[2], found[3]) * (0.5 if found[1] == "Half of" else 2)
     if found := CLOCKED.search(note):
@@ -190,6 +193,23 @@ def arithmetic(quantity: Quantity) -> float | None:
             else transfers * int(lanes) * int(last) / int(coded) / 8
         )
     return None
+
+
+@pytest.mark.parametrize("key", FILES)
+def test_a_processor_of_a_computer_says_which_clock_its_peak_is_at(key: str) -> None:
+    specification = spec_of(key)
+    if specification.kind != "cpu" or specification.segment in {
+        "edge",
+        "phone",
+        "microcontroller",
+    }:
+        return
+    said = " ".join([specification.description, *specification.notes])
+    assert re.search(r"base clock|sustain under wide vectors|GHz", said), said
+    fp32 = specification.peaks["fp32"]
+    assert arithmetic(fp32) is not None, fp32.note
+    if specification.vendor == "Intel" and "efficiency cores" in (fp32.note or ""):
+        assert "sustain under wide vectors" in said
 
 
 def test_most_derived_peaks_show_arithmetic_that_is_checked() -> None:

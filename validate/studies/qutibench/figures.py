@@ -84,10 +84,31 @@ def _paper(rows: Rows) -> dict[str, Chart]:
     found["fig22_latency_cifar10"] = facets(
         charts.get("latency"), by_share, Options(title=title), "pruning"
     )
-    found["fig23_latency_imagenet"] = _draw(
-        "latency", _of(rows, task="ImageNet"), "ImageNet: latency against throughput"
+    found["fig23_latency_imagenet"] = facets(
+        charts.get("latency"),
+        _by_network(_of(rows, task="ImageNet")),
+        Options(title="ImageNet: latency against throughput"),
+        "panel",
     )
     return found
+
+
+def _by_network(rows: Rows) -> Rows:
+    """Return rows with the panel that each stands in: its network's, or that of all that were run at one batch.
+
+    One panel for all has some fifty curves, of which none can be followed.
+    """
+    batches: dict[str, set[object]] = {}
+    for row in rows:
+        batches.setdefault(str(row["network"]), set()).add(row["batch"])
+    placed = [
+        {
+            **row,
+            "panel": name if len(batches[name := str(row["network"])]) > 1 else "one batch alone",
+        }
+        for row in rows
+    ]
+    return sorted(placed, key=lambda row: (row["panel"] == "one batch alone", row["panel"]))
 
 
 def _portal(rows: Rows) -> dict[str, Chart]:

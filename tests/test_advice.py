@@ -28,7 +28,7 @@ from roofline.advice.remedies import SHARES, with_remedies
 from roofline.advice.search import BATCHES, rank
 from roofline.chart import charts, read_rows
 from roofline.cli import main
-from roofline.decoding.request import Request
+from roofline.decoding.request import Request, Spread
 from roofline.errors import DatatypeError, NoBasisError, OptionError, TableError
 from roofline.model import predict, requirement
 from roofline.model._network_facts import class_of
@@ -429,6 +429,40 @@ def test_a_decoder_takes_the_fewest_devices_that_do():
     (fast,) = advise_decoder(found, asked, [machine], Wish(fps=1e9), datatypes=["fp16"]).candidates
     assert fast.answer == "no"
     assert fast.units == 8
+
+
+def test_cards_of_one_user_have_layers_in_series_and_rates_of_tokens_their_own_columns():
+    found = decoder("llama31_70b")
+    asked = Request(context=1024, new_tokens=128, defaults=frozenset({"spread"}))
+    wish = Wish(fps=10)
+    advice = advise_decoder(
+        found, asked, keys("rtx-4090", "apple-m2-ultra", "jetson-thor"), wish, datatypes=["q4_k_m"]
+    )
+    card, *others = advice.candidates
+    assert (card.platform, card.answer, card.units) == ("rtx-4090", "yes", 2)
+    row = card.record()
+    assert row["spread"] == "series"
+    # Layers in series read all weights with one card's bandwidth: no faster than that.
+    assert row["tokens_per_s"] < platform("rtx-4090").bandwidth / 42e9
+    assert row["low_tokens_per_s"] < row["expected_tokens_per_s"] == row["tokens_per_s"]
+    assert row["tokens_per_s"] == pytest.approx(1e3 / row["tpot_ms"])
+    assert row["low_fps"] is row["expected_fps"] is row["throughput_fps"] is None
+    assert all(entry.answer != "yes" for entry in others)
+    said = verdict(advice, wish, ["llama31_70b"])
+    assert "no Mac is known to do it, and nearest comes apple-m2-ultra (12." in said
+    assert "no board is known to do it, and nearest comes jetson-thor (5." in said
+    slow = Wish(fps=5)
+    advice = advise_decoder(
+        found, asked, keys("rtx-4090", "apple-m2-ultra"), slow, datatypes=["q4_k_m"]
+    )
+    assert "the Mac that does it best is apple-m2-ultra (12." in verdict(
+        advice, slow, ["llama31_70b"]
+    )
+    shared = Request(context=1024, new_tokens=128, spread=Spread.TENSOR)
+    (bound,) = advise_decoder(
+        found, shared, keys("rtx-4090"), wish, datatypes=["q4_k_m"]
+    ).candidates
+    assert bound.answer == "unknown"
 
 
 def test_bounds_of_decoders_are_no_yes():

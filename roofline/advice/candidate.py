@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +44,7 @@ class Part:
     @property
     def bound(self) -> float | None:
         """The rate of the prediction, whatever it is; None where the network is not fully counted."""
-        tokens = self.prediction.tokens
-        return self.prediction.throughput_fps if tokens is None else tokens.tokens_per_s
+        return rate_of(self.prediction)
 
     @property
     def latency(self) -> float | None:
@@ -52,13 +52,16 @@ class Part:
         return slow_end(self.prediction, "latency_ms", self.prediction.latency_s)
 
     def record(self) -> dict[str, Any]:
-        """Return the network's share of a candidate as a row."""
+        """Return the network's share of a candidate as a row; rates of decoders are of tokens, not of frames."""
+        rates = {
+            "asked": self.asked,
+            "low": self.low,
+            "expected": self.expected,
+            "throughput": self.bound,
+        }
         return {
             "network": self.prediction.network,
-            "asked_fps": self.asked,
-            "low_fps": self.low,
-            "expected_fps": self.expected,
-            "throughput_fps": self.bound,
+            **named_rates(self.prediction, rates),
             "model": self.prediction.model,
         }
 
@@ -71,9 +74,7 @@ def part_of(prediction: Prediction, wish: Wish, least: Prediction | None = None)
         wish: What is asked.
         least: The bounds of the same run; whether runs can undercut them is for it to say.
     """
-    tokens = prediction.tokens
-    rate = prediction.throughput_fps if tokens is None else tokens.tokens_per_s
-    ends = prediction.interval_fps if tokens is None else prediction.intervals.get("tokens_per_s")
+    rate, ends = rate_of(prediction), _ends(prediction)
     asked = wish.rate(prediction.network)
     if wish.efficiency is not None and rate is not None:
         share = wish.efficiency * rate
@@ -81,6 +82,38 @@ def part_of(prediction: Prediction, wish: Wish, least: Prediction | None = None)
     if rate is None or ends is None:
         return Part(prediction, asked, None, None, None, least)
     return Part(prediction, asked, rate, *ends, least)
+
+
+def rate_of(prediction: Prediction) -> float | None:
+    """Return items per second; of a decoder the tokens that its requests write, each after its first."""
+    tokens = prediction.tokens
+    if tokens is None:
+        return prediction.throughput_fps
+    return tokens.tokens_per_s if tokens.tpot_s is None else prediction.batch / tokens.tpot_s
+
+
+def _ends(prediction: Prediction) -> tuple[float, float] | None:
+    tokens = prediction.tokens
+    if tokens is None:
+        return prediction.interval_fps
+    if tokens.tpot_s is None:
+        return prediction.intervals.get("tokens_per_s")
+    ends = prediction.intervals.get("tokens_per_s_per_user")
+    return None if ends is None else (prediction.batch * ends[0], prediction.batch * ends[1])
+
+
+def named_rates(
+    prediction: Prediction, rates: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    """Return rates as columns: of frames, and behind them, of decoders, of tokens."""
+    frames = {f"{name}_fps": value for name, value in rates.items()}
+    if prediction.tokens is None:
+        return frames
+    tokens = {
+        "tokens_per_s" if name == "throughput" else f"{name}_tokens_per_s": value
+        for name, value in rates.items()
+    }
+    return dict.fromkeys(frames) | tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +137,10 @@ class Candidate:
     """Whether no other is at least as fast, frugal and cheap, and better in one of them."""
     remedy: Remedy | None = None
     """What would make it pass."""
+    family: str = ""
+    """What buyers call it: ``card``, ``Mac`` or ``board``; empty for others."""
+    fewer: Candidate | None = None
+    """Of a decoder, the same machine in fewer devices, or with layers in series, that an estimate says is too slow."""
 
     @property
     def prediction(self) -> Prediction:
@@ -172,6 +209,13 @@ class Candidate:
         prediction = self.prediction
         row = prediction.record()
         alone = len(self.parts) == 1
+        rates = {"low": self.low, "expected": self.expected, "throughput": self.bound}
+        tokens = prediction.tokens
+        times: dict[str, Any] = (
+            {}
+            if tokens is None
+            else {"ttft_ms": row["ttft_ms"], "tpot_ms": row["tpot_ms"], "spread": tokens.spread}
+        )
         return {
             "platform": prediction.platform,
             "datatype": prediction.datatype,
@@ -179,9 +223,8 @@ class Candidate:
             "suits": self.suits,
             "answer": self.answer,
             "model": prediction.model,
-            "low_fps": self.low if alone else None,
-            "expected_fps": self.expected if alone else None,
-            "throughput_fps": self.bound if alone else None,
+            **named_rates(prediction, rates if alone else dict.fromkeys(rates)),
+            **times,
             "low_headroom": self._headroom(self.low),
             "latency_ms": row["latency_ms"],
             "bound": row["bound"],
@@ -259,7 +302,19 @@ def judge(
         wish.cost_per_million(
             None if price is None else units * price, None if watts is None else units * watts, delivered
         ),
+        family=family_of(platform),
     )  # fmt: skip
+
+
+def family_of(platform: Platform) -> str:
+    """Return what buyers call a machine: ``card``, ``Mac`` or ``board``; empty for others."""
+    if platform.segment == "edge":
+        return "board"
+    if platform.kind != "gpu" or platform.segment not in {"desktop", "laptop", "data centre"}:
+        return ""
+    if platform.vendor.casefold() == "apple":
+        return "Mac"
+    return "" if platform.segment == "laptop" else "card"
 
 
 def _units(

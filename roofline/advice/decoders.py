@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from roofline.conventions import Traffic
 from roofline.decoding.memory import memory_of
 from roofline.decoding.request import Spread
 from roofline.errors import DatatypeError, OptionError
+from roofline.expected_tokens import class_of
 from roofline.model import at_precision, choose_unit
 from roofline.number_format import number, plural
 from roofline.precision import precision
@@ -121,48 +122,71 @@ def _fewest(
     step: Workload, counts: Sequence[int], model: str | None, figures: Mapping[str, Figures] | None,
 ) -> dict[str, Candidate]:  # fmt: skip
     """Return for each machine the fewest devices that reach what is asked; else the most that hold the network."""
-    kept = memory_of(step)
     open_ = {entry.key: entry for entry in platforms}
     found: dict[str, Candidate] = {}
     estimated: dict[str, Candidate] = {}
     for count in counts:
-        heads = None if request.spread is Spread.SERIES else decoder.roles.kv_heads
-        on_one = kept.on_one(batch, request.length, count, heads)
-        holding = [
-            entry for entry in open_.values() if entry.capacity is None or on_one <= entry.capacity
-        ]
-        if not holding:
-            continue
-        result = serve(
-            decoder, replace(request, devices=count), holding, batches=[batch], model=model,
-            datatypes=[] if datatype is None else [datatype], figures=figures,
-        )  # fmt: skip
-        rows: dict[str, list[Prediction]] = {}
-        for row in result.predictions:
-            rows.setdefault(row.platform, []).append(row)
-        for key, mine in rows.items():
-            chosen = mine[-1] if wish.efficiency is None else mine[0]
-            candidate = judge((part_of(chosen, wish, mine[0]),), open_[key], wish, count)
-            candidate = _note_fewer(candidate, estimated.get(key))
-            found[key] = candidate
-            if candidate.low is not None:
-                estimated[key] = candidate
-            slow = {Limit.THROUGHPUT, Limit.FIRST_TOKEN, Limit.TOKEN, Limit.MEMORY}
-            if not any(hurdle.limit in slow for hurdle in candidate.obstacles):
-                del open_[key]
+        asked = replace(request, devices=count)
+        for spread in _spreads(asked, batch, model):
+            case = replace(asked, spread=spread)
+            holding = _holding(decoder, case, open_.values(), batch, step)
+            if spread is not request.spread:
+                # Public runs of one user on several cards have layers in series.
+                holding = [entry for entry in holding if class_of(entry) not in {None, "served"}]
+            if not holding:
+                continue
+            result = serve(
+                decoder, case, holding, batches=[batch], model=model,
+                datatypes=[] if datatype is None else [datatype], figures=figures,
+            )  # fmt: skip
+            rows: dict[str, list[Prediction]] = {}
+            for row in result.predictions:
+                rows.setdefault(row.platform, []).append(row)
+            for key, mine in rows.items():
+                chosen = mine[-1] if wish.efficiency is None else mine[0]
+                candidate = judge((part_of(chosen, wish, mine[0]),), open_[key], wish, count)
+                candidate = _note_fewer(candidate, estimated.get(key))
+                found[key] = candidate
+                if candidate.low is not None:
+                    estimated[key] = _faster(candidate, estimated.get(key))
+                slow = {Limit.THROUGHPUT, Limit.FIRST_TOKEN, Limit.TOKEN, Limit.MEMORY}
+                if not any(hurdle.limit in slow for hurdle in candidate.obstacles):
+                    del open_[key]
     return found
+
+
+def _spreads(request: Request, batch: int, model: str | None) -> tuple[Spread, ...]:
+    """Return how devices are tried to share it: first in series where runs may be a basis and nothing was asked."""
+    free = "spread" in request.defaults and request.spread is Spread.TENSOR
+    if free and request.devices > 1 and batch == 1 and model in {None, "expected"}:
+        return (Spread.SERIES, request.spread)
+    return (request.spread,)
+
+
+def _holding(
+    decoder: Decoding, request: Request, platforms: Iterable[Platform], batch: int, step: Workload
+) -> list[Platform]:
+    """Return the machines of which so many devices hold the network and its caches."""
+    heads = None if request.spread is Spread.SERIES else decoder.roles.kv_heads
+    each = memory_of(step).on_one(batch, request.length, request.devices, heads)
+    return [entry for entry in platforms if entry.capacity is None or each <= entry.capacity]
+
+
+def _faster(one: Candidate, other: Candidate | None) -> Candidate:
+    return one if other is None or (one.low or 0.0) > (other.low or 0.0) else other
 
 
 def _note_fewer(candidate: Candidate, fewer: Candidate | None) -> Candidate:
     """Return a candidate of which there is a bound only, with what is expected of fewer devices that do not do."""
     if candidate.low is not None or fewer is None or fewer.low is None:
         return candidate
+    in_series = " with layers in series" if fewer.units > 1 else ""
     doubt = (
         f"a bound of {plural(candidate.units, 'device')}: of so many no public runs are a basis; "
-        f"{plural(fewer.units, 'device')} would reach {number(fewer.low, 3)} tokens/s at the low end"
+        f"{plural(fewer.units, 'device')}{in_series} would reach {number(fewer.low, 3)} tokens/s at the low end"
     )
     doubts = [hurdle for hurdle in candidate.doubts if hurdle.limit is not Limit.BASIS]
-    return replace(candidate, doubts=(Hurdle(Limit.BASIS, doubt), *doubts))
+    return replace(candidate, doubts=(Hurdle(Limit.BASIS, doubt), *doubts), fewer=fewer)
 
 
 def _has_unit(platform: Platform, step: Workload, datatype: str | None) -> bool:

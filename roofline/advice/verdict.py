@@ -90,12 +90,48 @@ def verdict(advice: Advice, wish: Wish, networks: Sequence[str], sort: str = "")
     suiting = [entry for entry in advice.candidates if entry.suits]
     if suiting:
         by = f"First by {sort}: " if sort else ""
-        return by + _recommend(suiting, wish, networks)
+        return by + _recommend(suiting, wish, networks) + _describe_families(advice, suiting[0])
     if not advice.candidates:
         if advice.without_memory:
             return f"No machine with the datatype holds {networks[0]}"
         return "No machine has the datatype"
-    return _none(advice) + _describe_unseen(advice)
+    return _none(advice) + _describe_families(advice, None) + _describe_unseen(advice)
+
+
+_FAMILIES = ("card", "Mac", "board")
+
+
+def _describe_families(advice: Advice, first: Candidate | None) -> str:
+    """Return of a decoder what does it among cards, Macs and boards beside the first, or comes nearest to it."""
+    said = ""
+    for family in _FAMILIES:
+        mine = [
+            entry
+            for entry in advice.candidates
+            if entry.family == family and entry.prediction.tokens is not None
+        ]
+        if first is not None and first.family == family:
+            continue
+        suiting = next((entry for entry in mine if entry.suits), None)
+        if suiting is not None:
+            said += f"; the {family} that does it best is {_reached(suiting)}"
+            continue
+        known = [entry if entry.low is not None else entry.fewer for entry in mine]
+        nearest = max(
+            (entry for entry in known if entry is not None and entry.low is not None),
+            key=lambda entry: entry.low or 0.0,
+            default=None,
+        )
+        if nearest is not None:
+            said += f"; no {family} is known to do it, and nearest comes {_reached(nearest)}"
+    return said
+
+
+def _reached(entry: Candidate) -> str:
+    """Return a machine and the tokens that it is expected to write."""
+    count = f"{entry.units:,} x " if entry.units > 1 else ""
+    rates = [number(rate, 3) for rate in (entry.expected, entry.low, entry.high)]
+    return f"{count}{entry.platform} ({rates[0]} tokens/s, 80 %: {rates[1]} to {rates[2]})"
 
 
 def _describe_unseen(advice: Advice) -> str:
@@ -148,6 +184,9 @@ def _recommend(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[str]
     if first.low is not None and first.high is not None and first.low < first.high:
         reached += f" (80 %: {number(first.low, 3)} to {number(first.high, 3)})"
     asked = next(part.asked for part in first.parts)
+    tokens = first.prediction.tokens
+    if tokens is not None and tokens.ttft_s is not None and tokens.tpot_s is not None:
+        reached += f" after {number(tokens.ttft_s, 3)} s for a prompt of {tokens.context:,}"
     if asked is not None and len(first.parts) == 1:
         wanted = f"{wish.streams:,} x {number(asked)}" if wish.streams else number(asked)
         reached += f", where {wanted} {'is' if wanted == '1' else 'are'} asked for"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.cli._output import as_table
 from roofline.cli._predictions import conventions
+from roofline.decoding.request import Spread
 from roofline.number_format import number, plural
 from roofline.tables import Record
 from roofline.units import scale
@@ -138,6 +139,11 @@ def _conventions(advice: Advice, wish: Wish, sort: str) -> dict[str, str]:
         f"USD/M: for a million items at the rate that is asked for, price over {wish.years:g} years and the thermal "
         f"design power at {wish.usd_per_kwh:g} USD/kWh throughout"
     )
+    if any(entry.tokens is not None and entry.tokens.tpot_s is not None for entry in predictions):
+        stated["tokens"] = (
+            "tokens/s are those that all requests write, each once it has its first: requests over the time per output "
+            "token; the wait for the first stands beside"
+        )
     stated["front"] = (
         "*: none here is at least as fast, frugal and cheap, and better in one of them"
     )
@@ -184,6 +190,9 @@ def _cells(entry: Candidate) -> Record:
     shared = len(entry.parts) > 1
     rate = "x asked" if shared else "tokens/s" if entry.prediction.tokens is not None else "fps"
     remarks = [*row["obstacles"], *row["doubts"], *([str(entry.remedy)] if entry.remedy else [])]
+    tokens = entry.prediction.tokens
+    if tokens is not None and tokens.devices > 1 and tokens.spread == Spread.SERIES:
+        remarks.append("layers in series")
     return {
         "platform": row["platform"] + ("*" if entry.on_front else ""),
         "datatype": row["datatype"],
@@ -192,6 +201,7 @@ def _cells(entry: Candidate) -> Record:
         rate: number(entry.expected) or "unknown",
         "low end": number(entry.low) or "unknown",
         "bound only": number(entry.bound) if entry.low is None else None,
+        **({} if tokens is None else {"first token s": number(tokens.ttft_s)}),
         "bound": row["bound"],
         "units": row["units"],
         "W": number(row["total_w"]),

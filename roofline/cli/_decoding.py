@@ -101,7 +101,7 @@ MaxTpotOption = Annotated[
 ]
 
 NEW_TOKENS = 512
-UNASKED = Request(new_tokens=NEW_TOKENS, defaults=frozenset({"context", "new_tokens"}))
+UNASKED = Request(new_tokens=NEW_TOKENS, defaults=frozenset({"context", "new_tokens", "spread"}))
 """What decoders are asked for where no flag says."""
 
 
@@ -127,7 +127,7 @@ class DecoderOptions:
         )  # fmt: skip
         if all(value is None for value in given):
             return None
-        chosen = {"context": self.context, "new_tokens": self.new_tokens}
+        chosen = {"context": self.context, "new_tokens": self.new_tokens, "spread": self.spread}
         return Request(
             self.context or CONTEXT, self.new_tokens or NEW_TOKENS, self.phase or Phase.BOTH, devices or 1,
             self.spread or Spread.TENSOR, max_ttft_s=scale(max_ttft_ms, 1e-3), max_tpot_s=scale(max_tpot_ms, 1e-3),

@@ -119,7 +119,10 @@ class WishOptions:
     ] = None
     min_tokens_per_s: Annotated[
         float | None,
-        typer.Option("--min-tokens-per-s", help="Tokens per second of a decoder's requests."),
+        typer.Option(
+            "--min-tokens-per-s",
+            help="Tokens per second that a decoder's requests write, each once it has its first.",
+        ),
     ] = None
     max_latency_ms: Annotated[
         float | None,

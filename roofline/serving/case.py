@@ -246,7 +246,7 @@ class ServingCase:
 
     def _notes(self, *, fits: bool | None) -> list[str]:
         notes: list[str] = []
-        if self.request.defaults and self.request.context < CONTEXT:
+        if {"context", "new_tokens"} & self.request.defaults and self.request.context < CONTEXT:
             notes.append(
                 f"{self.decoder.name} has {plural(self.decoder.roles.positions or 0, 'position')}: asked for "
                 f"{self.request.context:,} of context and {plural(self.request.new_tokens, 'new token')}"

@@ -105,6 +105,12 @@ class Machine(TypedDict):
     low_fps: Number
     expected_fps: Number
     throughput_fps: Number
+    low_tokens_per_s: NotRequired[Number]
+    expected_tokens_per_s: NotRequired[Number]
+    tokens_per_s: NotRequired[Number]
+    ttft_ms: NotRequired[Number]
+    tpot_ms: NotRequired[Number]
+    spread: NotRequired[str]
     latency_ms: Number
     obstacles: list[Any]
     pareto: bool

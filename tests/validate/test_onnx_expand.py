@@ -134,6 +134,44 @@ def test_a_loop_that_counters_end_too_late_is_refused():
         expand(counted(1000))
 
 
+@pytest.mark.parametrize("length", [1, 3, 4])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_reversed_sequence(axis: int, length: int):
+    node = helper.make_node(
+        "ReverseSequence", ["x", "n"], ["y"], time_axis=axis, batch_axis=1 - axis
+    )
+    shape = [4, 2, 3] if axis == 0 else [2, 4, 3]
+    model = model_of([node], [info("x", shape)], [info("y", shape)], {"n": np.full(2, length)})
+    feed = {"x": np.arange(24, dtype=np.float32).reshape(shape)}
+    expected, got, operators = both(model, feed)
+    assert ("", "ReverseSequence") not in operators
+    assert (got[0] == expected[0]).all()
+
+
+def test_reversed_sequences_of_several_lengths_are_refused():
+    node = helper.make_node("ReverseSequence", ["x", "n"], ["y"])
+    model = model_of([node], [info("x", [4, 2])], [info("y", [4, 2])], {"n": np.array([4, 3])})
+    with pytest.raises(UnsupportedModelError, match="lengths of ReverseSequence 'y' differ"):
+        expand(model)
+
+
+@pytest.mark.parametrize("kind", [TensorProto.INT2, TensorProto.UINT2, TensorProto.INT4])
+def test_narrow_weights_are_widened(kind: int):
+    node = helper.make_node("DequantizeLinear", ["w", "s"], ["real"])
+    product = helper.make_node("MatMul", ["x", "real"], ["y"])
+    model = model_of(
+        [node, product], [info("x", [1, 2])], [info("y", [1, 3])], {"s": np.float32(0.5)}
+    )
+    model.opset_import[0].version = 25
+    low = 0 if kind == TensorProto.UINT2 else -1
+    values = np.array([[low, 0, 1], [1, low, 1]])
+    model.graph.initializer.append(helper.make_tensor("w", kind, [2, 3], values.ravel().tolist()))
+    written, _ = expand(model)
+    assert "DequantizeLinear" not in {call.op_type for call in written.graph.node}
+    got = computed(written, {"x": np.array([[2, 4]], np.float32)})
+    assert (got[0] == np.array([[2, 4]]) @ values * 0.5).all()
+
+
 def test_a_loop_of_too_many_steps_is_refused():
     with pytest.raises(UnsupportedModelError, match=r"1,000 steps.*at most 512"):
         expand(looped([TRUE], steps=1000))

@@ -18,6 +18,7 @@ from roofline.validate.onnx_rewrite.attention import group_query
 from roofline.validate.onnx_rewrite.control import take_branch, unroll_loop, unroll_scan
 from roofline.validate.onnx_rewrite.quantized import QUANTIZED
 from roofline.validate.onnx_rewrite.recurrent import shorten
+from roofline.validate.onnx_rewrite.reversal import reverse
 from roofline.validate.onnx_rewrite.scope import Scope
 
 _OLDEST = 13
@@ -31,6 +32,7 @@ _REWRITERS: Mapping[str, Callable[[Scope, Any], bool]] = {
     "Loop": unroll_loop,
     "Scan": unroll_scan,
     "GroupQueryAttention": group_query,
+    "ReverseSequence": reverse,
     **QUANTIZED,
 }
 _CONTRIBUTED = frozenset(

@@ -19,8 +19,8 @@ from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.onnx_rewrite.scope import Scope, attributes_of, operand
 
 _FLOAT, _INT32, _UINT8 = 1, 6, 2
-_SMALL = frozenset({21, 22})
-"""ONNX's numbers of uint4 and int4."""
+_SMALL = frozenset({21, 22, 25, 26})
+"""ONNX's numbers of uint4, int4, uint2 and int2."""
 
 
 def real_convolution(scope: Scope, node: Any) -> bool:
@@ -155,14 +155,14 @@ def dynamic_quantization(scope: Scope, node: Any) -> bool:
 
 
 def small_weights(scope: Scope, node: Any) -> bool:
-    """Replace a DequantizeLinear of constant 4-bit or blocked weights by the real numbers they stand for."""
+    """Replace a DequantizeLinear of constant 2-bit, 4-bit or blocked weights by the real numbers they stand for."""
     attributes = attributes_of(node)
     if not (attributes.get("block_size") or scope.kind(node.input[0]) in _SMALL):
         return False
     value = scope.value(node.output[0])
     if value is None:
         raise UnsupportedModelError(
-            f"DequantizeLinear {node.output[0]!r} has 4-bit or blocked values that are no constants"
+            f"DequantizeLinear {node.output[0]!r} has 2-bit, 4-bit or blocked values that are no constants"
         )
     scope.bind(node.output[0], scope.constant(value, "weights"))
     return True

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.advice.wish import Limit, Wish
 from roofline.model import Basis
 from roofline.number_format import number, percent, plural
+from roofline.tables import Record
 
 if TYPE_CHECKING:
     from roofline.advice.remedy import Remedy
@@ -51,7 +52,7 @@ class Part:
         """Seconds of a batch at the unlucky end of the interval; None where nothing is known of it."""
         return slow_end(self.prediction, "latency_ms", self.prediction.latency_s)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """Return the network's share of a candidate as a row; rates of decoders are of tokens, not of frames."""
         rates = {
             "asked": self.asked,

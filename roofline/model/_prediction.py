@@ -13,7 +13,7 @@ from roofline.conventions import Operations, Traffic, WeightsRead
 from roofline.model._power import Draw
 from roofline.model._tokens import INTERVALS, Tokens
 from roofline.number_format import number
-from roofline.tables import frame
+from roofline.tables import Record, frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ class Term:
     share: float
     """Share of the predicted time, 0 to 1."""
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """Return the term as a row."""
         return {"term": self.term, "basis": self.basis.value, "share": self.share}
 
@@ -86,7 +86,7 @@ class LayerPrediction:
         """Operational intensity, OP/B; infinite when nothing crosses the outermost memory."""
         return self.ops / self.bytes if self.bytes else math.inf
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """Return the layer as a row, with the unit in each column's name."""
         return {
             "layer": self.name,
@@ -102,7 +102,7 @@ class LayerPrediction:
             **self._estimate_fields(),
         }
 
-    def _estimate_fields(self) -> dict[str, Any]:
+    def _estimate_fields(self) -> Record:
         """Return what only an estimate says."""
         if self.bound_s is None or self.basis is None:
             return {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from roofline.tables import Record
 
 INTERVALS = ("ttft_ms", "tpot_ms", "tokens_per_s", "tokens_per_s_per_user")
 """Columns of a decoder's row that estimates give an interval of."""
@@ -53,7 +54,7 @@ class Tokens:
     strict_ttft: bool = False
     """Whether no run's first token comes sooner than `ttft_s`, however a server mixes prompts and steps."""
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """Return the columns that a row of a decoder has more than others."""
         return {
             "phase": self.phase,

@@ -163,7 +163,7 @@ def computation(job: RunRequest) -> Computation:
     return Computation(BLOCKED if tuned_by_choice else job.algorithm, form)
 
 
-def _folder(request: Request, description: Mapping[str, Any]) -> Path:
+def _folder(request: Request, description: setup.TargetDescription) -> Path:
     """Return where everything about this model, target and TVM version is kept."""
     how = asdict(computation(request.job))
     return setup.kept_folder(
@@ -178,7 +178,7 @@ def _content(model: Path) -> str:
 
 
 def _compile(
-    tvm: Any, request: Request, description: Mapping[str, Any], folder: Path, report: Report
+    tvm: Any, request: Request, description: setup.TargetDescription, folder: Path, report: Report
 ) -> Artifact:
     job = request.job
     folder.mkdir(parents=True, exist_ok=True)
@@ -253,7 +253,7 @@ def _executed_datatypes(found: Executed, job: RunRequest, target: Any) -> Execut
 
 
 def _build(
-    tvm: Any, request: Request, description: Mapping[str, Any], database: Path
+    tvm: Any, request: Request, description: setup.TargetDescription, database: Path
 ) -> _BuiltModule:
     from roofline.validate.tvm.blocked.schedules import kernel_products
     from roofline.validate.tvm.blocked.tile_search import (

@@ -96,14 +96,14 @@ def _key(job: RunRequest) -> str:
     return str(job.options.get("rpc_key") or job.target)
 
 
-def _folder(request: Request, target: Mapping[str, Any]) -> Path:
+def _folder(request: Request, target: setup.TargetDescription) -> Path:
     return setup.kept_folder(
         request.folder / "tvm-rpc", [request.model.parent.name, dict(target)], []
     )
 
 
 def _compile(
-    request: Request, description: Mapping[str, Any], folder: Path, export: Any
+    request: Request, description: setup.TargetDescription, folder: Path, export: Any
 ) -> Artifact:
     from roofline.validate.tvm.importing import import_model, input_names
     from roofline.validate.tvm.tuning import metaschedule as _tvm_tune

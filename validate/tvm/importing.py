@@ -162,7 +162,7 @@ def _has_open_shapes(relax: Any, module: Any) -> bool:
     found: list[bool] = []
 
     def visit(expression: Any) -> None:
-        kind = getattr(expression, "ty", None)
+        kind: Any = getattr(expression, "ty", None)
         if isinstance(kind, relax.TensorType) and not isinstance(kind.shape, relax.ShapeExpr):
             found.append(True)
 

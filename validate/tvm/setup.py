@@ -16,6 +16,9 @@ from typing import Any
 from roofline.errors import MeasurementError
 from roofline.validate.measuring.environment import package_version
 
+TargetDescription = Mapping[str, str | int | Sequence[str]]
+"""A processor in TVM's own plain values: ``kind``, ``mcpu``, ``mtriple``, ``mattr``, ``num-cores``."""
+
 _BROKEN_FFI = ("0.1.15",)
 """With these apache-tvm-ffi releases every MetaSchedule context of TVM 0.27 ends the process."""
 
@@ -75,7 +78,7 @@ def local_target(tvm: Any, threads: int) -> Any:
     return tvm.target.Target(local_target_description(tvm, threads))
 
 
-def local_target_description(tvm: Any, threads: int) -> dict[str, Any]:
+def local_target_description(tvm: Any, threads: int) -> TargetDescription:
     """Return the same target as plain values, for records and cache keys."""
     codegen = tvm.target.codegen
     cpu = str(codegen.llvm_get_system_cpu())
@@ -85,7 +88,7 @@ def local_target_description(tvm: Any, threads: int) -> dict[str, Any]:
     return {"kind": "llvm", "mcpu": cpu, "num-cores": threads}
 
 
-def describe(target: Mapping[str, Any]) -> str:
+def describe(target: TargetDescription) -> str:
     """Return a target in one line."""
     return f"{target['kind']} -mcpu={target['mcpu']} -num-cores={target['num-cores']}"
 

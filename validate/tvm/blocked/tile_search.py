@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from roofline.number_format import plural
 from roofline.progress import Report
@@ -47,17 +47,30 @@ class SearchResult:
     tried: int
 
 
+class Finding(TypedDict):
+    """The best tile of one kernel, as files keep it."""
+
+    tile: list[int]
+    """As `Tile.to_list` gives it."""
+    ms: float
+    """Its time in milliseconds."""
+    tried: int
+    """Tiles that were timed."""
+    hurried: NotRequired[bool]
+    """Whether these were a few of those that are worth trying."""
+
+
 class Findings:
     """The best tile of each kernel, kept in a file, over those that ship."""
 
     def __init__(
         self,
         path: Path,
-        shipped: Mapping[str, Any] | None = None,
-        elsewhere: Iterable[Mapping[str, Any]] = (),
+        shipped: Mapping[str, Finding] | None = None,
+        elsewhere: Iterable[Mapping[str, Finding]] = (),
     ) -> None:
         self._path = path
-        self._known: dict[str, Any] = dict(shipped or {})
+        self._known: dict[str, Finding] = dict(shipped or {})
         self._elsewhere = tuple(elsewhere)
         self._found = self._read_kept()
 
@@ -87,21 +100,21 @@ class Findings:
         """Keep a finding, on disk at once."""
         # Another program on this machine may have added some meanwhile.
         self._found |= self._read_kept()
-        self._found[kernel.key] = {
-            "tile": tile.to_list(), "ms": round(seconds * 1e3, 5), "tried": tried,
-            **({"hurried": True} if hurried else {}),
-        }  # fmt: skip
+        finding = Finding(tile=tile.to_list(), ms=round(seconds * 1e3, 5), tried=tried)
+        if hurried:
+            finding["hurried"] = True
+        self._found[kernel.key] = finding
         self._path.parent.mkdir(parents=True, exist_ok=True)
         document = json.dumps(self._found, indent=1, sort_keys=True)
         write_whole(self._path, document.encode())
 
-    def _read_kept(self) -> dict[str, Any]:
+    def _read_kept(self) -> dict[str, Finding]:
         if not self._path.exists():
             return {}
-        kept: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+        kept: dict[str, Finding] = json.loads(self._path.read_text(encoding="utf-8"))
         return kept
 
-    def _entry(self, kernel: Kernel) -> Any:
+    def _entry(self, kernel: Kernel) -> Finding | None:
         return self._found.get(kernel.key) or self._known.get(kernel.key)
 
 
@@ -117,8 +130,8 @@ def findings_for(folder: Path, cpu: str, lanes: int, *, fresh: bool) -> Findings
     kept = folder / f"tiles-{cpu}-{lanes}.json"
     if fresh:
         return Findings(kept)
-    shipped: dict[str, Any] = {}
-    elsewhere: list[dict[str, Any]] = []
+    shipped: dict[str, Finding] = {}
+    elsewhere: list[Mapping[str, Finding]] = []
     tables = files("roofline.validate.tvm.blocked").joinpath("tiles_by_processor")
     for table in sorted(tables.iterdir(), key=lambda entry: entry.name):
         if not table.name.endswith(".json"):

@@ -61,7 +61,7 @@ class Connection:
         self.device: Any = self.session.cpu(0)
         self._reader: Any = None
 
-    def target(self, threads: int) -> dict[str, Any]:
+    def target(self, threads: int) -> setup.TargetDescription:
         """Return the board's own description of its CPU.
 
         Raises:
@@ -96,7 +96,7 @@ class Connection:
                 f"the board {self.server.address} cannot load the program: {' '.join(lines[-3:])[:400]}"
             ) from error
 
-    def prepare_reading(self, target: Mapping[str, Any]) -> None:
+    def prepare_reading(self, target: setup.TargetDescription) -> None:
         """Make files of the board readable, where a small program for it can be sent."""
         tvm = self._tvm
         kernel = tvm.IRModule({"read_file": read_file()})
@@ -131,7 +131,7 @@ class Connection:
         return True
 
 
-def export(library: Any, path: Path, target: Mapping[str, Any]) -> Path:
+def export(library: Any, path: Path, target: setup.TargetDescription) -> Path:
     """Write a compiled module in the form that a board can load, and return the file.
 
     A shared library needs a linker for the board's processor here; without one it is an archive of object files, which
@@ -149,7 +149,7 @@ def export(library: Any, path: Path, target: Mapping[str, Any]) -> Path:
     return made
 
 
-def cross_compiler(target: Mapping[str, Any]) -> str:
+def cross_compiler(target: setup.TargetDescription) -> str:
     """Return a compiler on this machine that links for the target, or an empty string."""
     import shutil
 
@@ -179,7 +179,7 @@ class BoardSession(Program):
         library: Path,
         names: Sequence[str],
         threads: int,
-        target: Mapping[str, Any],
+        target: setup.TargetDescription,
     ) -> None:
         self._connection = connection
         # Before the program is loaded, which starts them.

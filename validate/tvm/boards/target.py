@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from roofline.errors import OptionError
+from roofline.validate.tvm.setup import TargetDescription
 
 _TRIPLES = {
     "aarch64": "aarch64-linux-gnu",
@@ -15,7 +16,7 @@ _TRIPLES = {
 }
 
 
-def parse_target(text: str, threads: int) -> dict[str, Any]:
+def parse_target(text: str, threads: int) -> TargetDescription:
     """Return a processor's description for TVM.
 
     Args:
@@ -41,7 +42,11 @@ def parse_target(text: str, threads: int) -> dict[str, Any]:
             f"the board's target {text!r} is not understood",
             repair=f"Write ARCHITECTURE-CPU, such as aarch64-cortex-a72 ({', '.join(_TRIPLES)}), or JSON",
         )
-    found: dict[str, Any] = {"kind": "llvm", "mtriple": _TRIPLES[architecture], "mcpu": cpu}
+    found: dict[str, str | int | list[str]] = {
+        "kind": "llvm",
+        "mtriple": _TRIPLES[architecture],
+        "mcpu": cpu,
+    }
     if architecture == "aarch64":
         found["mattr"] = ["+neon"]
     return {**found, "num-cores": threads}

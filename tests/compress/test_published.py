@@ -7,6 +7,8 @@ from itertools import pairwise
 import pytest
 
 import roofline
+from roofline.compress import Pruning
+from roofline.errors import CompressionError
 from roofline.workload import Workload
 
 from ..collected import rows
@@ -69,3 +71,15 @@ def test_work_falls_with_the_square_of_the_share_and_intensity_hardly() -> None:
     assert 0.25 < half.macs / dense.macs < 0.26
     ratio = (half.macs / multiplying_weights(half)) / (dense.macs / multiplying_weights(dense))
     assert 1 < ratio < 1.02
+
+
+def test_listed_filters_stay_and_no_others() -> None:
+    mlp = roofline.load("mlp")
+    first = next(layer.name for layer in mlp.layers if layer.cost.macs)
+    pruned = mlp.under(pruning=Pruning(indices={first: (0, 5, 2047)}))
+    widths = (MLP_WIDTHS[0], 3, *MLP_WIDTHS[2:])
+    assert pruned.macs == sum(a * b for a, b in pairwise(widths))
+    assert pruned.variant == f"keep-channels={first}=list"
+    for outside in (-1, 2048):
+        with pytest.raises(CompressionError, match=f"there is no filter {outside} to keep"):
+            mlp.under(pruning=Pruning(indices={first: (0, outside)}))

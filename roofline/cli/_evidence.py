@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roofline.cli._output import say
 from roofline.errors import OptionError
+from roofline.number_format import plural
 
 if TYPE_CHECKING:
     from roofline.expected_tokens import Figures
@@ -53,8 +55,17 @@ def effects_of(evidence: Path | None, machines: Sequence[Platform]) -> dict[str,
     if evidence is None:
         return None
     from roofline.validate.evidence.figures import read_effects
+    from roofline.validate.evidence.forms import Form, read_source
+    from roofline.validate.evidence.rates import unstated
 
-    return read_effects(evidence, machines)
+    effects, source = read_effects(evidence, machines), read_source(evidence)
+    silent = unstated(source.table) if source.form is Form.RATES else 0
+    if silent:
+        say(
+            f"roofline: {plural(silent, 'rate')} of {evidence} without a mode: taken as one batch behind another, on "
+            "runtimes with several in flight (trt) too; write mode throughput where it was measured so"
+        )
+    return effects
 
 
 def figures_of(

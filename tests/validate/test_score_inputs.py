@@ -216,6 +216,10 @@ def test_rates_without_a_mode_say_how_they_are_taken(
         ("machine,network,datatype,fps", "rtx-4090,resnet50,fp16,nine", "row 1: fps is 'nine'", "number"),
         ("machine,network,datatype,fps", "rtx-4090,resnet50,fp16,9e9", "row 1: 9e.09 fps is", "frames"),
         ("machine,network,datatype,fps", "rtx-4090,,fp16,9", "row 1: network is empty", "network"),
+        ("machine,network,datatype,fps,mode", "rtx-4090,resnet50,fp16,9,foo", "row 1: unknown mode 'foo'", "offline"),
+        ("machine,network,datatype,fps,latency_ms", "rtx-4090,resnet50,fp16,9,9000", "fps is 9, .* 0.1111", "both"),
+        ("machine,network,datatype,fps,latency_ms", "rtx-4090,resnet50,fp16,9,1", "row 1: fps is 9, .* 1000", "both"),
+        ("machine,network,datatype,fps,runtime", "rtx-4090,resnet50,fp16,9,rknn", "runtime rknn is of Rockchip", "ran"),
         ("machine,network,datatype,fps", "rtx-4090,llama32_1b,fp16,9", "is a decoder", "tokens_per_s"),
         ("machine,network,datatype,fps,batch", "rtx-4090,resnet50,fp16,9,1.5", "batch is '1.5'", "whole"),
         ("machine,network,datatype,fps,bach", "rtx-4090,resnet50,fp16,9,1", "'bach' is no column", "batch"),
@@ -231,3 +235,37 @@ def test_what_a_table_of_rates_names_wrongly_is_told_with_its_row(
     with pytest.raises(TableError, match=told) as caught:
         read_evidence(path)
     assert repair in str(caught.value.repair)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("tx9,resnet50,fp16,20,,", "row 2: machine 'tx9' has no platform file"),
+        ("tx2:maxn,resnet18,fp16,20,foo,", "row 2: unknown mode 'foo'"),
+        ("tx2:maxn,resnet18,fp16,20,,edgetpu", "row 2: runtime: no published run has the runtime 'edgetpu'"),
+        ("tx2:maxn,resnet18,fp17,20,,", "row 2: unknown datatype 'fp17'"),
+    ],
+)  # fmt: skip
+def test_a_figure_that_nobody_can_place_is_told_by_its_row(
+    row: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_text(
+        f"machine,network,datatype,fps,mode,runtime\ntx2:maxn,resnet50,fp16,20,single,\n{row}\n"
+    )
+    code, _, said = answered(
+        capsys, "predict", "resnet50", "-p", "tx2:maxn", "-d", "fp16", "--evidence", path
+    )
+    assert (code, said.count("\n")) == (2, 1)
+    assert told in said
+
+
+def test_figures_without_a_mode_say_how_they_are_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_text("machine,network,datatype,fps\ntx2:maxn,resnet50,fp16,20\n")
+    words = ("predict", "resnet50", "-p", "tx2:maxn", "-d", "fp16", "--evidence", path)
+    assert "1 rate of" in answered(capsys, *words)[2]
+    path.write_text("machine,network,datatype,fps,mode\ntx2:maxn,resnet50,fp16,20,single\n")
+    assert answered(capsys, *words)[2] == ""

@@ -162,6 +162,10 @@ def test_served_requests_are_corrected_too(tmp_path: Path) -> None:
         ("rtx-4090,llama32_1b,fp16,-1,1024,decode,1", "tokens_per_s is '-1'"),
         ("rtx-4090,llama32_1b,fp16,50,1024,typing,1", "unknown phase 'typing'"),
         ("rtx-4090,mlp,fp16,50,1024,decode,1", "mlp is no decoder"),
+        (
+            "rtx-4091,llama32_1b,fp16,50,1024,decode,1",
+            "row 1: machine 'rtx-4091' has no platform file",
+        ),
     ],
 )
 def test_a_figure_that_cannot_be_is_refused(tmp_path: Path, row: str, said: str) -> None:

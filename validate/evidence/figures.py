@@ -17,7 +17,7 @@ from roofline.validate.evidence.rates import (
     Rate,
     check_basis,
     facts_at,
-    is_of,
+    machine_of,
     network_of,
     read_rates,
 )
@@ -45,7 +45,8 @@ def read_effects(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]
     keys = {machine.key: machine for machine in platforms}
     found: dict[str, list[tuple[Facts, float]]] = {}
     for rate in read_rates(source.table, str(path)):
-        machine = next((entry for entry in platforms if is_of(rate, entry)), None)
+        # A machine that nobody knows may be meant for one that was asked about: it is refused.
+        machine = keys.get(machine_of(rate, platforms).key)
         if machine is not None:
             found.setdefault(machine.key, []).append(_figure(rate, machine))
     return _effects(found, path, keys)

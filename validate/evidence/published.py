@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from roofline.errors import TableError
+from roofline.errors import TableError, did_you_mean
 from roofline.model._core import Floats
 from roofline.model._layer_groups import ELEMENTS, LayerGroups, groups_of
 from roofline.model._network_facts import held_bytes, origin, streamed
@@ -32,6 +32,10 @@ COLUMNS = (
 
 IN_FLIGHT = frozenset({"throughput", "offline", "multi"})
 """Modes in which several runs are in flight, so that a run's latency is not batch over rate."""
+
+_MODES = IN_FLIGHT | {"", "single", "single-stream", "singlestream", "latency", "batch"}
+_THREADS = re.compile(r"\d+t")
+"""As published tables write on how many threads one batch behind another ran."""
 
 BYTES = {
     "fp32": (4, 4),
@@ -113,6 +117,7 @@ def _each_once(table: CsvTable, where: str) -> None:
                 repair="Keep one of the two",
             )
         seen[run] = place
+        is_in_flight(row, f"{where} row {place}")
         fps, giga, peak = (optional_number(row, name) for name in ("fps", "gmacs", "peak_op_s"))
         attained = 2e9 * giga * fps
         if MOST_OF_PEAK * peak < attained < math.inf:
@@ -205,6 +210,23 @@ def origin_of(row: dict[str, str], machine: Platform | None) -> dict[str, float]
         return origin(machine, name)
     cores = set(re.findall(r"Cortex.?([AX]\d+)", row["machine"]))
     return {"half": float(name == "cpu_mobile" and bool(cores & HALF)), "phone": 0.0, "year": YEAR}
+
+
+def is_in_flight(row: Mapping[str, str], where: str) -> bool:
+    """Return whether a row says that several of its runs are in flight.
+
+    Raises:
+        TableError: Its mode is not known.
+    """
+    mode = row.get("mode", "").strip().casefold()
+    if mode not in _MODES and not _THREADS.fullmatch(mode):
+        known = sorted(_MODES - {""})
+        raise TableError(
+            f"{where}: unknown mode {row['mode'].strip()!r}",
+            repair=did_you_mean(mode, known)
+            or f"Use one of: {', '.join(known)}; or leave it empty",
+        )
+    return mode in IN_FLIGHT
 
 
 def alone(row: dict[str, str], peak: float, machine: Platform | None) -> float:

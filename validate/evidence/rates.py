@@ -14,7 +14,7 @@ from roofline.model._case import choose_unit
 from roofline.model._network_facts import class_of, facts_of
 from roofline.model._request import at_precision
 from roofline.model._run_facts import Facts
-from roofline.model.deployment import deployment
+from roofline.model.deployment import MAKERS, deployment
 from roofline.precision import precision
 from roofline.reading import CsvTable
 from roofline.spec import canonical, platform, platform_keys
@@ -24,7 +24,7 @@ from roofline.surfaces import MODEL
 from roofline.tables import with_columns
 from roofline.validate.evidence.cells import number_of
 from roofline.validate.evidence.evidence import Placed
-from roofline.validate.evidence.published import IN_FLIGHT
+from roofline.validate.evidence.published import is_in_flight
 from roofline.workloads import decoders
 
 if TYPE_CHECKING:
@@ -52,6 +52,10 @@ _MOST_OF_PEAK = 3.0
 """A rate may be so many times what the peak allows before it is refused: boards run above their rated clocks."""
 _SEVERAL = 1.05
 """Rate over that of one batch behind another from which several are in flight."""
+_APART = 2.0
+"""A rate may be so many times below that of its latency: what lies between batches is not in all latencies."""
+_IN_FLIGHT, _UNSTATED = 256.0, 16.0
+"""It may be so many times above: where the mode says that several batches are in flight, and where there is no mode."""
 
 
 def spelled(table: CsvTable) -> CsvTable:
@@ -139,6 +143,10 @@ def _rate(row: dict[str, str], where: str) -> Rate:
         )
     alone = 1e3 * batch / number_of(row, "latency_ms", where) if row.get("latency_ms") else None
     fps = number_of(row, "fps", where) if row.get("fps") or alone is None else alone
+    in_flight = is_in_flight(row, where)
+    if alone is not None:
+        most = _IN_FLIGHT if in_flight else _APART if _mode(row) else _UNSTATED
+        _check_agree(fps, alone, where, most)
     several = alone is not None and fps > _SEVERAL * alone
     try:
         datatype = precision(row["datatype"].strip()).name
@@ -146,8 +154,21 @@ def _rate(row: dict[str, str], where: str) -> Rate:
         raise TableError(f"{where}: {error.message}", repair=error.repair) from None
     return Rate(
         where, row["machine"].strip(), row["network"].strip(), datatype, int(batch), fps,
-        row.get("runtime", "").strip(), several or _mode(row) in IN_FLIGHT,
+        row.get("runtime", "").strip(), several or in_flight,
     )  # fmt: skip
+
+
+def _check_agree(fps: float, alone: float, where: str, most: float) -> None:
+    """Check that a rate and a latency can be of one run.
+
+    Raises:
+        TableError: The rate is far below one batch behind another, or above what batches in flight explain.
+    """
+    if not alone / _APART <= fps <= most * alone:
+        raise TableError(
+            f"{where}: fps is {fps:g}, and one batch behind another at its latency_ms makes {alone:.4g}",
+            repair="Give both of one run, of the batch; or leave one of them empty",
+        )
 
 
 def _mode(row: dict[str, str]) -> str:
@@ -160,40 +181,35 @@ def unstated(table: CsvTable) -> int:
 
 
 def machine_of(rate: Rate, at_hand: Iterable[Platform] = ()) -> Platform:
-    """Return the machine of a rate.
+    """Return the machine of a rate; see `machine_called`."""
+    return machine_called(rate.machine, rate.where, at_hand)
+
+
+def machine_called(name: str, where: str, at_hand: Iterable[Platform] = ()) -> Platform:
+    """Return the machine that a row names.
 
     Args:
-        rate: A row; its machine by its key, another of its names, its name as makers spell it, or a file.
+        name: Its key, another of its names, its name as makers spell it, or a file.
+        where: The table and the row, for messages.
         at_hand: Machines beside the shipped ones.
 
     Raises:
         TableError: None is called so; the message has the nearest names.
     """
     known = {machine.key: machine for machine in at_hand}
-    if rate.machine in known:
-        return known[rate.machine]
+    if name in known:
+        return known[name]
     try:
-        found = _called(rate.machine)
+        found = _called(name)
     except RooflineError as error:
-        raise TableError(f"{rate.where}: machine: {error.message}", repair=error.repair) from None
+        raise TableError(f"{where}: machine: {error.message}", repair=error.repair) from None
     if found is None:
-        near = did_you_mean(rate.machine, [*known, *platform_keys(), *aliases()])
+        near = did_you_mean(name, [*known, *platform_keys(), *aliases()])
         raise TableError(
-            f"{rate.where}: machine {rate.machine!r} has no platform file",
+            f"{where}: machine {name!r} has no platform file",
             repair=near or "See: roofline platforms list; name a file of yours with -p",
         )
     return found
-
-
-def is_of(rate: Rate, machine: Platform) -> bool:
-    """Return whether a rate is of a machine; one of a machine that is not known is of none."""
-    if rate.machine == machine.key:
-        return True
-    try:
-        found = _called(rate.machine)
-    except RooflineError:
-        return False
-    return found is not None and found.key == machine.key
 
 
 @cache
@@ -255,6 +271,12 @@ def facts_at(rate: Rate, placed: Placed, *, runtime: str | None) -> Facts:
         TableError: The machine has no unit for the datatype, or the rate is far above what its peak allows.
     """
     machine = placed.platform
+    maker = MAKERS.get(rate.runtime, machine.vendor)
+    if maker != machine.vendor:
+        raise TableError(
+            f"{rate.where}: runtime {rate.runtime} is of {maker}'s machines, and {machine.key} is {machine.vendor}'s",
+            repair="Name the runtime that it ran on, or leave the cell empty",
+        )
     try:
         unit, _ = choose_unit(machine, rate.datatype)
         run = deployment(machine, runtime)
@@ -284,8 +306,13 @@ def check_basis(rate: Rate, machine: Platform) -> None:
 
     Raises:
         OptionError: They do not.
+        TableError: Nobody published a run of the runtime.
     """
-    if deployment(machine, rate.runtime or None) is None:
+    try:
+        run = deployment(machine, rate.runtime or None)
+    except OptionError as error:
+        raise TableError(f"{rate.where}: runtime: {error.message}", repair=error.repair) from None
+    if run is None:
         raise OptionError(
             f"published runs say nothing of machines like {machine.key}, so no figure corrects it",
             repair=f"Use {MODEL.at('equation1')}",

@@ -17,7 +17,7 @@ from roofline.serving import cases
 from roofline.tables import with_columns
 from roofline.validate.evidence.cells import number_of
 from roofline.validate.evidence.forms import read_source
-from roofline.validate.evidence.rates import spelled
+from roofline.validate.evidence.rates import machine_called, spelled
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -69,7 +69,7 @@ def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, list[Fi
                 f"{where} is the same run as row {seen[run]}", repair="Keep one of the two"
             )
         seen[run] = place
-        machine = keys.get(row["machine"])
+        machine = keys.get(machine_called(row["machine"].strip(), where, platforms).key)
         if machine is None:
             continue
         found.setdefault(machine.key, []).append(_figure(row, where, machine))

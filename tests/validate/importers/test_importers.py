@@ -358,6 +358,8 @@ def test_vllm_bench_gives_medians_of_both_times(tmp_path: Path) -> None:
         ("decode", 1024 + 63), ("prefill", 1024),
     ]  # fmt: skip
     assert decode.job.options["new_tokens"] == 128
+    # The file has the datatype of no product; what was asked for is not what ran.
+    assert (decode.executed.datatype, prefill.executed.label, decode.emulated) == ("", "", False)
     assert decode.job.network == "llama31_8b"
     _, found = read_runs(written(tmp_path, "other.json", {**result, "model_id": "mine"}), facts)
     assert {run.job.network for run in found.measurements} == {"mine"}
@@ -365,3 +367,12 @@ def test_vllm_bench_gives_medians_of_both_times(tmp_path: Path) -> None:
         read_runs(written(tmp_path, "changed.json", {**result, "output_throughput": 900.0}), facts)
     with pytest.raises(TableError, match="how many requests"):
         read_runs(written(tmp_path, "open.json", {**result, "max_concurrency": None}), facts)
+
+
+def test_a_row_of_an_unknown_datatype_is_refused_by_its_column(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text("platform,network,datatype,measured_fps\nbox,net,fp16,5\nbox,net,fp17,5\n")
+    _, found = read_runs(path, Facts())
+    assert [run.job.datatype for run in found.measurements] == ["fp16"]
+    ((row, reason),) = [(gone.row, gone.reason) for gone in found.rejected]
+    assert (row, "datatype: unknown datatype 'fp17'" in reason) == (2, True)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from roofline.errors import TableError, did_you_mean
+from roofline.errors import RooflineError, TableError, did_you_mean
+from roofline.precision import precision
 from roofline.reading import real_number, whole_number
 from roofline.validate.records.compression import parse_compression
 from roofline.validate.records.executed import Executed
@@ -124,6 +125,11 @@ def _measurement(row: Mapping[str, str], facts: Facts, source: str) -> Measureme
             raise _DamagedCellError(
                 f"{name} is {len(text):,} characters long, and at most {MOST_CHARACTERS:,} are taken"
             )
+    if row.get("datatype"):
+        try:
+            precision(row["datatype"])
+        except RooflineError as error:
+            raise _DamagedCellError(f"datatype: {error.message}") from None
     if not throughput and not latency:
         raise ValueError("neither a throughput nor a latency")
     notes = [row["flag"]] if row.get("flag") else []

@@ -17,7 +17,6 @@ from roofline.errors import TableError
 from roofline.precision import formats
 from roofline.reading import read_json, real_number, whole_number
 from roofline.surfaces import BATCH
-from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import (
     Facts,
     ImportedFile,
@@ -79,7 +78,7 @@ def _llama_bench(path: Path, text: str, facts: Facts) -> ImportedFile:
         )
         runs.append(
             Measurement(
-                job, Status.OK, machine=known.machine, executed=Executed("fp16"), samples_s=seconds,
+                job, Status.OK, machine=known.machine, samples_s=seconds,
                 reported=Reported(f"llama-bench -o json, {path.name}"),
             )
         )  # fmt: skip
@@ -135,7 +134,7 @@ def _vllm(path: Path, text: str, facts: Facts) -> ImportedFile:
         runs.append(
             Measurement(
                 replace(job, phase=phase, context=place, options={"new_tokens": new, "requests": requests}),
-                Status.OK, machine=known.machine, executed=Executed("fp16"),
+                Status.OK, machine=known.machine,
                 reported=Reported(f"vllm bench serve, {path.name}", latency_s=seconds),
                 notes=("the median over requests, waiting for others' prompts included",),
             )

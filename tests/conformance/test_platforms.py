@@ -196,6 +196,18 @@ def arithmetic(quantity: Quantity) -> float | None:
 
 
 @pytest.mark.parametrize("key", FILES)
+def test_ampere_and_ada_cards_without_double_precision_cores_do_a_64th_of_fp32(key: str) -> None:
+    specification = spec_of(key)
+    without = ("ampere-ga10x", "rtx-30", "rtx-40", "rtx-ampere", "rtx-ada", "ada-server")
+    if (
+        any(name in str(specification.extends) for name in without)
+        and "fp64" in specification.peaks
+    ):
+        ratio = specification.peaks["fp32"].base / specification.peaks["fp64"].base
+        assert ratio == pytest.approx(64, rel=0.01)
+
+
+@pytest.mark.parametrize("key", FILES)
 def test_a_processor_of_a_computer_says_which_clock_its_peak_is_at(key: str) -> None:
     specification = spec_of(key)
     if specification.kind != "cpu" or specification.segment in {

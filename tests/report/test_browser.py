@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,23 @@ def test_logarithmic_axes_have_plain_numbers_that_stand_apart(browser: Any, url:
                 assert not any("10−" in text for text, _ in ticks), (chart, axis)
                 upright = chart in {"efficiency", "boxes"} and axis == "x"
                 assert upright or all(a[1] <= b[0] + 1 for a, b in pairwise(ends)), (chart, ticks)
+
+
+def test_a_legend_of_many_lines_names_machines_and_datatypes(
+    browser: Any, report_data: ReportData, tmp_path: Path
+) -> None:
+    rows = [
+        {**row, "network": f"{row['network']}{copy}", "id": None}
+        for copy in range(7)
+        for row in report_data.rows
+        if row["network"] == "one"
+    ]
+    path = tmp_path / "many.html"
+    path.write_text(render(replace(report_data, rows=tuple(rows))), encoding="utf-8")
+    browser.get(path.as_uri())
+    click(browser, "#reset")
+    named = browser.execute_script(
+        "return document.getElementById('chart-lines').data.filter(line => line.showlegend !== false)"
+        ".map(line => line.name)"
+    )
+    assert named == ["alpha", "beta:fast", "int8"]

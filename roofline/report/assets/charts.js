@@ -149,7 +149,14 @@ const Charts = (() => {
       group.sort((a, b) => (a.batch ?? 0) - (b.batch ?? 0));
       return { type: "scatter", mode: group.length > 1 ? "lines+markers" : "markers", name, line: { color: context.colour(group[0].platform), dash: context.dash(group[0].datatype), width: 1 }, marker: { size: 5 }, ...points(group, r => r.latency_ms, r => r.measured_fps) };
     });
-    return { traces, layout: { height: 520, showlegend: traces.length <= 24, xaxis: log("latency (ms)", usable.map(r => r.latency_ms)), yaxis: log(`throughput (${units(usable)})`, usable.map(r => r.measured_fps)) } };
+    // A legend of a hundred lines names none of them: then it has the machines' colours and the datatypes' dashes.
+    if (traces.length > 24) {
+      traces.forEach(trace => { trace.showlegend = false; });
+      const entry = (name, line, group, i) => traces.push({ type: "scatter", mode: "lines", x: [null], y: [null], name, line, legendgroup: group, ...(i ? {} : { legendgrouptitle: { text: group } }), hoverinfo: "skip" });
+      unique(usable.map(r => r.platform)).sort().forEach((machine, i) => entry(machine, { color: context.colour(machine), width: 2 }, "machine", i));
+      unique(usable.map(r => r.datatype)).sort().forEach((datatype, i) => entry(datatype ?? "no datatype", { color: "#888", dash: context.dash(datatype), width: 2 }, "datatype", i));
+    }
+    return { traces, layout: { height: 520, showlegend: true, xaxis: log("latency (ms)", usable.map(r => r.latency_ms)), yaxis: log(`throughput (${units(usable)})`, usable.map(r => r.measured_fps)) } };
   }
 
   // From the network as it is to what keeps least of it.
@@ -212,7 +219,7 @@ const Charts = (() => {
     { id: "roofline", title: "Rooflines", about: "Compute roofs and memory slopes; dotted lines are the networks' intensities, crosses measured runs.", draw: roofline, onChip: true },
     { id: "efficiency", title: "Efficiency: measured against predicted", about: "Best measured throughput of each configuration; the percentage is measured / predicted.", draw: efficiency },
     { id: "heatmap", title: "Predicted throughput", about: "Frames (of decoders tokens) per second by Equation 1: an upper bound under the traffic assumption named below.", draw: heatmap },
-    { id: "pareto", title: "Accuracy against throughput", about: "Hollow predicted, filled measured; colours are machines and shapes tasks; each task has its own frontiers.", draw: pareto },
+    { id: "pareto", title: "Accuracy against throughput", about: "Hollow predicted, filled measured; colours are machines and shapes tasks; each task has its own frontiers, of the rows that are selected and of no other machine.", draw: pareto },
     { id: "lines", title: "Latency against throughput", about: "One line per configuration, one point per batch, thread or stream count.", draw: lines },
     { id: "boxes", title: "Spread over batches", about: "Quartiles, mean (dashed) and whiskers; one box per pruning factor and network; n is the number of points in a box.", draw: boxes, metric: true },
     { id: "power", title: "Power", about: "At load, at the best throughput of each configuration.", draw: power },

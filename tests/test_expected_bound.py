@@ -7,10 +7,14 @@ from dataclasses import replace
 import pytest
 
 import roofline as rl
+from roofline.cost import Cost
 from roofline.errors import OptionError
+from roofline.layer import Layer
 from roofline.model._request import Choices, predictions_at
 from roofline.model.deployment import deployment
 from roofline.model.expected import estimate, within
+from roofline.node import Tensor
+from roofline.workload import Workload
 
 PLATFORMS = (
     "edgetpu",
@@ -147,3 +151,34 @@ def test_weights_that_stay_on_the_chip_cost_no_time() -> None:
         unit="int8", batch=1, cores=1, in_flight=False,
     )  # fmt: skip
     assert small.terms[1][0] == small.terms[2][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("op_type", "weights", "group", "kind"),
+    [
+        ("Conv", (32, 1, 3, 3), 32, "depthwise"),
+        ("Conv", (32, 4, 3, 3), 8, "grouped"),
+        ("Conv", None, 8, "grouped"),
+        ("Conv", (32, 32, 3, 3), 1, None),
+        ("MatMul", None, None, "attention"),
+        ("MatMul", (64, 64), None, None),
+        ("GroupQueryAttention", None, None, "attention"),
+        ("Gemm", (64, 64), None, None),
+    ],
+)
+def test_a_network_is_marked_by_the_arithmetic_it_has_a_share_of(
+    op_type: str, weights: tuple[int, ...] | None, group: int | None, kind: str | None
+) -> None:
+    from roofline.model._network_facts import MARKED, marked
+
+    def network(share: float) -> Workload:
+        stored = () if weights is None else (Tensor("w", weights),)
+        attributes = {} if group is None else {"group": group}
+        layer = Layer("a", op_type, Cost(macs=round(1e6 * share)), weights=stored, attributes=attributes)  # fmt: skip
+        rest = Layer("b", "Gemm", Cost(macs=10**6 - layer.cost.macs), weights=(Tensor("v", (9, 9)),))  # fmt: skip
+        return Workload("net", (layer, rest))
+
+    none = dict.fromkeys(MARKED, 0.0)
+    share = MARKED.get(kind or "", 0.5)
+    assert marked(network(share)) == (none if kind is None else none | {kind: 1.0})
+    assert marked(network(share - 1e-6)) == none

@@ -39,7 +39,8 @@ def version(node: Node) -> int:
     return node.version if node.version > 0 and node.domain in ("", "ai.onnx") else LATEST
 
 
-def _wrong_attribute(node: Node, name: str, expected: str, value: object) -> ModelError:
+def wrong_attribute_error(node: Node, name: str, expected: str, value: object) -> ModelError:
+    """Return the error for an attribute that is not what its operator takes."""
     shown = repr(value)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
     return malformed_error(node, f"attribute {name!r} must be {expected}, it is {shown}")
@@ -55,7 +56,7 @@ def integer(node: Node, name: str, default: int) -> int:
     if value is None:
         return default
     if not _is_integer(value):
-        raise _wrong_attribute(node, name, "an integer", value)
+        raise wrong_attribute_error(node, name, "an integer", value)
     return int(value)
 
 
@@ -84,10 +85,10 @@ def maybe_integers(node: Node, name: str) -> tuple[int, ...] | None:
     if isinstance(value, np.ndarray) and cast("Array", value).ndim == 1:
         value = cast("list[Any]", cast("Array", value).tolist())
     if not isinstance(value, (tuple, list)):
-        raise _wrong_attribute(node, name, "a list of integers", cast("object", value))
+        raise wrong_attribute_error(node, name, "a list of integers", cast("object", value))
     entries = cast("list[Any]", value)
     if not all(_is_integer(entry) for entry in entries):
-        raise _wrong_attribute(node, name, "a list of integers", entries)
+        raise wrong_attribute_error(node, name, "a list of integers", entries)
     return tuple(int(entry) for entry in entries)
 
 
@@ -113,7 +114,7 @@ def number(node: Node, name: str, default: float) -> float:
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise _wrong_attribute(node, name, "a number", value)
+        raise wrong_attribute_error(node, name, "a number", value)
     return float(cast("float", value))
 
 
@@ -123,10 +124,10 @@ def maybe_numbers(node: Node, name: str) -> tuple[float, ...] | None:
     if value is None:
         return None
     if not isinstance(value, (tuple, list)):
-        raise _wrong_attribute(node, name, "a list of numbers", value)
+        raise wrong_attribute_error(node, name, "a list of numbers", value)
     entries = cast("list[Any]", value)
     if not all(isinstance(entry, (int, float, np.integer, np.floating)) for entry in entries):
-        raise _wrong_attribute(node, name, "a list of numbers", cast("object", value))
+        raise wrong_attribute_error(node, name, "a list of numbers", cast("object", value))
     return tuple(float(entry) for entry in entries)
 
 
@@ -138,7 +139,7 @@ def text(node: Node, name: str, default: str) -> str:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if not isinstance(value, str):
-        raise _wrong_attribute(node, name, "a string", value)
+        raise wrong_attribute_error(node, name, "a string", value)
     return value
 
 
@@ -148,14 +149,14 @@ def texts(node: Node, name: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, (tuple, list)):
-        raise _wrong_attribute(node, name, "a list of strings", value)
+        raise wrong_attribute_error(node, name, "a list of strings", value)
     entries = cast("list[Any]", value)
     decoded = [
         entry.decode("utf-8", "replace") if isinstance(entry, bytes) else entry
         for entry in entries
     ]
     if not all(isinstance(entry, str) for entry in decoded):
-        raise _wrong_attribute(node, name, "a list of strings", cast("object", value))
+        raise wrong_attribute_error(node, name, "a list of strings", cast("object", value))
     return tuple(cast("list[str]", decoded))
 
 
@@ -163,7 +164,7 @@ def choice(node: Node, name: str, default: str, allowed: tuple[str, ...]) -> str
     """Return a string attribute that must be one of a few words."""
     found = text(node, name, default)
     if found not in allowed:
-        raise _wrong_attribute(node, name, f"one of {', '.join(allowed)}", found)
+        raise wrong_attribute_error(node, name, f"one of {', '.join(allowed)}", found)
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roofline.errors import ModelError
+from roofline.graph.walking.attribute_types import attribute_values
 from roofline.graph.walking.scans import scan_parts
 from roofline.graph.walking.scope import Frame
 from roofline.graph.walking.walk import Walker
@@ -51,7 +52,7 @@ def plan_of(
     body = frame.body(proto, "body")
     if proto.op_type == "Loop":
         return _loop(walker, body, operands, name)
-    attributes = frame.attribute_values(proto)
+    attributes = attribute_values(frame.given(proto))
     parts = scan_parts(proto, attributes, operands, frame.opsets.get("", 0))
     constant = all(tensor.constant for tensor in parts.slices)
     return Plan(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.errors import ModelError
 from roofline.graph.reading.expansion import MAX_DEPTH
 from roofline.graph.reading.order import label
-from roofline.graph.reading.tensors import attribute_value
 from roofline.node import Tensor
 
 if TYPE_CHECKING:
@@ -105,15 +104,10 @@ class Frame:
                 return self._resolve(attribute)
         return None
 
-    def attribute_values(self, proto: NodeProto) -> dict[str, Any]:
-        """Return the values of a call's attributes, but for graphs."""
-        found: dict[str, Any] = {}
-        for attribute in proto.attribute:
-            source = self._resolve(attribute)
-            value = None if source is None else attribute_value(source)
-            if value is not None:
-                found[attribute.name] = value
-        return found
+    def given(self, proto: NodeProto) -> dict[str, AttributeProto]:
+        """Return a call's attributes by name, those that refer to the function around resolved."""
+        found = ((entry.name, self._resolve(entry)) for entry in proto.attribute)
+        return {name: source for name, source in found if source is not None}
 
     def _resolve(self, attribute: AttributeProto) -> AttributeProto | None:
         if attribute.ref_attr_name:

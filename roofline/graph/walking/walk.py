@@ -14,6 +14,7 @@ from roofline.graph.reading.expansion import MAX_CALLS, Key, key_of, plain_domai
 from roofline.graph.reading.order import label, schedule
 from roofline.graph.reading.reads import Reads, subgraphs
 from roofline.graph.reading.tensors import finn_types, sparse_tensor, stored_tensor
+from roofline.graph.walking.attribute_types import attribute_values, check_attributes
 from roofline.graph.walking.infer import annotate, infer_types, type_filled
 from roofline.graph.walking.limits import limit, own_blocks
 from roofline.graph.walking.rename import rename_results
@@ -219,7 +220,7 @@ class Walker:
                     exact = False
                 if operand.carrier is not None:
                     narrowed = True
-        prefix = frame.prefix
+        prefix, given = frame.prefix, frame.given(proto) if len(proto.attribute) else {}
         node = Node(
             proto.op_type,
             self.call_name(proto, frame),
@@ -230,11 +231,13 @@ class Walker:
                     for name in proto.output
                 ]
             ),
-            frame.attribute_values(proto) if len(proto.attribute) else {},
+            attribute_values(given),
             domain,
             frame.opsets.get(domain, 0),
         )
         row = self._row(node)
+        if given and row.kind is not Kind.UNSUPPORTED:
+            check_attributes(node, given)
         node = self._type_node(node, row, proto, frame)
         if narrowed:
             copies = row.kind in (Kind.MOVE, Kind.VIEW) or proto.op_type in (

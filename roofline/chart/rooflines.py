@@ -228,7 +228,7 @@ def compute(table: Table, options: Options) -> RooflineChart:
     )  # fmt: skip
     with_points = [row for row in table if row["intensity"] is not None]
     layers = any(row["layer"] for row in with_points)
-    points = _points(with_points, layers=layers)
+    points = distinct_values(_points_of_rows(with_points, layers=layers))
     if options.on_chip:
         inner = {
             machine: on_chip(machine)
@@ -257,10 +257,6 @@ def _resident(point: Point, row: Row, memories: Sequence[tuple[str, float, float
             reach = float(attainable(row["peak_op_s"], bandwidth, point.intensity))
             return replace(point, resident=name, reach=max(reach, point.performance))
     return point
-
-
-def _points(rows: Sequence[Cells], *, layers: bool) -> list[Point]:
-    return distinct_values(_points_of_rows(rows, layers=layers))
 
 
 def _points_of_rows(rows: Sequence[Cells], *, layers: bool = False) -> list[Point]:

@@ -266,7 +266,9 @@ def as_table(
         lines += [""] * bool(title and rows)
         lines += [markdown_table(header, body)] * bool(rows)
     elif rows:
-        numeric = [all(_is_number(row[i]) for row in body) for i in range(len(header))]
+        numeric = [
+            all(_NUMBER.fullmatch(row[i]) is not None for row in body) for i in range(len(header))
+        ]
         widths = [max(len(name), *(len(row[i]) for row in body)) for i, name in enumerate(header)]
         for line_cells in (header, ["─" * width for width in widths], *body):
             line = "  ".join(
@@ -329,10 +331,6 @@ def _cell_text(value: Any) -> str:
 def _line(text: str) -> str:
     """Return a text that stays in its line of a table; the blanks in front of it may set it in."""
     return " " * (len(text) - len(text.lstrip(" "))) + one_line(text)
-
-
-def _is_number(text: str) -> bool:
-    return _NUMBER.fullmatch(text) is not None
 
 
 def _cell(value: Any) -> Any:

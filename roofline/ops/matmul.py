@@ -20,7 +20,7 @@ from roofline.ops._attributes import flag, malformed_error, number, operand, tex
 from roofline.ops._counts import has, in_dims, out_count
 from roofline.ops._datatypes import INT32
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import Dim, at_least, broadcast, dtype, merge, ranked_shape, show
+from roofline.ops._shapes import at_least, broadcast, dtype, merge, ranked_shape, show
 from roofline.ops._values import known_value, single_result
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.convolution import REQUANTIZE
@@ -216,17 +216,13 @@ def _packed_cost(node: Node) -> Cost:
     return Cost(out_count(node) * inner, 2 * inner * columns + has(node, 5) * out_count(node))
 
 
-def _left_dim(shape: Shape | None) -> Dim:
-    return None if not shape else shape[0]
-
-
 def _sparse_type(node: Node) -> Sequence[TensorType]:
     left = operand(node, 0).shape
     right = operand(node, 1).shape
     columns = None if not right else right[-1]
     return (
         (
-            (_left_dim(left), columns)
+            (None if not left else left[0], columns)
             if left is None or len(left) == 2
             else (*left[:-1], columns),
             dtype(node, 1),

@@ -65,7 +65,7 @@ def spread(
     fleet = _Fleet(store, measure_point, report, left)
     seen = time.monotonic()
     while fleet.left or fleet.running:
-        boards = _count(tracker, key)
+        boards = len(tracker.servers().get(key, ()))
         if boards or fleet.running:
             seen = time.monotonic()
         elif time.monotonic() - seen > gone_s:
@@ -168,8 +168,3 @@ def _needs_another(task: Task, record: Measurement, trouble: list[int]) -> bool:
         trouble[1] += 1
         return trouble[1] < BOARDS_TRIED
     return False
-
-
-def _count(tracker: Tracker, key: str) -> int:
-    """Return how many servers have the key; none when the tracker's last one has gone."""
-    return len(tracker.servers().get(key, ()))

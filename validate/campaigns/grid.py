@@ -117,7 +117,7 @@ def load(campaign: str | Path) -> Campaign:
         where = f"{path}: grids[{number}]" if document.grids else str(path)
         for values in _combinations(grid, document, where):
             combinations += 1
-            if any(_matches(rule, values) for rule in rules):
+            if any(all(values[name] in wanted for name, wanted in rule.items()) for rule in rules):
                 excluded += 1
                 continue
             _check_target(values["target"], boards, where)
@@ -309,10 +309,6 @@ def _check_target(target: str, boards: Mapping[str, Board], where: str) -> None:
 
 def _chosen_axes(rule: Rule) -> dict[str, list[Any]]:
     return {name: values for name in _AXES if (values := getattr(rule, name)) is not None}
-
-
-def _matches(rule: Mapping[str, list[Any]], values: Values) -> bool:
-    return all(values[name] in wanted for name, wanted in rule.items())
 
 
 def _check_rules(

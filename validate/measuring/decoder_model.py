@@ -13,7 +13,7 @@ import numpy as np
 
 from roofline.binding import Binding
 from roofline.decoding.request import Phase
-from roofline.decoding.roles import Input, Roles, roles_of
+from roofline.decoding.roles import Input, roles_of
 from roofline.errors import OptionError
 from roofline.node import Array
 
@@ -106,7 +106,7 @@ def stage_inputs(
         put(entry, np.broadcast_to(np.arange(stage.past, whole), shapes[entry.name]))
     for entry in roles.caches:
         put(entry, random.standard_normal(shapes[entry.name], np.float32))
-    for entry in _counters(roles):
+    for entry in (*roles.whole, *roles.past, *roles.valid, *roles.flags):
         put(entry, np.broadcast_to(bound.values[entry.name], shapes.get(entry.name, ())))
     return bound, arrays
 
@@ -152,11 +152,6 @@ def in_format(network: DecoderNetwork, asked: Quantization, *, seed: int = 0) ->
         return model
     head = list(multiplying_weights(model).values())[-1]
     return quantize(model, asked, WriteOptions(block=BLOCK, dynamic=True, wide=(head,)))
-
-
-def _counters(roles: Roles) -> tuple[Input, ...]:
-    """Return the inputs that hold lengths, and the flag that says whether there is a past."""
-    return (*roles.whole, *roles.past, *roles.valid, *roles.flags)
 
 
 def _mask(shape: tuple[int, ...], stage: Stage, *, additive: bool) -> Any:

@@ -139,12 +139,9 @@ def _limit_notes(layers: Sequence[Layer]) -> list[str]:
         if layer.at_most and layer.kind is not Kind.VIEW and not layer.unknown:
             found.setdefault(layer.note, []).append(layer.name)
     return [
-        f"{note} ({_calls(len(names))}, the first {names[0]!r})" for note, names in found.items()
+        f"{note} ({plural(len(names), 'layer')}, the first {names[0]!r})"
+        for note, names in found.items()
     ]
-
-
-def _calls(number: int) -> str:
-    return plural(number, "layer")
 
 
 def _expert_notes(graph: ResolvedGraph) -> list[str]:

@@ -109,12 +109,10 @@ def _shift(channels: int) -> Step:
     )
 
 
-def _slopes(channels: int) -> Step:
-    return binary("PRelu", constant(channels, 1, 1, value=0.2))
-
-
 def _slope_chain(shape: Shape) -> Callable[[int], bytes]:
-    return chain(shape, _slopes(shape[1]), head=_shift(shape[1]))
+    return chain(
+        shape, binary("PRelu", constant(shape[1], 1, 1, value=0.2)), head=_shift(shape[1])
+    )
 
 
 def _with_parameters() -> Iterator[Probe]:

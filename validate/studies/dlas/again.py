@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from roofline.markdown import markdown_table
 from roofline.number_format import plural
@@ -45,7 +45,7 @@ def section(
         compared_configurations(after),
         configurations_in_turns(after, sessions),
     )
-    every = [_decided(entries) for entries in found]
+    every = [{verdict.observation: verdict for verdict in verdicts(entries)} for entries in found]
     again = [name for name, verdict in every[1].items() if verdict.cases]
     parts = [
         _lead(after, campaign),
@@ -58,10 +58,6 @@ def section(
         _cells("The same in turns", found[2], campaign, "–") if found[2] else "",
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def _decided(found: Iterable[Configuration]) -> Verdicts:
-    return {verdict.observation: verdict for verdict in verdicts(found)}
 
 
 def _lead(after: Sequence[Measurement], campaign: Campaign) -> str:

@@ -108,13 +108,9 @@ def _best_time(runs: Sequence[Configuration]) -> Interval:
     return min(entry.low_s for entry in runs), min(entry.high_s for entry in runs)
 
 
-def _milliseconds(entry: Configuration) -> str:
-    return f"{entry.seconds * 1e3:.3g} ms"
-
-
 def _list_runs(runs: Iterable[Configuration]) -> str:
     ordered = sorted(runs, key=lambda entry: entry.seconds)
-    return ", ".join(f"{entry.algorithm} {_milliseconds(entry)}" for entry in ordered)
+    return ", ".join(f"{entry.algorithm} {entry.seconds * 1e3:.3g} ms" for entry in ordered)
 
 
 def _check_uncorrelated(found: Sequence[Configuration]) -> Decided:

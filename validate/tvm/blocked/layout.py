@@ -80,17 +80,18 @@ def use_blocks(
     builder = relax.BlockBuilder(tvm.IRModule(others))
     rewriter = _Rewriter(relax, builder, lanes, wanted, vnni)
     result = main.body.body
-    with target, builder.function("main", list(main.params), attrs=_attributes(main)):
+    with (
+        target,
+        builder.function(
+            "main", list(main.params), attrs=None if main.attrs is None else dict(main.attrs)
+        ),
+    ):
         with builder.dataflow():
             for binding in main.body.blocks[0].bindings:
                 rewriter.bind(binding)
             output = builder.emit_output(rewriter.plain(result))
         builder.emit_func_output(output)
     return builder.finalize(), dict(rewriter.used)
-
-
-def _attributes(function: Any) -> Any:
-    return dict(function.attrs) if function.attrs is not None else None
 
 
 class _Rewriter:

@@ -97,3 +97,27 @@ def test_linear_models_and_trees(call):
         nodes_modes=("BRANCH_LEQ", "BRANCH_LEQ", "LEAF", "LEAF", "LEAF"),
     )  # fmt: skip
     assert tree.cost.other_ops == 5 * (2 + 1)  # two comparisons down to the farthest leaf, one sum
+
+
+def test_support_vectors_and_preparation_of_features(call):
+    # 3 support vectors of 4 features, one coefficient each: every row is multiplied with all of them.
+    machine = call(
+        "SVMRegressor", (5, 4), domain="ai.onnx.ml", support_vectors=(1.0,) * 12, coefficients=(1.0,) * 3, n_supports=3,
+    )  # fmt: skip
+    assert (machine.cost.macs, machine.cost.other_ops) == (5 * (12 + 3), 5 * 2 * 3)
+    for name, each in (("Scaler", 2), ("Normalizer", 3), ("Imputer", 1), ("Binarizer", 1)):
+        prepared = call(name, (5, 4), domain="ai.onnx.ml")
+        assert (prepared.cost.macs, prepared.cost.other_ops) == (0, each * 20)
+        assert prepared.shape == (5, 4)
+    assert call("OneHotEncoder", (5,), domain="ai.onnx.ml", cats_int64s=(3, 4, 5)).shape == (5, 3)
+    assert call("FeatureVectorizer", (5, 4), (5, 2), (5, 1), domain="ai.onnx.ml").shape == (5, 7)
+
+
+def test_trees_whose_leaves_are_a_list_of_their_own(call):
+    # Two trees: one of two levels, and one whose root has leaves alone.
+    forest = call(
+        "TreeEnsemble", (5, 4), domain="ai.onnx.ml", n_targets=1, tree_roots=(0, 2),
+        nodes_truenodeids=(1, 0, 3), nodes_falsenodeids=(2, 1, 4), nodes_trueleafs=(0, 1, 1),
+        nodes_falseleafs=(1, 1, 1),
+    )  # fmt: skip
+    assert forest.cost.other_ops == 5 * ((2 + 1) + 2)

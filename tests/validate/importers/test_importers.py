@@ -191,7 +191,19 @@ def test_half_a_character_is_refused_before_anything_is_stored(tmp_path: Path) -
 def test_contradicting_latency_is_flagged(tmp_path: Path) -> None:
     text = "platform,network,batch,measured_fps,latency_ms\na,n,1,200,10\n"
     _, found = read_runs(written(tmp_path, "runs.csv", text), Facts())
-    assert found.measurements[0].notes == ("latency and batch imply 100 fps",)
+    (run,) = found.measurements
+    assert run.notes == ("latency and batch imply 100 fps",)
+    assert run.reported is not None
+    assert (run.reported.throughput_fps, run.reported.latency_s) == (200.0, 0.01)
+
+
+def test_every_figure_of_a_row_is_kept_in_base_units(tmp_path: Path) -> None:
+    text = "platform,network,batch,latency_ms,power_w,accuracy_percent\na,n,4,20,7.5,76.1\n"
+    (run,) = read_runs(written(tmp_path, "runs.csv", text), Facts())[1].measurements
+    assert run.reported is not None
+    figures = (run.reported.throughput_fps, run.reported.latency_s, run.reported.power_w)
+    assert figures == (None, 0.02, 7.5)
+    assert run.reported.accuracy == pytest.approx(0.761)
 
 
 def test_columns_can_be_mapped(tmp_path: Path) -> None:

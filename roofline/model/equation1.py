@@ -45,7 +45,12 @@ def network_requirement(case: Case) -> Requirement:
 def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
     times = evaluate(case, network_requirement(case), [case.unit], batches)
     return tuple(
-        conclude(replace(case, batch=batch), times, "equation1", place=place)
+        conclude(
+            case if batch == case.batch else replace(case, batch=batch),
+            times,
+            "equation1",
+            place=place,
+        )
         for place, batch in enumerate(batches)
     )
 

@@ -242,7 +242,7 @@ class _Table:
             at = slice(place, place + len(row.batches))
             # The same of every row: operations of one item or token.
             entry["ops"] = float(row.ops[0])
-            values[:, at] = np.nan_to_num(row.values)
+            values[:, at] = row.values
             flags[at] = row.flags
         self.networks.append(entry)
         self._values.append(values)
@@ -251,9 +251,10 @@ class _Table:
     def packed(self) -> str:
         """Return flags and columns, low bytes before high ones, deflated, in base64."""
         values = np.concatenate(self._values, axis=1)
-        with np.errstate(divide="ignore"):
+        # What is not known is no number, and has no code.
+        with np.errstate(divide="ignore", invalid="ignore"):
             codes = np.rint(np.log(values / _LEAST) / _STEP) + 1
-        codes = np.where(values > 0, np.clip(codes, 1, 65535), 0).astype(np.uint16)
+            codes = np.where(values > 0, np.clip(codes, 1, 65535), 0).astype(np.uint16)
         planes = [np.concatenate(self._flags).tobytes()]
         for column in codes:
             planes += [

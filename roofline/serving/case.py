@@ -229,6 +229,11 @@ class ServingCase:
         if positions is None and fits(_ENDLESS):
             return None
         low, high = 0, (positions or _ENDLESS) + 1 - ask.new_tokens
+        # Most machines hold all of it or nothing.
+        if fits(high):
+            return max(high, 0)
+        if not fits(1):
+            return 0
         while low < high:
             middle = (low + high + 1) // 2
             if fits(middle):
@@ -253,7 +258,7 @@ class ServingCase:
             )
         if fits is False:
             notes.append(self.excess())
-        elif fits and self._max_context() is None:
+        elif fits and self.decoder.roles.positions is None and self._max_context() is None:
             notes.append(
                 f"nothing limits the context of {self.decoder.name}: it states no number of positions, and "
                 + (

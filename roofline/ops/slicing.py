@@ -92,6 +92,29 @@ def _slice_type(node: Node) -> NodeTypes:
     return ((tuple(result), dtype(node, 0)),)
 
 
+def cut_of(node: Node) -> tuple[int, int, int] | None:
+    """Return the axis that a Slice cuts and the first index it takes and that behind its last; None where not one such.
+
+    Of several axes, unknown bounds and steps beyond one nothing is said.
+
+    Raises:
+        ModelError: The node breaks a rule of its operator.
+    """
+    data = shape(node, 0)
+    slices = None if data is None else _slices(node, len(data))
+    if data is None or slices is None:
+        return None
+    cut: list[tuple[int, int, int]] = []
+    for axis, (start, end, step) in slices.items():
+        size = data[axis]
+        if size is None or start is None or end is None or step not in (1, -1):
+            return None
+        taken = _indices(size, start, end, step)
+        if len(taken) < size:
+            cut.append((axis, min(taken, default=0), max(taken, default=-1) + 1))
+    return cut[0] if len(cut) == 1 else None
+
+
 @single_result
 def _slice(node: Node) -> Array | None:
     array = node.value(0)

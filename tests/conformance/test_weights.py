@@ -248,3 +248,32 @@ def test_a_sparse_initializer_counts_as_the_dense_operand_it_stands_for(tmp_path
         )
     )
     assert count(graph, tmp_path).macs == 2 * DENSE
+
+
+@pytest.mark.parametrize(
+    ("cuts", "read"),
+    [
+        (((0, 2), (6, 8), (2, 6)), 8),  # every row, in another order
+        (((0, 2), (6, 8)), 4),
+        (((0, 4), (2, 6)), 6),  # what two slices have in common is read once
+        (((0, 2), (0, 2)), 2),
+    ],
+)
+def test_joined_slices_of_a_weight_are_read_with_all_of_them(
+    cuts: tuple[tuple[int, int], ...], read: int, tmp_path: Path
+) -> None:
+    stored, calls = [weight("w", 8, 4)], []
+    for place, cut in enumerate(cuts):
+        names = [f"{name}{place}" for name in ("from", "to", "axis")]
+        stored += [values(name, [value]) for name, value in zip(names, (*cut, 0), strict=True)]
+        calls.append(node("Slice", f"w {' '.join(names)}", f"part{place}"))
+    calls.append(
+        node("Concat", " ".join(f"part{place}" for place in range(len(cuts))), "all", axis=0)
+    )
+    calls.append(node("Transpose", "all", "turned", perm=[1, 0]))
+    calls.append(node("MatMul", "x turned", "y"))
+    workload = count(model(calls, {"x": [1, 4]}, "y", stored), tmp_path)
+    (layer,) = [entry for entry in workload.layers if entry.cost.macs]
+    assert (layer.cost.weights, layer.weight_bytes) == (4 * read, 16 * read)
+    # The file stores all of it.
+    assert layer.parameters == 32

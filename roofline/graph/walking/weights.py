@@ -18,6 +18,7 @@ from roofline.node import Node, Tensor
 from roofline.ops import Kind, Operator, lookup
 from roofline.ops._attributes import fitting
 from roofline.ops.qonnx import quantized_type
+from roofline.ops.slicing import cut_of
 from roofline.precision import packed_bytes
 
 _STEERING = frozenset({"int64", "uint64", "bool", "string"})
@@ -42,6 +43,8 @@ class StoredTensor:
     """Running statistics: stored, not trained."""
     share: Fraction = Fraction(1)
     """Which part of it the call reads."""
+    spans: frozenset[tuple[int, int, int]] = frozenset()
+    """Where that is known, which indices of one axis: the axis, the first and that behind the last of each span."""
 
     @property
     def bytes(self) -> int:
@@ -113,7 +116,11 @@ class Weights:
         )
         if not tensor.stored:
             for key, origin in self._origins.get(tensor.name, _NOTHING).items():
-                part = origin if share == 1 else replace(origin, share=origin.share * share)
+                part = (
+                    origin
+                    if share == 1
+                    else replace(origin, share=origin.share * share, spans=frozenset())
+                )
                 _add(found, key, replace(part, parameter=False) if scale else part)
             return
         if tensor.dtype is None or tensor.elements is None or tensor.dtype.name in _STEERING:
@@ -134,7 +141,7 @@ class Weights:
             key,
             StoredTensor(
                 key, tensor, _elements(node, tensor), parameter=not scale,
-                statistic=place in row.statistics, share=share,
+                statistic=place in row.statistics, share=share, spans=_spans(node, share),
             ),
         )  # fmt: skip
 
@@ -187,14 +194,40 @@ def _elements(node: Node, tensor: Tensor) -> int:
     return count * 8 // bits
 
 
+def _spans(node: Node, share: Fraction) -> frozenset[tuple[int, int, int]]:
+    """Return which indices of one axis a call takes of a stored tensor; empty where that is not known."""
+    if share == 1 or node.op_type != "Slice":
+        return frozenset()
+    cut = cut_of(node)
+    return frozenset() if cut is None else frozenset({cut})
+
+
 def _add(found: dict[str, StoredTensor], key: str, stored: StoredTensor) -> None:
-    """Add a stored tensor; being a parameter anywhere decides, and the largest part that is read."""
+    """Add a stored tensor; being a parameter anywhere decides, and of what is read all spans, else the largest part."""
     before = found.get(key)
     if before is None:
         found[key] = stored
-    elif (stored.parameter and not before.parameter) or stored.share > before.share:
+        return
+    share, spans = _together(before, stored)
+    if (stored.parameter and not before.parameter) or share > before.share:
         first = stored if stored.parameter or not before.parameter else before
-        found[key] = replace(first, share=max(stored.share, before.share))
+        found[key] = replace(first, share=share, spans=spans)
+
+
+def _together(
+    one: StoredTensor, other: StoredTensor
+) -> tuple[Fraction, frozenset[tuple[int, int, int]]]:
+    """Return which part of a tensor two readings take, and its spans."""
+    spans = one.spans | other.spans
+    axes = {axis for axis, _, _ in spans}
+    if not one.spans or not other.spans or len(axes) > 1:
+        larger = one if one.share >= other.share else other
+        return larger.share, larger.spans
+    length, taken, reached = (one.tensor.shape or ())[axes.pop()], 0, 0
+    for _, first, last in sorted(spans):
+        taken += max(last - max(first, reached), 0)
+        reached = max(reached, last)
+    return (Fraction(taken, length), spans) if length else (_ALL, frozenset())
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,24 @@ def check_output(path: Path) -> None:
             f"cannot write {path}: {_DENIED} {target if special else target.parent}",
             repair="Choose another file",
         )
+    if not special:
+        _try_writing(target.parent, f"cannot write {path}", "Choose another file")
+
+
+def _try_writing(folder: Path, what: str, repair: str) -> None:
+    """Make a file in a folder and take it away: rights alone do not say that one can be made (/proc, a full disk).
+
+    Raises:
+        OptionError: It cannot.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".roofline-")
+        os.close(handle)
+        Path(temporary).unlink()
+    except OSError as error:
+        raise OptionError(
+            f"{what}: no file can be made in {folder} ({error.strerror})", repair=repair
+        ) from error
 
 
 _HELD: dict[Path, int] = {}
@@ -105,6 +123,7 @@ def check_output_folder(path: Path) -> None:
         raise OptionError(
             f"cannot write into {path}: {_DENIED} {nearest}", repair="Choose another folder"
         )
+    _try_writing(nearest, f"cannot write into {path}", "Choose another folder")
 
 
 _DENIED = "no right to write to"

@@ -13,7 +13,7 @@ import pytest
 
 from roofline import workloads
 from roofline.errors import OptionError, StoreError
-from roofline.writing import check_output, write_whole
+from roofline.writing import check_output, check_output_folder, write_whole
 
 from .cli_process import run_roofline
 
@@ -113,3 +113,17 @@ def test_a_pipe_is_written_to_where_somebody_reads_it(tmp_path: Path) -> None:
     write_whole(path, b"1,2\n")
     assert os.read(reader, 9) == b"1,2\n"
     os.close(reader)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc here")
+def test_a_folder_that_takes_no_file_is_told_before_the_work() -> None:
+    with pytest.raises(OptionError, match="no file can be made in /proc"):
+        check_output_folder(Path("/proc/x"))
+    with pytest.raises(OptionError, match="no file can be made in /proc"):
+        check_output(Path("/proc/x.json"))
+
+
+def test_trying_a_folder_leaves_nothing_in_it(tmp_path: Path) -> None:
+    check_output(tmp_path / "a.json")
+    check_output_folder(tmp_path / "new" / "folder")
+    assert list(tmp_path.iterdir()) == []

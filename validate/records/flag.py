@@ -26,7 +26,7 @@ class FlagKind(StrEnum):
     """What ran is not the datatype that was asked for: it says nothing about that one."""
     UNCHECKED = "outputs not checked"
     WEAK_CHECK = "weak check"
-    """The reference output is constant or saturated: a wrong program could give it too."""
+    """The reference output is constant, saturated or no larger than rounding: a wrong program could give it too."""
 
     @property
     def disturbs(self) -> bool:
@@ -69,7 +69,7 @@ class Flag:
             case FlagKind.UNCHECKED:
                 return "outputs not checked"
             case FlagKind.WEAK_CHECK:
-                return "weak check: reference output is constant or saturated"
+                return "weak check: reference output is constant, saturated or no larger than rounding"
 
 
 def join_flags(flags: Iterable[Flag]) -> str:

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from roofline.errors import ModelError
 from roofline.graph import read
+from roofline.graph.reading.blocks import DOMAIN, own_channels
 from roofline.graph.reading.wire import SMALL, skim
 
 from ..cli_process import run_python
@@ -183,3 +184,14 @@ def test_messages_are_of_one_class_however_often_they_are_asked_for(before: str)
         assert onnx.ModelProto is first
     """
     run_python("-c", code, check=True)
+
+
+def test_channels_behind_a_node_without_results_are_known() -> None:
+    weight = numpy_helper.from_array(np.zeros((8, 3, 3, 3), np.float32), "w")
+    nodes = [
+        helper.make_node("Print", ["x"], [], domain="mine"),
+        helper.make_node("Conv", ["x", "w"], ["y"], domain=DOMAIN),
+        helper.make_node("ReorderOutput", ["y"], ["z"], domain=DOMAIN, channels=5),
+    ]
+    # Eight filters, of which three only fill up a block.
+    assert own_channels(helper.make_graph(nodes, "blocked", [], [], [weight])) == {"y": 5}

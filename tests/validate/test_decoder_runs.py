@@ -37,6 +37,14 @@ def test_a_step_has_a_full_cache_with_room_for_one_position() -> None:
     assert 2 < arrays["input_ids"].max() < 256
 
 
+def test_tokens_are_of_the_vocabulary() -> None:
+    model = TINY.build()
+    drawn = [stage_inputs(model, Stage(Phase.PREFILL, 60), 3, seed=seed)[1] for seed in range(20)]
+    tokens = np.array([arrays["input_ids"] for arrays in drawn])
+    # 3,600 draws of 256: each end is among them.
+    assert (tokens.min(), tokens.max()) == (0, 255)
+
+
 def test_a_prompt_has_all_its_positions_and_nothing_before_them() -> None:
     _, arrays = stage_inputs(TINY.build(), Stage(Phase.PREFILL, 20), 1, seed=0)
     assert arrays["input_ids"].shape == (1, 20)

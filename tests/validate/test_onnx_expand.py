@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from roofline.validate.measuring.backend import UnsupportedModelError
-from roofline.validate.onnx_rewrite.expand import expand
+from roofline.validate.onnx_rewrite.expand import expand, settle_shapes
 
 from .small_models import info, model_of
 
@@ -464,3 +464,28 @@ def test_a_model_with_nothing_to_rewrite_stays_as_it_is():
     written, notes = expand(model)
     assert notes == ()
     assert written.SerializeToString() == before
+
+
+def rows_by_shape(opset: int):
+    """Return a model of an old operator set that flattens all but the first dimension, by a shape handed around."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["all"]),
+        helper.make_node("Identity", ["all"], ["same"]),
+        helper.make_node("Slice", ["same"], ["rows"], axes=[0], starts=[0], ends=[1]),
+        helper.make_node("Concat", ["rows", "rest"], ["shape"], axis=0),
+        helper.make_node("Reshape", ["x", "shape"], ["y"]),
+    ]
+    model = model_of(nodes, [info("x", [2, 3, 4])], [info("y", [2, 12])], {"rest": np.array([-1])})
+    model.opset_import[0].version, model.ir_version = opset, 8
+    return model
+
+
+def test_what_shapes_decide_is_settled_and_an_old_operator_set_brought_up():
+    feed = {"x": np.arange(24, dtype=np.float32).reshape(2, 3, 4)}
+    expected = computed(rows_by_shape(7), feed)
+    settled = settle_shapes(rows_by_shape(7))
+    assert settled is not None
+    assert {node.op_type for node in settled.graph.node} <= {"Reshape", "Constant"}
+    assert settled.opset_import[0].version == 13
+    assert (computed(settled, feed)[0] == expected[0]).all()
+    assert settle_shapes(settled) is None

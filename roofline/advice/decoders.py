@@ -78,11 +78,8 @@ def advise_decoder(
     for datatype, batch in asked:
         step = decoder.step(request, batch)
         step = step if datatype is None else at_precision(step, datatype)
-        able: list[Platform] = []
-        for entry in platforms:
-            has = _has_unit(entry, step, datatype)
-            able += [entry] if has else []
-            lacking[entry.key] += not has
+        able = [entry for entry in platforms if _has_unit(entry, step, datatype)]
+        lacking.update({entry.key for entry in platforms} - {entry.key for entry in able})
         found = _fewest(
             decoder, request, able, wish, datatype, batch, step, counts, model, figures
         )

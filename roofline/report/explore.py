@@ -134,11 +134,7 @@ def explore(
         "first": list(first) or [subjects[0].name], "years": years, "kwh": usd_per_kwh,
         "colours": {platform.key: machine_colour(platform.key) for platform in platforms}, "packed": table.packed(),
     }  # fmt: skip
-    # A machine may have several modes, each a platform of its own.
-    kinds = len({machine.key.partition(":")[0] for machine in platforms})
-    modes = f" ({len(platforms)} with their modes)" * (len(platforms) > kinds)
-    extent = f"{plural(kinds, 'machine')}{modes}, {plural(len(subjects), 'network')}"
-    page = _page(title or extent, document)
+    page = _page(title or _extent(platforms, subjects), document)
     size = len(page.encode())
     if size > MAXIMUM_BYTES:
         raise OptionError(
@@ -146,6 +142,13 @@ def explore(
             repair="Name fewer networks",
         )
     return page
+
+
+def _extent(platforms: Sequence[Platform], subjects: Sequence[Subject]) -> str:
+    """Return how much is on the page; a machine may have several modes, each a platform of its own."""
+    kinds = len({machine.key.partition(":")[0] for machine in platforms})
+    modes = f" ({len(platforms)} with their modes)" * (len(platforms) > kinds)
+    return f"{plural(kinds, 'machine')}{modes}, {plural(len(subjects), 'network')}"
 
 
 @contextmanager

@@ -55,6 +55,14 @@ from .test_values import ints
         ("Upsample", [(1, 2), np.array([1, 2.5], np.float32)], {"version": 9}, (1, 5)),
         ("Resize", [(1, 10), np.array([1, 0.7], np.float32)], {"version": 10}, (1, 7)),  # single precision
         ("Resize", [(1, 10), None, None, ints(1, 5)], {}, (1, 5)),
+        (
+            "Resize", [(1, 10), np.array([0, 0.25, 1, 0.75], np.float32), np.array([1, 2], np.float32)],
+            {"coordinate_transformation_mode": "tf_crop_and_resize"}, (1, 10),
+        ),  # half of it, twice as wide
+        (
+            "Resize", [(1, 10), np.array([0.25, 0.75], np.float32), np.array([2], np.float32)],
+            {"coordinate_transformation_mode": "tf_crop_and_resize", "axes": (1,)}, (1, 10),
+        ),
         ("Resize", [(1, 10, 20), None, np.array([], np.float32), ints(4, 40)], {"axes": (1, 2)}, (1, 4, 40)),
         (
             "Resize", [(1, 10, 20), None, None, ints(30, 30)],

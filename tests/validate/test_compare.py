@@ -109,6 +109,16 @@ def test_reuse_across_the_batch_explains_the_papers_convention(box):
     assert not found.doubtful
 
 
+@pytest.mark.parametrize(
+    ("batch", "seconds", "weights_read"), [(1, 5.0, "per-item"), (2, 5.0, "per-batch")]
+)
+def test_reuse_across_the_batch_needs_a_batch_and_weights_of_every_item(
+    box, batch, seconds, weights_read
+):
+    found = one(box, run(seconds, batch=batch), batch=batch, weights_read=weights_read)
+    assert "cache" in found.explanation
+
+
 def test_untuned_code_validates_nothing(box):
     found = one(box, run(1000.0, tuning="untuned"))
     assert found.flag == "untuned"

@@ -26,6 +26,14 @@ def check(got, wanted, magnitude=0.0, datatype="fp32"):
     )
 
 
+@pytest.mark.parametrize(
+    ("outputs", "informative"),
+    [([0.5], True), ([1.0], False), ([0.0], False), ([2.0, 1.0], True), ([1.0, 0.0, 0.0], False), ([3.0, 3.0], False)],
+)  # fmt: skip
+def test_constant_or_saturated_outputs_say_little(outputs: list[float], informative: bool) -> None:
+    assert check(outputs, outputs).informative is informative
+
+
 def test_without_a_magnitude_the_error_is_relative_to_the_outputs() -> None:
     wanted = np.linspace(1e-6, 1e-5, 8)
     assert not check(wanted + 1.8e-7, wanted).passed

@@ -28,7 +28,7 @@ from roofline.advice.remedies import SHARES, with_remedies
 from roofline.advice.search import BATCHES, rank
 from roofline.chart import charts, read_rows
 from roofline.cli import main
-from roofline.decoding.request import Request, Spread
+from roofline.decoding.request import Phase, Request, Spread
 from roofline.errors import DatatypeError, NoBasisError, OptionError, TableError
 from roofline.model import predict, requirement
 from roofline.model._network_facts import class_of
@@ -463,6 +463,17 @@ def test_cards_of_one_user_have_layers_in_series_and_rates_of_tokens_their_own_c
         found, shared, keys("rtx-4090"), wish, datatypes=["q4_k_m"]
     ).candidates
     assert bound.answer == "unknown"
+
+
+def test_what_prompts_need_is_read_once_for_all_their_tokens():
+    found = decoder("llama32_1b")
+    asked = Request(context=1024, new_tokens=16, phase=Phase.PREFILL)
+    advice = advise_decoder(found, asked, keys("rtx-4090"), Wish(fps=1000), datatypes=["fp16"])
+    (need,) = advice.needs
+    # 1.24 billion weights of 2 bytes are read once for 1,024 positions, a thousand of which are asked for a second.
+    assert need.bandwidth == pytest.approx(2 * 1.24e9 * 1000 / 1024, rel=0.1)
+    assert need.bandwidth < platform("rtx-4090").bandwidth
+    assert need.peak == pytest.approx(2 * 0.97e9 * 1000, rel=0.1)
 
 
 def test_bounds_of_decoders_are_no_yes():

@@ -14,7 +14,7 @@ from roofline.advice.search import Advice, rank
 from roofline.advice.wish import MAX_TPOT, MAX_TTFT, MIN_TOKENS_PER_S, Limit, Wish
 from roofline.conventions import Traffic
 from roofline.decoding.memory import memory_of
-from roofline.decoding.request import Spread
+from roofline.decoding.request import Phase, Spread
 from roofline.errors import DatatypeError, OptionError
 from roofline.expected_tokens import class_of
 from roofline.model import at_precision, choose_unit
@@ -200,16 +200,24 @@ def _has_unit(platform: Platform, step: Workload, datatype: str | None) -> bool:
 def _need(
     decoder: Decoding, request: Request, step: Workload, found: dict[str, Candidate], wish: Wish, batch: int
 ) -> list[Need]:  # fmt: skip
-    """Return what a single device needs for the tokens alone: what a step reads, and its arithmetic, at the rate."""
+    """Return what a single device needs for the tokens alone: what a pass reads, and its arithmetic, at the rate.
+
+    A pass is a step of all requests; in phase prefill it is all their prompts.
+    """
     if wish.fps is None or not found:
         return []
-    steps_per_s = wish.fps / (wish.efficiency or 1.0) / batch
+    work, tokens = step, batch
+    if request.phase is Phase.PREFILL:
+        prompts = decoder.prompt(request, batch)
+        work = at_precision(prompts, step.precision) if step.precision else prompts
+        tokens = batch * request.context
+    passes_per_s = wish.fps / (wish.efficiency or 1.0) / tokens
     kept = memory_of(step)
-    read = step.traffic_bytes(Traffic.WEIGHTS) + sum(layer.cache_bytes for layer in step.layers)
+    read = work.traffic_bytes(Traffic.WEIGHTS) + sum(layer.cache_bytes for layer in work.layers)
     name = next(iter(found.values())).prediction.datatype
     return [
         Need(
-            decoder.name, name, batch, 2 * step.macs * steps_per_s, read * steps_per_s,
+            decoder.name, name, batch, 2 * work.macs * passes_per_s, read * passes_per_s,
             kept.on_one(batch, request.length, 1, decoder.roles.kv_heads),
         )
     ]  # fmt: skip

@@ -355,6 +355,22 @@ def test_figures_of_a_machine_correct_what_is_advised_of_it(capsys, tmp_path):
         assert run(capsys, *asked, "--evidence", str(table), *more)[0] == 2
 
 
+def test_a_measured_rate_of_a_decoder_corrects_what_is_advised(capsys, tmp_path):
+    table = tmp_path / "runs.csv"
+    table.write_text(
+        "machine,network,datatype,phase,context,tokens_per_s\nrtx-4090,smollm2_135m,fp16,decode,512,300\n"
+    )
+    asked = ("smollm2_135m", "--min-tokens-per-s", "10", "-d", "fp16", "-p", "rtx-4090,rtx-3090",
+             "--phase", "decode", "--context", "512", "--format", "json")  # fmt: skip
+    plain, told = (
+        {entry["platform"]: entry for entry in json.loads(run(capsys, *asked, *more)[1])["machines"]}
+        for more in ((), ("--evidence", str(table)))
+    )
+    assert plain["rtx-4090"]["low_tokens_per_s"] > 320
+    assert 250 < told["rtx-4090"]["expected_tokens_per_s"] < 350
+    assert plain["rtx-3090"] == told["rtx-3090"]
+
+
 def test_no_machine_without_a_class_of_evidence_has_an_estimate_or_a_yes():
     """Tensor processors of data centres and microcontrollers: nobody published runs of their kind."""
     machines = [platform(key) for key in platform_keys()]

@@ -363,7 +363,10 @@ def test_a_measured_rate_of_a_decoder_corrects_what_is_advised(capsys, tmp_path)
     asked = ("smollm2_135m", "--min-tokens-per-s", "10", "-d", "fp16", "-p", "rtx-4090,rtx-3090",
              "--phase", "decode", "--context", "512", "--format", "json")  # fmt: skip
     plain, told = (
-        {entry["platform"]: entry for entry in json.loads(run(capsys, *asked, *more)[1])["machines"]}
+        {
+            entry["platform"]: entry
+            for entry in json.loads(run(capsys, *asked, *more)[1])["machines"]
+        }
         for more in ((), ("--evidence", str(table)))
     )
     assert plain["rtx-4090"]["low_tokens_per_s"] > 320

@@ -65,6 +65,19 @@ def rows(document: dict[str, Any]) -> dict[tuple[str, str, str, int], dict[str, 
     return {name: dict(zip(COLUMNS, values[:, i], strict=True)) for i, name in enumerate(names)}
 
 
+def test_progress_goes_on_within_a_decoder() -> None:
+    small = decoder("smollm2_135m")
+    assert small is not None
+    subjects = [Subject("mlp", "MLP", rl.load("mlp")), Subject("smollm2_135m", "Small", small)]
+    told: list[tuple[str, int, int]] = []
+    machines = [rl.platform("t4"), rl.platform("rtx-4090")]
+    explore(subjects, machines, batches=(1,), report=lambda *step: told.append(step), **COST)
+    assert told[0] == ("mlp", 0, len(told))
+    assert [done for _, done, _ in told] == list(range(len(told)))
+    assert told[1][0].startswith("smollm2_135m in ")
+    assert len(told) > 3
+
+
 def test_every_row_is_what_predict_says(rows: Any) -> None:
     work = rl.load("mobilenet_v1")
     seen = 0

@@ -182,3 +182,21 @@ def test_a_network_is_marked_by_the_arithmetic_it_has_a_share_of(
     share = MARKED.get(kind or "", 0.5)
     assert marked(network(share)) == (none if kind is None else none | {kind: 1.0})
     assert marked(network(share - 1e-6)) == none
+
+
+def test_a_layer_that_repeats_is_counted_once_with_its_repeats() -> None:
+    from roofline.model._network_layers import layer_counts
+
+    product = Layer(
+        "a", "MatMul", Cost(macs=3 * 64 * 8, inputs=3 * 8, outputs=3 * 64, weights=512), repeats=3,
+        weights=(Tensor("w", (8, 64)),),
+    )  # fmt: skip
+    single = Layer(
+        "b",
+        "MatMul",
+        Cost(macs=64 * 8, inputs=8, outputs=64, weights=512),
+        weights=(Tensor("v", (8, 64)),),
+    )
+    often, once = layer_counts(Workload("net", (product, single)))
+    assert often == once._replace(times=3)
+    assert once[1:4] == (64 * 8, 8 + 64, 64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import onnx
 import pytest
 
 from roofline.cli import main
+from roofline.compress.calibration import batches, read_arrays
+from roofline.errors import OptionError
 from roofline.workload import Workload
 from roofline.workloads import build
 
@@ -359,6 +362,30 @@ def test_bad_calibration_data_are_one_line_at_once(
     )
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert not written.exists()
+
+
+def test_calibration_data_are_read_up_to_their_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "data.npz"
+    image, size = np.arange(8, dtype=np.float32).reshape(4, 2), np.array(3)
+    np.savez(path, image=image, size=size)
+    found = read_arrays(path)
+    assert {name: array.tolist() for name, array in found.items()} == {
+        "image": image.tolist(),
+        "size": 3,
+    }
+    # Four items of a batch of two are two batches; what has no axis is given whole with each.
+    given = list(batches(found, {"image": (2, 2), "size": ()}))
+    assert [batch["image"].tolist() for batch in given] == [image[:2].tolist(), image[2:].tolist()]
+    assert [batch["size"].tolist() for batch in given] == [3, 3]
+    with zipfile.ZipFile(path) as archive:
+        held = sum(entry.file_size for entry in archive.infolist())
+    monkeypatch.setattr("roofline.compress.calibration.MOST_BYTES", held)
+    assert set(read_arrays(path)) == {"image", "size"}
+    monkeypatch.setattr("roofline.compress.calibration.MOST_BYTES", held - 1)
+    with pytest.raises(OptionError, match=f"unpacks to {held} bytes, more than {held - 1}"):
+        read_arrays(path)
 
 
 @pytest.mark.parametrize("block", ["9" * 400, "9" * 20, "0", "-1", "nan", "1.5"])

@@ -110,7 +110,7 @@ def _step(name: str, threads: int, probe: Probe, copies: int) -> Step:
         path = folder / "probe.onnx"
         path.write_bytes(content)
         job = RunRequest("probe", name, threads=threads, batch=1)
-        request = Request(job, path, folder, in_turn=True)
+        request = Request(job, path, folder, fresh=False, in_turn=True)
         as_it_is = backend.capabilities.loads_models
         made = Artifact(path) if as_it_is else backend.prepare(request, tell_nobody)
         session = backend.load(request, made)

@@ -54,7 +54,7 @@ class Request:
     """The ONNX file with every weight and every input shape filled in."""
     folder: Path
     """Where the backend may keep what is worth keeping between runs."""
-    fresh: bool = False
+    fresh: bool
     """Whether kept artefacts must be made again."""
     in_turn: bool = False
     """Whether other models run in turn in the same process: threads of one that is not running must leave the cores."""

@@ -108,7 +108,7 @@ class FittedLaw:
             (1 - REPEATED) * _shared(known, known) + REPEATED * np.eye(len(known))
         )
         to = between + own * (1 - REPEATED) * _shared([run], known)[0]
-        weights = np.linalg.solve(among, to)
+        weights = np.asarray(np.linalg.solve(among, to), np.float64)
         far = _NORMAL**2 * float(off @ np.linalg.solve(among, off))
         tails = (_TAILS + far) / (_TAILS + len(off))
         left = max(width**2 - float(to @ weights), 0.0)

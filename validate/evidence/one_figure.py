@@ -43,7 +43,7 @@ def with_one_figure(table: Table) -> dict[str, dict[str, dict[str, float]]]:
                 continue
             chosen = others[np.unique(np.linspace(0, len(others) - 1, _MOST).astype(int))]
             scores["0"].append((figure.off, law.width(figure.run.group), 1.0))
-            for other in chosen:
+            for other in map(int, chosen):
                 shift, width = law.correct(figure.run, [figures[other]])
                 scores["1"].append((figure.off - shift, width, 1 / len(chosen)))
         found[entry.quantity] = {name: _score(each) for name, each in scores.items()}

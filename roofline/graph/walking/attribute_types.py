@@ -21,6 +21,8 @@ _WORDS = {
     11: "a sparse tensor", 12: "a list of sparse tensors", 13: "a type", 14: "a list of types",
 }  # fmt: skip
 """The values of AttributeProto.AttributeType in words."""
+_LATEST = 1000
+"""A version of no operator set yet."""
 _WIDENED = frozenset({(1, 2), (6, 7)})
 """Integers stand for numbers where a number is asked for."""
 
@@ -57,8 +59,9 @@ def _types_of(op_type: str, domain: str, version: int) -> Mapping[str, int]:
 
     found: dict[str, int] = {}
     # An attribute that came after the model's version is known by its latest type.
-    for place in ((domain,), (version, domain)) if version else ((domain,),):
-        with suppress(defs.SchemaError):
-            known = defs.get_schema(op_type, *place).attributes.items()
-            found |= {name: int(entry.type.value) for name, entry in known}
+    for place in (_LATEST, version):
+        if place:
+            with suppress(defs.SchemaError):
+                schema = defs.get_schema(op_type, place, domain)
+                found |= {name: int(entry.type.value) for name, entry in schema.attributes.items()}
     return found

@@ -63,5 +63,8 @@ def _types_of(op_type: str, domain: str, version: int) -> Mapping[str, int]:
         if place:
             with suppress(defs.SchemaError):
                 schema = defs.get_schema(op_type, place, domain)
-                found |= {name: int(entry.type.value) for name, entry in schema.attributes.items()}
+                for name, entry in schema.attributes.items():
+                    # The stubs of onnx do not know that these are an enum's members.
+                    kind: Any = entry.type
+                    found[name] = int(kind.value)
     return found

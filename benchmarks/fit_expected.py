@@ -17,7 +17,15 @@ from roofline.model._expected_data import to_document
 from roofline.validate.evidence.published import read_published
 from roofline.validate.evidence.score import refit
 from roofline.validate.evidence.shipping import parameters
-from roofline.validate.evidence.summaries import KEPT, PAGE, SUMMARY, UNLIKE, whole, write, written
+from roofline.validate.evidence.summaries import (
+    OF_VERSION,
+    PAGE,
+    SUMMARY,
+    UNLIKE,
+    whole,
+    write,
+    written,
+)
 
 ROOT = Path(__file__).parents[1]
 PARAMETERS = ROOT / "roofline" / "model" / "expected.json"
@@ -33,14 +41,17 @@ def main() -> None:
     def tick() -> None:
         print(".", end="", file=sys.stderr, flush=True)
 
-    left = {name: refit(evidence, name, progress=tick) for name in ("silicon", "family", *UNLIKE)}
+    left = {
+        name: refit(evidence, name, progress=tick)
+        for name in ("silicon", "family", "setting", *UNLIKE)
+    }
     fitted = parameters(evidence, arguments.version, left)
     text = json.dumps(to_document(fitted), separators=(",", ":")).replace('["', '\n["')
     PARAMETERS.write_text(text + "\n", encoding="utf-8")
     print(f"\nwrote {PARAMETERS}")
     document = whole(evidence, fitted, left)
-    before = written(ROOT)
-    write(ROOT, document | {name: before[name] for name in KEPT if name in before})
+    others = {name: part for name, part in written(ROOT).items() if name not in OF_VERSION}
+    write(ROOT, document | others)
     print(f"\nwrote {SUMMARY} and {PAGE}")
 
 

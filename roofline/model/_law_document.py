@@ -28,17 +28,21 @@ def to_document(law: TimeLaw) -> dict[str, Any]:
         "row_deviation": round(law.row_deviation, 5),
         "effects": {
             name: [
-                round(float(x), 5)
-                for x in (
-                    *effect.mean,
-                    *effect.covariance[_LOWER],
-                    effect.spread or law.row_deviation,
-                    effect.many,
-                )
+                *(
+                    round(float(x), 5)
+                    for x in (
+                        *effect.mean,
+                        *effect.covariance[_LOWER],
+                        effect.spread or law.row_deviation,
+                        effect.many,
+                    )
+                ),
+                sorted(effect.settings),
             ]
             for name, effect in law.effects.items()
         },
         "surface": surface_to_document(law.surface),
+        "ways": {name: round(x, 4) for name, x in law.ways.items()},
         "layers": {
             name: [round(float(x), 4) for x in row] for name, row in law.layers.parameters.items()
         },
@@ -63,7 +67,9 @@ def from_document(document: Mapping[str, Any]) -> TimeLaw:
         covariance = np.zeros((4, 4))
         covariance[_LOWER] = numbers[4:14]
         whole = covariance + np.tril(covariance, -1).T
-        effects[name] = Effect(np.asarray(numbers[:4]), whole, numbers[14], bool(numbers[15]))
+        effects[name] = Effect(
+            np.asarray(numbers[:4]), whole, numbers[14], bool(numbers[15]), frozenset(numbers[16])
+        )
     uncertainty = np.zeros((len(document["uncertainty"]),) * 2)
     uncertainty[np.tril_indices(len(uncertainty))] = np.concatenate(
         [np.zeros(0), *document["uncertainty"]]
@@ -81,6 +87,7 @@ def from_document(document: Mapping[str, Any]) -> TimeLaw:
         uncertainty,
         tuple((level, tuple(slots), deviation) for level, slots, deviation in document["priors"]),
         frozenset(document["seen"]),
+        document["ways"],
         LayerLaw(
             {name: np.asarray(row, np.float64) for name, row in document["layers"].items()},
             document["layer_spreads"],

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from roofline.model._core import Floats
 from roofline.model._own_figures import OwnFigures
 
-KNOWN: tuple[str, ...] = ("new", "own", "many", "far", "own layers", "many layers")
+KNOWN: tuple[str, ...] = ("new", "own", "many", "far", "own layers", "many layers", "beside")
 """What is known of a run's machine: no runs in the fit; few; so many that they say how far others fall from its law;
-none, and none of its runtime on its class; few and many, of a network whose layers are known too."""
+none, and none of its runtime on its class; few and many, of a network whose layers are known too; some, but none under
+its runtime at its datatype."""
 
-NEW, FEW, MANY, FAR, FEW_LAYERED, MANY_LAYERED = range(len(KNOWN))
+NEW, FEW, MANY, FAR, FEW_LAYERED, MANY_LAYERED, BESIDE = range(len(KNOWN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Effect:
     """Standard deviation of the logarithm of a run's time around this machine's law; None is that of any machine."""
     many: bool = False
     """Whether it has so many runs that its spread is that around laws which had not seen a run's family of networks."""
+    settings: frozenset[str] = frozenset()
+    """The runtimes and datatypes of its runs, ``openvino/int8``."""
     figures: OwnFigures | None = None
     """Figures that a user gave of it, of which like runs inherit what the deviation leaves."""
 

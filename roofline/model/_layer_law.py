@@ -39,6 +39,9 @@ LAYER_PARTS = (
 POWER = 3.0
 """How sharply a layer's time goes over from its arithmetic to its memory."""
 
+EVERYTHING = ""
+"""The label of the parts of all runs."""
+
 SHARE = 0.75
 """Share of the law of layers in an estimate, in logarithms; the rest is that of the law of counts. Networks of families
 that neither had seen were estimated best by three quarters, of a half and the whole."""
@@ -52,10 +55,12 @@ class LayerLaw:
     """The law of layers on the machines whose runs are known."""
 
     parameters: Mapping[str, Floats] = field(default_factory=dict[str, "Floats"])
-    """By machine and runtime (``i5-8500/openvino``) the logarithm of each of `LAYER_PARTS`."""
+    """Logarithms of `LAYER_PARTS` by label: of `EVERYTHING`, and what is added to them by a class and runtime
+    (``cpu/openvino``), a machine and runtime (``i5-8500/openvino``), and one of several datatypes there
+    (``i5-8500/openvino/int8``)."""
     spreads: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Of those with many runs, the standard deviation of the logarithm of a run's time around estimates that had not
-    seen its family of networks."""
+    """Of machines and runtimes with many runs, the standard deviation of the logarithm of a run's time around estimates
+    that had not seen its family of networks."""
 
     def knows(self, machine: str, runtime: str) -> bool:
         """Return whether the law is known of a machine under a runtime."""
@@ -71,10 +76,14 @@ class LayerLaw:
         """Return the spread of each machine and runtime; NaN for those with few runs."""
         return np.asarray([self.spreads.get(label, np.nan) for label in own], np.float64)
 
-    def of(self, own: NDArray[np.object_]) -> Floats:
-        """Return the logarithms of the parts for each machine and runtime; (runs, parts)."""
-        labels, place = np.unique(own.astype(str), return_inverse=True)
-        return np.stack([self.parameters[label] for label in labels])[place]
+    def of(self, facts: Facts) -> Floats:
+        """Return the logarithms of the parts for each run of machines whose law is known; (runs, parts)."""
+        known = self.parameters
+        found = np.tile(known[EVERYTHING], (len(facts), 1))
+        for labels in (facts.where, facts.own, facts.own_at):
+            for label in set(labels) & known.keys():
+                found[labels == label] += known[label]
+        return found
 
 
 def machines_alone(facts: Facts) -> Facts:

@@ -97,6 +97,16 @@ class Facts:
         return self.machine + np.asarray(["/"], object) + self.runtime
 
     @property
+    def setting(self) -> NDArray[np.object_]:
+        """Runtime and datatype of each run, ``openvino/int8``."""
+        return self.runtime + np.asarray(["/"], object) + self.datatype
+
+    @property
+    def own_at(self) -> NDArray[np.object_]:
+        """Machine, runtime and datatype of each run, ``i5-8500/openvino/int8``."""
+        return self.own + np.asarray(["/"], object) + self.datatype
+
+    @property
     def terms(self) -> tuple[Floats, Floats, Floats]:
         """C, W and A in seconds per batch."""
         n = self.numbers

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from roofline.model._core import Floats
 from roofline.model._forward import PARTS, forward, huber_weight
 from roofline.model._law_estimates import (
+    BESIDE,
     FAR,
     FEW,
     FEW_LAYERED,
@@ -79,6 +80,9 @@ class TimeLaw:
     times four plus part), and their standard deviation."""
     seen: frozenset[str] = frozenset()
     """Each class and runtime that the fit has runs of, ``cpu/openvino``."""
+    ways: Mapping[str, float] = field(default_factory=dict[str, float])
+    """What runs at one of several datatypes of a machine and runtime (``t4/trt/int8``) add to the logarithm of a time:
+    what all else leaves of it."""
     layers: LayerLaw = field(default_factory=LayerLaw)
     """What layers say of networks on the machines of the fit."""
 
@@ -132,6 +136,7 @@ class TimeLaw:
             self.logarithms(facts) + means, facts.terms, covariances, spread, known
         )
         found = self._by_layers(found.moved(self.beside(facts)), facts, means, spread)
+        found = found.moved(self._of_ways(facts))
         if not any(effect.figures for effect in (effects or {}).values()):
             return found
         return self._by_figures(found, facts.machine, self.features(facts), spread, effects)
@@ -151,12 +156,17 @@ class TimeLaw:
         if others.any():
             covariances[others] = self.unknown(facts.take(others))
         spread = [(effect and effect.spread) or self.row_deviation for effect in each]
-        state = [self._state(e, where) for e, where in zip(each, facts.where, strict=True)]
+        state = [
+            self._state(effect, where, at)
+            for effect, where, at in zip(each, facts.where, facts.setting, strict=True)
+        ]
         return means, covariances, np.asarray(spread, np.float64), np.asarray(state, np.int8)
 
-    def _state(self, effect: Effect | None, where: str) -> int:
+    def _state(self, effect: Effect | None, where: str, setting: str) -> int:
         if effect is None or effect.spread is None:
             return NEW if where in self.seen else FAR
+        if setting not in effect.settings:
+            return BESIDE
         return MANY if effect.many else FEW
 
     def unknown(self, facts: Facts) -> Floats:
@@ -206,7 +216,7 @@ class TimeLaw:
         self, found: Estimates, facts: Facts, means: Floats, spread: Floats
     ) -> Estimates:
         """Return estimates moved towards what the layers say, where the law of layers applies."""
-        ran = (found.known == FEW) | (found.known == MANY)
+        ran = np.isin(found.known, (FEW, MANY, BESIDE))
         rows = np.flatnonzero(ran & self.layers.applies(facts))
         if not len(rows):
             return found
@@ -217,10 +227,10 @@ class TimeLaw:
         shared[rows] += SHARE * (shares - shared[rows])
         deviation, known = found.deviation.copy(), found.known.copy()
         own = self.layers.spread(part.own)
-        many = np.isfinite(own)
-        known[rows] = np.where(many, MANY_LAYERED, FEW_LAYERED)
+        many, here = np.isfinite(own), known[rows] != BESIDE
+        known[rows[here]] = np.where(many, MANY_LAYERED, FEW_LAYERED)[here]
         between = np.maximum(deviation[rows] ** 2 - spread[rows] ** 2, 0)
-        deviation[rows] = np.where(many, np.sqrt(between + own**2), deviation[rows])
+        deviation[rows] = np.where(many & here, np.sqrt(between + own**2), deviation[rows])
         return Estimates(moved, shared, deviation, known)
 
     def _by_figures(
@@ -249,9 +259,13 @@ class TimeLaw:
         """Return what the law of layers says of runs: the logarithm of their seconds, and the shares of `PARTS`."""
         assert facts.layers is not None
         log_time, _, shares = time_of_layers(
-            self.logarithms(machines_alone(facts)) + means, self.layers.of(facts.own), facts.terms, facts.layers,
+            self.logarithms(machines_alone(facts)) + means, self.layers.of(facts), facts.terms, facts.layers,
         )  # fmt: skip
         return log_time, shares
+
+    def _of_ways(self, facts: Facts) -> Floats:
+        """Return what the way that a machine is run in adds to the logarithm of each run's time."""
+        return np.asarray([self.ways.get(at, 0.0) for at in facts.own_at], np.float64)
 
     def beside(self, facts: Facts) -> Floats:
         """Return what the surface adds to the logarithm of each run's time."""
@@ -295,6 +309,7 @@ class TimeLaw:
         if self.layers.applies(runs).any():
             at = runs.take(each).at(batches.reshape(rows))
             found = self._by_layers(found, at, means[each], around)
+        found = found.moved(self._of_ways(runs)[each])
         return self._by_figures(found, runs.machine[each], values, around, effects)
 
     def _estimates(
@@ -343,7 +358,7 @@ class TimeLaw:
             placed(self.features(facts)), found.shares, prior.covariance,
             (prior.spread or self.row_deviation) ** 2, measured - found.log_time,
         )  # fmt: skip
-        return replace(effect, figures=figures)
+        return replace(effect, figures=figures, settings=prior.settings | set(facts.setting))
 
 
 def _columns(values: Mapping[str, Floats]) -> Floats:

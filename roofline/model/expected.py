@@ -94,43 +94,50 @@ def estimates(
         DatatypeError: The machine has no unit for the datatype.
     """
     known = parameters or shipped()
-    before = known.machines.get(platform.key)
     run = deployment(platform, runtime, known)
     if run is None or not workload.macs:
         return ()
-    name, ran = run.machine_class, run.runtime
     unit = choose_unit(platform, datatype)[0] if unit is None else unit
 
+    asked = NetworkRun(workload, platform, run, datatype, unit)
     (runs,) = runs_of(
-        [NetworkRun(workload, platform, run, datatype, unit)], np.asarray(batches, np.float64),
-        None if effect is None else {platform.key: effect}, known,
+        [asked], np.asarray(batches, np.float64), None if effect is None else {platform.key: effect}, known,
     )  # fmt: skip
-    own = before is not None and ran in before.speeds
-    layered = (
-        own
-        and known.law.layers.knows(platform.key, ran)
-        and groups_of_workload(workload) is not None
-    )
-    seen = ran in known.usage[name]
-    count = known.usage[name][ran].machines if seen else 0
-    rests_on = (
-        "runs of this machine, by the network's layers" if layered else "runs of this machine" if own
-        else f"runs of {plural(count, f'{name} machine')} with {ran}" if seen
-        else f"runs of {name} machines with other runtimes"
-    )  # fmt: skip
+    rests_on = _rests_on(asked, known)
     rests_on = f"figures of this machine, on {rests_on}" if effect is not None else rests_on
     alone, ends = runs.latency_s, runs.interval_latency_s
     return tuple(
         Estimate(
-            ran, float(runs.fps[place]),
+            run.runtime, float(runs.fps[place]),
             (float(runs.interval_fps[0][place]), float(runs.interval_fps[1][place])),
             None if alone is None else float(alone[place]),
             None if ends is None else (float(ends[0][place]), float(ends[1][place])),
             {PART_NAMES[p]: float(x) for p, x in zip(PARTS, runs.shares[place], strict=True)},
-            "published" if seen else "borrowed", rests_on, known.version, run.usage.throughput,
+            "published" if run.runtime in known.usage[run.machine_class] else "borrowed", rests_on,
+            known.version, run.usage.throughput,
         )
         for place in range(len(batches))
     )  # fmt: skip
+
+
+def _rests_on(asked: NetworkRun, known: Parameters) -> str:
+    """Return what was published that an estimate rests on."""
+    key, runtime, name = (
+        asked.platform.key, asked.deployment.runtime, asked.deployment.machine_class
+    )  # fmt: skip
+    before, usage = known.machines.get(key), known.usage[name].get(runtime)
+    if before is None or runtime not in before.speeds:
+        if usage is None:
+            return f"runs of {name} machines with other runtimes"
+        others = f"runs of {plural(usage.machines, f'{name} machine')} with {runtime}"
+        return others if before is None else f"{others} and of this machine with other runtimes"
+    (setting,) = asked.facts(in_flight=False).setting
+    layered = (
+        known.law.layers.knows(key, runtime) and groups_of_workload(asked.workload) is not None
+    )
+    way = "" if setting in known.law.effects[key].settings else " at other datatypes"
+    told = ", by the network's layers" if layered else ""
+    return f"runs of this machine{way}{told}"
 
 
 def _is_alike(workload: Workload) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import roofline as rl
+from roofline.model._law_estimates import BESIDE, FEW_LAYERED
 from roofline.model._layer_groups import (
     ARITHMETIC,
     KINDS,
@@ -30,8 +31,10 @@ from roofline.model._network_layers import groups_of_workload, layer_counts
 from roofline.model._run_facts import joined
 from roofline.validate.evidence.fit import Fitting, Options
 from roofline.validate.evidence.leaving import leave_family
+from roofline.validate.evidence.measures import summary
 from roofline.validate.evidence.named_layers import layers_of, networks
 from roofline.validate.evidence.published import read_published
+from roofline.validate.evidence.score import refit, score
 
 CONV = LayerCounts("conv", 1e9, 2e6, 1e6, 1e5, 128, 2)
 NARROW = LayerCounts("conv1", 1e8, 4e6, 2e6, 1e4, 16, 1)
@@ -158,10 +161,29 @@ WORTH = {"product": 4.0, "conv1": 0.5}
 """How much longer than others layers of a kind take on the made-up machines."""
 
 
+MACHINES = (("one", 1e13, "fp16", EVERY), ("two", 3e13, "fp16", EVERY))
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs on two machines whose products are slow, of networks of the table."""
-    path = tmp_path_factory.mktemp("layers") / "runs.csv"
+    return runs_of(tmp_path_factory.mktemp("layers") / "runs.csv", MACHINES)
+
+
+@pytest.fixture(scope="module")
+def ways(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, and a few runs of the first machine at another datatype, which its class does not know."""
+    return runs_of(
+        tmp_path_factory.mktemp("ways") / "runs.csv", (*MACHINES, ("one", SLOWER, "int8", FEW_OF))
+    )
+
+
+SLOWER, FEW_OF = 0.5e13, 160
+"""What the first machine makes of its 1e13 OP/s at int8, and of which every so many networks that is known."""
+
+
+def runs_of(path: Path, machines: tuple[tuple[str, float, str, int], ...]) -> Path:
+    """Write runs of machines, each at what it makes of its peak in OP/s, of every so many networks of the table."""
     factors = np.asarray([WORTH.get(kind, 1.0) for kind in KINDS])
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -169,15 +191,15 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["machine", "machine_class", "peak_op_s", "bandwidth_b_s", "runtime", "network", "family", "datatype",
              "batch", "fps", "gmacs", "params_m", "activation_elements_m", "input_size"]
         )  # fmt: skip
-        for machine, peak in (("one", 1e13), ("two", 3e13)):
-            for name in sorted(networks())[::EVERY]:
+        for machine, peak, datatype, every in machines:
+            for name in sorted(networks())[::every]:
                 known = networks()[name]
                 share = known.groups[:, 1] * factors[known.groups[:, 0].astype(int)]
                 seconds = (
                     2 * known.macs / peak / 0.5 * share.sum() + 1e-5 * known.groups[:, -1].sum()
                 )
                 writer.writerow(
-                    [machine, "gpu_consumer", peak, 1e12, "trt", name, name[:6], "fp16", 1, 1 / seconds,
+                    [machine, "gpu_consumer", max(peak, 1e13), 1e12, "trt", name, name[:6], datatype, 1, 1 / seconds,
                      known.macs / 1e9, known.parameters / 1e6, known.activations / 1e6, known.input_size]
                 )  # fmt: skip
     return path
@@ -192,14 +214,15 @@ def test_layers_tell_what_counts_cannot(table: Path) -> None:
     }
     assert np.median(off["layers"]) < 0.6 * np.median(off["counts"])
     law = Fitting(evidence).fit()
-    found = dict(zip(LAYER_PARTS, law.layers.parameters["one/trt"], strict=True))
+    (parts,) = law.layers.of(evidence.facts.take(np.asarray([0])))
+    found = dict(zip(LAYER_PARTS, parts, strict=True))
     assert found["product"] > max(found[kind] for kind in ARITHMETIC if kind != "product")
 
 
 def test_layers_say_nothing_of_a_machine_without_runs(table: Path) -> None:
     evidence = read_published(table)
     law = Fitting(evidence).fit(np.asarray(["two"], object), evidence.facts.machine)
-    assert set(law.layers.parameters) == {"one/trt"}
+    assert set(law.layers.parameters) == {"", "gpu_consumer/trt", "one/trt"}
     runs = evidence.facts.take(evidence.facts.machine == "two")
     told = law.estimate(runs)
     assert told.log_time == pytest.approx(law.estimate(replace(runs, layers=None)).log_time)
@@ -217,3 +240,37 @@ def test_many_batches_at_once_are_what_each_is_alone(table: Path) -> None:
         alone = np.stack([getattr(found, name) for found in each], 1)
         assert getattr(at_once, name).reshape(3, 3) == pytest.approx(alone)
     assert at_once.log_time[0] != pytest.approx(at_once.log_time[6])
+
+
+def test_few_runs_at_a_datatype_do_not_drown_in_many_at_another(ways: Path) -> None:
+    evidence = read_published(ways)
+    few = np.flatnonzero(evidence.facts.datatype == "int8")
+    assert len(few) < 0.3 * (evidence.facts.machine == "one").sum()
+    law = Fitting(evidence).fit()
+    told = law.estimate(evidence.facts.take(few))
+    assert set(told.known) == {FEW_LAYERED}
+    off = told.log_time - evidence.log_time[few]
+    without = replace(law, ways={}).estimate(evidence.facts.take(few)).log_time
+    assert abs(np.median(off)) < 0.1
+    assert abs(np.median(off)) < abs(np.median(without - evidence.log_time[few]))
+    assert law.ways.keys() == {"one/trt/fp16", "one/trt/int8"}
+
+
+def test_a_datatype_that_a_machine_was_not_run_at_is_told_apart(ways: Path) -> None:
+    evidence = read_published(ways)
+    few = evidence.facts.take(evidence.facts.datatype == "int8")
+    law = Fitting(evidence).fit(np.asarray(["one/trt/int8"], object), evidence.silicon_settings)
+    assert set(law.estimate(few).known) == {BESIDE}
+    assert set(law.at_batches(few, np.ones((len(few), 2))).known) == {BESIDE}
+    figure = few.take(np.asarray([0]))
+    effects = {"one": law.correct(figure, np.zeros(1), law.effects["one"])}
+    assert BESIDE not in law.estimate(few, effects).known
+
+
+def test_leaving_a_setting_out_judges_machines_that_were_run_in_several_ways(ways: Path) -> None:
+    evidence = read_published(ways)
+    left = refit(evidence, "setting")
+    judged = np.isfinite(left.estimates.log_time)
+    assert set(evidence.facts.machine[judged]) == {"one"}
+    scored = summary(score(evidence, leave="setting", left=left))
+    assert scored["all"]["n"] == judged.sum()

@@ -58,6 +58,11 @@ class Evidence:
         """Logarithm of the seconds per batch."""
         return np.log(self.facts.numbers["batch"] / self.fps)
 
+    @property
+    def silicon_settings(self) -> Names:
+        """Silicon, runtime and datatype of each, ``t4/trt/int8``."""
+        return self.silicon + np.asarray(["/"], object) + self.facts.setting
+
     def take(self, rows: NDArray[Any]) -> Evidence:
         """Return some of the runs."""
         places: Rows = np.arange(len(self))[rows]

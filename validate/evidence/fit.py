@@ -16,8 +16,8 @@ from roofline.model._run_facts import LEVELS, Facts
 from roofline.model._run_features import FEATURES, features
 from roofline.model._time_law import Term, TimeLaw, design
 from roofline.validate.evidence.evidence import Evidence, Names, Rows
-from roofline.validate.evidence.layer_fit import LayerShrinkage, fit_layers
-from roofline.validate.evidence.surface import Bumps, Shrinkage
+from roofline.validate.evidence.layer_fit import LayerShrinkage, fit_layers, parting
+from roofline.validate.evidence.surface import Bumps, Shrinkage, grouped
 
 ONE_LEVEL = (
     "cores", "peak", "class_peak", "on_chip", "unfed", "half", "phone", "mobile_year",
@@ -30,6 +30,9 @@ START = {"a": 0.7, "w": 0.0, "k": 0.3, "t": float(np.log(2e-4))}
 
 NOTHING = -25.0
 """The logarithm of what takes no time."""
+
+FROM_EACH = 5
+"""Runs that a fit looks at of each runtime and datatype of a machine, where there are as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Options:
     """The same of a slope over the peak within a class."""
     machine: float = 0.3
     """The same of a machine's deviation in each part."""
+    way: float = 0.3
+    """The same of what one of several datatypes of a machine adds to the time of its runs."""
     on_chip: float = -1.0
     """Prior mean of the slope of activation time beyond the ratio at which a machine keeps them on chip."""
     spread: float = 0.2
@@ -161,13 +166,30 @@ def unseen(options: Options) -> tuple[tuple[str, tuple[int, ...], float], ...]:
 
 
 def sample(evidence: Evidence, most: int) -> Rows:
-    """Return the rows that a fit looks at: at most so many of a machine, the same every time, sorted by machine."""
+    """Return the rows that a fit looks at: at most so many of a machine, the same every time, sorted by machine.
+
+    Some are of each of a machine's runtimes and datatypes, so that few runs do not drown in many.
+    """
     order = np.random.default_rng(0).random(len(evidence))
+    turn = np.zeros(len(evidence), np.int64)
+    for rows in grouped(evidence.facts.own_at).values():
+        turn[rows[np.argsort(order[rows])]] = np.arange(len(rows))
     chosen: list[Rows] = []
     for machine in np.unique(evidence.facts.machine):
         rows = np.flatnonzero(evidence.facts.machine == machine)
-        chosen.append(np.sort(rows[np.argsort(order[rows])[:most]]))
+        later = turn[rows] >= FROM_EACH
+        chosen.append(np.sort(rows[np.lexsort((order[rows], later))[:most]]))
     return np.concatenate(chosen)
+
+
+def _with_settings(effects: Mapping[str, Effect], facts: Facts) -> dict[str, Effect]:
+    """Return what is known of machines with the settings of all their runs, also of those no fit looks at."""
+    ran: dict[str, set[str]] = {}
+    for machine, setting in zip(facts.machine, facts.setting, strict=True):
+        ran.setdefault(machine, set()).add(setting)
+    return {
+        name: replace(effect, settings=frozenset(ran[name])) for name, effect in effects.items()
+    }
 
 
 class Fitting:
@@ -216,11 +238,23 @@ class Fitting:
         if first and keep.all():
             self._start = coefficients
         rows = np.flatnonzero(keep)
+        law = replace(law, effects=_with_settings(law.effects, self._all.facts.take(rows)))
         if self._bumps is not None:
             law = replace(law, surface=self._bumps.fit(self._residual(law), rows))
         if not layers or self.options.layers is None:
             return law
-        return replace(law, layers=fit_layers(self._all, law, rows, self.options.layers))
+        law = replace(law, layers=fit_layers(self._all, law, rows, self.options.layers))
+        return replace(law, ways=self._ways(law, rows))
+
+    def _ways(self, law: TimeLaw, rows: Rows) -> dict[str, float]:
+        """Return what a law leaves of the runs of each machine and runtime at each of several datatypes, shrunk."""
+        facts, chosen = self._all.facts.take(rows), self.options
+        left = self._all.log_time[rows] - law.estimate(facts).log_time
+        left = np.clip(left, -2 * chosen.limit, 2 * chosen.limit)
+        return {
+            label: float(left[places].sum() / (len(places) + (chosen.spread / chosen.way) ** 2))
+            for label, places in parting(grouped(facts.own_at), grouped(facts.own)).items()
+        }
 
     def _residual(self, law: TimeLaw) -> Floats:
         """Return what a law leaves of the logarithm of every run's time."""

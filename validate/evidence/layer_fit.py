@@ -1,7 +1,11 @@
-"""Fits the law of layers: of all runs, of a runtime on a class, of a machine, each shrunk towards the one above."""
+"""Fits the law of layers: of all runs, of a runtime on a class, of a machine, and of one of its datatypes.
+
+Each level is shrunk towards the one above.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -10,10 +14,16 @@ import numpy as np
 from roofline.model._core import Floats
 from roofline.model._forward import huber_weight
 from roofline.model._layer_groups import ARITHMETIC
-from roofline.model._layer_law import LAYER_PARTS, LayerLaw, machines_alone, time_of_layers
+from roofline.model._layer_law import (
+    EVERYTHING,
+    LAYER_PARTS,
+    LayerLaw,
+    machines_alone,
+    time_of_layers,
+)
 from roofline.model._run_facts import Facts
 from roofline.model._time_law import TimeLaw
-from roofline.validate.evidence.evidence import Evidence, Names, Rows
+from roofline.validate.evidence.evidence import Evidence, Rows
 from roofline.validate.evidence.surface import grouped
 
 FEWEST_RUNS = 10
@@ -29,6 +39,8 @@ class Held(NamedTuple):
     """Of a runtime on a class of machines."""
     own: float
     """Of a runtime on one machine."""
+    datatype: float
+    """Of one of several datatypes there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +49,14 @@ class LayerShrinkage:
 
     parts: dict[str, Held] = field(
         default_factory=lambda: {
-            **dict.fromkeys(ARITHMETIC, Held(0.0, 0.7, 0.4, 0.25)),
-            "narrow": Held(0.0, 0.3, 0.2, 0.1),
-            "weights": Held(0.0, 0.7, 0.4, 0.3),
-            "moved": Held(0.0, 1.0, 0.5, 0.3),
-            "other moved": Held(0.0, 1.0, 0.5, 0.3),
-            "calls": Held(-4.0, 2.0, 1.0, 0.5),
-            "other calls": Held(-5.0, 2.0, 1.0, 0.5),
-            "call of all": Held(-1.0, 2.0, 1.0, 0.5),
+            **dict.fromkeys(ARITHMETIC, Held(0.0, 0.7, 0.4, 0.25, 0.25)),
+            "narrow": Held(0.0, 0.3, 0.2, 0.1, 0.02),
+            "weights": Held(0.0, 0.7, 0.4, 0.3, 0.2),
+            "moved": Held(0.0, 1.0, 0.5, 0.3, 0.2),
+            "other moved": Held(0.0, 1.0, 0.5, 0.3, 0.2),
+            "calls": Held(-4.0, 2.0, 1.0, 0.5, 0.3),
+            "other calls": Held(-5.0, 2.0, 1.0, 0.5, 0.3),
+            "call of all": Held(-1.0, 2.0, 1.0, 0.5, 0.02),
         }
     )
     spread: float = 0.2
@@ -77,23 +89,33 @@ def fit_layers(evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrink
     held = [chosen.parts[part] for part in LAYER_PARTS]
     parts = np.tile([part.start for part in held], (len(rows), 1))
     _, index, count = np.unique(facts.machine.astype(str), return_inverse=True, return_counts=True)
-    everything = np.full(len(rows), "", object)
-    levels: tuple[tuple[Names, list[float], float], ...] = (
-        (everything, [part.everything for part in held], chosen.effective),
-        (facts.where, [part.where for part in held], chosen.effective),
-        (facts.own, [part.own for part in held], chosen.most),
+    own = grouped(facts.own)
+    own = {label: places for label, places in own.items() if len(places) >= FEWEST_RUNS}
+    levels = (
+        ([part.everything for part in held], {EVERYTHING: np.arange(len(rows))}, chosen.effective),
+        ([part.where for part in held], grouped(facts.where), chosen.effective),
+        ([part.own for part in held], own, chosen.most),
+        ([part.datatype for part in held], parting(grouped(facts.own_at), own), chosen.most),
     )
-    for labels, deviation, most in levels:
+    found: dict[str, Floats] = {}
+    for deviations, labels, most in levels:
+        deviation = np.asarray(deviations)
         weight = np.minimum(1, most / count)[index]
-        for places in grouped(labels).values():
-            parts[places] += runs.added(
-                places, parts[places], np.asarray(deviation), weight[places]
-            )
-    return LayerLaw({
-        label: parts[places[0]]
-        for label, places in grouped(facts.own).items()
-        if len(places) >= FEWEST_RUNS
-    })  # fmt: skip
+        for label, places in labels.items():
+            found[label] = runs.added(places, parts[places], deviation, weight[places])
+            parts[places] += found[label]
+    found[EVERYTHING] += [part.start for part in held]
+    return LayerLaw(found)
+
+
+def parting(finer: Mapping[str, Rows], coarser: Mapping[str, Rows]) -> dict[str, Rows]:
+    """Return the places of each finer label, a coarser one and a datatype, that are not all of the coarser one's."""
+    whole = {label: len(places) for label, places in coarser.items()}
+    return {
+        label: places
+        for label, places in finer.items()
+        if len(places) < whole.get(label.rpartition("/")[0], 0)
+    }
 
 
 @dataclass(frozen=True, slots=True)

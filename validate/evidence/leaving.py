@@ -10,6 +10,7 @@ import numpy as np
 
 from roofline.model._core import Floats
 from roofline.model._law_estimates import (
+    BESIDE,
     FAR,
     FEW,
     FEW_LAYERED,
@@ -18,7 +19,7 @@ from roofline.model._law_estimates import (
     MANY_LAYERED,
     Estimates,
 )
-from roofline.model._quantiles import POOLED, Quantiles, quantiles
+from roofline.model._quantiles import POOLED, Pairs, Quantiles, quantiles
 from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows, names
 from roofline.validate.evidence.fit import Fitting, Options
@@ -159,6 +160,56 @@ def leave_family(
     return LeftOut(estimates, group, tables, spreads=own_spreads(off, label))
 
 
+def leave_setting(
+    evidence: Evidence, options: Options | None = None, progress: Callable[[], None] | None = None
+) -> LeftOut:
+    """Predict runs by a law that knows their machine from other runtimes or at other datatypes only.
+
+    Runs of silicon that was run in one way only are not predicted. The quantiles that judge a machine come from the
+    other machines.
+
+    Args:
+        evidence: The runs.
+        options: What is chosen before a fit.
+        progress: Called after each fit.
+    """
+    fitting = Fitting(evidence, options)
+    fitting.fit(layers=False)
+    by = evidence.silicon_settings
+    ways = {name: len(set(by[evidence.silicon == name])) for name in set(evidence.silicon)}
+    several = np.asarray([ways[name] > 1 for name in evidence.silicon], np.bool_)
+    dealt = group_of(np.sort(by[several].astype(str)).astype(object), GROUPS)
+    parts: list[tuple[Rows, Estimates]] = []
+    for place in sorted(set(dealt.values())):
+        out = np.asarray([name for name, where in dealt.items() if where == place], object)
+        law = fitting.fit(out, by)
+        rows = np.flatnonzero(several & np.isin(by.astype(str), out.astype(str)))
+        parts.append((rows, law.estimate(evidence.facts.take(rows))))
+        if progress is not None:
+            progress()
+    estimates = joined(parts, len(evidence))
+    labels = group_of(np.sort(evidence.silicon.astype(str)).astype(object), GROUPS)
+    group = np.asarray([str(labels[name]) for name in evidence.silicon], object)
+    tables = {
+        place: Quantiles(
+            dict.fromkeys(KNOWN, beside_quantiles(evidence, estimates, group != place))
+        )
+        for place in sorted(set(group))
+    }
+    return LeftOut(estimates, group, tables)
+
+
+def beside_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> dict[str, Pairs]:
+    """Return the quantiles of machines known from other runtimes and datatypes, from some of the runs.
+
+    Args:
+        evidence: The runs.
+        estimates: What laws say of them that had not seen their runtime at their datatype on their machine.
+        keep: The runs that are looked at.
+    """
+    return judged(evidence, standardized(evidence, estimates), keep & (estimates.known == BESIDE))
+
+
 def leave_unlike(
     evidence: Evidence,
     by: Names,
@@ -240,9 +291,7 @@ def standardized(evidence: Evidence, estimates: Estimates) -> Floats:
     return (evidence.log_time - estimates.log_time) / estimates.deviation
 
 
-def judged(
-    evidence: Evidence, residuals: Floats, keep: Chosen
-) -> dict[str, dict[float, tuple[float, float]]]:
+def judged(evidence: Evidence, residuals: Floats, keep: Chosen) -> dict[str, Pairs]:
     """Return the quantiles of some residuals."""
     return quantiles(
         residuals[keep], evidence.facts.machine[keep], evidence.facts.machine_class[keep]

@@ -32,6 +32,12 @@ that no other machine of the evidence is like are where it fails. FILE is a CSV 
 """The figure of new machines, drawn of the rows behind the table above it."""
 
 
+SETTING = """## A runtime or a datatype that a machine was not run with (`--leave setting`)
+
+The machine is known from other runtimes, or at other datatypes, and others of its class say what the one asked for
+does to it. Machines that were run in one way only are not judged.
+""".splitlines()
+
 UNLIKE = """## A machine unlike those of the fit (`--leave class`, `runtime`, `maker`)
 
 What a new accelerator, another maker's card or a runtime that nobody ran on such machines is like: everything of the
@@ -62,6 +68,9 @@ def page(summary: Mapping[str, Any]) -> str:
         "## A network that is not in the evidence, on a machine that is (`--leave family`)",
         "",
         *_table(summary["family"], "by_class"),
+        "",
+        *SETTING,
+        *_table(summary["setting"], "by_class"),
         "",
         *UNLIKE,
         "",

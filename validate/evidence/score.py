@@ -24,13 +24,14 @@ from roofline.validate.evidence.leaving import (
     LeftOut,
     intervals,
     leave_family,
+    leave_setting,
     leave_silicon,
     leave_unlike,
     with_figures,
 )
 
 LEAVE = argument("leave")
-LEAVES = ("silicon", "family", "class", "runtime", "maker", "none")
+LEAVES = ("silicon", "family", "setting", "class", "runtime", "maker", "none")
 OF_COUNTS = ("equation1", "expected")
 """Models that need no graph: a network's counts and a machine's roofs are enough."""
 NO_BASIS = "no basis"
@@ -146,7 +147,8 @@ def _of_refit(left: LeftOut, leave: str) -> _Estimated:
 def _scored(evidence: Evidence, model: str, leave: str, law: _Estimated, figures: int) -> Scored:
     """Return evidence beside estimates, which some figures of each machine may correct."""
     left, basis = law.left, law.basis
-    estimates, asked = left.estimates, basis != NO_BASIS
+    estimates = left.estimates
+    asked = (basis != NO_BASIS) & np.isfinite(estimates.log_time)
     if figures:
         based = asked
         estimates, asked = with_figures(evidence, left.laws.__getitem__, figures)
@@ -185,7 +187,7 @@ def refit(
     """
     labels = {
         "silicon": evidence.silicon, "family": evidence.network_family, "class": evidence.facts.machine_class,
-        "runtime": evidence.facts.runtime, "maker": makers_of(evidence),
+        "runtime": evidence.facts.runtime, "maker": makers_of(evidence), "setting": evidence.silicon_settings,
     }  # fmt: skip
     if len(set(labels[leave])) < 2:
         raise OptionError(
@@ -196,10 +198,14 @@ def refit(
         return leave_silicon(evidence, options, progress)
     if leave == "family":
         return leave_family(evidence, options, progress)
+    if leave == "setting":
+        return leave_setting(evidence, options, progress)
     return leave_unlike(evidence, labels[leave], options, progress)
 
 
-_LEFT_WORDS = {"family": "family of networks", "class": "class of machines"}
+_LEFT_WORDS = {
+    "family": "family of networks", "class": "class of machines", "setting": "silicon, runtime and datatype",
+}  # fmt: skip
 
 
 def makers_of(evidence: Evidence) -> Names:

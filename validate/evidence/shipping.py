@@ -13,7 +13,13 @@ from roofline.model._law_estimates import FAR
 from roofline.model._quantiles import POOLED, Pairs, Quantiles, quantiles
 from roofline.validate.evidence.evidence import Evidence, Rows
 from roofline.validate.evidence.fit import Fitting, Options
-from roofline.validate.evidence.leaving import LeftOut, judged, known_quantiles, standardized
+from roofline.validate.evidence.leaving import (
+    LeftOut,
+    beside_quantiles,
+    judged,
+    known_quantiles,
+    standardized,
+)
 
 
 def parameters(
@@ -27,7 +33,8 @@ def parameters(
     Args:
         evidence: The runs.
         version: The model's version.
-        left: The evidence predicted without what is judged: by ``silicon``, ``family``, ``class`` and ``runtime``.
+        left: The evidence predicted without what is judged: by ``silicon``, ``family``, ``setting``, ``class`` and
+            ``runtime``.
         options: What is chosen before the fit.
     """
     facts = evidence.facts
@@ -53,6 +60,9 @@ def parameters(
                     evidence,
                     standardized(evidence, silicon.estimates),
                     np.ones(len(evidence), bool),
+                ),
+                "beside": beside_quantiles(
+                    evidence, left["setting"].estimates, np.ones(len(evidence), bool)
                 ),
                 "far": far_quantiles(evidence, (left["class"], left["runtime"])),
             }

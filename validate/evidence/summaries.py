@@ -22,8 +22,10 @@ SUMMARY = Path("validate", "evidence", "summary.json")
 PAGE = Path("docs", "expected.md")
 """Where the summary and the page are, below the root of a checkout."""
 
-KEPT = ("power",)
-"""Parts of the summary that a new version of the model does not change."""
+OF_VERSION = frozenset(
+    {"version", "provenance", "silicon", "family", "setting", "unlike", "figures", "equation1"}
+)
+"""Parts of the summary that a fit writes; benchmarks of their own write all others, which say of what version."""
 
 
 def written(root: Path) -> dict[str, Any]:
@@ -60,7 +62,8 @@ def whole(
     Args:
         evidence: What it was fitted to.
         parameters: The version.
-        left: The evidence predicted without what is judged: by ``silicon``, ``family`` and each of `UNLIKE`.
+        left: The evidence predicted without what is judged: by ``silicon``, ``family``, ``setting`` and each of
+            `UNLIKE`.
     """
     found = {
         name: _rounded(summary(score(evidence, leave=name, left=left[name]))) for name in left
@@ -75,6 +78,7 @@ def whole(
         "provenance": dict(parameters.provenance),
         "silicon": found["silicon"],
         "family": found["family"],
+        "setting": {name: found["setting"][name] for name in ("all", "by_class")},
         "unlike": {
             name: {"all": found[name]["all"], "by": found[name][table]}
             for name, table in UNLIKE.items()

@@ -21,8 +21,9 @@ import numpy as np
 
 from roofline.model._core import Floats
 from roofline.validate.evidence.evidence import Evidence, Rows
-from roofline.validate.evidence.fit import Fitting, Options
+from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import GROUPS, group_of
+from roofline.validate.evidence.priors import Options
 from roofline.validate.evidence.published import read_published
 from roofline.validate.evidence.summaries import add
 from roofline.validate.evidence.surface import Shrinkage

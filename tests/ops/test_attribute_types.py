@@ -64,3 +64,13 @@ def test_the_table_covers_most_operators() -> None:
 
 def test_an_integer_stands_for_a_number() -> None:
     Workload.from_onnx(model_with(defs.get_schema("Elu"), "alpha", 1))
+
+
+@pytest.mark.parametrize("version", [2**31, 2**62, -5])
+def test_a_version_that_no_operator_set_can_have_is_no_fault(version: int) -> None:
+    model = model_with(defs.get_schema("Elu"), "alpha", 1.0)
+    model.opset_import[0].version = version
+    Workload.from_onnx(model)
+    model.graph.node[0].attribute[0].CopyFrom(helper.make_attribute("alpha", "abc"))
+    with pytest.raises(ModelError, match="alpha"):
+        Workload.from_onnx(model)

@@ -29,10 +29,11 @@ from roofline.model._layer_groups import (
 from roofline.model._layer_law import LAYER_PARTS, time_of_layers
 from roofline.model._network_layers import groups_of_workload, layer_counts
 from roofline.model._run_facts import joined
-from roofline.validate.evidence.fit import Fitting, Options
+from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import leave_family
 from roofline.validate.evidence.measures import summary
 from roofline.validate.evidence.named_layers import layers_of, networks
+from roofline.validate.evidence.priors import Options
 from roofline.validate.evidence.published import read_published
 from roofline.validate.evidence.score import refit, score
 

@@ -78,7 +78,8 @@ def fit_layers(evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrink
         rows: The runs that are looked at; those whose layers are not known, or run side by side, are left aside.
         chosen: What is chosen before a fit.
     """
-    rows = rows[(evidence.facts.layered & ~evidence.facts.pipelined)[rows]]
+    told = np.isin(evidence.facts.machine.astype(str), list(law.effects))
+    rows = rows[(told & evidence.facts.layered & ~evidence.facts.pipelined)[rows]]
     if not len(rows):
         return LayerLaw()
     facts = evidence.facts.take(rows)

@@ -22,7 +22,8 @@ from roofline.model._law_estimates import (
 from roofline.model._quantiles import POOLED, Pairs, Quantiles, quantiles
 from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows, names
-from roofline.validate.evidence.fit import Fitting, Options
+from roofline.validate.evidence.fit import Fitting
+from roofline.validate.evidence.priors import Options
 
 GROUPS = 6
 """Into how many groups silicon, or families of networks, are dealt where leaving out each alone would take too long."""

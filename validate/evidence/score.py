@@ -19,7 +19,6 @@ from roofline.spec import canonical, platform
 from roofline.surfaces import MODEL, argument
 from roofline.validate.evidence.by_graph import alone, predictions, together
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, names
-from roofline.validate.evidence.fit import Options
 from roofline.validate.evidence.leaving import (
     LeftOut,
     intervals,
@@ -29,6 +28,7 @@ from roofline.validate.evidence.leaving import (
     leave_unlike,
     with_figures,
 )
+from roofline.validate.evidence.priors import Options
 
 LEAVE = argument("leave")
 LEAVES = ("silicon", "family", "setting", "class", "runtime", "maker", "none")

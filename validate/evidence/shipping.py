@@ -12,7 +12,7 @@ from roofline.model._expected_data import MachineRuns, Parameters, Usage
 from roofline.model._law_estimates import FAR
 from roofline.model._quantiles import POOLED, Pairs, Quantiles, quantiles
 from roofline.validate.evidence.evidence import Evidence, Rows
-from roofline.validate.evidence.fit import Fitting, Options
+from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import (
     LeftOut,
     beside_quantiles,
@@ -20,6 +20,7 @@ from roofline.validate.evidence.leaving import (
     known_quantiles,
     standardized,
 )
+from roofline.validate.evidence.priors import Options
 
 
 def parameters(

@@ -22,7 +22,7 @@ _WORDS = {
 }  # fmt: skip
 """The values of AttributeProto.AttributeType in words."""
 _LATEST = 1000
-"""A version of no operator set yet."""
+"""A version of no operator set yet; a file can state any of 64 bits, onnx takes those of 32."""
 _WIDENED = frozenset({(1, 2), (6, 7)})
 """Integers stand for numbers where a number is asked for."""
 
@@ -59,8 +59,8 @@ def _types_of(op_type: str, domain: str, version: int) -> Mapping[str, int]:
 
     found: dict[str, int] = {}
     # An attribute that came after the model's version is known by its latest type.
-    for place in (_LATEST, version):
-        if place:
+    for place in (_LATEST, min(version, _LATEST)):
+        if place > 0:
             with suppress(defs.SchemaError):
                 schema = defs.get_schema(op_type, place, domain)
                 for name, entry in schema.attributes.items():

@@ -19,11 +19,11 @@ LIKE, SAME, REPEATED = 0.55, 0.38, 0.07
 """Shares of the variance of a run around its machine's law: of like networks, of the run itself, of a repetition."""
 
 ALIKE = 6.0
-"""How much nearer a run has to be than a network to share what is its own, but for its batch: what a network has of its
-own on a machine it has at any batch, and rates would fall with the batch around a figure if it had not."""
+"""How much nearer a run has to be than a network to share what is its own."""
 
 BATCH = np.asarray([name == "batch" for name in SCALES])
-"""Which of the features of a place is the batch."""
+"""Which of the features of a place is the batch. It counts half: what a network has of its own on a machine it has at
+any batch, and rates would fall with the batch around a figure if it had not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +76,5 @@ def own_figures(
 def _shared(left: Floats, right: Floats) -> Floats:
     """Return the covariance of what runs leave, relative to their variance."""
     apart = (left[:, None] - right[None]) ** 2
-    nearer = apart @ np.where(BATCH, 1.0, ALIKE**2)
-    return LIKE * np.exp(-apart.sum(-1) / 2) + SAME * np.exp(-nearer / 2)
+    alike, same = (apart @ np.where(BATCH, 0.5, near) ** 2 for near in (1.0, ALIKE))
+    return LIKE * np.exp(-alike / 2) + SAME * np.exp(-same / 2)

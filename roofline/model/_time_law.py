@@ -81,8 +81,8 @@ class TimeLaw:
     seen: frozenset[str] = frozenset()
     """Each class and runtime that the fit has runs of, ``cpu/openvino``."""
     ways: Mapping[str, float] = field(default_factory=dict[str, float])
-    """What runs at one of several datatypes of a machine and runtime (``t4/trt/int8``) add to the logarithm of a time:
-    what all else leaves of it."""
+    """What runs at one of several datatypes of a machine and runtime (``t4/trt/int8``) add to the logarithm of a time
+    beside the law of counts and its surface."""
     layers: LayerLaw = field(default_factory=LayerLaw)
     """What layers say of networks on the machines of the fit."""
 
@@ -136,7 +136,6 @@ class TimeLaw:
             self.logarithms(facts) + means, facts.terms, covariances, spread, known
         )
         found = self._by_layers(found.moved(self.beside(facts)), facts, means, spread)
-        found = found.moved(self._of_ways(facts))
         if not any(effect.figures for effect in (effects or {}).values()):
             return found
         return self._by_figures(found, facts.machine, self.features(facts), spread, effects)
@@ -268,8 +267,8 @@ class TimeLaw:
         return np.asarray([self.ways.get(at, 0.0) for at in facts.own_at], np.float64)
 
     def beside(self, facts: Facts) -> Floats:
-        """Return what the surface adds to the logarithm of each run's time."""
-        return self.surface.at(facts.where, facts.own, self.features(facts))
+        """Return what the surface and the way that a machine is run in add to the logarithm of each run's time."""
+        return self.surface.at(facts.where, facts.own, self.features(facts)) + self._of_ways(facts)
 
     def at_batches(
         self, runs: Facts, batches: Floats, effects: Mapping[str, Effect] | None = None
@@ -305,11 +304,11 @@ class TimeLaw:
             self.surface.at(np.repeat(runs.where, items), np.repeat(runs.own, items), values)
         )
         each = np.repeat(np.arange(len(runs)), items)
+        found = found.moved(self._of_ways(runs)[each])
         around = spread.ravel()[each]
         if self.layers.applies(runs).any():
             at = runs.take(each).at(batches.reshape(rows))
             found = self._by_layers(found, at, means[each], around)
-        found = found.moved(self._of_ways(runs)[each])
         return self._by_figures(found, runs.machine[each], values, around, effects)
 
     def _estimates(

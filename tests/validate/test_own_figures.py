@@ -9,11 +9,13 @@ import pytest
 
 import roofline as rl
 from roofline.model._own_figures import REPEATED, own_figures
-from roofline.model.expected import estimate
+from roofline.model._surface import SCALES
+from roofline.model.expected import estimate, estimates
 from roofline.spec import platform
 from roofline.validate.evidence.figures import read_effects
 
-PLACES = np.asarray([[0.0, 0.0], [0.3, 0.0], [9.0, 0.0]])
+PLACES = np.zeros((3, len(SCALES)))
+PLACES[1:, 0] = 0.3, 9.0
 SHARES = np.tile([0.6, 0.1, 0.1, 0.2], (3, 1))
 BEFORE = np.diag([0.09, 0.09, 0.09, 0.09])
 
@@ -70,3 +72,20 @@ def test_several_in_flight_say_the_rate_where_no_published_run_has_several(
         assert found is not None
         said.append(found.fps)
     assert said[0] == said[1] == pytest.approx(2000, rel=0.15)
+
+
+@pytest.mark.parametrize(("rate", "batch"), [(12000, 64), (2000, 64), (3000, 1)])
+def test_rates_do_not_fall_with_the_batch_around_a_figure(
+    tmp_path: Path, rate: float, batch: int
+) -> None:
+    table = tmp_path / "rate.csv"
+    table.write_text(
+        f"machine,network,datatype,batch,fps\nrtx-4090,resnet50,fp16,{batch},{rate}\n"
+    )
+    machine = platform("rtx-4090")
+    effect = read_effects(table, [machine])[machine.key]
+    found = estimates(
+        rl.load("resnet50"), machine, datatype="fp16", batches=(1, 4, 16, 64, 256), effect=effect
+    )
+    rates = [each.fps for each in found]
+    assert rates == sorted(rates)

@@ -87,17 +87,19 @@ class Fitting:
             self._start = coefficients
         rows = np.flatnonzero(keep)
         law = replace(law, effects=_with_settings(law.effects, self._all.facts.take(rows)))
+        residual = self._residual(law)
         if self._bumps is not None:
-            law = replace(law, surface=self._bumps.fit(self._residual(law), rows))
+            law = replace(law, surface=self._bumps.fit(residual, rows))
+        law = replace(
+            law, ways=self._ways(residual[rows] - law.beside(self._all.facts.take(rows)), rows)
+        )
         if not layers or self.options.layers is None:
             return law
-        law = replace(law, layers=fit_layers(self._all, law, rows, self.options.layers))
-        return replace(law, ways=self._ways(law, rows))
+        return replace(law, layers=fit_layers(self._all, law, rows, self.options.layers))
 
-    def _ways(self, law: TimeLaw, rows: Rows) -> dict[str, float]:
-        """Return what a law leaves of the runs of each machine and runtime at each of several datatypes, shrunk."""
+    def _ways(self, left: Floats, rows: Rows) -> dict[str, float]:
+        """Return what is left of the runs of each machine and runtime at each of several datatypes, shrunk."""
         facts, chosen = self._all.facts.take(rows), self.options
-        left = self._all.log_time[rows] - law.estimate(facts).log_time
         left = np.clip(left, -2 * chosen.limit, 2 * chosen.limit)
         return {
             label: float(left[places].sum() / (len(places) + (chosen.spread / chosen.way) ** 2))

@@ -28,6 +28,7 @@ factors of two. Streaming NPUs, a card whose runs were made by another tool than
 that no other machine of the evidence is like are where it fails. FILE is a CSV with a row per run and the columns
 `machine`, `machine_class`, `peak_op_s`, `bandwidth_b_s`, `runtime`, `network`, `datatype`, `batch`, `fps`, `gmacs`,
 `params_m` and `activation_elements_m`; or records: a store, its export, or what `validate` wrote, without them.
+
 """.splitlines()
 """The figure of new machines, drawn of the rows behind the table above it."""
 
@@ -70,6 +71,7 @@ def page(summary: Mapping[str, Any]) -> str:
         *_table(summary["family"], "by_class"),
         "",
         *SETTING,
+        "",
         *_table(summary["setting"], "by_class"),
         "",
         *UNLIKE,

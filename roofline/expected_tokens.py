@@ -86,11 +86,14 @@ def estimate_beside(
     ttft = None
     if laws.first is not None:
         ttft = tuple(laws.positions * value for value in _time(laws.first, known))
+    prompt = ttft
+    if not laws.shows_first:
+        ttft = None
     rests = laws.rests
     if known:
         rests += f", corrected by {plural(len(known), 'figure')} of it"
     least = tokens.tpot_s if parts.mixed is None else parts.mixed
-    return _row(bound, tokens, tpot, ttft, rests, least)
+    return _row(bound, tokens, tpot, (ttft, prompt), rests, least)
 
 
 def figure_of(bound: Prediction, platform: Platform, parts: Parts, rate: float) -> Figure | None:
@@ -128,6 +131,8 @@ class _Laws:
     positions: int
     """Of the prompt, that the law of the first token has one of."""
     rests: str
+    shows_first: bool = True
+    """Whether the time to the first token is an estimate of its own; where queues decide it is part of rates alone."""
 
     @property
     def names(self) -> set[str]:
@@ -151,12 +156,16 @@ def _laws_of(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | Non
             "tpot", "", of, {}, step=parts.step, prompts=share, sums=parts.sums,
             layers=parts.layers, requests=bound.batch,
         )  # fmt: skip
-        if parts.prompt is not None and bound.batch <= MOST_QUEUED and bound.fits is not False:
-            # In phase prefill all prompts are one pass: none waits for another.
-            waiting = 0.0 if tokens.phase == "prefill" else (bound.batch - 1) * parts.prompt
-            first = _law_run("ttft", "", of, {}, prompt=parts.prompt, queue=waiting, floor=1.0)
+        shows_first = bound.batch <= MOST_QUEUED and bound.fits is not False
+        if parts.prompt is not None and (shows_first or tokens.phase != "prefill"):
+            # In phase prefill all prompts are one pass: none waits for another. Beyond the requests that runs tell of
+            # a rate takes the wait behind as many as those: no wait is shorter.
+            ahead = 0 if tokens.phase == "prefill" else min(bound.batch, MOST_QUEUED) - 1
+            first = _law_run(
+                "ttft", "", of, {}, prompt=parts.prompt, queue=ahead * parts.prompt, floor=1.0
+            )
         rests = "served runs on H100, B200 and GB200 (vLLM, SGLang, TensorRT-LLM)"
-        return _Laws(token, first, 1, rests)
+        return _Laws(token, first, 1, rests, shows_first)
     if kind == "served" or bound.batch > 1 or (tokens.devices > 1 and not series):
         # No public runs are of stacked memory behind one another, nor of others with several requests.
         return None
@@ -191,15 +200,17 @@ def _row(
     bound: Prediction,
     tokens: Tokens,
     tpot: tuple[float, ...],
-    ttft: tuple[float, ...] | None,
+    prompts: tuple[tuple[float, ...] | None, tuple[float, ...] | None],
     rests: str,
     least: float | None,
 ) -> Prediction:
     # No run is faster than the bound.
     if least is not None:
         tpot = tuple(max(value, least) for value in tpot)
-    if ttft is not None and tokens.ttft_s is not None:
-        ttft = tuple(max(value, tokens.ttft_s) for value in ttft)
+    ttft, firsts = (
+        None if prompt is None else tuple(max(value, tokens.ttft_s or 0.0) for value in prompt)
+        for prompt in prompts
+    )
     intervals: dict[str, tuple[float, float]] = {}
     changed = replace(tokens, ttft_s=None if ttft is None else ttft[0])
     latency = None
@@ -215,8 +226,7 @@ def _row(
         )
     else:
         # The rate of a whole answer has its prompt in it, as the bound's has; where none is estimated, the bound's.
-        known = tokens.ttft_s
-        firsts = (known, known, known) if ttft is None else ttft
+        firsts = firsts or (tokens.ttft_s,) * 3
         share = _step_share(bound, tokens)
         rates = [
             answer_rate(bound.batch, tokens.new_tokens, first, each, share)

@@ -437,3 +437,27 @@ def test_the_bound_and_the_estimate_of_a_decoder_have_one_shape() -> None:
     }  # fmt: skip
     assert all(bound[name] is None for name in intervals)
     assert expected["interval_tokens_per_s"][0] < expected["tokens_per_s"]
+
+
+def test_the_rate_of_answers_has_no_step_where_first_tokens_are_estimated_no_longer() -> None:
+    request = Request(8192, 512, Phase.BOTH)
+    rates: list[float] = []
+    for batch in (15, 16, 17, 18):
+        row = served(request, batch, model="expected", datatypes=["fp8"])
+        assert row.tokens is not None
+        assert (row.tokens.ttft_s is None) == (batch > 16)
+        rates.append((row.tokens.tokens_per_s or 0) / batch)
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_a_link_of_unknown_latency_is_no_faster_than_one_that_states_it() -> None:
+    request = Request(1024, 64, Phase.DECODE, 2)
+    found = decoder("llama31_70b")
+    assert found is not None
+    machines = [roofline.platform(f"a100-{kind}-40gb") for kind in ("pcie", "sxm")]
+    pcie, nvlink = serve(
+        found, request, machines, model="equation1", datatypes=["q4_k_m"], batches=[1]
+    ).predictions
+    assert pcie.latency_s is not None
+    assert nvlink.latency_s is not None
+    assert nvlink.latency_s < pcie.latency_s

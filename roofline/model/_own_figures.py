@@ -42,6 +42,8 @@ class OwnFigures:
     """What each leaves, by the inverse of the covariance of what they leave."""
     inverse: Floats
     """The inverse of the covariance of the figures."""
+    settings: frozenset[str] = frozenset()
+    """The runtimes and datatypes of the figures, ``openvino/int8``."""
 
     def at(self, places: Floats, shares: Floats) -> tuple[Floats, Floats]:
         """Return what runs inherit, in logarithms, and by how much less their variance is than before the figures.

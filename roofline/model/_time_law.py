@@ -138,14 +138,15 @@ class TimeLaw:
         found = self._by_layers(found.moved(self.beside(facts)), facts, means, spread)
         if not any(effect.figures for effect in (effects or {}).values()):
             return found
-        return self._by_figures(found, facts.machine, self.features(facts), spread, effects)
+        return self._by_figures(
+            found, facts.machine, facts.setting, self.features(facts), spread, effects
+        )
 
     def _machines(
         self, facts: Facts, effects: Mapping[str, Effect] | None
     ) -> tuple[Floats, Floats, Floats, NDArray[np.int8]]:
         """Return of each run what its machine adds, how sure that is, the spread around it, and what is known of it."""
-        known = self.effects if effects is None else effects
-        each = [known.get(name) for name in facts.machine]
+        each = self._effects_of(facts.machine, facts.setting, effects)
         means = np.zeros((len(facts), len(PARTS)))
         covariances = np.empty((len(facts), len(PARTS), len(PARTS)))
         for place, effect in enumerate(each):
@@ -160,6 +161,26 @@ class TimeLaw:
             for effect, where, at in zip(each, facts.where, facts.setting, strict=True)
         ]
         return means, covariances, np.asarray(spread, np.float64), np.asarray(state, np.int8)
+
+    def _effects_of(
+        self,
+        machines: NDArray[np.object_],
+        settings: NDArray[np.object_],
+        effects: Mapping[str, Effect] | None,
+    ) -> list[Effect | None]:
+        """Return what is known of the machine of each run.
+
+        Figures say nothing of another runtime or datatype that the machine's runs in the fit are of.
+        """
+        if effects is None:
+            return [self.effects.get(name) for name in machines]
+        found: list[Effect | None] = []
+        for name, setting in zip(machines, settings, strict=True):
+            effect, before = effects.get(name), self.effects.get(name)
+            apart = effect and effect.figures and setting not in effect.figures.settings
+            ran = apart and before is not None and setting in before.settings
+            found.append(before if ran else effect)
+        return found
 
     def _state(self, effect: Effect | None, where: str, setting: str) -> int:
         if effect is None or effect.spread is None:
@@ -236,16 +257,19 @@ class TimeLaw:
         self,
         found: Estimates,
         machine: NDArray[np.object_],
+        setting: NDArray[np.object_],
         values: Mapping[str, Floats],
         spread: Floats,
         effects: Mapping[str, Effect] | None,
     ) -> Estimates:
         """Return estimates with what runs inherit of figures of their machine; `values` are the features of each."""
         log_time, deviation = found.log_time.copy(), found.deviation.copy()
+        each = self._effects_of(machine, setting, effects)
         for name, effect in (effects or {}).items():
             if effect.figures is None:
                 continue
-            rows = np.flatnonzero(machine == name)
+            moved = np.asarray([other is effect for other in each], np.bool_)
+            rows = np.flatnonzero((machine == name) & moved)
             shares = found.shares[rows]
             places = placed({feature: value[rows] for feature, value in values.items()})
             inherited, known = effect.figures.at(places, shares)
@@ -309,7 +333,9 @@ class TimeLaw:
         if self.layers.applies(runs).any():
             at = runs.take(each).at(batches.reshape(rows))
             found = self._by_layers(found, at, means[each], around)
-        return self._by_figures(found, runs.machine[each], values, around, effects)
+        return self._by_figures(
+            found, runs.machine[each], runs.setting[each], values, around, effects
+        )
 
     def _estimates(
         self,
@@ -357,7 +383,9 @@ class TimeLaw:
             placed(self.features(facts)), found.shares, prior.covariance,
             (prior.spread or self.row_deviation) ** 2, measured - found.log_time,
         )  # fmt: skip
-        return replace(effect, figures=figures, settings=prior.settings | set(facts.setting))
+        given = frozenset(facts.setting)
+        figures = replace(figures, settings=given)
+        return replace(effect, figures=figures, settings=prior.settings | given)
 
 
 def _columns(values: Mapping[str, Floats]) -> Floats:

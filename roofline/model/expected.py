@@ -103,8 +103,7 @@ def estimates(
     (runs,) = runs_of(
         [asked], np.asarray(batches, np.float64), None if effect is None else {platform.key: effect}, known,
     )  # fmt: skip
-    rests_on = _rests_on(asked, known)
-    rests_on = f"figures of this machine, on {rests_on}" if effect is not None else rests_on
+    rests_on = f"{_figures(asked, effect, known)}{_rests_on(asked, known)}"
     alone, ends = runs.latency_s, runs.interval_latency_s
     return tuple(
         Estimate(
@@ -118,6 +117,20 @@ def estimates(
         )
         for place in range(len(batches))
     )  # fmt: skip
+
+
+def _figures(asked: NetworkRun, effect: Effect | None, known: Parameters) -> str:
+    """Return that an estimate rests on figures of its machine, and of which; empty where they say nothing of it."""
+    if effect is None or effect.figures is None:
+        return ""
+    (setting,) = asked.facts(in_flight=False).setting
+    before = known.law.effects.get(asked.platform.key)
+    if setting in effect.figures.settings:
+        return "figures of this machine, on "
+    if before is not None and setting in before.settings:
+        return ""
+    others = ", ".join(sorted(effect.figures.settings))
+    return f"figures of this machine with other runtimes or datatypes ({others}), on "
 
 
 def _rests_on(asked: NetworkRun, known: Parameters) -> str:

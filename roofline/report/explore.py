@@ -10,7 +10,7 @@ import base64
 import gc
 import html
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product, zip_longest
@@ -152,7 +152,7 @@ def _extent(platforms: Sequence[Platform], subjects: Sequence[Subject]) -> str:
 
 
 @contextmanager
-def _collecting_later() -> Iterator[None]:
+def _collecting_later() -> Generator[None]:
     """Have no search for cycles among the millions of small objects that counting makes, of which none is in one.
 
     It would go through all of them again and again, for a quarter of the time.

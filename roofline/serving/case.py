@@ -27,6 +27,11 @@ _SHARING = {
 }
 
 
+_MESSAGE_S = 1e-5
+"""Latency in seconds of a link whose platform file states none: what AI Configurator takes for NVIDIA's cards, over
+NVLink and over PCIe alike (github.com/ai-dynamo/aiconfigurator, p2p_latency of its systems)."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServingCase:
     """One decoder on one kind of machine: what its phases need, and what they come to."""
@@ -182,7 +187,7 @@ class ServingCase:
             return 0.0
         devices = self.request.devices
         size = positions * hidden * float(precision(part.datatype).activation_bits) / 8
-        latency = 0.0 if link.latency is None else link.latency.base
+        latency = _MESSAGE_S if link.latency is None else link.latency.base
         if self.request.spread is Spread.SERIES:
             return (devices - 1) * (size / link.bandwidth.base + latency)
         each = 2 * (devices - 1) / devices * size / link.bandwidth.base + latency

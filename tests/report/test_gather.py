@@ -68,7 +68,7 @@ def test_many_records_count_a_network_and_build_a_reader_once(
 ) -> None:
     import pydantic
 
-    from roofline.validate.analysis import counted
+    from roofline.validate.analysis import counting
     from roofline.validate.records import plain
 
     made: list[str] = []
@@ -89,7 +89,7 @@ def test_many_records_count_a_network_and_build_a_reader_once(
             store.add(run("mlp", "tx2:maxn", "dense", job=job))
     monkeypatch.setattr(rl, "load", loading)
     monkeypatch.setattr(pydantic, "TypeAdapter", building)
-    for known in (counted.counted, counted._whole_network, plain._adapter):
+    for known in (counting.count_network, counting._whole_network, plain._adapter):
         known.cache_clear()
     rows = gather([str(path)], "").rows
     assert len({row["predicted_fps"] for row in rows}) > 1

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import roofline as rl
+from roofline.errors import OptionError
 from roofline.model._law_estimates import BESIDE, FEW_LAYERED
 from roofline.model._layer_groups import (
     ARITHMETIC,
@@ -280,3 +281,24 @@ def test_leaving_a_setting_out_judges_machines_that_were_run_in_several_ways(way
     assert judged.all()
     scored = summary(score(evidence, leave="setting", left=left))
     assert scored["all"]["n"] == judged.sum()
+
+
+def test_a_figure_at_one_datatype_says_nothing_of_another_that_was_run(ways: Path) -> None:
+    evidence = read_published(ways)
+    facts = evidence.facts
+    law = Fitting(evidence).fit()
+    many = facts.take((facts.datatype == "fp16") & (facts.machine == "one"))
+    few = facts.take((facts.datatype == "int8") & (facts.machine == "one"))
+    slow = law.estimate(few).log_time[:1] + 1
+    effects = {"one": law.correct(few.take(np.asarray([0])), slow, law.effects["one"])}
+    assert law.estimate(many, effects).log_time == pytest.approx(law.estimate(many).log_time)
+    moved = law.estimate(few, effects).log_time - law.estimate(few).log_time
+    assert moved[0] == pytest.approx(1, abs=0.2)
+
+
+def test_runs_that_no_other_machine_judges_are_refused(table: Path) -> None:
+    evidence = read_published(table)
+    alone = evidence.take(evidence.facts.machine == "one")
+    for runs, leave in ((evidence, "setting"), (alone, "family")):
+        with pytest.raises(OptionError, match="two kinds of silicon"):
+            refit(runs, leave)

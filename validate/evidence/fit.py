@@ -17,7 +17,7 @@ from roofline.validate.evidence.descent import Problem, class_blocks
 from roofline.validate.evidence.evidence import Evidence, Names, Rows
 from roofline.validate.evidence.layer_fit import fit_layers, parting
 from roofline.validate.evidence.priors import Options, centres, middle, prior, unseen
-from roofline.validate.evidence.surface import Bumps, grouped
+from roofline.validate.evidence.surface import Bumps
 
 
 def sample(evidence: Evidence, most: int) -> Rows:
@@ -103,7 +103,7 @@ class Fitting:
         left = np.clip(left, -2 * chosen.limit, 2 * chosen.limit)
         return {
             label: float(left[places].sum() / (len(places) + (chosen.spread / chosen.way) ** 2))
-            for label, places in parting(grouped(facts.own_at), grouped(facts.own)).items()
+            for label, places in parting(facts.own_at, facts.own).items()
         }
 
     def _residual(self, law: TimeLaw) -> Floats:

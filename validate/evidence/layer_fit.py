@@ -5,7 +5,6 @@ Each level is shrunk towards the one above.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ from roofline.model._layer_law import (
 )
 from roofline.model._run_facts import Facts
 from roofline.model._time_law import TimeLaw
-from roofline.validate.evidence.evidence import Evidence, Rows
+from roofline.validate.evidence.evidence import Evidence, Names, Rows
 from roofline.validate.evidence.surface import grouped
 
 FEWEST_RUNS = 10
@@ -90,13 +89,19 @@ def fit_layers(evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrink
     held = [chosen.parts[part] for part in LAYER_PARTS]
     parts = np.tile([part.start for part in held], (len(rows), 1))
     _, index, count = np.unique(facts.machine.astype(str), return_inverse=True, return_counts=True)
-    own = grouped(facts.own)
-    own = {label: places for label, places in own.items() if len(places) >= FEWEST_RUNS}
+    own = {
+        label: places for label, places in grouped(facts.own).items() if len(places) >= FEWEST_RUNS
+    }
+    ways = {
+        label: places
+        for label, places in parting(facts.own_at, facts.own).items()
+        if facts.own[places[0]] in own
+    }
     levels = (
         ([part.everything for part in held], {EVERYTHING: np.arange(len(rows))}, chosen.effective),
         ([part.where for part in held], grouped(facts.where), chosen.effective),
         ([part.own for part in held], own, chosen.most),
-        ([part.datatype for part in held], parting(grouped(facts.own_at), own), chosen.most),
+        ([part.datatype for part in held], ways, chosen.most),
     )
     found: dict[str, Floats] = {}
     for deviations, labels, most in levels:
@@ -109,13 +114,13 @@ def fit_layers(evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrink
     return LayerLaw(found)
 
 
-def parting(finer: Mapping[str, Rows], coarser: Mapping[str, Rows]) -> dict[str, Rows]:
-    """Return the places of each finer label, a coarser one and a datatype, that are not all of the coarser one's."""
-    whole = {label: len(places) for label, places in coarser.items()}
+def parting(finer: Names, coarser: Names) -> dict[str, Rows]:
+    """Return the places of each finer label of runs that are not all those of their coarser one."""
+    whole = grouped(coarser)
     return {
         label: places
-        for label, places in finer.items()
-        if len(places) < whole.get(label.rpartition("/")[0], 0)
+        for label, places in grouped(finer).items()
+        if len(places) < len(whole[str(coarser[places[0]])])
     }
 
 

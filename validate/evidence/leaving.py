@@ -177,8 +177,7 @@ def leave_setting(
     fitting = Fitting(evidence, options)
     fitting.fit(layers=False)
     by = evidence.silicon_settings
-    ways = {name: len(set(by[evidence.silicon == name])) for name in set(evidence.silicon)}
-    several = np.asarray([ways[name] > 1 for name in evidence.silicon], np.bool_)
+    several = in_several_ways(evidence)
     dealt = group_of(np.sort(by[several].astype(str)).astype(object), GROUPS)
     parts: list[tuple[Rows, Estimates]] = []
     for place in sorted(set(dealt.values())):
@@ -198,6 +197,13 @@ def leave_setting(
         for place in sorted(set(group))
     }
     return LeftOut(estimates, group, tables)
+
+
+def in_several_ways(evidence: Evidence) -> Chosen:
+    """Return which runs are of silicon that was run with several runtimes or datatypes."""
+    by, silicon = evidence.silicon_settings, evidence.silicon
+    ways = {name: len(set(by[silicon == name])) for name in set(silicon)}
+    return np.asarray([ways[name] > 1 for name in silicon], np.bool_)
 
 
 def beside_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> dict[str, Pairs]:

@@ -21,6 +21,7 @@ from roofline.validate.evidence.by_graph import alone, predictions, together
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, names
 from roofline.validate.evidence.leaving import (
     LeftOut,
+    in_several_ways,
     intervals,
     leave_family,
     leave_setting,
@@ -194,6 +195,7 @@ def refit(
             f"all runs of the evidence are of one {_LEFT_WORDS.get(leave, leave)}: nothing is left to fit",
             repair=f"Use {LEAVE.at('none')}, or give a table of several",
         )
+    _check_judges(evidence, leave)
     if leave == "silicon":
         return leave_silicon(evidence, options, progress)
     if leave == "family":
@@ -201,6 +203,19 @@ def refit(
     if leave == "setting":
         return leave_setting(evidence, options, progress)
     return leave_unlike(evidence, labels[leave], options, progress)
+
+
+def _check_judges(evidence: Evidence, leave: str) -> None:
+    """Check that the runs of each silicon have others whose errors tell how wide an interval has to be."""
+    if leave not in {"family", "setting"}:
+        return
+    several = in_several_ways(evidence) if leave == "setting" else np.ones(len(evidence), np.bool_)
+    if len(set(evidence.silicon[several])) < 2:
+        kind = "were run with several runtimes or datatypes" if leave == "setting" else "are in it"
+        raise OptionError(
+            f"intervals of one machine's runs need those of another, and fewer than two kinds of silicon {kind}",
+            repair=f"Use {LEAVE.at('none')}, or give a table of several",
+        )
 
 
 _LEFT_WORDS = {

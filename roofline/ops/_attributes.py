@@ -164,7 +164,8 @@ def choice(node: Node, name: str, default: str, allowed: tuple[str, ...]) -> str
     """Return a string attribute that must be one of a few words."""
     found = text(node, name, default)
     if found not in allowed:
-        raise wrong_attribute_error(node, name, f"one of {', '.join(allowed)}", found)
+        words = ", ".join(word for word in allowed if word)
+        raise wrong_attribute_error(node, name, f"one of {words}", found)
     return found
 
 

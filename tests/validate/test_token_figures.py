@@ -159,6 +159,12 @@ def test_served_requests_are_corrected_too(tmp_path: Path) -> None:
     ("row", "said"),
     [
         ("rtx-4090,llama32_1b,fp16,9e9,1024,decode,1", "times what rtx-4090 allows"),
+        ("rtx-4090,llama32_1b,fp16,0.001,1024,decode,1", "row 1: 0.001 tokens/s is .* of what"),
+        (
+            "rtx-4090,llama32_1b,fp16,50,1024,decode,99999",
+            "row 1: 99,999 requests of 1,024 positions",
+        ),
+        ("rtx-4090,llama32_1b,fp16,50,999999,decode,1", "row 1: .*131,072 positions"),
         ("rtx-4090,llama32_1b,fp16,-1,1024,decode,1", "tokens_per_s is '-1'"),
         ("rtx-4090,llama32_1b,fp16,50,1024,typing,1", "unknown phase 'typing'"),
         ("rtx-4090,mlp,fp16,50,1024,decode,1", "mlp is no decoder"),

@@ -13,6 +13,7 @@ from roofline.decoding.request import CONTEXT, Phase, Request
 from roofline.errors import OptionError, TableError, did_you_mean
 from roofline.expected_tokens import figure_of
 from roofline.model.decoder_laws import Figure
+from roofline.number_format import plural
 from roofline.serving import cases
 from roofline.tables import with_columns
 from roofline.validate.evidence.cells import number_of
@@ -31,6 +32,8 @@ _NEW_TOKENS = 128
 """Tokens behind a prompt where a figure names none."""
 _OVER = 1.02
 """A rate may be so many times the bound before it is refused."""
+_UNDER = 1e-3
+"""A rate below such a share of the bound is of another unit or another run: the lowest public one is a thirtieth."""
 
 
 def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, list[Figure]]:
@@ -103,19 +106,34 @@ def _figure(row: Mapping[str, str], where: str, machine: Platform) -> Figure:
     def prepare(workload: Workload, name: str | None) -> Workload:
         return compress_by_flags(workload, datatype=[name or row["datatype"]])
 
-    (case,) = cases(
-        network, request, [machine], datatypes=[row["datatype"]],
-        batches=[int(number_of(row, "batch", where, 1))], prepare=prepare,
-    )  # fmt: skip
+    batch = int(number_of(row, "batch", where, 1))
+    try:
+        (case,) = cases(
+            network, request, [machine], datatypes=[row["datatype"]], batches=[batch], prepare=prepare,
+        )  # fmt: skip
+    except OptionError as error:
+        raise TableError(
+            f"{where}: {error.message}", repair="Mend the row or leave it out"
+        ) from None
     if isinstance(case, Omission):
         raise OptionError(f"{where}: {case.reason}", repair="Leave the row out")
     bound = case.row()
+    if bound.fits is False:
+        raise TableError(
+            f"{where}: {plural(batch, 'request')} of {request.context:,} positions do not fit {machine.key}",
+            repair="Check the batch, the context and the devices",
+        )
     figure = figure_of(bound, machine, case.parts(), rate)
     most = None if bound.tokens is None else bound.tokens.tokens_per_s
     if figure is None or not most:
         raise OptionError(
             f"public runs say nothing of {row['network']} on {machine.key}, so no figure corrects it",
             repair="Use --model equation1",
+        )
+    if rate < _UNDER * most:
+        raise TableError(
+            f"{where}: {rate:g} tokens/s is {rate / most:.1g} of what {machine.key} allows, which no public run is",
+            repair="Give tokens per second, and check the datatype, the context and the batch",
         )
     if rate > _OVER * most:
         raise TableError(

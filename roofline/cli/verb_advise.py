@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,12 +18,11 @@ from roofline.cli._options import (
     BoundSizesOption,
     InputOptions,
     load_models,
-    parse_rates,
     unique_models,
 )
 from roofline.cli._output import Format, ResultOptions, SortOption, arrange, say
-from roofline.errors import OptionError, check_known
-from roofline.units import scale
+from roofline.cli._wishes import LIMITS, MachineOptions, WishOptions
+from roofline.errors import OptionError
 
 if TYPE_CHECKING:
     from roofline.advice import Advice, Wish
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
     from roofline.workload import Workload
 
 app = typer.Typer(add_completion=False)
-
-_LIMITS = "Limits"
-_COST = "Cost"
 
 
 def _say_once(models: list[str]) -> list[str]:
@@ -76,7 +72,7 @@ MaxDevicesOption = Annotated[
     typer.Option(
         "--max-devices",
         min=1,
-        rich_help_panel=_LIMITS,
+        rich_help_panel=LIMITS,
         help="Most devices that share a decoder; the fewest that do are taken.",
     ),
 ]
@@ -96,199 +92,6 @@ TopOption = Annotated[
         help="Only the first so many rows; 0: all. Default: 20 in tables, else all.",
     ),
 ]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WishOptions:
-    """What a machine has to reach, and what it may take."""
-
-    min_fps: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--min-fps",
-            metavar="FPS",
-            help="Frames per second to reach; NETWORK=FPS where networks that share a machine differ; repeatable.",
-        ),
-    ] = None
-    streams: Annotated[
-        int | None,
-        typer.Option("--streams", min=1, help="Cameras: as many units are taken as they need."),
-    ] = None
-    stream_fps: Annotated[
-        float | None, typer.Option("--stream-fps", help="Frames per second of each camera.")
-    ] = None
-    min_tokens_per_s: Annotated[
-        float | None,
-        typer.Option(
-            "--min-tokens-per-s",
-            help="Tokens per second that a decoder's requests write, each once it has its first.",
-        ),
-    ] = None
-    max_latency_ms: Annotated[
-        float | None,
-        typer.Option(
-            "--max-latency-ms",
-            rich_help_panel=_LIMITS,
-            help="Longest time of a batch; without -b the fastest batch within it is taken.",
-        ),
-    ] = None
-    max_ttft_ms: Annotated[
-        float | None,
-        typer.Option(
-            "--max-ttft-ms",
-            rich_help_panel=_LIMITS,
-            help="Longest time to a decoder's first token.",
-        ),
-    ] = None
-    max_tpot_ms: Annotated[
-        float | None,
-        typer.Option(
-            "--max-tpot-ms", rich_help_panel=_LIMITS, help="Longest time per output token."
-        ),
-    ] = None
-    max_watts: Annotated[
-        float | None,
-        typer.Option(
-            "--max-watts",
-            rich_help_panel=_LIMITS,
-            help="Most thermal design power of what the price buys, all units, W.",
-        ),
-    ] = None
-    max_price: Annotated[
-        float | None,
-        typer.Option("--max-price", rich_help_panel=_LIMITS, help="Most to pay, all units, USD."),
-    ] = None
-    min_memory_gb: Annotated[
-        float | None,
-        typer.Option(
-            "--min-memory-gb", rich_help_panel=_LIMITS, help="Least memory of a unit, GB."
-        ),
-    ] = None
-    efficiency: Annotated[
-        float | None,
-        typer.Option("--efficiency", help="Share of the bound that a real run reaches: 0.3."),
-    ] = None
-    lifetime_years: Annotated[
-        float,
-        typer.Option(
-            "--lifetime-years", rich_help_panel=_COST, help="Time over which the price is spread."
-        ),
-    ] = 3.0
-    usd_per_kwh: Annotated[
-        float, typer.Option("--usd-per-kwh", rich_help_panel=_COST, help="Price of electricity.")
-    ] = 0.15
-
-    def wish(self) -> Wish:
-        """Return what is asked, in base units.
-
-        Raises:
-            OptionError: Nothing is asked, a rate is asked in more than one way, or a number is out of its range.
-        """
-        from roofline.advice import Wish
-
-        rates = {
-            "--min-fps": self.min_fps,
-            "--stream-fps": self.stream_fps,
-            "--min-tokens-per-s": self.min_tokens_per_s,
-        }
-        given = [flag for flag, value in rates.items() if value]
-        if len(given) > 1:
-            raise OptionError(
-                f"{' and '.join(given)} ask for the same thing", repair="Leave one of them out"
-            )
-        if self.stream_fps is not None and self.streams is None:
-            raise OptionError(
-                "--stream-fps without --streams", repair="Give the number of --streams"
-            )
-        plain, named = parse_rates("--min-fps", self.min_fps)
-        numbers = {
-            "--min-fps": plain, "--stream-fps": self.stream_fps, "--min-tokens-per-s": self.min_tokens_per_s,
-            **{f"--min-fps {name}": rate for name, rate in named.items()},
-        }  # fmt: skip
-        for flag, rate in numbers.items():
-            if rate is not None and not rate > 0:
-                raise OptionError(
-                    f"{flag} is {rate:g}, and a rate is above zero",
-                    repair="Leave it out to set no rate, or give a number such as 30",
-                )
-        asked = [
-            rate for rate in (plain, self.stream_fps, self.min_tokens_per_s) if rate is not None
-        ]
-        return Wish(
-            fps=asked[0] if asked else None,
-            watts=self.max_watts,
-            price=self.max_price,
-            efficiency=self.efficiency,
-            rates=named,
-            streams=self.streams,
-            latency=scale(self.max_latency_ms, 1e-3),
-            ttft=scale(self.max_ttft_ms, 1e-3),
-            tpot=scale(self.max_tpot_ms, 1e-3),
-            capacity=scale(self.min_memory_gb, 1e9),
-            years=self.lifetime_years,
-            usd_per_kwh=self.usd_per_kwh,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MachineOptions:
-    """Which machines there are to choose from."""
-
-    segment: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--segment",
-            rich_help_panel=_LIMITS,
-            help="data centre, desktop, laptop, phone, edge or microcontroller; several by commas.",
-        ),
-    ] = None
-    kind: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--kind",
-            rich_help_panel=_LIMITS,
-            help="cpu, gpu, npu, fpga or tpu; several by commas.",
-        ),
-    ] = None
-    platform: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--platform", "-p", help="Choose among these; several by commas. Default: all shipped."
-        ),
-    ] = None
-
-    def machines(self) -> list[Platform]:
-        """Return the machines.
-
-        Raises:
-            OptionError: A segment or kind is not known, or no machine is of both.
-            PlatformError: A name is not known, or a file is wrong.
-        """
-        from roofline._sweep import distinct
-        from roofline.spec import platform as find_platform
-        from roofline.spec import platform_keys
-        from roofline.spec.names import MACHINE_KINDS, SEGMENTS
-
-        segments, kinds = (
-            [check_known(name, known, f"{flag}: {name!r} is not known") for name in given or ()]
-            for flag, given, known in (
-                ("--segment", self.segment, SEGMENTS),
-                ("--kind", self.kind, MACHINE_KINDS),
-            )
-        )
-        found = [
-            machine
-            for machine in distinct(
-                [find_platform(key) for key in self.platform or platform_keys()]
-            )
-            if (not segments or machine.segment in segments)
-            and (not kinds or machine.kind in kinds)
-        ]
-        if not found:
-            raise OptionError(
-                "no machine is of that segment and kind", repair="Leave --segment or --kind out"
-            )
-        return found
 
 
 @command(app)

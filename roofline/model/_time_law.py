@@ -37,7 +37,7 @@ from roofline.model._law_estimates import (
 )
 from roofline.model._layer_law import SHARE, LayerLaw, machines_alone, time_of_layers
 from roofline.model._own_figures import own_figures
-from roofline.model._run_facts import FAMILIES, LEVELS, Facts
+from roofline.model._run_facts import FAMILIES, Facts
 from roofline.model._run_features import FEATURES, features, of_batch
 from roofline.model._surface import Surface, placed
 
@@ -403,18 +403,3 @@ def _by_setting(facts: Facts) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
             runtime,
             (facts.machine_class == machine_class) & (facts.runtime == runtime),
         )
-
-
-def design(facts: Facts, values: Mapping[str, Floats], terms: Sequence[Term]) -> dict[str, Floats]:
-    """Return the matrix of each part: one row per run, one column per term of that part."""
-    labels = {level: facts.labels(level) for level in LEVELS if level != "all"}
-    columns: dict[str, list[Floats]] = {part: [] for part in PARTS}
-    for term in terms:
-        value = values[term.feature]
-        if term.level != "all":
-            value = value * (labels[term.level] == term.label)
-        columns[term.part].append(value)
-    return {
-        part: np.stack(found, 1) if found else np.zeros((len(facts), 0))
-        for part, found in columns.items()
-    }

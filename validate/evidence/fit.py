@@ -12,11 +12,11 @@ from roofline.model._forward import PARTS, forward
 from roofline.model._law_estimates import Effect
 from roofline.model._run_facts import Facts
 from roofline.model._run_features import features
-from roofline.model._time_law import TimeLaw, design
+from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.descent import Problem, class_blocks
 from roofline.validate.evidence.evidence import Evidence, Names, Rows
 from roofline.validate.evidence.layer_fit import fit_layers, parting
-from roofline.validate.evidence.priors import Options, centres, middle, prior, unseen
+from roofline.validate.evidence.priors import Options, centres, design, middle, prior, unseen
 from roofline.validate.evidence.surface import Bumps
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -157,3 +157,18 @@ def unseen(options: Options) -> tuple[tuple[str, tuple[int, ...], float], ...]:
     )
     levels = [(level, constants, options.level[level]) for level in LEVELS if level != "all"]
     return (*levels, ("class", slopes, options.class_slope))
+
+
+def design(facts: Facts, values: Mapping[str, Floats], terms: Sequence[Term]) -> dict[str, Floats]:
+    """Return the matrix of each part: one row per run, one column per term of that part."""
+    labels = {level: facts.labels(level) for level in LEVELS if level != "all"}
+    columns: dict[str, list[Floats]] = {part: [] for part in PARTS}
+    for term in terms:
+        value = values[term.feature]
+        if term.level != "all":
+            value = value * (labels[term.level] == term.label)
+        columns[term.part].append(value)
+    return {
+        part: np.stack(found, 1) if found else np.zeros((len(facts), 0))
+        for part, found in columns.items()
+    }

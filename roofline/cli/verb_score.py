@@ -53,8 +53,8 @@ LeaveOption = Annotated[
     str,
     typer.Option(
         "--leave",
-        help="silicon (of machines), family (of networks), class, runtime or maker (of machines): refit from FILE "
-        "without what is judged. none: the shipped parameters.",
+        help="silicon (of machines), family (of networks), setting (runtime and datatype on silicon), class, runtime "
+        "or maker (of machines): refit from FILE without what is judged. none: the shipped parameters.",
     ),
 ]
 FiguresOption = Annotated[

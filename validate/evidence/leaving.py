@@ -63,6 +63,12 @@ def group_of(labels: Names, groups: int) -> dict[str, int]:
     return {name: place % groups for place, name in enumerate(dict.fromkeys(labels))}
 
 
+def judged_together(evidence: Evidence) -> Names:
+    """Return the group of each run by its silicon: runs are judged by quantiles of the other groups."""
+    dealt = group_of(np.sort(evidence.silicon.astype(str)).astype(object), GROUPS)
+    return np.asarray([str(dealt[name]) for name in evidence.silicon], object)
+
+
 def leave_silicon(
     evidence: Evidence, options: Options | None = None, progress: Callable[[], None] | None = None
 ) -> LeftOut:
@@ -153,8 +159,7 @@ def leave_family(
             deviation[rows] = np.sqrt(between[rows] + spread**2)
             known[rows] = np.where(known[rows] == FEW_LAYERED, MANY_LAYERED, MANY)
     estimates = replace(estimates, deviation=deviation, known=known)
-    labels = group_of(np.sort(evidence.silicon.astype(str)).astype(object), GROUPS)
-    group = np.asarray([str(labels[name]) for name in evidence.silicon], object)
+    group = judged_together(evidence)
     tables = {
         place: known_quantiles(evidence, estimates, group != place) for place in sorted(set(group))
     }
@@ -188,8 +193,7 @@ def leave_setting(
         if progress is not None:
             progress()
     estimates = joined(parts, len(evidence))
-    labels = group_of(np.sort(evidence.silicon.astype(str)).astype(object), GROUPS)
-    group = np.asarray([str(labels[name]) for name in evidence.silicon], object)
+    group = judged_together(evidence)
     tables = {
         place: Quantiles(
             dict.fromkeys(KNOWN, beside_quantiles(evidence, estimates, group != place))

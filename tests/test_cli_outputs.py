@@ -69,7 +69,7 @@ def test_names_that_no_system_takes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["count", "{file}", "-o", "{file}"],
+        ["count", "{other}", "-o", "{other}"],
         ["compress", "{file}", "-d", "fp16", "-o", "{file}"],
         ["predict", "mlp", "-p", "{file}", "-o", "{other}"],
         ["sweep", "{file}", "-o", "{file}"],
@@ -79,7 +79,7 @@ def test_names_that_no_system_takes_are_refused(tmp_path: Path) -> None:
 def test_no_verb_writes_over_what_it_reads(
     arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    file, other = tmp_path / "mine.yaml", tmp_path / "also-mine.yaml"
+    file, other = tmp_path / "mine.yaml", tmp_path / "also-mine.csv"
     file.write_text("mine")
     other.hardlink_to(file)
     words = [word.format(file=file, other=other) for word in arguments]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from roofline.errors import TableError, did_you_mean
-from roofline.reading import read_csv, read_json, read_text
+from roofline.parquet import table_rows
+from roofline.reading import read_json, read_text
 from roofline.tables import Column, Holds, Row, comparable_row, number_in, rows_in, word_in
 
 _LISTS = ("comparisons", "predictions", "measurements", "layers", "machines", "rows")
@@ -73,17 +74,16 @@ _AMOUNTS = {
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a table from a CSV file, or from the JSON that ``predict``, ``count``, ``measure`` or ``validate`` write.
+    """Read a table from CSV, Parquet or a sweep's folder, or from the JSON that the verbs write.
 
     Predictions with layers give one row per layer, with the prediction's own fields beside those of the layer.
 
     Raises:
         TableError: The file cannot be read or holds no rows.
     """
-    text = read_text(path, "table")
     if path.suffix.lower() == ".json":
-        return _from_json(text, path)
-    return list(read_csv(text, str(path)).rows)
+        return _from_json(read_text(path, "table"), path)
+    return list(table_rows(path))
 
 
 Cells = dict[str, Any]

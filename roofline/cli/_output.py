@@ -43,6 +43,29 @@ def check_writable(path: Path | None) -> Path | None:
     return path
 
 
+_OTHER_FORMATS = frozenset(
+    {
+        ".parquet", ".xlsx", ".xls", ".ods", ".html", ".htm", ".png", ".svg", ".pdf", ".db", ".sqlite", ".yaml", ".yml",
+        ".onnx", ".tsv", ".jsonl", ".ndjson", ".feather", ".arrow", ".pkl", ".npz",
+    }
+)  # fmt: skip
+"""Endings that promise what a result is not written as; a name with another ending gets the table."""
+
+
+def check_result(path: Path | None) -> Path | None:
+    """Return a flag's file when a result can be written into it as its ending says.
+
+    Raises:
+        OptionError: It ends in another format's name.
+    """
+    if path is not None and path.suffix.lower() in _OTHER_FORMATS:
+        raise OptionError(
+            f"--output {path}: a result is not written as {path.suffix}",
+            repair="End it in .json, .csv or .md, or in .txt for the table",
+        )
+    return check_writable(path)
+
+
 def check_drawable(path: Path | None) -> Path | None:
     """Return a flag's file when a figure can be drawn into it."""
     if path is not None:
@@ -65,6 +88,15 @@ OutputOption = Annotated[
         "--output",
         "-o",
         callback=check_writable,
+        help="Write to this file instead of the terminal.",
+    ),
+]
+ResultOutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        callback=check_result,
         help="Write to this file instead of the terminal; .json, .csv and .md choose the format.",
     ),
 ]
@@ -158,7 +190,7 @@ class ResultOptions:
     """In which form a verb writes its result, and where it goes."""
 
     form: FormatOption = Format.TABLE
-    output: OutputOption = None
+    output: ResultOutputOption = None
 
     def emit(
         self,

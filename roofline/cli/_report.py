@@ -107,7 +107,7 @@ _STORE_SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
 
 def _is_store(path: Path) -> bool:
     """Tell a record store by its name or its content; what is only named like one is an error when it is read."""
-    return (
+    return not path.is_dir() and (
         path.suffix.lower() in _STORE_SUFFIXES
         or read_head(path, "table or record store", 16) == b"SQLite format 3\0"
     )
@@ -216,7 +216,7 @@ def _machine(key: str) -> Platform:
 
 def _stated_rows(path: Path) -> list[dict[str, Any]]:
     """Return peak, bandwidth and requirements where a file itself states them, as predictions and comparisons do."""
-    if path.suffix.lower() not in {".json", ".csv"}:
+    if _is_store(path):
         return []
     held: list[dict[str, Any]] = []
     for number, written in enumerate(read_rows(path), 1):

@@ -24,7 +24,8 @@ KindArgument = Annotated[
 DataArgument = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="DATA...", help="CSV or JSON files; none shows the columns the kind takes."
+        metavar="DATA...",
+        help="CSV, JSON or Parquet files, or the folder of a sweep; none shows the columns the kind takes.",
     ),
 ]
 FigureOption = Annotated[

@@ -20,7 +20,7 @@ def report(
         list[str],
         typer.Argument(
             metavar="DATA...",
-            help="CSV, JSON of predict, measure or validate, a record store; 'qutibench'; or 'explore' and any models: "
+            help="CSV, Parquet or a folder of sweep, JSON of predict, measure or validate, a record store; 'qutibench'; or 'explore' and any models: "
             "all machines × networks.",
         ),
     ],

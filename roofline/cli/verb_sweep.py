@@ -138,9 +138,9 @@ def _in_parts(
     asked: SweepFile, output: Path | None, share: str | None, dask: str | None, *, dry_run: bool
 ) -> None:
     """Do what is left of a sweep, or its share, into a folder."""
+    from roofline.parquet import arrow
     from roofline.sweeping import Folder, check_room, plan, run
     from roofline.sweeping import shard as parts_of
-    from roofline.sweeping.columns import arrow
 
     arrow()
     grid = _grid(asked)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import TableError, did_you_mean
-from roofline.reading import read_csv, read_json, read_text
+from roofline.parquet import table_rows
+from roofline.reading import read_json, read_text
 from roofline.tables import (
     Column,
     Holds,
@@ -82,10 +83,10 @@ class ReportData:
 
 
 def load_rows(path: Path) -> tuple[Row, ...]:
-    """Read rows from a user's CSV file, or from the CSV or JSON that ``predict``, ``measure`` and ``validate`` write.
+    """Read rows from a user's CSV file, or from the CSV, JSON or Parquet that verbs write.
 
     Args:
-        path: A ``.csv`` or ``.json`` file.
+        path: A ``.csv``, ``.json`` or ``.parquet`` file, or a sweep's folder.
 
     Returns:
         Rows with the columns of `COLUMNS`, each checked; a row whose latency contradicts its throughput and batch
@@ -94,10 +95,9 @@ def load_rows(path: Path) -> tuple[Row, ...]:
     Raises:
         TableError: The file cannot be read, a column is unknown, or a value is out of its range.
     """
-    text = read_text(path, "table")
     if path.suffix.lower() == ".json":
-        return check_rows(_from_json(text, path), str(path))
-    table = read_csv(text, str(path)).rows
+        return check_rows(_from_json(read_text(path, "table"), path), str(path))
+    table = table_rows(path)
     if table and any(written <= set(table[0]) for written in _WRITTEN):
         return check_rows(_report_rows(table), str(path))
     return check_rows(table, str(path), strict_columns=True)

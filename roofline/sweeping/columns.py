@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.errors import DatatypeError, NoBasisError
-from roofline.extras import optional_import
 from roofline.model import models
 from roofline.model._case import Case
 from roofline.model._core import Floats
 from roofline.model._outcomes import BOUNDS, Law, Outcomes
 from roofline.model._power import watts
 from roofline.model._request import case_of, no_basis, own_precision
+from roofline.parquet import arrow
 from roofline.sweeping.grid import Grid, Point
 
 _T = TypeVar("_T", bound=np.generic)
@@ -116,16 +115,6 @@ def parquet_bytes(parts: Iterator[Any]) -> bytes:
         for each in parts:
             writer.write_table(each)
     return sink.getvalue()
-
-
-def arrow(name: str = "pyarrow") -> Any:
-    """Return pyarrow or a module of it, which have no type information.
-
-    Raises:
-        MissingPackageError: It is not installed.
-    """
-    with optional_import("A Parquet file"):
-        return importlib.import_module(name)
 
 
 _TEXTS = (

@@ -1,0 +1,100 @@
+"""Parquet files and folders of them, read by the same rules as other tables; pyarrow is loaded when one is met."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from roofline.errors import TableError
+from roofline.extras import optional_import
+from roofline.reading import check_regular, read_csv, read_head, read_text
+
+_T = TypeVar("_T")
+
+_MAGIC = b"PAR1"
+MOST_ROWS = 1_000_000
+"""Rows that are shown or drawn at most; a sweep holds any number."""
+
+
+def arrow(name: str = "pyarrow") -> Any:
+    """Return pyarrow or a module of it, which have no type information.
+
+    Raises:
+        MissingPackageError: It is not installed.
+    """
+    with optional_import("A Parquet file"):
+        return importlib.import_module(name)
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a path is a Parquet file by its name or content, or a folder.
+
+    Raises:
+        TableError: It is missing, or no regular file.
+    """
+    if path.is_dir() or path.suffix.lower() == ".parquet":
+        return True
+    return read_head(path, "table", len(_MAGIC)) == _MAGIC
+
+
+def table_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a CSV file, of a Parquet file, or of the parts of a sweep in a folder.
+
+    Args:
+        path: The file or folder. Cells of CSV are text; those of Parquet have their types, None where they are null.
+
+    Raises:
+        TableError: It cannot be read, has no rows' header, or holds more than `MOST_ROWS`.
+        MissingPackageError: It is Parquet and pyarrow is not installed.
+    """
+    if not is_parquet(path):
+        return [dict(row) for row in read_csv(read_text(path, "table"), str(path)).rows]
+    if not path.is_dir():
+        return _rows_of([path])
+    # As readers of Parquet folders do: notes and what is half-written begin with a mark.
+    parts = sorted(part for part in path.glob("*.parquet") if part.name[0] not in "._")
+    if not parts:
+        raise TableError(
+            f"{path} is a folder without Parquet files", repair="Give a table, or a sweep's folder"
+        )
+    return _rows_of(parts)
+
+
+def _rows_of(parts: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the rows of files, counted before any is read."""
+    total = sum(_read(part, _count) for part in parts)
+    if total > MOST_ROWS:
+        raise TableError(
+            f"{parts[0]}{' and others hold' if len(parts) > 1 else ' holds'} {total:,} rows, and at most "
+            f"{MOST_ROWS:,} are shown",
+            repair="Choose some of them first, with pandas.read_parquet or another reader of Parquet",
+        )
+    return [row for part in parts for row in _read(part, _rows)]
+
+
+def _count(file: Any) -> int:
+    return file.metadata.num_rows
+
+
+def _rows(file: Any) -> list[dict[str, Any]]:
+    return file.read().to_pylist()
+
+
+def _read(part: Path, asked: Callable[[Any], _T]) -> _T:
+    """Return what is asked of a Parquet file that pyarrow has opened.
+
+    Raises:
+        TableError: It is missing, or damaged.
+    """
+    check_regular(part, "table")
+    pq = arrow("pyarrow.parquet")
+    try:
+        with pq.ParquetFile(part) as file:
+            return asked(file)
+    except Exception as error:
+        why = str(error).partition("\n")[0].rstrip(".")
+        raise TableError(
+            f"{part} cannot be read as Parquet: {why}", repair="Write it again"
+        ) from error

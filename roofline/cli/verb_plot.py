@@ -25,7 +25,7 @@ DataArgument = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="DATA...",
-        help="CSV, JSON or Parquet files, or the folder of a sweep; none shows the columns the kind takes.",
+        help="CSV, JSON or Parquet, or a sweep's folder; none shows the columns the kind takes.",
     ),
 ]
 FigureOption = Annotated[

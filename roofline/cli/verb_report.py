@@ -20,8 +20,8 @@ def report(
         list[str],
         typer.Argument(
             metavar="DATA...",
-            help="CSV, Parquet or a folder of sweep, JSON of predict, measure or validate, a record store; 'qutibench'; or 'explore' and any models: "
-            "all machines × networks.",
+            help="CSV, Parquet or a sweep's folder, JSON of predict, measure or validate, a record store; "
+            "'qutibench'; or 'explore' and any models: all machines × networks.",
         ),
     ],
     output: Annotated[

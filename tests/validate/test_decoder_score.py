@@ -13,7 +13,7 @@ import pytest
 from roofline.model.decoder_laws import shipped_laws
 from roofline.model.sum_law import Prior, Runs, SumLaw, fit, half_width, leave_out
 from roofline.validate.evidence.decoder_fit import class_width, nested_class_widths
-from roofline.validate.evidence.decoder_rows import Table, decoder_table, runs_of
+from roofline.validate.evidence.decoder_rows import QuantityRows, Table, decoder_table
 from roofline.validate.evidence.decoder_score import predict_table, rows_with, summary
 from roofline.validate.evidence.forms import Form, read_source
 from roofline.validate.evidence.one_figure import with_one_figure
@@ -231,5 +231,9 @@ def test_macs_are_judged_by_the_peak_of_their_platform_file(tmp_path: Path) -> N
     given, own = (
         read_rows(table(tmp_path, [row | {"key": key}])).rows for key in ("apple-m2-ultra", "")
     )
-    assert runs_of(given, "prefill").terms["work"] == pytest.approx(16e9 / 27.2e12)
-    assert runs_of(own, "prefill").terms["work"] == pytest.approx(16e9 / 54.4e12)
+    assert QuantityRows("prefill", (0,), tuple(given)).runs.terms["work"] == pytest.approx(
+        16e9 / 27.2e12
+    )
+    assert QuantityRows("prefill", (0,), tuple(own)).runs.terms["work"] == pytest.approx(
+        16e9 / 54.4e12
+    )

@@ -11,21 +11,7 @@ from numpy.typing import NDArray
 
 from roofline.model.decoder_laws import FittedLaw
 from roofline.model.sum_law import Floats, Runs, balance, fit, half_width, leave_out
-from roofline.validate.evidence import served
-from roofline.validate.evidence.decoder_rows import (
-    INSTALLATION,
-    SETUP,
-    Row,
-    Table,
-    group_of,
-    label_of,
-    measured_times,
-    places_of,
-    room,
-    runs_of,
-    served_together,
-    set_aside,
-)
+from roofline.validate.evidence.decoder_rows import INSTALLATION, SETUP, QuantityRows, Table
 
 _FEWEST = 30
 """Runs that a class needs for a spread of its own within installations, of at least four machines."""
@@ -38,18 +24,18 @@ def fitted(table: Table) -> dict[str, FittedLaw]:
     """Return the laws of a table: of all its rows, with the errors on machines that were left out."""
     laws: dict[str, FittedLaw] = {}
     for entry in left_out(table):
-        quantity, rows, off = entry.quantity, entry.rows, entry.off
-        machines = np.array(entry.machines)
-        own = np.array(["|".join(row.get(name, "") for name in INSTALLATION) for row in rows])
-        alike = [served_together(row) for row in rows] if table.many else None
-        groups, counts = np.array(entry.groups), balance(machines.tolist())
+        rows, off = entry.rows, entry.off
+        machines = np.array(rows.machines)
+        own = np.array(rows.joined(*INSTALLATION))
+        alike = rows.together if table.many else None
+        groups, counts = np.array(rows.groups), balance(machines.tolist())
         widths = {
             "other": half_width(off, together=alike)
             if table.many
             else half_width(off, weights=counts)
         }
         within = {"other": _within(off, own)}
-        rest = np.ones(len(rows), np.bool_)
+        rest = np.ones(len(off), np.bool_)
         for group in [] if table.many else sorted(set(groups.tolist())):
             chosen = groups == group
             widths[group] = class_width(off, counts, chosen)
@@ -58,9 +44,9 @@ def fitted(table: Table) -> dict[str, FittedLaw]:
                 rest &= ~chosen
         if rest.any() and not rest.all():
             within["other"] = _within(off[rest], own[rest])
-        laws[quantity] = FittedLaw(
-            fit(entry.runs, entry.measured, room(quantity).PRIORS[quantity], counts),
-            widths, within, tuple(sorted(set(machines.tolist()))), len(rows), table.sha256,
+        laws[rows.quantity] = FittedLaw(
+            fit(entry.runs, entry.measured, rows.priors, counts),
+            widths, within, tuple(sorted(set(machines.tolist()))), len(off), table.sha256,
         )  # fmt: skip
     return laws
 
@@ -69,8 +55,7 @@ def fitted(table: Table) -> dict[str, FittedLaw]:
 class LeftOut:
     """Runs by one law, and how far off it is on each when fitted without the run's machine."""
 
-    quantity: str
-    rows: tuple[Row, ...]
+    rows: QuantityRows
     runs: Runs
     measured: Floats
     """Logarithms."""
@@ -78,45 +63,30 @@ class LeftOut:
     """Logarithms of predicted over measured times."""
 
     @property
-    def machines(self) -> list[str]:
-        """The machine or system, of each run."""
-        return [label_of(row, self.quantity, "silicon") for row in self.rows]
-
-    @property
-    def groups(self) -> list[str]:
-        """By which intervals are."""
-        return [group_of(row, self.quantity) for row in self.rows]
-
-    @property
     def formats(self) -> list[tuple[str, str]]:
         """The decoder and its format, of each run."""
         return [
             (row.get("model", ""), row.get("precision", "") or row.get("weight_format", ""))
-            for row in self.rows
+            for row in self.rows.rows
         ]
 
     @property
     def installations(self) -> list[str]:
         """The machine with its host and its software, of each run."""
-        return ["|".join(row.get(name, "") for name in SETUP) for row in self.rows]
+        return self.rows.joined(*SETUP)
 
 
 def left_out(table: Table) -> Iterator[LeftOut]:
     """Yield the steady runs of each quantity that have a basis, with the errors of laws without their machine."""
     for quantity in table.quantities:
-        places = [
-            place
-            for place in places_of(table, quantity)
-            if quantity != "ttft" or not served.queued(table.rows[place])
+        every = table.of(quantity)
+        steady = [
+            not why and not late for why, late in zip(every.set_aside, every.queued, strict=True)
         ]
-        rows = [table.rows[place] for place in places]
-        measured = measured_times(rows, quantity)
-        known = np.isfinite(measured) & [not why for why in set_aside(rows, quantity)]
-        rows = [row for row, there in zip(rows, known, strict=True) if there]
-        runs, measured = runs_of(rows, quantity), measured[known]
-        machines = [label_of(row, quantity, "silicon") for row in rows]
-        off = leave_out(runs, measured, room(quantity).PRIORS[quantity], machines) - measured
-        yield LeftOut(quantity, tuple(rows), runs, measured, off)
+        rows = every.chosen(np.isfinite(every.measured) & steady)
+        runs, measured = rows.runs, rows.measured
+        off = leave_out(runs, measured, rows.priors, rows.machines) - measured
+        yield LeftOut(rows, runs, measured, off)
 
 
 def class_width(off: Floats, counts: Floats, own: NDArray[np.bool_]) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import ModuleType
 
-from roofline.model.sum_law import Floats, Runs
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.model.sum_law import Floats, Prior, Runs
 from roofline.validate.evidence import served, single_user
 from roofline.validate.evidence.forms import Form, Source
 
@@ -18,14 +20,85 @@ INSTALLATION = (*SETUP, "source")
 """The same, as one user has it."""
 
 
-def served_together(row: Row) -> str:
-    """Return what served runs have their error in common by: the machine, its software, the model and its format."""
-    return "|".join(row.get(name, "") for name in (*INSTALLATION, "model", "precision"))
+@dataclass(frozen=True, slots=True)
+class QuantityRows:
+    """Rows of a table that a law of one quantity is told of."""
 
+    quantity: str
+    """``decode``, ``prefill``, ``tpot`` or ``ttft``."""
+    places: tuple[int, ...]
+    """Where they stand in the table."""
+    rows: tuple[Row, ...]
 
-def set_aside(rows: Sequence[Row], quantity: str) -> tuple[str, ...]:
-    """Return why each run is judged apart; empty for those that are not."""
-    return tuple(served.set_aside(row) if quantity == "tpot" else "" for row in rows)
+    def chosen(self, keep: NDArray[np.bool_]) -> QuantityRows:
+        """Return some of them."""
+        kept = [place for place, there in enumerate(keep) if there]
+        return QuantityRows(
+            self.quantity,
+            tuple(self.places[place] for place in kept),
+            tuple(self.rows[place] for place in kept),
+        )
+
+    @property
+    def served(self) -> bool:
+        """Whether requests were served many at a time."""
+        return self.quantity in served.PRIORS
+
+    @property
+    def priors(self) -> Mapping[str, Prior]:
+        """What the law of the quantity starts from."""
+        return (served if self.served else single_user).PRIORS[self.quantity]
+
+    @property
+    def runs(self) -> Runs:
+        """What the law needs of them."""
+        return (served if self.served else single_user).runs_of(self.rows, self.quantity)
+
+    @property
+    def measured(self) -> Floats:
+        """Logarithms of the measured seconds; NaN where a row states none."""
+        if self.served:
+            return served.log_times(self.rows, self.quantity)
+        return single_user.log_times(self.rows)
+
+    @property
+    def set_aside(self) -> tuple[str, ...]:
+        """Why each is judged apart; empty for those that are not."""
+        return tuple(served.set_aside(row) if self.quantity == "tpot" else "" for row in self.rows)
+
+    @property
+    def queued(self) -> tuple[bool, ...]:
+        """Whether a queue decides the quantity of each."""
+        return tuple(self.quantity == "ttft" and served.queued(row) for row in self.rows)
+
+    @property
+    def groups(self) -> list[str]:
+        """The group that the interval of each is of."""
+        if self.served:
+            return [row.get("system", "") for row in self.rows]
+        return [single_user.kind_of(row) for row in self.rows]
+
+    @property
+    def machines(self) -> list[str]:
+        """The machine or system of each."""
+        if self.served:
+            return [row.get("system", "") for row in self.rows]
+        return [single_user.label_of(row) for row in self.rows]
+
+    def labels(self, leave: str) -> list[str]:
+        """Return the label of each that is left out as one: its model for ``family``, else its machine."""
+        if leave == "family":
+            return [row.get("model", "") for row in self.rows]
+        return self.machines
+
+    @property
+    def together(self) -> list[str]:
+        """What served runs have their error in common by: the machine, its software, the model and its format."""
+        return self.joined(*INSTALLATION, "model", "precision")
+
+    def joined(self, *columns: str) -> list[str]:
+        """Return what each says in some columns, as one text."""
+        return ["|".join(row.get(name, "") for name in columns) for row in self.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +115,16 @@ class Table:
         """What is predicted of it."""
         return ("tpot", "ttft") if self.many else ("decode", "prefill")
 
+    def of(self, quantity: str) -> QuantityRows:
+        """Return the rows that there is a basis for predicting a quantity of."""
+        phases = [(served if self.many else single_user).phase_of(row) for row in self.rows]
+        places = [
+            place
+            for place, phase in enumerate(phases)
+            if (phase is not None if self.many else phase == quantity)
+        ]
+        return QuantityRows(quantity, tuple(places), tuple(self.rows[place] for place in places))
+
 
 def decoder_table(source: Source) -> Table:
     """Return the table of a file of runs of decoders.
@@ -50,39 +133,3 @@ def decoder_table(source: Source) -> Table:
         TableError: It is no CSV.
     """
     return Table(source.table.rows, source.form is Form.SERVED, source.sha256)
-
-
-def room(quantity: str) -> ModuleType:
-    """Return the module of a quantity."""
-    return served if quantity in served.PRIORS else single_user
-
-
-def places_of(table: Table, quantity: str) -> tuple[int, ...]:
-    """Return which rows have a basis."""
-    if table.many:
-        return tuple(i for i, row in enumerate(table.rows) if served.phase_of(row) is not None)
-    return tuple(i for i, row in enumerate(table.rows) if single_user.phase_of(row) == quantity)
-
-
-def runs_of(rows: Sequence[Row], quantity: str) -> Runs:
-    """Return what the law of a quantity needs of rows."""
-    return (served if quantity in served.PRIORS else single_user).runs_of(rows, quantity)
-
-
-def measured_times(rows: Sequence[Row], quantity: str) -> Floats:
-    """Return the logarithms of measured seconds; NaN where a row states none."""
-    if quantity in served.PRIORS:
-        return served.log_times(rows, quantity)
-    return single_user.log_times(rows)
-
-
-def group_of(row: Row, quantity: str) -> str:
-    """Return the group that an interval is of."""
-    return row.get("system", "") if quantity in served.PRIORS else single_user.kind_of(row)
-
-
-def label_of(row: Row, quantity: str, leave: str) -> str:
-    """Return the label that is left out as one."""
-    if leave == "family":
-        return row.get("model", "")
-    return row.get("system", "") if quantity in served.PRIORS else single_user.label_of(row)

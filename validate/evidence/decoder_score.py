@@ -7,25 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from roofline.errors import OptionError
 from roofline.model.decoder_laws import shipped_laws
 from roofline.model.sum_law import Floats, half_width, leave_out
 from roofline.surfaces import MODEL, argument
-from roofline.validate.evidence import served
 from roofline.validate.evidence.decoder_fit import nested_class_widths
-from roofline.validate.evidence.decoder_rows import (
-    Row,
-    Table,
-    group_of,
-    label_of,
-    measured_times,
-    places_of,
-    room,
-    runs_of,
-    served_together,
-    set_aside,
-)
+from roofline.validate.evidence.decoder_rows import QuantityRows, Table
 
 _BOUNDS = {
     "decode": ("work",),
@@ -40,9 +29,7 @@ _BOUNDS = {
 class Predicted:
     """What a law says of a quantity of some rows of a table, in seconds."""
 
-    quantity: str
-    places: tuple[int, ...]
-    """Which rows."""
+    rows: QuantityRows
     log_times: Floats
     width: Floats
     """Logarithmic half-widths of the 80 % interval; zero for bounds."""
@@ -81,35 +68,32 @@ def predict_table(
         )
     found: list[Predicted] = []
     for quantity in table.quantities:
-        places = places_of(table, quantity)
-        if not places:
+        rows = table.of(quantity)
+        if not rows.rows:
             continue
-        rows = [table.rows[place] for place in places]
-        runs, measured = runs_of(rows, quantity), measured_times(rows, quantity)
+        runs, measured = rows.runs, rows.measured
         least = np.log(sum(runs.terms[term] for term in _BOUNDS[quantity]))
-        entry, aside = shipped_laws()[quantity], set_aside(rows, quantity)
-        width = np.array([entry.width(group_of(row, quantity)) for row in rows])
+        entry, aside = shipped_laws()[quantity], rows.set_aside
+        width = np.array([entry.width(group) for group in rows.groups])
         if model == "equation1":
-            times, width = least, np.zeros(len(rows))
+            times, width = least, np.zeros(len(measured))
         elif leave == "none":
             times = entry.law.log_times(runs)
         else:
             known = np.isfinite(measured)
-            times = np.full(len(rows), np.nan)
-            labels = [label_of(row, quantity, leave) for row in rows]
+            times = np.full(len(measured), np.nan)
+            labels = rows.labels(leave)
             steady = np.array([not why for why in aside])
             times[known] = leave_out(
-                runs.of(known), measured[known], room(quantity).PRIORS[quantity],
+                runs.of(known), measured[known], rows.priors,
                 [label for label, there in zip(labels, known, strict=True) if there], steady[known],
             )  # fmt: skip
             if table.many:
                 off = np.where(steady, times - measured, np.nan)
-                width = nested_widths(off, labels, [served_together(row) for row in rows])
+                width = nested_widths(off, labels, rows.together)
             else:
-                groups = [group_of(row, quantity) for row in rows]
-                width = nested_class_widths(times - measured, labels, groups)
-        withheld = tuple(quantity == "ttft" and served.queued(row) for row in rows)
-        found.append(Predicted(quantity, places, times, width, measured, least, withheld, aside))
+                width = nested_class_widths(times - measured, labels, rows.groups)
+        found.append(Predicted(rows, times, width, measured, least, rows.queued, aside))
     return found
 
 
@@ -141,9 +125,9 @@ def rows_with(table: Table, predicted: Sequence[Predicted]) -> list[dict[str, An
         for row in table.rows
     ]
     for entry in predicted:
-        name = f"{entry.quantity}_ms" if table.many else "tokens_per_s"
+        name = f"{entry.rows.quantity}_ms" if table.many else "tokens_per_s"
         for place, time, width, least, withheld, aside in zip(
-            entry.places, entry.log_times, entry.width, entry.least, entry.withheld, entry.aside, strict=True
+            entry.rows.places, entry.log_times, entry.width, entry.least, entry.withheld, entry.aside, strict=True
         ):  # fmt: skip
             if not np.isfinite(time):
                 continue
@@ -190,32 +174,32 @@ def summary(
         kept = (
             np.isfinite(entry.measured) & np.isfinite(entry.log_times) & ~np.array(entry.withheld)
         )
-        rows = [table.rows[place] for place in entry.places]
+        rows = entry.rows
         aside = np.array(entry.aside)
         apart = {
-            str(why): _scores(entry, rows, kept & (aside == why))
+            str(why): _scores(entry, kept & (aside == why))
             for why in sorted(set(aside[kept].tolist()) - {""})
         }
         kept &= aside == ""
         if not kept.any():
             continue
-        by_quantity[entry.quantity] = _scores(entry, rows, kept)
-        if entry.quantity != table.quantities[0]:
+        by_quantity[rows.quantity] = _scores(entry, kept)
+        if rows.quantity != table.quantities[0]:
             continue
-        document["in_sample" if leave == "none" else "all"] = by_quantity[entry.quantity]
+        document["in_sample" if leave == "none" else "all"] = by_quantity[rows.quantity]
         tables = {
-            "by_class": [group_of(row, entry.quantity) for row in rows],
-            "by_kind": [row.get("model", "") for row in rows],
-            "by_machine": [label_of(row, entry.quantity, "silicon") for row in rows],
-            "by_runtime": [row.get("backend") or row.get("runtime", "") for row in rows],
+            "by_class": rows.groups,
+            "by_kind": rows.labels("family"),
+            "by_machine": rows.machines,
+            "by_runtime": [row.get("backend") or row.get("runtime", "") for row in rows.rows],
             "by_devices": [
-                f"{float(row.get('tp_size') or row.get('devices') or 1):g}" for row in rows
+                f"{float(row.get('tp_size') or row.get('devices') or 1):g}" for row in rows.rows
             ],
         }
         for name, labels in tables.items():
             marks = np.array(labels)
             document[name] = {
-                label: _scores(entry, rows, kept & (marks == label))
+                label: _scores(entry, kept & (marks == label))
                 for label in sorted(set(marks[kept].tolist()))
             }
         if apart:
@@ -223,11 +207,11 @@ def summary(
     return {**document, "by_quantity": by_quantity}
 
 
-def _scores(entry: Predicted, rows: Sequence[Row], kept: Any) -> dict[str, Any]:
+def _scores(entry: Predicted, kept: NDArray[np.bool_]) -> dict[str, Any]:
     off = (entry.log_times - entry.measured)[kept]
     width = entry.width[kept]
     error = np.abs(np.exp(off) - 1)
-    labels = np.array([label_of(row, entry.quantity, "silicon") for row in rows])[kept]
+    labels = np.array(entry.rows.machines)[kept]
     each = [np.abs(off[labels == label]) for label in sorted(set(labels.tolist()))]
     found: dict[str, Any] = {
         "n": int(kept.sum()),

@@ -22,16 +22,15 @@ def with_one_figure(table: Table) -> dict[str, dict[str, dict[str, float]]]:
     """
     found: dict[str, dict[str, dict[str, float]]] = {}
     for entry in left_out(table):
-        law = shipped_laws()[entry.quantity]
+        quantity = entry.rows.quantity
+        law = shipped_laws()[quantity]
         figures = [
             Figure(
-                LawRun(
-                    entry.quantity, group, of, entry.runs.of(np.arange(len(entry.off)) == place)
-                ),
+                LawRun(quantity, group, of, entry.runs.of(np.arange(len(entry.off)) == place)),
                 -float(off),
             )
             for place, (group, of, off) in enumerate(
-                zip(entry.groups, entry.formats, entry.off, strict=True)
+                zip(entry.rows.groups, entry.formats, entry.off, strict=True)
             )
         ]
         places = np.array(entry.installations)
@@ -46,7 +45,7 @@ def with_one_figure(table: Table) -> dict[str, dict[str, dict[str, float]]]:
             for other in map(int, chosen):
                 shift, width = law.correct(figure.run, [figures[other]])
                 scores["1"].append((figure.off - shift, width, 1 / len(chosen)))
-        found[entry.quantity] = {name: _score(each) for name, each in scores.items()}
+        found[quantity] = {name: _score(each) for name, each in scores.items()}
     return found
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from roofline.model._core import Floats
 from roofline.validate.evidence.evidence import Evidence
-from roofline.validate.evidence.leaving import leave_family
+from roofline.validate.evidence.leaving import LawsWithout, leave_family
 from roofline.validate.evidence.priors import Options
 from roofline.validate.evidence.published import read_published
 from roofline.validate.evidence.summaries import add
@@ -26,7 +26,9 @@ FEWEST_RUNS = 100
 
 def off(evidence: Evidence, options: Options) -> Floats:
     """Return how far each run is from a law without its family of networks, in logarithms."""
-    return np.abs(leave_family(evidence, options).estimates.log_time - evidence.log_time)
+    return np.abs(
+        leave_family(LawsWithout(evidence, options)).estimates.log_time - evidence.log_time
+    )
 
 
 def factor(values: Floats) -> float:

@@ -18,6 +18,9 @@ NOMINAL = (0.5, 0.8, 0.9, 0.95)
 FEWEST_MACHINES, FEWEST_RUNS = 5, 100
 """A class with fewer is thin: its quantiles are those of all classes."""
 
+EIGHT_OF_TEN = 1.2816
+"""Standard deviations within which eight of ten draws of a normal distribution lie."""
+
 POOLED = ""
 """The entry of all classes together."""
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._own_figures import REPEATED
+from roofline.model._quantiles import EIGHT_OF_TEN
 from roofline.model.sum_law import Runs, SumLaw
 
 NAME = "decoder_laws.json"
@@ -22,8 +23,6 @@ NEAR = 0.4
 """How far apart runs of one decoder in one format may be, in logarithms of their terms, and share what is their own."""
 _TAILS = 8.0
 """Degrees of freedom of the errors: fewer, and a figure that is far off widens the interval more."""
-_NORMAL = 1.2816
-"""Standard deviations that hold 80 % to either side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ class FittedLaw:
         )
         to = between + own * (1 - REPEATED) * _shared([run], known)[0]
         weights = np.asarray(np.linalg.solve(among, to), np.float64)
-        far = _NORMAL**2 * float(off @ np.linalg.solve(among, off))
+        far = EIGHT_OF_TEN**2 * float(off @ np.linalg.solve(among, off))
         tails = (_TAILS + far) / (_TAILS + len(off))
         left = max(width**2 - float(to @ weights), 0.0)
         return float(weights @ off), math.sqrt(left * tails)

@@ -22,7 +22,7 @@ from roofline.model._quantiles import quantiles, weighted_quantile
 from roofline.spec import platform
 from roofline.validate.evidence.evidence import names
 from roofline.validate.evidence.fit import Fitting
-from roofline.validate.evidence.leaving import leave_silicon
+from roofline.validate.evidence.leaving import LawsWithout, leave_silicon
 from roofline.validate.evidence.measures import order, spearman, summary
 from roofline.validate.evidence.page import page
 from roofline.validate.evidence.published import pixels_of, read_published
@@ -381,7 +381,7 @@ def test_which_processors_compute_in_half_precision(
 
 def test_each_silicon_is_judged_by_a_law_of_its_own(table: Path) -> None:
     evidence = read_published(table)
-    left = leave_silicon(evidence)
+    left = leave_silicon(LawsWithout(evidence))
     assert set(left.laws) == set(evidence.silicon)
     assert len({id(law) for law in left.laws.values()}) == MACHINES
     for name, law in left.laws.items():

@@ -31,7 +31,7 @@ from roofline.model._layer_law import LAYER_PARTS, time_of_layers
 from roofline.model._network_layers import groups_of_workload, layer_counts
 from roofline.model._run_facts import joined
 from roofline.validate.evidence.fit import Fitting
-from roofline.validate.evidence.leaving import leave_family
+from roofline.validate.evidence.leaving import LawsWithout, leave_family
 from roofline.validate.evidence.measures import summary
 from roofline.validate.evidence.named_layers import layers_of, networks
 from roofline.validate.evidence.priors import Options
@@ -212,7 +212,9 @@ def test_layers_tell_what_counts_cannot(table: Path) -> None:
     evidence = read_published(table)
     assert evidence.facts.layered.all()
     off = {
-        name: np.abs(leave_family(evidence, options).estimates.log_time - evidence.log_time)
+        name: np.abs(
+            leave_family(LawsWithout(evidence, options)).estimates.log_time - evidence.log_time
+        )
         for name, options in (("counts", Options(layers=None)), ("layers", Options()))
     }
     assert np.median(off["layers"]) < 0.6 * np.median(off["counts"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -19,7 +19,7 @@ from roofline.model._law_estimates import (
     MANY_LAYERED,
     Estimates,
 )
-from roofline.model._quantiles import POOLED, Pairs, Quantiles, quantiles
+from roofline.model._quantiles import EIGHT_OF_TEN, POOLED, Pairs, Quantiles, quantiles
 from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows, names
 from roofline.validate.evidence.fit import Fitting
@@ -30,9 +30,6 @@ GROUPS = 6
 
 LARGE_FAMILY = 0.015
 """A family of networks with a larger share of the runs is left out alone."""
-
-EIGHT_OF_TEN = 1.2816
-"""Standard deviations within which eight of ten draws of a normal distribution lie."""
 
 MANY_RUNS = 250
 """A machine with as many has a deviation of its own; of fewer, the families left out say too little."""
@@ -58,6 +55,51 @@ class LeftOut:
     out."""
 
 
+class LawsWithout:
+    """Laws of evidence without some of it: each is fitted from the law of all on."""
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        options: Options | None = None,
+        progress: Callable[[], None] | None = None,
+    ) -> None:
+        """Fit the law of all.
+
+        Args:
+            evidence: The runs.
+            options: What is chosen before a fit.
+            progress: Called after each law without something.
+        """
+        self.evidence = evidence
+        self._fitting = Fitting(evidence, options)
+        self._fitting.fit(layers=False)
+        self._progress = progress
+
+    def law(self, left_out: Sequence[str], by: Names, *, layers: bool = True) -> TimeLaw:
+        """Return the law without the runs of some labels.
+
+        Args:
+            left_out: The labels.
+            by: The label of each run.
+            layers: Whether the law of layers is fitted too.
+        """
+        law = self._fitting.fit(names(left_out), by, layers=layers)
+        if self._progress is not None:
+            self._progress()
+        return law
+
+    def rows(self, left_out: Sequence[str], by: Names) -> Rows:
+        """Return the runs of some labels; the arguments are those of `law`."""
+        return np.flatnonzero(np.isin(by.astype(str), names(left_out).astype(str)))
+
+
+def members(dealt: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield the labels of each group, group by group."""
+    for place in sorted(set(dealt.values())):
+        yield [name for name, where in dealt.items() if where == place]
+
+
 def group_of(labels: Names, groups: int) -> dict[str, int]:
     """Deal labels into groups, in order, so that each group holds some of everything."""
     return {name: place % groups for place, name in enumerate(dict.fromkeys(labels))}
@@ -69,39 +111,27 @@ def judged_together(evidence: Evidence) -> Names:
     return np.asarray([str(dealt[name]) for name in evidence.silicon], object)
 
 
-def leave_silicon(
-    evidence: Evidence, options: Options | None = None, progress: Callable[[], None] | None = None
-) -> LeftOut:
-    """Predict every run by a law that has seen no machine of its silicon.
-
-    Args:
-        evidence: The runs.
-        options: What is chosen before a fit.
-        progress: Called after each fit.
-    """
-    fitting = Fitting(evidence, options)
-    fitting.fit(layers=False)
+def leave_silicon(without: LawsWithout) -> LeftOut:
+    """Predict every run by a law that has seen no machine of its silicon."""
+    evidence = without.evidence
     by = evidence.silicon
-    tick = progress or (lambda: None)
     order = np.lexsort((evidence.silicon.astype(str), evidence.facts.machine_class.astype(str)))
     dealt = group_of(evidence.silicon[order], GROUPS)
     group = np.asarray([dealt[name] for name in evidence.silicon])
     parts: list[tuple[Rows, Estimates]] = []
     laws: dict[str, TimeLaw] = {}
     for name in dealt:
-        law = laws[name] = fitting.fit(np.asarray([name], object), by, layers=False)
-        rows = np.flatnonzero(evidence.silicon == name)
+        law = laws[name] = without.law([name], by, layers=False)
+        rows = without.rows([name], by)
         parts.append((rows, law.estimate(evidence.facts.take(rows))))
-        tick()
     residuals = np.full((GROUPS, len(evidence)), np.nan)
     for one, other in combinations(range(min(GROUPS, len(dealt))), 2):
-        out = np.asarray([name for name, place in dealt.items() if place in {one, other}], object)
-        law = fitting.fit(out, by, layers=False)
+        out = [name for name, place in dealt.items() if place in {one, other}]
+        law = without.law(out, by, layers=False)
         rows = np.flatnonzero((group == one) | (group == other))
         z = standardized(evidence.take(rows), law.estimate(evidence.facts.take(rows)))
         residuals[one, rows] = np.where(group[rows] == other, z, np.nan)
         residuals[other, rows] = np.where(group[rows] == one, z, np.nan)
-        tick()
     tables: dict[str, Quantiles] = {}
     for place in range(GROUPS):
         keep = np.isfinite(residuals[place])
@@ -112,20 +142,12 @@ def leave_silicon(
     return LeftOut(joined(parts, len(evidence)), labels, tables, laws)
 
 
-def leave_family(
-    evidence: Evidence, options: Options | None = None, progress: Callable[[], None] | None = None
-) -> LeftOut:
+def leave_family(without: LawsWithout) -> LeftOut:
     """Predict every run by a law that has seen other families of networks, also on its machine.
 
     The quantiles that judge a machine come from the other machines.
-
-    Args:
-        evidence: The runs.
-        options: What is chosen before a fit.
-        progress: Called after each fit.
     """
-    fitting = Fitting(evidence, options)
-    fitting.fit(layers=False)
+    evidence = without.evidence
     named, count = np.unique(evidence.network_family.astype(str), return_counts=True)
     small = count < LARGE_FAMILY * len(evidence)
     dealt = group_of(named[small].astype(object), GROUPS)
@@ -133,10 +155,9 @@ def leave_family(
     parts: list[tuple[Rows, Estimates]] = []
     fold, between = np.zeros(len(evidence), np.int64), np.zeros(len(evidence))
     machine = evidence.facts.machine
-    for place in sorted(set(dealt.values())):
-        out = np.asarray([name for name, where in dealt.items() if where == place], object)
-        law = fitting.fit(out, evidence.network_family)
-        rows = np.flatnonzero(np.isin(evidence.network_family.astype(str), out.astype(str)))
+    for place, out in enumerate(members(dealt)):
+        law = without.law(out, evidence.network_family)
+        rows = without.rows(out, evidence.network_family)
         part = law.estimate(evidence.facts.take(rows))
         parts.append((rows, part))
         around = [
@@ -145,8 +166,6 @@ def leave_family(
         ]
         fold[rows] = place
         between[rows] = part.deviation**2 - np.asarray(around, np.float64) ** 2
-        if progress is not None:
-            progress()
     estimates = joined(parts, len(evidence))
     off = np.abs(evidence.log_time - estimates.log_time)
     deviation, known = estimates.deviation.copy(), estimates.known.copy()
@@ -166,32 +185,20 @@ def leave_family(
     return LeftOut(estimates, group, tables, spreads=own_spreads(off, label))
 
 
-def leave_setting(
-    evidence: Evidence, options: Options | None = None, progress: Callable[[], None] | None = None
-) -> LeftOut:
+def leave_setting(without: LawsWithout) -> LeftOut:
     """Predict runs by a law that knows their machine from other runtimes or at other datatypes only.
 
     Runs of silicon that was run in one way only are not predicted. The quantiles that judge a machine come from the
     other machines.
-
-    Args:
-        evidence: The runs.
-        options: What is chosen before a fit.
-        progress: Called after each fit.
     """
-    fitting = Fitting(evidence, options)
-    fitting.fit(layers=False)
+    evidence = without.evidence
     by = evidence.silicon_settings
     several = in_several_ways(evidence)
     dealt = group_of(np.sort(by[several].astype(str)).astype(object), GROUPS)
     parts: list[tuple[Rows, Estimates]] = []
-    for place in sorted(set(dealt.values())):
-        out = np.asarray([name for name, where in dealt.items() if where == place], object)
-        law = fitting.fit(out, by)
-        rows = np.flatnonzero(several & np.isin(by.astype(str), out.astype(str)))
-        parts.append((rows, law.estimate(evidence.facts.take(rows))))
-        if progress is not None:
-            progress()
+    for out in members(dealt):
+        rows = without.rows(out, by)
+        parts.append((rows, without.law(out, by).estimate(evidence.facts.take(rows))))
     estimates = joined(parts, len(evidence))
     group = judged_together(evidence)
     tables = {
@@ -221,32 +228,21 @@ def beside_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> 
     return judged(evidence, standardized(evidence, estimates), keep & (estimates.known == BESIDE))
 
 
-def leave_unlike(
-    evidence: Evidence,
-    by: Names,
-    options: Options | None = None,
-    progress: Callable[[], None] | None = None,
-) -> LeftOut:
+def leave_unlike(without: LawsWithout, by: Names) -> LeftOut:
     """Predict every run by a law that has seen nothing of its label: of its class, its runtime, its maker.
 
     The quantiles that judge a label come from the other labels.
 
     Args:
-        evidence: The runs.
+        without: The laws.
         by: The label of each run.
-        options: What is chosen before a fit.
-        progress: Called after each fit.
     """
-    fitting = Fitting(evidence, options)
-    fitting.fit(layers=False)
+    evidence = without.evidence
     labels = names(sorted(set(by.astype(str))))
     parts: list[tuple[Rows, Estimates]] = []
     for label in labels:
-        law = fitting.fit(np.asarray([label], object), by, layers=False)
-        rows = np.flatnonzero(by == label)
+        law, rows = without.law([label], by, layers=False), without.rows([label], by)
         parts.append((rows, law.estimate(evidence.facts.take(rows), {})))
-        if progress is not None:
-            progress()
     estimates = joined(parts, len(evidence))
     tables = {
         label: unlike_quantiles(evidence, estimates, by != label)

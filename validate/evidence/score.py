@@ -20,6 +20,7 @@ from roofline.surfaces import MODEL, argument
 from roofline.validate.evidence.by_graph import alone, predictions, together
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, names
 from roofline.validate.evidence.leaving import (
+    LawsWithout,
     LeftOut,
     in_several_ways,
     intervals,
@@ -196,13 +197,14 @@ def refit(
             repair=f"Use {LEAVE.at('none')}, or give a table of several",
         )
     _check_judges(evidence, leave)
+    without = LawsWithout(evidence, options, progress)
     if leave == "silicon":
-        return leave_silicon(evidence, options, progress)
+        return leave_silicon(without)
     if leave == "family":
-        return leave_family(evidence, options, progress)
+        return leave_family(without)
     if leave == "setting":
-        return leave_setting(evidence, options, progress)
-    return leave_unlike(evidence, labels[leave], options, progress)
+        return leave_setting(without)
+    return leave_unlike(without, labels[leave])
 
 
 def _check_judges(evidence: Evidence, leave: str) -> None:

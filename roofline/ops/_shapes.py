@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 
 from roofline.node import Node, Shape, Tensor
 from roofline.ops._attributes import malformed_error, operand
-from roofline.ops._registry import TensorType
+from roofline.ops._registry import ShapeFunction, TensorType
 from roofline.precision import DataType
 
 Dim = int | None
@@ -44,6 +45,28 @@ def at_least(node: Node, position: int, rank: int) -> Shape | None:
             node, f"operand {position} must have rank {rank} or more, its shape is {show(found)}"
         )
     return found
+
+
+def given_shape(
+    least: int = 0,
+) -> Callable[[Callable[[Node, Shape], Shape | None]], ShapeFunction]:
+    """Make a shape function of one that is given the first operand's dimensions and returns those of the only result.
+
+    The result has the operand's datatype; where the operand's rank is unknown, so is the result's.
+
+    Args:
+        least: The operand's least rank.
+    """
+
+    def decorate(function: Callable[[Node, Shape], Shape | None]) -> ShapeFunction:
+        @wraps(function)
+        def typed(node: Node) -> Sequence[TensorType | None]:
+            data = at_least(node, 0, least)
+            return ((None if data is None else function(node, data), dtype(node, 0)),)
+
+        return typed
+
+    return decorate
 
 
 def show(found: Sequence[int | str | None]) -> str:

@@ -26,7 +26,7 @@ from roofline.ops._counts import in_dims, input_elements, per_output
 from roofline.ops._datatypes import FLOAT32, INT64, STRING
 from roofline.ops._moves import picked_moves
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
-from roofline.ops._shapes import Dim, at_least, dtype, product, same_type, shape, total
+from roofline.ops._shapes import Dim, dtype, given_shape, product, same_type, shape, total
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.precision import DataType
 
@@ -105,13 +105,9 @@ def _flatten(attributes: Mapping[str, Any], name: str) -> list[Any]:
 
 def _depths(node: Node) -> int:
     """Return the sum of the trees' depths, in comparisons from root to the farthest leaf."""
-    trees, nodes = (
-        required_integers(node, "nodes_treeids"),
-        required_integers(node, "nodes_nodeids"),
-    )
-    yes, no = (
-        required_integers(node, "nodes_truenodeids"),
-        required_integers(node, "nodes_falsenodeids"),
+    trees, nodes, yes, no = (
+        required_integers(node, f"nodes_{name}")
+        for name in ("treeids", "nodeids", "truenodeids", "falsenodeids")
     )
     leaf = [mode == "LEAF" for mode in texts(node, "nodes_modes")]
     children = {
@@ -139,13 +135,9 @@ def _longest(children: Mapping[Any, tuple[Any, ...]]) -> int:
 
 def _forest_depths(node: Node) -> int:
     """Return the same for TreeEnsemble of version 5, whose leaves are a list of their own."""
-    yes, no = (
-        required_integers(node, "nodes_truenodeids"),
-        required_integers(node, "nodes_falsenodeids"),
-    )
-    yes_leaf, no_leaf = (
-        required_integers(node, "nodes_trueleafs"),
-        required_integers(node, "nodes_falseleafs"),
+    yes, no, yes_leaf, no_leaf = (
+        required_integers(node, f"nodes_{name}")
+        for name in ("truenodeids", "falsenodeids", "trueleafs", "falseleafs")
     )
     children: dict[Any, tuple[Any, ...]] = {}
     for place, (a, b, a_leaf, b_leaf) in enumerate(zip(yes, no, yes_leaf, no_leaf, strict=False)):
@@ -195,13 +187,12 @@ def _categories_type(node: Node) -> NodeTypes:
     return ((None if data is None else (*data, count), FLOAT32),)
 
 
-def _extracted_type(node: Node) -> NodeTypes:
+@given_shape(1)
+def _extracted_type(node: Node, data: Shape) -> Shape:
     """Return the picked columns."""
-    data, picked = at_least(node, 0, 1), operand(node, 1).shape
-    if data is None:
-        return ((None, dtype(node, 0)),)
+    picked = operand(node, 1).shape
     lead: Shape = data[:-1] or (1,)
-    return (((*lead, None if picked is None else product(picked)), dtype(node, 0)),)
+    return (*lead, None if picked is None else product(picked))
 
 
 def _features_type(node: Node) -> NodeTypes:

@@ -7,7 +7,7 @@ Spec: https://onnx.ai/onnx/operators/onnx__Gather.html and its siblings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from roofline.node import Array, Node
 from roofline.ops._attributes import choice, integer, malformed_error
 from roofline.ops._counts import input_elements
 from roofline.ops._moves import picked_moves
-from roofline.ops._registry import Kind, Moves, TensorType, define
+from roofline.ops._registry import Kind, Moves, TensorType, ValueFunction, define
 from roofline.ops._shapes import at_least, axis_of, dtype, shape, show, unknown
 from roofline.ops._values import known_value, single_result
 
@@ -35,11 +35,18 @@ def _gather_type(node: Node) -> NodeTypes:
     return (((*data[:axis], *indices, *data[axis + 1 :]), dtype(node, 0)),)
 
 
-@single_result
-def _gather(node: Node) -> Array | None:
-    array, indices = node.value(0), known_value(node, 1)
-    if array is None or indices is None:
-        return None
+def _look_up(function: Callable[[Node, Array, Array], Array]) -> ValueFunction:
+    """Make a value function of one that is given the operand and the indices, where both are known."""
+
+    def value(node: Node) -> Array | None:
+        array, indices = node.value(0), known_value(node, 1)
+        return None if array is None or indices is None else function(node, array, indices)
+
+    return single_result(value)
+
+
+@_look_up
+def _gather(node: Node, array: Array, indices: Array) -> Array:
     return np.asarray(np.take(array, indices, axis=integer(node, "axis", 0)))
 
 
@@ -60,11 +67,8 @@ def _elements_type(node: Node) -> NodeTypes:
     return ((indices, dtype(node, 0)),)
 
 
-@single_result
-def _gather_elements(node: Node) -> Array | None:
-    array, indices = node.value(0), known_value(node, 1)
-    if array is None or indices is None:
-        return None
+@_look_up
+def _gather_elements(node: Node, array: Array, indices: Array) -> Array:
     axis = integer(node, "axis", 0)
     return np.take_along_axis(
         array, np.where(indices < 0, indices + array.shape[axis], indices), axis
@@ -91,11 +95,8 @@ def _nd_type(node: Node) -> NodeTypes:
     return (((*indices[:-1], *data[batch + depth :]), dtype(node, 0)),)
 
 
-@single_result
-def _gather_nd(node: Node) -> Array | None:
-    array, indices = node.value(0), known_value(node, 1)
-    if array is None or indices is None:
-        return None
+@_look_up
+def _gather_nd(node: Node, array: Array, indices: Array) -> Array:
     batch = integer(node, "batch_dims", 0)
     lead = array.shape[:batch]
     flat = array.reshape(-1, *array.shape[batch:])

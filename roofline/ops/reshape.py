@@ -28,6 +28,7 @@ from roofline.ops._shapes import (
     axes_of,
     axis_of,
     dtype,
+    given_shape,
     product,
     rank_held,
     same_type,
@@ -164,6 +165,10 @@ def _flatten(node: Node) -> Array | None:
 
 
 def _squeeze(node: Node, data: Shape) -> Shape | None:
+    """Return the shape without the named axes, or without every axis of size 1.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__Squeeze.html
+    """
     axes = listed_integers(node, "axes", 1)
     if axes is None:
         if has_integers(node, "axes", 1):
@@ -177,16 +182,11 @@ def _squeeze(node: Node, data: Shape) -> Shape | None:
     return tuple(size for axis, size in enumerate(data) if axis not in dropped)
 
 
-def _squeeze_type(node: Node) -> Sequence[TensorType | None]:
-    """Return the shape without the named axes, or without every axis of size 1.
-
-    Spec: https://onnx.ai/onnx/operators/onnx__Squeeze.html
-    """
-    data = shape(node, 0)
-    return ((None if data is None else _squeeze(node, data), dtype(node, 0)),)
-
-
 def _unsqueeze(node: Node, data: Shape) -> Shape | None:
+    """Return the shape with axes of size 1 put in.
+
+    Spec: https://onnx.ai/onnx/operators/onnx__Unsqueeze.html
+    """
     axes = listed_integers(node, "axes", 1)
     if axes is None:
         if not has_integers(node, "axes", 1):
@@ -197,15 +197,6 @@ def _unsqueeze(node: Node, data: Shape) -> Shape | None:
     added = axes_of(node, axes, rank)
     rest = iter(data)
     return tuple(1 if axis in added else next(rest) for axis in range(rank))
-
-
-def _unsqueeze_type(node: Node) -> Sequence[TensorType | None]:
-    """Return the shape with axes of size 1 put in.
-
-    Spec: https://onnx.ai/onnx/operators/onnx__Unsqueeze.html
-    """
-    data = shape(node, 0)
-    return ((None if data is None else _unsqueeze(node, data), dtype(node, 0)),)
 
 
 @single_result
@@ -330,8 +321,8 @@ def _bit_cast(node: Node) -> Array | None:
 
 define("Reshape", kind=Kind.VIEW, shape=_reshape_type, value=_reshape, settings=(1,))
 define("Flatten", kind=Kind.VIEW, shape=_flatten_type, value=_flatten)
-define("Squeeze", kind=Kind.VIEW, shape=_squeeze_type, value=_refit, settings=(1,))
-define("Unsqueeze", kind=Kind.VIEW, shape=_unsqueeze_type, value=_refit, settings=(1,))
+define("Squeeze", kind=Kind.VIEW, shape=given_shape()(_squeeze), value=_refit, settings=(1,))
+define("Unsqueeze", kind=Kind.VIEW, shape=given_shape()(_unsqueeze), value=_refit, settings=(1,))
 define("Identity", kind=Kind.VIEW, shape=same_type, value=_pass_on)
 define("Shape", kind=Kind.VIEW, shape=_shape_type, value=_shape)
 define("Size", kind=Kind.VIEW, shape=_size_type, value=_size)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from roofline.node import Array, Node
+from roofline.node import Array, Node, Shape
 from roofline.number_format import plural
 from roofline.ops._attributes import (
     choice,
@@ -22,7 +22,7 @@ from roofline.ops._attributes import (
 )
 from roofline.ops._moves import picked_moves
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import Dim, axes_of, dtype, rank_held, shape, show, unknown
+from roofline.ops._shapes import Dim, axes_of, dtype, given_shape, rank_held, shape, show, unknown
 from roofline.ops._values import all_entries, entries, fits, single_result
 
 NodeTypes = Sequence[TensorType | None]
@@ -71,17 +71,15 @@ def _backwards(size: int, start: int, step: int) -> range:
     return range(*slice(start, None, step).indices(size))
 
 
-def _slice_type(node: Node) -> NodeTypes:
+@given_shape()
+def _slice_type(node: Node, data: Shape) -> Shape:
     """Return the dimensions of a strided slice.
 
     Spec: https://onnx.ai/onnx/operators/onnx__Slice.html
     """
-    data = shape(node, 0)
-    if data is None:
-        return ((None, dtype(node, 0)),)
     slices = _slices(node, len(data))
     if slices is None:
-        return ((unknown(len(data)), dtype(node, 0)),)
+        return unknown(len(data))
     result = list(data)
     for axis, (start, end, step) in slices.items():
         size = data[axis]
@@ -89,7 +87,7 @@ def _slice_type(node: Node) -> NodeTypes:
             result[axis] = 0 if size == 0 else None
         else:
             result[axis] = len(_indices(size, start, end, step))
-    return ((tuple(result), dtype(node, 0)),)
+    return tuple(result)
 
 
 def cut_of(node: Node) -> tuple[int, int, int] | None:
@@ -152,17 +150,15 @@ def _pads(node: Node, rank: int) -> list[tuple[int | None, int | None]] | None:
     return result
 
 
-def _pad_type(node: Node) -> NodeTypes:
+@given_shape()
+def _pad_type(node: Node, data: Shape) -> Shape:
     """Return the dimensions with what is added, or cut off where a pad is negative.
 
     Spec: https://onnx.ai/onnx/operators/onnx__Pad.html
     """
-    data = shape(node, 0)
-    if data is None:
-        return ((None, dtype(node, 0)),)
     pads = _pads(node, len(data))
     if pads is None:
-        return ((unknown(len(data)), dtype(node, 0)),)
+        return unknown(len(data))
     result: list[Dim] = []
     for size, (before, after) in zip(data, pads, strict=True):
         wide = None if size is None or before is None or after is None else size + before + after
@@ -171,7 +167,7 @@ def _pad_type(node: Node) -> NodeTypes:
                 node, f"pads {before} and {after} leave a negative size of a dimension of {size}"
             )
         result.append(wide)
-    return ((tuple(result), dtype(node, 0)),)
+    return tuple(result)
 
 
 @single_result

@@ -14,12 +14,21 @@ from collections.abc import Sequence
 from math import log2, prod
 
 from roofline.cost import Cost
-from roofline.node import Node
+from roofline.node import Node, Shape
 from roofline.ops._attributes import flag, integer, malformed_error, operand, version
 from roofline.ops._counts import has, in_dims, out_count, per_output, result
 from roofline.ops._datatypes import FLOAT32, target_or
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import Dim, at_least, axis_of, dtype, length, ranked_shape, unknown
+from roofline.ops._shapes import (
+    Dim,
+    at_least,
+    axis_of,
+    dtype,
+    given_shape,
+    length,
+    ranked_shape,
+    unknown,
+)
 from roofline.ops._values import scalar
 
 NodeTypes = Sequence[TensorType | None]
@@ -47,14 +56,12 @@ def _points(node: Node, size: Dim) -> Dim:
     return size
 
 
-def _dft_type(node: Node) -> NodeTypes:
+@given_shape(2)
+def _dft_type(node: Node, data: Shape) -> Shape:
     """Return the spectrum: real and imaginary parts in the last dimension, one side of it when asked."""
-    data = at_least(node, 0, 2)
-    if data is None:
-        return ((None, dtype(node, 0)),)
     axis = _axis(node, len(data))
     if axis is None:
-        return ((unknown(len(data)), dtype(node, 0)),)
+        return unknown(len(data))
     points, onesided, inverse = (
         _points(node, data[axis]),
         flag(node, "onesided"),
@@ -64,7 +71,7 @@ def _dft_type(node: Node) -> NodeTypes:
         points = points // 2 + 1
     found = [*data[:-1], 1 if onesided and inverse else 2]
     found[axis] = points
-    return ((tuple(found), dtype(node, 0)),)
+    return tuple(found)
 
 
 def _dft_cost(node: Node) -> Cost:
@@ -143,17 +150,15 @@ def _mel_type(node: Node) -> NodeTypes:
     )
 
 
-def _rfft_type(node: Node) -> NodeTypes:
+@given_shape(1)
+def _rfft_type(node: Node, data: Shape) -> Shape:
     """Return com.microsoft's transform of the last axes: one side, real and imaginary parts in a new dimension."""
-    data = at_least(node, 0, 1)
-    if data is None:
-        return ((None, dtype(node, 0)),)
     if node.op_type == "Rfft":
         bins = None if data[-1] is None else data[-1] // 2 + 1
-        return (((*data[:-1], bins, 2), dtype(node, 0)),)
+        return (*data[:-1], bins, 2)
     data = ranked_shape(node, 0, max(2, len(data))) or data
     points = None if data[-2] is None else 2 * (data[-2] - 1)
-    return (((*data[:-2], points), dtype(node, 0)),)
+    return (*data[:-2], points)
 
 
 def _rfft_cost(node: Node) -> Cost:

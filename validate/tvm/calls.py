@@ -44,6 +44,30 @@ def replace_calls(module: Any, replace: Replace) -> Any:
     return rewriter.builder_.get()
 
 
+def replace_counted(
+    module: Any, asked: Callable[[Any], bool], make: Replace, names: tuple[str, str]
+) -> tuple[Any, dict[str, int]]:
+    """Return a module with other expressions in the place of some of its layers, and how many were replaced.
+
+    Args:
+        module: A Relax module.
+        asked: Whether a call is one of the layers.
+        make: Returns the expression for such a call, None where it stays.
+        names: What layers that are replaced, and those that stay, are counted under.
+    """
+    made, left = names
+    used = {made: 0, left: 0}
+
+    def replace(builder: Any, bound: Bound, call: Any) -> Any:
+        if not asked(call):
+            return None
+        found = make(builder, bound, call)
+        used[left if found is None else made] += 1
+        return found
+
+    return replace_calls(module, replace), used
+
+
 def kernel_functions(module: Any) -> list[tuple[Any, Any]]:
     """Return the variable and the function of each kernel of a module."""
     tirx: Any = importlib.import_module("tvm.tirx")

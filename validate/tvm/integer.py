@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 from roofline.node import Array
-from roofline.validate.tvm.calls import Bound, constant, operator_name, permutation, replace_calls
+from roofline.validate.tvm.calls import (
+    Bound,
+    constant,
+    operator_name,
+    permutation,
+    replace_counted,
+)
 from roofline.validate.tvm.convolution import conv2d_numbers
 
 _INTEGERS = frozenset({"int8", "uint8"})
@@ -39,21 +45,18 @@ def use_integers(module: Any) -> tuple[Any, dict[str, int]]:
     Returns:
         The module, and how many layers compute in integers (``integer``) and how many in floating point (``float``).
     """
-    used = {"integer": 0, "float": 0}
 
-    def replace(builder: Any, bound: Bound, call: Any) -> Any:
-        conv = conv2d_numbers(call)
-        if conv is None and operator_name(call) != "relax.matmul":
-            return None
+    def is_layer(call: Any) -> bool:
+        return operator_name(call) == "relax.matmul" or conv2d_numbers(call) is not None
+
+    def integer_layer(builder: Any, bound: Bound, call: Any) -> Any:
         inputs, weights = _input(bound, call.args[0]), _weights(bound, call.args[1])
-        made = None
-        if inputs is not None and weights is not None:
-            make = _matmul if conv is None else _convolution
-            made = make(builder, call, inputs, weights)
-        used["float" if made is None else "integer"] += 1
-        return made
+        if inputs is None or weights is None:
+            return None
+        make = _matmul if operator_name(call) == "relax.matmul" else _convolution
+        return make(builder, call, inputs, weights)
 
-    return replace_calls(module, replace), used
+    return replace_counted(module, is_layer, integer_layer, ("integer", "float"))
 
 
 def _input(bound: Bound, expression: Any) -> _QuantizedTensor | None:

@@ -18,7 +18,13 @@ import numpy as np
 from roofline.errors import MeasurementError, check_known
 from roofline.node import Array
 from roofline.validate.tvm.algorithms import im2col
-from roofline.validate.tvm.calls import Bound, constant, operator_name, permutation, replace_calls
+from roofline.validate.tvm.calls import (
+    Bound,
+    constant,
+    operator_name,
+    permutation,
+    replace_counted,
+)
 from roofline.validate.tvm.convolution import Convolution, conv2d_numbers, pad
 from roofline.validate.tvm.sparse_kernels import sparse_direct, sparse_gemm, sparse_linear
 
@@ -113,23 +119,22 @@ def apply_sparse(
     Returns:
         The module, and how many layers became sparse (``sparse``) and how many stayed (``dense``).
     """
-    used = {"sparse": 0, "dense": 0}
 
-    def replace(builder: Any, bound: Bound, call: Any) -> Any:
-        if operator_name(call) not in {"relax.nn.conv2d", "relax.matmul"}:
-            return None
-        made = None
+    def is_layer(call: Any) -> bool:
+        return operator_name(call) in {"relax.nn.conv2d", "relax.matmul"}
+
+    def sparse_layer(builder: Any, bound: Bound, call: Any) -> Any:
         weights = _constant(bound, call.args[1])
-        if weights is not None and np.count_nonzero(weights) <= densest * weights.size:
-            conv = conv2d_numbers(call)
-            if conv is not None and conv.groups == 1:
-                made = _convolution(builder, call.args[0], weights, conv, form)
-            elif conv is None:
-                made = _linear(builder, call, weights)
-        used["dense" if made is None else "sparse"] += 1
-        return made
+        if weights is None or np.count_nonzero(weights) > densest * weights.size:
+            return None
+        conv = conv2d_numbers(call)
+        if conv is None:
+            return _linear(builder, call, weights)
+        return (
+            _convolution(builder, call.args[0], weights, conv, form) if conv.groups == 1 else None
+        )
 
-    return replace_calls(module, replace), used
+    return replace_counted(module, is_layer, sparse_layer, ("sparse", "dense"))
 
 
 def _constant(bound: Bound, expression: Any) -> Array | None:

@@ -144,6 +144,12 @@ def _fill(array: Array, axis: int, lanes: int, fill: float = 0) -> Array:
     return np.pad(array, widths, constant_values=fill) if missing else array
 
 
+def _reductions(**sizes: int) -> list[Any]:
+    """Return an axis that is summed over for each size, under its name."""
+    te: Any = importlib.import_module("tvm.te")
+    return [te.reduce_axis((0, size), name=name) for name, size in sizes.items()]
+
+
 def convolution(conv: Convolution) -> Any:
     """Return the function of packed image and packed weights that convolves."""
     te: Any = importlib.import_module("tvm.te")
@@ -156,10 +162,7 @@ def convolution(conv: Convolution) -> Any:
         outer, inner, lanes = (int(weights.shape[place]) for place in (1, 4, 5))
         filters = int(weights.shape[0])
         per_group = filters // conv.groups
-        c = te.reduce_axis((0, outer), name="c")
-        ky = te.reduce_axis((0, kh), name="ky")
-        kx = te.reduce_axis((0, kw), name="kx")
-        i = te.reduce_axis((0, inner), name="i")
+        c, ky, kx, i = _reductions(c=outer, ky=kh, kx=kw, i=inner)
         return te.compute(
             (conv.batch, filters, oh, ow, lanes),
             lambda n, f, y, x, b: te.sum(
@@ -194,11 +197,7 @@ def integer_convolution(conv: Convolution, fill: int) -> Any:
     def convolve(image: Any, weights: Any) -> Any:
         framed = _frame(image, conv, fill)
         filters, outer, steps, lanes = (int(weights.shape[place]) for place in (0, 1, 4, 5))
-        c = te.reduce_axis((0, outer), name="c")
-        ky = te.reduce_axis((0, kh), name="ky")
-        kx = te.reduce_axis((0, kw), name="kx")
-        i = te.reduce_axis((0, steps), name="i")
-        j = te.reduce_axis((0, STEP), name="j")
+        c, ky, kx, i, j = _reductions(c=outer, ky=kh, kx=kw, i=steps, j=STEP)
         return te.compute(
             (conv.batch, filters, oh, ow, lanes),
             lambda n, f, y, x, b: te.sum(
@@ -226,8 +225,7 @@ def depthwise(conv: Convolution, fill: int = 0) -> Any:
 
     def convolve(image: Any, weights: Any) -> Any:
         framed = _frame(image, conv, fill)
-        ky = te.reduce_axis((0, kh), name="ky")
-        kx = te.reduce_axis((0, kw), name="kx")
+        ky, kx = _reductions(ky=kh, kx=kw)
 
         def widened(value: Any) -> Any:
             return value.astype("int32") if str(image.dtype) != "float32" else value
@@ -275,8 +273,7 @@ def integer_matrix_product() -> Any:
 
     def multiply(rows: Any, weights: Any) -> Any:
         outer, steps, lanes, _ = (int(size) for size in weights.shape)
-        i = te.reduce_axis((0, steps), name="i")
-        j = te.reduce_axis((0, STEP), name="j")
+        i, j = _reductions(i=steps, j=STEP)
         return te.compute(
             (rows.shape[0], outer, lanes),
             lambda m, n, b: te.sum(
@@ -335,8 +332,7 @@ def mean() -> Any:
 
     def average(image: Any) -> Any:
         batch, outer, height, width, lanes = image.shape
-        y = te.reduce_axis((0, height), name="y")
-        x = te.reduce_axis((0, width), name="x")
+        y, x = _reductions(y=height, x=width)
         total = te.compute(
             (batch, outer, 1, 1, lanes),
             lambda n, c, _y, _x, b: te.sum(image[n, c, y, x, b], axis=[y, x]),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import gc
-import html
 import zlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ from roofline.model.expected import beside
 from roofline.number_format import plural
 from roofline.precision import COMPUTE_DATATYPES
 from roofline.progress import Report, tell_nobody
-from roofline.report.page import asset, embed, fill_page
+from roofline.report.page import Page, asset, fill_page
 from roofline.serving import serve
 from roofline.spec.consistency import quantities
 
@@ -168,16 +167,19 @@ def _collecting_later() -> Generator[None]:
 
 def _page(title: str, document: Mapping[str, Any]) -> str:
     return fill_page(
-        "explore.html",
-        {
-            "title": html.escape(title),
-            "conventions": html.escape(_CONVENTIONS),
-            "css": asset("page.css"),
-            "explore_css": asset("explore.css"),
-            "data": embed(document),
-            "plot": asset("plot.js"),
-            "explore": asset("explore.js"),
-        },
+        Page(
+            title=title,
+            conventions=_CONVENTIONS,
+            main=asset("explore.html"),
+            main_id="main",
+            drawn="chart",
+            shown="chart and the table",
+            reset="Start again",
+            summary="Unpacking…",
+            css=asset("page.css") + asset("explore.css"),
+            data=document,
+            scripts=(asset("plot.js"), asset("explore.js")),
+        )
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
@@ -31,17 +31,43 @@ def render(data: ReportData) -> str:
     # The same colours as in the figures.
     document["colours"] = {name: machine_colour(name) for name in machines}
     return fill_page(
-        "page.html",
-        {
-            "title": html.escape(data.title),
-            "conventions": html.escape(data.conventions),
-            "css": asset("page.css"),
-            "data": embed(document),
-            "plotly": str(get_plotlyjs()),
-            "charts": asset("charts.js"),
-            "page": asset("page.js"),
-        },
+        Page(
+            title=data.title,
+            conventions=data.conventions,
+            main='<main id="charts" tabindex="-1"></main>\n',
+            main_id="charts",
+            drawn="charts",
+            shown="charts and tables",
+            reset="Show everything",
+            css=asset("page.css"),
+            data=document,
+            scripts=(str(get_plotlyjs()), asset("charts.js"), asset("page.js")),
+        )
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """What a page holds, in the frame that all pages have."""
+
+    title: str
+    conventions: str
+    """How its figures are meant."""
+    main: str
+    """The element that it shows, as HTML."""
+    main_id: str
+    drawn: str
+    """What a reader who uses the keyboard can skip to."""
+    shown: str
+    """What needs JavaScript."""
+    reset: str
+    """What the button says that takes all choices back."""
+    summary: str = ""
+    """What is said until the page has been built."""
+    css: str
+    data: Mapping[str, Any]
+    scripts: Sequence[str]
+    """In order."""
 
 
 def asset(name: str) -> str:
@@ -49,20 +75,20 @@ def asset(name: str) -> str:
     return (files("roofline.report") / "assets" / name).read_text(encoding="utf-8")
 
 
-def fill_page(template: str, parts: Mapping[str, str]) -> str:
-    """Return a page with its placeholders filled; ``{{version}}`` is the program's.
-
-    Args:
-        template: Name of the file with the page.
-        parts: The text of each other placeholder.
-    """
-    known = {"version": html.escape(version("roofline")), **parts}
+def fill_page(page: Page) -> str:
+    """Return a page as HTML."""
+    parts = {
+        "version": html.escape(version("roofline")), "title": html.escape(page.title),
+        "conventions": html.escape(page.conventions), "main": page.main, "main_id": page.main_id, "drawn": page.drawn,
+        "shown": page.shown, "reset": page.reset, "summary": page.summary, "css": page.css, "data": embed(page.data),
+        "scripts": "".join(f"<script>{script}</script>\n" for script in page.scripts),
+    }  # fmt: skip
     # Split once at every placeholder: inserted text is never searched for placeholders again.
-    pieces = asset(template).split("{{")
+    pieces = asset("frame.html").split("{{")
     built = [pieces[0]]
     for piece in pieces[1:]:
         name, rest = piece.split("}}", 1)
-        built += [known[name], rest]
+        built += [parts[name], rest]
     return "".join(built)
 
 

@@ -190,8 +190,8 @@ def parse_rates(flag: str, texts: Iterable[str] | None) -> tuple[float | None, d
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class InputOptions:
-    """What fixes the inputs that a model leaves open, but for its batch."""
+class SizeOptions:
+    """What fixes the inputs that models leave open, but for their batches."""
 
     dim: DimOption = None
     input_: InputOption = None
@@ -222,6 +222,26 @@ class InputOptions:
             bound_sizes,
             causal,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """How many items a model is asked for at a time."""
+
+    batch: BatchOption = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputOptions(SizeOptions, BatchOptions):
+    """What fixes all that a model leaves open; its batch stands first, as the last base's fields do."""
+
+    def bound(self, *, bound_sizes: bool = False, causal: Causal = Causal.VISIBLE) -> Binding:
+        """Return what is fixed of a model, and how it is counted.
+
+        Raises:
+            OptionError: A text cannot be read.
+        """
+        return self.binding(self.batch, bound_sizes=bound_sizes, causal=causal)
 
 
 def load_model(model: str, binding: Binding = UNBOUND) -> Workload:

@@ -16,7 +16,7 @@ from roofline.cli._evidence import EvidenceOption, check_corrects, effects_of, f
 from roofline.cli._groups import command
 from roofline.cli._options import (
     BoundSizesOption,
-    InputOptions,
+    SizeOptions,
     load_models,
     unique_models,
 )
@@ -106,7 +106,7 @@ def advise(
     batch: BatchesOption = None,
     prediction_model: PredictionModelOption = None,
     compression: CompressionOptions,
-    inputs: InputOptions,
+    inputs: SizeOptions,
     bound_sizes: BoundSizesOption = False,
     decoding: DecoderOptions,
     sort: SortOption = "",

@@ -10,7 +10,7 @@ import typer
 
 from roofline.cli._check import FailIfOption, conditions, report_failures
 from roofline.cli._groups import command
-from roofline.cli._options import BatchOption, InputOptions, load_together
+from roofline.cli._options import InputOptions, load_together
 from roofline.cli._output import OrderOptions, ResultOptions
 from roofline.errors import NetworkError, OptionError, did_you_mean
 from roofline.labels import labels
@@ -55,7 +55,6 @@ def compare(
     second: SecondArgument,
     layers: LayersOption = False,
     fused: FusedOption = False,
-    batch: BatchOption = None,
     inputs: InputOptions,
     platform: MachinesOption = None,
     datatype: DatatypesOption = None,
@@ -72,7 +71,7 @@ def compare(
     """
     if _are_machines(first, second):
         given = {
-            "--batch": batch, "--dim": inputs.dim, "--input": inputs.input_, "--value": inputs.value,
+            "--batch": inputs.batch, "--dim": inputs.dim, "--input": inputs.input_, "--value": inputs.value,
             "--layers": layers, "--fused": fused, "-p": platform, "-d": datatype, "--model": model,
             "--sort": order.sort, "--top": order.top,
         }  # fmt: skip
@@ -86,7 +85,7 @@ def compare(
     from roofline.cli import _compared
     from roofline.cli._compared_networks import ComparedNetworks
 
-    binding = inputs.binding(batch)
+    binding = inputs.bound()
     networks = load_together([first, second], binding)
     if (datatype or model) and not platform:
         raise OptionError(
@@ -97,7 +96,7 @@ def compare(
     rows = None
     if platform:
         asked = _choose_subjects((first, second), networks, bound=inputs.given)
-        rows = _compared.predict_pairs(asked, platform, datatype, batch, model)
+        rows = _compared.predict_pairs(asked, platform, datatype, inputs.batch, model)
     page = ComparedNetworks(
         networks[0], networks[1], names, layers=layers, fused=fused,
         predictions=None if rows is None else order.arrange(rows, rows), order=OrderOptions() if rows else order,

@@ -10,7 +10,7 @@ import typer
 
 from roofline.cli._compression import CompressionOptions, fill_weights, lacks_weights, with_weights
 from roofline.cli._groups import command
-from roofline.cli._options import BatchOption, EmulateOption, InputOptions, ModelArgument
+from roofline.cli._options import EmulateOption, InputOptions, ModelArgument
 from roofline.cli._output import Format, FormatOption, ResultOptions, as_table, check_writable, say
 from roofline.errors import OptionError
 from roofline.number_format import plural
@@ -109,7 +109,6 @@ def compress(
     random_weights: RandomWeightsOption = False,
     platform: MachinesOption = None,
     emulate: EmulateOption = False,
-    batch: BatchOption = None,
     inputs: InputOptions,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -127,7 +126,7 @@ def compress(
             "nothing to compress is asked", repair="Add --keep-channels, --sparsity or -d"
         )
     request = replace(asked, options=writing.read())
-    binding = inputs.binding(batch)
+    binding = inputs.bound()
     name, whole, filled = with_weights(model, writing.seed, fill=random_weights)
     absent = 0
     if (asked.quantization or asked.sparsity) and lacks_weights(whole):

@@ -19,7 +19,6 @@ from roofline.cli._decoding import (
 )
 from roofline.cli._groups import command
 from roofline.cli._options import (
-    BatchOption,
     BoundSizesOption,
     InputOptions,
     ModelArgument,
@@ -73,7 +72,6 @@ def count(
     model: ModelArgument,
     layers: LayersOption = False,
     fused: FusedOption = False,
-    batch: BatchOption = None,
     inputs: InputOptions,
     bound_sizes: BoundSizesOption = False,
     compression: CompressionOptions,
@@ -95,7 +93,7 @@ def count(
     from roofline.cli._counting import LayerView
 
     _spare_collector()
-    binding = inputs.binding(batch, bound_sizes=bound_sizes, causal=causal)
+    binding = inputs.bound(bound_sizes=bound_sizes, causal=causal)
     request = DecoderOptions(context=context, phase=phase).request()
     others = [] if diff is None else [diff]
     if request is None:
@@ -105,7 +103,9 @@ def count(
         _, (decoder,) = split_decoders([model], request, bound=inputs.given)
         asked = replace(request, new_tokens=1, causal=causal)
         decoder.check(asked)
-        counted = (decoder.prompt if phase is Phase.PREFILL else decoder.step)(asked, batch or 1)
+        counted = (decoder.prompt if phase is Phase.PREFILL else decoder.step)(
+            asked, inputs.batch or 1
+        )
     workload = compression.under(counted)
     workload = with_zeros(workload) if zeros else workload
     other = found[0] if found else None

@@ -22,7 +22,7 @@ from roofline.cli._measuring import (
     remarks,
     run_models,
 )
-from roofline.cli._options import BatchOption, InputOptions, ModelsArgument
+from roofline.cli._options import InputOptions, ModelsArgument
 from roofline.cli._output import OrderOptions, ResultOptions, as_table
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ def measure(
     models: ModelsArgument,
     backend: BackendsOption = None,
     timing: RunOptions,
-    batch: BatchOption = None,
     inputs: InputOptions,
     compression: CompressionOptions,
     parts: StageOptions,
@@ -68,7 +67,7 @@ def measure(
     from roofline.validate.tvm.boards.reaching import reach
     from roofline.validate.tvm.boards.tracker import use_tracker
 
-    binding = inputs.binding(batch)
+    binding = inputs.bound()
     asked = timing.request(binding)
     names = backend or ["tvm"]
     if rpc_key:

@@ -10,7 +10,7 @@ import typer
 
 from roofline.cli._counting import listed_inputs
 from roofline.cli._groups import command
-from roofline.cli._options import BatchOption, InputOptions, load_model
+from roofline.cli._options import InputOptions, load_model
 from roofline.cli._output import (
     OrderOptions,
     OutputOption,
@@ -136,12 +136,11 @@ ModelsArgument = Annotated[
 def check(
     *,
     models: ModelsArgument,
-    batch: BatchOption = None,
     inputs: InputOptions,
     result: ResultOptions,
 ) -> None:
     """Check that networks can be read and are counted whole; exit code 2 if one is not."""
-    binding = inputs.binding(batch)
+    binding = inputs.bound()
     rows: list[Record] = []
     for name in models:
         try:

@@ -23,8 +23,8 @@ from roofline.cli._groups import command
 from roofline.cli._options import (
     BoundSizesOption,
     EmulateOption,
-    InputOptions,
     ModelsArgument,
+    SizeOptions,
     load_models,
 )
 from roofline.cli._output import OrderOptions, ResultOptions, as_table
@@ -137,7 +137,7 @@ def predict(
     layers: LayersOption = False,
     fail_if: FailIfOption = None,
     compression: CompressionOptions,
-    inputs: InputOptions,
+    inputs: SizeOptions,
     bound_sizes: BoundSizesOption = False,
     decoding: DecoderOptions,
     devices: DevicesOption = None,

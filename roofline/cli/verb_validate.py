@@ -24,7 +24,6 @@ from roofline.cli._measuring import (
     run_models,
 )
 from roofline.cli._options import (
-    BatchOption,
     EmulateOption,
     InputOptions,
     ModelsArgument,
@@ -89,7 +88,6 @@ def validate(
     emulate: EmulateOption = False,
     backend: BackendsOption = None,
     timing: RunOptions,
-    batch: BatchOption = None,
     inputs: InputOptions,
     compression: CompressionOptions,
     parts: StageOptions,
@@ -110,11 +108,11 @@ def validate(
     names = backend or ["onnxruntime"]
     doubt = None if platform is None else doubt_of(machine, names, timing.device)
     doubts = [] if doubt is None else [doubt]
-    binding = inputs.binding(batch)
+    binding = inputs.bound()
     asked = timing.request(binding, threads=machine_threads(machine))
     check_backends(asked, names)
     staged = parts.stage(models, bound=inputs.given)
-    counted = staged.workloads(batch or 1) or load_models(models, binding)
+    counted = staged.workloads(inputs.batch or 1) or load_models(models, binding)
     workloads = [compression.under(workload) for workload in counted]
     predicting.check_units(workloads, machine, emulate=emulate)
     check_store(store)

@@ -7,7 +7,8 @@ import io
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
         OptionError: The folder does not exist or cannot be written, or the disk is full.
     """
     parts = (content,) if isinstance(content, bytes) else content
-    try:
+    with _write_errors(path):
         mode = _mode(path)
         if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             if stat.S_ISFIFO(mode):
@@ -37,6 +38,17 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
             return
         permissions = _default_mode() if mode is None else stat.S_IMODE(mode)
         _replace(Path(os.path.realpath(path)), parts, permissions)
+
+
+@contextmanager
+def _write_errors(path: Path) -> Generator[None]:
+    """Turn what the system says against a file into an error of ours.
+
+    Raises:
+        OptionError: The system refuses.
+    """
+    try:
+        yield
     except OSError as error:
         raise OptionError(
             f"cannot write {path}: {error.strerror}", repair="Choose another file"
@@ -130,12 +142,8 @@ _DENIED = "no right to write to"
 
 
 def _mode_or_error(path: Path) -> int | None:
-    try:
+    with _write_errors(path):
         return _mode(path)
-    except OSError as error:
-        raise OptionError(
-            f"cannot write {path}: {error.strerror}", repair="Choose another file"
-        ) from error
 
 
 def _replace(target: Path, parts: Iterable[bytes], mode: int) -> None:

@@ -48,6 +48,21 @@ def set_titles(ax: Drawing, title: str, x: str = "", y: str = "") -> None:
         ax.set_ylabel(y)
 
 
+def finish_bars(ax: Drawing, title: str, what: str, *, columns: int) -> None:
+    """Finish axes of lying bars: a scale with prefixes below, a legend above.
+
+    Args:
+        ax: The axes.
+        title: The title, for which the legend leaves room.
+        what: What the bars are of.
+        columns: How many entries of the legend stand side by side.
+    """
+    ax.grid(visible=False, axis="y")
+    prefix_numbers(ax.xaxis)
+    set_titles(ax, title, what)
+    legend_above(ax, title, columns=columns)
+
+
 def write_note(ax: Drawing, note: str) -> None:
     """Write in a line below the axes how to read them, where it covers nothing."""
     ax.annotate(note, (1, 0), xycoords="axes fraction", xytext=(0, -36), textcoords="offset points", ha="right",

@@ -78,10 +78,7 @@ class Peaks(Chart):
         ax.set_yticks([where for where, _ in ticks], [name for _, name in ticks])
         ax.set_ylim(place - 0.9, -0.8)
         ax.tick_params(axis="y", length=0)
-        ax.grid(visible=False, axis="y")
-        axes.prefix_numbers(ax.xaxis)
-        axes.set_titles(ax, self.title, "OP/s (peaks), B/s (bandwidth)")
-        axes.legend_above(ax, self.title, columns=8)
+        axes.finish_bars(ax, self.title, "OP/s (peaks), B/s (bandwidth)", columns=8)
 
 
 @table_chart("peaks", "peak performance by datatype and memory bandwidth of machines", COLUMNS)

@@ -62,10 +62,7 @@ class Requirements(Chart):
         ax.set_xlim(floor, top * (top / floor) ** 0.1)
         ax.set_yticks(range(len(self.networks)), [name for name, _, _ in self.networks])
         ax.set_ylim(len(self.networks) - 0.45, -0.55)
-        ax.grid(visible=False, axis="y")
-        axes.prefix_numbers(ax.xaxis)
-        axes.set_titles(ax, self.title, "count")
-        axes.legend_above(ax, self.title, columns=2)
+        axes.finish_bars(ax, self.title, "count", columns=2)
 
 
 @table_chart("requirements", "operations and weights of networks as bars", COLUMNS)

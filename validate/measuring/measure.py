@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -122,31 +122,22 @@ def _fill_in(request: RunRequest, backend: Backend, made: Runnable | None) -> Ru
     )
 
 
+@dataclass(frozen=True, slots=True)
 class _Run:
     """The steps of one measurement; each is a process."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        request: RunRequest,
-        machine: str,
-        folder: Path,
-        report: Report,
-        *,
-        fresh: bool,
-    ) -> None:
-        self._backend = backend
-        self._request = request
-        self._machine = machine
-        self._folder = folder
-        self._report = report
-        self._fresh = fresh
+    backend: Backend
+    request: RunRequest
+    machine: str
+    folder: Path
+    report: Report
+    fresh: bool
 
     def make(self, model: str) -> Outcome[Runnable]:
         """Read the model and fill in what it lacks; input errors are raised, not recorded."""
-        asked = self._request
+        asked = self.request
         make = Make(
-            model, asked.binding, asked.protocol.seed, self._folder, asked.phase, asked.context
+            model, asked.binding, asked.protocol.seed, self.folder, asked.phase, asked.context
         )
         made = self._step(make, {})
         if made.raised is not None:
@@ -155,13 +146,13 @@ class _Run:
 
     def measure(self, job: RunRequest, made: Runnable) -> Measurement:
         """Prepare, compute the reference, run and time."""
-        request = Request(job, made.model, self._folder, fresh=self._fresh)
-        variables = self._backend.environment(job)
+        request = Request(job, made.model, self.folder, fresh=self.fresh)
+        variables = self.backend.environment(job)
         # Tuning has a budget of its own; only compiling counts against the time limit.
         tuning_s = job.tuning_budget_s if job.tuning_budget_s else float("inf")
         extra_s = tuning_s if job.tuning is Tuning.TUNED else 0.0
         # Waiting for a machine that others use is no part of a run either.
-        waiting_s = self._backend.capabilities.waiting_s
+        waiting_s = self.backend.capabilities.waiting_s
         prepared = self._step(Prepare(request), variables, extra_s=extra_s + waiting_s)
         artifact = prepared.answer
         if artifact is None:
@@ -180,11 +171,11 @@ class _Run:
             job,
             outcome.status,
             outcome.failure,
-            machine=self._machine,
+            machine=self.machine,
             compiled_for=artifact.compiled_for if artifact is not None else "",
             compile_s=artifact.compile_s if artifact is not None else None,
             tune_s=artifact.tune_s if artifact is not None else None,
-            environment=describe(self._backend.versions(), None, None),
+            environment=describe(self.backend.versions(), None, None),
             timestamp=now(),
         )
 
@@ -212,7 +203,7 @@ class _Run:
             job,
             status,
             failure,
-            machine=self._machine,
+            machine=self.machine,
             executed=artifact.executed
             if artifact.executed.datatype
             else replace(artifact.executed, datatype=job.datatype),
@@ -251,14 +242,14 @@ class _Run:
     def _step(
         self, action: Action[R], variables: Mapping[str, str], *, extra_s: float = 0.0
     ) -> Outcome[R]:
-        protocol = self._request.protocol
+        protocol = self.request.protocol
         limit = protocol.time_limit_s + extra_s
         return run_step(
             action,
             environment=variables,
             time_limit_s=limit if limit != float("inf") else 0.0,
             memory_limit_bytes=protocol.memory_limit_bytes,
-            report=self._report,
+            report=self.report,
         )
 
 

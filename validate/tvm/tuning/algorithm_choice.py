@@ -186,19 +186,16 @@ def _race(timer: _Timer, names: tuple[str, ...], trials: int) -> dict[str, float
     return seconds
 
 
+@dataclass(frozen=True, slots=True)
 class _Timer:
     """Times one convolution by any algorithm."""
 
-    def __init__(
-        self, conv: Convolution, target: Any, findings: tiling.Findings, database: Path,
-        threads: int, report: Report,
-    ) -> None:  # fmt: skip
-        self._conv = conv
-        self._target = target
-        self._findings = findings
-        self._database = database
-        self._threads = threads
-        self._report = report
+    conv: Convolution
+    target: Any
+    findings: tiling.Findings
+    database: Path
+    threads: int
+    report: Report
 
     def time(self, name: str, trials: int) -> tuple[float, float]:
         """Return seconds of its kernels (infinite: one does not run), and of copies to and from blocks."""
@@ -206,7 +203,7 @@ class _Timer:
         kernels = _kernels(module)
         outcomes = _fork.race(
             [function for _, function in kernels],
-            lambda function: kernel_timer(function, self._target),
+            lambda function: kernel_timer(function, self.target),
             workers=1,
             build_limit_s=60.0,
             run_limit_s=60.0,
@@ -225,23 +222,23 @@ class _Timer:
         from roofline.validate.tvm.importing import import_model
         from roofline.validate.tvm.tuning import metaschedule as _tvm_tune
 
-        target, threads = self._target, self._threads
+        target, threads = self.target, self.threads
         with temporary_folder() as folder:
             path = folder / "convolution.onnx"
-            path.write_bytes(one_convolution(self._conv))
+            path.write_bytes(one_convolution(self.conv))
             module = import_model(path, target, Computation(name)).module
         if not trials:
             return tiling.schedule_blocks(module, lanes(target), tiling.first_guess)
         tiling.search(
-            module, target, self._findings, budget_s=0.0, workers=threads, report=self._report
+            module, target, self.findings, budget_s=0.0, workers=threads, report=self.report
         )
-        find = self._findings.tile
+        find = self.findings.tile
         module = tiling.schedule_blocks(module, lanes(target), find, tune_products=True)
         _tvm_tune.tune(
-            module, target, self._database,
-            trials=trials, budget_s=0.0, threads=threads, report=self._report,
+            module, target, self.database,
+            trials=trials, budget_s=0.0, threads=threads, report=self.report,
         )  # fmt: skip
-        return _tvm_tune.apply(module, target, self._database)[0]
+        return _tvm_tune.apply(module, target, self.database)[0]
 
 
 def one_convolution(conv: Convolution) -> bytes:

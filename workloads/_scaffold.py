@@ -16,8 +16,10 @@ def scaffold(key: str) -> str:
     Raises:
         NetworkError: The key is not in snake case.
     """
-    _check(key)
-    return f'''\
+    return _with_key(_NETWORK, key)
+
+
+_NETWORK = '''\
 """The network {key}. Change what is below, then:
 
     roofline networks check {key}.py           # is every operator counted?
@@ -57,8 +59,10 @@ def decoder_scaffold(key: str) -> str:
     Raises:
         NetworkError: The key is not in snake case.
     """
-    _check(key)
-    return f'''\
+    return _with_key(_DECODER, key)
+
+
+_DECODER = '''\
 """The decoder {key}. Change its sizes, then:
 
     roofline networks check {key}.py           # is every operator counted?
@@ -94,9 +98,15 @@ decoder(
 '''
 
 
-def _check(key: str) -> None:
+def _with_key(module: str, key: str) -> str:
+    """Return a module with the key in its places.
+
+    Raises:
+        NetworkError: The key is not in snake case.
+    """
     if _KEY.fullmatch(key) is None or keyword.iskeyword(key):
         raise NetworkError(
             f"{key!r} is not a key",
             repair="Use lower-case letters, digits and underscores: my_network",
         )
+    return module.format(key=key)

@@ -119,6 +119,7 @@ CONVENTIONS = {
 class RunOptions:
     """How networks are run on this machine or on a board."""
 
+    backend: BackendsOption = None
     tuning: TuningOption = ""
     algorithm: AlgorithmOption = "default"
     trials: TrialsOption = TRIALS

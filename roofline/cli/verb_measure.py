@@ -11,7 +11,6 @@ from roofline.cli._decoding import StageOptions
 from roofline.cli._groups import command
 from roofline.cli._measuring import (
     CONVENTIONS,
-    BackendsOption,
     FreshOption,
     PerLayerOption,
     RunOptions,
@@ -46,7 +45,6 @@ BoardTargetOption = Annotated[
 def measure(
     *,
     models: ModelsArgument,
-    backend: BackendsOption = None,
     timing: RunOptions,
     inputs: InputOptions,
     compression: CompressionOptions,
@@ -69,7 +67,7 @@ def measure(
 
     binding = inputs.bound()
     asked = timing.request(binding)
-    names = backend or ["tvm"]
+    names = timing.backend or ["tvm"]
     if rpc_key:
         use_tracker(reach(tracker, rpc_key, target=rpc_target))
         names = ["tvm-rpc"]

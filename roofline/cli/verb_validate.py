@@ -14,7 +14,6 @@ from roofline.cli._decoding import StageOptions
 from roofline.cli._groups import command
 from roofline.cli._measuring import (
     CONVENTIONS,
-    BackendsOption,
     RunOptions,
     StoreOption,
     check_store,
@@ -86,7 +85,6 @@ def validate(
     platform: ThisMachineOption = None,
     prediction: ModelsOption = None,
     emulate: EmulateOption = False,
-    backend: BackendsOption = None,
     timing: RunOptions,
     inputs: InputOptions,
     compression: CompressionOptions,
@@ -105,7 +103,7 @@ def validate(
     from roofline.validate.measuring.series import check_backends
 
     machine = this_machine(platform, timing.threads, progress)
-    names = backend or ["onnxruntime"]
+    names = timing.backend or ["onnxruntime"]
     doubt = None if platform is None else doubt_of(machine, names, timing.device)
     doubts = [] if doubt is None else [doubt]
     binding = inputs.bound()

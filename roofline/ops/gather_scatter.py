@@ -133,21 +133,21 @@ def _scatter_cost(node: Node) -> Cost:
     return Cost(other_ops=0 if _reduction(node) == "none" else input_elements(node, 2))
 
 
-def _scatter_parts(node: Node) -> tuple[Array, Array, Array] | None:
-    """Return a copy of the operand to write into, the indices and the updates; None where one of them is not known."""
-    array, indices, updates = node.value(0), known_value(node, 1), node.value(2)
-    if array is None or indices is None or updates is None or _reduction(node) != "none":
-        return None
-    kind = array.dtype if array.dtype == updates.dtype else np.dtype(object)
-    return array.astype(kind), indices, updates
+def _write(function: Callable[[Node, Array, Array, Array], Array | None]) -> ValueFunction:
+    """Make a value function of one that is given a copy of the operand to write into, the indices and the updates."""
+
+    def value(node: Node) -> Array | None:
+        array, indices, updates = node.value(0), known_value(node, 1), node.value(2)
+        if array is None or indices is None or updates is None or _reduction(node) != "none":
+            return None
+        kind = array.dtype if array.dtype == updates.dtype else np.dtype(object)
+        return function(node, array.astype(kind), indices, updates)
+
+    return single_result(value)
 
 
-@single_result
-def _scatter_nd(node: Node) -> Array | None:
-    parts = _scatter_parts(node)
-    if parts is None:
-        return None
-    result, indices, updates = parts
+@_write
+def _scatter_nd(_: Node, result: Array, indices: Array, updates: Array) -> Array | None:
     if updates.shape != (*indices.shape[:-1], *result.shape[indices.shape[-1] :]):
         return None
     for place in np.ndindex(indices.shape[:-1]):
@@ -155,12 +155,8 @@ def _scatter_nd(node: Node) -> Array | None:
     return result
 
 
-@single_result
-def _scatter_elements(node: Node) -> Array | None:
-    parts = _scatter_parts(node)
-    if parts is None:
-        return None
-    result, indices, updates = parts
+@_write
+def _scatter_elements(node: Node, result: Array, indices: Array, updates: Array) -> Array:
     axis = integer(node, "axis", 0)
     for place in np.ndindex(indices.shape):
         target = list(place)

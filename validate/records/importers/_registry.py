@@ -10,6 +10,7 @@ from typing import Any, cast
 from roofline.errors import TableError
 from roofline.reading import quote, read_text, real_number, whole_number
 from roofline.registry import Registry
+from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.tuning import Tuning
@@ -174,6 +175,13 @@ def imported_request(facts: Facts, backend: str) -> RunRequest:
     return RunRequest(
         facts.network, backend, datatype=facts.datatype or "fp32", batch=facts.batch or 1, threads=1,
         tuning=Tuning.NONE, trials=0, target=facts.machine,
+    )  # fmt: skip
+
+
+def imported_run(facts: Facts, backend: str) -> Measurement:
+    """Return a run of another tool, but for its times: what the user says of it."""
+    return Measurement(
+        imported_request(facts, backend), Status.OK, machine=facts.machine, executed=Executed(facts.datatype)
     )  # fmt: skip
 
 

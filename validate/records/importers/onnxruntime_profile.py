@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from roofline.errors import TableError
 from roofline.reading import read_json
-from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import (
     Facts,
     ImportedFile,
     Importer,
     check_named,
     entries,
-    imported_request,
+    imported_run,
     importers,
     times,
 )
-from roofline.validate.records.record import Measurement, Reported, Status
+from roofline.validate.records.record import Reported
 
 
 def _read(path: Path, text: str, facts: Facts) -> ImportedFile:
@@ -31,12 +31,13 @@ def _read(path: Path, text: str, facts: Facts) -> ImportedFile:
             repair="Run the session at least once before ending the profile",
         )
     kept = runs[1:] or runs
-    run = Measurement(
-        imported_request(facts, "onnxruntime"), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
+    run = replace(
+        imported_run(facts, "onnxruntime"),
         samples_s=tuple(kept),
-        first_s=runs[0] if len(runs) > 1 else None, reported=Reported(f"onnxruntime profile, {path.name}"),
+        first_s=runs[0] if len(runs) > 1 else None,
+        reported=Reported(f"onnxruntime profile, {path.name}"),
         notes=("profiling slows a run down",),
-    )  # fmt: skip
+    )
     return ImportedFile((run,))
 
 

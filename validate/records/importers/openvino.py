@@ -11,16 +11,15 @@ from typing import Any, cast
 
 from roofline.errors import TableError
 from roofline.reading import read_json, real_number
-from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import (
     Facts,
     ImportedFile,
     Importer,
     check_named,
-    imported_request,
+    imported_run,
     importers,
 )
-from roofline.validate.records.record import Measurement, Reported, Status
+from roofline.validate.records.record import Reported
 
 
 def _csv(path: Path, text: str, facts: Facts) -> ImportedFile:
@@ -71,18 +70,8 @@ def _run(path: Path, facts: Facts, values: Mapping[str, str]) -> ImportedFile:
         throughput_fps=throughput,
         concurrency=inflight,
     )
-    job = replace(imported_request(facts, "openvino"), batch=batch)
-    return ImportedFile(
-        (
-            Measurement(
-                job,
-                Status.OK,
-                machine=facts.machine,
-                executed=Executed(facts.datatype),
-                reported=reported,
-            ),
-        )
-    )
+    run = imported_run(replace(facts, batch=batch), "openvino")
+    return ImportedFile((replace(run, reported=reported),))
 
 
 importers.add(

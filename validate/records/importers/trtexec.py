@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from roofline.errors import TableError
 from roofline.number_format import plural
 from roofline.reading import read_json
-from roofline.validate.records.executed import Executed
 from roofline.validate.records.importers._registry import (
     Facts,
     ImportedFile,
     Importer,
     check_named,
     entries,
-    imported_request,
+    imported_run,
     importers,
     times,
 )
-from roofline.validate.records.record import Measurement, Reported, Status
+from roofline.validate.records.record import Reported
 
 
 def _entries(path: Path, text: str) -> list[dict[str, Any]]:
@@ -34,12 +34,12 @@ def _times(path: Path, text: str, facts: Facts) -> ImportedFile:
         raise TableError(
             f"{path}: no entry with computeMs", repair="Write it with trtexec --exportTimes"
         )
-    run = Measurement(
-        imported_request(facts, "tensorrt"), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
+    run = replace(
+        imported_run(facts, "tensorrt"),
         samples_s=tuple(samples),
         reported=Reported(f"trtexec --exportTimes, {path.name}"),
         notes=("GPU compute time, transfers left out",),
-    )  # fmt: skip
+    )
     return ImportedFile((run,))
 
 
@@ -52,11 +52,13 @@ def _profile(path: Path, text: str, facts: Facts) -> ImportedFile:
             f"{path}: no layer with averageMs", repair="Write it with trtexec --exportProfile"
         )
     total = sum(layers) / 1e3
-    run = Measurement(
-        imported_request(facts, "tensorrt"), Status.OK, machine=facts.machine, executed=Executed(facts.datatype),
+    run = replace(
+        imported_run(facts, "tensorrt"),
         reported=Reported(f"trtexec --exportProfile, {path.name}", latency_s=total),
-        notes=(f"sum of the averages of {plural(len(layers), 'layer')}; profiling slows a run down",),
-    )  # fmt: skip
+        notes=(
+            f"sum of the averages of {plural(len(layers), 'layer')}; profiling slows a run down",
+        ),
+    )
     return ImportedFile((run,))
 
 

@@ -3,7 +3,8 @@
 Usage:
     python benchmarks/calibrated.py run FOLDER... --record RECORD.json [--networks open held_out] [--threads 1]
         [--backend onnxruntime] [--budget SECONDS] [--summary SUMMARY.json] [--page docs/calibrated.md]
-    python benchmarks/calibrated.py score FOLDER... --record RECORD.json... [--summary SUMMARY.json] [--page PAGE.md]
+    python benchmarks/calibrated.py score FOLDER... --record RECORD.json... [--summary SUMMARY.json]
+        [--machine NAME] [--page PAGE.md]
     python benchmarks/calibrated.py page --summary SUMMARY.json --page docs/calibrated.md
 
 FOLDER: where the files of `benchmarks/networks/*.csv` lie, anywhere below; they are known by their digest.
@@ -28,7 +29,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibrated_scores import NOMINAL, outcome_row, outcomes, page, score, write_page
+from calibrated_scores import (
+    NOMINAL,
+    first_scores,
+    outcome_row,
+    outcomes,
+    page,
+    score,
+    write_page,
+)
 
 from roofline import Workload, load
 from roofline.model.machine_profile import Profile
@@ -66,7 +75,7 @@ class Network:
     family: str
     path: Path
     inputs: Mapping[str, tuple[int, ...]]
-    values: Mapping[str, int]
+    values: Mapping[str, int | Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +155,7 @@ def step_of(network: Network, name: str, threads: int) -> Step:
     backend = backends.get(name)
     with temporary_folder() as folder:
         job = RunRequest(network.name, name, threads=threads)
-        asked = Request(job, network.path, folder, in_turn=True)
+        asked = Request(job, network.path, folder, fresh=False, in_turn=True)
         as_it_is = backend.capabilities.loads_models
         made = Artifact(network.path) if as_it_is else backend.prepare(asked, tell_nobody)
         session = backend.load(asked, made)
@@ -343,7 +352,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--budget", type=float, default=float("inf"), help="seconds of a call")
     parser.add_argument("--record", "-o", type=Path, nargs="+", default=[])
-    parser.add_argument("--summary", type=Path, help="scores by backend and threads, to add to")
+    parser.add_argument(
+        "--machine", help="its name in the summary; else what its system calls the processor"
+    )
+    parser.add_argument(
+        "--summary", type=Path, help="scores by machine, backend and threads, to add to"
+    )
     parser.add_argument("--page", type=Path, help="write the tables between its marks")
     asked = parser.parse_args()
     if asked.what == "page":
@@ -357,18 +371,20 @@ def main() -> None:
             print("The budget is spent: call again to go on.", file=sys.stderr)
             return
         asked.record[0].write_text(written(made), encoding="utf-8")
-    summaries: dict[str, Any] = {}
+    machines: dict[str, Any] = {}
     if asked.summary is not None and asked.summary.exists():
-        summaries = json.loads(asked.summary.read_text(encoding="utf-8"))
+        machines = json.loads(asked.summary.read_text(encoding="utf-8"))
     for path in asked.record:
         record = read(path)
-        threads = plural(record.threads, "thread")
-        summaries[f"{record.times.backend}, {threads}"] = summary(record, lists)
-    print(page(summaries))
+        runs = machines.setdefault(asked.machine or record.machine, {})
+        title = f"{record.times.backend}, {plural(record.threads, 'thread')}"
+        before, made = runs.get(title, {}), summary(record, lists)
+        runs[title] = made | {"first": first_scores(before, made["lists"])}
+    print(page(machines))
     if asked.summary is not None:
-        asked.summary.write_text(json.dumps(summaries, indent=1) + "\n", encoding="utf-8")
+        asked.summary.write_text(json.dumps(machines, indent=1) + "\n", encoding="utf-8")
     if asked.page is not None:
-        write_page(asked.page, summaries)
+        write_page(asked.page, machines)
 
 
 if __name__ == "__main__":

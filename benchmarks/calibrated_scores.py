@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,11 @@ NOMINAL = (0.5, 0.8, 0.9, 0.95)
 """Shares that intervals are to hold."""
 MARKS = ("<!-- tables -->", "<!-- end of tables -->")
 """Between which the tables stand on the page."""
+OVERVIEW = (
+    "networks", "families", "MAPE", "median", "within 10 %", "within 20 %", "bias", "80 % interval holds",
+    "its high/low",
+)  # fmt: skip
+"""Of the scores of a list, those that the first table of the page holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +95,60 @@ def score(found: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def page(summaries: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the tables of summaries, by how the networks were run."""
-    parts: list[str] = []
-    for title, entry in summaries.items():
-        parts.append(f"### {title}\n")
-        for name, found in entry["lists"].items():
-            parts.append(f"`{name}`:\n")
-            parts += [_markdown(found[table]) for table in ("scores", "intervals", "networks")]
-        parts.append(f"{entry['told']}\n")
+Runs = Mapping[str, Mapping[str, Any]]
+"""Summaries of one machine, by backend and number of threads."""
+
+
+def page(machines: Mapping[str, Runs]) -> str:
+    """Return the tables of summaries: all scores on one page first, then each machine's networks."""
+    parts = [_markdown(_overview(machines))]
+    for machine, runs in machines.items():
+        for title, entry in runs.items():
+            parts.append(f"### {machine}: {title}\n")
+            for name, found in entry["lists"].items():
+                parts.append(f"`{name}`:\n")
+                parts += [_markdown(found[table]) for table in ("scores", "intervals", "networks")]
+            parts.append(f"{entry['told']}\n")
     return "\n".join(parts)
 
 
-def write_page(path: Path, summaries: Mapping[str, Mapping[str, Any]]) -> None:
+def _overview(machines: Mapping[str, Runs]) -> Iterator[Mapping[str, Any]]:
+    """Yield the scores of each list on each machine, after its first ones there where those were others."""
+    for machine, runs in machines.items():
+        for title, entry in runs.items():
+            first = entry.get("first", {})
+            for name, found in entry["lists"].items():
+                place = {"machine": machine, "runs with": title}
+                now = next(row for row in found["scores"] if row["model"] == "calibrated")
+                own = {key: now[key] for key in OVERVIEW}
+                if first.get(name, own) != own:
+                    yield {**place, "list": f"`{name}`, first score", **first[name]}
+                yield {**place, "list": f"`{name}`", **own}
+
+
+def first_scores(before: Mapping[str, Any], scored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scores of lists on one machine as they came first, which no later law changes.
+
+    Args:
+        before: The summary that there was of the same machine and runs; empty where there was none.
+        scored: The lists of the summary that replaces it.
+    """
+    known = before.get("lists", {})
+    new = {
+        name: {key: row[key] for key in OVERVIEW}
+        for name, found in scored.items()
+        if name not in known
+        for row in found["scores"]
+        if row["model"] == "calibrated"
+    }
+    return new | dict(before.get("first", {}))
+
+
+def write_page(path: Path, machines: Mapping[str, Runs]) -> None:
     """Write the tables between a page's marks."""
     before, rest = path.read_text(encoding="utf-8").split(MARKS[0])
     after = rest.split(MARKS[1])[1]
-    text = f"{before}{MARKS[0]}\n\n{page(summaries)}\n{MARKS[1]}{after}"
+    text = f"{before}{MARKS[0]}\n\n{page(machines)}\n{MARKS[1]}{after}"
     path.write_text(text, encoding="utf-8")
 
 

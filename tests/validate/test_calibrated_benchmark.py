@@ -10,6 +10,7 @@ import pytest
 
 from roofline.validate.calibration.calibrate import Roofs
 from roofline.validate.calibration.microbenchmarks import ProbeTimes, Times
+from roofline.validate.calibration.probes.graph import chain, unary
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +42,16 @@ def test_a_record_that_was_kept_is_the_one_that_is_read(bench, record, tmp_path)
     assert record.apart == pytest.approx([0.5])
 
 
+def test_a_network_of_a_list_is_run_as_the_backend_asks(bench, tmp_path):
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "n.onnx"
+    path.write_bytes(chain((1, 4), unary("Relu"))(2))
+    network = bench.Network("n", "n", path, {"input_0": (1, 4)}, {})
+    assert bench.inputs_of(network)["input_0"].shape == (1, 4)
+    # It is loaded, bound and warm: a run more is a run.
+    bench.step_of(network, "onnxruntime", 1)()
+
+
 def outcome(bench, scores, family: str, measured: float, predicted: float, factor: float):
     network = bench.Network(family, family, Path("n.onnx"), {}, {})
     intervals = dict.fromkeys(scores.NOMINAL, (predicted / factor, predicted * factor))
@@ -69,3 +80,36 @@ def test_the_page_is_that_of_its_committed_summary(scores):
     assert between.strip() == scores.page(summaries).strip()
     assert "| calibrated |" in between
     assert "the floor of any error" in between
+
+
+def summary_of(mape: str):
+    score = {
+        "model": "calibrated", "networks": 1, "families": 1, "MAPE": mape, "median": mape, "within 10 %": "0%",
+        "within 20 %": "0%", "bias": "x1.00", "order": "1.000", "80 % interval holds": "0%", "its high/low": "1.40",
+        "borrowed": "0.0%",
+    }  # fmt: skip
+    tables = {"scores": [score, {**score, "model": "no padding"}], "intervals": [{"a": 1}]}
+    return {"told": "told", "lists": {"open": {**tables, "networks": [{"network": "n"}]}}}
+
+
+def test_the_first_score_of_a_list_on_a_machine_stays(scores):
+    first = scores.first_scores({}, summary_of("20.0%")["lists"])
+    assert first["open"]["MAPE"] == "20.0%"
+    before = summary_of("20.0%") | {"first": first}
+    assert scores.first_scores(before, summary_of("9.0%")["lists"]) == first
+    # A list that was scored before first scores were kept has none.
+    assert scores.first_scores(summary_of("20.0%"), summary_of("9.0%")["lists"]) == {}
+
+
+def test_the_page_begins_with_all_machines_in_one_table(scores):
+    before = summary_of("20.0%")
+    first = scores.first_scores({}, before["lists"])
+    machines = {
+        "one": {"onnxruntime, 1 thread": before},
+        "two": {"onnxruntime, 1 thread": summary_of("9.0%") | {"first": first}},
+    }
+    table = scores.page(machines).split("###")[0].strip().splitlines()[2:]
+    told = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table]
+    assert [(row[0], row[2], row[5]) for row in told] == [
+        ("one", "`open`", "20.0%"), ("two", "`open`, first score", "20.0%"), ("two", "`open`", "9.0%"),
+    ]  # fmt: skip

@@ -18,6 +18,9 @@ from roofline.model._layer_shapes import (
 )
 from roofline.model.work import BLOCK, rows_form
 
+_NARROW = 8
+"""Bits of a stored weight that is restored to a float."""
+
 
 def _convolution(layer: Layer) -> WorkShape | None:
     weight = weight_shape(layer, 3)
@@ -39,11 +42,21 @@ def _convolution(layer: Layer) -> WorkShape | None:
     # Filters that read one channel each are taken side by side: all of their channels are its shape.
     outer = weight[0] if form.startswith("depthwise") else weight[0] / groups
     at = (inner, outer, math.prod(out[2:]), taps, out[0])
+    if groups == 1 and _is_restored(layer):
+        return WorkShape(f"conv.restored.{bits_of(layer)}", at)
     return WorkShape(
         f"conv.{form}.{bits_of(layer)}",
         at,
         _packed_shape(weight, groups, len(out)),
     )
+
+
+def _is_restored(layer: Layer) -> bool:
+    """Return whether a convolution in floating point has integers stored for weights: they are restored at each run."""
+    return layer.op_type == "Conv" and layer.datatype != "int8" and any(
+        tensor.dtype is not None and tensor.dtype.bits == _NARROW and len(shape_of(tensor)) > 2
+        for tensor in layer.weights
+    )  # fmt: skip
 
 
 def _convolution_form(
@@ -86,7 +99,8 @@ def _packed_shape(weight: tuple[int, ...], groups: int, rank: int) -> tuple[int,
 def _product(layer: Layer) -> WorkShape | None:
     out = first_shape(layer.outputs)
     left = first_shape(layer.inputs)
-    weight = weight_shape(layer, 2)
+    # A constant that a loop carries from trip to trip is no operand of the layer; it is a weight all the same.
+    weight = weight_shape(layer, 2) or (() if len(layer.inputs) == 1 else None)
     if not out or not left:
         return None
     macs = layer.cost.macs / max(layer.repeats, 1)

@@ -15,7 +15,13 @@ from roofline.layer import Layer
 from roofline.model._activation_patterns import is_product, pattern_of
 from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile
-from roofline.model.quantized_steps import Integers, on_integers, restoring_work
+from roofline.model.quantized_steps import (
+    Integers,
+    clips_before_quantizations,
+    integer_layer,
+    on_integers,
+    restoring_work,
+)
 from roofline.model.work import Work
 from roofline.node import Tensor
 from roofline.ops import Kind
@@ -58,13 +64,14 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
     absorbed, parts = _absorbed_layers(workload, profile)
     integers = on_integers(workload) if "quantized" in profile.patterns else Integers()
     absorbed = {**absorbed, **dict.fromkeys(integers.around)}
+    if "clip_quantized" in profile.patterns:
+        absorbed = {**absorbed, **dict.fromkeys(clips_before_quantizations(workload))}
     layout = _layout(workload, profile, absorbed, parts, integers.operators)
     found: list[Step] = []
     since = _since_last_read(workload)
+    of_trip = _weights_of_trips(workload)
     for layer in workload.layers:
-        work = works(
-            replace(layer, datatype="int8") if layer.name in integers.operators else layer
-        )
+        work = works(integer_layer(layer) if layer.name in integers.operators else layer)
         if layer.name in absorbed:
             kind = absorbed[layer.name]
             if kind is None:
@@ -79,9 +86,13 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
             if own in profile.samples:
                 work = replace(work, kind=own, at=work.at[:1])
         weights = restoring_work(layer) if "quantized" in profile.patterns else None
-        if weights is not None and layer.name not in integers.operators:
+        # Probes of convolutions with stored weights that are restored hold their dequantization.
+        apart = work is None or not work.kind.startswith("conv.restored")
+        if weights is not None and apart and layer.name not in integers.operators:
             found.append(Step(layer.name, weights, weighed=False))
         if work is not None:
+            if work.held_bytes and layer.repeats > 1 and not work.kind.startswith("rnn"):
+                work = replace(work, held_bytes=of_trip[_loop_of(layer)])
             found.append(Step(layer.name, work, since=since.get(layer.name)))
         elif layer.kind is Kind.VIEW and layer.inputs:
             found.append(Step(layer.name, None, layer.repeats))
@@ -109,6 +120,21 @@ def _since_last_read(workload: Workload) -> Mapping[str, int]:
             read[largest.name] = gone + layer.weight_bytes
         gone += layer.weight_bytes + layer.input_bytes + layer.output_bytes
     return found
+
+
+def _weights_of_trips(workload: Workload) -> Mapping[tuple[str, int], int]:
+    """Return, by loop, the bytes of weights that products of one trip go through before it reads the first again."""
+    found: dict[tuple[str, int], int] = defaultdict(int)
+    for layer in workload.layers:
+        work = works(layer) if layer.repeats > 1 else None
+        if work is not None:
+            found[_loop_of(layer)] += work.weight_bytes
+    return found
+
+
+def _loop_of(layer: Layer) -> tuple[str, int]:
+    """Return what tells the loop in which a layer runs: the name in front of its own, and the trips."""
+    return layer.name.rpartition("/")[0], layer.repeats
 
 
 def form(kind: str) -> str:

@@ -16,10 +16,13 @@ _RULES = {**_product_rules.RULES, **_streaming_rules.RULES}
 _UNROLLED = (
     "conv.one_dimensional",
     "conv.unrolled",
+    "conv.restored",
     "conv.grouped_unaligned",
     "conv.depthwise_unaligned",
 )
 """Kinds that unroll the patches of their operand."""
+_READ_AGAIN = ("matmul.vector", "matmul.narrow")
+"""Products of so few rows that their time is that in which their weights arrive."""
 
 
 def works(layer: Layer) -> Work | None:
@@ -35,6 +38,10 @@ def works(layer: Layer) -> Work | None:
     shape = (rule(layer) if rule is not None else None) or _general(layer)
     weight_bytes = _weight_bytes(layer, shape)
     held = _held_bytes(layer, shape, weight_bytes)
+    again = held * _directions(layer) * max(shape.at[2] - 1, 0) if held else 0
+    if shape.kind.startswith(_READ_AGAIN) and layer.repeats > 1:
+        # Every trip of a loop goes through the weights.
+        held, again = weight_bytes, weight_bytes * (layer.repeats - 1)
     return Work(
         kind=shape.kind,
         at=tuple(max(float(value), 1.0) for value in shape.at),
@@ -45,13 +52,17 @@ def works(layer: Layer) -> Work | None:
         repeats=layer.repeats,
         channels=shape.channels,
         patch_bytes=_patch_elements(shape) * 8 * layer.repeats,
-        reread_bytes=round(held * _directions(layer) * max(shape.at[2] - 1, 0)) if held else 0,
+        reread_bytes=round(again),
         held_bytes=held,
     )
 
 
 def _weight_bytes(layer: Layer, shape: WorkShape) -> int:
     """Return the bytes of weights that a layer reads, those of a recurrent one by what each step multiplies."""
+    if shape.kind.startswith(_READ_AGAIN) and not layer.weights:
+        first = layer.outputs[0].dtype if layer.outputs else None
+        each = (32 if first is None else first.bits) / 8
+        return round(layer.cost.macs / max(shape.at[0] * layer.repeats, 1) * each)
     if not shape.kind.startswith("rnn") or not layer.cost.weights:
         return layer.weight_bytes
     multiplied = layer.cost.macs / max(shape.at[2] * shape.at[3] * layer.repeats, 1)

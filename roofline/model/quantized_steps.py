@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roofline.layer import Layer
 from roofline.model.work import Work
@@ -20,6 +20,7 @@ _BEFORE, _BEHIND = "DequantizeLinear", "QuantizeLinear"
 _NARROW = 8
 """Bits of a stored weight that is restored to 32."""
 _PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
+_LIMITS = frozenset({"Clip", "Relu"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,30 @@ def on_integers(workload: Workload) -> Integers:
         and all(reader.name in operators for reader in reads)
     }
     return Integers(frozenset(operators), frozenset(around))
+
+
+def integer_layer(layer: Layer) -> Layer:
+    """Return a product of `on_integers` as it is executed: its operand and its result take a byte each value."""
+    read, written = (
+        sum(tensor.elements or 0 for tensor in tensors) * layer.repeats
+        for tensors in (layer.inputs, layer.outputs)
+    )
+    return replace(layer, datatype="int8", input_bytes=read, output_bytes=written)
+
+
+def clips_before_quantizations(workload: Workload) -> frozenset[str]:
+    """Return the layers that only limit a value which is quantized at once: its range was measured behind them."""
+    readers: Mapping[str, list[str]] = defaultdict(list)
+    for layer in workload.layers:
+        for name in {tensor.name for tensor in layer.inputs}:
+            readers[name].append(layer.op_type)
+    return frozenset(
+        layer.name
+        for layer in workload.layers
+        if layer.op_type in _LIMITS
+        and layer.outputs
+        and readers[layer.outputs[0].name] == [_BEHIND]
+    )
 
 
 def _shared(source: Layer, readers: Mapping[str, list[Layer]]) -> bool:

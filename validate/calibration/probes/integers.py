@@ -13,6 +13,8 @@ from roofline.validate.calibration.probes.graph import (
     branches,
     chain,
     in_turn,
+    pick,
+    pool,
     scale_and_zero,
 )
 
@@ -43,12 +45,38 @@ def _linear() -> Iterator[Probe]:
 def _convolutions() -> Iterator[Probe]:
     for c1, size, kernel, groups, copies in (
         (64, 56, 3, 1, 4), (128, 28, 3, 1, 4), (256, 14, 3, 1, 4), (64, 56, 1, 1, 8), (256, 14, 1, 1, 8),
-        (512, 7, 1, 1, 8),
-        (32, 56, 3, 32, 6), (256, 14, 3, 256, 8),
+        (512, 7, 1, 1, 8), (512, 7, 3, 1, 2), (96, 56, 1, 1, 4),
+        (32, 56, 3, 32, 6), (256, 14, 3, 256, 8), (32, 112, 3, 32, 3), (144, 56, 3, 144, 3), (960, 7, 3, 960, 6),
+        (240, 28, 5, 240, 4),
     ):  # fmt: skip
         name = f"static conv {c1} {kernel}x{kernel}/{groups} at {size}"
         step = _static_convolution(c1, kernel, groups)
         yield Probe(name, _quantized_chain((1, c1, size, size), step), copies, "QLinearConv")
+    for c1, c2, size, copies in (
+        (24, 144, 56, 2),
+        (16, 96, 112, 2),
+        (96, 576, 14, 4),
+        (160, 960, 7, 4),
+    ):
+        step = in_turn(
+            _static_convolution(c1, 1, 1, outer=c2), _static_convolution(c2, 1, 1, outer=c1)
+        )
+        name = f"static conv {c1}-{c2} 1x1 at {size}"
+        yield Probe(name, _quantized_chain((1, c1, size, size), step), copies, "QLinearConv")
+    for outer, size, kernel, stride, copies in (
+        (32, 224, 3, 2, 3), (64, 224, 7, 2, 2), (16, 112, 3, 1, 4), (32, 48, 3, 1, 6),
+    ):  # fmt: skip
+        name = f"static first 3-{outer} {kernel}x{kernel}/{stride} at {size}"
+        yield Probe(name, _quantized_first(outer, size, kernel, stride), copies, "QLinearConv")
+    for c1, c2, size, kernel, copies in (
+        (64, 64, 56, 3, 2), (128, 128, 28, 3, 2), (256, 256, 14, 3, 2), (512, 512, 7, 3, 1), (16, 16, 56, 3, 4),
+        (64, 64, 56, 1, 4), (256, 256, 14, 1, 4), (96, 576, 14, 1, 2), (160, 960, 7, 1, 2), (64, 256, 56, 1, 2),
+    ):  # fmt: skip
+        step = _restored_convolution(c1, c2, kernel)
+        if c1 != c2:
+            step = in_turn(step, _restored_convolution(c2, c1, kernel))
+        name = f"restored conv {c1}-{c2} {kernel}x{kernel} at {size}"
+        yield Probe(name, chain((1, c1, size, size), step, pool), copies, "Conv")
     for c1, size, kernel, copies in (
         (64, 28, 3, 4),
         (128, 14, 1, 6),
@@ -117,17 +145,49 @@ def _static_linear(inner: int, columns: int) -> Step:
     return step
 
 
-def _static_convolution(channels: int, kernel: int, groups: int) -> Step:
+def _static_convolution(
+    channels: int, kernel: int, groups: int, *, outer: int = 0, stride: int = 1
+) -> Step:
     def step(graph: Graph, value: str) -> str:
         scale, zero = scale_and_zero(graph)
-        weight = graph.weight(channels, channels // groups, kernel, kernel, dtype="int8")
+        weight = graph.weight(outer or channels, channels // groups, kernel, kernel, dtype="int8")
         own, none = graph.store(np.array(0.003, np.float32)), graph.store(np.array(0, np.int8))
         return graph.call(
             "QLinearConv", value, scale, zero, weight, own, none, scale, zero, group=groups, pads=[kernel // 2] * 4,
-            kernel_shape=[kernel, kernel],
+            kernel_shape=[kernel, kernel], strides=[stride, stride],
         )  # fmt: skip
 
     return step
+
+
+def _restored_convolution(inner: int, outer: int, kernel: int) -> Step:
+    """Return a step in floating point whose weights are stored as integers and dequantized at each run."""
+
+    def step(graph: Graph, value: str) -> str:
+        stored = graph.weight(outer, inner, kernel, kernel, dtype="int8")
+        own, none = graph.store(np.array(0.003, np.float32)), graph.store(np.array(0, np.int8))
+        weight = graph.call("DequantizeLinear", stored, own, none)
+        return graph.call(
+            "Conv", value, weight, pads=[kernel // 2] * 4, kernel_shape=[kernel, kernel]
+        )
+
+    return step
+
+
+def _quantized_first(outer: int, size: int, kernel: int, stride: int) -> Callable[[int], bytes]:
+    """Return first layers side by side, which read one quantized image of three channels."""
+
+    def build(count: int) -> bytes:
+        graph = Graph()
+        scale, zero = scale_and_zero(graph)
+        value = graph.call("QuantizeLinear", graph.input(1, 3, size, size), scale, zero)
+        convolve = _static_convolution(3, kernel, 1, outer=outer, stride=stride)
+        for _ in range(count):
+            small = pick(size // stride)(graph, convolve(graph, value))
+            graph.output(graph.call("DequantizeLinear", small, scale, zero))
+        return graph.model()
+
+    return build
 
 
 def _quantized_chain(shape: Sequence[int], step: Step) -> Callable[[int], bytes]:
@@ -156,6 +216,19 @@ def chain_around(channels: int, size: int) -> Callable[[int], bytes]:
         weight = graph.call("DequantizeLinear", stored, own, none)
         made = graph.call("Conv", image, weight, pads=[1] * 4, kernel_shape=[3, 3])
         return graph.call("QuantizeLinear", made, scale, zero)
+
+    return _quantized_chain((1, channels, size, size), step)
+
+
+def clipped_chain(channels: int, size: int) -> Callable[[int], bytes]:
+    """Return a chain that scales a value and limits it before it is quantized, to more than its quantized range."""
+
+    def step(graph: Graph, value: str) -> str:
+        scale, zero = scale_and_zero(graph)
+        made = graph.call("DequantizeLinear", value, scale, zero)
+        grown = graph.call("Mul", made, graph.store(np.array(1.001, np.float32)))
+        bounds = [graph.store(np.array(bound, np.float32)) for bound in (-7.0, 7.0)]
+        return graph.call("QuantizeLinear", graph.call("Clip", grown, *bounds), scale, zero)
 
     return _quantized_chain((1, channels, size, size), step)
 

@@ -22,7 +22,7 @@ from roofline.validate.calibration.probes.graph import (
 def moves() -> list[Probe]:
     """Return the probes of data movement, quantization steps and the smallest operator."""
     smallest = Probe("smallest operator", chain((1,), unary("Abs")), 60, "Abs", "overhead")
-    return [*_of_images(), *_reshaping_probes(), *_quantizing(), smallest]
+    return [*_of_images(), *_reshaping_probes(), *_by_index(), *_quantizing(), smallest]
 
 
 def _of_images() -> Iterator[Probe]:
@@ -58,9 +58,21 @@ def _reshaping_probes() -> Iterator[Probe]:
         ("DepthToSpace", "DepthToSpace", (1, 64, 56, 56), unary("DepthToSpace", blocksize=2), 4),
     ):  # fmt: skip
         yield Probe(name, branches(shape, step), copies, of)
-    for rows in (1, 16, 512):
+
+
+def _by_index() -> Iterator[Probe]:
+    """Yield what rows are gathered and scattered by: networks of graphs do little else."""
+    for rows, copies in ((1, 8), (16, 8), (512, 8), (8192, 3)):
         gathered = branches((4096, 64), _gather(rows), kept=True)
-        yield Probe(f"Gather {rows}", gathered, 8, "Gather")
+        yield Probe(f"Gather {rows}", gathered, copies, "Gather")
+    for rows, into, copies in ((64, 64, 8), (1024, 256, 4), (8192, 600, 2)):
+        for op_type, step in (
+            ("GatherElements", _gather_elements(rows, into)),
+            ("ScatterElements", _scatter("ScatterElements", rows, into)),
+            ("ScatterND", _scatter("ScatterND", rows, into)),
+        ):
+            build = branches((into, 64), step, kept=True)
+            yield Probe(f"{op_type} {rows} of {into}", build, copies, op_type)
 
 
 def _quantizing() -> Iterator[Probe]:
@@ -115,6 +127,25 @@ def _gather(rows: int) -> Step:
     return lambda graph, value: graph.call(
         "Gather", value, graph.store(np.arange(rows) * 7 % 4096)
     )
+
+
+def _gather_elements(rows: int, of: int) -> Step:
+    places = np.repeat((np.arange(rows) * 7 % of)[:, None], 64, axis=1)
+    return lambda graph, value: graph.call("GatherElements", value, graph.store(places), axis=0)
+
+
+def _scatter(op_type: str, rows: int, into: int) -> Step:
+    """Return a step that adds rows of 64 values to those of the operand."""
+    places = (np.arange(rows) * 7 % into)[:, None]
+    more: dict[str, Any] = {"reduction": "add"}
+    if op_type == "ScatterElements":
+        places, more = np.repeat(places, 64, axis=1), {**more, "axis": 0}
+
+    def step(graph: Graph, value: str) -> str:
+        added = graph.input(rows, 64)
+        return graph.call(op_type, value, graph.store(places), added, **more)
+
+    return step
 
 
 def _quantize(graph: Graph, value: str) -> str:

@@ -15,7 +15,7 @@ from roofline.validate.calibration.probes.graph import (
     linear_layer,
     unary,
 )
-from roofline.validate.calibration.probes.integers import chain_around
+from roofline.validate.calibration.probes.integers import chain_around, clipped_chain
 
 _ROWS = (128, 1024)
 _WIDTH = 768
@@ -74,6 +74,10 @@ def patterns() -> list[Probe]:
     ]
     about = {"op": "quantized"}
     found.append(Probe("pattern quantized", chain_around(64, 28), 4, "Conv", "pattern", about))
+    about = {"op": "clip_quantized"}
+    found.append(
+        Probe("pattern clip_quantized", clipped_chain(64, 56), 3, "Clip", "pattern", about)
+    )
     linear = {
         "none": linear_layer(256, 256), "Add": linear_layer(256, 256, bias=True),
         "Relu": in_turn(linear_layer(256, 256, bias=True), unary("Relu")),

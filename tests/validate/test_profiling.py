@@ -206,8 +206,35 @@ def test_probes_whose_bursts_disagree_are_timed_once_more_and_all_bursts_count(f
 
     monkeypatch.setattr(microbenchmarks, "run_step", step)
     found = measure_times("onnxruntime", 1).of
-    assert asked == [tuple(few), (few[0],)]
+    # The one that is unsure comes first, then all others: there is time.
+    assert asked[0] == tuple(few)
+    assert asked[1][0] == few[0]
+    assert (len(asked), sorted(asked[1])) == (2, sorted(few))
     assert found[few[0]].many_s == pytest.approx(3e-5)
+
+
+def test_a_minute_in_which_all_bursts_were_slow_does_not_count_beside_another(few, tmp_path):
+    kept = tmp_path / "kept.jsonl"
+    # In the first round the fixed work saw nothing, and its bursts agree.
+    kept.write_text(
+        line(few[0], 0, *((2e-5, 5e-5, 2e-5),) * 3) + line(few[0], 1, *((1e-5, 3e-5, 2e-5),) * 3)
+    )
+    found = microbenchmarks.Rounds("onnxruntime", 1, kept).collected(few)[0]
+    assert found[few[0]].copy_s * found[few[0]].copies == pytest.approx(2e-5)
+
+
+def test_no_more_is_timed_again_than_there_is_time_for_and_the_longest_first(
+    few, tmp_path, monkeypatch
+):
+    kept = tmp_path / "kept.jsonl"
+    length = {name: 3e-5 + 1e-6 * number for number, name in enumerate(few)}
+    kept.write_text("".join(line(name, 0, *((1e-5, length[name], 2e-5),) * 3) for name in few))
+    asked: list[str] = []
+    rounds = microbenchmarks.Rounds("onnxruntime", 1, kept)
+    monkeypatch.setattr(rounds, "run", lambda number, names, total: asked.extend(names))
+    # Of 140 seconds 100 are gone: there is time for 40 of a hundred in each.
+    rounds.repeat(few, 100.0)
+    assert asked == list(reversed(few))[: int(0.4 * len(few))]
 
 
 def test_what_was_taken_while_the_machine_was_slowed_does_not_count_beside_what_was_not():

@@ -1,7 +1,7 @@
 """The rounds of a calibration: which microbenchmarks are timed, kept until all are, and what they say together.
 
 What others take only ever adds, and comes and goes several times a second: each probe is timed in short bursts, passes
-over many probes apart. Those whose bursts disagree are timed once more at the end.
+over many probes apart. All are timed once more at the end where there is time, those first whose bursts disagree.
 """
 
 from __future__ import annotations
@@ -209,16 +209,26 @@ class Rounds:
         return sorted((name for name in found if doubt(name) > STEADY), key=doubt, reverse=True)
 
     def repeat(self, names: Sequence[str], took_s: float) -> None:
-        """Time probes again whose bursts disagree, as many as there is time for.
+        """Time probes once more: those whose bursts disagree first, then the longest, as many as there is time for.
+
+        Bursts of a probe lie seconds apart. A neighbour that fills the caches that cores share, or the memory, for a
+        minute slows all of them alike, and no fixed work of some microseconds shows it: those go through most bytes
+        that run longest.
 
         Args:
             names: Of all probes.
             took_s: Seconds that the first round of them took.
         """
-        left = max(_UNTIL_S.get(self._backend, math.inf) - took_s, 0.0)
         doubtful = self.doubtful(names)
-        some = int(min(left / took_s * len(names), len(doubtful)))
-        self.run(1, doubtful[:some], total=some)
+        limit = _UNTIL_S.get(self._backend)
+        if limit is None:
+            self.run(1, doubtful, total=len(doubtful))
+            return
+        found = self.collected(names)[0]
+        sure = sorted(set(found) - set(doubtful), key=lambda name: found[name].many_s)
+        again = [*doubtful, *reversed(sure)]
+        some = int(min(max(limit - took_s, 0.0) / took_s * len(names), len(again)))
+        self.run(1, again[:some], total=some)
 
     def collected(self, names: Sequence[str]) -> tuple[dict[str, ProbeTimes], dict[str, str]]:
         """Return what the bursts of all rounds say together, and the reasons of failures."""

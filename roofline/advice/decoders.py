@@ -8,7 +8,8 @@ from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
-from roofline.advice.candidate import Candidate, Hurdle, judge, part_of
+from roofline.advice.candidate import Candidate, Hurdle, part_of
+from roofline.advice.judgement import judge
 from roofline.advice.needs import Need
 from roofline.advice.search import Advice, rank
 from roofline.advice.wish import MAX_TPOT, MAX_TTFT, MIN_TOKENS_PER_S, Limit, Wish

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.number_format import number
 
@@ -19,7 +18,7 @@ class Remedy:
     accuracy: tuple[str, ...]
     """What is known of each network's accuracy then."""
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """Return the remedy as a row."""
         return {
             "datatype": self.datatype,

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from roofline.advice.candidate import Candidate, Part, judge, part_of
+from roofline.advice.candidate import Candidate, Part, part_of
+from roofline.advice.judgement import judge
 from roofline.advice.needs import Need, need
 from roofline.advice.wish import MIN_FPS, Wish
 from roofline.arguments import check_kind, check_list

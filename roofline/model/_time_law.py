@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._core import Floats
-from roofline.model._forward import PARTS, forward, huber_weight
+from roofline.model._forward import PARTS, forward
 from roofline.model._law_estimates import (
     BESIDE,
     FAR,
@@ -35,6 +35,7 @@ from roofline.model._law_estimates import (
     Effect,
     Estimates,
 )
+from roofline.model._law_figures import likeliest_deviation, with_figures
 from roofline.model._layer_law import SHARE, LayerLaw, machines_alone, time_of_layers
 from roofline.model._own_figures import own_figures
 from roofline.model._run_facts import FAMILIES, Facts
@@ -138,8 +139,9 @@ class TimeLaw:
         found = self._by_layers(found.moved(self.beside(facts)), facts, means, spread)
         if not any(effect.figures for effect in (effects or {}).values()):
             return found
-        return self._by_figures(
-            found, facts.machine, facts.setting, self.features(facts), spread, effects
+        each = self._effects_of(facts.machine, facts.setting, effects)
+        return with_figures(
+            found, facts.machine, each, self.features(facts), spread, effects or {}
         )
 
     def _machines(
@@ -253,31 +255,6 @@ class TimeLaw:
         deviation[rows] = np.where(many & here, np.sqrt(between + own**2), deviation[rows])
         return Estimates(moved, shared, deviation, known)
 
-    def _by_figures(
-        self,
-        found: Estimates,
-        machine: NDArray[np.object_],
-        setting: NDArray[np.object_],
-        values: Mapping[str, Floats],
-        spread: Floats,
-        effects: Mapping[str, Effect] | None,
-    ) -> Estimates:
-        """Return estimates with what runs inherit of figures of their machine; `values` are the features of each."""
-        log_time, deviation = found.log_time.copy(), found.deviation.copy()
-        each = self._effects_of(machine, setting, effects)
-        for name, effect in (effects or {}).items():
-            if effect.figures is None:
-                continue
-            moved = np.asarray([other is effect for other in each], np.bool_)
-            rows = np.flatnonzero((machine == name) & moved)
-            shares = found.shares[rows]
-            places = placed({feature: value[rows] for feature, value in values.items()})
-            inherited, known = effect.figures.at(places, shares)
-            log_time[rows] += inherited
-            before = np.einsum("ni,ij,nj->n", shares, effect.figures.before, shares)
-            deviation[rows] = np.sqrt(np.maximum(before + spread[rows] ** 2 - known, 1e-6))
-        return replace(found, log_time=log_time, deviation=deviation)
-
     def _time_of_layers(self, facts: Facts, means: Floats) -> tuple[Floats, Floats]:
         """Return what the law of layers says of runs: the logarithm of their seconds, and the shares of `PARTS`."""
         assert facts.layers is not None
@@ -333,9 +310,8 @@ class TimeLaw:
         if self.layers.applies(runs).any():
             at = runs.take(each).at(batches.reshape(rows))
             found = self._by_layers(found, at, means[each], around)
-        return self._by_figures(
-            found, runs.machine[each], runs.setting[each], values, around, effects
-        )
+        known_of = self._effects_of(runs.machine[each], runs.setting[each], effects)
+        return with_figures(found, runs.machine[each], known_of, values, around, effects or {})
 
     def _estimates(
         self,
@@ -358,25 +334,14 @@ class TimeLaw:
             prior: What was known of it before; by default what is known of any machine of a class.
         """
         prior = prior or Effect(np.zeros(4), self.unknown(facts).mean(0))
-        precision = np.linalg.inv(prior.covariance)
-        base, terms, mean = self.logarithms(facts), facts.terms, prior.mean.copy()
+        base, terms = self.logarithms(facts), facts.terms
         # What stands beside the law of counts is left as it is for the machine before.
         measured = log_time
         before = self.estimate(facts, dict.fromkeys(facts.machine, prior)).log_time
-        log_time = log_time - (before - forward(base + mean, terms, self.power)[0])
-        curvature = precision
-        for _ in range(30):
-            found, jacobian = forward(base + mean, terms, self.power)
-            residual = log_time - found
-            weight = huber_weight(residual, 2 * self.row_deviation) / self.row_deviation**2
-            curvature = precision + jacobian.T @ (jacobian * weight[:, None])
-            step = np.linalg.solve(
-                curvature, jacobian.T @ (weight * residual) - precision @ (mean - prior.mean)
-            )
-            mean = mean + np.clip(step, -0.5, 0.5)
-            if np.abs(step).max() < 1e-6:
-                break
-        covariance: Floats = np.asarray(np.linalg.inv(curvature), np.float64)
+        log_time = log_time - (before - forward(base + prior.mean, terms, self.power)[0])
+        mean, covariance = likeliest_deviation(
+            base, terms, self.power, log_time, prior, self.row_deviation
+        )
         effect = replace(prior, mean=mean, covariance=covariance, figures=None)
         found = self.estimate(facts, dict.fromkeys(facts.machine, effect))
         figures = own_figures(

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import product, zip_longest
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,14 +30,18 @@ from roofline.model.expected import beside
 from roofline.number_format import plural
 from roofline.precision import COMPUTE_DATATYPES
 from roofline.progress import Report, tell_nobody
+from roofline.report.explored_rows import (
+    COLUMNS,
+    Rows,
+    bounds_with_estimates,
+    item_rows,
+    token_rows,
+)
 from roofline.report.page import Page, asset, fill_page
 from roofline.serving import serve
 from roofline.spec.consistency import quantities
 
 if TYPE_CHECKING:
-    from roofline.model import Prediction
-    from roofline.model._case import Case
-    from roofline.model._outcomes import Outcomes
     from roofline.spec import Platform
     from roofline.workload import Workload
 
@@ -53,24 +57,8 @@ REQUEST = Request(phase=Phase.DECODE, defaults=frozenset({"context"}))
 MAXIMUM_BYTES = 5_000_000
 """A page stays below this size."""
 
-COLUMNS = (
-    "bound",
-    "expected",
-    "low",
-    "high",
-    "latency",
-    "latency_low",
-    "latency_high",
-    "intensity",
-)
-"""Items or tokens per second: the bound, the estimate and the ends of its interval; the estimate's latency of a batch
-(of decoders the time per token) in ms and the ends of that; the intensity of the bound in OP/B."""
-
 _LEAST, _STEP = 1e-9, 0.00085
 """The smallest number that is kept, and the step of its logarithm: 16 bits reach beyond 1e15."""
-
-_NO_FIT, _NOT_STRICT, _HELD = 4, 8, 16
-"""Flags beside the place of the bound in `BOUNDS`, counted from 1; the estimate's lies from `_HELD` on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +113,7 @@ def explore(
     machines = [
         _machine(platform, table.datatypes[platform.key], sources) for platform in platforms
     ]
-    document: dict[str, Any] = {
+    document: dict[str, object] = {
         "rows": table.rows * len(subjects), "columns": COLUMNS, "least": _LEAST, "step": _STEP,
         "limits": ["", *BOUNDS], "datatypes": DATATYPES, "batches": list(batches),
         "networks": table.networks, "machines": machines,
@@ -165,7 +153,7 @@ def _collecting_later() -> Generator[None]:
             gc.enable()
 
 
-def _page(title: str, document: Mapping[str, Any]) -> str:
+def _page(title: str, document: Mapping[str, object]) -> str:
     return fill_page(
         Page(
             title=title,
@@ -198,7 +186,7 @@ class _Table:
             platform.key: [name for name in DATATYPES if platform.has(name)]
             for platform in platforms
         }
-        self.networks: list[dict[str, Any]] = []
+        self.networks: list[dict[str, object]] = []
         self._platforms = platforms
         self._batches = batches
         self._place = {
@@ -236,7 +224,7 @@ class _Table:
         flags = np.zeros(self.rows, np.uint8)
         network = subject.network
         tokens = isinstance(network, Decoding)
-        entry: dict[str, Any] = {"name": subject.name, "title": subject.title, "tokens": tokens}
+        entry: dict[str, object] = {"name": subject.name, "title": subject.title, "tokens": tokens}
         if isinstance(network, Decoding):
             rows = self._decode(network, tell)
         else:
@@ -268,7 +256,7 @@ class _Table:
             ]
         return base64.b64encode(zlib.compress(b"".join(planes), 9)).decode()
 
-    def _laws(self, network: Workload) -> Iterable[_Rows]:
+    def _laws(self, network: Workload) -> Iterable[Rows]:
         equation = models.get("equation1")
         items = np.asarray(self._batches, np.float64)
         brought = ByWidths()
@@ -280,9 +268,9 @@ class _Table:
         ]
         bounds = [law(case).at(items) for case in cases]
         for case, bound, found in zip(cases, bounds, beside(cases, bounds, items), strict=True):
-            yield _frames(case, self._batches, bound, found)
+            yield item_rows(case, self._batches, bound, found)
 
-    def _decode(self, network: Decoding, tell: Callable[[str, int], None]) -> Iterable[_Rows]:
+    def _decode(self, network: Decoding, tell: Callable[[str, int], None]) -> Iterable[Rows]:
         # A copy of its own forgets what it counted when it is done: all decoders together take many times a page.
         # Equation 1 sees a network as a whole.
         own, brought = replace(network, fused=False), ByWidths()
@@ -292,87 +280,13 @@ class _Table:
             found = serve(
                 own, REQUEST, having, datatypes=[datatype], batches=self._batches, prepare=brought, unheld=True
             )  # fmt: skip
-            for bound, estimate in _pairs(found.predictions):
-                yield _tokens(bound, estimate)
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """A network on a machine at a datatype, at neighbouring batches."""
-
-    platform: str
-    datatype: str
-    batches: tuple[int, ...]
-    ops: NDArray[np.float64]
-    """Of one item or token."""
-    values: NDArray[np.float64]
-    """Of each column; NaN for what is not known."""
-    flags: NDArray[np.uint8]
-
-
-def _frames(case: Case, batches: Sequence[int], bound: Outcomes, found: Outcomes | None) -> _Rows:
-    """Return what models say of a network that is asked for items."""
-    items = np.asarray(batches)
-    unknown = np.full(len(items), np.nan)
-    estimate = [unknown] * 6
-    held = 0
-    if found is not None:
-        rates, times = (
-            ends or (unknown, unknown) for ends in (found.interval_fps, found.interval_latency_s)
-        )
-        estimate = [
-            found.throughput_fps,
-            *rates,
-            *(1e3 * time for time in (found.latency_s, *times)),
-        ]
-        held = (1 + found.bound) * _HELD
-    capacity = case.platform.capacity
-    full = np.zeros(len(items), bool) if capacity is None else bound.required_bytes > capacity
-    intensity = np.divide(bound.ops, bound.bytes, out=unknown.copy(), where=bound.bytes > 0)
-    return _Rows(
-        case.platform.key, case.datatype, tuple(batches), bound.ops / items,
-        np.stack([bound.throughput_fps, *estimate, intensity]),
-        (1 + bound.bound + full * _NO_FIT + ~bound.upper_bound * _NOT_STRICT + held).astype(np.uint8),
-    )  # fmt: skip
-
-
-def _pairs(rows: Sequence[Prediction]) -> Iterable[tuple[Prediction, Prediction | None]]:
-    """Yield each bound of a decoder with the estimate behind it, where there is one."""
-    for row, behind in zip_longest(rows, rows[1:]):
-        if row.model == "equation1":
-            yield row, None if behind is None or behind.model == "equation1" else behind
-
-
-def _tokens(bound: Prediction, found: Prediction | None) -> _Rows:
-    """Return what models say of a decoder on a machine."""
-
-    def of(row: Prediction | None) -> list[float | None]:
-        if row is None or row.tokens is None:
-            return [None] * 6
-        time = None if row.tokens.tpot_s is None else 1e3 * row.tokens.tpot_s
-        rates, times = (
-            row.intervals.get(name, (None, None)) for name in ("tokens_per_s", "tpot_ms")
-        )
-        return [row.tokens.tokens_per_s, *rates, time, *times]
-
-    intensity = bound.ops / bound.bytes if bound.bytes else None
-    flags = (
-        1
-        + BOUNDS.index(bound.bound)
-        + (bound.fits is False) * _NO_FIT
-        + (not bound.upper_bound) * _NOT_STRICT
-    )
-    held = 0 if found is None else (1 + BOUNDS.index(found.bound)) * _HELD
-    return _Rows(
-        bound.platform, bound.datatype, (bound.batch,), np.asarray([bound.ops / bound.batch]),
-        np.asarray([of(bound)[0], *of(found), intensity], np.float64)[:, None],
-        np.asarray([flags + held], np.uint8),
-    )  # fmt: skip
+            for bound, estimate in bounds_with_estimates(found.predictions):
+                yield token_rows(bound, estimate)
 
 
 def _machine(
     platform: Platform, datatypes: Sequence[str], sources: dict[tuple[str, str | None], int]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return what the page says of a machine, and enter its sources into those of the page."""
     spec = platform.specification
     figures: list[list[Any]] = []

@@ -1,0 +1,76 @@
+"""How figures of a machine move the time law: which deviation they make likeliest, what its other runs inherit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roofline.model._core import Floats
+from roofline.model._forward import forward, huber_weight
+from roofline.model._law_estimates import Effect, Estimates
+from roofline.model._surface import placed
+
+
+def likeliest_deviation(
+    logarithms: Floats, terms: Sequence[Floats], power: float, log_time: Floats, prior: Effect, deviation: float
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """Return the mode of what a machine adds to (a, w, k, t), given figures of it, and the inverse of its curvature.
+
+    Args:
+        logarithms: (a, w, k, t) of each figure's run without what its machine adds.
+        terms: Its terms of Equation 1.
+        power: That of the law.
+        log_time: Logarithm of its measured seconds.
+        prior: What was known of the machine before.
+        deviation: Standard deviation of the logarithm of a run's time around its machine's law.
+    """
+    precision = np.linalg.inv(prior.covariance)
+    mean, curvature = prior.mean.copy(), precision
+    for _ in range(30):
+        found, jacobian = forward(logarithms + mean, terms, power)
+        residual = log_time - found
+        weight = huber_weight(residual, 2 * deviation) / deviation**2
+        curvature = precision + jacobian.T @ (jacobian * weight[:, None])
+        step = np.linalg.solve(
+            curvature, jacobian.T @ (weight * residual) - precision @ (mean - prior.mean)
+        )
+        mean = mean + np.clip(step, -0.5, 0.5)
+        if np.abs(step).max() < 1e-6:
+            break
+    return mean, np.asarray(np.linalg.inv(curvature), np.float64)
+
+
+def with_figures(
+    found: Estimates,
+    machine: NDArray[np.object_],
+    known: Sequence[Effect | None],
+    values: Mapping[str, Floats],
+    spread: Floats,
+    effects: Mapping[str, Effect],
+) -> Estimates:
+    """Return estimates with what runs inherit of figures of their machine.
+
+    Args:
+        found: The estimates.
+        machine: The machine of each run.
+        known: What is known of the machine of each.
+        values: The features of each.
+        spread: Standard deviation of the logarithm of its time around its machine's law.
+        effects: What is known of machines that figures may have been given of.
+    """
+    log_time, deviation = found.log_time.copy(), found.deviation.copy()
+    for name, effect in effects.items():
+        if effect.figures is None:
+            continue
+        moved = np.asarray([other is effect for other in known], np.bool_)
+        rows = np.flatnonzero((machine == name) & moved)
+        shares = found.shares[rows]
+        places = placed({feature: value[rows] for feature, value in values.items()})
+        inherited, less = effect.figures.at(places, shares)
+        log_time[rows] += inherited
+        before = np.einsum("ni,ij,nj->n", shares, effect.figures.before, shares)
+        deviation[rows] = np.sqrt(np.maximum(before + spread[rows] ** 2 - less, 1e-6))
+    return replace(found, log_time=log_time, deviation=deviation)

@@ -22,7 +22,7 @@ from roofline.validate.evidence.summaries import (
     PAGE,
     SUMMARY,
     UNLIKE,
-    whole,
+    version_scores,
     write,
     written,
 )
@@ -49,7 +49,7 @@ def main() -> None:
     text = json.dumps(to_document(fitted), separators=(",", ":")).replace('["', '\n["')
     PARAMETERS.write_text(text + "\n", encoding="utf-8")
     print(f"\nwrote {PARAMETERS}")
-    document = whole(evidence, fitted, left)
+    document = version_scores(evidence, fitted, left)
     others = {name: part for name, part in written(ROOT).items() if name not in OF_VERSION}
     write(ROOT, document | others)
     print(f"\nwrote {SUMMARY} and {PAGE}")

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from roofline.cost import Cost
-from roofline.node import Tensor
+from roofline.node import Attributes, Tensor
 from roofline.ops import Kind
 from roofline.precision import packed_bytes
 
@@ -95,7 +95,7 @@ class Layer:
     """How often it runs in one inference (loop trips)."""
     members: tuple[str, ...] = ()
     """Names of the ONNX nodes in a fused layer, in execution order."""
-    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
+    attributes: Attributes = field(default_factory=dict[str, Any], compare=False)
     """The operator's own attributes (kernel_shape, group, ...)."""
     sparsity: float = 0.0
     """Share of the multiplying weights that are zero."""

@@ -17,6 +17,9 @@ Shape = tuple[int | None, ...]
 
 Array = NDArray[Any]
 
+Attributes = Mapping[str, Any]
+"""Attributes of a call by name; whether one is a number, a text, several of them or an array, its operator says."""
+
 
 class Limit(Flag):
     """Why sizes of a tensor are upper limits; none where they are exact."""
@@ -79,7 +82,7 @@ class Node:
     operands: tuple[Tensor | None, ...]
     outputs: tuple[Tensor | None, ...] = ()
     """Results by position; their shapes are None until inferred."""
-    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    attributes: Attributes = field(default_factory=dict[str, Any])
     """Numbers, strings, tuples of them, and arrays for tensor attributes; never graphs."""
     domain: str = ""
     """Operator domain; the empty string is ai.onnx."""

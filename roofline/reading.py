@@ -15,7 +15,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +27,12 @@ from roofline.number_format import plural
 MAX_TABLE_BYTES = 1 << 28
 """The largest table or JSON document that is read: 256 MiB."""
 MAX_INTEGER = 2**63 - 1
+"""The largest whole number that is understood: ONNX, SQLite and Parquet hold no larger one."""
 MAX_REAL = 1e15
 """No flag's number is beyond it: not a rate, a time, a price or a power of any machine, in the flag's unit."""
-"""The largest whole number that is understood: ONNX, SQLite and Parquet hold no larger one."""
+
+JsonObject = Mapping[str, Any]
+"""An object of somebody's JSON: whatever stands under a key has to be looked at before it is used."""
 
 _MAX_DIGITS = 400
 _WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")

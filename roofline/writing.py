@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from roofline.errors import OptionError
 
@@ -172,7 +171,7 @@ def _default_mode() -> int:
     return 0o666 & ~mask
 
 
-def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+def csv_text(rows: Iterable[Mapping[str, object]], columns: Sequence[str] = ()) -> str:
     r"""Return rows as CSV with a heading; what a row lacks is empty.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from roofline.errors import NetworkError, did_you_mean
 from roofline.number_format import plural
-from roofline.reading import read_json, read_text
+from roofline.reading import JsonObject, read_json, read_text
 from roofline.workloads.decoder import Decoder, DecoderNetwork, SizesError
 
 MAX_BYTES = 1 << 20
@@ -36,7 +36,7 @@ _MIXTURE = (
     ("num_experts_per_tok", "experts_per_token"),
 )
 
-_ALIKE: Mapping[str, object] = {
+_ALIKE: JsonObject = {
     "mlp_only_layers": [], "decoder_sparse_step": 1, "shared_expert_intermediate_size": 0,
 }  # fmt: skip
 """Keys of mixtures that say which layers are none, and what they are where all layers are alike."""
@@ -97,7 +97,7 @@ def read_config(path: Path) -> DecoderNetwork:
     )
     if not isinstance(loaded, dict):
         raise NetworkError(f"{path} holds no object", repair="Give the config.json of a decoder")
-    config = cast("Mapping[str, Any]", loaded)
+    config = cast("JsonObject", loaded)
     family = str(config.get("model_type")).lower()
     if family not in _FAMILIES:
         hint = did_you_mean(family, _FAMILIES) or f"Known: {', '.join(_FAMILIES)}"
@@ -123,7 +123,7 @@ class _Config:
     """A decoder's config.json."""
 
     path: Path
-    values: Mapping[str, Any]
+    values: JsonObject
 
     def has(self, key: str) -> bool:
         """Return whether a key says something: it is there, and neither null, false nor 0."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.cli._output import as_table
 from roofline.cli._predictions import conventions
@@ -38,7 +38,7 @@ class Answer:
         """Return the machines with exact values."""
         return [candidate.record() for candidate in self.shown]
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return the whole answer under its stable names."""
         from roofline.advice import probability_faster, survivors, verdict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.cli._measuring import cells
 from roofline.cli._output import as_table
@@ -39,7 +39,7 @@ class Plan:
         campaign = self.campaign
         return campaign.combinations - campaign.excluded - len(campaign.points)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return the plan under its stable names."""
         campaign = self.campaign
         return {
@@ -82,7 +82,7 @@ class Summary:
 
     found: State
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return all records under their stable names."""
         campaign = self.found.campaign
         return {

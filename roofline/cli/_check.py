@@ -43,7 +43,7 @@ class Condition:
     comparison: str
     value: float | bool | str
 
-    def holds(self, row: Mapping[str, Any]) -> bool:
+    def holds(self, row: Mapping[str, object]) -> bool:
         """Return whether a row meets the condition; an unknown (None) value does not say."""
         found = row[self.column]
         if found is None:
@@ -112,7 +112,7 @@ def conditions(texts: Iterable[str] | None, columns: Sequence[str]) -> list[Cond
 
 
 def report_failures(
-    rows: Iterable[Mapping[str, Any]], checks: Sequence[Condition], name: Sequence[str]
+    rows: Iterable[Mapping[str, object]], checks: Sequence[Condition], name: Sequence[str]
 ) -> None:
     """Write each row that meets a condition on standard error, and exit with code 1 if there is one.
 

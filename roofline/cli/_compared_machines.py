@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.cli._differences import SIGNS, Line, machine_lines
 from roofline.cli._output import as_table
@@ -36,7 +36,7 @@ class ComparedMachines:
         """Return their figures, one beside the other."""
         return machine_lines(self.first, self.second)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return all that is compared, under its stable names."""
         sides = [
             {"name": machine.key, "source": machine.specification.name}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.cli import _counting, _differences
 from roofline.cli._compared import PredictionPair
@@ -51,7 +51,7 @@ class ComparedNetworks:
         found = _differences.layer_changes(self.first, self.second, fused=self.fused)
         return self.order.arrange(found, [_flatten(change) for change in found])
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return all that is compared, under its stable names."""
         traffic = {f"intensity_{name}": meaning for name, meaning in _counting.TRAFFIC.items()}
         sides = [

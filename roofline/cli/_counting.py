@@ -102,7 +102,7 @@ def _sums_of_nodes(workload: Workload) -> dict[str, int]:
     }
 
 
-def document(workload: Workload, *, fused: bool) -> dict[str, Any]:
+def document(workload: Workload, *, fused: bool) -> dict[str, object]:
     """Return everything that is counted, under stable names.
 
     Args:
@@ -110,7 +110,7 @@ def document(workload: Workload, *, fused: bool) -> dict[str, Any]:
         fused: Whether the layers are the fused ones, with a report of what was fused.
     """
     coverage = workload.coverage
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "model": workload.name,
         "source": workload.source,
         "variant": workload.variant,
@@ -321,7 +321,7 @@ def _operator(layer: Layer) -> str:
     return f"{name} + {extra}" if extra > 0 else name
 
 
-def _type_of(tensor: Any) -> dict[str, Any]:
+def _type_of(tensor: Any) -> dict[str, object]:
     from roofline.layer_table import sizes_of
 
     return {"shape": sizes_of(tensor), "datatype": tensor.dtype.name if tensor.dtype else None}

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.cli._counting import layer_rows, totals
 from roofline.number_format import human, number
+from roofline.tables import Record
 
 if TYPE_CHECKING:
     from roofline.layer_table import LayerRow
@@ -44,7 +45,7 @@ class Line:
         pair = self._numbers
         return None if pair is None or not pair[0] else pair[1] / pair[0]
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """Return the line as a row with exact values."""
         return {
             "quantity": self.quantity,

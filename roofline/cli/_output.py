@@ -195,7 +195,7 @@ class ResultOptions:
     def emit(
         self,
         *,
-        document: Callable[[], Mapping[str, Any] | DataclassInstance],
+        document: Callable[[], Mapping[str, object] | DataclassInstance],
         rows: Callable[[], Sequence[Row | DataclassInstance]],
         table: Callable[[], str],
     ) -> None:
@@ -259,7 +259,7 @@ def say(line: str) -> None:
         typer.echo(one_line(line), err=True)
 
 
-def as_json(document: Mapping[str, Any] | DataclassInstance) -> str:
+def as_json(document: Mapping[str, object] | DataclassInstance) -> str:
     """Return a document as JSON with its schema version first; numbers that are not finite become null."""
     return json.dumps(
         {"schema_version": SCHEMA_VERSION, **_finite(cells(document))},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from roofline.errors import PlatformError
 from roofline.number_format import plural
@@ -44,11 +44,11 @@ class FileChecks:
         """The files with problems."""
         return list(dict.fromkeys(row["file"] for row in self.problems))
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return all that was found, under its stable names."""
         from roofline.spec.audit import census
 
-        found: dict[str, Any] = {
+        found: dict[str, object] = {
             "ok": not self.problems,
             "files": list(self.names),
             "problems": self.problems,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from roofline.chart import read_rows
 from roofline.errors import RooflineError, TableError
-from roofline.reading import read_head, read_json, read_text
+from roofline.reading import JsonObject, read_head, read_json, read_text
 from roofline.report import ReportData, load_rows
 from roofline.report.data import Row, check_rows, on_chip
 from roofline.spec import platform
@@ -77,8 +77,8 @@ def _conventions(data: Sequence[str], rows: Sequence[Row]) -> Iterable[str]:
         if path.suffix.lower() == ".json":
             document: Any = read_json(read_text(path, "table"), str(path))
             if isinstance(document, dict):
-                held = cast("dict[str, Any]", document)
-                stated = cast("dict[str, Any]", held.get("conventions") or {}).get("traffic")
+                held = cast("JsonObject", document)
+                stated = cast("JsonObject", held.get("conventions") or {}).get("traffic")
                 assumed += [f"{path.name} {stated or 'does not say'}"]
                 doubts += map(str, held.get("notes") or ())
         elif _is_store(path):
@@ -113,7 +113,7 @@ def _is_store(path: Path) -> bool:
     )
 
 
-def stored_rows(path: Path, report: Report | None = None) -> list[dict[str, Any]]:
+def stored_rows(path: Path, report: Report | None = None) -> list[dict[str, object]]:
     """Return the runs of a record store, each with its prediction where network and machine are known.
 
     Raises:
@@ -122,7 +122,7 @@ def stored_rows(path: Path, report: Report | None = None) -> list[dict[str, Any]
     from roofline.validate.analysis.compare import backend_label
     from roofline.validate.records.store import reading
 
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     predictions = _Predictions()
     with reading(path) as store:
         total = len(store)
@@ -157,9 +157,9 @@ class _Predictions:
     """What Equation 1 predicts for runs; each network is counted, each machine read and each case predicted once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str, str, str, int], Mapping[str, Any]] = {}
+        self._known: dict[tuple[str, str, str, str, int], Mapping[str, object]] = {}
 
-    def of(self, run: Measurement) -> Mapping[str, Any]:
+    def of(self, run: Measurement) -> Mapping[str, object]:
         """Return the prediction's columns; nothing where network, compression or machine is not known."""
         job = run.job
         key = (job.shown, job.compression.label, run.machine, run.operands, job.batch)
@@ -167,7 +167,7 @@ class _Predictions:
             self._known[key] = self._predict(run)
         return self._known[key]
 
-    def _predict(self, run: Measurement) -> Mapping[str, Any]:
+    def _predict(self, run: Measurement) -> Mapping[str, object]:
         from roofline import predict
         from roofline.validate.analysis.counting import compress_network, count_network
 
@@ -214,11 +214,11 @@ def _machine(key: str) -> Platform:
     return platform(key)
 
 
-def _stated_rows(path: Path) -> list[dict[str, Any]]:
+def _stated_rows(path: Path) -> list[dict[str, object]]:
     """Return peak, bandwidth and requirements where a file itself states them, as predictions and comparisons do."""
     if _is_store(path):
         return []
-    held: list[dict[str, Any]] = []
+    held: list[dict[str, object]] = []
     for number, written in enumerate(read_rows(path), 1):
         row, where = comparable_row(written), f"{path} row {number}"
         rate, peak, bandwidth, done, ops, batch, intensity = (
@@ -251,7 +251,9 @@ _STATED = tuple(
 )  # fmt: skip
 
 
-def _roofs(rows: Sequence[Row], stated: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+def _roofs(
+    rows: Sequence[Row], stated: Sequence[Mapping[str, object]]
+) -> Iterable[dict[str, object]]:
     for key in sorted({row["platform"] for row in rows}):
         try:
             machine = platform(key)
@@ -280,8 +282,8 @@ def _roofs(rows: Sequence[Row], stated: Sequence[Mapping[str, Any]]) -> Iterable
 
 
 def _requirements(
-    rows: Sequence[Row], stated: Sequence[Mapping[str, Any]]
-) -> Iterable[dict[str, Any]]:
+    rows: Sequence[Row], stated: Sequence[Mapping[str, object]]
+) -> Iterable[dict[str, object]]:
     """Take each network's operations from predictions, or recover them from throughput at the compute peak."""
     seen: set[tuple[Any, ...]] = set()
     for row in stated:

@@ -114,16 +114,7 @@ def advise(
     result: ResultOptions,
 ) -> None:
     """Find the machines that run networks as fast as is asked, within power and price; exit code 1 if there is none."""
-    if compression.parts:
-        raise OptionError(
-            "advise takes whole datatypes", repair="Use predict for parts of a network"
-        )
-    check_corrects(prediction_model, evidence=evidence)
-    if evidence is not None and wishes.efficiency is not None:
-        raise OptionError(
-            "--efficiency and --evidence both say how far below the bound runs are",
-            repair="Leave one of them out",
-        )
+    _check_options(compression, wishes, prediction_model, evidence)
     wish, machines, datatypes = wishes.wish(), choice.machines(), compression.datatypes
     request = decoding.request()
     others, decoders = split_decoders(models, request, bound=inputs.given)
@@ -131,24 +122,11 @@ def advise(
     if decoders:
         _check_decoder(decoders, others, compression, wishes)
         advice = _of_decoder(
-            decoders[0],
-            request,
-            machines,
-            wish,
-            datatypes,
-            batch,
-            prediction_model,
-            max_devices,
+            decoders[0], request, machines, wish, datatypes, batch, prediction_model, max_devices,
             figures_of(evidence, machines),
-        )
+        )  # fmt: skip
     else:
-        if wishes.min_tokens_per_s is not None or wish.ttft is not None or wish.tpot is not None:
-            from roofline.advice.wish import MAX_TPOT, MAX_TTFT, MIN_FPS, MIN_TOKENS_PER_S
-
-            raise OptionError(
-                f"{others[0]} is no decoder: it has no tokens for {MIN_TOKENS_PER_S}, {MAX_TTFT} or {MAX_TPOT}",
-                repair=f"Ask for {MIN_FPS}",
-            )
+        _check_frames(others, wishes, wish)
         loaded = load_models(others, inputs.binding(bound_sizes=bound_sizes))
         workloads = [compression.at(workload, None) for workload in loaded]
         advice = _of_networks(
@@ -177,6 +155,33 @@ def _order(advice: Advice, sort: str) -> Advice:
     # A machine that fails is no answer, however cheap it is.
     found.sort(key=lambda entry: ("yes", "unknown", "no").index(entry.answer))
     return replace(advice, candidates=tuple(found))
+
+
+def _check_options(
+    compression: CompressionOptions, wishes: WishOptions, model: str | None, evidence: Path | None
+) -> None:
+    """Refuse options that say what advise does not take, or one thing twice."""
+    if compression.parts:
+        raise OptionError(
+            "advise takes whole datatypes", repair="Use predict for parts of a network"
+        )
+    check_corrects(model, evidence=evidence)
+    if evidence is not None and wishes.efficiency is not None:
+        raise OptionError(
+            "--efficiency and --evidence both say how far below the bound runs are",
+            repair="Leave one of them out",
+        )
+
+
+def _check_frames(others: Sequence[str], wishes: WishOptions, wish: Wish) -> None:
+    """Refuse to ask networks that have no tokens for any."""
+    from roofline.advice.wish import MAX_TPOT, MAX_TTFT, MIN_FPS, MIN_TOKENS_PER_S
+
+    if wishes.min_tokens_per_s is not None or wish.ttft is not None or wish.tpot is not None:
+        raise OptionError(
+            f"{others[0]} is no decoder: it has no tokens for {MIN_TOKENS_PER_S}, {MAX_TTFT} or {MAX_TPOT}",
+            repair=f"Ask for {MIN_FPS}",
+        )
 
 
 def _check_decoder(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -173,7 +173,7 @@ class _WrittenNetwork:
     absent: int
     """Tensors that have no elements, for the network's weights have none."""
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return all that was predicted and counted, under its stable names."""
         done, plan = self.done, self.done.plan
         return {

@@ -6,7 +6,7 @@ import gc
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -103,9 +103,8 @@ def count(
         _, (decoder,) = split_decoders([model], request, bound=inputs.given)
         asked = replace(request, new_tokens=1, causal=causal)
         decoder.check(asked)
-        counted = (decoder.prompt if phase is Phase.PREFILL else decoder.step)(
-            asked, inputs.batch or 1
-        )
+        phase_of = decoder.prompt if phase is Phase.PREFILL else decoder.step
+        counted = phase_of(asked, inputs.batch or 1)
     workload = compression.under(counted)
     workload = with_zeros(workload) if zeros else workload
     other = found[0] if found else None
@@ -160,14 +159,14 @@ def _check(workload: Workload) -> None:
         )
 
 
-def _document(workload: Workload, other: Workload | None, view: LayerView) -> dict[str, Any]:
+def _document(workload: Workload, other: Workload | None, view: LayerView) -> dict[str, object]:
     from roofline.cli._counting import document
 
     found = document(workload, fused=view.fused) | {"layers": view.rows(workload)}
     return found if other is None else found | {"diff": _diff(workload, other, fused=view.fused)}
 
 
-def _diff(workload: Workload, other: Workload, *, fused: bool) -> dict[str, Any]:
+def _diff(workload: Workload, other: Workload, *, fused: bool) -> dict[str, object]:
     """Return the differences under the names that ``--diff`` gives them."""
     from roofline.cli._counting import totals
     from roofline.cli._differences import layer_changes, network_lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -90,7 +90,7 @@ def measure(
         raise typer.Exit(1)
 
 
-def _document(runs: list[Measurement]) -> dict[str, Any]:
+def _document(runs: list[Measurement]) -> dict[str, object]:
     entries = [{**run.to_row(), **run.to_dict()} for run in runs]
     # The same fields as `validate` gives; a measured run alone is compared with nothing.
     return {"conventions": CONVENTIONS, "measurements": entries, "comparisons": []}

@@ -235,7 +235,7 @@ def _sizes(row: Row) -> str:
     return f"OK, {plural(row['nodes'], 'node')}, {plural(row['macs'], 'MAC')}, {plural(row['parameters'], 'parameter')}"
 
 
-def _summary(network: Network | DecoderNetwork) -> dict[str, Any]:
+def _summary(network: Network | DecoderNetwork) -> dict[str, object]:
     workload = _count(network)
     return {
         "network": network.key,
@@ -250,7 +250,7 @@ def _summary(network: Network | DecoderNetwork) -> dict[str, Any]:
     }
 
 
-def _details(network: Network | DecoderNetwork) -> dict[str, Any]:
+def _details(network: Network | DecoderNetwork) -> dict[str, object]:
     workload = _count(network)
     return {
         "activation_bytes": workload.activation_bytes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,6 +30,7 @@ from roofline.cli._options import (
 from roofline.cli._output import OrderOptions, ResultOptions, as_table
 from roofline.cli._predictions import conventions, notes_below, tables_of
 from roofline.errors import OptionError
+from roofline.model._request import CommonChoices
 from roofline.number_format import number, percent, plural
 from roofline.tables import Record, Row
 
@@ -94,6 +95,12 @@ LayersOption = Annotated[
 ]
 
 
+class _Choices(CommonChoices):
+    """What `sweep` and `serve` take beside networks, machines, datatypes and batches."""
+
+    model: str | None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PredictionOptions:
     """By which model networks are predicted, and what it takes into account."""
@@ -113,7 +120,7 @@ class PredictionOptions:
     ] = None
     evidence: EvidenceOption = None
 
-    def choices(self, machines: Sequence[Platform], *, networks: bool = True) -> dict[str, Any]:
+    def choices(self, machines: Sequence[Platform], *, networks: bool = True) -> _Choices:
         """Return them as `sweep` and `serve` take them; the evidence is read where there are networks to correct.
 
         Raises:
@@ -188,7 +195,7 @@ def predict(
 
 def _predict(
     workloads: Sequence[Workload], decoders: Sequence[Decoding], machines: Sequence[Platform], request: Request | None,
-    compression: CompressionOptions, batches: Sequence[int] | None, choices: Row,
+    compression: CompressionOptions, batches: Sequence[int] | None, choices: _Choices,
     figures: Mapping[str, Figures] | None,
 ) -> Sweep:  # fmt: skip
     """Return what is predicted of networks and, behind them, of decoders."""
@@ -218,7 +225,7 @@ def _predict(
     return Sweep.join(parts)
 
 
-def _document(found: Sweep, *, layers: bool) -> dict[str, Any]:
+def _document(found: Sweep, *, layers: bool) -> dict[str, object]:
     predictions = found.predictions
     entries = [
         entry.record() | ({"layers": [layer.record() for layer in entry.layers]} if layers else {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -15,8 +15,10 @@ from roofline.errors import own_spelling
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
+    from roofline.tables import Record
     from roofline.validate.evidence.forms import Source
     from roofline.validate.evidence.score import Scored
+    from roofline.validate.evidence.scores import DecoderScores, RunScores, Scores, ScoresByLabel
 
 app = typer.Typer(add_completion=False)
 
@@ -108,6 +110,7 @@ def score(
     model = own_spelling(model, list(models)) or model
     leave = own_spelling(leave, LEAVES) or leave
     source = read_source(file)
+    document: Mapping[str, object]
     if source.form.of_decoders:
         document = _decoders(source, model=model, leave=leave, rows=rows)
     else:
@@ -135,7 +138,7 @@ def _runs(
     rows: Path | None,
     platform: Sequence[str] | None,
     network: Sequence[Path] | None,
-) -> dict[str, Any]:
+) -> RunScores:
     """Score a table of runs of networks."""
     from roofline.cli._progress import progress
     from roofline.spec import platform as find_platform
@@ -171,7 +174,7 @@ def _runs(
     return document
 
 
-def _decoders(source: Source, *, model: str, leave: str, rows: Path | None) -> dict[str, Any]:
+def _decoders(source: Source, *, model: str, leave: str, rows: Path | None) -> DecoderScores:
     """Score a table of runs of decoders."""
     from roofline.validate.evidence import decoder_score
     from roofline.validate.evidence.decoder_rows import decoder_table
@@ -193,13 +196,16 @@ def _order_table(found: Any, order: OrderOptions) -> Any:
     return dict(order.arrange(entries, [{"of": label, **entry} for label, entry in entries]))
 
 
-def _tables(document: Mapping[str, Any]) -> str:
+def _tables(document: Mapping[str, object]) -> str:
     found = [
-        as_table([_cells(row) for row in _records(document, name)], title=name.replace("_", " "))
+        as_table(
+            [_cells(label, entry) for label, entry in _entries(document, name).items()],
+            title=name.replace("_", " "),
+        )
         for name in TABLES
         if document.get(name)
     ]
-    conventions = dict(document["conventions"])
+    conventions = dict(cast("Mapping[str, str]", document["conventions"]))
     notes = [f"mode: {conventions.pop('mode')}"] if "mode" in conventions else []
     stated = [f"{name}: {text}" for name, text in conventions.items()]
     head = (
@@ -210,30 +216,39 @@ def _tables(document: Mapping[str, Any]) -> str:
     )
 
 
-def _records(document: Mapping[str, Any], only: str | None = None) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for name in TABLES:
-        found = document.get(name)
-        if not found or only not in {None, name}:
-            continue
-        entries = {name: found} if "n" in found else found
-        rows += [{"table": name, "of": label, **entry} for label, entry in entries.items()]
+def _entries(document: Mapping[str, object], name: str) -> Mapping[str, Scores]:
+    """Return the scores in a table of the document, by what they are of; that of all runs by its own name."""
+    found = cast("Scores | ScoresByLabel | None", document.get(name))
+    if not found:
+        return {}
+    if "n" in found:
+        return {name: cast("Scores", found)}
+    return cast("ScoresByLabel", found)
+
+
+def _records(document: Mapping[str, object]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = [
+        {"table": name, "of": label, **entry}
+        for name in TABLES
+        for label, entry in _entries(document, name).items()
+    ]
     columns = list(dict.fromkeys(key for row in rows for key in row if key != "coverage_curve"))
     return [{key: row.get(key) for key in columns} for row in rows]
 
 
-def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {
-        "of": row["of"], "n": row["n"], "machines": row["machines"],
+def _cells(label: str, row: Scores) -> Record:
+    shown: Record = {
+        "of": label, "n": row["n"], "machines": row["machines"],
         "factor (machines)": number(row["factor_machines"]), "factor (rows)": number(row["factor_rows"]),
         "MAPE %": number(100 * row["mape"]), "median %": number(100 * row["median_ape"]),
         "±10 %": number(100 * row["within_10"]), "±20 %": number(100 * row["within_20"]),
         "2x": number(100 * row["within_2x"]), "bias": number(row["bias"]),
     }  # fmt: skip
     if "order" in row:
-        shown["order"] = None if row["order"] is None else number(row["order"])
-        shown["Spearman"] = None if row["spearman"] is None else number(row["spearman"])
-    if "coverage" in row:
+        order, ranks = row["order"], row.get("spearman")
+        shown["order"] = None if order is None else number(order)
+        shown["Spearman"] = None if ranks is None else number(ranks)
+    if "coverage" in row and "coverage_machines" in row and "width" in row:
         shown["in 80 % (machines)"] = number(100 * row["coverage_machines"])
         shown["in 80 % (rows)"] = number(100 * row["coverage"])
         shown["high/low"] = number(row["width"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -219,7 +219,7 @@ def _with_intervals(rows: list[Record], comparisons: Sequence[Comparison]) -> li
 
 def _document(
     comparisons: Sequence[Comparison], runs: Sequence[Measurement], doubts: Sequence[str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     from roofline.cli._predictions import conventions
 
     predicted = [comparison.prediction for comparison in comparisons]

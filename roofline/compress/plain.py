@@ -122,7 +122,7 @@ def _compute(
 
     if node.op_type == "Cast" and not _floats(array, node):
         return None
-    given: dict[str, Any] = {node.input[0]: array}
+    given: dict[str, object] = {node.input[0]: array}
     for name in node.input[1:]:
         operand = to_array(stored[name]) if name in stored else None
         if operand is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.binding import Binding
 from roofline.decoding import spellings
@@ -74,7 +74,7 @@ class Roles:
             inputs[entry.name] = (requests, new) if len(entry.shape) == 2 else (new,)
         for entry in self.caches:
             inputs[entry.name] = _cache(entry, requests, past, self.head_size)
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         for entries, value in (
             (self.whole, past + new), (self.past, past), (self.valid, past + new - 1),
         ):  # fmt: skip

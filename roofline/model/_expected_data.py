@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypedDict
 
 from roofline.model import _law_document, _quantiles
+from roofline.model._law_document import LawDocument
 from roofline.model._law_estimates import KNOWN
-from roofline.model._quantiles import Quantiles
+from roofline.model._quantiles import Quantiles, QuantilesDocument
 from roofline.model._time_law import TimeLaw
 
 NAME = "expected.json"
@@ -60,8 +61,21 @@ class Parameters:
     """Per class of machines and runtime."""
     machines: Mapping[str, MachineRuns]
     """The machines of the evidence, by key."""
-    provenance: Mapping[str, Any]
+    provenance: Mapping[str, object]
     """Digest, runs, machines and sources of the evidence."""
+
+
+class ParametersDocument(TypedDict):
+    """A version of the model as files hold it."""
+
+    version: str
+    provenance: Mapping[str, object]
+    usage: Mapping[str, Mapping[str, Sequence[Any]]]
+    """The fields of each `Usage` in order."""
+    machines: Mapping[str, Sequence[Any]]
+    """Those of each `MachineRuns`."""
+    quantiles: Mapping[str, QuantilesDocument]
+    law: LawDocument
 
 
 @cache
@@ -71,7 +85,7 @@ def shipped() -> Parameters:
     return from_document(json.loads(text))
 
 
-def to_document(parameters: Parameters) -> dict[str, Any]:
+def to_document(parameters: Parameters) -> ParametersDocument:
     """Return parameters as plain data."""
     return {
         "version": parameters.version,
@@ -94,7 +108,7 @@ def to_document(parameters: Parameters) -> dict[str, Any]:
     }
 
 
-def from_document(document: Mapping[str, Any]) -> Parameters:
+def from_document(document: ParametersDocument) -> Parameters:
     """Return the parameters that plain data describe."""
     return Parameters(
         document["version"],

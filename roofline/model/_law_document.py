@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 
 from roofline.model._law_estimates import Effect
 from roofline.model._layer_law import LayerLaw
-from roofline.model._surface import surface_from_document, surface_to_document
+from roofline.model._surface import (
+    SurfaceDocument,
+    surface_from_document,
+    surface_to_document,
+)
 from roofline.model._time_law import Term, TimeLaw
 
 _LOWER = np.tril_indices(4)
 
 
-def to_document(law: TimeLaw) -> dict[str, Any]:
+class LawDocument(TypedDict):
+    """A time law as files hold it."""
+
+    power: float
+    terms: Sequence[Sequence[Any]]
+    """Part, feature, level, label and value of each coefficient."""
+    references: Mapping[str, Sequence[float]]
+    machine_deviation: Sequence[float]
+    row_deviation: float
+    effects: Mapping[str, Sequence[Any]]
+    """The mean, the lower half of the covariance, the spread, whether there are many runs, and the settings."""
+    surface: SurfaceDocument
+    ways: Mapping[str, float]
+    layers: Mapping[str, Sequence[float]]
+    layer_spreads: Mapping[str, float]
+    uncertainty: Sequence[Sequence[int]]
+    """The lower half, times `SCALE`."""
+    priors: Sequence[Sequence[Any]]
+    """Level, which coefficients, and their deviation."""
+    seen: Sequence[str]
+
+
+def to_document(law: TimeLaw) -> LawDocument:
     """Return the law as plain data."""
     return {
         "power": law.power,
@@ -60,7 +86,7 @@ SCALE = 1e6
 """By what covariances of coefficients are multiplied where they are written, as whole numbers."""
 
 
-def from_document(document: Mapping[str, Any]) -> TimeLaw:
+def from_document(document: LawDocument) -> TimeLaw:
     """Return the law that plain data describe."""
     effects: dict[str, Effect] = {}
     for name, numbers in document["effects"].items():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,15 +88,19 @@ def quantiles(
     return found
 
 
-def to_document(table: Mapping[str, Pairs]) -> dict[str, Any]:
-    """Return quantiles as plain data: per class the pair of each of `NOMINAL`."""
+QuantilesDocument = Mapping[str, Sequence[Sequence[float]]]
+"""Quantiles as files hold them: per class the pair of each of `NOMINAL`."""
+
+
+def to_document(table: Mapping[str, Pairs]) -> QuantilesDocument:
+    """Return quantiles as plain data."""
     return {
         name: [[round(x, 4) for x in pairs[nominal]] for nominal in NOMINAL]
         for name, pairs in table.items()
     }
 
 
-def from_document(document: Mapping[str, Any]) -> dict[str, Pairs]:
+def from_document(document: QuantilesDocument) -> dict[str, Pairs]:
     """Return the quantiles that plain data describe."""
     return {
         name: {nominal: (pair[0], pair[1]) for nominal, pair in zip(NOMINAL, pairs, strict=True)}

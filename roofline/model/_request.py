@@ -19,14 +19,9 @@ from roofline.surfaces import DATATYPE, MODEL, OPERATIONS, TRAFFIC, WEIGHTS_READ
 from roofline.workload import Workload
 
 
-class Choices(TypedDict, total=False):
-    """What can be chosen about a prediction; what is left out is the model's default."""
+class CommonChoices(TypedDict, total=False):
+    """What can be chosen about predictions at many datatypes and batches; what is left out is the model's default."""
 
-    datatype: Precision | str | None
-    """The precision it runs at; None is the workload's own. Layers that a mixed-precision graph computes in another
-    datatype run on that unit where the machine has it and the model looks at layers."""
-    batch: int | None
-    """Items per batch; None is the workload's."""
     traffic: Traffic | str | None
     operations: Operations | str | None
     weights_read: WeightsRead | str
@@ -36,6 +31,16 @@ class Choices(TypedDict, total=False):
     """What figures of single machines say of them, by key; for estimates from published runs."""
     emulate: bool
     """Whether the next wider unit may stand in for one that the machine lacks."""
+
+
+class Choices(CommonChoices, total=False):
+    """What can be chosen about a prediction."""
+
+    datatype: Precision | str | None
+    """The precision it runs at; None is the workload's own. Layers that a mixed-precision graph computes in another
+    datatype run on that unit where the machine has it and the model looks at layers."""
+    batch: int | None
+    """Items per batch; None is the workload's."""
 
 
 def run(model: Model, workload: Workload, platform: Platform, choices: Choices) -> Prediction:

@@ -7,9 +7,9 @@ machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -70,7 +70,14 @@ def bumps(places: Floats, centres: Floats) -> Floats:
     return np.exp(-np.maximum(apart, 0) / 2)
 
 
-def surface_to_document(surface: Surface) -> dict[str, Any]:
+class SurfaceDocument(TypedDict):
+    """A surface as files hold it."""
+
+    centres: Sequence[Sequence[float]]
+    weights: Mapping[str, Sequence[float]]
+
+
+def surface_to_document(surface: Surface) -> SurfaceDocument:
     """Return a surface as plain data."""
     return {
         "centres": [[round(float(x), 3) for x in row] for row in surface.centres],
@@ -80,7 +87,7 @@ def surface_to_document(surface: Surface) -> dict[str, Any]:
     }
 
 
-def surface_from_document(document: Mapping[str, Any]) -> Surface:
+def surface_from_document(document: SurfaceDocument) -> Surface:
     """Return the surface that plain data describe."""
     return Surface(
         np.asarray(document["centres"], np.float64).reshape(-1, len(SCALES)),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,11 +125,26 @@ def _alike(one: LawRun, other: LawRun) -> float:
     return float(np.exp(-((one.place - other.place) ** 2).sum() / (2 * NEAR**2)))
 
 
+class _Factors(TypedDict):
+    factors: Mapping[str, float]
+
+
+class _LawDocument(TypedDict):
+    """A law as the shipped file holds it."""
+
+    law: _Factors
+    widths: Mapping[str, float]
+    within: Mapping[str, float]
+    known: Sequence[str]
+    runs: int
+    sha256: str
+
+
 @cache
 def shipped_laws() -> Mapping[str, FittedLaw]:
     """Return the laws by quantity: ``decode``, ``prefill`` (one user), ``tpot``, ``ttft`` (served)."""
     text = files("roofline.model").joinpath(NAME).read_text(encoding="utf-8")
-    document: dict[str, dict[str, Any]] = json.loads(text)
+    document: dict[str, _LawDocument] = json.loads(text)
     return {
         name: FittedLaw(
             SumLaw(entry["law"]["factors"]), entry["widths"], entry["within"], tuple(entry["known"]),

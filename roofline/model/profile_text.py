@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from roofline.errors import PlatformError
 from roofline.model.machine_profile import Profile, Sample
@@ -28,7 +27,7 @@ _WHOLE = ("conv", "matmul", "rnn", "layout")
 _SAMPLE = re.compile(r"(?P<at>[^ ]+) = (?P<share>[^ ]+)(?: ±(?P<spread>[^%]+)%)?")
 
 
-def measured_quantity(value: float, size: float, unit: str, source: str) -> dict[str, Any]:
+def measured_quantity(value: float, size: float, unit: str, source: str) -> dict[str, object]:
     """Return a measured figure as platform files write it, with four digits.
 
     Args:
@@ -43,7 +42,7 @@ def measured_quantity(value: float, size: float, unit: str, source: str) -> dict
 
 def as_entry(
     profile: Profile, *, datatype: str, tool: str, date: str, protocol: str, source: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return a profile as an entry of a platform file.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from roofline.cost import Cost
-from roofline.node import Array, Node, Shape, Tensor
+from roofline.node import Array, Attributes, Node, Shape, Tensor
 from roofline.ops._attributes import (
     integer,
     maybe_integers,
@@ -93,7 +93,7 @@ def _support_cost(node: Node) -> Cost:
     return Cost(rows * (vectors + coefficients), 2 * rows * coefficients)
 
 
-def _flatten(attributes: Mapping[str, Any], name: str) -> list[Any]:
+def _flatten(attributes: Attributes, name: str) -> list[Any]:
     """Return a list attribute, or the elements of a tensor one."""
     found = attributes.get(name)
     if isinstance(found, Tensor):

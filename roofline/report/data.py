@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roofline.chart._table import Cells
 from roofline.errors import TableError, did_you_mean
 from roofline.parquet import table_rows
 from roofline.reading import read_json, read_text
@@ -189,8 +190,8 @@ def check_rows(
     return tuple(_flag_shares(_flag_duplicates(rows)))
 
 
-def _check(entry: Row, where: str) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+def _check(entry: Row, where: str) -> Cells:
+    row: Cells = dict.fromkeys(COLUMNS)
     for name in _WORDS:
         row[name] = word_in(entry.get(name))
     for column in _NUMBERS:
@@ -220,9 +221,9 @@ def _check(entry: Row, where: str) -> dict[str, Any]:
     return row
 
 
-def _flag_duplicates(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _flag_duplicates(rows: Iterable[Cells]) -> list[Cells]:
     seen: set[tuple[Any, ...]] = set()
-    kept: list[dict[str, Any]] = []
+    kept: list[Cells] = []
     for row in rows:
         identity = tuple(row[name] for name in _CONFIGURATION)
         if identity in seen:
@@ -232,7 +233,7 @@ def _flag_duplicates(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
-def _flag_shares(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _flag_shares(rows: list[Cells]) -> list[Cells]:
     """Flag accuracies that look like shares of one among percentages of the same task."""
     percent = {row["task"] for row in rows if (row["accuracy"] or 0.0) > 1}
     for row in rows:
@@ -241,7 +242,7 @@ def _flag_shares(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def on_chip(machine: Platform) -> dict[str, Any]:
+def on_chip(machine: Platform) -> dict[str, object]:
     """Return name, capacity and bandwidth of a machine's largest on-chip memory, as a roof's row has them."""
     sizes = {m.capacity.base: m for m in machine.memories if m.on_chip and m.capacity}
     if not sizes:

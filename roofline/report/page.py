@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.resources import files
-from typing import Any
 
 from roofline.chart._style import machine_colour
 from roofline.extras import optional_import
@@ -26,7 +25,7 @@ def render(data: ReportData) -> str:
     """
     with optional_import("an interactive report"):
         from plotly.offline import get_plotlyjs
-    document: dict[str, Any] = asdict(data)
+    document: dict[str, object] = asdict(data)
     machines = [str(row["platform"]) for row in (*data.rows, *data.roofs)]
     # The same colours as in the figures.
     document["colours"] = {name: machine_colour(name) for name in machines}
@@ -65,7 +64,7 @@ class Page:
     summary: str = ""
     """What is said until the page has been built."""
     css: str
-    data: Mapping[str, Any]
+    data: Mapping[str, object]
     scripts: Sequence[str]
     """In order."""
 
@@ -92,7 +91,7 @@ def fill_page(page: Page) -> str:
     return "".join(built)
 
 
-def embed(document: Mapping[str, Any]) -> str:
+def embed(document: Mapping[str, object]) -> str:
     """Return data as JSON that can stand in a page: no tag or comment in it ends the script element."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")

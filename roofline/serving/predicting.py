@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from roofline._sweep import Omission, Prepare, Sweep, sweep
 from roofline.decoding.memory import memory_of
@@ -13,6 +13,7 @@ from roofline.decoding.request import Phase, Request
 from roofline.errors import NoBasisError, OptionError
 from roofline.expected_tokens import Figures, estimate_beside
 from roofline.model import Prediction, at_precision, models
+from roofline.model._request import CommonChoices
 from roofline.number_format import plural
 from roofline.serving.case import ServingCase
 from roofline.surfaces import BATCH, CONTEXT_LENGTH, DEVICES, MODEL, Argument
@@ -37,7 +38,7 @@ def serve(
     prepare: Prepare | None = None,
     unheld: bool = False,
     figures: Mapping[str, Figures] | None = None,
-    **choices: Any,
+    **choices: Unpack[CommonChoices],
 ) -> Sweep:
     """Predict a decoder's phases.
 
@@ -93,7 +94,7 @@ def cases(
     batches: Sequence[int] = (1,),
     bound: str = "equation1",
     prepare: Prepare | None = None,
-    **choices: Any,
+    **choices: Unpack[CommonChoices],
 ) -> Iterator[ServingCase | Omission]:
     """Yield a decoder on each machine at each datatype and batch; those that cannot be are told in their place.
 
@@ -138,7 +139,7 @@ class _Phases:
     bound: str
     """The model of the phases."""
     prepare: Prepare | None
-    choices: Mapping[str, Any]
+    choices: CommonChoices
     """Everything else that a sweep takes."""
 
     def at(self, datatype: str | None, batches: Iterable[int]) -> Iterator[ServingCase | Omission]:

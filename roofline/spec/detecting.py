@@ -101,7 +101,7 @@ def _rocm(run: Run) -> Iterator[Detection]:
         cards: Any = json.loads(text or "{}")
     except ValueError:
         return
-    for card in cast("dict[str, Any]", cards).values() if isinstance(cards, dict) else ():
+    for card in cast("dict[str, object]", cards).values() if isinstance(cards, dict) else ():
         if not isinstance(card, dict):
             continue
         fields = {

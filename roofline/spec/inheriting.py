@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from roofline.errors import PlatformError, did_you_mean
 from roofline.spec.folders import FAMILIES, platform_folders
@@ -85,7 +85,7 @@ def _content(path: Path, _modified: int) -> Content:
     return parse(read_text(path), str(path)).content
 
 
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Content:
+def _merge(below: Mapping[str, object], above: Mapping[str, object]) -> Content:
     merged = dict(below)
     for key, value in above.items():
         old: object = merged.get(key)
@@ -96,8 +96,8 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Content:
     return merged
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+def _mapping(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
 
 
 def _sources_named(value: object) -> Iterator[str]:

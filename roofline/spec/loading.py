@@ -68,7 +68,7 @@ def examine(document: Document) -> tuple[Specification | None, tuple[Problem, ..
     return (None, contradictions) if contradictions else (found, ())
 
 
-def from_mapping(content: Mapping[str, Any], name: str = "platform") -> Specification:
+def from_mapping(content: Mapping[str, object], name: str = "platform") -> Specification:
     """Return the specification that plain values describe, checked like a file.
 
     Raises:
@@ -99,7 +99,7 @@ def _problems(error: ValidationError, document: Document) -> list[Problem]:
     return problems
 
 
-def _rule(kind: str, message: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:
+def _rule(kind: str, message: str, value: Any, context: Mapping[str, object]) -> tuple[str, str]:
     match kind:
         case "broken_rule":
             return message, str(context.get("repair", ""))

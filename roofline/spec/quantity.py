@@ -123,7 +123,7 @@ class Quantity(Strict):
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """List the allowed units, so that an editor can offer them."""
         schema = handler.resolve_ref_schema(handler(core_schema))
         schema["properties"]["unit"]["enum"] = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 
 def mode_name(threads: int) -> str:
@@ -22,4 +22,4 @@ def with_threads(mode: str, content: object) -> object:
     threads = re.fullmatch(r"(\d+)-threads?", mode)
     if threads is None or not isinstance(content, Mapping):
         return content
-    return {"threads": int(threads[1]), **cast("Mapping[str, Any]", content)}
+    return {"threads": int(threads[1]), **cast("Mapping[str, object]", content)}

@@ -24,7 +24,7 @@ def as_yaml(specification: Specification) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=False, width=100)
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> dict[str, object]:
     """Return the JSON Schema of platform files; the descriptions are the docstrings of the fields."""
     schema = Specification.model_json_schema()
     required = schema.pop("required")

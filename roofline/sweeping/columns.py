@@ -152,7 +152,7 @@ def table(found: Sequence[Block]) -> Any:
     pa = arrow()
     counts = [len(each.batches) for each in found]
     numbers = _numbers(found, counts)
-    made: dict[str, Any] = {
+    made: dict[str, object] = {
         name: pa.array(values, mask=np.isnan(values)) for name, values in numbers.items()
     }
     made["batch"] = pa.array(np.concatenate([each.batches for each in found]))

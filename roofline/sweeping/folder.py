@@ -7,7 +7,6 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from roofline.errors import OptionError
 from roofline.number_format import plural
@@ -71,7 +70,7 @@ class Folder:
                 )
         # A note without parts is of a sweep that was refused or stopped before its first: this one takes its place.
         if known != grid.digest:
-            document: dict[str, Any] = {
+            document: dict[str, object] = {
                 "schema_version": SCHEMA_VERSION, "digest": grid.digest, **grid.identity,
             }  # fmt: skip
             write_whole(note, (json.dumps(document, indent=1) + "\n").encode())

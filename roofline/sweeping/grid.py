@@ -141,7 +141,7 @@ class Grid:
         }  # fmt: skip
 
     @cached_property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """What makes this sweep another than any other, as plain data."""
         at = self.batches
         batches: Any = (

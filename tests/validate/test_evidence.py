@@ -28,7 +28,7 @@ from roofline.validate.evidence.page import page
 from roofline.validate.evidence.published import pixels_of, read_published
 from roofline.validate.evidence.readers import read_evidence
 from roofline.validate.evidence.score import score
-from roofline.validate.evidence.summaries import UNLIKE, whole
+from roofline.validate.evidence.summaries import UNLIKE, version_scores
 from roofline.validate.records.files import export_csv, export_json
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
@@ -253,7 +253,7 @@ def test_the_summary_is_the_score() -> None:
     document = json.loads(SUMMARY.read_text())
     evidence = read_published(PUBLISHED)
     left = {name: refit(evidence, name) for name in ("silicon", "family", *UNLIKE)}
-    found = whole(evidence, shipped(), left)
+    found = version_scores(evidence, shipped(), left)
     assert found["provenance"] == document["provenance"]
     for name in ("silicon", "family"):
         for figure in ("factor_rows", "factor_machines", "coverage_machines", "width"):

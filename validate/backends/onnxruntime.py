@@ -86,7 +86,7 @@ class OnnxRuntimeSession:
         self._binding: Any = self._session.io_binding()
         self._shared = shared or {}
         """Of each output that lies where an input does, the input's name."""
-        self._placed: dict[str, Any] = {}
+        self._placed: dict[str, object] = {}
         self._always_place = False
 
     def bind(self, inputs: Arrays) -> None:

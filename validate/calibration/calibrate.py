@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from roofline.errors import MeasurementError
 from roofline.model.profile_text import measured_quantity
@@ -169,9 +168,9 @@ def warnings(roofs: Sequence[Roofs]) -> list[str]:
 def platform_document(
     roofs: Sequence[Roofs],
     key: str,
-    profiles: Sequence[Mapping[str, Any]] = (),
+    profiles: Sequence[Mapping[str, object]] = (),
     remarks: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return a platform file's content: the roofs of every number of threads as operating modes.
 
     Args:
@@ -186,7 +185,7 @@ def platform_document(
     last = roofs[-1]
     now = datetime.now(UTC)
     cores = available_cores()
-    document: dict[str, Any] = {
+    document: dict[str, object] = {
         "schema_version": 1,
         "key": key,
         "name": f"{cpu_name()}, {plural(cores, 'core')} (measured)",
@@ -231,7 +230,7 @@ def platform_document(
 def platform_yaml(
     roofs: Sequence[Roofs],
     key: str,
-    profiles: Sequence[Mapping[str, Any]] = (),
+    profiles: Sequence[Mapping[str, object]] = (),
     remarks: Sequence[str] = (),
 ) -> str:
     """Return the platform file as YAML text, checked against the schema.
@@ -256,7 +255,7 @@ def _probe(asked: Probe, variables: Mapping[str, str]) -> tuple[dict[str, float]
     return dict(outcome.answer.by_name), outcome.answer.taken
 
 
-def _peaks(roofs: Roofs) -> dict[str, Any]:
+def _peaks(roofs: Roofs) -> dict[str, object]:
     return {
         name: {
             **measured_quantity(rate, 1e9, "GOP/s", SOURCE),
@@ -267,8 +266,8 @@ def _peaks(roofs: Roofs) -> dict[str, Any]:
     }
 
 
-def _memories(roofs: Roofs) -> list[dict[str, Any]]:
-    outer: dict[str, Any] = {
+def _memories(roofs: Roofs) -> list[dict[str, object]]:
+    outer: dict[str, object] = {
         "name": "DRAM",
         "bandwidth": measured_quantity(roofs.memory, 1e9, "GB/s", SOURCE),
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -78,9 +77,9 @@ def watch(backend: str, threads: int, patience_s: float, usual_s: float = 0.0) -
 
 def _time_group(
     asked: Microbenchmarks, group: Sequence[Probe], steadiness: Steadiness
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Return a line for each probe: its bursts, or why it could not be built."""
-    failed: list[dict[str, Any]] = []
+    failed: list[dict[str, object]] = []
     works: dict[str, list[Step]] = {}
     for probe in group:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from roofline.model.machine_profile import Profile
 from roofline.model.profile_text import as_entry
@@ -27,7 +26,7 @@ class TimedProfile:
     times: Times
 
     @property
-    def entry(self) -> dict[str, Any]:
+    def entry(self) -> dict[str, object]:
         """The profile as an entry of a platform file."""
         return as_entry(
             self.profile,

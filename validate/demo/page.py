@@ -8,12 +8,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from roofline.errors import MissingPackageError
 from roofline.markdown import markdown_records
 from roofline.number_format import number
 from roofline.tables import Record
+from roofline.tables import Row as TableRow
 from roofline.validate.demo.run import Demo
 from roofline.writing import write_whole
 
@@ -132,7 +132,7 @@ def _json(demo: Demo) -> str:
 def _draw(demo: Demo, folder: Path) -> tuple[list[Path], list[str]]:
     from roofline.chart import Options, charts, save
 
-    wanted: tuple[tuple[str, list[dict[str, Any]], str], ...] = (
+    wanted: tuple[tuple[str, Sequence[TableRow], str], ...] = (
         ("efficiency", [c.record() for c in demo.comparisons], "Predicted and measured here"),
         ("roofline", _points(demo), "This machine's roofline"),
     )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roofline.errors import DatatypeError, PlatformError
 from roofline.number_format import plural
@@ -57,7 +57,7 @@ class Demo:
     predictions: tuple[Prediction, ...]
     """On other machines and on this one."""
     roofs: tuple[Roofs, ...]
-    document: dict[str, Any]
+    document: dict[str, object]
     """This machine's platform file."""
     machine: Platform
     measurements: tuple[Measurement, ...]

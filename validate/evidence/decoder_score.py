@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,13 @@ from roofline.model.sum_law import Floats, half_width, leave_out
 from roofline.surfaces import MODEL, argument
 from roofline.validate.evidence.decoder_fit import nested_class_widths
 from roofline.validate.evidence.decoder_rows import QuantityRows, Table
+from roofline.validate.evidence.scores import (
+    DecoderScores,
+    Overall,
+    ScoreHead,
+    Scores,
+    ScoresByLabel,
+)
 
 _BOUNDS = {
     "decode": ("work",),
@@ -113,10 +120,10 @@ def nested_widths(off: Floats, labels: Sequence[str], together: Sequence[str]) -
     return np.array([widths[label] for label in labels])
 
 
-def rows_with(table: Table, predicted: Sequence[Predicted]) -> list[dict[str, Any]]:
+def rows_with(table: Table, predicted: Sequence[Predicted]) -> list[dict[str, object]]:
     """Return the rows with what is predicted of each; those without a basis stay empty."""
     names = ("tpot_ms", "ttft_ms") if table.many else ("tokens_per_s",)
-    written: list[dict[str, Any]] = [
+    written: list[dict[str, object]] = [
         {
             **row,
             **{f"{part}_{name}": None for name in names for part in ("predicted", "low", "high")},
@@ -151,9 +158,9 @@ def rows_with(table: Table, predicted: Sequence[Predicted]) -> list[dict[str, An
 
 def summary(
     table: Table, predicted: Sequence[Predicted], *, model: str, leave: str
-) -> dict[str, Any]:
+) -> DecoderScores:
     """Return the score as plain data: of each quantity, and of the first by class, machine and model."""
-    document: dict[str, Any] = {
+    head: ScoreHead = {
         "model": model,
         "model_version": "decoders 2",
         "leave": leave,
@@ -169,7 +176,9 @@ def summary(
             "requests write at a time, or the step is faster than its bound",
         },
     }
-    by_quantity: dict[str, Any] = {}
+    overall: Overall = {}
+    tables: _Tables = {}
+    by_quantity: dict[str, Scores] = {}
     for entry in predicted:
         kept = (
             np.isfinite(entry.measured) & np.isfinite(entry.log_times) & ~np.array(entry.withheld)
@@ -186,34 +195,52 @@ def summary(
         by_quantity[rows.quantity] = _scores(entry, kept)
         if rows.quantity != table.quantities[0]:
             continue
-        document["in_sample" if leave == "none" else "all"] = by_quantity[rows.quantity]
+        overall["in_sample" if leave == "none" else "all"] = by_quantity[rows.quantity]
         tables = {
-            "by_class": rows.groups,
-            "by_kind": rows.labels("family"),
-            "by_machine": rows.machines,
-            "by_runtime": [row.get("backend") or row.get("runtime", "") for row in rows.rows],
-            "by_devices": [
-                f"{float(row.get('tp_size') or row.get('devices') or 1):g}" for row in rows.rows
-            ],
+            "by_class": _by(entry, kept, rows.groups),
+            "by_kind": _by(entry, kept, rows.labels("family")),
+            "by_machine": _by(entry, kept, rows.machines),
+            "by_runtime": _by(
+                entry, kept, [row.get("backend") or row.get("runtime", "") for row in rows.rows]
+            ),
+            "by_devices": _by(
+                entry,
+                kept,
+                [f"{float(row.get('tp_size') or row.get('devices') or 1):g}" for row in rows.rows],
+            ),
         }
-        for name, labels in tables.items():
-            marks = np.array(labels)
-            document[name] = {
-                label: _scores(entry, kept & (marks == label))
-                for label in sorted(set(marks[kept].tolist()))
-            }
         if apart:
-            document["set_aside"] = apart
-    return {**document, "by_quantity": by_quantity}
+            tables["set_aside"] = apart
+    return {**head, **overall, **tables, "by_quantity": by_quantity}
 
 
-def _scores(entry: Predicted, kept: NDArray[np.bool_]) -> dict[str, Any]:
+class _Tables(TypedDict, total=False):
+    """Scores of the first quantity by what its runs are of."""
+
+    by_class: ScoresByLabel
+    by_kind: ScoresByLabel
+    by_machine: ScoresByLabel
+    by_runtime: ScoresByLabel
+    by_devices: ScoresByLabel
+    set_aside: ScoresByLabel
+
+
+def _by(entry: Predicted, kept: NDArray[np.bool_], labels: Sequence[str]) -> ScoresByLabel:
+    """Return the scores of the kept runs of each label."""
+    marks = np.array(labels)
+    return {
+        label: _scores(entry, kept & (marks == label))
+        for label in sorted(set(marks[kept].tolist()))
+    }
+
+
+def _scores(entry: Predicted, kept: NDArray[np.bool_]) -> Scores:
     off = (entry.log_times - entry.measured)[kept]
     width = entry.width[kept]
     error = np.abs(np.exp(off) - 1)
     labels = np.array(entry.rows.machines)[kept]
     each = [np.abs(off[labels == label]) for label in sorted(set(labels.tolist()))]
-    found: dict[str, Any] = {
+    found: Scores = {
         "n": int(kept.sum()),
         "machines": len(each),
         "factor_rows": float(np.exp(np.median(np.abs(off)))),

@@ -10,17 +10,18 @@ import numpy as np
 from roofline.model._core import Floats
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names
 from roofline.validate.evidence.score import Scored, makers_of
+from roofline.validate.evidence.scores import Overall, RunScores, ScoreHead, Scores, ScoresByLabel
 
 ORDER_RANGE = (1.2, 3.0)
 """Two machines that differ by less on one network are alike; by more, any model orders them right."""
 
 
-def summary(scored: Scored) -> dict[str, Any]:
+def summary(scored: Scored) -> RunScores:
     """Return the whole score as plain data: of all runs, and by class, machine, runtime and kind of network."""
     facts, asked = scored.evidence.facts, scored.asked & np.isfinite(scored.predicted)
     inside = asked & scored.in_sample
     outside = asked & ~scored.in_sample
-    document: dict[str, Any] = {
+    head: ScoreHead = {
         "model": scored.model,
         "model_version": scored.version,
         "leave": scored.leave,
@@ -38,31 +39,35 @@ def summary(scored: Scored) -> dict[str, Any]:
             "coverage": "share of runs in the 80 % interval; over machines: the mean of each machine's",
         },
     }
+    overall: Overall = {}
     if inside.any():
-        document["in_sample"] = scores(scored, inside)
+        overall["in_sample"] = scores(scored, inside)
     if outside.any():
-        document["all"] = scores(scored, outside)
+        overall["all"] = scores(scored, outside)
     elif inside.any():
-        document["all"] = None
-    kinds = kinds_of(scored.evidence)
-    tables: tuple[tuple[str, Names], ...] = (
-        ("by_class", facts.machine_class),
-        ("by_runtime", facts.where),
-        ("by_kind", kinds),
-        ("by_machine", facts.machine),
-    )
-    if scored.leave == "maker":
-        tables += (("by_maker", makers_of(scored.evidence)),)
+        overall["all"] = None
     rows = outside if outside.any() else inside
-    for name, labels in tables:
-        document[name] = {
-            label: scores(scored, rows & (labels == label), ordered=name == "by_class")
+
+    def by(labels: Names, *, ordered: bool = False) -> ScoresByLabel:
+        return {
+            label: scores(scored, rows & (labels == label), ordered=ordered)
             for label in sorted(set(labels[rows]))
         }
+
+    document: RunScores = {
+        **head,
+        **overall,
+        "by_class": by(facts.machine_class, ordered=True),
+        "by_runtime": by(facts.where),
+        "by_kind": by(kinds_of(scored.evidence)),
+        "by_machine": by(facts.machine),
+    }
+    if scored.leave == "maker":
+        document["by_maker"] = by(makers_of(scored.evidence))
     return document
 
 
-def scores(scored: Scored, rows: Chosen, *, ordered: bool = True) -> dict[str, Any]:
+def scores(scored: Scored, rows: Chosen, *, ordered: bool = True) -> Scores:
     """Return the score of some runs."""
     evidence = scored.evidence
     fps, predicted = evidence.fps[rows], scored.predicted[rows]
@@ -75,7 +80,7 @@ def scores(scored: Scored, rows: Chosen, *, ordered: bool = True) -> dict[str, A
     def over_machines(values: Floats) -> float:
         return float(np.mean([values[found].mean() for found in groups]))
 
-    result: dict[str, Any] = {
+    result: Scores = {
         "n": int(rows.sum()),
         "machines": len(groups),
         "factor_rows": float(np.exp(np.median(off))),

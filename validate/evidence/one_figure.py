@@ -49,7 +49,7 @@ def with_one_figure(table: Table) -> dict[str, dict[str, dict[str, float]]]:
     return found
 
 
-def _score(runs: list[tuple[float, float, float]]) -> dict[str, Any]:
+def _score(runs: list[tuple[float, float, float]]) -> dict[str, float]:
     off, width, weight = (np.array(part) for part in zip(*runs, strict=True))
     return {
         "runs": round(float(weight.sum())),

@@ -7,6 +7,13 @@ from typing import Any
 
 from roofline.markdown import markdown_table
 from roofline.number_format import plural
+from roofline.validate.evidence.scores import (
+    ClassScores,
+    Scores,
+    ScoresByLabel,
+    UnlikeScores,
+    VersionScores,
+)
 
 HEAD = """# How good `expected` is
 
@@ -48,14 +55,19 @@ by what is unknown; the quantiles come from the other labels.
 """.splitlines()
 
 
-def page(summary: Mapping[str, Any]) -> str:
+def page(summary: VersionScores) -> str:
     """Return the page as Markdown.
 
     Args:
-        summary: What `roofline.validate.evidence.summaries.whole` returns.
+        summary: What `roofline.validate.evidence.summaries.version_scores` returns.
     """
+    return "\n".join([*_head(summary), *_left_out(summary), *_by(summary), *_parts(summary)])
+
+
+def _head(summary: VersionScores) -> list[str]:
+    """Return what was fitted, and how good it is on what that had not seen."""
     found = summary["provenance"]
-    lines = [
+    return [
         HEAD,
         f"Model version {summary['version']}; evidence of {plural(found['runs'], 'run')} on "
         f"{plural(found['machines'], 'machine')} with "
@@ -63,16 +75,22 @@ def page(summary: Mapping[str, Any]) -> str:
         "",
         "## A machine that is not in the evidence (`--leave silicon`)",
         "",
-        *_table(summary["silicon"], "by_class"),
+        *_table(summary["silicon"]),
         "",
         *SCATTER,
         "## A network that is not in the evidence, on a machine that is (`--leave family`)",
         "",
-        *_table(summary["family"], "by_class"),
+        *_table(summary["family"]),
         "",
+    ]
+
+
+def _left_out(summary: VersionScores) -> list[str]:
+    """Return how good it is beside that: on settings and machines unlike those of the fit, and given figures."""
+    return [
         *SETTING,
         "",
-        *_table(summary["setting"], "by_class"),
+        *_table(summary["setting"]),
         "",
         *UNLIKE,
         "",
@@ -80,13 +98,13 @@ def page(summary: Mapping[str, Any]) -> str:
         "",
         "## Equation 1 on the same runs",
         "",
-        *_table(summary["equation1"], "by_class"),
+        *_table(summary["equation1"]),
         "",
         "## Figures of the machine (`--evidence`, `roofline score --figures`)",
         "",
         "Machines with ten runs or more; the runs that give a figure are not judged.",
         "",
-        *_rows(("figures", {**summary["figures"]})),
+        *_rows("figures", summary["figures"]),
         "",
         "## Coverage",
         "",
@@ -95,21 +113,20 @@ def page(summary: Mapping[str, Any]) -> str:
         "",
         markdown_table(["nominal", "new machine", "new network"], _coverage(summary)),
         "",
-        "## By runtime, new machine",
-        "",
-        *_rows(("runtime", summary["silicon"]["by_runtime"])),
-        "",
-        "## By kind of network, new machine",
-        "",
-        *_rows(("kind", summary["silicon"]["by_kind"])),
-        "",
-        "## By machine, new machine",
-        "",
-        *_rows(("machine", summary["silicon"]["by_machine"])),
-        "",
-        *_parts(summary),
     ]
-    return "\n".join(lines)
+
+
+def _by(summary: VersionScores) -> list[str]:
+    """Return how good it is on new machines by what the runs are of."""
+    silicon = summary["silicon"]
+    lines: list[str] = []
+    for title, name, entries in (
+        ("runtime", "runtime", silicon["by_runtime"]),
+        ("kind of network", "kind", silicon["by_kind"]),
+        ("machine", "machine", silicon["by_machine"]),
+    ):
+        lines += [f"## By {title}, new machine", "", *_rows(name, entries), ""]
+    return lines
 
 
 PARTS = {
@@ -164,7 +181,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-def _parts(summary: Mapping[str, Any]) -> list[str]:
+def _parts(summary: VersionScores) -> list[str]:
     lines: list[str] = []
     for name, text in PARTS.items():
         rows = summary.get(name)
@@ -176,12 +193,12 @@ def _parts(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _unlike(left: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    entries: dict[str, Mapping[str, Any]] = {}
+def _unlike(left: Mapping[str, UnlikeScores]) -> list[str]:
+    entries: dict[str, Scores] = {}
     for name, found in left.items():
         entries[f"every {name} in turn"] = found["all"]
         entries |= {f"{name}: {label}": entry for label, entry in found["by"].items()}
-    return _rows(("left out", entries))
+    return _rows("left out", entries)
 
 
 def _cell(column: str, value: Any) -> str:
@@ -196,12 +213,11 @@ def _cell(column: str, value: Any) -> str:
     )
 
 
-def _table(score: Mapping[str, Any], by: str) -> list[str]:
-    return _rows(("class", {"all": score["all"], **score[by]}))
+def _table(score: ClassScores) -> list[str]:
+    return _rows("class", {"all": score["all"], **score["by_class"]})
 
 
-def _rows(table: tuple[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
-    name, entries = table
+def _rows(name: str, entries: ScoresByLabel) -> list[str]:
     some = next(iter(entries.values()))
     columns = ["n", "machines", "over machines", "rows", "MAPE", "±20 %", "within 2x", "bias"]
     interval = "coverage" in some
@@ -217,13 +233,13 @@ def _rows(table: tuple[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
         if "order" in some:
             cells += [_share(entry.get("order")), _number(entry.get("spearman"))]
         if interval:
-            cells += [f"{100 * entry['coverage_machines']:.0f} %", f"{entry['width']:.1f}"]
+            cells += [_share(entry.get("coverage_machines")), f"{entry.get('width', 0):.1f}"]
         rows.append(cells)
     return [markdown_table([name, *columns], rows)]
 
 
-def _coverage(summary: Mapping[str, Any]) -> list[list[str]]:
-    curves = [summary[left]["all"]["coverage_curve"] for left in ("silicon", "family")]
+def _coverage(summary: VersionScores) -> list[list[str]]:
+    curves = [summary[left]["all"].get("coverage_curve", {}) for left in ("silicon", "family")]
     return [
         [f"{100 * float(share):.0f} %", *(f"{100 * curve[share]:.1f} %" for curve in curves)]
         for share in curves[0]

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 import numpy as np
 
 from roofline.model._core import Floats
 from roofline.spec import Platform
+from roofline.tables import Row
 
 COMMON, OWN_BASE, OWN_SLOPE, SPREAD = 3.0, 0.5, 0.5, 0.1
 """Prior standard deviations of what is common, of what a machine adds to c and to s, and of a run around the law."""
@@ -51,9 +51,7 @@ class PowerLaw:
         return run.idle * max(1.0, 1 + base + slope * run.utilization)
 
 
-def read_runs(
-    rows: Iterable[Mapping[str, Any]], machine_of: Callable[[str], Platform]
-) -> tuple[PowerRun, ...]:
+def read_runs(rows: Iterable[Row], machine_of: Callable[[str], Platform]) -> tuple[PowerRun, ...]:
     """Return the runs of a table that have a power, a throughput and a peak.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from roofline.model._expected_data import Parameters
 from roofline.validate.evidence.evidence import Evidence
@@ -13,6 +13,7 @@ from roofline.validate.evidence.leaving import LeftOut
 from roofline.validate.evidence.measures import summary
 from roofline.validate.evidence.page import page
 from roofline.validate.evidence.score import score
+from roofline.validate.evidence.scores import Provenance, VersionScores
 
 FIGURES = (0, 1, 3, 5)
 """How many figures of a machine correct its estimates."""
@@ -28,12 +29,12 @@ OF_VERSION = frozenset(
 """Parts of the summary that a fit writes; benchmarks of their own write all others, which say of what version."""
 
 
-def written(root: Path) -> dict[str, Any]:
+def written(root: Path) -> VersionScores:
     """Return the summary that stands in a checkout."""
     return json.loads((root / SUMMARY).read_text(encoding="utf-8"))
 
 
-def write(root: Path, document: dict[str, Any]) -> None:
+def write(root: Path, document: VersionScores) -> None:
     """Write a summary into a checkout, and the page that is made from it."""
     (root / SUMMARY).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     (root / PAGE).write_text(page(document), encoding="utf-8")
@@ -47,16 +48,16 @@ def add(root: Path, name: str, part: Any) -> None:
         name: ``power``, ``ablations`` or ``graphs``.
         part: Rows, each a dictionary with the same keys.
     """
-    write(root, written(root) | {name: _rounded(part)})
+    write(root, cast("VersionScores", {**written(root), name: _rounded(part)}))
 
 
 UNLIKE = {"class": "by_class", "runtime": "by_runtime", "maker": "by_maker"}
 """What is left out to judge machines unlike those of a fit, and the table of the score by it."""
 
 
-def whole(
+def version_scores(
     evidence: Evidence, parameters: Parameters, left: Mapping[str, LeftOut]
-) -> dict[str, Any]:
+) -> VersionScores:
     """Return every score of a version of the model, and of the bound beside it.
 
     Args:
@@ -75,7 +76,7 @@ def whole(
     bound = _rounded(summary(score(evidence, model="equation1")))
     return {
         "version": parameters.version,
-        "provenance": dict(parameters.provenance),
+        "provenance": cast("Provenance", dict(parameters.provenance)),
         "silicon": found["silicon"],
         "family": found["family"],
         "setting": {name: found["setting"][name] for name in ("all", "by_class")},

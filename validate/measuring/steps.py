@@ -29,7 +29,7 @@ class Action(Generic[R]):
         return cls.__name__.lower()
 
     @classmethod
-    def answer(cls, document: Mapping[str, Any]) -> R:
+    def answer(cls, document: Mapping[str, object]) -> R:
         """Return the answer that a process wrote as plain values.
 
         Raises:
@@ -173,6 +173,6 @@ class Report:
 
     status: Status
     failure: Failure | None = None
-    answer: Mapping[str, Any] | None = None
+    answer: Mapping[str, object] | None = None
     """The plain values of the action's answer."""
     raised: RaisedError | None = None

@@ -22,6 +22,7 @@ import numpy as np
 from roofline.decoding.request import Phase
 from roofline.errors import RooflineError
 from roofline.progress import Report as Progress
+from roofline.reading import JsonObject
 from roofline.validate.measuring import environment, steps
 from roofline.validate.measuring.backend import (
     AcceleratedSession,
@@ -74,7 +75,7 @@ def main(folder: Path) -> None:
     os._exit(0)
 
 
-def _perform(document: Mapping[str, Any], progress: Progress) -> Report:
+def _perform(document: JsonObject, progress: Progress) -> Report:
     """Do what is asked, and return what came of it."""
     try:
         kind, act = _ACTIONS[document["action"]]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from roofline.node import Array
+from roofline.node import Array, Attributes
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.onnx_rewrite.scope import Scope, attributes_of, operand
 
@@ -231,7 +231,7 @@ def elementwise(scope: Scope, node: Any) -> bool:
     return True
 
 
-_UNARY: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+_UNARY: Mapping[str, tuple[str, Attributes]] = {
     "QLinearSigmoid": ("Sigmoid", {}),
     "QLinearLeakyRelu": ("LeakyRelu", {"alpha": 0.01}),
     "QLinearSoftmax": ("Softmax", {}),

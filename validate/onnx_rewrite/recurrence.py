@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
+from roofline.node import Attributes
 from roofline.validate.measuring.backend import UnsupportedModelError
 
 DOMAIN = "roofline"
@@ -78,7 +79,7 @@ class Recurrence:
 
 
 def activations(
-    kind: str, directions: int, attributes: Mapping[str, Any]
+    kind: str, directions: int, attributes: Attributes
 ) -> list[tuple[Activation, ...]]:
     """Return the activations of every direction as the call names them.
 

@@ -8,13 +8,12 @@ just before its product.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from roofline.node import Array
+from roofline.node import Array, Attributes
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.onnx_rewrite.recurrence import DOMAIN, GATES, STEPS, Recurrence, activations
 from roofline.validate.onnx_rewrite.scope import Scope, attributes_of, operand
@@ -53,7 +52,7 @@ class _Call:
     batch_first: bool
     reversed_: tuple[bool, ...]
     """For each direction, whether it begins at the last step."""
-    attributes: Mapping[str, Any]
+    attributes: Attributes
     input_weights: tuple[_Weights, ...]
     recurrent: tuple[_Weights, ...]
     bias: Array

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from roofline.graph import resolve
-from roofline.node import Array, Tensor
+from roofline.node import Array, Attributes, Tensor
 from roofline.validate.measuring.backend import UnsupportedModelError
 
 _LARGEST = 1 << 26
@@ -218,7 +218,7 @@ def compute(
         return {}
 
 
-def attributes_of(node: Any) -> dict[str, Any]:
+def attributes_of(node: Any) -> Attributes:
     """Return a call's attributes by name; texts as `str`."""
     from onnx import helper
 

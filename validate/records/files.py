@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from roofline.errors import MissingPackageError, OptionError, StoreError, TableError, did_you_mean
-from roofline.reading import csv_cell, read_bytes, read_csv, read_json
+from roofline.reading import JsonObject, csv_cell, read_bytes, read_csv, read_json
 from roofline.validate.records.plain import to_json
 from roofline.validate.records.reading import from_dict
 from roofline.validate.records.record import SCHEMA_VERSION, Measurement
@@ -39,7 +39,7 @@ def import_json(text: str) -> list[Measurement]:
         StoreError: It is not such a document, is newer than this program, or a record is damaged.
     """
     document = read_json(text, "the records", error=StoreError)
-    whole = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    whole = cast("JsonObject", document) if isinstance(document, dict) else {}
     entries = whole.get("measurements")
     if not isinstance(entries, list):
         raise StoreError("the document has no list of measurements")
@@ -101,7 +101,7 @@ def _read_numbered(entry: Any, number: int) -> Measurement:
     if not isinstance(entry, dict):
         raise StoreError(f"record {number} is not an object")
     try:
-        return from_dict(cast("dict[str, Any]", entry))
+        return from_dict(cast("JsonObject", entry))
     except StoreError as error:
         raise StoreError(f"record {number}: {error.message}", repair=error.repair) from error
 

@@ -7,10 +7,11 @@ been taken from the network. Nothing but this module reads those sentences.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 from roofline.precision import DATATYPES
+from roofline.reading import JsonObject
 from roofline.validate.records.compression import parse_compression
 from roofline.validate.records.executed import Executed, StoredAs, executed_for
 from roofline.validate.records.failure import Failure, FailureKind
@@ -18,7 +19,7 @@ from roofline.validate.records.failure import Failure, FailureKind
 Document = dict[str, Any]
 
 
-def migrate(document: Mapping[str, Any], version: int) -> Document:
+def migrate(document: JsonObject, version: int) -> Document:
     """Return a record's fields as this version has them.
 
     Args:
@@ -31,7 +32,7 @@ def migrate(document: Mapping[str, Any], version: int) -> Document:
     return fields
 
 
-def migrated_job(document: Mapping[str, Any]) -> Document:
+def migrated_job(document: JsonObject) -> Document:
     """Return the fields of a job of version 1 as this version has them."""
     fields = dict(document)
     variant = fields.pop("variant", "dense")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from roofline.errors import StoreError
+from roofline.reading import JsonObject
 from roofline.validate.records.reading import from_dict
 from roofline.validate.records.record import Measurement
 
@@ -56,7 +57,7 @@ def unpack(document: object, samples: object) -> Measurement:
         raise StoreError("the record is damaged: it has no fields")
     if sys.byteorder == "big":
         values.byteswap()
-    return from_dict({**cast("dict[str, Any]", fields), "samples_s": values.tolist()})
+    return from_dict({**cast("JsonObject", fields), "samples_s": values.tolist()})
 
 
 def _parse(text: bytes) -> Any:

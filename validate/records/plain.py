@@ -18,7 +18,7 @@ class DamagedError(ValueError):
     """Plain values that are not those of the type; the message names the field."""
 
 
-def to_plain(value: object) -> dict[str, Any]:
+def to_plain(value: object) -> dict[str, object]:
     """Return a frozen type's fields as plain JSON values, nothing lost."""
     return _adapter(type(value)).dump_python(value, mode="json")
 
@@ -34,7 +34,7 @@ def to_json(value: object) -> str:
         return json.dumps(to_plain(value))
 
 
-def from_plain(kind: type[T], document: Mapping[str, Any]) -> T:
+def from_plain(kind: type[T], document: Mapping[str, object]) -> T:
     """Return what `to_plain` made plain.
 
     Raises:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from roofline.errors import StoreError
+from roofline.reading import JsonObject
 from roofline.validate.records.migration import migrate
 from roofline.validate.records.plain import DamagedError, from_plain
 from roofline.validate.records.record import SCHEMA_VERSION, Measurement
 
 
-def from_dict(document: Mapping[str, Any]) -> Measurement:
+def from_dict(document: JsonObject) -> Measurement:
     """Return the record that `Measurement.to_dict` wrote, in this version or an older one.
 
     Raises:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from roofline.binding import Binding
 from roofline.number_format import plural
@@ -114,7 +113,7 @@ class RunRequest:
         Limits of time and memory do not count, nor where a file lies whose content is known.
         """
         taken = self.compression
-        asked: dict[str, Any] = {
+        asked: dict[str, object] = {
             # In the form that campaigns are recorded by: a digest that changed would have them run again.
             "network": Path(self.network).stem if self.model_sha256 else self.network,
             "source": self.model_sha256,

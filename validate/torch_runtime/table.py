@@ -11,13 +11,11 @@ arithmetic, which torch's compiler cannot follow.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from roofline.node import Array
 
-Attributes = Mapping[str, Any]
-"""A node's attributes by name."""
 Tensors = dict[str, Any]
 """Torch's tensors by the names that a graph gives them."""
 Handler = Callable[..., Any]

@@ -8,7 +8,6 @@ not known, and what is not finite, is null.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -51,7 +50,7 @@ DOCUMENTS: Mapping[str, type] = {
 """The type of each verb's document, by the verb's name."""
 
 
-def schema(name: str) -> dict[str, Any]:
+def schema(name: str) -> dict[str, object]:
     """Return the JSON Schema (draft 2020-12) of a verb's document.
 
     Args:

@@ -40,8 +40,8 @@ class Compress(StatedDocument):
     model: str
     variant: str
     file: str
-    predicted: dict[str, Any]
-    counted: dict[str, Any]
+    predicted: dict[str, object]
+    counted: dict[str, object]
     agrees: bool
 
 

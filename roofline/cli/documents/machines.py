@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from typing_extensions import TypedDict
 
 from roofline.cli.documents.document import Document, Number, StatedDocument
@@ -34,7 +32,7 @@ class PlatformsCheck(Document):
 
     ok: bool
     files: list[str]
-    problems: list[dict[str, Any]]
+    problems: list[dict[str, object]]
 
 
 class DetectedMachine(TypedDict):

@@ -120,7 +120,7 @@ class Advise(StatedDocument):
     """``roofline advise``."""
 
     networks: list[str]
-    wish: dict[str, Any]
+    wish: dict[str, object]
     verdict: str
     limits: list[Any]
     needs: list[Any]

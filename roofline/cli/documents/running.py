@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired
+from typing import NotRequired
 
 from typing_extensions import TypedDict
 
@@ -87,7 +87,7 @@ class Campaign(StatedDocument):
 
     campaign: str
     runs: int
-    records: list[dict[str, Any]]
+    records: list[dict[str, object]]
 
 
 class Calibrate(Document):
@@ -99,8 +99,8 @@ class Calibrate(Document):
 class Import(Document):
     """``roofline import``."""
 
-    files: list[dict[str, Any]]
-    refused: list[dict[str, Any]]
+    files: list[dict[str, object]]
+    refused: list[dict[str, object]]
 
 
 class Score(StatedDocument):
@@ -109,20 +109,20 @@ class Score(StatedDocument):
     model: str
     model_version: str | int
     leave: str
-    evidence: dict[str, Any]
-    all: NotRequired[dict[str, Any] | None]
-    in_sample: NotRequired[dict[str, Any]]
-    by_class: NotRequired[dict[str, Any]]
-    by_runtime: NotRequired[dict[str, Any]]
-    by_kind: NotRequired[dict[str, Any]]
-    by_devices: NotRequired[dict[str, Any]]
-    by_machine: NotRequired[dict[str, Any]]
+    evidence: dict[str, object]
+    all: NotRequired[dict[str, object] | None]
+    in_sample: NotRequired[dict[str, object]]
+    by_class: NotRequired[dict[str, object]]
+    by_runtime: NotRequired[dict[str, object]]
+    by_kind: NotRequired[dict[str, object]]
+    by_devices: NotRequired[dict[str, object]]
+    by_machine: NotRequired[dict[str, object]]
 
 
 class Export(Document):
     """``roofline export records.json``, whose version is that of the records."""
 
-    measurements: list[dict[str, Any]]
+    measurements: list[dict[str, object]]
 
 
 class Demo(Document):
@@ -131,5 +131,5 @@ class Demo(Document):
     comparisons: list[Comparison]
     predictions: list[Row]
     measurements: list[MeasuredRun]
-    roofs: list[dict[str, Any]]
+    roofs: list[dict[str, object]]
     seconds: Number

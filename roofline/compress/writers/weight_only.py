@@ -57,7 +57,7 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
         stored = helper.make_tensor(
             f"{name}_int{bits}", kinds[bits], array.shape, pack(values, bits), raw=True
         )
-        blocked: dict[str, Any] = (
+        blocked: dict[str, object] = (
             {"axis": axis, "block_size": options.block} if scales.ndim else {}
         )
         # ONNX Runtime 1.31 fuses 2-bit weights into MatMulNBits, whose result is wrong for widths that are no multiple

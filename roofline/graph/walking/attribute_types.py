@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from roofline.graph.reading.tensors import attribute_value
+from roofline.node import Attributes
 from roofline.ops._attributes import wrong_attribute_error
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _WIDENED = frozenset({(1, 2), (6, 7)})
 """Integers stand for numbers where a number is asked for."""
 
 
-def attribute_values(given: Mapping[str, AttributeProto]) -> dict[str, Any]:
+def attribute_values(given: Mapping[str, AttributeProto]) -> Attributes:
     """Return the values of a call's attributes by name, but for graphs."""
     found = ((name, attribute_value(attribute)) for name, attribute in given.items())
     return {name: value for name, value in found if value is not None}

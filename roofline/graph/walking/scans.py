@@ -5,13 +5,12 @@ Spec: https://onnx.ai/onnx/operators/onnx__Scan.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from roofline.errors import ModelError
 from roofline.graph.reading.order import label
-from roofline.node import Tensor
+from roofline.node import Attributes, Tensor
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class ScanParts:
 
 def scan_parts(
     proto: NodeProto,
-    attributes: Mapping[str, Any],
+    attributes: Attributes,
     operands: tuple[Tensor | None, ...],
     version: int,
 ) -> ScanParts:
@@ -80,7 +79,7 @@ def scan_parts(
     )
 
 
-def _axes(proto: NodeProto, attributes: Mapping[str, Any], name: str) -> list[int]:
+def _axes(proto: NodeProto, attributes: Attributes, name: str) -> list[int]:
     """Return the axes that an attribute lists; none when it is absent."""
     found: Any = attributes.get(name)
     if found is None:

@@ -10,11 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
-from typing import Any
 
 from roofline.errors import ModelError
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
-from roofline.node import Node, Tensor
+from roofline.node import Attributes, Node, Tensor
 from roofline.ops import Kind, Operator, lookup
 from roofline.ops._attributes import fitting
 from roofline.ops.qonnx import quantized_type
@@ -182,7 +181,7 @@ def _weighing(node: Node, row: Operator) -> Iterator[tuple[int, Tensor]]:
 def _elements(node: Node, tensor: Tensor) -> int:
     """Return how many weights a stored tensor holds: bytes may each hold several, as an attribute says."""
     count = tensor.elements or 0
-    attributes: Mapping[str, Any] = node.attributes
+    attributes: Attributes = node.attributes
     if tensor.dtype is None or tensor.dtype.name not in ("uint8", "int8"):
         return count
     bits = attributes.get("bits", attributes.get("expert_weight_bits", _BITS.get(node.op_type)))

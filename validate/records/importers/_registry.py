@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from roofline.errors import TableError
-from roofline.reading import quote, read_text, real_number, whole_number
+from roofline.reading import JsonObject, quote, read_text, real_number, whole_number
 from roofline.registry import Registry
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import Measurement, Status
@@ -137,7 +137,7 @@ def _check_run(run: Measurement, where: str) -> None:
         real_number(seconds, f"{where}: a time", least=0, error=TableError)
 
 
-def entries(path: Path, document: Any, what: str) -> list[dict[str, Any]]:
+def entries(path: Path, document: Any, what: str) -> list[JsonObject]:
     """Return a JSON document that is a list of objects.
 
     Args:
@@ -154,10 +154,10 @@ def entries(path: Path, document: Any, what: str) -> list[dict[str, Any]]:
     for number, entry in enumerate(found, 1):
         if not isinstance(entry, dict):
             raise TableError(f"{path}: entry {number} is {quote(entry)}, not an object")
-    return cast("list[dict[str, Any]]", found)
+    return cast("list[JsonObject]", found)
 
 
-def times(path: Path, found: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+def times(path: Path, found: Sequence[JsonObject], name: str) -> list[float]:
     """Return the number that some of a list's entries have under a name, in the order of the file.
 
     Raises:

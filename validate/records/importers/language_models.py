@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from roofline.errors import TableError
 from roofline.precision import formats
-from roofline.reading import read_json, real_number, whole_number
+from roofline.reading import JsonObject, read_json, real_number, whole_number
 from roofline.surfaces import BATCH
 from roofline.validate.records.importers._registry import (
     Facts,
@@ -100,7 +100,7 @@ def _vllm(path: Path, text: str, facts: Facts) -> ImportedFile:
         raise TableError(
             f"{path} is no result of vllm bench serve", repair="Write it with --save-result"
         )
-    entry = cast("Mapping[str, Any]", document)
+    entry = cast("JsonObject", document)
     known = replace(
         facts, network=facts.network or _served_network(str(entry.get("model_id", "")))
     )
@@ -147,9 +147,7 @@ def _mean_place(past: int, new: int) -> int:
     return max(1, past + (new - 1) // 2)
 
 
-def _check_bench(
-    entry: Mapping[str, Any], seconds: Sequence[float], tokens: int, where: str
-) -> None:
+def _check_bench(entry: JsonObject, seconds: Sequence[float], tokens: int, where: str) -> None:
     """Check that the rate that a test states is that of its samples: one of both was changed, or means another thing.
 
     llama-bench states the mean of the samples' rates.
@@ -168,7 +166,7 @@ def _check_bench(
         )
 
 
-def _check_served(entry: Mapping[str, Any], completed: int, where: str) -> None:
+def _check_served(entry: JsonObject, completed: int, where: str) -> None:
     """Check the rates that a result states against its totals and its duration.
 
     Raises:
@@ -191,7 +189,7 @@ def _check_served(entry: Mapping[str, Any], completed: int, where: str) -> None:
             )
 
 
-def _network(entry: Mapping[str, Any], where: str) -> str:
+def _network(entry: JsonObject, where: str) -> str:
     """Return the shipped decoder of so many parameters, else the file's name."""
     from roofline.workloads import decoders
 
@@ -221,14 +219,14 @@ def _format(described: str) -> str:
     return name if formats.find(name) is not None else ""
 
 
-def _devices(entry: Mapping[str, Any]) -> int:
+def _devices(entry: JsonObject) -> int:
     """Return how many cards hold the layers: llama-bench names each."""
     return max(
         1, len([name for name in str(entry.get("gpu_info", "")).split(",") if name.strip()])
     )
 
 
-def _count(entry: Mapping[str, Any], name: str, where: str) -> int:
+def _count(entry: JsonObject, name: str, where: str) -> int:
     return whole_number(entry.get(name, 0), f"{where}: {name}", least=0, error=TableError)
 
 

@@ -7,10 +7,10 @@ import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from roofline.errors import TableError
-from roofline.reading import read_json, real_number
+from roofline.reading import JsonObject, read_json, real_number
 from roofline.validate.records.importers._registry import (
     Facts,
     ImportedFile,
@@ -32,11 +32,11 @@ def _csv(path: Path, text: str, facts: Facts) -> ImportedFile:
 
 def _json(path: Path, text: str, facts: Facts) -> ImportedFile:
     document = read_json(text, str(path))
-    held = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    held = cast("JsonObject", document) if isinstance(document, dict) else {}
     results = held.get("execution_results")
     if not isinstance(results, dict):
         raise TableError(f"{path}: execution_results is not an object")
-    found = cast("dict[str, Any]", results)
+    found = cast("JsonObject", results)
     return _run(path, facts, {name.lower(): str(value) for name, value in found.items()})
 
 

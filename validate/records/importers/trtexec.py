@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from roofline.errors import TableError
 from roofline.number_format import plural
-from roofline.reading import read_json
+from roofline.reading import JsonObject, read_json
 from roofline.validate.records.importers._registry import (
     Facts,
     ImportedFile,
@@ -22,7 +21,7 @@ from roofline.validate.records.importers._registry import (
 from roofline.validate.records.record import Reported
 
 
-def _entries(path: Path, text: str) -> list[dict[str, Any]]:
+def _entries(path: Path, text: str) -> list[JsonObject]:
     return entries(path, read_json(text, str(path)), "trtexec's entries")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from typing import Any, cast
+from typing import cast
 
 from roofline.number_format import plural
 from roofline.validate.analysis.configurations import Configuration, configurations, pairs
@@ -61,9 +61,9 @@ def _pack(run: Measurement) -> str:
     return json.dumps(_without_empty(run.to_dict()), separators=(",", ":"))
 
 
-def _without_empty(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _without_empty(entry: Mapping[str, object]) -> dict[str, object]:
     kept = {
-        name: _without_empty(cast("Mapping[str, Any]", value))
+        name: _without_empty(cast("Mapping[str, object]", value))
         if isinstance(value, dict)
         else value
         for name, value in entry.items()

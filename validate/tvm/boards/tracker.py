@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from roofline.errors import OptionError, did_you_mean
+from roofline.reading import JsonObject
 from roofline.validate.measuring.backend import RunError
 from roofline.validate.records.failure import FailureKind
 
@@ -76,7 +77,7 @@ class Tracker:
         with self._connected() as line:
             document = line.ask([_SUMMARY])
         found: dict[str, list[str]] = {}
-        for entry in cast("list[dict[str, Any]]", document.get("server_info", ())):
+        for entry in cast("list[JsonObject]", document.get("server_info", ())):
             key = str(entry.get("key", ""))
             if not key.startswith("server:"):
                 continue  # a client, such as this one

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -40,12 +40,21 @@ _COPIES = ("pack", "unpack")
 """Kernels that only change an image's layout to blocks and back."""
 
 
+class ChosenAlgorithm(TypedDict):
+    """What was found of a convolution."""
+
+    algorithm: str
+    """The fastest."""
+    ms: dict[str, float]
+    """Milliseconds of each that was tried."""
+
+
 class Choices:
     """The algorithm of each convolution, with the time of all that were tried, kept in a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._found: dict[str, Any] = {}
+        self._found: dict[str, ChosenAlgorithm] = {}
         if path.exists():
             self._found = json.loads(path.read_text(encoding="utf-8"))
 

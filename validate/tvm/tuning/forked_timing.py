@@ -189,7 +189,7 @@ def _serve(
         with os.fdopen(commands, encoding="utf-8") as lines:
             for line in lines:
                 index, best = json.loads(line)
-                reply: dict[str, Any] = {"seconds": None, "error": ""}
+                reply: dict[str, object] = {"seconds": None, "error": ""}
                 try:
                     reply["seconds"] = timers.pop(index)(best)
                 except Exception as failure:

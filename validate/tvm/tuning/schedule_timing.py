@@ -22,7 +22,7 @@ def builder_and_runner(ms: Any, target: Any, workers: int) -> tuple[Any, Any]:
         workers: How many schedules are built side by side, and on how many threads each is timed.
     """
     utils: Any = importlib.import_module("tvm.ir.utils")
-    modules: dict[str, Any] = {}
+    modules: dict[str, object] = {}
 
     class Keeper(ms.builder.PyBuilder):
         """Keeps the modules: they are built in the child that times them."""

@@ -19,10 +19,10 @@ import numpy as np
 
 from roofline.errors import RooflineError
 from roofline.model.expected import estimate
-from roofline.validate.evidence.by_graph import placed, predictions
+from roofline.validate.evidence.by_graph import place_runs, predictions
 from roofline.validate.evidence.evidence import Evidence, Placed
 from roofline.validate.evidence.published import IN_FLIGHT, read_published
-from roofline.validate.evidence.summaries import add
+from roofline.validate.evidence.summaries import add_part
 
 ROOT = Path(__file__).parents[1]
 
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="Into the page on expected.")
     arguments = parser.parse_args()
     whole = read_published(arguments.evidence)
-    found = placed(whole)
+    found = place_runs(whole)
     graphs = tuple(entry for entry in found if entry is not None)
     there = np.asarray([entry is not None for entry in found])
     evidence = replace(whole.take(there), placed=graphs)
@@ -91,7 +91,7 @@ def main() -> None:
             for model in ("equation1", "layerwise")
         ]  # fmt: skip
         rows.append(row("expected", [(entry[1], entry[4], entry[5]) for entry in every]))
-        add(ROOT, "graphs", rows)
+        add_part(ROOT, "graphs", rows)
     groups: dict[str, list[Compared]] = defaultdict(list)
     for entry in every:
         groups[entry[1] if arguments.machines else entry[0]].append(entry)

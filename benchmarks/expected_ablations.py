@@ -25,7 +25,7 @@ from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import GROUPS, group_of
 from roofline.validate.evidence.priors import Options
 from roofline.validate.evidence.published import read_published
-from roofline.validate.evidence.summaries import add
+from roofline.validate.evidence.summaries import add_part
 from roofline.validate.evidence.surface import Shrinkage
 
 ROOT = Path(__file__).parents[1]
@@ -178,7 +178,7 @@ def main() -> None:
     for row in rows:
         print(f"{row['law']:40} {row['factor_machines']:.3f} {row['factor_rows']:.3f}")
     if arguments.write:
-        add(ROOT, kind, rows)
+        add_part(ROOT, kind, rows)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from roofline.model._core import Floats
 from roofline.validate.evidence.evidence import Evidence
 from roofline.validate.evidence.published import read_published
-from roofline.validate.evidence.summaries import add
+from roofline.validate.evidence.summaries import add_part
 
 ROOT = Path(__file__).parents[1]
 
@@ -89,7 +89,7 @@ def main() -> None:
             )
         )
     if arguments.write:
-        add(ROOT, "floor", rows)
+        add_part(ROOT, "floor", rows)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from roofline.validate.evidence.evidence import Evidence
 from roofline.validate.evidence.leaving import LawsWithout, leave_family
 from roofline.validate.evidence.priors import Options
 from roofline.validate.evidence.published import read_published
-from roofline.validate.evidence.summaries import add
+from roofline.validate.evidence.summaries import add_part
 
 ROOT = Path(__file__).parents[1]
 FEWEST_RUNS = 100
@@ -62,7 +62,7 @@ def main() -> None:
         })  # fmt: skip
         print(table[-1])
     if arguments.write:
-        add(ROOT, "layers", table)
+        add_part(ROOT, "layers", table)
 
 
 if __name__ == "__main__":

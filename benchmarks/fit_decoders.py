@@ -13,7 +13,7 @@ from pathlib import Path
 
 import roofline
 from roofline.model.decoder_laws import NAME, FittedLaw, to_document
-from roofline.validate.evidence.decoder_fit import fitted
+from roofline.validate.evidence.decoder_fit import fit_laws
 from roofline.validate.evidence.decoder_rows import decoder_table
 from roofline.validate.evidence.forms import read_source
 
@@ -22,7 +22,7 @@ def main() -> None:
     """Write the file of laws into the package."""
     laws: dict[str, FittedLaw] = {}
     for path in map(Path, sys.argv[1:]):
-        laws |= fitted(decoder_table(read_source(path)))
+        laws |= fit_laws(decoder_table(read_source(path)))
     target = Path(roofline.__file__).parent / "model" / NAME
     target.write_text(to_document(laws), encoding="utf-8")
     for name, law in laws.items():

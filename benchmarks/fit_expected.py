@@ -22,9 +22,9 @@ from roofline.validate.evidence.summaries import (
     PAGE,
     SUMMARY,
     UNLIKE,
+    read_summary,
     version_scores,
-    write,
-    written,
+    write_summary,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -50,8 +50,8 @@ def main() -> None:
     PARAMETERS.write_text(text + "\n", encoding="utf-8")
     print(f"\nwrote {PARAMETERS}")
     document = version_scores(evidence, fitted, left)
-    others = {name: part for name, part in written(ROOT).items() if name not in OF_VERSION}
-    write(ROOT, document | others)
+    others = {name: part for name, part in read_summary(ROOT).items() if name not in OF_VERSION}
+    write_summary(ROOT, document | others)
     print(f"\nwrote {SUMMARY} and {PAGE}")
 
 

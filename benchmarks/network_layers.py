@@ -20,7 +20,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from roofline.model._layer_groups import OTHER, WIDE, LayerCounts, gathered
+from roofline.model._layer_groups import OTHER, WIDE, LayerCounts, gather_alike
 from roofline.validate.evidence.named_layers import HEADER, TABLE
 from roofline.validate.evidence.published import read_published
 
@@ -189,7 +189,7 @@ def write(lines: dict[str, dict[str, Any]], path: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HEADER)
         for name, line in sorted(lines.items()):
-            for each in gathered(LayerCounts(*found) for found in line.get("layers", ())):
+            for each in gather_alike(LayerCounts(*found) for found in line.get("layers", ())):
                 sums = (each.macs, each.elements, each.written, each.weights)
                 figures = (short(x) for x in (each.times, *sums, each.narrow))
                 writer.writerow([name, line["input_size"], each.kind, *figures])

@@ -169,7 +169,7 @@ def test_weights_that_stay_on_the_chip_cost_no_time() -> None:
 def test_a_network_is_marked_by_the_arithmetic_it_has_a_share_of(
     op_type: str, weights: tuple[int, ...] | None, group: int | None, kind: str | None
 ) -> None:
-    from roofline.model._network_facts import MARKED, marked
+    from roofline.model._network_facts import MARKED, marks_of
 
     def network(share: float) -> Workload:
         stored = () if weights is None else (Tensor("w", weights),)
@@ -180,8 +180,8 @@ def test_a_network_is_marked_by_the_arithmetic_it_has_a_share_of(
 
     none = dict.fromkeys(MARKED, 0.0)
     share = MARKED.get(kind or "", 0.5)
-    assert marked(network(share)) == (none if kind is None else none | {kind: 1.0})
-    assert marked(network(share - 1e-6)) == none
+    assert marks_of(network(share)) == (none if kind is None else none | {kind: 1.0})
+    assert marks_of(network(share - 1e-6)) == none
 
 
 def test_a_layer_that_repeats_is_counted_once_with_its_repeats() -> None:

@@ -129,7 +129,7 @@ class _Config:
         """Return whether a key says something: it is there, and neither null, false nor 0."""
         return bool(self.values.get(key))
 
-    def whole(self, key: str) -> int:
+    def size(self, key: str) -> int:
         """Return a size.
 
         Raises:
@@ -194,7 +194,7 @@ def _decoder(config: _Config, extra: Mapping[str, int]) -> Decoder:
 def _sizes(config: _Config) -> dict[str, int]:
     """Return the sizes of all layers, and of a mixture's experts."""
     sizes = {
-        size: config.whole(key)
+        size: config.size(key)
         for key, size in _SIZES.items()
         if key not in _OPTIONAL or config.values.get(key) is not None
     }
@@ -219,9 +219,9 @@ def _sizes(config: _Config) -> dict[str, int]:
     own = "moe_intermediate_size" in config.values
     return sizes | {
         "mlp": 0,
-        "experts": config.whole(experts),
-        "active": config.whole(active),
-        "expert_mlp": config.whole("moe_intermediate_size" if own else "intermediate_size"),
+        "experts": config.size(experts),
+        "active": config.size(active),
+        "expert_mlp": config.size("moe_intermediate_size" if own else "intermediate_size"),
     }
 
 
@@ -232,7 +232,7 @@ def _window(config: _Config, extra: Mapping[str, int]) -> dict[str, int]:
     kinds = config.values.get("layer_types")
     every = int(extra.get("full_every", 0))
     if config.has("sliding_window_pattern"):
-        every = config.whole("sliding_window_pattern")
+        every = config.size("sliding_window_pattern")
     if isinstance(kinds, list):
         full = [place for place, kind in enumerate(kinds, 1) if kind == "full_attention"]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         every = full[0] if full else 0
@@ -240,4 +240,4 @@ def _window(config: _Config, extra: Mapping[str, int]) -> dict[str, int]:
             raise config.refusal("layer_types follow no period")
         if every == 1:
             return {"window": 0, "full_every": 0}
-    return {"window": config.whole("sliding_window"), "full_every": every}
+    return {"window": config.size("sliding_window"), "full_every": every}

@@ -56,10 +56,10 @@ def effects_of(evidence: Path | None, machines: Sequence[Platform]) -> dict[str,
         return None
     from roofline.validate.evidence.figures import read_effects
     from roofline.validate.evidence.forms import Form, read_source
-    from roofline.validate.evidence.rates import unstated
+    from roofline.validate.evidence.rates import count_unstated
 
     effects, source = read_effects(evidence, machines), read_source(evidence)
-    silent = unstated(source.table) if source.form is Form.RATES else 0
+    silent = count_unstated(source.table) if source.form is Form.RATES else 0
     if silent:
         say(
             f"roofline: {plural(silent, 'rate')} of {evidence} without a mode: taken as one batch behind another, on "

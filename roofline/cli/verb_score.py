@@ -144,7 +144,7 @@ def _runs(
     from roofline.spec import platform as find_platform
     from roofline.validate.evidence.forms import Form
     from roofline.validate.evidence.measures import summary
-    from roofline.validate.evidence.rates import unstated
+    from roofline.validate.evidence.rates import count_unstated
     from roofline.validate.evidence.readers import evidence_of
     from roofline.validate.evidence.score import score as score_evidence
 
@@ -165,7 +165,9 @@ def _runs(
     if rows is not None:
         _write_rows(scored, rows)
     document = summary(scored)
-    silent = unstated(source.table) if source.form is Form.RATES and model == "expected" else 0
+    silent = (
+        count_unstated(source.table) if source.form is Form.RATES and model == "expected" else 0
+    )
     if silent:
         document["conventions"]["mode"] = (
             f"{plural(silent, 'run')} without a mode, taken as one batch behind another; write mode throughput where "

@@ -12,7 +12,7 @@ from roofline.model._core import Floats
 from roofline.model._expected_data import Parameters, shipped
 from roofline.model._law_estimates import Effect
 from roofline.model._network_facts import facts_of, under_way
-from roofline.model._run_facts import Facts, joined
+from roofline.model._run_facts import Facts, join_facts
 from roofline.model.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _timed(
     """Return of each run, by batches: items under way, seconds, the ends of their interval, and shares of the time."""
     if not runs:
         return []
-    facts, shape = joined(runs), (len(runs), len(batches))
+    facts, shape = join_facts(runs), (len(runs), len(batches))
     items = np.stack([under_way(run, batches) for run in runs])
     found = known.law.at_batches(facts, items, effects)
     classes = np.repeat(facts.machine_class, len(batches))
@@ -113,7 +113,7 @@ def machine_effect(
         parameters: The model's; by default those shipped.
     """
     known = parameters or shipped()
-    facts = joined([found for found, _ in figures])
+    facts = join_facts([found for found, _ in figures])
     fps = np.asarray([value for _, value in figures])
     prior = known.law.effects.get(facts.machine[0])
     return known.law.correct(facts, np.log(facts.numbers["batch"] / fps), prior)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from roofline.model._core import Floats
 from roofline.model._forward import forward, huber_weight
 from roofline.model._law_estimates import Effect, Estimates
-from roofline.model._surface import placed
+from roofline.model._surface import places_of
 
 
 def likeliest_deviation(
@@ -68,7 +68,7 @@ def with_figures(
         moved = np.asarray([other is effect for other in known], np.bool_)
         rows = np.flatnonzero((machine == name) & moved)
         shares = found.shares[rows]
-        places = placed({feature: value[rows] for feature, value in values.items()})
+        places = places_of({feature: value[rows] for feature, value in values.items()})
         inherited, less = effect.figures.at(places, shares)
         log_time[rows] += inherited
         before = np.einsum("ni,ij,nj->n", shares, effect.figures.before, shares)

@@ -83,7 +83,7 @@ def no_layers(runs: int) -> LayerGroups:
 
 
 def groups_of(networks: Sequence[Floats | None]) -> LayerGroups:
-    """Return the groups of runs, each with what `grouped` returns for its network or None."""
+    """Return the groups of runs, each with what `group_layers` returns for its network or None."""
     counts = np.asarray([0 if each is None else len(each) for each in networks], np.int64)
     return LayerGroups(
         counts,
@@ -99,7 +99,7 @@ def joined_groups(parts: Sequence[LayerGroups]) -> LayerGroups:
     )
 
 
-def gathered(layers: Iterable[LayerCounts]) -> list[LayerCounts]:
+def gather_alike(layers: Iterable[LayerCounts]) -> list[LayerCounts]:
     """Return layers with like ones together.
 
     Those are of one kind, of one power of four by the intensity of their arithmetic and by width, and of one of sixteen
@@ -131,11 +131,11 @@ def gathered(layers: Iterable[LayerCounts]) -> list[LayerCounts]:
     ]  # fmt: skip
 
 
-def grouped(layers: Sequence[LayerCounts]) -> Floats | None:
+def group_layers(layers: Sequence[LayerCounts]) -> Floats | None:
     """Return the groups of a network, as `LayerGroups.values` has them; None for one without arithmetic.
 
     Args:
-        layers: What `gathered` returns.
+        layers: What `gather_alike` returns.
     """
     macs, weights = sum(each.macs for each in layers), sum(each.weights for each in layers)
     written = written_by_arithmetic(layers)

@@ -60,7 +60,7 @@ def class_of(platform: Platform) -> str | None:
     return CLASSES.get((platform.kind, platform.segment or ""))
 
 
-def marked(workload: Workload) -> dict[str, float]:
+def marks_of(workload: Workload) -> dict[str, float]:
     """Return 1 for each kind of arithmetic that a network does a share of, else 0."""
     return workload.once("marked", lambda: _marked(workload))
 
@@ -97,7 +97,7 @@ def activation_elements(workload: Workload) -> int:
     )
 
 
-def streamed(batch: ArrayLike, weights: ArrayLike, held: ArrayLike) -> Floats:
+def items_under_way(batch: ArrayLike, weights: ArrayLike, held: ArrayLike) -> Floats:
     """Return the items that a machine has under way: a chip that holds all weights streams them whatever the batch.
 
     Args:
@@ -117,7 +117,9 @@ def under_way(runs: Facts, batches: Floats) -> Floats:
         batches: Items per batch.
     """
     numbers = runs.numbers
-    return streamed(batches, numbers["parameters"] * numbers["weight_bytes"], numbers["held"])
+    return items_under_way(
+        batches, numbers["parameters"] * numbers["weight_bytes"], numbers["held"]
+    )
 
 
 def origin(platform: Platform, machine_class: str) -> dict[str, float]:
@@ -175,7 +177,7 @@ def facts_of(
         "macs": max(workload.macs, 1) / workload.batch,
         "parameters": max(workload.parameters, 1),
         "activations": max(activation_elements(workload), 1) / workload.batch,
-        **marked(workload),
+        **marks_of(workload),
         "weight_bytes": float(wide.weight_bits) / 8,
         "activation_bytes": float(wide.activation_bits) / 8,
         "throughput": float(in_flight),
@@ -183,7 +185,7 @@ def facts_of(
         **origin(platform, machine_class),
     }
     weights = numbers["parameters"] * numbers["weight_bytes"]
-    numbers["batch"] = float(streamed(batch, weights, numbers["held"]))
+    numbers["batch"] = float(items_under_way(batch, weights, numbers["held"]))
     return Facts(
         _word(platform.key),
         _word(machine_class),

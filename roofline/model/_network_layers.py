@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from roofline.model._activation_patterns import is_product, pattern_of
 from roofline.model._core import Floats
-from roofline.model._layer_groups import OTHER, WIDE, LayerCounts, gathered, grouped
+from roofline.model._layer_groups import OTHER, WIDE, LayerCounts, gather_alike, group_layers
 from roofline.model._layer_shapes import shape_of
 from roofline.ops import Kind
 
@@ -22,7 +22,9 @@ FOLDED = frozenset({
 
 def groups_of_workload(workload: Workload) -> Floats | None:
     """Return the groups of a network's layers; None for one without multiply-accumulates."""
-    return workload.once("layer groups", lambda: grouped(gathered(layer_counts(workload))))
+    return workload.once(
+        "layer groups", lambda: group_layers(gather_alike(layer_counts(workload)))
+    )
 
 
 def layer_counts(workload: Workload) -> Iterator[LayerCounts]:

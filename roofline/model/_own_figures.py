@@ -31,7 +31,7 @@ class OwnFigures:
     """Figures of one machine as its other runs inherit of them."""
 
     places: Floats
-    """Where each is among runs, as `placed` has it; (figures, features)."""
+    """Where each is among runs, as `places_of` has it; (figures, features)."""
     shares: Floats
     """Shares of (a, w, k, t) of the time of each."""
     before: Floats
@@ -63,7 +63,7 @@ def own_figures(
     """Return what other runs inherit of figures.
 
     Args:
-        places: Where the runs of the figures are, as `placed` has it; (figures, features).
+        places: Where the runs of the figures are, as `places_of` has it; (figures, features).
         shares: Shares of (a, w, k, t) of the time of each.
         before: Covariance of what the machine adds to (a, w, k, t) before the figures.
         variance: Of the logarithm of a run's time around its machine's law.

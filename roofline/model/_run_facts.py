@@ -128,7 +128,7 @@ class Facts:
         return self.machine_class if level == "class" else self.where
 
 
-def joined(parts: Sequence[Facts]) -> Facts:
+def join_facts(parts: Sequence[Facts]) -> Facts:
     """Return the facts of several sets of runs as one, in order."""
     layers = [part.layers or no_layers(len(part)) for part in parts]
     return Facts(

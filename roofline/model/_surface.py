@@ -50,7 +50,7 @@ class Surface:
         """
         if not self.weights:
             return np.zeros(len(where))
-        found = bumps(placed(features), self.centres)
+        found = bumps(places_of(features), self.centres)
         added = found @ self.weights[EVERYTHING]
         for labels in (where, own):
             for label in set(labels) & self.weights.keys():
@@ -59,7 +59,7 @@ class Surface:
         return added
 
 
-def placed(features: Mapping[str, Floats]) -> Floats:
+def places_of(features: Mapping[str, Floats]) -> Floats:
     """Return where runs are among the bumps: (runs, features)."""
     return np.stack([features[name] * scale for name, scale in SCALES.items()], 1)
 

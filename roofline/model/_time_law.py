@@ -40,7 +40,7 @@ from roofline.model._layer_law import SHARE, LayerLaw, machines_alone, time_of_l
 from roofline.model._own_figures import own_figures
 from roofline.model._run_facts import FAMILIES, Facts
 from roofline.model._run_features import FEATURES, features, of_batch
-from roofline.model._surface import Surface, placed
+from roofline.model._surface import Surface, places_of
 
 USUAL_BATCH = 8.0
 """The batch at which it is asked how sure coefficients are: it changes that little."""
@@ -345,7 +345,7 @@ class TimeLaw:
         effect = replace(prior, mean=mean, covariance=covariance, figures=None)
         found = self.estimate(facts, dict.fromkeys(facts.machine, effect))
         figures = own_figures(
-            placed(self.features(facts)), found.shares, prior.covariance,
+            places_of(self.features(facts)), found.shares, prior.covariance,
             (prior.spread or self.row_deviation) ** 2, measured - found.log_time,
         )  # fmt: skip
         given = frozenset(facts.setting)

@@ -149,7 +149,7 @@ def axes_of(
     return found
 
 
-def unknown(rank: int) -> Shape:
+def unknown_shape(rank: int) -> Shape:
     """Return a shape of unknown dimensions."""
     return (None,) * rank
 

@@ -17,7 +17,7 @@ from roofline.ops._attributes import choice, integer, malformed_error
 from roofline.ops._counts import input_elements
 from roofline.ops._moves import picked_moves
 from roofline.ops._registry import Kind, Moves, TensorType, ValueFunction, define
-from roofline.ops._shapes import at_least, axis_of, dtype, shape, show, unknown
+from roofline.ops._shapes import at_least, axis_of, dtype, shape, show, unknown_shape
 from roofline.ops._values import known_value, single_result
 
 NodeTypes = Sequence[TensorType | None]
@@ -63,7 +63,7 @@ def _elements_type(node: Node) -> NodeTypes:
                 node, f"operand {show(data)} and indices {show(indices)} must have one rank"
             )
     if indices is None and data is not None:
-        indices = unknown(len(data))
+        indices = unknown_shape(len(data))
     return ((indices, dtype(node, 0)),)
 
 

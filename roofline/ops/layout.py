@@ -33,7 +33,7 @@ from roofline.ops._shapes import (
     scale,
     shape,
     show,
-    unknown,
+    unknown_shape,
 )
 from roofline.ops._values import (
     MAX_VALUE_ELEMENTS,
@@ -70,7 +70,7 @@ def _transpose_type(node: Node) -> NodeTypes:
     data = shape(node, 0)
     if data is None:
         perm = maybe_integers(node, "perm")
-        return ((None if perm is None else unknown(len(perm)), dtype(node, 0)),)
+        return ((None if perm is None else unknown_shape(len(perm)), dtype(node, 0)),)
     return ((tuple(data[axis] for axis in _permutation(node, len(data))), dtype(node, 0)),)
 
 
@@ -232,7 +232,7 @@ def _tile_type(node: Node) -> NodeTypes:
     operand(node, 1)
     if data is None:
         size = rank_held(node, 1) if version(node) >= 6 else None
-        return ((None if size is None else unknown(size), dtype(node, 0)),)
+        return ((None if size is None else unknown_shape(size), dtype(node, 0)),)
     repeats = _repeats(node, len(data))
     sizes = tuple(
         None if size is None or count is None else size * count
@@ -293,7 +293,7 @@ def _blocks_type(node: Node) -> NodeTypes:
     if size < 1:
         raise malformed_error(node, f"attribute 'blocksize' must be positive, it is {size}")
     if data is None:
-        return ((unknown(4), dtype(node, 0)),)
+        return ((unknown_shape(4), dtype(node, 0)),)
     spatial = len(data) - 2
     if node.op_type == "DepthToSpace":
         channels = divide(node, data[1], size**spatial, "the channels")

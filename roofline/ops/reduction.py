@@ -21,7 +21,16 @@ from roofline.ops._attributes import flag, integer
 from roofline.ops._counts import input_elements, out_count, per_output
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
-from roofline.ops._shapes import Dim, axes_of, axis_of, dtype, rank_held, same_type, shape, unknown
+from roofline.ops._shapes import (
+    Dim,
+    axes_of,
+    axis_of,
+    dtype,
+    rank_held,
+    same_type,
+    shape,
+    unknown_shape,
+)
 from roofline.ops._values import (
     has_integers,
     is_partial,
@@ -89,10 +98,10 @@ def reduced_shape(node: Node, data: Shape | None) -> Shape | None:
     if axes is None and has_integers(node, "axes", 1):
         count = rank_held(node, 1)
         if keep:
-            return unknown(len(data))
+            return unknown_shape(len(data))
         if count is None:
             return None
-        return unknown(len(data) - count) if count else ()
+        return unknown_shape(len(data) - count) if count else ()
     gone = axes_of(node, axes, len(data), scalar=True) if axes else tuple(range(len(data)))
     if keep:
         return tuple(1 if axis in gone else size for axis, size in enumerate(data))

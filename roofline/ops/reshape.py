@@ -34,7 +34,7 @@ from roofline.ops._shapes import (
     same_type,
     shape,
     show,
-    unknown,
+    unknown_shape,
 )
 from roofline.ops._values import (
     NOTHING,
@@ -153,7 +153,7 @@ def _flatten_type(node: Node) -> Sequence[TensorType | None]:
     Spec: https://onnx.ai/onnx/operators/onnx__Flatten.html
     """
     data = shape(node, 0)
-    return ((unknown(2) if data is None else _flattened_shape(node, data), dtype(node, 0)),)
+    return ((unknown_shape(2) if data is None else _flattened_shape(node, data), dtype(node, 0)),)
 
 
 @single_result
@@ -173,7 +173,7 @@ def _squeeze(node: Node, data: Shape) -> Shape | None:
     if axes is None:
         if has_integers(node, "axes", 1):
             count = rank_held(node, 1)
-            return None if count is None else unknown(len(data) - count)
+            return None if count is None else unknown_shape(len(data) - count)
         return None if None in data else tuple(size for size in data if size != 1)
     dropped = axes_of(node, axes, len(data))
     for axis in dropped:
@@ -192,7 +192,7 @@ def _unsqueeze(node: Node, data: Shape) -> Shape | None:
         if not has_integers(node, "axes", 1):
             raise malformed_error(node, "its axes are missing")
         count = rank_held(node, 1)
-        return None if count is None else unknown(len(data) + count)
+        return None if count is None else unknown_shape(len(data) + count)
     rank = len(data) + len(axes)
     added = axes_of(node, axes, rank)
     rest = iter(data)

@@ -39,7 +39,7 @@ from roofline.ops._shapes import (
     rank_held,
     ranked_shape,
     shape,
-    unknown,
+    unknown_shape,
 )
 from roofline.ops._values import entries
 
@@ -112,7 +112,7 @@ def _resize_type(node: Node) -> NodeTypes:
     scales = _scales(node, len(data))
     has_sizes = node.op_type == "Resize" and version(node) >= 11 and rank_held(node, 3) != 0
     if scales is None and (not has_sizes or node.operand(3) is None):
-        return ((unknown(len(data)), kind),)
+        return ((unknown_shape(len(data)), kind),)
     if scales is not None:
         if len(scales) != len(axes):
             raise malformed_error(

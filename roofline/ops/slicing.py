@@ -22,7 +22,16 @@ from roofline.ops._attributes import (
 )
 from roofline.ops._moves import picked_moves
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import Dim, axes_of, dtype, given_shape, rank_held, shape, show, unknown
+from roofline.ops._shapes import (
+    Dim,
+    axes_of,
+    dtype,
+    given_shape,
+    rank_held,
+    shape,
+    show,
+    unknown_shape,
+)
 from roofline.ops._values import all_entries, entries, fits, single_result
 
 NodeTypes = Sequence[TensorType | None]
@@ -79,7 +88,7 @@ def _slice_type(node: Node, data: Shape) -> Shape:
     """
     slices = _slices(node, len(data))
     if slices is None:
-        return unknown(len(data))
+        return unknown_shape(len(data))
     result = list(data)
     for axis, (start, end, step) in slices.items():
         size = data[axis]
@@ -158,7 +167,7 @@ def _pad_type(node: Node, data: Shape) -> Shape:
     """
     pads = _pads(node, len(data))
     if pads is None:
-        return unknown(len(data))
+        return unknown_shape(len(data))
     result: list[Dim] = []
     for size, (before, after) in zip(data, pads, strict=True):
         wide = None if size is None or before is None or after is None else size + before + after

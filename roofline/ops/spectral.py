@@ -27,7 +27,7 @@ from roofline.ops._shapes import (
     given_shape,
     length,
     ranked_shape,
-    unknown,
+    unknown_shape,
 )
 from roofline.ops._values import scalar
 
@@ -61,7 +61,7 @@ def _dft_type(node: Node, data: Shape) -> Shape:
     """Return the spectrum: real and imaginary parts in the last dimension, one side of it when asked."""
     axis = _axis(node, len(data))
     if axis is None:
-        return unknown(len(data))
+        return unknown_shape(len(data))
     points, onesided, inverse = (
         _points(node, data[axis]),
         flag(node, "onesided"),

@@ -13,6 +13,7 @@ from roofline.spec._frozen import FrozenDict
 from roofline.spec.names import ZeroSkipping
 from roofline.spec.parts import Memory, Peak
 from roofline.spec.profiles import Profile
+from roofline.spec.quantity import Quantity
 from roofline.spec.schema import Specification
 
 _FLOATS_FROM_16 = ("fp16", "bf16", "tf32", "fp32", "fp64")
@@ -36,6 +37,11 @@ WIDER: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """For each datatype, those that hold all of its values, narrowest first: what it can be emulated on."""
+
+
+def _base(quantity: Quantity | None) -> float | None:
+    """Return a quantity in the base unit of its dimension; None where there is none."""
+    return None if quantity is None else quantity.base
 
 
 class Platform(BaseModel):
@@ -125,8 +131,7 @@ class Platform(BaseModel):
     @property
     def capacity(self) -> float | None:
         """Capacity of the outermost memory, in B; None if the file does not say."""
-        capacity = self.memories[0].capacity
-        return None if capacity is None else capacity.base
+        return _base(self.memories[0].capacity)
 
     @property
     def on_chip_capacity(self) -> float | None:
@@ -163,8 +168,7 @@ class Platform(BaseModel):
     @property
     def tdp(self) -> float | None:
         """Thermal design power or power budget, in W; None if the file does not say."""
-        tdp = self.specification.power.tdp
-        return None if tdp is None else tdp.base
+        return _base(self.specification.power.tdp)
 
     @property
     def priced_tdp(self) -> float | None:
@@ -179,20 +183,17 @@ class Platform(BaseModel):
     @property
     def idle_power(self) -> float | None:
         """Power at rest, in W; None if the file does not say."""
-        idle = self.specification.power.idle
-        return None if idle is None else idle.base
+        return _base(self.specification.power.idle)
 
     @property
     def full_power(self) -> float | None:
         """Power under a network that keeps the arithmetic busy, in W; None if the file does not say."""
-        full = self.specification.power.full
-        return None if full is None else full.base
+        return _base(self.specification.power.full)
 
     @property
     def price(self) -> float | None:
         """What one cost, in USD; None if the file does not say. What one is, `specification.price.of` tells."""
-        price = self.specification.price
-        return None if price is None else price.base
+        return _base(self.specification.price)
 
     @property
     def lanes(self) -> int:

@@ -14,7 +14,7 @@ from roofline.compress import Request, compress
 from roofline.compress.bodies import bodies, distinct, nested_tensors
 from roofline.compress.loading import check_loads
 from roofline.compress.quantization import Quantization
-from roofline.compress.writers.weight_only import symmetric
+from roofline.compress.writers.weight_only import quantize_symmetrically
 from roofline.workload import Workload
 
 N, V, F = helper.make_node, helper.make_tensor_value_info, TensorProto.FLOAT
@@ -155,7 +155,7 @@ def rounded(built: onnx.ModelProto, bits: int) -> onnx.ModelProto:
     copy = onnx.ModelProto.FromString(distinct(built).SerializeToString())
     for tensor in nested_tensors(copy).values():
         if len(tensor.dims) > 1:
-            values, scale = symmetric(numpy_helper.to_array(tensor), bits)
+            values, scale = quantize_symmetrically(numpy_helper.to_array(tensor), bits)
             name = tensor.name
             tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float32) * scale, name))
     return copy

@@ -16,7 +16,7 @@ from roofline.compress import Quantization, Request, compress
 from roofline.compress.quantization import parse_datatypes
 from roofline.compress.writers._registry import WriteOptions, quantize, writers
 from roofline.compress.writers.int8 import calibration_inputs
-from roofline.compress.writers.weight_only import symmetric
+from roofline.compress.writers.weight_only import quantize_symmetrically
 from roofline.errors import CompressionError, DatatypeError
 from roofline.workload import Workload
 from roofline.workloads import build
@@ -203,10 +203,10 @@ def test_calibration_data_are_used(tmp_path: Path) -> None:
 def test_symmetric_integers_are_within_half_a_step(bits: int) -> None:
     weights = np.random.default_rng(0).standard_normal((8, 70)).astype(np.float32)
     top = 2 ** (bits - 1) - 1
-    values, scale = symmetric(weights, bits)
+    values, scale = quantize_symmetrically(weights, bits)
     assert np.abs(values).max() == top
     assert np.abs(values * scale - weights).max() <= scale / 2 * 1.0001
-    blocked, scales = symmetric(weights, bits, 1, 32)
+    blocked, scales = quantize_symmetrically(weights, bits, 1, 32)
     assert scales.shape == (8, 3)
     spread = np.repeat(scales, 32, axis=1)[:, :70]
     assert (np.abs(blocked * spread - weights) <= spread / 2 * 1.0001).all()

@@ -17,7 +17,7 @@ from roofline.model import predict
 from roofline.model._expected_data import from_document, shipped, to_document
 from roofline.model._forward import forward
 from roofline.model._law_estimates import FAR, NEW, Effect
-from roofline.model._network_facts import activation_elements, marked
+from roofline.model._network_facts import activation_elements, marks_of
 from roofline.model._quantiles import quantiles, weighted_quantile
 from roofline.spec import platform
 from roofline.validate.evidence.evidence import names
@@ -345,7 +345,7 @@ def test_guessed_activations_are_near_those_that_are_counted(table: Path, tmp_pa
                 table, tmp_path,
                 {"gmacs": str(graph.macs / 1e9), "params_m": str(graph.parameters / 1e6), "input_size": size,
                  "activation_elements_m": "1000", "activations_imputed": "True",
-                 "depthwise_mac_share": str(marked(graph)["depthwise"])},
+                 "depthwise_mac_share": str(marks_of(graph)["depthwise"])},
             )
         )  # fmt: skip
         ratio = found.facts.numbers["activations"][4] / activation_elements(graph)

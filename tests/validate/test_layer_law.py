@@ -21,15 +21,15 @@ from roofline.model._layer_groups import (
     WIDE,
     LayerCounts,
     LayerGroups,
-    gathered,
-    grouped,
+    gather_alike,
+    group_layers,
     groups_of,
     joined_groups,
     no_layers,
 )
 from roofline.model._layer_law import LAYER_PARTS, time_of_layers
 from roofline.model._network_layers import groups_of_workload, layer_counts
-from roofline.model._run_facts import joined
+from roofline.model._run_facts import join_facts
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import LawsWithout, leave_family
 from roofline.validate.evidence.measures import summary
@@ -44,7 +44,7 @@ RELU = LayerCounts(OTHER, 0, 2e6, 1e6, 0, WIDE, 3)
 
 
 def test_groups_are_relative_to_the_network() -> None:
-    found = grouped(gathered([CONV, NARROW, RELU]))
+    found = group_layers(gather_alike([CONV, NARROW, RELU]))
     assert found is not None
     of = {KINDS[int(row[0])]: row[1:] for row in found}
     written = 2e6 + 2e6
@@ -58,13 +58,13 @@ def test_groups_are_relative_to_the_network() -> None:
 
 
 def test_like_layers_are_one_group_with_their_sums() -> None:
-    (both,) = gathered([CONV, CONV._replace(times=1, macs=0.9e9)])
+    (both,) = gather_alike([CONV, CONV._replace(times=1, macs=0.9e9)])
     assert (both.times, both.macs, both.weights) == (3, 2e9 + 0.9e9, 3e5)
-    assert grouped(gathered([RELU])) is None
+    assert group_layers(gather_alike([RELU])) is None
 
 
 def test_groups_of_runs_are_taken_and_joined_by_run() -> None:
-    first, second = grouped(gathered([CONV, RELU])), grouped(gathered([NARROW]))
+    first, second = group_layers(gather_alike([CONV, RELU])), group_layers(gather_alike([NARROW]))
     groups = groups_of([first, None, second])
     assert groups.known.tolist() == [True, False, True]
     again = groups.take(np.asarray([2, 0, 0, 1]))
@@ -78,13 +78,13 @@ def test_groups_of_runs_are_taken_and_joined_by_run() -> None:
 
 def some_runs() -> tuple[LayerGroups, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     networks = [[CONV, NARROW, RELU], [NARROW, RELU, CONV._replace(kind="depthwise", narrow=1)]]
-    groups = groups_of([grouped(gathered(each)) for each in networks])
+    groups = groups_of([group_layers(gather_alike(each)) for each in networks])
     terms = tuple(np.asarray(pair) for pair in ((2e-3, 1e-4), (1e-4, 3e-4), (5e-4, 2e-3)))
     return groups, (terms[0], terms[1], terms[2])
 
 
 def test_one_layer_takes_the_time_of_the_formula() -> None:
-    groups = groups_of([grouped(gathered([CONV._replace(times=1)]))])
+    groups = groups_of([group_layers(gather_alike([CONV._replace(times=1)]))])
     machine = np.log([[2.0, 3.0, 5.0, 1e-4]])
     parts = np.zeros((1, len(LAYER_PARTS)))
     parts[0, LAYER_PARTS.index("conv")] = np.log(1.5)
@@ -237,7 +237,7 @@ def test_many_batches_at_once_are_what_each_is_alone(table: Path) -> None:
     evidence = read_published(table)
     law = Fitting(evidence).fit()
     one, two = evidence.facts.take(np.asarray([1])), evidence.facts.take(np.asarray([40]))
-    runs = joined([one, two, replace(one, layers=None)])
+    runs = join_facts([one, two, replace(one, layers=None)])
     batches = np.asarray([1.0, 7.0, 64.0])
     at_once = law.at_batches(runs, np.tile(batches, (3, 1)))
     each = [law.estimate(runs.at(np.full(3, batch))) for batch in batches]

@@ -32,7 +32,7 @@ def predictions(evidence: Evidence, model: str) -> list[Prediction | None]:
     found: list[Prediction | None] = []
     known: dict[tuple[object, ...], Prediction | None] = {}
     runtimes = published_runtimes()
-    for i, where in enumerate(evidence.placed or placed(evidence)):
+    for i, where in enumerate(evidence.placed or place_runs(evidence)):
         datatype, batch = evidence.rows[i]["datatype"], int(float(evidence.rows[i]["batch"]))
         if where is None:
             found.append(None)
@@ -62,7 +62,7 @@ def _said(
         return None
 
 
-def alone(prediction: Prediction) -> tuple[float, tuple[float, float]] | None:
+def rate_alone(prediction: Prediction) -> tuple[float, tuple[float, float]] | None:
     """Return the items per second of runs one after the other and their interval; None where none is expected.
 
     An estimate of throughput can be one of several runs in flight; the latency beside it is of one run alone.
@@ -80,7 +80,7 @@ def together(prediction: Prediction) -> tuple[float, tuple[float, float]] | None
     return prediction.throughput_fps, prediction.interval_fps
 
 
-def placed(evidence: Evidence) -> list[Placed | None]:
+def place_runs(evidence: Evidence) -> list[Placed | None]:
     """Return the shipped graph and the platform of each run of a table; None where one is not there.
 
     A run of fewer of a machine's cores than others have is left aside: the platform file is of the whole machine.

@@ -20,7 +20,7 @@ _BORROWED = 2.0
 """What the runs of all other classes count beside a class's own, where a machine of n runs counts as the root of n."""
 
 
-def fitted(table: Table) -> dict[str, FittedLaw]:
+def fit_laws(table: Table) -> dict[str, FittedLaw]:
     """Return the laws of a table: of all its rows, with the errors on machines that were left out."""
     laws: dict[str, FittedLaw] = {}
     for entry in left_out(table):

@@ -15,8 +15,15 @@ from roofline.model._run_features import features
 from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.descent import Problem, class_blocks
 from roofline.validate.evidence.evidence import Evidence, Names, Rows
-from roofline.validate.evidence.layer_fit import fit_layers, parting
-from roofline.validate.evidence.priors import Options, centres, design, middle, prior, unseen
+from roofline.validate.evidence.layer_fit import fit_layers, places_where_parted
+from roofline.validate.evidence.priors import (
+    Options,
+    centres,
+    design,
+    middle,
+    prior,
+    unseen_priors,
+)
 from roofline.validate.evidence.surface import Bumps
 
 
@@ -103,7 +110,7 @@ class Fitting:
         left = np.clip(left, -2 * chosen.limit, 2 * chosen.limit)
         return {
             label: float(left[places].sum() / (len(places) + (chosen.spread / chosen.way) ** 2))
-            for label, places in parting(facts.own_at, facts.own).items()
+            for label, places in places_where_parted(facts.own_at, facts.own).items()
         }
 
     def _residual(self, law: TimeLaw) -> Floats:
@@ -149,6 +156,6 @@ class Fitting:
         middles[""] = middle(middles)
         law = TimeLaw(
             o.power, known.terms, now.coefficients, middles, between, inside, effects,
-            uncertainty=problem.uncertainty(now), priors=unseen(o), seen=frozenset(facts.where),
+            uncertainty=problem.uncertainty(now), priors=unseen_priors(o), seen=frozenset(facts.where),
         )  # fmt: skip
         return law, now.coefficients

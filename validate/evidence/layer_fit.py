@@ -23,7 +23,7 @@ from roofline.model._layer_law import (
 from roofline.model._run_facts import Facts
 from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.evidence import Evidence, Names, Rows
-from roofline.validate.evidence.surface import grouped
+from roofline.validate.evidence.surface import places_by_label
 
 FEWEST_RUNS = 10
 """A machine and runtime with fewer runs of networks whose layers are known has no law of layers."""
@@ -90,16 +90,18 @@ def fit_layers(evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrink
     parts = np.tile([part.start for part in held], (len(rows), 1))
     _, index, count = np.unique(facts.machine.astype(str), return_inverse=True, return_counts=True)
     own = {
-        label: places for label, places in grouped(facts.own).items() if len(places) >= FEWEST_RUNS
+        label: places
+        for label, places in places_by_label(facts.own).items()
+        if len(places) >= FEWEST_RUNS
     }
     ways = {
         label: places
-        for label, places in parting(facts.own_at, facts.own).items()
+        for label, places in places_where_parted(facts.own_at, facts.own).items()
         if facts.own[places[0]] in own
     }
     levels = (
         ([part.everything for part in held], {EVERYTHING: np.arange(len(rows))}, chosen.effective),
-        ([part.where for part in held], grouped(facts.where), chosen.effective),
+        ([part.where for part in held], places_by_label(facts.where), chosen.effective),
         ([part.own for part in held], own, chosen.most),
         ([part.datatype for part in held], ways, chosen.most),
     )
@@ -114,12 +116,12 @@ def fit_layers(evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrink
     return LayerLaw(found)
 
 
-def parting(finer: Names, coarser: Names) -> dict[str, Rows]:
+def places_where_parted(finer: Names, coarser: Names) -> dict[str, Rows]:
     """Return the places of each finer label of runs that are not all those of their coarser one."""
-    whole = grouped(coarser)
+    whole = places_by_label(coarser)
     return {
         label: places
-        for label, places in grouped(finer).items()
+        for label, places in places_by_label(finer).items()
         if len(places) < len(whole[str(coarser[places[0]])])
     }
 

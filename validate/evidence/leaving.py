@@ -129,17 +129,17 @@ def leave_silicon(without: LawsWithout) -> LeftOut:
         out = [name for name, place in dealt.items() if place in {one, other}]
         law = without.law(out, by, layers=False)
         rows = np.flatnonzero((group == one) | (group == other))
-        z = standardized(evidence.take(rows), law.estimate(evidence.facts.take(rows)))
+        z = standardize(evidence.take(rows), law.estimate(evidence.facts.take(rows)))
         residuals[one, rows] = np.where(group[rows] == other, z, np.nan)
         residuals[other, rows] = np.where(group[rows] == one, z, np.nan)
     tables: dict[str, Quantiles] = {}
     for place in range(GROUPS):
         keep = np.isfinite(residuals[place])
         if keep.any():
-            new = judged(evidence, residuals[place], keep)
+            new = residual_quantiles(evidence, residuals[place], keep)
             tables[str(place)] = Quantiles(dict.fromkeys(KNOWN, new))
     labels = np.asarray([str(place) for place in group], object)
-    return LeftOut(joined(parts, len(evidence)), labels, tables, laws)
+    return LeftOut(join_estimates(parts, len(evidence)), labels, tables, laws)
 
 
 def leave_family(without: LawsWithout) -> LeftOut:
@@ -166,7 +166,7 @@ def leave_family(without: LawsWithout) -> LeftOut:
         ]
         fold[rows] = place
         between[rows] = part.deviation**2 - np.asarray(around, np.float64) ** 2
-    estimates = joined(parts, len(evidence))
+    estimates = join_estimates(parts, len(evidence))
     off = np.abs(evidence.log_time - estimates.log_time)
     deviation, known = estimates.deviation.copy(), estimates.known.copy()
     # Where layers are known, runs lie nearer: their spread is another.
@@ -199,7 +199,7 @@ def leave_setting(without: LawsWithout) -> LeftOut:
     for out in members(dealt):
         rows = without.rows(out, by)
         parts.append((rows, without.law(out, by).estimate(evidence.facts.take(rows))))
-    estimates = joined(parts, len(evidence))
+    estimates = join_estimates(parts, len(evidence))
     group = judged_together(evidence)
     tables = {
         place: Quantiles(
@@ -225,7 +225,9 @@ def beside_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> 
         estimates: What laws say of them that had not seen their runtime at their datatype on their machine.
         keep: The runs that are looked at.
     """
-    return judged(evidence, standardized(evidence, estimates), keep & (estimates.known == BESIDE))
+    return residual_quantiles(
+        evidence, standardize(evidence, estimates), keep & (estimates.known == BESIDE)
+    )
 
 
 def leave_unlike(without: LawsWithout, by: Names) -> LeftOut:
@@ -243,7 +245,7 @@ def leave_unlike(without: LawsWithout, by: Names) -> LeftOut:
     for label in labels:
         law, rows = without.law([label], by, layers=False), without.rows([label], by)
         parts.append((rows, law.estimate(evidence.facts.take(rows), {})))
-    estimates = joined(parts, len(evidence))
+    estimates = join_estimates(parts, len(evidence))
     tables = {
         label: unlike_quantiles(evidence, estimates, by != label)
         for label in labels
@@ -254,10 +256,10 @@ def leave_unlike(without: LawsWithout, by: Names) -> LeftOut:
 
 def unlike_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Quantiles:
     """Return the quantiles of machines that are not known, near to others and far from them, from some of the runs."""
-    z, far = standardized(evidence, estimates), keep & (estimates.known == FAR)
-    every = judged(evidence, z, keep)
-    near = judged(evidence, z, keep & ~far) if (keep & ~far).any() else every
-    pooled = judged(evidence, z, far) if far.any() else every
+    z, far = standardize(evidence, estimates), keep & (estimates.known == FAR)
+    every = residual_quantiles(evidence, z, keep)
+    near = residual_quantiles(evidence, z, keep & ~far) if (keep & ~far).any() else every
+    pooled = residual_quantiles(evidence, z, far) if far.any() else every
     return Quantiles(dict.fromkeys(KNOWN, near) | {"far": {POOLED: pooled[POOLED]}})
 
 
@@ -269,12 +271,12 @@ def known_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Q
         estimates: What laws say of them that had not seen their families of networks.
         keep: The runs that are looked at.
     """
-    z, known = standardized(evidence, estimates), estimates.known
-    tables = dict.fromkeys(KNOWN, judged(evidence, z, keep))
+    z, known = standardize(evidence, estimates), estimates.known
+    tables = dict.fromkeys(KNOWN, residual_quantiles(evidence, z, keep))
     for state in (FEW, MANY, FEW_LAYERED, MANY_LAYERED):
         rows = keep & (known == state)
         if rows.any():
-            tables[KNOWN[state]] = judged(evidence, z, rows)
+            tables[KNOWN[state]] = residual_quantiles(evidence, z, rows)
     return Quantiles(tables)
 
 
@@ -293,19 +295,19 @@ def own_spreads(off: Floats, label: Names) -> dict[str, float]:
     return found
 
 
-def standardized(evidence: Evidence, estimates: Estimates) -> Floats:
+def standardize(evidence: Evidence, estimates: Estimates) -> Floats:
     """Return how far each run's time is from its estimate, in standard deviations."""
     return (evidence.log_time - estimates.log_time) / estimates.deviation
 
 
-def judged(evidence: Evidence, residuals: Floats, keep: Chosen) -> dict[str, Pairs]:
+def residual_quantiles(evidence: Evidence, residuals: Floats, keep: Chosen) -> dict[str, Pairs]:
     """Return the quantiles of some residuals."""
     return quantiles(
         residuals[keep], evidence.facts.machine[keep], evidence.facts.machine_class[keep]
     )
 
 
-def joined(parts: list[tuple[Rows, Estimates]], length: int) -> Estimates:
+def join_estimates(parts: list[tuple[Rows, Estimates]], length: int) -> Estimates:
     """Return estimates of parts of the runs as those of all."""
     whole = Estimates(
         np.full(length, np.nan),
@@ -351,7 +353,7 @@ def with_figures(
         )
         parts.append((rest, law.estimate(evidence.facts.take(rest), effects)))
         asked[rest] = True
-    return joined(parts, len(evidence)), asked
+    return join_estimates(parts, len(evidence)), asked
 
 
 def intervals(

@@ -13,7 +13,12 @@ from functools import cache
 from importlib.resources import files
 
 from roofline.model._core import Floats
-from roofline.model._layer_groups import LayerCounts, gathered, grouped, written_by_arithmetic
+from roofline.model._layer_groups import (
+    LayerCounts,
+    gather_alike,
+    group_layers,
+    written_by_arithmetic,
+)
 
 TABLE, NAMES = "network_layers.csv", "network_names.csv"
 
@@ -96,8 +101,8 @@ def networks() -> Mapping[str, Named]:
 
 def _named(size: int, layers: Sequence[LayerCounts]) -> Named:
     # Like layers of the table may have become alike enough to be one group by rounding.
-    sums = gathered(layers)
-    groups = grouped(sums)
+    sums = gather_alike(layers)
+    groups = group_layers(sums)
     assert groups is not None
     return Named(
         size, sum(each.macs for each in sums), sum(each.weights for each in sums),

@@ -98,7 +98,7 @@ def fit(runs: Sequence[PowerRun]) -> PowerLaw:
     return PowerLaw((float(found[0]), float(found[1])), own)
 
 
-def shrunken(train: Sequence[PowerRun], run: PowerRun) -> float:
+def estimate(train: Sequence[PowerRun], run: PowerRun) -> float:
     """Return the power by the fitted law."""
     return fit(train).watts(run)
 
@@ -128,7 +128,7 @@ def tdp(_: Sequence[PowerRun], run: PowerRun) -> float | None:
 Estimator = Callable[[Sequence[PowerRun], PowerRun], float | None]
 
 ESTIMATORS: Mapping[str, Estimator] = {
-    "idle + utilization, shrunken": shrunken,
+    "idle + utilization, shrunken": estimate,
     "one constant per machine": constant,
     "share of the TDP": of_tdp,
     "TDP": tdp,
@@ -155,7 +155,7 @@ def left_out(
     found: list[tuple[PowerRun, float]] = []
     for label in sorted({of(run) for run in runs}):
         train = [run for run in runs if of(run) != label]
-        if estimator is shrunken:
+        if estimator is estimate:
             law = fit(train)
             found += [(run, law.watts(run)) for run in runs if of(run) == label]
             continue
@@ -166,7 +166,7 @@ def left_out(
     return found
 
 
-def scored(pairs: Sequence[tuple[PowerRun, float]]) -> dict[str, float | int]:
+def score(pairs: Sequence[tuple[PowerRun, float]]) -> dict[str, float | int]:
     """Return the errors of estimates: shares, and the range around them that holds eight of ten runs."""
     off = np.asarray([np.log(said / run.watts) for run, said in pairs])
     error = np.abs(np.expm1(off))

@@ -141,7 +141,7 @@ def prior(facts: Facts, options: Options) -> Prior:
     )
 
 
-def unseen(options: Options) -> tuple[tuple[str, tuple[int, ...], float], ...]:
+def unseen_priors(options: Options) -> tuple[tuple[str, tuple[int, ...], float], ...]:
     """Return what coefficients of a class, a runtime or both that no run is of are taken to be like.
 
     Of each level its name, the coefficients (place of the feature times four plus that of the part), and their standard

@@ -14,7 +14,7 @@ import numpy as np
 from roofline.errors import TableError, did_you_mean
 from roofline.model._core import Floats
 from roofline.model._layer_groups import ELEMENTS, LayerGroups, groups_of
-from roofline.model._network_facts import held_bytes, origin, streamed
+from roofline.model._network_facts import held_bytes, items_under_way, origin
 from roofline.model._run_facts import Facts
 from roofline.model._run_features import YEAR
 from roofline.reading import CsvTable, decode, read_bytes, read_csv
@@ -355,7 +355,7 @@ def _charged(
         )
     ]
     found["batch"] = [
-        float(streamed(batch, parameters * width, held))
+        float(items_under_way(batch, parameters * width, held))
         for batch, parameters, width, held in zip(
             found["batch"], found["parameters"], found["weight_bytes"], found["held"], strict=True
         )

@@ -58,7 +58,7 @@ _IN_FLIGHT, _UNSTATED = 256.0, 16.0
 """It may be so many times above: where the mode says that several batches are in flight, and where there is no mode."""
 
 
-def spelled(table: CsvTable) -> CsvTable:
+def spell_columns(table: CsvTable) -> CsvTable:
     """Return a table whose columns have their own names; one that has both keeps both."""
     own = {
         other: name
@@ -75,7 +75,7 @@ def spelled(table: CsvTable) -> CsvTable:
 
 def of_rates(header: Iterable[str]) -> bool:
     """Return whether a table with such columns is one of rates."""
-    names = spelled(CsvTable(tuple(header), ())).header
+    names = spell_columns(CsvTable(tuple(header), ())).header
     return {*WHAT} <= {*names} and bool({"fps", "latency_ms"} & {*names})
 
 
@@ -113,7 +113,7 @@ def read_rates(table: CsvTable, where: str) -> tuple[Rate, ...]:
             f"{where} holds predictions, no runs",
             repair="Give rates that were measured or published",
         )
-    table = spelled(table)
+    table = spell_columns(table)
     rate = "fps" if "fps" in table.header or "latency_ms" not in table.header else "latency_ms"
     with_columns(table, where, NOUN, (*WHAT, rate), optional=OPTIONAL, repair=REPAIR)
     if not table.rows:
@@ -175,7 +175,7 @@ def _mode(row: dict[str, str]) -> str:
     return row.get("mode", "").strip().casefold()
 
 
-def unstated(table: CsvTable) -> int:
+def count_unstated(table: CsvTable) -> int:
     """Return how many rows of a table of rates do not say whether several batches were in flight."""
     return sum(not _mode(row) and not row.get("latency_ms") for row in table.rows)
 

@@ -15,7 +15,7 @@ from roofline import load
 from roofline.errors import RooflineError, TableError
 from roofline.model import choose_unit
 from roofline.model._network_facts import class_of, facts_of
-from roofline.model._run_facts import Facts, joined
+from roofline.model._run_facts import Facts, join_facts
 from roofline.reading import CsvTable, JsonObject, read_json
 from roofline.spec import Platform, platform
 from roofline.validate.analysis.counting import compress_network, count_network
@@ -62,16 +62,18 @@ def evidence_of(
     ):
         return published_runs(source.table, str(source.path), source.sha256)
     if not source.form.recorded:
-        return rated(source, machines, networks)
+        return evidence_of_rates(source, machines, networks)
     placing = Placing({entry.key: entry for entry in machines}, networks)
-    return stored(_records(source), source.sha256, placing)
+    return evidence_of_records(_records(source), source.sha256, placing)
 
 
 _STATED = {"gmacs", "peak_op_s"}
 """Columns of which a table that names no shipped network has to have all: it is to be one of published runs."""
 
 
-def rated(source: Source, machines: Sequence[Platform], networks: Sequence[Path]) -> Evidence:
+def evidence_of_rates(
+    source: Source, machines: Sequence[Platform], networks: Sequence[Path]
+) -> Evidence:
     """Return the runs of a table of rates: counts are of the graphs, roofs of the machines' platform files.
 
     Raises:
@@ -83,7 +85,7 @@ def rated(source: Source, machines: Sequence[Platform], networks: Sequence[Path]
         Placed(network_of(rate, networks), machine_of(rate, machines)) for rate in rates
     )
     known = published_runtimes()
-    facts = joined(
+    facts = join_facts(
         [
             facts_at(rate, where, runtime=rate.runtime if rate.runtime in known else None)
             for rate, where in zip(rates, placed, strict=True)
@@ -112,7 +114,7 @@ def _records(source: Source) -> tuple[Measurement, ...]:
         case Form.RECORDS:
             return tuple(import_csv(source.text))
         case _:
-            return validated(source.table)
+            return runs_of_comparisons(source.table)
 
 
 _PUBLISHED = {("torch", Tuning.TUNED): "pt-compile", ("torch", Tuning.UNTUNED): "pt-eager"}
@@ -143,7 +145,7 @@ def runtime_of(run: RunRequest) -> str:
     return _PUBLISHED.get((run.backend, run.tuning), run.backend)
 
 
-def validated(table: CsvTable) -> tuple[Measurement, ...]:
+def runs_of_comparisons(table: CsvTable) -> tuple[Measurement, ...]:
     """Return the runs behind the comparisons of ``roofline validate``, each once whatever models it was compared with.
 
     Raises:
@@ -219,7 +221,7 @@ class Placing:
         return Placed(compress_network(whole, job.compression, job.datatype), machine)
 
 
-def stored(
+def evidence_of_records(
     measurements: tuple[Measurement, ...], sha256: str, placing: Placing | None = None
 ) -> Evidence:
     """Return records as evidence: those of known networks on machines that have a platform.
@@ -264,7 +266,7 @@ def stored(
             f"no record has a network and a machine that can be placed: {why}",
             repair="Name the machine's file with -p and the networks' files with --network, where they are not shipped",
         )
-    whole = joined(facts)
+    whole = join_facts(facts)
     networks = names([m.job.network for m in kept])
     return Evidence(
         whole, networks, networks, whole.machine, names([runtime_of(m.job) for m in kept]),

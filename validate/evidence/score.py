@@ -17,7 +17,7 @@ from roofline.model._run_facts import FAMILIES
 from roofline.number_format import plural
 from roofline.spec import canonical, platform
 from roofline.surfaces import MODEL, argument
-from roofline.validate.evidence.by_graph import alone, predictions, together
+from roofline.validate.evidence.by_graph import predictions, rate_alone, together
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, names
 from roofline.validate.evidence.leaving import (
     LawsWithout,
@@ -34,8 +34,6 @@ from roofline.validate.evidence.priors import Options
 
 LEAVE = argument("leave")
 LEAVES = ("silicon", "family", "setting", "class", "runtime", "maker", "none")
-OF_COUNTS = ("equation1", "expected")
-"""Models that need no graph: a network's counts and a machine's roofs are enough."""
 NO_BASIS = "no basis"
 """What stands for the basis of an estimate that there is none of."""
 
@@ -91,8 +89,8 @@ def score(
 
     Args:
         evidence: The runs.
-        model: A registered model. Those of `OF_COUNTS` predict every run; of the others, which need a graph and a
-            platform file, the runs that have both are judged.
+        model: A registered model. ``equation1`` and ``expected``, which counts and roofs are enough for, predict
+            every run; of the others, which need a graph and a platform file, the runs that have both are judged.
         leave: One of `LEAVES`: ``none`` takes the shipped parameters, the others refit from the evidence without what
             is judged.
         figures: How many runs of each machine correct its estimates; the others are judged.
@@ -281,7 +279,7 @@ def _as_predicted(evidence: Evidence) -> Scored:
     said, known = predictions(evidence, "expected"), shipped()
     several = evidence.facts.numbers["throughput"] > 0
     rates = [
-        None if p is None else together(p) if many else alone(p)
+        None if p is None else together(p) if many else rate_alone(p)
         for p, many in zip(said, several, strict=True)
     ]
     none = (np.nan, (np.nan, np.nan))

@@ -16,9 +16,9 @@ from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import (
     LeftOut,
     beside_quantiles,
-    judged,
     known_quantiles,
-    standardized,
+    residual_quantiles,
+    standardize,
 )
 from roofline.validate.evidence.priors import Options
 
@@ -57,9 +57,9 @@ def parameters(
         Quantiles(
             {
                 **known.tables,
-                "new": judged(
+                "new": residual_quantiles(
                     evidence,
-                    standardized(evidence, silicon.estimates),
+                    standardize(evidence, silicon.estimates),
                     np.ones(len(evidence), bool),
                 ),
                 "beside": beside_quantiles(
@@ -86,7 +86,7 @@ def far_quantiles(evidence: Evidence, unlike: Sequence[LeftOut]) -> dict[str, Pa
     rows: list[Rows] = []
     for left in unlike:
         far = np.flatnonzero(left.estimates.known == FAR)
-        z.append(standardized(evidence, left.estimates)[far])
+        z.append(standardize(evidence, left.estimates)[far])
         rows.append(far)
     places, facts = np.concatenate(rows), evidence.facts
     return {

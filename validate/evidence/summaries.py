@@ -29,18 +29,18 @@ OF_VERSION = frozenset(
 """Parts of the summary that a fit writes; benchmarks of their own write all others, which say of what version."""
 
 
-def written(root: Path) -> VersionScores:
+def read_summary(root: Path) -> VersionScores:
     """Return the summary that stands in a checkout."""
     return json.loads((root / SUMMARY).read_text(encoding="utf-8"))
 
 
-def write(root: Path, document: VersionScores) -> None:
+def write_summary(root: Path, document: VersionScores) -> None:
     """Write a summary into a checkout, and the page that is made from it."""
     (root / SUMMARY).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     (root / PAGE).write_text(page(document), encoding="utf-8")
 
 
-def add(root: Path, name: str, part: Any) -> None:
+def add_part(root: Path, name: str, part: Any) -> None:
     """Put a part into the summary of a checkout: a table that a benchmark of its own makes.
 
     Args:
@@ -48,7 +48,7 @@ def add(root: Path, name: str, part: Any) -> None:
         name: ``power``, ``ablations`` or ``graphs``.
         part: Rows, each a dictionary with the same keys.
     """
-    write(root, cast("VersionScores", {**written(root), name: _rounded(part)}))
+    write_summary(root, cast("VersionScores", {**read_summary(root), name: _rounded(part)}))
 
 
 UNLIKE = {"class": "by_class", "runtime": "by_runtime", "maker": "by_maker"}

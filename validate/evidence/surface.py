@@ -8,7 +8,7 @@ import numpy as np
 
 from roofline.model._core import Floats
 from roofline.model._run_facts import Facts
-from roofline.model._surface import EVERYTHING, Surface, bumps, placed
+from roofline.model._surface import EVERYTHING, Surface, bumps, places_of
 from roofline.validate.evidence.evidence import Names, Rows
 
 
@@ -46,7 +46,7 @@ class Bumps:
             shrinkage: What is chosen before a fit.
         """
         self._shrinkage = shrinkage
-        places = placed(features)
+        places = places_of(features)
         self._centres = np.round(farthest(places, shrinkage.bumps), 3)
         values, vectors = np.linalg.eigh(
             bumps(self._centres, self._centres) + 1e-4 * np.eye(len(self._centres))
@@ -73,7 +73,7 @@ class Bumps:
             (self._where[rows], chosen.where, chosen.effective),
             (self._own[rows], chosen.own, chosen.most),
         ):
-            for label, places in grouped(labels).items():
+            for label, places in places_by_label(labels).items():
                 heights = self._heights[rows[places]]
                 found = self._shrunken(heights, left[places], rows[places], deviation, most)
                 left[places] -= heights @ found
@@ -94,7 +94,7 @@ class Bumps:
         )
 
 
-def grouped(labels: Names) -> dict[str, Rows]:
+def places_by_label(labels: Names) -> dict[str, Rows]:
     """Return the places of each label, in the order of labels."""
     found, index = np.unique(labels.astype(str), return_inverse=True)
     order = np.argsort(index, kind="stable")

@@ -18,7 +18,7 @@ from roofline.serving import cases
 from roofline.tables import with_columns
 from roofline.validate.evidence.cells import number_of
 from roofline.validate.evidence.forms import read_source
-from roofline.validate.evidence.rates import machine_called, spelled
+from roofline.validate.evidence.rates import machine_called, spell_columns
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -55,7 +55,7 @@ def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, list[Fi
             repair=f"Give a table of figures of decoders, with the columns {', '.join(COLUMNS)}",
         )
     table = with_columns(
-        spelled(source.table),
+        spell_columns(source.table),
         str(path),
         "table of figures of decoders",
         COLUMNS,

@@ -49,7 +49,7 @@ def group_query(scope: Scope, node: Any) -> bool:
     )
     # Queries that share a head of keys are rows of one product, so that it is read once.
     share = heads // groups
-    rows = scope.call("Reshape", query, scope.whole(batch, groups, share * new, size))
+    rows = scope.call("Reshape", query, scope.integers(batch, groups, share * new, size))
     scores = scope.call("MatMul", rows, scope.call("Transpose", keys, perm=[0, 1, 3, 2]))
     factor = known.get("scale") or 1 / math.sqrt(size)
     scores = scope.call("Mul", scores, scope.constant(np.array(factor, np.float32), "scale"))
@@ -58,9 +58,9 @@ def group_query(scope: Scope, node: Any) -> bool:
         mask = scope.constant(np.tile(hidden, (share, 1)), "mask")
         scores = scope.call("Add", scores, mask)
     mixed = scope.call("MatMul", scope.call("Softmax", scores, axis=-1), values)
-    apart = scope.call("Reshape", mixed, scope.whole(batch, heads, new, size))
+    apart = scope.call("Reshape", mixed, scope.integers(batch, heads, new, size))
     turned = scope.call("Transpose", apart, perm=[0, 2, 1, 3])
-    scope.emit("Reshape", [turned, scope.whole(batch, new, width)], [node.output[0]])
+    scope.emit("Reshape", [turned, scope.integers(batch, new, width)], [node.output[0]])
     for name, result in zip(node.output[1:3], (keys, values), strict=False):
         scope.bind(name, result)
     return True
@@ -68,7 +68,7 @@ def group_query(scope: Scope, node: Any) -> bool:
 
 def _in_heads(scope: Scope, name: str, dims: tuple[int, int, int, int]) -> str:
     return scope.call(
-        "Transpose", scope.call("Reshape", name, scope.whole(*dims)), perm=[0, 2, 1, 3]
+        "Transpose", scope.call("Reshape", name, scope.integers(*dims)), perm=[0, 2, 1, 3]
     )
 
 
@@ -84,7 +84,7 @@ def _turn(scope: Scope, name: str, angles: list[Array | None], positions: slice,
         for table, hint in ((cosine, "cosine"), (sine, "sine"))
     ]
     first, second = (
-        scope.call("Slice", name, scope.whole(a), scope.whole(b), scope.whole(3))
+        scope.call("Slice", name, scope.integers(a), scope.integers(b), scope.integers(3))
         for a, b in ((0, size // 2), (size // 2, size))
     )
 
@@ -104,7 +104,9 @@ def _join(scope: Scope, past: str, fresh: str, held: int) -> str:
     if not held:
         return fresh
     if scope.shape(past)[2] != held:
-        past = scope.call("Slice", past, scope.whole(0), scope.whole(held), scope.whole(2))
+        past = scope.call(
+            "Slice", past, scope.integers(0), scope.integers(held), scope.integers(2)
+        )
     return scope.call("Concat", past, fresh, axis=2)
 
 

@@ -116,5 +116,5 @@ def _index(scope: Scope, place: int) -> str:
 def _stack(scope: Scope, rows: list[str], axis: int, node: Any) -> str:
     if not rows:
         raise UnsupportedModelError(f"the {node.op_type} {node.output[0]!r} has no steps to stack")
-    lifted = [scope.call("Unsqueeze", row, scope.whole(axis)) for row in rows]
+    lifted = [scope.call("Unsqueeze", row, scope.integers(axis)) for row in rows]
     return scope.call("Concat", *lifted, axis=axis)

@@ -97,7 +97,7 @@ def integer_convolution(scope: Scope, node: Any) -> bool:
     top, left, bottom, right = attributes.get("pads", [0] * 4)
     image = _centre(scope, node.input[0], operand(node, 2), rows=False)
     if any((top, left, bottom, right)):
-        frame = scope.whole(0, 0, top, left, 0, 0, bottom, right)
+        frame = scope.integers(0, 0, top, left, 0, 0, bottom, right)
         image = scope.call("Pad", image, frame, scope.constant(np.array(0, np.int32), "zero"))
     framed = (shape[2] + top + bottom, shape[3] + left + right)
     size = [
@@ -112,19 +112,20 @@ def integer_convolution(scope: Scope, node: Any) -> bool:
             start = (row * dilations[0], column * dilations[1])
             end = [at + (n - 1) * by + 1 for at, n, by in zip(start, size, strides, strict=True)]
             part = scope.call(
-                "Slice", image, scope.whole(*start), scope.whole(*end), scope.whole(2, 3), scope.whole(*strides),
+                "Slice", image, scope.integers(*start), scope.integers(*end), scope.integers(2, 3),
+                scope.integers(*strides),
             )  # fmt: skip
-            flat = scope.whole(shape[0], groups, kernel[1], 1, size[0] * size[1])
+            flat = scope.integers(shape[0], groups, kernel[1], 1, size[0] * size[1])
             windows.append(scope.call("Reshape", part, flat))
     depth = kernel[1] * kernel[2] * kernel[3]
     columns = windows[0] if len(windows) == 1 else scope.call("Concat", *windows, axis=3)
     columns = scope.call(
-        "Reshape", columns, scope.whole(shape[0], groups, depth, size[0] * size[1])
+        "Reshape", columns, scope.integers(shape[0], groups, depth, size[0] * size[1])
     )
     weights = _centre(scope, node.input[1], operand(node, 3), rows=False, first=True)
-    weights = scope.call("Reshape", weights, scope.whole(groups, kernel[0] // groups, depth))
+    weights = scope.call("Reshape", weights, scope.integers(groups, kernel[0] // groups, depth))
     total = scope.call("MatMul", weights, columns)
-    scope.emit("Reshape", [total, scope.whole(shape[0], kernel[0], *size)], [node.output[0]])
+    scope.emit("Reshape", [total, scope.integers(shape[0], kernel[0], *size)], [node.output[0]])
     return True
 
 
@@ -314,15 +315,17 @@ def _centre(scope: Scope, name: str, middle: str, *, rows: bool, first: bool = F
     zero = scope.call("Cast", middle, to=_INT32)
     if _wide(scope, middle) and first:
         ones = [1] * (len(scope.shape(name)) - 1)
-        zero = scope.call("Reshape", zero, scope.whole(-1, *ones))
+        zero = scope.call("Reshape", zero, scope.integers(-1, *ones))
     elif _wide(scope, middle) and rows and len(scope.shape(middle)) == 1:
-        zero = scope.call("Reshape", zero, scope.whole(-1, 1))
+        zero = scope.call("Reshape", zero, scope.integers(-1, 1))
     return scope.call("Sub", wide, zero)
 
 
 def _as_column(scope: Scope, name: str) -> str:
     """Return one number a row as a column."""
-    return name if len(scope.shape(name)) > 1 else scope.call("Reshape", name, scope.whole(-1, 1))
+    return (
+        name if len(scope.shape(name)) > 1 else scope.call("Reshape", name, scope.integers(-1, 1))
+    )
 
 
 def _constant(scope: Scope, node: Any, place: int) -> Array:

@@ -208,14 +208,14 @@ def _project(scope: Scope, node: Any, call: _Call) -> list[str]:
         name = scope.call("Transpose", name, perm=[1, 0, 2])
     weights = _join(call.input_weights)
     flat = scope.call(
-        "Reshape", name, scope.whole(call.steps * call.batch, weights.matrix.shape[0])
+        "Reshape", name, scope.integers(call.steps * call.batch, weights.matrix.shape[0])
     )
     total = weights.product(scope, flat)
     bias = np.concatenate([_outer_bias(call, row) for row in call.bias])
     if bias.any():
         total = scope.call("Add", total, scope.constant(bias, "bias"))
     columns = _cut(scope, total, len(call.reversed_), call.width)
-    shape = scope.whole(call.steps, call.batch, call.width)
+    shape = scope.integers(call.steps, call.batch, call.width)
     return [scope.call("Reshape", column, shape) for column in columns]
 
 
@@ -234,7 +234,7 @@ def _resets_late(call: _Call) -> bool:
 def _cut(scope: Scope, name: str, parts: int, size: int) -> list[str]:
     if parts == 1:
         return [name]
-    return scope.emit("Split", [name, scope.whole(*[size] * parts)], parts, axis=1)
+    return scope.emit("Split", [name, scope.integers(*[size] * parts)], parts, axis=1)
 
 
 def _initial(scope: Scope, name: str, call: _Call, direction: int) -> str:
@@ -242,7 +242,7 @@ def _initial(scope: Scope, name: str, call: _Call, direction: int) -> str:
         zeros = np.zeros((call.batch, call.hidden), call.bias.dtype)
         return scope.constant(zeros, "zeros")
     if len(call.reversed_) == 1:
-        return scope.call("Reshape", name, scope.whole(call.batch, call.hidden))
+        return scope.call("Reshape", name, scope.integers(call.batch, call.hidden))
     place = scope.constant(np.array(direction, np.int64), "direction")
     return scope.call("Gather", name, place, axis=1 if call.batch_first else 0)
 
@@ -254,13 +254,15 @@ def _rejoin(scope: Scope, parts: list[str], axis: int) -> str:
 def _results(scope: Scope, node: Any, call: _Call, made: list[list[str]]) -> None:
     names = [*node.output, "", "", ""][:3]
     if names[0]:
-        shape = scope.whole(call.steps, 1, call.batch, call.hidden)
+        shape = scope.integers(call.steps, 1, call.batch, call.hidden)
         every = [scope.call("Reshape", sequence, shape) for sequence, *_ in made]
         result = _rejoin(scope, every, 1)
         if call.batch_first:
             result = scope.call("Transpose", result, perm=[2, 0, 1, 3])
         scope.bind(names[0], result)
-    single = scope.whole(*((call.batch, 1) if call.batch_first else (1, call.batch)), call.hidden)
+    single = scope.integers(
+        *((call.batch, 1) if call.batch_first else (1, call.batch)), call.hidden
+    )
     for place, name in enumerate(names[1:], start=1):
         if name:
             ends = [scope.call("Reshape", results[place], single) for results in made]

@@ -28,6 +28,6 @@ def reverse(scope: Scope, node: Any) -> bool:
     order = np.arange(scope.shape(node.input[0])[time])
     length = int(lengths.ravel()[0])
     order[:length] = order[:length][::-1]
-    turned = scope.call("Gather", node.input[0], scope.whole(*order.tolist()), axis=time)
+    turned = scope.call("Gather", node.input[0], scope.integers(*order.tolist()), axis=time)
     scope.bind(node.output[0], turned)
     return True

@@ -117,7 +117,7 @@ class Scope:
             (int(entry.t.data_type) for entry in node.attribute if entry.name == "value"), 0
         )
 
-    def whole(self, *numbers: int) -> str:
+    def integers(self, *numbers: int) -> str:
         """Store a vector of integers and return its name."""
         return self.constant(np.array(numbers, np.int64), "numbers")
 

@@ -28,16 +28,6 @@ class FlagKind(StrEnum):
     WEAK_CHECK = "weak check"
     """The reference output is constant, saturated or no larger than rounding: a wrong program could give it too."""
 
-    @property
-    def disturbs(self) -> bool:
-        """Whether a repetition in a quieter moment may do without it."""
-        return self in _DISTURBING
-
-
-_DISTURBING = frozenset(
-    {FlagKind.DISTURBED, FlagKind.WAITED, FlagKind.DRIFT, FlagKind.ROUND_DRIFT}
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Flag:

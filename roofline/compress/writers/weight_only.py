@@ -53,7 +53,7 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
     restored: dict[str, list[onnx.NodeProto]] = {}
     for name, array in wide_weights(written, options.wide):
         axis = _contracted_axis(written, name, array.ndim)
-        values, scales = symmetric(array, bits, axis, options.block)
+        values, scales = quantize_symmetrically(array, bits, axis, options.block)
         stored = helper.make_tensor(
             f"{name}_int{bits}", kinds[bits], array.shape, pack(values, bits), raw=True
         )
@@ -71,7 +71,7 @@ def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) 
     return written
 
 
-def symmetric(
+def quantize_symmetrically(
     array: NDArray[Any], bits: int, axis: int = 0, block: int | None = None
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Return integers and scales with ``array`` nearly ``integers * scales``; zero stays zero.

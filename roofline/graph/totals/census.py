@@ -50,18 +50,6 @@ class Census:
     nodes_executed: int
     """Calls that run, Constant nodes aside, each as often as it runs."""
 
-    @property
-    def total_macs(self) -> int:
-        """All multiply-accumulates."""
-        return (
-            self.macs_conv
-            + self.macs_gemm
-            + self.macs_matmul
-            + self.macs_rnn
-            + self.macs_einsum
-            + self.macs_other
-        )
-
 
 def census(graph: ResolvedGraph, costs: Sequence[CallCost]) -> Census:
     """Count a resolved graph by the reference definitions; calls of unknown size count as nothing."""

@@ -29,31 +29,6 @@ ContextOption = Annotated[
         help=f"Positions of the prompt. Default: {CONTEXT:,}, or what fits a model of fewer positions.",
     ),
 ]
-NewTokensOption = Annotated[
-    int | None,
-    typer.Option(
-        "--new-tokens",
-        min=1,
-        rich_help_panel=PANEL,
-        help="Tokens written behind it; the time per token is their mean. Default: 512.",
-    ),
-]
-PhaseOption = Annotated[
-    Phase | None,
-    typer.Option(
-        "--phase",
-        rich_help_panel=PANEL,
-        help="The prompt, the tokens behind it, or both (the default); -b is requests in flight.",
-    ),
-]
-MeasuredPhaseOption = Annotated[
-    Phase | None,
-    typer.Option(
-        "--phase",
-        rich_help_panel=PANEL,
-        help="Run the prompt, one token behind it with a filled cache, or both (the default), each by itself.",
-    ),
-]
 CountedPhaseOption = Annotated[
     Phase | None,
     typer.Option(
@@ -72,14 +47,6 @@ DevicesOption = Annotated[
     ),
 ]
 
-SpreadOption = Annotated[
-    Spread | None,
-    typer.Option(
-        "--spread",
-        rich_help_panel=PANEL,
-        help="How devices share it: every layer (tensor, the default), or layers in series (llama.cpp's way).",
-    ),
-]
 
 MaxTtftOption = Annotated[
     float | None,
@@ -110,9 +77,31 @@ class DecoderOptions:
     """What is asked of decoders."""
 
     context: ContextOption = None
-    new_tokens: NewTokensOption = None
-    phase: PhaseOption = None
-    spread: SpreadOption = None
+    new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--new-tokens",
+            min=1,
+            rich_help_panel=PANEL,
+            help="Tokens written behind it; the time per token is their mean. Default: 512.",
+        ),
+    ] = None
+    phase: Annotated[
+        Phase | None,
+        typer.Option(
+            "--phase",
+            rich_help_panel=PANEL,
+            help="The prompt, the tokens behind it, or both (the default); -b is requests in flight.",
+        ),
+    ] = None
+    spread: Annotated[
+        Spread | None,
+        typer.Option(
+            "--spread",
+            rich_help_panel=PANEL,
+            help="How devices share it: every layer (tensor, the default), or layers in series (llama.cpp's way).",
+        ),
+    ] = None
 
     def request(
         self,
@@ -140,7 +129,14 @@ class StageOptions:
     """Which parts of answering a request are run of decoders."""
 
     context: ContextOption = None
-    phase: MeasuredPhaseOption = None
+    phase: Annotated[
+        Phase | None,
+        typer.Option(
+            "--phase",
+            rich_help_panel=PANEL,
+            help="Run the prompt, one token behind it with a filled cache, or both (the default), each by itself.",
+        ),
+    ] = None
 
     def stage(self, models: Sequence[str], *, bound: bool) -> StagedDecoder:
         """Return the decoders among networks that are to be run, and the parts in which they are.

@@ -20,75 +20,18 @@ if TYPE_CHECKING:
     from roofline.validate.measuring.decoder_model import Stage
     from roofline.validate.records.record import Measurement
 
-BackendsOption = Annotated[
-    list[str] | None,
-    typer.Option("--backend", help="tvm, onnxruntime, or a third party's; several by commas."),
-]
-TuningOption = Annotated[
-    str,
-    typer.Option(
-        "--tuning",
-        help="For TVM: tuned, or untuned (default lowering; says nothing about the machine).",
-    ),
-]
-AlgorithmOption = Annotated[
-    str,
-    typer.Option(
-        "--algorithm",
-        help="How TVM computes convolutions: direct, gemm, spatial_pack, winograd, blocked, or best of them per layer.",
-    ),
-]
 PerLayerOption = Annotated[
     bool,
     typer.Option("--per-layer", help="Time single kernels too, and map them to the layers (TVM)."),
-]
-TrialsOption = Annotated[
-    int, typer.Option("--trials", min=1, help="Schedules tried per kernel when tuning.")
 ]
 MOST_SECONDS = 1e8
 """Three years: no run is waited for longer."""
 MOST_THREADS = 4096
 
-BudgetOption = Annotated[
-    float,
-    typer.Option(
-        "--budget-s",
-        min=0,
-        max=MOST_SECONDS,
-        help="Seconds tuning may take; 0: until all trials are done.",
-    ),
-]
 ThreadsOption = Annotated[
     int,
     typer.Option(
         "--threads", min=0, max=MOST_THREADS, help="Threads; 0: every core this process may use."
-    ),
-]
-DeviceOption = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        metavar="cpu|cuda",
-        help="What the backend runs on; left out, a GPU where it finds one.",
-    ),
-]
-RunsOption = Annotated[int, typer.Option("--runs", min=1, help="Timed runs.")]
-SamplingOption = Annotated[
-    float,
-    typer.Option(
-        "--sampling-s", min=0, max=MOST_SECONDS, help="Seconds after which no run is started."
-    ),
-]
-TimeLimitOption = Annotated[
-    float,
-    typer.Option(
-        "--time-limit", min=0, max=MOST_SECONDS, help="Seconds after which a run is given up."
-    ),
-]
-MemoryLimitOption = Annotated[
-    float,
-    typer.Option(
-        "--memory-limit-gb", min=0, max=1e6, help="Memory at which a run is ended; 0: 90 %."
     ),
 ]
 StoreOption = Annotated[
@@ -119,17 +62,65 @@ CONVENTIONS = {
 class RunOptions:
     """How networks are run on this machine or on a board."""
 
-    backend: BackendsOption = None
-    tuning: TuningOption = ""
-    algorithm: AlgorithmOption = "default"
-    trials: TrialsOption = TRIALS
-    budget_s: BudgetOption = 0.0
+    backend: Annotated[
+        list[str] | None,
+        typer.Option("--backend", help="tvm, onnxruntime, or a third party's; several by commas."),
+    ] = None
+    tuning: Annotated[
+        str,
+        typer.Option(
+            "--tuning",
+            help="For TVM: tuned, or untuned (default lowering; says nothing about the machine).",
+        ),
+    ] = ""
+    algorithm: Annotated[
+        str,
+        typer.Option(
+            "--algorithm",
+            help="How TVM computes convolutions: direct, gemm, spatial_pack, winograd, blocked, or best of them per "
+            "layer.",
+        ),
+    ] = "default"
+    trials: Annotated[
+        int, typer.Option("--trials", min=1, help="Schedules tried per kernel when tuning.")
+    ] = TRIALS
+    budget_s: Annotated[
+        float,
+        typer.Option(
+            "--budget-s",
+            min=0,
+            max=MOST_SECONDS,
+            help="Seconds tuning may take; 0: until all trials are done.",
+        ),
+    ] = 0.0
     threads: ThreadsOption = 0
-    device: DeviceOption = ""
-    runs: RunsOption = PROTOCOL.runs
-    sampling_s: SamplingOption = PROTOCOL.sampling_s
-    time_limit: TimeLimitOption = PROTOCOL.time_limit_s
-    memory_limit_gb: MemoryLimitOption = 0.0
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device",
+            metavar="cpu|cuda",
+            help="What the backend runs on; left out, a GPU where it finds one.",
+        ),
+    ] = ""
+    runs: Annotated[int, typer.Option("--runs", min=1, help="Timed runs.")] = PROTOCOL.runs
+    sampling_s: Annotated[
+        float,
+        typer.Option(
+            "--sampling-s", min=0, max=MOST_SECONDS, help="Seconds after which no run is started."
+        ),
+    ] = PROTOCOL.sampling_s
+    time_limit: Annotated[
+        float,
+        typer.Option(
+            "--time-limit", min=0, max=MOST_SECONDS, help="Seconds after which a run is given up."
+        ),
+    ] = PROTOCOL.time_limit_s
+    memory_limit_gb: Annotated[
+        float,
+        typer.Option(
+            "--memory-limit-gb", min=0, max=1e6, help="Memory at which a run is ended; 0: 90 %."
+        ),
+    ] = 0.0
 
     def request(self, binding: Binding, *, threads: int = 0) -> RunRequest:
         """Return what is asked of every run; network, backend and compression are still to be put in.

@@ -67,39 +67,11 @@ ModelsArgument = Annotated[
         help="An .onnx file, or the name of a shipped network.",
     ),
 ]
-BatchOption = Annotated[
-    int | None,
-    typer.Option(
-        "--batch", "-b", min=1, help="Items per inference; 1 where the model leaves it open."
-    ),
-]
-DimOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--dim", metavar="NAME=N", help="Size of a symbolic dimension, or of a result; repeatable."
-    ),
-]
 BoundSizesOption = Annotated[
     bool,
     typer.Option(
         "--bound-sizes",
         help="Take sizes that depend on values at their most: counts are 'at most'.",
-    ),
-]
-InputOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--input",
-        metavar="NAME=1x3x224x224",
-        help="Shape of an input, empty for a scalar; repeatable.",
-    ),
-]
-ValueOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--value",
-        metavar="NAME=16000",
-        help="Value of an input that decides shapes or branches; repeatable.",
     ),
 ]
 
@@ -193,9 +165,30 @@ def parse_rates(flag: str, texts: Iterable[str] | None) -> tuple[float | None, d
 class SizeOptions:
     """What fixes the inputs that models leave open, but for their batches."""
 
-    dim: DimOption = None
-    input_: InputOption = None
-    value: ValueOption = None
+    dim: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dim",
+            metavar="NAME=N",
+            help="Size of a symbolic dimension, or of a result; repeatable.",
+        ),
+    ] = None
+    input_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="NAME=1x3x224x224",
+            help="Shape of an input, empty for a scalar; repeatable.",
+        ),
+    ] = None
+    value: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--value",
+            metavar="NAME=16000",
+            help="Value of an input that decides shapes or branches; repeatable.",
+        ),
+    ] = None
 
     @property
     def given(self) -> bool:
@@ -228,7 +221,12 @@ class SizeOptions:
 class BatchOptions:
     """How many items a model is asked for at a time."""
 
-    batch: BatchOption = None
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            "--batch", "-b", min=1, help="Items per inference; 1 where the model leaves it open."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,15 +91,6 @@ OutputOption = Annotated[
         help="Write to this file instead of the terminal.",
     ),
 ]
-ResultOutputOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        callback=check_result,
-        help="Write to this file instead of the terminal; .json, .csv and .md choose the format.",
-    ),
-]
 
 SortOption = Annotated[
     str,
@@ -190,7 +181,15 @@ class ResultOptions:
     """In which form a verb writes its result, and where it goes."""
 
     form: FormatOption = Format.TABLE
-    output: ResultOutputOption = None
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            callback=check_result,
+            help="Write to this file instead of the terminal; .json, .csv and .md choose the format.",
+        ),
+    ] = None
 
     def emit(
         self,

@@ -55,39 +55,6 @@ BatchesOption = Annotated[
     list[int] | None,
     typer.Option("--batch", "-b", min=1, help="Items per batch; several by commas. Default: 1."),
 ]
-PredictionModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        help="Prediction model: equation1, layerwise, ... Default: the bound of Equation 1, and the best estimate.",
-    ),
-]
-OverheadOption = Annotated[
-    float,
-    typer.Option(
-        "--overhead-ms", min=0, help="Milliseconds of pre- and post-processing per item to add."
-    ),
-]
-TrafficOption = Annotated[
-    str | None,
-    typer.Option(
-        "--traffic",
-        help="Bytes that cross the memory: weights, weights_io, fused, unfused, resident. Default: the model's own.",
-    ),
-]
-WeightsReadOption = Annotated[
-    str,
-    typer.Option(
-        "--weights-read",
-        help="per-batch, or per-item for the papers' batch-1 intensity at every batch.",
-    ),
-]
-OperationsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--operations", help="Arithmetic that counts: macs or all. Default: the model's own."
-    ),
-]
 
 
 LayersOption = Annotated[
@@ -105,12 +72,43 @@ class _Choices(CommonChoices):
 class PredictionOptions:
     """By which model networks are predicted, and what it takes into account."""
 
-    model: PredictionModelOption = None
-    traffic: TrafficOption = None
-    operations: OperationsOption = None
-    weights_read: WeightsReadOption = "per-batch"
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="Prediction model: equation1, layerwise, ... Default: the bound of Equation 1, and the best estimate.",
+        ),
+    ] = None
+    traffic: Annotated[
+        str | None,
+        typer.Option(
+            "--traffic",
+            help="Bytes that cross the memory: weights, weights_io, fused, unfused, resident. Default: the model's "
+            "own.",
+        ),
+    ] = None
+    operations: Annotated[
+        str | None,
+        typer.Option(
+            "--operations", help="Arithmetic that counts: macs or all. Default: the model's own."
+        ),
+    ] = None
+    weights_read: Annotated[
+        str,
+        typer.Option(
+            "--weights-read",
+            help="per-batch, or per-item for the papers' batch-1 intensity at every batch.",
+        ),
+    ] = "per-batch"
     emulate: EmulateOption = False
-    overhead_ms: OverheadOption = 0.0
+    overhead_ms: Annotated[
+        float,
+        typer.Option(
+            "--overhead-ms",
+            min=0,
+            help="Milliseconds of pre- and post-processing per item to add.",
+        ),
+    ] = 0.0
     runtime: Annotated[
         str | None,
         typer.Option(

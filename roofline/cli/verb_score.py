@@ -223,9 +223,7 @@ def _entries(document: Mapping[str, object], name: str) -> Mapping[str, Scores]:
     found = cast("Scores | ScoresByLabel | None", document.get(name))
     if not found:
         return {}
-    if "n" in found:
-        return {name: cast("Scores", found)}
-    return cast("ScoresByLabel", found)
+    return {name: cast("Scores", found)} if "n" in found else found
 
 
 def _records(document: Mapping[str, object]) -> list[dict[str, object]]:

@@ -59,7 +59,7 @@ class _Graph:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._stored = {tensor.name: tensor for tensor in model.graph.initializer}
-        self._writer: dict[str, object] = {}
+        self._writer: dict[str, onnx.NodeProto] = {}
         self._readers: dict[str, list[Any]] = {}
         for node in model.graph.node:
             self._writer |= dict.fromkeys(node.output, node)

@@ -254,11 +254,9 @@ def _scores(entry: Predicted, kept: NDArray[np.bool_]) -> Scores:
     }
     if width.any():
         inside = np.abs(off) <= width
-        found |= {
-            "coverage": float(inside.mean()),
-            "coverage_machines": float(
-                np.mean([inside[labels == label].mean() for label in sorted(set(labels.tolist()))])
-            ),
-            "width": float(np.median(np.exp(2 * width))),
-        }
+        found["coverage"] = float(inside.mean())
+        found["coverage_machines"] = float(
+            np.mean([inside[labels == label].mean() for label in sorted(set(labels.tolist()))])
+        )
+        found["width"] = float(np.median(np.exp(2 * width)))
     return found

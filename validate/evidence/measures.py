@@ -97,17 +97,16 @@ def scores(scored: Scored, rows: Chosen, *, ordered: bool = True) -> Scores:
         result["spearman"] = spearman(evidence.take(rows), predicted)
     if scored.coverage:
         width = scored.high[rows] / scored.low[rows]
-        result |= {
-            "coverage": float(scored.coverage[0.8][rows].mean()),
-            "coverage_machines": over_machines(scored.coverage[0.8][rows].astype(float)),
-            "coverage_deviation": _clustered([scored.coverage[0.8][rows][g] for g in groups]),
-            "coverage_curve": {
-                f"{nominal:g}": over_machines(held[rows].astype(float))
-                for nominal, held in scored.coverage.items()
-            },
-            "width": float(np.median(width)),
-            "width_machines": float(np.median([np.median(width[found]) for found in groups])),
+        inside = scored.coverage[0.8][rows]
+        result["coverage"] = float(inside.mean())
+        result["coverage_machines"] = over_machines(inside.astype(float))
+        result["coverage_deviation"] = _clustered([inside[found] for found in groups])
+        result["coverage_curve"] = {
+            f"{nominal:g}": over_machines(held[rows].astype(float))
+            for nominal, held in scored.coverage.items()
         }
+        result["width"] = float(np.median(width))
+        result["width_machines"] = float(np.median([np.median(width[found]) for found in groups]))
     return result
 
 

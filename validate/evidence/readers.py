@@ -125,7 +125,7 @@ _FIELDS = frozenset(field.name for field in fields(Measurement))
 def _records_alone(text: str) -> str:
     """Return a document of records without the columns for people that ``validate`` and ``measure`` put beside."""
     document = read_json(text, "the records")
-    whole = cast("JsonObject", document) if isinstance(document, dict) else {}
+    whole: JsonObject = cast("JsonObject", document) if isinstance(document, dict) else {}
     entries = whole.get("measurements")
     if not isinstance(entries, list):
         return text

@@ -12,7 +12,7 @@ from roofline.validate.evidence.evidence import Evidence
 from roofline.validate.evidence.leaving import LeftOut
 from roofline.validate.evidence.measures import summary
 from roofline.validate.evidence.page import page
-from roofline.validate.evidence.score import score
+from roofline.validate.evidence.score import Scored, score
 from roofline.validate.evidence.scores import Provenance, VersionScores
 
 FIGURES = (0, 1, 3, 5)
@@ -70,7 +70,7 @@ def version_scores(
         name: _rounded(summary(score(evidence, leave=name, left=left[name]))) for name in left
     }
     figures = {
-        str(count): _rounded(summary(_after(evidence, left["silicon"], count))["all"])
+        str(count): _rounded(summary(_after(evidence, left["silicon"], count)).get("all"))
         for count in FIGURES
     }
     bound = _rounded(summary(score(evidence, model="equation1")))
@@ -79,7 +79,10 @@ def version_scores(
         "provenance": cast("Provenance", dict(parameters.provenance)),
         "silicon": found["silicon"],
         "family": found["family"],
-        "setting": {name: found["setting"][name] for name in ("all", "by_class")},
+        "setting": {
+            "all": found["setting"]["all"],
+            "by_class": found["setting"]["by_class"],
+        },
         "unlike": {
             name: {"all": found[name]["all"], "by": found[name][table]}
             for name, table in UNLIKE.items()
@@ -89,7 +92,7 @@ def version_scores(
     }
 
 
-def _after(evidence: Evidence, silicon: LeftOut, count: int) -> Any:
+def _after(evidence: Evidence, silicon: LeftOut, count: int) -> Scored:
     return score(evidence, leave="silicon", left=silicon, figures=count)
 
 

@@ -39,7 +39,7 @@ def import_json(text: str) -> list[Measurement]:
         StoreError: It is not such a document, is newer than this program, or a record is damaged.
     """
     document = read_json(text, "the records", error=StoreError)
-    whole = cast("JsonObject", document) if isinstance(document, dict) else {}
+    whole: JsonObject = cast("JsonObject", document) if isinstance(document, dict) else {}
     entries = whole.get("measurements")
     if not isinstance(entries, list):
         raise StoreError("the document has no list of measurements")

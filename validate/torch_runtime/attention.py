@@ -8,8 +8,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from roofline.node import Attributes
 from roofline.validate.measuring.backend import UnsupportedModelError
-from roofline.validate.torch_runtime.table import Attributes, number, operator
+from roofline.validate.torch_runtime.table import number, operator
 
 torch: Any = importlib.import_module("torch")
 functional: Any = importlib.import_module("torch.nn.functional")

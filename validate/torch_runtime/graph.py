@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from roofline.node import Attributes
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.torch_runtime import attention as _attention  # noqa: F401  # they fill the table
 from roofline.validate.torch_runtime import layout as _torch_layout  # noqa: F401  # they fill the table
 from roofline.validate.torch_runtime import ops as _torch_ops  # noqa: F401  # they fill the table
-from roofline.validate.torch_runtime.table import OPERATORS, Attributes, Tensors, from_array
+from roofline.validate.torch_runtime.table import OPERATORS, Tensors, from_array
 
 torch: Any = importlib.import_module("torch")
 

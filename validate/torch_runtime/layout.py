@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from roofline.validate.torch_runtime.table import Attributes, number, operator, tensor
+from roofline.node import Attributes
+from roofline.validate.torch_runtime.table import number, operator, tensor
 
 torch: Any = importlib.import_module("torch")
 functional: Any = importlib.import_module("torch.nn.functional")

@@ -9,10 +9,10 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from roofline.node import Attributes
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.torch_runtime.table import (
     OPERATORS,
-    Attributes,
     Handler,
     number,
     operator,

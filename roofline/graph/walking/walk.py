@@ -50,7 +50,7 @@ class Walker:
     runners: Mapping[str, Runner]
     """What walks each operator that holds graphs, by operator type."""
     functions: Mapping[Key, FunctionProto]
-    values: Mapping[str, object]
+    values: Mapping[str, Any]
     """Values the caller gives, by name; a loop's name gives its trip count."""
     annotations: Mapping[str, ValueInfoProto]
     """Types the file states for values of its top-level graph."""

@@ -32,7 +32,7 @@ def _csv(path: Path, text: str, facts: Facts) -> ImportedFile:
 
 def _json(path: Path, text: str, facts: Facts) -> ImportedFile:
     document = read_json(text, str(path))
-    held = cast("JsonObject", document) if isinstance(document, dict) else {}
+    held: JsonObject = cast("JsonObject", document) if isinstance(document, dict) else {}
     results = held.get("execution_results")
     if not isinstance(results, dict):
         raise TableError(f"{path}: execution_results is not an object")

@@ -41,6 +41,7 @@ LAYERS = (
         "extras",
         "tables",
         "number_format",
+        "parquet",
         "writing",
         "child",
         "temporary",

@@ -30,7 +30,6 @@ from roofline.cli._options import (
 from roofline.cli._output import OrderOptions, ResultOptions, as_table
 from roofline.cli._predictions import conventions, notes_below, tables_of
 from roofline.errors import OptionError
-from roofline.model._request import CommonChoices
 from roofline.number_format import number, percent, plural
 from roofline.tables import Record, Row
 
@@ -40,8 +39,15 @@ if TYPE_CHECKING:
     from roofline.decoding.request import Request
     from roofline.expected_tokens import Figures
     from roofline.model import LayerPrediction, Prediction
+    from roofline.model._request import CommonChoices
     from roofline.spec import Platform
     from roofline.workload import Workload
+
+    class _Choices(CommonChoices):
+        """What `sweep` and `serve` take beside networks, machines, datatypes and batches."""
+
+        model: str | None
+
 
 app = typer.Typer(add_completion=False)
 
@@ -60,12 +66,6 @@ BatchesOption = Annotated[
 LayersOption = Annotated[
     bool, typer.Option("--layers", help="Show each layer (with --model layerwise or calibrated).")
 ]
-
-
-class _Choices(CommonChoices):
-    """What `sweep` and `serve` take beside networks, machines, datatypes and batches."""
-
-    model: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

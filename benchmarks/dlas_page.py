@@ -1,9 +1,12 @@
-"""Make `docs/dlas.md`, its pictures and the shipped table of runs from the records of the campaign `dlas-reduced`.
+"""Make `docs/dlas.md`, its pictures and the shipped table of runs from the records of the campaign `dlas-tuned`.
 
 DLAS's scorecard in `docs/reproduction.md` follows.
 
-Run: python benchmarks/dlas_page.py STORE    (the store of `roofline campaign run dlas-reduced --store STORE`)
-Run: python benchmarks/dlas_page.py          (the page and its pictures again, from the shipped table)
+Run: python benchmarks/dlas_page.py STORE    (the store of `roofline campaign run dlas-tuned --store STORE`)
+Run: python benchmarks/dlas_page.py          (the page and its pictures again, from the shipped tables)
+
+Any part of the campaign will do: what was not run stands there as planned. What `dlas_turns.py STORE` timed in turns is
+in the page too.
 """
 
 from __future__ import annotations
@@ -21,17 +24,16 @@ from roofline.validate.records.files import import_csv
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.store import reading
 from roofline.validate.studies.dlas.figures import draw_measured
+from roofline.validate.studies.dlas.in_turns import shipped_sessions
 from roofline.validate.studies.dlas.page import regenerate
-from roofline.validate.studies.dlas.runs import (
-    SHIPPED,
-    compared_configurations,
-    shipped_csv,
-    shipped_runs,
-)
+from roofline.validate.studies.dlas.run_set import PageRuns, RunSet, shipped_elsewhere
+from roofline.validate.studies.dlas.runs import SHIPPED, shipped_csv, shipped_runs
+from roofline.validate.studies.dlas.verdict_tables import CAMPAIGN
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "validate" / "campaigns" / SHIPPED
 PAGE = ROOT / "docs" / "dlas.md"
+IMAGES = ROOT / "docs" / "images"
 SCORES = ROOT / "docs" / "reproduction.md"
 
 
@@ -40,7 +42,7 @@ def last_records(store: Path) -> tuple[Measurement, ...]:
     if not store.is_file():
         raise OptionError(f"{store} does not exist")
     with reading(store) as kept:
-        found = state(load("dlas-reduced"), kept)
+        found = state(load(CAMPAIGN), kept)
         counts = ", ".join(f"{count} {name}" for name, count in found.counts().items() if count)
         sys.stdout.write(f"{store}: {counts}\n")
         return found.recorded()
@@ -50,9 +52,12 @@ def write(runs: Sequence[Measurement]) -> list[Path]:
     """Write the table, the pictures and the page."""
     TABLE.write_text(shipped_csv(runs), encoding="utf-8")
     # What the page says is computed from the table as it is shipped.
-    kept = import_csv(TABLE.read_text(encoding="utf-8"))
-    pictures = draw_measured(compared_configurations(kept), ROOT / "docs" / "images")
-    PAGE.write_text(regenerate(PAGE.read_text(encoding="utf-8"), kept), encoding="utf-8")
+    here = RunSet(import_csv(TABLE.read_text(encoding="utf-8")), shipped_sessions())
+    shown = PageRuns(here, shipped_elsewhere())
+    pictures = draw_measured(here.alone, IMAGES)
+    for left_over in set(IMAGES.glob("dlas_*.png")) - set(pictures):
+        left_over.unlink()
+    PAGE.write_text(regenerate(PAGE.read_text(encoding="utf-8"), shown), encoding="utf-8")
     SCORES.write_text(fill_scores(SCORES.read_text(encoding="utf-8")), encoding="utf-8")
     return [TABLE, *pictures, PAGE, SCORES]
 

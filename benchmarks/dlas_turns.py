@@ -4,7 +4,7 @@
 
 All programs of a network that the store has a good record of, and that are kept, are loaded into one process and
 timed one after the other, turn after turn, on one thread. Each call is one session, added to the shipped table;
-`dlas_again.py` writes the page. Two or more sessions at different hours say what the hour changes.
+`dlas_page.py` writes the page. Two or more sessions at different hours say what the hour changes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def step_of(point: RunRequest) -> Callable[[], None]:
         source = str(write(point.network, point.compression, folder, seed=point.protocol.seed))
     made = make_runnable(source, binding=point.binding, seed=point.protocol.seed, folder=folder)
     job = replace(for_backend(point), datatype=made.datatype, batch=made.batch)
-    request = Request(job, made.model, folder, in_turn=True)
+    request = Request(job, made.model, folder, fresh=False, in_turn=True)
     session = backend.load(request, backend.prepare(request, tell_nobody))
     session.bind(load_arrays(made.inputs))
     return session.step
@@ -107,7 +107,10 @@ def main() -> None:
         points = [
             point
             for point in campaign.points
-            if point.key in well and point.network == network and point.backend == "tvm"
+            if point.key in well
+            and point.network == network
+            and point.backend == "tvm"
+            and point.threads == 1
         ]
         if not points:
             continue

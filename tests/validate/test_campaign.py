@@ -22,13 +22,14 @@ from roofline.validate.campaigns.runner import (
 )
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.failure import Failure, FailureKind
+from roofline.validate.records.files import import_csv
 from roofline.validate.records.record import Environment, Measurement, Status
 from roofline.validate.records.request import Protocol, RunRequest
 from roofline.validate.records.store import Store
-from roofline.validate.studies.dlas import runs as dlas_runs
 
 from ..cli_process import run_roofline
 
+VERSION_1 = Path(__file__).parent / "version_1"
 MLP = RunRequest("mlp", batch=1, threads=1, tuning="none", trials=0)
 
 pytest.importorskip("onnxruntime", reason="the reference is computed by ONNX Runtime")
@@ -95,9 +96,10 @@ def test_a_points_key_is_what_is_asked_and_nothing_else(tmp_path):
 
 def test_recorded_campaigns_go_on_where_they_were():
     # Written by the first version of the program: the digests of today's points are still theirs.
-    points = {point.key for point in load("dlas-reduced").points}
-    turns = [record.turn for record in dlas_runs.shipped_runs()]
-    assert len(turns) == 100
+    points = {point.key for point in load(VERSION_1 / "grid.yaml").points}
+    records = import_csv((VERSION_1 / "records.csv").read_text(encoding="utf-8"))
+    turns = [record.turn for record in records]
+    assert len(turns) == 13
     assert {turn.point for turn in turns} <= points
 
 

@@ -21,7 +21,8 @@ from roofline.validate.records.record import SCHEMA_VERSION, Turn
 from roofline.validate.records.store import Store
 from roofline.validate.records.tables import APPLICATION, STORE_VERSION
 
-SHIPPED = Path(__file__).parents[2] / "validate" / "campaigns" / "dlas-reduced.results.csv"
+RECORDED = Path(__file__).parent / "version_1" / "records.csv"
+"""Runs of a campaign, recorded by the first version of the program."""
 
 TABLES = """
 CREATE TABLE records (digest TEXT PRIMARY KEY, job TEXT NOT NULL, network TEXT NOT NULL, variant TEXT NOT NULL,
@@ -41,9 +42,9 @@ CREATE UNIQUE INDEX records_turn ON records (point, round, attempt) WHERE point 
 
 
 def documents() -> list[dict]:
-    """Return records of version 1, from the table of runs that is shipped."""
+    """Return records of version 1, from a table of its runs."""
     csv.field_size_limit(sys.maxsize)
-    with SHIPPED.open(encoding="utf-8", newline="") as file:
+    with RECORDED.open(encoding="utf-8", newline="") as file:
         return [json.loads(row["record"]) for row in csv.DictReader(file)]
 
 
@@ -74,7 +75,7 @@ def test_an_old_store_reads_whole(version: int, writable: bool, tmp_path: Path) 
     before = path.read_bytes()
     with Store(path, writable=writable) as store:
         found = list(store.records())
-    assert found == import_csv(SHIPPED.read_text(encoding="utf-8"))[:6]
+    assert found == import_csv(RECORDED.read_text(encoding="utf-8"))[:6]
     assert [record.samples_s for record in found] == [tuple(e["samples_s"]) for e in entries]
     # Reading alone changes nothing on the disk; opening for writing migrates it once.
     assert (path.read_bytes() == before) is not writable

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import platform
+import resource
 import signal
 import socket
 import sys
@@ -34,6 +35,20 @@ def memory_bytes() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return 0
+
+
+def peak_rss_bytes() -> int:
+    """Return the largest resident set that this process has had.
+
+    Linux counts the process that started this one into ``ru_maxrss``, so that a run started from a large program would
+    be given that program's size: there the high-water mark of this process's own memory is read.
+    """
+    for line in read_text("/proc/self/status").splitlines():
+        name, _, value = line.partition(":")
+        if name == "VmHWM":
+            return int(value.split()[0]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def cpu_name() -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -157,7 +156,7 @@ def _run(asked: steps.Run, report: Progress) -> steps.RunResult:
         first,
         check,
         here,
-        _peak_rss_bytes(),
+        environment.peak_rss_bytes(),
         taken,
         tuple(_kernel_times(session, request)) if right else (),
     )
@@ -251,11 +250,6 @@ def _microbenchmarks(asked: steps.Microbenchmarks, report: Progress) -> steps.Sh
     from roofline.validate.calibration.probe_timing import time_probes
 
     return time_probes(asked, report)
-
-
-def _peak_rss_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _first_line(error: BaseException) -> str:

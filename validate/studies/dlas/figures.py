@@ -121,14 +121,18 @@ def _rank(column: str) -> tuple[int, str]:
 
 
 def representative(found: Iterable[Configuration]) -> list[Configuration]:
-    """Return one run for each network, technique and backend: memory hardly depends on the algorithm or on tuning."""
-    return [
-        entry
-        for entry in found
-        if entry.threads == 1
-        and entry.tuning is not Tuning.UNTUNED
-        and entry.algorithm in {"direct", "default"}
-    ]
+    """Return one run for each network, technique and backend: memory hardly depends on the algorithm or on tuning.
+
+    Direct convolution where it was tuned, else the first that was.
+    """
+    chosen: dict[tuple[str, str, str, str], Configuration] = {}
+    for entry in found:
+        if entry.threads != 1 or entry.tuning is Tuning.UNTUNED:
+            continue
+        key = (entry.network, entry.technique, entry.variant, entry.backend)
+        if key not in chosen or entry.algorithm == "direct":
+            chosen[key] = entry
+    return list(chosen.values())
 
 
 def _memory(found: Iterable[Configuration]) -> Iterable[Record]:

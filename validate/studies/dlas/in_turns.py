@@ -23,6 +23,9 @@ from roofline.writing import csv_text
 TURNS = "dlas-tuned.turns.csv"
 """The table of the turns, beside the campaigns."""
 
+TURNS_ELSEWHERE = "dlas-tuned.ice-lake.turns.csv"
+"""The same of another machine."""
+
 CONFIDENCE = 0.95
 """Of the interval of a median."""
 
@@ -55,9 +58,9 @@ def parse_sessions(text: str) -> tuple[Session, ...]:
 
 
 @cache
-def shipped_sessions() -> tuple[Session, ...]:
-    """Return the sessions that come with the program; none where there is no table."""
-    place = files("roofline.validate").joinpath("campaigns", TURNS)
+def shipped_sessions(table: str = TURNS) -> tuple[Session, ...]:
+    """Return the sessions of a table that comes with the program; none where there is no such table."""
+    place = files("roofline.validate").joinpath("campaigns", table)
     return parse_sessions(place.read_text(encoding="utf-8")) if place.is_file() else ()
 
 

@@ -13,24 +13,26 @@ from roofline.number_format import plural
 from roofline.tables import Record, Row
 from roofline.validate.analysis.configurations import Configuration, pairs
 from roofline.validate.analysis.derived import Footprint, footprints, scaling, tuning_gains
+from roofline.validate.campaigns.grid import load
 from roofline.validate.records.flag import join_flags
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.tuning import Tuning
 from roofline.validate.studies.dlas.figures import LEAST_MB, measured_figures, representative
+from roofline.validate.studies.dlas.run_set import PageRuns
 from roofline.validate.studies.dlas.runs import compared_configurations, printed_range
-from roofline.validate.studies.dlas.verdicts import verdicts
+from roofline.validate.studies.dlas.verdict_tables import CAMPAIGN, comparison, observations, times
 
 _SECTION = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def regenerate(page: str, runs: Sequence[Measurement]) -> str:
+def regenerate(page: str, shown: PageRuns) -> str:
     """Return the page with its generated sections made anew.
 
     A section stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
 
     Args:
         page: The page as it is.
-        runs: The records it is made from.
+        shown: The runs it is made from.
 
     Raises:
         OptionError: The page names a section that is none of `SECTIONS`, or lacks one of them.
@@ -43,14 +45,13 @@ def regenerate(page: str, runs: Sequence[Measurement]) -> str:
         )
 
     def section(match: re.Match[str]) -> str:
-        return f"{match.group(1)}{SECTIONS[match.group(2)](runs)}\n{match.group(3)}"
+        return f"{match.group(1)}{SECTIONS[match.group(2)](shown)}\n{match.group(3)}"
 
     return _SECTION.sub(section, page)
 
 
-def _machine(runs: Sequence[Measurement]) -> str:
-    from roofline.validate.campaigns.grid import load
-
+def _machine(shown: PageRuns) -> str:
+    runs = shown.here.runs
     places = [run.environment for run in runs]
     versions: dict[str, set[str]] = {}
     for place in places:
@@ -85,7 +86,7 @@ def _machine(runs: Sequence[Measurement]) -> str:
         ("days", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else ""),
         (
             "runs",
-            f"{len(runs)} of {len(load('dlas-reduced'))}: {len(well)} ended well, "
+            f"{len(runs)} of {len(load(CAMPAIGN))}: {len(well)} ended well, "
             f"{len(runs) - len(well)} did not; {len(marked)} disturbed",
         ),
         ("rounds", _alternatives({str(number) for number in rounds})),
@@ -97,40 +98,6 @@ def _alternatives(values: Iterable[str]) -> str:
     return " or ".join(sorted(value for value in values if value))
 
 
-def _observations(runs: Sequence[Measurement]) -> str:
-    decided = verdicts(compared_configurations(runs))
-    rows = [
-        {
-            "": verdict.observation,
-            "observation": verdict.claim,
-            "verdict": f"**{verdict.verdict}**",
-            "cases": verdict.counts,
-        }
-        for verdict in decided
-    ]
-    parts = [_table(rows)]
-    for verdict in decided:
-        parts.append(f"### {verdict.observation}: {verdict.verdict}")
-        remark = f" {verdict.remark[0].upper()}{verdict.remark[1:]}." if verdict.remark else ""
-        parts.append(f"{verdict.claim[0].upper()}{verdict.claim[1:]}. *{verdict.rule}*{remark}")
-        if verdict.cases:
-            lines = [
-                f"- {_OUTCOME[case.holds]}{' (disturbed)' if case.disturbed else ''}: {case.words}"
-                for case in verdict.cases
-            ]
-            listed = "\n".join(lines)
-            if len(lines) > _FOLDED:
-                listed = f"<details><summary>{verdict.counts}</summary>\n\n{listed}\n\n</details>"
-            parts.append(listed)
-    return "\n\n".join(parts)
-
-
-_FOLDED = 8
-"""Cases up to which they are shown without a click."""
-
-_OUTCOME = {True: "for", False: "against", None: "undecided"}
-
-
 def _pictures(runs: Sequence[Measurement], rows: Sequence[Row], **pictures: str) -> str:
     """Return pictures that the runs have data for, each with its title, and a table."""
     drawn = measured_figures(compared_configurations(runs))
@@ -140,7 +107,8 @@ def _pictures(runs: Sequence[Measurement], rows: Sequence[Row], **pictures: str)
     return "\n\n".join([*shown, _table(rows)])
 
 
-def _speedups(runs: Sequence[Measurement]) -> str:
+def _speedups(shown: PageRuns) -> str:
+    runs = shown.here.runs
     rows: list[Record] = []
     for base, entry in pairs(compared_configurations(runs)):
         gain = base.seconds / entry.seconds
@@ -178,7 +146,8 @@ def _name_cells(entry: Configuration) -> Record:
     }
 
 
-def _threads(runs: Sequence[Measurement]) -> str:
+def _threads(shown: PageRuns) -> str:
+    runs = shown.here.runs
     rows = [
         {
             "network": entry.configuration.network,
@@ -193,7 +162,8 @@ def _threads(runs: Sequence[Measurement]) -> str:
     return _pictures(runs, rows, threads="Throughput over threads")
 
 
-def _tuning(runs: Sequence[Measurement]) -> str:
+def _tuning(shown: PageRuns) -> str:
+    runs = shown.here.runs
     rows = [
         {
             "network": entry.configuration.network,
@@ -210,7 +180,8 @@ def _tuning(runs: Sequence[Measurement]) -> str:
     return _pictures(runs, rows, algorithms=title)
 
 
-def _memory(runs: Sequence[Measurement]) -> str:
+def _memory(shown: PageRuns) -> str:
+    runs = shown.here.runs
     found = footprints(representative(compared_configurations(runs)))
     rows = [
         {
@@ -224,7 +195,8 @@ def _memory(runs: Sequence[Measurement]) -> str:
         }
         for entry in found
     ]
-    return f"{_pictures(runs, rows, memory='Resident and needed memory')}\n\n{_copies(found)}"
+    parts = [_pictures(runs, rows, memory="Resident and needed memory"), _copies(found)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _copies(found: Sequence[Footprint]) -> str:
@@ -241,7 +213,8 @@ def _copies(found: Sequence[Footprint]) -> str:
     )
 
 
-def _troubles(runs: Sequence[Measurement]) -> str:
+def _troubles(shown: PageRuns) -> str:
+    runs = shown.here.runs
     lines = [f"- {_title(run)}: {run.status.value}: {run.reason}" for run in runs if not run.ok]
     lines += [
         f"- {_title(run)}: {join_flags(run.disturbances)}"
@@ -272,10 +245,12 @@ def _table(rows: Sequence[Row]) -> str:
     return markdown_records([{name: row[name] for name in names} for row in rows])
 
 
-SECTIONS: Mapping[str, Callable[[Sequence[Measurement]], str]] = MappingProxyType(
+SECTIONS: Mapping[str, Callable[[PageRuns], str]] = MappingProxyType(
     {
         "machine": _machine,
-        "observations": _observations,
+        "verdicts": comparison,
+        "observations": observations,
+        "times": times,
         "speedups": _speedups,
         "threads": _threads,
         "tuning": _tuning,

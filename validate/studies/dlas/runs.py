@@ -18,11 +18,11 @@ from roofline.validate.studies.dlas.verdicts import HOLDS, MOSTLY, Verdict, verd
 from roofline.workloads.published import table
 from roofline.writing import csv_text
 
-SHIPPED = "dlas-reduced.results.csv"
-"""The table of the runs that come with the program, beside the campaigns."""
+SHIPPED = "dlas-tuned.results.csv"
+"""The table of the runs that decide, beside the campaigns."""
 
-AGAIN = "dlas-tuned.results.csv"
-"""The table of runs of the campaign ``dlas-tuned``: the verdicts on tuned programs taken again."""
+ELSEWHERE = "dlas-tuned.ice-lake.results.csv"
+"""The table of runs of the same campaign on another machine."""
 
 _LONGEST = 8
 """Cases that are listed one by one in a table for the terminal."""
@@ -30,7 +30,7 @@ _LONGEST = 8
 
 @cache
 def shipped_runs(table: str = SHIPPED) -> tuple[Measurement, ...]:
-    """Return the runs that come with the program: of the campaign ``dlas-reduced``, or of the table that is named.
+    """Return the runs of the campaign ``dlas-tuned`` that come with the program: those that decide, or a table's.
 
     Example:
         >>> {run.job.network for run in shipped_runs()} >= {"resnet18_cifar10"}
@@ -75,7 +75,7 @@ def tables(runs: Iterable[Measurement], *, shortest: bool = False) -> tuple[Tabl
     """Decide every observation, and list the speed-ups behind them.
 
     Args:
-        runs: Records of the campaign ``dlas`` or ``dlas-reduced``, or of any like it.
+        runs: Records of the campaign ``dlas`` or ``dlas-tuned``, or of any like it.
         shortest: Compare shortest samples instead of medians: on a machine that others use too.
     """
     found = compared_configurations(runs, shortest=shortest)

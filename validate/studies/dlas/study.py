@@ -34,6 +34,6 @@ studies.add(
         figures,
         decide=decide,
         draw_measured=figures,
-        campaign="dlas-reduced",
+        campaign="dlas-tuned",
     ),
 )

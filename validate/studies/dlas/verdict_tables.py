@@ -1,0 +1,209 @@
+"""Sections of the page about the verdicts: beside those of another machine, their cases, and the times they rest on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from roofline.markdown import markdown_table
+from roofline.number_format import plural
+from roofline.validate.analysis.configurations import DENSE, Configuration
+from roofline.validate.campaigns.grid import Campaign, load
+from roofline.validate.records.request import RunRequest
+from roofline.validate.records.tuning import Tuning
+from roofline.validate.studies.dlas.in_turns import CONFIDENCE, Session
+from roofline.validate.studies.dlas.run_set import PageRuns, RunSet
+from roofline.validate.studies.dlas.verdicts import Verdict, verdicts
+
+CAMPAIGN = "dlas-tuned"
+"""The campaign that the page is about."""
+
+PLANNED = "planned"
+"""What stands in a cell that no run was made of."""
+
+FAILED = "failed"
+"""What stands in a cell whose run did not end well."""
+
+_FOLDED = 8
+"""Cases up to which they are shown without a click."""
+
+_OUTCOME = {True: "for", False: "against", None: "undecided"}
+
+Verdicts = Mapping[str, Verdict]
+"""Verdicts by observation."""
+
+
+def comparison(shown: PageRuns) -> str:
+    """Return what is done and what is planned, and a table of the verdicts, those of the other machine beside them."""
+    campaign = load(CAMPAIGN)
+    sets = [(shown.here, ""), (shown.elsewhere, f"`{_target(shown.elsewhere)}`, ")]
+    columns: list[tuple[str, Verdicts]] = []
+    for one, name in sets:
+        columns += [(f"{name}each alone", _decide(one.alone))] if one.runs else []
+        columns += [(f"{name}in turns", _decide(one.in_turns))] if one.sessions else []
+    parts = [
+        _progress(shown.here, campaign),
+        _told_of_turns(shown.here.sessions),
+        _told_of_elsewhere(shown.elsewhere),
+        _table(columns),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def observations(shown: PageRuns) -> str:
+    """Return every observation with its rule and its cases."""
+    alone, turns = _decide(shown.here.alone), _decide(shown.here.in_turns)
+    parts: list[str] = []
+    for name, verdict in alone.items():
+        parts.append(f"### {name}: {verdict.verdict}")
+        remark = f" {verdict.remark[0].upper()}{verdict.remark[1:]}." if verdict.remark else ""
+        parts.append(f"{verdict.claim[0].upper()}{verdict.claim[1:]}. *{verdict.rule}*{remark}")
+        parts += [
+            _cases(f"{words}: {found.verdict}, {found.counts}", found)
+            for words, found in (("Each alone", verdict), ("In turns", turns[name]))
+            if found.cases
+        ]
+    return "\n\n".join(parts)
+
+
+def times(shown: PageRuns) -> str:
+    """Return the time of every cell of the campaign, alone and in turns."""
+    campaign = load(CAMPAIGN)
+    title = "Milliseconds, and between which they lie; `*` marks a disturbed run"
+    failed = {run.turn.point for run in shown.here.runs if run.turn is not None and not run.ok}
+    missing = {point.key: FAILED if point.key in failed else PLANNED for point in campaign.points}
+    parts = [_cells(title, shown.here.alone, campaign, missing)]
+    if shown.here.sessions:
+        untimed = dict.fromkeys(missing, "–")
+        parts.append(_cells("The same in turns", shown.here.in_turns, campaign, untimed))
+    return "\n\n".join(parts)
+
+
+def _decide(found: Sequence[Configuration]) -> Verdicts:
+    return {verdict.observation: verdict for verdict in verdicts(found)}
+
+
+def _processors(one: RunSet) -> str:
+    cpus = " and ".join(sorted({run.environment.cpu for run in one.runs}))
+    return f"{cpus} (`{_target(one)}`)"
+
+
+def _target(one: RunSet) -> str:
+    """Return the processor as LLVM names it, which tells machines apart whose own names are alike."""
+    named = (re.search(r"-mcpu=(\S+)", run.compiled_for) for run in one.runs)
+    return " and ".join(sorted({match.group(1) for match in named if match}))
+
+
+def _progress(one: RunSet, campaign: Campaign) -> str:
+    """Return which networks have all their cells, and what of the others is done."""
+    done = {run.turn.point for run in one.runs if run.turn is not None}
+    cells: dict[str, list[bool]] = {}
+    for point in campaign.points:
+        cells.setdefault(point.network, []).append(point.key in done)
+    listed = ", ".join(f"{network} {sum(own)} of {len(own)}" for network, own in cells.items())
+    tuned = [run for run in one.runs if run.ok and run.job.tuning is Tuning.TUNED]
+    untuned = sum(bool(run.untuned_kernels) for run in tuned)
+    ended = sum(run.tuning_finished is False for run in tuned)
+    return (
+        f"Cells done: {listed}. The others are planned, and nothing is concluded from them. Of the "
+        f"{plural(len(tuned), 'tuned program')} {untuned} had kernels left untuned, and of {ended} the budget ended "
+        "before every kernel had its schedules."
+    )
+
+
+def _told_of_turns(sessions: Sequence[Session]) -> str:
+    if not sessions:
+        return ""
+    programs = {one.point for one in sessions}
+    hours = sorted({one.when[:16].replace("T", " ") for one in sessions})
+    turns = sorted({len(one.seconds) for one in sessions})
+    return (
+        f"In turns: {len(programs)} of these programs, those of a network in one process, one after the other, "
+        f"{' or '.join(map(str, turns))} turns a session; sessions began at {', '.join(hours)} UTC, and others took "
+        f"{max(one.others for one in sessions):.0%} of the CPU time at most. A time is the median of the turns, its "
+        f"interval that of this median at {CONFIDENCE:.0%}, over all sessions; what another search of the tuner "
+        "would have found is not in it."
+    )
+
+
+def _told_of_elsewhere(one: RunSet) -> str:
+    if not one.runs:
+        return ""
+    days = sorted({run.timestamp[:10] for run in one.runs})
+    networks = {run.turn.point: run.job.network for run in one.runs if run.turn is not None}
+    in_turns = sorted({networks[session.point] for session in one.sessions})
+    also = f"; in turns those of {', '.join(in_turns)}" if in_turns else ""
+    return (
+        f"The last columns are of the same campaign on another machine, {_processors(one)}, "
+        f"{' to '.join(dict.fromkeys((days[0], days[-1])))}: {plural(len(one.runs), 'cell')}{also}."
+    )
+
+
+def _table(columns: Sequence[tuple[str, Verdicts]]) -> str:
+    names = list(columns[0][1]) if columns else []
+    header = ["", "observation", *(title for title, _ in columns)]
+    rows = [
+        [name, columns[0][1][name].claim, *(_outcome(found[name]) for _, found in columns)]
+        for name in names
+    ]
+    return markdown_table(header, rows)
+
+
+def _outcome(verdict: Verdict) -> str:
+    if verdict.without_rule:
+        return verdict.verdict
+    return f"**{verdict.verdict}** ({verdict.counts})" if verdict.cases else "no case"
+
+
+def _cases(title: str, verdict: Verdict) -> str:
+    lines = [
+        f"- {_OUTCOME[case.holds]}{' (disturbed)' if case.disturbed else ''}: {case.words}"
+        for case in verdict.cases
+    ]
+    listed = "\n".join(lines)
+    if len(lines) > _FOLDED:
+        return f"<details><summary>{title}</summary>\n\n{listed}\n\n</details>"
+    return f"{title}.\n\n{listed}"
+
+
+def _cells(
+    title: str, found: Sequence[Configuration], campaign: Campaign, missing: Mapping[str, str]
+) -> str:
+    """Return the time of every cell, one line for a network and what was done to it.
+
+    Args:
+        title: What the times are.
+        found: The configurations that have one.
+        campaign: Whose cells these are.
+        missing: What stands in a cell without a time, by the key of its point.
+    """
+    measured = {(_line(entry), _way(entry)): _time(entry) for entry in found}
+    known = {(_line(point), _way(point)): missing[point.key] for point in campaign.points}
+    shown = known | measured
+    ways = list(dict.fromkeys(_way(point) for point in campaign.points))
+    rows = [
+        [*line, *(shown.get((line, way), "") for way in ways)]
+        for line in dict.fromkeys(_line(point) for point in campaign.points)
+    ]
+    header = ["network", "compression", *(" ".join(way) for way in ways)]
+    return f"{title}:\n\n{markdown_table(header, rows, numbers_from=2)}"
+
+
+def _line(point: RunRequest | Configuration) -> tuple[str, str]:
+    label = point.compression.label
+    datatype = point.compression.datatype or point.datatype
+    narrow = label == DENSE and datatype not in {"", "fp32"}
+    return point.network, datatype if narrow else label
+
+
+def _way(point: RunRequest | Configuration) -> tuple[str, ...]:
+    backend = "" if point.backend == "tvm" else point.backend
+    algorithm = "" if point.algorithm == "default" else point.algorithm
+    tuning = "" if point.tuning in {Tuning.NONE, Tuning.BACKEND_DEFAULT} else point.tuning.value
+    threads = f"{point.threads} threads" if point.threads > 1 else ""
+    return tuple(word for word in (backend, algorithm, tuning, threads) if word)
+
+
+def _time(entry: Configuration) -> str:
+    mark = "*" if entry.disturbed else ""
+    return f"{entry.seconds * 1e3:.3g}{mark} ({entry.low_s * 1e3:.3g}–{entry.high_s * 1e3:.3g})"

@@ -289,7 +289,9 @@ def read(path: Path) -> Record:
 def without_fusion(profile: Profile) -> Profile:
     """Return the profile of a machine on which every operator runs alone."""
     none = frozenset[str]()
-    samples = {kind: found for kind, found in profile.samples.items() if kind != "layout.convert"}
+    samples = {
+        kind: found for kind, found in profile.samples.items() if not kind.startswith("layout.")
+    }
     return replace(
         profile, absorbed=none, after_product=none, packed=none, patterns=none, samples=samples
     )

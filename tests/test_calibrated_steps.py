@@ -194,3 +194,62 @@ def test_a_product_of_two_values_has_no_weights():
     work = works(layer)
     assert work is not None
     assert (work.kind, work.weight_bytes) == ("matmul.batched.fp32", 0)
+
+
+def pair(between: str = "") -> Workload:
+    """Return two convolutions on integers, one behind the other; something in floating point may stand between."""
+    stored = [
+        numpy_helper.from_array(np.array(0.1, np.float32), "s"),
+        numpy_helper.from_array(np.array(0, np.uint8), "z"),
+        numpy_helper.from_array(np.array(0, np.int8), "n"),
+        numpy_helper.from_array(np.zeros((CHANNELS, CHANNELS, SIDE, SIDE), np.int8), "w"),
+        *(numpy_helper.from_array(np.ones(CHANNELS, np.float32), name) for name in "abcd"),
+    ]
+    nodes = [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q0"], "q0")]
+    for number in range(2):
+        made = f"c{number}"
+        nodes += [
+            helper.make_node(
+                "DequantizeLinear", [f"q{number}", "s", "z"], [f"d{number}"], f"d{number}"
+            ),
+            helper.make_node("DequantizeLinear", ["w", "s", "n"], [f"w{number}"], f"w{number}"),
+            helper.make_node("Conv", [f"d{number}", f"w{number}"], [made], made, pads=[1] * 4),
+            helper.make_node("QuantizeLinear", [made, "s", "z"], [f"q{number + 1}"], f"r{number}"),
+        ]
+        if number == 0 and between:
+            more = ["a", "b", "c", "d"] if between == "BatchNormalization" else []
+            nodes += [
+                helper.make_node("DequantizeLinear", ["q1", "s", "z"], ["p"], "restore"),
+                helper.make_node(between, ["p", *more], ["t"], "between"),
+                helper.make_node("QuantizeLinear", ["t", "s", "z"], ["u"], "again"),
+            ]
+    if between:
+        nodes[-4].input[0] = "u"
+    nodes.append(helper.make_node("DequantizeLinear", ["q2", "s", "z"], ["e"], "end"))
+    nodes.append(helper.make_node("GlobalAveragePool", ["e"], ["out"], "pool"))
+    return model(nodes, [value("x", (1, CHANNELS, SIZE, SIZE))], "out", stored)
+
+
+@pytest.mark.parametrize(
+    ("between", "conversions"),
+    [
+        # To the first and from the last.
+        ("", 2),
+        # What takes values one by one leaves channels where they are, what knows of channels does not.
+        ("Tanh", 2),
+        ("BatchNormalization", 4),
+    ],
+)
+def test_channels_are_moved_where_convolutions_on_integers_meet_others(between, conversions):
+    known = profile(
+        patterns=frozenset({"quantized"}),
+        samples={
+            "conv.kxk.int8_static": (Sample((32, 32, 784, 9, 1), 0.5),),
+            "layout.convert_integers": (Sample((32, 784), 0.5),),
+        },
+    )
+    found = steps_of(pair(between), known)
+    assert found is not None
+    moved = [step.work for step in found if step.work and step.work.kind.startswith("layout")]
+    # A byte each value, read once and written once.
+    assert [work.bytes for work in moved] == [2 * VALUES] * conversions

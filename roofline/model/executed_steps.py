@@ -20,6 +20,7 @@ from roofline.model.quantized_steps import (
     clips_before_quantizations,
     integer_layer,
     on_integers,
+    rearranged_images,
     restoring_work,
 )
 from roofline.model.work import Work
@@ -96,14 +97,33 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
             found.append(Step(layer.name, work, since=since.get(layer.name)))
         elif layer.kind is Kind.VIEW and layer.inputs:
             found.append(Step(layer.name, None, layer.repeats))
-    for tensor, repeats in layout.conversions:
-        items, channels, *plane = (size or 1 for size in tensor.shape or (1, 1))
-        positions = max(items * math.prod(plane), 1)
-        moved = 8 * channels * positions * repeats
-        at = (float(max(channels, 1)), float(positions))
-        work = Work("layout.convert", at, 0.0, "fp32", moved, 0, repeats)
-        found.append(Step(tensor.name, work, weighed=False))
+    found += [
+        _conversion("layout.convert", 4, tensor, repeats) for tensor, repeats in layout.conversions
+    ]
+    if "layout.convert_integers" in profile.samples:
+
+        def transparent(layer: Layer) -> bool:
+            work = works(layer)
+            return (
+                layer.name in absorbed
+                or layer.op_type in ("QuantizeLinear", "DequantizeLinear")
+                or (work is not None and work.kind.startswith("elementwise"))
+            )
+
+        found += [
+            _conversion("layout.convert_integers", 1, tensor, repeats)
+            for tensor, repeats in rearranged_images(workload, integers.operators, transparent)
+        ]
     return tuple(found)
+
+
+def _conversion(kind: str, width: int, tensor: Tensor, repeats: int) -> Step:
+    """Return the step that moves the channels of an image of so many bytes a value to where kernels take them."""
+    items, channels, *plane = (size or 1 for size in tensor.shape or (1, 1))
+    positions = max(items * math.prod(plane), 1)
+    moved = 2 * width * channels * positions * repeats
+    at = (float(max(channels, 1)), float(positions))
+    return Step(tensor.name, Work(kind, at, 0.0, "fp32", moved, 0, repeats), weighed=False)
 
 
 def _since_last_read(workload: Workload) -> Mapping[str, int]:

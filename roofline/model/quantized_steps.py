@@ -9,14 +9,17 @@ all of it in floating point, and dequantizes stored weights at each run.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from roofline.layer import Layer
 from roofline.model.work import Work
+from roofline.node import Tensor
 from roofline.workload import Workload
 
 _BEFORE, _BEHIND = "DequantizeLinear", "QuantizeLinear"
+_IMAGE = 4
+"""Axes of an image."""
 _NARROW = 8
 """Bits of a stored weight that is restored to 32."""
 _PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
@@ -86,6 +89,40 @@ def clips_before_quantizations(workload: Workload) -> frozenset[str]:
         and layer.outputs
         and readers[layer.outputs[0].name] == [_BEHIND]
     )
+
+
+def rearranged_images(
+    workload: Workload, operators: frozenset[str], transparent: Callable[[Layer], bool]
+) -> tuple[tuple[Tensor, int], ...]:
+    """Return the images whose channels are moved for convolutions on integers, or back from them, and how often.
+
+    Args:
+        workload: The network.
+        operators: Names of the layers that run on integers.
+        transparent: Whether a layer leaves channels where its operands have them, wherever that is.
+    """
+    moved: set[str] = set()
+    both: set[str] = set()
+    found: list[tuple[Tensor, int]] = []
+
+    def move(tensor: Tensor, layer: Layer) -> None:
+        if tensor.name not in both:
+            both.add(tensor.name)
+            found.append((tensor, layer.repeats))
+
+    for layer in workload.layers:
+        images = [tensor for tensor in layer.inputs if len(tensor.shape or ()) == _IMAGE]
+        wanted = "Conv" in layer.op_type and (
+            layer.name in operators or layer.op_type == "QLinearConv"
+        )
+        if not wanted and images and transparent(layer):
+            wanted = all(tensor.name in moved for tensor in images)
+        for tensor in images:
+            if (tensor.name in moved) != wanted:
+                move(tensor, layer)
+        if wanted:
+            moved |= {tensor.name for tensor in layer.outputs}
+    return tuple(found)
 
 
 def _shared(source: Layer, readers: Mapping[str, list[Layer]]) -> bool:

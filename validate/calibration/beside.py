@@ -95,26 +95,37 @@ def packed_samples(
 
 
 def conversion_samples(
-    measured: Sequence[MeasuredProbe], times: Times, bare: Profile
+    measured: Sequence[MeasuredProbe], times: Times, bare: Profile, width: int
 ) -> tuple[Sample, ...]:
-    """Return the utilisation of packing or unpacking the channels of an image, by its channels and positions.
+    """Return the utilisation of moving the channels of an image to where kernels take them, by channels and positions.
 
-    It is half of what a view in its own shape adds between two convolutions: it costs nothing but takes no packed ones.
+    It is half of what a view adds between two convolutions: it costs nothing but takes channels where the graph has
+    them.
+
+    Args:
+        measured: All probes.
+        times: Of all probes.
+        bare: What is known of the machine.
+        width: Bytes of a value: 4 of convolutions in floating point, 1 of those on integers.
     """
     found: list[Sample] = []
     for entry in measured:
-        probe = entry.probe
-        if probe.role != "convert" or probe.about["image"] != "packed":
+        about = entry.probe.about
+        if entry.probe.role != "convert" or (about["image"], about["bytes"]) != (
+            "packed",
+            str(width),
+        ):
             continue
         plain = entry.times
-        with_it = times.of.get(f"unpacked{probe.name.removeprefix('packed')}")
+        with_it = times.of.get(f"unpacked{entry.probe.name.removeprefix('packed')}")
         if with_it is None:
             continue
-        seconds = (with_it.copy_s - plain.copy_s - bare.layer_s) / 2
-        if seconds <= 0.05 * with_it.copy_s:
+        views = int(about["views"])
+        seconds = (with_it.copy_s - plain.copy_s - views * bare.layer_s) / (2 * views)
+        if seconds <= 0.05 * with_it.copy_s / views:
             continue
-        channels, positions = int(probe.about["channels"]), int(probe.about["size"]) ** 2
-        spread = max(plain.spread, with_it.spread) * with_it.copy_s / (2 * seconds)
-        share = 8 * channels * positions / bare.bandwidth / seconds
+        channels, positions = int(about["channels"]), int(about["size"]) ** 2
+        spread = max(plain.spread, with_it.spread) * with_it.copy_s / (2 * views * seconds)
+        share = 2 * width * channels * positions / bare.bandwidth / seconds
         found.append(Sample((float(channels), float(positions)), share, min(spread, 1.0)))
     return tuple(sorted(found, key=lambda sample: sample.at))

@@ -51,9 +51,10 @@ def fit_profile(times: Times, roofs: Roofs, processor: str, *, padding: bool = T
     )  # fmt: skip
     bare = replace(bare, streams=weight_rates(measured, bare))
     samples = samples_by_kind(measured, bare)
-    converted = conversion_samples(measured, times, bare)
-    if converted:
-        samples["layout.convert"] = converted
+    for kind, width in (("layout.convert", 4), ("layout.convert_integers", 1)):
+        converted = conversion_samples(measured, times, bare, width)
+        if converted:
+            samples[kind] = converted
     known = replace(bare, samples=samples)
     absorbed, packed = rates_beside_convolutions(measured, times)
     samples |= packed_samples(measured, times, bare, absorbed, packed)

@@ -266,6 +266,13 @@ def clip(graph: Graph, value: str) -> str:
     return graph.call("Clip", value, low, high)
 
 
+def view_as(shape: Sequence[int]) -> Step:
+    """Return a view of a value in some shape."""
+    return lambda graph, value: graph.call(
+        "Reshape", value, graph.store(np.array(shape, np.int64))
+    )
+
+
 def linear_layer(inner: int, columns: int, bias: bool = False) -> Step:
     """Return a step that multiplies by a stored matrix, and adds a bias if asked for."""
 

@@ -16,12 +16,13 @@ from roofline.validate.calibration.probes.graph import (
     pick,
     pool,
     scale_and_zero,
+    view_as,
 )
 
 
 def integers() -> list[Probe]:
     """Return the probes of products in int8, quantized before the run and in it, and of weights in int4."""
-    return [*_linear(), *_convolutions(), *_four_bit_probes()]
+    return [*_linear(), *_convolutions(), *_conversions(), *_four_bit_probes()]
 
 
 def _linear() -> Iterator[Probe]:
@@ -86,6 +87,22 @@ def _convolutions() -> Iterator[Probe]:
         name = f"dynamic conv {c1} {kernel}x{kernel} at {size}"
         step = _dynamic_convolution(c1, kernel)
         yield Probe(name, chain((1, c1, size, size), step), copies, "ConvInteger")
+
+
+def _conversions() -> Iterator[Probe]:
+    """Yield pairs of cheap convolutions on integers, with and without views between them, which take plain images."""
+    for channels, size, copies in (
+        (32, 56, 3), (96, 56, 2), (192, 14, 6), (32, 112, 2), (960, 8, 5),
+    ):  # fmt: skip
+        one = _static_convolution(channels, 3, channels)
+        shape, other = (1, channels, size, size), (1, channels, 2 * size, size // 2)
+        about = {"channels": str(channels), "size": str(size), "bytes": "1", "views": "2"}
+        viewed = in_turn(in_turn(one, view_as(other)), in_turn(one, view_as(shape)))
+        for name, step in (("packed", in_turn(one, one)), ("unpacked", viewed)):
+            yield Probe(
+                f"{name} integers {channels} at {size}", _quantized_chain(shape, step), copies, "QLinearConv",
+                "convert", {**about, "image": name},
+            )  # fmt: skip
 
 
 def _four_bit_probes() -> Iterator[Probe]:

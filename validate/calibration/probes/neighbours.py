@@ -22,6 +22,7 @@ from roofline.validate.calibration.probes.graph import (
     pool,
     second_input,
     unary,
+    view_as,
 )
 from roofline.validate.calibration.probes.moves import pad
 from roofline.validate.calibration.probes.patterns import ACTIVATIONS
@@ -116,8 +117,11 @@ def conversions() -> list[Probe]:
         (512, 7, 12), (24, 320, 1),
     ):  # fmt: skip
         one = convolution(channels, channels, 3, groups=channels)
-        shape, about = (1, channels, size, size), {"channels": str(channels), "size": str(size)}
-        for name, step in (("packed", one), ("unpacked", in_turn(one, _view_as(shape)))):
+        shape, about = (
+            (1, channels, size, size),
+            {"channels": str(channels), "size": str(size), "bytes": "4", "views": "1"},
+        )
+        for name, step in (("packed", one), ("unpacked", in_turn(one, view_as(shape)))):
             builder = chain(shape, step, pool)
             found.append(
                 Probe(
@@ -126,13 +130,6 @@ def conversions() -> list[Probe]:
                 )
             )  # fmt: skip
     return found
-
-
-def _view_as(shape: Sequence[int]) -> Step:
-    """Return a view of a value in its own shape."""
-    return lambda graph, value: graph.call(
-        "Reshape", value, graph.store(np.array(shape, np.int64))
-    )
 
 
 def _copies_between(step: Step, *, second: bool, tail: bool = True) -> Callable[[int], bytes]:

@@ -12,7 +12,7 @@ class Scores(TypedDict):
     n: int
     machines: int
     factor_rows: float
-    """Exp of the median of \\|log(predicted / measured)\\|."""
+    """Exp of the median of |log(predicted / measured)|."""
     factor_machines: float
     """The mean of each machine's."""
     mape: float

@@ -30,7 +30,7 @@ def measured_figures(found: Sequence[Configuration]) -> Mapping[str, Chart]:
     for tuning in (Tuning.TUNED, Tuning.UNTUNED):
         gains = list(_gains(found, tuning))
         if gains:
-            options = Options(title=f"Expected and achieved speed-up, {tuning}, one thread")
+            options = Options(title=f"Expected and achieved speed-up, {tuning}")
             drawn[f"speedup_{tuning}"] = facets(charts.get("speedup"), gains, options, "network")
     times = list(_times(found))
     if times:

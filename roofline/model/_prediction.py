@@ -326,10 +326,6 @@ class Prediction:
         """
         return draw("roofline", [self.record()], ax)
 
-    def layers_frame(self) -> pd.DataFrame:
-        """Return one row per layer (needs pandas)."""
-        return frame([layer.record() for layer in self.layers])
-
 
 def draw(kind: str, rows: list[dict[str, Any]], ax: Axes | None) -> Axes:
     """Draw rows as a kind of chart (needs matplotlib).

@@ -113,8 +113,20 @@ def test_a_network_that_is_not_shipped_is_still_compared():
     assert footprints(configurations([run(1e-3, network="mine", rss=1)])) == []
 
 
-def test_pruned_weights_are_no_work():
-    dense, sparse = configurations(
-        [run(1.0), run(1.0, compression=parse_compression("sparsity=0.75,csr"))]
+@pytest.mark.parametrize("channels", ["", "keep-channels=0.5 "])
+def test_pruned_weights_are_no_work_whatever_channels_are_left(channels):
+    sparsity = 0.75
+    found = configurations(
+        [
+            run(1.0, compression=parse_compression(channels.strip() or "dense")),
+            run(1.0, compression=parse_compression(f"{channels}sparsity={sparsity},csr")),
+        ]
     )
-    assert macs(sparse) == pytest.approx(macs(dense) / 4)
+    assert len(found) == 2
+    assert macs(found[1]) == pytest.approx(macs(found[0]) * (1 - sparsity))
+
+
+def test_a_record_that_says_nothing_of_threads_and_items_is_of_one():
+    silent, said = run(4e-3, threads=0, batch=0), run(2e-3, threads=1, batch=1)
+    (one,) = configurations([silent, said])
+    assert (one.threads, one.batch, one.rounds) == (1, 1, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from roofline.errors import RooflineError
@@ -131,6 +131,7 @@ def configurations(
         job = run.job
         # Machines are named by the records; a board's or a host's name stands in where none is given.
         place = run.machine or run.environment.host
+        # What an imported record does not say of items and threads is one.
         key = (job.network, job.compression.label, run.asked, job.backend, job.algorithm, job.tuning,
                job.trials, job.tuning_budget_s, max(1, job.batch), max(1, job.threads), place)  # fmt: skip
         found.setdefault(key, []).append(run)
@@ -228,21 +229,14 @@ def tuning_pairs(found: Iterable[Configuration]) -> list[tuple[Configuration, Co
 def macs(entry: Configuration) -> float:
     """Return the multiply-accumulates of one inference that are not by a pruned zero.
 
+    Of the weights that pruned channels leave, the share that sparsity names is zero.
+
     Raises:
         RooflineError: The network is not shipped, or cannot be counted so.
     """
-    workload = count_network(
-        entry.network,
-        entry.compression if entry.technique != WEIGHTS else Compression(),
-        "fp32",
-        1,
-    )
-    share = (
-        1.0 - entry.removed
-        if WEIGHTS in entry.technique and CHANNELS not in entry.technique
-        else 1.0
-    )
-    return workload.macs * share
+    left = replace(entry.compression, sparsity=0.0, sparse_layers=(), sparse_format="dense")
+    workload = count_network(entry.network, left, "fp32", 1)
+    return workload.macs * (1.0 - entry.compression.sparsity)
 
 
 def group_configurations(

@@ -1,6 +1,7 @@
-"""What came of mutants that `mutation.py` tried: the share that tests notice, and those that they do not.
+"""What came of the mutants that `mutation.py` tried: the share that tests notice, and those that they do not.
 
-    python -P benchmarks/mutation_report.py mutants-*.jsonl
+    python -P benchmarks/mutation_report.py           # and every survivor; exits with 1 where one waits for its test
+    python -P benchmarks/mutation_report.py --write   # puts the table into CONTRIBUTING.md
 
 A mutant that survives is a figure that could change unnoticed: write the test that kills it. One that changes nothing
 that can be observed is named as equivalent in ``benchmarks/equivalent_mutants.csv``, with the reason.
@@ -9,42 +10,84 @@ that can be observed is named as equivalent in ``benchmarks/equivalent_mutants.c
 from __future__ import annotations
 
 import csv
-import json
 import sys
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+TABLE = Path(__file__).with_name("mutants.csv")
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.csv")
+PARTS = Path(__file__).with_name("mutated_parts.csv")
+PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
+_BEGIN, _END = "<!-- mutants -->\n", "<!-- end of mutants -->\n"
 
 
-def read(files: Sequence[Path]) -> list[dict[str, object]]:
-    """Return what is known of mutants, the last of each that counts."""
-    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    return list({line["name"]: line for line in lines}.values())
+def read(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table."""
+    with path.open(newline="") as file:
+        return [dict(row) for row in csv.DictReader(file)]
+
+
+def name(row: Mapping[str, str]) -> str:
+    """Return what a mutant is called among the equivalent ones."""
+    return f"{row['path']} {row['operator']} {row['occurrence']}"
+
+
+def waiting(rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """Return the mutants that survived and are neither killed by a test since then nor equivalent."""
+    equivalent = {row["mutant"] for row in read(EQUIVALENT)}
+    tried = [row for row in rows if row["at_first"]]
+    return [row for row in tried if not row["noticed_by"] and name(row) not in equivalent]
+
+
+def summary(rows: Sequence[Mapping[str, str]]) -> str:
+    """Return the table of the parts in Markdown."""
+    equivalent = {row["mutant"] for row in read(EQUIVALENT)}
+    lines = [
+        "| part | drawn | tried | killed at first | by tests since | equivalent | left |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    parts = [row["part"] for row in read(PARTS)]
+    for title, start in (*((part.rstrip("/"), part) for part in parts), ("all", "")):
+        drawn = [row for row in rows if row["path"].startswith(start)]
+        tried = [row for row in drawn if row["at_first"]]
+        survived = [row for row in tried if row["at_first"] == "survived"]
+        same = [row for row in survived if name(row) in equivalent]
+        cells = (
+            len(drawn), len(tried), len(tried) - len(survived),
+            len([row for row in survived if row["noticed_by"] and row not in same]), len(same), len(waiting(drawn)),
+        )  # fmt: skip
+        lines.append(f"| {' | '.join((title, *map(str, cells)))} |")
+    tried = [row for row in rows if row["at_first"]]
+    told = [row for row in tried if name(row) not in equivalent]
+    first = len([row for row in told if row["at_first"] == "killed"])
+    now = len(told) - len(waiting(told))
+    lines.append("")
+    lines.append(
+        f"Of the {len(told)} that are not equivalent {first / max(1, len(told)):.1%} were killed at first, "
+        f"{now / max(1, len(told)):.1%} are now."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def page(text: str, rows: Sequence[Mapping[str, str]]) -> str:
+    """Return a page with the table of the parts between its marks."""
+    before, _, rest = text.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}\n{summary(rows)}\n{_END}{after}"
 
 
 def main() -> None:
-    """Print the share that is killed, and every survivor; exit with 1 where one survives that is not equivalent."""
-    found = read([Path(name) for name in sys.argv[1:]])
-    with EQUIVALENT.open(newline="") as file:
-        equivalent = {row["mutant"]: row["reason"] for row in csv.DictReader(file)}
-    alive = [entry for entry in found if entry["alive"]]
-    missed = [entry for entry in alive if entry["name"] not in equivalent]
-    parts = Counter("/".join(str(entry["path"]).split("/")[:2]) for entry in found)
-    lost = Counter("/".join(str(entry["path"]).split("/")[:2]) for entry in missed)
-    for part, number in sorted(parts.items()):
-        sys.stdout.write(f"{part}: {number - lost[part]} of {number}\n")
-    total, same = len(found), len(alive) - len(missed)
-    killed = total - len(alive)
-    sys.stdout.write(
-        f"killed {killed} of {total - same} ({killed / max(1, total - same):.1%}); {same} equivalent\n"
-    )
-    for entry in missed:
-        sys.stdout.write(
-            f"alive: {entry['path']}:{entry['line']} {entry['operator']} {entry['changed']}  [{entry['name']}]\n"
-        )
-    raise SystemExit(1 if missed else 0)
+    """Print the table and every mutant that waits, or write the table into the page."""
+    rows = read(TABLE)
+    if "--write" in sys.argv[1:]:
+        PAGE.write_text(page(PAGE.read_text(), rows))
+        return
+    sys.stdout.write(summary(rows))
+    left = waiting(rows)
+    for row in left:
+        change = f"[{row['before']}] -> [{row['after']}]"
+        sys.stdout.write(f"alive: {row['path']}:{row['line']} {change}  [{name(row)}]\n")
+    raise SystemExit(1 if left else 0)
 
 
 if __name__ == "__main__":

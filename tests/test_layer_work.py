@@ -1,0 +1,190 @@
+"""The work of single layers: its kind, where it lies along the axes of the kind, and how it grows with the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from roofline import Workload
+from roofline.model.kinds import works
+from roofline.model.work import Work
+
+Shape = tuple[int, ...]
+
+
+def work_of(
+    op_type: str,
+    given: Sequence[Shape],
+    stored: Sequence[Shape | np.ndarray] = (),
+    *,
+    domain: str = "",
+    **attributes: object,
+) -> Work:
+    """Return the work of one operator whose first operands are computed and whose others are stored."""
+    operands = [f"x{place}" for place in range(len(given))]
+    arrays = [one if isinstance(one, np.ndarray) else np.zeros(one, np.float32) for one in stored]
+    weights = [numpy_helper.from_array(array, f"w{place}") for place, array in enumerate(arrays)]
+    names = [*operands, *(weight.name for weight in weights)]
+    outputs = [f"y{place}" for place in range(2 if op_type == "Split" else 1)]
+    node = helper.make_node(op_type, names, outputs, name="one", domain=domain, **attributes)
+    graph = helper.make_graph(
+        [node],
+        "net",
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in zip(operands, given, strict=True)
+        ],
+        [helper.make_empty_tensor_value_info(output) for output in outputs],
+        weights,
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    (layer,) = Workload.from_onnx(model, name="net").layers
+    found = works(layer)
+    assert found is not None
+    return found
+
+
+CASES: Mapping[str, tuple[tuple[object, ...], Mapping[str, object], str, tuple[float, ...]]] = {
+    # in_channels of one group, out_channels of one group, positions of the result, taps of a filter, items
+    "kernel": (("Conv", [(2, 32, 9, 8)], [(64, 32, 3, 3)]), {}, "conv.kxk.fp32", (32, 64, 7 * 6, 9, 2)),
+    "pointwise": (("Conv", [(2, 32, 5, 4)], [(64, 32, 1, 1)]), {}, "conv.1x1.fp32", (32, 64, 5 * 4, 1, 2)),
+    "strided": (
+        ("Conv", [(1, 32, 8, 6)], [(64, 32, 1, 1)]), {"strides": [2, 2]}, "conv.1x1_strided.fp32", (32, 64, 4 * 3, 1, 1),
+    ),
+    "image": (("Conv", [(1, 3, 9, 9)], [(64, 3, 3, 3)]), {}, "conv.first.fp32", (3, 64, 49, 9, 1)),
+    "few": (("Conv", [(1, 12, 9, 9)], [(64, 12, 3, 3)]), {}, "conv.few.fp32", (12, 64, 49, 9, 1)),
+    "sixteen": (("Conv", [(1, 16, 9, 9)], [(64, 16, 3, 3)]), {}, "conv.kxk.fp32", (16, 64, 49, 9, 1)),
+    "odd": (("Conv", [(1, 30, 9, 9)], [(64, 30, 3, 3)]), {}, "conv.unrolled.fp32", (30, 64, 49, 9, 1)),
+    "groups": (
+        ("Conv", [(1, 64, 9, 9)], [(32, 16, 3, 3)]), {"group": 4}, "conv.grouped.fp32", (16, 32 / 4, 49, 9, 1),
+    ),
+    "groups of odd": (
+        ("Conv", [(1, 24, 9, 9)], [(32, 6, 3, 3)]), {"group": 4}, "conv.grouped_unaligned.fp32", (6, 32 / 4, 49, 9, 1),
+    ),
+    "depthwise": (
+        ("Conv", [(2, 64, 9, 9)], [(64, 1, 3, 3)]), {"group": 64}, "conv.depthwise.fp32", (1, 64, 49, 9, 2),
+    ),
+    "depthwise of odd": (
+        ("Conv", [(2, 30, 9, 9)], [(30, 1, 3, 3)]), {"group": 30}, "conv.depthwise_unaligned.fp32", (1, 30, 49, 9, 2),
+    ),
+    "signal": (("Conv", [(1, 64, 20)], [(32, 64, 5)]), {}, "conv.one_dimensional.fp32", (64, 32, 16, 5, 1)),
+    "one position": (
+        ("Conv", [(1, 64, 5)], [(32, 64, 5)]), {}, "conv.one_dimensional_vector.fp32", (64, 32, 1, 5, 1),
+    ),
+    "two positions": (("Conv", [(1, 64, 6)], [(32, 64, 5)]), {}, "conv.one_dimensional.fp32", (64, 32, 2, 5, 1)),
+    "groups of signals": (
+        ("Conv", [(1, 64, 20)], [(32, 16, 5)]), {"group": 4}, "conv.one_dimensional_grouped.fp32", (16, 8, 16, 5, 1),
+    ),
+    # Each position of the operand is multiplied by the whole filter.
+    "transposed": (
+        ("ConvTranspose", [(2, 8, 5, 6)], [(8, 4, 3, 3)]), {"group": 2}, "conv_transpose.fp32", (4, 4, 30, 9, 2),
+    ),
+    # rows, inner, columns, copies: a stored matrix is one product whatever stands before it.
+    "stored": (("MatMul", [(4, 5, 7)], [(7, 11)]), {}, "matmul.wide.fp32", (4 * 5, 7, 11, 1)),
+    "narrow": (("MatMul", [(3, 5, 7)], [(7, 11)]), {}, "matmul.narrow.fp32", (3 * 5, 7, 11, 1)),
+    "batched": (("MatMul", [(2, 3, 5, 7), (2, 3, 7, 11)]), {}, "matmul.batched.fp32", (5, 7, 11, 2 * 3)),
+    "vector": (("MatMul", [(7,), (7, 11)]), {}, "matmul.batched.fp32", (1, 7, 11, 1)),
+    "computed": (("Gemm", [(5, 7), (7, 11)]), {}, "matmul.batched.fp32", (5, 7, 11, 1)),
+    # input, hidden, steps, batch
+    "recurrent": (
+        ("LSTM", [(5, 2, 4)], [(1, 32, 4), (1, 32, 8)]), {"hidden_size": 8}, "rnn.lstm.fp32", (4, 8, 5, 2),
+    ),
+    "relu": (("Relu", [(2, 3, 4)]), {}, "elementwise.Relu", (24,)),
+    "sum": (("Add", [(2, 3, 4), (2, 3, 4)]), {}, "elementwise.Add.same", (24,)),
+    "scalar": (("Mul", [(2, 3, 4)], [(1,)]), {}, "elementwise.Mul.scalar", (24,)),
+    # Of a row its length, of channels over how many elements each is repeated.
+    "row": (("Add", [(2, 3, 4)], [(4,)]), {}, "elementwise.Add.row", (24, 4)),
+    "channel": (("Mul", [(2, 3, 4, 5)], [(3, 1, 1)]), {}, "elementwise.Mul.channel", (120, 20)),
+    "column": (("Mul", [(2, 3, 4), (2, 3, 1)]), {}, "elementwise.Mul.channel", (24, 4)),
+    # elements, and over how many of them one mean is taken
+    "layer": (("LayerNormalization", [(2, 5, 16)], [(16,)]), {}, "normalization.LayerNormalization", (160, 16)),
+    "batch": (
+        ("BatchNormalization", [(2, 4, 5, 7)], [(4,)] * 4), {}, "normalization.BatchNormalization", (280, 35),
+    ),
+    "flat": (("BatchNormalization", [(2, 4)], [(4,)] * 4), {}, "normalization.BatchNormalization", (8, 4)),
+    "softmax": (("Softmax", [(2, 3, 8)]), {"axis": -1}, "softmax.last", (48, 8)),
+    "softmax by place": (("Softmax", [(2, 3, 8)]), {"axis": 2}, "softmax.last", (48, 8)),
+    "softmax of channels": (("Softmax", [(2, 3, 8)]), {"axis": 1}, "softmax.inner", (48, 3)),
+    "mean": (("ReduceMean", [(2, 3, 8)]), {"axes": [2]}, "reduction.Reduce.inner", (48, 8)),
+    "mean of channels": (("ReduceMean", [(2, 3, 8)]), {"axes": [1]}, "reduction.Reduce.outer", (48, 3)),
+    "mean of all": (("ReduceMean", [(2, 3, 8)]), {"keepdims": 0}, "reduction.Reduce.inner", (48, 48)),
+    "greatest": (("ArgMax", [(2, 3, 8)]), {"axis": 2}, "reduction.ArgMax.inner", (48, 8)),
+    # channels, positions of all items, taps
+    "pool": (("MaxPool", [(2, 8, 6, 4)]), {"kernel_shape": [2, 2], "strides": [2, 2]}, "pool.max", (8, 2 * 3 * 2, 4)),
+    "average": (("AveragePool", [(2, 8, 6, 6)]), {"kernel_shape": [3, 3]}, "pool.average", (8, 2 * 4 * 4, 9)),
+    "global": (("GlobalAveragePool", [(2, 8, 5, 7)]), {}, "pool.global", (8, 2 * 35, 1)),
+    # elements, and how many of them lie together
+    "rows": (("Transpose", [(2, 3, 4, 5)]), {"perm": [0, 2, 1, 3]}, "move.Transpose.rows", (120, 5)),
+    "axis": (("Transpose", [(2, 3, 4)]), {"perm": [0, 2, 1]}, "move.Transpose.axis", (24, 1)),
+    "joined": (("Concat", [(2, 3, 4), (2, 5, 4)]), {"axis": 1}, "move.Concat", (64, 32)),
+    "parted": (("Split", [(2, 6, 4)]), {"axis": 1}, "move.Split", (48, 24)),
+    "resized": (
+        ("Resize", [(1, 2, 3, 4)], [(0,), np.asarray([1, 1, 2, 2], np.float32)]), {"mode": "nearest"},
+        "move.Resize.nearest", (2 * 6 * 8, 8),
+    ),
+    "drawn": (
+        ("Resize", [(1, 2, 3, 4)], [(0,), np.asarray([1, 1, 2, 2], np.float32)]), {"mode": "linear"},
+        "move.Resize.linear", (2 * 6 * 8, 8),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_layer_lies_where_its_shape_says(name):
+    operator, attributes, kind, at = CASES[name]
+    found = work_of(*operator, **attributes)  # type: ignore[arg-type]
+    assert (found.kind, found.at) == (kind, tuple(map(float, at)))
+
+
+WITHOUT_ITEMS = ("computed", "vector", "mean of all")
+"""Cases whose operands have no axis of items, or which reduce it."""
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in WITHOUT_ITEMS])
+def test_so_many_times_the_batch_is_the_layer_of_that_batch(name):
+    operator, attributes, _, _ = CASES[name]
+    op_type, given, *stored = operator
+    items = 1 if op_type == "LSTM" else 0
+    larger = [
+        tuple(size * 3 if axis == items else size for axis, size in enumerate(shape))
+        for shape in given  # type: ignore[union-attr]
+    ]
+    one = work_of(*operator, **attributes)  # type: ignore[arg-type]
+    assert one.times(3) == work_of(op_type, larger, *stored, **attributes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "elements"),
+    [
+        # Each position holds a patch of all taps of the channels that a group reads.
+        ("odd", 30 * 9 * 49),
+        ("groups of odd", 6 * 9 * 49),
+        ("depthwise of odd", 1 * 9 * 49 * 2),
+        ("signal", 64 * 5 * 16),
+        ("kernel", 0),
+        ("pointwise", 0),
+    ],
+)
+def test_unrolled_patches_are_written_and_read_once(name, elements):
+    operator, attributes, _, _ = CASES[name]
+    # fp32: four bytes to write and four to read.
+    assert work_of(*operator, **attributes).patch_bytes == elements * 8  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [("kernel", (32, 64)), ("image", (64,)), ("few", (64,)), ("odd", ()), ("groups", ()), ("signal", ())],
+)  # fmt: skip
+def test_packed_kernels_fill_up_the_channels_they_pack(name, channels):
+    operator, attributes, _, _ = CASES[name]
+    found = work_of(*operator, **attributes)  # type: ignore[arg-type]
+    assert found.channels == channels
+
+
+def test_attention_is_of_the_heads_and_their_size():
+    found = work_of("MultiHeadAttention", [(1, 6, 32)] * 3, domain="com.microsoft", num_heads=4)
+    assert (found.kind, found.at) == ("attention.fp32", (6, 6, 4, 8))

@@ -31,6 +31,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / ".coverage-by-test"
 
+_WATCHED_S = 20.0
+"""Processor time after which no further test of a file is watched: the rest of a slow file chooses no tests."""
+
 _IDLE = 20
 """Times the limit of processor time after which a process that waits is ended."""
 
@@ -179,14 +182,23 @@ class _Watch:
         self.seconds: dict[str, float] = {}
         self.failed: list[str] = []
         self._switch = switch
+        self._begin = time.process_time()
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         self._switch(item.nodeid)
-        begin = time.perf_counter()
+        # A test that waits costs no less than one that computes, but one that is kept waiting by others does.
+        begin, computed = time.perf_counter(), time.process_time()
         yield
-        self.seconds[item.nodeid] = time.perf_counter() - begin
+        if computed - self._begin < _WATCHED_S:
+            waited = min(time.perf_counter() - begin, 5.0)
+            self.seconds[item.nodeid] = max(waited, time.process_time() - computed)
         self._switch("")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        if time.process_time() - self._begin >= _WATCHED_S:
+            pytest.skip("watched for long enough")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
@@ -294,6 +306,16 @@ def statements(code: str) -> dict[int, range]:
     return found
 
 
+def lines_of_functions(code: str) -> set[int]:
+    """Return the lines that run when a function is called; all others run once, on import."""
+    return {
+        line
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for line in range(node.body[0].lineno, (node.end_lineno or 0) + 1)
+    }
+
+
 @dataclass(frozen=True)
 class PartRun:
     """What the tests of a part run when no mutant is there."""
@@ -307,11 +329,15 @@ class PartRun:
         return {name: s for file in self.files for name, s in file.seconds.items()}
 
     def nearest(self, path: str, line: int) -> list[str]:
-        """Return the tests that run a line, the quickest first; where there are none, those of its module, or all."""
-        around = statements((self.copy.folder / path).read_text())
-        statement = around.get(line, range(line, line + 1))
+        """Return the tests that run a line, the quickest first; where there are none, those of its module, or all.
+
+        What runs on import is everybody's: which test imports a module first says nothing.
+        """
+        code = (self.copy.folder / path).read_text()
+        statement = statements(code).get(line, range(line, line + 1))
         lines = [file.lines(path, self.copy.folder) for file in self.files]
-        near = {name for of in lines for place in (*statement, 0) for name in of.get(place, ())}
+        called = (*statement, 0) if line in lines_of_functions(code) else ()
+        near = {name for of in lines for place in called for name in of.get(place, ())}
         module = {name for of in lines for names in of.values() for name in names}
         for found in (near, module):
             if found:

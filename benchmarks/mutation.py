@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib
+import itertools
 import sys
 import tempfile
 import time
@@ -29,6 +30,9 @@ from mutants import Mutant, locate, note, read_table, sample_mutants, tests_by_p
 _FIRST = 40
 """Tests that are tried before all others, the quickest first: most mutants need no more."""
 
+_MOST_S = 15.0
+"""Seconds that the tests tried beside them take in all without a mutant: of lines that all tests run not all are."""
+
 _LEAST_S = 20.0
 _TIMES = 4.0
 """Limit of processor time: this, and so many times what the tests take under coverage."""
@@ -40,10 +44,12 @@ _INTERRUPTED_S = 30.0
 def notices(mutant: Mutant, runs: PartRun, copy: Copy) -> str:
     """Return the test that fails with a mutant, or what else ends the run; empty if all pass."""
     tests = runs.nearest(mutant.path, mutant.line)
+    spent = itertools.accumulate(runs.seconds[test] for test in tests)
+    more = [test for test, seconds in zip(tests, spent, strict=True) if seconds < _MOST_S]
     with use_mutation(
         copy.folder / mutant.path, get_operator(mutant.operator)(), mutant.occurrence
     ):
-        for some in (tests[:_FIRST], tests[_FIRST:]):
+        for some in (tests[:_FIRST], more[_FIRST:]):
             if some and (failed := _failure(some, runs, copy)):
                 return failed
     return ""
@@ -77,12 +83,14 @@ def run(chosen: list[Mutant]) -> None:
             if here is None:
                 sys.stdout.write(f"gone: {mutant.name}\n")
                 continue
+            sys.stdout.write(f"{number + 1} of {len(chosen)}: {here.path}:{here.line}\n")
+            sys.stdout.flush()
             begin = time.monotonic()
             noticed = notices(here, part(tests_by_part()[mutant.part]), copy)
             at_first = mutant.at_first or ("killed" if noticed else "survived")
             note(replace(mutant, at_first=at_first, noticed_by=noticed))
             sys.stdout.write(
-                f"{number + 1} of {len(chosen)}: {noticed or 'ALIVE'} ({time.monotonic() - begin:.1f} s) "
+                f"{noticed or 'ALIVE'} ({time.monotonic() - begin:.1f} s) "
                 f"{here.path}:{here.line} {mutant.operator} [{mutant.before}] -> [{mutant.after}]\n"
             )
             sys.stdout.flush()

@@ -53,7 +53,8 @@ CASES: Mapping[str, tuple[tuple[object, ...], Mapping[str, object], str, tuple[f
     "kernel": (("Conv", [(2, 32, 9, 8)], [(64, 32, 3, 3)]), {}, "conv.kxk.fp32", (32, 64, 7 * 6, 9, 2)),
     "pointwise": (("Conv", [(2, 32, 5, 4)], [(64, 32, 1, 1)]), {}, "conv.1x1.fp32", (32, 64, 5 * 4, 1, 2)),
     "strided": (
-        ("Conv", [(1, 32, 8, 6)], [(64, 32, 1, 1)]), {"strides": [2, 2]}, "conv.1x1_strided.fp32", (32, 64, 4 * 3, 1, 1),
+        ("Conv", [(1, 32, 8, 6)], [(64, 32, 1, 1)]), {"strides": [2, 2]},
+        "conv.1x1_strided.fp32", (32, 64, 4 * 3, 1, 1),
     ),
     "image": (("Conv", [(1, 3, 9, 9)], [(64, 3, 3, 3)]), {}, "conv.first.fp32", (3, 64, 49, 9, 1)),
     "few": (("Conv", [(1, 12, 9, 9)], [(64, 12, 3, 3)]), {}, "conv.few.fp32", (12, 64, 49, 9, 1)),

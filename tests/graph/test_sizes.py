@@ -193,3 +193,15 @@ def test_optionals_decide_branches() -> None:
     gone = Workload.from_onnx(optional(False))
     assert gone.macs == 0
     assert not any("condition" in note for note in gone.notes)
+
+
+@pytest.mark.parametrize(("leading", "told"), [("N", "of x (N) ("), (None, "of x (")])
+def test_the_open_dimension_that_is_taken_as_one_is_named(leading: str | None, told: str) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", F32, [leading, 4])],
+        [helper.make_empty_tensor_value_info("y")],
+    )
+    (note,) = Workload.from_onnx(helper.make_model(graph)).notes
+    assert told in note

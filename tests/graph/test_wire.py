@@ -186,6 +186,16 @@ def test_messages_are_of_one_class_however_often_they_are_asked_for(before: str)
     run_python("-c", code, check=True)
 
 
+def test_messages_are_read_without_the_rest_of_onnx() -> None:
+    code = """if True:
+        import sys
+        from roofline.graph.reading.messages import model_class
+        model_class()
+        assert "onnx" not in sys.modules
+    """
+    run_python("-c", code, check=True)
+
+
 def test_channels_behind_a_node_without_results_are_known() -> None:
     weight = numpy_helper.from_array(np.zeros((8, 3, 3, 3), np.float32), "w")
     nodes = [

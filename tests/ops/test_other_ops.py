@@ -41,6 +41,11 @@ from .test_values import ints
         ("DequantizeLinear", [((8,), "int8"), (), ((), "int8")], {}, 2 * 8),
         ("DynamicQuantizeLinear", [(8,)], {}, 6 * 8),
         ("TopK", [(3, 100), ints(7)], {}, 300 * 3),  # ceil(log2(7 + 1)) comparisons each
+        # One comparison a score; each candidate that is kept overlaps each box, in 12 operations.
+        ("NonMaxSuppression", [(1, 9, 4), (1, 2, 9), ints(5)], {}, 2 * 9 * (1 + 12 * 5)),
+        ("NonMaxSuppression", [(1, 9, 4), (1, 2, 9), ints(100)], {}, 2 * 9 * (1 + 12 * 9)),
+        ("NonMaxSuppression", [(1, 9, 4), (1, 2, 9)], {}, 2 * 9),  # none is kept where no number is given
+        ("NonMaxSuppression", [(1, 9, 4), (1, 2, 9), ((1,), "int64")], {}, 2 * 9 * (1 + 12 * 9)),
         ("DFT", [(2, 64, 1)], {"axis": 1, "version": 17}, 2 * 5 * 64 * int(log2(64))),
         ("Resize", [(1, 1, 4, 4), None, None, ints(1, 1, 8, 8)], {"mode": "linear"}, 64 * (2 * 4 - 1)),
         ("Resize", [(1, 1, 4, 4), None, None, ints(1, 1, 8, 4)], {"mode": "cubic"}, 32 * (2 * 4 - 1)),

@@ -7,7 +7,7 @@ import pytest
 
 from roofline.errors import ModelError
 from roofline.node import Tensor
-from roofline.ops._values import MAX_VALUE_ELEMENTS
+from roofline.ops._values import MAX_VALUE_ELEMENTS, entries, known_value
 from roofline.precision import DATATYPES
 
 
@@ -157,6 +157,13 @@ def test_huge_values_are_not_computed_but_their_shapes_are(call, op_type, operan
     assert made.values[0] is None
     assert made.shape is not None
     assert max(made.shape) > MAX_VALUE_ELEMENTS
+
+
+@pytest.mark.parametrize("read", [entries, known_value])
+@pytest.mark.parametrize(("beyond", "known"), [(0, True), (1, False)])
+def test_as_many_entries_are_read_as_are_computed(call, read, beyond, known):
+    operand = np.zeros(MAX_VALUE_ELEMENTS + beyond, np.int64)
+    assert (read(call("Reshape", (2,), operand).node, 1) is not None) == known
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,25 @@ def test_an_activation_costs_no_traffic_behind_a_product(name: str) -> None:
     assert set(workload.fusions) == {NAMED.get(name, "activation")}
 
 
+@pytest.mark.parametrize("name", ["gelu_erf", "gelu_erf_half_first", "gelu_tanh"])
+def test_the_tail_of_a_gelu_without_its_sum_with_one_is_none(name: str) -> None:
+    nodes, stored = ACTIVATIONS[name]
+    (plus_one,) = [call for call in nodes if call.op_type == "Add" and "one" in call.input]
+    kept = [
+        onnx.NodeProto.FromString(call.SerializeToString())
+        for call in nodes
+        if call is not plus_one
+    ]
+    for call in kept:
+        renamed = [
+            plus_one.input[0] if read == plus_one.output[0] else read for read in call.input
+        ]
+        del call.input[:]
+        call.input.extend(renamed)
+    workload = fused(conv(*kept, stored=stored))
+    assert "gelu" not in workload.fusions
+
+
 def test_the_residual_sum_runs_with_the_product_that_ends_last() -> None:
     calls = [
         node("Conv", "x w", "c"), node("Relu", "c", "r"), node("Conv", "r v", "d"), node("Conv", "c u", "e"),

@@ -205,3 +205,17 @@ def test_the_open_dimension_that_is_taken_as_one_is_named(leading: str | None, t
     )
     (note,) = Workload.from_onnx(helper.make_model(graph)).notes
     assert told in note
+
+
+@pytest.mark.parametrize("count", [1, 10, 11])
+def test_a_size_of_no_name_is_refused_with_ten_names_at_most(count: int) -> None:
+    names = [f"size_{place:02}" for place in range(count)]
+    graph = helper.make_graph(
+        [helper.make_node("Sum", [f"x{name}" for name in names], ["y"])],
+        "g",
+        [helper.make_tensor_value_info(f"x{name}", F32, [name, 4]) for name in names],
+        [helper.make_empty_tensor_value_info("y")],
+    )
+    with pytest.raises(DimensionError) as told:
+        Workload.from_onnx(helper.make_model(graph), binding=Binding(dims={"9": 4}))
+    assert [name for name in names if name in str(told.value)] == names[:10]

@@ -205,3 +205,29 @@ def test_channels_behind_a_node_without_results_are_known() -> None:
     ]
     # Eight filters, of which three only fill up a block.
     assert own_channels(helper.make_graph(nodes, "blocked", [], [], [weight])) == {"y": 5}
+
+
+@pytest.mark.parametrize(
+    ("filters", "groups", "front"),
+    [
+        # One filter for each channel: what fills up behind it fills up in front of it.
+        ((8, 1, 3, 3), 8, 5),
+        # Groups need whole blocks on both sides, and every filter mixes channels.
+        ((8, 4, 3, 3), 2, None),
+        ((8, 8, 3, 3), 1, None),
+    ],
+)
+def test_a_filter_for_each_channel_has_as_many_channels_as_it_is_given(
+    filters: tuple[int, ...], groups: int, front: int | None
+) -> None:
+    weights = {"w": (8, 3, 3, 3), "v": filters}
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["y"], domain=DOMAIN),
+        helper.make_node("Conv", ["y", "v"], ["d"], domain=DOMAIN, group=groups),
+        helper.make_node("ReorderOutput", ["d"], ["z"], domain=DOMAIN, channels=5),
+    ]
+    stored = [
+        numpy_helper.from_array(np.zeros(dims, np.float32), name) for name, dims in weights.items()
+    ]
+    found = own_channels(helper.make_graph(nodes, "blocked", [], [], stored))
+    assert (found.get("y"), found["d"]) == (front, 5)

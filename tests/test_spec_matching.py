@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import roofline as rl
 from roofline.cli import main
 from roofline.errors import TableError
 from roofline.spec.conflicts import conflicts
-from roofline.spec.detecting import detect
+from roofline.spec.detecting import detect, run_tool
 from roofline.spec.matching import matching
 
 GIB = 2**30
@@ -85,6 +86,12 @@ GeForce RTX 4070,12,504.2,285,29150
 GeForce RTX 3080,10,708.1,320,29770
 A Card Of Nobody,1,1,1,1
 """
+
+
+def test_a_tool_that_is_absent_or_fails_says_nothing() -> None:
+    assert run_tool([sys.executable, "-c", "print('an answer')"]) == "an answer\n"
+    assert run_tool([sys.executable, "-c", "print('half'); raise SystemExit(3)"]) is None
+    assert run_tool(["no-such-tool-anywhere"]) is None
 
 
 def test_conflicts_with_another_collection_are_told(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 import roofline
 from roofline.compress.formats import WeightShape, formats
@@ -101,6 +101,27 @@ def test_a_sparse_format_changes_the_weight_bytes_by_its_arrays() -> None:
     assert sum(layer.weight_bytes for layer in sparse.fused_layers) == sum(
         layer.weight_bytes for layer in sparse.layers
     )
+
+
+def product(kind: int, stored: dict[str, np.ndarray]) -> Workload:
+    """Return rows times a stored matrix ``w``, plus ``b`` where there is one."""
+    (rows, columns), biased = stored["w"].shape, "b" in stored
+    graph = helper.make_graph(
+        [helper.make_node("Gemm" if biased else "MatMul", ["x", *stored], ["y"])],
+        "product",
+        [helper.make_tensor_value_info("x", kind, [3, rows])],
+        [helper.make_tensor_value_info("y", kind, [3, columns])],
+        [numpy_helper.from_array(array, name) for name, array in stored.items()],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    return Workload.from_onnx(helper.make_model(graph, opset_imports=opsets, ir_version=8))
+
+
+def test_a_bias_is_stored_densely_beside_sparse_weights() -> None:
+    stored = {"w": np.ones((20, 40), np.float32), "b": np.ones(40, np.float32)}
+    sparse = product(TensorProto.FLOAT, stored).under(sparsity=Sparsity(0.75, format="csr"))
+    # A quarter of the weights with 4 B for its column each, a pointer for each row and one more; 4 B for each bias.
+    assert sparse.weight_bytes == 20 * 40 // 4 * (4 + 4) + (20 + 1) * 4 + 40 * 4
 
 
 def test_sparse_weights_of_a_narrow_datatype_store_narrow_values() -> None:

@@ -206,3 +206,18 @@ def test_a_record_says_what_was_asked_and_what_ran(datatype, executed, emulated)
     assert record.operands == (executed.datatype or "fp32")
     assert record.emulated is emulated
     assert [flag.kind for flag in record.flags] == [FlagKind.OTHER_DATATYPE] * emulated
+
+
+@pytest.mark.parametrize(
+    ("asked", "title"),
+    [
+        ({}, "mlp, tvm"),
+        ({"batch": 1}, "mlp, tvm"),
+        ({"batch": 2, "threads": 1}, "mlp, tvm, batch 2, 1 thread"),
+        ({"threads": 4, "target": "board"}, "mlp, tvm, 4 threads, on board"),
+        ({"datatype": "int8", "algorithm": "gemm"}, "mlp, int8, tvm, gemm"),
+        ({"compression": Compression(keep_channels=0.5)}, "mlp, keep-channels=0.5, tvm"),
+    ],
+)
+def test_the_title_of_a_request_names_what_is_not_usual(asked, title):
+    assert RunRequest("folder/mlp.onnx", "tvm", **asked).title == title

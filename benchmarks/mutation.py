@@ -7,12 +7,14 @@ what it changes are run until one fails. Usage::
     python -P benchmarks/mutation.py draw --sample 300 --seed 11   # writes benchmarks/mutants.csv
     python -P benchmarks/mutation.py                               # goes on where it ended; 1/2, 2/2 side by side
     python -P benchmarks/mutation.py again                         # those that survived, against today's tests
+    python -P benchmarks/mutation.py check                         # the tests that killed them pass without them
     python -P benchmarks/mutation_report.py
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import functools
 import importlib
 import itertools
@@ -26,6 +28,8 @@ from cosmic_ray.mutating import use_mutation
 from cosmic_ray.plugins import get_operator
 from mutant_tests import Copy, Outcome, PartRun, copy_tree, run_tests, watch_part
 from mutants import Mutant, locate, note, read_table, sample_mutants, tests_by_part, write_table
+
+EQUIVALENT = Path(__file__).with_name("equivalent_mutants.csv")
 
 _FIRST = 40
 """Tests that are tried before all others, the quickest first: most mutants need no more."""
@@ -96,11 +100,19 @@ def run(chosen: list[Mutant]) -> None:
             sys.stdout.flush()
 
 
+def check(killers: list[str]) -> None:
+    """Run the tests that killed mutants without any: one that fails told nothing."""
+    with tempfile.TemporaryDirectory() as name:
+        found = run_tests(killers, copy_tree(Path(name)), 3600)
+    sys.stdout.write(f"{len(killers)} tests, {found.failed or 'none'} fails without a mutant\n")
+    raise SystemExit(1 if found.failed else 0)
+
+
 def main() -> None:
-    """Draw mutants, or try them."""
+    """Draw mutants, try them, or run their tests without them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add = parser.add_argument
-    add("what", nargs="?", choices=["draw", "try", "again"], default="try")
+    add("what", nargs="?", choices=["draw", "try", "again", "check"], default="try")
     add("--sample", type=int, default=300, help="mutants to draw")
     add("--seed", type=int, default=11)
     add("--share", default="1/1", help="of what is left: 1/2 and 2/2 run side by side")
@@ -109,12 +121,19 @@ def main() -> None:
     if given.what == "draw":
         write_table(sample_mutants(given.sample, given.seed))
         return
+    if given.what == "check":
+        check(
+            list(dict.fromkeys(one.noticed_by for one in read_table() if "::" in one.noticed_by))
+        )
     which, of = map(int, given.share.split("/"))
     shared = [one for one in read_table() if one.path.startswith(tuple(given.only))][
         which - 1 :: of
     ]
     again = given.what == "again"
-    run([one for one in shared if not one.noticed_by and bool(one.at_first) == again])
+    left = [one for one in shared if not one.noticed_by and bool(one.at_first) == again]
+    with EQUIVALENT.open(newline="") as file:
+        equivalent = {row["mutant"] for row in csv.DictReader(file)}
+    run([one for one in left if one.name not in equivalent])
 
 
 if __name__ == "__main__":

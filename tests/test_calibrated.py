@@ -22,7 +22,7 @@ from roofline.model._request import case_of
 from roofline.model.executed_steps import steps_of
 from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile, Sample
-from roofline.model.network_time import calibrated_time
+from roofline.model.network_time import _working_set, calibrated_time
 from roofline.model.profile_text import as_entry, from_entry
 from roofline.model.work import AXES, Work
 from roofline.node import Tensor
@@ -202,6 +202,13 @@ def test_padding_fills_channels_up_to_whole_vectors():
     assert found is not None
     assert found.padded_ops(16) == pytest.approx(found.ops * 48 / 40)
     assert found.padded_ops(1) == found.ops
+
+
+def test_a_run_goes_through_its_weights_and_the_activations_of_every_item():
+    # One 3 x 3 kernel for each pair of channels; the operand and the result of the convolution, of 4 bytes each.
+    weights, activations = 64 * 64 * 9 * 4, 2 * 64 * 28 * 28 * 4
+    found = _working_set(network(conv()), np.array([1.0, 8.0]))
+    assert found.tolist() == [weights + activations, weights + 8 * activations]
 
 
 def test_a_measured_shape_takes_what_was_measured():

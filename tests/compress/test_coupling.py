@@ -60,6 +60,19 @@ def test_added_layers_go_together() -> None:
     assert groups(graph(nodes, stored, 1, 3, 4, 4), 0.5) == {("a", "c"): (4, 8), ("b",): (3, 6)}
 
 
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_a_mean_over_positions_passes_channels_on(keepdims: int) -> None:
+    last = conv("b", "m", "y") if keepdims else N("Gemm", ["m", "b_w"], ["y"], "b")
+    nodes = [
+        conv("a", "x", "h"),
+        N("ReduceMean", ["h", "places"], ["m"], keepdims=keepdims),
+        last,
+    ]
+    weights = weight("b_w", 5, 8, 1, 1) if keepdims else weight("b_w", 8, 5)
+    stored = [weight("a_w", 8, 3, 1, 1), integers("places", 2, 3), weights]
+    assert groups(graph(nodes, stored, 1, 3, 4, 4), 0.5) == {("a",): (4, 8)}
+
+
 def test_concatenated_layers_keep_their_own_shares_and_shift_each_other() -> None:
     nodes = [
         conv("a", "x", "h"),

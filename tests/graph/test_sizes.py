@@ -219,3 +219,31 @@ def test_a_size_of_no_name_is_refused_with_ten_names_at_most(count: int) -> None
     with pytest.raises(DimensionError) as told:
         Workload.from_onnx(helper.make_model(graph), binding=Binding(dims={"9": 4}))
     assert [name for name in names if name in str(told.value)] == names[:10]
+
+
+@pytest.mark.parametrize(
+    ("position", "left"), [(None, (1, 2)), (0, (3, 4)), (1, (1, 2)), (-2, (3, 4))]
+)
+def test_a_sequence_loses_its_last_tensor_or_the_one_that_is_named(
+    position: int | None, left: tuple[int, ...]
+) -> None:
+    places = {"zero": 0} if position is None else {"zero": 0, "position": position}
+    graph = helper.make_graph(
+        [
+            helper.make_node("SequenceConstruct", ["a", "b"], ["both"]),
+            helper.make_node("SequenceErase", ["both", *list(places)[1:]], ["one"]),
+            helper.make_node("SequenceAt", ["one", "zero"], ["y"]),
+        ],
+        "g",
+        [
+            helper.make_tensor_value_info("a", F32, [1, 2]),
+            helper.make_tensor_value_info("b", F32, [3, 4]),
+        ],
+        [helper.make_empty_tensor_value_info("y")],
+        [
+            numpy_helper.from_array(np.array(place, np.int64), name)
+            for name, place in places.items()
+        ],
+    )
+    (made,) = Workload.from_onnx(helper.make_model(graph)).outputs
+    assert made.shape == left

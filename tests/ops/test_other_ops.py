@@ -47,6 +47,7 @@ from .test_values import ints
         ("NonMaxSuppression", [(1, 9, 4), (1, 2, 9)], {}, 2 * 9),  # none is kept where no number is given
         ("NonMaxSuppression", [(1, 9, 4), (1, 2, 9), ((1,), "int64")], {}, 2 * 9 * (1 + 12 * 9)),
         ("DFT", [(2, 64, 1)], {"axis": 1, "version": 17}, 2 * 5 * 64 * int(log2(64))),
+        ("Multinomial", [(2, 10)], {"sample_size": 7}, 2 * 7),  # a draw each
         # From version 20 on the axis is an operand, and the last but one without it.
         ("DFT", [(2, 3, 64, 1)], {"version": 19}, 2 * 64 * round(5 * 3 * log2(3))),
         ("DFT", [(2, 3, 64, 1)], {"version": 20}, 2 * 3 * 5 * 64 * 6),

@@ -126,6 +126,21 @@ def test_pruned_weights_are_no_work_whatever_channels_are_left(channels):
     assert macs(found[1]) == pytest.approx(macs(found[0]) * (1 - sparsity))
 
 
+@pytest.mark.parametrize(
+    ("compression", "removed"),
+    [
+        ("dense", 0),
+        ("sparsity=0.75,csr", 0.75),
+        ("keep-channels=0.25", 0.75),
+        # A quarter of half of them stays.
+        ("keep-channels=0.5 sparsity=0.75,csr", 1 - 0.5 * 0.25),
+    ],
+)
+def test_what_is_removed_is_what_no_pruning_leaves(compression, removed):
+    (one,) = configurations([run(1.0, compression=parse_compression(compression))])
+    assert one.removed == pytest.approx(removed)
+
+
 def test_a_record_that_says_nothing_of_threads_and_items_is_of_one():
     silent, said = run(4e-3, threads=0, batch=0), run(2e-3, threads=1, batch=1)
     (one,) = configurations([silent, said])

@@ -2,8 +2,9 @@
 
     python benchmarks/fit_expected.py --evidence evidence.csv --version 1
 
-Writes the shipped parameters, the summary of the scores, and the page on validation that shows it. The evidence itself
-is not shipped; its digest is.
+Runs that people and vendors report (`validate/evidence/reported_runs.csv`) are added to it. Writes the shipped
+parameters, the summary of the scores, and the page on validation that shows it. The published evidence itself is not
+shipped; its digest is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import sys
 from pathlib import Path
 
 from roofline.model._expected_data import to_document
+from roofline.validate.evidence.evidence import together
 from roofline.validate.evidence.published import read_published
+from roofline.validate.evidence.reported import read_reported
 from roofline.validate.evidence.score import refit
 from roofline.validate.evidence.shipping import parameters
 from roofline.validate.evidence.summaries import (
@@ -36,7 +39,7 @@ def main() -> None:
     parser.add_argument("--evidence", type=Path, required=True)
     parser.add_argument("--version", required=True)
     arguments = parser.parse_args()
-    evidence = read_published(arguments.evidence)
+    evidence = together(read_published(arguments.evidence), read_reported())
 
     def tick() -> None:
         print(".", end="", file=sys.stderr, flush=True)

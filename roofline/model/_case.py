@@ -15,6 +15,7 @@ from roofline.model._core import Floats, compute_time, memory_time
 from roofline.model._power import Draw
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
 from roofline.model._requirement import Requirement, io_bytes
+from roofline.model.fast_convolution import note_of
 from roofline.precision import COMPUTE_DATATYPES, DATATYPES, DatatypeKind, Precision, precision
 from roofline.surfaces import DATATYPE, EMULATE
 from roofline.workload import Layer, Workload
@@ -236,6 +237,8 @@ def conclude(
         notes += ("uniform routing assumed (reached experts are expected): no upper bound",)
     if case.workload.at_most:
         notes += ("counts of some layers are upper limits: no upper bound",)
+    if case.upper_bound:
+        notes += note_of(case.workload, case.unit)
     if unknown:
         named = ", ".join(case.workload.coverage.unsupported) or ", ".join(unknown[:3])
         notes += (f"layers not counted: {len(unknown)} ({named}); so there is no bound",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -44,10 +44,10 @@ class MachineRuns:
     cores: float
     """Cores that its fastest runs use."""
 
-    @property
-    def fastest(self) -> str:
-        """The runtime that comes closest to the bound."""
-        return max(self.speeds, key=lambda name: self.speeds[name])
+    def fastest(self, among: Container[str]) -> str | None:
+        """Return the runtime of some that comes closest to the bound; None where it has none of them."""
+        known = [name for name in self.speeds if name in among]
+        return max(known, key=lambda name: self.speeds[name], default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,9 @@ FEWEST_RUNS = 20
 
 MAKERS = {
     "hailo": "Hailo", "rknn": "Rockchip", "qaic": "Qualcomm", "htp-onnx": "Qualcomm", "htp-tflite": "Qualcomm",
-    "htp-qnn_dlc": "Qualcomm", "trt": "NVIDIA", "dpu": "AMD Xilinx",
+    "htp-qnn_dlc": "Qualcomm", "trt": "NVIDIA", "dpu": "AMD Xilinx", "edgetpu": "Google", "neuron": "AWS",
+    "fastertransformer": "NVIDIA", "ort-trt": "NVIDIA", "tf-trt": "NVIDIA", "itex": "Intel", "ipex": "Intel",
+    "coreml": "Apple", "migraphx": "AMD", "ttnn": "Tenstorrent",
 }  # fmt: skip
 """Runtimes that run on one maker's machines only."""
 
@@ -42,8 +45,9 @@ def deployment(
 ) -> Deployment | None:
     """Return how a machine is taken to be run.
 
-    A machine of the evidence is of the class and by default runs the runtime that its runs are of; another is of the
-    class of its kind and segment, with that class's fastest runtime of its maker. None where the evidence is too thin.
+    A machine of the evidence is of the class and by default runs the fastest runtime that its runs are of, where
+    published tables or its maker know it; another is of the class of its kind and segment, with that class's fastest
+    runtime of its maker. None where the evidence is too thin.
 
     Args:
         platform: The machine.
@@ -58,12 +62,19 @@ def deployment(
     name = class_of(platform) if before is None else before.machine_class
     if name is None:
         return None
-    asked = before.fastest if asked is None and before else asked
+    if asked is None and before:
+        own = [runtime for runtime, maker in MAKERS.items() if maker == platform.vendor]
+        asked = before.fastest(_tabled(known.usage.get(name, {}))) or before.fastest(own)
     chosen = runtime_for(name, asked, known, platform.vendor)
     if chosen is None:
         return None
     runtime, usage = chosen
     return Deployment(name, runtime, usage, usage.cores if before is None else before.cores)
+
+
+def _tabled(usage: Mapping[str, Usage]) -> dict[str, Usage]:
+    """Return the runtimes that published tables have runs enough of."""
+    return {name: found for name, found in usage.items() if found.runs >= FEWEST_RUNS}
 
 
 def runtime_for(
@@ -87,7 +98,7 @@ def runtime_for(
     usage = (parameters or shipped()).usage
     own = usage.get(machine_class, {})
     if asked is None:
-        enough = {name: found for name, found in own.items() if found.runs >= FEWEST_RUNS}
+        enough = _tabled(own)
         theirs = [name for name in enough if MAKERS.get(name, vendor) == vendor or vendor is None]
         if theirs:
             best = max(theirs, key=lambda name: enough[name].speed)

@@ -380,3 +380,20 @@ def test_a_training_operator_is_unknown_whatever_its_attributes(
     found = Workload.from_onnx(built)
     assert not found.fully_counted
     assert [layer.op_type for layer in found.unknown_layers][:1] == [op]
+
+
+def test_operator_sets_that_contradict_each_other() -> None:
+    graph = helper.make_graph([call("Relu", "x", "y")], "g", [X], [Y])
+    other = helper.make_opsetid("ai.onnx", 11)
+    refused(
+        helper.make_model(graph, opset_imports=[ONNX, other]),
+        "test imports the operator set ai.onnx as versions 17 and 11",
+    )
+    # The same version under both spellings is one import.
+    same = helper.make_model(graph, opset_imports=[ONNX, helper.make_opsetid("ai.onnx", 17)])
+    assert len(resolve(same, name="test", binding=Binding()).nodes) == 1
+    body = helper.make_function(
+        "mine", "Twice", ["a"], ["b"], [call("Relu", "a", "b")], [ONNX, other]
+    )
+    nodes = [call("Twice", "x", "y", domain="mine")]
+    refused(model(nodes, [X], [Y], functions=[body]), "function 'Twice' imports the operator set")

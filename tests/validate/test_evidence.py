@@ -97,6 +97,7 @@ def edited(table: Path, tmp_path: Path, change: dict[str, str]) -> Path:
         ("fps", "fast"),
         ("peak_op_s", "nan"),
         ("batch", ""),
+        ("batch", "2.5"),
         ("gmacs", "inf"),
     ],
 )
@@ -105,6 +106,13 @@ def test_a_number_that_is_none_is_named_with_its_row(
 ) -> None:
     with pytest.raises(TableError, match=f"row 5: {column} is"):
         read_published(edited(table, tmp_path, {column: value}))
+
+
+def test_a_class_that_is_not_known_is_named_with_its_row(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        TableError, match=r"row 5: unknown machine_class 'gpu-dc'\. Did you mean 'gpu_dc'"
+    ):
+        read_published(edited(table, tmp_path, {"machine_class": "gpu-dc"}))
 
 
 def test_a_table_without_a_column_says_which(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._core import Floats
-from roofline.model._run_facts import Facts
+from roofline.model._run_facts import Facts, joined
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -72,6 +73,18 @@ class Evidence:
             tuple(self.rows[int(i)] for i in places) if self.rows else (),
             tuple(self.placed[int(i)] for i in places) if self.placed else (),
         )  # fmt: skip
+
+
+def together(one: Evidence, other: Evidence) -> Evidence:
+    """Return the runs of two tables as one evidence, in order; graphs and platforms behind runs are left out."""
+    arrays = ("network", "network_family", "silicon", "source", "fps")
+    network, family, silicon, source, fps = (
+        np.concatenate([getattr(one, name), getattr(other, name)]) for name in arrays
+    )
+    digest = hashlib.sha256(f"{one.sha256} {other.sha256}".encode()).hexdigest()
+    return Evidence(
+        joined([one.facts, other.facts]), network, family, silicon, source, fps, digest, one.rows + other.rows
+    )  # fmt: skip
 
 
 def names(values: Sequence[str]) -> Names:

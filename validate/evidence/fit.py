@@ -10,20 +10,22 @@ import numpy as np
 from roofline.model._core import Floats
 from roofline.model._forward import PARTS, forward
 from roofline.model._law_estimates import Effect
-from roofline.model._run_facts import Facts
+from roofline.model._run_facts import LEVELS, Facts
 from roofline.model._run_features import features
 from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.descent import Problem, class_blocks
-from roofline.validate.evidence.evidence import Evidence, Names, Rows
+from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows
 from roofline.validate.evidence.layer_fit import fit_layers, places_where_parted
 from roofline.validate.evidence.priors import (
     Options,
+    Prior,
     centres,
     design,
     middle,
     prior,
     unseen_priors,
 )
+from roofline.validate.evidence.reported import REPORTED
 from roofline.validate.evidence.surface import Bumps
 
 
@@ -61,7 +63,10 @@ class Fitting:
         self._all = evidence
         self._sampled = sample(evidence, self.options.most)
         self._sample = evidence.take(self._sampled)
-        self._centres = centres(self._sample.facts)
+        self._told = self._sample.source == REPORTED
+        """Which runs of the sample are reported: what they say is added to what published tables say."""
+        self._centres = centres(self._sample.facts.take(~self._told))
+        self._centres = centres(self._sample.facts.take(self._told)) | self._centres
         self._prior = prior(self._sample.facts, self.options)
         facts = evidence.facts
         centre = np.asarray([self._centres[name] for name in facts.machine_class])
@@ -89,14 +94,23 @@ class Fitting:
             keep = ~np.isin(by.astype(str), left_out.astype(str))
         rows = np.flatnonzero(keep[self._sampled])
         first = self._start is None
-        law, coefficients = self._solve(rows, self._start, 25 if first else 12)
+        published = rows[~self._told[rows]]
+        law, coefficients = self._solve(published, self._prior, self._start, 25 if first else 12)
         if first and keep.all():
             self._start = coefficients
+        if len(published) < len(rows):
+            before, said = law.uncertainty, self._said(published)
+            law, _ = self._solve(rows, self._known(coefficients, said), coefficients, 12)
+            # Reports narrow nothing that tables are unsure of.
+            unsure = law.uncertainty.copy()
+            unsure[np.ix_(said, said)] = before[np.ix_(said, said)]
+            law = replace(law, uncertainty=unsure)
         rows = np.flatnonzero(keep)
         law = replace(law, effects=_with_settings(law.effects, self._all.facts.take(rows)))
         residual = self._residual(law)
         if self._bumps is not None:
-            law = replace(law, surface=self._bumps.fit(residual, rows))
+            tabled = rows[self._all.source[rows] != REPORTED]
+            law = replace(law, surface=self._bumps.fit(residual, tabled if len(tabled) else rows))
         law = replace(
             law, ways=self._ways(residual[rows] - law.beside(self._all.facts.take(rows)), rows)
         )
@@ -124,8 +138,29 @@ class Fitting:
         logarithms += np.stack([means.get(name, none) for name in facts.machine])
         return self._all.log_time - forward(logarithms, facts.terms, law.power)[0]
 
-    def _solve(self, rows: Rows, start: Floats | None, steps: int) -> tuple[TimeLaw, Floats]:
-        o, known = self.options, self._prior
+    def _said(self, published: Rows) -> Chosen:
+        """Return which terms are of labels that runs of published tables have."""
+        facts = self._sample.facts.take(published)
+        labels = {level: set(facts.labels(level)) for level in LEVELS if level != "all"}
+        return np.asarray(
+            [term.level == "all" or term.label in labels[term.level] for term in self._prior.terms]
+        )
+
+    def _known(self, coefficients: Floats, said: Chosen) -> Prior:
+        """Return what published tables leave open: near what they say of the labels they have, and free for others."""
+        before = self._prior
+        return replace(
+            before,
+            mean=np.where(said, coefficients, before.mean),
+            deviation=np.where(
+                said, np.minimum(self.options.reported, before.deviation), before.deviation
+            ),
+        )
+
+    def _solve(
+        self, rows: Rows, known: Prior, start: Floats | None, steps: int
+    ) -> tuple[TimeLaw, Floats]:
+        o = self.options
         facts, log_time = self._sample.facts.take(rows), self._sample.log_time[rows]
         # Sorted by class first: within a class most columns are zero, and the products leave them out.
         placed = (facts.machine_class + np.asarray(["\t"], object) + facts.machine).astype(str)

@@ -15,7 +15,7 @@ from roofline.errors import TableError, did_you_mean
 from roofline.model._core import Floats
 from roofline.model._layer_groups import ELEMENTS, LayerGroups, groups_of
 from roofline.model._network_facts import held_bytes, items_under_way, origin
-from roofline.model._run_facts import Facts
+from roofline.model._run_facts import FAMILIES, Facts
 from roofline.model._run_features import YEAR
 from roofline.reading import CsvTable, decode, read_bytes, read_csv
 from roofline.spec import Platform, canonical, platform
@@ -105,7 +105,8 @@ def _each_once(table: CsvTable, where: str) -> None:
     """Check that no run is given twice, and that rates, counts and peaks are of one order.
 
     Raises:
-        TableError: Two rows are one run, or a number has another unit than its column.
+        TableError: Two rows are one run, a class is not known, a batch is no whole number, or a number has another
+            unit than its column.
     """
     seen: dict[tuple[str, ...], int] = {}
     columns = (*(name for name in RUN if name in table.header), "gmacs", "params_m")
@@ -118,6 +119,17 @@ def _each_once(table: CsvTable, where: str) -> None:
             )
         seen[run] = place
         is_in_flight(row, f"{where} row {place}")
+        # A class of machines that nothing is published of is judged as one without a basis; a misspelt one is not.
+        near = did_you_mean(row["machine_class"], FAMILIES)
+        if row["machine_class"] not in FAMILIES and near:
+            raise TableError(
+                f"{where} row {place}: unknown machine_class {row['machine_class']!r}", repair=near
+            )
+        if optional_number(row, "batch", 1.0) % 1:
+            raise TableError(
+                f"{where} row {place}: batch is {row['batch']!r}",
+                repair="Give a whole number of items",
+            )
         fps, giga, peak = (optional_number(row, name) for name in ("fps", "gmacs", "peak_op_s"))
         attained = 2e9 * giga * fps
         if MOST_OF_PEAK * peak < attained < math.inf:

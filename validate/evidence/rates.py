@@ -122,7 +122,7 @@ def read_rates(table: CsvTable, where: str) -> tuple[Rate, ...]:
     seen: dict[tuple[str, ...], int] = {}
     for place, row in enumerate(table.rows, 1):
         at = f"{where} row {place}"
-        run = tuple(row.get(name, "") for name in (*WHAT, *OPTIONAL, "mode"))
+        run = tuple(row.get(name, "") for name in (*WHAT, *OPTIONAL, "mode", "source"))
         if run in seen:
             raise TableError(
                 f"{at} is the same run as row {seen[run]}", repair="Keep one of the two"

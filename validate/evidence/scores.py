@@ -134,6 +134,8 @@ class VersionScores(TypedDict):
     unlike: Mapping[str, UnlikeScores]
     figures: ScoresByLabel
     equation1: LeftOutScores
+    origin: NotRequired[ScoresByLabel]
+    """By where runs are from: published tables, or reported ones."""
     power: NotRequired[Sequence[PartRow]]
     ablations: NotRequired[Sequence[PartRow]]
     settings: NotRequired[Sequence[PartRow]]

@@ -21,6 +21,7 @@ from roofline.validate.evidence.leaving import (
     standardize,
 )
 from roofline.validate.evidence.priors import Options
+from roofline.validate.evidence.reported import REPORTED
 
 
 def parameters(
@@ -111,8 +112,11 @@ def usage(evidence: Evidence) -> dict[str, dict[str, Usage]]:
             float(np.median(speed[rows & (facts.machine == machine)]))
             for machine in sorted(set(facts.machine[rows]))
         ]
+        # No machine is taken to be run by what a few reports are of, unless its class has nothing else.
+        tabled = rows & (evidence.source != REPORTED)
+        elsewhere = (facts.machine_class == name) & (evidence.source != REPORTED)
         found.setdefault(name, {})[runtime] = Usage(
-            int(rows.sum()), len(each), bool(singles[rows].any()),
+            int(tabled.sum() if elsewhere.any() else rows.sum()), len(each), bool(singles[rows].any()),
             bool((facts.numbers["throughput"][rows] > 0).any()), float(np.mean(each)),
             float(np.median([most[machine] for machine in sorted(set(facts.machine[rows]))])),
         )  # fmt: skip

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from roofline.model._expected_data import Parameters
 from roofline.validate.evidence.evidence import Evidence
 from roofline.validate.evidence.leaving import LeftOut
-from roofline.validate.evidence.measures import summary
+from roofline.validate.evidence.measures import scores, summary
 from roofline.validate.evidence.page import page
+from roofline.validate.evidence.reported import REPORTED
 from roofline.validate.evidence.score import Scored, score
-from roofline.validate.evidence.scores import Provenance, VersionScores
+from roofline.validate.evidence.scores import Provenance, Scores, VersionScores
 
 FIGURES = (0, 1, 3, 5)
 """How many figures of a machine correct its estimates."""
@@ -24,7 +27,17 @@ PAGE = Path("docs", "expected.md")
 """Where the summary and the page are, below the root of a checkout."""
 
 OF_VERSION = frozenset(
-    {"version", "provenance", "silicon", "family", "setting", "unlike", "figures", "equation1"}
+    {
+        "version",
+        "provenance",
+        "silicon",
+        "family",
+        "setting",
+        "unlike",
+        "figures",
+        "equation1",
+        "origin",
+    }
 )
 """Parts of the summary that a fit writes; benchmarks of their own write all others, which say of what version."""
 
@@ -89,6 +102,20 @@ def version_scores(
         },
         "figures": figures,
         "equation1": bound,
+        "origin": _rounded(by_origin(evidence, left["silicon"])),
+    }
+
+
+def by_origin(evidence: Evidence, silicon: LeftOut) -> dict[str, Scores]:
+    """Return the score on published tables and on reported runs, silicon left out, and the latter by class."""
+    scored = score(evidence, leave="silicon", left=silicon)
+    told, asked = evidence.source == REPORTED, scored.asked & np.isfinite(scored.predicted)
+    classes = evidence.facts.machine_class
+    parts = {"published tables": ~told, "reported": told} | {
+        f"reported, {name}": told & (classes == name) for name in sorted(set(classes[told]))
+    }
+    return {
+        name: scores(scored, rows & asked) for name, rows in parts.items() if (rows & asked).any()
     }
 
 

@@ -10,12 +10,13 @@ from roofline.binding import UNBOUND, Binding
 from roofline.errors import ModelError, UnplacedError, did_you_mean
 from roofline.graph.reading.blocks import own_channels
 from roofline.graph.reading.declared import declare
-from roofline.graph.reading.expansion import check_expansion, functions_of, plain_domain
+from roofline.graph.reading.expansion import check_expansion, functions_of
 from roofline.graph.reading.reads import subgraphs
 from roofline.graph.reading.tensors import finn_types, sparse_tensor, stored_tensor
 from roofline.graph.reading.text import names_must_be_text
 from roofline.graph.walking.branches import run_if
 from roofline.graph.walking.loops import run_loop
+from roofline.graph.walking.operator_sets import operator_sets
 from roofline.graph.walking.resolved import ResolvedGraph
 from roofline.graph.walking.scope import Frame
 from roofline.graph.walking.sequence_map import run_sequence_map
@@ -75,7 +76,7 @@ def _resolve(model: ModelProto, name: str, binding: Binding) -> ResolvedGraph:
     walker.sizes.given = {name: binding.dims[name] for name in declared.unbound}
     walker.sizes.bounded = binding.bound_sizes
     walker.used_values.update(tensor.name for tensor in declared.inputs)
-    opsets = {plain_domain(entry.domain): entry.version for entry in model.opset_import}
+    opsets = operator_sets(model.opset_import, name)
     widths = finn_types(graph)
     given = {
         tensor.name: annotated_type(tensor, widths.get(tensor.name)) for tensor in declared.inputs

@@ -17,6 +17,7 @@ from roofline.graph.reading.tensors import finn_types, sparse_tensor, stored_ten
 from roofline.graph.walking.attribute_types import attribute_values, check_attributes
 from roofline.graph.walking.infer import annotate, infer_types, type_filled
 from roofline.graph.walking.limits import limit, own_blocks
+from roofline.graph.walking.operator_sets import operator_sets
 from roofline.graph.walking.rename import rename_results
 from roofline.graph.walking.resolved import ResolvedNode
 from roofline.graph.walking.scope import Environment, Frame
@@ -329,7 +330,7 @@ class Walker:
         name = self.call_name(proto, frame)[len(frame.prefix) :]
         opsets = {
             **frame.opsets,
-            **{plain_domain(entry.domain): entry.version for entry in function.opset_import},
+            **operator_sets(function.opset_import, f"the function {function.name!r}"),
         }
         inner = frame.inside(
             name,

@@ -1,0 +1,141 @@
+"""Runs that people and vendors report: what the shipped table holds, and what a fit makes of such runs."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from roofline.errors import TableError
+from roofline.model import predict
+from roofline.model.deployment import deployment
+from roofline.spec import platform
+from roofline.validate.evidence.evidence import Evidence, names, together
+from roofline.validate.evidence.fit import Fitting
+from roofline.validate.evidence.published import read_published
+from roofline.validate.evidence.reported import FIRST_YEAR, REPORTED, RUNS, read_reported
+from roofline.validate.evidence.shipping import usage
+
+from .test_evidence import made_up
+
+SLOWER = 3.0
+"""How much slower the reported runtime of these tests is."""
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_reported_run_says_where_it_was_read_and_one_figure() -> None:
+    rows = rows_of(RUNS)
+    assert len(rows) > 900
+    for row in rows:
+        assert row["source"].startswith("http")
+        assert row["title"]
+        assert bool(row["fps"]) != bool(row["latency_ms"])
+        assert row["mode"] in {"single", "batch", "multi"}
+        assert platform(row["machine"])
+    # Boards and cards of one chip are left out together.
+    chips = {row["machine"].split(":")[0]: row["silicon"] for row in rows}
+    for row in rows:
+        assert chips[row["machine"].split(":")[0]] == row["silicon"]
+
+
+def test_reported_runs_are_counted_by_graph_and_early_software_is_left_out() -> None:
+    late, whole = read_reported(), read_reported(first_year=0)
+    assert len(late) < len(whole)
+    assert all(
+        not row["date"][:4].isdigit() or int(row["date"][:4]) >= FIRST_YEAR for row in late.rows
+    )
+    place = next(i for i, row in enumerate(late.rows) if row["network"] == "resnet50_v15")
+    # torchvision's ResNet-50: 4.09 GMAC by its own documentation.
+    assert late.facts.numbers["macs"][place] == pytest.approx(4.09e9, rel=0.005)
+    assert set(late.source) == {REPORTED}
+
+
+def test_a_table_without_a_late_run_is_refused(tmp_path: Path) -> None:
+    (row,) = rows_of(RUNS)[:1]
+    path = tmp_path / "old.csv"
+    path.write_text(
+        ",".join(row) + "\n" + ",".join('"' + v + '"' for v in (row | {"date": "2012"}).values())
+    )
+    with pytest.raises(TableError, match="no run that says something"):
+        read_reported(path)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    return read_published(made_up(tmp_path_factory.mktemp("published") / "runs.csv"))
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """Return like runs of other machines by a runtime that takes three times as long, in all parts."""
+    own = read_published(made_up(tmp_path_factory.mktemp("reported") / "runs.csv", deviation=0.1))
+    called = names([f"other {name}" for name in own.facts.machine])
+    facts = replace(
+        own.facts, machine=called, runtime=names(["slow"] * len(own)),
+    )  # fmt: skip
+    return replace(
+        own, facts=facts, silicon=called, source=names([REPORTED] * len(own)), fps=own.fps / SLOWER
+    )
+
+
+def test_reported_runs_tell_of_their_runtime_and_move_hardly_what_tables_say(
+    published: Evidence, reported: Evidence
+) -> None:
+    alone = Fitting(published).fit(layers=False)
+    law = Fitting(together(published, reported)).fit(layers=False)
+    new = names(["unseen"] * len(published))
+    asked = replace(published.facts, machine=new)
+    moved = law.estimate(asked).log_time - alone.estimate(asked).log_time
+    assert np.median(np.abs(moved)) < 0.1
+    slow = replace(asked, runtime=names(["slow"] * len(published)))
+    ratio = law.estimate(slow).log_time - law.estimate(asked).log_time
+    # Shrunken towards what is common to all runtimes: more than half of the way, and not beyond.
+    assert 0.5 * np.log(SLOWER) < np.median(ratio) < 1.1 * np.log(SLOWER)
+    # A law that was told nothing of the runtime cannot know.
+    unknown = alone.estimate(slow).log_time - alone.estimate(asked).log_time
+    assert abs(np.median(unknown)) < 0.3 * np.log(SLOWER)
+
+
+def test_no_machine_is_taken_to_run_what_only_reports_are_of(
+    published: Evidence, reported: Evidence
+) -> None:
+    found = usage(together(published, reported))
+    for runtimes in found.values():
+        assert runtimes["trt"].runs == 120
+        assert runtimes["slow"].runs == 0
+        assert runtimes["slow"].machines == 5
+    # Where a class has nothing else, they count.
+    assert usage(reported)["npu"]["slow"].runs == 120
+
+
+@pytest.mark.parametrize("runtime", ["tensorflow", "pt-eager", "ort"])
+def test_estimates_can_be_asked_of_reported_runtimes(runtime: str) -> None:
+    import roofline as rl
+
+    found = predict(
+        rl.load("resnet50"), rl.platform("v100-sxm2-16gb"), datatype="fp32", batch=16, model="expected",
+        runtime=runtime,
+    )  # fmt: skip
+    assert runtime in " ".join(found.notes)
+
+
+@pytest.mark.parametrize(
+    ("machine", "runtime"),
+    [
+        ("t4", "trt"),  # tables have it, reports have others
+        ("edgetpu:fast", "edgetpu"),  # its maker's, of which reports alone are
+        ("rpi5", "ncnn"),  # reports have others, which are of no maker: the class' usual one
+        ("rtx-2080ti", "pt-eager"),  # reports have it, and tables have it on other machines
+    ],
+)
+def test_the_runtime_that_a_machine_is_taken_to_run(machine: str, runtime: str) -> None:
+    found = deployment(platform(machine))
+    assert found is not None
+    assert found.runtime == runtime

@@ -20,13 +20,14 @@ from roofline.model._law_estimates import FAR, NEW, Effect
 from roofline.model._network_facts import activation_elements, marks_of
 from roofline.model._quantiles import quantiles, weighted_quantile
 from roofline.spec import platform
-from roofline.validate.evidence.evidence import names
+from roofline.validate.evidence.evidence import names, together
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import LawsWithout, leave_silicon
 from roofline.validate.evidence.measures import order, spearman, summary
 from roofline.validate.evidence.page import page
 from roofline.validate.evidence.published import pixels_of, read_published
 from roofline.validate.evidence.readers import read_evidence
+from roofline.validate.evidence.reported import read_reported
 from roofline.validate.evidence.score import score
 from roofline.validate.evidence.summaries import UNLIKE, version_scores
 from roofline.validate.records.files import export_csv, export_json
@@ -259,8 +260,8 @@ def test_the_summary_is_the_score() -> None:
     from roofline.validate.evidence.score import refit
 
     document = json.loads(SUMMARY.read_text())
-    evidence = read_published(PUBLISHED)
-    left = {name: refit(evidence, name) for name in ("silicon", "family", *UNLIKE)}
+    evidence = together(read_published(PUBLISHED), read_reported())
+    left = {name: refit(evidence, name) for name in ("silicon", "family", "setting", *UNLIKE)}
     found = version_scores(evidence, shipped(), left)
     assert found["provenance"] == document["provenance"]
     for name in ("silicon", "family"):

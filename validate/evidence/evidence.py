@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._core import Floats
-from roofline.model._run_facts import Facts, joined
+from roofline.model._run_facts import Facts, join_facts
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -83,7 +83,7 @@ def together(one: Evidence, other: Evidence) -> Evidence:
     )
     digest = hashlib.sha256(f"{one.sha256} {other.sha256}".encode()).hexdigest()
     return Evidence(
-        joined([one.facts, other.facts]), network, family, silicon, source, fps, digest, one.rows + other.rows
+        join_facts([one.facts, other.facts]), network, family, silicon, source, fps, digest, one.rows + other.rows
     )  # fmt: skip
 
 

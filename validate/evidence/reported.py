@@ -15,7 +15,7 @@ import numpy as np
 from roofline.errors import TableError
 from roofline.model._case import choose_unit
 from roofline.model._network_facts import class_of, facts_of
-from roofline.model._run_facts import Facts, joined
+from roofline.model._run_facts import Facts, join_facts
 from roofline.reading import decode, read_bytes, read_csv
 from roofline.validate.evidence.evidence import Evidence, names
 from roofline.validate.evidence.rates import machine_of, network_of, read_rates
@@ -66,7 +66,7 @@ def read_reported(path: Path = RUNS, *, first_year: int = FIRST_YEAR) -> Evidenc
     if not kept:
         raise TableError(f"{path} has no run that says something", repair="Give later ones")
     return Evidence(
-        joined(facts), names([row["network"] for row in kept]), names([row["family"] for row in kept]),
+        join_facts(facts), names([row["network"] for row in kept]), names([row["family"] for row in kept]),
         names([row["silicon"] for row in kept]), names([REPORTED] * len(kept)), np.asarray(rates, np.float64),
         hashlib.sha256(content).hexdigest(), tuple(kept),
     )  # fmt: skip

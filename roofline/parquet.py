@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from roofline.errors import TableError
 from roofline.extras import optional_import
+from roofline.number_format import plural
 from roofline.reading import check_regular, read_csv, read_head, read_text
 
 _T = TypeVar("_T")
@@ -67,7 +68,7 @@ def _rows_of(parts: Sequence[Path]) -> list[dict[str, Any]]:
     total = sum(_read(part, _count) for part in parts)
     if total > MOST_ROWS:
         raise TableError(
-            f"{parts[0]}{' and others hold' if len(parts) > 1 else ' holds'} {total:,} rows, and at most "
+            f"{parts[0]}{' and others hold' if len(parts) > 1 else ' holds'} {plural(total, 'row')}, and at most "
             f"{MOST_ROWS:,} are shown",
             repair="Choose some of them first, with pandas.read_parquet or another reader of Parquet",
         )

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from roofline.child import start_python
+
 OWN = (
     "from roofline.validate.measuring.environment import peak_rss_bytes\n"
     "held = bytearray(b'x') * {held}\n"
@@ -15,8 +17,10 @@ OWN = (
 
 
 def peak_of_a_child(held: int) -> int:
-    command = [sys.executable, "-P", "-c", OWN.format(held=held)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    child = start_python("-c", OWN.format(held=held), stdout=subprocess.PIPE, text=True)
+    written, _ = child.communicate()
+    assert child.returncode == 0
+    return int(written)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")

@@ -117,7 +117,7 @@ def test_a_new_machine_has_a_runtime_of_its_maker(machine: str, runtime: str) ->
     assert found.runtime == runtime
 
 
-@pytest.mark.parametrize("machine", ["edgetpu", "groq-lpu", "mi300x"])
+@pytest.mark.parametrize("machine", ["memryx-mx3-m2", "groq-lpu", "mi300x"])
 def test_no_other_makers_runtime_is_borrowed_by_name(machine: str) -> None:
     platform = rl.platform(machine)
     found = deployment(platform)

@@ -59,6 +59,6 @@ def note_of(workload: Workload, datatype: str) -> tuple[str, ...]:
     # Time left of the bound's when the share is done in so much less.
     most = 1 / (1 - share * (1 - 1 / FEWER))
     return (
-        f"{100 * share:.0f} % of the multiply-accumulates are of 3x3 convolutions of stride 1; by Winograd's algorithm "
-        f"a run may exceed this bound, up to {most:.2g} times with tiles of 2x2",
+        f"a run by Winograd's algorithm ({100 * share:.0f} % of MACs are 3x3, stride 1) may exceed the bound, up to "
+        f"{most:.2g} times",
     )

@@ -109,8 +109,7 @@ class Fitting:
         law = replace(law, effects=_with_settings(law.effects, self._all.facts.take(rows)))
         residual = self._residual(law)
         if self._bumps is not None:
-            tabled = rows[self._all.source[rows] != REPORTED]
-            law = replace(law, surface=self._bumps.fit(residual, tabled if len(tabled) else rows))
+            law = replace(law, surface=self._bumps.fit(residual, rows))
         law = replace(
             law, ways=self._ways(residual[rows] - law.beside(self._all.facts.take(rows)), rows)
         )

@@ -125,19 +125,23 @@ def leave_silicon(without: LawsWithout) -> LeftOut:
         rows = without.rows([name], by)
         parts.append((rows, law.estimate(evidence.facts.take(rows))))
     residuals = np.full((GROUPS, len(evidence)), np.nan)
+    far = np.zeros((GROUPS, len(evidence)), bool)
     for one, other in combinations(range(min(GROUPS, len(dealt))), 2):
         out = [name for name, place in dealt.items() if place in {one, other}]
         law = without.law(out, by, layers=False)
         rows = np.flatnonzero((group == one) | (group == other))
-        z = standardize(evidence.take(rows), law.estimate(evidence.facts.take(rows)))
-        residuals[one, rows] = np.where(group[rows] == other, z, np.nan)
-        residuals[other, rows] = np.where(group[rows] == one, z, np.nan)
-    tables: dict[str, Quantiles] = {}
-    for place in range(GROUPS):
-        keep = np.isfinite(residuals[place])
-        if keep.any():
-            new = residual_quantiles(evidence, residuals[place], keep)
-            tables[str(place)] = Quantiles(dict.fromkeys(KNOWN, new))
+        estimates = law.estimate(evidence.facts.take(rows))
+        z = standardize(evidence.take(rows), estimates)
+        for judge, judged in ((one, other), (other, one)):
+            residuals[judge, rows] = np.where(group[rows] == judged, z, residuals[judge, rows])
+            far[judge, rows] |= (group[rows] == judged) & (estimates.known == FAR)
+    tables = {
+        str(place): near_and_far(
+            evidence, residuals[place], np.isfinite(residuals[place]), far[place]
+        )
+        for place in range(GROUPS)
+        if np.isfinite(residuals[place]).any()
+    }
     labels = np.asarray([str(place) for place in group], object)
     return LeftOut(join_estimates(parts, len(evidence)), labels, tables, laws)
 
@@ -256,11 +260,22 @@ def leave_unlike(without: LawsWithout, by: Names) -> LeftOut:
 
 def unlike_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Quantiles:
     """Return the quantiles of machines that are not known, near to others and far from them, from some of the runs."""
-    z, far = standardize(evidence, estimates), keep & (estimates.known == FAR)
-    every = residual_quantiles(evidence, z, keep)
-    near = residual_quantiles(evidence, z, keep & ~far) if (keep & ~far).any() else every
-    pooled = residual_quantiles(evidence, z, far) if far.any() else every
-    return Quantiles(dict.fromkeys(KNOWN, near) | {"far": {POOLED: pooled[POOLED]}})
+    return near_and_far(evidence, standardize(evidence, estimates), keep, estimates.known == FAR)
+
+
+def near_and_far(evidence: Evidence, residuals: Floats, keep: Chosen, far: Chosen) -> Quantiles:
+    """Return the quantiles of machines that are not known, by whether runs tell of their runtime on their class.
+
+    Args:
+        evidence: The runs.
+        residuals: How far each is from its estimate, in standard deviations.
+        keep: The runs that are looked at.
+        far: Those whose runtime no run of their class had in the fit.
+    """
+    every = residual_quantiles(evidence, residuals, keep)
+    near = residual_quantiles(evidence, residuals, keep & ~far) if (keep & ~far).any() else every
+    beyond = residual_quantiles(evidence, residuals, keep & far) if (keep & far).any() else every
+    return Quantiles(dict.fromkeys(KNOWN, near) | {"far": {POOLED: beyond[POOLED]}})
 
 
 def known_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Quantiles:

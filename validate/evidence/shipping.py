@@ -17,8 +17,8 @@ from roofline.validate.evidence.leaving import (
     LeftOut,
     beside_quantiles,
     known_quantiles,
-    residual_quantiles,
     standardize,
+    unlike_quantiles,
 )
 from roofline.validate.evidence.priors import Options
 from roofline.validate.evidence.reported import REPORTED
@@ -58,11 +58,9 @@ def parameters(
         Quantiles(
             {
                 **known.tables,
-                "new": residual_quantiles(
-                    evidence,
-                    standardize(evidence, silicon.estimates),
-                    np.ones(len(evidence), bool),
-                ),
+                "new": unlike_quantiles(
+                    evidence, silicon.estimates, np.ones(len(evidence), bool)
+                ).tables["new"],
                 "beside": beside_quantiles(
                     evidence, left["setting"].estimates, np.ones(len(evidence), bool)
                 ),

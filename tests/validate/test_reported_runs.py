@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from roofline.errors import TableError
 from roofline.model import predict
+from roofline.model._quantiles import EIGHT_OF_TEN
 from roofline.model.deployment import deployment
 from roofline.spec import platform
 from roofline.validate.evidence.evidence import Evidence, names, together
 from roofline.validate.evidence.fit import Fitting
+from roofline.validate.evidence.leaving import near_and_far
 from roofline.validate.evidence.published import read_published
 from roofline.validate.evidence.reported import FIRST_YEAR, REPORTED, RUNS, read_reported
 from roofline.validate.evidence.shipping import usage
@@ -139,3 +142,16 @@ def test_the_runtime_that_a_machine_is_taken_to_run(machine: str, runtime: str) 
     found = deployment(platform(machine))
     assert found is not None
     assert found.runtime == runtime
+
+
+def test_runs_far_from_all_others_do_not_widen_what_is_near(published: Evidence) -> None:
+    far = np.isin(published.facts.machine.astype(str), sorted(set(published.facts.machine))[:5])
+    # Each machine has the same runs: the middles of 24 equal parts of a normal distribution.
+    each = [NormalDist().inv_cdf((place + 0.5) / 24) for place in range(24)]
+    residuals = np.tile(each, len(published) // 24) * np.where(far, 3.0, 1.0)
+    found = near_and_far(published, residuals, np.ones(len(published), bool), far)
+    # Eight of ten of a normal distribution lie within 1.28 deviations.
+    near = found.tables["new"][""][0.8]
+    assert near == pytest.approx((-EIGHT_OF_TEN, EIGHT_OF_TEN), rel=0.1)
+    beyond = found.tables["far"][""][0.8]
+    assert beyond == pytest.approx((-3 * EIGHT_OF_TEN, 3 * EIGHT_OF_TEN), rel=0.1)

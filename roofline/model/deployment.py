@@ -21,7 +21,7 @@ MAKERS = {
     "hailo": "Hailo", "rknn": "Rockchip", "qaic": "Qualcomm", "htp-onnx": "Qualcomm", "htp-tflite": "Qualcomm",
     "htp-qnn_dlc": "Qualcomm", "trt": "NVIDIA", "dpu": "AMD Xilinx", "edgetpu": "Google", "neuron": "AWS",
     "fastertransformer": "NVIDIA", "ort-trt": "NVIDIA", "tf-trt": "NVIDIA", "itex": "Intel", "ipex": "Intel",
-    "coreml": "Apple", "migraphx": "AMD", "ttnn": "Tenstorrent",
+    "migraphx": "AMD", "ttnn": "Tenstorrent",
 }  # fmt: skip
 """Runtimes that run on one maker's machines only."""
 

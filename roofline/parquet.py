@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from roofline.reading import check_regular, read_csv, read_head, read_text
 _T = TypeVar("_T")
 
 _MAGIC = b"PAR1"
+_PART = re.compile(r"part-(\d{8,})\.parquet")
 MOST_ROWS = 1_000_000
 """Rows that are shown or drawn at most; a sweep holds any number."""
 
@@ -60,7 +62,24 @@ def table_rows(path: Path) -> list[dict[str, Any]]:
         raise TableError(
             f"{path} is a folder without Parquet files", repair="Give a table, or a sweep's folder"
         )
+    _check_complete(parts)
     return _rows_of(parts)
+
+
+def _check_complete(parts: Sequence[Path]) -> None:
+    """Check that no part of a sweep is missing before the last one that is there.
+
+    Raises:
+        TableError: One is.
+    """
+    numbers = [found for part in parts if (found := _PART.fullmatch(part.name))]
+    places = {int(found[1]) for found in numbers}
+    missing = set(range(max(places, default=-1) + 1)) - places
+    if missing:
+        raise TableError(
+            f"{parts[0].parent} lacks part {min(missing)} of a sweep, and has part {max(places)}",
+            repair="Give the command of the sweep again: it does what is missing",
+        )
 
 
 def _rows_of(parts: Sequence[Path]) -> list[dict[str, Any]]:

@@ -76,6 +76,12 @@ def test_a_folder_needs_parquet_files_and_a_sweep_of_any_size_is_not_shown(
     (swept / "none").mkdir()
     with pytest.raises(TableError, match="a folder without Parquet files"):
         load_rows(swept / "none")
+    (part,) = (swept / "parts").glob("part-*.parquet")
+    (swept / "gap").mkdir()
+    for place in (0, 2):
+        (swept / "gap" / f"part-{place:08d}.parquet").write_bytes(part.read_bytes())
+    with pytest.raises(TableError, match="lacks part 1 of a sweep, and has part 2"):
+        load_rows(swept / "gap")
     monkeypatch.setattr(parquet, "MOST_ROWS", 15)
     with pytest.raises(TableError, match="16 rows, and at most 15"):
         load_rows(swept / "parts")

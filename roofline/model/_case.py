@@ -237,7 +237,7 @@ def conclude(
         notes += ("uniform routing assumed (reached experts are expected): no upper bound",)
     if case.workload.at_most:
         notes += ("counts of some layers are upper limits: no upper bound",)
-    if case.upper_bound:
+    if case.upper_bound and case.platform.kind in {"cpu", "gpu"}:
         notes += note_of(case.workload, case.unit)
     if unknown:
         named = ", ".join(case.workload.coverage.unsupported) or ", ".join(unknown[:3])

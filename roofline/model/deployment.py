@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from roofline.errors import check_known
+from roofline.errors import OptionError, check_known
 from roofline.model._expected_data import Parameters, Usage, shipped
 from roofline.model._network_facts import class_of
 
@@ -24,6 +24,12 @@ MAKERS = {
     "migraphx": "AMD", "ttnn": "Tenstorrent",
 }  # fmt: skip
 """Runtimes that run on one maker's machines only."""
+
+NAMES = {
+    "tensorrt": "trt", "onnxruntime": "ort", "onnx-runtime": "ort", "pytorch": "pt-eager", "torch": "pt-eager",
+    "torch.compile": "pt-compile", "torch-compile": "pt-compile", "vitis-ai": "dpu", "tf": "tensorflow",
+}  # fmt: skip
+"""What runtimes are called beside their names in the evidence."""
 
 ANY = "any"
 """The runtime of a machine whose maker's own published runs do not know: what is common to its class."""
@@ -55,7 +61,7 @@ def deployment(
         parameters: The model's; by default those shipped.
 
     Raises:
-        OptionError: No machine of any class has the runtime in the evidence.
+        OptionError: No machine of any class has the runtime in the evidence, or another maker's alone have it.
     """
     known = parameters or shipped()
     before = known.machines.get(platform.key)
@@ -63,11 +69,21 @@ def deployment(
     if name is None:
         return None
     if asked is None and before:
-        own = [runtime for runtime, maker in MAKERS.items() if maker == platform.vendor]
-        asked = before.fastest(_tabled(known.usage.get(name, {}))) or before.fastest(own)
+        asked = before.fastest(_tabled(known.usage.get(name, {})))
     chosen = runtime_for(name, asked, known, platform.vendor)
     if chosen is None:
         return None
+    if asked is None and before and chosen[0] == ANY:
+        # Nothing is published of the maker's machines but what reports of this one say.
+        own = [runtime for runtime, maker in MAKERS.items() if maker == platform.vendor]
+        reported = before.fastest(own)
+        chosen = chosen if reported is None else runtime_for(name, reported, known) or chosen
+    maker = MAKERS.get(chosen[0], platform.vendor)
+    if maker != platform.vendor:
+        raise OptionError(
+            f"{chosen[0]} is of {maker}'s machines, and {platform.key} is {platform.vendor}'s",
+            repair="Leave the runtime out, or name one that its machines have",
+        )
     runtime, usage = chosen
     return Deployment(name, runtime, usage, usage.cores if before is None else before.cores)
 
@@ -106,6 +122,7 @@ def runtime_for(
         widest = max(enough, key=lambda name: enough[name].machines, default=None)
         return None if widest is None else (ANY, enough[widest])
     everywhere = sorted({name for found in usage.values() for name in found})
+    asked = NAMES.get(asked.casefold(), asked)
     asked = check_known(asked, everywhere, f"no published run has the runtime {asked!r}")
     if asked in own:
         return (asked, own[asked])

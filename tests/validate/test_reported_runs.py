@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from roofline.errors import TableError
+from roofline.errors import OptionError, TableError
 from roofline.model import predict
 from roofline.model._quantiles import EIGHT_OF_TEN
 from roofline.model.deployment import deployment
@@ -135,6 +135,7 @@ def test_estimates_can_be_asked_of_reported_runtimes(runtime: str) -> None:
         ("t4", "trt"),  # tables have it, reports have others
         ("edgetpu:fast", "edgetpu"),  # its maker's, of which reports alone are
         ("rpi5", "ncnn"),  # reports have others, which are of no maker: the class' usual one
+        ("v100-sxm2-16gb", "trt"),  # its maker's, of which tables have other machines
         ("rtx-2080ti", "pt-eager"),  # reports have it, and tables have it on other machines
     ],
 )
@@ -155,3 +156,20 @@ def test_runs_far_from_all_others_do_not_widen_what_is_near(published: Evidence)
     assert near == pytest.approx((-EIGHT_OF_TEN, EIGHT_OF_TEN), rel=0.1)
     beyond = found.tables["far"][""][0.8]
     assert beyond == pytest.approx((-3 * EIGHT_OF_TEN, 3 * EIGHT_OF_TEN), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("machine", "runtime"), [("rtx-4090", "rknn"), ("edgetpu", "trt"), ("apple-m3", "hailo")]
+)
+def test_another_makers_runtime_is_refused(machine: str, runtime: str) -> None:
+    with pytest.raises(OptionError, match=f"{runtime} is of .* machines, and {machine}"):
+        deployment(platform(machine), runtime)
+
+
+@pytest.mark.parametrize(
+    ("called", "runtime"), [("TensorRT", "trt"), ("onnxruntime", "ort"), ("pytorch", "pt-eager")]
+)
+def test_runtimes_are_known_by_their_other_names(called: str, runtime: str) -> None:
+    found = deployment(platform("t4"), called)
+    assert found is not None
+    assert found.runtime == runtime

@@ -242,7 +242,8 @@ def test_what_a_table_of_rates_names_wrongly_is_told_with_its_row(
     [
         ("tx9,resnet50,fp16,20,,", "row 2: machine 'tx9' has no platform file"),
         ("tx2:maxn,resnet18,fp16,20,foo,", "row 2: unknown mode 'foo'"),
-        ("tx2:maxn,resnet18,fp16,20,,edgetpu", "row 2: runtime: no published run has the runtime 'edgetpu'"),
+        ("tx2:maxn,resnet18,fp16,20,,abacus", "row 2: runtime: no published run has the runtime 'abacus'"),
+        ("tx2:maxn,resnet18,fp16,20,,edgetpu", "row 2: runtime: edgetpu is of Google's machines"),
         ("tx2:maxn,resnet18,fp17,20,,", "row 2: unknown datatype 'fp17'"),
     ],
 )  # fmt: skip

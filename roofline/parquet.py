@@ -16,7 +16,8 @@ from roofline.reading import check_regular, read_csv, read_head, read_text
 _T = TypeVar("_T")
 
 _MAGIC = b"PAR1"
-_PART = re.compile(r"part-(\d{8,})\.parquet")
+PART = re.compile(r"part-(\d{8,})\.parquet")
+"""The name of a part of a sweep, with its number."""
 MOST_ROWS = 1_000_000
 """Rows that are shown or drawn at most; a sweep holds any number."""
 
@@ -72,7 +73,7 @@ def _check_complete(parts: Sequence[Path]) -> None:
     Raises:
         TableError: One is.
     """
-    numbers = [found for part in parts if (found := _PART.fullmatch(part.name))]
+    numbers = [found for part in parts if (found := PART.fullmatch(part.name))]
     places = {int(found[1]) for found in numbers}
     missing = set(range(max(places, default=-1) + 1)) - places
     if missing:

@@ -78,14 +78,20 @@ def deployment(
         own = [runtime for runtime, maker in MAKERS.items() if maker == platform.vendor]
         reported = before.fastest(own)
         chosen = chosen if reported is None else runtime_for(name, reported, known) or chosen
-    maker = MAKERS.get(chosen[0], platform.vendor)
-    if maker != platform.vendor:
+    maker = other_maker(chosen[0], platform)
+    if maker is not None:
         raise OptionError(
             f"{chosen[0]} is of {maker}'s machines, and {platform.key} is {platform.vendor}'s",
             repair="Leave the runtime out, or name one that its machines have",
         )
     runtime, usage = chosen
     return Deployment(name, runtime, usage, usage.cores if before is None else before.cores)
+
+
+def other_maker(runtime: str, platform: Platform) -> str | None:
+    """Return the maker whose machines alone a runtime runs on, where the platform is another's; else None."""
+    maker = MAKERS.get(runtime)
+    return None if maker == platform.vendor else maker
 
 
 def _tabled(usage: Mapping[str, Usage]) -> dict[str, Usage]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from roofline.errors import OptionError
 from roofline.number_format import plural
+from roofline.parquet import PART
 from roofline.reading import read_text
 from roofline.surfaces import argument
 from roofline.sweeping.grid import Grid
@@ -35,9 +36,7 @@ class Folder:
 
     def done(self) -> set[int]:
         """Return the parts that are there; a file has its name only when it is whole."""
-        names = (
-            re.fullmatch(r"part-(\d{8,})\.parquet", path.name) for path in self.path.iterdir()
-        )
+        names = (PART.fullmatch(path.name) for path in self.path.iterdir())
         return {int(found[1]) for found in names if found is not None}
 
     def write(self, index: int, content: bytes) -> None:

@@ -65,8 +65,8 @@ class Fitting:
         self._sample = evidence.take(self._sampled)
         self._told = self._sample.source == REPORTED
         """Which runs of the sample are reported: what they say is added to what published tables say."""
-        self._centres = centres(self._sample.facts.take(~self._told))
-        self._centres = centres(self._sample.facts.take(self._told)) | self._centres
+        facts = self._sample.facts
+        self._centres = centres(facts.take(self._told)) | centres(facts.take(~self._told))
         self._prior = prior(self._sample.facts, self.options)
         facts = evidence.facts
         centre = np.asarray([self._centres[name] for name in facts.machine_class])

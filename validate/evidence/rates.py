@@ -14,7 +14,7 @@ from roofline.model._case import choose_unit
 from roofline.model._network_facts import class_of, facts_of
 from roofline.model._request import at_precision
 from roofline.model._run_facts import Facts
-from roofline.model.deployment import MAKERS, deployment
+from roofline.model.deployment import deployment, other_maker
 from roofline.precision import precision
 from roofline.reading import CsvTable
 from roofline.spec import canonical, platform, platform_keys
@@ -271,8 +271,8 @@ def facts_at(rate: Rate, placed: Placed, *, runtime: str | None) -> Facts:
         TableError: The machine has no unit for the datatype, or the rate is far above what its peak allows.
     """
     machine = placed.platform
-    maker = MAKERS.get(rate.runtime, machine.vendor)
-    if maker != machine.vendor:
+    maker = other_maker(rate.runtime, machine)
+    if maker is not None:
         raise TableError(
             f"{rate.where}: runtime {rate.runtime} is of {maker}'s machines, and {machine.key} is {machine.vendor}'s",
             repair="Name the runtime that it ran on, or leave the cell empty",

@@ -49,6 +49,8 @@ class Heatmap(Chart):
     title: str = ""
     rate: str = "frames/s"
     """What rates count."""
+    across: tuple[str, ...] = ()
+    """Columns that come first, in their order."""
 
     @property
     def machines(self) -> list[str]:
@@ -57,8 +59,10 @@ class Heatmap(Chart):
 
     @property
     def networks(self) -> list[str]:
-        """The columns, in the order they first come in."""
-        return distinct_values(network for _, network, _ in self.cells)
+        """The columns: those of `across`, then the others in the order they first come in."""
+        named = distinct_values(network for _, network, _ in self.cells)
+        first = [name for name in self.across if name in named]
+        return [*first, *(name for name in named if name not in first)]
 
     def records(self) -> list[Record]:
         """Return one row per cell."""

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from roofline.validate.records.files import import_csv
 from roofline.validate.records.record import Environment, Measurement, Status, Turn
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.turns import latest
+from roofline.validate.studies.dlas.figures import measured_figures
 from roofline.validate.studies.dlas.page import SECTIONS, regenerate
 from roofline.validate.studies.dlas.rules import Case, is_below
 from roofline.validate.studies.dlas.run_set import PageRuns, RunSet, shipped_page_runs
@@ -223,3 +225,20 @@ def test_without_arguments_the_shipped_runs_decide(capsys):
     assert code == 0
     assert found["cells"] == 13
     assert verdicts_shown <= {HOLDS, MOSTLY, CONTRADICTED, UNDECIDED, OPEN}
+
+
+def test_ways_stand_in_the_same_order_whatever_was_run_first():
+    """Untuned, tuned, another runtime; a column that only a later network has goes to its place."""
+    pytest.importorskip("matplotlib")
+    other = run(1.0, algorithm="default", tuning="none", threads=1)
+    runs = [
+        run(1.0, algorithm="gemm", threads=1),
+        replace(other, job=replace(other.job, backend="onnxruntime")),
+        run(2.0, network="vgg16_cifar10", algorithm="blocked", threads=1),
+        run(3.0, network="vgg16_cifar10", algorithm="spatial_pack", threads=1),
+        run(9.0, network="vgg16_cifar10", tuning="untuned", threads=1),
+    ]
+    figure = measured_figures(compared_configurations(runs))["algorithms"].figure()
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == [
+        "untuned direct", "tuned gemm", "tuned spatial pack", "tuned blocked", "onnxruntime",
+    ]  # fmt: skip

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from roofline.chart import Chart, Options, charts, save
 from roofline.chart._panels import facets
+from roofline.chart.heatmap import compute as heatmap
 from roofline.errors import OptionError
 from roofline.tables import Record
 from roofline.validate.analysis.configurations import Configuration, pairs
 from roofline.validate.analysis.derived import footprints, rows, scaling
 from roofline.validate.records.tuning import Tuning
+from roofline.validate.studies.dlas.runs import order_of_way
 
 TECHNIQUES = ("channel pruning", "weight pruning", "int8", "fp16")
 """In the order shown."""
@@ -35,7 +38,7 @@ def measured_figures(found: Sequence[Configuration]) -> Mapping[str, Chart]:
     times = list(_times(found))
     if times:
         options = Options(title="Time of an inference, one thread", value="median_ms")
-        drawn["algorithms"] = charts.get("heatmap").compute(times, options)
+        drawn["algorithms"] = replace(heatmap(times, options), across=_columns(found))
     threads = rows(scaling(found))
     if threads:
         options = Options(title="Throughput over threads")
@@ -91,33 +94,24 @@ def _times(found: Iterable[Configuration]) -> Iterable[Record]:
     order = ("dense", *TECHNIQUES)
     chosen = [entry for entry in found if entry.threads == 1 and entry.technique in order]
     networks = list(dict.fromkeys(entry.network for entry in chosen))
-    columns = {entry: _column(entry) for entry in chosen}
-    ranks = {name: place for place, name in enumerate(sorted(set(columns.values()), key=_rank))}
     for entry in sorted(
-        chosen,
-        key=lambda entry: (
-            networks.index(entry.network),
-            order.index(entry.technique),
-            ranks[columns[entry]],
-        ),
+        chosen, key=lambda entry: (networks.index(entry.network), order.index(entry.technique))
     ):
         yield {
             "platform": f"{entry.network}  {entry.shown_technique}",
-            "network": columns[entry],
+            "network": _column(entry),
             "median_ms": entry.seconds * 1e3,
         }
+
+
+def _columns(found: Iterable[Configuration]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_column(entry) for entry in sorted(found, key=order_of_way)))
 
 
 def _column(entry: Configuration) -> str:
     if entry.backend != "tvm":
         return entry.backend
     return f"{entry.tuning} {entry.algorithm.replace('_', ' ')}"
-
-
-def _rank(column: str) -> tuple[int, str]:
-    first = column.split(maxsplit=1)[0]
-    known = ("untuned", "tuned")
-    return known.index(first) if first in known else len(known), column
 
 
 def representative(found: Iterable[Configuration]) -> list[Configuration]:

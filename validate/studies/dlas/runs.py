@@ -12,6 +12,7 @@ from typing import cast
 from roofline.number_format import plural
 from roofline.validate.analysis.configurations import Configuration, configurations, pairs
 from roofline.validate.records.record import Measurement
+from roofline.validate.records.request import RunRequest
 from roofline.validate.records.tuning import Tuning
 from roofline.validate.studies.cells import Cell, Table
 from roofline.validate.studies.dlas.verdicts import HOLDS, MOSTLY, Verdict, verdicts
@@ -23,6 +24,9 @@ SHIPPED = "dlas-tuned.results.csv"
 
 ELSEWHERE = "dlas-tuned.ice-lake.results.csv"
 """The table of runs of the same campaign on another machine."""
+
+_ALGORITHMS = ("direct", "gemm", "spatial_pack", "winograd", "blocked", "best")
+"""In the order shown: the paper's, then those of this program."""
 
 _LONGEST = 8
 """Cases that are listed one by one in a table for the terminal."""
@@ -87,6 +91,17 @@ def compared_configurations(
 ) -> tuple[Configuration, ...]:
     """Return the configurations that DLAS is about: those of batch 1."""
     return tuple(entry for entry in configurations(runs, shortest=shortest) if entry.batch == 1)
+
+
+def order_of_way(entry: Configuration | RunRequest) -> tuple[int, bool, bool, int]:
+    """Return what sorts ways to run a network: by threads, other runtimes last, untuned before tuned, by algorithm."""
+    known = entry.algorithm in _ALGORITHMS
+    return (
+        entry.threads,
+        entry.backend != "tvm",
+        entry.tuning is not Tuning.UNTUNED,
+        _ALGORITHMS.index(entry.algorithm) if known else len(_ALGORITHMS),
+    )
 
 
 def observations(found: Sequence[Configuration]) -> Table:

@@ -13,6 +13,7 @@ from roofline.validate.records.request import RunRequest
 from roofline.validate.records.tuning import Tuning
 from roofline.validate.studies.dlas.in_turns import CONFIDENCE, Session
 from roofline.validate.studies.dlas.run_set import PageRuns, RunSet
+from roofline.validate.studies.dlas.runs import order_of_way
 from roofline.validate.studies.dlas.verdicts import Verdict, verdicts
 
 CAMPAIGN = "dlas-tuned"
@@ -180,7 +181,7 @@ def _cells(
     measured = {(_line(entry), _way(entry)): _time(entry) for entry in found}
     known = {(_line(point), _way(point)): missing[point.key] for point in campaign.points}
     shown = known | measured
-    ways = list(dict.fromkeys(_way(point) for point in campaign.points))
+    ways = list(dict.fromkeys(_way(point) for point in sorted(campaign.points, key=order_of_way)))
     rows = [
         [*line, *(shown.get((line, way), "") for way in ways)]
         for line in dict.fromkeys(_line(point) for point in campaign.points)

@@ -124,6 +124,13 @@ class Precision:
     mix: tuple[Rule, ...] = field(default=(), repr=False)
     """Of decoders: bits by part; where several rules hold for a matrix, the last one counts. Without any, all
     matrices take `weight_bits`, the embedding and the output projection 16."""
+    rounded: str = field(default="", repr=False)
+    """A narrower peak that runtimes may run on instead, rounding activations as they read them; empty for none."""
+
+    @property
+    def widened(self) -> bool:
+        """Whether weights alone are narrow: they become floats as they are read, of whatever unit the machine has."""
+        return self.peak == "fp16" and self.weight_bits < self.activation_bits
 
     def __str__(self) -> str:
         return self.name
@@ -153,9 +160,12 @@ def _add(
     activations: int = 16,
     *,
     mix: Sequence[tuple[str, str, str]] = (),
+    rounded: str = "",
 ) -> None:
     rules = tuple((part, _bits(_BLOCKS.get(stored, stored)), where) for part, stored, where in mix)
-    formats.add(name, Precision(name, _bits(weights), activations, activations, peak, rules))
+    formats.add(
+        name, Precision(name, _bits(weights), activations, activations, peak, rules, rounded)
+    )
 
 
 def _bits(text: str) -> Bits:
@@ -164,7 +174,8 @@ def _bits(text: str) -> Bits:
 
 
 # Blocks of ggml (ggml-common.h): 32 weights with one or two 16-bit numbers, 256 with scales of 6 or 8 bits. They
-# are widened as they are read, so the arithmetic is that of the activations.
+# are widened as they are read, or multiplied with activations that are rounded to 8 bits in blocks (Q8_0 and Q8_K on
+# processors, MMQ on graphics cards), whichever a build of llama.cpp takes.
 _BLOCKS = {
     "q3_k": "3.4375", "q4_0": "4.5", "q4_1": "5", "q4_k": "4.5", "q5_0": "5.5", "q5_1": "6", "q5_k": "5.5",
     "q6_k": "6.5625", "q8_0": "8.5",
@@ -196,12 +207,18 @@ _FILES = {
 }  # fmt: skip
 for _name, (_average, _base, _wider) in _FILES.items():
     _head = _base if _base == "q8_0" else "q6_k"
-    _add(_name, _average, "fp16", mix=(
+    _add(_name, _average, "fp16", rounded="int8", mix=(
         ("weights", _base, "all"), *_wider, ("embedding", _base, "all"), ("head", _head, "all"),
     ))  # fmt: skip
 # OCP Microscaling Formats 1.0: 32 elements share an 8-bit scale. Stored so, they are widened to run on 16-bit units.
 # Mixtures of experts are published with the experts alone in it (OpenAI, gpt-oss).
-_add("mxfp4", "4.25", "fp16", mix=(("weights", "4.25", "all"), ("beside_experts", "16", "all")))
+_add(
+    "mxfp4",
+    "4.25",
+    "fp16",
+    rounded="int8",
+    mix=(("weights", "4.25", "all"), ("beside_experts", "16", "all")),
+)
 _add("mxfp8", "8.25", "fp16")
 # 16 elements of fp4 share an fp8 scale; activations are rounded to fp4 as they are read, so it runs on fp4 units.
 _add("nvfp4", "4.5", "fp4")

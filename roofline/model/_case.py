@@ -10,18 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from roofline.conventions import Operations, Traffic, WeightsRead
-from roofline.errors import DatatypeError, OptionError
+from roofline.errors import OptionError
 from roofline.model._core import Floats, compute_time, memory_time
 from roofline.model._power import Draw
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
 from roofline.model._requirement import Requirement, io_bytes
 from roofline.model.fast_convolution import note_of
-from roofline.precision import COMPUTE_DATATYPES, DATATYPES, DatatypeKind, Precision, precision
-from roofline.surfaces import DATATYPE, EMULATE
-from roofline.workload import Layer, Workload
+from roofline.workload import Workload
 
 if TYPE_CHECKING:
     from roofline.model._law_estimates import Effect
+    from roofline.precision import Precision
     from roofline.spec import Platform
 
 
@@ -89,6 +88,17 @@ class Case:
         return np.where(inside, self.traffic == "weights" and held, anyhow) & ~loose
 
     @property
+    def may_round(self) -> bool:
+        """Whether runtimes may round activations and so run on a faster unit than the case's."""
+        narrow = self.precision.rounded
+        fast = self.platform.peak(narrow) if narrow and self.platform.has(narrow) else 0.0
+        return fast > self.platform.peak(self.unit)
+
+    def strict_at(self, batches: ArrayLike, times: Times) -> NDArray[np.bool_]:
+        """Return at each batch whether no run is faster than these times, rounded activations included."""
+        return self.upper_bound_at(batches) & (times.memory_alone | (not self.may_round))
+
+    @property
     def _could_hold(self) -> bool:
         return self.platform.weight_memory is not None
 
@@ -121,6 +131,11 @@ class Times:
         """Those of them that layers take which memory holds back."""
         return np.where(self.memory > self.compute, self.memory, 0.0).sum(axis=0)
 
+    @property
+    def memory_alone(self) -> NDArray[np.bool_]:
+        """Whether memory holds back every layer, so that faster arithmetic would gain nothing."""
+        return (self.memory >= self.compute).all(axis=0)
+
     def at(self, place: int) -> Times:
         """Return the times at one of the batches."""
         column = slice(place, place + 1)
@@ -128,71 +143,6 @@ class Times:
             self.ops[:, column], self.outer_bytes[:, column], self.peaks, self.compute[:, column],
             self.memory[:, column],
         )  # fmt: skip
-
-
-def main_datatype(workload: Workload) -> str | None:
-    """Return the datatype in which most multiply-accumulates are done; None when the layers name none."""
-    macs: dict[str, int] = {}
-    for layer in workload.layers:
-        if layer.datatype is not None:
-            macs[layer.datatype] = macs.get(layer.datatype, 0) + layer.cost.macs
-    return max(macs, key=lambda name: macs[name], default=None)
-
-
-def choose_unit(
-    platform: Platform, asked: Precision | str, *, emulate: bool = False
-) -> tuple[str, tuple[str, ...]]:
-    """Return the unit a datatype runs on, and notes about it.
-
-    Args:
-        platform: The machine.
-        asked: A precision, or its name: ``int8``, ``w4a8``.
-        emulate: Whether the next wider unit may stand in for one that the machine lacks.
-
-    Raises:
-        DatatypeError: The machine has no such unit, or none wider.
-    """
-    name, wanted = str(asked), precision(asked).peak
-    if platform.has(wanted):
-        return wanted, ()
-    if not emulate:
-        raise DatatypeError(
-            f"{platform.key} has no {wanted} unit; it has {', '.join(platform.datatypes)}",
-            repair=f"Choose one of them with {DATATYPE}, or let {EMULATE} run on the next wider one",
-        )
-    unit = platform.emulating(wanted)
-    return unit, (f"{name} is emulated: it runs on the {unit} unit of {platform.key}",)
-
-
-def layer_units(
-    workload: Workload, platform: Platform, unit: str, layers: Sequence[Layer]
-) -> list[str]:
-    """Return the unit of each layer: its own datatype's where that differs from the network's and the machine has it.
-
-    Args:
-        workload: The network the layers are of.
-        platform: The machine.
-        unit: The unit of the network's main datatype.
-        layers: Its layers, in the view that is predicted.
-    """
-    own = main_datatype(workload)
-    named = {layer.datatype for layer in layers if layer.datatype is not None}
-    units = {name: precision(name).peak for name in named - {own} if name in COMPUTE_DATATYPES}
-    multiplied = {layer.datatype for layer in layers if layer.cost.macs}
-    for name, peak in units.items():
-        # Products of wider integers than the network's main ones do not fit into that unit.
-        if name in multiplied and DATATYPES[name].kind is DatatypeKind.INT:
-            units[name] = _holding_peak(platform, peak)
-    units = {name: peak for name, peak in units.items() if platform.has(peak)}
-    return [units.get(layer.datatype or "", unit) for layer in layers]
-
-
-def _holding_peak(platform: Platform, peak: str) -> str:
-    """Return the peak itself, or that of the next wider unit of the machine; itself where there is none."""
-    try:
-        return platform.emulating(peak)
-    except DatatypeError:
-        return peak
 
 
 def evaluate(
@@ -237,7 +187,14 @@ def conclude(
         notes += ("uniform routing assumed (reached experts are expected): no upper bound",)
     if case.workload.at_most:
         notes += ("counts of some layers are upper limits: no upper bound",)
-    if case.upper_bound and case.platform.kind in {"cpu", "gpu"}:
+    strict = bool(case.strict_at(case.batch, times)[0])
+    if case.may_round and case.upper_bound and not strict:
+        narrow = case.precision.rounded
+        notes += (
+            f"{case.platform.key} is faster in {narrow} than in {case.unit}, and runtimes such as llama.cpp may round "
+            f"activations to it: no upper bound where arithmetic binds",
+        )
+    if strict and case.platform.kind in {"cpu", "gpu"}:
         notes += note_of(case.workload, case.unit)
     if unknown:
         named = ", ".join(case.workload.coverage.unsupported) or ", ".join(unknown[:3])
@@ -250,7 +207,7 @@ def conclude(
         batch=case.batch,
         variant=case.workload.variant,
         model=model,
-        upper_bound=case.upper_bound,
+        upper_bound=strict,
         # What is not counted has no bound; nor has a network of which nothing was.
         throughput_fps=None if unknown or not latency else case.batch / latency,
         latency_s=None if unknown or not latency else latency,

@@ -71,7 +71,7 @@ def bound_outcomes(case: Case, times: Times, batches: Floats) -> Outcomes:
         batches / known, known,
         np.where(memory, _CODE[Bound.MEMORY], _CODE[Bound.COMPUTE]).astype(np.int8),
         times.ops.sum(axis=0), times.outer_bytes.sum(axis=0), case.required_bytes_at(batches),
-        case.upper_bound_at(batches),
+        case.strict_at(batches, times),
     )  # fmt: skip
 
 

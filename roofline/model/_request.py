@@ -9,10 +9,11 @@ from typing import TypedDict
 from roofline.arguments import check_items, check_kind, check_name
 from roofline.conventions import Operations, Traffic, WeightsRead, choice
 from roofline.errors import DatatypeError, NoBasisError
-from roofline.model._case import Case, check_batch, choose_unit, main_datatype
+from roofline.model._case import Case, check_batch
 from roofline.model._law_estimates import Effect
 from roofline.model._prediction import Prediction
 from roofline.model._registry import Model, best_estimates, models
+from roofline.model._units import choose_unit, main_datatype
 from roofline.precision import Precision, precision
 from roofline.spec import Platform
 from roofline.surfaces import DATATYPE, MODEL, OPERATIONS, TRAFFIC, WEIGHTS_READ

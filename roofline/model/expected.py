@@ -10,7 +10,7 @@ import numpy as np
 
 from roofline.conventions import Operations, Traffic
 from roofline.model._capping import cap_throughput, raise_latency
-from roofline.model._case import Case, choose_unit, conclude, evaluate
+from roofline.model._case import Case, conclude, evaluate
 from roofline.model._core import Floats
 from roofline.model._evidence_runs import NetworkRun, Runs, runs_of
 from roofline.model._expected_data import Parameters, shipped
@@ -20,6 +20,7 @@ from roofline.model._network_layers import groups_of_workload
 from roofline.model._outcomes import Law, Outcomes, codes
 from roofline.model._prediction import Basis, Bound, Prediction, Term
 from roofline.model._registry import Gives, Model, Need, models
+from roofline.model._units import choose_unit
 from roofline.model.deployment import deployment
 from roofline.model.equation1 import law, network_requirement
 from roofline.number_format import plural

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 from roofline.conventions import Operations, Traffic
-from roofline.model._case import Case, Times, conclude, evaluate, layer_units
+from roofline.model._case import Case, Times, conclude, evaluate
 from roofline.model._outcomes import Law, bound_law
 from roofline.model._prediction import Bound, LayerPrediction, Prediction
 from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._request import Choices, run
 from roofline.model._requirement import Requirement, requirement
+from roofline.model._units import layer_units
 
 if TYPE_CHECKING:
     from roofline.spec import Platform

@@ -96,14 +96,17 @@ class ServingCase:
             decode_intensity=None if ask.phase is Phase.PREFILL else self.step.intensity,
             strict_ttft=ask.devices == 1 and self.prompt is not None and self.prompt.upper_bound,
         )  # fmt: skip
-        parts = [part for part in (self.prompt, self.step) if part is not None]
+        # Prompts alone are not held back by steps, which they are predicted beside.
+        steps = [] if self.prompt is not None and ask.phase is Phase.PREFILL else [self.step]
+        parts = [*([] if self.prompt is None else [self.prompt]), *steps]
+        told = [note for part in (main, *parts) for note in part.notes]
         mixed = self._mixing_time()
         return replace(
             main, batch=batch, throughput_fps=None, latency_s=latency, fits=fits,
             required_bytes=self._required_bytes(batch, ask.context, ask.devices),
             # Sums over devices may be hidden behind arithmetic, and prompts behind what steps read.
             upper_bound=ask.devices == 1 and mixed is None and all(part.upper_bound for part in parts), tokens=tokens,
-            notes=tuple(dict.fromkeys((*main.notes, *self._notes(fits=fits), *_mixing(mixed, tpot)))),
+            notes=tuple(dict.fromkeys((*told, *self._notes(fits=fits), *_mixing(mixed, tpot)))),
         )  # fmt: skip
 
     def _mixing_time(self) -> float | None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import roofline
 from roofline.errors import DatatypeError, OptionError, RooflineError, TableError, did_you_mean
-from roofline.model._case import choose_unit
 from roofline.model._network_facts import class_of, facts_of
 from roofline.model._request import at_precision
 from roofline.model._run_facts import Facts
+from roofline.model._units import choose_unit
 from roofline.model.deployment import deployment, other_maker
 from roofline.precision import precision
 from roofline.reading import CsvTable

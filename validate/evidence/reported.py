@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from roofline.errors import TableError
-from roofline.model._case import choose_unit
 from roofline.model._network_facts import class_of, facts_of
 from roofline.model._run_facts import Facts, join_facts
+from roofline.model._units import choose_unit
 from roofline.reading import decode, read_bytes, read_csv
 from roofline.validate.evidence.evidence import Evidence, names
 from roofline.validate.evidence.rates import machine_of, network_of, read_rates
